@@ -1,0 +1,3 @@
+//! The prefixd daemon.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The domain of prefixd: types, FlowSpec codec, mitigation state machine and ports.

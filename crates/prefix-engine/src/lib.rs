@@ -1,0 +1,1 @@
+//! The use cases of prefixd: ingest, withdraw, expire, escalate, reconcile.

@@ -1,0 +1,1 @@
+//! Pure mitigation policy: inventory, vectors, playbooks, escalation and guardrails.

@@ -1,0 +1,1 @@
+//! The Store port on Diesel: SQLite and PostgreSQL.

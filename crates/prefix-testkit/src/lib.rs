@@ -1,0 +1,1 @@
+//! Real speakers, routers and databases, and fakes of the ports, for tests.
