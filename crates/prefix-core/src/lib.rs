@@ -1,1 +1,31 @@
-//! The domain of prefixd: types, FlowSpec codec, mitigation state machine and ports.
+//! The domain of prefixd: types, invariants, the FlowSpec codec, the mitigation state machine, and the ports.
+//!
+//! No I/O and no async runtime. Outside text becomes a type once, at the border, and the ports ([`Store`],
+//! [`Announcer`], [`Clock`]) say what the engine needs from the world.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+pub mod address;
+pub mod announcer;
+pub mod audit;
+pub mod clock;
+pub mod confidence;
+pub mod decision;
+pub mod event;
+pub mod flowspec;
+pub mod guardrail;
+pub mod id;
+pub mod lease;
+pub mod matching;
+pub mod mitigation;
+pub mod name;
+pub mod ownership;
+pub mod page;
+pub mod protocol;
+pub mod rate;
+pub mod safelist;
+pub mod store;
+pub mod ttl;
+
+pub use announcer::Announcer;
+pub use clock::Clock;
+pub use store::Store;

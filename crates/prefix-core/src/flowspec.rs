@@ -1,0 +1,34 @@
+//! BGP Flow Specification as prefixd speaks it: a rule that can be built can be announced.
+//!
+//! A [`Rule`] is the match, an [`Action`] what happens to it, an [`Nlri`] the canonical bytes that are the
+//! rule's identity (RFC 8955 §4, RFC 8956 §3). Equal matches have equal bytes, however they were written.
+
+mod action;
+mod bitmask;
+mod component;
+mod covers;
+mod decode;
+mod extended_community;
+mod fragment;
+mod impossibility;
+mod nlri;
+mod numeric;
+mod route_key;
+mod route_target;
+mod rule;
+mod tcp_flags;
+mod text;
+
+pub use action::{Action, ActionError, ActionParts, ActionType, Dscp, Police};
+pub use bitmask::{Bitmask, BitmaskError, BitmaskOperand};
+pub use component::Component;
+pub use extended_community::{ExtendedCommunity, TrafficAction};
+pub use fragment::Fragment;
+pub use impossibility::Impossibility;
+pub use nlri::{Nlri, NlriError, ScopeHash};
+pub use numeric::{Numeric, NumericError};
+pub use route_key::{RouteKey, RouteKind};
+pub use route_target::{RouteTarget, RouteTargetError};
+pub use rule::{Rule, RuleBuilder, RuleError};
+pub use tcp_flags::TcpFlags;
+pub use text::{RuleTextError, blackhole_text};

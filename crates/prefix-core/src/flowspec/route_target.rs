@@ -1,0 +1,70 @@
+//! The route target a redirect names: the VRF that takes the traffic (RFC 8955 §7.4).
+
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Not a route target.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("\"{0}\" is no route target, write for instance \"65000:100\" or \"192.0.2.1:100\"")]
+pub struct RouteTargetError(pub String);
+
+/// A route target in one of its three forms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum RouteTarget {
+    /// 2-octet AS number and 4-octet number, `65000:100`.
+    As2(u16, u32),
+    /// IPv4 address and 2-octet number, `192.0.2.1:100`.
+    Ipv4(Ipv4Addr, u16),
+    /// 4-octet AS number and 2-octet number, `4200000000:100`; with a small AS number `65000L:100`.
+    As4(u32, u16),
+}
+
+impl FromStr for RouteTarget {
+    type Err = RouteTargetError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let error = || RouteTargetError(text.to_owned());
+        let (global, local) = text.split_once(':').ok_or_else(error)?;
+        if !local.bytes().all(|b| b.is_ascii_digit()) || global.starts_with('+') {
+            return Err(error());
+        }
+        if let Ok(address) = global.parse::<Ipv4Addr>() {
+            return local.parse().map(|local| Self::Ipv4(address, local)).map_err(|_| error());
+        }
+        if let Ok(asn) = global.parse::<u16>() {
+            return local.parse().map(|local| Self::As2(asn, local)).map_err(|_| error());
+        }
+        let asn = global.strip_suffix('L').unwrap_or(global).parse::<u32>().map_err(|_| error())?;
+        local.parse().map(|local| Self::As4(asn, local)).map_err(|_| error())
+    }
+}
+
+impl fmt::Display for RouteTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::As2(asn, local) => write!(f, "{asn}:{local}"),
+            Self::Ipv4(address, local) => write!(f, "{address}:{local}"),
+            Self::As4(asn, local) if *asn <= u32::from(u16::MAX) => write!(f, "{asn}L:{local}"),
+            Self::As4(asn, local) => write!(f, "{asn}:{local}"),
+        }
+    }
+}
+
+impl TryFrom<String> for RouteTarget {
+    type Error = RouteTargetError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<RouteTarget> for String {
+    fn from(target: RouteTarget) -> Self {
+        target.to_string()
+    }
+}

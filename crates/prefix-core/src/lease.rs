@@ -1,0 +1,133 @@
+//! Leases: each source holds a mitigation up by its own claim, and can only let go of its own.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::confidence::Confidence;
+use crate::name::{ExternalEventId, SourceName};
+
+/// One attack episode that a source reports on this mitigation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// The detector's identifier; reports without one share a single claim.
+    pub event_id: Option<ExternalEventId>,
+    /// When the claim lapses by itself.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// What one source holds on a mitigation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// Who holds it.
+    pub source: SourceName,
+    /// The last report.
+    pub last_event_at: DateTime<Utc>,
+    /// The confidence of the newest report.
+    pub confidence: Confidence,
+    /// True if the source reports only the edges of an attack and so counts as still reporting while its lease lives.
+    pub edge: bool,
+    /// Its episodes; never empty.
+    pub claims: Vec<Claim>,
+}
+
+impl Lease {
+    /// A lease with its first claim.
+    pub fn new(
+        source: SourceName,
+        event_id: Option<ExternalEventId>,
+        confidence: Confidence,
+        edge: bool,
+        now: DateTime<Utc>,
+        expires_at: DateTime<Utc>,
+    ) -> Self {
+        Self { source, last_event_at: now, confidence, edge, claims: vec![Claim { event_id, expires_at }] }
+    }
+
+    /// When the last claim lapses.
+    pub fn expires_at(&self) -> DateTime<Utc> {
+        self.claims.iter().map(|claim| claim.expires_at).max().unwrap_or(self.last_event_at)
+    }
+
+    /// True until the last claim has lapsed.
+    pub fn lives(&self, now: DateTime<Utc>) -> bool {
+        self.expires_at() > now
+    }
+
+    /// Another report of an episode: its claim is renewed or added, never shortened by a later report. Lapsed claims
+    /// of other episodes leave.
+    pub fn renew(
+        &mut self,
+        event_id: Option<&ExternalEventId>,
+        confidence: Confidence,
+        now: DateTime<Utc>,
+        expires_at: DateTime<Utc>,
+    ) {
+        self.last_event_at = now;
+        self.confidence = confidence;
+        self.claims.retain(|claim| claim.event_id.as_ref() == event_id || claim.expires_at > now);
+        match self.claims.iter_mut().find(|claim| claim.event_id.as_ref() == event_id) {
+            Some(claim) => claim.expires_at = claim.expires_at.max(expires_at),
+            None => self.claims.push(Claim { event_id: event_id.cloned(), expires_at }),
+        }
+    }
+
+    /// Ends one episode. Returns true if a claim of it was held.
+    pub fn release(&mut self, event_id: &ExternalEventId) -> bool {
+        let before = self.claims.len();
+        self.claims.retain(|claim| claim.event_id.as_ref() != Some(event_id));
+        before != self.claims.len()
+    }
+
+    /// True if the lease has a claim of this episode, lapsed or not.
+    pub fn claims_episode(&self, event_id: &ExternalEventId) -> bool {
+        self.claims.iter().any(|claim| claim.event_id.as_ref() == Some(event_id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(second, 0).unwrap()
+    }
+
+    fn id(text: &str) -> ExternalEventId {
+        text.parse().unwrap()
+    }
+
+    fn lease() -> Lease {
+        let source = "fastnetmon".parse().unwrap();
+        Lease::new(source, Some(id("a")), Confidence::ONE, false, at(0), at(100))
+    }
+
+    #[test]
+    fn a_source_with_two_episodes_holds_until_the_last_has_ended() {
+        let mut lease = lease();
+        lease.renew(Some(&id("b")), Confidence::ONE, at(10), at(110));
+        assert!(lease.release(&id("a")));
+        assert!(lease.lives(at(109)));
+        assert!(lease.release(&id("b")));
+        assert!(!lease.lives(at(11)));
+    }
+
+    #[test]
+    fn a_source_cannot_release_what_it_does_not_hold() {
+        assert!(!lease().release(&id("other")));
+    }
+
+    #[test]
+    fn a_report_never_shortens_a_claim() {
+        let mut lease = lease();
+        lease.renew(Some(&id("a")), Confidence::ZERO, at(10), at(40));
+        assert_eq!(lease.expires_at(), at(100));
+        assert_eq!(lease.confidence, Confidence::ZERO);
+    }
+
+    #[test]
+    fn lapsed_claims_of_other_episodes_leave_with_the_next_report() {
+        let mut lease = lease();
+        lease.renew(Some(&id("b")), Confidence::ONE, at(200), at(300));
+        assert_eq!(lease.claims.len(), 1);
+    }
+}

@@ -1,0 +1,180 @@
+//! What a mitigation matches, in the shape of the API; it builds the FlowSpec rule and nothing else does.
+//!
+//! The rule type knows the whole of RFC 8955; a mitigation uses a part of it. Sources are never matched, ports are a
+//! list or everything but a list, and each field has exactly one rule it stands for.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::address::Prefix;
+use crate::flowspec::{Fragment, Numeric, Rule, RuleError, TcpFlags};
+
+/// Destination ports of a mitigation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DestinationPorts {
+    /// The rule names no destination port.
+    #[default]
+    Any,
+    /// Exactly these; never empty.
+    Only(BTreeSet<u16>),
+    /// Everything but these; never empty.
+    Except(BTreeSet<u16>),
+}
+
+impl DestinationPorts {
+    /// The listed ports, or none.
+    pub fn only(&self) -> Vec<u16> {
+        if let Self::Only(ports) = self { ports.iter().copied().collect() } else { Vec::new() }
+    }
+
+    /// The excluded ports, or none.
+    pub fn excluded(&self) -> Vec<u16> {
+        if let Self::Except(ports) = self { ports.iter().copied().collect() } else { Vec::new() }
+    }
+
+    /// True if a packet to this port matches.
+    pub fn matches(&self, port: u16) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Only(ports) => ports.contains(&port),
+            Self::Except(ports) => !ports.contains(&port),
+        }
+    }
+}
+
+/// Lengths of IP packets in bytes, inclusive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PacketLength {
+    /// The shortest.
+    pub min: u16,
+    /// The longest; not below `min`.
+    pub max: u16,
+}
+
+/// The match of a mitigation.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Matching {
+    /// Where the packets go.
+    pub dst_prefix: Prefix,
+    /// IP protocol number; `None` = any.
+    pub protocol: Option<u8>,
+    /// Destination ports.
+    #[serde(default)]
+    pub dst_ports: DestinationPorts,
+    /// Source ports; empty = any.
+    #[serde(default)]
+    pub src_ports: BTreeSet<u16>,
+    /// TCP flags, all of which must hold; empty = any.
+    #[serde(default)]
+    pub tcp_flags: TcpFlags,
+    /// Kinds of fragments, any of which matches; empty = any packet.
+    #[serde(default)]
+    pub fragment: Fragment,
+    /// Packet length; `None` = any.
+    #[serde(default)]
+    pub packet_length: Option<PacketLength>,
+    /// DSCP values, 0..=63; empty = any.
+    #[serde(default)]
+    pub dscp: BTreeSet<u8>,
+    /// ICMP types; empty = any.
+    #[serde(default)]
+    pub icmp_type: BTreeSet<u8>,
+}
+
+impl Matching {
+    /// Everything toward this destination.
+    pub fn everything_to(dst_prefix: Prefix) -> Self {
+        Self {
+            dst_prefix,
+            protocol: None,
+            dst_ports: DestinationPorts::Any,
+            src_ports: BTreeSet::new(),
+            tcp_flags: TcpFlags::default(),
+            fragment: Fragment::default(),
+            packet_length: None,
+            dscp: BTreeSet::new(),
+            icmp_type: BTreeSet::new(),
+        }
+    }
+
+    /// The FlowSpec rule of this match.
+    ///
+    /// Fails where a value does not fit its component or the encoding would have 240 bytes or more.
+    pub fn rule(&self) -> Result<Rule, RuleError> {
+        let mut rule = Rule::to(self.dst_prefix);
+        if let Some(protocol) = self.protocol {
+            rule = rule.protocol(Numeric::any_of([u64::from(protocol)])?);
+        }
+        match &self.dst_ports {
+            DestinationPorts::Any => {}
+            DestinationPorts::Only(ports) => rule = rule.destination_port(any_of(ports)?),
+            DestinationPorts::Except(ports) => {
+                rule = rule.destination_port(Numeric::none_of(ports.iter().map(|p| u64::from(*p)), 65_535)?);
+            }
+        }
+        if !self.src_ports.is_empty() {
+            rule = rule.source_port(any_of(&self.src_ports)?);
+        }
+        if !self.icmp_type.is_empty() {
+            rule = rule.icmp_type(any_of(&self.icmp_type)?);
+        }
+        if !self.tcp_flags.is_empty() {
+            rule = rule.tcp_flags(self.tcp_flags.bitmask());
+        }
+        if let Some(length) = self.packet_length {
+            rule = rule.packet_length(Numeric::range(length.min.into(), length.max.into())?);
+        }
+        if !self.dscp.is_empty() {
+            rule = rule.dscp(any_of(&self.dscp)?);
+        }
+        if !self.fragment.is_empty() {
+            rule = rule.fragment(self.fragment.bitmask());
+        }
+        rule.build()
+    }
+}
+
+fn any_of<T: Copy + Into<u64>>(values: &BTreeSet<T>) -> Result<Numeric, RuleError> {
+    Ok(Numeric::any_of(values.iter().map(|value| (*value).into()))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::number::UDP;
+
+    fn to_host() -> Matching {
+        Matching::everything_to("203.0.113.10/32".parse().unwrap())
+    }
+
+    #[test]
+    fn everything_but_a_port_is_sent_as_ranges() {
+        let matching = Matching {
+            protocol: Some(UDP),
+            dst_ports: DestinationPorts::Except(BTreeSet::from([53])),
+            ..to_host()
+        };
+        let rule = matching.rule().unwrap();
+        assert_eq!(rule.to_string(), "dst 203.0.113.10/32 proto udp dport <53|>53");
+        assert_eq!(rule.nlri().to_string(), "0e0120cb00710a0381110504358235");
+    }
+
+    #[test]
+    fn the_order_in_which_ports_were_written_does_not_matter() {
+        let ports = |list: &[u16]| Matching {
+            protocol: Some(UDP),
+            dst_ports: DestinationPorts::Only(list.iter().copied().collect()),
+            ..to_host()
+        };
+        assert_eq!(ports(&[53, 80]).rule().unwrap(), ports(&[80, 53, 53]).rule().unwrap());
+    }
+
+    #[test]
+    fn no_ports_left_is_an_error_and_never_any_port() {
+        let matching =
+            Matching { protocol: Some(UDP), dst_ports: DestinationPorts::Only(BTreeSet::new()), ..to_host() };
+        assert!(matching.rule().is_err());
+    }
+}

@@ -1,0 +1,177 @@
+//! Names: text that was checked once, at the border, and says what it names.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// A text is not a name of its kind.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{what} {problem}")]
+pub struct NameError {
+    what: &'static str,
+    problem: String,
+}
+
+fn check_free_text(text: &str, what: &'static str, max: usize) -> Result<(), NameError> {
+    let fail = |problem: String| Err(NameError { what, problem });
+    if text.is_empty() {
+        return fail("must not be empty".into());
+    }
+    let length = text.chars().count();
+    if length > max {
+        return fail(format!("has {length} characters, at most {max} are allowed"));
+    }
+    match text.chars().find(|c| c.is_control()) {
+        Some(c) => fail(format!("contains the control character U+{:04X}", u32::from(c))),
+        None => Ok(()),
+    }
+}
+
+fn check_word(text: &str, what: &'static str, separator: char) -> Result<(), NameError> {
+    let ok = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == separator;
+    if (1..=64).contains(&text.len()) && text.chars().all(ok) {
+        return Ok(());
+    }
+    let problem = format!("must be 1 to 64 characters of a-z, 0-9 and '{separator}', not {text:.80?}");
+    Err(NameError { what, problem })
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NameError;
+
+            fn from_str(text: &str) -> Result<Self, NameError> {
+                let check: fn(&str) -> Result<(), NameError> = $check;
+                check(text).map(|()| Self(text.into()))
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = NameError;
+
+            fn try_from(text: String) -> Result<Self, NameError> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.as_str().to_owned()
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+name!(
+    /// A site: the point of presence whose speaker announces a rule. `[a-z0-9-]{1,64}`.
+    Pop,
+    |text| check_word(text, "pop", '-')
+);
+name!(
+    /// Who reports: a detector, an adapter, or `operator:NAME` for a person. 1 to 1024 characters.
+    SourceName,
+    |text| check_free_text(text, "source", 1024)
+);
+name!(
+    /// A customer of the inventory. 1 to 256 characters.
+    CustomerId,
+    |text| check_free_text(text, "customer_id", 256)
+);
+name!(
+    /// A service of a customer, unique within it. 1 to 256 characters.
+    ServiceId,
+    |text| check_free_text(text, "service_id", 256)
+);
+name!(
+    /// A kind of attack. `[a-z0-9_]{1,64}`; whether it is defined, the vector table knows.
+    VectorName,
+    |text| check_word(text, "vector", '_')
+);
+name!(
+    /// A playbook. 1 to 128 characters.
+    PlaybookName,
+    |text| check_free_text(text, "playbook name", 128)
+);
+name!(
+    /// The detector's own identifier of an attack episode. 1 to 1024 characters.
+    ExternalEventId,
+    |text| check_free_text(text, "event_id", 1024)
+);
+
+impl SourceName {
+    /// The prefix of names that only people hold; detectors must not use it.
+    pub const OPERATOR_PREFIX: &'static str = "operator:";
+
+    /// The name under which an operator holds leases.
+    pub fn operator(name: &str) -> Self {
+        Self(format!("{}{name}", Self::OPERATOR_PREFIX).into())
+    }
+
+    /// True for a name in the reserved space of operators.
+    pub fn is_operator(&self) -> bool {
+        self.0.starts_with(Self::OPERATOR_PREFIX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pop_is_a_short_lower_case_word() {
+        assert!("fra-1".parse::<Pop>().is_ok());
+        for bad in ["", "FRA", "fra_1", "fra 1", &"x".repeat(65)] {
+            let error = bad.parse::<Pop>().unwrap_err().to_string();
+            assert!(error.starts_with("pop must be 1 to 64 characters"), "{error}");
+        }
+    }
+
+    #[test]
+    fn control_characters_never_get_in() {
+        let error = "fast\0netmon".parse::<SourceName>().unwrap_err();
+        assert_eq!(error.to_string(), "source contains the control character U+0000");
+        assert!("x\ny".parse::<ExternalEventId>().is_err());
+    }
+
+    #[test]
+    fn length_is_counted_in_characters() {
+        assert!("ü".repeat(1024).parse::<SourceName>().is_ok());
+        let error = "ü".repeat(1025).parse::<SourceName>().unwrap_err();
+        assert_eq!(error.to_string(), "source has 1025 characters, at most 1024 are allowed");
+    }
+
+    #[test]
+    fn operators_hold_leases_under_a_name_of_their_own() {
+        assert!(SourceName::operator("alice").is_operator());
+        assert!(!"fastnetmon".parse::<SourceName>().unwrap().is_operator());
+    }
+}

@@ -1,0 +1,220 @@
+//! Whose path is it: the three large communities (RFC 8092) that every own path carries.
+//!
+//! Owner `local_asn:owner_tag:H`, not-after `local_asn:owner_tag+1:T`, mitigation `local_asn:owner_tag+2:M`. They let
+//! the daemon tell own paths from foreign ones, the guard end a path without asking anybody, and an operator find the
+//! mitigation from a router's screen. As M differs from rule to rule, no two rules share all attributes, and the
+//! speaker never packs them into one oversized UPDATE.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::id::MitigationId;
+use crate::name::Pop;
+
+/// A large community (RFC 8092 §3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LargeCommunity {
+    /// Global Administrator: an autonomous system number.
+    pub global: u32,
+    /// Local Data Part 1.
+    pub local_1: u32,
+    /// Local Data Part 2.
+    pub local_2: u32,
+}
+
+impl fmt::Display for LargeCommunity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.global, self.local_1, self.local_2)
+    }
+}
+
+/// The tags that change from path to path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Tags {
+    /// The second from which on anybody may withdraw the path.
+    pub not_after: NotAfter,
+    /// The mitigation it belongs to.
+    pub mitigation: MitigationTag,
+}
+
+/// Unix time in whole seconds, 32 bits on the wire (good until the year 2106).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NotAfter(pub u32);
+
+impl NotAfter {
+    /// Rounds up to the next whole second, so that the wire never ends a rule before the daemon does. Times before
+    /// 1970 or after 2106 are clamped.
+    pub fn at_or_after(time: DateTime<Utc>) -> Self {
+        let seconds = time.timestamp() + i64::from(time.timestamp_subsec_nanos() > 0);
+        Self(u32::try_from(seconds.max(0)).unwrap_or(u32::MAX))
+    }
+
+    /// As a time.
+    pub fn time(self) -> DateTime<Utc> {
+        DateTime::from_timestamp(i64::from(self.0), 0).unwrap_or_default()
+    }
+}
+
+/// The last 32 bits of a mitigation's id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MitigationTag(pub u32);
+
+impl From<MitigationId> for MitigationTag {
+    fn from(id: MitigationId) -> Self {
+        let bytes = id.as_uuid().into_bytes();
+        Self(u32::from_be_bytes([bytes[12], bytes[13], bytes[14], bytes[15]]))
+    }
+}
+
+/// Whose path it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ownership {
+    /// Ours: it carries the owner community of this pop.
+    Own {
+        /// Its not-after time; `None` if missing or ambiguous.
+        not_after: Option<NotAfter>,
+        /// Its mitigation; `None` if missing or ambiguous.
+        mitigation: Option<MitigationTag>,
+    },
+    /// It carries the owner community of another pop.
+    OtherPop {
+        /// The other pop's hash.
+        owner: u32,
+    },
+    /// Not made by prefixd: counted, never touched.
+    Foreign,
+}
+
+impl Ownership {
+    /// True for paths of this pop.
+    pub fn is_own(&self) -> bool {
+        matches!(self, Self::Own { .. })
+    }
+}
+
+/// How this pop marks its paths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    local_asn: u32,
+    owner_tag: u32,
+    hash: u32,
+}
+
+impl Owner {
+    /// The largest `bgp.owner_tag`: two more numbers must fit behind it.
+    pub const MAX_TAG: u32 = u32::MAX - 2;
+
+    /// `owner_tag` is in `1..=`[`Self::MAX_TAG`]; larger values are clamped, so that the three tags stay distinct.
+    pub fn new(local_asn: u32, owner_tag: u32, pop: &Pop) -> Self {
+        let digest = Sha256::digest(pop.as_str().as_bytes());
+        let hash = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
+        Self { local_asn, owner_tag: owner_tag.clamp(1, Self::MAX_TAG), hash }
+    }
+
+    /// The local autonomous system number.
+    pub fn local_asn(&self) -> u32 {
+        self.local_asn
+    }
+
+    /// The three communities of a path, ascending.
+    pub fn communities(&self, tags: Tags) -> [LargeCommunity; 3] {
+        let community = |local_1, local_2| LargeCommunity { global: self.local_asn, local_1, local_2 };
+        [
+            community(self.owner_tag, self.hash),
+            community(self.owner_tag + 1, tags.not_after.0),
+            community(self.owner_tag + 2, tags.mitigation.0),
+        ]
+    }
+
+    /// Reads the communities of a path. Two different values of one tag count as unreadable.
+    pub fn read(&self, communities: &[LargeCommunity]) -> Ownership {
+        let values = |tag: u32| {
+            communities
+                .iter()
+                .filter(move |c| c.global == self.local_asn && c.local_1 == tag)
+                .map(|c| c.local_2)
+        };
+        let single = |tag: u32| {
+            let mut found = values(tag);
+            let first = found.next()?;
+            found.all(|other| other == first).then_some(first)
+        };
+        if values(self.owner_tag).any(|hash| hash == self.hash) {
+            return Ownership::Own {
+                not_after: single(self.owner_tag + 1).map(NotAfter),
+                mitigation: single(self.owner_tag + 2).map(MitigationTag),
+            };
+        }
+        match values(self.owner_tag).next() {
+            Some(owner) => Ownership::OtherPop { owner },
+            None => Ownership::Foreign,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owner(pop: &str) -> Owner {
+        Owner::new(65_010, 8955, &pop.parse().unwrap())
+    }
+
+    fn tags() -> Tags {
+        Tags { not_after: NotAfter(1_800_000_000), mitigation: MitigationTag(0xdead_beef) }
+    }
+
+    #[test]
+    fn own_paths_are_recognised_with_their_tags() {
+        let read = owner("fra1").read(&owner("fra1").communities(tags()));
+        assert_eq!(
+            read,
+            Ownership::Own {
+                not_after: Some(NotAfter(1_800_000_000)),
+                mitigation: Some(MitigationTag(0xdead_beef))
+            }
+        );
+    }
+
+    #[test]
+    fn the_owner_hash_is_the_head_of_the_sha256_of_the_pop() {
+        // printf fra1 | sha256sum
+        let digest = Sha256::digest(b"fra1");
+        let expected = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
+        assert_eq!(owner("fra1").communities(tags())[0].local_2, expected);
+    }
+
+    #[test]
+    fn a_path_of_another_pop_is_neither_ours_nor_foreign() {
+        let read = owner("fra1").read(&owner("ams1").communities(tags()));
+        assert!(matches!(read, Ownership::OtherPop { .. }));
+    }
+
+    #[test]
+    fn untagged_and_otherwise_tagged_paths_are_foreign() {
+        let other = LargeCommunity { global: 65_010, local_1: 1, local_2: 2 };
+        assert_eq!(owner("fra1").read(&[]), Ownership::Foreign);
+        assert_eq!(owner("fra1").read(&[other]), Ownership::Foreign);
+    }
+
+    #[test]
+    fn a_contradictory_not_after_is_unreadable_rather_than_guessed() {
+        let mut communities = owner("fra1").communities(tags()).to_vec();
+        communities.push(LargeCommunity { local_2: 5, ..communities[1] });
+        assert!(matches!(
+            owner("fra1").read(&communities),
+            Ownership::Own { not_after: None, mitigation: Some(_) }
+        ));
+    }
+
+    #[test]
+    fn not_after_is_never_earlier_than_the_deadline() {
+        let time = DateTime::from_timestamp(100, 1).unwrap();
+        assert_eq!(NotAfter::at_or_after(time), NotAfter(101));
+        assert_eq!(NotAfter::at_or_after(DateTime::from_timestamp(100, 0).unwrap()), NotAfter(100));
+    }
+}

@@ -1,0 +1,134 @@
+//! The port to durable storage.
+//!
+//! Every change is one [unit of work](Store::transact): named facts are read, a pure function decides over them, and
+//! its [`ChangeSet`] is written, all in one transaction. Quotas and the uniqueness of a living rule are thus decided
+//! where they are enforced, and no SQL knows a policy. Lists and counts for people are plain reads.
+
+mod change;
+mod query;
+mod snapshot;
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use thiserror::Error;
+
+pub use change::{ChangeSet, MitigationChange, QuotaDelta, StoredReply};
+pub use query::{AuditQuery, Bucket, EventQuery, MitigationQuery, PopStats, SeriesMetric, SeriesQuery, Totals};
+pub use snapshot::{QuotaCounts, ReadSet, ReplyKey, Snapshot};
+
+use crate::audit::AuditEntry;
+use crate::event::Event;
+use crate::id::{EventId, MitigationId};
+use crate::mitigation::Mitigation;
+use crate::name::Pop;
+use crate::page::Page;
+use crate::safelist::Safelist;
+
+/// Why storage did not do what it was told.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum StoreError {
+    /// Not reachable, full, read-only or too slow. Nothing was stored, or it is not known whether it was: the same
+    /// unit of work may be run again, it then sees what happened.
+    #[error("storage is not available: {0}")]
+    Unavailable(String),
+    /// Another transaction was faster. Nothing was stored; run it again. Adapters repeat a few times by themselves.
+    #[error("another transaction changed the same rows: {0}")]
+    Conflict(String),
+    /// Something in this unit of work cannot be stored, and never will be. Nothing was stored.
+    #[error("storage refuses the data: {0}")]
+    Invalid(String),
+    /// A row cannot be read back: a defect, or another program wrote it.
+    #[error("a row of {table} cannot be read: {problem}")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl StoreError {
+    /// True if the same call may succeed later without any change.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Conflict(_))
+    }
+}
+
+/// What is to be deleted because of its age. Each `None` keeps everything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Events received before this time go, unless a mitigation that is not final refers to them.
+    pub events_before: Option<DateTime<Utc>>,
+    /// Final mitigations that ended before this time go.
+    pub mitigations_before: Option<DateTime<Utc>>,
+    /// Stored replies of before this time go.
+    pub replies_before: Option<DateTime<Utc>>,
+}
+
+/// The connections of the adapter to its database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolState {
+    /// In use.
+    pub active: usize,
+    /// Open and waiting.
+    pub idle: usize,
+}
+
+/// The port to durable storage.
+///
+/// `Ok` of a change means durable: synchronously on disk. Lists are newest first. A dropped future never leaves half a
+/// unit of work behind.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// One unit of work in one transaction: read `reads`, let `decide` turn them into changes, write those.
+    ///
+    /// With `reads.admission` the quota, safelist and freeze rows are locked first, so that units of work with it run
+    /// one after the other, in all instances. `decide` is pure and may be called again after a conflict. An empty
+    /// change set commits nothing.
+    async fn transact(
+        &self,
+        reads: &ReadSet,
+        decide: &mut (dyn FnMut(Snapshot) -> ChangeSet + Send),
+    ) -> Result<(), StoreError>;
+
+    /// Cheap proof that storage answers.
+    async fn ping(&self) -> Result<(), StoreError>;
+
+    /// Every mitigation of a pop that is not final (queued, pending, active, escalated, withdrawing).
+    async fn unfinished(&self, pop: &Pop) -> Result<Vec<Mitigation>, StoreError>;
+
+    /// One mitigation, of any pop.
+    async fn mitigation(&self, id: MitigationId) -> Result<Option<Mitigation>, StoreError>;
+
+    /// A page of mitigations by time of creation.
+    async fn mitigations(&self, query: &MitigationQuery) -> Result<Page<Mitigation>, StoreError>;
+
+    /// One event.
+    async fn event(&self, id: EventId) -> Result<Option<Event>, StoreError>;
+
+    /// A page of events by time of receipt.
+    async fn events(&self, query: &EventQuery) -> Result<Page<Event>, StoreError>;
+
+    /// A page of audit entries by time.
+    async fn audit(&self, query: &AuditQuery) -> Result<Page<AuditEntry>, StoreError>;
+
+    /// The safelist as it is now, expired entries included.
+    async fn safelist(&self) -> Result<Safelist, StoreError>;
+
+    /// How many mitigations and events there are, by pop. Active = pending + active + escalated + withdrawing.
+    async fn stats(&self) -> Result<BTreeMap<Pop, PopStats>, StoreError>;
+
+    /// All mitigations and events.
+    async fn totals(&self) -> Result<Totals, StoreError>;
+
+    /// Counts per bucket of time. Empty buckets are left out.
+    async fn series(&self, query: &SeriesQuery) -> Result<Vec<Bucket>, StoreError>;
+
+    /// Deletes at most `limit` rows that are too old; returns how many went. Zero means that nothing is left to do.
+    async fn prune(&self, retention: &Retention, limit: u32) -> Result<u64, StoreError>;
+
+    /// The state of the connections.
+    fn pool(&self) -> PoolState;
+}

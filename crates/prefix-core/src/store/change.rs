@@ -1,0 +1,97 @@
+//! What a unit of work writes.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use crate::address::Prefix;
+use crate::audit::AuditEntry;
+use crate::event::Event;
+use crate::mitigation::Mitigation;
+use crate::name::CustomerId;
+use crate::safelist::SafelistEntry;
+use crate::store::ReplyKey;
+
+/// A stored answer to a request with an `Idempotency-Key`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredReply {
+    /// SHA-256 of the request's body.
+    pub body_hash: [u8; 32],
+    /// The answer, in the engine's own serialisation.
+    pub reply: String,
+    /// When it was given; it is kept for 24 hours.
+    pub created_at: DateTime<Utc>,
+}
+
+/// A new or changed mitigation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MitigationChange {
+    /// The row as it was read; `None` inserts. The store refuses the change (as a conflict, repeated by itself) if the
+    /// row's revision is no longer that of `before`, and stores `after` with the next revision.
+    pub before: Option<Box<Mitigation>>,
+    /// The row as it shall be.
+    pub after: Box<Mitigation>,
+}
+
+/// Everything that one unit of work writes, all or nothing.
+#[derive(Clone, Debug, Default)]
+pub struct ChangeSet {
+    /// New events.
+    pub events: Vec<Event>,
+    /// New and changed mitigations, each at most once.
+    pub mitigations: Vec<MitigationChange>,
+    /// New audit entries, in order.
+    pub audit: Vec<AuditEntry>,
+    /// Safelist entries to put, replacing an entry of the same prefix.
+    pub safelist_put: Vec<SafelistEntry>,
+    /// Safelist entries to remove.
+    pub safelist_remove: Vec<Prefix>,
+    /// Replies to keep.
+    pub replies: Vec<(ReplyKey, StoredReply)>,
+    /// How many mitigations were newly let in (`pending` for the first time): they count toward the rate of new rules.
+    pub admitted: u64,
+}
+
+/// How the counters of the quotas change.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QuotaDelta {
+    /// By customer.
+    pub customers: BTreeMap<CustomerId, i64>,
+    /// By pop.
+    pub pops: BTreeMap<crate::name::Pop, i64>,
+    /// In all.
+    pub global: i64,
+}
+
+impl ChangeSet {
+    /// True if there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+            && self.mitigations.is_empty()
+            && self.audit.is_empty()
+            && self.safelist_put.is_empty()
+            && self.safelist_remove.is_empty()
+            && self.replies.is_empty()
+    }
+
+    /// How the quota counters change with these mitigations. Every store derives its counters from this one place.
+    pub fn quota_delta(&self) -> QuotaDelta {
+        let mut delta = QuotaDelta::default();
+        for change in &self.mitigations {
+            let before = change.before.as_ref().is_some_and(|m| m.counts());
+            let after = change.after.counts();
+            let by = i64::from(after) - i64::from(before);
+            if by == 0 {
+                continue;
+            }
+            delta.global += by;
+            *delta.pops.entry(change.after.pop.clone()).or_default() += by;
+            if let Some(customer) = &change.after.customer_id {
+                *delta.customers.entry(customer.clone()).or_default() += by;
+            }
+        }
+        delta.customers.retain(|_, by| *by != 0);
+        delta.pops.retain(|_, by| *by != 0);
+        delta
+    }
+}

@@ -1,0 +1,106 @@
+//! What people ask for: filters of lists, and counts.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::address::VictimIp;
+use crate::mitigation::Status;
+use crate::name::{CustomerId, Pop, SourceName, VectorName};
+use crate::page::PageRequest;
+
+/// Which events.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EventQuery {
+    /// Which page.
+    pub page: PageRequest,
+    /// Of this source.
+    pub source: Option<SourceName>,
+    /// Against this address.
+    pub victim_ip: Option<VictimIp>,
+    /// Of this kind.
+    pub vector: Option<VectorName>,
+}
+
+/// Which mitigations.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MitigationQuery {
+    /// Which page.
+    pub page: PageRequest,
+    /// Of one of these statuses; empty = any.
+    pub status: Vec<Status>,
+    /// Of this customer.
+    pub customer_id: Option<CustomerId>,
+    /// For this address.
+    pub victim_ip: Option<VictimIp>,
+    /// Of this kind.
+    pub vector: Option<VectorName>,
+    /// Of this pop; `None` = every pop.
+    pub pop: Option<Pop>,
+    /// Acknowledged, or not.
+    pub acknowledged: Option<bool>,
+}
+
+/// Which audit entries.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AuditQuery {
+    /// Which page.
+    pub page: PageRequest,
+    /// Of this action.
+    pub action: Option<String>,
+    /// Of this actor.
+    pub actor_id: Option<String>,
+    /// About this kind of thing.
+    pub target_type: Option<String>,
+    /// About this thing.
+    pub target_id: Option<String>,
+}
+
+/// Counts of a pop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PopStats {
+    /// Mitigations that are pending, active, escalated or withdrawing.
+    pub active: u64,
+    /// All mitigations.
+    pub total: u64,
+}
+
+/// Counts of everything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// All mitigations.
+    pub mitigations: u64,
+    /// All events.
+    pub events: u64,
+}
+
+/// What a series counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SeriesMetric {
+    /// New mitigations.
+    Mitigations,
+    /// Received events.
+    Events,
+}
+
+/// A series of counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeriesQuery {
+    /// What is counted.
+    pub metric: SeriesMetric,
+    /// From here, inclusive.
+    pub start: DateTime<Utc>,
+    /// To here, exclusive.
+    pub end: DateTime<Utc>,
+    /// Length of a bucket, at least a second; buckets are aligned to the epoch.
+    pub bucket: TimeDelta,
+}
+
+/// One count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    /// Where it begins.
+    pub start: DateTime<Utc>,
+    /// How many.
+    pub count: u64,
+}

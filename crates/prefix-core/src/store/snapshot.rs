@@ -1,0 +1,107 @@
+//! What a unit of work reads: the facts it names beforehand, and the answer.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+
+use crate::address::VictimIp;
+use crate::flowspec::RouteKey;
+use crate::id::MitigationId;
+use crate::mitigation::Mitigation;
+use crate::name::{CustomerId, ExternalEventId, Pop, SourceName};
+use crate::safelist::Safelist;
+use crate::store::StoredReply;
+
+/// Identifies a request that may be repeated (`Idempotency-Key`): the same key of the same principal on the same path.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ReplyKey {
+    /// Whose request.
+    pub principal: String,
+    /// Of which endpoint.
+    pub path: String,
+    /// The header's value.
+    pub key: String,
+}
+
+/// The facts that a unit of work needs. Read sets of several commands are merged into one.
+#[derive(Clone, Debug)]
+pub struct ReadSet {
+    /// The pop whose rows and quotas are meant.
+    pub pop: Pop,
+    /// The time of the unit of work.
+    pub now: DateTime<Utc>,
+    /// Lock and read quota counters, rate of new rules and safelist.
+    pub admission: bool,
+    /// Counters of these customers.
+    pub customers: BTreeSet<CustomerId>,
+    /// These mitigations, of any pop and status.
+    pub mitigations: BTreeSet<MitigationId>,
+    /// All mitigations of these victims at `pop` that are not final, and the final ones that ended since
+    /// `recent_since` or were rejected since `rejected_since`.
+    pub victims: BTreeSet<VictimIp>,
+    /// All mitigations of these rules at `pop` that are not final.
+    pub routes: BTreeSet<RouteKey>,
+    /// How far back final mitigations of `victims` matter.
+    pub recent_since: DateTime<Utc>,
+    /// How far back rejected mitigations of `victims` matter.
+    pub rejected_since: DateTime<Utc>,
+    /// So many of the oldest queued mitigations of `pop`.
+    pub queued: u32,
+    /// Whether these episodes were ever reported.
+    pub episodes: BTreeSet<(SourceName, ExternalEventId)>,
+    /// Whether these sources ever reported these victims.
+    pub sightings: BTreeSet<(SourceName, VictimIp)>,
+    /// Replies stored under these keys.
+    pub replies: BTreeSet<ReplyKey>,
+}
+
+impl ReadSet {
+    /// Nothing yet.
+    pub fn new(pop: Pop, now: DateTime<Utc>) -> Self {
+        Self {
+            pop,
+            now,
+            admission: false,
+            customers: BTreeSet::new(),
+            mitigations: BTreeSet::new(),
+            victims: BTreeSet::new(),
+            routes: BTreeSet::new(),
+            recent_since: now,
+            rejected_since: now,
+            queued: 0,
+            episodes: BTreeSet::new(),
+            sightings: BTreeSet::new(),
+            replies: BTreeSet::new(),
+        }
+    }
+}
+
+/// How many rules take up room ([`Mitigation::counts`]), and how many are new.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QuotaCounts {
+    /// Of these customers, over all pops.
+    pub customers: HashMap<CustomerId, u64>,
+    /// Of the pop.
+    pub pop: u64,
+    /// In all.
+    pub global: u64,
+    /// Rules of the pop that were let in during the last 60 seconds, counted in whole seconds and never too low.
+    pub new_last_minute: u64,
+}
+
+/// The facts, as they are inside the transaction.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// The mitigations asked for by id, victim, route or queue, each once.
+    pub mitigations: Vec<Mitigation>,
+    /// The counters; only with `admission`.
+    pub quota: QuotaCounts,
+    /// The safelist; only with `admission`.
+    pub safelist: Safelist,
+    /// Those of `episodes` that were reported before.
+    pub episodes: HashSet<(SourceName, ExternalEventId)>,
+    /// Those of `sightings` that were reported before.
+    pub sightings: HashSet<(SourceName, VictimIp)>,
+    /// Those of `replies` that are stored.
+    pub replies: HashMap<ReplyKey, StoredReply>,
+}
