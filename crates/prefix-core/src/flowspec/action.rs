@@ -203,6 +203,16 @@ impl Action {
         }
     }
 
+    /// The limit in bits per second, of police.
+    pub fn rate_bps(&self) -> Option<BitsPerSecond> {
+        if let Self::Police(police) = self { police.rate_bps } else { None }
+    }
+
+    /// The limit in packets per second, of police.
+    pub fn rate_pps(&self) -> Option<PacketsPerSecond> {
+        if let Self::Police(police) = self { police.rate_pps } else { None }
+    }
+
     /// The flat form.
     pub fn parts(&self) -> ActionParts {
         todo!()

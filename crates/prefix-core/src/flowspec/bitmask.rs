@@ -48,6 +48,23 @@ impl Bitmask {
         todo!()
     }
 
+    /// All bits of `set` set and none of `unset`. Without any bit it matches every packet.
+    pub(super) fn all_of(set: u16, unset: u16) -> Self {
+        let _ = (set, unset);
+        todo!()
+    }
+
+    /// Any of these bits.
+    pub(super) fn any_bit_of(bits: u16) -> Self {
+        let _ = bits;
+        todo!()
+    }
+
+    /// The terms: an OR of ANDed operands.
+    pub fn terms(&self) -> &[Vec<BitmaskOperand>] {
+        &self.terms
+    }
+
     /// Whether a packet with exactly these bits matches.
     pub fn matches(&self, bits: u16) -> bool {
         let _ = (bits, &self.terms);

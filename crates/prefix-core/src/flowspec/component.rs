@@ -84,7 +84,7 @@ impl Component {
     /// The largest value the field of a packet can have, or all bits of a bit field. 0 for prefixes.
     ///
     /// TCP flags have 12 bits: the data offset in the two octets counts as zero (RFC 8955 §4.2.2.9).
-    pub const fn max(self) -> u64 {
+    pub const fn max_value(self) -> u64 {
         match self {
             Self::Destination | Self::Source => 0,
             Self::Protocol | Self::IcmpType | Self::IcmpCode => 0xff,

@@ -1,10 +1,18 @@
 //! Fragment states by name (RFC 8955 §4.2.2.12): any of the named ones.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Bitmask, BitmaskError};
 
-/// A set of fragment states; a packet in any of them matches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Fragment(u8);
+const WORDS: [(&str, u16); 4] =
+    [("dont_fragment", 0x01), ("is_fragment", 0x02), ("first_fragment", 0x04), ("last_fragment", 0x08)];
+const KNOWN: &str = "dont_fragment, is_fragment, first_fragment and last_fragment";
+
+/// A set of fragment states; a packet in any of them matches. The default names none and matches any packet.
+/// In JSON a list of words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(try_from = "Vec<String>", into = "Vec<String>")]
+pub struct Fragment(u16);
 
 impl Fragment {
     /// The don't-fragment bit is set (IPv4 only).
@@ -16,20 +24,29 @@ impl Fragment {
     /// The last fragment.
     pub const LAST_FRAGMENT: Self = Self(0x08);
 
-    /// Reads words like `is_fragment`; any of them.
+    /// Reads words like `is_fragment`; any of them. No words: any packet.
     pub fn from_words<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> Result<Self, BitmaskError> {
-        let _ = words.into_iter().map(|_| ()).count();
-        todo!()
+        words.into_iter().try_fold(Self::default(), |set, word| Ok(Self(set.0 | bit_of(word.as_ref())?)))
     }
 
     /// The words, ascending by bit.
     pub fn words(self) -> Vec<&'static str> {
-        todo!()
+        WORDS.iter().filter(|(_, bit)| self.0 & bit != 0).map(|(word, _)| *word).collect()
     }
 
     /// The bits of the wire.
-    pub const fn bits(self) -> u8 {
+    pub const fn bits(self) -> u16 {
         self.0
+    }
+
+    /// Whether it names no state.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether all states of `other` are named.
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
     }
 
     /// Any state of either.
@@ -38,20 +55,82 @@ impl Fragment {
         Self(self.0 | other.0)
     }
 
-    /// The states in both; none is an error, never "any packet".
+    /// The states in both. Naming none counts as naming all; nothing in common is an error, never "any packet".
     pub fn intersection(self, other: Self) -> Result<Self, BitmaskError> {
-        let _ = other;
-        todo!()
+        match (self.is_empty(), other.is_empty()) {
+            (true, _) => Ok(other),
+            (_, true) => Ok(self),
+            _ if self.0 & other.0 == 0 => Err(BitmaskError::MatchesNothing),
+            _ => Ok(Self(self.0 & other.0)),
+        }
     }
 
-    /// The match: one operand, ORed bits, no MATCH.
-    pub fn to_bitmask(self) -> Bitmask {
-        todo!()
+    /// The match: one operand, ORed bits, no MATCH. Without any state it matches every packet.
+    pub fn bitmask(self) -> Bitmask {
+        if self.is_empty() { Bitmask::all_of(0, 0) } else { Bitmask::any_bit_of(self.0) }
     }
 
     /// The states of a match, if it is a plain "any of these".
     pub fn from_bitmask(mask: &Bitmask) -> Option<Self> {
-        let _ = mask;
-        todo!()
+        let [term] = mask.terms() else { return None };
+        let [operand] = term.as_slice() else { return None };
+        let plain = !operand.not && (!operand.all || operand.bits.count_ones() == 1);
+        (plain && operand.bits & !0x0f == 0).then_some(Self(operand.bits))
+    }
+}
+
+/// The bit of a state's name.
+pub(super) fn bit_of(word: &str) -> Result<u16, BitmaskError> {
+    WORDS
+        .iter()
+        .find_map(|(name, bit)| (*name == word).then_some(*bit))
+        .ok_or_else(|| BitmaskError::UnknownWord { word: word.to_owned(), known: KNOWN })
+}
+
+/// The name of a state's bit.
+pub(super) fn word_of(bit: u16) -> Option<&'static str> {
+    WORDS.iter().find_map(|(name, known)| (*known == bit).then_some(*name))
+}
+
+impl TryFrom<Vec<String>> for Fragment {
+    type Error = BitmaskError;
+
+    fn try_from(words: Vec<String>) -> Result<Self, Self::Error> {
+        Self::from_words(words)
+    }
+}
+
+impl From<Fragment> for Vec<String> {
+    fn from(fragment: Fragment) -> Self {
+        fragment.words().into_iter().map(str::to_owned).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_survive_their_match() {
+        for bits in 1..=0x0f {
+            let states = Fragment(bits);
+            assert_eq!(Fragment::from_bitmask(&states.bitmask()), Some(states));
+            assert_eq!(Fragment::from_words(states.words()), Ok(states));
+        }
+    }
+
+    #[test]
+    fn an_empty_intersection_is_an_error_and_never_any_packet() {
+        let (is, first) = (Fragment::IS_FRAGMENT, Fragment::FIRST_FRAGMENT);
+        assert_eq!(is.intersection(first), Err(BitmaskError::MatchesNothing));
+        assert_eq!(is.intersection(is.union(first)), Ok(is));
+        assert_eq!(is.intersection(Fragment::default()), Ok(is));
+    }
+
+    #[test]
+    fn json_is_a_list_of_words() {
+        let states: Fragment = serde_json::from_str(r#"["last_fragment","is_fragment"]"#).unwrap();
+        assert_eq!(serde_json::to_string(&states).unwrap(), r#"["is_fragment","last_fragment"]"#);
+        assert!(serde_json::from_str::<Fragment>(r#"["isf"]"#).is_err());
     }
 }

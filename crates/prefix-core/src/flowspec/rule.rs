@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::{Bitmask, Component, Nlri, Numeric};
+use super::{Bitmask, BitmaskError, Component, Nlri, Numeric, NumericError};
 use crate::address::{Family, Prefix};
 
 /// Why a rule can not be built.
@@ -10,7 +10,7 @@ use crate::address::{Family, Prefix};
 #[non_exhaustive]
 pub enum RuleError {
     /// A value that the field of a packet can not have (port 70000, DSCP 64, protocol 256).
-    #[error("{component} {value} is out of range, the largest is {max}", max = .component.max())]
+    #[error("{component} {value} is out of range, the largest is {}", .component.max_value())]
     OutOfRange {
         /// The component.
         component: Component,
@@ -40,6 +40,12 @@ pub enum RuleError {
         /// Bytes of the encoding, without the length octets.
         bytes: usize,
     },
+    /// A list of values that is empty or leaves nothing.
+    #[error(transparent)]
+    Numeric(#[from] NumericError),
+    /// Flags that exclude each other.
+    #[error(transparent)]
+    Bitmask(#[from] BitmaskError),
 }
 
 impl RuleError {

@@ -1,44 +1,97 @@
 //! TCP flags by name: which must be set and which must not.
 
+use std::fmt;
 use std::str::FromStr;
 
-use super::{Bitmask, BitmaskError};
+use serde::{Deserialize, Serialize};
 
-/// Flags that must be set and flags that must not be set, all at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+use super::{Bitmask, BitmaskError, BitmaskOperand};
+
+const WORDS: [(&str, u16); 8] = [
+    ("fin", 0x01),
+    ("syn", 0x02),
+    ("rst", 0x04),
+    ("psh", 0x08),
+    ("ack", 0x10),
+    ("urg", 0x20),
+    ("ece", 0x40),
+    ("cwr", 0x80),
+];
+const KNOWN: &str = "fin, syn, rst, psh, ack, urg, ece and cwr, each also with ! in front";
+
+/// Flags that must be set and flags that must not be, all at once; a flag is never in both. The default names no
+/// flag and matches any packet. In JSON a list of words: `["syn", "!ack"]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(try_from = "Vec<String>", into = "Vec<String>")]
 pub struct TcpFlags {
     set: u16,
     unset: u16,
 }
 
 impl TcpFlags {
-    /// Reads words like `syn` and `!ack`; all must hold.
+    /// Reads words like `syn` and `!ack`; all must hold. No words: any packet.
     pub fn from_words<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> Result<Self, BitmaskError> {
-        let _ = words.into_iter().map(|_| ()).count();
-        todo!()
+        words.into_iter().try_fold(Self::default(), |flags, word| {
+            let word = word.as_ref();
+            let (name, not) = word.strip_prefix('!').map_or((word, false), |name| (name, true));
+            let bit = bit_of(name)?;
+            flags.and(if not { Self { set: 0, unset: bit } } else { Self { set: bit, unset: 0 } })
+        })
     }
 
     /// The words, ascending by bit: `["syn", "!ack"]`.
     pub fn words(&self) -> Vec<String> {
-        todo!()
+        WORDS
+            .iter()
+            .filter_map(|(word, bit)| {
+                if self.set & bit != 0 {
+                    Some((*word).to_owned())
+                } else {
+                    (self.unset & bit != 0).then(|| format!("!{word}"))
+                }
+            })
+            .collect()
     }
 
-    /// Both sets of conditions (the intersection of what they match).
+    /// Whether it names no flag.
+    pub const fn is_empty(&self) -> bool {
+        self.set == 0 && self.unset == 0
+    }
+
+    /// The conditions of both; an error if one wants set what the other wants unset.
     pub fn and(self, other: Self) -> Result<Self, BitmaskError> {
-        let _ = (other, self.set, self.unset);
-        todo!()
+        let both = Self { set: self.set | other.set, unset: self.unset | other.unset };
+        if both.set & both.unset == 0 { Ok(both) } else { Err(BitmaskError::MatchesNothing) }
     }
 
     /// The match: one operand per flag, ascending, ANDed, MATCH for set, NOT alone for unset.
-    pub fn to_bitmask(self) -> Result<Bitmask, BitmaskError> {
-        todo!()
+    /// Without any flag it matches every TCP packet.
+    pub fn bitmask(&self) -> Bitmask {
+        Bitmask::all_of(self.set, self.unset)
     }
 
-    /// The flags of a match, if it is a plain list of set and unset flags.
+    /// The flags of a match, if it is a plain list of set and unset flags with names.
     pub fn from_bitmask(mask: &Bitmask) -> Option<Self> {
-        let _ = mask;
-        todo!()
+        let [term] = mask.terms() else { return None };
+        term.iter().try_fold(Self::default(), |flags, &BitmaskOperand { bits, not, .. }| {
+            let named = WORDS.iter().any(|(_, bit)| *bit == bits);
+            let operand = if not { Self { set: 0, unset: bits } } else { Self { set: bits, unset: 0 } };
+            if named { flags.and(operand).ok() } else { None }
+        })
     }
+}
+
+/// The bit of a flag's name.
+pub(super) fn bit_of(word: &str) -> Result<u16, BitmaskError> {
+    WORDS
+        .iter()
+        .find_map(|(name, bit)| (*name == word).then_some(*bit))
+        .ok_or_else(|| BitmaskError::UnknownWord { word: word.to_owned(), known: KNOWN })
+}
+
+/// The name of a flag's bit.
+pub(super) fn word_of(bit: u16) -> Option<&'static str> {
+    WORDS.iter().find_map(|(name, known)| (*known == bit).then_some(*name))
 }
 
 impl FromStr for TcpFlags {
@@ -46,5 +99,67 @@ impl FromStr for TcpFlags {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Self::from_words(text.split('&'))
+    }
+}
+
+impl fmt::Display for TcpFlags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words().join("&"))
+    }
+}
+
+impl TryFrom<Vec<String>> for TcpFlags {
+    type Error = BitmaskError;
+
+    fn try_from(words: Vec<String>) -> Result<Self, Self::Error> {
+        Self::from_words(words)
+    }
+}
+
+impl From<TcpFlags> for Vec<String> {
+    fn from(flags: TcpFlags) -> Self {
+        flags.words()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_sorted_by_bit_and_unique() {
+        let flags = TcpFlags::from_words(["ack", "!syn", "ack"]).unwrap();
+        assert_eq!(flags.words(), ["!syn", "ack"]);
+        assert_eq!(flags.to_string(), "!syn&ack");
+        assert_eq!("!syn&ack".parse(), Ok(flags));
+    }
+
+    #[test]
+    fn a_flag_can_not_be_set_and_unset() {
+        assert_eq!(TcpFlags::from_words(["syn", "!syn"]), Err(BitmaskError::MatchesNothing));
+    }
+
+    #[test]
+    fn unknown_words_are_answered_with_the_known_ones() {
+        let message = TcpFlags::from_words(["sin"]).unwrap_err().to_string();
+        assert!(message.starts_with("\"sin\" is no flag, the flags are fin, syn"), "{message}");
+    }
+
+    #[test]
+    fn flags_survive_their_match() {
+        for words in [vec!["syn", "!ack"], vec!["!syn", "ack"], vec!["syn", "ack"], vec!["rst"], vec!["!cwr"]]
+        {
+            let flags = TcpFlags::from_words(&words).unwrap();
+            assert_eq!(TcpFlags::from_bitmask(&flags.bitmask()), Some(flags));
+        }
+        let either =
+            Bitmask::any_of(vec![vec![BitmaskOperand { bits: 0x12, not: false, all: false }]]).unwrap();
+        assert_eq!(TcpFlags::from_bitmask(&either), None);
+    }
+
+    #[test]
+    fn json_is_a_list_of_words() {
+        let flags: TcpFlags = serde_json::from_str(r#"["!ack","syn"]"#).unwrap();
+        assert_eq!(serde_json::to_string(&flags).unwrap(), r#"["syn","!ack"]"#);
     }
 }

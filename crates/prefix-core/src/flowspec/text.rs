@@ -14,7 +14,9 @@ use crate::address::{AddressError, Prefix};
 #[non_exhaustive]
 pub enum RuleTextError {
     /// A word that names no component.
-    #[error("\"{0}\" is no part of a rule, write dst, src, proto, port, dport, sport, icmp-type, icmp-code, flags, len, dscp, frag or label")]
+    #[error(
+        "\"{0}\" is no part of a rule, write dst, src, proto, port, dport, sport, icmp-type, icmp-code, flags, len, dscp, frag or label"
+    )]
     UnknownWord(String),
     /// A component twice.
     #[error("\"{0}\" is given twice")]
