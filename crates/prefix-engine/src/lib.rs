@@ -1,1 +1,22 @@
-//! The use cases of prefixd: ingest, withdraw, expire, escalate, reconcile.
+//! The use cases of prefixd: ingest, create, withdraw, expire, escalate, reconcile.
+//!
+//! The engine knows the domain, the policy and the ports, and nothing of HTTP, SQL or gRPC. One [`Engine`] runs per
+//! daemon. Every change goes through its journal (one transaction at a time, many commands each), every wish to the
+//! speaker through its dispatcher, and what is true is always what is written.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod answer;
+mod caller;
+mod engine;
+mod error;
+pub mod settings;
+pub mod view;
+
+pub use answer::{
+    Acknowledged, Answer, BatchItem, BulkItem, Created, EventOutcome, Health, History, Ingested, InvalidItem,
+    MitigationView, PeerView, RefusedEvent, ReloadReport, SafelistAdded, Speaker, Touched, Withdrawn,
+};
+pub use caller::{Caller, IdempotencyKey};
+pub use engine::{Engine, EngineParts};
+pub use error::EngineError;
+pub use settings::Settings;

@@ -1,0 +1,221 @@
+//! What the use cases answer.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use prefix_core::announcer::Peer;
+use prefix_core::decision::Decision;
+use prefix_core::event::{Event, EventStatus};
+use prefix_core::guardrail::{Guardrail, Refusal};
+use prefix_core::id::{EventId, MitigationId};
+use prefix_core::mitigation::{Mitigation, Status};
+use prefix_core::name::{ExternalEventId, Pop};
+use prefix_core::safelist::SafelistEntry;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// An answer that may be the repetition of an earlier one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer<T> {
+    /// The answer.
+    pub value: T,
+    /// True if it was given before, to the same `Idempotency-Key`.
+    pub replayed: bool,
+}
+
+impl<T> Answer<T> {
+    /// A first answer.
+    pub fn first(value: T) -> Self {
+        Self { value, replayed: false }
+    }
+}
+
+/// What an unban did to one mitigation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Touched {
+    /// Which one.
+    pub mitigation_id: MitigationId,
+    /// `withdrawn` or `released`.
+    pub status: EventStatus,
+    /// Where it stands now.
+    pub mitigation_status: Status,
+}
+
+/// A stored event that was not refused.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ingested {
+    /// Our identifier.
+    pub event_id: EventId,
+    /// The detector's identifier.
+    pub external_event_id: Option<ExternalEventId>,
+    /// What became of it.
+    pub status: EventStatus,
+    /// The mitigation it made, renewed or released.
+    pub mitigation_id: Option<MitigationId>,
+    /// Where that stands now.
+    pub mitigation_status: Option<Status>,
+    /// The signal group it joined.
+    pub signal_group_id: Option<Uuid>,
+    /// What a `queued` mitigation waits for.
+    pub guardrail: Option<Guardrail>,
+    /// With `queued`: when it may be let in.
+    pub retry_after_seconds: Option<u64>,
+    /// If an unban touched more than one mitigation: all of them.
+    pub mitigations: Vec<Touched>,
+    /// Why.
+    pub decision: Decision,
+}
+
+/// A stored event whose rule a guardrail refused.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RefusedEvent {
+    /// Our identifier.
+    pub event_id: EventId,
+    /// The detector's identifier.
+    pub external_event_id: Option<ExternalEventId>,
+    /// The `rejected` row.
+    pub mitigation_id: MitigationId,
+    /// What the guardrail said.
+    pub refusal: Refusal,
+    /// Why.
+    pub decision: Decision,
+}
+
+/// What became of an event. Both are stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventOutcome {
+    /// Any status but `rejected`.
+    Accepted(Box<Ingested>),
+    /// Refused by a guardrail.
+    Refused(Box<RefusedEvent>),
+    /// Not stored: its vector is not defined, or its source is reserved. Only inside a batch.
+    Invalid(InvalidItem),
+}
+
+/// Why an item of a batch was not stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InvalidItem {
+    /// The detector's identifier, as far as it could be read.
+    pub external_event_id: Option<String>,
+    /// What is wrong and how to mend it.
+    pub error: String,
+}
+
+/// An item of a batch as the API read it: a report, or why it is none.
+pub type BatchItem = Result<prefix_core::event::Report, InvalidItem>;
+
+/// A mitigation with what only the running daemon knows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MitigationView {
+    /// The row.
+    pub mitigation: Mitigation,
+    /// Its rule is wanted at the speaker: it lives and is not of a dry run.
+    pub intended: bool,
+    /// Established sessions that carry the family of its rule.
+    pub peers_established: u32,
+    /// A living rule of the same victim that routers apply first (RFC 8955 §5.1).
+    pub shadowed_by: Option<MitigationId>,
+}
+
+/// A manual mitigation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Created {
+    /// As it is after the wait for the speaker.
+    pub view: MitigationView,
+    /// True if the same rule lived already and was changed in place.
+    pub replaced: bool,
+}
+
+/// A withdrawn mitigation, as it is after the wait for the speaker.
+pub type Withdrawn = MitigationView;
+
+/// One item of a bulk operation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BulkItem {
+    /// Which one.
+    pub mitigation_id: MitigationId,
+    /// Its status now, or why nothing was done.
+    pub result: Result<Status, String>,
+}
+
+/// Mitigations that an operator has seen.
+pub type Acknowledged = Vec<BulkItem>;
+
+/// A safelist entry that was put.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SafelistAdded {
+    /// The entry.
+    pub entry: SafelistEntry,
+    /// True if the prefix was listed before.
+    pub updated: bool,
+    /// What is withdrawn because of it.
+    pub withdrawn: Vec<MitigationId>,
+}
+
+/// What is known about an address.
+#[derive(Clone, Debug, PartialEq)]
+pub struct History {
+    /// Newest first.
+    pub events: Vec<Event>,
+    /// Newest first.
+    pub mitigations: Vec<MitigationView>,
+}
+
+/// A BGP neighbor, by the speaker and the configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PeerView {
+    /// The name in `bgp.neighbors`, else its address.
+    pub name: String,
+    /// What the speaker says of it.
+    pub peer: Peer,
+    /// Own rules that go to it: every announced rule of a family that it carries.
+    pub announced_rules: u64,
+}
+
+/// The speaker as last seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Speaker {
+    /// Not asked yet, or not needed.
+    Unknown,
+    /// It answers.
+    Connected,
+    /// It does not.
+    Disconnected(String),
+}
+
+/// The state of the engine.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Health {
+    /// Own pop.
+    pub pop: Pop,
+    /// Storage answers; otherwise why not.
+    pub database: Result<(), String>,
+    /// The speaker.
+    pub speaker: Speaker,
+    /// Its neighbors.
+    pub peers: Vec<PeerView>,
+    /// Active and escalated mitigations of the pop.
+    pub active: u64,
+    /// Pending mitigations of the pop.
+    pub pending: u64,
+    /// Queued mitigations of the pop.
+    pub queued: u64,
+    /// `withdrawing` for longer than `bgp.withdraw_alarm_seconds`.
+    pub withdraw_stuck: u64,
+    /// FlowSpec paths without our owner tag.
+    pub foreign_rules: u64,
+    /// How long the engine has run.
+    pub uptime: Duration,
+    /// When its policy was loaded.
+    pub config_loaded_at: DateTime<Utc>,
+    /// What is wrong, in words; empty when all is well.
+    pub problems: Vec<String>,
+}
+
+/// What a reload did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReloadReport {
+    /// Withdrawn because they no longer pass.
+    pub withdrawn: Vec<MitigationId>,
+}

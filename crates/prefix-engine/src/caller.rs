@@ -1,0 +1,36 @@
+//! On whose behalf something is done.
+
+use prefix_core::audit::Actor;
+
+/// A repeatable request: the header, and what it must be equal in to count as the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// Stable identity of the principal, e.g. `token:NAME` or `bearer-token`.
+    pub principal: String,
+    /// Path of the endpoint.
+    pub path: String,
+    /// The header's value, 1 to 255 printable ASCII characters.
+    pub key: String,
+    /// SHA-256 of the request's body.
+    pub body_hash: [u8; 32],
+}
+
+/// Who asks, and how the answer is wanted.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Who, for audit and leases.
+    pub actor: Actor,
+    /// The request, for audit and log.
+    pub request_id: String,
+    /// Run every check, change nothing.
+    pub dry_run: bool,
+    /// Answer a repetition with the first answer.
+    pub idempotency: Option<IdempotencyKey>,
+}
+
+impl Caller {
+    /// The daemon itself.
+    pub fn system() -> Self {
+        Self { actor: Actor::SYSTEM, request_id: String::new(), dry_run: false, idempotency: None }
+    }
+}

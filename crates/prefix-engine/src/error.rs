@@ -1,0 +1,70 @@
+//! Why a use case did not do what it was asked.
+
+use prefix_core::guardrail::Refusal;
+use prefix_core::id::MitigationId;
+use prefix_core::name::VectorName;
+use prefix_core::store::StoreError;
+use thiserror::Error;
+
+/// A refusal or a failure. Nothing was changed, with the one exception that the variant names.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum EngineError {
+    /// A guardrail refused. For manual rules a `rejected` row was stored, whose id this is (none in a dry run).
+    #[error("{refusal}")]
+    Guardrail {
+        /// What it said.
+        refusal: Refusal,
+        /// The stored row.
+        mitigation_id: Option<MitigationId>,
+    },
+    /// The vector is not defined.
+    #[error("vector {vector:?} is not defined; defined are: {}", list(.defined))]
+    UnknownVector {
+        /// The word.
+        vector: String,
+        /// The defined names, sorted.
+        defined: Vec<VectorName>,
+    },
+    /// The state forbids it.
+    #[error("{0}")]
+    NotAllowed(String),
+    /// There is no such thing.
+    #[error("{0}")]
+    NotFound(String),
+    /// A reload would withdraw too many living rules at once.
+    #[error(
+        "this would withdraw {} of {living} living rules at once; look at them, then repeat with ?force=true",
+        .mitigations.len()
+    )]
+    MassWithdraw {
+        /// Which ones.
+        mitigations: Vec<MitigationId>,
+        /// How many live.
+        living: usize,
+    },
+    /// The `Idempotency-Key` was used before with another body.
+    #[error("this Idempotency-Key was used for another body within 24 hours; use a new key for a new request")]
+    IdempotencyMismatch,
+    /// Storage did not answer: nothing is known to be stored, the request is to be sent again.
+    #[error("storage is not available, nothing was stored; send the request again ({0})")]
+    StorageUnavailable(String),
+    /// The daemon is going down.
+    #[error("the daemon is shutting down; send the request again, to another instance or in a moment")]
+    ShuttingDown,
+    /// A fault of prefixd.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+fn list(names: &[VectorName]) -> String {
+    names.iter().map(VectorName::as_str).collect::<Vec<_>>().join(", ")
+}
+
+impl From<StoreError> for EngineError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) | StoreError::Conflict(_) => Self::StorageUnavailable(error.to_string()),
+            StoreError::Invalid(_) | StoreError::Corrupt { .. } => Self::Internal(error.to_string()),
+        }
+    }
+}

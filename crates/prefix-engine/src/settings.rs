@@ -1,0 +1,63 @@
+//! What the engine is told at start and keeps until it stops.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use prefix_core::name::Pop;
+
+/// Whether anything reaches the speaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Everything is decided and stored, nothing is announced.
+    DryRun,
+    /// Rules are announced.
+    Enforced,
+}
+
+impl Mode {
+    /// The word of the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::DryRun => "dry-run",
+            Self::Enforced => "enforced",
+        }
+    }
+}
+
+/// A neighbor that the configuration names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Neighbor {
+    /// Its name.
+    pub name: String,
+    /// Its address.
+    pub address: IpAddr,
+    /// Its autonomous system number.
+    pub peer_asn: u32,
+}
+
+/// Settings that only a restart changes.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Own pop.
+    pub pop: Pop,
+    /// Dry-run or enforced.
+    pub mode: Mode,
+    /// Longest wait of a request for the speaker; zero = none.
+    pub announce_timeout: Duration,
+    /// Changes per second toward the speaker, in bursts of at most 200.
+    pub max_changes_per_second: u32,
+    /// From when on a `withdrawing` row counts as stuck.
+    pub withdraw_alarm: Duration,
+    /// Between two comparisons of intent and table.
+    pub reconciliation_interval: Duration,
+    /// Named neighbors.
+    pub neighbors: Vec<Neighbor>,
+    /// Safelist entries of the configuration file.
+    pub safelist: Vec<prefix_core::address::Prefix>,
+    /// How long events are kept; `None` = for ever.
+    pub retain_events: Option<Duration>,
+    /// How long final mitigations are kept; `None` = for ever.
+    pub retain_mitigations: Option<Duration>,
+    /// Leave own rules in the speaker at shutdown.
+    pub preserve_announcements: bool,
+}

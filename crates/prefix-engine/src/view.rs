@@ -1,0 +1,1 @@
+//! The shapes of the API: how mitigations, events and decisions are shown, everywhere the same.
