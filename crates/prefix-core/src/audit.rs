@@ -135,7 +135,12 @@ pub struct AuditEntry {
 
 impl AuditEntry {
     /// An entry without a target.
-    pub fn new(timestamp: DateTime<Utc>, actor: Actor, action: AuditAction, details: serde_json::Value) -> Self {
+    pub fn new(
+        timestamp: DateTime<Utc>,
+        actor: Actor,
+        action: AuditAction,
+        details: serde_json::Value,
+    ) -> Self {
         Self {
             audit_id: AuditId::generate(),
             timestamp,

@@ -28,6 +28,13 @@ pub struct Lease {
     pub edge: bool,
     /// Its episodes; never empty.
     pub claims: Vec<Claim>,
+    /// When a report of this lease was last written to the audit log, and how many have come since: repeats are
+    /// audited once per minute, with a count.
+    #[serde(default)]
+    pub audited_at: Option<DateTime<Utc>>,
+    /// Reports since `audited_at`.
+    #[serde(default)]
+    pub unaudited: u32,
 }
 
 impl Lease {
@@ -40,7 +47,15 @@ impl Lease {
         now: DateTime<Utc>,
         expires_at: DateTime<Utc>,
     ) -> Self {
-        Self { source, last_event_at: now, confidence, edge, claims: vec![Claim { event_id, expires_at }] }
+        Self {
+            source,
+            last_event_at: now,
+            confidence,
+            edge,
+            claims: vec![Claim { event_id, expires_at }],
+            audited_at: Some(now),
+            unaudited: 0,
+        }
     }
 
     /// When the last claim lapses.

@@ -54,10 +54,32 @@ pub struct Progress {
     pub refused_step: Option<u16>,
     /// The step the change on the wire came from, until the speaker confirmed it.
     pub from_step: Option<u16>,
+    /// The rule before a step that changed the match: it stays on the wire until the new one is confirmed.
+    #[serde(default)]
+    pub former: Option<FormerRule>,
+}
+
+/// A rule that a later step of the same mitigation replaced by another match.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FormerRule {
+    /// What it matches.
+    pub matching: Matching,
+    /// What is done with matching packets.
+    pub action: Action,
+}
+
+impl FormerRule {
+    /// Its identity.
+    pub fn key(&self) -> Option<RouteKey> {
+        Mitigation::route_for(&self.matching, &self.action).ok().map(|route| route.key())
+    }
 }
 
 /// A mitigation.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// Its serialised form leaves `route` out, because matching and action determine it: call
+/// [`Self::restore_route`] after reading one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Mitigation {
     /// Its identifier.
     pub mitigation_id: MitigationId,
@@ -84,6 +106,7 @@ pub struct Mitigation {
     /// What it matches; in a `rejected` row this may be no rule at all.
     pub matching: Matching,
     /// The rule on the wire; `None` only in a `rejected` row for which no rule could be built.
+    #[serde(skip)]
     pub route: Option<Route>,
     /// What is done with matching packets.
     pub action: Action,
@@ -136,6 +159,11 @@ impl Mitigation {
             Action::Rtbh => Ok(Route::Blackhole(matching.dst_prefix)),
             _ => matching.rule().map(|rule| Route::FlowSpec(Box::new(rule))),
         }
+    }
+
+    /// Builds the route anew from matching and action, after the row was read from its serialised form.
+    pub fn restore_route(&mut self) {
+        self.route = Self::route_for(&self.matching, &self.action).ok();
     }
 
     /// The identity of its rule.

@@ -99,7 +99,9 @@ mod tests {
 
     #[test]
     fn foreign_text_is_no_cursor() {
-        for bad in ["", "x", "ffffffffffffffff00000000000000000000000000000000", &"g".repeat(48), &"é".repeat(24)] {
+        for bad in
+            ["", "x", "ffffffffffffffff00000000000000000000000000000000", &"g".repeat(48), &"é".repeat(24)]
+        {
             assert_eq!(bad.parse::<Cursor>(), Err(CursorError), "{bad}");
         }
     }

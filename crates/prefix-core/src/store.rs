@@ -15,7 +15,9 @@ use chrono::{DateTime, Utc};
 use thiserror::Error;
 
 pub use change::{ChangeSet, MitigationChange, QuotaDelta, StoredReply};
-pub use query::{AuditQuery, Bucket, EventQuery, MitigationQuery, PopStats, SeriesMetric, SeriesQuery, Totals};
+pub use query::{
+    AuditQuery, Bucket, EventQuery, MitigationQuery, PopStats, SeriesMetric, SeriesQuery, Totals,
+};
 pub use snapshot::{QuotaCounts, ReadSet, ReplyKey, Snapshot};
 
 use crate::audit::AuditEntry;

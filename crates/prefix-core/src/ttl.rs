@@ -46,7 +46,11 @@ impl Ttl {
     /// Multiplied, rounded to whole seconds, and kept within `1..=86400`.
     pub fn scaled(self, factor: f64) -> Self {
         let seconds = (f64::from(self.0) * factor).round().clamp(1.0, f64::from(Self::MAX.0));
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped on the line above")]
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "clamped on the line above"
+        )]
         Self(seconds as u32)
     }
 }

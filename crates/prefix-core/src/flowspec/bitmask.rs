@@ -1,5 +1,8 @@
 //! Bitmask matches (RFC 8955 §4.2.1.2): an OR of ANDed conditions on bits, in one canonical form.
 
+mod normal;
+mod text;
+
 use thiserror::Error;
 
 /// Why a bitmask match can not be built.
@@ -35,7 +38,19 @@ pub struct BitmaskOperand {
     pub all: bool,
 }
 
-/// An OR of ANDed operands.
+impl BitmaskOperand {
+    /// True for every packet: all of no bits are set.
+    const TRUE: Self = Self { bits: 0, not: false, all: true };
+
+    /// Whether a packet with exactly these bits meets the condition.
+    pub const fn holds(self, bits: u16) -> bool {
+        let condition = if self.all { bits & self.bits == self.bits } else { bits & self.bits != 0 };
+        condition != self.not
+    }
+}
+
+/// An OR of ANDed operands. Canonical: operands ascending by bits, one bit each where that says the same, and
+/// alternatives that each want some bit joined into one operand.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bitmask {
     terms: Vec<Vec<BitmaskOperand>>,
@@ -44,20 +59,25 @@ pub struct Bitmask {
 impl Bitmask {
     /// Any of the terms must hold; of a term every operand.
     pub fn any_of(terms: Vec<Vec<BitmaskOperand>>) -> Result<Self, BitmaskError> {
-        let _ = terms;
-        todo!()
+        if terms.is_empty() || terms.iter().any(Vec::is_empty) {
+            return Err(BitmaskError::Empty);
+        }
+        let terms = normal::terms(terms);
+        if terms.is_empty() { Err(BitmaskError::MatchesNothing) } else { Ok(Self { terms }) }
     }
 
-    /// All bits of `set` set and none of `unset`. Without any bit it matches every packet.
+    /// All bits of `set` set and none of `unset`; the two are disjoint. Without any bit it matches every packet.
     pub(super) fn all_of(set: u16, unset: u16) -> Self {
-        let _ = (set, unset);
-        todo!()
+        let operands = vec![
+            BitmaskOperand { bits: set, not: false, all: true },
+            BitmaskOperand { bits: unset, not: true, all: false },
+        ];
+        Self { terms: normal::terms(vec![operands]) }
     }
 
-    /// Any of these bits.
+    /// Any of these bits, of which there is at least one.
     pub(super) fn any_bit_of(bits: u16) -> Self {
-        let _ = bits;
-        todo!()
+        Self { terms: normal::terms(vec![vec![BitmaskOperand { bits, not: false, all: false }]]) }
     }
 
     /// The terms: an OR of ANDed operands.
@@ -65,9 +85,19 @@ impl Bitmask {
         &self.terms
     }
 
+    /// All bits it looks at.
+    pub fn mentioned(&self) -> u16 {
+        self.terms.iter().flatten().fold(0, |bits, operand| bits | operand.bits)
+    }
+
     /// Whether a packet with exactly these bits matches.
     pub fn matches(&self, bits: u16) -> bool {
-        let _ = (bits, &self.terms);
-        todo!()
+        self.terms.iter().any(|term| term.iter().all(|operand| operand.holds(bits)))
+    }
+
+    /// Whether `other` matches every combination of bits that `self` matches.
+    pub fn is_subset_of(&self, other: &Self) -> bool {
+        normal::subsets(self.mentioned() | other.mentioned())
+            .all(|bits| !self.matches(bits) || other.matches(bits))
     }
 }

@@ -1,7 +1,9 @@
 //! Numeric matches (RFC 8955 §4.2.1.1): an OR of ranges, in one canonical form.
 
-use std::fmt;
-use std::str::FromStr;
+mod term;
+mod text;
+
+pub(super) use term::{Bound, Condition, Relation, Term};
 
 use thiserror::Error;
 
@@ -20,62 +22,126 @@ pub enum NumericError {
 }
 
 /// An OR of terms. Canonical: terms ascending, unique, none that matches nothing, never with `!=`.
+///
+/// Bounds stay as they were written: `>53&<55` and `=54` match alike, but are two lists on the wire.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Numeric {
     terms: Vec<Term>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Term;
-
 impl Numeric {
     /// One of these values: `=80|=443`. Sorted and unique.
     pub fn any_of(values: impl IntoIterator<Item = u64>) -> Result<Self, NumericError> {
-        let _ = values;
-        todo!()
+        Self::from_terms(values.into_iter().map(Term::Equal).collect(), NumericError::Empty)
     }
 
     /// This value only: `=53`.
     pub fn equal(value: u64) -> Self {
-        let _ = value;
-        todo!()
+        Self { terms: vec![Term::Equal(value)] }
     }
 
     /// None of these values, out of 0..=`max`: `<53|>53&<443|>443`. Adjacent values are merged (`<53|>54`),
     /// terms that match nothing are left out.
     pub fn none_of(values: impl IntoIterator<Item = u64>, max: u64) -> Result<Self, NumericError> {
-        let _ = (values, max);
-        todo!()
+        let excluded: Vec<_> = values
+            .into_iter()
+            .filter(|value| *value <= max)
+            .map(|value| Condition { relation: Relation::NotEqual, value })
+            .collect();
+        if excluded.is_empty() {
+            return Err(NumericError::Empty);
+        }
+        let mut terms = Term::conjunction(&excluded);
+        terms.retain(|term| term.first() <= max);
+        Self::from_terms(terms, NumericError::MatchesNothing)
     }
 
     /// From `min` to `max`, both included: `>=20&<=100`, or `=20` if they are equal.
     pub fn range(min: u64, max: u64) -> Result<Self, NumericError> {
-        let _ = (min, max);
-        todo!()
+        let conditions = [
+            Condition { relation: Relation::AtLeast, value: min },
+            Condition { relation: Relation::AtMost, value: max },
+        ];
+        Self::from_conditions([conditions])
+    }
+
+    /// An OR of ANDed conditions.
+    pub(super) fn from_conditions<C: AsRef<[Condition]>>(
+        alternatives: impl IntoIterator<Item = C>,
+    ) -> Result<Self, NumericError> {
+        let terms = alternatives.into_iter().flat_map(|all| Term::conjunction(all.as_ref())).collect();
+        Self::from_terms(terms, NumericError::MatchesNothing)
+    }
+
+    fn from_terms(mut terms: Vec<Term>, if_empty: NumericError) -> Result<Self, NumericError> {
+        terms.sort_unstable();
+        terms.dedup();
+        if terms.is_empty() { Err(if_empty) } else { Ok(Self { terms }) }
+    }
+
+    pub(super) fn terms(&self) -> &[Term] {
+        &self.terms
+    }
+
+    /// The largest number that is written in it.
+    pub(super) fn largest_literal(&self) -> u64 {
+        self.conditions().map(|condition| condition.value).max().unwrap_or(0)
+    }
+
+    fn conditions(&self) -> impl Iterator<Item = Condition> {
+        self.terms.iter().flat_map(Term::conditions)
+    }
+
+    /// Without the terms that match nothing of 0..=`max`.
+    pub(super) fn within(mut self, max: u64) -> Result<Self, NumericError> {
+        self.terms.retain(|term| term.first() <= max);
+        Self::from_terms(self.terms, NumericError::MatchesNothing)
     }
 
     /// Whether the value matches.
     pub fn matches(&self, value: u64) -> bool {
-        let _ = value;
-        todo!()
+        self.terms.iter().any(|term| (term.first()..=term.last()).contains(&value))
     }
 
     /// The matched values out of 0..=`max` as ascending, disjoint, not adjacent ranges `(first, last)`.
     pub fn intervals(&self, max: u64) -> Vec<(u64, u64)> {
-        let _ = max;
-        todo!()
+        let mut merged: Vec<(u64, u64)> = Vec::with_capacity(self.terms.len());
+        for term in self.terms.iter().filter(|term| term.first() <= max) {
+            let (first, last) = (term.first(), term.last().min(max));
+            match merged.last_mut() {
+                Some(previous) if first <= previous.1.saturating_add(1) => previous.1 = previous.1.max(last),
+                _ => merged.push((first, last)),
+            }
+        }
+        merged
     }
 
     /// The ranges out of 0..=`max` that do not match.
     pub fn excluded_ranges(&self, max: u64) -> Vec<(u64, u64)> {
-        let _ = max;
-        todo!()
+        let mut excluded = Vec::new();
+        let mut next = Some(0);
+        for (first, last) in self.intervals(max) {
+            if let Some(from) = next
+                && from < first
+            {
+                excluded.push((from, first - 1));
+            }
+            next = last.checked_add(1);
+        }
+        if let Some(from) = next
+            && from <= max
+        {
+            excluded.push((from, max));
+        }
+        excluded
     }
 
     /// Whether `other` matches every value out of 0..=`max` that `self` matches.
     pub fn is_subset_of(&self, other: &Self, max: u64) -> bool {
-        let _ = (other, max);
-        todo!()
+        let outer = other.intervals(max);
+        self.intervals(max)
+            .iter()
+            .all(|(first, last)| outer.iter().any(|(from, to)| from <= first && last <= to))
     }
 
     /// Number of terms on the wire's OR level: 2 for `=80|=443` and for `<53|>53`.
@@ -85,42 +151,137 @@ impl Numeric {
 
     /// Whether it is written as an exclusion: only with `<` and `>`.
     pub fn is_exclusion(&self) -> bool {
-        todo!()
+        self.conditions().all(|condition| matches!(condition.relation, Relation::Less | Relation::Greater))
     }
 
     /// What counts for `guardrails.max_ports`: terms, or for an exclusion the excluded ranges (`<53|>53` is 1).
     pub fn port_terms(&self, max: u64) -> usize {
-        let _ = max;
-        todo!()
+        if self.is_exclusion() { self.excluded_ranges(max).len() } else { self.term_count() }
     }
 
     /// The values, ascending, if it is a plain list (`=80|=443`).
     pub fn values(&self) -> Option<Vec<u64>> {
-        todo!()
+        self.terms
+            .iter()
+            .map(|term| if let Term::Equal(value) = term { Some(*value) } else { None })
+            .collect()
     }
 
     /// The excluded values, ascending, if it is an exclusion (`<53|>54` is 53 and 54).
     pub fn excluded_values(&self, max: u64) -> Option<Vec<u64>> {
-        let _ = max;
-        todo!()
+        let excluded =
+            || self.excluded_ranges(max).into_iter().flat_map(|(first, last)| first..=last).collect();
+        self.is_exclusion().then(excluded)
     }
 
     /// `(min, max)` if it is one value or one closed range.
     pub fn bounds(&self) -> Option<(u64, u64)> {
-        todo!()
+        match self.terms[..] {
+            [Term::Equal(value)] => Some((value, value)),
+            [term @ Term::Range(Some(_), Some(_))] => Some((term.first(), term.last())),
+            _ => None,
+        }
     }
 }
 
-impl fmt::Display for Numeric {
-    fn fmt(&self, _f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        todo!()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PORT: u64 = 65_535;
+
+    fn none_of<const N: usize>(values: [u64; N]) -> String {
+        Numeric::none_of(values, PORT).unwrap().to_string()
     }
-}
 
-impl FromStr for Numeric {
-    type Err = NumericError;
+    #[test]
+    fn lists_are_sorted_and_unique() {
+        assert_eq!(Numeric::any_of([443, 80, 443]).unwrap().to_string(), "=80|=443");
+        assert_eq!(Numeric::any_of([]), Err(NumericError::Empty));
+    }
 
-    fn from_str(_text: &str) -> Result<Self, Self::Err> {
-        todo!()
+    #[test]
+    fn exclusions_are_ranges_with_adjacent_values_merged() {
+        assert_eq!(none_of([53]), "<53|>53");
+        assert_eq!(none_of([54, 53]), "<53|>54");
+        assert_eq!(none_of([443, 53]), "<53|>53&<443|>443");
+        assert_eq!(none_of([80, 82]), "<80|>80&<82|>82");
+    }
+
+    #[test]
+    fn terms_that_match_nothing_are_left_out() {
+        assert_eq!(none_of([0]), ">0");
+        assert_eq!(none_of([65_535]), "<65535");
+        assert_eq!(none_of([0, 65_535]), ">0&<65535");
+        assert_eq!(none_of([0, 1, 70_000]), ">1");
+    }
+
+    #[test]
+    fn excluding_everything_or_nothing_is_an_error() {
+        assert_eq!(Numeric::none_of(0..=255, 255), Err(NumericError::MatchesNothing));
+        assert_eq!(Numeric::none_of([], 255), Err(NumericError::Empty));
+        assert_eq!(Numeric::none_of([256], 255), Err(NumericError::Empty));
+    }
+
+    #[test]
+    fn ranges_include_their_ends() {
+        assert_eq!(Numeric::range(20, 100).unwrap().to_string(), ">=20&<=100");
+        assert_eq!(Numeric::range(20, 20).unwrap().to_string(), "=20");
+        assert_eq!(Numeric::range(0, 20).unwrap().to_string(), "<=20");
+        assert_eq!(Numeric::range(2, 1), Err(NumericError::MatchesNothing));
+    }
+
+    #[test]
+    fn port_terms_count_values_or_excluded_ranges() {
+        for (text, terms) in [
+            ("=53", 1),
+            ("=53|=54|=55", 3),
+            ("<53|>53", 1),
+            ("<53|>54", 1),
+            ("<53|>53&<443|>443", 2),
+            (">1023", 1),
+            (">=20&<=100", 1),
+            (">0&<65535", 2),
+        ] {
+            assert_eq!(text.parse::<Numeric>().unwrap().port_terms(PORT), terms, "{text}");
+        }
+    }
+
+    #[test]
+    fn lists_exclusions_and_ranges_can_be_read_back() {
+        assert_eq!(Numeric::any_of([80, 443]).unwrap().values(), Some(vec![80, 443]));
+        assert_eq!(Numeric::none_of([80, 443], PORT).unwrap().values(), None);
+        assert_eq!(
+            Numeric::none_of([54, 53, 443], PORT).unwrap().excluded_values(PORT),
+            Some(vec![53, 54, 443])
+        );
+        assert_eq!(Numeric::any_of([80]).unwrap().excluded_values(PORT), None);
+        assert_eq!(Numeric::range(20, 100).unwrap().bounds(), Some((20, 100)));
+        assert_eq!(Numeric::equal(20).bounds(), Some((20, 20)));
+        assert_eq!(Numeric::range(0, u64::MAX).unwrap().bounds(), None);
+    }
+
+    #[test]
+    fn subsets_are_those_of_the_values() {
+        let subset = |inner: &str, outer: &str| {
+            inner.parse::<Numeric>().unwrap().is_subset_of(&outer.parse().unwrap(), PORT)
+        };
+        assert!(subset("=80|=443", "<53|>53"));
+        assert!(!subset("=53|=80", "<53|>53"));
+        assert!(subset(">=20&<=100", ">19"));
+        assert!(subset("=53|=54", ">=53&<=54"));
+        assert!(subset(">=53&<=54", "=53|=54"));
+        assert!(subset(">1000", ">=1000&<=65535"));
+        assert!(!subset(">=1000&<=65535", ">1000"));
+    }
+
+    #[test]
+    fn the_ends_of_the_number_range_do_not_overflow() {
+        let top: Numeric = format!("={}|>=5", u64::MAX).parse().unwrap();
+        assert!(top.matches(u64::MAX));
+        assert_eq!(top.intervals(u64::MAX), [(5, u64::MAX)]);
+        assert_eq!(top.excluded_ranges(u64::MAX), [(0, 4)]);
+        assert_eq!(format!(">{}", u64::MAX).parse::<Numeric>(), Err(NumericError::MatchesNothing));
+        assert_eq!("<0".parse::<Numeric>(), Err(NumericError::MatchesNothing));
     }
 }

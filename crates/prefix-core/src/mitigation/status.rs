@@ -82,7 +82,10 @@ impl Status {
         match self {
             Self::Queued => matches!(next, Self::Pending | Self::Withdrawn | Self::Expired),
             Self::Pending => {
-                matches!(next, Self::Active | Self::Escalated | Self::Withdrawing | Self::Expired | Self::Withdrawn)
+                matches!(
+                    next,
+                    Self::Active | Self::Escalated | Self::Withdrawing | Self::Expired | Self::Withdrawn
+                )
             }
             Self::Active => matches!(next, Self::Escalated | Self::Withdrawing),
             Self::Escalated => matches!(next, Self::Active | Self::Withdrawing),

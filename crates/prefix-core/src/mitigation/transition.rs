@@ -35,7 +35,11 @@ impl Mitigation {
 
     /// The speaker has the rule as it is wanted now: the first time makes it active, a changed step is confirmed, and
     /// every time notes when.
-    pub fn confirm(&mut self, not_after: Option<NotAfter>, now: DateTime<Utc>) -> Result<(), TransitionError> {
+    pub fn confirm(
+        &mut self,
+        not_after: Option<NotAfter>,
+        now: DateTime<Utc>,
+    ) -> Result<(), TransitionError> {
         let to = if self.progress.step == 0 { Status::Active } else { Status::Escalated };
         if self.status != to {
             self.step_to(to, now)?;
