@@ -3,6 +3,8 @@
 mod status;
 mod transition;
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +22,7 @@ use crate::lease::Lease;
 use crate::matching::Matching;
 use crate::name::{CustomerId, PlaybookName, Pop, ServiceId, SourceName, VectorName};
 use crate::ownership::NotAfter;
+use crate::protocol::Protocol;
 use crate::ttl::Ttl;
 
 /// What is known of the rule at the speaker.
@@ -35,6 +38,17 @@ pub struct SpeakerView {
     pub not_after: Option<NotAfter>,
     /// What went wrong last.
     pub error: Option<String>,
+}
+
+/// What the triggering report said about the traffic: every later step narrows from here again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportedMatch {
+    /// The protocol, if the detector named one.
+    #[serde(default)]
+    pub protocol: Option<Protocol>,
+    /// The destination ports most hit.
+    #[serde(default)]
+    pub dst_ports: BTreeSet<u16>,
 }
 
 /// Where a mitigation stands in its playbook, and what its next step needs.
@@ -54,6 +68,9 @@ pub struct Progress {
     pub refused_step: Option<u16>,
     /// The step the change on the wire came from, until the speaker confirmed it.
     pub from_step: Option<u16>,
+    /// What was reported when it began; empty for manual ones.
+    #[serde(default)]
+    pub reported: ReportedMatch,
     /// The rule before a step that changed the match: it stays on the wire until the new one is confirmed.
     #[serde(default)]
     pub former: Option<FormerRule>,
