@@ -1,50 +1,11 @@
 //! What happens to matching traffic. A value of [`Action`] can always be sent and never means something else.
+#![allow(clippy::similar_names, reason = "`rate_bps` and `rate_pps` are the names of the API")]
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-use thiserror::Error;
-
-use super::{ExtendedCommunity, RouteTarget};
+use super::{ActionError, RouteTarget};
 use crate::rate::{BitsPerSecond, PacketsPerSecond};
-
-/// Why an action can not be built or read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum ActionError {
-    /// Police without any rate.
-    #[error("police needs rate_bps or rate_pps")]
-    NoRate,
-    /// Less than one byte per second would be sent as 0, which means discard.
-    #[error("a police rate of {0} rounds to 0 bytes per second, which would discard; use at least 8 bit/s")]
-    RateRoundsToZero(BitsPerSecond),
-    /// 0 packets per second would discard.
-    #[error("a police rate of 0 packets per second would discard; use at least 1")]
-    ZeroPacketRate,
-    /// Redirect without target.
-    #[error("redirect needs redirect_to, a route target like \"65000:100\"")]
-    NoTarget,
-    /// Mark without code point.
-    #[error("mark needs dscp_mark, from 0 to 63")]
-    NoMark,
-    /// Not a code point.
-    #[error("a DSCP is from 0 to 63, not {0}")]
-    Dscp(u64),
-    /// A member that this action does not have.
-    #[error("{action} takes no {member}")]
-    Surplus {
-        /// The action.
-        action: ActionType,
-        /// The member's name.
-        member: &'static str,
-    },
-    /// No community names an action.
-    #[error("no extended community names an action")]
-    NoAction,
-    /// Communities that name different actions.
-    #[error("the extended communities name several actions")]
-    SeveralActions,
-}
+use serde::{Deserialize, Serialize};
 
 /// The name of an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -215,24 +176,31 @@ impl Action {
 
     /// The flat form.
     pub fn parts(&self) -> ActionParts {
-        todo!()
-    }
-
-    /// The communities that say this action to a router; none for rtbh, whose BLACKHOLE is a plain community.
-    pub fn extended_communities(&self) -> Vec<ExtendedCommunity> {
-        todo!()
-    }
-
-    /// The action that communities name; unknown ones are ignored. A rate of 0, below, or NaN is a discard.
-    pub fn from_extended_communities(communities: &[ExtendedCommunity]) -> Result<Self, ActionError> {
-        let _ = communities;
-        todo!()
+        ActionParts {
+            action_type: self.action_type(),
+            rate_bps: self.rate_bps(),
+            rate_pps: self.rate_pps(),
+            redirect_to: if let Self::Redirect(target) = self { Some(*target) } else { None },
+            dscp_mark: if let Self::Mark(dscp) = self { Some(*dscp) } else { None },
+        }
     }
 
     /// Whether this lets through no more than `other` would.
     pub fn strength_at_least(&self, other: &Self) -> bool {
-        let _ = other;
-        todo!()
+        let within = |own: Option<u64>, limit: Option<u64>| {
+            limit.is_none_or(|limit| own.is_some_and(|own| own <= limit))
+        };
+        match (self, other) {
+            (Self::Discard | Self::Rtbh, _) => true,
+            (Self::Police(own), Self::Police(theirs)) => {
+                within(own.rate_bps.map(BitsPerSecond::get), theirs.rate_bps.map(BitsPerSecond::get))
+                    && within(
+                        own.rate_pps.map(PacketsPerSecond::get),
+                        theirs.rate_pps.map(PacketsPerSecond::get),
+                    )
+            }
+            _ => self == other,
+        }
     }
 }
 
@@ -240,13 +208,110 @@ impl TryFrom<ActionParts> for Action {
     type Error = ActionError;
 
     fn try_from(parts: ActionParts) -> Result<Self, Self::Error> {
-        let _ = parts;
-        todo!()
+        let ActionParts { action_type: action, rate_bps, rate_pps, redirect_to, dscp_mark } = parts;
+        let built = match action {
+            ActionType::Police => Self::police(rate_bps, rate_pps)?,
+            ActionType::Discard => Self::Discard,
+            ActionType::Redirect => Self::Redirect(redirect_to.ok_or(ActionError::NoTarget)?),
+            ActionType::Mark => Self::Mark(dscp_mark.ok_or(ActionError::NoMark)?),
+            ActionType::Rtbh => Self::Rtbh,
+        };
+        let taken = built.parts();
+        let surplus = [
+            ("rate_bps", rate_bps != taken.rate_bps),
+            ("rate_pps", rate_pps != taken.rate_pps),
+            ("redirect_to", redirect_to != taken.redirect_to),
+            ("dscp_mark", dscp_mark != taken.dscp_mark),
+        ];
+        match surplus.into_iter().find(|(_, given)| *given) {
+            Some((member, _)) => Err(ActionError::Surplus { action, member }),
+            None => Ok(built),
+        }
     }
 }
 
 impl From<Action> for ActionParts {
     fn from(action: Action) -> Self {
         action.parts()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn police(bps: impl Into<Option<u64>>, pps: impl Into<Option<u64>>) -> Action {
+        let (bps, pps) = (bps.into(), pps.into());
+        Action::police(bps.map(BitsPerSecond::saturating), pps.map(PacketsPerSecond::saturating)).unwrap()
+    }
+
+    #[test]
+    fn a_police_without_rate_can_not_be_built() {
+        assert_eq!(Action::police(None, None), Err(ActionError::NoRate));
+    }
+
+    #[test]
+    fn a_rate_that_would_discard_can_not_be_built() {
+        for bps in 0..8 {
+            let rate = BitsPerSecond::saturating(bps);
+            assert_eq!(Action::police(Some(rate), None), Err(ActionError::RateRoundsToZero(rate)));
+        }
+        assert!(Action::police(Some(BitsPerSecond::saturating(8)), None).is_ok());
+        let none = PacketsPerSecond::saturating(0);
+        assert_eq!(Action::police(None, Some(none)), Err(ActionError::ZeroPacketRate));
+    }
+
+    #[test]
+    fn discard_and_rtbh_are_as_strong_as_anything() {
+        let target = Action::Redirect("65000:100".parse().unwrap());
+        let mark = Action::Mark(Dscp::new(8).unwrap());
+        for weaker in [police(8_000, None), target, mark, Action::Discard, Action::Rtbh] {
+            assert!(Action::Discard.strength_at_least(&weaker));
+            assert!(Action::Rtbh.strength_at_least(&weaker));
+        }
+        assert!(!police(8_000, None).strength_at_least(&Action::Discard));
+    }
+
+    #[test]
+    fn a_police_is_as_strong_if_it_keeps_every_limit_of_the_other() {
+        assert!(police(1_000, None).strength_at_least(&police(2_000, None)));
+        assert!(!police(2_000, None).strength_at_least(&police(1_000, None)));
+        assert!(!police(1_000, None).strength_at_least(&police(2_000, 10)));
+        assert!(police(1_000, 10).strength_at_least(&police(2_000, None)));
+        assert!(!police(None, 10).strength_at_least(&police(2_000, None)));
+    }
+
+    #[test]
+    fn redirect_and_mark_are_as_strong_as_themselves_only() {
+        let redirect = |text: &str| Action::Redirect(text.parse().unwrap());
+        assert!(redirect("65000:100").strength_at_least(&redirect("65000:100")));
+        assert!(!redirect("65000:100").strength_at_least(&redirect("65000:101")));
+        assert!(!redirect("65000:100").strength_at_least(&police(8_000, None)));
+        let mark = |value| Action::Mark(Dscp::new(value).unwrap());
+        assert!(mark(8).strength_at_least(&mark(8)));
+        assert!(!mark(8).strength_at_least(&mark(10)));
+    }
+
+    #[test]
+    fn json_is_the_flat_form_of_the_api() {
+        for (json, action) in [
+            (r#"{"action_type":"police","rate_bps":8000}"#, police(8_000, None)),
+            (r#"{"action_type":"discard"}"#, Action::Discard),
+            (r#"{"action_type":"mark","dscp_mark":46}"#, Action::Mark(Dscp::new(46).unwrap())),
+            (r#"{"action_type":"rtbh","rate_bps":null}"#, Action::Rtbh),
+        ] {
+            assert_eq!(serde_json::from_str::<Action>(json).unwrap(), action);
+            let again = serde_json::to_string(&action).unwrap();
+            assert_eq!(serde_json::from_str::<Action>(&again).unwrap(), action);
+        }
+        for json in [
+            r#"{"action_type":"police"}"#,
+            r#"{"action_type":"discard","rate_bps":8000}"#,
+            r#"{"action_type":"redirect"}"#,
+            r#"{"action_type":"mark","dscp_mark":64}"#,
+            r#"{"action_type":"drop"}"#,
+        ] {
+            assert!(serde_json::from_str::<Action>(json).is_err(), "{json}");
+        }
     }
 }

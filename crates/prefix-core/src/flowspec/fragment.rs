@@ -74,7 +74,7 @@ impl Fragment {
     pub fn from_bitmask(mask: &Bitmask) -> Option<Self> {
         let [term] = mask.terms() else { return None };
         let [operand] = term.as_slice() else { return None };
-        let plain = !operand.not && (!operand.all || operand.bits.count_ones() == 1);
+        let plain = !operand.not && (!operand.all || operand.bits.is_power_of_two());
         (plain && operand.bits & !0x0f == 0).then_some(Self(operand.bits))
     }
 }

@@ -4,9 +4,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use super::{Component, RuleError};
+use super::decode::Reader;
+use super::{Component, RuleError, WireComponent};
 use crate::address::{AddressError, Family, Prefix};
 
 /// Why bytes are no rule of ours.
@@ -39,6 +41,12 @@ pub enum NlriError {
         /// The offset octet.
         offset: u8,
     },
+    /// A prefix where a list belongs, or a list where a prefix belongs.
+    #[error("the {0} is given in the form of another component")]
+    WrongShape(Component),
+    /// A destination of the other family than the table's.
+    #[error("destination {0} is of another address family than its table")]
+    WrongFamily(Prefix),
     /// A prefix length beyond the family's.
     #[error("{0}")]
     Prefix(#[from] AddressError),
@@ -47,7 +55,9 @@ pub enum NlriError {
     Rule(#[from] RuleError),
 }
 
-/// The NLRI of a rule with its length octet(s), or of a unicast prefix.
+/// The NLRI of a rule with its length octet, or of a unicast prefix. Text and JSON are hexadecimal.
+///
+/// A parsed one is any bytes; [`super::RouteKey::new`] says whether they are a route.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Nlri(Box<[u8]>);
@@ -55,14 +65,24 @@ pub struct Nlri(Box<[u8]>);
 impl Nlri {
     /// The NLRI of a unicast route: length in bits and as many octets as it needs (RFC 4271 §4.3).
     pub fn unicast(prefix: Prefix) -> Self {
-        let _ = prefix;
-        todo!()
+        let mut bytes = vec![prefix.len()];
+        bytes.extend(significant_octets(prefix));
+        Self(bytes.into())
+    }
+
+    /// Components behind their length octet.
+    pub(super) fn with_length(components: &[u8]) -> Self {
+        // A rule has at most 239 bytes of components, see `RuleBuilder::build`.
+        let length = u8::try_from(components.len()).unwrap_or(u8::MAX);
+        Self([&[length], components].concat().into())
     }
 
     /// Reads a unicast NLRI back.
     pub fn decode_unicast(family: Family, bytes: &[u8]) -> Result<Prefix, NlriError> {
-        let _ = (family, bytes);
-        todo!()
+        let (len, octets) = bytes.split_first().ok_or(NlriError::Truncated("prefix length"))?;
+        let mut reader = Reader(octets);
+        let prefix = reader.prefix_octets(family, *len)?;
+        if reader.0.is_empty() { Ok(prefix) } else { Err(NlriError::Trailing(reader.0.len())) }
     }
 
     /// The bytes, length octet(s) included.
@@ -72,8 +92,40 @@ impl Nlri {
 
     /// First 16 bytes of SHA-256 over the bytes.
     pub fn scope_hash(&self) -> ScopeHash {
-        todo!()
+        let digest = Sha256::digest(&self.0);
+        let mut first = [0; 16];
+        first.copy_from_slice(&digest[..16]);
+        ScopeHash(first)
     }
+}
+
+/// The components one after the other, each behind its type octet.
+pub(super) fn encode_components(family: Family, components: &[WireComponent]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for component in components {
+        match component {
+            WireComponent::Prefix(component, prefix) => {
+                bytes.extend([component.code(), prefix.len()]);
+                if family == Family::Ipv6 {
+                    bytes.push(0); // offset: no leading bits are skipped
+                }
+                bytes.extend(significant_octets(*prefix));
+            }
+            WireComponent::Items(component, items) => {
+                bytes.push(component.code());
+                for item in items {
+                    bytes.push(item.op);
+                    bytes.extend(&item.value.to_be_bytes()[8 - item.value_len()..]);
+                }
+            }
+        }
+    }
+    bytes
+}
+
+/// As many octets as the length needs.
+fn significant_octets(prefix: Prefix) -> impl Iterator<Item = u8> {
+    prefix.octets().into_iter().take(usize::from(prefix.len().div_ceil(8)))
 }
 
 impl fmt::Display for Nlri {
@@ -85,8 +137,11 @@ impl fmt::Display for Nlri {
 impl FromStr for Nlri {
     type Err = NlriError;
 
-    fn from_str(_text: &str) -> Result<Self, Self::Err> {
-        todo!()
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match hex::decode(text) {
+            Ok(bytes) if !bytes.is_empty() => Ok(Self(bytes.into())),
+            _ => Err(NlriError::Hex(text.to_owned())),
+        }
     }
 }
 
@@ -125,8 +180,10 @@ impl fmt::Display for ScopeHash {
 impl FromStr for ScopeHash {
     type Err = NlriError;
 
-    fn from_str(_text: &str) -> Result<Self, Self::Err> {
-        todo!()
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut bytes = [0; 16];
+        hex::decode_to_slice(text, &mut bytes).map_err(|_| NlriError::Hex(text.to_owned()))?;
+        Ok(Self(bytes))
     }
 }
 

@@ -3,7 +3,9 @@
 mod term;
 mod text;
 
-pub(super) use term::{Bound, Condition, Relation, Term};
+use term::Term;
+
+pub(super) use term::{Condition, Relation};
 
 use thiserror::Error;
 
@@ -79,8 +81,9 @@ impl Numeric {
         if terms.is_empty() { Err(if_empty) } else { Ok(Self { terms }) }
     }
 
-    pub(super) fn terms(&self) -> &[Term] {
-        &self.terms
+    /// The conditions of each term.
+    pub(super) fn alternatives(&self) -> impl Iterator<Item = Vec<Condition>> {
+        self.terms.iter().map(Term::conditions)
     }
 
     /// The largest number that is written in it.
@@ -89,7 +92,7 @@ impl Numeric {
     }
 
     fn conditions(&self) -> impl Iterator<Item = Condition> {
-        self.terms.iter().flat_map(Term::conditions)
+        self.alternatives().flatten()
     }
 
     /// Without the terms that match nothing of 0..=`max`.
@@ -174,11 +177,11 @@ impl Numeric {
         self.is_exclusion().then(excluded)
     }
 
-    /// `(min, max)` if it is one value or one closed range.
+    /// `(min, max)` if it is one value or one range with an upper end.
     pub fn bounds(&self) -> Option<(u64, u64)> {
         match self.terms[..] {
             [Term::Equal(value)] => Some((value, value)),
-            [term @ Term::Range(Some(_), Some(_))] => Some((term.first(), term.last())),
+            [term @ Term::Range(_, Some(_))] => Some((term.first(), term.last())),
             _ => None,
         }
     }
@@ -258,7 +261,8 @@ mod tests {
         assert_eq!(Numeric::any_of([80]).unwrap().excluded_values(PORT), None);
         assert_eq!(Numeric::range(20, 100).unwrap().bounds(), Some((20, 100)));
         assert_eq!(Numeric::equal(20).bounds(), Some((20, 20)));
-        assert_eq!(Numeric::range(0, u64::MAX).unwrap().bounds(), None);
+        assert_eq!(Numeric::range(0, 20).unwrap().bounds(), Some((0, 20)));
+        assert_eq!(">20".parse::<Numeric>().unwrap().bounds(), None);
     }
 
     #[test]

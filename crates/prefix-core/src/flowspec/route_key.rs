@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Nlri, NlriError, Rule};
+use super::{Nlri, NlriError, Rule, blackhole_text};
 use crate::address::{Family, Prefix};
 
 /// The table of a route.
@@ -63,20 +63,37 @@ struct Wire {
 impl RouteKey {
     /// Reads the NLRI of a table; what is not canonical becomes so.
     pub fn new(kind: RouteKind, nlri: &Nlri) -> Result<Self, NlriError> {
-        let _ = (kind, nlri);
-        todo!()
+        match kind {
+            RouteKind::FlowSpecV4 | RouteKind::FlowSpecV6 => {
+                Rule::decode(kind.family(), nlri.as_bytes()).map(|rule| Self::for_rule(&rule))
+            }
+            RouteKind::UnicastV4 | RouteKind::UnicastV6 => {
+                let prefix = Nlri::decode_unicast(kind.family(), nlri.as_bytes())?;
+                if prefix.family() == kind.family() {
+                    Ok(Self::blackhole(prefix))
+                } else {
+                    Err(NlriError::WrongFamily(prefix))
+                }
+            }
+        }
     }
 
     /// The key of a FlowSpec rule.
     pub fn for_rule(rule: &Rule) -> Self {
-        let _ = rule;
-        todo!()
+        let kind = match rule.family() {
+            Family::Ipv4 => RouteKind::FlowSpecV4,
+            Family::Ipv6 => RouteKind::FlowSpecV6,
+        };
+        Self { kind, nlri: rule.nlri().clone(), destination: rule.destination() }
     }
 
     /// The key of a blackhole route (RFC 7999): unicast.
     pub fn blackhole(prefix: Prefix) -> Self {
-        let _ = prefix;
-        todo!()
+        let kind = match prefix.family() {
+            Family::Ipv4 => RouteKind::UnicastV4,
+            Family::Ipv6 => RouteKind::UnicastV6,
+        };
+        Self { kind, nlri: Nlri::unicast(prefix), destination: prefix }
     }
 
     /// The table.
@@ -96,12 +113,14 @@ impl RouteKey {
 
     /// The rule of a FlowSpec key; none for a blackhole.
     pub fn rule(&self) -> Option<Rule> {
-        todo!()
+        // The bytes came from a rule, so they decode.
+        let rule = || Rule::decode(self.kind.family(), self.nlri.as_bytes()).ok();
+        self.kind.is_flowspec().then(rule).flatten()
     }
 
     /// The text form: that of the rule, or `blackhole PREFIX`.
     pub fn flow(&self) -> String {
-        todo!()
+        self.rule().map_or_else(|| blackhole_text(self.destination), |rule| rule.to_string())
     }
 }
 

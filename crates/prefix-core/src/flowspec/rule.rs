@@ -1,71 +1,31 @@
 //! The match of a FlowSpec rule, always toward a destination.
 
-use thiserror::Error;
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 
-use super::{Bitmask, BitmaskError, Component, Nlri, Numeric, NumericError};
+use super::nlri::encode_components;
+use super::{Bitmask, Component, Fragment, Nlri, Numeric, RuleError};
 use crate::address::{Family, Prefix};
 
-/// Why a rule can not be built.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum RuleError {
-    /// A value that the field of a packet can not have (port 70000, DSCP 64, protocol 256).
-    #[error("{component} {value} is out of range, the largest is {}", .component.max_value())]
-    OutOfRange {
-        /// The component.
-        component: Component,
-        /// The value.
-        value: u64,
-    },
-    /// A component whose conditions exclude every packet.
-    #[error("the {0} of the rule matches nothing")]
-    MatchesNothing(Component),
-    /// Source and destination are of different families.
-    #[error("destination {destination} and source {source_prefix} are of different families")]
-    MixedFamilies {
-        /// The destination.
-        destination: Prefix,
-        /// The source.
-        source_prefix: Prefix,
-    },
-    /// IPv4 has no flow label.
-    #[error("a flow label exists in IPv6 only, the destination is IPv4")]
-    FlowLabelOnIpv4,
-    /// IPv6 has no don't-fragment bit (RFC 8956 §3.6).
-    #[error("dont_fragment exists in IPv4 only, the destination is IPv6")]
-    DontFragmentOnIpv6,
-    /// The encoding has 240 bytes or more, which common routers mishandle.
-    #[error("the rule needs {bytes} bytes, at most 239 are announced; use fewer ports")]
-    TooLong {
-        /// Bytes of the encoding, without the length octets.
-        bytes: usize,
-    },
-    /// A list of values that is empty or leaves nothing.
-    #[error(transparent)]
-    Numeric(#[from] NumericError),
-    /// Flags that exclude each other.
-    #[error(transparent)]
-    Bitmask(#[from] BitmaskError),
-}
+/// The most bytes of an encoding, without its length octet. Longer rules need two length octets, which common
+/// speakers and routers mishandle.
+const MAX_BYTES: usize = 239;
 
-impl RuleError {
-    /// Whether the match can not exist at all (guardrail `semantic`), not merely too long (`nlri_size`).
-    pub fn is_semantic(&self) -> bool {
-        !matches!(self, Self::TooLong { .. })
-    }
-}
-
-/// The match of a rule: canonical, valid, announceable. Equality, order and hash are those of its NLRI.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// The match of a rule: canonical, valid, announceable. Equality, order and hash are those of family and NLRI.
+#[derive(Debug, Clone)]
 pub struct Rule {
     destination: Prefix,
+    source: Option<Prefix>,
+    numerics: BTreeMap<Component, Numeric>,
+    bitmasks: BTreeMap<Component, Bitmask>,
     nlri: Nlri,
 }
 
 impl Rule {
     /// Starts a rule toward a destination; there is no other way to start one.
     pub fn to(destination: Prefix) -> RuleBuilder {
-        RuleBuilder { destination }
+        RuleBuilder { destination, source: None, numerics: BTreeMap::new(), bitmasks: BTreeMap::new() }
     }
 
     /// The destination.
@@ -80,13 +40,17 @@ impl Rule {
 
     /// The source prefix.
     pub fn source(&self) -> Option<Prefix> {
-        todo!()
+        self.source
     }
 
     /// The numeric match on a component; none for prefixes and bitmasks.
     pub fn numeric(&self, component: Component) -> Option<&Numeric> {
-        let _ = component;
-        todo!()
+        self.numerics.get(&component)
+    }
+
+    /// The bitmask match on a component: TCP flags or fragment.
+    pub fn bitmask(&self, component: Component) -> Option<&Bitmask> {
+        self.bitmasks.get(&component)
     }
 
     /// The protocol.
@@ -121,7 +85,7 @@ impl Rule {
 
     /// The TCP flags.
     pub fn tcp_flags(&self) -> Option<&Bitmask> {
-        todo!()
+        self.bitmask(Component::TcpFlags)
     }
 
     /// The packet length.
@@ -136,7 +100,7 @@ impl Rule {
 
     /// The fragment states.
     pub fn fragment(&self) -> Option<&Bitmask> {
-        todo!()
+        self.bitmask(Component::Fragment)
     }
 
     /// The flow label (IPv6).
@@ -146,22 +110,60 @@ impl Rule {
 
     /// The component types of the rule, in the order of the wire.
     pub fn components(&self) -> Vec<Component> {
-        todo!()
+        let has = |component: &Component| match component {
+            Component::Destination => true,
+            Component::Source => self.source.is_some(),
+            other => self.numerics.contains_key(other) || self.bitmasks.contains_key(other),
+        };
+        Component::ALL.into_iter().filter(has).collect()
     }
 
     /// Port terms for `guardrails.max_ports`: source + destination + either, exclusions as merged ranges.
     pub fn port_terms(&self) -> usize {
-        todo!()
+        self.ports().map(|(component, numeric)| numeric.port_terms(component.max_value())).sum()
     }
 
     /// Whether the match names a port component at all (and so never reaches fragments but the first).
     pub fn names_ports(&self) -> bool {
-        todo!()
+        self.ports().next().is_some()
     }
 
-    /// The canonical bytes: the identity of the rule.
+    fn ports(&self) -> impl Iterator<Item = (Component, &Numeric)> {
+        [Component::Port, Component::DestinationPort, Component::SourcePort]
+            .into_iter()
+            .filter_map(|component| Some((component, self.numeric(component)?)))
+    }
+
+    /// The canonical bytes: the identity of the rule within its family.
     pub fn nlri(&self) -> &Nlri {
         &self.nlri
+    }
+}
+
+impl PartialEq for Rule {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Rule {}
+
+impl PartialOrd for Rule {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Rule {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.family(), &self.nlri).cmp(&(other.family(), &other.nlri))
+    }
+}
+
+impl Hash for Rule {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.family().hash(state);
+        self.nlri.hash(state);
     }
 }
 
@@ -169,49 +171,111 @@ impl Rule {
 #[derive(Debug, Clone)]
 pub struct RuleBuilder {
     destination: Prefix,
+    source: Option<Prefix>,
+    numerics: BTreeMap<Component, Numeric>,
+    bitmasks: BTreeMap<Component, Bitmask>,
 }
 
 macro_rules! setters {
-    ($($(#[$doc:meta])* $name:ident: $type:ty),* $(,)?) => {$(
+    ($($(#[$doc:meta])* $name:ident($type:ty) = $with:ident $component:ident),* $(,)?) => {$(
         $(#[$doc])*
         #[must_use]
         pub fn $name(self, value: $type) -> Self {
-            let _ = value;
-            todo!()
+            self.$with(Component::$component, value)
         }
     )*};
 }
 
 impl RuleBuilder {
     setters! {
-        /// The source prefix, of the destination's family.
-        source: Prefix,
         /// The protocol, 0..=255.
-        protocol: Numeric,
+        protocol(Numeric) = with_numeric Protocol,
         /// Source or destination port, 0..=65535.
-        port: Numeric,
+        port(Numeric) = with_numeric Port,
         /// The destination port, 0..=65535.
-        destination_port: Numeric,
+        destination_port(Numeric) = with_numeric DestinationPort,
         /// The source port, 0..=65535.
-        source_port: Numeric,
+        source_port(Numeric) = with_numeric SourcePort,
         /// The ICMP type, 0..=255.
-        icmp_type: Numeric,
+        icmp_type(Numeric) = with_numeric IcmpType,
         /// The ICMP code, 0..=255.
-        icmp_code: Numeric,
+        icmp_code(Numeric) = with_numeric IcmpCode,
         /// The TCP flags.
-        tcp_flags: Bitmask,
+        tcp_flags(Bitmask) = with_bitmask TcpFlags,
         /// The packet length in bytes, 0..=65535.
-        packet_length: Numeric,
+        packet_length(Numeric) = with_numeric PacketLength,
         /// The DSCP, 0..=63.
-        dscp: Numeric,
+        dscp(Numeric) = with_numeric Dscp,
         /// The fragment states.
-        fragment: Bitmask,
+        fragment(Bitmask) = with_bitmask Fragment,
         /// The flow label, 0..=1048575, IPv6 only.
-        flow_label: Numeric,
+        flow_label(Numeric) = with_numeric FlowLabel,
+    }
+
+    /// The source prefix, of the destination's family.
+    #[must_use]
+    pub fn source(mut self, prefix: Prefix) -> Self {
+        self.source = Some(prefix);
+        self
+    }
+
+    /// A numeric component; callers pass no other.
+    pub(super) fn with_numeric(mut self, component: Component, value: Numeric) -> Self {
+        self.numerics.insert(component, value);
+        self
+    }
+
+    /// TCP flags or fragment; callers pass no other.
+    pub(super) fn with_bitmask(mut self, component: Component, value: Bitmask) -> Self {
+        self.bitmasks.insert(component, value);
+        self
     }
 
     /// Checks the components and encodes the rule.
     pub fn build(self) -> Result<Rule, RuleError> {
-        todo!()
+        let Self { destination, source, numerics, bitmasks } = self;
+        let family = destination.family();
+        if let Some(source_prefix) = source
+            && source_prefix.family() != family
+        {
+            return Err(RuleError::MixedFamilies { destination, source_prefix });
+        }
+        if family == Family::Ipv4 && numerics.contains_key(&Component::FlowLabel) {
+            return Err(RuleError::FlowLabelOnIpv4);
+        }
+        let numerics = numerics
+            .into_iter()
+            .map(|(component, numeric)| Ok((component, numeric_in_range(component, numeric)?)))
+            .collect::<Result<_, RuleError>>()?;
+        for (component, bitmask) in &bitmasks {
+            bitmask_in_range(family, *component, bitmask)?;
+        }
+        let mut rule = Rule { destination, source, numerics, bitmasks, nlri: Nlri::unicast(destination) };
+        let bytes = encode_components(family, &rule.wire_components());
+        if bytes.len() > MAX_BYTES {
+            return Err(RuleError::TooLong { bytes: bytes.len() });
+        }
+        rule.nlri = Nlri::with_length(&bytes);
+        Ok(rule)
     }
+}
+
+fn numeric_in_range(component: Component, numeric: Numeric) -> Result<Numeric, RuleError> {
+    let (value, max) = (numeric.largest_literal(), component.max_value());
+    if value > max {
+        return Err(RuleError::OutOfRange { component, value });
+    }
+    numeric.within(max).map_err(|_| RuleError::MatchesNothing(component))
+}
+
+fn bitmask_in_range(family: Family, component: Component, bitmask: &Bitmask) -> Result<(), RuleError> {
+    let bits = bitmask.mentioned();
+    if u64::from(bits) > component.max_value() {
+        return Err(RuleError::OutOfRange { component, value: bits.into() });
+    }
+    let dont_fragment = component == Component::Fragment && bits & Fragment::DONT_FRAGMENT.bits() != 0;
+    if family == Family::Ipv6 && dont_fragment {
+        return Err(RuleError::DontFragmentOnIpv6);
+    }
+    Ok(())
 }

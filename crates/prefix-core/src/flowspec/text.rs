@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
-use super::{BitmaskError, NumericError, Rule, RuleError};
+use super::{Bitmask, BitmaskError, Component, Numeric, NumericError, Rule, RuleError, fragment, tcp_flags};
 use crate::address::{AddressError, Prefix};
 
 /// Why a text is no rule.
@@ -56,22 +56,91 @@ pub enum RuleTextError {
     Rule(#[from] RuleError),
 }
 
+/// Protocols that have a word.
+const PROTOCOLS: [(&str, u64); 5] = [("icmp", 1), ("tcp", 6), ("udp", 17), ("gre", 47), ("icmpv6", 58)];
+
+fn protocol_word(number: u64) -> String {
+    PROTOCOLS
+        .iter()
+        .find_map(|(word, known)| (*known == number).then(|| (*word).to_owned()))
+        .unwrap_or_else(|| number.to_string())
+}
+
+fn protocol_number(word: &str) -> Option<u64> {
+    PROTOCOLS.iter().find_map(|(known, number)| (*known == word).then_some(*number))
+}
+
+fn prefix(component: Component, text: &str) -> Result<Prefix, RuleTextError> {
+    text.parse().map_err(|error| RuleTextError::Address { word: component.word(), error })
+}
+
 /// The text form of an rtbh route: `blackhole 203.0.113.10/32`.
 pub fn blackhole_text(prefix: Prefix) -> String {
     format!("blackhole {prefix}")
 }
 
 impl fmt::Display for Rule {
-    fn fmt(&self, _f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        todo!()
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "dst {}", self.destination())?;
+        if let Some(source) = self.source() {
+            write!(f, " src {source}")?;
+        }
+        for component in Component::ALL {
+            if let Some(numeric) = self.numeric(component) {
+                write!(f, " {} ", component.word())?;
+                match component {
+                    Component::Protocol => numeric.write(f, |number| Some(protocol_word(number)))?,
+                    _ => numeric.fmt(f)?,
+                }
+            } else if let Some(bitmask) = self.bitmask(component) {
+                write!(f, " {} ", component.word())?;
+                match component {
+                    Component::Fragment => bitmask.write(f, fragment::word_of)?,
+                    _ => bitmask.write(f, tcp_flags::word_of)?,
+                }
+            }
+        }
+        Ok(())
     }
 }
 
 impl FromStr for Rule {
     type Err = RuleTextError;
 
-    fn from_str(_text: &str) -> Result<Self, Self::Err> {
-        todo!()
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut parts: Vec<(Component, &str)> = Vec::new();
+        let mut words = text.split_whitespace();
+        while let Some(word) = words.next() {
+            let component = Component::ALL.into_iter().find(|component| component.word() == word);
+            let component = component.ok_or_else(|| RuleTextError::UnknownWord(word.to_owned()))?;
+            if parts.iter().any(|(other, _)| *other == component) {
+                return Err(RuleTextError::Duplicate(component.word()));
+            }
+            parts.push((component, words.next().ok_or(RuleTextError::NoValue(component.word()))?));
+        }
+        let destination = parts.iter().find(|(component, _)| *component == Component::Destination);
+        let (_, destination) = destination.ok_or(RuleTextError::NoDestination)?;
+        let mut builder = Self::to(prefix(Component::Destination, destination)?);
+        for (component, value) in parts {
+            let word = component.word();
+            let bitmask_error = |error| RuleTextError::Bitmask { word, error };
+            let numeric_error = |error| RuleTextError::Numeric { word, error };
+            builder = match component {
+                Component::Destination => builder,
+                Component::Source => builder.source(prefix(component, value)?),
+                Component::TcpFlags => {
+                    builder.tcp_flags(Bitmask::read(value, tcp_flags::bit_of).map_err(bitmask_error)?)
+                }
+                Component::Fragment => {
+                    builder.fragment(Bitmask::read(value, fragment::bit_of).map_err(bitmask_error)?)
+                }
+                Component::Protocol => {
+                    builder.protocol(Numeric::read(value, protocol_number).map_err(numeric_error)?)
+                }
+                _ => builder.with_numeric(component, value.parse().map_err(numeric_error)?),
+            };
+        }
+        Ok(builder.build()?)
     }
 }
 

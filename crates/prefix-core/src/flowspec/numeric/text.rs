@@ -28,11 +28,11 @@ impl Numeric {
         f: &mut fmt::Formatter<'_>,
         plain: impl Fn(u64) -> Option<String>,
     ) -> fmt::Result {
-        for (index, term) in self.terms().iter().enumerate() {
+        for (index, term) in self.alternatives().enumerate() {
             if index > 0 {
                 f.write_char('|')?;
             }
-            for (index, condition) in term.conditions().into_iter().enumerate() {
+            for (index, condition) in term.into_iter().enumerate() {
                 if index > 0 {
                     f.write_char('&')?;
                 }

@@ -1,0 +1,215 @@
+//! Components as they lie on the wire, between bytes and meaning: prefixes, and lists of operator and value.
+
+use super::numeric::{Condition, Relation};
+use super::{Bitmask, BitmaskError, BitmaskOperand, Component, NlriError, Numeric, NumericError};
+use super::{Rule, RuleError};
+use crate::address::{Family, Prefix};
+
+const END_OF_LIST: u8 = 0x80;
+const AND: u8 = 0x40;
+const LENGTH: u8 = 0x30;
+const LESS: u8 = 0x04;
+const GREATER: u8 = 0x02;
+const EQUAL: u8 = 0x01;
+const NOT: u8 = 0x02;
+const MATCH: u8 = 0x01;
+
+/// An operator octet and its value (RFC 8955 §4.2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WireItem {
+    /// The operator octet with all its bits: end of list, AND, length, relation.
+    pub op: u8,
+    /// The value.
+    pub value: u64,
+}
+
+/// A component with its type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WireComponent {
+    /// Destination or source; an IPv6 offset is always 0.
+    Prefix(Component, Prefix),
+    /// Any other type.
+    Items(Component, Vec<WireItem>),
+}
+
+impl WireItem {
+    /// Octets of the value by the operator's length bits: 1, 2, 4 or 8.
+    pub const fn value_len(self) -> usize {
+        1 << ((self.op & LENGTH) >> 4)
+    }
+
+    /// Whether the end-of-list bit is set.
+    pub const fn is_last(self) -> bool {
+        self.op & END_OF_LIST != 0
+    }
+
+    /// Whether it adds a condition to the term before it, rather than opening an alternative.
+    const fn is_and(self) -> bool {
+        self.op & AND != 0
+    }
+
+    /// An item with the shortest length.
+    fn new(and: bool, relation: u8, value: u64) -> Self {
+        let length = match value {
+            0..=0xff => 0x00,
+            0x100..=0xffff => 0x10,
+            0x1_0000..=0xffff_ffff => 0x20,
+            _ => 0x30,
+        };
+        Self { op: relation | length | if and { AND } else { 0 }, value }
+    }
+}
+
+impl Rule {
+    /// The components in wire order, for speakers that take them one by one.
+    pub fn wire_components(&self) -> Vec<WireComponent> {
+        let items = |component| match (self.numeric(component), self.bitmask(component)) {
+            (Some(numeric), _) => numeric_items(numeric),
+            (_, Some(bitmask)) => bitmask_items(component, bitmask),
+            _ => Vec::new(),
+        };
+        self.components()
+            .into_iter()
+            .map(|component| match component {
+                Component::Destination => WireComponent::Prefix(component, self.destination()),
+                Component::Source => {
+                    WireComponent::Prefix(component, self.source().unwrap_or(self.destination()))
+                }
+                _ => WireComponent::Items(component, items(component)),
+            })
+            .collect()
+    }
+
+    /// Reads components as a speaker lists them, in any order; end-of-list and length bits are not looked at.
+    pub fn from_wire_components(
+        family: Family,
+        components: impl IntoIterator<Item = WireComponent>,
+    ) -> Result<Self, NlriError> {
+        let mut destination = None;
+        let mut source = None;
+        let mut lists: Vec<(Component, Vec<WireItem>)> = Vec::new();
+        for component in components {
+            let (duplicate, kind) = match component {
+                WireComponent::Prefix(kind @ Component::Destination, prefix) => {
+                    (destination.replace(prefix).is_some(), kind)
+                }
+                WireComponent::Prefix(kind @ Component::Source, prefix) => {
+                    (source.replace(prefix).is_some(), kind)
+                }
+                WireComponent::Prefix(kind, _)
+                | WireComponent::Items(kind @ (Component::Destination | Component::Source), _) => {
+                    return Err(NlriError::WrongShape(kind));
+                }
+                WireComponent::Items(kind, items) => {
+                    let duplicate = lists.iter().any(|(other, _)| *other == kind);
+                    lists.push((kind, items));
+                    (duplicate, kind)
+                }
+            };
+            if duplicate {
+                return Err(NlriError::Duplicate(kind));
+            }
+        }
+        let destination = destination.ok_or(NlriError::NoDestination)?;
+        if destination.family() != family {
+            return Err(NlriError::WrongFamily(destination));
+        }
+        let mut builder = Self::to(destination);
+        if let Some(source) = source {
+            builder = builder.source(source);
+        }
+        for (component, items) in lists {
+            builder = match component {
+                Component::TcpFlags | Component::Fragment => {
+                    builder.with_bitmask(component, read_bitmask(component, &items)?)
+                }
+                _ => builder.with_numeric(component, read_numeric(component, &items)?),
+            };
+        }
+        Ok(builder.build()?)
+    }
+}
+
+/// Sets the end-of-list bit where it belongs.
+fn terminated(mut items: Vec<WireItem>) -> Vec<WireItem> {
+    if let Some(last) = items.last_mut() {
+        last.op |= END_OF_LIST;
+    }
+    items
+}
+
+fn numeric_items(numeric: &Numeric) -> Vec<WireItem> {
+    let term = |conditions: Vec<Condition>| {
+        conditions
+            .into_iter()
+            .enumerate()
+            .map(|(index, condition)| WireItem::new(index > 0, bits_of(condition.relation), condition.value))
+    };
+    terminated(numeric.alternatives().flat_map(term).collect())
+}
+
+fn bitmask_items(component: Component, bitmask: &Bitmask) -> Vec<WireItem> {
+    let item = |(index, operand): (usize, &BitmaskOperand)| {
+        // On one bit MATCH changes nothing; each component is sent the way routers are used to see it.
+        let plain = component == Component::Fragment && operand.bits.is_power_of_two();
+        let all = if operand.all && !plain { MATCH } else { 0 };
+        let not = if operand.not { NOT } else { 0 };
+        WireItem::new(index > 0, all | not, operand.bits.into())
+    };
+    terminated(bitmask.terms().iter().flat_map(|term| term.iter().enumerate().map(item)).collect())
+}
+
+fn bits_of(relation: Relation) -> u8 {
+    match relation {
+        Relation::Never => 0,
+        Relation::Less => LESS,
+        Relation::AtMost => LESS | EQUAL,
+        Relation::Equal => EQUAL,
+        Relation::AtLeast => GREATER | EQUAL,
+        Relation::Greater => GREATER,
+        Relation::NotEqual => LESS | GREATER,
+        Relation::Always => LESS | GREATER | EQUAL,
+    }
+}
+
+fn relation_of(op: u8) -> Relation {
+    match (op & LESS != 0, op & GREATER != 0, op & EQUAL != 0) {
+        (false, false, false) => Relation::Never,
+        (true, false, false) => Relation::Less,
+        (true, false, true) => Relation::AtMost,
+        (false, false, true) => Relation::Equal,
+        (false, true, true) => Relation::AtLeast,
+        (false, true, false) => Relation::Greater,
+        (true, true, false) => Relation::NotEqual,
+        (true, true, true) => Relation::Always,
+    }
+}
+
+/// Alternatives of ANDed items. The AND bit of the first item means nothing (RFC 8955 §4.2.1.1).
+fn alternatives(items: &[WireItem]) -> impl Iterator<Item = &[WireItem]> {
+    items.chunk_by(|_, next| next.is_and())
+}
+
+fn read_numeric(component: Component, items: &[WireItem]) -> Result<Numeric, NlriError> {
+    let condition = |item: &WireItem| Condition { relation: relation_of(item.op), value: item.value };
+    let terms = alternatives(items).map(|term| term.iter().map(condition).collect::<Vec<_>>());
+    Numeric::from_conditions(terms).map_err(|error| match error {
+        NumericError::MatchesNothing => RuleError::MatchesNothing(component).into(),
+        other => RuleError::Numeric(other).into(),
+    })
+}
+
+fn read_bitmask(component: Component, items: &[WireItem]) -> Result<Bitmask, NlriError> {
+    let operand = |item: &WireItem| {
+        let bits =
+            u16::try_from(item.value).map_err(|_| RuleError::OutOfRange { component, value: item.value })?;
+        Ok(BitmaskOperand { bits, not: item.op & NOT != 0, all: item.op & MATCH != 0 })
+    };
+    let terms = alternatives(items)
+        .map(|term| term.iter().map(operand).collect())
+        .collect::<Result<Vec<_>, RuleError>>()?;
+    Bitmask::any_of(terms).map_err(|error| match error {
+        BitmaskError::MatchesNothing => RuleError::MatchesNothing(component).into(),
+        other => RuleError::Bitmask(other).into(),
+    })
+}
