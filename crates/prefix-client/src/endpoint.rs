@@ -1,0 +1,8 @@
+//! The methods of the client, one for each operation, in the areas of the API.
+
+mod audit;
+mod config;
+mod events;
+mod mitigations;
+mod safelist;
+mod state;

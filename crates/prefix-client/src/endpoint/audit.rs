@@ -1,0 +1,21 @@
+//! The audit trail.
+
+use crate::client::Client;
+use crate::error::ApiError;
+use crate::model::audit::{AuditEntry, AuditQuery};
+use crate::operation;
+use crate::page::{Page, Paged};
+use crate::reply::Reply;
+use crate::transport::Call;
+
+impl Client {
+    /// The first page of entries.
+    pub async fn audit(&self, query: &AuditQuery) -> Result<Reply<Page<AuditEntry>>, ApiError> {
+        self.call(Call::new(operation::AUDIT_LIST).query(query.pairs())).await
+    }
+
+    /// All entries, page by page.
+    pub fn all_audit(&self, query: &AuditQuery) -> Paged<AuditEntry> {
+        Paged::new(self, operation::AUDIT_LIST, query.pairs())
+    }
+}

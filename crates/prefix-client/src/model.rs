@@ -1,0 +1,11 @@
+//! What the API says, as types that read leniently.
+
+pub(crate) mod audit;
+pub(crate) mod config;
+pub(crate) mod decision;
+pub(crate) mod event;
+pub(crate) mod health;
+pub(crate) mod mitigation;
+pub(crate) mod network;
+pub(crate) mod query;
+pub(crate) mod safelist;

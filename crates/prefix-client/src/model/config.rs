@@ -1,0 +1,37 @@
+//! Reloading the configuration.
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+
+/// The answer to a reload, or to its rehearsal.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub struct Reloaded {
+    /// What was read again.
+    #[serde(default)]
+    pub reloaded: Vec<String>,
+    /// When.
+    pub timestamp: Option<DateTime<Utc>>,
+    /// What only a restart makes active.
+    #[serde(default)]
+    pub restart_required: Vec<String>,
+    /// How the files differ from what runs; only in a rehearsal.
+    #[serde(default)]
+    pub changes: Vec<ConfigChange>,
+}
+
+/// One difference between a file and what runs.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct ConfigChange {
+    /// The file.
+    #[serde(default)]
+    pub file: String,
+    /// The place in it.
+    #[serde(default)]
+    pub path: String,
+    /// What runs.
+    #[serde(default)]
+    pub old: serde_json::Value,
+    /// What the file says.
+    #[serde(default)]
+    pub new: serde_json::Value,
+}

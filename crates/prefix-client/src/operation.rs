@@ -1,0 +1,89 @@
+//! The operations of the API as data: method, path, and the command of prefixdctl that carries each out.
+//!
+//! The client builds its requests from these constants, so an operation that is missing here cannot be called, and a
+//! test compares the list with the document that the server publishes.
+
+/// One operation of the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Operation {
+    /// The HTTP method, upper case.
+    pub method: &'static str,
+    /// The path with its variable segments in braces, such as `/v1/events/{id}`.
+    pub path: &'static str,
+    /// The command of prefixdctl that uses it, without options.
+    pub command: &'static str,
+}
+
+macro_rules! operations {
+    ($($(#[$doc:meta])* $name:ident = $method:literal $path:literal, $command:literal;)+) => {
+        $($(#[$doc])* pub const $name: Operation = Operation { method: $method, path: $path, command: $command };)+
+
+        /// Every operation this client can call.
+        pub const ALL: &[Operation] = &[$($name,)+];
+    };
+}
+
+operations! {
+    /// Is the process there?
+    HEALTH = "GET" "/v1/health", "health";
+    /// Can it take events?
+    HEALTH_READY = "GET" "/v1/health/ready", "health";
+    /// All about its condition.
+    HEALTH_DETAIL = "GET" "/v1/health/detail", "status";
+    /// The BGP neighbours.
+    PEERS = "GET" "/v1/peers", "peers";
+    /// The sites.
+    POPS = "GET" "/v1/pops", "pops";
+    /// Totals.
+    STATS = "GET" "/v1/stats", "stats";
+    /// Counts over time.
+    STATS_TIMESERIES = "GET" "/v1/stats/timeseries", "stats";
+    /// What happened to an address.
+    IP_HISTORY = "GET" "/v1/ip/{ip}/history", "history";
+    /// Report an attack, or its end.
+    EVENTS_SEND = "POST" "/v1/events", "events send";
+    /// Report up to 100 at once.
+    EVENTS_BATCH = "POST" "/v1/events/batch", "events batch";
+    /// A page of events.
+    EVENTS_LIST = "GET" "/v1/events", "events list";
+    /// One event with its decision.
+    EVENTS_GET = "GET" "/v1/events/{id}", "events get";
+    /// A page of mitigations.
+    MITIGATIONS_LIST = "GET" "/v1/mitigations", "mitigations list";
+    /// One mitigation with its decision.
+    MITIGATIONS_GET = "GET" "/v1/mitigations/{id}", "mitigations get";
+    /// A rule by hand.
+    MITIGATIONS_CREATE = "POST" "/v1/mitigations", "mitigations create";
+    /// Take one rule away.
+    MITIGATIONS_WITHDRAW = "POST" "/v1/mitigations/{id}/withdraw", "mitigations withdraw";
+    /// Take up to 100 rules away.
+    MITIGATIONS_WITHDRAW_BULK = "POST" "/v1/mitigations/withdraw", "mitigations withdraw";
+    /// Mark up to 100 as seen.
+    MITIGATIONS_ACKNOWLEDGE = "POST" "/v1/mitigations/acknowledge", "mitigations ack";
+    /// What is never filtered.
+    SAFELIST_LIST = "GET" "/v1/safelist", "safelist list";
+    /// Never filter a prefix.
+    SAFELIST_ADD = "POST" "/v1/safelist", "safelist add";
+    /// Allow filtering a prefix again.
+    SAFELIST_REMOVE = "DELETE" "/v1/safelist/{prefix}", "safelist remove";
+    /// A page of the audit trail.
+    AUDIT_LIST = "GET" "/v1/audit", "audit list";
+    /// The running settings.
+    CONFIG_SETTINGS = "GET" "/v1/config/settings", "config show settings";
+    /// The running inventory.
+    CONFIG_INVENTORY = "GET" "/v1/config/inventory", "config show inventory";
+    /// The running playbooks.
+    CONFIG_PLAYBOOKS = "GET" "/v1/config/playbooks", "config show playbooks";
+    /// Read the files again.
+    CONFIG_RELOAD = "POST" "/v1/config/reload", "config reload";
+}
+
+impl Operation {
+    /// The path with `arguments` in place of its variable segments, as one list of segments to be percent-encoded.
+    pub(crate) fn segments<'a>(&'a self, arguments: &'a [String]) -> impl Iterator<Item = &'a str> {
+        let mut arguments = arguments.iter();
+        self.path.trim_start_matches('/').split('/').map(move |segment| {
+            if segment.starts_with('{') { arguments.next().map_or(segment, String::as_str) } else { segment }
+        })
+    }
+}
