@@ -1,1 +1,6 @@
 //! Real speakers, routers and databases, and fakes of the ports, for tests.
+//!
+//! * [`lab`] starts the real parts as processes: gobgpd 3 and 4, ExaBGP, BIRD, FRR, PostgreSQL and the daemon itself.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+pub mod lab;

@@ -1,0 +1,51 @@
+//! Real parts as processes of a test, each of which the test owns whole.
+//!
+//! Every part has loopback addresses of its own ([`Loopback`]), a folder of its own and a log file. It is killed when
+//! its value is dropped, and also when the test process dies in any other way. Nothing waits for luck: a part is ready
+//! when it answers, and each wait has a deadline ([`wait`]).
+//!
+//! ```no_run
+//! use prefix_testkit::lab::{Exabgp, Family, Gobgpd, LabError, RouterSeat, RouterUpdate};
+//!
+//! # async fn example() -> Result<(), LabError> {
+//! let seat = RouterSeat::claim(65120)?;
+//! let speaker = Gobgpd::v4().neighbor(&seat).start().await?;
+//! let router = Exabgp::start(&seat, &speaker).await?;
+//! speaker.add(Family::Ipv4FlowSpec, "match destination 203.0.113.10/32 protocol udp then discard").await?;
+//! let update = router.wait_for("the rule", RouterUpdate::is_announcement).await?;
+//! assert_eq!(update.nlri_hex(), "0120cb00710a038111");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Set `PREFIXD_LAB_KEEP=1` to keep the folders (configuration, logs) of the parts for a look.
+
+mod bgp_update;
+mod bird;
+mod certificates;
+mod daemon;
+mod error;
+mod exabgp;
+mod folder;
+mod frr;
+mod gobgpd;
+mod http;
+mod loopback;
+mod postgres;
+mod process;
+mod programs;
+mod seat;
+pub mod wait;
+
+pub use bgp_update::{Change, Family, PathAttributes, RouterUpdate};
+pub use bird::Bird;
+pub use certificates::Certificates;
+pub use daemon::{Daemon, DaemonBuilder};
+pub use error::LabError;
+pub use exabgp::Exabgp;
+pub use frr::{Frr, FrrSession};
+pub use gobgpd::{GobgpVersion, Gobgpd, GobgpdBuilder};
+pub use http::{HttpAnswer, get};
+pub use loopback::Loopback;
+pub use postgres::{Database, Postgres, PostgresBuilder};
+pub use seat::RouterSeat;

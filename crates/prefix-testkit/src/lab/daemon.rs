@@ -1,0 +1,224 @@
+//! The daemon under test as operators run it: a process with a configuration folder, spoken to over HTTP.
+
+use super::folder::Folder;
+use super::process::Process;
+use super::{HttpAnswer, LabError, Loopback, http, programs, wait};
+use nix::sys::signal::Signal;
+use std::net::SocketAddrV4;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+
+const HTTP_PORT: u16 = 8080;
+const METRICS_PORT: u16 = 9090;
+
+/// What a daemon will be like.
+#[derive(Debug)]
+pub struct DaemonBuilder {
+    configuration: PathBuf,
+    program: Option<PathBuf>,
+    environment: Vec<(String, String)>,
+    arguments: Vec<String>,
+    readiness_path: String,
+}
+
+impl DaemonBuilder {
+    /// The binary, if not the one of this build: in tests of the binary's own package `env!("CARGO_BIN_EXE_prefixd")`.
+    #[must_use]
+    pub fn program(mut self, program: impl Into<PathBuf>) -> Self {
+        self.program = Some(program.into());
+        self
+    }
+
+    /// A variable of its environment, like `PREFIXD__BGP__GOBGP_GRPC`.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.environment.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// A further argument.
+    #[must_use]
+    pub fn argument(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.to_owned());
+        self
+    }
+
+    /// What must answer 200 before the daemon counts as started; `/v1/health/ready` unless told. `/v1/health/live` is for
+    /// a daemon that starts while its database or speaker is away.
+    #[must_use]
+    pub fn ready_when(mut self, path: &str) -> Self {
+        path.clone_into(&mut self.readiness_path);
+        self
+    }
+
+    /// Starts it on an address of its own and waits until it is ready.
+    ///
+    /// # Errors
+    /// [`LabError::Missing`] when it was not built, [`LabError::Ended`] when it refuses its configuration.
+    pub async fn start(self) -> Result<Daemon, LabError> {
+        let program = match self.program {
+            Some(program) => program,
+            None => built("prefixd")?,
+        };
+        let folder = Folder::new("prefixd")?;
+        let address = Loopback::claim()?;
+        let launch = Launch {
+            program,
+            configuration: self.configuration,
+            environment: self.environment,
+            arguments: self.arguments,
+        };
+        let log = folder.join("prefixd.log");
+        let process = Process::start("prefixd", launch.command(&address), &log)?;
+        let daemon =
+            Daemon { process, launch, address, log, readiness_path: self.readiness_path, _folder: folder };
+        daemon.wait_until_ready().await?;
+        Ok(daemon)
+    }
+}
+
+#[derive(Debug)]
+struct Launch {
+    program: PathBuf,
+    configuration: PathBuf,
+    environment: Vec<(String, String)>,
+    arguments: Vec<String>,
+}
+
+impl Launch {
+    fn command(&self, address: &Loopback) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg("--config").arg(&self.configuration).args(&self.arguments);
+        command.env("PREFIXD__HTTP__LISTEN", address.port(HTTP_PORT).to_string());
+        command.env("PREFIXD__OBSERVABILITY__METRICS_LISTEN", address.port(METRICS_PORT).to_string());
+        command.env_remove("DATABASE_URL").env_remove("RUST_LOG");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+}
+
+/// A running prefixd.
+#[derive(Debug)]
+pub struct Daemon {
+    process: Process,
+    launch: Launch,
+    address: Loopback,
+    log: PathBuf,
+    readiness_path: String,
+    _folder: Folder,
+}
+
+impl Daemon {
+    /// A daemon with the configuration folder `configuration`, which stays the caller's.
+    pub fn with_configuration(configuration: &Path) -> DaemonBuilder {
+        DaemonBuilder {
+            configuration: configuration.to_path_buf(),
+            program: None,
+            environment: Vec::new(),
+            arguments: Vec::new(),
+            readiness_path: "/v1/health/ready".to_owned(),
+        }
+    }
+
+    /// Where its API listens.
+    pub fn http_address(&self) -> SocketAddrV4 {
+        self.address.port(HTTP_PORT)
+    }
+
+    /// The URL of its API, like `http://127.64.0.1:8080`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.http_address())
+    }
+
+    /// Where its metrics are.
+    pub fn metrics_address(&self) -> SocketAddrV4 {
+        self.address.port(METRICS_PORT)
+    }
+
+    /// `GET path` of its API.
+    ///
+    /// # Errors
+    /// As [`http::get`].
+    pub async fn get(&self, path: &str) -> std::io::Result<HttpAnswer> {
+        http::get(self.http_address(), path).await
+    }
+
+    /// Its metrics in Prometheus' text format.
+    ///
+    /// # Errors
+    /// As [`http::get`].
+    pub async fn metrics(&self) -> std::io::Result<String> {
+        http::get(self.metrics_address(), "/metrics").await.map(|answer| answer.body)
+    }
+
+    /// Waits until it is ready, for example after a restart of its speaker.
+    ///
+    /// # Errors
+    /// [`LabError::Deadline`], [`LabError::Ended`].
+    pub async fn wait_until_ready(&self) -> Result<(), LabError> {
+        let condition = format!("GET {} answers 200", self.readiness_path);
+        self.process
+            .ready(&condition, async || match self.get(&self.readiness_path).await {
+                Ok(answer) if answer.status == 200 => Ok(()),
+                Ok(answer) => Err(format!("{} {}", answer.status, answer.body)),
+                Err(error) => Err(error.to_string()),
+            })
+            .await
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Kills it (SIGKILL).
+    pub fn kill9(&mut self) {
+        self.process.kill();
+    }
+
+    /// Asks it to end (SIGTERM) and waits until it has.
+    ///
+    /// # Errors
+    /// [`LabError::Deadline`].
+    pub async fn sigterm(&self) -> Result<ExitStatus, LabError> {
+        self.process.signal(Signal::SIGTERM);
+        self.process.ended(wait::PATIENCE).await
+    }
+
+    /// Asks it to read its configuration again (SIGHUP).
+    pub fn sighup(&self) {
+        self.process.signal(Signal::SIGHUP);
+    }
+
+    /// Stops it in its tracks (SIGSTOP).
+    pub fn stop(&self) {
+        self.process.signal(Signal::SIGSTOP);
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub fn cont(&self) {
+        self.process.signal(Signal::SIGCONT);
+    }
+
+    /// Starts it again, on the same addresses and with the same configuration, and waits until it is ready.
+    ///
+    /// # Errors
+    /// As [`DaemonBuilder::start`].
+    pub async fn start_again(&mut self) -> Result<(), LabError> {
+        self.process.kill();
+        self.process = Process::start("prefixd", self.launch.command(&self.address), &self.log)?;
+        self.wait_until_ready().await
+    }
+
+    /// What it logged, over all its starts.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+}
+
+/// A binary of this build: `PREFIXD_BIN_DIR`, or the folder above the one of the running test.
+fn built(program: &'static str) -> Result<PathBuf, LabError> {
+    let named = std::env::var_os("PREFIXD_BIN_DIR").map(PathBuf::from);
+    let beside = std::env::current_exe().ok().and_then(|test| Some(test.parent()?.parent()?.to_path_buf()));
+    programs::find(program, named.into_iter().chain(beside).map(|folder| folder.join(program)))
+}

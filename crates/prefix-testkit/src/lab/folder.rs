@@ -1,0 +1,41 @@
+//! The folder of one part: configuration, sockets, log.
+
+use super::LabError;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A folder that goes with its value, unless `PREFIXD_LAB_KEEP` is set.
+#[derive(Debug)]
+pub(super) struct Folder(tempfile::TempDir);
+
+impl Folder {
+    /// A new folder; `part` is in its name.
+    pub(super) fn new(part: &str) -> Result<Self, LabError> {
+        let parent = std::env::temp_dir();
+        let mut folder = tempfile::Builder::new()
+            .prefix(&format!("prefixd-{part}-"))
+            .tempdir_in(&parent)
+            .map_err(|source| LabError::File { doing: "create a folder in", path: parent, source })?;
+        if std::env::var_os("PREFIXD_LAB_KEEP").is_some() {
+            folder.disable_cleanup(true);
+        }
+        Ok(Self(folder))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub(super) fn join(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Writes the file `name` and returns its path.
+    pub(super) fn write(&self, name: &str, text: &str) -> Result<PathBuf, LabError> {
+        let path = self.join(name);
+        match fs::write(&path, text) {
+            Ok(()) => Ok(path),
+            Err(source) => Err(LabError::File { doing: "write", path, source }),
+        }
+    }
+}

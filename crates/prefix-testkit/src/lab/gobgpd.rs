@@ -1,0 +1,311 @@
+//! gobgpd, the BGP speaker, in the two major versions that prefixd speaks to.
+
+mod configuration;
+mod control;
+
+use super::folder::Folder;
+use super::process::Process;
+use super::{Certificates, Family, LabError, Loopback, RouterSeat, programs};
+use configuration::Configuration;
+use nix::sys::signal::Signal;
+use std::net::SocketAddrV4;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Not 179, so that a test needs no privilege.
+const BGP_PORT: u16 = 11179;
+const API_PORT: u16 = 50051;
+
+/// Which gobgpd; their gRPC services have different names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GobgpVersion {
+    /// 3.x, of the machine's own Debian suite (3.10 in bookworm): service `apipb.GobgpApi`.
+    V3,
+    /// 4.x, unpacked by `cargo xtask setup`: service `api.GoBgpService`.
+    V4,
+}
+
+impl GobgpVersion {
+    /// Both versions, for tests that hold for each.
+    pub const ALL: [Self; 2] = [Self::V3, Self::V4];
+
+    /// `gobgpd` or `gobgp` of this version.
+    fn program(self, program: &'static str) -> Result<PathBuf, LabError> {
+        let folder = match self {
+            Self::V3 => Path::new("/").to_path_buf(),
+            Self::V4 => programs::lab_dir().join("gobgp-4.8"),
+        };
+        programs::find(program, [folder.join("usr/bin").join(program)])
+    }
+}
+
+/// Where the gRPC API listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Api {
+    Tcp,
+    UnixSocket,
+}
+
+/// How the gRPC API is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Protection {
+    None,
+    Tls,
+    MutualTls,
+}
+
+/// What a gobgpd will be like.
+#[derive(Debug)]
+pub struct GobgpdBuilder {
+    version: GobgpVersion,
+    asn: u32,
+    neighbors: Vec<RouterSeat>,
+    families: Vec<Family>,
+    graceful_restart_seconds: Option<u16>,
+    api: Api,
+    protection: Protection,
+}
+
+impl GobgpdBuilder {
+    /// Its AS number, 65010 unless told.
+    #[must_use]
+    pub fn asn(mut self, asn: u32) -> Self {
+        self.asn = asn;
+        self
+    }
+
+    /// Awaits the router on `seat`; call it once for each router.
+    #[must_use]
+    pub fn neighbor(mut self, seat: &RouterSeat) -> Self {
+        self.neighbors.push(seat.clone());
+        self
+    }
+
+    /// The families offered to every neighbour, all unless told.
+    #[must_use]
+    pub fn families(mut self, families: &[Family]) -> Self {
+        self.families = families.to_vec();
+        self
+    }
+
+    /// Graceful restart (RFC 4724) with this restart time for every neighbour.
+    #[must_use]
+    pub fn graceful_restart(mut self, seconds: u16) -> Self {
+        self.graceful_restart_seconds = Some(seconds);
+        self
+    }
+
+    /// The API on a Unix socket instead of TCP.
+    #[must_use]
+    pub fn unix_socket(mut self) -> Self {
+        self.api = Api::UnixSocket;
+        self
+    }
+
+    /// The API over TLS, with certificates made for this speaker ([`Gobgpd::certificates`]).
+    #[must_use]
+    pub fn tls(mut self) -> Self {
+        self.protection = Protection::Tls;
+        self
+    }
+
+    /// The API over TLS, for clients with a certificate only. gobgpd 3.10 cannot do this.
+    #[must_use]
+    pub fn mutual_tls(mut self) -> Self {
+        self.protection = Protection::MutualTls;
+        self
+    }
+
+    /// Starts it and waits until its API answers.
+    ///
+    /// # Errors
+    /// [`LabError::Missing`] without this version, [`LabError::Ended`] when gobgpd refuses its configuration.
+    pub async fn start(self) -> Result<Gobgpd, LabError> {
+        let program = self.version.program("gobgpd")?;
+        let control = self.version.program("gobgp")?;
+        let folder = Folder::new("gobgpd")?;
+        let address = Loopback::claim()?;
+        let configuration = Configuration {
+            asn: self.asn,
+            address: &address,
+            port: BGP_PORT,
+            neighbors: &self.neighbors,
+            families: &self.families,
+            graceful_restart_seconds: self.graceful_restart_seconds,
+        };
+        let configuration = folder.write("gobgpd.toml", &configuration.to_string())?;
+        let certificates = match self.protection {
+            Protection::None => None,
+            _ => Some(Certificates::create(folder.path(), address.ip())?),
+        };
+        let endpoint = match self.api {
+            Api::Tcp => address.port(API_PORT).to_string(),
+            Api::UnixSocket => format!("unix://{}", folder.join("api.sock").display()),
+        };
+        let launch = Launch {
+            program,
+            configuration,
+            endpoint,
+            protection: self.protection,
+            log: folder.join("gobgpd.log"),
+        };
+        let process = Process::start("gobgpd", launch.command(certificates.as_ref()), &launch.log)?;
+        let (version, asn, neighbors) = (self.version, self.asn, self.neighbors);
+        let speaker = Gobgpd {
+            process,
+            launch,
+            control,
+            version,
+            asn,
+            address,
+            neighbors,
+            certificates,
+            _folder: folder,
+        };
+        speaker.wait_until_ready().await?;
+        Ok(speaker)
+    }
+}
+
+/// Everything that a restart needs again.
+#[derive(Debug)]
+struct Launch {
+    program: PathBuf,
+    configuration: PathBuf,
+    endpoint: String,
+    protection: Protection,
+    log: PathBuf,
+}
+
+impl Launch {
+    fn command(&self, certificates: Option<&Certificates>) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg("-f").arg(&self.configuration).arg("--pprof-disable");
+        command.arg(format!("--api-hosts={}", self.endpoint));
+        if let Some(certificates) = certificates {
+            command.arg("--tls").arg("--tls-cert-file").arg(&certificates.server_certificate);
+            command.arg("--tls-key-file").arg(&certificates.server_key);
+            if self.protection == Protection::MutualTls {
+                command.arg("--tls-client-ca-file").arg(&certificates.authority);
+            }
+        }
+        command
+    }
+}
+
+/// A running gobgpd.
+#[derive(Debug)]
+pub struct Gobgpd {
+    process: Process,
+    launch: Launch,
+    control: PathBuf,
+    version: GobgpVersion,
+    asn: u32,
+    address: Loopback,
+    neighbors: Vec<RouterSeat>,
+    certificates: Option<Certificates>,
+    _folder: Folder,
+}
+
+impl Gobgpd {
+    /// A gobgpd 3.x.
+    pub fn v3() -> GobgpdBuilder {
+        Self::version_of(GobgpVersion::V3)
+    }
+
+    /// A gobgpd 4.x.
+    pub fn v4() -> GobgpdBuilder {
+        Self::version_of(GobgpVersion::V4)
+    }
+
+    /// A gobgpd of this version.
+    pub fn version_of(version: GobgpVersion) -> GobgpdBuilder {
+        GobgpdBuilder {
+            version,
+            asn: 65010,
+            neighbors: Vec::new(),
+            families: Family::ALL.to_vec(),
+            graceful_restart_seconds: None,
+            api: Api::Tcp,
+            protection: Protection::None,
+        }
+    }
+
+    /// Its version.
+    pub fn version(&self) -> GobgpVersion {
+        self.version
+    }
+
+    /// Its AS number.
+    pub fn asn(&self) -> u32 {
+        self.asn
+    }
+
+    /// Where it waits for routers.
+    pub fn bgp_address(&self) -> SocketAddrV4 {
+        self.address.port(BGP_PORT)
+    }
+
+    /// The endpoint of its gRPC API as `bgp.gobgp_grpc` of prefixd.yaml takes it: `host:port` or `unix:///path`.
+    pub fn grpc_endpoint(&self) -> &str {
+        &self.launch.endpoint
+    }
+
+    /// The certificates of its API, if that is protected.
+    pub fn certificates(&self) -> Option<&Certificates> {
+        self.certificates.as_ref()
+    }
+
+    /// The routers it was configured for.
+    pub fn neighbors(&self) -> &[RouterSeat] {
+        &self.neighbors
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// What it logged.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// Stops it in its tracks (SIGSTOP): connections stay open and nothing is answered, until [`Self::cont`].
+    pub fn stop(&self) {
+        self.process.signal(Signal::SIGSTOP);
+    }
+
+    /// Lets a stopped one go on (SIGCONT): it then answers what queued up.
+    pub fn cont(&self) {
+        self.process.signal(Signal::SIGCONT);
+    }
+
+    /// Kills it (SIGKILL). Its RIB is lost, its routers notice that the connection closed.
+    pub fn kill9(&mut self) {
+        self.process.kill();
+    }
+
+    /// Starts it again after [`Self::kill9`], with the same configuration and an empty RIB.
+    ///
+    /// # Errors
+    /// As [`GobgpdBuilder::start`].
+    pub async fn start_again(&mut self) -> Result<(), LabError> {
+        let command = self.launch.command(self.certificates.as_ref());
+        self.process = Process::start("gobgpd", command, &self.launch.log)?;
+        self.wait_until_ready().await
+    }
+
+    /// Kills it and starts it again.
+    ///
+    /// # Errors
+    /// As [`GobgpdBuilder::start`].
+    pub async fn restart(&mut self) -> Result<(), LabError> {
+        self.kill9();
+        self.start_again().await
+    }
+
+    async fn wait_until_ready(&self) -> Result<(), LabError> {
+        self.process.ready("its API answers", async || self.cli(&["global"]).await.map(drop)).await
+    }
+}

@@ -1,0 +1,100 @@
+//! The speaker's RIB through its own command line tool: how a test plays *another* client of the speaker, and looks at
+//! it without the code under test.
+
+use super::{Gobgpd, Protection};
+use crate::lab::{Family, LabError, RouterSeat, process, wait};
+use serde_json::Value;
+use std::process::Command;
+
+impl Gobgpd {
+    /// Runs `gobgp` with these arguments and returns what it said.
+    ///
+    /// # Errors
+    /// [`LabError::Command`].
+    pub async fn cli(&self, arguments: &[&str]) -> Result<String, LabError> {
+        let mut command = Command::new(&self.control);
+        match self.launch.endpoint.rsplit_once(':') {
+            Some(("unix", _)) | None => command.arg("--target").arg(&self.launch.endpoint),
+            Some((host, port)) => command.args(["-u", host, "-p", port]),
+        };
+        if let Some(certificates) = &self.certificates {
+            command.arg("--tls").arg("--tls-ca-file").arg(&certificates.authority);
+            if self.launch.protection == Protection::MutualTls {
+                command.arg("--tls-client-cert-file").arg(&certificates.client_certificate);
+                command.arg("--tls-client-key-file").arg(&certificates.client_key);
+            }
+        }
+        command.args(arguments);
+        process::run(command).await
+    }
+
+    /// Adds a path as a client other than prefixd would; `path` in GoBGP's words, like
+    /// `match destination 203.0.113.10/32 protocol udp then discard` or `203.0.113.0/24 nexthop 192.0.2.1`.
+    ///
+    /// # Errors
+    /// [`LabError::Command`] when GoBGP does not understand it.
+    pub async fn add(&self, family: Family, path: &str) -> Result<(), LabError> {
+        self.change("add", family, path).await
+    }
+
+    /// Deletes a path as a client other than prefixd would.
+    ///
+    /// # Errors
+    /// [`LabError::Command`] when GoBGP does not understand it.
+    pub async fn delete(&self, family: Family, path: &str) -> Result<(), LabError> {
+        self.change("del", family, path).await
+    }
+
+    async fn change(&self, verb: &str, family: Family, path: &str) -> Result<(), LabError> {
+        let mut arguments = vec!["global", "rib", verb, "-a", short_name(family)];
+        arguments.extend(path.split_whitespace());
+        self.cli(&arguments).await.map(drop)
+    }
+
+    /// The global RIB of a family as GoBGP prints it in JSON: an object from the NLRI in GoBGP's words to its paths.
+    ///
+    /// # Errors
+    /// [`LabError::Command`], [`LabError::Unreadable`].
+    pub async fn rib(&self, family: Family) -> Result<serde_json::Map<String, Value>, LabError> {
+        let text = self.cli(&["-j", "global", "rib", "-a", short_name(family)]).await?;
+        let unreadable =
+            |problem: String| LabError::Unreadable { part: "gobgp", problem, text: text.trim().to_owned() };
+        match serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))? {
+            Value::Object(rib) => Ok(rib),
+            Value::Null => Ok(serde_json::Map::new()),
+            _ => Err(unreadable("not an object".to_owned())),
+        }
+    }
+
+    /// The NLRI of the global RIB of a family in GoBGP's words, like `[destination: 203.0.113.10/32][protocol: ==udp]`.
+    ///
+    /// # Errors
+    /// [`LabError::Command`], [`LabError::Unreadable`].
+    pub async fn rules(&self, family: Family) -> Result<Vec<String>, LabError> {
+        Ok(self.rib(family).await?.into_iter().map(|(rule, _)| rule).collect())
+    }
+
+    /// Waits until the session with the router on `seat` is up.
+    ///
+    /// # Errors
+    /// [`LabError::Deadline`].
+    pub async fn wait_for_session(&self, seat: &RouterSeat) -> Result<(), LabError> {
+        let router = seat.address().to_string();
+        wait::until(format!("gobgpd's session with {router}"), wait::PATIENCE, async || {
+            let listed = self.cli(&["neighbor"]).await.map_err(|error| error.to_string())?;
+            let line = listed.lines().find(|line| line.split_whitespace().next() == Some(&router));
+            if line.is_some_and(|line| line.contains("Establ")) { Ok(()) } else { Err(listed) }
+        })
+        .await
+    }
+}
+
+/// GoBGP's name of a family on its command line.
+fn short_name(family: Family) -> &'static str {
+    match family {
+        Family::Ipv4Unicast => "ipv4",
+        Family::Ipv6Unicast => "ipv6",
+        Family::Ipv4FlowSpec => "ipv4-flowspec",
+        Family::Ipv6FlowSpec => "ipv6-flowspec",
+    }
+}

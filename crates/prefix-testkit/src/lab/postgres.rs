@@ -1,0 +1,302 @@
+//! PostgreSQL as a throw-away cluster.
+
+use super::folder::Folder;
+use super::process::{self, Process};
+use super::{LabError, Loopback, programs};
+use nix::sys::signal::Signal;
+use nix::unistd::{User, geteuid};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use tokio::sync::OnceCell;
+
+const PORT: u16 = 5432;
+
+/// `cargo xtask test` names a cluster here that all test processes of the run share.
+const SHARED: &str = "PREFIXD_LAB_POSTGRES";
+
+/// What a cluster will be like.
+#[derive(Debug, Default)]
+pub struct PostgresBuilder {
+    fsync: bool,
+    settings: Vec<String>,
+}
+
+impl PostgresBuilder {
+    /// Waits for the disk at each commit, as in production. Off unless told: tests then are faster, and a killed *process*
+    /// loses nothing; a machine without power would.
+    #[must_use]
+    pub fn fsync(mut self) -> Self {
+        self.fsync = true;
+        self
+    }
+
+    /// A further server setting, like `max_connections=300`.
+    #[must_use]
+    pub fn setting(mut self, setting: &str) -> Self {
+        self.settings.push(setting.to_owned());
+        self
+    }
+
+    /// Makes the cluster, starts it, and waits until it answers.
+    ///
+    /// # Errors
+    /// [`LabError::Missing`] without PostgreSQL, [`LabError::Ended`] when it refuses to start.
+    pub async fn start(self) -> Result<Postgres, LabError> {
+        let folder = Folder::new("postgres")?;
+        let address = Loopback::claim()?;
+        let account = Account::of_the_server()?;
+        account.give(&folder)?;
+        let mut initdb = account.command(programs::find_postgres("initdb")?);
+        initdb.args(["--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-locale"]);
+        initdb.arg("--pgdata").arg(folder.join("data"));
+        process::run(initdb).await?;
+        let mut settings = vec![
+            format!("listen_addresses={address}"),
+            format!("port={PORT}"),
+            format!("unix_socket_directories={}", folder.path().display()),
+            "max_connections=300".to_owned(),
+        ];
+        if !self.fsync {
+            settings
+                .extend(["fsync=off", "synchronous_commit=off", "full_page_writes=off"].map(str::to_owned));
+        }
+        settings.extend(self.settings);
+        let launch = Launch { account, settings };
+        let process = launch.start(&folder)?;
+        let postgres = Postgres { process, launch, admin: Admin::at(&address), folder, address };
+        postgres.wait_until_ready().await?;
+        Ok(postgres)
+    }
+}
+
+/// The system account of the server, which refuses to run as root.
+#[derive(Debug)]
+struct Account(Option<User>);
+
+impl Account {
+    fn of_the_server() -> Result<Self, LabError> {
+        if !geteuid().is_root() {
+            return Ok(Self(None));
+        }
+        match User::from_name("postgres") {
+            Ok(Some(user)) => Ok(Self(Some(user))),
+            _ => Err(LabError::Missing {
+                program: "the account postgres",
+                looked_in: "/etc/passwd".to_owned(),
+            }),
+        }
+    }
+
+    fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(program);
+        if let Some(user) = &self.0 {
+            command.uid(user.uid.as_raw()).gid(user.gid.as_raw()).current_dir("/");
+        }
+        command
+    }
+
+    fn give(&self, folder: &Folder) -> Result<(), LabError> {
+        let Some(user) = &self.0 else { return Ok(()) };
+        std::os::unix::fs::chown(folder.path(), Some(user.uid.as_raw()), Some(user.gid.as_raw())).map_err(
+            |source| LabError::File { doing: "give away", path: folder.path().to_path_buf(), source },
+        )
+    }
+}
+
+#[derive(Debug)]
+struct Launch {
+    account: Account,
+    settings: Vec<String>,
+}
+
+impl Launch {
+    fn start(&self, folder: &Folder) -> Result<Process, LabError> {
+        let mut command = self.account.command(programs::find_postgres("postgres")?);
+        command.arg("-D").arg(folder.join("data"));
+        for setting in &self.settings {
+            command.arg("-c").arg(setting);
+        }
+        Process::start("postgres", command, &folder.join("postgres.log"))
+    }
+}
+
+/// A PostgreSQL cluster of this test.
+#[derive(Debug)]
+pub struct Postgres {
+    process: Process,
+    launch: Launch,
+    admin: Admin,
+    address: Loopback,
+    folder: Folder,
+}
+
+impl Postgres {
+    /// How a cluster is described.
+    pub fn builder() -> PostgresBuilder {
+        PostgresBuilder::default()
+    }
+
+    /// A cluster without fsync.
+    ///
+    /// # Errors
+    /// As [`PostgresBuilder::start`].
+    pub async fn start() -> Result<Self, LabError> {
+        Self::builder().start().await
+    }
+
+    /// A new empty database in a cluster that the tests of this process share, or all test processes of a
+    /// `cargo xtask test`. For tests that do not stop the server.
+    ///
+    /// # Errors
+    /// As [`PostgresBuilder::start`], [`LabError::Command`].
+    pub async fn shared_database() -> Result<Database, LabError> {
+        // Never dropped: the watchdog of its process ends it with the test process.
+        static CLUSTER: OnceCell<Postgres> = OnceCell::const_new();
+        if let Ok(url) = std::env::var(SHARED) {
+            return Admin { url }.create_database().await;
+        }
+        CLUSTER.get_or_try_init(Self::start).await?.create_database().await
+    }
+
+    /// A new empty database, dropped with its value.
+    ///
+    /// # Errors
+    /// [`LabError::Command`].
+    pub async fn create_database(&self) -> Result<Database, LabError> {
+        self.admin.create_database().await
+    }
+
+    /// The URL of the cluster's own database, as a superuser.
+    pub fn url(&self) -> &str {
+        &self.admin.url
+    }
+
+    /// The folder of its Unix socket.
+    pub fn socket_folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// Its address.
+    pub fn address(&self) -> std::net::SocketAddrV4 {
+        self.address.port(PORT)
+    }
+
+    /// Runs SQL and returns what `psql` prints, columns parted by `|`, without a header.
+    ///
+    /// # Errors
+    /// [`LabError::Command`].
+    pub async fn psql(&self, sql: &str) -> Result<String, LabError> {
+        self.admin.psql(sql).await
+    }
+
+    /// Stops it as a crash would (immediate shutdown): connections break, nothing is written back.
+    ///
+    /// # Errors
+    /// [`LabError::Deadline`].
+    pub async fn stop_immediate(&self) -> Result<(), LabError> {
+        self.process.signal(Signal::SIGQUIT);
+        self.process.ended(super::wait::PATIENCE).await.map(drop)
+    }
+
+    /// Freezes the postmaster (SIGSTOP): new connections hang. Those that exist have processes of their own and live on.
+    pub fn freeze(&self) {
+        self.process.signal(Signal::SIGSTOP);
+    }
+
+    /// Ends a freeze (SIGCONT).
+    pub fn thaw(&self) {
+        self.process.signal(Signal::SIGCONT);
+    }
+
+    /// Starts it again after [`Self::stop_immediate`], with everything that was committed.
+    ///
+    /// # Errors
+    /// As [`PostgresBuilder::start`].
+    pub async fn start_again(&mut self) -> Result<(), LabError> {
+        self.process.kill();
+        self.process = self.launch.start(&self.folder)?;
+        self.wait_until_ready().await
+    }
+
+    /// What it logged.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    async fn wait_until_ready(&self) -> Result<(), LabError> {
+        self.process.ready("it answers", async || self.psql("select 1").await.map(drop)).await
+    }
+}
+
+/// The right to make databases in a cluster.
+#[derive(Debug, Clone)]
+struct Admin {
+    url: String,
+}
+
+impl Admin {
+    fn at(address: &Loopback) -> Self {
+        Self { url: format!("postgres://postgres@{address}:{PORT}/postgres") }
+    }
+
+    fn command(&self, sql: &str) -> Result<Command, LabError> {
+        let mut command = Command::new(programs::find_postgres("psql")?);
+        command.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "-v", "ON_ERROR_STOP=1"]);
+        command.args(["--dbname", &self.url, "--command", sql]);
+        Ok(command)
+    }
+
+    async fn psql(&self, sql: &str) -> Result<String, LabError> {
+        process::run(self.command(sql)?).await.map(|text| text.trim_end().to_owned())
+    }
+
+    async fn create_database(&self) -> Result<Database, LabError> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        self.psql(&format!("create database {name}")).await?;
+        let url = match self.url.rsplit_once('/') {
+            Some((server, _)) => format!("{server}/{name}"),
+            None => name.clone(),
+        };
+        Ok(Database { admin: self.clone(), name, url })
+    }
+}
+
+/// A database of one test; dropped with its value, whoever is connected.
+#[derive(Debug)]
+pub struct Database {
+    admin: Admin,
+    name: String,
+    url: String,
+}
+
+impl Database {
+    /// `postgres://postgres@127.x.y.z:5432/name`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Runs SQL and returns what `psql` prints, columns parted by `|`, without a header.
+    ///
+    /// # Errors
+    /// [`LabError::Command`].
+    pub async fn psql(&self, sql: &str) -> Result<String, LabError> {
+        Admin { url: self.url.clone() }.psql(sql).await
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let sql = format!("drop database if exists {} with (force)", self.name);
+        if let Ok(mut command) = self.admin.command(&sql) {
+            // Not waited for long: the server may be stopped, and a cluster of one run goes whole anyway.
+            command
+                .env("PGCONNECT_TIMEOUT", "2")
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null());
+            let _ = command.status();
+        }
+    }
+}

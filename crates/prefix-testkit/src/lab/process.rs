@@ -1,0 +1,233 @@
+//! One child process of a test, which never outlives the test.
+
+use super::{LabError, wait};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// How much of a log goes into an error.
+const LOG_TAIL_LINES: usize = 30;
+
+/// A running child in a process group of its own, its output in a log file.
+///
+/// Dropping it kills the group. If the test process dies without dropping (a signal, an abort), a watchdog notices that
+/// its pipe from the test closed, and kills the group.
+#[derive(Debug)]
+pub(super) struct Process {
+    part: String,
+    child: Mutex<Child>,
+    group: Pid,
+    watchdog: Child,
+    killed: bool,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `command`; `part` names it in errors. The log is appended to, so a restart keeps the story.
+    pub(super) fn start(part: &str, mut command: Command, log: &Path) -> Result<Self, LabError> {
+        let program = command.get_program().to_string_lossy().into_owned();
+        let failed = |source| LabError::Run { program, source };
+        let output = append(log)?;
+        let errors = output.try_clone().map_err(|source| LabError::File {
+            doing: "write",
+            path: log.to_path_buf(),
+            source,
+        })?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(output)
+            .stderr(errors)
+            .process_group(0)
+            .spawn()
+            .map_err(failed)?;
+        let group = pid_of(&child);
+        let watchdog = match watchdog(group) {
+            Ok(watchdog) => watchdog,
+            Err(error) => {
+                let _ = killpg(group, Signal::SIGKILL);
+                return Err(error);
+            }
+        };
+        let (part, child, log) = (part.to_owned(), Mutex::new(child), log.to_path_buf());
+        Ok(Self { part, child, group, watchdog, killed: false, log })
+    }
+
+    /// The process id.
+    pub(super) fn pid(&self) -> u32 {
+        self.group.as_raw().unsigned_abs()
+    }
+
+    /// What the process wrote so far.
+    pub(super) fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    /// Sends `signal` to the process alone. A process that has ended is not an error.
+    pub(super) fn signal(&self, signal: Signal) {
+        if self.exit_status().is_none() {
+            let _ = kill(self.group, signal);
+        }
+    }
+
+    /// How it ended, or nothing while it runs.
+    pub(super) fn exit_status(&self) -> Option<ExitStatus> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner).try_wait().ok().flatten()
+    }
+
+    /// Nothing while it runs, else an error with the end of its log.
+    pub(super) fn check(&self) -> Result<(), LabError> {
+        match self.exit_status() {
+            None => Ok(()),
+            Some(status) => Err(LabError::Ended {
+                part: self.part.clone(),
+                status: status.to_string(),
+                log: last_lines(&self.log(), LOG_TAIL_LINES),
+            }),
+        }
+    }
+
+    /// Waits until `probe` succeeds; ends early when the process does.
+    pub(super) async fn ready<T, E: std::fmt::Display>(
+        &self,
+        condition: &str,
+        mut probe: impl AsyncFnMut() -> Result<T, E>,
+    ) -> Result<T, LabError> {
+        let condition = format!("{} to be ready: {condition}", self.part);
+        wait::until(condition, wait::PATIENCE, async || match self.check() {
+            Ok(()) => probe().await.map(Ok).map_err(|seen| seen.to_string()),
+            Err(ended) => Ok(Err(ended)),
+        })
+        .await
+        .flatten()
+    }
+
+    /// Waits for the end, at most for `patience`.
+    pub(super) async fn ended(&self, patience: Duration) -> Result<ExitStatus, LabError> {
+        wait::until(format!("the end of {}", self.part), patience, async || {
+            self.exit_status().ok_or("still running")
+        })
+        .await
+    }
+
+    /// Kills the whole group at once (SIGKILL) and collects it.
+    pub(super) fn kill(&mut self) {
+        // Never a second time, and never by a watchdog left behind: the system may have given the number away.
+        if std::mem::replace(&mut self.killed, true) {
+            return;
+        }
+        let _ = self.watchdog.kill();
+        let _ = self.watchdog.wait();
+        let _ = killpg(self.group, Signal::SIGKILL);
+        let _ = self.child.get_mut().unwrap_or_else(PoisonError::into_inner).wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.tell_the_log();
+        }
+        self.kill();
+    }
+}
+
+impl Process {
+    #[allow(clippy::print_stderr, reason = "the test harness shows this beside the failure it belongs to")]
+    fn tell_the_log(&self) {
+        let log = last_lines(&self.log(), LOG_TAIL_LINES);
+        eprintln!("--- the last lines of {} ---\n{log}", self.part);
+    }
+}
+
+/// Waits in a group of its own for the end of its standard input, which only the end of this process brings about.
+fn watchdog(group: Pid) -> Result<Child, LabError> {
+    Command::new("sh")
+        .args(["-c", "cat >/dev/null; kill -9 -- \"-$0\" 2>/dev/null", &group.to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .map_err(|source| LabError::Run { program: "sh".to_owned(), source })
+}
+
+fn pid_of(child: &Child) -> Pid {
+    Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX))
+}
+
+fn append(log: &Path) -> Result<File, LabError> {
+    let file = OpenOptions::new().create(true).append(true).open(log);
+    file.map_err(|source| LabError::File { doing: "write", path: log.to_path_buf(), source })
+}
+
+fn last_lines(text: &str, count: usize) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
+}
+
+/// Runs a control program to its end and returns what it wrote.
+pub(super) async fn run(command: Command) -> Result<String, LabError> {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let line = words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
+    let mut command = tokio::process::Command::from(command);
+    let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await;
+    let output = output.map_err(|source| LabError::Run { program: line.clone(), source })?;
+    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() {
+        return Ok(text);
+    }
+    text.push_str(&String::from_utf8_lossy(&output.stderr));
+    Err(LabError::Command { command: line, output: format!("{}: {}", output.status, text.trim()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::folder::Folder;
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    fn exists(pid: u32) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // A killed child of somebody else stays as a zombie until its parent collects it.
+        !stat.is_empty() && !stat.contains(") Z ")
+    }
+
+    #[tokio::test]
+    async fn a_dropped_process_is_gone_with_its_children() {
+        let folder = Folder::new("process").unwrap();
+        let process =
+            Process::start("shell", shell("sleep 60 & echo $!; wait"), &folder.join("log")).unwrap();
+        let sleeper: u32 =
+            process.ready("its child", async || process.log().trim().parse::<u32>()).await.unwrap();
+        assert!(exists(sleeper));
+        drop(process);
+        wait::until(
+            "the child to end",
+            wait::PATIENCE,
+            async || {
+                if exists(sleeper) { Err("alive") } else { Ok(()) }
+            },
+        )
+        .await
+        .unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_process_that_ends_early_is_reported_with_its_log() {
+        let folder = Folder::new("process").unwrap();
+        let process =
+            Process::start("shell", shell("echo no such luck; exit 3"), &folder.join("log")).unwrap();
+        let error = process.ready("never", async || Err::<(), _>("not yet")).await.unwrap_err().to_string();
+        assert!(error.contains("exit status: 3") && error.contains("no such luck"), "{error}");
+    }
+}
