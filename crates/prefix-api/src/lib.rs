@@ -1,1 +1,8 @@
-//! The HTTP API of prefixd.
+//! The HTTP API of prefixd: outside text becomes domain types here, and what the engine answers becomes JSON.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod fields;
+mod json;
+mod pointer;
+mod problem;
+mod value;

@@ -1,0 +1,77 @@
+//! What the API asks of whoever holds the configuration files: the daemon.
+//!
+//! The API neither reads files nor knows their syntax. It shows what the daemon says runs, and passes a reload on.
+
+use async_trait::async_trait;
+use prefix_core::id::MitigationId;
+use prefix_engine::{Caller, EngineError};
+use serde_json::Value;
+use thiserror::Error;
+
+/// The running configuration, as the daemon composes it.
+///
+/// The three views are whole answers of the endpoints (http-api.md §11), `loaded_at` included and secrets left out:
+/// the API sends them as they are.
+#[async_trait]
+pub trait ConfigControl: Send + Sync {
+    /// `GET /v1/config/settings`: `{settings, loaded_at}`.
+    fn settings_view(&self) -> Value;
+
+    /// `GET /v1/config/inventory`: `{customers, total_customers, total_services, total_assets, loaded_at}`.
+    fn inventory_view(&self) -> Value;
+
+    /// `GET /v1/config/playbooks`: `{playbooks, total_playbooks, default_playbook, vectors, loaded_at}`.
+    fn playbooks_view(&self) -> Value;
+
+    /// Reads all files again and makes them the running configuration, or none of them.
+    ///
+    /// With `caller.dry_run` everything is checked and nothing changes. `force` lets a reload pass that would withdraw
+    /// many living rules at once.
+    async fn reload(&self, force: bool, caller: &Caller) -> Result<ReloadAnswer, ReloadError>;
+}
+
+/// What a reload did, or with `dry_run` would do.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ReloadAnswer {
+    /// Names of the files that are in force now, e.g. `playbooks.yaml`.
+    pub reloaded: Vec<String>,
+    /// Keys that differ from what runs and that only a restart makes active, e.g. `http.listen`.
+    pub restart_required: Vec<String>,
+    /// Mitigations that no longer pass and are being withdrawn.
+    pub withdrawn: Vec<MitigationId>,
+    /// The difference between the files and what runs; shown by a dry run only.
+    pub changes: Vec<ConfigChange>,
+}
+
+/// One difference between a file and what runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConfigChange {
+    /// The file, e.g. `inventory.yaml`.
+    pub file: String,
+    /// The place in it, e.g. `customers[0].policy_profile`.
+    pub path: String,
+    /// What runs; null if nothing does.
+    pub old: Value,
+    /// What the file says; null if it is silent.
+    pub new: Value,
+}
+
+/// A mistake in a configuration file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigFinding {
+    /// Where: `file.yaml:LINE`.
+    pub place: String,
+    /// What is wrong and how to mend it.
+    pub detail: String,
+}
+
+/// Why a reload changed nothing.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum ReloadError {
+    /// The files have mistakes; at least one.
+    #[error("the configuration has {} mistakes, the running one stays as it is", .0.len())]
+    Invalid(Vec<ConfigFinding>),
+    /// The engine refused the new policy.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}

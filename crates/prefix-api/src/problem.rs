@@ -1,0 +1,215 @@
+//! Every answer that is no success has one shape: `application/problem+json` (RFC 9457, http-api.md §1.2).
+
+mod kind;
+//mod of_engine;
+
+use std::fmt;
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+pub(crate) use kind::Kind;
+
+/// One mistake of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub(crate) struct FieldError {
+    /// A JSON Pointer into the body, `?name` for a query parameter, `{name}` for a part of the path, or
+    /// `file.yaml:LINE`.
+    pub(crate) pointer: String,
+    /// What is wrong and how to mend it.
+    pub(crate) detail: String,
+}
+
+impl FieldError {
+    /// A mistake at a place. Details may quote what was sent, so they are cut to a length that helps.
+    pub(crate) fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        const MOST: usize = 300;
+        let mut detail = detail.into();
+        if let Some((end, _)) = detail.char_indices().nth(MOST) {
+            detail.truncate(end);
+            detail.push_str("...");
+        }
+        Self { pointer: pointer.into(), detail }
+    }
+}
+
+/// More mistakes than these are counted, not shown.
+const MOST_ERRORS: usize = 50;
+
+/// An answer that is no success.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Problem {
+    kind: Kind,
+    detail: String,
+    errors: Vec<FieldError>,
+    members: Map<String, Value>,
+    retry_after: Option<u64>,
+    allow: Option<String>,
+}
+
+impl Problem {
+    /// A problem of a kind; `detail` is for people, lower case, without full stop.
+    pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        let (detail, members) = (detail.into(), Map::new());
+        Self { kind, detail, errors: Vec::new(), members, retry_after: kind.default_retry(), allow: None }
+    }
+
+    /// A request that breaks the endpoint's schema, with everything that is wrong with it.
+    pub(crate) fn bad_request(mut errors: Vec<FieldError>) -> Self {
+        let shown = |error: &FieldError| match error.pointer.as_str() {
+            "" => error.detail.clone(),
+            place => format!("{place} {}", error.detail),
+        };
+        let first = errors.first().map_or_else(|| "the request is malformed".to_owned(), shown);
+        let detail = match errors.len() {
+            0 | 1 => first,
+            n => format!("{first} (and {} more, see errors)", n - 1),
+        };
+        if errors.len() > MOST_ERRORS {
+            let hidden = errors.len() - MOST_ERRORS;
+            errors.truncate(MOST_ERRORS);
+            errors.push(FieldError {
+                pointer: String::new(),
+                detail: format!("{hidden} more mistakes are not shown"),
+            });
+        }
+        Self { errors, ..Self::new(Kind::BadRequest, detail) }
+    }
+
+    /// A request with one mistake.
+    pub(crate) fn at(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::bad_request(vec![FieldError::new(pointer, detail)])
+    }
+
+    /// With `errors[]`.
+    pub(crate) fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
+        self.errors = errors;
+        self
+    }
+
+    /// With a further member.
+    pub(crate) fn with(mut self, name: &str, value: impl Serialize) -> Self {
+        self.members.insert(name.to_owned(), json!(value));
+        self
+    }
+
+    /// With the seconds after which it makes sense to ask again.
+    pub(crate) fn retry_after(mut self, seconds: Option<u64>) -> Self {
+        self.retry_after = seconds;
+        self
+    }
+
+    /// The answer to a method that the path does not have.
+    pub(crate) fn method_not_allowed(allow: &str) -> Self {
+        let detail = format!("this path does not know that method, it knows {allow}");
+        Self { allow: Some(allow.to_owned()), ..Self::new(Kind::MethodNotAllowed, detail) }
+    }
+
+    /// What kind it is.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What it says to people.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// Its mistakes.
+    pub(crate) fn errors(&self) -> &[FieldError] {
+        &self.errors
+    }
+
+    /// The body; `instance` is the id of the request.
+    pub(crate) fn body(&self, instance: &str) -> Value {
+        let mut body = json!({
+            "type": format!("urn:prefixd:problem:{}", self.kind.suffix()),
+            "title": self.kind.title(),
+            "status": self.kind.status().as_u16(),
+            "detail": self.detail,
+            "error": self.detail,
+            "instance": instance,
+        });
+        if let Value::Object(members) = &mut body {
+            if !self.errors.is_empty() || self.kind == Kind::BadRequest {
+                members.insert("errors".to_owned(), json!(self.errors));
+            }
+            if let Some(seconds) = self.retry_after {
+                members.insert("retry_after_seconds".to_owned(), json!(seconds));
+            }
+            members.extend(self.members.clone());
+        }
+        body
+    }
+
+    /// The answer.
+    pub(crate) fn response(&self, instance: &str) -> HttpResponse {
+        let mut response = HttpResponseBuilder::new(self.kind.status());
+        response.content_type("application/problem+json");
+        if let Some(seconds) = self.retry_after.filter(|_| self.kind.has_retry_header()) {
+            response.insert_header((header::RETRY_AFTER, seconds.to_string()));
+        }
+        if self.kind == Kind::Unauthenticated {
+            response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+        }
+        if let Some(allow) = &self.allow {
+            response.insert_header((header::ALLOW, allow.as_str()));
+        }
+        response.body(self.body(instance).to_string())
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind.suffix(), self.detail)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.kind.status()
+    }
+
+    /// Without the id of the request, which the outermost layer knows: it writes the answer anew.
+    fn error_response(&self) -> HttpResponse {
+        self.response("")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_body_has_every_member_of_the_contract() {
+        let body = Problem::at("/victim_ip", "is required").body("id-1");
+        assert_eq!(
+            body,
+            json!({
+                "type": "urn:prefixd:problem:bad-request", "title": "Malformed request", "status": 400,
+                "detail": "/victim_ip is required", "error": "/victim_ip is required", "instance": "id-1",
+                "errors": [{"pointer": "/victim_ip", "detail": "is required"}],
+            })
+        );
+    }
+
+    #[test]
+    fn floods_of_mistakes_are_counted() {
+        let errors = vec![FieldError { pointer: "/x".into(), detail: "is wrong".into() }; 10_000];
+        let body = Problem::bad_request(errors).body("");
+        assert_eq!(body["errors"].as_array().unwrap().len(), MOST_ERRORS + 1);
+        assert_eq!(body["errors"][MOST_ERRORS]["detail"], "9950 more mistakes are not shown");
+        assert_eq!(body["detail"], "/x is wrong (and 9999 more, see errors)");
+    }
+
+    #[test]
+    fn waiting_is_said_twice_where_the_contract_wants_it() {
+        let response = Problem::new(Kind::StorageUnavailable, "x").response("");
+        assert_eq!(response.headers().get("retry-after").unwrap(), "5");
+        let response = Problem::new(Kind::Unauthenticated, "x").response("");
+        assert_eq!(response.headers().get("www-authenticate").unwrap(), "Bearer");
+        assert_eq!(Problem::new(Kind::StorageUnavailable, "x").body("")["retry_after_seconds"], 5);
+    }
+}

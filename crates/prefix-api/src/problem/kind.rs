@@ -1,0 +1,131 @@
+//! The kinds of problems: status, type and title belong together.
+
+use actix_web::http::StatusCode;
+
+/// A kind of problem, by the suffix of its `type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the words of the contract, http-api.md §1.2")]
+pub(crate) enum Kind {
+    BadRequest,
+    Unauthenticated,
+    Forbidden,
+    SourceNotAllowed,
+    NotFound,
+    MethodNotAllowed,
+    TooLarge,
+    UnsupportedMediaType,
+    Guardrail,
+    UnknownVector,
+    NotAllowed,
+    ConfigInvalid,
+    MassWithdraw,
+    IdempotencyMismatch,
+    RateLimited,
+    Internal,
+    StorageUnavailable,
+    ShuttingDown,
+}
+
+/// Seconds that a client waits before it sends again, if nothing better is known.
+const RETRY_SECONDS: u64 = 5;
+
+impl Kind {
+    /// Every kind.
+    pub(crate) const ALL: [Self; 18] = [
+        Self::BadRequest,
+        Self::Unauthenticated,
+        Self::Forbidden,
+        Self::SourceNotAllowed,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::TooLarge,
+        Self::UnsupportedMediaType,
+        Self::Guardrail,
+        Self::UnknownVector,
+        Self::NotAllowed,
+        Self::ConfigInvalid,
+        Self::MassWithdraw,
+        Self::IdempotencyMismatch,
+        Self::RateLimited,
+        Self::Internal,
+        Self::StorageUnavailable,
+        Self::ShuttingDown,
+    ];
+
+    fn facts(self) -> (u16, &'static str, &'static str) {
+        match self {
+            Self::BadRequest => (400, "bad-request", "Malformed request"),
+            Self::Unauthenticated => (401, "unauthenticated", "Credentials missing or invalid"),
+            Self::Forbidden => (403, "forbidden", "Role too low"),
+            Self::SourceNotAllowed => (403, "source-not-allowed", "Source not allowed"),
+            Self::NotFound => (404, "not-found", "Not found"),
+            Self::MethodNotAllowed => (405, "method-not-allowed", "Method not allowed"),
+            Self::TooLarge => (413, "too-large", "Body too large"),
+            Self::UnsupportedMediaType => (415, "unsupported-media-type", "Not JSON"),
+            Self::Guardrail => (422, "guardrail", "Refused by a guardrail"),
+            Self::UnknownVector => (422, "unknown-vector", "Unknown vector"),
+            Self::NotAllowed => (422, "not-allowed", "Not allowed in this state"),
+            Self::ConfigInvalid => (422, "config-invalid", "Invalid configuration"),
+            Self::MassWithdraw => (422, "mass-withdraw", "Too many rules withdrawn at once"),
+            Self::IdempotencyMismatch => (422, "idempotency-mismatch", "Idempotency key used before"),
+            Self::RateLimited => (429, "rate-limited", "Too many requests"),
+            Self::Internal => (500, "internal", "Internal error"),
+            Self::StorageUnavailable => (503, "storage-unavailable", "Storage not available"),
+            Self::ShuttingDown => (503, "shutting-down", "Shutting down"),
+        }
+    }
+
+    /// The status of the answer.
+    pub(crate) fn status(self) -> StatusCode {
+        StatusCode::from_u16(self.facts().0).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// What follows `urn:prefixd:problem:`.
+    pub(crate) fn suffix(self) -> &'static str {
+        self.facts().1
+    }
+
+    /// The same words for every problem of this kind.
+    pub(crate) fn title(self) -> &'static str {
+        self.facts().2
+    }
+
+    /// True if the answer has the header `Retry-After`.
+    pub(crate) fn has_retry_header(self) -> bool {
+        matches!(self, Self::RateLimited | Self::StorageUnavailable | Self::ShuttingDown)
+    }
+
+    pub(super) fn default_retry(self) -> Option<u64> {
+        self.has_retry_header().then_some(RETRY_SECONDS)
+    }
+
+    /// The kind of an answer that some lower layer gave with a bare status.
+    pub(crate) fn of_status(status: StatusCode) -> Self {
+        match status.as_u16() {
+            401 => Self::Unauthenticated,
+            403 => Self::Forbidden,
+            404 => Self::NotFound,
+            405 => Self::MethodNotAllowed,
+            413 => Self::TooLarge,
+            415 => Self::UnsupportedMediaType,
+            429 => Self::RateLimited,
+            503 => Self::StorageUnavailable,
+            400..=499 => Self::BadRequest,
+            _ => Self::Internal,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_a_status_and_a_type_of_its_own() {
+        let mut suffixes: Vec<_> = Kind::ALL.iter().map(|kind| kind.suffix()).collect();
+        suffixes.sort_unstable();
+        suffixes.dedup();
+        assert_eq!(suffixes.len(), Kind::ALL.len());
+        assert!(Kind::ALL.iter().all(|kind| kind.status().as_u16() >= 400));
+    }
+}
