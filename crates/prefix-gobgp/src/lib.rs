@@ -1,1 +1,27 @@
-//! The Announcer port on GoBGP's gRPC API, v3 and v4.
+//! The Announcer port on `GoBGP`'s gRPC API, v3 and v4.
+//!
+//! NLRI and attributes go to the speaker, and come back in its table, in the binary form of BGP itself: what a router
+//! receives is what [`prefix_core`] encoded, in both versions of the API. Nothing in this crate can delete by family:
+//! a withdrawal is sent as a withdrawn path, and the API's `DeletePath` is not even in our protos.
+//!
+//! See [`Gobgp`] for what is promised.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod attributes;
+mod client;
+mod codec;
+mod community;
+mod endpoint;
+mod error;
+mod gobgp;
+mod link;
+mod path;
+mod proto;
+mod settings;
+mod typed;
+mod watch;
+
+pub use community::{Community, CommunityError};
+pub use endpoint::{Endpoint, EndpointError};
+pub use gobgp::Gobgp;
+pub use settings::{Api, Settings, TlsIdentity, TlsSettings};

@@ -1,0 +1,122 @@
+//! The calls of the speaker's API, alike for both versions.
+//!
+//! Messages and calls differ in their package and in how NLRI and attributes are wrapped; each version's client is
+//! made from the same text.
+
+mod calls;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use prefix_core::announcer::{AfiSafi, Peer, SessionState};
+use prefix_core::flowspec::RouteKind;
+use prost_types::Timestamp;
+use tonic::transport::Channel;
+use tonic::{Code, Status};
+
+use crate::Api;
+use crate::path::{Change, Listed, kind_of};
+
+/// What the watch stream says.
+#[derive(Debug)]
+pub(crate) enum Watched {
+    /// The watch is on.
+    Ready,
+    /// A peer changed; families and uptime are not told.
+    Peer(Peer),
+    /// The best path of a route.
+    Path(Listed),
+}
+
+/// A streamed answer.
+pub(crate) type Answers<T> = BoxStream<'static, Result<T, Status>>;
+
+/// The calls of the speaker's API.
+#[async_trait]
+pub(crate) trait Client: Send + Sync {
+    /// The version of the API, for people.
+    fn version(&self) -> &'static str;
+
+    /// Whether the speaker runs BGP already: its API listens before.
+    async fn is_started(&self) -> Result<bool, Status>;
+
+    /// Carries out the changes, all or, when refused, none of them.
+    async fn apply(&self, changes: &[Change]) -> Result<(), Status>;
+
+    /// The table, or only the routes to `prefixes` (unicast only).
+    async fn list(&self, kind: RouteKind, prefixes: Vec<String>) -> Result<Answers<Listed>, Status>;
+
+    /// All peers, or the one with this address.
+    async fn peers(&self, address: String) -> Result<Vec<Peer>, Status>;
+
+    /// Peers and best paths, for ever.
+    async fn watch(&self) -> Result<Answers<Watched>, Status>;
+}
+
+/// Finds the version that the speaker answers to.
+pub(crate) async fn discover(channel: &Channel, api: Api) -> Result<Arc<dyn Client>, Status> {
+    let v4 = || Arc::new(calls::V4::new(channel.clone())) as Arc<dyn Client>;
+    let v3 = || Arc::new(calls::V3::new(channel.clone())) as Arc<dyn Client>;
+    let candidates = match api {
+        Api::Auto => vec![v4(), v3()],
+        Api::V3 => vec![v3()],
+        Api::V4 => vec![v4()],
+    };
+    let mut refusal = Status::unimplemented("");
+    for client in candidates {
+        match client.is_started().await {
+            Ok(true) => return Ok(client),
+            Ok(false) => return Err(Status::unavailable("the speaker has not started BGP yet")),
+            Err(status) if status.code() == Code::Unimplemented => refusal = status,
+            Err(status) => return Err(status),
+        }
+    }
+    let asked = match api {
+        Api::Auto => "neither version 3 nor 4 of GoBGP's API",
+        Api::V3 => "not version 3 of GoBGP's API; set bgp.gobgp_api to auto",
+        Api::V4 => "not version 4 of GoBGP's API; set bgp.gobgp_api to auto",
+    };
+    Err(Status::unimplemented(format!("the speaker speaks {asked} ({})", refusal.message())))
+}
+
+/// The families that prefixd announces in; others are left out.
+pub(crate) fn afi_safi(afi: i32, safi: i32) -> Option<AfiSafi> {
+    kind_of(afi, safi).map(|kind| match kind {
+        RouteKind::FlowSpecV4 => AfiSafi::Ipv4Flowspec,
+        RouteKind::FlowSpecV6 => AfiSafi::Ipv6Flowspec,
+        RouteKind::UnicastV4 => AfiSafi::Ipv4Unicast,
+        RouteKind::UnicastV6 => AfiSafi::Ipv6Unicast,
+    })
+}
+
+/// Numbers of both versions, which are those of `GoBGP`'s state machine plus one.
+fn session_state(number: i32) -> SessionState {
+    match number {
+        1 => SessionState::Idle,
+        2 => SessionState::Connect,
+        3 => SessionState::Active,
+        4 => SessionState::OpenSent,
+        5 => SessionState::OpenConfirm,
+        6 => SessionState::Established,
+        _ => SessionState::Unknown,
+    }
+}
+
+fn since(timestamp: &Timestamp) -> Option<Duration> {
+    let seconds = u64::try_from(timestamp.seconds).ok().filter(|seconds| *seconds > 0)?;
+    let then = SystemTime::UNIX_EPOCH + Duration::new(seconds, u32::try_from(timestamp.nanos).ok()?);
+    Some(SystemTime::now().duration_since(then).unwrap_or_default())
+}
+
+/// An address without the zone that link-local neighbors have.
+fn neighbor_address(text: &str) -> Option<IpAddr> {
+    text.split('%').next()?.parse().ok()
+}
+
+/// What both sides can do, in the order of this side.
+fn negotiated(local: Vec<AfiSafi>, remote: &[AfiSafi]) -> Vec<AfiSafi> {
+    local.into_iter().filter(|family| remote.contains(family)).collect()
+}

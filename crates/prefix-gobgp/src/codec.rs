@@ -1,0 +1,212 @@
+//! Own paths to changes of the speaker's table, and the speaker's paths to what the port reports.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use bytes::Bytes;
+use prefix_core::address::Family;
+use prefix_core::announcer::{AnnounceError, OwnPath, RibPath, Route};
+use prefix_core::flowspec::{Action, RouteKey, RouteKind};
+use prefix_core::ownership::{Owner, Ownership};
+
+use crate::attributes::{self, Attributes};
+use crate::path::{Change, Listed};
+use crate::{Community, Settings};
+
+/// Encodes what all paths share once, and the rest per path.
+#[derive(Debug)]
+pub(crate) struct Codec {
+    owner: Owner,
+    origin: Bytes,
+    flowspec_next_hop: Bytes,
+    next_hop_v4: Bytes,
+    next_hop_v6: Ipv6Addr,
+    flowspec_communities: Option<Bytes>,
+    blackhole_communities: Option<Bytes>,
+    /// Of the black holes, to recognise one whose communities were changed.
+    blackhole: Vec<Community>,
+}
+
+impl Codec {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let mut blackhole = settings.rtbh_communities.clone();
+        blackhole.extend(&settings.communities);
+        blackhole.sort_unstable();
+        blackhole.dedup();
+        Self {
+            owner: settings.owner,
+            origin: attributes::origin(),
+            flowspec_next_hop: attributes::next_hop(Ipv4Addr::UNSPECIFIED),
+            next_hop_v4: attributes::next_hop(settings.next_hop_v4),
+            next_hop_v6: settings.next_hop_v6,
+            flowspec_communities: attributes::communities(&settings.communities),
+            blackhole_communities: attributes::communities(&blackhole),
+            blackhole,
+        }
+    }
+
+    /// The change that puts an own path into the table.
+    pub(crate) fn announcement(&self, path: &OwnPath) -> Result<Change, AnnounceError> {
+        let is_rtbh = matches!(path.action, Action::Rtbh);
+        if is_rtbh != matches!(path.route, Route::Blackhole(_)) {
+            let text = format!("{} cannot carry the action {}", path.route, path.action.action_type());
+            return Err(AnnounceError::Refused(text));
+        }
+        let mut change = self.bare(&path.route.key());
+        change.attributes.push(self.origin.clone());
+        if is_rtbh {
+            change.attributes.extend(self.blackhole_communities.clone());
+        } else {
+            change.attributes.extend(self.flowspec_communities.clone());
+            change.attributes.push(attributes::extended_communities(&path.action.extended_communities()));
+        }
+        change.attributes.push(attributes::large_communities(&self.owner.communities(path.tags)));
+        Ok(change)
+    }
+
+    /// The change that takes the API path of a route out of the table.
+    pub(crate) fn withdrawal(&self, key: &RouteKey) -> Change {
+        Change { is_withdraw: true, ..self.bare(key) }
+    }
+
+    /// The speaker wants a next hop in every path, withdrawn ones and `FlowSpec` included; on the wire `FlowSpec` has none.
+    fn bare(&self, key: &RouteKey) -> Change {
+        let (kind, nlri) = (key.kind(), Bytes::copy_from_slice(key.nlri().as_bytes()));
+        let next_hop = match kind {
+            RouteKind::FlowSpecV4 | RouteKind::FlowSpecV6 => self.flowspec_next_hop.clone(),
+            RouteKind::UnicastV4 => self.next_hop_v4.clone(),
+            RouteKind::UnicastV6 => attributes::mp_reach(kind, self.next_hop_v6, &nlri),
+        };
+        let mut attributes = Vec::with_capacity(5);
+        attributes.push(next_hop);
+        Change { kind, nlri, attributes, is_withdraw: false }
+    }
+
+    /// What the port reports of a path.
+    pub(crate) fn report(&self, listed: Listed) -> RibPath {
+        let Listed { key, attributes, local, is_withdraw: _ } = listed;
+        RibPath {
+            action: self.action(key.kind(), &attributes),
+            ownership: self.ownership(&attributes),
+            local,
+            attributes: attributes.to_string(),
+            key,
+        }
+    }
+
+    pub(crate) fn ownership(&self, attributes: &Attributes) -> Ownership {
+        self.owner.read(&attributes.large)
+    }
+
+    /// A black hole without one of its communities is none: upstream would not know it.
+    fn action(&self, kind: RouteKind, attributes: &Attributes) -> Option<Action> {
+        if kind.is_flowspec() {
+            return Action::from_extended_communities(&attributes.extended).ok();
+        }
+        let is_complete = self.blackhole.iter().all(|community| attributes.communities.contains(community));
+        is_complete.then_some(Action::Rtbh)
+    }
+}
+
+/// The address family of a table, for messages to people.
+pub(crate) fn table_name(kind: RouteKind) -> &'static str {
+    match (kind.is_flowspec(), kind.family()) {
+        (true, Family::Ipv4) => "ipv4-flowspec",
+        (true, Family::Ipv6) => "ipv6-flowspec",
+        (false, Family::Ipv4) => "ipv4-unicast",
+        (false, Family::Ipv6) => "ipv6-unicast",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prefix_core::flowspec::Rule;
+    use prefix_core::ownership::{MitigationTag, NotAfter, Tags};
+
+    use super::*;
+
+    fn settings() -> Settings {
+        let owner = Owner::new(65_010, 8955, &"fra1".parse().unwrap());
+        Settings::new("127.0.0.1:50051".parse().unwrap(), owner)
+    }
+
+    fn tags() -> Tags {
+        Tags { not_after: NotAfter(1_800_000_000), mitigation: MitigationTag(7) }
+    }
+
+    fn flowspec(destination: &str, action: Action) -> OwnPath {
+        let rule = Rule::to(destination.parse().unwrap()).build().unwrap();
+        OwnPath { route: Route::FlowSpec(Box::new(rule)), action, tags: tags() }
+    }
+
+    fn read_back(codec: &Codec, change: &Change) -> RibPath {
+        codec.report(Listed {
+            key: crate::path::read_key(change.kind, &change.nlri).unwrap(),
+            attributes: Attributes::decode(change.attributes.iter().map(|a| &a[..])),
+            local: true,
+            is_withdraw: change.is_withdraw,
+        })
+    }
+
+    #[test]
+    fn an_own_path_is_read_back_as_it_was_sent() {
+        let codec = Codec::new(&settings());
+        let blackhole = |prefix: &str| OwnPath {
+            route: Route::Blackhole(prefix.parse().unwrap()),
+            action: Action::Rtbh,
+            tags: tags(),
+        };
+        for path in [
+            flowspec("203.0.113.10/32", Action::Discard),
+            flowspec("2001:db8::1/128", Action::police(None, Some(1000.try_into().unwrap())).unwrap()),
+            blackhole("203.0.113.10/32"),
+            blackhole("2001:db8::1/128"),
+        ] {
+            let read = read_back(&codec, &codec.announcement(&path).unwrap());
+            assert_eq!(read.key, path.route.key());
+            assert_eq!(read.action, Some(path.action));
+            let own =
+                Ownership::Own { not_after: Some(tags().not_after), mitigation: Some(tags().mitigation) };
+            assert_eq!(read.ownership, own);
+        }
+    }
+
+    #[test]
+    fn a_rule_and_a_black_hole_never_swap_actions() {
+        let codec = Codec::new(&settings());
+        let wrong = flowspec("203.0.113.10/32", Action::Rtbh);
+        assert!(matches!(codec.announcement(&wrong), Err(AnnounceError::Refused(_))));
+        let wrong = OwnPath {
+            route: Route::Blackhole("203.0.113.10/32".parse().unwrap()),
+            action: Action::Discard,
+            tags: tags(),
+        };
+        assert!(matches!(codec.announcement(&wrong), Err(AnnounceError::Refused(_))));
+    }
+
+    #[test]
+    fn configured_communities_stand_on_every_path_once() {
+        let mut settings = settings();
+        settings.communities = vec!["65010:1".parse().unwrap(), Community::NO_EXPORT];
+        let codec = Codec::new(&settings);
+        let communities = |path: &OwnPath| {
+            let change = codec.announcement(path).unwrap();
+            Attributes::decode(change.attributes.iter().map(|a| &a[..])).communities
+        };
+        let rule = flowspec("203.0.113.10/32", Action::Discard);
+        assert_eq!(communities(&rule), settings.communities);
+        let blackhole = OwnPath {
+            route: Route::Blackhole("203.0.113.10/32".parse().unwrap()),
+            action: Action::Rtbh,
+            tags: tags(),
+        };
+        let own = "65010:1".parse().unwrap();
+        assert_eq!(communities(&blackhole), [own, Community::BLACKHOLE, Community::NO_EXPORT]);
+    }
+
+    #[test]
+    fn a_black_hole_that_lost_a_community_has_no_action() {
+        let codec = Codec::new(&settings());
+        let stripped = Attributes { communities: vec![Community::BLACKHOLE], ..Attributes::default() };
+        assert_eq!(codec.action(RouteKind::UnicastV4, &stripped), None);
+    }
+}

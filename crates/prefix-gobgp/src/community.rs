@@ -1,0 +1,116 @@
+//! A community as operators write it: `65535:666`, or by its registered name.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// A text is no community.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error(
+    "\"{0}\" is no community, write two numbers from 0 to 65535 like \"65535:666\", or a name like \"NO_EXPORT\" or \
+     \"BLACKHOLE\""
+)]
+pub struct CommunityError(String);
+
+/// A community (RFC 1997): four octets, mostly read as two numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Community(u32);
+
+/// IANA's registry of well-known communities, as far as it makes sense on a route that prefixd originates.
+const WELL_KNOWN: [(&str, Community); 9] = [
+    ("GRACEFUL_SHUTDOWN", Community(0xffff_0000)),
+    ("ACCEPT_OWN", Community(0xffff_0001)),
+    ("LLGR_STALE", Community(0xffff_0006)),
+    ("NO_LLGR", Community(0xffff_0007)),
+    ("BLACKHOLE", Community::BLACKHOLE),
+    ("NO_EXPORT", Community::NO_EXPORT),
+    ("NO_ADVERTISE", Community(0xffff_ff02)),
+    ("NO_EXPORT_SUBCONFED", Community(0xffff_ff03)),
+    ("NO_PEER", Community(0xffff_ff04)),
+];
+
+impl Community {
+    /// Asks the neighbor to drop the traffic (RFC 7999).
+    pub const BLACKHOLE: Self = Self(0xffff_029a);
+    /// Not to leave the neighbor's autonomous system (RFC 1997).
+    pub const NO_EXPORT: Self = Self(0xffff_ff01);
+
+    /// The four octets as a number.
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl From<u32> for Community {
+    fn from(octets: u32) -> Self {
+        Self(octets)
+    }
+}
+
+impl FromStr for Community {
+    type Err = CommunityError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let name = text.replace('-', "_");
+        if let Some((_, community)) = WELL_KNOWN.iter().find(|(known, _)| known.eq_ignore_ascii_case(&name)) {
+            return Ok(*community);
+        }
+        let half =
+            |part: &str| part.bytes().all(|b| b.is_ascii_digit()).then(|| part.parse::<u16>().ok()).flatten();
+        text.split_once(':')
+            .and_then(|(high, low)| Some((half(high)?, half(low)?)))
+            .map(|(high, low)| Self(u32::from(high) << 16 | u32::from(low)))
+            .ok_or_else(|| CommunityError(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Community {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.0 >> 16, self.0 & 0xffff)
+    }
+}
+
+impl TryFrom<String> for Community {
+    type Error = CommunityError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Community> for String {
+    fn from(community: Community) -> Self {
+        community.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_names_are_the_same_community() {
+        for (text, number) in [
+            ("65535:666", 0xffff_029a),
+            ("BLACKHOLE", 0xffff_029a),
+            ("no-export", 0xffff_ff01),
+            ("NO_ADVERTISE", 0xffff_ff02),
+            ("0:0", 0),
+            ("65010:1", 0xfdf2_0001),
+        ] {
+            assert_eq!(text.parse::<Community>().unwrap().get(), number, "{text}");
+        }
+        assert_eq!("NO_EXPORT".parse::<Community>().unwrap().to_string(), "65535:65281");
+    }
+
+    #[test]
+    fn anything_else_is_refused_with_advice() {
+        for text in ["", ":", "1", "1:", "1:2:3", "65536:1", "1:65536", "-1:1", "+1:1", "1: 2", "NOEXPORT"] {
+            let message = text.parse::<Community>().unwrap_err().to_string();
+            assert!(message.contains("65535:666"), "{message}");
+        }
+    }
+}

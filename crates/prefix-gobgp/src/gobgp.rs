@@ -1,0 +1,269 @@
+//! The adapter: changes in one-message streams, reads in binary, honest about what is unknown.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt, stream};
+use prefix_core::Announcer;
+use prefix_core::announcer::{AnnounceError, OwnPath, Peer, RibPath, SpeakerEvent};
+use prefix_core::flowspec::{RouteKey, RouteKind};
+use tokio::time::timeout;
+use tonic::{Code, Status};
+
+use crate::Settings;
+use crate::client::Client;
+use crate::codec::Codec;
+use crate::error::{breaks_link, classify, is_unknown_family};
+use crate::link::{Connector, Link};
+use crate::path::{Change, KINDS, Listed};
+use crate::watch::Watch;
+
+/// Changes in one message. The speaker carries out a message as a whole or refuses it as a whole, so a larger one
+/// costs more to take apart when one path in it is refused.
+const CHANGES_PER_MESSAGE: usize = 500;
+/// Octets in one message, far below every limit of gRPC.
+const OCTETS_PER_MESSAGE: usize = 1 << 20;
+
+/// `GoBGP` as the speaker.
+///
+/// - Connects when first needed; a speaker that is down is no error of [`Gobgp::new`]. One connection serves all calls.
+/// - The version of the API is found at each connection.
+/// - Announcements and withdrawals are messages of `AddPathStream`, each carried out or refused as a whole: what is
+///   reported as refused or unreachable has had no effect. A refused message is taken apart to find the path at fault.
+/// - A route is to be named once in a call.
+/// - Paths that prefixd could not announce (a foreign rule without destination, say) are not reported.
+pub struct Gobgp {
+    shared: Arc<Shared>,
+}
+
+/// What calls and watches share.
+pub(crate) struct Shared {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) connector: Connector,
+    pub(crate) codec: Codec,
+}
+
+impl Gobgp {
+    /// Connects to nothing yet.
+    pub fn new(settings: Settings) -> Self {
+        let settings = Arc::new(settings);
+        let connector = Connector::new(Arc::clone(&settings));
+        let codec = Codec::new(&settings);
+        Self { shared: Arc::new(Shared { settings, connector, codec }) }
+    }
+}
+
+impl Shared {
+    /// One call, bounded in time. A connection that broke, or did not answer, is not used again.
+    pub(crate) async fn call<T, F: Future<Output = Result<T, Status>>>(
+        &self,
+        link: &Link,
+        call: impl FnOnce(Arc<dyn Client>) -> F,
+    ) -> Result<T, Status> {
+        let limit = self.settings.request_timeout;
+        let late = |_| Err(Status::deadline_exceeded(format!("no answer within {limit:?}")));
+        let result = timeout(limit, call(Arc::clone(&link.client))).await.unwrap_or_else(late);
+        if let Err(status) = &result
+            && breaks_link(status)
+        {
+            self.connector.discard(link).await;
+        }
+        result
+    }
+
+    /// A call that may be repeated when the speaker turns out to speak the other version since its last restart.
+    async fn ask<T, F: Future<Output = Result<T, Status>>>(
+        &self,
+        call: impl Fn(Arc<dyn Client>) -> F,
+    ) -> Result<T, AnnounceError> {
+        let link = self.connector.link().await?;
+        match self.call(&link, &call).await {
+            Err(status) if status.code() == Code::Unimplemented => {
+                let link = self.connector.link().await?;
+                self.call(&link, &call).await.map_err(|status| classify(&status))
+            }
+            result => result.map_err(|status| classify(&status)),
+        }
+    }
+
+    async fn apply(&self, changes: &[Change]) -> Result<(), AnnounceError> {
+        self.ask(|client| async move { client.apply(changes).await }).await
+    }
+
+    /// One result per change, in order.
+    async fn apply_all(&self, changes: &[Change]) -> Vec<Result<(), AnnounceError>> {
+        let mut results = Vec::with_capacity(changes.len());
+        for message in messages(changes) {
+            match self.apply(message).await {
+                Ok(()) => results.extend(message.iter().map(|_| Ok(()))),
+                Err(AnnounceError::Refused(_)) if message.len() > 1 => {
+                    for change in message {
+                        results.push(self.apply(std::slice::from_ref(change)).await);
+                    }
+                }
+                Err(error) => results.extend(message.iter().map(|_| Err(error.clone()))),
+            }
+            // A lost speaker stays lost for the rest, of which nothing was sent.
+            if let Some(Err(AnnounceError::Unreachable(text) | AnnounceError::Unknown(text))) = results.last()
+            {
+                let rest = AnnounceError::Unreachable(text.clone());
+                results.resize(changes.len(), Err(rest));
+                break;
+            }
+        }
+        results
+    }
+
+    /// A table, or its routes to `prefixes`. A family that the speaker does not have is an empty table.
+    async fn list(
+        &self,
+        kind: RouteKind,
+        prefixes: Vec<String>,
+    ) -> Result<BoxStream<'static, Result<Listed, AnnounceError>>, AnnounceError> {
+        let link = self.connector.link().await?;
+        let limit = self.settings.request_timeout;
+        let answers = match self.call(&link, |client| async move { client.list(kind, prefixes).await }).await
+        {
+            Ok(answers) => answers,
+            Err(status) if is_unknown_family(&status) => return Ok(stream::empty().boxed()),
+            Err(status) => return Err(classify(&status)),
+        };
+        let bounded = stream::try_unfold(answers, move |mut answers| async move {
+            match timeout(limit, answers.next()).await {
+                Ok(Some(Ok(listed))) => Ok(Some((listed, answers))),
+                Ok(Some(Err(status))) if is_unknown_family(&status) => Ok(None),
+                Ok(Some(Err(status))) => Err(classify(&status)),
+                Ok(None) => Ok(None),
+                Err(_) => Err(AnnounceError::Unknown(format!("the table stalled for {limit:?}"))),
+            }
+        });
+        Ok(bounded.boxed())
+    }
+}
+
+/// Cuts changes into messages.
+fn messages(changes: &[Change]) -> impl Iterator<Item = &[Change]> {
+    let mut rest = changes;
+    std::iter::from_fn(move || {
+        let mut octets = 0;
+        let fitting = rest.iter().take(CHANGES_PER_MESSAGE).take_while(|change| {
+            octets += change.size();
+            octets <= OCTETS_PER_MESSAGE
+        });
+        let count = fitting.count().max(usize::from(!rest.is_empty()));
+        let (message, tail) = rest.split_at(count);
+        rest = tail;
+        (!message.is_empty()).then_some(message)
+    })
+}
+
+#[async_trait]
+impl Announcer for Gobgp {
+    async fn announce(&self, paths: &[OwnPath]) -> Vec<Result<(), AnnounceError>> {
+        let encoded: Vec<_> = paths.iter().map(|path| self.shared.codec.announcement(path)).collect();
+        let changes: Vec<_> = encoded.iter().filter_map(|change| change.as_ref().ok()).cloned().collect();
+        let mut sent = self.shared.apply_all(&changes).await.into_iter();
+        let lost = || Err(AnnounceError::Unknown("no result".to_owned()));
+        encoded.into_iter().map(|change| change.and_then(|_| sent.next().unwrap_or_else(lost))).collect()
+    }
+
+    async fn withdraw(&self, keys: &[RouteKey]) -> Vec<Result<(), AnnounceError>> {
+        let changes: Vec<_> = keys.iter().map(|key| self.shared.codec.withdrawal(key)).collect();
+        self.shared.apply_all(&changes).await
+    }
+
+    async fn table(&self) -> Result<BoxStream<'static, Result<RibPath, AnnounceError>>, AnnounceError> {
+        // Asked at once, so that a speaker that is away is told before anything is read.
+        let first = self.shared.list(KINDS[0], Vec::new()).await?;
+        let shared = Arc::clone(&self.shared);
+        let rest = stream::iter(&KINDS[1..]).then(move |kind| {
+            let shared = Arc::clone(&shared);
+            async move { shared.list(*kind, Vec::new()).await }
+        });
+        let shared = Arc::clone(&self.shared);
+        let paths = stream::iter([Ok(first)]).chain(rest).try_flatten().try_filter_map(move |listed| {
+            let ours = listed.key.kind().is_flowspec() || shared.codec.ownership(&listed.attributes).is_own();
+            let path = ours.then(|| shared.codec.report(listed));
+            async move { Ok(path) }
+        });
+        Ok(until_error(paths).boxed())
+    }
+
+    async fn find(&self, keys: &[RouteKey]) -> Result<Vec<Option<RibPath>>, AnnounceError> {
+        let mut found: HashMap<&RouteKey, Option<RibPath>> = keys.iter().map(|key| (key, None)).collect();
+        for kind in KINDS {
+            let wanted: Vec<_> = found.keys().filter(|key| key.kind() == kind).copied().collect();
+            if wanted.is_empty() {
+                continue;
+            }
+            // The speaker looks unicast routes up; FlowSpec ones are read as a whole.
+            let prefixes = if kind.is_flowspec() {
+                Vec::new()
+            } else {
+                wanted.iter().map(|key| key.destination().to_string()).collect()
+            };
+            let mut missing = wanted.len();
+            let mut listed = self.shared.list(kind, prefixes).await?;
+            while missing > 0
+                && let Some(path) = listed.try_next().await?
+            {
+                let Some(slot) = found.get_mut(&path.key) else { continue };
+                // Where several paths compete, the one that API changes act on is told.
+                if slot.as_ref().is_none_or(|known| !known.local && path.local) {
+                    missing -= usize::from(path.local);
+                    *slot = Some(self.shared.codec.report(path));
+                }
+            }
+        }
+        Ok(keys.iter().map(|key| found.get(key).cloned().flatten()).collect())
+    }
+
+    async fn peers(&self) -> Result<Vec<Peer>, AnnounceError> {
+        self.shared.ask(|client| async move { client.peers(String::new()).await }).await
+    }
+
+    fn watch(&self) -> BoxStream<'static, SpeakerEvent> {
+        Watch::new(Arc::clone(&self.shared)).into_stream()
+    }
+}
+
+/// Ends a stream after its first error.
+fn until_error<T: Send, E: Send>(
+    items: impl futures::Stream<Item = Result<T, E>> + Send,
+) -> impl futures::Stream<Item = Result<T, E>> + Send {
+    items.scan(false, |failed, item| {
+        let item = (!*failed).then_some(item);
+        *failed |= matches!(item, Some(Err(_)));
+        std::future::ready(item)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn change(octets: usize) -> Change {
+        let attributes = vec![Bytes::from(vec![0; octets])];
+        Change { kind: RouteKind::FlowSpecV4, nlri: Bytes::new(), attributes, is_withdraw: false }
+    }
+
+    #[test]
+    fn messages_are_cut_by_count_and_by_octets() {
+        let sizes = |changes: &[Change]| messages(changes).map(<[Change]>::len).collect::<Vec<_>>();
+        assert_eq!(sizes(&[]), Vec::<usize>::new());
+        assert_eq!(sizes(&vec![change(100); 1200]), [500, 500, 200]);
+        assert_eq!(sizes(&vec![change(400_000); 5]), [2, 2, 1]);
+        assert_eq!(sizes(&[change(2 << 20), change(1)]), [1, 1]);
+    }
+
+    #[tokio::test]
+    async fn nothing_follows_an_error() {
+        let items = stream::iter([Ok(1), Err("gone"), Ok(2)]);
+        assert_eq!(until_error(items).collect::<Vec<_>>().await, [Ok(1), Err("gone")]);
+    }
+}

@@ -1,0 +1,137 @@
+//! One connection to the speaker, shared by all calls, made when it is needed and thrown away when it broke.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use prefix_core::announcer::AnnounceError;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
+use tracing::{debug, info};
+
+use crate::client::{Client, discover};
+use crate::error::classify;
+use crate::{Settings, TlsSettings};
+
+/// A standing connection, with the version of the API that the speaker answered to.
+#[derive(Clone)]
+pub(crate) struct Link {
+    pub(crate) client: Arc<dyn Client>,
+    generation: u64,
+}
+
+/// Makes and keeps the connection.
+pub(crate) struct Connector {
+    settings: Arc<Settings>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    link: Option<Link>,
+    generation: u64,
+    failure: Option<(Instant, AnnounceError)>,
+}
+
+impl Connector {
+    pub(crate) fn new(settings: Arc<Settings>) -> Self {
+        Self { settings, state: Mutex::default() }
+    }
+
+    /// The connection. Those who waited for the same failing attempt share its failure.
+    pub(crate) async fn link(&self) -> Result<Link, AnnounceError> {
+        let asked = Instant::now();
+        let mut state = self.state.lock().await;
+        if let Some(link) = &state.link {
+            return Ok(link.clone());
+        }
+        if let Some((when, failure)) = &state.failure
+            && *when > asked
+        {
+            return Err(failure.clone());
+        }
+        match self.connect().await {
+            Ok(client) => {
+                info!(endpoint = %self.settings.endpoint, api = client.version(), "connected to the speaker");
+                state.generation += 1;
+                let link = Link { client, generation: state.generation };
+                state.link = Some(link.clone());
+                Ok(link)
+            }
+            Err(failure) => {
+                debug!(endpoint = %self.settings.endpoint, %failure, "no connection to the speaker");
+                state.failure = Some((Instant::now(), failure.clone()));
+                Err(failure)
+            }
+        }
+    }
+
+    /// Throws a broken connection away, unless it was replaced already.
+    pub(crate) async fn discard(&self, broken: &Link) {
+        let mut state = self.state.lock().await;
+        if state.link.as_ref().is_some_and(|link| link.generation == broken.generation) {
+            state.link = None;
+        }
+    }
+
+    /// Whatever fails here, nothing was sent that could have an effect.
+    async fn connect(&self) -> Result<Arc<dyn Client>, AnnounceError> {
+        let limit = self.settings.connect_timeout;
+        let unreachable =
+            |text: String| AnnounceError::Unreachable(format!("{}: {text}", self.settings.endpoint));
+        let attempt = async {
+            let endpoint = self.endpoint().await.map_err(unreachable)?;
+            let channel = endpoint.connect().await.map_err(|error| unreachable(innermost(&error)))?;
+            discover(&channel, self.settings.api).await.map_err(|status| match classify(&status) {
+                AnnounceError::Refused(text)
+                | AnnounceError::Unreachable(text)
+                | AnnounceError::Unknown(text) => unreachable(text),
+            })
+        };
+        timeout(limit, attempt).await.map_err(|_| unreachable(format!("no answer within {limit:?}")))?
+    }
+
+    async fn endpoint(&self) -> Result<Endpoint, String> {
+        let tls = self.settings.tls.as_ref().filter(|_| !self.settings.endpoint.is_unix());
+        let uri = self.settings.endpoint.uri(if tls.is_some() { "https" } else { "http" });
+        let endpoint = Endpoint::from_shared(uri)
+            .map_err(|error| innermost(&error))?
+            .connect_timeout(self.settings.connect_timeout)
+            .tcp_nodelay(true)
+            // Not HTTP/2 pings: the speaker's server closes connections that ping more than once in five minutes.
+            .tcp_keepalive(Some(Duration::from_secs(5)))
+            .tcp_keepalive_interval(Some(Duration::from_secs(1)))
+            .tcp_keepalive_retries(Some(3))
+            .initial_stream_window_size(1 << 20)
+            .initial_connection_window_size(4 << 20);
+        match tls {
+            None => Ok(endpoint),
+            Some(tls) => {
+                let config = tls_config(tls).await?.domain_name(self.settings.endpoint.server_name());
+                endpoint.tls_config(config).map_err(|error| format!("TLS: {}", innermost(&error)))
+            }
+        }
+    }
+}
+
+async fn tls_config(tls: &TlsSettings) -> Result<ClientTlsConfig, String> {
+    let ca = Certificate::from_pem(read(&tls.ca).await?);
+    let config = ClientTlsConfig::new().ca_certificate(ca);
+    match &tls.identity {
+        None => Ok(config),
+        Some(identity) => {
+            let (cert, key) = (read(&identity.cert).await?, read(&identity.key).await?);
+            Ok(config.identity(Identity::from_pem(cert, key)))
+        }
+    }
+}
+
+async fn read(path: &std::path::Path) -> Result<Vec<u8>, String> {
+    tokio::fs::read(path).await.map_err(|error| format!("cannot read {}: {error}", path.display()))
+}
+
+/// The innermost cause says what happened; what wraps it says "transport error".
+fn innermost(error: &tonic::transport::Error) -> String {
+    let first: &dyn std::error::Error = error;
+    std::iter::successors(Some(first), |error| error.source()).last().unwrap_or(first).to_string()
+}
