@@ -71,7 +71,7 @@ rate!(
 );
 
 impl BitsPerSecond {
-    /// The rate in **bytes** per second as FlowSpec carries it (RFC 8955 §7.1: IEEE 754, single precision).
+    /// The rate in **bytes** per second as a traffic-rate action carries it (RFC 8955 §7.1: IEEE 754, single precision).
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)] // the wire has 24 bits of precision
     pub fn bytes_per_second_f32(self) -> f32 {
         (self.0 as f64 / 8.0) as f32
@@ -79,7 +79,7 @@ impl BitsPerSecond {
 }
 
 impl PacketsPerSecond {
-    /// The rate as FlowSpec carries it (RFC 8955 §7.2: IEEE 754, single precision).
+    /// The rate as a traffic-rate action carries it (RFC 8955 §7.2: IEEE 754, single precision).
     #[allow(clippy::cast_precision_loss)] // the wire has 24 bits of precision
     pub fn packets_per_second_f32(self) -> f32 {
         self.0 as f32

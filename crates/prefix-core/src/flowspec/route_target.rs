@@ -49,7 +49,7 @@ impl fmt::Display for RouteTarget {
         match self {
             Self::As2(asn, local) => write!(f, "{asn}:{local}"),
             Self::Ipv4(address, local) => write!(f, "{address}:{local}"),
-            Self::As4(asn, local) if *asn <= u32::from(u16::MAX) => write!(f, "{asn}L:{local}"),
+            Self::As4(asn, local) if u16::try_from(*asn).is_ok() => write!(f, "{asn}L:{local}"),
             Self::As4(asn, local) => write!(f, "{asn}:{local}"),
         }
     }

@@ -96,10 +96,10 @@ impl Term {
                 Relation::NotEqual => holes.push(value),
                 Relation::Equal if equal.is_some_and(|other| other != value) => return Vec::new(),
                 Relation::Equal => equal = Some(value),
-                Relation::AtLeast => lower = higher(lower, Bound { value, inclusive: true }),
-                Relation::Greater => lower = higher(lower, Bound { value, inclusive: false }),
-                Relation::AtMost => upper = smaller(upper, Bound { value, inclusive: true }),
-                Relation::Less => upper = smaller(upper, Bound { value, inclusive: false }),
+                Relation::AtLeast => lower = Some(higher(lower, Bound { value, inclusive: true })),
+                Relation::Greater => lower = Some(higher(lower, Bound { value, inclusive: false })),
+                Relation::AtMost => upper = Some(smaller(upper, Bound { value, inclusive: true })),
+                Relation::Less => upper = Some(smaller(upper, Bound { value, inclusive: false })),
             }
         }
         if let Some(value) = equal {
@@ -147,15 +147,15 @@ impl Term {
     }
 }
 
-fn higher(old: Option<Bound>, new: Bound) -> Option<Bound> {
-    // `>4` and `>=5` are the same bound; the stricter spelling is kept so that the order of writing does not matter.
+fn higher(old: Option<Bound>, new: Bound) -> Bound {
+    // `>4` and `>=5` are the same bound; the strict spelling is kept, so that the order of writing does not matter.
     let rank = |b: Bound| (u128::from(b.value) + u128::from(!b.inclusive), !b.inclusive);
-    Some(old.map_or(new, |old| if rank(new) > rank(old) { new } else { old }))
+    old.filter(|old| rank(*old) >= rank(new)).unwrap_or(new)
 }
 
-fn smaller(old: Option<Bound>, new: Bound) -> Option<Bound> {
+fn smaller(old: Option<Bound>, new: Bound) -> Bound {
     let rank = |b: Bound| (i128::from(b.value) - i128::from(!b.inclusive), b.inclusive);
-    Some(old.map_or(new, |old| if rank(new) < rank(old) { new } else { old }))
+    old.filter(|old| rank(*old) <= rank(new)).unwrap_or(new)
 }
 
 impl PartialOrd for Term {
