@@ -4,6 +4,11 @@ use super::LabError;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// Whether the folders stay for a look.
+pub(super) fn is_kept() -> bool {
+    std::env::var_os("PREFIXD_LAB_KEEP").is_some()
+}
+
 /// A folder that goes with its value, unless `PREFIXD_LAB_KEEP` is set.
 #[derive(Debug)]
 pub(super) struct Folder(tempfile::TempDir);
@@ -16,9 +21,7 @@ impl Folder {
             .prefix(&format!("prefixd-{part}-"))
             .tempdir_in(&parent)
             .map_err(|source| LabError::File { doing: "create a folder in", path: parent, source })?;
-        if std::env::var_os("PREFIXD_LAB_KEEP").is_some() {
-            folder.disable_cleanup(true);
-        }
+        folder.disable_cleanup(is_kept());
         Ok(Self(folder))
     }
 

@@ -8,6 +8,7 @@ use nix::unistd::{User, geteuid};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::OnceCell;
 
 const PORT: u16 = 5432;
@@ -253,7 +254,10 @@ impl Admin {
 
     async fn create_database(&self) -> Result<Database, LabError> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        // The time, because the system uses process numbers again.
+        let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let serial = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("test_{started}_{}_{serial}", std::process::id());
         self.psql(&format!("create database {name}")).await?;
         let url = match self.url.rsplit_once('/') {
             Some((server, _)) => format!("{server}/{name}"),

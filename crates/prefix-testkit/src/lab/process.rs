@@ -1,6 +1,6 @@
 //! One child process of a test, which never outlives the test.
 
-use super::{LabError, wait};
+use super::{LabError, folder, wait};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use std::fs::{self, File, OpenOptions};
@@ -15,8 +15,8 @@ const LOG_TAIL_LINES: usize = 30;
 
 /// A running child in a process group of its own, its output in a log file.
 ///
-/// Dropping it kills the group. If the test process dies without dropping (a signal, an abort), a watchdog notices that
-/// its pipe from the test closed, and kills the group.
+/// Dropping it kills the group. If the test process dies without dropping (a signal, an abort, a static), a watchdog
+/// notices that its pipe from the test closed, kills the group and removes the folder of its log.
 #[derive(Debug)]
 pub(super) struct Process {
     part: String,
@@ -46,7 +46,7 @@ impl Process {
             .spawn()
             .map_err(failed)?;
         let group = pid_of(&child);
-        let watchdog = match watchdog(group) {
+        let watchdog = match watchdog(group, log.parent()) {
             Ok(watchdog) => watchdog,
             Err(error) => {
                 let _ = killpg(group, Signal::SIGKILL);
@@ -145,9 +145,17 @@ impl Process {
 }
 
 /// Waits in a group of its own for the end of its standard input, which only the end of this process brings about.
-fn watchdog(group: Pid) -> Result<Child, LabError> {
+fn watchdog(group: Pid, folder: Option<&Path>) -> Result<Child, LabError> {
+    let mut script = "cat >/dev/null; kill -s KILL -- \"-$0\" 2>/dev/null".to_owned();
+    if !folder::is_kept() {
+        // A second time, because what dies may still be writing.
+        script.push_str("; rm -rf \"$1\" 2>/dev/null || { sleep 1; rm -rf \"$1\"; }");
+    }
     Command::new("sh")
-        .args(["-c", "cat >/dev/null; kill -9 -- \"-$0\" 2>/dev/null", &group.to_string()])
+        .arg("-c")
+        .arg(script)
+        .arg(group.to_string())
+        .args(folder)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -229,5 +237,20 @@ mod tests {
             Process::start("shell", shell("echo no such luck; exit 3"), &folder.join("log")).unwrap();
         let error = process.ready("never", async || Err::<(), _>("not yet")).await.unwrap_err().to_string();
         assert!(error.contains("exit status: 3") && error.contains("no such luck"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_process_does_not_outlive_a_test_that_died() {
+        let folder = Folder::new("process").unwrap();
+        let mut process = Process::start("shell", shell("sleep 60"), &folder.join("log")).unwrap();
+        process.check().unwrap();
+        // What the system does with every pipe of a process that dies.
+        drop(process.watchdog.stdin.take());
+        process.ended(wait::PATIENCE).await.unwrap();
+        wait::until("the folder to go", wait::PATIENCE, async || {
+            if folder.path().exists() { Err("still there") } else { Ok(()) }
+        })
+        .await
+        .unwrap();
     }
 }
