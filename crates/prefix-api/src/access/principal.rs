@@ -1,0 +1,74 @@
+//! Whoever calls, after the credentials were checked.
+
+use std::collections::BTreeSet;
+use std::future::{Ready, ready};
+use std::sync::Arc;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use prefix_core::audit::{Actor, ActorType};
+use prefix_core::name::SourceName;
+
+use super::Role;
+use crate::problem::{Kind, Problem};
+
+/// How a principal proved who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum AuthMethod {
+    /// Not at all: mode `none`.
+    None,
+    /// By the shared secret.
+    Bearer,
+}
+
+/// A caller with a role. Extracted from a request that passed the gate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Principal {
+    /// What it may do.
+    pub(crate) role: Role,
+    /// Who it is, for audit and leases: `anonymous`, `bearer-token`, ...
+    pub(crate) id: Arc<str>,
+    /// How it proved that.
+    pub(crate) auth_method: AuthMethod,
+    /// The only sources it may report as; `None` = any.
+    pub(crate) sources: Option<Arc<BTreeSet<SourceName>>>,
+}
+
+impl Principal {
+    /// Everyone, in mode `none`.
+    pub(crate) fn anonymous() -> Self {
+        Self { role: Role::Admin, id: "anonymous".into(), auth_method: AuthMethod::None, sources: None }
+    }
+
+    /// Whoever has the shared secret.
+    pub(crate) fn shared_secret() -> Self {
+        Self {
+            role: Role::Operator,
+            id: "bearer-token".into(),
+            auth_method: AuthMethod::Bearer,
+            sources: None,
+        }
+    }
+
+    /// Who it is, for the audit log.
+    pub(crate) fn actor(&self) -> Actor {
+        let kind = if self.role == Role::Detector { ActorType::Detector } else { ActorType::Operator };
+        Actor { kind, id: Some(self.id.to_string()) }
+    }
+
+    /// Whether it may report as this source.
+    pub(crate) fn may_report_as(&self, source: &SourceName) -> bool {
+        self.sources.as_ref().is_none_or(|sources| sources.contains(source))
+    }
+}
+
+impl FromRequest for Principal {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let principal = request.extensions().get::<Self>().cloned();
+        // public endpoints have no principal, and ask for none
+        ready(principal.ok_or_else(|| Problem::new(Kind::Unauthenticated, "no credentials were checked")))
+    }
+}

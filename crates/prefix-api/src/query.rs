@@ -1,0 +1,156 @@
+//! The query of a URL, read like a body: every mistake is noted, unknown parameters are ignored.
+
+use std::fmt::Display;
+use std::future::{Ready, ready};
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+use prefix_core::page::PageRequest;
+
+use crate::fields::Parsed;
+use crate::problem::{FieldError, Problem};
+use crate::value;
+
+/// The parameters of a request.
+#[derive(Debug)]
+pub(crate) struct Query {
+    pairs: Vec<(String, String)>,
+    errors: Vec<FieldError>,
+}
+
+impl Query {
+    /// From the text behind `?`.
+    pub(crate) fn new(text: &str) -> Self {
+        let pairs = actix_web::web::Query::<Vec<(String, String)>>::from_query(text);
+        Self { pairs: pairs.map(actix_web::web::Query::into_inner).unwrap_or_default(), errors: Vec::new() }
+    }
+
+    /// A parameter; an empty one counts as missing.
+    pub(crate) fn optional<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Parsed<T>) -> Option<T> {
+        let mut given = self.pairs.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        let (first, second) = (given.next()?, given.next());
+        let parsed = match second {
+            Some(_) => Err("is given twice; give it once".to_owned()),
+            None if first.is_empty() => return None,
+            None => parse(first),
+        };
+        parsed.map_err(|detail| self.errors.push(FieldError::new(format!("?{name}"), detail))).ok()
+    }
+
+    /// A parameter that a type of the domain reads.
+    pub(crate) fn parsed<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<T> {
+        self.optional(name, |text| text.parse().map_err(|error: T::Err| error.to_string()))
+    }
+
+    /// A parameter that is `true` or `false`.
+    pub(crate) fn boolean(&mut self, name: &str) -> Option<bool> {
+        self.optional(name, |text| match text {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            other => Err(format!("must be true or false, not {}", value::quoted(other))),
+        })
+    }
+
+    /// A switch that is off unless it is `true`.
+    pub(crate) fn flag(&mut self, name: &str) -> bool {
+        self.boolean(name).unwrap_or(false)
+    }
+
+    /// An integer within a range.
+    pub(crate) fn integer(&mut self, name: &str, range: RangeInclusive<u16>) -> Option<u16> {
+        self.optional(name, |text| {
+            let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            let value = if plain { text.parse::<u16>().ok() } else { None };
+            value.filter(|value| range.contains(value)).ok_or_else(|| {
+                format!(
+                    "must be an integer from {} to {}, not {}",
+                    range.start(),
+                    range.end(),
+                    value::quoted(text)
+                )
+            })
+        })
+    }
+
+    /// One of these words.
+    pub(crate) fn word<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Option<T> {
+        self.optional(name, |text| {
+            words.iter().find_map(|(word, value)| (*word == text).then_some(*value)).ok_or_else(|| {
+                let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+                format!("must be one of {}, not {}", known.join(", "), value::quoted(text))
+            })
+        })
+    }
+
+    /// `limit`, `cursor`, `start` and `end` (http-api.md §1.3).
+    pub(crate) fn page(&mut self) -> PageRequest {
+        PageRequest {
+            limit: self.integer("limit", 1..=1000).unwrap_or(100),
+            cursor: self.parsed("cursor"),
+            start: self.optional("start", time),
+            end: self.optional("end", time),
+        }
+    }
+
+    /// Ends the reading.
+    pub(crate) fn finish(self) -> Result<(), Vec<FieldError>> {
+        if self.errors.is_empty() { Ok(()) } else { Err(self.errors) }
+    }
+}
+
+fn time(text: &str) -> Parsed<chrono::DateTime<chrono::Utc>> {
+    value::time_of(text).map_err(|error| match text.contains(' ') {
+        true => format!("{error}; write + as %2B in a URL"),
+        false => error,
+    })
+}
+
+impl FromRequest for Query {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self::new(request.query_string())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn errors(query: Query) -> Vec<String> {
+        query.finish().unwrap_err().into_iter().map(|e| format!("{} {}", e.pointer, e.detail)).collect()
+    }
+
+    #[test]
+    fn every_mistake_is_reported_with_its_parameter() {
+        let mut query =
+            Query::new("limit=0&start=2026-01-01T00:00:00+01:00&explain=yes&cursor=x&a=1&a=2&unknown=1");
+        query.page();
+        query.flag("explain");
+        query.optional("a", |_| Ok(()));
+        let errors = errors(query);
+        assert_eq!(errors.len(), 5, "{errors:?}");
+        assert_eq!(errors[0], "?limit must be an integer from 1 to 1000, not \"0\"");
+        assert!(errors[1].starts_with("?cursor cursor is not one"), "{}", errors[1]);
+        assert!(errors[2].starts_with("?start") && errors[2].ends_with("%2B in a URL"), "{}", errors[2]);
+        assert_eq!(errors[3], "?explain must be true or false, not \"yes\"");
+        assert_eq!(errors[4], "?a is given twice; give it once");
+    }
+
+    #[test]
+    fn limits_are_plain_numbers() {
+        for bad in
+            ["limit=1001", "limit=-1", "limit=+5", "limit=1e2", "limit=99999999999999999999", "limit=%00"]
+        {
+            let mut query = Query::new(bad);
+            query.page();
+            assert_eq!(errors(query).len(), 1, "{bad}");
+        }
+        let mut query = Query::new("limit=1000&end=2026-01-01T00%3A00%3A00%2B01%3A00");
+        assert_eq!(query.page().limit, 1000);
+        assert!(query.finish().is_ok());
+    }
+}
