@@ -81,7 +81,7 @@ fn packet(family: Family) -> BoxedStrategy<Packet> {
         strategies::value(C::DestinationPort),
         strategies::value(C::IcmpType),
         strategies::value(C::IcmpCode),
-        0..=0x0fff_u16,
+        prop_oneof![Just(0_u16), 0..=0x0fff_u16, Just(0x0fff)],
     );
     let dont_fragment = if family == Family::Ipv4 { vec![0, 1] } else { vec![0] };
     let header = (
@@ -138,17 +138,22 @@ fn relaxed(rule: &Rule, other: &Rule, keep: &[u8]) -> Rule {
     builder.build().unwrap_or_else(|_| rule.clone())
 }
 
+/// Few components each, so that packets meet all of them and a difference in one shows.
 fn pair() -> BoxedStrategy<(Rule, Rule, Vec<Packet>)> {
     strategies::family()
         .prop_flat_map(|family| {
-            let keep = prop::collection::vec(any::<u8>(), 13);
+            let (drop, same, other) = (0_u8, 2, 1);
             (
                 strategies::rule_of(family),
                 strategies::rule_of(family),
-                keep,
-                prop::collection::vec(packet(family), 48),
+                prop::collection::vec(select(vec![drop, drop, same]), 13),
+                prop::collection::vec(select(vec![same, same, other, other, drop]), 13),
+                prop::collection::vec(packet(family), 64),
             )
-                .prop_map(|(rule, other, keep, packets)| (relaxed(&rule, &other, &keep), rule, packets))
+        })
+        .prop_map(|(rule, other, few, keep, packets)| {
+            let inner = relaxed(&rule, &rule, &few);
+            (relaxed(&inner, &other, &keep), inner, packets)
         })
         .boxed()
 }
@@ -174,6 +179,8 @@ fn chain() -> BoxedStrategy<[Rule; 3]> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
     #[test]
     fn a_rule_covers_itself(rule in strategies::rule()) {
         prop_assert!(rule.covers(&rule));
