@@ -2,9 +2,15 @@
 //!
 //! Everything a person or a machine does to this checkout has one name here, so that what continuous integration runs
 //! and what a developer runs are the same thing.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its terminal")]
 
+mod ci;
+mod layers;
 mod setup;
+mod steps;
+mod test;
+mod tidy;
 mod workspace;
 
 use clap::{Parser, Subcommand};
@@ -21,10 +27,30 @@ struct Arguments {
 enum Task {
     /// Install what the tests and the demo need: speakers, routers, a database, linters
     Setup,
+    /// Run every test that this machine can run, with real speakers, routers and databases
+    Test {
+        /// Handed to the test runner: a part of test names, or options after `--`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        filter: Vec<String>,
+    },
+    /// Run the end-to-end tests alone
+    E2e {
+        /// Handed to the test runner
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        filter: Vec<String>,
+    },
+    /// Run everything that must hold before a change goes in: format, layers, clippy, deny, documentation, tests
+    Ci,
+    /// Check the layers and the rules of the house that no compiler checks
+    Tidy,
 }
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
         Task::Setup => setup::run(),
+        Task::Test { filter } => test::all(&filter),
+        Task::E2e { filter } => test::end_to_end(&filter),
+        Task::Ci => ci::run_all(),
+        Task::Tidy => ci::house(),
     }
 }

@@ -135,7 +135,7 @@ fn own_source() -> Result<Source> {
     files.sort();
     files
         .iter()
-        .filter_map(|file| {
+        .find_map(|file| {
             let text = fs::read_to_string(file).ok()?;
             match file.extension()?.to_str()? {
                 "sources" => from_deb822(&text),
@@ -143,7 +143,6 @@ fn own_source() -> Result<Source> {
                 _ => None,
             }
         })
-        .next()
         .context("no source of Debian's main archive in /etc/apt/sources.list or /etc/apt/sources.list.d")
 }
 

@@ -1,0 +1,72 @@
+//! `cargo xtask ci`: everything that must hold before a change goes in. `.ci/run` calls it.
+
+use crate::steps::Steps;
+use crate::workspace::{self, cargo, find_program, run};
+use crate::{layers, test, tidy};
+use anyhow::{Result, bail};
+use std::path::PathBuf;
+
+/// Runs every check, also after one that failed, and says how each went.
+pub(crate) fn run_all() -> Result<()> {
+    let mut steps = Steps::default();
+    steps.step("format", || run(cargo().args(["fmt", "--all", "--check"])));
+    steps.step("layers and tidiness", house);
+    steps.step("clippy", || {
+        run(cargo().args(["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"]))
+    });
+    steps.step("licences, bans and sources", deny);
+    steps.step("documentation", || {
+        let mut doc = cargo();
+        doc.args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "--deny warnings");
+        run(&mut doc)
+    });
+    test::add_to(&mut steps, &[]);
+    test::tell_what_was_not_run()?;
+    steps.finish("ci")
+}
+
+/// The rules that no compiler checks.
+pub(crate) fn house() -> Result<()> {
+    let findings = tidy::check()?;
+    for warning in &findings.warnings {
+        println!("warning: {warning}");
+    }
+    let errors: Vec<String> = layers::violations()?.into_iter().chain(findings.errors).collect();
+    for error in &errors {
+        println!("error: {error}");
+    }
+    if !errors.is_empty() {
+        bail!("{} rules of the house are broken", errors.len());
+    }
+    Ok(())
+}
+
+/// Advisories are left out: their database is a repository that not every machine reaches.
+fn deny() -> Result<()> {
+    let mut deny = workspace::command(cargo_deny()?);
+    run(deny.args([
+        "--workspace",
+        "--locked",
+        "check",
+        "--hide-inclusion-graph",
+        "bans",
+        "licenses",
+        "sources",
+    ]))
+}
+
+/// `cargo-deny` as set up, as installed, or compiled now, which takes minutes.
+fn cargo_deny() -> Result<PathBuf> {
+    let lab = workspace::lab_dir();
+    let candidates = [
+        Some(lab.join("venv/bin/cargo-deny")),
+        find_program("cargo-deny"),
+        Some(lab.join("tools/bin/cargo-deny")),
+    ];
+    if let Some(found) = candidates.into_iter().flatten().find(|candidate| candidate.is_file()) {
+        return Ok(found);
+    }
+    let tools = lab.join("tools");
+    run(cargo().args(["install", "cargo-deny", "--locked", "--root"]).arg(&tools))?;
+    Ok(tools.join("bin/cargo-deny"))
+}
