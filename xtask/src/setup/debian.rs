@@ -88,6 +88,8 @@ pub(super) fn is_root() -> Result<bool> {
 fn apt_get() -> Command {
     let mut command = Command::new("apt-get");
     command.env("DEBIAN_FRONTEND", "noninteractive").args(["--quiet", "-o", "Dpkg::Use-Pty=0"]);
+    // Somebody else may be installing: wait for them, in seconds.
+    command.args(["-o", "DPkg::Lock::Timeout=300"]);
     command.stdin(std::process::Stdio::null());
     command
 }
