@@ -47,7 +47,7 @@ impl<'a> Fields<'a> {
 
     /// A member that must be there.
     pub(crate) fn required<T>(&mut self, name: &str, parse: impl FnOnce(&Tree) -> Parsed<T>) -> Option<T> {
-        if matches!(self.object.get(name), None | Some(Tree::Null)) {
+        if !self.has(name) {
             self.error(name, "is required");
         }
         self.optional(name, parse)
@@ -77,7 +77,7 @@ impl<'a> Fields<'a> {
 
     /// A list that must be there, with 1 to `most` items, unread.
     pub(crate) fn required_items(&mut self, name: &str, most: usize) -> &'a [Tree] {
-        if matches!(self.object.get(name), None | Some(Tree::Null)) {
+        if !self.has(name) {
             self.error(name, "is required");
         }
         match self.items(name) {
@@ -100,6 +100,11 @@ impl<'a> Fields<'a> {
                 None
             }
         }
+    }
+
+    /// Whether a member is there and not null.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        !matches!(self.object.get(name), None | Some(Tree::Null))
     }
 
     /// Notes a mistake of a member.

@@ -1,0 +1,11 @@
+//! What clients send, as types of the domain: one module per body.
+
+mod bulk;
+mod event;
+mod manual;
+mod safelist;
+
+pub(crate) use bulk::{Reasoned, acknowledge, withdraw, withdraw_many};
+pub(crate) use event::{Draft, MOST_PORTS, batch, event};
+pub(crate) use manual::{Manual, manual};
+pub(crate) use safelist::{NewEntry, safelist};

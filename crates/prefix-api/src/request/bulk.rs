@@ -1,0 +1,97 @@
+//! Withdrawing and acknowledging (http-api.md §4.3). `operator_id` is accepted and ignored: the identity is the
+//! caller's.
+
+use prefix_core::id::MitigationId;
+
+use crate::fields::Fields;
+use crate::json::Tree;
+use crate::pointer::Pointer;
+use crate::problem::FieldError;
+use crate::value;
+
+/// The most mitigations of one request.
+const MOST_MITIGATIONS: usize = 100;
+
+/// Mitigations, and why something is done to them.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Reasoned {
+    /// Which ones.
+    pub(crate) ids: Vec<MitigationId>,
+    /// Why.
+    pub(crate) reason: String,
+}
+
+/// Reads `{reason}`.
+pub(crate) fn withdraw(tree: &Tree) -> Result<String, Vec<FieldError>> {
+    let mut fields = Fields::open(tree, Pointer::root())?;
+    let reason = fields.required("reason", value::free_text);
+    fields.finish(|| reason)
+}
+
+/// Reads `{mitigation_ids, reason}`.
+pub(crate) fn withdraw_many(tree: &Tree) -> Result<Reasoned, Vec<FieldError>> {
+    let mut fields = Fields::open(tree, Pointer::root())?;
+    let ids = ids(&mut fields);
+    let reason = fields.required("reason", value::free_text);
+    fields.finish(|| Some(Reasoned { ids, reason: reason? }))
+}
+
+/// Reads `{mitigation_ids}`.
+pub(crate) fn acknowledge(tree: &Tree) -> Result<Vec<MitigationId>, Vec<FieldError>> {
+    let mut fields = Fields::open(tree, Pointer::root())?;
+    let ids = ids(&mut fields);
+    fields.finish(|| Some(ids))
+}
+
+fn ids(fields: &mut Fields<'_>) -> Vec<MitigationId> {
+    if fields.required_items("mitigation_ids", MOST_MITIGATIONS).is_empty() {
+        return Vec::new();
+    }
+    fields.list("mitigation_ids", MOST_MITIGATIONS, value::id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "7d6f2b3e-8f0a-4a55-9a0e-2a4f5f0c7a11";
+
+    fn places(errors: Result<impl std::fmt::Debug, Vec<FieldError>>) -> Vec<String> {
+        errors.unwrap_err().into_iter().map(|error| error.pointer).collect()
+    }
+
+    #[test]
+    fn every_id_must_be_one() {
+        let tree =
+            Tree::parse(&format!(r#"{{"mitigation_ids": ["{ID}", "x", 5, "{}"]}}"#, &ID[1..])).unwrap();
+        assert_eq!(
+            places(withdraw_many(&tree)),
+            ["/mitigation_ids/1", "/mitigation_ids/2", "/mitigation_ids/3", "/reason"]
+        );
+        let tree = Tree::parse(&format!(r#"{{"mitigation_ids": ["{ID}"], "operator_id": 5}}"#)).unwrap();
+        assert_eq!(acknowledge(&tree).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_list_has_1_to_100_ids() {
+        let many = vec![ID; 101];
+        for text in [
+            r#"{"mitigation_ids": []}"#.to_owned(),
+            format!(r#"{{"mitigation_ids": {many:?}}}"#),
+            "{}".to_owned(),
+        ] {
+            assert_eq!(places(acknowledge(&Tree::parse(&text).unwrap())), ["/mitigation_ids"]);
+        }
+    }
+
+    #[test]
+    fn a_withdraw_has_a_reason() {
+        assert_eq!(
+            withdraw(&Tree::parse(r#"{"reason": "false alarm"}"#).unwrap()),
+            Ok("false alarm".to_owned())
+        );
+        for text in ["{}", r#"{"reason": ""}"#, r#"{"reason": 5}"#, r#"{"reason": null}"#] {
+            assert_eq!(places(withdraw(&Tree::parse(text).unwrap())), ["/reason"]);
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Events (http-api.md §3.1) and batches of them (§3.5).
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use prefix_core::event::{EventAction, Report};
+use prefix_core::name::VectorName;
+
+use crate::fields::Fields;
+use crate::json::Tree;
+use crate::pointer::Pointer;
+use crate::problem::FieldError;
+use crate::value;
+
+/// More ports than these are no "top" ports, and no rule could hold a hundredth of them.
+pub(crate) const MOST_PORTS: usize = 1024;
+
+/// The largest batch.
+const MOST_EVENTS: usize = 100;
+
+/// An event as it was sent: complete but for what only the vector table knows.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    /// The report; without its vector if `undefined_vector` is set.
+    pub(crate) report: Report,
+    /// A text that no vector can have as its name, so that it is certainly not defined.
+    pub(crate) undefined_vector: Option<String>,
+}
+
+/// Reads one event.
+pub(crate) fn event(tree: &Tree, at: Pointer<'_>, now: DateTime<Utc>) -> Result<Draft, Vec<FieldError>> {
+    let mut fields = Fields::open(tree, at)?;
+    let action = fields.optional("action", |tree| {
+        value::word(tree, &[("ban", EventAction::Ban), ("unban", EventAction::Unban)])
+    });
+    let action = action.unwrap_or_default();
+    let timestamp = fields.optional("timestamp", value::time).unwrap_or(now);
+    let source = fields.required("source", value::parsed);
+    let victim_ip = fields.required("victim_ip", value::address);
+    let vector = match action {
+        EventAction::Ban => fields.required("vector", vector),
+        EventAction::Unban => fields.optional("vector", vector),
+    };
+    let protocol = fields.optional("protocol", value::protocol);
+    let bps = fields.optional("bps", value::bits_per_second);
+    let pps = fields.optional("pps", value::packets_per_second);
+    let top_dst_ports: BTreeSet<u16> =
+        fields.list("top_dst_ports", MOST_PORTS, value::port).into_iter().collect();
+    let confidence = fields.optional("confidence", value::confidence);
+    let external_event_id = fields.optional("event_id", value::parsed);
+    let raw_details = fields.optional("raw_details", |tree| match tree {
+        Tree::Raw(text, _) => Ok(text.get().to_owned()),
+        other => Err(format!("is unreadable {}", other.kind())),
+    });
+    fields.finish(|| {
+        let (vector, undefined_vector) = match vector {
+            Some(Ok(name)) => (Some(name), None),
+            Some(Err(text)) => (None, Some(text)),
+            None => (None, None),
+        };
+        let report = Report {
+            timestamp,
+            source: source?,
+            victim_ip: victim_ip?,
+            vector,
+            protocol,
+            bps,
+            pps,
+            top_dst_ports,
+            confidence,
+            action,
+            external_event_id,
+            raw_details,
+        };
+        Some(Draft { report, undefined_vector })
+    })
+}
+
+/// A vector's name, or a text that is certainly none: whether a vector is defined is no question of the schema.
+pub(super) fn vector(tree: &Tree) -> Result<Result<VectorName, String>, String> {
+    let text = value::text(tree)?;
+    if let Some(c) = text.chars().find(|c| c.is_control()) {
+        return Err(format!("contains the control character U+{:04X}", u32::from(c)));
+    }
+    if text.is_empty() {
+        return Err("must not be empty".to_owned());
+    }
+    Ok(text.parse().map_err(|_| text.to_owned()))
+}
+
+/// An item of a batch: an event, or the identifier it was sent with and what is wrong with it.
+pub(crate) type Item = Result<Draft, (Option<String>, Vec<FieldError>)>;
+
+/// Reads a batch. A malformed item is no mistake of the batch.
+pub(crate) fn batch(tree: &Tree, now: DateTime<Utc>) -> Result<Vec<Item>, Vec<FieldError>> {
+    let root = Pointer::root();
+    let mut fields = Fields::open_but(tree, root, Some("events"))?;
+    let items = fields.required_items("events", MOST_EVENTS);
+    fields.finish(|| Some(()))?;
+    let list = root.member("events");
+    let read = |(index, item): (usize, &Tree)| {
+        event(item, list.index(index), now).map_err(|errors| (sent_id(item), errors))
+    };
+    Ok(items.iter().enumerate().map(read).collect())
+}
+
+/// The identifier of an item that could not be read, if that much can.
+fn sent_id(item: &Tree) -> Option<String> {
+    let Tree::Object(object) = item else { return None };
+    let id: prefix_core::name::ExternalEventId = value::parsed(object.get("event_id")?).ok()?;
+    Some(id.as_str().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Draft, Vec<FieldError>> {
+        event(&Tree::parse(text).unwrap(), Pointer::root(), DateTime::default())
+    }
+
+    fn places(text: &str) -> Vec<String> {
+        read(text).unwrap_err().into_iter().map(|error| error.pointer).collect()
+    }
+
+    const FULL: &str = r#"{"timestamp": "2026-01-01T00:00:00Z", "source": "fnm", "victim_ip": "::ffff:203.0.113.10",
+        "vector": "udp_flood", "protocol": "udp", "bps": 1, "pps": 2, "top_dst_ports": [53, 123, 53],
+        "confidence": 0.9, "action": "ban", "event_id": "a-1", "raw_details": {"x": 1.10}, "later": {}}"#;
+
+    #[test]
+    fn a_full_event_is_read() {
+        let Draft { report, undefined_vector } = read(FULL).unwrap();
+        assert_eq!(report.victim_ip.to_string(), "203.0.113.10");
+        assert_eq!(report.top_dst_ports, BTreeSet::from([53, 123]));
+        assert_eq!(report.raw_details.as_deref(), Some(r#"{"x": 1.10}"#));
+        assert_eq!(report.external_event_id.unwrap().as_str(), "a-1");
+        assert_eq!(undefined_vector, None);
+    }
+
+    #[test]
+    fn every_mistake_of_the_bad_input_table_is_found_at_once() {
+        let text = r#"{"source": "a\u0000b", "victim_ip": "203.0.113.0/24", "vector": 5, "protocol": "sctp", "bps": -1,
+            "pps": 1.5, "top_dst_ports": [0, 80, 65536, "x"], "confidence": 7, "action": "kill", "event_id": "",
+            "timestamp": "+262000-01-01T00:00:00Z"}"#;
+        assert_eq!(
+            places(text),
+            [
+                "/action",
+                "/timestamp",
+                "/source",
+                "/victim_ip",
+                "/vector",
+                "/protocol",
+                "/bps",
+                "/pps",
+                "/top_dst_ports/0",
+                "/top_dst_ports/2",
+                "/top_dst_ports/3",
+                "/confidence",
+                "/event_id"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_ban_needs_a_vector_and_an_unban_does_not() {
+        assert_eq!(places(r#"{"source": "a", "victim_ip": "203.0.113.10"}"#), ["/vector"]);
+        assert!(read(r#"{"source": "a", "victim_ip": "2001:db8::1", "action": "unban"}"#).is_ok());
+        assert_eq!(places("{}"), ["/source", "/victim_ip", "/vector"]);
+        assert_eq!(places("[]"), [""]);
+    }
+
+    #[test]
+    fn an_odd_vector_is_undefined_rather_than_malformed() {
+        let draft = read(r#"{"source": "a", "victim_ip": "203.0.113.10", "vector": "UDP Flood"}"#).unwrap();
+        assert_eq!(draft.undefined_vector.as_deref(), Some("UDP Flood"));
+        for odd in ["", "a\\u0000"] {
+            assert_eq!(
+                places(&format!(r#"{{"source": "a", "victim_ip": "203.0.113.10", "vector": "{odd}"}}"#)),
+                ["/vector"]
+            );
+        }
+    }
+
+    #[test]
+    fn too_many_ports_are_one_mistake() {
+        let ports = |n: usize| {
+            format!(
+                r#"{{"source": "a", "victim_ip": "203.0.113.10", "vector": "udp_flood", "top_dst_ports": {:?}}}"#,
+                (1..=n).collect::<Vec<_>>()
+            )
+        };
+        assert!(read(&ports(1024)).is_ok());
+        assert_eq!(read(&ports(10_000)).unwrap_err()[0].detail, "has 10000 items, at most 1024 are allowed");
+    }
+
+    #[test]
+    fn a_malformed_item_does_not_spoil_its_batch() {
+        let good = r#"{"source": "a", "victim_ip": "203.0.113.10", "vector": "udp_flood"}"#;
+        let text = format!(r#"{{"events": [{good}, {{"event_id": "e", "a": 1, "a": 2}}, 5]}}"#);
+        let items = batch(&Tree::parse(&text).unwrap(), DateTime::default()).unwrap();
+        assert!(items[0].is_ok());
+        let (id, errors) = items[1].as_ref().unwrap_err();
+        assert_eq!(id.as_deref(), Some("e"));
+        assert_eq!(errors[0].pointer, "/events/1/a");
+        assert_eq!(items[2].as_ref().unwrap_err().1[0].pointer, "/events/2");
+    }
+
+    #[test]
+    fn a_batch_has_1_to_100_events() {
+        for (text, detail) in [
+            (r#"{"events": []}"#.to_owned(), "has 0 items, 1 to 100 are allowed"),
+            (format!(r#"{{"events": [{}0]}}"#, "0,".repeat(100)), "has 101 items, 1 to 100 are allowed"),
+            ("{}".to_owned(), "is required"),
+            (r#"{"events": {}}"#.to_owned(), "must be a list, not an object"),
+            (r#"{"events": [1], "events": [1]}"#.to_owned(), "is given twice; give it once"),
+        ] {
+            let errors = batch(&Tree::parse(&text).unwrap(), DateTime::default()).unwrap_err();
+            assert_eq!((errors[0].pointer.as_str(), errors[0].detail.as_str()), ("/events", detail));
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! An operator's rule (http-api.md §4.3). The match is taken literally.
+
+use std::collections::BTreeSet;
+
+use prefix_core::address::{Prefix, VictimIp};
+use prefix_core::flowspec::{
+    Action, ActionError, ActionType, BitmaskError, Dscp, Fragment, RouteTarget, TcpFlags,
+};
+use prefix_core::guardrail::{Guardrail, Refusal};
+use prefix_core::matching::{DestinationPorts, Matching, PacketLength};
+use prefix_core::name::VectorName;
+use prefix_core::protocol::Protocol;
+use prefix_core::rate::{BitsPerSecond, PacketsPerSecond};
+use prefix_core::ttl::Ttl;
+
+use super::event::{MOST_PORTS, vector};
+use crate::fields::{Fields, Parsed};
+use crate::json::Tree;
+use crate::pointer::Pointer;
+use crate::problem::FieldError;
+use crate::value;
+
+/// The vector of a rule that names none.
+const DEFAULT_VECTOR: &str = "unknown";
+
+/// An operator's rule as it was sent.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Manual {
+    /// Why.
+    pub(crate) reason: String,
+    /// The address under attack.
+    pub(crate) victim_ip: VictimIp,
+    /// A label; a text that no vector can have as its name is certainly not defined.
+    pub(crate) vector: Result<VectorName, String>,
+    /// What it matches.
+    pub(crate) matching: Matching,
+    /// What is done with matching packets.
+    pub(crate) action: Action,
+    /// How long; `None` = the configured default.
+    pub(crate) ttl: Option<Ttl>,
+}
+
+/// What the members say, before they are put together.
+struct Parts {
+    protocol: Option<Protocol>,
+    dst_prefix: Option<Prefix>,
+    dst_ports: BTreeSet<u16>,
+    excluded: BTreeSet<u16>,
+    src_ports: BTreeSet<u16>,
+    tcp_flags: Vec<String>,
+    fragment: Fragment,
+    packet_length: Option<PacketLength>,
+    dscp: BTreeSet<u8>,
+    icmp_type: BTreeSet<u8>,
+}
+
+/// Reads an operator's rule. The outer error: it is malformed. The inner one: it is well-formed, but of values that
+/// no rule can have, which is a guardrail's refusal and not the schema's.
+pub(crate) fn manual(tree: &Tree) -> Result<Result<Manual, Refusal>, Vec<FieldError>> {
+    let mut fields = Fields::open(tree, Pointer::root())?;
+    let reason = fields.required("reason", value::free_text);
+    let victim_ip = fields.required("victim_ip", value::address);
+    let vector = fields.optional("vector", vector);
+    let parts = parts(&mut fields);
+    if let (Some(victim), Some(prefix)) = (victim_ip, parts.dst_prefix)
+        && !prefix.contains(victim)
+    {
+        fields.error("dst_prefix", format!("{prefix} must contain victim_ip {victim}"));
+    }
+    let action = action(&mut fields);
+    let ttl = fields.optional("ttl_seconds", |tree| value::integer(tree, 0..=u64::MAX >> 1));
+    fields.finish(|| {
+        let victim_ip = victim_ip?;
+        let (reason, action) = (reason?, action?);
+        let vector = vector.or_else(|| DEFAULT_VECTOR.parse().ok().map(Ok))?;
+        let finish = || {
+            let ttl = ttl.map(Ttl::from_seconds).transpose();
+            let ttl = ttl.map_err(|error| Refusal::new(Guardrail::Ttl, error.to_string()))?;
+            let matching = parts.matching(victim_ip)?;
+            Ok(Manual { reason, victim_ip, vector, matching, action: action?, ttl })
+        };
+        Some(finish())
+    })
+}
+
+fn parts(fields: &mut Fields<'_>) -> Parts {
+    let protocol = fields.required("protocol", |tree| match tree {
+        Tree::Text(text) if text.is_empty() => Ok(Protocol::Any),
+        other => value::protocol(other),
+    });
+    let dst_prefix = fields.optional("dst_prefix", value::prefix);
+    let mut ports = |name| fields.list(name, MOST_PORTS, value::port).into_iter().collect::<BTreeSet<_>>();
+    let (dst_ports, excluded, src_ports) =
+        (ports("dst_ports"), ports("excluded_dst_ports"), ports("src_ports"));
+    if !dst_ports.is_empty() && !excluded.is_empty() {
+        fields.error("excluded_dst_ports", "must be empty if dst_ports is not; a rule has one of the two");
+    }
+    let tcp_flags = fields.list("tcp_flags", 16, |tree| {
+        let word = value::text(tree)?;
+        TcpFlags::from_words([word]).map_err(|error| flag_error(&error, word)).map(|_| word.to_owned())
+    });
+    let fragment = fields.list("fragment", 8, |tree| {
+        let word = value::text(tree)?;
+        Fragment::from_words([word]).map_err(|error| flag_error(&error, word))
+    });
+    let packet_length = fields.optional("packet_length", packet_length);
+    let dscp = fields.list("dscp", 64, |tree| value::integer_u8(tree, 0..=63)).into_iter().collect();
+    let icmp_type =
+        fields.list("icmp_type", 256, |tree| value::integer_u8(tree, 0..=255)).into_iter().collect();
+    Parts {
+        protocol,
+        dst_prefix,
+        dst_ports,
+        excluded,
+        src_ports,
+        tcp_flags,
+        fragment: fragment.into_iter().fold(Fragment::default(), Fragment::union),
+        packet_length,
+        dscp,
+        icmp_type,
+    }
+}
+
+impl Parts {
+    fn matching(self, victim_ip: VictimIp) -> Result<Matching, Refusal> {
+        let tcp_flags = TcpFlags::from_words(&self.tcp_flags)
+            .map_err(|error| Refusal::new(Guardrail::Semantic, format!("tcp_flags: {error}")))?;
+        let dst_ports = match (self.dst_ports.is_empty(), self.excluded.is_empty()) {
+            (false, _) => DestinationPorts::Only(self.dst_ports),
+            (true, false) => DestinationPorts::Except(self.excluded),
+            (true, true) => DestinationPorts::Any,
+        };
+        Ok(Matching {
+            dst_prefix: self.dst_prefix.unwrap_or_else(|| victim_ip.host_prefix()),
+            protocol: self.protocol.and_then(|protocol| protocol.number(victim_ip.family())),
+            dst_ports,
+            src_ports: self.src_ports,
+            tcp_flags,
+            fragment: self.fragment,
+            packet_length: self.packet_length,
+            dscp: self.dscp,
+            icmp_type: self.icmp_type,
+        })
+    }
+}
+
+fn flag_error(error: &BitmaskError, word: &str) -> String {
+    match error {
+        BitmaskError::UnknownWord { known, .. } => {
+            format!("must be one of {known}, not {}", value::quoted(word))
+        }
+        other => other.to_string(),
+    }
+}
+
+fn packet_length(tree: &Tree) -> Parsed<PacketLength> {
+    let read = || {
+        let mut fields = Fields::open(tree, Pointer::root())?;
+        let min = fields.required("min", |tree| value::integer_u16(tree, 0..=u16::MAX));
+        let max = fields.required("max", |tree| value::integer_u16(tree, 0..=u16::MAX));
+        fields.finish(|| Some(PacketLength { min: min?, max: max? }))
+    };
+    let length = read().map_err(|errors: Vec<FieldError>| {
+        errors
+            .iter()
+            .map(|error| format!("{} {}", error.pointer, error.detail))
+            .collect::<Vec<_>>()
+            .join("; ")
+    })?;
+    if length.min > length.max {
+        return Err(format!("min {} must not be above max {}", length.min, length.max));
+    }
+    Ok(length)
+}
+
+/// The action; members of other actions are ignored.
+fn action(fields: &mut Fields<'_>) -> Option<Result<Action, Refusal>> {
+    use ActionType as T;
+    let words = [T::Police, T::Discard, T::Redirect, T::Mark, T::Rtbh].map(|kind| (kind.as_str(), kind));
+    let kind = fields.required("action", |tree| value::word(tree, &words));
+    let rate_bps = fields.optional("rate_bps", value::bits_per_second);
+    let rate_pps = fields.optional("rate_pps", value::packets_per_second);
+    let redirect_to = fields.optional("redirect_to", redirect_target);
+    let dscp_mark = fields.optional("dscp_mark", |tree| {
+        value::integer_u8(tree, 0..=63).and_then(|code| Dscp::new(code).map_err(|error| error.to_string()))
+    });
+    match kind? {
+        T::Police => police(fields, rate_bps, rate_pps),
+        T::Discard => Some(Ok(Action::Discard)),
+        T::Rtbh => Some(Ok(Action::Rtbh)),
+        T::Redirect => needed(fields, "redirect_to", "redirect needs it, e.g. \"65000:100\"", redirect_to)
+            .map(|target| Ok(Action::Redirect(target))),
+        T::Mark => needed(fields, "dscp_mark", "mark needs it, from 0 to 63", dscp_mark)
+            .map(|code| Ok(Action::Mark(code))),
+    }
+}
+
+fn police(
+    fields: &mut Fields<'_>,
+    rate_bps: Option<BitsPerSecond>,
+    rate_pps: Option<PacketsPerSecond>,
+) -> Option<Result<Action, Refusal>> {
+    match Action::police(rate_bps, rate_pps) {
+        Ok(action) => Some(Ok(action)),
+        Err(ActionError::NoRate) => {
+            needed::<()>(fields, "rate_bps", "police needs rate_bps or rate_pps", None);
+            None
+        }
+        Err(error) => Some(Err(Refusal::new(Guardrail::PoliceRate, error.to_string()))),
+    }
+}
+
+/// Notes that a member is missing, unless it is there and was only unreadable.
+fn needed<T>(fields: &mut Fields<'_>, name: &str, detail: &str, value: Option<T>) -> Option<T> {
+    if value.is_none() && !fields.has(name) {
+        fields.error(name, detail);
+    }
+    value
+}
+
+fn redirect_target(tree: &Tree) -> Parsed<RouteTarget> {
+    let text = value::text(tree)?;
+    text.parse().map_err(|_| {
+        format!("must be a route target like \"65000:100\" or \"192.0.2.1:100\", not {}", value::quoted(text))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(members: &str) -> Result<Result<Manual, Refusal>, Vec<FieldError>> {
+        let text = format!(r#"{{"reason": "r", "victim_ip": "203.0.113.10"{members}}}"#);
+        manual(&Tree::parse(&text).unwrap())
+    }
+
+    fn places(members: &str) -> Vec<String> {
+        read(members).unwrap_err().into_iter().map(|error| error.pointer).collect()
+    }
+
+    fn refused(members: &str) -> Guardrail {
+        read(members).unwrap().unwrap_err().guardrail
+    }
+
+    #[test]
+    fn a_rule_is_taken_literally() {
+        let manual = read(
+            r#", "protocol": "tcp", "dst_ports": [443, 80, 80], "tcp_flags": ["syn", "!ack"], "action": "police",
+               "rate_bps": 1000000, "ttl_seconds": 60, "packet_length": {"min": 40, "max": 60}, "operator_id": "x""#,
+        );
+        let manual = manual.unwrap().unwrap();
+        assert_eq!(manual.matching.dst_ports.only(), [80, 443]);
+        assert_eq!(manual.matching.protocol, Some(6));
+        assert_eq!(manual.matching.dst_prefix.to_string(), "203.0.113.10/32");
+        assert_eq!(manual.vector.unwrap().as_str(), "unknown");
+        assert_eq!(manual.ttl.unwrap().seconds(), 60);
+        assert_eq!(manual.action.rate_bps().unwrap().get(), 1_000_000);
+    }
+
+    #[test]
+    fn the_empty_protocol_is_any_and_a_missing_one_is_a_mistake() {
+        let manual = read(r#", "protocol": "", "action": "discard""#).unwrap().unwrap();
+        assert_eq!((manual.matching.protocol, manual.ttl), (None, None));
+        assert_eq!(places(r#", "action": "discard""#), ["/protocol"]);
+    }
+
+    #[test]
+    fn what_the_schema_forbids_is_malformed() {
+        for (members, place) in [
+            (r#", "protocol": "udp", "action": "police""#, "/rate_bps"),
+            (r#", "protocol": "udp", "action": "redirect""#, "/redirect_to"),
+            (r#", "protocol": "udp", "action": "redirect", "redirect_to": "x""#, "/redirect_to"),
+            (r#", "protocol": "udp", "action": "mark""#, "/dscp_mark"),
+            (r#", "protocol": "udp", "action": "mark", "dscp_mark": 64"#, "/dscp_mark"),
+            (r#", "protocol": "udp", "action": "drop""#, "/action"),
+            (
+                r#", "protocol": "udp", "action": "discard", "dst_ports": [1], "excluded_dst_ports": [2]"#,
+                "/excluded_dst_ports",
+            ),
+            (r#", "protocol": "udp", "action": "discard", "dst_prefix": "198.51.100.0/24""#, "/dst_prefix"),
+            (r#", "protocol": "udp", "action": "discard", "dst_prefix": "2001:db8::/32""#, "/dst_prefix"),
+            (r#", "protocol": "udp", "action": "discard", "tcp_flags": ["sin"]"#, "/tcp_flags/0"),
+            (r#", "protocol": "udp", "action": "discard", "fragment": ["isf"]"#, "/fragment/0"),
+            (
+                r#", "protocol": "udp", "action": "discard", "packet_length": {"min": 9, "max": 8}"#,
+                "/packet_length",
+            ),
+            (r#", "protocol": "udp", "action": "discard", "ttl_seconds": -1"#, "/ttl_seconds"),
+            (r#", "protocol": "udp", "action": "discard", "dscp": [64]"#, "/dscp/0"),
+        ] {
+            assert_eq!(places(members), [place], "{members}");
+        }
+    }
+
+    #[test]
+    fn what_no_rule_can_be_is_refused_by_its_guardrail() {
+        assert_eq!(
+            refused(r#", "protocol": "udp", "action": "police", "rate_bps": 7"#),
+            Guardrail::PoliceRate
+        );
+        assert_eq!(
+            refused(r#", "protocol": "udp", "action": "police", "rate_pps": 0"#),
+            Guardrail::PoliceRate
+        );
+        assert_eq!(refused(r#", "protocol": "udp", "action": "discard", "ttl_seconds": 0"#), Guardrail::Ttl);
+        assert_eq!(
+            refused(r#", "protocol": "udp", "action": "discard", "ttl_seconds": 86401"#),
+            Guardrail::Ttl
+        );
+        let contradiction = r#", "protocol": "tcp", "action": "discard", "tcp_flags": ["syn", "!syn"]"#;
+        assert_eq!(refused(contradiction), Guardrail::Semantic);
+    }
+
+    #[test]
+    fn members_of_another_action_are_ignored() {
+        assert!(read(r#", "protocol": "udp", "action": "discard", "rate_bps": 0"#).unwrap().is_ok());
+    }
+}
