@@ -1,1 +1,32 @@
-//! Pure mitigation policy: inventory, vectors, playbooks, escalation and guardrails.
+//! Pure mitigation policy: facts in, a decision and its explanation out.
+//!
+//! No I/O, no async, no clock: whoever calls brings the time and the facts, and gets the same answer every time. A
+//! [`Policy`] is built once from the configuration and swapped as a whole.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod compose;
+mod decide;
+mod facts;
+mod finding;
+mod guardrails;
+pub mod inventory;
+mod narrow;
+pub mod playbook;
+mod policy;
+mod ports;
+pub mod profile;
+mod safelist;
+pub mod settings;
+pub mod vector;
+mod verdict;
+
+pub use facts::Facts;
+pub use finding::{Checked, Finding, Severity};
+pub use inventory::{Inventory, InventoryDocument, Ownership};
+pub use playbook::{Playbooks, PlaybooksDocument};
+pub use policy::{Policy, PolicyParts};
+pub use profile::Profile;
+pub use safelist::SafelistIndex;
+pub use settings::{EscalationDefaults, Guardrails, Quotas, Reports, SourcePolicy, Sources, Timers};
+pub use vector::{VectorTemplate, Vectors, unknown_vector};
+pub use verdict::{BanVerdict, ManualRequest, ManualVerdict, Plan, StepPlan, StepVerdict};

@@ -1,0 +1,241 @@
+//! From a report to a rule: vector template, step, ports of the report, and what the service needs left alone.
+//!
+//! Each of them only narrows (http-api.md §5). What cannot be narrowed without touching a served port is policed, never
+//! discarded, and a match that names nothing any more is a flaw, never "any packet".
+
+mod service;
+
+use std::collections::BTreeSet;
+
+use prefix_core::address::{Family, VictimIp};
+use prefix_core::decision::{Stage, StageResult};
+use prefix_core::flowspec::{Action, Fragment};
+use prefix_core::matching::{DestinationPorts, Matching};
+use prefix_core::mitigation::ReportedMatch;
+use prefix_core::name::VectorName;
+use prefix_core::protocol::{Protocol, number};
+
+use crate::inventory::Service;
+use crate::narrow::{self, Parts};
+use crate::playbook::{FragmentsOption, Step};
+use crate::ports::list;
+use crate::settings::Guardrails;
+use crate::vector::{VectorTemplate, is_reflected};
+
+/// What is attacked, and how.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Attack<'a> {
+    pub(crate) victim: VictimIp,
+    pub(crate) vector: &'a VectorName,
+    pub(crate) template: &'a VectorTemplate,
+    pub(crate) reported: &'a ReportedMatch,
+}
+
+impl Attack<'_> {
+    fn family(&self) -> Family {
+        self.victim.family()
+    }
+
+    /// The protocol of the report, if it says more than "any".
+    fn reported_protocol(&self) -> Option<u8> {
+        self.reported.protocol.and_then(|protocol| protocol.number(self.family()))
+    }
+
+    /// The protocol of the rule: that of the vector, else of the report; `None` = any.
+    pub(crate) fn protocol(&self) -> Option<u8> {
+        match self.template.protocol {
+            Some(protocol) => protocol.number(self.family()),
+            None => self.reported_protocol(),
+        }
+    }
+}
+
+/// A line of the explanation, noted before it is known which decision it belongs to.
+pub(crate) type Note = (Stage, StageResult, String);
+
+/// A rule as a step wants it.
+#[derive(Clone, Debug)]
+pub(crate) struct Composed {
+    pub(crate) matching: Matching,
+    pub(crate) action: Action,
+    /// Why the match cannot exist: guardrail `semantic`.
+    pub(crate) flaw: Option<String>,
+    /// Why the step makes no rule.
+    pub(crate) skip: Option<String>,
+    pub(crate) notes: Vec<Note>,
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Composed {
+    pub(super) fn note(&mut self, stage: Stage, result: StageResult, text: impl Into<String>) {
+        self.notes.push((stage, result, text.into()));
+    }
+
+    fn flaw(&mut self, text: impl Into<String>) {
+        self.flaw.get_or_insert(text.into());
+    }
+}
+
+/// Builds the rule of a step.
+pub(crate) fn compose(
+    attack: &Attack<'_>,
+    step: &Step,
+    service: Option<&Service>,
+    guardrails: &Guardrails,
+) -> Composed {
+    let mut composed = Composed {
+        matching: Matching::everything_to(attack.victim.host_prefix()),
+        action: step.action,
+        flaw: None,
+        skip: None,
+        notes: Vec::new(),
+        warnings: Vec::new(),
+    };
+    agree_on_protocol(attack, &mut composed);
+    if step.action == Action::Rtbh {
+        composed.note(
+            Stage::Rule,
+            StageResult::Info,
+            "a black hole gives the whole host up, whatever the attack",
+        );
+        composed.note(Stage::AllowedPorts, StageResult::Skip, "a black hole takes allowed ports too");
+        return composed;
+    }
+    let parts = narrow::parts(attack.template, &step.matches).unwrap_or_else(|problem| {
+        composed.flaw(problem);
+        Parts::default()
+    });
+    composed.matching = Matching {
+        dst_prefix: attack.victim.host_prefix(),
+        protocol: attack.protocol(),
+        dst_ports: DestinationPorts::Any,
+        src_ports: parts.src_ports,
+        tcp_flags: parts.tcp_flags,
+        fragment: parts.fragment,
+        packet_length: parts.packet_length,
+        dscp: parts.dscp,
+        icmp_type: parts.icmp_type,
+    };
+    let ports = attacked_ports(attack, &mut composed);
+    if composed.flaw.is_some() {
+        return composed;
+    }
+    service::spare(&ports, step, service, guardrails, &mut composed);
+    fragments_pass(attack, step, &mut composed);
+    composed
+}
+
+fn agree_on_protocol(attack: &Attack<'_>, composed: &mut Composed) {
+    let fixed = attack.template.protocol.and_then(|protocol| protocol.number(attack.family()));
+    if let (Some(fixed), Some(reported)) = (fixed, attack.reported_protocol())
+        && fixed != reported
+    {
+        composed.flaw(format!(
+            "the report says protocol {}, but {} is an attack of protocol {}",
+            protocol_name(reported),
+            attack.vector,
+            protocol_name(fixed)
+        ));
+    }
+}
+
+/// The destination ports under attack; none where nobody names any, or where they say nothing.
+fn attacked_ports(attack: &Attack<'_>, composed: &mut Composed) -> BTreeSet<u16> {
+    let reported = &attack.reported.dst_ports;
+    let own = &attack.template.dst_ports;
+    let ignored = |why: &str| format!("ports {} of the report are ignored: {why}", list(reported));
+    let why = if reaches_portless_fragments(composed.matching.fragment) {
+        Some("fragments other than the first carry none")
+    } else if is_reflected(attack.vector) {
+        Some("reflected traffic comes from the vector's source port to any destination port")
+    } else {
+        match composed.matching.protocol {
+            Some(number::TCP | number::UDP) | None => None,
+            Some(_) => Some("the protocol has none"),
+        }
+    };
+    if let Some(why) = why {
+        if !reported.is_empty() {
+            composed.note(Stage::Rule, StageResult::Info, ignored(why));
+        }
+        return own.clone();
+    }
+    if composed.matching.protocol.is_none() {
+        if !reported.is_empty() {
+            composed.flaw(format!(
+                "the report names ports {} but no protocol: a rule for any protocol has no ports and would be wider \
+                 than the report; let the detector send the protocol",
+                list(reported)
+            ));
+        }
+        return BTreeSet::new();
+    }
+    match (own.is_empty(), reported.is_empty()) {
+        (true, _) => reported.clone(),
+        (_, true) => own.clone(),
+        _ => {
+            let common: BTreeSet<u16> = own.intersection(reported).copied().collect();
+            if common.is_empty() {
+                composed.flaw(format!(
+                    "the report names ports {}, {} is an attack on ports {}: nothing is left to match",
+                    list(reported),
+                    attack.vector,
+                    list(own)
+                ));
+            }
+            common
+        }
+    }
+}
+
+/// Whether packets without port numbers are meant: fragments other than the first.
+pub(super) fn reaches_portless_fragments(fragment: Fragment) -> bool {
+    fragment.contains(Fragment::IS_FRAGMENT) || fragment.contains(Fragment::LAST_FRAGMENT)
+}
+
+/// Whether a match names ports, which fragments other than the first do not carry.
+pub(crate) fn names_ports(matching: &Matching) -> bool {
+    matching.dst_ports != DestinationPorts::Any || !matching.src_ports.is_empty()
+}
+
+/// The companion rule for the fragments that a match by ports does not reach.
+pub(crate) fn companion(
+    composed: &Composed,
+    step: &Step,
+    guardrails: &Guardrails,
+) -> Option<(Matching, Action)> {
+    if composed.action == Action::Rtbh || !names_ports(&composed.matching) {
+        return None;
+    }
+    let action = match step.fragments {
+        FragmentsOption::None => return None,
+        FragmentsOption::Police => service::policing(step, guardrails).ok()?,
+        FragmentsOption::Discard => Action::Discard,
+    };
+    let everything = Matching::everything_to(composed.matching.dst_prefix);
+    Some((Matching { fragment: Fragment::IS_FRAGMENT, ..everything }, action))
+}
+
+fn fragments_pass(attack: &Attack<'_>, step: &Step, composed: &mut Composed) {
+    let passes = step.fragments == FragmentsOption::None && names_ports(&composed.matching);
+    if passes && is_reflected(attack.vector) {
+        composed.warnings.push(
+            "fragments other than the first carry no ports and pass this rule; a reflection of large packets is \
+             mostly fragments: the step option fragments adds a rule for them"
+                .to_owned(),
+        );
+    }
+}
+
+/// A protocol for people: `17 (udp)`.
+pub(crate) fn protocol_name(protocol: u8) -> String {
+    let word = match protocol {
+        number::ICMP => Protocol::Icmp,
+        number::TCP => Protocol::Tcp,
+        number::UDP => Protocol::Udp,
+        number::GRE => Protocol::Gre,
+        number::ICMPV6 => return "58 (icmp of IPv6)".to_owned(),
+        other => return other.to_string(),
+    };
+    format!("{protocol} ({word})")
+}

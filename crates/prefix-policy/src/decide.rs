@@ -1,0 +1,43 @@
+//! Decisions: each way in one file, all from the same rule builder and the same guardrails.
+
+mod ban;
+mod draft;
+mod manual;
+mod step;
+
+use prefix_core::announcer::Route;
+use prefix_core::decision::{Decision, Stage, StageResult};
+use prefix_core::flowspec::Rule;
+
+use crate::inventory::Ownership;
+
+/// Whether every packet that `other` reaches is reached by `route` too.
+pub(crate) fn covers(route: &Route, other: &Route) -> bool {
+    match (route, other) {
+        (Route::Blackhole(prefix), other) => prefix.covers(&other.destination()),
+        (Route::FlowSpec(rule), Route::FlowSpec(other)) => rule.covers(other),
+        (Route::FlowSpec(rule), Route::Blackhole(prefix)) => {
+            Rule::to(*prefix).build().is_ok_and(|everything| rule.covers(&everything))
+        }
+    }
+}
+
+/// Notes whose address it is.
+fn note_owner(decision: &mut Decision, victim: prefix_core::address::VictimIp, owner: &Ownership<'_>) {
+    let customer = owner.customer;
+    decision.customer_id = Some(customer.customer_id.clone());
+    decision.service_id = owner.service_id().cloned();
+    decision.profile = Some(customer.policy_profile.as_str().to_owned());
+    let how = match owner.service {
+        Some(service) => format!(
+            "{victim} is an asset of service {}, customer {}",
+            service.service_id, customer.customer_id
+        ),
+        None => format!("{victim} lies in a prefix of customer {}, in no service", customer.customer_id),
+    };
+    decision.pass(Stage::Inventory, format!("{how}, profile {}", customer.policy_profile.as_str()));
+}
+
+fn skip(decision: &mut Decision, stage: Stage, text: impl Into<String>) {
+    decision.note(stage, StageResult::Skip, text);
+}

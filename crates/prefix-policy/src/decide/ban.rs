@@ -1,0 +1,287 @@
+//! A ban, in the order of http-api.md §3.3: whose address, whose episode, which rule, does one do the work already, may
+//! it be.
+
+use prefix_core::announcer::Route;
+use prefix_core::decision::{DecidedRule, Decision, Outcome, Stage, StageResult};
+use prefix_core::event::Report;
+use prefix_core::guardrail::Refusal;
+use prefix_core::mitigation::{Mitigation, ReportedMatch, Status};
+use prefix_core::name::VectorName;
+
+use super::draft::{Draft, describe};
+use super::{covers, note_owner, skip};
+use crate::compose::Attack;
+use crate::facts::Facts;
+use crate::inventory::Ownership;
+use crate::playbook::{AttackFacts, Playbook};
+use crate::policy::Policy;
+use crate::vector::{VectorTemplate, unknown_vector};
+use crate::verdict::{BanVerdict, Plan};
+
+impl Policy {
+    /// Decides over a ban. A vector that is not defined is treated as `unknown`: the border lets none pass.
+    pub fn decide_ban(&self, report: &Report, facts: &Facts<'_>) -> BanVerdict {
+        let mut decision = Decision::open();
+        self.note_identity(report, &mut decision);
+        let Some(owner) = self.lookup(report.victim_ip) else {
+            let text = format!("{} lies in no prefix and is no asset of any customer", report.victim_ip);
+            decision.stop(Stage::Inventory, Outcome::NotMitigated, text);
+            return BanVerdict::NotOurs(decision);
+        };
+        note_owner(&mut decision, report.victim_ip, &owner);
+        if let Some(mitigation) = same_episode(report, facts) {
+            let id = report.external_event_id.as_ref().map_or("", |id| id.as_str());
+            let why = format!("{} reported this attack before as {id:?}", report.source);
+            return extend(decision, mitigation, &why);
+        }
+        let vector = report.vector.clone().unwrap_or_else(unknown_vector);
+        let unnamed = VectorTemplate::default();
+        let template = self.vector(&vector).unwrap_or(&unnamed);
+        let reported = ReportedMatch { protocol: report.protocol, dst_ports: report.top_dst_ports.clone() };
+        let attack = Attack { victim: report.victim_ip, vector: &vector, template, reported: &reported };
+        let playbook = self.playbook_for(report, &attack, &owner);
+        let draft = playbook.and_then(|playbook| {
+            playbook.step(0).map(|step| (playbook, self.draft(attack, owner, &playbook.name, (0, step))))
+        });
+        let Some((playbook, draft)) = draft else {
+            skip(&mut decision, Stage::Extend, "no rule is wanted, so none can do its work");
+            let text = format!("no playbook is for {vector}, and there is no default_playbook");
+            decision.stop(Stage::Playbook, Outcome::NoPlaybook, text);
+            return BanVerdict::NoPlaybook(decision);
+        };
+        if let Some((mitigation, why)) = self.doing_the_work(playbook, &draft, facts) {
+            return extend(decision, mitigation, &why);
+        }
+        note_no_extension(&mut decision, &draft, facts);
+        // The place of correlation: an unmet group would stop here with `hold`.
+        skip(&mut decision, Stage::Correlation, "correlation is off: every source triggers by itself");
+        decision.playbook = Some(playbook.name.clone());
+        decision.step = Some(draft.number);
+        decision.pass(
+            Stage::Playbook,
+            format!("playbook {}, step {}: {}", playbook.name, draft.number, describe(&draft.step.action)),
+        );
+        self.decide_rule(draft, decision, facts)
+    }
+
+    /// The rule is known, what remains are its explanation and the guardrails.
+    fn decide_rule(&self, draft: Draft<'_>, mut decision: Decision, facts: &Facts<'_>) -> BanVerdict {
+        let (stage, result, text) = draft.line();
+        if draft.route.is_some() {
+            decision.note(stage, result, text);
+        }
+        for (stage, result, text) in &draft.composed.notes {
+            decision.note(*stage, *result, text.as_str());
+        }
+        decision.trace.sort_by_key(|entry| entry.stage);
+        if let Some(why) = &draft.composed.skip {
+            decision.stop(Stage::AllowedPorts, Outcome::NoPlaybook, why.as_str());
+            return BanVerdict::NoPlaybook(decision);
+        }
+        let mut plan = self.plan(&draft);
+        decision.rule = plan.route.as_ref().map(|route| DecidedRule::new(route, &plan.action, plan.ttl));
+        let route = match self.check_rule(&draft.candidate(), facts.safelist, facts.now) {
+            Ok(route) => route,
+            Err(refusal) => return refuse(decision, refusal, plan),
+        };
+        let companion = self.companion(&draft, &mut plan, &mut decision, facts);
+        let mut routes = vec![&route];
+        routes.extend(companion.as_ref().and_then(|plan| plan.route.as_ref()));
+        let let_in = self
+            .check_history(&draft.candidate(), &route, facts)
+            .and_then(|()| self.check_room(plan.customer_id.as_ref(), &routes, facts));
+        match let_in {
+            Ok(room) => {
+                decision.outcome = Outcome::Mitigate;
+                decision.pass(Stage::Guardrails, format!("all passed: {room}"));
+                BanVerdict::Mitigate { plan, companion, decision }
+            }
+            Err(refusal) if refusal.guardrail.is_temporary() => {
+                stop_at_guardrail(&mut decision, &refusal);
+                BanVerdict::Queue { refusal, plan, companion, decision }
+            }
+            Err(refusal) => refuse(decision, refusal, plan),
+        }
+    }
+
+    /// The companion for fragments, unless one is there already or a guardrail refuses it, which does not stop the rule.
+    fn companion(
+        &self,
+        draft: &Draft<'_>,
+        plan: &mut Plan,
+        decision: &mut Decision,
+        facts: &Facts<'_>,
+    ) -> Option<Plan> {
+        let companion = self.companion_plan(draft)?;
+        let route = companion.route.as_ref()?;
+        let mut info = |text: String| decision.note(Stage::Guardrails, StageResult::Info, text);
+        let twin = facts
+            .unfinished
+            .iter()
+            .find(|m| m.status.claims_rule() && m.key().is_some_and(|key| key == route.key()));
+        if let Some(twin) = twin {
+            info(format!("mitigation {} has the rule for fragments already: {route}", twin.mitigation_id));
+            return None;
+        }
+        let candidate = crate::guardrails::Candidate {
+            matching: &companion.matching,
+            action: &companion.action,
+            flaw: None,
+            ..draft.candidate()
+        };
+        if let Err(refusal) = self.check_rule(&candidate, facts.safelist, facts.now) {
+            let text = format!(
+                "the rule for fragments was refused ({}): {refusal}; fragments pass",
+                refusal.guardrail
+            );
+            plan.warnings.push(text.clone());
+            info(text);
+            return None;
+        }
+        info(format!("with a companion for fragments: {route}, {}", describe(&companion.action)));
+        Some(companion)
+    }
+
+    fn note_identity(&self, report: &Report, decision: &mut Decision) {
+        let vector = report.vector.as_ref().map_or("unknown", VectorName::as_str);
+        let confidence = match report.confidence {
+            Some(confidence) => format!("confidence {confidence}"),
+            None => format!("no confidence, {} by default", self.default_confidence(&report.source)),
+        };
+        let size = match (report.bps, report.pps) {
+            (None, None) => String::new(),
+            (bps, pps) => {
+                let rates = [bps.map(|rate| rate.to_string()), pps.map(|rate| rate.to_string())];
+                format!(", {}", rates.into_iter().flatten().collect::<Vec<_>>().join(" and "))
+            }
+        };
+        let text =
+            format!("{} reports {vector} to {} with {confidence}{size}", report.source, report.victim_ip);
+        decision.pass(Stage::Identity, text);
+    }
+
+    fn playbook_for(&self, report: &Report, attack: &Attack<'_>, owner: &Ownership<'_>) -> Option<&Playbook> {
+        self.parts().playbooks.select(&AttackFacts {
+            vector: attack.vector,
+            source: &report.source,
+            customer_id: owner.customer_id(),
+            service_id: owner.service_id(),
+            protocol: attack.protocol(),
+            family: report.victim_ip.family(),
+            has_ports: !report.top_dst_ports.is_empty(),
+        })
+    }
+
+    /// A living or queued mitigation that makes the wanted rule needless, and why.
+    fn doing_the_work<'a>(
+        &self,
+        playbook: &Playbook,
+        draft: &Draft<'_>,
+        facts: &Facts<'a>,
+    ) -> Option<(&'a Mitigation, String)> {
+        let wanted = draft.route.as_ref()?;
+        let mut rows = candidates(facts);
+        // Living before queued, the same rule before a wider one, older before newer.
+        rows.sort_by_key(|m| (!m.lives(), !has_route(m, wanted), m.mitigation_id));
+        rows.into_iter().find_map(|m| {
+            let running = m.route.as_ref()?;
+            let (id, action) = (m.mitigation_id, describe(&m.action));
+            let strong = m.action.strength_at_least(&draft.composed.action);
+            if has_route(m, wanted) {
+                return Some((m, if strong {
+                    format!("mitigation {id} has the same rule, {action}")
+                } else {
+                    format!(
+                        "mitigation {id} has the same rule with a weaker action, {action} where {} is wanted: one rule \
+                         has one action, {}",
+                        describe(&draft.composed.action),
+                        who_strengthens(m)
+                    )
+                }));
+            }
+            let same_attack = m.victim_ip == draft.attack.victim && m.vector == *draft.attack.vector;
+            if !same_attack {
+                return None;
+            }
+            if strong && covers(running, wanted) {
+                return Some((m, format!("mitigation {id} matches all of it: {running}, {action}")));
+            }
+            let why = format!("mitigation {id} runs step {} of the same playbook: {running}, {action}", m.progress.step);
+            self.covers_at_its_step(playbook, draft, m).then_some((m, why))
+        })
+    }
+
+    /// An escalated mitigation may match less than the first step of its playbook: then the rule that its own step
+    /// makes of this report counts.
+    fn covers_at_its_step(&self, playbook: &Playbook, draft: &Draft<'_>, mitigation: &Mitigation) -> bool {
+        let number = mitigation.progress.step;
+        if number == 0 || mitigation.playbook.as_ref() != Some(&playbook.name) {
+            return false;
+        }
+        let Some(step) = playbook.step(number) else { return false };
+        let there = self.draft(draft.attack, draft.owner, &playbook.name, (number, step));
+        let (Some(running), Some(wanted)) = (&mitigation.route, &there.route) else { return false };
+        covers(running, wanted) && mitigation.action.strength_at_least(&there.composed.action)
+    }
+}
+
+/// The mitigation of the same episode that lives: its own vector first, the newest first.
+fn same_episode<'a>(report: &Report, facts: &Facts<'a>) -> Option<&'a Mitigation> {
+    let id = report.external_event_id.as_ref()?;
+    let claims = |m: &&Mitigation| m.lease(&report.source).is_some_and(|lease| lease.claims_episode(id));
+    let living = facts.unfinished.iter().copied().filter(|m| m.lives() && m.victim_ip == report.victim_ip);
+    living
+        .filter(claims)
+        .max_by_key(|m| (m.parent_id.is_none(), Some(&m.vector) == report.vector.as_ref(), m.mitigation_id))
+}
+
+fn candidates<'a>(facts: &Facts<'a>) -> Vec<&'a Mitigation> {
+    facts.unfinished.iter().copied().filter(|m| m.status.claims_rule()).collect()
+}
+
+fn has_route(mitigation: &Mitigation, route: &Route) -> bool {
+    mitigation.key().is_some_and(|key| key == route.key())
+}
+
+fn who_strengthens(mitigation: &Mitigation) -> String {
+    match &mitigation.playbook {
+        Some(playbook) if !mitigation.progress.manual => format!("its own playbook {playbook} escalates it"),
+        _ => "it is an operator's, who can change it".to_owned(),
+    }
+}
+
+fn extend(mut decision: Decision, mitigation: &Mitigation, why: &str) -> BanVerdict {
+    decision.playbook.clone_from(&mitigation.playbook);
+    decision.step = Some(mitigation.progress.step);
+    let route = mitigation.route.as_ref();
+    decision.rule = route.map(|route| DecidedRule::new(route, &mitigation.action, mitigation.ttl));
+    let waits = if mitigation.status == Status::Queued { ", which still waits," } else { "" };
+    let text = format!("{why}; {}{waits} is renewed for {}", mitigation.mitigation_id, mitigation.ttl);
+    decision.stop(Stage::Extend, Outcome::Extend, text);
+    BanVerdict::Extend { mitigation: mitigation.mitigation_id, decision }
+}
+
+fn note_no_extension(decision: &mut Decision, draft: &Draft<'_>, facts: &Facts<'_>) {
+    let others: Vec<String> = candidates(facts)
+        .iter()
+        .filter(|m| m.victim_ip == draft.attack.victim)
+        .filter_map(|m| Some(format!("{} ({}, {})", m.mitigation_id, m.route.as_ref()?, describe(&m.action))))
+        .collect();
+    let victim = draft.attack.victim;
+    let text = if others.is_empty() {
+        format!("no mitigation of {victim} lives or waits")
+    } else {
+        format!("not done by what lives or waits for {victim}: {}", others.join("; "))
+    };
+    decision.pass(Stage::Extend, text);
+}
+
+fn stop_at_guardrail(decision: &mut Decision, refusal: &Refusal) {
+    decision.guardrail = Some(refusal.guardrail);
+    decision.stop(Stage::Guardrails, Outcome::Refuse, format!("{}: {refusal}", refusal.guardrail));
+}
+
+fn refuse(mut decision: Decision, refusal: Refusal, plan: Plan) -> BanVerdict {
+    stop_at_guardrail(&mut decision, &refusal);
+    BanVerdict::Refuse { refusal, plan: Box::new(plan), decision }
+}

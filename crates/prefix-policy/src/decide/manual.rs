@@ -1,0 +1,143 @@
+//! A rule that an operator asks for: taken literally, never scaled, but never past a guardrail either.
+
+use prefix_core::announcer::Route;
+use prefix_core::decision::{DecidedRule, Decision, Outcome, Stage, StageResult};
+use prefix_core::flowspec::Action;
+use prefix_core::guardrail::Refusal;
+use prefix_core::matching::DestinationPorts;
+use prefix_core::mitigation::Mitigation;
+
+use super::draft::describe;
+use super::{note_owner, skip};
+use crate::facts::Facts;
+use crate::guardrails::Candidate;
+use crate::inventory::{Ownership, Service};
+use crate::policy::Policy;
+use crate::ports::list;
+use crate::verdict::{ManualRequest, ManualVerdict, Plan};
+
+impl Policy {
+    /// Decides over an operator's request. Quiet period and the rest after the absolute lifetime bind detectors only.
+    pub fn decide_manual(&self, request: &ManualRequest, facts: &Facts<'_>) -> ManualVerdict {
+        let mut decision = Decision::open();
+        let text = format!("{} asks for it: {}", request.operator, request.reason);
+        decision.pass(Stage::Identity, text);
+        let owner = self.lookup(request.victim_ip);
+        match &owner {
+            Some(owner) => note_owner(&mut decision, request.victim_ip, owner),
+            None => {
+                let text = format!("{} lies in no prefix of any customer", request.victim_ip);
+                decision.note(Stage::Inventory, StageResult::Info, text);
+            }
+        }
+        let ttl = request.ttl.unwrap_or(self.parts().timers.default_ttl);
+        let mut plan = self.manual_plan(request, ttl, owner.as_ref());
+        plan.route = Mitigation::route_for(&plan.matching, &plan.action).ok();
+        plan.warnings = warnings(&plan, owner.as_ref());
+        decision.rule = plan.route.as_ref().map(|route| DecidedRule::new(route, &plan.action, ttl));
+        let twin = plan.route.as_ref().and_then(|route| twin(route, facts));
+        note_way(&mut decision, &plan, twin);
+        let candidate = Candidate {
+            victim: request.victim_ip,
+            vector: &request.vector,
+            matching: &plan.matching,
+            action: &plan.action,
+            ttl,
+            flaw: None,
+        };
+        let route = match self.check_rule(&candidate, facts.safelist, facts.now) {
+            Ok(route) => route,
+            Err(refusal) => return refuse(decision, refusal, plan),
+        };
+        // What lives has its place already; what waits still needs one.
+        let room = match twin {
+            Some(twin) if twin.lives() => Ok("the rule lives already, it needs no room".to_owned()),
+            _ => self.check_room(plan.customer_id.as_ref(), &[&route], facts),
+        };
+        match room {
+            Err(refusal) => refuse(decision, refusal, plan),
+            Ok(room) => {
+                decision.outcome = Outcome::Mitigate;
+                decision.pass(Stage::Guardrails, format!("all passed: {room}"));
+                match twin {
+                    Some(twin) => ManualVerdict::Replace { mitigation: twin.mitigation_id, plan, decision },
+                    None => ManualVerdict::Mitigate { plan, decision },
+                }
+            }
+        }
+    }
+}
+
+fn twin<'a>(route: &Route, facts: &Facts<'a>) -> Option<&'a Mitigation> {
+    let key = route.key();
+    facts
+        .unfinished
+        .iter()
+        .copied()
+        .find(|m| m.status.claims_rule() && m.key().is_some_and(|other| other == key))
+}
+
+fn note_way(decision: &mut Decision, plan: &Plan, twin: Option<&Mitigation>) {
+    match twin {
+        Some(twin) => decision.note(
+            Stage::Extend,
+            StageResult::Info,
+            format!(
+                "mitigation {} has the same rule: it becomes {}",
+                twin.mitigation_id,
+                describe(&plan.action)
+            ),
+        ),
+        None => decision.pass(Stage::Extend, "no mitigation has the same rule"),
+    }
+    skip(decision, Stage::Correlation, "operators need no quorum");
+    skip(decision, Stage::Playbook, "operators say themselves what is done");
+    if let Some(route) = &plan.route {
+        decision.pass(Stage::Rule, format!("{route}: {}, TTL {}", describe(&plan.action), plan.ttl));
+    }
+    for warning in &plan.warnings {
+        decision.note(Stage::AllowedPorts, StageResult::Info, warning.as_str());
+    }
+}
+
+/// What a literal rule hits or misses.
+fn warnings(plan: &Plan, owner: Option<&Ownership<'_>>) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if let Some(service) = owner.and_then(|owner| owner.service) {
+        warnings.extend(hit_service(plan, service));
+    }
+    let rule = plan.route.as_ref().and_then(Route::rule);
+    if rule.is_some_and(prefix_core::flowspec::Rule::ports_miss_its_fragments) {
+        warnings.push(
+            "fragments other than the first carry no ports: routers match nothing with this rule".to_owned(),
+        );
+    }
+    warnings
+}
+
+fn hit_service(plan: &Plan, service: &Service) -> Vec<String> {
+    let (matching, id) = (&plan.matching, &service.service_id);
+    let verb = match plan.action {
+        Action::Rtbh => "takes",
+        _ => "matches",
+    };
+    let lists = [("udp", &service.allowed_ports.udp, 17), ("tcp", &service.allowed_ports.tcp, 6)];
+    let hit = |(word, ports, number): (&str, &std::collections::BTreeSet<u16>, u8)| {
+        if matching.protocol.is_some_and(|protocol| protocol != number) {
+            return None;
+        }
+        let ports = ports.iter().copied().filter(|port| match &matching.dst_ports {
+            DestinationPorts::Any => true,
+            named => named.matches(*port),
+        });
+        let hit = list(&ports.collect());
+        (!hit.is_empty()).then(|| format!("the rule {verb} {word} ports {hit}, which service {id} serves"))
+    };
+    lists.into_iter().filter_map(hit).collect()
+}
+
+fn refuse(mut decision: Decision, refusal: Refusal, plan: Plan) -> ManualVerdict {
+    decision.guardrail = Some(refusal.guardrail);
+    decision.stop(Stage::Guardrails, Outcome::Refuse, format!("{}: {refusal}", refusal.guardrail));
+    ManualVerdict::Refuse { refusal, plan: Some(plan), decision }
+}

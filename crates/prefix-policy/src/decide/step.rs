@@ -1,0 +1,183 @@
+//! From step to step (configuration.md §4.4): up while the attack lasts and the reports are sure, down when they are not
+//! any more or after the longest time.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use prefix_core::confidence::Confidence;
+use prefix_core::mitigation::Mitigation;
+
+use super::draft::describe;
+use crate::compose::Attack;
+use crate::playbook::{Playbook, Step};
+use crate::policy::Policy;
+use crate::profile::Profile;
+use crate::safelist::SafelistIndex;
+use crate::verdict::{StepPlan, StepVerdict};
+
+/// Where a mitigation goes, and why.
+enum Move {
+    Up(String),
+    Down(String),
+}
+
+impl Policy {
+    /// Whether a mitigation changes its step now; asked on every report and every second.
+    pub fn next_step(
+        &self,
+        mitigation: &Mitigation,
+        safelist: &SafelistIndex,
+        now: DateTime<Utc>,
+    ) -> StepVerdict {
+        let Some(playbook) = self.running_playbook(mitigation) else { return StepVerdict::Stay };
+        let Some(next) = self.next_move(playbook, mitigation, now) else { return StepVerdict::Stay };
+        let number = mitigation.progress.step;
+        let (target, reason) = match &next {
+            Move::Up(reason) => (number.checked_add(1), reason),
+            Move::Down(reason) => (number.checked_sub(1), reason),
+        };
+        let Some(target) = target.filter(|target| mitigation.progress.refused_step != Some(*target)) else {
+            return StepVerdict::Stay;
+        };
+        match self.step_plan(playbook, mitigation, target, reason, safelist, now) {
+            None => StepVerdict::Stay,
+            Some(Err(refusal)) => StepVerdict::Refused { step: target, refusal },
+            Some(Ok(plan)) => match next {
+                Move::Up(_) => StepVerdict::Escalate(Box::new(plan)),
+                Move::Down(_) => StepVerdict::StepDown(Box::new(plan)),
+            },
+        }
+    }
+
+    /// Since when every report stayed below what the running step requires, after one more report with this confidence:
+    /// the new value of `progress.below_since`.
+    pub fn below_since(
+        &self,
+        mitigation: &Mitigation,
+        reported: Confidence,
+        now: DateTime<Utc>,
+    ) -> Option<DateTime<Utc>> {
+        let number = mitigation.progress.step;
+        let step = self.running_playbook(mitigation).and_then(|playbook| playbook.step(number));
+        let step = step.filter(|_| number > 0)?;
+        let required = self.required_confidence(self.profile_of(mitigation.victim_ip), step);
+        (reported < required).then(|| mitigation.progress.below_since.unwrap_or(now))
+    }
+
+    /// The playbook that moves this mitigation; none for companions, operators' rules, and when it is gone.
+    fn running_playbook(&self, mitigation: &Mitigation) -> Option<&Playbook> {
+        let name = mitigation.playbook.as_ref()?;
+        let moves = mitigation.parent_id.is_none() && !mitigation.progress.manual;
+        self.parts().playbooks.get(name).filter(|_| moves)
+    }
+
+    /// Persistence of a step in seconds, for a customer with this profile.
+    fn persistence(&self, profile: Profile, step: &Step) -> u32 {
+        profile.persistence(
+            step.require_persistence_seconds.unwrap_or(self.parts().escalation.min_persistence_seconds),
+        )
+    }
+
+    /// Confidence that a step requires, for a customer with this profile.
+    fn required_confidence(&self, profile: Profile, step: &Step) -> Confidence {
+        profile.confidence(step.require_confidence_at_least.unwrap_or(self.parts().escalation.min_confidence))
+    }
+
+    fn next_move(&self, playbook: &Playbook, mitigation: &Mitigation, now: DateTime<Utc>) -> Option<Move> {
+        let (escalation, progress) = (&self.parts().escalation, &mitigation.progress);
+        let confirmed_at =
+            progress.step_confirmed_at.filter(|_| mitigation.lives() && progress.from_step.is_none())?;
+        let reported = mitigation.leases.iter().any(|lease| lease.lives(now));
+        let longest = escalation.max_escalated_duration_seconds;
+        let too_long =
+            progress.escalated_since.is_some_and(|since| now - since >= TimeDelta::seconds(longest.into()));
+        if progress.step > 0 && too_long && reported {
+            let text =
+                format!("escalated for {longest} s, the longest (escalation.max_escalated_duration_seconds)");
+            return Some(Move::Down(text));
+        }
+        let profile = self.profile_of(mitigation.victim_ip);
+        if let Some(up) = self.reason_to_escalate(playbook, mitigation, profile, confirmed_at, now) {
+            return Some(Move::Up(up));
+        }
+        let step = playbook.step(progress.step).filter(|_| progress.step > 0 && escalation.step_down)?;
+        let seconds = self.persistence(profile, step);
+        let below = now - progress.below_since?;
+        (below >= TimeDelta::seconds(seconds.into())).then(|| {
+            let required = self.required_confidence(profile, step);
+            Move::Down(format!("every report stayed below confidence {required} for {seconds} s"))
+        })
+    }
+
+    fn reason_to_escalate(
+        &self,
+        playbook: &Playbook,
+        mitigation: &Mitigation,
+        profile: Profile,
+        confirmed_at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Option<String> {
+        if !self.parts().escalation.enabled {
+            return None;
+        }
+        let step = playbook.step(mitigation.progress.step.checked_add(1)?)?;
+        let seconds = self.persistence(profile, step);
+        let (confidence, required) = (mitigation.confidence(now), self.required_confidence(profile, step));
+        let due = now - confirmed_at >= TimeDelta::seconds(seconds.into())
+            && mitigation.is_reported_since(confirmed_at, now)
+            && confidence >= required;
+        due.then(|| {
+            format!(
+                "the attack goes on for {} s since the step was confirmed, {seconds} s are required, and confidence is \
+                 {confidence}, {required} is required",
+                (now - confirmed_at).num_seconds()
+            )
+        })
+    }
+
+    /// What the mitigation becomes; `None` if the step makes no rule.
+    fn step_plan(
+        &self,
+        playbook: &Playbook,
+        mitigation: &Mitigation,
+        number: u16,
+        reason: &str,
+        safelist: &SafelistIndex,
+        now: DateTime<Utc>,
+    ) -> Option<Result<StepPlan, prefix_core::guardrail::Refusal>> {
+        let step = playbook.step(number)?;
+        let owner = self.lookup(mitigation.victim_ip)?;
+        let template = self.vector(&mitigation.vector)?;
+        let attack = Attack {
+            victim: mitigation.victim_ip,
+            vector: &mitigation.vector,
+            template,
+            reported: &mitigation.progress.reported,
+        };
+        let draft = self.draft(attack, owner, &playbook.name, (number, step));
+        if draft.composed.skip.is_some() {
+            return None;
+        }
+        let route = match self.check_rule(&draft.candidate(), safelist, now) {
+            Ok(route) => route,
+            Err(refusal) => return Some(Err(refusal)),
+        };
+        let companion = self.companion_plan(&draft).filter(|plan| {
+            let candidate = crate::guardrails::Candidate {
+                matching: &plan.matching,
+                action: &plan.action,
+                ..draft.candidate()
+            };
+            self.check_rule(&candidate, safelist, now).is_ok()
+        });
+        let reason = format!("{reason}: step {number}, {}", describe(&draft.composed.action));
+        Some(Ok(StepPlan {
+            step: number,
+            matching: draft.composed.matching,
+            route,
+            action: draft.composed.action,
+            ttl: draft.ttl,
+            warnings: draft.composed.warnings,
+            companion,
+            reason,
+        }))
+    }
+}

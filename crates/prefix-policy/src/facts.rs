@@ -1,0 +1,32 @@
+//! What a decision is made from, besides the configuration: read in the same transaction that writes the decision.
+
+use chrono::{DateTime, Utc};
+use prefix_core::mitigation::Mitigation;
+use prefix_core::name::Pop;
+use prefix_core::store::QuotaCounts;
+
+use crate::safelist::SafelistIndex;
+
+/// The facts about one victim at one pop.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The time of the decision.
+    pub now: DateTime<Utc>,
+    /// Where the rule would be announced.
+    pub pop: &'a Pop,
+    /// Queued, living and withdrawing mitigations of the victim, and of the wanted rule where that is known.
+    pub unfinished: &'a [&'a Mitigation],
+    /// Final ones that ended a short time ago: for the quiet period and the cooldown of the absolute lifetime.
+    pub recent: &'a [&'a Mitigation],
+    /// The safelist as it is now.
+    pub safelist: &'a SafelistIndex,
+    /// How much room is left.
+    pub quota: &'a QuotaCounts,
+}
+
+impl<'a> Facts<'a> {
+    /// Unfinished and recently ended ones.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &'a Mitigation> + use<'a> {
+        self.unfinished.iter().chain(self.recent).copied()
+    }
+}

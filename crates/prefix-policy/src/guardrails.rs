@@ -1,0 +1,104 @@
+//! The guardrails: the last look at a finished rule, automatic or manual, in a fixed order (http-api.md §6).
+
+mod history;
+mod place;
+mod room;
+mod rule;
+
+use prefix_core::address::VictimIp;
+use prefix_core::announcer::Route;
+use prefix_core::flowspec::Action;
+use prefix_core::guardrail::Refusal;
+use prefix_core::matching::Matching;
+use prefix_core::mitigation::Mitigation;
+use prefix_core::name::VectorName;
+use prefix_core::ttl::Ttl;
+
+use chrono::{DateTime, Utc};
+
+use crate::facts::Facts;
+use crate::policy::Policy;
+use crate::safelist::SafelistIndex;
+
+/// A finished rule before it is let in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidate<'a> {
+    pub(crate) victim: VictimIp,
+    pub(crate) vector: &'a VectorName,
+    pub(crate) matching: &'a Matching,
+    pub(crate) action: &'a Action,
+    pub(crate) ttl: Ttl,
+    /// Why its match cannot exist, if that was found while it was built.
+    pub(crate) flaw: Option<&'a str>,
+}
+
+impl<'a> Candidate<'a> {
+    /// The rule that a mitigation has.
+    pub(crate) fn of(mitigation: &'a Mitigation) -> Self {
+        Self {
+            victim: mitigation.victim_ip,
+            vector: &mitigation.vector,
+            matching: &mitigation.matching,
+            action: &mitigation.action,
+            ttl: mitigation.ttl,
+            flaw: None,
+        }
+    }
+}
+
+impl Policy {
+    /// Everything that depends on the rule alone and on where it points: `not_owned` to `police_rate`. Returns its
+    /// route, which can only be built if it passes.
+    pub(crate) fn check_rule(
+        &self,
+        candidate: &Candidate<'_>,
+        safelist: &SafelistIndex,
+        now: DateTime<Utc>,
+    ) -> Result<Route, Refusal> {
+        place::check(self, candidate.matching, candidate.action, safelist, now)?;
+        let route = rule::check(self, candidate)?;
+        rule::values(self, candidate)?;
+        Ok(route)
+    }
+
+    /// A queued mitigation asks to be let in: every guardrail and quota again.
+    pub fn admit(&self, queued: &Mitigation, facts: &Facts<'_>) -> Result<(), Refusal> {
+        let candidate = Candidate::of(queued);
+        let route = self.check_rule(&candidate, facts.safelist, facts.now)?;
+        history::check(self, &candidate, &route, facts)?;
+        room::check(self, queued.customer_id.as_ref(), &[&route], facts).map(|_| ())
+    }
+
+    /// A living mitigation after the configuration or the safelist changed, and at start before it is announced again:
+    /// ownership, safelist, control plane, prefix length, switches and the absolute lifetime, never quotas, TTL or rate.
+    pub fn revalidate(
+        &self,
+        mitigation: &Mitigation,
+        safelist: &SafelistIndex,
+        now: DateTime<Utc>,
+    ) -> Result<(), Refusal> {
+        place::check(self, &mitigation.matching, &mitigation.action, safelist, now)?;
+        rule::switches(self, &mitigation.matching, &mitigation.action)?;
+        history::lifetime(self, mitigation, now)
+    }
+
+    /// `max_lifetime` and `quiet_period`, for automatic rules.
+    pub(crate) fn check_history(
+        &self,
+        candidate: &Candidate<'_>,
+        route: &Route,
+        facts: &Facts<'_>,
+    ) -> Result<(), Refusal> {
+        history::check(self, candidate, route, facts)
+    }
+
+    /// `new_rate` and the quotas for so many new rules of a customer; says how full they are.
+    pub(crate) fn check_room(
+        &self,
+        customer: Option<&prefix_core::name::CustomerId>,
+        routes: &[&Route],
+        facts: &Facts<'_>,
+    ) -> Result<String, Refusal> {
+        room::check(self, customer, routes, facts)
+    }
+}

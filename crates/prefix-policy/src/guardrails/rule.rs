@@ -1,0 +1,98 @@
+//! What a rule says: a match that can exist, made of components and an action that are allowed, within their bounds.
+
+use prefix_core::announcer::Route;
+use prefix_core::flowspec::{Action, RuleError};
+use prefix_core::guardrail::{Guardrail, Refusal};
+use prefix_core::matching::Matching;
+use prefix_core::mitigation::Mitigation;
+
+use super::Candidate;
+use crate::narrow;
+use crate::policy::Policy;
+use crate::ports::port_terms;
+
+/// `semantic`, `action_not_allowed`, `match_not_allowed`, `max_ports`, `nlri_size`.
+pub(super) fn check(policy: &Policy, candidate: &Candidate<'_>) -> Result<Route, Refusal> {
+    let built = semantic(candidate)?;
+    switches(policy, candidate.matching, candidate.action)?;
+    let (terms, most) = (port_terms(candidate.matching), policy.parts().guardrails.max_ports);
+    if *candidate.action != Action::Rtbh && terms > most {
+        let text = format!(
+            "the rule needs {terms} port terms, guardrails.max_ports is {most}; neighbouring excluded ports count once"
+        );
+        return Err(Refusal::new(Guardrail::MaxPorts, text));
+    }
+    built.map_err(|error| Refusal::new(Guardrail::NlriSize, error.to_string()))
+}
+
+/// The route, or an error of size only.
+fn semantic(candidate: &Candidate<'_>) -> Result<Result<Route, RuleError>, Refusal> {
+    let refuse = |text: String| Err(Refusal::new(Guardrail::Semantic, text));
+    if let Some(flaw) = candidate.flaw {
+        return refuse(flaw.to_owned());
+    }
+    let (matching, action) = (candidate.matching, candidate.action);
+    if !matching.dst_prefix.contains(candidate.victim) {
+        return refuse(format!("dst_prefix {} does not hold {}", matching.dst_prefix, candidate.victim));
+    }
+    if *action == Action::Rtbh && *matching != Matching::everything_to(matching.dst_prefix) {
+        return refuse(
+            "a black hole takes every packet to the host, it cannot be narrowed: leave protocol, ports and all else out"
+                .to_owned(),
+        );
+    }
+    if matching.packet_length.is_some_and(|length| length.min > length.max) {
+        return refuse("packet_length has min above max".to_owned());
+    }
+    match Mitigation::route_for(matching, action) {
+        Err(error) if error.is_semantic() => refuse(error.to_string()),
+        Ok(route) => match route.rule().and_then(prefix_core::flowspec::Rule::impossibility) {
+            Some(impossibility) => refuse(impossibility.to_string()),
+            None => Ok(Ok(route)),
+        },
+        Err(error) => Ok(Err(error)),
+    }
+}
+
+/// `action_not_allowed`, `match_not_allowed`.
+pub(super) fn switches(policy: &Policy, matching: &Matching, action: &Action) -> Result<(), Refusal> {
+    let guardrails = &policy.parts().guardrails;
+    let switch = match action {
+        Action::Redirect(_) => Some(("allow_redirect", guardrails.allow_redirect)),
+        Action::Mark(_) => Some(("allow_mark", guardrails.allow_mark)),
+        Action::Rtbh => Some(("allow_rtbh", guardrails.allow_rtbh)),
+        Action::Police(_) | Action::Discard => None,
+    };
+    if let Some((name, false)) = switch {
+        let text = format!("action {} is switched off (guardrails.{name})", action.action_type());
+        return Err(Refusal::new(Guardrail::ActionNotAllowed, text));
+    }
+    match guardrails.matches.missing(&narrow::uses(matching)).first() {
+        Some((key, switch)) => {
+            let text = format!("matching on {key} is switched off (guardrails.{switch})");
+            Err(Refusal::new(Guardrail::MatchNotAllowed, text))
+        }
+        None => Ok(()),
+    }
+}
+
+/// `ttl`, `police_rate`.
+pub(super) fn values(policy: &Policy, candidate: &Candidate<'_>) -> Result<(), Refusal> {
+    let guardrails = &policy.parts().guardrails;
+    let (ttl, min, max) = (candidate.ttl, guardrails.min_ttl, guardrails.max_ttl);
+    if !(min..=max).contains(&ttl) {
+        let text = format!(
+            "a TTL of {ttl} is outside {} to {max} (guardrails.min_ttl_seconds, max_ttl_seconds)",
+            min.seconds()
+        );
+        return Err(Refusal::new(Guardrail::Ttl, text));
+    }
+    let floor = guardrails.min_police_rate;
+    if let Some(rate) = candidate.action.rate_bps().filter(|rate| *rate < floor) {
+        let text = format!(
+            "policing to {rate} is below {floor} (guardrails.min_police_rate_bps): use discard to drop"
+        );
+        return Err(Refusal::new(Guardrail::PoliceRate, text));
+    }
+    Ok(())
+}

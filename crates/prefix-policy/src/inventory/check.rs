@@ -1,0 +1,234 @@
+//! The rules of an inventory (configuration.md §3), all broken ones at once.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+use ipnetwork::IpNetwork;
+use prefix_core::address::{Family, Prefix, VictimIp};
+use prefix_trie::joint::JointPrefixMap;
+
+use super::assets::{AssetIndex, Place, Range};
+use super::customer::{Asset, Customer, Service};
+use crate::finding::Findings;
+use crate::ports::merged_ranges;
+use crate::settings::Guardrails;
+
+/// The most addresses of one range.
+const LARGEST_RANGE: u128 = 65_536;
+
+/// Identifiers, ports, and customers without prefixes.
+pub(super) fn customers(customers: &[Customer], guardrails: &Guardrails, findings: &mut Findings) {
+    let mut seen = HashSet::with_capacity(customers.len());
+    for (index, customer) in customers.iter().enumerate() {
+        let id = &customer.customer_id;
+        if !seen.insert(id) {
+            findings.error(
+                format!("/customers/{index}/customer_id"),
+                format!("customer_id \"{id}\" stands here a second time, each customer needs its own"),
+            );
+        }
+        if customer.prefixes.is_empty() {
+            findings.warning(
+                format!("/customers/{index}"),
+                format!("customer \"{id}\" has no prefixes: none of its addresses is protected"),
+            );
+        }
+        let mut services = HashSet::with_capacity(customer.services.len());
+        for (number, service) in customer.services.iter().enumerate() {
+            let pointer = format!("/customers/{index}/services/{number}");
+            if !services.insert(&service.service_id) {
+                findings.error(
+                    format!("{pointer}/service_id"),
+                    format!("service_id \"{}\" stands twice in customer \"{id}\"", service.service_id),
+                );
+            }
+            ports(service, &pointer, guardrails, findings);
+        }
+    }
+}
+
+fn ports(service: &Service, pointer: &str, guardrails: &Guardrails, findings: &mut Findings) {
+    let lists = [
+        ("allowed_ports/udp", &service.allowed_ports.udp, true),
+        ("allowed_ports/tcp", &service.allowed_ports.tcp, true),
+        ("allowed_source_ports/udp", &service.allowed_source_ports.udp, false),
+        ("allowed_source_ports/tcp", &service.allowed_source_ports.tcp, false),
+    ];
+    for (key, list, excluded) in lists {
+        if list.contains(&0) {
+            findings.error(format!("{pointer}/{key}"), "ports are from 1 to 65535, not 0");
+        }
+        let terms = merged_ranges(list).len();
+        if excluded && terms > guardrails.max_ports {
+            findings.warning(
+                format!("{pointer}/{key}"),
+                format!(
+                    "leaving these ports out of a rule takes {terms} port terms, guardrails.max_ports is {}: such \
+                     rules will be refused; list fewer ports, or raise max_ports",
+                    guardrails.max_ports
+                ),
+            );
+        }
+    }
+}
+
+/// The prefixes of all customers, each once.
+pub(super) fn prefixes(customers: &[Customer], findings: &mut Findings) -> JointPrefixMap<IpNetwork, u32> {
+    let mut map = JointPrefixMap::new();
+    for (index, customer) in numbered(customers) {
+        for (number, prefix) in customer.prefixes.iter().enumerate() {
+            if let Some(before) = map.insert(prefix.as_network(), index) {
+                findings.error(
+                    format!("/customers/{index}/prefixes/{number}"),
+                    format!("prefix {prefix} belongs to customer \"{}\" already", name(customers, before)),
+                );
+            }
+        }
+    }
+    for (index, customer) in numbered(customers) {
+        for (number, prefix) in customer.prefixes.iter().enumerate() {
+            let around = map.cover(&prefix.as_network());
+            let around = around.filter(|(wider, owner)| **owner != index && wider.prefix() < prefix.len());
+            if let Some((wider, owner)) = around.last() {
+                findings.warning(
+                    format!("/customers/{index}/prefixes/{number}"),
+                    format!(
+                        "prefix {prefix} lies within {wider} of customer \"{}\": the longer prefix wins, its \
+                         addresses belong to \"{}\"",
+                        name(customers, *owner),
+                        customer.customer_id
+                    ),
+                );
+            }
+        }
+    }
+    map
+}
+
+/// The assets of all customers, disjoint and within their customer's prefixes.
+pub(super) fn assets(customers: &[Customer], findings: &mut Findings) -> AssetIndex {
+    let (mut v4, mut v6) = (Vec::new(), Vec::new());
+    for (customer_index, customer) in numbered(customers) {
+        for (service_index, service) in numbered(&customer.services) {
+            for (asset_index, asset) in numbered(&service.assets) {
+                let place = Place { customer: customer_index, service: service_index, asset: asset_index };
+                let Some((first, last)) = bounds(asset, place, findings) else { continue };
+                within_prefixes(customer, asset, (first, last), place, findings);
+                match asset.ip.family() {
+                    Family::Ipv4 => v4.push(Range { first: narrow(first), last: narrow(last), place }),
+                    Family::Ipv6 => v6.push(Range { first, last, place }),
+                }
+            }
+        }
+    }
+    let (index, overlaps) = AssetIndex::new(v4, v6);
+    let mut said = HashSet::new();
+    for (one, other) in overlaps {
+        // The one that stands later in the file is to be mended.
+        let key = |place: &Place| (place.customer, place.service, place.asset);
+        let (earlier, later) = if key(&one) <= key(&other) { (one, other) } else { (other, one) };
+        if said.insert(key(&later)) {
+            findings.error(pointer(later, "ip"), overlap_text(customers, earlier, later));
+        }
+    }
+    index
+}
+
+fn overlap_text(customers: &[Customer], earlier: Place, later: Place) -> String {
+    let asset = |place: Place| -> Option<(&Customer, &Service, &Asset)> {
+        let customer = customers.get(place.customer as usize)?;
+        let service = customer.services.get(place.service as usize)?;
+        Some((customer, service, service.assets.get(place.asset as usize)?))
+    };
+    let (Some((customer, service, first)), Some((_, _, second))) = (asset(earlier), asset(later)) else {
+        return "this asset stands twice".to_owned();
+    };
+    let place = format!("service \"{}\" of customer \"{}\"", service.service_id, customer.customer_id);
+    if first.range_end.is_none() && second.range_end.is_none() {
+        format!("asset {} stands a second time, first in {place}", second.ip)
+    } else {
+        format!("{} overlaps {} in {place}", text(second), text(first))
+    }
+}
+
+fn text(asset: &Asset) -> String {
+    match asset.range_end {
+        Some(end) => format!("the range {} to {end}", asset.ip),
+        None => format!("asset {}", asset.ip),
+    }
+}
+
+fn bounds(asset: &Asset, place: Place, findings: &mut Findings) -> Option<(u128, u128)> {
+    let first = wide(asset.ip);
+    let Some(end) = asset.range_end else { return Some((first, first)) };
+    let last = wide(end);
+    let problem = if end.family() != asset.ip.family() {
+        format!("range_end {end} is of another address family than {}", asset.ip)
+    } else if last < first {
+        format!("range_end {end} lies before {}", asset.ip)
+    } else if last - first >= LARGEST_RANGE {
+        format!("the range {} to {end} has more than {LARGEST_RANGE} addresses", asset.ip)
+    } else {
+        return Some((first, last));
+    };
+    findings.error(pointer(place, "range_end"), problem);
+    None
+}
+
+fn within_prefixes(
+    customer: &Customer,
+    asset: &Asset,
+    (first, last): (u128, u128),
+    place: Place,
+    findings: &mut Findings,
+) {
+    let family = asset.ip.family();
+    // Neighbouring prefixes may hold a range together, so the covered part grows prefix by prefix.
+    let mut next = Some(first);
+    while let Some(address) = next.filter(|address| *address <= last) {
+        let holding = customer.prefixes.iter().filter(|prefix| prefix.family() == family);
+        let reach =
+            holding.map(span).filter(|(from, to)| (*from..=*to).contains(&address)).map(|(_, to)| to).max();
+        let Some(reach) = reach else {
+            findings.error(
+                pointer(place, "ip"),
+                format!("{} lies in no prefix of customer \"{}\"", text(asset), customer.customer_id),
+            );
+            return;
+        };
+        next = reach.checked_add(1);
+    }
+}
+
+fn span(prefix: &Prefix) -> (u128, u128) {
+    let first = match prefix.network() {
+        IpAddr::V4(ip) => u128::from(u32::from(ip)),
+        IpAddr::V6(ip) => u128::from(ip),
+    };
+    let free = u32::from(prefix.family().max_len() - prefix.len());
+    let size_less_one = if free == 128 { u128::MAX } else { (1 << free) - 1 };
+    (first, first | size_less_one)
+}
+
+fn wide(victim: VictimIp) -> u128 {
+    match victim.ip() {
+        IpAddr::V4(ip) => u128::from(u32::from(ip)),
+        IpAddr::V6(ip) => u128::from(ip),
+    }
+}
+
+fn narrow(address: u128) -> u32 {
+    u32::try_from(address).unwrap_or(u32::MAX)
+}
+
+fn pointer(place: Place, key: &str) -> String {
+    format!("/customers/{}/services/{}/assets/{}/{key}", place.customer, place.service, place.asset)
+}
+
+fn name(customers: &[Customer], index: u32) -> &str {
+    customers.get(index as usize).map_or("", |customer| customer.customer_id.as_str())
+}
+
+fn numbered<T>(items: &[T]) -> impl Iterator<Item = (u32, &T)> {
+    (0_u32..).zip(items)
+}

@@ -1,0 +1,95 @@
+//! Customers, their services and the addresses these have.
+
+use std::collections::BTreeSet;
+
+use prefix_core::address::{Prefix, VictimIp};
+use prefix_core::name::{CustomerId, ServiceId};
+use prefix_core::protocol::number::{TCP, UDP};
+use serde::{Deserialize, Serialize};
+
+use crate::profile::Profile;
+
+/// A customer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Customer {
+    /// Its identifier, unique.
+    pub customer_id: CustomerId,
+    /// Its name for people.
+    #[serde(default)]
+    pub name: Box<str>,
+    /// Its prefixes.
+    #[serde(default)]
+    pub prefixes: Box<[Prefix]>,
+    /// How eagerly it is protected.
+    #[serde(default)]
+    pub policy_profile: Profile,
+    /// What it serves.
+    #[serde(default)]
+    pub services: Box<[Service]>,
+}
+
+/// A service of a customer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// Its identifier, unique within the customer.
+    pub service_id: ServiceId,
+    /// Its name for people.
+    #[serde(default)]
+    pub name: Box<str>,
+    /// Its addresses.
+    #[serde(default)]
+    pub assets: Box<[Asset]>,
+    /// The ports it serves: no automatic discard touches them.
+    #[serde(default)]
+    pub allowed_ports: ServicePorts,
+    /// The ports of others that it asks: their answers are policed, never discarded.
+    #[serde(default)]
+    pub allowed_source_ports: ServicePorts,
+}
+
+/// An address, or a range of addresses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asset {
+    /// The address, or the first of the range.
+    pub ip: VictimIp,
+    /// The last address of the range.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range_end: Option<VictimIp>,
+    /// What it is, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Box<str>>,
+    /// Where it is attached, for correlation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface: Option<Box<str>>,
+}
+
+/// Ports by protocol.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServicePorts {
+    /// Of UDP.
+    #[serde(default)]
+    pub udp: BTreeSet<u16>,
+    /// Of TCP.
+    #[serde(default)]
+    pub tcp: BTreeSet<u16>,
+}
+
+impl ServicePorts {
+    /// The ports of a protocol number; none for protocols without ports.
+    pub fn of(&self, protocol: u8) -> Option<&BTreeSet<u16>> {
+        match protocol {
+            UDP => Some(&self.udp),
+            TCP => Some(&self.tcp),
+            _ => None,
+        }
+    }
+
+    /// True if no port is named.
+    pub fn is_empty(&self) -> bool {
+        self.udp.is_empty() && self.tcp.is_empty()
+    }
+}

@@ -1,0 +1,199 @@
+//! playbooks.yaml as it is written: typed, unknown keys refused, not yet checked.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use prefix_core::confidence::Confidence;
+use prefix_core::flowspec::{ActionType, Dscp, Fragment, RouteTarget, TcpFlags};
+use prefix_core::matching::PacketLength;
+use prefix_core::name::{CustomerId, PlaybookName, ServiceId, SourceName, VectorName};
+use prefix_core::protocol::Protocol;
+use prefix_core::rate::{BitsPerSecond, PacketsPerSecond};
+use prefix_core::ttl::Ttl;
+use serde::{Deserialize, Serialize};
+
+use super::OneOrMany;
+use crate::vector::VectorTemplate;
+
+/// playbooks.yaml.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlaybooksDocument {
+    /// Own vectors.
+    #[serde(default)]
+    pub vectors: BTreeMap<VectorName, VectorTemplate>,
+    /// Used when nothing matches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_playbook: Option<PlaybookName>,
+    /// The playbooks, first match wins.
+    #[serde(default)]
+    pub playbooks: Vec<PlaybookDocument>,
+}
+
+/// One playbook.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlaybookDocument {
+    /// Unique.
+    pub name: PlaybookName,
+    /// Which attacks it is for.
+    #[serde(rename = "match")]
+    pub matches: MatchDocument,
+    /// Its own terms of correlation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlation: Option<CorrelationOverride>,
+    /// At least one.
+    #[serde(default)]
+    pub steps: Vec<StepDocument>,
+}
+
+/// All keys must hold; a key left out matches everything.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MatchDocument {
+    /// The vectors.
+    pub vector: OneOrMany<VectorName>,
+    /// The source of the event at hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<OneOrMany<SourceName>>,
+    /// The customers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer_id: Option<OneOrMany<CustomerId>>,
+    /// The services.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_id: Option<OneOrMany<ServiceId>>,
+    /// Protocol of the vector, else of the event; `any` holds for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<Protocol>,
+    /// Only events with ports.
+    #[serde(default)]
+    pub require_top_ports: bool,
+}
+
+/// Overrides of the global correlation.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CorrelationOverride {
+    /// Identities that must agree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_sources: Option<u32>,
+    /// The confidence they must reach together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence_threshold: Option<Confidence>,
+    /// Seconds; 0 = off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence_decay_half_life_seconds: Option<u64>,
+}
+
+/// One step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StepDocument {
+    /// What is done.
+    pub action: ActionType,
+    /// Of police.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_bps: Option<BitsPerSecond>,
+    /// Of police.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_pps: Option<PacketsPerSecond>,
+    /// Of redirect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirect_to: Option<RouteTarget>,
+    /// Of mark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dscp_mark: Option<Dscp>,
+    /// How long a report holds the rule.
+    pub ttl_seconds: Ttl,
+    /// The confidence it needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub require_confidence_at_least: Option<Confidence>,
+    /// How long the step before it must have been confirmed, 0..=86400.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub require_persistence_seconds: Option<u32>,
+    /// When only ports that the service serves are attacked.
+    #[serde(default)]
+    pub on_allowed_ports: OnAllowedPorts,
+    /// When the event names no port and the service serves some.
+    #[serde(default)]
+    pub on_unknown_ports: OnUnknownPorts,
+    /// The companion rule for fragments.
+    #[serde(default)]
+    pub fragments: FragmentsOption,
+    /// The rate where ports that the service serves are policed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed_ports_rate_bps: Option<BitsPerSecond>,
+    /// Narrows the vector.
+    #[serde(default, rename = "match", skip_serializing_if = "StepMatch::is_empty")]
+    pub matches: StepMatch,
+}
+
+/// When only ports that the service serves are attacked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnAllowedPorts {
+    /// Exactly these ports are policed, never discarded.
+    #[default]
+    Police,
+    /// No rule.
+    Skip,
+}
+
+/// When the event names no port and the service serves some.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnUnknownPorts {
+    /// Everything but the served ports.
+    #[default]
+    Exclude,
+    /// One rule without ports, policed.
+    PoliceAll,
+}
+
+/// The companion rule for fragments, which no port match reaches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FragmentsOption {
+    /// No companion.
+    #[default]
+    None,
+    /// Policed.
+    Police,
+    /// Discarded.
+    Discard,
+}
+
+/// Narrows the vector; the parts have the shapes of the mitigation object.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StepMatch {
+    /// Source ports.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub src_ports: BTreeSet<u16>,
+    /// TCP flags, all of which must hold.
+    #[serde(skip_serializing_if = "TcpFlags::is_empty")]
+    pub tcp_flags: TcpFlags,
+    /// Kinds of fragments, any of them.
+    #[serde(skip_serializing_if = "no_fragment")]
+    pub fragment: Fragment,
+    /// Packet length in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub packet_length: Option<PacketLength>,
+    /// DSCP values, 0..=63.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub dscp: BTreeSet<u8>,
+    /// ICMP types.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub icmp_type: BTreeSet<u8>,
+}
+
+impl StepMatch {
+    /// True if it narrows nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde wants")]
+fn no_fragment(fragment: &Fragment) -> bool {
+    fragment.is_empty()
+}

@@ -1,0 +1,105 @@
+//! The policy in force: everything the configuration says about decisions, immutable, swapped as a whole.
+
+use chrono::{DateTime, Utc};
+use prefix_core::address::VictimIp;
+use prefix_core::confidence::Confidence;
+use prefix_core::name::{CustomerId, ServiceId, SourceName, VectorName};
+use prefix_core::ttl::Ttl;
+
+use crate::inventory::{Inventory, Ownership};
+use crate::playbook::Playbooks;
+use crate::profile::Profile;
+use crate::settings::{EscalationDefaults, Guardrails, Quotas, Reports, Sources, Timers};
+use crate::vector::VectorTemplate;
+
+/// What a policy is made of.
+#[derive(Clone, Debug, Default)]
+pub struct PolicyParts {
+    /// Whose addresses are whose.
+    pub inventory: Inventory,
+    /// What is done about which attack, and the vectors.
+    pub playbooks: Playbooks,
+    /// Bounds of every rule.
+    pub guardrails: Guardrails,
+    /// Ceilings.
+    pub quotas: Quotas,
+    /// Durations.
+    pub timers: Timers,
+    /// Escalation for steps that do not say.
+    pub escalation: EscalationDefaults,
+    /// What is known of each source.
+    pub sources: Sources,
+    /// Addresses of our own (neighbors, router id, speaker, API): never filtered.
+    pub own_addresses: Vec<VictimIp>,
+}
+
+/// The policy in force.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    parts: PolicyParts,
+}
+
+impl Policy {
+    /// From its parts, which were checked when they were built.
+    pub fn new(parts: PolicyParts) -> Self {
+        Self { parts }
+    }
+
+    /// What it is made of.
+    pub fn parts(&self) -> &PolicyParts {
+        &self.parts
+    }
+
+    /// The template of a vector; `None` = not defined.
+    pub fn vector(&self, name: &VectorName) -> Option<&VectorTemplate> {
+        self.parts.playbooks.vectors().get(name)
+    }
+
+    /// The names of all vectors, sorted.
+    pub fn vector_names(&self) -> Vec<VectorName> {
+        self.parts.playbooks.vectors().names().cloned().collect()
+    }
+
+    /// Whose address it is; `None` = not ours.
+    pub fn lookup(&self, victim: VictimIp) -> Option<Ownership<'_>> {
+        self.parts.inventory.lookup(victim)
+    }
+
+    /// Until when a report of this source holds a lease now, and whether the source reports edges only.
+    pub fn lease_until(&self, source: &SourceName, ttl: Ttl, now: DateTime<Utc>) -> (DateTime<Utc>, bool) {
+        self.lease_until_by(source, None, ttl, now)
+    }
+
+    /// Like [`Self::lease_until`], for a report that came through an adapter with a default of its own.
+    pub fn lease_until_by(
+        &self,
+        source: &SourceName,
+        adapter_default: Option<Reports>,
+        ttl: Ttl,
+        now: DateTime<Utc>,
+    ) -> (DateTime<Utc>, bool) {
+        self.parts.sources.lease_until(source, adapter_default, ttl, now)
+    }
+
+    /// For a report without confidence.
+    pub fn default_confidence(&self, source: &SourceName) -> Confidence {
+        self.parts.sources.default_confidence(source)
+    }
+
+    /// The profile of the customer that has this address.
+    pub(crate) fn profile_of(&self, victim: VictimIp) -> Profile {
+        self.lookup(victim).map(|owner| owner.customer.policy_profile).unwrap_or_default()
+    }
+}
+
+impl<'a> Ownership<'a> {
+    /// The customer's identifier.
+    pub fn customer_id(&self) -> &'a CustomerId {
+        &self.customer.customer_id
+    }
+
+    /// The service's identifier, if an asset names the address.
+    pub fn service_id(&self) -> Option<&'a ServiceId> {
+        self.service.map(|service| &service.service_id)
+    }
+}
