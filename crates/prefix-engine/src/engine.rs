@@ -1,26 +1,37 @@
 //! The engine's face: one method per use case.
 
-use std::net::IpAddr;
+mod reads;
+mod running;
+
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use prefix_core::address::Prefix;
 use prefix_core::audit::AuditEntry;
-use prefix_core::event::{Event, Report};
-use prefix_core::id::{EventId, MitigationId};
-use prefix_core::name::Pop;
-use prefix_core::page::Page;
+use prefix_core::event::{EventStatus, Report};
+use prefix_core::id::MitigationId;
+use prefix_core::mitigation::Mitigation;
 use prefix_core::safelist::SafelistEntry;
-use prefix_core::store::{AuditQuery, Bucket, EventQuery, MitigationQuery, PopStats, SeriesQuery, Totals};
 use prefix_core::{Announcer, Clock, Store};
 use prefix_policy::{ManualRequest, Policy};
+use tokio::sync::oneshot;
 
 use crate::answer::{
-    Answer, BatchItem, BulkItem, Created, EventOutcome, Health, History, MitigationView, PeerView, ReloadReport,
-    SafelistAdded,
+    Answer, BatchItem, BulkItem, Created, EventOutcome, InvalidItem, MitigationView, ReloadReport, SafelistAdded,
 };
 use crate::caller::Caller;
+use crate::command::acknowledge::Acknowledge;
+use crate::command::create::{Create, Outcome};
+use crate::command::ingest::Ingest;
+use crate::command::record::Record;
+use crate::command::revalidate::Revalidate;
+use crate::command::safelist::{Change, ChangeSafelist, Changed};
+use crate::command::withdraw::Withdraw;
 use crate::error::EngineError;
+use crate::journal::Command;
+use crate::report;
 use crate::settings::Settings;
+use running::Running;
 
 /// What the engine is composed of.
 pub struct EngineParts {
@@ -38,129 +49,263 @@ pub struct EngineParts {
 
 /// The running engine; clones are handles to the same one.
 #[derive(Clone)]
-pub struct Engine {}
+pub struct Engine {
+    running: Arc<Running>,
+}
 
 impl Engine {
     /// Loads the written intent, checks it against today's policy, and starts to work.
-    pub async fn start(_parts: EngineParts) -> Result<Self, EngineError> {
-        todo!()
+    pub async fn start(parts: EngineParts) -> Result<Self, EngineError> {
+        Ok(Self { running: Running::start(parts).await? })
     }
+
+    /// Hands a command over and waits for its answer.
+    async fn ask<T>(&self, command: impl Command + 'static, answer: oneshot::Receiver<T>) -> Result<T, EngineError> {
+        if self.running.shared.stopping.load(Ordering::Acquire) {
+            return Err(EngineError::ShuttingDown);
+        }
+        self.running.journal().ok_or(EngineError::ShuttingDown)?.submit(Box::new(command)).await?;
+        answer.await.map_err(|_| EngineError::Internal("a command was lost".into()))
+    }
+
     /// A detector's event, ban or unban.
-    pub async fn ingest(&self, _report: Report, _caller: &Caller) -> Result<Answer<EventOutcome>, EngineError> {
-        todo!()
+    pub async fn ingest(&self, report: Report, caller: &Caller) -> Result<Answer<EventOutcome>, EngineError> {
+        self.check_report(&report)?;
+        let Answer { value, replayed } = self.ingest_all(vec![Ok(report)], caller).await?;
+        let value = value.into_iter().next();
+        let value = value.ok_or_else(|| EngineError::Internal("an event has no outcome".into()))?;
+        Ok(Answer { value, replayed })
     }
+
     /// Several events, in order, as if sent alone. One outcome per item.
     pub async fn ingest_batch(
         &self,
-        _items: Vec<BatchItem>,
-        _caller: &Caller,
+        items: Vec<BatchItem>,
+        caller: &Caller,
     ) -> Result<Answer<Vec<EventOutcome>>, EngineError> {
-        todo!()
+        let checked = items.into_iter().map(|item| {
+            item.and_then(|report| match self.check_report(&report) {
+                Ok(()) => Ok(report),
+                Err(error) => Err(InvalidItem {
+                    external_event_id: report.external_event_id.map(Into::into),
+                    error: error.to_string(),
+                }),
+            })
+        });
+        self.ingest_all(checked.collect(), caller).await
     }
+
+    /// What needs configuration to be judged, but no storage.
+    fn check_report(&self, report: &Report) -> Result<(), EngineError> {
+        if report.source.is_operator() {
+            let detail = format!("source {:?} is reserved: names beginning with \"operator:\" belong to people", report.source.as_str());
+            return Err(EngineError::NotAllowed(detail));
+        }
+        let policy = self.policy();
+        match &report.vector {
+            Some(vector) if policy.vector(vector).is_none() => {
+                report::unknown_vector(report.source.as_str());
+                Err(EngineError::UnknownVector { vector: vector.to_string(), defined: policy.vector_names() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn ingest_all(
+        &self,
+        items: Vec<BatchItem>,
+        caller: &Caller,
+    ) -> Result<Answer<Vec<EventOutcome>>, EngineError> {
+        let _only_one = self.running.claim(caller.idempotency.as_ref()).await;
+        let (command, answer) = Ingest::new(items, caller.clone());
+        let mut answer = self.ask(command, answer).await??;
+        if !answer.replayed {
+            self.wait_for_speaker(&mut answer.value).await;
+        }
+        Ok(answer)
+    }
+
+    /// Waits for the confirmation of what these events changed, and shows where it stands then.
+    async fn wait_for_speaker(&self, outcomes: &mut [EventOutcome]) {
+        let mut waits = Vec::new();
+        for outcome in outcomes.iter() {
+            if let EventOutcome::Accepted(ingested) = outcome {
+                let changed = matches!(ingested.status, EventStatus::Accepted | EventStatus::Withdrawn);
+                waits.extend(ingested.mitigation_id.filter(|_| changed));
+                waits.extend(ingested.mitigations.iter().map(|touched| touched.mitigation_id));
+            }
+        }
+        let reached = self.running.wait(&waits).await;
+        for outcome in outcomes {
+            let EventOutcome::Accepted(ingested) = outcome else { continue };
+            if let Some(status) = ingested.mitigation_id.and_then(|id| reached.get(&id)) {
+                ingested.mitigation_status = Some(*status);
+            }
+            for touched in &mut ingested.mitigations {
+                if let Some(status) = reached.get(&touched.mitigation_id) {
+                    touched.mitigation_status = *status;
+                }
+            }
+        }
+    }
+
     /// An operator's rule.
-    pub async fn create(&self, _request: ManualRequest, _caller: &Caller) -> Result<Answer<Created>, EngineError> {
-        todo!()
+    pub async fn create(&self, request: ManualRequest, caller: &Caller) -> Result<Answer<Created>, EngineError> {
+        if self.policy().vector(&request.vector).is_none() {
+            let defined = self.policy().vector_names();
+            return Err(EngineError::UnknownVector { vector: request.vector.to_string(), defined });
+        }
+        let _only_one = self.running.claim(caller.idempotency.as_ref()).await;
+        let (command, answer) = Create::new(request, caller.clone());
+        let Answer { value, replayed } = self.ask(command, answer).await??;
+        match value {
+            Outcome::Refused { refusal, mitigation_id } => {
+                let stored = (!caller.dry_run).then_some(mitigation_id);
+                Err(EngineError::Guardrail { refusal, mitigation_id: stored })
+            }
+            Outcome::Made { row, replaced } => {
+                let row = if caller.dry_run || replayed { *row } else { self.settled(*row).await };
+                Ok(Answer { value: Created { view: self.view(row), replaced }, replayed })
+            }
+        }
     }
+
+    /// The row once the speaker confirmed it, or as it is when the wait is over.
+    async fn settled(&self, row: Mitigation) -> Mitigation {
+        let id = row.mitigation_id;
+        if self.running.wait(&[id]).await.is_empty() {
+            return row;
+        }
+        match self.running.shared.store.mitigation(id).await {
+            Ok(Some(row)) => row,
+            _ => row,
+        }
+    }
+
     /// Ends a mitigation; repeating it is harmless until it has ended.
     pub async fn withdraw(
         &self,
-        _id: MitigationId,
-        _reason: &str,
-        _caller: &Caller,
+        id: MitigationId,
+        reason: &str,
+        caller: &Caller,
     ) -> Result<MitigationView, EngineError> {
-        todo!()
+        let (command, answer) = Withdraw::new(vec![id], reason, caller.clone());
+        let row = self.ask(command, answer).await??.into_iter().next();
+        let row = *row.ok_or_else(|| EngineError::Internal("a withdraw has no outcome".into()))??;
+        let row = if caller.dry_run { row } else { self.settled(row).await };
+        Ok(self.view(row))
     }
+
     /// Ends several mitigations, each on its own.
     pub async fn withdraw_many(
         &self,
-        _ids: Vec<MitigationId>,
-        _reason: &str,
-        _caller: &Caller,
+        ids: Vec<MitigationId>,
+        reason: &str,
+        caller: &Caller,
     ) -> Result<Vec<BulkItem>, EngineError> {
-        todo!()
+        let (command, answer) = Withdraw::new(ids.clone(), reason, caller.clone());
+        let rows = self.ask(command, answer).await??;
+        let reached = if caller.dry_run { Default::default() } else { self.running.wait(&ids).await };
+        let items = ids.into_iter().zip(rows).map(|(mitigation_id, row)| {
+            let result = match row {
+                Ok(row) => Ok(reached.get(&mitigation_id).copied().unwrap_or(row.status)),
+                Err(error) => Err(error.to_string()),
+            };
+            BulkItem { mitigation_id, result }
+        });
+        Ok(items.collect())
     }
+
     /// Marks mitigations as seen by the caller.
-    pub async fn acknowledge(&self, _ids: Vec<MitigationId>, _caller: &Caller) -> Result<Vec<BulkItem>, EngineError> {
-        todo!()
+    pub async fn acknowledge(&self, ids: Vec<MitigationId>, caller: &Caller) -> Result<Vec<BulkItem>, EngineError> {
+        let (command, answer) = Acknowledge::new(ids, caller.clone());
+        self.ask(command, answer).await?
     }
+
     /// Puts a safelist entry and withdraws what it covers.
-    pub async fn safelist_add(&self, _entry: SafelistEntry, _caller: &Caller) -> Result<SafelistAdded, EngineError> {
-        todo!()
+    pub async fn safelist_add(&self, entry: SafelistEntry, caller: &Caller) -> Result<SafelistAdded, EngineError> {
+        let (command, answer) = ChangeSafelist::new(Change::Add(entry), caller.clone());
+        match self.ask(command, answer).await?? {
+            Changed::Added(added) => {
+                if !caller.dry_run {
+                    self.running.wait(&added.withdrawn).await;
+                }
+                Ok(added)
+            }
+            Changed::Done => Err(EngineError::Internal("an added entry is missing".into())),
+        }
     }
+
     /// Removes a safelist entry.
-    pub async fn safelist_remove(&self, _prefix: Prefix, _caller: &Caller) -> Result<(), EngineError> {
-        todo!()
+    pub async fn safelist_remove(&self, prefix: Prefix, caller: &Caller) -> Result<(), EngineError> {
+        let (command, answer) = ChangeSafelist::new(Change::Remove(prefix), caller.clone());
+        self.ask(command, answer).await?.map(|_| ())
     }
-    /// The safelist, expired entries left out.
-    pub async fn safelist(&self) -> Result<Vec<SafelistEntry>, EngineError> {
-        todo!()
-    }
-    /// One mitigation, of any pop.
-    pub async fn mitigation(&self, _id: MitigationId) -> Result<MitigationView, EngineError> {
-        todo!()
-    }
-    /// A page of mitigations.
-    pub async fn mitigations(&self, _query: &MitigationQuery) -> Result<Page<MitigationView>, EngineError> {
-        todo!()
-    }
-    /// One event.
-    pub async fn event(&self, _id: EventId) -> Result<Event, EngineError> {
-        todo!()
-    }
-    /// A page of events.
-    pub async fn events(&self, _query: &EventQuery) -> Result<Page<Event>, EngineError> {
-        todo!()
-    }
-    /// A page of audit entries.
-    pub async fn audit(&self, _query: &AuditQuery) -> Result<Page<AuditEntry>, EngineError> {
-        todo!()
-    }
-    /// Counts of each pop, the own one always among them, sorted by name.
-    pub async fn pops(&self) -> Result<Vec<(Pop, PopStats)>, EngineError> {
-        todo!()
-    }
-    /// Counts of everything.
-    pub async fn totals(&self) -> Result<Totals, EngineError> {
-        todo!()
-    }
-    /// A series of counts, gaps filled with 0.
-    pub async fn series(&self, _query: &SeriesQuery) -> Result<Vec<Bucket>, EngineError> {
-        todo!()
-    }
-    /// The newest events and mitigations of an address.
-    pub async fn history(&self, _ip: IpAddr, _limit: u16) -> Result<History, EngineError> {
-        todo!()
-    }
-    /// The BGP neighbors.
-    pub async fn peers(&self) -> Vec<PeerView> {
-        todo!()
-    }
-    /// The state of everything.
-    pub async fn health(&self) -> Health {
-        todo!()
-    }
-    /// True while storage answered when last asked and the engine is not going down; asks storage now.
-    pub async fn ready(&self) -> Result<(), EngineError> {
-        todo!()
-    }
+
     /// The policy in force.
     pub fn policy(&self) -> Arc<Policy> {
-        todo!()
+        self.running.shared.policy()
     }
-    /// Replaces the policy and withdraws what no longer passes; more than 10 rules or 10 % of them only with `force`.
-    pub async fn reload(&self, _policy: Policy, _force: bool, _caller: &Caller) -> Result<ReloadReport, EngineError> {
-        todo!()
+
+    /// Replaces the policy and withdraws what no longer passes; more than 10 rules, or more than a tenth of 10 or more
+    /// living rules, only with `force`.
+    pub async fn reload(&self, policy: Policy, force: bool, caller: &Caller) -> Result<ReloadReport, EngineError> {
+        let shared = &self.running.shared;
+        let safelist = shared.safelist_index(&shared.store.safelist().await?);
+        let now = shared.now();
+        let rows = shared.book.rows();
+        let living: Vec<_> = rows.iter().filter(|row| row.lives() || row.guardrail.is_some()).collect();
+        let failing: Vec<MitigationId> = living
+            .iter()
+            .filter(|row| policy.revalidate(row, &safelist, now).is_err())
+            .map(|row| row.mitigation_id)
+            .collect();
+        if !force && is_mass(failing.len(), living.len()) {
+            return Err(EngineError::MassWithdraw { mitigations: failing, living: living.len() });
+        }
+        if caller.dry_run {
+            return Ok(ReloadReport { withdrawn: failing });
+        }
+        shared.set_policy(policy);
+        let ids = rows.iter().map(|row| row.mitigation_id).collect();
+        let (command, answer) = Revalidate::new(ids);
+        let withdrawn = self.ask(command, answer).await??;
+        Ok(ReloadReport { withdrawn })
     }
+
     /// Writes an audit entry of its own, e.g. for a refused request.
-    pub async fn record(&self, _entry: AuditEntry) -> Result<(), EngineError> {
-        todo!()
+    pub async fn record(&self, entry: AuditEntry) -> Result<(), EngineError> {
+        let (command, answer) = Record::new(entry);
+        self.ask(command, answer).await?
     }
+
     /// Own pop and the other settings.
     pub fn settings(&self) -> &Settings {
-        todo!()
+        &self.running.shared.settings
     }
-    /// Finishes what was accepted, takes no more, and stops every task.
+
+    /// Finishes what was accepted, takes no more, and stops every task. Without `preserve_announcements` own rules
+    /// leave the speaker; their rows stay, so that the next start announces what is still wanted.
     pub async fn shutdown(&self) {
-        todo!()
+        self.running.stop().await;
+    }
+}
+
+/// The brake of a reload. Below ten living rules a tenth is less than one rule, which nobody would call a mass.
+fn is_mass(failing: usize, living: usize) -> bool {
+    failing > 10 || (living >= 10 && failing * 10 > living)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_mass;
+
+    #[test]
+    fn the_brake_knows_a_mass() {
+        assert!(!is_mass(1, 1));
+        assert!(!is_mass(1, 10));
+        assert!(is_mass(2, 10));
+        assert!(!is_mass(10, 100));
+        assert!(is_mass(11, 1000));
     }
 }

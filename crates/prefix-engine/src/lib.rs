@@ -6,11 +6,22 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod answer;
+mod book;
 mod caller;
+mod command;
+mod desk;
+mod dispatcher;
 mod engine;
 mod error;
+mod journal;
+mod reconciler;
+mod report;
 pub mod settings;
+mod shared;
+mod speaker;
+mod timers;
 pub mod view;
+mod waiting;
 
 pub use answer::{
     Acknowledged, Answer, BatchItem, BulkItem, Created, EventOutcome, Health, History, Ingested, InvalidItem,

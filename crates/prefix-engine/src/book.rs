@@ -1,0 +1,337 @@
+//! The book: every unfinished mitigation of this pop in memory, and what that means for each route on the wire.
+//!
+//! The book follows the store: a row changes here only after its commit. It answers without I/O what the speaker
+//! should hold now ([`Book::wanted`]), which deadlines come next, and which rules need a later not-after time. That is
+//! why rules leave on time even while storage is down.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, Utc};
+use prefix_core::address::VictimIp;
+use prefix_core::announcer::OwnPath;
+use prefix_core::decision::Decision;
+use prefix_core::flowspec::RouteKey;
+use prefix_core::id::MitigationId;
+use prefix_core::mitigation::{Mitigation, Status};
+use prefix_core::ownership::{NotAfter, Tags};
+
+/// What the speaker's table should hold for one route.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Wanted {
+    /// This path.
+    Path {
+        /// For this mitigation.
+        id: MitigationId,
+        /// At this step.
+        step: u16,
+        /// The path, with the not-after time of an announcement now.
+        path: Box<OwnPath>,
+    },
+    /// Whatever is there: the rule of a former step, kept until its successor is confirmed.
+    Former,
+    /// No path of ours.
+    Absent,
+}
+
+/// What is known of a route at the speaker since this start.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wire {
+    /// The not-after time that the speaker confirmed.
+    pub(crate) not_after: Option<NotAfter>,
+    /// When it confirmed the path last.
+    pub(crate) confirmed_at: Option<DateTime<Utc>>,
+    /// What went wrong last.
+    pub(crate) error: Option<String>,
+}
+
+/// How many rows there are of each kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) active: u64,
+    pub(crate) pending: u64,
+    pub(crate) queued: u64,
+    pub(crate) withdraw_stuck: u64,
+}
+
+#[derive(Default)]
+struct Pages {
+    rows: HashMap<MitigationId, Arc<Mitigation>>,
+    by_key: HashMap<RouteKey, Vec<MitigationId>>,
+    by_victim: HashMap<VictimIp, Vec<MitigationId>>,
+    deadlines: BTreeSet<(DateTime<Utc>, MitigationId)>,
+    renewals: BTreeSet<(DateTime<Utc>, MitigationId)>,
+    renew_at: HashMap<MitigationId, DateTime<Utc>>,
+    queued: u64,
+    wire: HashMap<RouteKey, Wire>,
+}
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct Book {
+    pages: Mutex<Pages>,
+}
+
+impl Book {
+    fn open(&self) -> MutexGuard<'_, Pages> {
+        // no panic can leave the pages half written: every method mutates whole entries
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Replaces everything by what the store holds.
+    pub(crate) fn reload(&self, rows: Vec<Mitigation>) -> Vec<RouteKey> {
+        let mut pages = self.open();
+        let mut keys: Vec<RouteKey> = pages.by_key.keys().cloned().collect();
+        let wire = std::mem::take(&mut pages.wire);
+        *pages = Pages { wire, ..Pages::default() };
+        for row in rows {
+            keys.extend(pages.put(row));
+        }
+        keys.sort();
+        keys.dedup();
+        keys
+    }
+
+    /// Follows a committed row. Returns the routes whose wanted state may have changed.
+    pub(crate) fn follow(&self, row: Mitigation) -> Vec<RouteKey> {
+        self.open().put(row)
+    }
+
+    /// The row, if it is unfinished.
+    pub(crate) fn get(&self, id: MitigationId) -> Option<Arc<Mitigation>> {
+        self.open().rows.get(&id).cloned()
+    }
+
+    /// Every unfinished row.
+    pub(crate) fn rows(&self) -> Vec<Arc<Mitigation>> {
+        self.open().rows.values().cloned().collect()
+    }
+
+    /// The living rows of a victim.
+    pub(crate) fn living_of(&self, victim: VictimIp) -> Vec<Arc<Mitigation>> {
+        let pages = self.open();
+        let ids = pages.by_victim.get(&victim).into_iter().flatten();
+        ids.filter_map(|id| pages.rows.get(id)).filter(|row| row.lives()).cloned().collect()
+    }
+
+    /// What the speaker should hold for this route.
+    pub(crate) fn wanted(&self, key: &RouteKey, now: DateTime<Utc>) -> Wanted {
+        self.open().wanted(key, now)
+    }
+
+    /// Every route that the speaker should hold, or that is wanted away from it, with the rows that name it.
+    pub(crate) fn keys(&self) -> Vec<RouteKey> {
+        self.open().by_key.keys().cloned().collect()
+    }
+
+    /// The unfinished rows that name a route.
+    pub(crate) fn of_route(&self, key: &RouteKey) -> Vec<Arc<Mitigation>> {
+        let pages = self.open();
+        let ids = pages.by_key.get(key).into_iter().flatten();
+        ids.filter_map(|id| pages.rows.get(id)).cloned().collect()
+    }
+
+    /// The speaker confirmed a path.
+    pub(crate) fn confirmed(&self, key: &RouteKey, not_after: Option<NotAfter>, now: DateTime<Utc>) {
+        let mut pages = self.open();
+        let wire = pages.wire.entry(key.clone()).or_default();
+        wire.confirmed_at = Some(now);
+        wire.error = None;
+        if not_after.is_some() {
+            wire.not_after = not_after;
+        }
+        pages.plan_renewals(key);
+    }
+
+    /// The speaker confirmed that no path of ours is there.
+    pub(crate) fn gone(&self, key: &RouteKey) {
+        let mut pages = self.open();
+        pages.wire.remove(key);
+        pages.plan_renewals(key);
+    }
+
+    /// Something went wrong with a route.
+    pub(crate) fn failed(&self, key: &RouteKey, error: &str) {
+        self.open().wire.entry(key.clone()).or_default().error = Some(error.to_owned());
+    }
+
+    /// What is known of a route at the speaker.
+    pub(crate) fn wire(&self, key: &RouteKey) -> Option<Wire> {
+        self.open().wire.get(key).cloned()
+    }
+
+    /// The next time at which a row expires or a not-after time is to be renewed.
+    pub(crate) fn next_deadline(&self) -> Option<DateTime<Utc>> {
+        let pages = self.open();
+        let first = |set: &BTreeSet<(DateTime<Utc>, MitigationId)>| set.first().map(|(at, _)| *at);
+        match (first(&pages.deadlines), first(&pages.renewals)) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// Takes up to `limit` rows whose time is over off the list of deadlines.
+    pub(crate) fn take_expired(&self, now: DateTime<Utc>, limit: usize) -> Vec<Arc<Mitigation>> {
+        let mut pages = self.open();
+        let due = take_due(&mut pages.deadlines, now, limit);
+        due.into_iter().filter_map(|id| pages.rows.get(&id).cloned()).collect()
+    }
+
+    /// Takes the routes whose not-after time is to be renewed off the list.
+    pub(crate) fn take_renewals(&self, now: DateTime<Utc>) -> Vec<RouteKey> {
+        let mut pages = self.open();
+        let due = take_due(&mut pages.renewals, now, usize::MAX);
+        for id in &due {
+            pages.renew_at.remove(id);
+        }
+        due.into_iter().filter_map(|id| pages.rows.get(&id)?.key()).collect()
+    }
+
+    /// Puts a deadline back that could not be written down yet.
+    pub(crate) fn retry_deadline(&self, id: MitigationId, at: DateTime<Utc>) {
+        let mut pages = self.open();
+        if pages.rows.contains_key(&id) {
+            pages.deadlines.insert((at, id));
+        }
+    }
+
+    /// True if some row waits to be let in.
+    pub(crate) fn has_queued(&self) -> bool {
+        self.open().queued > 0
+    }
+
+    /// How many rows there are of each kind; `stuck_since` is the latest decision of a withdraw that counts as stuck.
+    pub(crate) fn counts(&self, stuck_since: DateTime<Utc>) -> Counts {
+        let pages = self.open();
+        let mut counts = Counts::default();
+        for row in pages.rows.values() {
+            match row.status {
+                Status::Active | Status::Escalated => counts.active += 1,
+                Status::Pending => counts.pending += 1,
+                Status::Queued => counts.queued += 1,
+                Status::Withdrawing if row.ended_at.is_some_and(|at| at <= stuck_since) => {
+                    counts.withdraw_stuck += 1;
+                }
+                _ => {}
+            }
+        }
+        counts
+    }
+}
+
+fn take_due(
+    set: &mut BTreeSet<(DateTime<Utc>, MitigationId)>,
+    now: DateTime<Utc>,
+    limit: usize,
+) -> Vec<MitigationId> {
+    let mut due = Vec::new();
+    while due.len() < limit && set.first().is_some_and(|(at, _)| *at <= now) {
+        due.extend(set.pop_first().map(|(_, id)| id));
+    }
+    due
+}
+
+fn route_keys(row: &Mitigation) -> impl Iterator<Item = RouteKey> {
+    let former = row.progress.former.as_ref().and_then(prefix_core::mitigation::FormerRule::key);
+    row.key().into_iter().chain(former)
+}
+
+impl Pages {
+    fn put(&mut self, mut row: Mitigation) -> Vec<RouteKey> {
+        let mut keys: Vec<RouteKey> = route_keys(&row).collect();
+        let held = self.rows.get(&row.mitigation_id).map(|held| held.revision);
+        if held.is_some_and(|revision| revision > row.revision) {
+            return Vec::new();
+        }
+        if let Some(old) = self.remove(row.mitigation_id) {
+            keys.extend(route_keys(&old));
+        }
+        if !row.status.is_final() {
+            // explanations are read from the store; kept here they would be most of the memory
+            row.decision = Decision::open();
+            let id = row.mitigation_id;
+            for key in route_keys(&row) {
+                self.by_key.entry(key).or_default().push(id);
+            }
+            self.by_victim.entry(row.victim_ip).or_default().push(id);
+            if row.lives() || row.status == Status::Queued {
+                self.deadlines.insert((row.expires_at, id));
+            }
+            self.queued += u64::from(row.status == Status::Queued);
+            self.rows.insert(id, Arc::new(row));
+            self.plan_renewal(id);
+        }
+        keys.sort();
+        keys.dedup();
+        for key in &keys {
+            if !self.by_key.contains_key(key) {
+                self.wire.remove(key);
+            }
+        }
+        keys
+    }
+
+    fn remove(&mut self, id: MitigationId) -> Option<Arc<Mitigation>> {
+        let row = self.rows.remove(&id)?;
+        for key in route_keys(&row) {
+            if let Some(ids) = self.by_key.get_mut(&key) {
+                ids.retain(|other| *other != id);
+                if ids.is_empty() {
+                    self.by_key.remove(&key);
+                }
+            }
+        }
+        if let Some(ids) = self.by_victim.get_mut(&row.victim_ip) {
+            ids.retain(|other| *other != id);
+            if ids.is_empty() {
+                self.by_victim.remove(&row.victim_ip);
+            }
+        }
+        self.deadlines.remove(&(row.expires_at, id));
+        self.plan_renewal(id);
+        self.queued -= u64::from(row.status == Status::Queued);
+        Some(row)
+    }
+
+    fn wanted(&self, key: &RouteKey, now: DateTime<Utc>) -> Wanted {
+        let ids = self.by_key.get(key).into_iter().flatten();
+        let rows = || ids.clone().filter_map(|id| self.rows.get(id));
+        let wanted = |row: &&Arc<Mitigation>| row.lives() && !row.dry_run && row.expires_at > now;
+        for row in rows().filter(wanted) {
+            if let Some(route) = row.route.as_ref().filter(|route| route.key() == *key) {
+                let tags = Tags { not_after: row.not_after(now), mitigation: row.mitigation_id.into() };
+                let path = OwnPath { route: route.clone(), action: row.action.clone(), tags };
+                return Wanted::Path {
+                    id: row.mitigation_id,
+                    step: row.progress.step,
+                    path: Box::new(path),
+                };
+            }
+        }
+        if rows().any(|row| wanted(&row)) { Wanted::Former } else { Wanted::Absent }
+    }
+
+    /// Half of the step's TTL before the not-after time on the wire, if the row lasts longer than that.
+    fn renewal_time(&self, row: &Mitigation) -> Option<DateTime<Utc>> {
+        let on_wire = self.wire.get(&row.key()?)?.not_after?.time();
+        let lasts = row.lives() && !row.dry_run && row.expires_at > on_wire;
+        lasts.then(|| on_wire - row.ttl.delta() / 2)
+    }
+
+    fn plan_renewal(&mut self, id: MitigationId) {
+        if let Some(at) = self.renew_at.remove(&id) {
+            self.renewals.remove(&(at, id));
+        }
+        if let Some(at) = self.rows.get(&id).and_then(|row| self.renewal_time(row)) {
+            self.renewals.insert((at, id));
+            self.renew_at.insert(id, at);
+        }
+    }
+
+    fn plan_renewals(&mut self, key: &RouteKey) {
+        let ids: Vec<MitigationId> = self.by_key.get(key).into_iter().flatten().copied().collect();
+        for id in ids {
+            self.plan_renewal(id);
+        }
+    }
+}

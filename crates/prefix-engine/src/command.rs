@@ -1,0 +1,19 @@
+//! The commands of the journal, one file per use case.
+
+pub(crate) mod acknowledge;
+pub(crate) mod admit;
+pub(crate) mod create;
+pub(crate) mod expire;
+pub(crate) mod ingest;
+pub(crate) mod record;
+pub(crate) mod revalidate;
+pub(crate) mod safelist;
+pub(crate) mod settle;
+pub(crate) mod steps;
+pub(crate) mod withdraw;
+
+mod ban;
+mod ending;
+mod reply;
+mod row;
+mod unban;

@@ -1,0 +1,214 @@
+//! An operator's rule: taken literally, past playbooks and correlation, but not past the guardrails.
+
+use std::sync::Arc;
+
+use prefix_core::audit::{AuditAction, AuditEntry};
+use prefix_core::confidence::Confidence;
+use prefix_core::guardrail::Refusal;
+use prefix_core::id::MitigationId;
+use prefix_core::lease::Lease;
+use prefix_core::mitigation::Mitigation;
+use prefix_core::store::{ReadSet, StoreError};
+use prefix_policy::{ManualRequest, ManualVerdict, Plan};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::sync::oneshot;
+
+use super::ban::put_rejected;
+use super::reply;
+use super::row::{Entry, Origin, admit, new_row};
+use crate::answer::Answer;
+use crate::caller::Caller;
+use crate::desk::Desk;
+use crate::error::EngineError;
+use crate::journal::Command;
+use crate::report;
+use crate::shared::Shared;
+
+/// What became of the request, as it is stored for a repetition of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Outcome {
+    Made { row: Box<Mitigation>, replaced: bool },
+    Refused { refusal: Refusal, mitigation_id: MitigationId },
+}
+
+type Reply = Result<Answer<Outcome>, EngineError>;
+
+/// See the module.
+pub(crate) struct Create {
+    request: ManualRequest,
+    caller: Caller,
+    id: MitigationId,
+    reply: oneshot::Sender<Reply>,
+    result: Option<Reply>,
+}
+
+impl Create {
+    pub(crate) fn new(request: ManualRequest, caller: Caller) -> (Self, oneshot::Receiver<Reply>) {
+        let (reply, receiver) = oneshot::channel();
+        (Self { request, caller, id: MitigationId::generate(), reply, result: None }, receiver)
+    }
+
+    fn key(&self) -> Option<prefix_core::flowspec::RouteKey> {
+        Mitigation::route_for(&self.request.matching, &self.request.action).ok().map(|route| route.key())
+    }
+
+    fn decide(&self, desk: &mut Desk<'_>) -> Outcome {
+        let key = self.key();
+        let victim = self.request.victim_ip;
+        let verdict =
+            desk.decide(victim, key.as_ref(), |policy, facts| policy.decide_manual(&self.request, facts));
+        match verdict {
+            ManualVerdict::Mitigate { plan, decision } => {
+                let origin = self.origin(self.lease(desk, &plan), &decision);
+                let row = new_row(desk, plan, origin, &Entry::Admitted);
+                self.put(desk, row)
+            }
+            ManualVerdict::Replace { mitigation, plan, decision } => self.replace(desk, mitigation, plan, decision),
+            ManualVerdict::Refuse { refusal, plan, decision } => {
+                let mitigation_id = plan.map(|plan| {
+                    let origin = self.origin(None, &decision);
+                    put_rejected(desk, new_row(desk, plan, origin, &Entry::Rejected(&refusal)))
+                });
+                let mitigation_id = mitigation_id.unwrap_or(self.id);
+                let details = json!({ "guardrail": refusal.guardrail, "reason": refusal.detail });
+                self.audit(desk, AuditAction::Reject, mitigation_id, details);
+                Outcome::Refused { refusal, mitigation_id }
+            }
+        }
+    }
+
+    fn origin<'a>(&'a self, lease: Option<Lease>, decision: &'a prefix_core::decision::Decision) -> Origin<'a> {
+        Origin {
+            id: self.id,
+            victim_ip: self.request.victim_ip,
+            vector: &self.request.vector,
+            event: None,
+            lease,
+            reason: Some(self.request.reason.clone()),
+            decision,
+        }
+    }
+
+    fn lease(&self, desk: &Desk<'_>, plan: &Plan) -> Option<Lease> {
+        let until = plan.ttl.after(desk.now);
+        Some(Lease::new(self.request.operator.clone(), None, Confidence::ONE, false, desk.now, until))
+    }
+
+    fn put(&self, desk: &mut Desk<'_>, mut row: Mitigation) -> Outcome {
+        row.progress.manual = true;
+        let details = json!({
+            "reason": self.request.reason,
+            "after": { "flow": row.route.as_ref().map(ToString::to_string), "action": row.action },
+        });
+        self.audit(desk, AuditAction::Announce, row.mitigation_id, details);
+        let shown = Box::new(row.clone());
+        desk.insert(row);
+        Outcome::Made { row: shown, replaced: false }
+    }
+
+    /// The same rule lives or waits already: the operator's wish replaces its action, rate and TTL in place.
+    fn replace(
+        &self,
+        desk: &mut Desk<'_>,
+        id: MitigationId,
+        plan: Plan,
+        decision: prefix_core::decision::Decision,
+    ) -> Outcome {
+        let now = desk.now;
+        let lease = self.lease(desk, &plan);
+        if let Some(key) = desk.row(id).and_then(Mitigation::key) {
+            desk.take_over(&key, id);
+        }
+        let before = desk.row(id).map(|row| json!({ "action": row.action, "expires_at": row.expires_at }));
+        let shown = desk.edit(id, |row| {
+            admit(row, now);
+            if row.action != plan.action {
+                row.progress.step_confirmed_at = row.dry_run.then_some(now);
+            }
+            row.action = plan.action;
+            row.ttl = plan.ttl;
+            row.warnings = plan.warnings;
+            row.progress.manual = true;
+            row.reason = Some(self.request.reason.clone());
+            row.leases.retain(|held| held.source != self.request.operator);
+            row.leases.extend(lease);
+            row.follow_leases();
+            row.updated_at = now;
+            row.decision = decision;
+            row.clone()
+        });
+        let Some(row) = shown else {
+            let refusal = Refusal::new(
+                prefix_core::guardrail::Guardrail::Semantic,
+                "the mitigation of this rule is gone; send the request again",
+            );
+            return Outcome::Refused { refusal, mitigation_id: id };
+        };
+        let details = json!({
+            "reason": self.request.reason,
+            "before": before,
+            "after": { "action": row.action, "expires_at": row.expires_at },
+        });
+        self.audit(desk, AuditAction::Extend, id, details);
+        Outcome::Made { row: Box::new(row), replaced: true }
+    }
+
+    fn audit(&self, desk: &mut Desk<'_>, action: AuditAction, id: MitigationId, details: serde_json::Value) {
+        let mut details = details;
+        if let Some(details) = details.as_object_mut() {
+            details.insert("request_id".into(), json!(self.caller.request_id));
+        }
+        let entry = AuditEntry::new(desk.now, self.caller.actor.clone(), action, details).on("mitigation", id);
+        desk.audit(entry);
+    }
+}
+
+impl Command for Create {
+    fn reads(&self, shared: &Shared, reads: &mut ReadSet) {
+        reads.admission = true;
+        reads.victims.insert(self.request.victim_ip);
+        reads.routes.extend(self.key());
+        if let Some(owned) = shared.policy().lookup(self.request.victim_ip) {
+            reads.customers.insert(owned.customer_id().clone());
+        }
+        reply::reads(&self.caller, reads);
+    }
+
+    fn run(&mut self, desk: &mut Desk<'_>) {
+        if let Some(stored) = reply::stored::<Outcome>(desk, &self.caller) {
+            let restored = stored.map(|mut value| {
+                if let Outcome::Made { row, .. } = &mut value {
+                    row.restore_route();
+                }
+                Answer { value, replayed: true }
+            });
+            self.result = Some(restored);
+            return;
+        }
+        let outcome = self.decide(desk);
+        let final_answer = match &outcome {
+            Outcome::Refused { refusal, .. } => refusal.retry_after_seconds.is_none(),
+            Outcome::Made { .. } => true,
+        };
+        if final_answer {
+            reply::store(desk, &self.caller, &outcome, desk.now);
+        }
+        self.result = Some(Ok(Answer::first(outcome)));
+    }
+
+    fn done(self: Box<Self>, _shared: &Arc<Shared>, result: Result<(), StoreError>) {
+        let answer = match result {
+            Ok(()) => self.result.unwrap_or_else(|| Err(EngineError::Internal("a command did not run".into()))),
+            Err(error) => Err(error.into()),
+        };
+        if let Ok(Answer { value: Outcome::Refused { refusal, .. }, replayed: false }) = &answer {
+            report::refused(refusal);
+        }
+        let _ = self.reply.send(answer);
+    }
+
+    fn is_dry_run(&self) -> bool {
+        self.caller.dry_run
+    }
+}

@@ -1,0 +1,79 @@
+//! Stored intents are checked against today's policy: at start, before anything is announced, and on reload.
+
+use std::sync::Arc;
+
+use prefix_core::audit::{Actor, AuditAction, AuditEntry};
+use prefix_core::guardrail::{Guardrail, Refusal};
+use prefix_core::id::MitigationId;
+use prefix_core::mitigation::{EndReason, Mitigation, Status};
+use prefix_core::store::{ReadSet, StoreError};
+use serde_json::json;
+use tokio::sync::oneshot;
+
+use super::ending::end_with_companions;
+use crate::desk::Desk;
+use crate::error::EngineError;
+use crate::journal::Command;
+use crate::shared::Shared;
+
+type Reply = Result<Vec<MitigationId>, EngineError>;
+
+/// See the module.
+pub(crate) struct Revalidate {
+    ids: Vec<MitigationId>,
+    reply: oneshot::Sender<Reply>,
+    withdrawn: Vec<MitigationId>,
+}
+
+impl Revalidate {
+    pub(crate) fn new(ids: Vec<MitigationId>) -> (Self, oneshot::Receiver<Reply>) {
+        let (reply, receiver) = oneshot::channel();
+        (Self { ids, reply, withdrawn: Vec::new() }, receiver)
+    }
+}
+
+fn end_reason(refusal: &Refusal) -> EndReason {
+    match refusal.guardrail {
+        Guardrail::Safelisted => EndReason::Safelist,
+        Guardrail::Frozen => EndReason::Panic,
+        Guardrail::MaxLifetime => EndReason::MaxLifetime,
+        _ => EndReason::Revalidation,
+    }
+}
+
+fn check(desk: &mut Desk<'_>, id: MitigationId) -> bool {
+    let live = |row: &&Mitigation| row.lives() || row.status == Status::Queued;
+    let Some(row) = desk.row(id).filter(live) else { return false };
+    let (reason, detail) = if row.dry_run && desk.shared.enforced() {
+        (EndReason::DryRunEnded, "made in dry-run, which is over".to_owned())
+    } else {
+        match desk.policy.revalidate(row, desk.safelist_index(), desk.now) {
+            Ok(()) => return false,
+            Err(refusal) => (end_reason(&refusal), refusal.detail),
+        }
+    };
+    end_with_companions(desk, id, reason);
+    let details = json!({ "reason": reason.as_str(), "detail": detail });
+    desk.audit(AuditEntry::new(desk.now, Actor::SYSTEM, AuditAction::Withdraw, details).on("mitigation", id));
+    true
+}
+
+impl Command for Revalidate {
+    fn reads(&self, _shared: &Shared, reads: &mut ReadSet) {
+        reads.admission = true;
+        reads.mitigations.extend(self.ids.iter().copied());
+    }
+
+    fn run(&mut self, desk: &mut Desk<'_>) {
+        self.withdrawn = self.ids.iter().copied().filter(|id| check(desk, *id)).collect();
+    }
+
+    fn done(self: Box<Self>, _shared: &Arc<Shared>, result: Result<(), StoreError>) {
+        let Self { reply, withdrawn: answer, .. } = *self;
+        let _ = reply.send(result.map(|()| answer).map_err(EngineError::from));
+    }
+
+    fn weight(&self) -> usize {
+        self.ids.len()
+    }
+}

@@ -1,0 +1,98 @@
+//! New rows: from a policy's plan to a mitigation, in one place for every use case.
+
+use chrono::{DateTime, Utc};
+use prefix_core::address::VictimIp;
+use prefix_core::decision::Decision;
+use prefix_core::guardrail::Refusal;
+use prefix_core::id::{EventId, MitigationId};
+use prefix_core::lease::Lease;
+use prefix_core::mitigation::{Mitigation, Progress, SpeakerView, Status};
+use prefix_core::name::VectorName;
+use prefix_policy::Plan;
+
+use crate::desk::Desk;
+
+/// What a new row is about, besides its plan.
+pub(super) struct Origin<'a> {
+    pub(super) id: MitigationId,
+    pub(super) victim_ip: VictimIp,
+    pub(super) vector: &'a VectorName,
+    pub(super) event: Option<EventId>,
+    pub(super) lease: Option<Lease>,
+    pub(super) reason: Option<String>,
+    pub(super) decision: &'a Decision,
+}
+
+/// A row that is let in now, waits, or was refused.
+pub(super) enum Entry<'a> {
+    Admitted,
+    Queued(&'a Refusal),
+    Rejected(&'a Refusal),
+}
+
+/// Builds the row. In dry-run an admitted one is active at once, and nothing is ever announced.
+pub(super) fn new_row(desk: &Desk<'_>, plan: Plan, origin: Origin<'_>, entry: &Entry<'_>) -> Mitigation {
+    let now = desk.now;
+    let dry_run = !desk.shared.enforced();
+    let lifetime_ends_at = now + plan.lifetime;
+    let (status, guardrail, refusal) = match entry {
+        Entry::Admitted if dry_run => (Status::Active, None, None),
+        Entry::Admitted => (Status::Pending, None, None),
+        Entry::Queued(refusal) => (Status::Queued, Some(refusal.guardrail), Some(refusal.detail.clone())),
+        Entry::Rejected(refusal) => (Status::Rejected, Some(refusal.guardrail), Some(refusal.detail.clone())),
+    };
+    let admitted = matches!(entry, Entry::Admitted);
+    let progress =
+        Progress { step_confirmed_at: (admitted && dry_run).then_some(now), ..plan.progress() };
+    let leases: Vec<Lease> = origin.lease.into_iter().collect();
+    let mut row = Mitigation {
+        mitigation_id: origin.id,
+        revision: 0,
+        pop: desk.shared.settings.pop.clone(),
+        status,
+        end_reason: None,
+        superseded_by: None,
+        parent_id: None,
+        customer_id: plan.customer_id,
+        service_id: plan.service_id,
+        victim_ip: origin.victim_ip,
+        vector: origin.vector.clone(),
+        matching: plan.matching,
+        route: plan.route,
+        action: plan.action,
+        ttl: plan.ttl,
+        playbook: plan.playbook,
+        progress,
+        leases,
+        speaker: SpeakerView { attempted: admitted && !dry_run, ..SpeakerView::default() },
+        created_at: now,
+        updated_at: now,
+        expires_at: plan.ttl.after(now).min(lifetime_ends_at),
+        lifetime_ends_at,
+        ended_at: None,
+        withdrawn_at: None,
+        triggering_event_id: origin.event,
+        last_event_id: origin.event,
+        reason: refusal.or(origin.reason),
+        acknowledged_at: None,
+        acknowledged_by: None,
+        dry_run,
+        warnings: plan.warnings,
+        guardrail,
+        decision: origin.decision.clone(),
+    };
+    row.follow_leases();
+    row
+}
+
+/// A queued row is let in: from now on its rule is wanted on the wire.
+pub(super) fn admit(row: &mut Mitigation, now: DateTime<Utc>) {
+    if row.admit(now).is_err() {
+        return;
+    }
+    row.speaker.attempted = !row.dry_run;
+    if row.dry_run {
+        row.status = Status::Active;
+        row.progress.step_confirmed_at = Some(now);
+    }
+}

@@ -1,0 +1,174 @@
+//! The safelist changes: a new entry withdraws every living rule it overlaps.
+
+use std::sync::Arc;
+
+use prefix_core::address::Prefix;
+use prefix_core::audit::{AuditAction, AuditEntry};
+use prefix_core::id::MitigationId;
+use prefix_core::mitigation::{EndReason, Mitigation, Status};
+use prefix_core::safelist::SafelistEntry;
+use prefix_core::store::{ReadSet, StoreError};
+use serde_json::json;
+use tokio::sync::oneshot;
+
+use super::ending::end_with_companions;
+use crate::answer::SafelistAdded;
+use crate::caller::Caller;
+use crate::desk::Desk;
+use crate::error::EngineError;
+use crate::journal::Command;
+use crate::shared::Shared;
+
+/// What happens to the list.
+pub(crate) enum Change {
+    Add(SafelistEntry),
+    Remove(Prefix),
+    /// Entries of the configuration file as it is now: those that left it leave the list.
+    Configure(Vec<Prefix>),
+    /// Entries whose time is over leave the list.
+    Sweep,
+}
+
+/// What it did.
+pub(crate) enum Changed {
+    Added(SafelistAdded),
+    Done,
+}
+
+type Reply = Result<Changed, EngineError>;
+
+/// See the module.
+pub(crate) struct ChangeSafelist {
+    change: Change,
+    caller: Caller,
+    reply: oneshot::Sender<Reply>,
+    result: Option<Reply>,
+}
+
+impl ChangeSafelist {
+    pub(crate) fn new(change: Change, caller: Caller) -> (Self, oneshot::Receiver<Reply>) {
+        let (reply, receiver) = oneshot::channel();
+        (Self { change, caller, reply, result: None }, receiver)
+    }
+
+    fn add(&self, desk: &mut Desk<'_>, entry: &SafelistEntry) -> Reply {
+        let listed = desk.safelist().iter().find(|other| other.prefix == entry.prefix);
+        if listed.is_some_and(SafelistEntry::is_configured) && !entry.is_configured() {
+            let detail = format!("{} stands in the configuration file; change it there", entry.prefix);
+            return Err(EngineError::NotAllowed(detail));
+        }
+        let updated = listed.is_some();
+        let mut entry = entry.clone();
+        entry.added_at = desk.now;
+        desk.put_safelist(entry.clone());
+        self.audit(desk, AuditAction::SafelistAdd, &entry.prefix, json!({
+            "reason": entry.reason, "expires_at": entry.expires_at, "updated": updated,
+        }));
+        let counts = entry.counts(desk.now);
+        let hit = |row: &Mitigation| {
+            let live = row.lives() || row.status == Status::Queued;
+            live && row.route.as_ref().is_some_and(|route| route.destination().overlaps(&entry.prefix))
+        };
+        let withdrawn: Vec<MitigationId> = if counts { desk.ids(hit) } else { Vec::new() };
+        for id in &withdrawn {
+            end_with_companions(desk, *id, EndReason::Safelist);
+            let details = json!({ "reason": format!("safelisted: {}", entry.prefix), "request_id": self.caller.request_id });
+            let actor = self.caller.actor.clone();
+            desk.audit(AuditEntry::new(desk.now, actor, AuditAction::Withdraw, details).on("mitigation", id));
+        }
+        Ok(Changed::Added(SafelistAdded { entry, updated, withdrawn }))
+    }
+
+    fn remove(&self, desk: &mut Desk<'_>, prefix: Prefix) -> Reply {
+        let Some(entry) = desk.safelist().iter().find(|entry| entry.prefix == prefix) else {
+            return Err(EngineError::NotFound(format!("{prefix} is not on the safelist")));
+        };
+        if entry.is_configured() {
+            let detail = format!("{prefix} stands in prefixd.yaml under safelist.prefixes; remove it there and restart");
+            return Err(EngineError::NotAllowed(detail));
+        }
+        let before = json!({ "reason": entry.reason, "added_by": entry.added_by, "expires_at": entry.expires_at });
+        desk.remove_safelist(prefix);
+        self.audit(desk, AuditAction::SafelistRemove, &prefix, json!({ "before": before }));
+        Ok(Changed::Done)
+    }
+
+    fn configure(&self, desk: &mut Desk<'_>, prefixes: &[Prefix]) {
+        let listed: Vec<SafelistEntry> = desk.safelist().to_vec();
+        for entry in listed.iter().filter(|entry| entry.is_configured() && !prefixes.contains(&entry.prefix)) {
+            desk.remove_safelist(entry.prefix);
+            self.audit(desk, AuditAction::SafelistRemove, &entry.prefix, json!({ "reason": "left the configuration" }));
+        }
+        for prefix in prefixes {
+            if listed.iter().any(|entry| entry.prefix == *prefix && entry.is_configured()) {
+                continue;
+            }
+            desk.put_safelist(SafelistEntry {
+                prefix: *prefix,
+                added_at: desk.now,
+                added_by: SafelistEntry::CONFIG.into(),
+                reason: None,
+                expires_at: None,
+            });
+            self.audit(desk, AuditAction::SafelistAdd, prefix, json!({ "reason": "configuration" }));
+        }
+    }
+
+    fn sweep(&self, desk: &mut Desk<'_>) {
+        let now = desk.now;
+        let over: Vec<Prefix> =
+            desk.safelist().iter().filter(|entry| !entry.counts(now)).map(|entry| entry.prefix).collect();
+        for prefix in over {
+            desk.remove_safelist(prefix);
+            self.audit(desk, AuditAction::SafelistExpired, &prefix, json!({}));
+        }
+    }
+
+    fn audit(&self, desk: &mut Desk<'_>, action: AuditAction, prefix: &Prefix, details: serde_json::Value) {
+        let mut details = details;
+        if let Some(details) = details.as_object_mut() {
+            details.insert("request_id".into(), json!(self.caller.request_id));
+        }
+        desk.audit(AuditEntry::new(desk.now, self.caller.actor.clone(), action, details).on("safelist", prefix));
+    }
+}
+
+impl Command for ChangeSafelist {
+    fn reads(&self, shared: &Shared, reads: &mut ReadSet) {
+        reads.admission = true;
+        if let Change::Add(entry) = &self.change {
+            let hit = shared.book.rows().into_iter().filter(|row| {
+                row.route.as_ref().is_some_and(|route| route.destination().overlaps(&entry.prefix))
+            });
+            // a rule that is let in at this very moment is refused by its own transaction, which locks the safelist
+            reads.victims.extend(hit.map(|row| row.victim_ip));
+        }
+    }
+
+    fn run(&mut self, desk: &mut Desk<'_>) {
+        self.result = Some(match &self.change {
+            Change::Add(entry) => self.add(desk, entry),
+            Change::Remove(prefix) => self.remove(desk, *prefix),
+            Change::Configure(prefixes) => {
+                self.configure(desk, prefixes);
+                Ok(Changed::Done)
+            }
+            Change::Sweep => {
+                self.sweep(desk);
+                Ok(Changed::Done)
+            }
+        });
+    }
+
+    fn done(self: Box<Self>, _shared: &Arc<Shared>, result: Result<(), StoreError>) {
+        let answer = match result {
+            Ok(()) => self.result.unwrap_or_else(|| Err(EngineError::Internal("a command did not run".into()))),
+            Err(error) => Err(error.into()),
+        };
+        let _ = self.reply.send(answer);
+    }
+
+    fn is_dry_run(&self) -> bool {
+        self.caller.dry_run
+    }
+}

@@ -1,0 +1,139 @@
+//! What the speaker confirmed is written down: rules that are in its table, and rules that have left it.
+
+use std::sync::Arc;
+
+use prefix_core::audit::{Actor, AuditAction, AuditEntry};
+use prefix_core::flowspec::{Action, RouteKey};
+use prefix_core::id::MitigationId;
+use prefix_core::mitigation::{FormerRule, Mitigation, Status};
+use prefix_core::ownership::NotAfter;
+use prefix_core::store::{ReadSet, StoreError};
+use serde_json::json;
+
+use super::expire;
+use crate::desk::Desk;
+use crate::journal::{Command, RETRY};
+use crate::report;
+use crate::shared::Shared;
+
+/// A path that the speaker has.
+#[derive(Clone, Debug)]
+pub(crate) struct Confirmed {
+    pub(crate) id: MitigationId,
+    pub(crate) key: RouteKey,
+    pub(crate) step: u16,
+    pub(crate) action: Action,
+    pub(crate) not_after: NotAfter,
+}
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct Settle {
+    pub(crate) confirmed: Vec<Confirmed>,
+    pub(crate) gone: Vec<RouteKey>,
+}
+
+/// True if a confirmation of this row says something that is not written yet.
+pub(crate) fn is_news(row: &Mitigation) -> bool {
+    row.status == Status::Pending
+        || row.progress.step_confirmed_at.is_none()
+        || row.progress.former.is_some()
+        || !row.speaker.announced
+}
+
+impl Settle {
+    fn confirm(desk: &mut Desk<'_>, confirmed: &Confirmed) {
+        let now = desk.now;
+        let same = |row: &&Mitigation| {
+            row.lives()
+                && row.progress.step == confirmed.step
+                && row.action == confirmed.action
+                && row.key().as_ref() == Some(&confirmed.key)
+        };
+        let Some(row) = desk.row(confirmed.id).filter(same) else { return };
+        let first = row.status == Status::Pending;
+        let step = row.progress.step_confirmed_at.is_none();
+        if first {
+            report::first_confirmation(row, now);
+        }
+        if first || step {
+            let details = json!({
+                "flow": confirmed.key.flow(),
+                "action": confirmed.action,
+                "step": confirmed.step,
+            });
+            let entry = AuditEntry::new(now, Actor::SYSTEM, AuditAction::Confirm, details);
+            desk.audit(entry.on("mitigation", confirmed.id));
+        }
+        desk.edit(confirmed.id, |row| {
+            row.progress.former = None;
+            row.confirm(Some(confirmed.not_after), now)
+        });
+    }
+
+    fn remove(desk: &mut Desk<'_>, key: &RouteKey) {
+        let now = desk.now;
+        let former_key = |row: &Mitigation| row.progress.former.as_ref().and_then(FormerRule::key);
+        let named = |row: &Mitigation| row.key().as_ref() == Some(key) || former_key(row).as_ref() == Some(key);
+        for id in desk.ids(|row| !row.status.is_final() && named(row)) {
+            let Some(row) = desk.row(id) else { continue };
+            if row.lives() && row.expires_at <= now {
+                // the rule left on time, before its row was written
+                let reason = expire::reason(row);
+                let details = json!({ "reason": reason.as_str(), "expires_at": row.expires_at });
+                desk.edit(id, |row| row.begin_end(reason, now));
+                desk.audit(AuditEntry::new(now, Actor::SYSTEM, AuditAction::Expire, details).on("mitigation", id));
+            }
+            let finished = desk.edit(id, |row| {
+                if row.status != Status::Withdrawing {
+                    return false;
+                }
+                if row.key().as_ref() == Some(key) {
+                    row.speaker.attempted = false;
+                    row.speaker.announced = false;
+                } else {
+                    row.progress.former = None;
+                }
+                let clean = !row.speaker.attempted && row.progress.former.is_none();
+                clean && row.finish_end(now).is_ok()
+            });
+            if finished == Some(true) {
+                let details = json!({ "flow": key.flow() });
+                let entry = AuditEntry::new(now, Actor::SYSTEM, AuditAction::WithdrawConfirmed, details);
+                desk.audit(entry.on("mitigation", id));
+            }
+        }
+    }
+}
+
+impl Command for Settle {
+    fn reads(&self, shared: &Shared, reads: &mut ReadSet) {
+        reads.admission = true;
+        reads.mitigations.extend(self.confirmed.iter().map(|confirmed| confirmed.id));
+        for key in &self.gone {
+            reads.mitigations.extend(shared.book.of_route(key).iter().map(|row| row.mitigation_id));
+        }
+    }
+
+    fn run(&mut self, desk: &mut Desk<'_>) {
+        for confirmed in &self.confirmed {
+            Self::confirm(desk, confirmed);
+        }
+        for key in &self.gone {
+            Self::remove(desk, key);
+        }
+    }
+
+    fn done(self: Box<Self>, shared: &Arc<Shared>, result: Result<(), StoreError>) {
+        if result.is_ok() {
+            return;
+        }
+        // doing it again is harmless, and it is confirmed again
+        let keys = self.confirmed.into_iter().map(|confirmed| confirmed.key).chain(self.gone).collect();
+        shared.dispatch.nudge_later(keys, RETRY * 4);
+    }
+
+    fn weight(&self) -> usize {
+        (self.confirmed.len() + self.gone.len()) / 4 + 1
+    }
+}

@@ -1,0 +1,98 @@
+//! A source says that the attack is over: it lets go of its own leases, and of nobody else's.
+
+use prefix_core::audit::AuditAction;
+use prefix_core::decision::{Decision, Outcome, Stage, StageResult};
+use prefix_core::event::{EventStatus, Report};
+use prefix_core::id::{EventId, MitigationId};
+use prefix_core::mitigation::{EndReason, Mitigation, Status};
+use serde_json::json;
+
+use super::ban::answer;
+use super::ending::end_with_companions;
+use super::ingest::{Effect, Ids, audit_entry};
+use crate::answer::Touched;
+use crate::caller::Caller;
+use crate::desk::Desk;
+
+/// Releases what the source holds, for the episode if it names one.
+pub(super) fn unban(desk: &mut Desk<'_>, report: &Report, ids: &Ids, caller: &Caller) -> Effect {
+    let held = |row: &Mitigation| {
+        let live = row.lives() || row.status == Status::Queued;
+        let lease = row.lease(&report.source);
+        let claimed = lease.is_some_and(|lease| {
+            report.external_event_id.as_ref().is_none_or(|id| lease.claims_episode(id))
+        });
+        let vector = report.external_event_id.is_some() || report.vector.as_ref().is_none_or(|v| *v == row.vector);
+        live && row.parent_id.is_none() && claimed && vector
+    };
+    let found = desk.of_victim(report.victim_ip, held);
+    let touched: Vec<Touched> = found.iter().filter_map(|id| release(desk, *id, report, ids.event)).collect();
+    let Some(newest) = touched.last().cloned() else {
+        return nothing_held(desk, report, ids, caller);
+    };
+    let withdrawn = newest.status == EventStatus::Withdrawn;
+    let mut decision = Decision::open();
+    decision.outcome = if withdrawn { Outcome::Withdraw } else { Outcome::Release };
+    let detail = if withdrawn {
+        format!("{} held the last lease; the rule is withdrawn", report.source)
+    } else {
+        format!("{} reports no more; other reports still hold the rule", report.source)
+    };
+    decision.note(Stage::Identity, StageResult::Info, detail);
+    let action = if withdrawn { AuditAction::Withdraw } else { AuditAction::Release };
+    let details = json!({
+        "reason": EndReason::DetectorUnban.as_str(),
+        "mitigations": touched.iter().map(|t| t.mitigation_id).collect::<Vec<_>>(),
+    });
+    let audit = audit_entry(desk, report, ids, caller, action, details).on("mitigation", newest.mitigation_id);
+    let place = Some((newest.mitigation_id, newest.mitigation_status));
+    let mut answer = answer(report, ids, newest.status, place, decision);
+    if touched.len() > 1 {
+        answer.mitigations = touched;
+    }
+    Effect::accepted(answer, Some(audit))
+}
+
+fn release(desk: &mut Desk<'_>, id: MitigationId, report: &Report, event: EventId) -> Option<Touched> {
+    let now = desk.now;
+    let mut members = desk.companions(id);
+    members.push(id);
+    for member in members {
+        desk.edit(member, |row| {
+            if let Some(episode) = &report.external_event_id {
+                if let Some(lease) = row.lease_mut(&report.source) {
+                    lease.release(episode);
+                }
+            } else {
+                row.leases.retain(|lease| lease.source != report.source);
+            }
+            row.leases.retain(|lease| !lease.claims.is_empty() && lease.lives(now));
+            row.follow_leases();
+            row.updated_at = now;
+            row.last_event_id = Some(event);
+        });
+    }
+    let empty = desk.row(id)?.leases.is_empty();
+    if empty {
+        end_with_companions(desk, id, EndReason::DetectorUnban);
+    }
+    let status = if empty { EventStatus::Withdrawn } else { EventStatus::Released };
+    Some(Touched { mitigation_id: id, status, mitigation_status: desk.row(id)?.status })
+}
+
+fn nothing_held(desk: &Desk<'_>, report: &Report, ids: &Ids, caller: &Caller) -> Effect {
+    let known = match &report.external_event_id {
+        Some(id) => desk.knows_episode(&report.source, id),
+        None => desk.has_seen(&report.source, report.victim_ip),
+    };
+    let (status, detail) = if known {
+        (EventStatus::NoActiveMitigation, "the episode is known, but nothing of it lives")
+    } else {
+        (EventStatus::NotFound, "this source never reported that")
+    };
+    let mut decision = Decision::open();
+    decision.note(Stage::Identity, StageResult::Stop, format!("{}: {detail}", report.source));
+    let details = json!({ "status": status });
+    let audit = audit_entry(desk, report, ids, caller, AuditAction::Ingest, details).on("event", ids.event);
+    Effect::accepted(answer(report, ids, status, None, decision), Some(audit))
+}

@@ -1,0 +1,92 @@
+//! An operator ends mitigations. That always wins: every lease ends, whoever holds it.
+
+use std::sync::Arc;
+
+use prefix_core::audit::{AuditAction, AuditEntry};
+use prefix_core::id::MitigationId;
+use prefix_core::mitigation::{EndReason, Mitigation, Status};
+use prefix_core::store::{ReadSet, StoreError};
+use serde_json::json;
+use tokio::sync::oneshot;
+
+use super::ending::end_with_companions;
+use crate::caller::Caller;
+use crate::desk::Desk;
+use crate::error::EngineError;
+use crate::journal::Command;
+use crate::shared::Shared;
+
+/// One answer per id: the row after the change, or why there is none.
+pub(crate) type Rows = Vec<Result<Box<Mitigation>, EngineError>>;
+
+type Reply = Result<Rows, EngineError>;
+
+/// See the module.
+pub(crate) struct Withdraw {
+    ids: Vec<MitigationId>,
+    reason: String,
+    caller: Caller,
+    reply: oneshot::Sender<Reply>,
+    result: Rows,
+}
+
+impl Withdraw {
+    pub(crate) fn new(
+        ids: Vec<MitigationId>,
+        reason: &str,
+        caller: Caller,
+    ) -> (Self, oneshot::Receiver<Reply>) {
+        let (reply, receiver) = oneshot::channel();
+        let reason = format!("{}: {reason}", caller.actor.name());
+        (Self { ids, reason, caller, reply, result: Vec::new() }, receiver)
+    }
+
+    fn withdraw(&self, desk: &mut Desk<'_>, id: MitigationId) -> Result<Box<Mitigation>, EngineError> {
+        let Some(row) = desk.row(id) else {
+            return Err(EngineError::NotFound(format!("there is no mitigation {id}")));
+        };
+        if row.status.is_final() {
+            let detail = format!("mitigation {id} is {} already; nothing is left to withdraw", row.status);
+            return Err(EngineError::NotAllowed(detail));
+        }
+        if row.status != Status::Withdrawing {
+            let before = json!({ "status": row.status });
+            end_with_companions(desk, id, EndReason::Operator);
+            desk.edit(id, |row| row.reason = Some(self.reason.clone()));
+            let details =
+                json!({ "request_id": self.caller.request_id, "reason": self.reason, "before": before });
+            let actor = self.caller.actor.clone();
+            desk.audit(AuditEntry::new(desk.now, actor, AuditAction::Withdraw, details).on("mitigation", id));
+        }
+        match desk.row(id) {
+            Some(row) => Ok(Box::new(row.clone())),
+            None => Err(EngineError::Internal("a row left the transaction".into())),
+        }
+    }
+}
+
+impl Command for Withdraw {
+    fn reads(&self, shared: &Shared, reads: &mut ReadSet) {
+        reads.admission = true;
+        reads.mitigations.extend(self.ids.iter().copied());
+        // companions are found by their victim
+        reads.victims.extend(self.ids.iter().filter_map(|id| shared.book.get(*id)).map(|row| row.victim_ip));
+    }
+
+    fn run(&mut self, desk: &mut Desk<'_>) {
+        self.result = self.ids.iter().map(|id| self.withdraw(desk, *id)).collect();
+    }
+
+    fn done(self: Box<Self>, _shared: &Arc<Shared>, result: Result<(), StoreError>) {
+        let Self { reply, result: answer, .. } = *self;
+        let _ = reply.send(result.map(|()| answer).map_err(EngineError::from));
+    }
+
+    fn is_dry_run(&self) -> bool {
+        self.caller.dry_run
+    }
+
+    fn weight(&self) -> usize {
+        self.ids.len()
+    }
+}

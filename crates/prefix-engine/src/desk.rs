@@ -1,0 +1,271 @@
+//! The desk: one transaction in the making. Commands read facts from it, change rows on it, and see each other's
+//! changes, as if each ran alone.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use prefix_core::address::{Prefix, VictimIp};
+use prefix_core::audit::AuditEntry;
+use prefix_core::event::{Event, EventAction};
+use prefix_core::flowspec::RouteKey;
+use prefix_core::id::MitigationId;
+use prefix_core::mitigation::{Mitigation, Status};
+use prefix_core::name::{ExternalEventId, SourceName};
+use prefix_core::safelist::{Safelist, SafelistEntry};
+use prefix_core::store::{ChangeSet, MitigationChange, QuotaCounts, ReadSet, ReplyKey, Snapshot, StoredReply};
+use prefix_policy::{Facts, Policy, SafelistIndex};
+
+use crate::shared::Shared;
+
+struct Draft {
+    before: Option<Box<Mitigation>>,
+    row: Mitigation,
+    changed: bool,
+}
+
+/// See the module.
+pub(crate) struct Desk<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) now: DateTime<Utc>,
+    drafts: BTreeMap<MitigationId, Draft>,
+    by_victim: HashMap<VictimIp, Vec<MitigationId>>,
+    quota: QuotaCounts,
+    safelist: Safelist,
+    index: Arc<SafelistIndex>,
+    episodes: HashSet<(SourceName, ExternalEventId)>,
+    sightings: HashSet<(SourceName, VictimIp)>,
+    replies: HashMap<ReplyKey, StoredReply>,
+    changes: ChangeSet,
+}
+
+impl<'a> Desk<'a> {
+    pub(crate) fn new(shared: &'a Shared, policy: Arc<Policy>, reads: &ReadSet, snapshot: Snapshot) -> Self {
+        let index = if reads.admission {
+            shared.safelist_index(&snapshot.safelist)
+        } else {
+            Arc::new(SafelistIndex::new(&Safelist::default()))
+        };
+        let mut desk = Self {
+            shared,
+            policy,
+            now: reads.now,
+            drafts: BTreeMap::new(),
+            by_victim: HashMap::new(),
+            quota: snapshot.quota,
+            safelist: snapshot.safelist,
+            index,
+            episodes: snapshot.episodes,
+            sightings: snapshot.sightings,
+            replies: snapshot.replies,
+            changes: ChangeSet::default(),
+        };
+        for row in snapshot.mitigations {
+            desk.by_victim.entry(row.victim_ip).or_default().push(row.mitigation_id);
+            desk.drafts.insert(row.mitigation_id, Draft { before: None, row, changed: false });
+        }
+        desk
+    }
+
+    /// A row that was asked for or made here.
+    pub(crate) fn row(&self, id: MitigationId) -> Option<&Mitigation> {
+        self.drafts.get(&id).map(|draft| &draft.row)
+    }
+
+    /// The rows of this pop that pass a test, oldest first (ids are ordered by time of creation).
+    pub(crate) fn ids(&self, test: impl Fn(&Mitigation) -> bool) -> Vec<MitigationId> {
+        let pop = &self.shared.settings.pop;
+        let own = self.drafts.values().map(|draft| &draft.row).filter(|row| row.pop == *pop);
+        own.filter(|row| test(row)).map(|row| row.mitigation_id).collect()
+    }
+
+    /// The rows of a victim at this pop that pass a test, oldest first.
+    pub(crate) fn of_victim(&self, victim: VictimIp, test: impl Fn(&Mitigation) -> bool) -> Vec<MitigationId> {
+        let pop = &self.shared.settings.pop;
+        let ids = self.by_victim.get(&victim).into_iter().flatten();
+        let rows = ids.filter_map(|id| self.row(*id)).filter(|row| row.pop == *pop);
+        let mut found: Vec<MitigationId> = rows.filter(|row| test(row)).map(|row| row.mitigation_id).collect();
+        found.sort();
+        found
+    }
+
+    /// The companions of a mitigation that are not final.
+    pub(crate) fn companions(&self, parent: MitigationId) -> Vec<MitigationId> {
+        let Some(row) = self.row(parent) else { return Vec::new() };
+        self.of_victim(row.victim_ip, |other| other.parent_id == Some(parent) && !other.status.is_final())
+    }
+
+    /// Changes a row. Counters follow.
+    pub(crate) fn edit<R>(&mut self, id: MitigationId, change: impl FnOnce(&mut Mitigation) -> R) -> Option<R> {
+        let draft = self.drafts.get_mut(&id)?;
+        if !draft.changed {
+            draft.before = Some(Box::new(draft.row.clone()));
+            draft.changed = true;
+        }
+        let (counted, lived) = (draft.row.counts(), draft.row.lives());
+        let result = change(&mut draft.row);
+        let admitted = !lived && draft.row.lives();
+        let (counts, customer) = (draft.row.counts(), draft.row.customer_id.clone());
+        self.count(counted, counts, customer.as_ref());
+        self.changes.admitted += u64::from(admitted);
+        self.quota.new_last_minute += u64::from(admitted);
+        Some(result)
+    }
+
+    /// Adds a row. An older one of the same rule that is being withdrawn is taken over: no withdraw is sent for it.
+    pub(crate) fn insert(&mut self, row: Mitigation) {
+        if row.lives() {
+            if let Some(key) = row.key() {
+                self.take_over(&key, row.mitigation_id);
+            }
+        }
+        self.count(false, row.counts(), row.customer_id.as_ref());
+        self.changes.admitted += u64::from(row.lives());
+        self.quota.new_last_minute += u64::from(row.lives());
+        self.by_victim.entry(row.victim_ip).or_default().push(row.mitigation_id);
+        self.drafts.insert(row.mitigation_id, Draft { before: None, row, changed: true });
+    }
+
+    /// Ends the rows that are withdrawing this rule in favour of `successor`.
+    pub(crate) fn take_over(&mut self, key: &RouteKey, successor: MitigationId) {
+        let now = self.now;
+        let withdrawing = |row: &Mitigation| row.status == Status::Withdrawing && row.key().as_ref() == Some(key);
+        for id in self.ids(withdrawing) {
+            self.edit(id, |row| {
+                row.superseded_by = Some(successor);
+                row.finish_end(now)
+            });
+        }
+    }
+
+    fn count(&mut self, before: bool, after: bool, customer: Option<&prefix_core::name::CustomerId>) {
+        let shift = |counter: &mut u64| {
+            *counter = if after { *counter + 1 } else { counter.saturating_sub(1) };
+        };
+        if before == after {
+            return;
+        }
+        shift(&mut self.quota.global);
+        shift(&mut self.quota.pop);
+        if let Some(customer) = customer {
+            shift(self.quota.customers.entry(customer.clone()).or_default());
+        }
+    }
+
+    /// Runs a decision over the facts about a victim.
+    pub(crate) fn decide<R>(
+        &self,
+        victim: VictimIp,
+        key: Option<&RouteKey>,
+        decide: impl FnOnce(&Policy, &Facts<'_>) -> R,
+    ) -> R {
+        let about = |row: &Mitigation| row.victim_ip == victim || (key.is_some() && row.key().as_ref() == key);
+        let pop = &self.shared.settings.pop;
+        let rows: Vec<&Mitigation> = match key {
+            Some(_) => self.drafts.values().map(|draft| &draft.row).filter(|row| about(row)).collect(),
+            None => self.by_victim.get(&victim).into_iter().flatten().filter_map(|id| self.row(*id)).collect(),
+        };
+        let (recent, unfinished): (Vec<&Mitigation>, Vec<&Mitigation>) =
+            rows.into_iter().filter(|row| row.pop == *pop).partition(|row| row.status.is_final());
+        // a row whose time is over no longer lives, even if nobody has written that down yet
+        let unfinished: Vec<&Mitigation> = unfinished
+            .into_iter()
+            .filter(|row| row.status == Status::Withdrawing || row.expires_at > self.now)
+            .collect();
+        let facts = Facts {
+            now: self.now,
+            pop,
+            unfinished: &unfinished,
+            recent: &recent,
+            safelist: &self.index,
+            quota: &self.quota,
+        };
+        decide(&self.policy, &facts)
+    }
+
+    /// The index of the safelist as it is in this transaction.
+    pub(crate) fn safelist_index(&self) -> &SafelistIndex {
+        &self.index
+    }
+
+    /// The safelist as it is in this transaction.
+    pub(crate) fn safelist(&self) -> &[SafelistEntry] {
+        &self.safelist.entries
+    }
+
+    pub(crate) fn put_safelist(&mut self, entry: SafelistEntry) {
+        let mut entries: Vec<SafelistEntry> = self.safelist.entries.to_vec();
+        entries.retain(|other| other.prefix != entry.prefix);
+        entries.push(entry.clone());
+        self.replace_safelist(entries);
+        self.changes.safelist_put.retain(|other| other.prefix != entry.prefix);
+        self.changes.safelist_remove.retain(|prefix| *prefix != entry.prefix);
+        self.changes.safelist_put.push(entry);
+    }
+
+    pub(crate) fn remove_safelist(&mut self, prefix: Prefix) {
+        let mut entries: Vec<SafelistEntry> = self.safelist.entries.to_vec();
+        entries.retain(|other| other.prefix != prefix);
+        self.replace_safelist(entries);
+        self.changes.safelist_put.retain(|other| other.prefix != prefix);
+        self.changes.safelist_remove.push(prefix);
+    }
+
+    fn replace_safelist(&mut self, entries: Vec<SafelistEntry>) {
+        self.safelist.entries = Arc::new(entries);
+        self.index = Arc::new(SafelistIndex::new(&self.safelist));
+    }
+
+    /// True if the source ever reported this episode.
+    pub(crate) fn knows_episode(&self, source: &SourceName, id: &ExternalEventId) -> bool {
+        self.episodes.contains(&(source.clone(), id.clone()))
+    }
+
+    /// True if the source ever reported this victim.
+    pub(crate) fn has_seen(&self, source: &SourceName, victim: VictimIp) -> bool {
+        self.sightings.contains(&(source.clone(), victim))
+    }
+
+    pub(crate) fn put_event(&mut self, event: Event) {
+        if event.report.action == EventAction::Ban {
+            let source = &event.report.source;
+            self.sightings.insert((source.clone(), event.report.victim_ip));
+            if let Some(id) = &event.report.external_event_id {
+                self.episodes.insert((source.clone(), id.clone()));
+            }
+        }
+        self.changes.events.push(event);
+    }
+
+    pub(crate) fn audit(&mut self, entry: AuditEntry) {
+        self.changes.audit.push(entry);
+    }
+
+    /// The reply stored under a key, here or earlier.
+    pub(crate) fn reply(&self, key: &ReplyKey) -> Option<&StoredReply> {
+        self.replies.get(key)
+    }
+
+    pub(crate) fn put_reply(&mut self, key: ReplyKey, reply: StoredReply) {
+        self.replies.insert(key.clone(), reply.clone());
+        self.changes.replies.push((key, reply));
+    }
+
+    /// Rows that changed here: what the answer to a dry run names.
+    pub(crate) fn touched(&self) -> Vec<MitigationId> {
+        self.drafts.values().filter(|draft| draft.changed).map(|draft| draft.row.mitigation_id).collect()
+    }
+
+    /// What is to be written.
+    pub(crate) fn finish(self) -> ChangeSet {
+        let mut changes = self.changes;
+        changes.mitigations = self
+            .drafts
+            .into_values()
+            .filter(|draft| draft.changed)
+            .map(|draft| MitigationChange { before: draft.before, after: Box::new(draft.row) })
+            .collect();
+        changes
+    }
+}

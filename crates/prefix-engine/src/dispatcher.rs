@@ -1,0 +1,333 @@
+//! The dispatcher owns the way to the speaker: it makes each route there what the book says it should be.
+//!
+//! It works by level, not by edge. A nudge only says that a route may differ; what is sent is decided when it is sent,
+//! so changes of one route coalesce, and a rule that is taken over is never withdrawn in between. Changes go out in
+//! bursts at a bounded pace, because speakers pack what comes faster into messages that routers refuse. No answer
+//! means unknown: the route is read back before it is believed.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use prefix_core::announcer::{AnnounceError, OwnPath, RibPath};
+use prefix_core::flowspec::{Action, RouteKey};
+use prefix_core::id::MitigationId;
+use prefix_core::ownership::Ownership;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use crate::book::Wanted;
+use crate::command::settle::{Confirmed, Settle, is_news};
+use crate::journal::Journal;
+use crate::report;
+use crate::shared::Shared;
+
+/// The most changes that go out at once.
+const BURST: usize = 200;
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+const LONGEST_RETRY: Duration = Duration::from_secs(5);
+
+enum Nudge {
+    Now(Vec<RouteKey>),
+    Later(Vec<RouteKey>, Duration),
+    /// The speaker is there again: nothing waits any longer.
+    Reconnected,
+}
+
+/// Tells the dispatcher which routes to look at.
+#[derive(Clone)]
+pub(crate) struct Dispatch {
+    sender: mpsc::UnboundedSender<Nudge>,
+}
+
+/// The receiving side of [`Dispatch`].
+pub(crate) struct Nudges(mpsc::UnboundedReceiver<Nudge>);
+
+impl Dispatch {
+    pub(crate) fn new() -> (Self, Nudges) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Self { sender }, Nudges(receiver))
+    }
+
+    /// These routes may differ from what is wanted.
+    pub(crate) fn nudge(&self, keys: Vec<RouteKey>) {
+        if !keys.is_empty() {
+            // a dispatcher that has stopped needs no nudge
+            let _ = self.sender.send(Nudge::Now(keys));
+        }
+    }
+
+    /// The same, after a while.
+    pub(crate) fn nudge_later(&self, keys: Vec<RouteKey>, after: Duration) {
+        let _ = self.sender.send(Nudge::Later(keys, after));
+    }
+
+    /// The speaker is there again.
+    pub(crate) fn reconnected(&self) {
+        let _ = self.sender.send(Nudge::Reconnected);
+    }
+}
+
+#[derive(Default)]
+struct Attempt {
+    failures: u32,
+    /// An earlier change may still take effect: only a read-back tells what is there.
+    unresolved: bool,
+}
+
+/// One route of a burst.
+struct Change {
+    key: RouteKey,
+    path: Option<(MitigationId, u16, OwnPath)>,
+}
+
+/// See the module.
+pub(crate) struct Dispatcher {
+    shared: Arc<Shared>,
+    journal: Journal,
+    dirty: VecDeque<RouteKey>,
+    listed: HashSet<RouteKey>,
+    later: Vec<(Instant, RouteKey)>,
+    attempts: HashMap<RouteKey, Attempt>,
+    next_burst: Instant,
+}
+
+impl Dispatcher {
+    pub(crate) fn new(shared: Arc<Shared>, journal: Journal) -> Self {
+        Self {
+            shared,
+            journal,
+            dirty: VecDeque::new(),
+            listed: HashSet::new(),
+            later: Vec::new(),
+            attempts: HashMap::new(),
+            next_burst: Instant::now(),
+        }
+    }
+
+    /// Works until it is told to stop.
+    pub(crate) async fn run(mut self, mut nudges: Nudges, stop: CancellationToken) {
+        loop {
+            while let Ok(nudge) = nudges.0.try_recv() {
+                self.take(nudge);
+            }
+            self.take_due();
+            if self.dirty.is_empty() {
+                let wake = self.later.iter().map(|(at, _)| *at).min();
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    nudge = nudges.0.recv() => match nudge {
+                        Some(nudge) => self.take(nudge),
+                        None => return,
+                    },
+                    () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
+                }
+                continue;
+            }
+            if Instant::now() < self.next_burst {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = sleep_until(self.next_burst) => {}
+                }
+            }
+            self.burst().await;
+        }
+    }
+
+    fn take(&mut self, nudge: Nudge) {
+        match nudge {
+            Nudge::Now(keys) => keys.into_iter().for_each(|key| self.list(key)),
+            Nudge::Later(keys, after) => {
+                let at = Instant::now() + after;
+                self.later.extend(keys.into_iter().map(|key| (at, key)));
+            }
+            Nudge::Reconnected => {
+                for attempt in self.attempts.values_mut() {
+                    attempt.failures = 0;
+                }
+                let later = std::mem::take(&mut self.later);
+                later.into_iter().for_each(|(_, key)| self.list(key));
+            }
+        }
+    }
+
+    fn list(&mut self, key: RouteKey) {
+        if self.listed.insert(key.clone()) {
+            self.dirty.push_back(key);
+        }
+    }
+
+    fn take_due(&mut self) {
+        let now = Instant::now();
+        let mut due = Vec::new();
+        self.later.retain(|(at, key)| {
+            if *at <= now {
+                due.push(key.clone());
+            }
+            *at > now
+        });
+        due.into_iter().for_each(|key| self.list(key));
+    }
+
+    async fn burst(&mut self) {
+        let now = self.shared.now();
+        let mut announce = Vec::new();
+        let mut withdraw = Vec::new();
+        while announce.len() + withdraw.len() < BURST {
+            let Some(key) = self.dirty.pop_front() else { break };
+            self.listed.remove(&key);
+            match self.shared.book.wanted(&key, now) {
+                Wanted::Path { id, step, path } => announce.push(Change { key, path: Some((id, step, *path)) }),
+                Wanted::Absent => withdraw.push(Change { key, path: None }),
+                Wanted::Former => {}
+            }
+        }
+        let changes = announce.len() + withdraw.len();
+        if changes == 0 {
+            return;
+        }
+        self.pace(changes);
+        if self.shared.enforced() {
+            self.send(announce, withdraw).await;
+        } else {
+            // dry-run changes nothing at the speaker, but what left it by its own time is written down
+            self.read_back(withdraw).await;
+        }
+    }
+
+    fn pace(&mut self, changes: usize) {
+        let per_second = self.shared.settings.max_changes_per_second.max(1);
+        let changes = u32::try_from(changes).unwrap_or(u32::MAX);
+        self.next_burst = Instant::now() + Duration::from_secs(1) * changes / per_second;
+    }
+
+    async fn send(&mut self, announce: Vec<Change>, withdraw: Vec<Change>) {
+        let paths: Vec<OwnPath> =
+            announce.iter().filter_map(|change| change.path.as_ref()).map(|(_, _, path)| path.clone()).collect();
+        let keys: Vec<RouteKey> = withdraw.iter().map(|change| change.key.clone()).collect();
+        let started = Instant::now();
+        let announcer = &self.shared.announcer;
+        let (announced, withdrawn) = tokio::join!(
+            async { if paths.is_empty() { Vec::new() } else { announcer.announce(&paths).await } },
+            async { if keys.is_empty() { Vec::new() } else { announcer.withdraw(&keys).await } },
+        );
+        let confirmed = |results: &[Result<(), AnnounceError>]| results.iter().filter(|r| r.is_ok()).count();
+        report::speaker_call(started.elapsed(), confirmed(&announced), confirmed(&withdrawn));
+        let mut verify = Vec::new();
+        let mut settle = Settle::default();
+        for (change, result) in announce.into_iter().chain(withdraw).zip(announced.into_iter().chain(withdrawn)) {
+            match result {
+                Ok(()) if self.is_unresolved(&change.key) => verify.push(change),
+                Ok(()) => self.confirm(change, &mut settle),
+                Err(error) => self.failed(&change.key, &error),
+            }
+        }
+        if !verify.is_empty() {
+            self.verify(verify, &mut settle).await;
+        }
+        self.settle(settle).await;
+    }
+
+    fn is_unresolved(&self, key: &RouteKey) -> bool {
+        self.attempts.get(key).is_some_and(|attempt| attempt.unresolved)
+    }
+
+    /// An earlier change without an answer may have come in between: what is there now decides.
+    async fn verify(&mut self, changes: Vec<Change>, settle: &mut Settle) {
+        let keys: Vec<RouteKey> = changes.iter().map(|change| change.key.clone()).collect();
+        match self.shared.announcer.find(&keys).await {
+            Ok(found) => {
+                for (change, found) in changes.into_iter().zip(found) {
+                    if matches_wish(&change, found.as_ref()) {
+                        self.confirm(change, settle);
+                    } else {
+                        self.failed(&change.key, &AnnounceError::Unknown("an earlier change came late".into()));
+                    }
+                }
+            }
+            Err(error) => changes.iter().for_each(|change| self.failed(&change.key, &error)),
+        }
+    }
+
+    async fn read_back(&mut self, changes: Vec<Change>) {
+        let keys: Vec<RouteKey> = changes.iter().map(|change| change.key.clone()).collect();
+        if keys.is_empty() {
+            return;
+        }
+        let mut settle = Settle::default();
+        match self.shared.announcer.find(&keys).await {
+            Ok(found) => {
+                for (change, found) in changes.into_iter().zip(found) {
+                    if found.is_some_and(|path| path.ownership.is_own()) {
+                        self.later.push((Instant::now() + LONGEST_RETRY, change.key));
+                    } else {
+                        self.confirm(change, &mut settle);
+                    }
+                }
+            }
+            Err(_) => self.later.extend(changes.into_iter().map(|c| (Instant::now() + LONGEST_RETRY, c.key))),
+        }
+        self.settle(settle).await;
+    }
+
+    fn confirm(&mut self, change: Change, settle: &mut Settle) {
+        self.attempts.remove(&change.key);
+        match change.path {
+            Some((id, step, path)) => {
+                let book = &self.shared.book;
+                book.confirmed(&change.key, Some(path.tags.not_after), self.shared.now());
+                if book.get(id).is_some_and(|row| is_news(&row)) {
+                    let not_after = path.tags.not_after;
+                    settle.confirmed.push(Confirmed { id, key: change.key, step, action: path.action, not_after });
+                }
+                self.shared.deadline_moved.notify_one();
+            }
+            None => {
+                self.shared.book.gone(&change.key);
+                settle.gone.push(change.key);
+            }
+        }
+    }
+
+    fn failed(&mut self, key: &RouteKey, error: &AnnounceError) {
+        let attempt = self.attempts.entry(key.clone()).or_default();
+        attempt.failures += 1;
+        attempt.unresolved |= matches!(error, AnnounceError::Unknown(_));
+        let wait = (FIRST_RETRY * 2_u32.saturating_pow(attempt.failures.min(10) - 1)).min(LONGEST_RETRY);
+        // routes that failed together need not come back together
+        let spread = key.nlri().as_bytes().iter().fold(0_u32, |sum, byte| sum.wrapping_mul(31) + u32::from(*byte));
+        let wait = wait + wait * (spread % 256) / 512;
+        report::speaker_failed(key, &error.to_string(), wait);
+        self.shared.book.failed(key, &error.to_string());
+        self.later.push((Instant::now() + wait, key.clone()));
+    }
+
+    async fn settle(&self, settle: Settle) {
+        if settle.confirmed.is_empty() && settle.gone.is_empty() {
+            return;
+        }
+        // the journal is gone only when the engine is
+        let _ = self.journal.submit(Box::new(settle)).await;
+    }
+}
+
+/// Rates travel as 32-bit floating point numbers, so actions are compared as the communities they become.
+pub(crate) fn is_same_on_wire(a: &Action, b: &Action) -> bool {
+    a.action_type() == b.action_type() && a.extended_communities() == b.extended_communities()
+}
+
+fn matches_wish(change: &Change, found: Option<&RibPath>) -> bool {
+    match (&change.path, found) {
+        (None, found) => !found.is_some_and(|path| path.ownership.is_own()),
+        (Some((_, _, wanted)), Some(found)) => {
+            let own = Ownership::Own {
+                not_after: Some(wanted.tags.not_after),
+                mitigation: Some(wanted.tags.mitigation),
+            };
+            found.action.as_ref().is_some_and(|action| is_same_on_wire(action, &wanted.action))
+                && found.ownership == own
+        }
+        (Some(_), None) => false,
+    }
+}

@@ -1,0 +1,244 @@
+//! What people ask for: rows of storage, completed by what only the running daemon knows.
+
+use std::net::IpAddr;
+use std::sync::atomic::Ordering;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use prefix_core::address::{Family, VictimIp};
+use prefix_core::announcer::{AfiSafi, Route, SessionState};
+use prefix_core::audit::AuditEntry;
+use prefix_core::event::Event;
+use prefix_core::flowspec::RouteKey;
+use prefix_core::id::{EventId, MitigationId};
+use prefix_core::mitigation::Mitigation;
+use prefix_core::name::Pop;
+use prefix_core::page::{Page, PageRequest};
+use prefix_core::safelist::SafelistEntry;
+use prefix_core::store::{AuditQuery, Bucket, EventQuery, MitigationQuery, PopStats, SeriesQuery, Totals};
+
+use super::Engine;
+use crate::answer::{Health, History, MitigationView, PeerView, Speaker};
+use crate::error::EngineError;
+
+/// The family of the speaker's table that a route belongs to.
+fn family_of(route: &Route) -> AfiSafi {
+    match (route, route.family()) {
+        (Route::FlowSpec(_), Family::Ipv4) => AfiSafi::Ipv4Flowspec,
+        (Route::FlowSpec(_), Family::Ipv6) => AfiSafi::Ipv6Flowspec,
+        (Route::Blackhole(_), Family::Ipv4) => AfiSafi::Ipv4Unicast,
+        (Route::Blackhole(_), Family::Ipv6) => AfiSafi::Ipv6Unicast,
+    }
+}
+
+impl Engine {
+    /// A row with what only the running daemon knows of it.
+    pub(super) fn view(&self, mut mitigation: Mitigation) -> MitigationView {
+        let shared = &self.running.shared;
+        let here = mitigation.pop == shared.settings.pop;
+        let intended = mitigation.lives() && !mitigation.dry_run;
+        if let Some(wire) = mitigation.key().filter(|_| here).and_then(|key| shared.book.wire(&key)) {
+            if !mitigation.status.is_final() {
+                mitigation.speaker.error = wire.error.or(mitigation.speaker.error);
+                mitigation.speaker.last_confirmed_at = wire.confirmed_at.or(mitigation.speaker.last_confirmed_at);
+            }
+        }
+        let family = mitigation.route.as_ref().map(family_of);
+        let peers_established = family.map_or(0, |family| self.running.speaker.established(family));
+        let shadowed_by = self.shadow_of(&mitigation);
+        MitigationView { mitigation, intended, peers_established, shadowed_by }
+    }
+
+    /// A living rule of the same victim that routers apply first (RFC 8955 §5.1) and that matches every packet of
+    /// this one.
+    fn shadow_of(&self, row: &Mitigation) -> Option<MitigationId> {
+        let rule = row.route.as_ref().filter(|_| row.lives())?.rule()?;
+        let others = self.running.shared.book.living_of(row.victim_ip);
+        let shadows = |other: &&std::sync::Arc<Mitigation>| {
+            let theirs = other.route.as_ref().and_then(Route::rule);
+            theirs.is_some_and(|theirs| theirs != rule && theirs.precedes(rule) && theirs.covers(rule))
+        };
+        let mut found: Vec<MitigationId> = others.iter().filter(shadows).map(|row| row.mitigation_id).collect();
+        found.sort();
+        found.first().copied()
+    }
+
+    /// One mitigation, of any pop.
+    pub async fn mitigation(&self, id: MitigationId) -> Result<MitigationView, EngineError> {
+        let row = self.running.shared.store.mitigation(id).await?;
+        let row = row.ok_or_else(|| EngineError::NotFound(format!("there is no mitigation {id}")))?;
+        Ok(self.view(row))
+    }
+
+    /// A page of mitigations.
+    pub async fn mitigations(&self, query: &MitigationQuery) -> Result<Page<MitigationView>, EngineError> {
+        let page = self.running.shared.store.mitigations(query).await?;
+        Ok(page.map(|row| self.view(row)))
+    }
+
+    /// One event.
+    pub async fn event(&self, id: EventId) -> Result<Event, EngineError> {
+        let event = self.running.shared.store.event(id).await?;
+        event.ok_or_else(|| EngineError::NotFound(format!("there is no event {id}")))
+    }
+
+    /// A page of events.
+    pub async fn events(&self, query: &EventQuery) -> Result<Page<Event>, EngineError> {
+        Ok(self.running.shared.store.events(query).await?)
+    }
+
+    /// A page of audit entries.
+    pub async fn audit(&self, query: &AuditQuery) -> Result<Page<AuditEntry>, EngineError> {
+        Ok(self.running.shared.store.audit(query).await?)
+    }
+
+    /// The safelist, expired entries left out.
+    pub async fn safelist(&self) -> Result<Vec<SafelistEntry>, EngineError> {
+        let now = self.running.shared.now();
+        let list = self.running.shared.store.safelist().await?;
+        Ok(list.entries.iter().filter(|entry| entry.counts(now)).cloned().collect())
+    }
+
+    /// Counts of each pop, the own one always among them, sorted by name.
+    pub async fn pops(&self) -> Result<Vec<(Pop, PopStats)>, EngineError> {
+        let mut stats = self.running.shared.store.stats().await?;
+        stats.entry(self.settings().pop.clone()).or_default();
+        Ok(stats.into_iter().collect())
+    }
+
+    /// Counts of everything.
+    pub async fn totals(&self) -> Result<Totals, EngineError> {
+        Ok(self.running.shared.store.totals().await?)
+    }
+
+    /// A series of counts, gaps filled with 0.
+    pub async fn series(&self, query: &SeriesQuery) -> Result<Vec<Bucket>, EngineError> {
+        let counted = self.running.shared.store.series(query).await?;
+        Ok(fill_gaps(query, &counted))
+    }
+
+    /// The newest events and mitigations of an address.
+    pub async fn history(&self, ip: IpAddr, limit: u16) -> Result<History, EngineError> {
+        let page = PageRequest { limit, ..PageRequest::default() };
+        let victim_ip = Some(VictimIp::from(ip));
+        let events = EventQuery { page, victim_ip, ..EventQuery::default() };
+        let mitigations = MitigationQuery { page, victim_ip, ..MitigationQuery::default() };
+        let (events, mitigations) = tokio::join!(self.events(&events), self.mitigations(&mitigations));
+        Ok(History { events: events?.items, mitigations: mitigations?.items })
+    }
+
+    /// The BGP neighbors.
+    pub async fn peers(&self) -> Vec<PeerView> {
+        let shared = &self.running.shared;
+        if shared.enforced() {
+            self.running.speaker.refresh(&*shared.announcer).await;
+        }
+        let rows = shared.book.rows();
+        let mut announced: Vec<(AfiSafi, u64)> = Vec::new();
+        for row in rows.iter().filter(|row| row.lives() && row.speaker.announced) {
+            let Some(family) = row.route.as_ref().map(family_of) else { continue };
+            match announced.iter_mut().find(|(known, _)| *known == family) {
+                Some((_, count)) => *count += 1,
+                None => announced.push((family, 1)),
+            }
+        }
+        let count = |families: &[AfiSafi]| -> u64 {
+            announced.iter().filter(|(family, _)| families.contains(family)).map(|(_, count)| count).sum()
+        };
+        let peers = self.running.speaker.peers().into_iter().map(|(name, peer)| {
+            let up = peer.state == SessionState::Established;
+            let announced_rules = if up { count(&peer.families) } else { 0 };
+            PeerView { name, peer, announced_rules }
+        });
+        peers.collect()
+    }
+
+    /// The state of everything.
+    pub async fn health(&self) -> Health {
+        let shared = &self.running.shared;
+        let database = shared.store.ping().await.map_err(|error| error.to_string());
+        let peers = self.peers().await;
+        let stuck_since =
+            shared.now() - TimeDelta::from_std(shared.settings.withdraw_alarm).unwrap_or(TimeDelta::zero());
+        let counts = shared.book.counts(stuck_since);
+        let speaker = self.running.speaker.connection();
+        let mut problems = Vec::new();
+        if let Err(error) = &database {
+            problems.push(format!("storage: {error}"));
+        }
+        if let Speaker::Disconnected(reason) = &speaker {
+            problems.push(format!("speaker: {reason}"));
+        }
+        let down = |peer: &PeerView| peer.peer.state != SessionState::Established;
+        if shared.enforced() && !peers.is_empty() && peers.iter().all(down) {
+            problems.push("no BGP session is established: no router receives rules".into());
+        }
+        if counts.withdraw_stuck > 0 {
+            problems.push(format!("{} rules could not be withdrawn in time", counts.withdraw_stuck));
+        }
+        Health {
+            pop: shared.settings.pop.clone(),
+            database,
+            speaker,
+            peers,
+            active: counts.active,
+            pending: counts.pending,
+            queued: counts.queued,
+            withdraw_stuck: counts.withdraw_stuck,
+            foreign_rules: shared.foreign_rules.load(Ordering::Relaxed),
+            uptime: self.running.started.elapsed(),
+            config_loaded_at: shared.policy_loaded_at(),
+            problems,
+        }
+    }
+
+    /// Whether events would be accepted now: asks storage.
+    pub async fn ready(&self) -> Result<(), EngineError> {
+        if self.running.shared.stopping.load(Ordering::Acquire) {
+            return Err(EngineError::ShuttingDown);
+        }
+        Ok(self.running.shared.store.ping().await?)
+    }
+
+    /// The routes that the speaker should hold now, for diagnosis.
+    pub fn wanted_routes(&self) -> Vec<RouteKey> {
+        let shared = &self.running.shared;
+        let now = shared.now();
+        let mut keys = shared.book.keys();
+        keys.retain(|key| matches!(shared.book.wanted(key, now), crate::book::Wanted::Path { .. }));
+        keys
+    }
+}
+
+fn fill_gaps(query: &SeriesQuery, counted: &[Bucket]) -> Vec<Bucket> {
+    let width = query.bucket.num_seconds().max(1);
+    let align = |time: DateTime<Utc>| time.timestamp().div_euclid(width) * width;
+    let mut buckets = Vec::new();
+    let mut start = align(query.start);
+    while start < query.end.timestamp() {
+        let begin = DateTime::from_timestamp(start, 0).unwrap_or(query.start);
+        let count = counted.iter().find(|bucket| bucket.start == begin).map_or(0, |bucket| bucket.count);
+        buckets.push(Bucket { start: begin, count });
+        start += width;
+    }
+    buckets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prefix_core::store::SeriesMetric;
+
+    #[test]
+    fn gaps_of_a_series_are_filled_with_zero() {
+        let at = |second| DateTime::from_timestamp(second, 0).unwrap();
+        let query = SeriesQuery {
+            metric: SeriesMetric::Events,
+            start: at(0),
+            end: at(900),
+            bucket: TimeDelta::seconds(300),
+        };
+        let filled = fill_gaps(&query, &[Bucket { start: at(300), count: 7 }]);
+        let counts: Vec<u64> = filled.iter().map(|bucket| bucket.count).collect();
+        assert_eq!(counts, [0, 7, 0]);
+    }
+}

@@ -1,0 +1,229 @@
+//! The tasks of a running engine: how they start, wait for one another, and stop.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use prefix_core::announcer::AnnounceError;
+use prefix_core::audit::{Actor, AuditAction, AuditEntry};
+use prefix_core::flowspec::RouteKey;
+use prefix_core::id::MitigationId;
+use prefix_core::mitigation::Status;
+use serde_json::json;
+use tokio::sync::OwnedMutexGuard;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::EngineParts;
+use crate::book::Wanted;
+use crate::caller::{Caller, IdempotencyKey};
+use crate::command::record::Record;
+use crate::command::revalidate::Revalidate;
+use crate::command::safelist::{Change, ChangeSafelist};
+use crate::dispatcher::{Dispatch, Dispatcher};
+use crate::error::EngineError;
+use crate::journal::{self, Journal};
+use crate::reconciler::Reconciler;
+use crate::shared::Shared;
+use crate::speaker::SpeakerState;
+use crate::timers;
+
+/// See the module.
+pub(super) struct Running {
+    pub(super) shared: Arc<Shared>,
+    pub(super) speaker: Arc<SpeakerState>,
+    pub(super) started: Instant,
+    journal: Mutex<Option<Journal>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+    stop: CancellationToken,
+    claims: Mutex<HashMap<IdempotencyKeyName, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+type IdempotencyKeyName = (String, String, String);
+
+impl Running {
+    pub(super) async fn start(parts: EngineParts) -> Result<Arc<Self>, EngineError> {
+        let EngineParts { store, announcer, clock, policy, settings } = parts;
+        let rows = store.unfinished(&settings.pop).await?;
+        let speaker = Arc::new(SpeakerState::new(settings.neighbors.clone()));
+        let (dispatch, nudges) = Dispatch::new();
+        let shared = Arc::new(Shared::new(store, announcer, clock, policy, settings, dispatch));
+        let loaded = rows.len();
+        shared.book.reload(rows);
+        let (journal, commands) = Journal::new();
+        let writer = tokio::spawn(journal::run(shared.clone(), commands));
+
+        // nothing is announced before every stored intent has passed today's policy
+        check_intents(&shared, &journal, loaded).await?;
+
+        let stop = CancellationToken::new();
+        let dispatcher = Dispatcher::new(shared.clone(), journal.clone());
+        let mut tasks = vec![
+            tokio::spawn(dispatcher.run(nudges, stop.clone())),
+            tokio::spawn(timers::deadlines(shared.clone(), journal.clone(), stop.clone())),
+            tokio::spawn(timers::steps(shared.clone(), journal.clone(), stop.clone())),
+            tokio::spawn(timers::queue(shared.clone(), journal.clone(), stop.clone())),
+            tokio::spawn(timers::housekeeping(shared.clone(), journal.clone(), stop.clone())),
+        ];
+        if shared.enforced() {
+            let reconciler = Arc::new(Reconciler::new(shared.clone(), journal.clone(), speaker.clone()));
+            tasks.push(tokio::spawn(reconciler.run(stop.clone())));
+        }
+        info!(pop = %shared.settings.pop, mode = shared.settings.mode.as_str(), rules = loaded, "engine started");
+        Ok(Arc::new(Self {
+            shared,
+            speaker,
+            started: Instant::now(),
+            journal: Mutex::new(Some(journal)),
+            writer: Mutex::new(Some(writer)),
+            tasks: Mutex::new(tasks),
+            stop,
+            claims: Mutex::new(HashMap::new()),
+        }))
+    }
+
+    pub(super) fn journal(&self) -> Option<Journal> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Lets the first of several requests with one `Idempotency-Key` pass, and the others wait until it has ended.
+    pub(super) async fn claim(&self, key: Option<&IdempotencyKey>) -> Option<OwnedMutexGuard<()>> {
+        let key = key?;
+        let name = (key.principal.clone(), key.path.clone(), key.key.clone());
+        let lock = {
+            let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+            // only the map holds those that nobody waits for
+            claims.retain(|_, lock| Arc::strong_count(lock) > 1);
+            claims.entry(name).or_default().clone()
+        };
+        Some(lock.lock_owned().await)
+    }
+
+    /// Waits until the speaker confirmed what was committed for these mitigations, or the time for it is over.
+    /// Returns the statuses they have reached.
+    pub(super) async fn wait(&self, ids: &[MitigationId]) -> HashMap<MitigationId, Status> {
+        let deadline = Instant::now() + self.shared.settings.announce_timeout;
+        let mut reached = HashMap::new();
+        for id in ids {
+            let confirmation = self.shared.waiting.register(*id);
+            // a row that the book does not hold any more has ended
+            let Some(row) = self.shared.book.get(*id) else {
+                if let Ok(Some(row)) = self.shared.store.mitigation(*id).await {
+                    reached.insert(*id, row.status);
+                }
+                continue;
+            };
+            if !matches!(row.status, Status::Pending | Status::Withdrawing) {
+                reached.insert(*id, row.status);
+                continue;
+            }
+            match timeout_at(deadline, confirmation).await {
+                Ok(Ok(status)) => {
+                    reached.insert(*id, status);
+                }
+                _ => {
+                    reached.insert(*id, row.status);
+                }
+            }
+        }
+        reached
+    }
+
+    /// Stops in the order of the flow: no new work, the timers, what is written already, the speaker.
+    pub(super) async fn stop(&self) {
+        if self.shared.stopping.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        if let Some(journal) = self.journal() {
+            let entry = AuditEntry::new(self.shared.now(), Actor::SYSTEM, AuditAction::Stop, json!({}));
+            let (record, answer) = Record::new(entry);
+            if journal.submit(Box::new(record)).await.is_ok() {
+                // what was accepted before this entry is committed with it or earlier
+                let _ = tokio::time::timeout(Duration::from_secs(5), answer).await;
+            }
+        }
+        self.drain_dispatcher().await;
+        self.stop.cancel();
+        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        for task in tasks {
+            // a task that panicked has said so in the log
+            let _ = task.await;
+        }
+        drop(self.journal.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(writer) = writer {
+            let _ = writer.await;
+        }
+        if self.shared.enforced() && !self.shared.settings.preserve_announcements {
+            self.clear_speaker().await;
+        }
+        info!("engine stopped");
+    }
+
+    /// Gives what was just committed a moment to reach the speaker and to be confirmed.
+    async fn drain_dispatcher(&self) {
+        let deadline = Instant::now() + self.shared.settings.announce_timeout;
+        let unconfirmed = || {
+            let rows = self.shared.book.rows();
+            rows.iter().any(|row| matches!(row.status, Status::Pending | Status::Withdrawing))
+        };
+        while self.shared.enforced() && unconfirmed() && Instant::now() < deadline {
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Takes every own rule off the wire, because nobody would end them while the daemon is away.
+    async fn clear_speaker(&self) {
+        let now = self.shared.now();
+        let mut keys: Vec<RouteKey> = self.shared.book.keys();
+        keys.retain(|key| {
+            let on_wire = self.shared.book.wire(key).is_some();
+            on_wire || !matches!(self.shared.book.wanted(key, now), Wanted::Absent)
+        });
+        if keys.is_empty() {
+            return;
+        }
+        warn!(rules = keys.len(), "own rules are withdrawn, because nobody would end them while the daemon is away");
+        for burst in keys.chunks(200) {
+            let started = Instant::now();
+            let results = self.shared.announcer.withdraw(burst).await;
+            let failed = results.iter().filter_map(|result| result.as_ref().err()).count();
+            if failed > 0 {
+                warn!(failed, "own rules could not be withdrawn; their not-after time ends them if a guard runs");
+            }
+            if matches!(results.first(), Some(Err(AnnounceError::Unreachable(_) | AnnounceError::Unknown(_)))) {
+                return;
+            }
+            let changes = u32::try_from(burst.len()).unwrap_or(u32::MAX);
+            let pace = Duration::from_secs(1) * changes / self.shared.settings.max_changes_per_second.max(1);
+            tokio::time::sleep_until(started + pace).await;
+        }
+    }
+}
+
+async fn check_intents(shared: &Arc<Shared>, journal: &Journal, loaded: usize) -> Result<(), EngineError> {
+    let lost = || EngineError::Internal("the journal ended during the start".into());
+    let change = Change::Configure(shared.settings.safelist.clone());
+    let (command, answer) = ChangeSafelist::new(change, Caller::system());
+    journal.submit(Box::new(command)).await?;
+    answer.await.map_err(|_| lost())??;
+    let mut ids: Vec<MitigationId> = shared.book.rows().iter().map(|row| row.mitigation_id).collect();
+    ids.sort();
+    let mut withdrawn = 0;
+    for ids in ids.chunks(512) {
+        let (command, answer) = Revalidate::new(ids.to_vec());
+        journal.submit(Box::new(command)).await?;
+        withdrawn += answer.await.map_err(|_| lost())??.len();
+    }
+    if withdrawn > 0 {
+        warn!(withdrawn, "stored rules no longer pass and are withdrawn");
+    }
+    let details = json!({ "mode": shared.settings.mode.as_str(), "rules": loaded, "withdrawn": withdrawn });
+    let (record, answer) = Record::new(AuditEntry::new(shared.now(), Actor::SYSTEM, AuditAction::Start, details));
+    journal.submit(Box::new(record)).await?;
+    answer.await.map_err(|_| lost())?
+}

@@ -1,0 +1,207 @@
+//! The journal: every change of the written intent, one transaction at a time, many commands each.
+//!
+//! Commands that arrive while a transaction is under way are committed together by the next one, so throughput follows
+//! the load and an idle system answers at once. A command is pure over its [`Desk`]; it may run again after a
+//! conflict, and it answers only after the commit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prefix_core::mitigation::{Mitigation, Status};
+use prefix_core::store::{ChangeSet, ReadSet, StoreError};
+use tokio::sync::mpsc;
+use tracing::{error, warn};
+
+use crate::desk::Desk;
+use crate::error::EngineError;
+use crate::report;
+use crate::shared::Shared;
+
+/// The most commands in one transaction.
+const BATCH: usize = 256;
+
+/// One change of the written intent.
+pub(crate) trait Command: Send {
+    /// Names the facts it needs.
+    fn reads(&self, shared: &Shared, reads: &mut ReadSet);
+
+    /// Decides and changes. Must give the same answer when it is run again on the same facts.
+    fn run(&mut self, desk: &mut Desk<'_>);
+
+    /// The transaction was committed, or was not.
+    fn done(self: Box<Self>, shared: &Arc<Shared>, result: Result<(), StoreError>);
+
+    /// True if nothing may be written: it then runs in a transaction of its own, whose changes are dropped.
+    fn is_dry_run(&self) -> bool {
+        false
+    }
+
+    /// How many commands of average size it stands for.
+    fn weight(&self) -> usize {
+        1
+    }
+}
+
+/// Takes commands.
+#[derive(Clone)]
+pub(crate) struct Journal {
+    sender: mpsc::Sender<Box<dyn Command>>,
+}
+
+impl Journal {
+    /// The sending side, and the side that [`run`] reads.
+    pub(crate) fn new() -> (Self, mpsc::Receiver<Box<dyn Command>>) {
+        let (sender, receiver) = mpsc::channel(4096);
+        (Self { sender }, receiver)
+    }
+
+    /// Hands a command over; waits while the journal is overloaded.
+    pub(crate) async fn submit(&self, command: Box<dyn Command>) -> Result<(), EngineError> {
+        self.sender.send(command).await.map_err(|_| EngineError::ShuttingDown)
+    }
+}
+
+/// Works until every sender is gone.
+pub(crate) async fn run(shared: Arc<Shared>, mut commands: mpsc::Receiver<Box<dyn Command>>) {
+    let mut held: Option<Box<dyn Command>> = None;
+    let mut stale = false;
+    loop {
+        let first = match held.take() {
+            Some(command) => command,
+            None => match commands.recv().await {
+                Some(command) => command,
+                None => return,
+            },
+        };
+        let alone = first.is_dry_run();
+        let mut weight = first.weight();
+        let mut batch = vec![first];
+        while !alone && weight < BATCH {
+            match commands.try_recv() {
+                Ok(command) if command.is_dry_run() => {
+                    held = Some(command);
+                    break;
+                }
+                Ok(command) => {
+                    weight += command.weight();
+                    batch.push(command);
+                }
+                Err(_) => break,
+            }
+        }
+        if stale {
+            // after an unanswered commit nobody knows what is stored: the book is read anew before it is believed
+            stale = !reload(&shared).await;
+        }
+        stale |= commit_batch(&shared, batch, !alone).await;
+    }
+}
+
+async fn reload(shared: &Shared) -> bool {
+    match shared.store.unfinished(&shared.settings.pop).await {
+        Ok(rows) => {
+            shared.dispatch.nudge(shared.book.reload(rows));
+            shared.deadline_moved.notify_one();
+            true
+        }
+        Err(error) => {
+            warn!(%error, "storage does not answer yet");
+            false
+        }
+    }
+}
+
+/// Returns true if it is not known what is stored.
+async fn commit_batch(shared: &Arc<Shared>, mut batch: Vec<Box<dyn Command>>, write: bool) -> bool {
+    match commit(shared, &mut batch, write).await {
+        Ok(()) => {
+            for command in batch {
+                command.done(shared, Ok(()));
+            }
+            false
+        }
+        Err(StoreError::Invalid(problem)) if batch.len() > 1 => {
+            warn!(%problem, commands = batch.len(), "a transaction was refused, each command is tried alone");
+            let mut stale = false;
+            for command in batch {
+                let mut alone = vec![command];
+                let result = commit(shared, &mut alone, write).await;
+                stale |= matches!(result, Err(StoreError::Unavailable(_)));
+                for command in alone {
+                    command.done(shared, result.clone());
+                }
+            }
+            stale
+        }
+        Err(failure) => {
+            error!(error = %failure, commands = batch.len(), "a transaction failed");
+            for command in batch {
+                command.done(shared, Err(failure.clone()));
+            }
+            true
+        }
+    }
+}
+
+async fn commit(shared: &Arc<Shared>, batch: &mut [Box<dyn Command>], write: bool) -> Result<(), StoreError> {
+    let mut reads = shared.read_set();
+    for command in batch.iter() {
+        command.reads(shared, &mut reads);
+    }
+    let policy = shared.policy();
+    let mut committed = ChangeSet::default();
+    let result = {
+        let committed = &mut committed;
+        let reads = &reads;
+        let mut decide = move |snapshot| {
+            let mut desk = Desk::new(shared, policy.clone(), reads, snapshot);
+            for command in batch.iter_mut() {
+                command.run(&mut desk);
+            }
+            if !write {
+                return ChangeSet::default();
+            }
+            let changes = desk.finish();
+            committed.clone_from(&changes);
+            changes
+        };
+        shared.store.transact(reads, &mut decide).await
+    };
+    result?;
+    follow(shared, committed);
+    Ok(())
+}
+
+/// Makes the book, the speaker's dispatcher and everyone who waits follow what is committed.
+fn follow(shared: &Shared, changes: ChangeSet) {
+    report::committed(&changes);
+    let mut keys = Vec::new();
+    let mut freed = false;
+    for change in changes.mitigations {
+        let row = with_next_revision(*change.after, change.before.as_deref());
+        let before = change.before.as_deref();
+        freed |= row.status == Status::Queued || before.is_some_and(|old| old.counts() && !row.counts());
+        shared.waiting.reached(row.mitigation_id, row.status);
+        if row.pop == shared.settings.pop {
+            keys.extend(shared.book.follow(row));
+        }
+    }
+    if !keys.is_empty() {
+        shared.dispatch.nudge(keys);
+        shared.deadline_moved.notify_one();
+    }
+    if freed {
+        shared.queue_moved.notify_one();
+    }
+}
+
+/// The row as the store holds it after the commit.
+fn with_next_revision(mut row: Mitigation, before: Option<&Mitigation>) -> Mitigation {
+    if let Some(before) = before {
+        row.revision = before.revision + 1;
+    }
+    row
+}
+
+/// How long the daemon's own commands wait before they are handed over again after a failure of storage.
+pub(crate) const RETRY: Duration = Duration::from_millis(500);

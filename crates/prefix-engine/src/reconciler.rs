@@ -1,0 +1,288 @@
+//! The reconciler compares what is written with what the speaker has, and lets the dispatcher mend the difference.
+//!
+//! It runs when a connection stands, at an interval, and for single routes when the speaker says that they changed. It
+//! costs one streaming pass over the table plus the differences; foreign paths are counted and left alone.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures::StreamExt;
+use prefix_core::announcer::{AnnounceError, RibPath, SpeakerEvent};
+use prefix_core::audit::{Actor, AuditAction, AuditEntry};
+use prefix_core::flowspec::RouteKey;
+use prefix_core::ownership::Ownership;
+use serde_json::json;
+use tokio::sync::{Mutex, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use crate::book::Wanted;
+use crate::command::record::Record;
+use crate::command::settle::{Confirmed, Settle, is_news};
+use crate::dispatcher::is_same_on_wire;
+use crate::journal::Journal;
+use crate::report;
+use crate::shared::Shared;
+use crate::speaker::SpeakerState;
+
+/// Own changes come back as events; a difference that lasts longer than this is none of ours.
+const ECHO: Duration = Duration::from_millis(200);
+
+/// How a path in the table relates to the intent.
+enum Finding {
+    /// As it is wanted, or none of our business.
+    Fine,
+    /// Wanted otherwise: replaced.
+    Differs(String),
+    /// Ours, and not wanted.
+    Orphan,
+    /// Another pop has this route: never replaced.
+    Occupied(String),
+}
+
+/// See the module.
+pub(crate) struct Reconciler {
+    shared: Arc<Shared>,
+    journal: Journal,
+    speaker: Arc<SpeakerState>,
+    pass: Mutex<()>,
+}
+
+impl Reconciler {
+    pub(crate) fn new(shared: Arc<Shared>, journal: Journal, speaker: Arc<SpeakerState>) -> Self {
+        Self { shared, journal, speaker, pass: Mutex::new(()) }
+    }
+
+    /// Follows the speaker until it is told to stop.
+    pub(crate) async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let mut events = self.shared.announcer.watch();
+        let mut interval = tokio::time::interval(self.shared.settings.reconciliation_interval);
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        interval.tick().await;
+        let (suspects, mut suspected) = mpsc::unbounded_channel::<RouteKey>();
+        let checker = {
+            let this = self.clone();
+            let stop = stop.clone();
+            async move {
+                loop {
+                    let mut keys = HashSet::new();
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        key = suspected.recv() => match key {
+                            Some(key) => keys.insert(key),
+                            None => return,
+                        },
+                    };
+                    tokio::time::sleep(ECHO).await;
+                    while let Ok(key) = suspected.try_recv() {
+                        keys.insert(key);
+                    }
+                    this.check(keys.into_iter().collect()).await;
+                }
+            }
+        };
+        let follower = async {
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    _ = interval.tick() => self.reconcile().await,
+                    event = events.next() => match event {
+                        Some(event) => self.follow(event, &suspects).await,
+                        None => return,
+                    },
+                }
+            }
+        };
+        tokio::join!(checker, follower);
+    }
+
+    async fn follow(&self, event: SpeakerEvent, suspects: &mpsc::UnboundedSender<RouteKey>) {
+        match event {
+            SpeakerEvent::Connected => {
+                self.speaker.connected();
+                self.shared.dispatch.reconnected();
+                self.speaker.refresh(&*self.shared.announcer).await;
+                self.reconcile().await;
+            }
+            SpeakerEvent::Disconnected { reason } => self.speaker.disconnected(&reason),
+            SpeakerEvent::PeerChanged(peer) => self.speaker.peer_changed(peer),
+            SpeakerEvent::PathChanged { key, path } => {
+                let suspicious = match &path {
+                    Some(path) => !matches!(self.judge(path), Finding::Fine),
+                    None => self.is_missing(&key),
+                };
+                if suspicious {
+                    // the checker lives as long as this loop
+                    let _ = suspects.send(key);
+                }
+            }
+        }
+    }
+
+    fn is_missing(&self, key: &RouteKey) -> bool {
+        let confirmed = self.shared.book.wire(key).is_some_and(|wire| wire.confirmed_at.is_some());
+        confirmed && matches!(self.shared.book.wanted(key, self.shared.now()), Wanted::Path { .. })
+    }
+
+    fn judge(&self, path: &RibPath) -> Finding {
+        let wanted = self.shared.book.wanted(&path.key, self.shared.now());
+        match (path.ownership, wanted) {
+            (Ownership::Foreign, Wanted::Path { .. }) if path.local => {
+                Finding::Differs(format!("a path of somebody else stands in its place: {}", path.attributes))
+            }
+            (Ownership::OtherPop { owner }, Wanted::Path { .. }) => {
+                Finding::Occupied(format!("another pop (owner hash {owner}) announces the same rule"))
+            }
+            (Ownership::Foreign | Ownership::OtherPop { .. }, _) => Finding::Fine,
+            (Ownership::Own { .. }, Wanted::Absent) => Finding::Orphan,
+            (Ownership::Own { .. }, Wanted::Former) => Finding::Fine,
+            (Ownership::Own { not_after, mitigation }, Wanted::Path { path: wanted, .. }) => {
+                if !path.action.as_ref().is_some_and(|action| is_same_on_wire(action, &wanted.action)) {
+                    Finding::Differs(path.attributes.clone())
+                } else if mitigation != Some(wanted.tags.mitigation) || not_after.is_none() {
+                    Finding::Differs(format!("the tags are not ours any more: {}", path.attributes))
+                } else if not_after.is_some_and(|at| at > wanted.tags.not_after) {
+                    // a living rule never promises more time than its row does
+                    Finding::Differs(format!("its not-after time is too late: {}", path.attributes))
+                } else {
+                    Finding::Fine
+                }
+            }
+        }
+    }
+
+    /// Looks again at routes that changed: by now the echoes of our own changes are over.
+    async fn check(&self, keys: Vec<RouteKey>) {
+        let found = match self.shared.announcer.find(&keys).await {
+            Ok(found) => found,
+            // the connection is gone: the next one begins with a whole pass
+            Err(_) => return,
+        };
+        let mut mend = Vec::new();
+        for (key, path) in keys.into_iter().zip(found) {
+            match path {
+                Some(path) => self.handle(&path, &mut mend).await,
+                None if self.is_missing(&key) => self.missing(key, &mut mend).await,
+                None => {}
+            }
+        }
+        self.shared.dispatch.nudge(mend);
+    }
+
+    async fn handle(&self, path: &RibPath, mend: &mut Vec<RouteKey>) {
+        match self.judge(path) {
+            Finding::Fine => {}
+            Finding::Differs(found) => self.differs(path.key.clone(), "action", &found, mend).await,
+            Finding::Orphan => {
+                // a row that is withdrawing wants it gone too, and has said so already
+                if self.shared.book.of_route(&path.key).is_empty() {
+                    self.differs(path.key.clone(), "orphan", &path.attributes, mend).await;
+                } else {
+                    mend.push(path.key.clone());
+                }
+            }
+            Finding::Occupied(error) => self.shared.book.failed(&path.key, &error),
+        }
+    }
+
+    async fn missing(&self, key: RouteKey, mend: &mut Vec<RouteKey>) {
+        self.differs(key, "missing", "no path", mend).await;
+    }
+
+    async fn differs(&self, key: RouteKey, kind: &'static str, found: &str, mend: &mut Vec<RouteKey>) {
+        report::drift(kind, &key, found);
+        let details = json!({ "kind": kind, "flow": key.flow(), "nlri": key.nlri(), "found": found });
+        let mut entry = AuditEntry::new(self.shared.now(), Actor::SYSTEM, AuditAction::Reconcile, details);
+        if let Some(row) = self.shared.book.of_route(&key).first() {
+            entry = entry.on("mitigation", row.mitigation_id);
+        }
+        let (record, _answer) = Record::new(entry);
+        // a drift is mended even if nobody can write it down at the moment
+        let _ = self.journal.submit(Box::new(record)).await;
+        mend.push(key);
+    }
+
+    /// One pass over the whole table.
+    pub(crate) async fn reconcile(&self) {
+        let Ok(_one_at_a_time) = self.pass.try_lock() else { return };
+        let started = self.shared.now();
+        let result = self.compare().await;
+        let pop = self.shared.settings.pop.as_str();
+        match result {
+            Ok((own, foreign)) => {
+                self.shared.foreign_rules.store(foreign, Ordering::Relaxed);
+                report::reconciled(Ok((own, foreign, self.shared.now() - started)), pop);
+            }
+            Err(error) => report::reconciled(Err(&error.to_string()), pop),
+        }
+    }
+
+    async fn compare(&self) -> Result<(usize, u64), AnnounceError> {
+        // only what was wanted and confirmed before the pass began can be missing from it
+        let before: Vec<RouteKey> = self.shared.book.keys();
+        let mut table = self.shared.announcer.table().await?;
+        let mut seen = HashSet::with_capacity(before.len());
+        let mut mend = Vec::new();
+        let mut settle = Settle::default();
+        let mut foreign = 0;
+        while let Some(path) = table.next().await {
+            let path = path?;
+            if path.ownership == Ownership::Foreign {
+                foreign += u64::from(path.key.kind().is_flowspec());
+            }
+            if path.ownership.is_own() {
+                seen.insert(path.key.clone());
+            }
+            match self.judge(&path) {
+                Finding::Fine if path.ownership.is_own() => self.adopt(&path, &mut settle),
+                Finding::Fine => {}
+                _ => self.handle(&path, &mut mend).await,
+            }
+        }
+        let own = seen.len();
+        for key in before {
+            if seen.contains(&key) {
+                continue;
+            }
+            match self.shared.book.wanted(&key, self.shared.now()) {
+                Wanted::Path { .. } if self.was_announced(&key) => self.missing(key, &mut mend).await,
+                // not announced yet, or withdrawing: whatever is there, it is not a drift
+                Wanted::Path { .. } | Wanted::Absent => mend.push(key),
+                Wanted::Former => {}
+            }
+        }
+        self.shared.dispatch.nudge(mend);
+        if !settle.confirmed.is_empty() {
+            let _ = self.journal.submit(Box::new(settle)).await;
+        }
+        Ok((own, foreign))
+    }
+
+    fn was_announced(&self, key: &RouteKey) -> bool {
+        self.shared.book.of_route(key).iter().any(|row| row.lives() && row.speaker.announced)
+    }
+
+    /// A path that is as it should be: after a restart this is how the daemon learns what is on the wire.
+    fn adopt(&self, path: &RibPath, settle: &mut Settle) {
+        let Ownership::Own { not_after: Some(not_after), .. } = path.ownership else { return };
+        let Wanted::Path { id, step, path: wanted } = self.shared.book.wanted(&path.key, self.shared.now()) else {
+            return;
+        };
+        let known = self.shared.book.wire(&path.key).and_then(|wire| wire.not_after);
+        if known == Some(not_after) {
+            return;
+        }
+        self.shared.book.confirmed(&path.key, Some(not_after), self.shared.now());
+        self.shared.deadline_moved.notify_one();
+        if self.shared.book.get(id).is_some_and(|row| is_news(&row)) {
+            settle.confirmed.push(Confirmed {
+                id,
+                key: path.key.clone(),
+                step,
+                action: wanted.action.clone(),
+                not_after,
+            });
+        }
+    }
+}

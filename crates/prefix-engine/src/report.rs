@@ -1,0 +1,166 @@
+//! One call per thing that happened: it logs, structured, and counts. A metric can so never be defined and not moved.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use metrics::{counter, gauge, histogram};
+use prefix_core::flowspec::RouteKey;
+use prefix_core::guardrail::Refusal;
+use prefix_core::mitigation::{EndReason, Mitigation, Status};
+use prefix_core::store::{ChangeSet, MitigationChange};
+use tracing::{debug, info, warn};
+
+/// A transaction was committed: every event, new mitigation and change of status in it.
+pub(crate) fn committed(changes: &ChangeSet) {
+    for event in &changes.events {
+        let vector = event.report.vector.as_ref().map_or("", |vector| vector.as_str());
+        let source = sources::label(event.report.source.as_str());
+        counter!("prefixd_events_ingested_total", "source" => source, "vector" => vector.to_owned()).increment(1);
+        debug!(
+            event_id = %event.event_id, source = %event.report.source, victim_ip = %event.report.victim_ip,
+            status = event.status.as_str(), "event stored"
+        );
+    }
+    for change in &changes.mitigations {
+        mitigation(change);
+    }
+}
+
+fn mitigation(change: &MitigationChange) {
+    let row = &*change.after;
+    let before = change.before.as_ref().map(|before| before.status);
+    if before == Some(row.status) {
+        return;
+    }
+    let action = || row.action.action_type().as_str();
+    let pop = || row.pop.to_string();
+    let flow = || row.route.as_ref().map(ToString::to_string);
+    if row.status.lives() && before.is_none_or(|status| status == Status::Queued) {
+        counter!("prefixd_mitigations_created_total", "action_type" => action(), "pop" => pop()).increment(1);
+        info!(
+            mitigation_id = %row.mitigation_id, victim_ip = %row.victim_ip, vector = %row.vector, flow = flow(),
+            action = action(), expires_at = %row.expires_at, dry_run = row.dry_run, "mitigation created"
+        );
+    }
+    match row.status {
+        Status::Queued => info!(
+            mitigation_id = %row.mitigation_id, victim_ip = %row.victim_ip,
+            guardrail = row.guardrail.map(prefix_core::guardrail::Guardrail::code), "mitigation queued"
+        ),
+        Status::Active if before == Some(Status::Pending) => info!(
+            mitigation_id = %row.mitigation_id, flow = flow(), "rule confirmed by the speaker"
+        ),
+        Status::Withdrawing => info!(
+            mitigation_id = %row.mitigation_id, flow = flow(), reason = row.end_reason.map(EndReason::as_str),
+            "withdrawing rule"
+        ),
+        Status::Expired => {
+            counter!("prefixd_mitigations_expired_total", "action_type" => action(), "pop" => pop()).increment(1);
+            let lag = row.withdrawn_at.map(|at| at - row.expires_at).and_then(|lag| lag.to_std().ok());
+            if let Some(lag) = lag.filter(|_| row.end_reason == Some(EndReason::Ttl)) {
+                histogram!("prefixd_expiry_lag_seconds").record(lag.as_secs_f64());
+            }
+            info!(mitigation_id = %row.mitigation_id, flow = flow(), "mitigation expired");
+        }
+        Status::Withdrawn => {
+            let reason = row.end_reason.map_or("operator", EndReason::as_str);
+            counter!(
+                "prefixd_mitigations_withdrawn_total",
+                "action_type" => action(), "pop" => pop(), "reason" => reason
+            )
+            .increment(1);
+            info!(mitigation_id = %row.mitigation_id, flow = flow(), reason, "mitigation withdrawn");
+        }
+        _ => {}
+    }
+}
+
+/// A guardrail refused.
+pub(crate) fn refused(refusal: &Refusal) {
+    counter!("prefixd_guardrail_rejections_total", "reason" => refusal.guardrail.code()).increment(1);
+}
+
+/// An event was refused by a guardrail.
+pub(crate) fn event_refused(source: &str) {
+    counter!("prefixd_events_rejected_total", "source" => sources::label(source), "reason" => "guardrail").increment(1);
+}
+
+/// An event names no defined vector.
+pub(crate) fn unknown_vector(source: &str) {
+    counter!("prefixd_events_rejected_total", "source" => sources::label(source), "reason" => "unknown_vector")
+        .increment(1);
+}
+
+/// The running step of a mitigation changed.
+pub(crate) fn step(before: &str, row: &Mitigation) {
+    let to = row.action.action_type().as_str();
+    counter!(
+        "prefixd_escalations_total",
+        "from_action" => before.to_owned(), "to_action" => to, "pop" => row.pop.to_string()
+    )
+    .increment(1);
+    info!(mitigation_id = %row.mitigation_id, step = row.progress.step, from_action = before, to_action = to, "step changed");
+}
+
+/// The speaker confirmed a new rule.
+pub(crate) fn first_confirmation(row: &Mitigation, now: DateTime<Utc>) {
+    if let Ok(took) = (now - row.created_at).to_std() {
+        histogram!("prefixd_event_to_announce_seconds").record(took.as_secs_f64());
+    }
+}
+
+/// One call to the speaker ended.
+pub(crate) fn speaker_call(took: std::time::Duration, announced: usize, withdrawn: usize) {
+    histogram!("prefixd_announcements_latency_seconds").record(took.as_secs_f64());
+    counter!("prefixd_announcements_total", "status" => "announced").increment(announced as u64);
+    counter!("prefixd_announcements_total", "status" => "withdrawn").increment(withdrawn as u64);
+}
+
+/// A change did not reach the speaker, or nobody knows whether it did.
+pub(crate) fn speaker_failed(key: &RouteKey, error: &str, retry_in: std::time::Duration) {
+    warn!(flow = key.flow(), error, retry_in = ?retry_in, "the speaker did not confirm a change");
+}
+
+/// Intent and table differ.
+pub(crate) fn drift(kind: &'static str, key: &RouteKey, found: &str) {
+    counter!("prefixd_reconcile_drift_total", "kind" => kind).increment(1);
+    warn!(flow = key.flow(), kind, found, "the speaker's table differs from the intent");
+}
+
+/// A reconciliation pass ended.
+pub(crate) fn reconciled(result: Result<(usize, u64, TimeDelta), &str>, pop: &str) {
+    let status = if result.is_ok() { "success" } else { "error" };
+    counter!("prefixd_reconciliation_runs_total", "status" => status).increment(1);
+    match result {
+        Ok((own, foreign, took)) => {
+            #[allow(clippy::cast_precision_loss, reason = "a gauge of a count far below 2^52")]
+            {
+                gauge!("prefixd_reconciliation_active_count", "pop" => pop.to_owned()).set(own as f64);
+                gauge!("prefixd_foreign_rules").set(foreign as f64);
+            }
+            debug!(own, foreign, milliseconds = took.num_milliseconds(), "intent and table compared");
+        }
+        Err(error) => warn!(error, "the speaker's table could not be read"),
+    }
+}
+
+mod sources {
+    //! `source` comes from requests: beyond so many values it becomes one label.
+
+    use std::collections::HashSet;
+    use std::sync::{LazyLock, Mutex, PoisonError};
+
+    const MOST: usize = 100;
+
+    static SEEN: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
+
+    pub(super) fn label(source: &str) -> String {
+        let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.contains(source) {
+            return source.to_owned();
+        }
+        if seen.len() >= MOST {
+            return "_other".to_owned();
+        }
+        seen.insert(source.to_owned());
+        source.to_owned()
+    }
+}

@@ -1,0 +1,116 @@
+//! What every part of the engine may look at.
+
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use chrono::{DateTime, TimeDelta, Utc};
+use prefix_core::safelist::Safelist;
+use prefix_core::store::ReadSet;
+use prefix_core::{Announcer, Clock, Store};
+use prefix_policy::{Policy, SafelistIndex};
+use tokio::sync::Notify;
+
+use crate::book::Book;
+use crate::dispatcher::Dispatch;
+use crate::settings::{Mode, Settings};
+use crate::waiting::Waiting;
+
+/// See the module.
+pub(crate) struct Shared {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) announcer: Arc<dyn Announcer>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) settings: Settings,
+    pub(crate) book: Book,
+    pub(crate) dispatch: Dispatch,
+    pub(crate) waiting: Waiting,
+    /// Rung when a deadline may have come closer.
+    pub(crate) deadline_moved: Notify,
+    /// Rung when a quota may have freed up, or a row was queued.
+    pub(crate) queue_moved: Notify,
+    pub(crate) foreign_rules: AtomicU64,
+    pub(crate) stopping: AtomicBool,
+    policy: ArcSwap<Loaded>,
+    safelist: Mutex<Arc<SafelistIndex>>,
+}
+
+struct Loaded {
+    policy: Arc<Policy>,
+    at: DateTime<Utc>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        announcer: Arc<dyn Announcer>,
+        clock: Arc<dyn Clock>,
+        policy: Policy,
+        settings: Settings,
+        dispatch: Dispatch,
+    ) -> Self {
+        let policy = ArcSwap::from_pointee(Loaded { policy: Arc::new(policy), at: clock.now() });
+        Self {
+            store,
+            announcer,
+            clock,
+            settings,
+            book: Book::default(),
+            dispatch,
+            waiting: Waiting::default(),
+            deadline_moved: Notify::new(),
+            queue_moved: Notify::new(),
+            foreign_rules: AtomicU64::new(0),
+            stopping: AtomicBool::new(false),
+            policy,
+            safelist: Mutex::new(Arc::new(SafelistIndex::new(&Safelist::default()))),
+        }
+    }
+
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    pub(crate) fn enforced(&self) -> bool {
+        self.settings.mode == Mode::Enforced
+    }
+
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        self.policy.load().policy.clone()
+    }
+
+    pub(crate) fn policy_loaded_at(&self) -> DateTime<Utc> {
+        self.policy.load().at
+    }
+
+    pub(crate) fn set_policy(&self, policy: Policy) {
+        self.policy.store(Arc::new(Loaded { policy: Arc::new(policy), at: self.now() }));
+    }
+
+    /// The index of a safelist; built once per revision.
+    pub(crate) fn safelist_index(&self, list: &Safelist) -> Arc<SafelistIndex> {
+        let mut held = self.safelist.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.revision() != list.revision {
+            *held = Arc::new(SafelistIndex::new(list));
+        }
+        held.clone()
+    }
+
+    /// The newest index that a transaction has seen.
+    pub(crate) fn latest_safelist(&self) -> Arc<SafelistIndex> {
+        self.safelist.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A read set with the look-back times that the policy needs.
+    pub(crate) fn read_set(&self) -> ReadSet {
+        let now = self.now();
+        let policy = self.policy();
+        let parts = policy.parts();
+        let quiet = i64::from(parts.timers.quiet_period_after_withdraw_seconds);
+        let cooldown = i64::from(parts.guardrails.max_lifetime_cooldown_seconds);
+        let mut reads = ReadSet::new(self.settings.pop.clone(), now);
+        reads.recent_since = now - TimeDelta::seconds(quiet.max(cooldown));
+        reads.rejected_since = now - TimeDelta::hours(1);
+        reads
+    }
+}

@@ -1,0 +1,174 @@
+//! Time passes: deadlines, renewals, steps, the queue, retention. Each waits for its own moment, none polls storage.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use prefix_core::store::Retention;
+use tokio::sync::oneshot;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::caller::Caller;
+use crate::command::admit::{self, Admit};
+use crate::command::expire::Expire;
+use crate::command::safelist::{Change, ChangeSafelist};
+use crate::command::steps::Steps;
+use crate::journal::Journal;
+use crate::shared::Shared;
+
+/// The longest sleep before the clock is looked at again: it may have been set.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+/// Rows written in one transaction when many expire at once.
+const EXPIRE_AT_ONCE: usize = 512;
+/// Rows deleted in one step of retention.
+const PRUNE_AT_ONCE: u32 = 500;
+
+/// Rules leave at their deadline and get a later not-after time in good time.
+pub(crate) async fn deadlines(shared: Arc<Shared>, journal: Journal, stop: CancellationToken) {
+    loop {
+        let now = shared.now();
+        let wait = shared.book.next_deadline().map_or(LONGEST_SLEEP, |at| until(at, now).min(LONGEST_SLEEP));
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = shared.deadline_moved.notified() => {}
+            () = sleep(wait) => {}
+        }
+        let now = shared.now();
+        shared.dispatch.nudge(shared.book.take_renewals(now));
+        loop {
+            let due = shared.book.take_expired(now, EXPIRE_AT_ONCE);
+            if due.is_empty() {
+                break;
+            }
+            // the wire first: the deadline itself is the durable intent, storage may be down
+            shared.dispatch.nudge(due.iter().filter_map(|row| row.key()).collect());
+            let ids = due.iter().map(|row| row.mitigation_id).collect();
+            if journal.submit(Box::new(Expire { ids })).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn until(at: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
+    // a timer wakes up a little early now and then; a millisecond later it is surely due
+    (at - now).to_std().map_or(Duration::ZERO, |wait| wait + Duration::from_millis(1))
+}
+
+/// Steps that time alone makes due, each second.
+pub(crate) async fn steps(shared: Arc<Shared>, journal: Journal, stop: CancellationToken) {
+    let mut tick = interval(Duration::from_secs(1));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        let now = shared.now();
+        let policy = shared.policy();
+        let safelist = shared.latest_safelist();
+        let due = |row: &prefix_core::mitigation::Mitigation| {
+            row.lives()
+                && row.playbook.is_some()
+                && row.parent_id.is_none()
+                && !row.progress.manual
+                && row.progress.step_confirmed_at.is_some()
+                && !matches!(policy.next_step(row, &safelist, now), prefix_policy::StepVerdict::Stay)
+        };
+        let rows = shared.book.rows();
+        let ids: Vec<_> = rows.iter().filter(|row| due(row)).map(|row| row.mitigation_id).collect();
+        for ids in ids.chunks(EXPIRE_AT_ONCE) {
+            if journal.submit(Box::new(Steps { ids: ids.to_vec() })).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Queued mitigations are tried again when room was made, and each second.
+pub(crate) async fn queue(shared: Arc<Shared>, journal: Journal, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = shared.queue_moved.notified() => {}
+            () = sleep(Duration::from_secs(1)) => {}
+        }
+        if !shared.book.has_queued() {
+            continue;
+        }
+        let mut rows = shared.book.rows();
+        rows.retain(|row| row.status == prefix_core::mitigation::Status::Queued);
+        rows.sort_by_key(|row| (row.created_at, row.mitigation_id));
+        // all in order: one that waits for its own customer must not keep out those of others
+        for rows in rows.chunks(admit::MOST) {
+            let ids = rows.iter().map(|row| row.mitigation_id).collect();
+            let (done, finished) = oneshot::channel();
+            if journal.submit(Box::new(Admit { ids, done })).await.is_err() {
+                return;
+            }
+            // a command that was dropped is tried again in a second like any other
+            let _ = timeout(Duration::from_secs(30), finished).await;
+        }
+        // at most a few rounds per second, however fast room is made
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Old rows leave in small steps, and safelist entries whose time is over leave the list.
+pub(crate) async fn housekeeping(shared: Arc<Shared>, journal: Journal, stop: CancellationToken) {
+    let mut tick = interval(Duration::from_secs(60));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        shared.waiting.sweep();
+        sweep_safelist(&shared, &journal).await;
+        let retention = retention(&shared);
+        let mut pruned = 0;
+        loop {
+            match shared.store.prune(&retention, PRUNE_AT_ONCE).await {
+                Ok(0) => break,
+                Ok(rows) => pruned += rows,
+                Err(error) => {
+                    warn!(%error, "old rows could not be deleted");
+                    break;
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = sleep(Duration::from_millis(20)) => {}
+            }
+        }
+        if pruned > 0 {
+            info!(rows = pruned, "old rows deleted");
+        }
+    }
+}
+
+async fn sweep_safelist(shared: &Arc<Shared>, journal: &Journal) {
+    let now = shared.now();
+    let expired = match shared.store.safelist().await {
+        Ok(list) => list.entries.iter().any(|entry| !entry.counts(now)),
+        Err(_) => return,
+    };
+    if expired {
+        let (command, _answer) = ChangeSafelist::new(Change::Sweep, Caller::system());
+        let _ = journal.submit(Box::new(command)).await;
+    }
+}
+
+fn retention(shared: &Shared) -> Retention {
+    let now = shared.now();
+    let before = |keep: Option<Duration>| {
+        keep.and_then(|keep| TimeDelta::from_std(keep).ok()).and_then(|keep| now.checked_sub_signed(keep))
+    };
+    Retention {
+        events_before: before(shared.settings.retain_events),
+        mitigations_before: before(shared.settings.retain_mitigations),
+        replies_before: now.checked_sub_signed(TimeDelta::hours(24)),
+    }
+}
