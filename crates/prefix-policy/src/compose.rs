@@ -116,11 +116,11 @@ pub(crate) fn compose(
         dscp: parts.dscp,
         icmp_type: parts.icmp_type,
     };
-    let ports = attacked_ports(attack, &mut composed);
+    let attacked = attacked_ports(attack, &mut composed);
     if composed.flaw.is_some() {
         return composed;
     }
-    service::spare(&ports, step, service, guardrails, &mut composed);
+    service::spare(&attacked, step, service, guardrails, &mut composed);
     fragments_pass(attack, step, &mut composed);
     composed
 }

@@ -106,7 +106,7 @@ impl Playbook {
 /// All playbooks and the vectors they speak of.
 #[derive(Clone, Debug, Default)]
 pub struct Playbooks {
-    playbooks: Vec<Playbook>,
+    list: Vec<Playbook>,
     default_playbook: Option<usize>,
     vectors: Vectors,
     document: PlaybooksDocument,
@@ -124,29 +124,29 @@ impl PlaybooksDocument {
         let mut findings = Findings::default();
         check::vectors(&self, guardrails, &mut findings);
         let vectors = Vectors::with_own(self.vectors.clone());
-        let playbooks = check::playbooks(&self, &vectors, guardrails, inventory, &mut findings);
+        let list = check::playbooks(&self, &vectors, guardrails, inventory, &mut findings);
         let position =
             |name: &PlaybookName| self.playbooks.iter().position(|playbook| playbook.name == *name);
         let default_playbook = self.default_playbook.as_ref().and_then(position);
-        findings.finish(Playbooks { playbooks, default_playbook, vectors, document: self })
+        findings.finish(Playbooks { list, default_playbook, vectors, document: self })
     }
 }
 
 impl Playbooks {
     /// The first playbook that matches, else the default one.
     pub fn select(&self, attack: &AttackFacts<'_>) -> Option<&Playbook> {
-        let default = || self.default_playbook.and_then(|position| self.playbooks.get(position));
-        self.playbooks.iter().find(|playbook| playbook.is_for(attack)).or_else(default)
+        let default = || self.default_playbook.and_then(|position| self.list.get(position));
+        self.list.iter().find(|playbook| playbook.is_for(attack)).or_else(default)
     }
 
     /// A playbook by its name.
     pub fn get(&self, name: &PlaybookName) -> Option<&Playbook> {
-        self.playbooks.iter().find(|playbook| playbook.name == *name)
+        self.list.iter().find(|playbook| playbook.name == *name)
     }
 
     /// The playbooks, in the order of the file.
     pub fn iter(&self) -> impl Iterator<Item = &Playbook> {
-        self.playbooks.iter()
+        self.list.iter()
     }
 
     /// The vectors, built-in and own.

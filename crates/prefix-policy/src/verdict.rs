@@ -101,8 +101,9 @@ impl BanVerdict {
     /// The explanation.
     pub fn decision(&self) -> &Decision {
         match self {
-            Self::NotOurs(decision) | Self::NoPlaybook(decision) => decision,
-            Self::Extend { decision, .. }
+            Self::NotOurs(decision)
+            | Self::NoPlaybook(decision)
+            | Self::Extend { decision, .. }
             | Self::Queue { decision, .. }
             | Self::Refuse { decision, .. }
             | Self::Mitigate { decision, .. } => decision,

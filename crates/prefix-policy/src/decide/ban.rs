@@ -61,11 +61,11 @@ impl Policy {
             Stage::Playbook,
             format!("playbook {}, step {}: {}", playbook.name, draft.number, describe(&draft.step.action)),
         );
-        self.decide_rule(draft, decision, facts)
+        self.decide_rule(&draft, decision, facts)
     }
 
     /// The rule is known, what remains are its explanation and the guardrails.
-    fn decide_rule(&self, draft: Draft<'_>, mut decision: Decision, facts: &Facts<'_>) -> BanVerdict {
+    fn decide_rule(&self, draft: &Draft<'_>, mut decision: Decision, facts: &Facts<'_>) -> BanVerdict {
         let (stage, result, text) = draft.line();
         if draft.route.is_some() {
             decision.note(stage, result, text);
@@ -78,13 +78,13 @@ impl Policy {
             decision.stop(Stage::AllowedPorts, Outcome::NoPlaybook, why.as_str());
             return BanVerdict::NoPlaybook(decision);
         }
-        let mut plan = self.plan(&draft);
+        let mut plan = self.plan(draft);
         decision.rule = plan.route.as_ref().map(|route| DecidedRule::new(route, &plan.action, plan.ttl));
         let route = match self.check_rule(&draft.candidate(), facts.safelist, facts.now) {
             Ok(route) => route,
             Err(refusal) => return refuse(decision, refusal, plan),
         };
-        let companion = self.companion(&draft, &mut plan, &mut decision, facts);
+        let companion = self.companion(draft, &mut plan, &mut decision, facts);
         let mut routes = vec![&route];
         routes.extend(companion.as_ref().and_then(|plan| plan.route.as_ref()));
         let let_in = self

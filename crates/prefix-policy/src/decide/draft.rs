@@ -144,16 +144,15 @@ impl<'a> Draft<'a> {
 pub(super) fn describe(action: &Action) -> String {
     let mut text = action.action_type().to_string();
     let parts = action.parts();
-    let rates = [parts.rate_bps.map(|rate| rate.to_string()), parts.rate_pps.map(|rate| rate.to_string())];
-    for rate in rates.into_iter().flatten() {
+    let details = [
+        parts.rate_bps.map(|rate| rate.to_string()),
+        parts.rate_pps.map(|rate| rate.to_string()),
+        parts.redirect_to.map(|target| format!("to {target}")),
+        parts.dscp_mark.map(|dscp| format!("DSCP {}", dscp.get())),
+    ];
+    for detail in details.into_iter().flatten() {
         text.push(' ');
-        text.push_str(&rate);
-    }
-    if let Some(target) = parts.redirect_to {
-        text.push_str(&format!(" to {target}"));
-    }
-    if let Some(dscp) = parts.dscp_mark {
-        text.push_str(&format!(" {}", dscp.get()));
+        text.push_str(&detail);
     }
     text
 }

@@ -23,12 +23,11 @@ impl Policy {
         let text = format!("{} asks for it: {}", request.operator, request.reason);
         decision.pass(Stage::Identity, text);
         let owner = self.lookup(request.victim_ip);
-        match &owner {
-            Some(owner) => note_owner(&mut decision, request.victim_ip, owner),
-            None => {
-                let text = format!("{} lies in no prefix of any customer", request.victim_ip);
-                decision.note(Stage::Inventory, StageResult::Info, text);
-            }
+        if let Some(owner) = &owner {
+            note_owner(&mut decision, request.victim_ip, owner);
+        } else {
+            let text = format!("{} lies in no prefix of any customer", request.victim_ip);
+            decision.note(Stage::Inventory, StageResult::Info, text);
         }
         let ttl = request.ttl.unwrap_or(self.parts().timers.default_ttl);
         let mut plan = self.manual_plan(request, ttl, owner.as_ref());

@@ -67,7 +67,7 @@ pub(super) fn switches(policy: &Policy, matching: &Matching, action: &Action) ->
         let text = format!("action {} is switched off (guardrails.{name})", action.action_type());
         return Err(Refusal::new(Guardrail::ActionNotAllowed, text));
     }
-    match guardrails.matches.missing(&narrow::uses(matching)).first() {
+    match guardrails.matches.missing(narrow::uses(matching)).first() {
         Some((key, switch)) => {
             let text = format!("matching on {key} is switched off (guardrails.{switch})");
             Err(Refusal::new(Guardrail::MatchNotAllowed, text))

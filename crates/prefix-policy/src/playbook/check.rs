@@ -269,7 +269,7 @@ fn bounds(step: &StepDocument, place: &str, guardrails: &Guardrails, findings: &
             "the companion rule will be refused while guardrails.allow_fragment_match is false",
         );
     }
-    for (key, switch) in guardrails.matches.missing(&step.matches.uses()) {
+    for (key, switch) in guardrails.matches.missing(step.matches.uses()) {
         findings.warning(
             format!("{place}/match/{key}"),
             format!("the rule will be refused while guardrails.{switch} is false"),
@@ -322,7 +322,7 @@ impl Guardrails {
     pub fn unusable_vectors(&self, vectors: &Vectors) -> Vec<Finding> {
         let mut by_switch: BTreeMap<&'static str, Vec<&str>> = BTreeMap::new();
         for (name, template) in vectors.iter() {
-            for (_, switch) in self.matches.missing(&template.uses()) {
+            for (_, switch) in self.matches.missing(template.uses()) {
                 by_switch.entry(switch).or_default().push(name.as_str());
             }
         }

@@ -47,7 +47,7 @@ pub(crate) struct Uses {
 
 impl MatchSwitches {
     /// The used components that are switched off: the key of the component and the name of its switch.
-    pub(crate) fn missing(&self, uses: &Uses) -> Vec<(&'static str, &'static str)> {
+    pub(crate) fn missing(self, uses: Uses) -> Vec<(&'static str, &'static str)> {
         [
             ("src_ports", "allow_src_port_match", self.src_port, uses.src_ports),
             ("tcp_flags", "allow_tcp_flags_match", self.tcp_flags, uses.tcp_flags),
