@@ -1,3 +1,10 @@
 //! The prefixd daemon.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use prefixd::cli::Cli;
+
+fn main() -> ExitCode {
+    prefixd::run(&Cli::parse())
+}

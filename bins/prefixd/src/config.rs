@@ -1,0 +1,18 @@
+//! Configuration: a folder of YAML files and the environment become typed settings, or a list of everything that is
+//! wrong with them.
+
+pub mod correlation;
+mod decode;
+mod document;
+pub mod finding;
+pub mod folder;
+mod interpolate;
+mod merge;
+pub mod path;
+pub mod policy;
+mod read;
+pub mod settings;
+pub mod suggest;
+
+/// The environment, passed as a value so that nothing below reads the process's own.
+pub type Environment = std::collections::BTreeMap<String, String>;

@@ -1,0 +1,205 @@
+//! Decoding finds every mistake of shape at once: what is wrong is noted, taken out, and the rest is read again.
+
+use std::time::{Duration, Instant};
+
+use figment::value::Value;
+use serde::de::DeserializeOwned;
+
+use self::checked::{Checked, Problem};
+use super::path::{KeyPath, Segment};
+use super::suggest::nearest;
+
+mod checked;
+mod phrase;
+
+/// Beyond this many mistakes nobody reads on.
+const MOST_MISTAKES: usize = 100;
+/// A huge document with many mistakes must not keep its reader waiting.
+const LONGEST_SEARCH: Duration = Duration::from_secs(5);
+
+/// What came out of a document.
+pub(super) struct Decoded<T> {
+    /// The typed document. With mistakes it lacks what they spoilt, and is only good for looking for more of them.
+    pub(super) value: Option<T>,
+    /// Each mistake of shape: place and text.
+    pub(super) mistakes: Vec<(KeyPath, String)>,
+    /// What was left out of the value.
+    pub(super) taken_out: Vec<KeyPath>,
+}
+
+/// Reads a typed document.
+pub(super) fn decode<T: DeserializeOwned>(value: &Value) -> Decoded<T> {
+    let began = Instant::now();
+    let mut rest = std::borrow::Cow::Borrowed(value);
+    let mut decoded = Decoded { value: None, mistakes: Vec::new(), taken_out: Vec::new() };
+    // Places whose absence is the doing of this loop: a complaint about them is an echo.
+    let mut spoilt: Vec<KeyPath> = Vec::new();
+    loop {
+        let mistake = match T::deserialize(Checked::new(&rest)) {
+            Ok(typed) => {
+                decoded.value = Some(typed);
+                return decoded;
+            }
+            Err(mistake) => mistake,
+        };
+        let path = as_written(&mistake.path, &decoded.taken_out);
+        let echo = match &mistake.problem {
+            Problem::UnknownKey { key, known } => {
+                if phrase::names(&path, key) {
+                    spoilt.extend(meant(&path, key, known));
+                } else {
+                    spoilt.push(path.clone());
+                }
+                false
+            }
+            Problem::MissingKey { key } => spoilt.contains(&path.key(*key)),
+            _ => spoilt.iter().any(|place| path.holds(place)),
+        };
+        if !echo {
+            decoded.mistakes.push((path.clone(), phrase::phrase(&path, &mistake.problem)));
+        }
+        if path.is_root() {
+            return decoded;
+        }
+        if decoded.mistakes.len() >= MOST_MISTAKES || began.elapsed() > LONGEST_SEARCH {
+            decoded.mistakes.push((path, "there may be more mistakes: these come first".to_owned()));
+            return decoded;
+        }
+        if !matches!(mistake.problem, Problem::UnknownKey { .. }) {
+            spoilt.push(path.clone());
+        }
+        if !take_out(rest.to_mut(), mistake.path.segments()) {
+            return decoded;
+        }
+        decoded.taken_out.push(path);
+    }
+}
+
+/// The key that a misspelt one stands for: its absence is said already.
+fn meant(path: &KeyPath, key: &str, known: &'static [&'static str]) -> Option<KeyPath> {
+    Some(path.parent()?.key(nearest(key, known.iter().copied())?))
+}
+
+/// Removes a place; false if it is not there, which would make the loop endless.
+fn take_out(value: &mut Value, path: &[Segment]) -> bool {
+    match (value, path) {
+        (Value::Dict(_, dict), [Segment::Key(key)]) => dict.remove(key).is_some(),
+        (Value::Array(_, items), [Segment::Index(index)]) if *index < items.len() => {
+            items.remove(*index);
+            true
+        }
+        (Value::Dict(_, dict), [Segment::Key(key), rest @ ..]) => {
+            dict.get_mut(key).is_some_and(|value| take_out(value, rest))
+        }
+        (Value::Array(_, items), [Segment::Index(index), rest @ ..]) => {
+            items.get_mut(*index).is_some_and(|value| take_out(value, rest))
+        }
+        _ => false,
+    }
+}
+
+/// The place in the document as it was written, for a place in what was left of it.
+pub(super) fn as_written(path: &KeyPath, taken_out: &[KeyPath]) -> KeyPath {
+    path.segments().iter().fold(KeyPath::root(), |parent, segment| match segment {
+        Segment::Key(_) => parent.child(segment.clone()),
+        Segment::Index(index) => {
+            let mut gone: Vec<usize> =
+                taken_out.iter().filter_map(|place| position_in(&parent, place)).collect();
+            gone.sort_unstable();
+            parent.index(gone.iter().fold(*index, |at, gone| if *gone <= at { at + 1 } else { at }))
+        }
+    })
+}
+
+/// The position of `place` in the list at `parent`, if it is an element of that list.
+fn position_in(parent: &KeyPath, place: &KeyPath) -> Option<usize> {
+    match place.segments().split_last()? {
+        (Segment::Index(index), rest) if rest == parent.segments() => Some(*index),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::config::document::Node;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code)]
+    struct Book {
+        steps: Vec<Step>,
+        #[serde(default)]
+        limit: u8,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Action {
+        Police,
+        Discard,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code)]
+    struct Step {
+        action: Action,
+        ttl_seconds: u32,
+        #[serde(default)]
+        share: f64,
+        #[serde(default)]
+        name: String,
+        #[serde(default)]
+        skip: Option<bool>,
+    }
+
+    fn mistakes(yaml: &str) -> Vec<String> {
+        let decoded = decode::<Book>(&Node::parse(yaml).unwrap().to_value());
+        decoded.mistakes.into_iter().map(|(path, text)| format!("{path}: {text}")).collect()
+    }
+
+    #[test]
+    fn a_clean_document_is_read() {
+        let yaml = "steps: [{action: discard, ttl_seconds: 3, share: 1, name: x, skip: true}, {action: police, ttl_seconds: 1, skip: null}]";
+        let decoded = decode::<Book>(&Node::parse(yaml).unwrap().to_value());
+        let book = decoded.value.unwrap();
+        assert!(decoded.mistakes.is_empty());
+        assert!(matches!(
+            book.steps[..],
+            [Step { action: Action::Discard, .. }, Step { action: Action::Police, .. }]
+        ));
+    }
+
+    #[test]
+    fn all_mistakes_are_found_in_one_reading() {
+        let yaml = "
+limit: 300
+lmit: 1
+steps:
+  - {action: discard, ttl_second: 5}
+  - {action: drop, ttl_seconds: 5}
+  - {action: discrd, ttl_seconds: 5}
+  - {action: police, ttl_seconds: -1, share: many, name: 64500}
+  - text
+  - {action: 1, ttl_seconds: 1.5, skip: 'yes'}
+";
+        insta::assert_snapshot!(mistakes(yaml).join("\n"));
+    }
+
+    #[test]
+    fn positions_are_those_of_the_text_even_after_elements_were_taken_out() {
+        let gone = [KeyPath::dotted("steps.0"), KeyPath::dotted("steps.2"), KeyPath::dotted("other.1")];
+        for (left, written) in [(0, 1), (1, 3), (2, 4)] {
+            let path = KeyPath::dotted("steps").index(left).key("x");
+            assert_eq!(as_written(&path, &gone), KeyPath::dotted("steps").index(written).key("x"));
+        }
+    }
+
+    #[test]
+    fn a_document_of_another_shape_is_one_mistake() {
+        assert_eq!(mistakes("[1, 2]"), [": expected a map of keys, found a list"]);
+    }
+}

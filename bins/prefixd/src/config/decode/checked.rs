@@ -1,0 +1,274 @@
+//! A strict serde deserializer over merged values whose errors keep their place and their parts.
+
+use std::fmt;
+
+use figment::value::{Num, Value};
+use serde::de::value::{MapAccessDeserializer, StrDeserializer};
+use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+
+use crate::config::path::{KeyPath, Segment};
+
+/// What is wrong at one place.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::config) enum Problem {
+    /// A key that the document does not know; the place is the key's, or the map's where serde lost the key's.
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// What would be known here.
+        known: &'static [&'static str],
+    },
+    /// A required key is absent; the place is the map's.
+    MissingKey {
+        /// The key.
+        key: &'static str,
+    },
+    /// A word outside a closed list.
+    UnknownWord {
+        /// What stands there.
+        word: String,
+        /// The list.
+        known: &'static [&'static str],
+    },
+    /// A value of another type, or out of its type's range.
+    WrongType {
+        /// What stands there, in serde's terms.
+        found: Found,
+        /// What was wanted, in serde's terms.
+        expected: String,
+    },
+    /// A complaint of the type itself.
+    Refused(String),
+}
+
+/// The value that did not fit.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::config) enum Found {
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number, as text.
+    Number(String),
+    /// Text.
+    Text(String),
+    /// Nothing.
+    Nothing,
+    /// A list.
+    List,
+    /// A map.
+    Map,
+    /// Anything else, in serde's words.
+    Other(String),
+}
+
+/// A problem and its place.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::config) struct Mistake {
+    /// Where.
+    pub(in crate::config) path: KeyPath,
+    /// What.
+    pub(in crate::config) problem: Problem,
+}
+
+impl Mistake {
+    fn within(mut self, segment: Segment) -> Self {
+        let mut segments = vec![segment];
+        segments.extend(self.path.segments().iter().cloned());
+        self.path = KeyPath::from(segments);
+        self
+    }
+}
+
+impl From<Problem> for Mistake {
+    fn from(problem: Problem) -> Self {
+        Self { path: KeyPath::root(), problem }
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {:?}", self.path, self.problem)
+    }
+}
+
+impl std::error::Error for Mistake {}
+
+impl de::Error for Mistake {
+    fn custom<T: fmt::Display>(text: T) -> Self {
+        Problem::Refused(text.to_string()).into()
+    }
+
+    fn invalid_type(found: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Problem::WrongType { found: found.into(), expected: expected.to_string() }.into()
+    }
+
+    fn invalid_value(found: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self::invalid_type(found, expected)
+    }
+
+    fn unknown_variant(word: &str, known: &'static [&'static str]) -> Self {
+        Problem::UnknownWord { word: word.to_owned(), known }.into()
+    }
+
+    fn unknown_field(key: &str, known: &'static [&'static str]) -> Self {
+        Problem::UnknownKey { key: key.to_owned(), known }.into()
+    }
+
+    fn missing_field(key: &'static str) -> Self {
+        Problem::MissingKey { key }.into()
+    }
+}
+
+impl From<de::Unexpected<'_>> for Found {
+    fn from(found: de::Unexpected<'_>) -> Self {
+        match found {
+            de::Unexpected::Bool(value) => Self::Bool(value),
+            de::Unexpected::Unsigned(value) => Self::Number(value.to_string()),
+            de::Unexpected::Signed(value) => Self::Number(value.to_string()),
+            de::Unexpected::Float(value) => Self::Number(value.to_string()),
+            de::Unexpected::Str(value) => Self::Text(value.to_owned()),
+            de::Unexpected::Unit | de::Unexpected::Option => Self::Nothing,
+            de::Unexpected::Seq => Self::List,
+            de::Unexpected::Map => Self::Map,
+            other => Self::Other(other.to_string()),
+        }
+    }
+}
+
+/// The deserializer.
+#[derive(Clone, Copy)]
+pub(super) struct Checked<'a>(&'a Value);
+
+impl<'a> Checked<'a> {
+    pub(super) fn new(value: &'a Value) -> Self {
+        Self(value)
+    }
+}
+
+impl<'de> Deserializer<'de> for Checked<'_> {
+    type Error = Mistake;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        match self.0 {
+            Value::String(_, text) => visitor.visit_str(text),
+            Value::Char(_, character) => visitor.visit_char(*character),
+            Value::Bool(_, value) => visitor.visit_bool(*value),
+            Value::Num(_, number) => visit_number(*number, visitor),
+            Value::Empty(..) => visitor.visit_unit(),
+            Value::Dict(_, dict) => visitor.visit_map(Members { entries: dict.iter(), current: None }),
+            Value::Array(_, items) => visitor.visit_seq(Elements { items, next: 0 }),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        match self.0 {
+            Value::Empty(..) => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Mistake> {
+        match self.0 {
+            Value::String(_, word) => visitor.visit_enum(StrDeserializer::<Mistake>::new(word)),
+            Value::Dict(_, dict) => visitor
+                .visit_enum(MapAccessDeserializer::new(Members { entries: dict.iter(), current: None })),
+            _ => self.deserialize_str(OnlyWords(visitor)),
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Mistake> {
+        match self.0 {
+            // serde would read the members by position; a configuration names them.
+            Value::Array(..) => {
+                Err(Problem::WrongType { found: Found::List, expected: "a map".to_owned() }.into())
+            }
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Mistake> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool u8 u16 u32 u64 u128 i8 i16 i32 i64 i128 f32 f64 char str string bytes byte_buf unit unit_struct
+        seq tuple tuple_struct map identifier ignored_any
+    }
+}
+
+fn visit_number<'de, V: Visitor<'de>>(number: Num, visitor: V) -> Result<V::Value, Mistake> {
+    if let Some(value) = number.to_u128().and_then(|value| u64::try_from(value).ok()) {
+        visitor.visit_u64(value)
+    } else if let Some(value) = number.to_i128().and_then(|value| i64::try_from(value).ok()) {
+        visitor.visit_i64(value)
+    } else {
+        visitor.visit_f64(number.to_f64().unwrap_or(f64::NAN))
+    }
+}
+
+/// Names the type error of a word of a closed list, which serde leaves to the format.
+struct OnlyWords<V>(V);
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for OnlyWords<V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a word")
+    }
+}
+
+struct Members<'a> {
+    entries: std::collections::btree_map::Iter<'a, String, Value>,
+    current: Option<(&'a String, &'a Value)>,
+}
+
+impl<'de> MapAccess<'de> for Members<'_> {
+    type Error = Mistake;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Mistake> {
+        self.current = self.entries.next();
+        let Some((key, _)) = self.current else { return Ok(None) };
+        let word: StrDeserializer<'_, Mistake> = key.as_str().into_deserializer();
+        seed.deserialize(word).map(Some).map_err(|mistake| mistake.within(Segment::Key(key.clone())))
+    }
+
+    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Mistake> {
+        let Some((key, value)) = self.current.take() else {
+            return Err(de::Error::custom("a value was asked for before its key"));
+        };
+        seed.deserialize(Checked(value)).map_err(|mistake| mistake.within(Segment::Key(key.clone())))
+    }
+}
+
+struct Elements<'a> {
+    items: &'a [Value],
+    next: usize,
+}
+
+impl<'de> SeqAccess<'de> for Elements<'_> {
+    type Error = Mistake;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Mistake> {
+        let index = self.next;
+        let Some(item) = self.items.get(index) else { return Ok(None) };
+        self.next += 1;
+        seed.deserialize(Checked(item)).map(Some).map_err(|mistake| mistake.within(Segment::Index(index)))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        self.items.len().checked_sub(self.next)
+    }
+}

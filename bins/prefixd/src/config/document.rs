@@ -1,0 +1,385 @@
+//! A document is YAML that remembers the line of every key and value.
+
+use std::fmt;
+
+use figment::value::{Dict, Empty, Value};
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::{DuplicateKeyPolicy, NonFiniteFloatPolicy, Spanned};
+
+use super::path::{KeyPath, Segment};
+
+/// A value with the line it stands on; 0 where no text stands behind it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Node {
+    /// 1-based.
+    pub(super) line: u64,
+    /// Byte offset of the first character, where the parser knows it.
+    start: Option<usize>,
+    /// What stands there.
+    pub(super) content: Content,
+}
+
+/// The shapes of a value.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Content {
+    /// `null`, `~` or nothing at all.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A whole number from zero on.
+    Unsigned(u64),
+    /// A negative whole number.
+    Signed(i64),
+    /// Any other number.
+    Float(f64),
+    /// Text, quoted or not.
+    Text(String),
+    /// A list.
+    List(Vec<Node>),
+    /// A map in the order of the text; a key given again is in `Map::repeated`.
+    Map(Map),
+}
+
+/// The members of a map.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Map {
+    /// The first member of each key.
+    pub(super) members: Vec<Member>,
+    /// Key, line of the repetition, line of the first.
+    pub(super) repeated: Vec<(String, u64, u64)>,
+}
+
+/// A key and its value.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Member {
+    /// The key.
+    pub(super) key: String,
+    /// Its line; the value may stand below it.
+    pub(super) line: u64,
+    /// The value.
+    pub(super) value: Node,
+}
+
+/// A text that is no YAML.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SyntaxError {
+    /// 1-based; none where the parser cannot say.
+    pub(super) line: Option<u64>,
+    /// What the parser met.
+    pub(super) text: String,
+}
+
+impl From<serde_saphyr::Error> for SyntaxError {
+    fn from(error: serde_saphyr::Error) -> Self {
+        let line = error.location().map(|location| location.line()).filter(|line| *line > 0);
+        let text = error.without_snippet().to_string();
+        // The place is said once, in front of the text.
+        let text = text.split(" at line ").next().unwrap_or_default().trim_end_matches('.').to_owned();
+        Self { line, text }
+    }
+}
+
+/// How YAML is read everywhere: text that looks like a number must be quoted to be text, only `true` and `false`
+/// are truth values, and a file may be as large as a provider's whole inventory.
+pub(super) fn options(duplicates: DuplicateKeyPolicy) -> serde_saphyr::Options {
+    serde_saphyr::options! {
+        duplicate_keys: duplicates,
+        strict_booleans: true,
+        no_schema: true,
+        with_snippet: false,
+        non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
+        budget: serde_saphyr::budget! {
+            max_events: 400_000_000,
+            max_nodes: 200_000_000,
+            max_total_scalar_bytes: 2 << 30,
+            max_documents: 1,
+        },
+    }
+}
+
+impl Node {
+    /// Reads YAML (of which JSON is a part). No text at all is an empty map.
+    pub(super) fn parse(text: &str) -> Result<Self, SyntaxError> {
+        let mut node: Self =
+            serde_saphyr::from_str_with_options(text, options(DuplicateKeyPolicy::PassThrough))?;
+        if node.content == Content::Null {
+            node = Self { line: 1, start: None, content: Content::Map(Map::default()) };
+        }
+        Ok(node)
+    }
+
+    /// A value that no text stands behind.
+    pub(super) fn bare(content: Content) -> Self {
+        Self { line: 0, start: None, content }
+    }
+
+    /// The value at a place.
+    pub(super) fn at(&self, path: &KeyPath) -> Option<&Self> {
+        path.segments().iter().try_fold(self, |node, segment| match (&node.content, segment) {
+            (Content::Map(map), Segment::Key(key)) => map.get(key).map(|member| &member.value),
+            (Content::List(items), Segment::Index(index)) => items.get(*index),
+            _ => None,
+        })
+    }
+
+    /// The line of the place, or of the nearest place around it that the text knows.
+    pub(super) fn line_of(&self, path: &KeyPath) -> u64 {
+        let (mut node, mut line) = (self, self.line);
+        for segment in path.segments() {
+            let step = match (&node.content, segment) {
+                (Content::Map(map), Segment::Key(key)) => map.get(key).map(|m| (&m.value, m.line)),
+                (Content::List(items), Segment::Index(index)) => {
+                    items.get(*index).map(|item| (item, item.line))
+                }
+                _ => None,
+            };
+            match step {
+                Some((next, at)) => (node, line) = (next, if at == 0 { line } else { at }),
+                None => break,
+            }
+        }
+        line
+    }
+
+    /// Whether the value stands in quotes or in a block of text, so that it is text whatever it looks like.
+    pub(super) fn is_quoted(&self, source: &str) -> bool {
+        let opening = self.start.and_then(|start| source.as_bytes().get(start));
+        // A block of text begins after its mark, but keeps a line end, which plain text never has.
+        let block = matches!(&self.content, Content::Text(text) if text.contains('\n'));
+        block || opening.is_some_and(|byte| matches!(byte, b'"' | b'\''))
+    }
+
+    /// The value without its lines, as the merge layer wants it.
+    pub(super) fn to_value(&self) -> Value {
+        match &self.content {
+            Content::Null => Value::from(Empty::Unit),
+            Content::Bool(value) => Value::from(*value),
+            Content::Unsigned(value) => Value::from(*value),
+            Content::Signed(value) => Value::from(*value),
+            Content::Float(value) => Value::from(*value),
+            Content::Text(value) => Value::from(value.as_str()),
+            Content::List(items) => Value::from(items.iter().map(Self::to_value).collect::<Vec<_>>()),
+            Content::Map(map) => {
+                let members = map.members.iter().map(|member| (member.key.clone(), member.value.to_value()));
+                Value::from(members.collect::<Dict>())
+            }
+        }
+    }
+
+    /// Every key that is given more than once: its place, its line, and the line of the first.
+    pub(super) fn repeated_keys(&self) -> Vec<(KeyPath, u64, u64)> {
+        let mut found = Vec::new();
+        self.collect_repeated(&KeyPath::root(), &mut found);
+        found
+    }
+
+    fn collect_repeated(&self, path: &KeyPath, found: &mut Vec<(KeyPath, u64, u64)>) {
+        match &self.content {
+            Content::List(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    item.collect_repeated(&path.index(index), found);
+                }
+            }
+            Content::Map(map) => {
+                found.extend(map.repeated.iter().map(|(key, line, first)| (path.key(key), *line, *first)));
+                for member in &map.members {
+                    member.value.collect_repeated(&path.key(&member.key), found);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Map {
+    /// Takes the members with this key out.
+    pub(super) fn take(&mut self, key: &str) -> Option<Member> {
+        let index = self.members.iter().position(|member| member.key == key)?;
+        Some(self.members.remove(index))
+    }
+
+    /// The first member with this key.
+    pub(super) fn get(&self, key: &str) -> Option<&Member> {
+        self.members.iter().find(|member| member.key == key)
+    }
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let spanned = Spanned::<Content>::deserialize(deserializer)?;
+        let start = spanned.referenced.span().byte_offset().and_then(|offset| usize::try_from(offset).ok());
+        Ok(Self { line: spanned.referenced.line(), start, content: spanned.value })
+    }
+}
+
+impl<'de> Deserialize<'de> for Content {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ContentVisitor)
+    }
+}
+
+struct ContentVisitor;
+
+impl<'de> Visitor<'de> for ContentVisitor {
+    type Value = Content;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Content, E> {
+        Ok(Content::Null)
+    }
+
+    fn visit_none<E: de::Error>(self) -> Result<Content, E> {
+        Ok(Content::Null)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Content, D::Error> {
+        Content::deserialize(deserializer)
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Content, E> {
+        Ok(Content::Bool(value))
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Content, E> {
+        Ok(Content::Unsigned(value))
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Content, E> {
+        Ok(u64::try_from(value).map_or(Content::Signed(value), Content::Unsigned))
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Content, E> {
+        Ok(Content::Float(value))
+    }
+
+    #[allow(clippy::cast_precision_loss)] // only numbers beyond 64 bits come here, and no key takes one
+    fn visit_u128<E: de::Error>(self, value: u128) -> Result<Content, E> {
+        Ok(u64::try_from(value).map_or(Content::Float(value as f64), Content::Unsigned))
+    }
+
+    #[allow(clippy::cast_precision_loss)] // as above
+    fn visit_i128<E: de::Error>(self, value: i128) -> Result<Content, E> {
+        i64::try_from(value).map_or(Ok(Content::Float(value as f64)), |value| self.visit_i64(value))
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Content, E> {
+        Ok(Content::Text(value.to_owned()))
+    }
+
+    fn visit_string<E: de::Error>(self, value: String) -> Result<Content, E> {
+        Ok(Content::Text(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Content, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Content::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Content, A::Error> {
+        let mut map = Map::default();
+        let mut first_lines = std::collections::HashMap::new();
+        while let Some(key) = entries.next_key::<Spanned<Key>>()? {
+            let (line, key) = (key.referenced.line(), key.value.0);
+            let value: Node = entries.next_value()?;
+            let line = if line == 0 { value.line } else { line };
+            match first_lines.get(&key) {
+                Some(first) => map.repeated.push((key, line, *first)),
+                None => {
+                    first_lines.insert(key.clone(), line);
+                    map.members.push(Member { key, line, value });
+                }
+            }
+        }
+        Ok(Content::Map(map))
+    }
+}
+
+/// A key of a map, as text whatever it looks like.
+struct Key(String);
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(match Content::deserialize(deserializer)? {
+            Content::Text(text) => text,
+            Content::Unsigned(number) => number.to_string(),
+            Content::Signed(number) => number.to_string(),
+            Content::Float(number) => number.to_string(),
+            Content::Bool(value) => value.to_string(),
+            Content::Null => "null".to_owned(),
+            Content::List(_) | Content::Map(_) => return Err(de::Error::custom("a key must be plain text")),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "pop: fra1\nhttp:\n  # where\n  listen: \"127.0.0.1:8080\"\n\nlist:\n  - a\n  - b: 1\n    c: ${X}\n  - {d: -2, e: 1.5, f: no}\n";
+
+    #[test]
+    fn every_place_knows_its_line() {
+        let node = Node::parse(TEXT).unwrap();
+        for (path, line) in [
+            ("pop", 1),
+            ("http", 2),
+            ("http.listen", 4),
+            ("list", 6),
+            ("list.0", 7),
+            ("list.1", 8),
+            ("list.1.b", 8),
+            ("list.1.c", 9),
+            ("list.2.f", 10),
+            ("http.missing", 2),
+            ("list.7", 6),
+        ] {
+            assert_eq!(node.line_of(&KeyPath::dotted(path)), line, "{path}");
+        }
+    }
+
+    #[test]
+    fn quoted_text_is_told_from_plain_text() {
+        let source = "a: \"${X}\"\nb: ${X}\nc: |\n  ${X}\nd: '${X}'\nü: ${X}\n";
+        let node = Node::parse(source).unwrap();
+        let Content::Map(map) = &node.content else { panic!("{node:?}") };
+        let quoted: Vec<bool> = map.members.iter().map(|member| member.value.is_quoted(source)).collect();
+        assert_eq!(quoted, [true, false, true, true, false]);
+    }
+
+    #[test]
+    fn a_key_given_again_is_found_with_both_lines() {
+        let node = Node::parse("a: 1\nb:\n  - x: 1\n    y: 2\n    x: 3\na: 2\n").unwrap();
+        let repeated: Vec<_> = node
+            .repeated_keys()
+            .into_iter()
+            .map(|(path, line, first)| (path.to_string(), line, first))
+            .collect();
+        assert_eq!(repeated, [("a".to_owned(), 6, 1), ("b[0].x".to_owned(), 5, 3)]);
+    }
+
+    #[test]
+    fn an_empty_file_is_an_empty_map() {
+        for text in ["", "\n\n", "# nothing\n", "---\n", "null"] {
+            assert_eq!(Node::parse(text).unwrap().content, Content::Map(Map::default()), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn broken_yaml_names_its_line() {
+        let error = Node::parse("a: 1\nb: [1, 2\nc: 3\n").unwrap_err();
+        assert!(error.line.is_some(), "{error:?}");
+        assert!(!error.text.contains("line"), "{error:?}");
+    }
+
+    #[test]
+    fn aliases_and_merge_keys_work() {
+        let node = Node::parse("base: &b {x: 1}\nuse:\n  <<: *b\n  y: 2\n").unwrap();
+        assert_eq!(node.to_value().find_ref("use.x").and_then(Value::to_u128), Some(1));
+    }
+}

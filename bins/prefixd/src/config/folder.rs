@@ -1,0 +1,340 @@
+//! The folder: all files or none, read in their order, each with the environment laid over it.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use prefix_policy::{Inventory, InventoryDocument, Playbooks, PlaybooksDocument};
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+
+use super::Environment;
+use super::correlation::{self, CorrelationKeys};
+use super::document::{Content, Node};
+use super::finding::{Finding, FindingKind, Place, Remark, Severity};
+use super::merge::Overrides;
+use super::path::KeyPath;
+use super::policy;
+use super::read::{Reading, Source, read_file, read_node, unreadable};
+use super::settings::values::StorageUrl;
+use super::settings::{Keys, Settings, rules};
+
+/// Names of the files.
+const SETTINGS: &str = "prefixd.yaml";
+const INVENTORY: &str = "inventory.yaml";
+const PLAYBOOKS: &str = "playbooks.yaml";
+const CORRELATION: &str = "correlation.yaml";
+const ALERTING: &str = "alerting.yaml";
+
+/// Where the texts come from.
+#[derive(Debug, Clone)]
+pub enum Files {
+    /// A folder.
+    Folder(PathBuf),
+    /// Texts that are part of the program: name and text.
+    BuiltIn(&'static [(&'static str, &'static str)]),
+}
+
+/// A configuration that passed every check.
+#[derive(Debug, Clone)]
+pub struct Configuration {
+    /// prefixd.yaml.
+    pub settings: Settings,
+    /// inventory.yaml.
+    pub inventory: Inventory,
+    /// playbooks.yaml.
+    pub playbooks: Playbooks,
+    /// correlation.yaml.
+    pub correlation: CorrelationKeys,
+    /// SHA-256 over all texts, lower-case hex: two instances with the same hash read the same files.
+    pub hash: String,
+}
+
+/// What came out of the files.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Present if no finding is an error.
+    pub configuration: Option<Configuration>,
+    /// Everything that was found, by file and line.
+    pub findings: Vec<Finding>,
+}
+
+/// A configuration that can be read again and again.
+#[derive(Debug, Clone)]
+pub struct ConfigSource {
+    files: Files,
+    environment: Environment,
+}
+
+impl ConfigSource {
+    /// From these files with this environment.
+    pub fn new(files: Files, environment: Environment) -> Self {
+        Self { files, environment }
+    }
+
+    /// What relative paths are relative to.
+    pub fn folder(&self) -> &Path {
+        match &self.files {
+            Files::Folder(folder) => folder,
+            Files::BuiltIn(_) => Path::new(""),
+        }
+    }
+
+    /// Reads and checks everything.
+    pub fn load(&self) -> Loaded {
+        let mut load = Load { source: self, findings: Vec::new(), hash: Sha256::new() };
+        let configuration = load.run();
+        let mut findings = load.findings;
+        findings.sort_by(|left, right| order(left).cmp(&order(right)));
+        findings.dedup();
+        let sound = !findings.iter().any(Finding::is_error);
+        Loaded { configuration: configuration.filter(|_| sound), findings }
+    }
+
+    fn text(&self, name: &str) -> Result<Option<String>, Finding> {
+        match &self.files {
+            Files::BuiltIn(texts) => {
+                Ok(texts.iter().find(|(known, _)| *known == name).map(|(_, text)| (*text).to_owned()))
+            }
+            Files::Folder(folder) => match std::fs::read_to_string(folder.join(name)) {
+                Ok(text) => Ok(Some(text)),
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+                Err(error) if error.kind() == ErrorKind::InvalidData => {
+                    Err(whole_file(name, "the file is not UTF-8 text"))
+                }
+                Err(error) => Err(whole_file(name, format!("the file cannot be read: {error}"))),
+            },
+        }
+    }
+}
+
+fn whole_file(name: &str, text: impl Into<String>) -> Finding {
+    Finding {
+        severity: Severity::Error,
+        kind: FindingKind::Shape,
+        place: Place::File { name: name.to_owned(), line: None },
+        path: KeyPath::root(),
+        text: text.into(),
+    }
+}
+
+/// Files in the order of the documentation, each by line.
+fn order(finding: &Finding) -> (usize, &Place, Severity, &str) {
+    let files = [SETTINGS, INVENTORY, PLAYBOOKS, CORRELATION, ALERTING];
+    let file = match &finding.place {
+        Place::File { name, .. } => files.iter().position(|known| known == name).unwrap_or(files.len()),
+        Place::Environment(_) | Place::Body => files.len(),
+    };
+    (file, &finding.place, finding.severity, &finding.text)
+}
+
+struct Load<'a> {
+    source: &'a ConfigSource,
+    findings: Vec<Finding>,
+    hash: Sha256,
+}
+
+impl Load<'_> {
+    fn run(&mut self) -> Option<Configuration> {
+        let (settings, sections) = self.settings();
+        let mut keys = settings.value.as_ref().filter(|_| settings.is_sound()).cloned();
+        if let Some(url) = self.database_url()
+            && let Some(keys) = &mut keys
+        {
+            keys.storage.url_key = Some(url);
+        }
+        let limits = policy::Limits::from_keys(&keys.clone().unwrap_or_default());
+        let correlation = self.correlation(sections.correlation);
+        self.alerting(sections.alerting.is_some());
+        let inventory = self.inventory(&limits);
+        let playbooks = self.playbooks(&limits, keys.as_ref(), inventory.as_ref());
+        self.findings.extend(settings.findings);
+        Some(Configuration {
+            settings: Settings::from_keys(keys?, self.source.folder())?,
+            inventory: inventory?,
+            playbooks: playbooks?,
+            correlation: correlation?,
+            hash: hex::encode(std::mem::take(&mut self.hash).finalize()),
+        })
+    }
+
+    /// `DATABASE_URL` wins over `storage.url`.
+    fn database_url(&mut self) -> Option<StorageUrl> {
+        const VARIABLE: &str = "DATABASE_URL";
+        let text = self.source.environment.get(VARIABLE).filter(|text| !text.is_empty())?;
+        match text.parse() {
+            Ok(url) => Some(url),
+            Err(advice) => {
+                self.findings.push(Finding {
+                    severity: Severity::Error,
+                    kind: FindingKind::Rule,
+                    place: Place::Environment(VARIABLE.to_owned()),
+                    path: KeyPath::dotted("storage.url"),
+                    text: advice.to_owned(),
+                });
+                None
+            }
+        }
+    }
+
+    /// The text of a file, counted into the hash; a missing one is an error if it is required.
+    fn text(&mut self, name: &str, required: bool) -> Option<Source> {
+        match self.source.text(name) {
+            Ok(Some(text)) => {
+                self.hash.update(name);
+                self.hash.update(text.len().to_be_bytes());
+                self.hash.update(&text);
+                Some(Source { file: name.to_owned(), text })
+            }
+            Ok(None) => {
+                if required {
+                    let text = match &self.source.files {
+                        Files::Folder(folder) if !folder.is_dir() => {
+                            format!("the configuration folder {} does not exist", folder.display())
+                        }
+                        _ => "the file is missing".to_owned(),
+                    };
+                    self.findings.push(whole_file(name, text));
+                }
+                None
+            }
+            Err(finding) => {
+                self.findings.push(finding);
+                None
+            }
+        }
+    }
+
+    fn file<T: DeserializeOwned>(&mut self, name: &str, word: &str, required: bool) -> Option<Reading<T>> {
+        let source = self.text(name, required)?;
+        Some(read_file(source, word, &self.source.environment))
+    }
+
+    fn settings(&mut self) -> (Reading<Keys>, Sections) {
+        let environment = &self.source.environment;
+        let Some(source) = self.text(SETTINGS, true) else {
+            return (Reading::absent(None), Sections::default());
+        };
+        let mut node = match Node::parse(&source.text) {
+            Ok(node) => node,
+            Err(error) => return (unreadable(source, error), Sections::default()),
+        };
+        let mut take = |key: &str| -> Option<Section> {
+            let whole = node.clone();
+            let Content::Map(map) = &mut node.content else { return None };
+            map.take(key)?;
+            Some(Section { source: source.clone(), whole, prefix: KeyPath::root().key(key) })
+        };
+        let sections = Sections { correlation: take("correlation"), alerting: take("alerting") };
+        let overrides = Overrides::of("settings", environment);
+        let mut reading: Reading<Keys> = read_node(source, &node, KeyPath::root(), &overrides, environment);
+        let remarks = reading.value.as_ref().map(|keys| rules::check(keys, environment)).unwrap_or_default();
+        reading.remarks(remarks);
+        (reading, sections)
+    }
+
+    fn inventory(&mut self, limits: &policy::Limits) -> Option<Inventory> {
+        let mut reading: Reading<InventoryDocument> = self.file(INVENTORY, "inventory", true)?;
+        let document = reading.value.take()?;
+        let built = policy::split(document.build(&limits.guardrails));
+        reading.remarks(built.remarks);
+        self.finish(reading, built.value)
+    }
+
+    fn playbooks(
+        &mut self,
+        limits: &policy::Limits,
+        keys: Option<&Keys>,
+        inventory: Option<&Inventory>,
+    ) -> Option<Playbooks> {
+        let mut reading: Reading<PlaybooksDocument> = self.file(PLAYBOOKS, "playbooks", true)?;
+        let document = reading.value.take()?;
+        // Without limits of its own to hold the steps against, the file would be blamed for another's mistakes.
+        let guardrails = keys.map_or_else(policy::Limits::unbounded, |_| limits.guardrails.clone());
+        let built = policy::split(document.build(&guardrails, inventory));
+        reading.remarks(built.remarks);
+        self.finish(reading, built.value)
+    }
+
+    fn correlation(&mut self, section: Option<Section>) -> Option<CorrelationKeys> {
+        let environment = &self.source.environment;
+        let overrides = Overrides::of("correlation", environment);
+        let mut reading = match (self.file(CORRELATION, "correlation", false), section) {
+            (Some(reading), section) => {
+                self.both(section.as_ref(), CORRELATION, "correlation");
+                reading
+            }
+            (None, Some(section)) => section.read(&overrides, environment),
+            (None, None) if overrides.is_empty() => Reading::absent(Some(CorrelationKeys::default())),
+            (None, None) => read_file(
+                Source { file: CORRELATION.to_owned(), text: String::new() },
+                "correlation",
+                environment,
+            ),
+        };
+        let keys = reading.value.take()?;
+        reading.remarks(correlation::check(&keys));
+        self.finish(reading, Some(keys))
+    }
+
+    /// The file and the key of prefixd.yaml are both there: the file wins.
+    fn both(&mut self, section: Option<&Section>, file: &str, key: &str) {
+        if let Some(section) = section {
+            self.findings.push(Finding {
+                severity: Severity::Warning,
+                kind: FindingKind::Rule,
+                place: Place::File {
+                    name: section.source.file.clone(),
+                    line: Some(section.whole.line_of(&section.prefix)),
+                },
+                path: KeyPath::dotted(key),
+                text: format!("the key {key:?} is not used, because the file {file} exists and wins"),
+            });
+        }
+    }
+
+    fn alerting(&mut self, in_settings: bool) {
+        let Some(reading) = self.file::<serde::de::IgnoredAny>(ALERTING, "alerting", false) else {
+            if in_settings {
+                let mut text = whole_file(
+                    SETTINGS,
+                    "the key \"alerting\" is not used by this version of prefixd: no alert is sent",
+                );
+                text.severity = Severity::Warning;
+                self.findings.push(text);
+            }
+            return;
+        };
+        let mut reading = reading;
+        reading.remark(Remark::warning(
+            KeyPath::root(),
+            "alerting is not used by this version of prefixd: no alert is sent",
+        ));
+        self.findings.extend(reading.findings);
+    }
+
+    fn finish<D, T>(&mut self, reading: Reading<D>, value: Option<T>) -> Option<T> {
+        let sound = reading.is_sound();
+        self.findings.extend(reading.findings);
+        value.filter(|_| sound)
+    }
+}
+
+/// Documents that stand in prefixd.yaml.
+#[derive(Default)]
+struct Sections {
+    correlation: Option<Section>,
+    alerting: Option<Section>,
+}
+
+/// One of them.
+struct Section {
+    source: Source,
+    whole: Node,
+    prefix: KeyPath,
+}
+
+impl Section {
+    fn read<T: DeserializeOwned>(self, overrides: &Overrides, environment: &Environment) -> Reading<T> {
+        read_node(self.source, &self.whole, self.prefix, overrides, environment)
+    }
+}

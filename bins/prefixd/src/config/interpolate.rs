@@ -1,0 +1,154 @@
+//! `${VAR}` in a value stands for an environment variable, so that secrets and sites stay out of the files.
+
+use super::Environment;
+use super::document::{Content, Node};
+use super::path::KeyPath;
+
+/// Replaces variables in every value of the document and returns what could not be replaced.
+///
+/// Unquoted values are read again as YAML scalars afterwards, so `${POOL}` can be a number; quoted ones stay text.
+/// A variable never adds structure: its text cannot become a list or a map.
+pub(super) fn interpolate(
+    node: &mut Node,
+    source: &str,
+    environment: &Environment,
+) -> Vec<(KeyPath, String)> {
+    let mut mistakes = Vec::new();
+    visit(node, &KeyPath::root(), source, environment, &mut mistakes);
+    mistakes
+}
+
+fn visit(
+    node: &mut Node,
+    path: &KeyPath,
+    source: &str,
+    environment: &Environment,
+    mistakes: &mut Vec<(KeyPath, String)>,
+) {
+    let quoted = node.is_quoted(source);
+    match &mut node.content {
+        Content::Text(text) if text.contains("${") => match replace(text, environment) {
+            Ok(replaced) if quoted => *text = replaced,
+            Ok(replaced) => node.content = scalar(replaced),
+            Err(mistake) => mistakes.push((path.clone(), mistake)),
+        },
+        Content::List(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                visit(item, &path.index(index), source, environment, mistakes);
+            }
+        }
+        Content::Map(map) => {
+            for member in &mut map.members {
+                visit(&mut member.value, &path.key(&member.key), source, environment, mistakes);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Reads a text as an unquoted YAML scalar.
+fn scalar(text: String) -> Content {
+    match Node::parse(&text).map(|node| node.content) {
+        Ok(Content::List(_) | Content::Map(_)) | Err(_) => Content::Text(text),
+        Ok(content) => content,
+    }
+}
+
+fn replace(text: &str, environment: &Environment) -> Result<String, String> {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("${") {
+        if let Some(before) = rest[..at].strip_suffix('$') {
+            out.push_str(before);
+            out.push_str("${");
+            rest = &rest[at + 2..];
+            continue;
+        }
+        out.push_str(&rest[..at]);
+        let inner = &rest[at + 2..];
+        let end =
+            inner.find('}').ok_or("\"${\" has no closing \"}\" (write \"$${\" for a literal \"${\")")?;
+        let (name, fallback) = match inner[..end].split_once(":-") {
+            Some((name, fallback)) => (name, Some(fallback)),
+            None => (&inner[..end], None),
+        };
+        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+            return Err(format!(
+                "{name:?} is not the name of an environment variable (write \"$${{\" for a literal \"${{\")"
+            ));
+        }
+        match (environment.get(name).filter(|value| !value.is_empty() || fallback.is_none()), fallback) {
+            (Some(value), _) => out.push_str(value),
+            (None, Some(fallback)) => out.push_str(fallback),
+            (None, None) => {
+                return Err(format!(
+                    "environment variable {name} is not set (a fallback is written ${{{name}:-value}})"
+                ));
+            }
+        }
+        rest = &inner[end + 1..];
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment() -> Environment {
+        [("SITE", "fra1"), ("POOL", "12"), ("EMPTY", ""), ("TRICK", "[a, b]"), ("WORD", "true")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into()
+    }
+
+    #[test]
+    fn variables_fallbacks_and_literals_are_replaced() {
+        for (text, replaced) in [
+            ("pop-${SITE}-${POOL}", "pop-fra1-12"),
+            ("${MISSING:-x}", "x"),
+            ("${MISSING:-}", ""),
+            ("${EMPTY:-x}", "x"),
+            ("${EMPTY}", ""),
+            ("${SITE:-x}", "fra1"),
+            ("$${SITE}", "${SITE}"),
+            ("$SITE $$ {}", "$SITE $$ {}"),
+            ("a$${x}${SITE}", "a${x}fra1"),
+        ] {
+            assert_eq!(replace(text, &environment()).as_deref(), Ok(replaced), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_replaced_is_said() {
+        for (text, part) in [
+            ("${MISSING}", "environment variable MISSING is not set"),
+            ("${SITE", "no closing"),
+            ("${}", "\"\" is not the name"),
+            ("${A B}", "\"A B\" is not the name"),
+        ] {
+            let mistake = replace(text, &environment()).unwrap_err();
+            assert!(mistake.contains(part), "{mistake}");
+        }
+    }
+
+    #[test]
+    fn unquoted_values_take_the_type_of_their_text_and_quoted_ones_stay_text() {
+        let source = "a: ${POOL}\nb: \"${POOL}\"\nc:\n  - ${WORD}\nd: ${TRICK}\ne: ${SITE}\n";
+        let mut node = Node::parse(source).unwrap();
+        assert_eq!(interpolate(&mut node, source, &environment()), []);
+        let json = serde_json::to_string(&node.to_value()).unwrap();
+        assert_eq!(json, r#"{"a":12,"b":"12","c":[true],"d":"[a, b]","e":"fra1"}"#);
+    }
+
+    #[test]
+    fn every_unset_variable_is_found_with_its_place() {
+        let source = "a: ${NO}\nb: [x, '${NOT}']\n";
+        let mut node = Node::parse(source).unwrap();
+        let places: Vec<_> = interpolate(&mut node, source, &environment())
+            .into_iter()
+            .map(|(path, _)| path.to_string())
+            .collect();
+        assert_eq!(places, ["a", "b[1]"]);
+    }
+}

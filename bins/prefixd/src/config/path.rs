@@ -1,0 +1,152 @@
+//! A key path names one place of a document, whatever file or body it came from.
+
+use std::fmt;
+
+/// One step into a document.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Segment {
+    /// Into a map.
+    Key(String),
+    /// Into a list, 0-based.
+    Index(usize),
+}
+
+/// The way from the root of a document to one value, shown as `playbooks[0].steps[1].rate_bps`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct KeyPath(Vec<Segment>);
+
+impl KeyPath {
+    /// The document itself.
+    pub fn root() -> Self {
+        Self::default()
+    }
+
+    /// A path of keys and list positions written with dots: `bgp.neighbors.0.address`.
+    ///
+    /// For keys known to the program, which hold no dots; a word of digits is a list position.
+    pub fn dotted(text: &str) -> Self {
+        Self(text.split('.').filter(|word| !word.is_empty()).map(segment).collect())
+    }
+
+    /// Reads a JSON pointer (RFC 6901); a token of digits is a list position.
+    pub fn from_pointer(pointer: &str) -> Self {
+        let tokens = pointer.split('/').skip(1);
+        Self(tokens.map(|token| segment(&token.replace("~1", "/").replace("~0", "~"))).collect())
+    }
+
+    /// This path, one key deeper.
+    #[must_use]
+    pub fn key(&self, key: impl Into<String>) -> Self {
+        self.child(Segment::Key(key.into()))
+    }
+
+    /// This path, one list position deeper.
+    #[must_use]
+    pub fn index(&self, index: usize) -> Self {
+        self.child(Segment::Index(index))
+    }
+
+    /// This path, one step deeper.
+    #[must_use]
+    pub fn child(&self, segment: Segment) -> Self {
+        let mut segments = self.0.clone();
+        segments.push(segment);
+        Self(segments)
+    }
+
+    /// The steps from the root.
+    pub fn segments(&self) -> &[Segment] {
+        &self.0
+    }
+
+    /// True for the document itself.
+    pub fn is_root(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The place that holds this one; none for the root.
+    pub fn parent(&self) -> Option<Self> {
+        let (_, rest) = self.0.split_last()?;
+        Some(Self(rest.to_vec()))
+    }
+
+    /// The last step; none for the root.
+    pub fn last(&self) -> Option<&Segment> {
+        self.0.last()
+    }
+
+    /// Whether `other` is this place or lies below it.
+    pub fn holds(&self, other: &Self) -> bool {
+        other.0.starts_with(&self.0)
+    }
+
+    /// The JSON pointer of this place (RFC 6901); empty for the root.
+    pub fn pointer(&self) -> String {
+        let mut out = String::new();
+        for segment in &self.0 {
+            out.push('/');
+            match segment {
+                Segment::Key(key) => out.push_str(&key.replace('~', "~0").replace('/', "~1")),
+                Segment::Index(index) => out.push_str(&index.to_string()),
+            }
+        }
+        out
+    }
+
+    /// The part a reader needs beside the line number: from the innermost list element on.
+    ///
+    /// `playbooks[1].steps[0].match` gives `steps[0].match`; a path without lists stays whole.
+    pub fn innermost(&self) -> Self {
+        let Some(index) = self.0.iter().rposition(|segment| matches!(segment, Segment::Index(_))) else {
+            return self.clone();
+        };
+        let named = self.0[..index].iter().rposition(|segment| matches!(segment, Segment::Key(_)));
+        Self(self.0[named.unwrap_or(0)..].to_vec())
+    }
+}
+
+fn segment(word: &str) -> Segment {
+    match word.parse() {
+        Ok(index) if word == "0" || !word.starts_with(['0', '+']) => Segment::Index(index),
+        _ => Segment::Key(word.to_owned()),
+    }
+}
+
+impl From<Vec<Segment>> for KeyPath {
+    fn from(segments: Vec<Segment>) -> Self {
+        Self(segments)
+    }
+}
+
+impl fmt::Display for KeyPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, segment) in self.0.iter().enumerate() {
+            match segment {
+                Segment::Key(key) if position == 0 => f.write_str(key)?,
+                Segment::Key(key) => write!(f, ".{key}")?,
+                Segment::Index(index) => write!(f, "[{index}]")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_reads_like_the_document() {
+        let path = KeyPath::dotted("playbooks.1.steps.0").key("match").key("a/b~c");
+        assert_eq!(path.to_string(), "playbooks[1].steps[0].match.a/b~c");
+        assert_eq!(path.pointer(), "/playbooks/1/steps/0/match/a~1b~0c");
+        assert_eq!(KeyPath::from_pointer(&path.pointer()), path);
+    }
+
+    #[test]
+    fn the_innermost_part_begins_at_the_last_list() {
+        assert_eq!(KeyPath::dotted("playbooks.1.steps.0.match").innermost().to_string(), "steps[0].match");
+        assert_eq!(KeyPath::dotted("http.rate_limit").innermost().to_string(), "http.rate_limit");
+        assert_eq!(KeyPath::root().innermost().to_string(), "");
+    }
+}

@@ -1,0 +1,151 @@
+//! prefixd.yaml: every key with its type and default. What one key cannot say alone is in [`rules`].
+
+use std::path::{Path, PathBuf};
+
+use prefix_core::address::Prefix;
+use prefix_core::name::Pop;
+use serde::{Deserialize, Serialize};
+
+pub mod bgp;
+pub mod http;
+pub mod limits;
+pub mod operation;
+pub mod rules;
+pub mod values;
+pub mod view;
+
+use self::bgp::BgpKeys;
+use self::http::{AuthMode, HttpKeys};
+use self::limits::{EscalationKeys, GuardrailKeys, QuotaKeys, TimerKeys};
+use self::operation::{ObservabilityKeys, ShutdownKeys, StorageKeys};
+
+/// Whether anything reaches the speaker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Everything is decided and stored, nothing is announced.
+    #[default]
+    DryRun,
+    /// Rules are announced.
+    Enforced,
+}
+
+impl Mode {
+    /// The word of the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::DryRun => "dry-run",
+            Self::Enforced => "enforced",
+        }
+    }
+}
+
+/// The file as it is written, defaults filled in. Keys without default are optional here, so that one that is missing
+/// does not hide the mistakes of the others.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Keys {
+    /// Name of this site; required.
+    pub pop: Option<Pop>,
+    /// Dry-run or enforced.
+    pub mode: Mode,
+    /// Folder for what must survive a restart beside the storage.
+    pub state_dir: PathBuf,
+    /// The API.
+    pub http: HttpKeys,
+    /// The speaker.
+    pub bgp: BgpKeys,
+    /// Bounds of every rule.
+    pub guardrails: GuardrailKeys,
+    /// Ceilings.
+    pub quotas: QuotaKeys,
+    /// Lifetimes and intervals.
+    pub timers: TimerKeys,
+    /// From step to step.
+    pub escalation: EscalationKeys,
+    /// The database.
+    pub storage: StorageKeys,
+    /// Log, metrics, audit copy.
+    pub observability: ObservabilityKeys,
+    /// Prefixes that are never filtered.
+    pub safelist: SafelistKeys,
+    /// The end.
+    pub shutdown: ShutdownKeys,
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self {
+            pop: None,
+            mode: Mode::default(),
+            state_dir: PathBuf::from("data"),
+            http: HttpKeys::default(),
+            bgp: BgpKeys::default(),
+            guardrails: GuardrailKeys::default(),
+            quotas: QuotaKeys::default(),
+            timers: TimerKeys::default(),
+            escalation: EscalationKeys::default(),
+            storage: StorageKeys::default(),
+            observability: ObservabilityKeys::default(),
+            safelist: SafelistKeys::default(),
+            shutdown: ShutdownKeys::default(),
+        }
+    }
+}
+
+/// `safelist`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SafelistKeys {
+    /// Stored as `added_by: config`.
+    pub prefixes: Vec<Prefix>,
+}
+
+/// Settings that passed every rule. Only a restart changes them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Name of this site.
+    pub pop: Pop,
+    /// Who gets in.
+    pub auth_mode: AuthMode,
+    /// Our autonomous system.
+    pub local_asn: u32,
+    /// Our BGP identifier.
+    pub router_id: std::net::Ipv4Addr,
+    /// Everything else. Paths are absolute or relative to where the daemon runs.
+    pub keys: Keys,
+}
+
+impl Settings {
+    /// Takes the required keys out; none if one is missing, which [`rules::check`] has said already.
+    pub fn from_keys(keys: Keys, folder: &Path) -> Option<Self> {
+        let (pop, auth_mode) = (keys.pop.clone()?, keys.http.auth.mode?);
+        let (local_asn, router_id) = (keys.bgp.local_asn?, keys.bgp.router_id?);
+        Some(Self { pop, auth_mode, local_asn, router_id, keys: keys.resolved(folder) })
+    }
+}
+
+impl Keys {
+    /// The shortest time to live that the guardrails let pass, seconds.
+    pub fn shortest_ttl_seconds(&self) -> u64 {
+        self.guardrails.min_ttl_seconds.unwrap_or(self.timers.min_ttl_seconds)
+    }
+
+    /// The longest time to live that the guardrails let pass, seconds.
+    pub fn longest_ttl_seconds(&self) -> u64 {
+        self.guardrails.max_ttl_seconds.unwrap_or(self.timers.max_ttl_seconds)
+    }
+
+    /// Relative paths are relative to the configuration folder.
+    fn resolved(mut self, folder: &Path) -> Self {
+        self.state_dir = folder.join(&self.state_dir);
+        self.storage.resolve(folder);
+        let tls = [&mut self.http.tls.cert_path, &mut self.http.tls.key_path, &mut self.http.tls.ca_path];
+        let speaker = [&mut self.bgp.gobgp_tls.ca, &mut self.bgp.gobgp_tls.cert, &mut self.bgp.gobgp_tls.key];
+        let others = [&mut self.observability.audit_log_path];
+        for path in tls.into_iter().chain(speaker).chain(others).flatten() {
+            *path = folder.join(&path);
+        }
+        self
+    }
+}

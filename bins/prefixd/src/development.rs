@@ -1,0 +1,48 @@
+//! The built-in configuration: enough to try prefixd out in a checkout, and too little to be taken for production.
+
+use crate::config::Environment;
+use crate::config::folder::{ConfigSource, Files};
+
+/// Its files; the addresses are those reserved for documentation (RFC 5737, RFC 3849).
+const FILES: &[(&str, &str)] = &[
+    ("prefixd.yaml", include_str!("development/prefixd.yaml")),
+    ("inventory.yaml", include_str!("development/inventory.yaml")),
+    ("playbooks.yaml", include_str!("development/playbooks.yaml")),
+];
+
+/// The built-in configuration under the environment. `enforce` lets it announce.
+pub fn source(mut environment: Environment, enforce: bool) -> ConfigSource {
+    if enforce {
+        environment.insert("PREFIXD__MODE".to_owned(), "enforced".to_owned());
+    }
+    ConfigSource::new(Files::BuiltIn(FILES), environment)
+}
+
+/// What is said before anything else.
+pub fn notice(enforce: bool) -> String {
+    let mode = if enforce { "ENFORCED: rules are announced" } else { "dry-run: nothing is announced" };
+    format!(
+        "using the built-in DEVELOPMENT configuration ({mode}), because neither --config nor {} is there; \
+         loopback only, no authentication, SQLite in ./data",
+        crate::cli::DEFAULT_FOLDER
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::settings::Mode;
+
+    #[test]
+    fn it_passes_every_check_and_listens_on_loopback_only() {
+        for (enforce, mode) in [(false, Mode::DryRun), (true, Mode::Enforced)] {
+            let loaded = source(Environment::new(), enforce).load();
+            let errors: Vec<_> = loaded.findings.iter().filter(|finding| finding.is_error()).collect();
+            assert!(errors.is_empty(), "{errors:?}");
+            let settings = loaded.configuration.unwrap().settings;
+            assert_eq!(settings.keys.mode, mode);
+            assert!(settings.keys.http.listen.0.ip().is_loopback());
+            assert_eq!(settings.keys.storage.url().expose(), "sqlite://data/prefixd.db");
+        }
+    }
+}

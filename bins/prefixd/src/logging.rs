@@ -1,0 +1,48 @@
+//! The log: structured, on stderr, for machines or for people.
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+
+use crate::config::Environment;
+use crate::config::settings::operation::{LogFormat, ObservabilityKeys};
+
+/// Starts the log. `RUST_LOG` wins over `observability.log_level`.
+pub fn start(keys: &ObservabilityKeys, environment: &Environment) -> Result<(), TryInitError> {
+    let registry = tracing_subscriber::registry().with(filter(keys, environment));
+    let writer = std::io::stderr;
+    match keys.log_format {
+        LogFormat::Json => registry
+            .with(tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(writer))
+            .try_init(),
+        LogFormat::Pretty => {
+            let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
+            registry.with(tracing_subscriber::fmt::layer().with_ansi(colour).with_writer(writer)).try_init()
+        }
+    }
+}
+
+/// An unreadable `RUST_LOG` must not silence the daemon.
+fn filter(keys: &ObservabilityKeys, environment: &Environment) -> EnvFilter {
+    let asked = environment.get("RUST_LOG").filter(|text| !text.is_empty());
+    asked
+        .and_then(|text| EnvFilter::try_new(text).ok())
+        .or_else(|| EnvFilter::try_new(&keys.log_level).ok())
+        .unwrap_or_else(|| EnvFilter::new("info"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rust_log_wins_unless_it_is_unreadable() {
+        let keys = ObservabilityKeys { log_level: "warn".to_owned(), ..ObservabilityKeys::default() };
+        let with = |value: &str| {
+            filter(&keys, &Environment::from([("RUST_LOG".to_owned(), value.to_owned())])).to_string()
+        };
+        assert_eq!(with("prefix_engine=trace"), "prefix_engine=trace");
+        assert_eq!(with(""), "warn");
+        assert_eq!(with("a=b=c"), "warn");
+    }
+}

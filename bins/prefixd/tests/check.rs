@@ -1,0 +1,240 @@
+//! `--check` on folders of files: what each mistake is called, and where it is.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::path::Path;
+
+use prefixd::config::Environment;
+use prefixd::config::folder::{ConfigSource, Files, Loaded};
+
+const SETTINGS: &str =
+    "pop: fra1\nhttp: {auth: {mode: none}}\nbgp: {local_asn: 65010, router_id: 10.0.0.1}\n";
+const INVENTORY: &str = "customers:\n  - {customer_id: acme, name: ACME, prefixes: [203.0.113.0/24]}\n";
+const PLAYBOOKS: &str = "playbooks:\n  - name: all\n    match: {vector: udp_flood}\n    steps:\n      - {action: police, rate_bps: 1000000, ttl_seconds: 120}\n";
+
+/// The three required files, with some replaced or added.
+fn load(files: &[(&str, &str)], environment: &[(&str, &str)]) -> Loaded {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in
+        [("prefixd.yaml", SETTINGS), ("inventory.yaml", INVENTORY), ("playbooks.yaml", PLAYBOOKS)]
+    {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    for (name, text) in files {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    load_folder(folder.path(), environment)
+}
+
+fn load_folder(folder: &Path, environment: &[(&str, &str)]) -> Loaded {
+    let environment: Environment =
+        environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    ConfigSource::new(Files::Folder(folder.to_path_buf()), environment).load()
+}
+
+fn said(loaded: &Loaded) -> String {
+    loaded.findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn good_files_say_nothing() {
+    let loaded = load(&[], &[]);
+    assert_eq!(said(&loaded), "");
+    assert!(loaded.configuration.is_some());
+}
+
+#[test]
+fn the_shipped_files_are_clean() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs");
+    let loaded = load_folder(&folder, &[]);
+    assert_eq!(said(&loaded), "");
+    assert!(loaded.configuration.is_some());
+}
+
+#[test]
+fn the_shipped_prefixd_yaml_shows_every_default() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs");
+    let shipped = load_folder(&folder, &[]).configuration.unwrap().settings.keys;
+    let defaults = load(&[], &[]).configuration.unwrap().settings.keys;
+    assert_eq!(shipped.guardrails, defaults.guardrails);
+    assert_eq!(shipped.quotas, defaults.quotas);
+    assert_eq!(shipped.timers, defaults.timers);
+    assert_eq!(shipped.escalation, defaults.escalation);
+    assert_eq!(shipped.shutdown, defaults.shutdown);
+    assert_eq!(shipped.observability, defaults.observability);
+    assert_eq!(shipped.http, defaults.http);
+    assert_eq!(shipped.mode, defaults.mode);
+    assert_eq!(shipped.storage.retention, defaults.storage.retention);
+    let (mut shipped, defaults) = (shipped.bgp, defaults.bgp);
+    shipped.neighbors.clear();
+    shipped.router_id = defaults.router_id;
+    shipped.backend_key = None;
+    assert_eq!(shipped, defaults);
+}
+
+#[test]
+fn missing_files_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    insta::assert_snapshot!(said(&load_folder(folder.path(), &[])), @r"
+    error prefixd.yaml: the file is missing
+    error inventory.yaml: the file is missing
+    error playbooks.yaml: the file is missing
+    ");
+}
+
+#[test]
+fn all_mistakes_of_all_files_are_found_at_once() {
+    let settings = "pop: FRA 1
+mode: enforcd
+http:
+  listen: 127.0.0.1:8080
+  auth: {mode: none}
+bgp:
+  local_asn: 65010
+  router_id: 10.0.0.1
+  neighbours: []
+timers:
+  max_ttl_seconds: 600
+  max_ttl_seconds: 900
+guardrails:
+  dst_prefix_minlen: 4
+storage:
+  url: ${DATABASE}
+";
+    let inventory = "customers:
+  - customer_id: acme
+    prefixes: [203.0.113.0/24, 203.0.113.128/33]
+    services:
+      - service_id: dns
+        assets:
+          - {ip: 203.0.113.10}
+          - {ip: 203.0.113.10}
+          - {ip: 198.51.100.1}
+          - {ip: 203.0.113.300}
+        allowed_ports: {udp: [53, 0], tcp: [99999]}
+        allowed_prots: {}
+  - customer_id: acme
+  - customer_id: 64500
+    policy_profile: strictt
+";
+    let playbooks = "vectors:
+  udp_flood: {protocol: udp}
+default_playbook: nobody
+playbooks:
+  - name: udp
+    match: {vector: [udp_flod, syn_flood]}
+    steps:
+      - {action: police, rate_bps: 7, ttl_seconds: 120}
+      - {action: discard, ttl_second: 300}
+      - {action: drop, ttl_seconds: 300}
+      - {action: police, ttl_seconds: 1}
+  - name: udp
+    steps: []
+";
+    let correlation = "enabled: true
+min_sources: 0
+sources:
+  fastnetmon: {reports: edges, default_confidence: 7}
+  netflow: {mode: corroborating}
+webhook_adapters:
+  - {name: Radware, auth: {type: hmac}, fields: {}}
+";
+    let loaded = load(
+        &[
+            ("prefixd.yaml", settings),
+            ("inventory.yaml", inventory),
+            ("playbooks.yaml", playbooks),
+            ("correlation.yaml", correlation),
+        ],
+        &[("PREFIXD__QUOTAS__MAX_NEW", "3"), ("PREFIXD__INVENTORY__CUSTOMERS__9__NAME", "x")],
+    );
+    assert!(loaded.configuration.is_none());
+    insta::assert_snapshot!(said(&loaded));
+}
+
+#[test]
+fn broken_yaml_is_said_with_its_line() {
+    let loaded =
+        load(&[("playbooks.yaml", "playbooks:\n  - name: [x\n"), ("inventory.yaml", "a: b: c\n")], &[]);
+    insta::assert_snapshot!(said(&loaded));
+}
+
+#[test]
+fn the_environment_wins_and_is_named_in_what_it_broke() {
+    let loaded = load(
+        &[],
+        &[
+            ("PREFIXD__POP", "ams2"),
+            ("PREFIXD__BGP__NEIGHBORS__0", "{name: edge1, address: 192.0.2.1, peer_asn: 65010}"),
+            ("PREFIXD__INVENTORY__CUSTOMERS__0__POLICY_PROFILE", "strict"),
+            ("PREFIXD__CORRELATION__MIN_SOURCES", "2"),
+            ("DATABASE_URL", "postgres://prefixd:secret@db/prefixd"),
+        ],
+    );
+    assert_eq!(said(&loaded), "");
+    let configuration = loaded.configuration.unwrap();
+    assert_eq!(configuration.settings.pop.as_str(), "ams2");
+    assert_eq!(configuration.settings.keys.bgp.neighbors[0].name, "edge1");
+    assert_eq!(configuration.correlation.min_sources, 2);
+    assert_eq!(configuration.settings.keys.storage.url().backend(), "postgres");
+    assert!(!format!("{:?}", configuration.settings).contains("secret"));
+
+    let loaded = load(
+        &[],
+        &[
+            ("PREFIXD__HTTP__LISTN", "x"),
+            ("PREFIXD__TIMERS__MAX_TTL_SECONDS", "0"),
+            ("PREFIXD__PLAYBOOKS__PLAYBOOKS__0__STEPS__0__TTL_SECONDS", "5"),
+            ("DATABASE_URL", "oracle://x"),
+        ],
+    );
+    insta::assert_snapshot!(said(&loaded));
+}
+
+#[test]
+fn variables_stand_in_for_values() {
+    let settings = format!(
+        "{SETTINGS}quotas: {{max_active_per_pop: 50}}\nstorage:\n  url: \"sqlite://${{STATE:-data}}/x.db\"\n  max_connections: ${{POOL}}\n"
+    );
+    let loaded = load(&[("prefixd.yaml", &settings)], &[("POOL", "3")]);
+    assert_eq!(said(&loaded), "");
+    assert_eq!(loaded.configuration.unwrap().settings.keys.storage.max_connections, 3);
+    let loaded = load(&[("prefixd.yaml", &settings)], &[]);
+    assert_eq!(
+        said(&loaded),
+        "error prefixd.yaml:7: environment variable POOL is not set (a fallback is written ${POOL:-value})"
+    );
+}
+
+#[test]
+fn correlation_may_stand_in_prefixd_yaml_and_the_file_wins() {
+    let settings =
+        format!("{SETTINGS}correlation:\n  min_sources: 0\n  sources:\n    flow: {{reports: edge}}\n");
+    let loaded = load(&[("prefixd.yaml", &settings)], &[]);
+    assert_eq!(said(&loaded), "error prefixd.yaml:5: min_sources must be 1 or more, not 0");
+    let loaded = load(&[("prefixd.yaml", &settings), ("correlation.yaml", "min_sources: 3\n")], &[]);
+    assert_eq!(
+        said(&loaded),
+        "warning prefixd.yaml:4: the key \"correlation\" is not used, because the file correlation.yaml exists and wins"
+    );
+    assert_eq!(loaded.configuration.unwrap().correlation.min_sources, 3);
+}
+
+#[test]
+fn the_hash_changes_with_any_file() {
+    let hash = |files: &[(&str, &str)]| load(files, &[]).configuration.unwrap().hash;
+    assert_eq!(hash(&[]), hash(&[]));
+    assert_ne!(hash(&[]), hash(&[("inventory.yaml", &format!("{INVENTORY}# one more\n"))]));
+}
+
+#[test]
+fn a_large_inventory_is_read_straight_into_its_types() {
+    use std::fmt::Write as _;
+    let mut text = String::from("customers:\n");
+    for number in 0..20_000 {
+        let (high, low) = (number / 256, number % 256);
+        writeln!(text, "  - customer_id: c{number}\n    name: Customer {number}\n    prefixes: [10.{high}.{low}.0/24]\n    services:\n      - service_id: s\n        assets: [{{ip: 10.{high}.{low}.1}}]\n        allowed_ports: {{udp: [53]}}").unwrap();
+    }
+    let loaded = load(&[("inventory.yaml", &text)], &[]);
+    assert_eq!(said(&loaded), "");
+    assert_eq!(loaded.configuration.unwrap().inventory.customers().len(), 20_000);
+}
