@@ -15,6 +15,7 @@ mod fragment;
 mod impossibility;
 mod nlri;
 mod numeric;
+mod precedence;
 mod route_key;
 mod route_target;
 mod rule;
