@@ -1,3 +1,44 @@
-//! The operator's command line for prefixd.
+//! The operator's command line for prefixd: reads arguments, asks the API, shows the answer, and exits with a meaning.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
-fn main() {}
+mod cli;
+mod commands;
+mod confirm;
+mod exit;
+mod explain;
+mod human;
+mod output;
+mod progress;
+mod session;
+mod views;
+
+use clap::Parser;
+use exit::Exit;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = match cli::Cli::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+            // Nothing can be said if even the help cannot be printed.
+            let _ = error.print();
+            return exit.into();
+        }
+    };
+    let reporter = exit::Reporter::new(arguments.global.output);
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return reporter.report(&exit::Failure::General(format!("cannot start: {error}"))).into();
+        }
+    };
+    let result = runtime.block_on(async {
+        let session = session::Session::open(arguments.global)?;
+        commands::run(&session, arguments.command).await
+    });
+    match result {
+        Ok(exit) => exit.into(),
+        Err(failure) => reporter.report(&failure).into(),
+    }
+}

@@ -1,0 +1,43 @@
+//! The commands: each asks the API for one thing and shows the answer.
+
+pub(crate) mod audit;
+mod bodies;
+pub(crate) mod config;
+pub(crate) mod events;
+pub(crate) mod explain;
+pub(crate) mod history;
+mod list;
+pub(crate) mod mitigations;
+pub(crate) mod safelist;
+pub(crate) mod state;
+mod status;
+
+use crate::cli::{Cli, Command};
+use crate::exit::{Exit, Failure};
+use crate::session::Session;
+use clap::CommandFactory;
+
+/// Carries one command out.
+pub(crate) async fn run(session: &Session, command: Command) -> Result<Exit, Failure> {
+    match command {
+        Command::Status => status::run(session).await,
+        Command::Health(arguments) => state::health(session, &arguments).await,
+        Command::Peers => state::peers(session).await,
+        Command::Pops => state::pops(session).await,
+        Command::Stats(arguments) => state::stats(session, &arguments).await,
+        Command::History(arguments) => history::run(session, &arguments).await,
+        Command::Explain(arguments) => explain::run(session, &arguments).await,
+        Command::Events(command) => events::run(session, command).await,
+        Command::Mitigations(command) => mitigations::run(session, command).await,
+        Command::Safelist(command) => safelist::run(session, command).await,
+        Command::Audit(command) => audit::run(session, command).await,
+        Command::Config(command) => config::run(session, command).await,
+        Command::Reload(arguments) => config::reload(session, &arguments).await,
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "prefixdctl", &mut script);
+            session.print(&String::from_utf8_lossy(&script))?;
+            Ok(Exit::Ok)
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! `audit`: who did what.
+
+use crate::commands::list::{self, ListArgs};
+use crate::exit::{Exit, Failure};
+use crate::session::Session;
+use crate::views::AUDIT;
+use clap::{Args, Subcommand};
+use prefix_client::AuditQuery;
+
+/// What to do with the audit trail.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Entries, newest first
+    List(AuditListArgs),
+}
+
+/// Which entries.
+#[derive(Debug, Args)]
+pub(crate) struct AuditListArgs {
+    /// Only this action, such as withdraw
+    #[arg(long)]
+    action: Option<String>,
+    /// Only by this actor, such as token:ops
+    #[arg(long, value_name = "ID")]
+    actor: Option<String>,
+    /// Only to this thing, such as a mitigation's id
+    #[arg(long, value_name = "ID")]
+    target: Option<String>,
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+/// Carries the command out.
+pub(crate) async fn run(session: &Session, command: AuditCommand) -> Result<Exit, Failure> {
+    let AuditCommand::List(arguments) = command;
+    let query = AuditQuery {
+        action: arguments.action,
+        actor_id: arguments.actor,
+        target_type: None,
+        target_id: arguments.target,
+        start: arguments.list.start.map(|moment| moment.resolve(session.now)),
+        end: arguments.list.end.map(|moment| moment.resolve(session.now)),
+        limit: Some(arguments.list.page_size()),
+    };
+    list::show(session, session.client()?.all_audit(&query), &arguments.list, AUDIT, "audit entries").await
+}

@@ -1,0 +1,106 @@
+//! `config check`: the daemon's own check of its files, so that the two can never disagree.
+
+use crate::exit::{Exit, Failure};
+use crate::output::{Cell, Column, Format, Shown, Tone};
+use crate::session::Session;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// One finding of the daemon: `error|warning file:line: text`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Finding {
+    severity: String,
+    place: String,
+    text: String,
+}
+
+impl Finding {
+    fn parse(line: &str) -> Option<Self> {
+        let (severity, rest) = line.split_once(' ')?;
+        if !matches!(severity, "error" | "warning") {
+            return None;
+        }
+        let (place, text) = rest.split_once(": ").unwrap_or(("", rest));
+        Some(Self { severity: severity.to_owned(), place: place.to_owned(), text: text.to_owned() })
+    }
+
+    fn is_error(&self) -> bool {
+        self.severity == "error"
+    }
+}
+
+const FINDINGS: &[Column<Finding>] = &[
+    Column::new("severity", Shown::Always, |row| {
+        Cell::Toned(if row.is_error() { Tone::Bad } else { Tone::Warn }, row.severity.clone())
+    }),
+    Column::new("place", Shown::Always, |row| Cell::text(&row.place)),
+    Column::new("text", Shown::Always, |row| Cell::text(&row.text)),
+];
+
+/// Runs `prefixd --config DIR --check` and shows what it found; exit 5 on errors.
+pub(super) fn run(session: &Session, dir: Option<&Path>) -> Result<Exit, Failure> {
+    let dir = dir.unwrap_or_else(|| session.config_dir());
+    if !dir.is_dir() {
+        return Err(Failure::Invalid(format!("{} is no folder", dir.display())));
+    }
+    let program = daemon();
+    let output =
+        Command::new(&program).arg("--config").arg(dir).arg("--check").output().map_err(|error| {
+            Failure::General(format!(
+                "cannot run {}: {error}; the check needs the daemon on this host",
+                program.display()
+            ))
+        })?;
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    let (findings, others): (Vec<_>, Vec<_>) =
+        text.lines().map(|line| Finding::parse(line).ok_or(line)).partition(Result::is_ok);
+    let findings: Vec<_> = findings.into_iter().flatten().collect();
+    let errors = findings.iter().filter(|finding| finding.is_error()).count();
+    for line in others.into_iter().filter_map(Result::err).filter(|line| !line.trim().is_empty()) {
+        session.note(line);
+    }
+    if !output.status.success() && errors == 0 {
+        // Not a verdict on the files: the daemon could not even look.
+        return Err(Failure::General(format!("{} --check failed: {}", program.display(), output.status)));
+    }
+    show(session, &findings)?;
+    let warnings = findings.len() - errors;
+    session.note(&format!("{}: {errors} error(s), {warnings} warning(s)", dir.display()));
+    Ok(if errors > 0 { Exit::Refused } else { Exit::Ok })
+}
+
+fn show(session: &Session, findings: &[Finding]) -> Result<(), Failure> {
+    if matches!(session.format(), Format::Json | Format::Yaml) {
+        let body = serde_json::to_vec(findings)
+            .map_err(|error| Failure::General(format!("cannot write the findings: {error}")))?;
+        session.print_document(&body)?;
+        return Ok(());
+    }
+    if findings.is_empty() && session.format() != Format::Csv {
+        return Ok(());
+    }
+    session.print_rows(FINDINGS, findings)
+}
+
+/// The daemon beside this program, else the one in the search path.
+fn daemon() -> PathBuf {
+    let name = format!("prefixd{}", std::env::consts::EXE_SUFFIX);
+    let beside = std::env::current_exe().ok().and_then(|own| own.parent().map(|folder| folder.join(&name)));
+    beside.filter(|path| path.is_file()).unwrap_or_else(|| PathBuf::from(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_the_daemon_is_a_finding() {
+        let finding =
+            Finding::parse("error playbooks.yaml:14: unknown key \"ttl_second\": what now").unwrap();
+        assert_eq!(finding.place, "playbooks.yaml:14");
+        assert_eq!(finding.text, "unknown key \"ttl_second\": what now");
+        assert!(finding.is_error());
+        assert_eq!(Finding::parse("configuration is fine"), None);
+    }
+}

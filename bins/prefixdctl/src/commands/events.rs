@@ -1,0 +1,180 @@
+//! `events`: what detectors report.
+
+mod batch;
+
+use crate::commands::list::{self, ListArgs};
+use crate::exit::{Exit, Failure};
+use crate::explain;
+use crate::output::Format;
+use crate::session::{Session, read};
+use crate::views::{ANSWER, EVENTS};
+use chrono::{DateTime, Utc};
+use clap::{Args, Subcommand};
+use prefix_client::{
+    BitsPerSecond, EventAction, EventId, EventQuery, Mode, NewEvent, PacketsPerSecond, Protocol,
+};
+use serde_json::value::RawValue;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// What to do with events.
+#[derive(Debug, Subcommand)]
+pub(crate) enum EventsCommand {
+    /// Report an attack, or its end
+    Send(Box<SendArgs>),
+    /// Report many: a JSON array, {"events": []} or JSON lines
+    Batch {
+        /// The file, or - for stdin
+        file: PathBuf,
+    },
+    /// Events, newest first
+    List(EventListArgs),
+    /// One event and its decision
+    Get {
+        /// The event's id
+        id: EventId,
+    },
+}
+
+/// One event.
+#[derive(Debug, Args)]
+pub(crate) struct SendArgs {
+    /// Name of the detector
+    #[arg(long)]
+    source: String,
+    /// The attacked address
+    #[arg(long, value_name = "IP")]
+    victim: IpAddr,
+    /// The kind of attack, such as `udp_flood`; needed unless --unban
+    #[arg(long, required_unless_present = "unban")]
+    vector: Option<String>,
+    /// udp, tcp, icmp, gre, any or a number, for vectors that leave it open
+    #[arg(long)]
+    protocol: Option<Protocol>,
+    /// Bits per second, such as 2.5G
+    #[arg(long, value_name = "RATE")]
+    bps: Option<BitsPerSecond>,
+    /// Packets per second, such as 800k
+    #[arg(long, value_name = "RATE")]
+    pps: Option<PacketsPerSecond>,
+    /// The attacked ports, such as 53,123
+    #[arg(long, value_delimiter = ',')]
+    ports: Vec<u16>,
+    /// How sure the detector is, 0 to 1
+    #[arg(long)]
+    confidence: Option<f64>,
+    /// The detector's id of the attack episode
+    #[arg(long, value_name = "ID")]
+    event_id: Option<String>,
+    /// When the detector saw it (RFC 3339); without it, now
+    #[arg(long, value_name = "TIME")]
+    timestamp: Option<DateTime<Utc>>,
+    /// The attack is over
+    #[arg(long)]
+    unban: bool,
+    /// Show the decision, too
+    #[arg(long)]
+    explain: bool,
+    /// JSON to keep with the event
+    #[arg(long, value_name = "FILE")]
+    raw: Option<PathBuf>,
+}
+
+/// Which events.
+#[derive(Debug, Args)]
+pub(crate) struct EventListArgs {
+    /// Only of this detector
+    #[arg(long)]
+    source: Option<String>,
+    /// Only on this address
+    #[arg(long, value_name = "IP")]
+    victim: Option<IpAddr>,
+    /// Only of this kind
+    #[arg(long)]
+    vector: Option<String>,
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+/// Carries the command out.
+pub(crate) async fn run(session: &Session, command: EventsCommand) -> Result<Exit, Failure> {
+    match command {
+        EventsCommand::Send(arguments) => {
+            refuse_dry_run(session)?;
+            send(session, *arguments).await
+        }
+        EventsCommand::Batch { file } => {
+            refuse_dry_run(session)?;
+            batch::run(session, &file).await
+        }
+        EventsCommand::List(arguments) => {
+            let query = EventQuery {
+                source: arguments.source,
+                victim_ip: arguments.victim,
+                vector: arguments.vector,
+                start: arguments.list.start.map(|moment| moment.resolve(session.now)),
+                end: arguments.list.end.map(|moment| moment.resolve(session.now)),
+                limit: Some(arguments.list.page_size()),
+            };
+            list::show(session, session.client()?.all_events(&query), &arguments.list, EVENTS, "events").await
+        }
+        EventsCommand::Get { id } => {
+            let reply = session.client()?.event(id).await?;
+            if session.print_document(&reply.body)? {
+                return Ok(Exit::Ok);
+            }
+            session.print_rows(EVENTS, std::slice::from_ref(&reply.value))?;
+            if session.format() != Format::Csv {
+                session.print(&format!("\n{}", explain::event(session.eyes(), &reply.value)))?;
+            }
+            Ok(Exit::Ok)
+        }
+    }
+}
+
+/// Intake has no rehearsal of its own: an event is rehearsed by a simulation.
+fn refuse_dry_run(session: &Session) -> Result<(), Failure> {
+    match session.mode() {
+        Mode::Apply => Ok(()),
+        Mode::DryRun => Err(Failure::General(
+            "a dry run of events needs /v1/simulate, which this server does not offer; nothing was sent"
+                .to_owned(),
+        )),
+    }
+}
+
+async fn send(session: &Session, arguments: SendArgs) -> Result<Exit, Failure> {
+    let raw_details = arguments.raw.as_deref().map(raw_details).transpose()?;
+    let event = NewEvent {
+        timestamp: Some(arguments.timestamp.unwrap_or(session.now)),
+        source: arguments.source,
+        victim_ip: arguments.victim,
+        vector: arguments.vector,
+        protocol: arguments.protocol,
+        bps: arguments.bps,
+        pps: arguments.pps,
+        top_dst_ports: arguments.ports,
+        confidence: arguments.confidence,
+        action: arguments.unban.then_some(EventAction::Unban),
+        event_id: arguments.event_id,
+        raw_details,
+    };
+    let reply = session.client()?.send_event(&event, arguments.explain).await?;
+    if session.print_document(&reply.body)? {
+        return Ok(Exit::Ok);
+    }
+    let answer = reply.value;
+    session.print_rows(ANSWER, std::slice::from_ref(&answer))?;
+    if session.format() != Format::Csv {
+        session.note(&explain::status(&answer.status, answer.guardrail.as_deref()));
+        if let Some(decision) = &answer.decision {
+            session.print(&format!("\n{}", explain::decision(session.eyes(), decision)))?;
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+fn raw_details(file: &std::path::Path) -> Result<Box<RawValue>, Failure> {
+    serde_json::from_slice(&read(file)?)
+        .map_err(|error| Failure::Invalid(format!("{} is no JSON: {error}", file.display())))
+}

@@ -1,0 +1,192 @@
+//! `status`: everything that matters at three in the morning, worst first, on one screen.
+
+use crate::exit::{Exit, Failure};
+use crate::human::{age, span};
+use crate::output::{Cell, Column, Eyes, Format, Prose, Shown, Tone, table};
+use crate::session::Session;
+use crate::views::{MITIGATIONS, PEERS};
+use prefix_client::{
+    ApiError, HealthDetail, Mitigation, MitigationQuery, MitigationStatus, Page, Peer, PeerState, Reply,
+};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+
+/// How many rules fit on the screen beside everything else.
+const RULES: u32 = 10;
+
+/// Shows the screen; exit 0 also when degraded.
+pub(crate) async fn run(session: &Session) -> Result<Exit, Failure> {
+    let client = session.client()?;
+    let living = MitigationQuery {
+        status: vec![
+            MitigationStatus::Queued,
+            MitigationStatus::Pending,
+            MitigationStatus::Active,
+            MitigationStatus::Escalated,
+            MitigationStatus::Withdrawing,
+        ],
+        limit: Some(RULES),
+        ..MitigationQuery::default()
+    };
+    let (health, peers, stats, rules) =
+        futures::join!(client.health_detail(), client.peers(), client.stats(), client.mitigations(&living));
+    // Without the health there is no status; anything else may be missing, and is said to be.
+    let health = health?;
+    match session.format() {
+        Format::Json | Format::Yaml => {
+            let mut parts = BTreeMap::new();
+            let bodies = [
+                ("health", Some(&health.body)),
+                ("peers", peers.as_ref().ok().map(|reply| &reply.body)),
+                ("stats", stats.as_ref().ok().map(|reply| &reply.body)),
+                ("mitigations", rules.as_ref().ok().map(|reply| &reply.body)),
+            ];
+            for (name, body) in bodies {
+                parts.insert(name, body.and_then(|body| serde_json::from_slice::<Box<RawValue>>(body).ok()));
+            }
+            let body = serde_json::to_vec(&parts)
+                .map_err(|error| Failure::General(format!("cannot write the status: {error}")))?;
+            session.print_document(&body)?;
+        }
+        Format::Csv => session.print_rows(FACTS, std::slice::from_ref(&health.value))?,
+        Format::Table | Format::Wide => {
+            let total = stats.as_ref().ok().map(|reply| reply.value.total_events);
+            session.print(&screen(session.eyes(), &health.value, &peers, total, &rules))?;
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+/// The columns of the one line that CSV shows.
+const FACTS: &[Column<HealthDetail>] = &[
+    Column::new("status", Shown::Always, |row| Cell::text(&row.status)),
+    Column::new("pop", Shown::Always, |row| Cell::text(&row.pop)),
+    Column::new("mode", Shown::Always, |row| Cell::text(&row.mode)),
+    Column::new("version", Shown::Always, |row| Cell::text(&row.version)),
+    Column::new("uptime_seconds", Shown::Always, |row| Cell::text(row.uptime_seconds)),
+    Column::new("active", Shown::Always, |row| Cell::text(row.active_mitigations)),
+    Column::new("pending", Shown::Always, |row| Cell::text(row.pending_mitigations)),
+    Column::new("withdraw_stuck", Shown::Always, |row| Cell::text(row.withdraw_stuck)),
+    Column::new("foreign_rules", Shown::Always, |row| Cell::text(row.foreign_rules)),
+    Column::new("database", Shown::Always, |row| Cell::text(&row.database)),
+    Column::new("speaker", Shown::Always, |row| Cell::text(&row.gobgp.status)),
+    Column::new("frozen", Shown::Always, |row| {
+        Cell::text(row.panic.as_ref().is_some_and(|panic| panic.frozen))
+    }),
+    Column::new("problems", Shown::Always, |row| Cell::list(&row.problems)),
+];
+
+/// The whole screen.
+fn screen(
+    eyes: Eyes,
+    health: &HealthDetail,
+    peers: &Result<Reply<Vec<Peer>>, ApiError>,
+    events: Option<u64>,
+    rules: &Result<Reply<Page<Mitigation>>, ApiError>,
+) -> String {
+    let mut prose = Prose::new(eyes);
+    headline(&mut prose, health);
+    alarms(&mut prose, health);
+    prose.line("");
+    parts(&mut prose, health);
+    counts(&mut prose, health, events);
+    prose.heading("BGP");
+    match peers {
+        Ok(reply) if reply.value.is_empty() => prose.line("  no neighbors configured"),
+        Ok(reply) => prose.indented(&table(PEERS, &reply.value, Shown::Table, eyes.now, eyes.paint)),
+        Err(error) => prose.item(Tone::Bad, "✗", &format!("cannot be read: {error}")),
+    }
+    prose.heading("Rules");
+    match rules {
+        Ok(reply) if reply.value.items.is_empty() => prose.line("  none: nothing is filtered"),
+        Ok(reply) => {
+            prose.indented(&table(MITIGATIONS, &reply.value.items, Shown::Table, eyes.now, eyes.paint));
+            if reply.value.next_cursor.is_some() {
+                prose.line(format!("  the newest {RULES}; more with `prefixdctl mitigations list`"));
+            }
+        }
+        Err(error) => prose.item(Tone::Bad, "✗", &format!("cannot be read: {error}")),
+    }
+    prose.finish()
+}
+
+fn headline(prose: &mut Prose, health: &HealthDetail) {
+    let paint = prose.eyes().paint;
+    let tone = if health.is_healthy() { Tone::Good } else { Tone::Bad };
+    let mode = if health.is_enforced() {
+        paint.paint(Tone::Plain, "enforced")
+    } else {
+        paint.paint(Tone::Warn, &format!("{}: nothing is announced", health.mode))
+    };
+    prose.line(format!(
+        "{}  {}  {}  {mode}  up {}",
+        paint.paint(tone, &format!("● {}", health.status)),
+        paint.paint(Tone::Strong, &health.pop),
+        paint.paint(Tone::Dim, &format!("prefixd {}", health.version)),
+        span(health.uptime_seconds),
+    ));
+}
+
+/// What somebody has to do something about.
+fn alarms(prose: &mut Prose, health: &HealthDetail) {
+    let mut lines = Vec::new();
+    if health.panic.as_ref().is_some_and(|panic| panic.frozen) {
+        lines.push("FROZEN: the kill switch is on, nothing new is announced");
+    }
+    lines.extend(health.problems.iter().map(String::as_str));
+    if lines.is_empty() && !health.is_healthy() {
+        lines.push("the server names no problem");
+    }
+    if !lines.is_empty() {
+        prose.line("");
+    }
+    for line in lines {
+        prose.toned(Tone::Bad, &format!("  ✗ {line}"));
+    }
+}
+
+/// The parts that prefixd is made of, each with a light.
+fn parts(prose: &mut Prose, health: &HealthDetail) {
+    let now = prose.eyes().now;
+    let mut light = |good: bool, label: &str, text: &str| {
+        let tone = if good { Tone::Good } else { Tone::Bad };
+        prose.item(tone, "●", &format!("{label:<9} {text}"));
+    };
+    light(health.database == "connected", "storage", &health.database);
+    match &health.gobgp.error {
+        Some(error) => light(false, "speaker", &format!("{}: {error}", health.gobgp.status)),
+        None => light(true, "speaker", &health.gobgp.status),
+    }
+    let sessions = health.bgp_sessions.len();
+    let up = health.bgp_sessions.values().filter(|state| **state == PeerState::Established).count();
+    if sessions > 0 {
+        light(up > 0, "sessions", &format!("{up} of {sessions} established"));
+    }
+    if let Some(guard) = health.guard.as_ref().filter(|guard| guard.mode != "off") {
+        let seen = guard.last_seen.map(|time| format!(", seen {}", age(time, now))).unwrap_or_default();
+        let state = if guard.alive { "alive" } else { "silent" };
+        light(guard.alive, "guard", &format!("{state} ({}{seen})", guard.mode));
+    }
+    if let Some(leader) = &health.leader {
+        let word = if leader.is_leader { "this instance announces" } else { "another instance announces" };
+        let instance = leader.instance.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+        light(true, "leader", &format!("{word}{instance}"));
+    }
+    if let Some(loaded) = health.config_loaded_at {
+        light(true, "config", &format!("read {}", age(loaded, now)));
+    }
+}
+
+fn counts(prose: &mut Prose, health: &HealthDetail, events: Option<u64>) {
+    let paint = prose.eyes().paint;
+    let stuck = if health.withdraw_stuck > 0 { Tone::Bad } else { Tone::Dim };
+    let mut counts = vec![
+        paint.paint(Tone::Strong, &format!("{} active", health.active_mitigations)),
+        format!("{} pending", health.pending_mitigations),
+        paint.paint(stuck, &format!("{} stuck", health.withdraw_stuck)),
+        paint.paint(Tone::Dim, &format!("{} foreign", health.foreign_rules)),
+    ];
+    counts.extend(events.map(|count| paint.paint(Tone::Dim, &format!("{count} events stored"))));
+    prose.line("");
+    prose.line(format!("  {}", counts.join("   ")));
+}

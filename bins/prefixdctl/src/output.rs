@@ -1,0 +1,95 @@
+//! The five formats: two for eyes (`table`, `wide`), three for programs (`json`, `yaml`, `csv`).
+
+mod document;
+mod paint;
+mod prose;
+mod table;
+
+pub(crate) use document::{indented, yaml};
+pub(crate) use paint::{Paint, Tone, printable};
+pub(crate) use prose::Prose;
+pub(crate) use table::{Cell, Column, Shown, csv, table};
+
+use crate::exit::Failure;
+use crate::session::Session;
+use chrono::{DateTime, Utc};
+use clap::ValueEnum;
+
+/// How an answer is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// The columns that matter, relative times
+    Table,
+    /// All columns, exact times
+    Wide,
+    /// The body of the API, unchanged
+    Json,
+    /// The body of the API as YAML
+    Yaml,
+    /// The columns of wide, with a header
+    Csv,
+}
+
+/// For whom words are written: when they read, and whether in colour.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Eyes {
+    pub(crate) now: DateTime<Utc>,
+    pub(crate) paint: Paint,
+}
+
+impl Session {
+    /// Shows a body of the API as JSON or YAML; false if another format is wanted.
+    pub(crate) fn print_document(&self, body: &[u8]) -> Result<bool, Failure> {
+        let text = match self.format() {
+            Format::Json if self.stdout_is_terminal() => indented(body)?,
+            Format::Json => String::from_utf8_lossy(body).into_owned(),
+            Format::Yaml if body.is_empty() => String::new(),
+            Format::Yaml => yaml(body)?,
+            Format::Table | Format::Wide | Format::Csv => return Ok(false),
+        };
+        self.print(&text)?;
+        Ok(true)
+    }
+
+    /// Shows several bodies one after another; false if another format is wanted.
+    pub(crate) fn print_document_list<B: AsRef<[u8]>>(&self, bodies: &[B]) -> Result<bool, Failure> {
+        let mut shown = false;
+        for (index, body) in bodies.iter().enumerate() {
+            if index > 0 && self.format() == Format::Yaml {
+                self.print("---\n")?;
+            }
+            shown = self.print_document(body.as_ref())?;
+        }
+        Ok(shown)
+    }
+
+    /// Shows rows as table, wide or CSV.
+    pub(crate) fn print_rows<T>(&self, columns: &[Column<T>], rows: &[T]) -> Result<(), Failure> {
+        let text = match self.format() {
+            Format::Csv => csv(columns, rows, true)?,
+            Format::Wide => table(columns, rows, Shown::Wide, self.now, self.paint),
+            Format::Table | Format::Json | Format::Yaml => {
+                table(columns, rows, Shown::Table, self.now, self.paint)
+            }
+        };
+        self.print(&text)
+    }
+
+    /// Shows an answer whose rows are all there is: its body, or its rows, or a note that there are none.
+    pub(crate) fn print_list<T>(
+        &self,
+        body: &[u8],
+        columns: &[Column<T>],
+        rows: &[T],
+        what: &str,
+    ) -> Result<(), Failure> {
+        if self.print_document(body)? {
+            return Ok(());
+        }
+        if rows.is_empty() && self.format() != Format::Csv {
+            self.note(&format!("no {what}"));
+            return Ok(());
+        }
+        self.print_rows(columns, rows)
+    }
+}

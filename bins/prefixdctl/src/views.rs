@@ -1,0 +1,20 @@
+//! What is shown of each kind of thing, as columns.
+
+mod audit;
+mod batch;
+mod config;
+mod events;
+mod mitigations;
+mod network;
+mod safelist;
+
+pub(crate) use audit::AUDIT;
+pub(crate) use batch::{BATCH, BULK};
+pub(crate) use config::CHANGES;
+pub(crate) use events::{ANSWER, EVENTS};
+pub(crate) use mitigations::{MITIGATIONS, action, mitigation_tone};
+pub(crate) use network::{PEERS, POP_COUNTS, POPS, TIMESERIES, TOTALS};
+pub(crate) use safelist::SAFELIST;
+
+#[cfg(test)]
+mod tests;
