@@ -1,6 +1,8 @@
 //! Real speakers, routers and databases, and fakes of the ports, for tests.
 //!
+//! * [`fakes`] keep the contract of a port without its outside world, and fail when they are told to.
 //! * [`lab`] starts the real parts as processes: gobgpd 3 and 4, ExaBGP, BIRD, FRR, PostgreSQL and the daemon itself.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod fakes;
 pub mod lab;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::address::Prefix;
 use crate::audit::AuditEntry;
@@ -21,6 +21,11 @@ pub struct StoredReply {
     pub reply: String,
     /// When it was given; it is kept for 24 hours.
     pub created_at: DateTime<Utc>,
+}
+
+impl StoredReply {
+    /// How long a reply counts. An older one is as good as gone, and another may be stored under its key.
+    pub const KEPT: TimeDelta = TimeDelta::hours(24);
 }
 
 /// A new or changed mitigation.

@@ -1,0 +1,251 @@
+//! A store in memory that can be told to fail. It passes the same contract as the real ones.
+
+mod select;
+mod state;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use prefix_core::audit::AuditEntry;
+use prefix_core::event::Event;
+use prefix_core::id::{EventId, MitigationId};
+use prefix_core::mitigation::Mitigation;
+use prefix_core::name::Pop;
+use prefix_core::page::Page;
+use prefix_core::safelist::Safelist;
+use prefix_core::store::{
+    AuditQuery, Bucket, ChangeSet, EventQuery, MitigationQuery, PoolState, PopStats, ReadSet, Retention,
+    SeriesQuery, Snapshot, Store, StoreError, Totals,
+};
+use tokio::sync::watch;
+
+use state::State;
+
+/// How a unit of work fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Unavailable, and nothing is stored.
+    BeforeCommit,
+    /// Unavailable, but everything is stored: the answer to the commit was lost.
+    AfterCommit,
+    /// Another transaction was faster. `decide` is run again at once, as real stores do.
+    Conflict,
+}
+
+/// How often the store was called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Calls {
+    /// Units of work.
+    pub transacts: u64,
+    /// Times that `decide` was run.
+    pub decisions: u64,
+    /// Units of work that changed something.
+    pub commits: u64,
+    /// All else.
+    pub reads: u64,
+}
+
+/// A store in memory, with fault injection.
+#[derive(Debug)]
+pub struct MemoryStore {
+    inner: Mutex<Inner>,
+    paused: watch::Sender<bool>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    state: State,
+    faults: VecDeque<Fault>,
+    down: bool,
+    calls: Calls,
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MemoryStore {
+    /// How often a unit of work is tried before a conflict is returned.
+    const ATTEMPTS: u32 = 5;
+
+    /// An empty one.
+    pub fn new() -> Self {
+        Self { inner: Mutex::default(), paused: watch::channel(false).0 }
+    }
+
+    /// The next `times` units of work fail like this. Faults queue up: those told first happen first.
+    pub fn fail_next(&self, times: usize, fault: Fault) {
+        self.lock().faults.extend(std::iter::repeat_n(fault, times));
+    }
+
+    /// While true, every call is answered with `Unavailable`, and nothing is stored.
+    pub fn set_down(&self, down: bool) {
+        self.lock().down = down;
+    }
+
+    /// Units of work wait at their beginning until [`Self::resume`].
+    pub fn pause(&self) {
+        self.paused.send_replace(true);
+    }
+
+    /// Lets them go on.
+    pub fn resume(&self) {
+        self.paused.send_replace(false);
+    }
+
+    /// How often the store was called so far.
+    pub fn calls(&self) -> Calls {
+        self.lock().calls
+    }
+
+    /// Every mitigation, by id: for assertions.
+    pub fn all_mitigations(&self) -> Vec<Mitigation> {
+        self.lock().state.mitigations.values().cloned().collect()
+    }
+
+    /// Every event in the order of storing: for assertions.
+    pub fn all_events(&self) -> Vec<Event> {
+        self.lock().state.events.clone()
+    }
+
+    /// Every audit entry in the order of storing: for assertions.
+    pub fn all_audit(&self) -> Vec<AuditEntry> {
+        self.lock().state.audit.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&State) -> T) -> Result<T, StoreError> {
+        let mut inner = self.lock();
+        inner.calls.reads += 1;
+        if inner.down {
+            return Err(down());
+        }
+        Ok(read(&inner.state))
+    }
+}
+
+fn down() -> StoreError {
+    StoreError::Unavailable("the fake is told to be down".into())
+}
+
+impl Inner {
+    fn transact(
+        &mut self,
+        reads: &ReadSet,
+        decide: &mut (dyn FnMut(Snapshot) -> ChangeSet + Send),
+    ) -> Result<(), StoreError> {
+        self.calls.transacts += 1;
+        let mut attempt = 0;
+        loop {
+            if self.down {
+                return Err(down());
+            }
+            attempt += 1;
+            self.calls.decisions += 1;
+            let changes = decide(self.state.snapshot(reads));
+            let fault = self.faults.pop_front();
+            let result = match fault {
+                Some(Fault::BeforeCommit) => return Err(down()),
+                Some(Fault::Conflict) => Err(StoreError::Conflict("the fake is told so".into())),
+                None | Some(Fault::AfterCommit) => self.commit(reads, changes),
+            };
+            match result {
+                Ok(()) if fault == Some(Fault::AfterCommit) => return Err(down()),
+                Err(StoreError::Conflict(_)) if attempt < MemoryStore::ATTEMPTS => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn commit(&mut self, reads: &ReadSet, changes: ChangeSet) -> Result<(), StoreError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        self.state.apply(reads, changes)?;
+        self.calls.commits += 1;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn transact(
+        &self,
+        reads: &ReadSet,
+        decide: &mut (dyn FnMut(Snapshot) -> ChangeSet + Send),
+    ) -> Result<(), StoreError> {
+        // others get their turn, as they do while a real database works
+        tokio::task::yield_now().await;
+        let mut paused = self.paused.subscribe();
+        if paused.wait_for(|paused| !paused).await.is_err() {
+            return Err(down());
+        }
+        self.lock().transact(reads, decide)
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.read(|_| ())
+    }
+
+    async fn unfinished(&self, pop: &Pop) -> Result<Vec<Mitigation>, StoreError> {
+        self.read(|state| state.unfinished(pop))
+    }
+
+    async fn mitigation(&self, id: MitigationId) -> Result<Option<Mitigation>, StoreError> {
+        self.read(|state| state.mitigations.get(&id).cloned())
+    }
+
+    async fn mitigations(&self, query: &MitigationQuery) -> Result<Page<Mitigation>, StoreError> {
+        self.read(|state| select::mitigations(state, query))
+    }
+
+    async fn event(&self, id: EventId) -> Result<Option<Event>, StoreError> {
+        self.read(|state| state.events.iter().find(|event| event.event_id == id).cloned())
+    }
+
+    async fn events(&self, query: &EventQuery) -> Result<Page<Event>, StoreError> {
+        self.read(|state| select::events(state, query))
+    }
+
+    async fn audit(&self, query: &AuditQuery) -> Result<Page<AuditEntry>, StoreError> {
+        self.read(|state| select::audit(state, query))
+    }
+
+    async fn safelist(&self) -> Result<Safelist, StoreError> {
+        self.read(|state| state.safelist.clone())
+    }
+
+    async fn stats(&self) -> Result<BTreeMap<Pop, PopStats>, StoreError> {
+        self.read(State::stats)
+    }
+
+    async fn totals(&self) -> Result<Totals, StoreError> {
+        self.read(|state| Totals {
+            mitigations: state.mitigations.len() as u64,
+            events: state.events.len() as u64,
+        })
+    }
+
+    async fn series(&self, query: &SeriesQuery) -> Result<Vec<Bucket>, StoreError> {
+        self.read(|state| select::series(state, query))
+    }
+
+    async fn prune(&self, retention: &Retention, limit: u32) -> Result<u64, StoreError> {
+        let mut inner = self.lock();
+        inner.calls.reads += 1;
+        if inner.down {
+            return Err(down());
+        }
+        Ok(inner.state.prune(retention, limit))
+    }
+
+    fn pool(&self) -> PoolState {
+        PoolState::default()
+    }
+}

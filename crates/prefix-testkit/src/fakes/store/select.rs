@@ -1,0 +1,94 @@
+//! Lists and counts of the fake.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use prefix_core::audit::AuditEntry;
+use prefix_core::event::Event;
+use prefix_core::mitigation::Mitigation;
+use prefix_core::page::{Cursor, Page, PageRequest};
+use prefix_core::store::{AuditQuery, Bucket, EventQuery, MitigationQuery, SeriesMetric, SeriesQuery};
+
+use super::state::State;
+
+fn page<'a, T: Clone + 'a>(
+    rows: impl Iterator<Item = &'a T>,
+    request: &PageRequest,
+    cursor: impl Fn(&T) -> Cursor,
+) -> Page<T> {
+    let is_within = |at: DateTime<Utc>| {
+        request.start.is_none_or(|start| at >= start) && request.end.is_none_or(|end| at < end)
+    };
+    let mut rows: Vec<&T> = rows
+        .filter(|row| is_within(cursor(row).at))
+        .filter(|row| request.cursor.is_none_or(|last| cursor(row) < last))
+        .collect();
+    rows.sort_by_key(|row| std::cmp::Reverse(cursor(row)));
+    rows.truncate(usize::from(request.limit) + 1);
+    Page::from_overfull(rows.into_iter().cloned().collect(), request.limit, cursor)
+}
+
+fn is<T: PartialEq>(wanted: Option<&T>, value: Option<&T>) -> bool {
+    wanted.is_none_or(|wanted| Some(wanted) == value)
+}
+
+pub(super) fn mitigations(state: &State, query: &MitigationQuery) -> Page<Mitigation> {
+    let matches = |row: &&Mitigation| {
+        (query.status.is_empty() || query.status.contains(&row.status))
+            && is(query.customer_id.as_ref(), row.customer_id.as_ref())
+            && is(query.victim_ip.as_ref(), Some(&row.victim_ip))
+            && is(query.vector.as_ref(), Some(&row.vector))
+            && is(query.pop.as_ref(), Some(&row.pop))
+            && is(query.acknowledged.as_ref(), Some(&row.acknowledged_at.is_some()))
+    };
+    page(state.mitigations.values().filter(matches), &query.page, |row| Cursor {
+        at: row.created_at,
+        id: row.mitigation_id.as_uuid(),
+    })
+}
+
+pub(super) fn events(state: &State, query: &EventQuery) -> Page<Event> {
+    let matches = |event: &&Event| {
+        is(query.source.as_ref(), Some(&event.report.source))
+            && is(query.victim_ip.as_ref(), Some(&event.report.victim_ip))
+            && is(query.vector.as_ref(), event.report.vector.as_ref())
+    };
+    let listed = page(state.events.iter().filter(matches), &query.page, |event| Cursor {
+        at: event.ingested_at,
+        id: event.event_id.as_uuid(),
+    });
+    listed.map(|mut event| {
+        event.report.raw_details = None;
+        event
+    })
+}
+
+pub(super) fn audit(state: &State, query: &AuditQuery) -> Page<AuditEntry> {
+    let matches = |entry: &&AuditEntry| {
+        is(query.action.as_ref(), Some(&entry.action))
+            && is(query.actor_id.as_ref(), entry.actor.id.as_ref())
+            && is(query.target_type.as_ref(), entry.target_type.as_ref())
+            && is(query.target_id.as_ref(), entry.target_id.as_ref())
+    };
+    page(state.audit.iter().filter(matches), &query.page, |entry| Cursor {
+        at: entry.timestamp,
+        id: entry.audit_id.as_uuid(),
+    })
+}
+
+pub(super) fn series(state: &State, query: &SeriesQuery) -> Vec<Bucket> {
+    let times: Vec<DateTime<Utc>> = match query.metric {
+        SeriesMetric::Mitigations => state.mitigations.values().map(|row| row.created_at).collect(),
+        SeriesMetric::Events => state.events.iter().map(|event| event.ingested_at).collect(),
+    };
+    let width = query.bucket.num_microseconds().unwrap_or(i64::MAX).max(1);
+    let mut counts: BTreeMap<i64, u64> = BTreeMap::new();
+    for time in times.into_iter().filter(|time| *time >= query.start && *time < query.end) {
+        *counts.entry(time.timestamp_micros().div_euclid(width)).or_default() += 1;
+    }
+    let bucket = |(number, count): (i64, u64)| {
+        let start = DateTime::from_timestamp_micros(number.saturating_mul(width))?;
+        Some(Bucket { start, count })
+    };
+    counts.into_iter().filter_map(bucket).collect()
+}

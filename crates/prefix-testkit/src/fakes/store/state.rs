@@ -1,0 +1,277 @@
+//! What the fake holds, and how a unit of work changes it: all or nothing, like a transaction.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use chrono::{DateTime, SubsecRound, Utc};
+use prefix_core::audit::AuditEntry;
+use prefix_core::event::{Event, EventAction};
+use prefix_core::flowspec::RouteKey;
+use prefix_core::id::MitigationId;
+use prefix_core::mitigation::{Mitigation, Status};
+use prefix_core::name::{CustomerId, Pop};
+use prefix_core::safelist::Safelist;
+use prefix_core::store::{
+    ChangeSet, PopStats, QuotaCounts, ReadSet, ReplyKey, Retention, Snapshot, StoreError, StoredReply,
+};
+
+/// A rule at a pop.
+type Claim = (Pop, RouteKey);
+
+/// Everything stored.
+#[derive(Clone, Debug, Default)]
+pub(super) struct State {
+    pub(super) mitigations: BTreeMap<MitigationId, Mitigation>,
+    pub(super) events: Vec<Event>,
+    pub(super) audit: Vec<AuditEntry>,
+    pub(super) safelist: Safelist,
+    replies: HashMap<ReplyKey, StoredReply>,
+    claims: HashMap<Claim, MitigationId>,
+    global: i64,
+    pops: BTreeMap<Pop, i64>,
+    customers: BTreeMap<CustomerId, i64>,
+    admitted: Vec<(Pop, i64, u64)>,
+}
+
+fn count(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+/// When a final row was over: a rejected one when it was refused last.
+fn closed_at(row: &Mitigation) -> DateTime<Utc> {
+    if row.status == Status::Rejected { row.updated_at } else { row.ended_at.unwrap_or(row.updated_at) }
+}
+
+impl State {
+    /// The facts that `reads` names.
+    pub(super) fn snapshot(&self, reads: &ReadSet) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        let mut queued: Vec<&Mitigation> = self
+            .mitigations
+            .values()
+            .filter(|row| row.pop == reads.pop && row.status == Status::Queued)
+            .collect();
+        queued.sort_by_key(|row| (row.created_at, row.mitigation_id));
+        queued.truncate(reads.queued as usize);
+        let is_wanted = |row: &Mitigation| {
+            reads.mitigations.contains(&row.mitigation_id)
+                || queued.iter().any(|first| first.mitigation_id == row.mitigation_id)
+                || row.pop == reads.pop && (is_of_victim(row, reads) || is_of_route(row, reads))
+        };
+        snapshot.mitigations = self.mitigations.values().filter(|row| is_wanted(row)).cloned().collect();
+        if reads.admission {
+            snapshot.quota = self.quota(reads);
+            snapshot.safelist = self.safelist.clone();
+        }
+        for event in self.events.iter().filter(|event| event.report.action == EventAction::Ban) {
+            let report = &event.report;
+            let sighting = (report.source.clone(), report.victim_ip);
+            if reads.sightings.contains(&sighting) {
+                snapshot.sightings.insert(sighting);
+            }
+            let Some(id) = &report.external_event_id else { continue };
+            let episode = (report.source.clone(), id.clone());
+            if reads.episodes.contains(&episode) {
+                snapshot.episodes.insert(episode);
+            }
+        }
+        for key in &reads.replies {
+            let stored = self.replies.get(key);
+            if let Some(reply) = stored.filter(|reply| reply.created_at > reads.now - StoredReply::KEPT) {
+                snapshot.replies.insert(key.clone(), reply.clone());
+            }
+        }
+        snapshot
+    }
+
+    fn quota(&self, reads: &ReadSet) -> QuotaCounts {
+        let second = reads.now.timestamp();
+        let recent = self.admitted.iter().filter(|(pop, at, _)| *pop == reads.pop && *at >= second - 60);
+        let of_customer = |customer: &CustomerId| count(*self.customers.get(customer).unwrap_or(&0));
+        QuotaCounts {
+            customers: reads.customers.iter().map(|c| (c.clone(), of_customer(c))).collect(),
+            pop: count(*self.pops.get(&reads.pop).unwrap_or(&0)),
+            global: count(self.global),
+            new_last_minute: recent.map(|(_, _, number)| number).sum(),
+        }
+    }
+
+    /// Writes everything, or nothing.
+    pub(super) fn apply(&mut self, reads: &ReadSet, changes: ChangeSet) -> Result<(), StoreError> {
+        self.check(&changes)?;
+        let delta = changes.quota_delta();
+        let rows = self.next_rows(&changes)?;
+        let claims = self.next_claims(&rows)?;
+        let changed: HashSet<MitigationId> = rows.iter().map(|row| row.mitigation_id).collect();
+        self.claims.retain(|_, claimant| !changed.contains(claimant));
+        self.claims.extend(claims);
+        self.mitigations.extend(rows.into_iter().map(|row| (row.mitigation_id, row)));
+        self.global += delta.global;
+        for (pop, by) in delta.pops {
+            *self.pops.entry(pop).or_default() += by;
+        }
+        for (customer, by) in delta.customers {
+            *self.customers.entry(customer).or_default() += by;
+        }
+        if changes.admitted > 0 {
+            let second = reads.now.timestamp();
+            self.admitted.retain(|(_, at, _)| *at >= second - 300);
+            self.admitted.push((reads.pop.clone(), second, changes.admitted));
+        }
+        self.store_rest(changes);
+        Ok(())
+    }
+
+    /// The changed rows as they will be.
+    fn next_rows(&self, changes: &ChangeSet) -> Result<Vec<Mitigation>, StoreError> {
+        let mut rows = Vec::new();
+        for change in &changes.mitigations {
+            let mut after = (*change.after).clone();
+            let id = after.mitigation_id;
+            let stored = self.mitigations.get(&id).map(|row| row.revision);
+            after.created_at = after.created_at.trunc_subsecs(6);
+            match &change.before {
+                Some(before) if stored != Some(before.revision) => {
+                    return Err(StoreError::Conflict(format!("{id} is no longer at {}", before.revision)));
+                }
+                Some(before) => after.revision = before.revision + 1,
+                None if stored.is_some() => return Err(StoreError::Invalid(format!("{id} exists"))),
+                None => {}
+            }
+            rows.push(after);
+        }
+        Ok(rows)
+    }
+
+    /// What the changed rows claim; an error if another row claims the same rule.
+    fn next_claims(&self, rows: &[Mitigation]) -> Result<HashMap<Claim, MitigationId>, StoreError> {
+        let changed: HashSet<MitigationId> = rows.iter().map(|row| row.mitigation_id).collect();
+        let mut claims = HashMap::new();
+        for row in rows {
+            let id = row.mitigation_id;
+            let key = match row.key() {
+                None if row.status != Status::Rejected => {
+                    return Err(StoreError::Invalid(format!("{id} has no rule")));
+                }
+                Some(key) if row.status.claims_rule() => key,
+                _ => continue,
+            };
+            let claim = (row.pop.clone(), key);
+            let other = self.claims.get(&claim).filter(|other| !changed.contains(other)).copied();
+            if let Some(other) = other.or_else(|| claims.insert(claim, id)) {
+                return Err(StoreError::Conflict(format!("{other} and {id} are one rule")));
+            }
+        }
+        Ok(claims)
+    }
+
+    fn check(&self, changes: &ChangeSet) -> Result<(), StoreError> {
+        let refuse = |problem: String| Err(StoreError::Invalid(problem));
+        for change in &changes.mitigations {
+            let (Some(before), after) = (&change.before, &change.after) else { continue };
+            let same = before.mitigation_id == after.mitigation_id
+                && before.pop == after.pop
+                && before.customer_id == after.customer_id
+                && before.victim_ip == after.victim_ip
+                && before.vector == after.vector
+                && before.created_at == after.created_at;
+            if !same {
+                return refuse(format!("mitigation {} changes what stays as it was", before.mitigation_id));
+            }
+        }
+        for event in &changes.events {
+            if event.report.raw_details.as_ref().is_some_and(|text| text.contains('\0')) {
+                return refuse("raw_details contains a NUL character".into());
+            }
+            if self.events.iter().any(|other| other.event_id == event.event_id) {
+                return refuse(format!("event {} exists", event.event_id));
+            }
+        }
+        for entry in &changes.audit {
+            let texts = [&entry.actor.id, &entry.target_id, &entry.target_type];
+            if entry.action.contains('\0') || texts.into_iter().flatten().any(|text| text.contains('\0')) {
+                return refuse("an audit entry contains a NUL character".into());
+            }
+        }
+        for (key, reply) in &changes.replies {
+            let lapsed = reply.created_at - StoredReply::KEPT;
+            if self.replies.get(key).is_some_and(|stored| stored.created_at > lapsed) {
+                return Err(StoreError::Conflict("the reply is stored already".into()));
+            }
+        }
+        Ok(())
+    }
+
+    fn store_rest(&mut self, changes: ChangeSet) {
+        for mut event in changes.events {
+            event.ingested_at = event.ingested_at.trunc_subsecs(6);
+            self.events.push(event);
+        }
+        for mut entry in changes.audit {
+            entry.timestamp = entry.timestamp.trunc_subsecs(6);
+            self.audit.push(entry);
+        }
+        self.replies.extend(changes.replies);
+        if changes.safelist_put.is_empty() && changes.safelist_remove.is_empty() {
+            return;
+        }
+        let mut entries = self.safelist.entries.to_vec();
+        entries.retain(|entry| {
+            !changes.safelist_remove.contains(&entry.prefix)
+                && changes.safelist_put.iter().all(|put| put.prefix != entry.prefix)
+        });
+        entries.extend(changes.safelist_put);
+        entries.sort_by_key(|entry| entry.prefix.to_string());
+        self.safelist = Safelist { revision: self.safelist.revision + 1, entries: Arc::new(entries) };
+    }
+
+    pub(super) fn unfinished(&self, pop: &Pop) -> Vec<Mitigation> {
+        self.mitigations.values().filter(|row| row.pop == *pop && !row.status.is_final()).cloned().collect()
+    }
+
+    pub(super) fn stats(&self) -> BTreeMap<Pop, PopStats> {
+        let mut stats: BTreeMap<Pop, PopStats> = BTreeMap::new();
+        for row in self.mitigations.values() {
+            let of_pop = stats.entry(row.pop.clone()).or_default();
+            of_pop.total += 1;
+            of_pop.active += u64::from(row.status.lives() || row.status == Status::Withdrawing);
+        }
+        stats
+    }
+
+    pub(super) fn prune(&mut self, retention: &Retention, limit: u32) -> u64 {
+        let mut left = u64::from(limit);
+        let mut take = |is_old: bool| {
+            let goes = is_old && left > 0;
+            left -= u64::from(goes);
+            goes
+        };
+        let mitigations = &self.mitigations;
+        let is_needed = |event: &Event| {
+            let row = event.mitigation_id.and_then(|id| mitigations.get(&id));
+            row.is_some_and(|row| !row.status.is_final())
+        };
+        let is_old = |at: DateTime<Utc>, before: Option<DateTime<Utc>>| before.is_some_and(|time| at < time);
+        self.events.retain(|e| !take(is_old(e.ingested_at, retention.events_before) && !is_needed(e)));
+        self.mitigations.retain(|_, row| {
+            !take(row.status.is_final() && is_old(closed_at(row), retention.mitigations_before))
+        });
+        self.replies.retain(|_, reply| !take(is_old(reply.created_at, retention.replies_before)));
+        u64::from(limit) - left
+    }
+}
+
+fn is_of_victim(row: &Mitigation, reads: &ReadSet) -> bool {
+    if !reads.victims.contains(&row.victim_ip) {
+        return false;
+    }
+    match row.status {
+        Status::Rejected => closed_at(row) >= reads.rejected_since,
+        status if status.is_final() => closed_at(row) >= reads.recent_since,
+        _ => true,
+    }
+}
+
+fn is_of_route(row: &Mitigation, reads: &ReadSet) -> bool {
+    !row.status.is_final() && row.key().is_some_and(|key| reads.routes.contains(&key))
+}
