@@ -99,7 +99,7 @@ fn untouched(metric: &Metric) -> String {
     if let (Kind::Histogram(buckets), true) = (metric.kind, metric.series.is_unlabelled()) {
         let ends = buckets.iter().map(ToString::to_string).chain(["+Inf".to_owned()]);
         out.extend(ends.map(|end| format!("{name}_bucket{{le=\"{end}\"}} 0\n")));
-        out.push_str(&format!("{name}_sum 0\n{name}_count 0\n"));
+        out.extend([format!("{name}_sum 0\n{name}_count 0\n")]);
     }
     out.push('\n');
     out

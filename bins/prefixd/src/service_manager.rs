@@ -1,4 +1,4 @@
-//! What systemd is told: ready, reloading, stopping, still alive (sd_notify(3)). Without systemd nothing is said.
+//! What systemd is told: ready, reloading, stopping, still alive (`sd_notify(3)`). Without systemd nothing is said.
 
 use std::io;
 use std::os::linux::net::SocketAddrExt;

@@ -288,12 +288,11 @@ impl<'de> Visitor<'de> for ContentVisitor {
             let (line, key) = (key.referenced.line(), key.value.0);
             let value: Node = entries.next_value()?;
             let line = if line == 0 { value.line } else { line };
-            match first_lines.get(&key) {
-                Some(first) => map.repeated.push((key, line, *first)),
-                None => {
-                    first_lines.insert(key.clone(), line);
-                    map.members.push(Member { key, line, value });
-                }
+            if let Some(first) = first_lines.get(&key) {
+                map.repeated.push((key, line, *first));
+            } else {
+                first_lines.insert(key.clone(), line);
+                map.members.push(Member { key, line, value });
             }
         }
         Ok(Content::Map(map))

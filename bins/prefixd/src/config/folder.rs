@@ -127,6 +127,12 @@ fn order(finding: &Finding) -> (usize, &Place, Severity, &str) {
     (file, &finding.place, finding.severity, &finding.text)
 }
 
+/// Whether a finding of prefixd.yaml spoils the limits that other files are held against.
+fn is_about_limits(finding: &Finding) -> bool {
+    let limits = ["guardrails", "timers"].map(KeyPath::dotted);
+    finding.is_error() && limits.iter().any(|place| place.holds(&finding.path))
+}
+
 struct Load<'a> {
     source: &'a ConfigSource,
     findings: Vec<Finding>,
@@ -142,11 +148,12 @@ impl Load<'_> {
         {
             keys.storage.url_key = Some(url);
         }
-        let limits = policy::Limits::from_keys(&keys.clone().unwrap_or_default());
+        let limits = policy::Limits::from_keys(&settings.value.clone().unwrap_or_default());
+        let bounded = settings.value.is_some() && !settings.findings.iter().any(is_about_limits);
         let correlation = self.correlation(sections.correlation);
         self.alerting(sections.alerting.is_some());
         let inventory = self.inventory(&limits);
-        let playbooks = self.playbooks(&limits, keys.as_ref(), inventory.as_ref());
+        let playbooks = self.playbooks(bounded.then_some(&limits), inventory.as_ref());
         self.findings.extend(settings.findings);
         Some(Configuration {
             settings: Settings::from_keys(keys?, self.source.folder())?,
@@ -226,7 +233,7 @@ impl Load<'_> {
         };
         let sections = Sections { correlation: take("correlation"), alerting: take("alerting") };
         let overrides = Overrides::of("settings", environment);
-        let mut reading: Reading<Keys> = read_node(source, &node, KeyPath::root(), &overrides, environment);
+        let mut reading: Reading<Keys> = read_node(&source, &node, KeyPath::root(), &overrides, environment);
         let remarks = reading.value.as_ref().map(|keys| rules::check(keys, environment)).unwrap_or_default();
         reading.remarks(remarks);
         (reading, sections)
@@ -234,22 +241,21 @@ impl Load<'_> {
 
     fn inventory(&mut self, limits: &policy::Limits) -> Option<Inventory> {
         let mut reading: Reading<InventoryDocument> = self.file(INVENTORY, "inventory", true)?;
-        let document = reading.value.take()?;
+        let Some(document) = reading.value.take() else { return self.finish(reading, None) };
         let built = policy::split(document.build(&limits.guardrails));
         reading.remarks(built.remarks);
         self.finish(reading, built.value)
     }
 
+    /// Without limits to hold the steps against, the file is not blamed for mistakes of prefixd.yaml.
     fn playbooks(
         &mut self,
-        limits: &policy::Limits,
-        keys: Option<&Keys>,
+        limits: Option<&policy::Limits>,
         inventory: Option<&Inventory>,
     ) -> Option<Playbooks> {
         let mut reading: Reading<PlaybooksDocument> = self.file(PLAYBOOKS, "playbooks", true)?;
-        let document = reading.value.take()?;
-        // Without limits of its own to hold the steps against, the file would be blamed for another's mistakes.
-        let guardrails = keys.map_or_else(policy::Limits::unbounded, |_| limits.guardrails.clone());
+        let Some(document) = reading.value.take() else { return self.finish(reading, None) };
+        let guardrails = limits.map_or_else(policy::Limits::unbounded, |limits| limits.guardrails.clone());
         let built = policy::split(document.build(&guardrails, inventory));
         reading.remarks(built.remarks);
         self.finish(reading, built.value)
@@ -271,7 +277,7 @@ impl Load<'_> {
                 environment,
             ),
         };
-        let keys = reading.value.take()?;
+        let Some(keys) = reading.value.take() else { return self.finish(reading, None) };
         reading.remarks(correlation::check(&keys));
         self.finish(reading, Some(keys))
     }
@@ -335,6 +341,6 @@ struct Section {
 
 impl Section {
     fn read<T: DeserializeOwned>(self, overrides: &Overrides, environment: &Environment) -> Reading<T> {
-        read_node(self.source, &self.whole, self.prefix, overrides, environment)
+        read_node(&self.source, &self.whole, self.prefix, overrides, environment)
     }
 }

@@ -59,8 +59,8 @@ pub(super) struct Merged {
 impl Merged {
     /// The variable that set the place, if one did.
     pub(super) fn variable_of(&self, path: &KeyPath) -> Option<Place> {
-        let set = self.origins.iter().filter(|(place, _)| place.holds(path));
-        set.last().map(|(_, variable)| Place::Environment(variable.clone()))
+        let mut set = self.origins.iter().filter(|(place, _)| place.holds(path));
+        set.next_back().map(|(_, variable)| Place::Environment(variable.clone()))
     }
 }
 

@@ -96,6 +96,7 @@ impl KeyPath {
     /// The part a reader needs beside the line number: from the innermost list element on.
     ///
     /// `playbooks[1].steps[0].match` gives `steps[0].match`; a path without lists stays whole.
+    #[must_use]
     pub fn innermost(&self) -> Self {
         let Some(index) = self.0.iter().rposition(|segment| matches!(segment, Segment::Index(_))) else {
             return self.clone();

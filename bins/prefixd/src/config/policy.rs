@@ -63,7 +63,7 @@ impl Limits {
             allow_mark: true,
             allow_rtbh: true,
             matches,
-            min_police_rate: BitsPerSecond::saturating(8),
+            min_police_rate: BitsPerSecond::saturating(1),
             ..guardrails(&keys)
         }
     }

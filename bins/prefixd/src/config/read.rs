@@ -89,15 +89,16 @@ impl Places {
         let line = Some(node.line_of(&path)).filter(|line| *line > 0);
         Some(Place::File { name: source.file.clone(), line })
     }
+}
 
-    fn in_environment(&self, variable: String, text: String) -> Finding {
-        Finding {
-            severity: Severity::Error,
-            kind: FindingKind::Shape,
-            place: Place::Environment(variable),
-            path: KeyPath::root(),
-            text,
-        }
+/// An override that could not be applied.
+fn in_environment(variable: String, text: String) -> Finding {
+    Finding {
+        severity: Severity::Error,
+        kind: FindingKind::Shape,
+        place: Place::Environment(variable),
+        path: KeyPath::root(),
+        text,
     }
 }
 
@@ -120,7 +121,7 @@ pub(super) fn read_file<T: DeserializeOwned>(
         }
     }
     let mut reading = match Node::parse(&source.text) {
-        Ok(node) => read_node(source, &node, KeyPath::root(), &overrides, environment),
+        Ok(node) => read_node(&source, &node, KeyPath::root(), &overrides, environment),
         Err(error) => return unreadable(source, error),
     };
     if let Some(error) = refused
@@ -136,7 +137,7 @@ pub(super) fn read_file<T: DeserializeOwned>(
 
 /// Reads the document at `prefix` of a parsed file.
 pub(super) fn read_node<T: DeserializeOwned>(
-    source: Source,
+    source: &Source,
     whole: &Node,
     prefix: KeyPath,
     overrides: &Overrides,
@@ -173,7 +174,7 @@ pub(super) fn read_node<T: DeserializeOwned>(
         text: format!("{path} is given twice, first in line {first}"),
         path,
     }));
-    findings.extend(refused.into_iter().map(|(variable, text)| places.in_environment(variable, text)));
+    findings.extend(refused.into_iter().map(|(variable, text)| in_environment(variable, text)));
     Reading { value: decoded.value, findings, places }
 }
 

@@ -44,7 +44,7 @@ impl Remarks {
     }
 
     /// The value must lie within the range, ends included.
-    fn range<T: PartialOrd + Display>(&mut self, path: &str, value: T, range: RangeInclusive<T>) {
+    fn range<T: PartialOrd + Display + Copy>(&mut self, path: &str, value: T, range: RangeInclusive<T>) {
         if !range.contains(&value) {
             self.error(path, format!("{path} must be {}..{}, not {value}", range.start(), range.end()));
         }

@@ -51,7 +51,7 @@ fn identity(bgp: &BgpKeys, remarks: &mut Remarks) {
             "missing key \"router_id\" in bgp: the BGP identifier, like \"10.0.0.1\"",
         ),
         Some(id) if id.is_unspecified() => {
-            remarks.error("bgp.router_id", "bgp.router_id must not be 0.0.0.0")
+            remarks.error("bgp.router_id", "bgp.router_id must not be 0.0.0.0");
         }
         Some(_) => {}
     }

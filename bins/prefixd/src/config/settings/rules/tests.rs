@@ -16,7 +16,7 @@ fn said(text: &str) -> Vec<String> {
     let source = Source { file: "prefixd.yaml".to_owned(), text: text.to_owned() };
     let node = Node::parse(text).unwrap();
     let mut reading: Reading<Keys> =
-        read_node(source, &node, KeyPath::root(), &Overrides::default(), &environment);
+        read_node(&source, &node, KeyPath::root(), &Overrides::default(), &environment);
     let remarks = reading.value.as_ref().map(|keys| rules::check(keys, &environment)).unwrap_or_default();
     reading.remarks(remarks);
     reading.findings.iter().map(ToString::to_string).collect()
