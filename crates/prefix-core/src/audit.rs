@@ -154,6 +154,10 @@ impl AuditEntry {
 
     /// What it was done to.
     #[must_use]
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "ids are small, and `&id` at every call would say nothing"
+    )]
     pub fn on(mut self, target_type: &str, target_id: impl ToString) -> Self {
         self.target_type = Some(target_type.to_owned());
         self.target_id = Some(target_id.to_string());

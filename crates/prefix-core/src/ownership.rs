@@ -100,7 +100,7 @@ impl Ownership {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Owner {
     local_asn: u32,
-    owner_tag: u32,
+    tag: u32,
     hash: u32,
 }
 
@@ -112,7 +112,7 @@ impl Owner {
     pub fn new(local_asn: u32, owner_tag: u32, pop: &Pop) -> Self {
         let digest = Sha256::digest(pop.as_str().as_bytes());
         let hash = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
-        Self { local_asn, owner_tag: owner_tag.clamp(1, Self::MAX_TAG), hash }
+        Self { local_asn, tag: owner_tag.clamp(1, Self::MAX_TAG), hash }
     }
 
     /// The local autonomous system number.
@@ -124,9 +124,9 @@ impl Owner {
     pub fn communities(&self, tags: Tags) -> [LargeCommunity; 3] {
         let community = |local_1, local_2| LargeCommunity { global: self.local_asn, local_1, local_2 };
         [
-            community(self.owner_tag, self.hash),
-            community(self.owner_tag + 1, tags.not_after.0),
-            community(self.owner_tag + 2, tags.mitigation.0),
+            community(self.tag, self.hash),
+            community(self.tag + 1, tags.not_after.0),
+            community(self.tag + 2, tags.mitigation.0),
         ]
     }
 
@@ -143,13 +143,13 @@ impl Owner {
             let first = found.next()?;
             found.all(|other| other == first).then_some(first)
         };
-        if values(self.owner_tag).any(|hash| hash == self.hash) {
+        if values(self.tag).any(|hash| hash == self.hash) {
             return Ownership::Own {
-                not_after: single(self.owner_tag + 1).map(NotAfter),
-                mitigation: single(self.owner_tag + 2).map(MitigationTag),
+                not_after: single(self.tag + 1).map(NotAfter),
+                mitigation: single(self.tag + 2).map(MitigationTag),
             };
         }
-        match values(self.owner_tag).next() {
+        match values(self.tag).next() {
             Some(owner) => Ownership::OtherPop { owner },
             None => Ownership::Foreign,
         }

@@ -44,6 +44,7 @@ impl Ttl {
     }
 
     /// Multiplied, rounded to whole seconds, and kept within `1..=86400`.
+    #[must_use]
     pub fn scaled(self, factor: f64) -> Self {
         let seconds = (f64::from(self.0) * factor).round().clamp(1.0, f64::from(Self::MAX.0));
         #[allow(

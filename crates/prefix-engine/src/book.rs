@@ -4,14 +4,14 @@
 //! should hold now ([`Book::wanted`]), which deadlines come next, and which rules need a later not-after time. That is
 //! why rules leave on time even while storage is down.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 use prefix_core::address::VictimIp;
 use prefix_core::announcer::OwnPath;
 use prefix_core::decision::Decision;
-use prefix_core::flowspec::RouteKey;
+use prefix_core::flowspec::{Action, RouteKey};
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::ownership::{NotAfter, Tags};
@@ -34,15 +34,45 @@ pub(crate) enum Wanted {
     Absent,
 }
 
+/// What is to be sent to the speaker for one route.
+pub(crate) enum ToSend {
+    /// Nothing: the path of a former step stays, or another pop has the route.
+    Nothing,
+    /// Nothing, because the speaker has confirmed it already; the row may not know yet.
+    Known {
+        /// The mitigation.
+        id: MitigationId,
+        /// Its step.
+        step: u16,
+        /// What was confirmed.
+        path: OnWire,
+    },
+    /// This path.
+    Announce(Wanted),
+    /// That no path of ours is wanted there.
+    Withdraw,
+    /// Nothing, because the path there is not ours: a withdraw would take somebody else's rule away.
+    Gone,
+}
+
 /// What is known of a route at the speaker since this start.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Wire {
-    /// The not-after time that the speaker confirmed.
-    pub(crate) not_after: Option<NotAfter>,
-    /// When it confirmed the path last.
-    pub(crate) confirmed_at: Option<DateTime<Utc>>,
+    /// What the speaker confirmed last.
+    pub(crate) confirmed: Option<OnWire>,
     /// What went wrong last.
     pub(crate) error: Option<String>,
+}
+
+/// A path of ours that the speaker confirmed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OnWire {
+    /// What is done with matching packets.
+    pub(crate) action: Action,
+    /// Its tags.
+    pub(crate) tags: Tags,
+    /// When it was confirmed.
+    pub(crate) at: DateTime<Utc>,
 }
 
 /// How many rows there are of each kind.
@@ -64,6 +94,12 @@ struct Pages {
     renew_at: HashMap<MitigationId, DateTime<Utc>>,
     queued: u64,
     wire: HashMap<RouteKey, Wire>,
+    /// Routes of other pops: never touched.
+    occupied: HashSet<RouteKey>,
+    /// Routes that our rows name and somebody else has a path of.
+    foreign: HashSet<RouteKey>,
+    /// Routes with a path of ours that no row names any more.
+    orphans: HashSet<RouteKey>,
 }
 
 /// See the module.
@@ -83,7 +119,10 @@ impl Book {
         let mut pages = self.open();
         let mut keys: Vec<RouteKey> = pages.by_key.keys().cloned().collect();
         let wire = std::mem::take(&mut pages.wire);
-        *pages = Pages { wire, ..Pages::default() };
+        let occupied = std::mem::take(&mut pages.occupied);
+        let foreign = std::mem::take(&mut pages.foreign);
+        let orphans = std::mem::take(&mut pages.orphans);
+        *pages = Pages { wire, occupied, foreign, orphans, ..Pages::default() };
         for row in rows {
             keys.extend(pages.put(row));
         }
@@ -119,6 +158,32 @@ impl Book {
         self.open().wanted(key, now)
     }
 
+    /// What is to be sent for a route now: nothing if the speaker has confirmed just that, with a not-after time that
+    /// is neither later than the row allows nor due to be renewed.
+    pub(crate) fn to_send(&self, key: &RouteKey, now: DateTime<Utc>) -> ToSend {
+        let pages = self.open();
+        let wanted = pages.wanted(key, now);
+        let Wanted::Path { id, path, .. } = &wanted else {
+            return if wanted == Wanted::Former { ToSend::Nothing } else { pages.to_withdraw(key) };
+        };
+        if pages.occupied.contains(key) {
+            return ToSend::Nothing;
+        }
+        let (Some(row), Some(confirmed)) =
+            (pages.rows.get(id), pages.wire.get(key).and_then(|wire| wire.confirmed))
+        else {
+            return ToSend::Announce(wanted);
+        };
+        let same = confirmed.action == path.action && confirmed.tags.mitigation == path.tags.mitigation;
+        let too_late = confirmed.tags.not_after > NotAfter::at_or_after(row.expires_at);
+        let renew = pages.renewal_time(row).is_some_and(|at| at <= now);
+        if !same || too_late || renew {
+            return ToSend::Announce(wanted);
+        }
+        let step = row.progress.step;
+        ToSend::Known { id: *id, step, path: confirmed }
+    }
+
     /// Every route that the speaker should hold, or that is wanted away from it, with the rows that name it.
     pub(crate) fn keys(&self) -> Vec<RouteKey> {
         self.open().by_key.keys().cloned().collect()
@@ -132,22 +197,53 @@ impl Book {
     }
 
     /// The speaker confirmed a path.
-    pub(crate) fn confirmed(&self, key: &RouteKey, not_after: Option<NotAfter>, now: DateTime<Utc>) {
+    pub(crate) fn confirmed(&self, key: &RouteKey, path: OnWire) {
         let mut pages = self.open();
         let wire = pages.wire.entry(key.clone()).or_default();
-        wire.confirmed_at = Some(now);
+        wire.confirmed = Some(path);
         wire.error = None;
-        if not_after.is_some() {
-            wire.not_after = not_after;
-        }
         pages.plan_renewals(key);
     }
 
-    /// The speaker confirmed that no path of ours is there.
+    /// Another pop has a path of this route: it is never replaced.
+    pub(crate) fn occupied(&self, key: &RouteKey, error: &str) {
+        let mut pages = self.open();
+        pages.occupied.insert(key.clone());
+        pages.wire.insert(key.clone(), Wire { confirmed: None, error: Some(error.to_owned()) });
+        pages.plan_renewals(key);
+    }
+
+    /// Another pop's path of this route is gone. Returns true if there was one.
+    pub(crate) fn vacated(&self, key: &RouteKey) -> bool {
+        self.open().occupied.remove(key)
+    }
+
+    /// Every route that other pops have paths of.
+    pub(crate) fn all_occupied(&self) -> Vec<RouteKey> {
+        self.open().occupied.iter().cloned().collect()
+    }
+
+    /// The speaker has no path of ours there, or not the right one: whatever was confirmed counts no longer.
     pub(crate) fn gone(&self, key: &RouteKey) {
         let mut pages = self.open();
         pages.wire.remove(key);
+        pages.orphans.remove(key);
         pages.plan_renewals(key);
+    }
+
+    /// A path of ours stands there that no row names.
+    pub(crate) fn orphaned(&self, key: &RouteKey) {
+        self.open().orphans.insert(key.clone());
+    }
+
+    /// Notes whether somebody else's API path stands on a route that our rows name.
+    pub(crate) fn note_foreign(&self, key: &RouteKey, is_foreign: bool) {
+        let mut pages = self.open();
+        if is_foreign && pages.by_key.contains_key(key) {
+            pages.foreign.insert(key.clone());
+        } else {
+            pages.foreign.remove(key);
+        }
     }
 
     /// Something went wrong with a route.
@@ -246,7 +342,8 @@ impl Pages {
         if let Some(old) = self.remove(row.mitigation_id) {
             keys.extend(route_keys(&old));
         }
-        if !row.status.is_final() {
+        let is_final = row.status.is_final();
+        if !is_final {
             // explanations are read from the store; kept here they would be most of the memory
             row.decision = Decision::open();
             let id = row.mitigation_id;
@@ -264,8 +361,17 @@ impl Pages {
         keys.sort();
         keys.dedup();
         for key in &keys {
-            if !self.by_key.contains_key(key) {
+            if self.by_key.contains_key(key) {
+                continue;
+            }
+            self.foreign.remove(key);
+            let confirmed = self.wire.get(key).is_some_and(|wire| wire.confirmed.is_some());
+            if !confirmed {
                 self.wire.remove(key);
+            }
+            if !is_final {
+                // a step changed the match: the former rule is on the wire, and nobody names it any more
+                self.orphans.insert(key.clone());
             }
         }
         keys
@@ -293,6 +399,22 @@ impl Pages {
         Some(row)
     }
 
+    /// A withdraw names a route, not an owner, so it is sent only where a path of ours can be.
+    fn to_withdraw(&self, key: &RouteKey) -> ToSend {
+        let ids = self.by_key.get(key).into_iter().flatten();
+        let attempted = |row: &Arc<Mitigation>| row.speaker.attempted && !row.dry_run;
+        let named = ids.filter_map(|id| self.rows.get(id)).any(attempted);
+        let confirmed = self.wire.get(key).is_some_and(|wire| wire.confirmed.is_some());
+        if !named && !confirmed && !self.orphans.contains(key) {
+            return ToSend::Nothing;
+        }
+        if self.foreign.contains(key) || self.occupied.contains(key) {
+            ToSend::Gone
+        } else {
+            ToSend::Withdraw
+        }
+    }
+
     fn wanted(&self, key: &RouteKey, now: DateTime<Utc>) -> Wanted {
         let ids = self.by_key.get(key).into_iter().flatten();
         let rows = || ids.clone().filter_map(|id| self.rows.get(id));
@@ -300,12 +422,8 @@ impl Pages {
         for row in rows().filter(wanted) {
             if let Some(route) = row.route.as_ref().filter(|route| route.key() == *key) {
                 let tags = Tags { not_after: row.not_after(now), mitigation: row.mitigation_id.into() };
-                let path = OwnPath { route: route.clone(), action: row.action.clone(), tags };
-                return Wanted::Path {
-                    id: row.mitigation_id,
-                    step: row.progress.step,
-                    path: Box::new(path),
-                };
+                let path = OwnPath { route: route.clone(), action: row.action, tags };
+                return Wanted::Path { id: row.mitigation_id, step: row.progress.step, path: Box::new(path) };
             }
         }
         if rows().any(|row| wanted(&row)) { Wanted::Former } else { Wanted::Absent }
@@ -313,7 +431,7 @@ impl Pages {
 
     /// Half of the step's TTL before the not-after time on the wire, if the row lasts longer than that.
     fn renewal_time(&self, row: &Mitigation) -> Option<DateTime<Utc>> {
-        let on_wire = self.wire.get(&row.key()?)?.not_after?.time();
+        let on_wire = self.wire.get(&row.key()?)?.confirmed?.tags.not_after.time();
         let lasts = row.lives() && !row.dry_run && row.expires_at > on_wire;
         lasts.then(|| on_wire - row.ttl.delta() / 2)
     }

@@ -6,15 +6,18 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use prefix_core::address::{Prefix, VictimIp};
-use prefix_core::audit::AuditEntry;
+use prefix_core::audit::{Actor, AuditAction, AuditEntry};
 use prefix_core::event::{Event, EventAction};
 use prefix_core::flowspec::RouteKey;
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::name::{ExternalEventId, SourceName};
 use prefix_core::safelist::{Safelist, SafelistEntry};
-use prefix_core::store::{ChangeSet, MitigationChange, QuotaCounts, ReadSet, ReplyKey, Snapshot, StoredReply};
+use prefix_core::store::{
+    ChangeSet, MitigationChange, QuotaCounts, ReadSet, ReplyKey, Snapshot, StoredReply,
+};
 use prefix_policy::{Facts, Policy, SafelistIndex};
+use serde_json::json;
 
 use crate::shared::Shared;
 
@@ -81,11 +84,16 @@ impl<'a> Desk<'a> {
     }
 
     /// The rows of a victim at this pop that pass a test, oldest first.
-    pub(crate) fn of_victim(&self, victim: VictimIp, test: impl Fn(&Mitigation) -> bool) -> Vec<MitigationId> {
+    pub(crate) fn of_victim(
+        &self,
+        victim: VictimIp,
+        test: impl Fn(&Mitigation) -> bool,
+    ) -> Vec<MitigationId> {
         let pop = &self.shared.settings.pop;
         let ids = self.by_victim.get(&victim).into_iter().flatten();
         let rows = ids.filter_map(|id| self.row(*id)).filter(|row| row.pop == *pop);
-        let mut found: Vec<MitigationId> = rows.filter(|row| test(row)).map(|row| row.mitigation_id).collect();
+        let mut found: Vec<MitigationId> =
+            rows.filter(|row| test(row)).map(|row| row.mitigation_id).collect();
         found.sort();
         found
     }
@@ -97,7 +105,11 @@ impl<'a> Desk<'a> {
     }
 
     /// Changes a row. Counters follow.
-    pub(crate) fn edit<R>(&mut self, id: MitigationId, change: impl FnOnce(&mut Mitigation) -> R) -> Option<R> {
+    pub(crate) fn edit<R>(
+        &mut self,
+        id: MitigationId,
+        change: impl FnOnce(&mut Mitigation) -> R,
+    ) -> Option<R> {
         let draft = self.drafts.get_mut(&id)?;
         if !draft.changed {
             draft.before = Some(Box::new(draft.row.clone()));
@@ -115,8 +127,9 @@ impl<'a> Desk<'a> {
 
     /// Adds a row. An older one of the same rule that is being withdrawn is taken over: no withdraw is sent for it.
     pub(crate) fn insert(&mut self, row: Mitigation) {
-        if row.lives() {
-            if let Some(key) = row.key() {
+        if let Some(key) = row.key().filter(|_| row.status.claims_rule()) {
+            self.end_overdue(&key);
+            if row.lives() {
                 self.take_over(&key, row.mitigation_id);
             }
         }
@@ -127,10 +140,26 @@ impl<'a> Desk<'a> {
         self.drafts.insert(row.mitigation_id, Draft { before: None, row, changed: true });
     }
 
+    /// Writes down that the time of rows of this rule is over, which otherwise happens a moment later.
+    fn end_overdue(&mut self, key: &RouteKey) {
+        let now = self.now;
+        let overdue = |row: &Mitigation| {
+            row.status.claims_rule() && row.expires_at <= now && row.key().as_ref() == Some(key)
+        };
+        for id in self.ids(overdue) {
+            let Some(reason) = self.row(id).map(crate::command::expire::reason) else { continue };
+            let details = json!({ "reason": reason.as_str() });
+            self.edit(id, |row| row.begin_end(reason, now));
+            let entry = AuditEntry::new(now, Actor::SYSTEM, AuditAction::Expire, details);
+            self.audit(entry.on("mitigation", id));
+        }
+    }
+
     /// Ends the rows that are withdrawing this rule in favour of `successor`.
     pub(crate) fn take_over(&mut self, key: &RouteKey, successor: MitigationId) {
         let now = self.now;
-        let withdrawing = |row: &Mitigation| row.status == Status::Withdrawing && row.key().as_ref() == Some(key);
+        let withdrawing =
+            |row: &Mitigation| row.status == Status::Withdrawing && row.key().as_ref() == Some(key);
         for id in self.ids(withdrawing) {
             self.edit(id, |row| {
                 row.superseded_by = Some(successor);
@@ -160,11 +189,14 @@ impl<'a> Desk<'a> {
         key: Option<&RouteKey>,
         decide: impl FnOnce(&Policy, &Facts<'_>) -> R,
     ) -> R {
-        let about = |row: &Mitigation| row.victim_ip == victim || (key.is_some() && row.key().as_ref() == key);
+        let about =
+            |row: &Mitigation| row.victim_ip == victim || (key.is_some() && row.key().as_ref() == key);
         let pop = &self.shared.settings.pop;
         let rows: Vec<&Mitigation> = match key {
             Some(_) => self.drafts.values().map(|draft| &draft.row).filter(|row| about(row)).collect(),
-            None => self.by_victim.get(&victim).into_iter().flatten().filter_map(|id| self.row(*id)).collect(),
+            None => {
+                self.by_victim.get(&victim).into_iter().flatten().filter_map(|id| self.row(*id)).collect()
+            }
         };
         let (recent, unfinished): (Vec<&Mitigation>, Vec<&Mitigation>) =
             rows.into_iter().filter(|row| row.pop == *pop).partition(|row| row.status.is_final());
@@ -250,11 +282,6 @@ impl<'a> Desk<'a> {
     pub(crate) fn put_reply(&mut self, key: ReplyKey, reply: StoredReply) {
         self.replies.insert(key.clone(), reply.clone());
         self.changes.replies.push((key, reply));
-    }
-
-    /// Rows that changed here: what the answer to a dry run names.
-    pub(crate) fn touched(&self) -> Vec<MitigationId> {
-        self.drafts.values().filter(|draft| draft.changed).map(|draft| draft.row.mitigation_id).collect()
     }
 
     /// What is to be written.

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::book::Wanted;
+use crate::book::{OnWire, ToSend, Wanted};
 use crate::command::settle::{Confirmed, Settle, is_news};
 use crate::journal::Journal;
 use crate::report;
@@ -174,15 +174,26 @@ impl Dispatcher {
         let now = self.shared.now();
         let mut announce = Vec::new();
         let mut withdraw = Vec::new();
+        let mut known = Settle::default();
         while announce.len() + withdraw.len() < BURST {
             let Some(key) = self.dirty.pop_front() else { break };
             self.listed.remove(&key);
-            match self.shared.book.wanted(&key, now) {
-                Wanted::Path { id, step, path } => announce.push(Change { key, path: Some((id, step, *path)) }),
-                Wanted::Absent => withdraw.push(Change { key, path: None }),
-                Wanted::Former => {}
+            match self.shared.book.to_send(&key, now) {
+                ToSend::Announce(Wanted::Path { id, step, path }) => {
+                    announce.push(Change { key, path: Some((id, step, *path)) });
+                }
+                ToSend::Withdraw => withdraw.push(Change { key, path: None }),
+                ToSend::Known { id, step, path } => {
+                    Self::confirmed(&self.shared, &mut known, id, key, step, path);
+                }
+                ToSend::Gone => {
+                    self.shared.book.gone(&key);
+                    known.gone.push(key);
+                }
+                ToSend::Announce(_) | ToSend::Nothing => {}
             }
         }
+        self.settle(known).await;
         let changes = announce.len() + withdraw.len();
         if changes == 0 {
             return;
@@ -203,8 +214,11 @@ impl Dispatcher {
     }
 
     async fn send(&mut self, announce: Vec<Change>, withdraw: Vec<Change>) {
-        let paths: Vec<OwnPath> =
-            announce.iter().filter_map(|change| change.path.as_ref()).map(|(_, _, path)| path.clone()).collect();
+        let paths: Vec<OwnPath> = announce
+            .iter()
+            .filter_map(|change| change.path.as_ref())
+            .map(|(_, _, path)| path.clone())
+            .collect();
         let keys: Vec<RouteKey> = withdraw.iter().map(|change| change.key.clone()).collect();
         let started = Instant::now();
         let announcer = &self.shared.announcer;
@@ -214,9 +228,13 @@ impl Dispatcher {
         );
         let confirmed = |results: &[Result<(), AnnounceError>]| results.iter().filter(|r| r.is_ok()).count();
         report::speaker_call(started.elapsed(), confirmed(&announced), confirmed(&withdrawn));
+        let failures = announced.iter().chain(&withdrawn).filter_map(|result| result.as_ref().err());
+        report::speaker_failed(failures);
         let mut verify = Vec::new();
         let mut settle = Settle::default();
-        for (change, result) in announce.into_iter().chain(withdraw).zip(announced.into_iter().chain(withdrawn)) {
+        for (change, result) in
+            announce.into_iter().chain(withdraw).zip(announced.into_iter().chain(withdrawn))
+        {
             match result {
                 Ok(()) if self.is_unresolved(&change.key) => verify.push(change),
                 Ok(()) => self.confirm(change, &mut settle),
@@ -242,7 +260,10 @@ impl Dispatcher {
                     if matches_wish(&change, found.as_ref()) {
                         self.confirm(change, settle);
                     } else {
-                        self.failed(&change.key, &AnnounceError::Unknown("an earlier change came late".into()));
+                        self.failed(
+                            &change.key,
+                            &AnnounceError::Unknown("an earlier change came late".into()),
+                        );
                     }
                 }
             }
@@ -275,18 +296,30 @@ impl Dispatcher {
         self.attempts.remove(&change.key);
         match change.path {
             Some((id, step, path)) => {
-                let book = &self.shared.book;
-                book.confirmed(&change.key, Some(path.tags.not_after), self.shared.now());
-                if book.get(id).is_some_and(|row| is_news(&row)) {
-                    let not_after = path.tags.not_after;
-                    settle.confirmed.push(Confirmed { id, key: change.key, step, action: path.action, not_after });
-                }
+                let path = OnWire { action: path.action, tags: path.tags, at: self.shared.now() };
+                self.shared.book.confirmed(&change.key, path);
                 self.shared.deadline_moved.notify_one();
+                Self::confirmed(&self.shared, settle, id, change.key, step, path);
             }
             None => {
                 self.shared.book.gone(&change.key);
                 settle.gone.push(change.key);
             }
+        }
+    }
+
+    /// Notes a confirmation, unless the row says all of it already.
+    fn confirmed(
+        shared: &Shared,
+        settle: &mut Settle,
+        id: MitigationId,
+        key: RouteKey,
+        step: u16,
+        path: OnWire,
+    ) {
+        if shared.book.get(id).is_some_and(|row| is_news(&row)) {
+            let (action, not_after) = (path.action, path.tags.not_after);
+            settle.confirmed.push(Confirmed { id, key, step, action, not_after });
         }
     }
 
@@ -296,9 +329,9 @@ impl Dispatcher {
         attempt.unresolved |= matches!(error, AnnounceError::Unknown(_));
         let wait = (FIRST_RETRY * 2_u32.saturating_pow(attempt.failures.min(10) - 1)).min(LONGEST_RETRY);
         // routes that failed together need not come back together
-        let spread = key.nlri().as_bytes().iter().fold(0_u32, |sum, byte| sum.wrapping_mul(31) + u32::from(*byte));
+        let spread =
+            key.nlri().as_bytes().iter().fold(0_u32, |sum, byte| sum.wrapping_mul(31) + u32::from(*byte));
         let wait = wait + wait * (spread % 256) / 512;
-        report::speaker_failed(key, &error.to_string(), wait);
         self.shared.book.failed(key, &error.to_string());
         self.later.push((Instant::now() + wait, key.clone()));
     }

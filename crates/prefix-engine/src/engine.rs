@@ -3,21 +3,24 @@
 mod reads;
 mod running;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use prefix_core::address::Prefix;
-use prefix_core::audit::AuditEntry;
+use prefix_core::audit::{AuditAction, AuditEntry};
 use prefix_core::event::{EventStatus, Report};
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::Mitigation;
 use prefix_core::safelist::SafelistEntry;
 use prefix_core::{Announcer, Clock, Store};
 use prefix_policy::{ManualRequest, Policy};
+use serde_json::json;
 use tokio::sync::oneshot;
 
 use crate::answer::{
-    Answer, BatchItem, BulkItem, Created, EventOutcome, InvalidItem, MitigationView, ReloadReport, SafelistAdded,
+    Answer, BatchItem, BulkItem, Created, EventOutcome, InvalidItem, MitigationView, ReloadReport,
+    SafelistAdded,
 };
 use crate::caller::Caller;
 use crate::command::acknowledge::Acknowledge;
@@ -60,7 +63,11 @@ impl Engine {
     }
 
     /// Hands a command over and waits for its answer.
-    async fn ask<T>(&self, command: impl Command + 'static, answer: oneshot::Receiver<T>) -> Result<T, EngineError> {
+    async fn ask<T>(
+        &self,
+        command: impl Command + 'static,
+        answer: oneshot::Receiver<T>,
+    ) -> Result<T, EngineError> {
         if self.running.shared.stopping.load(Ordering::Acquire) {
             return Err(EngineError::ShuttingDown);
         }
@@ -98,7 +105,10 @@ impl Engine {
     /// What needs configuration to be judged, but no storage.
     fn check_report(&self, report: &Report) -> Result<(), EngineError> {
         if report.source.is_operator() {
-            let detail = format!("source {:?} is reserved: names beginning with \"operator:\" belong to people", report.source.as_str());
+            let detail = format!(
+                "source {:?} is reserved: names beginning with \"operator:\" belong to people",
+                report.source.as_str()
+            );
             return Err(EngineError::NotAllowed(detail));
         }
         let policy = self.policy();
@@ -150,7 +160,11 @@ impl Engine {
     }
 
     /// An operator's rule.
-    pub async fn create(&self, request: ManualRequest, caller: &Caller) -> Result<Answer<Created>, EngineError> {
+    pub async fn create(
+        &self,
+        request: ManualRequest,
+        caller: &Caller,
+    ) -> Result<Answer<Created>, EngineError> {
         if self.policy().vector(&request.vector).is_none() {
             let defined = self.policy().vector_names();
             return Err(EngineError::UnknownVector { vector: request.vector.to_string(), defined });
@@ -205,7 +219,7 @@ impl Engine {
     ) -> Result<Vec<BulkItem>, EngineError> {
         let (command, answer) = Withdraw::new(ids.clone(), reason, caller.clone());
         let rows = self.ask(command, answer).await??;
-        let reached = if caller.dry_run { Default::default() } else { self.running.wait(&ids).await };
+        let reached = if caller.dry_run { HashMap::default() } else { self.running.wait(&ids).await };
         let items = ids.into_iter().zip(rows).map(|(mitigation_id, row)| {
             let result = match row {
                 Ok(row) => Ok(reached.get(&mitigation_id).copied().unwrap_or(row.status)),
@@ -217,13 +231,21 @@ impl Engine {
     }
 
     /// Marks mitigations as seen by the caller.
-    pub async fn acknowledge(&self, ids: Vec<MitigationId>, caller: &Caller) -> Result<Vec<BulkItem>, EngineError> {
+    pub async fn acknowledge(
+        &self,
+        ids: Vec<MitigationId>,
+        caller: &Caller,
+    ) -> Result<Vec<BulkItem>, EngineError> {
         let (command, answer) = Acknowledge::new(ids, caller.clone());
         self.ask(command, answer).await?
     }
 
     /// Puts a safelist entry and withdraws what it covers.
-    pub async fn safelist_add(&self, entry: SafelistEntry, caller: &Caller) -> Result<SafelistAdded, EngineError> {
+    pub async fn safelist_add(
+        &self,
+        entry: SafelistEntry,
+        caller: &Caller,
+    ) -> Result<SafelistAdded, EngineError> {
         let (command, answer) = ChangeSafelist::new(Change::Add(entry), caller.clone());
         match self.ask(command, answer).await?? {
             Changed::Added(added) => {
@@ -249,7 +271,12 @@ impl Engine {
 
     /// Replaces the policy and withdraws what no longer passes; more than 10 rules, or more than a tenth of 10 or more
     /// living rules, only with `force`.
-    pub async fn reload(&self, policy: Policy, force: bool, caller: &Caller) -> Result<ReloadReport, EngineError> {
+    pub async fn reload(
+        &self,
+        policy: Policy,
+        force: bool,
+        caller: &Caller,
+    ) -> Result<ReloadReport, EngineError> {
         let shared = &self.running.shared;
         let safelist = shared.safelist_index(&shared.store.safelist().await?);
         let now = shared.now();
@@ -270,6 +297,9 @@ impl Engine {
         let ids = rows.iter().map(|row| row.mitigation_id).collect();
         let (command, answer) = Revalidate::new(ids);
         let withdrawn = self.ask(command, answer).await??;
+        let details = json!({ "request_id": caller.request_id, "forced": force, "withdrawn": withdrawn });
+        let entry = AuditEntry::new(shared.now(), caller.actor.clone(), AuditAction::ConfigReload, details);
+        self.record(entry.on("config", "all")).await?;
         Ok(ReloadReport { withdrawn })
     }
 
@@ -277,6 +307,12 @@ impl Engine {
     pub async fn record(&self, entry: AuditEntry) -> Result<(), EngineError> {
         let (command, answer) = Record::new(entry);
         self.ask(command, answer).await?
+    }
+
+    /// Returns when a task of the engine ended although nobody stopped it: a defect, after which the process had better
+    /// be started anew.
+    pub async fn failed(&self) {
+        self.running.failure.cancelled().await;
     }
 
     /// Own pop and the other settings.

@@ -43,7 +43,9 @@ pub enum EngineError {
         living: usize,
     },
     /// The `Idempotency-Key` was used before with another body.
-    #[error("this Idempotency-Key was used for another body within 24 hours; use a new key for a new request")]
+    #[error(
+        "this Idempotency-Key was used for another body within 24 hours; use a new key for a new request"
+    )]
     IdempotencyMismatch,
     /// Storage did not answer: nothing is known to be stored, the request is to be sent again.
     #[error("storage is not available, nothing was stored; send the request again ({0})")]
@@ -63,7 +65,9 @@ fn list(names: &[VectorName]) -> String {
 impl From<StoreError> for EngineError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable(_) | StoreError::Conflict(_) => Self::StorageUnavailable(error.to_string()),
+            StoreError::Unavailable(_) | StoreError::Conflict(_) => {
+                Self::StorageUnavailable(error.to_string())
+            }
             StoreError::Invalid(_) | StoreError::Corrupt { .. } => Self::Internal(error.to_string()),
         }
     }

@@ -144,11 +144,15 @@ async fn commit_batch(shared: &Arc<Shared>, mut batch: Vec<Box<dyn Command>>, wr
 }
 
 async fn commit(shared: &Arc<Shared>, batch: &mut [Box<dyn Command>], write: bool) -> Result<(), StoreError> {
-    let mut reads = shared.read_set();
-    for command in batch.iter() {
-        command.reads(shared, &mut reads);
-    }
-    let policy = shared.policy();
+    // facts are named and decided over under one and the same policy
+    let (policy, reads) = loop {
+        let policy = shared.policy();
+        let mut reads = shared.read_set();
+        batch.iter().for_each(|command| command.reads(shared, &mut reads));
+        if Arc::ptr_eq(&policy, &shared.policy()) {
+            break (policy, reads);
+        }
+    };
     let mut committed = ChangeSet::default();
     let result = {
         let committed = &mut committed;

@@ -8,16 +8,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use prefix_core::announcer::{AnnounceError, RibPath, SpeakerEvent};
 use prefix_core::audit::{Actor, AuditAction, AuditEntry};
 use prefix_core::flowspec::RouteKey;
-use prefix_core::ownership::Ownership;
+use prefix_core::ownership::{Ownership, Tags};
 use serde_json::json;
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::book::Wanted;
+use crate::book::{OnWire, Wanted};
 use crate::command::record::Record;
 use crate::command::settle::{Confirmed, Settle, is_news};
 use crate::dispatcher::is_same_on_wire;
@@ -107,7 +108,12 @@ impl Reconciler {
             }
             SpeakerEvent::Disconnected { reason } => self.speaker.disconnected(&reason),
             SpeakerEvent::PeerChanged(peer) => self.speaker.peer_changed(peer),
+            // in dry-run the table is none of our business
+            SpeakerEvent::PathChanged { .. } if !self.shared.enforced() => {}
             SpeakerEvent::PathChanged { key, path } => {
+                if self.note_occupation(&key, path.as_deref()) {
+                    self.shared.dispatch.nudge(vec![key.clone()]);
+                }
                 let suspicious = match &path {
                     Some(path) => !matches!(self.judge(path), Finding::Fine),
                     None => self.is_missing(&key),
@@ -120,8 +126,21 @@ impl Reconciler {
         }
     }
 
+    /// Keeps track of routes that another pop has. Returns true if one became free.
+    fn note_occupation(&self, key: &RouteKey, path: Option<&RibPath>) -> bool {
+        let foreign = path.is_some_and(|path| path.local && path.ownership == Ownership::Foreign);
+        self.shared.book.note_foreign(key, foreign);
+        match path.map(|path| path.ownership) {
+            Some(Ownership::OtherPop { owner }) => {
+                self.shared.book.occupied(key, &occupied_by(owner));
+                false
+            }
+            _ => self.shared.book.vacated(key),
+        }
+    }
+
     fn is_missing(&self, key: &RouteKey) -> bool {
-        let confirmed = self.shared.book.wire(key).is_some_and(|wire| wire.confirmed_at.is_some());
+        let confirmed = self.shared.book.wire(key).is_some_and(|wire| wire.confirmed.is_some());
         confirmed && matches!(self.shared.book.wanted(key, self.shared.now()), Wanted::Path { .. })
     }
 
@@ -131,12 +150,10 @@ impl Reconciler {
             (Ownership::Foreign, Wanted::Path { .. }) if path.local => {
                 Finding::Differs(format!("a path of somebody else stands in its place: {}", path.attributes))
             }
-            (Ownership::OtherPop { owner }, Wanted::Path { .. }) => {
-                Finding::Occupied(format!("another pop (owner hash {owner}) announces the same rule"))
-            }
-            (Ownership::Foreign | Ownership::OtherPop { .. }, _) => Finding::Fine,
+            (Ownership::OtherPop { owner }, Wanted::Path { .. }) => Finding::Occupied(occupied_by(owner)),
+            (Ownership::Foreign | Ownership::OtherPop { .. }, _)
+            | (Ownership::Own { .. }, Wanted::Former) => Finding::Fine,
             (Ownership::Own { .. }, Wanted::Absent) => Finding::Orphan,
-            (Ownership::Own { .. }, Wanted::Former) => Finding::Fine,
             (Ownership::Own { not_after, mitigation }, Wanted::Path { path: wanted, .. }) => {
                 if !path.action.as_ref().is_some_and(|action| is_same_on_wire(action, &wanted.action)) {
                     Finding::Differs(path.attributes.clone())
@@ -154,11 +171,8 @@ impl Reconciler {
 
     /// Looks again at routes that changed: by now the echoes of our own changes are over.
     async fn check(&self, keys: Vec<RouteKey>) {
-        let found = match self.shared.announcer.find(&keys).await {
-            Ok(found) => found,
-            // the connection is gone: the next one begins with a whole pass
-            Err(_) => return,
-        };
+        // without a connection there is nothing to look at, and the next one begins with a whole pass
+        let Ok(found) = self.shared.announcer.find(&keys).await else { return };
         let mut mend = Vec::new();
         for (key, path) in keys.into_iter().zip(found) {
             match path {
@@ -181,8 +195,9 @@ impl Reconciler {
                 } else {
                     mend.push(path.key.clone());
                 }
+                self.shared.book.orphaned(&path.key);
             }
-            Finding::Occupied(error) => self.shared.book.failed(&path.key, &error),
+            Finding::Occupied(error) => self.shared.book.occupied(&path.key, &error),
         }
     }
 
@@ -191,6 +206,7 @@ impl Reconciler {
     }
 
     async fn differs(&self, key: RouteKey, kind: &'static str, found: &str, mend: &mut Vec<RouteKey>) {
+        self.shared.book.gone(&key);
         report::drift(kind, &key, found);
         let details = json!({ "kind": kind, "flow": key.flow(), "nlri": key.nlri(), "found": found });
         let mut entry = AuditEntry::new(self.shared.now(), Actor::SYSTEM, AuditAction::Reconcile, details);
@@ -205,6 +221,9 @@ impl Reconciler {
 
     /// One pass over the whole table.
     pub(crate) async fn reconcile(&self) {
+        if !self.shared.enforced() {
+            return;
+        }
         let Ok(_one_at_a_time) = self.pass.try_lock() else { return };
         let started = self.shared.now();
         let result = self.compare().await;
@@ -221,6 +240,8 @@ impl Reconciler {
     async fn compare(&self) -> Result<(usize, u64), AnnounceError> {
         // only what was wanted and confirmed before the pass began can be missing from it
         let before: Vec<RouteKey> = self.shared.book.keys();
+        let started = self.shared.now();
+        let mut vacated: HashSet<RouteKey> = self.shared.book.all_occupied().into_iter().collect();
         let mut table = self.shared.announcer.table().await?;
         let mut seen = HashSet::with_capacity(before.len());
         let mut mend = Vec::new();
@@ -234,6 +255,12 @@ impl Reconciler {
             if path.ownership.is_own() {
                 seen.insert(path.key.clone());
             }
+            if matches!(path.ownership, Ownership::OtherPop { .. }) {
+                vacated.remove(&path.key);
+            }
+            if path.local {
+                self.note_occupation(&path.key, Some(&path));
+            }
             match self.judge(&path) {
                 Finding::Fine if path.ownership.is_own() => self.adopt(&path, &mut settle),
                 Finding::Fine => {}
@@ -241,12 +268,15 @@ impl Reconciler {
             }
         }
         let own = seen.len();
+        mend.extend(vacated.into_iter().filter(|key| self.shared.book.vacated(key)));
         for key in before {
             if seen.contains(&key) {
                 continue;
             }
             match self.shared.book.wanted(&key, self.shared.now()) {
-                Wanted::Path { .. } if self.was_announced(&key) => self.missing(key, &mut mend).await,
+                Wanted::Path { .. } if self.was_announced(&key, started) => {
+                    self.missing(key, &mut mend).await;
+                }
                 // not announced yet, or withdrawing: whatever is there, it is not a drift
                 Wanted::Path { .. } | Wanted::Absent => mend.push(key),
                 Wanted::Former => {}
@@ -259,30 +289,37 @@ impl Reconciler {
         Ok((own, foreign))
     }
 
-    fn was_announced(&self, key: &RouteKey) -> bool {
-        self.shared.book.of_route(key).iter().any(|row| row.lives() && row.speaker.announced)
+    /// True if the rule was in the table before a pass began: only then it is missing from it.
+    fn was_announced(&self, key: &RouteKey, started: DateTime<Utc>) -> bool {
+        match self.shared.book.wire(key).and_then(|wire| wire.confirmed) {
+            Some(confirmed) => confirmed.at < started,
+            // nothing was heard of it since this start: the row tells
+            None => self.shared.book.of_route(key).iter().any(|row| row.lives() && row.speaker.announced),
+        }
     }
 
     /// A path that is as it should be: after a restart this is how the daemon learns what is on the wire.
     fn adopt(&self, path: &RibPath, settle: &mut Settle) {
         let Ownership::Own { not_after: Some(not_after), .. } = path.ownership else { return };
-        let Wanted::Path { id, step, path: wanted } = self.shared.book.wanted(&path.key, self.shared.now()) else {
+        let Wanted::Path { id, step, path: wanted } = self.shared.book.wanted(&path.key, self.shared.now())
+        else {
             return;
         };
-        let known = self.shared.book.wire(&path.key).and_then(|wire| wire.not_after);
-        if known == Some(not_after) {
+        let known = self.shared.book.wire(&path.key).and_then(|wire| wire.confirmed);
+        if known.is_some_and(|known| known.tags.not_after == not_after) {
             return;
         }
-        self.shared.book.confirmed(&path.key, Some(not_after), self.shared.now());
+        let tags = Tags { not_after, mitigation: wanted.tags.mitigation };
+        let on_wire = OnWire { action: wanted.action, tags, at: self.shared.now() };
+        self.shared.book.confirmed(&path.key, on_wire);
         self.shared.deadline_moved.notify_one();
         if self.shared.book.get(id).is_some_and(|row| is_news(&row)) {
-            settle.confirmed.push(Confirmed {
-                id,
-                key: path.key.clone(),
-                step,
-                action: wanted.action.clone(),
-                not_after,
-            });
+            let key = path.key.clone();
+            settle.confirmed.push(Confirmed { id, key, step, action: wanted.action, not_after });
         }
     }
+}
+
+fn occupied_by(owner: u32) -> String {
+    format!("another pop (owner hash {owner}) announces the same rule at this speaker; it is never replaced")
 }

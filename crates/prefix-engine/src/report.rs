@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use metrics::{counter, gauge, histogram};
+use prefix_core::announcer::AnnounceError;
 use prefix_core::flowspec::RouteKey;
 use prefix_core::guardrail::Refusal;
 use prefix_core::mitigation::{EndReason, Mitigation, Status};
@@ -13,7 +14,8 @@ pub(crate) fn committed(changes: &ChangeSet) {
     for event in &changes.events {
         let vector = event.report.vector.as_ref().map_or("", |vector| vector.as_str());
         let source = sources::label(event.report.source.as_str());
-        counter!("prefixd_events_ingested_total", "source" => source, "vector" => vector.to_owned()).increment(1);
+        counter!("prefixd_events_ingested_total", "source" => source, "vector" => vector.to_owned())
+            .increment(1);
         debug!(
             event_id = %event.event_id, source = %event.report.source, victim_ip = %event.report.victim_ip,
             status = event.status.as_str(), "event stored"
@@ -53,7 +55,8 @@ fn mitigation(change: &MitigationChange) {
             "withdrawing rule"
         ),
         Status::Expired => {
-            counter!("prefixd_mitigations_expired_total", "action_type" => action(), "pop" => pop()).increment(1);
+            counter!("prefixd_mitigations_expired_total", "action_type" => action(), "pop" => pop())
+                .increment(1);
             let lag = row.withdrawn_at.map(|at| at - row.expires_at).and_then(|lag| lag.to_std().ok());
             if let Some(lag) = lag.filter(|_| row.end_reason == Some(EndReason::Ttl)) {
                 histogram!("prefixd_expiry_lag_seconds").record(lag.as_secs_f64());
@@ -80,7 +83,8 @@ pub(crate) fn refused(refusal: &Refusal) {
 
 /// An event was refused by a guardrail.
 pub(crate) fn event_refused(source: &str) {
-    counter!("prefixd_events_rejected_total", "source" => sources::label(source), "reason" => "guardrail").increment(1);
+    counter!("prefixd_events_rejected_total", "source" => sources::label(source), "reason" => "guardrail")
+        .increment(1);
 }
 
 /// An event names no defined vector.
@@ -114,9 +118,12 @@ pub(crate) fn speaker_call(took: std::time::Duration, announced: usize, withdraw
     counter!("prefixd_announcements_total", "status" => "withdrawn").increment(withdrawn as u64);
 }
 
-/// A change did not reach the speaker, or nobody knows whether it did.
-pub(crate) fn speaker_failed(key: &RouteKey, error: &str, retry_in: std::time::Duration) {
-    warn!(flow = key.flow(), error, retry_in = ?retry_in, "the speaker did not confirm a change");
+/// Changes of one burst did not reach the speaker, or nobody knows whether they did. One line for all of them: when
+/// the speaker is away there are many, and they say the same.
+pub(crate) fn speaker_failed<'a>(mut failures: impl Iterator<Item = &'a AnnounceError>) {
+    if let Some(first) = failures.next() {
+        warn!(changes = failures.count() + 1, error = %first, "the speaker did not confirm changes, they are repeated");
+    }
 }
 
 /// Intent and table differ.

@@ -75,10 +75,10 @@ impl SpeakerState {
         }
         // events name no families once a session is down; what it carried is still worth showing
         let mut peer = peer;
-        if peer.families.is_empty() {
-            if let Some(known) = heard.peers.get(&peer.address) {
-                peer.families.clone_from(&known.families);
-            }
+        if peer.families.is_empty()
+            && let Some(known) = heard.peers.get(&peer.address)
+        {
+            peer.families.clone_from(&known.families);
         }
         heard.peers.insert(peer.address, peer);
     }
@@ -107,7 +107,8 @@ impl SpeakerState {
     /// Established sessions that carry a family.
     pub(crate) fn established(&self, family: AfiSafi) -> u32 {
         let heard = self.open();
-        let carries = |peer: &&Peer| peer.state == SessionState::Established && peer.families.contains(&family);
+        let carries =
+            |peer: &&Peer| peer.state == SessionState::Established && peer.families.contains(&family);
         u32::try_from(heard.peers.values().filter(carries).count()).unwrap_or(u32::MAX)
     }
 

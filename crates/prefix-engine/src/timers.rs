@@ -118,7 +118,7 @@ pub(crate) async fn queue(shared: Arc<Shared>, journal: Journal, stop: Cancellat
 
 /// Old rows leave in small steps, and safelist entries whose time is over leave the list.
 pub(crate) async fn housekeeping(shared: Arc<Shared>, journal: Journal, stop: CancellationToken) {
-    let mut tick = interval(Duration::from_secs(60));
+    let mut tick = interval(Duration::from_mins(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {

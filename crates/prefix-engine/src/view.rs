@@ -14,7 +14,9 @@ mod schema;
 
 pub use audit::{AuditObject, audit};
 pub use event::{EventObject, event};
+// the one type of the policy that the API builds, which knows the engine only
 pub use mitigation::{BgpObject, CorrelationObject, LeaseObject, MitigationObject, mitigation};
+pub use prefix_policy::ManualRequest;
 pub use raw::RawJson;
 pub use safelist::{SafelistObject, safelist};
 #[cfg(feature = "openapi")]

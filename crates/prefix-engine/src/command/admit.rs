@@ -58,7 +58,9 @@ impl Admit {
                 };
                 end_with_companions(desk, id, reason);
                 let details = json!({ "guardrail": refusal.guardrail, "reason": refusal.detail });
-                desk.audit(AuditEntry::new(now, Actor::SYSTEM, AuditAction::Withdraw, details).on("mitigation", id));
+                desk.audit(
+                    AuditEntry::new(now, Actor::SYSTEM, AuditAction::Withdraw, details).on("mitigation", id),
+                );
             }
         }
     }

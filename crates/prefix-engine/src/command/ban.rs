@@ -33,7 +33,9 @@ pub(super) fn ban(desk: &mut Desk<'_>, report: &Report, ids: &Ids, caller: &Call
         BanVerdict::NoPlaybook(decision) => {
             unmitigated(desk, report, ids, caller, EventStatus::AcceptedNoPlaybook, decision)
         }
-        BanVerdict::Extend { mitigation, decision } => extend(desk, report, ids, caller, mitigation, decision),
+        BanVerdict::Extend { mitigation, decision } => {
+            extend(desk, report, ids, caller, mitigation, decision)
+        }
         BanVerdict::Mitigate { plan, companion, decision } => {
             let entry = Entry::Admitted;
             let status = insert(desk, report, ids, plan, companion, &decision, &entry);
@@ -49,7 +51,8 @@ pub(super) fn ban(desk: &mut Desk<'_>, report: &Report, ids: &Ids, caller: &Call
             let why = json!({ "guardrail": refusal.guardrail, "reason": refusal.detail, "status": "queued" });
             let audit = audit_entry(desk, report, ids, caller, AuditAction::Ingest, why)
                 .on("mitigation", ids.mitigation);
-            let mut answer = answer(report, ids, EventStatus::Queued, Some((ids.mitigation, status)), decision);
+            let mut answer =
+                answer(report, ids, EventStatus::Queued, Some((ids.mitigation, status)), decision);
             answer.guardrail = Some(refusal.guardrail);
             answer.retry_after_seconds = refusal.retry_after_seconds.or(Some(1));
             Effect::accepted(answer, Some(audit))
@@ -57,8 +60,8 @@ pub(super) fn ban(desk: &mut Desk<'_>, report: &Report, ids: &Ids, caller: &Call
         BanVerdict::Refuse { refusal, plan, decision } => {
             let mitigation_id = reject(desk, report, ids, *plan, &refusal, &decision);
             let why = json!({ "guardrail": refusal.guardrail, "reason": refusal.detail });
-            let audit =
-                audit_entry(desk, report, ids, caller, AuditAction::Reject, why).on("mitigation", mitigation_id);
+            let audit = audit_entry(desk, report, ids, caller, AuditAction::Reject, why)
+                .on("mitigation", mitigation_id);
             let refused = RefusedEvent {
                 event_id: ids.event,
                 external_event_id: report.external_event_id.clone(),

@@ -60,11 +60,13 @@ impl Create {
             desk.decide(victim, key.as_ref(), |policy, facts| policy.decide_manual(&self.request, facts));
         match verdict {
             ManualVerdict::Mitigate { plan, decision } => {
-                let origin = self.origin(self.lease(desk, &plan), &decision);
+                let origin = self.origin(Some(self.lease(desk, &plan)), &decision);
                 let row = new_row(desk, plan, origin, &Entry::Admitted);
                 self.put(desk, row)
             }
-            ManualVerdict::Replace { mitigation, plan, decision } => self.replace(desk, mitigation, plan, decision),
+            ManualVerdict::Replace { mitigation, plan, decision } => {
+                self.replace(desk, mitigation, plan, decision)
+            }
             ManualVerdict::Refuse { refusal, plan, decision } => {
                 let mitigation_id = plan.map(|plan| {
                     let origin = self.origin(None, &decision);
@@ -78,7 +80,11 @@ impl Create {
         }
     }
 
-    fn origin<'a>(&'a self, lease: Option<Lease>, decision: &'a prefix_core::decision::Decision) -> Origin<'a> {
+    fn origin<'a>(
+        &'a self,
+        lease: Option<Lease>,
+        decision: &'a prefix_core::decision::Decision,
+    ) -> Origin<'a> {
         Origin {
             id: self.id,
             victim_ip: self.request.victim_ip,
@@ -90,9 +96,9 @@ impl Create {
         }
     }
 
-    fn lease(&self, desk: &Desk<'_>, plan: &Plan) -> Option<Lease> {
+    fn lease(&self, desk: &Desk<'_>, plan: &Plan) -> Lease {
         let until = plan.ttl.after(desk.now);
-        Some(Lease::new(self.request.operator.clone(), None, Confidence::ONE, false, desk.now, until))
+        Lease::new(self.request.operator.clone(), None, Confidence::ONE, false, desk.now, until)
     }
 
     fn put(&self, desk: &mut Desk<'_>, mut row: Mitigation) -> Outcome {
@@ -132,7 +138,7 @@ impl Create {
             row.progress.manual = true;
             row.reason = Some(self.request.reason.clone());
             row.leases.retain(|held| held.source != self.request.operator);
-            row.leases.extend(lease);
+            row.leases.push(lease);
             row.follow_leases();
             row.updated_at = now;
             row.decision = decision;
@@ -159,7 +165,8 @@ impl Create {
         if let Some(details) = details.as_object_mut() {
             details.insert("request_id".into(), json!(self.caller.request_id));
         }
-        let entry = AuditEntry::new(desk.now, self.caller.actor.clone(), action, details).on("mitigation", id);
+        let entry =
+            AuditEntry::new(desk.now, self.caller.actor.clone(), action, details).on("mitigation", id);
         desk.audit(entry);
     }
 }
@@ -199,7 +206,9 @@ impl Command for Create {
 
     fn done(self: Box<Self>, _shared: &Arc<Shared>, result: Result<(), StoreError>) {
         let answer = match result {
-            Ok(()) => self.result.unwrap_or_else(|| Err(EngineError::Internal("a command did not run".into()))),
+            Ok(()) => {
+                self.result.unwrap_or_else(|| Err(EngineError::Internal("a command did not run".into())))
+            }
             Err(error) => Err(error.into()),
         };
         if let Ok(Answer { value: Outcome::Refused { refusal, .. }, replayed: false }) = &answer {

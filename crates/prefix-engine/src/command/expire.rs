@@ -19,7 +19,7 @@ pub(crate) struct Expire {
 }
 
 /// Which deadline it was.
-pub(super) fn reason(row: &Mitigation) -> EndReason {
+pub(crate) fn reason(row: &Mitigation) -> EndReason {
     if row.expires_at >= row.lifetime_ends_at { EndReason::MaxLifetime } else { EndReason::Ttl }
 }
 
@@ -32,13 +32,16 @@ impl Command for Expire {
     fn run(&mut self, desk: &mut Desk<'_>) {
         let now = desk.now;
         for id in &self.ids {
-            let due = |row: &Mitigation| (row.lives() || row.status == Status::Queued) && row.expires_at <= now;
+            let due =
+                |row: &Mitigation| (row.lives() || row.status == Status::Queued) && row.expires_at <= now;
             // a report may have been faster
             let Some(row) = desk.row(*id).filter(|row| due(row)) else { continue };
             let reason = reason(row);
             let details = json!({ "reason": reason.as_str(), "expires_at": row.expires_at });
             desk.edit(*id, |row| row.begin_end(reason, now));
-            desk.audit(AuditEntry::new(now, Actor::SYSTEM, AuditAction::Expire, details).on("mitigation", id));
+            desk.audit(
+                AuditEntry::new(now, Actor::SYSTEM, AuditAction::Expire, details).on("mitigation", id),
+            );
         }
     }
 

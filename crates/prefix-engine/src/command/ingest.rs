@@ -100,7 +100,9 @@ impl Command for Ingest {
 
     fn done(self: Box<Self>, _shared: &Arc<Shared>, result: Result<(), StoreError>) {
         let answer = match result {
-            Ok(()) => self.result.unwrap_or_else(|| Err(EngineError::Internal("a command did not run".into()))),
+            Ok(()) => {
+                self.result.unwrap_or_else(|| Err(EngineError::Internal("a command did not run".into())))
+            }
             Err(error) => Err(error.into()),
         };
         if let Ok(Answer { value, replayed: false }) = &answer {

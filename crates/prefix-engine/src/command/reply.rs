@@ -23,7 +23,10 @@ pub(super) fn reads(caller: &Caller, reads: &mut ReadSet) {
 }
 
 /// The stored answer to this request, if there is one.
-pub(super) fn stored<T: DeserializeOwned>(desk: &Desk<'_>, caller: &Caller) -> Option<Result<T, EngineError>> {
+pub(super) fn stored<T: DeserializeOwned>(
+    desk: &Desk<'_>,
+    caller: &Caller,
+) -> Option<Result<T, EngineError>> {
     let idempotency = caller.idempotency.as_ref()?;
     let stored = desk.reply(&key_of(idempotency))?;
     if stored.body_hash != idempotency.body_hash {

@@ -42,8 +42,7 @@ pub(super) fn new_row(desk: &Desk<'_>, plan: Plan, origin: Origin<'_>, entry: &E
         Entry::Rejected(refusal) => (Status::Rejected, Some(refusal.guardrail), Some(refusal.detail.clone())),
     };
     let admitted = matches!(entry, Entry::Admitted);
-    let progress =
-        Progress { step_confirmed_at: (admitted && dry_run).then_some(now), ..plan.progress() };
+    let progress = Progress { step_confirmed_at: (admitted && dry_run).then_some(now), ..plan.progress() };
     let leases: Vec<Lease> = origin.lease.into_iter().collect();
     let mut row = Mitigation {
         mitigation_id: origin.id,

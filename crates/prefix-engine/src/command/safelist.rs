@@ -61,9 +61,14 @@ impl ChangeSafelist {
         let mut entry = entry.clone();
         entry.added_at = desk.now;
         desk.put_safelist(entry.clone());
-        self.audit(desk, AuditAction::SafelistAdd, &entry.prefix, json!({
-            "reason": entry.reason, "expires_at": entry.expires_at, "updated": updated,
-        }));
+        self.audit(
+            desk,
+            AuditAction::SafelistAdd,
+            &entry.prefix,
+            json!({
+                "reason": entry.reason, "expires_at": entry.expires_at, "updated": updated,
+            }),
+        );
         let counts = entry.counts(desk.now);
         let hit = |row: &Mitigation| {
             let live = row.lives() || row.status == Status::Queued;
@@ -84,10 +89,13 @@ impl ChangeSafelist {
             return Err(EngineError::NotFound(format!("{prefix} is not on the safelist")));
         };
         if entry.is_configured() {
-            let detail = format!("{prefix} stands in prefixd.yaml under safelist.prefixes; remove it there and restart");
+            let detail = format!(
+                "{prefix} stands in prefixd.yaml under safelist.prefixes; remove it there and restart"
+            );
             return Err(EngineError::NotAllowed(detail));
         }
-        let before = json!({ "reason": entry.reason, "added_by": entry.added_by, "expires_at": entry.expires_at });
+        let before =
+            json!({ "reason": entry.reason, "added_by": entry.added_by, "expires_at": entry.expires_at });
         desk.remove_safelist(prefix);
         self.audit(desk, AuditAction::SafelistRemove, &prefix, json!({ "before": before }));
         Ok(Changed::Done)
@@ -95,9 +103,15 @@ impl ChangeSafelist {
 
     fn configure(&self, desk: &mut Desk<'_>, prefixes: &[Prefix]) {
         let listed: Vec<SafelistEntry> = desk.safelist().to_vec();
-        for entry in listed.iter().filter(|entry| entry.is_configured() && !prefixes.contains(&entry.prefix)) {
+        for entry in listed.iter().filter(|entry| entry.is_configured() && !prefixes.contains(&entry.prefix))
+        {
             desk.remove_safelist(entry.prefix);
-            self.audit(desk, AuditAction::SafelistRemove, &entry.prefix, json!({ "reason": "left the configuration" }));
+            self.audit(
+                desk,
+                AuditAction::SafelistRemove,
+                &entry.prefix,
+                json!({ "reason": "left the configuration" }),
+            );
         }
         for prefix in prefixes {
             if listed.iter().any(|entry| entry.prefix == *prefix && entry.is_configured()) {
@@ -129,7 +143,9 @@ impl ChangeSafelist {
         if let Some(details) = details.as_object_mut() {
             details.insert("request_id".into(), json!(self.caller.request_id));
         }
-        desk.audit(AuditEntry::new(desk.now, self.caller.actor.clone(), action, details).on("safelist", prefix));
+        desk.audit(
+            AuditEntry::new(desk.now, self.caller.actor.clone(), action, details).on("safelist", prefix),
+        );
     }
 }
 
@@ -162,7 +178,9 @@ impl Command for ChangeSafelist {
 
     fn done(self: Box<Self>, _shared: &Arc<Shared>, result: Result<(), StoreError>) {
         let answer = match result {
-            Ok(()) => self.result.unwrap_or_else(|| Err(EngineError::Internal("a command did not run".into()))),
+            Ok(()) => {
+                self.result.unwrap_or_else(|| Err(EngineError::Internal("a command did not run".into())))
+            }
             Err(error) => Err(error.into()),
         };
         let _ = self.reply.send(answer);

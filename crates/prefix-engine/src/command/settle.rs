@@ -74,7 +74,8 @@ impl Settle {
     fn remove(desk: &mut Desk<'_>, key: &RouteKey) {
         let now = desk.now;
         let former_key = |row: &Mitigation| row.progress.former.as_ref().and_then(FormerRule::key);
-        let named = |row: &Mitigation| row.key().as_ref() == Some(key) || former_key(row).as_ref() == Some(key);
+        let named =
+            |row: &Mitigation| row.key().as_ref() == Some(key) || former_key(row).as_ref() == Some(key);
         for id in desk.ids(|row| !row.status.is_final() && named(row)) {
             let Some(row) = desk.row(id) else { continue };
             if row.lives() && row.expires_at <= now {
@@ -82,7 +83,9 @@ impl Settle {
                 let reason = expire::reason(row);
                 let details = json!({ "reason": reason.as_str(), "expires_at": row.expires_at });
                 desk.edit(id, |row| row.begin_end(reason, now));
-                desk.audit(AuditEntry::new(now, Actor::SYSTEM, AuditAction::Expire, details).on("mitigation", id));
+                desk.audit(
+                    AuditEntry::new(now, Actor::SYSTEM, AuditAction::Expire, details).on("mitigation", id),
+                );
             }
             let finished = desk.edit(id, |row| {
                 if row.status != Status::Withdrawing {

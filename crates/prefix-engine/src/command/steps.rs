@@ -44,7 +44,7 @@ pub(super) fn step_if_due(desk: &mut Desk<'_>, id: MitigationId) {
 fn stepped(row: &Mitigation, plan: StepPlan, now: chrono::DateTime<chrono::Utc>) -> Mitigation {
     let mut next = row.clone();
     if row.key().is_some_and(|key| key != plan.route.key()) {
-        let former = FormerRule { matching: row.matching.clone(), action: row.action.clone() };
+        let former = FormerRule { matching: row.matching.clone(), action: row.action };
         next.progress.former = Some(former);
         next.speaker.announced = false;
     }
@@ -86,7 +86,8 @@ fn take(desk: &mut Desk<'_>, id: MitigationId, mut plan: StepPlan, action: Audit
         return;
     }
     let key = next.key();
-    let taken = desk.ids(|other| other.mitigation_id != id && other.status.claims_rule() && other.key() == key);
+    let taken =
+        desk.ids(|other| other.mitigation_id != id && other.status.claims_rule() && other.key() == key);
     if !taken.is_empty() {
         let detail = format!("another mitigation ({}) already has this rule", taken[0]);
         let refusal =
@@ -119,7 +120,7 @@ fn follow_with_companion(desk: &mut Desk<'_>, parent: MitigationId, plan: Option
                 kept = true;
                 desk.edit(id, |row| {
                     if row.action != plan.action {
-                        row.action = plan.action.clone();
+                        row.action = plan.action;
                         row.progress.step_confirmed_at = row.dry_run.then_some(now);
                     }
                     row.ttl = plan.ttl;

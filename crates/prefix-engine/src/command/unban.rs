@@ -19,10 +19,10 @@ pub(super) fn unban(desk: &mut Desk<'_>, report: &Report, ids: &Ids, caller: &Ca
     let held = |row: &Mitigation| {
         let live = row.lives() || row.status == Status::Queued;
         let lease = row.lease(&report.source);
-        let claimed = lease.is_some_and(|lease| {
-            report.external_event_id.as_ref().is_none_or(|id| lease.claims_episode(id))
-        });
-        let vector = report.external_event_id.is_some() || report.vector.as_ref().is_none_or(|v| *v == row.vector);
+        let claimed = lease
+            .is_some_and(|lease| report.external_event_id.as_ref().is_none_or(|id| lease.claims_episode(id)));
+        let vector =
+            report.external_event_id.is_some() || report.vector.as_ref().is_none_or(|v| *v == row.vector);
         live && row.parent_id.is_none() && claimed && vector
     };
     let found = desk.of_victim(report.victim_ip, held);
@@ -44,7 +44,8 @@ pub(super) fn unban(desk: &mut Desk<'_>, report: &Report, ids: &Ids, caller: &Ca
         "reason": EndReason::DetectorUnban.as_str(),
         "mitigations": touched.iter().map(|t| t.mitigation_id).collect::<Vec<_>>(),
     });
-    let audit = audit_entry(desk, report, ids, caller, action, details).on("mitigation", newest.mitigation_id);
+    let audit =
+        audit_entry(desk, report, ids, caller, action, details).on("mitigation", newest.mitigation_id);
     let place = Some((newest.mitigation_id, newest.mitigation_status));
     let mut answer = answer(report, ids, newest.status, place, decision);
     if touched.len() > 1 {

@@ -36,10 +36,13 @@ impl Engine {
         let shared = &self.running.shared;
         let here = mitigation.pop == shared.settings.pop;
         let intended = mitigation.lives() && !mitigation.dry_run;
-        if let Some(wire) = mitigation.key().filter(|_| here).and_then(|key| shared.book.wire(&key)) {
-            if !mitigation.status.is_final() {
-                mitigation.speaker.error = wire.error.or(mitigation.speaker.error);
-                mitigation.speaker.last_confirmed_at = wire.confirmed_at.or(mitigation.speaker.last_confirmed_at);
+        if let Some(key) = mitigation.key().filter(|_| here && !mitigation.status.is_final()) {
+            let wire = shared.book.wire(&key).unwrap_or_default();
+            mitigation.speaker.announced = wire.confirmed.is_some();
+            mitigation.speaker.error = wire.error;
+            if let Some(confirmed) = wire.confirmed {
+                mitigation.speaker.last_confirmed_at = Some(confirmed.at);
+                mitigation.speaker.not_after = Some(confirmed.tags.not_after);
             }
         }
         let family = mitigation.route.as_ref().map(family_of);
@@ -57,7 +60,8 @@ impl Engine {
             let theirs = other.route.as_ref().and_then(Route::rule);
             theirs.is_some_and(|theirs| theirs != rule && theirs.precedes(rule) && theirs.covers(rule))
         };
-        let mut found: Vec<MitigationId> = others.iter().filter(shadows).map(|row| row.mitigation_id).collect();
+        let mut found: Vec<MitigationId> =
+            others.iter().filter(shadows).map(|row| row.mitigation_id).collect();
         found.sort();
         found.first().copied()
     }
@@ -129,7 +133,7 @@ impl Engine {
     /// The BGP neighbors.
     pub async fn peers(&self) -> Vec<PeerView> {
         let shared = &self.running.shared;
-        if shared.enforced() {
+        if !matches!(self.running.speaker.connection(), Speaker::Disconnected(_)) {
             self.running.speaker.refresh(&*shared.announcer).await;
         }
         let rows = shared.book.rows();

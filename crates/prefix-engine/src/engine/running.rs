@@ -15,7 +15,7 @@ use tokio::sync::OwnedMutexGuard;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::EngineParts;
 use crate::book::Wanted;
@@ -40,7 +40,27 @@ pub(super) struct Running {
     writer: Mutex<Option<JoinHandle<()>>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     stop: CancellationToken,
+    pub(super) failure: CancellationToken,
     claims: Mutex<HashMap<IdempotencyKeyName, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+/// Notices a task that ends although nobody stopped it.
+struct Watch {
+    shared: Arc<Shared>,
+    failure: CancellationToken,
+}
+
+impl Watch {
+    fn spawn(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+        let (shared, failure) = (self.shared.clone(), self.failure.clone());
+        tokio::spawn(async move {
+            let ended = tokio::spawn(work).await;
+            if ended.is_err() || !shared.stopping.load(Ordering::Acquire) {
+                error!(task = name, "a task of the engine ended by itself");
+                failure.cancel();
+            }
+        })
+    }
 }
 
 type IdempotencyKeyName = (String, String, String);
@@ -53,9 +73,11 @@ impl Running {
         let (dispatch, nudges) = Dispatch::new();
         let shared = Arc::new(Shared::new(store, announcer, clock, policy, settings, dispatch));
         let loaded = rows.len();
-        shared.book.reload(rows);
+        let keys = shared.book.reload(rows);
         let (journal, commands) = Journal::new();
-        let writer = tokio::spawn(journal::run(shared.clone(), commands));
+        let failure = CancellationToken::new();
+        let watch = Watch { shared: shared.clone(), failure: failure.clone() };
+        let writer = watch.spawn("journal", journal::run(shared.clone(), commands));
 
         // nothing is announced before every stored intent has passed today's policy
         check_intents(&shared, &journal, loaded).await?;
@@ -63,15 +85,17 @@ impl Running {
         let stop = CancellationToken::new();
         let dispatcher = Dispatcher::new(shared.clone(), journal.clone());
         let mut tasks = vec![
-            tokio::spawn(dispatcher.run(nudges, stop.clone())),
-            tokio::spawn(timers::deadlines(shared.clone(), journal.clone(), stop.clone())),
-            tokio::spawn(timers::steps(shared.clone(), journal.clone(), stop.clone())),
-            tokio::spawn(timers::queue(shared.clone(), journal.clone(), stop.clone())),
-            tokio::spawn(timers::housekeeping(shared.clone(), journal.clone(), stop.clone())),
+            watch.spawn("dispatcher", dispatcher.run(nudges, stop.clone())),
+            watch.spawn("deadlines", timers::deadlines(shared.clone(), journal.clone(), stop.clone())),
+            watch.spawn("steps", timers::steps(shared.clone(), journal.clone(), stop.clone())),
+            watch.spawn("queue", timers::queue(shared.clone(), journal.clone(), stop.clone())),
+            watch.spawn("housekeeping", timers::housekeeping(shared.clone(), journal.clone(), stop.clone())),
         ];
-        if shared.enforced() {
-            let reconciler = Arc::new(Reconciler::new(shared.clone(), journal.clone(), speaker.clone()));
-            tasks.push(tokio::spawn(reconciler.run(stop.clone())));
+        let reconciler = Arc::new(Reconciler::new(shared.clone(), journal.clone(), speaker.clone()));
+        tasks.push(watch.spawn("reconciler", reconciler.run(stop.clone())));
+        if !shared.enforced() {
+            // with nothing to compare, only a look at each route tells what has left the speaker by itself
+            shared.dispatch.nudge(keys);
         }
         info!(pop = %shared.settings.pop, mode = shared.settings.mode.as_str(), rules = loaded, "engine started");
         Ok(Arc::new(Self {
@@ -82,6 +106,7 @@ impl Running {
             writer: Mutex::new(Some(writer)),
             tasks: Mutex::new(tasks),
             stop,
+            failure,
             claims: Mutex::new(HashMap::new()),
         }))
     }
@@ -187,15 +212,22 @@ impl Running {
         if keys.is_empty() {
             return;
         }
-        warn!(rules = keys.len(), "own rules are withdrawn, because nobody would end them while the daemon is away");
+        warn!(
+            rules = keys.len(),
+            "own rules are withdrawn, because nobody would end them while the daemon is away"
+        );
         for burst in keys.chunks(200) {
             let started = Instant::now();
             let results = self.shared.announcer.withdraw(burst).await;
             let failed = results.iter().filter_map(|result| result.as_ref().err()).count();
             if failed > 0 {
-                warn!(failed, "own rules could not be withdrawn; their not-after time ends them if a guard runs");
+                warn!(
+                    failed,
+                    "own rules could not be withdrawn; their not-after time ends them if a guard runs"
+                );
             }
-            if matches!(results.first(), Some(Err(AnnounceError::Unreachable(_) | AnnounceError::Unknown(_)))) {
+            if matches!(results.first(), Some(Err(AnnounceError::Unreachable(_) | AnnounceError::Unknown(_))))
+            {
                 return;
             }
             let changes = u32::try_from(burst.len()).unwrap_or(u32::MAX);
@@ -223,7 +255,8 @@ async fn check_intents(shared: &Arc<Shared>, journal: &Journal, loaded: usize) -
         warn!(withdrawn, "stored rules no longer pass and are withdrawn");
     }
     let details = json!({ "mode": shared.settings.mode.as_str(), "rules": loaded, "withdrawn": withdrawn });
-    let (record, answer) = Record::new(AuditEntry::new(shared.now(), Actor::SYSTEM, AuditAction::Start, details));
+    let (record, answer) =
+        Record::new(AuditEntry::new(shared.now(), Actor::SYSTEM, AuditAction::Start, details));
     journal.submit(Box::new(record)).await?;
     answer.await.map_err(|_| lost())?
 }
