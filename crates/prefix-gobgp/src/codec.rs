@@ -86,15 +86,16 @@ impl Codec {
         let Listed { key, attributes, local, is_withdraw: _ } = listed;
         RibPath {
             action: self.action(key.kind(), &attributes),
-            ownership: self.ownership(&attributes),
+            ownership: self.owner.read(&attributes.large),
             local,
             attributes: attributes.to_string(),
             key,
         }
     }
 
-    pub(crate) fn ownership(&self, attributes: &Attributes) -> Ownership {
-        self.owner.read(&attributes.large)
+    /// Whether a path was made by prefixd, here or at another pop.
+    pub(crate) fn is_tagged(&self, attributes: &Attributes) -> bool {
+        self.owner.read(&attributes.large) != Ownership::Foreign
     }
 
     /// A black hole without one of its communities is none: upstream would not know it.

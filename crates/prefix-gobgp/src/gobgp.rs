@@ -34,7 +34,10 @@ const OCTETS_PER_MESSAGE: usize = 1 << 20;
 /// - Announcements and withdrawals are messages of `AddPathStream`, each carried out or refused as a whole: what is
 ///   reported as refused or unreachable has had no effect. A refused message is taken apart to find the path at fault.
 /// - A route is to be named once in a call.
-/// - Paths that prefixd could not announce (a foreign rule without destination, say) are not reported.
+/// - Paths that prefixd could not announce (a foreign rule without destination, say) are not reported. A foreign rule
+///   that matches what ours matches, but is written in another way, is a route of its own to the speaker: it is
+///   reported as if it were not local, as no change of ours replaces it.
+/// - Unicast paths are reported if they carry the owner community of this or another pop.
 pub struct Gobgp {
     shared: Arc<Shared>,
 }
@@ -185,8 +188,8 @@ impl Announcer for Gobgp {
         });
         let shared = Arc::clone(&self.shared);
         let paths = stream::iter([Ok(first)]).chain(rest).try_flatten().try_filter_map(move |listed| {
-            let ours = listed.key.kind().is_flowspec() || shared.codec.ownership(&listed.attributes).is_own();
-            let path = ours.then(|| shared.codec.report(listed));
+            let is_told = listed.key.kind().is_flowspec() || shared.codec.is_tagged(&listed.attributes);
+            let path = is_told.then(|| shared.codec.report(listed));
             async move { Ok(path) }
         });
         Ok(until_error(paths).boxed())

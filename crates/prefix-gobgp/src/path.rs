@@ -26,6 +26,7 @@ impl Change {
 pub(crate) struct Listed {
     pub(crate) key: RouteKey,
     pub(crate) attributes: Attributes,
+    /// Injected over the API, and so what a change of the same route replaces.
     pub(crate) local: bool,
     pub(crate) is_withdraw: bool,
 }

@@ -54,8 +54,10 @@ impl Components {
         Some(())
     }
 
+    /// `None` if it is no rule of ours, or is written in another way: the speaker keeps that beside ours.
     fn key(&self, kind: RouteKind) -> Option<RouteKey> {
-        Rule::decode_components(kind.family(), &self.0).ok().map(|rule| RouteKey::for_rule(&rule))
+        let rule = Rule::decode_components(kind.family(), &self.0).ok()?;
+        rule.nlri().as_bytes().ends_with(&self.0).then(|| RouteKey::for_rule(&rule))
     }
 }
 
@@ -150,6 +152,14 @@ mod tests {
         components.list(3, [(0x81, 17)].into_iter()).unwrap();
         components.list(5, [(0x01, 53), (0x91, 443)].into_iter()).unwrap();
         assert_eq!(components.key(RouteKind::FlowSpecV4), Some(RouteKey::for_rule(&rule.unwrap())));
+    }
+
+    #[test]
+    fn a_rule_written_in_another_way_is_not_ours() {
+        let mut components = Components::default();
+        components.prefix(1, 32, "203.0.113.10", 0).unwrap();
+        components.list(5, [(0x01, 443), (0x81, 53)].into_iter()).unwrap();
+        assert_eq!(components.key(RouteKind::FlowSpecV4), None);
     }
 
     #[test]

@@ -111,9 +111,11 @@ macro_rules! version {
             pub(super) fn listed(kind: RouteKind, path: &Path) -> Option<Listed> {
                 match read_key(kind, &path.nlri_binary) {
                     Ok(key) => Some(Listed {
-                        key,
                         attributes: Attributes::decode(path.pattrs_binary.iter().map(|octets| &octets[..])),
-                        local: is_local(&path.neighbor_ip),
+                        // The speaker keeps a rule that is written in another way beside ours: no change of ours
+                        // replaces it.
+                        local: is_local(&path.neighbor_ip) && key.nlri().as_bytes() == path.nlri_binary,
+                        key,
                         is_withdraw: path.is_withdraw,
                     }),
                     Err(error) => {
