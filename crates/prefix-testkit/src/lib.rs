@@ -4,5 +4,6 @@
 //! * [`lab`] starts the real parts as processes: gobgpd 3 and 4, ExaBGP, BIRD, FRR, PostgreSQL and the daemon itself.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod announcer_contract;
 pub mod fakes;
 pub mod lab;

@@ -1,0 +1,386 @@
+//! A speaker in memory that can be told to fail. It passes the same contract as the real ones.
+
+mod call;
+mod table;
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use prefix_core::Announcer;
+use prefix_core::announcer::{AnnounceError, OwnPath, Peer, RibPath, SpeakerEvent};
+use prefix_core::flowspec::RouteKey;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep, timeout};
+
+pub use call::{Call, Change};
+use table::Table;
+
+/// How a single change fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnnounceFault {
+    /// The speaker says no; nothing happens.
+    Refused,
+    /// Nothing is sent; nothing happens.
+    Unreachable,
+    /// No answer, and nothing happens.
+    Lost,
+    /// No answer, although it happens.
+    AnswerLost,
+    /// No answer; it happens when the test says so: [`MemoryAnnouncer::let_late_changes_happen`].
+    Late,
+}
+
+/// A speaker in memory, with fault injection. It starts connected, with an empty table and no peers.
+#[derive(Debug)]
+pub struct MemoryAnnouncer {
+    inner: Mutex<Inner>,
+    stalled: watch::Sender<bool>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    table: Table,
+    peers: Vec<Peer>,
+    down: Option<String>,
+    announce_faults: VecDeque<AnnounceFault>,
+    withdraw_faults: VecDeque<AnnounceFault>,
+    read_faults: usize,
+    break_table_after: Option<usize>,
+    late: Vec<Change>,
+    delay: Duration,
+    call_timeout: Duration,
+    history: Vec<Call>,
+    watchers: Vec<mpsc::UnboundedSender<SpeakerEvent>>,
+}
+
+impl Default for MemoryAnnouncer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MemoryAnnouncer {
+    /// Connected and empty.
+    pub fn new() -> Self {
+        let inner = Inner {
+            table: Table::default(),
+            peers: Vec::new(),
+            down: None,
+            announce_faults: VecDeque::new(),
+            withdraw_faults: VecDeque::new(),
+            read_faults: 0,
+            break_table_after: None,
+            late: Vec::new(),
+            delay: Duration::ZERO,
+            call_timeout: Duration::from_secs(30),
+            history: Vec::new(),
+            watchers: Vec::new(),
+        };
+        Self { inner: Mutex::new(inner), stalled: watch::channel(false).0 }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next `times` announced paths fail like this. Faults queue up: those told first happen first.
+    pub fn fail_announces(&self, times: usize, fault: AnnounceFault) {
+        self.lock().announce_faults.extend(std::iter::repeat_n(fault, times));
+    }
+
+    /// The next `times` withdrawn routes fail like this.
+    pub fn fail_withdraws(&self, times: usize, fault: AnnounceFault) {
+        self.lock().withdraw_faults.extend(std::iter::repeat_n(fault, times));
+    }
+
+    /// The next `times` reads (table, routes, peers) get no answer.
+    pub fn fail_reads(&self, times: usize) {
+        self.lock().read_faults += times;
+    }
+
+    /// The next table breaks off after so many paths.
+    pub fn break_table_after(&self, paths: usize) {
+        self.lock().break_table_after = Some(paths);
+    }
+
+    /// What failed as [`AnnounceFault::Late`] happens now, in order.
+    pub fn let_late_changes_happen(&self) {
+        let mut inner = self.lock();
+        for change in std::mem::take(&mut inner.late) {
+            inner.apply(&change);
+        }
+    }
+
+    /// Every call takes so long from now on.
+    pub fn set_delay(&self, delay: Duration) {
+        self.lock().delay = delay;
+    }
+
+    /// How long a call waits for a stalled speaker; 30 s at first.
+    pub fn set_call_timeout(&self, timeout: Duration) {
+        self.lock().call_timeout = timeout;
+    }
+
+    /// Like a stopped process: calls wait, and changes are carried out when it [wakes](Self::wake), answered or not.
+    pub fn stall(&self) {
+        self.stalled.send_replace(true);
+    }
+
+    /// Ends a stall: first happens what was sent during it, in order.
+    pub fn wake(&self) {
+        self.let_late_changes_happen();
+        self.stalled.send_replace(false);
+    }
+
+    /// The connection breaks; the table stays.
+    pub fn disconnect(&self, reason: &str) {
+        let mut inner = self.lock();
+        inner.down = Some(reason.to_owned());
+        inner.tell(&SpeakerEvent::Disconnected { reason: reason.to_owned() });
+    }
+
+    /// The connection stands again.
+    pub fn connect(&self) {
+        let mut inner = self.lock();
+        inner.down = None;
+        inner.tell(&SpeakerEvent::Connected);
+    }
+
+    /// The speaker starts anew: its table is empty, and whatever was still to happen never will.
+    pub fn restart(&self) {
+        self.disconnect("the speaker restarts");
+        {
+            let mut inner = self.lock();
+            inner.table = Table::default();
+            inner.late.clear();
+        }
+        self.connect();
+    }
+
+    /// Puts a path into the table as another client (`local`), or a BGP neighbor, does. A local one replaces the local
+    /// path of the same route, whoever put it there.
+    pub fn put(&self, path: RibPath) {
+        let mut inner = self.lock();
+        let key = path.key.clone();
+        inner.table.put(path);
+        inner.tell_best(&key);
+    }
+
+    /// Takes the local path of a route away, as another client does.
+    pub fn remove(&self, key: &RouteKey) {
+        self.lock().apply(&Change::Withdraw(key.clone()));
+    }
+
+    /// Sets the neighbors; those that are new or changed are told.
+    pub fn set_peers(&self, peers: Vec<Peer>) {
+        let mut inner = self.lock();
+        let changed: Vec<Peer> = peers.iter().filter(|peer| !inner.peers.contains(peer)).cloned().collect();
+        inner.peers = peers;
+        changed.into_iter().for_each(|peer| inner.tell(&SpeakerEvent::PeerChanged(peer)));
+    }
+
+    /// The local path of a route: what a change of ours acts on.
+    pub fn local(&self, key: &RouteKey) -> Option<RibPath> {
+        self.lock().table.local(key).cloned()
+    }
+
+    /// The paths that carry our tags, by route.
+    pub fn own_paths(&self) -> Vec<RibPath> {
+        self.paths().into_iter().filter(|path| path.ownership.is_own()).collect()
+    }
+
+    /// The whole table, by route, unicast paths of others included.
+    pub fn paths(&self) -> Vec<RibPath> {
+        self.lock().table.paths().cloned().collect()
+    }
+
+    /// Every change that was asked for so far, with its answer, in order.
+    pub fn history(&self) -> Vec<Call> {
+        self.lock().history.clone()
+    }
+
+    /// The changes of one route.
+    pub fn history_of(&self, key: &RouteKey) -> Vec<Call> {
+        self.lock().history.iter().filter(|call| call.change.key() == *key).cloned().collect()
+    }
+
+    /// Forgets the history, so that a test looks only at what follows.
+    pub fn forget_history(&self) {
+        self.lock().history.clear();
+    }
+
+    /// Carries changes out, one answer each.
+    async fn change(&self, changes: Vec<Change>) -> Vec<Result<(), AnnounceError>> {
+        if changes.is_empty() {
+            return Vec::new();
+        }
+        let (delay, limit) = self.bounds();
+        if !delay.is_zero() {
+            sleep(delay).await;
+        }
+        if *self.stalled.borrow() && self.lock().down.is_none() {
+            return self.change_stalled(changes, limit).await;
+        }
+        let mut inner = self.lock();
+        let mut results = Vec::with_capacity(changes.len());
+        for change in changes {
+            let result = inner.carry_out(&change);
+            inner.history.push(Call { at: Instant::now(), change, result: result.clone() });
+            results.push(result);
+        }
+        results
+    }
+
+    async fn change_stalled(&self, changes: Vec<Change>, limit: Duration) -> Vec<Result<(), AnnounceError>> {
+        self.lock().late.extend(changes.iter().cloned());
+        let mut stalled = self.stalled.subscribe();
+        let woke = timeout(limit, stalled.wait_for(|stalled| !stalled)).await.is_ok();
+        let result = if woke { Ok(()) } else { Err(no_answer()) };
+        let mut inner = self.lock();
+        let calls =
+            changes.into_iter().map(|change| Call { at: Instant::now(), change, result: result.clone() });
+        let calls: Vec<Call> = calls.collect();
+        let results = calls.iter().map(|call| call.result.clone()).collect();
+        inner.history.extend(calls);
+        results
+    }
+
+    /// Waits as a change does, then says whether a read is answered.
+    async fn read(&self) -> Result<(), AnnounceError> {
+        let (delay, limit) = self.bounds();
+        if !delay.is_zero() {
+            sleep(delay).await;
+        }
+        let mut stalled = self.stalled.subscribe();
+        if self.lock().down.is_none() && timeout(limit, stalled.wait_for(|stalled| !stalled)).await.is_err() {
+            return Err(no_answer());
+        }
+        let mut inner = self.lock();
+        inner.reachable()?;
+        if inner.read_faults > 0 {
+            inner.read_faults -= 1;
+            return Err(no_answer());
+        }
+        Ok(())
+    }
+
+    fn bounds(&self) -> (Duration, Duration) {
+        let inner = self.lock();
+        (inner.delay, inner.call_timeout)
+    }
+}
+
+fn no_answer() -> AnnounceError {
+    AnnounceError::Unknown("the fake does not answer".into())
+}
+
+impl Inner {
+    fn reachable(&self) -> Result<(), AnnounceError> {
+        self.down.as_ref().map_or(Ok(()), |reason| Err(AnnounceError::Unreachable(reason.clone())))
+    }
+
+    fn carry_out(&mut self, change: &Change) -> Result<(), AnnounceError> {
+        self.reachable()?;
+        change.check()?;
+        let faults = match change {
+            Change::Announce(_) => &mut self.announce_faults,
+            Change::Withdraw(_) => &mut self.withdraw_faults,
+        };
+        match faults.pop_front() {
+            None => {
+                self.apply(change);
+                Ok(())
+            }
+            Some(AnnounceFault::Refused) => Err(AnnounceError::Refused("the fake is told to".into())),
+            Some(AnnounceFault::Unreachable) => {
+                Err(AnnounceError::Unreachable("the fake is told to be".into()))
+            }
+            Some(AnnounceFault::Lost) => Err(no_answer()),
+            Some(AnnounceFault::AnswerLost) => {
+                self.apply(change);
+                Err(no_answer())
+            }
+            Some(AnnounceFault::Late) => {
+                self.late.push(change.clone());
+                Err(no_answer())
+            }
+        }
+    }
+
+    fn apply(&mut self, change: &Change) {
+        let changed = match change {
+            Change::Announce(path) => {
+                self.table.put(call::as_listed(path));
+                true
+            }
+            Change::Withdraw(key) => self.table.remove_local(key),
+        };
+        if changed {
+            self.tell_best(&change.key());
+        }
+    }
+
+    fn tell_best(&mut self, key: &RouteKey) {
+        let path = self.table.best(key).cloned().map(Box::new);
+        self.tell(&SpeakerEvent::PathChanged { key: key.clone(), path });
+    }
+
+    fn tell(&mut self, event: &SpeakerEvent) {
+        self.watchers.retain(|watcher| watcher.send(event.clone()).is_ok());
+    }
+}
+
+#[async_trait]
+impl Announcer for MemoryAnnouncer {
+    async fn announce(&self, paths: &[OwnPath]) -> Vec<Result<(), AnnounceError>> {
+        self.change(paths.iter().map(|path| Change::Announce(Box::new(path.clone()))).collect()).await
+    }
+
+    async fn withdraw(&self, keys: &[RouteKey]) -> Vec<Result<(), AnnounceError>> {
+        self.change(keys.iter().map(|key| Change::Withdraw(key.clone())).collect()).await
+    }
+
+    async fn table(&self) -> Result<BoxStream<'static, Result<RibPath, AnnounceError>>, AnnounceError> {
+        self.read().await?;
+        let mut inner = self.lock();
+        let told = inner.table.paths().filter(|path| table::is_told(path)).cloned().map(Ok);
+        let mut items: Vec<Result<RibPath, AnnounceError>> = told.collect();
+        if let Some(paths) = inner.break_table_after.take() {
+            items.truncate(paths);
+            items.push(Err(no_answer()));
+        }
+        Ok(stream::iter(items).boxed())
+    }
+
+    async fn find(&self, keys: &[RouteKey]) -> Result<Vec<Option<RibPath>>, AnnounceError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.read().await?;
+        let inner = self.lock();
+        Ok(keys.iter().map(|key| inner.table.best(key).cloned()).collect())
+    }
+
+    async fn peers(&self) -> Result<Vec<Peer>, AnnounceError> {
+        self.read().await?;
+        Ok(self.lock().peers.clone())
+    }
+
+    fn watch(&self) -> BoxStream<'static, SpeakerEvent> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let mut inner = self.lock();
+        let now = match &inner.down {
+            None => SpeakerEvent::Connected,
+            Some(reason) => SpeakerEvent::Disconnected { reason: reason.clone() },
+        };
+        // the receiver is right here
+        let _ = sender.send(now);
+        inner.watchers.push(sender);
+        stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) })
+            .boxed()
+    }
+}

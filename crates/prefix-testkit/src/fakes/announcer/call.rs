@@ -1,0 +1,93 @@
+//! What was asked of the fake, for assertions about the way and not only about its end.
+
+use std::fmt;
+
+use prefix_core::announcer::{AnnounceError, OwnPath, RibPath, Route};
+use prefix_core::flowspec::{Action, RouteKey};
+use prefix_core::ownership::Ownership;
+use tokio::time::Instant;
+
+/// One change of one route.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// This path shall be there.
+    Announce(Box<OwnPath>),
+    /// No path of this route shall be there.
+    Withdraw(RouteKey),
+}
+
+/// A change that was asked for, and its answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// When it was answered, by tokio's time.
+    pub at: Instant,
+    /// What.
+    pub change: Change,
+    /// The answer.
+    pub result: Result<(), AnnounceError>,
+}
+
+impl Change {
+    /// The route.
+    pub fn key(&self) -> RouteKey {
+        match self {
+            Self::Announce(path) => path.route.key(),
+            Self::Withdraw(key) => key.clone(),
+        }
+    }
+
+    /// The announced path.
+    pub fn announced(&self) -> Option<&OwnPath> {
+        match self {
+            Self::Announce(path) => Some(path),
+            Self::Withdraw(_) => None,
+        }
+    }
+
+    /// True if the route was to leave.
+    pub fn is_withdraw(&self) -> bool {
+        matches!(self, Self::Withdraw(_))
+    }
+
+    /// Black holes and rules never swap actions: an adapter refuses that before it sends anything.
+    pub(super) fn check(&self) -> Result<(), AnnounceError> {
+        let Self::Announce(path) = self else { return Ok(()) };
+        let hole = matches!(path.route, Route::Blackhole(_));
+        if hole == (path.action == Action::Rtbh) {
+            return Ok(());
+        }
+        Err(AnnounceError::Refused(format!("{} cannot carry {}", path.route, path.action.action_type())))
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Announce(path) => {
+                let parts = path.action.parts();
+                write!(f, "announce {}: {}", path.route, parts.action_type)?;
+                if let Some(rate) = parts.rate_bps {
+                    write!(f, " {rate}")?;
+                }
+                Ok(())
+            }
+            Self::Withdraw(key) => write!(f, "withdraw {}", key.flow()),
+        }
+    }
+}
+
+/// The path as the table shows it: a rate travels as a 32-bit floating point number of bytes.
+pub(super) fn as_listed(path: &OwnPath) -> RibPath {
+    let action = match path.route {
+        Route::FlowSpec(_) => Action::from_extended_communities(&path.action.extended_communities()).ok(),
+        Route::Blackhole(_) => Some(path.action),
+    };
+    let tags = path.tags;
+    RibPath {
+        key: path.route.key(),
+        action,
+        ownership: Ownership::Own { not_after: Some(tags.not_after), mitigation: Some(tags.mitigation) },
+        local: true,
+        attributes: format!("{} with our tags", path.action.action_type()),
+    }
+}
