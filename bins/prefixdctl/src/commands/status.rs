@@ -190,3 +190,56 @@ fn counts(prose: &mut Prose, health: &HealthDetail, events: Option<u64>) {
     prose.line("");
     prose.line(format!("  {}", counts.join("   ")));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::Paint;
+    use chrono::{TimeZone, Utc};
+
+    fn reply<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> Reply<T> {
+        let body = value.to_string().into();
+        let value = serde_json::from_value(value).unwrap();
+        Reply { value, body, status: 200, request_id: None, replayed: false }
+    }
+
+    fn fixture(text: &str) -> serde_json::Value {
+        serde_json::from_str(text).unwrap()
+    }
+
+    fn shown(health: &HealthDetail, rules: serde_json::Value) -> String {
+        let eyes =
+            Eyes { now: Utc.with_ymd_and_hms(2026, 11, 22, 10, 0, 0).unwrap(), paint: Paint::new(false) };
+        let peers = fixture(include_str!("../../tests/fixtures/peers.json"))["peers"].take();
+        screen(eyes, health, &Ok(reply(peers)), Some(51_234), &Ok(reply(rules)))
+    }
+
+    #[test]
+    fn the_screen_of_a_bad_night() {
+        let health = serde_json::from_str(include_str!("../../tests/fixtures/health.json")).unwrap();
+        insta::assert_snapshot!(shown(
+            &health,
+            fixture(include_str!("../../tests/fixtures/mitigations.json"))
+        ));
+    }
+
+    #[test]
+    fn the_screen_of_a_quiet_night() {
+        let mut health: HealthDetail =
+            serde_json::from_str(include_str!("../../tests/fixtures/health.json")).unwrap();
+        health.status = "healthy".to_owned();
+        health.mode = "dry-run".to_owned();
+        health.problems.clear();
+        (health.active_mitigations, health.pending_mitigations, health.withdraw_stuck) = (0, 0, 0);
+        insta::assert_snapshot!(shown(&health, serde_json::json!({"mitigations": [], "next_cursor": null})));
+    }
+
+    #[test]
+    fn a_frozen_daemon_says_so_first() {
+        let mut health: HealthDetail =
+            serde_json::from_str(include_str!("../../tests/fixtures/health.json")).unwrap();
+        health.panic = Some(prefix_client::PanicState { frozen: true });
+        let text = shown(&health, serde_json::json!({"mitigations": []}));
+        assert!(text.lines().nth(2).unwrap().contains("FROZEN"), "{text}");
+    }
+}

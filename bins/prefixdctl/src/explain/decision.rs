@@ -97,9 +97,8 @@ pub(crate) fn event(eyes: Eyes, event: &Event) -> String {
     if !size.is_empty() {
         prose.fact("attack", &size.join(", "));
     }
-    let code = event.decision.as_ref().and_then(|decision| decision.guardrail.as_deref());
     if let Some(word) = &event.status {
-        prose.fact("outcome", &format!("{word}: {}", status(word, code)));
+        prose.fact("outcome", &format!("{word}: {}", status(word, None)));
     }
     if let Some(id) = event.mitigation_id {
         prose.fact("rule", &format!("mitigation {id}"));

@@ -51,7 +51,7 @@ pub(crate) const POP_COUNTS: &[Column<PopCount>] = &[
 
 /// The columns of a series: each row carries the largest count, against which its bar is drawn.
 pub(crate) const TIMESERIES: &[Column<(Bucket, u64)>] = &[
-    Column::new("bucket", Shown::Table, |(bucket, _)| Cell::text(bucket.bucket.format("%a %H:%M"))),
+    Column::new("bucket_utc", Shown::Table, |(bucket, _)| Cell::text(bucket.bucket.format("%a %H:%M"))),
     Column::new("bucket", Shown::Wide, |(bucket, _)| Cell::Time(bucket.bucket)),
     Column::new("count", Shown::Always, |(bucket, _)| Cell::text(bucket.count)),
     Column::new("", Shown::Table, |(bucket, largest)| Cell::Toned(Tone::Plain, bar(bucket.count, *largest))),

@@ -1,0 +1,10 @@
+//! The program as scripts and people meet it: arguments in, exit code, stdout and stderr out.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod changes;
+mod events;
+mod exit_codes;
+mod lists;
+mod local;
+mod operations;
+mod program;

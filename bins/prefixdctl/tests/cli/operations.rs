@@ -1,0 +1,80 @@
+//! Every operation of the API is reached by the command that claims it.
+
+use crate::program::{EVENT, MITIGATION, OTHER_MITIGATION, Program};
+use prefix_client::operation::{self, Operation};
+use std::collections::BTreeSet;
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+/// A command line for each operation.
+fn line(operation: Operation) -> Vec<&'static str> {
+    let line = match operation {
+        operation::HEALTH => "health",
+        operation::HEALTH_READY => "health --ready",
+        operation::HEALTH_DETAIL => "status",
+        operation::PEERS => "peers",
+        operation::POPS => "pops",
+        operation::STATS => "stats",
+        operation::STATS_TIMESERIES => "stats --series events",
+        operation::IP_HISTORY => "history 203.0.113.1",
+        operation::EVENTS_SEND => "events send --source lab --victim 203.0.113.1 --vector udp_flood",
+        operation::EVENTS_BATCH => "events batch -",
+        operation::EVENTS_LIST => "events list",
+        operation::EVENTS_GET => return vec!["events", "get", EVENT],
+        operation::MITIGATIONS_LIST => "mitigations list",
+        operation::MITIGATIONS_GET => return vec!["mitigations", "get", MITIGATION],
+        operation::MITIGATIONS_CREATE => {
+            "mitigations create --victim 203.0.113.1 --protocol udp --action discard --reason drill"
+        }
+        operation::MITIGATIONS_WITHDRAW => {
+            return vec!["mitigations", "withdraw", MITIGATION, "--reason", "drill"];
+        }
+        operation::MITIGATIONS_WITHDRAW_BULK => {
+            return vec!["mitigations", "withdraw", MITIGATION, OTHER_MITIGATION, "--reason", "drill", "-y"];
+        }
+        operation::MITIGATIONS_ACKNOWLEDGE => return vec!["mitigations", "ack", MITIGATION],
+        operation::SAFELIST_LIST => "safelist list",
+        operation::SAFELIST_ADD => "safelist add 203.0.113.0/28",
+        operation::SAFELIST_REMOVE => "safelist remove 203.0.113.0/28 -y",
+        operation::AUDIT_LIST => "audit list",
+        operation::CONFIG_SETTINGS => "config show settings",
+        operation::CONFIG_INVENTORY => "config show inventory",
+        operation::CONFIG_PLAYBOOKS => "config show playbooks",
+        operation::CONFIG_RELOAD => "config reload",
+        other => panic!("no command line for {} {}", other.method, other.path),
+    };
+    line.split_whitespace().collect()
+}
+
+fn fits(path: &str, template: &str) -> bool {
+    let (path, template): (Vec<_>, Vec<_>) = (path.split('/').collect(), template.split('/').collect());
+    path.len() == template.len()
+        && path.iter().zip(&template).all(|(part, wanted)| wanted.starts_with('{') || part == wanted)
+}
+
+#[tokio::test]
+async fn every_operation_is_reached_by_its_command() {
+    let mut missed = BTreeSet::new();
+    for operation in operation::ALL {
+        let server = MockServer::start().await;
+        // Refused everywhere: only what was asked counts, and `health` falls back to the public answer.
+        Mock::given(any())
+            .respond_with(ResponseTemplate::new(401).set_body_json(crate::program::problem(
+                401,
+                "unauthenticated",
+                "who are you",
+            )))
+            .mount(&server)
+            .await;
+        let line = line(*operation);
+        assert!(line.join(" ").starts_with(operation.command), "{line:?} is no `{}`", operation.command);
+        Program::new(&server.uri()).input("{}").run(&line).await.ended(3);
+        let reached = server.received_requests().await.unwrap().iter().any(|request| {
+            request.method.as_str() == operation.method && fits(request.url.path(), operation.path)
+        });
+        if !reached {
+            missed.insert((operation.method, operation.path, operation.command));
+        }
+    }
+    assert!(missed.is_empty(), "{missed:?}");
+}
