@@ -4,7 +4,7 @@ mod authenticate;
 mod principal;
 
 pub use authenticate::AuthMode;
-pub(crate) use authenticate::{Authenticator, Identified};
+pub(crate) use authenticate::Authenticator;
 pub(crate) use principal::{AuthMethod, Principal};
 
 use serde::{Deserialize, Serialize};

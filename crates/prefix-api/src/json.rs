@@ -20,7 +20,7 @@ const RAW_MEMBER: &str = "raw_details";
 #[derive(Debug)]
 pub(crate) enum Tree {
     Null,
-    Bool(bool),
+    Bool,
     /// A number without fraction and exponent.
     Integer(i128),
     /// Any other number.
@@ -59,7 +59,7 @@ impl Tree {
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
-            Self::Bool(_) => "a boolean",
+            Self::Bool => "a boolean",
             Self::Integer(_) => "an integer",
             Self::Float(_) => "a number",
             Self::Text(_) => "a text",
@@ -91,7 +91,7 @@ impl Tree {
                 }
             }
             Self::Raw(_, tree) => tree.report_repeated(at, None, errors),
-            Self::Null | Self::Bool(_) | Self::Integer(_) | Self::Float(_) | Self::Text(_) => {}
+            Self::Null | Self::Bool | Self::Integer(_) | Self::Float(_) | Self::Text(_) => {}
         }
     }
 }

@@ -1,14 +1,38 @@
 //! The HTTP API of prefixd: outside text becomes domain types here, and what the engine answers becomes JSON.
+//!
+//! [`server`] binds and serves; the daemon gives it an engine and its hold on the configuration
+//! ([`ConfigControl`]). Every endpoint stands in one table (`endpoint`) with the permission it asks for, and every
+//! answer that is no success has one shape (`problem`).
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod access;
+mod answer;
+mod api;
 mod body;
+mod call;
+mod config_control;
+mod document;
+mod endpoint;
+mod envelope;
 mod fields;
+mod gate;
+mod handlers;
 mod json;
 mod limits;
 mod pointer;
 mod problem;
 mod query;
+mod report;
 mod request;
 mod request_id;
+mod server;
+mod settings;
+mod span;
 mod value;
+
+pub use access::AuthMode;
+pub use api::ApiParts;
+pub use config_control::{ConfigChange, ConfigControl, ConfigFinding, ReloadAnswer, ReloadError};
+pub use limits::RateLimits;
+pub use server::{RunningServer, server};
+pub use settings::ApiSettings;

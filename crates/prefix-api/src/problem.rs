@@ -1,7 +1,7 @@
 //! Every answer that is no success has one shape: `application/problem+json` (RFC 9457, http-api.md §1.2).
 
 mod kind;
-//mod of_engine;
+mod of_engine;
 
 use std::fmt;
 
@@ -47,13 +47,22 @@ pub(crate) struct Problem {
     members: Map<String, Value>,
     retry_after: Option<u64>,
     allow: Option<String>,
+    replayed: bool,
 }
 
 impl Problem {
     /// A problem of a kind; `detail` is for people, lower case, without full stop.
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
         let (detail, members) = (detail.into(), Map::new());
-        Self { kind, detail, errors: Vec::new(), members, retry_after: kind.default_retry(), allow: None }
+        Self {
+            kind,
+            detail,
+            errors: Vec::new(),
+            members,
+            retry_after: kind.default_retry(),
+            allow: None,
+            replayed: false,
+        }
     }
 
     /// A request that breaks the endpoint's schema, with everything that is wrong with it.
@@ -101,13 +110,32 @@ impl Problem {
         self
     }
 
+    /// Whether it was given before, to the same `Idempotency-Key`.
+    pub(crate) fn replayed(mut self, replayed: bool) -> Self {
+        self.replayed = replayed;
+        self
+    }
+
     /// The answer to a method that the path does not have.
     pub(crate) fn method_not_allowed(allow: &str) -> Self {
         let detail = format!("this path does not know that method, it knows {allow}");
         Self { allow: Some(allow.to_owned()), ..Self::new(Kind::MethodNotAllowed, detail) }
     }
 
+    /// The form of an answer that a lower layer gave with a bare status.
+    pub(crate) fn of_status(status: StatusCode) -> Self {
+        match Kind::of_status(status) {
+            Kind::NotFound => {
+                Self::new(Kind::NotFound, "there is no such path; GET /openapi.json lists all of them")
+            }
+            Kind::BadRequest => Self::at("", "the request is malformed"),
+            Kind::Internal => Self::internal(),
+            kind => Self::new(kind, kind.title().to_lowercase()),
+        }
+    }
+
     /// What kind it is.
+    #[cfg(test)]
     pub(crate) fn kind(&self) -> Kind {
         self.kind
     }
@@ -115,11 +143,6 @@ impl Problem {
     /// What it says to people.
     pub(crate) fn detail(&self) -> &str {
         &self.detail
-    }
-
-    /// Its mistakes.
-    pub(crate) fn errors(&self) -> &[FieldError] {
-        &self.errors
     }
 
     /// The body; `instance` is the id of the request.
@@ -157,7 +180,12 @@ impl Problem {
         if let Some(allow) = &self.allow {
             response.insert_header((header::ALLOW, allow.as_str()));
         }
-        response.body(self.body(instance).to_string())
+        if self.replayed {
+            response.insert_header(("Idempotency-Replayed", "true"));
+        }
+        let mut response = response.body(self.body(instance).to_string());
+        response.extensions_mut().insert(self.clone());
+        response
     }
 }
 

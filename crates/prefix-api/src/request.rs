@@ -5,7 +5,7 @@ mod event;
 mod manual;
 mod safelist;
 
-pub(crate) use bulk::{Reasoned, acknowledge, withdraw, withdraw_many};
-pub(crate) use event::{Draft, MOST_PORTS, batch, event};
+pub(crate) use bulk::{acknowledge, withdraw, withdraw_many};
+pub(crate) use event::{Draft, batch, event};
 pub(crate) use manual::{Manual, manual};
-pub(crate) use safelist::{NewEntry, safelist};
+pub(crate) use safelist::safelist;

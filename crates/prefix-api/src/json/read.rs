@@ -54,8 +54,8 @@ impl<'de> Visitor<'de> for Reader {
         Ok(Tree::Null)
     }
 
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Tree, E> {
-        Ok(Tree::Bool(value))
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Tree, E> {
+        Ok(Tree::Bool)
     }
 
     fn visit_i64<E: Error>(self, value: i64) -> Result<Tree, E> {

@@ -31,6 +31,7 @@ const RETRY_SECONDS: u64 = 5;
 
 impl Kind {
     /// Every kind.
+    #[cfg(test)]
     pub(crate) const ALL: [Self; 18] = [
         Self::BadRequest,
         Self::Unauthenticated,

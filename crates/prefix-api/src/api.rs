@@ -1,0 +1,108 @@
+//! What every handler shares.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use chrono::{DateTime, Utc};
+use prefix_core::Clock;
+use prefix_core::audit::{AuditAction, AuditEntry};
+use prefix_engine::{Engine, EngineError};
+use serde_json::{Value, json};
+
+use crate::access::Authenticator;
+use crate::call::Call;
+use crate::config_control::ConfigControl;
+use crate::limits::Limiter;
+use crate::problem::Problem;
+use crate::settings::ApiSettings;
+
+/// What the API is composed of.
+pub struct ApiParts {
+    /// The use cases.
+    pub engine: Engine,
+    /// The running configuration.
+    pub config: Arc<dyn ConfigControl>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The parts and the state of the API.
+pub(crate) struct Api {
+    pub(crate) engine: Engine,
+    pub(crate) config: Arc<dyn ConfigControl>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) authenticator: Authenticator,
+    pub(crate) auth_mode: &'static str,
+    pub(crate) limiter: Limiter,
+    pub(crate) cors_origin: Option<String>,
+    ready: AtomicBool,
+    draining: AtomicBool,
+}
+
+impl Api {
+    /// Composes the API.
+    pub(crate) fn new(settings: &ApiSettings, parts: ApiParts) -> Self {
+        Self {
+            engine: parts.engine,
+            config: parts.config,
+            clock: parts.clock,
+            authenticator: Authenticator::new(&settings.auth),
+            auth_mode: settings.auth.as_str(),
+            limiter: Limiter::new(&settings.rate_limits),
+            cors_origin: settings.cors_origin.clone(),
+            ready: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// Now.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// Asks storage and remembers what it said.
+    pub(crate) async fn check_ready(&self) -> Result<(), EngineError> {
+        let ready =
+            if self.is_draining() { Err(EngineError::ShuttingDown) } else { self.engine.ready().await };
+        self.ready.store(ready.is_ok(), Ordering::Relaxed);
+        ready
+    }
+
+    /// What was known last, without asking.
+    pub(crate) fn was_ready(&self) -> bool {
+        self.ready.load(Ordering::Relaxed) && !self.is_draining()
+    }
+
+    /// From now on nothing new is accepted.
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the daemon is going down.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Writes the audit entry of a refusal that the engine never saw. A refusal stands even if it cannot be written.
+    pub(crate) async fn audit_refusal(&self, call: &Call, action: AuditAction, mut details: Value) {
+        if let Some(details) = details.as_object_mut() {
+            details.insert("request_id".to_owned(), json!(call.request_id()));
+            details.insert("path".to_owned(), json!(call.path()));
+        }
+        let entry = AuditEntry::new(self.now(), call.principal().actor(), action, details);
+        if let Err(error) = self.engine.record(entry.on("endpoint", call.endpoint())).await {
+            tracing::warn!(%error, action = action.as_str(), "the audit entry of a refusal could not be written");
+        }
+    }
+
+    /// The refusal of a text that no vector can have as its name, and its audit entry.
+    pub(crate) async fn unknown_vector(&self, call: &Call, vector: &str, mut details: Value) -> Problem {
+        let shown: String = vector.chars().take(64).collect();
+        if let Some(details) = details.as_object_mut() {
+            details.insert("vector".to_owned(), json!(shown));
+            details.insert("reason".to_owned(), json!("the vector is not defined"));
+        }
+        self.audit_refusal(call, AuditAction::Reject, details).await;
+        EngineError::UnknownVector { vector: shown, defined: self.engine.policy().vector_names() }.into()
+    }
+}

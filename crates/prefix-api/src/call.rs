@@ -1,0 +1,173 @@
+//! One request, as handlers see it: who calls, under which id, and whether a repetition is to be recognised.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::http::header::HeaderName;
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use prefix_engine::{Caller, IdempotencyKey};
+
+use crate::access::{AuthMethod, Principal};
+use crate::problem::{FieldError, Kind, Problem};
+use crate::request_id::RequestId;
+
+/// The header that makes a request repeatable.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// A request that passed the gate.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    principal: Principal,
+    request_id: RequestId,
+    endpoint: String,
+    path: String,
+    bucket: String,
+    key: Result<Option<String>, FieldError>,
+}
+
+impl Call {
+    /// Of a request, with its principal.
+    pub(crate) fn new(request: &HttpRequest, principal: Principal) -> Self {
+        let request_id = request.extensions().get::<RequestId>().cloned();
+        let pattern = request.match_pattern().unwrap_or_else(|| request.path().to_owned());
+        let bucket = match principal.auth_method {
+            AuthMethod::None => address(request),
+            AuthMethod::Bearer => principal.id.to_string(),
+        };
+        Self {
+            principal,
+            request_id: request_id.unwrap_or_else(|| RequestId::of(request.headers())),
+            endpoint: format!("{} {pattern}", request.method()),
+            path: request.path().to_owned(),
+            bucket,
+            key: idempotency_key(request),
+        }
+    }
+
+    /// Who calls.
+    pub(crate) fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// The id of the request.
+    pub(crate) fn request_id(&self) -> &str {
+        self.request_id.as_str()
+    }
+
+    /// Method and path template.
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The path as it was asked for.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Whose tokens it takes: the principal's; or the address's, of those who need not say who they are.
+    pub(crate) fn bucket(&self) -> &str {
+        &self.bucket
+    }
+
+    /// The caller for the engine.
+    pub(crate) fn caller(&self, dry_run: bool) -> Caller {
+        Caller {
+            actor: self.principal.actor(),
+            request_id: self.request_id().to_owned(),
+            dry_run,
+            idempotency: None,
+        }
+    }
+
+    /// The mistake in the header `Idempotency-Key`, if there is one.
+    pub(crate) fn check_key(&self) -> Result<(), Vec<FieldError>> {
+        self.key.as_ref().map(|_| ()).map_err(|error| vec![error.clone()])
+    }
+
+    /// The caller of a repeatable request, known by its key and the hash of its body. A dry run stores no answer.
+    pub(crate) fn repeatable(&self, dry_run: bool, body_hash: [u8; 32]) -> Caller {
+        let key = self.key.as_ref().ok().cloned().flatten();
+        let idempotency = key.filter(|_| !dry_run).map(|key| IdempotencyKey {
+            principal: self.principal.id.to_string(),
+            path: self.path.clone(),
+            key,
+            body_hash,
+        });
+        Caller { idempotency, ..self.caller(dry_run) }
+    }
+}
+
+/// The bucket of an address.
+pub(crate) fn address(request: &HttpRequest) -> String {
+    request
+        .peer_addr()
+        .map_or_else(|| "address unknown".to_owned(), |peer| format!("address {}", peer.ip().to_canonical()))
+}
+
+fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, FieldError> {
+    let mut values = request.headers().get_all(IDEMPOTENCY_KEY);
+    let wrong = |detail: &str| Err(FieldError::new("Idempotency-Key", detail));
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(_), Some(_)) => wrong("is given twice; give it once"),
+        (Some(value), None) => {
+            let printable = |byte: &u8| (0x20..=0x7e).contains(byte);
+            let bytes = value.as_bytes();
+            match value.to_str() {
+                Ok(text) if (1..=255).contains(&bytes.len()) && bytes.iter().all(printable) => {
+                    Ok(Some(text.to_owned()))
+                }
+                _ => wrong("must be 1 to 255 printable ASCII characters"),
+            }
+        }
+    }
+}
+
+impl FromRequest for Call {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let principal = request.extensions().get::<Principal>().cloned();
+        ready(match principal {
+            Some(principal) => Ok(Self::new(request, principal)),
+            None => Err(Problem::new(Kind::Unauthenticated, "no credentials were checked")),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn call(keys: &[&[u8]]) -> Call {
+        let mut request = TestRequest::post().uri("/v1/events?explain=true");
+        for key in keys {
+            let value = actix_web::http::header::HeaderValue::from_bytes(key).unwrap();
+            request = request.append_header((IDEMPOTENCY_KEY, value));
+        }
+        Call::new(&request.to_http_request(), Principal::shared_secret())
+    }
+
+    #[test]
+    fn a_key_is_1_to_255_printable_characters() {
+        assert!(call(&[]).check_key().is_ok());
+        assert!(call(&[b"a key ~!"]).check_key().is_ok());
+        for bad in [&[&b""[..]][..], &[&[b'x'; 256]], &["ü".as_bytes()], &[b"a\tb"], &[b"a", b"a"]] {
+            assert_eq!(call(bad).check_key().unwrap_err()[0].pointer, "Idempotency-Key");
+        }
+    }
+
+    #[test]
+    fn a_repetition_is_known_by_principal_path_key_and_body() {
+        let caller = call(&[b"k"]).repeatable(false, [7; 32]);
+        let key = caller.idempotency.unwrap();
+        assert_eq!(
+            (key.principal.as_str(), key.path.as_str(), key.key.as_str()),
+            ("bearer-token", "/v1/events", "k")
+        );
+        assert!(call(&[b"k"]).repeatable(true, [7; 32]).idempotency.is_none());
+    }
+}

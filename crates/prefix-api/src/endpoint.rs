@@ -1,0 +1,222 @@
+//! The route table: every endpoint with what it asks of its caller (http-api.md §2.2). There is no other way to a
+//! handler, so none can be reached without its permission.
+
+use actix_web::http::Method;
+use actix_web::middleware::from_fn;
+use actix_web::{Route, web};
+
+use crate::access::Permission;
+use crate::gate::gate;
+use crate::handlers::{
+    audit, config, document, events, health, history, mitigations, peers, safelist, stats,
+};
+use crate::limits::Budget;
+
+/// A method that some endpoint has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Verb {
+    /// Reads.
+    Get,
+    /// Makes or does.
+    Post,
+    /// Removes.
+    Delete,
+}
+
+impl Verb {
+    /// The word of HTTP.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// One endpoint.
+pub(crate) struct Endpoint {
+    /// Its method.
+    pub(crate) verb: Verb,
+    /// Its path template.
+    pub(crate) path: &'static str,
+    /// What it asks of its caller.
+    pub(crate) permission: Permission,
+    /// Which bucket it draws from.
+    pub(crate) budget: Budget,
+    handler: fn() -> Route,
+}
+
+use Budget::{Events, Free, Requests};
+use Permission::{Administer, Audit, Intake, Operate, Public, Read};
+use Verb::{Delete, Get, Post};
+
+const fn endpoint(
+    verb: Verb,
+    path: &'static str,
+    permission: Permission,
+    budget: Budget,
+    handler: fn() -> Route,
+) -> Endpoint {
+    Endpoint { verb, path, permission, budget, handler }
+}
+
+/// Every endpoint there is.
+#[rustfmt::skip]
+pub(crate) const ENDPOINTS: &[Endpoint] = &[
+    endpoint(Get, "/openapi.json", Public, Requests, || web::get().to(document::get)),
+    endpoint(Get, "/v1/health", Public, Free, || web::get().to(health::get)),
+    endpoint(Get, "/v1/health/ready", Public, Free, || web::get().to(health::ready)),
+    endpoint(Get, "/v1/health/detail", Read, Free, || web::get().to(health::detail)),
+
+    endpoint(Post, "/v1/events", Intake, Events, || web::post().to(events::post)),
+    endpoint(Post, "/v1/events/batch", Intake, Events, || web::post().to(events::post_batch)),
+    endpoint(Get, "/v1/events", Read, Requests, || web::get().to(events::list)),
+    endpoint(Get, "/v1/events/{id}", Read, Requests, || web::get().to(events::get)),
+
+    endpoint(Get, "/v1/mitigations", Read, Requests, || web::get().to(mitigations::list)),
+    endpoint(Post, "/v1/mitigations", Operate, Requests, || web::post().to(mitigations::post)),
+    endpoint(Post, "/v1/mitigations/withdraw", Operate, Free, || web::post().to(mitigations::withdraw_many)),
+    endpoint(Post, "/v1/mitigations/acknowledge", Operate, Requests, || web::post().to(mitigations::acknowledge)),
+    endpoint(Get, "/v1/mitigations/{id}", Read, Requests, || web::get().to(mitigations::get)),
+    endpoint(Post, "/v1/mitigations/{id}/withdraw", Operate, Free, || web::post().to(mitigations::withdraw)),
+
+    endpoint(Get, "/v1/safelist", Read, Requests, || web::get().to(safelist::list)),
+    endpoint(Post, "/v1/safelist", Administer, Requests, || web::post().to(safelist::post)),
+    endpoint(Delete, "/v1/safelist/{prefix}", Administer, Requests, || web::delete().to(safelist::delete)),
+
+    endpoint(Get, "/v1/stats", Read, Requests, || web::get().to(stats::get)),
+    endpoint(Get, "/v1/stats/timeseries", Read, Requests, || web::get().to(stats::timeseries)),
+    endpoint(Get, "/v1/pops", Read, Requests, || web::get().to(stats::pops)),
+    endpoint(Get, "/v1/peers", Read, Requests, || web::get().to(peers::list)),
+    endpoint(Get, "/v1/ip/{ip}/history", Read, Requests, || web::get().to(history::get)),
+
+    endpoint(Get, "/v1/config/settings", Read, Requests, || web::get().to(config::settings)),
+    endpoint(Get, "/v1/config/inventory", Read, Requests, || web::get().to(config::inventory)),
+    endpoint(Get, "/v1/config/playbooks", Read, Requests, || web::get().to(config::playbooks)),
+    endpoint(Post, "/v1/config/reload", Administer, Requests, || web::post().to(config::reload)),
+
+    endpoint(Get, "/v1/audit", Audit, Requests, || web::get().to(audit::list)),
+];
+
+impl Endpoint {
+    /// Whether anybody may call it without credentials.
+    pub(crate) fn is_public(&self) -> bool {
+        self.permission == Permission::Public
+    }
+
+    /// Whether it must answer while the daemon goes down.
+    pub(crate) fn is_health(&self) -> bool {
+        self.path.starts_with("/v1/health")
+    }
+
+    /// Whether it takes what detectors report.
+    pub(crate) fn is_intake(&self) -> bool {
+        self.permission == Permission::Intake
+    }
+}
+
+/// The endpoint of a method and a path template.
+pub(crate) fn find(method: &Method, path: &str) -> Option<&'static Endpoint> {
+    of_path(path).find(|endpoint| endpoint.verb.as_str() == method.as_str())
+}
+
+/// The methods of a path template, for the header `Allow`.
+pub(crate) fn allow(path: &str) -> String {
+    of_path(path).map(|endpoint| endpoint.verb.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn of_path(path: &str) -> impl Iterator<Item = &'static Endpoint> {
+    ENDPOINTS.iter().filter(move |endpoint| endpoint.path == path)
+}
+
+/// Puts every endpoint behind the gate. A path that some template matches never falls through to a later one, so
+/// templates with fewer parameters come first.
+pub(crate) fn configure(config: &mut web::ServiceConfig) {
+    let mut paths: Vec<&str> = ENDPOINTS.iter().map(|endpoint| endpoint.path).collect();
+    paths.sort_by_key(|path| path.matches('{').count());
+    paths.dedup();
+    let mut known: Vec<&str> = Vec::new();
+    for path in paths {
+        if known.contains(&path) {
+            continue;
+        }
+        known.push(path);
+        let routes = of_path(path).map(|endpoint| (endpoint.handler)());
+        let resource = routes.fold(web::resource(path), actix_web::Resource::route);
+        config.service(resource.wrap(from_fn(gate)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::access::Role;
+
+    #[test]
+    fn no_endpoint_is_listed_twice() {
+        let mut seen = HashSet::new();
+        assert!(ENDPOINTS.iter().all(|endpoint| seen.insert((endpoint.verb, endpoint.path))));
+    }
+
+    /// The rows of http-api.md §2.2, as they stand there: detector, viewer, operator, admin.
+    #[rustfmt::skip]
+    const MATRIX: &[(&str, [bool; 4])] = &[
+        ("POST /events", [true, false, true, true]),
+        ("POST /events/batch", [true, false, true, true]),
+        ("GET /events", [false, true, true, true]),
+        ("GET /events/{id}", [false, true, true, true]),
+        ("GET /mitigations", [false, true, true, true]),
+        ("GET /mitigations/{id}", [false, true, true, true]),
+        ("GET /safelist", [false, true, true, true]),
+        ("GET /pops", [false, true, true, true]),
+        ("GET /peers", [false, true, true, true]),
+        ("GET /stats", [false, true, true, true]),
+        ("GET /stats/timeseries", [false, true, true, true]),
+        ("GET /ip/{ip}/history", [false, true, true, true]),
+        ("GET /health/detail", [false, true, true, true]),
+        ("GET /config/settings", [false, true, true, true]),
+        ("GET /config/inventory", [false, true, true, true]),
+        ("GET /config/playbooks", [false, true, true, true]),
+        ("POST /mitigations", [false, false, true, true]),
+        ("POST /mitigations/{id}/withdraw", [false, false, true, true]),
+        ("POST /mitigations/withdraw", [false, false, true, true]),
+        ("POST /mitigations/acknowledge", [false, false, true, true]),
+        ("GET /audit", [false, false, true, true]),
+        ("POST /safelist", [false, false, false, true]),
+        ("DELETE /safelist/{prefix}", [false, false, false, true]),
+        ("POST /config/reload", [false, false, false, true]),
+    ];
+
+    #[test]
+    fn the_table_grants_what_the_contract_grants_and_nothing_else() {
+        for endpoint in ENDPOINTS.iter().filter(|endpoint| !endpoint.is_public()) {
+            let name = format!("{} {}", endpoint.verb.as_str(), endpoint.path.trim_start_matches("/v1"));
+            let row = MATRIX.iter().find(|(known, _)| *known == name);
+            let (_, granted) = row.unwrap_or_else(|| panic!("{name} is not in the matrix"));
+            for (role, granted) in Role::ALL.into_iter().zip(granted) {
+                assert_eq!(endpoint.permission.is_granted_to(role), *granted, "{name} {role:?}");
+            }
+        }
+        let public: Vec<_> = ENDPOINTS.iter().filter(|e| e.is_public()).map(|e| e.path).collect();
+        assert_eq!(public, ["/openapi.json", "/v1/health", "/v1/health/ready"]);
+        assert_eq!(MATRIX.len() + public.len(), ENDPOINTS.len());
+    }
+
+    #[test]
+    fn what_an_emergency_needs_is_never_limited() {
+        let free: Vec<_> = ENDPOINTS.iter().filter(|e| e.budget == Budget::Free).map(|e| e.path).collect();
+        assert_eq!(
+            free,
+            [
+                "/v1/health",
+                "/v1/health/ready",
+                "/v1/health/detail",
+                "/v1/mitigations/withdraw",
+                "/v1/mitigations/{id}/withdraw"
+            ]
+        );
+    }
+}

@@ -1,0 +1,106 @@
+//! The gate of every endpoint: credentials, role and rate are checked here, before a handler runs, and a handler that
+//! panics or takes too long ends here.
+
+use std::panic::AssertUnwindSafe;
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, HttpRequest, web};
+use futures::FutureExt;
+use prefix_core::audit::AuditAction;
+use serde_json::json;
+
+use crate::api::Api;
+use crate::call::{Call, address};
+use crate::endpoint::{self, Endpoint};
+use crate::limits::Budget;
+use crate::problem::{Kind, Problem};
+use crate::report::{self, Rejection};
+use crate::settings::REQUEST_TIMEOUT;
+
+/// Wraps every resource. Whatever goes wrong becomes an answer here.
+pub(crate) async fn gate(
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let seen = request.request().clone();
+    let answer = match admit(&seen).await {
+        Ok(()) => bounded(next.call(request)).await,
+        Err(problem) => Err(problem),
+    };
+    Ok(answer.unwrap_or_else(|problem| ServiceResponse::new(seen, problem.response(""))))
+}
+
+async fn bounded(
+    answer: impl Future<Output = Result<ServiceResponse<BoxBody>, Error>>,
+) -> Result<ServiceResponse<BoxBody>, Problem> {
+    let answer = tokio::time::timeout(REQUEST_TIMEOUT, AssertUnwindSafe(answer).catch_unwind());
+    match answer.await {
+        Ok(Ok(Ok(response))) => Ok(response),
+        Ok(Ok(Err(error))) => Err(of_actix(&error)),
+        // the panic hook has logged the place
+        Ok(Err(_)) => Err(Problem::internal()),
+        Err(_) => {
+            tracing::error!(seconds = REQUEST_TIMEOUT.as_secs(), "a request took too long and was given up");
+            Err(Problem::new(
+                Kind::StorageUnavailable,
+                format!(
+                    "no result within {} s; send the request again: repeating it is harmless even if it was carried out",
+                    REQUEST_TIMEOUT.as_secs()
+                ),
+            ))
+        }
+    }
+}
+
+fn of_actix(error: &Error) -> Problem {
+    match error.as_error::<Problem>() {
+        Some(problem) => problem.clone(),
+        None => Problem::of_status(error.as_response_error().status_code()),
+    }
+}
+
+async fn admit(request: &HttpRequest) -> Result<(), Problem> {
+    let Some(api) = request.app_data::<web::Data<Api>>() else { return Err(Problem::internal()) };
+    let pattern = request.match_pattern().unwrap_or_default();
+    let Some(endpoint) = endpoint::find(request.method(), &pattern) else {
+        return Err(Problem::method_not_allowed(&endpoint::allow(&pattern)));
+    };
+    if api.is_draining() && !endpoint.is_health() {
+        return Err(prefix_engine::EngineError::ShuttingDown.into());
+    }
+    if endpoint.is_public() {
+        return api.limiter.take(endpoint.budget, &address(request), 1);
+    }
+    let principal = match api.authenticator.identify(request.headers()) {
+        Ok(principal) => principal,
+        Err(problem) => {
+            // whoever guesses draws from the bucket of the address
+            api.limiter.take(Budget::Requests, &address(request), 1)?;
+            return Err(problem);
+        }
+    };
+    let call = Call::new(request, principal);
+    if let Err(problem) = api.limiter.take(endpoint.budget, call.bucket(), 1) {
+        if endpoint.is_intake() {
+            report::event_refused(Rejection::RateLimited, None, 1);
+        }
+        return Err(problem);
+    }
+    check_role(api, &call, endpoint).await?;
+    tracing::Span::current().record("actor", &*call.principal().id);
+    request.extensions_mut().insert(call.principal().clone());
+    Ok(())
+}
+
+async fn check_role(api: &Api, call: &Call, endpoint: &Endpoint) -> Result<(), Problem> {
+    let role = call.principal().role;
+    if endpoint.permission.is_granted_to(role) {
+        return Ok(());
+    }
+    let (role, needed) = (role.as_str(), endpoint.permission.roles());
+    api.audit_refusal(call, AuditAction::Forbidden, json!({"role": role, "needed": needed})).await;
+    let detail = format!("role {role} may not do this; it needs one of: {}", needed.join(", "));
+    Err(Problem::new(Kind::Forbidden, detail))
+}

@@ -1,0 +1,73 @@
+//! The handlers: extract, call one method of the engine, show the result.
+
+pub(crate) mod audit;
+pub(crate) mod config;
+pub(crate) mod document;
+pub(crate) mod events;
+pub(crate) mod health;
+pub(crate) mod history;
+pub(crate) mod mitigations;
+pub(crate) mod peers;
+pub(crate) mod safelist;
+pub(crate) mod stats;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, HttpResponseBuilder};
+use prefix_engine::Answer;
+use serde::Serialize;
+
+use crate::answer::DryRun;
+use crate::problem::{FieldError, Problem};
+
+/// What a handler answers.
+type Reply = Result<HttpResponse, Problem>;
+
+/// An answer in JSON.
+fn json(status: StatusCode, body: &impl Serialize) -> HttpResponse {
+    match serde_json::to_vec(body) {
+        Ok(bytes) => HttpResponseBuilder::new(status).content_type("application/json").body(bytes),
+        Err(error) => {
+            tracing::error!(%error, "an answer cannot be written as JSON");
+            Problem::internal().response("")
+        }
+    }
+}
+
+/// 200 with a body.
+fn ok(body: &impl Serialize) -> Reply {
+    Ok(json(StatusCode::OK, body))
+}
+
+/// What a dry run would have answered and done.
+fn dry(result: Option<impl Serialize>, affected_mitigations: Vec<prefix_core::id::MitigationId>) -> Reply {
+    ok(&DryRun { dry_run: true, result, affected_mitigations })
+}
+
+/// Says that an answer was given before.
+fn mark_replay<T>(response: &mut HttpResponse, answer: &Answer<T>) {
+    if answer.replayed {
+        let name = actix_web::http::header::HeaderName::from_static("idempotency-replayed");
+        response.headers_mut().insert(name, actix_web::http::header::HeaderValue::from_static("true"));
+    }
+}
+
+/// Both, or the mistakes of both.
+fn both<A, B>(a: Result<A, Vec<FieldError>>, b: Result<B, Vec<FieldError>>) -> Result<(A, B), Problem> {
+    match (a, b) {
+        (Ok(a), Ok(b)) => Ok((a, b)),
+        (a, b) => {
+            let errors = a.err().into_iter().chain(b.err()).flatten().collect();
+            Err(Problem::bad_request(errors))
+        }
+    }
+}
+
+/// The value, or its mistakes.
+fn checked<T>(value: Result<T, Vec<FieldError>>) -> Result<T, Problem> {
+    value.map_err(Problem::bad_request)
+}
+
+/// A part of the path.
+fn from_path<T>(name: &str, text: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<T, Problem> {
+    parse(text).map_err(|detail| Problem::at(format!("{{{name}}}"), detail))
+}

@@ -1,0 +1,96 @@
+//! Who did what.
+
+use actix_web::web::Data;
+use prefix_core::store::AuditQuery;
+use prefix_engine::view;
+
+use super::{Reply, checked, ok};
+use crate::answer::AuditPage;
+use crate::api::Api;
+use crate::query::Query;
+use crate::value;
+
+/// The words that `action` can be (metrics-and-feeds.md §4).
+const ACTIONS: &[&str] = &[
+    "ingest",
+    "extend",
+    "release",
+    "corroborate",
+    "announce",
+    "confirm",
+    "escalate",
+    "step_down",
+    "withdraw",
+    "withdraw_confirmed",
+    "expire",
+    "reject",
+    "acknowledge",
+    "reconcile",
+    "safelist_add",
+    "safelist_remove",
+    "safelist_expired",
+    "login",
+    "login_failed",
+    "logout",
+    "operator_create",
+    "operator_delete",
+    "password_change",
+    "token_create",
+    "token_revoke",
+    "approval_request",
+    "approval_approve",
+    "approval_reject",
+    "approval_expired",
+    "preferences_update",
+    "forbidden",
+    "config_reload",
+    "config_playbooks_update",
+    "config_alerting_update",
+    "config_correlation_update",
+    "panic",
+    "thaw",
+    "guard_withdraw",
+    "alert_dropped",
+    "start",
+    "stop",
+    "checkpoint",
+];
+
+/// Audit entries, newest first.
+#[utoipa::path(
+    get, path = "/v1/audit", tag = "audit", operation_id = "list_audit",
+    params(
+        crate::document::PageParameters,
+        ("action" = Option<String>, Query, description = "Of this action, e.g. `withdraw`."),
+        ("actor_id" = Option<String>, Query, description = "Of this actor."),
+        ("target_type" = Option<String>, Query, description = "About this kind of thing, e.g. `mitigation`."),
+        ("target_id" = Option<String>, Query, description = "About this thing."),
+    ),
+    responses((status = 200, description = "A page of entries.", body = AuditPage))
+)]
+pub(crate) async fn list(api: Data<Api>, mut query: Query) -> Reply {
+    let filter = AuditQuery {
+        page: query.page(),
+        action: query.optional("action", action),
+        actor_id: query.optional("actor_id", text),
+        target_type: query.optional("target_type", text),
+        target_id: query.optional("target_id", text),
+    };
+    checked(query.finish())?;
+    let page = api.engine.audit(&filter).await?;
+    ok(&AuditPage::from(page.map(|entry| view::audit(&entry))))
+}
+
+fn action(word: &str) -> Result<String, String> {
+    if ACTIONS.contains(&word) {
+        return Ok(word.to_owned());
+    }
+    Err(format!("{} is no action; use one of {}", value::quoted(word), ACTIONS.join(", ")))
+}
+
+fn text(text: &str) -> Result<String, String> {
+    match text.chars().find(|c| c.is_control()) {
+        Some(c) => Err(format!("contains the control character U+{:04X}", u32::from(c))),
+        None => Ok(text.to_owned()),
+    }
+}

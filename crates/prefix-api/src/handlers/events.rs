@@ -1,0 +1,228 @@
+//! Events: what detectors report, and what became of it.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Path};
+use prefix_core::audit::AuditAction;
+use prefix_core::event::{EventStatus, Report};
+use prefix_core::id::EventId;
+use prefix_core::store::EventQuery;
+use prefix_engine::{EventOutcome, InvalidItem, RefusedEvent, view};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{Reply, both, checked, from_path, json, mark_replay, ok};
+use crate::answer::{BatchAnswer, BatchItemAnswer, EventAnswer, EventPage};
+use crate::api::Api;
+use crate::body::Body;
+use crate::call::Call;
+use crate::json::Tree;
+use crate::limits::Budget;
+use crate::pointer::Pointer;
+use crate::problem::{FieldError, Kind, Problem};
+use crate::query::Query;
+use crate::report::{self, Rejection};
+use crate::request::{self, Draft};
+use crate::value;
+
+/// Report an attack, or its end.
+#[utoipa::path(
+    post, path = "/v1/events", tag = "events", operation_id = "post_event",
+    params(
+        ("explain" = Option<bool>, Query, description = "Add `decision` to the answer."),
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; a repetition within 24 h gets the first answer."),
+    ),
+    request_body = crate::document::EventBody,
+    responses((status = 202, description = "Stored, and decided.", body = EventAnswer))
+)]
+pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Result<Body, Problem>) -> Reply {
+    let body = body.inspect_err(|_| report::event_refused(Rejection::Invalid, None, 1))?;
+    let explain = query.flag("explain");
+    no_dry_run(&mut query);
+    let draft = request::event(&body.tree, Pointer::root(), api.now());
+    let draft = both(request_errors(&call, query), draft)
+        .map(|((), draft)| draft)
+        .inspect_err(|_| report::event_refused(Rejection::Invalid, source(&body.tree).as_deref(), 1))?;
+    let report = admissible(&api, &call, draft).await?;
+    let answer = api.engine.ingest(report, &call.repeatable(false, body.hash)).await?;
+    match &answer.value {
+        EventOutcome::Accepted(ingested) => {
+            let mut response = json(StatusCode::ACCEPTED, &EventAnswer::new(ingested, explain));
+            mark_replay(&mut response, &answer);
+            Ok(response)
+        }
+        EventOutcome::Refused(refused) => Err(refusal(refused, explain).replayed(answer.replayed)),
+        EventOutcome::Invalid(item) => {
+            tracing::error!(error = item.error, "the engine called a single event an invalid item");
+            Err(Problem::internal())
+        }
+    }
+}
+
+/// Report several attacks at once: 1 to 100 events, in order, each as if sent alone.
+#[utoipa::path(
+    post, path = "/v1/events/batch", tag = "events", operation_id = "post_events",
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; a repetition within 24 h gets the first answer.")),
+    request_body = crate::document::BatchBody,
+    responses(
+        (status = 202, description = "Every event was accepted.", body = BatchAnswer),
+        (status = 207, description = "At least one event was rejected.", body = BatchAnswer),
+    )
+)]
+pub(crate) async fn post_batch(
+    api: Data<Api>,
+    call: Call,
+    mut query: Query,
+    body: Result<Body, Problem>,
+) -> Reply {
+    let body = body.inspect_err(|_| report::event_refused(Rejection::Invalid, None, 1))?;
+    no_dry_run(&mut query);
+    let ((), sent) = both(request_errors(&call, query), request::batch(&body.tree, api.now()))
+        .inspect_err(|_| report::event_refused(Rejection::Invalid, None, 1))?;
+    // the first event was paid for at the gate
+    let rest = u32::try_from(sent.len()).unwrap_or(u32::MAX).saturating_sub(1);
+    api.limiter
+        .take(Budget::Events, call.bucket(), rest)
+        .inspect_err(|_| report::event_refused(Rejection::RateLimited, None, sent.len() as u64))?;
+    let mut items = Vec::with_capacity(sent.len());
+    for item in sent {
+        items.push(match item {
+            Ok(draft) => {
+                let id = draft.report.external_event_id.as_ref().map(|id| id.as_str().to_owned());
+                admissible(&api, &call, draft).await.map_err(|problem| invalid(id, &problem))
+            }
+            Err((id, errors)) => {
+                report::event_refused(Rejection::Invalid, None, 1);
+                Err(invalid(id, &Problem::bad_request(errors)))
+            }
+        });
+    }
+    let answer = api.engine.ingest_batch(items, &call.repeatable(false, body.hash)).await?;
+    let results: Vec<_> = answer.value.iter().enumerate().map(batch_item).collect();
+    let rejected = results.iter().filter(|item| item.status == EventStatus::Rejected).count();
+    let status = if rejected == 0 { StatusCode::ACCEPTED } else { StatusCode::MULTI_STATUS };
+    let mut response = json(status, &BatchAnswer { accepted: results.len() - rejected, rejected, results });
+    mark_replay(&mut response, &answer);
+    Ok(response)
+}
+
+/// Events, newest first.
+#[utoipa::path(
+    get, path = "/v1/events", tag = "events", operation_id = "list_events",
+    params(
+        crate::document::PageParameters,
+        ("source" = Option<String>, Query, description = "Of this source."),
+        ("victim_ip" = Option<String>, Query, description = "Against this address."),
+        ("vector" = Option<String>, Query, description = "Of this kind."),
+    ),
+    responses((status = 200, description = "A page of events.", body = EventPage))
+)]
+pub(crate) async fn list(api: Data<Api>, mut query: Query) -> Reply {
+    let page = query.page();
+    let filter = EventQuery {
+        page,
+        source: query.parsed("source"),
+        victim_ip: query.parsed("victim_ip"),
+        vector: query.parsed("vector"),
+    };
+    checked(query.finish())?;
+    let page = api.engine.events(&filter).await?;
+    ok(&EventPage::from(page.map(|event| view::event(&event, false))))
+}
+
+/// One event with its raw details, and why it was or was not mitigated.
+#[utoipa::path(
+    get, path = "/v1/events/{id}", tag = "events", operation_id = "get_event",
+    params(("id" = Uuid, Path, description = "`event_id` of the event.")),
+    responses((status = 200, description = "The event.", body = view::EventObject))
+)]
+pub(crate) async fn get(api: Data<Api>, id: Path<String>) -> Reply {
+    let id: EventId = from_path("id", &id, value::id_of)?;
+    ok(&view::event(&api.engine.event(id).await?, true))
+}
+
+/// Intake has no dry run, and whoever asks for one must not get the real thing instead.
+fn no_dry_run(query: &mut Query) {
+    query.optional("dry_run", |_| Err::<(), _>("is not for events: an event is always acted on".to_owned()));
+}
+
+fn request_errors(call: &Call, query: Query) -> Result<(), Vec<FieldError>> {
+    let errors: Vec<_> = query.finish().err().into_iter().chain(call.check_key().err()).flatten().collect();
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+/// The source of an event that is otherwise unreadable, for the metrics.
+fn source(tree: &Tree) -> Option<String> {
+    let Tree::Object(object) = tree else { return None };
+    let name: prefix_core::name::SourceName = value::parsed(object.get("source")?).ok()?;
+    Some(name.as_str().to_owned())
+}
+
+/// The checks between schema and engine: whether the principal may report as this source, and whether the vector's
+/// name can be one at all.
+async fn admissible(api: &Api, call: &Call, draft: Draft) -> Result<Report, Problem> {
+    let source = &draft.report.source;
+    if !call.principal().may_report_as(source) {
+        report::event_refused(Rejection::ForbiddenSource, Some(source.as_str()), 1);
+        api.audit_refusal(call, AuditAction::Forbidden, json!({"source": source})).await;
+        let detail = format!("this token may not report as source {}", value::quoted(source.as_str()));
+        return Err(Problem::new(Kind::SourceNotAllowed, detail));
+    }
+    if let Some(vector) = draft.undefined_vector {
+        report::event_refused(Rejection::UnknownVector, Some(source.as_str()), 1);
+        let details = json!({"source": source, "victim_ip": draft.report.victim_ip});
+        return Err(api.unknown_vector(call, &vector, details).await);
+    }
+    Ok(draft.report)
+}
+
+fn refusal(refused: &RefusedEvent, explain: bool) -> Problem {
+    let problem = Problem::new(Kind::Guardrail, refused.refusal.detail.clone())
+        .with("guardrail", refused.refusal.guardrail)
+        .with("event_id", refused.event_id)
+        .with("external_event_id", &refused.external_event_id)
+        .with("mitigation_id", refused.mitigation_id)
+        .retry_after(refused.refusal.retry_after_seconds);
+    if explain { problem.with("decision", &refused.decision) } else { problem }
+}
+
+fn invalid(external_event_id: Option<String>, problem: &Problem) -> InvalidItem {
+    InvalidItem { external_event_id, error: problem.detail().to_owned() }
+}
+
+fn batch_item((index, outcome): (usize, &EventOutcome)) -> BatchItemAnswer {
+    match outcome {
+        EventOutcome::Accepted(ingested) => BatchItemAnswer {
+            index,
+            event_id: ingested.event_id.as_uuid(),
+            external_event_id: ingested.external_event_id.as_ref().map(|id| id.as_str().to_owned()),
+            status: ingested.status,
+            mitigation_id: ingested.mitigation_id,
+            mitigation_status: ingested.mitigation_status,
+            error: None,
+            guardrail: ingested.guardrail,
+            retry_after_seconds: ingested.retry_after_seconds,
+        },
+        EventOutcome::Refused(refused) => BatchItemAnswer {
+            index,
+            event_id: refused.event_id.as_uuid(),
+            external_event_id: refused.external_event_id.as_ref().map(|id| id.as_str().to_owned()),
+            status: EventStatus::Rejected,
+            mitigation_id: Some(refused.mitigation_id),
+            mitigation_status: None,
+            error: Some(refused.refusal.detail.clone()),
+            guardrail: Some(refused.refusal.guardrail),
+            retry_after_seconds: refused.refusal.retry_after_seconds,
+        },
+        EventOutcome::Invalid(item) => BatchItemAnswer {
+            index,
+            event_id: Uuid::nil(),
+            external_event_id: item.external_event_id.clone(),
+            status: EventStatus::Rejected,
+            mitigation_id: None,
+            mitigation_status: None,
+            error: Some(item.error.clone()),
+            guardrail: None,
+            retry_after_seconds: None,
+        },
+    }
+}

@@ -1,0 +1,218 @@
+//! Mitigations: listed, made and ended by people (http-api.md §4.3).
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Path};
+use prefix_core::audit::AuditAction;
+use prefix_core::guardrail::Refusal;
+use prefix_core::id::MitigationId;
+use prefix_core::mitigation::Status;
+use prefix_core::name::{Pop, SourceName};
+use prefix_core::store::MitigationQuery;
+use prefix_engine::view::ManualRequest;
+use prefix_engine::{BulkItem, EngineError, view};
+use serde_json::json;
+
+use super::{Reply, both, checked, dry, from_path, json, mark_replay, ok};
+use crate::answer::{AcknowledgedAnswer, BulkItemAnswer, DryRun, MitigationPage, WithdrawnAnswer};
+use crate::api::Api;
+use crate::body::Body;
+use crate::call::Call;
+use crate::problem::Problem;
+use crate::query::Query;
+use crate::report;
+use crate::request::{self, Manual};
+use crate::value;
+
+/// Mitigations, newest first; of the answering instance's pop unless `pop` says otherwise.
+#[utoipa::path(
+    get, path = "/v1/mitigations", tag = "mitigations", operation_id = "list_mitigations",
+    params(
+        crate::document::PageParameters,
+        ("status" = Option<String>, Query, description = "Of one of these statuses, separated by commas."),
+        ("customer_id" = Option<String>, Query, description = "Of this customer."),
+        ("victim_ip" = Option<String>, Query, description = "For exactly this address."),
+        ("vector" = Option<String>, Query, description = "Of this kind."),
+        ("pop" = Option<String>, Query, description = "Of this pop; `all` = every pop."),
+        ("acknowledged" = Option<bool>, Query, description = "Acknowledged, or not."),
+    ),
+    responses((status = 200, description = "A page of mitigations.", body = MitigationPage))
+)]
+pub(crate) async fn list(api: Data<Api>, mut query: Query) -> Reply {
+    let filter = MitigationQuery {
+        page: query.page(),
+        status: query.optional("status", statuses).unwrap_or_default(),
+        customer_id: query.parsed("customer_id"),
+        victim_ip: query.parsed("victim_ip"),
+        vector: query.parsed("vector"),
+        pop: match query.optional("pop", pop) {
+            Some(asked) => asked,
+            None => Some(api.engine.settings().pop.clone()),
+        },
+        acknowledged: query.boolean("acknowledged"),
+    };
+    checked(query.finish())?;
+    let page = api.engine.mitigations(&filter).await?;
+    ok(&MitigationPage::from(page.map(|row| view::mitigation(&row, false))))
+}
+
+fn statuses(text: &str) -> Result<Vec<Status>, String> {
+    text.split(',')
+        .map(|word| word.parse().map_err(|error: prefix_core::mitigation::UnknownStatus| error.to_string()))
+        .collect()
+}
+
+/// `None` = every pop.
+fn pop(text: &str) -> Result<Option<Pop>, String> {
+    if text == "all" { Ok(None) } else { text.parse().map(Some).map_err(|error| format!("{error}")) }
+}
+
+/// One mitigation, and why it is as it is.
+#[utoipa::path(
+    get, path = "/v1/mitigations/{id}", tag = "mitigations", operation_id = "get_mitigation",
+    params(("id" = Uuid, Path, description = "`mitigation_id` of the mitigation.")),
+    responses((status = 200, description = "The mitigation.", body = view::MitigationObject))
+)]
+pub(crate) async fn get(api: Data<Api>, id: Path<String>) -> Reply {
+    let id: MitigationId = from_path("id", &id, value::id_of)?;
+    ok(&view::mitigation(&api.engine.mitigation(id).await?, true))
+}
+
+/// Make a rule by hand. Playbooks are skipped, guardrails are not; the match is taken literally.
+#[utoipa::path(
+    post, path = "/v1/mitigations", tag = "mitigations", operation_id = "create_mitigation",
+    params(
+        crate::document::DryRunParameter,
+        ("explain" = Option<bool>, Query, description = "Add `decision` to the answer."),
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; a repetition within 24 h gets the first answer."),
+    ),
+    request_body = crate::document::ManualBody,
+    responses(
+        (status = 201, description = "A new mitigation.", body = view::MitigationObject),
+        (status = 200, description = "The same rule lived already and was changed in place; or the answer of a dry run.", body = view::MitigationObject),
+    )
+)]
+pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Body) -> Reply {
+    let (explain, dry_run) = (query.flag("explain"), query.flag("dry_run"));
+    let request_errors = query.finish().and(call.check_key());
+    let ((), manual) = both(request_errors, request::manual(&body.tree))?;
+    let manual = match manual {
+        Ok(manual) => manual,
+        Err(refusal) => return Err(refused_at_border(&api, &call, refusal, dry_run).await),
+    };
+    let request = manual_request(&api, &call, manual).await?;
+    let answer = api.engine.create(request, &call.repeatable(dry_run, body.hash)).await?;
+    let created = &answer.value;
+    let shown = view::mitigation(&created.view, explain);
+    if dry_run {
+        let affected = if created.replaced { vec![shown.mitigation_id] } else { Vec::new() };
+        return dry(Some(shown), affected);
+    }
+    let mut response = json(if created.replaced { StatusCode::OK } else { StatusCode::CREATED }, &shown);
+    mark_replay(&mut response, &answer);
+    Ok(response)
+}
+
+async fn manual_request(api: &Api, call: &Call, manual: Manual) -> Result<ManualRequest, Problem> {
+    let vector = match manual.vector {
+        Ok(vector) => vector,
+        Err(text) => {
+            let details = json!({"victim_ip": manual.victim_ip});
+            return Err(api.unknown_vector(call, &text, details).await);
+        }
+    };
+    Ok(ManualRequest {
+        victim_ip: manual.victim_ip,
+        matching: manual.matching,
+        action: manual.action,
+        ttl: manual.ttl,
+        vector,
+        reason: manual.reason,
+        operator: SourceName::operator(&call.principal().id),
+    })
+}
+
+/// Values that no rule can have never reach the engine; the refusal is the same.
+async fn refused_at_border(api: &Api, call: &Call, refusal: Refusal, dry_run: bool) -> Problem {
+    if !dry_run {
+        report::guardrail_refused(&refusal);
+        let details = json!({"guardrail": refusal.guardrail, "reason": refusal.detail});
+        api.audit_refusal(call, AuditAction::Reject, details).await;
+    }
+    EngineError::Guardrail { refusal, mitigation_id: None }.into()
+}
+
+/// End a mitigation. Repeating it is harmless until it has ended.
+#[utoipa::path(
+    post, path = "/v1/mitigations/{id}/withdraw", tag = "mitigations", operation_id = "withdraw_mitigation",
+    params(crate::document::DryRunParameter, ("id" = Uuid, Path, description = "`mitigation_id` of the mitigation.")),
+    request_body = crate::document::WithdrawBody,
+    responses((status = 200, description = "The mitigation, `withdrawing` or `withdrawn`.", body = view::MitigationObject))
+)]
+pub(crate) async fn withdraw(
+    api: Data<Api>,
+    call: Call,
+    id: Path<String>,
+    mut query: Query,
+    body: Body,
+) -> Reply {
+    let id: MitigationId = from_path("id", &id, value::id_of)?;
+    let dry_run = query.flag("dry_run");
+    let ((), reason) = both(query.finish(), request::withdraw(&body.tree))?;
+    let withdrawn = api.engine.withdraw(id, &reason, &call.caller(dry_run)).await?;
+    let shown = view::mitigation(&withdrawn, false);
+    if dry_run { dry(Some(shown), vec![id]) } else { ok(&shown) }
+}
+
+/// End 1 to 100 mitigations, each on its own.
+#[utoipa::path(
+    post, path = "/v1/mitigations/withdraw", tag = "mitigations", operation_id = "withdraw_mitigations",
+    params(crate::document::DryRunParameter),
+    request_body = crate::document::WithdrawManyBody,
+    responses((status = 200, description = "What became of each.", body = WithdrawnAnswer))
+)]
+pub(crate) async fn withdraw_many(api: Data<Api>, call: Call, mut query: Query, body: Body) -> Reply {
+    let dry_run = query.flag("dry_run");
+    let ((), asked) = both(query.finish(), request::withdraw_many(&body.tree))?;
+    let items = api.engine.withdraw_many(asked.ids, &asked.reason, &call.caller(dry_run)).await?;
+    let (done, failed, results) = bulk(&items, |status| match status {
+        Status::Withdrawing => "withdrawing",
+        _ => "withdrawn",
+    });
+    let answer = WithdrawnAnswer { withdrawn: done.len(), failed, results };
+    if dry_run { dry(Some(answer), done) } else { ok(&answer) }
+}
+
+/// Mark 1 to 100 mitigations as seen. Changes no status.
+#[utoipa::path(
+    post, path = "/v1/mitigations/acknowledge", tag = "mitigations", operation_id = "acknowledge_mitigations",
+    params(crate::document::DryRunParameter),
+    request_body = crate::document::AcknowledgeBody,
+    responses((status = 200, description = "What became of each.", body = AcknowledgedAnswer))
+)]
+pub(crate) async fn acknowledge(api: Data<Api>, call: Call, mut query: Query, body: Body) -> Reply {
+    let dry_run = query.flag("dry_run");
+    let ((), ids) = both(query.finish(), request::acknowledge(&body.tree))?;
+    let items = api.engine.acknowledge(ids, &call.caller(dry_run)).await?;
+    let (done, failed, results) = bulk(&items, |_| "acknowledged");
+    let answer = AcknowledgedAnswer { acknowledged: done.len(), failed, results };
+    if dry_run {
+        ok(&DryRun { dry_run, result: Some(answer), affected_mitigations: done })
+    } else {
+        ok(&answer)
+    }
+}
+
+fn bulk(
+    items: &[BulkItem],
+    word: impl Fn(Status) -> &'static str,
+) -> (Vec<MitigationId>, usize, Vec<BulkItemAnswer>) {
+    let done: Vec<_> =
+        items.iter().filter(|item| item.result.is_ok()).map(|item| item.mitigation_id).collect();
+    let results = items.iter().map(|item| BulkItemAnswer {
+        mitigation_id: item.mitigation_id,
+        status: item.result.as_ref().map_or("error", |status| word(*status)),
+        error: item.result.as_ref().err().cloned(),
+    });
+    let failed = items.len() - done.len();
+    (done, failed, results.collect())
+}

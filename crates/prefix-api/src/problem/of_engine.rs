@@ -1,0 +1,76 @@
+//! The one place where refusals and failures of the engine become answers.
+
+use prefix_engine::EngineError;
+
+use super::{Kind, Problem};
+
+impl From<EngineError> for Problem {
+    fn from(error: EngineError) -> Self {
+        let detail = error.to_string();
+        match error {
+            EngineError::Guardrail { refusal, mitigation_id } => Self::new(Kind::Guardrail, detail)
+                .with("guardrail", refusal.guardrail)
+                .with("mitigation_id", mitigation_id)
+                .retry_after(refusal.retry_after_seconds),
+            EngineError::UnknownVector { defined, .. } => {
+                Self::new(Kind::UnknownVector, detail).with("vectors", defined)
+            }
+            EngineError::NotAllowed(_) => Self::new(Kind::NotAllowed, detail),
+            EngineError::NotFound(_) => Self::new(Kind::NotFound, detail),
+            EngineError::MassWithdraw { mitigations, .. } => {
+                Self::new(Kind::MassWithdraw, detail).with("affected_mitigations", mitigations)
+            }
+            EngineError::IdempotencyMismatch => Self::new(Kind::IdempotencyMismatch, detail),
+            EngineError::StorageUnavailable(cause) => {
+                tracing::warn!(%cause, "storage is not available");
+                Self::new(
+                    Kind::StorageUnavailable,
+                    "storage is not available, nothing was stored; send the request again",
+                )
+            }
+            EngineError::ShuttingDown => Self::new(Kind::ShuttingDown, detail),
+            EngineError::Internal(cause) => {
+                tracing::error!(%cause, "internal error");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl Problem {
+    /// A fault of ours; what it was is for the log, not for the client.
+    pub(crate) fn internal() -> Self {
+        Self::new(
+            Kind::Internal,
+            "a fault of prefixd; the log says more under the id of this request (instance)",
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prefix_core::guardrail::{Guardrail, Refusal};
+
+    use super::*;
+
+    #[test]
+    fn causes_are_for_the_log_only() {
+        for error in
+            [EngineError::Internal("secret".into()), EngineError::StorageUnavailable("secret".into())]
+        {
+            assert!(!Problem::from(error).body("").to_string().contains("secret"));
+        }
+    }
+
+    #[test]
+    fn a_guardrail_says_which_and_whether_time_helps() {
+        let refusal = Refusal::retry_after(Guardrail::MaxLifetime, "just ended", 12);
+        let body = Problem::from(EngineError::Guardrail { refusal, mitigation_id: None }).body("");
+        assert_eq!(body["guardrail"], "max_lifetime");
+        assert_eq!(body["retry_after_seconds"], 12);
+        assert_eq!(body["status"], 422);
+        let refusal = Refusal::new(Guardrail::Safelisted, "no");
+        let body = Problem::from(EngineError::Guardrail { refusal, mitigation_id: None }).body("");
+        assert!(body.get("retry_after_seconds").is_none());
+    }
+}
