@@ -74,7 +74,7 @@ mod tests {
         let clock = ScriptedClock::standing_at(at(100));
         tokio::time::sleep(Duration::from_millis(2)).await;
         assert_eq!(clock.now(), at(100));
-        clock.advance(Duration::from_secs(60));
+        clock.advance(Duration::from_mins(1));
         assert_eq!(clock.now(), at(160));
         clock.set(at(50));
         assert_eq!(clock.now(), at(50));
@@ -83,7 +83,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_following_clock_goes_with_the_paused_time_of_a_test() {
         let clock = ScriptedClock::following_tokio(at(100));
-        tokio::time::sleep(Duration::from_secs(3_600)).await;
+        tokio::time::sleep(Duration::from_hours(1)).await;
         assert_eq!(clock.now(), at(3_700));
         clock.set(at(100));
         tokio::time::sleep(Duration::from_secs(1)).await;
