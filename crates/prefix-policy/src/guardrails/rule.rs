@@ -1,9 +1,9 @@
 //! What a rule says: a match that can exist, made of components and an action that are allowed, within their bounds.
 
 use prefix_core::announcer::Route;
-use prefix_core::flowspec::{Action, RuleError};
+use prefix_core::flowspec::{Action, Rule, RuleError};
 use prefix_core::guardrail::{Guardrail, Refusal};
-use prefix_core::matching::Matching;
+use prefix_core::matching::{DestinationPorts, Matching};
 use prefix_core::mitigation::Mitigation;
 
 use super::Candidate;
@@ -44,14 +44,26 @@ fn semantic(candidate: &Candidate<'_>) -> Result<Result<Route, RuleError>, Refus
     if matching.packet_length.is_some_and(|length| length.min > length.max) {
         return refuse("packet_length has min above max".to_owned());
     }
-    match Mitigation::route_for(matching, action) {
-        Err(error) if error.is_semantic() => refuse(error.to_string()),
-        Ok(route) => match route.rule().and_then(prefix_core::flowspec::Rule::impossibility) {
-            Some(impossibility) => refuse(impossibility.to_string()),
-            None => Ok(Ok(route)),
-        },
-        Err(error) => Ok(Err(error)),
-    }
+    let built = Mitigation::route_for(matching, action);
+    let possible = match &built {
+        Err(error) if error.is_semantic() => return refuse(error.to_string()),
+        // Its size says nothing about its sense, which one port of each list shows as well.
+        Err(_) => Mitigation::route_for(&with_one_port(matching), action).ok(),
+        Ok(route) => Some(route.clone()),
+    };
+    let impossibility = possible.as_ref().and_then(Route::rule).and_then(Rule::impossibility);
+    impossibility.map_or(Ok(built), |impossibility| refuse(impossibility.to_string()))
+}
+
+fn with_one_port(matching: &Matching) -> Matching {
+    let dst_ports = match &matching.dst_ports {
+        DestinationPorts::Any => DestinationPorts::Any,
+        DestinationPorts::Only(ports) | DestinationPorts::Except(ports) => {
+            DestinationPorts::Only(ports.iter().take(1).copied().collect())
+        }
+    };
+    let src_ports = matching.src_ports.iter().take(1).copied().collect();
+    Matching { dst_ports, src_ports, ..matching.clone() }
 }
 
 /// `action_not_allowed`, `match_not_allowed`.

@@ -1,0 +1,302 @@
+//! The guardrails: each refuses what it names, in the order of http-api.md §6.
+
+use prefix_core::flowspec::Action;
+use prefix_core::guardrail::{Guardrail, Refusal};
+use prefix_core::matching::{DestinationPorts, Matching, PacketLength};
+use prefix_core::mitigation::{EndReason, Status};
+use prefix_core::rate::BitsPerSecond;
+use prefix_core::ttl::Ttl;
+use prefix_policy::{BanVerdict, ManualRequest, ManualVerdict};
+
+use crate::world::{HOST, HOST6, Saying, World, discard, report};
+
+/// Something to ask for, and the world to ask in.
+struct Case {
+    world: World,
+    request: ManualRequest,
+}
+
+fn case() -> Case {
+    let request = ManualRequest {
+        victim_ip: HOST.parse().unwrap(),
+        matching: Matching { protocol: Some(17), ..Matching::everything_to(HOST.parse().unwrap()) },
+        action: Action::Discard,
+        ttl: None,
+        vector: "unknown".parse().unwrap(),
+        reason: "test".into(),
+        operator: "operator:alice".parse().unwrap(),
+    };
+    Case { world: World::with_steps(discard()), request }
+}
+
+fn refused(case: &Case) -> Refusal {
+    match case.world.manual(&case.request) {
+        ManualVerdict::Refuse { refusal, .. } => refusal,
+        other => panic!("not refused: {other:#?}"),
+    }
+}
+
+fn ports(list: impl IntoIterator<Item = u16>) -> DestinationPorts {
+    DestinationPorts::Only(list.into_iter().collect())
+}
+
+type Spoil = (Guardrail, fn(&mut Case));
+
+/// One way to break each guardrail without breaking an earlier one, in their order.
+const SPOILS: [Spoil; 14] = [
+    (Guardrail::NotOwned, |case| {
+        case.world.inventory(serde_json::json!({ "customers": [
+            { "customer_id": "other", "prefixes": ["198.51.100.0/24"] }
+        ]}));
+    }),
+    (Guardrail::Safelisted, |case| case.world.safe("203.0.113.99/32")),
+    (Guardrail::ControlPlane, |case| {
+        case.world.parts.guardrails.protected_prefixes.push("203.0.113.0/24".parse().unwrap());
+    }),
+    (Guardrail::PrefixLength, |case| case.world.parts.guardrails.dst_prefix_v4.max = 30),
+    (Guardrail::Semantic, |case| {
+        case.request.matching.packet_length = Some(PacketLength { min: 9, max: 90 });
+    }),
+    (Guardrail::ActionNotAllowed, |case| {
+        case.world.parts.guardrails.allow_mark = false;
+        case.request.action = Action::Mark(prefix_core::flowspec::Dscp::new(8).unwrap());
+    }),
+    (Guardrail::MatchNotAllowed, |case| {
+        case.world.parts.guardrails.matches.src_port = false;
+        case.request.matching.src_ports.insert(53);
+    }),
+    (Guardrail::MaxPorts, |case| {
+        case.world.parts.guardrails.max_ports = 8;
+        case.request.matching.dst_ports = ports(1..=9);
+    }),
+    (Guardrail::NlriSize, |case| {
+        case.world.parts.guardrails.max_ports = 1_000;
+        case.request.matching.dst_ports = ports((1..=300).map(|port| port * 3));
+    }),
+    (Guardrail::Ttl, |case| case.request.ttl = Some(Ttl::from_seconds(10).unwrap())),
+    (Guardrail::PoliceRate, |case| {
+        case.request.action = Action::police(Some(BitsPerSecond::saturating(7_999)), None).unwrap();
+    }),
+    (Guardrail::NewRate, |case| case.world.quota.new_last_minute = 30),
+    (Guardrail::QuotaPop, |case| case.world.quota.pop = 100),
+    (Guardrail::QuotaGlobal, |case| case.world.quota.global = 500),
+];
+
+#[test]
+fn each_guardrail_refuses_what_it_is_for() {
+    for (guardrail, spoil) in SPOILS {
+        let mut case = case();
+        assert!(matches!(case.world.manual(&case.request), ManualVerdict::Mitigate { .. }));
+        spoil(&mut case);
+        assert_eq!(refused(&case).guardrail, guardrail);
+    }
+}
+
+#[test]
+fn the_first_broken_guardrail_is_the_one_that_is_named() {
+    for (position, (guardrail, spoil)) in SPOILS.iter().enumerate() {
+        for (_, later) in &SPOILS[position + 1..] {
+            let mut case = case();
+            later(&mut case);
+            spoil(&mut case);
+            assert_eq!(refused(&case).guardrail, *guardrail);
+        }
+    }
+}
+
+#[test]
+fn the_safelist_counts_in_both_directions() {
+    let mut wide = case();
+    wide.world.parts.guardrails.dst_prefix_v4.min = 24;
+    wide.request.matching.dst_prefix = "203.0.113.0/24".parse().unwrap();
+    assert!(matches!(wide.world.manual(&wide.request), ManualVerdict::Mitigate { .. }));
+    wide.world.safe("203.0.113.1/32");
+    assert_eq!(refused(&wide).guardrail, Guardrail::Safelisted);
+}
+
+#[test]
+fn own_addresses_and_bgp_are_never_touched() {
+    let mut own = case();
+    own.world.parts.own_addresses.push(HOST.parse().unwrap());
+    assert_eq!(refused(&own).guardrail, Guardrail::ControlPlane);
+    for spoil in
+        [(|matching: &mut Matching| matching.dst_ports = ports([80, 179])) as fn(&mut Matching), |matching| {
+            matching.src_ports.extend([179]);
+        }]
+    {
+        let mut bgp = case();
+        bgp.request.matching.protocol = Some(6);
+        spoil(&mut bgp.request.matching);
+        assert_eq!(refused(&bgp).guardrail, Guardrail::ControlPlane);
+        bgp.request.matching.protocol = Some(17);
+        assert!(
+            matches!(bgp.world.manual(&bgp.request), ManualVerdict::Mitigate { .. }),
+            "UDP 179 is not BGP"
+        );
+    }
+    let world = World::with_steps(discard());
+    assert_eq!(world.rule(&report("syn_flood", HOST).on(&[80, 179])), "refused: control_plane");
+}
+
+#[test]
+fn a_match_that_cannot_exist_is_refused() {
+    let spoils: [fn(&mut Matching); 6] = [
+        |m| (m.protocol, m.dst_ports) = (Some(1), ports([80])),
+        |m| (m.protocol, m.dst_ports) = (None, ports([80])),
+        |m| m.tcp_flags = prefix_core::flowspec::TcpFlags::from_words(["syn"]).unwrap(),
+        |m| m.icmp_type = [8].into(),
+        |m| m.packet_length = Some(PacketLength { min: 100, max: 50 }),
+        |m| m.dst_ports = ports([]),
+    ];
+    for spoil in spoils {
+        let mut case = case();
+        spoil(&mut case.request.matching);
+        assert_eq!(refused(&case).guardrail, Guardrail::Semantic, "{:?}", case.request.matching);
+    }
+    let mut v6 = case();
+    v6.request.victim_ip = HOST6.parse().unwrap();
+    v6.request.matching = Matching::everything_to(HOST6.parse().unwrap());
+    v6.request.matching.fragment = prefix_core::flowspec::Fragment::DONT_FRAGMENT;
+    assert_eq!(refused(&v6).guardrail, Guardrail::Semantic);
+}
+
+#[test]
+fn a_destination_that_misses_the_victim_is_refused() {
+    let mut case = case();
+    case.request.matching.dst_prefix = "203.0.113.98/32".parse().unwrap();
+    assert_eq!(refused(&case).guardrail, Guardrail::Semantic);
+}
+
+#[test]
+fn a_black_hole_is_for_one_whole_host() {
+    let mut case = case();
+    case.request.action = Action::Rtbh;
+    assert_eq!(refused(&case).guardrail, Guardrail::Semantic, "it cannot be narrowed to UDP");
+    case.request.matching.protocol = None;
+    assert!(matches!(case.world.manual(&case.request), ManualVerdict::Mitigate { .. }));
+    case.world.parts.guardrails.dst_prefix_v4.min = 24;
+    case.request.matching.dst_prefix = "203.0.113.0/24".parse().unwrap();
+    assert_eq!(refused(&case).guardrail, Guardrail::PrefixLength);
+}
+
+#[test]
+fn neighbouring_excluded_ports_count_as_one_term() {
+    let mut case = case();
+    case.request.matching.dst_ports = DestinationPorts::Except((100..=130).collect());
+    assert!(matches!(case.world.manual(&case.request), ManualVerdict::Mitigate { .. }));
+    case.request.matching.dst_ports = DestinationPorts::Except((100..=130).step_by(2).collect());
+    assert_eq!(refused(&case).guardrail, Guardrail::MaxPorts);
+}
+
+fn refusal(verdict: BanVerdict) -> (bool, Refusal) {
+    match verdict {
+        BanVerdict::Queue { refusal, .. } => (true, refusal),
+        BanVerdict::Refuse { refusal, .. } => (false, refusal),
+        other => panic!("let in: {other:#?}"),
+    }
+}
+
+#[test]
+fn after_an_operators_withdraw_detectors_wait_and_operators_do_not() {
+    let mut world = World::with_steps(discard());
+    let reported = report("udp_flood", HOST).on(&[80]);
+    let id = world.raise(&reported);
+    world.end(id, EndReason::Operator);
+    world.later(20);
+    let (queued, quiet) = refusal(world.ban(&report("udp_flood", HOST).on(&[443])));
+    assert!(queued);
+    assert_eq!((quiet.guardrail, quiet.retry_after_seconds), (Guardrail::QuietPeriod, Some(100)));
+    assert!(matches!(world.ban(&report("syn_flood", HOST)), BanVerdict::Mitigate { .. }), "only that vector");
+    let mut request = case().request;
+    request.vector = "udp_flood".parse().unwrap();
+    assert!(matches!(world.manual(&request), ManualVerdict::Mitigate { .. }));
+    world.later(100);
+    assert!(matches!(world.ban(&reported), BanVerdict::Mitigate { .. }));
+}
+
+#[test]
+fn a_rule_at_the_end_of_its_life_rests() {
+    let mut world = World::with_steps(discard());
+    let reported = report("udp_flood", HOST).on(&[80]);
+    let id = world.raise(&reported);
+    world.end(id, EndReason::MaxLifetime);
+    world.later(1);
+    let (queued, rest) = refusal(world.ban(&reported));
+    assert!(!queued);
+    assert_eq!((rest.guardrail, rest.retry_after_seconds), (Guardrail::MaxLifetime, Some(299)));
+    assert!(matches!(world.ban(&report("udp_flood", HOST).on(&[443])), BanVerdict::Mitigate { .. }));
+    world.later(299);
+    assert!(matches!(world.ban(&reported), BanVerdict::Mitigate { .. }));
+}
+
+#[test]
+fn a_rule_and_its_companion_need_room_for_two() {
+    let steps = serde_json::json!([{ "action": "discard", "ttl_seconds": 120, "fragments": "police" }]);
+    let mut world = World::with_steps(steps);
+    world.quota.global = 499;
+    let (queued, full) = refusal(world.ban(&report("ntp_amplification", HOST)));
+    assert!(queued);
+    assert_eq!(full.guardrail, Guardrail::QuotaGlobal);
+    world.quota.global = 498;
+    assert!(matches!(world.ban(&report("ntp_amplification", HOST)), BanVerdict::Mitigate { .. }));
+}
+
+#[test]
+fn taking_over_a_withdrawing_rule_needs_no_further_room() {
+    let mut world = World::with_steps(discard());
+    let id = world.raise(&report("udp_flood", HOST));
+    let row = world.edit(id);
+    (row.status, row.end_reason) = (Status::Withdrawing, Some(EndReason::DetectorUnban));
+    world.quota.pop = 100;
+    assert!(matches!(world.ban(&report("udp_flood", HOST)), BanVerdict::Mitigate { .. }));
+    assert_eq!(refusal(world.ban(&report("udp_flood", HOST).on(&[80]))).1.guardrail, Guardrail::QuotaPop);
+}
+
+#[test]
+fn a_queued_mitigation_passes_every_guardrail_again() {
+    let mut world = World::with_steps(discard());
+    let id = world.raise(&report("udp_flood", HOST));
+    world.edit(id).status = Status::Queued;
+    let row = world.find(id).clone();
+    assert_eq!(world.admit(&row), Ok(()));
+    world.quota.new_last_minute = 30;
+    assert_eq!(world.admit(&row).unwrap_err().guardrail, Guardrail::NewRate);
+    world.safe("203.0.113.0/24");
+    assert_eq!(world.admit(&row).unwrap_err().guardrail, Guardrail::Safelisted);
+}
+
+#[test]
+fn living_rules_are_checked_again_for_what_may_have_changed_and_nothing_else() {
+    let check = |spoil: fn(&mut World)| {
+        let mut world = World::with_steps(discard());
+        let id = world.raise(&report("dns_amplification", HOST));
+        spoil(&mut world);
+        let answer = world.policy().revalidate(world.find(id), &world.safelist_index(), world.now);
+        answer.err().map(|refusal| refusal.guardrail)
+    };
+    let gone = |world: &mut World| {
+        world.inventory(
+            serde_json::json!({ "customers": [{ "customer_id": "x", "prefixes": ["192.0.2.0/24"] }] }),
+        );
+    };
+    assert_eq!(check(|_| ()), None);
+    assert_eq!(check(gone), Some(Guardrail::NotOwned));
+    assert_eq!(check(|world| world.safe("203.0.113.0/24")), Some(Guardrail::Safelisted));
+    assert_eq!(
+        check(|world| world.parts.own_addresses.push(HOST.parse().unwrap())),
+        Some(Guardrail::ControlPlane)
+    );
+    assert_eq!(check(|world| world.parts.guardrails.dst_prefix_v4.max = 30), Some(Guardrail::PrefixLength));
+    assert_eq!(
+        check(|world| world.parts.guardrails.matches.src_port = false),
+        Some(Guardrail::MatchNotAllowed)
+    );
+    assert_eq!(check(|world| world.parts.guardrails.max_lifetime_seconds = 0), Some(Guardrail::MaxLifetime));
+    assert_eq!(check(|world| world.later(86_400)), Some(Guardrail::MaxLifetime));
+    let harmless = |world: &mut World| {
+        world.parts.guardrails.max_ttl = Ttl::from_seconds(40).unwrap();
+        world.quota.global = 10_000;
+        world.quota.new_last_minute = 10_000;
+    };
+    assert_eq!(check(harmless), None);
+}

@@ -1,0 +1,13 @@
+//! What policy promises, in the words of an operator: a world is set up, something is reported, a verdict comes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::needless_pass_by_value, reason = "documents are written in place")]
+
+mod allowed_ports;
+mod bans;
+mod documents;
+mod guardrails;
+mod laws;
+mod manual;
+mod steps;
+mod vectors;
+mod world;

@@ -1,0 +1,99 @@
+//! What an operator asks for is taken literally, and shown for what it is.
+
+use prefix_core::flowspec::Action;
+use prefix_core::matching::{DestinationPorts, Matching};
+use prefix_policy::{ManualRequest, ManualVerdict, Plan};
+
+use crate::world::{HOST, RESOLVER, Saying, World, discard, line, police, report};
+
+fn request(victim: &str) -> ManualRequest {
+    ManualRequest {
+        victim_ip: victim.parse().unwrap(),
+        matching: Matching { protocol: Some(17), ..Matching::everything_to(victim.parse().unwrap()) },
+        action: Action::Discard,
+        ttl: None,
+        vector: "dns_amplification".parse().unwrap(),
+        reason: "on the phone with them".into(),
+        operator: "operator:alice".parse().unwrap(),
+    }
+}
+
+fn plan(verdict: ManualVerdict) -> Plan {
+    match verdict {
+        ManualVerdict::Mitigate { plan, .. } | ManualVerdict::Replace { plan, .. } => plan,
+        ManualVerdict::Refuse { refusal, .. } => panic!("{refusal}"),
+    }
+}
+
+#[test]
+fn the_match_is_taken_literally_and_hit_service_ports_are_named() {
+    let world = World::with_steps(police());
+    let plan = plan(world.manual(&request(RESOLVER)));
+    assert_eq!(line(&plan), "dst 203.0.113.10/32 proto udp | discard", "no template, no exclusion");
+    assert_eq!(plan.warnings, ["the rule matches udp ports 53, which service dns serves"]);
+    assert_eq!((plan.playbook.clone(), plan.step, plan.ttl.seconds()), (None, 0, 120));
+    assert!(plan.progress().manual);
+}
+
+#[test]
+fn only_hit_ports_of_the_protocol_are_named() {
+    let world = World::with_steps(police());
+    let mut spared = request(RESOLVER);
+    spared.matching.dst_ports = DestinationPorts::Except([53].into());
+    assert!(plan(world.manual(&spared)).warnings.is_empty());
+    let mut any = request(RESOLVER);
+    any.matching.protocol = None;
+    assert_eq!(plan(world.manual(&any)).warnings.len(), 2);
+}
+
+#[test]
+fn the_profile_does_not_scale_an_operators_ttl() {
+    let mut world = World::with_steps(police());
+    world.inventory(serde_json::json!({ "customers": [
+        { "customer_id": "acme", "prefixes": ["203.0.113.0/24"], "policy_profile": "strict" }
+    ]}));
+    assert_eq!(plan(world.manual(&request(HOST))).ttl.seconds(), 120);
+}
+
+#[test]
+fn the_same_rule_is_replaced_in_place_and_needs_no_room() {
+    let mut world = World::with_steps(police());
+    let id = world.raise(&report("udp_flood", HOST));
+    world.quota.pop = 100;
+    let ManualVerdict::Replace { mitigation, plan, .. } = world.manual(&request(HOST)) else { panic!() };
+    assert_eq!(mitigation, id);
+    assert_eq!(plan.action, Action::Discard);
+}
+
+#[test]
+fn a_waiting_rule_is_let_in_only_if_there_is_room() {
+    let mut world = World::with_steps(police());
+    let id = world.raise(&report("udp_flood", HOST));
+    world.edit(id).status = prefix_core::mitigation::Status::Queued;
+    assert!(matches!(world.manual(&request(HOST)), ManualVerdict::Replace { .. }));
+    world.quota.pop = 100;
+    assert!(matches!(world.manual(&request(HOST)), ManualVerdict::Refuse { .. }));
+}
+
+#[test]
+fn fragments_that_ports_cannot_reach_are_pointed_out() {
+    let world = World::with_steps(discard());
+    let mut asked = request(HOST);
+    asked.matching.dst_ports = DestinationPorts::Only([80].into());
+    asked.matching.fragment = prefix_core::flowspec::Fragment::IS_FRAGMENT;
+    assert_eq!(plan(world.manual(&asked)).warnings.len(), 1);
+}
+
+#[test]
+fn a_later_report_finds_the_operators_rule() {
+    let mut world = World::with_steps(discard());
+    let id = world.raise(&report("udp_flood", HOST));
+    let row = world.edit(id);
+    row.playbook = None;
+    row.progress.manual = true;
+    assert!(matches!(
+        world.ban(&report("udp_flood", HOST).from("other").on(&[80])),
+        prefix_policy::BanVerdict::Extend { .. }
+    ));
+    assert_eq!(world.next_step(world.find(id)), prefix_policy::StepVerdict::Stay);
+}
