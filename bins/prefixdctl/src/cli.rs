@@ -51,7 +51,7 @@ pub(crate) struct Global {
     /// Private key of the client certificate (PEM)
     #[arg(long, value_name = "FILE", global = true)]
     pub(crate) key: Option<PathBuf>,
-    /// How answers are shown
+    /// How answers are shown: the columns that matter, all of them, or the API's answer
     #[arg(
         short,
         long,

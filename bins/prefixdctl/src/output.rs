@@ -16,17 +16,19 @@ use chrono::{DateTime, Utc};
 use clap::ValueEnum;
 
 /// How an answer is shown.
+///
+/// The variants have no help of their own: clap would spread it over every command's help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// The columns that matter, relative times
+    // The columns that matter, relative times
     Table,
-    /// All columns, exact times
+    // All columns, exact times
     Wide,
-    /// The body of the API, unchanged
+    // The body of the API, unchanged
     Json,
-    /// The body of the API as YAML
+    // The body of the API as YAML
     Yaml,
-    /// The columns of wide, with a header
+    // The columns of wide, with a header
     Csv,
 }
 

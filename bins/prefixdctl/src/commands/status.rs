@@ -66,6 +66,7 @@ const FACTS: &[Column<HealthDetail>] = &[
     Column::new("uptime_seconds", Shown::Always, |row| Cell::text(row.uptime_seconds)),
     Column::new("active", Shown::Always, |row| Cell::text(row.active_mitigations)),
     Column::new("pending", Shown::Always, |row| Cell::text(row.pending_mitigations)),
+    Column::new("queued", Shown::Always, |row| Cell::optional(row.queued_mitigations)),
     Column::new("withdraw_stuck", Shown::Always, |row| Cell::text(row.withdraw_stuck)),
     Column::new("foreign_rules", Shown::Always, |row| Cell::text(row.foreign_rules)),
     Column::new("database", Shown::Always, |row| Cell::text(&row.database)),
@@ -148,15 +149,17 @@ fn alarms(prose: &mut Prose, health: &HealthDetail) {
 /// The parts that prefixd is made of, each with a light.
 fn parts(prose: &mut Prose, health: &HealthDetail) {
     let now = prose.eyes().now;
+    match (health.gobgp.status.as_str(), &health.gobgp.error) {
+        // Dry-run needs no speaker, so nobody asked it.
+        ("unknown", None) => prose.item(Tone::Dim, "○", "speaker   not asked"),
+        (status, Some(error)) => prose.item(Tone::Bad, "●", &format!("speaker   {status}: {error}")),
+        (status, None) => prose.item(Tone::Good, "●", &format!("speaker   {status}")),
+    }
     let mut light = |good: bool, label: &str, text: &str| {
         let tone = if good { Tone::Good } else { Tone::Bad };
         prose.item(tone, "●", &format!("{label:<9} {text}"));
     };
     light(health.database == "connected", "storage", &health.database);
-    match &health.gobgp.error {
-        Some(error) => light(false, "speaker", &format!("{}: {error}", health.gobgp.status)),
-        None => light(true, "speaker", &health.gobgp.status),
-    }
     let sessions = health.bgp_sessions.len();
     let up = health.bgp_sessions.values().filter(|state| **state == PeerState::Established).count();
     if sessions > 0 {
@@ -183,9 +186,12 @@ fn counts(prose: &mut Prose, health: &HealthDetail, events: Option<u64>) {
     let mut counts = vec![
         paint.paint(Tone::Strong, &format!("{} active", health.active_mitigations)),
         format!("{} pending", health.pending_mitigations),
+    ];
+    counts.extend(health.queued_mitigations.map(|count| format!("{count} queued")));
+    counts.extend([
         paint.paint(stuck, &format!("{} stuck", health.withdraw_stuck)),
         paint.paint(Tone::Dim, &format!("{} foreign", health.foreign_rules)),
-    ];
+    ]);
     counts.extend(events.map(|count| paint.paint(Tone::Dim, &format!("{count} events stored"))));
     prose.line("");
     prose.line(format!("  {}", counts.join("   ")));

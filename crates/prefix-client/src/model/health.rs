@@ -48,6 +48,8 @@ pub struct HealthDetail {
     /// Rules that are not confirmed yet.
     #[serde(default)]
     pub pending_mitigations: u64,
+    /// Rules that wait for a quota, the pace of new rules, or the end of a quiet period; missing = not told.
+    pub queued_mitigations: Option<u64>,
     /// Rules that should be gone and are not.
     #[serde(default)]
     pub withdraw_stuck: u64,
