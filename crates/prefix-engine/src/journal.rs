@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prefix_core::mitigation::{Mitigation, Status};
-use prefix_core::store::{ChangeSet, ReadSet, StoreError};
+use prefix_core::store::{ChangeSet, MitigationChange, ReadSet, StoreError};
 use tokio::sync::mpsc;
 use tracing::{error, warn};
 
@@ -153,7 +153,7 @@ async fn commit(shared: &Arc<Shared>, batch: &mut [Box<dyn Command>], write: boo
             break (policy, reads);
         }
     };
-    let mut committed = ChangeSet::default();
+    let mut committed = Committed::default();
     let result = {
         let committed = &mut committed;
         let reads = &reads;
@@ -166,7 +166,7 @@ async fn commit(shared: &Arc<Shared>, batch: &mut [Box<dyn Command>], write: boo
                 return ChangeSet::default();
             }
             let changes = desk.finish();
-            committed.clone_from(&changes);
+            *committed = Committed::of(&changes);
             changes
         };
         shared.store.transact(reads, &mut decide).await
@@ -176,9 +176,24 @@ async fn commit(shared: &Arc<Shared>, batch: &mut [Box<dyn Command>], write: boo
     Ok(())
 }
 
+/// What is to be followed after a commit: the rows, and of the events only what is counted.
+#[derive(Default)]
+struct Committed {
+    events: Vec<report::EventNote>,
+    mitigations: Vec<MitigationChange>,
+}
+
+impl Committed {
+    fn of(changes: &ChangeSet) -> Self {
+        let events = changes.events.iter().map(report::EventNote::of).collect();
+        Self { events, mitigations: changes.mitigations.clone() }
+    }
+}
+
 /// Makes the book, the speaker's dispatcher and everyone who waits follow what is committed.
-fn follow(shared: &Shared, changes: ChangeSet) {
-    report::committed(&changes);
+fn follow(shared: &Shared, changes: Committed) {
+    changes.events.iter().for_each(report::event);
+    changes.mitigations.iter().for_each(report::mitigation);
     let mut keys = Vec::new();
     let mut freed = false;
     for change in changes.mitigations {

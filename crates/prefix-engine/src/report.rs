@@ -1,32 +1,54 @@
 //! One call per thing that happened: it logs, structured, and counts. A metric can so never be defined and not moved.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use metrics::{counter, gauge, histogram};
+use prefix_core::address::VictimIp;
 use prefix_core::announcer::AnnounceError;
-use prefix_core::flowspec::RouteKey;
+use prefix_core::event::{Event, EventStatus};
+use prefix_core::flowspec::{ActionType, RouteKey};
 use prefix_core::guardrail::Refusal;
+use prefix_core::id::EventId;
 use prefix_core::mitigation::{EndReason, Mitigation, Status};
-use prefix_core::store::{ChangeSet, MitigationChange};
+use prefix_core::name::{SourceName, VectorName};
+use prefix_core::store::{MitigationChange, PoolState};
 use tracing::{debug, info, warn};
 
-/// A transaction was committed: every event, new mitigation and change of status in it.
-pub(crate) fn committed(changes: &ChangeSet) {
-    for event in &changes.events {
-        let vector = event.report.vector.as_ref().map_or("", |vector| vector.as_str());
-        let source = sources::label(event.report.source.as_str());
-        counter!("prefixd_events_ingested_total", "source" => source, "vector" => vector.to_owned())
-            .increment(1);
-        debug!(
-            event_id = %event.event_id, source = %event.report.source, victim_ip = %event.report.victim_ip,
-            status = event.status.as_str(), "event stored"
-        );
-    }
-    for change in &changes.mitigations {
-        mitigation(change);
+/// What is counted and logged of a stored event.
+pub(crate) struct EventNote {
+    event_id: EventId,
+    source: SourceName,
+    vector: Option<VectorName>,
+    victim_ip: VictimIp,
+    status: EventStatus,
+}
+
+impl EventNote {
+    pub(crate) fn of(event: &Event) -> Self {
+        Self {
+            event_id: event.event_id,
+            source: event.report.source.clone(),
+            vector: event.report.vector.clone(),
+            victim_ip: event.report.victim_ip,
+            status: event.status,
+        }
     }
 }
 
-fn mitigation(change: &MitigationChange) {
+/// An event was stored.
+pub(crate) fn event(note: &EventNote) {
+    let vector = note.vector.as_ref().map_or("", |vector| vector.as_str());
+    let source = sources::label(note.source.as_str());
+    counter!("prefixd_events_ingested_total", "source" => source, "vector" => vector.to_owned()).increment(1);
+    debug!(
+        event_id = %note.event_id, source = %note.source, victim_ip = %note.victim_ip,
+        status = note.status.as_str(), "event stored"
+    );
+}
+
+/// A new row or a change of status was committed.
+pub(crate) fn mitigation(change: &MitigationChange) {
     let row = &*change.after;
     let before = change.before.as_ref().map(|before| before.status);
     if before == Some(row.status) {
@@ -74,6 +96,25 @@ fn mitigation(change: &MitigationChange) {
         }
         _ => {}
     }
+}
+
+/// How things stand: once per second.
+#[allow(clippy::cast_precision_loss, reason = "gauges of counts far below 2^52")]
+pub(crate) fn standing(rows: &[Arc<Mitigation>], stuck: u64, pool: PoolState, pop: &str) {
+    let count = |test: &dyn Fn(&Mitigation) -> bool| rows.iter().filter(|row| test(row)).count() as f64;
+    for action in ActionType::ALL {
+        let active = |row: &Mitigation| {
+            matches!(row.status, Status::Active | Status::Escalated) && row.action.action_type() == action
+        };
+        let labels = [("action_type", action.as_str().to_owned()), ("pop", pop.to_owned())];
+        gauge!("prefixd_mitigations_active", &labels).set(count(&active));
+    }
+    let queued = |row: &Mitigation| row.status == Status::Queued;
+    gauge!("prefixd_mitigations_queued", "pop" => pop.to_owned()).set(count(&queued));
+    gauge!("prefixd_withdraw_stuck").set(stuck as f64);
+    gauge!("prefixd_db_pool_connections", "state" => "active").set(pool.active as f64);
+    gauge!("prefixd_db_pool_connections", "state" => "idle").set(pool.idle as f64);
+    gauge!("prefixd_db_pool_connections", "state" => "total").set((pool.active + pool.idle) as f64);
 }
 
 /// A guardrail refused.

@@ -16,6 +16,7 @@ use crate::command::expire::Expire;
 use crate::command::safelist::{Change, ChangeSafelist};
 use crate::command::steps::Steps;
 use crate::journal::Journal;
+use crate::report;
 use crate::shared::Shared;
 
 /// The longest sleep before the clock is looked at again: it may have been set.
@@ -78,6 +79,9 @@ pub(crate) async fn steps(shared: Arc<Shared>, journal: Journal, stop: Cancellat
                 && !matches!(policy.next_step(row, &safelist, now), prefix_policy::StepVerdict::Stay)
         };
         let rows = shared.book.rows();
+        let alarm = TimeDelta::from_std(shared.settings.withdraw_alarm).unwrap_or_default();
+        let stuck = shared.book.counts(now - alarm).withdraw_stuck;
+        report::standing(&rows, stuck, shared.store.pool(), shared.settings.pop.as_str());
         let ids: Vec<_> = rows.iter().filter(|row| due(row)).map(|row| row.mitigation_id).collect();
         for ids in ids.chunks(EXPIRE_AT_ONCE) {
             if journal.submit(Box::new(Steps { ids: ids.to_vec() })).await.is_err() {

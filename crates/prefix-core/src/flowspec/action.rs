@@ -24,6 +24,9 @@ pub enum ActionType {
 }
 
 impl ActionType {
+    /// Every action.
+    pub const ALL: [Self; 5] = [Self::Police, Self::Discard, Self::Redirect, Self::Mark, Self::Rtbh];
+
     /// The name as in the API.
     pub const fn as_str(self) -> &'static str {
         match self {

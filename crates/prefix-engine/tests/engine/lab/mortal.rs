@@ -1,0 +1,136 @@
+//! The ports of an engine that can be killed: from that moment on nothing it does has any effect, and nothing answers it.
+
+use std::collections::BTreeMap;
+use std::future::{Future, pending};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use prefix_core::announcer::{AnnounceError, OwnPath, Peer, RibPath, SpeakerEvent};
+use prefix_core::audit::AuditEntry;
+use prefix_core::event::Event;
+use prefix_core::flowspec::RouteKey;
+use prefix_core::id::{EventId, MitigationId};
+use prefix_core::mitigation::Mitigation;
+use prefix_core::name::Pop;
+use prefix_core::page::Page;
+use prefix_core::safelist::Safelist;
+use prefix_core::store::{
+    AuditQuery, Bucket, ChangeSet, EventQuery, MitigationQuery, PoolState, PopStats, ReadSet, Retention, SeriesQuery,
+    Snapshot, StoreError, Totals,
+};
+use prefix_core::{Announcer, Store};
+use prefix_testkit::fakes::{MemoryAnnouncer, MemoryStore};
+use tokio_util::sync::CancellationToken;
+
+/// A port with a life of its own.
+pub(crate) struct Mortal<P> {
+    pub(crate) port: Arc<P>,
+    pub(crate) life: CancellationToken,
+}
+
+impl<P> Mortal<P> {
+    /// The answer of a call, or none ever again. A call that was under way at the end may have had its effect.
+    async fn alive<T>(&self, call: impl Future<Output = T>) -> T {
+        if !self.life.is_cancelled() {
+            tokio::select! {
+                biased;
+                () = self.life.cancelled() => {}
+                answer = call => return answer,
+            }
+        }
+        pending().await
+    }
+}
+
+#[async_trait]
+impl Announcer for Mortal<MemoryAnnouncer> {
+    async fn announce(&self, paths: &[OwnPath]) -> Vec<Result<(), AnnounceError>> {
+        self.alive(self.port.announce(paths)).await
+    }
+
+    async fn withdraw(&self, keys: &[RouteKey]) -> Vec<Result<(), AnnounceError>> {
+        self.alive(self.port.withdraw(keys)).await
+    }
+
+    async fn table(&self) -> Result<BoxStream<'static, Result<RibPath, AnnounceError>>, AnnounceError> {
+        self.alive(self.port.table()).await
+    }
+
+    async fn find(&self, keys: &[RouteKey]) -> Result<Vec<Option<RibPath>>, AnnounceError> {
+        self.alive(self.port.find(keys)).await
+    }
+
+    async fn peers(&self) -> Result<Vec<Peer>, AnnounceError> {
+        self.alive(self.port.peers()).await
+    }
+
+    fn watch(&self) -> BoxStream<'static, SpeakerEvent> {
+        let life = self.life.clone();
+        self.port.watch().take_until(async move { life.cancelled().await }).chain(futures::stream::pending()).boxed()
+    }
+}
+
+#[async_trait]
+impl Store for Mortal<MemoryStore> {
+    async fn transact(
+        &self,
+        reads: &ReadSet,
+        decide: &mut (dyn FnMut(Snapshot) -> ChangeSet + Send),
+    ) -> Result<(), StoreError> {
+        self.alive(self.port.transact(reads, decide)).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.alive(self.port.ping()).await
+    }
+
+    async fn unfinished(&self, pop: &Pop) -> Result<Vec<Mitigation>, StoreError> {
+        self.alive(self.port.unfinished(pop)).await
+    }
+
+    async fn mitigation(&self, id: MitigationId) -> Result<Option<Mitigation>, StoreError> {
+        self.alive(self.port.mitigation(id)).await
+    }
+
+    async fn mitigations(&self, query: &MitigationQuery) -> Result<Page<Mitigation>, StoreError> {
+        self.alive(self.port.mitigations(query)).await
+    }
+
+    async fn event(&self, id: EventId) -> Result<Option<Event>, StoreError> {
+        self.alive(self.port.event(id)).await
+    }
+
+    async fn events(&self, query: &EventQuery) -> Result<Page<Event>, StoreError> {
+        self.alive(self.port.events(query)).await
+    }
+
+    async fn audit(&self, query: &AuditQuery) -> Result<Page<AuditEntry>, StoreError> {
+        self.alive(self.port.audit(query)).await
+    }
+
+    async fn safelist(&self) -> Result<Safelist, StoreError> {
+        self.alive(self.port.safelist()).await
+    }
+
+    async fn stats(&self) -> Result<BTreeMap<Pop, PopStats>, StoreError> {
+        self.alive(self.port.stats()).await
+    }
+
+    async fn totals(&self) -> Result<Totals, StoreError> {
+        self.alive(self.port.totals()).await
+    }
+
+    async fn series(&self, query: &SeriesQuery) -> Result<Vec<Bucket>, StoreError> {
+        self.alive(self.port.series(query)).await
+    }
+
+    async fn prune(&self, retention: &Retention, limit: u32) -> Result<u64, StoreError> {
+        self.alive(self.port.prune(retention, limit)).await
+    }
+
+    fn pool(&self) -> PoolState {
+        self.port.pool()
+    }
+}

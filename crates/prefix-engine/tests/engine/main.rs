@@ -1,0 +1,5 @@
+//! The engine through its public face, between a store and a speaker in memory.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "these are tests")]
+
+mod lab;
+mod life_of_a_rule;
