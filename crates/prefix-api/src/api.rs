@@ -95,14 +95,9 @@ impl Api {
         }
     }
 
-    /// The refusal of a text that no vector can have as its name, and its audit entry.
-    pub(crate) async fn unknown_vector(&self, call: &Call, vector: &str, mut details: Value) -> Problem {
-        let shown: String = vector.chars().take(64).collect();
-        if let Some(details) = details.as_object_mut() {
-            details.insert("vector".to_owned(), json!(shown));
-            details.insert("reason".to_owned(), json!("the vector is not defined"));
-        }
-        self.audit_refusal(call, AuditAction::Reject, details).await;
-        EngineError::UnknownVector { vector: shown, defined: self.engine.policy().vector_names() }.into()
+    /// The refusal of a text that no vector can have as its name.
+    pub(crate) fn unknown_vector(&self, vector: &str) -> Problem {
+        let vector = vector.chars().take(64).collect();
+        EngineError::UnknownVector { vector, defined: self.engine.policy().vector_names() }.into()
     }
 }

@@ -11,11 +11,13 @@ use futures::FutureExt;
 use prefix_core::audit::AuditAction;
 use serde_json::json;
 
+use crate::access::{Principal, Role};
 use crate::api::Api;
 use crate::call::{Call, address};
 use crate::endpoint::{self, Endpoint};
 use crate::limits::Budget;
 use crate::problem::{Kind, Problem};
+use crate::query::Query;
 use crate::report::{self, Rejection};
 use crate::settings::REQUEST_TIMEOUT;
 
@@ -29,7 +31,28 @@ pub(crate) async fn gate(
         Ok(()) => bounded(next.call(request)).await,
         Err(problem) => Err(problem),
     };
-    Ok(answer.unwrap_or_else(|problem| ServiceResponse::new(seen, problem.response(""))))
+    let answer = answer.unwrap_or_else(|problem| ServiceResponse::new(seen.clone(), problem.response("")));
+    let problem = answer.response().extensions().get::<Problem>().cloned();
+    if let Some(problem) = problem {
+        audit(&seen, &problem).await;
+    }
+    Ok(answer)
+}
+
+/// Every refusal is audited, here if the engine did not. A dry run is no refusal of anything, unless its caller may not
+/// even ask.
+async fn audit(request: &HttpRequest, problem: &Problem) {
+    let Some(action) = problem.unwritten_audit() else { return };
+    let dry_run = Query::new(request.query_string()).flag("dry_run");
+    let principal = request.extensions().get::<Principal>().cloned();
+    let (Some(api), Some(principal)) = (request.app_data::<web::Data<Api>>(), principal) else { return };
+    if !dry_run || action == AuditAction::Forbidden {
+        let mut details = json!({"problem": problem.kind().suffix(), "reason": problem.detail()});
+        if !problem.errors().is_empty() {
+            details["errors"] = json!(problem.errors());
+        }
+        api.audit_refusal(&Call::new(request, principal), action, details).await;
+    }
 }
 
 async fn bounded(
@@ -88,19 +111,18 @@ async fn admit(request: &HttpRequest) -> Result<(), Problem> {
         }
         return Err(problem);
     }
-    check_role(api, &call, endpoint).await?;
     tracing::Span::current().record("actor", &*call.principal().id);
     request.extensions_mut().insert(call.principal().clone());
-    Ok(())
+    check_role(call.principal().role, endpoint)
 }
 
-async fn check_role(api: &Api, call: &Call, endpoint: &Endpoint) -> Result<(), Problem> {
-    let role = call.principal().role;
+fn check_role(role: Role, endpoint: &Endpoint) -> Result<(), Problem> {
     if endpoint.permission.is_granted_to(role) {
         return Ok(());
     }
-    let (role, needed) = (role.as_str(), endpoint.permission.roles());
-    api.audit_refusal(call, AuditAction::Forbidden, json!({"role": role, "needed": needed})).await;
-    let detail = format!("role {role} may not do this; it needs one of: {}", needed.join(", "));
-    Err(Problem::new(Kind::Forbidden, detail))
+    let needed = endpoint.permission.roles().join(", ");
+    Err(Problem::new(
+        Kind::Forbidden,
+        format!("role {} may not do this; it needs one of: {needed}", role.as_str()),
+    ))
 }

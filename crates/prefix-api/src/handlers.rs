@@ -23,7 +23,7 @@ use crate::problem::{FieldError, Problem};
 type Reply = Result<HttpResponse, Problem>;
 
 /// An answer in JSON.
-fn json(status: StatusCode, body: &impl Serialize) -> HttpResponse {
+fn respond(status: StatusCode, body: &impl Serialize) -> HttpResponse {
     match serde_json::to_vec(body) {
         Ok(bytes) => HttpResponseBuilder::new(status).content_type("application/json").body(bytes),
         Err(error) => {
@@ -35,7 +35,7 @@ fn json(status: StatusCode, body: &impl Serialize) -> HttpResponse {
 
 /// 200 with a body.
 fn ok(body: &impl Serialize) -> Reply {
-    Ok(json(StatusCode::OK, body))
+    Ok(respond(StatusCode::OK, body))
 }
 
 /// What a dry run would have answered and done.

@@ -7,6 +7,7 @@ use std::fmt;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
+use prefix_core::audit::AuditAction;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -48,6 +49,7 @@ pub(crate) struct Problem {
     retry_after: Option<u64>,
     allow: Option<String>,
     replayed: bool,
+    audited: bool,
 }
 
 impl Problem {
@@ -62,6 +64,7 @@ impl Problem {
             retry_after: kind.default_retry(),
             allow: None,
             replayed: false,
+            audited: false,
         }
     }
 
@@ -116,6 +119,12 @@ impl Problem {
         self
     }
 
+    /// Whether its audit entry is written already, with the change it belongs to.
+    pub(crate) fn audited(mut self, audited: bool) -> Self {
+        self.audited = audited;
+        self
+    }
+
     /// The answer to a method that the path does not have.
     pub(crate) fn method_not_allowed(allow: &str) -> Self {
         let detail = format!("this path does not know that method, it knows {allow}");
@@ -135,9 +144,23 @@ impl Problem {
     }
 
     /// What kind it is.
-    #[cfg(test)]
     pub(crate) fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// The action of the audit entry that is still to be written: every 403 and 422 has one (metrics-and-feeds.md §4).
+    pub(crate) fn unwritten_audit(&self) -> Option<AuditAction> {
+        match self.kind.status().as_u16() {
+            _ if self.audited || self.replayed => None,
+            403 => Some(AuditAction::Forbidden),
+            422 => Some(AuditAction::Reject),
+            _ => None,
+        }
+    }
+
+    /// Its mistakes.
+    pub(crate) fn errors(&self) -> &[FieldError] {
+        &self.errors
     }
 
     /// What it says to people.

@@ -6,6 +6,6 @@ mod manual;
 mod safelist;
 
 pub(crate) use bulk::{acknowledge, withdraw, withdraw_many};
-pub(crate) use event::{Draft, batch, event};
+pub(crate) use event::{Draft, Item, batch, event};
 pub(crate) use manual::{Manual, manual};
 pub(crate) use safelist::safelist;

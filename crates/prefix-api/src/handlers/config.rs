@@ -1,8 +1,6 @@
 //! The running configuration, and loading it anew (http-api.md §11).
 
 use actix_web::web::Data;
-use prefix_core::audit::AuditAction;
-use serde_json::json;
 
 use super::{Reply, checked, dry, ok};
 use crate::answer::{ChangeAnswer, ReloadedAnswer};
@@ -61,9 +59,6 @@ pub(crate) async fn reload(api: Data<Api>, call: Call, mut query: Query) -> Repl
         Err(ReloadError::Invalid(findings)) => {
             let errors: Vec<_> =
                 findings.into_iter().map(|finding| FieldError::new(finding.place, finding.detail)).collect();
-            if !dry_run {
-                api.audit_refusal(&call, AuditAction::Reject, json!({"errors": errors})).await;
-            }
             let first = errors
                 .first()
                 .map_or_else(String::new, |error| format!(": {} {}", error.pointer, error.detail));

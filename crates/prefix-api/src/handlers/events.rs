@@ -6,11 +6,11 @@ use prefix_core::audit::AuditAction;
 use prefix_core::event::{EventStatus, Report};
 use prefix_core::id::EventId;
 use prefix_core::store::EventQuery;
-use prefix_engine::{EventOutcome, InvalidItem, RefusedEvent, view};
-use serde_json::json;
+use prefix_engine::{BatchItem, EventOutcome, InvalidItem, RefusedEvent, view};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Reply, both, checked, from_path, json, mark_replay, ok};
+use super::{Reply, both, checked, from_path, mark_replay, ok, respond};
 use crate::answer::{BatchAnswer, BatchItemAnswer, EventAnswer, EventPage};
 use crate::api::Api;
 use crate::body::Body;
@@ -21,7 +21,7 @@ use crate::pointer::Pointer;
 use crate::problem::{FieldError, Kind, Problem};
 use crate::query::Query;
 use crate::report::{self, Rejection};
-use crate::request::{self, Draft};
+use crate::request::{self, Draft, Item};
 use crate::value;
 
 /// Report an attack, or its end.
@@ -42,11 +42,11 @@ pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Res
     let draft = both(request_errors(&call, query), draft)
         .map(|((), draft)| draft)
         .inspect_err(|_| report::event_refused(Rejection::Invalid, source(&body.tree).as_deref(), 1))?;
-    let report = admissible(&api, &call, draft).await?;
+    let report = admissible(&api, &call, draft)?;
     let answer = api.engine.ingest(report, &call.repeatable(false, body.hash)).await?;
     match &answer.value {
         EventOutcome::Accepted(ingested) => {
-            let mut response = json(StatusCode::ACCEPTED, &EventAnswer::new(ingested, explain));
+            let mut response = respond(StatusCode::ACCEPTED, &EventAnswer::new(ingested, explain));
             mark_replay(&mut response, &answer);
             Ok(response)
         }
@@ -83,26 +83,52 @@ pub(crate) async fn post_batch(
     api.limiter
         .take(Budget::Events, call.bucket(), rest)
         .inspect_err(|_| report::event_refused(Rejection::RateLimited, None, sent.len() as u64))?;
-    let mut items = Vec::with_capacity(sent.len());
-    for item in sent {
-        items.push(match item {
-            Ok(draft) => {
-                let id = draft.report.external_event_id.as_ref().map(|id| id.as_str().to_owned());
-                admissible(&api, &call, draft).await.map_err(|problem| invalid(id, &problem))
-            }
-            Err((id, errors)) => {
-                report::event_refused(Rejection::Invalid, None, 1);
-                Err(invalid(id, &Problem::bad_request(errors)))
-            }
-        });
-    }
+    let mut refusals = Vec::new();
+    let items: Vec<_> = sent
+        .into_iter()
+        .enumerate()
+        .map(|(index, item)| read_item(&api, &call, index, item, &mut refusals))
+        .collect();
+    let for_engine: Vec<bool> = items.iter().map(Result::is_ok).collect();
     let answer = api.engine.ingest_batch(items, &call.repeatable(false, body.hash)).await?;
+    if !answer.replayed {
+        // what the engine called invalid was well-formed: it is a refusal like that of a single event
+        for (index, outcome) in answer.value.iter().enumerate() {
+            if let (EventOutcome::Invalid(item), Some(true)) = (outcome, for_engine.get(index)) {
+                refusals.push((AuditAction::Reject, json!({"index": index, "reason": item.error})));
+            }
+        }
+        for (action, details) in refusals {
+            api.audit_refusal(&call, action, details).await;
+        }
+    }
     let results: Vec<_> = answer.value.iter().enumerate().map(batch_item).collect();
     let rejected = results.iter().filter(|item| item.status == EventStatus::Rejected).count();
     let status = if rejected == 0 { StatusCode::ACCEPTED } else { StatusCode::MULTI_STATUS };
-    let mut response = json(status, &BatchAnswer { accepted: results.len() - rejected, rejected, results });
+    let mut response =
+        respond(status, &BatchAnswer { accepted: results.len() - rejected, rejected, results });
     mark_replay(&mut response, &answer);
     Ok(response)
+}
+
+/// An item of a batch for the engine; what it is refused for is noted for the audit log.
+fn read_item(
+    api: &Api,
+    call: &Call,
+    index: usize,
+    item: Item,
+    refusals: &mut Vec<(AuditAction, Value)>,
+) -> BatchItem {
+    let draft = item.map_err(|(id, errors)| {
+        report::event_refused(Rejection::Invalid, None, 1);
+        invalid(id, &Problem::bad_request(errors))
+    })?;
+    let id = draft.report.external_event_id.as_ref().map(|id| id.as_str().to_owned());
+    admissible(api, call, draft).map_err(|problem| {
+        let details = json!({"index": index, "problem": problem.kind().suffix(), "reason": problem.detail()});
+        refusals.extend(problem.unwritten_audit().map(|action| (action, details)));
+        invalid(id, &problem)
+    })
 }
 
 /// Events, newest first.
@@ -159,18 +185,16 @@ fn source(tree: &Tree) -> Option<String> {
 
 /// The checks between schema and engine: whether the principal may report as this source, and whether the vector's
 /// name can be one at all.
-async fn admissible(api: &Api, call: &Call, draft: Draft) -> Result<Report, Problem> {
+fn admissible(api: &Api, call: &Call, draft: Draft) -> Result<Report, Problem> {
     let source = &draft.report.source;
     if !call.principal().may_report_as(source) {
         report::event_refused(Rejection::ForbiddenSource, Some(source.as_str()), 1);
-        api.audit_refusal(call, AuditAction::Forbidden, json!({"source": source})).await;
         let detail = format!("this token may not report as source {}", value::quoted(source.as_str()));
         return Err(Problem::new(Kind::SourceNotAllowed, detail));
     }
     if let Some(vector) = draft.undefined_vector {
         report::event_refused(Rejection::UnknownVector, Some(source.as_str()), 1);
-        let details = json!({"source": source, "victim_ip": draft.report.victim_ip});
-        return Err(api.unknown_vector(call, &vector, details).await);
+        return Err(api.unknown_vector(&vector));
     }
     Ok(draft.report)
 }
@@ -181,6 +205,7 @@ fn refusal(refused: &RefusedEvent, explain: bool) -> Problem {
         .with("event_id", refused.event_id)
         .with("external_event_id", &refused.external_event_id)
         .with("mitigation_id", refused.mitigation_id)
+        .audited(true)
         .retry_after(refused.refusal.retry_after_seconds);
     if explain { problem.with("decision", &refused.decision) } else { problem }
 }

@@ -2,7 +2,6 @@
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
-use prefix_core::audit::AuditAction;
 use prefix_core::guardrail::Refusal;
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::Status;
@@ -10,9 +9,8 @@ use prefix_core::name::{Pop, SourceName};
 use prefix_core::store::MitigationQuery;
 use prefix_engine::view::ManualRequest;
 use prefix_engine::{BulkItem, EngineError, view};
-use serde_json::json;
 
-use super::{Reply, both, checked, dry, from_path, json, mark_replay, ok};
+use super::{Reply, both, checked, dry, from_path, mark_replay, ok, respond};
 use crate::answer::{AcknowledgedAnswer, BulkItemAnswer, DryRun, MitigationPage, WithdrawnAnswer};
 use crate::api::Api;
 use crate::body::Body;
@@ -97,9 +95,9 @@ pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Bod
     let ((), manual) = both(request_errors, request::manual(&body.tree))?;
     let manual = match manual {
         Ok(manual) => manual,
-        Err(refusal) => return Err(refused_at_border(&api, &call, refusal, dry_run).await),
+        Err(refusal) => return Err(refused_at_border(refusal, dry_run)),
     };
-    let request = manual_request(&api, &call, manual).await?;
+    let request = manual_request(&api, &call, manual)?;
     let answer = api.engine.create(request, &call.repeatable(dry_run, body.hash)).await?;
     let created = &answer.value;
     let shown = view::mitigation(&created.view, explain);
@@ -107,36 +105,27 @@ pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Bod
         let affected = if created.replaced { vec![shown.mitigation_id] } else { Vec::new() };
         return dry(Some(shown), affected);
     }
-    let mut response = json(if created.replaced { StatusCode::OK } else { StatusCode::CREATED }, &shown);
+    let mut response = respond(if created.replaced { StatusCode::OK } else { StatusCode::CREATED }, &shown);
     mark_replay(&mut response, &answer);
     Ok(response)
 }
 
-async fn manual_request(api: &Api, call: &Call, manual: Manual) -> Result<ManualRequest, Problem> {
-    let vector = match manual.vector {
-        Ok(vector) => vector,
-        Err(text) => {
-            let details = json!({"victim_ip": manual.victim_ip});
-            return Err(api.unknown_vector(call, &text, details).await);
-        }
-    };
+fn manual_request(api: &Api, call: &Call, manual: Manual) -> Result<ManualRequest, Problem> {
     Ok(ManualRequest {
         victim_ip: manual.victim_ip,
         matching: manual.matching,
         action: manual.action,
         ttl: manual.ttl,
-        vector,
+        vector: manual.vector.map_err(|text| api.unknown_vector(&text))?,
         reason: manual.reason,
         operator: SourceName::operator(&call.principal().id),
     })
 }
 
 /// Values that no rule can have never reach the engine; the refusal is the same.
-async fn refused_at_border(api: &Api, call: &Call, refusal: Refusal, dry_run: bool) -> Problem {
+fn refused_at_border(refusal: Refusal, dry_run: bool) -> Problem {
     if !dry_run {
         report::guardrail_refused(&refusal);
-        let details = json!({"guardrail": refusal.guardrail, "reason": refusal.detail});
-        api.audit_refusal(call, AuditAction::Reject, details).await;
     }
     EngineError::Guardrail { refusal, mitigation_id: None }.into()
 }

@@ -4,13 +4,11 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
 use prefix_core::address::Prefix;
-use prefix_core::audit::AuditAction;
 use prefix_core::id::MitigationId;
 use prefix_core::safelist::SafelistEntry;
 use prefix_engine::{EngineError, view};
-use serde_json::json;
 
-use super::{Reply, both, checked, dry, from_path, json, ok};
+use super::{Reply, both, checked, dry, from_path, ok, respond};
 use crate::answer::SafelistAnswer;
 use crate::api::Api;
 use crate::body::Body;
@@ -45,10 +43,6 @@ pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Bod
     if let Some(end) = new.expires_at.filter(|end| *end <= now) {
         let detail =
             format!("expires_at {end} is in the past, the entry would never count; leave it out or mend it");
-        if !dry_run {
-            let details = json!({"prefix": new.prefix, "reason": detail});
-            api.audit_refusal(&call, AuditAction::Reject, details).await;
-        }
         return Err(EngineError::NotAllowed(detail).into());
     }
     let entry = SafelistEntry {
@@ -66,7 +60,7 @@ pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Bod
     if dry_run {
         return dry(Some(answer), added.withdrawn);
     }
-    Ok(json(if added.updated { StatusCode::OK } else { StatusCode::CREATED }, &answer))
+    Ok(respond(if added.updated { StatusCode::OK } else { StatusCode::CREATED }, &answer))
 }
 
 /// Remove an entry. Entries of prefixd.yaml are removed there.

@@ -11,6 +11,8 @@ impl From<EngineError> for Problem {
             EngineError::Guardrail { refusal, mitigation_id } => Self::new(Kind::Guardrail, detail)
                 .with("guardrail", refusal.guardrail)
                 .with("mitigation_id", mitigation_id)
+                // the engine audits what it stores
+                .audited(mitigation_id.is_some())
                 .retry_after(refusal.retry_after_seconds),
             EngineError::UnknownVector { defined, .. } => {
                 Self::new(Kind::UnknownVector, detail).with("vectors", defined)
