@@ -5,6 +5,7 @@ pub(crate) mod config;
 pub(crate) mod decision;
 pub(crate) mod event;
 pub(crate) mod health;
+pub(crate) mod lenient;
 pub(crate) mod mitigation;
 pub(crate) mod network;
 pub(crate) mod query;

@@ -1,6 +1,6 @@
 //! A mitigation: what it does, where it is, how long it stays, who asked for it, and why.
 
-use crate::explain::decision;
+use crate::explain::{decision, guardrail};
 use crate::human::age;
 use crate::output::{Eyes, Prose, Tone};
 use crate::views::{action, mitigation_tone};
@@ -98,6 +98,10 @@ fn rule_facts(prose: &mut Prose, mitigation: &Mitigation) {
     let step =
         if mitigation.playbook.is_some() { format!(", step {}", mitigation.step) } else { String::new() };
     prose.fact("status", &format!("{}{step}", mitigation.status));
+    if let Some(code) = &mitigation.guardrail {
+        let label = if mitigation.status == MitigationStatus::Queued { "waits" } else { "refused" };
+        prose.fact(label, &format!("{code}: {}", guardrail(code)));
+    }
     if let Some(flow) = &mitigation.flow {
         prose.fact("rule", &format!("{}: {flow}", action(mitigation)));
     }
@@ -112,6 +116,9 @@ fn rule_facts(prose: &mut Prose, mitigation: &Mitigation) {
     }
     if let Some(parent) = mitigation.parent_id {
         prose.fact("part of", &format!("mitigation {parent}, whose fragments it handles"));
+    }
+    if let Some(heir) = mitigation.superseded_by {
+        prose.fact("heir", &format!("mitigation {heir} took the rule over"));
     }
     if let Some(other) = mitigation.shadowed_by {
         prose.fact("behind", &format!("mitigation {other}, which routers apply first"));

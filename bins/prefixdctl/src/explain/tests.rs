@@ -43,6 +43,16 @@ fn a_rule_that_no_router_has_says_so() {
 }
 
 #[test]
+fn a_queued_mitigation_says_what_it_waits_for() {
+    let mut waiting = mitigations().remove(0);
+    waiting.status = prefix_client::MitigationStatus::Queued;
+    waiting.guardrail = Some("quota_customer".to_owned());
+    let text = mitigation(eyes(), &waiting);
+    assert!(text.starts_with("203.0.113.10 is not mitigated yet"), "{text}");
+    assert!(text.contains("waits     quota_customer: the customer has as many rules"), "{text}");
+}
+
+#[test]
 fn a_refused_event_is_explained() {
     insta::assert_snapshot!(event(eyes(), &refused()));
 }

@@ -65,6 +65,7 @@ pub(crate) const MITIGATIONS: &[Column<Mitigation>] = &[
     Column::new("status", Shown::Table, status_for_eyes),
     Column::new("status", Shown::Wide, status),
     Column::new("end_reason", Shown::Wide, |row| Cell::optional(row.end_reason.as_ref())),
+    Column::new("guardrail", Shown::Wide, |row| Cell::optional(row.guardrail.as_ref())),
     Column::new("customer", Shown::Wide, |row| Cell::optional(row.customer_id.as_ref())),
     Column::new("service", Shown::Wide, |row| Cell::optional(row.service_id.as_ref())),
     Column::new("victim", Shown::Wide, |row| Cell::text(row.victim_ip)),

@@ -1,5 +1,6 @@
 //! The audit trail.
 
+use crate::model::lenient::or_default;
 use crate::model::query::Pairs;
 use crate::page::Listed;
 use chrono::{DateTime, Utc};
@@ -16,19 +17,19 @@ pub struct AuditEntry {
     /// When it happened.
     pub timestamp: Option<DateTime<Utc>>,
     /// `system`, `detector` or `operator`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub actor_type: String,
     /// Who.
     pub actor_id: Option<String>,
     /// What.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub action: String,
     /// To what kind of thing.
     pub target_type: Option<String>,
     /// To which.
     pub target_id: Option<String>,
     /// All about it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub details: serde_json::Value,
     /// The entry's hash; missing until it is sealed.
     pub hash: Option<String>,

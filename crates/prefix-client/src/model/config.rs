@@ -1,5 +1,6 @@
 //! Reloading the configuration.
 
+use crate::model::lenient::or_default;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
@@ -7,15 +8,15 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct Reloaded {
     /// What was read again.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub reloaded: Vec<String>,
     /// When.
     pub timestamp: Option<DateTime<Utc>>,
     /// What only a restart makes active.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub restart_required: Vec<String>,
     /// How the files differ from what runs; only in a rehearsal.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub changes: Vec<ConfigChange>,
 }
 
@@ -23,15 +24,15 @@ pub struct Reloaded {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct ConfigChange {
     /// The file.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub file: String,
     /// The place in it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub path: String,
     /// What runs.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub old: serde_json::Value,
     /// What the file says.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub new: serde_json::Value,
 }

@@ -1,5 +1,6 @@
 //! Why something was, or was not, mitigated.
 
+use crate::model::lenient::or_default;
 use crate::model::mitigation::ActionType;
 use crate::rate::{BitsPerSecond, PacketsPerSecond};
 use serde::Deserialize;
@@ -8,7 +9,7 @@ use serde::Deserialize;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Decision {
     /// `mitigate`, `extend`, `hold`, `no_playbook`, `not_mitigated`, `refuse`, `withdraw`, `release` or `none`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub outcome: String,
     /// The customer who owns the address.
     pub customer_id: Option<String>,
@@ -25,7 +26,7 @@ pub struct Decision {
     /// The code of the guardrail that refused.
     pub guardrail: Option<String>,
     /// The way to the outcome, stage by stage.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub trace: Vec<TraceLine>,
 }
 
@@ -50,12 +51,12 @@ pub struct DecidedRule {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct TraceLine {
     /// `identity`, `inventory`, `extend`, `correlation`, `playbook`, `rule`, `allowed_ports`, `guardrails`, `announce`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub stage: String,
     /// `pass`, `stop`, `skip` or `info`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub result: String,
     /// What was found there.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub detail: String,
 }

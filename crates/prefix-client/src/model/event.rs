@@ -2,6 +2,7 @@
 
 use crate::id::{EventId, MitigationId, SignalGroupId};
 use crate::model::decision::Decision;
+use crate::model::lenient::or_default;
 use crate::model::mitigation::MitigationStatus;
 use crate::model::network::Protocol;
 use crate::model::query::Pairs;
@@ -137,7 +138,7 @@ pub struct EventAnswer {
     /// The decision, if it was asked for.
     pub decision: Option<Decision>,
     /// All the mitigations that an unban touched, if more than one.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub mitigations: Vec<ReleasedMitigation>,
 }
 
@@ -156,13 +157,13 @@ pub struct ReleasedMitigation {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct BatchAnswer {
     /// How many items were stored and not refused.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub accepted: usize,
     /// How many were not.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub rejected: usize,
     /// One entry for each item, in order.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub results: Vec<BatchResult>,
 }
 
@@ -195,7 +196,7 @@ pub struct Event {
     /// The detector's id.
     pub external_event_id: Option<String>,
     /// The detector.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub source: String,
     /// The detector's time.
     pub event_timestamp: Option<DateTime<Utc>>,
@@ -212,7 +213,7 @@ pub struct Event {
     /// The attack in packets per second.
     pub pps: Option<PacketsPerSecond>,
     /// The attacked ports.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub top_dst_ports: Vec<u16>,
     /// How sure the detector is, 0 to 1.
     pub confidence: Option<f64>,

@@ -1,5 +1,6 @@
 //! The condition of the daemon.
 
+use crate::model::lenient::or_default;
 use crate::model::network::PeerState;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -9,13 +10,13 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct HealthSummary {
     /// `ok`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub status: String,
     /// The daemon's version.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub version: String,
     /// Who gets in: `none`, `bearer`, `credentials`, `mtls`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub auth_mode: String,
     /// Can it take events, as far as it last knew?
     pub ready: Option<bool>,
@@ -25,42 +26,42 @@ pub struct HealthSummary {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct HealthDetail {
     /// `healthy` or `degraded`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub status: String,
     /// The daemon's version.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub version: String,
     /// The site.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub pop: String,
     /// `dry-run` or `enforced`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub mode: String,
     /// How long it runs.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub uptime_seconds: u64,
     /// The BGP sessions by peer.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub bgp_sessions: BTreeMap<String, PeerState>,
     /// Rules that are confirmed.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub active_mitigations: u64,
     /// Rules that are not confirmed yet.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub pending_mitigations: u64,
     /// Rules that wait for a quota, the pace of new rules, or the end of a quiet period; missing = not told.
     pub queued_mitigations: Option<u64>,
     /// Rules that should be gone and are not.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub withdraw_stuck: u64,
     /// Rules of others in the speaker.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub foreign_rules: u64,
     /// `connected`, or `error: ...`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub database: String,
     /// The speaker.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub gobgp: Speaker,
     /// The guard that takes overdue rules away.
     pub guard: Option<Guard>,
@@ -73,7 +74,7 @@ pub struct HealthDetail {
     /// Who gets in.
     pub auth_mode: Option<String>,
     /// What is wrong, in words.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub problems: Vec<String>,
 }
 
@@ -93,7 +94,7 @@ impl HealthDetail {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Speaker {
     /// `connected`, `mock`, or what is wrong in a word.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub status: String,
     /// What is wrong.
     pub error: Option<String>,
@@ -103,10 +104,10 @@ pub struct Speaker {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Guard {
     /// `spawn`, `external` or `off`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub mode: String,
     /// Was its heartbeat seen lately?
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub alive: bool,
     /// When it was last seen.
     pub last_seen: Option<DateTime<Utc>>,
@@ -118,7 +119,7 @@ pub struct Leader {
     /// The site.
     pub pop: Option<String>,
     /// Is it the answering one?
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub is_leader: bool,
     /// The instance that leads.
     pub instance: Option<String>,
@@ -128,6 +129,6 @@ pub struct Leader {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct PanicState {
     /// Is anything frozen?
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub frozen: bool,
 }

@@ -2,6 +2,7 @@
 
 use crate::id::{EventId, MitigationId, SignalGroupId};
 use crate::model::decision::Decision;
+use crate::model::lenient::or_default;
 use crate::model::network::Protocol;
 use crate::model::query::Pairs;
 use crate::page::Listed;
@@ -92,7 +93,7 @@ pub struct PacketLength {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Lease {
     /// Who holds it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub source: String,
     /// The last report.
     pub last_event_at: Option<DateTime<Utc>>,
@@ -104,15 +105,15 @@ pub struct Lease {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct BgpState {
     /// Should it be announced?
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub intended: bool,
     /// Is it in the speaker's table?
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub announced: bool,
     /// When that was last seen.
     pub last_confirmed_at: Option<DateTime<Utc>>,
     /// How many established sessions carry its family; 0 = no router has it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub peers_established: u32,
     /// What is in the way.
     pub error: Option<String>,
@@ -141,7 +142,7 @@ pub struct Mitigation {
     /// Its id.
     pub mitigation_id: MitigationId,
     /// The site that announces it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub pop: String,
     /// Its state.
     pub status: MitigationStatus,
@@ -149,8 +150,12 @@ pub struct Mitigation {
     pub parent_id: Option<MitigationId>,
     /// A living rule of the same victim that routers apply first (RFC 8955 §5.1).
     pub shadowed_by: Option<MitigationId>,
+    /// The mitigation that took the rule over while this one was going.
+    pub superseded_by: Option<MitigationId>,
+    /// The code of the guardrail that refused it, or for which it waits.
+    pub guardrail: Option<String>,
     /// What the rule may miss.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub warnings: Vec<String>,
     /// Why it ended.
     pub end_reason: Option<EndReason>,
@@ -167,13 +172,13 @@ pub struct Mitigation {
     /// The protocol it matches; missing = any.
     pub protocol: Option<Protocol>,
     /// The destination ports it matches.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub dst_ports: Vec<u16>,
     /// The destination ports it spares.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub excluded_dst_ports: Vec<u16>,
     /// The source ports it matches.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub src_ports: Vec<u16>,
     /// The rule for people, exactly as it is on the wire.
     pub flow: Option<String>,
@@ -192,13 +197,13 @@ pub struct Mitigation {
     /// The playbook; missing for a rule made by hand.
     pub playbook: Option<String>,
     /// The running step, from 0.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub step: u32,
     /// Who reports the attack.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub leases: Vec<Lease>,
     /// Where the rule is.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub bgp: BgpState,
     /// When it was stored.
     pub created_at: Option<DateTime<Utc>>,
@@ -221,7 +226,7 @@ pub struct Mitigation {
     /// How several detectors agreed.
     pub correlation: Option<Correlation>,
     /// Made in dry-run: counted, never announced.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub dry_run: bool,
     /// Why it exists; only for one mitigation.
     pub decision: Option<Decision>,
@@ -360,13 +365,13 @@ impl NewMitigation {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct BulkWithdrawn {
     /// How many are gone or going.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub withdrawn: usize,
     /// How many are not.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub failed: usize,
     /// One entry for each.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub results: Vec<BulkResult>,
 }
 
@@ -374,13 +379,13 @@ pub struct BulkWithdrawn {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Acknowledged {
     /// How many are now noted.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub acknowledged: usize,
     /// How many are not.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub failed: usize,
     /// One entry for each.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub results: Vec<BulkResult>,
 }
 
@@ -390,7 +395,7 @@ pub struct BulkResult {
     /// The mitigation.
     pub mitigation_id: MitigationId,
     /// `withdrawn`, `withdrawing`, `acknowledged` or `error`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub status: String,
     /// Why it failed.
     pub error: Option<String>,

@@ -1,6 +1,7 @@
 //! The network around the rules: protocols, peers, sites, counts, and the history of an address.
 
 use crate::model::event::Event;
+use crate::model::lenient::or_default;
 use crate::model::mitigation::Mitigation;
 use crate::word::words;
 use chrono::{DateTime, Utc};
@@ -66,7 +67,7 @@ words! {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Peer {
     /// Its name in the configuration.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub name: String,
     /// Its address.
     pub address: Option<IpAddr>,
@@ -77,7 +78,7 @@ pub struct Peer {
     /// How long the session is up, in seconds.
     pub uptime_seconds: Option<u64>,
     /// The address families it carries.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub families: Vec<String>,
     /// How many rules it was sent.
     pub announced_rules: Option<u64>,
@@ -95,10 +96,10 @@ pub struct Pop {
     /// Its name.
     pub pop: String,
     /// How many mitigations live there.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub active_mitigations: u64,
     /// How many there ever were.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub total_mitigations: u64,
 }
 
@@ -106,16 +107,16 @@ pub struct Pop {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Stats {
     /// Living mitigations.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub total_active: u64,
     /// All mitigations in storage.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub total_mitigations: u64,
     /// All events in storage.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub total_events: u64,
     /// The same by site.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub pops: Vec<PopCount>,
 }
 
@@ -125,10 +126,10 @@ pub struct PopCount {
     /// The site.
     pub pop: String,
     /// Living mitigations.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub active: u64,
     /// All mitigations.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub total: u64,
 }
 
@@ -148,7 +149,7 @@ pub struct Timeseries {
     /// What is counted.
     pub metric: Series,
     /// The buckets, oldest first, without gaps.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub buckets: Vec<Bucket>,
 }
 
@@ -171,10 +172,10 @@ pub struct History {
     /// What runs there.
     pub service: Option<ServiceRef>,
     /// The events, newest first.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub events: Vec<Event>,
     /// The mitigations, newest first.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub mitigations: Vec<Mitigation>,
 }
 

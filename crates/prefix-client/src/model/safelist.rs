@@ -1,6 +1,7 @@
 //! The safelist: what is never filtered.
 
 use crate::id::MitigationId;
+use crate::model::lenient::or_default;
 use chrono::{DateTime, Utc};
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,6 @@ pub struct SafelistAdded {
     #[serde(flatten)]
     pub entry: SafelistEntry,
     /// The mitigations that were withdrawn because of it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub withdrawn_mitigations: Vec<MitigationId>,
 }
