@@ -23,9 +23,14 @@ async fn an_event_becomes_a_confirmed_rule_with_our_tags() {
     assert_eq!((row.status, row.expires_at), (Status::Active, began + chrono::TimeDelta::seconds(120)));
     assert!(row.speaker.announced && row.speaker.last_confirmed_at.is_some());
     let path = lab.speaker.local(&route(UDP)).unwrap();
-    let Ownership::Own { not_after: Some(not_after), mitigation } = path.ownership else { panic!("{path:?}") };
+    let Ownership::Own { not_after: Some(not_after), mitigation } = path.ownership else {
+        panic!("{path:?}")
+    };
     assert_eq!(mitigation, Some(MitigationTag::from(id)));
-    assert!(not_after.time() >= row.expires_at && not_after.time() < row.expires_at + chrono::TimeDelta::seconds(1));
+    assert!(
+        not_after.time() >= row.expires_at
+            && not_after.time() < row.expires_at + chrono::TimeDelta::seconds(1)
+    );
     assert_eq!(lab.audited("announce").len(), 1);
     assert_eq!(lab.audited("confirm").len(), 1);
 }
@@ -63,19 +68,20 @@ async fn a_rule_leaves_the_table_within_a_tenth_of_a_second_of_its_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ten_thousand_rules_that_expire_together_leave_in_paced_bursts() {
+async fn two_thousand_rules_that_expire_together_leave_in_paced_bursts() {
     let lab = Lab::with(
         "customers: [{customer_id: acme, prefixes: [\"10.0.0.0/8\"]}]
 quotas: {max_active_per_customer: 20000, max_active_per_pop: 20000, max_active_global: 20000, max_new_per_minute: 20000, max_announcements_per_peer: 20000}",
     )
     .await;
-    let reports = (0..2_000_u32).map(|n| Ok(ban(&std::net::Ipv4Addr::from(0x0a00_0001 + n).to_string(), "udp_flood")));
+    let reports =
+        (0..2_000_u32).map(|n| Ok(ban(&std::net::Ipv4Addr::from(0x0a00_0001 + n).to_string(), "udp_flood")));
     lab.engine.ingest_batch(reports.collect(), &crate::lab::detector()).await.unwrap();
     lab.seconds(10).await;
     assert_eq!(lab.rules().len(), 2_000);
     lab.speaker.forget_history();
-    lab.seconds(110).await;
-    assert_eq!(lab.rules(), [""; 0]);
+    lab.seconds(111).await;
+    assert_eq!(lab.rules().len(), 0);
     let mut bursts: Vec<usize> = Vec::new();
     let mut last = None;
     for call in lab.speaker.history() {
@@ -108,7 +114,8 @@ async fn a_repeated_report_extends_and_the_wire_follows_at_half_of_the_ttl() {
     assert_eq!(lab.row(id).await.status, Status::Active);
     assert_eq!(lab.store.all_events().len(), 31);
     // repeats of a lease are audited once per minute, with a count
-    let counted: u64 = lab.audited("extend").iter().map(|entry| entry.details["reports"].as_u64().unwrap()).sum();
+    let counted: u64 =
+        lab.audited("extend").iter().map(|entry| entry.details["reports"].as_u64().unwrap()).sum();
     assert_eq!((lab.audited("extend").len(), counted), (5, 30));
 }
 
@@ -179,7 +186,10 @@ async fn a_row_is_never_final_while_the_speaker_holds_its_rule() {
     let id = lab.mitigate(ban("203.0.113.10", "udp_flood")).await;
     lab.speaker.disconnect("cable");
     let answer = lab.hear(unban("203.0.113.10")).await;
-    assert_eq!((answer.status, answer.mitigation_status), (EventStatus::Withdrawn, Some(Status::Withdrawing)));
+    assert_eq!(
+        (answer.status, answer.mitigation_status),
+        (EventStatus::Withdrawn, Some(Status::Withdrawing))
+    );
     lab.seconds(600).await;
     assert_eq!(lab.status(id).await, Status::Withdrawing);
     assert_eq!(lab.engine.health().await.withdraw_stuck, 1);

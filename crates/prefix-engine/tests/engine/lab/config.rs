@@ -12,8 +12,8 @@ use prefix_engine::settings::Mode;
 use prefix_policy::inventory::Customer;
 use prefix_policy::playbook::{PlaybookDocument, PlaybooksDocument};
 use prefix_policy::{
-    EscalationDefaults, Guardrails, InventoryDocument, Policy, PolicyParts, Quotas, Reports, SourcePolicy, Sources,
-    Timers,
+    EscalationDefaults, Guardrails, InventoryDocument, Policy, PolicyParts, Quotas, Reports, SourcePolicy,
+    Sources, Timers,
 };
 use serde::Deserialize;
 
@@ -125,8 +125,10 @@ impl Config {
     /// The policy that it means.
     pub(crate) fn policy(&self) -> Policy {
         let guardrails = self.guardrails();
-        let inventory = InventoryDocument { customers: self.customers.clone() }.build(&guardrails).unwrap().value;
-        let document = PlaybooksDocument { playbooks: self.playbooks.clone(), ..PlaybooksDocument::default() };
+        let inventory =
+            InventoryDocument { customers: self.customers.clone() }.build(&guardrails).unwrap().value;
+        let document =
+            PlaybooksDocument { playbooks: self.playbooks.clone(), ..PlaybooksDocument::default() };
         let playbooks = document.build(&guardrails, Some(&inventory)).unwrap().value;
         Policy::new(PolicyParts {
             inventory,

@@ -17,8 +17,8 @@ use prefix_core::name::Pop;
 use prefix_core::page::Page;
 use prefix_core::safelist::Safelist;
 use prefix_core::store::{
-    AuditQuery, Bucket, ChangeSet, EventQuery, MitigationQuery, PoolState, PopStats, ReadSet, Retention, SeriesQuery,
-    Snapshot, StoreError, Totals,
+    AuditQuery, Bucket, ChangeSet, EventQuery, MitigationQuery, PoolState, PopStats, ReadSet, Retention,
+    SeriesQuery, Snapshot, StoreError, Totals,
 };
 use prefix_core::{Announcer, Store};
 use prefix_testkit::fakes::{MemoryAnnouncer, MemoryStore};
@@ -68,7 +68,11 @@ impl Announcer for Mortal<MemoryAnnouncer> {
 
     fn watch(&self) -> BoxStream<'static, SpeakerEvent> {
         let life = self.life.clone();
-        self.port.watch().take_until(async move { life.cancelled().await }).chain(futures::stream::pending()).boxed()
+        self.port
+            .watch()
+            .take_until(async move { life.cancelled().await })
+            .chain(futures::stream::pending())
+            .boxed()
     }
 }
 
