@@ -69,10 +69,8 @@ impl Session {
     pub(crate) fn print_rows<T>(&self, columns: &[Column<T>], rows: &[T]) -> Result<(), Failure> {
         let text = match self.format() {
             Format::Csv => csv(columns, rows, true)?,
-            Format::Wide => table(columns, rows, Shown::Wide, self.now, self.paint),
-            Format::Table | Format::Json | Format::Yaml => {
-                table(columns, rows, Shown::Table, self.now, self.paint)
-            }
+            Format::Wide => table(columns, rows, Shown::Wide, self.eyes(), 0),
+            Format::Table | Format::Json | Format::Yaml => table(columns, rows, Shown::Table, self.eyes(), 0),
         };
         self.print(&text)
     }

@@ -94,14 +94,14 @@ fn screen(
     prose.heading("BGP");
     match peers {
         Ok(reply) if reply.value.is_empty() => prose.line("  no neighbors configured"),
-        Ok(reply) => prose.indented(&table(PEERS, &reply.value, Shown::Table, eyes.now, eyes.paint)),
+        Ok(reply) => prose.block(&table(PEERS, &reply.value, Shown::Table, eyes, 2)),
         Err(error) => prose.item(Tone::Bad, "✗", &format!("cannot be read: {error}")),
     }
     prose.heading("Rules");
     match rules {
         Ok(reply) if reply.value.items.is_empty() => prose.line("  none: nothing is filtered"),
         Ok(reply) => {
-            prose.indented(&table(MITIGATIONS, &reply.value.items, Shown::Table, eyes.now, eyes.paint));
+            prose.block(&table(MITIGATIONS, &reply.value.items, Shown::Table, eyes, 2));
             if reply.value.next_cursor.is_some() {
                 prose.line(format!("  the newest {RULES}; more with `prefixdctl mitigations list`"));
             }

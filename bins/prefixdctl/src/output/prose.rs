@@ -51,11 +51,9 @@ impl Prose {
         self.line(format!("  {} {}", paint.paint(tone, mark), paint.paint(Tone::Plain, text)));
     }
 
-    /// Finished lines, indented.
-    pub(crate) fn indented(&mut self, block: &str) {
-        for line in block.lines() {
-            self.line(format!("  {line}"));
-        }
+    /// Finished lines.
+    pub(crate) fn block(&mut self, block: &str) {
+        self.text.push_str(block);
     }
 
     pub(crate) fn finish(self) -> String {

@@ -2,9 +2,10 @@
 
 use crate::exit::Failure;
 use crate::human::age;
-use crate::output::paint::{Paint, Tone, printable};
+use crate::output::Eyes;
+use crate::output::paint::{Tone, printable};
 use chrono::{DateTime, SecondsFormat, Utc};
-use comfy_table::{Attribute, Color, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Color, ColumnConstraint, ContentArrangement, Table, presets};
 
 /// Where a column is shown. CSV has the columns of wide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,17 +91,13 @@ fn visible<T>(columns: &[Column<T>], layout: Shown) -> impl Iterator<Item = &Col
     columns.iter().filter(move |column| column.shown == Shown::Always || column.shown == layout)
 }
 
-/// The rows for eyes; `layout` is [`Shown::Table`] or [`Shown::Wide`].
-pub(crate) fn table<T>(
-    columns: &[Column<T>],
-    rows: &[T],
-    layout: Shown,
-    now: DateTime<Utc>,
-    paint: Paint,
-) -> String {
+/// The rows for eyes, `indent` columns from the left; `layout` is [`Shown::Table`] or [`Shown::Wide`].
+///
+/// On a terminal that is too narrow cells are broken over lines, but never those of the first column: ids are copied.
+pub(crate) fn table<T>(columns: &[Column<T>], rows: &[T], layout: Shown, eyes: Eyes, indent: u16) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    if paint.is_on() {
+    if eyes.paint.is_on() {
         table.enforce_styling().set_content_arrangement(ContentArrangement::Dynamic);
     } else {
         table.force_no_tty();
@@ -112,11 +109,16 @@ pub(crate) fn table<T>(
     table.set_header(header.collect::<Vec<_>>());
     for row in rows {
         table.add_row(
-            visible(columns, layout).map(|column| (column.cell)(row).styled(layout, now)).collect::<Vec<_>>(),
+            visible(columns, layout)
+                .map(|column| (column.cell)(row).styled(layout, eyes.now))
+                .collect::<Vec<_>>(),
         );
     }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((if index == 0 { indent } else { 0 }, 2));
+        if index == 0 {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
     }
     let lines: Vec<_> = table.lines().map(|line| line.trim_end().to_owned()).collect();
     lines.join("\n") + "\n"
@@ -141,6 +143,7 @@ pub(crate) fn csv<T>(columns: &[Column<T>], rows: &[T], header: bool) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::Paint;
 
     const COLUMNS: &[Column<(&str, i64)>] = &[
         Column::new("name", Shown::Always, |row| Cell::text(row.0)),
@@ -150,15 +153,14 @@ mod tests {
 
     #[test]
     fn a_table_tells_ages_and_csv_exact_times() {
-        let now = DateTime::from_timestamp(100, 0).unwrap();
+        let eyes = Eyes { now: DateTime::from_timestamp(100, 0).unwrap(), paint: Paint::new(false) };
         let rows = [("a", 40), ("b,\"c\"", 160)];
-        let plain = Paint::new(false);
         assert_eq!(
-            table(COLUMNS, &rows, Shown::Table, now, plain),
+            table(COLUMNS, &rows, Shown::Table, eyes, 0),
             "NAME   SHORT  AT TIME\na      -      1m ago\nb,\"c\"  -      in 1m\n"
         );
         assert_eq!(
-            table(COLUMNS, &rows, Shown::Wide, now, plain),
+            table(COLUMNS, &rows, Shown::Wide, eyes, 0),
             "NAME   AT TIME\na      1970-01-01T00:00:40Z\nb,\"c\"  1970-01-01T00:02:40Z\n"
         );
         assert_eq!(

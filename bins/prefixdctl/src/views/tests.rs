@@ -1,7 +1,7 @@
 //! What each list looks like, as goldens.
 
 use super::{AUDIT, CHANGES, EVENTS, MITIGATIONS, PEERS, POP_COUNTS, POPS, SAFELIST, TIMESERIES, TOTALS};
-use crate::output::{Column, Paint, Shown, csv, table};
+use crate::output::{Column, Eyes, Paint, Shown, csv, table};
 use chrono::{DateTime, TimeZone, Utc};
 use serde::de::DeserializeOwned;
 
@@ -24,9 +24,9 @@ fn rows<T: DeserializeOwned>(text: &str, key: &str) -> Vec<T> {
 
 /// All three forms in one text.
 fn forms<T>(columns: &[Column<T>], rows: &[T]) -> String {
-    let plain = Paint::new(false);
-    let short = table(columns, rows, Shown::Table, now(), plain);
-    let wide = table(columns, rows, Shown::Wide, now(), plain);
+    let eyes = Eyes { now: now(), paint: Paint::new(false) };
+    let short = table(columns, rows, Shown::Table, eyes, 0);
+    let wide = table(columns, rows, Shown::Wide, eyes, 0);
     format!("table\n{short}\nwide\n{wide}\ncsv\n{}", csv(columns, rows, true).unwrap())
 }
 
