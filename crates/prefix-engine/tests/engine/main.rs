@@ -2,4 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "these are tests")]
 
 mod lab;
+mod leases;
 mod life_of_a_rule;
+mod operators;
+mod quotas;

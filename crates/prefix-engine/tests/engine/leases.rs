@@ -1,0 +1,164 @@
+//! Each source holds a rule up by its own claim, and lets go of its own only.
+
+use prefix_core::event::EventStatus;
+use prefix_core::mitigation::{EndReason, Status};
+use prefix_core::name::SourceName;
+
+use crate::lab::{Lab, Words, ban, unban};
+
+const UDP: &str = "dst 203.0.113.10/32 proto udp";
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_stays_until_the_last_source_has_let_go() {
+    let lab = Lab::usual().await;
+    let id = lab.mitigate(ban("203.0.113.10", "udp_flood").from("a")).await;
+    let answer = lab.hear(ban("203.0.113.10", "udp_flood").from("b")).await;
+    assert_eq!((answer.status, answer.mitigation_id), (EventStatus::Extended, Some(id)));
+    let answer = lab.hear(unban("203.0.113.10").from("a")).await;
+    assert_eq!((answer.status, answer.mitigation_status), (EventStatus::Released, Some(Status::Active)));
+    assert_eq!(lab.rules().len(), 1);
+    assert!(lab.row(id).await.lease(&"a".parse::<SourceName>().unwrap()).is_none());
+    let answer = lab.hear(unban("203.0.113.10").from("b")).await;
+    assert_eq!((answer.status, answer.mitigation_status), (EventStatus::Withdrawn, Some(Status::Withdrawn)));
+    assert_eq!(lab.rules().len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_cannot_release_what_another_holds() {
+    let lab = Lab::usual().await;
+    let id = lab.mitigate(ban("203.0.113.10", "udp_flood").from("a").episode("x")).await;
+    assert_eq!(lab.hear(unban("203.0.113.10").from("b").episode("x")).await.status, EventStatus::NotFound);
+    assert_eq!(lab.hear(unban("203.0.113.10").from("b")).await.status, EventStatus::NotFound);
+    assert_eq!(lab.status(id).await, Status::Active);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unban_of_something_that_ended_is_known_and_one_of_something_unheard_is_not() {
+    let lab = Lab::usual().await;
+    lab.mitigate(ban("203.0.113.10", "udp_flood").episode("x")).await;
+    lab.seconds(130).await;
+    let known = EventStatus::NoActiveMitigation;
+    assert_eq!(lab.hear(unban("203.0.113.10").episode("x")).await.status, known);
+    assert_eq!(lab.hear(unban("203.0.113.10")).await.status, known);
+    assert_eq!(lab.hear(unban("203.0.113.10").episode("y")).await.status, EventStatus::NotFound);
+    assert_eq!(lab.hear(unban("203.0.113.11")).await.status, EventStatus::NotFound);
+    assert_eq!(lab.store.all_events().len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_with_two_episodes_holds_until_the_last_has_ended() {
+    let lab = Lab::usual().await;
+    let id = lab.mitigate(ban("203.0.113.10", "udp_flood").episode("one")).await;
+    assert_eq!(lab.mitigate(ban("203.0.113.10", "udp_flood").episode("two")).await, id);
+    let answer = lab.hear(unban("203.0.113.10").episode("one")).await;
+    assert_eq!((answer.status, answer.mitigation_id), (EventStatus::Released, Some(id)));
+    assert_eq!(lab.status(id).await, Status::Active);
+    assert_eq!(lab.hear(unban("203.0.113.10").episode("two")).await.status, EventStatus::Withdrawn);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unban_without_episode_releases_every_lease_of_the_source_there() {
+    let lab = Lab::usual().await;
+    let udp = lab.mitigate(ban("203.0.113.10", "udp_flood").episode("one")).await;
+    let syn = lab.mitigate(ban("203.0.113.10", "syn_flood").episode("two")).await;
+    let answer = lab.hear(unban("203.0.113.10")).await;
+    assert_eq!((answer.status, answer.mitigation_id), (EventStatus::Withdrawn, Some(syn)));
+    let touched: Vec<_> = answer.mitigations.iter().map(|one| (one.mitigation_id, one.mitigation_status)).collect();
+    assert_eq!(touched, [(udp, Status::Withdrawn), (syn, Status::Withdrawn)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unban_with_a_vector_releases_only_that() {
+    let lab = Lab::usual().await;
+    let udp = lab.mitigate(ban("203.0.113.10", "udp_flood")).await;
+    let syn = lab.mitigate(ban("203.0.113.10", "syn_flood")).await;
+    lab.hear(unban("203.0.113.10").of("syn_flood")).await;
+    assert_eq!((lab.status(udp).await, lab.status(syn).await), (Status::Active, Status::Withdrawn));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_episode_that_comes_back_after_its_end_is_a_new_one() {
+    let lab = Lab::usual().await;
+    let first = lab.mitigate(ban("203.0.113.10", "udp_flood").episode("x")).await;
+    lab.hear(unban("203.0.113.10").episode("x")).await;
+    let answer = lab.hear(ban("203.0.113.10", "udp_flood").episode("x")).await;
+    assert_eq!(answer.status, EventStatus::Accepted);
+    assert_ne!(answer.mitigation_id, Some(first));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_episode_id_reused_for_another_victim_is_a_separate_episode() {
+    let lab = Lab::usual().await;
+    let first = lab.mitigate(ban("203.0.113.10", "udp_flood").episode("x")).await;
+    let second = lab.mitigate(ban("203.0.113.11", "udp_flood").episode("x")).await;
+    assert_ne!(first, second);
+    lab.hear(unban("203.0.113.11").episode("x")).await;
+    assert_eq!((lab.status(first).await, lab.status(second).await), (Status::Active, Status::Withdrawn));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_reports_only_edges_holds_until_its_unban() {
+    let lab = Lab::with("sources: {probe: {reports: edge, edge_hold_seconds: 1800}}").await;
+    let id = lab.mitigate(ban("203.0.113.10", "udp_flood").from("probe")).await;
+    assert_eq!(lab.row(id).await.expires_at - lab.now(), chrono::TimeDelta::seconds(1_800));
+    for _ in 0..17 {
+        lab.seconds(100).await;
+        let ahead = lab.not_after(UDP) - lab.now();
+        let bounds = chrono::TimeDelta::seconds(59)..=chrono::TimeDelta::seconds(121);
+        assert!(bounds.contains(&ahead), "the wire promises no more than one TTL: {ahead}");
+    }
+    assert_eq!(lab.hear(unban("203.0.113.10").from("probe")).await.status, EventStatus::Withdrawn);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_forgets_its_unban_holds_no_longer_than_configured() {
+    let lab = Lab::with("sources: {probe: {reports: edge, edge_hold_seconds: 600}}").await;
+    let id = lab.mitigate(ban("203.0.113.10", "udp_flood").from("probe")).await;
+    lab.seconds(599).await;
+    assert_eq!(lab.status(id).await, Status::Active);
+    lab.seconds(2).await;
+    let row = lab.row(id).await;
+    assert_eq!((row.status, row.end_reason), (Status::Expired, Some(EndReason::Ttl)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_lease_of_a_source_that_fell_silent_lapses_and_the_others_hold_on() {
+    let lab = Lab::usual().await;
+    let id = lab.mitigate(ban("203.0.113.10", "udp_flood").from("a")).await;
+    for _ in 0..5 {
+        lab.seconds(60).await;
+        lab.hear(ban("203.0.113.10", "udp_flood").from("b")).await;
+    }
+    let holders: Vec<String> = lab.row(id).await.leases.iter().map(|lease| lease.source.to_string()).collect();
+    assert_eq!(holders, ["b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn repeats_with_other_ports_do_not_change_a_running_rule() {
+    let lab = Lab::usual().await;
+    let id = lab.mitigate(ban("203.0.113.10", "udp_flood").ports(&[80]).episode("x")).await;
+    let answer = lab.hear(ban("203.0.113.10", "udp_flood").ports(&[443]).episode("x")).await;
+    assert_eq!((answer.status, answer.mitigation_id), (EventStatus::Extended, Some(id)));
+    assert_eq!(lab.rules(), [format!("{UDP} dport =80: police 50000000 bit/s")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_covers_the_wanted_one_does_its_work() {
+    let lab = Lab::usual().await;
+    let wide = lab.mitigate(ban("203.0.113.10", "udp_flood").from("a")).await;
+    let answer = lab.hear(ban("203.0.113.10", "udp_flood").from("b").ports(&[443])).await;
+    assert_eq!((answer.status, answer.mitigation_id), (EventStatus::Extended, Some(wide)));
+    assert_eq!(lab.rules().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wider_report_than_the_running_rule_makes_a_rule_of_its_own() {
+    let lab = Lab::usual().await;
+    let narrow = lab.mitigate(ban("203.0.113.10", "udp_flood").ports(&[443])).await;
+    let wide = lab.mitigate(ban("203.0.113.10", "udp_flood")).await;
+    assert_ne!(narrow, wide);
+    assert_eq!(lab.rules().len(), 2);
+    // routers apply the more specific rule first, and it does not cover the wider one
+    assert_eq!(lab.engine.mitigation(wide).await.unwrap().shadowed_by, None);
+    assert_eq!(lab.engine.mitigation(narrow).await.unwrap().shadowed_by, None);
+}
