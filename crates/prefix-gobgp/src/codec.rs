@@ -84,13 +84,11 @@ impl Codec {
     /// What the port reports of a path.
     pub(crate) fn report(&self, listed: Listed) -> RibPath {
         let Listed { key, attributes, local, is_withdraw: _ } = listed;
-        RibPath {
-            action: self.action(key.kind(), &attributes),
-            ownership: self.owner.read(&attributes.large),
-            local,
-            attributes: attributes.to_string(),
-            key,
-        }
+        let action = self.action(key.kind(), &attributes);
+        let ownership = self.owner.read(&attributes.large);
+        // Words are for the audit of somebody else's path; a table of own ones is read too often for them.
+        let words = if ownership.is_own() { String::new() } else { attributes.to_string() };
+        RibPath { key, action, ownership, local, attributes: words }
     }
 
     /// Whether a path was made by prefixd, here or at another pop.

@@ -37,6 +37,7 @@ const OCTETS_PER_MESSAGE: usize = 1 << 20;
 /// - Paths that prefixd could not announce (a foreign rule without destination, say) are not reported. A foreign rule
 ///   that matches what ours matches, but is written in another way, is a route of its own to the speaker: it is
 ///   reported as if it were not local, as no change of ours replaces it.
+/// - Attributes in words are given for paths of others only.
 /// - Unicast paths are reported if they carry the owner community of this or another pop.
 pub struct Gobgp {
     shared: Arc<Shared>,

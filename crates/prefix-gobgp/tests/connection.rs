@@ -106,6 +106,21 @@ async fn rules_are_back_within_a_second_of_the_speakers_return(version: GobgpVer
     assert_eq!(table(&gobgp).await.len(), 600);
 }
 
+/// The signal reaches threads on other processors a moment later.
+async fn wait_until_stopped(pid: u32) {
+    let state = |task: std::fs::DirEntry| {
+        let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+        stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next())
+    };
+    let tasks = format!("/proc/{pid}/task");
+    until("all threads to stop", PATIENCE, async || {
+        let states: Vec<_> = std::fs::read_dir(&tasks).unwrap().map(|task| state(task.unwrap())).collect();
+        if states.iter().all(|state| *state == Some('T')) { Ok(()) } else { Err(format!("{states:?}")) }
+    })
+    .await
+    .unwrap();
+}
+
 async fn a_stopped_speaker_leaves_the_effect_unknown(version: GobgpVersion) {
     let speaker = Gobgpd::version_of(version).start().await.unwrap();
     let mut settings = settings(&speaker);
@@ -116,6 +131,7 @@ async fn a_stopped_speaker_leaves_the_effect_unknown(version: GobgpVersion) {
     all_ok(&gobgp.announce(std::slice::from_ref(&goes)).await);
 
     speaker.stop();
+    wait_until_stopped(speaker.pid()).await;
     let results = gobgp.announce(std::slice::from_ref(&stays)).await;
     assert!(matches!(results[..], [Err(AnnounceError::Unknown(_))]), "{results:?}");
     // Nothing is known of that connection any more, and a new one does not come about: nothing is sent.

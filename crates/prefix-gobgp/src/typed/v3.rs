@@ -147,3 +147,56 @@ pub(crate) fn families(capabilities: &[Any]) -> Vec<AfiSafi> {
         .filter_map(|family| afi_safi(family.afi, family.safi))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use prefix_core::flowspec::Rule;
+
+    use super::*;
+
+    fn wrap(name: &str, message: &impl Message) -> Any {
+        Any { type_url: format!("type.googleapis.com/apipb.{name}"), value: message.encode_to_vec() }
+    }
+
+    fn rule() -> v3::FlowSpecNlri {
+        let destination =
+            v3::FlowSpecIpPrefix { r#type: 1, prefix_len: 32, prefix: "203.0.113.10".into(), offset: 0 };
+        let items = vec![v3::FlowSpecComponentItem { op: 0x81, value: 17 }];
+        let protocol = v3::FlowSpecComponent { r#type: 3, items };
+        v3::FlowSpecNlri {
+            rules: vec![wrap("FlowSpecIPPrefix", &destination), wrap("FlowSpecComponent", &protocol)],
+        }
+    }
+
+    #[test]
+    fn a_wrapped_rule_is_unwrapped() {
+        let expected: Rule = "dst 203.0.113.10/32 proto udp".parse().unwrap();
+        let wrapped = wrap("FlowSpecNLRI", &rule());
+        assert_eq!(key(RouteKind::FlowSpecV4, Some(&wrapped)), Some(RouteKey::for_rule(&expected)));
+    }
+
+    #[test]
+    fn what_is_wrapped_wrongly_is_no_rule() {
+        let mut with_mac = rule();
+        with_mac.rules.push(wrap("FlowSpecMAC", &v3::OriginAttribute { origin: 0 }));
+        let broken = Any { type_url: "type.googleapis.com/apipb.FlowSpecNLRI".into(), value: vec![0xff] };
+        for any in
+            [wrap("FlowSpecNLRI", &with_mac), wrap("EVPNIPPrefixRoute", &rule()), broken, Any::default()]
+        {
+            assert_eq!(key(RouteKind::FlowSpecV4, Some(&any)), None, "{any:?}");
+        }
+        assert_eq!(key(RouteKind::FlowSpecV4, None), None);
+    }
+
+    #[test]
+    fn attributes_that_are_unknown_or_broken_are_passed_over() {
+        let broken = Any { type_url: "x/apipb.OriginAttribute".into(), value: vec![0xff] };
+        let as_path = wrap("AsPathAttribute", &v3::OriginAttribute { origin: 1 });
+        let large = v3::LargeCommunitiesAttribute {
+            communities: vec![v3::LargeCommunity { global_admin: 1, local_data1: 2, local_data2: 3 }],
+        };
+        let read = attributes(&[broken, as_path, wrap("LargeCommunitiesAttribute", &large)]);
+        let expected = LargeCommunity { global: 1, local_1: 2, local_2: 3 };
+        assert_eq!(read, Attributes { large: vec![expected], ..Attributes::default() });
+    }
+}
