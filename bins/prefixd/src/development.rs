@@ -14,13 +14,18 @@ const FILES: &[(&str, &str)] = &[
 pub fn source(mut environment: Environment, enforce: bool) -> ConfigSource {
     if enforce {
         environment.insert("PREFIXD__MODE".to_owned(), "enforced".to_owned());
+        environment.entry("PREFIXD__BGP__BACKEND".to_owned()).or_insert_with(|| "gobgp".to_owned());
     }
     ConfigSource::new(Files::BuiltIn(FILES), environment)
 }
 
 /// What is said before anything else.
 pub fn notice(enforce: bool) -> String {
-    let mode = if enforce { "ENFORCED: rules are announced" } else { "dry-run: nothing is announced" };
+    let mode = if enforce {
+        "ENFORCED: rules are announced to a GoBGP at 127.0.0.1:50051"
+    } else {
+        "dry-run: nothing is announced, the speaker is a mock"
+    };
     format!(
         "using the built-in DEVELOPMENT configuration ({mode}), because neither --config nor {} is there; \
          loopback only, no authentication, SQLite in ./data",
@@ -42,7 +47,7 @@ mod tests {
             let settings = loaded.configuration.unwrap().settings;
             assert_eq!(settings.keys.mode, mode);
             assert!(settings.keys.http.listen.0.ip().is_loopback());
-            assert_eq!(settings.keys.storage.url().expose(), "sqlite://data/prefixd.db");
+            assert_eq!(settings.keys.storage.url().0.to_string(), "sqlite://data/prefixd.db");
         }
     }
 }

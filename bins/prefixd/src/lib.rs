@@ -4,19 +4,23 @@
 use std::process::ExitCode;
 
 pub mod cli;
+pub mod compose;
 pub mod config;
 pub mod development;
 pub mod logging;
 pub mod metrics;
+pub mod mock_speaker;
+pub mod running;
+pub mod serve;
 pub mod service_manager;
 pub mod start;
 
 /// Runs the daemon as the command line says.
 pub fn run(cli: &cli::Cli) -> ExitCode {
-    let environment = std::env::vars_os()
+    let environment: config::Environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    let chosen = match start::choose(cli, environment, start::default_folder()) {
+    let chosen = match start::choose(cli, environment.clone(), start::default_folder()) {
         Ok(chosen) => chosen,
         Err(error) => {
             say(&format!("error: {error}"));
@@ -29,7 +33,31 @@ pub fn run(cli: &cli::Cli) -> ExitCode {
     if cli.check {
         return start::check(&chosen, &mut std::io::stdout()).unwrap_or(ExitCode::FAILURE);
     }
-    ExitCode::SUCCESS
+    let loaded = chosen.source.load();
+    // Whoever watches the start sees every finding, whatever the log is set to.
+    let _ = start::print(&loaded, chosen.source.folder(), &mut std::io::stderr());
+    let Some(configuration) = loaded.configuration else {
+        say("the configuration has errors, nothing was started");
+        return ExitCode::FAILURE;
+    };
+    if let Err(error) = logging::start(&configuration.settings.keys.observability, &environment) {
+        say(&format!("error: the log cannot be started: {error}"));
+        return ExitCode::FAILURE;
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            say(&format!("error: no threads to run on: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(serve::serve(chosen.source, configuration, environment)) {
+        Ok(code) => code,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 #[allow(clippy::print_stderr)] // the log does not exist yet

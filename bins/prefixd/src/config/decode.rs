@@ -25,15 +25,16 @@ pub(super) struct Decoded<T> {
     pub(super) mistakes: Vec<(KeyPath, String)>,
     /// What was left out of the value.
     pub(super) taken_out: Vec<KeyPath>,
+    /// Places whose absence is the doing of this reading: a complaint about them is an echo.
+    pub(super) spoilt: Vec<KeyPath>,
 }
 
 /// Reads a typed document.
 pub(super) fn decode<T: DeserializeOwned>(value: &Value) -> Decoded<T> {
     let began = Instant::now();
     let mut rest = std::borrow::Cow::Borrowed(value);
-    let mut decoded = Decoded { value: None, mistakes: Vec::new(), taken_out: Vec::new() };
-    // Places whose absence is the doing of this loop: a complaint about them is an echo.
-    let mut spoilt: Vec<KeyPath> = Vec::new();
+    let mut decoded =
+        Decoded { value: None, mistakes: Vec::new(), taken_out: Vec::new(), spoilt: Vec::new() };
     loop {
         let mistake = match T::deserialize(Checked::new(&rest)) {
             Ok(typed) => {
@@ -46,14 +47,14 @@ pub(super) fn decode<T: DeserializeOwned>(value: &Value) -> Decoded<T> {
         let echo = match &mistake.problem {
             Problem::UnknownKey { key, known } => {
                 if phrase::names(&path, key) {
-                    spoilt.extend(meant(&path, key, known));
+                    decoded.spoilt.extend(meant(&path, key, known));
                 } else {
-                    spoilt.push(path.clone());
+                    decoded.spoilt.push(path.clone());
                 }
                 false
             }
-            Problem::MissingKey { key } => spoilt.contains(&path.key(*key)),
-            _ => spoilt.iter().any(|place| path.holds(place)),
+            Problem::MissingKey { key } => decoded.spoilt.contains(&path.key(*key)),
+            _ => decoded.spoilt.iter().any(|place| path.holds(place)),
         };
         if !echo {
             decoded.mistakes.push((path.clone(), phrase::phrase(&path, &mistake.problem)));
@@ -66,7 +67,7 @@ pub(super) fn decode<T: DeserializeOwned>(value: &Value) -> Decoded<T> {
             return decoded;
         }
         if !matches!(mistake.problem, Problem::UnknownKey { .. }) {
-            spoilt.push(path.clone());
+            decoded.spoilt.push(path.clone());
         }
         if !take_out(rest.to_mut(), mistake.path.segments()) {
             return decoded;

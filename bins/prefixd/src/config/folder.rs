@@ -79,6 +79,14 @@ impl ConfigSource {
         }
     }
 
+    /// Whether the file is there.
+    pub fn has(&self, name: &str) -> bool {
+        match &self.files {
+            Files::Folder(folder) => folder.join(name).exists(),
+            Files::BuiltIn(texts) => texts.iter().any(|(known, _)| *known == name),
+        }
+    }
+
     /// Reads and checks everything.
     pub fn load(&self) -> Loaded {
         let mut load = Load { source: self, findings: Vec::new(), hash: Sha256::new() };
@@ -176,7 +184,7 @@ impl Load<'_> {
                     kind: FindingKind::Rule,
                     place: Place::Environment(VARIABLE.to_owned()),
                     path: KeyPath::dotted("storage.url"),
-                    text: advice.to_owned(),
+                    text: advice.to_string(),
                 });
                 None
             }

@@ -37,10 +37,10 @@ impl<T> Reading<T> {
         Self { value, findings: Vec::new(), places: Places::default() }
     }
 
-    /// Adds what a rule said about [`Reading::value`], unless the place lacks its value because of a mistake of shape.
+    /// Adds what a rule said about [`Reading::value`], unless it is about what a mistake of shape took out.
     pub(super) fn remark(&mut self, remark: Remark) {
         let path = as_written(&remark.path, &self.places.taken_out);
-        if self.places.taken_out.contains(&path) {
+        if self.places.taken_out.contains(&path) || self.places.spoilt.iter().any(|place| path.holds(place)) {
             return;
         }
         self.findings.push(self.places.finding(Remark { path, ..remark }));
@@ -68,6 +68,7 @@ struct Places {
     prefix: KeyPath,
     merged: Option<Merged>,
     taken_out: Vec<KeyPath>,
+    spoilt: Vec<KeyPath>,
 }
 
 impl Places {
@@ -165,6 +166,7 @@ pub(super) fn read_node<T: DeserializeOwned>(
         prefix,
         merged: Some(merged),
         taken_out: decoded.taken_out,
+        spoilt: decoded.spoilt,
     };
     let mut findings: Vec<Finding> = remarks.into_iter().map(|remark| places.finding(remark)).collect();
     findings.extend(repeated.into_iter().map(|(path, line, first)| Finding {

@@ -42,7 +42,7 @@ impl Mode {
 
 /// The file as it is written, defaults filled in. Keys without default are optional here, so that one that is missing
 /// does not hide the mistakes of the others.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Keys {
     /// Name of this site; required.
@@ -94,7 +94,7 @@ impl Default for Keys {
 }
 
 /// `safelist`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SafelistKeys {
     /// Stored as `added_by: config`.

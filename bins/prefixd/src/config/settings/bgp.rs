@@ -8,7 +8,7 @@ use prefix_gobgp::{Api, Community, Endpoint};
 use serde::{Deserialize, Serialize};
 
 /// `bgp`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BgpKeys {
     /// What announces; [`BgpKeys::backend`] also heeds the old key.
@@ -109,7 +109,7 @@ pub enum OldMode {
 }
 
 /// `bgp.gobgp_tls`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SpeakerTlsKeys {
     /// Certificates that the speaker is checked against, PEM.
@@ -121,7 +121,7 @@ pub struct SpeakerTlsKeys {
 }
 
 /// One element of `bgp.neighbors`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NeighborKeys {
     /// Its name.
@@ -139,7 +139,7 @@ pub struct NeighborKeys {
 }
 
 /// `bgp.guard`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GuardKeys {
     /// Who runs it.

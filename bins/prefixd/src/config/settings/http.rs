@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::values::{ListenAddress, Unsupported};
 
 /// `http`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HttpKeys {
     /// Address of the API.
@@ -37,7 +37,7 @@ impl Default for HttpKeys {
 }
 
 /// `http.auth`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuthKeys {
     /// Required.
@@ -79,7 +79,7 @@ pub enum AuthMode {
 }
 
 /// One element of `http.auth.mtls_roles`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MtlsRole {
     /// `cn:NAME`, `dns:NAME`, `uri:URI`, `email:ADDRESS`, `subject:DN` or `*`.
@@ -107,7 +107,7 @@ pub enum Role {
 }
 
 /// `http.tls`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TlsKeys {
     /// Own certificate chain, PEM.

@@ -3,12 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use prefix_store::StoreUrl;
 use serde::{Deserialize, Serialize};
 
 use super::values::{ListenAddress, OptionalListenAddress, StorageUrl};
 
 /// `storage`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StorageKeys {
     /// The database; [`StorageKeys::url`] also heeds the old key.
@@ -37,7 +38,7 @@ impl StorageKeys {
     /// The database, by the new key or the old one.
     pub fn url(&self) -> StorageUrl {
         let given = self.url_key.as_ref().or(self.connection_string.as_ref()).cloned();
-        given.unwrap_or_else(|| StorageUrl::Sqlite(PathBuf::from("data/prefixd.db")))
+        given.unwrap_or_else(|| StorageUrl(StoreUrl::Sqlite(PathBuf::from("data/prefixd.db"))))
     }
 
     pub(super) fn resolve(&mut self, folder: &Path) {
@@ -47,7 +48,7 @@ impl StorageKeys {
 }
 
 /// `storage.retention`: days; 0 keeps for ever.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetentionKeys {
     /// Events.
@@ -65,7 +66,7 @@ impl Default for RetentionKeys {
 }
 
 /// `observability`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ObservabilityKeys {
     /// For machines or for people.

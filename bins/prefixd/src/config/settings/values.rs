@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
 
+use prefix_store::{StoreUrl, UrlError};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// An address and port to listen on: `127.0.0.1:8080`, `[::1]:8080`.
@@ -45,6 +46,15 @@ impl Serialize for ListenAddress {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct OptionalListenAddress(pub Option<ListenAddress>);
 
+impl Serialize for OptionalListenAddress {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0 {
+            Some(address) => serializer.collect_str(address),
+            None => serializer.serialize_str(""),
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for OptionalListenAddress {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Option::<String>::deserialize(deserializer)?.unwrap_or_default();
@@ -55,62 +65,31 @@ impl<'de> Deserialize<'de> for OptionalListenAddress {
     }
 }
 
-/// Where the database is. Its `Debug` form never shows the password.
-#[derive(Clone, PartialEq, Eq)]
-pub enum StorageUrl {
-    /// `sqlite://PATH`
-    Sqlite(PathBuf),
-    /// `postgres://...`, with whatever secrets it holds.
-    Postgres(Secret),
-}
+/// Where the database is. Shown without its password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StorageUrl(pub StoreUrl);
 
 impl StorageUrl {
     /// A relative path of SQLite is relative to the configuration folder.
     #[must_use]
     pub fn resolved(self, folder: &Path) -> Self {
-        match self {
-            Self::Sqlite(path) => Self::Sqlite(folder.join(path)),
-            postgres @ Self::Postgres(_) => postgres,
-        }
+        Self(self.0.relative_to(folder))
     }
 
     /// `sqlite` or `postgres`.
     pub fn backend(&self) -> &'static str {
-        match self {
-            Self::Sqlite(_) => "sqlite",
-            Self::Postgres(_) => "postgres",
-        }
-    }
-
-    /// The address in full, for the storage adapter only.
-    pub fn expose(&self) -> String {
-        match self {
-            Self::Sqlite(path) => format!("sqlite://{}", path.display()),
-            Self::Postgres(url) => url.expose().to_owned(),
+        match self.0 {
+            StoreUrl::Sqlite(_) => "sqlite",
+            StoreUrl::Postgres(_) => "postgres",
         }
     }
 }
 
 impl FromStr for StorageUrl {
-    type Err = &'static str;
+    type Err = UrlError;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const USE: &str = "write \"sqlite://PATH\" or \"postgres://USER:PASSWORD@HOST/DATABASE\"";
-        if let Some(path) = text.strip_prefix("sqlite://") {
-            return if path.is_empty() { Err(USE) } else { Ok(Self::Sqlite(PathBuf::from(path))) };
-        }
-        let rest =
-            text.strip_prefix("postgres://").or_else(|| text.strip_prefix("postgresql://")).ok_or(USE)?;
-        if rest.is_empty() { Err(USE) } else { Ok(Self::Postgres(Secret::new(text))) }
-    }
-}
-
-impl fmt::Debug for StorageUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
-            Self::Postgres(_) => f.write_str("postgres://[redacted]"),
-        }
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        text.parse().map(Self)
     }
 }
 
@@ -120,30 +99,14 @@ impl<'de> Deserialize<'de> for StorageUrl {
     }
 }
 
-/// A text that no log, message or answer ever shows.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Keeps the text to itself from here on.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text, for the one place that needs it.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
+impl Serialize for StorageUrl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("[redacted]")
     }
 }
 
 /// A key that must be absent or null, because what it would switch on is not supported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Unsupported;
 
 impl<'de> Deserialize<'de> for Unsupported {
@@ -159,15 +122,15 @@ mod tests {
     #[test]
     fn a_storage_url_never_shows_its_password() {
         let url: StorageUrl = "postgres://prefixd:hunter2@db/prefixd".parse().unwrap();
-        assert_eq!(format!("{url:?}"), "postgres://[redacted]");
-        assert_eq!(url.expose(), "postgres://prefixd:hunter2@db/prefixd");
+        assert!(!format!("{url:?}").contains("hunter2"), "{url:?}");
+        assert_eq!(serde_json::to_string(&url).unwrap(), "\"[redacted]\"");
         let error = "mysql://root:hunter2@db".parse::<StorageUrl>().unwrap_err();
-        assert!(!error.contains("hunter2"));
+        assert!(!error.to_string().contains("hunter2"));
     }
 
     #[test]
     fn a_relative_sqlite_file_lies_in_the_configuration_folder() {
-        let url = |text: &str| text.parse::<StorageUrl>().unwrap().resolved(Path::new("conf")).expose();
+        let url = |text: &str| text.parse::<StorageUrl>().unwrap().resolved(Path::new("conf")).0.to_string();
         assert_eq!(url("sqlite://data/prefixd.db"), "sqlite://conf/data/prefixd.db");
         assert_eq!(url("sqlite:///var/lib/prefixd.db"), "sqlite:///var/lib/prefixd.db");
     }

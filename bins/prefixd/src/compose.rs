@@ -1,0 +1,194 @@
+//! The one place where settings become the parts of a daemon.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use prefix_api::{ApiSettings, AuthMode as ApiAuth, RateLimits};
+use prefix_core::address::VictimIp;
+use prefix_core::clock::SystemClock;
+use prefix_core::ownership::Owner;
+use prefix_core::{Announcer, Clock, Store};
+use prefix_engine::settings as engine;
+use prefix_gobgp::{Endpoint, Gobgp, TlsIdentity, TlsSettings};
+use prefix_policy::{Inventory, Playbooks, Policy, PolicyParts, Sources};
+
+use crate::config::Environment;
+use crate::config::policy::Limits;
+use crate::config::settings::bgp::{Backend, SpeakerTlsKeys};
+use crate::config::settings::http::AuthMode;
+use crate::config::settings::values::ListenAddress;
+use crate::config::settings::{Mode, Settings};
+use crate::mock_speaker::MockSpeaker;
+
+/// The clock of the machine.
+pub fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
+}
+
+/// The policy: what reload changes, within what only a restart changes.
+pub fn policy(settings: &Settings, inventory: Inventory, playbooks: Playbooks, sources: Sources) -> Policy {
+    let limits = Limits::from_keys(&settings.keys);
+    Policy::new(PolicyParts {
+        inventory,
+        playbooks,
+        guardrails: limits.guardrails,
+        quotas: limits.quotas,
+        timers: limits.timers,
+        escalation: limits.escalation,
+        sources,
+        own_addresses: own_addresses(settings),
+    })
+}
+
+/// Addresses that no rule may ever touch: the neighbors, the router id, the speaker, and where we listen.
+fn own_addresses(settings: &Settings) -> Vec<VictimIp> {
+    let keys = &settings.keys;
+    let speaker = match &keys.bgp.gobgp_grpc {
+        Endpoint::Tcp { host, .. } => host.parse().ok(),
+        Endpoint::Unix(_) => None,
+    };
+    let listeners = [Some(keys.http.listen), keys.observability.metrics_listen.0];
+    let listeners = listeners.into_iter().flatten().map(|ListenAddress(at)| at.ip());
+    let neighbors = keys.bgp.neighbors.iter().map(|neighbor| neighbor.address);
+    let router_id = IpAddr::V4(settings.router_id);
+    let all = neighbors.chain([router_id]).chain(speaker).chain(listeners);
+    let mut own: Vec<VictimIp> = all.filter(|ip| !ip.is_unspecified()).map(VictimIp::from).collect();
+    own.sort_unstable();
+    own.dedup();
+    own
+}
+
+/// What the engine is told.
+pub fn engine_settings(settings: &Settings) -> engine::Settings {
+    let keys = &settings.keys;
+    let days = |days: u32| (days > 0).then(|| Duration::from_secs(u64::from(days) * 86_400));
+    engine::Settings {
+        pop: settings.pop.clone(),
+        mode: match keys.mode {
+            Mode::DryRun => engine::Mode::DryRun,
+            Mode::Enforced => engine::Mode::Enforced,
+        },
+        announce_timeout: Duration::from_millis(keys.bgp.announce_timeout_ms),
+        max_changes_per_second: keys.bgp.max_changes_per_second,
+        withdraw_alarm: Duration::from_secs(keys.bgp.withdraw_alarm_seconds),
+        reconciliation_interval: Duration::from_secs(keys.timers.reconciliation_interval_seconds),
+        neighbors: keys
+            .bgp
+            .neighbors
+            .iter()
+            .map(|neighbor| engine::Neighbor {
+                name: neighbor.name.clone(),
+                address: neighbor.address,
+                peer_asn: neighbor.peer_asn,
+            })
+            .collect(),
+        safelist: keys.safelist.prefixes.clone(),
+        retain_events: days(keys.storage.retention.events_days),
+        retain_mitigations: days(keys.storage.retention.mitigations_days),
+        // Preserved rules live until their not-after, which only a living guard enforces; this version has none.
+        preserve_announcements: false,
+    }
+}
+
+/// The database, migrated.
+pub async fn store(settings: &Settings) -> anyhow::Result<Arc<dyn Store>> {
+    let storage = &settings.keys.storage;
+    let url = storage.url();
+    let options = prefix_store::Options {
+        max_connections: storage.max_connections.max(2),
+        ..prefix_store::Options::default()
+    };
+    prefix_store::open(&url.0, options).await.context("storage.url cannot be used")
+}
+
+/// The speaker; nothing is connected yet.
+pub fn speaker(settings: &Settings) -> Arc<dyn Announcer> {
+    let bgp = &settings.keys.bgp;
+    if bgp.backend() == Backend::Mock {
+        return Arc::new(MockSpeaker::default());
+    }
+    let owner = Owner::new(settings.local_asn, bgp.owner_tag, &settings.pop);
+    Arc::new(Gobgp::new(prefix_gobgp::Settings {
+        tls: tls(&bgp.gobgp_tls),
+        api: bgp.gobgp_api,
+        connect_timeout: Duration::from_secs(bgp.connect_timeout_seconds),
+        request_timeout: Duration::from_secs(bgp.request_timeout_seconds),
+        next_hop_v4: bgp.rtbh_next_hop_v4,
+        next_hop_v6: bgp.rtbh_next_hop_v6,
+        communities: bgp.communities.clone(),
+        rtbh_communities: bgp.rtbh_communities.clone(),
+        ..prefix_gobgp::Settings::new(bgp.gobgp_grpc.clone(), owner)
+    }))
+}
+
+fn tls(keys: &SpeakerTlsKeys) -> Option<TlsSettings> {
+    let identity = keys.cert.clone().zip(keys.key.clone()).map(|(cert, key)| TlsIdentity { cert, key });
+    Some(TlsSettings { ca: keys.ca.clone()?, identity })
+}
+
+/// How the API listens and whom it lets in.
+pub fn api_settings(settings: &Settings, environment: &Environment) -> anyhow::Result<ApiSettings> {
+    let (http, limits) = (&settings.keys.http, &settings.keys.http.rate_limit);
+    let at_least_one = |value: u32| NonZeroU32::new(value).unwrap_or(NonZeroU32::MIN);
+    let auth = match settings.auth_mode {
+        AuthMode::None => ApiAuth::None,
+        AuthMode::Bearer => {
+            let name = &http.auth.bearer_token_env;
+            let secret = environment.get(name).map(|secret| secret.trim().to_owned()).unwrap_or_default();
+            anyhow::ensure!(!secret.is_empty(), "http.auth.mode is bearer, but {name} is not set or empty");
+            ApiAuth::Bearer { secret }
+        }
+        AuthMode::Credentials | AuthMode::Mtls => anyhow::bail!("this http.auth.mode is not in this version"),
+    };
+    Ok(ApiSettings {
+        listen: http.listen.0,
+        cors_origin: http.cors_origin.clone(),
+        auth,
+        rate_limits: RateLimits {
+            events_per_second: at_least_one(limits.events_per_second),
+            events_burst: at_least_one(limits.burst),
+            requests_per_second: at_least_one(limits.requests_per_second),
+            requests_burst: at_least_one(limits.requests_burst),
+        },
+        drain_timeout: Duration::from_secs(settings.keys.shutdown.drain_timeout_seconds),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::development;
+
+    fn settings(environment: &[(&str, &str)]) -> Settings {
+        let environment =
+            environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        development::source(environment, false).load().configuration.unwrap().settings
+    }
+
+    #[test]
+    fn everything_of_our_own_is_out_of_bounds() {
+        let settings = settings(&[
+            ("PREFIXD__HTTP__LISTEN", "192.0.2.80:8080"),
+            ("PREFIXD__OBSERVABILITY__METRICS_LISTEN", "0.0.0.0:9090"),
+            ("PREFIXD__BGP__GOBGP_GRPC", "192.0.2.48:50051"),
+            ("PREFIXD__BGP__NEIGHBORS", "[{name: a, address: '2001:db8::1', peer_asn: 1}]"),
+        ]);
+        let own: Vec<String> = own_addresses(&settings).iter().map(ToString::to_string).collect();
+        assert_eq!(own, ["10.255.0.1", "192.0.2.48", "192.0.2.80", "2001:db8::1"]);
+    }
+
+    #[test]
+    fn the_shared_secret_comes_from_its_variable() {
+        let environment = Environment::from([
+            ("PREFIXD__HTTP__AUTH__MODE".to_owned(), "bearer".to_owned()),
+            ("PREFIXD_API_TOKEN".to_owned(), " a-long-enough-shared-secret\n".to_owned()),
+        ]);
+        let settings = development::source(environment.clone(), false).load().configuration.unwrap().settings;
+        let api = api_settings(&settings, &environment).unwrap();
+        assert_eq!(api.auth, ApiAuth::Bearer { secret: "a-long-enough-shared-secret".to_owned() });
+        assert!(api_settings(&settings, &Environment::new()).is_err());
+    }
+}

@@ -1,0 +1,192 @@
+//! The running configuration: what the API shows of it, and how a reload replaces it, all files or none.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use prefix_api::{ConfigChange, ConfigControl, ConfigFinding, ReloadAnswer, ReloadError};
+use prefix_core::Clock;
+use prefix_engine::{Caller, Engine, EngineError};
+use prefix_policy::Policy;
+use serde_json::{Value, json};
+use tokio::sync::Mutex as AsyncMutex;
+
+use crate::compose;
+use crate::config::correlation::CorrelationKeys;
+use crate::config::folder::{ConfigSource, Configuration};
+use crate::config::settings::Settings;
+use crate::config::settings::view::settings_view;
+
+pub mod difference;
+
+use self::difference::{Difference, differences};
+
+/// The files that a reload makes active.
+const RELOADED: [&str; 3] = ["inventory.yaml", "playbooks.yaml", "correlation.yaml"];
+
+/// What runs, and where it came from.
+pub struct RunningConfig {
+    source: ConfigSource,
+    engine: Engine,
+    clock: Arc<dyn Clock>,
+    settings: Settings,
+    state: Mutex<State>,
+    /// One reload at a time.
+    reload: AsyncMutex<()>,
+}
+
+struct State {
+    correlation: CorrelationKeys,
+    loaded_at: DateTime<Utc>,
+}
+
+impl RunningConfig {
+    /// What was loaded at start, whose policy the engine has.
+    pub fn new(
+        source: ConfigSource,
+        settings: Settings,
+        correlation: CorrelationKeys,
+        engine: Engine,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let state = Mutex::new(State { correlation, loaded_at: clock.now() });
+        Self { source, engine, clock, settings, state, reload: AsyncMutex::new(()) }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with_loaded_at(&self, mut view: Value) -> Value {
+        view["loaded_at"] = json!(self.state().loaded_at);
+        view
+    }
+
+    async fn load(&self) -> Result<Configuration, ReloadError> {
+        let source = self.source.clone();
+        let loaded = tokio::task::spawn_blocking(move || source.load()).await;
+        let loaded = loaded.map_err(|error| EngineError::Internal(format!("the reload ended: {error}")))?;
+        for finding in &loaded.findings {
+            if finding.is_error() {
+                tracing::error!(place = finding.pointer(), "{}", finding.text);
+            } else {
+                tracing::warn!(place = finding.pointer(), "{}", finding.text);
+            }
+        }
+        let errors = loaded.findings.iter().filter(|finding| finding.is_error());
+        let errors: Vec<ConfigFinding> = errors
+            .map(|finding| ConfigFinding { place: finding.pointer(), detail: finding.text.clone() })
+            .collect();
+        loaded.configuration.ok_or(ReloadError::Invalid(errors))
+    }
+
+    async fn replace(&self, force: bool, caller: &Caller) -> Result<ReloadAnswer, ReloadError> {
+        let _one_at_a_time = self.reload.lock().await;
+        let Configuration { settings, inventory, playbooks, correlation, .. } = self.load().await?;
+        let policy = compose::policy(&self.settings, inventory, playbooks, correlation.sources());
+        let restart_required = self.restart_required(&settings);
+        let changes =
+            if caller.dry_run { self.changes(&settings, &policy, &correlation) } else { Vec::new() };
+        let report = self.engine.reload(policy, force, caller).await?;
+        if !caller.dry_run {
+            *self.state() = State { correlation, loaded_at: self.clock.now() };
+            tracing::info!(withdrawn = report.withdrawn.len(), ?restart_required, "configuration reloaded");
+        }
+        let reloaded = RELOADED.iter().filter(|name| self.source.has(name)).map(|name| (*name).to_owned());
+        Ok(ReloadAnswer {
+            reloaded: reloaded.collect(),
+            restart_required,
+            withdrawn: report.withdrawn,
+            changes,
+        })
+    }
+
+    /// Keys of prefixd.yaml that differ from what runs.
+    fn restart_required(&self, new: &Settings) -> Vec<String> {
+        let changed = differences(&json!(self.settings.keys), &json!(new.keys));
+        let mut paths: Vec<String> = changed.into_iter().map(|change| change.path).collect();
+        if self.settings.keys.storage.url() != new.keys.storage.url() {
+            paths.push("storage.url".to_owned());
+        }
+        paths
+    }
+
+    fn changes(
+        &self,
+        settings: &Settings,
+        policy: &Policy,
+        correlation: &CorrelationKeys,
+    ) -> Vec<ConfigChange> {
+        let running = self.engine.policy();
+        let documents = |policy: &Policy| {
+            let parts = policy.parts();
+            (json!({ "customers": parts.inventory.customers() }), json!(parts.playbooks.document()))
+        };
+        let (old_inventory, old_playbooks) = documents(&running);
+        let (new_inventory, new_playbooks) = documents(policy);
+        let old_correlation = json!(self.state().correlation);
+        let files = [
+            ("prefixd.yaml", json!(self.settings.keys), json!(settings.keys)),
+            ("inventory.yaml", old_inventory, new_inventory),
+            ("playbooks.yaml", old_playbooks, new_playbooks),
+            ("correlation.yaml", old_correlation, json!(correlation)),
+        ];
+        let change = |file: &str, Difference { path, old, new }| ConfigChange {
+            file: file.to_owned(),
+            path,
+            old,
+            new,
+        };
+        let all = files.iter().flat_map(|(file, old, new)| {
+            differences(old, new).into_iter().map(|difference| change(file, difference))
+        });
+        all.collect()
+    }
+}
+
+#[async_trait]
+impl ConfigControl for RunningConfig {
+    fn settings_view(&self) -> Value {
+        self.with_loaded_at(json!({ "settings": settings_view(&self.settings) }))
+    }
+
+    fn inventory_view(&self) -> Value {
+        let policy = self.engine.policy();
+        let customers = policy.parts().inventory.customers();
+        let services = customers.iter().flat_map(|customer| customer.services.iter());
+        let (services, assets) = services
+            .fold((0, 0), |(services, assets), service| (services + 1, assets + service.assets.len()));
+        self.with_loaded_at(json!({
+            "customers": customers,
+            "total_customers": customers.len(),
+            "total_services": services,
+            "total_assets": assets,
+        }))
+    }
+
+    fn playbooks_view(&self) -> Value {
+        let policy = self.engine.policy();
+        let playbooks = &policy.parts().playbooks;
+        let document = playbooks.document();
+        let vectors: serde_json::Map<String, Value> =
+            playbooks.vectors().iter().map(|(name, template)| (name.to_string(), json!(template))).collect();
+        self.with_loaded_at(json!({
+            "playbooks": document.playbooks,
+            "total_playbooks": document.playbooks.len(),
+            "default_playbook": document.default_playbook,
+            "vectors": vectors,
+        }))
+    }
+
+    async fn reload(&self, force: bool, caller: &Caller) -> Result<ReloadAnswer, ReloadError> {
+        let result = self.replace(force, caller).await;
+        if !caller.dry_run {
+            let status = if result.is_ok() { "success" } else { "error" };
+            metrics::counter!("prefixd_config_reload_total", "status" => status).increment(1);
+        }
+        if let Err(error) = &result {
+            tracing::error!(%error, "reload refused, the running configuration stays");
+        }
+        result
+    }
+}

@@ -1,0 +1,202 @@
+//! The life of the daemon: start in order, serve, reload on SIGHUP, and end in order on SIGTERM or SIGINT.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use prefix_api::{ApiParts, ConfigControl, RunningServer};
+use prefix_engine::{Caller, Engine, EngineParts};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::compose;
+use crate::config::Environment;
+use crate::config::folder::{ConfigSource, Configuration};
+use crate::config::settings::{Mode, Settings};
+use crate::metrics::Metrics;
+use crate::running::RunningConfig;
+use crate::service_manager::ServiceManager;
+
+/// How often what was recorded is folded together when nobody reads the metrics.
+const FOLD_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Everything that runs.
+struct Daemon {
+    engine: Engine,
+    config: Arc<RunningConfig>,
+    server: RunningServer,
+    manager: ServiceManager,
+}
+
+/// Why the daemon ends.
+enum End {
+    Asked(&'static str),
+    Broken(String),
+}
+
+/// Runs until a signal, or until something breaks that only a restart mends.
+pub async fn serve(
+    source: ConfigSource,
+    configuration: Configuration,
+    environment: Environment,
+) -> anyhow::Result<ExitCode> {
+    // Before anything else, so that no signal is lost during the start.
+    let signals = Signals::new().context("signals cannot be received")?;
+    let settings = configuration.settings.clone();
+    let metrics = metrics(&settings)?;
+    let daemon = Box::pin(Daemon::start(source, configuration, &environment)).await?;
+    daemon.manager.ready(&format!("serving on {}", daemon.server.address()));
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        pop = %settings.pop,
+        mode = settings.keys.mode.as_str(),
+        listen = %daemon.server.address(),
+        "prefixd serves"
+    );
+    let helpers =
+        [tokio::spawn(fold(metrics)), tokio::spawn(watchdog(ServiceManager::from_environment(&environment)))];
+    let code = daemon.run(signals).await;
+    for helper in helpers {
+        helper.abort();
+    }
+    Ok(code)
+}
+
+fn metrics(settings: &Settings) -> anyhow::Result<Metrics> {
+    let metrics = Metrics::install(settings.pop.as_str(), env!("CARGO_PKG_VERSION"))
+        .context("the metrics recorder cannot be installed")?;
+    if let Some(at) = settings.keys.observability.metrics_listen.0 {
+        let server = metrics
+            .serve(at)
+            .with_context(|| format!("observability.metrics_listen: {at} cannot be listened on"))?;
+        tokio::spawn(server);
+    }
+    Ok(metrics)
+}
+
+async fn fold(metrics: Metrics) {
+    let mut ticks = tokio::time::interval(FOLD_INTERVAL);
+    loop {
+        ticks.tick().await;
+        metrics.fold();
+    }
+}
+
+async fn watchdog(manager: ServiceManager) {
+    let Some(period) = manager.watchdog() else { return };
+    let mut ticks = tokio::time::interval(period);
+    loop {
+        ticks.tick().await;
+        manager.alive();
+    }
+}
+
+impl Daemon {
+    async fn start(
+        source: ConfigSource,
+        configuration: Configuration,
+        environment: &Environment,
+    ) -> anyhow::Result<Self> {
+        let Configuration { settings, inventory, playbooks, correlation, .. } = configuration;
+        let api = compose::api_settings(&settings, environment)?;
+        let clock = compose::clock();
+        let policy = compose::policy(&settings, inventory, playbooks, correlation.sources());
+        let engine = Engine::start(EngineParts {
+            store: compose::store(&settings).await?,
+            announcer: compose::speaker(&settings),
+            clock: Arc::clone(&clock),
+            policy,
+            settings: compose::engine_settings(&settings),
+        })
+        .await
+        .context("the engine cannot start")?;
+        let running = RunningConfig::new(source, settings, correlation, engine.clone(), Arc::clone(&clock));
+        let config = Arc::new(running);
+        let shown: Arc<dyn ConfigControl> = config.clone();
+        let parts = ApiParts { engine: engine.clone(), config: shown, clock };
+        let server = prefix_api::server(&api, parts)
+            .await
+            .with_context(|| format!("http.listen: {} cannot be listened on", api.listen))?;
+        Ok(Self { engine, config, server, manager: ServiceManager::from_environment(environment) })
+    }
+
+    async fn run(mut self, mut signals: Signals) -> ExitCode {
+        let end = loop {
+            tokio::select! {
+                wish = signals.next() => match wish {
+                    Wish::Reload => self.reload().await,
+                    Wish::Stop(name) => break End::Asked(name),
+                },
+                result = self.server.ended() => {
+                    let reason = result.err().map_or_else(|| "it stopped".to_owned(), |error| error.to_string());
+                    break End::Broken(format!("the API server ended: {reason}"));
+                }
+                () = self.engine.failed() => break End::Broken("a task of the engine ended".to_owned()),
+            }
+        };
+        let code = match end {
+            End::Asked(signal) => {
+                tracing::info!(signal, "stopping: running requests are finished, new ones refused");
+                ExitCode::SUCCESS
+            }
+            End::Broken(reason) => {
+                tracing::error!(reason, "stopping, because this cannot be mended without a restart");
+                ExitCode::FAILURE
+            }
+        };
+        self.stop().await;
+        code
+    }
+
+    async fn reload(&self) {
+        self.manager.reloading();
+        let status = match self.config.reload(false, &Caller::system()).await {
+            Ok(_) => "configuration reloaded".to_owned(),
+            Err(error) => format!("reload refused: {error}"),
+        };
+        self.manager.ready(&status);
+    }
+
+    /// In order: no new work, then the accepted work, then the speaker and storage.
+    async fn stop(self) {
+        self.manager.stopping();
+        let settings = self.engine.settings();
+        if settings.mode.as_str() == Mode::Enforced.as_str() && !settings.preserve_announcements {
+            tracing::warn!("own rules are withdrawn: no guard would end them while the daemon is away");
+        }
+        self.server.shutdown().await;
+        self.engine.shutdown().await;
+        tracing::info!("stopped");
+    }
+}
+
+/// The signals of a daemon.
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+/// What a signal asks for.
+enum Wish {
+    Reload,
+    Stop(&'static str),
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> Wish {
+        tokio::select! {
+            _ = self.hangup.recv() => Wish::Reload,
+            _ = self.terminate.recv() => Wish::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => Wish::Stop("SIGINT"),
+        }
+    }
+}
