@@ -1,0 +1,89 @@
+//! What a database says, in the words of the port.
+
+use std::fmt::Display;
+
+use diesel::result::{DatabaseErrorKind, Error};
+use prefix_core::store::StoreError;
+
+/// A unit of work that failed, and whether it may be run again at once.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: StoreError,
+    pub(crate) again: bool,
+}
+
+impl Failure {
+    /// The database did not do it, for a reason that lies outside the unit of work.
+    pub(crate) fn unavailable(problem: impl Display) -> Self {
+        Self { error: StoreError::Unavailable(problem.to_string()), again: false }
+    }
+
+    /// Somebody else was faster.
+    pub(crate) fn conflict(problem: impl Display) -> Self {
+        Self { error: StoreError::Conflict(problem.to_string()), again: true }
+    }
+
+    /// The same, but known to have changed nothing: it may be run again.
+    pub(crate) fn before_commit(mut self) -> Self {
+        self.again |= matches!(self.error, StoreError::Unavailable(_));
+        self
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let again = matches!(error, StoreError::Conflict(_));
+        Self { error, again }
+    }
+}
+
+impl From<Error> for Failure {
+    /// A database that answered with an error has not committed. What has no kind may be a deadlock, whose victim is
+    /// to try again; that it was a timeout or a full disk the next attempt will find out.
+    fn from(error: Error) -> Self {
+        let again = matches!(error, Error::DatabaseError(DatabaseErrorKind::Unknown, _));
+        let error = from_diesel(&error);
+        let again = again && matches!(error, StoreError::Unavailable(_));
+        Self { again: again || matches!(error, StoreError::Conflict(_)), error }
+    }
+}
+
+/// The columns and constraints whose uniqueness other transactions compete for. Any other doubled key is a defect of
+/// the caller, which running again does not mend.
+const CONTESTED: [&str; 4] = ["mitigations_claim", "mitigations.nlri", "replies_pkey", "replies.reply_id"];
+
+/// Every error of the database as one of the port.
+///
+/// Only the kind is known, not the code of PostgreSQL. What has no kind is a deadlock, a timeout, a full disk, a
+/// shutdown: the texts and numbers that are sent have types that fit their columns.
+pub(crate) fn from_diesel(error: &Error) -> StoreError {
+    match error {
+        Error::DatabaseError(kind, about) => {
+            let message = about.message();
+            match kind {
+                DatabaseErrorKind::UniqueViolation => {
+                    let constraint = about.constraint_name().unwrap_or_default();
+                    if CONTESTED.iter().any(|name| constraint == *name || message.contains(name)) {
+                        StoreError::Conflict(message.to_owned())
+                    } else {
+                        StoreError::Invalid(message.to_owned())
+                    }
+                }
+                DatabaseErrorKind::SerializationFailure => StoreError::Conflict(message.to_owned()),
+                DatabaseErrorKind::CheckViolation
+                | DatabaseErrorKind::NotNullViolation
+                | DatabaseErrorKind::ForeignKeyViolation
+                | DatabaseErrorKind::ExclusionViolation
+                | DatabaseErrorKind::RestrictViolation => StoreError::Invalid(message.to_owned()),
+                // SQLITE_TOOBIG, and a row or field beyond the limits of PostgreSQL
+                _ if message.contains("too big") => StoreError::Invalid(message.to_owned()),
+                _ => StoreError::Unavailable(message.to_owned()),
+            }
+        }
+        Error::SerializationError(problem) => StoreError::Invalid(problem.to_string()),
+        Error::DeserializationError(problem) => {
+            StoreError::Corrupt { table: "a query", problem: problem.to_string() }
+        }
+        other => StoreError::Unavailable(other.to_string()),
+    }
+}

@@ -1,0 +1,57 @@
+//! Lookup keys: a text of any length finds its rows by the head of its SHA-256, because an index entry of PostgreSQL
+//! holds at most 2,700 bytes. A query always compares the text as well, so equal heads do no harm.
+
+use prefix_core::address::VictimIp;
+use prefix_core::name::{ExternalEventId, SourceName};
+use prefix_core::store::ReplyKey;
+use sha2::{Digest, Sha256};
+
+fn head(digest: &[u8]) -> i64 {
+    let mut head = [0; 8];
+    head.copy_from_slice(&digest[..8]);
+    i64::from_be_bytes(head)
+}
+
+/// Each part with its length, so that no two lists of parts have the same bytes.
+fn digest(parts: &[&str]) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update((part.len() as u64).to_be_bytes());
+        hasher.update(part);
+    }
+    hasher.finalize().into()
+}
+
+/// The key of one text.
+pub(crate) fn of_text(text: &str) -> i64 {
+    head(&digest(&[text]))
+}
+
+/// The key of an attack episode.
+pub(crate) fn of_episode(source: &SourceName, id: &ExternalEventId) -> i64 {
+    head(&digest(&[source.as_str(), id.as_str()]))
+}
+
+/// The key of a source that saw a victim.
+pub(crate) fn of_sighting(source: &SourceName, victim: VictimIp) -> i64 {
+    head(&digest(&[source.as_str(), &victim.to_string()]))
+}
+
+/// The id of a stored reply: the whole digest, which stands for the key itself.
+pub(crate) fn of_reply(key: &ReplyKey) -> Vec<u8> {
+    digest(&[&key.principal, &key.path, &key.key]).to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_cannot_be_shifted_into_each_other() {
+        let reply = |principal: &str, path: &str| {
+            let (principal, path) = (principal.to_owned(), path.to_owned());
+            of_reply(&ReplyKey { principal, path, key: "k".into() })
+        };
+        assert_ne!(reply("ab", "c"), reply("a", "bc"));
+    }
+}

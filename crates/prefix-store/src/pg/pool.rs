@@ -1,0 +1,181 @@
+//! Connections to the server. A dead one is noticed before it is handed out, and one in an unknown state is closed,
+//! which makes the server roll back.
+
+use std::time::Duration;
+
+use deadpool::Runtime;
+use deadpool::managed::{self, Manager, Metrics, PoolError, RecycleError, RecycleResult};
+use diesel_async::AsyncPgConnection;
+use prefix_core::store::{PoolState, StoreError};
+use tokio::task::JoinHandle;
+use tokio_postgres::config::{Config, Host, SslMode};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::tls;
+use crate::{OpenError, Options, PostgresUrl};
+
+/// A connection and the task that serves its socket.
+pub(super) struct Connection {
+    client: AsyncPgConnection,
+    socket: JoinHandle<()>,
+}
+
+/// Makes connections.
+struct Connector {
+    config: Config,
+    tls: MakeRustlsConnect,
+    timeout: Duration,
+}
+
+impl Manager for Connector {
+    type Type = Connection;
+    type Error = String;
+
+    async fn create(&self) -> Result<Connection, String> {
+        let open = async {
+            let (client, connection) =
+                self.config.connect(self.tls.clone()).await.map_err(|error| with_causes(&error))?;
+            let socket = tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    tracing::debug!(error = %with_causes(&error), "a connection to the database ended");
+                }
+            });
+            let client = AsyncPgConnection::try_from(client).await.map_err(|error| error.to_string())?;
+            Ok(Connection { client, socket })
+        };
+        let timeout = self.timeout;
+        tokio::time::timeout(timeout, open)
+            .await
+            .unwrap_or_else(|_| Err(format!("no answer within {timeout:?}")))
+    }
+
+    async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<String> {
+        if connection.socket.is_finished() {
+            return Err(RecycleError::message("the connection is closed"));
+        }
+        Ok(())
+    }
+}
+
+/// The client's errors say what failed, their sources why.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// The connections.
+#[derive(Clone)]
+pub(super) struct Pool {
+    inner: managed::Pool<Connector>,
+    options: Options,
+}
+
+impl Pool {
+    /// Without a connection yet.
+    pub(super) fn new(url: &PostgresUrl, options: Options) -> Result<Self, OpenError> {
+        let mut config = (*url.config).clone();
+        config.connect_timeout(options.connect_timeout);
+        // A server that vanished without a word is noticed in seconds, not hours.
+        config.keepalives_idle(Duration::from_secs(10));
+        config.tcp_user_timeout(options.statement_timeout * 2);
+        if config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_))) {
+            config.ssl_mode(SslMode::Disable);
+        }
+        let connector =
+            Connector { config, tls: tls::connector(&url.tls)?, timeout: options.connect_timeout };
+        let most = usize::try_from(options.max_connections).unwrap_or(usize::MAX).max(2);
+        let inner = managed::Pool::builder(connector)
+            .max_size(most)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(options.statement_timeout))
+            .build()
+            .map_err(|error| OpenError::Unavailable { url: url.to_string(), problem: error.to_string() })?;
+        Ok(Self { inner, options })
+    }
+
+    /// A connection that is not known to be dead, in no transaction.
+    pub(super) async fn get(&self) -> Result<Lease, StoreError> {
+        match self.inner.get().await {
+            Ok(connection) => Ok(Lease { connection: Some(connection) }),
+            Err(PoolError::Timeout(_)) => Err(StoreError::Unavailable("every connection is in use".into())),
+            Err(PoolError::Backend(problem)) => {
+                Err(StoreError::Unavailable(format!("cannot connect to the database: {problem}")))
+            }
+            Err(other) => Err(StoreError::Unavailable(other.to_string())),
+        }
+    }
+
+    /// How long a caller waits for an answer: the server gives up on a statement earlier.
+    pub(super) fn patience(&self) -> Duration {
+        self.options.statement_timeout + Duration::from_secs(1)
+    }
+
+    /// How long a statement may take on the server.
+    pub(super) fn statement_timeout(&self) -> Duration {
+        self.options.statement_timeout
+    }
+
+    /// Connections in use, and waiting ones.
+    pub(super) fn state(&self) -> PoolState {
+        let status = self.inner.status();
+        PoolState { active: status.size.saturating_sub(status.available), idle: status.available }
+    }
+}
+
+/// A connection that goes back to the pool when it is dropped.
+pub(super) struct Lease {
+    connection: Option<managed::Object<Connector>>,
+}
+
+impl Lease {
+    /// The connection.
+    pub(super) fn client(&mut self) -> &mut AsyncPgConnection {
+        match &mut self.connection {
+            Some(connection) => &mut connection.client,
+            None => unreachable!("a lease has a connection until it is consumed"),
+        }
+    }
+
+    /// Closes the connection. The server rolls back what was open on it.
+    pub(super) fn discard(mut self) {
+        self.connection.take().map(managed::Object::take);
+    }
+
+    /// As long as the guard lives, the connection is in a transaction: dropped in that state, it is closed.
+    pub(super) fn begin(self) -> InTransaction {
+        InTransaction { lease: Some(self) }
+    }
+}
+
+/// A connection in a transaction.
+pub(super) struct InTransaction {
+    lease: Option<Lease>,
+}
+
+impl InTransaction {
+    /// The connection.
+    pub(super) fn client(&mut self) -> &mut AsyncPgConnection {
+        match &mut self.lease {
+            Some(lease) => lease.client(),
+            None => unreachable!("a transaction has a connection until it has ended"),
+        }
+    }
+
+    /// The transaction is committed or rolled back for sure.
+    pub(super) fn ended(mut self) {
+        self.lease = None;
+    }
+}
+
+impl Drop for InTransaction {
+    fn drop(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.discard();
+        }
+    }
+}

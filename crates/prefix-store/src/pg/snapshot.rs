@@ -1,0 +1,337 @@
+//! The facts of a unit of work. All queries are sent at once, behind `BEGIN` and the lock, and answered in one round
+//! trip.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use diesel::prelude::*;
+use diesel::result::QueryResult;
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use prefix_core::mitigation::{Mitigation, Status};
+use prefix_core::name::CustomerId;
+use prefix_core::store::{QuotaCounts, ReadSet, ReplyKey, Snapshot, StoredReply};
+
+use super::lookup::{KnownEpisodes, KnownSightings};
+use super::queries;
+use crate::error::Failure;
+use crate::key;
+use crate::predicate::{Claims, Ending, Final, Queued, Unfinished};
+use crate::row::{MitigationRow, ReplyRow, SafelistRow, route_kind};
+use crate::safelist_cache::SafelistCache;
+use crate::schema::{admission, admissions, mitigations, quota_counters, replies};
+use crate::sql_type::{Id, Micros};
+use crate::writes::scope;
+
+/// A transaction that gives up by itself and is durable even where the server's default is not.
+fn begin(timeout: Duration) -> String {
+    let statement = timeout.as_millis();
+    let idle = 2 * statement;
+    format!(
+        "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = {statement}; \
+         SET LOCAL idle_in_transaction_session_timeout = {idle}; \
+         SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'"
+    )
+}
+
+/// Begins the transaction and reads what `reads` names.
+pub(super) async fn read(
+    client: &mut AsyncPgConnection,
+    reads: &ReadSet,
+    cache: &SafelistCache,
+    timeout: Duration,
+) -> Result<Snapshot, Failure> {
+    let begin = begin(timeout);
+    let client_ref: &AsyncPgConnection = client;
+    let mut opener = client_ref;
+    let (began, lock, counters, minute, rows, episodes, sightings, stored) = futures::join!(
+        opener.batch_execute(&begin),
+        lock(client_ref, reads),
+        counters(client_ref, reads),
+        last_minute(client_ref, reads),
+        find_mitigations(client_ref, reads),
+        known_episodes(client_ref, reads),
+        known_sightings(client_ref, reads),
+        stored_replies(client_ref, reads),
+    );
+    began?;
+    let lock = lock?;
+    let mut snapshot = Snapshot { mitigations: parse(rows?, reads)?, ..Snapshot::default() };
+    if let Some((active, revision)) = lock {
+        snapshot.quota = quota(reads, active, counters?, &minute?);
+        snapshot.safelist = match cache.get(revision) {
+            Some(list) => list,
+            None => cache.put(revision, queries::safelist(client).await?)?,
+        };
+    }
+    let pick = |numbers: Vec<i64>| numbers.into_iter().filter_map(|number| usize::try_from(number).ok());
+    let all: Vec<_> = reads.episodes.iter().collect();
+    snapshot.episodes = pick(episodes?).filter_map(|number| all.get(number).map(|e| (*e).clone())).collect();
+    let all: Vec<_> = reads.sightings.iter().collect();
+    snapshot.sightings =
+        pick(sightings?).filter_map(|number| all.get(number).map(|s| (*s).clone())).collect();
+    for row in stored? {
+        let is_of = |key: &&ReplyKey| key::of_reply(key) == row.reply_id;
+        if let Some(key) = reads.replies.iter().find(is_of) {
+            snapshot.replies.insert(key.clone(), row.parse()?);
+        }
+    }
+    Ok(snapshot)
+}
+
+/// Locks the row of the admission: whoever holds it is alone until the transaction ends.
+async fn lock(mut client: &AsyncPgConnection, reads: &ReadSet) -> QueryResult<Option<(i64, i64)>> {
+    if !reads.admission {
+        return Ok(None);
+    }
+    let row = admission::table.select((admission::active, admission::safelist_revision)).for_update();
+    row.first(&mut client).await.map(Some)
+}
+
+async fn counters(
+    mut client: &AsyncPgConnection,
+    reads: &ReadSet,
+) -> QueryResult<Vec<(String, String, i64)>> {
+    if !reads.admission {
+        return Ok(Vec::new());
+    }
+    let customers: Vec<&str> = reads.customers.iter().map(CustomerId::as_str).collect();
+    let of_pop = quota_counters::scope.eq(scope::POP).and(quota_counters::name.eq(reads.pop.as_str()));
+    let of_customers = quota_counters::scope.eq(scope::CUSTOMER).and(quota_counters::name.eq_any(customers));
+    quota_counters::table
+        .filter(of_pop.or(of_customers))
+        .select((quota_counters::scope, quota_counters::name, quota_counters::active))
+        .load(&mut client)
+        .await
+}
+
+async fn last_minute(mut client: &AsyncPgConnection, reads: &ReadSet) -> QueryResult<Vec<i64>> {
+    if !reads.admission {
+        return Ok(Vec::new());
+    }
+    // the second of a minute ago counts whole: rather one too many than one too few
+    admissions::table
+        .filter(admissions::pop.eq(reads.pop.as_str()))
+        .filter(admissions::second.ge(reads.now.timestamp() - 60))
+        .select(admissions::total)
+        .load(&mut client)
+        .await
+}
+
+fn quota(reads: &ReadSet, active: i64, counters: Vec<(String, String, i64)>, minute: &[i64]) -> QuotaCounts {
+    let count = |number: i64| u64::try_from(number).unwrap_or(0);
+    let customers = reads.customers.iter().map(|customer| (customer.clone(), 0)).collect();
+    let minute = count(minute.iter().sum());
+    let mut quota = QuotaCounts { customers, pop: 0, global: count(active), new_last_minute: minute };
+    for (counter, name, active) in counters {
+        if counter == scope::POP {
+            quota.pop = count(active);
+        } else if let Some(of_customer) = quota.customers.get_mut(name.as_str()) {
+            *of_customer = count(active);
+        }
+    }
+    quota
+}
+
+/// What was asked for by id, victim, rule and queue. A row can be in several.
+struct Found {
+    rows: Vec<MitigationRow>,
+    /// Rows of the asked-for rules, and perhaps of another table's rule with the same bytes.
+    of_routes: Vec<MitigationRow>,
+}
+
+async fn find_mitigations(client: &AsyncPgConnection, reads: &ReadSet) -> QueryResult<Found> {
+    let (by_id, by_victim, closed, claiming, ending, queued) = futures::join!(
+        by_id(client, reads),
+        by_victim(client, reads),
+        closed_by_victim(client, reads),
+        by_route(client, reads, Claims),
+        by_route(client, reads, Ending),
+        queued(client, reads),
+    );
+    let mut rows = by_id?;
+    rows.extend(by_victim?);
+    rows.extend(closed?);
+    rows.extend(queued?);
+    let mut of_routes = claiming?;
+    of_routes.extend(ending?);
+    Ok(Found { rows, of_routes })
+}
+
+async fn by_id(mut client: &AsyncPgConnection, reads: &ReadSet) -> QueryResult<Vec<MitigationRow>> {
+    if reads.mitigations.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<Id> = reads.mitigations.iter().map(|id| Id(id.as_uuid())).collect();
+    mitigations::table
+        .filter(mitigations::mitigation_id.eq_any(ids))
+        .select(MitigationRow::as_select())
+        .load(&mut client)
+        .await
+}
+
+async fn by_victim(mut client: &AsyncPgConnection, reads: &ReadSet) -> QueryResult<Vec<MitigationRow>> {
+    if reads.victims.is_empty() {
+        return Ok(Vec::new());
+    }
+    let victims: Vec<String> = reads.victims.iter().map(ToString::to_string).collect();
+    mitigations::table
+        .filter(mitigations::pop.eq(reads.pop.as_str()))
+        .filter(mitigations::victim_ip.eq_any(victims))
+        .filter(Unfinished)
+        .select(MitigationRow::as_select())
+        .load(&mut client)
+        .await
+}
+
+async fn closed_by_victim(
+    mut client: &AsyncPgConnection,
+    reads: &ReadSet,
+) -> QueryResult<Vec<MitigationRow>> {
+    if reads.victims.is_empty() {
+        return Ok(Vec::new());
+    }
+    let victims: Vec<String> = reads.victims.iter().map(ToString::to_string).collect();
+    let since = |time| mitigations::closed_at.ge(Micros::from(time));
+    let rejected = mitigations::closed_as.eq(Status::Rejected.as_str());
+    let ended = mitigations::closed_as.ne(Status::Rejected.as_str());
+    mitigations::table
+        .filter(mitigations::victim_ip.eq_any(victims))
+        .filter(Final)
+        .filter(since(reads.recent_since.min(reads.rejected_since)))
+        .filter(mitigations::pop.eq(reads.pop.as_str()))
+        .filter(rejected.and(since(reads.rejected_since)).or(ended.and(since(reads.recent_since))))
+        .select(MitigationRow::as_select())
+        .load(&mut client)
+        .await
+}
+
+macro_rules! by_route {
+    ($client:expr, $reads:expr, $condition:expr) => {{
+        let nlri: Vec<&[u8]> = $reads.routes.iter().map(|key| key.nlri().as_bytes()).collect();
+        let kinds: HashSet<&str> = $reads.routes.iter().map(|key| route_kind(key.kind())).collect();
+        mitigations::table
+            .filter(mitigations::pop.eq($reads.pop.as_str()))
+            .filter(mitigations::nlri.eq_any(nlri))
+            .filter(mitigations::route_kind.eq_any(kinds.into_iter().collect::<Vec<_>>()))
+            .filter($condition)
+            .select(MitigationRow::as_select())
+            .load($client)
+            .await
+    }};
+}
+
+/// The two sets of rows that an index on the rule holds.
+trait RouteRows {
+    async fn load(self, client: &AsyncPgConnection, reads: &ReadSet) -> QueryResult<Vec<MitigationRow>>;
+}
+
+impl RouteRows for Claims {
+    async fn load(self, mut client: &AsyncPgConnection, reads: &ReadSet) -> QueryResult<Vec<MitigationRow>> {
+        by_route!(&mut client, reads, self)
+    }
+}
+
+impl RouteRows for Ending {
+    async fn load(self, mut client: &AsyncPgConnection, reads: &ReadSet) -> QueryResult<Vec<MitigationRow>> {
+        by_route!(&mut client, reads, self)
+    }
+}
+
+async fn by_route(
+    client: &AsyncPgConnection,
+    reads: &ReadSet,
+    which: impl RouteRows,
+) -> QueryResult<Vec<MitigationRow>> {
+    if reads.routes.is_empty() {
+        return Ok(Vec::new());
+    }
+    which.load(client, reads).await
+}
+
+async fn queued(mut client: &AsyncPgConnection, reads: &ReadSet) -> QueryResult<Vec<MitigationRow>> {
+    if reads.queued == 0 {
+        return Ok(Vec::new());
+    }
+    mitigations::table
+        .filter(mitigations::pop.eq(reads.pop.as_str()))
+        .filter(Queued)
+        .order((mitigations::created_at, mitigations::mitigation_id))
+        .limit(reads.queued.into())
+        .select(MitigationRow::as_select())
+        .load(&mut client)
+        .await
+}
+
+fn parse(found: Found, reads: &ReadSet) -> Result<Vec<Mitigation>, Failure> {
+    let mut seen = HashSet::new();
+    let mut mitigations = Vec::new();
+    for row in found.rows {
+        if seen.insert(row.mitigation_id) {
+            mitigations.push(row.parse()?);
+        }
+    }
+    for row in found.of_routes {
+        if seen.contains(&row.mitigation_id) {
+            continue;
+        }
+        let id = row.mitigation_id;
+        let mitigation = row.parse()?;
+        if mitigation.key().is_some_and(|key| reads.routes.contains(&key)) {
+            seen.insert(id);
+            mitigations.push(mitigation);
+        }
+    }
+    Ok(mitigations)
+}
+
+async fn known_episodes(mut client: &AsyncPgConnection, reads: &ReadSet) -> QueryResult<Vec<i64>> {
+    if reads.episodes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut lookup = KnownEpisodes::default();
+    for (number, (source, id)) in (0..).zip(&reads.episodes) {
+        lookup.numbers.push(number);
+        lookup.keys.push(key::of_episode(source, id));
+        lookup.sources.push(source.to_string());
+        lookup.seconds.push(id.to_string());
+    }
+    lookup.load(&mut client).await
+}
+
+async fn known_sightings(mut client: &AsyncPgConnection, reads: &ReadSet) -> QueryResult<Vec<i64>> {
+    if reads.sightings.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut lookup = KnownSightings::default();
+    for (number, (source, victim)) in (0..).zip(&reads.sightings) {
+        lookup.numbers.push(number);
+        lookup.keys.push(key::of_sighting(source, *victim));
+        lookup.sources.push(source.to_string());
+        lookup.seconds.push(victim.to_string());
+    }
+    lookup.load(&mut client).await
+}
+
+async fn stored_replies(mut client: &AsyncPgConnection, reads: &ReadSet) -> QueryResult<Vec<ReplyRow>> {
+    if reads.replies.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<Vec<u8>> = reads.replies.iter().map(key::of_reply).collect();
+    replies::table
+        .filter(replies::reply_id.eq_any(ids))
+        .filter(replies::created_at.gt(Micros::from(reads.now - StoredReply::KEPT)))
+        .select(ReplyRow::as_select())
+        .load(&mut client)
+        .await
+}
+
+/// Revision and entries as of one moment.
+pub(super) async fn safelist(client: &mut AsyncPgConnection) -> QueryResult<(i64, Vec<SafelistRow>)> {
+    loop {
+        let revision = queries::safelist_revision(client).await?;
+        let rows = queries::safelist(client).await?;
+        if queries::safelist_revision(client).await? == revision {
+            return Ok((revision, rows));
+        }
+    }
+}

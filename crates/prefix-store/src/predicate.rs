@@ -1,0 +1,132 @@
+//! Conditions that Diesel cannot say: comparisons of whole keys, which one index range answers, and constants that
+//! must stand in the statement as text, because a partial index is found by its text only.
+
+use diesel::backend::Backend;
+use diesel::expression::{AppearsOnTable, Expression, SelectableExpression, ValidGrouping, is_aggregate};
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::result::QueryResult;
+use diesel::serialize::ToSql;
+use diesel::sql_types::{Bool, HasSqlType, Text};
+
+use crate::sql_type::{Id, Instant, Micros, Uid};
+
+macro_rules! condition {
+    ($name:ident) => {
+        impl Expression for $name {
+            type SqlType = Bool;
+        }
+
+        impl<QS> AppearsOnTable<QS> for $name {}
+
+        impl<QS> SelectableExpression<QS> for $name {}
+
+        impl ValidGrouping<()> for $name {
+            type IsAggregate = is_aggregate::No;
+        }
+    };
+}
+
+macro_rules! constant {
+    ($(#[$doc:meta])* $name:ident = $sql:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, QueryId)]
+        pub(crate) struct $name;
+
+        condition!($name);
+
+        impl<DB: Backend> QueryFragment<DB> for $name {
+            fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+                out.push_sql($sql);
+                Ok(())
+            }
+        }
+    };
+}
+
+constant!(
+    /// Mitigations that are not final.
+    Unfinished = "phase <> 'final'"
+);
+constant!(
+    /// Mitigations that are final.
+    Final = "phase = 'final'"
+);
+constant!(
+    /// Mitigations that are queued.
+    Queued = "phase = 'queued'"
+);
+constant!(
+    /// Mitigations that keep others from having their rule.
+    Claims = "phase IN ('queued', 'living')"
+);
+constant!(
+    /// Mitigations whose rule is being withdrawn.
+    Ending = "phase = 'ending'"
+);
+constant!(
+    /// Acknowledged mitigations.
+    Acknowledged = "acknowledged"
+);
+constant!(
+    /// Mitigations that nobody acknowledged.
+    Unacknowledged = "NOT acknowledged"
+);
+
+/// Rows that come after a cursor in a list that begins with the newest.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Older {
+    /// The columns of time and id.
+    pub(crate) columns: &'static str,
+    pub(crate) at: Micros,
+    pub(crate) id: Id,
+}
+
+condition!(Older);
+
+impl QueryId for Older {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<DB> QueryFragment<DB> for Older
+where
+    DB: Backend + HasSqlType<Instant> + HasSqlType<Uid>,
+    Micros: ToSql<Instant, DB>,
+    Id: ToSql<Uid, DB>,
+{
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        out.push_sql("(");
+        out.push_sql(self.columns);
+        out.push_sql(") < (");
+        out.push_bind_param::<Instant, _>(&self.at)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Uid, _>(&self.id)?;
+        out.push_sql(")");
+        Ok(())
+    }
+}
+
+/// Mitigations behind this one in the order of victim and id.
+#[derive(Clone, Debug, QueryId)]
+pub(crate) struct BehindVictim {
+    pub(crate) victim: String,
+    pub(crate) id: Id,
+}
+
+condition!(BehindVictim);
+
+impl<DB> QueryFragment<DB> for BehindVictim
+where
+    DB: Backend + HasSqlType<Uid>,
+    String: ToSql<Text, DB>,
+    Id: ToSql<Uid, DB>,
+{
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        out.push_sql("(victim_ip, mitigation_id) > (");
+        out.push_bind_param::<Text, _>(&self.victim)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Uid, _>(&self.id)?;
+        out.push_sql(")");
+        Ok(())
+    }
+}

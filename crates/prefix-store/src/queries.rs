@@ -1,0 +1,274 @@
+//! The queries that read the same in both databases, written once. Each backend expands the macro with its own
+//! connection; one of them awaits.
+
+use prefix_core::mitigation::Status;
+use prefix_core::page::PageRequest;
+use prefix_core::store::{MitigationQuery, PopStats, StoreError, Totals};
+use std::collections::BTreeMap;
+
+use crate::writes::tally;
+
+/// The rows of mitigations that one index holds in order of time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Band {
+    /// All.
+    Any,
+    /// Those that are not final, of these statuses.
+    Unfinished(Vec<&'static str>),
+    /// Final ones of one status.
+    Closed(&'static str),
+}
+
+impl Band {
+    /// The bands that hold the asked-for statuses. A page is merged from one page of each.
+    pub(crate) fn of(query: &MitigationQuery) -> Vec<Self> {
+        if query.status.is_empty() {
+            return vec![Self::Any];
+        }
+        let asked = |status: &Status| query.status.contains(status);
+        let (closed, open): (Vec<Status>, Vec<Status>) =
+            Status::ALL.into_iter().filter(asked).partition(|status| status.is_final());
+        let mut bands: Vec<Self> = closed.into_iter().map(|status| Self::Closed(status.as_str())).collect();
+        if !open.is_empty() {
+            bands.push(Self::Unfinished(open.into_iter().map(Status::as_str).collect()));
+        }
+        bands
+    }
+}
+
+/// How many rows to fetch: one more than asked for says whether there is a next page.
+pub(crate) fn fetch(page: &PageRequest) -> i64 {
+    i64::from(page.limit) + 1
+}
+
+/// A stored count: kind, name, number. A shard can be below zero, the sum never is.
+pub(crate) type TallyRow = (String, String, i64);
+
+fn count(total: i64) -> u64 {
+    u64::try_from(total).unwrap_or(0)
+}
+
+/// The counts by pop.
+pub(crate) fn stats(rows: Vec<TallyRow>) -> Result<BTreeMap<prefix_core::name::Pop, PopStats>, StoreError> {
+    let mut sums: BTreeMap<String, (i64, i64)> = BTreeMap::new();
+    for (kind, name, total) in rows {
+        match kind.as_str() {
+            tally::ACTIVE => sums.entry(name).or_default().0 += total,
+            tally::MITIGATIONS => sums.entry(name).or_default().1 += total,
+            _ => {}
+        }
+    }
+    sums.into_iter()
+        .map(|(name, (active, total))| {
+            let pop = name.parse().map_err(|error| crate::row::corrupt("tallies", &name, error))?;
+            Ok((pop, PopStats { active: count(active), total: count(total) }))
+        })
+        .collect()
+}
+
+/// The counts of everything.
+pub(crate) fn totals(rows: &[TallyRow]) -> Totals {
+    let sum = |wanted: &str| rows.iter().filter(|row| row.0 == wanted).map(|row| row.2).sum();
+    Totals { mitigations: count(sum(tally::MITIGATIONS)), events: count(sum(tally::EVENTS)) }
+}
+
+/// `queries!(Connection, Backend, [async], [.await])`: the functions, with the module's own `RunQueryDsl` in scope.
+macro_rules! queries {
+    ($connection:ty, $backend:ty, [$($async:tt)?], [$($await:tt)*]) => {
+        use diesel::prelude::*;
+        use diesel::result::QueryResult;
+        use prefix_core::store::{AuditQuery, EventQuery, MitigationQuery};
+
+        use crate::predicate::{Acknowledged, BehindVictim, Final, Older, Unacknowledged, Unfinished};
+        use crate::queries::{Band, TallyRow, fetch};
+        use crate::row::{AuditRow, EventRow, ListedEvent, MitigationRow, SafelistRow};
+        use crate::schema::{admission, events, mitigations, safelist, tallies};
+        use crate::sql_type::{Id, Micros};
+
+        pub(super) $($async)? fn mitigation(
+            connection: &mut $connection,
+            id: Id,
+        ) -> QueryResult<Option<MitigationRow>> {
+            let row = mitigations::table.find(id).select(MitigationRow::as_select());
+            row.first(connection)$($await)*.optional()
+        }
+
+        pub(super) $($async)? fn mitigations(
+            connection: &mut $connection,
+            query: &MitigationQuery,
+            band: &Band,
+        ) -> QueryResult<Vec<MitigationRow>> {
+            use crate::schema::mitigations::dsl;
+
+            let mut rows = dsl::mitigations.select(MitigationRow::as_select()).into_boxed::<$backend>();
+            match band {
+                Band::Any => {}
+                Band::Unfinished(status) => {
+                    rows = rows.filter(Unfinished).filter(dsl::status.eq_any(status.clone()));
+                }
+                Band::Closed(status) => rows = rows.filter(Final).filter(dsl::closed_as.eq(*status)),
+            }
+            if let Some(customer) = &query.customer_id {
+                rows = rows.filter(dsl::customer_id.eq(customer.as_str()));
+            }
+            if let Some(victim) = &query.victim_ip {
+                rows = rows.filter(dsl::victim_ip.eq(victim.to_string()));
+            }
+            if let Some(vector) = &query.vector {
+                rows = rows.filter(dsl::vector.eq(vector.as_str()));
+            }
+            if let Some(pop) = &query.pop {
+                rows = rows.filter(dsl::pop.eq(pop.as_str()));
+            }
+            match query.acknowledged {
+                Some(true) => rows = rows.filter(Acknowledged),
+                Some(false) => rows = rows.filter(Unacknowledged),
+                None => {}
+            }
+            if let Some(start) = query.page.start {
+                rows = rows.filter(dsl::created_at.ge(Micros::from(start)));
+            }
+            if let Some(end) = query.page.end {
+                rows = rows.filter(dsl::created_at.lt(Micros::from(end)));
+            }
+            if let Some(cursor) = query.page.cursor {
+                let columns = "created_at, mitigation_id";
+                rows = rows.filter(Older { columns, at: cursor.at.into(), id: Id(cursor.id) });
+            }
+            rows.order((dsl::created_at.desc(), dsl::mitigation_id.desc()))
+                .limit(fetch(&query.page))
+                .load(connection)$($await)*
+        }
+
+        /// The next mitigations of a pop that are not final, in the order of victims.
+        pub(super) $($async)? fn unfinished(
+            connection: &mut $connection,
+            pop: &str,
+            after: Option<BehindVictim>,
+            limit: i64,
+        ) -> QueryResult<Vec<(String, MitigationRow)>> {
+            use crate::schema::mitigations::dsl;
+
+            let mut rows = dsl::mitigations
+                .select((dsl::victim_ip, MitigationRow::as_select()))
+                .filter(dsl::pop.eq(pop))
+                .filter(Unfinished)
+                .into_boxed::<$backend>();
+            if let Some(after) = after {
+                rows = rows.filter(after);
+            }
+            rows.order((dsl::victim_ip, dsl::mitigation_id)).limit(limit).load(connection)$($await)*
+        }
+
+        pub(super) $($async)? fn event(
+            connection: &mut $connection,
+            id: Id,
+        ) -> QueryResult<Option<EventRow>> {
+            events::table.find(id).select(EventRow::as_select()).first(connection)$($await)*.optional()
+        }
+
+        pub(super) $($async)? fn events(
+            connection: &mut $connection,
+            query: &EventQuery,
+        ) -> QueryResult<Vec<ListedEvent>> {
+            use crate::schema::events::dsl;
+
+            let mut rows = dsl::events.select(ListedEvent::as_select()).into_boxed::<$backend>();
+            if let Some(source) = &query.source {
+                let key = crate::key::of_text(source.as_str());
+                rows = rows.filter(dsl::source_key.eq(key)).filter(dsl::source.eq(source.as_str()));
+            }
+            if let Some(victim) = &query.victim_ip {
+                rows = rows.filter(dsl::victim_ip.eq(victim.to_string()));
+            }
+            if let Some(vector) = &query.vector {
+                rows = rows.filter(dsl::vector.eq(vector.as_str()));
+            }
+            if let Some(start) = query.page.start {
+                rows = rows.filter(dsl::ingested_at.ge(Micros::from(start)));
+            }
+            if let Some(end) = query.page.end {
+                rows = rows.filter(dsl::ingested_at.lt(Micros::from(end)));
+            }
+            if let Some(cursor) = query.page.cursor {
+                let columns = "ingested_at, event_id";
+                rows = rows.filter(Older { columns, at: cursor.at.into(), id: Id(cursor.id) });
+            }
+            rows.order((dsl::ingested_at.desc(), dsl::event_id.desc()))
+                .limit(fetch(&query.page))
+                .load(connection)$($await)*
+        }
+
+        pub(super) $($async)? fn audit(
+            connection: &mut $connection,
+            query: &AuditQuery,
+        ) -> QueryResult<Vec<AuditRow>> {
+            use crate::schema::audit_entries::dsl;
+
+            let mut rows = dsl::audit_entries.select(AuditRow::as_select()).into_boxed::<$backend>();
+            if let Some(action) = &query.action {
+                rows = rows.filter(dsl::action.eq(action.as_str()));
+            }
+            if let Some(actor) = &query.actor_id {
+                let key = crate::key::of_text(actor);
+                rows = rows.filter(dsl::actor_key.eq(key)).filter(dsl::actor_id.eq(actor.as_str()));
+            }
+            if let Some(kind) = &query.target_type {
+                rows = rows.filter(dsl::target_type.eq(kind.as_str()));
+            }
+            if let Some(target) = &query.target_id {
+                let key = crate::key::of_text(target);
+                rows = rows.filter(dsl::target_key.eq(key)).filter(dsl::target_id.eq(target.as_str()));
+            }
+            if let Some(start) = query.page.start {
+                rows = rows.filter(dsl::at.ge(Micros::from(start)));
+            }
+            if let Some(end) = query.page.end {
+                rows = rows.filter(dsl::at.lt(Micros::from(end)));
+            }
+            if let Some(cursor) = query.page.cursor {
+                let columns = "at, audit_id";
+                rows = rows.filter(Older { columns, at: cursor.at.into(), id: Id(cursor.id) });
+            }
+            rows.order((dsl::at.desc(), dsl::audit_id.desc()))
+                .limit(fetch(&query.page))
+                .load(connection)$($await)*
+        }
+
+        pub(super) $($async)? fn safelist_revision(connection: &mut $connection) -> QueryResult<i64> {
+            admission::table.select(admission::safelist_revision).first(connection)$($await)*
+        }
+
+        pub(super) $($async)? fn safelist(connection: &mut $connection) -> QueryResult<Vec<SafelistRow>> {
+            let rows = safelist::table.select(SafelistRow::as_select()).order(safelist::prefix);
+            rows.load(connection)$($await)*
+        }
+
+        pub(super) $($async)? fn tallies(connection: &mut $connection) -> QueryResult<Vec<TallyRow>> {
+            let rows = tallies::table.select((tallies::kind, tallies::name, tallies::total));
+            rows.load(connection)$($await)*
+        }
+
+        pub(super) $($async)? fn ping(connection: &mut $connection) -> QueryResult<i16> {
+            admission::table.select(admission::id).first(connection)$($await)*
+        }
+    };
+}
+
+pub(crate) use queries;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_statuses_is_read_from_the_indexes_that_hold_them() {
+        let of =
+            |status: &[Status]| Band::of(&MitigationQuery { status: status.to_vec(), ..Default::default() });
+        assert_eq!(of(&[]), [Band::Any]);
+        assert_eq!(
+            of(&[Status::Active, Status::Withdrawn, Status::Pending]),
+            [Band::Closed("withdrawn"), Band::Unfinished(vec!["pending", "active"])]
+        );
+    }
+}

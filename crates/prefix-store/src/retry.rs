@@ -1,0 +1,46 @@
+//! A unit of work that lost a race is run again, after a short and random wait.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::time::{Duration, Instant};
+
+use prefix_core::store::StoreError;
+
+use crate::error::Failure;
+
+/// How often a unit of work is run at most.
+const ATTEMPTS: u32 = 6;
+
+/// After this time no further attempt begins: the caller has a deadline of its own.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How often a unit of work was tried.
+#[derive(Debug)]
+pub(crate) struct Retry {
+    began: Instant,
+    count: u32,
+}
+
+impl Retry {
+    /// Before the first attempt.
+    pub(crate) fn new() -> Self {
+        Self { began: Instant::now(), count: 0 }
+    }
+
+    /// After a failed attempt: waits a moment and lets another one begin, or returns the error for good.
+    pub(crate) async fn after(&mut self, failure: Failure) -> Result<(), StoreError> {
+        self.count += 1;
+        if !failure.again || self.count >= ATTEMPTS || self.began.elapsed() > PATIENCE {
+            return Err(failure.error);
+        }
+        tracing::debug!(error = %failure.error, attempt = self.count, "a transaction is run again");
+        tokio::time::sleep(jitter(Duration::from_millis(1 << self.count))).await;
+        Ok(())
+    }
+}
+
+/// A random part of `most`, so that two that collided do not collide again.
+fn jitter(most: Duration) -> Duration {
+    let random = RandomState::new().build_hasher().finish();
+    let micros = u64::try_from(most.as_micros()).unwrap_or(u64::MAX);
+    Duration::from_micros(random % (micros + 1))
+}

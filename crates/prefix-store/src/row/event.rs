@@ -1,0 +1,166 @@
+//! The row of an event.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::{Insertable, Queryable, Selectable};
+use prefix_core::confidence::Confidence;
+use prefix_core::decision::Decision;
+use prefix_core::event::{Event, EventAction, EventStatus, Report};
+use prefix_core::name::{ExternalEventId, VectorName};
+use prefix_core::protocol::Protocol;
+use prefix_core::rate::{BitsPerSecond, PacketsPerSecond};
+use prefix_core::store::StoreError;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{corrupt, json, time, without_nul};
+use crate::key;
+use crate::schema::events;
+use crate::sql_type::{Id, Micros};
+
+/// What no query asks for.
+#[derive(Serialize, Deserialize)]
+struct Document {
+    timestamp: DateTime<Utc>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    protocol: Option<Protocol>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bps: Option<BitsPerSecond>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pps: Option<PacketsPerSecond>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    top_dst_ports: BTreeSet<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    confidence: Option<Confidence>,
+    action: EventAction,
+    status: EventStatus,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    signal_group_id: Option<Uuid>,
+    decision: Decision,
+}
+
+/// An event without its raw details, which can be a megabyte each.
+#[derive(Debug, Queryable, Selectable)]
+#[diesel(table_name = events)]
+pub(crate) struct ListedEvent {
+    event_id: Id,
+    ingested_at: Micros,
+    source: String,
+    external_event_id: Option<String>,
+    victim_ip: String,
+    vector: Option<String>,
+    mitigation_id: Option<Id>,
+    doc: String,
+}
+
+/// A whole event.
+#[derive(Debug, Queryable, Selectable)]
+#[diesel(table_name = events)]
+pub(crate) struct EventRow {
+    #[diesel(embed)]
+    listed: ListedEvent,
+    raw_details: Option<String>,
+}
+
+impl ListedEvent {
+    pub(crate) fn parse(self) -> Result<Event, StoreError> {
+        let id = self.event_id.0;
+        let bad = |problem: String| corrupt("events", id, problem);
+        let doc: Document = serde_json::from_str(&self.doc).map_err(|error| bad(error.to_string()))?;
+        Ok(Event {
+            event_id: id.into(),
+            ingested_at: time("events", id, self.ingested_at)?,
+            report: Report {
+                timestamp: doc.timestamp,
+                source: self.source.parse().map_err(|error| bad(format!("{error}")))?,
+                victim_ip: self.victim_ip.parse().map_err(|error| bad(format!("{error}")))?,
+                vector: self
+                    .vector
+                    .map(|v| v.parse())
+                    .transpose()
+                    .map_err(|error| bad(format!("{error}")))?,
+                protocol: doc.protocol,
+                bps: doc.bps,
+                pps: doc.pps,
+                top_dst_ports: doc.top_dst_ports,
+                confidence: doc.confidence,
+                action: doc.action,
+                external_event_id: self
+                    .external_event_id
+                    .map(|id| id.parse())
+                    .transpose()
+                    .map_err(|error| bad(format!("{error}")))?,
+                raw_details: None,
+            },
+            status: doc.status,
+            mitigation_id: self.mitigation_id.map(|id| id.0.into()),
+            signal_group_id: doc.signal_group_id,
+            decision: doc.decision,
+        })
+    }
+}
+
+impl EventRow {
+    pub(crate) fn parse(self) -> Result<Event, StoreError> {
+        let mut event = self.listed.parse()?;
+        event.report.raw_details = self.raw_details;
+        Ok(event)
+    }
+}
+
+/// A row to insert.
+#[derive(Debug, Insertable)]
+#[diesel(table_name = events, treat_none_as_default_value = false)]
+pub(crate) struct NewEvent<'a> {
+    pub(crate) event_id: Id,
+    pub(crate) ingested_at: Micros,
+    pub(crate) source: &'a str,
+    pub(crate) source_key: i64,
+    pub(crate) external_event_id: Option<&'a str>,
+    pub(crate) episode_key: Option<i64>,
+    pub(crate) sighting_key: Option<i64>,
+    pub(crate) victim_ip: String,
+    pub(crate) vector: Option<&'a str>,
+    pub(crate) mitigation_id: Option<Id>,
+    pub(crate) doc: String,
+    pub(crate) raw_details: Option<&'a str>,
+}
+
+impl<'a> NewEvent<'a> {
+    pub(crate) fn new(event: &'a Event) -> Result<Self, StoreError> {
+        let report = &event.report;
+        let doc = Document {
+            timestamp: report.timestamp,
+            protocol: report.protocol,
+            bps: report.bps,
+            pps: report.pps,
+            top_dst_ports: report.top_dst_ports.clone(),
+            confidence: report.confidence,
+            action: report.action,
+            status: event.status,
+            signal_group_id: event.signal_group_id,
+            decision: event.decision.clone(),
+        };
+        let external = report.external_event_id.as_ref();
+        let is_ban = report.action == EventAction::Ban;
+        Ok(Self {
+            event_id: Id(event.event_id.as_uuid()),
+            ingested_at: event.ingested_at.into(),
+            source: report.source.as_str(),
+            source_key: key::of_text(report.source.as_str()),
+            external_event_id: external.map(ExternalEventId::as_str),
+            episode_key: external.filter(|_| is_ban).map(|id| key::of_episode(&report.source, id)),
+            sighting_key: is_ban.then(|| key::of_sighting(&report.source, report.victim_ip)),
+            victim_ip: report.victim_ip.to_string(),
+            vector: report.vector.as_ref().map(VectorName::as_str),
+            mitigation_id: event.mitigation_id.map(|id| Id(id.as_uuid())),
+            doc: json("event", &doc)?,
+            raw_details: report
+                .raw_details
+                .as_deref()
+                .map(|text| without_nul("raw_details", text))
+                .transpose()?,
+        })
+    }
+}

@@ -1,0 +1,171 @@
+//! A change set as rows and counters, before any of the two databases sees it.
+
+use std::collections::BTreeMap;
+
+use prefix_core::mitigation::{Mitigation, Status};
+use prefix_core::store::{ChangeSet, QuotaDelta, ReadSet, StoreError};
+
+use crate::row::{NewAudit, NewEvent, NewMitigation, NewReply, NewSafelistEntry, phase_of};
+
+/// A new state of a mitigation that must still be at `revision`.
+pub(crate) struct Update<'a> {
+    pub(crate) revision: i64,
+    pub(crate) row: NewMitigation<'a>,
+    /// True if no index sees the change.
+    pub(crate) is_inner: bool,
+}
+
+/// How a count of rows changes.
+pub(crate) struct Tally<'a> {
+    pub(crate) kind: &'static str,
+    pub(crate) name: &'a str,
+    pub(crate) by: i64,
+}
+
+/// The kinds of tallies.
+pub(crate) mod tally {
+    /// All events.
+    pub(crate) const EVENTS: &str = "events";
+    /// All mitigations of a pop.
+    pub(crate) const MITIGATIONS: &str = "mitigations";
+    /// Pending, active, escalated and withdrawing mitigations of a pop.
+    pub(crate) const ACTIVE: &str = "active";
+}
+
+/// The scopes of quota counters.
+pub(crate) mod scope {
+    pub(crate) const POP: &str = "pop";
+    pub(crate) const CUSTOMER: &str = "customer";
+}
+
+/// One quota counter and its change.
+pub(crate) struct Counter<'a> {
+    pub(crate) scope: &'static str,
+    pub(crate) name: &'a str,
+    pub(crate) by: i64,
+}
+
+/// Everything to write, in the order of writing.
+pub(crate) struct Writes<'a> {
+    /// Change of the global quota counter.
+    pub(crate) global: i64,
+    /// The other quota counters, in the order in which every transaction locks them.
+    pub(crate) counters: Vec<Counter<'a>>,
+    /// True if the safelist gets a new revision.
+    pub(crate) safelist: bool,
+    /// Rows that give their rule up; written first, so that others can claim it.
+    pub(crate) releases: Vec<Update<'a>>,
+    /// Other changed rows.
+    pub(crate) updates: Vec<Update<'a>>,
+    pub(crate) mitigations: Vec<NewMitigation<'a>>,
+    pub(crate) events: Vec<NewEvent<'a>>,
+    pub(crate) audit: Vec<NewAudit<'a>>,
+    pub(crate) replies: Vec<NewReply<'a>>,
+    pub(crate) safelist_put: Vec<NewSafelistEntry>,
+    pub(crate) safelist_remove: Vec<String>,
+    pub(crate) pop: &'a str,
+    /// The Unix second of the unit of work, and how many were admitted in it.
+    pub(crate) second: i64,
+    pub(crate) admitted: i64,
+    pub(crate) tallies: Vec<Tally<'a>>,
+}
+
+impl<'a> Writes<'a> {
+    pub(crate) fn new(
+        reads: &'a ReadSet,
+        changes: &'a ChangeSet,
+        delta: &'a QuotaDelta,
+    ) -> Result<Self, StoreError> {
+        let pops = delta.pops.iter().map(|(pop, by)| (scope::POP, pop.as_str(), *by));
+        let customers =
+            delta.customers.iter().map(|(customer, by)| (scope::CUSTOMER, customer.as_str(), *by));
+        let mut counters: Vec<_> =
+            pops.chain(customers).map(|(scope, name, by)| Counter { scope, name, by }).collect();
+        counters.sort_by_key(|counter| (counter.scope, counter.name));
+        let mut writes = Self {
+            global: delta.global,
+            counters,
+            safelist: !changes.safelist_put.is_empty() || !changes.safelist_remove.is_empty(),
+            releases: Vec::new(),
+            updates: Vec::new(),
+            mitigations: Vec::new(),
+            events: changes.events.iter().map(NewEvent::new).collect::<Result<_, _>>()?,
+            audit: changes
+                .audit
+                .iter()
+                .map(|entry| NewAudit::new(entry, &reads.pop))
+                .collect::<Result<_, _>>()?,
+            replies: changes
+                .replies
+                .iter()
+                .map(|(key, reply)| NewReply::new(key, reply))
+                .collect::<Result<_, _>>()?,
+            safelist_put: changes.safelist_put.iter().map(NewSafelistEntry::new).collect::<Result<_, _>>()?,
+            safelist_remove: changes.safelist_remove.iter().map(ToString::to_string).collect(),
+            pop: reads.pop.as_str(),
+            second: reads.now.timestamp(),
+            admitted: i64::try_from(changes.admitted).unwrap_or(i64::MAX),
+            tallies: tallies(changes),
+        };
+        for change in &changes.mitigations {
+            let Some(before) = &change.before else {
+                writes.mitigations.push(NewMitigation::new(&change.after, change.after.revision)?);
+                continue;
+            };
+            check_same(before, &change.after)?;
+            let row = NewMitigation::new(&change.after, before.revision + 1)?;
+            let is_inner = phase_of(before.status) == row.phase
+                && before.key() == change.after.key()
+                && before.acknowledged_at.is_some() == row.acknowledged;
+            let update = Update { revision: before.revision, row, is_inner };
+            let list = if update.row.claims_rule() { &mut writes.updates } else { &mut writes.releases };
+            list.push(update);
+        }
+        // all transactions lock rows in the same order
+        writes.releases.sort_by_key(|update| update.row.mitigation_id);
+        writes.updates.sort_by_key(|update| update.row.mitigation_id);
+        Ok(writes)
+    }
+
+    /// True if the row of the admission changes and so must be locked.
+    pub(crate) fn touches_admission(&self) -> bool {
+        self.safelist || self.global != 0 || !self.counters.is_empty()
+    }
+}
+
+/// What counters and indexes rely on never changes.
+fn check_same(before: &Mitigation, after: &Mitigation) -> Result<(), StoreError> {
+    let same = before.mitigation_id == after.mitigation_id
+        && before.pop == after.pop
+        && before.customer_id == after.customer_id
+        && before.victim_ip == after.victim_ip
+        && before.vector == after.vector
+        && before.created_at == after.created_at;
+    if same {
+        return Ok(());
+    }
+    Err(StoreError::Invalid(format!(
+        "mitigation {} changes its id, pop, customer, victim, vector or time of creation, which stay as they were",
+        before.mitigation_id
+    )))
+}
+
+/// True if the row counts as active in the statistics.
+fn is_active(status: Status) -> bool {
+    status.lives() || status == Status::Withdrawing
+}
+
+fn tallies(changes: &ChangeSet) -> Vec<Tally<'_>> {
+    let mut counts: BTreeMap<(&'static str, &str), i64> = BTreeMap::new();
+    let events = i64::try_from(changes.events.len()).unwrap_or(i64::MAX);
+    counts.insert((tally::EVENTS, ""), events);
+    for change in &changes.mitigations {
+        let pop = change.after.pop.as_str();
+        let was_active = change.before.as_ref().is_some_and(|row| is_active(row.status));
+        *counts.entry((tally::MITIGATIONS, pop)).or_default() += i64::from(change.before.is_none());
+        *counts.entry((tally::ACTIVE, pop)).or_default() +=
+            i64::from(is_active(change.after.status)) - i64::from(was_active);
+    }
+    let counts = counts.into_iter().filter(|(_, by)| *by != 0);
+    counts.map(|((kind, name), by)| Tally { kind, name, by }).collect()
+}
