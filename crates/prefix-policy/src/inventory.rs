@@ -1,11 +1,13 @@
 //! Whose address is it: exact assets first, then the longest prefix, in less than a microsecond at any size.
 
-mod assets;
 mod check;
 mod customer;
+mod index;
+mod spans;
 
 use ipnetwork::IpNetwork;
 use prefix_core::address::{Prefix, VictimIp};
+use prefix_core::name::{CustomerId, ServiceId};
 use prefix_trie::joint::JointPrefixMap;
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +15,7 @@ pub use customer::{Asset, Customer, Service, ServicePorts};
 
 use crate::finding::{Checked, Finding, Findings};
 use crate::settings::Guardrails;
-use assets::AssetIndex;
+use index::AddressIndex;
 
 /// inventory.yaml, typed but not yet checked.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -31,7 +33,8 @@ impl InventoryDocument {
         check::customers(&self.customers, guardrails, &mut findings);
         let prefixes = check::prefixes(&self.customers, &mut findings);
         let assets = check::assets(&self.customers, &mut findings);
-        findings.finish(Inventory { customers: self.customers, prefixes, assets })
+        let addresses = AddressIndex::new(&prefixes, &assets);
+        findings.finish(Inventory { customers: self.customers, prefixes, addresses })
     }
 }
 
@@ -42,29 +45,41 @@ pub struct Ownership<'a> {
     pub customer: &'a Customer,
     /// The service, where an asset names the address.
     pub service: Option<&'a Service>,
-    /// That asset.
-    pub asset: Option<&'a Asset>,
+    asset: Option<u32>,
 }
 
-/// The customers and where their addresses are. Never empty-handed about order: an asset beats every prefix, a longer
-/// prefix beats a shorter one.
+impl<'a> Ownership<'a> {
+    /// The customer's identifier.
+    pub fn customer_id(&self) -> &'a CustomerId {
+        &self.customer.customer_id
+    }
+
+    /// The service's identifier, if an asset names the address.
+    pub fn service_id(&self) -> Option<&'a ServiceId> {
+        self.service.map(|service| &service.service_id)
+    }
+
+    /// The asset that names the address.
+    pub fn asset(&self) -> Option<&'a Asset> {
+        self.service?.assets.get(self.asset? as usize)
+    }
+}
+
+/// The customers and where their addresses are: an asset beats every prefix, a longer prefix beats a shorter one.
 #[derive(Clone, Debug, Default)]
 pub struct Inventory {
     customers: Vec<Customer>,
     prefixes: JointPrefixMap<IpNetwork, u32>,
-    assets: AssetIndex,
+    addresses: AddressIndex,
 }
 
 impl Inventory {
     /// Whose address it is; `None` = not ours.
     pub fn lookup(&self, victim: VictimIp) -> Option<Ownership<'_>> {
-        if let Some(place) = self.assets.find(victim) {
-            let customer = self.customers.get(place.customer as usize)?;
-            let service = customer.services.get(place.service as usize);
-            let asset = service.and_then(|service| service.assets.get(place.asset as usize));
-            return Some(Ownership { customer, service, asset });
-        }
-        self.owner(victim.host_prefix()).map(|customer| Ownership { customer, service: None, asset: None })
+        let place = self.addresses.find(victim)?;
+        let customer = self.customers.get(place.customer as usize)?;
+        let service = place.asset.and_then(|(service, _)| customer.services.get(service as usize));
+        Some(Ownership { customer, service, asset: place.asset.map(|(_, asset)| asset) })
     }
 
     /// The customer whose prefix covers this one, the longest first; `None` if no customer's does.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use prefix_core::address::VictimIp;
 use prefix_core::confidence::Confidence;
-use prefix_core::name::{CustomerId, ServiceId, SourceName, VectorName};
+use prefix_core::name::{SourceName, VectorName};
 use prefix_core::ttl::Ttl;
 
 use crate::inventory::{Inventory, Ownership};
@@ -89,17 +89,5 @@ impl Policy {
     /// The profile of the customer that has this address.
     pub(crate) fn profile_of(&self, victim: VictimIp) -> Profile {
         self.lookup(victim).map(|owner| owner.customer.policy_profile).unwrap_or_default()
-    }
-}
-
-impl<'a> Ownership<'a> {
-    /// The customer's identifier.
-    pub fn customer_id(&self) -> &'a CustomerId {
-        &self.customer.customer_id
-    }
-
-    /// The service's identifier, if an asset names the address.
-    pub fn service_id(&self) -> Option<&'a ServiceId> {
-        self.service.map(|service| &service.service_id)
     }
 }

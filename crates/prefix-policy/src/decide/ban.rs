@@ -18,6 +18,9 @@ use crate::policy::Policy;
 use crate::vector::{VectorTemplate, unknown_vector};
 use crate::verdict::{BanVerdict, Plan};
 
+/// So many mitigations are named in an explanation; the rest is counted.
+const MOST_NAMED: usize = 5;
+
 impl Policy {
     /// Decides over a ban. A vector that is not defined is treated as `unknown`: the border lets none pass.
     pub fn decide_ban(&self, report: &Report, facts: &Facts<'_>) -> BanVerdict {
@@ -262,12 +265,16 @@ fn extend(mut decision: Decision, mitigation: &Mitigation, why: &str) -> BanVerd
 }
 
 fn note_no_extension(decision: &mut Decision, draft: &Draft<'_>, facts: &Facts<'_>) {
-    let others: Vec<String> = candidates(facts)
-        .iter()
-        .filter(|m| m.victim_ip == draft.attack.victim)
+    let victim = draft.attack.victim;
+    let of_victim = facts.unfinished.iter().filter(|m| m.status.claims_rule() && m.victim_ip == victim);
+    let mut others: Vec<String> = of_victim
+        .clone()
+        .take(MOST_NAMED)
         .filter_map(|m| Some(format!("{} ({}, {})", m.mitigation_id, m.route.as_ref()?, describe(&m.action))))
         .collect();
-    let victim = draft.attack.victim;
+    if let more @ 1.. = of_victim.count().saturating_sub(MOST_NAMED) {
+        others.push(format!("and {more} more"));
+    }
     let text = if others.is_empty() {
         format!("no mitigation of {victim} lives or waits")
     } else {

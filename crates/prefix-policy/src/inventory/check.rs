@@ -4,11 +4,11 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
-use prefix_core::address::{Family, Prefix, VictimIp};
+use prefix_core::address::Prefix;
 use prefix_trie::joint::JointPrefixMap;
 
-use super::assets::{AssetIndex, Place, Range};
 use super::customer::{Asset, Customer, Service};
+use super::index::{Place, PlacedRange};
 use crate::finding::Findings;
 use crate::ports::merged_ranges;
 use crate::settings::Guardrails;
@@ -105,33 +105,40 @@ pub(super) fn prefixes(customers: &[Customer], findings: &mut Findings) -> Joint
     map
 }
 
-/// The assets of all customers, disjoint and within their customer's prefixes.
-pub(super) fn assets(customers: &[Customer], findings: &mut Findings) -> AssetIndex {
-    let (mut v4, mut v6) = (Vec::new(), Vec::new());
+/// The assets of all customers by address, disjoint and within their customer's prefixes.
+pub(super) fn assets(customers: &[Customer], findings: &mut Findings) -> Vec<PlacedRange> {
+    let mut ranges = Vec::new();
     for (customer_index, customer) in numbered(customers) {
         for (service_index, service) in numbered(&customer.services) {
             for (asset_index, asset) in numbered(&service.assets) {
                 let place = Place { customer: customer_index, service: service_index, asset: asset_index };
                 let Some((first, last)) = bounds(asset, place, findings) else { continue };
                 within_prefixes(customer, asset, (first, last), place, findings);
-                match asset.ip.family() {
-                    Family::Ipv4 => v4.push(Range { first: narrow(first), last: narrow(last), place }),
-                    Family::Ipv6 => v6.push(Range { first, last, place }),
-                }
+                ranges.push(PlacedRange { family: asset.ip.family(), first, last, place });
             }
         }
     }
-    let (index, overlaps) = AssetIndex::new(v4, v6);
+    ranges.sort_unstable_by_key(|range| (range.family, range.first, range.last, range.place));
+    overlaps(customers, &ranges, findings);
+    ranges
+}
+
+fn overlaps(customers: &[Customer], ranges: &[PlacedRange], findings: &mut Findings) {
+    let Some((mut widest, rest)) = ranges.split_first() else { return };
     let mut said = HashSet::new();
-    for (one, other) in overlaps {
-        // The one that stands later in the file is to be mended.
-        let key = |place: &Place| (place.customer, place.service, place.asset);
-        let (earlier, later) = if key(&one) <= key(&other) { (one, other) } else { (other, one) };
-        if said.insert(key(&later)) {
-            findings.error(pointer(later, "ip"), overlap_text(customers, earlier, later));
+    for range in rest {
+        let (same_family, reaches) = (range.family == widest.family, range.first <= widest.last);
+        if same_family && reaches {
+            // The one that stands later in the file is to be mended.
+            let (earlier, later) = (widest.place.min(range.place), widest.place.max(range.place));
+            if said.insert(later) {
+                findings.error(pointer(later, "ip"), overlap_text(customers, earlier, later));
+            }
+        }
+        if !same_family || range.last > widest.last {
+            widest = range;
         }
     }
-    index
 }
 
 fn overlap_text(customers: &[Customer], earlier: Place, later: Place) -> String {
@@ -159,9 +166,9 @@ fn text(asset: &Asset) -> String {
 }
 
 fn bounds(asset: &Asset, place: Place, findings: &mut Findings) -> Option<(u128, u128)> {
-    let first = wide(asset.ip);
+    let first = number(asset.ip.ip());
     let Some(end) = asset.range_end else { return Some((first, first)) };
-    let last = wide(end);
+    let last = number(end.ip());
     let problem = if end.family() != asset.ip.family() {
         format!("range_end {end} is of another address family than {}", asset.ip)
     } else if last < first {
@@ -200,25 +207,20 @@ fn within_prefixes(
     }
 }
 
-fn span(prefix: &Prefix) -> (u128, u128) {
-    let first = match prefix.network() {
-        IpAddr::V4(ip) => u128::from(u32::from(ip)),
-        IpAddr::V6(ip) => u128::from(ip),
-    };
+/// The first and the last address of a prefix.
+pub(super) fn span(prefix: &Prefix) -> (u128, u128) {
+    let first = number(prefix.network());
     let free = u32::from(prefix.family().max_len() - prefix.len());
     let size_less_one = if free == 128 { u128::MAX } else { (1 << free) - 1 };
     (first, first | size_less_one)
 }
 
-fn wide(victim: VictimIp) -> u128 {
-    match victim.ip() {
+/// An address as a number.
+pub(super) fn number(ip: IpAddr) -> u128 {
+    match ip {
         IpAddr::V4(ip) => u128::from(u32::from(ip)),
         IpAddr::V6(ip) => u128::from(ip),
     }
-}
-
-fn narrow(address: u128) -> u32 {
-    u32::try_from(address).unwrap_or(u32::MAX)
 }
 
 fn pointer(place: Place, key: &str) -> String {

@@ -123,7 +123,7 @@ fn an_exact_asset_beats_a_longer_prefix_and_a_longer_prefix_a_shorter_one() {
     assert_eq!(owner("192.0.3.1"), None);
     assert_eq!(owner("2001:db8::1"), is("long", None));
     assert_eq!(owner("::ffff:192.0.2.1"), is("wide", None));
-    let asset = inventory.lookup("192.0.2.202".parse().unwrap()).unwrap().asset.unwrap();
+    let asset = inventory.lookup("192.0.2.202".parse().unwrap()).unwrap().asset().unwrap();
     assert_eq!(asset.role.as_deref(), Some("web"));
     assert_eq!(inventory.document(), document);
 }
