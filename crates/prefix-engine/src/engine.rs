@@ -305,7 +305,7 @@ impl Engine {
 
     /// Writes an audit entry of its own, e.g. for a refused request.
     pub async fn record(&self, entry: AuditEntry) -> Result<(), EngineError> {
-        let (command, answer) = Record::new(entry);
+        let (command, answer) = Record::new(vec![entry]);
         self.ask(command, answer).await?
     }
 

@@ -30,6 +30,9 @@ use crate::speaker::SpeakerState;
 /// Own changes come back as events; a difference that lasts longer than this is none of ours.
 const ECHO: Duration = Duration::from_millis(200);
 
+/// The most differences that get an audit entry of their own in one pass.
+const MOST_ENTRIES: usize = 100;
+
 /// How a path in the table relates to the intent.
 enum Finding {
     /// As it is wanted, or none of our business.
@@ -40,6 +43,29 @@ enum Finding {
     Orphan,
     /// Another pop has this route: never replaced.
     Occupied(String),
+}
+
+/// A difference between intent and table.
+pub(crate) struct Drift {
+    pub(crate) key: RouteKey,
+    pub(crate) kind: &'static str,
+    pub(crate) found: String,
+}
+
+/// What a look at the table brought up.
+#[derive(Default)]
+struct Drifts {
+    list: Vec<Drift>,
+    /// Paths of ours that no living row wants.
+    orphans: Vec<RouteKey>,
+    /// Routes to look at that are no drift.
+    nudge: Vec<RouteKey>,
+}
+
+impl Drifts {
+    fn found(&mut self, key: RouteKey, kind: &'static str, found: &str) {
+        self.list.push(Drift { key, kind, found: found.to_owned() });
+    }
 }
 
 /// See the module.
@@ -173,50 +199,77 @@ impl Reconciler {
     async fn check(&self, keys: Vec<RouteKey>) {
         // without a connection there is nothing to look at, and the next one begins with a whole pass
         let Ok(found) = self.shared.announcer.find(&keys).await else { return };
-        let mut mend = Vec::new();
+        let mut drifts = Drifts::default();
         for (key, path) in keys.into_iter().zip(found) {
             match path {
-                Some(path) => self.handle(&path, &mut mend).await,
-                None if self.is_missing(&key) => self.missing(key, &mut mend).await,
+                Some(path) => self.handle(&path, &mut drifts),
+                None if self.is_missing(&key) => drifts.found(key, "missing", "no path"),
                 None => {}
             }
         }
-        self.shared.dispatch.nudge(mend);
+        self.mend(drifts).await;
     }
 
-    async fn handle(&self, path: &RibPath, mend: &mut Vec<RouteKey>) {
+    fn handle(&self, path: &RibPath, drifts: &mut Drifts) {
         match self.judge(path) {
             Finding::Fine => {}
-            Finding::Differs(found) => self.differs(path.key.clone(), "action", &found, mend).await,
+            Finding::Differs(found) => drifts.found(path.key.clone(), "action", &found),
             Finding::Orphan => {
                 // a row that is withdrawing wants it gone too, and has said so already
                 if self.shared.book.of_route(&path.key).is_empty() {
-                    self.differs(path.key.clone(), "orphan", &path.attributes, mend).await;
+                    drifts.found(path.key.clone(), "orphan", &path.attributes);
                 } else {
-                    mend.push(path.key.clone());
+                    drifts.nudge.push(path.key.clone());
                 }
-                self.shared.book.orphaned(&path.key);
+                drifts.orphans.push(path.key.clone());
             }
             Finding::Occupied(error) => self.shared.book.occupied(&path.key, &error),
         }
     }
 
-    async fn missing(&self, key: RouteKey, mend: &mut Vec<RouteKey>) {
-        self.differs(key, "missing", "no path", mend).await;
-    }
-
-    async fn differs(&self, key: RouteKey, kind: &'static str, found: &str, mend: &mut Vec<RouteKey>) {
-        self.shared.book.gone(&key);
-        report::drift(kind, &key, found);
-        let details = json!({ "kind": kind, "flow": key.flow(), "nlri": key.nlri(), "found": found });
-        let mut entry = AuditEntry::new(self.shared.now(), Actor::SYSTEM, AuditAction::Reconcile, details);
-        if let Some(row) = self.shared.book.of_route(&key).first() {
-            entry = entry.on("mitigation", row.mitigation_id);
+    /// Mends first, then tells: whatever was believed of these routes counts no longer.
+    async fn mend(&self, drifts: Drifts) {
+        let Drifts { list, orphans, mut nudge } = drifts;
+        for drift in &list {
+            self.shared.book.gone(&drift.key);
+            nudge.push(drift.key.clone());
         }
-        let (record, _answer) = Record::new(entry);
+        orphans.iter().for_each(|key| self.shared.book.orphaned(key));
+        self.shared.dispatch.nudge(nudge);
+        if list.is_empty() {
+            return;
+        }
+        report::drifts(&list);
+        let (record, _answer) = Record::new(self.audit_entries(&list));
         // a drift is mended even if nobody can write it down at the moment
         let _ = self.journal.submit(Box::new(record)).await;
-        mend.push(key);
+    }
+
+    /// One entry per route, and one for all the rest when there are many: a speaker that came back empty is one thing
+    /// that happened, not fifty thousand.
+    fn audit_entries(&self, drifts: &[Drift]) -> Vec<AuditEntry> {
+        let now = self.shared.now();
+        let entry = |details| AuditEntry::new(now, Actor::SYSTEM, AuditAction::Reconcile, details);
+        let (shown, rest) = drifts.split_at(drifts.len().min(MOST_ENTRIES));
+        let mut entries: Vec<AuditEntry> = shown
+            .iter()
+            .map(|drift| {
+                let details = json!({
+                    "kind": drift.kind, "flow": drift.key.flow(), "nlri": drift.key.nlri(), "found": drift.found,
+                });
+                match self.shared.book.of_route(&drift.key).first() {
+                    Some(row) => entry(details).on("mitigation", row.mitigation_id),
+                    None => entry(details),
+                }
+            })
+            .collect();
+        if !rest.is_empty() {
+            let count = |kind| rest.iter().filter(|drift| drift.kind == kind).count();
+            entries.push(entry(json!({
+                "further": rest.len(), "missing": count("missing"), "action": count("action"), "orphan": count("orphan"),
+            })));
+        }
+        entries
     }
 
     /// One pass over the whole table.
@@ -244,7 +297,7 @@ impl Reconciler {
         let mut vacated: HashSet<RouteKey> = self.shared.book.all_occupied().into_iter().collect();
         let mut table = self.shared.announcer.table().await?;
         let mut seen = HashSet::with_capacity(before.len());
-        let mut mend = Vec::new();
+        let mut drifts = Drifts::default();
         let mut settle = Settle::default();
         let mut foreign = 0;
         while let Some(path) = table.next().await {
@@ -264,25 +317,25 @@ impl Reconciler {
             match self.judge(&path) {
                 Finding::Fine if path.ownership.is_own() => self.adopt(&path, &mut settle),
                 Finding::Fine => {}
-                _ => self.handle(&path, &mut mend).await,
+                _ => self.handle(&path, &mut drifts),
             }
         }
         let own = seen.len();
-        mend.extend(vacated.into_iter().filter(|key| self.shared.book.vacated(key)));
+        drifts.nudge.extend(vacated.into_iter().filter(|key| self.shared.book.vacated(key)));
         for key in before {
             if seen.contains(&key) {
                 continue;
             }
             match self.shared.book.wanted(&key, self.shared.now()) {
                 Wanted::Path { .. } if self.was_announced(&key, started) => {
-                    self.missing(key, &mut mend).await;
+                    drifts.found(key, "missing", "no path");
                 }
                 // not announced yet, or withdrawing: whatever is there, it is not a drift
-                Wanted::Path { .. } | Wanted::Absent => mend.push(key),
+                Wanted::Path { .. } | Wanted::Absent => drifts.nudge.push(key),
                 Wanted::Former => {}
             }
         }
-        self.shared.dispatch.nudge(mend);
+        self.mend(drifts).await;
         if !settle.confirmed.is_empty() {
             let _ = self.journal.submit(Box::new(settle)).await;
         }

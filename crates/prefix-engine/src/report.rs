@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use crate::reconciler::Drift;
 use chrono::{DateTime, TimeDelta, Utc};
 use metrics::{counter, gauge, histogram};
 use prefix_core::address::VictimIp;
 use prefix_core::announcer::AnnounceError;
 use prefix_core::event::{Event, EventStatus};
-use prefix_core::flowspec::{ActionType, RouteKey};
+use prefix_core::flowspec::ActionType;
 use prefix_core::guardrail::Refusal;
 use prefix_core::id::EventId;
 use prefix_core::mitigation::{EndReason, Mitigation, Status};
@@ -167,10 +168,21 @@ pub(crate) fn speaker_failed<'a>(mut failures: impl Iterator<Item = &'a Announce
     }
 }
 
-/// Intent and table differ.
-pub(crate) fn drift(kind: &'static str, key: &RouteKey, found: &str) {
-    counter!("prefixd_reconcile_drift_total", "kind" => kind).increment(1);
-    warn!(flow = key.flow(), kind, found, "the speaker's table differs from the intent");
+/// Intent and table differ: the first few are told one by one.
+pub(crate) fn drifts(drifts: &[Drift]) {
+    for drift in drifts {
+        counter!("prefixd_reconcile_drift_total", "kind" => drift.kind).increment(1);
+    }
+    for drift in drifts.iter().take(10) {
+        let (kind, found) = (drift.kind, &drift.found);
+        warn!(
+            flow = drift.key.flow(),
+            kind, found, "the speaker's table differs from the intent and is mended"
+        );
+    }
+    if drifts.len() > 10 {
+        warn!(routes = drifts.len(), "so many routes differed from the intent and are mended");
+    }
 }
 
 /// A reconciliation pass ended.

@@ -1,4 +1,4 @@
-//! An audit entry that belongs to no other change.
+//! Audit entries that belong to no other change.
 
 use std::sync::Arc;
 
@@ -13,14 +13,14 @@ use crate::shared::Shared;
 
 /// See the module.
 pub(crate) struct Record {
-    entry: AuditEntry,
+    entries: Vec<AuditEntry>,
     reply: oneshot::Sender<Result<(), EngineError>>,
 }
 
 impl Record {
-    pub(crate) fn new(entry: AuditEntry) -> (Self, oneshot::Receiver<Result<(), EngineError>>) {
+    pub(crate) fn new(entries: Vec<AuditEntry>) -> (Self, oneshot::Receiver<Result<(), EngineError>>) {
         let (reply, receiver) = oneshot::channel();
-        (Self { entry, reply }, receiver)
+        (Self { entries, reply }, receiver)
     }
 }
 
@@ -28,7 +28,7 @@ impl Command for Record {
     fn reads(&self, _shared: &Shared, _reads: &mut ReadSet) {}
 
     fn run(&mut self, desk: &mut Desk<'_>) {
-        desk.audit(self.entry.clone());
+        self.entries.iter().cloned().for_each(|entry| desk.audit(entry));
     }
 
     fn done(self: Box<Self>, _shared: &Arc<Shared>, result: Result<(), StoreError>) {

@@ -165,7 +165,7 @@ impl Running {
         }
         if let Some(journal) = self.journal() {
             let entry = AuditEntry::new(self.shared.now(), Actor::SYSTEM, AuditAction::Stop, json!({}));
-            let (record, answer) = Record::new(entry);
+            let (record, answer) = Record::new(vec![entry]);
             if journal.submit(Box::new(record)).await.is_ok() {
                 // what was accepted before this entry is committed with it or earlier
                 let _ = tokio::time::timeout(Duration::from_secs(5), answer).await;
@@ -256,7 +256,7 @@ async fn check_intents(shared: &Arc<Shared>, journal: &Journal, loaded: usize) -
     }
     let details = json!({ "mode": shared.settings.mode.as_str(), "rules": loaded, "withdrawn": withdrawn });
     let (record, answer) =
-        Record::new(AuditEntry::new(shared.now(), Actor::SYSTEM, AuditAction::Start, details));
+        Record::new(vec![AuditEntry::new(shared.now(), Actor::SYSTEM, AuditAction::Start, details)]);
     journal.submit(Box::new(record)).await?;
     answer.await.map_err(|_| lost())?
 }
