@@ -17,9 +17,9 @@ const RULES: u32 = 10;
 /// Shows the screen; exit 0 also when degraded.
 pub(crate) async fn run(session: &Session) -> Result<Exit, Failure> {
     let client = session.client()?;
+    // Queued rules are only counted: hundreds that wait would hide the few that filter.
     let living = MitigationQuery {
         status: vec![
-            MitigationStatus::Queued,
             MitigationStatus::Pending,
             MitigationStatus::Active,
             MitigationStatus::Escalated,
@@ -187,7 +187,10 @@ fn counts(prose: &mut Prose, health: &HealthDetail, events: Option<u64>) {
         paint.paint(Tone::Strong, &format!("{} active", health.active_mitigations)),
         format!("{} pending", health.pending_mitigations),
     ];
-    counts.extend(health.queued_mitigations.map(|count| format!("{count} queued")));
+    counts.extend(health.queued_mitigations.map(|count| {
+        let tone = if count > 0 { Tone::Warn } else { Tone::Plain };
+        paint.paint(tone, &format!("{count} queued"))
+    }));
     counts.extend([
         paint.paint(stuck, &format!("{} stuck", health.withdraw_stuck)),
         paint.paint(Tone::Dim, &format!("{} foreign", health.foreign_rules)),

@@ -10,7 +10,14 @@ fn actor(row: &AuditEntry) -> Cell {
 
 /// The reason, the one detail that people ask for first.
 fn reason(row: &AuditEntry) -> Cell {
-    Cell::optional(row.details.get("reason").and_then(serde_json::Value::as_str))
+    const LONGEST: usize = 80;
+    let Some(text) = row.details.get("reason").and_then(serde_json::Value::as_str) else {
+        return Cell::Empty;
+    };
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => Cell::Text(format!("{}…", &text[..end])),
+        None => Cell::text(text),
+    }
 }
 
 /// The columns of the audit trail.

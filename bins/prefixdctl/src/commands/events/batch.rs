@@ -68,8 +68,11 @@ fn show(session: &Session, bodies: &[Bytes], sizes: &[usize]) -> Result<usize, F
     }
     if session.format() == Format::Table {
         // A thousand lines of success would hide the one that failed.
-        let failed: Vec<_> =
-            answer.results.into_iter().filter(|result| result.status == EventStatus::Rejected).collect();
+        let mut failed = answer.results;
+        failed.retain(|result| result.status == EventStatus::Rejected);
+        for result in &mut failed {
+            result.error = result.error.as_deref().map(|error| within_item(error).to_owned());
+        }
         if !failed.is_empty() {
             session.print_rows(BATCH, &failed)?;
         }
@@ -78,6 +81,13 @@ fn show(session: &Session, bodies: &[Bytes], sizes: &[usize]) -> Result<usize, F
         session.print_rows(BATCH, &answer.results)?;
     }
     Ok(answer.rejected)
+}
+
+/// The error without the item's place in its request, which is another than its place in the file.
+fn within_item(error: &str) -> &str {
+    let Some(rest) = error.strip_prefix("/events/") else { return error };
+    let rest = rest.trim_start_matches(|letter: char| letter.is_ascii_digit());
+    if rest.starts_with('/') { rest } else { error }
 }
 
 fn name(file: &Path) -> String {
@@ -169,6 +179,13 @@ mod tests {
         assert_eq!(events(r#"{"a":1}"#).unwrap().len(), 1);
         assert!(events("").unwrap().is_empty());
         assert!(events("{\"a\":1}\n{\"a\":").is_err());
+    }
+
+    #[test]
+    fn an_error_names_the_place_within_its_item() {
+        assert_eq!(within_item("/events/50/victim_ip is missing"), "/victim_ip is missing");
+        assert_eq!(within_item("/events/50 is no object"), "/events/50 is no object");
+        assert_eq!(within_item("bad source"), "bad source");
     }
 
     #[test]
