@@ -107,6 +107,15 @@ impl MemoryAnnouncer {
         self.lock().break_table_after = Some(paths);
     }
 
+    /// Nothing fails any more that was told to and has not failed yet. What is late stays so.
+    pub fn heal(&self) {
+        let mut inner = self.lock();
+        inner.announce_faults.clear();
+        inner.withdraw_faults.clear();
+        inner.read_faults = 0;
+        inner.break_table_after = None;
+    }
+
     /// What failed as [`AnnounceFault::Late`] happens now, in order.
     pub fn let_late_changes_happen(&self) {
         let mut inner = self.lock();
