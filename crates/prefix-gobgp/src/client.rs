@@ -56,7 +56,10 @@ pub(crate) trait Client: Send + Sync {
     async fn watch(&self) -> Result<Answers<Watched>, Status>;
 }
 
-/// Finds the version that the speaker answers to.
+/// A speaker that has just been started listens some milliseconds before it runs BGP.
+const UNTIL_STARTED: Duration = Duration::from_millis(5);
+
+/// Finds the version that the speaker answers to, and waits until it runs BGP.
 pub(crate) async fn discover(channel: &Channel, api: Api) -> Result<Arc<dyn Client>, Status> {
     let v4 = || Arc::new(calls::V4::new(channel.clone())) as Arc<dyn Client>;
     let v3 = || Arc::new(calls::V3::new(channel.clone())) as Arc<dyn Client>;
@@ -67,9 +70,14 @@ pub(crate) async fn discover(channel: &Channel, api: Api) -> Result<Arc<dyn Clie
     };
     let mut refusal = Status::unimplemented("");
     for client in candidates {
-        match client.is_started().await {
-            Ok(true) => return Ok(client),
-            Ok(false) => return Err(Status::unavailable("the speaker has not started BGP yet")),
+        let started = loop {
+            match client.is_started().await {
+                Ok(false) => tokio::time::sleep(UNTIL_STARTED).await,
+                answer => break answer,
+            }
+        };
+        match started {
+            Ok(_) => return Ok(client),
             Err(status) if status.code() == Code::Unimplemented => refusal = status,
             Err(status) => return Err(status),
         }

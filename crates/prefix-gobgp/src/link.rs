@@ -88,7 +88,8 @@ impl Connector {
                 | AnnounceError::Unknown(text) => unreachable(text),
             })
         };
-        timeout(limit, attempt).await.map_err(|_| unreachable(format!("no answer within {limit:?}")))?
+        let late = |_| unreachable(format!("no speaker that runs BGP answered within {limit:?}"));
+        timeout(limit, attempt).await.map_err(late)?
     }
 
     async fn endpoint(&self) -> Result<Endpoint, String> {
