@@ -231,6 +231,15 @@ impl Book {
         pages.plan_renewals(key);
     }
 
+    /// The speaker is a new one, as far as anybody knows: nothing that it confirmed before counts.
+    pub(crate) fn forget_speaker(&self) {
+        let mut pages = self.open();
+        pages.wire.clear();
+        pages.orphans.clear();
+        pages.renewals.clear();
+        pages.renew_at.clear();
+    }
+
     /// A path of ours stands there that no row names.
     pub(crate) fn orphaned(&self, key: &RouteKey) {
         self.open().orphans.insert(key.clone());

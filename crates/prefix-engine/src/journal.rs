@@ -10,6 +10,7 @@ use std::time::Duration;
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::store::{ChangeSet, MitigationChange, ReadSet, StoreError};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tracing::{error, warn};
 
 use crate::desk::Desk;
@@ -68,6 +69,15 @@ pub(crate) async fn run(shared: Arc<Shared>, mut commands: mpsc::Receiver<Box<dy
     loop {
         let first = match held.take() {
             Some(command) => command,
+            None if stale => match timeout(RETRY, commands.recv()).await {
+                Ok(Some(command)) => command,
+                Ok(None) => return,
+                Err(_) => {
+                    // nobody may ever ask again, and what is stored is to be announced all the same
+                    stale = !reload(&shared).await;
+                    continue;
+                }
+            },
             None => match commands.recv().await {
                 Some(command) => command,
                 None => return,

@@ -128,6 +128,7 @@ impl Reconciler {
         match event {
             SpeakerEvent::Connected => {
                 self.speaker.connected();
+                self.shared.book.forget_speaker();
                 self.shared.dispatch.reconnected();
                 self.speaker.refresh(&*self.shared.announcer).await;
                 self.reconcile().await;

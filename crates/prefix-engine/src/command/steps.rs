@@ -58,8 +58,13 @@ fn stepped(row: &Mitigation, plan: StepPlan, now: chrono::DateTime<chrono::Utc>)
     next.progress.step_confirmed_at = row.dry_run.then_some(now);
     next.progress.below_since = None;
     next.progress.refused_step = None;
-    next.progress.escalated_since =
-        if plan.step == 0 { None } else { row.progress.escalated_since.or(Some(now)) };
+    let down = plan.step < row.progress.step;
+    next.progress.escalated_since = match row.progress.escalated_since {
+        _ if plan.step == 0 => None,
+        // the longest time counts anew at the former step, or one step down would lead straight to the bottom
+        Some(since) if !down => Some(since),
+        _ => Some(now),
+    };
     if row.dry_run {
         let to = if plan.step == 0 {
             prefix_core::mitigation::Status::Active
