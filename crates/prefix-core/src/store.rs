@@ -61,7 +61,7 @@ impl StoreError {
 /// What is to be deleted because of its age. Each `None` keeps everything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
-    /// Events received before this time go, unless a mitigation that is not final refers to them.
+    /// Events received before this time go, unless the mitigation they belong to is not final.
     pub events_before: Option<DateTime<Utc>>,
     /// Final mitigations that ended before this time go.
     pub mitigations_before: Option<DateTime<Utc>>,
@@ -110,7 +110,7 @@ pub trait Store: Send + Sync {
     /// One event.
     async fn event(&self, id: EventId) -> Result<Option<Event>, StoreError>;
 
-    /// A page of events by time of receipt.
+    /// A page of events by time of receipt, without their raw details, which can be a megabyte each.
     async fn events(&self, query: &EventQuery) -> Result<Page<Event>, StoreError>;
 
     /// A page of audit entries by time.

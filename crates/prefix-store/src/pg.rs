@@ -155,6 +155,11 @@ impl Store for PgStore {
     }
 
     async fn audit(&self, query: &AuditQuery) -> Result<Page<AuditEntry>, StoreError> {
+        let texts = [&query.action, &query.actor_id, &query.target_type, &query.target_id];
+        if texts.into_iter().flatten().any(|text| text.contains('\0')) {
+            // nothing like it is stored, and the server would refuse the question
+            return Ok(Page { items: Vec::new(), next_cursor: None });
+        }
         let (query, limit) = (query.clone(), query.page.limit);
         let rows = self.read(move |c| async move { queries::audit(c, &query).await }.boxed()).await?;
         let entries = rows.into_iter().map(AuditRow::parse).collect::<Result<_, _>>()?;

@@ -7,3 +7,4 @@
 pub mod announcer_contract;
 pub mod fakes;
 pub mod lab;
+pub mod store_contract;

@@ -37,7 +37,7 @@ pub struct ReadSet {
     /// These mitigations, of any pop and status.
     pub mitigations: BTreeSet<MitigationId>,
     /// All mitigations of these victims at `pop` that are not final, and the final ones that ended since
-    /// `recent_since` or were rejected since `rejected_since`.
+    /// `recent_since` or were rejected (last updated) since `rejected_since`.
     pub victims: BTreeSet<VictimIp>,
     /// All mitigations of these rules at `pop` that are not final.
     pub routes: BTreeSet<RouteKey>,
@@ -47,9 +47,9 @@ pub struct ReadSet {
     pub rejected_since: DateTime<Utc>,
     /// So many of the oldest queued mitigations of `pop`.
     pub queued: u32,
-    /// Whether these episodes were ever reported.
+    /// Whether these episodes were ever reported by a ban.
     pub episodes: BTreeSet<(SourceName, ExternalEventId)>,
-    /// Whether these sources ever reported these victims.
+    /// Whether these sources ever reported these victims by a ban.
     pub sightings: BTreeSet<(SourceName, VictimIp)>,
     /// Replies stored under these keys.
     pub replies: BTreeSet<ReplyKey>,

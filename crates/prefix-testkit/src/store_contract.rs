@@ -1,0 +1,139 @@
+//! The contract of the `Store` port: one suite that the fake and every real store must pass.
+//!
+//! `store_contract!(fresh)` makes a test of each promise; `fresh` is an async function that returns an empty store of
+//! its own.
+#![allow(
+    clippy::missing_panics_doc,
+    reason = "each of these functions is a test: it panics when the promise is broken"
+)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+pub mod atomic;
+pub mod concurrent;
+pub mod counts;
+pub mod lists;
+pub mod sample;
+pub mod snapshot;
+
+use std::any::Any;
+use std::sync::Arc;
+
+use prefix_core::mitigation::Mitigation;
+use prefix_core::store::{ChangeSet, MitigationChange, ReadSet, Snapshot, Store, StoreError};
+
+/// An empty store, and what must live as long as it does.
+pub struct Fresh {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    keep: Option<Box<dyn Any + Send + Sync>>,
+}
+
+impl std::fmt::Debug for Fresh {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fresh").field("keeps", &self.keep.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl Fresh {
+    /// A store that needs nothing else.
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store, keep: None }
+    }
+
+    /// A store, and its folder or database, which goes when the test is over.
+    pub fn with(store: Arc<dyn Store>, keep: impl Any + Send + Sync) -> Self {
+        Self { store, keep: Some(Box::new(keep)) }
+    }
+}
+
+/// Writes `changes`, whatever the facts are.
+pub async fn write(store: &dyn Store, reads: &ReadSet, changes: ChangeSet) -> Result<(), StoreError> {
+    store.transact(reads, &mut |_| changes.clone()).await
+}
+
+/// Reads the facts and changes nothing.
+pub async fn facts(store: &dyn Store, reads: &ReadSet) -> Snapshot {
+    let mut facts = None;
+    let mut decide = |snapshot| {
+        facts = Some(snapshot);
+        ChangeSet::default()
+    };
+    store.transact(reads, &mut decide).await.unwrap();
+    facts.unwrap()
+}
+
+/// A new row.
+pub fn insert(row: &Mitigation) -> MitigationChange {
+    MitigationChange { before: None, after: Box::new(row.clone()) }
+}
+
+/// A changed row.
+pub fn change(before: &Mitigation, change: impl FnOnce(&mut Mitigation)) -> MitigationChange {
+    let mut after = before.clone();
+    change(&mut after);
+    MitigationChange { before: Some(Box::new(before.clone())), after: Box::new(after) }
+}
+
+/// One test per promise. `$fresh` is an `async fn() -> Fresh`.
+#[macro_export]
+macro_rules! store_contract {
+    ($fresh:ident) => {
+        $crate::store_contract!($fresh, atomic:
+            a_unit_of_work_is_stored_as_a_whole,
+            a_refused_unit_of_work_stores_nothing,
+            a_row_that_changed_in_between_is_not_overwritten,
+            a_rule_has_one_claimant_per_pop,
+            a_rule_can_be_taken_over_in_one_unit_of_work,
+            nothing_decided_means_nothing_stored,
+            what_identifies_a_row_never_changes,
+            any_text_is_given_back_as_it_came,
+            a_reply_is_kept_for_a_day_and_never_replaced_before,
+            the_safelist_grows_a_revision_with_every_change,
+            times_are_exact_to_the_microsecond,
+        );
+        $crate::store_contract!($fresh, concurrent:
+            equal_rules_at_once_make_one_mitigation,
+            a_quota_is_never_exceeded_by_one,
+            a_dropped_caller_leaves_nothing_half_done,
+            a_caller_that_decided_is_stored_even_if_it_is_dropped,
+            a_safelist_entry_is_seen_by_every_later_admission,
+            writers_of_different_rows_all_succeed,
+        );
+        $crate::store_contract!($fresh, snapshot:
+            rows_are_found_by_id_whatever_their_status_and_pop,
+            the_rows_of_a_victim_are_the_unfinished_and_the_recent,
+            the_rows_of_a_rule_are_the_unfinished,
+            the_queue_begins_with_the_oldest,
+            each_row_comes_once,
+            counters_follow_the_rows,
+            the_rate_of_new_rules_is_never_too_low,
+            episodes_and_sightings_are_remembered_for_bans,
+            the_unfinished_rows_of_a_pop_are_complete,
+        );
+        $crate::store_contract!($fresh, lists:
+            a_list_is_read_in_pages_without_skipping_or_repeating,
+            mitigations_are_filtered,
+            events_are_filtered,
+            audit_entries_are_filtered,
+            a_list_has_no_raw_details,
+        );
+        $crate::store_contract!($fresh, counts:
+            totals_and_stats_follow_the_rows,
+            a_series_counts_by_bucket,
+            pruning_takes_what_is_old_in_small_steps,
+            an_event_of_a_living_mitigation_is_not_pruned,
+            a_store_says_that_it_answers,
+        );
+    };
+    ($fresh:ident, $group:ident: $($name:ident),* $(,)?) => {
+        mod $group {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    let fresh = super::$fresh().await;
+                    $crate::store_contract::$group::$name(&fresh.store).await;
+                }
+            )*
+        }
+    };
+}

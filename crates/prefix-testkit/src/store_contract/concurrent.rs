@@ -1,0 +1,189 @@
+//! Many at once: what a decision saw still holds when its changes are written.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prefix_core::mitigation::Mitigation;
+use prefix_core::store::{ChangeSet, MitigationQuery, Snapshot, Store, Totals};
+use tokio::task::JoinSet;
+
+use super::sample::{admission, at, audit, event, mitigation, pop, reads, safe, victim};
+use super::{change, facts, insert, write};
+
+async fn all(mut tasks: JoinSet<()>) {
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap();
+    }
+}
+
+/// Fifty decisions over the same rule: one inserts, the others find its row.
+pub async fn equal_rules_at_once_make_one_mitigation(store: &Arc<dyn Store>) {
+    for reads in [admission(), reads()] {
+        let number = if reads.admission { 1 } else { 2 };
+        let mut tasks = JoinSet::new();
+        for _ in 0..50 {
+            let (store, mut reads) = (Arc::clone(store), reads.clone());
+            let row = mitigation(number);
+            reads.routes.insert(row.key().unwrap());
+            tasks.spawn(async move {
+                let mut decide = |facts: Snapshot| {
+                    let mitigations = match facts.mitigations.first() {
+                        None => vec![insert(&row)],
+                        Some(found) => {
+                            vec![change(found, |row| row.expires_at += chrono::TimeDelta::seconds(1))]
+                        }
+                    };
+                    ChangeSet { mitigations, events: vec![event(number)], ..ChangeSet::default() }
+                };
+                // without the lock of an admission the collisions are many: what is transient is repeated
+                while let Err(error) = store.transact(&reads, &mut decide).await {
+                    assert!(error.is_transient(), "{error}");
+                }
+            });
+        }
+        all(tasks).await;
+        let query = MitigationQuery { victim_ip: Some(victim(number)), ..MitigationQuery::default() };
+        let rows = store.mitigations(&query).await.unwrap().items;
+        assert_eq!(rows.len(), 1);
+        assert_eq!(rows[0].revision, 49, "no extension was lost");
+    }
+    assert_eq!(store.totals().await.unwrap(), Totals { mitigations: 2, events: 100 });
+}
+
+/// Two hundred different rules against a ceiling of fifty.
+pub async fn a_quota_is_never_exceeded_by_one(store: &Arc<dyn Store>) {
+    let mut tasks = JoinSet::new();
+    for number in 0..200 {
+        let store = Arc::clone(store);
+        tasks.spawn(async move {
+            let row = mitigation(number);
+            let mut reads = admission();
+            reads.customers.extend(row.customer_id.clone());
+            let customer = row.customer_id.clone().unwrap();
+            let mut decide = |facts: Snapshot| {
+                let quota = &facts.quota;
+                assert_eq!(quota.global, quota.pop);
+                assert_eq!(quota.global, quota.customers[&customer]);
+                assert_eq!(quota.global, quota.new_last_minute);
+                let is_free = quota.global < 50;
+                ChangeSet {
+                    mitigations: if is_free { vec![insert(&row)] } else { Vec::new() },
+                    events: vec![event(number)],
+                    admitted: u64::from(is_free),
+                    ..ChangeSet::default()
+                }
+            };
+            store.transact(&reads, &mut decide).await.unwrap();
+        });
+    }
+    all(tasks).await;
+    assert_eq!(store.unfinished(&pop()).await.unwrap().len(), 50);
+    assert_eq!(store.totals().await.unwrap(), Totals { mitigations: 50, events: 200 });
+    assert_eq!(facts(&**store, &admission()).await.quota.global, 50);
+}
+
+/// Callers are dropped at all kinds of moments; what is stored is whole, and the store goes on at once.
+pub async fn a_dropped_caller_leaves_nothing_half_done(store: &Arc<dyn Store>) {
+    for number in 0..120 {
+        let row = mitigation(number);
+        let unit = ChangeSet {
+            mitigations: vec![insert(&row)],
+            events: vec![event(number)],
+            audit: vec![audit("x")],
+            admitted: 1,
+            ..ChangeSet::default()
+        };
+        let reads = admission();
+        let mut decide = |_| unit.clone();
+        let patience = Duration::from_micros(u64::from(number) * 47);
+        drop(tokio::time::timeout(patience, store.transact(&reads, &mut decide)).await);
+    }
+    // the row of the admission is not locked by anyone who is gone
+    let number = 500;
+    let last = ChangeSet {
+        mitigations: vec![insert(&mitigation(number))],
+        events: vec![event(number)],
+        ..ChangeSet::default()
+    };
+    tokio::time::timeout(Duration::from_secs(10), write(&**store, &admission(), last))
+        .await
+        .unwrap()
+        .unwrap();
+    let totals = store.totals().await.unwrap();
+    assert_eq!(totals.mitigations, totals.events);
+    let rows = store.unfinished(&pop()).await.unwrap().len() as u64;
+    assert_eq!(rows, totals.mitigations);
+    assert_eq!(facts(&**store, &admission()).await.quota.global, rows);
+}
+
+/// The decision is made: it is stored, or it is not, but not half.
+pub async fn a_caller_that_decided_is_stored_even_if_it_is_dropped(store: &Arc<dyn Store>) {
+    let (decided, wait) = tokio::sync::oneshot::channel();
+    let row = mitigation(1);
+    let unit = ChangeSet { mitigations: vec![insert(&row)], events: vec![event(1)], ..ChangeSet::default() };
+    let task = {
+        let (store, reads) = (Arc::clone(store), admission());
+        tokio::spawn(async move {
+            let mut decided = Some(decided);
+            let mut decide = |_| {
+                decided.take().map(|decided| decided.send(()));
+                unit.clone()
+            };
+            store.transact(&reads, &mut decide).await
+        })
+    };
+    wait.await.unwrap();
+    task.abort();
+    drop(task.await);
+    write(&**store, &admission(), ChangeSet { audit: vec![audit("x")], ..ChangeSet::default() })
+        .await
+        .unwrap();
+    let totals = store.totals().await.unwrap();
+    assert_eq!(totals.mitigations, totals.events);
+    assert_eq!(facts(&**store, &admission()).await.quota.global, totals.mitigations);
+}
+
+/// From the commit of the entry on, every admission knows it: the cached list is never an old one.
+pub async fn a_safelist_entry_is_seen_by_every_later_admission(store: &Arc<dyn Store>) {
+    for number in 0..20 {
+        let prefix = victim(number).host_prefix();
+        let mut tasks = JoinSet::new();
+        for _ in 0..4 {
+            let store = Arc::clone(store);
+            tasks.spawn(async move {
+                facts(&*store, &admission()).await;
+            });
+        }
+        let put = ChangeSet { safelist_put: vec![safe(&prefix.to_string())], ..ChangeSet::default() };
+        write(&**store, &admission(), put).await.unwrap();
+        let list = facts(&**store, &admission()).await.safelist;
+        assert!(list.overlapping(&prefix, at(0)).is_some(), "{prefix}");
+        all(tasks).await;
+    }
+}
+
+/// Many rows, each changed by its own caller ten times.
+pub async fn writers_of_different_rows_all_succeed(store: &Arc<dyn Store>) {
+    let rows: Vec<Mitigation> = (0..20).map(mitigation).collect();
+    let changes = ChangeSet { mitigations: rows.iter().map(insert).collect(), ..ChangeSet::default() };
+    write(&**store, &admission(), changes).await.unwrap();
+    let mut tasks = JoinSet::new();
+    for row in rows {
+        let store = Arc::clone(store);
+        tasks.spawn(async move {
+            let mut asked = reads();
+            asked.mitigations.insert(row.mitigation_id);
+            for _ in 0..10 {
+                let mut decide = |facts: Snapshot| ChangeSet {
+                    mitigations: vec![change(&facts.mitigations[0], |row| row.updated_at = at(1))],
+                    events: vec![event(1)],
+                    ..ChangeSet::default()
+                };
+                store.transact(&asked, &mut decide).await.unwrap();
+            }
+        });
+    }
+    all(tasks).await;
+    assert!(store.unfinished(&pop()).await.unwrap().iter().all(|row| row.revision == 10));
+    assert_eq!(store.totals().await.unwrap().events, 200);
+}

@@ -1,0 +1,178 @@
+//! Rows to store.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use prefix_core::address::VictimIp;
+use prefix_core::audit::{Actor, AuditAction, AuditEntry};
+use prefix_core::confidence::Confidence;
+use prefix_core::decision::{Decision, Outcome, Stage};
+use prefix_core::event::{Event, EventAction, EventStatus, Report};
+use prefix_core::flowspec::Action;
+use prefix_core::id::{EventId, MitigationId};
+use prefix_core::lease::Lease;
+use prefix_core::matching::{DestinationPorts, Matching};
+use prefix_core::mitigation::{EndReason, Mitigation, Progress, SpeakerView, Status};
+use prefix_core::name::Pop;
+use prefix_core::protocol::number::UDP;
+use prefix_core::rate::BitsPerSecond;
+use prefix_core::safelist::SafelistEntry;
+use prefix_core::store::{ReadSet, ReplyKey, StoredReply};
+use prefix_core::ttl::Ttl;
+
+/// The pop of most rows.
+pub fn pop() -> Pop {
+    "fra1".parse().unwrap()
+}
+
+/// Another pop.
+pub fn other_pop() -> Pop {
+    "ams1".parse().unwrap()
+}
+
+/// A fixed moment, and so many seconds later.
+pub fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(1_795_000_000, 123_456_000).unwrap() + TimeDelta::seconds(seconds)
+}
+
+/// The facts of a unit of work at `at(0)`, none yet.
+pub fn reads() -> ReadSet {
+    ReadSet::new(pop(), at(0))
+}
+
+/// The facts of an admission at `at(0)`.
+pub fn admission() -> ReadSet {
+    ReadSet { admission: true, ..reads() }
+}
+
+/// An address for each number.
+pub fn victim(number: u32) -> VictimIp {
+    std::net::IpAddr::from(Ipv4Addr::from(0xcb00_7100 + number)).into()
+}
+
+/// Why a row is as it is.
+pub fn decision() -> Decision {
+    let mut decision = Decision::open();
+    decision.customer_id = Some("acme".parse().unwrap());
+    decision.pass(Stage::Inventory, "203.0.113.0/24 belongs to acme");
+    decision.stop(Stage::Announce, Outcome::Mitigate, "a new rule");
+    decision
+}
+
+/// A pending mitigation of a victim, created at `at(0)`.
+pub fn mitigation(number: u32) -> Mitigation {
+    with_port(number, 53)
+}
+
+/// The same with a rule for another port.
+pub fn with_port(number: u32, port: u16) -> Mitigation {
+    let victim_ip = victim(number);
+    let matching = Matching {
+        protocol: Some(UDP),
+        dst_ports: DestinationPorts::Only(BTreeSet::from([port])),
+        ..Matching::everything_to(victim_ip.host_prefix())
+    };
+    let action = Action::police(Some(BitsPerSecond::saturating(50_000_000)), None).unwrap();
+    let ttl = Ttl::from_seconds(120).unwrap();
+    let confidence = Confidence::new(0.1 + 0.2).unwrap();
+    let lease = Lease::new("fastnetmon".parse().unwrap(), None, confidence, true, at(0), at(120));
+    Mitigation {
+        mitigation_id: MitigationId::generate(),
+        revision: 0,
+        pop: pop(),
+        status: Status::Pending,
+        end_reason: None,
+        superseded_by: None,
+        parent_id: None,
+        customer_id: Some("acme".parse().unwrap()),
+        service_id: Some("dns".parse().unwrap()),
+        victim_ip,
+        vector: "udp_flood".parse().unwrap(),
+        route: Mitigation::route_for(&matching, &action).ok(),
+        matching,
+        action,
+        ttl,
+        playbook: Some("udp".parse().unwrap()),
+        progress: Progress { step: 1, below_since: Some(at(-5)), ..Progress::default() },
+        leases: vec![lease],
+        speaker: SpeakerView { attempted: true, error: Some("timeout".into()), ..SpeakerView::default() },
+        created_at: at(0),
+        updated_at: at(0),
+        expires_at: at(120),
+        lifetime_ends_at: at(86_400),
+        ended_at: None,
+        withdrawn_at: None,
+        triggering_event_id: Some(EventId::generate()),
+        last_event_id: Some(EventId::generate()),
+        reason: None,
+        acknowledged_at: None,
+        acknowledged_by: None,
+        dry_run: false,
+        warnings: vec!["an attack on port 53 passes".into()],
+        guardrail: None,
+        decision: decision(),
+    }
+}
+
+/// The same, ended.
+pub fn ended(number: u32, status: Status, seconds: i64) -> Mitigation {
+    Mitigation {
+        status,
+        end_reason: Some(EndReason::Operator),
+        ended_at: (status != Status::Rejected).then(|| at(seconds)),
+        withdrawn_at: Some(at(seconds + 1)),
+        updated_at: if status == Status::Rejected { at(seconds) } else { at(seconds + 1) },
+        ..mitigation(number)
+    }
+}
+
+/// A ban against a victim, received at `at(0)`.
+pub fn event(number: u32) -> Event {
+    Event {
+        event_id: EventId::generate(),
+        ingested_at: at(0),
+        report: Report {
+            timestamp: at(-1),
+            source: "fastnetmon".parse().unwrap(),
+            victim_ip: victim(number),
+            vector: Some("udp_flood".parse().unwrap()),
+            protocol: Some(prefix_core::protocol::Protocol::Udp),
+            bps: Some(BitsPerSecond::saturating(u64::MAX)),
+            pps: None,
+            top_dst_ports: BTreeSet::from([53, 80]),
+            confidence: Some(Confidence::new(0.1 + 0.2).unwrap()),
+            action: EventAction::Ban,
+            external_event_id: Some(format!("episode-{number}").parse().unwrap()),
+            raw_details: Some("{}".into()),
+        },
+        status: EventStatus::Accepted,
+        mitigation_id: None,
+        signal_group_id: None,
+        decision: decision(),
+    }
+}
+
+/// An entry about a thing, at `at(0)`.
+pub fn audit(target: &str) -> AuditEntry {
+    let details = serde_json::json!({"reason": "x\u{0}y", "before": null, "number": 0.1 + 0.2});
+    AuditEntry::new(at(0), Actor::operator("alice"), AuditAction::Withdraw, details).on("mitigation", target)
+}
+
+/// An entry of the safelist.
+pub fn safe(prefix: &str) -> SafelistEntry {
+    SafelistEntry {
+        prefix: prefix.parse().unwrap(),
+        added_at: at(0),
+        added_by: "alice".into(),
+        reason: Some("our own \u{0} resolver".into()),
+        expires_at: Some(at(3600)),
+    }
+}
+
+/// A stored reply and its key.
+pub fn reply(key: &str, seconds: i64) -> (ReplyKey, StoredReply) {
+    let key = ReplyKey { principal: "alice".into(), path: "/v1/events".into(), key: key.into() };
+    let reply = format!("{{\"at\":{seconds}}}");
+    (key, StoredReply { body_hash: [7; 32], reply, created_at: at(seconds) })
+}
