@@ -25,6 +25,9 @@ use crate::shared::Shared;
 
 /// The most changes that go out at once.
 const BURST: usize = 200;
+/// The most octets of withdrawn NLRI that go out at once. A speaker packs withdrawals that come together into one
+/// UPDATE, and FRR 8.4 resets the session when one carries 4095 octets of NLRI or more.
+const BURST_OCTETS: usize = 3500;
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
 
@@ -175,14 +178,24 @@ impl Dispatcher {
         let mut announce = Vec::new();
         let mut withdraw = Vec::new();
         let mut known = Settle::default();
-        while announce.len() + withdraw.len() < BURST {
+        let mut octets = 0;
+        while announce.len() + withdraw.len() < BURST && octets < BURST_OCTETS {
             let Some(key) = self.dirty.pop_front() else { break };
             self.listed.remove(&key);
             match self.shared.book.to_send(&key, now) {
                 ToSend::Announce(Wanted::Path { id, step, path }) => {
                     announce.push(Change { key, path: Some((id, step, *path)) });
                 }
-                ToSend::Withdraw => withdraw.push(Change { key, path: None }),
+                ToSend::Withdraw if octets + key.nlri().as_bytes().len() > BURST_OCTETS => {
+                    // first of the next burst
+                    self.listed.insert(key.clone());
+                    self.dirty.push_front(key);
+                    break;
+                }
+                ToSend::Withdraw => {
+                    octets += key.nlri().as_bytes().len();
+                    withdraw.push(Change { key, path: None });
+                }
                 ToSend::Known { id, step, path } => {
                     Self::confirmed(&self.shared, &mut known, id, key, step, path);
                 }
@@ -198,7 +211,7 @@ impl Dispatcher {
         if changes == 0 {
             return;
         }
-        self.pace(changes);
+        self.pace(changes, octets);
         if self.shared.enforced() {
             self.send(announce, withdraw).await;
         } else {
@@ -207,10 +220,12 @@ impl Dispatcher {
         }
     }
 
-    fn pace(&mut self, changes: usize) {
+    /// A full burst, by number or by octets, takes as long as so many changes may take.
+    fn pace(&mut self, changes: usize, octets: usize) {
         let per_second = self.shared.settings.max_changes_per_second.max(1);
-        let changes = u32::try_from(changes).unwrap_or(u32::MAX);
-        self.next_burst = Instant::now() + Duration::from_secs(1) * changes / per_second;
+        let as_changes = changes.max((octets * BURST).div_ceil(BURST_OCTETS));
+        let as_changes = u32::try_from(as_changes).unwrap_or(u32::MAX);
+        self.next_burst = Instant::now() + Duration::from_secs(1) * as_changes / per_second;
     }
 
     async fn send(&mut self, announce: Vec<Change>, withdraw: Vec<Change>) {

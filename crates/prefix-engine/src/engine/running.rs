@@ -216,7 +216,8 @@ impl Running {
             rules = keys.len(),
             "own rules are withdrawn, because nobody would end them while the daemon is away"
         );
-        for burst in keys.chunks(200) {
+        // the longest NLRI has 240 octets, usual ones less than 40: a burst stays below what a router takes at once
+        for burst in keys.chunks(80) {
             let started = Instant::now();
             let results = self.shared.announcer.withdraw(burst).await;
             let failed = results.iter().filter_map(|result| result.as_ref().err()).count();
@@ -231,7 +232,8 @@ impl Running {
                 return;
             }
             let changes = u32::try_from(burst.len()).unwrap_or(u32::MAX);
-            let pace = Duration::from_secs(1) * changes / self.shared.settings.max_changes_per_second.max(1);
+            let pace = Duration::from_secs(1) * changes.max(200)
+                / self.shared.settings.max_changes_per_second.max(1);
             tokio::time::sleep_until(started + pace).await;
         }
     }
