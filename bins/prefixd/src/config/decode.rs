@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use figment::value::Value;
 use serde::de::DeserializeOwned;
 
 use self::checked::{Checked, Problem};
+use super::document::Node;
 use super::path::{KeyPath, Segment};
 use super::suggest::nearest;
 
@@ -21,22 +21,31 @@ const LONGEST_SEARCH: Duration = Duration::from_secs(5);
 pub(super) struct Decoded<T> {
     /// The typed document. With mistakes it lacks what they spoilt, and is only good for looking for more of them.
     pub(super) value: Option<T>,
-    /// Each mistake of shape: place and text.
-    pub(super) mistakes: Vec<(KeyPath, String)>,
+    /// Each mistake of shape.
+    pub(super) mistakes: Vec<Misread>,
     /// What was left out of the value.
     pub(super) taken_out: Vec<KeyPath>,
     /// Places whose absence is the doing of this reading: a complaint about them is an echo.
     pub(super) spoilt: Vec<KeyPath>,
 }
 
-/// Reads a typed document.
-pub(super) fn decode<T: DeserializeOwned>(value: &Value) -> Decoded<T> {
+/// A mistake of shape.
+pub(super) struct Misread {
+    /// The place in the document as it was written.
+    pub(super) path: KeyPath,
+    /// Its line; 0 where no text stands behind it.
+    pub(super) line: u64,
+    /// What is wrong and what would be right.
+    pub(super) text: String,
+}
+
+/// Reads a typed document. What spoils it is taken out of `document`, so that it fits the value in the end.
+pub(super) fn decode<T: DeserializeOwned>(document: &mut Node) -> Decoded<T> {
     let began = Instant::now();
-    let mut rest = std::borrow::Cow::Borrowed(value);
     let mut decoded =
         Decoded { value: None, mistakes: Vec::new(), taken_out: Vec::new(), spoilt: Vec::new() };
     loop {
-        let mistake = match T::deserialize(Checked::new(&rest)) {
+        let mistake = match T::deserialize(Checked::new(document)) {
             Ok(typed) => {
                 decoded.value = Some(typed);
                 return decoded;
@@ -57,19 +66,23 @@ pub(super) fn decode<T: DeserializeOwned>(value: &Value) -> Decoded<T> {
             _ => decoded.spoilt.iter().any(|place| path.holds(place)),
         };
         if !echo {
-            decoded.mistakes.push((path.clone(), phrase::phrase(&path, &mistake.problem)));
+            let (text, line) = (phrase::phrase(&path, &mistake.problem), document.line_of(&mistake.path));
+            decoded.mistakes.push(Misread { path: path.clone(), line, text });
         }
         if path.is_root() {
             return decoded;
         }
         if decoded.mistakes.len() >= MOST_MISTAKES || began.elapsed() > LONGEST_SEARCH {
-            decoded.mistakes.push((path, "there may be more mistakes: these come first".to_owned()));
+            let (text, line) =
+                ("there may be more mistakes: these come first".to_owned(), document.line_of(&mistake.path));
+            decoded.mistakes.push(Misread { path, line, text });
             return decoded;
         }
         if !matches!(mistake.problem, Problem::UnknownKey { .. }) {
             decoded.spoilt.push(path.clone());
         }
-        if !take_out(rest.to_mut(), mistake.path.segments()) {
+        if !document.remove(mistake.path.segments()) {
+            // Without progress this would be endless.
             return decoded;
         }
         decoded.taken_out.push(path);
@@ -79,24 +92,6 @@ pub(super) fn decode<T: DeserializeOwned>(value: &Value) -> Decoded<T> {
 /// The key that a misspelt one stands for: its absence is said already.
 fn meant(path: &KeyPath, key: &str, known: &'static [&'static str]) -> Option<KeyPath> {
     Some(path.parent()?.key(nearest(key, known.iter().copied())?))
-}
-
-/// Removes a place; false if it is not there, which would make the loop endless.
-fn take_out(value: &mut Value, path: &[Segment]) -> bool {
-    match (value, path) {
-        (Value::Dict(_, dict), [Segment::Key(key)]) => dict.remove(key).is_some(),
-        (Value::Array(_, items), [Segment::Index(index)]) if *index < items.len() => {
-            items.remove(*index);
-            true
-        }
-        (Value::Dict(_, dict), [Segment::Key(key), rest @ ..]) => {
-            dict.get_mut(key).is_some_and(|value| take_out(value, rest))
-        }
-        (Value::Array(_, items), [Segment::Index(index), rest @ ..]) => {
-            items.get_mut(*index).is_some_and(|value| take_out(value, rest))
-        }
-        _ => false,
-    }
 }
 
 /// The place in the document as it was written, for a place in what was left of it.
@@ -158,14 +153,18 @@ mod tests {
     }
 
     fn mistakes(yaml: &str) -> Vec<String> {
-        let decoded = decode::<Book>(&Node::parse(yaml).unwrap().to_value());
-        decoded.mistakes.into_iter().map(|(path, text)| format!("{path}: {text}")).collect()
+        let decoded = decode::<Book>(&mut Node::parse(yaml).unwrap());
+        decoded
+            .mistakes
+            .into_iter()
+            .map(|Misread { path, line, text }| format!("{line} {path}: {text}"))
+            .collect()
     }
 
     #[test]
     fn a_clean_document_is_read() {
         let yaml = "steps: [{action: discard, ttl_seconds: 3, share: 1, name: x, skip: true}, {action: police, ttl_seconds: 1, skip: null}]";
-        let decoded = decode::<Book>(&Node::parse(yaml).unwrap().to_value());
+        let decoded = decode::<Book>(&mut Node::parse(yaml).unwrap());
         let book = decoded.value.unwrap();
         assert!(decoded.mistakes.is_empty());
         assert!(matches!(
@@ -201,6 +200,6 @@ steps:
 
     #[test]
     fn a_document_of_another_shape_is_one_mistake() {
-        assert_eq!(mistakes("[1, 2]"), [": expected a map of keys, found a list"]);
+        assert_eq!(mistakes("[1, 2]"), ["1 : expected a map of keys, found a list"]);
     }
 }

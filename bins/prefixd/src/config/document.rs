@@ -2,19 +2,19 @@
 
 use std::fmt;
 
-use figment::value::{Dict, Empty, Value};
+use figment::value::{Dict, Empty, Num, Value};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{DuplicateKeyPolicy, NonFiniteFloatPolicy, Spanned};
 
 use super::path::{KeyPath, Segment};
 
-/// A value with the line it stands on; 0 where no text stands behind it.
+/// A value with its place in the text. Small, because an inventory has millions of them.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Node {
-    /// 1-based.
-    pub(super) line: u64,
-    /// Byte offset of the first character, where the parser knows it.
-    start: Option<usize>,
+    /// 1-based; 0 where no text stands behind it.
+    line: u32,
+    /// Byte offset of the first character; `u32::MAX` where the parser does not know it.
+    start: u32,
     /// What stands there.
     pub(super) content: Content,
 }
@@ -36,11 +36,11 @@ pub(super) enum Content {
     Text(String),
     /// A list.
     List(Vec<Node>),
-    /// A map in the order of the text; a key given again is in `Map::repeated`.
-    Map(Map),
+    /// A map.
+    Map(Box<Map>),
 }
 
-/// The members of a map.
+/// The members of a map, in the order of the text.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Map {
     /// The first member of each key.
@@ -53,9 +53,9 @@ pub(super) struct Map {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Member {
     /// The key.
-    pub(super) key: String,
+    pub(super) key: Box<str>,
     /// Its line; the value may stand below it.
-    pub(super) line: u64,
+    line: u32,
     /// The value.
     pub(super) value: Node,
 }
@@ -67,6 +67,16 @@ pub(super) struct SyntaxError {
     pub(super) line: Option<u64>,
     /// What the parser met.
     pub(super) text: String,
+}
+
+fn number_content(number: Num) -> Content {
+    if let Some(value) = number.to_u128().and_then(|value| u64::try_from(value).ok()) {
+        Content::Unsigned(value)
+    } else if let Some(value) = number.to_i128().and_then(|value| i64::try_from(value).ok()) {
+        Content::Signed(value)
+    } else {
+        Content::Float(number.to_f64().unwrap_or(f64::NAN))
+    }
 }
 
 impl From<serde_saphyr::Error> for SyntaxError {
@@ -97,29 +107,19 @@ pub(super) fn options(duplicates: DuplicateKeyPolicy) -> serde_saphyr::Options {
     }
 }
 
+/// Where the parser does not know the offset.
+const NOWHERE: u32 = u32::MAX;
+
 impl Node {
     /// Reads YAML (of which JSON is a part). No text at all is an empty map.
     pub(super) fn parse(text: &str) -> Result<Self, SyntaxError> {
-        let mut node: Self =
-            serde_saphyr::from_str_with_options(text, options(DuplicateKeyPolicy::PassThrough))?;
-        if node.content == Content::Null {
-            node = Self { line: 1, start: None, content: Content::Map(Map::default()) };
-        }
-        Ok(node)
+        let node: Self = serde_saphyr::from_str_with_options(text, options(DuplicateKeyPolicy::PassThrough))?;
+        Ok(if node.content == Content::Null { Self { line: 1, ..Self::empty() } } else { node })
     }
 
-    /// A value that no text stands behind.
-    pub(super) fn bare(content: Content) -> Self {
-        Self { line: 0, start: None, content }
-    }
-
-    /// The value at a place.
-    pub(super) fn at(&self, path: &KeyPath) -> Option<&Self> {
-        path.segments().iter().try_fold(self, |node, segment| match (&node.content, segment) {
-            (Content::Map(map), Segment::Key(key)) => map.get(key).map(|member| &member.value),
-            (Content::List(items), Segment::Index(index)) => items.get(*index),
-            _ => None,
-        })
+    /// An empty map that no text stands behind.
+    pub(super) fn empty() -> Self {
+        Self { line: 0, start: NOWHERE, content: Content::Map(Box::default()) }
     }
 
     /// The line of the place, or of the nearest place around it that the text knows.
@@ -138,12 +138,82 @@ impl Node {
                 None => break,
             }
         }
-        line
+        line.into()
+    }
+
+    /// Takes the member of a map out, as a document of its own that begins at its key.
+    pub(super) fn take_member(&mut self, key: &str) -> Option<Self> {
+        let Content::Map(map) = &mut self.content else { return None };
+        let index = map.members.iter().position(|member| *member.key == *key)?;
+        let Member { line, value, .. } = map.members.remove(index);
+        Some(Self { line, ..value })
+    }
+
+    /// Removes a place; false if it is not there.
+    pub(super) fn remove(&mut self, path: &[Segment]) -> bool {
+        let (Some((segment, rest)), content) = (path.split_first(), &mut self.content) else { return false };
+        match (content, segment) {
+            (Content::Map(map), Segment::Key(key)) => {
+                let Some(index) = map.members.iter().position(|member| *member.key == **key) else {
+                    return false;
+                };
+                if rest.is_empty() {
+                    map.members.remove(index);
+                    return true;
+                }
+                map.members[index].value.remove(rest)
+            }
+            (Content::List(items), Segment::Index(index)) if *index < items.len() => {
+                if rest.is_empty() {
+                    items.remove(*index);
+                    return true;
+                }
+                items[*index].remove(rest)
+            }
+            _ => false,
+        }
+    }
+
+    /// The values of `value` on the lines of `self`, as far as the same places are there.
+    pub(super) fn with_values(&self, value: &Value) -> Self {
+        Self::from_value(value, Some(self))
+    }
+
+    fn from_value(value: &Value, model: Option<&Self>) -> Self {
+        let content = match value {
+            Value::String(_, text) => Content::Text(text.clone()),
+            Value::Char(_, character) => Content::Text(character.to_string()),
+            Value::Bool(_, value) => Content::Bool(*value),
+            Value::Num(_, number) => number_content(*number),
+            Value::Empty(..) => Content::Null,
+            Value::Array(_, items) => {
+                let models = match model.map(|model| &model.content) {
+                    Some(Content::List(models)) => models.as_slice(),
+                    _ => &[],
+                };
+                let items = items.iter().enumerate();
+                Content::List(items.map(|(index, item)| Self::from_value(item, models.get(index))).collect())
+            }
+            Value::Dict(_, dict) => {
+                let models = match model.map(|model| &model.content) {
+                    Some(Content::Map(map)) => Some(map),
+                    _ => None,
+                };
+                let members = dict.iter().map(|(key, value)| {
+                    let model = models.and_then(|map| map.get(key));
+                    let line = model.map_or(0, |member| member.line);
+                    let value = Self::from_value(value, model.map(|member| &member.value));
+                    Member { key: key.as_str().into(), line, value }
+                });
+                Content::Map(Box::new(Map { members: members.collect(), repeated: Vec::new() }))
+            }
+        };
+        Self { line: model.map_or(0, |model| model.line), start: NOWHERE, content }
     }
 
     /// Whether the value stands in quotes or in a block of text, so that it is text whatever it looks like.
     pub(super) fn is_quoted(&self, source: &str) -> bool {
-        let opening = self.start.and_then(|start| source.as_bytes().get(start));
+        let opening = usize::try_from(self.start).ok().and_then(|start| source.as_bytes().get(start));
         // A block of text begins after its mark, but keeps a line end, which plain text never has.
         let block = matches!(&self.content, Content::Text(text) if text.contains('\n'));
         block || opening.is_some_and(|byte| matches!(byte, b'"' | b'\''))
@@ -160,7 +230,8 @@ impl Node {
             Content::Text(value) => Value::from(value.as_str()),
             Content::List(items) => Value::from(items.iter().map(Self::to_value).collect::<Vec<_>>()),
             Content::Map(map) => {
-                let members = map.members.iter().map(|member| (member.key.clone(), member.value.to_value()));
+                let members =
+                    map.members.iter().map(|member| (member.key.to_string(), member.value.to_value()));
                 Value::from(members.collect::<Dict>())
             }
         }
@@ -183,7 +254,7 @@ impl Node {
             Content::Map(map) => {
                 found.extend(map.repeated.iter().map(|(key, line, first)| (path.key(key), *line, *first)));
                 for member in &map.members {
-                    member.value.collect_repeated(&path.key(&member.key), found);
+                    member.value.collect_repeated(&path.key(&*member.key), found);
                 }
             }
             _ => {}
@@ -192,24 +263,23 @@ impl Node {
 }
 
 impl Map {
-    /// Takes the members with this key out.
-    pub(super) fn take(&mut self, key: &str) -> Option<Member> {
-        let index = self.members.iter().position(|member| member.key == key)?;
-        Some(self.members.remove(index))
-    }
-
     /// The first member with this key.
     pub(super) fn get(&self, key: &str) -> Option<&Member> {
-        self.members.iter().find(|member| member.key == key)
+        self.members.iter().find(|member| *member.key == *key)
     }
 }
 
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = Spanned::<Content>::deserialize(deserializer)?;
-        let start = spanned.referenced.span().byte_offset().and_then(|offset| usize::try_from(offset).ok());
-        Ok(Self { line: spanned.referenced.line(), start, content: spanned.value })
+        let start = spanned.referenced.span().byte_offset().and_then(|offset| u32::try_from(offset).ok());
+        let start = start.unwrap_or(NOWHERE);
+        Ok(Self { line: line_number(spanned.referenced.line()), start, content: spanned.value })
     }
+}
+
+fn line_number(line: u64) -> u32 {
+    u32::try_from(line).unwrap_or(u32::MAX)
 }
 
 impl<'de> Deserialize<'de> for Content {
@@ -278,6 +348,7 @@ impl<'de> Visitor<'de> for ContentVisitor {
         while let Some(item) = items.next_element()? {
             list.push(item);
         }
+        list.shrink_to_fit();
         Ok(Content::List(list))
     }
 
@@ -285,17 +356,18 @@ impl<'de> Visitor<'de> for ContentVisitor {
         let mut map = Map::default();
         let mut first_lines = std::collections::HashMap::new();
         while let Some(key) = entries.next_key::<Spanned<Key>>()? {
-            let (line, key) = (key.referenced.line(), key.value.0);
+            let (line, key) = (line_number(key.referenced.line()), key.value.0);
             let value: Node = entries.next_value()?;
             let line = if line == 0 { value.line } else { line };
             if let Some(first) = first_lines.get(&key) {
-                map.repeated.push((key, line, *first));
+                map.repeated.push((key, line.into(), *first));
             } else {
-                first_lines.insert(key.clone(), line);
-                map.members.push(Member { key, line, value });
+                first_lines.insert(key.clone(), line.into());
+                map.members.push(Member { key: key.into(), line, value });
             }
         }
-        Ok(Content::Map(map))
+        map.members.shrink_to_fit();
+        Ok(Content::Map(Box::new(map)))
     }
 }
 
@@ -365,7 +437,7 @@ mod tests {
     #[test]
     fn an_empty_file_is_an_empty_map() {
         for text in ["", "\n\n", "# nothing\n", "---\n", "null"] {
-            assert_eq!(Node::parse(text).unwrap().content, Content::Map(Map::default()), "{text:?}");
+            assert_eq!(Node::parse(text).unwrap().content, Content::Map(Box::default()), "{text:?}");
         }
     }
 

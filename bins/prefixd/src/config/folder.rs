@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::Environment;
 use super::correlation::{self, CorrelationKeys};
-use super::document::{Content, Node};
+use super::document::Node;
 use super::finding::{Finding, FindingKind, Place, Remark, Severity};
 use super::merge::Overrides;
 use super::path::KeyPath;
@@ -233,15 +233,10 @@ impl Load<'_> {
             Ok(node) => node,
             Err(error) => return (unreadable(source, error), Sections::default()),
         };
-        let mut take = |key: &str| -> Option<Section> {
-            let whole = node.clone();
-            let Content::Map(map) = &mut node.content else { return None };
-            map.take(key)?;
-            Some(Section { source: source.clone(), whole, prefix: KeyPath::root().key(key) })
-        };
+        let mut take = |key: &str| node.take_member(key).map(|node| Section { source: source.clone(), node });
         let sections = Sections { correlation: take("correlation"), alerting: take("alerting") };
         let overrides = Overrides::of("settings", environment);
-        let mut reading: Reading<Keys> = read_node(&source, &node, KeyPath::root(), &overrides, environment);
+        let mut reading: Reading<Keys> = read_node(&source, node, &overrides, environment);
         let remarks = reading.value.as_ref().map(|keys| rules::check(keys, environment)).unwrap_or_default();
         reading.remarks(remarks);
         (reading, sections)
@@ -298,7 +293,7 @@ impl Load<'_> {
                 kind: FindingKind::Rule,
                 place: Place::File {
                     name: section.source.file.clone(),
-                    line: Some(section.whole.line_of(&section.prefix)),
+                    line: Some(section.node.line_of(&KeyPath::root())),
                 },
                 path: KeyPath::dotted(key),
                 text: format!("the key {key:?} is not used, because the file {file} exists and wins"),
@@ -343,12 +338,11 @@ struct Sections {
 /// One of them.
 struct Section {
     source: Source,
-    whole: Node,
-    prefix: KeyPath,
+    node: Node,
 }
 
 impl Section {
     fn read<T: DeserializeOwned>(self, overrides: &Overrides, environment: &Environment) -> Reading<T> {
-        read_node(&self.source, &self.whole, self.prefix, overrides, environment)
+        read_node(&self.source, self.node, overrides, environment)
     }
 }

@@ -39,7 +39,7 @@ fn visit(
         }
         Content::Map(map) => {
             for member in &mut map.members {
-                visit(&mut member.value, &path.key(&member.key), source, environment, mistakes);
+                visit(&mut member.value, &path.key(&*member.key), source, environment, mistakes);
             }
         }
         _ => {}

@@ -47,16 +47,15 @@ impl Overrides {
     }
 }
 
-/// A document after the environment was laid over it.
-pub(super) struct Merged {
-    /// The values.
-    pub(super) value: Value,
+/// What the environment did to a document.
+#[derive(Default)]
+pub(super) struct Overridden {
     /// Overrides that could not be applied: variable and reason.
     pub(super) refused: Vec<(String, String)>,
     origins: BTreeMap<KeyPath, String>,
 }
 
-impl Merged {
+impl Overridden {
     /// The variable that set the place, if one did.
     pub(super) fn variable_of(&self, path: &KeyPath) -> Option<Place> {
         let mut set = self.origins.iter().filter(|(place, _)| place.holds(path));
@@ -65,7 +64,10 @@ impl Merged {
 }
 
 /// Lays the overrides over the document.
-pub(super) fn merge(document: &Node, overrides: &Overrides) -> Merged {
+pub(super) fn merge(document: &mut Node, overrides: &Overrides) -> Overridden {
+    if overrides.is_empty() {
+        return Overridden::default();
+    }
     let file = document.to_value();
     let mut layer = Layer { value: Value::from(Dict::new()), origins: BTreeMap::new(), refused: Vec::new() };
     for change in &overrides.0 {
@@ -74,11 +76,10 @@ pub(super) fn merge(document: &Node, overrides: &Overrides) -> Merged {
     let figment = Figment::from(Provided { name: "file", value: &file })
         .merge(Provided { name: "environment", value: &layer.value });
     // A document that is no map cannot be merged into; it is refused as it stands.
-    let value = match &file {
-        Value::Dict(..) => figment.extract::<Value>().unwrap_or(file),
-        _ => file,
-    };
-    Merged { value, refused: layer.refused, origins: layer.origins }
+    if let (Value::Dict(..), Ok(merged)) = (&file, figment.extract::<Value>()) {
+        *document = document.with_values(&merged);
+    }
+    Overridden { refused: layer.refused, origins: layer.origins }
 }
 
 /// The environment as a document of its own.
@@ -182,10 +183,18 @@ bgp:
 sources: {FastNetMon: {weight: 1}}
 ";
 
+    /// The merged document, and what became of the overrides.
+    struct Merged {
+        value: Value,
+        overridden: Overridden,
+    }
+
     fn merged(document: &str, variables: &[(&str, &str)]) -> Merged {
         let environment =
             variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        merge(&Node::parse(FILE).unwrap(), &Overrides::of(document, &environment))
+        let mut node = Node::parse(FILE).unwrap();
+        let overridden = merge(&mut node, &Overrides::of(document, &environment));
+        Merged { value: node.to_value(), overridden }
     }
 
     fn json(value: &Value, path: &str) -> String {
@@ -200,7 +209,7 @@ sources: {FastNetMon: {weight: 1}}
         );
         assert_eq!(json(&merged.value, "http"), r#"{"listen":"0.0.0.0:80","rate_limit":{"burst":5}}"#);
         assert_eq!(json(&merged.value, "quotas"), r#"{"max_new_per_minute":7}"#);
-        assert_eq!(merged.refused, []);
+        assert_eq!(merged.overridden.refused, []);
     }
 
     #[test]
@@ -257,8 +266,12 @@ sources: {FastNetMon: {weight: 1}}
                 ("PREFIXD__POP", "["),
             ],
         );
-        let refused: Vec<_> =
-            merged.refused.iter().map(|(variable, reason)| format!("{variable}: {reason}")).collect();
+        let refused: Vec<_> = merged
+            .overridden
+            .refused
+            .iter()
+            .map(|(variable, reason)| format!("{variable}: {reason}"))
+            .collect();
         assert_eq!(
             refused[0],
             "PREFIXD__BGP__NEIGHBORS__5__NAME: bgp.neighbors has 2 elements, 5 would leave a gap"
@@ -273,7 +286,7 @@ sources: {FastNetMon: {weight: 1}}
     #[test]
     fn a_place_remembers_its_variable() {
         let merged = merged("settings", &[("PREFIXD__HTTP", "{listen: x}"), ("PREFIXD__HTTP__LISTEN", "y")]);
-        let place = |path| merged.variable_of(&KeyPath::dotted(path));
+        let place = |path| merged.overridden.variable_of(&KeyPath::dotted(path));
         assert_eq!(place("http.listen"), Some(Place::Environment("PREFIXD__HTTP__LISTEN".to_owned())));
         assert_eq!(place("http.other"), Some(Place::Environment("PREFIXD__HTTP".to_owned())));
         assert_eq!(place("pop"), None);

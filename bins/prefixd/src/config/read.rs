@@ -6,11 +6,11 @@ use serde::de::DeserializeOwned;
 use serde_saphyr::DuplicateKeyPolicy;
 
 use super::Environment;
-use super::decode::{as_written, decode};
-use super::document::{Content, Node, SyntaxError, options};
+use super::decode::{Misread, as_written, decode};
+use super::document::{Node, SyntaxError, options};
 use super::finding::{Finding, FindingKind, Place, Remark, Severity};
 use super::interpolate::interpolate;
-use super::merge::{Merged, Overrides, merge};
+use super::merge::{Overridden, Overrides, merge};
 use super::path::KeyPath;
 
 /// A text and what its file is called.
@@ -43,7 +43,8 @@ impl<T> Reading<T> {
         if self.places.taken_out.contains(&path) || self.places.spoilt.iter().any(|place| path.holds(place)) {
             return;
         }
-        self.findings.push(self.places.finding(Remark { path, ..remark }));
+        let line = self.places.line_of(&remark.path);
+        self.findings.push(self.places.finding(line, Remark { path, ..remark }));
     }
 
     /// Adds what all rules said.
@@ -63,32 +64,30 @@ impl<T> Reading<T> {
 #[derive(Default)]
 struct Places {
     source: Option<Source>,
+    /// The document, without what was taken out.
     node: OnceCell<Node>,
-    /// Where the document begins within the file.
-    prefix: KeyPath,
-    merged: Option<Merged>,
+    overridden: Overridden,
     taken_out: Vec<KeyPath>,
     spoilt: Vec<KeyPath>,
 }
 
 impl Places {
-    fn finding(&self, remark: Remark) -> Finding {
-        let place = self.merged.as_ref().and_then(|merged| merged.variable_of(&remark.path));
-        let place = place.or_else(|| self.in_file(&remark.path)).unwrap_or(Place::Body);
-        Finding { severity: remark.severity, kind: remark.kind, place, path: remark.path, text: remark.text }
+    /// The line of a place in what is left of the document.
+    fn line_of(&self, path: &KeyPath) -> u64 {
+        let Some(source) = &self.source else { return 0 };
+        // The lines of a sound document are only looked up when somebody asks.
+        let parsed = || Node::parse(&source.text).unwrap_or_else(|_| Node::empty());
+        self.node.get_or_init(parsed).line_of(path)
     }
 
-    fn in_file(&self, path: &KeyPath) -> Option<Place> {
-        let source = self.source.as_ref()?;
-        // The lines of a sound document are only looked up when somebody asks.
-        let node = self.node.get_or_init(|| {
-            Node::parse(&source.text)
-                .unwrap_or_else(|_| Node::bare(Content::Map(super::document::Map::default())))
-        });
-        let path =
-            path.segments().iter().fold(self.prefix.clone(), |path, segment| path.child(segment.clone()));
-        let line = Some(node.line_of(&path)).filter(|line| *line > 0);
-        Some(Place::File { name: source.file.clone(), line })
+    fn finding(&self, line: u64, remark: Remark) -> Finding {
+        let Remark { severity, kind, path, text } = remark;
+        let in_file = || {
+            let name = self.source.as_ref()?.file.clone();
+            Some(Place::File { name, line: Some(line).filter(|line| *line > 0) })
+        };
+        let place = self.overridden.variable_of(&path).or_else(in_file).unwrap_or(Place::Body);
+        Finding { severity, kind, place, path, text }
     }
 }
 
@@ -122,7 +121,7 @@ pub(super) fn read_file<T: DeserializeOwned>(
         }
     }
     let mut reading = match Node::parse(&source.text) {
-        Ok(node) => read_node(&source, &node, KeyPath::root(), &overrides, environment),
+        Ok(node) => read_node(&source, node, &overrides, environment),
         Err(error) => return unreadable(source, error),
     };
     if let Some(error) = refused
@@ -136,39 +135,33 @@ pub(super) fn read_file<T: DeserializeOwned>(
     reading
 }
 
-/// Reads the document at `prefix` of a parsed file.
+/// Reads a document that was parsed already.
 pub(super) fn read_node<T: DeserializeOwned>(
     source: &Source,
-    whole: &Node,
-    prefix: KeyPath,
+    mut node: Node,
     overrides: &Overrides,
     environment: &Environment,
 ) -> Reading<T> {
-    let mut node = whole
-        .at(&prefix)
-        .cloned()
-        .unwrap_or_else(|| Node::bare(Content::Map(super::document::Map::default())));
-    let mut remarks: Vec<Remark> = interpolate(&mut node, &source.text, environment)
-        .into_iter()
-        .map(|(path, text)| Remark::shape(path, text))
-        .collect();
+    let unset = interpolate(&mut node, &source.text, environment);
+    let unset: Vec<Misread> =
+        unset.into_iter().map(|(path, text)| Misread { line: node.line_of(&path), path, text }).collect();
     let repeated = node.repeated_keys();
-    let merged = merge(&node, overrides);
-    let refused = merged.refused.clone();
-    let decoded = decode(&merged.value);
+    let mut overridden = merge(&mut node, overrides);
+    let refused = std::mem::take(&mut overridden.refused);
+    let decoded = decode(&mut node);
     // A variable without value leaves its text in place, whose shape means nothing.
-    let unset: Vec<KeyPath> = remarks.iter().map(|remark| remark.path.clone()).collect();
-    let shapes = decoded.mistakes.into_iter().filter(|(path, _)| !unset.contains(path));
-    remarks.extend(shapes.map(|(path, text)| Remark::shape(path, text)));
+    let shapes = decoded.mistakes.into_iter();
+    let shapes: Vec<Misread> =
+        shapes.filter(|mistake| !unset.iter().any(|variable| variable.path == mistake.path)).collect();
     let places = Places {
         source: Some(source.clone()),
-        node: OnceCell::from(whole.clone()),
-        prefix,
-        merged: Some(merged),
+        node: OnceCell::from(node),
+        overridden,
         taken_out: decoded.taken_out,
         spoilt: decoded.spoilt,
     };
-    let mut findings: Vec<Finding> = remarks.into_iter().map(|remark| places.finding(remark)).collect();
+    let found = |Misread { path, line, text }| places.finding(line, Remark::shape(path, text));
+    let mut findings: Vec<Finding> = unset.into_iter().chain(shapes).map(found).collect();
     findings.extend(repeated.into_iter().map(|(path, line, first)| Finding {
         severity: Severity::Error,
         kind: FindingKind::Shape,

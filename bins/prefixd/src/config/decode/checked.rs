@@ -1,11 +1,11 @@
-//! A strict serde deserializer over merged values whose errors keep their place and their parts.
+//! A strict serde deserializer over a document whose errors keep their place and their parts.
 
 use std::fmt;
 
-use figment::value::{Num, Value};
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 
+use crate::config::document::{Content, Member, Node};
 use crate::config::path::{KeyPath, Segment};
 
 /// What is wrong at one place.
@@ -136,11 +136,11 @@ impl From<de::Unexpected<'_>> for Found {
 
 /// The deserializer.
 #[derive(Clone, Copy)]
-pub(super) struct Checked<'a>(&'a Value);
+pub(super) struct Checked<'a>(&'a Node);
 
 impl<'a> Checked<'a> {
-    pub(super) fn new(value: &'a Value) -> Self {
-        Self(value)
+    pub(super) fn new(node: &'a Node) -> Self {
+        Self(node)
     }
 }
 
@@ -148,20 +148,21 @@ impl<'de> Deserializer<'de> for Checked<'_> {
     type Error = Mistake;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
-        match self.0 {
-            Value::String(_, text) => visitor.visit_str(text),
-            Value::Char(_, character) => visitor.visit_char(*character),
-            Value::Bool(_, value) => visitor.visit_bool(*value),
-            Value::Num(_, number) => visit_number(*number, visitor),
-            Value::Empty(..) => visitor.visit_unit(),
-            Value::Dict(_, dict) => visitor.visit_map(Members { entries: dict.iter(), current: None }),
-            Value::Array(_, items) => visitor.visit_seq(Elements { items, next: 0 }),
+        match &self.0.content {
+            Content::Text(text) => visitor.visit_str(text),
+            Content::Bool(value) => visitor.visit_bool(*value),
+            Content::Unsigned(number) => visitor.visit_u64(*number),
+            Content::Signed(number) => visitor.visit_i64(*number),
+            Content::Float(number) => visitor.visit_f64(*number),
+            Content::Null => visitor.visit_unit(),
+            Content::Map(map) => visitor.visit_map(Members::of(&map.members)),
+            Content::List(items) => visitor.visit_seq(Elements { items, next: 0 }),
         }
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
-        match self.0 {
-            Value::Empty(..) => visitor.visit_none(),
+        match self.0.content {
+            Content::Null => visitor.visit_none(),
             _ => visitor.visit_some(self),
         }
     }
@@ -172,10 +173,9 @@ impl<'de> Deserializer<'de> for Checked<'_> {
         _variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Mistake> {
-        match self.0 {
-            Value::String(_, word) => visitor.visit_enum(StrDeserializer::<Mistake>::new(word)),
-            Value::Dict(_, dict) => visitor
-                .visit_enum(MapAccessDeserializer::new(Members { entries: dict.iter(), current: None })),
+        match &self.0.content {
+            Content::Text(word) => visitor.visit_enum(StrDeserializer::<Mistake>::new(word)),
+            Content::Map(map) => visitor.visit_enum(MapAccessDeserializer::new(Members::of(&map.members))),
             _ => self.deserialize_str(OnlyWords(visitor)),
         }
     }
@@ -186,9 +186,9 @@ impl<'de> Deserializer<'de> for Checked<'_> {
         _fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Mistake> {
-        match self.0 {
+        match self.0.content {
             // serde would read the members by position; a configuration names them.
-            Value::Array(..) => {
+            Content::List(_) => {
                 Err(Problem::WrongType { found: Found::List, expected: "a map".to_owned() }.into())
             }
             _ => self.deserialize_any(visitor),
@@ -209,16 +209,6 @@ impl<'de> Deserializer<'de> for Checked<'_> {
     }
 }
 
-fn visit_number<'de, V: Visitor<'de>>(number: Num, visitor: V) -> Result<V::Value, Mistake> {
-    if let Some(value) = number.to_u128().and_then(|value| u64::try_from(value).ok()) {
-        visitor.visit_u64(value)
-    } else if let Some(value) = number.to_i128().and_then(|value| i64::try_from(value).ok()) {
-        visitor.visit_i64(value)
-    } else {
-        visitor.visit_f64(number.to_f64().unwrap_or(f64::NAN))
-    }
-}
-
 /// Names the type error of a word of a closed list, which serde leaves to the format.
 struct OnlyWords<V>(V);
 
@@ -231,30 +221,39 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for OnlyWords<V> {
 }
 
 struct Members<'a> {
-    entries: std::collections::btree_map::Iter<'a, String, Value>,
-    current: Option<(&'a String, &'a Value)>,
+    members: std::slice::Iter<'a, Member>,
+    current: Option<&'a Member>,
+}
+
+impl<'a> Members<'a> {
+    fn of(members: &'a [Member]) -> Self {
+        Self { members: members.iter(), current: None }
+    }
 }
 
 impl<'de> MapAccess<'de> for Members<'_> {
     type Error = Mistake;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Mistake> {
-        self.current = self.entries.next();
-        let Some((key, _)) = self.current else { return Ok(None) };
-        let word: StrDeserializer<'_, Mistake> = key.as_str().into_deserializer();
-        seed.deserialize(word).map(Some).map_err(|mistake| mistake.within(Segment::Key(key.clone())))
+        self.current = self.members.next();
+        let Some(member) = self.current else { return Ok(None) };
+        let word: StrDeserializer<'_, Mistake> = (*member.key).into_deserializer();
+        seed.deserialize(word)
+            .map(Some)
+            .map_err(|mistake| mistake.within(Segment::Key(member.key.to_string())))
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Mistake> {
-        let Some((key, value)) = self.current.take() else {
+        let Some(member) = self.current.take() else {
             return Err(de::Error::custom("a value was asked for before its key"));
         };
-        seed.deserialize(Checked(value)).map_err(|mistake| mistake.within(Segment::Key(key.clone())))
+        let within = |mistake: Mistake| mistake.within(Segment::Key(member.key.to_string()));
+        seed.deserialize(Checked(&member.value)).map_err(within)
     }
 }
 
 struct Elements<'a> {
-    items: &'a [Value],
+    items: &'a [Node],
     next: usize,
 }
 

@@ -3,7 +3,6 @@
 use crate::config::Environment;
 use crate::config::document::Node;
 use crate::config::merge::Overrides;
-use crate::config::path::KeyPath;
 use crate::config::read::{Reading, Source, read_node};
 use crate::config::settings::{Keys, rules};
 
@@ -15,8 +14,7 @@ fn said(text: &str) -> Vec<String> {
         Environment::from([("PREFIXD_API_TOKEN".to_owned(), "a-long-enough-shared-secret".to_owned())]);
     let source = Source { file: "prefixd.yaml".to_owned(), text: text.to_owned() };
     let node = Node::parse(text).unwrap();
-    let mut reading: Reading<Keys> =
-        read_node(&source, &node, KeyPath::root(), &Overrides::default(), &environment);
+    let mut reading: Reading<Keys> = read_node(&source, node, &Overrides::default(), &environment);
     let remarks = reading.value.as_ref().map(|keys| rules::check(keys, &environment)).unwrap_or_default();
     reading.remarks(remarks);
     reading.findings.iter().map(ToString::to_string).collect()
