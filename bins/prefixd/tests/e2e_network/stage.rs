@@ -1,0 +1,19 @@
+//! The actors of the stories and the stage they stand on.
+
+mod attack;
+mod configuration;
+mod detector;
+mod network;
+mod past;
+mod prefixdctl;
+mod raw_http;
+mod router;
+mod rule;
+
+pub(crate) use attack::{Attack, udp_flood};
+pub(crate) use detector::Detector;
+pub(crate) use network::{Network, NetworkBuilder};
+pub(crate) use prefixdctl::Prefixdctl;
+pub(crate) use raw_http::{RawAnswer, RawHttp};
+pub(crate) use router::Router;
+pub(crate) use rule::{Action, Rule, discard, police};

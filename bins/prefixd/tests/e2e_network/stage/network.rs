@@ -1,0 +1,243 @@
+//! A network of its own for each story: speaker, routers, database, daemon, and the people around it.
+
+use super::{Detector, RawHttp, Router, configuration};
+use prefix_client::{Client, ClientOptions, Mitigation, MitigationId, MitigationQuery, MitigationStatus};
+use prefix_testkit::lab::{
+    Bird, Daemon, DaemonBuilder, Database, Exabgp, Frr, GobgpVersion, Gobgpd, LabError, Postgres, RouterSeat,
+    wait,
+};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+/// Not the speaker's, so that sessions are external.
+const ROUTER_ASN: u32 = 65120;
+
+/// What a network will be like.
+#[derive(Debug)]
+pub(crate) struct NetworkBuilder {
+    version: GobgpVersion,
+    exabgp: bool,
+    bird: bool,
+    frr: bool,
+    storage: Storage,
+    settings: Vec<(String, Value)>,
+    playbooks: String,
+}
+
+#[derive(Debug)]
+enum Storage {
+    Sqlite,
+    SharedPostgres,
+    OwnPostgres,
+}
+
+impl NetworkBuilder {
+    /// With ExaBGP as a router ([`Network::router`]): the one that shows every byte.
+    pub(crate) fn exabgp(mut self) -> Self {
+        self.exabgp = true;
+        self
+    }
+
+    /// With BIRD as a router.
+    pub(crate) fn bird(mut self) -> Self {
+        self.bird = true;
+        self
+    }
+
+    /// With FRR as a router.
+    pub(crate) fn frr(mut self) -> Self {
+        self.frr = true;
+        self
+    }
+
+    /// With PostgreSQL instead of SQLite.
+    pub(crate) fn postgres(mut self) -> Self {
+        self.storage = Storage::SharedPostgres;
+        self
+    }
+
+    /// With a PostgreSQL that the story may stop.
+    pub(crate) fn own_postgres(mut self) -> Self {
+        self.storage = Storage::OwnPostgres;
+        self
+    }
+
+    /// With this key of prefixd.yaml, like `quotas.max_active_per_pop`.
+    pub(crate) fn setting(mut self, path: &str, value: impl Into<Value>) -> Self {
+        self.settings.push((path.to_owned(), value.into()));
+        self
+    }
+
+    /// With one playbook of these steps for every vector.
+    pub(crate) fn steps(mut self, steps: &[&str]) -> Self {
+        self.playbooks = configuration::playbooks(steps);
+        self
+    }
+
+    /// Starts everything, the daemon last, and waits until all sessions are up.
+    pub(crate) async fn start(self) -> Network {
+        Box::pin(self.try_start()).await.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    async fn try_start(self) -> Result<Network, LabError> {
+        let seats =
+            [RouterSeat::claim(ROUTER_ASN)?, RouterSeat::claim(ROUTER_ASN)?, RouterSeat::claim(ROUTER_ASN)?];
+        let [exabgp_seat, bird_seat, frr_seat] = &seats;
+        let mut speaker = Gobgpd::version_of(self.version);
+        for (seat, wanted) in seats.iter().zip([self.exabgp, self.bird, self.frr]) {
+            if wanted {
+                speaker = speaker.neighbor(seat);
+            }
+        }
+        let speaker = speaker.start().await?;
+        let (router, bird, frr) = tokio::try_join!(
+            when(self.exabgp, Exabgp::start(exabgp_seat, &speaker)),
+            when(self.bird, Bird::start(bird_seat, &speaker)),
+            when(self.frr, Frr::start(frr_seat, &speaker)),
+        )?;
+        let (postgres, database) = match self.storage {
+            Storage::Sqlite => (None, None),
+            Storage::SharedPostgres => (None, Some(Postgres::shared_database().await?)),
+            Storage::OwnPostgres => {
+                let postgres = Postgres::start().await?;
+                let database = postgres.create_database().await?;
+                (Some(postgres), Some(database))
+            }
+        };
+        let folder = tempfile::Builder::new().prefix("prefixd-story-").tempdir().unwrap();
+        let storage = database.as_ref().map_or("sqlite://data/prefixd.db", Database::url);
+        let mut settings = configuration::settings(&speaker, storage);
+        for (path, value) in self.settings {
+            configuration::set(&mut settings, &path, value);
+        }
+        configuration::write(folder.path(), &settings, &self.playbooks);
+        let daemon = daemon(folder.path()).start().await?;
+        let client = client(&daemon.url());
+        Ok(Network {
+            detector: Detector::new("netflow", client.clone()),
+            raw: RawHttp(daemon.http_address()),
+            client,
+            daemon,
+            router: router.map(Router),
+            bird,
+            frr,
+            speaker,
+            folder,
+            database,
+            postgres,
+        })
+    }
+}
+
+async fn when<T>(
+    wanted: bool,
+    start: impl Future<Output = Result<T, LabError>>,
+) -> Result<Option<T>, LabError> {
+    if wanted { start.await.map(Some) } else { Ok(None) }
+}
+
+fn daemon(folder: &Path) -> DaemonBuilder {
+    Daemon::with_configuration(folder).program(env!("CARGO_BIN_EXE_prefixd"))
+}
+
+fn client(url: &str) -> Client {
+    let options = ClientOptions::for_base(url).expect("the daemon's URL");
+    Client::new(options).expect("a client")
+}
+
+/// A network in which a story happens. Everything in it ends with it, the daemon first.
+#[derive(Debug)]
+pub(crate) struct Network {
+    /// Posts events.
+    pub(crate) detector: Detector,
+    /// Speaks HTTP without manners.
+    pub(crate) raw: RawHttp,
+    /// The typed client of the API.
+    pub(crate) client: Client,
+    pub(crate) daemon: Daemon,
+    router: Option<Router>,
+    bird: Option<Bird>,
+    frr: Option<Frr>,
+    pub(crate) speaker: Gobgpd,
+    folder: tempfile::TempDir,
+    pub(crate) database: Option<Database>,
+    pub(crate) postgres: Option<Postgres>,
+}
+
+impl Network {
+    /// A network whose speaker is gobgpd of this version.
+    pub(crate) fn with(version: GobgpVersion) -> NetworkBuilder {
+        NetworkBuilder {
+            version,
+            exabgp: false,
+            bird: false,
+            frr: false,
+            storage: Storage::Sqlite,
+            settings: Vec::new(),
+            playbooks: configuration::playbooks(&["{action: discard, ttl_seconds: 60}"]),
+        }
+    }
+
+    /// A network whose speaker is gobgpd 3.10.
+    pub(crate) fn with_gobgp_3() -> NetworkBuilder {
+        Self::with(GobgpVersion::V3)
+    }
+
+    /// A network whose speaker is gobgpd 4.8.
+    pub(crate) fn with_gobgp_4() -> NetworkBuilder {
+        Self::with(GobgpVersion::V4)
+    }
+
+    /// The router that shows every byte: ExaBGP.
+    pub(crate) fn router(&self) -> &Router {
+        self.router.as_ref().expect("the story asked for no ExaBGP")
+    }
+
+    pub(crate) fn bird(&self) -> &Bird {
+        self.bird.as_ref().expect("the story asked for no BIRD")
+    }
+
+    pub(crate) fn frr(&self) -> &Frr {
+        self.frr.as_ref().expect("the story asked for no FRR")
+    }
+
+    pub(crate) fn frr_mut(&mut self) -> &mut Frr {
+        self.frr.as_mut().expect("the story asked for no FRR")
+    }
+
+    /// The folder of the daemon's configuration.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The daemon's SQLite file.
+    pub(crate) fn sqlite_file(&self) -> PathBuf {
+        self.folder.path().join("data/prefixd.db")
+    }
+
+    /// The mitigations in one of these statuses, newest first, all pages.
+    pub(crate) async fn mitigations(&self, status: &[MitigationStatus]) -> Vec<Mitigation> {
+        let query =
+            MitigationQuery { status: status.to_vec(), limit: Some(1000), ..MitigationQuery::default() };
+        let mut pages = self.client.all_mitigations(&query);
+        let mut all = Vec::new();
+        while let Some(page) = pages.next_page().await.unwrap_or_else(|error| panic!("{error}")) {
+            all.extend(page.value.items);
+        }
+        all
+    }
+
+    /// One mitigation.
+    pub(crate) async fn mitigation(&self, id: MitigationId) -> Mitigation {
+        self.client.mitigation(id).await.unwrap_or_else(|error| panic!("{error}")).value
+    }
+
+    /// Waits until a mitigation has this status.
+    pub(crate) async fn mitigation_becomes(&self, id: MitigationId, status: &MitigationStatus) -> Mitigation {
+        let becomes = wait::until(format!("{id} to be {status}"), wait::PATIENCE, async || {
+            let mitigation = self.mitigation(id).await;
+            if mitigation.status == *status { Ok(mitigation) } else { Err(mitigation.status.to_string()) }
+        });
+        becomes.await.unwrap_or_else(|error| panic!("{error}"))
+    }
+}
