@@ -275,21 +275,29 @@ impl Book {
         }
     }
 
-    /// Takes up to `limit` rows whose time is over off the list of deadlines.
-    pub(crate) fn take_expired(&self, now: DateTime<Utc>, limit: usize) -> Vec<Arc<Mitigation>> {
+    /// Takes up to `limit` rows whose time is over off the list of deadlines. Also returns the routes of those that are
+    /// taken for the first time: for the others the speaker has been told.
+    pub(crate) fn take_expired(
+        &self,
+        now: DateTime<Utc>,
+        limit: usize,
+    ) -> (Vec<MitigationId>, Vec<RouteKey>) {
         let mut pages = self.open();
         let due = take_due(&mut pages.deadlines, now, limit);
-        due.into_iter().filter_map(|id| pages.rows.get(&id).cloned()).collect()
+        let rows = due.iter().filter_map(|(at, id)| Some((at, pages.rows.get(id)?)));
+        let first = rows.filter(|(at, row)| **at == row.expires_at);
+        let keys = first.filter_map(|(_, row)| row.key()).collect();
+        (due.into_iter().map(|(_, id)| id).collect(), keys)
     }
 
     /// Takes the routes whose not-after time is to be renewed off the list.
     pub(crate) fn take_renewals(&self, now: DateTime<Utc>) -> Vec<RouteKey> {
         let mut pages = self.open();
         let due = take_due(&mut pages.renewals, now, usize::MAX);
-        for id in &due {
+        for (_, id) in &due {
             pages.renew_at.remove(id);
         }
-        due.into_iter().filter_map(|id| pages.rows.get(&id)?.key()).collect()
+        due.into_iter().filter_map(|(_, id)| pages.rows.get(&id)?.key()).collect()
     }
 
     /// Puts a deadline back that could not be written down yet.
@@ -328,10 +336,10 @@ fn take_due(
     set: &mut BTreeSet<(DateTime<Utc>, MitigationId)>,
     now: DateTime<Utc>,
     limit: usize,
-) -> Vec<MitigationId> {
+) -> Vec<(DateTime<Utc>, MitigationId)> {
     let mut due = Vec::new();
     while due.len() < limit && set.first().is_some_and(|(at, _)| *at <= now) {
-        due.extend(set.pop_first().map(|(_, id)| id));
+        due.extend(set.pop_first());
     }
     due
 }

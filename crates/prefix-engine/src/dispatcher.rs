@@ -5,6 +5,8 @@
 //! bursts at a bounded pace, because speakers pack what comes faster into messages that routers refuse. No answer
 //! means unknown: the route is read back before it is believed.
 
+mod later;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +24,7 @@ use crate::command::settle::{Confirmed, Settle, is_news};
 use crate::journal::Journal;
 use crate::report;
 use crate::shared::Shared;
+use later::Later;
 
 /// The most changes that go out at once.
 const BURST: usize = 200;
@@ -91,7 +94,7 @@ pub(crate) struct Dispatcher {
     journal: Journal,
     dirty: VecDeque<RouteKey>,
     listed: HashSet<RouteKey>,
-    later: Vec<(Instant, RouteKey)>,
+    later: Later,
     attempts: HashMap<RouteKey, Attempt>,
     next_burst: Instant,
 }
@@ -103,7 +106,7 @@ impl Dispatcher {
             journal,
             dirty: VecDeque::new(),
             listed: HashSet::new(),
-            later: Vec::new(),
+            later: Later::default(),
             attempts: HashMap::new(),
             next_burst: Instant::now(),
         }
@@ -117,7 +120,7 @@ impl Dispatcher {
             }
             self.take_due();
             if self.dirty.is_empty() {
-                let wake = self.later.iter().map(|(at, _)| *at).min();
+                let wake = self.later.next();
                 tokio::select! {
                     () = stop.cancelled() => return,
                     nudge = nudges.0.recv() => match nudge {
@@ -143,14 +146,13 @@ impl Dispatcher {
             Nudge::Now(keys) => keys.into_iter().for_each(|key| self.list(key)),
             Nudge::Later(keys, after) => {
                 let at = Instant::now() + after;
-                self.later.extend(keys.into_iter().map(|key| (at, key)));
+                keys.into_iter().for_each(|key| self.later.put(at, key));
             }
             Nudge::Reconnected => {
                 for attempt in self.attempts.values_mut() {
                     attempt.failures = 0;
                 }
-                let later = std::mem::take(&mut self.later);
-                later.into_iter().for_each(|(_, key)| self.list(key));
+                self.later.take_all().into_iter().for_each(|key| self.list(key));
             }
         }
     }
@@ -162,15 +164,7 @@ impl Dispatcher {
     }
 
     fn take_due(&mut self) {
-        let now = Instant::now();
-        let mut due = Vec::new();
-        self.later.retain(|(at, key)| {
-            if *at <= now {
-                due.push(key.clone());
-            }
-            *at > now
-        });
-        due.into_iter().for_each(|key| self.list(key));
+        self.later.take_due(Instant::now()).into_iter().for_each(|key| self.list(key));
     }
 
     async fn burst(&mut self) {
@@ -296,13 +290,16 @@ impl Dispatcher {
             Ok(found) => {
                 for (change, found) in changes.into_iter().zip(found) {
                     if found.is_some_and(|path| path.ownership.is_own()) {
-                        self.later.push((Instant::now() + LONGEST_RETRY, change.key));
+                        self.later.put(Instant::now() + LONGEST_RETRY, change.key);
                     } else {
                         self.confirm(change, &mut settle);
                     }
                 }
             }
-            Err(_) => self.later.extend(changes.into_iter().map(|c| (Instant::now() + LONGEST_RETRY, c.key))),
+            Err(_) => {
+                let at = Instant::now() + LONGEST_RETRY;
+                changes.into_iter().for_each(|change| self.later.put(at, change.key));
+            }
         }
         self.settle(settle).await;
     }
@@ -348,7 +345,7 @@ impl Dispatcher {
             key.nlri().as_bytes().iter().fold(0_u32, |sum, byte| sum.wrapping_mul(31) + u32::from(*byte));
         let wait = wait + wait * (spread % 256) / 512;
         self.shared.book.failed(key, &error.to_string());
-        self.later.push((Instant::now() + wait, key.clone()));
+        self.later.put(Instant::now() + wait, key.clone());
     }
 
     async fn settle(&self, settle: Settle) {

@@ -39,13 +39,12 @@ pub(crate) async fn deadlines(shared: Arc<Shared>, journal: Journal, stop: Cance
         let now = shared.now();
         shared.dispatch.nudge(shared.book.take_renewals(now));
         loop {
-            let due = shared.book.take_expired(now, EXPIRE_AT_ONCE);
-            if due.is_empty() {
+            let (ids, keys) = shared.book.take_expired(now, EXPIRE_AT_ONCE);
+            if ids.is_empty() {
                 break;
             }
             // the wire first: the deadline itself is the durable intent, storage may be down
-            shared.dispatch.nudge(due.iter().filter_map(|row| row.key()).collect());
-            let ids = due.iter().map(|row| row.mitigation_id).collect();
+            shared.dispatch.nudge(keys);
             if journal.submit(Box::new(Expire { ids })).await.is_err() {
                 return;
             }

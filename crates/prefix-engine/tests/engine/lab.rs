@@ -19,7 +19,7 @@ use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::ownership::Ownership;
 use prefix_core::{Clock, Store};
 use prefix_engine::{
-    Caller, Engine, EngineError, EngineParts, EventOutcome, Ingested, MitigationView, RefusedEvent, Settings,
+    Caller, Engine, EngineError, EngineParts, EventOutcome, Ingested, MitigationView, RefusedEvent,
 };
 use prefix_policy::ManualRequest;
 use prefix_testkit::fakes::announcer::Call;
@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use config::Config;
 use mortal::Mortal;
+pub(crate) use mortal::{Deed, Observer};
 pub(crate) use words::*;
 
 /// See the module.
@@ -74,25 +75,24 @@ impl Lab {
         clock: Arc<ScriptedClock>,
         config: Config,
     ) -> Self {
-        Self::tuned(store, speaker, clock, config, |_| ()).await
+        Self::observed(store, speaker, clock, config, None).await
     }
 
-    async fn tuned(
+    /// The same, for somebody who wants to know all that it does.
+    pub(crate) async fn observed(
         store: Arc<MemoryStore>,
         speaker: Arc<MemoryAnnouncer>,
         clock: Arc<ScriptedClock>,
         config: Config,
-        tune: impl FnOnce(&mut Settings),
+        observer: Option<Observer>,
     ) -> Self {
         let life = CancellationToken::new();
-        let mut settings = config.settings();
-        tune(&mut settings);
         let parts = EngineParts {
-            store: Arc::new(Mortal { port: store.clone(), life: life.clone() }),
-            announcer: Arc::new(Mortal { port: speaker.clone(), life: life.clone() }),
+            store: Arc::new(Mortal { port: store.clone(), life: life.clone(), observer: observer.clone() }),
+            announcer: Arc::new(Mortal { port: speaker.clone(), life: life.clone(), observer }),
             clock: clock.clone(),
             policy: config.policy(),
-            settings,
+            settings: config.settings(),
         };
         let engine = Engine::start(parts).await.unwrap();
         let lab = Self { engine, store, speaker, clock, config, life };

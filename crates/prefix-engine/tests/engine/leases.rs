@@ -63,7 +63,8 @@ async fn an_unban_without_episode_releases_every_lease_of_the_source_there() {
     let syn = lab.mitigate(ban("203.0.113.10", "syn_flood").episode("two")).await;
     let answer = lab.hear(unban("203.0.113.10")).await;
     assert_eq!((answer.status, answer.mitigation_id), (EventStatus::Withdrawn, Some(syn)));
-    let touched: Vec<_> = answer.mitigations.iter().map(|one| (one.mitigation_id, one.mitigation_status)).collect();
+    let touched: Vec<_> =
+        answer.mitigations.iter().map(|one| (one.mitigation_id, one.mitigation_status)).collect();
     assert_eq!(touched, [(udp, Status::Withdrawn), (syn, Status::Withdrawn)]);
 }
 
@@ -129,7 +130,8 @@ async fn the_lease_of_a_source_that_fell_silent_lapses_and_the_others_hold_on() 
         lab.seconds(60).await;
         lab.hear(ban("203.0.113.10", "udp_flood").from("b")).await;
     }
-    let holders: Vec<String> = lab.row(id).await.leases.iter().map(|lease| lease.source.to_string()).collect();
+    let holders: Vec<String> =
+        lab.row(id).await.leases.iter().map(|lease| lease.source.to_string()).collect();
     assert_eq!(holders, ["b"]);
 }
 

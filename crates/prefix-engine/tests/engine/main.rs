@@ -6,3 +6,8 @@ mod leases;
 mod life_of_a_rule;
 mod operators;
 mod quotas;
+mod scenarios;
+mod speaker;
+mod starts_and_stops;
+mod steps;
+mod storage;

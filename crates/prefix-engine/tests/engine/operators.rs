@@ -202,7 +202,10 @@ async fn a_safelist_entry_withdraws_what_it_overlaps_and_nothing_else() {
     let row = lab.row(inside).await;
     assert_eq!((row.status, row.end_reason), (Status::Withdrawn, Some(EndReason::Safelist)));
     assert_eq!(lab.status(outside).await, Status::Active);
-    assert_eq!(lab.hear_refused(ban("203.0.113.10", "udp_flood")).await.refusal.guardrail, Guardrail::Safelisted);
+    assert_eq!(
+        lab.hear_refused(ban("203.0.113.10", "udp_flood")).await.refusal.guardrail,
+        Guardrail::Safelisted
+    );
     assert!(lab.engine.safelist_add(entry("203.0.113.0/28"), &alice()).await.unwrap().updated);
     lab.engine.safelist_remove("203.0.113.0/28".parse().unwrap(), &alice()).await.unwrap();
     assert_eq!(lab.hear(ban("203.0.113.10", "udp_flood")).await.status, EventStatus::Accepted);
@@ -254,7 +257,12 @@ async fn trying_a_change_stores_announces_and_audits_nothing() {
     let lab = Lab::usual().await;
     let id = lab.mitigate(ban("203.0.113.10", "udp_flood")).await;
     let stored = |lab: &Lab| {
-        (lab.store.all_mitigations(), lab.store.all_audit().len(), lab.store.calls().commits, lab.speaker.history().len())
+        (
+            lab.store.all_mitigations(),
+            lab.store.all_audit().len(),
+            lab.store.calls().commits,
+            lab.speaker.history().len(),
+        )
     };
     let before = stored(&lab);
     let caller = trying(alice());

@@ -49,7 +49,9 @@ async fn two_hundred_different_events_at_once_never_exceed_a_quota_and_wait_in_o
     let accepted = with_status(&answers, EventStatus::Accepted);
     let queued = with_status(&answers, EventStatus::Queued);
     assert_eq!((accepted.len(), queued.len()), (50, 150));
-    assert!(answers.iter().all(|a| a.status != EventStatus::Queued || a.guardrail == Some(Guardrail::QuotaPop)));
+    assert!(
+        answers.iter().all(|a| a.status != EventStatus::Queued || a.guardrail == Some(Guardrail::QuotaPop))
+    );
     assert_eq!((lab.rules().len(), lab.count(Status::Active), lab.count(Status::Queued)), (50, 50, 150));
 
     // one ends: the oldest that waits comes in, and only that

@@ -284,7 +284,7 @@ impl MemoryAnnouncer {
 }
 
 fn no_answer() -> AnnounceError {
-    AnnounceError::Unknown("the fake does not answer".into())
+    AnnounceError::Unknown("timed out".into())
 }
 
 impl Inner {

@@ -21,16 +21,36 @@ use prefix_core::store::{
     SeriesQuery, Snapshot, StoreError, Totals,
 };
 use prefix_core::{Announcer, Store};
+use prefix_testkit::fakes::announcer::Change;
 use prefix_testkit::fakes::{MemoryAnnouncer, MemoryStore};
 use tokio_util::sync::CancellationToken;
+
+/// Something that an engine did, in the order in which it happened.
+#[derive(Clone, Debug)]
+pub(crate) enum Deed {
+    /// A change that was asked of the speaker, and its answer.
+    Told(Change, Result<(), AnnounceError>),
+    /// An audit entry that was committed.
+    Wrote(AuditEntry),
+}
+
+/// Who wants to know what an engine does.
+pub(crate) type Observer = Arc<dyn Fn(Deed) + Send + Sync>;
 
 /// A port with a life of its own.
 pub(crate) struct Mortal<P> {
     pub(crate) port: Arc<P>,
     pub(crate) life: CancellationToken,
+    pub(crate) observer: Option<Observer>,
 }
 
 impl<P> Mortal<P> {
+    fn observe(&self, deeds: impl Iterator<Item = Deed>) {
+        if let Some(observer) = &self.observer {
+            deeds.for_each(|deed| observer(deed));
+        }
+    }
+
     /// The answer of a call, or none ever again. A call that was under way at the end may have had its effect.
     async fn alive<T>(&self, call: impl Future<Output = T>) -> T {
         if !self.life.is_cancelled() {
@@ -47,11 +67,17 @@ impl<P> Mortal<P> {
 #[async_trait]
 impl Announcer for Mortal<MemoryAnnouncer> {
     async fn announce(&self, paths: &[OwnPath]) -> Vec<Result<(), AnnounceError>> {
-        self.alive(self.port.announce(paths)).await
+        let results = self.alive(self.port.announce(paths)).await;
+        let changes = paths.iter().map(|path| Change::Announce(Box::new(path.clone())));
+        self.observe(changes.zip(&results).map(|(change, result)| Deed::Told(change, result.clone())));
+        results
     }
 
     async fn withdraw(&self, keys: &[RouteKey]) -> Vec<Result<(), AnnounceError>> {
-        self.alive(self.port.withdraw(keys)).await
+        let results = self.alive(self.port.withdraw(keys)).await;
+        let changes = keys.iter().map(|key| Change::Withdraw(key.clone()));
+        self.observe(changes.zip(&results).map(|(change, result)| Deed::Told(change, result.clone())));
+        results
     }
 
     async fn table(&self) -> Result<BoxStream<'static, Result<RibPath, AnnounceError>>, AnnounceError> {
@@ -83,7 +109,12 @@ impl Store for Mortal<MemoryStore> {
         reads: &ReadSet,
         decide: &mut (dyn FnMut(Snapshot) -> ChangeSet + Send),
     ) -> Result<(), StoreError> {
-        self.alive(self.port.transact(reads, decide)).await
+        let known = self.observer.as_ref().map_or(0, |_| self.port.all_audit().len());
+        let result = self.alive(self.port.transact(reads, decide)).await;
+        if self.observer.is_some() {
+            self.observe(self.port.all_audit().into_iter().skip(known).map(Deed::Wrote));
+        }
+        result
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
