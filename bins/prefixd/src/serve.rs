@@ -12,7 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::compose;
 use crate::config::Environment;
 use crate::config::folder::{ConfigSource, Configuration};
-use crate::config::settings::{Mode, Settings};
+use crate::config::settings::Settings;
 use crate::metrics::Metrics;
 use crate::running::RunningConfig;
 use crate::service_manager::ServiceManager;
@@ -160,10 +160,6 @@ impl Daemon {
     /// In order: no new work, then the accepted work, then the speaker and storage.
     async fn stop(self) {
         self.manager.stopping();
-        let settings = self.engine.settings();
-        if settings.mode.as_str() == Mode::Enforced.as_str() && !settings.preserve_announcements {
-            tracing::warn!("own rules are withdrawn: no guard would end them while the daemon is away");
-        }
         self.server.shutdown().await;
         self.engine.shutdown().await;
         tracing::info!("stopped");

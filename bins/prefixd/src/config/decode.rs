@@ -190,6 +190,14 @@ steps:
     }
 
     #[test]
+    fn a_json_body_is_read_alike_and_its_places_are_pointers() {
+        let body = r#"{"steps": [{"action": "police", "ttl_seconds": "x"}, {"action": "polic"}], "a/b": 1}"#;
+        let decoded = decode::<Book>(&mut Node::parse(body).unwrap());
+        let pointers: Vec<String> = decoded.mistakes.iter().map(|mistake| mistake.path.pointer()).collect();
+        assert_eq!(pointers, ["/steps/0/ttl_seconds", "/steps/1/action", "/a~1b"]);
+    }
+
+    #[test]
     fn positions_are_those_of_the_text_even_after_elements_were_taken_out() {
         let gone = [KeyPath::dotted("steps.0"), KeyPath::dotted("steps.2"), KeyPath::dotted("other.1")];
         for (left, written) in [(0, 1), (1, 3), (2, 4)] {
