@@ -200,7 +200,7 @@ impl Dispatcher {
                 ToSend::Announce(_) | ToSend::Nothing => {}
             }
         }
-        self.settle(known).await;
+        self.settle(known);
         let changes = announce.len() + withdraw.len();
         if changes == 0 {
             return;
@@ -253,7 +253,7 @@ impl Dispatcher {
         if !verify.is_empty() {
             self.verify(verify, &mut settle).await;
         }
-        self.settle(settle).await;
+        self.settle(settle);
     }
 
     fn is_unresolved(&self, key: &RouteKey) -> bool {
@@ -301,7 +301,7 @@ impl Dispatcher {
                 changes.into_iter().for_each(|change| self.later.put(at, change.key));
             }
         }
-        self.settle(settle).await;
+        self.settle(settle);
     }
 
     fn confirm(&mut self, change: Change, settle: &mut Settle) {
@@ -348,12 +348,12 @@ impl Dispatcher {
         self.later.put(Instant::now() + wait, key.clone());
     }
 
-    async fn settle(&self, settle: Settle) {
+    fn settle(&self, settle: Settle) {
         if settle.confirmed.is_empty() && settle.gone.is_empty() {
             return;
         }
         // the journal is gone only when the engine is
-        let _ = self.journal.submit(Box::new(settle)).await;
+        let _ = self.journal.submit(Box::new(settle));
     }
 }
 

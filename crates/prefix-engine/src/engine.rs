@@ -71,7 +71,7 @@ impl Engine {
         if self.running.shared.stopping.load(Ordering::Acquire) {
             return Err(EngineError::ShuttingDown);
         }
-        self.running.journal().ok_or(EngineError::ShuttingDown)?.submit(Box::new(command)).await?;
+        self.running.journal().ok_or(EngineError::ShuttingDown)?.submit_request(Box::new(command)).await?;
         answer.await.map_err(|_| EngineError::Internal("a command was lost".into()))
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::store::{ChangeSet, MitigationChange, ReadSet, StoreError};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 use tracing::{error, warn};
 
@@ -43,27 +43,61 @@ pub(crate) trait Command: Send {
     }
 }
 
+/// The most requests that wait for their transaction.
+const WAITING: usize = 4096;
+
+struct Entry {
+    command: Box<dyn Command>,
+    /// Its place among the waiting requests, free again when it leaves the queue.
+    _place: Option<OwnedSemaphorePermit>,
+}
+
 /// Takes commands.
 #[derive(Clone)]
 pub(crate) struct Journal {
-    sender: mpsc::Sender<Box<dyn Command>>,
+    sender: mpsc::UnboundedSender<Entry>,
+    places: Arc<Semaphore>,
 }
 
+/// The side of the journal that [`run`] reads.
+pub(crate) struct Commands(mpsc::UnboundedReceiver<Entry>);
+
 impl Journal {
-    /// The sending side, and the side that [`run`] reads.
-    pub(crate) fn new() -> (Self, mpsc::Receiver<Box<dyn Command>>) {
-        let (sender, receiver) = mpsc::channel(4096);
-        (Self { sender }, receiver)
+    /// Both sides.
+    pub(crate) fn new() -> (Self, Commands) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Self { sender, places: Arc::new(Semaphore::new(WAITING)) }, Commands(receiver))
     }
 
-    /// Hands a command over; waits while the journal is overloaded.
-    pub(crate) async fn submit(&self, command: Box<dyn Command>) -> Result<(), EngineError> {
-        self.sender.send(command).await.map_err(|_| EngineError::ShuttingDown)
+    /// Hands over what has to be written about the speaker or the time. Never waits: rules leave on time however slow
+    /// storage is, and there is no more of it than there are rules.
+    pub(crate) fn submit(&self, command: Box<dyn Command>) -> Result<(), EngineError> {
+        self.send(Entry { command, _place: None })
+    }
+
+    /// Hands a request over; waits while too many are waiting already.
+    pub(crate) async fn submit_request(&self, command: Box<dyn Command>) -> Result<(), EngineError> {
+        let place = self.places.clone().acquire_owned().await.map_err(|_| EngineError::ShuttingDown)?;
+        self.send(Entry { command, _place: Some(place) })
+    }
+
+    fn send(&self, entry: Entry) -> Result<(), EngineError> {
+        self.sender.send(entry).map_err(|_| EngineError::ShuttingDown)
+    }
+}
+
+impl Commands {
+    async fn recv(&mut self) -> Option<Box<dyn Command>> {
+        self.0.recv().await.map(|entry| entry.command)
+    }
+
+    fn try_recv(&mut self) -> Option<Box<dyn Command>> {
+        self.0.try_recv().ok().map(|entry| entry.command)
     }
 }
 
 /// Works until every sender is gone.
-pub(crate) async fn run(shared: Arc<Shared>, mut commands: mpsc::Receiver<Box<dyn Command>>) {
+pub(crate) async fn run(shared: Arc<Shared>, mut commands: Commands) {
     let mut held: Option<Box<dyn Command>> = None;
     let mut stale = false;
     loop {
@@ -88,15 +122,15 @@ pub(crate) async fn run(shared: Arc<Shared>, mut commands: mpsc::Receiver<Box<dy
         let mut batch = vec![first];
         while !alone && weight < BATCH {
             match commands.try_recv() {
-                Ok(command) if command.is_dry_run() => {
+                Some(command) if command.is_dry_run() => {
                     held = Some(command);
                     break;
                 }
-                Ok(command) => {
+                Some(command) => {
                     weight += command.weight();
                     batch.push(command);
                 }
-                Err(_) => break,
+                None => break,
             }
         }
         if stale {

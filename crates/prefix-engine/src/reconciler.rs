@@ -208,7 +208,7 @@ impl Reconciler {
                 None => {}
             }
         }
-        self.mend(drifts).await;
+        self.mend(drifts);
     }
 
     fn handle(&self, path: &RibPath, drifts: &mut Drifts) {
@@ -229,7 +229,7 @@ impl Reconciler {
     }
 
     /// Mends first, then tells: whatever was believed of these routes counts no longer.
-    async fn mend(&self, drifts: Drifts) {
+    fn mend(&self, drifts: Drifts) {
         let Drifts { list, orphans, mut nudge } = drifts;
         for drift in &list {
             self.shared.book.gone(&drift.key);
@@ -243,7 +243,7 @@ impl Reconciler {
         report::drifts(&list);
         let (record, _answer) = Record::new(self.audit_entries(&list));
         // a drift is mended even if nobody can write it down at the moment
-        let _ = self.journal.submit(Box::new(record)).await;
+        let _ = self.journal.submit(Box::new(record));
     }
 
     /// One entry per route, and one for all the rest when there are many: a speaker that came back empty is one thing
@@ -336,9 +336,9 @@ impl Reconciler {
                 Wanted::Former => {}
             }
         }
-        self.mend(drifts).await;
+        self.mend(drifts);
         if !settle.confirmed.is_empty() {
-            let _ = self.journal.submit(Box::new(settle)).await;
+            let _ = self.journal.submit(Box::new(settle));
         }
         Ok((own, foreign))
     }

@@ -45,7 +45,7 @@ pub(crate) async fn deadlines(shared: Arc<Shared>, journal: Journal, stop: Cance
             }
             // the wire first: the deadline itself is the durable intent, storage may be down
             shared.dispatch.nudge(keys);
-            if journal.submit(Box::new(Expire { ids })).await.is_err() {
+            if journal.submit(Box::new(Expire { ids })).is_err() {
                 return;
             }
         }
@@ -83,7 +83,7 @@ pub(crate) async fn steps(shared: Arc<Shared>, journal: Journal, stop: Cancellat
         report::standing(&rows, stuck, shared.store.pool(), shared.settings.pop.as_str());
         let ids: Vec<_> = rows.iter().filter(|row| due(row)).map(|row| row.mitigation_id).collect();
         for ids in ids.chunks(EXPIRE_AT_ONCE) {
-            if journal.submit(Box::new(Steps { ids: ids.to_vec() })).await.is_err() {
+            if journal.submit_request(Box::new(Steps { ids: ids.to_vec() })).await.is_err() {
                 return;
             }
         }
@@ -108,7 +108,7 @@ pub(crate) async fn queue(shared: Arc<Shared>, journal: Journal, stop: Cancellat
         for rows in rows.chunks(admit::MOST) {
             let ids = rows.iter().map(|row| row.mitigation_id).collect();
             let (done, finished) = oneshot::channel();
-            if journal.submit(Box::new(Admit { ids, done })).await.is_err() {
+            if journal.submit_request(Box::new(Admit { ids, done })).await.is_err() {
                 return;
             }
             // a command that was dropped is tried again in a second like any other
@@ -160,7 +160,7 @@ async fn sweep_safelist(shared: &Arc<Shared>, journal: &Journal) {
     };
     if expired {
         let (command, _answer) = ChangeSafelist::new(Change::Sweep, Caller::system());
-        let _ = journal.submit(Box::new(command)).await;
+        let _ = journal.submit_request(Box::new(command)).await;
     }
 }
 

@@ -66,7 +66,7 @@ mod tests {
         later.put(now + second * 2, b.clone());
         assert_eq!(later.next(), Some(now + second));
         assert_eq!(later.take_due(now), []);
-        assert_eq!(later.take_due(now + second), [a.clone()]);
+        assert_eq!(later.take_due(now + second), std::slice::from_ref(&a));
         later.put(now + second * 9, a.clone());
         assert_eq!(later.take_all(), [b, a]);
         assert_eq!(later.next(), None);

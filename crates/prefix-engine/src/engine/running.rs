@@ -166,7 +166,7 @@ impl Running {
         if let Some(journal) = self.journal() {
             let entry = AuditEntry::new(self.shared.now(), Actor::SYSTEM, AuditAction::Stop, json!({}));
             let (record, answer) = Record::new(vec![entry]);
-            if journal.submit(Box::new(record)).await.is_ok() {
+            if journal.submit(Box::new(record)).is_ok() {
                 // what was accepted before this entry is committed with it or earlier
                 let _ = tokio::time::timeout(Duration::from_secs(5), answer).await;
             }
@@ -243,14 +243,14 @@ async fn check_intents(shared: &Arc<Shared>, journal: &Journal, loaded: usize) -
     let lost = || EngineError::Internal("the journal ended during the start".into());
     let change = Change::Configure(shared.settings.safelist.clone());
     let (command, answer) = ChangeSafelist::new(change, Caller::system());
-    journal.submit(Box::new(command)).await?;
+    journal.submit(Box::new(command))?;
     answer.await.map_err(|_| lost())??;
     let mut ids: Vec<MitigationId> = shared.book.rows().iter().map(|row| row.mitigation_id).collect();
     ids.sort();
     let mut withdrawn = 0;
     for ids in ids.chunks(512) {
         let (command, answer) = Revalidate::new(ids.to_vec());
-        journal.submit(Box::new(command)).await?;
+        journal.submit(Box::new(command))?;
         withdrawn += answer.await.map_err(|_| lost())??.len();
     }
     if withdrawn > 0 {
@@ -259,6 +259,6 @@ async fn check_intents(shared: &Arc<Shared>, journal: &Journal, loaded: usize) -
     let details = json!({ "mode": shared.settings.mode.as_str(), "rules": loaded, "withdrawn": withdrawn });
     let (record, answer) =
         Record::new(vec![AuditEntry::new(shared.now(), Actor::SYSTEM, AuditAction::Start, details)]);
-    journal.submit(Box::new(record)).await?;
+    journal.submit(Box::new(record))?;
     answer.await.map_err(|_| lost())?
 }

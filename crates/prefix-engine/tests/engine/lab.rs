@@ -46,6 +46,11 @@ pub(crate) fn beginning() -> DateTime<Utc> {
     DateTime::from_timestamp(1_767_225_600, 0).unwrap()
 }
 
+/// So many seconds after the beginning.
+pub(crate) fn at(seconds: i64) -> DateTime<Utc> {
+    beginning() + chrono::TimeDelta::seconds(seconds)
+}
+
 /// A route by its text.
 pub(crate) fn route(flow: &str) -> RouteKey {
     match flow.strip_prefix("blackhole ") {
@@ -225,11 +230,6 @@ impl Lab {
     /// What the clock shows.
     pub(crate) fn now(&self) -> DateTime<Utc> {
         self.clock.now()
-    }
-
-    /// Seconds since the beginning.
-    pub(crate) fn at(&self, seconds: i64) -> DateTime<Utc> {
-        beginning() + chrono::TimeDelta::seconds(seconds)
     }
 }
 

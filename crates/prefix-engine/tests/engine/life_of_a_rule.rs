@@ -55,7 +55,7 @@ async fn a_rule_leaves_the_table_within_a_tenth_of_a_second_of_its_deadline() {
     let lab = Lab::usual().await;
     let id = lab.mitigate(ban("203.0.113.10", "udp_flood")).await;
     let expires_at = lab.row(id).await.expires_at;
-    lab.wait((expires_at - lab.now()).to_std().unwrap() - Duration::from_millis(1)).await;
+    lab.wait((expires_at - lab.now() - chrono::TimeDelta::milliseconds(1)).to_std().unwrap()).await;
     assert_eq!(lab.rules().len(), 1);
     lab.wait(Duration::from_millis(100)).await;
     assert_eq!(lab.rules(), [""; 0]);

@@ -8,7 +8,7 @@ use prefix_core::mitigation::{EndReason, Status};
 use prefix_core::safelist::SafelistEntry;
 use prefix_engine::EngineError;
 
-use crate::lab::{Lab, Words, alice, ban, beginning, manual, police, trying, ttl};
+use crate::lab::{Lab, Words, alice, at, ban, beginning, manual, police, trying, ttl};
 
 const UDP: &str = "dst 203.0.113.10/32 proto udp";
 
@@ -240,7 +240,7 @@ async fn an_entry_of_the_configuration_can_only_be_changed_there() {
 #[tokio::test(start_paused = true)]
 async fn a_safelist_entry_counts_no_longer_than_it_says() {
     let lab = Lab::usual().await;
-    let until = lab.at(90);
+    let until = at(90);
     lab.engine
         .safelist_add(SafelistEntry { expires_at: Some(until), ..entry("203.0.113.10/32") }, &alice())
         .await

@@ -119,7 +119,9 @@ struct CreateLine {
 
 /// What came out so far.
 #[derive(Clone, Default)]
-struct Record(Arc<Mutex<Vec<(DateTime<Utc>, Value)>>>);
+struct Record(Arc<Mutex<Lines>>);
+
+type Lines = Vec<(DateTime<Utc>, Value)>;
 
 impl Record {
     fn add(&self, at: DateTime<Utc>, line: Value) {
@@ -409,10 +411,9 @@ fn every_scenario_ends_as_expected() {
             continue;
         }
         let name = folder.file_name().unwrap().to_string_lossy();
-        let (mut want, mut have) = (expected.lines(), found.lines());
-        let differing =
-            (1..).map(|number| (number, want.next(), have.next())).find(|(_, a, b)| a != b).unwrap();
-        let (number, want, have) = differing;
+        let same = expected.lines().zip(found.lines()).take_while(|(want, have)| want == have).count();
+        let (want, have) = (expected.lines().nth(same), found.lines().nth(same));
+        let number = same + 1;
         writeln!(wrong, "{name}/expected.jsonl:{number}\n  expected {want:?}\n  found    {have:?}").unwrap();
     }
     assert!(

@@ -11,7 +11,7 @@ use prefix_core::ownership::{MitigationTag, NotAfter, Ownership};
 use prefix_testkit::announcer_contract::own_rule;
 use prefix_testkit::fakes::announcer::AnnounceFault;
 
-use crate::lab::{Lab, Words, ban, describe, police, route, unban};
+use crate::lab::{Lab, Words, at, ban, describe, police, route, unban};
 
 const UDP: &str = "dst 203.0.113.10/32 proto udp";
 const POLICED: &str = "dst 203.0.113.10/32 proto udp: police 50000000 bit/s";
@@ -212,7 +212,7 @@ async fn what_ended_during_the_speakers_absence_does_not_come_back() {
 async fn own_paths_that_no_intent_knows_are_withdrawn_and_foreign_ones_only_counted() {
     let lab = Lab::usual().await;
     let mut orphan = own_rule("dst 198.51.100.7/32", Action::Discard, 7);
-    orphan.tags.not_after = NotAfter::at_or_after(lab.at(3_600));
+    orphan.tags.not_after = NotAfter::at_or_after(at(3_600));
     lab.speaker.announce(&[orphan]).await;
     lab.speaker.put(foreign("dst 192.0.2.1/32"));
     lab.speaker.put(RibPath { local: false, ..foreign("dst 192.0.2.2/32") });

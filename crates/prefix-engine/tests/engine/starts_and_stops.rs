@@ -10,7 +10,7 @@ use prefix_core::ownership::NotAfter;
 use prefix_engine::EngineError;
 use prefix_testkit::announcer_contract::own_rule;
 
-use crate::lab::{Config, Lab, Words, alice, ban, detector, manual, trying, unban};
+use crate::lab::{Config, Lab, Words, alice, at, ban, detector, manual, trying, unban};
 
 const UDP: &str = "dst 203.0.113.10/32 proto udp";
 
@@ -108,7 +108,7 @@ async fn what_was_let_in_before_the_end_waits_its_turn_after_it() {
 async fn own_paths_of_a_lost_database_are_orphans() {
     let lab = Lab::usual().await;
     let mut orphan = own_rule(UDP, Action::Discard, 7);
-    orphan.tags.not_after = NotAfter::at_or_after(lab.at(3_600));
+    orphan.tags.not_after = NotAfter::at_or_after(at(3_600));
     lab.kill();
     lab.speaker.announce(&[orphan]).await;
     let lab = lab.start_again().await;
@@ -244,7 +244,7 @@ async fn a_reload_that_would_withdraw_a_mass_of_rules_needs_force() {
     let smaller = || Config::read(&format!("{SMALLER}\n{MANY}")).policy();
     match lab.engine.reload(smaller(), false, &alice()).await {
         Err(EngineError::MassWithdraw { mitigations, living }) => {
-            assert_eq!((mitigations.len(), living), (12, 24))
+            assert_eq!((mitigations.len(), living), (12, 24));
         }
         other => panic!("{other:?}"),
     }
@@ -323,7 +323,7 @@ async fn a_stop_during_traffic_loses_nothing_that_was_acknowledged() {
 async fn a_clock_that_is_set_forward_ends_what_is_over_within_a_second() {
     let lab = Lab::usual().await;
     let id = lab.mitigate(ban("203.0.113.10", "udp_flood")).await;
-    lab.clock.advance(Duration::from_secs(600));
+    lab.clock.advance(Duration::from_mins(10));
     lab.wait(Duration::from_millis(1_100)).await;
     assert_eq!((lab.status(id).await, lab.rules().len()), (Status::Expired, 0));
 }
@@ -332,7 +332,7 @@ async fn a_clock_that_is_set_forward_ends_what_is_over_within_a_second() {
 async fn a_clock_that_is_set_back_does_not_break_anything() {
     let lab = Lab::usual().await;
     let id = lab.mitigate(ban("203.0.113.10", "udp_flood")).await;
-    lab.clock.set(lab.at(-600));
+    lab.clock.set(at(-600));
     lab.seconds(5).await;
     assert_eq!(lab.hear(ban("203.0.113.10", "udp_flood")).await.mitigation_id, Some(id));
     lab.seconds(760).await;

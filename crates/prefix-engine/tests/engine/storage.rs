@@ -9,7 +9,7 @@ use crate::lab::{Lab, Words, alice, ban, detector, unban, with_key};
 
 const UDP: &str = "dst 203.0.113.10/32 proto udp";
 
-fn is_unavailable<T: std::fmt::Debug>(result: Result<T, EngineError>) -> bool {
+fn is_unavailable<T>(result: &Result<T, EngineError>) -> bool {
     matches!(result, Err(EngineError::StorageUnavailable(_)))
 }
 
@@ -18,8 +18,8 @@ async fn without_storage_nothing_is_accepted_and_nothing_is_announced() {
     let lab = Lab::usual().await;
     lab.store.set_down(true);
     let report = ban("203.0.113.10", "udp_flood");
-    assert!(is_unavailable(lab.engine.ingest(report.clone(), &detector()).await));
-    assert!(is_unavailable(lab.engine.ready().await));
+    assert!(is_unavailable(&lab.engine.ingest(report.clone(), &detector()).await));
+    assert!(is_unavailable(&lab.engine.ready().await));
     assert!(lab.engine.health().await.database.is_err());
     assert_eq!(lab.speaker.history().len(), 0);
     lab.store.set_down(false);
@@ -43,6 +43,28 @@ async fn rules_leave_on_time_while_storage_is_down_and_their_rows_follow() {
     assert_eq!((lab.status(short).await, lab.status(long).await), (Status::Expired, Status::Expired));
     let expired: Vec<_> = lab.audited("expire").iter().filter_map(|entry| entry.target_id.clone()).collect();
     assert_eq!(expired.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rules_leave_on_time_while_storage_hangs_under_load() {
+    let lab = Lab::usual().await;
+    lab.mitigate(ban("203.0.113.10", "udp_flood")).await;
+    lab.mitigate(ban("203.0.113.11", "dns_amplification")).await;
+    lab.store.pause();
+    let asks: Vec<_> = (0..6_000)
+        .map(|_| {
+            let engine = lab.engine.clone();
+            tokio::spawn(async move { engine.ingest(ban("203.0.113.12", "udp_flood"), &detector()).await })
+        })
+        .collect();
+    lab.seconds(121).await;
+    assert_eq!(lab.rules(), ["dst 203.0.113.11/32 proto udp sport =53: discard"]);
+    lab.seconds(180).await;
+    assert_eq!(lab.rules().len(), 0);
+    lab.store.resume();
+    lab.seconds(5).await;
+    assert!(asks.iter().all(tokio::task::JoinHandle::is_finished));
+    assert_eq!((lab.count(Status::Active), lab.rules().len()), (1, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -106,7 +128,7 @@ async fn a_commit_whose_answer_was_lost_is_found_again() {
     let lab = Lab::usual().await;
     lab.store.fail_next(1, Fault::AfterCommit);
     let report = ban("203.0.113.10", "udp_flood").episode("x");
-    assert!(is_unavailable(lab.engine.ingest(report.clone(), &detector()).await));
+    assert!(is_unavailable(&lab.engine.ingest(report.clone(), &detector()).await));
     // the detector sends it again, as it is told
     let again = lab.hear(report).await;
     assert_eq!(again.status, EventStatus::Extended);
@@ -119,7 +141,7 @@ async fn a_commit_whose_answer_was_lost_is_found_again() {
 async fn a_commit_whose_answer_was_lost_is_announced_even_if_nobody_asks_again() {
     let lab = Lab::usual().await;
     lab.store.fail_next(1, Fault::AfterCommit);
-    assert!(is_unavailable(lab.engine.ingest(ban("203.0.113.10", "udp_flood"), &detector()).await));
+    assert!(is_unavailable(&lab.engine.ingest(ban("203.0.113.10", "udp_flood"), &detector()).await));
     lab.seconds(40).await;
     assert_eq!((lab.rules().len(), lab.count(Status::Active)), (1, 1));
 }
@@ -238,11 +260,11 @@ async fn a_request_that_was_not_stored_may_be_repeated_with_its_key() {
     let lab = Lab::usual().await;
     let caller = with_key(detector(), "k1", 1);
     lab.store.fail_next(1, Fault::BeforeCommit);
-    assert!(is_unavailable(lab.engine.ingest(ban("203.0.113.10", "udp_flood"), &caller).await));
+    assert!(is_unavailable(&lab.engine.ingest(ban("203.0.113.10", "udp_flood"), &caller).await));
     assert!(!lab.engine.ingest(ban("203.0.113.10", "udp_flood"), &caller).await.unwrap().replayed);
     lab.store.fail_next(1, Fault::AfterCommit);
     let caller = with_key(detector(), "k2", 2);
-    assert!(is_unavailable(lab.engine.ingest(ban("203.0.113.10", "udp_flood"), &caller).await));
+    assert!(is_unavailable(&lab.engine.ingest(ban("203.0.113.10", "udp_flood"), &caller).await));
     assert!(lab.engine.ingest(ban("203.0.113.10", "udp_flood"), &caller).await.unwrap().replayed);
     assert_eq!(lab.store.all_events().len(), 2);
 }

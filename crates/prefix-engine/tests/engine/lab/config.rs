@@ -56,6 +56,7 @@ pub(crate) struct Config {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[allow(clippy::struct_field_names, reason = "the keys of the configuration")]
 struct QuotaKeys {
     max_active_per_customer: Option<u64>,
     max_active_per_pop: Option<u64>,
