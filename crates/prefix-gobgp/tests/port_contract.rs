@@ -1,0 +1,18 @@
+//! The generic contract of the Announcer port, the one that the fake keeps, kept by `GoBGP` 3 and 4.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod support;
+
+mod v3 {
+    prefix_testkit::announcer_contract!(async {
+        let speaker = prefix_testkit::lab::Gobgpd::v3().start().await.unwrap();
+        (crate::support::adapter(&speaker), speaker)
+    });
+}
+
+mod v4 {
+    prefix_testkit::announcer_contract!(async {
+        let speaker = prefix_testkit::lab::Gobgpd::v4().start().await.unwrap();
+        (crate::support::adapter(&speaker), speaker)
+    });
+}
