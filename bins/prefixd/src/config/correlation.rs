@@ -169,6 +169,12 @@ pub fn check(keys: &CorrelationKeys) -> Vec<Remark> {
         check_source(name, source, &mut error);
     }
     adapter::check(&keys.webhook_adapters, &mut error);
+    for (name, _) in keys.sources.iter().filter(|(_, source)| source.silent_after_seconds > 0) {
+        remarks.push(Remark::warning(
+            KeyPath::root().key("sources").key(name.as_str()).key("silent_after_seconds"),
+            format!("sources.{name}.silent_after_seconds is not used by this version of prefixd: silence raises no alert"),
+        ));
+    }
     remarks
 }
 
@@ -182,6 +188,14 @@ fn check_source(name: &SourceName, source: &SourceKeys, error: &mut impl FnMut(K
         error(
             at("edge_hold_seconds"),
             format!("sources.{name}.edge_hold_seconds must be 1..86400, not {seconds}"),
+        );
+    }
+    if source.mode == SourceMode::Corroborating {
+        error(
+            at("mode"),
+            format!(
+                "sources.{name}: mode corroborating is not in this version of prefixd yet: its reports would trigger"
+            ),
         );
     }
     match (source.mode, source.match_dimensions.is_empty()) {

@@ -80,6 +80,12 @@ fn operation(keys: &Keys, remarks: &mut Remarks) {
             "storage.retention.audit_days needs observability.audit_log_path: audit entries are pruned only when a copy exists",
         );
     }
+    if observability.audit_log_path.is_some() {
+        remarks.not_yet(
+            "observability.audit_log_path",
+            "observability.audit_log_path (a copy of the audit entries)",
+        );
+    }
     if !is_log_filter(&observability.log_level) {
         remarks.error(
             "observability.log_level",

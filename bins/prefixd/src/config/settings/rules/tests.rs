@@ -65,6 +65,7 @@ fn each_rule_says_what_is_wrong_and_where() {
         "storage: {connection_string: 'sqlite://b'}",
         "storage: {max_connections: 0, retention: {audit_days: 3}}",
         "observability: {log_format: xml, log_level: loud}",
+        "observability: {audit_log_path: audit.jsonl}",
         "observability: {metrics_listen: 9090}",
         "observability: {metrics_listen: '127.0.0.1:8080'}",
         "observability: {metrics_listen: ''}",
