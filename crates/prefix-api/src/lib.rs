@@ -28,6 +28,8 @@ mod request_id;
 mod server;
 mod settings;
 mod span;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub use access::AuthMode;

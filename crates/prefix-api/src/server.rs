@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServerHandle, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use tokio::task::JoinHandle;
@@ -38,15 +39,7 @@ pub async fn server(settings: &ApiSettings, parts: ApiParts) -> io::Result<Runni
     // what health shows without asking is known before the first request
     let _ = api.check_ready().await;
     let shared = web::Data::from(Arc::clone(&api));
-    let server = HttpServer::new(move || {
-        App::new()
-            .app_data(shared.clone())
-            .configure(endpoint::configure)
-            .default_service(web::to(no_such_path))
-            .wrap(TracingLogger::<RequestSpan>::new())
-            .wrap(from_fn(envelope))
-    })
-    .bind(settings.listen)?;
+    let server = HttpServer::new(move || app(shared.clone())).bind(settings.listen)?;
     let address = server.addrs().first().copied().unwrap_or(settings.listen);
     let server = server
         .disable_signals()
@@ -58,6 +51,26 @@ pub async fn server(settings: &ApiSettings, parts: ApiParts) -> io::Result<Runni
     let handle = server.handle();
     let watch = tokio::spawn(watch_readiness(Arc::clone(&api)));
     Ok(RunningServer { api, address, handle, server: tokio::spawn(server), watch })
+}
+
+/// The whole application: envelope, log, gate, handlers.
+pub(crate) fn app(
+    api: web::Data<Api>,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = actix_web::Error,
+        InitError = (),
+    >,
+> {
+    App::new()
+        .app_data(api)
+        .configure(endpoint::configure)
+        .default_service(web::to(no_such_path))
+        .wrap(TracingLogger::<RequestSpan>::new())
+        .wrap(from_fn(envelope))
 }
 
 async fn watch_readiness(api: Arc<Api>) {

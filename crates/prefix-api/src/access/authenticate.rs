@@ -37,47 +37,55 @@ impl std::fmt::Debug for AuthMode {
 }
 
 /// Checks credentials.
-pub(crate) struct Authenticator {
-    // the hash has one length whatever the secret's, so comparing takes one time
-    secret: Option<[u8; 32]>,
+pub(crate) enum Authenticator {
+    /// Everyone gets in.
+    Open,
+    /// Whoever has the secret gets in. The hash has one length whatever the secret's, so comparing takes one time.
+    Secret([u8; 32]),
+    /// Everyone is this principal.
+    #[cfg(test)]
+    Always(Principal),
 }
-
-/// Who calls, or that nobody knows.
-pub(crate) type Identified = Result<Principal, Problem>;
 
 impl Authenticator {
     /// For a mode. An empty secret would let everyone in, so nobody gets in with one.
     pub(crate) fn new(mode: &AuthMode) -> Self {
         match mode {
-            AuthMode::None => Self { secret: None },
-            AuthMode::Bearer { secret } => Self { secret: Some(Sha256::digest(secret.as_bytes()).into()) },
+            AuthMode::None => Self::Open,
+            AuthMode::Bearer { secret } => Self::Secret(Sha256::digest(secret.as_bytes()).into()),
         }
     }
 
-    /// Who sent these headers.
-    pub(crate) fn identify(&self, headers: &HeaderMap) -> Identified {
-        let Some(secret) = &self.secret else { return Ok(Principal::anonymous()) };
-        let mut values = headers.get_all(AUTHORIZATION);
-        let given = match (values.next(), values.next()) {
-            (Some(value), None) => bearer(value.as_bytes()),
-            (None, _) => {
-                return Err(refused(
-                    "credentials are missing; send Authorization: Bearer followed by the secret",
-                ));
-            }
-            (Some(_), Some(_)) => {
-                return Err(refused("the header Authorization is given twice; give it once"));
-            }
-        };
-        let Some(given) = given.filter(|given| !given.is_empty()) else {
-            return Err(refused("the header Authorization must be Bearer followed by the secret"));
-        };
-        let digest: [u8; 32] = Sha256::digest(given).into();
-        if bool::from(digest.ct_eq(secret)) {
-            Ok(Principal::shared_secret())
-        } else {
-            Err(refused("the secret is not valid"))
+    /// Who sent these headers, or that nobody knows.
+    pub(crate) fn identify(&self, headers: &HeaderMap) -> Result<Principal, Problem> {
+        match self {
+            Self::Open => Ok(Principal::anonymous()),
+            Self::Secret(digest) => with_secret(digest, headers),
+            #[cfg(test)]
+            Self::Always(principal) => Ok(principal.clone()),
         }
+    }
+}
+
+fn with_secret(expected: &[u8; 32], headers: &HeaderMap) -> Result<Principal, Problem> {
+    let mut values = headers.get_all(AUTHORIZATION);
+    let given = match (values.next(), values.next()) {
+        (Some(value), None) => bearer(value.as_bytes()),
+        (None, _) => {
+            return Err(refused(
+                "credentials are missing; send Authorization: Bearer followed by the secret",
+            ));
+        }
+        (Some(_), Some(_)) => return Err(refused("the header Authorization is given twice; give it once")),
+    };
+    let Some(given) = given.filter(|given| !given.is_empty()) else {
+        return Err(refused("the header Authorization must be Bearer followed by the secret"));
+    };
+    let digest: [u8; 32] = Sha256::digest(given).into();
+    if bool::from(digest.ct_eq(expected)) {
+        Ok(Principal::shared_secret())
+    } else {
+        Err(refused("the secret is not valid"))
     }
 }
 
@@ -96,7 +104,7 @@ mod tests {
 
     use super::*;
 
-    fn identify(mode: &AuthMode, values: &[&str]) -> Identified {
+    fn identify(mode: &AuthMode, values: &[&str]) -> Result<Principal, Problem> {
         let mut headers = HeaderMap::new();
         for value in values {
             headers.append(AUTHORIZATION, HeaderValue::from_str(value).unwrap());

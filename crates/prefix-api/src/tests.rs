@@ -1,0 +1,12 @@
+//! The API over a real engine, between a store and a speaker in memory.
+
+mod access;
+mod bad_input;
+mod border;
+mod events;
+mod lab;
+mod limits;
+mod mitigations;
+mod operation;
+mod safelist;
+mod wire;

@@ -1,0 +1,246 @@
+//! The words of these tests.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use actix_web::http::Method;
+use actix_web::http::header::HeaderMap;
+use actix_web::test::{self, TestRequest};
+use actix_web::web::{Bytes, Data};
+use async_trait::async_trait;
+use chrono::DateTime;
+use prefix_core::audit::AuditEntry;
+use prefix_engine::settings::Mode;
+use prefix_engine::{Caller, Engine, EngineParts, Settings};
+use prefix_policy::{Guardrails, InventoryDocument, PlaybooksDocument, Policy, PolicyParts};
+use prefix_testkit::fakes::{MemoryAnnouncer, MemoryStore, ScriptedClock};
+use serde_json::{Value, json};
+
+use crate::access::{Authenticator, Principal};
+use crate::api::{Api, ApiParts};
+use crate::limits::{Limiter, RateLimits};
+use crate::{ApiSettings, AuthMode, ConfigControl, ReloadAnswer, ReloadError};
+
+/// See the module.
+pub(super) struct Lab {
+    pub(super) api: Data<Api>,
+    pub(super) store: Arc<MemoryStore>,
+    pub(super) speaker: Arc<MemoryAnnouncer>,
+    pub(super) config: Arc<FakeConfig>,
+}
+
+/// What was answered.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Value,
+    pub(super) text: String,
+}
+
+impl Seen {
+    /// A header, as text.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// The pointers of `errors[]`.
+    pub(super) fn places(&self) -> Vec<&str> {
+        self.body["errors"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|error| error["pointer"].as_str().unwrap())
+            .collect()
+    }
+
+    /// The kind of the problem, and that it has the form of one.
+    pub(super) fn problem(&self) -> &str {
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
+        for member in ["type", "title", "detail", "error", "instance"] {
+            assert!(self.body[member].is_string(), "{member} in {self:?}");
+        }
+        assert_eq!(self.body["status"], self.status);
+        assert_eq!(self.body["detail"], self.body["error"]);
+        assert_eq!(self.body["instance"].as_str(), self.header("x-request-id"));
+        self.body["type"].as_str().unwrap().strip_prefix("urn:prefixd:problem:").unwrap()
+    }
+}
+
+/// A configuration that says what a test put in.
+#[derive(Default)]
+pub(super) struct FakeConfig {
+    pub(super) next: Mutex<Option<Result<ReloadAnswer, ReloadError>>>,
+    pub(super) asked: Mutex<Vec<(bool, bool)>>,
+}
+
+#[async_trait]
+impl ConfigControl for FakeConfig {
+    fn settings_view(&self) -> Value {
+        json!({"settings": {"pop": "fra1"}, "loaded_at": "2026-01-01T00:00:00Z"})
+    }
+
+    fn inventory_view(&self) -> Value {
+        json!({"customers": [], "total_customers": 0})
+    }
+
+    fn playbooks_view(&self) -> Value {
+        json!({"playbooks": [], "total_playbooks": 0})
+    }
+
+    async fn reload(&self, force: bool, caller: &Caller) -> Result<ReloadAnswer, ReloadError> {
+        self.asked.lock().unwrap().push((force, caller.dry_run));
+        self.next.lock().unwrap().take().unwrap_or_else(|| Ok(ReloadAnswer::default()))
+    }
+}
+
+/// Limits that no test meets by accident.
+pub(super) fn wide() -> RateLimits {
+    let much = NonZeroU32::new(1_000_000).unwrap();
+    RateLimits {
+        events_per_second: much,
+        events_burst: much,
+        requests_per_second: much,
+        requests_burst: much,
+    }
+}
+
+/// Settings of a server on a free port.
+pub(super) fn settings() -> ApiSettings {
+    ApiSettings {
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        cors_origin: None,
+        auth: AuthMode::None,
+        rate_limits: wide(),
+        drain_timeout: Duration::from_secs(5),
+    }
+}
+
+fn policy() -> Policy {
+    let guardrails = Guardrails::default();
+    let inventory: InventoryDocument = serde_json::from_value(json!({"customers": [{
+        "customer_id": "acme", "name": "ACME Corp", "prefixes": ["203.0.113.0/24", "2001:db8:10::/48"],
+        "services": [{"service_id": "dns", "name": "DNS", "assets": [{"ip": "203.0.113.53"}],
+                      "allowed_ports": {"udp": [53]}}],
+    }]}))
+    .unwrap();
+    let inventory = inventory.build(&guardrails).unwrap().value;
+    let playbooks: PlaybooksDocument = serde_json::from_value(json!({"playbooks": [{
+        "name": "floods", "match": {"vector": ["udp_flood", "syn_flood", "dns_amplification"]},
+        "steps": [{"action": "police", "rate_bps": 50_000_000, "ttl_seconds": 120}],
+    }]}))
+    .unwrap();
+    let playbooks = playbooks.build(&guardrails, Some(&inventory)).unwrap().value;
+    let mut parts = PolicyParts { inventory, playbooks, guardrails, ..PolicyParts::default() };
+    parts.quotas.max_new_per_minute = 1_000_000;
+    parts.quotas.max_active_per_customer = 20;
+    Policy::new(parts)
+}
+
+fn engine_settings() -> Settings {
+    Settings {
+        pop: "fra1".parse().unwrap(),
+        mode: Mode::Enforced,
+        announce_timeout: Duration::from_secs(5),
+        max_changes_per_second: 10_000,
+        withdraw_alarm: Duration::from_secs(30),
+        reconciliation_interval: Duration::from_secs(30),
+        neighbors: Vec::new(),
+        safelist: vec!["203.0.113.200/32".parse().unwrap()],
+        retain_events: None,
+        retain_mitigations: None,
+        preserve_announcements: true,
+    }
+}
+
+impl Lab {
+    /// Everyone is admin, nothing is limited.
+    pub(super) async fn usual() -> Self {
+        Self::with(&settings(), |_| ()).await
+    }
+
+    /// Everyone is this principal.
+    pub(super) async fn of(principal: Principal) -> Self {
+        Self::with(&settings(), |api| api.authenticator = Authenticator::Always(principal)).await
+    }
+
+    /// Limited.
+    pub(super) async fn limited(limits: RateLimits) -> Self {
+        Self::with(&settings(), |api| api.limiter = Limiter::new(&limits)).await
+    }
+
+    /// With settings, and what a test changes of the rest.
+    pub(super) async fn with(settings: &ApiSettings, change: impl FnOnce(&mut Api)) -> Self {
+        let (parts, store, speaker, config) = parts().await;
+        let mut api = Api::new(settings, parts);
+        change(&mut api);
+        Self { api: Data::new(api), store, speaker, config }
+    }
+
+    /// Sends a request.
+    pub(super) async fn send(&self, request: TestRequest) -> Seen {
+        let app = test::init_service(crate::server::app(self.api.clone())).await;
+        let response = test::call_service(&app, request.to_request()).await;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let bytes: Bytes = test::read_body(response).await;
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Seen { status, headers, body, text }
+    }
+
+    pub(super) async fn get(&self, uri: &str) -> Seen {
+        self.send(TestRequest::get().uri(uri)).await
+    }
+
+    pub(super) async fn post(&self, uri: &str, body: &Value) -> Seen {
+        self.send(posting(uri, body)).await
+    }
+
+    /// The audit entries of an action.
+    pub(super) fn audited(&self, action: &str) -> Vec<AuditEntry> {
+        self.store.all_audit().into_iter().filter(|entry| entry.action == action).collect()
+    }
+}
+
+/// The parts of an API over an engine in memory.
+pub(super) async fn parts() -> (ApiParts, Arc<MemoryStore>, Arc<MemoryAnnouncer>, Arc<FakeConfig>) {
+    let (store, speaker) = (Arc::new(MemoryStore::new()), Arc::new(MemoryAnnouncer::new()));
+    let beginning = DateTime::from_timestamp(1_795_000_000, 0).unwrap();
+    let clock = Arc::new(ScriptedClock::following_tokio(beginning));
+    let config = Arc::new(FakeConfig::default());
+    let engine = Engine::start(EngineParts {
+        store: store.clone(),
+        announcer: speaker.clone(),
+        clock: clock.clone(),
+        policy: policy(),
+        settings: engine_settings(),
+    });
+    let parts = ApiParts { engine: engine.await.unwrap(), config: config.clone(), clock };
+    (parts, store, speaker, config)
+}
+
+/// A request with a body.
+pub(super) fn posting(uri: &str, body: &Value) -> TestRequest {
+    raw(Method::POST, uri, body.to_string())
+}
+
+/// A request with any body that says to be JSON.
+pub(super) fn raw(method: Method, uri: &str, body: impl Into<Bytes>) -> TestRequest {
+    TestRequest::with_uri(uri)
+        .method(method)
+        .insert_header(("content-type", "application/json"))
+        .set_payload(body)
+}
+
+/// An attack on an address of a customer.
+pub(super) fn flood(last_octet: u8) -> Value {
+    json!({"source": "fnm", "victim_ip": format!("203.0.113.{last_octet}"), "vector": "udp_flood", "confidence": 0.9})
+}
+
+/// A rule by hand.
+pub(super) fn rule(last_octet: u8) -> Value {
+    json!({"reason": "by hand", "victim_ip": format!("203.0.113.{last_octet}"), "protocol": "udp",
+           "dst_ports": [80], "action": "discard", "ttl_seconds": 300})
+}
