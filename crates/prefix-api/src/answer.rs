@@ -169,6 +169,7 @@ pub(crate) struct AcknowledgedAnswer {
 
 /// What a dry run would have answered and done. Nothing was stored, announced or audited.
 #[derive(Debug, Serialize, ToSchema)]
+#[allow(clippy::struct_field_names, reason = "the member's name is that of the contract")]
 pub(crate) struct DryRun<T> {
     /// Always true.
     pub(crate) dry_run: bool,

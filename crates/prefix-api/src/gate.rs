@@ -27,7 +27,7 @@ pub(crate) async fn gate(
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let seen = request.request().clone();
-    let answer = match admit(&seen).await {
+    let answer = match admit(&seen) {
         Ok(()) => bounded(next.call(request)).await,
         Err(problem) => Err(problem),
     };
@@ -84,7 +84,7 @@ fn of_actix(error: &Error) -> Problem {
     }
 }
 
-async fn admit(request: &HttpRequest) -> Result<(), Problem> {
+fn admit(request: &HttpRequest) -> Result<(), Problem> {
     let Some(api) = request.app_data::<web::Data<Api>>() else { return Err(Problem::internal()) };
     let pattern = request.match_pattern().unwrap_or_default();
     let Some(endpoint) = endpoint::find(request.method(), &pattern) else {

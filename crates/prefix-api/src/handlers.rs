@@ -23,19 +23,17 @@ use crate::problem::{FieldError, Problem};
 type Reply = Result<HttpResponse, Problem>;
 
 /// An answer in JSON.
-fn respond(status: StatusCode, body: &impl Serialize) -> HttpResponse {
-    match serde_json::to_vec(body) {
-        Ok(bytes) => HttpResponseBuilder::new(status).content_type("application/json").body(bytes),
-        Err(error) => {
-            tracing::error!(%error, "an answer cannot be written as JSON");
-            Problem::internal().response("")
-        }
-    }
+fn respond(status: StatusCode, body: &impl Serialize) -> Reply {
+    let bytes = serde_json::to_vec(body).map_err(|error| {
+        tracing::error!(%error, "an answer cannot be written as JSON");
+        Problem::internal()
+    })?;
+    Ok(HttpResponseBuilder::new(status).content_type("application/json").body(bytes))
 }
 
 /// 200 with a body.
 fn ok(body: &impl Serialize) -> Reply {
-    Ok(respond(StatusCode::OK, body))
+    respond(StatusCode::OK, body)
 }
 
 /// What a dry run would have answered and done.

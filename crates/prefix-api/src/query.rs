@@ -101,10 +101,8 @@ impl Query {
 }
 
 fn time(text: &str) -> Parsed<chrono::DateTime<chrono::Utc>> {
-    value::time_of(text).map_err(|error| match text.contains(' ') {
-        true => format!("{error}; write + as %2B in a URL"),
-        false => error,
-    })
+    value::time_of(text)
+        .map_err(|error| if text.contains(' ') { format!("{error}; write + as %2B in a URL") } else { error })
 }
 
 impl FromRequest for Query {

@@ -46,7 +46,7 @@ pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Res
     let answer = api.engine.ingest(report, &call.repeatable(false, body.hash)).await?;
     match &answer.value {
         EventOutcome::Accepted(ingested) => {
-            let mut response = respond(StatusCode::ACCEPTED, &EventAnswer::new(ingested, explain));
+            let mut response = respond(StatusCode::ACCEPTED, &EventAnswer::new(ingested, explain))?;
             mark_replay(&mut response, &answer);
             Ok(response)
         }
@@ -106,7 +106,7 @@ pub(crate) async fn post_batch(
     let rejected = results.iter().filter(|item| item.status == EventStatus::Rejected).count();
     let status = if rejected == 0 { StatusCode::ACCEPTED } else { StatusCode::MULTI_STATUS };
     let mut response =
-        respond(status, &BatchAnswer { accepted: results.len() - rejected, rejected, results });
+        respond(status, &BatchAnswer { accepted: results.len() - rejected, rejected, results })?;
     mark_replay(&mut response, &answer);
     Ok(response)
 }

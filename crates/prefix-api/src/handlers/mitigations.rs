@@ -105,7 +105,7 @@ pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Bod
         let affected = if created.replaced { vec![shown.mitigation_id] } else { Vec::new() };
         return dry(Some(shown), affected);
     }
-    let mut response = respond(if created.replaced { StatusCode::OK } else { StatusCode::CREATED }, &shown);
+    let mut response = respond(if created.replaced { StatusCode::OK } else { StatusCode::CREATED }, &shown)?;
     mark_replay(&mut response, &answer);
     Ok(response)
 }

@@ -60,7 +60,7 @@ pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Bod
     if dry_run {
         return dry(Some(answer), added.withdrawn);
     }
-    Ok(respond(if added.updated { StatusCode::OK } else { StatusCode::CREATED }, &answer))
+    respond(if added.updated { StatusCode::OK } else { StatusCode::CREATED }, &answer)
 }
 
 /// Remove an entry. Entries of prefixd.yaml are removed there.
