@@ -28,9 +28,12 @@ use later::Later;
 
 /// The most changes that go out at once.
 const BURST: usize = 200;
-/// The most octets of withdrawn NLRI that go out at once. A speaker packs withdrawals that come together into one
-/// UPDATE, and FRR 8.4 resets the session when one carries 4095 octets of NLRI or more.
-const BURST_OCTETS: usize = 3500;
+/// The most octets of withdrawn NLRI that go out at once. A speaker packs withdrawals that wait together into one
+/// UPDATE, and FRR 8.4 resets the session when one carries 4095 octets of NLRI or more: even two bursts that a busy
+/// machine lets pile up stay below that.
+const BURST_OCTETS: usize = 2000;
+/// Octets of withdrawn NLRI that take as long as a burst of [`BURST`] changes.
+const PACED_OCTETS: usize = 3500;
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
 
@@ -205,24 +208,25 @@ impl Dispatcher {
         if changes == 0 {
             return;
         }
-        self.pace(changes, octets);
+        let pace = self.pace(changes, octets);
+        self.next_burst = Instant::now() + pace;
         if self.shared.enforced() {
-            self.send(announce, withdraw).await;
+            self.send(announce, withdraw, pace).await;
         } else {
             // dry-run changes nothing at the speaker, but what left it by its own time is written down
             self.read_back(withdraw).await;
         }
     }
 
-    /// A full burst, by number or by octets, takes as long as so many changes may take.
-    fn pace(&mut self, changes: usize, octets: usize) {
+    /// How long a burst takes, by the number of its changes or by its octets.
+    fn pace(&self, changes: usize, octets: usize) -> Duration {
         let per_second = self.shared.settings.max_changes_per_second.max(1);
-        let as_changes = changes.max((octets * BURST).div_ceil(BURST_OCTETS));
+        let as_changes = changes.max((octets * BURST).div_ceil(PACED_OCTETS));
         let as_changes = u32::try_from(as_changes).unwrap_or(u32::MAX);
-        self.next_burst = Instant::now() + Duration::from_secs(1) * as_changes / per_second;
+        Duration::from_secs(1) * as_changes / per_second
     }
 
-    async fn send(&mut self, announce: Vec<Change>, withdraw: Vec<Change>) {
+    async fn send(&mut self, announce: Vec<Change>, withdraw: Vec<Change>, pace: Duration) {
         let paths: Vec<OwnPath> = announce
             .iter()
             .filter_map(|change| change.path.as_ref())
@@ -235,6 +239,8 @@ impl Dispatcher {
             async { if paths.is_empty() { Vec::new() } else { announcer.announce(&paths).await } },
             async { if keys.is_empty() { Vec::new() } else { announcer.withdraw(&keys).await } },
         );
+        // a speaker that answers late is busy: it gets time to pass on what it has
+        self.next_burst = self.next_burst.max(Instant::now() + pace / 2);
         let confirmed = |results: &[Result<(), AnnounceError>]| results.iter().filter(|r| r.is_ok()).count();
         report::speaker_call(started.elapsed(), confirmed(&announced), confirmed(&withdrawn));
         let failures = announced.iter().chain(&withdrawn).filter_map(|result| result.as_ref().err());
