@@ -71,6 +71,12 @@ const LAYERS: &[Layer] = &[
         purity: Purity::Free,
     },
     Layer { name: "xtask", uses: &[], tests_use: &[], purity: Purity::Free },
+    Layer {
+        name: "xtask-lab",
+        uses: &["prefix-core", "prefix-policy", "prefix-testkit"],
+        tests_use: &[],
+        purity: Purity::Free,
+    },
 ];
 
 const TESTKIT: &str = "prefix-testkit";

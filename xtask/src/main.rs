@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its terminal")]
 
 mod ci;
+mod demo;
 mod layers;
 mod setup;
 mod steps;
@@ -28,6 +29,12 @@ struct Arguments {
 enum Task {
     /// Install what the tests and the demo need: speakers, routers, a database, linters
     Setup,
+    /// Show the way of one event with a real speaker and a real router, in about a minute
+    Demo {
+        /// Stay up until Ctrl-C
+        #[arg(long)]
+        keep: bool,
+    },
     /// Run every test that this machine can run, with real speakers, routers and databases
     Test {
         /// Handed to the test runner: a part of test names, or options after `--`
@@ -59,6 +66,7 @@ fn main() -> ExitCode {
 fn run(task: Task) -> anyhow::Result<()> {
     match task {
         Task::Setup => setup::run(),
+        Task::Demo { keep } => demo::show(keep),
         Task::Test { filter } => test::all(&filter),
         Task::E2e { filter } => test::end_to_end(&filter),
         Task::Ci => ci::run_all(),

@@ -1,0 +1,22 @@
+//! `cargo xtask demo`: brings the machine to what the demo needs, builds, and hands over to `xtask-lab`.
+
+use crate::setup;
+use crate::workspace::{cargo, run};
+use anyhow::Result;
+
+/// Sets up, builds and shows.
+pub(crate) fn show(keep: bool) -> Result<()> {
+    if let Err(problem) = setup::run() {
+        // The demo needs less than the tests do: a speaker and a router. It says itself if one of them is missing.
+        eprintln!("setup: not everything is in place: {problem:#}");
+    }
+    println!("building (a few minutes the first time)");
+    let packages = ["--package", "prefixd", "--package", "prefixdctl", "--package", "xtask-lab"];
+    run(cargo().args(["build", "--quiet"]).args(packages))?;
+    let mut demo = cargo();
+    demo.args(["run", "--quiet", "--package", "xtask-lab", "--", "demo"]);
+    if keep {
+        demo.arg("--keep");
+    }
+    run(&mut demo)
+}
