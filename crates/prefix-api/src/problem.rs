@@ -52,6 +52,24 @@ pub(crate) struct Problem {
     audited: bool,
 }
 
+/// The body, its members in the order in which people read.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    error: &'a str,
+    instance: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors: Option<&'a Vec<FieldError>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_seconds: Option<u64>,
+    #[serde(flatten)]
+    members: &'a Map<String, Value>,
+}
+
 impl Problem {
     /// A problem of a kind; `detail` is for people, lower case, without full stop.
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
@@ -169,25 +187,23 @@ impl Problem {
     }
 
     /// The body; `instance` is the id of the request.
+    #[cfg(test)]
     pub(crate) fn body(&self, instance: &str) -> Value {
-        let mut body = json!({
-            "type": format!("urn:prefixd:problem:{}", self.kind.suffix()),
-            "title": self.kind.title(),
-            "status": self.kind.status().as_u16(),
-            "detail": self.detail,
-            "error": self.detail,
-            "instance": instance,
-        });
-        if let Value::Object(members) = &mut body {
-            if !self.errors.is_empty() || self.kind == Kind::BadRequest {
-                members.insert("errors".to_owned(), json!(self.errors));
-            }
-            if let Some(seconds) = self.retry_after {
-                members.insert("retry_after_seconds".to_owned(), json!(seconds));
-            }
-            members.extend(self.members.clone());
+        serde_json::to_value(self.shown(instance)).unwrap_or_default()
+    }
+
+    fn shown<'a>(&'a self, instance: &'a str) -> Shown<'a> {
+        Shown {
+            kind: format!("urn:prefixd:problem:{}", self.kind.suffix()),
+            title: self.kind.title(),
+            status: self.kind.status().as_u16(),
+            detail: &self.detail,
+            error: &self.detail,
+            instance,
+            errors: (!self.errors.is_empty() || self.kind == Kind::BadRequest).then_some(&self.errors),
+            retry_after_seconds: self.retry_after,
+            members: &self.members,
         }
-        body
     }
 
     /// The answer.
@@ -206,7 +222,7 @@ impl Problem {
         if self.replayed {
             response.insert_header(("Idempotency-Replayed", "true"));
         }
-        let mut response = response.body(self.body(instance).to_string());
+        let mut response = response.body(serde_json::to_string(&self.shown(instance)).unwrap_or_default());
         response.extensions_mut().insert(self.clone());
         response
     }
