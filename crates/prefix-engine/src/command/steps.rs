@@ -118,7 +118,10 @@ fn follow_with_companion(desk: &mut Desk<'_>, parent: MitigationId, plan: Option
     let now = desk.now;
     let key = plan.as_ref().and_then(|plan| plan.route.as_ref()).map(prefix_core::announcer::Route::key);
     let mut kept = false;
-    for id in desk.companions(parent) {
+    let mut companions = desk.companions(parent);
+    // one that is withdrawing already is taken over by a new one of the same rule
+    companions.retain(|id| desk.row(*id).is_some_and(|row| row.status.claims_rule()));
+    for id in companions {
         let same = key.is_some() && desk.row(id).and_then(Mitigation::key) == key;
         match plan.as_ref().filter(|_| same) {
             Some(plan) => {
@@ -138,21 +141,34 @@ fn follow_with_companion(desk: &mut Desk<'_>, parent: MitigationId, plan: Option
     let taken = !desk.ids(|row| row.status.claims_rule() && row.key() == key).is_empty();
     let (Some(plan), false, false) = (plan, kept, taken) else { return };
     let Some(row) = desk.row(parent).cloned() else { return };
-    let origin = Origin {
-        id: MitigationId::generate(),
-        victim_ip: row.victim_ip,
-        vector: &row.vector,
-        event: row.last_event_id,
-        lease: None,
-        reason: None,
-        decision: &row.decision,
+    let id = MitigationId::generate();
+    let make = |desk: &Desk<'_>, entry: &Entry<'_>| {
+        let origin = Origin {
+            id,
+            victim_ip: row.victim_ip,
+            vector: &row.vector,
+            event: row.last_event_id,
+            lease: None,
+            reason: None,
+            decision: &row.decision,
+        };
+        let mut companion = new_row(desk, plan.clone(), origin, entry);
+        companion.parent_id = Some(parent);
+        companion.leases.clone_from(&row.leases);
+        companion.lifetime_ends_at = row.lifetime_ends_at;
+        companion.follow_leases();
+        companion
     };
-    let mut companion = new_row(desk, plan, origin, &Entry::Admitted);
-    companion.parent_id = Some(parent);
-    companion.leases = row.leases;
-    companion.lifetime_ends_at = row.lifetime_ends_at;
-    companion.follow_leases();
-    desk.insert(companion);
+    // the step itself needs no room, but this is one rule more
+    let companion = make(desk, &Entry::Admitted);
+    match desk.decide(row.victim_ip, None, |policy, facts| policy.admit(&companion, facts)) {
+        Ok(()) => desk.insert(companion),
+        Err(refusal) if refusal.guardrail.is_temporary() => {
+            let companion = make(desk, &Entry::Queued(&refusal));
+            desk.insert(companion);
+        }
+        Err(refusal) => report::refused(&refusal),
+    }
 }
 
 fn flow(row: &Mitigation) -> Option<String> {
@@ -180,6 +196,8 @@ impl Command for Steps {
         for row in self.ids.iter().filter_map(|id| shared.book.get(*id)) {
             // a step that changes the match must see every other rule of the victim
             reads.victims.insert(row.victim_ip);
+            // its companion may be one rule more
+            reads.customers.extend(row.customer_id.clone());
         }
     }
 

@@ -7,6 +7,7 @@ mod life_of_a_rule;
 mod operators;
 mod quotas;
 mod scenarios;
+mod simulation;
 mod speaker;
 mod starts_and_stops;
 mod steps;

@@ -287,6 +287,33 @@ async fn a_step_to_a_black_hole_is_confirmed_before_the_old_rule_leaves() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_companion_that_comes_with_a_step_needs_room_like_any_rule() {
+    let lab = Lab::with(
+        "playbooks:
+  - name: reflections
+    match: {vector: dns_amplification}
+    steps:
+      - {action: police, rate_bps: 20000000, ttl_seconds: 600}
+      - {action: discard, ttl_seconds: 600, require_persistence_seconds: 30, require_confidence_at_least: 0, fragments: discard}
+quotas: {max_active_per_customer: 2}",
+    )
+    .await;
+    lab.mitigate(ban("203.0.113.20", "dns_amplification")).await;
+    let id = lab.mitigate(ban("203.0.113.10", "dns_amplification")).await;
+    lab.seconds(10).await;
+    lab.hear(ban("203.0.113.10", "dns_amplification")).await;
+    lab.seconds(25).await;
+    assert_eq!(lab.row(id).await.progress.step, 1, "the step itself needs no room");
+    assert_eq!((lab.rules().len(), lab.count(Status::Queued)), (2, 1));
+    lab.hear(unban("203.0.113.20")).await;
+    lab.seconds(2).await;
+    assert_eq!(
+        lab.rules(),
+        ["dst 203.0.113.10/32 frag is_fragment: discard", "dst 203.0.113.10/32 proto udp sport =53: discard"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_mitigation_that_ends_amid_a_step_takes_both_rules_along() {
     let lab = Lab::with(BLACK_HOLE).await;
     let id = lab.mitigate(ban("203.0.113.10", "udp_flood").sure(0.9)).await;
