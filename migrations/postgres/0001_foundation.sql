@@ -34,14 +34,15 @@ CREATE TABLE tallies (
     PRIMARY KEY (kind, name, shard)
 ) WITH (fillfactor = 25);
 
--- `phase` (queued, living, ending, final) follows from `status`. Indexes speak of the phase only: a confirmation
--- (pending to active) then touches no index.
+-- `phase` (queued, living, ending, final) follows from `status`; `queued_at` and `closed_at` are set exactly in the
+-- first and the last of them. No index sees the status: a confirmation (pending to active) touches none.
 CREATE TABLE mitigations (
     mitigation_id UUID PRIMARY KEY,
     revision      BIGINT NOT NULL,
     pop           TEXT COLLATE "C" NOT NULL,
     phase         TEXT COLLATE "C" NOT NULL CHECK (phase IN ('queued', 'living', 'ending', 'final')),
     status        TEXT COLLATE "C" NOT NULL,
+    queued_at     TIMESTAMPTZ,
     closed_as     TEXT COLLATE "C",
     closed_at     TIMESTAMPTZ,
     customer_id   TEXT COLLATE "C",
@@ -51,22 +52,27 @@ CREATE TABLE mitigations (
     nlri          BYTEA,
     created_at    TIMESTAMPTZ NOT NULL,
     acknowledged  BOOLEAN NOT NULL,
-    doc           TEXT NOT NULL
+    doc           TEXT NOT NULL,
+    CHECK ((phase = 'queued') = (queued_at IS NOT NULL)),
+    CHECK ((phase = 'final') = (closed_at IS NOT NULL AND closed_as IS NOT NULL))
 ) WITH (fillfactor = 75, toast_tuple_target = 8160);
 
 -- One rule, one claimant per pop.
 CREATE UNIQUE INDEX mitigations_claim ON mitigations (pop, nlri, route_kind) WHERE phase IN ('queued', 'living');
-CREATE INDEX mitigations_ending ON mitigations (pop, nlri) WHERE phase = 'ending';
-CREATE INDEX mitigations_queue ON mitigations (pop, created_at, mitigation_id) WHERE phase = 'queued';
-CREATE INDEX mitigations_unfinished_victim ON mitigations (pop, victim_ip, mitigation_id) WHERE phase <> 'final';
-CREATE INDEX mitigations_closed_victim ON mitigations (victim_ip, closed_at) WHERE phase = 'final';
+
+-- For transactions: rows of a rule or victim that are not final (no `closed_at`), or ended late enough; the queue.
+CREATE INDEX mitigations_rule ON mitigations (nlri, closed_at);
+CREATE INDEX mitigations_victim_state ON mitigations (victim_ip, closed_at);
+CREATE INDEX mitigations_queue ON mitigations (pop, queued_at, mitigation_id) WHERE queued_at IS NOT NULL;
+
+-- For lists.
 CREATE INDEX mitigations_created ON mitigations (created_at, mitigation_id);
 CREATE INDEX mitigations_pop ON mitigations (pop, created_at, mitigation_id);
 CREATE INDEX mitigations_customer ON mitigations (customer_id, created_at, mitigation_id);
 CREATE INDEX mitigations_victim ON mitigations (victim_ip, created_at, mitigation_id);
 CREATE INDEX mitigations_vector ON mitigations (vector, created_at, mitigation_id);
 CREATE INDEX mitigations_unfinished ON mitigations (created_at, mitigation_id) WHERE phase <> 'final';
-CREATE INDEX mitigations_closed ON mitigations (closed_as, created_at, mitigation_id) WHERE phase = 'final';
+CREATE INDEX mitigations_closed ON mitigations (closed_as, created_at, mitigation_id) WHERE closed_as IS NOT NULL;
 CREATE INDEX mitigations_acknowledged ON mitigations (created_at, mitigation_id) WHERE acknowledged;
 
 -- Sources and episode ids can be longer than an index entry may be: `*_key` is the head of their SHA-256. Only a ban

@@ -34,14 +34,15 @@ CREATE TABLE tallies (
     PRIMARY KEY (kind, name, shard)
 ) STRICT, WITHOUT ROWID;
 
--- `phase` (queued, living, ending, final) follows from `status`. Indexes speak of the phase only: a confirmation
--- (pending to active) then touches no index.
+-- `phase` (queued, living, ending, final) follows from `status`; `queued_at` and `closed_at` are set exactly in the
+-- first and the last of them. No index sees the status: a confirmation (pending to active) touches none.
 CREATE TABLE mitigations (
     mitigation_id BLOB NOT NULL PRIMARY KEY,
     revision      INTEGER NOT NULL,
     pop           TEXT NOT NULL,
     phase         TEXT NOT NULL CHECK (phase IN ('queued', 'living', 'ending', 'final')),
     status        TEXT NOT NULL,
+    queued_at     INTEGER,
     closed_as     TEXT,
     closed_at     INTEGER,
     customer_id   TEXT,
@@ -51,22 +52,27 @@ CREATE TABLE mitigations (
     nlri          BLOB,
     created_at    INTEGER NOT NULL,
     acknowledged  INTEGER NOT NULL CHECK (acknowledged IN (0, 1)),
-    doc           TEXT NOT NULL
+    doc           TEXT NOT NULL,
+    CHECK ((phase = 'queued') = (queued_at IS NOT NULL)),
+    CHECK ((phase = 'final') = (closed_at IS NOT NULL AND closed_as IS NOT NULL))
 ) STRICT;
 
 -- One rule, one claimant per pop.
 CREATE UNIQUE INDEX mitigations_claim ON mitigations (pop, nlri, route_kind) WHERE phase IN ('queued', 'living');
-CREATE INDEX mitigations_ending ON mitigations (pop, nlri) WHERE phase = 'ending';
-CREATE INDEX mitigations_queue ON mitigations (pop, created_at, mitigation_id) WHERE phase = 'queued';
-CREATE INDEX mitigations_unfinished_victim ON mitigations (pop, victim_ip, mitigation_id) WHERE phase <> 'final';
-CREATE INDEX mitigations_closed_victim ON mitigations (victim_ip, closed_at) WHERE phase = 'final';
+
+-- For transactions: rows of a rule or victim that are not final (no `closed_at`), or ended late enough; the queue.
+CREATE INDEX mitigations_rule ON mitigations (nlri, closed_at);
+CREATE INDEX mitigations_victim_state ON mitigations (victim_ip, closed_at);
+CREATE INDEX mitigations_queue ON mitigations (pop, queued_at, mitigation_id) WHERE queued_at IS NOT NULL;
+
+-- For lists.
 CREATE INDEX mitigations_created ON mitigations (created_at, mitigation_id);
 CREATE INDEX mitigations_pop ON mitigations (pop, created_at, mitigation_id);
 CREATE INDEX mitigations_customer ON mitigations (customer_id, created_at, mitigation_id);
 CREATE INDEX mitigations_victim ON mitigations (victim_ip, created_at, mitigation_id);
 CREATE INDEX mitigations_vector ON mitigations (vector, created_at, mitigation_id);
 CREATE INDEX mitigations_unfinished ON mitigations (created_at, mitigation_id) WHERE phase <> 'final';
-CREATE INDEX mitigations_closed ON mitigations (closed_as, created_at, mitigation_id) WHERE phase = 'final';
+CREATE INDEX mitigations_closed ON mitigations (closed_as, created_at, mitigation_id) WHERE closed_as IS NOT NULL;
 CREATE INDEX mitigations_acknowledged ON mitigations (created_at, mitigation_id) WHERE acknowledged;
 
 -- Sources and episode ids are long texts: `*_key` is the head of their SHA-256. Only a ban has an episode and a
@@ -134,10 +140,9 @@ DELETE FROM sqlite_stat1;
 INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('mitigations', 'sqlite_autoindex_mitigations_1', '10000000 1'),
     ('mitigations', 'mitigations_claim', '50000 10000 1 1'),
-    ('mitigations', 'mitigations_ending', '1000 200 1'),
+    ('mitigations', 'mitigations_rule', '10000000 10 1'),
+    ('mitigations', 'mitigations_victim_state', '10000000 20 1'),
     ('mitigations', 'mitigations_queue', '1000 200 1 1'),
-    ('mitigations', 'mitigations_unfinished_victim', '50000 10000 2 1'),
-    ('mitigations', 'mitigations_closed_victim', '10000000 20 1'),
     ('mitigations', 'mitigations_created', '10000000 2 1'),
     ('mitigations', 'mitigations_pop', '10000000 2000000 2 1'),
     ('mitigations', 'mitigations_customer', '10000000 2000 2 1'),

@@ -34,7 +34,7 @@ use prefix_core::store::{
 };
 
 use crate::error::from_diesel;
-use crate::predicate::BehindVictim;
+use crate::predicate::Younger;
 use crate::queries::Band;
 use crate::retry::Retry;
 use crate::row::{AuditRow, EventRow, ListedEvent, MitigationRow};
@@ -103,7 +103,7 @@ impl Store for PgStore {
 
     async fn unfinished(&self, pop: &Pop) -> Result<Vec<Mitigation>, StoreError> {
         let mut found = Vec::new();
-        let mut after: Option<BehindVictim> = None;
+        let mut after: Option<Younger> = None;
         loop {
             let pop = pop.clone();
             let rows = self
@@ -111,9 +111,9 @@ impl Store for PgStore {
                     async move { queries::unfinished(c, pop.as_str(), after, page::CHUNK).await }.boxed()
                 })
                 .await?;
-            let Some((victim, row)) = rows.last() else { return Ok(found) };
-            after = Some(BehindVictim { victim: victim.clone(), id: row.mitigation_id });
-            for (_, row) in rows {
+            let Some(row) = rows.last() else { return Ok(found) };
+            after = Some(Younger { at: row.created_at, id: row.mitigation_id });
+            for row in rows {
                 found.push(row.parse()?);
             }
         }

@@ -6,7 +6,7 @@ use diesel::expression::{AppearsOnTable, Expression, SelectableExpression, Valid
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::result::QueryResult;
 use diesel::serialize::ToSql;
-use diesel::sql_types::{Bool, HasSqlType, Text};
+use diesel::sql_types::{Bool, HasSqlType};
 
 use crate::sql_type::{Id, Instant, Micros, Uid};
 
@@ -46,22 +46,6 @@ macro_rules! constant {
 constant!(
     /// Mitigations that are not final.
     Unfinished = "phase <> 'final'"
-);
-constant!(
-    /// Mitigations that are final.
-    Final = "phase = 'final'"
-);
-constant!(
-    /// Mitigations that are queued.
-    Queued = "phase = 'queued'"
-);
-constant!(
-    /// Mitigations that keep others from having their rule.
-    Claims = "phase IN ('queued', 'living')"
-);
-constant!(
-    /// Mitigations whose rule is being withdrawn.
-    Ending = "phase = 'ending'"
 );
 constant!(
     /// Acknowledged mitigations.
@@ -106,24 +90,24 @@ where
     }
 }
 
-/// Mitigations behind this one in the order of victim and id.
-#[derive(Clone, Debug, QueryId)]
-pub(crate) struct BehindVictim {
-    pub(crate) victim: String,
+/// Rows that come after this one in a list that begins with the oldest.
+#[derive(Clone, Copy, Debug, QueryId)]
+pub(crate) struct Younger {
+    pub(crate) at: Micros,
     pub(crate) id: Id,
 }
 
-condition!(BehindVictim);
+condition!(Younger);
 
-impl<DB> QueryFragment<DB> for BehindVictim
+impl<DB> QueryFragment<DB> for Younger
 where
-    DB: Backend + HasSqlType<Uid>,
-    String: ToSql<Text, DB>,
+    DB: Backend + HasSqlType<Instant> + HasSqlType<Uid>,
+    Micros: ToSql<Instant, DB>,
     Id: ToSql<Uid, DB>,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
-        out.push_sql("(victim_ip, mitigation_id) > (");
-        out.push_bind_param::<Text, _>(&self.victim)?;
+        out.push_sql("(created_at, mitigation_id) > (");
+        out.push_bind_param::<Instant, _>(&self.at)?;
         out.push_sql(", ");
         out.push_bind_param::<Uid, _>(&self.id)?;
         out.push_sql(")");

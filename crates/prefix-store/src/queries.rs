@@ -79,7 +79,7 @@ macro_rules! queries {
         use diesel::result::QueryResult;
         use prefix_core::store::{AuditQuery, EventQuery, MitigationQuery};
 
-        use crate::predicate::{Acknowledged, BehindVictim, Final, Older, Unacknowledged, Unfinished};
+        use crate::predicate::{Acknowledged, Older, Unacknowledged, Unfinished, Younger};
         use crate::queries::{Band, TallyRow, fetch};
         use crate::row::{AuditRow, EventRow, ListedEvent, MitigationRow, SafelistRow};
         use crate::schema::{admission, events, mitigations, safelist, tallies};
@@ -106,7 +106,7 @@ macro_rules! queries {
                 Band::Unfinished(status) => {
                     rows = rows.filter(Unfinished).filter(dsl::status.eq_any(status.clone()));
                 }
-                Band::Closed(status) => rows = rows.filter(Final).filter(dsl::closed_as.eq(*status)),
+                Band::Closed(status) => rows = rows.filter(dsl::closed_as.eq(*status)),
             }
             if let Some(customer) = &query.customer_id {
                 rows = rows.filter(dsl::customer_id.eq(customer.as_str()));
@@ -140,24 +140,24 @@ macro_rules! queries {
                 .load(connection)$($await)*
         }
 
-        /// The next mitigations of a pop that are not final, in the order of victims.
+        /// The next mitigations of a pop that are not final, oldest first.
         pub(super) $($async)? fn unfinished(
             connection: &mut $connection,
             pop: &str,
-            after: Option<BehindVictim>,
+            after: Option<Younger>,
             limit: i64,
-        ) -> QueryResult<Vec<(String, MitigationRow)>> {
+        ) -> QueryResult<Vec<MitigationRow>> {
             use crate::schema::mitigations::dsl;
 
             let mut rows = dsl::mitigations
-                .select((dsl::victim_ip, MitigationRow::as_select()))
+                .select(MitigationRow::as_select())
                 .filter(dsl::pop.eq(pop))
                 .filter(Unfinished)
                 .into_boxed::<$backend>();
             if let Some(after) = after {
                 rows = rows.filter(after);
             }
-            rows.order((dsl::victim_ip, dsl::mitigation_id)).limit(limit).load(connection)$($await)*
+            rows.order((dsl::created_at, dsl::mitigation_id)).limit(limit).load(connection)$($await)*
         }
 
         pub(super) $($async)? fn event(

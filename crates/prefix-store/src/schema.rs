@@ -43,6 +43,7 @@ diesel::table! {
         pop -> Text,
         phase -> Text,
         status -> Text,
+        queued_at -> Nullable<Instant>,
         closed_as -> Nullable<Text>,
         closed_at -> Nullable<Instant>,
         customer_id -> Nullable<Text>,

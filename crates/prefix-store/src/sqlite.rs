@@ -33,7 +33,7 @@ use prefix_core::store::{
 };
 
 use crate::error::from_diesel;
-use crate::predicate::BehindVictim;
+use crate::predicate::Younger;
 use crate::queries::Band;
 use crate::retry::Retry;
 use crate::row::{AuditRow, ListedEvent, MitigationRow};
@@ -108,13 +108,13 @@ impl Store for SqliteStore {
 
     async fn unfinished(&self, pop: &Pop) -> Result<Vec<Mitigation>, StoreError> {
         let mut found = Vec::new();
-        let mut after: Option<BehindVictim> = None;
+        let mut after: Option<Younger> = None;
         loop {
             let pop = pop.clone();
             let rows = self.read(move |c| queries::unfinished(c, pop.as_str(), after, page::CHUNK)).await?;
-            let Some((victim, row)) = rows.last() else { return Ok(found) };
-            after = Some(BehindVictim { victim: victim.clone(), id: row.mitigation_id });
-            for (_, row) in rows {
+            let Some(row) = rows.last() else { return Ok(found) };
+            after = Some(Younger { at: row.created_at, id: row.mitigation_id });
+            for row in rows {
                 found.push(row.parse()?);
             }
         }

@@ -69,7 +69,7 @@ macro_rules! bulk {
 bulk!(
     /// New mitigations.
     InsertMitigations from NewMitigation<'a>:
-    "INSERT INTO mitigations (mitigation_id, revision, pop, phase, status, closed_as, closed_at, customer_id, \
+    "INSERT INTO mitigations (mitigation_id, revision, pop, phase, status, queued_at, closed_as, closed_at, customer_id, \
      victim_ip, vector, route_kind, nlri, created_at, acknowledged, doc) SELECT * FROM", "",
     {
         mitigation_id: Uid = Id,
@@ -77,6 +77,7 @@ bulk!(
         pop: Text = &'a str,
         phase: Text = &'a str,
         status: Text = &'a str,
+        queued_at: Nullable<Instant> = Option<Micros>,
         closed_as: Nullable<Text> = Option<&'a str>,
         closed_at: Nullable<Instant> = Option<Micros>,
         customer_id: Nullable<Text> = Option<&'a str>,
@@ -97,6 +98,7 @@ pub(super) struct Changed<'a> {
     revision: i64,
     phase: &'a str,
     status: &'a str,
+    queued_at: Option<Micros>,
     closed_as: Option<&'a str>,
     closed_at: Option<Micros>,
     route_kind: Option<&'a str>,
@@ -114,6 +116,7 @@ impl<'a> Changed<'a> {
             revision: row.revision,
             phase: row.phase,
             status: row.status,
+            queued_at: row.queued_at,
             closed_as: row.closed_as,
             closed_at: row.closed_at,
             route_kind: row.route_kind,
@@ -128,16 +131,17 @@ bulk!(
     /// Changed mitigations; those that are no longer at the expected revision are left alone, and missing in the count.
     UpdateMitigations from Changed<'a>:
     "UPDATE mitigations AS m SET revision = u.revision, phase = u.phase, status = u.status, \
-     closed_as = u.closed_as, closed_at = u.closed_at, route_kind = u.route_kind, nlri = u.nlri, \
+     queued_at = u.queued_at, closed_as = u.closed_as, closed_at = u.closed_at, route_kind = u.route_kind, nlri = u.nlri, \
      acknowledged = u.acknowledged, doc = u.doc FROM",
-    "AS u (mitigation_id, expected, revision, phase, status, closed_as, closed_at, route_kind, nlri, acknowledged, \
-     doc) WHERE m.mitigation_id = u.mitigation_id AND m.revision = u.expected",
+    "AS u (mitigation_id, expected, revision, phase, status, queued_at, closed_as, closed_at, route_kind, nlri, \
+     acknowledged, doc) WHERE m.mitigation_id = u.mitigation_id AND m.revision = u.expected",
     {
         mitigation_id: Uid = Id,
         expected: BigInt = i64,
         revision: BigInt = i64,
         phase: Text = &'a str,
         status: Text = &'a str,
+        queued_at: Nullable<Instant> = Option<Micros>,
         closed_as: Nullable<Text> = Option<&'a str>,
         closed_at: Nullable<Instant> = Option<Micros>,
         route_kind: Nullable<Text> = Option<&'a str>,

@@ -24,7 +24,7 @@ const EVENTS: &str = "WITH gone AS (DELETE FROM events WHERE event_id IN (
     ORDER BY ingested_at LIMIT $2) RETURNING '' AS name)";
 
 const MITIGATIONS: &str = "WITH gone AS (DELETE FROM mitigations WHERE mitigation_id IN (
-    SELECT mitigation_id FROM mitigations WHERE created_at < $1 AND closed_at < $1 AND phase = 'final'
+    SELECT mitigation_id FROM mitigations WHERE created_at < $1 AND closed_at < $1
     ORDER BY created_at LIMIT $2) RETURNING pop AS name)";
 
 const REPLIES: &str = "WITH gone AS (DELETE FROM replies WHERE reply_id IN (

@@ -7,15 +7,16 @@ use std::time::Duration;
 use diesel::prelude::*;
 use diesel::result::QueryResult;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
-use prefix_core::mitigation::{Mitigation, Status};
+use prefix_core::mitigation::Mitigation;
 use prefix_core::name::CustomerId;
 use prefix_core::store::{QuotaCounts, ReadSet, ReplyKey, Snapshot, StoredReply};
 
-use super::lookup::{KnownEpisodes, KnownSightings};
+use super::lookup::{
+    ClosedOfVictims, KnownEpisodes, KnownSightings, UnfinishedOfRoutes, UnfinishedOfVictims,
+};
 use super::queries;
 use crate::error::Failure;
 use crate::key;
-use crate::predicate::{Claims, Ending, Final, Queued, Unfinished};
 use crate::row::{MitigationRow, ReplyRow, SafelistRow, route_kind};
 use crate::safelist_cache::SafelistCache;
 use crate::schema::{admission, admissions, mitigations, quota_counters, replies};
@@ -55,7 +56,7 @@ pub(super) async fn read(
     );
     began?;
     let lock = lock?;
-    let mut snapshot = Snapshot { mitigations: parse(rows?, reads)?, ..Snapshot::default() };
+    let mut snapshot = Snapshot { mitigations: parse(rows?)?, ..Snapshot::default() };
     if let Some((active, revision)) = lock {
         snapshot.quota = quota(reads, active, counters?, &minute?);
         snapshot.safelist = match cache.get(revision) {
@@ -132,29 +133,20 @@ fn quota(reads: &ReadSet, active: i64, counters: Vec<(String, String, i64)>, min
     quota
 }
 
-/// What was asked for by id, victim, rule and queue. A row can be in several.
-struct Found {
-    rows: Vec<MitigationRow>,
-    /// Rows of the asked-for rules, and perhaps of another table's rule with the same bytes.
-    of_routes: Vec<MitigationRow>,
-}
-
-async fn find_mitigations(client: &AsyncPgConnection, reads: &ReadSet) -> QueryResult<Found> {
-    let (by_id, by_victim, closed, claiming, ending, queued) = futures::join!(
+/// What was asked for by id, victim, rule and queue. A row can come several times.
+async fn find_mitigations(client: &AsyncPgConnection, reads: &ReadSet) -> QueryResult<Vec<MitigationRow>> {
+    let (by_id, by_victim, closed, by_route, queued) = futures::join!(
         by_id(client, reads),
         by_victim(client, reads),
         closed_by_victim(client, reads),
-        by_route(client, reads, Claims),
-        by_route(client, reads, Ending),
+        by_route(client, reads),
         queued(client, reads),
     );
     let mut rows = by_id?;
-    rows.extend(by_victim?);
-    rows.extend(closed?);
-    rows.extend(queued?);
-    let mut of_routes = claiming?;
-    of_routes.extend(ending?);
-    Ok(Found { rows, of_routes })
+    for more in [by_victim?, closed?, by_route?, queued?] {
+        rows.extend(more);
+    }
+    Ok(rows)
 }
 
 async fn by_id(mut client: &AsyncPgConnection, reads: &ReadSet) -> QueryResult<Vec<MitigationRow>> {
@@ -173,14 +165,8 @@ async fn by_victim(mut client: &AsyncPgConnection, reads: &ReadSet) -> QueryResu
     if reads.victims.is_empty() {
         return Ok(Vec::new());
     }
-    let victims: Vec<String> = reads.victims.iter().map(ToString::to_string).collect();
-    mitigations::table
-        .filter(mitigations::pop.eq(reads.pop.as_str()))
-        .filter(mitigations::victim_ip.eq_any(victims))
-        .filter(Unfinished)
-        .select(MitigationRow::as_select())
-        .load(&mut client)
-        .await
+    let victims = reads.victims.iter().map(ToString::to_string).collect();
+    UnfinishedOfVictims { pop: reads.pop.as_str(), victims }.load(&mut client).await
 }
 
 async fn closed_by_victim(
@@ -190,62 +176,26 @@ async fn closed_by_victim(
     if reads.victims.is_empty() {
         return Ok(Vec::new());
     }
-    let victims: Vec<String> = reads.victims.iter().map(ToString::to_string).collect();
-    let since = |time| mitigations::closed_at.ge(Micros::from(time));
-    let rejected = mitigations::closed_as.eq(Status::Rejected.as_str());
-    let ended = mitigations::closed_as.ne(Status::Rejected.as_str());
-    mitigations::table
-        .filter(mitigations::victim_ip.eq_any(victims))
-        .filter(Final)
-        .filter(since(reads.recent_since.min(reads.rejected_since)))
-        .filter(mitigations::pop.eq(reads.pop.as_str()))
-        .filter(rejected.and(since(reads.rejected_since)).or(ended.and(since(reads.recent_since))))
-        .select(MitigationRow::as_select())
-        .load(&mut client)
-        .await
+    let closed = ClosedOfVictims {
+        pop: reads.pop.as_str(),
+        victims: reads.victims.iter().map(ToString::to_string).collect(),
+        since: reads.recent_since.min(reads.rejected_since).into(),
+        recent_since: reads.recent_since.into(),
+        rejected_since: reads.rejected_since.into(),
+    };
+    closed.load(&mut client).await
 }
 
-macro_rules! by_route {
-    ($client:expr, $reads:expr, $condition:expr) => {{
-        let nlri: Vec<&[u8]> = $reads.routes.iter().map(|key| key.nlri().as_bytes()).collect();
-        let kinds: HashSet<&str> = $reads.routes.iter().map(|key| route_kind(key.kind())).collect();
-        mitigations::table
-            .filter(mitigations::pop.eq($reads.pop.as_str()))
-            .filter(mitigations::nlri.eq_any(nlri))
-            .filter(mitigations::route_kind.eq_any(kinds.into_iter().collect::<Vec<_>>()))
-            .filter($condition)
-            .select(MitigationRow::as_select())
-            .load($client)
-            .await
-    }};
-}
-
-/// The two sets of rows that an index on the rule holds.
-trait RouteRows {
-    async fn load(self, client: &AsyncPgConnection, reads: &ReadSet) -> QueryResult<Vec<MitigationRow>>;
-}
-
-impl RouteRows for Claims {
-    async fn load(self, mut client: &AsyncPgConnection, reads: &ReadSet) -> QueryResult<Vec<MitigationRow>> {
-        by_route!(&mut client, reads, self)
-    }
-}
-
-impl RouteRows for Ending {
-    async fn load(self, mut client: &AsyncPgConnection, reads: &ReadSet) -> QueryResult<Vec<MitigationRow>> {
-        by_route!(&mut client, reads, self)
-    }
-}
-
-async fn by_route(
-    client: &AsyncPgConnection,
-    reads: &ReadSet,
-    which: impl RouteRows,
-) -> QueryResult<Vec<MitigationRow>> {
+async fn by_route(mut client: &AsyncPgConnection, reads: &ReadSet) -> QueryResult<Vec<MitigationRow>> {
     if reads.routes.is_empty() {
         return Ok(Vec::new());
     }
-    which.load(client, reads).await
+    let routes = UnfinishedOfRoutes {
+        pop: reads.pop.as_str(),
+        kinds: reads.routes.iter().map(|key| route_kind(key.kind())).collect(),
+        nlri: reads.routes.iter().map(|key| key.nlri().as_bytes()).collect(),
+    };
+    routes.load(&mut client).await
 }
 
 async fn queued(mut client: &AsyncPgConnection, reads: &ReadSet) -> QueryResult<Vec<MitigationRow>> {
@@ -254,34 +204,18 @@ async fn queued(mut client: &AsyncPgConnection, reads: &ReadSet) -> QueryResult<
     }
     mitigations::table
         .filter(mitigations::pop.eq(reads.pop.as_str()))
-        .filter(Queued)
-        .order((mitigations::created_at, mitigations::mitigation_id))
+        .filter(mitigations::queued_at.is_not_null())
+        .order((mitigations::queued_at, mitigations::mitigation_id))
         .limit(reads.queued.into())
         .select(MitigationRow::as_select())
         .load(&mut client)
         .await
 }
 
-fn parse(found: Found, reads: &ReadSet) -> Result<Vec<Mitigation>, Failure> {
+fn parse(mut rows: Vec<MitigationRow>) -> Result<Vec<Mitigation>, Failure> {
     let mut seen = HashSet::new();
-    let mut mitigations = Vec::new();
-    for row in found.rows {
-        if seen.insert(row.mitigation_id) {
-            mitigations.push(row.parse()?);
-        }
-    }
-    for row in found.of_routes {
-        if seen.contains(&row.mitigation_id) {
-            continue;
-        }
-        let id = row.mitigation_id;
-        let mitigation = row.parse()?;
-        if mitigation.key().is_some_and(|key| reads.routes.contains(&key)) {
-            seen.insert(id);
-            mitigations.push(mitigation);
-        }
-    }
-    Ok(mitigations)
+    rows.retain(|row| seen.insert(row.mitigation_id));
+    Ok(rows.into_iter().map(MitigationRow::parse).collect::<Result<_, _>>()?)
 }
 
 async fn known_episodes(mut client: &AsyncPgConnection, reads: &ReadSet) -> QueryResult<Vec<i64>> {

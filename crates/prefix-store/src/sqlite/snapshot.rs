@@ -16,7 +16,6 @@ use prefix_core::store::{QuotaCounts, ReadSet, Snapshot, StoreError, StoredReply
 use super::queries;
 use crate::error::{Failure, from_diesel};
 use crate::key;
-use crate::predicate::{Claims, Ending, Final, Queued, Unfinished};
 use crate::row::{MitigationRow, ReplyRow, route_kind};
 use crate::safelist_cache::SafelistCache;
 use crate::schema::{admission, admissions, events, mitigations, quota_counters, replies};
@@ -82,8 +81,8 @@ fn find_mitigations(connection: &mut SqliteConnection, reads: &ReadSet) -> Resul
     if reads.queued > 0 {
         let oldest = mitigations::table
             .filter(mitigations::pop.eq(reads.pop.as_str()))
-            .filter(Queued)
-            .order((mitigations::created_at, mitigations::mitigation_id))
+            .filter(mitigations::queued_at.is_not_null())
+            .order((mitigations::queued_at, mitigations::mitigation_id))
             .limit(reads.queued.into())
             .select(MitigationRow::as_select());
         rows.extend(oldest.load(connection)?);
@@ -103,14 +102,13 @@ fn of_victim(
     let unfinished = mitigations::table
         .filter(mitigations::pop.eq(reads.pop.as_str()))
         .filter(mitigations::victim_ip.eq(&victim))
-        .filter(Unfinished)
+        .filter(mitigations::closed_at.is_null())
         .select(MitigationRow::as_select());
     rows.extend(unfinished.load(connection)?);
     let since = |time: DateTime<Utc>| mitigations::closed_at.ge(Micros::from(time));
     let rejected = mitigations::closed_as.eq(Status::Rejected.as_str());
     let closed = mitigations::table
         .filter(mitigations::victim_ip.eq(&victim))
-        .filter(Final)
         .filter(since(reads.recent_since.min(reads.rejected_since)))
         .filter(mitigations::pop.eq(reads.pop.as_str()))
         .filter(
@@ -133,9 +131,9 @@ fn of_route(
         .filter(mitigations::pop.eq(reads.pop.as_str()))
         .filter(mitigations::nlri.eq(key.nlri().as_bytes()))
         .filter(mitigations::route_kind.eq(route_kind(key.kind())))
+        .filter(mitigations::closed_at.is_null())
         .select(MitigationRow::as_select());
-    rows.extend(of_rule.filter(Claims).load(connection)?);
-    rows.extend(of_rule.filter(Ending).load(connection)?);
+    rows.extend(of_rule.load(connection)?);
     Ok(())
 }
 

@@ -116,6 +116,7 @@ fn update(connection: &mut SqliteConnection, update: &Update<'_>) -> Result<(), 
     } else {
         let outer = (
             mitigations::phase.eq(row.phase),
+            mitigations::queued_at.eq(row.queued_at),
             mitigations::closed_as.eq(row.closed_as),
             mitigations::closed_at.eq(row.closed_at),
             mitigations::route_kind.eq(row.route_kind),
