@@ -92,6 +92,10 @@ struct Pages {
     deadlines: BTreeSet<(DateTime<Utc>, MitigationId)>,
     renewals: BTreeSet<(DateTime<Utc>, MitigationId)>,
     renew_at: HashMap<MitigationId, DateTime<Utc>>,
+    /// Rows whose end is being written down at the moment: once each, however often they are found to be over.
+    expiring: HashSet<MitigationId>,
+    /// Rows whose end was passed on to the speaker, and which end that was.
+    over: HashMap<MitigationId, DateTime<Utc>>,
     queued: u64,
     wire: HashMap<RouteKey, Wire>,
     /// Routes of other pops: never touched.
@@ -114,18 +118,32 @@ impl Book {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Replaces everything by what the store holds.
+    /// Replaces everything by what the store holds. Returns the routes of rows that are not what they were.
     pub(crate) fn reload(&self, rows: Vec<Mitigation>) -> Vec<RouteKey> {
         let mut pages = self.open();
-        let mut keys: Vec<RouteKey> = pages.by_key.keys().cloned().collect();
+        let mut before = std::mem::take(&mut pages.rows);
+        let mut keys: Vec<RouteKey> = Vec::new();
+        let expiring = std::mem::take(&mut pages.expiring);
+        let over = std::mem::take(&mut pages.over);
         let wire = std::mem::take(&mut pages.wire);
         let occupied = std::mem::take(&mut pages.occupied);
         let foreign = std::mem::take(&mut pages.foreign);
         let orphans = std::mem::take(&mut pages.orphans);
-        *pages = Pages { wire, occupied, foreign, orphans, ..Pages::default() };
+        *pages = Pages { wire, occupied, foreign, orphans, expiring, over, ..Pages::default() };
         for row in rows {
-            keys.extend(pages.put(row));
+            let is_known = before.remove(&row.mitigation_id).is_some_and(|old| {
+                let is_same = old.revision == row.revision;
+                if !is_same {
+                    keys.extend(route_keys(&old));
+                }
+                is_same
+            });
+            let named = pages.put(row);
+            if !is_known {
+                keys.extend(named);
+            }
         }
+        keys.extend(before.values().flat_map(|gone| route_keys(gone)));
         keys.sort();
         keys.dedup();
         keys
@@ -184,6 +202,17 @@ impl Book {
         ToSend::Known { id: *id, step, path: confirmed }
     }
 
+    /// Every route that a path of ours can stand on, and nobody else's: what a stop may take off the wire.
+    pub(crate) fn ours(&self) -> Vec<RouteKey> {
+        let pages = self.open();
+        let all = pages.by_key.keys().chain(pages.wire.keys()).chain(&pages.orphans);
+        let mut keys: Vec<RouteKey> =
+            all.filter(|key| matches!(pages.to_withdraw(key), ToSend::Withdraw)).cloned().collect();
+        keys.sort();
+        keys.dedup();
+        keys
+    }
+
     /// Every route that the speaker should hold, or that is wanted away from it, with the rows that name it.
     pub(crate) fn keys(&self) -> Vec<RouteKey> {
         self.open().by_key.keys().cloned().collect()
@@ -202,6 +231,8 @@ impl Book {
         let wire = pages.wire.entry(key.clone()).or_default();
         wire.confirmed = Some(path);
         wire.error = None;
+        // one API path per route: ours has replaced whatever somebody else had put there
+        pages.foreign.remove(key);
         pages.plan_renewals(key);
     }
 
@@ -284,10 +315,15 @@ impl Book {
     ) -> (Vec<MitigationId>, Vec<RouteKey>) {
         let mut pages = self.open();
         let due = take_due(&mut pages.deadlines, now, limit);
-        let rows = due.iter().filter_map(|(at, id)| Some((at, pages.rows.get(id)?)));
-        let first = rows.filter(|(at, row)| **at == row.expires_at);
-        let keys = first.filter_map(|(_, row)| row.key()).collect();
-        (due.into_iter().map(|(_, id)| id).collect(), keys)
+        let mut keys = Vec::new();
+        for (_, id) in &due {
+            let Some(row) = pages.rows.get(id).cloned() else { continue };
+            if pages.over.insert(*id, row.expires_at) != Some(row.expires_at) {
+                keys.extend(row.key());
+            }
+        }
+        let ids = due.into_iter().map(|(_, id)| id).filter(|id| pages.expiring.insert(*id)).collect();
+        (ids, keys)
     }
 
     /// Takes the routes whose not-after time is to be renewed off the list.
@@ -300,11 +336,17 @@ impl Book {
         due.into_iter().filter_map(|(_, id)| pages.rows.get(&id)?.key()).collect()
     }
 
-    /// Puts a deadline back that could not be written down yet.
-    pub(crate) fn retry_deadline(&self, id: MitigationId, at: DateTime<Utc>) {
+    /// The end of a row was written down, or not: one that still claims its rule gets its deadline back, at the
+    /// earliest at `at` if it is over. That happens when storage failed, and when the clock was set back meanwhile.
+    pub(crate) fn expire_ended(&self, id: MitigationId, now: DateTime<Utc>, at: DateTime<Utc>) {
         let mut pages = self.open();
-        if pages.rows.contains_key(&id) {
-            pages.deadlines.insert((at, id));
+        pages.expiring.remove(&id);
+        let end = pages.rows.get(&id).filter(|row| row.status.claims_rule()).map(|row| row.expires_at);
+        if end.is_none_or(|end| end > now) {
+            pages.over.remove(&id);
+        }
+        if let Some(end) = end {
+            pages.deadlines.insert((if end > now { end } else { at }, id));
         }
     }
 
@@ -419,7 +461,9 @@ impl Pages {
     /// A withdraw names a route, not an owner, so it is sent only where a path of ours can be.
     fn to_withdraw(&self, key: &RouteKey) -> ToSend {
         let ids = self.by_key.get(key).into_iter().flatten();
-        let attempted = |row: &Arc<Mitigation>| row.speaker.attempted && !row.dry_run;
+        // the rule of a former step was announced, whatever became of its successor
+        let attempted =
+            |row: &Arc<Mitigation>| (row.speaker.attempted || row.progress.former.is_some()) && !row.dry_run;
         let named = ids.filter_map(|id| self.rows.get(id)).any(attempted);
         let confirmed = self.wire.get(key).is_some_and(|wire| wire.confirmed.is_some());
         if !named && !confirmed && !self.orphans.contains(key) {

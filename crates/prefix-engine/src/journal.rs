@@ -10,7 +10,7 @@ use std::time::Duration;
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::store::{ChangeSet, MitigationChange, ReadSet, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::{error, warn};
 
 use crate::desk::Desk;
@@ -100,6 +100,7 @@ impl Commands {
 pub(crate) async fn run(shared: Arc<Shared>, mut commands: Commands) {
     let mut held: Option<Box<dyn Command>> = None;
     let mut stale = false;
+    let mut reloaded: Option<Instant> = None;
     loop {
         let first = match held.take() {
             Some(command) => command,
@@ -133,9 +134,11 @@ pub(crate) async fn run(shared: Arc<Shared>, mut commands: Commands) {
                 None => break,
             }
         }
-        if stale {
+        // where everything is read and nothing written, reading all of it before each attempt would be all it does
+        if stale && reloaded.is_none_or(|at| at.elapsed() >= RETRY) {
             // after an unanswered commit nobody knows what is stored: the book is read anew before it is believed
             stale = !reload(&shared).await;
+            reloaded = (!stale).then(Instant::now);
         }
         stale |= commit_batch(&shared, batch, !alone).await;
     }
@@ -164,13 +167,18 @@ async fn commit_batch(shared: &Arc<Shared>, mut batch: Vec<Box<dyn Command>>, wr
             }
             false
         }
-        Err(StoreError::Invalid(problem)) if batch.len() > 1 => {
+        Err(problem) if batch.len() > 1 && !matches!(problem, StoreError::Unavailable(_)) => {
             warn!(%problem, commands = batch.len(), "a transaction was refused, each command is tried alone");
             let mut stale = false;
+            let mut lost = None;
             for command in batch {
                 let mut alone = vec![command];
-                let result = commit(shared, &mut alone, write).await;
-                stale |= matches!(result, Err(StoreError::Unavailable(_)));
+                let result = match &lost {
+                    Some(failure) => Err(StoreError::clone(failure)),
+                    None => commit(shared, &mut alone, write).await,
+                };
+                stale |= result.as_ref().is_err_and(leaves_doubt);
+                lost = result.as_ref().err().filter(|e| matches!(e, StoreError::Unavailable(_))).cloned();
                 for command in alone {
                     command.done(shared, result.clone());
                 }
@@ -182,9 +190,14 @@ async fn commit_batch(shared: &Arc<Shared>, mut batch: Vec<Box<dyn Command>>, wr
             for command in batch {
                 command.done(shared, Err(failure.clone()));
             }
-            true
+            leaves_doubt(&failure)
         }
     }
+}
+
+/// True if the book may not be what is stored: an unanswered commit, or somebody else who changed rows.
+fn leaves_doubt(failure: &StoreError) -> bool {
+    matches!(failure, StoreError::Unavailable(_) | StoreError::Conflict(_))
 }
 
 async fn commit(shared: &Arc<Shared>, batch: &mut [Box<dyn Command>], write: bool) -> Result<(), StoreError> {

@@ -40,11 +40,11 @@ pub(crate) async fn deadlines(shared: Arc<Shared>, journal: Journal, stop: Cance
         shared.dispatch.nudge(shared.book.take_renewals(now));
         loop {
             let (ids, keys) = shared.book.take_expired(now, EXPIRE_AT_ONCE);
+            // the wire first: the deadline itself is the durable intent, storage may be down
+            shared.dispatch.nudge(keys);
             if ids.is_empty() {
                 break;
             }
-            // the wire first: the deadline itself is the durable intent, storage may be down
-            shared.dispatch.nudge(keys);
             if journal.submit(Box::new(Expire { ids })).is_err() {
                 return;
             }

@@ -45,14 +45,12 @@ impl Command for Expire {
         }
     }
 
-    fn done(self: Box<Self>, shared: &Arc<Shared>, result: Result<(), StoreError>) {
-        if result.is_err() {
-            let at = shared.now() + RETRY;
-            for id in self.ids {
-                shared.book.retry_deadline(id, at);
-            }
-            shared.deadline_moved.notify_one();
+    fn done(self: Box<Self>, shared: &Arc<Shared>, _result: Result<(), StoreError>) {
+        let now = shared.now();
+        for id in self.ids {
+            shared.book.expire_ended(id, now, now + RETRY);
         }
+        shared.deadline_moved.notify_one();
     }
 
     fn weight(&self) -> usize {
