@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use prefix_core::announcer::AnnounceError;
 use prefix_core::audit::{Actor, AuditAction, AuditEntry};
-use prefix_core::flowspec::RouteKey;
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::Status;
 use serde_json::json;
@@ -18,7 +17,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::EngineParts;
-use crate::book::Wanted;
 use crate::caller::{Caller, IdempotencyKey};
 use crate::command::record::Record;
 use crate::command::revalidate::Revalidate;
@@ -64,6 +62,9 @@ impl Watch {
 }
 
 type IdempotencyKeyName = (String, String, String);
+
+/// How long a stop waits for its tasks and for storage before it turns to the speaker.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
 impl Running {
     pub(super) async fn start(parts: EngineParts) -> Result<Arc<Self>, EngineError> {
@@ -174,14 +175,20 @@ impl Running {
         self.drain_dispatcher().await;
         self.stop.cancel();
         let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        let patience = Instant::now() + STOP_PATIENCE;
         for task in tasks {
             // a task that panicked has said so in the log
-            let _ = task.await;
+            if timeout_at(patience, task).await.is_err() {
+                error!("a task does not end, the stop goes on without it");
+            }
         }
         drop(self.journal.lock().unwrap_or_else(PoisonError::into_inner).take());
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(writer) = writer {
-            let _ = writer.await;
+        if let Some(writer) = writer
+            && timeout_at(patience, writer).await.is_err()
+        {
+            // the rules matter more: whoever supervises this process does not wait for ever
+            error!("storage does not answer: what was not acknowledged yet is not written");
         }
         if self.shared.enforced() && !self.shared.settings.preserve_announcements {
             self.clear_speaker().await;
@@ -203,12 +210,8 @@ impl Running {
 
     /// Takes every own rule off the wire, because nobody would end them while the daemon is away.
     async fn clear_speaker(&self) {
-        let now = self.shared.now();
-        let mut keys: Vec<RouteKey> = self.shared.book.keys();
-        keys.retain(|key| {
-            let on_wire = self.shared.book.wire(key).is_some();
-            on_wire || !matches!(self.shared.book.wanted(key, now), Wanted::Absent)
-        });
+        // a withdraw names a route, not an owner: routes of others are left alone
+        let keys = self.shared.book.ours();
         if keys.is_empty() {
             return;
         }
