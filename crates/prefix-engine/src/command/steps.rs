@@ -108,6 +108,10 @@ fn take(desk: &mut Desk<'_>, id: MitigationId, mut plan: StepPlan, action: Audit
         "after": { "step": step, "action": next.action, "flow": flow(&next) },
     });
     let entry = AuditEntry::new(desk.now, Actor::SYSTEM, action, details).on("mitigation", id);
+    // where another one is still withdrawing this rule, it is taken over as by a new mitigation
+    if let Some(key) = &key {
+        desk.take_over(key, id);
+    }
     desk.edit(id, |row| *row = next);
     desk.audit(entry);
     follow_with_companion(desk, id, companion);
