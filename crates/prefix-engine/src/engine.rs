@@ -293,10 +293,28 @@ impl Engine {
         if caller.dry_run {
             return Ok(ReloadReport { withdrawn: failing });
         }
-        shared.set_policy(policy);
-        let ids = rows.iter().map(|row| row.mitigation_id).collect();
-        let (command, answer) = Revalidate::new(ids);
-        let withdrawn = self.ask(command, answer).await??;
+        let before = shared.set_policy(policy);
+        let carried_out = self.carry_out(force, caller).await;
+        if carried_out.is_err() {
+            // nobody would withdraw later what no longer passes: then it is the former policy that runs
+            shared.restore_policy(before);
+        }
+        carried_out
+    }
+
+    /// Withdraws what the policy in force lets pass no longer.
+    async fn carry_out(&self, force: bool, caller: &Caller) -> Result<ReloadReport, EngineError> {
+        let shared = &self.running.shared;
+        // behind this empty command nothing is under way any more that was decided under the former policy
+        let (barrier, passed) = Revalidate::new(Vec::new());
+        self.ask(barrier, passed).await??;
+        let mut ids: Vec<MitigationId> = shared.book.rows().iter().map(|row| row.mitigation_id).collect();
+        ids.sort();
+        let mut withdrawn = Vec::new();
+        for ids in ids.chunks(512) {
+            let (command, answer) = Revalidate::new(ids.to_vec());
+            withdrawn.extend(self.ask(command, answer).await??);
+        }
         let details = json!({ "request_id": caller.request_id, "forced": force, "withdrawn": withdrawn });
         let entry = AuditEntry::new(shared.now(), caller.actor.clone(), AuditAction::ConfigReload, details);
         self.record(entry.on("config", "all")).await?;

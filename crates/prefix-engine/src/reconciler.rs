@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use prefix_core::announcer::{AnnounceError, RibPath, SpeakerEvent};
 use prefix_core::audit::{Actor, AuditAction, AuditEntry};
-use prefix_core::flowspec::RouteKey;
+use prefix_core::flowspec::{Action, RouteKey};
 use prefix_core::ownership::{Ownership, Tags};
 use serde_json::json;
 use tokio::sync::{Mutex, mpsc};
@@ -37,6 +37,8 @@ const MOST_ENTRIES: usize = 100;
 enum Finding {
     /// As it is wanted, or none of our business.
     Fine,
+    /// As we put it there, and wanted otherwise since: the dispatcher has yet to send it.
+    Outdated,
     /// Wanted otherwise: replaced.
     Differs(String),
     /// Ours, and not wanted.
@@ -142,7 +144,7 @@ impl Reconciler {
                     self.shared.dispatch.nudge(vec![key.clone()]);
                 }
                 let suspicious = match &path {
-                    Some(path) => !matches!(self.judge(path), Finding::Fine),
+                    Some(path) => !matches!(self.judge(path), Finding::Fine | Finding::Outdated),
                     None => self.is_missing(&key),
                 };
                 if suspicious {
@@ -182,7 +184,17 @@ impl Reconciler {
             | (Ownership::Own { .. }, Wanted::Former) => Finding::Fine,
             (Ownership::Own { .. }, Wanted::Absent) => Finding::Orphan,
             (Ownership::Own { not_after, mitigation }, Wanted::Path { path: wanted, .. }) => {
-                if !path.action.as_ref().is_some_and(|action| is_same_on_wire(action, &wanted.action)) {
+                let fits = |action: &Action| path.action.as_ref().is_some_and(|a| is_same_on_wire(a, action));
+                let known = self.shared.book.wire(&path.key).and_then(|wire| wire.confirmed);
+                let is_as_confirmed = known.is_some_and(|known| {
+                    let tags = known.tags;
+                    fits(&known.action)
+                        && (not_after, mitigation) == (Some(tags.not_after), Some(tags.mitigation))
+                });
+                if is_as_confirmed && !(fits(&wanted.action) && mitigation == Some(wanted.tags.mitigation)) {
+                    return Finding::Outdated;
+                }
+                if !fits(&wanted.action) {
                     Finding::Differs(path.attributes.clone())
                 } else if mitigation != Some(wanted.tags.mitigation) || not_after.is_none() {
                     Finding::Differs(format!("the tags are not ours any more: {}", path.attributes))
@@ -214,6 +226,7 @@ impl Reconciler {
     fn handle(&self, path: &RibPath, drifts: &mut Drifts) {
         match self.judge(path) {
             Finding::Fine => {}
+            Finding::Outdated => drifts.nudge.push(path.key.clone()),
             Finding::Differs(found) => drifts.found(path.key.clone(), "action", &found),
             Finding::Orphan => {
                 // a row that is withdrawing wants it gone too, and has said so already

@@ -35,7 +35,8 @@ pub(crate) struct Shared {
     safelist: Mutex<Arc<SafelistIndex>>,
 }
 
-struct Loaded {
+/// A policy and since when it is in force.
+pub(crate) struct Loaded {
     policy: Arc<Policy>,
     at: DateTime<Utc>,
 }
@@ -83,8 +84,13 @@ impl Shared {
         self.policy.load().at
     }
 
-    pub(crate) fn set_policy(&self, policy: Policy) {
-        self.policy.store(Arc::new(Loaded { policy: Arc::new(policy), at: self.now() }));
+    /// Puts a policy in force. Returns the former one, for [`Self::restore_policy`].
+    pub(crate) fn set_policy(&self, policy: Policy) -> Arc<Loaded> {
+        self.policy.swap(Arc::new(Loaded { policy: Arc::new(policy), at: self.now() }))
+    }
+
+    pub(crate) fn restore_policy(&self, former: Arc<Loaded>) {
+        self.policy.store(former);
     }
 
     /// The index of a safelist; built once per revision.

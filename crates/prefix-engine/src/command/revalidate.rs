@@ -59,9 +59,11 @@ fn check(desk: &mut Desk<'_>, id: MitigationId) -> bool {
 }
 
 impl Command for Revalidate {
-    fn reads(&self, _shared: &Shared, reads: &mut ReadSet) {
+    fn reads(&self, shared: &Shared, reads: &mut ReadSet) {
         reads.admission = true;
         reads.mitigations.extend(self.ids.iter().copied());
+        // companions end with their parent, whichever command names them
+        reads.victims.extend(self.ids.iter().filter_map(|id| shared.book.get(*id)).map(|row| row.victim_ip));
     }
 
     fn run(&mut self, desk: &mut Desk<'_>) {

@@ -1,0 +1,222 @@
+//! What goes wrong when two things happen at once, or when what is relied on fails half-way.
+
+use std::time::Duration;
+
+use prefix_core::announcer::RibPath;
+use prefix_core::flowspec::Action;
+use prefix_core::mitigation::Status;
+use prefix_core::ownership::Ownership;
+use prefix_engine::Caller;
+use prefix_testkit::fakes::announcer::AnnounceFault;
+use prefix_testkit::fakes::store::Fault;
+
+use crate::lab::{Config, Lab, Words, at, ban, detector, manual, route};
+
+const UDP: &str = "dst 203.0.113.10/32 proto udp";
+
+fn of_others(flow: &str, ownership: Ownership) -> RibPath {
+    RibPath {
+        key: route(flow),
+        action: Some(Action::Discard),
+        ownership,
+        local: true,
+        attributes: "community 65000:1".into(),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_that_clears_the_speaker_takes_away_nothing_of_others() {
+    let lab = Lab::with("preserve_announcements: false").await;
+    let others = Ownership::OtherPop { owner: 1 };
+    lab.speaker.put(of_others(UDP, others));
+    lab.settle().await;
+    lab.mitigate(ban("203.0.113.10", "udp_flood")).await;
+    lab.mitigate(ban("203.0.113.11", "udp_flood")).await;
+    lab.engine.shutdown().await;
+    assert_eq!(lab.rules().len(), 0, "our own rule left");
+    assert_eq!(lab.speaker.local(&route(UDP)).unwrap().ownership, others);
+    assert!(!lab.was_withdrawn(UDP));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_takes_away_nothing_that_somebody_put_in_place_of_a_rule() {
+    let lab = Lab::with("preserve_announcements: false").await;
+    lab.mitigate(ban("203.0.113.10", "udp_flood")).await;
+    // it cannot be replaced while the speaker refuses
+    lab.speaker.fail_announces(1_000, AnnounceFault::Refused);
+    lab.speaker.put(of_others(UDP, Ownership::Foreign));
+    lab.seconds(1).await;
+    lab.engine.shutdown().await;
+    assert_eq!(lab.speaker.local(&route(UDP)).unwrap().ownership, Ownership::Foreign);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_clears_the_speaker_even_while_storage_hangs() {
+    let lab = Lab::with("preserve_announcements: false").await;
+    lab.mitigate(ban("203.0.113.10", "udp_flood")).await;
+    lab.store.pause();
+    let engine = lab.engine.clone();
+    tokio::spawn(async move { engine.ingest(ban("203.0.113.11", "udp_flood"), &detector()).await });
+    lab.settle().await;
+    let stopped = tokio::time::timeout(Duration::from_secs(60), lab.engine.shutdown()).await;
+    assert_eq!(lab.rules().len(), 0, "nobody would end it while the daemon is away");
+    assert!(stopped.is_ok(), "the stop waits for storage no longer than a supervisor waits for it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_storage_keeps_refusing_does_not_fail_its_neighbors() {
+    let lab = Lab::usual().await;
+    // as often as the store tries a unit of work
+    lab.store.fail_next(5, Fault::Conflict);
+    let asks = (0..20).map(|host| {
+        let engine = lab.engine.clone();
+        async move {
+            engine.ingest(ban(&format!("198.51.100.{host}"), "unknown_to_all"), &detector()).await.is_ok()
+                as u8
+                + engine.ingest(ban(&format!("203.0.113.{host}"), "udp_flood"), &detector()).await.is_ok()
+                    as u8
+        }
+    });
+    let answers = futures::future::join_all(asks).await;
+    assert_eq!(answers, vec![1; 20]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_back_at_a_deadline_delays_it_and_loses_nothing() {
+    let lab = Lab::with("quotas: {max_active_per_customer: 1}").await;
+    let living = lab.mitigate(ban("203.0.113.10", "udp_flood")).await;
+    let queued = lab.mitigate(ban("203.0.113.11", "udp_flood")).await;
+    lab.seconds(119).await;
+    // the deadline passes while storage hangs; then the clock is corrected
+    lab.store.pause();
+    lab.seconds(2).await;
+    lab.clock.set(at(110));
+    lab.store.resume();
+    lab.seconds(5).await;
+    lab.seconds(20).await;
+    assert_eq!((lab.status(living).await, lab.status(queued).await), (Status::Expired, Status::Expired));
+    assert_eq!(lab.rules().len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_was_let_in_during_a_reload_is_checked_against_the_new_policy() {
+    let lab = Lab::usual().await;
+    lab.store.pause();
+    let engine = lab.engine.clone();
+    tokio::spawn(async move { engine.ingest(ban("203.0.113.10", "udp_flood"), &detector()).await });
+    lab.settle().await;
+    let engine = lab.engine.clone();
+    let policy = Config::read("guardrails: {protected_prefixes: [203.0.113.0/28]}").policy();
+    let reload = tokio::spawn(async move { engine.reload(policy, false, &Caller::system()).await });
+    lab.settle().await;
+    lab.store.resume();
+    let report = reload.await.unwrap().unwrap();
+    lab.seconds(1).await;
+    assert_eq!(lab.rules(), [""; 0]);
+    assert_eq!(
+        report.withdrawn.len(),
+        lab.store.all_mitigations().iter().filter(|row| row.status == Status::Withdrawn).count()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_that_cannot_be_carried_out_changes_nothing() {
+    let lab = Lab::usual().await;
+    lab.mitigate(ban("203.0.113.10", "udp_flood")).await;
+    lab.store.fail_next(1, Fault::BeforeCommit);
+    let policy = Config::read("guardrails: {protected_prefixes: [203.0.113.0/28]}").policy();
+    assert!(lab.engine.reload(policy, false, &Caller::system()).await.is_err());
+    let in_force = lab.engine.policy();
+    assert!(in_force.parts().guardrails.protected_prefixes.is_empty(), "what runs is what is carried out");
+    assert_eq!(lab.rules().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_the_speaker_has_not_taken_yet_is_no_drift() {
+    let lab = Lab::with(
+        "
+playbooks:
+  - name: floods
+    match: {vector: udp_flood}
+    steps:
+      - {action: police, rate_bps: 50000000, ttl_seconds: 120}
+      - {action: discard, ttl_seconds: 120, require_persistence_seconds: 60, require_confidence_at_least: 0.5}
+",
+    )
+    .await;
+    lab.mitigate(ban("203.0.113.10", "udp_flood").sure(0.9)).await;
+    lab.seconds(50).await;
+    lab.hear(ban("203.0.113.10", "udp_flood").sure(0.9)).await;
+    lab.speaker.fail_announces(30, AnnounceFault::Refused);
+    lab.seconds(50).await;
+    assert_eq!(lab.audited("escalate").len(), 1);
+    assert_eq!(lab.audited("reconcile").len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_takes_over_a_rule_that_is_being_withdrawn() {
+    let lab = Lab::with(
+        "
+guardrails: {allow_rtbh: true}
+playbooks:
+  - name: floods
+    match: {vector: udp_flood}
+    steps:
+      - {action: police, rate_bps: 50000000, ttl_seconds: 120}
+      - {action: rtbh, ttl_seconds: 120, require_persistence_seconds: 60, require_confidence_at_least: 0.5}
+",
+    )
+    .await;
+    lab.mitigate(ban("203.0.113.10", "udp_flood").sure(0.9)).await;
+    let mut request = manual("203.0.113.10", Action::Rtbh);
+    request.matching.protocol = None;
+    let by_hand = lab.create(request).await.mitigation_id;
+    lab.seconds(50).await;
+    lab.speaker.fail_withdraws(10, AnnounceFault::Unreachable);
+    lab.withdraw(by_hand).await;
+    lab.hear(ban("203.0.113.10", "udp_flood").sure(0.9)).await;
+    lab.seconds(15).await;
+    assert_eq!(lab.audited("escalate").len(), 1);
+    lab.seconds(60).await;
+    assert_eq!(lab.status(by_hand).await, Status::Withdrawn);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_companion_of_a_later_step_keeps_to_the_quota() {
+    let lab = Lab::with(
+        "
+quotas: {max_active_per_customer: 1}
+playbooks:
+  - name: reflections
+    match: {vector: dns_amplification}
+    steps:
+      - {action: police, rate_bps: 20000000, ttl_seconds: 120}
+      - {action: discard, ttl_seconds: 120, require_persistence_seconds: 60, require_confidence_at_least: 0.5, fragments: discard}
+",
+    )
+    .await;
+    lab.mitigate(ban("203.0.113.10", "dns_amplification").sure(0.9)).await;
+    lab.seconds(50).await;
+    lab.hear(ban("203.0.113.10", "dns_amplification").sure(0.9)).await;
+    lab.seconds(20).await;
+    assert_eq!(lab.audited("escalate").len(), 1);
+    assert_eq!(lab.rules().len(), 1);
+    assert_eq!(lab.count(Status::Queued), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn storage_that_only_reads_is_not_asked_more_and_more() {
+    let lab = Lab::with("quotas: {max_active_per_customer: 100, max_new_per_minute: 100}").await;
+    for host in 0..50 {
+        lab.mitigate(ban(&format!("203.0.113.{host}"), "udp_flood")).await;
+    }
+    lab.seconds(110).await;
+    lab.store.fail_next(1_000_000, Fault::BeforeCommit);
+    lab.seconds(60).await;
+    assert_eq!(lab.rules().len(), 0);
+    let (before, asked) = (lab.store.calls().transacts, lab.speaker.history().len());
+    lab.seconds(60).await;
+    let (after, asked_now) = (lab.store.calls().transacts, lab.speaker.history().len());
+    assert!(after - before < 1_200, "{} units of work in a minute", after - before);
+    assert!(asked_now - asked < 2_500, "{} changes in a minute", asked_now - asked);
+}
