@@ -2,7 +2,8 @@
 
 use crate::setup;
 use crate::workspace::{cargo, run};
-use anyhow::Result;
+use anyhow::{Context, Result};
+use std::os::unix::process::CommandExt;
 
 /// Sets up, builds and shows.
 pub(crate) fn show(keep: bool) -> Result<()> {
@@ -18,5 +19,6 @@ pub(crate) fn show(keep: bool) -> Result<()> {
     if keep {
         demo.arg("--keep");
     }
-    run(&mut demo)
+    // In our place, so that Ctrl-C reaches it alone and its exit code is ours.
+    Err(demo.exec()).context("cannot start the demo")
 }
