@@ -1,7 +1,7 @@
 //! The desk: one transaction in the making. Commands read facts from it, change rows on it, and see each other's
 //! changes, as if each ran alone.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -10,7 +10,7 @@ use prefix_core::audit::{Actor, AuditAction, AuditEntry};
 use prefix_core::event::{Event, EventAction};
 use prefix_core::flowspec::RouteKey;
 use prefix_core::id::MitigationId;
-use prefix_core::mitigation::{Mitigation, Status};
+use prefix_core::mitigation::{FormerRule, Mitigation, Status};
 use prefix_core::name::{ExternalEventId, SourceName};
 use prefix_core::safelist::{Safelist, SafelistEntry};
 use prefix_core::store::{
@@ -34,6 +34,9 @@ pub(crate) struct Desk<'a> {
     pub(crate) now: DateTime<Utc>,
     drafts: BTreeMap<MitigationId, Draft>,
     by_victim: HashMap<VictimIp, Vec<MitigationId>>,
+    /// Rows by every rule that they have, had here, or have had until a step: a superset, so that a change of a row
+    /// only adds to it.
+    by_route: HashMap<RouteKey, Vec<MitigationId>>,
     quota: QuotaCounts,
     safelist: Safelist,
     index: Arc<SafelistIndex>,
@@ -56,6 +59,7 @@ impl<'a> Desk<'a> {
             now: reads.now,
             drafts: BTreeMap::new(),
             by_victim: HashMap::new(),
+            by_route: HashMap::new(),
             quota: snapshot.quota,
             safelist: snapshot.safelist,
             index,
@@ -65,10 +69,19 @@ impl<'a> Desk<'a> {
             changes: ChangeSet::default(),
         };
         for row in snapshot.mitigations {
+            let former = row.progress.former.as_ref().and_then(FormerRule::key);
+            row.key().into_iter().chain(former).for_each(|key| desk.list(key, row.mitigation_id));
             desk.by_victim.entry(row.victim_ip).or_default().push(row.mitigation_id);
             desk.drafts.insert(row.mitigation_id, Draft { before: None, row, changed: false });
         }
         desk
+    }
+
+    fn list(&mut self, key: RouteKey, id: MitigationId) {
+        let ids = self.by_route.entry(key).or_default();
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
     }
 
     /// A row that was asked for or made here.
@@ -98,6 +111,28 @@ impl<'a> Desk<'a> {
         found
     }
 
+    /// The rows at this pop that have this rule and pass a test, oldest first.
+    pub(crate) fn of_route(&self, key: &RouteKey, test: impl Fn(&Mitigation) -> bool) -> Vec<MitigationId> {
+        let mut found = self.naming(key, test);
+        found.retain(|id| self.row(*id).is_some_and(|row| row.key().as_ref() == Some(key)));
+        found
+    }
+
+    /// The same, with those that had it before their last step.
+    pub(crate) fn naming(&self, key: &RouteKey, test: impl Fn(&Mitigation) -> bool) -> Vec<MitigationId> {
+        let pop = &self.shared.settings.pop;
+        let names = |row: &Mitigation| {
+            let former = || row.progress.former.as_ref().and_then(FormerRule::key);
+            row.key().as_ref() == Some(key) || former().as_ref() == Some(key)
+        };
+        let ids = self.by_route.get(key).into_iter().flatten();
+        let rows = ids.filter_map(|id| self.row(*id)).filter(|row| row.pop == *pop);
+        let found = rows.filter(|row| test(row) && names(row));
+        let mut found: Vec<MitigationId> = found.map(|row| row.mitigation_id).collect();
+        found.sort();
+        found
+    }
+
     /// The companions of a mitigation that are not final.
     pub(crate) fn companions(&self, parent: MitigationId) -> Vec<MitigationId> {
         let Some(row) = self.row(parent) else { return Vec::new() };
@@ -115,23 +150,30 @@ impl<'a> Desk<'a> {
             draft.before = Some(Box::new(draft.row.clone()));
             draft.changed = true;
         }
-        let (counted, lived) = (draft.row.counts(), draft.row.lives());
+        let (counted, lived, ruled) = (draft.row.counts(), draft.row.lives(), draft.row.key());
         let result = change(&mut draft.row);
+        let rules = draft.row.key().filter(|key| ruled.as_ref() != Some(key));
         let admitted = !lived && draft.row.lives();
         let (counts, customer) = (draft.row.counts(), draft.row.customer_id.clone());
         self.count(counted, counts, customer.as_ref());
         self.changes.admitted += u64::from(admitted);
         self.quota.new_last_minute += u64::from(admitted);
+        if let Some(key) = rules {
+            self.list(key, id);
+        }
         Some(result)
     }
 
     /// Adds a row. An older one of the same rule that is being withdrawn is taken over: no withdraw is sent for it.
     pub(crate) fn insert(&mut self, row: Mitigation) {
-        if let Some(key) = row.key().filter(|_| row.status.claims_rule()) {
-            self.end_overdue(&key);
+        if let Some(key) = row.key() {
+            if row.status.claims_rule() {
+                self.end_overdue(&key);
+            }
             if row.lives() {
                 self.take_over(&key, row.mitigation_id);
             }
+            self.list(key, row.mitigation_id);
         }
         self.count(false, row.counts(), row.customer_id.as_ref());
         self.changes.admitted += u64::from(row.lives());
@@ -143,10 +185,8 @@ impl<'a> Desk<'a> {
     /// Writes down that the time of rows of this rule is over, which otherwise happens a moment later.
     fn end_overdue(&mut self, key: &RouteKey) {
         let now = self.now;
-        let overdue = |row: &Mitigation| {
-            row.status.claims_rule() && row.expires_at <= now && row.key().as_ref() == Some(key)
-        };
-        for id in self.ids(overdue) {
+        let overdue = |row: &Mitigation| row.status.claims_rule() && row.expires_at <= now;
+        for id in self.of_route(key, overdue) {
             let Some(reason) = self.row(id).map(crate::command::expire::reason) else { continue };
             let details = json!({ "reason": reason.as_str() });
             self.edit(id, |row| row.begin_end(reason, now));
@@ -158,9 +198,7 @@ impl<'a> Desk<'a> {
     /// Ends the rows that are withdrawing this rule in favour of `successor`.
     pub(crate) fn take_over(&mut self, key: &RouteKey, successor: MitigationId) {
         let now = self.now;
-        let withdrawing =
-            |row: &Mitigation| row.status == Status::Withdrawing && row.key().as_ref() == Some(key);
-        for id in self.ids(withdrawing) {
+        for id in self.of_route(key, |row| row.status == Status::Withdrawing) {
             self.edit(id, |row| {
                 row.superseded_by = Some(successor);
                 row.finish_end(now)
@@ -189,15 +227,11 @@ impl<'a> Desk<'a> {
         key: Option<&RouteKey>,
         decide: impl FnOnce(&Policy, &Facts<'_>) -> R,
     ) -> R {
-        let about =
-            |row: &Mitigation| row.victim_ip == victim || (key.is_some() && row.key().as_ref() == key);
         let pop = &self.shared.settings.pop;
-        let rows: Vec<&Mitigation> = match key {
-            Some(_) => self.drafts.values().map(|draft| &draft.row).filter(|row| about(row)).collect(),
-            None => {
-                self.by_victim.get(&victim).into_iter().flatten().filter_map(|id| self.row(*id)).collect()
-            }
-        };
+        let of_victim = self.by_victim.get(&victim).into_iter().flatten().copied();
+        let of_route = key.into_iter().flat_map(|key| self.of_route(key, |_| true));
+        let ids: BTreeSet<MitigationId> = of_victim.chain(of_route).collect();
+        let rows: Vec<&Mitigation> = ids.iter().filter_map(|id| self.row(*id)).collect();
         let (recent, unfinished): (Vec<&Mitigation>, Vec<&Mitigation>) =
             rows.into_iter().filter(|row| row.pop == *pop).partition(|row| row.status.is_final());
         // a row whose time is over no longer lives, even if nobody has written that down yet

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use prefix_core::audit::{Actor, AuditAction, AuditEntry};
 use prefix_core::flowspec::{Action, RouteKey};
 use prefix_core::id::MitigationId;
-use prefix_core::mitigation::{FormerRule, Mitigation, Status};
+use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::ownership::NotAfter;
 use prefix_core::store::{ReadSet, StoreError};
 use serde_json::json;
@@ -73,10 +73,7 @@ impl Settle {
 
     fn remove(desk: &mut Desk<'_>, key: &RouteKey) {
         let now = desk.now;
-        let former_key = |row: &Mitigation| row.progress.former.as_ref().and_then(FormerRule::key);
-        let named =
-            |row: &Mitigation| row.key().as_ref() == Some(key) || former_key(row).as_ref() == Some(key);
-        for id in desk.ids(|row| !row.status.is_final() && named(row)) {
+        for id in desk.naming(key, |row| !row.status.is_final()) {
             let Some(row) = desk.row(id) else { continue };
             if row.lives() && row.expires_at <= now {
                 // the rule left on time, before its row was written

@@ -91,8 +91,8 @@ fn take(desk: &mut Desk<'_>, id: MitigationId, mut plan: StepPlan, action: Audit
         return;
     }
     let key = next.key();
-    let taken =
-        desk.ids(|other| other.mitigation_id != id && other.status.claims_rule() && other.key() == key);
+    let claims = |other: &Mitigation| other.mitigation_id != id && other.status.claims_rule();
+    let taken = key.as_ref().map(|key| desk.of_route(key, claims)).unwrap_or_default();
     if !taken.is_empty() {
         let detail = format!("another mitigation ({}) already has this rule", taken[0]);
         let refusal =
@@ -142,7 +142,8 @@ fn follow_with_companion(desk: &mut Desk<'_>, parent: MitigationId, plan: Option
             None => end_with_companions(desk, id, EndReason::Revalidation),
         }
     }
-    let taken = !desk.ids(|row| row.status.claims_rule() && row.key() == key).is_empty();
+    let claims = |row: &Mitigation| row.status.claims_rule();
+    let taken = key.as_ref().is_some_and(|key| !desk.of_route(key, claims).is_empty());
     let (Some(plan), false, false) = (plan, kept, taken) else { return };
     let Some(row) = desk.row(parent).cloned() else { return };
     let id = MitigationId::generate();
