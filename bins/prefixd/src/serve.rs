@@ -114,9 +114,15 @@ impl Daemon {
         let config = Arc::new(running);
         let shown: Arc<dyn ConfigControl> = config.clone();
         let parts = ApiParts { engine: engine.clone(), config: shown, clock };
-        let server = prefix_api::server(&api, parts)
-            .await
-            .with_context(|| format!("http.listen: {} cannot be listened on", api.listen))?;
+        let server = match prefix_api::server(&api, parts).await {
+            Ok(server) => server,
+            Err(error) => {
+                // rules may be announced already, and nobody would end them
+                engine.shutdown().await;
+                let context = format!("http.listen: {} cannot be listened on", api.listen);
+                return Err(error).context(context);
+            }
+        };
         Ok(Self { engine, config, server, manager: ServiceManager::from_environment(environment) })
     }
 
