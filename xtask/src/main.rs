@@ -5,6 +5,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its terminal")]
 
+mod bench;
 mod ci;
 mod demo;
 mod layers;
@@ -34,6 +35,12 @@ enum Task {
         /// Stay up until Ctrl-C
         #[arg(long)]
         keep: bool,
+    },
+    /// Measure a release build against yardsticks of the same run, and write docs/benchmarks.md
+    Bench {
+        /// Shorter measurements, for a first look; writes no document
+        #[arg(long)]
+        quick: bool,
     },
     /// Run every test that this machine can run, with real speakers, routers and databases
     Test {
@@ -67,6 +74,7 @@ fn run(task: Task) -> anyhow::Result<()> {
     match task {
         Task::Setup => setup::run(),
         Task::Demo { keep } => demo::show(keep),
+        Task::Bench { quick } => bench::measure(quick),
         Task::Test { filter } => test::all(&filter),
         Task::E2e { filter } => test::end_to_end(&filter),
         Task::Ci => ci::run_all(),

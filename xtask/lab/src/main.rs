@@ -4,6 +4,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its terminal")]
 
+mod bench;
 mod demo;
 mod screen;
 
@@ -26,6 +27,8 @@ enum Task {
         #[arg(long)]
         keep: bool,
     },
+    /// Measure against yardsticks of the same run, and write `docs/benchmarks.md`
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
@@ -46,5 +49,6 @@ fn main() -> ExitCode {
 async fn run(task: Task) -> anyhow::Result<()> {
     match task {
         Task::Demo { keep } => Box::pin(demo::run(keep)).await,
+        Task::Bench(options) => Box::pin(bench::run(options)).await,
     }
 }
