@@ -13,6 +13,7 @@ mod decode;
 mod extended_community;
 mod fragment;
 mod impossibility;
+mod meets;
 mod nlri;
 mod numeric;
 mod precedence;

@@ -178,9 +178,11 @@ impl Mitigation {
         }
     }
 
-    /// Builds the route anew from matching and action, after the row was read from its serialised form.
+    /// Builds the route anew from matching and action, after the row was read from its serialised form. A row refused
+    /// as `semantic` has none: its match is not the one that was asked for, which cannot exist.
     pub fn restore_route(&mut self) {
-        self.route = Self::route_for(&self.matching, &self.action).ok();
+        let impossible = self.status == Status::Rejected && self.guardrail == Some(Guardrail::Semantic);
+        self.route = Self::route_for(&self.matching, &self.action).ok().filter(|_| !impossible);
     }
 
     /// The identity of its rule.

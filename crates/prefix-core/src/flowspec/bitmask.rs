@@ -95,6 +95,12 @@ impl Bitmask {
         self.terms.iter().any(|term| term.iter().all(|operand| operand.holds(bits)))
     }
 
+    /// Whether some combination of bits matches both.
+    pub fn meets(&self, other: &Self) -> bool {
+        normal::subsets(self.mentioned() | other.mentioned())
+            .any(|bits| self.matches(bits) && other.matches(bits))
+    }
+
     /// Whether `other` matches every combination of bits that `self` matches.
     pub fn is_subset_of(&self, other: &Self) -> bool {
         normal::subsets(self.mentioned() | other.mentioned())

@@ -139,6 +139,14 @@ impl Numeric {
         excluded
     }
 
+    /// Whether some value out of 0..=`max` matches both.
+    pub fn meets(&self, other: &Self, max: u64) -> bool {
+        let theirs = other.intervals(max);
+        self.intervals(max)
+            .iter()
+            .any(|(first, last)| theirs.iter().any(|(from, to)| from <= last && first <= to))
+    }
+
     /// Whether `other` matches every value out of 0..=`max` that `self` matches.
     pub fn is_subset_of(&self, other: &Self, max: u64) -> bool {
         let outer = other.intervals(max);

@@ -1,0 +1,63 @@
+//! When two rules compete: some packet may match both, so that the order in which routers apply them matters.
+
+use super::{Component, Rule};
+
+impl Rule {
+    /// Whether some packet may match both rules. Sound the other way round than [`Rule::covers`]: a `false` is always
+    /// right, a `true` may overlook that several components together exclude each other.
+    pub fn meets(&self, other: &Self) -> bool {
+        let sources_meet = match (self.source(), other.source()) {
+            (Some(ours), Some(theirs)) => ours.overlaps(&theirs),
+            _ => true,
+        };
+        self.destination().overlaps(&other.destination())
+            && sources_meet
+            && self.components().into_iter().all(|component| self.component_meets(component, other))
+    }
+
+    fn component_meets(&self, component: Component, other: &Self) -> bool {
+        if let (Some(ours), Some(theirs)) = (self.numeric(component), other.numeric(component)) {
+            return ours.meets(theirs, component.max_value());
+        }
+        match (self.bitmask(component), other.bitmask(component)) {
+            (Some(ours), Some(theirs)) => ours.meets(theirs),
+            _ => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn meet(one: &str, another: &str) -> bool {
+        let rule = |text: &str| -> Rule { format!("dst 203.0.113.10/32 {text}").parse().unwrap() };
+        let (one, another) = (rule(one), rule(another));
+        assert_eq!(one.meets(&another), another.meets(&one), "it is mutual");
+        one.meets(&another)
+    }
+
+    #[test]
+    fn a_component_that_only_one_rule_has_separates_nothing() {
+        assert!(meet("", "proto udp dport =53"));
+        assert!(meet("proto udp sport =123", "proto udp dport =53"));
+        assert!(meet("frag is_fragment", "proto udp"));
+    }
+
+    #[test]
+    fn values_without_a_common_one_separate() {
+        assert!(!meet("proto udp", "proto tcp"));
+        assert!(!meet("proto udp dport =53", "proto udp dport <53|>53"));
+        assert!(meet("proto udp dport =53|=80", "proto udp dport >=80&<=90"));
+        assert!(!meet("proto tcp flags syn&!ack", "proto tcp flags syn&ack"));
+        assert!(meet("proto tcp flags syn", "proto tcp flags syn&ack"));
+    }
+
+    #[test]
+    fn disjoint_destinations_never_meet() {
+        let rule = |text: &str| -> Rule { text.parse().unwrap() };
+        assert!(!rule("dst 203.0.113.10/32").meets(&rule("dst 203.0.113.11/32")));
+        assert!(rule("dst 203.0.113.0/24").meets(&rule("dst 203.0.113.11/32 proto udp")));
+    }
+}
