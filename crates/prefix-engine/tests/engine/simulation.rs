@@ -402,7 +402,7 @@ fn whatever_happens_the_table_becomes_what_is_written() {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     let seeds: Vec<u64> = match number("SEED") {
         Some(seed) => vec![seed],
-        None => (0..number("SEEDS").unwrap_or(40)).collect(),
+        None => (0..number("SEEDS").unwrap_or(25)).collect(),
     };
     let mut failed = Vec::new();
     for seed in seeds {
