@@ -36,7 +36,8 @@ fn check_word(text: &str, what: &'static str, separator: char) -> Result<(), Nam
     if (1..=64).contains(&text.len()) && text.chars().all(ok) {
         return Ok(());
     }
-    let problem = format!("must be 1 to 64 characters of a-z, 0-9 and '{separator}', not {text:.80?}");
+    let shown: String = text.chars().take(80).collect();
+    let problem = format!("must be 1 to 64 characters of a-z, 0-9 and '{separator}', not {shown:?}");
     Err(NameError { what, problem })
 }
 

@@ -100,7 +100,10 @@ impl std::str::FromStr for Protocol {
             "icmp" => Self::Icmp,
             "gre" => Self::Gre,
             "any" | "" => Self::Any,
-            other => Self::Number(other.parse().map_err(|_| ProtocolError(format!("{other:.40?}")))?),
+            other => Self::Number(other.parse().map_err(|_| {
+                let shown: String = other.chars().take(40).collect();
+                ProtocolError(format!("{shown:?}"))
+            })?),
         })
     }
 }

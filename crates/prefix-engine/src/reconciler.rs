@@ -15,7 +15,7 @@ use prefix_core::audit::{Actor, AuditAction, AuditEntry};
 use prefix_core::flowspec::{Action, RouteKey};
 use prefix_core::ownership::{Ownership, Tags};
 use serde_json::json;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::book::{OnWire, Wanted};
@@ -76,11 +76,13 @@ pub(crate) struct Reconciler {
     journal: Journal,
     speaker: Arc<SpeakerState>,
     pass: Mutex<()>,
+    /// Rung when a connection stands.
+    due: Notify,
 }
 
 impl Reconciler {
     pub(crate) fn new(shared: Arc<Shared>, journal: Journal, speaker: Arc<SpeakerState>) -> Self {
-        Self { shared, journal, speaker, pass: Mutex::new(()) }
+        Self { shared, journal, speaker, pass: Mutex::new(()), due: Notify::new() }
     }
 
     /// Follows the speaker until it is told to stop.
@@ -111,29 +113,41 @@ impl Reconciler {
                 }
             }
         };
+        // a hanging speaker holds up a pass, but not the news that it hangs
+        let passes = async {
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    _ = interval.tick() => {}
+                    () = self.due.notified() => self.speaker.refresh(&*self.shared.announcer).await,
+                }
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = self.reconcile() => {}
+                }
+            }
+        };
         let follower = async {
             loop {
                 tokio::select! {
                     () = stop.cancelled() => return,
-                    _ = interval.tick() => self.reconcile().await,
                     event = events.next() => match event {
-                        Some(event) => self.follow(event, &suspects).await,
+                        Some(event) => self.follow(event, &suspects),
                         None => return,
                     },
                 }
             }
         };
-        tokio::join!(checker, follower);
+        tokio::join!(checker, follower, passes);
     }
 
-    async fn follow(&self, event: SpeakerEvent, suspects: &mpsc::UnboundedSender<RouteKey>) {
+    fn follow(&self, event: SpeakerEvent, suspects: &mpsc::UnboundedSender<RouteKey>) {
         match event {
             SpeakerEvent::Connected => {
                 self.speaker.connected();
                 self.shared.book.forget_speaker();
                 self.shared.dispatch.reconnected();
-                self.speaker.refresh(&*self.shared.announcer).await;
-                self.reconcile().await;
+                self.due.notify_one();
             }
             SpeakerEvent::Disconnected { reason } => self.speaker.disconnected(&reason),
             SpeakerEvent::PeerChanged(peer) => self.speaker.peer_changed(peer),

@@ -20,6 +20,9 @@ use super::Engine;
 use crate::answer::{Health, History, MitigationView, PeerView, Speaker};
 use crate::error::EngineError;
 
+/// How long a question to the speaker may take before an answer goes out without it.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// The family of the speaker's table that a route belongs to.
 fn family_of(route: &Route) -> AfiSafi {
     match (route, route.family()) {
@@ -51,19 +54,16 @@ impl Engine {
         MitigationView { mitigation, intended, peers_established, shadowed_by }
     }
 
-    /// A living rule of the same victim that routers apply first (RFC 8955 §5.1) and that matches every packet of
-    /// this one.
+    /// The living rule of the same victim that routers apply first (RFC 8955 §5.1) to packets of this one.
     fn shadow_of(&self, row: &Mitigation) -> Option<MitigationId> {
         let rule = row.route.as_ref().filter(|_| row.lives())?.rule()?;
         let others = self.running.shared.book.living_of(row.victim_ip);
-        let shadows = |other: &&std::sync::Arc<Mitigation>| {
-            let theirs = other.route.as_ref().and_then(Route::rule);
-            theirs.is_some_and(|theirs| theirs != rule && theirs.precedes(rule) && theirs.covers(rule))
-        };
-        let mut found: Vec<MitigationId> =
-            others.iter().filter(shadows).map(|row| row.mitigation_id).collect();
-        found.sort();
-        found.first().copied()
+        let shadows = others.iter().filter_map(|other| {
+            let theirs = other.route.as_ref().and_then(Route::rule)?;
+            (theirs.precedes(rule) && theirs.meets(rule)).then_some((theirs, other.mitigation_id))
+        });
+        let first = shadows.reduce(|first, next| if next.0.precedes(first.0) { next } else { first });
+        first.map(|(_, id)| id)
     }
 
     /// One mitigation, of any pop.
@@ -134,7 +134,9 @@ impl Engine {
     pub async fn peers(&self) -> Vec<PeerView> {
         let shared = &self.running.shared;
         if !matches!(self.running.speaker.connection(), Speaker::Disconnected(_)) {
-            self.running.speaker.refresh(&*shared.announcer).await;
+            // a hanging speaker is not waited for: what was heard last is shown
+            let refresh = self.running.speaker.refresh(&*shared.announcer);
+            let _ = tokio::time::timeout(PATIENCE, refresh).await;
         }
         let rows = shared.book.rows();
         let mut announced: Vec<(AfiSafi, u64)> = Vec::new();
@@ -177,7 +179,7 @@ impl Engine {
             problems.push("no BGP session is established: no router receives rules".into());
         }
         if counts.withdraw_stuck > 0 {
-            problems.push(format!("{} rules could not be withdrawn in time", counts.withdraw_stuck));
+            problems.push(format!("withdrawals that took too long: {}", counts.withdraw_stuck));
         }
         Health {
             pop: shared.settings.pop.clone(),
