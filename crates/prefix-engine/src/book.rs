@@ -129,7 +129,7 @@ impl Book {
         let occupied = std::mem::take(&mut pages.occupied);
         let foreign = std::mem::take(&mut pages.foreign);
         let orphans = std::mem::take(&mut pages.orphans);
-        *pages = Pages { wire, occupied, foreign, orphans, expiring, over, ..Pages::default() };
+        *pages = Pages { expiring, over, wire, occupied, foreign, orphans, ..Pages::default() };
         for row in rows {
             let is_known = before.remove(&row.mitigation_id).is_some_and(|old| {
                 let is_same = old.revision == row.revision;

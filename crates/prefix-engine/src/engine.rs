@@ -293,13 +293,21 @@ impl Engine {
         if caller.dry_run {
             return Ok(ReloadReport { withdrawn: failing });
         }
-        let before = shared.set_policy(policy);
-        let carried_out = self.carry_out(force, caller).await;
-        if carried_out.is_err() {
-            // nobody would withdraw later what no longer passes: then it is the former policy that runs
-            shared.restore_policy(before);
-        }
-        carried_out
+        let (engine, caller) = (self.clone(), caller.clone());
+        // what began is ended, whether or not the caller waits for it
+        let replaced = tokio::spawn(async move {
+            let shared = &engine.running.shared;
+            let before = shared.set_policy(policy);
+            let carried_out = engine.carry_out(force, &caller).await;
+            if carried_out.is_err() {
+                // nobody would withdraw later what no longer passes: then it is the former policy that runs
+                shared.restore_policy(before);
+            }
+            carried_out
+        });
+        replaced
+            .await
+            .unwrap_or_else(|panic| Err(EngineError::Internal(format!("the reload ended: {panic}"))))
     }
 
     /// Withdraws what the policy in force lets pass no longer.

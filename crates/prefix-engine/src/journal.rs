@@ -4,6 +4,7 @@
 //! the load and an idle system answers at once. A command is pure over its [`Desk`]; it may run again after a
 //! conflict, and it answers only after the commit.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -211,24 +212,31 @@ async fn commit(shared: &Arc<Shared>, batch: &mut [Box<dyn Command>], write: boo
         }
     };
     let mut committed = Committed::default();
+    let mut panicked = false;
     let result = {
-        let committed = &mut committed;
-        let reads = &reads;
+        let (committed, panicked, reads) = (&mut committed, &mut panicked, &reads);
         let mut decide = move |snapshot| {
-            let mut desk = Desk::new(shared, policy.clone(), reads, snapshot);
-            for command in batch.iter_mut() {
-                command.run(&mut desk);
-            }
-            if !write {
-                return ChangeSet::default();
-            }
-            let changes = desk.finish();
+            let changes = catch_unwind(AssertUnwindSafe(|| {
+                let mut desk = Desk::new(shared, policy.clone(), reads, snapshot);
+                for command in batch.iter_mut() {
+                    command.run(&mut desk);
+                }
+                desk.finish()
+            }));
+            *panicked = changes.is_err();
+            let changes = if write { changes.unwrap_or_default() } else { ChangeSet::default() };
             *committed = Committed::of(&changes);
             changes
         };
         shared.store.transact(reads, &mut decide).await
     };
     result?;
+    if panicked {
+        // one request that hits a defect must not end the daemon, and again after each restart when it is repeated
+        return Err(StoreError::Invalid(
+            "the decision ended in a defect of prefixd, which the log names".into(),
+        ));
+    }
     follow(shared, committed);
     Ok(())
 }

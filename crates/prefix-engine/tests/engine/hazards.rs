@@ -58,7 +58,7 @@ async fn a_stop_clears_the_speaker_even_while_storage_hangs() {
     let engine = lab.engine.clone();
     tokio::spawn(async move { engine.ingest(ban("203.0.113.11", "udp_flood"), &detector()).await });
     lab.settle().await;
-    let stopped = tokio::time::timeout(Duration::from_secs(60), lab.engine.shutdown()).await;
+    let stopped = tokio::time::timeout(Duration::from_mins(1), lab.engine.shutdown()).await;
     assert_eq!(lab.rules().len(), 0, "nobody would end it while the daemon is away");
     assert!(stopped.is_ok(), "the stop waits for storage no longer than a supervisor waits for it");
 }
@@ -70,15 +70,9 @@ async fn a_request_that_storage_keeps_refusing_does_not_fail_its_neighbors() {
     lab.store.fail_next(5, Fault::Conflict);
     let asks = (0..20).map(|host| {
         let engine = lab.engine.clone();
-        async move {
-            engine.ingest(ban(&format!("198.51.100.{host}"), "unknown_to_all"), &detector()).await.is_ok()
-                as u8
-                + engine.ingest(ban(&format!("203.0.113.{host}"), "udp_flood"), &detector()).await.is_ok()
-                    as u8
-        }
+        async move { engine.ingest(ban(&format!("203.0.113.{host}"), "udp_flood"), &detector()).await.is_ok() }
     });
-    let answers = futures::future::join_all(asks).await;
-    assert_eq!(answers, vec![1; 20]);
+    assert_eq!(futures::future::join_all(asks).await, [true; 20]);
 }
 
 #[tokio::test(start_paused = true)]
