@@ -53,6 +53,29 @@ impl<'a> Fields<'a> {
         self.optional(name, parse)
     }
 
+    /// An object that may be missing, read like this one; its mistakes are noted at its members.
+    pub(crate) fn object<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(&mut Fields<'_>) -> Option<T>,
+    ) -> Option<T> {
+        let object = match self.object.get(name) {
+            None | Some(Tree::Null) => return None,
+            Some(Tree::Object(object)) => object,
+            Some(other) => {
+                let kind = other.kind();
+                self.error(name, format!("must be an object, not {kind}"));
+                return None;
+            }
+        };
+        let mut inner = Fields { object, at: self.at.member(name), errors: Vec::new() };
+        let value = read(&mut inner);
+        let errors = inner.errors;
+        let sound = errors.is_empty();
+        self.errors.extend(errors);
+        value.filter(|_| sound)
+    }
+
     /// A list; missing or null is the empty one. Mistakes are noted at the items. Too long a list is one mistake.
     pub(crate) fn list<T>(
         &mut self,

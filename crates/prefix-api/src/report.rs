@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use actix_web::http::{Method, StatusCode};
 use metrics::{counter, gauge, histogram};
-use prefix_core::guardrail::Refusal;
 
 use crate::endpoint::ENDPOINTS;
 
@@ -107,11 +106,6 @@ pub(crate) fn event_refused(why: Rejection, source: Option<&str>, count: u64) {
     };
     let source = source.map_or_else(|| OTHER.to_owned(), source_label);
     counter!(REJECTED, "source" => source, "reason" => reason).increment(count);
-}
-
-/// A guardrail refused what no rule can be, before the engine saw it.
-pub(crate) fn guardrail_refused(refusal: &Refusal) {
-    counter!("prefixd_guardrail_rejections_total", "reason" => refusal.guardrail.code()).increment(1);
 }
 
 /// Names of sources come from requests: beyond so many values they share one label.

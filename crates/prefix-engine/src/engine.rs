@@ -174,8 +174,9 @@ impl Engine {
         let Answer { value, replayed } = self.ask(command, answer).await??;
         match value {
             Outcome::Refused { refusal, mitigation_id } => {
-                let stored = (!caller.dry_run).then_some(mitigation_id);
-                Err(EngineError::Guardrail { refusal, mitigation_id: stored })
+                let stored = mitigation_id.filter(|_| !caller.dry_run);
+                let error = EngineError::Guardrail { refusal, mitigation_id: stored };
+                Err(if replayed { EngineError::Replayed(Box::new(error)) } else { error })
             }
             Outcome::Made { row, replaced } => {
                 let row = if caller.dry_run || replayed { *row } else { self.settled(*row).await };
@@ -281,13 +282,14 @@ impl Engine {
         let safelist = shared.safelist_index(&shared.store.safelist().await?);
         let now = shared.now();
         let rows = shared.book.rows();
-        let living: Vec<_> = rows.iter().filter(|row| row.lives() || row.guardrail.is_some()).collect();
+        let living: Vec<_> = rows.iter().filter(|row| row.lives()).collect();
         let failing: Vec<MitigationId> = living
             .iter()
             .filter(|row| policy.revalidate(row, &safelist, now).is_err())
             .map(|row| row.mitigation_id)
             .collect();
-        if !force && is_mass(failing.len(), living.len()) {
+        // a rehearsal shows what would happen, whatever that is
+        if !force && !caller.dry_run && is_mass(failing.len(), living.len()) {
             return Err(EngineError::MassWithdraw { mitigations: failing, living: living.len() });
         }
         if caller.dry_run {

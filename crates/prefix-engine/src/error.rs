@@ -9,7 +9,8 @@ use thiserror::Error;
 /// A refusal or a failure. Nothing was changed, with the one exception that the variant names.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum EngineError {
-    /// A guardrail refused. For manual rules a `rejected` row was stored, whose id this is (none in a dry run).
+    /// A guardrail refused. For manual rules a `rejected` row was stored, whose id this is (none in a dry run, and none if
+    /// it asked for what no rule can have).
     #[error("{refusal}")]
     Guardrail {
         /// What it said.
@@ -47,6 +48,9 @@ pub enum EngineError {
         "this Idempotency-Key was used for another body within 24 hours; use a new key for a new request"
     )]
     IdempotencyMismatch,
+    /// What was answered to the same `Idempotency-Key` before.
+    #[error(transparent)]
+    Replayed(Box<EngineError>),
     /// Storage did not answer: nothing is known to be stored, the request is to be sent again.
     #[error("storage is not available, nothing was stored; send the request again ({0})")]
     StorageUnavailable(String),

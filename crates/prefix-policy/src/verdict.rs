@@ -122,6 +122,9 @@ pub struct ManualRequest {
     pub action: Action,
     /// The TTL; `None` = the default one.
     pub ttl: Option<Ttl>,
+    /// Something asked for that no rule can have, so that the members above lack it: refused at the place of its
+    /// guardrail in the order.
+    pub flaw: Option<Refusal>,
     /// A label.
     pub vector: VectorName,
     /// Why.

@@ -2,13 +2,12 @@
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
-use prefix_core::guardrail::Refusal;
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::Status;
 use prefix_core::name::{Pop, SourceName};
 use prefix_core::store::MitigationQuery;
 use prefix_engine::view::ManualRequest;
-use prefix_engine::{BulkItem, EngineError, view};
+use prefix_engine::{BulkItem, view};
 
 use super::{Reply, both, checked, dry, from_path, mark_replay, ok, respond};
 use crate::answer::{AcknowledgedAnswer, BulkItemAnswer, DryRun, MitigationPage, WithdrawnAnswer};
@@ -17,7 +16,6 @@ use crate::body::Body;
 use crate::call::Call;
 use crate::problem::Problem;
 use crate::query::Query;
-use crate::report;
 use crate::request::{self, Manual};
 use crate::value;
 
@@ -93,10 +91,6 @@ pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Bod
     let (explain, dry_run) = (query.flag("explain"), query.flag("dry_run"));
     let request_errors = query.finish().and(call.check_key());
     let ((), manual) = both(request_errors, request::manual(&body.tree))?;
-    let manual = match manual {
-        Ok(manual) => manual,
-        Err(refusal) => return Err(refused_at_border(refusal, dry_run)),
-    };
     let request = manual_request(&api, &call, manual)?;
     let answer = api.engine.create(request, &call.repeatable(dry_run, body.hash)).await?;
     let created = &answer.value;
@@ -116,18 +110,11 @@ fn manual_request(api: &Api, call: &Call, manual: Manual) -> Result<ManualReques
         matching: manual.matching,
         action: manual.action,
         ttl: manual.ttl,
+        flaw: manual.flaw,
         vector: manual.vector.map_err(|text| api.unknown_vector(&text))?,
         reason: manual.reason,
         operator: SourceName::operator(&call.principal().id),
     })
-}
-
-/// Values that no rule can have never reach the engine; the refusal is the same.
-fn refused_at_border(refusal: Refusal, dry_run: bool) -> Problem {
-    if !dry_run {
-        report::guardrail_refused(&refusal);
-    }
-    EngineError::Guardrail { refusal, mitigation_id: None }.into()
 }
 
 /// End a mitigation. Repeating it is harmless until it has ended.

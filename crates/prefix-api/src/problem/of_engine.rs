@@ -22,6 +22,7 @@ impl From<EngineError> for Problem {
             EngineError::MassWithdraw { mitigations, .. } => {
                 Self::new(Kind::MassWithdraw, detail).with("affected_mitigations", mitigations)
             }
+            EngineError::Replayed(first) => Self::from(*first).replayed(true),
             EngineError::IdempotencyMismatch => Self::new(Kind::IdempotencyMismatch, detail),
             EngineError::StorageUnavailable(cause) => {
                 tracing::warn!(%cause, "storage is not available");

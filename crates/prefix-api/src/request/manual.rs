@@ -38,6 +38,9 @@ pub(crate) struct Manual {
     pub(crate) action: Action,
     /// How long; `None` = the configured default.
     pub(crate) ttl: Option<Ttl>,
+    /// Well-formed, but of values that no rule can have: a guardrail's refusal, not the schema's. What they were meant
+    /// for is left out above.
+    pub(crate) flaw: Option<Refusal>,
 }
 
 /// What the members say, before they are put together.
@@ -54,9 +57,8 @@ struct Parts {
     icmp_type: BTreeSet<u8>,
 }
 
-/// Reads an operator's rule. The outer error: it is malformed. The inner one: it is well-formed, but of values that
-/// no rule can have, which is a guardrail's refusal and not the schema's.
-pub(crate) fn manual(tree: &Tree) -> Result<Result<Manual, Refusal>, Vec<FieldError>> {
+/// Reads an operator's rule.
+pub(crate) fn manual(tree: &Tree) -> Result<Manual, Vec<FieldError>> {
     let mut fields = Fields::open(tree, Pointer::root())?;
     let reason = fields.required("reason", value::free_text);
     let victim_ip = fields.required("victim_ip", value::address);
@@ -73,13 +75,18 @@ pub(crate) fn manual(tree: &Tree) -> Result<Result<Manual, Refusal>, Vec<FieldEr
         let victim_ip = victim_ip?;
         let (reason, action) = (reason?, action?);
         let vector = vector.or_else(|| DEFAULT_VECTOR.parse().ok().map(Ok))?;
-        let finish = || {
-            let ttl = ttl.map(Ttl::from_seconds).transpose();
-            let ttl = ttl.map_err(|error| Refusal::new(Guardrail::Ttl, error.to_string()))?;
-            let matching = parts.matching(victim_ip)?;
-            Ok(Manual { reason, victim_ip, vector, matching, action: action?, ttl })
+        let (matching, odd_match) = parts.matching(victim_ip);
+        let (action, odd_action) = match action {
+            Ok(action) => (action, None),
+            Err(refusal) => (Action::Discard, Some(refusal)),
         };
-        Some(finish())
+        let (ttl, odd_ttl) = match ttl.map(Ttl::from_seconds).transpose() {
+            Ok(ttl) => (ttl, None),
+            Err(error) => (None, Some(Refusal::new(Guardrail::Ttl, error.to_string()))),
+        };
+        let flaws = [odd_match, odd_action, odd_ttl].into_iter().flatten();
+        let flaw = flaws.min_by_key(|refusal| refusal.guardrail);
+        Some(Manual { reason, victim_ip, vector, matching, action, ttl, flaw })
     })
 }
 
@@ -103,7 +110,7 @@ fn parts(fields: &mut Fields<'_>) -> Parts {
         let word = value::text(tree)?;
         Fragment::from_words([word]).map_err(|error| flag_error(&error, word))
     });
-    let packet_length = fields.optional("packet_length", packet_length);
+    let packet_length = packet_length(fields);
     let dscp = fields.list("dscp", 64, |tree| value::integer_u8(tree, 0..=63)).into_iter().collect();
     let icmp_type =
         fields.list("icmp_type", 256, |tree| value::integer_u8(tree, 0..=255)).into_iter().collect();
@@ -122,15 +129,20 @@ fn parts(fields: &mut Fields<'_>) -> Parts {
 }
 
 impl Parts {
-    fn matching(self, victim_ip: VictimIp) -> Result<Matching, Refusal> {
-        let tcp_flags = TcpFlags::from_words(&self.tcp_flags)
-            .map_err(|error| Refusal::new(Guardrail::Semantic, format!("tcp_flags: {error}")))?;
+    fn matching(self, victim_ip: VictimIp) -> (Matching, Option<Refusal>) {
+        let (tcp_flags, flaw) = match TcpFlags::from_words(&self.tcp_flags) {
+            Ok(flags) => (flags, None),
+            Err(error) => {
+                let refusal = Refusal::new(Guardrail::Semantic, format!("tcp_flags: {error}"));
+                (TcpFlags::default(), Some(refusal))
+            }
+        };
         let dst_ports = match (self.dst_ports.is_empty(), self.excluded.is_empty()) {
             (false, _) => DestinationPorts::Only(self.dst_ports),
             (true, false) => DestinationPorts::Except(self.excluded),
             (true, true) => DestinationPorts::Any,
         };
-        Ok(Matching {
+        let matching = Matching {
             dst_prefix: self.dst_prefix.unwrap_or_else(|| victim_ip.host_prefix()),
             protocol: self.protocol.and_then(|protocol| protocol.number(victim_ip.family())),
             dst_ports,
@@ -140,7 +152,8 @@ impl Parts {
             packet_length: self.packet_length,
             dscp: self.dscp,
             icmp_type: self.icmp_type,
-        })
+        };
+        (matching, flaw)
     }
 }
 
@@ -153,24 +166,17 @@ fn flag_error(error: &BitmaskError, word: &str) -> String {
     }
 }
 
-fn packet_length(tree: &Tree) -> Parsed<PacketLength> {
-    let read = || {
-        let mut fields = Fields::open(tree, Pointer::root())?;
+fn packet_length(fields: &mut Fields<'_>) -> Option<PacketLength> {
+    let length = fields.object("packet_length", |fields| {
         let min = fields.required("min", |tree| value::integer_u16(tree, 0..=u16::MAX));
         let max = fields.required("max", |tree| value::integer_u16(tree, 0..=u16::MAX));
-        fields.finish(|| Some(PacketLength { min: min?, max: max? }))
-    };
-    let length = read().map_err(|errors: Vec<FieldError>| {
-        errors
-            .iter()
-            .map(|error| format!("{} {}", error.pointer, error.detail))
-            .collect::<Vec<_>>()
-            .join("; ")
+        Some(PacketLength { min: min?, max: max? })
     })?;
     if length.min > length.max {
-        return Err(format!("min {} must not be above max {}", length.min, length.max));
+        fields.error("packet_length", format!("min {} must not be above max {}", length.min, length.max));
+        return None;
     }
-    Ok(length)
+    Some(length)
 }
 
 /// The action; members of other actions are ignored.
@@ -229,7 +235,7 @@ fn redirect_target(tree: &Tree) -> Parsed<RouteTarget> {
 mod tests {
     use super::*;
 
-    fn read(members: &str) -> Result<Result<Manual, Refusal>, Vec<FieldError>> {
+    fn read(members: &str) -> Result<Manual, Vec<FieldError>> {
         let text = format!(r#"{{"reason": "r", "victim_ip": "203.0.113.10"{members}}}"#);
         manual(&Tree::parse(&text).unwrap())
     }
@@ -239,7 +245,7 @@ mod tests {
     }
 
     fn refused(members: &str) -> Guardrail {
-        read(members).unwrap().unwrap_err().guardrail
+        read(members).unwrap().flaw.unwrap().guardrail
     }
 
     #[test]
@@ -248,7 +254,7 @@ mod tests {
             r#", "protocol": "tcp", "dst_ports": [443, 80, 80], "tcp_flags": ["syn", "!ack"], "action": "police",
                "rate_bps": 1000000, "ttl_seconds": 60, "packet_length": {"min": 40, "max": 60}, "operator_id": "x""#,
         );
-        let manual = manual.unwrap().unwrap();
+        let manual = manual.unwrap();
         assert_eq!(manual.matching.dst_ports.only(), [80, 443]);
         assert_eq!(manual.matching.protocol, Some(6));
         assert_eq!(manual.matching.dst_prefix.to_string(), "203.0.113.10/32");
@@ -259,7 +265,7 @@ mod tests {
 
     #[test]
     fn the_empty_protocol_is_any_and_a_missing_one_is_a_mistake() {
-        let manual = read(r#", "protocol": "", "action": "discard""#).unwrap().unwrap();
+        let manual = read(r#", "protocol": "", "action": "discard""#).unwrap();
         assert_eq!((manual.matching.protocol, manual.ttl), (None, None));
         assert_eq!(places(r#", "action": "discard""#), ["/protocol"]);
     }
@@ -285,6 +291,11 @@ mod tests {
                 r#", "protocol": "udp", "action": "discard", "packet_length": {"min": 9, "max": 8}"#,
                 "/packet_length",
             ),
+            (
+                r#", "protocol": "udp", "action": "discard", "packet_length": {"min": -1, "max": 8}"#,
+                "/packet_length/min",
+            ),
+            (r#", "protocol": "udp", "action": "discard", "packet_length": 8"#, "/packet_length"),
             (r#", "protocol": "udp", "action": "discard", "ttl_seconds": -1"#, "/ttl_seconds"),
             (r#", "protocol": "udp", "action": "discard", "dscp": [64]"#, "/dscp/0"),
         ] {
@@ -309,10 +320,12 @@ mod tests {
         );
         let contradiction = r#", "protocol": "tcp", "action": "discard", "tcp_flags": ["syn", "!syn"]"#;
         assert_eq!(refused(contradiction), Guardrail::Semantic);
+        let several = r#", "protocol": "udp", "action": "police", "rate_pps": 0, "ttl_seconds": 0"#;
+        assert_eq!(refused(several), Guardrail::Ttl, "the first in the order of the guardrails");
     }
 
     #[test]
     fn members_of_another_action_are_ignored() {
-        assert!(read(r#", "protocol": "udp", "action": "discard", "rate_bps": 0"#).unwrap().is_ok());
+        assert!(read(r#", "protocol": "udp", "action": "discard", "rate_bps": 0"#).unwrap().flaw.is_none());
     }
 }

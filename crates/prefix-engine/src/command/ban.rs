@@ -222,8 +222,8 @@ fn extend(
         let details = json!({ "reports": repeats, "expires_at": expires_at });
         audit_entry(desk, report, ids, caller, AuditAction::Extend, details).on("mitigation", target)
     });
-    let word = if status == Status::Queued { EventStatus::Queued } else { EventStatus::Extended };
-    let mut answer = answer(report, ids, word, Some((target, status)), decision);
+    // also what still waits is `extended` (http-api.md §3.3): its place in the queue is renewed
+    let mut answer = answer(report, ids, EventStatus::Extended, Some((target, status)), decision);
     if status == Status::Queued {
         answer.guardrail = guardrail;
         answer.retry_after_seconds = Some(1);

@@ -29,7 +29,7 @@ use crate::shared::Shared;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Outcome {
     Made { row: Box<Mitigation>, replaced: bool },
-    Refused { refusal: Refusal, mitigation_id: MitigationId },
+    Refused { refusal: Refusal, mitigation_id: Option<MitigationId> },
 }
 
 type Reply = Result<Answer<Outcome>, EngineError>;
@@ -72,9 +72,11 @@ impl Create {
                     let origin = self.origin(None, &decision);
                     put_rejected(desk, new_row(desk, plan, origin, &Entry::Rejected(&refusal)))
                 });
-                let mitigation_id = mitigation_id.unwrap_or(self.id);
-                let details = json!({ "guardrail": refusal.guardrail, "reason": refusal.detail });
-                self.audit(desk, AuditAction::Reject, mitigation_id, details);
+                // without a row the refusal is audited like any other, by whoever answers
+                if let Some(id) = mitigation_id {
+                    let details = json!({ "guardrail": refusal.guardrail, "reason": refusal.detail });
+                    self.audit(desk, AuditAction::Reject, id, details);
+                }
                 Outcome::Refused { refusal, mitigation_id }
             }
         }
@@ -149,7 +151,7 @@ impl Create {
                 prefix_core::guardrail::Guardrail::Semantic,
                 "the mitigation of this rule is gone; send the request again",
             );
-            return Outcome::Refused { refusal, mitigation_id: id };
+            return Outcome::Refused { refusal, mitigation_id: Some(id) };
         };
         let details = json!({
             "reason": self.request.reason,

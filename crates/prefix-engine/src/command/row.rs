@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use prefix_core::address::VictimIp;
 use prefix_core::decision::Decision;
-use prefix_core::guardrail::Refusal;
+use prefix_core::guardrail::{Guardrail, Refusal};
 use prefix_core::id::{EventId, MitigationId};
 use prefix_core::lease::Lease;
 use prefix_core::mitigation::{Mitigation, Progress, SpeakerView, Status};
@@ -44,6 +44,7 @@ pub(super) fn new_row(desk: &Desk<'_>, plan: Plan, origin: Origin<'_>, entry: &E
     let admitted = matches!(entry, Entry::Admitted);
     let progress = Progress { step_confirmed_at: (admitted && dry_run).then_some(now), ..plan.progress() };
     let leases: Vec<Lease> = origin.lease.into_iter().collect();
+    let impossible = matches!(entry, Entry::Rejected(refusal) if refusal.guardrail == Guardrail::Semantic);
     let mut row = Mitigation {
         mitigation_id: origin.id,
         revision: 0,
@@ -57,7 +58,7 @@ pub(super) fn new_row(desk: &Desk<'_>, plan: Plan, origin: Origin<'_>, entry: &E
         victim_ip: origin.victim_ip,
         vector: origin.vector.clone(),
         matching: plan.matching,
-        route: plan.route,
+        route: plan.route.filter(|_| !impossible),
         action: plan.action,
         ttl: plan.ttl,
         playbook: plan.playbook,

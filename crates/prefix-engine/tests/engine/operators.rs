@@ -49,7 +49,8 @@ async fn after_an_operators_withdraw_detectors_wait_for_the_quiet_period() {
     assert_eq!(lab.hear(ban("203.0.113.10", "syn_flood")).await.status, EventStatus::Accepted);
     for _ in 0..11 {
         lab.seconds(10).await;
-        assert_eq!(lab.hear(ban("203.0.113.10", "udp_flood")).await.status, EventStatus::Queued);
+        let again = lab.hear(ban("203.0.113.10", "udp_flood")).await;
+        assert_eq!((again.status, again.mitigation_status), (EventStatus::Extended, Some(Status::Queued)));
     }
     lab.seconds(12).await;
     assert_eq!(lab.status(answer.mitigation_id.unwrap()).await, Status::Active);

@@ -142,7 +142,8 @@ async fn a_report_of_something_that_waits_renews_its_place() {
         lab.seconds(60).await;
         lab.hear(holder.clone()).await;
         let again = lab.hear(ban("203.0.113.11", "udp_flood")).await;
-        assert_eq!((again.status, again.mitigation_id), (EventStatus::Queued, Some(waiting)));
+        assert_eq!((again.status, again.mitigation_id), (EventStatus::Extended, Some(waiting)));
+        assert_eq!(again.mitigation_status, Some(Status::Queued));
         assert_eq!(again.guardrail, Some(Guardrail::QuotaCustomer));
     }
     let later = lab.mitigate(ban("203.0.113.12", "udp_flood")).await;

@@ -266,6 +266,7 @@ fn request(line: CreateLine) -> ManualRequest {
         },
         action: line.action.try_into().unwrap(),
         ttl: line.ttl_seconds,
+        flaw: None,
         vector: "unknown".parse().unwrap(),
         reason: line.reason,
         operator: SourceName::operator(&line.operator),

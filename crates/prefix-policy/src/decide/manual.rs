@@ -44,9 +44,18 @@ impl Policy {
             ttl,
             flaw: None,
         };
-        let route = match self.check_rule(&candidate, facts.safelist, facts.now) {
-            Ok(route) => route,
-            Err(refusal) => return refuse(decision, refusal, plan),
+        let checked = self.check_rule(&candidate, facts.safelist, facts.now);
+        let route = match (&request.flaw, checked) {
+            (None, Ok(route)) => route,
+            (Some(flaw), Err(refusal)) if refusal.guardrail < flaw.guardrail => {
+                return refuse(decision, refusal, Some(plan));
+            }
+            // what was planned is not what was asked for
+            (Some(flaw), _) => {
+                decision.rule = None;
+                return refuse(decision, flaw.clone(), None);
+            }
+            (None, Err(refusal)) => return refuse(decision, refusal, Some(plan)),
         };
         // What lives has its place already; what waits still needs one.
         let room = match twin {
@@ -54,7 +63,7 @@ impl Policy {
             _ => self.check_room(plan.customer_id.as_ref(), &[&route], facts),
         };
         match room {
-            Err(refusal) => refuse(decision, refusal, plan),
+            Err(refusal) => refuse(decision, refusal, Some(plan)),
             Ok(room) => {
                 decision.outcome = Outcome::Mitigate;
                 decision.pass(Stage::Guardrails, format!("all passed: {room}"));
@@ -135,8 +144,8 @@ fn hit_service(plan: &Plan, service: &Service) -> Vec<String> {
     lists.into_iter().filter_map(hit).collect()
 }
 
-fn refuse(mut decision: Decision, refusal: Refusal, plan: Plan) -> ManualVerdict {
+fn refuse(mut decision: Decision, refusal: Refusal, plan: Option<Plan>) -> ManualVerdict {
     decision.guardrail = Some(refusal.guardrail);
     decision.stop(Stage::Guardrails, Outcome::Refuse, format!("{}: {refusal}", refusal.guardrail));
-    ManualVerdict::Refuse { refusal, plan: Some(plan), decision }
+    ManualVerdict::Refuse { refusal, plan, decision }
 }

@@ -22,6 +22,7 @@ fn case() -> Case {
         matching: Matching { protocol: Some(17), ..Matching::everything_to(HOST.parse().unwrap()) },
         action: Action::Discard,
         ttl: None,
+        flaw: None,
         vector: "unknown".parse().unwrap(),
         reason: "test".into(),
         operator: "operator:alice".parse().unwrap(),
@@ -299,4 +300,16 @@ fn living_rules_are_checked_again_for_what_may_have_changed_and_nothing_else() {
         world.quota.new_last_minute = 10_000;
     };
     assert_eq!(check(harmless), None);
+}
+
+#[test]
+fn what_no_rule_can_have_is_refused_at_its_place_in_the_order() {
+    let mut case = case();
+    case.request.flaw = Some(Refusal::new(Guardrail::PoliceRate, "no packet per second is no rate"));
+    assert_eq!(refused(&case).guardrail, Guardrail::PoliceRate);
+    case.request.ttl = Some(Ttl::from_seconds(1).unwrap());
+    assert_eq!(refused(&case).guardrail, Guardrail::Ttl);
+    case.request.victim_ip = "192.0.2.1".parse().unwrap();
+    case.request.matching = Matching::everything_to("192.0.2.1".parse().unwrap());
+    assert_eq!(refused(&case).guardrail, Guardrail::NotOwned);
 }

@@ -12,6 +12,7 @@ fn request(victim: &str) -> ManualRequest {
         matching: Matching { protocol: Some(17), ..Matching::everything_to(victim.parse().unwrap()) },
         action: Action::Discard,
         ttl: None,
+        flaw: None,
         vector: "dns_amplification".parse().unwrap(),
         reason: "on the phone with them".into(),
         operator: "operator:alice".parse().unwrap(),

@@ -112,6 +112,7 @@ pub(crate) fn manual(victim: &str, action: Action) -> ManualRequest {
         matching,
         action,
         ttl: None,
+        flaw: None,
         vector: "unknown".parse().unwrap(),
         reason: "by hand".into(),
         operator: SourceName::operator("alice"),
