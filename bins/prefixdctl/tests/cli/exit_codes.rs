@@ -58,27 +58,38 @@ async fn usage_is_64() {
     for arguments in [
         &["--no-such-option"][..],
         &["no-such-command"],
+        &["mitigations", "list", "--status", "lively"],
         &["peers", "too", "many"],
         &["history"],
-        &["history", "not-an-address"],
-        &["events", "get", "not-an-id"],
-        &["mitigations", "list", "--status", "lively"],
-        &["mitigations", "list", "--limit", "1001"],
         &["mitigations", "withdraw", "--reason", "r"],
         &["mitigations", "withdraw", "--all", "--reason", "r"],
         &["mitigations", "create", "--victim", "203.0.113.1"],
         &["events", "send", "--source", "lab", "--victim", "203.0.113.1"],
-        &["events", "send", "--source", "lab", "--victim", "203.0.113.1", "--vector", "v", "--bps", "fast"],
-        &["events", "list", "--start", "yesterday"],
         &["-o", "xml", "peers"],
-        &["--timeout", "0", "peers"],
         &["--token", "a", "--token-file", "b", "peers"],
         &["--token-file", "/no/such/file", "peers"],
         &["--cert", "only.pem", "peers"],
-        &["--api", "http://127.0.0.1:1/v1", "peers"],
     ] {
         let run = Program::bare(env!("CARGO_BIN_EXE_prefixdctl")).run(arguments).await;
         assert_eq!(run.code, 64, "{arguments:?}: {}", run.stderr);
+        assert!(run.stderr.starts_with("error: "), "{arguments:?}: {}", run.stderr);
+        assert_eq!(run.stdout, "", "{arguments:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_value_that_is_none_is_5_as_if_the_server_had_refused_it() {
+    for arguments in [
+        &["history", "not-an-address"][..],
+        &["events", "get", "not-an-id"],
+        &["mitigations", "list", "--limit", "1001"],
+        &["events", "send", "--source", "lab", "--victim", "203.0.113.1", "--vector", "v", "--bps", "fast"],
+        &["events", "list", "--start", "yesterday"],
+        &["--timeout", "0", "peers"],
+        &["--api", "http://127.0.0.1:1/v1", "peers"],
+    ] {
+        let run = Program::bare(env!("CARGO_BIN_EXE_prefixdctl")).run(arguments).await;
+        assert_eq!(run.code, 5, "{arguments:?}: {}", run.stderr);
         assert!(run.stderr.starts_with("error: "), "{arguments:?}: {}", run.stderr);
         assert_eq!(run.stdout, "", "{arguments:?}");
     }
