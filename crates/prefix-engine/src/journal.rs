@@ -22,6 +22,9 @@ use crate::shared::Shared;
 /// The most commands in one transaction.
 const BATCH: usize = 256;
 
+/// From this age on a command that nobody waits for was answered "not stored" at the border, and is dropped.
+pub(crate) const LONG_WAIT: Duration = Duration::from_secs(25);
+
 /// One change of the written intent.
 pub(crate) trait Command: Send {
     /// Names the facts it needs.
@@ -32,6 +35,11 @@ pub(crate) trait Command: Send {
 
     /// The transaction was committed, or was not.
     fn done(self: Box<Self>, shared: &Arc<Shared>, result: Result<(), StoreError>);
+
+    /// True if nobody waits for the answer any more: it was told that nothing is stored, so nothing shall be.
+    fn is_abandoned(&self) -> bool {
+        false
+    }
 
     /// True if nothing may be written: it then runs in a transaction of its own, whose changes are dropped.
     fn is_dry_run(&self) -> bool {
@@ -161,6 +169,10 @@ async fn reload(shared: &Shared) -> bool {
 
 /// Returns true if it is not known what is stored.
 async fn commit_batch(shared: &Arc<Shared>, mut batch: Vec<Box<dyn Command>>, write: bool) -> bool {
+    batch.retain(|command| !command.is_abandoned());
+    if batch.is_empty() {
+        return false;
+    }
     match commit(shared, &mut batch, write).await {
         Ok(()) => {
             for command in batch {

@@ -188,6 +188,10 @@ impl Reconciler {
     }
 
     fn judge(&self, path: &RibPath) -> Finding {
+        // a path that comes back over a session cannot be changed here, and stands for none of ours
+        if !path.local {
+            return Finding::Fine;
+        }
         let wanted = self.shared.book.wanted(&path.key, self.shared.now());
         match (path.ownership, wanted) {
             (Ownership::Foreign, Wanted::Path { .. }) if path.local => {
@@ -333,7 +337,7 @@ impl Reconciler {
             if path.ownership == Ownership::Foreign {
                 foreign += u64::from(path.key.kind().is_flowspec());
             }
-            if path.ownership.is_own() {
+            if path.ownership.is_own() && path.local {
                 seen.insert(path.key.clone());
             }
             if matches!(path.ownership, Ownership::OtherPop { .. }) {
@@ -343,7 +347,7 @@ impl Reconciler {
                 self.note_occupation(&path.key, Some(&path));
             }
             match self.judge(&path) {
-                Finding::Fine if path.ownership.is_own() => self.adopt(&path, &mut settle),
+                Finding::Fine if path.ownership.is_own() && path.local => self.adopt(&path, &mut settle),
                 Finding::Fine => {}
                 _ => self.handle(&path, &mut drifts),
             }

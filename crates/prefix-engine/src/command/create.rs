@@ -13,6 +13,7 @@ use prefix_policy::{ManualRequest, ManualVerdict, Plan};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::ban::put_rejected;
 use super::reply;
@@ -21,7 +22,7 @@ use crate::answer::Answer;
 use crate::caller::Caller;
 use crate::desk::Desk;
 use crate::error::EngineError;
-use crate::journal::Command;
+use crate::journal::{Command, LONG_WAIT};
 use crate::report;
 use crate::shared::Shared;
 
@@ -39,6 +40,7 @@ pub(crate) struct Create {
     request: ManualRequest,
     caller: Caller,
     id: MitigationId,
+    arrived: Instant,
     reply: oneshot::Sender<Reply>,
     result: Option<Reply>,
 }
@@ -46,7 +48,8 @@ pub(crate) struct Create {
 impl Create {
     pub(crate) fn new(request: ManualRequest, caller: Caller) -> (Self, oneshot::Receiver<Reply>) {
         let (reply, receiver) = oneshot::channel();
-        (Self { request, caller, id: MitigationId::generate(), reply, result: None }, receiver)
+        let (id, arrived) = (MitigationId::generate(), Instant::now());
+        (Self { request, caller, id, arrived, reply, result: None }, receiver)
     }
 
     fn key(&self) -> Option<prefix_core::flowspec::RouteKey> {
@@ -204,6 +207,11 @@ impl Command for Create {
             reply::store(desk, &self.caller, &outcome, desk.now);
         }
         self.result = Some(Ok(Answer::first(outcome)));
+    }
+
+    fn is_abandoned(&self) -> bool {
+        // a client that hung up early may not ask again; one that waited this long was told to
+        self.reply.is_closed() && self.arrived.elapsed() > LONG_WAIT
     }
 
     fn done(self: Box<Self>, _shared: &Arc<Shared>, result: Result<(), StoreError>) {

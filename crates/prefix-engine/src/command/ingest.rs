@@ -8,13 +8,14 @@ use prefix_core::id::{EventId, MitigationId};
 use prefix_core::store::{ReadSet, StoreError};
 use serde_json::json;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::{ban, reply, unban};
 use crate::answer::{Answer, BatchItem, EventOutcome, Ingested, InvalidItem, RefusedEvent};
 use crate::caller::Caller;
 use crate::desk::Desk;
 use crate::error::EngineError;
-use crate::journal::Command;
+use crate::journal::{Command, LONG_WAIT};
 use crate::report;
 use crate::shared::Shared;
 
@@ -50,6 +51,7 @@ type Reply = Result<Answer<Vec<EventOutcome>>, EngineError>;
 pub(crate) struct Ingest {
     items: Vec<(BatchItem, Ids)>,
     caller: Caller,
+    arrived: Instant,
     reply: oneshot::Sender<Reply>,
     result: Option<Reply>,
 }
@@ -58,7 +60,7 @@ impl Ingest {
     pub(crate) fn new(items: Vec<BatchItem>, caller: Caller) -> (Self, oneshot::Receiver<Reply>) {
         let (reply, receiver) = oneshot::channel();
         let items = items.into_iter().map(|item| (item, Ids::generate())).collect();
-        (Self { items, caller, reply, result: None }, receiver)
+        (Self { items, caller, arrived: Instant::now(), reply, result: None }, receiver)
     }
 }
 
@@ -96,6 +98,11 @@ impl Command for Ingest {
             reply::store(desk, caller, &outcomes, desk.now);
         }
         self.result = Some(Ok(Answer::first(outcomes)));
+    }
+
+    fn is_abandoned(&self) -> bool {
+        // a client that hung up early may not ask again; one that waited this long was told to
+        self.reply.is_closed() && self.arrived.elapsed() > LONG_WAIT
     }
 
     fn done(self: Box<Self>, _shared: &Arc<Shared>, result: Result<(), StoreError>) {
