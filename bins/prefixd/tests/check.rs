@@ -238,3 +238,16 @@ fn a_large_inventory_is_read_straight_into_its_types() {
     assert_eq!(said(&loaded), "");
     assert_eq!(loaded.configuration.unwrap().inventory.customers().len(), 20_000);
 }
+
+#[test]
+fn a_component_that_is_switched_off_names_the_vectors_that_need_it() {
+    let settings = format!("{SETTINGS}guardrails: {{allow_tcp_flags_match: false}}\n");
+    let playbooks = format!("vectors: {{own_flood: {{protocol: tcp, tcp_flags: [psh]}}}}\n{PLAYBOOKS}");
+    let loaded = load(&[("prefixd.yaml", &settings), ("playbooks.yaml", &playbooks)], &[]);
+    assert_eq!(
+        said(&loaded),
+        "warning prefixd.yaml:4: while allow_tcp_flags_match is false, rules of these vectors are refused: \
+         ack_flood, own_flood, rst_flood, syn_flood, synack_flood"
+    );
+    assert!(loaded.configuration.is_some());
+}

@@ -149,7 +149,7 @@ struct Load<'a> {
 
 impl Load<'_> {
     fn run(&mut self) -> Option<Configuration> {
-        let (settings, sections) = self.settings();
+        let (mut settings, sections) = self.settings();
         let mut keys = settings.value.as_ref().filter(|_| settings.is_sound()).cloned();
         if let Some(url) = self.database_url()
             && let Some(keys) = &mut keys
@@ -162,6 +162,9 @@ impl Load<'_> {
         self.alerting(sections.alerting.is_some());
         let inventory = self.inventory(&limits);
         let playbooks = self.playbooks(bounded.then_some(&limits), inventory.as_ref());
+        if let Some(playbooks) = playbooks.as_ref().filter(|_| bounded) {
+            settings.remarks(policy::remarks(limits.guardrails.unusable_vectors(playbooks.vectors())));
+        }
         self.findings.extend(settings.findings);
         Some(Configuration {
             settings: Settings::from_keys(keys?, self.source.folder())?,

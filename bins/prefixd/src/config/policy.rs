@@ -131,7 +131,8 @@ pub(super) fn split<T>(built: Result<Checked<T>, Vec<Finding>>) -> Built<T> {
     }
 }
 
-fn remarks(findings: Vec<Finding>) -> Vec<Remark> {
+/// What the rules of the policy found, as remarks about a document.
+pub(super) fn remarks(findings: Vec<Finding>) -> Vec<Remark> {
     let remark = |finding: Finding| {
         let path = KeyPath::from_pointer(&finding.pointer);
         match finding.severity {

@@ -36,10 +36,11 @@ pub(super) fn check(keys: &Keys, remarks: &mut Remarks) {
     remarks.range("guardrails.max_lifetime_seconds", guardrails.max_lifetime_seconds, 1..=30 * DAY);
     if guardrails.max_lifetime_seconds < longest {
         let lifetime = guardrails.max_lifetime_seconds;
-        remarks.error(
+        remarks.warning(
             "guardrails.max_lifetime_seconds",
             format!(
-                "guardrails.max_lifetime_seconds {lifetime} is below the longest time to live, {longest} s"
+                "guardrails.max_lifetime_seconds {lifetime} is below the longest time to live, {longest} s: rules end \
+                 when their lifetime does"
             ),
         );
     }
