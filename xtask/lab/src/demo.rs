@@ -51,8 +51,8 @@ pub(crate) async fn run(keep: bool) -> Result<()> {
         "withdrawn from the router {:.1} s after it came; it holds no rule any more",
         withdrawn.at - announced.at
     ));
-    stage.prefixdctl(&["mitigations", "list"])?;
     stage.nothing_lives().await?;
+    stage.prefixdctl(&["mitigations", "list"])?;
 
     screen.heading(&format!("Done in {} s.", began.elapsed().as_secs()));
     if keep {
