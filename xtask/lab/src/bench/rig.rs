@@ -44,9 +44,9 @@ impl Rig {
                 "guard": {"mode": "off"},
             },
             "quotas": {
-                "max_active_per_customer": 10_000_000, "max_active_per_pop": 10_000_000,
-                "max_active_global": 10_000_000, "max_new_per_minute": 100_000_000,
-                "max_announcements_per_peer": 10_000_000,
+                "max_active_per_customer": 1_000_000, "max_active_per_pop": 1_000_000,
+                "max_active_global": 1_000_000, "max_new_per_minute": 1_000_000,
+                "max_announcements_per_peer": 1_000_000,
             },
             "timers": {"max_ttl_seconds": 7200},
             "storage": {"url": own.url()},
