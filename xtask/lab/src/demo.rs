@@ -151,9 +151,17 @@ impl Stage {
 
     /// Fails if a rule still lives, in storage or in the speaker.
     async fn nothing_lives(&self) -> Result<()> {
-        let living = self.daemon.get("/v1/mitigations?status=pending,active,escalated,withdrawing").await?;
-        let living: Value = serde_json::from_str(&living.body)?;
-        ensure!(living["count"] == 0, "a mitigation still lives: {living}");
+        // the router may know before the row does: it is written when the speaker has confirmed
+        let deadline = Instant::now() + wait::PATIENCE;
+        loop {
+            let unfinished = "/v1/mitigations?status=pending,active,escalated,withdrawing";
+            let living: Value = serde_json::from_str(&self.daemon.get(unfinished).await?.body)?;
+            if living["count"] == 0 {
+                break;
+            }
+            ensure!(Instant::now() < deadline, "a mitigation still lives: {living}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
         let rules = self.speaker.rules(prefix_testkit::lab::Family::Ipv4FlowSpec).await?;
         ensure!(rules.is_empty(), "the speaker still has rules: {rules:?}");
         Ok(())
