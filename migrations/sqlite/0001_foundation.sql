@@ -166,3 +166,5 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('audit_entries', 'audit_entries_target', '100000000 20 1 1'),
     ('replies', 'sqlite_autoindex_replies_1', '100000 1'),
     ('replies', 'replies_created', '100000 2');
+-- the connection that migrates shall know them too
+ANALYZE sqlite_schema;

@@ -20,6 +20,7 @@ mod safelist_cache;
 mod schema;
 mod sql_type;
 mod sqlite;
+mod statement;
 mod url;
 mod writes;
 

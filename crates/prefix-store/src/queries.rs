@@ -117,8 +117,11 @@ macro_rules! queries {
             if let Some(vector) = &query.vector {
                 rows = rows.filter(dsl::vector.eq(vector.as_str()));
             }
-            if let Some(pop) = &query.pop {
-                rows = rows.filter(dsl::pop.eq(pop.as_str()));
+            match (&query.pop, band) {
+                // few rows are unfinished, so their own index beats that of the pop, which this hides
+                (Some(pop), Band::Unfinished(_)) => rows = rows.filter(dsl::pop.concat("").eq(pop.as_str())),
+                (Some(pop), _) => rows = rows.filter(dsl::pop.eq(pop.as_str())),
+                (None, _) => {}
             }
             match query.acknowledged {
                 Some(true) => rows = rows.filter(Acknowledged),
@@ -151,7 +154,7 @@ macro_rules! queries {
 
             let mut rows = dsl::mitigations
                 .select(MitigationRow::as_select())
-                .filter(dsl::pop.eq(pop))
+                .filter(dsl::pop.concat("").eq(pop))
                 .filter(Unfinished)
                 .into_boxed::<$backend>();
             if let Some(after) = after {

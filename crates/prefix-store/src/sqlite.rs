@@ -4,6 +4,8 @@
 mod connect;
 mod lock;
 mod migrate;
+#[cfg(test)]
+mod plans;
 mod prune;
 mod queries;
 mod readers;

@@ -23,14 +23,16 @@ use crate::schema::{admission, admissions, mitigations, quota_counters, replies}
 use crate::sql_type::{Id, Micros};
 use crate::writes::scope;
 
-/// A transaction that gives up by itself and is durable even where the server's default is not.
+/// A transaction that gives up by itself, is durable even where the server's default is not, and plans each of its
+/// statements once: none of them has a choice of plans that depends on its values.
 fn begin(timeout: Duration) -> String {
     let statement = timeout.as_millis();
     let idle = 2 * statement;
     format!(
-        "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = {statement}; \
-         SET LOCAL idle_in_transaction_session_timeout = {idle}; \
-         SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'"
+        "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT set_config('statement_timeout', '{statement}', true), \
+         set_config('idle_in_transaction_session_timeout', '{idle}', true), \
+         set_config('plan_cache_mode', 'force_generic_plan', true), set_config('synchronous_commit', \
+         replace(current_setting('synchronous_commit'), 'off', 'on'), true)"
     )
 }
 

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -17,15 +18,15 @@ use crate::url::{Tls, Verify};
 pub(super) fn connector(tls: &Tls) -> Result<MakeRustlsConnect, OpenError> {
     let failed = |error: &dyn std::fmt::Display| OpenError::Tls(error.to_string());
     let provider = Arc::new(ring::default_provider());
-    let full = match tls.verify {
-        Verify::Nothing => None,
-        Verify::Authority | Verify::Full => {
-            let roots = Arc::new(roots(tls)?);
-            let builder = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider));
-            Some(builder.build().map_err(|error| failed(&error))?)
-        }
-    };
-    let verifier = Verifier { full, names: tls.verify == Verify::Full, algorithms: algorithms(&provider) };
+    let (mut full, mut pinned) = (None, Vec::new());
+    if tls.verify != Verify::Nothing {
+        pinned = named_certificates(tls)?;
+        let roots = Arc::new(roots(&pinned, tls)?);
+        let builder = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider));
+        full = Some(builder.build().map_err(|error| failed(&error))?);
+    }
+    let names = tls.verify == Verify::Full;
+    let verifier = Verifier { full, pinned, names, algorithms: algorithms(&provider) };
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| failed(&error))?
@@ -39,19 +40,26 @@ fn algorithms(provider: &CryptoProvider) -> WebPkiSupportedAlgorithms {
     provider.signature_verification_algorithms
 }
 
+fn unusable(tls: &Tls, error: &dyn std::fmt::Display) -> OpenError {
+    let path = tls.root.clone().unwrap_or_default();
+    OpenError::Tls(format!("sslrootcert {} cannot be used: {error}", path.display()))
+}
+
+/// The certificates of `sslrootcert`.
+fn named_certificates(tls: &Tls) -> Result<Vec<CertificateDer<'static>>, OpenError> {
+    let Some(path) = &tls.root else { return Ok(Vec::new()) };
+    let file = CertificateDer::pem_file_iter(path).map_err(|error| unusable(tls, &error))?;
+    file.map(|certificate| certificate.map_err(|error| unusable(tls, &error))).collect()
+}
+
 /// The authorities to trust: those of `sslrootcert`, else those of the system.
-fn roots(tls: &Tls) -> Result<RootCertStore, OpenError> {
+fn roots(named: &[CertificateDer<'static>], tls: &Tls) -> Result<RootCertStore, OpenError> {
     let mut store = RootCertStore::empty();
-    let Some(path) = &tls.root else {
+    if tls.root.is_none() {
         store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        return Ok(store);
-    };
-    let unusable = |error: &dyn std::fmt::Display| {
-        OpenError::Tls(format!("sslrootcert {} cannot be used: {error}", path.display()))
-    };
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unusable(&error))? {
-        let certificate = certificate.map_err(|error| unusable(&error))?;
-        store.add(certificate).map_err(|error| unusable(&error))?;
+    }
+    for certificate in named {
+        store.add(certificate.clone()).map_err(|error| unusable(tls, &error))?;
     }
     Ok(store)
 }
@@ -61,6 +69,8 @@ fn roots(tls: &Tls) -> Result<RootCertStore, OpenError> {
 struct Verifier {
     /// Who signed it; `None` checks nothing.
     full: Option<Arc<WebPkiServerVerifier>>,
+    /// Trusted as they are: a server's own self-signed certificate is its own authority.
+    pinned: Vec<CertificateDer<'static>>,
     /// Whether the name must fit as well.
     names: bool,
     algorithms: WebPkiSupportedAlgorithms,
@@ -76,6 +86,12 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let Some(full) = &self.full else { return Ok(ServerCertVerified::assertion()) };
+        if self.pinned.iter().any(|pinned| pinned == end_entity) {
+            if self.names {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+            }
+            return Ok(ServerCertVerified::assertion());
+        }
         match full.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
             // the name is checked last: everything else was in order
             Err(Error::InvalidCertificate(

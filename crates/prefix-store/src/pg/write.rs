@@ -12,7 +12,8 @@ use super::bulk::{
     PutSafelist, Sharded, UpdateMitigations,
 };
 use crate::error::Failure;
-use crate::schema::{admission, admissions, safelist};
+use crate::schema::{admissions, safelist};
+use crate::statement::{CountAdmissions, TouchAdmission};
 use crate::writes::Writes;
 
 /// So many seconds of admissions are kept; a minute is needed.
@@ -119,13 +120,8 @@ async fn admission(mut client: &AsyncPgConnection, writes: &Writes<'_>) -> Query
     if !writes.touches_admission() {
         return Ok(0);
     }
-    diesel::update(admission::table)
-        .set((
-            admission::active.eq(admission::active + writes.global),
-            admission::safelist_revision.eq(admission::safelist_revision + i64::from(writes.safelist)),
-        ))
-        .execute(&mut client)
-        .await
+    let revisions = i64::from(writes.safelist);
+    TouchAdmission { global: writes.global, revisions: &revisions }.execute(&mut client).await
 }
 
 async fn admitted(mut client: &AsyncPgConnection, writes: &Writes<'_>) -> QueryResult<usize> {
@@ -133,16 +129,8 @@ async fn admitted(mut client: &AsyncPgConnection, writes: &Writes<'_>) -> QueryR
         return Ok(0);
     }
     let mut other = client;
-    let add = diesel::insert_into(admissions::table)
-        .values((
-            admissions::pop.eq(writes.pop),
-            admissions::second.eq(writes.second),
-            admissions::total.eq(writes.admitted),
-        ))
-        .on_conflict((admissions::pop, admissions::second))
-        .do_update()
-        .set(admissions::total.eq(admissions::total + writes.admitted))
-        .execute(&mut client);
+    let count = CountAdmissions { pop: writes.pop, second: writes.second, total: writes.admitted };
+    let add = count.execute(&mut client);
     let old = admissions::table
         .filter(admissions::pop.eq(writes.pop))
         .filter(admissions::second.lt(writes.second - KEPT_SECONDS));

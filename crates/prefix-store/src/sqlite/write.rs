@@ -7,10 +7,9 @@ use prefix_core::store::StoredReply;
 
 use crate::error::Failure;
 use crate::row::NewReply;
-use crate::schema::{
-    admission, admissions, audit_entries, events, mitigations, quota_counters, replies, safelist, tallies,
-};
+use crate::schema::{admissions, audit_entries, events, mitigations, replies, safelist};
 use crate::sql_type::Micros;
+use crate::statement::{AddToCounter, AddToTally, CountAdmissions, TouchAdmission, UpdateInner, UpdateOuter};
 use crate::writes::{Update, Writes};
 
 /// So many seconds of admissions are kept; a minute is needed.
@@ -50,80 +49,48 @@ pub(super) fn all(connection: &mut SqliteConnection, writes: &Writes<'_>) -> Res
 
 fn counters(connection: &mut SqliteConnection, writes: &Writes<'_>) -> QueryResult<()> {
     if writes.touches_admission() {
-        diesel::update(admission::table)
-            .set((
-                admission::active.eq(admission::active + writes.global),
-                admission::safelist_revision.eq(admission::safelist_revision + i64::from(writes.safelist)),
-            ))
-            .execute(connection)?;
+        let revisions = i64::from(writes.safelist);
+        TouchAdmission { global: writes.global, revisions: &revisions }.execute(connection)?;
     }
     for counter in &writes.counters {
-        diesel::insert_into(quota_counters::table)
-            .values((
-                quota_counters::scope.eq(counter.scope),
-                quota_counters::name.eq(counter.name),
-                quota_counters::active.eq(counter.by),
-            ))
-            .on_conflict((quota_counters::scope, quota_counters::name))
-            .do_update()
-            .set(quota_counters::active.eq(quota_counters::active + counter.by))
-            .execute(connection)?;
+        AddToCounter { scope: counter.scope, name: counter.name, by: counter.by }.execute(connection)?;
     }
     if writes.admitted > 0 {
-        diesel::insert_into(admissions::table)
-            .values((
-                admissions::pop.eq(writes.pop),
-                admissions::second.eq(writes.second),
-                admissions::total.eq(writes.admitted),
-            ))
-            .on_conflict((admissions::pop, admissions::second))
-            .do_update()
-            .set(admissions::total.eq(admissions::total + writes.admitted))
+        CountAdmissions { pop: writes.pop, second: writes.second, total: writes.admitted }
             .execute(connection)?;
         let old = admissions::second.lt(writes.second - KEPT_SECONDS);
         diesel::delete(admissions::table.filter(admissions::pop.eq(writes.pop)).filter(old))
             .execute(connection)?;
     }
     for tally in &writes.tallies {
-        diesel::insert_into(tallies::table)
-            .values((
-                tallies::kind.eq(tally.kind),
-                tallies::name.eq(tally.name),
-                tallies::shard.eq(0),
-                tallies::total.eq(tally.by),
-            ))
-            .on_conflict((tallies::kind, tallies::name, tallies::shard))
-            .do_update()
-            .set(tallies::total.eq(tallies::total + tally.by))
-            .execute(connection)?;
+        AddToTally { kind: tally.kind, name: tally.name, by: tally.by }.execute(connection)?;
     }
     Ok(())
 }
 
 fn update(connection: &mut SqliteConnection, update: &Update<'_>) -> Result<(), Failure> {
     let row = &update.row;
-    let target = mitigations::table
-        .filter(mitigations::mitigation_id.eq(row.mitigation_id))
-        .filter(mitigations::revision.eq(update.revision));
-    let inner = (
-        mitigations::revision.eq(row.revision),
-        mitigations::status.eq(row.status),
-        mitigations::doc.eq(&row.doc),
-    );
-    // SQLite rewrites the index entries of every column that is named, whether it changes or not
+    let inner = UpdateInner {
+        id: row.mitigation_id,
+        expected: update.revision,
+        revision: row.revision,
+        status: row.status,
+        doc: &row.doc,
+    };
     let changed = if update.is_inner {
-        diesel::update(target).set(inner).execute(connection)?
+        inner.execute(connection)?
     } else {
-        let outer = (
-            mitigations::phase.eq(row.phase),
-            mitigations::queued_at.eq(row.queued_at),
-            mitigations::closed_as.eq(row.closed_as),
-            mitigations::closed_at.eq(row.closed_at),
-            mitigations::route_kind.eq(row.route_kind),
-            mitigations::nlri.eq(row.nlri.as_deref()),
-            mitigations::acknowledged.eq(row.acknowledged),
-        );
-        diesel::update(target).set((inner, outer)).execute(connection)?
+        let outer = UpdateOuter {
+            inner,
+            phase: row.phase,
+            queued_at: row.queued_at,
+            closed_as: row.closed_as,
+            closed_at: row.closed_at,
+            route_kind: row.route_kind,
+            nlri: row.nlri.as_deref(),
+            acknowledged: row.acknowledged,
+        };
+        outer.execute(connection)?
     };
     if changed == 1 {
         return Ok(());

@@ -1,0 +1,171 @@
+//! Every question is answered from an index: no table is read through, and nothing is sorted.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use diesel::connection::{Connection, InstrumentationEvent};
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use diesel::sqlite::SqliteConnection;
+use prefix_core::mitigation::Status;
+use prefix_core::page::{Cursor, PageRequest};
+use prefix_core::store::{AuditQuery, EventQuery, MitigationQuery, ReadSet};
+use prefix_testkit::store_contract::sample::{
+    admission, at, audit, ended, event, mitigation, reply, safe, victim,
+};
+
+use super::{connect, migrate, queries, snapshot, write};
+use crate::queries::Band;
+use crate::safelist_cache::SafelistCache;
+use crate::writes::Writes;
+
+type Statements = Arc<Mutex<BTreeSet<String>>>;
+
+fn connection() -> (tempfile::TempDir, SqliteConnection, Statements) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("prefixd.db");
+    let mut connection = connect::writer(&file, std::time::Duration::from_secs(1)).unwrap();
+    migrate::run(&mut connection, &file).unwrap();
+    let statements = Statements::default();
+    let seen = Arc::clone(&statements);
+    connection.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+        if let InstrumentationEvent::StartQuery { query, .. } = event {
+            let text = query.to_string();
+            let sql = text.split(" -- binds").next().unwrap_or_default();
+            seen.lock().unwrap().insert(sql.to_owned());
+        }
+    });
+    (folder, connection, statements)
+}
+
+#[derive(QueryableByName)]
+struct Step {
+    #[diesel(sql_type = Text)]
+    detail: String,
+}
+
+fn check(connection: &mut SqliteConnection, statements: &Statements, at_least: usize) {
+    let statements = std::mem::take(&mut *statements.lock().unwrap());
+    assert!(statements.len() >= at_least, "only {} statements", statements.len());
+    for sql in statements {
+        let plan: Vec<Step> =
+            diesel::sql_query(format!("EXPLAIN QUERY PLAN {sql}")).load(connection).unwrap();
+        let plan: Vec<String> = plan.into_iter().map(|step| step.detail).collect();
+        for step in &plan {
+            let is_small = ["safelist", "tallies", "admission"].iter().any(|name| {
+                step.ends_with(&format!("SCAN {name}")) || step.starts_with(&format!("SCAN {name} USING"))
+            });
+            let is_ordered =
+                step.starts_with("SCAN") && step.contains("USING INDEX") && sql.contains("LIMIT");
+            let is_constant = step == "SCAN CONSTANT ROW" || step.contains("SCALAR SUBQUERY");
+            assert!(!step.contains("TEMP B-TREE"), "sorted: {sql}\n{plan:#?}");
+            assert!(
+                step.starts_with("SEARCH")
+                    || is_ordered
+                    || is_small
+                    || is_constant
+                    || step.starts_with("LIST"),
+                "read through: {sql}\n{plan:#?}"
+            );
+        }
+    }
+}
+
+fn pages() -> [PageRequest; 3] {
+    let cursor = Some(Cursor { at: at(0), id: uuid::Uuid::nil() });
+    [
+        PageRequest::default(),
+        PageRequest { cursor, ..PageRequest::default() },
+        PageRequest { cursor, start: Some(at(-9)), end: Some(at(9)), ..PageRequest::default() },
+    ]
+}
+
+#[test]
+fn every_list_is_read_in_the_order_of_an_index() {
+    let (_folder, mut connection, statements) = connection();
+    let statuses =
+        [vec![], vec![Status::Queued], vec![Status::Active, Status::Pending], vec![Status::Expired]];
+    for (page, number) in pages().into_iter().flat_map(|page| (0..32).map(move |number| (page, number))) {
+        let is = |bit: u32| number & (1 << bit) != 0;
+        for status in &statuses {
+            let query = MitigationQuery {
+                page,
+                status: status.clone(),
+                customer_id: is(0).then(|| "acme".parse().unwrap()),
+                victim_ip: is(1).then(|| victim(1)),
+                vector: is(2).then(|| "udp_flood".parse().unwrap()),
+                pop: is(3).then(|| "fra1".parse().unwrap()),
+                acknowledged: is(4).then_some(number % 3 == 0),
+            };
+            for band in Band::of(&query) {
+                queries::mitigations(&mut connection, &query, &band).unwrap();
+            }
+        }
+        let query = EventQuery {
+            page,
+            source: is(0).then(|| "fastnetmon".parse().unwrap()),
+            victim_ip: is(1).then(|| victim(1)),
+            vector: is(2).then(|| "udp_flood".parse().unwrap()),
+        };
+        queries::events(&mut connection, &query).unwrap();
+        let text = |bit| is(bit).then(|| "x".to_owned());
+        let (action, actor_id, target_type, target_id) = (text(0), text(1), text(2), text(3));
+        queries::audit(&mut connection, &AuditQuery { page, action, actor_id, target_type, target_id })
+            .unwrap();
+    }
+    check(&mut connection, &statements, 200);
+}
+
+#[test]
+fn every_fact_is_found_by_an_index() {
+    let (_folder, mut connection, statements) = connection();
+    let row = mitigation(1);
+    let mut reads = ReadSet { queued: 10, ..admission() };
+    reads.customers.extend(row.customer_id.clone());
+    reads.mitigations.insert(row.mitigation_id);
+    reads.victims.insert(row.victim_ip);
+    reads.routes.extend(row.key());
+    reads.episodes.insert(("a".parse().unwrap(), "b".parse().unwrap()));
+    reads.sightings.insert(("a".parse().unwrap(), victim(1)));
+    reads.replies.insert(reply("k", 0).0);
+    snapshot::read(&mut connection, &reads, &SafelistCache::default()).unwrap();
+    queries::unfinished(&mut connection, "fra1", None, 10).unwrap();
+    check(&mut connection, &statements, 10);
+}
+
+#[test]
+fn every_row_is_changed_by_its_key() {
+    use prefix_core::store::{ChangeSet, MitigationChange};
+
+    let (_folder, mut connection, statements) = connection();
+    let rows = [mitigation(1), mitigation(2)];
+    let insert = |row: &prefix_core::mitigation::Mitigation| MitigationChange {
+        before: None,
+        after: Box::new(row.clone()),
+    };
+    let change = |row: &prefix_core::mitigation::Mitigation, status| {
+        let mut after = row.clone();
+        after.status = status;
+        MitigationChange { before: Some(Box::new(row.clone())), after: Box::new(after) }
+    };
+    let first = ChangeSet {
+        mitigations: rows.iter().chain([&ended(3, Status::Rejected, 0)]).map(insert).collect(),
+        events: vec![event(1)],
+        audit: vec![audit("x")],
+        safelist_put: vec![safe("203.0.113.0/28")],
+        replies: vec![reply("k", 0)],
+        admitted: 2,
+        ..ChangeSet::default()
+    };
+    let second = ChangeSet {
+        mitigations: vec![change(&rows[0], Status::Active), change(&rows[1], Status::Withdrawing)],
+        safelist_remove: vec!["203.0.113.0/28".parse().unwrap()],
+        ..ChangeSet::default()
+    };
+    for changes in [first, second] {
+        let (reads, delta) = (admission(), changes.quota_delta());
+        write::all(&mut connection, &Writes::new(&reads, &changes, &delta).unwrap()).unwrap();
+    }
+    statements.lock().unwrap().retain(|sql| !sql.starts_with("INSERT"));
+    check(&mut connection, &statements, 5);
+}
