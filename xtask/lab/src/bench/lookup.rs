@@ -23,19 +23,18 @@ fn base(customer: u32) -> u32 {
 /// Measures hits and misses; the yardstick of a million customers is a hundred.
 pub(super) fn measure(screen: Screen, report: &mut Report) -> Result<()> {
     let mut of_hundred = Vec::new();
-    for customers in [100, 10_000, 1_000_000] {
+    for (customers, told) in [(100, "100"), (10_000, "10,000"), (1_000_000, "1,000,000")] {
         let inventory = inventory(customers)?;
         for (place, (kind, mask)) in [("hit", 0), ("miss", 0x2000_0000)].into_iter().enumerate() {
             let (p50, p99) = times(&inventory, customers, mask)?;
-            let row =
-                Row::bound("8", format!("lookup among {customers} customers, {kind}, p99"), p99, 1_000.0);
+            let row = Row::bound("8", format!("lookup among {told} customers, {kind}, p99"), p99, 1_000.0);
             screen.fact("row 8", &row.told());
             report.add(row);
             if customers == 100 {
                 of_hundred.push(p50);
             } else if customers == 1_000_000 {
                 let hundred = of_hundred.get(place).copied().unwrap_or_default();
-                let work = format!("lookup among 1,000,000 customers, {kind}, p50");
+                let work = format!("lookup among {told} customers, {kind}, p50");
                 report.add(Row::time("8", work, p50, "among 100", hundred, Bar::AtMost(4.0)));
             }
         }

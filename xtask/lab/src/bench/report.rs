@@ -163,11 +163,13 @@ fn machine() -> String {
         .lines()
         .find_map(|line| line.strip_prefix("MemTotal:")?.trim().split(' ').next()?.parse::<u64>().ok());
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     format!(
-        "{}: {cores} cores, {} GB of memory, Linux {}, release build.",
+        "{}: {cores} cores, {} GB of memory, Linux {}, release build; load of the last 15 minutes, this run included: {}.",
         chrono::Utc::now().format("%Y-%m-%d"),
         memory.unwrap_or_default().div_ceil(1 << 20),
         kernel.trim(),
+        load.split(' ').nth(2).unwrap_or("unknown"),
     )
 }
 
