@@ -1,6 +1,6 @@
 //! The daemon as a process: how it starts, reloads, ends, and what `prefixdctl` says of it.
 
-use crate::stage::{Network, Prefixdctl, discard, police, udp_flood};
+use crate::stage::{Network, Prefixdctl, discard, police, program, udp_flood};
 use prefix_client::{EventStatus, MitigationStatus};
 use prefix_testkit::lab::wait;
 use std::process::Command;
@@ -123,7 +123,7 @@ async fn reload_counted(net: &Network, status: &str) {
 async fn check_says_what_is_wrong_with_a_folder_and_starts_nothing() {
     let net = Network::with_gobgp_4().start().await;
     let check = || {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_prefixd"));
+        let mut command = Command::new(program("prefixd"));
         let output = command.arg("--config").arg(net.folder()).arg("--check").output().unwrap();
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
     };

@@ -12,7 +12,7 @@ mod rule;
 
 pub(crate) use attack::{Attack, udp_flood};
 pub(crate) use detector::Detector;
-pub(crate) use network::{Network, NetworkBuilder};
+pub(crate) use network::{Network, NetworkBuilder, program};
 pub(crate) use prefixdctl::Prefixdctl;
 pub(crate) use raw_http::{RawAnswer, RawHttp};
 pub(crate) use router::Router;

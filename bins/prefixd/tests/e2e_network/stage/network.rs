@@ -137,7 +137,18 @@ async fn when<T>(
 }
 
 fn daemon(folder: &Path) -> DaemonBuilder {
-    Daemon::with_configuration(folder).program(env!("CARGO_BIN_EXE_prefixd"))
+    Daemon::with_configuration(folder).program(program("prefixd"))
+}
+
+/// A program of this build, or of the build in `PREFIXD_BIN_DIR`, a release say. Cargo knows only the programs of the
+/// package under test; the others stand beside them.
+pub(crate) fn program(name: &str) -> PathBuf {
+    let program = match std::env::var_os("PREFIXD_BIN_DIR") {
+        Some(folder) => PathBuf::from(folder).join(name),
+        None => Path::new(env!("CARGO_BIN_EXE_prefixd")).with_file_name(name),
+    };
+    assert!(program.is_file(), "{} is not built: run `cargo build --workspace --bins`", program.display());
+    program
 }
 
 fn client(url: &str) -> Client {

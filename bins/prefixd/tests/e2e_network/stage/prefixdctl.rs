@@ -1,7 +1,7 @@
 //! An operator at a terminal: the real prefixdctl against the real daemon.
 
+use super::network::program;
 use serde_json::Value;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// prefixdctl, told where the daemon is.
@@ -33,10 +33,7 @@ impl Prefixdctl {
 
     /// Runs a command to its end.
     pub(crate) fn runs(&self, words: &[&str]) -> Said {
-        // Built beside the daemon: cargo knows only the programs of the package under test.
-        let program = Path::new(env!("CARGO_BIN_EXE_prefixd")).with_file_name("prefixdctl");
-        assert!(program.is_file(), "prefixdctl is not built: run `cargo build --workspace --bins`");
-        let mut command = Command::new(program);
+        let mut command = Command::new(program("prefixdctl"));
         for name in ["PREFIXD_API", "PREFIXD_API_TOKEN", "PREFIXD_OUTPUT"] {
             command.env_remove(name);
         }
