@@ -10,6 +10,7 @@
     reason = "a failing step is a failing test"
 )]
 
+#[path = "../stage/mod.rs"]
 mod stage;
 
 mod bad_input;

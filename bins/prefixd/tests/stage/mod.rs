@@ -1,4 +1,5 @@
 //! The actors of the stories and the stage they stand on.
+#![allow(dead_code, unused_imports, reason = "two test programs share the stage, each uses a part of it")]
 
 mod attack;
 mod configuration;
