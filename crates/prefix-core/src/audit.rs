@@ -1,8 +1,9 @@
 //! Audit entries: who changed or refused what, when and why. Written in the transaction of the change itself.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::chain::Seal;
 use crate::id::AuditId;
 
 /// The kind of actor.
@@ -81,6 +82,9 @@ pub enum AuditAction {
     Forbidden,
     ConfigReload,
     Checkpoint,
+    Panic,
+    Thaw,
+    GuardWithdraw,
     Start,
     Stop,
 }
@@ -108,13 +112,16 @@ impl AuditAction {
             Self::Forbidden => "forbidden",
             Self::ConfigReload => "config_reload",
             Self::Checkpoint => "checkpoint",
+            Self::Panic => "panic",
+            Self::Thaw => "thaw",
+            Self::GuardWithdraw => "guard_withdraw",
             Self::Start => "start",
             Self::Stop => "stop",
         }
     }
 }
 
-/// One entry. `seq`, `prev_hash` and `hash` are given when the chain is sealed, not here.
+/// One entry. Its place in the [chain](crate::chain) is given when it is sealed, a moment after it was written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AuditEntry {
     /// Its identifier.
@@ -131,10 +138,15 @@ pub struct AuditEntry {
     pub target_id: Option<String>,
     /// Reason, request id, before and after.
     pub details: serde_json::Value,
+    /// Its place in the chain of its pop; `None` until it is sealed.
+    pub seal: Option<Seal>,
 }
 
 impl AuditEntry {
-    /// An entry without a target.
+    /// The version of the shape in which entries are shown and hashed.
+    pub const SCHEMA_VERSION: u8 = 1;
+
+    /// An entry without a target. Times are kept to the microsecond, as they are shown and hashed.
     pub fn new(
         timestamp: DateTime<Utc>,
         actor: Actor,
@@ -143,12 +155,13 @@ impl AuditEntry {
     ) -> Self {
         Self {
             audit_id: AuditId::generate(),
-            timestamp,
+            timestamp: timestamp.trunc_subsecs(6),
             actor,
             action: action.as_str().to_owned(),
             target_type: None,
             target_id: None,
             details,
+            seal: None,
         }
     }
 

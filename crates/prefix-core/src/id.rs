@@ -59,3 +59,12 @@ id!(
     /// Identifies an audit entry.
     AuditId
 );
+id!(
+    /// Identifies a panic: one freeze of a scope.
+    PanicId
+);
+id!(
+    /// Identifies an instance: one daemon among those of a pop. It is kept in the state folder, so that a restarted
+    /// daemon is known again.
+    InstanceId
+);

@@ -5,13 +5,16 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod address;
+pub mod alert;
 pub mod announcer;
 pub mod audit;
+pub mod chain;
 pub mod clock;
 pub mod confidence;
 pub mod decision;
 pub mod event;
 pub mod flowspec;
+pub mod guard;
 pub mod guardrail;
 pub mod id;
 pub mod lease;
@@ -20,6 +23,7 @@ pub mod mitigation;
 pub mod name;
 pub mod ownership;
 pub mod page;
+pub mod panic;
 pub mod protocol;
 pub mod rate;
 pub mod safelist;

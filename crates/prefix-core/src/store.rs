@@ -5,6 +5,8 @@
 //! where they are enforced, and no SQL knows a policy. Lists and counts for people are plain reads.
 
 mod change;
+mod feed;
+mod leadership;
 mod query;
 mod snapshot;
 
@@ -15,17 +17,21 @@ use chrono::{DateTime, Utc};
 use thiserror::Error;
 
 pub use change::{ChangeSet, MitigationChange, QuotaDelta, StoredReply};
+pub use feed::{Changed, Changes, FeedCursor};
+pub use leadership::{Candidacy, Election, Epoch, Leader, OtherInstance};
 pub use query::{
     AuditQuery, Bucket, EventQuery, MitigationQuery, PopStats, SeriesMetric, SeriesQuery, Totals,
 };
 pub use snapshot::{QuotaCounts, ReadSet, ReplyKey, Snapshot};
 
 use crate::audit::AuditEntry;
+use crate::chain::ChainHead;
 use crate::event::Event;
-use crate::id::{EventId, MitigationId};
+use crate::id::{EventId, InstanceId, MitigationId, PanicId};
 use crate::mitigation::Mitigation;
-use crate::name::Pop;
+use crate::name::{CustomerId, Pop};
 use crate::page::Page;
+use crate::panic::PanicScope;
 use crate::safelist::Safelist;
 
 /// Why storage did not do what it was told.
@@ -38,6 +44,9 @@ pub enum StoreError {
     /// Another transaction was faster. Nothing was stored; run it again. Adapters repeat a few times by themselves.
     #[error("another transaction changed the same rows: {0}")]
     Conflict(String),
+    /// Another instance leads this pop now. Nothing was stored, and this instance stops leading.
+    #[error("another instance leads this pop")]
+    Deposed,
     /// Something in this unit of work cannot be stored, and never will be. Nothing was stored.
     #[error("storage refuses the data: {0}")]
     Invalid(String),
@@ -86,7 +95,7 @@ pub struct PoolState {
 pub trait Store: Send + Sync {
     /// One unit of work in one transaction: read `reads`, let `decide` turn them into changes, write those.
     ///
-    /// With `reads.admission` the quota, safelist and freeze rows are locked first, so that units of work with it run
+    /// With `reads.admission` the quota, safelist and panic rows are locked first, so that units of work with it run
     /// one after the other, in all instances. `decide` is pure and may be called again after a conflict. An empty
     /// change set commits nothing.
     async fn transact(
@@ -130,6 +139,51 @@ pub trait Store: Send + Sync {
 
     /// Deletes at most `limit` rows that are too old; returns how many went. Zero means that nothing is left to do.
     async fn prune(&self, retention: &Retention, limit: u32) -> Result<u64, StoreError>;
+
+    /// True if several instances can work on this storage at the same time.
+    fn is_shared(&self) -> bool;
+
+    /// Reports an instance, and takes or renews the leadership of its pop if nobody else has it: after a crash the
+    /// same instance has it again at once, another one when the lease is over. A new leader has a new, higher epoch.
+    async fn claim(&self, candidacy: &Candidacy) -> Result<Election, StoreError>;
+
+    /// Gives the leadership back, so that nobody has to wait for the end of the lease, and reports the instance gone.
+    async fn resign(&self, pop: &Pop, instance: InstanceId, epoch: Option<Epoch>) -> Result<(), StoreError>;
+
+    /// The mitigations of a pop that other instances have changed since `since`; `None` reads for the first time.
+    /// Storage that is not shared has no other instances.
+    async fn changes(
+        &self,
+        pop: &Pop,
+        reader: InstanceId,
+        since: Option<FeedCursor>,
+    ) -> Result<Changes, StoreError>;
+
+    /// These mitigations, of any pop and status; those that do not exist are left out.
+    async fn by_ids(&self, ids: &[MitigationId]) -> Result<Vec<Mitigation>, StoreError>;
+
+    /// The mitigations that are not final, of a pop (`None` = every pop) and of a customer (`None` = everybody).
+    async fn unfinished_ids(
+        &self,
+        pop: Option<&Pop>,
+        customer: Option<&CustomerId>,
+    ) -> Result<Vec<MitigationId>, StoreError>;
+
+    /// The panic scopes that are not thawed, oldest first.
+    async fn panic_scopes(&self) -> Result<Vec<PanicScope>, StoreError>;
+
+    /// One panic scope, thawed or not.
+    async fn panic_scope(&self, id: PanicId) -> Result<Option<PanicScope>, StoreError>;
+
+    /// Seals up to `limit` audit entries of a pop, in the order of their commits; returns how many. Only the leader
+    /// of the pop may do it.
+    async fn seal(&self, pop: &Pop, leader: Epoch, limit: u32) -> Result<u32, StoreError>;
+
+    /// The newest sealed entry of a pop, as the store noted it apart from the entries.
+    async fn chain_head(&self, pop: &Pop) -> Result<Option<ChainHead>, StoreError>;
+
+    /// Up to `limit` sealed audit entries of a pop from number `from` on, in order.
+    async fn chain(&self, pop: &Pop, from: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError>;
 
     /// The state of the connections.
     fn pool(&self) -> PoolState;

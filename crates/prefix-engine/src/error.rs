@@ -69,7 +69,7 @@ fn list(names: &[VectorName]) -> String {
 impl From<StoreError> for EngineError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable(_) | StoreError::Conflict(_) => {
+            StoreError::Unavailable(_) | StoreError::Conflict(_) | StoreError::Deposed => {
                 Self::StorageUnavailable(error.to_string())
             }
             StoreError::Invalid(_) | StoreError::Corrupt { .. } => Self::Internal(error.to_string()),

@@ -187,6 +187,70 @@ impl Store for SqliteStore {
         self.writer.run(move |c| prune::run(c, &retention, limit)).await?.map_err(|failure| failure.error)
     }
 
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    async fn claim(
+        &self,
+        _: &prefix_core::store::Candidacy,
+    ) -> Result<prefix_core::store::Election, StoreError> {
+        Err(StoreError::Unavailable("being built".into()))
+    }
+
+    async fn resign(
+        &self,
+        _: &Pop,
+        _: prefix_core::id::InstanceId,
+        _: Option<prefix_core::store::Epoch>,
+    ) -> Result<(), StoreError> {
+        Err(StoreError::Unavailable("being built".into()))
+    }
+
+    async fn changes(
+        &self,
+        _: &Pop,
+        _: prefix_core::id::InstanceId,
+        _: Option<prefix_core::store::FeedCursor>,
+    ) -> Result<prefix_core::store::Changes, StoreError> {
+        Err(StoreError::Unavailable("being built".into()))
+    }
+
+    async fn by_ids(&self, _: &[MitigationId]) -> Result<Vec<Mitigation>, StoreError> {
+        Err(StoreError::Unavailable("being built".into()))
+    }
+
+    async fn unfinished_ids(
+        &self,
+        _: Option<&Pop>,
+        _: Option<&prefix_core::name::CustomerId>,
+    ) -> Result<Vec<MitigationId>, StoreError> {
+        Err(StoreError::Unavailable("being built".into()))
+    }
+
+    async fn panic_scopes(&self) -> Result<Vec<prefix_core::panic::PanicScope>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn panic_scope(
+        &self,
+        _: prefix_core::id::PanicId,
+    ) -> Result<Option<prefix_core::panic::PanicScope>, StoreError> {
+        Ok(None)
+    }
+
+    async fn seal(&self, _: &Pop, _: prefix_core::store::Epoch, _: u32) -> Result<u32, StoreError> {
+        Ok(0)
+    }
+
+    async fn chain_head(&self, _: &Pop) -> Result<Option<prefix_core::chain::ChainHead>, StoreError> {
+        Ok(None)
+    }
+
+    async fn chain(&self, _: &Pop, _: i64, _: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        Ok(Vec::new())
+    }
+
     fn pool(&self) -> PoolState {
         self.readers.state()
     }

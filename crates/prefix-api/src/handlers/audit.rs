@@ -70,6 +70,8 @@ const ACTIONS: &[&str] = &[
 )]
 pub(crate) async fn list(api: Data<Api>, mut query: Query) -> Reply {
     let filter = AuditQuery {
+        // the engine adds the own one
+        pop: None,
         page: query.page(),
         action: query.optional("action", action),
         actor_id: query.optional("actor_id", text),

@@ -9,6 +9,7 @@ use crate::audit::AuditEntry;
 use crate::event::Event;
 use crate::mitigation::Mitigation;
 use crate::name::CustomerId;
+use crate::panic::PanicScope;
 use crate::safelist::SafelistEntry;
 use crate::store::ReplyKey;
 
@@ -53,6 +54,8 @@ pub struct ChangeSet {
     pub safelist_remove: Vec<Prefix>,
     /// Replies to keep.
     pub replies: Vec<(ReplyKey, StoredReply)>,
+    /// Panic scopes to put: new ones, and thawed ones in the place of what they were.
+    pub panic_put: Vec<PanicScope>,
     /// How many mitigations were newly let in (`pending` for the first time): they count toward the rate of new rules.
     pub admitted: u64,
 }
@@ -77,6 +80,7 @@ impl ChangeSet {
             && self.safelist_put.is_empty()
             && self.safelist_remove.is_empty()
             && self.replies.is_empty()
+            && self.panic_put.is_empty()
     }
 
     /// How the quota counters change with these mitigations. Every store derives its counters from this one place.

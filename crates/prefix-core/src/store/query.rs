@@ -45,6 +45,8 @@ pub struct MitigationQuery {
 pub struct AuditQuery {
     /// Which page.
     pub page: PageRequest,
+    /// In the chain of this pop; `None` = of every pop.
+    pub pop: Option<Pop>,
     /// Of this action.
     pub action: Option<String>,
     /// Of this actor.

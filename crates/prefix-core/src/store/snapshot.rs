@@ -1,16 +1,18 @@
 //! What a unit of work reads: the facts it names beforehand, and the answer.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
 use crate::address::VictimIp;
 use crate::flowspec::RouteKey;
-use crate::id::MitigationId;
+use crate::id::{InstanceId, MitigationId};
 use crate::mitigation::Mitigation;
 use crate::name::{CustomerId, ExternalEventId, Pop, SourceName};
+use crate::panic::PanicScope;
 use crate::safelist::Safelist;
-use crate::store::StoredReply;
+use crate::store::{Epoch, StoredReply};
 
 /// Identifies a request that may be repeated (`Idempotency-Key`): the same key of the same principal on the same path.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,7 +32,12 @@ pub struct ReadSet {
     pub pop: Pop,
     /// The time of the unit of work.
     pub now: DateTime<Utc>,
-    /// Lock and read quota counters, rate of new rules and safelist.
+    /// The instance at work: what it commits stands in the feed of the others, and not in its own.
+    pub instance: Option<InstanceId>,
+    /// Work that only the leader of the pop may do: nothing is stored, and the unit of work ends as
+    /// [`Deposed`](crate::store::StoreError::Deposed), unless this epoch is that of the pop's leader.
+    pub leader: Option<Epoch>,
+    /// Lock and read quota counters, rate of new rules, safelist and panic scopes.
     pub admission: bool,
     /// Counters of these customers.
     pub customers: BTreeSet<CustomerId>,
@@ -61,6 +68,8 @@ impl ReadSet {
         Self {
             pop,
             now,
+            instance: None,
+            leader: None,
             admission: false,
             customers: BTreeSet::new(),
             mitigations: BTreeSet::new(),
@@ -98,6 +107,8 @@ pub struct Snapshot {
     pub quota: QuotaCounts,
     /// The safelist; only with `admission`.
     pub safelist: Safelist,
+    /// The panic scopes that are not thawed; only with `admission`.
+    pub panic: Arc<Vec<PanicScope>>,
     /// Those of `episodes` that were reported before.
     pub episodes: HashSet<(SourceName, ExternalEventId)>,
     /// Those of `sightings` that were reported before.

@@ -90,9 +90,11 @@ impl Engine {
         Ok(self.running.shared.store.events(query).await?)
     }
 
-    /// A page of audit entries.
+    /// A page of audit entries: of the own pop, unless another one is named.
     pub async fn audit(&self, query: &AuditQuery) -> Result<Page<AuditEntry>, EngineError> {
-        Ok(self.running.shared.store.audit(query).await?)
+        let shared = &self.running.shared;
+        let pop = query.pop.clone().unwrap_or_else(|| shared.settings.pop.clone());
+        Ok(shared.store.audit(&AuditQuery { pop: Some(pop), ..query.clone() }).await?)
     }
 
     /// The safelist, expired entries left out.

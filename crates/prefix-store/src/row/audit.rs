@@ -42,6 +42,7 @@ impl AuditRow {
             target_type: self.target_type,
             target_id: self.target_id,
             details: serde_json::from_str(&self.details).map_err(|error| bad(error.to_string()))?,
+            seal: None,
         })
     }
 }

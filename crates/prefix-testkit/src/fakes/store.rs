@@ -1,22 +1,29 @@
 //! A store in memory that can be told to fail. It passes the same contract as the real ones.
 
 mod select;
+mod shared;
 mod state;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use prefix_core::Clock;
 use prefix_core::audit::AuditEntry;
+use prefix_core::chain::ChainHead;
+use prefix_core::clock::SystemClock;
 use prefix_core::event::Event;
-use prefix_core::id::{EventId, MitigationId};
+use prefix_core::id::{EventId, InstanceId, MitigationId, PanicId};
 use prefix_core::mitigation::Mitigation;
-use prefix_core::name::Pop;
+use prefix_core::name::{CustomerId, Pop};
 use prefix_core::page::Page;
+use prefix_core::panic::PanicScope;
 use prefix_core::safelist::Safelist;
 use prefix_core::store::{
-    AuditQuery, Bucket, ChangeSet, EventQuery, MitigationQuery, PoolState, PopStats, ReadSet, Retention,
-    SeriesQuery, Snapshot, Store, StoreError, Totals,
+    AuditQuery, Bucket, Candidacy, ChangeSet, Changes, Election, Epoch, EventQuery, FeedCursor,
+    MitigationQuery, PoolState, PopStats, ReadSet, Retention, SeriesQuery, Snapshot, Store, StoreError,
+    Totals,
 };
 use tokio::sync::watch;
 
@@ -47,18 +54,31 @@ pub struct Calls {
 }
 
 /// A store in memory, with fault injection.
-#[derive(Debug)]
 pub struct MemoryStore {
     inner: Mutex<Inner>,
     paused: watch::Sender<bool>,
 }
 
-#[derive(Debug, Default)]
 struct Inner {
     state: State,
     faults: VecDeque<Fault>,
     down: bool,
+    shared: bool,
+    clock: Arc<dyn Clock>,
     calls: Calls,
+}
+
+impl Default for Inner {
+    fn default() -> Self {
+        Self {
+            state: State::default(),
+            faults: VecDeque::new(),
+            down: false,
+            shared: false,
+            clock: Arc::new(SystemClock),
+            calls: Calls::default(),
+        }
+    }
 }
 
 impl Default for MemoryStore {
@@ -113,11 +133,36 @@ impl MemoryStore {
 
     /// Every audit entry in the order of storing: for assertions.
     pub fn all_audit(&self) -> Vec<AuditEntry> {
-        self.lock().state.audit.clone()
+        self.lock().state.audit.iter().map(|(_, entry)| entry.clone()).collect()
+    }
+
+    /// Changes what is stored behind everybody's back: for tests that something notices it.
+    pub fn tamper_audit(&self, tamper: impl FnOnce(&mut Vec<(Pop, AuditEntry)>)) {
+        tamper(&mut self.lock().state.audit);
+    }
+
+    /// The database's clock; the machine's unless told otherwise.
+    pub fn set_clock(&self, clock: std::sync::Arc<dyn Clock>) {
+        self.lock().clock = clock;
+    }
+
+    /// From now on several instances may work on it.
+    pub fn set_shared(&self, shared: bool) {
+        self.lock().shared = shared;
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut State, DateTime<Utc>) -> T) -> Result<T, StoreError> {
+        let mut inner = self.lock();
+        inner.calls.reads += 1;
+        if inner.down {
+            return Err(down());
+        }
+        let now = inner.clock.now();
+        Ok(change(&mut inner.state, now))
     }
 
     fn read<T>(&self, read: impl FnOnce(&State) -> T) -> Result<T, StoreError> {
@@ -243,6 +288,64 @@ impl Store for MemoryStore {
             return Err(down());
         }
         Ok(inner.state.prune(retention, limit))
+    }
+
+    fn is_shared(&self) -> bool {
+        self.lock().shared
+    }
+
+    async fn claim(&self, candidacy: &Candidacy) -> Result<Election, StoreError> {
+        self.change(|state, now| state.several.claim(candidacy, now))
+    }
+
+    async fn resign(&self, pop: &Pop, instance: InstanceId, epoch: Option<Epoch>) -> Result<(), StoreError> {
+        self.change(|state, _| state.several.resign(pop, instance, epoch))
+    }
+
+    async fn changes(
+        &self,
+        pop: &Pop,
+        reader: InstanceId,
+        since: Option<FeedCursor>,
+    ) -> Result<Changes, StoreError> {
+        self.read(|state| state.several.changes(pop, reader, since))
+    }
+
+    async fn by_ids(&self, ids: &[MitigationId]) -> Result<Vec<Mitigation>, StoreError> {
+        self.read(|state| ids.iter().filter_map(|id| state.mitigations.get(id).cloned()).collect())
+    }
+
+    async fn unfinished_ids(
+        &self,
+        pop: Option<&Pop>,
+        customer: Option<&CustomerId>,
+    ) -> Result<Vec<MitigationId>, StoreError> {
+        let is_meant = |row: &&Mitigation| {
+            !row.status.is_final()
+                && pop.is_none_or(|pop| row.pop == *pop)
+                && customer.is_none_or(|customer| row.customer_id.as_ref() == Some(customer))
+        };
+        self.read(|state| state.mitigations.values().filter(is_meant).map(|row| row.mitigation_id).collect())
+    }
+
+    async fn panic_scopes(&self) -> Result<Vec<PanicScope>, StoreError> {
+        self.read(State::frozen)
+    }
+
+    async fn panic_scope(&self, id: PanicId) -> Result<Option<PanicScope>, StoreError> {
+        self.read(|state| state.panic.get(&id).cloned())
+    }
+
+    async fn seal(&self, pop: &Pop, leader: Epoch, limit: u32) -> Result<u32, StoreError> {
+        self.change(|state, _| state.seal(pop, leader, limit))?
+    }
+
+    async fn chain_head(&self, pop: &Pop) -> Result<Option<ChainHead>, StoreError> {
+        self.read(|state| state.several.head(pop))
+    }
+
+    async fn chain(&self, pop: &Pop, from: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        self.read(|state| state.chain(pop, from, limit))
     }
 
     fn pool(&self) -> PoolState {

@@ -70,7 +70,8 @@ pub(super) fn audit(state: &State, query: &AuditQuery) -> Page<AuditEntry> {
             && is(query.target_type.as_ref(), entry.target_type.as_ref())
             && is(query.target_id.as_ref(), entry.target_id.as_ref())
     };
-    page(state.audit.iter().filter(matches), &query.page, |entry| Cursor {
+    let of_pop = state.audit.iter().filter(|(pop, _)| query.pop.as_ref().is_none_or(|of| of == pop));
+    page(of_pop.map(|(_, entry)| entry).filter(matches), &query.page, |entry| Cursor {
         at: entry.timestamp,
         id: entry.audit_id.as_uuid(),
     })

@@ -7,13 +7,16 @@ use chrono::{DateTime, SubsecRound, Utc};
 use prefix_core::audit::AuditEntry;
 use prefix_core::event::{Event, EventAction};
 use prefix_core::flowspec::RouteKey;
-use prefix_core::id::MitigationId;
+use prefix_core::id::{MitigationId, PanicId};
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::name::{CustomerId, Pop};
+use prefix_core::panic::PanicScope;
 use prefix_core::safelist::Safelist;
 use prefix_core::store::{
-    ChangeSet, PopStats, QuotaCounts, ReadSet, ReplyKey, Retention, Snapshot, StoreError, StoredReply,
+    ChangeSet, Epoch, PopStats, QuotaCounts, ReadSet, ReplyKey, Retention, Snapshot, StoreError, StoredReply,
 };
+
+use super::shared::Several;
 
 /// A rule at a pop.
 type Claim = (Pop, RouteKey);
@@ -23,8 +26,11 @@ type Claim = (Pop, RouteKey);
 pub(super) struct State {
     pub(super) mitigations: BTreeMap<MitigationId, Mitigation>,
     pub(super) events: Vec<Event>,
-    pub(super) audit: Vec<AuditEntry>,
+    /// Each entry with the pop in whose chain it stands.
+    pub(super) audit: Vec<(Pop, AuditEntry)>,
     pub(super) safelist: Safelist,
+    pub(super) panic: BTreeMap<PanicId, PanicScope>,
+    pub(super) several: Several,
     replies: HashMap<ReplyKey, StoredReply>,
     claims: HashMap<Claim, MitigationId>,
     global: i64,
@@ -62,6 +68,7 @@ impl State {
         if reads.admission {
             snapshot.quota = self.quota(reads);
             snapshot.safelist = self.safelist.clone();
+            snapshot.panic = Arc::new(self.frozen());
         }
         for event in self.events.iter().filter(|event| event.report.action == EventAction::Ban) {
             let report = &event.report;
@@ -98,6 +105,7 @@ impl State {
 
     /// Writes everything, or nothing.
     pub(super) fn apply(&mut self, reads: &ReadSet, changes: ChangeSet) -> Result<(), StoreError> {
+        self.several.check(&reads.pop, reads.leader)?;
         self.check(&changes)?;
         let delta = changes.quota_delta();
         let rows = self.next_rows(&changes)?;
@@ -105,6 +113,7 @@ impl State {
         let changed: HashSet<MitigationId> = rows.iter().map(|row| row.mitigation_id).collect();
         self.claims.retain(|_, claimant| !changed.contains(claimant));
         self.claims.extend(claims);
+        self.several.note(reads, rows.iter().map(|row| (row.pop.clone(), row.mitigation_id)));
         self.mitigations.extend(rows.into_iter().map(|row| (row.mitigation_id, row)));
         self.global += delta.global;
         for (pop, by) in delta.pops {
@@ -118,7 +127,7 @@ impl State {
             self.admitted.retain(|(_, at, _)| *at >= second - 300);
             self.admitted.push((reads.pop.clone(), second, changes.admitted));
         }
-        self.store_rest(changes);
+        self.store_rest(reads, changes);
         Ok(())
     }
 
@@ -202,15 +211,41 @@ impl State {
         Ok(())
     }
 
-    fn store_rest(&mut self, changes: ChangeSet) {
+    /// The panic scopes that are not thawed, oldest first.
+    pub(super) fn frozen(&self) -> Vec<PanicScope> {
+        let mut frozen: Vec<PanicScope> =
+            self.panic.values().filter(|scope| scope.thawed.is_none()).cloned().collect();
+        frozen.sort_by_key(|scope| (scope.started_at, scope.panic_id));
+        frozen
+    }
+
+    /// Seals up to `limit` entries of a pop.
+    pub(super) fn seal(&mut self, pop: &Pop, leader: Epoch, limit: u32) -> Result<u32, StoreError> {
+        let open = self.audit.iter_mut().filter(|(of, entry)| of == pop && entry.seal.is_none());
+        let entries = open.map(|(_, entry)| entry).take(limit as usize).collect();
+        self.several.seal(pop, entries, leader)
+    }
+
+    /// Sealed entries of a pop from a number on.
+    pub(super) fn chain(&self, pop: &Pop, from: i64, limit: u32) -> Vec<AuditEntry> {
+        let of_pop = self.audit.iter().filter(|(of, _)| of == pop).map(|(_, entry)| entry);
+        let mut sealed: Vec<AuditEntry> =
+            of_pop.filter(|entry| entry.seal.is_some_and(|seal| seal.seq >= from)).cloned().collect();
+        sealed.sort_by_key(|entry| entry.seal.map(|seal| seal.seq));
+        sealed.truncate(limit as usize);
+        sealed
+    }
+
+    fn store_rest(&mut self, reads: &ReadSet, changes: ChangeSet) {
         for mut event in changes.events {
             event.ingested_at = event.ingested_at.trunc_subsecs(6);
             self.events.push(event);
         }
         for mut entry in changes.audit {
             entry.timestamp = entry.timestamp.trunc_subsecs(6);
-            self.audit.push(entry);
+            self.audit.push((reads.pop.clone(), entry));
         }
+        self.panic.extend(changes.panic_put.into_iter().map(|scope| (scope.panic_id, scope)));
         self.replies.extend(changes.replies);
         if changes.safelist_put.is_empty() && changes.safelist_remove.is_empty() {
             return;

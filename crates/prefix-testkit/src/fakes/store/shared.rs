@@ -1,0 +1,130 @@
+//! What several instances share: leadership, the feed of changes, the sealed audit chain.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use prefix_core::audit::AuditEntry;
+use prefix_core::chain::{self, ChainHead};
+use prefix_core::id::{InstanceId, MitigationId};
+use prefix_core::name::Pop;
+use prefix_core::store::{
+    Candidacy, Changed, Changes, Election, Epoch, FeedCursor, Leader, OtherInstance, ReadSet, StoreError,
+};
+
+/// An instance that has not reported itself for so long is gone.
+const GONE_AFTER: TimeDelta = TimeDelta::seconds(10);
+
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Several {
+    leaders: BTreeMap<Pop, (Leader, DateTime<Utc>)>,
+    epochs: BTreeMap<Pop, Epoch>,
+    instances: BTreeMap<(Pop, InstanceId), (DateTime<Utc>, Candidacy)>,
+    feed: Vec<(Pop, Option<InstanceId>, BTreeSet<MitigationId>)>,
+    heads: BTreeMap<Pop, ChainHead>,
+}
+
+impl Several {
+    /// Refuses the unit of work of a leader that is none any more.
+    pub(super) fn check(&self, pop: &Pop, epoch: Option<Epoch>) -> Result<(), StoreError> {
+        let Some(epoch) = epoch else { return Ok(()) };
+        let held = self.epochs.get(pop).is_some_and(|current| *current == epoch);
+        if held { Ok(()) } else { Err(StoreError::Deposed) }
+    }
+
+    /// The database's clock is `now`.
+    pub(super) fn claim(&mut self, candidacy: &Candidacy, now: DateTime<Utc>) -> Election {
+        let Candidacy { pop, instance, .. } = candidacy;
+        self.instances.insert((pop.clone(), *instance), (now, candidacy.clone()));
+        let running = self.leaders.get(pop).filter(|(leader, until)| {
+            *until > now && (leader.instance != *instance || candidacy.held == Some(leader.epoch))
+        });
+        let may_lead = match running {
+            None => candidacy.wants_to_lead,
+            Some((leader, _)) => leader.instance == *instance && candidacy.wants_to_lead,
+        };
+        if may_lead {
+            let known = self.leaders.get(pop).map(|(leader, _)| leader.clone());
+            let renewed =
+                known.filter(|leader| leader.instance == *instance && candidacy.held == Some(leader.epoch));
+            let epoch = renewed.map_or_else(
+                || Epoch(self.epochs.get(pop).map_or(0, |epoch| epoch.0) + 1),
+                |leader| leader.epoch,
+            );
+            let leader = Leader {
+                instance: *instance,
+                epoch,
+                speaker: candidacy.speaker.clone(),
+                mode: candidacy.mode.clone(),
+            };
+            let term = TimeDelta::from_std(candidacy.term).unwrap_or_default();
+            self.epochs.insert(pop.clone(), epoch);
+            self.leaders.insert(pop.clone(), (leader, now + term));
+        }
+        let others = self
+            .instances
+            .iter()
+            .filter(|((of, other), (seen, _))| of == pop && other != instance && *seen > now - GONE_AFTER);
+        Election {
+            leader: self.leaders.get(pop).filter(|(_, until)| *until > now).map(|(leader, _)| leader.clone()),
+            others: others
+                .map(|((_, other), (seen, candidacy))| OtherInstance {
+                    instance: *other,
+                    configuration: candidacy.configuration.clone(),
+                    clock_ahead: candidacy.clock - *seen,
+                })
+                .collect(),
+            clock_ahead: candidacy.clock - now,
+        }
+    }
+
+    pub(super) fn resign(&mut self, pop: &Pop, instance: InstanceId, epoch: Option<Epoch>) {
+        self.instances.remove(&(pop.clone(), instance));
+        let held = |leader: &Leader| leader.instance == instance && Some(leader.epoch) == epoch;
+        if self.leaders.get(pop).is_some_and(|(leader, _)| held(leader)) {
+            self.leaders.remove(pop);
+        }
+    }
+
+    /// Notes what a unit of work changed.
+    pub(super) fn note(&mut self, reads: &ReadSet, changed: impl IntoIterator<Item = (Pop, MitigationId)>) {
+        let mut by_pop: BTreeMap<Pop, BTreeSet<MitigationId>> = BTreeMap::new();
+        for (pop, id) in changed {
+            by_pop.entry(pop).or_default().insert(id);
+        }
+        self.feed.extend(by_pop.into_iter().map(|(pop, ids)| (pop, reads.instance, ids)));
+    }
+
+    pub(super) fn changes(&self, pop: &Pop, reader: InstanceId, since: Option<FeedCursor>) -> Changes {
+        let cursor = FeedCursor(self.feed.len() as u64);
+        let Some(since) = since else { return Changes { cursor, changed: Changed::Anything } };
+        let read = usize::try_from(since.0).unwrap_or(usize::MAX);
+        let news = self.feed.iter().skip(read).filter(|(of, by, _)| of == pop && *by != Some(reader));
+        let ids: BTreeSet<MitigationId> = news.flat_map(|(_, _, ids)| ids.iter().copied()).collect();
+        Changes { cursor, changed: Changed::Only(ids.into_iter().collect()) }
+    }
+
+    /// Seals entries that are not sealed yet, oldest first.
+    pub(super) fn seal(
+        &mut self,
+        pop: &Pop,
+        entries: Vec<&mut AuditEntry>,
+        leader: Epoch,
+    ) -> Result<u32, StoreError> {
+        self.check(pop, Some(leader))?;
+        let mut head = self.head(pop);
+        let mut sealed = 0;
+        for entry in entries {
+            head = chain::seal(head, std::slice::from_mut(entry));
+            sealed += 1;
+        }
+        if let Some(head) = head {
+            self.heads.insert(pop.clone(), head);
+        }
+        Ok(sealed)
+    }
+
+    pub(super) fn head(&self, pop: &Pop) -> Option<ChainHead> {
+        self.heads.get(pop).copied()
+    }
+}
