@@ -170,3 +170,37 @@ impl Alert {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_alert_says_only_what_applies() {
+        let at = DateTime::UNIX_EPOCH;
+        let alert = Alert::new(AlertType::SessionDown, at, "router-1 is down".into(), "look there".into())
+            .about_peer("router-1");
+        assert_eq!(
+            json!(alert),
+            json!({
+                "alert_id": alert.alert_id, "event_type": "bgp.session_down", "severity": "critical",
+                "title": "router-1 is down", "message": "look there", "source": "prefixd",
+                "timestamp": "1970-01-01T00:00:00Z", "peer": "router-1",
+            })
+        );
+    }
+
+    #[test]
+    fn what_must_wake_somebody_is_critical_and_good_news_is_not() {
+        use AlertType::{MitigationExpired, PanicStarted, PanicThawed, RuleUnseen, SessionUp, WithdrawStuck};
+        for urgent in [PanicStarted, RuleUnseen, WithdrawStuck] {
+            assert_eq!(urgent.severity(), Severity::Critical);
+        }
+        for good in [PanicThawed, SessionUp, MitigationExpired] {
+            assert_eq!(good.severity(), Severity::Info);
+        }
+        assert!(Severity::Critical > Severity::Warning);
+    }
+}
