@@ -12,3 +12,9 @@
 
 #[path = "../stage/mod.rs"]
 mod stage;
+
+mod intent;
+mod posters;
+mod random;
+
+mod hundred_kills;

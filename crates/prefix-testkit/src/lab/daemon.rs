@@ -205,9 +205,23 @@ impl Daemon {
     /// # Errors
     /// As [`DaemonBuilder::start`].
     pub async fn start_again(&mut self) -> Result<(), LabError> {
+        self.launch_again()?;
+        self.wait_until_ready().await
+    }
+
+    /// Starts it again as [`Self::start_again`], and waits for nothing: for tests that disturb a start.
+    ///
+    /// # Errors
+    /// [`LabError::Run`], [`LabError::File`].
+    pub fn launch_again(&mut self) -> Result<(), LabError> {
         self.process.kill();
         self.process = Process::start("prefixd", self.launch.command(&self.address), &self.log)?;
-        self.wait_until_ready().await
+        Ok(())
+    }
+
+    /// The end of what it logged, for the message of a failure.
+    pub fn log_tail(&self) -> String {
+        self.process.log_tail()
     }
 
     /// What it logged, over all its starts.

@@ -67,6 +67,11 @@ impl Process {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
+    /// The last lines of [`Self::log`].
+    pub(super) fn log_tail(&self) -> String {
+        last_lines(&self.log(), LOG_TAIL_LINES)
+    }
+
     /// Sends `signal` to the process alone. A process that has ended is not an error.
     pub(super) fn signal(&self, signal: Signal) {
         if self.exit_status().is_none() {
@@ -86,7 +91,7 @@ impl Process {
             Some(status) => Err(LabError::Ended {
                 part: self.part.clone(),
                 status: status.to_string(),
-                log: last_lines(&self.log(), LOG_TAIL_LINES),
+                log: self.log_tail(),
             }),
         }
     }
@@ -139,7 +144,7 @@ impl Drop for Process {
 impl Process {
     #[allow(clippy::print_stderr, reason = "the test harness shows this beside the failure it belongs to")]
     fn tell_the_log(&self) {
-        let log = last_lines(&self.log(), LOG_TAIL_LINES);
+        let log = self.log_tail();
         eprintln!("--- the last lines of {} ---\n{log}", self.part);
     }
 }

@@ -1,0 +1,101 @@
+//! What is written down against what routers hold.
+
+use crate::stage::Network;
+use prefix_client::{EventQuery, MitigationStatus};
+use prefix_testkit::lab::{RouterUpdate, wait};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// The owner tag of a configuration that names none (`bgp.owner_tag`).
+const OWNER_TAG: u32 = 8955;
+
+/// Statuses of a mitigation whose rule is to be in the routers.
+pub(crate) const LIVING: [MitigationStatus; 3] =
+    [MitigationStatus::Pending, MitigationStatus::Active, MitigationStatus::Escalated];
+
+/// Whether a path carries the owner community of prefixd, whichever pop's.
+pub(crate) fn is_own(update: &RouterUpdate) -> bool {
+    update.attributes.large_communities.iter().any(|&[_, tag, _]| tag == OWNER_TAG)
+}
+
+/// The not-after that an own path carries, in Unix seconds.
+pub(crate) fn not_after(update: &RouterUpdate) -> Option<u32> {
+    update.attributes.large_communities.iter().find(|[_, tag, _]| *tag == OWNER_TAG + 1).map(|tags| tags[2])
+}
+
+/// The own rules that the router holds, each as its components in hex.
+pub(crate) fn own_rules(net: &Network) -> BTreeSet<String> {
+    net.router().rib().iter().filter(|update| is_own(update)).map(RouterUpdate::nlri_hex).collect()
+}
+
+/// Waits until the router holds exactly the own rules that are written down, and everything written down is confirmed.
+/// Returns how many there are.
+pub(crate) async fn router_equals_intent(net: &Network, patience: Duration) -> usize {
+    let equal = wait::until("the router to hold exactly what is written down", patience, async || {
+        let unsettled = net.mitigations(&[MitigationStatus::Pending, MitigationStatus::Withdrawing]).await;
+        let living = net.mitigations(&LIVING).await;
+        let nlri = living.iter().map(|one| one.nlri.as_deref().expect("a living rule")).collect::<Vec<_>>();
+        // The API's text begins with the length octet (rules of tests are short), the router's does not.
+        let intended: BTreeSet<String> = nlri.iter().map(|nlri| nlri[2..].to_owned()).collect();
+        assert_eq!(intended.len(), living.len(), "two living mitigations have the same rule");
+        let held = own_rules(net);
+        if unsettled.is_empty() && intended == held {
+            return Ok(held.len());
+        }
+        Err(format!(
+            "{} unsettled rows, {} rules only written down, {} only in the router, {} in both",
+            unsettled.len(),
+            intended.difference(&held).count(),
+            held.difference(&intended).count(),
+            intended.intersection(&held).count()
+        ))
+    });
+    equal.await.unwrap_or_else(|error| panic!("{error}\n{}", net.daemon.log_tail()))
+}
+
+/// Every stored event: our id, and the detector's.
+pub(crate) async fn stored_events(net: &Network) -> BTreeMap<String, Option<String>> {
+    let query = EventQuery { limit: Some(1000), ..EventQuery::default() };
+    let mut pages = net.client.all_events(&query);
+    let mut stored = BTreeMap::new();
+    while let Some(page) = pages.next_page().await.unwrap_or_else(|error| panic!("{error}")) {
+        for event in page.value.items {
+            let twice = stored.insert(event.event_id.to_string(), event.external_event_id);
+            assert!(twice.is_none(), "an event is listed twice: {}", event.event_id);
+        }
+    }
+    stored
+}
+
+/// The most own rules that the router held at once, over the whole story.
+pub(crate) fn peak_of_own_rules(updates: &[RouterUpdate]) -> usize {
+    let (mut held, mut peak) = (BTreeSet::new(), 0);
+    for update in updates {
+        let key = (update.family, &update.nlri);
+        if update.is_announcement() && is_own(update) {
+            held.insert(key);
+        } else {
+            held.remove(&key);
+        }
+        peak = peak.max(held.len());
+    }
+    peak
+}
+
+/// How long after its not-after the router still held a rule, in seconds: the worst over the whole story, negative when
+/// every rule left before its time. Rules that are still held count until `now`, in Unix seconds.
+pub(crate) fn worst_overtime(updates: &[RouterUpdate], now: f64) -> f64 {
+    let (mut held, mut worst) = (BTreeMap::new(), f64::NEG_INFINITY);
+    for update in updates {
+        let key = (update.family, &update.nlri);
+        let before = if update.is_announcement() && is_own(update) {
+            held.insert(key, not_after(update).expect("an own rule says its not-after"))
+        } else {
+            held.remove(&key)
+        };
+        if let Some(until) = before {
+            worst = f64::max(worst, update.at - f64::from(until));
+        }
+    }
+    held.values().fold(worst, |worst, &until| f64::max(worst, now - f64::from(until)))
+}
