@@ -9,16 +9,18 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use prefix_core::announcer::{AnnounceError, OwnPath, Peer, RibPath, SpeakerEvent};
 use prefix_core::audit::AuditEntry;
+use prefix_core::chain::ChainHead;
 use prefix_core::event::Event;
 use prefix_core::flowspec::RouteKey;
-use prefix_core::id::{EventId, MitigationId};
+use prefix_core::id::{EventId, InstanceId, MitigationId, PanicId};
 use prefix_core::mitigation::Mitigation;
-use prefix_core::name::Pop;
+use prefix_core::name::{CustomerId, Pop};
 use prefix_core::page::Page;
+use prefix_core::panic::PanicScope;
 use prefix_core::safelist::Safelist;
 use prefix_core::store::{
-    AuditQuery, Bucket, ChangeSet, EventQuery, MitigationQuery, PoolState, PopStats, ReadSet, Retention,
-    SeriesQuery, Snapshot, StoreError, Totals,
+    AuditQuery, Bucket, Candidacy, ChangeSet, Changes, Election, Epoch, EventQuery, FeedCursor,
+    MitigationQuery, PoolState, PopStats, ReadSet, Retention, SeriesQuery, Snapshot, StoreError, Totals,
 };
 use prefix_core::{Announcer, Store};
 use prefix_testkit::fakes::announcer::Change;
@@ -163,6 +165,59 @@ impl Store for Mortal<MemoryStore> {
 
     async fn prune(&self, retention: &Retention, limit: u32) -> Result<u64, StoreError> {
         self.alive(self.port.prune(retention, limit)).await
+    }
+
+    fn is_shared(&self) -> bool {
+        self.port.is_shared()
+    }
+
+    async fn claim(&self, candidacy: &Candidacy) -> Result<Election, StoreError> {
+        self.alive(self.port.claim(candidacy)).await
+    }
+
+    async fn resign(&self, pop: &Pop, instance: InstanceId, epoch: Option<Epoch>) -> Result<(), StoreError> {
+        self.alive(self.port.resign(pop, instance, epoch)).await
+    }
+
+    async fn changes(
+        &self,
+        pop: &Pop,
+        reader: InstanceId,
+        since: Option<FeedCursor>,
+    ) -> Result<Changes, StoreError> {
+        self.alive(self.port.changes(pop, reader, since)).await
+    }
+
+    async fn by_ids(&self, ids: &[MitigationId]) -> Result<Vec<Mitigation>, StoreError> {
+        self.alive(self.port.by_ids(ids)).await
+    }
+
+    async fn unfinished_ids(
+        &self,
+        pop: Option<&Pop>,
+        customer: Option<&CustomerId>,
+    ) -> Result<Vec<MitigationId>, StoreError> {
+        self.alive(self.port.unfinished_ids(pop, customer)).await
+    }
+
+    async fn panic_scopes(&self) -> Result<Vec<PanicScope>, StoreError> {
+        self.alive(self.port.panic_scopes()).await
+    }
+
+    async fn panic_scope(&self, id: PanicId) -> Result<Option<PanicScope>, StoreError> {
+        self.alive(self.port.panic_scope(id)).await
+    }
+
+    async fn seal(&self, pop: &Pop, leader: Epoch, limit: u32) -> Result<u32, StoreError> {
+        self.alive(self.port.seal(pop, leader, limit)).await
+    }
+
+    async fn chain_head(&self, pop: &Pop) -> Result<Option<ChainHead>, StoreError> {
+        self.alive(self.port.chain_head(pop)).await
+    }
+
+    async fn chain(&self, pop: &Pop, from: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        self.alive(self.port.chain(pop, from, limit)).await
     }
 
     fn pool(&self) -> PoolState {
