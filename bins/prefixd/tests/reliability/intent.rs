@@ -1,7 +1,7 @@
 //! What is written down against what routers hold.
 
 use crate::stage::Network;
-use prefix_client::{EventQuery, MitigationStatus};
+use prefix_client::{EventQuery, MitigationId, MitigationStatus, Mode, NewMitigation, Protocol};
 use prefix_testkit::lab::{RouterUpdate, wait};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -98,4 +98,14 @@ pub(crate) fn worst_overtime(updates: &[RouterUpdate], now: f64) -> f64 {
         }
     }
     held.values().fold(worst, |worst, &until| f64::max(worst, now - f64::from(until)))
+}
+
+/// An operator's rule that drops UDP to `victim` for so long.
+pub(crate) async fn by_hand(net: &Network, victim: &str, ttl: Duration) -> MitigationId {
+    let victim = victim.parse().expect("an address");
+    let mut rule = NewMitigation::discard(victim, Protocol::Word("udp".to_owned()), "a test");
+    rule.ttl_seconds = Some(ttl.as_secs());
+    let made = net.client.create_mitigation(&rule, Mode::Apply).await;
+    let made = made.unwrap_or_else(|error| panic!("{error}")).value;
+    made.result().expect("not a rehearsal").mitigation_id
 }

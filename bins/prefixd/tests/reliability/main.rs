@@ -18,3 +18,5 @@ mod posters;
 mod random;
 
 mod hundred_kills;
+mod speaker_dies;
+mod speaker_hangs;
