@@ -12,11 +12,12 @@ use prefix_core::flowspec::RouteKey;
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{FormerRule, Mitigation, Status};
 use prefix_core::name::{ExternalEventId, SourceName};
+use prefix_core::panic::PanicScope;
 use prefix_core::safelist::{Safelist, SafelistEntry};
 use prefix_core::store::{
     ChangeSet, MitigationChange, QuotaCounts, ReadSet, ReplyKey, Snapshot, StoredReply,
 };
-use prefix_policy::{Facts, Policy, SafelistIndex};
+use prefix_policy::{Facts, Policy, SafelistIndex, Standing};
 use serde_json::json;
 
 use crate::shared::Shared;
@@ -40,6 +41,7 @@ pub(crate) struct Desk<'a> {
     quota: QuotaCounts,
     safelist: Safelist,
     index: Arc<SafelistIndex>,
+    frozen: Arc<Vec<PanicScope>>,
     episodes: HashSet<(SourceName, ExternalEventId)>,
     sightings: HashSet<(SourceName, VictimIp)>,
     replies: HashMap<ReplyKey, StoredReply>,
@@ -63,6 +65,7 @@ impl<'a> Desk<'a> {
             quota: snapshot.quota,
             safelist: snapshot.safelist,
             index,
+            frozen: snapshot.panic,
             episodes: snapshot.episodes,
             sightings: snapshot.sightings,
             replies: snapshot.replies,
@@ -245,14 +248,15 @@ impl<'a> Desk<'a> {
             unfinished: &unfinished,
             recent: &recent,
             safelist: &self.index,
+            frozen: &self.frozen,
             quota: &self.quota,
         };
         decide(&self.policy, &facts)
     }
 
-    /// The index of the safelist as it is in this transaction.
-    pub(crate) fn safelist_index(&self) -> &SafelistIndex {
-        &self.index
+    /// What stands against any rule in this transaction.
+    pub(crate) fn standing(&self) -> Standing<'_> {
+        Standing { now: self.now, safelist: &self.index, frozen: &self.frozen }
     }
 
     /// The safelist as it is in this transaction.

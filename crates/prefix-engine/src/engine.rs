@@ -14,7 +14,7 @@ use prefix_core::id::MitigationId;
 use prefix_core::mitigation::Mitigation;
 use prefix_core::safelist::SafelistEntry;
 use prefix_core::{Announcer, Clock, Store};
-use prefix_policy::{ManualRequest, Policy};
+use prefix_policy::{ManualRequest, Policy, Standing};
 use serde_json::json;
 use tokio::sync::oneshot;
 
@@ -282,10 +282,12 @@ impl Engine {
         let safelist = shared.safelist_index(&shared.store.safelist().await?);
         let now = shared.now();
         let rows = shared.book.rows();
+        // what a panic withdraws is withdrawn without this reload
+        let standing = Standing { now, safelist: &safelist, frozen: &[] };
         let living: Vec<_> = rows.iter().filter(|row| row.lives()).collect();
         let failing: Vec<MitigationId> = living
             .iter()
-            .filter(|row| policy.revalidate(row, &safelist, now).is_err())
+            .filter(|row| policy.revalidate(row, standing).is_err())
             .map(|row| row.mitigation_id)
             .collect();
         // a rehearsal shows what would happen, whatever that is

@@ -69,13 +69,14 @@ pub(crate) async fn steps(shared: Arc<Shared>, journal: Journal, stop: Cancellat
         let now = shared.now();
         let policy = shared.policy();
         let safelist = shared.latest_safelist();
+        let standing = prefix_policy::Standing { now, safelist: &safelist, frozen: &[] };
         let due = |row: &prefix_core::mitigation::Mitigation| {
             row.lives()
                 && row.playbook.is_some()
                 && row.parent_id.is_none()
                 && !row.progress.manual
                 && row.progress.step_confirmed_at.is_some()
-                && !matches!(policy.next_step(row, &safelist, now), prefix_policy::StepVerdict::Stay)
+                && !matches!(policy.next_step(row, standing), prefix_policy::StepVerdict::Stay)
         };
         let rows = shared.book.rows();
         let alarm = TimeDelta::from_std(shared.settings.withdraw_alarm).unwrap_or_default();

@@ -68,6 +68,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         unfinished: &[],
         recent: &[],
         safelist: &SafelistIndex::default(),
+        frozen: &[],
         quota: &QuotaCounts::default(),
     };
     let verdict = policy.decide_ban(&report, &facts);

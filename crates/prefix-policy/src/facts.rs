@@ -2,10 +2,23 @@
 
 use chrono::{DateTime, Utc};
 use prefix_core::mitigation::Mitigation;
-use prefix_core::name::Pop;
+use prefix_core::name::{CustomerId, Pop};
+use prefix_core::panic::PanicScope;
 use prefix_core::store::QuotaCounts;
 
 use crate::safelist::SafelistIndex;
+
+/// What stands against rules whatever they match: looked at whenever a rule is let in, changes its step, or is checked
+/// again.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing<'a> {
+    /// The time of the decision.
+    pub now: DateTime<Utc>,
+    /// The safelist as it is now.
+    pub safelist: &'a SafelistIndex,
+    /// The panic scopes that are not thawed.
+    pub frozen: &'a [PanicScope],
+}
 
 /// The facts about one victim at one pop.
 #[derive(Clone, Copy, Debug)]
@@ -20,11 +33,23 @@ pub struct Facts<'a> {
     pub recent: &'a [&'a Mitigation],
     /// The safelist as it is now.
     pub safelist: &'a SafelistIndex,
+    /// The panic scopes that are not thawed.
+    pub frozen: &'a [PanicScope],
     /// How much room is left.
     pub quota: &'a QuotaCounts,
 }
 
 impl<'a> Facts<'a> {
+    /// What stands against any rule.
+    pub(crate) fn standing(&self) -> Standing<'a> {
+        Standing { now: self.now, safelist: self.safelist, frozen: self.frozen }
+    }
+
+    /// True if nothing of this customer may be announced here.
+    pub(crate) fn is_frozen(&self, customer: &CustomerId) -> bool {
+        self.frozen.iter().any(|scope| scope.covers(self.pop, Some(customer)))
+    }
+
     /// Unfinished and recently ended ones.
     pub(crate) fn all(&self) -> impl Iterator<Item = &'a Mitigation> + use<'a> {
         self.unfinished.iter().chain(self.recent).copied()

@@ -1,5 +1,6 @@
 //! The guardrails: the last look at a finished rule, automatic or manual, in a fixed order (http-api.md §6).
 
+mod frozen;
 mod history;
 mod place;
 mod room;
@@ -11,18 +12,17 @@ use prefix_core::flowspec::Action;
 use prefix_core::guardrail::Refusal;
 use prefix_core::matching::Matching;
 use prefix_core::mitigation::Mitigation;
-use prefix_core::name::VectorName;
+use prefix_core::name::{CustomerId, Pop, VectorName};
 use prefix_core::ttl::Ttl;
 
-use chrono::{DateTime, Utc};
-
-use crate::facts::Facts;
+use crate::facts::{Facts, Standing};
 use crate::policy::Policy;
-use crate::safelist::SafelistIndex;
 
 /// A finished rule before it is let in.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Candidate<'a> {
+    pub(crate) pop: &'a Pop,
+    pub(crate) customer: Option<&'a CustomerId>,
     pub(crate) victim: VictimIp,
     pub(crate) vector: &'a VectorName,
     pub(crate) matching: &'a Matching,
@@ -36,6 +36,8 @@ impl<'a> Candidate<'a> {
     /// The rule that a mitigation has.
     pub(crate) fn of(mitigation: &'a Mitigation) -> Self {
         Self {
+            pop: &mitigation.pop,
+            customer: mitigation.customer_id.as_ref(),
             victim: mitigation.victim_ip,
             vector: &mitigation.vector,
             matching: &mitigation.matching,
@@ -47,15 +49,15 @@ impl<'a> Candidate<'a> {
 }
 
 impl Policy {
-    /// Everything that depends on the rule alone and on where it points: `not_owned` to `police_rate`. Returns its
-    /// route, which can only be built if it passes.
+    /// Everything that depends on the rule alone and on where it points: `frozen` to `police_rate`. Returns its route,
+    /// which can only be built if it passes.
     pub(crate) fn check_rule(
         &self,
         candidate: &Candidate<'_>,
-        safelist: &SafelistIndex,
-        now: DateTime<Utc>,
+        standing: Standing<'_>,
     ) -> Result<Route, Refusal> {
-        place::check(self, candidate.matching, candidate.action, safelist, now)?;
+        frozen::check(standing.frozen, candidate.pop, candidate.customer)?;
+        place::check(self, candidate.matching, candidate.action, standing.safelist, standing.now)?;
         let route = rule::check(self, candidate)?;
         rule::values(self, candidate)?;
         Ok(route)
@@ -64,22 +66,18 @@ impl Policy {
     /// A queued mitigation asks to be let in: every guardrail and quota again.
     pub fn admit(&self, queued: &Mitigation, facts: &Facts<'_>) -> Result<(), Refusal> {
         let candidate = Candidate::of(queued);
-        let route = self.check_rule(&candidate, facts.safelist, facts.now)?;
+        let route = self.check_rule(&candidate, facts.standing())?;
         history::check(self, &candidate, &route, facts)?;
         room::check(self, queued.customer_id.as_ref(), &[&route], facts).map(|_| ())
     }
 
     /// A living mitigation after the configuration or the safelist changed, and at start before it is announced again:
-    /// ownership, safelist, control plane, prefix length, switches and the absolute lifetime, never quotas, TTL or rate.
-    pub fn revalidate(
-        &self,
-        mitigation: &Mitigation,
-        safelist: &SafelistIndex,
-        now: DateTime<Utc>,
-    ) -> Result<(), Refusal> {
-        place::check(self, &mitigation.matching, &mitigation.action, safelist, now)?;
+    /// panic, ownership, safelist, control plane, prefix length, switches and the absolute lifetime, never quotas, TTL or rate.
+    pub fn revalidate(&self, mitigation: &Mitigation, standing: Standing<'_>) -> Result<(), Refusal> {
+        frozen::check(standing.frozen, &mitigation.pop, mitigation.customer_id.as_ref())?;
+        place::check(self, &mitigation.matching, &mitigation.action, standing.safelist, standing.now)?;
         rule::switches(self, &mitigation.matching, &mitigation.action)?;
-        history::lifetime(self, mitigation, now)
+        history::lifetime(self, mitigation, standing.now)
     }
 
     /// `max_lifetime` and `quiet_period`, for automatic rules.

@@ -20,7 +20,7 @@ pub mod settings;
 pub mod vector;
 mod verdict;
 
-pub use facts::Facts;
+pub use facts::{Facts, Standing};
 pub use finding::{Checked, Finding, Severity};
 pub use inventory::{Inventory, InventoryDocument, Ownership};
 pub use playbook::{Playbooks, PlaybooksDocument};

@@ -47,7 +47,7 @@ fn check(desk: &mut Desk<'_>, id: MitigationId) -> bool {
     let (reason, detail) = if row.dry_run && desk.shared.enforced() {
         (EndReason::DryRunEnded, "made in dry-run, which is over".to_owned())
     } else {
-        match desk.policy.revalidate(row, desk.safelist_index(), desk.now) {
+        match desk.policy.revalidate(row, desk.standing()) {
             Ok(()) => return false,
             Err(refusal) => (end_reason(&refusal), refusal.detail),
         }

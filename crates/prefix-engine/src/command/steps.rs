@@ -33,7 +33,7 @@ pub(super) fn step_if_due(desk: &mut Desk<'_>, id: MitigationId) {
     if !row.lives() || row.parent_id.is_some() || row.progress.manual || row.expires_at <= desk.now {
         return;
     }
-    match desk.policy.next_step(row, desk.safelist_index(), desk.now) {
+    match desk.policy.next_step(row, desk.standing()) {
         StepVerdict::Stay => {}
         StepVerdict::Escalate(plan) => take(desk, id, *plan, AuditAction::Escalate),
         StepVerdict::StepDown(plan) => take(desk, id, *plan, AuditAction::StepDown),
@@ -86,7 +86,7 @@ fn take(desk: &mut Desk<'_>, id: MitigationId, mut plan: StepPlan, action: Audit
     let why = std::mem::take(&mut plan.reason);
     let next = stepped(row, plan, desk.now);
     // a step changes what was checked when the mitigation was let in, so it is checked again
-    if let Err(refusal) = desk.policy.revalidate(&next, desk.safelist_index(), desk.now) {
+    if let Err(refusal) = desk.policy.revalidate(&next, desk.standing()) {
         refuse(desk, id, step, &refusal);
         return;
     }

@@ -32,7 +32,9 @@ impl Policy {
             return BanVerdict::NotOurs(decision);
         };
         note_owner(&mut decision, report.victim_ip, &owner);
-        if let Some(mitigation) = same_episode(report, facts) {
+        // what lives within a panic scope is being withdrawn, so it does nobody's work any more
+        let renewable = !facts.is_frozen(owner.customer_id());
+        if let Some(mitigation) = same_episode(report, facts).filter(|_| renewable) {
             let id = report.external_event_id.as_ref().map_or("", |id| id.as_str());
             let why = format!("{} reported this attack before as {id:?}", report.source);
             return extend(decision, mitigation, &why);
@@ -52,7 +54,7 @@ impl Policy {
             decision.stop(Stage::Playbook, Outcome::NoPlaybook, text);
             return BanVerdict::NoPlaybook(decision);
         };
-        if let Some((mitigation, why)) = self.doing_the_work(playbook, &draft, facts) {
+        if let Some((mitigation, why)) = self.doing_the_work(playbook, &draft, facts).filter(|_| renewable) {
             return extend(decision, mitigation, &why);
         }
         note_no_extension(&mut decision, &draft, facts);
@@ -83,7 +85,7 @@ impl Policy {
         }
         let mut plan = self.plan(draft);
         decision.rule = plan.route.as_ref().map(|route| DecidedRule::new(route, &plan.action, plan.ttl));
-        let route = match self.check_rule(&draft.candidate(), facts.safelist, facts.now) {
+        let route = match self.check_rule(&draft.candidate(facts.pop), facts.standing()) {
             Ok(route) => route,
             Err(refusal) => return refuse(decision, refusal, plan),
         };
@@ -91,7 +93,7 @@ impl Policy {
         let mut routes = vec![&route];
         routes.extend(companion.as_ref().and_then(|plan| plan.route.as_ref()));
         let let_in = self
-            .check_history(&draft.candidate(), &route, facts)
+            .check_history(&draft.candidate(facts.pop), &route, facts)
             .and_then(|()| self.check_room(plan.customer_id.as_ref(), &routes, facts));
         match let_in {
             Ok(room) => {
@@ -130,9 +132,9 @@ impl Policy {
             matching: &companion.matching,
             action: &companion.action,
             flaw: None,
-            ..draft.candidate()
+            ..draft.candidate(facts.pop)
         };
-        if let Err(refusal) = self.check_rule(&candidate, facts.safelist, facts.now) {
+        if let Err(refusal) = self.check_rule(&candidate, facts.standing()) {
             let text = format!(
                 "the rule for fragments was refused ({}): {refusal}; fragments pass",
                 refusal.guardrail

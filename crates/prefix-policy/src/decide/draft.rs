@@ -6,7 +6,7 @@ use prefix_core::decision::{Stage, StageResult};
 use prefix_core::flowspec::Action;
 use prefix_core::matching::Matching;
 use prefix_core::mitigation::Mitigation;
-use prefix_core::name::PlaybookName;
+use prefix_core::name::{PlaybookName, Pop};
 use prefix_core::ttl::Ttl;
 
 use crate::compose::{Attack, Composed, companion, compose};
@@ -112,8 +112,10 @@ impl Policy {
 
 impl<'a> Draft<'a> {
     /// As the guardrails see it.
-    pub(super) fn candidate(&'a self) -> Candidate<'a> {
+    pub(super) fn candidate(&'a self, pop: &'a Pop) -> Candidate<'a> {
         Candidate {
+            pop,
+            customer: Some(self.owner.customer_id()),
             victim: self.attack.victim,
             vector: self.attack.vector,
             matching: &self.composed.matching,

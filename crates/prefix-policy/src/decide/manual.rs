@@ -37,6 +37,8 @@ impl Policy {
         let twin = plan.route.as_ref().and_then(|route| twin(route, facts));
         note_way(&mut decision, &plan, twin);
         let candidate = Candidate {
+            pop: facts.pop,
+            customer: plan.customer_id.as_ref(),
             victim: request.victim_ip,
             vector: &request.vector,
             matching: &plan.matching,
@@ -44,7 +46,7 @@ impl Policy {
             ttl,
             flaw: None,
         };
-        let checked = self.check_rule(&candidate, facts.safelist, facts.now);
+        let checked = self.check_rule(&candidate, facts.standing());
         let route = match (&request.flaw, checked) {
             (None, Ok(route)) => route,
             (Some(flaw), Err(refusal)) if refusal.guardrail < flaw.guardrail => {

@@ -7,10 +7,10 @@ use prefix_core::mitigation::Mitigation;
 
 use super::draft::describe;
 use crate::compose::Attack;
+use crate::facts::Standing;
 use crate::playbook::{Playbook, Step};
 use crate::policy::Policy;
 use crate::profile::Profile;
-use crate::safelist::SafelistIndex;
 use crate::verdict::{StepPlan, StepVerdict};
 
 /// Where a mitigation goes, and why.
@@ -21,12 +21,8 @@ enum Move {
 
 impl Policy {
     /// Whether a mitigation changes its step now; asked on every report and every second.
-    pub fn next_step(
-        &self,
-        mitigation: &Mitigation,
-        safelist: &SafelistIndex,
-        now: DateTime<Utc>,
-    ) -> StepVerdict {
+    pub fn next_step(&self, mitigation: &Mitigation, standing: Standing<'_>) -> StepVerdict {
+        let now = standing.now;
         let Some(playbook) = self.running_playbook(mitigation) else { return StepVerdict::Stay };
         let Some(next) = self.next_move(playbook, mitigation, now) else { return StepVerdict::Stay };
         let number = mitigation.progress.step;
@@ -37,7 +33,7 @@ impl Policy {
         let Some(target) = target.filter(|target| mitigation.progress.refused_step != Some(*target)) else {
             return StepVerdict::Stay;
         };
-        match self.step_plan(playbook, mitigation, target, reason, safelist, now) {
+        match self.step_plan(playbook, mitigation, target, reason, standing) {
             None => StepVerdict::Stay,
             Some(Err(refusal)) => StepVerdict::Refused { step: target, refusal },
             Some(Ok(plan)) => match next {
@@ -140,8 +136,7 @@ impl Policy {
         mitigation: &Mitigation,
         number: u16,
         reason: &str,
-        safelist: &SafelistIndex,
-        now: DateTime<Utc>,
+        standing: Standing<'_>,
     ) -> Option<Result<StepPlan, prefix_core::guardrail::Refusal>> {
         let step = playbook.step(number)?;
         let owner = self.lookup(mitigation.victim_ip)?;
@@ -156,7 +151,7 @@ impl Policy {
         if draft.composed.skip.is_some() {
             return None;
         }
-        let route = match self.check_rule(&draft.candidate(), safelist, now) {
+        let route = match self.check_rule(&draft.candidate(&mitigation.pop), standing) {
             Ok(route) => route,
             Err(refusal) => return Some(Err(refusal)),
         };
@@ -164,9 +159,9 @@ impl Policy {
             let candidate = crate::guardrails::Candidate {
                 matching: &plan.matching,
                 action: &plan.action,
-                ..draft.candidate()
+                ..draft.candidate(&mitigation.pop)
             };
-            self.check_rule(&candidate, safelist, now).is_ok()
+            self.check_rule(&candidate, standing).is_ok()
         });
         let reason = format!("{reason}: step {number}, {}", describe(&draft.composed.action));
         Some(Ok(StepPlan {

@@ -44,7 +44,8 @@ fn ports(list: impl IntoIterator<Item = u16>) -> DestinationPorts {
 type Spoil = (Guardrail, fn(&mut Case));
 
 /// One way to break each guardrail without breaking an earlier one, in their order.
-const SPOILS: [Spoil; 14] = [
+const SPOILS: [Spoil; 15] = [
+    (Guardrail::Frozen, |case| case.world.panic(None, None)),
     (Guardrail::NotOwned, |case| {
         case.world.inventory(serde_json::json!({ "customers": [
             { "customer_id": "other", "prefixes": ["198.51.100.0/24"] }
@@ -272,7 +273,7 @@ fn living_rules_are_checked_again_for_what_may_have_changed_and_nothing_else() {
         let mut world = World::with_steps(discard());
         let id = world.raise(&report("dns_amplification", HOST));
         spoil(&mut world);
-        let answer = world.policy().revalidate(world.find(id), &world.safelist_index(), world.now);
+        let answer = world.revalidate(world.find(id));
         answer.err().map(|refusal| refusal.guardrail)
     };
     let gone = |world: &mut World| {

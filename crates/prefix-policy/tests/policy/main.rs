@@ -5,6 +5,7 @@
 mod allowed_ports;
 mod bans;
 mod documents;
+mod frozen;
 mod guardrails;
 mod laws;
 mod manual;

@@ -4,15 +4,16 @@ use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::decision::Decision;
 use prefix_core::event::{EventAction, Report};
 use prefix_core::guardrail::Refusal;
-use prefix_core::id::MitigationId;
+use prefix_core::id::{MitigationId, PanicId};
 use prefix_core::lease::Lease;
 use prefix_core::mitigation::{EndReason, Mitigation, SpeakerView, Status};
 use prefix_core::name::Pop;
+use prefix_core::panic::{PanicOrigin, PanicScope};
 use prefix_core::safelist::{Safelist, SafelistEntry};
 use prefix_core::store::QuotaCounts;
 use prefix_policy::{
     BanVerdict, Facts, InventoryDocument, ManualRequest, ManualVerdict, Plan, PlaybooksDocument, Policy,
-    PolicyParts, SafelistIndex, StepVerdict,
+    PolicyParts, SafelistIndex, Standing, StepVerdict,
 };
 use serde_json::{Value, json};
 
@@ -33,6 +34,7 @@ pub(crate) fn at(second: i64) -> DateTime<Utc> {
 pub(crate) struct World {
     pub(crate) parts: PolicyParts,
     pub(crate) safelist: Vec<SafelistEntry>,
+    pub(crate) frozen: Vec<PanicScope>,
     pub(crate) quota: QuotaCounts,
     pub(crate) rows: Vec<Mitigation>,
     pub(crate) now: DateTime<Utc>,
@@ -61,6 +63,7 @@ impl World {
         Self {
             parts,
             safelist: Vec::new(),
+            frozen: Vec::new(),
             quota: QuotaCounts::default(),
             rows: Vec::new(),
             now: at(0),
@@ -91,6 +94,7 @@ impl World {
             unfinished: &unfinished,
             recent: &recent,
             safelist: &self.safelist_index(),
+            frozen: &self.frozen,
             quota: &self.quota,
         };
         ask(&self.policy(), &facts)
@@ -109,7 +113,29 @@ impl World {
     }
 
     pub(crate) fn next_step(&self, row: &Mitigation) -> StepVerdict {
-        self.policy().next_step(row, &self.safelist_index(), self.now)
+        self.policy().next_step(row, self.standing(&self.safelist_index()))
+    }
+
+    fn standing<'a>(&'a self, safelist: &'a SafelistIndex) -> Standing<'a> {
+        Standing { now: self.now, safelist, frozen: &self.frozen }
+    }
+
+    pub(crate) fn revalidate(&self, row: &Mitigation) -> Result<(), Refusal> {
+        self.policy().revalidate(row, self.standing(&self.safelist_index()))
+    }
+
+    /// A panic of this customer (`None` = everybody) at this pop (`None` = every pop).
+    pub(crate) fn panic(&mut self, pop: Option<&str>, customer: Option<&str>) {
+        self.frozen.push(PanicScope {
+            panic_id: PanicId::generate(),
+            reason: "a wrong rule".into(),
+            pop: pop.map(|name| name.parse().unwrap()),
+            customer_id: customer.map(|name| name.parse().unwrap()),
+            started_at: self.now,
+            started_by: "ada".into(),
+            origin: PanicOrigin::Api,
+            thawed: None,
+        });
     }
 
     pub(crate) fn safe(&mut self, prefix: &str) {
