@@ -32,6 +32,8 @@ pub enum AnnounceFault {
     AnswerLost,
     /// No answer; it happens when the test says so: [`MemoryAnnouncer::let_late_changes_happen`].
     Late,
+    /// No answer; it happens now, and once more when the test says so.
+    Repeated,
 }
 
 /// A speaker in memory, with fault injection. It starts connected, with an empty table and no peers.
@@ -116,12 +118,21 @@ impl MemoryAnnouncer {
         inner.break_table_after = None;
     }
 
-    /// What failed as [`AnnounceFault::Late`] happens now, in order.
+    /// What failed as [`AnnounceFault::Late`] or [`AnnounceFault::Repeated`] happens now, in order.
     pub fn let_late_changes_happen(&self) {
+        self.let_late_changes_happen_as(|_| {});
+    }
+
+    /// The same after `shuffle`: in another order, only some of them (the others never happen), or some twice.
+    /// Returns what happened.
+    pub fn let_late_changes_happen_as(&self, shuffle: impl FnOnce(&mut Vec<Change>)) -> Vec<Change> {
         let mut inner = self.lock();
-        for change in std::mem::take(&mut inner.late) {
-            inner.apply(&change);
+        let mut late = std::mem::take(&mut inner.late);
+        shuffle(&mut late);
+        for change in &late {
+            inner.apply(change);
         }
+        late
     }
 
     /// Every call takes so long from now on.
@@ -314,6 +325,11 @@ impl Inner {
                 Err(no_answer())
             }
             Some(AnnounceFault::Late) => {
+                self.late.push(change.clone());
+                Err(no_answer())
+            }
+            Some(AnnounceFault::Repeated) => {
+                self.apply(change);
                 self.late.push(change.clone());
                 Err(no_answer())
             }

@@ -151,6 +151,21 @@ impl MemoryStore {
         self.lock().shared = shared;
     }
 
+    /// Looks at every mitigation without copying them: for assertions that are made often.
+    pub fn with_mitigations<T>(&self, look: impl FnOnce(&BTreeMap<MitigationId, Mitigation>) -> T) -> T {
+        look(&self.lock().state.mitigations)
+    }
+
+    /// True if this event is stored: for assertions.
+    pub fn holds_event(&self, id: EventId) -> bool {
+        self.lock().state.events.iter().any(|event| event.event_id == id)
+    }
+
+    /// The quota counters as they are kept beside the rows: in all, by pop and by customer, for assertions.
+    pub fn counters(&self) -> (i64, BTreeMap<Pop, i64>, BTreeMap<CustomerId, i64>) {
+        self.lock().state.counters()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }

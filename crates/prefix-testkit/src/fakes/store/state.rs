@@ -91,6 +91,14 @@ impl State {
         snapshot
     }
 
+    /// The quota counters: in all, by pop and by customer; those at zero are left out.
+    pub(super) fn counters(&self) -> (i64, BTreeMap<Pop, i64>, BTreeMap<CustomerId, i64>) {
+        let (mut pops, mut customers) = (self.pops.clone(), self.customers.clone());
+        pops.retain(|_, number| *number != 0);
+        customers.retain(|_, number| *number != 0);
+        (self.global, pops, customers)
+    }
+
     fn quota(&self, reads: &ReadSet) -> QuotaCounts {
         let second = reads.now.timestamp();
         let recent = self.admitted.iter().filter(|(pop, at, _)| *pop == reads.pop && *at >= second - 60);
