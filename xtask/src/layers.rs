@@ -44,6 +44,13 @@ const LAYERS: &[Layer] = &[
         tests_use: &[],
         purity: Purity::Free,
     },
+    Layer { name: "prefix-guard", uses: &["prefix-core"], tests_use: &[], purity: Purity::Ports },
+    Layer {
+        name: "prefix-config",
+        uses: &["prefix-core", "prefix-policy", "prefix-store", "prefix-gobgp"],
+        tests_use: &[],
+        purity: Purity::Free,
+    },
     Layer { name: "prefix-client", uses: &["prefix-core"], tests_use: &[], purity: Purity::Free },
     Layer {
         name: "prefix-testkit",
@@ -59,6 +66,8 @@ const LAYERS: &[Layer] = &[
             "prefix-engine",
             "prefix-store",
             "prefix-gobgp",
+            "prefix-config",
+            "prefix-guard",
             "prefix-api",
         ],
         tests_use: &["prefix-client"],
@@ -66,7 +75,14 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "prefixdctl",
-        uses: &["prefix-core", "prefix-client"],
+        uses: &[
+            "prefix-core",
+            "prefix-client",
+            "prefix-config",
+            "prefix-gobgp",
+            "prefix-guard",
+            "prefix-store",
+        ],
         tests_use: &[],
         purity: Purity::Free,
     },

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 pub mod cli;
 pub mod compose;
-pub mod config;
 pub mod development;
 pub mod logging;
 pub mod metrics;
@@ -14,6 +13,8 @@ pub mod running;
 pub mod serve;
 pub mod service_manager;
 pub mod start;
+
+pub use prefix_config as config;
 
 /// Runs the daemon as the command line says.
 pub fn run(cli: &cli::Cli) -> ExitCode {

@@ -5,9 +5,9 @@ use std::ops::RangeInclusive;
 
 use super::bgp::{Backend, GuardMode};
 use super::{Keys, Mode};
-use crate::config::Environment;
-use crate::config::finding::Remark;
-use crate::config::path::KeyPath;
+use crate::Environment;
+use crate::finding::Remark;
+use crate::path::KeyPath;
 
 mod bgp;
 mod http;

@@ -1,5 +1,6 @@
 //! Configuration: a folder of YAML files and the environment become typed settings, or a list of everything that is
 //! wrong with them.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod correlation;
 mod decode;

@@ -120,7 +120,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
-    use crate::config::document::Node;
+    use crate::document::Node;
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]

@@ -5,12 +5,12 @@ use std::fmt;
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 
-use crate::config::document::{Content, Member, Node};
-use crate::config::path::{KeyPath, Segment};
+use crate::document::{Content, Member, Node};
+use crate::path::{KeyPath, Segment};
 
 /// What is wrong at one place.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::config) enum Problem {
+pub(crate) enum Problem {
     /// A key that the document does not know; the place is the key's, or the map's where serde lost the key's.
     UnknownKey {
         /// The key.
@@ -43,7 +43,7 @@ pub(in crate::config) enum Problem {
 
 /// The value that did not fit.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::config) enum Found {
+pub(crate) enum Found {
     /// `true` or `false`.
     Bool(bool),
     /// A number, as text.
@@ -62,11 +62,11 @@ pub(in crate::config) enum Found {
 
 /// A problem and its place.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::config) struct Mistake {
+pub(crate) struct Mistake {
     /// Where.
-    pub(in crate::config) path: KeyPath,
+    pub(crate) path: KeyPath,
     /// What.
-    pub(in crate::config) problem: Problem,
+    pub(crate) problem: Problem,
 }
 
 impl Mistake {

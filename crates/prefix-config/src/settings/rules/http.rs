@@ -1,9 +1,9 @@
 //! Rules of `http`: who gets in must be said, and must be true.
 
 use super::Remarks;
-use crate::config::Environment;
-use crate::config::settings::Keys;
-use crate::config::settings::http::{AuthKeys, AuthMode, HttpKeys, MtlsRole, Role};
+use crate::Environment;
+use crate::settings::Keys;
+use crate::settings::http::{AuthKeys, AuthMode, HttpKeys, MtlsRole, Role};
 
 /// Shorter secrets can be guessed.
 const SHORTEST_SECRET: usize = 16;

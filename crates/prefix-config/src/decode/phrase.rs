@@ -1,8 +1,8 @@
 //! Mistakes in words for people: what stands there, what would be right, and the nearest thing that is known.
 
 use super::checked::{Found, Problem};
-use crate::config::path::{KeyPath, Segment};
-use crate::config::suggest::did_you_mean;
+use crate::path::{KeyPath, Segment};
+use crate::suggest::did_you_mean;
 
 /// Says what is wrong at `path`.
 pub(super) fn phrase(path: &KeyPath, problem: &Problem) -> String {

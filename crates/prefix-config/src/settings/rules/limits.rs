@@ -1,8 +1,8 @@
 //! Rules of `guardrails`, `quotas`, `timers` and `escalation`: bounds must leave room between them.
 
 use super::{DAY, Remarks};
-use crate::config::settings::Keys;
-use crate::config::settings::limits::{EscalationKeys, GuardrailKeys, QuotaKeys, TimerKeys};
+use crate::settings::Keys;
+use crate::settings::limits::{EscalationKeys, GuardrailKeys, QuotaKeys, TimerKeys};
 
 /// Shortest prefixes that can ever be allowed: anything shorter filters whole networks.
 const SHORTEST_V4: u8 = 8;

@@ -6,8 +6,8 @@ use prefix_core::ownership::Owner;
 use prefix_gobgp::Endpoint;
 
 use super::Remarks;
-use crate::config::settings::Keys;
-use crate::config::settings::bgp::{BgpKeys, NeighborKeys, OldMode};
+use crate::settings::Keys;
+use crate::settings::bgp::{BgpKeys, NeighborKeys, OldMode};
 
 /// Above it speakers pack withdrawals into messages that routers refuse.
 const SAFE_PACE: u32 = 10_000;

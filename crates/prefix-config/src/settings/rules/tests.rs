@@ -1,10 +1,10 @@
 //! A table of mistakes in prefixd.yaml and what is said about each.
 
-use crate::config::Environment;
-use crate::config::document::Node;
-use crate::config::merge::Overrides;
-use crate::config::read::{Reading, Source, read_node};
-use crate::config::settings::{Keys, rules};
+use crate::Environment;
+use crate::document::Node;
+use crate::merge::Overrides;
+use crate::read::{Reading, Source, read_node};
+use crate::settings::{Keys, rules};
 
 const REQUIRED: &str =
     "pop: fra1\nhttp: {auth: {mode: none}}\nbgp: {local_asn: 65010, router_id: 10.0.0.1}\n";

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use prefix_core::name::VectorName;
 use serde::{Deserialize, Serialize};
 
-use crate::config::path::KeyPath;
+use crate::path::KeyPath;
 
 /// One adapter.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
