@@ -47,5 +47,5 @@ pub use frr::{Frr, FrrSession};
 pub use gobgpd::{GobgpVersion, Gobgpd, GobgpdBuilder};
 pub use http::{HttpAnswer, get};
 pub use loopback::Loopback;
-pub use postgres::{Database, Postgres, PostgresBuilder};
+pub use postgres::{Database, Hang, Postgres, PostgresBuilder};
 pub use seat::RouterSeat;

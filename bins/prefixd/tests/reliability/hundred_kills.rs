@@ -1,10 +1,11 @@
 //! `kill -9` of the daemon, a hundred times at random moments, while detectors post.
 
-use crate::intent::{own_rules, peak_of_own_rules, router_equals_intent, stored_events, worst_overtime};
+use crate::intent::{
+    UNFINISHED, assert_nothing_lost, own_rules, peak_of_own_rules, router_equals_intent, worst_overtime,
+};
 use crate::posters::Posters;
 use crate::random::{Random, number_of_environment};
 use crate::stage::{Network, discard};
-use prefix_client::MitigationStatus;
 use prefix_testkit::lab::{Family, wait};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -54,21 +55,7 @@ async fn a_hundred_random_kills_lose_no_acknowledged_event_and_leave_no_rule_beh
     let took = started.elapsed();
     let ledger = posters.end().await;
 
-    // No acknowledged event is lost, and each is stored once, however often it had to be sent.
-    let stored = stored_events(&net).await;
-    let acknowledged = ledger.by_event();
-    let lost: Vec<_> = acknowledged.values().filter(|one| !stored.contains_key(&one.event_id)).collect();
-    assert!(lost.is_empty(), "{} acknowledged events are lost, like {:?}", lost.len(), lost[0]);
-    assert_eq!(acknowledged.len(), ledger.acknowledged.len(), "two posts were answered with the same event");
-    assert_eq!(
-        stored.len(),
-        ledger.acknowledged.len(),
-        "an event is stored twice, or stored and never answered"
-    );
-    for one in &ledger.acknowledged {
-        assert_eq!(stored[&one.event_id].as_deref(), Some(one.episode.as_str()), "{one:?}");
-    }
-
+    assert_nothing_lost(&net, &ledger).await;
     // The rules are those written down, and at their time all are gone.
     let living = router_equals_intent(&net, wait::PATIENCE).await;
     let all = net.mitigations(&[]).await;
@@ -77,7 +64,7 @@ async fn a_hundred_random_kills_lose_no_acknowledged_event_and_leave_no_rule_beh
     let unknown: Vec<_> = named.filter(|id| !known.contains(*id)).collect();
     assert!(unknown.is_empty(), "answers named mitigations that do not exist: {unknown:?}");
     wait::until("the last rule to end", wait::PATIENCE, async || {
-        let left = (own_rules(&net).len(), unfinished(&net).await);
+        let left = (own_rules(&net).len(), net.mitigations(&UNFINISHED).await.len());
         if left == (0, 0) { Ok(()) } else { Err(format!("{left:?} (in the router, written down)")) }
     })
     .await
@@ -103,12 +90,6 @@ async fn a_hundred_random_kills_lose_no_acknowledged_event_and_leave_no_rule_beh
         all.len(),
         updates.len()
     );
-}
-
-/// Rows that are not in a final status.
-async fn unfinished(net: &Network) -> usize {
-    use MitigationStatus::{Active, Escalated, Pending, Queued, Withdrawing};
-    net.mitigations(&[Queued, Pending, Active, Escalated, Withdrawing]).await.len()
 }
 
 /// Adds rules as somebody else would, one of them on a victim that is ours.

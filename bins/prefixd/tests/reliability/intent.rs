@@ -1,5 +1,6 @@
 //! What is written down against what routers hold.
 
+use crate::posters::Ledger;
 use crate::stage::Network;
 use prefix_client::{EventQuery, MitigationId, MitigationStatus, Mode, NewMitigation, Protocol};
 use prefix_testkit::lab::{RouterUpdate, wait};
@@ -12,6 +13,15 @@ const OWNER_TAG: u32 = 8955;
 /// Statuses of a mitigation whose rule is to be in the routers.
 pub(crate) const LIVING: [MitigationStatus; 3] =
     [MitigationStatus::Pending, MitigationStatus::Active, MitigationStatus::Escalated];
+
+/// Statuses of a mitigation that something is still to happen to.
+pub(crate) const UNFINISHED: [MitigationStatus; 5] = [
+    MitigationStatus::Queued,
+    MitigationStatus::Pending,
+    MitigationStatus::Active,
+    MitigationStatus::Escalated,
+    MitigationStatus::Withdrawing,
+];
 
 /// Whether a path carries the owner community of prefixd, whichever pop's.
 pub(crate) fn is_own(update: &RouterUpdate) -> bool {
@@ -53,8 +63,21 @@ pub(crate) async fn router_equals_intent(net: &Network, patience: Duration) -> u
     equal.await.unwrap_or_else(|error| panic!("{error}\n{}", net.daemon.log_tail()))
 }
 
+/// Panics unless each acknowledged event is stored, once, however often it had to be sent, and nothing else is.
+pub(crate) async fn assert_nothing_lost(net: &Network, ledger: &Ledger) {
+    let stored = stored_events(net).await;
+    let acknowledged = ledger.by_event();
+    let lost: Vec<_> = acknowledged.values().filter(|one| !stored.contains_key(&one.event_id)).collect();
+    assert!(lost.is_empty(), "{} acknowledged events are lost, like {:?}", lost.len(), lost[0]);
+    assert_eq!(acknowledged.len(), ledger.acknowledged.len(), "two posts were answered with the same event");
+    assert_eq!(stored.len(), acknowledged.len(), "an event is stored twice, or stored and never answered");
+    for one in &ledger.acknowledged {
+        assert_eq!(stored[&one.event_id].as_deref(), Some(one.episode.as_str()), "{one:?}");
+    }
+}
+
 /// Every stored event: our id, and the detector's.
-pub(crate) async fn stored_events(net: &Network) -> BTreeMap<String, Option<String>> {
+async fn stored_events(net: &Network) -> BTreeMap<String, Option<String>> {
     let query = EventQuery { limit: Some(1000), ..EventQuery::default() };
     let mut pages = net.client.all_events(&query);
     let mut stored = BTreeMap::new();

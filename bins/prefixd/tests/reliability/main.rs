@@ -17,6 +17,7 @@ mod intent;
 mod posters;
 mod random;
 
+mod database_dies;
 mod hundred_kills;
 mod speaker_dies;
 mod speaker_hangs;

@@ -210,6 +210,31 @@ impl Postgres {
         self.process.signal(Signal::SIGCONT);
     }
 
+    /// Freezes the whole server (SIGSTOP), the processes of its connections too, until the value returned is dropped:
+    /// connections stay open, and nothing is answered.
+    ///
+    /// # Errors
+    /// [`LabError::File`] without `/proc`.
+    pub fn hang(&self) -> Result<Hang, LabError> {
+        // The postmaster first, so that no process is born meanwhile.
+        self.freeze();
+        let mut pids = vec![self.process.pid()];
+        pids.extend(process::children_of(self.process.pid())?);
+        let hang = Hang { pids };
+        hang.signal(Signal::SIGSTOP);
+        Ok(hang)
+    }
+
+    /// Whether it still runs: a server that could not write may have given up.
+    pub fn is_running(&self) -> bool {
+        self.process.exit_status().is_none()
+    }
+
+    /// Its folder with everything in it: `data`, the log, the socket.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     /// Starts it again after [`Self::stop_immediate`], with everything that was committed.
     ///
     /// # Errors
@@ -227,6 +252,26 @@ impl Postgres {
 
     async fn wait_until_ready(&self) -> Result<(), LabError> {
         self.process.ready("it answers", async || self.psql("select 1").await.map(drop)).await
+    }
+}
+
+/// A server that answers nothing until this is dropped.
+#[derive(Debug)]
+pub struct Hang {
+    pids: Vec<u32>,
+}
+
+impl Hang {
+    fn signal(&self, signal: Signal) {
+        for &pid in &self.pids {
+            process::signal(pid, signal);
+        }
+    }
+}
+
+impl Drop for Hang {
+    fn drop(&mut self) {
+        self.signal(Signal::SIGCONT);
     }
 }
 

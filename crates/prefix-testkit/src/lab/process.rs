@@ -149,6 +149,33 @@ impl Process {
     }
 }
 
+/// Sends `signal` to a process that this one did not start itself. One that has ended is not an error.
+pub(super) fn signal(pid: u32, signal: Signal) {
+    if let Ok(pid) = i32::try_from(pid) {
+        let _ = kill(Pid::from_raw(pid), signal);
+    }
+}
+
+/// The processes that `parent` started and that still run.
+pub(super) fn children_of(parent: u32) -> Result<Vec<u32>, LabError> {
+    let failed = |source| LabError::File { doing: "read", path: "/proc".into(), source };
+    let mut children = Vec::new();
+    for entry in fs::read_dir("/proc").map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
+        let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        // The name of the program, in parentheses, may hold anything; state and parent follow it.
+        let after = stat.rsplit_once(") ").map(|(_, after)| after);
+        let found = after.and_then(|after| after.split(' ').nth(1)?.parse::<u32>().ok());
+        if found == Some(parent) {
+            children.push(pid);
+        }
+    }
+    Ok(children)
+}
+
 /// Waits in a group of its own for the end of its standard input, which only the end of this process brings about.
 fn watchdog(group: Pid, folder: Option<&Path>) -> Result<Child, LabError> {
     let mut script = "cat >/dev/null; kill -s KILL -- \"-$0\" 2>/dev/null".to_owned();
