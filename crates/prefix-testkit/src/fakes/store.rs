@@ -101,6 +101,11 @@ impl MemoryStore {
         self.lock().faults.extend(std::iter::repeat_n(fault, times));
     }
 
+    /// Units of work fail no more that were told to and have not yet.
+    pub fn heal(&self) {
+        self.lock().faults.clear();
+    }
+
     /// While true, every call is answered with `Unavailable`, and nothing is stored.
     pub fn set_down(&self, down: bool) {
         self.lock().down = down;
