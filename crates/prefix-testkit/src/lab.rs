@@ -35,6 +35,7 @@ mod postgres;
 mod process;
 mod programs;
 mod seat;
+mod volume;
 pub mod wait;
 
 pub use bgp_update::{Change, Family, PathAttributes, RouterUpdate};
@@ -49,3 +50,4 @@ pub use http::{HttpAnswer, get};
 pub use loopback::Loopback;
 pub use postgres::{Database, Hang, Postgres, PostgresBuilder};
 pub use seat::RouterSeat;
+pub use volume::Volume;

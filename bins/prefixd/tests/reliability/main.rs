@@ -14,9 +14,11 @@
 mod stage;
 
 mod intent;
+mod outage;
 mod posters;
 mod random;
 
+mod database_cannot_write;
 mod database_dies;
 mod hundred_kills;
 mod speaker_dies;

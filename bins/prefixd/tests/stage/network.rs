@@ -3,8 +3,8 @@
 use super::{Detector, RawHttp, Router, configuration};
 use prefix_client::{Client, ClientOptions, Mitigation, MitigationId, MitigationQuery, MitigationStatus};
 use prefix_testkit::lab::{
-    Bird, Daemon, DaemonBuilder, Database, Exabgp, Frr, GobgpVersion, Gobgpd, LabError, Postgres, RouterSeat,
-    wait,
+    Bird, Daemon, DaemonBuilder, Database, Exabgp, Frr, GobgpVersion, Gobgpd, LabError, Postgres,
+    PostgresBuilder, RouterSeat, wait,
 };
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ pub(crate) struct NetworkBuilder {
 enum Storage {
     Sqlite,
     SharedPostgres,
-    OwnPostgres,
+    OwnPostgres(PostgresBuilder),
 }
 
 impl NetworkBuilder {
@@ -57,8 +57,13 @@ impl NetworkBuilder {
     }
 
     /// With a PostgreSQL that the story may stop.
-    pub(crate) fn own_postgres(mut self) -> Self {
-        self.storage = Storage::OwnPostgres;
+    pub(crate) fn own_postgres(self) -> Self {
+        self.own_postgres_like(Postgres::builder())
+    }
+
+    /// With such a PostgreSQL, which the story may stop.
+    pub(crate) fn own_postgres_like(mut self, postgres: PostgresBuilder) -> Self {
+        self.storage = Storage::OwnPostgres(postgres);
         self
     }
 
@@ -98,8 +103,8 @@ impl NetworkBuilder {
         let (postgres, database) = match self.storage {
             Storage::Sqlite => (None, None),
             Storage::SharedPostgres => (None, Some(Postgres::shared_database().await?)),
-            Storage::OwnPostgres => {
-                let postgres = Postgres::start().await?;
+            Storage::OwnPostgres(builder) => {
+                let postgres = builder.start().await?;
                 let database = postgres.create_database().await?;
                 (Some(postgres), Some(database))
             }

@@ -2,10 +2,11 @@
 
 use super::folder::Folder;
 use super::process::{self, Process};
-use super::{LabError, Loopback, programs};
+use super::{LabError, Loopback, Volume, programs};
 use nix::sys::signal::Signal;
 use nix::unistd::{User, geteuid};
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -21,6 +22,7 @@ const SHARED: &str = "PREFIXD_LAB_POSTGRES";
 pub struct PostgresBuilder {
     fsync: bool,
     settings: Vec<String>,
+    data: Option<PathBuf>,
 }
 
 impl PostgresBuilder {
@@ -39,6 +41,14 @@ impl PostgresBuilder {
         self
     }
 
+    /// Keeps the data on `volume`, which needs about 60 MiB for it. It writes its log in small pieces there, so that a
+    /// full disk is felt soon.
+    #[must_use]
+    pub fn data_on(mut self, volume: &Volume) -> Self {
+        self.data = Some(volume.path().to_path_buf());
+        self.setting("min_wal_size=2MB").setting("max_wal_size=4MB")
+    }
+
     /// Makes the cluster, starts it, and waits until it answers.
     ///
     /// # Errors
@@ -47,10 +57,17 @@ impl PostgresBuilder {
         let folder = Folder::new("postgres")?;
         let address = Loopback::claim()?;
         let account = Account::of_the_server()?;
-        account.give(&folder)?;
+        account.give(folder.path())?;
+        let data = match self.data {
+            None => folder.join("data"),
+            Some(volume) => {
+                account.give(&volume)?;
+                volume.join("data")
+            }
+        };
         let mut initdb = account.command(programs::find_postgres("initdb")?);
         initdb.args(["--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-locale"]);
-        initdb.arg("--pgdata").arg(folder.join("data"));
+        initdb.arg("--wal-segsize=1").arg("--pgdata").arg(&data);
         process::run(initdb).await?;
         let mut settings = vec![
             format!("listen_addresses={address}"),
@@ -63,7 +80,7 @@ impl PostgresBuilder {
                 .extend(["fsync=off", "synchronous_commit=off", "full_page_writes=off"].map(str::to_owned));
         }
         settings.extend(self.settings);
-        let launch = Launch { account, settings };
+        let launch = Launch { account, data, settings };
         let process = launch.start(&folder)?;
         let postgres = Postgres { process, launch, admin: Admin::at(&address), folder, address };
         postgres.wait_until_ready().await?;
@@ -97,24 +114,24 @@ impl Account {
         command
     }
 
-    fn give(&self, folder: &Folder) -> Result<(), LabError> {
+    fn give(&self, folder: &Path) -> Result<(), LabError> {
         let Some(user) = &self.0 else { return Ok(()) };
-        std::os::unix::fs::chown(folder.path(), Some(user.uid.as_raw()), Some(user.gid.as_raw())).map_err(
-            |source| LabError::File { doing: "give away", path: folder.path().to_path_buf(), source },
-        )
+        std::os::unix::fs::chown(folder, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
+            .map_err(|source| LabError::File { doing: "give away", path: folder.to_path_buf(), source })
     }
 }
 
 #[derive(Debug)]
 struct Launch {
     account: Account,
+    data: PathBuf,
     settings: Vec<String>,
 }
 
 impl Launch {
     fn start(&self, folder: &Folder) -> Result<Process, LabError> {
         let mut command = self.account.command(programs::find_postgres("postgres")?);
-        command.arg("-D").arg(folder.join("data"));
+        command.arg("-D").arg(&self.data);
         for setting in &self.settings {
             command.arg("-c").arg(setting);
         }
@@ -174,7 +191,7 @@ impl Postgres {
     }
 
     /// The folder of its Unix socket.
-    pub fn socket_folder(&self) -> &std::path::Path {
+    pub fn socket_folder(&self) -> &Path {
         self.folder.path()
     }
 
@@ -228,11 +245,6 @@ impl Postgres {
     /// Whether it still runs: a server that could not write may have given up.
     pub fn is_running(&self) -> bool {
         self.process.exit_status().is_none()
-    }
-
-    /// Its folder with everything in it: `data`, the log, the socket.
-    pub fn folder(&self) -> &std::path::Path {
-        self.folder.path()
     }
 
     /// Starts it again after [`Self::stop_immediate`], with everything that was committed.
