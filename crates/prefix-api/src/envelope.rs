@@ -8,9 +8,9 @@ use actix_web::http::header::{
     self, ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderName, HeaderValue, ORIGIN, X_CONTENT_TYPE_OPTIONS,
     X_FRAME_OPTIONS,
 };
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpResponse, web};
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
 
 use crate::api::Api;
 use crate::problem::Problem;
@@ -39,6 +39,10 @@ pub(crate) async fn envelope(
         let problem = problem.unwrap_or_else(|| Problem::of_status(response.status()));
         response = response.into_response(problem.response(id.as_str()));
     }
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE && is_draining(response.request()) {
+        // on this connection nothing will be answered any more; the next one may lead to another instance
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
     running.ended(response.status(), began.elapsed());
     let status = response.status();
     let headers = response.headers_mut();
@@ -50,6 +54,10 @@ pub(crate) async fn envelope(
         cors_headers(headers, origin, status);
     }
     Ok(response)
+}
+
+fn is_draining(request: &HttpRequest) -> bool {
+    request.app_data::<web::Data<Api>>().is_some_and(|api| api.is_draining())
 }
 
 fn fixed_headers(headers: &mut HeaderMap) {

@@ -12,6 +12,7 @@ mod body;
 mod call;
 mod config_control;
 mod document;
+mod drain;
 mod endpoint;
 mod envelope;
 mod fields;

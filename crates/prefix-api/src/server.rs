@@ -2,17 +2,20 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServerHandle, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
+use actix_web::rt::net::TcpStream;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use tokio::task::JoinHandle;
 use tracing_actix_web::TracingLogger;
 
 use crate::api::{Api, ApiParts};
+use crate::drain::Takers;
 use crate::endpoint;
 use crate::envelope::envelope;
 use crate::problem::{Kind, Problem};
@@ -23,10 +26,14 @@ use crate::span::RequestSpan;
 /// How often readiness is looked at when nobody asks.
 const READY_INTERVAL: Duration = Duration::from_secs(5);
 
+/// How long the end waits until what had arrived before it is taken. It takes milliseconds unless a worker hangs.
+const TAKING_LIMIT: Duration = Duration::from_secs(5);
+
 /// A server that listens.
 pub struct RunningServer {
     api: Arc<Api>,
     address: SocketAddr,
+    takers: Arc<Takers>,
     handle: ServerHandle,
     server: JoinHandle<io::Result<()>>,
     watch: JoinHandle<()>,
@@ -39,7 +46,17 @@ pub async fn server(settings: &ApiSettings, parts: ApiParts) -> io::Result<Runni
     // what health shows without asking is known before the first request
     let _ = api.check_ready().await;
     let shared = web::Data::from(Arc::clone(&api));
-    let server = HttpServer::new(move || app(shared.clone())).bind(settings.listen)?;
+    let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let takers = Arc::new(Takers::new(workers));
+    let taking = Arc::clone(&takers);
+    let server = HttpServer::new(move || app(shared.clone()))
+        .workers(workers)
+        .on_connect(move |stream, _| {
+            if let Some(stream) = stream.downcast_ref::<TcpStream>() {
+                taking.took(stream);
+            }
+        })
+        .bind(settings.listen)?;
     let address = server.addrs().first().copied().unwrap_or(settings.listen);
     let server = server
         .disable_signals()
@@ -50,7 +67,7 @@ pub async fn server(settings: &ApiSettings, parts: ApiParts) -> io::Result<Runni
         .run();
     let handle = server.handle();
     let watch = tokio::spawn(watch_readiness(Arc::clone(&api)));
-    Ok(RunningServer { api, address, handle, server: tokio::spawn(server), watch })
+    Ok(RunningServer { api, address, takers, handle, server: tokio::spawn(server), watch })
 }
 
 /// The whole application: envelope, log, gate, handlers.
@@ -102,10 +119,14 @@ impl RunningServer {
         self.api.drain();
     }
 
-    /// Takes no more connections, finishes the running requests within the drain timeout, and stops.
+    /// Answers what had arrived by now, 503 where nothing runs yet; then takes no more connections, finishes the running
+    /// requests within the drain timeout, and stops.
     pub async fn shutdown(self) {
         self.begin_drain();
         self.watch.abort();
+        if !self.takers.take_what_waits(self.address, TAKING_LIMIT).await {
+            tracing::warn!("the listener closes while requests may wait at it: its workers do not answer");
+        }
         self.handle.stop(true).await;
         let _ = self.server.await;
     }

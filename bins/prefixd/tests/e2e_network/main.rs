@@ -16,6 +16,7 @@ mod stage;
 mod bad_input;
 mod crowd;
 mod durability;
+mod ending;
 mod escalation;
 mod every_vector;
 mod long_past;

@@ -45,6 +45,27 @@ impl RawHttp {
         headers: &str,
         body: &[u8],
     ) -> std::io::Result<RawAnswer> {
+        self.exchange(method, path, headers, body, || ()).await
+    }
+
+    /// `POST path`; calls `written` as soon as the whole request is in the hands of the kernel.
+    pub(crate) async fn post_watched(
+        &self,
+        path: &str,
+        body: &[u8],
+        written: impl FnOnce() + Send + 'static,
+    ) -> std::io::Result<RawAnswer> {
+        self.exchange("POST", path, "Content-Type: application/json\r\n", body, written).await
+    }
+
+    async fn exchange(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &str,
+        body: &[u8],
+        written: impl FnOnce() + Send + 'static,
+    ) -> std::io::Result<RawAnswer> {
         let exchange = async {
             let stream = TcpStream::connect(self.0).await?;
             let (mut from, mut to) = stream.into_split();
@@ -55,7 +76,9 @@ impl RawHttp {
             );
             let request = [head.as_bytes(), body].concat();
             let writer = tokio::spawn(async move {
-                let _ = to.write_all(&request).await;
+                if to.write_all(&request).await.is_ok() {
+                    written();
+                }
                 to
             });
             let mut answer = Vec::new();
