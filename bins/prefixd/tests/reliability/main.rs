@@ -21,5 +21,6 @@ mod random;
 mod database_cannot_write;
 mod database_dies;
 mod hundred_kills;
+mod network_cut;
 mod speaker_dies;
 mod speaker_hangs;

@@ -3,11 +3,12 @@
 use super::{Detector, RawHttp, Router, configuration};
 use prefix_client::{Client, ClientOptions, Mitigation, MitigationId, MitigationQuery, MitigationStatus};
 use prefix_testkit::lab::{
-    Bird, Daemon, DaemonBuilder, Database, Exabgp, Frr, GobgpVersion, Gobgpd, LabError, Postgres,
-    PostgresBuilder, RouterSeat, wait,
+    Bird, Daemon, DaemonBuilder, Database, Exabgp, Frr, GobgpVersion, Gobgpd, LabError, Namespace, Postgres,
+    PostgresBuilder, RouterSeat, Uplink, wait,
 };
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Not the speaker's, so that sessions are external.
 const ROUTER_ASN: u32 = 65120;
@@ -19,6 +20,7 @@ pub(crate) struct NetworkBuilder {
     exabgp: bool,
     bird: bool,
     frr: bool,
+    is_far: bool,
     storage: Storage,
     settings: Vec<(String, Value)>,
     playbooks: String,
@@ -47,6 +49,12 @@ impl NetworkBuilder {
     /// With FRR as a router.
     pub(crate) fn frr(mut self) -> Self {
         self.frr = true;
+        self
+    }
+
+    /// With speaker and router beyond a network that can be cut ([`Network::between`]).
+    pub(crate) fn far_away(mut self) -> Self {
+        self.is_far = true;
         self
     }
 
@@ -94,6 +102,13 @@ impl NetworkBuilder {
                 speaker = speaker.neighbor(seat);
             }
         }
+        let mut between = None;
+        if self.is_far {
+            let namespace = Arc::new(Namespace::create().await?);
+            let uplink = namespace.join_machine().await?;
+            speaker = speaker.inside(&namespace, uplink.inside());
+            between = Some((namespace, uplink));
+        }
         let speaker = speaker.start().await?;
         let (router, bird, frr) = tokio::try_join!(
             when(self.exabgp, Exabgp::start(exabgp_seat, &speaker)),
@@ -127,6 +142,7 @@ impl NetworkBuilder {
             bird,
             frr,
             speaker,
+            between,
             folder,
             database,
             postgres,
@@ -175,6 +191,7 @@ pub(crate) struct Network {
     bird: Option<Bird>,
     frr: Option<Frr>,
     pub(crate) speaker: Gobgpd,
+    between: Option<(Arc<Namespace>, Uplink)>,
     folder: tempfile::TempDir,
     pub(crate) database: Option<Database>,
     pub(crate) postgres: Option<Postgres>,
@@ -188,6 +205,7 @@ impl Network {
             exabgp: false,
             bird: false,
             frr: false,
+            is_far: false,
             storage: Storage::Sqlite,
             settings: Vec::new(),
             playbooks: configuration::playbooks(&["{action: discard, ttl_seconds: 60}"]),
@@ -219,6 +237,11 @@ impl Network {
 
     pub(crate) fn frr_mut(&mut self) -> &mut Frr {
         self.frr.as_mut().expect("the story asked for no FRR")
+    }
+
+    /// The network between the daemon and its speaker.
+    pub(crate) fn between(&self) -> &Namespace {
+        &self.between.as_ref().expect("the story asked for a speaker far away").0
     }
 
     /// The folder of the daemon's configuration.

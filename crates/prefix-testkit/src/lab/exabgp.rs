@@ -47,6 +47,11 @@ impl Exabgp {
         // No control pipes: none of our tests needs them, and ExaBGP looks for them at fixed places.
         command.env("exabgp.api.cli", "false").env("exabgp.log.level", "WARNING");
         command.env("exabgp.tcp.delay", "0").current_dir(folder.path());
+        // Where the speaker is, because they speak over loopback.
+        let command = match speaker.namespace() {
+            Some(namespace) => namespace.wrap(&command),
+            None => command,
+        };
         let process = Process::start("exabgp", command, &folder.join("exabgp.log"))?;
         let journal = Mutex::new(Journal::new(lines));
         let router = Self { process, journal, _folder: folder, _seat: seat.clone() };

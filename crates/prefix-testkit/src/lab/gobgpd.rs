@@ -5,12 +5,13 @@ mod control;
 
 use super::folder::Folder;
 use super::process::Process;
-use super::{Certificates, Family, LabError, Loopback, RouterSeat, programs};
+use super::{Certificates, Family, LabError, Loopback, Namespace, RouterSeat, programs};
 use configuration::Configuration;
 use nix::sys::signal::Signal;
-use std::net::SocketAddrV4;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 /// Not 179, so that a test needs no privilege.
 const BGP_PORT: u16 = 11179;
@@ -64,6 +65,7 @@ pub struct GobgpdBuilder {
     graceful_restart_seconds: Option<u16>,
     api: Api,
     protection: Protection,
+    place: Option<(Arc<Namespace>, Ipv4Addr)>,
 }
 
 impl GobgpdBuilder {
@@ -116,6 +118,13 @@ impl GobgpdBuilder {
         self
     }
 
+    /// Inside `namespace`, its API on `address` there. Its routers have to be inside too.
+    #[must_use]
+    pub fn inside(mut self, namespace: &Arc<Namespace>, address: Ipv4Addr) -> Self {
+        self.place = Some((namespace.clone(), address));
+        self
+    }
+
     /// Starts it and waits until its API answers.
     ///
     /// # Errors
@@ -139,6 +148,7 @@ impl GobgpdBuilder {
             _ => Some(Certificates::create(folder.path(), address.ip())?),
         };
         let endpoint = match self.api {
+            Api::Tcp if let Some((_, inside)) = &self.place => format!("{inside}:{API_PORT}"),
             Api::Tcp => address.port(API_PORT).to_string(),
             Api::UnixSocket => format!("unix://{}", folder.join("api.sock").display()),
         };
@@ -148,6 +158,7 @@ impl GobgpdBuilder {
             endpoint,
             protection: self.protection,
             log: folder.join("gobgpd.log"),
+            namespace: self.place.map(|(namespace, _)| namespace),
         };
         let process = Process::start("gobgpd", launch.command(certificates.as_ref()), &launch.log)?;
         let (version, asn, neighbors) = (self.version, self.asn, self.neighbors);
@@ -175,6 +186,7 @@ struct Launch {
     endpoint: String,
     protection: Protection,
     log: PathBuf,
+    namespace: Option<Arc<Namespace>>,
 }
 
 impl Launch {
@@ -189,7 +201,15 @@ impl Launch {
                 command.arg("--tls-client-ca-file").arg(&certificates.authority);
             }
         }
-        command
+        self.place(command)
+    }
+
+    /// The command, run where the speaker is.
+    fn place(&self, command: Command) -> Command {
+        match &self.namespace {
+            Some(namespace) => namespace.wrap(&command),
+            None => command,
+        }
     }
 }
 
@@ -228,6 +248,7 @@ impl Gobgpd {
             graceful_restart_seconds: None,
             api: Api::Tcp,
             protection: Protection::None,
+            place: None,
         }
     }
 
@@ -259,6 +280,11 @@ impl Gobgpd {
     /// The routers it was configured for.
     pub fn neighbors(&self) -> &[RouterSeat] {
         &self.neighbors
+    }
+
+    /// The namespace that it is in.
+    pub fn namespace(&self) -> Option<&Arc<Namespace>> {
+        self.launch.namespace.as_ref()
     }
 
     /// Its process id.

@@ -25,7 +25,7 @@ impl Gobgpd {
             }
         }
         command.args(arguments);
-        process::run(command).await
+        process::run(self.launch.place(command)).await
     }
 
     /// Adds a path as a client other than prefixd would; `path` in GoBGP's words, like
