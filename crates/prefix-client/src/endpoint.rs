@@ -4,5 +4,6 @@ mod audit;
 mod config;
 mod events;
 mod mitigations;
+mod panic;
 mod safelist;
 mod state;

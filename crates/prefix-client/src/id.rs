@@ -43,6 +43,11 @@ id! {
     SignalGroupId
 }
 
+id! {
+    /// The id of one pull of the kill switch.
+    PanicId
+}
+
 impl EventId {
     /// True for the nil id, which a batch gives to an item of which nothing was stored.
     pub fn is_nil(&self) -> bool {

@@ -33,15 +33,15 @@ mod word;
 
 pub use client::{BaseUrl, BaseUrlError, Client, ClientOptions, OptionsError};
 pub use error::{ApiError, FieldError, Problem};
-pub use id::{EventId, MitigationId, SignalGroupId};
-pub use model::audit::{AuditEntry, AuditQuery};
+pub use id::{EventId, MitigationId, PanicId, SignalGroupId};
+pub use model::audit::{AuditEntry, AuditQuery, ChainBreak, ChainProblem, ChainQuery, ChainVerdict};
 pub use model::config::{ConfigChange, Reloaded};
 pub use model::decision::{DecidedRule, Decision, TraceLine};
 pub use model::event::{
     BatchAnswer, BatchResult, Event, EventAction, EventAnswer, EventQuery, EventStatus, NewEvent,
     ReleasedMitigation,
 };
-pub use model::health::{Guard, HealthDetail, HealthSummary, Leader, PanicState, Speaker};
+pub use model::health::{Guard, HealthDetail, HealthSummary, Leader, Speaker};
 pub use model::mitigation::{
     Acknowledged, ActionType, BgpState, BulkResult, BulkWithdrawn, Correlation, EndReason, Lease, Mitigation,
     MitigationQuery, MitigationStatus, NewMitigation, PacketLength,
@@ -50,6 +50,7 @@ pub use model::network::{
     Bucket, CustomerRef, History, Peer, PeerState, Pop, PopCount, Protocol, Series, ServiceRef, Stats,
     Timeseries,
 };
+pub use model::panic::{NewPanic, PanicOrigin, PanicScope, PanicStarted, PanicState};
 pub use model::safelist::{NewSafelistEntry, SafelistAdded, SafelistEntry};
 pub use outcome::{DryRun, Mode, Outcome};
 pub use page::{Listed, Page, Paged, joined};

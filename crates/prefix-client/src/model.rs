@@ -8,5 +8,6 @@ pub(crate) mod health;
 pub(crate) mod lenient;
 pub(crate) mod mitigation;
 pub(crate) mod network;
+pub(crate) mod panic;
 pub(crate) mod query;
 pub(crate) mod safelist;

@@ -68,6 +68,14 @@ operations! {
     SAFELIST_REMOVE = "DELETE" "/v1/safelist/{prefix}", "safelist remove";
     /// A page of the audit trail.
     AUDIT_LIST = "GET" "/v1/audit", "audit list";
+    /// Has anybody changed the audit trail?
+    AUDIT_VERIFY = "GET" "/v1/audit/verify", "audit verify";
+    /// Freeze, and take every rule away.
+    PANIC = "POST" "/v1/panic", "panic";
+    /// What is frozen.
+    PANIC_STATE = "GET" "/v1/panic", "panic status";
+    /// Let rules in again.
+    THAW = "POST" "/v1/panic/thaw", "thaw";
     /// The running settings.
     CONFIG_SETTINGS = "GET" "/v1/config/settings", "config show settings";
     /// The running inventory.

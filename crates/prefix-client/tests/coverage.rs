@@ -3,8 +3,8 @@
 
 use prefix_client::operation::{ALL, Operation};
 use prefix_client::{
-    AuditQuery, Client, ClientOptions, EventQuery, MitigationQuery, Mode, NewEvent, NewMitigation,
-    NewSafelistEntry, Protocol, Series,
+    AuditQuery, ChainQuery, Client, ClientOptions, EventQuery, MitigationQuery, Mode, NewEvent,
+    NewMitigation, NewPanic, NewSafelistEntry, Protocol, Series,
 };
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -84,6 +84,11 @@ async fn every_operation_is_called_by_a_method() {
     client.add_to_safelist(&entry, Mode::Apply).await.unwrap_err();
     client.remove_from_safelist(entry.prefix, Mode::Apply).await.unwrap_err();
     client.audit(&AuditQuery::default()).await.unwrap_err();
+    client.verify_audit(&ChainQuery::default()).await.unwrap_err();
+    let everything = NewPanic { reason: "drill".into(), pop: None, customer_id: None };
+    client.panic(&everything, Mode::Apply).await.unwrap_err();
+    client.panic_state().await.unwrap_err();
+    client.thaw("over", None, Mode::Apply).await.unwrap_err();
     client.config_settings().await.unwrap_err();
     client.config_inventory().await.unwrap_err();
     client.config_playbooks().await.unwrap_err();

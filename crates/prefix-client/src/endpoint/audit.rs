@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::error::ApiError;
-use crate::model::audit::{AuditEntry, AuditQuery};
+use crate::model::audit::{AuditEntry, AuditQuery, ChainQuery, ChainVerdict};
 use crate::operation;
 use crate::page::{Page, Paged};
 use crate::reply::Reply;
@@ -17,5 +17,10 @@ impl Client {
     /// All entries, page by page.
     pub fn all_audit(&self, query: &AuditQuery) -> Paged<AuditEntry> {
         Paged::new(self, operation::AUDIT_LIST, query.pairs())
+    }
+
+    /// Checks the chain of the answering instance's pop.
+    pub async fn verify_audit(&self, query: &ChainQuery) -> Result<Reply<ChainVerdict>, ApiError> {
+        self.call(Call::new(operation::AUDIT_VERIFY).query(query.pairs())).await
     }
 }

@@ -3,6 +3,7 @@
 use crate::model::lenient::or_default;
 use crate::model::query::Pairs;
 use crate::page::Listed;
+use crate::word::words;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -31,6 +32,8 @@ pub struct AuditEntry {
     /// All about it.
     #[serde(default, deserialize_with = "or_default")]
     pub details: serde_json::Value,
+    /// The hash of the entry before; missing until it is sealed.
+    pub prev_hash: Option<String>,
     /// The entry's hash; missing until it is sealed.
     pub hash: Option<String>,
 }
@@ -68,6 +71,70 @@ impl AuditQuery {
             .with_time("start", self.start)
             .with_time("end", self.end)
             .with("limit", self.limit.as_ref())
+            .0
+    }
+}
+
+words! {
+    /// What is wrong with the chain.
+    pub enum ChainProblem {
+        /// The entry is not what was sealed.
+        Hash = "hash",
+        /// It does not follow the one before.
+        Link = "link",
+        /// Entries are missing.
+        Gap = "gap",
+        /// The hash noted earlier is not part of the chain: its end was cut off.
+        ExpectMissing = "expect_missing",
+    }
+}
+
+/// Where the chain is broken.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct ChainBreak {
+    /// The number of the entry.
+    pub seq: Option<i64>,
+    /// The entry, if there is one.
+    pub audit_id: Option<Uuid>,
+    /// What is wrong.
+    pub problem: ChainProblem,
+}
+
+/// What came out of a check of the chain.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct ChainVerdict {
+    /// Is it whole?
+    pub valid: bool,
+    /// How many entries were checked.
+    #[serde(default, deserialize_with = "or_default")]
+    pub checked: u64,
+    /// The first of them.
+    pub first_seq: Option<i64>,
+    /// The last of them.
+    pub last_seq: Option<i64>,
+    /// The hash of the last one: to be noted somewhere else, and given as `expect` later.
+    pub head_hash: Option<String>,
+    /// The first fault.
+    pub broken: Option<ChainBreak>,
+}
+
+/// What of the chain to check.
+#[derive(Debug, Clone, Default)]
+pub struct ChainQuery {
+    /// From this entry on; without it, from the first.
+    pub from_seq: Option<i64>,
+    /// Up to this entry; without it, to the last.
+    pub to_seq: Option<i64>,
+    /// A hash noted earlier, which must be part of the chain.
+    pub expect: Option<String>,
+}
+
+impl ChainQuery {
+    pub(crate) fn pairs(&self) -> Vec<(&'static str, String)> {
+        Pairs::default()
+            .with("from_seq", self.from_seq.as_ref())
+            .with("to_seq", self.to_seq.as_ref())
+            .with("expect", self.expect.as_ref())
             .0
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::model::lenient::or_default;
 use crate::model::network::PeerState;
+use crate::model::panic::PanicState;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -67,7 +68,7 @@ pub struct HealthDetail {
     pub guard: Option<Guard>,
     /// Which instance announces.
     pub leader: Option<Leader>,
-    /// The kill switch.
+    /// The kill switch, without its scopes.
     pub panic: Option<PanicState>,
     /// When the running configuration was read.
     pub config_loaded_at: Option<DateTime<Utc>>,
@@ -123,12 +124,4 @@ pub struct Leader {
     pub is_leader: bool,
     /// The instance that leads.
     pub instance: Option<String>,
-}
-
-/// The kill switch.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct PanicState {
-    /// Is anything frozen?
-    #[serde(default, deserialize_with = "or_default")]
-    pub frozen: bool,
 }
