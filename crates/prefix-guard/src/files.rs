@@ -1,0 +1,269 @@
+//! The state folder (`state_dir`): the files by which daemon, guard and operator know of each other without talking.
+//!
+//! | file | written by | holds |
+//! |---|---|---|
+//! | `instance` | the daemon that holds its lock | who it is, over restarts |
+//! | `daemon.alive` | the daemon, each second | [`Heartbeat`](crate::Heartbeat) |
+//! | `guard.alive` | the guard, each second | [`GuardAlive`] |
+//! | `guard.lock` | the guard that holds its lock | its process id |
+//! | `guard.log` | the guard | [`log::Entry`] per line: what it took away |
+//! | `guard.log.position` | the daemon | how far it has read that |
+//! | `panic.json` | `prefixdctl panic --direct` | [`PanicMarker`] |
+//! | `panic.ack` | the daemon | [`PanicAck`]: it is frozen |
+//!
+//! A file is replaced as a whole, so nobody ever reads half of one.
+
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use prefix_core::id::PanicId;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+pub mod log;
+
+/// The guard's heartbeat.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuardAlive {
+    /// Its process.
+    pub pid: u32,
+    /// Its version.
+    pub version: String,
+    /// Which configuration it guards: the daemon replaces a guard of another one.
+    pub configuration: String,
+    /// Its clock.
+    pub time: DateTime<Utc>,
+    /// One more each time.
+    pub counter: u64,
+    /// Own paths in the speaker.
+    pub own_paths: usize,
+    /// Of those, the ones beyond their time and the grace.
+    pub overdue: usize,
+    /// Of those, the ones without a readable time.
+    pub untimed: usize,
+    /// When the next one ends.
+    pub next_not_after: Option<DateTime<Utc>>,
+    /// What it took away since it began.
+    pub withdrawn: u64,
+    /// Whether the speaker answers.
+    pub connected: bool,
+    /// When it last read the whole table.
+    pub table_read_at: Option<DateTime<Utc>>,
+    /// What keeps it from its work.
+    pub problem: Option<String>,
+}
+
+/// What `prefixdctl panic --direct` leaves for a daemon on this host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PanicMarker {
+    /// Its identifier.
+    pub panic_id: PanicId,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub started_at: DateTime<Utc>,
+    /// Who.
+    pub started_by: String,
+}
+
+/// The daemon has read the marker and announces nothing any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PanicAck {
+    /// Which panic.
+    pub panic_id: PanicId,
+    /// Since when.
+    pub frozen_at: DateTime<Utc>,
+}
+
+/// The state folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateDir(PathBuf);
+
+impl StateDir {
+    /// The daemon's identity.
+    pub const INSTANCE: &str = "instance";
+    /// The daemon's heartbeat.
+    pub const DAEMON_ALIVE: &str = "daemon.alive";
+    /// The guard's heartbeat.
+    pub const GUARD_ALIVE: &str = "guard.alive";
+    /// Locked by the guard.
+    pub const GUARD_LOCK: &str = "guard.lock";
+    /// What the guard did.
+    pub const GUARD_LOG: &str = "guard.log";
+    /// How much of that the daemon has read.
+    pub const GUARD_LOG_POSITION: &str = "guard.log.position";
+    /// The marker of a direct panic.
+    pub const PANIC: &str = "panic.json";
+    /// Its acknowledgement.
+    pub const PANIC_ACK: &str = "panic.ack";
+
+    /// This folder, whether or not it is there.
+    pub fn at(folder: impl Into<PathBuf>) -> Self {
+        Self(folder.into())
+    }
+
+    /// Makes the folder if it is missing, for its owner alone. One that is there keeps its mode.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn create(&self) -> io::Result<()> {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0)
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.0
+    }
+
+    /// A file in it.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Replaces a file as a whole. Whoever may enter the folder may read it.
+    ///
+    /// # Errors
+    /// It cannot be written; the old one is still there.
+    pub fn write<T: Serialize>(&self, name: &str, content: &T) -> io::Result<()> {
+        // Two programs may write at once.
+        let temporary = self.path(&format!(".{name}.{}", std::process::id()));
+        let written = (|| {
+            let mut file = File::create(&temporary)?;
+            file.set_permissions(Permissions::from_mode(0o644))?;
+            file.write_all(&serde_json::to_vec(content)?)?;
+            file.write_all(b"\n")?;
+            std::fs::rename(&temporary, self.path(name))
+        })();
+        if written.is_err() {
+            // What is left of it is of no use; that it stays is no further harm.
+            let _ = std::fs::remove_file(&temporary);
+        }
+        written
+    }
+
+    /// Reads a file; `None` if it is not there.
+    ///
+    /// # Errors
+    /// It cannot be read, or holds something else.
+    pub fn read<T: DeserializeOwned>(&self, name: &str) -> io::Result<Option<T>> {
+        match std::fs::read(self.path(name)) {
+            Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes a file, if it is there.
+    ///
+    /// # Errors
+    /// It is there and stays.
+    pub fn remove(&self, name: &str) -> io::Result<()> {
+        match std::fs::remove_file(self.path(name)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Opens a file and locks it (`flock(2)`); `None` if somebody else has it locked. The lock ends with the file, so
+    /// also with the process, however that ends.
+    ///
+    /// # Errors
+    /// It cannot be opened or locked at all.
+    pub fn lock(&self, name: &str) -> io::Result<Option<File>> {
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(self.path(name))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// The process that has a file locked and wrote its id there; `None` if there is none, or if it cannot be told
+    /// that the two are the same.
+    ///
+    /// # Errors
+    /// The file or `/proc/locks` cannot be read.
+    pub fn lock_holder(&self, name: &str) -> io::Result<Option<u32>> {
+        let mut file = match File::open(self.path(name)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut text = String::new();
+        file.read_to_string(&mut text)?;
+        let Ok(pid) = text.trim().parse() else { return Ok(None) };
+        let locks = std::fs::read_to_string("/proc/locks")?;
+        Ok(holds_lock(&locks, pid, file.metadata()?.ino()).then_some(pid))
+    }
+}
+
+/// Whether `/proc/locks` (`proc_locks(5)`) says that the process holds a `flock` on the inode.
+fn holds_lock(locks: &str, pid: u32, inode: u64) -> bool {
+    let (pid, inode) = (pid.to_string(), inode.to_string());
+    locks.lines().any(|line| {
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        let [_, "FLOCK", _, "WRITE", holder, place, ..] = words[..] else { return false };
+        holder == pid && place.rsplit(':').next() == Some(&inode)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state() -> (tempfile::TempDir, StateDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateDir::at(folder.path().join("a/b"));
+        state.create().unwrap();
+        (folder, state)
+    }
+
+    #[test]
+    fn a_file_is_read_as_it_was_written_and_nothing_else_stays_behind() {
+        let (_folder, state) = state();
+        let marker = PanicMarker {
+            panic_id: PanicId::generate(),
+            reason: "a wrong rule".to_owned(),
+            started_at: DateTime::UNIX_EPOCH,
+            started_by: "ada".to_owned(),
+        };
+        assert_eq!(state.read::<PanicMarker>(StateDir::PANIC).unwrap(), None);
+        state.write(StateDir::PANIC, &marker).unwrap();
+        assert_eq!(state.read(StateDir::PANIC).unwrap(), Some(marker));
+        assert_eq!(std::fs::read_dir(state.folder()).unwrap().count(), 1);
+        state.remove(StateDir::PANIC).unwrap();
+        state.remove(StateDir::PANIC).unwrap();
+        assert_eq!(state.read::<PanicMarker>(StateDir::PANIC).unwrap(), None);
+    }
+
+    #[test]
+    fn a_new_folder_is_for_its_owner_alone() {
+        let (_folder, state) = state();
+        assert_eq!(std::fs::metadata(state.folder()).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn one_at_a_time_holds_the_lock_and_is_known() {
+        let (_folder, state) = state();
+        assert_eq!(state.lock_holder(StateDir::GUARD_LOCK).unwrap(), None);
+        let mut held = state.lock(StateDir::GUARD_LOCK).unwrap().unwrap();
+        write!(held, "{}", std::process::id()).unwrap();
+        assert!(state.lock(StateDir::GUARD_LOCK).unwrap().is_none());
+        assert_eq!(state.lock_holder(StateDir::GUARD_LOCK).unwrap(), Some(std::process::id()));
+        drop(held);
+        assert_eq!(state.lock_holder(StateDir::GUARD_LOCK).unwrap(), None);
+        assert!(state.lock(StateDir::GUARD_LOCK).unwrap().is_some());
+    }
+
+    #[test]
+    fn only_the_lock_of_this_process_on_this_file_counts() {
+        let locks = "1: POSIX  ADVISORY  WRITE 77 08:01:42 0 EOF\n2: FLOCK  ADVISORY  WRITE 77 08:01:41 0 EOF\n\
+                     2: -> FLOCK  ADVISORY  WRITE 78 08:01:41 0 EOF\n";
+        assert!(holds_lock(locks, 77, 41));
+        assert!(!holds_lock(locks, 77, 42) && !holds_lock(locks, 78, 41) && !holds_lock(locks, 7, 41));
+    }
+}

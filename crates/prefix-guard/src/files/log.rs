@@ -1,0 +1,245 @@
+//! The guard's log: a line of JSON for each path that it took away, written before anybody else can know, read by the
+//! daemon once and in order, and bounded: old lines go when the files grow.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, ErrorKind, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
+
+use chrono::{DateTime, Utc};
+use prefix_core::flowspec::RouteKey;
+use prefix_core::guard::GuardWithdrawal;
+use prefix_core::ownership::{MitigationTag, NotAfter};
+use serde::{Deserialize, Serialize};
+
+use super::StateDir;
+
+/// A file beyond this size is put aside.
+const LARGEST: u64 = 4 << 20;
+/// How many are put aside, beside the one that is written: at least sixty thousand lines in all.
+const KEPT: usize = 3;
+/// How much the daemon takes at once.
+const LINES_AT_ONCE: usize = 1000;
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// When it was seen to be gone.
+    pub time: DateTime<Utc>,
+    /// What was done.
+    pub action: Action,
+    /// The rule in words.
+    pub flow: String,
+    /// The rule.
+    pub route: RouteKey,
+    /// The time that it had outlived.
+    pub not_after: DateTime<Utc>,
+    /// The last 32 bits of its mitigation's id, as far as the wire told: eight hexadecimal digits.
+    pub mitigation: Option<String>,
+}
+
+/// What the guard does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// It took an overdue path away.
+    Withdraw,
+}
+
+impl From<&GuardWithdrawal> for Entry {
+    fn from(gone: &GuardWithdrawal) -> Self {
+        Self {
+            time: gone.at,
+            action: Action::Withdraw,
+            flow: gone.key.flow(),
+            route: gone.key.clone(),
+            not_after: gone.not_after.time(),
+            mitigation: gone.mitigation.map(|MitigationTag(tag)| format!("{tag:08x}")),
+        }
+    }
+}
+
+impl From<Entry> for GuardWithdrawal {
+    fn from(entry: Entry) -> Self {
+        let tag = entry.mitigation.and_then(|tag| u32::from_str_radix(&tag, 16).ok());
+        Self {
+            at: entry.time,
+            key: entry.route,
+            not_after: NotAfter::at_or_after(entry.not_after),
+            mitigation: tag.map(MitigationTag),
+        }
+    }
+}
+
+/// How far somebody has read: the file and the place in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    inode: u64,
+    offset: u64,
+}
+
+/// Adds lines.
+///
+/// # Errors
+/// They cannot be written.
+pub fn append(state: &StateDir, gone: &[GuardWithdrawal]) -> io::Result<()> {
+    append_within(state, gone, LARGEST)
+}
+
+fn append_within(state: &StateDir, gone: &[GuardWithdrawal], largest: u64) -> io::Result<()> {
+    let path = state.path(StateDir::GUARD_LOG);
+    if std::fs::metadata(&path).is_ok_and(|file| file.len() >= largest) {
+        for number in (0..KEPT).rev() {
+            match std::fs::rename(state.path(&name(number)), state.path(&name(number + 1))) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+    }
+    let mut lines = Vec::new();
+    for entry in gone.iter().map(Entry::from) {
+        serde_json::to_writer(&mut lines, &entry)?;
+        lines.push(b'\n');
+    }
+    let mut file = File::options().append(true).create(true).open(path)?;
+    file.write_all(&lines)?;
+    file.sync_data()
+}
+
+/// The files, the one that is written first.
+fn name(number: usize) -> String {
+    match number {
+        0 => StateDir::GUARD_LOG.to_owned(),
+        number => format!("{}.{number}", StateDir::GUARD_LOG),
+    }
+}
+
+/// Reads on from `position` (from the oldest line without one): a bounded number of entries, and the position behind
+/// them. Lines that are no entry are passed over. A position whose file is gone means the oldest line that is left.
+///
+/// # Errors
+/// A file cannot be read.
+pub fn read_on(state: &StateDir, position: Option<Position>) -> io::Result<(Vec<Entry>, Option<Position>)> {
+    let mut files = Vec::new();
+    for number in (0..=KEPT).rev() {
+        match File::open(state.path(&name(number))) {
+            Ok(file) => {
+                let inode = file.metadata()?.ino();
+                files.push((inode, file));
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    // A file that was put aside while we opened may be there twice.
+    files.dedup_by_key(|(inode, _)| *inode);
+    let begin = position.and_then(|position| files.iter().position(|(inode, _)| *inode == position.inode));
+    let (mut entries, mut reached) = (Vec::new(), position);
+    for (inode, mut file) in files.into_iter().skip(begin.unwrap_or(0)) {
+        let mut offset = position.filter(|position| position.inode == inode).map_or(0, |at| at.offset);
+        file.seek(SeekFrom::Start(offset))?;
+        let mut lines = BufReader::new(file);
+        let mut line = Vec::new();
+        while entries.len() < LINES_AT_ONCE
+            && lines.read_until(b'\n', &mut line)? > 0
+            && line.ends_with(b"\n")
+        {
+            offset += line.len() as u64;
+            match serde_json::from_slice(&line) {
+                Ok(entry) => entries.push(entry),
+                Err(error) => {
+                    tracing::warn!(%error, "a line of the guard's log is no entry: it is passed over");
+                }
+            }
+            line.clear();
+        }
+        reached = Some(Position { inode, offset });
+        if entries.len() >= LINES_AT_ONCE {
+            break;
+        }
+    }
+    Ok((entries, reached))
+}
+
+/// The newest entry, if there is one.
+///
+/// # Errors
+/// A file cannot be read.
+pub fn last(state: &StateDir) -> io::Result<Option<Entry>> {
+    for number in 0..=KEPT {
+        let text = match std::fs::read_to_string(state.path(&name(number))) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        if let Some(entry) = text.lines().rev().find_map(|line| serde_json::from_str(line).ok()) {
+            return Ok(Some(entry));
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guard::tests::world::key;
+
+    fn state() -> (tempfile::TempDir, StateDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateDir::at(folder.path());
+        (folder, state)
+    }
+
+    fn gone(number: u32) -> GuardWithdrawal {
+        GuardWithdrawal {
+            at: DateTime::from_timestamp(1000, 0).unwrap(),
+            key: key(number),
+            not_after: NotAfter(990),
+            mitigation: Some(MitigationTag(number)),
+        }
+    }
+
+    /// Reads on until nothing is left.
+    fn all(state: &StateDir, position: &mut Option<Position>) -> Vec<GuardWithdrawal> {
+        let mut all = Vec::new();
+        loop {
+            let (entries, reached) = read_on(state, *position).unwrap();
+            *position = reached;
+            if entries.is_empty() {
+                return all;
+            }
+            all.extend(entries.into_iter().map(GuardWithdrawal::from));
+        }
+    }
+
+    #[test]
+    fn every_line_is_read_once_and_in_order_over_rotations() {
+        let (_folder, state) = state();
+        let mut position = None;
+        assert_eq!(all(&state, &mut position), []);
+        let mut read = Vec::new();
+        for round in 0..30 {
+            let lines: Vec<_> = (0..10).map(|number| gone(round * 10 + number)).collect();
+            // a file holds about twenty lines, and is read now and then
+            append_within(&state, &lines, 4000).unwrap();
+            if round % 3 == 0 || round == 29 {
+                read.extend(all(&state, &mut position));
+            }
+        }
+        assert_eq!(read, (0..300).map(gone).collect::<Vec<_>>());
+        assert!(std::fs::read_dir(state.folder()).unwrap().count() <= KEPT + 1, "it is bounded");
+    }
+
+    #[test]
+    fn half_a_line_waits_for_its_other_half_and_a_strange_one_is_passed_over() {
+        let (_folder, state) = state();
+        let line = serde_json::to_string(&Entry::from(&gone(1))).unwrap();
+        std::fs::write(state.path(StateDir::GUARD_LOG), format!("nonsense\n{}", &line[..20])).unwrap();
+        let mut position = None;
+        assert_eq!(all(&state, &mut position), []);
+        let mut file = File::options().append(true).open(state.path(StateDir::GUARD_LOG)).unwrap();
+        writeln!(file, "{}", &line[20..]).unwrap();
+        assert_eq!(all(&state, &mut position), [gone(1)]);
+        assert_eq!(all(&state, &mut position), []);
+        assert_eq!(last(&state).unwrap().map(GuardWithdrawal::from), Some(gone(1)));
+    }
+}
