@@ -90,6 +90,8 @@ pub fn engine_settings(settings: &Settings) -> engine::Settings {
         retain_mitigations: days(keys.storage.retention.mitigations_days),
         // Preserved rules live until their not-after, which only a living guard enforces; this version has none.
         preserve_announcements: false,
+        speaker_address: keys.bgp.gobgp_grpc.to_string(),
+        configuration: String::new(),
     }
 }
 

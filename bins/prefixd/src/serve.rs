@@ -107,6 +107,9 @@ impl Daemon {
             clock: Arc::clone(&clock),
             policy,
             settings: compose::engine_settings(&settings),
+            instance: prefix_core::id::InstanceId::generate(),
+            guard: None,
+            frozen: Vec::new(),
         })
         .await
         .context("the engine cannot start")?;

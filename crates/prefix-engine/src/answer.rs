@@ -9,7 +9,8 @@ use prefix_core::event::{Event, EventStatus};
 use prefix_core::guardrail::{Guardrail, Refusal};
 use prefix_core::id::{EventId, MitigationId};
 use prefix_core::mitigation::{Mitigation, Status};
-use prefix_core::name::{ExternalEventId, Pop};
+use prefix_core::name::{CustomerId, ExternalEventId, Pop};
+use prefix_core::panic::PanicScope;
 use prefix_core::safelist::SafelistEntry;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -211,6 +212,47 @@ pub struct Health {
     pub config_loaded_at: DateTime<Utc>,
     /// What is wrong, in words; empty when all is well.
     pub problems: Vec<String>,
+}
+
+/// What to freeze.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PanicRequest {
+    /// Why.
+    pub reason: String,
+    /// Only this pop; `None` = every pop.
+    pub pop: Option<Pop>,
+    /// Only this customer; `None` = everybody.
+    pub customer_id: Option<CustomerId>,
+}
+
+/// A panic that is on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PanicStarted {
+    /// What is frozen.
+    pub scope: PanicScope,
+    /// How many mitigations of the scope had not ended.
+    pub rules: u64,
+    /// So many of them have ended by now.
+    pub withdrawn: u64,
+    /// So many wait for the speaker's confirmation that their rule is gone.
+    pub withdrawing: u64,
+    /// Which mitigations those of `rules` are, oldest first.
+    pub affected: Vec<MitigationId>,
+}
+
+/// What is frozen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PanicState {
+    /// True if anything is.
+    pub frozen: bool,
+    /// The scopes, oldest first.
+    pub scopes: Vec<PanicScope>,
+}
+
+impl PanicState {
+    pub(crate) fn of(scopes: Vec<PanicScope>) -> Self {
+        Self { frozen: !scopes.is_empty(), scopes }
+    }
 }
 
 /// What a reload did.

@@ -4,7 +4,7 @@
 //! should hold now ([`Book::wanted`]), which deadlines come next, and which rules need a later not-after time. That is
 //! why rules leave on time even while storage is down.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -15,6 +15,7 @@ use prefix_core::flowspec::{Action, RouteKey};
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::ownership::{NotAfter, Tags};
+use prefix_core::panic::PanicScope;
 
 /// What the speaker's table should hold for one route.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,6 +85,9 @@ pub(crate) struct Counts {
     pub(crate) withdraw_stuck: u64,
 }
 
+/// So many rows that ended are remembered: many more than can end while one answer of storage is under way.
+const REMEMBERED: usize = 10_000;
+
 #[derive(Default)]
 struct Pages {
     rows: HashMap<MitigationId, Arc<Mitigation>>,
@@ -96,7 +100,14 @@ struct Pages {
     expiring: HashSet<MitigationId>,
     /// Rows whose end was passed on to the speaker, and which end that was.
     over: HashMap<MitigationId, DateTime<Utc>>,
+    /// The last revisions of rows that ended lately: an older state that was read meanwhile must not bring one back.
+    ended: HashMap<MitigationId, i64>,
+    ended_in_order: VecDeque<MitigationId>,
     queued: u64,
+    /// What a panic covers now.
+    frozen: Arc<Vec<PanicScope>>,
+    /// Rows that a panic found: never wanted on the wire again, whatever is thawed before their end is written down.
+    doomed: HashSet<MitigationId>,
     wire: HashMap<RouteKey, Wire>,
     /// Routes of other pops: never touched.
     occupied: HashSet<RouteKey>,
@@ -125,11 +136,18 @@ impl Book {
         let mut keys: Vec<RouteKey> = Vec::new();
         let expiring = std::mem::take(&mut pages.expiring);
         let over = std::mem::take(&mut pages.over);
+        let ended = std::mem::take(&mut pages.ended);
+        let ended_in_order = std::mem::take(&mut pages.ended_in_order);
+        let doomed = std::mem::take(&mut pages.doomed);
+        let frozen = std::mem::take(&mut pages.frozen);
         let wire = std::mem::take(&mut pages.wire);
         let occupied = std::mem::take(&mut pages.occupied);
         let foreign = std::mem::take(&mut pages.foreign);
         let orphans = std::mem::take(&mut pages.orphans);
-        *pages = Pages { expiring, over, wire, occupied, foreign, orphans, ..Pages::default() };
+        *pages =
+            Pages { expiring, over, doomed, frozen, wire, occupied, foreign, orphans, ..Pages::default() };
+        pages.ended = ended;
+        pages.ended_in_order = ended_in_order;
         for row in rows {
             let is_known = before.remove(&row.mitigation_id).is_some_and(|old| {
                 let is_same = old.revision == row.revision;
@@ -152,6 +170,37 @@ impl Book {
     /// Follows a committed row. Returns the routes whose wanted state may have changed.
     pub(crate) fn follow(&self, row: Mitigation) -> Vec<RouteKey> {
         self.open().put(row)
+    }
+
+    /// From now on this is frozen. Returns the routes of rows that are covered for the first time.
+    pub(crate) fn freeze(&self, scopes: Arc<Vec<PanicScope>>) -> Vec<RouteKey> {
+        let mut pages = self.open();
+        pages.frozen = scopes;
+        let found: Vec<Arc<Mitigation>> =
+            pages.rows.values().filter(|row| pages.is_frozen(row)).cloned().collect();
+        let mut keys = Vec::new();
+        for row in found {
+            if pages.doomed.insert(row.mitigation_id) {
+                keys.extend(route_keys(&row));
+            }
+        }
+        keys.sort();
+        keys.dedup();
+        keys
+    }
+
+    /// True if a panic found this row.
+    pub(crate) fn is_doomed(&self, id: MitigationId) -> bool {
+        self.open().doomed.contains(&id)
+    }
+
+    /// Rows that a panic found and whose end is not written down yet, oldest first.
+    pub(crate) fn doomed(&self) -> Vec<MitigationId> {
+        let pages = self.open();
+        let claims = |id: &&MitigationId| pages.rows.get(id).is_some_and(|row| row.status.claims_rule());
+        let mut ids: Vec<MitigationId> = pages.doomed.iter().filter(claims).copied().collect();
+        ids.sort();
+        ids
     }
 
     /// The row, if it is unfinished.
@@ -269,6 +318,12 @@ impl Book {
         pages.orphans.clear();
         pages.renewals.clear();
         pages.renew_at.clear();
+    }
+
+    /// This instance begins to lead: whatever it believed of the speaker is older than what its predecessor did.
+    pub(crate) fn begin_to_lead(&self) {
+        self.forget_speaker();
+        self.open().over.clear();
     }
 
     /// A path of ours stands there that no row names.
@@ -395,14 +450,25 @@ impl Pages {
     fn put(&mut self, mut row: Mitigation) -> Vec<RouteKey> {
         let mut keys: Vec<RouteKey> = route_keys(&row).collect();
         let held = self.rows.get(&row.mitigation_id).map(|held| held.revision);
-        if held.is_some_and(|revision| revision > row.revision) {
+        let known = held.max(self.ended.get(&row.mitigation_id).copied());
+        if known.is_some_and(|revision| revision > row.revision) {
             return Vec::new();
+        }
+        if row.status.is_final() && self.ended.insert(row.mitigation_id, row.revision).is_none() {
+            self.ended_in_order.push_back(row.mitigation_id);
+            if self.ended_in_order.len() > REMEMBERED
+                && let Some(oldest) = self.ended_in_order.pop_front()
+            {
+                self.ended.remove(&oldest);
+            }
         }
         if let Some(old) = self.remove(row.mitigation_id) {
             keys.extend(route_keys(&old));
         }
         let is_final = row.status.is_final();
-        if !is_final {
+        if is_final {
+            self.doomed.remove(&row.mitigation_id);
+        } else {
             // explanations are read from the store; kept here they would be most of the memory
             row.decision = Decision::open();
             let id = row.mitigation_id;
@@ -414,6 +480,9 @@ impl Pages {
                 self.deadlines.insert((row.expires_at, id));
             }
             self.queued += u64::from(row.status == Status::Queued);
+            if self.is_frozen(&row) {
+                self.doomed.insert(id);
+            }
             self.rows.insert(id, Arc::new(row));
             self.plan_renewal(id);
         }
@@ -458,6 +527,11 @@ impl Pages {
         Some(row)
     }
 
+    fn is_frozen(&self, row: &Mitigation) -> bool {
+        row.status.claims_rule()
+            && self.frozen.iter().any(|scope| scope.covers(&row.pop, row.customer_id.as_ref()))
+    }
+
     /// A withdraw names a route, not an owner, so it is sent only where a path of ours can be.
     fn to_withdraw(&self, key: &RouteKey) -> ToSend {
         let ids = self.by_key.get(key).into_iter().flatten();
@@ -479,7 +553,9 @@ impl Pages {
     fn wanted(&self, key: &RouteKey, now: DateTime<Utc>) -> Wanted {
         let ids = self.by_key.get(key).into_iter().flatten();
         let rows = || ids.clone().filter_map(|id| self.rows.get(id));
-        let wanted = |row: &&Arc<Mitigation>| row.lives() && !row.dry_run && row.expires_at > now;
+        let wanted = |row: &&Arc<Mitigation>| {
+            row.lives() && !row.dry_run && row.expires_at > now && !self.doomed.contains(&row.mitigation_id)
+        };
         for row in rows().filter(wanted) {
             if let Some(route) = row.route.as_ref().filter(|route| route.key() == *key) {
                 let tags = Tags { not_after: row.not_after(now), mitigation: row.mitigation_id.into() };

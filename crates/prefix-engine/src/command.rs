@@ -5,6 +5,7 @@ pub(crate) mod admit;
 pub(crate) mod create;
 pub(crate) mod expire;
 pub(crate) mod ingest;
+pub(crate) mod panic;
 pub(crate) mod record;
 pub(crate) mod revalidate;
 pub(crate) mod safelist;

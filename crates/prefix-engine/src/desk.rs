@@ -11,7 +11,7 @@ use prefix_core::event::{Event, EventAction};
 use prefix_core::flowspec::RouteKey;
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{FormerRule, Mitigation, Status};
-use prefix_core::name::{ExternalEventId, SourceName};
+use prefix_core::name::{CustomerId, ExternalEventId, Pop, SourceName};
 use prefix_core::panic::PanicScope;
 use prefix_core::safelist::{Safelist, SafelistEntry};
 use prefix_core::store::{
@@ -65,7 +65,7 @@ impl<'a> Desk<'a> {
             quota: snapshot.quota,
             safelist: snapshot.safelist,
             index,
-            frozen: snapshot.panic,
+            frozen: shared.frozen.completed(snapshot.panic),
             episodes: snapshot.episodes,
             sightings: snapshot.sightings,
             replies: snapshot.replies,
@@ -158,7 +158,8 @@ impl<'a> Desk<'a> {
         let rules = draft.row.key().filter(|key| ruled.as_ref() != Some(key));
         let admitted = !lived && draft.row.lives();
         let (counts, customer) = (draft.row.counts(), draft.row.customer_id.clone());
-        self.count(counted, counts, customer.as_ref());
+        let pop = draft.row.pop.clone();
+        self.count(counted, counts, &pop, customer.as_ref());
         self.changes.admitted += u64::from(admitted);
         self.quota.new_last_minute += u64::from(admitted);
         if let Some(key) = rules {
@@ -178,7 +179,7 @@ impl<'a> Desk<'a> {
             }
             self.list(key, row.mitigation_id);
         }
-        self.count(false, row.counts(), row.customer_id.as_ref());
+        self.count(false, row.counts(), &row.pop, row.customer_id.as_ref());
         self.changes.admitted += u64::from(row.lives());
         self.quota.new_last_minute += u64::from(row.lives());
         self.by_victim.entry(row.victim_ip).or_default().push(row.mitigation_id);
@@ -209,7 +210,7 @@ impl<'a> Desk<'a> {
         }
     }
 
-    fn count(&mut self, before: bool, after: bool, customer: Option<&prefix_core::name::CustomerId>) {
+    fn count(&mut self, before: bool, after: bool, pop: &Pop, customer: Option<&CustomerId>) {
         let shift = |counter: &mut u64| {
             *counter = if after { *counter + 1 } else { counter.saturating_sub(1) };
         };
@@ -217,7 +218,9 @@ impl<'a> Desk<'a> {
             return;
         }
         shift(&mut self.quota.global);
-        shift(&mut self.quota.pop);
+        if *pop == self.shared.settings.pop {
+            shift(&mut self.quota.pop);
+        }
         if let Some(customer) = customer {
             shift(self.quota.customers.entry(customer.clone()).or_default());
         }
@@ -285,6 +288,23 @@ impl<'a> Desk<'a> {
     fn replace_safelist(&mut self, entries: Vec<SafelistEntry>) {
         self.safelist.entries = Arc::new(entries);
         self.index = Arc::new(SafelistIndex::new(&self.safelist));
+    }
+
+    /// Freezes a scope, or thaws it.
+    pub(crate) fn put_panic(&mut self, scope: PanicScope) {
+        let mut frozen = self.frozen.to_vec();
+        frozen.retain(|other| other.panic_id != scope.panic_id);
+        if scope.thawed.is_none() {
+            frozen.push(scope.clone());
+        }
+        self.frozen = Arc::new(frozen);
+        self.changes.panic_put.retain(|other| other.panic_id != scope.panic_id);
+        self.changes.panic_put.push(scope);
+    }
+
+    /// True if a scope was thawed in this very transaction.
+    pub(crate) fn has_thawed(&self, id: prefix_core::id::PanicId) -> bool {
+        self.changes.panic_put.iter().any(|scope| scope.panic_id == id && scope.thawed.is_some())
     }
 
     /// True if the source ever reported this episode.

@@ -5,6 +5,7 @@
 //! bursts at a bounded pace, because speakers pack what comes faster into messages that routers refuse. No answer
 //! means unknown: the route is read back before it is believed.
 
+mod adrift;
 mod later;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -15,6 +16,7 @@ use prefix_core::announcer::{AnnounceError, OwnPath, RibPath};
 use prefix_core::flowspec::{Action, RouteKey};
 use prefix_core::id::MitigationId;
 use prefix_core::ownership::Ownership;
+use prefix_core::store::Epoch;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -22,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::book::{OnWire, ToSend, Wanted};
 use crate::command::settle::{Confirmed, Settle, is_news};
 use crate::journal::Journal;
+use crate::leadership::Standing;
 use crate::report;
 use crate::shared::Shared;
 use later::Later;
@@ -36,6 +39,10 @@ const BURST_OCTETS: usize = 2000;
 const PACED_OCTETS: usize = 3500;
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
+/// Between two looks at whether this instance may go on.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// Between two looks at a route that waits until it is known again who leads.
+const HELD_BACK: Duration = Duration::from_millis(500);
 
 enum Nudge {
     Now(Vec<RouteKey>),
@@ -100,6 +107,8 @@ pub(crate) struct Dispatcher {
     later: Later,
     attempts: HashMap<RouteKey, Attempt>,
     next_burst: Instant,
+    /// In which epoch a burst goes out: what comes of it is written down as work of that leader.
+    epoch: Epoch,
 }
 
 impl Dispatcher {
@@ -112,6 +121,7 @@ impl Dispatcher {
             later: Later::default(),
             attempts: HashMap::new(),
             next_burst: Instant::now(),
+            epoch: Epoch(0),
         }
     }
 
@@ -140,8 +150,30 @@ impl Dispatcher {
                     () = sleep_until(self.next_burst) => {}
                 }
             }
-            self.burst().await;
+            // right before each burst: a leader whose lease ran out sends nothing
+            match self.shared.leadership.standing() {
+                Standing::Leading(epoch) => self.burst(epoch, true).await,
+                Standing::Adrift(epoch) => self.burst(epoch, false).await,
+                Standing::Following => self.forget(),
+                Standing::Waiting => {
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        () = self.shared.leadership.changed(PATIENCE) => {}
+                    }
+                }
+            }
         }
+    }
+
+    /// Another instance sends: it looks at every route itself. What an earlier call may still do stays known.
+    fn forget(&mut self) {
+        self.dirty.clear();
+        self.listed.clear();
+        self.later = Later::default();
+        self.attempts.retain(|_, attempt| {
+            attempt.failures = 0;
+            attempt.unresolved
+        });
     }
 
     fn take(&mut self, nudge: Nudge) {
@@ -170,7 +202,9 @@ impl Dispatcher {
         self.later.take_due(Instant::now()).into_iter().for_each(|key| self.list(key));
     }
 
-    async fn burst(&mut self) {
+    /// Sends what is to be sent of the next routes; `surely` = this instance leads.
+    async fn burst(&mut self, epoch: Epoch, surely: bool) {
+        self.epoch = epoch;
         let now = self.shared.now();
         let mut announce = Vec::new();
         let mut withdraw = Vec::new();
@@ -211,7 +245,11 @@ impl Dispatcher {
         let pace = self.pace(changes, octets);
         self.next_burst = Instant::now() + pace;
         if self.shared.enforced() {
-            self.send(announce, withdraw, pace).await;
+            let (announce, withdraw) =
+                if surely { (announce, withdraw) } else { self.sort_out(announce, withdraw).await };
+            if announce.len() + withdraw.len() > 0 {
+                self.send(announce, withdraw, pace).await;
+            }
         } else {
             // dry-run changes nothing at the speaker, but what left it by its own time is written down
             self.read_back(withdraw).await;
@@ -224,6 +262,37 @@ impl Dispatcher {
         let as_changes = changes.max((octets * BURST).div_ceil(PACED_OCTETS));
         let as_changes = u32::try_from(as_changes).unwrap_or(u32::MAX);
         Duration::from_secs(1) * as_changes / per_second
+    }
+
+    /// Leaves of a burst only what is right whoever leads.
+    async fn sort_out(&mut self, announce: Vec<Change>, withdraw: Vec<Change>) -> (Vec<Change>, Vec<Change>) {
+        let all: Vec<Change> = announce.into_iter().chain(withdraw).collect();
+        let keys: Vec<RouteKey> = all.iter().map(|change| change.key.clone()).collect();
+        let found = self.shared.announcer.find(&keys).await;
+        let now = self.shared.now();
+        let (mut announce, mut withdraw, mut settle) = (Vec::new(), Vec::new(), Settle::default());
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => {
+                keys.iter().for_each(|key| self.failed(key, &error));
+                return (announce, withdraw);
+            }
+        };
+        for (change, found) in all.into_iter().zip(found) {
+            let found = found.filter(|path| path.ownership.is_own());
+            match (&change.path, &found) {
+                (None, None) if !self.is_unresolved(&change.key) => self.confirm(change, &mut settle),
+                (None, Some(path)) if adrift::must_go(&self.shared.book, &change.key, path, now) => {
+                    withdraw.push(change);
+                }
+                (Some((_, _, wanted)), Some(path)) if adrift::may_live_on(wanted, path) => {
+                    announce.push(change);
+                }
+                _ => self.later.put(Instant::now() + HELD_BACK, change.key),
+            }
+        }
+        self.settle(settle);
+        (announce, withdraw)
     }
 
     async fn send(&mut self, announce: Vec<Change>, withdraw: Vec<Change>, pace: Duration) {
@@ -359,7 +428,7 @@ impl Dispatcher {
             return;
         }
         // the journal is gone only when the engine is
-        let _ = self.journal.submit(Box::new(settle));
+        let _ = self.journal.led_by(self.epoch).submit(Box::new(settle));
     }
 }
 

@@ -1,5 +1,6 @@
 //! The engine's face: one method per use case.
 
+mod panic;
 mod reads;
 mod running;
 
@@ -10,8 +11,10 @@ use std::sync::atomic::Ordering;
 use prefix_core::address::Prefix;
 use prefix_core::audit::{AuditAction, AuditEntry};
 use prefix_core::event::{EventStatus, Report};
-use prefix_core::id::MitigationId;
+use prefix_core::guard::GuardWatch;
+use prefix_core::id::{InstanceId, MitigationId};
 use prefix_core::mitigation::Mitigation;
+use prefix_core::panic::PanicScope;
 use prefix_core::safelist::SafelistEntry;
 use prefix_core::{Announcer, Clock, Store};
 use prefix_policy::{ManualRequest, Policy, Standing};
@@ -48,6 +51,12 @@ pub struct EngineParts {
     pub policy: Policy,
     /// What only a restart changes.
     pub settings: Settings,
+    /// Which instance of the pop this is; the same after each restart.
+    pub instance: InstanceId,
+    /// Whoever watches the guard; `None` = nobody, which is right where nothing is announced.
+    pub guard: Option<Arc<dyn GuardWatch>>,
+    /// What was frozen past storage before this start, and may have been thawed since.
+    pub frozen: Vec<PanicScope>,
 }
 
 /// The running engine; clones are handles to the same one.
@@ -72,6 +81,19 @@ impl Engine {
             return Err(EngineError::ShuttingDown);
         }
         self.running.journal().ok_or(EngineError::ShuttingDown)?.submit_request(Box::new(command)).await?;
+        answer.await.map_err(|_| EngineError::Internal("a command was lost".into()))
+    }
+
+    /// The same, for what takes rules away: it waits behind nothing.
+    async fn ask_urgently<T>(
+        &self,
+        command: impl Command + 'static,
+        answer: oneshot::Receiver<T>,
+    ) -> Result<T, EngineError> {
+        if self.running.shared.stopping.load(Ordering::Acquire) {
+            return Err(EngineError::ShuttingDown);
+        }
+        self.running.journal().ok_or(EngineError::ShuttingDown)?.submit_urgent(Box::new(command))?;
         answer.await.map_err(|_| EngineError::Internal("a command was lost".into()))
     }
 
@@ -205,7 +227,7 @@ impl Engine {
         caller: &Caller,
     ) -> Result<MitigationView, EngineError> {
         let (command, answer) = Withdraw::new(vec![id], reason, caller.clone());
-        let row = self.ask(command, answer).await??.into_iter().next();
+        let row = self.ask_urgently(command, answer).await??.into_iter().next();
         let row = *row.ok_or_else(|| EngineError::Internal("a withdraw has no outcome".into()))??;
         let row = if caller.dry_run { row } else { self.settled(row).await };
         Ok(self.view(row))
@@ -219,7 +241,7 @@ impl Engine {
         caller: &Caller,
     ) -> Result<Vec<BulkItem>, EngineError> {
         let (command, answer) = Withdraw::new(ids.clone(), reason, caller.clone());
-        let rows = self.ask(command, answer).await??;
+        let rows = self.ask_urgently(command, answer).await??;
         let reached = if caller.dry_run { HashMap::default() } else { self.running.wait(&ids).await };
         let items = ids.into_iter().zip(rows).map(|(mitigation_id, row)| {
             let result = match row {

@@ -8,9 +8,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use prefix_core::flowspec::RouteKey;
 use prefix_core::mitigation::{Mitigation, Status};
-use prefix_core::store::{ChangeSet, MitigationChange, ReadSet, StoreError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use prefix_core::store::{ChangeSet, Epoch, MitigationChange, ReadSet, StoreError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 use tracing::{error, warn};
 
@@ -57,64 +58,118 @@ const WAITING: usize = 4096;
 
 struct Entry {
     command: Box<dyn Command>,
+    /// Work of the leader: it counts only in this epoch.
+    leader: Option<Epoch>,
     /// Its place among the waiting requests, free again when it leaves the queue.
     _place: Option<OwnedSemaphorePermit>,
+}
+
+/// The routes of rows that are not what they were, or why nobody knows.
+pub(crate) type Reloaded = Result<Vec<RouteKey>, StoreError>;
+
+enum Work {
+    Entry(Entry),
+    /// The book is to be read anew.
+    Reload(oneshot::Sender<Reloaded>),
 }
 
 /// Takes commands.
 #[derive(Clone)]
 pub(crate) struct Journal {
-    sender: mpsc::UnboundedSender<Entry>,
+    sender: mpsc::UnboundedSender<Work>,
+    urgent: mpsc::UnboundedSender<Work>,
     places: Arc<Semaphore>,
+    leader: Option<Epoch>,
 }
 
 /// The side of the journal that [`run`] reads.
-pub(crate) struct Commands(mpsc::UnboundedReceiver<Entry>);
+pub(crate) struct Commands {
+    urgent: mpsc::UnboundedReceiver<Work>,
+    other: mpsc::UnboundedReceiver<Work>,
+}
 
 impl Journal {
     /// Both sides.
     pub(crate) fn new() -> (Self, Commands) {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        (Self { sender, places: Arc::new(Semaphore::new(WAITING)) }, Commands(receiver))
+        let (sender, other) = mpsc::unbounded_channel();
+        let (urgent_sender, urgent) = mpsc::unbounded_channel();
+        let places = Arc::new(Semaphore::new(WAITING));
+        (Self { sender, urgent: urgent_sender, places, leader: None }, Commands { urgent, other })
+    }
+
+    /// The same journal for work of the leader: once another epoch has begun, it is dropped as
+    /// [`Deposed`](StoreError::Deposed).
+    pub(crate) fn led_by(&self, epoch: Epoch) -> Self {
+        Self { leader: Some(epoch), ..self.clone() }
     }
 
     /// Hands over what has to be written about the speaker or the time. Never waits: rules leave on time however slow
     /// storage is, and there is no more of it than there are rules.
     pub(crate) fn submit(&self, command: Box<dyn Command>) -> Result<(), EngineError> {
-        self.send(Entry { command, _place: None })
+        self.send(Entry { command, leader: self.leader, _place: None })
+    }
+
+    /// Hands over what takes rules away by somebody's will: it comes before everything that waits.
+    pub(crate) fn submit_urgent(&self, command: Box<dyn Command>) -> Result<(), EngineError> {
+        let entry = Entry { command, leader: self.leader, _place: None };
+        self.urgent.send(Work::Entry(entry)).map_err(|_| EngineError::ShuttingDown)
     }
 
     /// Hands a request over; waits while too many are waiting already.
     pub(crate) async fn submit_request(&self, command: Box<dyn Command>) -> Result<(), EngineError> {
         let place = self.places.clone().acquire_owned().await.map_err(|_| EngineError::ShuttingDown)?;
-        self.send(Entry { command, _place: Some(place) })
+        self.send(Entry { command, leader: self.leader, _place: Some(place) })
+    }
+
+    /// Reads the book anew, between two transactions: nothing that is committed meanwhile is missed. The routes are the
+    /// caller's to look at. If storage did not answer, the journal tries again by itself.
+    pub(crate) async fn reload(&self) -> Result<Vec<RouteKey>, EngineError> {
+        let (done, reloaded) = oneshot::channel();
+        self.sender.send(Work::Reload(done)).map_err(|_| EngineError::ShuttingDown)?;
+        Ok(reloaded.await.map_err(|_| EngineError::ShuttingDown)??)
     }
 
     fn send(&self, entry: Entry) -> Result<(), EngineError> {
-        self.sender.send(entry).map_err(|_| EngineError::ShuttingDown)
+        self.sender.send(Work::Entry(entry)).map_err(|_| EngineError::ShuttingDown)
     }
 }
 
 impl Commands {
-    async fn recv(&mut self) -> Option<Box<dyn Command>> {
-        self.0.recv().await.map(|entry| entry.command)
+    async fn recv(&mut self) -> Option<Work> {
+        tokio::select! {
+            biased;
+            // both end together, but what is left in the other one is still to be done
+            Some(work) = self.urgent.recv() => Some(work),
+            work = self.other.recv() => work.map(Work::taken),
+        }
     }
 
-    fn try_recv(&mut self) -> Option<Box<dyn Command>> {
-        self.0.try_recv().ok().map(|entry| entry.command)
+    fn try_recv(&mut self) -> Option<Work> {
+        let urgent = self.urgent.try_recv().ok();
+        urgent.or_else(|| self.other.try_recv().ok().map(Work::taken))
+    }
+}
+
+impl Work {
+    /// Leaves the queue.
+    fn taken(self) -> Self {
+        match self {
+            Self::Entry(entry) => Self::Entry(Entry { _place: None, ..entry }),
+            reload @ Self::Reload(_) => reload,
+        }
     }
 }
 
 /// Works until every sender is gone.
 pub(crate) async fn run(shared: Arc<Shared>, mut commands: Commands) {
-    let mut held: Option<Box<dyn Command>> = None;
+    let mut held: Option<Work> = None;
     let mut stale = false;
     let mut reloaded: Option<Instant> = None;
     loop {
         let first = match held.take() {
-            Some(command) => command,
+            Some(work) => work,
             None if stale => match timeout(RETRY, commands.recv()).await {
-                Ok(Some(command)) => command,
+                Ok(Some(work)) => work,
                 Ok(None) => return,
                 Err(_) => {
                     // nobody may ever ask again, and what is stored is to be announced all the same
@@ -123,22 +178,31 @@ pub(crate) async fn run(shared: Arc<Shared>, mut commands: Commands) {
                 }
             },
             None => match commands.recv().await {
-                Some(command) => command,
+                Some(work) => work,
                 None => return,
             },
         };
-        let alone = first.is_dry_run();
-        let mut weight = first.weight();
+        let first = match first {
+            Work::Entry(entry) => entry,
+            Work::Reload(done) => {
+                let reloaded = read_book(&shared).await;
+                stale = reloaded.is_err();
+                let _ = done.send(reloaded);
+                continue;
+            }
+        };
+        let alone = first.command.is_dry_run();
+        let mut weight = first.command.weight();
         let mut batch = vec![first];
         while !alone && weight < BATCH {
             match commands.try_recv() {
-                Some(command) if command.is_dry_run() => {
-                    held = Some(command);
-                    break;
+                Some(Work::Entry(entry)) if !entry.command.is_dry_run() => {
+                    weight += entry.command.weight();
+                    batch.push(entry);
                 }
-                Some(command) => {
-                    weight += command.weight();
-                    batch.push(command);
+                Some(work) => {
+                    held = Some(work);
+                    break;
                 }
                 None => break,
             }
@@ -153,11 +217,17 @@ pub(crate) async fn run(shared: Arc<Shared>, mut commands: Commands) {
     }
 }
 
+async fn read_book(shared: &Shared) -> Reloaded {
+    let rows = shared.store.unfinished(&shared.settings.pop).await?;
+    let keys = shared.book.reload(rows);
+    shared.deadline_moved.notify_one();
+    Ok(keys)
+}
+
 async fn reload(shared: &Shared) -> bool {
-    match shared.store.unfinished(&shared.settings.pop).await {
-        Ok(rows) => {
-            shared.dispatch.nudge(shared.book.reload(rows));
-            shared.deadline_moved.notify_one();
+    match read_book(shared).await {
+        Ok(keys) => {
+            shared.dispatch.nudge(keys);
             true
         }
         Err(error) => {
@@ -168,40 +238,50 @@ async fn reload(shared: &Shared) -> bool {
 }
 
 /// Returns true if it is not known what is stored.
-async fn commit_batch(shared: &Arc<Shared>, mut batch: Vec<Box<dyn Command>>, write: bool) -> bool {
-    batch.retain(|command| !command.is_abandoned());
+async fn commit_batch(shared: &Arc<Shared>, mut batch: Vec<Entry>, write: bool) -> bool {
+    batch.retain(|entry| !entry.command.is_abandoned());
+    let current = shared.leadership.epoch();
+    let (mut batch, outdated): (Vec<Entry>, Vec<Entry>) =
+        batch.into_iter().partition(|entry| entry.leader.is_none() || entry.leader == current);
+    for entry in outdated {
+        entry.command.done(shared, Err(StoreError::Deposed));
+    }
     if batch.is_empty() {
         return false;
     }
     match commit(shared, &mut batch, write).await {
         Ok(()) => {
-            for command in batch {
-                command.done(shared, Ok(()));
+            for entry in batch {
+                entry.command.done(shared, Ok(()));
             }
             false
+        }
+        // what the leader wanted is found again by the next one; requests are everybody's work
+        Err(StoreError::Deposed) if shared.leadership.epoch() != current => {
+            Box::pin(commit_batch(shared, batch, write)).await
         }
         Err(problem) if batch.len() > 1 && !matches!(problem, StoreError::Unavailable(_)) => {
             warn!(%problem, commands = batch.len(), "a transaction was refused, each command is tried alone");
             let mut stale = false;
             let mut lost = None;
-            for command in batch {
-                let mut alone = vec![command];
+            for entry in batch {
+                let mut alone = vec![entry];
                 let result = match &lost {
                     Some(failure) => Err(StoreError::clone(failure)),
                     None => commit(shared, &mut alone, write).await,
                 };
                 stale |= result.as_ref().is_err_and(leaves_doubt);
                 lost = result.as_ref().err().filter(|e| matches!(e, StoreError::Unavailable(_))).cloned();
-                for command in alone {
-                    command.done(shared, result.clone());
+                for entry in alone {
+                    entry.command.done(shared, result.clone());
                 }
             }
             stale
         }
         Err(failure) => {
             error!(error = %failure, commands = batch.len(), "a transaction failed");
-            for command in batch {
-                command.done(shared, Err(failure.clone()));
+            for entry in batch {
+                entry.command.done(shared, Err(failure.clone()));
             }
             leaves_doubt(&failure)
         }
@@ -213,12 +293,13 @@ fn leaves_doubt(failure: &StoreError) -> bool {
     matches!(failure, StoreError::Unavailable(_) | StoreError::Conflict(_))
 }
 
-async fn commit(shared: &Arc<Shared>, batch: &mut [Box<dyn Command>], write: bool) -> Result<(), StoreError> {
+async fn commit(shared: &Arc<Shared>, batch: &mut [Entry], write: bool) -> Result<(), StoreError> {
     // facts are named and decided over under one and the same policy
     let (policy, reads) = loop {
         let policy = shared.policy();
         let mut reads = shared.read_set();
-        batch.iter().for_each(|command| command.reads(shared, &mut reads));
+        reads.leader = batch.iter().find_map(|entry| entry.leader);
+        batch.iter().for_each(|entry| entry.command.reads(shared, &mut reads));
         if Arc::ptr_eq(&policy, &shared.policy()) {
             break (policy, reads);
         }
@@ -230,8 +311,8 @@ async fn commit(shared: &Arc<Shared>, batch: &mut [Box<dyn Command>], write: boo
         let mut decide = move |snapshot| {
             let changes = catch_unwind(AssertUnwindSafe(|| {
                 let mut desk = Desk::new(shared, policy.clone(), reads, snapshot);
-                for command in batch.iter_mut() {
-                    command.run(&mut desk);
+                for entry in batch.iter_mut() {
+                    entry.command.run(&mut desk);
                 }
                 desk.finish()
             }));
@@ -242,6 +323,9 @@ async fn commit(shared: &Arc<Shared>, batch: &mut [Box<dyn Command>], write: boo
         };
         shared.store.transact(reads, &mut decide).await
     };
+    if let (Err(StoreError::Deposed), Some(epoch)) = (&result, reads.leader) {
+        shared.leadership.deposed(epoch);
+    }
     result?;
     if panicked {
         // one request that hits a defect must not end the daemon, and again after each restart when it is repeated
@@ -258,12 +342,13 @@ async fn commit(shared: &Arc<Shared>, batch: &mut [Box<dyn Command>], write: boo
 struct Committed {
     events: Vec<report::EventNote>,
     mitigations: Vec<MitigationChange>,
+    audited: bool,
 }
 
 impl Committed {
     fn of(changes: &ChangeSet) -> Self {
         let events = changes.events.iter().map(report::EventNote::of).collect();
-        Self { events, mitigations: changes.mitigations.clone() }
+        Self { events, mitigations: changes.mitigations.clone(), audited: !changes.audit.is_empty() }
     }
 }
 
@@ -288,6 +373,9 @@ fn follow(shared: &Shared, changes: Committed) {
     }
     if freed {
         shared.queue_moved.notify_one();
+    }
+    if changes.audited {
+        shared.to_seal.notify_one();
     }
 }
 

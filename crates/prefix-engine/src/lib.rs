@@ -5,6 +5,7 @@
 //! speaker through its dispatcher, and what is true is always what is written.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod alarms;
 mod answer;
 mod book;
 mod caller;
@@ -13,9 +14,13 @@ mod desk;
 mod dispatcher;
 mod engine;
 mod error;
+mod follower;
+mod frozen;
 mod journal;
+mod leadership;
 mod reconciler;
 mod report;
+mod sealing;
 pub mod settings;
 mod shared;
 mod speaker;
@@ -25,7 +30,8 @@ mod waiting;
 
 pub use answer::{
     Acknowledged, Answer, BatchItem, BulkItem, Created, EventOutcome, Health, History, Ingested, InvalidItem,
-    MitigationView, PeerView, RefusedEvent, ReloadReport, SafelistAdded, Speaker, Touched, Withdrawn,
+    MitigationView, PanicRequest, PanicStarted, PanicState, PeerView, RefusedEvent, ReloadReport,
+    SafelistAdded, Speaker, Touched, Withdrawn,
 };
 pub use caller::{Caller, IdempotencyKey};
 pub use engine::{Engine, EngineParts};

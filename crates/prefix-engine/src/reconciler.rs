@@ -14,21 +14,31 @@ use prefix_core::announcer::{AnnounceError, RibPath, SpeakerEvent};
 use prefix_core::audit::{Actor, AuditAction, AuditEntry};
 use prefix_core::flowspec::{Action, RouteKey};
 use prefix_core::ownership::{Ownership, Tags};
+use prefix_core::store::Epoch;
 use serde_json::json;
 use tokio::sync::{Mutex, Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use crate::answer::Speaker;
 use crate::book::{OnWire, Wanted};
 use crate::command::record::Record;
 use crate::command::settle::{Confirmed, Settle, is_news};
 use crate::dispatcher::is_same_on_wire;
 use crate::journal::Journal;
+use crate::leadership::Standing;
 use crate::report;
 use crate::shared::Shared;
 use crate::speaker::SpeakerState;
 
 /// Own changes come back as events; a difference that lasts longer than this is none of ours.
 const ECHO: Duration = Duration::from_millis(200);
+
+/// The longest look at the table before an elected leader begins: a speaker that does not answer by then carries out
+/// nothing either, and the table is read again once it does.
+const FIRST_LOOK: Duration = Duration::from_secs(5);
+
+/// Before a pass that failed is tried again.
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// The most differences that get an audit entry of their own in one pass.
 const MOST_ENTRIES: usize = 100;
@@ -45,6 +55,13 @@ enum Finding {
     Orphan,
     /// Another pop has this route: never replaced.
     Occupied(String),
+}
+
+/// See [`Reconciler::part`].
+enum Part {
+    Mend(Epoch),
+    Learn,
+    Look,
 }
 
 /// A difference between intent and table.
@@ -115,15 +132,29 @@ impl Reconciler {
         };
         // a hanging speaker holds up a pass, but not the news that it hangs
         let passes = async {
+            let mut failed = false;
             loop {
                 tokio::select! {
                     () = stop.cancelled() => return,
                     _ = interval.tick() => {}
+                    () = tokio::time::sleep(AGAIN), if failed => {}
                     () = self.due.notified() => self.speaker.refresh(&*self.shared.announcer).await,
+                    () = self.shared.leadership.prepared.notified() => {}
                 }
+                let elected = self.shared.leadership.to_look();
+                let limit = elected.map_or(Duration::MAX, |_| FIRST_LOOK);
                 tokio::select! {
                     () = stop.cancelled() => return,
-                    () = self.reconcile() => {}
+                    // whoever is elected does not wait for the end of a look of no consequence
+                    () = self.shared.leadership.prepared.notified(), if elected.is_none() => {
+                        self.shared.leadership.prepared.notify_one();
+                    }
+                    passed = tokio::time::timeout(limit, self.reconcile()) => {
+                        failed = self.speaker.connection() == Speaker::Connected && !matches!(passed, Ok(true));
+                    }
+                }
+                if let Some(epoch) = elected {
+                    self.shared.leadership.table_seen(epoch);
                 }
             }
         };
@@ -228,6 +259,7 @@ impl Reconciler {
 
     /// Looks again at routes that changed: by now the echoes of our own changes are over.
     async fn check(&self, keys: Vec<RouteKey>) {
+        let Some(epoch) = self.shared.leadership.leading() else { return };
         // without a connection there is nothing to look at, and the next one begins with a whole pass
         let Ok(found) = self.shared.announcer.find(&keys).await else { return };
         let mut drifts = Drifts::default();
@@ -238,7 +270,7 @@ impl Reconciler {
                 None => {}
             }
         }
-        self.mend(drifts);
+        self.mend(drifts, epoch);
     }
 
     fn handle(&self, path: &RibPath, drifts: &mut Drifts) {
@@ -260,7 +292,7 @@ impl Reconciler {
     }
 
     /// Mends first, then tells: whatever was believed of these routes counts no longer.
-    fn mend(&self, drifts: Drifts) {
+    fn mend(&self, drifts: Drifts, epoch: Epoch) {
         let Drifts { list, orphans, mut nudge } = drifts;
         for drift in &list {
             self.shared.book.gone(&drift.key);
@@ -274,7 +306,7 @@ impl Reconciler {
         report::drifts(&list);
         let (record, _answer) = Record::new(self.audit_entries(&list));
         // a drift is mended even if nobody can write it down at the moment
-        let _ = self.journal.submit(Box::new(record));
+        let _ = self.journal.led_by(epoch).submit(Box::new(record));
     }
 
     /// One entry per route, and one for all the rest when there are many: a speaker that came back empty is one thing
@@ -304,25 +336,37 @@ impl Reconciler {
         entries
     }
 
-    /// One pass over the whole table.
-    pub(crate) async fn reconcile(&self) {
+    /// One pass over the whole table. Returns false if it could not be read.
+    pub(crate) async fn reconcile(&self) -> bool {
         if !self.shared.enforced() {
-            return;
+            return true;
         }
-        let Ok(_one_at_a_time) = self.pass.try_lock() else { return };
+        let Ok(_one_at_a_time) = self.pass.try_lock() else { return true };
         let started = self.shared.now();
         let result = self.compare().await;
         let pop = self.shared.settings.pop.as_str();
-        match result {
+        match &result {
             Ok((own, foreign)) => {
-                self.shared.foreign_rules.store(foreign, Ordering::Relaxed);
-                report::reconciled(Ok((own, foreign, self.shared.now() - started)), pop);
+                self.shared.foreign_rules.store(*foreign, Ordering::Relaxed);
+                report::reconciled(Ok((*own, *foreign, self.shared.now() - started)), pop);
             }
             Err(error) => report::reconciled(Err(&error.to_string()), pop),
+        }
+        result.is_ok()
+    }
+
+    /// What this instance may do about the table: look only, learn what stands there, or mend it.
+    fn part(&self) -> Part {
+        let leadership = &self.shared.leadership;
+        match (leadership.standing(), leadership.to_look()) {
+            (Standing::Leading(epoch), _) | (_, Some(epoch)) => Part::Mend(epoch),
+            (Standing::Adrift(_), None) => Part::Learn,
+            (Standing::Following | Standing::Waiting, None) => Part::Look,
         }
     }
 
     async fn compare(&self) -> Result<(usize, u64), AnnounceError> {
+        let part = self.part();
         // only what was wanted and confirmed before the pass began can be missing from it
         let before: Vec<RouteKey> = self.shared.book.keys();
         let started = self.shared.now();
@@ -347,12 +391,14 @@ impl Reconciler {
                 self.note_occupation(&path.key, Some(&path));
             }
             match self.judge(&path) {
+                _ if matches!(part, Part::Look) => {}
                 Finding::Fine if path.ownership.is_own() && path.local => self.adopt(&path, &mut settle),
                 Finding::Fine => {}
                 _ => self.handle(&path, &mut drifts),
             }
         }
         let own = seen.len();
+        let Part::Mend(epoch) = part else { return Ok((own, foreign)) };
         drifts.nudge.extend(vacated.into_iter().filter(|key| self.shared.book.vacated(key)));
         for key in before {
             if seen.contains(&key) {
@@ -367,9 +413,9 @@ impl Reconciler {
                 Wanted::Former => {}
             }
         }
-        self.mend(drifts);
+        self.mend(drifts, epoch);
         if !settle.confirmed.is_empty() {
-            let _ = self.journal.submit(Box::new(settle));
+            let _ = self.journal.led_by(epoch).submit(Box::new(settle));
         }
         Ok((own, foreign))
     }

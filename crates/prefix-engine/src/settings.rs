@@ -60,4 +60,8 @@ pub struct Settings {
     pub retain_mitigations: Option<Duration>,
     /// Leave own rules in the speaker at shutdown.
     pub preserve_announcements: bool,
+    /// Address of the speaker: all instances of a pop have the same.
+    pub speaker_address: String,
+    /// Hash of the configuration, in hex: instances of a pop shall have the same.
+    pub configuration: String,
 }

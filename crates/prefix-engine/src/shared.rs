@@ -5,14 +5,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use chrono::{DateTime, TimeDelta, Utc};
+use prefix_core::guard::GuardWatch;
+use prefix_core::id::InstanceId;
 use prefix_core::safelist::Safelist;
 use prefix_core::store::ReadSet;
 use prefix_core::{Announcer, Clock, Store};
 use prefix_policy::{Policy, SafelistIndex};
 use tokio::sync::Notify;
 
+use crate::alarms::Alarms;
 use crate::book::Book;
 use crate::dispatcher::Dispatch;
+use crate::frozen::Frozen;
+use crate::leadership::Leadership;
 use crate::settings::{Mode, Settings};
 use crate::waiting::Waiting;
 
@@ -23,12 +28,18 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: Settings,
     pub(crate) book: Book,
+    pub(crate) leadership: Leadership,
     pub(crate) dispatch: Dispatch,
     pub(crate) waiting: Waiting,
+    pub(crate) frozen: Frozen,
+    pub(crate) alarms: Alarms,
+    pub(crate) guard: Option<Arc<dyn GuardWatch>>,
     /// Rung when a deadline may have come closer.
     pub(crate) deadline_moved: Notify,
     /// Rung when a quota may have freed up, or a row was queued.
     pub(crate) queue_moved: Notify,
+    /// Rung when audit entries wait to be sealed.
+    pub(crate) to_seal: Notify,
     pub(crate) foreign_rules: AtomicU64,
     pub(crate) stopping: AtomicBool,
     policy: ArcSwap<Loaded>,
@@ -49,6 +60,8 @@ impl Shared {
         policy: Policy,
         settings: Settings,
         dispatch: Dispatch,
+        instance: InstanceId,
+        guard: Option<Arc<dyn GuardWatch>>,
     ) -> Self {
         let policy = ArcSwap::from_pointee(Loaded { policy: Arc::new(policy), at: clock.now() });
         Self {
@@ -57,10 +70,15 @@ impl Shared {
             clock,
             settings,
             book: Book::default(),
+            leadership: Leadership::new(instance),
             dispatch,
             waiting: Waiting::default(),
+            frozen: Frozen::default(),
+            alarms: Alarms::default(),
+            guard,
             deadline_moved: Notify::new(),
             queue_moved: Notify::new(),
+            to_seal: Notify::new(),
             foreign_rules: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
             policy,
@@ -107,6 +125,12 @@ impl Shared {
         self.safelist.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Takes what is frozen now off the wire, before its end is written down.
+    pub(crate) fn follow_freeze(&self) {
+        self.dispatch.nudge(self.book.freeze(self.frozen.scopes()));
+        self.frozen.moved.notify_one();
+    }
+
     /// A read set with the look-back times that the policy needs.
     pub(crate) fn read_set(&self) -> ReadSet {
         let now = self.now();
@@ -115,6 +139,7 @@ impl Shared {
         let quiet = i64::from(parts.timers.quiet_period_after_withdraw_seconds);
         let cooldown = i64::from(parts.guardrails.max_lifetime_cooldown_seconds);
         let mut reads = ReadSet::new(self.settings.pop.clone(), now);
+        reads.instance = Some(self.leadership.instance());
         reads.recent_since = now - TimeDelta::seconds(quiet.max(cooldown));
         reads.rejected_since = now - TimeDelta::hours(1);
         reads

@@ -6,21 +6,47 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use metrics::gauge;
 use prefix_core::Announcer;
-use prefix_core::announcer::{AfiSafi, Peer, SessionState};
+use prefix_core::address::Family;
+use prefix_core::announcer::{AfiSafi, Peer, Route, SessionState};
+use tokio::sync::Notify;
 use tracing::{info, warn};
 
 use crate::answer::Speaker;
 use crate::settings::Neighbor;
 
+/// The family of the speaker's table that a route belongs to.
+pub(crate) fn family_of(route: &Route) -> AfiSafi {
+    match (route, route.family()) {
+        (Route::FlowSpec(_), Family::Ipv4) => AfiSafi::Ipv4Flowspec,
+        (Route::FlowSpec(_), Family::Ipv6) => AfiSafi::Ipv6Flowspec,
+        (Route::Blackhole(_), Family::Ipv4) => AfiSafi::Ipv4Unicast,
+        (Route::Blackhole(_), Family::Ipv6) => AfiSafi::Ipv6Unicast,
+    }
+}
+
+/// A session of a configured neighbor went up or down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SessionChange {
+    /// The neighbor's name.
+    pub(crate) peer: String,
+    /// The state it has now.
+    pub(crate) state: SessionState,
+}
+
 struct Heard {
     connection: Speaker,
     peers: BTreeMap<IpAddr, Peer>,
+    /// Whether the session of a configured neighbor was up when its speaker last said something of it.
+    up: BTreeMap<IpAddr, bool>,
+    changes: Vec<SessionChange>,
 }
 
 /// See the module.
 pub(crate) struct SpeakerState {
     heard: Mutex<Heard>,
     neighbors: Vec<Neighbor>,
+    /// Rung when a session changed.
+    pub(crate) moved: Notify,
 }
 
 impl SpeakerState {
@@ -28,8 +54,13 @@ impl SpeakerState {
         for neighbor in &neighbors {
             gauge!("prefixd_bgp_session_up", "peer" => neighbor.name.clone()).set(0.0);
         }
-        let heard = Heard { connection: Speaker::Unknown, peers: BTreeMap::new() };
-        Self { heard: Mutex::new(heard), neighbors }
+        let heard = Heard {
+            connection: Speaker::Unknown,
+            peers: BTreeMap::new(),
+            up: BTreeMap::new(),
+            changes: Vec::new(),
+        };
+        Self { heard: Mutex::new(heard), neighbors, moved: Notify::new() }
     }
 
     fn open(&self) -> MutexGuard<'_, Heard> {
@@ -73,6 +104,14 @@ impl SpeakerState {
         if before.is_some_and(|before| before != peer.state) {
             info!(peer = name, state = %peer.state, "BGP session changed");
         }
+        if self.is_configured(peer.address) && peer.state != SessionState::Unknown {
+            let was_up = heard.up.insert(peer.address, up);
+            // what a start finds is no change
+            if was_up.is_some_and(|was_up| was_up != up) {
+                heard.changes.push(SessionChange { peer: name, state: peer.state });
+                self.moved.notify_one();
+            }
+        }
         // events name no families once a session is down; what it carried is still worth showing
         let mut peer = peer;
         if peer.families.is_empty()
@@ -85,6 +124,25 @@ impl SpeakerState {
 
     pub(crate) fn connection(&self) -> Speaker {
         self.open().connection.clone()
+    }
+
+    /// True if it answers, as far as is known.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.open().connection == Speaker::Connected
+    }
+
+    /// The sessions that went up or down since the last time.
+    pub(crate) fn take_changes(&self) -> Vec<SessionChange> {
+        std::mem::take(&mut self.open().changes)
+    }
+
+    /// True if the speaker has any neighbor.
+    pub(crate) fn has_peers(&self) -> bool {
+        !self.open().peers.is_empty()
+    }
+
+    fn is_configured(&self, address: IpAddr) -> bool {
+        self.neighbors.iter().any(|neighbor| neighbor.address == address)
     }
 
     /// Every neighbor that the speaker has or the configuration names.

@@ -29,6 +29,13 @@ const PRUNE_AT_ONCE: u32 = 500;
 /// Rules leave at their deadline and get a later not-after time in good time.
 pub(crate) async fn deadlines(shared: Arc<Shared>, journal: Journal, stop: CancellationToken) {
     loop {
+        // deadlines are kept while storage is away: only a successor takes them over
+        let Some(epoch) = shared.leadership.in_charge() else {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = shared.leadership.changed(LONGEST_SLEEP) => continue,
+            }
+        };
         let now = shared.now();
         let wait = shared.book.next_deadline().map_or(LONGEST_SLEEP, |at| until(at, now).min(LONGEST_SLEEP));
         tokio::select! {
@@ -45,7 +52,7 @@ pub(crate) async fn deadlines(shared: Arc<Shared>, journal: Journal, stop: Cance
             if ids.is_empty() {
                 break;
             }
-            if journal.submit(Box::new(Expire { ids })).is_err() {
+            if journal.led_by(epoch).submit(Box::new(Expire { ids })).is_err() {
                 return;
             }
         }
@@ -82,9 +89,10 @@ pub(crate) async fn steps(shared: Arc<Shared>, journal: Journal, stop: Cancellat
         let alarm = TimeDelta::from_std(shared.settings.withdraw_alarm).unwrap_or_default();
         let stuck = shared.book.counts(now - alarm).withdraw_stuck;
         report::standing(&rows, stuck, shared.store.pool(), shared.settings.pop.as_str());
+        let Some(epoch) = shared.leadership.leading() else { continue };
         let ids: Vec<_> = rows.iter().filter(|row| due(row)).map(|row| row.mitigation_id).collect();
         for ids in ids.chunks(EXPIRE_AT_ONCE) {
-            if journal.submit_request(Box::new(Steps { ids: ids.to_vec() })).await.is_err() {
+            if journal.led_by(epoch).submit_request(Box::new(Steps { ids: ids.to_vec() })).await.is_err() {
                 return;
             }
         }
@@ -99,9 +107,7 @@ pub(crate) async fn queue(shared: Arc<Shared>, journal: Journal, stop: Cancellat
             () = shared.queue_moved.notified() => {}
             () = sleep(Duration::from_secs(1)) => {}
         }
-        if !shared.book.has_queued() {
-            continue;
-        }
+        let Some(epoch) = shared.leadership.leading().filter(|_| shared.book.has_queued()) else { continue };
         let mut rows = shared.book.rows();
         rows.retain(|row| row.status == prefix_core::mitigation::Status::Queued);
         rows.sort_by_key(|row| (row.created_at, row.mitigation_id));
@@ -109,7 +115,7 @@ pub(crate) async fn queue(shared: Arc<Shared>, journal: Journal, stop: Cancellat
         for rows in rows.chunks(admit::MOST) {
             let ids = rows.iter().map(|row| row.mitigation_id).collect();
             let (done, finished) = oneshot::channel();
-            if journal.submit_request(Box::new(Admit { ids, done })).await.is_err() {
+            if journal.led_by(epoch).submit_request(Box::new(Admit { ids, done })).await.is_err() {
                 return;
             }
             // a command that was dropped is tried again in a second like any other
@@ -130,10 +136,11 @@ pub(crate) async fn housekeeping(shared: Arc<Shared>, journal: Journal, stop: Ca
             _ = tick.tick() => {}
         }
         shared.waiting.sweep();
-        sweep_safelist(&shared, &journal).await;
+        let Some(epoch) = shared.leadership.leading() else { continue };
+        sweep_safelist(&shared, &journal.led_by(epoch)).await;
         let retention = retention(&shared);
         let mut pruned = 0;
-        loop {
+        while shared.leadership.leading().is_some() {
             match shared.store.prune(&retention, PRUNE_AT_ONCE).await {
                 Ok(0) => break,
                 Ok(rows) => pruned += rows,

@@ -36,6 +36,11 @@ impl Waiting {
         }
     }
 
+    /// The mitigations that somebody waits for.
+    pub(crate) fn ids(&self) -> Vec<MitigationId> {
+        self.waiters.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+    }
+
     /// Forgets those who gave up.
     pub(crate) fn sweep(&self) {
         let mut waiters = self.waiters.lock().unwrap_or_else(PoisonError::into_inner);

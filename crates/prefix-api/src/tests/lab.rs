@@ -152,6 +152,8 @@ fn engine_settings() -> Settings {
         retain_events: None,
         retain_mitigations: None,
         preserve_announcements: true,
+        speaker_address: "mock".into(),
+        configuration: String::new(),
     }
 }
 
@@ -216,6 +218,9 @@ pub(super) async fn parts() -> (ApiParts, Arc<MemoryStore>, Arc<MemoryAnnouncer>
         clock: clock.clone(),
         policy: policy(),
         settings: engine_settings(),
+        instance: prefix_core::id::InstanceId::generate(),
+        guard: None,
+        frozen: Vec::new(),
     });
     let parts = ApiParts { engine: engine.await.unwrap(), config: config.clone(), clock };
     (parts, store, speaker, config)

@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::address::{Family, VictimIp};
 use prefix_core::announcer::{AfiSafi, Route, SessionState};
 use prefix_core::audit::AuditEntry;
+use prefix_core::chain::{ChainHash, Verdict};
 use prefix_core::event::Event;
 use prefix_core::flowspec::RouteKey;
 use prefix_core::id::{EventId, MitigationId};
@@ -19,6 +20,7 @@ use prefix_core::store::{AuditQuery, Bucket, EventQuery, MitigationQuery, PopSta
 use super::Engine;
 use crate::answer::{Health, History, MitigationView, PeerView, Speaker};
 use crate::error::EngineError;
+use crate::sealing;
 
 /// How long a question to the speaker may take before an answer goes out without it.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
@@ -37,7 +39,8 @@ impl Engine {
     /// A row with what only the running daemon knows of it.
     pub(super) fn view(&self, mut mitigation: Mitigation) -> MitigationView {
         let shared = &self.running.shared;
-        let here = mitigation.pop == shared.settings.pop;
+        // only the leader sees what becomes of a rule at the speaker; all others know what it has written down
+        let here = mitigation.pop == shared.settings.pop && shared.leadership.in_charge().is_some();
         let intended = mitigation.lives() && !mitigation.dry_run;
         if let Some(key) = mitigation.key().filter(|_| here && !mitigation.status.is_final()) {
             let wire = shared.book.wire(&key).unwrap_or_default();
@@ -95,6 +98,17 @@ impl Engine {
         let shared = &self.running.shared;
         let pop = query.pop.clone().unwrap_or_else(|| shared.settings.pop.clone());
         Ok(shared.store.audit(&AuditQuery { pop: Some(pop), ..query.clone() }).await?)
+    }
+
+    /// Checks the audit chain of the own pop from one number to another (`None` = from its beginning, to its end), and
+    /// whether a hash that was noted earlier is still part of it.
+    pub async fn verify_audit(
+        &self,
+        from_seq: Option<i64>,
+        to_seq: Option<i64>,
+        expect: Option<ChainHash>,
+    ) -> Result<Verdict, EngineError> {
+        Ok(sealing::verify(&self.running.shared, from_seq, to_seq, expect).await?)
     }
 
     /// The safelist, expired entries left out.
@@ -183,6 +197,7 @@ impl Engine {
         if counts.withdraw_stuck > 0 {
             problems.push(format!("withdrawals that took too long: {}", counts.withdraw_stuck));
         }
+        problems.extend(shared.leadership.problems(&shared.settings));
         Health {
             pop: shared.settings.pop.clone(),
             database,

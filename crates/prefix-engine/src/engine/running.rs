@@ -9,6 +9,7 @@ use prefix_core::announcer::AnnounceError;
 use prefix_core::audit::{Actor, AuditAction, AuditEntry};
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::Status;
+use prefix_core::store::Epoch;
 use serde_json::json;
 use tokio::sync::OwnedMutexGuard;
 use tokio::task::JoinHandle;
@@ -23,11 +24,15 @@ use crate::command::revalidate::Revalidate;
 use crate::command::safelist::{Change, ChangeSafelist};
 use crate::dispatcher::{Dispatch, Dispatcher};
 use crate::error::EngineError;
+use crate::follower;
 use crate::journal::{self, Journal};
+use crate::leadership;
 use crate::reconciler::Reconciler;
+use crate::sealing;
 use crate::shared::Shared;
 use crate::speaker::SpeakerState;
 use crate::timers;
+use crate::{alarms, frozen};
 
 /// See the module.
 pub(super) struct Running {
@@ -38,6 +43,9 @@ pub(super) struct Running {
     writer: Mutex<Option<JoinHandle<()>>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     stop: CancellationToken,
+    /// Renews the lease until everything else has stopped.
+    renewal: Mutex<Option<JoinHandle<()>>>,
+    end_of_renewal: CancellationToken,
     pub(super) failure: CancellationToken,
     claims: Mutex<HashMap<IdempotencyKeyName, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -68,22 +76,41 @@ const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
 impl Running {
     pub(super) async fn start(parts: EngineParts) -> Result<Arc<Self>, EngineError> {
-        let EngineParts { store, announcer, clock, policy, settings } = parts;
-        let rows = store.unfinished(&settings.pop).await?;
+        let EngineParts { store, announcer, clock, policy, settings, instance, guard, frozen: direct } =
+            parts;
         let speaker = Arc::new(SpeakerState::new(settings.neighbors.clone()));
         let (dispatch, nudges) = Dispatch::new();
-        let shared = Arc::new(Shared::new(store, announcer, clock, policy, settings, dispatch));
-        let loaded = rows.len();
-        let keys = shared.book.reload(rows);
+        let shared =
+            Arc::new(Shared::new(store, announcer, clock, policy, settings, dispatch, instance, guard));
+        frozen::load(&shared, direct).await?;
+        if let Some(misfit) = leadership::introduce(&shared).await? {
+            return Err(EngineError::NotAllowed(misfit));
+        }
         let (journal, commands) = Journal::new();
         let failure = CancellationToken::new();
         let watch = Watch { shared: shared.clone(), failure: failure.clone() };
         let writer = watch.spawn("journal", journal::run(shared.clone(), commands));
 
-        // nothing is announced before every stored intent has passed today's policy
-        check_intents(&shared, &journal, loaded).await?;
-
-        let stop = CancellationToken::new();
+        let (stop, end_of_renewal) = (CancellationToken::new(), CancellationToken::new());
+        let renewal = watch.spawn("leadership", leadership::run(shared.clone(), end_of_renewal.clone()));
+        let prepared = async {
+            match shared.leadership.to_prepare() {
+                Some(epoch) => prepare(&shared, &journal, epoch).await,
+                None => {
+                    journal.reload().await?;
+                    Ok(Checked { rules: shared.book.rows().len(), withdrawn: 0 })
+                }
+            }
+        };
+        let checked = match prepared.await {
+            Ok(checked) => checked,
+            Err(error) => {
+                end_of_renewal.cancel();
+                leadership::resign(&shared).await;
+                return Err(error);
+            }
+        };
+        record_start(&shared, &journal, checked).await?;
         let dispatcher = Dispatcher::new(shared.clone(), journal.clone());
         let mut tasks = vec![
             watch.spawn("dispatcher", dispatcher.run(nudges, stop.clone())),
@@ -91,14 +118,19 @@ impl Running {
             watch.spawn("steps", timers::steps(shared.clone(), journal.clone(), stop.clone())),
             watch.spawn("queue", timers::queue(shared.clone(), journal.clone(), stop.clone())),
             watch.spawn("housekeeping", timers::housekeeping(shared.clone(), journal.clone(), stop.clone())),
+            watch.spawn("succession", succession(shared.clone(), journal.clone(), stop.clone())),
+            watch.spawn("follower", follower::run(shared.clone(), journal.clone(), stop.clone())),
+            watch.spawn("panic", frozen::run(shared.clone(), journal.clone(), stop.clone())),
+            watch.spawn("alarms", alarms::watch(shared.clone(), speaker.clone(), stop.clone())),
+            watch.spawn("sealing", sealing::run(shared.clone(), stop.clone())),
         ];
         let reconciler = Arc::new(Reconciler::new(shared.clone(), journal.clone(), speaker.clone()));
         tasks.push(watch.spawn("reconciler", reconciler.run(stop.clone())));
-        if !shared.enforced() {
-            // with nothing to compare, only a look at each route tells what has left the speaker by itself
-            shared.dispatch.nudge(keys);
-        }
-        info!(pop = %shared.settings.pop, mode = shared.settings.mode.as_str(), rules = loaded, "engine started");
+        let leads = shared.leadership.epoch().is_some();
+        info!(
+            pop = %shared.settings.pop, mode = shared.settings.mode.as_str(), rules = checked.rules, leads,
+            %instance, "engine started"
+        );
         Ok(Arc::new(Self {
             shared,
             speaker,
@@ -107,6 +139,8 @@ impl Running {
             writer: Mutex::new(Some(writer)),
             tasks: Mutex::new(tasks),
             stop,
+            renewal: Mutex::new(Some(renewal)),
+            end_of_renewal,
             failure,
             claims: Mutex::new(HashMap::new()),
         }))
@@ -193,6 +227,14 @@ impl Running {
         if self.shared.enforced() && !self.shared.settings.preserve_announcements {
             self.clear_speaker().await;
         }
+        self.seal_rest().await;
+        self.end_of_renewal.cancel();
+        let renewal = self.renewal.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(renewal) = renewal {
+            let _ = timeout_at(Instant::now() + STOP_PATIENCE, renewal).await;
+        }
+        // only now: whoever comes next finds everything written that was confirmed
+        leadership::resign(&self.shared).await;
         info!("engine stopped");
     }
 
@@ -208,8 +250,23 @@ impl Running {
         }
     }
 
+    /// Seals what was written last, as far as storage lets it.
+    async fn seal_rest(&self) {
+        let sealed = tokio::time::timeout(Duration::from_secs(2), sealing::seal_all(&self.shared)).await;
+        if !matches!(sealed, Ok(Ok(()))) {
+            warn!("the last audit entries are sealed after the next start");
+        }
+    }
+
     /// Takes every own rule off the wire, because nobody would end them while the daemon is away.
     async fn clear_speaker(&self) {
+        if self.shared.leadership.in_charge().is_none() {
+            return;
+        }
+        if self.shared.leadership.has_others() {
+            info!("own rules stay: another instance of the pop takes them over");
+            return;
+        }
         // a withdraw names a route, not an owner: routes of others are left alone
         let keys = self.shared.book.ours();
         if keys.is_empty() {
@@ -221,6 +278,9 @@ impl Running {
         );
         // the longest NLRI has 240 octets, usual ones less than 40: a burst stays below what a router takes at once
         for burst in keys.chunks(80) {
+            if self.shared.leadership.in_charge().is_none() {
+                return;
+            }
             let started = Instant::now();
             let results = self.shared.announcer.withdraw(burst).await;
             let failed = results.iter().filter_map(|result| result.as_ref().err()).count();
@@ -242,8 +302,60 @@ impl Running {
     }
 }
 
-async fn check_intents(shared: &Arc<Shared>, journal: &Journal, loaded: usize) -> Result<(), EngineError> {
-    let lost = || EngineError::Internal("the journal ended during the start".into());
+/// What came of a check of the stored intents.
+#[derive(Clone, Copy)]
+struct Checked {
+    rules: usize,
+    withdrawn: usize,
+}
+
+fn lost() -> EngineError {
+    EngineError::Internal("the journal ended".into())
+}
+
+/// Takes over whenever this instance is elected later than at its start.
+async fn succession(shared: Arc<Shared>, journal: Journal, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = shared.leadership.elected.notified() => {}
+        }
+        while let Some(epoch) = shared.leadership.to_prepare() {
+            let prepared = tokio::select! {
+                () = stop.cancelled() => return,
+                prepared = prepare(&shared, &journal, epoch) => prepared,
+            };
+            match prepared {
+                Ok(checked) => {
+                    info!(rules = checked.rules, withdrawn = checked.withdrawn, "rules taken over");
+                }
+                Err(error) => {
+                    warn!(%error, "rules cannot be taken over yet");
+                    sleep(journal::RETRY).await;
+                }
+            }
+        }
+    }
+}
+
+/// Makes ready to lead: the book is as storage has it, and no stored intent is announced before it has passed today's
+/// policy.
+async fn prepare(shared: &Arc<Shared>, journal: &Journal, epoch: Epoch) -> Result<Checked, EngineError> {
+    shared.book.begin_to_lead();
+    // no route is looked at before the speaker's table: what stands there already is not sent again
+    journal.reload().await?;
+    let rules = shared.book.rows().len();
+    let withdrawn = check_intents(shared, &journal.led_by(epoch)).await?;
+    if !shared.enforced() {
+        // with nothing to compare, only a look at each route tells what has left the speaker by itself
+        shared.dispatch.nudge(shared.book.keys());
+    }
+    shared.deadline_moved.notify_one();
+    shared.leadership.rows_checked(epoch);
+    Ok(Checked { rules, withdrawn })
+}
+
+async fn check_intents(shared: &Arc<Shared>, journal: &Journal) -> Result<usize, EngineError> {
     let change = Change::Configure(shared.settings.safelist.clone());
     let (command, answer) = ChangeSafelist::new(change, Caller::system());
     journal.submit(Box::new(command))?;
@@ -259,7 +371,12 @@ async fn check_intents(shared: &Arc<Shared>, journal: &Journal, loaded: usize) -
     if withdrawn > 0 {
         warn!(withdrawn, "stored rules no longer pass and are withdrawn");
     }
-    let details = json!({ "mode": shared.settings.mode.as_str(), "rules": loaded, "withdrawn": withdrawn });
+    Ok(withdrawn)
+}
+
+async fn record_start(shared: &Arc<Shared>, journal: &Journal, checked: Checked) -> Result<(), EngineError> {
+    let Checked { rules, withdrawn } = checked;
+    let details = json!({ "mode": shared.settings.mode.as_str(), "rules": rules, "withdrawn": withdrawn });
     let (record, answer) =
         Record::new(vec![AuditEntry::new(shared.now(), Actor::SYSTEM, AuditAction::Start, details)]);
     journal.submit(Box::new(record))?;

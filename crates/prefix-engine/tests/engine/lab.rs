@@ -14,7 +14,7 @@ use prefix_core::announcer::RibPath;
 use prefix_core::audit::AuditEntry;
 use prefix_core::event::Report;
 use prefix_core::flowspec::{Action, RouteKey};
-use prefix_core::id::MitigationId;
+use prefix_core::id::{InstanceId, MitigationId};
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::ownership::Ownership;
 use prefix_core::{Clock, Store};
@@ -49,6 +49,11 @@ pub(crate) fn beginning() -> DateTime<Utc> {
 /// So many seconds after the beginning.
 pub(crate) fn at(seconds: i64) -> DateTime<Utc> {
     beginning() + chrono::TimeDelta::seconds(seconds)
+}
+
+/// An instance of the pop: a restarted daemon is the same one.
+pub(crate) fn instance(number: u128) -> InstanceId {
+    uuid::Uuid::from_u128(number).into()
 }
 
 /// A route by its text.
@@ -98,6 +103,9 @@ impl Lab {
             clock: clock.clone(),
             policy: config.policy(),
             settings: config.settings(),
+            instance: instance(1),
+            guard: None,
+            frozen: Vec::new(),
         };
         let engine = Engine::start(parts).await.unwrap();
         let lab = Self { engine, store, speaker, clock, config, life };

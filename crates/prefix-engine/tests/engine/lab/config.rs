@@ -157,6 +157,8 @@ impl Config {
             retain_events: None,
             retain_mitigations: None,
             preserve_announcements: self.preserve_announcements.unwrap_or(true),
+            speaker_address: "192.0.2.179:50051".into(),
+            configuration: "cafe".into(),
         }
     }
 

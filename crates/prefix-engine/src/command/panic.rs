@@ -1,0 +1,190 @@
+//! The kill switch: a scope is frozen first, then everything in it ends. A thaw announces nothing again by itself.
+
+use std::sync::Arc;
+
+use prefix_core::audit::{Actor, AuditAction, AuditEntry};
+use prefix_core::id::{MitigationId, PanicId};
+use prefix_core::mitigation::EndReason;
+use prefix_core::panic::{PanicOrigin, PanicScope, Thaw};
+use prefix_core::store::{ReadSet, StoreError};
+use serde_json::json;
+use tokio::sync::oneshot;
+
+use crate::alarms;
+use crate::caller::Caller;
+use crate::desk::Desk;
+use crate::error::EngineError;
+use crate::journal::Command;
+use crate::shared::Shared;
+
+type Reply<T> = Result<T, EngineError>;
+
+/// Freezes a scope. From the commit on no transaction of any instance lets anything in there.
+pub(crate) struct Freeze {
+    scope: PanicScope,
+    caller: Caller,
+    reply: oneshot::Sender<Reply<()>>,
+    /// It was thawed before it could be recorded.
+    over: bool,
+}
+
+impl Freeze {
+    pub(crate) fn new(scope: PanicScope, caller: Caller) -> (Self, oneshot::Receiver<Reply<()>>) {
+        let (reply, receiver) = oneshot::channel();
+        (Self { scope, caller, reply, over: false }, receiver)
+    }
+}
+
+impl Command for Freeze {
+    fn reads(&self, _shared: &Shared, reads: &mut ReadSet) {
+        reads.admission = true;
+    }
+
+    fn run(&mut self, desk: &mut Desk<'_>) {
+        let scope = &self.scope;
+        self.over = desk.has_thawed(scope.panic_id) || desk.shared.frozen.is_thawed(scope.panic_id);
+        if self.over {
+            return;
+        }
+        let details = json!({
+            "request_id": self.caller.request_id,
+            "reason": scope.reason,
+            "origin": scope.origin,
+            "started_by": scope.started_by,
+            "started_at": scope.started_at,
+            "after": { "pop": scope.pop, "customer_id": scope.customer_id },
+        });
+        let entry = AuditEntry::new(desk.now, self.caller.actor.clone(), AuditAction::Panic, details);
+        desk.audit(entry.on("panic", scope.panic_id));
+        desk.put_panic(scope.clone());
+    }
+
+    fn done(self: Box<Self>, shared: &Arc<Shared>, result: Result<(), StoreError>) {
+        if result.is_ok() && !self.over && !self.caller.dry_run {
+            // one that was begun past storage was told when it began
+            if self.scope.origin == PanicOrigin::Api {
+                alarms::panic_started(shared, &self.scope);
+            }
+            shared.frozen.begun(self.scope);
+            shared.follow_freeze();
+        }
+        let _ = self.reply.send(result.map_err(EngineError::from));
+    }
+
+    fn is_dry_run(&self) -> bool {
+        self.caller.dry_run
+    }
+}
+
+/// Ends what a panic found. Rows of other pops too: their leaders take the rules away.
+pub(crate) struct EndFrozen {
+    ids: Vec<MitigationId>,
+    actor: Actor,
+    request_id: String,
+    reply: oneshot::Sender<Result<(), StoreError>>,
+}
+
+impl EndFrozen {
+    pub(crate) fn new(
+        ids: Vec<MitigationId>,
+        caller: &Caller,
+    ) -> (Self, oneshot::Receiver<Result<(), StoreError>>) {
+        let (reply, receiver) = oneshot::channel();
+        (Self { ids, actor: caller.actor.clone(), request_id: caller.request_id.clone(), reply }, receiver)
+    }
+}
+
+impl Command for EndFrozen {
+    fn reads(&self, _shared: &Shared, reads: &mut ReadSet) {
+        reads.admission = true;
+        reads.mitigations.extend(self.ids.iter().copied());
+    }
+
+    fn run(&mut self, desk: &mut Desk<'_>) {
+        for id in &self.ids {
+            // what is ending already keeps its first reason
+            let Some(row) = desk.row(*id).filter(|row| row.status.claims_rule()) else { continue };
+            let details = json!({
+                "request_id": self.request_id,
+                "reason": EndReason::Panic.as_str(),
+                "before": { "status": row.status },
+            });
+            let now = desk.now;
+            desk.edit(*id, |row| {
+                if row.begin_end(EndReason::Panic, now).is_ok() {
+                    row.leases.clear();
+                }
+            });
+            let entry = AuditEntry::new(now, self.actor.clone(), AuditAction::Withdraw, details);
+            desk.audit(entry.on("mitigation", id));
+        }
+    }
+
+    fn done(self: Box<Self>, _shared: &Arc<Shared>, result: Result<(), StoreError>) {
+        let _ = self.reply.send(result);
+    }
+
+    fn weight(&self) -> usize {
+        self.ids.len() / 4 + 1
+    }
+}
+
+/// Thaws scopes.
+pub(crate) struct Unfreeze {
+    /// One, or all.
+    id: Option<PanicId>,
+    reason: String,
+    caller: Caller,
+    reply: oneshot::Sender<Reply<Vec<PanicScope>>>,
+    thawed: Vec<PanicScope>,
+}
+
+impl Unfreeze {
+    pub(crate) fn new(
+        id: Option<PanicId>,
+        reason: &str,
+        caller: Caller,
+    ) -> (Self, oneshot::Receiver<Reply<Vec<PanicScope>>>) {
+        let (reply, receiver) = oneshot::channel();
+        (Self { id, reason: reason.to_owned(), caller, reply, thawed: Vec::new() }, receiver)
+    }
+}
+
+impl Command for Unfreeze {
+    fn reads(&self, _shared: &Shared, reads: &mut ReadSet) {
+        reads.admission = true;
+    }
+
+    fn run(&mut self, desk: &mut Desk<'_>) {
+        let by = self.caller.actor.name().to_owned();
+        let meant = |scope: &&PanicScope| self.id.is_none_or(|id| id == scope.panic_id);
+        let mut scopes: Vec<PanicScope> = desk.standing().frozen.iter().filter(meant).cloned().collect();
+        for scope in &mut scopes {
+            let details = json!({
+                "request_id": self.caller.request_id,
+                "reason": self.reason,
+                "before": { "pop": scope.pop, "customer_id": scope.customer_id, "started_at": scope.started_at },
+            });
+            let entry = AuditEntry::new(desk.now, self.caller.actor.clone(), AuditAction::Thaw, details);
+            desk.audit(entry.on("panic", scope.panic_id));
+            scope.thawed = Some(Thaw { at: desk.now, by: by.clone(), reason: self.reason.clone() });
+            desk.put_panic(scope.clone());
+        }
+        self.thawed = scopes;
+    }
+
+    fn done(self: Box<Self>, shared: &Arc<Shared>, result: Result<(), StoreError>) {
+        let Self { thawed, caller, reply, .. } = *self;
+        if result.is_ok() && !caller.dry_run && !thawed.is_empty() {
+            let ids: Vec<PanicId> = thawed.iter().map(|scope| scope.panic_id).collect();
+            shared.frozen.thawed(&ids);
+            shared.follow_freeze();
+            thawed.iter().for_each(|scope| alarms::panic_thawed(shared, scope));
+        }
+        let _ = reply.send(result.map(|()| thawed).map_err(EngineError::from));
+    }
+
+    fn is_dry_run(&self) -> bool {
+        self.caller.dry_run
+    }
+}

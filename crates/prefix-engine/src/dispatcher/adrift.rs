@@ -1,0 +1,41 @@
+//! What may still be done at the speaker when the lease is over and storage does not answer.
+//!
+//! Nobody knows then whether another instance leads. So nothing is announced that is not there, nothing is changed,
+//! and each path is read back first: a path that has outlived its not-after time may be withdrawn by anybody, one whose
+//! end is written down is to go whoever leads, and one that lives on by the same row may live a little longer.
+
+use chrono::{DateTime, Utc};
+use prefix_core::announcer::{OwnPath, RibPath};
+use prefix_core::flowspec::RouteKey;
+use prefix_core::mitigation::Status;
+use prefix_core::ownership::{MitigationTag, Ownership};
+
+use super::is_same_on_wire;
+use crate::book::Book;
+
+/// True if the path that stands there must go, whoever leads.
+pub(super) fn must_go(book: &Book, key: &RouteKey, found: &RibPath, now: DateTime<Utc>) -> bool {
+    let Ownership::Own { not_after, mitigation } = found.ownership else { return false };
+    if !found.local {
+        return false;
+    }
+    if not_after.is_some_and(|at| at.time() <= now) {
+        return true;
+    }
+    let Some(tag) = mitigation else { return false };
+    book.of_route(key).iter().any(|row| {
+        let is_its_row = MitigationTag::from(row.mitigation_id) == tag;
+        is_its_row && (row.status == Status::Withdrawing || book.is_doomed(row.mitigation_id))
+    })
+}
+
+/// True if the wanted path is the one that stands there, with a later not-after time.
+pub(super) fn may_live_on(wanted: &OwnPath, found: &RibPath) -> bool {
+    let Ownership::Own { not_after: Some(not_after), mitigation: Some(mitigation) } = found.ownership else {
+        return false;
+    };
+    found.local
+        && mitigation == wanted.tags.mitigation
+        && not_after < wanted.tags.not_after
+        && found.action.as_ref().is_some_and(|action| is_same_on_wire(action, &wanted.action))
+}

@@ -1,0 +1,173 @@
+//! The kill switch: panic, thaw, and the panic that began past the API.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use prefix_core::id::{MitigationId, PanicId};
+use prefix_core::mitigation::Mitigation;
+use prefix_core::name::{CustomerId, Pop};
+use prefix_core::panic::{PanicOrigin, PanicScope};
+use tokio::time::{Instant, sleep};
+use tracing::warn;
+
+use super::Engine;
+use crate::alarms;
+use crate::answer::{PanicRequest, PanicStarted, PanicState};
+use crate::caller::Caller;
+use crate::command::panic::{EndFrozen, Freeze, Unfreeze};
+use crate::error::EngineError;
+
+/// Rows ended in one transaction.
+const AT_ONCE: usize = 512;
+/// Between two looks at whether the speaker has confirmed.
+const LOOK: Duration = Duration::from_millis(20);
+
+impl Engine {
+    /// Freezes a scope, then withdraws every rule in it, whoever holds it and whichever pop announces it. Answers as
+    /// soon as all are gone, at the latest after `announce_timeout`. Once frozen it never fails: what could not be
+    /// written is written later, by whoever leads.
+    pub async fn panic(&self, request: PanicRequest, caller: &Caller) -> Result<PanicStarted, EngineError> {
+        let scope = PanicScope {
+            panic_id: PanicId::generate(),
+            reason: request.reason,
+            pop: request.pop,
+            customer_id: request.customer_id,
+            started_at: self.running.shared.now(),
+            started_by: caller.actor.name().to_owned(),
+            origin: PanicOrigin::Api,
+            thawed: None,
+        };
+        let (command, answer) = Freeze::new(scope.clone(), caller.clone());
+        self.ask_urgently(command, answer).await??;
+        let (engine, caller) = (self.clone(), caller.clone());
+        // what began is ended, whether or not the caller waits for it
+        let withdrawn = tokio::spawn(async move { engine.withdraw_scope(scope, &caller).await });
+        withdrawn.await.map_err(|error| EngineError::Internal(format!("the panic ended: {error}")))
+    }
+
+    async fn withdraw_scope(&self, scope: PanicScope, caller: &Caller) -> PanicStarted {
+        let affected = self.in_scope(scope.pop.as_ref(), scope.customer_id.as_ref()).await;
+        let rules = affected.len() as u64;
+        if caller.dry_run {
+            return PanicStarted { scope, rules, withdrawn: 0, withdrawing: rules, affected };
+        }
+        if let Err(error) = self.end_frozen(&affected, caller).await {
+            warn!(%error, panic_id = %scope.panic_id, "the scope is frozen; its rows are ended as soon as that works");
+        }
+        let withdrawing = self.wait_until_gone(&scope, &affected).await;
+        PanicStarted { scope, rules, withdrawn: rules - withdrawing, withdrawing, affected }
+    }
+
+    /// The mitigations of a scope that are not final; what the book knows, if storage does not answer.
+    async fn in_scope(&self, pop: Option<&Pop>, customer: Option<&CustomerId>) -> Vec<MitigationId> {
+        let shared = &self.running.shared;
+        let mut ids = match shared.store.unfinished_ids(pop, customer).await {
+            Ok(ids) => ids,
+            Err(error) => {
+                warn!(%error, "the rules of a frozen scope cannot be read");
+                self.known_in_scope(pop, customer)
+            }
+        };
+        ids.sort();
+        ids
+    }
+
+    fn known_in_scope(&self, pop: Option<&Pop>, customer: Option<&CustomerId>) -> Vec<MitigationId> {
+        let meant = |row: &Mitigation| {
+            pop.is_none_or(|pop| *pop == row.pop)
+                && (customer.is_none() || customer == row.customer_id.as_ref())
+        };
+        let rows = self.running.shared.book.rows();
+        rows.iter().filter(|row| meant(row)).map(|row| row.mitigation_id).collect()
+    }
+
+    async fn end_frozen(&self, ids: &[MitigationId], caller: &Caller) -> Result<(), EngineError> {
+        for ids in ids.chunks(AT_ONCE) {
+            let (command, answer) = EndFrozen::new(ids.to_vec(), caller);
+            self.ask_urgently(command, answer).await??;
+        }
+        Ok(())
+    }
+
+    /// How many of these rules are not gone yet when all are, or when the wait is over.
+    async fn wait_until_gone(&self, scope: &PanicScope, ids: &[MitigationId]) -> u64 {
+        let shared = &self.running.shared;
+        let deadline = Instant::now() + shared.settings.announce_timeout;
+        let of_others = scope.pop.as_ref() != Some(&shared.settings.pop);
+        loop {
+            let here = ids.iter().filter(|id| shared.book.get(**id).is_some()).count() as u64;
+            let is_over = Instant::now() >= deadline;
+            if !of_others && (here == 0 || is_over) {
+                return here;
+            }
+            if of_others && (here == 0 || is_over) {
+                let left = shared.store.unfinished_ids(scope.pop.as_ref(), scope.customer_id.as_ref()).await;
+                let meant: HashSet<MitigationId> = ids.iter().copied().collect();
+                // without storage only the own ones are known
+                let left =
+                    left.map_or(here, |left| left.iter().filter(|id| meant.contains(id)).count() as u64);
+                if left == 0 || is_over {
+                    return left;
+                }
+                sleep(LOOK * 5).await;
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Thaws one scope, or all. Nothing is announced again by itself. Thawing what is thawed already is harmless.
+    pub async fn thaw(
+        &self,
+        reason: &str,
+        id: Option<PanicId>,
+        caller: &Caller,
+    ) -> Result<PanicState, EngineError> {
+        let state = self.panic_state().await?;
+        let meant = |scope: &&PanicScope| id.is_none_or(|id| id == scope.panic_id);
+        if let Some(id) = id
+            && !state.scopes.iter().any(|scope| scope.panic_id == id)
+        {
+            return match self.running.shared.store.panic_scope(id).await? {
+                Some(_) => Ok(state),
+                None => Err(EngineError::NotFound(format!("there is no panic {id}"))),
+            };
+        }
+        if caller.dry_run {
+            let scopes = state.scopes.into_iter().filter(|scope| !meant(&scope)).collect();
+            return Ok(PanicState::of(scopes));
+        }
+        // a crash may have come between a freeze and the end of its rules: they do not come back with the thaw
+        for scope in state.scopes.iter().filter(meant) {
+            let store = &self.running.shared.store;
+            let ids = store.unfinished_ids(scope.pop.as_ref(), scope.customer_id.as_ref()).await?;
+            self.end_frozen(&ids, &Caller::system()).await?;
+        }
+        let (command, answer) = Unfreeze::new(id, reason, caller.clone());
+        self.ask_urgently(command, answer).await??;
+        self.panic_state().await
+    }
+
+    /// What is frozen.
+    pub async fn panic_state(&self) -> Result<PanicState, EngineError> {
+        let shared = &self.running.shared;
+        let stored = shared.store.panic_scopes().await?;
+        Ok(PanicState::of(shared.frozen.completed(stored.into()).to_vec()))
+    }
+
+    /// Freezes without storage: from this moment nothing of the scope is announced here, and every own rule in it
+    /// leaves the wire. It is recorded in storage as soon as that works. A scope that is known already, or was thawed,
+    /// changes nothing.
+    pub fn freeze_direct(&self, scope: PanicScope) {
+        let shared = &self.running.shared;
+        if shared.frozen.begun_directly(scope.clone()) {
+            shared.follow_freeze();
+            alarms::panic_started(shared, &scope);
+        }
+    }
+
+    /// True if storage knows this panic as thawed: a marker of it is left over.
+    pub async fn is_thawed(&self, id: PanicId) -> Result<bool, EngineError> {
+        let scope = self.running.shared.store.panic_scope(id).await?;
+        Ok(scope.is_some_and(|scope| scope.thawed.is_some()))
+    }
+}

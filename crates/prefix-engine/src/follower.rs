@@ -1,0 +1,90 @@
+//! What other instances commit: this instance's book follows, and whoever waits for it here is told.
+//!
+//! Rows are read by what changed, not by who changed it; the revision of a row keeps an answer that comes late from
+//! undoing what was committed here meanwhile.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prefix_core::id::MitigationId;
+use prefix_core::mitigation::{Mitigation, Status};
+use prefix_core::store::{Changed, FeedCursor, StoreError};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use crate::journal::Journal;
+use crate::shared::Shared;
+
+/// Between two looks at the feed.
+const LOOK: Duration = Duration::from_millis(200);
+/// Rows read at once.
+const ROWS: usize = 500;
+
+/// Follows the feed until it is told to stop.
+pub(crate) async fn run(shared: Arc<Shared>, journal: Journal, stop: CancellationToken) {
+    if !shared.store.is_shared() {
+        return stop.cancelled().await;
+    }
+    let mut tick = interval(LOOK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut cursor = None;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            read = look(&shared, &journal, cursor) => match read {
+                Ok(next) => cursor = Some(next),
+                // the same changes are read again
+                Err(error) => debug!(%error, "the changes of other instances cannot be read"),
+            }
+        }
+    }
+}
+
+async fn look(
+    shared: &Shared,
+    journal: &Journal,
+    since: Option<FeedCursor>,
+) -> Result<FeedCursor, StoreError> {
+    let instance = shared.leadership.instance();
+    let changes = shared.store.changes(&shared.settings.pop, instance, since).await?;
+    let ids = match changes.changed {
+        Changed::Only(ids) => ids,
+        Changed::Anything => {
+            let reloaded = journal.reload().await;
+            let keys = reloaded.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+            shared.dispatch.nudge(keys);
+            shared.waiting.ids()
+        }
+    };
+    for ids in ids.chunks(ROWS) {
+        follow(shared, shared.store.by_ids(ids).await?);
+    }
+    Ok(changes.cursor)
+}
+
+fn follow(shared: &Shared, rows: Vec<Mitigation>) {
+    let mut keys = Vec::new();
+    let mut queue = false;
+    for row in rows {
+        let id: MitigationId = row.mitigation_id;
+        let status = row.status;
+        let before = shared.book.get(id);
+        queue |= status == Status::Queued || before.is_some_and(|old| old.counts() && !row.counts());
+        if row.pop == shared.settings.pop {
+            keys.extend(shared.book.follow(row));
+        }
+        shared.waiting.reached(id, status);
+    }
+    if !keys.is_empty() {
+        shared.dispatch.nudge(keys);
+        shared.deadline_moved.notify_one();
+    }
+    if queue {
+        shared.queue_moved.notify_one();
+    }
+}

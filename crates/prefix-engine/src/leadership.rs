@@ -1,0 +1,393 @@
+//! One leader per pop: who may touch the speaker, and until when.
+//!
+//! Leadership is a row in storage with an epoch and a lease. This instance counts its lease by its own monotonic clock
+//! from before it asked, and stops a margin earlier, so it has stopped before anybody else can begin; storage checks
+//! the epoch of everything it writes. Storage that is not shared has one instance, which leads from its start to its
+//! end. See docs/adr/0008-one-leader-per-pop.md.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use prefix_core::id::InstanceId;
+use prefix_core::store::{Candidacy, Election, Epoch, Leader, OtherInstance, StoreError};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::settings::Settings;
+use crate::shared::Shared;
+
+/// How long a lease lasts.
+const TERM: Duration = Duration::from_secs(4);
+/// What is left of a lease in which nothing is begun any more: a call has to reach the speaker before the lease ends.
+const MARGIN: Duration = Duration::from_secs(1);
+/// Between two renewals of a lease.
+const RENEWAL: Duration = Duration::from_secs(1);
+/// Between two looks at whether the leader lives: a killed one is replaced soon after its lease is over.
+const LOOK: Duration = Duration::from_millis(250);
+/// The longest wait for an answer to a claim; a late one is worth nothing.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// A claim that took longer says nothing about clocks.
+const PROMPT: Duration = Duration::from_millis(500);
+/// Clocks further apart than this are a problem.
+const SKEW: TimeDelta = TimeDelta::seconds(1);
+
+/// What this instance may do at the speaker now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Everything.
+    Leading(Epoch),
+    /// It led, its lease is over, and storage does not answer: nobody knows whether somebody else leads. Only what is
+    /// right whoever leads may be done.
+    Adrift(Epoch),
+    /// Nothing yet: it prepares itself to lead, or will know in a moment whether it still does.
+    Waiting,
+    /// Nothing.
+    Following,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Following,
+    /// Elected: rows are to be read and checked.
+    Elected(Epoch),
+    /// Rows are checked: the speaker's table is to be looked at.
+    Prepared(Epoch),
+    Leading(Epoch),
+}
+
+impl Role {
+    fn epoch(self) -> Option<Epoch> {
+        match self {
+            Self::Following => None,
+            Self::Elected(epoch) | Self::Prepared(epoch) | Self::Leading(epoch) => Some(epoch),
+        }
+    }
+}
+
+/// The instances of the pop, as of the last election.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PopState {
+    /// Who leads.
+    pub(crate) leader: Option<Leader>,
+    /// The other living instances.
+    pub(crate) others: Vec<OtherInstance>,
+    /// How much the own clock is ahead of the database's.
+    pub(crate) clock_ahead: TimeDelta,
+}
+
+struct State {
+    role: Role,
+    /// The end of the lease by the own monotonic clock; `None` = it never ends.
+    until: Option<Instant>,
+    /// The last claim got no answer.
+    unanswered: bool,
+    pop: PopState,
+}
+
+/// See the module.
+pub(crate) struct Leadership {
+    instance: InstanceId,
+    state: Mutex<State>,
+    /// Rung when this instance was elected.
+    pub(crate) elected: Notify,
+    /// Rung when it has checked its rows and may look at the speaker's table.
+    pub(crate) prepared: Notify,
+    /// Rung for everybody at each change of its standing.
+    changed: Notify,
+}
+
+impl Leadership {
+    pub(crate) fn new(instance: InstanceId) -> Self {
+        let state = State { role: Role::Following, until: None, unanswered: false, pop: PopState::default() };
+        Self {
+            instance,
+            state: Mutex::new(state),
+            elected: Notify::new(),
+            prepared: Notify::new(),
+            changed: Notify::new(),
+        }
+    }
+
+    fn open(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn instance(&self) -> InstanceId {
+        self.instance
+    }
+
+    /// What may be done now. To be asked right before it is done.
+    pub(crate) fn standing(&self) -> Standing {
+        let state = self.open();
+        match state.role {
+            Role::Following => Standing::Following,
+            Role::Elected(_) | Role::Prepared(_) => Standing::Waiting,
+            Role::Leading(epoch) if state.until.is_none_or(|until| Instant::now() + MARGIN < until) => {
+                Standing::Leading(epoch)
+            }
+            Role::Leading(epoch) if state.unanswered => Standing::Adrift(epoch),
+            Role::Leading(_) => Standing::Waiting,
+        }
+    }
+
+    /// The epoch, while this instance surely leads.
+    pub(crate) fn leading(&self) -> Option<Epoch> {
+        match self.standing() {
+            Standing::Leading(epoch) => Some(epoch),
+            _ => None,
+        }
+    }
+
+    /// The epoch, while this instance leads as far as it knows: also when it has lost sight of storage.
+    pub(crate) fn in_charge(&self) -> Option<Epoch> {
+        match self.open().role {
+            Role::Leading(epoch) => Some(epoch),
+            _ => None,
+        }
+    }
+
+    /// The epoch in which this instance was elected and has not been replaced, as far as it knows: storage decides
+    /// whether what it writes still counts.
+    pub(crate) fn epoch(&self) -> Option<Epoch> {
+        self.open().role.epoch()
+    }
+
+    /// The epoch for which rows are still to be checked.
+    pub(crate) fn to_prepare(&self) -> Option<Epoch> {
+        match self.open().role {
+            Role::Elected(epoch) => Some(epoch),
+            _ => None,
+        }
+    }
+
+    /// The epoch for which the speaker's table is still to be looked at.
+    pub(crate) fn to_look(&self) -> Option<Epoch> {
+        match self.open().role {
+            Role::Prepared(epoch) => Some(epoch),
+            _ => None,
+        }
+    }
+
+    /// Rows are checked.
+    pub(crate) fn rows_checked(&self, epoch: Epoch) {
+        self.advance(Role::Elected(epoch), Role::Prepared(epoch));
+        self.prepared.notify_one();
+    }
+
+    /// The speaker's table was looked at: from now on this instance leads.
+    pub(crate) fn table_seen(&self, epoch: Epoch) {
+        self.advance(Role::Prepared(epoch), Role::Leading(epoch));
+    }
+
+    fn advance(&self, from: Role, to: Role) {
+        let mut state = self.open();
+        if state.role == from {
+            state.role = to;
+            drop(state);
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// Storage says that a later epoch has begun.
+    pub(crate) fn deposed(&self, epoch: Epoch) {
+        let mut state = self.open();
+        if state.role.epoch() == Some(epoch) {
+            state.role = Role::Following;
+            drop(state);
+            warn!(epoch = epoch.0, "another instance leads this pop: this one announces nothing any more");
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// Returns at the next change of the standing, or after `at_most`.
+    pub(crate) async fn changed(&self, at_most: Duration) {
+        // a lease that runs out rings no bell
+        let _ = timeout(at_most, self.changed.notified()).await;
+    }
+
+    /// The instances of the pop.
+    pub(crate) fn pop(&self) -> PopState {
+        self.open().pop.clone()
+    }
+
+    /// True if another living instance was seen at the last election: it takes over when this one stops.
+    pub(crate) fn has_others(&self) -> bool {
+        !self.open().pop.others.is_empty()
+    }
+
+    /// What is wrong among the instances of the pop, in words.
+    pub(crate) fn problems(&self, settings: &Settings) -> Vec<String> {
+        let pop = self.pop();
+        let mut problems = Vec::new();
+        for other in &pop.others {
+            if other.configuration != settings.configuration {
+                problems.push(format!(
+                    "instance {} of pop {} runs with another configuration: give both the same files and restart the one with the older ones",
+                    other.instance, settings.pop
+                ));
+            }
+            if other.clock_ahead.abs() > SKEW {
+                problems.push(format!(
+                    "the clock of instance {} is {}",
+                    other.instance,
+                    off(other.clock_ahead)
+                ));
+            }
+        }
+        if pop.clock_ahead.abs() > SKEW {
+            problems.push(format!("the clock of this machine is {}", off(pop.clock_ahead)));
+        }
+        if let Some(leader) = &pop.leader
+            && let Some(misfit) = misfit(leader, settings)
+        {
+            problems.push(misfit);
+        }
+        if matches!(self.standing(), Standing::Adrift(_)) {
+            problems.push(
+                "storage does not answer, so this instance cannot know whether it still leads its pop: rules leave on time, but none is announced until storage is back".into(),
+            );
+        }
+        problems
+    }
+
+    /// Takes in what an election brought.
+    fn follow(&self, election: Election, asked: Instant, shared_storage: bool) {
+        let won = election.won_by(self.instance);
+        let mut state = self.open();
+        let held = state.role.epoch();
+        state.unanswered = false;
+        let known = state.pop.clock_ahead;
+        let comparable = shared_storage && asked.elapsed() <= PROMPT;
+        let clock_ahead = if comparable { election.clock_ahead } else { known };
+        state.pop = PopState { leader: election.leader, others: election.others, clock_ahead };
+        match won {
+            Some(epoch) => {
+                state.until = shared_storage.then(|| asked + TERM);
+                if held != Some(epoch) {
+                    state.role = Role::Elected(epoch);
+                    drop(state);
+                    info!(epoch = epoch.0, "this instance leads its pop now");
+                    self.elected.notify_one();
+                    self.changed.notify_waiters();
+                }
+            }
+            None => {
+                drop(state);
+                if let Some(epoch) = held {
+                    self.deposed(epoch);
+                }
+            }
+        }
+    }
+
+    /// A claim got no answer.
+    fn unanswered(&self, error: &StoreError) {
+        let mut state = self.open();
+        if !state.unanswered && state.role != Role::Following {
+            warn!(%error, "the leadership of the pop cannot be renewed");
+        }
+        state.unanswered = true;
+    }
+}
+
+fn off(ahead: TimeDelta) -> String {
+    let direction = if ahead > TimeDelta::zero() { "ahead of" } else { "behind" };
+    #[allow(clippy::cast_precision_loss, reason = "milliseconds of a skew")]
+    let seconds = ahead.num_milliseconds().unsigned_abs() as f64 / 1000.0;
+    format!("{seconds:.1} s {direction} the database's: see to its time synchronisation")
+}
+
+/// Why an instance with these settings cannot work beside this leader.
+fn misfit(leader: &Leader, settings: &Settings) -> Option<String> {
+    let who = format!("instance {} leads pop {}", leader.instance, settings.pop);
+    if leader.mode != settings.mode.as_str() {
+        return Some(format!(
+            "{who} in mode {}, and this one has mode {}: all instances of a pop have the same; stop the others first, or set the same mode here",
+            leader.mode,
+            settings.mode.as_str()
+        ));
+    }
+    if leader.speaker != settings.speaker_address {
+        return Some(format!(
+            "{who} with the speaker {}, and this one has {}: all instances of a pop share one speaker; set the same bgp.gobgp_grpc, or give this site a pop of its own",
+            leader.speaker, settings.speaker_address
+        ));
+    }
+    None
+}
+
+/// Claims once. The lease is counted from before the question.
+async fn claim(shared: &Shared, stopping: bool) -> Result<(), StoreError> {
+    let leadership = &shared.leadership;
+    let held = leadership.epoch();
+    let candidacy = Candidacy {
+        pop: shared.settings.pop.clone(),
+        instance: leadership.instance,
+        speaker: shared.settings.speaker_address.clone(),
+        mode: shared.settings.mode.as_str().to_owned(),
+        configuration: shared.settings.configuration.clone(),
+        clock: shared.now(),
+        held,
+        term: TERM,
+        wants_to_lead: held.is_some() || !stopping,
+    };
+    let asked = Instant::now();
+    let answer = timeout(PATIENCE, shared.store.claim(&candidacy)).await;
+    let answer = answer.unwrap_or_else(|_| Err(StoreError::Unavailable("no answer to a claim".into())));
+    match answer {
+        Ok(election) => leadership.follow(election, asked, shared.store.is_shared()),
+        Err(error) => {
+            leadership.unanswered(&error);
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// The first claim of a start. Fails if this instance cannot work beside the living leader; says why.
+pub(crate) async fn introduce(shared: &Shared) -> Result<Option<String>, StoreError> {
+    claim(shared, false).await?;
+    let pop = shared.leadership.pop();
+    let misfit = pop.leader.as_ref().and_then(|leader| misfit(leader, &shared.settings));
+    if misfit.is_some() {
+        resign(shared).await;
+    }
+    Ok(misfit)
+}
+
+/// Renews the lease, or waits for the end of that of another one, until it is told to stop.
+pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
+    if !shared.store.is_shared() {
+        return stop.cancelled().await;
+    }
+    loop {
+        let period = if shared.leadership.epoch().is_some() { RENEWAL } else { LOOK };
+        let next = Instant::now() + period;
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = sleep_until(next) => {}
+        }
+        let stopping = shared.stopping.load(std::sync::atomic::Ordering::Acquire);
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = claim(&shared, stopping) => {}
+        }
+    }
+}
+
+/// Gives the leadership back, so that another instance has it at once.
+pub(crate) async fn resign(shared: &Shared) {
+    let epoch = shared.leadership.epoch();
+    let resigned = shared.store.resign(&shared.settings.pop, shared.leadership.instance, epoch);
+    match timeout(PATIENCE, resigned).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => warn!(%error, "the leadership could not be given back, its lease runs out"),
+        Err(_) => warn!("the leadership could not be given back in time, its lease runs out"),
+    }
+    if let Some(epoch) = epoch {
+        shared.leadership.advance(Role::Leading(epoch), Role::Following);
+    }
+}
