@@ -43,7 +43,8 @@ impl Connection {
 }
 
 fn event(number: usize) -> String {
-    let body = udp_flood(&format!("10.200.{}.{}", number >> 8, number & 0xff)).document("netflow").to_string();
+    let body =
+        udp_flood(&format!("10.200.{}.{}", number >> 8, number & 0xff)).document("netflow").to_string();
     format!(
         "POST /v1/events HTTP/1.1\r\nHost: prefixd\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()

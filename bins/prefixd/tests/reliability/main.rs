@@ -22,5 +22,6 @@ mod database_cannot_write;
 mod database_dies;
 mod hundred_kills;
 mod network_cut;
+mod packets;
 mod speaker_dies;
 mod speaker_hangs;

@@ -138,7 +138,7 @@ impl NetworkBuilder {
             raw: RawHttp(daemon.http_address()),
             client,
             daemon,
-            router: router.map(Router),
+            router: router.map(|router| Router(Arc::new(router))),
             bird,
             frr,
             speaker,
@@ -240,7 +240,7 @@ impl Network {
     }
 
     /// The network between the daemon and its speaker.
-    pub(crate) fn between(&self) -> &Namespace {
+    pub(crate) fn between(&self) -> &Arc<Namespace> {
         &self.between.as_ref().expect("the story asked for a speaker far away").0
     }
 

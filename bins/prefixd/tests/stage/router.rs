@@ -2,13 +2,19 @@
 
 use super::Rule;
 use prefix_testkit::lab::{Exabgp, LabError, RouterUpdate, wait};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The receiving router of a story.
 #[derive(Debug)]
-pub(crate) struct Router(pub(super) Exabgp);
+pub(crate) struct Router(pub(super) Arc<Exabgp>);
 
 impl Router {
+    /// The program behind it.
+    pub(crate) fn exabgp(&self) -> &Arc<Exabgp> {
+        &self.0
+    }
+
     /// Waits until the router holds the rule, and returns the announcement that it holds.
     pub(crate) async fn sees(&self, rule: &Rule) -> RouterUpdate {
         self.sees_within(rule, wait::PATIENCE).await

@@ -24,7 +24,7 @@ with open(sys.argv[1], 'a', buffering=1) as journal:
 pub struct Exabgp {
     process: Process,
     journal: Mutex<Journal>,
-    _folder: Folder,
+    folder: Folder,
     _seat: RouterSeat,
 }
 
@@ -54,7 +54,7 @@ impl Exabgp {
         };
         let process = Process::start("exabgp", command, &folder.join("exabgp.log"))?;
         let journal = Mutex::new(Journal::new(lines));
-        let router = Self { process, journal, _folder: folder, _seat: seat.clone() };
+        let router = Self { process, journal, folder, _seat: seat.clone() };
         router.wait_until_up().await?;
         Ok(router)
     }
@@ -178,6 +178,11 @@ impl Exabgp {
         })
         .await
         .flatten()
+    }
+
+    /// Its folder, for what belongs to it.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
     }
 
     /// What ExaBGP logged.

@@ -1,0 +1,112 @@
+//! Real packets through a real router: they stop when a rule arrives, and flow again when it leaves.
+
+use crate::stage::{Attack, Network, NetworkBuilder, udp_flood};
+use prefix_testkit::lab::{Flood, Forwarding, LinkEnd, Namespace, PACKETS_PER_SECOND, Sink, wait};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// A name server of the inventory: everything but port 53 may be dropped.
+const VICTIM: &str = "203.0.113.53";
+
+const VICTIM_V6: &str = "2001:db8:10::53";
+
+/// Attacker and victim around the router of a network.
+struct Streets {
+    attack: Sink,
+    questions: Sink,
+    attack_v6: Sink,
+    _floods: [Flood; 3],
+    _forwarding: Forwarding,
+    _attacker: Namespace,
+    _victim: Namespace,
+}
+
+impl Streets {
+    /// Builds them, and lets an attack and honest questions flow.
+    async fn around(net: &Network) -> Self {
+        let router = net.between();
+        let (attacker, victim) = (Namespace::create().await.unwrap(), Namespace::create().await.unwrap());
+        let outside = LinkEnd { device: "outside", addresses: &["198.51.100.1/24", "2001:db8:a::1/64"] };
+        let inside = LinkEnd { device: "inside", addresses: &["203.0.113.1/24", "2001:db8:10::1/64"] };
+        let far = LinkEnd { device: "eth0", addresses: &["198.51.100.2/24", "2001:db8:a::2/64"] };
+        let near = LinkEnd { device: "eth0", addresses: &["203.0.113.53/24", "2001:db8:10::53/64"] };
+        router.join(&outside, &attacker, &far).await.unwrap();
+        router.join(&inside, &victim, &near).await.unwrap();
+        for (namespace, v4, v6) in
+            [(&attacker, "198.51.100.1", "2001:db8:a::1"), (&victim, "203.0.113.1", "2001:db8:10::1")]
+        {
+            namespace.run(&["ip", "route", "add", "default", "via", v4]).await.unwrap();
+            namespace.run(&["ip", "-6", "route", "add", "default", "via", v6]).await.unwrap();
+        }
+        let forwarding = Forwarding::start(router, net.router().exabgp()).await.unwrap();
+
+        let sink = |text: &str| Sink::start(&victim, address(text)).unwrap();
+        let attack = sink("203.0.113.53:9999");
+        let questions = sink("203.0.113.53:53");
+        let attack_v6 = sink("[2001:db8:10::53]:9999");
+        let flood = |from: &str, to: &str| Flood::start(&attacker, address(from), address(to)).unwrap();
+        let floods = [
+            flood("198.51.100.2:4000", "203.0.113.53:9999"),
+            flood("198.51.100.2:4001", "203.0.113.53:53"),
+            flood("[2001:db8:a::2]:4000", "[2001:db8:10::53]:9999"),
+        ];
+        for sink in [&attack, &questions, &attack_v6] {
+            sink.packets_arrive(wait::PATIENCE).await.unwrap();
+        }
+        Self {
+            attack,
+            questions,
+            attack_v6,
+            _floods: floods,
+            _forwarding: forwarding,
+            _attacker: attacker,
+            _victim: victim,
+        }
+    }
+
+    /// The attack is stopped, and the questions get through.
+    async fn are_calm(&self) {
+        let second = Duration::from_secs(1);
+        let (attack, attack_v6, questions) = tokio::join!(
+            self.attack.count_for(second),
+            self.attack_v6.count_for(second),
+            self.questions.count_for(second)
+        );
+        assert_eq!((attack, attack_v6), (0, 0), "packets of the attack get through");
+        assert!(questions > u64::from(PACKETS_PER_SECOND) / 4, "only {questions} questions get through");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attack_packets_stop_when_the_rule_arrives_and_flow_again_when_it_is_over() {
+    let net = network("{action: discard, ttl_seconds: 600}").start().await;
+    let streets = Streets::around(&net).await;
+
+    let mut stopped = Vec::new();
+    for (attack, sink) in attacks().iter().zip([&streets.attack, &streets.attack_v6]) {
+        net.detector.posts(attack).await;
+        stopped.push(sink.packets_stop(wait::PATIENCE).await.unwrap());
+    }
+    streets.are_calm().await;
+    let mut flowing = Vec::new();
+    for (attack, sink) in attacks().iter().zip([&streets.attack, &streets.attack_v6]) {
+        net.detector.releases(attack).await;
+        flowing.push(sink.packets_arrive(wait::PATIENCE).await.unwrap());
+    }
+    println!(
+        "measured: {PACKETS_PER_SECOND} packets a second each over IPv4 and IPv6 stopped {stopped:.2?} after the event was \
+         answered, questions to port 53 got through, and flowed again {flowing:.2?} after the detector said that it is over"
+    );
+}
+
+fn network(step: &str) -> NetworkBuilder {
+    Network::with_gobgp_4().exabgp().far_away().steps(&[step])
+}
+
+fn attacks() -> [Attack; 2] {
+    [udp_flood(VICTIM), udp_flood(VICTIM_V6)]
+}
+
+fn address(text: &str) -> SocketAddr {
+    text.parse().expect("an address with a port")
+}

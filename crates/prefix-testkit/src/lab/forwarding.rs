@@ -1,0 +1,221 @@
+//! The forwarding plane of a receiving router: what its BGP session holds, done to packets by nftables.
+//!
+//! Rules are read from the bytes of the NLRI (RFC 8955 §4.2.2, RFC 8956 §3), not from anybody's text. It knows the
+//! components that tests of packets use, and refuses the others rather than to enforce less than it was told.
+
+use super::{Exabgp, Family, LabError, Namespace, RouterUpdate, process};
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+
+/// How often the router's table is looked at.
+const PAUSE: Duration = Duration::from_millis(20);
+
+const TABLE: &str = "inet prefixd_forwarding";
+
+/// A router that forwards between its devices and enforces what it receives, until it is dropped.
+#[derive(Debug)]
+pub struct Forwarding {
+    enforcing: JoinHandle<()>,
+}
+
+impl Forwarding {
+    /// Makes `namespace` forward packets, less those that the rules of `router` forbid.
+    ///
+    /// # Errors
+    /// [`LabError::Command`] without the right to.
+    pub async fn start(namespace: &Arc<Namespace>, router: &Arc<Exabgp>) -> Result<Self, LabError> {
+        for switch in ["ipv4/ip_forward", "ipv6/conf/all/forwarding"] {
+            namespace.run(&["sh", "-c", &format!("echo 1 > /proc/sys/net/{switch}")]).await?;
+        }
+        let (namespace, router) = (namespace.clone(), router.clone());
+        load(&namespace, &router, &[]).await?;
+        let enforcing = tokio::spawn(async move {
+            let mut enforced = Vec::new();
+            loop {
+                tokio::time::sleep(PAUSE).await;
+                // A router that is being ended has no table to enforce.
+                let Ok(held) = router.rib() else { continue };
+                if held != enforced && load(&namespace, &router, &held).await.is_ok() {
+                    enforced = held;
+                }
+            }
+        });
+        Ok(Self { enforcing })
+    }
+}
+
+impl Drop for Forwarding {
+    fn drop(&mut self) {
+        self.enforcing.abort();
+    }
+}
+
+/// Replaces all rules at once.
+async fn load(namespace: &Namespace, router: &Exabgp, held: &[RouterUpdate]) -> Result<(), LabError> {
+    let text = ruleset(held).map_err(|problem| LabError::Unreadable {
+        part: "the router",
+        problem,
+        text: held.iter().map(RouterUpdate::nlri_hex).collect::<Vec<_>>().join(" "),
+    })?;
+    let file: PathBuf = router.folder().join("rules.nft");
+    std::fs::write(&file, text).map_err(|source| LabError::File {
+        doing: "write",
+        path: file.clone(),
+        source,
+    })?;
+    let mut nft = Command::new("nft");
+    nft.arg("-f").arg(&file);
+    process::run(namespace.wrap(&nft)).await.map(drop)
+}
+
+/// The whole table in nftables' words.
+fn ruleset(held: &[RouterUpdate]) -> Result<String, String> {
+    let mut text = format!("table {TABLE}\ndelete table {TABLE}\ntable {TABLE} {{\n  chain forward {{\n");
+    text.push_str("    type filter hook forward priority filter; policy accept;\n");
+    for update in held.iter().filter(|update| update.family.is_flow_spec()) {
+        let rate = update.traffic_rate_bytes_per_second().ok_or("an action that is not enforced here")?;
+        for one in alternatives(update)? {
+            let verdict = if rate == 0.0 {
+                "drop".to_owned()
+            } else {
+                format!("limit rate over {rate:.0} bytes/second burst 1500 bytes drop")
+            };
+            let _ = writeln!(text, "    {one} {verdict}");
+        }
+    }
+    text.push_str("  }\n}\n");
+    Ok(text)
+}
+
+/// The rule as matches of which any suffices.
+fn alternatives(update: &RouterUpdate) -> Result<Vec<String>, String> {
+    let mut nlri = Bytes(&update.nlri);
+    let mut matches = vec![String::new()];
+    while let Some(component) = nlri.next() {
+        let axis = match component {
+            1 => vec![format!("{} daddr {}", word_of(update.family), nlri.prefix(update.family)?)],
+            3 => nlri.numbers("meta l4proto")?,
+            5 => nlri.numbers("th dport")?,
+            6 => nlri.numbers("th sport")?,
+            other => return Err(format!("component {other} is not enforced here")),
+        };
+        matches =
+            matches.iter().flat_map(|one| axis.iter().map(move |more| format!("{one} {more}"))).collect();
+    }
+    Ok(matches)
+}
+
+fn word_of(family: Family) -> &'static str {
+    if family == Family::Ipv6FlowSpec { "ip6" } else { "ip" }
+}
+
+struct Bytes<'a>(&'a [u8]);
+
+impl Bytes<'_> {
+    fn next(&mut self) -> Option<u8> {
+        let (first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    fn byte(&mut self) -> Result<u8, String> {
+        self.next().ok_or_else(|| "the NLRI ends too early".to_owned())
+    }
+
+    /// A destination (RFC 8955 §4.2.2.1, RFC 8956 §3.1).
+    fn prefix(&mut self, family: Family) -> Result<String, String> {
+        let length = self.byte()?;
+        if family == Family::Ipv6FlowSpec && self.byte()? != 0 {
+            return Err("an offset".to_owned());
+        }
+        let mut octets = [0; 16];
+        for octet in octets.iter_mut().take(usize::from(length.div_ceil(8))) {
+            *octet = self.byte()?;
+        }
+        let [a, b, c, d, ..] = octets;
+        let address = match family {
+            Family::Ipv6FlowSpec => IpAddr::V6(Ipv6Addr::from(octets)),
+            _ => IpAddr::V4(Ipv4Addr::new(a, b, c, d)),
+        };
+        Ok(format!("{address}/{length}"))
+    }
+
+    /// Numeric operators (RFC 8955 §4.2.1.1): conditions joined by AND, of which alternatives are joined by OR.
+    fn numbers(&mut self, field: &str) -> Result<Vec<String>, String> {
+        let mut alternatives: Vec<String> = Vec::new();
+        loop {
+            let operator = self.byte()?;
+            let mut value = 0_u64;
+            for _ in 0..1_u8 << (operator >> 4 & 3) {
+                value = value << 8 | u64::from(self.byte()?);
+            }
+            let comparison = match operator & 0b111 {
+                0b001 => "==",
+                0b010 => ">",
+                0b011 => ">=",
+                0b100 => "<",
+                0b101 => "<=",
+                0b110 => "!=",
+                _ => return Err(format!("operator {operator:#04x}")),
+            };
+            let condition = format!("{field} {comparison} {value}");
+            match alternatives.last_mut() {
+                Some(last) if operator & 0x40 != 0 => {
+                    let _ = write!(last, " {condition}");
+                }
+                _ => alternatives.push(condition),
+            }
+            if operator & 0x80 != 0 {
+                return Ok(alternatives);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::{Change, PathAttributes};
+
+    fn update(family: Family, nlri: &str, rate: f32) -> RouterUpdate {
+        let [a, b, c, d] = rate.to_be_bytes();
+        RouterUpdate {
+            message: 0,
+            at: 0.0,
+            change: Change::Announce,
+            family,
+            nlri: hex::decode(nlri).unwrap(),
+            attributes: PathAttributes {
+                extended_communities: vec![[0x80, 0x06, 0, 0, a, b, c, d]],
+                ..PathAttributes::default()
+            },
+            parsed: serde_json::Value::Null,
+        }
+    }
+
+    #[test]
+    fn everything_but_a_port_is_two_rules() {
+        let rule = update(Family::Ipv4FlowSpec, "0120cb0071350381110504358235", 0.0);
+        let text = ruleset(&[rule]).unwrap();
+        assert!(text.contains("ip daddr 203.0.113.53/32 meta l4proto == 17 th dport < 53 drop"), "{text}");
+        assert!(text.contains("ip daddr 203.0.113.53/32 meta l4proto == 17 th dport > 53 drop"), "{text}");
+    }
+
+    #[test]
+    fn an_ipv6_rule_that_polices_limits_bytes() {
+        let nlri = "018000 20010db8001000000000000000000010 038111".replace(' ', "");
+        let text = ruleset(&[update(Family::Ipv6FlowSpec, &nlri, 125_000.0)]).unwrap();
+        let expected = "ip6 daddr 2001:db8:10::10/128 meta l4proto == 17 limit rate over 125000 bytes/second";
+        assert!(text.contains(expected), "{text}");
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused() {
+        assert!(ruleset(&[update(Family::Ipv4FlowSpec, "0120cb0071350c8002", 0.0)]).is_err());
+    }
+}

@@ -1,0 +1,150 @@
+//! Packets: floods that are sent and sinks that count what arrives, each in a namespace of its own.
+
+use super::{LabError, Namespace, wait};
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Packets of a flood per second: many enough that a gap is seen at once, few enough for any machine.
+pub const PACKETS_PER_SECOND: u32 = 500;
+
+/// A flood of UDP packets that goes on until it is dropped.
+#[derive(Debug)]
+pub struct Flood {
+    ending: Arc<AtomicBool>,
+    sender: Option<JoinHandle<()>>,
+}
+
+impl Flood {
+    /// Sends from `source` inside `namespace` to `victim`, [`PACKETS_PER_SECOND`].
+    ///
+    /// # Errors
+    /// [`LabError::Run`] when the address cannot be used.
+    pub fn start(namespace: &Namespace, source: SocketAddr, victim: SocketAddr) -> Result<Self, LabError> {
+        let socket = socket_in(namespace, source)?;
+        let ending = Arc::new(AtomicBool::new(false));
+        let sender = std::thread::spawn({
+            let ending = ending.clone();
+            move || {
+                while !ending.load(Ordering::Relaxed) {
+                    // What the network does with it is the question, not an error.
+                    let _ = socket.send_to(&[0x55; 512], victim);
+                    std::thread::sleep(Duration::from_secs(1) / PACKETS_PER_SECOND);
+                }
+            }
+        });
+        Ok(Self { ending, sender: Some(sender) })
+    }
+}
+
+impl Drop for Flood {
+    fn drop(&mut self) {
+        end(&self.ending, &mut self.sender);
+    }
+}
+
+/// Somebody who takes UDP packets and counts them.
+#[derive(Debug)]
+pub struct Sink {
+    received: Arc<AtomicU64>,
+    ending: Arc<AtomicBool>,
+    receiver: Option<JoinHandle<()>>,
+}
+
+/// So long nothing must arrive before packets count as stopped: a hundred of them would have.
+const SILENCE: Duration = Duration::from_millis(200);
+
+impl Sink {
+    /// Listens on `address` inside `namespace`.
+    ///
+    /// # Errors
+    /// [`LabError::Run`] when the address cannot be used.
+    pub fn start(namespace: &Namespace, address: SocketAddr) -> Result<Self, LabError> {
+        let socket = socket_in(namespace, address)?;
+        let (received, ending) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let receiver = std::thread::spawn({
+            let (received, ending) = (received.clone(), ending.clone());
+            move || {
+                let mut packet = [0; 2048];
+                while !ending.load(Ordering::Relaxed) {
+                    // The socket gives up waiting now and then, to see whether it is over.
+                    if socket.recv_from(&mut packet).is_ok() {
+                        received.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            }
+        });
+        Ok(Self { received, ending, receiver: Some(receiver) })
+    }
+
+    /// Packets so far.
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
+    /// Waits until packets arrive, and returns how long that took.
+    ///
+    /// # Errors
+    /// [`LabError::Deadline`].
+    pub async fn packets_arrive(&self, patience: Duration) -> Result<Duration, LabError> {
+        let (began, before) = (Instant::now(), self.received());
+        wait::until("packets to arrive", patience, async || {
+            let now = self.received();
+            if now >= before + 3 { Ok(()) } else { Err(format!("{} packets", now - before)) }
+        })
+        .await?;
+        Ok(began.elapsed())
+    }
+
+    /// Waits until no packet has arrived for a while, and returns how long it took until the last one.
+    ///
+    /// # Errors
+    /// [`LabError::Deadline`].
+    pub async fn packets_stop(&self, patience: Duration) -> Result<Duration, LabError> {
+        let began = Instant::now();
+        let (mut last, mut at) = (self.received(), began);
+        wait::until("packets to stop", patience, async || {
+            let now = self.received();
+            if now != last {
+                (last, at) = (now, Instant::now());
+            }
+            if at.elapsed() >= SILENCE { Ok(()) } else { Err(format!("{now} packets")) }
+        })
+        .await?;
+        Ok(at - began)
+    }
+
+    /// How many packets arrive in a time.
+    pub async fn count_for(&self, time: Duration) -> u64 {
+        let before = self.received();
+        tokio::time::sleep(time).await;
+        self.received() - before
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        end(&self.ending, &mut self.receiver);
+    }
+}
+
+fn end(ending: &AtomicBool, thread: &mut Option<JoinHandle<()>>) {
+    ending.store(true, Ordering::Relaxed);
+    if let Some(thread) = thread.take() {
+        let _ = thread.join();
+    }
+}
+
+/// A socket belongs to the namespace in which it was made, whoever uses it later.
+fn socket_in(namespace: &Namespace, address: SocketAddr) -> Result<UdpSocket, LabError> {
+    let bound = namespace.enter(move || {
+        let socket = UdpSocket::bind(address)?;
+        socket.set_read_timeout(Some(Duration::from_millis(50)))?;
+        Ok(socket)
+    });
+    let program = || format!("a socket on {address}");
+    bound.flatten().map_err(|source: io::Error| LabError::Run { program: program(), source })
+}
