@@ -148,6 +148,13 @@ impl Node {
         Some(Self { line, ..value })
     }
 
+    /// Forgets every member of a map but these, repetitions included.
+    pub(super) fn keep_members(&mut self, keys: &[&str]) {
+        let Content::Map(map) = &mut self.content else { return };
+        map.members.retain(|member| keys.contains(&&*member.key));
+        map.repeated.retain(|(key, ..)| keys.contains(&key.as_str()));
+    }
+
     /// Removes a place; false if it is not there.
     pub(super) fn remove(&mut self, path: &[Segment]) -> bool {
         let (Some((segment, rest)), content) = (path.split_first(), &mut self.content) else { return false };

@@ -17,6 +17,7 @@ use super::policy;
 use super::read::{Reading, Source, read_file, read_node, unreadable};
 use super::settings::values::StorageUrl;
 use super::settings::{Keys, Settings, rules};
+use super::speaker::{LoadedSpeaker, MEMBERS, SpeakerKeys, SpeakerSettings};
 
 /// Names of the files.
 const SETTINGS: &str = "prefixd.yaml";
@@ -96,6 +97,17 @@ impl ConfigSource {
         findings.dedup();
         let sound = !findings.iter().any(Finding::is_error);
         Loaded { configuration: configuration.filter(|_| sound), findings }
+    }
+
+    /// Reads what the speaker's watchers need of prefixd.yaml, whatever is wrong with the rest.
+    pub fn load_speaker(&self) -> LoadedSpeaker {
+        let mut load = Load { source: self, findings: Vec::new(), hash: Sha256::new() };
+        let keys = load.speaker();
+        let mut findings = load.findings;
+        findings.sort_by(|left, right| order(left).cmp(&order(right)));
+        let sound = !findings.iter().any(Finding::is_error);
+        let settings = keys.filter(|_| sound).map(|keys| keys.resolved(self.folder()));
+        LoadedSpeaker { settings: settings.and_then(SpeakerSettings::from_keys), findings }
     }
 
     fn text(&self, name: &str) -> Result<Option<String>, Finding> {
@@ -243,6 +255,27 @@ impl Load<'_> {
         let remarks = reading.value.as_ref().map(|keys| rules::check(keys, environment)).unwrap_or_default();
         reading.remarks(remarks);
         (reading, sections)
+    }
+
+    fn speaker(&mut self) -> Option<Keys> {
+        let source = self.text(SETTINGS, true)?;
+        let node = match Node::parse(&source.text) {
+            Ok(mut node) => {
+                node.keep_members(&MEMBERS);
+                node
+            }
+            Err(error) => {
+                self.findings.extend(unreadable::<Keys>(source, error).findings);
+                return None;
+            }
+        };
+        let environment = &self.source.environment;
+        let overrides = Overrides::of("settings", environment).only(&MEMBERS);
+        let mut reading: Reading<SpeakerKeys> = read_node(&source, node, &overrides, environment);
+        let keys = reading.value.take().map(SpeakerKeys::into_keys);
+        reading.remarks(keys.as_ref().map(rules::check_speaker).unwrap_or_default());
+        self.findings.extend(reading.findings);
+        keys
     }
 
     fn inventory(&mut self, limits: &policy::Limits) -> Option<Inventory> {

@@ -13,6 +13,7 @@ pub mod path;
 pub mod policy;
 mod read;
 pub mod settings;
+pub mod speaker;
 pub mod suggest;
 
 /// The environment, passed as a value so that nothing below reads the process's own.

@@ -41,6 +41,12 @@ impl Overrides {
         Self(found.collect())
     }
 
+    /// Those of these members alone.
+    pub(super) fn only(mut self, members: &[&str]) -> Self {
+        self.0.retain(|change| change.words.first().is_some_and(|word| members.contains(&word.as_str())));
+        self
+    }
+
     /// Whether nothing is overridden.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -137,7 +137,7 @@ impl Keys {
     }
 
     /// Relative paths are relative to the configuration folder.
-    fn resolved(mut self, folder: &Path) -> Self {
+    pub(crate) fn resolved(mut self, folder: &Path) -> Self {
         self.state_dir = folder.join(&self.state_dir);
         self.storage.resolve(folder);
         let tls = [&mut self.http.tls.cert_path, &mut self.http.tls.key_path, &mut self.http.tls.ca_path];

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 use prefix_core::announcer::AfiSafi;
+pub use prefix_core::guard::GuardMode;
 use prefix_gobgp::{Api, Community, Endpoint};
 use serde::{Deserialize, Serialize};
 
@@ -152,16 +153,4 @@ impl Default for GuardKeys {
     fn default() -> Self {
         Self { mode: GuardMode::Spawn, grace_seconds: 10 }
     }
-}
-
-/// Who runs the guard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum GuardMode {
-    /// The daemon starts it.
-    Spawn,
-    /// A unit of its own.
-    External,
-    /// Nobody.
-    Off,
 }

@@ -19,15 +19,27 @@ pub(super) const DAY: u64 = 86_400;
 /// Checks everything that a single key cannot say.
 pub fn check(keys: &Keys, environment: &Environment) -> Vec<Remark> {
     let mut remarks = Remarks::default();
-    if keys.pop.is_none() {
-        remarks.error("pop", "missing key \"pop\": the name of this site, like \"fra1\"");
-    }
+    identity(keys, &mut remarks);
     http::check(keys, environment, &mut remarks);
     bgp::check(keys, &mut remarks);
     limits::check(keys, &mut remarks);
     operation(keys, &mut remarks);
     mode(keys, &mut remarks);
     remarks.0
+}
+
+/// Checks only what says how the speaker is reached and how own paths are marked.
+pub(crate) fn check_speaker(keys: &Keys) -> Vec<Remark> {
+    let mut remarks = Remarks::default();
+    identity(keys, &mut remarks);
+    bgp::check(keys, &mut remarks);
+    remarks.0
+}
+
+fn identity(keys: &Keys, remarks: &mut Remarks) {
+    if keys.pop.is_none() {
+        remarks.error("pop", "missing key \"pop\": the name of this site, like \"fra1\"");
+    }
 }
 
 /// Collects what the rules say.
@@ -126,16 +138,12 @@ fn mode(keys: &Keys, remarks: &mut Remarks) {
         let path = if keys.bgp.backend_key.is_some() { "bgp.backend" } else { "bgp.mode" };
         remarks.warning(path, "mode is enforced but the speaker is a mock: no rule reaches a router");
     }
-    let text = match keys.bgp.guard.mode {
-        GuardMode::Off => {
-            "bgp.guard.mode is off: if the daemon dies while the speaker lives, its rules stay in the routers"
-        }
-        GuardMode::Spawn | GuardMode::External => {
-            "the guard is not in this version of prefixd yet: if the daemon dies while the speaker lives, its rules \
-             stay in the routers until it is started again, and at shutdown own rules are withdrawn"
-        }
-    };
-    remarks.warning("bgp.guard.mode", text);
+    if keys.bgp.guard.mode == GuardMode::Off {
+        remarks.warning(
+            "bgp.guard.mode",
+            "bgp.guard.mode is off: if the daemon dies while the speaker lives, its rules stay in the routers",
+        );
+    }
 }
 
 #[cfg(test)]
