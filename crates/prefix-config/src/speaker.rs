@@ -1,0 +1,193 @@
+//! What the guard and `prefixdctl panic --direct` need of prefixd.yaml: `pop`, `bgp` and `state_dir`, and nothing else.
+//! A mistake anywhere else must not keep them from their work.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use prefix_core::name::Pop;
+use prefix_core::ownership::Owner;
+use prefix_gobgp::{TlsIdentity, TlsSettings};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::finding::Finding;
+use super::settings::bgp::BgpKeys;
+use super::settings::{Keys, Settings};
+
+/// The members of prefixd.yaml that are read.
+pub(super) const MEMBERS: [&str; 3] = ["pop", "bgp", "state_dir"];
+
+/// Those members, as they are written.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct SpeakerKeys {
+    pop: Option<Pop>,
+    bgp: BgpKeys,
+    state_dir: PathBuf,
+}
+
+impl Default for SpeakerKeys {
+    fn default() -> Self {
+        let Keys { pop, bgp, state_dir, .. } = Keys::default();
+        Self { pop, bgp, state_dir }
+    }
+}
+
+impl SpeakerKeys {
+    /// Inside of a whole file whose other members have their defaults.
+    pub(super) fn into_keys(self) -> Keys {
+        Keys { pop: self.pop, bgp: self.bgp, state_dir: self.state_dir, ..Keys::default() }
+    }
+}
+
+/// How the speaker is reached, how own paths are known there, and where the state folder is. All paths are absolute.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SpeakerSettings {
+    /// Name of this site.
+    pub pop: Pop,
+    /// Our autonomous system.
+    pub local_asn: u32,
+    /// `bgp`.
+    pub bgp: BgpKeys,
+    /// `state_dir`.
+    pub state_dir: PathBuf,
+}
+
+/// What came out of the file.
+#[derive(Debug)]
+pub struct LoadedSpeaker {
+    /// Present if no finding is an error.
+    pub settings: Option<SpeakerSettings>,
+    /// Everything that was found in those members.
+    pub findings: Vec<Finding>,
+}
+
+impl SpeakerSettings {
+    /// From keys whose paths are resolved; none if a required key is missing.
+    pub(super) fn from_keys(keys: Keys) -> Option<Self> {
+        let mut bgp = keys.bgp;
+        let tls = [&mut bgp.gobgp_tls.ca, &mut bgp.gobgp_tls.cert, &mut bgp.gobgp_tls.key];
+        for path in tls.into_iter().flatten() {
+            *path = absolute(path);
+        }
+        Some(Self { pop: keys.pop?, local_asn: bgp.local_asn?, bgp, state_dir: absolute(&keys.state_dir) })
+    }
+
+    /// The same, of a whole configuration.
+    pub fn of(settings: &Settings) -> Self {
+        let (pop, local_asn) = (settings.pop.clone(), settings.local_asn);
+        let found = Self::from_keys(settings.keys.clone());
+        // The required keys of checked settings are there.
+        found.unwrap_or_else(|| Self {
+            pop,
+            local_asn,
+            bgp: settings.keys.bgp.clone(),
+            state_dir: absolute(&settings.keys.state_dir),
+        })
+    }
+
+    /// What the adapter is told.
+    pub fn gobgp(&self) -> prefix_gobgp::Settings {
+        let bgp = &self.bgp;
+        let tls = &bgp.gobgp_tls;
+        let identity = tls.cert.clone().zip(tls.key.clone()).map(|(cert, key)| TlsIdentity { cert, key });
+        let owner = Owner::new(self.local_asn, bgp.owner_tag, &self.pop);
+        prefix_gobgp::Settings {
+            tls: tls.ca.clone().map(|ca| TlsSettings { ca, identity }),
+            api: bgp.gobgp_api,
+            connect_timeout: Duration::from_secs(bgp.connect_timeout_seconds),
+            request_timeout: Duration::from_secs(bgp.request_timeout_seconds),
+            next_hop_v4: bgp.rtbh_next_hop_v4,
+            next_hop_v6: bgp.rtbh_next_hop_v6,
+            communities: bgp.communities.clone(),
+            rtbh_communities: bgp.rtbh_communities.clone(),
+            ..prefix_gobgp::Settings::new(bgp.gobgp_grpc.clone(), owner)
+        }
+    }
+
+    /// Tells one configuration from another, for whoever has to know whether two programs guard the same: the head of a
+    /// SHA-256, lower-case hex.
+    pub fn fingerprint(&self) -> String {
+        let text = serde_json::to_vec(self).unwrap_or_default();
+        hex::encode(&Sha256::digest(&text)[..8])
+    }
+}
+
+/// Seen from wherever a program runs.
+fn absolute(path: &std::path::Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Environment;
+    use crate::folder::{ConfigSource, Files};
+
+    use super::*;
+
+    fn load(text: &str, environment: &[(&str, &str)]) -> LoadedSpeaker {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("prefixd.yaml"), text).unwrap();
+        let environment: Environment =
+            environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        ConfigSource::new(Files::Folder(folder.path().to_path_buf()), environment).load_speaker()
+    }
+
+    const BGP: &str = "bgp: {local_asn: 65010, router_id: 10.0.0.1, guard: {grace_seconds: 7}}";
+
+    #[test]
+    fn mistakes_anywhere_else_change_nothing() {
+        let rest = "\nmode: enforce\nhttp: {auth: {mode: bearer, bearer_token_env: NOT_SET}}\nnonsense: [1\n ]\n\
+                    storage: {url: \"${NOT_SET}\"}\nguardrails: 5\nquotas: {max_active_per_pop: -1}\nmode: twice\n";
+        let loaded = load(&format!("pop: fra1\n{BGP}{rest}"), &[("PREFIXD__HTTP__LISTN", "x")]);
+        assert_eq!(loaded.findings, []);
+        let settings = loaded.settings.unwrap();
+        assert_eq!((settings.pop.as_str(), settings.local_asn), ("fra1", 65010));
+        assert_eq!(settings.bgp.guard.grace_seconds, 7);
+        assert!(settings.state_dir.is_absolute() && settings.state_dir.ends_with("data"));
+    }
+
+    #[test]
+    fn the_environment_wins_and_mistakes_in_what_is_read_are_said() {
+        let loaded = load(
+            &format!("pop: fra1\n{BGP}\n"),
+            &[("PREFIXD__BGP__GUARD__GRACE_SECONDS", "3"), ("PREFIXD__STATE_DIR", "/state")],
+        );
+        let settings = loaded.settings.unwrap();
+        assert_eq!(settings.bgp.guard.grace_seconds, 3);
+        assert_eq!(settings.state_dir, PathBuf::from("/state"));
+
+        let said = |text: &str| {
+            let loaded = load(text, &[]);
+            assert!(loaded.settings.is_none(), "{text}");
+            loaded.findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        };
+        assert!(said(BGP).contains("missing key \"pop\""));
+        let unknown = said("pop: fra1\nbgp:\n  local_asn: 1\n  router_id: 10.0.0.1\n  owner_tg: 1\n");
+        assert!(unknown.contains("prefixd.yaml:5: unknown key \"owner_tg\" in bgp"), "{unknown}");
+        assert!(said("pop: [").contains("prefixd.yaml"));
+    }
+
+    #[test]
+    fn daemon_and_guard_agree_on_the_fingerprint_and_another_configuration_has_another() {
+        let text = format!("pop: fra1\nhttp: {{auth: {{mode: none}}}}\n{BGP}\n");
+        let folder = tempfile::tempdir().unwrap();
+        let playbooks =
+            "playbooks: [{name: a, match: {vector: udp_flood}, steps: [{action: discard, ttl_seconds: 60}]}]";
+        for (name, text) in [
+            ("prefixd.yaml", text.as_str()),
+            ("inventory.yaml", "customers: []"),
+            ("playbooks.yaml", playbooks),
+        ] {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        let source = ConfigSource::new(Files::Folder(folder.path().to_path_buf()), Environment::new());
+        let whole = SpeakerSettings::of(&source.load().configuration.unwrap().settings);
+        let part = source.load_speaker().settings.unwrap();
+        assert_eq!(whole, part);
+        assert_eq!(whole.fingerprint(), part.fingerprint());
+        let mut other = part.clone();
+        other.bgp.guard.grace_seconds += 1;
+        assert_ne!(other.fingerprint(), part.fingerprint());
+    }
+}
