@@ -1,6 +1,6 @@
 //! The command line as clap sees it: options that every command knows, and the tree of commands.
 
-use crate::commands::{audit, config, events, explain, history, mitigations, safelist, state};
+use crate::commands::{audit, config, events, explain, history, mitigations, panic, safelist, state};
 use crate::output::Format;
 use clap::{Args, Parser, Subcommand};
 use prefix_client::BaseUrl;
@@ -111,6 +111,10 @@ pub(crate) enum Command {
     /// What is never filtered
     #[command(subcommand)]
     Safelist(safelist::SafelistCommand),
+    /// The kill switch: freeze, and take every rule away
+    Panic(panic::PanicArgs),
+    /// Let rules in again after a panic
+    Thaw(panic::ThawArgs),
     /// Who did what
     #[command(subcommand)]
     Audit(audit::AuditCommand),

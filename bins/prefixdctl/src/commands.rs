@@ -3,14 +3,17 @@
 pub(crate) mod audit;
 mod bodies;
 pub(crate) mod config;
+mod direct;
 pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod history;
 mod list;
 pub(crate) mod mitigations;
+pub(crate) mod panic;
 pub(crate) mod safelist;
 pub(crate) mod state;
 mod status;
+pub(crate) mod verify;
 
 use crate::cli::{Cli, Command};
 use crate::exit::{Exit, Failure};
@@ -30,6 +33,8 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<Exit, Fai
         Command::Events(command) => events::run(session, command).await,
         Command::Mitigations(command) => mitigations::run(session, command).await,
         Command::Safelist(command) => safelist::run(session, command).await,
+        Command::Panic(arguments) => panic::run(session, arguments).await,
+        Command::Thaw(arguments) => panic::thaw(session, &arguments).await,
         Command::Audit(command) => audit::run(session, command).await,
         Command::Config(command) => config::run(session, command).await,
         Command::Reload(arguments) => config::reload(session, &arguments).await,

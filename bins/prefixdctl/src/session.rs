@@ -76,6 +76,14 @@ impl Session {
         if self.global.dry_run { Mode::DryRun } else { Mode::Apply }
     }
 
+    pub(crate) fn is_verbose(&self) -> bool {
+        self.global.verbose
+    }
+
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.global.quiet
+    }
+
     pub(crate) fn assumes_yes(&self) -> bool {
         self.global.yes
     }

@@ -2,18 +2,22 @@
 
 mod audit;
 mod batch;
+mod chain;
 mod config;
 mod events;
 mod mitigations;
 mod network;
+mod panic;
 mod safelist;
 
 pub(crate) use audit::AUDIT;
 pub(crate) use batch::{BATCH, BULK};
+pub(crate) use chain::VERDICT;
 pub(crate) use config::CHANGES;
 pub(crate) use events::{ANSWER, EVENTS};
 pub(crate) use mitigations::{MITIGATIONS, action, mitigation_tone};
 pub(crate) use network::{PEERS, POP_COUNTS, POPS, TIMESERIES, TOTALS};
+pub(crate) use panic::{FROZEN, PANIC, scope_of};
 pub(crate) use safelist::SAFELIST;
 
 #[cfg(test)]

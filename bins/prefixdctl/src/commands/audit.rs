@@ -1,6 +1,7 @@
 //! `audit`: who did what.
 
 use crate::commands::list::{self, ListArgs};
+use crate::commands::verify::{self, VerifyArgs};
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
 use crate::views::AUDIT;
@@ -12,6 +13,8 @@ use prefix_client::AuditQuery;
 pub(crate) enum AuditCommand {
     /// Entries, newest first
     List(AuditListArgs),
+    /// Check the chain: has anybody changed or removed entries? Exit 1 if it is broken
+    Verify(VerifyArgs),
 }
 
 /// Which entries.
@@ -32,7 +35,10 @@ pub(crate) struct AuditListArgs {
 
 /// Carries the command out.
 pub(crate) async fn run(session: &Session, command: AuditCommand) -> Result<Exit, Failure> {
-    let AuditCommand::List(arguments) = command;
+    let arguments = match command {
+        AuditCommand::List(arguments) => arguments,
+        AuditCommand::Verify(arguments) => return verify::run(session, &arguments).await,
+    };
     let query = AuditQuery {
         action: arguments.action,
         actor_id: arguments.actor,

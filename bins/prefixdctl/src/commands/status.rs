@@ -4,9 +4,11 @@ use crate::exit::{Exit, Failure};
 use crate::human::{age, span};
 use crate::output::{Cell, Column, Eyes, Format, Prose, Shown, Tone, table};
 use crate::session::Session;
-use crate::views::{MITIGATIONS, PEERS};
+use crate::views::{MITIGATIONS, PEERS, scope_of};
+use chrono::{DateTime, Utc};
 use prefix_client::{
-    ApiError, HealthDetail, Mitigation, MitigationQuery, MitigationStatus, Page, Peer, PeerState, Reply,
+    ApiError, HealthDetail, Mitigation, MitigationQuery, MitigationStatus, Page, PanicState, Peer, PeerState,
+    Reply,
 };
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -28,16 +30,22 @@ pub(crate) async fn run(session: &Session) -> Result<Exit, Failure> {
         limit: Some(RULES),
         ..MitigationQuery::default()
     };
-    let (health, peers, stats, rules) =
-        futures::join!(client.health_detail(), client.peers(), client.stats(), client.mitigations(&living));
+    let (health, peers, stats, rules, panic) = futures::join!(
+        client.health_detail(),
+        client.peers(),
+        client.stats(),
+        client.mitigations(&living),
+        client.panic_state()
+    );
     // Without the health there is no status; anything else may be missing, and is said to be.
-    let health = health?;
+    let mut health = health?;
     match session.format() {
         Format::Json | Format::Yaml => {
             let mut parts = BTreeMap::new();
             let bodies = [
                 ("health", Some(&health.body)),
                 ("peers", peers.as_ref().ok().map(|reply| &reply.body)),
+                ("panic", panic.as_ref().ok().map(|reply| &reply.body)),
                 ("stats", stats.as_ref().ok().map(|reply| &reply.body)),
                 ("mitigations", rules.as_ref().ok().map(|reply| &reply.body)),
             ];
@@ -50,6 +58,9 @@ pub(crate) async fn run(session: &Session) -> Result<Exit, Failure> {
         }
         Format::Csv => session.print_rows(FACTS, std::slice::from_ref(&health.value))?,
         Format::Table | Format::Wide => {
+            if let Ok(panic) = panic {
+                health.value.panic = Some(panic.value);
+            }
             let total = stats.as_ref().ok().map(|reply| reply.value.total_events);
             session.print(&screen(session.eyes(), &health.value, &peers, total, &rules))?;
         }
@@ -130,13 +141,11 @@ fn headline(prose: &mut Prose, health: &HealthDetail) {
 
 /// What somebody has to do something about.
 fn alarms(prose: &mut Prose, health: &HealthDetail) {
-    let mut lines = Vec::new();
-    if health.panic.as_ref().is_some_and(|panic| panic.frozen) {
-        lines.push("FROZEN: the kill switch is on, nothing new is announced");
-    }
-    lines.extend(health.problems.iter().map(String::as_str));
+    let now = prose.eyes().now;
+    let mut lines = health.panic.as_ref().map_or_else(Vec::new, |panic| frozen(panic, now));
+    lines.extend(health.problems.iter().cloned());
     if lines.is_empty() && !health.is_healthy() {
-        lines.push("the server names no problem");
+        lines.push("the server names no problem".to_owned());
     }
     if !lines.is_empty() {
         prose.line("");
@@ -144,6 +153,26 @@ fn alarms(prose: &mut Prose, health: &HealthDetail) {
     for line in lines {
         prose.toned(Tone::Bad, &format!("  ✗ {line}"));
     }
+}
+
+/// What the kill switch holds, one line for each time it was pulled.
+fn frozen(panic: &PanicState, now: DateTime<Utc>) -> Vec<String> {
+    let mut lines: Vec<_> = panic
+        .scopes
+        .iter()
+        .map(|scope| {
+            let place = scope_of(scope.pop.as_deref(), scope.customer_id.as_deref());
+            let since = scope.started_at.map(|time| format!(", {}", age(time, now))).unwrap_or_default();
+            format!("FROZEN: {place}: {} ({}{since})", scope.reason, scope.started_by)
+        })
+        .collect();
+    if panic.frozen {
+        if lines.is_empty() {
+            lines.push("FROZEN: the kill switch is on".to_owned());
+        }
+        lines.push("nothing new is announced there until `prefixdctl thaw`".to_owned());
+    }
+    lines
 }
 
 /// The parts that prefixd is made of, each with a light.
@@ -155,29 +184,43 @@ fn parts(prose: &mut Prose, health: &HealthDetail) {
         (status, Some(error)) => prose.item(Tone::Bad, "●", &format!("speaker   {status}: {error}")),
         (status, None) => prose.item(Tone::Good, "●", &format!("speaker   {status}")),
     }
-    let mut light = |good: bool, label: &str, text: &str| {
-        let tone = if good { Tone::Good } else { Tone::Bad };
-        prose.item(tone, "●", &format!("{label:<9} {text}"));
-    };
-    light(health.database == "connected", "storage", &health.database);
+    light(prose, health.database == "connected", "storage", &health.database);
     let sessions = health.bgp_sessions.len();
     let up = health.bgp_sessions.values().filter(|state| **state == PeerState::Established).count();
     if sessions > 0 {
-        light(up > 0, "sessions", &format!("{up} of {sessions} established"));
+        light(prose, up > 0, "sessions", &format!("{up} of {sessions} established"));
     }
-    if let Some(guard) = health.guard.as_ref().filter(|guard| guard.mode != "off") {
+    if let Some(guard) = &health.guard {
         let seen = guard.last_seen.map(|time| format!(", seen {}", age(time, now))).unwrap_or_default();
         let state = if guard.alive { "alive" } else { "silent" };
-        light(guard.alive, "guard", &format!("{state} ({}{seen})", guard.mode));
+        match (guard.mode.as_str(), guard.alive) {
+            // a guard that somebody runs by hand still guards
+            ("off", false) if health.is_enforced() => {
+                prose.item(Tone::Warn, "○", "guard     off: rules outlive a daemon that dies");
+            }
+            // in dry-run there is nothing to guard
+            (_, false) if !health.is_enforced() => prose.item(Tone::Dim, "○", "guard     not needed"),
+            (mode, alive) => light(prose, alive, "guard", &format!("{state} ({mode}{seen})")),
+        }
     }
     if let Some(leader) = &health.leader {
-        let word = if leader.is_leader { "this instance announces" } else { "another instance announces" };
         let instance = leader.instance.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
-        light(true, "leader", &format!("{word}{instance}"));
+        match (leader.is_leader, &leader.instance) {
+            (true, _) => light(prose, true, "leader", &format!("this instance announces{instance}")),
+            (false, Some(_)) => {
+                light(prose, true, "leader", &format!("another instance announces{instance}"))
+            }
+            (false, None) => light(prose, false, "leader", "nobody announces at this site"),
+        }
     }
     if let Some(loaded) = health.config_loaded_at {
-        light(true, "config", &format!("read {}", age(loaded, now)));
+        light(prose, true, "config", &format!("read {}", age(loaded, now)));
     }
+}
+
+fn light(prose: &mut Prose, good: bool, label: &str, text: &str) {
+    let tone = if good { Tone::Good } else { Tone::Bad };
+    prose.item(tone, "●", &format!("{label:<9} {text}"));
 }
 
 fn counts(prose: &mut Prose, health: &HealthDetail, events: Option<u64>) {
@@ -204,7 +247,7 @@ fn counts(prose: &mut Prose, health: &HealthDetail, events: Option<u64>) {
 mod tests {
     use super::*;
     use crate::output::Paint;
-    use chrono::{TimeZone, Utc};
+    use chrono::TimeZone;
 
     fn reply<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> Reply<T> {
         let body = value.to_string().into();
@@ -247,8 +290,30 @@ mod tests {
     fn a_frozen_daemon_says_so_first() {
         let mut health: HealthDetail =
             serde_json::from_str(include_str!("../../tests/fixtures/health.json")).unwrap();
-        health.panic = Some(prefix_client::PanicState { frozen: true });
+        health.panic = Some(PanicState { frozen: true, scopes: Vec::new() });
         let text = shown(&health, serde_json::json!({"mitigations": []}));
         assert!(text.lines().nth(2).unwrap().contains("FROZEN"), "{text}");
+        health.panic = Some(serde_json::from_str(include_str!("../../tests/fixtures/panic.json")).unwrap());
+        insta::assert_snapshot!(shown(&health, serde_json::json!({"mitigations": []})));
+    }
+
+    #[test]
+    fn what_nobody_guards_and_nobody_leads_is_said() {
+        let mut health: HealthDetail =
+            serde_json::from_str(include_str!("../../tests/fixtures/health.json")).unwrap();
+        let (guard, leader) = (health.guard.as_mut().unwrap(), health.leader.as_mut().unwrap());
+        guard.alive = false;
+        (leader.is_leader, leader.instance) = (false, None);
+        let none = serde_json::json!({"mitigations": []});
+        let text = shown(&health, none.clone());
+        assert!(text.contains("● guard     silent (spawn, seen 2s ago)"), "{text}");
+        assert!(text.contains("● leader    nobody announces at this site"), "{text}");
+        "off".clone_into(&mut health.guard.as_mut().unwrap().mode);
+        health.leader.as_mut().unwrap().instance = Some("fra1-b".to_owned());
+        let text = shown(&health, none.clone());
+        assert!(text.contains("○ guard     off: rules outlive a daemon that dies"), "{text}");
+        assert!(text.contains("● leader    another instance announces (fra1-b)"), "{text}");
+        "dry-run".clone_into(&mut health.mode);
+        assert!(shown(&health, none).contains("○ guard     not needed"));
     }
 }

@@ -1,6 +1,8 @@
 //! What each list looks like, as goldens.
 
-use super::{AUDIT, CHANGES, EVENTS, MITIGATIONS, PEERS, POP_COUNTS, POPS, SAFELIST, TIMESERIES, TOTALS};
+use super::{
+    AUDIT, CHANGES, EVENTS, FROZEN, MITIGATIONS, PEERS, POP_COUNTS, POPS, SAFELIST, TIMESERIES, TOTALS,
+};
 use crate::output::{Column, Eyes, Paint, Shown, csv, table};
 use chrono::{DateTime, TimeZone, Utc};
 use serde::de::DeserializeOwned;
@@ -71,6 +73,11 @@ fn safelist() {
 #[test]
 fn audit() {
     insta::assert_snapshot!(forms(AUDIT, &rows(fixture!("audit"), "entries")));
+}
+
+#[test]
+fn frozen() {
+    insta::assert_snapshot!(forms(FROZEN, &rows(fixture!("panic"), "scopes")));
 }
 
 #[test]
