@@ -2,7 +2,7 @@
 //! holds at most 2,700 bytes. A query always compares the text as well, so equal heads do no harm.
 
 use prefix_core::address::VictimIp;
-use prefix_core::name::{ExternalEventId, SourceName};
+use prefix_core::name::{ExternalEventId, Pop, SourceName};
 use prefix_core::store::ReplyKey;
 use sha2::{Digest, Sha256};
 
@@ -35,6 +35,16 @@ pub(crate) fn of_episode(source: &SourceName, id: &ExternalEventId) -> i64 {
 /// The key of a source that saw a victim.
 pub(crate) fn of_sighting(source: &SourceName, victim: VictimIp) -> i64 {
     head(&digest(&[source.as_str(), &victim.to_string()]))
+}
+
+/// The lock of the leadership of a pop. Two pops with one lock would only wait for each other.
+pub(crate) fn of_leadership(pop: &Pop) -> i64 {
+    head(&digest(&["leadership", pop.as_str()]))
+}
+
+/// The lock of those that seal the chain of a pop.
+pub(crate) fn of_sealing(pop: &Pop) -> i64 {
+    head(&digest(&["sealing", pop.as_str()]))
 }
 
 /// The id of a stored reply: the whole digest, which stands for the key itself.

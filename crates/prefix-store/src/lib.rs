@@ -6,9 +6,11 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 #![allow(clippy::ref_option_ref, reason = "rows that borrow: Diesel's derived code refers to their columns")]
 
+mod cache;
 mod error;
 mod exchange;
 mod key;
+mod leadership;
 mod migrate;
 mod page;
 mod pg;
@@ -16,7 +18,6 @@ mod predicate;
 mod queries;
 mod retry;
 mod row;
-mod safelist_cache;
 mod schema;
 mod sql_type;
 mod sqlite;

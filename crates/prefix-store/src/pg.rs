@@ -1,12 +1,16 @@
 //! PostgreSQL: a transaction is a task of its own that reads all facts in one round trip, writes everything in
 //! another, and never returns a connection in the middle of a transaction.
 
+mod begin;
 mod bulk;
+mod feed;
+mod leadership;
 mod lookup;
 mod migrate;
 mod pool;
 mod prune;
 mod queries;
+mod seal;
 mod series;
 mod snapshot;
 mod tls;
@@ -15,30 +19,36 @@ mod write;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+use diesel::prelude::*;
 use diesel::result::QueryResult;
-use diesel_async::AsyncPgConnection;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use prefix_core::audit::AuditEntry;
+use prefix_core::chain::ChainHead;
 use prefix_core::event::Event;
-use prefix_core::id::{EventId, MitigationId};
+use prefix_core::id::{EventId, InstanceId, MitigationId, PanicId};
 use prefix_core::mitigation::Mitigation;
-use prefix_core::name::Pop;
+use prefix_core::name::{CustomerId, Pop};
 use prefix_core::page::{Cursor, Page};
+use prefix_core::panic::PanicScope;
 use prefix_core::safelist::Safelist;
 use prefix_core::store::{
-    AuditQuery, Bucket, ChangeSet, EventQuery, MitigationQuery, PoolState, PopStats, ReadSet, Retention,
-    SeriesQuery, Snapshot, Store, StoreError, Totals,
+    AuditQuery, Bucket, Candidacy, ChangeSet, Changes, Election, Epoch, EventQuery, FeedCursor,
+    MitigationQuery, PoolState, PopStats, ReadSet, Retention, SeriesQuery, Snapshot, Store, StoreError,
+    Totals,
 };
 
+use crate::cache::Cache;
 use crate::error::from_diesel;
 use crate::predicate::Younger;
 use crate::queries::Band;
 use crate::retry::Retry;
-use crate::row::{AuditRow, EventRow, ListedEvent, MitigationRow};
-use crate::safelist_cache::SafelistCache;
+use crate::row::{self, EventRow, ListedEvent, MitigationRow, PanicRow};
+use crate::schema::mitigations;
 use crate::sql_type::Id;
 use crate::{OpenError, Options, PostgresUrl, page};
 use pool::Pool;
@@ -46,7 +56,10 @@ use pool::Pool;
 /// The store on a server.
 pub(crate) struct PgStore {
     pool: Pool,
-    safelist: Arc<SafelistCache>,
+    cache: Arc<Cache>,
+    cursors: feed::Cursors,
+    /// True while the feed is being pruned.
+    is_pruning: Arc<AtomicBool>,
 }
 
 /// Connects and migrates.
@@ -60,7 +73,7 @@ pub(crate) async fn open(url: &PostgresUrl, options: Options) -> Result<PgStore,
         lease.discard();
     }
     migrated?;
-    Ok(PgStore { pool, safelist: Arc::default() })
+    Ok(PgStore { pool, cache: Arc::default(), cursors: feed::Cursors::default(), is_pruning: Arc::default() })
 }
 
 impl PgStore {
@@ -80,6 +93,22 @@ impl PgStore {
     }
 }
 
+impl PgStore {
+    /// Prunes the feed beside the caller, who does not wait for it.
+    fn prune_feed(&self) {
+        if self.is_pruning.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (pool, is_pruning) = (self.pool.clone(), Arc::clone(&self.is_pruning));
+        tokio::spawn(async move {
+            if let Err(error) = feed::prune(&pool).await {
+                tracing::debug!(%error, "the feed of changes was not pruned; the next attempt comes in a second");
+            }
+            is_pruning.store(false, Ordering::Release);
+        });
+    }
+}
+
 #[async_trait]
 impl Store for PgStore {
     async fn transact(
@@ -90,7 +119,7 @@ impl Store for PgStore {
         let reads = Arc::new(reads.clone());
         let mut retry = Retry::new();
         loop {
-            match transact::run(&self.pool, &reads, &self.safelist, decide).await {
+            match transact::run(&self.pool, &reads, &self.cache, decide).await {
                 Ok(()) => return Ok(()),
                 Err(failure) => retry.after(failure).await?,
             }
@@ -113,9 +142,7 @@ impl Store for PgStore {
                 .await?;
             let Some(row) = rows.last() else { return Ok(found) };
             after = Some(Younger { at: row.created_at, id: row.mitigation_id });
-            for row in rows {
-                found.push(row.parse()?);
-            }
+            found.extend(row::readable(rows));
         }
     }
 
@@ -162,7 +189,7 @@ impl Store for PgStore {
         }
         let (query, limit) = (query.clone(), query.page.limit);
         let rows = self.read(move |c| async move { queries::audit(c, &query).await }.boxed()).await?;
-        let entries = rows.into_iter().map(AuditRow::parse).collect::<Result<_, _>>()?;
+        let entries = rows.into_iter().map(|(entry, seal)| entry.parse(seal)).collect();
         Ok(Page::from_overfull(entries, limit, |entry: &AuditEntry| Cursor {
             at: entry.timestamp,
             id: entry.audit_id.as_uuid(),
@@ -171,7 +198,7 @@ impl Store for PgStore {
 
     async fn safelist(&self) -> Result<Safelist, StoreError> {
         let (revision, rows) = self.read(|c| snapshot::safelist(c).boxed()).await?;
-        self.safelist.put(revision, rows)
+        self.cache.put_safelist(revision, rows)
     }
 
     async fn stats(&self) -> Result<BTreeMap<Pop, PopStats>, StoreError> {
@@ -195,64 +222,83 @@ impl Store for PgStore {
         true
     }
 
-    async fn claim(
-        &self,
-        _: &prefix_core::store::Candidacy,
-    ) -> Result<prefix_core::store::Election, StoreError> {
-        Err(StoreError::Unavailable("being built".into()))
+    async fn claim(&self, candidacy: &Candidacy) -> Result<Election, StoreError> {
+        let election = leadership::claim(&self.pool, candidacy).await?;
+        if election.won_by(candidacy.instance).is_some() {
+            self.prune_feed();
+        }
+        Ok(election)
     }
 
-    async fn resign(
-        &self,
-        _: &Pop,
-        _: prefix_core::id::InstanceId,
-        _: Option<prefix_core::store::Epoch>,
-    ) -> Result<(), StoreError> {
-        Err(StoreError::Unavailable("being built".into()))
+    async fn resign(&self, pop: &Pop, instance: InstanceId, epoch: Option<Epoch>) -> Result<(), StoreError> {
+        leadership::resign(&self.pool, pop, instance, epoch).await
     }
 
     async fn changes(
         &self,
-        _: &Pop,
-        _: prefix_core::id::InstanceId,
-        _: Option<prefix_core::store::FeedCursor>,
-    ) -> Result<prefix_core::store::Changes, StoreError> {
-        Err(StoreError::Unavailable("being built".into()))
+        pop: &Pop,
+        reader: InstanceId,
+        since: Option<FeedCursor>,
+    ) -> Result<Changes, StoreError> {
+        feed::changes(&self.pool, &self.cursors, pop, reader, since).await
     }
 
-    async fn by_ids(&self, _: &[MitigationId]) -> Result<Vec<Mitigation>, StoreError> {
-        Err(StoreError::Unavailable("being built".into()))
+    async fn by_ids(&self, ids: &[MitigationId]) -> Result<Vec<Mitigation>, StoreError> {
+        let ids: Vec<Id> = ids.iter().map(|id| Id(id.as_uuid())).collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = self.read(move |c| {
+            let found = mitigations::table
+                .filter(mitigations::mitigation_id.eq_any(ids))
+                .select(MitigationRow::as_select());
+            async move { found.load(c).await }.boxed()
+        });
+        Ok(row::readable(rows.await?))
     }
 
     async fn unfinished_ids(
         &self,
-        _: Option<&Pop>,
-        _: Option<&prefix_core::name::CustomerId>,
+        pop: Option<&Pop>,
+        customer: Option<&CustomerId>,
     ) -> Result<Vec<MitigationId>, StoreError> {
-        Err(StoreError::Unavailable("being built".into()))
+        let (pop, customer) = (pop.cloned(), customer.cloned());
+        let ids = self.read(move |c| {
+            let read = async move {
+                let (pop, customer) =
+                    (pop.as_ref().map(Pop::as_str), customer.as_ref().map(CustomerId::as_str));
+                queries::unfinished_ids(c, pop, customer).await
+            };
+            read.boxed()
+        });
+        Ok(ids.await?.into_iter().map(|id| id.0.into()).collect())
     }
 
-    async fn panic_scopes(&self) -> Result<Vec<prefix_core::panic::PanicScope>, StoreError> {
-        Ok(Vec::new())
+    async fn panic_scopes(&self) -> Result<Vec<PanicScope>, StoreError> {
+        let rows = self.read(|c| queries::panic_scopes(c).boxed()).await?;
+        rows.into_iter().map(PanicRow::parse).collect()
     }
 
-    async fn panic_scope(
-        &self,
-        _: prefix_core::id::PanicId,
-    ) -> Result<Option<prefix_core::panic::PanicScope>, StoreError> {
-        Ok(None)
+    async fn panic_scope(&self, id: PanicId) -> Result<Option<PanicScope>, StoreError> {
+        let row = self.read(move |c| queries::panic_scope(c, Id(id.as_uuid())).boxed()).await?;
+        row.map(PanicRow::parse).transpose()
     }
 
-    async fn seal(&self, _: &Pop, _: prefix_core::store::Epoch, _: u32) -> Result<u32, StoreError> {
-        Ok(0)
+    async fn seal(&self, pop: &Pop, leader: Epoch, limit: u32) -> Result<u32, StoreError> {
+        seal::run(&self.pool, pop, leader, limit).await
     }
 
-    async fn chain_head(&self, _: &Pop) -> Result<Option<prefix_core::chain::ChainHead>, StoreError> {
-        Ok(None)
+    async fn chain_head(&self, pop: &Pop) -> Result<Option<ChainHead>, StoreError> {
+        let pop = pop.clone();
+        let row = self.read(move |c| async move { queries::chain_head(c, pop.as_str()).await }.boxed());
+        Ok(row.await?.map(row::head))
     }
 
-    async fn chain(&self, _: &Pop, _: i64, _: u32) -> Result<Vec<AuditEntry>, StoreError> {
-        Ok(Vec::new())
+    async fn chain(&self, pop: &Pop, from: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        let pop = pop.clone();
+        let rows = self
+            .read(move |c| async move { queries::chain(c, pop.as_str(), from, limit.into()).await }.boxed());
+        Ok(rows.await?.into_iter().map(|(entry, seal)| entry.parse(seal)).collect())
     }
 
     fn pool(&self) -> PoolState {

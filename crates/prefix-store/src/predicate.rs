@@ -56,6 +56,11 @@ constant!(
     Unacknowledged = "NOT acknowledged"
 );
 
+constant!(
+    /// Panic scopes that are not thawed.
+    Frozen = "NOT is_thawed"
+);
+
 /// Rows that come after a cursor in a list that begins with the newest.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Older {

@@ -79,10 +79,13 @@ macro_rules! queries {
         use diesel::result::QueryResult;
         use prefix_core::store::{AuditQuery, EventQuery, MitigationQuery};
 
-        use crate::predicate::{Acknowledged, Older, Unacknowledged, Unfinished, Younger};
+        use crate::predicate::{Acknowledged, Frozen, Older, Unacknowledged, Unfinished, Younger};
         use crate::queries::{Band, TallyRow, fetch};
-        use crate::row::{AuditRow, EventRow, ListedEvent, MitigationRow, SafelistRow};
-        use crate::schema::{admission, events, mitigations, safelist, tallies};
+        use crate::row::{AuditRow, EventRow, ListedEvent, MitigationRow, PanicRow, SafelistRow, SealRow};
+        use crate::schema::{
+            admission, audit_chain, audit_entries, audit_queue, audit_seals, events, leadership, mitigations,
+            panic_scopes, safelist, tallies,
+        };
         use crate::sql_type::{Id, Micros};
 
         pub(super) $($async)? fn mitigation(
@@ -205,10 +208,17 @@ macro_rules! queries {
         pub(super) $($async)? fn audit(
             connection: &mut $connection,
             query: &AuditQuery,
-        ) -> QueryResult<Vec<AuditRow>> {
+        ) -> QueryResult<Vec<(AuditRow, Option<SealRow>)>> {
             use crate::schema::audit_entries::dsl;
 
-            let mut rows = dsl::audit_entries.select(AuditRow::as_select()).into_boxed::<$backend>();
+            let sealed = audit_seals::table.on(audit_seals::audit_id.eq(dsl::audit_id));
+            let mut rows = dsl::audit_entries
+                .left_join(sealed)
+                .select((AuditRow::as_select(), Option::<SealRow>::as_select()))
+                .into_boxed::<$backend>();
+            if let Some(pop) = &query.pop {
+                rows = rows.filter(dsl::pop.eq(pop.as_str()));
+            }
             if let Some(action) = &query.action {
                 rows = rows.filter(dsl::action.eq(action.as_str()));
             }
@@ -230,12 +240,102 @@ macro_rules! queries {
                 rows = rows.filter(dsl::at.lt(Micros::from(end)));
             }
             if let Some(cursor) = query.page.cursor {
-                let columns = "at, audit_id";
+                let columns = "audit_entries.at, audit_entries.audit_id";
                 rows = rows.filter(Older { columns, at: cursor.at.into(), id: Id(cursor.id) });
             }
             rows.order((dsl::at.desc(), dsl::audit_id.desc()))
                 .limit(fetch(&query.page))
                 .load(connection)$($await)*
+        }
+
+        /// The oldest entries of a pop that are not sealed, each with its place in the queue. `None`: it is gone.
+        pub(super) $($async)? fn unsealed(
+            connection: &mut $connection,
+            pop: &str,
+            limit: i64,
+        ) -> QueryResult<Vec<(i64, Option<AuditRow>)>> {
+            audit_queue::table
+                .left_join(audit_entries::table.on(audit_entries::audit_id.eq(audit_queue::audit_id)))
+                .filter(audit_queue::pop.eq(pop))
+                .order(audit_queue::position)
+                .limit(limit)
+                .select((audit_queue::position, Option::<AuditRow>::as_select()))
+                .load(connection)$($await)*
+        }
+
+        /// The newest sealed entry of a pop.
+        pub(super) $($async)? fn chain_head(
+            connection: &mut $connection,
+            pop: &str,
+        ) -> QueryResult<Option<(i64, Vec<u8>)>> {
+            let row = audit_chain::table.find(pop).select((audit_chain::seq, audit_chain::hash));
+            row.first(connection)$($await)*.optional()
+        }
+
+        /// Sealed entries of a pop. One that was deleted, or moved to another pop, is left out.
+        pub(super) $($async)? fn chain(
+            connection: &mut $connection,
+            pop: &str,
+            from: i64,
+            limit: i64,
+        ) -> QueryResult<Vec<(AuditRow, Option<SealRow>)>> {
+            let is_same =
+                audit_entries::audit_id.eq(audit_seals::audit_id).and(audit_entries::pop.eq(audit_seals::pop));
+            audit_seals::table
+                .inner_join(audit_entries::table.on(is_same))
+                .filter(audit_seals::pop.eq(pop))
+                .filter(audit_seals::seq.ge(from))
+                .order(audit_seals::seq)
+                .limit(limit)
+                .select((AuditRow::as_select(), SealRow::as_select()))
+                .load::<(AuditRow, SealRow)>(connection)$($await)*
+                .map(|rows| rows.into_iter().map(|(entry, seal)| (entry, Some(seal))).collect())
+        }
+
+        /// The epoch of a pop, or nothing if nobody ever led it.
+        pub(super) $($async)? fn epoch(
+            connection: &mut $connection,
+            pop: &str,
+        ) -> QueryResult<Option<i64>> {
+            let row = leadership::table.find(pop).select(leadership::epoch);
+            row.first(connection)$($await)*.optional()
+        }
+
+        /// Those that are not thawed, oldest first.
+        pub(super) $($async)? fn panic_scopes(connection: &mut $connection) -> QueryResult<Vec<PanicRow>> {
+            panic_scopes::table
+                .filter(Frozen)
+                .order((panic_scopes::started_at, panic_scopes::panic_id))
+                .select(PanicRow::as_select())
+                .load(connection)$($await)*
+        }
+
+        pub(super) $($async)? fn panic_scope(
+            connection: &mut $connection,
+            id: Id,
+        ) -> QueryResult<Option<PanicRow>> {
+            let row = panic_scopes::table.find(id).select(PanicRow::as_select());
+            row.first(connection)$($await)*.optional()
+        }
+
+        /// The ids of mitigations that are not final.
+        pub(super) $($async)? fn unfinished_ids(
+            connection: &mut $connection,
+            pop: Option<&str>,
+            customer: Option<&str>,
+        ) -> QueryResult<Vec<Id>> {
+            use crate::schema::mitigations::dsl;
+
+            let mut rows =
+                dsl::mitigations.select(dsl::mitigation_id).filter(Unfinished).into_boxed::<$backend>();
+            // few rows are unfinished, so their own index beats the others, which this hides
+            if let Some(pop) = pop {
+                rows = rows.filter(dsl::pop.concat("").eq(pop));
+            }
+            if let Some(customer) = customer {
+                rows = rows.filter(dsl::customer_id.concat("").eq(customer));
+            }
+            rows.order((dsl::created_at, dsl::mitigation_id)).load(connection)$($await)*
         }
 
         pub(super) $($async)? fn safelist_revision(connection: &mut $connection) -> QueryResult<i64> {

@@ -5,6 +5,7 @@ diesel::table! {
         id -> SmallInt,
         active -> BigInt,
         safelist_revision -> BigInt,
+        panic_revision -> BigInt,
     }
 }
 
@@ -114,3 +115,76 @@ diesel::table! {
         created_at -> Instant,
     }
 }
+
+diesel::table! {
+    use diesel::sql_types::{BigInt, Text};
+    use crate::sql_type::{Instant, Uid};
+
+    leadership (pop) {
+        pop -> Text,
+        epoch -> BigInt,
+        instance -> Uid,
+        speaker -> Text,
+        mode -> Text,
+        lease_until -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{BigInt, Text};
+    use crate::sql_type::{Instant, Uid};
+
+    instances (pop, instance) {
+        pop -> Text,
+        instance -> Uid,
+        configuration -> Text,
+        clock_ahead -> BigInt,
+        seen -> Instant,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{Bool, Text};
+    use crate::sql_type::{Instant, Uid};
+
+    panic_scopes (panic_id) {
+        panic_id -> Uid,
+        started_at -> Instant,
+        is_thawed -> Bool,
+        doc -> Text,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{BigInt, Text};
+    use crate::sql_type::Uid;
+
+    audit_queue (pop, position) {
+        pop -> Text,
+        position -> BigInt,
+        audit_id -> Uid,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{BigInt, Binary, Text};
+    use crate::sql_type::Uid;
+
+    audit_seals (pop, seq) {
+        pop -> Text,
+        seq -> BigInt,
+        audit_id -> Uid,
+        prev_hash -> Binary,
+        hash -> Binary,
+    }
+}
+
+diesel::table! {
+    audit_chain (pop) {
+        pop -> Text,
+        seq -> BigInt,
+        hash -> Binary,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(audit_entries, audit_queue, audit_seals);

@@ -43,7 +43,7 @@ impl Micros {
         self.0
     }
 
-    pub(crate) fn from_micros(micros: i64) -> Self {
+    pub(crate) const fn from_micros(micros: i64) -> Self {
         Self(micros)
     }
 

@@ -2,6 +2,7 @@
 //! never has to give up half-way because another one wrote in between.
 
 mod connect;
+mod leadership;
 mod lock;
 mod migrate;
 #[cfg(test)]
@@ -9,6 +10,7 @@ mod plans;
 mod prune;
 mod queries;
 mod readers;
+mod seal;
 mod series;
 mod snapshot;
 mod transact;
@@ -23,34 +25,37 @@ use async_trait::async_trait;
 use diesel::result::QueryResult;
 use diesel::sqlite::SqliteConnection;
 use prefix_core::audit::AuditEntry;
+use prefix_core::chain::ChainHead;
 use prefix_core::event::Event;
-use prefix_core::id::{EventId, MitigationId};
+use prefix_core::id::{EventId, InstanceId, MitigationId, PanicId};
 use prefix_core::mitigation::Mitigation;
-use prefix_core::name::Pop;
+use prefix_core::name::{CustomerId, Pop};
 use prefix_core::page::{Cursor, Page};
+use prefix_core::panic::PanicScope;
 use prefix_core::safelist::Safelist;
 use prefix_core::store::{
-    AuditQuery, Bucket, ChangeSet, EventQuery, MitigationQuery, PoolState, PopStats, ReadSet, Retention,
-    SeriesQuery, Snapshot, Store, StoreError, Totals,
+    AuditQuery, Bucket, Candidacy, ChangeSet, Changed, Changes, Election, Epoch, EventQuery, FeedCursor,
+    MitigationQuery, PoolState, PopStats, ReadSet, Retention, SeriesQuery, Snapshot, Store, StoreError,
+    Totals,
 };
 
-use crate::error::from_diesel;
+use crate::cache::Cache;
+use crate::error::{Failure, from_diesel};
 use crate::predicate::Younger;
 use crate::queries::Band;
 use crate::retry::Retry;
-use crate::row::{AuditRow, ListedEvent, MitigationRow};
-use crate::safelist_cache::SafelistCache;
+use crate::row::{self, ListedEvent, MitigationRow, PanicRow};
 use crate::sql_type::Id;
 use crate::{OpenError, Options, page};
 use lock::Lock;
 use readers::Readers;
-use writer::Writer;
+use writer::{Slot, Writer};
 
 /// The store on one file.
 pub(crate) struct SqliteStore {
     writer: Writer,
     readers: Readers,
-    safelist: Arc<SafelistCache>,
+    cache: Arc<Cache>,
     // released after writer and readers are gone
     _lock: Option<Lock>,
 }
@@ -69,7 +74,7 @@ pub(crate) async fn open(path: &Path, options: Options) -> Result<SqliteStore, O
         Ok(SqliteStore {
             writer: Writer::start(connection, path.clone(), options.statement_timeout),
             readers: Readers::new(path, options),
-            safelist: Arc::default(),
+            cache: Arc::default(),
             _lock: lock,
         })
     };
@@ -85,6 +90,13 @@ impl SqliteStore {
     ) -> Result<T, StoreError> {
         self.readers.run(query).await?.map_err(|error| from_diesel(&error))
     }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Slot) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.writer.run(work).await?.map_err(|failure| failure.error)
+    }
 }
 
 #[async_trait]
@@ -97,7 +109,7 @@ impl Store for SqliteStore {
         let reads = Arc::new(reads.clone());
         let mut retry = Retry::new();
         loop {
-            match transact::run(&self.writer, &reads, &self.safelist, decide).await {
+            match transact::run(&self.writer, &reads, &self.cache, decide).await {
                 Ok(()) => return Ok(()),
                 Err(failure) => retry.after(failure).await?,
             }
@@ -116,9 +128,7 @@ impl Store for SqliteStore {
             let rows = self.read(move |c| queries::unfinished(c, pop.as_str(), after, page::CHUNK)).await?;
             let Some(row) = rows.last() else { return Ok(found) };
             after = Some(Younger { at: row.created_at, id: row.mitigation_id });
-            for row in rows {
-                found.push(row.parse()?);
-            }
+            found.extend(row::readable(rows));
         }
     }
 
@@ -157,7 +167,7 @@ impl Store for SqliteStore {
     async fn audit(&self, query: &AuditQuery) -> Result<Page<AuditEntry>, StoreError> {
         let (query, limit) = (query.clone(), query.page.limit);
         let rows = self.read(move |c| queries::audit(c, &query)).await?;
-        let entries = rows.into_iter().map(AuditRow::parse).collect::<Result<_, _>>()?;
+        let entries = rows.into_iter().map(|(entry, seal)| entry.parse(seal)).collect();
         Ok(Page::from_overfull(entries, limit, |entry: &AuditEntry| Cursor {
             at: entry.timestamp,
             id: entry.audit_id.as_uuid(),
@@ -165,7 +175,7 @@ impl Store for SqliteStore {
     }
 
     async fn safelist(&self) -> Result<Safelist, StoreError> {
-        let cache = Arc::clone(&self.safelist);
+        let cache = Arc::clone(&self.cache);
         self.readers.run(move |c| snapshot::safelist_in_transaction(c, &cache)).await?
     }
 
@@ -184,71 +194,88 @@ impl Store for SqliteStore {
 
     async fn prune(&self, retention: &Retention, limit: u32) -> Result<u64, StoreError> {
         let retention = *retention;
-        self.writer.run(move |c| prune::run(c, &retention, limit)).await?.map_err(|failure| failure.error)
+        self.write(move |slot| prune::run(slot, &retention, limit)).await
     }
 
     fn is_shared(&self) -> bool {
         false
     }
 
-    async fn claim(
-        &self,
-        _: &prefix_core::store::Candidacy,
-    ) -> Result<prefix_core::store::Election, StoreError> {
-        Err(StoreError::Unavailable("being built".into()))
+    async fn claim(&self, candidacy: &Candidacy) -> Result<Election, StoreError> {
+        crate::leadership::check(candidacy)?;
+        let asked = candidacy.clone();
+        if let Some(election) = self.read(move |c| leadership::renewed(c, &asked)).await? {
+            return Ok(election);
+        }
+        let asked = candidacy.clone();
+        self.write(move |slot| leadership::claim(slot, &asked)).await
     }
 
-    async fn resign(
-        &self,
-        _: &Pop,
-        _: prefix_core::id::InstanceId,
-        _: Option<prefix_core::store::Epoch>,
-    ) -> Result<(), StoreError> {
-        Err(StoreError::Unavailable("being built".into()))
+    async fn resign(&self, pop: &Pop, instance: InstanceId, epoch: Option<Epoch>) -> Result<(), StoreError> {
+        let (pop, epoch) = (pop.clone(), epoch.map(|epoch| epoch.0));
+        self.write(move |slot| leadership::resign(slot, &pop, instance, epoch)).await
     }
 
+    /// There are no others.
     async fn changes(
         &self,
         _: &Pop,
-        _: prefix_core::id::InstanceId,
-        _: Option<prefix_core::store::FeedCursor>,
-    ) -> Result<prefix_core::store::Changes, StoreError> {
-        Err(StoreError::Unavailable("being built".into()))
+        _: InstanceId,
+        since: Option<FeedCursor>,
+    ) -> Result<Changes, StoreError> {
+        let changed = if since.is_some() { Changed::Only(Vec::new()) } else { Changed::Anything };
+        Ok(Changes { cursor: FeedCursor(0), changed })
     }
 
-    async fn by_ids(&self, _: &[MitigationId]) -> Result<Vec<Mitigation>, StoreError> {
-        Err(StoreError::Unavailable("being built".into()))
+    async fn by_ids(&self, ids: &[MitigationId]) -> Result<Vec<Mitigation>, StoreError> {
+        let ids: Vec<Id> = ids.iter().map(|id| Id(id.as_uuid())).collect();
+        let rows = self.read(move |c| {
+            ids.into_iter()
+                .filter_map(|id| queries::mitigation(c, id).transpose())
+                .collect::<QueryResult<Vec<_>>>()
+        });
+        Ok(row::readable(rows.await?))
     }
 
     async fn unfinished_ids(
         &self,
-        _: Option<&Pop>,
-        _: Option<&prefix_core::name::CustomerId>,
+        pop: Option<&Pop>,
+        customer: Option<&CustomerId>,
     ) -> Result<Vec<MitigationId>, StoreError> {
-        Err(StoreError::Unavailable("being built".into()))
+        let (pop, customer) = (pop.cloned(), customer.cloned());
+        let ids = self.read(move |c| {
+            queries::unfinished_ids(
+                c,
+                pop.as_ref().map(Pop::as_str),
+                customer.as_ref().map(CustomerId::as_str),
+            )
+        });
+        Ok(ids.await?.into_iter().map(|id| id.0.into()).collect())
     }
 
-    async fn panic_scopes(&self) -> Result<Vec<prefix_core::panic::PanicScope>, StoreError> {
-        Ok(Vec::new())
+    async fn panic_scopes(&self) -> Result<Vec<PanicScope>, StoreError> {
+        self.read(queries::panic_scopes).await?.into_iter().map(PanicRow::parse).collect()
     }
 
-    async fn panic_scope(
-        &self,
-        _: prefix_core::id::PanicId,
-    ) -> Result<Option<prefix_core::panic::PanicScope>, StoreError> {
-        Ok(None)
+    async fn panic_scope(&self, id: PanicId) -> Result<Option<PanicScope>, StoreError> {
+        let row = self.read(move |c| queries::panic_scope(c, Id(id.as_uuid()))).await?;
+        row.map(PanicRow::parse).transpose()
     }
 
-    async fn seal(&self, _: &Pop, _: prefix_core::store::Epoch, _: u32) -> Result<u32, StoreError> {
-        Ok(0)
+    async fn seal(&self, pop: &Pop, leader: Epoch, limit: u32) -> Result<u32, StoreError> {
+        let pop = pop.clone();
+        self.write(move |slot| seal::run(slot, pop.as_str(), leader, limit)).await
     }
 
-    async fn chain_head(&self, _: &Pop) -> Result<Option<prefix_core::chain::ChainHead>, StoreError> {
-        Ok(None)
+    async fn chain_head(&self, pop: &Pop) -> Result<Option<ChainHead>, StoreError> {
+        let pop = pop.clone();
+        Ok(self.read(move |c| queries::chain_head(c, pop.as_str())).await?.map(row::head))
     }
 
-    async fn chain(&self, _: &Pop, _: i64, _: u32) -> Result<Vec<AuditEntry>, StoreError> {
-        Ok(Vec::new())
+    async fn chain(&self, pop: &Pop, from: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        let pop = pop.clone();
+        let rows = self.read(move |c| queries::chain(c, pop.as_str(), from, limit.into())).await?;
+        Ok(rows.into_iter().map(|(entry, seal)| entry.parse(seal)).collect())
     }
 
     fn pool(&self) -> PoolState {

@@ -45,12 +45,14 @@ macro_rules! statement {
 
 statement!(
     /// Changes the row of the admission.
-    TouchAdmission for Pg, Sqlite { global: i64, revisions: &'a i64 }
+    TouchAdmission for Pg, Sqlite { global: i64, safelist: &'a i64, panic: &'a i64 }
     |this, out| {
         out.push_sql("UPDATE admission SET active = active + ");
         out.push_bind_param::<BigInt, _>(&this.global)?;
         out.push_sql(", safelist_revision = safelist_revision + ");
-        out.push_bind_param::<BigInt, _>(this.revisions)?;
+        out.push_bind_param::<BigInt, _>(this.safelist)?;
+        out.push_sql(", panic_revision = panic_revision + ");
+        out.push_bind_param::<BigInt, _>(this.panic)?;
     }
 );
 

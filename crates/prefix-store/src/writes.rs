@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::store::{ChangeSet, QuotaDelta, ReadSet, StoreError};
 
-use crate::row::{NewAudit, NewEvent, NewMitigation, NewReply, NewSafelistEntry, phase_of};
+use crate::row::{NewAudit, NewEvent, NewMitigation, NewPanic, NewReply, NewSafelistEntry, phase_of};
+use crate::sql_type::Id;
 
 /// A new state of a mitigation that must still be at `revision`.
 pub(crate) struct Update<'a> {
@@ -53,6 +54,8 @@ pub(crate) struct Writes<'a> {
     pub(crate) counters: Vec<Counter<'a>>,
     /// True if the safelist gets a new revision.
     pub(crate) safelist: bool,
+    /// True if the panic scopes get a new revision.
+    pub(crate) panic: bool,
     /// Rows that give their rule up; written first, so that others can claim it.
     pub(crate) releases: Vec<Update<'a>>,
     /// Other changed rows.
@@ -63,7 +66,10 @@ pub(crate) struct Writes<'a> {
     pub(crate) replies: Vec<NewReply<'a>>,
     pub(crate) safelist_put: Vec<NewSafelistEntry>,
     pub(crate) safelist_remove: Vec<String>,
+    pub(crate) panic_put: Vec<NewPanic>,
     pub(crate) pop: &'a str,
+    /// The instance at work.
+    pub(crate) instance: Option<Id>,
     /// The Unix second of the unit of work, and how many were admitted in it.
     pub(crate) second: i64,
     pub(crate) admitted: i64,
@@ -86,6 +92,7 @@ impl<'a> Writes<'a> {
             global: delta.global,
             counters,
             safelist: !changes.safelist_put.is_empty() || !changes.safelist_remove.is_empty(),
+            panic: !changes.panic_put.is_empty(),
             releases: Vec::new(),
             updates: Vec::new(),
             mitigations: Vec::new(),
@@ -102,7 +109,9 @@ impl<'a> Writes<'a> {
                 .collect::<Result<_, _>>()?,
             safelist_put: changes.safelist_put.iter().map(NewSafelistEntry::new).collect::<Result<_, _>>()?,
             safelist_remove: changes.safelist_remove.iter().map(ToString::to_string).collect(),
+            panic_put: changes.panic_put.iter().map(NewPanic::new).collect::<Result<_, _>>()?,
             pop: reads.pop.as_str(),
+            instance: reads.instance.map(|instance| Id(instance.as_uuid())),
             second: reads.now.timestamp(),
             admitted: i64::try_from(changes.admitted).unwrap_or(i64::MAX),
             tallies: tallies(changes),
@@ -129,7 +138,13 @@ impl<'a> Writes<'a> {
 
     /// True if the row of the admission changes and so must be locked.
     pub(crate) fn touches_admission(&self) -> bool {
-        self.safelist || self.global != 0 || !self.counters.is_empty()
+        self.safelist || self.panic || self.global != 0 || !self.counters.is_empty()
+    }
+
+    /// Every new or changed mitigation, for the feed of its pop.
+    pub(crate) fn changed(&self) -> impl Iterator<Item = &NewMitigation<'a>> {
+        let changed = self.releases.iter().chain(&self.updates).map(|update| &update.row);
+        changed.chain(&self.mitigations)
     }
 }
 

@@ -8,21 +8,32 @@ mod sqlite {
     pub(crate) async fn fresh() -> Fresh {
         let folder = tempfile::tempdir().unwrap();
         let url = StoreUrl::Sqlite(folder.path().join("prefixd.db"));
-        Fresh::with(open(&url, Options::default()).await.unwrap(), folder)
+        let store = open(&url, Options::default()).await.unwrap();
+        // a second handle on the same file, as a command has it that works on the file directly
+        let again = move || {
+            let url = url.clone();
+            async move { open(&url, Options { exclusive: false, ..Options::default() }).await.unwrap() }
+        };
+        Fresh::with(store, folder).shared_by(again)
     }
 
     prefix_testkit::store_contract!(fresh);
 }
 
 mod postgres {
-    use prefix_store::{Options, open};
+    use prefix_store::{Options, StoreUrl, open};
     use prefix_testkit::lab::Postgres;
     use prefix_testkit::store_contract::Fresh;
 
     pub(crate) async fn fresh() -> Fresh {
         let database = Postgres::shared_database().await.unwrap();
-        let url = database.url().parse().unwrap();
-        Fresh::with(open(&url, Options::default()).await.unwrap(), database)
+        let url: StoreUrl = database.url().parse().unwrap();
+        let store = open(&url, Options::default()).await.unwrap();
+        let again = move || {
+            let url = url.clone();
+            async move { open(&url, Options::default()).await.unwrap() }
+        };
+        Fresh::with(store, database).shared_by(again)
     }
 
     prefix_testkit::store_contract!(fresh);

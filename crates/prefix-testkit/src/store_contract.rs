@@ -9,13 +9,18 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 pub mod atomic;
+pub mod chain;
 pub mod concurrent;
 pub mod counts;
+pub mod feed;
+pub mod leadership;
 pub mod lists;
+pub mod panic;
 pub mod sample;
 pub mod snapshot;
 
 use std::any::Any;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use prefix_core::mitigation::Mitigation;
@@ -26,7 +31,11 @@ pub struct Fresh {
     /// The store.
     pub store: Arc<dyn Store>,
     keep: Option<Box<dyn Any + Send + Sync>>,
+    another: Option<Opener>,
 }
+
+/// Opens a store.
+type Opener = Box<dyn Fn() -> Pin<Box<dyn Future<Output = Arc<dyn Store>> + Send>> + Send + Sync>;
 
 impl std::fmt::Debug for Fresh {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -37,12 +46,30 @@ impl std::fmt::Debug for Fresh {
 impl Fresh {
     /// A store that needs nothing else.
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, keep: None }
+        Self { store, keep: None, another: None }
     }
 
     /// A store, and its folder or database, which goes when the test is over.
     pub fn with(store: Arc<dyn Store>, keep: impl Any + Send + Sync) -> Self {
-        Self { store, keep: Some(Box::new(keep)) }
+        Self { store, keep: Some(Box::new(keep)), another: None }
+    }
+
+    /// The same, with a way to open the same data once more: a second instance at work on it.
+    #[must_use]
+    pub fn shared_by<F>(mut self, open: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Arc<dyn Store>> + Send + 'static,
+    {
+        self.another = Some(Box::new(move || Box::pin(open())));
+        self
+    }
+
+    /// Another handle on the same data; the same one if there is no other.
+    pub async fn another(&self) -> Arc<dyn Store> {
+        match &self.another {
+            Some(open) => open().await,
+            None => Arc::clone(&self.store),
+        }
     }
 }
 
@@ -124,6 +151,49 @@ macro_rules! store_contract {
             an_event_of_a_living_mitigation_is_not_pruned,
             a_store_says_that_it_answers,
         );
+        $crate::store_contract!(two $fresh, leadership:
+            an_epoch_begins_with_each_new_leader,
+            another_instance_leads_when_the_lease_is_over,
+            a_renewal_sets_the_end_of_the_lease_anew,
+            who_resigns_is_replaced_at_once,
+            one_that_does_not_want_to_lead_only_reports,
+            instances_of_a_pop_see_each_other,
+            pops_have_leaders_of_their_own,
+            a_deposed_leader_stores_nothing,
+            nothing_of_an_old_epoch_is_stored_once_the_next_has_begun,
+        );
+        $crate::store_contract!(two $fresh, feed:
+            what_others_change_is_in_the_feed_of_its_pop,
+            a_first_look_and_a_lost_cursor_mean_anything,
+            the_feed_misses_nothing_under_concurrent_writers,
+            rows_are_read_by_their_ids,
+            unfinished_rows_are_found_by_pop_and_customer,
+        );
+        $crate::store_contract!(two $fresh, panic:
+            a_freeze_binds_the_very_next_admission,
+            a_thawed_scope_is_kept_and_binds_nobody,
+            a_freeze_and_an_admission_never_overlap,
+        );
+        $crate::store_contract!(two $fresh, chain:
+            entries_are_sealed_in_the_order_of_writing,
+            only_the_leader_seals,
+            pops_have_chains_of_their_own,
+            many_writers_and_a_sealer_make_one_chain,
+            what_a_crash_left_open_is_sealed_by_the_next_leader,
+            two_that_seal_at_once_make_one_chain,
+        );
+    };
+    (two $fresh:ident, $group:ident: $($name:ident),* $(,)?) => {
+        mod $group {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    let fresh = super::$fresh().await;
+                    let other = fresh.another().await;
+                    $crate::store_contract::$group::$name(&fresh.store, &other).await;
+                }
+            )*
+        }
     };
     ($fresh:ident, $group:ident: $($name:ident),* $(,)?) => {
         mod $group {

@@ -15,7 +15,9 @@ mod contract {
 
     #[allow(clippy::unused_async, reason = "the factory of a real store awaits")]
     pub(crate) async fn fresh() -> Fresh {
-        Fresh::new(Arc::new(MemoryStore::new()))
+        let store = MemoryStore::new();
+        store.set_shared(true);
+        Fresh::new(Arc::new(store))
     }
 
     prefix_testkit::store_contract!(fresh);

@@ -6,9 +6,9 @@ use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::result::QueryResult;
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, SmallInt, Text};
 
-use crate::row::{NewAudit, NewEvent, NewMitigation, NewReply, NewSafelistEntry};
+use crate::row::{NewAudit, NewEvent, NewMitigation, NewPanic, NewReply, NewSafelistEntry, SealRow};
 use crate::sql_type::{Id, Instant, Micros, Uid};
-use crate::writes::{Counter, Tally, Update};
+use crate::writes::{Counter, Tally, Update, Writes};
 
 macro_rules! bulk {
     (
@@ -173,10 +173,11 @@ bulk!(
 );
 
 bulk!(
-    /// New audit entries.
+    /// New audit entries, and their places in the queue of those that wait for their seal.
     InsertAudit from NewAudit<'a>:
-    "INSERT INTO audit_entries (audit_id, at, pop, actor_type, actor_id, actor_key, action, target_type, target_id, \
-     target_key, details) SELECT * FROM", "",
+    "WITH new AS (INSERT INTO audit_entries (audit_id, at, pop, actor_type, actor_id, actor_key, action, target_type, target_id, \
+     target_key, details) SELECT * FROM",
+    "RETURNING pop, audit_id) INSERT INTO audit_queue (pop, audit_id) SELECT pop, audit_id FROM new",
     {
         audit_id: Uid = Id,
         at: Instant = Micros,
@@ -191,6 +192,64 @@ bulk!(
         details: Text = String,
     }
 );
+
+bulk!(
+    /// The places of sealed entries.
+    InsertSeals from SealRow:
+    "INSERT INTO audit_seals (pop, seq, audit_id, prev_hash, hash) SELECT * FROM", "",
+    {
+        pop: Text = String,
+        seq: BigInt = i64,
+        audit_id: Uid = Id,
+        prev_hash: Binary = Vec<u8>,
+        hash: Binary = Vec<u8>,
+    }
+);
+
+bulk!(
+    /// Panic scopes.
+    PutPanic from NewPanic:
+    "INSERT INTO panic_scopes (panic_id, started_at, is_thawed, doc) SELECT * FROM",
+    "ON CONFLICT (panic_id) DO UPDATE SET is_thawed = EXCLUDED.is_thawed, doc = EXCLUDED.doc",
+    { panic_id: Uid = Id, started_at: Instant = Micros, is_thawed: Bool = bool, doc: Text = String }
+);
+
+/// What a transaction changed, for the feed: one row per pop.
+pub(super) struct NoteChanges<'a> {
+    instance: Option<Id>,
+    pops: Vec<&'a str>,
+    ids: Vec<Id>,
+}
+
+impl<'a> NoteChanges<'a> {
+    pub(super) fn new(writes: &'a Writes<'_>) -> Self {
+        let (pops, ids) = writes.changed().map(|row| (row.pop, row.mitigation_id)).unzip();
+        Self { instance: writes.instance, pops, ids }
+    }
+
+    /// True if there is nothing to write.
+    pub(super) fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+}
+
+impl QueryFragment<Pg> for NoteChanges<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("INSERT INTO changes (pop, instance, ids) SELECT c.pop, ");
+        out.push_bind_param::<Nullable<Uid>, _>(&self.instance)?;
+        out.push_sql(", array_agg(c.id) FROM UNNEST(");
+        out.push_bind_param::<Array<Text>, _>(&self.pops)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Uid>, _>(&self.ids)?;
+        out.push_sql(") AS c (pop, id) GROUP BY c.pop");
+        Ok(())
+    }
+}
+
+impl QueryId for NoteChanges<'_> {
+    type QueryId = NoteChanges<'static>;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
 
 bulk!(
     /// New replies. One that still counts is left alone, and missing in the count.

@@ -12,6 +12,7 @@ use tokio_postgres::config::{Config, Host, SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::tls;
+use crate::error::Failure;
 use crate::{OpenError, Options, PostgresUrl};
 
 /// A connection and the task that serves its socket.
@@ -121,6 +122,15 @@ impl Pool {
         self.options.statement_timeout + Duration::from_secs(1)
     }
 
+    /// The server's own timeout comes first; this one is for a server that says nothing at all.
+    pub(super) async fn within<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let late = || Err(Failure::unavailable("the database did not answer in time"));
+        tokio::time::timeout(self.patience(), work).await.unwrap_or_else(|_| late())
+    }
+
     /// How long a statement may take on the server.
     pub(super) fn statement_timeout(&self) -> Duration {
         self.options.statement_timeout
@@ -169,6 +179,14 @@ impl InTransaction {
         match &mut self.lease {
             Some(lease) => lease.client(),
             None => unreachable!("a transaction has a connection until it has ended"),
+        }
+    }
+
+    /// Ends a transaction that came to nothing. If that does not work at once, the connection is closed.
+    pub(super) async fn roll_back(mut self, patience: Duration) {
+        let rolled_back = tokio::time::timeout(patience, self.client().batch_execute("ROLLBACK")).await;
+        if matches!(rolled_back, Ok(Ok(()))) {
+            self.ended();
         }
     }
 

@@ -11,43 +11,33 @@ use prefix_core::mitigation::Mitigation;
 use prefix_core::name::CustomerId;
 use prefix_core::store::{QuotaCounts, ReadSet, ReplyKey, Snapshot, StoredReply};
 
+use super::begin::begin_as;
 use super::lookup::{
     ClosedOfVictims, KnownEpisodes, KnownSightings, UnfinishedOfRoutes, UnfinishedOfVictims,
 };
 use super::queries;
+use crate::cache::Cache;
 use crate::error::Failure;
 use crate::key;
+use crate::leadership::check_epoch;
 use crate::row::{MitigationRow, ReplyRow, SafelistRow, route_kind};
-use crate::safelist_cache::SafelistCache;
-use crate::schema::{admission, admissions, mitigations, quota_counters, replies};
+use crate::schema::{admission, admissions, leadership, mitigations, quota_counters, replies};
 use crate::sql_type::{Id, Micros};
 use crate::writes::scope;
-
-/// A transaction that gives up by itself, is durable even where the server's default is not, and plans each of its
-/// statements once: none of them has a choice of plans that depends on its values.
-fn begin(timeout: Duration) -> String {
-    let statement = timeout.as_millis();
-    let idle = 2 * statement;
-    format!(
-        "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT set_config('statement_timeout', '{statement}', true), \
-         set_config('idle_in_transaction_session_timeout', '{idle}', true), \
-         set_config('plan_cache_mode', 'force_generic_plan', true), set_config('synchronous_commit', \
-         replace(current_setting('synchronous_commit'), 'off', 'on'), true)"
-    )
-}
 
 /// Begins the transaction and reads what `reads` names.
 pub(super) async fn read(
     client: &mut AsyncPgConnection,
     reads: &ReadSet,
-    cache: &SafelistCache,
+    cache: &Cache,
     timeout: Duration,
 ) -> Result<Snapshot, Failure> {
-    let begin = begin(timeout);
+    let begin = begin_as(timeout, &reads.pop, reads.leader);
     let client_ref: &AsyncPgConnection = client;
     let mut opener = client_ref;
-    let (began, lock, counters, minute, rows, episodes, sightings, stored) = futures::join!(
+    let (began, epoch, lock, counters, minute, rows, episodes, sightings, stored) = futures::join!(
         opener.batch_execute(&begin),
+        epoch(client_ref, reads),
         lock(client_ref, reads),
         counters(client_ref, reads),
         last_minute(client_ref, reads),
@@ -57,13 +47,18 @@ pub(super) async fn read(
         stored_replies(client_ref, reads),
     );
     began?;
+    check_epoch(reads.leader, epoch?)?;
     let lock = lock?;
     let mut snapshot = Snapshot { mitigations: parse(rows?)?, ..Snapshot::default() };
-    if let Some((active, revision)) = lock {
+    if let Some((active, of_safelist, of_panic)) = lock {
         snapshot.quota = quota(reads, active, counters?, &minute?);
-        snapshot.safelist = match cache.get(revision) {
+        snapshot.safelist = match cache.safelist(of_safelist) {
             Some(list) => list,
-            None => cache.put(revision, queries::safelist(client).await?)?,
+            None => cache.put_safelist(of_safelist, queries::safelist(client).await?)?,
+        };
+        snapshot.panic = match cache.panic(of_panic) {
+            Some(scopes) => scopes,
+            None => cache.put_panic(of_panic, queries::panic_scopes(client).await?)?,
         };
     }
     let pick = |numbers: Vec<i64>| numbers.into_iter().filter_map(|number| usize::try_from(number).ok());
@@ -81,13 +76,22 @@ pub(super) async fn read(
     Ok(snapshot)
 }
 
+/// The epoch of the pop, read behind the lock that keeps it as it is until the transaction ends.
+async fn epoch(mut client: &AsyncPgConnection, reads: &ReadSet) -> QueryResult<Option<i64>> {
+    if reads.leader.is_none() {
+        return Ok(None);
+    }
+    let row = leadership::table.find(reads.pop.as_str()).select(leadership::epoch);
+    row.first(&mut client).await.optional()
+}
+
 /// Locks the row of the admission: whoever holds it is alone until the transaction ends.
-async fn lock(mut client: &AsyncPgConnection, reads: &ReadSet) -> QueryResult<Option<(i64, i64)>> {
+async fn lock(mut client: &AsyncPgConnection, reads: &ReadSet) -> QueryResult<Option<(i64, i64, i64)>> {
     if !reads.admission {
         return Ok(None);
     }
-    let row = admission::table.select((admission::active, admission::safelist_revision)).for_update();
-    row.first(&mut client).await.map(Some)
+    let columns = (admission::active, admission::safelist_revision, admission::panic_revision);
+    admission::table.select(columns).for_update().first(&mut client).await.map(Some)
 }
 
 async fn counters(

@@ -2,25 +2,23 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI16, Ordering};
-use std::time::Duration;
 
-use diesel_async::SimpleAsyncConnection;
 use prefix_core::store::{ChangeSet, ReadSet, Snapshot};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::pool::{InTransaction, Pool};
 use super::{snapshot, write};
+use crate::cache::Cache;
 use crate::error::Failure;
 use crate::exchange::{Caller, DECISION_TIMEOUT};
-use crate::safelist_cache::SafelistCache;
 use crate::writes::Writes;
 
 /// Runs it once.
 pub(super) async fn run(
     pool: &Pool,
     reads: &Arc<ReadSet>,
-    cache: &Arc<SafelistCache>,
+    cache: &Arc<Cache>,
     decide: &mut (dyn FnMut(Snapshot) -> ChangeSet + Send),
 ) -> Result<(), Failure> {
     let (facts, facts_receiver) = oneshot::channel();
@@ -37,66 +35,47 @@ pub(super) async fn run(
 async fn unit_of_work(
     pool: &Pool,
     reads: &ReadSet,
-    cache: &SafelistCache,
+    cache: &Cache,
     facts: oneshot::Sender<Snapshot>,
     answers: oneshot::Receiver<ChangeSet>,
 ) -> Result<(), Failure> {
     let mut transaction = pool.get().await?.begin();
     let patience = pool.patience();
     let read = snapshot::read(transaction.client(), reads, cache, pool.statement_timeout());
-    let snapshot = match within(patience, read).await {
+    let snapshot = match pool.within(read).await {
         Ok(snapshot) => snapshot,
         Err(failure) => {
-            roll_back(transaction, patience).await;
+            transaction.roll_back(patience).await;
             return Err(failure.before_commit());
         }
     };
     if facts.send(snapshot).is_err() {
-        roll_back(transaction, patience).await;
+        transaction.roll_back(patience).await;
         return Ok(());
     }
     let changes = match timeout(DECISION_TIMEOUT, answers).await {
         Ok(Ok(changes)) if !changes.is_empty() => changes,
         Ok(_) => {
-            roll_back(transaction, patience).await;
+            transaction.roll_back(patience).await;
             return Ok(());
         }
         Err(_) => {
-            roll_back(transaction, patience).await;
+            transaction.roll_back(patience).await;
             return Err(Failure::unavailable("the decision took too long"));
         }
     };
-    let written = write(&mut transaction, reads, &changes, patience).await;
+    let written = pool.within(write(&mut transaction, reads, &changes)).await;
     match written {
         Ok(()) => transaction.ended(),
-        Err(_) => roll_back(transaction, patience).await,
+        Err(_) => transaction.roll_back(patience).await,
     }
     written
 }
 
-async fn write(
-    transaction: &mut InTransaction,
-    reads: &ReadSet,
-    changes: &ChangeSet,
-    patience: Duration,
-) -> Result<(), Failure> {
+async fn write(transaction: &mut InTransaction, reads: &ReadSet, changes: &ChangeSet) -> Result<(), Failure> {
     static NEXT_SHARD: AtomicI16 = AtomicI16::new(0);
     let shard = NEXT_SHARD.fetch_add(1, Ordering::Relaxed);
     let delta = changes.quota_delta();
     let writes = Writes::new(reads, changes, &delta)?;
-    within(patience, write::all(transaction.client(), &writes, shard)).await
-}
-
-/// The server's own timeout comes first; this one is for a server that says nothing at all.
-async fn within<T>(patience: Duration, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let late = || Err(Failure::unavailable("the database did not answer in time"));
-    timeout(patience, work).await.unwrap_or_else(|_| late())
-}
-
-/// Ends a transaction that came to nothing. If that does not work at once, the connection is closed.
-async fn roll_back(mut transaction: InTransaction, patience: Duration) {
-    let rolled_back = timeout(patience, transaction.client().batch_execute("ROLLBACK")).await;
-    if matches!(rolled_back, Ok(Ok(()))) {
-        transaction.ended();
-    }
+    write::all(transaction.client(), &writes, shard).await
 }

@@ -9,7 +9,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::bulk::{
     AddToCounters, AddToTallies, Changed, InsertAudit, InsertEvents, InsertMitigations, InsertReplies,
-    PutSafelist, Sharded, UpdateMitigations,
+    NoteChanges, PutPanic, PutSafelist, Sharded, UpdateMitigations,
 };
 use crate::error::Failure;
 use crate::schema::{admissions, safelist};
@@ -68,6 +68,8 @@ pub(super) async fn all(client: &AsyncPgConnection, writes: &Writes<'_>, shard: 
         replies,
         removed,
         put,
+        panic,
+        noted,
         seconds,
         tally,
         commit,
@@ -82,6 +84,8 @@ pub(super) async fn all(client: &AsyncPgConnection, writes: &Writes<'_>, shard: 
         unless_empty!(client, InsertReplies::new(&writes.replies)),
         remove_safelist(client, writes),
         unless_empty!(client, PutSafelist::new(&writes.safelist_put)),
+        unless_empty!(client, PutPanic::new(&writes.panic_put)),
+        unless_empty!(client, NoteChanges::new(writes)),
         admitted(client, writes),
         unless_empty!(client, AddToTallies::new(&tallies)),
         commit_now,
@@ -97,6 +101,8 @@ pub(super) async fn all(client: &AsyncPgConnection, writes: &Writes<'_>, shard: 
     expect(replies?, writes.replies.len(), "a stored reply")?;
     removed?;
     put?;
+    panic?;
+    noted?;
     seconds?;
     tally?;
     commit?;
@@ -120,8 +126,8 @@ async fn admission(mut client: &AsyncPgConnection, writes: &Writes<'_>) -> Query
     if !writes.touches_admission() {
         return Ok(0);
     }
-    let revisions = i64::from(writes.safelist);
-    TouchAdmission { global: writes.global, revisions: &revisions }.execute(&mut client).await
+    let (safelist, panic) = (i64::from(writes.safelist), i64::from(writes.panic));
+    TouchAdmission { global: writes.global, safelist: &safelist, panic: &panic }.execute(&mut client).await
 }
 
 async fn admitted(mut client: &AsyncPgConnection, writes: &Writes<'_>) -> QueryResult<usize> {

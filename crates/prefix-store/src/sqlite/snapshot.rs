@@ -14,10 +14,11 @@ use prefix_core::safelist::Safelist;
 use prefix_core::store::{QuotaCounts, ReadSet, Snapshot, StoreError, StoredReply};
 
 use super::queries;
+use crate::cache::Cache;
 use crate::error::{Failure, from_diesel};
 use crate::key;
+use crate::leadership::check_epoch;
 use crate::row::{MitigationRow, ReplyRow, route_kind};
-use crate::safelist_cache::SafelistCache;
 use crate::schema::{admission, admissions, events, mitigations, quota_counters, replies};
 use crate::sql_type::{Id, Micros};
 use crate::writes::scope;
@@ -26,14 +27,22 @@ use crate::writes::scope;
 pub(super) fn read(
     connection: &mut SqliteConnection,
     reads: &ReadSet,
-    cache: &SafelistCache,
+    cache: &Cache,
 ) -> Result<Snapshot, Failure> {
+    if reads.leader.is_some() {
+        check_epoch(reads.leader, queries::epoch(connection, reads.pop.as_str())?)?;
+    }
     let mut snapshot = Snapshot { mitigations: find_mitigations(connection, reads)?, ..Snapshot::default() };
     if reads.admission {
-        let (active, revision): (i64, i64) =
-            admission::table.select((admission::active, admission::safelist_revision)).first(connection)?;
+        let columns = (admission::active, admission::safelist_revision, admission::panic_revision);
+        let (active, of_safelist, of_panic): (i64, i64, i64) =
+            admission::table.select(columns).first(connection)?;
         snapshot.quota = quota(connection, reads, active)?;
-        snapshot.safelist = safelist(connection, cache, revision)?;
+        snapshot.safelist = safelist(connection, cache, of_safelist)?;
+        snapshot.panic = match cache.panic(of_panic) {
+            Some(scopes) => scopes,
+            None => cache.put_panic(of_panic, queries::panic_scopes(connection)?)?,
+        };
     }
     for (source, id) in &reads.episodes {
         let known = events::table
@@ -158,29 +167,25 @@ fn quota(connection: &mut SqliteConnection, reads: &ReadSet, active: i64) -> Que
     Ok(quota)
 }
 
-fn safelist(
-    connection: &mut SqliteConnection,
-    cache: &SafelistCache,
-    revision: i64,
-) -> Result<Safelist, StoreError> {
-    if let Some(list) = cache.get(revision) {
+fn safelist(connection: &mut SqliteConnection, cache: &Cache, revision: i64) -> Result<Safelist, StoreError> {
+    if let Some(list) = cache.safelist(revision) {
         return Ok(list);
     }
     let rows = queries::safelist(connection).map_err(|error| from_diesel(&error))?;
-    cache.put(revision, rows)
+    cache.put_safelist(revision, rows)
 }
 
 /// Revision and entries as of one moment.
 pub(super) fn safelist_in_transaction(
     connection: &mut SqliteConnection,
-    cache: &SafelistCache,
+    cache: &Cache,
 ) -> Result<Safelist, StoreError> {
     let read = |connection: &mut SqliteConnection| {
         let revision = queries::safelist_revision(connection)?;
-        if let Some(list) = cache.get(revision) {
+        if let Some(list) = cache.safelist(revision) {
             return Ok(Ok(list));
         }
-        queries::safelist(connection).map(|rows| cache.put(revision, rows))
+        queries::safelist(connection).map(|rows| cache.put_safelist(revision, rows))
     };
     let result = connection.transaction(read);
     result.map_err(|error: diesel::result::Error| from_diesel(&error))?

@@ -8,16 +8,16 @@ use tokio::sync::oneshot;
 
 use super::writer::{End, Writer};
 use super::{snapshot, write};
+use crate::cache::Cache;
 use crate::error::Failure;
 use crate::exchange::{Caller, DECISION_TIMEOUT};
-use crate::safelist_cache::SafelistCache;
 use crate::writes::Writes;
 
 /// Runs it once.
 pub(super) async fn run(
     writer: &Writer,
     reads: &Arc<ReadSet>,
-    cache: &Arc<SafelistCache>,
+    cache: &Arc<Cache>,
     decide: &mut (dyn FnMut(Snapshot) -> ChangeSet + Send),
 ) -> Result<(), Failure> {
     let (facts, facts_receiver) = oneshot::channel();
@@ -36,7 +36,7 @@ pub(super) async fn run(
 fn unit_of_work(
     connection: &mut SqliteConnection,
     reads: &ReadSet,
-    cache: &SafelistCache,
+    cache: &Cache,
     facts: oneshot::Sender<Snapshot>,
     answers: &mpsc::Receiver<ChangeSet>,
 ) -> Result<((), End), Failure> {

@@ -7,7 +7,9 @@ use prefix_core::store::StoredReply;
 
 use crate::error::Failure;
 use crate::row::NewReply;
-use crate::schema::{admissions, audit_entries, events, mitigations, replies, safelist};
+use crate::schema::{
+    admissions, audit_entries, audit_queue, events, mitigations, panic_scopes, replies, safelist,
+};
 use crate::sql_type::Micros;
 use crate::statement::{AddToCounter, AddToTally, CountAdmissions, TouchAdmission, UpdateInner, UpdateOuter};
 use crate::writes::{Update, Writes};
@@ -29,6 +31,8 @@ pub(super) fn all(connection: &mut SqliteConnection, writes: &Writes<'_>) -> Res
     }
     for row in &writes.audit {
         diesel::insert_into(audit_entries::table).values(row).execute(connection)?;
+        let place = (audit_queue::pop.eq(row.pop), audit_queue::audit_id.eq(row.audit_id));
+        diesel::insert_into(audit_queue::table).values(place).execute(connection)?;
     }
     for row in &writes.replies {
         reply(connection, row)?;
@@ -44,13 +48,16 @@ pub(super) fn all(connection: &mut SqliteConnection, writes: &Writes<'_>) -> Res
             .set(safelist::doc.eq(&entry.doc))
             .execute(connection)?;
     }
+    for scope in &writes.panic_put {
+        diesel::replace_into(panic_scopes::table).values(scope).execute(connection)?;
+    }
     Ok(())
 }
 
 fn counters(connection: &mut SqliteConnection, writes: &Writes<'_>) -> QueryResult<()> {
     if writes.touches_admission() {
-        let revisions = i64::from(writes.safelist);
-        TouchAdmission { global: writes.global, revisions: &revisions }.execute(connection)?;
+        let (safelist, panic) = (i64::from(writes.safelist), i64::from(writes.panic));
+        TouchAdmission { global: writes.global, safelist: &safelist, panic: &panic }.execute(connection)?;
     }
     for counter in &writes.counters {
         AddToCounter { scope: counter.scope, name: counter.name, by: counter.by }.execute(connection)?;

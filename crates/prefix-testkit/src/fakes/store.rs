@@ -211,6 +211,7 @@ impl Inner {
             if self.down {
                 return Err(down());
             }
+            self.state.several.check(&reads.pop, reads.leader)?;
             attempt += 1;
             self.calls.decisions += 1;
             let changes = decide(self.state.snapshot(reads));

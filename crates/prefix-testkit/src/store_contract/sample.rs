@@ -11,14 +11,16 @@ use prefix_core::decision::{Decision, Outcome, Stage};
 use prefix_core::event::{Event, EventAction, EventStatus, Report};
 use prefix_core::flowspec::Action;
 use prefix_core::id::{EventId, MitigationId};
+use prefix_core::id::{InstanceId, PanicId};
 use prefix_core::lease::Lease;
 use prefix_core::matching::{DestinationPorts, Matching};
 use prefix_core::mitigation::{EndReason, Mitigation, Progress, SpeakerView, Status};
 use prefix_core::name::Pop;
+use prefix_core::panic::{PanicOrigin, PanicScope};
 use prefix_core::protocol::number::UDP;
 use prefix_core::rate::BitsPerSecond;
 use prefix_core::safelist::SafelistEntry;
-use prefix_core::store::{ReadSet, ReplyKey, StoredReply};
+use prefix_core::store::{Candidacy, Epoch, ReadSet, ReplyKey, StoredReply};
 use prefix_core::ttl::Ttl;
 
 /// The pop of most rows.
@@ -175,4 +177,33 @@ pub fn reply(key: &str, seconds: i64) -> (ReplyKey, StoredReply) {
     let key = ReplyKey { principal: "alice".into(), path: "/v1/events".into(), key: key.into() };
     let reply = format!("{{\"at\":{seconds}}}");
     (key, StoredReply { body_hash: [7; 32], reply, created_at: at(seconds) })
+}
+
+/// A candidacy at `pop` for a lease of a minute.
+pub fn candidacy(instance: InstanceId, held: Option<Epoch>) -> Candidacy {
+    Candidacy {
+        pop: pop(),
+        instance,
+        speaker: "127.0.0.1:50051".into(),
+        mode: "enforced".into(),
+        configuration: "c0ffee".into(),
+        clock: Utc::now(),
+        held,
+        term: std::time::Duration::from_secs(60),
+        wants_to_lead: true,
+    }
+}
+
+/// Everything is frozen since `at(seconds)`.
+pub fn panic_scope(seconds: i64) -> PanicScope {
+    PanicScope {
+        panic_id: PanicId::generate(),
+        reason: "a wrong rule \u{0}".into(),
+        pop: None,
+        customer_id: Some("acme".parse().unwrap()),
+        started_at: at(seconds),
+        started_by: "ada".into(),
+        origin: PanicOrigin::Api,
+        thawed: None,
+    }
 }

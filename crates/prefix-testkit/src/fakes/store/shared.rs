@@ -99,6 +99,9 @@ impl Several {
         let cursor = FeedCursor(self.feed.len() as u64);
         let Some(since) = since else { return Changes { cursor, changed: Changed::Anything } };
         let read = usize::try_from(since.0).unwrap_or(usize::MAX);
+        if read > self.feed.len() {
+            return Changes { cursor, changed: Changed::Anything };
+        }
         let news = self.feed.iter().skip(read).filter(|(of, by, _)| of == pop && *by != Some(reader));
         let ids: BTreeSet<MitigationId> = news.flat_map(|(_, _, ids)| ids.iter().copied()).collect();
         Changes { cursor, changed: Changed::Only(ids.into_iter().collect()) }

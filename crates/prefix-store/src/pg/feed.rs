@@ -1,0 +1,180 @@
+//! The feed of changes. Each transaction notes what it changed under its transaction number; a reader remembers the
+//! snapshot in which it looked last, and gets what was not visible in that one. So nothing is missed, whatever the
+//! order in which concurrent transactions commit.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+use diesel::prelude::QueryableByName;
+use diesel::result::QueryResult;
+use diesel::sql_types::{Array, BigInt, Text};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use prefix_core::id::InstanceId;
+use prefix_core::name::Pop;
+use prefix_core::store::{Changed, Changes, FeedCursor, StoreError};
+
+use super::begin::begin;
+use super::pool::Pool;
+use crate::error::Failure;
+use crate::sql_type::{Id, Instant, Micros, Uid};
+
+/// So many cursors are remembered; a reader has one.
+const REMEMBERED: usize = 64;
+
+/// Only one instance prunes at a time.
+const PRUNE_LOCK: i64 = 8_955_000_134;
+
+/// What a reader saw last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Seen {
+    /// `xmin:xmax:running`, as PostgreSQL writes a snapshot.
+    snapshot: String,
+    /// When the server was started: another server may count transactions differently.
+    server: Micros,
+}
+
+impl Seen {
+    fn bound(&self, index: usize) -> Option<i64> {
+        self.snapshot.split(':').nth(index)?.parse().ok()
+    }
+
+    /// True if every change since then is still in the feed.
+    fn is_covered(&self, pruned: i64, now: &Self) -> bool {
+        let (Some(low), Some(high)) = (self.bound(0), self.bound(1)) else { return false };
+        // a lower number than before: the database was restored
+        self.server == now.server && low > pruned && now.bound(1).is_some_and(|current| high <= current)
+    }
+}
+
+/// The cursors that this store has given.
+#[derive(Debug, Default)]
+pub(super) struct Cursors(Mutex<(u64, VecDeque<(u64, Seen)>)>);
+
+impl Cursors {
+    fn remember(&self, seen: Seen) -> FeedCursor {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.0 += 1;
+        let number = kept.0;
+        if kept.1.len() == REMEMBERED {
+            kept.1.pop_front();
+        }
+        kept.1.push_back((number, seen));
+        FeedCursor(number)
+    }
+
+    fn of(&self, cursor: FeedCursor) -> Option<Seen> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.1.iter().find(|(number, _)| *number == cursor.0).map(|(_, seen)| seen.clone())
+    }
+
+    fn forget(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1.clear();
+    }
+}
+
+#[derive(QueryableByName)]
+struct News {
+    #[diesel(sql_type = Text)]
+    snapshot: String,
+    #[diesel(sql_type = Instant)]
+    server: Micros,
+    #[diesel(sql_type = BigInt)]
+    pruned: i64,
+    #[diesel(sql_type = Array<Uid>)]
+    ids: Vec<Id>,
+}
+
+const NEWS: &str = "SELECT pg_current_snapshot()::text AS snapshot, pg_postmaster_start_time() AS server,
+    (SELECT pruned FROM feed) AS pruned,
+    ARRAY(SELECT DISTINCT id FROM changes AS c, UNNEST(c.ids) AS id
+          WHERE c.xid >= pg_snapshot_xmin($1::pg_snapshot)::text::bigint
+            AND NOT pg_visible_in_snapshot(c.xid::text::xid8, $1::pg_snapshot)
+            AND c.pop = $2 AND c.instance IS DISTINCT FROM $3) AS ids";
+
+/// What others changed since the cursor.
+pub(super) async fn changes(
+    pool: &Pool,
+    cursors: &Cursors,
+    pop: &Pop,
+    reader: InstanceId,
+    since: Option<FeedCursor>,
+) -> Result<Changes, StoreError> {
+    let before = since.and_then(|cursor| cursors.of(cursor));
+    let news = read(pool, pop, reader, before.as_ref()).await;
+    let news = news.inspect_err(|_| {
+        // behind an outage may stand another server, or this one as of an earlier time
+        cursors.forget();
+    })?;
+    let now = Seen { snapshot: news.snapshot, server: news.server };
+    let is_covered = before.is_some_and(|before| before.is_covered(news.pruned, &now));
+    let changed = if is_covered {
+        Changed::Only(news.ids.into_iter().map(|id| id.0.into()).collect())
+    } else {
+        Changed::Anything
+    };
+    Ok(Changes { cursor: cursors.remember(now), changed })
+}
+
+async fn read(pool: &Pool, pop: &Pop, reader: InstanceId, before: Option<&Seen>) -> Result<News, StoreError> {
+    // nothing is visible behind this one, so a first look reads no rows
+    let nothing = i64::MAX;
+    let snapshot = before.map_or_else(|| format!("{nothing}:{nothing}:"), |seen| seen.snapshot.clone());
+    let mut lease = pool.get().await?;
+    let news = pool
+        .within(async {
+            let news = diesel::sql_query(NEWS)
+                .bind::<Text, _>(snapshot)
+                .bind::<Text, _>(pop.as_str())
+                .bind::<Uid, _>(Id(reader.as_uuid()))
+                .get_result(lease.client());
+            Ok(news.await?)
+        })
+        .await;
+    if news.is_err() {
+        lease.discard();
+    }
+    news.map_err(|failure: Failure| failure.error)
+}
+
+/// Deletes what every reader that is still there has read: older than half a minute, and of transactions that ended
+/// before any that still runs began. Costs as much as it deletes.
+const PRUNE: &str = "WITH bound AS (
+        SELECT least(pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
+            (SELECT xid FROM changes WHERE at >= clock_timestamp() - INTERVAL '30 seconds' ORDER BY xid LIMIT 1)) AS low
+    ), gone AS (
+        DELETE FROM changes WHERE xid < (SELECT low FROM bound) RETURNING xid
+    )
+    UPDATE feed SET pruned = greatest(pruned, (SELECT max(xid) FROM gone)) WHERE EXISTS (SELECT FROM gone)";
+
+/// Numbers that this server has not given yet: the feed came with a restored database.
+const PRUNE_FOREIGN: &str =
+    "DELETE FROM changes WHERE xid > pg_snapshot_xmax(pg_current_snapshot())::text::bigint";
+
+/// Deletes what is old, unless another instance does it right now.
+pub(super) async fn prune(pool: &Pool) -> Result<(), StoreError> {
+    let mut transaction = pool.get().await?.begin();
+    let timeout = pool.statement_timeout();
+    let work = async {
+        let client = transaction.client();
+        client.batch_execute(&begin(timeout)).await?;
+        if try_lock(client).await? {
+            client.batch_execute(PRUNE).await?;
+            client.batch_execute(PRUNE_FOREIGN).await?;
+        }
+        client.batch_execute("COMMIT").await?;
+        Ok(())
+    };
+    let pruned = pool.within(work).await;
+    if pruned.is_ok() {
+        transaction.ended();
+    }
+    pruned.map_err(|failure: Failure| failure.error)
+}
+
+async fn try_lock(client: &mut AsyncPgConnection) -> QueryResult<bool> {
+    use diesel::dsl::sql;
+    use diesel::sql_types::Bool;
+
+    let lock = format!("pg_try_advisory_xact_lock({PRUNE_LOCK})");
+    diesel::select(sql::<Bool>(&lock)).get_result(client).await
+}
