@@ -5,6 +5,7 @@
 //! wire: at once, and also while storage is down.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -32,8 +33,18 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Default)]
 pub(crate) struct Frozen {
     known: Mutex<Known>,
-    /// Rung when something was frozen or thawed.
+    /// Rung when something was frozen past storage.
     pub(crate) moved: Notify,
+    ending: AtomicUsize,
+}
+
+/// While it lives, somebody ends what a panic found: see [`Frozen::ending`].
+pub(crate) struct Ending<'a>(&'a Frozen);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.ending.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 #[derive(Default)]
@@ -60,6 +71,12 @@ impl Known {
 impl Frozen {
     fn open(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whoever asks for a panic ends its rows in his own name; nobody repairs what he is at.
+    pub(crate) fn ending(&self) -> Ending<'_> {
+        self.ending.fetch_add(1, Ordering::AcqRel);
+        Ending(self)
     }
 
     /// Everything that is frozen.
@@ -219,7 +236,7 @@ async fn look(shared: &Shared, journal: &Journal) -> Result<(), StoreError> {
 
 async fn end(shared: &Shared, journal: &Journal) {
     // others repair nothing of this pop: two would only get into each other's way
-    if shared.leadership.leading().is_none() {
+    if shared.leadership.leading().is_none() || shared.frozen.ending.load(Ordering::Acquire) > 0 {
         return;
     }
     for ids in shared.book.doomed().chunks(AT_ONCE) {

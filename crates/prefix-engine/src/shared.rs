@@ -128,7 +128,6 @@ impl Shared {
     /// Takes what is frozen now off the wire, before its end is written down.
     pub(crate) fn follow_freeze(&self) {
         self.dispatch.nudge(self.book.freeze(self.frozen.scopes()));
-        self.frozen.moved.notify_one();
     }
 
     /// A read set with the look-back times that the policy needs.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use prefix_core::audit::{Actor, AuditAction, AuditEntry};
 use prefix_core::flowspec::{Action, RouteKey};
 use prefix_core::id::MitigationId;
-use prefix_core::mitigation::{Mitigation, Status};
+use prefix_core::mitigation::{EndReason, Mitigation, Status};
 use prefix_core::ownership::NotAfter;
 use prefix_core::store::{ReadSet, StoreError};
 use serde_json::json;
@@ -83,6 +83,17 @@ impl Settle {
                 desk.audit(
                     AuditEntry::new(now, Actor::SYSTEM, AuditAction::Expire, details).on("mitigation", id),
                 );
+            }
+            let frozen = desk.row(id).is_some_and(|row| row.lives()) && desk.shared.book.is_doomed(id);
+            if frozen {
+                // a panic took the rule away before its row was written
+                let details = json!({ "reason": EndReason::Panic.as_str() });
+                desk.edit(id, |row| {
+                    row.leases.clear();
+                    row.begin_end(EndReason::Panic, now)
+                });
+                let entry = AuditEntry::new(now, Actor::SYSTEM, AuditAction::Withdraw, details);
+                desk.audit(entry.on("mitigation", id));
             }
             let finished = desk.edit(id, |row| {
                 if row.status != Status::Withdrawing {

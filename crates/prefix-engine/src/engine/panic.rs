@@ -37,12 +37,17 @@ impl Engine {
             origin: PanicOrigin::Api,
             thawed: None,
         };
-        let (command, answer) = Freeze::new(scope.clone(), caller.clone());
-        self.ask_urgently(command, answer).await??;
         let (engine, caller) = (self.clone(), caller.clone());
         // what began is ended, whether or not the caller waits for it
-        let withdrawn = tokio::spawn(async move { engine.withdraw_scope(scope, &caller).await });
-        withdrawn.await.map_err(|error| EngineError::Internal(format!("the panic ended: {error}")))
+        let carried_out = tokio::spawn(async move {
+            let _ending = engine.running.shared.frozen.ending();
+            let (command, answer) = Freeze::new(scope.clone(), caller.clone());
+            engine.ask_urgently(command, answer).await??;
+            Ok(engine.withdraw_scope(scope, &caller).await)
+        });
+        carried_out
+            .await
+            .unwrap_or_else(|error| Err(EngineError::Internal(format!("the panic ended: {error}"))))
     }
 
     async fn withdraw_scope(&self, scope: PanicScope, caller: &Caller) -> PanicStarted {
@@ -161,6 +166,7 @@ impl Engine {
         let shared = &self.running.shared;
         if shared.frozen.begun_directly(scope.clone()) {
             shared.follow_freeze();
+            shared.frozen.moved.notify_one();
             alarms::panic_started(shared, &scope);
         }
     }

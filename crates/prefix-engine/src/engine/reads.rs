@@ -41,7 +41,8 @@ impl Engine {
         let shared = &self.running.shared;
         // only the leader sees what becomes of a rule at the speaker; all others know what it has written down
         let here = mitigation.pop == shared.settings.pop && shared.leadership.in_charge().is_some();
-        let intended = mitigation.lives() && !mitigation.dry_run;
+        let doomed = shared.book.is_doomed(mitigation.mitigation_id);
+        let intended = mitigation.lives() && !mitigation.dry_run && !doomed;
         if let Some(key) = mitigation.key().filter(|_| here && !mitigation.status.is_final()) {
             let wire = shared.book.wire(&key).unwrap_or_default();
             mitigation.speaker.announced = wire.confirmed.is_some();
