@@ -31,8 +31,10 @@ const PACKAGES: &[Package] = &[
     Package { name: "bird2", probe: Probe::Program("bird"), services: &["bird"] },
     Package { name: "frr", probe: Probe::File("/usr/lib/frr/bgpd"), services: &["frr"] },
     Package { name: "postgresql", probe: Probe::PostgresServer, services: &["postgresql"] },
+    Package { name: "pgbouncer", probe: Probe::Program("pgbouncer"), services: &["pgbouncer"] },
     Package { name: "nftables", probe: Probe::Program("nft"), services: &[] },
     Package { name: "iproute2", probe: Probe::Program("ip"), services: &[] },
+    Package { name: "e2fsprogs", probe: Probe::Program("chattr"), services: &[] },
     Package { name: "python3-venv", probe: Probe::PythonVenv, services: &[] },
 ];
 

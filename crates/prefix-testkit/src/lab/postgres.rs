@@ -90,10 +90,10 @@ impl PostgresBuilder {
 
 /// The system account of the server, which refuses to run as root.
 #[derive(Debug)]
-struct Account(Option<User>);
+pub(super) struct Account(Option<User>);
 
 impl Account {
-    fn of_the_server() -> Result<Self, LabError> {
+    pub(super) fn of_the_server() -> Result<Self, LabError> {
         if !geteuid().is_root() {
             return Ok(Self(None));
         }
@@ -106,7 +106,7 @@ impl Account {
         }
     }
 
-    fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+    pub(super) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
         if let Some(user) = &self.0 {
             command.uid(user.uid.as_raw()).gid(user.gid.as_raw()).current_dir("/");
@@ -114,7 +114,7 @@ impl Account {
         command
     }
 
-    fn give(&self, folder: &Path) -> Result<(), LabError> {
+    pub(super) fn give(&self, folder: &Path) -> Result<(), LabError> {
         let Some(user) = &self.0 else { return Ok(()) };
         std::os::unix::fs::chown(folder, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
             .map_err(|source| LabError::File { doing: "give away", path: folder.to_path_buf(), source })
@@ -324,6 +324,11 @@ impl Admin {
     }
 }
 
+/// Runs SQL in the database with this URL.
+pub(super) async fn psql_at(url: &str, sql: &str) -> Result<String, LabError> {
+    Admin { url: url.to_owned() }.psql(sql).await
+}
+
 /// A database of one test; dropped with its value, whoever is connected.
 #[derive(Debug)]
 pub struct Database {
@@ -333,6 +338,11 @@ pub struct Database {
 }
 
 impl Database {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// `postgres://postgres@127.x.y.z:5432/name`.
     pub fn url(&self) -> &str {
         &self.url
@@ -343,7 +353,7 @@ impl Database {
     /// # Errors
     /// [`LabError::Command`].
     pub async fn psql(&self, sql: &str) -> Result<String, LabError> {
-        Admin { url: self.url.clone() }.psql(sql).await
+        psql_at(&self.url, sql).await
     }
 }
 
