@@ -288,7 +288,10 @@ impl Dispatcher {
                 (Some((_, _, wanted)), Some(path)) if adrift::may_live_on(wanted, path) => {
                     announce.push(change);
                 }
-                _ => self.later.put(Instant::now() + HELD_BACK, change.key),
+                (_, found) => {
+                    let wait = found.as_ref().and_then(|path| adrift::time_left(path, now));
+                    self.later.put(Instant::now() + wait.unwrap_or(HELD_BACK).min(HELD_BACK), change.key);
+                }
             }
         }
         self.settle(settle);

@@ -25,6 +25,8 @@ const TERM: Duration = Duration::from_secs(4);
 const MARGIN: Duration = Duration::from_secs(1);
 /// Between two renewals of a lease.
 const RENEWAL: Duration = Duration::from_secs(1);
+/// After an outage of storage the leader of before has so long to renew its lease: it knows what is on the wire.
+const PRECEDENCE: Duration = Duration::from_millis(2500);
 /// Between two looks at whether the leader lives: a killed one is replaced soon after its lease is over.
 const LOOK: Duration = Duration::from_millis(250);
 /// The longest wait for an answer to a claim; a late one is worth nothing.
@@ -84,6 +86,8 @@ struct State {
     until: Option<Instant>,
     /// The last claim got no answer.
     unanswered: bool,
+    /// Until when it lets the leader of before go first.
+    yields_until: Option<Instant>,
     pop: PopState,
 }
 
@@ -101,7 +105,13 @@ pub(crate) struct Leadership {
 
 impl Leadership {
     pub(crate) fn new(instance: InstanceId) -> Self {
-        let state = State { role: Role::Following, until: None, unanswered: false, pop: PopState::default() };
+        let state = State {
+            role: Role::Following,
+            until: None,
+            unanswered: false,
+            yields_until: None,
+            pop: PopState::default(),
+        };
         Self {
             instance,
             state: Mutex::new(state),
@@ -253,12 +263,21 @@ impl Leadership {
         problems
     }
 
+    /// True if it shall be elected when nobody leads.
+    fn is_candidate(&self) -> bool {
+        let state = self.open();
+        let yields = state.unanswered || state.yields_until.is_some_and(|until| Instant::now() < until);
+        state.role != Role::Following || !yields
+    }
+
     /// Takes in what an election brought.
     fn follow(&self, election: Election, asked: Instant, shared_storage: bool) {
         let won = election.won_by(self.instance);
         let mut state = self.open();
         let held = state.role.epoch();
-        state.unanswered = false;
+        if std::mem::take(&mut state.unanswered) {
+            state.yields_until = Some(Instant::now() + PRECEDENCE);
+        }
         let known = state.pop.clock_ahead;
         let comparable = shared_storage && asked.elapsed() <= PROMPT;
         let clock_ahead = if comparable { election.clock_ahead } else { known };
@@ -332,7 +351,7 @@ async fn claim(shared: &Shared, stopping: bool) -> Result<(), StoreError> {
         clock: shared.now(),
         held,
         term: TERM,
-        wants_to_lead: held.is_some() || !stopping,
+        wants_to_lead: leadership.is_candidate() && (held.is_some() || !stopping),
     };
     let asked = Instant::now();
     let answer = timeout(PATIENCE, shared.store.claim(&candidacy)).await;
@@ -363,13 +382,14 @@ pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
     if !shared.store.is_shared() {
         return stop.cancelled().await;
     }
+    let mut asked = Instant::now();
     loop {
         let period = if shared.leadership.epoch().is_some() { RENEWAL } else { LOOK };
-        let next = Instant::now() + period;
         tokio::select! {
             () = stop.cancelled() => return,
-            () = sleep_until(next) => {}
+            () = sleep_until(asked + period) => {}
         }
+        asked = Instant::now();
         let stopping = shared.stopping.load(std::sync::atomic::Ordering::Acquire);
         tokio::select! {
             () = stop.cancelled() => return,

@@ -4,6 +4,8 @@
 //! and each path is read back first: a path that has outlived its not-after time may be withdrawn by anybody, one whose
 //! end is written down is to go whoever leads, and one that lives on by the same row may live a little longer.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use prefix_core::announcer::{OwnPath, RibPath};
 use prefix_core::flowspec::RouteKey;
@@ -27,6 +29,13 @@ pub(super) fn must_go(book: &Book, key: &RouteKey, found: &RibPath, now: DateTim
         let is_its_row = MitigationTag::from(row.mitigation_id) == tag;
         is_its_row && (row.status == Status::Withdrawing || book.is_doomed(row.mitigation_id))
     })
+}
+
+/// How long it is until anybody may withdraw the path that stands there.
+pub(super) fn time_left(found: &RibPath, now: DateTime<Utc>) -> Option<Duration> {
+    let Ownership::Own { not_after: Some(not_after), .. } = found.ownership else { return None };
+    // a timer wakes up a little early now and then
+    (not_after.time() - now).to_std().ok().map(|left| left + Duration::from_millis(1))
 }
 
 /// True if the wanted path is the one that stands there, with a later not-after time.

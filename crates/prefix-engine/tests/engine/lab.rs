@@ -7,6 +7,7 @@ mod mortal;
 mod words;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -14,6 +15,7 @@ use prefix_core::announcer::RibPath;
 use prefix_core::audit::AuditEntry;
 use prefix_core::event::Report;
 use prefix_core::flowspec::{Action, RouteKey};
+use prefix_core::guard::{GuardMode, GuardStatus, GuardWatch};
 use prefix_core::id::{InstanceId, MitigationId};
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::ownership::Ownership;
@@ -24,11 +26,12 @@ use prefix_engine::{
 use prefix_policy::ManualRequest;
 use prefix_testkit::fakes::announcer::Call;
 use prefix_testkit::fakes::{MemoryAnnouncer, MemoryStore, ScriptedClock};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use config::Config;
 use mortal::Mortal;
-pub(crate) use mortal::{Deed, Observer};
+pub(crate) use mortal::{Deed, Observer, Reach};
 pub(crate) use words::*;
 
 /// See the module.
@@ -38,7 +41,29 @@ pub(crate) struct Lab {
     pub(crate) speaker: Arc<MemoryAnnouncer>,
     pub(crate) clock: Arc<ScriptedClock>,
     pub(crate) config: Config,
+    pub(crate) guard: Arc<Guard>,
     life: CancellationToken,
+    reach: watch::Sender<Reach>,
+}
+
+/// The guard beside the daemon; alive until told otherwise.
+#[derive(Default)]
+pub(crate) struct Guard {
+    silent: AtomicBool,
+}
+
+impl Guard {
+    /// It is seen no more.
+    pub(crate) fn die(&self) {
+        self.silent.store(true, Ordering::Relaxed);
+    }
+}
+
+impl GuardWatch for Guard {
+    fn status(&self) -> GuardStatus {
+        let alive = !self.silent.load(Ordering::Relaxed);
+        GuardStatus { mode: GuardMode::Spawn, alive, last_seen: alive.then(beginning) }
+    }
 }
 
 /// When a test begins: 2026-01-01 00:00:00.
@@ -96,21 +121,41 @@ impl Lab {
         config: Config,
         observer: Option<Observer>,
     ) -> Self {
+        Self::try_start(store, speaker, clock, config, observer, instance(1)).await.unwrap()
+    }
+
+    /// An instance of a pop, if it can be started.
+    pub(crate) async fn try_start(
+        store: Arc<MemoryStore>,
+        speaker: Arc<MemoryAnnouncer>,
+        clock: Arc<ScriptedClock>,
+        config: Config,
+        observer: Option<Observer>,
+        instance: InstanceId,
+    ) -> Result<Self, EngineError> {
         let life = CancellationToken::new();
+        let reach = watch::channel(Reach::Everything).0;
+        let guard = Arc::new(Guard::default());
+        let mortal = (life.clone(), observer, reach.subscribe());
         let parts = EngineParts {
-            store: Arc::new(Mortal { port: store.clone(), life: life.clone(), observer: observer.clone() }),
-            announcer: Arc::new(Mortal { port: speaker.clone(), life: life.clone(), observer }),
+            store: Arc::new(Mortal::new(store.clone(), mortal.clone())),
+            announcer: Arc::new(Mortal::new(speaker.clone(), mortal)),
             clock: clock.clone(),
             policy: config.policy(),
             settings: config.settings(),
-            instance: instance(1),
-            guard: None,
-            frozen: Vec::new(),
+            instance,
+            guard: Some(guard.clone()),
+            frozen: config.frozen.clone(),
         };
-        let engine = Engine::start(parts).await.unwrap();
-        let lab = Self { engine, store, speaker, clock, config, life };
+        let engine = Engine::start(parts).await?;
+        let lab = Self { engine, store, speaker, clock, config, guard, life, reach };
         lab.settle().await;
-        lab
+        Ok(lab)
+    }
+
+    /// From now on the engine reaches only so far.
+    pub(crate) fn set_reach(&self, reach: Reach) {
+        self.reach.send_replace(reach);
     }
 
     /// Kills the engine without any farewell.

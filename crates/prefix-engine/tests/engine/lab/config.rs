@@ -1,14 +1,16 @@
 //! The configuration of a test or scenario: a small document, everything left out as the contract says.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use prefix_core::address::{Prefix, VictimIp};
 use prefix_core::confidence::Confidence;
-use prefix_core::name::SourceName;
+use prefix_core::name::{Pop, SourceName};
+use prefix_core::panic::PanicScope;
 use prefix_core::ttl::Ttl;
 use prefix_engine::Settings;
-use prefix_engine::settings::Mode;
+use prefix_engine::settings::{Mode, Neighbor};
 use prefix_policy::inventory::Customer;
 use prefix_policy::playbook::{PlaybookDocument, PlaybooksDocument};
 use prefix_policy::{
@@ -52,6 +54,14 @@ pub(crate) struct Config {
     safelist: Vec<Prefix>,
     own_addresses: Vec<VictimIp>,
     preserve_announcements: Option<bool>,
+    /// Own pop; `fra1` unless told otherwise.
+    pop: Option<Pop>,
+    neighbors: Vec<IpAddr>,
+    speaker: Option<String>,
+    configuration: Option<String>,
+    /// Left over from before the start.
+    #[serde(skip)]
+    pub(crate) frozen: Vec<PanicScope>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -100,6 +110,10 @@ struct SourceKeys {
     default_confidence: Option<Confidence>,
 }
 
+fn neighbor(address: IpAddr) -> Neighbor {
+    Neighbor { name: format!("router-{address}"), address, peer_asn: 64_501 }
+}
+
 fn set<T>(place: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *place = value;
@@ -146,19 +160,19 @@ impl Config {
     /// The settings that only a restart changes.
     pub(crate) fn settings(&self) -> Settings {
         Settings {
-            pop: "fra1".parse().unwrap(),
+            pop: self.pop.clone().unwrap_or_else(|| "fra1".parse().unwrap()),
             mode: if self.dry_run { Mode::DryRun } else { Mode::Enforced },
             announce_timeout: Duration::from_secs(1),
             max_changes_per_second: 10_000,
             withdraw_alarm: Duration::from_secs(30),
             reconciliation_interval: Duration::from_secs(30),
-            neighbors: Vec::new(),
+            neighbors: self.neighbors.iter().map(|address| neighbor(*address)).collect(),
             safelist: self.safelist.clone(),
             retain_events: None,
             retain_mitigations: None,
             preserve_announcements: self.preserve_announcements.unwrap_or(true),
-            speaker_address: "192.0.2.179:50051".into(),
-            configuration: "cafe".into(),
+            speaker_address: self.speaker.clone().unwrap_or_else(|| "192.0.2.179:50051".into()),
+            configuration: self.configuration.clone().unwrap_or_else(|| "cafe".into()),
         }
     }
 

@@ -1,4 +1,5 @@
 //! The ports of an engine that can be killed: from that moment on nothing it does has any effect, and nothing answers it.
+//! It can also be held up, as by a stopped process, and cut off from its storage alone.
 
 use std::collections::BTreeMap;
 use std::future::{Future, pending};
@@ -25,6 +26,7 @@ use prefix_core::store::{
 use prefix_core::{Announcer, Store};
 use prefix_testkit::fakes::announcer::Change;
 use prefix_testkit::fakes::{MemoryAnnouncer, MemoryStore};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// Something that an engine did, in the order in which it happened.
@@ -44,9 +46,35 @@ pub(crate) struct Mortal<P> {
     pub(crate) port: Arc<P>,
     pub(crate) life: CancellationToken,
     pub(crate) observer: Option<Observer>,
+    pub(crate) reach: watch::Receiver<Reach>,
+}
+
+/// How far an engine reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Speaker and storage.
+    Everything,
+    /// The speaker only: storage is not available to it.
+    Speaker,
+    /// Nothing: its calls wait.
+    Nothing,
 }
 
 impl<P> Mortal<P> {
+    pub(crate) fn new(
+        port: Arc<P>,
+        (life, observer, reach): (CancellationToken, Option<Observer>, watch::Receiver<Reach>),
+    ) -> Self {
+        Self { port, life, observer, reach }
+    }
+
+    async fn served<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        if *self.reach.borrow() == Reach::Speaker {
+            return Err(StoreError::Unavailable("cut off".into()));
+        }
+        self.alive(call).await
+    }
+
     fn observe(&self, deeds: impl Iterator<Item = Deed>) {
         if let Some(observer) = &self.observer {
             deeds.for_each(|deed| observer(deed));
@@ -55,11 +83,17 @@ impl<P> Mortal<P> {
 
     /// The answer of a call, or none ever again. A call that was under way at the end may have had its effect.
     async fn alive<T>(&self, call: impl Future<Output = T>) -> T {
+        let mut reach = self.reach.clone();
+        let held_up = async {
+            // an engine whose test has ended is held up no longer
+            let _ = reach.wait_for(|reach| *reach != Reach::Nothing).await;
+            call.await
+        };
         if !self.life.is_cancelled() {
             tokio::select! {
                 biased;
                 () = self.life.cancelled() => {}
-                answer = call => return answer,
+                answer = held_up => return answer,
             }
         }
         pending().await
@@ -112,7 +146,7 @@ impl Store for Mortal<MemoryStore> {
         decide: &mut (dyn FnMut(Snapshot) -> ChangeSet + Send),
     ) -> Result<(), StoreError> {
         let known = self.observer.as_ref().map_or(0, |_| self.port.all_audit().len());
-        let result = self.alive(self.port.transact(reads, decide)).await;
+        let result = self.served(self.port.transact(reads, decide)).await;
         if self.observer.is_some() {
             self.observe(self.port.all_audit().into_iter().skip(known).map(Deed::Wrote));
         }
@@ -120,51 +154,51 @@ impl Store for Mortal<MemoryStore> {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.alive(self.port.ping()).await
+        self.served(self.port.ping()).await
     }
 
     async fn unfinished(&self, pop: &Pop) -> Result<Vec<Mitigation>, StoreError> {
-        self.alive(self.port.unfinished(pop)).await
+        self.served(self.port.unfinished(pop)).await
     }
 
     async fn mitigation(&self, id: MitigationId) -> Result<Option<Mitigation>, StoreError> {
-        self.alive(self.port.mitigation(id)).await
+        self.served(self.port.mitigation(id)).await
     }
 
     async fn mitigations(&self, query: &MitigationQuery) -> Result<Page<Mitigation>, StoreError> {
-        self.alive(self.port.mitigations(query)).await
+        self.served(self.port.mitigations(query)).await
     }
 
     async fn event(&self, id: EventId) -> Result<Option<Event>, StoreError> {
-        self.alive(self.port.event(id)).await
+        self.served(self.port.event(id)).await
     }
 
     async fn events(&self, query: &EventQuery) -> Result<Page<Event>, StoreError> {
-        self.alive(self.port.events(query)).await
+        self.served(self.port.events(query)).await
     }
 
     async fn audit(&self, query: &AuditQuery) -> Result<Page<AuditEntry>, StoreError> {
-        self.alive(self.port.audit(query)).await
+        self.served(self.port.audit(query)).await
     }
 
     async fn safelist(&self) -> Result<Safelist, StoreError> {
-        self.alive(self.port.safelist()).await
+        self.served(self.port.safelist()).await
     }
 
     async fn stats(&self) -> Result<BTreeMap<Pop, PopStats>, StoreError> {
-        self.alive(self.port.stats()).await
+        self.served(self.port.stats()).await
     }
 
     async fn totals(&self) -> Result<Totals, StoreError> {
-        self.alive(self.port.totals()).await
+        self.served(self.port.totals()).await
     }
 
     async fn series(&self, query: &SeriesQuery) -> Result<Vec<Bucket>, StoreError> {
-        self.alive(self.port.series(query)).await
+        self.served(self.port.series(query)).await
     }
 
     async fn prune(&self, retention: &Retention, limit: u32) -> Result<u64, StoreError> {
-        self.alive(self.port.prune(retention, limit)).await
+        self.served(self.port.prune(retention, limit)).await
     }
 
     fn is_shared(&self) -> bool {
@@ -172,11 +206,11 @@ impl Store for Mortal<MemoryStore> {
     }
 
     async fn claim(&self, candidacy: &Candidacy) -> Result<Election, StoreError> {
-        self.alive(self.port.claim(candidacy)).await
+        self.served(self.port.claim(candidacy)).await
     }
 
     async fn resign(&self, pop: &Pop, instance: InstanceId, epoch: Option<Epoch>) -> Result<(), StoreError> {
-        self.alive(self.port.resign(pop, instance, epoch)).await
+        self.served(self.port.resign(pop, instance, epoch)).await
     }
 
     async fn changes(
@@ -185,11 +219,11 @@ impl Store for Mortal<MemoryStore> {
         reader: InstanceId,
         since: Option<FeedCursor>,
     ) -> Result<Changes, StoreError> {
-        self.alive(self.port.changes(pop, reader, since)).await
+        self.served(self.port.changes(pop, reader, since)).await
     }
 
     async fn by_ids(&self, ids: &[MitigationId]) -> Result<Vec<Mitigation>, StoreError> {
-        self.alive(self.port.by_ids(ids)).await
+        self.served(self.port.by_ids(ids)).await
     }
 
     async fn unfinished_ids(
@@ -197,27 +231,27 @@ impl Store for Mortal<MemoryStore> {
         pop: Option<&Pop>,
         customer: Option<&CustomerId>,
     ) -> Result<Vec<MitigationId>, StoreError> {
-        self.alive(self.port.unfinished_ids(pop, customer)).await
+        self.served(self.port.unfinished_ids(pop, customer)).await
     }
 
     async fn panic_scopes(&self) -> Result<Vec<PanicScope>, StoreError> {
-        self.alive(self.port.panic_scopes()).await
+        self.served(self.port.panic_scopes()).await
     }
 
     async fn panic_scope(&self, id: PanicId) -> Result<Option<PanicScope>, StoreError> {
-        self.alive(self.port.panic_scope(id)).await
+        self.served(self.port.panic_scope(id)).await
     }
 
     async fn seal(&self, pop: &Pop, leader: Epoch, limit: u32) -> Result<u32, StoreError> {
-        self.alive(self.port.seal(pop, leader, limit)).await
+        self.served(self.port.seal(pop, leader, limit)).await
     }
 
     async fn chain_head(&self, pop: &Pop) -> Result<Option<ChainHead>, StoreError> {
-        self.alive(self.port.chain_head(pop)).await
+        self.served(self.port.chain_head(pop)).await
     }
 
     async fn chain(&self, pop: &Pop, from: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
-        self.alive(self.port.chain(pop, from, limit)).await
+        self.served(self.port.chain(pop, from, limit)).await
     }
 
     fn pool(&self) -> PoolState {
