@@ -7,6 +7,7 @@ use crate::session::Session;
 use crate::views::{FROZEN, PANIC, scope_of};
 use clap::{Args, Subcommand};
 use prefix_client::{Attempt, Client, Mode, NewPanic, Outcome, PanicId, PanicStarted};
+use std::io::Write;
 
 /// What to freeze.
 #[derive(Debug, Args)]
@@ -106,7 +107,12 @@ fn urgent(session: &Session) -> Result<Client, Failure> {
     }
     Ok(client.observed(|attempt: &Attempt<'_>| {
         if let (503, Some(pause)) = (attempt.status.unwrap_or_default(), attempt.pause) {
-            eprintln!("the server cannot do it now, trying again in {} s; {DIRECT}", pause.as_secs());
+            let seconds = pause.as_secs();
+            // A closed stderr is no reason to stop.
+            let _ = writeln!(
+                std::io::stderr().lock(),
+                "the server cannot do it now, trying again in {seconds} s; {DIRECT}"
+            );
         }
     }))
 }

@@ -208,7 +208,7 @@ fn parts(prose: &mut Prose, health: &HealthDetail) {
         match (leader.is_leader, &leader.instance) {
             (true, _) => light(prose, true, "leader", &format!("this instance announces{instance}")),
             (false, Some(_)) => {
-                light(prose, true, "leader", &format!("another instance announces{instance}"))
+                light(prose, true, "leader", &format!("another instance announces{instance}"));
             }
             (false, None) => light(prose, false, "leader", "nobody announces at this site"),
         }
