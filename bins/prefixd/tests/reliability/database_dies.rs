@@ -49,7 +49,7 @@ async fn postgres_away_for_a_minute_under_load_loses_nothing_and_rules_leave_on_
         ledger.refused,
         ledger.unanswered,
         recovered,
-        worst_overtime(&net.router().updates(), 0.0)
+        worst_overtime(&net.router().updates())
     );
 }
 

@@ -73,7 +73,7 @@ async fn a_hundred_random_kills_lose_no_acknowledged_event_and_leave_no_rule_beh
     let updates = net.router().updates();
     let peak = peak_of_own_rules(&updates);
     assert!(peak <= QUOTA, "{peak} rules at once, the quota is {QUOTA}");
-    let overtime = worst_overtime(&updates, 0.0);
+    let overtime = worst_overtime(&updates);
     assert!(overtime <= LATE, "a rule stayed {overtime:.1} s longer than its not-after");
     assert_eq!(foreign_rules_now(&net).await, foreign, "a rule of somebody else was touched");
     net.router().kept_its_session();

@@ -105,9 +105,27 @@ pub(crate) fn peak_of_own_rules(updates: &[RouterUpdate]) -> usize {
     peak
 }
 
+/// How long after its not-after each own rule left the router, in seconds; negative when it left before its time. A rule
+/// that was renewed counts from the renewal.
+pub(crate) fn overtimes(updates: &[RouterUpdate]) -> Vec<f64> {
+    let (mut held, mut found) = (BTreeMap::new(), Vec::new());
+    for update in updates {
+        let key = (update.family, &update.nlri);
+        if update.is_announcement() {
+            if is_own(update) {
+                held.insert(key, not_after(update).expect("an own rule says its not-after"));
+            }
+        } else if let Some(until) = held.remove(&key) {
+            found.push(update.at - f64::from(until));
+        }
+    }
+    assert!(held.is_empty(), "{} rules have not left", held.len());
+    found
+}
+
 /// How long after its not-after the router still held a rule, in seconds: the worst over the whole story, negative when
-/// every rule left before its time. Rules that are still held count until `now`, in Unix seconds.
-pub(crate) fn worst_overtime(updates: &[RouterUpdate], now: f64) -> f64 {
+/// every rule that left or was renewed was so before its time.
+pub(crate) fn worst_overtime(updates: &[RouterUpdate]) -> f64 {
     let (mut held, mut worst) = (BTreeMap::new(), f64::NEG_INFINITY);
     for update in updates {
         let key = (update.family, &update.nlri);
@@ -120,7 +138,7 @@ pub(crate) fn worst_overtime(updates: &[RouterUpdate], now: f64) -> f64 {
             worst = f64::max(worst, update.at - f64::from(until));
         }
     }
-    held.values().fold(worst, |worst, &until| f64::max(worst, now - f64::from(until)))
+    worst
 }
 
 /// An operator's rule that drops UDP to `victim` for so long.

@@ -88,7 +88,7 @@ pub(crate) async fn whole_again(net: &Network, ledger: &Ledger, outlasts: Mitiga
     .await
     .unwrap_or_else(|error| panic!("{error}\n{}", net.daemon.log_tail()));
     assert_eq!(net.mitigation(outlasts).await.status, MitigationStatus::Active);
-    let overtime = worst_overtime(&net.router().updates(), 0.0);
+    let overtime = worst_overtime(&net.router().updates());
     assert!(overtime <= LATE, "a rule stayed {overtime:.1} s longer than its not-after");
     net.router().kept_its_session();
     wait::until("health to say that all is well", wait::PATIENCE, async || {

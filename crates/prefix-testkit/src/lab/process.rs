@@ -3,6 +3,7 @@
 use super::{LabError, folder, wait};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -149,6 +150,38 @@ impl Process {
     }
 }
 
+/// A process that somebody else started and that this test ends: when the value is dropped, and when the test dies.
+#[derive(Debug)]
+pub(super) struct Adopted {
+    pid: u32,
+    watchdog: Child,
+}
+
+impl Adopted {
+    pub(super) fn from_now_on(pid: u32) -> Result<Self, LabError> {
+        let watchdog = after_us("kill -s KILL \"$0\" 2>/dev/null", &[pid.to_string().as_ref()])?;
+        Ok(Self { pid, watchdog })
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.pid
+    }
+}
+
+impl Drop for Adopted {
+    fn drop(&mut self) {
+        let _ = self.watchdog.kill();
+        let _ = self.watchdog.wait();
+        signal(self.pid, Signal::SIGKILL);
+    }
+}
+
+/// Whether a process runs; one that has ended and waits for its parent does not.
+pub(super) fn exists(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    !stat.is_empty() && !stat.contains(") Z ")
+}
+
 /// Sends `signal` to a process that this one did not start itself. One that has ended is not an error.
 pub(super) fn signal(pid: u32, signal: Signal) {
     if let Ok(pid) = i32::try_from(pid) {
@@ -178,16 +211,23 @@ pub(super) fn children_of(parent: u32) -> Result<Vec<u32>, LabError> {
 
 /// Waits in a group of its own for the end of its standard input, which only the end of this process brings about.
 fn watchdog(group: Pid, folder: Option<&Path>) -> Result<Child, LabError> {
-    let mut script = "cat >/dev/null; kill -s KILL -- \"-$0\" 2>/dev/null".to_owned();
+    let mut script = "kill -s KILL -- \"-$0\" 2>/dev/null".to_owned();
     if !folder::is_kept() {
         // A second time, because what dies may still be writing.
         script.push_str("; rm -rf \"$1\" 2>/dev/null || { sleep 1; rm -rf \"$1\"; }");
     }
+    let group = group.to_string();
+    let arguments: Vec<&OsStr> = std::iter::once(group.as_ref()).chain(folder.map(Path::as_os_str)).collect();
+    after_us(&script, &arguments)
+}
+
+/// Runs a shell script with arguments `$0`, `$1`, … when the pipe from this process closes, which nothing but the end of
+/// this process brings about.
+pub(super) fn after_us(script: &str, arguments: &[&OsStr]) -> Result<Child, LabError> {
     Command::new("sh")
         .arg("-c")
-        .arg(script)
-        .arg(group.to_string())
-        .args(folder)
+        .arg(format!("cat >/dev/null; {script}"))
+        .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -234,12 +274,6 @@ mod tests {
         let mut command = Command::new("sh");
         command.args(["-c", script]);
         command
-    }
-
-    fn exists(pid: u32) -> bool {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        // A killed child of somebody else stays as a zombie until its parent collects it.
-        !stat.is_empty() && !stat.contains(") Z ")
     }
 
     #[tokio::test]

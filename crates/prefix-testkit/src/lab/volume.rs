@@ -5,7 +5,7 @@ use super::{LabError, process};
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 
 /// Name of the file that takes the space.
 const FILLER: &str = "filler";
@@ -28,7 +28,8 @@ impl Volume {
         mount.args(["-t", "tmpfs", "-o", &format!("size={size}m,mode=755"), "prefixd-lab"]);
         mount.arg(folder.path());
         process::run(mount).await?;
-        match unmount_after_us(folder.path()) {
+        let unmount_later = "umount --lazy \"$0\" && rmdir \"$0\"";
+        match process::after_us(unmount_later, &[folder.path().as_os_str()]) {
             Ok(watchdog) => Ok(Self { folder, watchdog }),
             Err(error) => {
                 unmount(folder.path());
@@ -89,18 +90,6 @@ impl Drop for Volume {
 /// Lazily: what still has a file open there is being killed, and the memory goes with the last of them.
 fn unmount(path: &Path) {
     let _ = Command::new("umount").arg("--lazy").arg(path).status();
-}
-
-/// Unmounts when this process has ended without doing so.
-fn unmount_after_us(path: &Path) -> Result<Child, LabError> {
-    Command::new("sh")
-        .args(["-c", "cat >/dev/null; umount --lazy \"$0\" && rmdir \"$0\""])
-        .arg(path)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|source| LabError::Run { program: "sh".to_owned(), source })
 }
 
 #[cfg(test)]

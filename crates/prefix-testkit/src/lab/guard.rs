@@ -1,0 +1,98 @@
+//! `prefixd guard`: as a process of its own, or as the one that a daemon started and that outlives it.
+
+use super::folder::Folder;
+use super::process::{self, Adopted, Process};
+use super::{LabError, wait};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The guard's heartbeat in the state folder.
+const ALIVE: &str = "guard.alive";
+
+/// A running guard, which ends with its value.
+#[derive(Debug)]
+pub struct Guard {
+    state: PathBuf,
+    body: Body,
+}
+
+#[derive(Debug)]
+enum Body {
+    Own(Process, #[expect(dead_code, reason = "goes with the process")] Folder),
+    Adopted(Adopted),
+}
+
+impl Guard {
+    /// Starts `program guard` for a configuration folder whose state folder is `state`, and waits for its heartbeat.
+    ///
+    /// # Errors
+    /// [`LabError::Ended`] when it refuses its configuration.
+    pub async fn start(program: &Path, configuration: &Path, state: &Path) -> Result<Self, LabError> {
+        let folder = Folder::new("guard")?;
+        let mut command = Command::new(program);
+        command.arg("guard").arg("--config").arg(configuration);
+        let process = Process::start("prefixd guard", command, &folder.join("guard.log"))?;
+        let pid = process.pid();
+        process.ready("its heartbeat", async || connected_as(state, |alive| alive == pid)).await?;
+        Ok(Self { state: state.to_path_buf(), body: Body::Own(process, folder) })
+    }
+
+    /// Waits for the heartbeat of the guard that a daemon with this state folder started, and answers for its end.
+    ///
+    /// # Errors
+    /// [`LabError::Deadline`] when there is none.
+    pub async fn of_daemon(state: &Path) -> Result<Self, LabError> {
+        let beats = wait::until("the heartbeat of the daemon's guard", wait::PATIENCE, async || {
+            connected_as(state, process::exists)
+        });
+        let adopted = Adopted::from_now_on(beats.await?)?;
+        Ok(Self { state: state.to_path_buf(), body: Body::Adopted(adopted) })
+    }
+
+    /// Runs `program guard --once` to its end, as cron would, and returns what it said.
+    ///
+    /// # Errors
+    /// [`LabError::Command`] when it fails.
+    pub async fn once(program: &Path, configuration: &Path) -> Result<String, LabError> {
+        let mut command = Command::new(program);
+        command.args(["guard", "--once", "--config"]).arg(configuration);
+        process::run(command).await
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        match &self.body {
+            Body::Own(process, _) => process.pid(),
+            Body::Adopted(adopted) => adopted.pid(),
+        }
+    }
+
+    /// Whether it still runs.
+    pub fn is_running(&self) -> bool {
+        process::exists(self.pid())
+    }
+
+    /// Kills it (SIGKILL).
+    pub fn kill9(&self) {
+        process::signal(self.pid(), Signal::SIGKILL);
+    }
+
+    /// The lines of its log, each a withdrawal.
+    pub fn withdrawals(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.state.join("guard.log")).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+}
+
+/// The process id in a heartbeat of a guard that reaches its speaker, if it is the one that is looked for.
+fn connected_as(state: &Path, is_it: impl Fn(u32) -> bool) -> Result<u32, String> {
+    let text = std::fs::read_to_string(state.join(ALIVE)).map_err(|error| error.to_string())?;
+    let alive: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    let pid = alive["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok());
+    match pid.filter(|pid| is_it(*pid)) {
+        Some(pid) if alive["connected"] == true => Ok(pid),
+        _ => Err(text),
+    }
+}
