@@ -170,6 +170,11 @@ impl MemoryAnnouncer {
         inner.tell(&SpeakerEvent::Connected);
     }
 
+    /// False while the connection is [broken](Self::disconnect).
+    pub fn is_connected(&self) -> bool {
+        self.lock().down.is_none()
+    }
+
     /// The speaker starts anew: its table is empty, and whatever was still to happen never will.
     pub fn restart(&self) {
         self.disconnect("the speaker restarts");
