@@ -23,9 +23,14 @@ impl Failure {
         Self { error: StoreError::Conflict(problem.to_string()), again: true }
     }
 
+    /// True if the database did not do it for a reason that lies outside the unit of work.
+    pub(crate) fn is_outage(&self) -> bool {
+        matches!(self.error, StoreError::Unavailable(_))
+    }
+
     /// The same, but known to have changed nothing: it may be run again.
     pub(crate) fn before_commit(mut self) -> Self {
-        self.again |= matches!(self.error, StoreError::Unavailable(_));
+        self.again |= self.is_outage();
         self
     }
 }

@@ -8,6 +8,7 @@ mod leadership;
 mod lookup;
 mod migrate;
 mod pool;
+mod pooler;
 mod prune;
 mod queries;
 mod seal;
@@ -43,7 +44,6 @@ use prefix_core::store::{
 };
 
 use crate::cache::Cache;
-use crate::error::from_diesel;
 use crate::predicate::Younger;
 use crate::queries::Band;
 use crate::retry::Retry;
@@ -68,7 +68,7 @@ pub(crate) async fn open(url: &PostgresUrl, options: Options) -> Result<PgStore,
     let unavailable =
         |error: StoreError| OpenError::Unavailable { url: url.to_string(), problem: error.to_string() };
     let mut lease = pool.get().await.map_err(unavailable)?;
-    let migrated = migrate::run(lease.client(), url).await;
+    let migrated = migrate::run(&mut lease, url).await;
     if migrated.is_err() {
         lease.discard();
     }
@@ -81,15 +81,7 @@ impl PgStore {
         &self,
         query: impl for<'c> FnOnce(&'c mut AsyncPgConnection) -> BoxFuture<'c, QueryResult<T>> + Send,
     ) -> Result<T, StoreError> {
-        let mut lease = self.pool.get().await?;
-        match tokio::time::timeout(self.pool.patience(), query(lease.client())).await {
-            Ok(result) => result.map_err(|error| from_diesel(&error)),
-            Err(_) => {
-                // the late answer must not be what the next user of this connection waits for
-                lease.discard();
-                Err(StoreError::Unavailable("the database did not answer in time".into()))
-            }
-        }
+        self.pool.run(query).await
     }
 }
 

@@ -9,6 +9,7 @@ use diesel::prelude::QueryableByName;
 use diesel::result::QueryResult;
 use diesel::sql_types::{Array, BigInt, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use futures::FutureExt;
 use prefix_core::id::InstanceId;
 use prefix_core::name::Pop;
 use prefix_core::store::{Changed, Changes, FeedCursor, StoreError};
@@ -119,21 +120,19 @@ async fn read(pool: &Pool, pop: &Pop, reader: InstanceId, before: Option<&Seen>)
     // nothing is visible behind this one, so a first look reads no rows
     let nothing = i64::MAX;
     let snapshot = before.map_or_else(|| format!("{nothing}:{nothing}:"), |seen| seen.snapshot.clone());
-    let mut lease = pool.get().await?;
-    let news = pool
-        .within(async {
-            let news = diesel::sql_query(NEWS)
+    let (pop, reader) = (pop.clone(), Id(reader.as_uuid()));
+    let news = pool.run(move |client| {
+        let work = async move {
+            diesel::sql_query(NEWS)
                 .bind::<Text, _>(snapshot)
                 .bind::<Text, _>(pop.as_str())
-                .bind::<Uid, _>(Id(reader.as_uuid()))
-                .get_result(lease.client());
-            Ok(news.await?)
-        })
-        .await;
-    if news.is_err() {
-        lease.discard();
-    }
-    news.map_err(|failure: Failure| failure.error)
+                .bind::<Uid, _>(reader)
+                .get_result(client)
+                .await
+        };
+        work.boxed()
+    });
+    news.await
 }
 
 /// Deletes what every reader that is still there has read: older than half a minute, and of transactions that ended
@@ -153,10 +152,10 @@ const PRUNE_FOREIGN: &str =
 /// Deletes what is old, unless another instance does it right now.
 pub(super) async fn prune(pool: &Pool) -> Result<(), StoreError> {
     let mut transaction = pool.get().await?.begin();
-    let timeout = pool.statement_timeout();
+    let begin = begin(transaction.session(), pool.statement_timeout());
     let work = async {
         let client = transaction.client();
-        client.batch_execute(&begin(timeout)).await?;
+        client.batch_execute(&begin).await?;
         if try_lock(client).await? {
             client.batch_execute(PRUNE).await?;
             client.batch_execute(PRUNE_FOREIGN).await?;

@@ -6,6 +6,7 @@ use diesel::prelude::QueryableByName;
 use diesel::result::QueryResult;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use futures::FutureExt;
 use prefix_core::id::InstanceId;
 use prefix_core::name::Pop;
 use prefix_core::store::{Candidacy, Election, Epoch, Leader, OtherInstance, StoreError};
@@ -50,10 +51,10 @@ struct Ahead {
 pub(super) async fn claim(pool: &Pool, candidacy: &Candidacy) -> Result<Election, StoreError> {
     crate::leadership::check(candidacy)?;
     let mut transaction = pool.get().await?.begin();
-    let timeout = pool.statement_timeout();
+    let begin = begin(transaction.session(), pool.statement_timeout());
     let work = async {
         let client = transaction.client();
-        client.batch_execute(&begin(timeout)).await?;
+        client.batch_execute(&begin).await?;
         let election = vote(client, candidacy).await?;
         client.batch_execute("COMMIT").await?;
         Ok(election)
@@ -189,20 +190,17 @@ pub(super) async fn resign(
 ) -> Result<(), StoreError> {
     const RESIGN: &str = "WITH gone AS (DELETE FROM instances WHERE pop = $1 AND instance = $2)
         UPDATE leadership SET lease_until = TIMESTAMPTZ 'epoch' WHERE pop = $1 AND instance = $2 AND epoch = $3";
-    let mut lease = pool.get().await?;
-    let resigned = pool
-        .within(async {
+    let (pop, instance) = (pop.clone(), Id(instance.as_uuid()));
+    let resigned = pool.run(move |client| {
+        let work = async move {
             diesel::sql_query(RESIGN)
                 .bind::<Text, _>(pop.as_str())
-                .bind::<Uid, _>(Id(instance.as_uuid()))
+                .bind::<Uid, _>(instance)
                 .bind::<Nullable<BigInt>, _>(epoch.map(|epoch| epoch.0))
-                .execute(lease.client())
-                .await?;
-            Ok(())
-        })
-        .await;
-    if resigned.is_err() {
-        lease.discard();
-    }
-    resigned.map_err(|failure: Failure| failure.error)
+                .execute(client)
+                .await
+        };
+        work.boxed()
+    });
+    resigned.await.map(drop)
 }

@@ -6,6 +6,7 @@ use diesel::result::{Error, QueryResult};
 use diesel::sql_types::{BigInt, Bool};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
+use super::pool::Lease;
 use crate::migrate::{POSTGRES, missing};
 use crate::{OpenError, PostgresUrl};
 
@@ -13,9 +14,12 @@ use crate::{OpenError, PostgresUrl};
 const LOCK: i64 = 8_955_000_133;
 
 /// Brings the schema up to date.
-pub(super) async fn run(connection: &mut AsyncPgConnection, url: &PostgresUrl) -> Result<(), OpenError> {
+pub(super) async fn run(lease: &mut Lease, url: &PostgresUrl) -> Result<(), OpenError> {
     let failed = |error: Error| OpenError::Unavailable { url: url.to_string(), problem: error.to_string() };
-    let begin = format!("BEGIN; SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock({LOCK})");
+    let preamble = lease.session().preamble();
+    let begin =
+        format!("BEGIN; {preamble}SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock({LOCK})");
+    let connection = lease.client();
     connection.batch_execute(&begin).await.map_err(failed)?;
     let result = migrate(connection, failed).await;
     let end = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };

@@ -5,26 +5,26 @@ use std::time::Duration;
 
 use deadpool::Runtime;
 use deadpool::managed::{self, Manager, Metrics, PoolError, RecycleError, RecycleResult};
-use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use diesel::connection::CacheSize;
+use diesel::result::QueryResult;
+use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
+use futures::future::BoxFuture;
 use prefix_core::store::{PoolState, StoreError};
 use tokio::task::JoinHandle;
 use tokio_postgres::config::{Config, Host, SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::tls;
+use super::begin::{PLANNER, Session, begin};
+use super::{pooler, tls};
 use crate::error::Failure;
 use crate::{OpenError, Options, PostgresUrl};
 
 /// A connection and the task that serves its socket.
 pub(super) struct Connection {
     client: AsyncPgConnection,
+    session: Session,
     socket: JoinHandle<()>,
 }
-
-/// Every query here finds its rows by an index. A plan that was made while a table was empty must not read all of it
-/// later, and compiling a query takes longer than running it.
-const PLANNER: &str =
-    "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off";
 
 /// Makes connections.
 struct Connector {
@@ -46,9 +46,10 @@ impl Manager for Connector {
                     tracing::debug!(error = %with_causes(&error), "a connection to the database ended");
                 }
             });
-            let mut client = AsyncPgConnection::try_from(client).await.map_err(|error| error.to_string())?;
-            client.batch_execute(PLANNER).await.map_err(|error| error.to_string())?;
-            Ok(Connection { client, socket })
+            let is_pooled = pooler::stands_between(&client).await.map_err(|error| with_causes(&error))?;
+            let session = if is_pooled { Session::Pooled } else { Session::Kept };
+            let client = prepare(client, session).await?;
+            Ok(Connection { client, session, socket })
         };
         let timeout = self.timeout;
         tokio::time::timeout(timeout, open)
@@ -61,6 +62,27 @@ impl Manager for Connector {
             return Err(RecycleError::message("the connection is closed"));
         }
         Ok(())
+    }
+}
+
+/// Makes the connection ready for transactions.
+async fn prepare(client: tokio_postgres::Client, session: Session) -> Result<AsyncPgConnection, String> {
+    match session {
+        Session::Kept => {
+            let mut client = AsyncPgConnection::try_from(client).await.map_err(|error| error.to_string())?;
+            let settings = PLANNER.map(|name| format!("SET {name} = off; ")).concat();
+            client.batch_execute(&settings).await.map_err(|error| error.to_string())?;
+            Ok(client)
+        }
+        Session::Pooled => {
+            // what Diesel sets and prepares for itself stays in this transaction
+            let begin = format!("BEGIN; {}", session.preamble());
+            client.batch_execute(&begin).await.map_err(|error| with_causes(&error))?;
+            let mut client = AsyncPgConnection::try_from(client).await.map_err(|error| error.to_string())?;
+            client.set_prepared_statement_cache_size(CacheSize::Disabled);
+            client.batch_execute("ROLLBACK").await.map_err(|error| error.to_string())?;
+            Ok(client)
+        }
     }
 }
 
@@ -122,6 +144,36 @@ impl Pool {
         self.options.statement_timeout + Duration::from_secs(1)
     }
 
+    /// Runs a query that changes nothing but itself.
+    pub(super) async fn run<T: Send>(
+        &self,
+        query: impl for<'c> FnOnce(&'c mut AsyncPgConnection) -> BoxFuture<'c, QueryResult<T>> + Send,
+    ) -> Result<T, StoreError> {
+        let mut lease = self.get().await?;
+        if lease.session() == Session::Kept {
+            let result = self.within(async { Ok(query(lease.client()).await?) }).await;
+            if result.as_ref().is_err_and(Failure::is_outage) {
+                // a late answer must not be what the next user of this connection waits for
+                lease.discard();
+            }
+            return result.map_err(|failure| failure.error);
+        }
+        let begin = begin(lease.session(), self.statement_timeout());
+        let mut transaction = lease.begin();
+        let work = async {
+            transaction.client().batch_execute(&begin).await?;
+            let answer = query(transaction.client()).await?;
+            transaction.client().batch_execute("COMMIT").await?;
+            Ok(answer)
+        };
+        let result = self.within(work).await;
+        match &result {
+            Ok(_) => transaction.ended(),
+            Err(_) => transaction.roll_back(self.patience()).await,
+        }
+        result.map_err(|failure| failure.error)
+    }
+
     /// The server's own timeout comes first; this one is for a server that says nothing at all.
     pub(super) async fn within<T>(
         &self,
@@ -157,6 +209,11 @@ impl Lease {
         }
     }
 
+    /// What the connection keeps from one transaction to the next.
+    pub(super) fn session(&self) -> Session {
+        self.connection.as_ref().map_or(Session::Pooled, |connection| connection.session)
+    }
+
     /// Closes the connection. The server rolls back what was open on it.
     pub(super) fn discard(mut self) {
         self.connection.take().map(managed::Object::take);
@@ -180,6 +237,11 @@ impl InTransaction {
             Some(lease) => lease.client(),
             None => unreachable!("a transaction has a connection until it has ended"),
         }
+    }
+
+    /// What the connection keeps from one transaction to the next.
+    pub(super) fn session(&self) -> Session {
+        self.lease.as_ref().map_or(Session::Pooled, Lease::session)
     }
 
     /// Ends a transaction that came to nothing. If that does not work at once, the connection is closed.

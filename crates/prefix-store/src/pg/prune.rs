@@ -7,6 +7,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use prefix_core::store::{Retention, StoreError};
 use tokio::time::timeout;
 
+use super::begin::begin;
 use super::pool::Pool;
 use crate::error::from_diesel;
 use crate::sql_type::{Instant, Micros};
@@ -33,7 +34,8 @@ const REPLIES: &str = "WITH gone AS (DELETE FROM replies WHERE reply_id IN (
 /// At most `limit` rows in all.
 pub(super) async fn run(pool: &Pool, retention: Retention, limit: u32) -> Result<u64, StoreError> {
     let mut transaction = pool.get().await?.begin();
-    let work = delete(transaction.client(), retention, i64::from(limit));
+    let begin = begin(transaction.session(), pool.statement_timeout());
+    let work = delete(transaction.client(), &begin, retention, i64::from(limit));
     match timeout(pool.patience() * 3, work).await {
         Ok(Ok(gone)) => {
             transaction.ended();
@@ -45,8 +47,13 @@ pub(super) async fn run(pool: &Pool, retention: Retention, limit: u32) -> Result
     }
 }
 
-async fn delete(client: &mut AsyncPgConnection, retention: Retention, limit: i64) -> QueryResult<u64> {
-    client.batch_execute("BEGIN").await?;
+async fn delete(
+    client: &mut AsyncPgConnection,
+    begin: &str,
+    retention: Retention,
+    limit: i64,
+) -> QueryResult<u64> {
+    client.batch_execute(begin).await?;
     let mut left = limit;
     let steps = [
         (EVENTS, retention.events_before, tally::EVENTS),

@@ -23,7 +23,7 @@ pub(super) async fn run(pool: &Pool, pop: &Pop, leader: Epoch, limit: u32) -> Re
     let mut transaction = pool.get().await?.begin();
     // a second call of the same leader waits, and then sees what the first one sealed
     let lock = key::of_sealing(pop);
-    let begin = begin_as(pool.statement_timeout(), pop, Some(leader));
+    let begin = begin_as(transaction.session(), pool.statement_timeout(), pop, Some(leader));
     let begin = format!("{begin}; SELECT pg_advisory_xact_lock({lock})");
     let work = async {
         let client = transaction.client();

@@ -2,7 +2,6 @@
 //! trip.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use diesel::prelude::*;
 use diesel::result::QueryResult;
@@ -11,7 +10,6 @@ use prefix_core::mitigation::Mitigation;
 use prefix_core::name::CustomerId;
 use prefix_core::store::{QuotaCounts, ReadSet, ReplyKey, Snapshot, StoredReply};
 
-use super::begin::begin_as;
 use super::lookup::{
     ClosedOfVictims, KnownEpisodes, KnownSightings, UnfinishedOfRoutes, UnfinishedOfVictims,
 };
@@ -25,18 +23,17 @@ use crate::schema::{admission, admissions, leadership, mitigations, quota_counte
 use crate::sql_type::{Id, Micros};
 use crate::writes::scope;
 
-/// Begins the transaction and reads what `reads` names.
+/// Begins the transaction with `begin`, and reads what `reads` names.
 pub(super) async fn read(
     client: &mut AsyncPgConnection,
     reads: &ReadSet,
     cache: &Cache,
-    timeout: Duration,
+    begin: &str,
 ) -> Result<Snapshot, Failure> {
-    let begin = begin_as(timeout, &reads.pop, reads.leader);
     let client_ref: &AsyncPgConnection = client;
     let mut opener = client_ref;
     let (began, epoch, lock, counters, minute, rows, episodes, sightings, stored) = futures::join!(
-        opener.batch_execute(&begin),
+        opener.batch_execute(begin),
         epoch(client_ref, reads),
         lock(client_ref, reads),
         counters(client_ref, reads),

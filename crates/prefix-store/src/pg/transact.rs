@@ -7,6 +7,7 @@ use prefix_core::store::{ChangeSet, ReadSet, Snapshot};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::begin::begin_as;
 use super::pool::{InTransaction, Pool};
 use super::{snapshot, write};
 use crate::cache::Cache;
@@ -41,7 +42,8 @@ async fn unit_of_work(
 ) -> Result<(), Failure> {
     let mut transaction = pool.get().await?.begin();
     let patience = pool.patience();
-    let read = snapshot::read(transaction.client(), reads, cache, pool.statement_timeout());
+    let begin = begin_as(transaction.session(), pool.statement_timeout(), &reads.pop, reads.leader);
+    let read = snapshot::read(transaction.client(), reads, cache, &begin);
     let snapshot = match pool.within(read).await {
         Ok(snapshot) => snapshot,
         Err(failure) => {
@@ -77,5 +79,6 @@ async fn write(transaction: &mut InTransaction, reads: &ReadSet, changes: &Chang
     let shard = NEXT_SHARD.fetch_add(1, Ordering::Relaxed);
     let delta = changes.quota_delta();
     let writes = Writes::new(reads, changes, &delta)?;
-    write::all(transaction.client(), &writes, shard).await
+    let session = transaction.session();
+    write::all(transaction.client(), session, &writes, shard).await
 }

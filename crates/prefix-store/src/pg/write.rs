@@ -5,8 +5,9 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::result::QueryResult;
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
+use super::begin::Session;
 use super::bulk::{
     AddToCounters, AddToTallies, Changed, InsertAudit, InsertEvents, InsertMitigations, InsertReplies,
     NoteChanges, PutPanic, PutSafelist, Sharded, UpdateMitigations,
@@ -43,13 +44,22 @@ macro_rules! unless_empty {
 }
 
 /// Writes everything and commits.
-pub(super) async fn all(client: &AsyncPgConnection, writes: &Writes<'_>, shard: i16) -> Result<(), Failure> {
+pub(super) async fn all(
+    client: &AsyncPgConnection,
+    session: Session,
+    writes: &Writes<'_>,
+    shard: i16,
+) -> Result<(), Failure> {
     let released: Vec<Changed<'_>> = writes.releases.iter().map(Changed::of).collect();
     let updated: Vec<Changed<'_>> = writes.updates.iter().map(Changed::of).collect();
     let tallies: Vec<Sharded<'_>> =
         writes.tallies.iter().map(|tally| Sharded::of(tally, shard.rem_euclid(SHARDS))).collect();
-    // Counts of changed rows decide whether the transaction may be committed.
-    let is_checked = !released.is_empty() || !updated.is_empty() || !writes.replies.is_empty();
+    // Counts of changed rows decide whether the transaction may be committed. And behind a pooler a prepared statement
+    // must be closed before the transaction ends, that of the commit as well.
+    let is_checked = !released.is_empty()
+        || !updated.is_empty()
+        || !writes.replies.is_empty()
+        || session == Session::Pooled;
     let commit_now = async {
         let mut client = client;
         if is_checked { Ok(0) } else { Commit.execute(&mut client).await }
@@ -108,7 +118,10 @@ pub(super) async fn all(client: &AsyncPgConnection, writes: &Writes<'_>, shard: 
     commit?;
     if is_checked {
         let mut client = client;
-        Commit.execute(&mut client).await?;
+        match session {
+            Session::Kept => drop(Commit.execute(&mut client).await?),
+            Session::Pooled => client.batch_execute("COMMIT").await?,
+        }
     }
     Ok(())
 }
