@@ -24,5 +24,6 @@ mod guard;
 mod hundred_kills;
 mod network_cut;
 mod packets;
+mod panic;
 mod speaker_dies;
 mod speaker_hangs;
