@@ -88,7 +88,6 @@ async fn cannot_write(
     refuses(net).await;
     let health = net.client.health_detail().await.unwrap().value;
     assert_eq!(health.status, "degraded", "{health:?}");
-    assert!(health.database.starts_with("error"), "{health:?}");
     assert!(!health.problems.is_empty(), "{health:?}");
     assert_eq!(posters.acknowledged(), before, "2xx while nothing could be written");
     let lasted = began.elapsed();
