@@ -6,8 +6,9 @@ use chrono::{DateTime, Utc};
 use prefix_core::announcer::Peer;
 use prefix_core::decision::Decision;
 use prefix_core::event::{Event, EventStatus};
+use prefix_core::guard::GuardStatus;
 use prefix_core::guardrail::{Guardrail, Refusal};
-use prefix_core::id::{EventId, MitigationId};
+use prefix_core::id::{EventId, InstanceId, MitigationId};
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::name::{CustomerId, ExternalEventId, Pop};
 use prefix_core::panic::PanicScope;
@@ -117,6 +118,8 @@ pub struct MitigationView {
     pub peers_established: u32,
     /// A living rule of the same victim that routers apply first (RFC 8955 §5.1).
     pub shadowed_by: Option<MitigationId>,
+    /// False if the row was read from memory, which holds no explanations.
+    pub explained: bool,
 }
 
 /// A manual mitigation.
@@ -210,6 +213,14 @@ pub struct Health {
     pub uptime: Duration,
     /// When its policy was loaded.
     pub config_loaded_at: DateTime<Utc>,
+    /// The dead man's guard, as last seen; `None` where nobody watches for one.
+    pub guard: Option<GuardStatus>,
+    /// Which instance of the pop announces.
+    pub leader: LeaderView,
+    /// Something is frozen by a panic.
+    pub panic_frozen: bool,
+    /// Storage or speaker fails, every BGP session is down, a withdraw is stuck, or the guard is silent.
+    pub degraded: bool,
     /// What is wrong, in words; empty when all is well.
     pub problems: Vec<String>,
 }
@@ -253,6 +264,15 @@ impl PanicState {
     pub(crate) fn of(scopes: Vec<PanicScope>) -> Self {
         Self { frozen: !scopes.is_empty(), scopes }
     }
+}
+
+/// Which instance of the pop announces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaderView {
+    /// True if it is this one.
+    pub is_leader: bool,
+    /// Which one it is, as far as is known.
+    pub instance: Option<InstanceId>,
 }
 
 /// What a reload did.

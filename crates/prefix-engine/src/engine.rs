@@ -1,5 +1,7 @@
 //! The engine's face: one method per use case.
 
+mod health;
+mod memory;
 mod panic;
 mod reads;
 mod running;
@@ -9,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use prefix_core::address::Prefix;
+use prefix_core::alert::Alert;
 use prefix_core::audit::{AuditAction, AuditEntry};
 use prefix_core::event::{EventStatus, Report};
 use prefix_core::guard::GuardWatch;
@@ -19,8 +22,9 @@ use prefix_core::safelist::SafelistEntry;
 use prefix_core::{Announcer, Clock, Store};
 use prefix_policy::{ManualRequest, Policy, Standing};
 use serde_json::json;
-use tokio::sync::oneshot;
+use tokio::sync::{broadcast, oneshot};
 
+use crate::alarms;
 use crate::answer::{
     Answer, BatchItem, BulkItem, Created, EventOutcome, InvalidItem, MitigationView, ReloadReport,
     SafelistAdded,
@@ -352,13 +356,28 @@ impl Engine {
         let details = json!({ "request_id": caller.request_id, "forced": force, "withdrawn": withdrawn });
         let entry = AuditEntry::new(shared.now(), caller.actor.clone(), AuditAction::ConfigReload, details);
         self.record(entry.on("config", "all")).await?;
+        alarms::config_reloaded(shared, caller.actor.name(), withdrawn.len());
         Ok(ReloadReport { withdrawn })
     }
 
     /// Writes an audit entry of its own, e.g. for a refused request.
     pub async fn record(&self, entry: AuditEntry) -> Result<(), EngineError> {
-        let (command, answer) = Record::new(vec![entry]);
+        self.record_all(vec![entry]).await
+    }
+
+    async fn record_all(&self, entries: Vec<AuditEntry>) -> Result<(), EngineError> {
+        let (command, answer) = Record::new(entries);
         self.ask(command, answer).await?
+    }
+
+    /// Every alert from now on. A receiver that is slow misses the oldest ones.
+    pub fn alerts(&self) -> broadcast::Receiver<Alert> {
+        self.running.shared.alarms.subscribe()
+    }
+
+    /// The newest alerts, oldest first.
+    pub fn newest_alerts(&self) -> Vec<Alert> {
+        self.running.shared.alarms.newest()
     }
 
     /// Returns when a task of the engine ended although nobody stopped it: a defect, after which the process had better

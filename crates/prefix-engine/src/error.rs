@@ -54,6 +54,11 @@ pub enum EngineError {
     /// Storage did not answer: nothing is known to be stored, the request is to be sent again.
     #[error("storage is not available, nothing was stored; send the request again ({0})")]
     StorageUnavailable(String),
+    /// Storage did not answer, and memory does not hold what was asked for.
+    #[error(
+        "storage is not available; until it is back only unfinished mitigations of this pop can be read: one by its id, or a list with status=queued,pending,active,escalated,withdrawing"
+    )]
+    NotInMemory(String),
     /// The daemon is going down.
     #[error("the daemon is shutting down; send the request again, to another instance or in a moment")]
     ShuttingDown,

@@ -31,6 +31,10 @@ impl From<EngineError> for Problem {
                     "storage is not available, nothing was stored; send the request again",
                 )
             }
+            EngineError::NotInMemory(cause) => {
+                tracing::warn!(%cause, "storage is not available");
+                Self::new(Kind::StorageUnavailable, detail)
+            }
             EngineError::ShuttingDown => Self::new(Kind::ShuttingDown, detail),
             EngineError::Internal(cause) => {
                 tracing::error!(%cause, "internal error");

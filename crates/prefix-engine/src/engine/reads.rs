@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use prefix_core::address::{Family, VictimIp};
+use chrono::{DateTime, Utc};
+use prefix_core::address::VictimIp;
 use prefix_core::announcer::{AfiSafi, Route, SessionState};
 use prefix_core::audit::AuditEntry;
 use prefix_core::chain::{ChainHash, Verdict};
@@ -15,25 +15,18 @@ use prefix_core::mitigation::Mitigation;
 use prefix_core::name::Pop;
 use prefix_core::page::{Page, PageRequest};
 use prefix_core::safelist::SafelistEntry;
-use prefix_core::store::{AuditQuery, Bucket, EventQuery, MitigationQuery, PopStats, SeriesQuery, Totals};
+use prefix_core::store::{
+    AuditQuery, Bucket, EventQuery, MitigationQuery, PopStats, SeriesQuery, StoreError, Totals,
+};
 
-use super::Engine;
-use crate::answer::{Health, History, MitigationView, PeerView, Speaker};
+use super::{Engine, memory};
+use crate::answer::{History, MitigationView, PeerView, Speaker};
 use crate::error::EngineError;
 use crate::sealing;
+use crate::speaker::family_of;
 
 /// How long a question to the speaker may take before an answer goes out without it.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
-
-/// The family of the speaker's table that a route belongs to.
-fn family_of(route: &Route) -> AfiSafi {
-    match (route, route.family()) {
-        (Route::FlowSpec(_), Family::Ipv4) => AfiSafi::Ipv4Flowspec,
-        (Route::FlowSpec(_), Family::Ipv6) => AfiSafi::Ipv6Flowspec,
-        (Route::Blackhole(_), Family::Ipv4) => AfiSafi::Ipv4Unicast,
-        (Route::Blackhole(_), Family::Ipv6) => AfiSafi::Ipv6Unicast,
-    }
-}
 
 impl Engine {
     /// A row with what only the running daemon knows of it.
@@ -55,7 +48,7 @@ impl Engine {
         let family = mitigation.route.as_ref().map(family_of);
         let peers_established = family.map_or(0, |family| self.running.speaker.established(family));
         let shadowed_by = self.shadow_of(&mitigation);
-        MitigationView { mitigation, intended, peers_established, shadowed_by }
+        MitigationView { mitigation, intended, peers_established, shadowed_by, explained: true }
     }
 
     /// The living rule of the same victim that routers apply first (RFC 8955 §5.1) to packets of this one.
@@ -72,14 +65,29 @@ impl Engine {
 
     /// One mitigation, of any pop.
     pub async fn mitigation(&self, id: MitigationId) -> Result<MitigationView, EngineError> {
-        let row = self.running.shared.store.mitigation(id).await?;
+        let shared = &self.running.shared;
+        let row = match shared.store.mitigation(id).await {
+            Err(StoreError::Unavailable(cause)) => {
+                let row = shared.book.get(id).ok_or(EngineError::NotInMemory(cause))?;
+                // the explanation is only in storage
+                return Ok(MitigationView { explained: false, ..self.view(Mitigation::clone(&row)) });
+            }
+            row => row?,
+        };
         let row = row.ok_or_else(|| EngineError::NotFound(format!("there is no mitigation {id}")))?;
         Ok(self.view(row))
     }
 
     /// A page of mitigations.
     pub async fn mitigations(&self, query: &MitigationQuery) -> Result<Page<MitigationView>, EngineError> {
-        let page = self.running.shared.store.mitigations(query).await?;
+        let shared = &self.running.shared;
+        let page = match shared.store.mitigations(query).await {
+            Err(StoreError::Unavailable(cause)) => {
+                memory::mitigations(&shared.book, &shared.settings.pop, query)
+                    .ok_or(EngineError::NotInMemory(cause))?
+            }
+            page => page?,
+        };
         Ok(page.map(|row| self.view(row)))
     }
 
@@ -175,46 +183,6 @@ impl Engine {
         peers.collect()
     }
 
-    /// The state of everything.
-    pub async fn health(&self) -> Health {
-        let shared = &self.running.shared;
-        let database = shared.store.ping().await.map_err(|error| error.to_string());
-        let peers = self.peers().await;
-        let stuck_since =
-            shared.now() - TimeDelta::from_std(shared.settings.withdraw_alarm).unwrap_or(TimeDelta::zero());
-        let counts = shared.book.counts(stuck_since);
-        let speaker = self.running.speaker.connection();
-        let mut problems = Vec::new();
-        if let Err(error) = &database {
-            problems.push(format!("storage: {error}"));
-        }
-        if let Speaker::Disconnected(reason) = &speaker {
-            problems.push(format!("speaker: {reason}"));
-        }
-        let down = |peer: &PeerView| peer.peer.state != SessionState::Established;
-        if shared.enforced() && !peers.is_empty() && peers.iter().all(down) {
-            problems.push("no BGP session is established: no router receives rules".into());
-        }
-        if counts.withdraw_stuck > 0 {
-            problems.push(format!("withdrawals that took too long: {}", counts.withdraw_stuck));
-        }
-        problems.extend(shared.leadership.problems(&shared.settings));
-        Health {
-            pop: shared.settings.pop.clone(),
-            database,
-            speaker,
-            peers,
-            active: counts.active,
-            pending: counts.pending,
-            queued: counts.queued,
-            withdraw_stuck: counts.withdraw_stuck,
-            foreign_rules: shared.foreign_rules.load(Ordering::Relaxed),
-            uptime: self.running.started.elapsed(),
-            config_loaded_at: shared.policy_loaded_at(),
-            problems,
-        }
-    }
-
     /// Whether events would be accepted now: asks storage.
     pub async fn ready(&self) -> Result<(), EngineError> {
         if self.running.shared.stopping.load(Ordering::Acquire) {
@@ -249,6 +217,8 @@ fn fill_gaps(query: &SeriesQuery, counted: &[Bucket]) -> Vec<Bucket> {
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
+
     use super::*;
     use prefix_core::store::SeriesMetric;
 

@@ -1,7 +1,8 @@
-//! An audit entry as it is shown, and as the chain will hash it (metrics-and-feeds.md §4).
+//! An audit entry as it is shown, and as the chain hashes it (metrics-and-feeds.md §4).
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use prefix_core::audit::{ActorType, AuditEntry};
+use prefix_core::chain;
 use prefix_core::id::AuditId;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
@@ -47,47 +48,28 @@ pub struct AuditObject {
     pub hash: Option<String>,
 }
 
-/// Shows an entry.
+/// Shows an entry: the same document that the chain hashes.
 pub fn audit(entry: &AuditEntry) -> AuditObject {
+    let mut document = chain::document(entry);
+    let text = |hash: chain::ChainHash| hash.to_string();
     AuditObject {
         audit_id: entry.audit_id,
-        // nothing seals the chain yet
-        seq: None,
+        seq: entry.seal.map(|seal| seal.seq),
         timestamp: entry.timestamp,
-        schema_version: 1,
+        schema_version: AuditEntry::SCHEMA_VERSION,
         actor_type: entry.actor.kind,
         actor_id: entry.actor.id.clone(),
         action: entry.action.clone(),
         target_type: entry.target_type.clone(),
         target_id: entry.target_id.clone(),
-        details: safe_integers(&entry.details),
-        prev_hash: None,
-        hash: None,
+        details: document.remove("details").unwrap_or_default(),
+        prev_hash: entry.seal.map(|seal| text(seal.prev_hash)),
+        hash: entry.seal.map(|seal| text(seal.hash)),
     }
 }
 
 fn six_decimals<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Micros, true))
-}
-
-/// Integers beyond 2^53-1 become texts: canonical JSON (RFC 8785) has only doubles.
-fn safe_integers(value: &Value) -> Value {
-    const LARGEST: u64 = (1 << 53) - 1;
-    match value {
-        Value::Number(number) => {
-            let magnitude = number.as_u64().or_else(|| number.as_i64().map(i64::unsigned_abs));
-            if magnitude.is_some_and(|n| n > LARGEST) {
-                Value::String(number.to_string())
-            } else {
-                value.clone()
-            }
-        }
-        Value::Array(items) => items.iter().map(safe_integers).collect(),
-        Value::Object(members) => {
-            members.iter().map(|(name, value)| (name.clone(), safe_integers(value))).collect()
-        }
-        Value::Null | Value::Bool(_) | Value::String(_) => value.clone(),
-    }
+    serializer.serialize_str(&chain::six_decimals(*time))
 }
 
 #[cfg(test)]
@@ -115,5 +97,21 @@ mod tests {
         );
         let read: AuditObject = serde_json::from_value(shown).unwrap();
         assert_eq!(read, audit(&entry));
+    }
+
+    #[test]
+    fn what_is_shown_is_what_is_hashed() {
+        let at = DateTime::from_timestamp_nanos(1_795_000_000_123_456_789);
+        let details = json!({"n": u64::MAX, "x": 0.1, "deep": [{"m": i64::MIN}], "text": "ü"});
+        let plain = AuditEntry::new(at, Actor::SYSTEM, AuditAction::Start, details);
+        let mut sealed = [
+            plain.clone(),
+            AuditEntry { actor: Actor::operator("alice"), ..plain.clone() }.on("mitigation", 7),
+        ];
+        chain::seal(None, &mut sealed);
+        for entry in sealed.iter().chain([&plain]) {
+            let shown = serde_json::to_value(audit(entry)).unwrap();
+            assert_eq!(shown, Value::Object(chain::document(entry)));
+        }
     }
 }

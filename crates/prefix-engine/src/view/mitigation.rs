@@ -250,7 +250,7 @@ pub fn mitigation(view: &MitigationView, with_decision: bool) -> MitigationObjec
         // nothing correlates yet: no mitigation has a group behind it
         correlation: None,
         dry_run: row.dry_run,
-        decision: with_decision.then(|| row.decision.clone()),
+        decision: (with_decision && view.explained).then(|| row.decision.clone()),
     }
 }
 

@@ -5,6 +5,7 @@ mod hazards;
 mod lab;
 mod leases;
 mod life_of_a_rule;
+mod memory;
 mod operators;
 mod panic;
 mod quotas;
