@@ -20,6 +20,7 @@ use prefix_core::store::{
 use prefix_policy::{Facts, Policy, SafelistIndex, Standing};
 use serde_json::json;
 
+use crate::report::Note;
 use crate::shared::Shared;
 
 struct Draft {
@@ -46,6 +47,7 @@ pub(crate) struct Desk<'a> {
     sightings: HashSet<(SourceName, VictimIp)>,
     replies: HashMap<ReplyKey, StoredReply>,
     changes: ChangeSet,
+    notes: Vec<Note>,
 }
 
 impl<'a> Desk<'a> {
@@ -70,6 +72,7 @@ impl<'a> Desk<'a> {
             sightings: snapshot.sightings,
             replies: snapshot.replies,
             changes: ChangeSet::default(),
+            notes: Vec::new(),
         };
         for row in snapshot.mitigations {
             let former = row.progress.former.as_ref().and_then(FormerRule::key);
@@ -326,6 +329,16 @@ impl<'a> Desk<'a> {
             }
         }
         self.changes.events.push(event);
+    }
+
+    /// To be told once this is committed.
+    pub(crate) fn note(&mut self, note: Note) {
+        self.notes.push(note);
+    }
+
+    /// Everything that is to be told.
+    pub(crate) fn take_notes(&mut self) -> Vec<Note> {
+        std::mem::take(&mut self.notes)
     }
 
     pub(crate) fn audit(&mut self, entry: AuditEntry) {

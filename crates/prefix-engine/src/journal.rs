@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 use tracing::{error, warn};
 
+use crate::alarms;
 use crate::desk::Desk;
 use crate::error::EngineError;
 use crate::report;
@@ -314,11 +315,12 @@ async fn commit(shared: &Arc<Shared>, batch: &mut [Entry], write: bool) -> Resul
                 for entry in batch.iter_mut() {
                     entry.command.run(&mut desk);
                 }
-                desk.finish()
+                (desk.take_notes(), desk.finish())
             }));
             *panicked = changes.is_err();
-            let changes = if write { changes.unwrap_or_default() } else { ChangeSet::default() };
-            *committed = Committed::of(&changes);
+            let (notes, changes) =
+                if write { changes.unwrap_or_default() } else { (Vec::new(), ChangeSet::default()) };
+            *committed = Committed { notes, ..Committed::of(&changes) };
             changes
         };
         shared.store.transact(reads, &mut decide).await
@@ -343,12 +345,18 @@ struct Committed {
     events: Vec<report::EventNote>,
     mitigations: Vec<MitigationChange>,
     audited: bool,
+    notes: Vec<report::Note>,
 }
 
 impl Committed {
     fn of(changes: &ChangeSet) -> Self {
         let events = changes.events.iter().map(report::EventNote::of).collect();
-        Self { events, mitigations: changes.mitigations.clone(), audited: !changes.audit.is_empty() }
+        Self {
+            events,
+            mitigations: changes.mitigations.clone(),
+            audited: !changes.audit.is_empty(),
+            notes: Vec::new(),
+        }
     }
 }
 
@@ -356,6 +364,8 @@ impl Committed {
 fn follow(shared: &Shared, changes: Committed) {
     changes.events.iter().for_each(report::event);
     changes.mitigations.iter().for_each(report::mitigation);
+    changes.notes.iter().for_each(|note| report::note(shared, note));
+    changes.mitigations.iter().for_each(|change| alarms::changed(shared, change));
     let mut keys = Vec::new();
     let mut freed = false;
     for change in changes.mitigations {

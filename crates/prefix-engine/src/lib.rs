@@ -30,7 +30,7 @@ mod waiting;
 
 pub use answer::{
     Acknowledged, Answer, BatchItem, BulkItem, Created, EventOutcome, Health, History, Ingested, InvalidItem,
-    MitigationView, PanicRequest, PanicStarted, PanicState, PeerView, RefusedEvent, ReloadReport,
+    LeaderView, MitigationView, PanicRequest, PanicStarted, PanicState, PeerView, RefusedEvent, ReloadReport,
     SafelistAdded, Speaker, Touched, Withdrawn,
 };
 pub use caller::{Caller, IdempotencyKey};

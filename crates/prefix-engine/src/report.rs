@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::alarms::{self, Refused};
 use crate::reconciler::Drift;
+use crate::shared::Shared;
 use chrono::{DateTime, TimeDelta, Utc};
 use metrics::{counter, gauge, histogram};
 use prefix_core::address::VictimIp;
@@ -34,6 +36,28 @@ impl EventNote {
             victim_ip: event.report.victim_ip,
             status: event.status,
         }
+    }
+}
+
+/// What is told of a unit of work once it is committed, and never of one that was repeated or dropped.
+pub(crate) enum Note {
+    /// A guardrail refused a step, or the companion of one.
+    Refused { refusal: Refusal, about: Box<Mitigation> },
+    /// The running step changed.
+    Step { from: &'static str, row: Box<Mitigation> },
+    /// The speaker confirmed a new rule that was created then.
+    FirstConfirmation { created_at: DateTime<Utc> },
+}
+
+/// It was committed.
+pub(crate) fn note(shared: &Shared, note: &Note) {
+    match note {
+        Note::Refused { refusal, about } => {
+            refused(refusal);
+            alarms::rejected(shared, refusal, &Refused::of(about));
+        }
+        Note::Step { from, row } => step(from, row),
+        Note::FirstConfirmation { created_at } => first_confirmation(*created_at, shared.now()),
     }
 }
 
@@ -70,9 +94,6 @@ pub(crate) fn mitigation(change: &MitigationChange) {
             mitigation_id = %row.mitigation_id, victim_ip = %row.victim_ip,
             guardrail = row.guardrail.map(prefix_core::guardrail::Guardrail::code), "mitigation queued"
         ),
-        Status::Active if before == Some(Status::Pending) => info!(
-            mitigation_id = %row.mitigation_id, flow = flow(), "rule confirmed by the speaker"
-        ),
         Status::Withdrawing => info!(
             mitigation_id = %row.mitigation_id, flow = flow(), reason = row.end_reason.map(EndReason::as_str),
             "withdrawing rule"
@@ -84,7 +105,6 @@ pub(crate) fn mitigation(change: &MitigationChange) {
             if let Some(lag) = lag.filter(|_| row.end_reason == Some(EndReason::Ttl)) {
                 histogram!("prefixd_expiry_lag_seconds").record(lag.as_secs_f64());
             }
-            info!(mitigation_id = %row.mitigation_id, flow = flow(), "mitigation expired");
         }
         Status::Withdrawn => {
             let reason = row.end_reason.map_or("operator", EndReason::as_str);
@@ -93,7 +113,6 @@ pub(crate) fn mitigation(change: &MitigationChange) {
                 "action_type" => action(), "pop" => pop(), "reason" => reason
             )
             .increment(1);
-            info!(mitigation_id = %row.mitigation_id, flow = flow(), reason, "mitigation withdrawn");
         }
         _ => {}
     }
@@ -136,7 +155,7 @@ pub(crate) fn unknown_vector(source: &str) {
 }
 
 /// The running step of a mitigation changed.
-pub(crate) fn step(before: &str, row: &Mitigation) {
+fn step(before: &str, row: &Mitigation) {
     let to = row.action.action_type().as_str();
     counter!(
         "prefixd_escalations_total",
@@ -147,8 +166,8 @@ pub(crate) fn step(before: &str, row: &Mitigation) {
 }
 
 /// The speaker confirmed a new rule.
-pub(crate) fn first_confirmation(row: &Mitigation, now: DateTime<Utc>) {
-    if let Ok(took) = (now - row.created_at).to_std() {
+fn first_confirmation(created_at: DateTime<Utc>, now: DateTime<Utc>) {
+    if let Ok(took) = (now - created_at).to_std() {
         histogram!("prefixd_event_to_announce_seconds").record(took.as_secs_f64());
     }
 }
@@ -158,6 +177,11 @@ pub(crate) fn speaker_call(took: std::time::Duration, announced: usize, withdraw
     histogram!("prefixd_announcements_latency_seconds").record(took.as_secs_f64());
     counter!("prefixd_announcements_total", "status" => "announced").increment(announced as u64);
     counter!("prefixd_announcements_total", "status" => "withdrawn").increment(withdrawn as u64);
+}
+
+/// The guard took rules away.
+pub(crate) fn guard_withdrew(rules: usize) {
+    counter!("prefixd_guard_withdrawals_total").increment(rules as u64);
 }
 
 /// Changes of one burst did not reach the speaker, or nobody knows whether they did. One line for all of them: when

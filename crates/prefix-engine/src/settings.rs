@@ -58,7 +58,9 @@ pub struct Settings {
     pub retain_events: Option<Duration>,
     /// How long final mitigations are kept; `None` = for ever.
     pub retain_mitigations: Option<Duration>,
-    /// Leave own rules in the speaker at shutdown.
+    /// The speaker keeps BGP sessions, so that one of them should be up; a mock keeps none.
+    pub has_sessions: bool,
+    /// Leave own rules in the speaker at shutdown, provided that a guard is alive which ends them in time.
     pub preserve_announcements: bool,
     /// Address of the speaker: all instances of a pop have the same.
     pub speaker_address: String,

@@ -126,11 +126,6 @@ impl SpeakerState {
         self.open().connection.clone()
     }
 
-    /// True if it answers, as far as is known.
-    pub(crate) fn is_connected(&self) -> bool {
-        self.open().connection == Speaker::Connected
-    }
-
     /// The sessions that went up or down since the last time.
     pub(crate) fn take_changes(&self) -> Vec<SessionChange> {
         std::mem::take(&mut self.open().changes)

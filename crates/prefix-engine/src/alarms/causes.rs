@@ -1,11 +1,14 @@
 //! The words of each alert.
 
 use chrono::TimeDelta;
+use prefix_core::address::VictimIp;
 use prefix_core::alert::{Alert, AlertType};
 use prefix_core::announcer::SessionState;
 use prefix_core::guard::GuardWithdrawal;
 use prefix_core::guardrail::Refusal;
+use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{EndReason, Mitigation, Status};
+use prefix_core::name::VectorName;
 use prefix_core::panic::{PanicOrigin, PanicScope};
 use prefix_core::store::MitigationChange;
 
@@ -88,16 +91,38 @@ pub(crate) fn guard_withdrew(shared: &Shared, withdrawn: &[GuardWithdrawal]) {
     shared.alarms.raise(alert);
 }
 
-/// A guardrail refused something for this address.
-pub(crate) fn rejected(shared: &Shared, refusal: &Refusal, about: &Mitigation) {
-    let now = shared.now();
-    if !shared.alarms.is_first_refusal(refusal.guardrail, about.victim_ip, now) {
+/// What a guardrail refused.
+pub(crate) struct Refused<'a> {
+    /// The row, if there is one.
+    pub(crate) mitigation_id: Option<MitigationId>,
+    pub(crate) victim_ip: VictimIp,
+    pub(crate) vector: &'a VectorName,
+    pub(crate) flow: Option<String>,
+}
+
+impl<'a> Refused<'a> {
+    /// A change of this mitigation.
+    pub(crate) fn of(row: &'a Mitigation) -> Self {
+        let flow = row.route.as_ref().map(ToString::to_string);
+        Self { mitigation_id: Some(row.mitigation_id), victim_ip: row.victim_ip, vector: &row.vector, flow }
+    }
+}
+
+/// A guardrail refused something: told once per guardrail and victim in a minute.
+pub(crate) fn rejected(shared: &Shared, refusal: &Refusal, about: &Refused<'_>) {
+    let (now, victim) = (shared.now(), about.victim_ip);
+    if !shared.alarms.is_first_refusal(refusal.guardrail, victim, now) {
         return;
     }
-    let title =
-        format!("refused by guardrail {}: {} to {}", refusal.guardrail, about.vector, about.victim_ip);
-    let mut alert = Alert::new(AlertType::GuardrailRejected, now, title, refusal.detail.clone()).of(about);
+    let title = format!("refused by guardrail {}: {} to {victim}", refusal.guardrail, about.vector);
+    let mut alert = Alert::new(AlertType::GuardrailRejected, now, title, refusal.detail.clone());
     alert.guardrail = Some(refusal.guardrail);
+    alert.mitigation_id = about.mitigation_id;
+    alert.victim_ip = Some(victim);
+    alert.customer_id = shared.policy().lookup(victim).map(|owner| owner.customer_id().clone());
+    alert.vector = Some(about.vector.clone());
+    alert.pop = Some(shared.settings.pop.clone());
+    alert.flow.clone_from(&about.flow);
     shared.alarms.raise(alert);
 }
 

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use super::ban::put_rejected;
 use super::reply;
 use super::row::{Entry, Origin, admit, new_row};
+use crate::alarms::{self, Refused};
 use crate::answer::Answer;
 use crate::caller::Caller;
 use crate::desk::Desk;
@@ -214,15 +215,25 @@ impl Command for Create {
         self.reply.is_closed() && self.arrived.elapsed() > LONG_WAIT
     }
 
-    fn done(self: Box<Self>, _shared: &Arc<Shared>, result: Result<(), StoreError>) {
+    fn done(self: Box<Self>, shared: &Arc<Shared>, result: Result<(), StoreError>) {
         let answer = match result {
             Ok(()) => {
                 self.result.unwrap_or_else(|| Err(EngineError::Internal("a command did not run".into())))
             }
             Err(error) => Err(error.into()),
         };
-        if let Ok(Answer { value: Outcome::Refused { refusal, .. }, replayed: false }) = &answer {
+        if let Ok(Answer { value: Outcome::Refused { refusal, mitigation_id }, replayed: false }) = &answer {
             report::refused(refusal);
+            if !self.caller.dry_run {
+                let route = Mitigation::route_for(&self.request.matching, &self.request.action).ok();
+                let about = Refused {
+                    mitigation_id: *mitigation_id,
+                    victim_ip: self.request.victim_ip,
+                    vector: &self.request.vector,
+                    flow: route.as_ref().map(ToString::to_string),
+                };
+                alarms::rejected(shared, refusal, &about);
+            }
         }
         let _ = self.reply.send(answer);
     }

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::{ban, reply, unban};
+use crate::alarms::{self, Refused};
 use crate::answer::{Answer, BatchItem, EventOutcome, Ingested, InvalidItem, RefusedEvent};
 use crate::caller::Caller;
 use crate::desk::Desk;
@@ -105,7 +106,7 @@ impl Command for Ingest {
         self.reply.is_closed() && self.arrived.elapsed() > LONG_WAIT
     }
 
-    fn done(self: Box<Self>, _shared: &Arc<Shared>, result: Result<(), StoreError>) {
+    fn done(self: Box<Self>, shared: &Arc<Shared>, result: Result<(), StoreError>) {
         let answer = match result {
             Ok(()) => {
                 self.result.unwrap_or_else(|| Err(EngineError::Internal("a command did not run".into())))
@@ -113,7 +114,7 @@ impl Command for Ingest {
             Err(error) => Err(error.into()),
         };
         if let Ok(Answer { value, replayed: false }) = &answer {
-            count(value, &self.items);
+            count(shared, value, &self.items);
         }
         // the client may be gone; what it sent is stored all the same
         let _ = self.reply.send(answer);
@@ -124,11 +125,19 @@ impl Command for Ingest {
     }
 }
 
-fn count(outcomes: &[EventOutcome], items: &[(BatchItem, Ids)]) {
+fn count(shared: &Shared, outcomes: &[EventOutcome], items: &[(BatchItem, Ids)]) {
     for (outcome, (item, _)) in outcomes.iter().zip(items) {
         if let (EventOutcome::Refused(refused), Ok(report)) = (outcome, item) {
             report::refused(&refused.refusal);
             report::event_refused(report.source.as_str());
+            let vector = report.vector.clone().unwrap_or_else(prefix_policy::unknown_vector);
+            let about = Refused {
+                mitigation_id: Some(refused.mitigation_id),
+                victim_ip: report.victim_ip,
+                vector: &vector,
+                flow: refused.decision.rule.as_ref().map(|rule| rule.flow.clone()),
+            };
+            alarms::rejected(shared, &refused.refusal, &about);
         }
     }
 }

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::expire;
 use crate::desk::Desk;
 use crate::journal::{Command, RETRY};
-use crate::report;
+use crate::report::Note;
 use crate::shared::Shared;
 
 /// A path that the speaker has.
@@ -54,7 +54,8 @@ impl Settle {
         let first = row.status == Status::Pending;
         let step = row.progress.step_confirmed_at.is_none();
         if first {
-            report::first_confirmation(row, now);
+            let created_at = row.created_at;
+            desk.note(Note::FirstConfirmation { created_at });
         }
         if first || step {
             let details = json!({

@@ -14,7 +14,7 @@ use super::ending::end_with_companions;
 use super::row::{Entry, Origin, new_row};
 use crate::desk::Desk;
 use crate::journal::Command;
-use crate::report;
+use crate::report::Note;
 use crate::shared::Shared;
 
 /// A report came: notes whether its confidence is enough for the running step, then looks whether a step is due.
@@ -101,7 +101,6 @@ fn take(desk: &mut Desk<'_>, id: MitigationId, mut plan: StepPlan, action: Audit
         return;
     }
     let before = row.action.action_type().as_str();
-    report::step(before, &next);
     let details = json!({
         "reason": why,
         "before": { "step": row.progress.step, "action": row.action, "flow": flow(row) },
@@ -112,6 +111,7 @@ fn take(desk: &mut Desk<'_>, id: MitigationId, mut plan: StepPlan, action: Audit
     if let Some(key) = &key {
         desk.take_over(key, id);
     }
+    desk.note(Note::Step { from: before, row: Box::new(next.clone()) });
     desk.edit(id, |row| *row = next);
     desk.audit(entry);
     follow_with_companion(desk, id, companion);
@@ -172,7 +172,7 @@ fn follow_with_companion(desk: &mut Desk<'_>, parent: MitigationId, plan: Option
             let companion = make(desk, &Entry::Queued(&refusal));
             desk.insert(companion);
         }
-        Err(refusal) => report::refused(&refusal),
+        Err(refusal) => desk.note(Note::Refused { refusal, about: Box::new(companion) }),
     }
 }
 
@@ -186,7 +186,9 @@ fn refuse(desk: &mut Desk<'_>, id: MitigationId, step: u16, refusal: &prefix_cor
     }
     desk.edit(id, |row| row.progress.refused_step = Some(step));
     let details = json!({ "step": step, "guardrail": refusal.guardrail, "reason": refusal.detail });
-    report::refused(refusal);
+    if let Some(row) = desk.row(id).cloned() {
+        desk.note(Note::Refused { refusal: refusal.clone(), about: Box::new(row) });
+    }
     desk.audit(AuditEntry::new(desk.now, Actor::SYSTEM, AuditAction::Reject, details).on("mitigation", id));
 }
 

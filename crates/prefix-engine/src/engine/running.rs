@@ -224,7 +224,7 @@ impl Running {
             // the rules matter more: whoever supervises this process does not wait for ever
             error!("storage does not answer: what was not acknowledged yet is not written");
         }
-        if self.shared.enforced() && !self.shared.settings.preserve_announcements {
+        if self.shared.enforced() && !self.may_leave_rules() {
             self.clear_speaker().await;
         }
         self.seal_rest().await;
@@ -236,6 +236,22 @@ impl Running {
         // only now: whoever comes next finds everything written that was confirmed
         leadership::resign(&self.shared).await;
         info!("engine stopped");
+    }
+
+    /// True if own rules stay while the daemon is away: somebody must end them in time.
+    fn may_leave_rules(&self) -> bool {
+        if !self.shared.settings.preserve_announcements {
+            return false;
+        }
+        let guarded = self.shared.guard.as_ref().is_some_and(|guard| guard.status().alive);
+        if guarded {
+            info!("own rules stay until their not-after time, the guard is alive");
+        } else {
+            warn!(
+                "shutdown.preserve_announcements is on, but no guard is alive that would end the rules in time"
+            );
+        }
+        guarded
     }
 
     /// Gives what was just committed a moment to reach the speaker and to be confirmed.

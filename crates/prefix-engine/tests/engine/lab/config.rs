@@ -168,6 +168,7 @@ impl Config {
             reconciliation_interval: Duration::from_secs(30),
             neighbors: self.neighbors.iter().map(|address| neighbor(*address)).collect(),
             safelist: self.safelist.clone(),
+            has_sessions: true,
             retain_events: None,
             retain_mitigations: None,
             preserve_announcements: self.preserve_announcements.unwrap_or(true),
