@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
 
 use crate::config::settings::values::ListenAddress;
 
@@ -17,7 +17,7 @@ pub const DEFAULT_FOLDER: &str = "/etc/prefixd";
 #[command(name = "prefixd", version, max_term_width = 100)]
 pub struct Cli {
     /// Folder with prefixd.yaml, inventory.yaml and playbooks.yaml [default: /etc/prefixd]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", global = true)]
     pub config: Option<PathBuf>,
 
     /// Address of the API, instead of http.listen
@@ -31,6 +31,33 @@ pub struct Cli {
     /// Announce rules in spite of the built-in development configuration, which is dry-run
     #[arg(long, conflicts_with = "config")]
     pub enforce: bool,
+
+    /// What to run instead of the daemon.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What to run instead of the daemon.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Take away own rules whose time is over, whether or not a daemon lives; needs pop, bgp and state_dir only
+    Guard(GuardArguments),
+}
+
+/// How the guard runs.
+#[derive(Debug, Clone, Args)]
+pub struct GuardArguments {
+    /// One pass, for cron: exit 1 if overdue rules are left or the speaker cannot be read
+    #[arg(long, conflicts_with = "metrics_listen")]
+    pub once: bool,
+
+    /// Serve /metrics on this address
+    #[arg(long, value_name = "ADDR")]
+    pub metrics_listen: Option<ListenAddress>,
+
+    /// Started by the daemon: a session of its own, and an end when the daemon is gone and nothing is left
+    #[arg(long, hide = true, conflicts_with = "once")]
+    pub spawned: bool,
 }
 
 #[cfg(test)]
@@ -50,10 +77,23 @@ mod tests {
     }
 
     #[test]
+    fn the_guard_takes_the_folder_before_or_after_its_name() {
+        for arguments in [["guard", "--config", "conf"], ["--config", "conf", "guard"]] {
+            let cli = parse(&arguments).unwrap();
+            assert_eq!(cli.config, Some(PathBuf::from("conf")));
+            assert!(matches!(cli.command, Some(Command::Guard(_))));
+        }
+    }
+
+    #[test]
     fn what_cannot_be_meant_is_refused() {
-        for arguments in
-            [&["--enforce", "--config", "conf"][..], &["--listen", "localhost"], &["guard"], &["--confg"]]
-        {
+        for arguments in [
+            &["--enforce", "--config", "conf"][..],
+            &["--listen", "localhost"],
+            &["guards"],
+            &["--confg"],
+            &["guard", "--once", "--spawned"],
+        ] {
             assert!(parse(arguments).is_err(), "{arguments:?}");
         }
     }

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,18 +10,21 @@ use anyhow::Context;
 use prefix_api::{ApiSettings, AuthMode as ApiAuth, RateLimits};
 use prefix_core::address::VictimIp;
 use prefix_core::clock::SystemClock;
-use prefix_core::ownership::Owner;
 use prefix_core::{Announcer, Clock, Store};
 use prefix_engine::settings as engine;
-use prefix_gobgp::{Endpoint, Gobgp, TlsIdentity, TlsSettings};
+use prefix_gobgp::{Endpoint, Gobgp};
+use prefix_guard::files::StateDir;
 use prefix_policy::{Inventory, Playbooks, Policy, PolicyParts, Sources};
 
 use crate::config::Environment;
+use crate::config::folder::ConfigSource;
 use crate::config::policy::Limits;
-use crate::config::settings::bgp::{Backend, SpeakerTlsKeys};
+use crate::config::settings::bgp::Backend;
 use crate::config::settings::http::AuthMode;
 use crate::config::settings::values::ListenAddress;
 use crate::config::settings::{Mode, Settings};
+use crate::config::speaker::SpeakerSettings;
+use crate::guard_keeper::{Keeper, Launch};
 use crate::mock_speaker::MockSpeaker;
 
 /// The clock of the machine.
@@ -61,8 +65,8 @@ fn own_addresses(settings: &Settings) -> Vec<VictimIp> {
     own
 }
 
-/// What the engine is told.
-pub fn engine_settings(settings: &Settings) -> engine::Settings {
+/// What the engine is told. `configuration` is the hash of all files.
+pub fn engine_settings(settings: &Settings, configuration: String) -> engine::Settings {
     let keys = &settings.keys;
     let days = |days: u32| (days > 0).then(|| Duration::from_secs(u64::from(days) * 86_400));
     engine::Settings {
@@ -88,11 +92,22 @@ pub fn engine_settings(settings: &Settings) -> engine::Settings {
         safelist: keys.safelist.prefixes.clone(),
         retain_events: days(keys.storage.retention.events_days),
         retain_mitigations: days(keys.storage.retention.mitigations_days),
-        // Preserved rules live until their not-after, which only a living guard enforces; this version has none.
-        preserve_announcements: false,
+        has_sessions: keys.bgp.backend() != Backend::Mock,
+        preserve_announcements: keys.shutdown.preserve_announcements,
         speaker_address: keys.bgp.gobgp_grpc.to_string(),
-        configuration: String::new(),
+        configuration,
     }
+}
+
+/// Who keeps a guard; none where nothing is announced.
+pub fn guard_keeper(settings: &Settings, source: &ConfigSource, state: &StateDir) -> Option<Keeper> {
+    let bgp = &settings.keys.bgp;
+    if settings.keys.mode != Mode::Enforced || bgp.backend() == Backend::Mock {
+        return None;
+    }
+    let launch =
+        Launch { folder: source.of_folder().map(Path::to_path_buf), settings: SpeakerSettings::of(settings) };
+    Some(Keeper::new(bgp.guard.mode, state.clone(), launch))
 }
 
 /// The database, migrated.
@@ -112,23 +127,7 @@ pub fn speaker(settings: &Settings) -> Arc<dyn Announcer> {
     if bgp.backend() == Backend::Mock {
         return Arc::new(MockSpeaker::default());
     }
-    let owner = Owner::new(settings.local_asn, bgp.owner_tag, &settings.pop);
-    Arc::new(Gobgp::new(prefix_gobgp::Settings {
-        tls: tls(&bgp.gobgp_tls),
-        api: bgp.gobgp_api,
-        connect_timeout: Duration::from_secs(bgp.connect_timeout_seconds),
-        request_timeout: Duration::from_secs(bgp.request_timeout_seconds),
-        next_hop_v4: bgp.rtbh_next_hop_v4,
-        next_hop_v6: bgp.rtbh_next_hop_v6,
-        communities: bgp.communities.clone(),
-        rtbh_communities: bgp.rtbh_communities.clone(),
-        ..prefix_gobgp::Settings::new(bgp.gobgp_grpc.clone(), owner)
-    }))
-}
-
-fn tls(keys: &SpeakerTlsKeys) -> Option<TlsSettings> {
-    let identity = keys.cert.clone().zip(keys.key.clone()).map(|(cert, key)| TlsIdentity { cert, key });
-    Some(TlsSettings { ca: keys.ca.clone()?, identity })
+    Arc::new(Gobgp::new(SpeakerSettings::of(settings).gobgp()))
 }
 
 /// How the API listens and whom it lets in.

@@ -6,13 +6,18 @@ use std::process::ExitCode;
 pub mod cli;
 pub mod compose;
 pub mod development;
+pub mod guard;
+pub mod guard_keeper;
+pub mod guard_log;
 pub mod logging;
 pub mod metrics;
 pub mod mock_speaker;
+pub mod panic_marker;
 pub mod running;
 pub mod serve;
 pub mod service_manager;
 pub mod start;
+pub mod state_dir;
 
 pub use prefix_config as config;
 
@@ -28,6 +33,9 @@ pub fn run(cli: &cli::Cli) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    if let Some(cli::Command::Guard(arguments)) = &cli.command {
+        return guard::run(arguments, &chosen.source, &environment);
+    }
     if chosen.development {
         say(&development::notice(cli.enforce));
     }

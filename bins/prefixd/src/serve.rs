@@ -6,16 +6,24 @@ use std::time::Duration;
 
 use anyhow::Context;
 use prefix_api::{ApiParts, ConfigControl, RunningServer};
+use prefix_core::guard::GuardWatch;
 use prefix_engine::{Caller, Engine, EngineParts};
+use prefix_guard::files::StateDir;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
 
 use crate::compose;
 use crate::config::Environment;
 use crate::config::folder::{ConfigSource, Configuration};
 use crate::config::settings::Settings;
+use crate::config::speaker::SpeakerSettings;
+use crate::guard_keeper::Keeper;
+use crate::guard_log;
 use crate::metrics::Metrics;
+use crate::panic_marker;
 use crate::running::RunningConfig;
 use crate::service_manager::ServiceManager;
+use crate::state_dir::{self, Heart, Identity};
 
 /// How often what was recorded is folded together when nobody reads the metrics.
 const FOLD_INTERVAL: Duration = Duration::from_secs(5);
@@ -26,6 +34,21 @@ struct Daemon {
     config: Arc<RunningConfig>,
     server: RunningServer,
     manager: ServiceManager,
+    /// Ended last: until then somebody has to know that the daemon lives.
+    state: State,
+}
+
+/// What ties the daemon to its state folder.
+struct State {
+    watchers: Vec<JoinHandle<()>>,
+    _heart: Heart,
+    _identity: Identity,
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        self.watchers.iter().for_each(JoinHandle::abort);
+    }
 }
 
 /// Why the daemon ends.
@@ -97,22 +120,35 @@ impl Daemon {
         configuration: Configuration,
         environment: &Environment,
     ) -> anyhow::Result<Self> {
-        let Configuration { settings, inventory, playbooks, correlation, .. } = configuration;
+        let Configuration { settings, inventory, playbooks, correlation, hash } = configuration;
         let api = compose::api_settings(&settings, environment)?;
         let clock = compose::clock();
         let policy = compose::policy(&settings, inventory, playbooks, correlation.sources());
+        let folder = StateDir::at(SpeakerSettings::of(&settings).state_dir);
+        let identity = Identity::take(&folder);
+        let (instance, pop) = (identity.instance, settings.pop.clone());
+        let mut state =
+            State { watchers: Vec::new(), _heart: Heart::start(folder.clone()), _identity: identity };
+        // A guard first: from the first announcement on somebody ends what this daemon would leave behind.
+        let keeper = compose::guard_keeper(&settings, &source, &folder);
+        let guard = keeper.as_ref().map(|keeper| keeper.seen() as Arc<dyn GuardWatch>);
+        state.watchers.extend(keeper.map(Keeper::start));
+        let marker = panic_marker::read(&folder);
         let engine = Engine::start(EngineParts {
             store: compose::store(&settings).await?,
             announcer: compose::speaker(&settings),
             clock: Arc::clone(&clock),
             policy,
-            settings: compose::engine_settings(&settings),
-            instance: prefix_core::id::InstanceId::generate(),
-            guard: None,
-            frozen: Vec::new(),
+            settings: compose::engine_settings(&settings, hash),
+            instance,
+            guard,
+            frozen: marker.iter().map(|marker| state_dir::scope(marker, &pop)).collect(),
         })
         .await
         .context("the engine cannot start")?;
+        let watch = panic_marker::watch(folder.clone(), pop, engine.clone(), marker);
+        let follow = guard_log::follow(folder, engine.clone());
+        state.watchers.extend([tokio::spawn(watch), tokio::spawn(follow)]);
         let running = RunningConfig::new(source, settings, correlation, engine.clone(), Arc::clone(&clock));
         let config = Arc::new(running);
         let shown: Arc<dyn ConfigControl> = config.clone();
@@ -126,7 +162,7 @@ impl Daemon {
                 return Err(error).context(context);
             }
         };
-        Ok(Self { engine, config, server, manager: ServiceManager::from_environment(environment) })
+        Ok(Self { engine, config, server, manager: ServiceManager::from_environment(environment), state })
     }
 
     async fn run(mut self, mut signals: Signals) -> ExitCode {
@@ -171,6 +207,7 @@ impl Daemon {
         self.manager.stopping();
         self.server.shutdown().await;
         self.engine.shutdown().await;
+        drop(self.state);
         tracing::info!("stopped");
     }
 }

@@ -1,6 +1,6 @@
 //! The command line as clap sees it: options that every command knows, and the tree of commands.
 
-use crate::commands::{audit, config, events, explain, history, mitigations, panic, safelist, state};
+use crate::commands::{audit, config, events, explain, guard, history, mitigations, panic, safelist, state};
 use crate::output::Format;
 use clap::{Args, Parser, Subcommand};
 use prefix_client::BaseUrl;
@@ -115,6 +115,9 @@ pub(crate) enum Command {
     Panic(panic::PanicArgs),
     /// Let rules in again after a panic
     Thaw(panic::ThawArgs),
+    /// The dead man's guard, which ends the rules of a daemon that died (needs --config, not the API)
+    #[command(subcommand)]
+    Guard(guard::GuardCommand),
     /// Who did what
     #[command(subcommand)]
     Audit(audit::AuditCommand),

@@ -6,6 +6,7 @@ pub(crate) mod config;
 mod direct;
 pub(crate) mod events;
 pub(crate) mod explain;
+pub(crate) mod guard;
 pub(crate) mod history;
 mod list;
 pub(crate) mod mitigations;
@@ -35,6 +36,7 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<Exit, Fai
         Command::Safelist(command) => safelist::run(session, command).await,
         Command::Panic(arguments) => panic::run(session, arguments).await,
         Command::Thaw(arguments) => panic::thaw(session, &arguments).await,
+        Command::Guard(command) => guard::run(session, &command).await,
         Command::Audit(command) => audit::run(session, command).await,
         Command::Config(command) => config::run(session, command).await,
         Command::Reload(arguments) => config::reload(session, &arguments).await,

@@ -72,6 +72,14 @@ impl ConfigSource {
         Self { files, environment }
     }
 
+    /// The folder that it is read from; none for a built-in one.
+    pub fn of_folder(&self) -> Option<&Path> {
+        match &self.files {
+            Files::Folder(folder) => Some(folder),
+            Files::BuiltIn(_) => None,
+        }
+    }
+
     /// What relative paths are relative to.
     pub fn folder(&self) -> &Path {
         match &self.files {

@@ -37,16 +37,19 @@ pub struct Swept {
 }
 
 /// Sweeps, until its time is over or `stop` happens. `told` hears of every route that is gone, and of every trouble.
+/// `before` are routes that stood there a moment ago: those that somebody else has taken away since count as withdrawn.
 ///
 /// # Errors
 /// The table was not once read to its end.
 pub async fn sweep(
     announcer: &dyn Announcer,
     settings: Sweep,
+    before: BTreeSet<RouteKey>,
     stop: impl Future<Output = ()>,
     mut told: impl FnMut(Result<&RouteKey, &AnnounceError>),
 ) -> Result<Swept, AnnounceError> {
-    let mut sweeper = Sweeper::default();
+    let swept = Swept { left: before, ..Swept::default() };
+    let mut sweeper = Sweeper { swept, has_read: false, trouble: None };
     tokio::select! {
         () = stop => {}
         () = sweeper.work(announcer, settings, &mut told) => {}
@@ -57,7 +60,6 @@ pub async fn sweep(
     }
 }
 
-#[derive(Default)]
 struct Sweeper {
     swept: Swept,
     has_read: bool,
@@ -164,7 +166,9 @@ mod tests {
         speaker.put(RibPath { ownership: Ownership::OtherPop { owner: 7 }, ..path(1002, 1) });
         let mut told = Vec::new();
         let swept =
-            sweep(&speaker, FIVE_SECONDS, never(), |heard| told.extend(heard.ok().cloned())).await.unwrap();
+            sweep(&speaker, FIVE_SECONDS, BTreeSet::new(), never(), |heard| told.extend(heard.ok().cloned()))
+                .await
+                .unwrap();
         assert_eq!((swept.withdrawn.len(), swept.foreign, swept.left.len()), (1001, 2, 0));
         assert_eq!(told.len(), 1001);
         let kept: Vec<RouteKey> = speaker.paths().into_iter().map(|path| path.key).collect();
@@ -186,7 +190,7 @@ mod tests {
             sleep(Duration::from_secs(1)).await;
             stubborn.put(path(9, u32::MAX));
         });
-        let swept = sweep(speaker.as_ref(), FIVE_SECONDS, never(), |_| {}).await.unwrap();
+        let swept = sweep(speaker.as_ref(), FIVE_SECONDS, BTreeSet::new(), never(), |_| {}).await.unwrap();
         daemon.await.unwrap();
         assert_eq!(swept.withdrawn.len(), 3);
         assert_eq!(swept.left.into_iter().collect::<Vec<_>>(), [key(4), key(9)]);
@@ -197,7 +201,8 @@ mod tests {
         let speaker = Arc::new(MemoryAnnouncer::new());
         speaker.put(path(1, 1));
         speaker.disconnect("it is away");
-        let error = sweep(speaker.as_ref(), FIVE_SECONDS, never(), |_| {}).await.unwrap_err();
+        let error =
+            sweep(speaker.as_ref(), FIVE_SECONDS, BTreeSet::new(), never(), |_| {}).await.unwrap_err();
         assert!(error.to_string().contains("it is away"), "{error}");
 
         let back = Arc::clone(&speaker);
@@ -205,8 +210,21 @@ mod tests {
             sleep(Duration::from_secs(3)).await;
             back.connect();
         });
-        let swept = sweep(speaker.as_ref(), FIVE_SECONDS, never(), |_| {}).await.unwrap();
+        let swept = sweep(speaker.as_ref(), FIVE_SECONDS, BTreeSet::new(), never(), |_| {}).await.unwrap();
         assert_eq!((swept.withdrawn.len(), swept.left.len()), (1, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_daemon_took_away_meanwhile_is_told_too() {
+        let speaker = MemoryAnnouncer::new();
+        speaker.put(path(2, u32::MAX));
+        let before = BTreeSet::from([key(1), key(2)]);
+        let mut told = Vec::new();
+        let swept = sweep(&speaker, FIVE_SECONDS, before, never(), |heard| told.extend(heard.ok().cloned()))
+            .await
+            .unwrap();
+        assert_eq!((swept.withdrawn.len(), swept.left.len()), (2, 0));
+        assert_eq!(told, [key(1), key(2)]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -218,7 +236,9 @@ mod tests {
             held.put(path(1, u32::MAX));
         });
         let hold = Sweep { watch_for: None, ..FIVE_SECONDS };
-        let swept = sweep(speaker.as_ref(), hold, sleep(Duration::from_mins(20)), |_| {}).await.unwrap();
+        let swept = sweep(speaker.as_ref(), hold, BTreeSet::new(), sleep(Duration::from_mins(20)), |_| {})
+            .await
+            .unwrap();
         assert_eq!((swept.withdrawn.len(), swept.left.len()), (1, 0));
     }
 }

@@ -162,7 +162,11 @@ async fn everything_is_frozen(net: &Network) {
 async fn thaws(net: &Network) {
     let said = prefixdctl(net).runs(&["thaw", "--reason", "over", "--yes"]);
     assert_eq!(said.code, 0, "{said:?}");
-    assert!(!net.folder().join("data/panic.json").exists(), "the marker is still there");
+    wait::until("the marker to go", Duration::from_secs(2), async || {
+        if net.folder().join("data/panic.json").exists() { Err("it is still there") } else { Ok(()) }
+    })
+    .await
+    .unwrap();
     assert!(net.mitigations(&LIVING).await.is_empty());
     net.detector.posts(&udp_flood("203.0.113.1")).await;
     net.router().holds(2).await;

@@ -57,15 +57,21 @@ pub(crate) async fn run(session: &Session, arguments: &VerifyArgs) -> Result<Exi
 async fn whole(session: &Session, arguments: &VerifyArgs) -> Result<(ChainVerdict, Vec<u8>), Failure> {
     let client = session.client()?;
     let mut progress = Progress::new(session, "checking the audit chain", None);
-    let mut from = arguments.from.unwrap_or(1);
+    let mut from = arguments.from;
     let mut sum: Option<ChainVerdict> = None;
     // found, or not asked for
     let mut expect = arguments.expect.clone();
     loop {
-        let end = from.saturating_add(STRIDE - 1);
+        let end = from.unwrap_or(1).saturating_add(STRIDE - 1);
         let to = arguments.to.map_or(end, |to| to.min(end));
-        let query = ChainQuery { from_seq: Some(from), to_seq: Some(to), expect: expect.clone() };
-        let Reply { value: mut verdict, body, .. } = client.verify_audit(&query).await?;
+        let mut query = ChainQuery { from_seq: from, to_seq: Some(to), expect: expect.clone() };
+        let mut reply = client.verify_audit(&query).await?;
+        if from.is_none() && arguments.to.is_none() && reply.value.checked == 0 {
+            // a chain whose beginning was pruned begins further on
+            query.to_seq = None;
+            reply = client.verify_audit(&query).await?;
+        }
+        let Reply { value: mut verdict, body, .. } = reply;
         progress.advance(usize::try_from(verdict.checked).unwrap_or_default());
         let missed =
             verdict.broken.as_ref().is_some_and(|broken| broken.problem == ChainProblem::ExpectMissing);
@@ -85,7 +91,7 @@ async fn whole(session: &Session, arguments: &VerifyArgs) -> Result<(ChainVerdic
             let body = if first { body.to_vec() } else { document(&joined)? };
             return Ok((joined, body));
         }
-        from = to.saturating_add(1);
+        from = Some(to.saturating_add(1));
         sum = Some(joined);
     }
 }

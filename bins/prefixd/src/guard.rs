@@ -1,0 +1,204 @@
+//! `prefixd guard`: the dead man's guard as a process of its own. It reads `pop`, `bgp` and `state_dir` and knows the
+//! speaker, so nothing else that breaks can stop it.
+
+mod heart;
+mod metrics;
+mod surroundings;
+
+use std::fs::File;
+use std::io::{IsTerminal, Seek, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use prefix_core::Announcer;
+use prefix_gobgp::Gobgp;
+use prefix_guard::files::StateDir;
+use prefix_guard::{End, Guard, Settings};
+use tokio::signal::unix::{SignalKind, signal};
+
+use self::heart::Heart;
+use self::surroundings::Folder;
+use crate::cli::GuardArguments;
+use crate::compose;
+use crate::config::Environment;
+use crate::config::finding::Finding;
+use crate::config::folder::ConfigSource;
+use crate::config::settings::bgp::Backend;
+use crate::config::settings::operation::{LogFormat, ObservabilityKeys};
+use crate::config::speaker::SpeakerSettings;
+use crate::logging;
+use crate::service_manager::ServiceManager;
+
+/// For so long a lock that is taken may be a daemon's that only looks whether there is a guard.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Runs the guard as the command line says.
+pub fn run(arguments: &GuardArguments, source: &ConfigSource, environment: &Environment) -> ExitCode {
+    if arguments.spawned {
+        // Of its own session, no signal to the daemon's group reaches it. It fails only for the leader of a group,
+        // which nothing can be sent to by the daemon's group either.
+        let _ = nix::unistd::setsid();
+    }
+    let loaded = source.load_speaker();
+    for finding in &loaded.findings {
+        say(&finding.in_folder(source.folder()).to_string());
+    }
+    let Some(settings) = loaded.settings else {
+        let errors = loaded.findings.iter().filter(|finding| Finding::is_error(finding)).count();
+        say(&format!("{errors} error(s) in pop, bgp or state_dir: there is no way to the speaker"));
+        return ExitCode::FAILURE;
+    };
+    let format = if std::io::stderr().is_terminal() { LogFormat::Pretty } else { LogFormat::Json };
+    let log = ObservabilityKeys { log_format: format, ..ObservabilityKeys::default() };
+    if let Err(error) = logging::start(&log, environment) {
+        say(&format!("the log cannot be started: {error}"));
+        return ExitCode::FAILURE;
+    }
+    if settings.bgp.backend() == Backend::Mock {
+        tracing::error!("bgp.backend is mock: there is no speaker to guard");
+        return ExitCode::FAILURE;
+    }
+    // One thread: it waits nearly always, and shall be small.
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "no thread to run on");
+            return ExitCode::FAILURE;
+        }
+    };
+    let state = StateDir::at(&settings.state_dir);
+    if let Err(error) = state.create() {
+        tracing::warn!(%error, folder = %state.folder().display(),
+            "state_dir cannot be made: the guard works, but nobody sees it");
+    }
+    if arguments.once {
+        return runtime.block_on(once(&settings, state));
+    }
+    let lock = match lock(&state) {
+        Lock::Held(file) => Some(file),
+        Lock::Unknown => None,
+        Lock::Taken if arguments.spawned => return ExitCode::SUCCESS,
+        Lock::Taken => {
+            let holder = state.lock_holder(StateDir::GUARD_LOCK).ok().flatten();
+            let process = holder.map_or_else(String::new, |pid| format!(" as process {pid}"));
+            tracing::error!("another guard runs{process} and uses {}", state.folder().display());
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(guard(arguments, &settings, state, environment));
+    drop(lock);
+    code
+}
+
+enum Lock {
+    Held(File),
+    Taken,
+    /// It cannot be told: two guards at once do no harm, none would.
+    Unknown,
+}
+
+fn lock(state: &StateDir) -> Lock {
+    let began = Instant::now();
+    loop {
+        match state.lock(StateDir::GUARD_LOCK) {
+            Ok(Some(mut file)) => {
+                let written = file
+                    .set_len(0)
+                    .and_then(|()| file.rewind())
+                    .and_then(|()| writeln!(file, "{}", std::process::id()));
+                if let Err(error) = written {
+                    tracing::warn!(%error, "guard.lock cannot be written");
+                }
+                return Lock::Held(file);
+            }
+            Ok(None) if began.elapsed() > LOCK_PATIENCE => return Lock::Taken,
+            Ok(None) => std::thread::sleep(Duration::from_millis(50)),
+            Err(error) => {
+                tracing::warn!(%error, "guard.lock cannot be locked: the guard works all the same");
+                return Lock::Unknown;
+            }
+        }
+    }
+}
+
+fn parts(settings: &SpeakerSettings, spawned: bool) -> (Arc<dyn Announcer>, Settings) {
+    let guard = Settings {
+        grace: Duration::from_secs(settings.bgp.guard.grace_seconds),
+        max_changes_per_second: settings.bgp.max_changes_per_second,
+        ends_with_daemon: spawned,
+    };
+    (Arc::new(Gobgp::new(settings.gobgp())), guard)
+}
+
+async fn once(settings: &SpeakerSettings, state: StateDir) -> ExitCode {
+    let (speaker, guard) = parts(settings, false);
+    match Guard::new(speaker, compose::clock(), Arc::new(Folder::new(state)), guard).once().await {
+        Ok(done) => {
+            tracing::info!(done.withdrawn, done.own, done.overdue, "one pass");
+            if done.overdue == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => {
+            tracing::error!(%error, speaker = %settings.bgp.gobgp_grpc, "the table cannot be read");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn guard(
+    arguments: &GuardArguments,
+    settings: &SpeakerSettings,
+    state: StateDir,
+    environment: &Environment,
+) -> ExitCode {
+    let (mut terminate, mut interrupt) =
+        match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+            (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::error!(%error, "signals cannot be received");
+                return ExitCode::FAILURE;
+            }
+        };
+    let (speaker, guarding) = parts(settings, arguments.spawned);
+    let guard = Guard::new(speaker, compose::clock(), Arc::new(Folder::new(state.clone())), guarding);
+    let view = guard.view();
+    if let Some(at) = arguments.metrics_listen {
+        match tokio::net::TcpListener::bind(at.0).await {
+            Ok(listener) => drop(tokio::spawn(metrics::serve(listener, view.clone()))),
+            Err(error) => {
+                tracing::error!(%error, "--metrics-listen: {at} cannot be listened on");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    let manager = ServiceManager::from_environment(environment);
+    manager.ready("guarding");
+    let heart = Heart::new(state, settings, view);
+    let heart = tokio::spawn(heart.beat(ServiceManager::from_environment(environment)));
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        pop = %settings.pop,
+        speaker = %settings.bgp.gobgp_grpc,
+        grace_seconds = settings.bgp.guard.grace_seconds,
+        "the guard watches"
+    );
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    let end = guard.run(stop).await;
+    manager.stopping();
+    heart.abort();
+    match end {
+        End::Asked => tracing::info!("the guard ends, because it was asked to"),
+        End::NothingLeft => tracing::info!("the guard ends: the daemon is gone, and so are its rules"),
+    }
+    ExitCode::SUCCESS
+}
+
+#[allow(clippy::print_stderr)] // the log does not exist yet
+fn say(text: &str) {
+    eprintln!("prefixd guard: {text}");
+}

@@ -1,0 +1,150 @@
+//! The guard's own `/metrics`: a handful of numbers, and as little web server as they need.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use prefix_guard::View;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+/// Whoever asks slower than this is not listened to.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The longest head of a request.
+const LONGEST_HEAD: usize = 8192;
+
+/// Answers for ever, one after the other: nobody else is to be kept waiting by more than a scrape.
+pub(super) async fn serve(listener: TcpListener, view: watch::Receiver<View>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                // A caller that hangs up early has no answer to miss.
+                let _ = timeout(PATIENCE, answer(stream, &view)).await;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection for metrics cannot be accepted");
+                sleep(Duration::from_secs(1)).await;
+            }
+        }
+    }
+}
+
+async fn answer(mut stream: TcpStream, view: &watch::Receiver<View>) -> std::io::Result<()> {
+    let mut head = Vec::new();
+    while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+        if head.len() > LONGEST_HEAD || stream.read_buf(&mut head).await? == 0 {
+            return Ok(());
+        }
+    }
+    let mut words = head.split(|byte| *byte == b' ');
+    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let (status, body) = match (method, path.split(|byte| *byte == b'?').next()) {
+        (b"GET", Some(b"/metrics")) => ("200 OK", text(&view.borrow())),
+        (b"GET", _) => ("404 Not Found", String::new()),
+        _ => ("405 Method Not Allowed", String::new()),
+    };
+    let answer = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\nContent-Length: {}\r\n\
+         Connection: close\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(answer.as_bytes()).await?;
+    stream.shutdown().await
+}
+
+/// The exposition format of Prometheus.
+fn text(view: &View) -> String {
+    #[allow(clippy::cast_precision_loss, reason = "no table has 2^52 paths")]
+    let number = |count: usize| count as f64;
+    let read_at = view.table_read_at.map_or(0.0, |at| number(usize::try_from(at.timestamp()).unwrap_or(0)));
+    let metrics = [
+        ("prefixd_guard_up", "gauge", "1 while the guard runs", 1.0),
+        (
+            "prefixd_guard_withdrawals_total",
+            "counter",
+            "Rules the guard took away.",
+            number(usize::try_from(view.withdrawn).unwrap_or(usize::MAX)),
+        ),
+        ("prefixd_guard_own_paths", "gauge", "Own paths in the speaker.", number(view.own)),
+        (
+            "prefixd_guard_overdue_paths",
+            "gauge",
+            "Own paths beyond their not-after and the grace.",
+            number(view.overdue),
+        ),
+        (
+            "prefixd_guard_untimed_paths",
+            "gauge",
+            "Own paths without a readable not-after.",
+            number(view.untimed),
+        ),
+        (
+            "prefixd_guard_speaker_up",
+            "gauge",
+            "1 while the speaker answers.",
+            f64::from(u8::from(view.connected)),
+        ),
+        (
+            "prefixd_guard_last_pass_timestamp_seconds",
+            "gauge",
+            "When the whole table was last read, Unix time; 0 = never.",
+            read_at,
+        ),
+    ];
+    let mut out = String::new();
+    for (name, kind, help, value) in metrics {
+        // Writing to a string cannot fail.
+        let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+
+    fn view() -> View {
+        View {
+            at: DateTime::UNIX_EPOCH,
+            own: 3,
+            untimed: 0,
+            overdue: 1,
+            next_not_after: None,
+            withdrawn: 7,
+            connected: true,
+            table_read_at: DateTime::from_timestamp(1_800_000_000, 0),
+            problem: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn metrics_are_answered_and_nothing_else_is() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let (_sender, receiver) = watch::channel(view());
+        tokio::spawn(serve(listener, receiver));
+        let ask = async |request: &str| {
+            let mut stream = TcpStream::connect(at).await.unwrap();
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            answer
+        };
+        let answer = ask("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+        for line in [
+            "prefixd_guard_up 1",
+            "prefixd_guard_withdrawals_total 7",
+            "prefixd_guard_own_paths 3",
+            "prefixd_guard_overdue_paths 1",
+            "prefixd_guard_last_pass_timestamp_seconds 1800000000",
+        ] {
+            assert!(answer.lines().any(|known| known == line), "{line} is not in\n{answer}");
+        }
+        assert!(ask("GET / HTTP/1.1\r\n\r\n").await.starts_with("HTTP/1.1 404"));
+        assert!(ask("POST /metrics HTTP/1.1\r\n\r\n").await.starts_with("HTTP/1.1 405"));
+    }
+}

@@ -1,0 +1,103 @@
+//! The marker of `prefixdctl panic --direct`: a daemon that finds it freezes at once, says so, and removes it when
+//! somebody thaws.
+
+use std::io;
+use std::time::Duration;
+
+use prefix_core::id::PanicId;
+use prefix_core::name::Pop;
+use prefix_engine::Engine;
+use prefix_guard::files::{PanicAck, PanicMarker, StateDir};
+use tokio::task::spawn_blocking;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::compose;
+use crate::state_dir::scope;
+
+/// How often the daemon looks.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// What stands there now. What cannot be read is no marker, and is said.
+pub fn read(state: &StateDir) -> Option<PanicMarker> {
+    state.read(StateDir::PANIC).unwrap_or_else(|error| {
+        tracing::error!(%error, "panic.json cannot be read: it freezes nothing");
+        None
+    })
+}
+
+/// Looks for ever. `frozen` is the marker that was there before the start, which the engine knows already.
+pub async fn watch(state: StateDir, pop: Pop, engine: Engine, frozen: Option<PanicMarker>) {
+    let mut known = None;
+    let mut unreadable = false;
+    if let Some(marker) = &frozen {
+        known = acknowledge(&state, marker).await;
+    }
+    let mut looks = interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        let marker = match look(&state).await {
+            Ok(marker) => {
+                unreadable = false;
+                marker
+            }
+            Err(error) => {
+                if !unreadable {
+                    tracing::error!(%error, "panic.json cannot be read: it freezes nothing");
+                }
+                unreadable = true;
+                continue;
+            }
+        };
+        let Some(marker) = marker else {
+            known = None;
+            continue;
+        };
+        if known != Some(marker.panic_id) {
+            engine.freeze_direct(scope(&marker, &pop));
+            tracing::warn!(panic_id = %marker.panic_id, reason = marker.reason, "frozen by a direct panic");
+            known = acknowledge(&state, &marker).await;
+        }
+        // Storage that cannot answer has nobody to thaw either.
+        if matches!(engine.is_thawed(marker.panic_id).await, Ok(true)) {
+            remove(&state, marker.panic_id).await;
+        }
+    }
+}
+
+async fn look(state: &StateDir) -> io::Result<Option<PanicMarker>> {
+    let state = state.clone();
+    spawn_blocking(move || state.read(StateDir::PANIC)).await.map_err(io::Error::other)?
+}
+
+/// Says that the panic is heeded; none if that cannot be written, so that it is tried again.
+async fn acknowledge(state: &StateDir, marker: &PanicMarker) -> Option<PanicId> {
+    let panic_id = marker.panic_id;
+    let state = state.clone();
+    let ack = PanicAck { panic_id, frozen_at: compose::clock().now() };
+    match spawn_blocking(move || state.write(StateDir::PANIC_ACK, &ack)).await {
+        Ok(Ok(())) => Some(panic_id),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "panic.ack cannot be written");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+async fn remove(state: &StateDir, thawed: PanicId) {
+    let state = state.clone();
+    let removed = spawn_blocking(move || {
+        // A newer panic may have begun meanwhile.
+        if state.read::<PanicMarker>(StateDir::PANIC)?.is_some_and(|marker| marker.panic_id == thawed) {
+            state.remove(StateDir::PANIC)?;
+            state.remove(StateDir::PANIC_ACK)?;
+        }
+        Ok::<_, io::Error>(())
+    });
+    match removed.await {
+        Ok(Ok(())) => tracing::info!(panic_id = %thawed, "the marker of a thawed panic is removed"),
+        Ok(Err(error)) => tracing::warn!(%error, "the marker of a thawed panic cannot be removed"),
+        Err(_) => {}
+    }
+}

@@ -1,0 +1,169 @@
+//! The daemon's side of the state folder: who it is, that it lives, and what was left there for it.
+//!
+//! A folder that cannot be used is no reason not to start: rules are then announced without a guard, health says so,
+//! and at the end they are withdrawn.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::time::Duration;
+
+use prefix_core::id::InstanceId;
+use prefix_core::name::Pop;
+use prefix_core::panic::{PanicOrigin, PanicScope};
+use prefix_guard::Heartbeat;
+use prefix_guard::files::{PanicMarker, StateDir};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::compose;
+
+/// How often the daemon says that it lives.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// Who this daemon is. Its lock ends with it.
+#[derive(Debug)]
+pub struct Identity {
+    /// The same after each restart, unless another daemon has taken it.
+    pub instance: InstanceId,
+    _lock: Option<File>,
+}
+
+impl Identity {
+    /// Takes the identity of the folder; a second daemon in the same folder has one of its own until it ends.
+    pub fn take(state: &StateDir) -> Self {
+        let taken = state
+            .create()
+            .and_then(|()| state.lock(StateDir::INSTANCE))
+            .and_then(|lock| lock.map(|mut file| Ok((read_or_write(&mut file)?, file))).transpose());
+        match taken {
+            Ok(Some((instance, lock))) => Self { instance, _lock: Some(lock) },
+            Ok(None) => {
+                let folder = state.folder().display().to_string();
+                tracing::warn!(folder, "another daemon uses this state_dir: each should have its own");
+                Self { instance: InstanceId::generate(), _lock: None }
+            }
+            Err(error) => {
+                let folder = state.folder().display().to_string();
+                tracing::error!(folder, %error, "state_dir cannot be used: no guard can be seen, and a direct panic cannot reach this daemon");
+                Self { instance: InstanceId::generate(), _lock: None }
+            }
+        }
+    }
+}
+
+fn read_or_write(file: &mut File) -> io::Result<InstanceId> {
+    let mut text = String::new();
+    // What is no text is no identity either.
+    if file.read_to_string(&mut text).is_ok()
+        && let Ok(instance) = text.trim().parse()
+    {
+        return Ok(instance);
+    }
+    let instance = InstanceId::generate();
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{instance}")?;
+    file.sync_data()?;
+    Ok(instance)
+}
+
+/// The daemon's heartbeat. It beats as long as the daemon can do anything at all, and says goodbye when dropped.
+#[derive(Debug)]
+pub struct Heart {
+    state: StateDir,
+    beating: JoinHandle<()>,
+}
+
+impl Heart {
+    /// Begins to beat.
+    pub fn start(state: StateDir) -> Self {
+        let beating = tokio::spawn(beat(state.clone()));
+        Self { state, beating }
+    }
+}
+
+impl Drop for Heart {
+    fn drop(&mut self) {
+        self.beating.abort();
+        let _ = self.state.write(StateDir::DAEMON_ALIVE, &heartbeat(0, true));
+    }
+}
+
+fn heartbeat(counter: u64, goodbye: bool) -> Heartbeat {
+    Heartbeat { pid: std::process::id(), time: compose::clock().now(), counter, goodbye }
+}
+
+async fn beat(state: StateDir) {
+    let mut ticks = interval(BEAT);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut failing = false;
+    for counter in 1.. {
+        ticks.tick().await;
+        let state = state.clone();
+        // A disk that hangs must not hold up anything else.
+        let written =
+            spawn_blocking(move || state.write(StateDir::DAEMON_ALIVE, &heartbeat(counter, false))).await;
+        let error = written.map_err(io::Error::other).and_then(|written| written).err();
+        if let (Some(error), false) = (&error, failing) {
+            tracing::error!(%error, "daemon.alive cannot be written: a guard with another clock would take this daemon for dead");
+        }
+        failing = error.is_some();
+    }
+}
+
+/// What a marker of `panic --direct` freezes: this pop, whole.
+pub fn scope(marker: &PanicMarker, pop: &Pop) -> PanicScope {
+    PanicScope {
+        panic_id: marker.panic_id,
+        reason: marker.reason.clone(),
+        pop: Some(pop.clone()),
+        customer_id: None,
+        started_at: marker.started_at,
+        started_by: marker.started_by.clone(),
+        origin: PanicOrigin::Direct,
+        thawed: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_identity_is_kept_over_restarts_and_never_shared() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateDir::at(folder.path().join("state"));
+        let first = Identity::take(&state);
+        let second = Identity::take(&state);
+        assert_ne!(first.instance, second.instance);
+        let known = first.instance;
+        drop((first, second));
+        assert_eq!(Identity::take(&state).instance, known);
+        std::fs::write(state.path(StateDir::INSTANCE), "nonsense").unwrap();
+        let anew = Identity::take(&state).instance;
+        assert_ne!(anew, known);
+        assert_eq!(Identity::take(&state).instance, anew);
+    }
+
+    #[tokio::test]
+    async fn a_daemon_beats_and_says_goodbye() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateDir::at(folder.path());
+        let heart = Heart::start(state.clone());
+        let seen = || state.read::<Heartbeat>(StateDir::DAEMON_ALIVE).unwrap();
+        while seen().is_none() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(!seen().unwrap().goodbye);
+        drop(heart);
+        assert!(seen().unwrap().goodbye);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_no_reason_not_to_start() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("file"), "").unwrap();
+        let state = StateDir::at(folder.path().join("file/state"));
+        assert_ne!(Identity::take(&state).instance, Identity::take(&state).instance);
+    }
+}
