@@ -47,7 +47,7 @@ use crate::cache::Cache;
 use crate::predicate::Younger;
 use crate::queries::Band;
 use crate::retry::Retry;
-use crate::row::{self, EventRow, ListedEvent, MitigationRow, PanicRow};
+use crate::row::{self, EventRow, MitigationRow, PanicRow};
 use crate::schema::mitigations;
 use crate::sql_type::Id;
 use crate::{OpenError, Options, PostgresUrl, page};
@@ -155,7 +155,7 @@ impl Store for PgStore {
             };
             read.boxed()
         });
-        page::of_mitigations(rows.await?, limit)
+        Ok(page::of_mitigations(rows.await?, limit))
     }
 
     async fn event(&self, id: EventId) -> Result<Option<Event>, StoreError> {
@@ -166,11 +166,7 @@ impl Store for PgStore {
     async fn events(&self, query: &EventQuery) -> Result<Page<Event>, StoreError> {
         let (query, limit) = (query.clone(), query.page.limit);
         let rows = self.read(move |c| async move { queries::events(c, &query).await }.boxed()).await?;
-        let events = rows.into_iter().map(ListedEvent::parse).collect::<Result<_, _>>()?;
-        Ok(Page::from_overfull(events, limit, |event: &Event| Cursor {
-            at: event.ingested_at,
-            id: event.event_id.as_uuid(),
-        }))
+        Ok(page::of_events(rows, limit))
     }
 
     async fn audit(&self, query: &AuditQuery) -> Result<Page<AuditEntry>, StoreError> {

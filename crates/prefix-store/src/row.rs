@@ -16,6 +16,7 @@ pub(crate) use safelist::{NewReply, NewSafelistEntry, ReplyRow, SafelistRow};
 use std::fmt::Display;
 
 use chrono::{DateTime, Utc};
+use prefix_core::event::Event;
 use prefix_core::mitigation::Mitigation;
 use prefix_core::store::StoreError;
 
@@ -35,11 +36,19 @@ pub(crate) fn unreadable(table: &'static str, id: impl Display, problem: impl Di
 /// The mitigations of these rows, without those that cannot be read: one bad row shall not keep all others from being
 /// announced, expired or shown.
 pub(crate) fn readable(rows: Vec<MitigationRow>) -> Vec<Mitigation> {
-    let parse = |row: MitigationRow| {
-        let id = row.mitigation_id.0;
-        row.parse().inspect_err(|error| unreadable("mitigations", id, error)).ok()
-    };
-    rows.into_iter().filter_map(parse).collect()
+    rows.into_iter().filter_map(mitigation).collect()
+}
+
+/// The mitigation of a row, if it can be read.
+pub(crate) fn mitigation(row: MitigationRow) -> Option<Mitigation> {
+    let id = row.mitigation_id.0;
+    row.parse().inspect_err(|error| unreadable("mitigations", id, error)).ok()
+}
+
+/// The event of a row, if it can be read.
+pub(crate) fn event(row: ListedEvent) -> Option<Event> {
+    let (_, id) = row.place();
+    row.parse().inspect_err(|error| unreadable("events", id.0, error)).ok()
 }
 
 fn time(table: &'static str, id: impl Display, micros: Micros) -> Result<DateTime<Utc>, StoreError> {
@@ -57,4 +66,50 @@ fn without_nul<'a>(what: &str, text: &'a str) -> Result<&'a str, StoreError> {
 fn json<T: serde::Serialize>(what: &str, value: &T) -> Result<String, StoreError> {
     serde_json::to_string(value)
         .map_err(|error| StoreError::Invalid(format!("{what} has no JSON form: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+
+    use super::*;
+
+    /// Counts what has the label that is looked for.
+    #[derive(Default)]
+    struct OfMitigations(Arc<AtomicU64>);
+
+    impl Recorder for OfMitigations {
+        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+        fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+            assert_eq!(key.name(), "prefixd_db_row_parse_errors_total");
+            let of_mitigations =
+                key.labels().any(|label| label.key() == "table" && label.value() == "mitigations");
+            if of_mitigations { Counter::from_arc(Arc::clone(&self.0)) } else { Counter::noop() }
+        }
+
+        fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+            Gauge::noop()
+        }
+
+        fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+            Histogram::noop()
+        }
+    }
+
+    #[test]
+    fn a_row_that_is_left_out_is_counted() {
+        let recorder = OfMitigations::default();
+        metrics::with_local_recorder(&recorder, || {
+            unreadable("mitigations", 1, "unheard of");
+            unreadable("mitigations", 2, "unheard of");
+            unreadable("events", 3, "unheard of");
+        });
+        assert_eq!(recorder.0.load(Ordering::Relaxed), 2);
+    }
 }

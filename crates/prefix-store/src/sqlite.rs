@@ -44,7 +44,7 @@ use crate::error::{Failure, from_diesel};
 use crate::predicate::Younger;
 use crate::queries::Band;
 use crate::retry::Retry;
-use crate::row::{self, ListedEvent, MitigationRow, PanicRow};
+use crate::row::{self, MitigationRow, PanicRow};
 use crate::sql_type::Id;
 use crate::{OpenError, Options, page};
 use lock::Lock;
@@ -146,7 +146,7 @@ impl Store for SqliteStore {
             }
             Ok(rows)
         });
-        page::of_mitigations(rows.await?, limit)
+        Ok(page::of_mitigations(rows.await?, limit))
     }
 
     async fn event(&self, id: EventId) -> Result<Option<Event>, StoreError> {
@@ -157,11 +157,7 @@ impl Store for SqliteStore {
     async fn events(&self, query: &EventQuery) -> Result<Page<Event>, StoreError> {
         let (query, limit) = (query.clone(), query.page.limit);
         let rows = self.read(move |c| queries::events(c, &query)).await?;
-        let events = rows.into_iter().map(ListedEvent::parse).collect::<Result<_, _>>()?;
-        Ok(Page::from_overfull(events, limit, |event: &Event| Cursor {
-            at: event.ingested_at,
-            id: event.event_id.as_uuid(),
-        }))
+        Ok(page::of_events(rows, limit))
     }
 
     async fn audit(&self, query: &AuditQuery) -> Result<Page<AuditEntry>, StoreError> {

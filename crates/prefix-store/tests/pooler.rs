@@ -73,8 +73,8 @@ async fn what_other_clients_leave_on_a_connection_does_no_harm() {
     let (_, pooler) = parts().await;
     let store = connect(&url).await;
     for round in 0..20 {
-        let names: String = (0..200).map(|n| format!("prepare s{n} as select {n};")).collect();
-        let mess = format!("deallocate all; set enable_indexscan = off; {names}");
+        let names: Vec<String> = (0..200).map(|n| format!("prepare s{n} as select {n}")).collect();
+        let mess = format!("deallocate all; set enable_indexscan = off; {}", names.join(";"));
         pooler.psql(&database, &mess).await.unwrap();
         let changes = prefix_core::store::ChangeSet {
             mitigations: vec![insert(&mitigation(round))],

@@ -18,7 +18,7 @@ use crate::cache::Cache;
 use crate::error::Failure;
 use crate::key;
 use crate::leadership::check_epoch;
-use crate::row::{MitigationRow, ReplyRow, SafelistRow, route_kind};
+use crate::row::{self, MitigationRow, ReplyRow, SafelistRow, route_kind};
 use crate::schema::{admission, admissions, leadership, mitigations, quota_counters, replies};
 use crate::sql_type::{Id, Micros};
 use crate::writes::scope;
@@ -46,7 +46,7 @@ pub(super) async fn read(
     began?;
     check_epoch(reads.leader, epoch?)?;
     let lock = lock?;
-    let mut snapshot = Snapshot { mitigations: parse(rows?)?, ..Snapshot::default() };
+    let mut snapshot = Snapshot { mitigations: parse(rows?), ..Snapshot::default() };
     if let Some((active, of_safelist, of_panic)) = lock {
         snapshot.quota = quota(reads, active, counters?, &minute?);
         snapshot.safelist = match cache.safelist(of_safelist) {
@@ -215,10 +215,10 @@ async fn queued(mut client: &AsyncPgConnection, reads: &ReadSet) -> QueryResult<
         .await
 }
 
-fn parse(mut rows: Vec<MitigationRow>) -> Result<Vec<Mitigation>, Failure> {
+fn parse(mut rows: Vec<MitigationRow>) -> Vec<Mitigation> {
     let mut seen = HashSet::new();
     rows.retain(|row| seen.insert(row.mitigation_id));
-    Ok(rows.into_iter().map(MitigationRow::parse).collect::<Result<_, _>>()?)
+    row::readable(rows)
 }
 
 async fn known_episodes(mut client: &AsyncPgConnection, reads: &ReadSet) -> QueryResult<Vec<i64>> {

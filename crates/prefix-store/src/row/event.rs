@@ -64,6 +64,11 @@ pub(crate) struct EventRow {
 }
 
 impl ListedEvent {
+    /// Its place in lists.
+    pub(crate) fn place(&self) -> (Micros, Id) {
+        (self.ingested_at, self.event_id)
+    }
+
     pub(crate) fn parse(self) -> Result<Event, StoreError> {
         let id = self.event_id.0;
         let bad = |problem: String| corrupt("events", id, problem);

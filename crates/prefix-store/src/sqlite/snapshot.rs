@@ -18,7 +18,7 @@ use crate::cache::Cache;
 use crate::error::{Failure, from_diesel};
 use crate::key;
 use crate::leadership::check_epoch;
-use crate::row::{MitigationRow, ReplyRow, route_kind};
+use crate::row::{self, MitigationRow, ReplyRow, route_kind};
 use crate::schema::{admission, admissions, events, mitigations, quota_counters, replies};
 use crate::sql_type::{Id, Micros};
 use crate::writes::scope;
@@ -98,7 +98,7 @@ fn find_mitigations(connection: &mut SqliteConnection, reads: &ReadSet) -> Resul
     }
     let mut seen = HashSet::new();
     rows.retain(|row| seen.insert(row.mitigation_id));
-    Ok(rows.into_iter().map(MitigationRow::parse).collect::<Result<_, _>>()?)
+    Ok(row::readable(rows))
 }
 
 fn of_victim(

@@ -189,7 +189,7 @@ pub fn candidacy(instance: InstanceId, held: Option<Epoch>) -> Candidacy {
         configuration: "c0ffee".into(),
         clock: Utc::now(),
         held,
-        term: std::time::Duration::from_secs(60),
+        term: std::time::Duration::from_mins(1),
         wants_to_lead: true,
     }
 }
