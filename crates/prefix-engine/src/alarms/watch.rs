@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::alert::AlertType;
+use prefix_core::guard::GuardMode;
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{Mitigation, Status};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
 
 use super::MOST_AT_ONCE;
 use super::causes::{created, flow, raise, session_changed};
@@ -21,6 +23,11 @@ use crate::speaker::{SpeakerState, family_of};
 const SWEEP: Duration = Duration::from_secs(1);
 /// Sessions flap, and come after the rules when a speaker starts: so long a rule may go unseen.
 const GRACE: TimeDelta = TimeDelta::seconds(5);
+
+/// A guard that has just been started needs a moment.
+const GUARD_GRACE: TimeDelta = TimeDelta::seconds(10);
+/// Its absence is said again after this time.
+const GUARD_REMINDER: TimeDelta = TimeDelta::seconds(60);
 
 /// Rules that the speaker has, while no session carries their family.
 #[derive(Default)]
@@ -53,18 +60,52 @@ impl Unseen {
     }
 }
 
+/// Whether anybody would end our rules if this daemon died.
+#[derive(Default)]
+struct Unguarded {
+    since: Option<DateTime<Utc>>,
+    told: Option<DateTime<Utc>>,
+}
+
+impl Unguarded {
+    fn look(&mut self, shared: &Shared) {
+        let Some(guard) = shared.guard.as_ref().filter(|_| shared.enforced()) else { return };
+        let (status, now) = (guard.status(), shared.now());
+        if status.alive || status.mode == GuardMode::Off {
+            if self.told.take().is_some() {
+                info!("the guard is alive again");
+            }
+            self.since = None;
+            return;
+        }
+        let since = *self.since.get_or_insert(now);
+        if now - since >= GUARD_GRACE && self.told.is_none_or(|at| now - at >= GUARD_REMINDER) {
+            self.told = Some(now);
+            error!(
+                mode = ?status.mode,
+                last_seen = status.last_seen.map(|at| at.to_string()),
+                "no guard is alive: if this daemon dies, its rules stay in the speaker; run prefixd guard"
+            );
+        }
+    }
+}
+
 /// Sweeps until it is told to stop.
 pub(crate) async fn watch(shared: Arc<Shared>, speaker: Arc<SpeakerState>, stop: CancellationToken) {
+    let mut unguarded = Unguarded::default();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = speaker.moved.notified() => {}
             () = sleep(SWEEP) => {}
         }
-        for change in speaker.take_changes() {
-            session_changed(&shared, &change);
+        let changes = speaker.take_changes();
+        unguarded.look(&shared);
+        // the others see the same speaker
+        if shared.leadership.in_charge().is_some() {
+            changes.iter().for_each(|change| session_changed(&shared, change));
+            sweep(&shared, &speaker);
         }
-        sweep(&shared, &speaker);
     }
 }
 

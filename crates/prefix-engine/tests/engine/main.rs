@@ -1,7 +1,9 @@
 //! The engine through its public face, between a store and a speaker in memory.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "these are tests")]
 
+mod alarms;
 mod hazards;
+mod health;
 mod lab;
 mod leases;
 mod life_of_a_rule;
