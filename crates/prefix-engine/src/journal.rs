@@ -5,7 +5,7 @@
 //! conflict, and it answers only after the commit.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use prefix_core::flowspec::RouteKey;
@@ -328,6 +328,7 @@ async fn commit(shared: &Arc<Shared>, batch: &mut [Entry], write: bool) -> Resul
     if let (Err(StoreError::Deposed), Some(epoch)) = (&result, reads.leader) {
         shared.leadership.deposed(epoch);
     }
+    remember(shared, &result, &committed);
     result?;
     if panicked {
         // one request that hits a defect must not end the daemon, and again after each restart when it is repeated
@@ -337,6 +338,16 @@ async fn commit(shared: &Arc<Shared>, batch: &mut [Entry], write: bool) -> Resul
     }
     follow(shared, committed);
     Ok(())
+}
+
+/// Keeps why nothing can be written, until something was.
+fn remember(shared: &Shared, result: &Result<(), StoreError>, committed: &Committed) {
+    let failure = match result {
+        Err(failure @ StoreError::Unavailable(_)) => Some(failure.clone()),
+        Ok(()) if committed.is_something() => None,
+        _ => return,
+    };
+    *shared.write_failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
 }
 
 /// What is to be followed after a commit: the rows, and of the events only what is counted.
@@ -357,6 +368,11 @@ impl Committed {
             audited: !changes.audit.is_empty(),
             notes: Vec::new(),
         }
+    }
+
+    /// False for a decision that changed nothing: storage that cannot be written takes that, too.
+    fn is_something(&self) -> bool {
+        self.audited || !self.events.is_empty() || !self.mitigations.is_empty()
     }
 }
 

@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::guard::GuardWatch;
 use prefix_core::id::InstanceId;
 use prefix_core::safelist::Safelist;
-use prefix_core::store::ReadSet;
+use prefix_core::store::{ReadSet, StoreError};
 use prefix_core::{Announcer, Clock, Store};
 use prefix_policy::{Policy, SafelistIndex};
 use tokio::sync::Notify;
@@ -42,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) to_seal: Notify,
     pub(crate) foreign_rules: AtomicU64,
     pub(crate) stopping: AtomicBool,
+    /// Why the last change could not be written; none when it was. A full disk can still be read.
+    pub(crate) write_failure: Mutex<Option<StoreError>>,
     policy: ArcSwap<Loaded>,
     safelist: Mutex<Arc<SafelistIndex>>,
 }
@@ -81,6 +83,7 @@ impl Shared {
             to_seal: Notify::new(),
             foreign_rules: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
+            write_failure: Mutex::default(),
             policy,
             safelist: Mutex::new(Arc::new(SafelistIndex::new(&Safelist::default()))),
         }

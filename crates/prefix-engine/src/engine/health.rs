@@ -1,5 +1,6 @@
 //! How things stand, in numbers and in words, and what the guard had to do.
 
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use chrono::TimeDelta;
@@ -8,6 +9,7 @@ use prefix_core::audit::{Actor, ActorType, AuditAction, AuditEntry};
 use prefix_core::guard::{GuardMode, GuardStatus, GuardWithdrawal};
 use prefix_core::id::MitigationId;
 use prefix_core::ownership::MitigationTag;
+use prefix_core::store::StoreError;
 use serde_json::json;
 
 use super::Engine;
@@ -26,7 +28,7 @@ impl Engine {
     /// The state of everything.
     pub async fn health(&self) -> Health {
         let shared = &self.running.shared;
-        let database = shared.store.ping().await.map_err(|error| error.to_string());
+        let database = self.storage().await.map_err(|error| error.to_string());
         let peers = self.peers().await;
         let longest = TimeDelta::from_std(shared.settings.withdraw_alarm).unwrap_or(TimeDelta::MAX);
         let counts = shared.book.counts(shared.now() - longest);
@@ -73,6 +75,14 @@ impl Engine {
             degraded: !problems.degrading.is_empty(),
             problems: problems.degrading.into_iter().chain(problems.other).collect(),
         }
+    }
+
+    /// Whether storage answers, and took the last change that it was given: a full disk can still be read.
+    async fn storage(&self) -> Result<(), StoreError> {
+        let shared = &self.running.shared;
+        shared.store.ping().await?;
+        let failure = shared.write_failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        failure.map_or(Ok(()), Err)
     }
 
     fn sessions_problem(&self, peers: &[PeerView]) -> Option<String> {

@@ -214,3 +214,18 @@ async fn storage_that_only_reads_is_not_asked_more_and_more() {
     assert!(after - before < 1_200, "{} units of work in a minute", after - before);
     assert!(asked_now - asked < 2_500, "{} changes in a minute", asked_now - asked);
 }
+
+#[tokio::test(start_paused = true)]
+async fn storage_that_only_reads_is_a_problem_that_health_names_until_a_change_is_written() {
+    let lab = Lab::usual().await;
+    lab.store.fail_next(1, Fault::BeforeCommit);
+    let report = ban("203.0.113.1", "udp_flood");
+    assert!(lab.engine.ingest(report.clone(), &detector()).await.is_err());
+    let health = lab.engine.health().await;
+    assert!(health.degraded && health.database.is_err(), "{:?}", health.problems);
+    assert!(health.problems.iter().any(|problem| problem.starts_with("storage: ")), "{:?}", health.problems);
+
+    lab.mitigate(report).await;
+    let health = lab.engine.health().await;
+    assert!(!health.degraded && health.database.is_ok(), "{:?}", health.problems);
+}
