@@ -7,13 +7,14 @@ use utoipa::openapi::OpenApi as Document;
 use utoipa::{IntoParams, OpenApi};
 
 pub(crate) use bodies::{
-    AcknowledgeBody, BatchBody, EventBody, ManualBody, SafelistBody, WithdrawBody, WithdrawManyBody,
+    AcknowledgeBody, BatchBody, EventBody, ManualBody, PanicBody, SafelistBody, ThawBody, WithdrawBody,
+    WithdrawManyBody,
 };
 
 use complete::Completed;
 
 use crate::handlers::{
-    audit, config, document, events, health, history, mitigations, peers, safelist, stats,
+    audit, config, document, events, health, history, mitigations, panic, peers, safelist, stats,
 };
 
 /// The document.
@@ -28,6 +29,7 @@ use crate::handlers::{
         (name = "events", description = "What detectors report."),
         (name = "mitigations", description = "Rules, from their first report until the speaker confirmed that they are gone."),
         (name = "safelist", description = "Prefixes that no rule may touch."),
+        (name = "panic", description = "The kill switch: freeze, withdraw everything, and thaw."),
         (name = "configuration", description = "What runs, and loading it anew."),
         (name = "audit", description = "Who did what."),
         (name = "operation", description = "Health, counts and neighbors."),
@@ -40,7 +42,8 @@ use crate::handlers::{
         safelist::list, safelist::post, safelist::delete,
         stats::get, stats::timeseries, stats::pops, peers::list, history::get,
         config::settings, config::inventory, config::playbooks, config::reload,
-        audit::list,
+        panic::get, panic::post, panic::thaw,
+        audit::list, audit::verify,
     ),
     components(schemas(complete::ProblemBody)),
     modifiers(&Completed),

@@ -137,6 +137,6 @@ mod tests {
         let address = listener.local_addr().unwrap();
         assert!(!takers.take_what_waits(address, Duration::from_millis(50)).await);
         drop(listener);
-        assert!(!takers.take_what_waits(address, Duration::from_secs(60)).await);
+        assert!(!takers.take_what_waits(address, Duration::from_secs(45)).await);
     }
 }

@@ -8,7 +8,7 @@ use actix_web::{Route, web};
 use crate::access::Permission;
 use crate::gate::gate;
 use crate::handlers::{
-    audit, config, document, events, health, history, mitigations, peers, safelist, stats,
+    audit, config, document, events, health, history, mitigations, panic, peers, safelist, stats,
 };
 use crate::limits::Budget;
 
@@ -85,6 +85,10 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
     endpoint(Post, "/v1/safelist", Administer, Requests, || web::post().to(safelist::post)),
     endpoint(Delete, "/v1/safelist/{prefix}", Administer, Requests, || web::delete().to(safelist::delete)),
 
+    endpoint(Get, "/v1/panic", Read, Free, || web::get().to(panic::get)),
+    endpoint(Post, "/v1/panic", Administer, Free, || web::post().to(panic::post)),
+    endpoint(Post, "/v1/panic/thaw", Administer, Free, || web::post().to(panic::thaw)),
+
     endpoint(Get, "/v1/stats", Read, Requests, || web::get().to(stats::get)),
     endpoint(Get, "/v1/stats/timeseries", Read, Requests, || web::get().to(stats::timeseries)),
     endpoint(Get, "/v1/pops", Read, Requests, || web::get().to(stats::pops)),
@@ -97,6 +101,7 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
     endpoint(Post, "/v1/config/reload", Administer, Requests, || web::post().to(config::reload)),
 
     endpoint(Get, "/v1/audit", Audit, Requests, || web::get().to(audit::list)),
+    endpoint(Get, "/v1/audit/verify", Audit, Requests, || web::get().to(audit::verify)),
 ];
 
 impl Endpoint {
@@ -174,6 +179,7 @@ mod tests {
         ("GET /pops", [false, true, true, true]),
         ("GET /peers", [false, true, true, true]),
         ("GET /stats", [false, true, true, true]),
+        ("GET /panic", [false, true, true, true]),
         ("GET /stats/timeseries", [false, true, true, true]),
         ("GET /ip/{ip}/history", [false, true, true, true]),
         ("GET /health/detail", [false, true, true, true]),
@@ -185,8 +191,11 @@ mod tests {
         ("POST /mitigations/withdraw", [false, false, true, true]),
         ("POST /mitigations/acknowledge", [false, false, true, true]),
         ("GET /audit", [false, false, true, true]),
+        ("GET /audit/verify", [false, false, true, true]),
         ("POST /safelist", [false, false, false, true]),
         ("DELETE /safelist/{prefix}", [false, false, false, true]),
+        ("POST /panic", [false, false, false, true]),
+        ("POST /panic/thaw", [false, false, false, true]),
         ("POST /config/reload", [false, false, false, true]),
     ];
 
@@ -215,7 +224,10 @@ mod tests {
                 "/v1/health/ready",
                 "/v1/health/detail",
                 "/v1/mitigations/withdraw",
-                "/v1/mitigations/{id}/withdraw"
+                "/v1/mitigations/{id}/withdraw",
+                "/v1/panic",
+                "/v1/panic",
+                "/v1/panic/thaw"
             ]
         );
     }

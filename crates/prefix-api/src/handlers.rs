@@ -7,6 +7,7 @@ pub(crate) mod events;
 pub(crate) mod health;
 pub(crate) mod history;
 pub(crate) mod mitigations;
+pub(crate) mod panic;
 pub(crate) mod peers;
 pub(crate) mod safelist;
 pub(crate) mod stats;

@@ -24,7 +24,12 @@ impl Query {
     /// From the text behind `?`.
     pub(crate) fn new(text: &str) -> Self {
         let pairs = actix_web::web::Query::<Vec<(String, String)>>::from_query(text);
-        Self { pairs: pairs.map(actix_web::web::Query::into_inner).unwrap_or_default(), errors: Vec::new() }
+        let pairs = pairs.map(actix_web::web::Query::into_inner).unwrap_or_default();
+        let errors = text.split('&').filter(|pair| !is_utf8(pair)).map(|pair| {
+            let name = pair.split('=').next().filter(|name| is_utf8(name)).unwrap_or_default();
+            FieldError::new(format!("?{name}"), "must be UTF-8, percent-encoded")
+        });
+        Self { errors: errors.collect(), pairs }
     }
 
     /// A parameter; an empty one counts as missing.
@@ -100,6 +105,19 @@ impl Query {
     }
 }
 
+/// Whether this is UTF-8 once its percent signs are decoded.
+fn is_utf8(text: &str) -> bool {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, behind)) = rest.split_first() {
+        let hex = behind.get(..2).filter(|_| *first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
+        let decoded = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        bytes.push(decoded.unwrap_or(*first));
+        rest = if decoded.is_some() { &behind[2..] } else { behind };
+    }
+    std::str::from_utf8(&bytes).is_ok()
+}
+
 fn time(text: &str) -> Parsed<chrono::DateTime<chrono::Utc>> {
     value::time_of(text)
         .map_err(|error| if text.contains(' ') { format!("{error}; write + as %2B in a URL") } else { error })
@@ -136,6 +154,19 @@ mod tests {
         assert!(errors[2].starts_with("?start") && errors[2].ends_with("%2B in a URL"), "{}", errors[2]);
         assert_eq!(errors[3], "?explain must be true or false, not \"yes\"");
         assert_eq!(errors[4], "?a is given twice; give it once");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_a_mistake_and_not_another_text() {
+        for (bad, place) in
+            [("action=%FF", "?action"), ("a=1&b=%C3", "?b"), ("%FF=1", "?"), ("a=%c3%28", "?a")]
+        {
+            let errors = errors(Query::new(bad));
+            assert_eq!(errors, [format!("{place} must be UTF-8, percent-encoded")], "{bad}");
+        }
+        for good in ["a=%C3%BC", "a=%zz&b=%", "a=100%+%4", "", "a=%F0%9F%94%A5"] {
+            assert!(Query::new(good).finish().is_ok(), "{good}");
+        }
     }
 
     #[test]

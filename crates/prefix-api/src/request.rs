@@ -3,9 +3,11 @@
 mod bulk;
 mod event;
 mod manual;
+mod panic;
 mod safelist;
 
 pub(crate) use bulk::{acknowledge, withdraw, withdraw_many};
 pub(crate) use event::{Draft, Item, batch, event};
 pub(crate) use manual::{Manual, manual};
+pub(crate) use panic::{panic, thaw};
 pub(crate) use safelist::safelist;

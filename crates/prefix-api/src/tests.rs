@@ -3,10 +3,13 @@
 mod access;
 mod bad_input;
 mod border;
+mod chain;
 mod events;
 mod lab;
 mod limits;
 mod mitigations;
 mod operation;
+mod outage;
+mod panic;
 mod safelist;
 mod wire;

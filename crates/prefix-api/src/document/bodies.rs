@@ -164,3 +164,28 @@ pub(crate) struct SafelistBody {
     /// From when on it no longer counts.
     expires_at: Option<DateTime<Utc>>,
 }
+
+/// What is to be frozen.
+#[derive(ToSchema)]
+#[schema(as = NewPanic)]
+pub(crate) struct PanicBody {
+    /// Why.
+    #[schema(min_length = 1, max_length = 1024)]
+    reason: String,
+    /// At this pop only; missing or `all` = at every pop.
+    #[schema(example = "fra1")]
+    pop: Option<String>,
+    /// Of this customer only; missing = of everybody.
+    customer_id: Option<String>,
+}
+
+/// What is to be thawed.
+#[derive(ToSchema)]
+#[schema(as = Thaw)]
+pub(crate) struct ThawBody {
+    /// Why.
+    #[schema(min_length = 1, max_length = 1024)]
+    reason: String,
+    /// Only this one; missing = everything.
+    panic_id: Option<Uuid>,
+}

@@ -108,7 +108,10 @@ fn problems(endpoint: &Endpoint) -> Vec<(&'static str, String)> {
     if endpoint.path == "/v1/health/ready" {
         add("503", "Storage does not answer, or prefixd is going down.");
     }
-    if endpoint.path.contains("{id}") || endpoint.path.contains("{prefix}") {
+    if endpoint.path.contains("{id}")
+        || endpoint.path.contains("{prefix}")
+        || endpoint.path == "/v1/panic/thaw"
+    {
         add("404", "There is no such thing.");
     }
     if with_body {

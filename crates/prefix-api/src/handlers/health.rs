@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use actix_web::web::Data;
 use chrono::{DateTime, Utc};
+use prefix_core::guard::{GuardMode, GuardStatus};
 use prefix_engine::{Health, Speaker};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -49,7 +50,8 @@ pub(crate) async fn detail(api: Data<Api>) -> Reply {
 /// The state of everything.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct DetailAnswer {
-    /// `healthy`, or `degraded` if there are problems.
+    /// `healthy`; or `degraded`: storage or speaker fails, no BGP session is up, a withdraw is stuck, or the guard is
+    /// silent.
     status: &'static str,
     version: &'static str,
     /// Own pop.
@@ -95,8 +97,13 @@ struct SpeakerAnswer {
 #[derive(Serialize, ToSchema)]
 struct GuardAnswer {
     /// `spawn`, `external` or `off`.
-    mode: &'static str,
+    #[schema(value_type = String, example = "spawn")]
+    mode: GuardMode,
+    /// Whether its heartbeat is younger than ten seconds.
     alive: bool,
+    /// Its last heartbeat; missing if none was ever seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_seen: Option<DateTime<Utc>>,
 }
 
 /// Which instance of the pop announces.
@@ -104,13 +111,14 @@ struct GuardAnswer {
 struct LeaderAnswer {
     pop: String,
     is_leader: bool,
-    /// Name of the leading instance; null if instances are not named.
+    /// The leading instance; null if none is known.
     instance: Option<String>,
 }
 
 /// The kill switch.
 #[derive(Serialize, ToSchema)]
 struct PanicAnswer {
+    /// Whether anything is; `GET /v1/panic` says what.
     frozen: bool,
 }
 
@@ -119,7 +127,7 @@ impl DetailAnswer {
         let pop = health.pop.to_string();
         let sessions = health.peers.iter().map(|view| (view.name.clone(), view.peer.state.to_string()));
         Self {
-            status: if health.problems.is_empty() { "healthy" } else { "degraded" },
+            status: if health.degraded { "degraded" } else { "healthy" },
             version: VERSION,
             mode,
             uptime_seconds: health.uptime.as_secs(),
@@ -134,17 +142,27 @@ impl DetailAnswer {
                 Err(error) => format!("error: {error}"),
             },
             gobgp: speaker(health.speaker),
-            // there is no guard, no second instance and no kill switch yet: nobody watches, this one leads, nothing
-            // is frozen
-            guard: GuardAnswer { mode: "off", alive: false },
-            leader: LeaderAnswer { pop: pop.clone(), is_leader: true, instance: None },
-            panic: PanicAnswer { frozen: false },
+            guard: guard(health.guard),
+            leader: LeaderAnswer {
+                pop: pop.clone(),
+                is_leader: health.leader.is_leader,
+                instance: health.leader.instance.map(|instance| instance.to_string()),
+            },
+            panic: PanicAnswer { frozen: health.panic_frozen },
             pop,
             config_loaded_at: health.config_loaded_at,
             auth_mode,
             problems: health.problems,
         }
     }
+}
+
+fn guard(status: Option<GuardStatus>) -> GuardAnswer {
+    status.map_or(GuardAnswer { mode: GuardMode::Off, alive: false, last_seen: None }, |status| GuardAnswer {
+        mode: status.mode,
+        alive: status.alive,
+        last_seen: status.last_seen,
+    })
 }
 
 fn speaker(speaker: Speaker) -> SpeakerAnswer {

@@ -16,7 +16,7 @@ fn principal(role: Role) -> Principal {
     Principal { role, id: "alice".into(), auth_method: AuthMethod::Bearer, sources: None }
 }
 
-fn request(endpoint: &crate::endpoint::Endpoint) -> TestRequest {
+pub(super) fn request(endpoint: &crate::endpoint::Endpoint) -> TestRequest {
     let id = "7d6f2b3e-8f0a-4a55-9a0e-2a4f5f0c7a11";
     let path = endpoint
         .path

@@ -151,6 +151,7 @@ fn engine_settings() -> Settings {
         safelist: vec!["203.0.113.200/32".parse().unwrap()],
         retain_events: None,
         retain_mitigations: None,
+        has_sessions: true,
         preserve_announcements: true,
         speaker_address: "mock".into(),
         configuration: String::new(),

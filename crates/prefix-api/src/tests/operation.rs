@@ -1,5 +1,7 @@
 //! Health, counts, configuration, audit.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use super::lab::{Lab, flood};
@@ -42,6 +44,14 @@ async fn health_has_three_depths() {
     assert_eq!(detail.body["database"], "connected");
     assert_eq!((&detail.body["pop"], &detail.body["mode"]), (&json!("fra1"), &json!("enforced")));
     assert_eq!(detail.body["panic"], json!({"frozen": false}));
+    assert_eq!(detail.body["guard"], json!({"mode": "off", "alive": false}));
+    assert_eq!(detail.body["leader"]["pop"], "fra1");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while lab.get("/v1/health/detail").await.body["leader"]["is_leader"] != true {
+        assert!(Instant::now() < deadline, "nobody leads");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(lab.get("/v1/health/detail").await.body["leader"]["instance"].is_string());
 
     lab.store.set_down(true);
     let seen = lab.get("/v1/health/ready").await;

@@ -1,0 +1,205 @@
+//! The kill switch (http-api.md §9).
+
+use actix_web::web::Data;
+use chrono::{DateTime, Utc};
+use prefix_core::id::{MitigationId, PanicId};
+use prefix_core::panic::PanicScope;
+use prefix_engine::{Caller, EngineError, PanicRequest, PanicState};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{Reply, both, dry, ok};
+use crate::api::Api;
+use crate::body::Body;
+use crate::call::Call;
+use crate::problem::{Kind, Problem};
+use crate::query::Query;
+use crate::request;
+
+/// How alike two names must be for one to be what the other was meant to be, 0 to 1.
+const ALIKE: f64 = 0.75;
+
+/// Freeze a scope, then withdraw every rule in it. Without `pop` and `customer_id` that is everything at every pop.
+/// Repeating it adds a scope. While storage is down it answers 503, and `prefixdctl panic --direct` is the way.
+#[utoipa::path(
+    post, path = "/v1/panic", tag = "panic", operation_id = "panic",
+    params(crate::document::DryRunParameter),
+    request_body = crate::document::PanicBody,
+    responses((status = 200, description = "Frozen, and what became of the rules so far.", body = PanicAnswer))
+)]
+pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Body) -> Reply {
+    let dry_run = query.flag("dry_run");
+    let ((), asked) = both(query.finish(), request::panic(&body.tree))?;
+    let asked = PanicRequest { reason: asked.reason, pop: asked.pop, customer_id: asked.customer_id };
+    let caller = call.caller(dry_run);
+    customer_is_known(&api, &asked, &call).await?;
+    let pop = asked.pop.clone();
+    let started = api.engine.panic(asked, &caller).await.map_err(past_storage)?;
+    // only now: no doubt delays a panic
+    let warnings = match &pop {
+        Some(pop) => doubt(&api, pop.as_str()).await.into_iter().collect(),
+        None => Vec::new(),
+    };
+    let answer = PanicAnswer {
+        panic_id: started.scope.panic_id,
+        reason: started.scope.reason,
+        pop: started.scope.pop.map(|pop| pop.to_string()),
+        customer_id: started.scope.customer_id.map(|customer| customer.to_string()),
+        started_at: started.scope.started_at,
+        started_by: started.scope.started_by,
+        rules: started.rules,
+        withdrawn: started.withdrawn,
+        withdrawing: started.withdrawing,
+        warnings,
+    };
+    if dry_run { dry(Some(answer), started.affected) } else { ok(&answer) }
+}
+
+/// Thaw one scope, or all. Nothing is announced again by itself: new events start new episodes.
+#[utoipa::path(
+    post, path = "/v1/panic/thaw", tag = "panic", operation_id = "thaw",
+    params(crate::document::DryRunParameter),
+    request_body = crate::document::ThawBody,
+    responses((status = 200, description = "What is still frozen.", body = PanicStateAnswer))
+)]
+pub(crate) async fn thaw(api: Data<Api>, call: Call, mut query: Query, body: Body) -> Reply {
+    let dry_run = query.flag("dry_run");
+    let ((), asked) = both(query.finish(), request::thaw(&body.tree))?;
+    let state = api.engine.thaw(&asked.reason, asked.panic_id, &call.caller(dry_run)).await?;
+    let answer = PanicStateAnswer::from(state);
+    if dry_run { dry(Some(answer), Vec::<MitigationId>::new()) } else { ok(&answer) }
+}
+
+/// What is frozen.
+#[utoipa::path(
+    get, path = "/v1/panic", tag = "panic", operation_id = "panic_state",
+    responses((status = 200, description = "The scopes that are frozen.", body = PanicStateAnswer))
+)]
+pub(crate) async fn get(api: Data<Api>) -> Reply {
+    let state = api.engine.panic_state().await.map_err(past_storage)?;
+    ok(&PanicStateAnswer::from(state))
+}
+
+/// A switch that hits nothing is worse than one that refuses: whoever mistypes a customer would believe that its rules
+/// are gone. One that has left the inventory, or is another pop's, can be frozen as long as it has rules.
+async fn customer_is_known(api: &Api, asked: &PanicRequest, call: &Call) -> Result<(), Problem> {
+    let Some(customer) = &asked.customer_id else { return Ok(()) };
+    let policy = api.engine.policy();
+    let known = policy.parts().inventory.customers().iter().map(|customer| customer.customer_id.as_str());
+    let of_here = asked.pop.as_ref().is_none_or(|pop| *pop == api.engine.settings().pop);
+    if !of_here || known.clone().any(|known| known == customer.as_str()) {
+        return Ok(());
+    }
+    let rehearsal = Caller { dry_run: true, ..call.caller(true) };
+    if api.engine.panic(asked.clone(), &rehearsal).await.map_err(past_storage)?.rules > 0 {
+        return Ok(());
+    }
+    let hint = nearest(customer.as_str(), known).map_or_else(
+        || "GET /v1/config/inventory lists them".to_owned(),
+        |nearest| format!("did you mean {nearest}?"),
+    );
+    let detail = format!("there is no customer {customer} and no rule of it, so nothing was frozen; {hint}");
+    Err(EngineError::NotAllowed(detail).into())
+}
+
+/// A pop that nothing is known of may be a new one, or a slip: frozen it is, and the answer says so.
+async fn doubt(api: &Api, pop: &str) -> Option<String> {
+    let pops = api.engine.pops().await.ok()?;
+    let known: Vec<&str> = pops.iter().map(|(pop, _)| pop.as_str()).collect();
+    (!known.contains(&pop)).then(|| {
+        format!("pop {pop} is frozen, but no rule of it was ever seen; known are {}", known.join(", "))
+    })
+}
+
+fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let alike = known.map(|known| (strsim::jaro_winkler(word, known), known));
+    let best = alike.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
+    (best.0 >= ALIKE).then_some(best.1)
+}
+
+/// Whoever cannot freeze through storage is told the other way.
+fn past_storage(error: EngineError) -> Problem {
+    if let EngineError::StorageUnavailable(cause) = &error {
+        tracing::warn!(%cause, "the kill switch was asked for while storage is not available");
+        let detail = "storage is not available, nothing was frozen by this request; send it again, or on the daemon's \
+                      host: prefixdctl panic --direct --reason \"...\"";
+        return Problem::new(Kind::StorageUnavailable, detail);
+    }
+    error.into()
+}
+
+/// What a panic did.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PanicStarted)]
+pub(crate) struct PanicAnswer {
+    #[schema(value_type = Uuid)]
+    panic_id: PanicId,
+    /// Why.
+    reason: String,
+    /// Frozen at this pop only; null = at every pop.
+    pop: Option<String>,
+    /// Frozen for this customer only; null = for everybody.
+    customer_id: Option<String>,
+    started_at: DateTime<Utc>,
+    /// Who.
+    started_by: String,
+    /// Mitigations of the scope that had not ended.
+    rules: u64,
+    /// So many of them have ended: their rules are gone, as the speaker confirmed.
+    withdrawn: u64,
+    /// So many are on their way out, for as long as it takes.
+    withdrawing: u64,
+    /// What may have been meant otherwise.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
+/// What is frozen.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PanicState)]
+pub(crate) struct PanicStateAnswer {
+    /// Whether anything is.
+    frozen: bool,
+    /// Oldest first.
+    scopes: Vec<ScopeAnswer>,
+}
+
+/// One scope that is frozen.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PanicScope)]
+pub(crate) struct ScopeAnswer {
+    #[schema(value_type = Uuid)]
+    panic_id: PanicId,
+    /// Why.
+    reason: String,
+    /// This pop only; null = every pop.
+    pop: Option<String>,
+    /// This customer only; null = everybody.
+    customer_id: Option<String>,
+    started_at: DateTime<Utc>,
+    /// Who.
+    started_by: String,
+    /// `api`, or `direct` if it was `prefixdctl panic --direct`.
+    #[schema(example = "api")]
+    origin: &'static str,
+}
+
+impl From<PanicState> for PanicStateAnswer {
+    fn from(state: PanicState) -> Self {
+        Self { frozen: state.frozen, scopes: state.scopes.into_iter().map(ScopeAnswer::from).collect() }
+    }
+}
+
+impl From<PanicScope> for ScopeAnswer {
+    fn from(scope: PanicScope) -> Self {
+        Self {
+            panic_id: scope.panic_id,
+            reason: scope.reason,
+            pop: scope.pop.map(|pop| pop.to_string()),
+            customer_id: scope.customer_id.map(|customer| customer.to_string()),
+            started_at: scope.started_at,
+            started_by: scope.started_by,
+            origin: scope.origin.as_str(),
+        }
+    }
+}

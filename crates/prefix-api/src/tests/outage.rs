@@ -1,0 +1,50 @@
+//! Storage is down: what is answered from memory, and what says when to come again.
+
+use serde_json::{Value, json};
+
+use super::access::request;
+use super::lab::{Lab, flood, posting, raw, rule};
+use crate::endpoint::ENDPOINTS;
+
+/// A body that is fine, for those that read one.
+fn body(path: &str) -> Value {
+    let id = "7d6f2b3e-8f0a-4a55-9a0e-2a4f5f0c7a11";
+    match path {
+        "/v1/events" => flood(10),
+        "/v1/events/batch" => json!({"events": [flood(10)]}),
+        "/v1/mitigations" => rule(10),
+        "/v1/mitigations/withdraw" | "/v1/mitigations/acknowledge" => {
+            json!({"mitigation_ids": [id], "reason": "r"})
+        }
+        "/v1/safelist" => json!({"prefix": "203.0.113.0/28"}),
+        _ => json!({"reason": "r"}),
+    }
+}
+
+#[actix_web::test]
+async fn every_answer_without_storage_is_from_memory_or_says_when_to_come_again() {
+    let lab = Lab::usual().await;
+    lab.store.set_down(true);
+    let mut refused = 0;
+    for endpoint in ENDPOINTS {
+        let seen = match endpoint.verb.as_str() {
+            "POST" => lab.send(posting(&endpoint.path.replace("{id}", ID), &body(endpoint.path))).await,
+            _ => lab.send(request(endpoint)).await,
+        };
+        let name = format!("{} {}: {}", endpoint.verb.as_str(), endpoint.path, seen.text);
+        if seen.status == 503 {
+            refused += 1;
+            assert_eq!(seen.problem(), "storage-unavailable", "{name}");
+            let seconds = seen.body["retry_after_seconds"].as_u64().unwrap_or_else(|| panic!("{name}"));
+            assert!(seconds > 0, "{name}");
+            assert_eq!(seen.header("retry-after"), Some(seconds.to_string().as_str()), "{name}");
+        } else {
+            assert_eq!(seen.status, 200, "{name}");
+        }
+    }
+    assert!(refused >= 15, "{refused}");
+    let seen = lab.send(raw(actix_web::http::Method::GET, "/v1/health/detail", "")).await;
+    assert!(!seen.body["problems"].as_array().unwrap().is_empty(), "{}", seen.text);
+}
+
+const ID: &str = "7d6f2b3e-8f0a-4a55-9a0e-2a4f5f0c7a11";
