@@ -181,7 +181,11 @@ async fn a_broken_chain_exits_1_and_says_where() {
 async fn a_long_chain_is_checked_in_strides_and_the_expected_hash_sought_in_each() {
     let server = MockServer::start().await;
     let stride = |from: &str, expects: bool, verdict: Value| {
-        let mock = Mock::given(path("/v1/audit/verify")).and(query_param("from_seq", from));
+        let mock = Mock::given(path("/v1/audit/verify"));
+        let mock = match from {
+            "" => mock.and(query_param_is_missing("from_seq")).and(query_param("to_seq", "50000")),
+            from => mock.and(query_param("from_seq", from)),
+        };
         let mock = if expects {
             mock.and(query_param("expect", HEAD))
         } else {
@@ -192,18 +196,28 @@ async fn a_long_chain_is_checked_in_strides_and_the_expected_hash_sought_in_each
     let mut missing = verdict(1, 50_000);
     missing["valid"] = json!(false);
     missing["broken"] = json!({"seq": 50_000, "problem": "expect_missing"});
-    stride("1", true, missing).mount(&server).await;
+    stride("", true, missing).mount(&server).await;
     stride("50001", true, verdict(50_001, 100_000)).mount(&server).await;
     stride("100001", false, verdict(100_001, 100_003)).mount(&server).await;
     let run = ctl(&server, &["audit", "verify", "--expect", HEAD]).await.ended(0);
     assert!(run.stdout.contains("100003 entries, 1 to 100003"), "{}", run.stdout);
 
     let server = MockServer::start().await;
-    stride("1", false, verdict(1, 50_000)).mount(&server).await;
+    stride("", false, verdict(1, 50_000)).mount(&server).await;
     let end = json!({"valid": true, "checked": 0, "first_seq": null, "last_seq": null, "head_hash": null});
     stride("50001", false, end).mount(&server).await;
     let run = ctl(&server, &["audit", "verify", "-o", "json"]).await.ended(0);
     assert_eq!(run.json(), verdict(1, 50_000), "a chain that ends with a stride");
+
+    let server = MockServer::start().await;
+    let end = json!({"valid": true, "checked": 0, "first_seq": null, "last_seq": null, "head_hash": null});
+    stride("", false, end).mount(&server).await;
+    Mock::given(query_param_is_missing("to_seq"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(verdict(70_001, 70_009)))
+        .mount(&server)
+        .await;
+    let run = ctl(&server, &["audit", "verify", "-o", "json"]).await.ended(0);
+    assert_eq!(run.json(), verdict(70_001, 70_009), "a chain whose beginning was pruned");
 }
 
 #[tokio::test]
