@@ -115,6 +115,8 @@ struct Pages {
     foreign: HashSet<RouteKey>,
     /// Routes with a path of ours that no row names any more.
     orphans: HashSet<RouteKey>,
+    /// The whole table was looked at since the connection stands.
+    table_read: bool,
 }
 
 /// See the module.
@@ -134,20 +136,17 @@ impl Book {
         let mut pages = self.open();
         let mut before = std::mem::take(&mut pages.rows);
         let mut keys: Vec<RouteKey> = Vec::new();
-        let expiring = std::mem::take(&mut pages.expiring);
-        let over = std::mem::take(&mut pages.over);
-        let ended = std::mem::take(&mut pages.ended);
-        let ended_in_order = std::mem::take(&mut pages.ended_in_order);
-        let doomed = std::mem::take(&mut pages.doomed);
-        let frozen = std::mem::take(&mut pages.frozen);
-        let wire = std::mem::take(&mut pages.wire);
-        let occupied = std::mem::take(&mut pages.occupied);
-        let foreign = std::mem::take(&mut pages.foreign);
-        let orphans = std::mem::take(&mut pages.orphans);
-        *pages =
-            Pages { expiring, over, doomed, frozen, wire, occupied, foreign, orphans, ..Pages::default() };
-        pages.ended = ended;
-        pages.ended_in_order = ended_in_order;
+        let kept = std::mem::take(&mut *pages);
+        *pages = Pages {
+            rows: HashMap::new(),
+            by_key: HashMap::new(),
+            by_victim: HashMap::new(),
+            deadlines: BTreeSet::new(),
+            renewals: BTreeSet::new(),
+            renew_at: HashMap::new(),
+            queued: 0,
+            ..kept
+        };
         for row in rows {
             let is_known = before.remove(&row.mitigation_id).is_some_and(|old| {
                 let is_same = old.revision == row.revision;
@@ -262,6 +261,19 @@ impl Book {
         keys
     }
 
+    /// True if it is known whose path stands on a route, if any, before it is announced or (`announce` = false) withdrawn.
+    pub(crate) fn is_seen(&self, key: &RouteKey, announce: bool) -> bool {
+        let pages = self.open();
+        let confirmed = pages.wire.get(key).is_some_and(|wire| wire.confirmed.is_some());
+        // of the many paths of others only those are remembered that stand on a route that a row names
+        confirmed || pages.orphans.contains(key) || (announce && pages.table_read)
+    }
+
+    /// The speaker's whole table was looked at: from now on its events tell what others change.
+    pub(crate) fn table_was_read(&self) {
+        self.open().table_read = true;
+    }
+
     /// Every route that the speaker should hold, or that is wanted away from it, with the rows that name it.
     pub(crate) fn keys(&self) -> Vec<RouteKey> {
         self.open().by_key.keys().cloned().collect()
@@ -318,6 +330,7 @@ impl Book {
         pages.orphans.clear();
         pages.renewals.clear();
         pages.renew_at.clear();
+        pages.table_read = false;
     }
 
     /// This instance begins to lead: whatever it believed of the speaker is older than what its predecessor did.

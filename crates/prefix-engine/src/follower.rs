@@ -62,12 +62,14 @@ async fn look(
         }
     };
     for ids in ids.chunks(ROWS) {
-        follow(shared, shared.store.by_ids(ids).await?);
+        let rows = shared.store.by_ids(ids).await?;
+        journal.follow(rows).map_err(|error| StoreError::Unavailable(error.to_string()))?;
     }
     Ok(changes.cursor)
 }
 
-fn follow(shared: &Shared, rows: Vec<Mitigation>) {
+/// The book follows these rows. Nothing is counted: whoever committed them has done so.
+pub(crate) fn follow(shared: &Shared, rows: Vec<Mitigation>) {
     let mut keys = Vec::new();
     let mut queue = false;
     for row in rows {

@@ -18,6 +18,7 @@ use tracing::{error, warn};
 use crate::alarms;
 use crate::desk::Desk;
 use crate::error::EngineError;
+use crate::follower;
 use crate::report;
 use crate::shared::Shared;
 
@@ -72,6 +73,8 @@ enum Work {
     Entry(Entry),
     /// The book is to be read anew.
     Reload(oneshot::Sender<Reloaded>),
+    /// Rows that other instances have changed.
+    Follow(Vec<Mitigation>),
 }
 
 /// Takes commands.
@@ -130,6 +133,12 @@ impl Journal {
         Ok(reloaded.await.map_err(|_| EngineError::ShuttingDown)??)
     }
 
+    /// The book is to follow rows that other instances have changed. In turn with everything else that changes it, so
+    /// that a book which is read anew at this moment does not lose them.
+    pub(crate) fn follow(&self, rows: Vec<Mitigation>) -> Result<(), EngineError> {
+        self.sender.send(Work::Follow(rows)).map_err(|_| EngineError::ShuttingDown)
+    }
+
     fn send(&self, entry: Entry) -> Result<(), EngineError> {
         self.sender.send(Work::Entry(entry)).map_err(|_| EngineError::ShuttingDown)
     }
@@ -156,7 +165,7 @@ impl Work {
     fn taken(self) -> Self {
         match self {
             Self::Entry(entry) => Self::Entry(Entry { _place: None, ..entry }),
-            reload @ Self::Reload(_) => reload,
+            other => other,
         }
     }
 }
@@ -189,6 +198,10 @@ pub(crate) async fn run(shared: Arc<Shared>, mut commands: Commands) {
                 let reloaded = read_book(&shared).await;
                 stale = reloaded.is_err();
                 let _ = done.send(reloaded);
+                continue;
+            }
+            Work::Follow(rows) => {
+                follower::follow(&shared, rows);
                 continue;
             }
         };

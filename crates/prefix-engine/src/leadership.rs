@@ -132,14 +132,12 @@ impl Leadership {
     /// What may be done now. To be asked right before it is done.
     pub(crate) fn standing(&self) -> Standing {
         let state = self.open();
+        let holds = || state.until.is_none_or(|until| Instant::now() + MARGIN < until);
         match state.role {
             Role::Following => Standing::Following,
-            Role::Elected(_) | Role::Prepared(_) => Standing::Waiting,
-            Role::Leading(epoch) if state.until.is_none_or(|until| Instant::now() + MARGIN < until) => {
-                Standing::Leading(epoch)
-            }
+            Role::Leading(epoch) if holds() => Standing::Leading(epoch),
             Role::Leading(epoch) if state.unanswered => Standing::Adrift(epoch),
-            Role::Leading(_) => Standing::Waiting,
+            Role::Elected(_) | Role::Prepared(_) | Role::Leading(_) => Standing::Waiting,
         }
     }
 

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::guard::GuardWatch;
-use prefix_core::id::InstanceId;
 use prefix_core::safelist::Safelist;
 use prefix_core::store::{ReadSet, StoreError};
 use prefix_core::{Announcer, Clock, Store};
@@ -16,6 +15,7 @@ use tokio::sync::Notify;
 use crate::alarms::Alarms;
 use crate::book::Book;
 use crate::dispatcher::Dispatch;
+use crate::engine::EngineParts;
 use crate::frozen::Frozen;
 use crate::leadership::Leadership;
 use crate::settings::{Mode, Settings};
@@ -55,16 +55,8 @@ pub(crate) struct Loaded {
 }
 
 impl Shared {
-    pub(crate) fn new(
-        store: Arc<dyn Store>,
-        announcer: Arc<dyn Announcer>,
-        clock: Arc<dyn Clock>,
-        policy: Policy,
-        settings: Settings,
-        dispatch: Dispatch,
-        instance: InstanceId,
-        guard: Option<Arc<dyn GuardWatch>>,
-    ) -> Self {
+    pub(crate) fn new(parts: EngineParts, dispatch: Dispatch) -> Self {
+        let EngineParts { store, announcer, clock, policy, settings, instance, guard, frozen: _ } = parts;
         let policy = ArcSwap::from_pointee(Loaded { policy: Arc::new(policy), at: clock.now() });
         Self {
             store,

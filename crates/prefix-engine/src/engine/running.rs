@@ -76,12 +76,10 @@ const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
 impl Running {
     pub(super) async fn start(parts: EngineParts) -> Result<Arc<Self>, EngineError> {
-        let EngineParts { store, announcer, clock, policy, settings, instance, guard, frozen: direct } =
-            parts;
-        let speaker = Arc::new(SpeakerState::new(settings.neighbors.clone()));
+        let (instance, direct) = (parts.instance, parts.frozen.clone());
+        let speaker = Arc::new(SpeakerState::new(parts.settings.neighbors.clone()));
         let (dispatch, nudges) = Dispatch::new();
-        let shared =
-            Arc::new(Shared::new(store, announcer, clock, policy, settings, dispatch, instance, guard));
+        let shared = Arc::new(Shared::new(parts, dispatch));
         frozen::load(&shared, direct).await?;
         if let Some(misfit) = leadership::introduce(&shared).await? {
             return Err(EngineError::NotAllowed(misfit));

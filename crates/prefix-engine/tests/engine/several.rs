@@ -424,9 +424,9 @@ async fn the_audit_chain_is_unbroken_over_changes_of_the_leader() {
         let next = site.start(number).await;
         next.mitigate(ban(&format!("203.0.113.{number}"), "udp_flood")).await;
         if number % 2 == 0 {
-            leader.kill()
+            leader.kill();
         } else {
-            leader.engine.shutdown().await
+            leader.engine.shutdown().await;
         }
         next.seconds(7).await;
         next.engine
