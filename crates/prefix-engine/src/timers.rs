@@ -1,23 +1,25 @@
 //! Time passes: deadlines, renewals, steps, the queue, retention. Each waits for its own moment, none polls storage.
 
+mod queue;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::store::Retention;
-use tokio::sync::oneshot;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::caller::Caller;
-use crate::command::admit::{self, Admit};
 use crate::command::expire::Expire;
 use crate::command::safelist::{Change, ChangeSafelist};
 use crate::command::steps::Steps;
 use crate::journal::Journal;
 use crate::report;
 use crate::shared::Shared;
+
+pub(crate) use queue::queue;
 
 /// The longest sleep before the clock is looked at again: it may have been set.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
@@ -96,33 +98,6 @@ pub(crate) async fn steps(shared: Arc<Shared>, journal: Journal, stop: Cancellat
                 return;
             }
         }
-    }
-}
-
-/// Queued mitigations are tried again when room was made, and each second.
-pub(crate) async fn queue(shared: Arc<Shared>, journal: Journal, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = shared.queue_moved.notified() => {}
-            () = sleep(Duration::from_secs(1)) => {}
-        }
-        let Some(epoch) = shared.leadership.leading().filter(|_| shared.book.has_queued()) else { continue };
-        let mut rows = shared.book.rows();
-        rows.retain(|row| row.status == prefix_core::mitigation::Status::Queued);
-        rows.sort_by_key(|row| (row.created_at, row.mitigation_id));
-        // all in order: one that waits for its own customer must not keep out those of others
-        for rows in rows.chunks(admit::MOST) {
-            let ids = rows.iter().map(|row| row.mitigation_id).collect();
-            let (done, finished) = oneshot::channel();
-            if journal.led_by(epoch).submit_request(Box::new(Admit { ids, done })).await.is_err() {
-                return;
-            }
-            // a command that was dropped is tried again in a second like any other
-            let _ = timeout(Duration::from_secs(30), finished).await;
-        }
-        // at most a few rounds per second, however fast room is made
-        sleep(Duration::from_millis(50)).await;
     }
 }
 

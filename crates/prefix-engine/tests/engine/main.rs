@@ -10,6 +10,7 @@ mod life_of_a_rule;
 mod memory;
 mod operators;
 mod panic;
+mod queue;
 mod quotas;
 mod scenarios;
 mod several;
