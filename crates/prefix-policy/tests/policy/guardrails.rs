@@ -141,6 +141,47 @@ fn own_addresses_and_bgp_are_never_touched() {
 }
 
 #[test]
+fn only_a_match_that_names_the_port_of_bgp_is_refused_for_it() {
+    let harmless: [fn(&mut Matching); 4] = [
+        |m| m.protocol = Some(6),
+        |m| m.protocol = None,
+        |m| (m.protocol, m.dst_ports) = (Some(6), DestinationPorts::Except([80].into())),
+        |m| (m.protocol, m.dst_ports) = (Some(6), DestinationPorts::Except([179].into())),
+    ];
+    for spoil in harmless {
+        let mut case = case();
+        spoil(&mut case.request.matching);
+        assert!(matches!(case.world.manual(&case.request), ManualVerdict::Mitigate { .. }));
+    }
+    let own_vector = serde_json::json!({
+        "vectors": { "bgp_flood": { "protocol": "tcp", "src_ports": [179] } },
+        "playbooks": [{ "name": "all", "match": { "vector": "bgp_flood" }, "steps": discard() }],
+    });
+    let world = World::with_playbooks(own_vector);
+    assert_eq!(world.rule(&report("bgp_flood", HOST)), "refused: control_plane");
+}
+
+#[test]
+fn the_control_plane_is_shielded_from_wider_and_from_narrower_destinations() {
+    let wide = |spoil: fn(&mut World)| {
+        let mut case = case();
+        case.world.parts.guardrails.dst_prefix_v4.min = 24;
+        case.request.matching.dst_prefix = "203.0.113.0/24".parse().unwrap();
+        spoil(&mut case.world);
+        refused(&case).guardrail
+    };
+    let own = |world: &mut World| world.parts.own_addresses.push("203.0.113.179".parse().unwrap());
+    assert_eq!(wide(own), Guardrail::ControlPlane);
+    let narrower = |world: &mut World| {
+        world.parts.guardrails.protected_prefixes.push("203.0.113.200/29".parse().unwrap());
+    };
+    assert_eq!(wide(narrower), Guardrail::ControlPlane);
+    let mut wider = case();
+    wider.world.parts.guardrails.protected_prefixes.push("203.0.112.0/23".parse().unwrap());
+    assert_eq!(refused(&wider).guardrail, Guardrail::ControlPlane);
+}
+
+#[test]
 fn a_match_that_cannot_exist_is_refused() {
     let spoils: [fn(&mut Matching); 6] = [
         |m| (m.protocol, m.dst_ports) = (Some(1), ports([80])),
