@@ -15,6 +15,7 @@ use crate::ports::port_terms;
 pub(super) fn check(policy: &Policy, candidate: &Candidate<'_>) -> Result<Route, Refusal> {
     let built = semantic(candidate)?;
     switches(policy, candidate.matching, candidate.action)?;
+    whole(candidate)?;
     let (terms, most) = (port_terms(candidate.matching), policy.parts().guardrails.max_ports);
     if *candidate.action != Action::Rtbh && terms > most {
         let text = format!(
@@ -35,12 +36,6 @@ fn semantic(candidate: &Candidate<'_>) -> Result<Result<Route, RuleError>, Refus
     if !matching.dst_prefix.contains(candidate.victim) {
         return refuse(format!("dst_prefix {} does not hold {}", matching.dst_prefix, candidate.victim));
     }
-    if *action == Action::Rtbh && *matching != Matching::everything_to(matching.dst_prefix) {
-        return refuse(
-            "a black hole takes every packet to the host, it cannot be narrowed: leave protocol, ports and all else out"
-                .to_owned(),
-        );
-    }
     if matching.packet_length.is_some_and(|length| length.min > length.max) {
         return refuse("packet_length has min above max".to_owned());
     }
@@ -53,6 +48,16 @@ fn semantic(candidate: &Candidate<'_>) -> Result<Result<Route, RuleError>, Refus
     };
     let impossibility = possible.as_ref().and_then(Route::rule).and_then(Rule::impossibility);
     impossibility.map_or(Ok(built), |impossibility| refuse(impossibility.to_string()))
+}
+
+/// A black hole that is to spare something. Where black holes are switched off nobody is told how to ask for one.
+fn whole(candidate: &Candidate<'_>) -> Result<(), Refusal> {
+    let matching = candidate.matching;
+    if *candidate.action != Action::Rtbh || *matching == Matching::everything_to(matching.dst_prefix) {
+        return Ok(());
+    }
+    let text = "a black hole takes every packet to the host, it cannot be narrowed: leave protocol, ports and all else out";
+    Err(Refusal::new(Guardrail::Semantic, text))
 }
 
 fn with_one_port(matching: &Matching) -> Matching {

@@ -215,6 +215,13 @@ fn a_black_hole_is_for_one_whole_host() {
     let mut case = case();
     case.request.action = Action::Rtbh;
     assert_eq!(refused(&case).guardrail, Guardrail::Semantic, "it cannot be narrowed to UDP");
+    case.world.parts.guardrails.allow_rtbh = false;
+    assert_eq!(
+        refused(&case).guardrail,
+        Guardrail::ActionNotAllowed,
+        "nor is there any, however it is asked for"
+    );
+    case.world.parts.guardrails.allow_rtbh = true;
     case.request.matching.protocol = None;
     assert!(matches!(case.world.manual(&case.request), ManualVerdict::Mitigate { .. }));
     case.world.parts.guardrails.dst_prefix_v4.min = 24;
