@@ -5,6 +5,7 @@
 //! the epoch of everything it writes. Storage that is not shared has one instance, which leads from its start to its
 //! end. See docs/adr/0008-one-leader-per-pop.md.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -264,8 +265,7 @@ impl Leadership {
     /// True if it shall be elected when nobody leads.
     fn is_candidate(&self) -> bool {
         let state = self.open();
-        let yields = state.unanswered || state.yields_until.is_some_and(|until| Instant::now() < until);
-        state.role != Role::Following || !yields
+        !state.unanswered && state.yields_until.is_none_or(|until| Instant::now() >= until)
     }
 
     /// Takes in what an election brought.
@@ -337,7 +337,7 @@ fn misfit(leader: &Leader, settings: &Settings) -> Option<String> {
 }
 
 /// Claims once. The lease is counted from before the question.
-async fn claim(shared: &Shared, stopping: bool) -> Result<(), StoreError> {
+async fn claim(shared: &Shared, wants_to_lead: bool) -> Result<(), StoreError> {
     let leadership = &shared.leadership;
     let held = leadership.epoch();
     let candidacy = Candidacy {
@@ -349,7 +349,7 @@ async fn claim(shared: &Shared, stopping: bool) -> Result<(), StoreError> {
         clock: shared.now(),
         held,
         term: TERM,
-        wants_to_lead: leadership.is_candidate() && (held.is_some() || !stopping),
+        wants_to_lead: held.is_some() || wants_to_lead,
     };
     let asked = Instant::now();
     let answer = timeout(PATIENCE, shared.store.claim(&candidacy)).await;
@@ -366,7 +366,7 @@ async fn claim(shared: &Shared, stopping: bool) -> Result<(), StoreError> {
 
 /// The first claim of a start. Fails if this instance cannot work beside the living leader; says why.
 pub(crate) async fn introduce(shared: &Shared) -> Result<Option<String>, StoreError> {
-    claim(shared, false).await?;
+    claim(shared, true).await?;
     let pop = shared.leadership.pop();
     let misfit = pop.leader.as_ref().and_then(|leader| misfit(leader, &shared.settings));
     if misfit.is_some() {
@@ -388,12 +388,36 @@ pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
             () = sleep_until(asked + period) => {}
         }
         asked = Instant::now();
-        let stopping = shared.stopping.load(std::sync::atomic::Ordering::Acquire);
+        if shared.stopping.load(Ordering::Acquire) && shared.leadership.epoch().is_none() {
+            continue;
+        }
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = claim(&shared, stopping) => {}
+            _ = claim(&shared, shared.leadership.is_candidate()) => {}
         }
     }
+}
+
+/// At a stop: says at once that nobody shall rely on this instance, unless it leads.
+pub(crate) async fn step_aside(shared: &Shared) {
+    if shared.store.is_shared() && shared.leadership.epoch().is_none() {
+        resign(shared).await;
+    }
+}
+
+/// At a stop, before the last word: true if no other living instance of the pop looks after its rules.
+pub(crate) async fn is_last(shared: &Shared) -> bool {
+    let leadership = &shared.leadership;
+    if !shared.store.is_shared() {
+        return leadership.epoch().is_some();
+    }
+    // without an answer the last one counts
+    if claim(shared, false).await.is_ok() && leadership.epoch().is_none() && leadership.pop().leader.is_none()
+    {
+        // the leader went before this one, and left the rules to it
+        let _ = claim(shared, !leadership.has_others()).await;
+    }
+    leadership.epoch().is_some() && !leadership.has_others()
 }
 
 /// Gives the leadership back, so that another instance has it at once.

@@ -196,6 +196,7 @@ impl Running {
         if self.shared.stopping.swap(true, Ordering::AcqRel) {
             return;
         }
+        leadership::step_aside(&self.shared).await;
         if let Some(journal) = self.journal() {
             let entry = AuditEntry::new(self.shared.now(), Actor::SYSTEM, AuditAction::Stop, json!({}));
             let (record, answer) = Record::new(vec![entry]);
@@ -222,14 +223,14 @@ impl Running {
             // the rules matter more: whoever supervises this process does not wait for ever
             error!("storage does not answer: what was not acknowledged yet is not written");
         }
-        if self.shared.enforced() && !self.may_leave_rules() {
-            self.clear_speaker().await;
-        }
         self.seal_rest().await;
         self.end_of_renewal.cancel();
         let renewal = self.renewal.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(renewal) = renewal {
             let _ = timeout_at(Instant::now() + STOP_PATIENCE, renewal).await;
+        }
+        if self.shared.enforced() && !self.may_leave_rules() {
+            self.clear_speaker().await;
         }
         // only now: whoever comes next finds everything written that was confirmed
         leadership::resign(&self.shared).await;
@@ -274,11 +275,8 @@ impl Running {
 
     /// Takes every own rule off the wire, because nobody would end them while the daemon is away.
     async fn clear_speaker(&self) {
-        if self.shared.leadership.in_charge().is_none() {
-            return;
-        }
-        if self.shared.leadership.has_others() {
-            info!("own rules stay: another instance of the pop takes them over");
+        if !leadership::is_last(&self.shared).await {
+            info!("own rules stay: another instance of the pop looks after them");
             return;
         }
         // a withdraw names a route, not an owner: routes of others are left alone
@@ -292,7 +290,7 @@ impl Running {
         );
         // the longest NLRI has 240 octets, usual ones less than 40: a burst stays below what a router takes at once
         for burst in keys.chunks(80) {
-            if self.shared.leadership.in_charge().is_none() {
+            if self.shared.leadership.epoch().is_none() {
                 return;
             }
             let started = Instant::now();

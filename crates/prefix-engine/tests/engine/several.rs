@@ -178,6 +178,24 @@ async fn an_instance_that_stops_hands_over_at_once_and_leaves_the_rules_to_its_s
 }
 
 #[tokio::test(start_paused = true)]
+async fn rules_leave_with_the_last_instance_in_whatever_order_all_of_them_stop() {
+    let milliseconds = [(0, 0), (0, 1), (1, 0), (0, 40), (40, 0), (0, 1_200), (1_200, 0)];
+    for (first, second) in milliseconds {
+        let site = Site::new();
+        let leader = site.start_with(1, "preserve_announcements: false").await.unwrap();
+        let follower = site.start_with(2, "preserve_announcements: false").await.unwrap();
+        leader.mitigate(ban("203.0.113.10", "udp_flood")).await;
+        leader.seconds(1).await;
+        let stop = async |instance: &Instance, after: u64| {
+            instance.wait(Duration::from_millis(after)).await;
+            instance.engine.shutdown().await;
+        };
+        tokio::join!(stop(&leader, first), stop(&follower, second));
+        assert_eq!(leader.rules().len(), 0, "leader after {first} ms, follower after {second} ms");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_follower_that_stops_touches_nothing() {
     let site = Site::new();
     let leader = site.start(1).await;
