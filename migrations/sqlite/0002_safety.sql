@@ -57,7 +57,9 @@ CREATE TABLE audit_chain (
     hash BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- A list is of one pop; that of every pop is merged from those.
 CREATE INDEX audit_entries_pop ON audit_entries (pop, at, audit_id);
+DROP INDEX audit_entries_at;
 
 INSERT INTO audit_queue (pop, audit_id) SELECT pop, audit_id FROM audit_entries ORDER BY at, audit_id;
 

@@ -72,15 +72,30 @@ pub(crate) fn totals(rows: &[TallyRow]) -> Totals {
     Totals { mitigations: count(sum(tally::MITIGATIONS)), events: count(sum(tally::EVENTS)) }
 }
 
+/// The pops that have audit entries, each found by one look into the index.
+pub(crate) const AUDIT_POPS: &str = "WITH RECURSIVE pops (pop) AS (
+        SELECT min(pop) FROM audit_entries
+        UNION ALL
+        SELECT (SELECT min(e.pop) FROM audit_entries AS e WHERE e.pop > pops.pop) FROM pops WHERE pops.pop IS NOT NULL
+    ) SELECT pop FROM pops WHERE pop IS NOT NULL";
+
+/// A row of [`AUDIT_POPS`].
+#[derive(diesel::QueryableByName)]
+pub(crate) struct AuditPop {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    pub(crate) pop: String,
+}
+
 /// `queries!(Connection, Backend, [async], [.await])`: the functions, with the module's own `RunQueryDsl` in scope.
 macro_rules! queries {
     ($connection:ty, $backend:ty, [$($async:tt)?], [$($await:tt)*]) => {
         use diesel::prelude::*;
         use diesel::result::QueryResult;
+        use prefix_core::name::Pop;
         use prefix_core::store::{AuditQuery, EventQuery, MitigationQuery};
 
         use crate::predicate::{Acknowledged, Frozen, Older, Unacknowledged, Unfinished, Younger};
-        use crate::queries::{Band, TallyRow, fetch};
+        use crate::queries::{AUDIT_POPS, AuditPop, Band, TallyRow, fetch};
         use crate::row::{AuditRow, EventRow, ListedEvent, MitigationRow, PanicRow, SafelistRow, SealRow};
         use crate::schema::{
             admission, audit_chain, audit_entries, audit_queue, audit_seals, events, leadership, mitigations,
@@ -205,9 +220,29 @@ macro_rules! queries {
                 .load(connection)$($await)*
         }
 
+        /// Audit entries. An index by time holds those of one pop; a list of every pop begins with a page of each.
         pub(super) $($async)? fn audit(
             connection: &mut $connection,
             query: &AuditQuery,
+        ) -> QueryResult<Vec<(AuditRow, Option<SealRow>)>> {
+            let filters = [&query.action, &query.actor_id, &query.target_type, &query.target_id];
+            if query.pop.is_some() || filters.into_iter().any(Option::is_some) {
+                return audit_of(connection, query, query.pop.as_ref().map(Pop::as_str))$($await)*;
+            }
+            let mut rows = Vec::new();
+            let pops: Vec<AuditPop> = diesel::sql_query(AUDIT_POPS).load(connection)$($await)*?;
+            for AuditPop { pop } in pops {
+                rows.extend(audit_of(connection, query, Some(&pop))$($await)*?);
+            }
+            rows.sort_by_key(|(entry, _)| std::cmp::Reverse(entry.place()));
+            rows.truncate(usize::try_from(fetch(&query.page)).unwrap_or(usize::MAX));
+            Ok(rows)
+        }
+
+        $($async)? fn audit_of(
+            connection: &mut $connection,
+            query: &AuditQuery,
+            pop: Option<&str>,
         ) -> QueryResult<Vec<(AuditRow, Option<SealRow>)>> {
             use crate::schema::audit_entries::dsl;
 
@@ -216,8 +251,8 @@ macro_rules! queries {
                 .left_join(sealed)
                 .select((AuditRow::as_select(), Option::<SealRow>::as_select()))
                 .into_boxed::<$backend>();
-            if let Some(pop) = &query.pop {
-                rows = rows.filter(dsl::pop.eq(pop.as_str()));
+            if let Some(pop) = pop {
+                rows = rows.filter(dsl::pop.eq(pop));
             }
             if let Some(action) = &query.action {
                 rows = rows.filter(dsl::action.eq(action.as_str()));

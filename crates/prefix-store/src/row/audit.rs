@@ -30,6 +30,11 @@ pub(crate) struct AuditRow {
 }
 
 impl AuditRow {
+    /// Its place in lists.
+    pub(crate) fn place(&self) -> (Micros, Id) {
+        (self.at, self.audit_id)
+    }
+
     /// The entry, with its place if it is sealed. One that cannot be read comes as an entry that says so: a list is
     /// not lost for one row, and the chain is broken there and nowhere else.
     pub(crate) fn parse(self, seal: Option<SealRow>) -> AuditEntry {
