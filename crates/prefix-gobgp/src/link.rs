@@ -21,7 +21,9 @@ pub(crate) struct Link {
 }
 
 /// Makes and keeps the connection.
-pub(crate) struct Connector {
+pub(crate) struct Connector(Arc<Shared>);
+
+struct Shared {
     settings: Arc<Settings>,
     state: Mutex<State>,
 }
@@ -35,12 +37,35 @@ struct State {
 
 impl Connector {
     pub(crate) fn new(settings: Arc<Settings>) -> Self {
-        Self { settings, state: Mutex::default() }
+        Self(Arc::new(Shared { settings, state: Mutex::default() }))
     }
 
     /// The connection. Those who waited for the same failing attempt share its failure.
     pub(crate) async fn link(&self) -> Result<Link, AnnounceError> {
+        if let Ok(state) = self.0.state.try_lock()
+            && let Some(link) = &state.link
+        {
+            return Ok(link.clone());
+        }
+        // In a task of its own: somebody who asked and is not polled any more, like a watch that nobody reads now, would
+        // otherwise keep all others waiting for ever.
+        let shared = Arc::clone(&self.0);
         let asked = Instant::now();
+        let made = tokio::spawn(async move { shared.link(asked).await }).await;
+        made.unwrap_or_else(|ended| Err(AnnounceError::Unreachable(ended.to_string())))
+    }
+
+    /// Throws a broken connection away, unless it was replaced already.
+    pub(crate) async fn discard(&self, broken: &Link) {
+        let mut state = self.0.state.lock().await;
+        if state.link.as_ref().is_some_and(|link| link.generation == broken.generation) {
+            state.link = None;
+        }
+    }
+}
+
+impl Shared {
+    async fn link(&self, asked: Instant) -> Result<Link, AnnounceError> {
         let mut state = self.state.lock().await;
         if let Some(link) = &state.link {
             return Ok(link.clone());
@@ -63,14 +88,6 @@ impl Connector {
                 state.failure = Some((Instant::now(), failure.clone()));
                 Err(failure)
             }
-        }
-    }
-
-    /// Throws a broken connection away, unless it was replaced already.
-    pub(crate) async fn discard(&self, broken: &Link) {
-        let mut state = self.state.lock().await;
-        if state.link.as_ref().is_some_and(|link| link.generation == broken.generation) {
-            state.link = None;
         }
     }
 

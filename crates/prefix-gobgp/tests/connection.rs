@@ -9,7 +9,7 @@ mod versions;
 
 use std::time::{Duration, Instant};
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use prefix_core::Announcer;
 use prefix_core::announcer::{AnnounceError, SpeakerEvent};
 use prefix_core::flowspec::Action;
@@ -27,6 +27,7 @@ versions::with_both_versions! {
     a_call_that_timed_out_may_have_its_effect
     a_connection_that_breaks_under_a_change_leaves_the_effect_unknown
     a_silent_connection_is_noticed_without_any_call
+    a_watch_that_nobody_reads_holds_up_no_call
     a_unix_socket_serves_as_well
     tls_checks_the_speakers_certificate
     the_other_version_alone_is_refused_with_advice
@@ -209,6 +210,17 @@ async fn a_silent_connection_is_noticed_without_any_call(version: GobgpVersion) 
     assert!(reason.contains("not answered"), "{reason}");
     proxy.mend();
     next_that(&mut events, is_connected).await;
+}
+
+async fn a_watch_that_nobody_reads_holds_up_no_call(version: GobgpVersion) {
+    let speaker = Gobgpd::version_of(version).start().await.unwrap();
+    let gobgp = adapter(&speaker);
+    let mut events = gobgp.watch();
+    // It begins to connect, and is left there.
+    assert!(events.next().now_or_never().is_none());
+    let read = tokio::time::timeout(PATIENCE, gobgp.table()).await;
+    assert!(read.expect("the call waits for the watch").is_ok());
+    assert_eq!(next(&mut events).await, SpeakerEvent::Connected);
 }
 
 async fn a_unix_socket_serves_as_well(version: GobgpVersion) {
