@@ -6,14 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use chrono::{DateTime, Utc};
 use prefix_core::Clock;
 use prefix_core::audit::{AuditAction, AuditEntry};
-use prefix_engine::{Engine, EngineError};
+use prefix_engine::{Engine, EngineError, Inadmissible};
 use serde_json::{Value, json};
 
 use crate::access::Authenticator;
 use crate::call::Call;
 use crate::config_control::ConfigControl;
 use crate::limits::Limiter;
-use crate::problem::Problem;
 use crate::settings::ApiSettings;
 
 /// What the API is composed of.
@@ -96,8 +95,8 @@ impl Api {
     }
 
     /// The refusal of a text that no vector can have as its name.
-    pub(crate) fn unknown_vector(&self, vector: &str) -> Problem {
+    pub(crate) fn unknown_vector(&self, vector: &str) -> Inadmissible {
         let vector = vector.chars().take(64).collect();
-        EngineError::UnknownVector { vector, defined: self.engine.policy().vector_names() }.into()
+        Inadmissible::UnknownVector { vector, defined: self.engine.policy().vector_names() }
     }
 }

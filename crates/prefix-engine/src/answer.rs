@@ -10,7 +10,7 @@ use prefix_core::guard::GuardStatus;
 use prefix_core::guardrail::{Guardrail, Refusal};
 use prefix_core::id::{EventId, InstanceId, MitigationId};
 use prefix_core::mitigation::{Mitigation, Status};
-use prefix_core::name::{CustomerId, ExternalEventId, Pop};
+use prefix_core::name::{CustomerId, ExternalEventId, Pop, VectorName};
 use prefix_core::panic::PanicScope;
 use prefix_core::safelist::SafelistEntry;
 use serde::{Deserialize, Serialize};
@@ -102,6 +102,24 @@ pub struct InvalidItem {
     pub external_event_id: Option<String>,
     /// What is wrong and how to mend it.
     pub error: String,
+    /// The same of a single event, as it is to be answered again to its `Idempotency-Key`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inadmissible: Option<Inadmissible>,
+}
+
+/// Why a report is no event: it is well-formed, and what runs refuses it before it is looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Inadmissible {
+    /// Its vector is not defined.
+    UnknownVector {
+        /// What was named.
+        vector: String,
+        /// What is defined.
+        defined: Vec<VectorName>,
+    },
+    /// It may not be reported like this, and why.
+    NotAllowed(String),
 }
 
 /// An item of a batch as the API read it: a report, or why it is none.

@@ -26,8 +26,8 @@ use tokio::sync::{broadcast, oneshot};
 
 use crate::alarms;
 use crate::answer::{
-    Answer, BatchItem, BulkItem, Created, EventOutcome, InvalidItem, MitigationView, ReloadReport,
-    SafelistAdded,
+    Answer, BatchItem, BulkItem, Created, EventOutcome, Inadmissible, InvalidItem, MitigationView,
+    ReloadReport, SafelistAdded,
 };
 use crate::caller::Caller;
 use crate::command::acknowledge::Acknowledge;
@@ -35,7 +35,7 @@ use crate::command::create::{Create, Outcome};
 use crate::command::ingest::Ingest;
 use crate::command::record::Record;
 use crate::command::revalidate::Revalidate;
-use crate::command::safelist::{Change, ChangeSafelist, Changed};
+use crate::command::safelist::{Change, ChangeSafelist, Changed, hit_by};
 use crate::command::withdraw::Withdraw;
 use crate::error::EngineError;
 use crate::journal::Command;
@@ -103,8 +103,33 @@ impl Engine {
 
     /// A detector's event, ban or unban.
     pub async fn ingest(&self, report: Report, caller: &Caller) -> Result<Answer<EventOutcome>, EngineError> {
-        self.check_report(&report)?;
-        let Answer { value, replayed } = self.ingest_all(vec![Ok(report)], caller).await?;
+        match self.check_report(&report) {
+            Ok(()) => self.ingest_one(Ok(report), caller).await,
+            Err(inadmissible) => self.refuse_event(inadmissible, caller).await,
+        }
+    }
+
+    /// A single report that is no event: an error, or what was answered to its `Idempotency-Key` before. The refusal
+    /// is the answer to that key from then on, whatever is configured later.
+    pub async fn refuse_event(
+        &self,
+        inadmissible: Inadmissible,
+        caller: &Caller,
+    ) -> Result<Answer<EventOutcome>, EngineError> {
+        if caller.idempotency.is_none() {
+            return Err(inadmissible.into());
+        }
+        let error = EngineError::from(inadmissible.clone()).to_string();
+        let item = InvalidItem { external_event_id: None, error, inadmissible: Some(inadmissible) };
+        self.ingest_one(Err(item), caller).await
+    }
+
+    async fn ingest_one(
+        &self,
+        item: BatchItem,
+        caller: &Caller,
+    ) -> Result<Answer<EventOutcome>, EngineError> {
+        let Answer { value, replayed } = self.ingest_all(vec![item], caller).await?;
         let value = value.into_iter().next();
         let value = value.ok_or_else(|| EngineError::Internal("an event has no outcome".into()))?;
         Ok(Answer { value, replayed })
@@ -119,9 +144,10 @@ impl Engine {
         let checked = items.into_iter().map(|item| {
             item.and_then(|report| match self.check_report(&report) {
                 Ok(()) => Ok(report),
-                Err(error) => Err(InvalidItem {
+                Err(inadmissible) => Err(InvalidItem {
                     external_event_id: report.external_event_id.map(Into::into),
-                    error: error.to_string(),
+                    error: EngineError::from(inadmissible).to_string(),
+                    inadmissible: None,
                 }),
             })
         });
@@ -129,19 +155,22 @@ impl Engine {
     }
 
     /// What needs configuration to be judged, but no storage.
-    fn check_report(&self, report: &Report) -> Result<(), EngineError> {
+    fn check_report(&self, report: &Report) -> Result<(), Inadmissible> {
         if report.source.is_operator() {
             let detail = format!(
                 "source {:?} is reserved: names beginning with \"operator:\" belong to people",
                 report.source.as_str()
             );
-            return Err(EngineError::NotAllowed(detail));
+            return Err(Inadmissible::NotAllowed(detail));
         }
         let policy = self.policy();
         match &report.vector {
             Some(vector) if policy.vector(vector).is_none() => {
                 report::unknown_vector(report.source.as_str());
-                Err(EngineError::UnknownVector { vector: vector.to_string(), defined: policy.vector_names() })
+                Err(Inadmissible::UnknownVector {
+                    vector: vector.to_string(),
+                    defined: policy.vector_names(),
+                })
             }
             _ => Ok(()),
         }
@@ -275,10 +304,22 @@ impl Engine {
     ) -> Result<SafelistAdded, EngineError> {
         let (command, answer) = ChangeSafelist::new(Change::Add(entry), caller.clone());
         match self.ask(command, answer).await?? {
-            Changed::Added(added) => {
-                if !caller.dry_run {
-                    self.running.wait(&added.withdrawn).await;
+            Changed::Added(mut added) => {
+                let shared = &self.running.shared;
+                let rest = hit_by(shared, &added.entry).into_iter().map(|row| row.mitigation_id);
+                let rest: Vec<MitigationId> = rest.filter(|id| !added.withdrawn.contains(id)).collect();
+                if caller.dry_run {
+                    added.withdrawn.extend(rest);
+                    return Ok(added);
                 }
+                for ids in rest.chunks(512) {
+                    let (command, answer) = Revalidate::asked_by(caller.clone(), ids.to_vec());
+                    added.withdrawn.extend(self.ask_urgently(command, answer).await??);
+                }
+                // what the book does not hold any more has ended
+                let mut waiting = added.withdrawn.clone();
+                waiting.retain(|id| shared.book.get(*id).is_some());
+                self.running.wait(&waiting).await;
                 Ok(added)
             }
             Changed::Done => Err(EngineError::Internal("an added entry is missing".into())),

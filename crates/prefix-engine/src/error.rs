@@ -6,6 +6,8 @@ use prefix_core::name::VectorName;
 use prefix_core::store::StoreError;
 use thiserror::Error;
 
+use crate::answer::Inadmissible;
+
 /// A refusal or a failure. Nothing was changed, with the one exception that the variant names.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum EngineError {
@@ -69,6 +71,15 @@ pub enum EngineError {
 
 fn list(names: &[VectorName]) -> String {
     names.iter().map(VectorName::as_str).collect::<Vec<_>>().join(", ")
+}
+
+impl From<Inadmissible> for EngineError {
+    fn from(inadmissible: Inadmissible) -> Self {
+        match inadmissible {
+            Inadmissible::UnknownVector { vector, defined } => Self::UnknownVector { vector, defined },
+            Inadmissible::NotAllowed(detail) => Self::NotAllowed(detail),
+        }
+    }
 }
 
 impl From<StoreError> for EngineError {

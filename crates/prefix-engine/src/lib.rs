@@ -29,9 +29,9 @@ pub mod view;
 mod waiting;
 
 pub use answer::{
-    Acknowledged, Answer, BatchItem, BulkItem, Created, EventOutcome, Health, History, Ingested, InvalidItem,
-    LeaderView, MitigationView, PanicRequest, PanicStarted, PanicState, PeerView, RefusedEvent, ReloadReport,
-    SafelistAdded, Speaker, Touched, Withdrawn,
+    Acknowledged, Answer, BatchItem, BulkItem, Created, EventOutcome, Health, History, Inadmissible,
+    Ingested, InvalidItem, LeaderView, MitigationView, PanicRequest, PanicStarted, PanicState, PeerView,
+    RefusedEvent, ReloadReport, SafelistAdded, Speaker, Touched, Withdrawn,
 };
 pub use caller::{Caller, IdempotencyKey};
 pub use engine::{Engine, EngineParts};

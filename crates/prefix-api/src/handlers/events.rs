@@ -6,7 +6,7 @@ use prefix_core::audit::AuditAction;
 use prefix_core::event::{EventStatus, Report};
 use prefix_core::id::EventId;
 use prefix_core::store::EventQuery;
-use prefix_engine::{BatchItem, EventOutcome, InvalidItem, RefusedEvent, view};
+use prefix_engine::{BatchItem, EngineError, EventOutcome, Inadmissible, InvalidItem, RefusedEvent, view};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -42,8 +42,12 @@ pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Res
     let draft = both(request_errors(&call, query), draft)
         .map(|((), draft)| draft)
         .inspect_err(|_| report::event_refused(Rejection::Invalid, source(&body.tree).as_deref(), 1))?;
-    let report = admissible(&api, &call, draft)?;
-    let answer = api.engine.ingest(report, &call.repeatable(false, body.hash)).await?;
+    may_report(&call, &draft)?;
+    let caller = call.repeatable(false, body.hash);
+    let answer = match admissible(&api, draft) {
+        Ok(report) => api.engine.ingest(report, &caller).await?,
+        Err(inadmissible) => api.engine.refuse_event(inadmissible, &caller).await?,
+    };
     match &answer.value {
         EventOutcome::Accepted(ingested) => {
             let mut response = respond(StatusCode::ACCEPTED, &EventAnswer::new(ingested, explain))?;
@@ -51,6 +55,9 @@ pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Res
             Ok(response)
         }
         EventOutcome::Refused(refused) => Err(refusal(refused, explain).replayed(answer.replayed)),
+        EventOutcome::Invalid(InvalidItem { inadmissible: Some(inadmissible), .. }) => {
+            Err(Problem::from(EngineError::from(inadmissible.clone())).replayed(answer.replayed))
+        }
         EventOutcome::Invalid(item) => {
             tracing::error!(error = item.error, "the engine called a single event an invalid item");
             Err(Problem::internal())
@@ -124,7 +131,9 @@ fn read_item(
         invalid(id, &Problem::bad_request(errors))
     })?;
     let id = draft.report.external_event_id.as_ref().map(|id| id.as_str().to_owned());
-    admissible(api, call, draft).map_err(|problem| {
+    let report = may_report(call, &draft)
+        .and_then(|()| admissible(api, draft).map_err(|inadmissible| EngineError::from(inadmissible).into()));
+    report.map_err(|problem: Problem| {
         let details = json!({"index": index, "problem": problem.kind().suffix(), "reason": problem.detail()});
         refusals.extend(problem.unwritten_audit().map(|action| (action, details)));
         invalid(id, &problem)
@@ -183,15 +192,20 @@ fn source(tree: &Tree) -> Option<String> {
     Some(name.as_str().to_owned())
 }
 
-/// The checks between schema and engine: whether the principal may report as this source, and whether the vector's
-/// name can be one at all.
-fn admissible(api: &Api, call: &Call, draft: Draft) -> Result<Report, Problem> {
+/// Whether the principal may report as this source.
+fn may_report(call: &Call, draft: &Draft) -> Result<(), Problem> {
     let source = &draft.report.source;
     if !call.principal().may_report_as(source) {
         report::event_refused(Rejection::ForbiddenSource, Some(source.as_str()), 1);
         let detail = format!("this token may not report as source {}", value::quoted(source.as_str()));
         return Err(Problem::new(Kind::SourceNotAllowed, detail));
     }
+    Ok(())
+}
+
+/// Whether the vector's name can be one at all.
+fn admissible(api: &Api, draft: Draft) -> Result<Report, Inadmissible> {
+    let source = &draft.report.source;
     if let Some(vector) = draft.undefined_vector {
         report::event_refused(Rejection::UnknownVector, Some(source.as_str()), 1);
         return Err(api.unknown_vector(&vector));
@@ -211,7 +225,7 @@ fn refusal(refused: &RefusedEvent, explain: bool) -> Problem {
 }
 
 fn invalid(external_event_id: Option<String>, problem: &Problem) -> InvalidItem {
-    InvalidItem { external_event_id, error: problem.detail().to_owned() }
+    InvalidItem { external_event_id, error: problem.detail().to_owned(), inadmissible: None }
 }
 
 fn batch_item((index, outcome): (usize, &EventOutcome)) -> BatchItemAnswer {

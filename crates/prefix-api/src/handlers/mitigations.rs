@@ -7,7 +7,7 @@ use prefix_core::mitigation::Status;
 use prefix_core::name::{Pop, SourceName};
 use prefix_core::store::MitigationQuery;
 use prefix_engine::view::ManualRequest;
-use prefix_engine::{BulkItem, view};
+use prefix_engine::{BulkItem, EngineError, view};
 
 use super::{Reply, both, checked, dry, from_path, mark_replay, ok, respond};
 use crate::answer::{AcknowledgedAnswer, BulkItemAnswer, DryRun, MitigationPage, WithdrawnAnswer};
@@ -111,7 +111,7 @@ fn manual_request(api: &Api, call: &Call, manual: Manual) -> Result<ManualReques
         action: manual.action,
         ttl: manual.ttl,
         flaw: manual.flaw,
-        vector: manual.vector.map_err(|text| api.unknown_vector(&text))?,
+        vector: manual.vector.map_err(|text| EngineError::from(api.unknown_vector(&text)))?,
         reason: manual.reason,
         operator: SourceName::operator(&call.principal().id),
     })

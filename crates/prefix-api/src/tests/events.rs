@@ -151,6 +151,38 @@ async fn a_repetition_gets_the_first_answer() {
 }
 
 #[actix_web::test]
+async fn what_is_refused_before_it_is_an_event_is_answered_again_to_its_key() {
+    let lab = Lab::usual().await;
+    let send = |body: Value| {
+        let key = body.to_string().chars().filter(char::is_ascii_alphanumeric).take(200).collect::<String>();
+        lab.send(posting("/v1/events", &body).insert_header(("Idempotency-Key", key)))
+    };
+    let with = |member: &str, value: &str| {
+        let mut body = flood(10);
+        body[member] = json!(value);
+        body
+    };
+    let cases = [
+        (with("vector", "nonsense"), "unknown-vector"),
+        (with("vector", "no name at all!"), "unknown-vector"),
+        (with("source", "operator:eve"), "not-allowed"),
+    ];
+    for (number, (body, problem)) in cases.into_iter().enumerate() {
+        let (first, again) = (send(body.clone()).await, send(body).await);
+        assert_eq!((first.status, first.problem()), (422, problem));
+        assert_eq!(first.header("idempotency-replayed"), None);
+        assert_eq!((again.status, again.problem()), (422, problem));
+        assert_eq!(again.header("idempotency-replayed"), Some("true"));
+        assert_eq!(
+            (&again.body["detail"], &again.body["vectors"]),
+            (&first.body["detail"], &first.body["vectors"])
+        );
+        assert_eq!(lab.audited("reject").len(), number + 1, "refused once");
+    }
+    assert!(lab.store.all_events().is_empty());
+}
+
+#[actix_web::test]
 async fn a_refusal_is_repeated_too() {
     let lab = Lab::usual().await;
     let send = || lab.send(posting("/v1/events", &flood(200)).insert_header(("Idempotency-Key", "k")));
