@@ -23,5 +23,6 @@ mod long_past;
 mod operator;
 mod process;
 mod service_ports;
+mod several;
 mod speaker;
 mod ten_thousand;

@@ -13,7 +13,7 @@ mod rule;
 
 pub(crate) use attack::{Attack, udp_flood};
 pub(crate) use detector::Detector;
-pub(crate) use network::{Network, NetworkBuilder, program};
+pub(crate) use network::{Beside, Network, NetworkBuilder, program};
 pub(crate) use prefixdctl::Prefixdctl;
 pub(crate) use raw_http::{RawAnswer, RawHttp};
 pub(crate) use router::Router;

@@ -177,6 +177,15 @@ fn client(url: &str) -> Client {
     Client::new(options).expect("a client")
 }
 
+/// Another instance beside the network's daemon.
+#[derive(Debug)]
+pub(crate) struct Beside {
+    pub(crate) detector: Detector,
+    pub(crate) client: Client,
+    pub(crate) daemon: Daemon,
+    _folder: tempfile::TempDir,
+}
+
 /// A network in which a story happens. Everything in it ends with it, the daemon first.
 #[derive(Debug)]
 pub(crate) struct Network {
@@ -242,6 +251,17 @@ impl Network {
     /// The network between the daemon and its speaker.
     pub(crate) fn between(&self) -> &Arc<Namespace> {
         &self.between.as_ref().expect("the story asked for a speaker far away").0
+    }
+
+    /// Starts another instance with the same configuration, a folder and a state of its own.
+    pub(crate) async fn another_instance(&self) -> Beside {
+        let folder = tempfile::Builder::new().prefix("prefixd-story-").tempdir().unwrap();
+        for name in ["prefixd.yaml", "inventory.yaml", "playbooks.yaml"] {
+            std::fs::copy(self.folder().join(name), folder.path().join(name)).unwrap();
+        }
+        let daemon = daemon(folder.path()).start().await.unwrap_or_else(|error| panic!("{error}"));
+        let client = client(&daemon.url());
+        Beside { detector: Detector::new("netflow", client.clone()), client, daemon, _folder: folder }
     }
 
     /// The folder of the daemon's configuration.
