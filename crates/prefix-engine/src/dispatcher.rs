@@ -22,9 +22,11 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::book::{OnWire, ToSend, Wanted};
+use crate::command::record::Record;
 use crate::command::settle::{Confirmed, Settle, is_news};
 use crate::journal::Journal;
 use crate::leadership::Standing;
+use crate::reconciler::{occupied_by, replacement};
 use crate::report;
 use crate::shared::Shared;
 use later::Later;
@@ -245,8 +247,11 @@ impl Dispatcher {
         let pace = self.pace(changes, octets);
         self.next_burst = Instant::now() + pace;
         if self.shared.enforced() {
-            let (announce, withdraw) =
-                if surely { (announce, withdraw) } else { self.sort_out(announce, withdraw).await };
+            let (announce, withdraw) = if surely {
+                self.look_first(announce, withdraw).await
+            } else {
+                self.sort_out(announce, withdraw).await
+            };
             if announce.len() + withdraw.len() > 0 {
                 self.send(announce, withdraw, pace).await;
             }
@@ -274,6 +279,8 @@ impl Dispatcher {
         let found = match found {
             Ok(found) => found,
             Err(error) => {
+                // nothing was sent: that stays different from a change without an answer
+                let error = AnnounceError::Unreachable(format!("its table cannot be read: {error}"));
                 keys.iter().for_each(|key| self.failed(key, &error));
                 return (announce, withdraw);
             }
@@ -295,6 +302,71 @@ impl Dispatcher {
             }
         }
         self.settle(settle);
+        (announce, withdraw)
+    }
+
+    /// A change names a route, not an owner. Where nobody has seen yet whose path stands there it is read back first:
+    /// what belongs to somebody else is not taken away, and what belongs to another pop is not replaced.
+    async fn look_first(
+        &mut self,
+        mut announce: Vec<Change>,
+        mut withdraw: Vec<Change>,
+    ) -> (Vec<Change>, Vec<Change>) {
+        let book = &self.shared.book;
+        let attempts = &self.attempts;
+        // an announcement without an answer was sent only where nobody else's path was to stay
+        let is_tried = |key: &RouteKey| attempts.get(key).is_some_and(|attempt| attempt.unresolved);
+        let unseen =
+            |change: &mut Change| !book.is_seen(&change.key, change.path.is_some()) && !is_tried(&change.key);
+        let mut unseen: Vec<Change> =
+            announce.extract_if(.., unseen).chain(withdraw.extract_if(.., unseen)).collect();
+        if unseen.is_empty() {
+            return (announce, withdraw);
+        }
+        let keys: Vec<RouteKey> = unseen.iter().map(|change| change.key.clone()).collect();
+        let found = match self.shared.announcer.find(&keys).await {
+            Ok(found) => found,
+            Err(error) => {
+                // nothing was sent: that stays different from a change without an answer
+                let error = AnnounceError::Unreachable(format!("its table cannot be read: {error}"));
+                keys.iter().for_each(|key| self.failed(key, &error));
+                return (announce, withdraw);
+            }
+        };
+        // the lease may have run out meanwhile
+        if self.shared.leadership.leading() != Some(self.epoch) {
+            announce.into_iter().chain(withdraw).chain(unseen).for_each(|change| self.list(change.key));
+            return (Vec::new(), Vec::new());
+        }
+        let (mut settle, mut replaced) = (Settle::default(), Vec::new());
+        for (change, found) in unseen.drain(..).zip(found) {
+            let book = &self.shared.book;
+            let owner = found.as_ref().filter(|path| path.local).map(|path| path.ownership);
+            let announces = change.path.is_some();
+            match owner {
+                Some(Ownership::OtherPop { owner }) => book.occupied(&change.key, &occupied_by(owner)),
+                Some(Ownership::Foreign) => {
+                    book.note_foreign(&change.key, true);
+                    replaced.extend(found.filter(|_| announces));
+                }
+                _ => {}
+            }
+            match owner {
+                // it stays wanted, and is announced when that path is gone
+                Some(Ownership::OtherPop { .. }) if announces => {}
+                Some(Ownership::OtherPop { .. } | Ownership::Foreign) if !announces => {
+                    self.confirm(change, &mut settle);
+                }
+                _ if announces => announce.push(change),
+                _ => withdraw.push(change),
+            }
+        }
+        self.settle(settle);
+        if !replaced.is_empty() {
+            let entries = replaced.iter().map(|path| replacement(&self.shared, path)).collect();
+            let (record, _answer) = Record::new(entries);
+            let _ = self.journal.led_by(self.epoch).submit(Box::new(record));
+        }
         (announce, withdraw)
     }
 

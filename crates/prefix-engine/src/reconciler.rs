@@ -397,6 +397,7 @@ impl Reconciler {
                 _ => self.handle(&path, &mut drifts),
             }
         }
+        self.shared.book.table_was_read();
         let own = seen.len();
         let Part::Mend(epoch) = part else { return Ok((own, foreign)) };
         drifts.nudge.extend(vacated.into_iter().filter(|key| self.shared.book.vacated(key)));
@@ -451,6 +452,19 @@ impl Reconciler {
     }
 }
 
-fn occupied_by(owner: u32) -> String {
+/// A path of somebody else is about to be replaced by ours.
+pub(crate) fn replacement(shared: &Shared, path: &RibPath) -> AuditEntry {
+    let found = format!("a path of somebody else stands in its place: {}", path.attributes);
+    let details =
+        json!({ "kind": "action", "flow": path.key.flow(), "nlri": path.key.nlri(), "found": found });
+    let entry = AuditEntry::new(shared.now(), Actor::SYSTEM, AuditAction::Reconcile, details);
+    match shared.book.of_route(&path.key).first() {
+        Some(row) => entry.on("mitigation", row.mitigation_id),
+        None => entry,
+    }
+}
+
+/// Why a route is left to another pop.
+pub(crate) fn occupied_by(owner: u32) -> String {
     format!("another pop (owner hash {owner}) announces the same rule at this speaker; it is never replaced")
 }

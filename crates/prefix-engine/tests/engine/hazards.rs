@@ -1,5 +1,6 @@
 //! What goes wrong when two things happen at once, or when what is relied on fails half-way.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use prefix_core::announcer::RibPath;
@@ -9,8 +10,9 @@ use prefix_core::ownership::Ownership;
 use prefix_engine::Caller;
 use prefix_testkit::fakes::announcer::AnnounceFault;
 use prefix_testkit::fakes::store::Fault;
+use prefix_testkit::fakes::{MemoryAnnouncer, MemoryStore, ScriptedClock};
 
-use crate::lab::{Config, Lab, Words, at, ban, detector, manual, route};
+use crate::lab::{Config, Lab, Words, at, ban, detector, manual, route, unban};
 
 const UDP: &str = "dst 203.0.113.10/32 proto udp";
 
@@ -213,6 +215,60 @@ async fn storage_that_only_reads_is_not_asked_more_and_more() {
     let (after, asked_now) = (lab.store.calls().transacts, lab.speaker.history().len());
     assert!(after - before < 1_200, "{} units of work in a minute", after - before);
     assert!(asked_now - asked < 2_500, "{} changes in a minute", asked_now - asked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_ends_before_it_was_announced_takes_nothing_of_others_away() {
+    let lab = Lab::usual().await;
+    lab.speaker.put(of_others(UDP, Ownership::Foreign));
+    lab.settle().await;
+    let both = vec![Ok(ban("203.0.113.10", "udp_flood")), Ok(unban("203.0.113.10"))];
+    lab.engine.ingest_batch(both, &detector()).await.unwrap();
+    lab.seconds(1).await;
+    assert_eq!(lab.count(Status::Withdrawn), 1);
+    assert_eq!(lab.speaker.local(&route(UDP)).unwrap().ownership, Ownership::Foreign);
+    assert!(!lab.was_withdrawn(UDP));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_that_another_pop_took_while_the_speaker_was_away_is_left_to_it() {
+    let others = Ownership::OtherPop { owner: 1 };
+    for reads_that_fail in 0..4 {
+        let speaker = Arc::new(MemoryAnnouncer::new());
+        speaker.disconnect("cable");
+        speaker.put(of_others(UDP, others));
+        let clock = Arc::new(ScriptedClock::following_tokio(at(0)));
+        let store = Arc::new(MemoryStore::new());
+        let lab = Lab::around(store, speaker, clock, Config::read("")).await;
+        lab.mitigate(ban("203.0.113.10", "udp_flood")).await;
+        lab.speaker.fail_reads(reads_that_fail);
+        lab.speaker.connect();
+        lab.seconds(10).await;
+        assert_eq!(
+            lab.speaker.local(&route(UDP)).unwrap().ownership,
+            others,
+            "{reads_that_fail} reads failed"
+        );
+        assert_eq!(lab.count(Status::Pending), 1);
+        lab.speaker.remove(&route(UDP));
+        lab.seconds(1).await;
+        assert_eq!((lab.count(Status::Active), lab.rules().len()), (1, 1), "it was free again");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_path_of_somebody_else_that_is_replaced_is_told() {
+    let speaker = Arc::new(MemoryAnnouncer::new());
+    speaker.disconnect("cable");
+    speaker.put(of_others(UDP, Ownership::Foreign));
+    let clock = Arc::new(ScriptedClock::following_tokio(at(0)));
+    let lab = Lab::around(Arc::new(MemoryStore::new()), speaker, clock, Config::read("")).await;
+    lab.mitigate(ban("203.0.113.10", "udp_flood")).await;
+    lab.speaker.connect();
+    lab.seconds(1).await;
+    assert_eq!(lab.rules().len(), 1);
+    let told = lab.audited("reconcile");
+    assert!(told.iter().any(|entry| entry.details["found"].to_string().contains("65000:1")), "{told:?}");
 }
 
 #[tokio::test(start_paused = true)]
