@@ -14,7 +14,6 @@ mod queue;
 mod quotas;
 mod scenarios;
 mod several;
-mod simulation;
 mod speaker;
 mod starts_and_stops;
 mod steps;

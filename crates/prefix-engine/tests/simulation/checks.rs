@@ -1,0 +1,170 @@
+//! What must hold: after every step, and once all is well again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use prefix_core::mitigation::{Mitigation, Status};
+use prefix_core::name::{CustomerId, Pop};
+use prefix_core::ownership::{MitigationTag, Ownership};
+
+use crate::guard::Guard;
+use crate::settings::{CUSTOMER_QUOTA, POP_QUOTA};
+use crate::witness::name;
+use crate::world::{FOREIGN, World, route};
+
+/// After so long without trouble a daemon has found and mended everything: a pass each 30 s, a last try after 7.5 s.
+const MENDED: Duration = Duration::from_secs(45);
+
+/// So long after the last change of the intent the speaker has it.
+const SETTLED: Duration = Duration::from_secs(1);
+
+type Counters = (i64, BTreeMap<Pop, i64>, BTreeMap<CustomerId, i64>);
+
+impl World {
+    /// After each step.
+    pub(crate) fn check_always(&self) {
+        self.witness.check_acks(false);
+        let counters = self.store.counters();
+        self.store.with_mitigations(|rows| self.check_quotas(rows.values(), counters));
+        let foreign = self.speaker.local(&route(FOREIGN));
+        if !foreign.is_some_and(|path| path.ownership == Ownership::Foreign) {
+            self.wrong(format!("the foreign rule {FOREIGN} was touched"));
+        }
+        self.check_overdue();
+        let well = !self.speaker_troubled && !self.storage_troubled && self.daemon.engine().is_some();
+        if well && self.witness.calm_for() >= MENDED && self.witness.quiet_for() >= SETTLED {
+            self.check_equal();
+        }
+    }
+
+    fn wrong(&self, what: impl Into<String>) {
+        self.witness.story.wrong(what);
+    }
+
+    fn check_quotas<'a>(&self, rows: impl Iterator<Item = &'a Mitigation>, counters: Counters) {
+        let (global, _, counted) = counters;
+        let mut customers = BTreeMap::new();
+        let mut rules = BTreeSet::new();
+        let mut pop = 0;
+        for row in rows {
+            if row.counts() {
+                pop += 1;
+                if let Some(customer) = &row.customer_id {
+                    *customers.entry(customer.clone()).or_insert(0) += 1;
+                }
+            }
+            if row.status.claims_rule()
+                && let Some(key) = row.key()
+                && !rules.insert(key.clone())
+            {
+                self.wrong(format!("two mitigations claim {}", key.flow()));
+            }
+        }
+        if pop > POP_QUOTA {
+            self.wrong(format!("{pop} rules of the pop, {POP_QUOTA} are allowed"));
+        }
+        for (customer, rules) in &customers {
+            if *rules > CUSTOMER_QUOTA {
+                self.wrong(format!("{rules} rules of {customer}, {CUSTOMER_QUOTA} are allowed"));
+            }
+        }
+        let counted: BTreeMap<_, usize> = counted
+            .into_iter()
+            .map(|(customer, rules)| (customer, usize::try_from(rules).unwrap_or(usize::MAX)))
+            .collect();
+        if usize::try_from(global) != Ok(pop) || counted != customers {
+            self.wrong(format!(
+                "the quota counters say {global} rules ({counted:?}), the rows say {pop} ({customers:?})"
+            ));
+        }
+    }
+
+    /// Nobody leaves a rule behind: neither a daemon nor, in its place, a guard.
+    fn check_overdue(&self) {
+        let calm = self.witness.calm_for();
+        let by_daemon = self.daemon.engine().is_some() && !self.temper.dry_run && calm >= MENDED;
+        let by_guard = self.guard.is_some() && calm >= Guard::EVERY + Duration::from_secs(2);
+        if self.speaker_troubled || !(by_daemon || by_guard) {
+            return;
+        }
+        let grace =
+            Guard::GRACE + TimeDelta::from_std(Guard::EVERY).unwrap_or_default() + TimeDelta::seconds(2);
+        let limit = self.now() - grace;
+        for path in self.speaker.own_paths() {
+            let Ownership::Own { not_after: Some(not_after), .. } = path.ownership else { continue };
+            if not_after.time() < limit {
+                let over = (self.now() - not_after.time()).num_seconds();
+                self.wrong(format!("{} stands {over} s after its not-after time", path.key.flow()));
+            }
+        }
+    }
+
+    /// The table is what is written, and nothing is under way.
+    pub(crate) fn check_equal(&self) {
+        let rows = self.unfinished();
+        for row in rows.iter().filter(|row| matches!(row.status, Status::Pending | Status::Withdrawing)) {
+            // another pop's path is never replaced: the mitigation stays pending
+            if self.is_occupied(row) {
+                continue;
+            }
+            self.wrong(format!("{} is still {}", name(row.mitigation_id), row.status));
+        }
+        let mut table: BTreeMap<_, _> =
+            self.speaker.own_paths().into_iter().map(|path| (path.key.clone(), path)).collect();
+        // the rule of a former step stays until its successor is confirmed
+        for former in rows.iter().filter_map(|row| row.progress.former.as_ref()?.key()) {
+            table.remove(&former);
+        }
+        for row in rows.iter().filter(|row| row.lives() && !row.dry_run && !self.is_occupied(row)) {
+            let (Some(key), id) = (row.key(), row.mitigation_id) else { continue };
+            let Some(path) = table.remove(&key) else {
+                self.wrong(format!("{} lives, and {} is not in the table", name(id), key.flow()));
+                continue;
+            };
+            let Ownership::Own { not_after, mitigation } = path.ownership else { continue };
+            if mitigation != Some(MitigationTag::from(id)) {
+                self.wrong(format!("{} has not the mark of {}", key.flow(), name(id)));
+            }
+            let (wanted, found) =
+                (row.action.extended_communities(), path.action.map(|a| a.extended_communities()));
+            if found != Some(wanted) {
+                self.wrong(format!("{} has another action than {}", key.flow(), name(id)));
+            }
+            if not_after.is_none_or(|at| at.time() + TimeDelta::seconds(2) < self.now()) {
+                self.wrong(format!("{} has a not-after time that is over", key.flow()));
+            }
+            if not_after.is_some_and(|at| at.time() > row.expires_at + TimeDelta::seconds(1)) {
+                self.wrong(format!("{} is promised for longer than {} lasts", key.flow(), name(id)));
+            }
+        }
+        for (key, _) in table {
+            if !self.temper.dry_run {
+                self.wrong(format!("{} is in the table, and no living mitigation wants it", key.flow()));
+            }
+        }
+    }
+
+    fn is_occupied(&self, row: &Mitigation) -> bool {
+        let holder = row.key().and_then(|key| self.speaker.local(&key));
+        holder.is_some_and(|path| matches!(path.ownership, Ownership::OtherPop { .. }))
+    }
+
+    /// At the very end: every rule has left, and every row knows.
+    pub(crate) fn check_end(&self) {
+        self.witness.check_acks(true);
+        for row in self.unfinished() {
+            self.wrong(format!(
+                "{} is still {} although its time was over at {}",
+                name(row.mitigation_id),
+                row.status,
+                row.expires_at.format("%H:%M:%S")
+            ));
+        }
+        if !self.temper.dry_run {
+            for path in self.speaker.own_paths() {
+                self.wrong(format!("{} never leaves the table", path.key.flow()));
+            }
+        }
+    }
+}

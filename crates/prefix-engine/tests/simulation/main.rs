@@ -1,0 +1,71 @@
+//! Seeded schedules of the whole engine over the fakes: faults between any two effects, kills, clock jumps, late and
+//! repeated answers, operators, strangers, duplicates. What is checked is what the house promises whatever happens.
+//!
+//! `SCHEDULES=n cargo test -p prefix-engine --test simulation` runs so many; `SEED=n` runs one again, and `STORY=1`
+//! tells it. A seed fixes what the world does. In which order the engine's own tasks get their turn it does not, so a
+//! rare failure may need `REPEAT=n`.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "these are tests")]
+
+mod checks;
+#[allow(dead_code, reason = "shared with the engine's other tests")]
+#[path = "../engine/lab/config.rs"]
+mod config;
+mod daemon;
+mod dice;
+mod guard;
+mod liars;
+mod people;
+mod ports;
+mod run;
+mod settings;
+mod story;
+mod temper;
+mod troubles;
+mod witness;
+#[allow(dead_code, reason = "shared with the engine's other tests")]
+#[path = "../engine/lab/words.rs"]
+mod words;
+mod world;
+
+use run::{Failure, schedule, schedules};
+
+/// How many schedules a run without further wishes makes.
+const USUAL: u64 = 500;
+
+fn wish(name: &str) -> Option<u64> {
+    std::env::var(name)
+        .ok()
+        .map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
+}
+
+fn tell(failure: &Failure) -> String {
+    let Failure { seed, finding, story } = failure;
+    format!(
+        "seed {seed}: {finding}\n\nwhat happened, in minutes and seconds since the beginning:\n{story}\nto see it again:\n  \
+         SEED={seed} cargo test -p prefix-engine --test simulation whatever_happens -- --nocapture\n"
+    )
+}
+
+#[test]
+#[allow(clippy::print_stdout, reason = "how many schedules were run is part of the result")]
+fn whatever_happens_nothing_is_lost_and_nothing_is_left_behind() {
+    let began = std::time::Instant::now();
+    if let Some(seed) = wish("SEED") {
+        for _ in 0..wish("REPEAT").unwrap_or(1) {
+            if let Err(failure) = schedule(seed, None) {
+                panic!("{}", tell(&failure));
+            }
+        }
+        return;
+    }
+    let first = wish("FIRST").unwrap_or(0);
+    let all = wish("ALL").is_some();
+    let (done, failures) = schedules(first..first + wish("SCHEDULES").unwrap_or(USUAL), None, all);
+    println!("{done} schedules in {:.1} s", began.elapsed().as_secs_f64());
+    if all {
+        failures.iter().for_each(|failure| println!("seed {}: {}", failure.seed, failure.finding));
+    }
+    if let Some(failure) = failures.first() {
+        panic!("{}", tell(failure));
+    }
+}

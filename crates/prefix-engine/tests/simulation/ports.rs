@@ -1,0 +1,117 @@
+//! The ports of one daemon: they tell the story, watch for what a daemon must never do, and can kill it between any
+//! two of its effects. From that moment on nothing it does has any effect, and nothing answers it.
+
+mod announcer;
+mod store;
+
+use std::future::pending;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, Utc};
+use prefix_core::Clock;
+use prefix_testkit::fakes::ScriptedClock;
+use tokio_util::sync::CancellationToken;
+
+use crate::witness::Witness;
+
+/// Where a daemon is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// The effect does not happen any more.
+    Before,
+    /// Half of it happens: of several changes the first ones.
+    Half,
+    /// It happens, and its answer reaches nobody.
+    After,
+}
+
+struct Fate {
+    effects: u32,
+    moment: Moment,
+}
+
+/// What ties a daemon to the world.
+pub(crate) struct Bond {
+    /// Its name in the story.
+    pub(crate) name: &'static str,
+    /// True if it runs in dry-run: nothing it does may reach the speaker.
+    pub(crate) dry_run: bool,
+    /// Its life.
+    pub(crate) life: CancellationToken,
+    pub(crate) witness: Arc<Witness>,
+    fate: Mutex<Option<Fate>>,
+}
+
+impl Bond {
+    pub(crate) fn new(name: &'static str, dry_run: bool, witness: Arc<Witness>) -> Arc<Self> {
+        Arc::new(Self { name, dry_run, life: CancellationToken::new(), witness, fate: Mutex::new(None) })
+    }
+
+    /// It dies at its n-th effect from now on (0 = the next one).
+    pub(crate) fn doom(&self, effects: u32, moment: Moment) {
+        *self.fate.lock().unwrap_or_else(PoisonError::into_inner) = Some(Fate { effects, moment });
+    }
+
+    pub(crate) fn is_dead(&self) -> bool {
+        self.life.is_cancelled()
+    }
+
+    /// Kills it without any farewell.
+    pub(crate) fn kill(&self, when: &str) {
+        if !self.is_dead() {
+            self.witness.story.tell(self.name, format!("is killed {when}"));
+            self.life.cancel();
+            self.witness.disturb();
+        }
+    }
+
+    /// Counts one effect. Returns how it ends, if it is the last.
+    fn count(&self) -> Option<Moment> {
+        let mut fate = self.fate.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = fate.as_mut()?;
+        if next.effects > 0 {
+            next.effects -= 1;
+            return None;
+        }
+        fate.take().map(|fate| fate.moment)
+    }
+
+    /// The answer of a call, or none ever again. A call that was under way at the end may have had its effect.
+    async fn alive<T>(&self, call: impl Future<Output = T>) -> T {
+        if !self.is_dead() {
+            tokio::select! {
+                biased;
+                () = self.life.cancelled() => {}
+                answer = call => return answer,
+            }
+        }
+        pending().await
+    }
+
+    async fn die<T>(&self, when: &str) -> T {
+        self.kill(when);
+        pending().await
+    }
+}
+
+/// A port of one daemon.
+pub(crate) struct Tie<P: ?Sized> {
+    pub(crate) port: Arc<P>,
+    pub(crate) bond: Arc<Bond>,
+}
+
+/// The clock of one daemon. Whoever asks after its death is one of its tasks, and ends.
+pub(crate) struct MortalClock {
+    pub(crate) clock: Arc<ScriptedClock>,
+    pub(crate) bond: Arc<Bond>,
+}
+
+impl Clock for MortalClock {
+    fn now(&self) -> DateTime<Utc> {
+        if self.bond.is_dead() {
+            // past the panic hook: a dead daemon has nothing to say
+            std::panic::resume_unwind(Box::new("the daemon is dead"));
+        }
+        self.clock.now()
+    }
+}

@@ -1,0 +1,78 @@
+//! The way of one daemon to the speaker.
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use prefix_core::Announcer;
+use prefix_core::announcer::{AnnounceError, OwnPath, Peer, RibPath, SpeakerEvent};
+use prefix_core::flowspec::RouteKey;
+use prefix_testkit::fakes::announcer::Change;
+
+use super::{Moment, Tie};
+
+impl Tie<dyn Announcer> {
+    /// Sends changes, or dies on the way: `send` carries the first so many out.
+    async fn change<F>(
+        &self,
+        changes: Vec<Change>,
+        send: impl Fn(usize) -> F,
+    ) -> Vec<Result<(), AnnounceError>>
+    where
+        F: Future<Output = Vec<Result<(), AnnounceError>>>,
+    {
+        let bond = &self.bond;
+        if bond.is_dead() {
+            return std::future::pending().await;
+        }
+        bond.witness.sends(bond, &changes);
+        let all = changes.len();
+        let words = || changes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        match bond.count() {
+            Some(Moment::Before) => bond.die(&format!("before it can tell the speaker: {}", words())).await,
+            Some(Moment::Half) => {
+                drop(bond.alive(send(all.div_ceil(2))).await);
+                bond.die(&format!("while it tells the speaker: {}", words())).await
+            }
+            Some(Moment::After) => {
+                drop(bond.alive(send(all)).await);
+                bond.die(&format!("before it hears what becomes of: {}", words())).await
+            }
+            None => {
+                let results = bond.alive(send(all)).await;
+                bond.witness.told(bond, &changes, &results);
+                results
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Announcer for Tie<dyn Announcer> {
+    async fn announce(&self, paths: &[OwnPath]) -> Vec<Result<(), AnnounceError>> {
+        let changes = paths.iter().map(|path| Change::Announce(Box::new(path.clone()))).collect();
+        self.change(changes, |some| self.port.announce(&paths[..some])).await
+    }
+
+    async fn withdraw(&self, keys: &[RouteKey]) -> Vec<Result<(), AnnounceError>> {
+        let changes = keys.iter().map(|key| Change::Withdraw(key.clone())).collect();
+        self.change(changes, |some| self.port.withdraw(&keys[..some])).await
+    }
+
+    async fn table(&self) -> Result<BoxStream<'static, Result<RibPath, AnnounceError>>, AnnounceError> {
+        self.bond.alive(self.port.table()).await
+    }
+
+    async fn find(&self, keys: &[RouteKey]) -> Result<Vec<Option<RibPath>>, AnnounceError> {
+        self.bond.alive(self.port.find(keys)).await
+    }
+
+    async fn peers(&self) -> Result<Vec<Peer>, AnnounceError> {
+        self.bond.alive(self.port.peers()).await
+    }
+
+    fn watch(&self) -> BoxStream<'static, SpeakerEvent> {
+        let life = self.bond.life.clone();
+        let events = self.port.watch().take_until(async move { life.cancelled().await });
+        events.chain(futures::stream::pending()).boxed()
+    }
+}

@@ -1,0 +1,163 @@
+//! The way of one daemon to storage.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use prefix_core::Store;
+use prefix_core::audit::AuditEntry;
+use prefix_core::chain::ChainHead;
+use prefix_core::event::Event;
+use prefix_core::id::{EventId, MitigationId};
+use prefix_core::id::{InstanceId, PanicId};
+use prefix_core::mitigation::Mitigation;
+use prefix_core::name::CustomerId;
+use prefix_core::name::Pop;
+use prefix_core::page::Page;
+use prefix_core::panic::PanicScope;
+use prefix_core::safelist::Safelist;
+use prefix_core::store::{
+    AuditQuery, Bucket, ChangeSet, EventQuery, MitigationQuery, PoolState, PopStats, ReadSet, Retention,
+    SeriesQuery, Snapshot, StoreError, Totals,
+};
+use prefix_core::store::{Candidacy, Changes, Election, Epoch, FeedCursor};
+
+use super::{Moment, Tie};
+use crate::witness::Deeds;
+
+#[async_trait]
+impl Store for Tie<dyn Store> {
+    async fn transact(
+        &self,
+        reads: &ReadSet,
+        decide: &mut (dyn FnMut(Snapshot) -> ChangeSet + Send),
+    ) -> Result<(), StoreError> {
+        let bond = &self.bond;
+        if bond.is_dead() {
+            return std::future::pending().await;
+        }
+        // a unit of work is one effect: what half of it would be is the store's own affair, and its contract forbids it
+        let end = bond.count();
+        if matches!(end, Some(Moment::Before | Moment::Half)) {
+            return bond.die("before it can write").await;
+        }
+        let mut deeds = Deeds::default();
+        let mut spy = |snapshot| {
+            let changes = decide(snapshot);
+            deeds = Deeds::of(&changes);
+            changes
+        };
+        let result = bond.alive(self.port.transact(reads, &mut spy)).await;
+        bond.witness.wrote(bond, &deeds, &result);
+        if end.is_some() {
+            return bond.die("before it hears that it is written").await;
+        }
+        result
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.bond.alive(self.port.ping()).await
+    }
+
+    async fn unfinished(&self, pop: &Pop) -> Result<Vec<Mitigation>, StoreError> {
+        self.bond.alive(self.port.unfinished(pop)).await
+    }
+
+    async fn mitigation(&self, id: MitigationId) -> Result<Option<Mitigation>, StoreError> {
+        self.bond.alive(self.port.mitigation(id)).await
+    }
+
+    async fn mitigations(&self, query: &MitigationQuery) -> Result<Page<Mitigation>, StoreError> {
+        self.bond.alive(self.port.mitigations(query)).await
+    }
+
+    async fn event(&self, id: EventId) -> Result<Option<Event>, StoreError> {
+        self.bond.alive(self.port.event(id)).await
+    }
+
+    async fn events(&self, query: &EventQuery) -> Result<Page<Event>, StoreError> {
+        self.bond.alive(self.port.events(query)).await
+    }
+
+    async fn audit(&self, query: &AuditQuery) -> Result<Page<AuditEntry>, StoreError> {
+        self.bond.alive(self.port.audit(query)).await
+    }
+
+    async fn safelist(&self) -> Result<Safelist, StoreError> {
+        self.bond.alive(self.port.safelist()).await
+    }
+
+    async fn stats(&self) -> Result<BTreeMap<Pop, PopStats>, StoreError> {
+        self.bond.alive(self.port.stats()).await
+    }
+
+    async fn totals(&self) -> Result<Totals, StoreError> {
+        self.bond.alive(self.port.totals()).await
+    }
+
+    async fn series(&self, query: &SeriesQuery) -> Result<Vec<Bucket>, StoreError> {
+        self.bond.alive(self.port.series(query)).await
+    }
+
+    async fn prune(&self, retention: &Retention, limit: u32) -> Result<u64, StoreError> {
+        self.bond.alive(self.port.prune(retention, limit)).await
+    }
+
+    fn is_shared(&self) -> bool {
+        self.port.is_shared()
+    }
+
+    async fn claim(&self, candidacy: &Candidacy) -> Result<Election, StoreError> {
+        let election = self.bond.alive(self.port.claim(candidacy)).await;
+        self.bond.witness.claimed(&self.bond, candidacy.instance, &election);
+        election
+    }
+
+    async fn resign(&self, pop: &Pop, instance: InstanceId, epoch: Option<Epoch>) -> Result<(), StoreError> {
+        self.bond.alive(self.port.resign(pop, instance, epoch)).await
+    }
+
+    async fn changes(
+        &self,
+        pop: &Pop,
+        reader: InstanceId,
+        since: Option<FeedCursor>,
+    ) -> Result<Changes, StoreError> {
+        self.bond.alive(self.port.changes(pop, reader, since)).await
+    }
+
+    async fn by_ids(&self, ids: &[MitigationId]) -> Result<Vec<Mitigation>, StoreError> {
+        self.bond.alive(self.port.by_ids(ids)).await
+    }
+
+    async fn unfinished_ids(
+        &self,
+        pop: Option<&Pop>,
+        customer: Option<&CustomerId>,
+    ) -> Result<Vec<MitigationId>, StoreError> {
+        self.bond.alive(self.port.unfinished_ids(pop, customer)).await
+    }
+
+    async fn panic_scopes(&self) -> Result<Vec<PanicScope>, StoreError> {
+        self.bond.alive(self.port.panic_scopes()).await
+    }
+
+    async fn panic_scope(&self, id: PanicId) -> Result<Option<PanicScope>, StoreError> {
+        self.bond.alive(self.port.panic_scope(id)).await
+    }
+
+    async fn seal(&self, pop: &Pop, leader: Epoch, limit: u32) -> Result<u32, StoreError> {
+        self.bond.alive(self.port.seal(pop, leader, limit)).await
+    }
+
+    async fn chain_head(&self, pop: &Pop) -> Result<Option<ChainHead>, StoreError> {
+        self.bond.alive(self.port.chain_head(pop)).await
+    }
+
+    async fn chain(&self, pop: &Pop, from: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        self.bond.alive(self.port.chain(pop, from, limit)).await
+    }
+
+    fn pool(&self) -> PoolState {
+        self.port.pool()
+    }
+}

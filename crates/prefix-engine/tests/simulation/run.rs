@@ -1,0 +1,89 @@
+//! Runs schedules, many at a time, each in a runtime of its own whose time costs nothing.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::liars::Lie;
+use crate::witness::Witness;
+use crate::world::World;
+
+/// A schedule in which something was wrong.
+pub(crate) struct Failure {
+    pub(crate) seed: u64,
+    pub(crate) finding: String,
+    pub(crate) story: String,
+}
+
+type Seen = Mutex<Option<Arc<Witness>>>;
+
+async fn live(seed: u64, lie: Option<Lie>, seen: &Seen) {
+    let mut world = World::new(seed, lie).await;
+    let witness = world.witness.clone();
+    *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(witness.clone());
+    let is_over = || witness.story.finding().is_some();
+    for _ in 0..world.temper.actions {
+        world.act().await;
+        world.check_always();
+        if is_over() {
+            return;
+        }
+    }
+    world.recover().await;
+    world.check_always();
+    world.check_equal();
+    if is_over() {
+        return;
+    }
+    world.run_out().await;
+    world.check_always();
+    world.check_end();
+}
+
+/// Runs one schedule.
+pub(crate) fn schedule(seed: u64, lie: Option<Lie>) -> Result<(), Failure> {
+    let seen = Seen::default();
+    let lived = catch_unwind(AssertUnwindSafe(|| {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(live(seed, lie, &seen));
+    }));
+    let witness = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let finding = witness.as_ref().and_then(|witness| witness.story.finding());
+    let finding = match (lived, finding) {
+        (Ok(()), None) => return Ok(()),
+        (Ok(()), Some(finding)) => finding,
+        (Err(_), finding) => finding.unwrap_or_else(|| "the simulation itself panicked, see above".into()),
+    };
+    let story = witness.map(|witness| witness.story.text()).unwrap_or_default();
+    Err(Failure { seed, finding, story })
+}
+
+/// Runs schedules on every core, all of them or until one fails. Returns how many were run and the failures by seed.
+pub(crate) fn schedules(seeds: std::ops::Range<u64>, lie: Option<Lie>, all: bool) -> (u64, Vec<Failure>) {
+    let next = AtomicU64::new(seeds.start);
+    let done = AtomicU64::new(0);
+    let stop = AtomicBool::new(false);
+    let failures: Mutex<Vec<Failure>> = Mutex::default();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end {
+                        return;
+                    }
+                    let result = schedule(seed, lie);
+                    done.fetch_add(1, Ordering::Relaxed);
+                    let Err(found) = result else { continue };
+                    stop.store(!all, Ordering::Relaxed);
+                    failures.lock().unwrap_or_else(PoisonError::into_inner).push(found);
+                }
+            });
+        }
+    });
+    let mut failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
+    failures.sort_by_key(|failure| failure.seed);
+    (done.into_inner(), failures)
+}

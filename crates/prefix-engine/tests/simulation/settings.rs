@@ -1,0 +1,74 @@
+//! The configurations between which a schedule moves. They differ in what they allow, and are alike in their numbers.
+
+use prefix_core::address::Prefix;
+
+use crate::config::Config;
+use crate::temper::Temper;
+
+const NUMBERS: &str = "
+playbooks:
+  - name: floods
+    match: {vector: [udp_flood, syn_flood]}
+    steps:
+      - {action: police, rate_bps: 50000000, ttl_seconds: 40}
+      - {action: discard, ttl_seconds: 60, require_persistence_seconds: 20, require_confidence_at_least: 0.8}
+  - name: reflections
+    match: {vector: dns_amplification}
+    steps:
+      - {action: police, rate_bps: 20000000, ttl_seconds: 40, fragments: police}
+      - {action: rtbh, ttl_seconds: 40, require_persistence_seconds: 20, require_confidence_at_least: 0.5}
+quotas: {max_active_per_customer: 4, max_active_per_pop: 6, max_new_per_minute: 20}
+timers: {quiet_period_after_withdraw_seconds: 30}
+escalation: {step_down: true, max_escalated_duration_seconds: 60}
+sources: {probe: {reports: edge, edge_hold_seconds: 120}}
+";
+
+/// Rules of the pop that may exist at once.
+pub(crate) const POP_QUOTA: usize = 6;
+/// Rules of a customer that may exist at once.
+pub(crate) const CUSTOMER_QUOTA: usize = 4;
+
+/// What the files allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Files {
+    /// Everything that is usual.
+    Usual,
+    /// Half of the first customer's addresses are protected.
+    Protected,
+    /// No black holes.
+    WithoutBlackHoles,
+}
+
+impl Files {
+    pub(crate) const ALL: [Self; 3] = [Self::Usual, Self::Protected, Self::WithoutBlackHoles];
+
+    /// The configuration that they mean in this schedule.
+    pub(crate) fn config(self, temper: &Temper) -> Config {
+        let guardrails = match self {
+            Self::Usual => "allow_rtbh: true",
+            Self::Protected => "allow_rtbh: true, protected_prefixes: [203.0.113.8/30]",
+            Self::WithoutBlackHoles => "allow_rtbh: false",
+        };
+        let (dry_run, preserve) = (temper.dry_run, temper.preserve);
+        Config::read(&format!(
+            "{NUMBERS}guardrails: {{max_lifetime_seconds: 240, max_lifetime_cooldown_seconds: 30, {guardrails}}}
+dry_run: {dry_run}
+preserve_announcements: {preserve}
+"
+        ))
+    }
+
+    /// For the story.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Usual => "the usual configuration",
+            Self::Protected => "a configuration that protects 203.0.113.8/30",
+            Self::WithoutBlackHoles => "a configuration without black holes",
+        }
+    }
+}
+
+/// Prefixes that operators put on the safelist now and then.
+pub(crate) fn safe_prefixes() -> [Prefix; 3] {
+    ["203.0.113.12/32", "203.0.113.14/31", "198.51.100.0/30"].map(|text| text.parse().unwrap())
+}

@@ -1,0 +1,68 @@
+//! The temper of a schedule: which troubles it knows at all. A schedule that knows few of them goes deeper into those
+//! than one in which everything happens at once.
+
+use crate::dice::Dice;
+
+/// See the module.
+#[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each trouble is there or not, independently of the others")]
+pub(crate) struct Temper {
+    /// Nothing may reach the speaker.
+    pub(crate) dry_run: bool,
+    /// A stop leaves rules in place.
+    pub(crate) preserve: bool,
+    /// A guard watches the speaker.
+    pub(crate) guard: bool,
+    /// Answers of the speaker fail or are lost.
+    pub(crate) faults: bool,
+    /// Effects come late, reordered, or twice; the speaker hangs.
+    pub(crate) late: bool,
+    /// Connection lost, speaker restarted.
+    pub(crate) outages: bool,
+    /// Others change the table.
+    pub(crate) strangers: bool,
+    /// Storage fails, is down or hangs.
+    pub(crate) storage: bool,
+    /// The daemon is killed.
+    pub(crate) kills: bool,
+    /// The daemon is stopped and started.
+    pub(crate) stops: bool,
+    /// The clock is set.
+    pub(crate) jumps: bool,
+    /// Operators create, withdraw, change safelist and configuration.
+    pub(crate) operators: bool,
+    /// How many things happen.
+    pub(crate) actions: u64,
+    /// Milliseconds between two of them.
+    pub(crate) pauses: &'static [u64],
+}
+
+impl Temper {
+    pub(crate) fn of(dice: &mut Dice) -> Self {
+        Self {
+            dry_run: dice.once_in(25),
+            preserve: dice.once_in(2),
+            guard: dice.once_in(2),
+            faults: dice.once_in(2),
+            late: dice.once_in(3),
+            outages: dice.once_in(2),
+            strangers: dice.once_in(3),
+            storage: dice.once_in(2),
+            kills: dice.once_in(2),
+            stops: dice.once_in(3),
+            jumps: dice.once_in(3),
+            operators: !dice.once_in(3),
+            actions: 20 + dice.below(31),
+            pauses: dice.pick(&[
+                &[1, 5, 20, 60, 150, 400][..],
+                &[3, 40, 150, 700, 2_500, 6_000],
+                &[40, 700, 2_500, 11_000, 31_000],
+            ]),
+        }
+    }
+
+    /// True if what the speaker holds changes only when it is told to.
+    pub(crate) fn is_strict(&self) -> bool {
+        !self.late && !self.strangers
+    }
+}

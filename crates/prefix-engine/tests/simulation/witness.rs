@@ -1,0 +1,292 @@
+//! Who sees everything: what daemons do as they do it, what was acknowledged, and when the world was last disturbed.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use prefix_core::announcer::AnnounceError;
+use prefix_core::event::EventAction;
+use prefix_core::flowspec::RouteKey;
+use prefix_core::id::{EventId, InstanceId, MitigationId};
+use prefix_core::mitigation::{Mitigation, Status};
+use prefix_core::ownership::{MitigationTag, Ownership};
+use prefix_core::store::{ChangeSet, Election, Epoch, StoreError};
+use prefix_testkit::fakes::announcer::Change;
+use prefix_testkit::fakes::{MemoryAnnouncer, MemoryStore};
+use tokio::time::Instant;
+
+use crate::ports::Bond;
+use crate::story::Story;
+
+/// From this age on a path of somebody else is known to every daemon that can know of it.
+const KNOWN: Duration = Duration::from_secs(2);
+
+/// An event that somebody was told is stored.
+pub(crate) struct Ack {
+    pub(crate) event: EventId,
+    pub(crate) mitigation: Option<MitigationId>,
+    /// It was found in storage since it was acknowledged.
+    pub(crate) seen: bool,
+}
+
+struct Facts {
+    calm_since: Instant,
+    last_write: Instant,
+    acks: Vec<Ack>,
+    /// The first answer to each `Idempotency-Key`.
+    keys: HashMap<u64, EventId>,
+    /// Paths that somebody else has put, and when.
+    others: HashMap<RouteKey, Instant>,
+    /// The newest epoch.
+    epoch: Option<Epoch>,
+}
+
+/// See the module.
+pub(crate) struct Witness {
+    pub(crate) story: Story,
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) speaker: Arc<MemoryAnnouncer>,
+    /// True if the speaker does nothing of its own accord: then every row is right at the moment it is written.
+    pub(crate) strict: bool,
+    facts: Mutex<Facts>,
+}
+
+impl Witness {
+    pub(crate) fn new(store: Arc<MemoryStore>, speaker: Arc<MemoryAnnouncer>, strict: bool) -> Self {
+        let facts = Facts {
+            calm_since: Instant::now(),
+            last_write: Instant::now(),
+            acks: Vec::new(),
+            keys: HashMap::new(),
+            others: HashMap::new(),
+            epoch: None,
+        };
+        Self { story: Story::new(), store, speaker, strict, facts: Mutex::new(facts) }
+    }
+
+    fn open(&self) -> MutexGuard<'_, Facts> {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something happened that daemons need time to mend.
+    pub(crate) fn disturb(&self) {
+        self.open().calm_since = Instant::now();
+    }
+
+    /// How long nothing has happened that needs mending.
+    pub(crate) fn calm_for(&self) -> Duration {
+        self.open().calm_since.elapsed()
+    }
+
+    /// How long nothing was written.
+    pub(crate) fn quiet_for(&self) -> Duration {
+        self.open().last_write.elapsed()
+    }
+
+    /// A client was told that its event is stored.
+    pub(crate) fn acknowledged(
+        &self,
+        key: Option<u64>,
+        event: EventId,
+        mitigation: Option<MitigationId>,
+        words: &str,
+    ) {
+        let mut facts = self.open();
+        facts.acks.push(Ack { event, mitigation, seen: false });
+        let first = key.map(|key| *facts.keys.entry(key).or_insert(event));
+        drop(facts);
+        if let Some(first) = first.filter(|first| *first != event) {
+            self.story.wrong(format!(
+                "the repeated request ({words}) was carried out twice: event {first}, then event {event}"
+            ));
+        }
+    }
+
+    /// Looks at every acknowledgement (`all`), or only at those not found in storage yet.
+    pub(crate) fn check_acks(&self, all: bool) {
+        let mut facts = self.open();
+        for ack in facts.acks.iter_mut().filter(|ack| all || !ack.seen) {
+            ack.seen = true;
+            if !self.store.holds_event(ack.event) {
+                self.story.wrong(format!("the acknowledged event {} is not stored", ack.event));
+            }
+            if let Some(id) = ack.mitigation
+                && !self.store.with_mitigations(|rows| rows.contains_key(&id))
+            {
+                self.story.wrong(format!("the acknowledged mitigation {} is not stored", name(id)));
+            }
+        }
+    }
+
+    /// Somebody else put a path into the speaker's table.
+    pub(crate) fn somebody_put(&self, key: &RouteKey) {
+        self.open().others.insert(key.clone(), Instant::now());
+    }
+
+    /// A daemon is about to ask the speaker for changes.
+    pub(crate) fn sends(&self, bond: &Bond, changes: &[Change]) {
+        for change in changes {
+            let key = change.key();
+            if bond.dry_run {
+                self.story.wrong(format!("{} runs in dry-run and tells the speaker: {change}", bond.name));
+            }
+            if let Some(path) = change.announced() {
+                let tag = path.tags.mitigation;
+                let written = self.store.with_mitigations(|rows| {
+                    rows.values().any(|row| MitigationTag::from(row.mitigation_id) == tag)
+                });
+                if !written {
+                    self.story.wrong(format!("{} announces what is not written: {change}", bond.name));
+                }
+            }
+            // to one that cannot be reached nothing is sent at all
+            let known = self.open().others.get(&key).is_some_and(|since| since.elapsed() >= KNOWN)
+                && self.speaker.is_connected();
+            let holder = self.speaker.local(&key).map(|path| path.ownership);
+            match holder.filter(|_| known) {
+                Some(Ownership::OtherPop { .. }) => {
+                    self.story.wrong(format!("{} touches a path of another pop: {change}", bond.name));
+                }
+                Some(Ownership::Foreign) if change.is_withdraw() => {
+                    self.story.wrong(format!("{} takes a path of somebody else away: {change}", bond.name));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// A daemon asked for the leadership, and was answered.
+    pub(crate) fn claimed(&self, bond: &Bond, instance: InstanceId, election: &Result<Election, StoreError>) {
+        let Some(epoch) = election.as_ref().ok().and_then(|election| election.won_by(instance)) else {
+            return;
+        };
+        let mut facts = self.open();
+        let known = facts.epoch;
+        facts.epoch = Some(epoch).max(known);
+        drop(facts);
+        match known {
+            Some(known) if known > epoch => self.story.wrong(format!(
+                "{} leads in epoch {}, after epoch {} had begun",
+                bond.name, epoch.0, known.0
+            )),
+            Some(known) if known == epoch => {}
+            _ => self.story.tell(bond.name, format!("leads, in epoch {}", epoch.0)),
+        }
+    }
+
+    /// The speaker answered.
+    pub(crate) fn told(&self, bond: &Bond, changes: &[Change], results: &[Result<(), AnnounceError>]) {
+        for (change, result) in changes.iter().zip(results) {
+            let answer = match result {
+                Ok(()) => "done".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            self.story.tell(bond.name, format!("tells the speaker: {change} ({answer})"));
+        }
+    }
+
+    /// Storage answered.
+    pub(crate) fn wrote(&self, bond: &Bond, deeds: &Deeds, result: &Result<(), StoreError>) {
+        match result {
+            Ok(()) if deeds.words.is_empty() => {}
+            Ok(()) => {
+                self.open().last_write = Instant::now();
+                self.story.tell(bond.name, format!("writes: {}", deeds.words.join("; ")));
+            }
+            Err(error) => {
+                self.story.tell(bond.name, format!("cannot write ({error}): {}", deeds.words.join("; ")));
+                return;
+            }
+        }
+        for ended in &deeds.ended {
+            if ended.revived {
+                self.story.wrong(format!("{} was over and lives again", name(ended.id)));
+            }
+            if !self.strict {
+                continue;
+            }
+            let Some(path) = ended.key.as_ref().and_then(|key| self.speaker.local(key)) else { continue };
+            let tag = MitigationTag::from(ended.id);
+            if matches!(path.ownership, Ownership::Own { mitigation: Some(held), .. } if held == tag) {
+                self.story.wrong(format!(
+                    "{} is written down as over while the speaker holds its rule {}",
+                    name(ended.id),
+                    path.key.flow()
+                ));
+            }
+        }
+    }
+}
+
+/// A mitigation for people: the end of its id, which is also its mark on the wire.
+pub(crate) fn name(id: MitigationId) -> String {
+    let text = id.to_string();
+    format!("m-{}", &text[text.len() - 4..])
+}
+
+struct Ended {
+    id: MitigationId,
+    key: Option<RouteKey>,
+    revived: bool,
+}
+
+/// What a unit of work does, for the story and the checks.
+#[derive(Default)]
+pub(crate) struct Deeds {
+    words: Vec<String>,
+    ended: Vec<Ended>,
+}
+
+impl Deeds {
+    pub(crate) fn of(changes: &ChangeSet) -> Self {
+        let mut deeds = Self::default();
+        for event in &changes.events {
+            let report = &event.report;
+            let what = if report.action == EventAction::Ban { "reports" } else { "ends" };
+            let answer = event.status.as_str();
+            deeds.words.push(format!("{} {what} {}: {answer}", report.source, report.victim_ip));
+        }
+        for change in &changes.mitigations {
+            let before = change.before.as_deref();
+            deeds.words.push(row_words(before, &change.after));
+            let over =
+                |row: &Mitigation| matches!(row.status, Status::Withdrawn | Status::Expired) && !row.dry_run;
+            let was_over = before.is_some_and(|row| row.status.is_final());
+            if was_over && !change.after.status.is_final() || over(&change.after) && !was_over {
+                let taken = change.after.superseded_by.is_some();
+                let key = change.after.key().filter(|_| !taken);
+                let revived = was_over && !change.after.status.is_final();
+                deeds.ended.push(Ended { id: change.after.mitigation_id, key, revived });
+            }
+        }
+        for entry in &changes.safelist_put {
+            deeds.words.push(format!("safelist + {}", entry.prefix));
+        }
+        for prefix in &changes.safelist_remove {
+            deeds.words.push(format!("safelist - {prefix}"));
+        }
+        for entry in &changes.audit {
+            if matches!(
+                entry.action.as_str(),
+                "reconcile" | "start" | "stop" | "config_reload" | "panic" | "thaw"
+            ) {
+                deeds.words.push(format!("audit {} {}", entry.action, entry.details));
+            }
+        }
+        deeds
+    }
+}
+
+fn row_words(before: Option<&Mitigation>, row: &Mitigation) -> String {
+    let flow = row.route.as_ref().map_or_else(|| "no rule".to_owned(), ToString::to_string);
+    let (name, now) = (name(row.mitigation_id), row.status);
+    let reason = row.end_reason.map(|reason| format!(" ({})", reason.as_str())).unwrap_or_default();
+    match before {
+        None => format!("{name} {now}: {flow}{reason}"),
+        Some(before) if before.status != now => format!("{name} {} -> {now}{reason}", before.status),
+        Some(before) if before.progress.step != row.progress.step => {
+            format!("{name} step {} -> {}: {flow}", before.progress.step, row.progress.step)
+        }
+        Some(_) => format!("{name} stays {now}, until {}", row.expires_at.format("%H:%M:%S")),
+    }
+}
