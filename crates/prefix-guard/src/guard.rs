@@ -14,12 +14,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use futures::{FutureExt, StreamExt, TryStreamExt};
+use futures::{StreamExt, TryStreamExt};
 use prefix_core::announcer::{AnnounceError, RibPath, SpeakerEvent};
 use prefix_core::flowspec::RouteKey;
 use prefix_core::guard::GuardWithdrawal;
 use prefix_core::{Announcer, Clock};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 use tracing::{info, warn};
 
@@ -51,6 +52,32 @@ pub struct Settings {
     pub max_changes_per_second: u32,
     /// Whether it ends when the daemon is gone and nothing of ours is left in the speaker.
     pub ends_with_daemon: bool,
+}
+
+/// Listens to the speaker in a task of its own: a watch that nobody polls may hold what a call needs.
+fn listen(announcer: Arc<dyn Announcer>) -> (mpsc::UnboundedReceiver<SpeakerEvent>, AbortOnDrop) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let listening = tokio::spawn(async move {
+        loop {
+            let mut watch = announcer.watch();
+            while let Some(event) = watch.next().await {
+                if sender.send(event).is_err() {
+                    return;
+                }
+            }
+            // an adapter watches for ever; one that does not is asked again
+            sleep(LOOK).await;
+        }
+    });
+    (receiver, AbortOnDrop(listening))
+}
+
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// The guard's own surroundings, as far as it needs them: what the daemon writes, and where its own deeds are written.
@@ -165,25 +192,18 @@ impl Guard {
     }
 
     async fn work(&mut self) -> End {
-        let mut watch = self.announcer.watch();
+        let (mut events, _listening) = listen(Arc::clone(&self.announcer));
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let wake = self.wake();
             tokio::select! {
-                event = watch.next() => match event {
-                    Some(event) => {
+                Some(event) = events.recv() => {
+                    self.heard(event);
+                    while let Ok(event) = events.try_recv() {
                         self.heard(event);
-                        while let Some(Some(event)) = watch.next().now_or_never() {
-                            self.heard(event);
-                        }
                     }
-                    None => {
-                        // an adapter watches for ever; one that does not is asked again
-                        sleep(LOOK).await;
-                        watch = self.announcer.watch();
-                    }
-                },
+                }
                 _ = looks.tick() => self.look(),
                 () = sleep_until(self.next_read) => {}
                 () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
