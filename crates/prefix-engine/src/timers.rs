@@ -1,6 +1,7 @@
 //! Time passes: deadlines, renewals, steps, the queue, retention. Each waits for its own moment, none polls storage.
 
 mod queue;
+mod safelist;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use crate::report;
 use crate::shared::Shared;
 
 pub(crate) use queue::queue;
+pub(crate) use safelist::safelist;
 
 /// The longest sleep before the clock is looked at again: it may have been set.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);

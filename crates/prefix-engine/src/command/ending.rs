@@ -1,13 +1,18 @@
 //! How a mitigation ends, together with the companions that share its leases.
 
+use prefix_core::audit::{Actor, AuditAction, AuditEntry};
 use prefix_core::id::MitigationId;
-use prefix_core::mitigation::EndReason;
+use prefix_core::mitigation::{EndReason, Mitigation};
+use prefix_policy::Plan;
+use serde_json::json;
 
 use crate::desk::Desk;
 
-/// Ends a mitigation and its companions. Those that are ending or have ended already are left as they are.
+/// Ends a mitigation and its companions, except those that another one needs too. What is ending or has ended already
+/// is left as it is.
 pub(super) fn end_with_companions(desk: &mut Desk<'_>, id: MitigationId, reason: EndReason) {
     let mut ids = desk.companions(id);
+    ids.retain(|companion| !is_inherited(desk, *companion));
     ids.push(id);
     let now = desk.now;
     for id in ids {
@@ -18,4 +23,46 @@ pub(super) fn end_with_companions(desk: &mut Desk<'_>, id: MitigationId, reason:
             }
         });
     }
+}
+
+/// A companion whose parent ends goes on with another living mitigation of the victim whose step wants the same rule
+/// for fragments. Returns false if there is none.
+pub(super) fn is_inherited(desk: &mut Desk<'_>, companion: MitigationId) -> bool {
+    let Some((heir, plan)) = heir(desk, companion) else { return false };
+    let Some(parent) = desk.row(heir).cloned() else { return false };
+    let now = desk.now;
+    let before = desk.row(companion).and_then(|row| row.parent_id);
+    desk.edit(companion, |row| {
+        row.parent_id = Some(heir);
+        row.leases.clone_from(&parent.leases);
+        row.lifetime_ends_at = row.lifetime_ends_at.max(parent.lifetime_ends_at);
+        row.ttl = plan.ttl;
+        row.follow_leases();
+        row.updated_at = now;
+        if row.action != plan.action {
+            row.action = plan.action;
+            row.progress.step_confirmed_at = row.dry_run.then_some(now);
+        }
+    });
+    let details = json!({
+        "reason": "its mitigation ended, and another one needs the rule for fragments too",
+        "before": { "parent_id": before },
+        "after": { "parent_id": heir },
+    });
+    let entry = AuditEntry::new(now, Actor::SYSTEM, AuditAction::Extend, details);
+    desk.audit(entry.on("mitigation", companion));
+    true
+}
+
+fn heir(desk: &Desk<'_>, companion: MitigationId) -> Option<(MitigationId, Plan)> {
+    let row = desk.row(companion).filter(|row| row.lives())?;
+    let (key, parent, now) = (row.key()?, row.parent_id?, desk.now);
+    let may = |other: &Mitigation| {
+        other.lives() && other.parent_id.is_none() && other.mitigation_id != parent && other.expires_at > now
+    };
+    let others = desk.of_victim(row.victim_ip, may);
+    others.into_iter().find_map(|id| {
+        let plan = desk.policy.companion_of(desk.row(id)?)?;
+        (plan.route.as_ref()?.key() == key).then_some((id, plan))
+    })
 }

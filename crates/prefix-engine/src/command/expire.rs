@@ -9,6 +9,7 @@ use prefix_core::mitigation::{EndReason, Mitigation, Status};
 use prefix_core::store::{ReadSet, StoreError};
 use serde_json::json;
 
+use super::ending;
 use crate::desk::Desk;
 use crate::journal::{Command, RETRY};
 use crate::shared::Shared;
@@ -24,9 +25,12 @@ pub(crate) fn reason(row: &Mitigation) -> EndReason {
 }
 
 impl Command for Expire {
-    fn reads(&self, _shared: &Shared, reads: &mut ReadSet) {
+    fn reads(&self, shared: &Shared, reads: &mut ReadSet) {
         reads.admission = true;
         reads.mitigations.extend(self.ids.iter().copied());
+        // another mitigation of the victim may need a companion
+        let rows = self.ids.iter().filter_map(|id| shared.book.get(*id));
+        reads.victims.extend(rows.filter(|row| row.parent_id.is_some()).map(|row| row.victim_ip));
     }
 
     fn run(&mut self, desk: &mut Desk<'_>) {
@@ -35,7 +39,10 @@ impl Command for Expire {
             let due =
                 |row: &Mitigation| (row.lives() || row.status == Status::Queued) && row.expires_at <= now;
             // a report may have been faster
-            let Some(row) = desk.row(*id).filter(|row| due(row)) else { continue };
+            if desk.row(*id).is_none_or(|row| !due(row)) || ending::is_inherited(desk, *id) {
+                continue;
+            }
+            let Some(row) = desk.row(*id) else { continue };
             let reason = reason(row);
             let details = json!({ "reason": reason.as_str(), "expires_at": row.expires_at });
             desk.edit(*id, |row| row.begin_end(reason, now));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use prefix_core::audit::{Actor, AuditAction, AuditEntry};
+use prefix_core::audit::{AuditAction, AuditEntry};
 use prefix_core::guardrail::{Guardrail, Refusal};
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{EndReason, Mitigation, Status};
@@ -11,6 +11,7 @@ use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::ending::end_with_companions;
+use crate::caller::Caller;
 use crate::desk::Desk;
 use crate::error::EngineError;
 use crate::journal::Command;
@@ -21,14 +22,20 @@ type Reply = Result<Vec<MitigationId>, EngineError>;
 /// See the module.
 pub(crate) struct Revalidate {
     ids: Vec<MitigationId>,
+    caller: Caller,
     reply: oneshot::Sender<Reply>,
     withdrawn: Vec<MitigationId>,
 }
 
 impl Revalidate {
     pub(crate) fn new(ids: Vec<MitigationId>) -> (Self, oneshot::Receiver<Reply>) {
+        Self::asked_by(Caller::system(), ids)
+    }
+
+    /// The same, because of what somebody changed.
+    pub(crate) fn asked_by(caller: Caller, ids: Vec<MitigationId>) -> (Self, oneshot::Receiver<Reply>) {
         let (reply, receiver) = oneshot::channel();
-        (Self { ids, reply, withdrawn: Vec::new() }, receiver)
+        (Self { ids, caller, reply, withdrawn: Vec::new() }, receiver)
     }
 }
 
@@ -41,7 +48,7 @@ fn end_reason(refusal: &Refusal) -> EndReason {
     }
 }
 
-fn check(desk: &mut Desk<'_>, id: MitigationId) -> bool {
+fn check(desk: &mut Desk<'_>, id: MitigationId, caller: &Caller) -> bool {
     let live = |row: &&Mitigation| row.lives() || row.status == Status::Queued;
     let Some(row) = desk.row(id).filter(live) else { return false };
     let (reason, detail) = if row.dry_run && desk.shared.enforced() {
@@ -53,8 +60,12 @@ fn check(desk: &mut Desk<'_>, id: MitigationId) -> bool {
         }
     };
     end_with_companions(desk, id, reason);
-    let details = json!({ "reason": reason.as_str(), "detail": detail });
-    desk.audit(AuditEntry::new(desk.now, Actor::SYSTEM, AuditAction::Withdraw, details).on("mitigation", id));
+    let mut details = json!({ "reason": reason.as_str(), "detail": detail });
+    if !caller.request_id.is_empty() {
+        details["request_id"] = json!(caller.request_id);
+    }
+    let entry = AuditEntry::new(desk.now, caller.actor.clone(), AuditAction::Withdraw, details);
+    desk.audit(entry.on("mitigation", id));
     true
 }
 
@@ -67,7 +78,8 @@ impl Command for Revalidate {
     }
 
     fn run(&mut self, desk: &mut Desk<'_>) {
-        self.withdrawn = self.ids.iter().copied().filter(|id| check(desk, *id)).collect();
+        let caller = &self.caller;
+        self.withdrawn = self.ids.iter().copied().filter(|id| check(desk, *id, caller)).collect();
     }
 
     fn done(self: Box<Self>, _shared: &Arc<Shared>, result: Result<(), StoreError>) {

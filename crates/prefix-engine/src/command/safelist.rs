@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use prefix_core::address::Prefix;
+use prefix_core::announcer::Route;
 use prefix_core::audit::{AuditAction, AuditEntry};
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{EndReason, Mitigation, Status};
@@ -36,6 +37,23 @@ pub(crate) enum Changed {
 }
 
 type Reply = Result<Changed, EngineError>;
+
+/// So many rules end together with the change of the list; the others after it, in portions.
+const AT_ONCE: usize = 512;
+
+/// The rules of this pop that an entry withdraws, oldest first.
+pub(crate) fn hit_by(shared: &Shared, entry: &SafelistEntry) -> Vec<Arc<Mitigation>> {
+    if !entry.counts(shared.now()) {
+        return Vec::new();
+    }
+    let mut rows = shared.book.rows();
+    rows.retain(|row| {
+        let overlaps = |route: &Route| route.destination().overlaps(&entry.prefix);
+        row.status.claims_rule() && row.route.as_ref().is_some_and(overlaps)
+    });
+    rows.sort_by_key(|row| row.mitigation_id);
+    rows
+}
 
 /// See the module.
 pub(crate) struct ChangeSafelist {
@@ -153,10 +171,8 @@ impl Command for ChangeSafelist {
     fn reads(&self, shared: &Shared, reads: &mut ReadSet) {
         reads.admission = true;
         if let Change::Add(entry) = &self.change {
-            let hit = shared.book.rows().into_iter().filter(|row| {
-                row.route.as_ref().is_some_and(|route| route.destination().overlaps(&entry.prefix))
-            });
             // a rule that is let in at this very moment is refused by its own transaction, which locks the safelist
+            let hit = hit_by(shared, entry).into_iter().take(AT_ONCE);
             reads.victims.extend(hit.map(|row| row.victim_ip));
         }
     }

@@ -10,7 +10,7 @@ use prefix_core::ownership::NotAfter;
 use prefix_core::store::{ReadSet, StoreError};
 use serde_json::json;
 
-use super::expire;
+use super::{ending, expire};
 use crate::desk::Desk;
 use crate::journal::{Command, RETRY};
 use crate::report::Note;
@@ -77,6 +77,10 @@ impl Settle {
         for id in desk.naming(key, |row| !row.status.is_final()) {
             let Some(row) = desk.row(id) else { continue };
             if row.lives() && row.expires_at <= now {
+                if ending::is_inherited(desk, id) {
+                    continue;
+                }
+                let Some(row) = desk.row(id) else { continue };
                 // the rule left on time, before its row was written
                 let reason = expire::reason(row);
                 let details = json!({ "reason": reason.as_str(), "expires_at": row.expires_at });
@@ -123,7 +127,12 @@ impl Command for Settle {
         reads.admission = true;
         reads.mitigations.extend(self.confirmed.iter().map(|confirmed| confirmed.id));
         for key in &self.gone {
-            reads.mitigations.extend(shared.book.of_route(key).iter().map(|row| row.mitigation_id));
+            for row in shared.book.of_route(key) {
+                reads.mitigations.insert(row.mitigation_id);
+                if row.parent_id.is_some() {
+                    reads.victims.insert(row.victim_ip);
+                }
+            }
         }
     }
 

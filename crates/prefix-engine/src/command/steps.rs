@@ -10,7 +10,7 @@ use prefix_core::store::{ReadSet, StoreError};
 use prefix_policy::{Plan, StepPlan, StepVerdict};
 use serde_json::json;
 
-use super::ending::end_with_companions;
+use super::ending::{end_with_companions, is_inherited};
 use super::row::{Entry, Origin, new_row};
 use crate::desk::Desk;
 use crate::journal::Command;
@@ -139,6 +139,7 @@ fn follow_with_companion(desk: &mut Desk<'_>, parent: MitigationId, plan: Option
                     row.updated_at = now;
                 });
             }
+            None if is_inherited(desk, id) => {}
             None => end_with_companions(desk, id, EndReason::Revalidation),
         }
     }

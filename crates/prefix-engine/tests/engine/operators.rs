@@ -286,3 +286,42 @@ async fn trying_a_change_stores_announces_and_audits_nothing() {
     lab.seconds(5).await;
     assert_eq!(stored(&lab), before);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_safelist_entry_over_very_many_rules_withdraws_them_in_portions() {
+    let lab = Lab::with(
+        "
+customers: [{customer_id: acme, prefixes: [10.0.0.0/8]}]
+quotas: {max_active_per_customer: 5000, max_new_per_minute: 5000, max_active_per_pop: 5000, max_active_global: 5000, max_announcements_per_peer: 5000}
+",
+    )
+    .await;
+    let reports =
+        (0..1_300_u32).map(|n| ban(&std::net::Ipv4Addr::from(0x0a00_0001 + n).to_string(), "udp_flood"));
+    futures::future::join_all(reports.map(|report| lab.hear(report))).await;
+    let would = lab.engine.safelist_add(entry("10.0.0.0/8"), &trying(alice())).await.unwrap();
+    assert_eq!((would.withdrawn.len(), lab.rules().len()), (1_300, 1_300));
+    let added = lab.engine.safelist_add(entry("10.0.0.0/8"), &alice()).await.unwrap();
+    assert_eq!(added.withdrawn.len(), 1_300);
+    lab.seconds(1).await;
+    assert_eq!(lab.rules(), [] as [String; 0]);
+    let audit = lab.audited("withdraw");
+    assert_eq!(audit.len(), 1_300);
+    assert!(audit.iter().all(|entry| entry.actor.name() == "alice"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_safelist_entry_of_one_pop_withdraws_the_rules_of_all() {
+    let here = Lab::usual().await;
+    here.store.set_shared(true);
+    here.store.set_clock(here.clock.clone());
+    let config = crate::lab::Config::read("pop: ams1");
+    let there = Lab::around(here.store.clone(), std::sync::Arc::default(), here.clock.clone(), config).await;
+    let id = there.mitigate(ban("203.0.113.10", "udp_flood")).await;
+    there.seconds(3).await;
+    here.engine.safelist_add(entry("203.0.113.0/28"), &alice()).await.unwrap();
+    there.seconds(5).await;
+    let row = there.row(id).await;
+    assert_eq!((row.status, row.end_reason), (Status::Withdrawn, Some(EndReason::Safelist)));
+    assert_eq!(there.rules(), [] as [String; 0]);
+}

@@ -330,3 +330,44 @@ async fn a_mitigation_that_ends_amid_a_step_takes_both_rules_along() {
     let row = lab.row(id).await;
     assert_eq!((row.status, row.end_reason), (Status::Withdrawn, Some(EndReason::DetectorUnban)));
 }
+
+const TWO_WITH_FRAGMENTS: &str = "
+playbooks:
+  - name: udp
+    match: {vector: udp_flood}
+    steps: [{action: discard, ttl_seconds: 60, fragments: discard}]
+  - name: reflections
+    match: {vector: ntp_amplification}
+    steps: [{action: discard, ttl_seconds: 300, fragments: discard}]
+";
+
+const FRAGMENT_FLOW: &str = "dst 203.0.113.10/32 frag is_fragment";
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_for_fragments_lives_as_long_as_any_rule_needs_it() {
+    let lab = Lab::with(TWO_WITH_FRAGMENTS).await;
+    lab.mitigate(ban("203.0.113.10", "udp_flood").ports(&[80]).episode("a")).await;
+    let heir = lab.mitigate(ban("203.0.113.10", "ntp_amplification").episode("b")).await;
+    assert_eq!(lab.rules().len(), 3);
+    lab.hear(unban("203.0.113.10").episode("a")).await;
+    lab.seconds(1).await;
+    assert_eq!(lab.rules().len(), 2);
+    assert!(!lab.was_withdrawn(FRAGMENT_FLOW));
+    let companion = lab.store.all_mitigations().into_iter().find(|row| row.parent_id == Some(heir)).unwrap();
+    assert_eq!(companion.expires_at, lab.row(heir).await.expires_at);
+    lab.hear(unban("203.0.113.10").episode("b")).await;
+    lab.seconds(1).await;
+    assert_eq!(lab.rules(), [] as [String; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_for_fragments_outlives_the_deadline_of_its_first_mitigation() {
+    let lab = Lab::with(TWO_WITH_FRAGMENTS).await;
+    lab.mitigate(ban("203.0.113.10", "udp_flood").ports(&[80])).await;
+    lab.mitigate(ban("203.0.113.10", "ntp_amplification")).await;
+    lab.seconds(65).await;
+    assert_eq!(lab.rules().len(), 2, "{:?}", lab.rules());
+    lab.seconds(240).await;
+    assert_eq!(lab.rules(), [] as [String; 0]);
+    assert_eq!(lab.count(Status::Expired), 3);
+}

@@ -11,7 +11,7 @@ use crate::facts::Standing;
 use crate::playbook::{Playbook, Step};
 use crate::policy::Policy;
 use crate::profile::Profile;
-use crate::verdict::{StepPlan, StepVerdict};
+use crate::verdict::{Plan, StepPlan, StepVerdict};
 
 /// Where a mitigation goes, and why.
 enum Move {
@@ -41,6 +41,25 @@ impl Policy {
                 Move::Down(_) => StepVerdict::StepDown(Box::new(plan)),
             },
         }
+    }
+
+    /// The companion for fragments that the running step of a mitigation wants.
+    pub fn companion_of(&self, mitigation: &Mitigation) -> Option<Plan> {
+        let playbook = self.running_playbook(mitigation)?;
+        let number = mitigation.progress.step;
+        let step = playbook.step(number)?;
+        let owner = self.lookup(mitigation.victim_ip)?;
+        let attack = Attack {
+            victim: mitigation.victim_ip,
+            vector: &mitigation.vector,
+            template: self.vector(&mitigation.vector)?,
+            reported: &mitigation.progress.reported,
+        };
+        let draft = self.draft(attack, owner, &playbook.name, (number, step));
+        if draft.composed.skip.is_some() {
+            return None;
+        }
+        self.companion_plan(&draft)
     }
 
     /// Since when every report stayed below what the running step requires, after one more report with this confidence:
