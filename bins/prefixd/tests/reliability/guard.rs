@@ -29,7 +29,7 @@ async fn after_kill_9_for_good_the_spawned_guard_cleans_the_router_at_not_after_
 
     clean(&net).await;
     let said = in_time(&net);
-    assert_eq!(guard.withdrawals().len(), usize::from(RULES));
+    logs(&guard, usize::from(RULES)).await;
     println!("measured: daemon killed for good, spawned guard: {said}");
 
     // The next daemon takes over from it, and records what it did.
@@ -72,7 +72,7 @@ async fn after_kill_9_for_good_a_guard_of_its_own_unit_cleans_the_router_at_not_
     net.daemon.kill9();
 
     clean(&net).await;
-    assert_eq!(guard.withdrawals().len(), usize::from(RULES));
+    logs(&guard, usize::from(RULES)).await;
     println!("measured: daemon killed for good, guard of its own unit: {}", in_time(&net));
 }
 
@@ -119,7 +119,7 @@ async fn the_guard_finds_its_speaker_again_after_a_restart_and_after_a_stop() {
     net.daemon.kill9();
     clean(&net).await;
     let said = in_time(&net);
-    assert_eq!(guard.withdrawals().len(), usize::from(RULES));
+    logs(&guard, usize::from(RULES)).await;
 
     net.daemon.start_again().await.unwrap();
     let guard = Guard::of_daemon(&state(&net)).await.unwrap();
@@ -136,7 +136,7 @@ async fn the_guard_finds_its_speaker_again_after_a_restart_and_after_a_stop() {
          SIGCONT",
         woken.elapsed()
     );
-    assert_eq!(guard.withdrawals().len(), usize::from(RULES) * 2);
+    logs(&guard, usize::from(RULES) * 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -158,6 +158,16 @@ async fn when_daemon_and_guard_are_both_killed_a_guard_from_cron_cleans_up() {
     Guard::once(&prefixd(), net.folder()).await.unwrap();
     clean(&net).await;
     println!("measured: both killed, `guard --once` cleaned the router in {:.1?}", began.elapsed());
+}
+
+/// Waits until the guard has written down so many withdrawals: it does so when it has read back that they are gone.
+async fn logs(guard: &Guard, withdrawals: usize) {
+    wait::until("the guard to log what it did", wait::PATIENCE, async || {
+        let logged = guard.withdrawals().len();
+        if logged == withdrawals { Ok(()) } else { Err(logged) }
+    })
+    .await
+    .unwrap();
 }
 
 /// A network whose rules have little time.
