@@ -1,7 +1,8 @@
 //! Real packets through a real router: they stop when a rule arrives, and flow again when it leaves.
 
+use crate::intent::overtimes;
 use crate::stage::{Attack, Network, NetworkBuilder, udp_flood};
-use prefix_testkit::lab::{Flood, Forwarding, LinkEnd, Namespace, PACKETS_PER_SECOND, Sink, wait};
+use prefix_testkit::lab::{Flood, Forwarding, Guard, LinkEnd, Namespace, PACKETS_PER_SECOND, Sink, wait};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -96,6 +97,39 @@ async fn attack_packets_stop_when_the_rule_arrives_and_flow_again_when_it_is_ove
     println!(
         "measured: {PACKETS_PER_SECOND} packets a second each over IPv4 and IPv6 stopped {stopped:.2?} after the event was \
          answered, questions to port 53 got through, and flowed again {flowing:.2?} after the detector said that it is over"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_kill_9_of_the_daemon_packets_flow_again_at_not_after_plus_grace() {
+    let mut net = network("{action: discard, ttl_seconds: 6}")
+        .setting("bgp.guard.mode", "spawn")
+        .setting("bgp.guard.grace_seconds", 1)
+        .start()
+        .await;
+    let _guard = Guard::of_daemon(&net.folder().join("data")).await.unwrap();
+    let streets = Streets::around(&net).await;
+    for attack in &attacks() {
+        net.detector.posts(attack).await;
+    }
+    streets.attack.packets_stop(wait::PATIENCE).await.unwrap();
+    streets.attack_v6.packets_stop(wait::PATIENCE).await.unwrap();
+    net.daemon.kill9();
+    streets.are_calm().await;
+
+    let (v4, v6) = tokio::join!(
+        streets.attack.packets_arrive(wait::PATIENCE),
+        streets.attack_v6.packets_arrive(wait::PATIENCE)
+    );
+    v4.unwrap();
+    v6.unwrap();
+    let late = overtimes(&net.router().updates());
+    let (first, last) =
+        (late.iter().copied().fold(f64::INFINITY, f64::min), late.iter().copied().fold(0.0, f64::max));
+    assert!(first >= 1.0 && last < 2.5, "rules left {late:?} s after not-after");
+    println!(
+        "measured: daemon killed, attack packets stayed stopped, and flowed again when the guard took the rules away, \
+         {first:.2} to {last:.2} s after not-after (grace 1 s)"
     );
 }
 

@@ -45,9 +45,15 @@ impl Guard {
     /// [`LabError::Deadline`] when there is none.
     pub async fn of_daemon(state: &Path) -> Result<Self, LabError> {
         let beats = wait::until("the heartbeat of the daemon's guard", wait::PATIENCE, async || {
-            connected_as(state, process::exists)
+            let alive = read(state)?;
+            pid_in(&alive).filter(|pid| process::exists(*pid)).ok_or_else(|| alive.to_string())
         });
+        // Answered for as soon as it is known, so that it ends with the test also when it never reaches its speaker.
         let adopted = Adopted::from_now_on(beats.await?)?;
+        wait::until("the daemon's guard to reach its speaker", wait::PATIENCE, async || {
+            connected_as(state, |pid| pid == adopted.pid())
+        })
+        .await?;
         Ok(Self { state: state.to_path_buf(), body: Body::Adopted(adopted) })
     }
 
@@ -86,13 +92,18 @@ impl Guard {
     }
 }
 
-/// The process id in a heartbeat of a guard that reaches its speaker, if it is the one that is looked for.
-fn connected_as(state: &Path, is_it: impl Fn(u32) -> bool) -> Result<u32, String> {
+fn read(state: &Path) -> Result<Value, String> {
     let text = std::fs::read_to_string(state.join(ALIVE)).map_err(|error| error.to_string())?;
-    let alive: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-    let pid = alive["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok());
-    match pid.filter(|pid| is_it(*pid)) {
-        Some(pid) if alive["connected"] == true => Ok(pid),
-        _ => Err(text),
-    }
+    serde_json::from_str(&text).map_err(|error| error.to_string())
+}
+
+fn pid_in(alive: &Value) -> Option<u32> {
+    alive["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok())
+}
+
+/// Whether the heartbeat is that of the guard that is looked for, and the guard reaches its speaker.
+fn connected_as(state: &Path, is_it: impl Fn(u32) -> bool) -> Result<(), String> {
+    let alive = read(state)?;
+    let found = pid_in(&alive).is_some_and(is_it) && alive["connected"] == true;
+    if found { Ok(()) } else { Err(alive.to_string()) }
 }
