@@ -124,14 +124,14 @@ impl Frozen {
     }
 
     /// A scope was begun past storage. Returns false if it is known already, or was thawed.
-    pub(crate) fn begun_directly(&self, scope: PanicScope) -> bool {
+    pub(crate) fn begun_directly(&self, scope: &PanicScope) -> bool {
         let mut known = self.open();
         let is_known = known.scopes.iter().any(|other| other.panic_id == scope.panic_id);
         if is_known || known.thawed.contains(&scope.panic_id) || scope.thawed.is_some() {
             return false;
         }
         known.unrecorded.push(scope.clone());
-        known.put(scope);
+        known.put(scope.clone());
         true
     }
 
@@ -169,7 +169,7 @@ pub(crate) async fn load(shared: &Shared, direct: Vec<PanicScope>) -> Result<(),
             }
             Some(_) => {}
             None => {
-                shared.frozen.begun_directly(scope);
+                shared.frozen.begun_directly(&scope);
             }
         }
     }
@@ -285,15 +285,15 @@ mod tests {
     fn what_storage_does_not_know_stays_frozen_until_it_is_thawed() {
         let frozen = Frozen::default();
         let direct = scope(PanicOrigin::Direct);
-        assert!(frozen.begun_directly(direct.clone()));
-        assert!(!frozen.begun_directly(direct.clone()), "once each");
+        assert!(frozen.begun_directly(&direct));
+        assert!(!frozen.begun_directly(&direct), "once each");
         frozen.heard(Vec::new(), frozen.generation());
-        assert_eq!(frozen.unrecorded(), [direct.clone()]);
-        assert_eq!(*frozen.completed(Arc::default()), [direct.clone()]);
+        assert_eq!(frozen.unrecorded(), std::slice::from_ref(&direct));
+        assert_eq!(*frozen.completed(Arc::default()), std::slice::from_ref(&direct));
         frozen.heard(vec![direct.clone()], frozen.generation());
         assert_eq!((frozen.unrecorded(), frozen.scopes().len()), (Vec::new(), 1));
         frozen.heard(Vec::new(), frozen.generation());
         assert!(frozen.scopes().is_empty(), "storage knew it, and knows it no more");
-        assert!(!frozen.begun_directly(direct), "a marker that is left over freezes nothing");
+        assert!(!frozen.begun_directly(&direct), "a marker that is left over freezes nothing");
     }
 }

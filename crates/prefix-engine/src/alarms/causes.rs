@@ -143,14 +143,7 @@ pub(crate) fn changed(shared: &Shared, change: &MitigationChange) {
         Status::Active | Status::Escalated
             if matches!(was, None | Some(Status::Pending | Status::Queued)) =>
         {
-            if !shared.alarms.open().created.remove(&row.mitigation_id) {
-                let message = if row.dry_run {
-                    "mode is dry-run: the rule is decided and stored, and not announced"
-                } else {
-                    "the speaker confirmed the rule"
-                };
-                created(shared, row, message);
-            }
+            confirmed(shared, row);
         }
         Status::Queued if shared.alarms.is_first_queued(row.updated_at) => {
             let why = row.reason.as_deref().unwrap_or("a guardrail holds it back for now");
@@ -163,6 +156,20 @@ pub(crate) fn changed(shared: &Shared, change: &MitigationChange) {
         Status::Withdrawn | Status::Expired => ended(shared, row, was),
         _ => {}
     }
+}
+
+/// Its rule is there for the first time.
+fn confirmed(shared: &Shared, row: &Mitigation) {
+    let was_told = shared.alarms.open().created.remove(&row.mitigation_id);
+    if was_told {
+        return;
+    }
+    let message = if row.dry_run {
+        "mode is dry-run: the rule is decided and stored, and not announced"
+    } else {
+        "the speaker confirmed the rule"
+    };
+    created(shared, row, message);
 }
 
 fn is_up(before: &Mitigation, row: &Mitigation) -> bool {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::alert::AlertType;
+use prefix_core::announcer::AfiSafi;
 use prefix_core::guard::GuardMode;
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{Mitigation, Status};
@@ -28,6 +29,10 @@ const GRACE: TimeDelta = TimeDelta::seconds(5);
 const GUARD_GRACE: TimeDelta = TimeDelta::seconds(10);
 /// Its absence is said again after this time.
 const GUARD_REMINDER: TimeDelta = TimeDelta::seconds(60);
+
+/// The families that rules belong to.
+const FAMILIES: [AfiSafi; 4] =
+    [AfiSafi::Ipv4Flowspec, AfiSafi::Ipv6Flowspec, AfiSafi::Ipv4Unicast, AfiSafi::Ipv6Unicast];
 
 /// Rules that the speaker has, while no session carries their family.
 #[derive(Default)]
@@ -164,11 +169,13 @@ fn stuck(shared: &Shared, rows: &[Arc<Mitigation>], now: DateTime<Utc>) {
 fn unseen(shared: &Shared, speaker: &SpeakerState, rows: &[Arc<Mitigation>], now: DateTime<Utc>) {
     // what a speaker without neighbors announces is not meant to be seen
     let looks = speaker.connection() == Speaker::Connected && speaker.has_peers();
+    let blind: Vec<AfiSafi> =
+        FAMILIES.into_iter().filter(|family| speaker.established(*family) == 0).collect();
+    let looks = looks && !blind.is_empty();
     let is_unseen = |row: &&Arc<Mitigation>| {
-        let family = row.route.as_ref().map(family_of);
         row.lives()
             && !row.dry_run
-            && family.is_some_and(|family| speaker.established(family) == 0)
+            && row.route.as_ref().is_some_and(|route| blind.contains(&family_of(route)))
             && row.key().and_then(|key| shared.book.wire(&key)).is_some_and(|wire| wire.confirmed.is_some())
     };
     let mut found: Vec<&Arc<Mitigation>> =

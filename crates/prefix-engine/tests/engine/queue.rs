@@ -38,7 +38,7 @@ async fn all_at_once(lab: &Lab, reports: impl Iterator<Item = Report>) -> Vec<In
     join_all(reports.map(|report| lab.hear(report))).await
 }
 
-async fn ids(lab: &Lab, status: Status) -> Vec<MitigationId> {
+fn ids(lab: &Lab, status: Status) -> Vec<MitigationId> {
     let mut rows = lab.store.all_mitigations();
     rows.retain(|row| row.status == status);
     rows.into_iter().map(|row| row.mitigation_id).collect()
@@ -57,7 +57,7 @@ async fn of_five_hundred_new_rules_at_once_thirty_a_minute_come_in_and_the_oldes
     let told = lab.engine.newest_alerts();
     assert_eq!(told.iter().filter(|alert| alert.event_type == AlertType::MitigationQueued).count(), 1);
 
-    let mut in_order = ids(&lab, Status::Queued).await;
+    let mut in_order = ids(&lab, Status::Queued);
     in_order.sort();
     for minute in 1..=5 {
         lab.seconds(63).await;
@@ -73,7 +73,7 @@ async fn of_five_hundred_new_rules_at_once_thirty_a_minute_come_in_and_the_oldes
 async fn withdrawals_are_never_counted_and_never_wait() {
     let lab = Lab::with(&config(RATE)).await;
     all_at_once(&lab, (0..100).map(acme)).await;
-    let active = ids(&lab, Status::Active).await;
+    let active = ids(&lab, Status::Active);
     let before = lab.now();
     let items = lab.engine.withdraw_many(active, "enough", &alice()).await.unwrap();
     assert!(items.iter().all(|item| item.result == Ok(Status::Withdrawn)));
@@ -98,7 +98,7 @@ async fn thousands_that_wait_for_the_pop_cost_a_transaction_a_second() {
 }
 
 fn revisions(lab: &Lab) -> u64 {
-    lab.store.with_mitigations(|rows| rows.values().map(|row| u64::from(row.revision.unsigned_abs())).sum())
+    lab.store.with_mitigations(|rows| rows.values().map(|row| row.revision.unsigned_abs()).sum())
 }
 
 #[tokio::test(start_paused = true)]
