@@ -3,8 +3,8 @@
 
 use futures::TryStreamExt;
 use prefix_client::{
-    ApiError, BitsPerSecond, Client, ClientOptions, EventQuery, EventStatus, MitigationStatus, Mode,
-    NewEvent, Outcome,
+    ApiError, BitsPerSecond, ChainProblem, ChainQuery, Client, ClientOptions, EventQuery, EventStatus,
+    MitigationStatus, Mode, NewEvent, NewPanic, Outcome, PanicOrigin,
 };
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -227,4 +227,59 @@ async fn an_answer_without_a_body_is_fine_where_the_contract_has_none() {
     let prefix = "203.0.113.0/28".parse().unwrap();
     let reply = client(&server).remove_from_safelist(prefix, Mode::Apply).await.unwrap();
     assert_eq!(reply.value, Outcome::Done(()));
+}
+
+#[tokio::test]
+async fn a_panic_is_sent_as_the_contract_says_and_its_answer_read() {
+    let server = MockServer::start().await;
+    let id = "0193f0a0-0000-7000-8000-0000000000b1";
+    let answer = json!({"panic_id": id, "reason": "drill", "pop": "fra1", "customer_id": null,
+        "started_at": "2026-11-22T10:00:00Z", "started_by": "eve", "rules": 3, "withdrawn": 2, "withdrawing": 1});
+    Mock::given(method("POST"))
+        .and(path("/v1/panic"))
+        .and(body_json(json!({"reason": "drill", "pop": "fra1"})))
+        .respond_with(ResponseTemplate::new(200).set_body_json(answer))
+        .expect(1)
+        .mount(&server)
+        .await;
+    let scope = json!({"panic_id": id, "reason": "drill", "pop": null, "customer_id": null,
+        "started_at": "2026-11-22T10:00:00Z", "started_by": "ada", "origin": "direct"});
+    let state = json!({"frozen": true, "scopes": [scope]});
+    Mock::given(method("POST"))
+        .and(path("/v1/panic/thaw"))
+        .and(body_json(json!({"reason": "over", "panic_id": id})))
+        .respond_with(ResponseTemplate::new(200).set_body_json(state))
+        .expect(1)
+        .mount(&server)
+        .await;
+    let client = client(&server);
+    let panic = NewPanic { reason: "drill".into(), pop: Some("fra1".into()), customer_id: None };
+    let Outcome::Done(started) = client.panic(&panic, Mode::Apply).await.unwrap().value else { panic!() };
+    assert_eq!((started.rules, started.withdrawn, started.withdrawing), (3, 2, 1));
+    assert_eq!((started.scope.pop.as_deref(), started.scope.started_by.as_str()), (Some("fra1"), "eve"));
+    let Outcome::Done(state) = client.thaw("over", started.scope.panic_id, Mode::Apply).await.unwrap().value
+    else {
+        panic!()
+    };
+    assert!(state.frozen);
+    assert_eq!(state.scopes[0].origin, Some(PanicOrigin::Direct));
+}
+
+#[tokio::test]
+async fn a_verdict_on_the_chain_is_read() {
+    let server = MockServer::start().await;
+    let verdict = json!({"valid": false, "checked": 4, "first_seq": 2, "last_seq": 5, "head_hash": "ab",
+        "broken": {"seq": 6, "audit_id": null, "problem": "gap"}});
+    Mock::given(path("/v1/audit/verify"))
+        .and(query_param("from_seq", "2"))
+        .and(query_param_is_missing("to_seq"))
+        .and(query_param("expect", "cd"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(verdict))
+        .mount(&server)
+        .await;
+    let query = ChainQuery { from_seq: Some(2), to_seq: None, expect: Some("cd".into()) };
+    let verdict = client(&server).verify_audit(&query).await.unwrap().value;
+    let broken = verdict.broken.unwrap();
+    assert!(!verdict.valid);
+    assert_eq!((broken.seq, broken.audit_id, broken.problem), (Some(6), None, ChainProblem::Gap));
 }

@@ -66,8 +66,10 @@ pub(crate) async fn run(session: &Session, arguments: PanicArgs) -> Result<Exit,
     }
     let reply = urgent(session)?.panic(&panic, session.mode()).await.map_err(|error| {
         let failure = Failure::from(error);
-        if failure.exit() == Exit::Connection {
-            session.note(DIRECT);
+        match failure.exit() {
+            Exit::Connection => session.note(DIRECT),
+            Exit::Permission => session.note(&format!("the kill switch is for role admin; {DIRECT}")),
+            _ => {}
         }
         failure
     })?;

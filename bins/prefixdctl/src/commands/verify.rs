@@ -139,7 +139,8 @@ fn report(session: &Session, verdict: &ChainVerdict) -> String {
             }
         }
     }
-    if let Some(head) = &verdict.head_hash {
+    // of a broken chain it is only the last sound one, which nobody should note
+    if let Some(head) = verdict.head_hash.as_ref().filter(|_| verdict.valid) {
         prose.fact("head", head);
     }
     prose.finish()
