@@ -47,4 +47,29 @@ async fn every_answer_without_storage_is_from_memory_or_says_when_to_come_again(
     assert!(!seen.body["problems"].as_array().unwrap().is_empty(), "{}", seen.text);
 }
 
+#[actix_web::test]
+async fn what_is_known_without_storage_is_answered() {
+    let lab = Lab::usual().await;
+    let id = lab.post("/v1/events", &flood(10)).await.body["mitigation_id"].clone();
+    lab.store.set_down(true);
+    let unfinished = "/v1/mitigations?status=queued,pending,active,escalated,withdrawing";
+    let one = format!("/v1/mitigations/{}", id.as_str().unwrap());
+    for uri in [
+        unfinished,
+        &one,
+        "/v1/health",
+        "/v1/health/detail",
+        "/v1/peers",
+        "/v1/config/settings",
+        "/v1/config/inventory",
+        "/v1/config/playbooks",
+    ] {
+        let seen = lab.get(uri).await;
+        assert_eq!(seen.status, 200, "{uri}: {}", seen.text);
+    }
+    assert_eq!(lab.get(unfinished).await.body["mitigations"][0]["mitigation_id"], id);
+    let unknown = lab.get(&format!("/v1/mitigations/{ID}")).await;
+    assert_eq!(unknown.status, 503, "it may be in storage: {}", unknown.text);
+}
+
 const ID: &str = "7d6f2b3e-8f0a-4a55-9a0e-2a4f5f0c7a11";
