@@ -202,7 +202,8 @@ fn ended(shared: &Shared, row: &Mitigation, was: Option<Status>) {
 /// A mitigation exists: once each.
 pub(super) fn created(shared: &Shared, row: &Mitigation, message: &str) {
     let dry_run = if row.dry_run { "[dry-run] " } else { "" };
-    let title = format!("{dry_run}{}: {}", row.action.action_type(), flow(row));
+    let (vector, victim, action) = (&row.vector, row.victim_ip, row.action.action_type());
+    let title = format!("{dry_run}{vector} to {victim} is mitigated: {action} {}", flow(row));
     raise(shared, AlertType::MitigationCreated, row, title, message.to_owned());
 }
 

@@ -358,3 +358,45 @@ async fn a_reload_counts_nothing_that_a_panic_withdraws() {
     let policy = lab.config.policy();
     lab.engine.reload(policy, false, &alice()).await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_direct_panic_holds_even_where_nobody_knows_who_leads() {
+    let lab = Lab::usual().await;
+    lab.kill();
+    lab.store.set_shared(true);
+    lab.store.set_clock(lab.clock.clone());
+    let lab = lab.start_again().await;
+    lab.mitigate(ban(ACME, "dns_amplification")).await;
+    lab.store.set_down(true);
+    // the lease is over by now
+    lab.seconds(20).await;
+    assert_eq!(lab.rules().len(), 1);
+    lab.engine.freeze_direct(direct());
+    lab.seconds(6).await;
+    assert_eq!(lab.rules(), [] as [String; 0]);
+    lab.store.set_down(false);
+    lab.seconds(10).await;
+    assert!(lab.engine.panic_state().await.unwrap().frozen);
+    assert_eq!((lab.rules().len(), lab.count(Status::Withdrawn)), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_over_thousands_of_rules_takes_few_transactions_and_no_look_at_each() {
+    let lab = Lab::with(
+        "
+customers: [{customer_id: acme, prefixes: [10.0.0.0/8]}]
+quotas: {max_active_per_customer: 9000, max_new_per_minute: 9000, max_active_per_pop: 9000, max_active_global: 9000, max_announcements_per_peer: 9000}
+",
+    )
+    .await;
+    let reports =
+        (0..3_000_u32).map(|n| ban(&std::net::Ipv4Addr::from(0x0a00_0001 + n).to_string(), "udp_flood"));
+    futures::future::join_all(reports.map(|report| lab.hear(report))).await;
+    lab.seconds(1).await;
+    let before = lab.store.calls();
+    let started = lab.engine.panic(everything(), &alice()).await.unwrap();
+    assert_eq!(counts(&started), (3_000, 3_000, 0));
+    let after = lab.store.calls();
+    assert!(after.transacts - before.transacts < 60, "{}", after.transacts - before.transacts);
+    assert!(after.reads - before.reads < 60, "{}", after.reads - before.reads);
+}
