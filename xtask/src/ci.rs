@@ -2,7 +2,7 @@
 
 use crate::steps::Steps;
 use crate::workspace::{self, cargo, find_program, run};
-use crate::{layers, test, tidy};
+use crate::{layers, promises, test, tidy};
 use anyhow::{Result, bail};
 use std::path::PathBuf;
 
@@ -31,7 +31,8 @@ pub(crate) fn house() -> Result<()> {
     for warning in &findings.warnings {
         println!("warning: {warning}");
     }
-    let errors: Vec<String> = layers::violations()?.into_iter().chain(findings.errors).collect();
+    let broken = [layers::violations()?, findings.errors, promises::violations()?];
+    let errors: Vec<String> = broken.into_iter().flatten().collect();
     for error in &errors {
         println!("error: {error}");
     }

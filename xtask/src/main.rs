@@ -9,6 +9,7 @@ mod bench;
 mod ci;
 mod demo;
 mod layers;
+mod promises;
 mod setup;
 mod steps;
 mod test;

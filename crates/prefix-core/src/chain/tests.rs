@@ -1,3 +1,5 @@
+//! The chain as its verifier sees it: whole, changed, with a link missing, with its end cut off.
+
 use chrono::DateTime;
 
 use super::*;
