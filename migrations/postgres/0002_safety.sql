@@ -1,5 +1,5 @@
 -- Several instances, the kill switch, and the sealed audit chain. The same tables as in migrations/sqlite, except for the
--- feed, which only shared storage needs; docs/adr/0008-leadership-feed-and-chain.md says why they look as they do.
+-- feed, which only shared storage needs; docs/adr/0010-shared-storage.md says why they look as they do.
 
 -- Who leads a pop. A row stays for ever, so that an epoch never comes twice. A renewal changes only the lease; whoever
 -- takes over holds an exclusive lock on the pop that every transaction of a leader shares.

@@ -1,5 +1,5 @@
 -- Several instances, the kill switch, and the sealed audit chain. The same tables as in migrations/postgres, except for
--- the feed, which only shared storage needs; docs/adr/0008-leadership-feed-and-chain.md says why they look as they do.
+-- the feed, which only shared storage needs; docs/adr/0010-shared-storage.md says why they look as they do.
 
 -- Who leads a pop. There is one instance per file, so the lease never ends; each start begins a new epoch.
 CREATE TABLE leadership (
