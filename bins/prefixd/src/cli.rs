@@ -40,7 +40,9 @@ pub struct Cli {
 /// What to run instead of the daemon.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
-    /// Take away own rules whose time is over, whether or not a daemon lives; needs pop, bgp and state_dir only
+    /// Take away own rules whose time is over, whether or not a daemon lives
+    ///
+    /// Reads only pop, bgp and `state_dir` of prefixd.yaml and needs only the speaker.
     Guard(GuardArguments),
 }
 

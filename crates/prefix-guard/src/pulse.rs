@@ -98,8 +98,8 @@ mod tests {
         DateTime::from_timestamp_millis(1_000_000 + milliseconds).unwrap()
     }
 
-    fn beat(counter: u64, time: DateTime<Utc>) -> Option<Heartbeat> {
-        Some(Heartbeat { pid: 1, time, counter, goodbye: false })
+    fn beat(counter: u64, time: DateTime<Utc>) -> Heartbeat {
+        Heartbeat { pid: 1, time, counter, goodbye: false }
     }
 
     fn seconds(seconds: u64) -> Duration {
@@ -111,10 +111,10 @@ mod tests {
         let start = Instant::now();
         for skew in [-3_600_000, 0, 3_600_000] {
             let mut pulse = Pulse::new(start);
-            pulse.look(beat(1, at(skew)), start, at(0));
+            pulse.look(Some(beat(1, at(skew))), start, at(0));
             assert_eq!(pulse.daemon(start), Daemon::Unknown);
             let now = start + seconds(1);
-            pulse.look(beat(2, at(1000 + skew)), now, at(1000));
+            pulse.look(Some(beat(2, at(1000 + skew))), now, at(1000));
             let expected = match skew {
                 0 => TimeDelta::zero(),
                 skew if skew > 0 => TimeDelta::milliseconds(-skew),
@@ -129,10 +129,10 @@ mod tests {
     async fn a_heartbeat_that_stands_still_is_death_even_with_the_time_of_now() {
         let start = Instant::now();
         let mut pulse = Pulse::new(start);
-        pulse.look(beat(1, at(0)), start, at(0));
-        pulse.look(beat(1, at(0)), start + seconds(3), at(0));
+        pulse.look(Some(beat(1, at(0))), start, at(0));
+        pulse.look(Some(beat(1, at(0))), start + seconds(3), at(0));
         assert_eq!(pulse.daemon(start + seconds(3)), Daemon::Silent { since: seconds(3) });
-        pulse.look(beat(2, at(4000)), start + seconds(4), at(4000));
+        pulse.look(Some(beat(2, at(4000))), start + seconds(4), at(4000));
         assert!(matches!(pulse.daemon(start + seconds(13)), Daemon::Living { .. }));
         assert_eq!(pulse.daemon(start + seconds(14)), Daemon::Silent { since: seconds(10) });
     }

@@ -89,6 +89,8 @@ impl Stage {
         let daemon = Daemon::with_configuration(configuration.path())
             .program(program("prefixd")?)
             .env("PREFIXD__MODE", "enforced")
+            // The folders of a demo go with it; a guard would outlive them.
+            .env("PREFIXD__BGP__GUARD__MODE", "off")
             .env("PREFIXD__BGP__GOBGP_GRPC", speaker.grpc_endpoint())
             .env("PREFIXD__BGP__NEIGHBORS__0__ADDRESS", seat.address().to_string())
             .env("PREFIXD__OBSERVABILITY__LOG_FORMAT", "pretty")

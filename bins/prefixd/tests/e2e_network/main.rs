@@ -19,6 +19,7 @@ mod durability;
 mod ending;
 mod escalation;
 mod every_vector;
+mod guard;
 mod long_past;
 mod operator;
 mod process;

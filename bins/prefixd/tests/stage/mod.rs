@@ -14,7 +14,7 @@ mod rule;
 pub(crate) use attack::{Attack, udp_flood};
 pub(crate) use detector::Detector;
 pub(crate) use network::{Beside, Network, NetworkBuilder, program};
-pub(crate) use prefixdctl::Prefixdctl;
+pub(crate) use prefixdctl::{Prefixdctl, Said};
 pub(crate) use raw_http::{RawAnswer, RawHttp};
 pub(crate) use router::Router;
 pub(crate) use rule::{Action, Rule, discard, police};

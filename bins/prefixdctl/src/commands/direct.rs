@@ -25,6 +25,8 @@ use std::time::Duration;
 const WATCH: Duration = Duration::from_secs(5);
 /// How long a living daemon is waited for.
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(3);
+/// A heartbeat that does not change for so long is that of a dead daemon.
+const STANDS_STILL: Duration = Duration::from_secs(2);
 /// How long the first look at the table may take.
 const FIRST_LOOK: Duration = Duration::from_secs(1);
 /// An older heartbeat is that of a dead daemon.
@@ -99,27 +101,47 @@ async fn freeze(session: &Session, state: &StateDir, panic_id: PanicId, reason: 
         ));
         return false;
     }
-    let heartbeat: Option<Heartbeat> = state.read(StateDir::DAEMON_ALIVE).ok().flatten();
-    if !heartbeat.is_some_and(|heartbeat| !heartbeat.goodbye && is_fresh(heartbeat.time, Utc::now())) {
+    if !beat(state).is_some_and(|heartbeat| is_fresh(heartbeat.time, Utc::now())) {
         session.note("no daemon lives on this host: it will find itself frozen when it starts");
         return false;
     }
-    let acknowledged = async {
-        loop {
-            let ack: Option<PanicAck> = state.read(StateDir::PANIC_ACK).ok().flatten();
-            if ack.is_some_and(|ack| ack.panic_id == panic_id) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+    match tokio::time::timeout(ACKNOWLEDGED_WITHIN, acknowledgement(state, panic_id)).await {
+        Ok(true) => {
+            session.note("the daemon is frozen");
+            true
         }
-    };
-    let in_time = tokio::time::timeout(ACKNOWLEDGED_WITHIN, acknowledged).await.is_ok();
-    if in_time {
-        session.note("the daemon is frozen");
-    } else {
-        warn("the daemon on this host lives and does not answer: it may announce again");
+        Ok(false) => {
+            session.note("the daemon on this host is dead: it will find itself frozen when it starts");
+            false
+        }
+        Err(_) => {
+            warn("the daemon on this host lives and does not answer: it may announce again");
+            false
+        }
     }
-    in_time
+}
+
+/// The heartbeat of a daemon that did not say goodbye.
+fn beat(state: &StateDir) -> Option<Heartbeat> {
+    state.read(StateDir::DAEMON_ALIVE).ok().flatten().filter(|heartbeat: &Heartbeat| !heartbeat.goodbye)
+}
+
+/// Waits until the daemon has acknowledged; false when its heartbeat stands still, so that nobody will.
+async fn acknowledgement(state: &StateDir, panic_id: PanicId) -> bool {
+    let (mut last, mut changed) = (beat(state), tokio::time::Instant::now());
+    loop {
+        let ack: Option<PanicAck> = state.read(StateDir::PANIC_ACK).ok().flatten();
+        if ack.is_some_and(|ack| ack.panic_id == panic_id) {
+            return true;
+        }
+        let heartbeat = beat(state);
+        if heartbeat != last {
+            (last, changed) = (heartbeat, tokio::time::Instant::now());
+        } else if changed.elapsed() > STANDS_STILL {
+            return false;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// What is known when the rules are to go.
