@@ -10,7 +10,7 @@ use prefix_core::announcer::AfiSafi;
 use prefix_core::guard::GuardMode;
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{Mitigation, Status};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
@@ -25,6 +25,8 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// Sessions flap, and come after the rules when a speaker starts: so long a rule may go unseen.
 const GRACE: TimeDelta = TimeDelta::seconds(5);
 
+/// Between two questions for the families of sessions.
+const ASK: Duration = Duration::from_secs(4);
 /// A guard that has just been started needs a moment.
 const GUARD_GRACE: TimeDelta = TimeDelta::seconds(10);
 /// Its absence is said again after this time.
@@ -45,6 +47,11 @@ pub(crate) struct Unseen {
 impl Unseen {
     pub(super) fn standing(&self) -> usize {
         self.standing
+    }
+
+    /// True if something seems to be unseen.
+    fn is_doubtful(&self) -> bool {
+        !self.since.is_empty()
     }
 
     /// Takes what is unseen now; returns what is to be told.
@@ -98,6 +105,7 @@ impl Unguarded {
 /// Sweeps until it is told to stop.
 pub(crate) async fn watch(shared: Arc<Shared>, speaker: Arc<SpeakerState>, stop: CancellationToken) {
     let mut unguarded = Unguarded::default();
+    let mut asked = Instant::now();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -109,6 +117,12 @@ pub(crate) async fn watch(shared: Arc<Shared>, speaker: Arc<SpeakerState>, stop:
         // the others see the same speaker
         if shared.leadership.in_charge().is_some() {
             changes.iter().for_each(|change| session_changed(&shared, change));
+            // news of a session does not always name its families: they are asked for before anybody is woken
+            let doubtful = shared.alarms.open().unseen.is_doubtful() && speaker.has_peers();
+            if doubtful && asked.elapsed() >= ASK {
+                asked = Instant::now();
+                let _ = timeout(SWEEP, speaker.refresh(&*shared.announcer)).await;
+            }
             sweep(&shared, &speaker);
         }
     }
@@ -167,8 +181,7 @@ fn stuck(shared: &Shared, rows: &[Arc<Mitigation>], now: DateTime<Utc>) {
 }
 
 fn unseen(shared: &Shared, speaker: &SpeakerState, rows: &[Arc<Mitigation>], now: DateTime<Utc>) {
-    // what a speaker without neighbors announces is not meant to be seen
-    let looks = speaker.connection() == Speaker::Connected && speaker.has_peers();
+    let looks = shared.settings.has_sessions && speaker.connection() == Speaker::Connected;
     let blind: Vec<AfiSafi> =
         FAMILIES.into_iter().filter(|family| speaker.established(*family) == 0).collect();
     let looks = looks && !blind.is_empty();
