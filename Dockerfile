@@ -23,7 +23,8 @@ RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates
     && useradd --system --home-dir /var/lib/prefixd --create-home prefixd
 COPY --from=build /out/prefixd /out/prefixdctl /usr/bin/
 USER prefixd
-# The shipped prefixd.yaml keeps its database and state here.
+# The shipped prefixd.yaml keeps its database and state here; the guard (`prefixd guard`) runs in a container of its own
+# on the same volume.
 ENV STATE_DIRECTORY=/var/lib/prefixd
 VOLUME /var/lib/prefixd
 EXPOSE 8080 9090
