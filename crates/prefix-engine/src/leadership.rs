@@ -98,8 +98,8 @@ pub(crate) struct Leadership {
     state: Mutex<State>,
     /// Rung when this instance was elected.
     pub(crate) elected: Notify,
-    /// Rung when it has checked its rows and may look at the speaker's table.
-    pub(crate) prepared: Notify,
+    /// Rung when the speaker's table is to be looked at: it has checked its rows, or is sure again that it leads.
+    pub(crate) look: Notify,
     /// Rung for everybody at each change of its standing.
     changed: Notify,
 }
@@ -117,7 +117,7 @@ impl Leadership {
             instance,
             state: Mutex::new(state),
             elected: Notify::new(),
-            prepared: Notify::new(),
+            look: Notify::new(),
             changed: Notify::new(),
         }
     }
@@ -148,6 +148,14 @@ impl Leadership {
             Standing::Leading(epoch) => Some(epoch),
             _ => None,
         }
+    }
+
+    /// The epoch, if this instance leads once the answer to its claim is in.
+    pub(crate) async fn settled(&self) -> Option<Epoch> {
+        while self.standing() == Standing::Waiting {
+            self.changed(Duration::from_millis(100)).await;
+        }
+        self.leading()
     }
 
     /// The epoch, while this instance leads as far as it knows: also when it has lost sight of storage.
@@ -183,7 +191,7 @@ impl Leadership {
     /// Rows are checked.
     pub(crate) fn rows_checked(&self, epoch: Epoch) {
         self.advance(Role::Elected(epoch), Role::Prepared(epoch));
-        self.prepared.notify_one();
+        self.look.notify_one();
     }
 
     /// The speaker's table was looked at: from now on this instance leads.
@@ -273,7 +281,8 @@ impl Leadership {
         let won = election.won_by(self.instance);
         let mut state = self.open();
         let held = state.role.epoch();
-        if std::mem::take(&mut state.unanswered) {
+        let was_unanswered = std::mem::take(&mut state.unanswered);
+        if was_unanswered {
             state.yields_until = Some(Instant::now() + PRECEDENCE);
         }
         let known = state.pop.clock_ahead;
@@ -288,6 +297,11 @@ impl Leadership {
                     drop(state);
                     info!(epoch = epoch.0, "this instance leads its pop now");
                     self.elected.notify_one();
+                    self.changed.notify_waiters();
+                } else if was_unanswered {
+                    drop(state);
+                    // what the speaker lost meanwhile could not be announced
+                    self.look.notify_one();
                     self.changed.notify_waiters();
                 }
             }

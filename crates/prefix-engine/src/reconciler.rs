@@ -139,15 +139,15 @@ impl Reconciler {
                     _ = interval.tick() => {}
                     () = tokio::time::sleep(AGAIN), if failed => {}
                     () = self.due.notified() => self.speaker.refresh(&*self.shared.announcer).await,
-                    () = self.shared.leadership.prepared.notified() => {}
+                    () = self.shared.leadership.look.notified() => {}
                 }
                 let elected = self.shared.leadership.to_look();
                 let limit = elected.map_or(Duration::MAX, |_| FIRST_LOOK);
                 tokio::select! {
                     () = stop.cancelled() => return,
                     // whoever is elected does not wait for the end of a look of no consequence
-                    () = self.shared.leadership.prepared.notified(), if elected.is_none() => {
-                        self.shared.leadership.prepared.notify_one();
+                    () = self.shared.leadership.look.notified(), if elected.is_none() => {
+                        self.shared.leadership.look.notify_one();
                     }
                     passed = tokio::time::timeout(limit, self.reconcile()) => {
                         failed = self.speaker.connection() == Speaker::Connected && !matches!(passed, Ok(true));
@@ -259,7 +259,7 @@ impl Reconciler {
 
     /// Looks again at routes that changed: by now the echoes of our own changes are over.
     async fn check(&self, keys: Vec<RouteKey>) {
-        let Some(epoch) = self.shared.leadership.leading() else { return };
+        let Some(epoch) = self.shared.leadership.settled().await else { return };
         // without a connection there is nothing to look at, and the next one begins with a whole pass
         let Ok(found) = self.shared.announcer.find(&keys).await else { return };
         let mut drifts = Drifts::default();

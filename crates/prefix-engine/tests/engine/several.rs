@@ -308,6 +308,31 @@ async fn an_outage_of_storage_ends_no_rule_early_and_none_late() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_new_connection_to_the_speaker_during_an_outage_of_storage_changes_nothing_of_that() {
+    let site = Site::new();
+    let leader =
+        site.start_with(1, "sources: {probe: {reports: edge, edge_hold_seconds: 1800}}").await.unwrap();
+    let lasting = leader.mitigate(ban("203.0.113.10", "udp_flood").from("probe")).await;
+    leader.mitigate(ban("203.0.113.11", "udp_flood")).await;
+    leader.seconds(10).await;
+    site.store.set_down(true);
+    leader.seconds(10).await;
+    site.speaker.disconnect("cable");
+    leader.seconds(10).await;
+    site.speaker.connect();
+    leader.seconds(170).await;
+    assert_eq!(leader.rules().len(), 1, "one is over, one lasts");
+    assert!(leader.not_after(UDP) > leader.now());
+    // what is lost now comes back with storage
+    site.speaker.restart();
+    leader.seconds(20).await;
+    assert_eq!(leader.rules().len(), 0);
+    site.store.set_down(false);
+    leader.seconds(5).await;
+    assert_eq!((leader.rules().len(), leader.status(lasting).await), (1, Status::Active));
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_storage_a_withdraw_that_is_written_goes_on_and_no_new_rule_is_announced() {
     let site = Site::new();
     let leader = site.start(1).await;
