@@ -66,7 +66,7 @@ async fn cannot_write(
 ) {
     let mut random = Random::of_this_run(4);
     let pid = net.daemon.pid();
-    let outlasts = by_hand(net, "203.0.113.1", Duration::from_secs(600)).await;
+    let outlasts = by_hand(net, "203.0.113.1", Duration::from_mins(10)).await;
     let posters = Posters::start(net.raw, 4, &mut random);
     some_acknowledged(&posters).await;
 

@@ -21,7 +21,7 @@ async fn postgres_away_for_a_minute_under_load_loses_nothing_and_rules_leave_on_
     let mut random = Random::of_this_run(60);
     let mut net = network(Network::with_gobgp_4().own_postgres()).await;
     let pid = net.daemon.pid();
-    let outlasts = by_hand(&net, "203.0.113.1", Duration::from_secs(600)).await;
+    let outlasts = by_hand(&net, "203.0.113.1", Duration::from_mins(10)).await;
     let posters = Posters::start(net.raw, 4, &mut random);
 
     let mut recovered = Vec::new();
@@ -33,7 +33,7 @@ async fn postgres_away_for_a_minute_under_load_loses_nothing_and_rules_leave_on_
         let began = Instant::now();
         rules_leave(net).await;
         answers_without_database(net).await;
-        tokio::time::sleep(Duration::from_secs(60).saturating_sub(began.elapsed())).await;
+        tokio::time::sleep(Duration::from_mins(1).saturating_sub(began.elapsed())).await;
     });
     let long = long.await;
     let ledger = posters.end().await;
@@ -57,7 +57,7 @@ async fn postgres_away_for_a_minute_under_load_loses_nothing_and_rules_leave_on_
 async fn postgres_that_hangs_gives_503_in_time_and_rules_leave_on_time() {
     let mut random = Random::of_this_run(15);
     let net = network(Network::with_gobgp_4().own_postgres()).await;
-    let outlasts = by_hand(&net, "203.0.113.1", Duration::from_secs(600)).await;
+    let outlasts = by_hand(&net, "203.0.113.1", Duration::from_mins(10)).await;
     let posters = Posters::start(net.raw, 4, &mut random);
     some_acknowledged(&posters).await;
 
@@ -87,8 +87,8 @@ async fn postgres_that_hangs_gives_503_in_time_and_rules_leave_on_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_withdrawal_that_was_asked_for_goes_on_without_the_database_and_is_recorded_later() {
     let mut net = network(Network::with_gobgp_4().own_postgres()).await;
-    let id = by_hand(&net, "203.0.113.1", Duration::from_secs(600)).await;
-    let stays = by_hand(&net, "203.0.113.2", Duration::from_secs(600)).await;
+    let id = by_hand(&net, "203.0.113.1", Duration::from_mins(10)).await;
+    let stays = by_hand(&net, "203.0.113.2", Duration::from_mins(10)).await;
     net.router().holds(2).await;
     // Asked for while the speaker cannot, so that it is still to be done when the database goes.
     net.speaker.stop();

@@ -2,7 +2,7 @@
 //! and not much later.
 
 use crate::intent::{overtimes, own_rules};
-use crate::stage::{Attack, Network, NetworkBuilder, program, udp_flood};
+use crate::stage::{Attack, Network, NetworkBuilder, Prefixdctl, program, udp_flood};
 use prefix_client::MitigationStatus;
 use prefix_testkit::lab::{Family, Guard, wait};
 use std::path::PathBuf;
@@ -19,16 +19,17 @@ const MARGIN: f64 = 1.5;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_kill_9_for_good_the_spawned_guard_cleans_the_router_at_not_after_plus_grace() {
-    let mut net = guarded("spawn").start().await;
+    let mut net = guarded("spawn").bird().frr().start().await;
     let guard = Guard::of_daemon(&state(&net)).await.unwrap();
     foreign_rule(&net).await;
     net.detector.posts_all(&attacks()).await;
-    net.router().holds(usize::from(RULES) + 1).await;
+    every_router_holds(&net, usize::from(RULES) + 1).await;
     net.daemon.kill9();
     assert!(guard.is_running(), "it did not outlive the kill of its daemon");
 
     clean(&net).await;
     let said = in_time(&net);
+    every_router_holds(&net, 1).await;
     logs(&guard, usize::from(RULES)).await;
     println!("measured: daemon killed for good, spawned guard: {said}");
 
@@ -146,6 +147,7 @@ async fn when_daemon_and_guard_are_both_killed_a_guard_from_cron_cleans_up() {
     foreign_rule(&net).await;
     net.detector.posts_all(&attacks()).await;
     net.router().holds(usize::from(RULES) + 1).await;
+    assert_eq!(guard_status(&net), 0, "all is well");
     net.daemon.kill9();
     guard.kill9();
     // Too early there is nothing to do.
@@ -153,6 +155,7 @@ async fn when_daemon_and_guard_are_both_killed_a_guard_from_cron_cleans_up() {
     assert_eq!(own_rules(&net).len(), usize::from(RULES));
     tokio::time::sleep(TTL + Duration::from_secs(u64::from(GRACE) + 1)).await;
     assert_eq!(own_rules(&net).len(), usize::from(RULES), "nobody is there to take them away");
+    assert_eq!(guard_status(&net), 1, "rules are overdue");
 
     let began = Instant::now();
     Guard::once(&prefixd(), net.folder()).await.unwrap();
@@ -168,6 +171,20 @@ async fn logs(guard: &Guard, withdrawals: usize) {
     })
     .await
     .unwrap();
+}
+
+/// What `prefixdctl guard status` says to a script.
+fn guard_status(net: &Network) -> i32 {
+    let folder = net.folder().to_str().expect("a path in UTF-8");
+    Prefixdctl::at(&net.daemon.url()).runs(&["--config", folder, "guard", "status"]).code
+}
+
+/// Waits until ExaBGP, BIRD and FRR all hold so many rules.
+async fn every_router_holds(net: &Network, count: usize) {
+    net.router().holds(count).await;
+    let family = Family::Ipv4FlowSpec;
+    net.bird().wait_for_routes("the same", family, |routes| routes.len() == count).await.unwrap();
+    net.frr().wait_for_count(family, count, wait::PATIENCE).await.unwrap();
 }
 
 /// A network whose rules have little time.

@@ -1,11 +1,12 @@
 //! `kill -9` of the daemon, a hundred times at random moments, while detectors post.
 
 use crate::intent::{
-    UNFINISHED, assert_nothing_lost, own_rules, peak_of_own_rules, router_equals_intent, worst_overtime,
+    UNFINISHED, assert_nothing_lost, chain_is_whole, own_rules, peak_of_own_rules, router_equals_intent,
+    worst_overtime,
 };
 use crate::posters::Posters;
 use crate::random::{Random, number_of_environment};
-use crate::stage::{Network, discard};
+use crate::stage::{Network, NetworkBuilder, discard};
 use prefix_testkit::lab::{Family, wait};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -25,10 +26,19 @@ const LATE: f64 = 3.0;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_random_kills_lose_no_acknowledged_event_and_leave_no_rule_behind() {
     let kills = number_of_environment("PREFIXD_KILLS").unwrap_or(KILLS);
+    killed_at_random("PostgreSQL", Network::with_gobgp_4().postgres(), kills).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn random_kills_lose_nothing_in_sqlite_either() {
+    let kills = number_of_environment("PREFIXD_KILLS").unwrap_or(KILLS / 4);
+    killed_at_random("SQLite", Network::with_gobgp_4(), kills).await;
+}
+
+async fn killed_at_random(storage: &str, network: NetworkBuilder, kills: u64) {
     let mut random = Random::of_this_run(20_261_122);
-    let mut net = Network::with_gobgp_4()
+    let mut net = network
         .exabgp()
-        .postgres()
         .steps(&["{action: discard, ttl_seconds: 6}"])
         .setting("quotas.max_active_per_pop", QUOTA)
         .setting("bgp.announce_timeout_ms", 200)
@@ -78,12 +88,14 @@ async fn a_hundred_random_kills_lose_no_acknowledged_event_and_leave_no_rule_beh
     assert_eq!(foreign_rules_now(&net).await, foreign, "a rule of somebody else was touched");
     net.router().kept_its_session();
 
+    let chain = chain_is_whole(&net).await;
+
     let repeated = ledger.acknowledged.iter().filter(|one| one.repeated).count();
     println!(
-        "measured: {kills} kills and {killed_at_start} during start in {took:.1?} (down {down:.1?}); {} events \
+        "measured: {storage}, {kills} kills and {killed_at_start} during start in {took:.1?} (down {down:.1?}); {} events \
          acknowledged, {repeated} of them at a repetition, {} refused with 503, {} attempts unanswered; 0 lost, 0 \
          stored twice; {} mitigations, {} UPDATEs, {living} rules living at the end of the kills, 0 after their time; \
-         peak {peak} of {QUOTA} rules; latest removal {overtime:.1} s after not-after",
+         peak {peak} of {QUOTA} rules; latest removal {overtime:.1} s after not-after; audit chain of {chain} entries whole",
         ledger.acknowledged.len(),
         ledger.refused,
         ledger.unanswered,

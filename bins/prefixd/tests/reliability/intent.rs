@@ -141,6 +141,22 @@ pub(crate) fn worst_overtime(updates: &[RouterUpdate]) -> f64 {
     worst
 }
 
+/// Waits until every audit entry is sealed, and panics unless the chain is whole. Returns its length.
+pub(crate) async fn chain_is_whole(net: &Network) -> u64 {
+    let sealed = wait::until("all audit entries to be sealed", wait::PATIENCE, async || {
+        let page = net.raw.get("/v1/audit?limit=1000").await.map_err(|error| error.to_string())?.json();
+        let entries = page["entries"].as_array().ok_or_else(|| page.to_string())?;
+        let open = entries.iter().filter(|entry| entry["hash"].is_null()).count();
+        if open == 0 { Ok(()) } else { Err(format!("{open} entries are open")) }
+    });
+    sealed.await.unwrap_or_else(|error| panic!("{error}\n{}", net.daemon.log_tail()));
+    let verdict = net.raw.get("/v1/audit/verify").await.unwrap().json();
+    assert_eq!(verdict["valid"], true, "{verdict}");
+    let (checked, last) = (verdict["checked"].as_u64(), verdict["last_seq"].as_u64());
+    assert!(checked.is_some_and(|checked| checked > 0) && checked == last, "{verdict}");
+    checked.unwrap_or_default()
+}
+
 /// An operator's rule that drops UDP to `victim` for so long.
 pub(crate) async fn by_hand(net: &Network, victim: &str, ttl: Duration) -> MitigationId {
     let victim = victim.parse().expect("an address");

@@ -20,6 +20,7 @@ mod random;
 
 mod database_cannot_write;
 mod database_dies;
+mod everything_dies;
 mod guard;
 mod hundred_kills;
 mod network_cut;

@@ -66,9 +66,14 @@ pub(crate) async fn answers_without_database(net: &Network) {
     assert_eq!(health.status, "degraded");
     assert!(health.database.starts_with("error"), "{health:?}");
     assert!(health.problems.iter().any(|problem| problem.contains("database")), "{health:?}");
-    for path in
-        ["/v1/health", "/v1/peers", "/v1/config/settings", "/v1/config/inventory", "/v1/config/playbooks"]
-    {
+    for path in [
+        "/v1/health",
+        "/v1/peers",
+        "/v1/config/settings",
+        "/v1/config/inventory",
+        "/v1/config/playbooks",
+        "/v1/mitigations?status=queued,pending,active,escalated,withdrawing",
+    ] {
         let answer = net.raw.get(path).await.unwrap();
         assert_eq!(answer.status, 200, "{path}: {}", answer.json());
     }

@@ -62,7 +62,7 @@ async fn what_a_stopped_speaker_does_late_is_repaired_and_nothing_counts_as_with
         "measured: gobgpd stopped for {:.0?} while {EACH} rules were announced, {EACH} announced and taken back, {EACH} \
          withdrawn and {EACH} expired; {looks} looks, none saw a rule recorded as gone; the router held what is written \
          down {repaired:.2?} after SIGCONT; 0 rules left that nobody owns",
-        stopped.elapsed() - woken.elapsed()
+        woken - stopped
     );
 }
 

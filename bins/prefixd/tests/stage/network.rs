@@ -15,6 +15,7 @@ const ROUTER_ASN: u32 = 65120;
 
 /// What a network will be like.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each part is there or not, whatever the others are")]
 pub(crate) struct NetworkBuilder {
     version: GobgpVersion,
     exabgp: bool,
