@@ -37,7 +37,7 @@ pub use url::{PostgresUrl, StoreUrl, UrlError};
 /// How to use the database.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// The most connections, at least 2. On SQLite one of them writes.
+    /// The most connections, at least 2. On SQLite one of them writes; on PostgreSQL there is one more for leadership.
     pub max_connections: u32,
     /// How long a connection may take to come about.
     pub connect_timeout: Duration,

@@ -56,6 +56,8 @@ use pool::Pool;
 /// The store on a server.
 pub(crate) struct PgStore {
     pool: Pool,
+    /// Of its own for leadership: a renewal must not wait for a connection behind a crowd of readers.
+    claims: Pool,
     cache: Arc<Cache>,
     cursors: feed::Cursors,
     /// True while the feed is being pruned.
@@ -64,7 +66,7 @@ pub(crate) struct PgStore {
 
 /// Connects and migrates.
 pub(crate) async fn open(url: &PostgresUrl, options: Options) -> Result<PgStore, OpenError> {
-    let pool = Pool::new(url, options)?;
+    let pool = Pool::new(url, options, options.max_connections.max(2))?;
     let unavailable =
         |error: StoreError| OpenError::Unavailable { url: url.to_string(), problem: error.to_string() };
     let mut lease = pool.get().await.map_err(unavailable)?;
@@ -73,7 +75,14 @@ pub(crate) async fn open(url: &PostgresUrl, options: Options) -> Result<PgStore,
         lease.discard();
     }
     migrated?;
-    Ok(PgStore { pool, cache: Arc::default(), cursors: feed::Cursors::default(), is_pruning: Arc::default() })
+    let claims = Pool::new(url, options, 1)?;
+    Ok(PgStore {
+        pool,
+        claims,
+        cache: Arc::default(),
+        cursors: feed::Cursors::default(),
+        is_pruning: Arc::default(),
+    })
 }
 
 impl PgStore {
@@ -211,7 +220,7 @@ impl Store for PgStore {
     }
 
     async fn claim(&self, candidacy: &Candidacy) -> Result<Election, StoreError> {
-        let election = leadership::claim(&self.pool, candidacy).await?;
+        let election = leadership::claim(&self.claims, candidacy).await?;
         if election.won_by(candidacy.instance).is_some() {
             self.prune_feed();
         }
@@ -219,7 +228,7 @@ impl Store for PgStore {
     }
 
     async fn resign(&self, pop: &Pop, instance: InstanceId, epoch: Option<Epoch>) -> Result<(), StoreError> {
-        leadership::resign(&self.pool, pop, instance, epoch).await
+        leadership::resign(&self.claims, pop, instance, epoch).await
     }
 
     async fn changes(

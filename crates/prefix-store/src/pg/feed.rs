@@ -25,25 +25,33 @@ const REMEMBERED: usize = 64;
 /// Only one instance prunes at a time.
 const PRUNE_LOCK: i64 = 8_955_000_134;
 
-/// What a reader saw last.
+/// What a reader saw last: every transaction below `high` that was not running.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Seen {
-    /// `xmin:xmax:running`, as PostgreSQL writes a snapshot.
-    snapshot: String,
+    /// No transaction below this one was running.
+    low: i64,
+    /// The first number that was not given yet.
+    high: i64,
+    /// Which were running.
+    running: Vec<i64>,
     /// When the server was started: another server may count transactions differently.
     server: Micros,
 }
 
 impl Seen {
-    fn bound(&self, index: usize) -> Option<i64> {
-        self.snapshot.split(':').nth(index)?.parse().ok()
+    /// From `low:high:running,running`, as PostgreSQL writes a snapshot.
+    fn parse(snapshot: &str, server: Micros) -> Option<Self> {
+        let mut parts = snapshot.split(':');
+        let (low, high) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        let running = parts.next()?.split(',').filter(|number| !number.is_empty());
+        let running = running.map(|number| number.parse().ok()).collect::<Option<_>>()?;
+        Some(Self { low, high, running, server })
     }
 
     /// True if every change since then is still in the feed.
     fn is_covered(&self, pruned: i64, now: &Self) -> bool {
-        let (Some(low), Some(high)) = (self.bound(0), self.bound(1)) else { return false };
         // a lower number than before: the database was restored
-        self.server == now.server && low > pruned && now.bound(1).is_some_and(|current| high <= current)
+        self.server == now.server && self.low > pruned && self.high <= now.high
     }
 }
 
@@ -88,9 +96,7 @@ struct News {
 const NEWS: &str = "SELECT pg_current_snapshot()::text AS snapshot, pg_postmaster_start_time() AS server,
     (SELECT pruned FROM feed) AS pruned,
     ARRAY(SELECT DISTINCT id FROM changes AS c, UNNEST(c.ids) AS id
-          WHERE c.xid >= pg_snapshot_xmin($1::pg_snapshot)::text::bigint
-            AND NOT pg_visible_in_snapshot(c.xid::text::xid8, $1::pg_snapshot)
-            AND c.pop = $2 AND c.instance IS DISTINCT FROM $3) AS ids";
+          WHERE (c.xid >= $1 OR c.xid = ANY ($2)) AND c.pop = $3 AND c.instance IS DISTINCT FROM $4) AS ids";
 
 /// What others changed since the cursor.
 pub(super) async fn changes(
@@ -106,7 +112,9 @@ pub(super) async fn changes(
         // behind an outage may stand another server, or this one as of an earlier time
         cursors.forget();
     })?;
-    let now = Seen { snapshot: news.snapshot, server: news.server };
+    let problem = || format!("{} is no snapshot", news.snapshot);
+    let now = Seen::parse(&news.snapshot, news.server)
+        .ok_or_else(|| StoreError::Corrupt { table: "changes", problem: problem() })?;
     let is_covered = before.is_some_and(|before| before.is_covered(news.pruned, &now));
     let changed = if is_covered {
         Changed::Only(news.ids.into_iter().map(|id| id.0.into()).collect())
@@ -117,14 +125,14 @@ pub(super) async fn changes(
 }
 
 async fn read(pool: &Pool, pop: &Pop, reader: InstanceId, before: Option<&Seen>) -> Result<News, StoreError> {
-    // nothing is visible behind this one, so a first look reads no rows
-    let nothing = i64::MAX;
-    let snapshot = before.map_or_else(|| format!("{nothing}:{nothing}:"), |seen| seen.snapshot.clone());
+    // no number is as high as that, so a first look reads no rows
+    let (high, running) = before.map_or((i64::MAX, Vec::new()), |seen| (seen.high, seen.running.clone()));
     let (pop, reader) = (pop.clone(), Id(reader.as_uuid()));
     let news = pool.run(move |client| {
         let work = async move {
             diesel::sql_query(NEWS)
-                .bind::<Text, _>(snapshot)
+                .bind::<BigInt, _>(high)
+                .bind::<Array<BigInt>, _>(running)
                 .bind::<Text, _>(pop.as_str())
                 .bind::<Uid, _>(reader)
                 .get_result(client)
@@ -136,10 +144,11 @@ async fn read(pool: &Pool, pop: &Pop, reader: InstanceId, before: Option<&Seen>)
 }
 
 /// Deletes what every reader that is still there has read: older than half a minute, and of transactions that ended
-/// before any that still runs began. Costs as much as it deletes.
+/// before any that still runs began. At most some ten thousand at once: it must not take longer than a statement may.
 const PRUNE: &str = "WITH bound AS (
         SELECT least(pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
-            (SELECT xid FROM changes WHERE at >= clock_timestamp() - INTERVAL '30 seconds' ORDER BY xid LIMIT 1)) AS low
+            (SELECT xid FROM changes WHERE at >= clock_timestamp() - INTERVAL '30 seconds' ORDER BY xid LIMIT 1),
+            (SELECT xid FROM changes ORDER BY xid OFFSET 50000 LIMIT 1)) AS low
     ), gone AS (
         DELETE FROM changes WHERE xid < (SELECT low FROM bound) RETURNING xid
     )
@@ -176,4 +185,31 @@ async fn try_lock(client: &mut AsyncPgConnection) -> QueryResult<bool> {
 
     let lock = format!("pg_try_advisory_xact_lock({PRUNE_LOCK})");
     diesel::select(sql::<Bool>(&lock)).get_result(client).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(snapshot: &str, server: i64) -> Seen {
+        Seen::parse(snapshot, Micros::from_micros(server)).unwrap()
+    }
+
+    #[test]
+    fn a_snapshot_of_the_server_is_understood() {
+        let quiet = seen("748:748:", 1);
+        assert_eq!((quiet.low, quiet.high, quiet.running), (748, 748, vec![]));
+        let busy = seen("748:752:748,750", 1);
+        assert_eq!((busy.low, busy.high, busy.running), (748, 752, vec![748, 750]));
+        assert_eq!(Seen::parse("748", Micros::from_micros(1)), None);
+    }
+
+    #[test]
+    fn a_cursor_is_good_as_long_as_nothing_behind_it_was_pruned() {
+        let now = seen("900:900:", 1);
+        assert!(seen("748:752:748", 1).is_covered(747, &now));
+        assert!(!seen("748:752:748", 1).is_covered(748, &now));
+        assert!(!seen("748:752:748", 2).is_covered(0, &now), "another start of the server");
+        assert!(!seen("990:990:", 1).is_covered(0, &now), "a restored database");
+    }
 }

@@ -105,8 +105,8 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// Without a connection yet.
-    pub(super) fn new(url: &PostgresUrl, options: Options) -> Result<Self, OpenError> {
+    /// At most `most` connections, and none yet.
+    pub(super) fn new(url: &PostgresUrl, options: Options, most: u32) -> Result<Self, OpenError> {
         let mut config = (*url.config).clone();
         config.connect_timeout(options.connect_timeout);
         // A server that vanished without a word is noticed in seconds, not hours.
@@ -117,7 +117,7 @@ impl Pool {
         }
         let connector =
             Connector { config, tls: tls::connector(&url.tls)?, timeout: options.connect_timeout };
-        let most = usize::try_from(options.max_connections).unwrap_or(usize::MAX).max(2);
+        let most = usize::try_from(most).unwrap_or(usize::MAX).max(1);
         let inner = managed::Pool::builder(connector)
             .max_size(most)
             .runtime(Runtime::Tokio1)
