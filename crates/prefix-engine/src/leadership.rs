@@ -5,33 +5,28 @@
 //! the epoch of everything it writes. Storage that is not shared has one instance, which leads from its start to its
 //! end. See docs/adr/0008-one-leader-per-pop.md.
 
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+mod election;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use prefix_core::id::InstanceId;
-use prefix_core::store::{Candidacy, Election, Epoch, Leader, OtherInstance, StoreError};
+use prefix_core::store::{Election, Epoch, Leader, OtherInstance, StoreError};
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep_until, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
+pub(crate) use election::{introduce, is_last, resign, run, step_aside};
+
 use crate::settings::Settings;
-use crate::shared::Shared;
 
 /// How long a lease lasts.
 const TERM: Duration = Duration::from_secs(4);
 /// What is left of a lease in which nothing is begun any more: a call has to reach the speaker before the lease ends.
 const MARGIN: Duration = Duration::from_secs(1);
-/// Between two renewals of a lease.
-const RENEWAL: Duration = Duration::from_secs(1);
 /// After an outage of storage the leader of before has so long to renew its lease: it knows what is on the wire.
 const PRECEDENCE: Duration = Duration::from_millis(2500);
-/// Between two looks at whether the leader lives: a killed one is replaced soon after its lease is over.
-const LOOK: Duration = Duration::from_millis(250);
-/// The longest wait for an answer to a claim; a late one is worth nothing.
-const PATIENCE: Duration = Duration::from_secs(2);
 /// A claim that took longer says nothing about clocks.
 const PROMPT: Duration = Duration::from_millis(500);
 /// Clocks further apart than this are a problem.
@@ -348,102 +343,4 @@ fn misfit(leader: &Leader, settings: &Settings) -> Option<String> {
         ));
     }
     None
-}
-
-/// Claims once. The lease is counted from before the question.
-async fn claim(shared: &Shared, wants_to_lead: bool) -> Result<(), StoreError> {
-    let leadership = &shared.leadership;
-    let held = leadership.epoch();
-    let candidacy = Candidacy {
-        pop: shared.settings.pop.clone(),
-        instance: leadership.instance,
-        speaker: shared.settings.speaker_address.clone(),
-        mode: shared.settings.mode.as_str().to_owned(),
-        configuration: shared.settings.configuration.clone(),
-        clock: shared.now(),
-        held,
-        term: TERM,
-        wants_to_lead: held.is_some() || wants_to_lead,
-    };
-    let asked = Instant::now();
-    let answer = timeout(PATIENCE, shared.store.claim(&candidacy)).await;
-    let answer = answer.unwrap_or_else(|_| Err(StoreError::Unavailable("no answer to a claim".into())));
-    match answer {
-        Ok(election) => leadership.follow(election, asked, shared.store.is_shared()),
-        Err(error) => {
-            leadership.unanswered(&error);
-            return Err(error);
-        }
-    }
-    Ok(())
-}
-
-/// The first claim of a start. Fails if this instance cannot work beside the living leader; says why.
-pub(crate) async fn introduce(shared: &Shared) -> Result<Option<String>, StoreError> {
-    claim(shared, true).await?;
-    let pop = shared.leadership.pop();
-    let misfit = pop.leader.as_ref().and_then(|leader| misfit(leader, &shared.settings));
-    if misfit.is_some() {
-        resign(shared).await;
-    }
-    Ok(misfit)
-}
-
-/// Renews the lease, or waits for the end of that of another one, until it is told to stop.
-pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
-    if !shared.store.is_shared() {
-        return stop.cancelled().await;
-    }
-    let mut asked = Instant::now();
-    loop {
-        let period = if shared.leadership.epoch().is_some() { RENEWAL } else { LOOK };
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = sleep_until(asked + period) => {}
-        }
-        asked = Instant::now();
-        if shared.stopping.load(Ordering::Acquire) && shared.leadership.epoch().is_none() {
-            continue;
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = claim(&shared, shared.leadership.is_candidate()) => {}
-        }
-    }
-}
-
-/// At a stop: says at once that nobody shall rely on this instance, unless it leads.
-pub(crate) async fn step_aside(shared: &Shared) {
-    if shared.store.is_shared() && shared.leadership.epoch().is_none() {
-        resign(shared).await;
-    }
-}
-
-/// At a stop, before the last word: true if no other living instance of the pop looks after its rules.
-pub(crate) async fn is_last(shared: &Shared) -> bool {
-    let leadership = &shared.leadership;
-    if !shared.store.is_shared() {
-        return leadership.epoch().is_some();
-    }
-    // without an answer the last one counts
-    if claim(shared, false).await.is_ok() && leadership.epoch().is_none() && leadership.pop().leader.is_none()
-    {
-        // the leader went before this one, and left the rules to it
-        let _ = claim(shared, !leadership.has_others()).await;
-    }
-    leadership.epoch().is_some() && !leadership.has_others()
-}
-
-/// Gives the leadership back, so that another instance has it at once.
-pub(crate) async fn resign(shared: &Shared) {
-    let epoch = shared.leadership.epoch();
-    let resigned = shared.store.resign(&shared.settings.pop, shared.leadership.instance, epoch);
-    match timeout(PATIENCE, resigned).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => warn!(%error, "the leadership could not be given back, its lease runs out"),
-        Err(_) => warn!("the leadership could not be given back in time, its lease runs out"),
-    }
-    if let Some(epoch) = epoch {
-        shared.leadership.advance(Role::Leading(epoch), Role::Following);
-    }
 }
