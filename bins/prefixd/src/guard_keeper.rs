@@ -7,19 +7,23 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use prefix_core::guard::{GuardMode, GuardStatus, GuardWatch};
 use prefix_guard::files::{GuardAlive, StateDir};
 use prefix_guard::{Daemon as Life, Heartbeat, Pulse};
 use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, sleep};
 
 use crate::compose;
 use crate::config::speaker::SpeakerSettings;
 
 const LOOK: Duration = Duration::from_millis(500);
+/// While a guard is still to show itself.
+const FIRST_LOOKS: Duration = Duration::from_millis(50);
+/// A heartbeat with a time of so long ago is that of a living guard, if its process still has the lock.
+const RECENT: TimeDelta = TimeDelta::seconds(10);
 /// A guard that started is given so long to show itself.
 const START: Duration = Duration::from_secs(10);
 /// A guard that was asked to end is given so long.
@@ -36,6 +40,14 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// Waits until it is seen alive, but not for ever.
+    pub async fn appears(&self, patience: Duration) {
+        let began = Instant::now();
+        while !self.status().alive && began.elapsed() < patience {
+            sleep(FIRST_LOOKS / 2).await;
+        }
+    }
+
     fn last(&self) -> MutexGuard<'_, (bool, Option<DateTime<Utc>>)> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -98,6 +110,11 @@ impl Keeper {
         }
     }
 
+    /// Whether it starts guards.
+    pub fn starts_guards(&self) -> bool {
+        self.launch.is_some()
+    }
+
     /// What it sees.
     pub fn seen(&self) -> Arc<Seen> {
         Arc::clone(&self.seen)
@@ -107,17 +124,18 @@ impl Keeper {
     pub fn start(self) -> JoinHandle<()> {
         tokio::spawn(async move {
             let mut keeper = self;
-            let mut looks = interval(LOOK);
-            looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
-                looks.tick().await;
                 // Files and processes may take their time, and nobody else shall.
                 let look = spawn_blocking(move || {
                     keeper.look();
                     keeper
                 });
                 match look.await {
-                    Ok(back) => keeper = back,
+                    Ok(back) => {
+                        keeper = back;
+                        let first = !keeper.seen.status().alive && keeper.began.elapsed() < START;
+                        sleep(if first { FIRST_LOOKS } else { LOOK }).await;
+                    }
                     Err(error) => {
                         tracing::error!(%error, "the keeper of the guard ended");
                         return;
@@ -138,7 +156,12 @@ impl Keeper {
             goodbye: false,
         });
         self.pulse.look(beat, now, compose::clock().now());
-        let lives = matches!(self.pulse.daemon(now), Life::Living { .. });
+        let lives = match self.pulse.daemon(now) {
+            Life::Living { .. } => true,
+            // a daemon that has just started need not wait for the next beat of a guard that goes on
+            Life::Unknown => alive.as_ref().is_some_and(|alive| self.goes_on(alive)),
+            Life::Silent { .. } | Life::Ended => false,
+        };
         *self.seen.last() = (lives, alive.as_ref().map(|alive| alive.time));
         if lives {
             self.pause = FIRST_PAUSE;
@@ -147,6 +170,11 @@ impl Keeper {
             self.see_to_it(alive.as_ref(), lives, now);
         }
         self.warn(alive.as_ref(), lives, now);
+    }
+
+    fn goes_on(&self, alive: &GuardAlive) -> bool {
+        (compose::clock().now() - alive.time).abs() < RECENT
+            && self.state.lock_holder(StateDir::GUARD_LOCK).ok().flatten() == Some(alive.pid)
     }
 
     fn reap(&mut self) {

@@ -28,6 +28,9 @@ use crate::state_dir::{self, Heart, Identity};
 /// How often what was recorded is folded together when nobody reads the metrics.
 const FOLD_INTERVAL: Duration = Duration::from_secs(5);
 
+/// How long the start waits for the guard that it started: a guard that cannot live is no reason not to start.
+const GUARD_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Everything that runs.
 struct Daemon {
     engine: Engine,
@@ -132,7 +135,11 @@ impl Daemon {
         // A guard first: from the first announcement on somebody ends what this daemon would leave behind.
         let keeper = compose::guard_keeper(&settings, &source, &folder);
         let guard = keeper.as_ref().map(|keeper| keeper.seen() as Arc<dyn GuardWatch>);
+        let starting = keeper.as_ref().filter(|keeper| keeper.starts_guards()).map(Keeper::seen);
         state.watchers.extend(keeper.map(Keeper::start));
+        if let Some(guard) = starting {
+            guard.appears(GUARD_PATIENCE).await;
+        }
         let marker = panic_marker::read(&folder);
         let engine = Engine::start(EngineParts {
             store: compose::store(&settings).await?,

@@ -84,6 +84,7 @@ async fn without_a_guard_health_says_so_and_a_second_guard_says_who_is_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[allow(clippy::print_stdout, reason = "the number that the documentation quotes")]
 async fn the_guard_of_ten_thousand_rules_is_a_small_process() {
     let net = guarded("spawn")
         .steps(&["{action: discard, ttl_seconds: 600}"])

@@ -177,14 +177,14 @@ async fn take_away(
     }
     let interrupted = async {
         if !hold || tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     };
     let for_people = matches!(session.format(), Format::Table | Format::Wide);
     let mut broken = Ok(());
     let told = |heard: Result<&RouteKey, &AnnounceError>| match heard {
         Ok(key) if for_people && broken.is_ok() => {
-            broken = session.print(&format!("withdrew {}\n", key.flow()))
+            broken = session.print(&format!("withdrew {}\n", key.flow()));
         }
         Ok(_) => {}
         Err(error) => warn(&error.to_string()),
