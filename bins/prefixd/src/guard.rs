@@ -36,9 +36,7 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 /// Runs the guard as the command line says.
 pub fn run(arguments: &GuardArguments, source: &ConfigSource, environment: &Environment) -> ExitCode {
     if arguments.spawned {
-        // Of its own session, no signal to the daemon's group reaches it. It fails only for the leader of a group,
-        // which nothing can be sent to by the daemon's group either.
-        let _ = nix::unistd::setsid();
+        detach();
     }
     let loaded = source.load_speaker();
     for finding in &loaded.findings {
@@ -89,6 +87,22 @@ pub fn run(arguments: &GuardArguments, source: &ConfigSource, environment: &Envi
     let code = runtime.block_on(guard(arguments, &settings, state, environment));
     drop(lock);
     code
+}
+
+/// Nothing that happens to the daemon, or to whoever started it, shall reach the guard.
+fn detach() {
+    // In a session of its own, no signal to the daemon's group reaches it. That fails only for the leader of a group,
+    // which no signal to the daemon's group reaches either.
+    let _ = nix::unistd::setsid();
+    // What the daemon was started with, a pipe of a supervisor say, would not end with the daemon.
+    let open = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let open: Vec<i32> = open.filter_map(|file| file.file_name().to_str()?.parse().ok()).collect();
+    for inherited in open.into_iter().filter(|number| *number > 2) {
+        // One of them was the folder itself, and is closed already.
+        let _ = nix::unistd::close(inherited);
+    }
+    // It was started as /proc/self/exe, and would be listed as such.
+    let _ = std::fs::write("/proc/self/comm", "prefixd-guard");
 }
 
 enum Lock {
