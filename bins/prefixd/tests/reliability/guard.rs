@@ -19,7 +19,7 @@ const MARGIN: f64 = 1.5;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_kill_9_for_good_the_spawned_guard_cleans_the_router_at_not_after_plus_grace() {
-    let mut net = guarded("spawn").bird().frr().start().await;
+    let mut net = guarded(Network::with_gobgp_4(), "spawn").bird().frr().start().await;
     let guard = Guard::of_daemon(&state(&net)).await.unwrap();
     foreign_rule(&net).await;
     net.detector.posts_all(&attacks()).await;
@@ -59,7 +59,7 @@ async fn after_kill_9_for_good_the_spawned_guard_cleans_the_router_at_not_after_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_kill_9_for_good_a_guard_of_its_own_unit_cleans_the_router_at_not_after_plus_grace() {
-    let mut net = guarded("external").start().await;
+    let mut net = guarded(Network::with_gobgp_3(), "external").start().await;
     let guard = Guard::start(&prefixd(), net.folder(), &state(&net)).await.unwrap();
     wait::until("the daemon to see its guard", wait::PATIENCE, async || {
         let seen = net.client.health_detail().await.unwrap().value.guard;
@@ -79,7 +79,7 @@ async fn after_kill_9_for_good_a_guard_of_its_own_unit_cleans_the_router_at_not_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guard_beside_a_living_daemon_withdraws_nothing() {
-    let net = guarded("spawn").start().await;
+    let net = guarded(Network::with_gobgp_4(), "spawn").start().await;
     let guard = Guard::of_daemon(&state(&net)).await.unwrap();
     let attacks = attacks();
     let began = Instant::now();
@@ -111,7 +111,7 @@ async fn a_guard_beside_a_living_daemon_withdraws_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_guard_finds_its_speaker_again_after_a_restart_and_after_a_stop() {
-    let mut net = guarded("spawn").start().await;
+    let mut net = guarded(Network::with_gobgp_4(), "spawn").start().await;
     let guard = Guard::of_daemon(&state(&net)).await.unwrap();
     net.speaker.restart().await.unwrap();
     net.router().comes_back().await;
@@ -142,7 +142,7 @@ async fn the_guard_finds_its_speaker_again_after_a_restart_and_after_a_stop() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn when_daemon_and_guard_are_both_killed_a_guard_from_cron_cleans_up() {
-    let mut net = guarded("spawn").start().await;
+    let mut net = guarded(Network::with_gobgp_4(), "spawn").start().await;
     let guard = Guard::of_daemon(&state(&net)).await.unwrap();
     foreign_rule(&net).await;
     net.detector.posts_all(&attacks()).await;
@@ -188,9 +188,9 @@ async fn every_router_holds(net: &Network, count: usize) {
 }
 
 /// A network whose rules have little time.
-fn guarded(mode: &str) -> NetworkBuilder {
+fn guarded(network: NetworkBuilder, mode: &str) -> NetworkBuilder {
     let ttl = TTL.as_secs();
-    Network::with_gobgp_4()
+    network
         .exabgp()
         .steps(&[&format!("{{action: discard, ttl_seconds: {ttl}}}")])
         .setting("bgp.guard.mode", mode)
