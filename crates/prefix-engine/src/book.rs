@@ -106,7 +106,8 @@ struct Pages {
     queued: u64,
     /// What a panic covers now.
     frozen: Arc<Vec<PanicScope>>,
-    /// Rows that a panic found: never wanted on the wire again, whatever is thawed before their end is written down.
+    /// Rows that a panic found: not wanted on the wire, whatever is thawed before their end is written down. Only a
+    /// transaction can tell that one of them began after the thaw.
     doomed: HashSet<MitigationId>,
     wire: HashMap<RouteKey, Wire>,
     /// Routes of other pops: never touched.
@@ -200,6 +201,13 @@ impl Book {
         let mut ids: Vec<MitigationId> = pages.doomed.iter().filter(claims).copied().collect();
         ids.sort();
         ids
+    }
+
+    /// These rows were taken for some that a panic found, and began after its thaw. Returns their routes.
+    pub(crate) fn spare(&self, ids: &[MitigationId]) -> Vec<RouteKey> {
+        let mut pages = self.open();
+        let spared: Vec<_> = ids.iter().filter(|id| pages.doomed.remove(id)).collect();
+        spared.into_iter().filter_map(|id| pages.rows.get(id)).flat_map(|row| route_keys(row)).collect()
     }
 
     /// The row, if it is unfinished.
@@ -336,7 +344,10 @@ impl Book {
     /// This instance begins to lead: whatever it believed of the speaker is older than what its predecessor did.
     pub(crate) fn begin_to_lead(&self) {
         self.forget_speaker();
-        self.open().over.clear();
+        let mut pages = self.open();
+        pages.over.clear();
+        // a follower may have heard of a row before it heard of the thaw; what is frozen is found again with the rows
+        pages.doomed.clear();
     }
 
     /// A path of ours stands there that no row names.

@@ -265,6 +265,11 @@ impl<'a> Desk<'a> {
         Standing { now: self.now, safelist: &self.index, frozen: &self.frozen }
     }
 
+    /// True if a panic covers this row, as of this transaction.
+    pub(crate) fn is_frozen(&self, row: &Mitigation) -> bool {
+        self.frozen.iter().any(|scope| scope.covers(&row.pop, row.customer_id.as_ref()))
+    }
+
     /// The safelist as it is in this transaction.
     pub(crate) fn safelist(&self) -> &[SafelistEntry] {
         &self.safelist.entries

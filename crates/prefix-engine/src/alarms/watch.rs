@@ -145,6 +145,8 @@ fn pending(shared: &Shared, rows: &[Arc<Mitigation>], now: DateTime<Utc>) {
     let late = |row: &&Arc<Mitigation>| row.status == Status::Pending && now - row.updated_at > longest;
     let late: Vec<_> = {
         let mut told = shared.alarms.open();
+        // some end while another instance leads
+        told.created.retain(|id| shared.book.get(*id).is_some());
         rows.iter().filter(late).filter(|row| told.created.insert(row.mitigation_id)).collect()
     };
     for row in late {

@@ -82,6 +82,8 @@ pub(crate) struct EndFrozen {
     actor: Actor,
     request_id: String,
     reply: oneshot::Sender<Result<(), StoreError>>,
+    /// Rows that nothing freezes any more: a thaw ends what it finds, so they began after it.
+    spared: Vec<MitigationId>,
 }
 
 impl EndFrozen {
@@ -90,7 +92,8 @@ impl EndFrozen {
         caller: &Caller,
     ) -> (Self, oneshot::Receiver<Result<(), StoreError>>) {
         let (reply, receiver) = oneshot::channel();
-        (Self { ids, actor: caller.actor.clone(), request_id: caller.request_id.clone(), reply }, receiver)
+        let (actor, request_id) = (caller.actor.clone(), caller.request_id.clone());
+        (Self { ids, actor, request_id, reply, spared: Vec::new() }, receiver)
     }
 }
 
@@ -101,9 +104,14 @@ impl Command for EndFrozen {
     }
 
     fn run(&mut self, desk: &mut Desk<'_>) {
+        self.spared.clear();
         for id in &self.ids {
             // what is ending already keeps its first reason
             let Some(row) = desk.row(*id).filter(|row| row.status.claims_rule()) else { continue };
+            if !desk.is_frozen(row) {
+                self.spared.push(*id);
+                continue;
+            }
             let details = json!({
                 "request_id": self.request_id,
                 "reason": EndReason::Panic.as_str(),
@@ -120,7 +128,10 @@ impl Command for EndFrozen {
         }
     }
 
-    fn done(self: Box<Self>, _shared: &Arc<Shared>, result: Result<(), StoreError>) {
+    fn done(self: Box<Self>, shared: &Arc<Shared>, result: Result<(), StoreError>) {
+        if result.is_ok() && !self.spared.is_empty() {
+            shared.dispatch.nudge(shared.book.spare(&self.spared));
+        }
         let _ = self.reply.send(result);
     }
 

@@ -89,7 +89,9 @@ impl Settle {
                     AuditEntry::new(now, Actor::SYSTEM, AuditAction::Expire, details).on("mitigation", id),
                 );
             }
-            let frozen = desk.row(id).is_some_and(Mitigation::lives) && desk.shared.book.is_doomed(id);
+            let ends =
+                |row: &Mitigation| row.lives() && desk.is_frozen(row) && desk.shared.book.is_doomed(id);
+            let frozen = desk.row(id).is_some_and(ends);
             if frozen {
                 // a panic took the rule away before its row was written
                 let details = json!({ "reason": EndReason::Panic.as_str() });

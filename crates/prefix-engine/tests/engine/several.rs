@@ -8,7 +8,7 @@ use std::time::Duration;
 use prefix_core::Store;
 use prefix_core::event::EventStatus;
 use prefix_core::mitigation::Status;
-use prefix_engine::{EngineError, EventOutcome};
+use prefix_engine::{EngineError, EventOutcome, PanicRequest};
 use prefix_testkit::fakes::{MemoryAnnouncer, MemoryStore, ScriptedClock};
 use tokio::time::Instant;
 
@@ -512,4 +512,21 @@ async fn a_follower_starts_and_answers_while_a_leader_hangs_on_its_speaker() {
         Status::Active
     );
     assert_eq!(follower.told().len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_reported_right_after_a_thaw_stays_whichever_instance_heard_of_the_thaw_first() {
+    let site = Site::new();
+    let (leader, follower) = (site.start(1).await, site.start(2).await);
+    for phase in 0..12 {
+        let request = PanicRequest { reason: "a wrong rule".into(), pop: None, customer_id: None };
+        leader.engine.panic(request, &alice()).await.unwrap();
+        leader.wait(Duration::from_millis(1000 + phase * 37)).await;
+        follower.engine.thaw("it was another rule", None, &alice()).await.unwrap();
+        let id = follower.hear(ban("203.0.113.10", "udp_flood")).await.mitigation_id.unwrap();
+        leader.seconds(2).await;
+        let row = leader.row(id).await;
+        assert_eq!((row.status, row.end_reason), (Status::Active, None), "phase {phase}");
+        assert_eq!(leader.rules().len(), 1, "phase {phase}");
+    }
 }
