@@ -9,13 +9,15 @@ use prefix_core::name::Pop;
 use prefix_engine::Engine;
 use prefix_guard::files::{PanicAck, PanicMarker, StateDir};
 use tokio::task::spawn_blocking;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::compose;
 use crate::state_dir::scope;
 
 /// How often the daemon looks.
 const LOOK: Duration = Duration::from_millis(250);
+/// How long storage is waited for.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// What stands there now. What cannot be read is no marker, and is said.
 pub fn read(state: &StateDir) -> Option<PanicMarker> {
@@ -58,8 +60,8 @@ pub async fn watch(state: StateDir, pop: Pop, engine: Engine, frozen: Option<Pan
             tracing::warn!(panic_id = %marker.panic_id, reason = marker.reason, "frozen by a direct panic");
             known = acknowledge(&state, &marker).await;
         }
-        // Storage that cannot answer has nobody to thaw either.
-        if matches!(engine.is_thawed(marker.panic_id).await, Ok(true)) {
+        // Storage that cannot answer has nobody to thaw either, and must not keep us from the next marker.
+        if matches!(timeout(PATIENCE, engine.is_thawed(marker.panic_id)).await, Ok(Ok(true))) {
             remove(&state, marker.panic_id).await;
         }
     }
