@@ -32,11 +32,21 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const REMINDER: Duration = Duration::from_mins(1);
 
+/// A look of so long ago says nothing any more: a disk that hangs shall not keep a dead guard alive.
+const STALE: Duration = Duration::from_secs(10);
+
 /// What was last seen of the guard.
 #[derive(Debug)]
 pub struct Seen {
     mode: GuardMode,
-    last: Mutex<(bool, Option<DateTime<Utc>>)>,
+    last: Mutex<Looked>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Looked {
+    at: Instant,
+    alive: bool,
+    beat: Option<DateTime<Utc>>,
 }
 
 impl Seen {
@@ -48,15 +58,19 @@ impl Seen {
         }
     }
 
-    fn last(&self) -> MutexGuard<'_, (bool, Option<DateTime<Utc>>)> {
+    fn new(mode: GuardMode, at: Instant) -> Self {
+        Self { mode, last: Mutex::new(Looked { at, alive: false, beat: None }) }
+    }
+
+    fn last(&self) -> MutexGuard<'_, Looked> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl GuardWatch for Seen {
     fn status(&self) -> GuardStatus {
-        let (alive, last_seen) = *self.last();
-        GuardStatus { mode: self.mode, alive, last_seen }
+        let Looked { at, alive, beat } = *self.last();
+        GuardStatus { mode: self.mode, alive: alive && at.elapsed() < STALE, last_seen: beat }
     }
 }
 
@@ -92,7 +106,7 @@ impl Keeper {
     /// For this mode. `Spawn` starts a guard with the next look.
     pub fn new(mode: GuardMode, state: StateDir, launch: Launch) -> Self {
         let now = Instant::now();
-        let seen = Arc::new(Seen { mode, last: Mutex::new((false, None)) });
+        let seen = Arc::new(Seen::new(mode, now));
         Self {
             state,
             seen,
@@ -162,7 +176,7 @@ impl Keeper {
             Life::Unknown => alive.as_ref().is_some_and(|alive| self.goes_on(alive)),
             Life::Silent { .. } | Life::Ended => false,
         };
-        *self.seen.last() = (lives, alive.as_ref().map(|alive| alive.time));
+        *self.seen.last() = Looked { at: now, alive: lives, beat: alive.as_ref().map(|alive| alive.time) };
         if lives {
             self.pause = FIRST_PAUSE;
         }
@@ -309,4 +323,21 @@ fn command(launch: &Launch) -> Command {
     }
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).current_dir("/");
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guard_that_nobody_looked_at_for_ten_seconds_counts_as_dead() {
+        let now = Instant::now();
+        let seen = Seen::new(GuardMode::Spawn, now);
+        assert!(!seen.status().alive);
+        *seen.last() = Looked { at: now, alive: true, beat: None };
+        assert!(seen.status().alive);
+        let long_ago = now.checked_sub(STALE).unwrap();
+        *seen.last() = Looked { at: long_ago, alive: true, beat: None };
+        assert!(!seen.status().alive);
+    }
 }

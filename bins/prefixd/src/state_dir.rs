@@ -23,7 +23,7 @@ const BEAT: Duration = Duration::from_secs(1);
 /// Who this daemon is. Its lock ends with it.
 #[derive(Debug)]
 pub struct Identity {
-    /// The same after each restart, unless another daemon has taken it.
+    /// The same after each restart on this machine, unless another daemon has taken it.
     pub instance: InstanceId,
     _lock: Option<File>,
 }
@@ -31,10 +31,9 @@ pub struct Identity {
 impl Identity {
     /// Takes the identity of the folder; a second daemon in the same folder has one of its own until it ends.
     pub fn take(state: &StateDir) -> Self {
-        let taken = state
-            .create()
-            .and_then(|()| state.lock(StateDir::INSTANCE))
-            .and_then(|lock| lock.map(|mut file| Ok((read_or_write(&mut file)?, file))).transpose());
+        let taken = state.create().and_then(|()| state.lock(StateDir::INSTANCE)).and_then(|lock| {
+            lock.map(|mut file| Ok((read_or_write(&mut file, &machine())?, file))).transpose()
+        });
         match taken {
             Ok(Some((instance, lock))) => Self { instance, _lock: Some(lock) },
             Ok(None) => {
@@ -51,20 +50,34 @@ impl Identity {
     }
 }
 
-fn read_or_write(file: &mut File) -> io::Result<InstanceId> {
+/// The identity in the file, if it was written on this machine. A folder that was copied to another one brings its
+/// identity along, and two daemons that storage takes for one would depose each other for ever.
+fn read_or_write(file: &mut File, machine: &str) -> io::Result<InstanceId> {
     let mut text = String::new();
     // What is no text is no identity either.
-    if file.read_to_string(&mut text).is_ok()
-        && let Ok(instance) = text.trim().parse()
-    {
-        return Ok(instance);
+    if file.read_to_string(&mut text).is_ok() {
+        let mut lines = text.lines();
+        if let (Some(Ok(instance)), Some(known)) = (lines.next().map(str::parse), lines.next()) {
+            if known == machine {
+                return Ok(instance);
+            }
+            tracing::warn!(
+                "state_dir was copied from another machine: this daemon takes an identity of its own"
+            );
+        }
     }
     let instance = InstanceId::generate();
     file.set_len(0)?;
     file.rewind()?;
-    writeln!(file, "{instance}")?;
+    writeln!(file, "{instance}\n{machine}")?;
     file.sync_data()?;
     Ok(instance)
+}
+
+/// What tells this machine, or this container, from others: its name, and its number if it has one (`machine-id(5)`).
+fn machine() -> String {
+    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+    format!("{} {}", read("/proc/sys/kernel/hostname").trim(), read("/etc/machine-id").trim())
 }
 
 /// The daemon's heartbeat. It beats as long as the daemon can do anything at all, and says goodbye when dropped.
@@ -143,6 +156,27 @@ mod tests {
         let anew = Identity::take(&state).instance;
         assert_ne!(anew, known);
         assert_eq!(Identity::take(&state).instance, anew);
+    }
+
+    #[test]
+    fn a_folder_that_was_copied_to_another_machine_brings_no_identity_along() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name| {
+            File::options()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(folder.path().join(name))
+                .unwrap()
+        };
+        let one = read_or_write(&mut file("instance"), "one 1").unwrap();
+        assert_eq!(read_or_write(&mut file("instance"), "one 1").unwrap(), one);
+        std::fs::copy(folder.path().join("instance"), folder.path().join("copy")).unwrap();
+        let other = read_or_write(&mut file("copy"), "two 2").unwrap();
+        assert_ne!(other, one);
+        assert_eq!(read_or_write(&mut file("copy"), "two 2").unwrap(), other);
+        assert!(!machine().trim().is_empty());
     }
 
     #[tokio::test]
