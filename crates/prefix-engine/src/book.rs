@@ -116,6 +116,8 @@ struct Pages {
     foreign: HashSet<RouteKey>,
     /// Routes with a path of ours that no row names any more.
     orphans: HashSet<RouteKey>,
+    /// Those of them that were seen there. The others are former rules, of which nobody has looked yet whose path stands there.
+    sighted: HashSet<RouteKey>,
     /// The whole table was looked at since the connection stands.
     table_read: bool,
 }
@@ -274,7 +276,7 @@ impl Book {
         let pages = self.open();
         let confirmed = pages.wire.get(key).is_some_and(|wire| wire.confirmed.is_some());
         // of the many paths of others only those are remembered that stand on a route that a row names
-        confirmed || pages.orphans.contains(key) || (announce && pages.table_read)
+        confirmed || pages.sighted.contains(key) || (announce && pages.table_read)
     }
 
     /// The speaker's whole table was looked at: from now on its events tell what others change.
@@ -328,6 +330,7 @@ impl Book {
         let mut pages = self.open();
         pages.wire.remove(key);
         pages.orphans.remove(key);
+        pages.sighted.remove(key);
         pages.plan_renewals(key);
     }
 
@@ -336,6 +339,7 @@ impl Book {
         let mut pages = self.open();
         pages.wire.clear();
         pages.orphans.clear();
+        pages.sighted.clear();
         pages.renewals.clear();
         pages.renew_at.clear();
         pages.table_read = false;
@@ -352,7 +356,9 @@ impl Book {
 
     /// A path of ours stands there that no row names.
     pub(crate) fn orphaned(&self, key: &RouteKey) {
-        self.open().orphans.insert(key.clone());
+        let mut pages = self.open();
+        pages.orphans.insert(key.clone());
+        pages.sighted.insert(key.clone());
     }
 
     /// Notes whether somebody else's API path stands on a route that our rows name.
@@ -412,7 +418,7 @@ impl Book {
         for (_, id) in &due {
             pages.renew_at.remove(id);
         }
-        due.into_iter().filter_map(|(_, id)| pages.rows.get(&id)?.key()).collect()
+        due.into_iter().filter_map(|(_, id)| pages.rows.get(&id)).flat_map(|row| route_keys(row)).collect()
     }
 
     /// The end of a row was written down, or not: one that still claims its rule gets its deadline back, at the
@@ -516,12 +522,12 @@ impl Pages {
             if self.by_key.contains_key(key) {
                 continue;
             }
-            self.foreign.remove(key);
+            let is_foreign = self.foreign.remove(key);
             let confirmed = self.wire.get(key).is_some_and(|wire| wire.confirmed.is_some());
             if !confirmed {
                 self.wire.remove(key);
             }
-            if !is_final {
+            if !is_final && !is_foreign {
                 // a step changed the match: the former rule is on the wire, and nobody names it any more
                 self.orphans.insert(key.clone());
             }
@@ -587,7 +593,17 @@ impl Pages {
                 return Wanted::Path { id: row.mitigation_id, step: row.progress.step, path: Box::new(path) };
             }
         }
-        if rows().any(|row| wanted(&row)) { Wanted::Former } else { Wanted::Absent }
+        // nobody renews a former rule: it leaves at its not-after time like any other, whatever becomes of its successor
+        let is_over = self.wire.get(key).and_then(|wire| wire.confirmed);
+        let is_over = is_over.is_some_and(|confirmed| confirmed.tags.not_after.time() <= now);
+        let is_kept = !is_over && !self.sighted.contains(key);
+        if is_kept && rows().any(|row| wanted(&row)) { Wanted::Former } else { Wanted::Absent }
+    }
+
+    /// When the route of a former rule is to be looked at again: at its not-after time.
+    fn former_time(&self, row: &Mitigation) -> Option<DateTime<Utc>> {
+        let former = row.progress.former.as_ref().filter(|_| row.lives())?;
+        Some(self.wire.get(&former.key()?)?.confirmed?.tags.not_after.time())
     }
 
     /// Half of the step's TTL before the not-after time on the wire, if the row lasts longer than that.
@@ -597,11 +613,15 @@ impl Pages {
         lasts.then(|| on_wire - row.ttl.delta() / 2)
     }
 
+    fn next_look(&self, row: &Mitigation) -> Option<DateTime<Utc>> {
+        self.renewal_time(row).into_iter().chain(self.former_time(row)).min()
+    }
+
     fn plan_renewal(&mut self, id: MitigationId) {
         if let Some(at) = self.renew_at.remove(&id) {
             self.renewals.remove(&(at, id));
         }
-        if let Some(at) = self.rows.get(&id).and_then(|row| self.renewal_time(row)) {
+        if let Some(at) = self.rows.get(&id).and_then(|row| self.next_look(row)) {
             self.renewals.insert((at, id));
             self.renew_at.insert(id, at);
         }

@@ -108,6 +108,8 @@ pub(crate) struct Dispatcher {
     listed: HashSet<RouteKey>,
     later: Later,
     attempts: HashMap<RouteKey, Attempt>,
+    /// Routes that were read back right before the burst that is next.
+    looked_at: HashSet<RouteKey>,
     next_burst: Instant,
     /// In which epoch a burst goes out: what comes of it is written down as work of that leader.
     epoch: Epoch,
@@ -122,6 +124,7 @@ impl Dispatcher {
             listed: HashSet::new(),
             later: Later::default(),
             attempts: HashMap::new(),
+            looked_at: HashSet::new(),
             next_burst: Instant::now(),
             epoch: Epoch(0),
         }
@@ -247,11 +250,11 @@ impl Dispatcher {
         let pace = self.pace(changes, octets);
         self.next_burst = Instant::now() + pace;
         if self.shared.enforced() {
-            let (announce, withdraw) = if surely {
-                self.look_first(announce, withdraw).await
-            } else {
-                self.sort_out(announce, withdraw).await
-            };
+            if surely && self.look_first(&announce, &withdraw).await {
+                return;
+            }
+            let (announce, withdraw) =
+                if surely { (announce, withdraw) } else { self.sort_out(announce, withdraw).await };
             if announce.len() + withdraw.len() > 0 {
                 self.send(announce, withdraw, pace).await;
             }
@@ -306,68 +309,64 @@ impl Dispatcher {
     }
 
     /// A change names a route, not an owner. Where nobody has seen yet whose path stands there it is read back first:
-    /// what belongs to somebody else is not taken away, and what belongs to another pop is not replaced.
-    async fn look_first(
-        &mut self,
-        mut announce: Vec<Change>,
-        mut withdraw: Vec<Change>,
-    ) -> (Vec<Change>, Vec<Change>) {
-        let book = &self.shared.book;
-        let attempts = &self.attempts;
-        // an announcement without an answer was sent only where nobody else's path was to stay
-        let is_tried = |key: &RouteKey| attempts.get(key).is_some_and(|attempt| attempt.unresolved);
-        let unseen =
-            |change: &mut Change| !book.is_seen(&change.key, change.path.is_some()) && !is_tried(&change.key);
-        let mut unseen: Vec<Change> =
-            announce.extract_if(.., unseen).chain(withdraw.extract_if(.., unseen)).collect();
+    /// what belongs to somebody else is not taken away, and what belongs to another pop is not replaced. Returns true
+    /// if there was anything to look at: time has passed, and what is to be sent is decided anew.
+    async fn look_first(&mut self, announce: &[Change], withdraw: &[Change]) -> bool {
+        let is_unseen = |change: &&Change| {
+            let key = &change.key;
+            // an announcement without an answer was sent only where nobody else's path was to stay
+            let is_tried = self.attempts.get(key).is_some_and(|attempt| attempt.unresolved);
+            !is_tried
+                && !self.looked_at.contains(key)
+                && !self.shared.book.is_seen(key, change.path.is_some())
+        };
+        let both = || announce.iter().chain(withdraw);
+        let unseen: Vec<&Change> = both().filter(is_unseen).collect();
         if unseen.is_empty() {
-            return (announce, withdraw);
+            self.looked_at.clear();
+            return false;
         }
         let keys: Vec<RouteKey> = unseen.iter().map(|change| change.key.clone()).collect();
-        let found = match self.shared.announcer.find(&keys).await {
-            Ok(found) => found,
+        let announces: Vec<bool> = unseen.iter().map(|change| change.path.is_some()).collect();
+        let found = self.shared.announcer.find(&keys).await;
+        self.next_burst = Instant::now();
+        match found {
+            Ok(found) => {
+                let mut replaced = Vec::new();
+                for ((key, announces), path) in keys.into_iter().zip(announces).zip(found) {
+                    let path = path.filter(|path| path.local);
+                    let book = &self.shared.book;
+                    match path.as_ref().map(|path| path.ownership) {
+                        Some(Ownership::OtherPop { owner }) => book.occupied(&key, &occupied_by(owner)),
+                        Some(Ownership::Foreign) => {
+                            book.note_foreign(&key, true);
+                            replaced.extend(path.filter(|_| announces));
+                        }
+                        _ => {}
+                    }
+                    self.looked_at.insert(key);
+                }
+                self.tell_replaced(&replaced);
+                both().for_each(|change| self.list(change.key.clone()));
+            }
             Err(error) => {
                 // nothing was sent: that stays different from a change without an answer
                 let error = AnnounceError::Unreachable(format!("its table cannot be read: {error}"));
                 keys.iter().for_each(|key| self.failed(key, &error));
-                return (announce, withdraw);
-            }
-        };
-        // the lease may have run out meanwhile
-        if self.shared.leadership.leading() != Some(self.epoch) {
-            announce.into_iter().chain(withdraw).chain(unseen).for_each(|change| self.list(change.key));
-            return (Vec::new(), Vec::new());
-        }
-        let (mut settle, mut replaced) = (Settle::default(), Vec::new());
-        for (change, found) in unseen.drain(..).zip(found) {
-            let book = &self.shared.book;
-            let owner = found.as_ref().filter(|path| path.local).map(|path| path.ownership);
-            let announces = change.path.is_some();
-            match owner {
-                Some(Ownership::OtherPop { owner }) => book.occupied(&change.key, &occupied_by(owner)),
-                Some(Ownership::Foreign) => {
-                    book.note_foreign(&change.key, true);
-                    replaced.extend(found.filter(|_| announces));
-                }
-                _ => {}
-            }
-            match owner {
-                // it stays wanted, and is announced when that path is gone
-                Some(Ownership::OtherPop { .. }) if announces => {}
-                Some(Ownership::OtherPop { .. } | Ownership::Foreign) if !announces => {
-                    self.confirm(change, &mut settle);
-                }
-                _ if announces => announce.push(change),
-                _ => withdraw.push(change),
+                let rest = both().filter(|change| !keys.contains(&change.key));
+                rest.for_each(|change| self.list(change.key.clone()));
             }
         }
-        self.settle(settle);
-        if !replaced.is_empty() {
-            let entries = replaced.iter().map(|path| replacement(&self.shared, path)).collect();
-            let (record, _answer) = Record::new(entries);
-            let _ = self.journal.led_by(self.epoch).submit(Box::new(record));
+        true
+    }
+
+    fn tell_replaced(&self, paths: &[RibPath]) {
+        if paths.is_empty() {
+            return;
         }
-        (announce, withdraw)
+        let entries = paths.iter().map(|path| replacement(&self.shared, path)).collect();
+        let (record, _answer) = Record::new(entries);
+        let _ = self.journal.led_by(self.epoch).submit(Box::new(record));
     }
 
     async fn send(&mut self, announce: Vec<Change>, withdraw: Vec<Change>, pace: Duration) {

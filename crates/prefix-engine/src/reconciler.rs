@@ -229,6 +229,12 @@ impl Reconciler {
                 Finding::Differs(format!("a path of somebody else stands in its place: {}", path.attributes))
             }
             (Ownership::OtherPop { owner }, Wanted::Path { .. }) => Finding::Occupied(occupied_by(owner)),
+            // a former rule is kept until its successor is confirmed, and never past its time
+            (Ownership::Own { not_after: Some(not_after), .. }, Wanted::Former)
+                if not_after.time() <= self.shared.now() =>
+            {
+                Finding::Orphan
+            }
             (Ownership::Foreign | Ownership::OtherPop { .. }, _)
             | (Ownership::Own { .. }, Wanted::Former) => Finding::Fine,
             (Ownership::Own { .. }, Wanted::Absent) => Finding::Orphan,

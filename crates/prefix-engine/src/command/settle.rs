@@ -102,8 +102,16 @@ impl Settle {
                 let entry = AuditEntry::new(now, Actor::SYSTEM, AuditAction::Withdraw, details);
                 desk.audit(entry.on("mitigation", id));
             }
+            let is_former =
+                |row: &Mitigation| row.progress.former.is_some() && row.key().as_ref() != Some(key);
+            let concerned = |row: &&Mitigation| row.status == Status::Withdrawing || is_former(row);
+            if desk.row(id).filter(concerned).is_none() {
+                continue;
+            }
             let finished = desk.edit(id, |row| {
                 if row.status != Status::Withdrawing {
+                    // the former rule was over before its successor could be announced
+                    row.progress.former = None;
                     return false;
                 }
                 if row.key().as_ref() == Some(key) {

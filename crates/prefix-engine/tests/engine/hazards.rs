@@ -285,3 +285,83 @@ async fn storage_that_only_reads_is_a_problem_that_health_names_until_a_change_i
     let health = lab.engine.health().await;
     assert!(!health.degraded && health.database.is_ok(), "{:?}", health.problems);
 }
+
+const BLACK_HOLE_LATER: &str = "
+guardrails: {allow_rtbh: true}
+sources: {flow: {reports: edge}}
+playbooks:
+  - name: floods
+    match: {vector: udp_flood}
+    steps:
+      - {action: police, rate_bps: 50000000, ttl_seconds: 120}
+      - {action: rtbh, ttl_seconds: 120, require_persistence_seconds: 60, require_confidence_at_least: 0.5}
+";
+
+#[tokio::test(start_paused = true)]
+async fn a_former_rule_leaves_at_its_not_after_time_even_if_its_successor_cannot_be_announced() {
+    let lab = Lab::with(BLACK_HOLE_LATER).await;
+    let hole = "blackhole 203.0.113.10/32";
+    lab.mitigate(ban("203.0.113.10", "udp_flood").sure(0.9)).await;
+    lab.speaker.put(of_others(hole, Ownership::OtherPop { owner: 1 }));
+    lab.seconds(50).await;
+    lab.hear(ban("203.0.113.10", "udp_flood").sure(0.9)).await;
+    lab.seconds(20).await;
+    assert_eq!(lab.audited("escalate").len(), 1);
+    assert_eq!(lab.rules().len(), 1, "the former rule stays until its successor is there");
+    let not_after = lab.not_after(UDP);
+    let left = (not_after - lab.now()).to_std().unwrap();
+    lab.wait(left + Duration::from_secs(2)).await;
+    assert_eq!(lab.rules().len(), 0, "nobody renews it, so nobody may keep it");
+    assert_eq!(lab.count(Status::Active) + lab.count(Status::Escalated), 1);
+    lab.speaker.remove(&route(hole));
+    lab.seconds(1).await;
+    assert_eq!(lab.rules(), [format!("{hole}: rtbh")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_path_that_somebody_put_in_place_of_a_former_rule_stays() {
+    let lab = Lab::with(BLACK_HOLE_LATER).await;
+    lab.mitigate(ban("203.0.113.10", "udp_flood").sure(0.9)).await;
+    lab.seconds(50).await;
+    lab.hear(ban("203.0.113.10", "udp_flood").sure(0.9)).await;
+    lab.speaker.fail_announces(1_000, AnnounceFault::Unreachable);
+    lab.seconds(20).await;
+    lab.speaker.put(of_others(UDP, Ownership::Foreign));
+    lab.speaker.disconnect("cable");
+    lab.seconds(5).await;
+    lab.speaker.heal();
+    lab.speaker.connect();
+    lab.seconds(10).await;
+    assert_eq!(lab.rules(), ["blackhole 203.0.113.10/32: rtbh"]);
+    assert_eq!(lab.speaker.local(&route(UDP)).unwrap().ownership, Ownership::Foreign);
+    assert!(!lab.was_withdrawn(UDP));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_to_be_announced_before_a_freeze_is_not_announced_after_it() {
+    let lab = Lab::usual().await;
+    lab.speaker.stall();
+    lab.speaker.disconnect("cable");
+    let engine = lab.engine.clone();
+    tokio::spawn(async move { engine.ingest(ban("203.0.113.10", "udp_flood"), &detector()).await });
+    lab.seconds(2).await;
+    lab.speaker.connect();
+    // the route is being looked at now, which takes its time
+    lab.seconds(2).await;
+    lab.engine.freeze_direct(prefix_core::panic::PanicScope {
+        panic_id: prefix_core::id::PanicId::generate(),
+        reason: "outage".into(),
+        pop: None,
+        customer_id: None,
+        started_at: lab.now(),
+        started_by: "root".into(),
+        origin: prefix_core::panic::PanicOrigin::Direct,
+        thawed: None,
+    });
+    lab.seconds(1).await;
+    let before = lab.history(UDP).len();
+    lab.speaker.wake();
+    lab.seconds(5).await;
+    assert_eq!(lab.rules().len(), 0);
+    assert!(lab.history(UDP)[before..].iter().all(|call| call.change.is_withdraw()));
+}
