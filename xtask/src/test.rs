@@ -27,6 +27,16 @@ pub(crate) fn add_to(steps: &mut Steps, filter: &[String]) {
     steps.counted("documentation examples", || {
         run_tests(cargo().args(["test", "--workspace", "--doc", "--quiet"]))
     });
+    if filter.is_empty() {
+        steps.counted("ten thousand simulated schedules", simulation);
+    }
+}
+
+/// The engine's simulation at length. It has both cores for itself, and a profile in which this takes a minute or two.
+fn simulation() -> Result<Count> {
+    let mut command = cargo();
+    command.args(["test", "--profile", "simulation", "--package", "prefix-engine", "--test", "simulation"]);
+    run_tests(command.args(["--", "--nocapture"]).env("SCHEDULES", "10000"))
 }
 
 /// The end-to-end tests alone.

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use prefix_core::Store;
+use prefix_core::chain::Verifier;
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::name::{CustomerId, Pop};
 use prefix_core::ownership::{MitigationTag, Ownership};
@@ -31,8 +33,9 @@ impl World {
         if !foreign.is_some_and(|path| path.ownership == Ownership::Foreign) {
             self.wrong(format!("the foreign rule {FOREIGN} was touched"));
         }
+        self.witness.check_frozen();
         self.check_overdue();
-        let well = !self.speaker_troubled && !self.storage_troubled && self.daemon.engine().is_some();
+        let well = !self.speaker_troubled && !self.storage_troubled && self.is_served();
         if well && self.witness.calm_for() >= MENDED && self.witness.quiet_for() >= SETTLED {
             self.check_equal();
         }
@@ -83,7 +86,7 @@ impl World {
     /// Nobody leaves a rule behind: neither a daemon nor, in its place, a guard.
     fn check_overdue(&self) {
         let calm = self.witness.calm_for();
-        let by_daemon = self.daemon.engine().is_some() && !self.temper.dry_run && calm >= MENDED;
+        let by_daemon = self.is_served() && !self.temper.dry_run && calm >= MENDED;
         let by_guard = self.guard.is_some() && calm >= Guard::EVERY + Duration::from_secs(2);
         if self.speaker_troubled || !(by_daemon || by_guard) {
             return;
@@ -150,8 +153,26 @@ impl World {
         holder.is_some_and(|path| matches!(path.ownership, Ownership::OtherPop { .. }))
     }
 
+    /// The audit chain is whole, and holds every entry.
+    async fn check_chain(&self) {
+        let pop: Pop = "fra1".parse().unwrap();
+        let entries = self.store.chain(&pop, 1, u32::MAX).await.unwrap();
+        let head = self.store.chain_head(&pop).await.unwrap();
+        let mut verifier = Verifier::new(1, None, None);
+        let _ = entries.iter().all(|entry| verifier.check(entry));
+        let verdict = verifier.finish(head);
+        if let Some(broken) = verdict.broken {
+            self.wrong(format!("the audit chain is broken at entry {}: {:?}", broken.seq, broken.problem));
+        }
+        let (sealed, all) = (entries.len(), self.store.all_audit().len());
+        if sealed != all {
+            self.wrong(format!("{all} audit entries are written, and {sealed} of them are sealed"));
+        }
+    }
+
     /// At the very end: every rule has left, and every row knows.
-    pub(crate) fn check_end(&self) {
+    pub(crate) async fn check_end(&self) {
+        self.check_chain().await;
         self.witness.check_acks(true);
         for row in self.unfinished() {
             self.wrong(format!(

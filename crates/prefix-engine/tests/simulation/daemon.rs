@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use prefix_core::guard::{GuardMode, GuardStatus, GuardWatch};
 use prefix_core::id::InstanceId;
+use prefix_core::panic::PanicScope;
 use prefix_core::{Announcer, Store};
 use prefix_engine::{Engine, EngineError, EngineParts};
 use prefix_testkit::fakes::ScriptedClock;
 use tokio::task::JoinHandle;
 
 use crate::config::Config;
+use crate::liars::Lie;
 use crate::ports::{Bond, MortalClock, Tie};
 use crate::witness::Witness;
 use crate::world::beginning;
@@ -23,6 +25,8 @@ pub(crate) struct Parts {
     pub(crate) witness: Arc<Witness>,
     /// A guard watches the speaker.
     pub(crate) guard: bool,
+    /// What its ports pretend.
+    pub(crate) lie: Option<Lie>,
 }
 
 /// What a daemon sees of the guard.
@@ -56,17 +60,17 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// One that does not run.
     pub(crate) fn down(name: &'static str, number: u128, parts: Parts) -> Self {
-        let bond = Bond::new(name, false, parts.witness.clone());
+        let bond = Bond::new(name, false, parts.witness.clone(), None);
         Self { name, instance: uuid::Uuid::from_u128(number).into(), parts, bond, state: State::Down }
     }
 
     /// Begins to start.
-    pub(crate) fn start(&mut self, config: &Config) {
+    pub(crate) fn start(&mut self, config: &Config, marker: Option<&PanicScope>) {
         if !matches!(self.state, State::Down) {
             return;
         }
         let parts = &self.parts;
-        let bond = Bond::new(self.name, config.dry_run, parts.witness.clone());
+        let bond = Bond::new(self.name, config.dry_run, parts.witness.clone(), parts.lie);
         let engine = EngineParts {
             store: Arc::new(Tie { port: parts.store.clone(), bond: bond.clone() }),
             announcer: Arc::new(Tie { port: parts.announcer.clone(), bond: bond.clone() }),
@@ -75,7 +79,7 @@ impl Daemon {
             settings: config.settings(),
             instance: self.instance,
             guard: Some(Arc::new(Seen { guard: parts.guard })),
-            frozen: Vec::new(),
+            frozen: marker.cloned().into_iter().collect(),
         };
         parts.witness.story.tell(self.name, if config.dry_run { "starts in dry-run" } else { "starts" });
         parts.witness.disturb();
@@ -97,6 +101,10 @@ impl Daemon {
     pub(crate) async fn look(&mut self) {
         let story = &self.parts.witness.story;
         if self.bond.is_dead() {
+            if let State::Starting(start) = &self.state {
+                start.abort();
+            }
+            self.parts.witness.resigned(&self.bond);
             self.state = State::Down;
             return;
         }

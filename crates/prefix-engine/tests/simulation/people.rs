@@ -1,15 +1,17 @@
 //! Detectors and operators: each request runs by itself, gives up when it likes, and may be sent again.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prefix_core::audit::Actor;
 use prefix_core::event::{EventAction, Report};
 use prefix_core::flowspec::Action;
-use prefix_core::id::MitigationId;
+use prefix_core::id::{MitigationId, PanicId};
 use prefix_core::mitigation::{Mitigation, Status};
+use prefix_core::panic::{PanicOrigin, PanicScope};
 use prefix_core::safelist::SafelistEntry;
-use prefix_engine::{Caller, Engine, EngineError, EventOutcome};
+use prefix_engine::{Caller, Engine, EngineError, EventOutcome, PanicRequest};
 
 use crate::ports::Bond;
 use crate::settings::{Files, safe_prefixes};
@@ -17,26 +19,29 @@ use crate::witness::{Witness, name};
 use crate::words::{Words, alice, ban, detector, manual, police, unban, with_key};
 use crate::world::World;
 
-/// Where the daemon can be reached at the moment, if at all.
+/// Where daemons can be reached at the moment, if at all: whoever asks comes to one of them.
 #[derive(Clone, Default)]
 pub(crate) struct Door {
-    inside: Arc<Mutex<Option<(Engine, Arc<Bond>)>>>,
+    inside: Arc<Mutex<Vec<(Engine, Arc<Bond>)>>>,
+    knocks: Arc<AtomicUsize>,
 }
 
 impl Door {
-    /// Opens for a running engine, or closes.
-    pub(crate) fn open(&self, engine: Option<(&Engine, &Arc<Bond>)>) {
-        let inside = engine.map(|(engine, bond)| (engine.clone(), bond.clone()));
+    /// Opens for the running engines.
+    pub(crate) fn open<'a>(&self, engines: impl Iterator<Item = (&'a Engine, &'a Arc<Bond>)>) {
+        let inside = engines.map(|(engine, bond)| (engine.clone(), bond.clone())).collect();
         *self.inside.lock().unwrap_or_else(PoisonError::into_inner) = inside;
     }
 
     fn knock(&self) -> Option<(Engine, Arc<Bond>)> {
-        let inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = self.knocks.fetch_add(1, Ordering::Relaxed);
+        let inside = inside.get(turn % inside.len().max(1)).cloned();
         inside.filter(|(_, bond)| !bond.is_dead())
     }
 
     /// Asks whoever is inside. `None`: nobody there, no answer in time, or it died meanwhile.
-    async fn ask<T, F>(&self, patience: Duration, ask: impl FnOnce(Engine) -> F) -> Option<T>
+    pub(crate) async fn ask<T, F>(&self, patience: Duration, ask: impl FnOnce(Engine) -> F) -> Option<T>
     where
         F: Future<Output = T>,
     {
@@ -213,6 +218,70 @@ impl World {
                 });
             }
         }
+    }
+
+    /// Somebody pulls the kill switch, or lets go of it.
+    pub(crate) fn kill_switch(&mut self) {
+        let (door, witness) = (self.door.clone(), self.witness.clone());
+        match self.dice.below(4) {
+            0 | 1 => {
+                let customer_id = self.dice.pick(&[None, Some("acme")]).map(|name| name.parse().unwrap());
+                let pop = self.dice.pick(&[None, Some("fra1")]).map(|name| name.parse().unwrap());
+                let request = PanicRequest { reason: "outage".into(), pop, customer_id };
+                self.tell("alice", "pulls the kill switch");
+                // a thaw that is under way meanwhile may mean this scope as well
+                let (thaws, under_way) = (self.thaws.clone(), self.thaws_under_way.clone());
+                let undisturbed = under_way.load(Ordering::Relaxed) == 0;
+                let asked = thaws.load(Ordering::Relaxed);
+                tokio::spawn(async move {
+                    let ask = |engine: Engine| async move { engine.panic(request, &alice()).await };
+                    if let Some(Ok(started)) = door.ask(Duration::from_secs(60), ask).await
+                        && thaws.load(Ordering::Relaxed) == asked
+                        && undisturbed
+                    {
+                        witness.story.tell("alice", "is told that it is frozen");
+                        witness.froze(started.scope);
+                        witness.check_frozen();
+                    }
+                });
+            }
+            2 => {
+                witness.thaws();
+                self.daemons.iter().for_each(|daemon| daemon.bond().frozen.store(false, Ordering::Relaxed));
+                self.marker = None;
+                self.tell("alice", "thaws everything");
+                let (thaws, under_way) = (self.thaws.clone(), self.thaws_under_way.clone());
+                thaws.fetch_add(1, Ordering::Relaxed);
+                under_way.fetch_add(1, Ordering::Relaxed);
+                tokio::spawn(async move {
+                    let ask = |engine: Engine| async move { engine.thaw("over", None, &alice()).await };
+                    // one without an answer may be carried out at any time
+                    if door.ask(Duration::from_secs(30), ask).await.is_some() {
+                        under_way.fetch_sub(1, Ordering::Relaxed);
+                        thaws.fetch_add(1, Ordering::Relaxed);
+                    }
+                });
+            }
+            _ => {
+                let scope = PanicScope {
+                    panic_id: PanicId::generate(),
+                    reason: "the API is gone".into(),
+                    pop: Some("fra1".parse().unwrap()),
+                    customer_id: None,
+                    started_at: self.now(),
+                    started_by: "root".into(),
+                    origin: PanicOrigin::Direct,
+                    thawed: None,
+                };
+                self.tell("root", "runs panic --direct beside the first daemon");
+                self.marker = Some(scope.clone());
+                if let Some((engine, bond)) = self.daemons[0].engine() {
+                    engine.freeze_direct(scope);
+                    bond.frozen.store(true, Ordering::Relaxed);
+                }
+            }
+        }
+        self.witness.disturb();
     }
 
     fn put_on_safelist(&mut self, door: Door, patience: Duration) {

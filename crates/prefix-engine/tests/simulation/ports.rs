@@ -5,13 +5,17 @@ mod announcer;
 mod store;
 
 use std::future::pending;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 use prefix_core::Clock;
+use prefix_core::store::StoreError;
 use prefix_testkit::fakes::ScriptedClock;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::liars::Lie;
 use crate::witness::Witness;
 
 /// Where a daemon is killed.
@@ -39,12 +43,57 @@ pub(crate) struct Bond {
     /// Its life.
     pub(crate) life: CancellationToken,
     pub(crate) witness: Arc<Witness>,
+    /// What its ports pretend.
+    pub(crate) lie: Option<Lie>,
+    /// A direct panic binds it: it announces nothing any more.
+    pub(crate) frozen: AtomicBool,
+    /// Only it cannot reach storage.
+    pub(crate) cut_off: AtomicBool,
+    /// Stopped, as by SIGSTOP: what it does waits until it wakes.
+    asleep: watch::Sender<bool>,
     fate: Mutex<Option<Fate>>,
 }
 
 impl Bond {
-    pub(crate) fn new(name: &'static str, dry_run: bool, witness: Arc<Witness>) -> Arc<Self> {
-        Arc::new(Self { name, dry_run, life: CancellationToken::new(), witness, fate: Mutex::new(None) })
+    pub(crate) fn new(
+        name: &'static str,
+        dry_run: bool,
+        witness: Arc<Witness>,
+        lie: Option<Lie>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            name,
+            dry_run,
+            life: CancellationToken::new(),
+            witness,
+            lie,
+            frozen: AtomicBool::new(false),
+            cut_off: AtomicBool::new(false),
+            asleep: watch::channel(false).0,
+            fate: Mutex::new(None),
+        })
+    }
+
+    /// Stops it, or wakes it.
+    pub(crate) fn set_asleep(&self, asleep: bool) {
+        self.asleep.send_replace(asleep);
+    }
+
+    pub(crate) fn is_hindered(&self) -> bool {
+        *self.asleep.borrow() || self.cut_off.load(Ordering::Relaxed)
+    }
+
+    async fn awake(&self) {
+        // the sender lives as long as this
+        let _ = self.asleep.subscribe().wait_for(|asleep| !asleep).await;
+    }
+
+    /// The answer of storage, if it can be reached.
+    async fn stored<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        if self.cut_off.load(Ordering::Relaxed) {
+            return Err(StoreError::Unavailable("this instance cannot reach it".into()));
+        }
+        self.alive(call).await
     }
 
     /// It dies at its n-th effect from now on (0 = the next one).
@@ -79,6 +128,12 @@ impl Bond {
     /// The answer of a call, or none ever again. A call that was under way at the end may have had its effect.
     async fn alive<T>(&self, call: impl Future<Output = T>) -> T {
         if !self.is_dead() {
+            let call = async {
+                self.awake().await;
+                let answer = call.await;
+                self.awake().await;
+                answer
+            };
             tokio::select! {
                 biased;
                 () = self.life.cancelled() => {}

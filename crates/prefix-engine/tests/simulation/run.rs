@@ -37,7 +37,7 @@ async fn live(seed: u64, lie: Option<Lie>, seen: &Seen) {
     }
     world.run_out().await;
     world.check_always();
-    world.check_end();
+    world.check_end().await;
 }
 
 /// Runs one schedule.

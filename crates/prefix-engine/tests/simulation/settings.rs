@@ -1,5 +1,8 @@
 //! The configurations between which a schedule moves. They differ in what they allow, and are alike in their numbers.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
 use prefix_core::address::Prefix;
 
 use crate::config::Config;
@@ -29,7 +32,7 @@ pub(crate) const POP_QUOTA: usize = 6;
 pub(crate) const CUSTOMER_QUOTA: usize = 4;
 
 /// What the files allow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Files {
     /// Everything that is usual.
     Usual,
@@ -42,8 +45,14 @@ pub(crate) enum Files {
 impl Files {
     pub(crate) const ALL: [Self; 3] = [Self::Usual, Self::Protected, Self::WithoutBlackHoles];
 
-    /// The configuration that they mean in this schedule.
+    /// The configuration that they mean in this schedule, which is read once.
     pub(crate) fn config(self, temper: &Temper) -> Config {
+        static READ: Mutex<BTreeMap<(Files, bool, bool), Config>> = Mutex::new(BTreeMap::new());
+        let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+        read.entry((self, temper.dry_run, temper.preserve)).or_insert_with(|| self.read(temper)).clone()
+    }
+
+    fn read(self, temper: &Temper) -> Config {
         let guardrails = match self {
             Self::Usual => "allow_rtbh: true",
             Self::Protected => "allow_rtbh: true, protected_prefixes: [203.0.113.8/30]",

@@ -29,6 +29,12 @@ pub(crate) struct Temper {
     pub(crate) stops: bool,
     /// The clock is set.
     pub(crate) jumps: bool,
+    /// Instances of the pop, on one storage and one speaker.
+    pub(crate) instances: usize,
+    /// An instance is stopped and wakes later, or loses sight of storage.
+    pub(crate) sleeps: bool,
+    /// Somebody pulls the kill switch.
+    pub(crate) panics: bool,
     /// Operators create, withdraw, change safelist and configuration.
     pub(crate) operators: bool,
     /// How many things happen.
@@ -51,6 +57,9 @@ impl Temper {
             kills: dice.once_in(2),
             stops: dice.once_in(3),
             jumps: dice.once_in(3),
+            instances: if dice.once_in(3) { 2 } else { 1 },
+            sleeps: dice.once_in(2),
+            panics: dice.once_in(4),
             operators: !dice.once_in(3),
             actions: 20 + dice.below(31),
             pauses: dice.pick(&[
@@ -63,6 +72,6 @@ impl Temper {
 
     /// True if what the speaker holds changes only when it is told to.
     pub(crate) fn is_strict(&self) -> bool {
-        !self.late && !self.strangers
+        !self.late && !self.strangers && !self.sleeps
     }
 }

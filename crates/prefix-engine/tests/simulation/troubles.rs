@@ -1,5 +1,6 @@
 //! What happens to a daemon: its speaker and its storage fail in every way that they can, and strangers meddle.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use prefix_core::announcer::RibPath;
@@ -181,6 +182,10 @@ impl World {
         self.store.heal();
         self.store.set_down(false);
         self.store.resume();
+        for daemon in &self.daemons {
+            daemon.bond().set_asleep(false);
+            daemon.bond().cut_off.store(false, Ordering::Relaxed);
+        }
         if self.speaker_troubled || self.storage_troubled {
             self.tell("world", "speaker and storage are well again");
         }

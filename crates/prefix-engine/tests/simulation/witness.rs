@@ -1,15 +1,18 @@
 //! Who sees everything: what daemons do as they do it, what was acknowledged, and when the world was last disturbed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use prefix_core::announcer::AnnounceError;
+use prefix_core::Store;
+use prefix_core::announcer::{AnnounceError, RibPath};
 use prefix_core::event::EventAction;
 use prefix_core::flowspec::RouteKey;
 use prefix_core::id::{EventId, InstanceId, MitigationId};
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::ownership::{MitigationTag, Ownership};
+use prefix_core::panic::PanicScope;
 use prefix_core::store::{ChangeSet, Election, Epoch, StoreError};
 use prefix_testkit::fakes::announcer::Change;
 use prefix_testkit::fakes::{MemoryAnnouncer, MemoryStore};
@@ -21,6 +24,9 @@ use crate::story::Story;
 /// From this age on a path of somebody else is known to every daemon that can know of it.
 const KNOWN: Duration = Duration::from_secs(2);
 
+/// How long a lease lasts.
+const TERM: Duration = Duration::from_secs(4);
+
 /// An event that somebody was told is stored.
 pub(crate) struct Ack {
     pub(crate) event: EventId,
@@ -29,7 +35,7 @@ pub(crate) struct Ack {
     pub(crate) seen: bool,
 }
 
-struct Facts {
+pub(crate) struct Facts {
     calm_since: Instant,
     last_write: Instant,
     acks: Vec<Ack>,
@@ -39,6 +45,14 @@ struct Facts {
     others: HashMap<RouteKey, Instant>,
     /// The newest epoch.
     epoch: Option<Epoch>,
+    /// Who holds a lease, and until when, counted from before it was asked for.
+    leases: HashMap<&'static str, Instant>,
+    /// Scopes that somebody was told are frozen, and nobody has asked to thaw.
+    frozen: Vec<PanicScope>,
+    /// What a liar pretends stands in the table.
+    pub(crate) pretended: HashMap<RouteKey, RibPath>,
+    /// What a liar pretends does not.
+    pub(crate) hidden: HashSet<RouteKey>,
 }
 
 /// See the module.
@@ -60,11 +74,15 @@ impl Witness {
             keys: HashMap::new(),
             others: HashMap::new(),
             epoch: None,
+            leases: HashMap::new(),
+            frozen: Vec::new(),
+            pretended: HashMap::new(),
+            hidden: HashSet::new(),
         };
         Self { story: Story::new(), store, speaker, strict, facts: Mutex::new(facts) }
     }
 
-    fn open(&self) -> MutexGuard<'_, Facts> {
+    pub(crate) fn open(&self) -> MutexGuard<'_, Facts> {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -130,6 +148,10 @@ impl Witness {
             if bond.dry_run {
                 self.story.wrong(format!("{} runs in dry-run and tells the speaker: {change}", bond.name));
             }
+            self.check_lease(bond, change);
+            if change.announced().is_some() && bond.frozen.load(Ordering::Relaxed) {
+                self.story.wrong(format!("{} is frozen and tells the speaker: {change}", bond.name));
+            }
             if let Some(path) = change.announced() {
                 let tag = path.tags.mitigation;
                 let written = self.store.with_mitigations(|rows| {
@@ -156,21 +178,79 @@ impl Witness {
     }
 
     /// A daemon asked for the leadership, and was answered.
-    pub(crate) fn claimed(&self, bond: &Bond, instance: InstanceId, election: &Result<Election, StoreError>) {
+    pub(crate) fn claimed(
+        &self,
+        bond: &Bond,
+        asked: Instant,
+        instance: InstanceId,
+        election: &Result<Election, StoreError>,
+    ) {
         let Some(epoch) = election.as_ref().ok().and_then(|election| election.won_by(instance)) else {
             return;
         };
         let mut facts = self.open();
         let known = facts.epoch;
         facts.epoch = Some(epoch).max(known);
+        facts.leases.insert(bond.name, asked + TERM);
+        let now = Instant::now();
+        let other = facts.leases.iter().find(|(name, until)| **name != bond.name && **until > now);
+        let other = other.map(|(name, until)| (*name, *until - now));
         drop(facts);
+        if let Some((other, left)) = other {
+            self.story.wrong(format!(
+                "{} leads, and {other} leads for {} ms more",
+                bond.name,
+                left.as_millis()
+            ));
+        }
         match known {
             Some(known) if known > epoch => self.story.wrong(format!(
                 "{} leads in epoch {}, after epoch {} had begun",
                 bond.name, epoch.0, known.0
             )),
             Some(known) if known == epoch => {}
-            _ => self.story.tell(bond.name, format!("leads, in epoch {}", epoch.0)),
+            _ => {
+                self.disturb();
+                self.story.tell(bond.name, format!("leads, in epoch {}", epoch.0));
+            }
+        }
+    }
+
+    /// A daemon gives its leadership back, or is gone.
+    pub(crate) fn resigned(&self, bond: &Bond) {
+        self.open().leases.remove(bond.name);
+    }
+
+    /// Somebody was told that a scope is frozen.
+    pub(crate) fn froze(&self, scope: PanicScope) {
+        self.open().frozen.push(scope);
+    }
+
+    /// Somebody asks to thaw.
+    pub(crate) fn thaws(&self) {
+        self.open().frozen.clear();
+    }
+
+    /// Nothing lives in a frozen scope.
+    pub(crate) fn check_frozen(&self) {
+        let scopes = self.open().frozen.clone();
+        self.store.with_mitigations(|rows| {
+            for row in rows.values().filter(|row| row.lives()) {
+                if scopes.iter().any(|scope| scope.covers(&row.pop, row.customer_id.as_ref())) {
+                    self.story.wrong(format!("{} lives in a frozen scope", name(row.mitigation_id)));
+                }
+            }
+        });
+    }
+
+    /// What a daemon without a lease may still send: no new rule.
+    fn check_lease(&self, bond: &Bond, change: &Change) {
+        let holds = self.open().leases.get(bond.name).is_some_and(|until| *until > Instant::now());
+        let Some(path) = change.announced().filter(|_| !holds && self.store.is_shared()) else { return };
+        let there = self.speaker.local(&change.key()).map(|path| path.ownership);
+        let renews = matches!(there, Some(Ownership::Own { mitigation, .. }) if mitigation == Some(path.tags.mitigation));
+        if !renews {
+            self.story.wrong(format!("{} has no lease and tells the speaker: {change}", bond.name));
         }
     }
 

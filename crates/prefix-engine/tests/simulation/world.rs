@@ -9,7 +9,8 @@ use prefix_core::announcer::RibPath;
 use prefix_core::flowspec::{Action, RouteKey};
 use prefix_core::mitigation::Mitigation;
 use prefix_core::ownership::{NotAfter, Ownership};
-use prefix_core::{Announcer, Clock, Store};
+use prefix_core::panic::PanicScope;
+use prefix_core::{Announcer, Clock};
 use prefix_testkit::announcer_contract::own_rule;
 use prefix_testkit::fakes::{MemoryAnnouncer, MemoryStore, ScriptedClock};
 
@@ -34,10 +35,16 @@ pub(crate) struct World {
     pub(crate) speaker: Arc<MemoryAnnouncer>,
     pub(crate) clock: Arc<ScriptedClock>,
     pub(crate) witness: Arc<Witness>,
-    pub(crate) daemon: Daemon,
+    pub(crate) daemons: Vec<Daemon>,
     pub(crate) door: Door,
     pub(crate) guard: Option<Guard>,
     pub(crate) files: Files,
+    /// The marker of a direct panic beside the first daemon.
+    pub(crate) marker: Option<PanicScope>,
+    /// Counts the beginnings and ends of thaws.
+    pub(crate) thaws: Arc<AtomicU64>,
+    /// Thaws that may still be carried out.
+    pub(crate) thaws_under_way: Arc<AtomicU64>,
     /// Numbers the requests that can be repeated.
     pub(crate) keys: Arc<AtomicU64>,
     pub(crate) speaker_troubled: bool,
@@ -79,18 +86,18 @@ impl World {
             speaker.announce(&[orphan]).await;
         }
         let witness = Arc::new(Witness::new(store.clone(), speaker.clone(), temper.is_strict()));
-        let honest: (Arc<dyn Store>, Arc<dyn Announcer>) = (store.clone(), speaker.clone());
-        let (told_store, told_speaker) = match lie {
-            Some(lie) => lie.between(honest),
-            None => honest,
-        };
+        store.set_shared(temper.instances > 1);
         let parts = Parts {
-            store: told_store,
-            announcer: told_speaker.clone(),
+            store: store.clone(),
+            announcer: speaker.clone(),
             clock: clock.clone(),
             witness: witness.clone(),
             guard: temper.guard,
+            lie,
         };
+        let names = if temper.instances > 1 { &["prefixd-a", "prefixd-b"][..] } else { &["prefixd"] };
+        let daemons =
+            (1..).zip(names).map(|(number, name)| Daemon::down(name, number, parts.clone())).collect();
         let guard = temper.guard.then(|| Guard::start(speaker.clone(), clock.clone(), witness.story.clone()));
         let mut world = Self {
             dice,
@@ -99,15 +106,20 @@ impl World {
             speaker,
             clock,
             witness,
-            daemon: Daemon::down("prefixd", 1, parts),
+            daemons,
             door: Door::default(),
             guard,
             files: Files::Usual,
+            marker: None,
+            thaws: Arc::default(),
+            thaws_under_way: Arc::default(),
             keys: Arc::default(),
             speaker_troubled: false,
             storage_troubled: false,
         };
-        world.start();
+        for _ in 0..names.len() {
+            world.start();
+        }
         world.pass(Duration::from_millis(20)).await;
         world
     }
@@ -123,12 +135,28 @@ impl World {
     /// Time passes, and everybody looks up.
     pub(crate) async fn pass(&mut self, time: Duration) {
         tokio::time::sleep(time).await;
-        self.daemon.look().await;
-        self.door.open(self.daemon.engine());
+        for daemon in &mut self.daemons {
+            daemon.look().await;
+        }
+        self.door.open(self.daemons.iter().filter_map(Daemon::engine));
+    }
+
+    /// True if some daemon runs and nothing keeps any from its work.
+    pub(crate) fn is_served(&self) -> bool {
+        let hindered = |daemon: &Daemon| daemon.bond().is_hindered() && !daemon.is_down();
+        self.daemons.iter().any(|daemon| daemon.engine().is_some()) && !self.daemons.iter().any(hindered)
+    }
+
+    fn any_daemon(&mut self) -> usize {
+        self.dice.index(self.daemons.len())
     }
 
     pub(crate) fn start(&mut self) {
-        self.daemon.start(&self.files.config(&self.temper));
+        let config = self.files.config(&self.temper);
+        let Some(first) = self.daemons.iter().position(Daemon::is_down) else { return };
+        let marker = self.marker.as_ref().filter(|_| first == 0);
+        self.daemons[first].start(&config, marker);
+        self.daemons[first].bond().frozen.store(marker.is_some(), Ordering::Relaxed);
     }
 
     /// Everything unfinished, by age.
@@ -156,7 +184,9 @@ impl World {
             (when(temper.kills, 2), Act::Kill),
             (when(temper.stops, 1), Act::Stop),
             (when(temper.jumps, 1), Act::Jump),
-            (when(self.daemon.is_down(), 6), Act::Start),
+            (when(temper.sleeps, 2), Act::Sleep),
+            (when(temper.panics, 2), Act::KillSwitch),
+            (when(self.daemons.iter().any(Daemon::is_down), 6), Act::Start),
             (when(self.speaker_troubled || self.storage_troubled, 4), Act::Heal),
             (2, Act::Wait),
         ]);
@@ -169,7 +199,12 @@ impl World {
             Act::Stranger => self.stranger(),
             Act::StorageFault => self.storage_fault(),
             Act::Kill => self.kill(),
-            Act::Stop => self.daemon.stop(),
+            Act::Stop => {
+                let which = self.any_daemon();
+                self.daemons[which].stop();
+            }
+            Act::Sleep => self.sleep(),
+            Act::KillSwitch => self.kill_switch(),
             Act::Start => self.start(),
             Act::Jump => self.jump(),
             Act::Heal => self.heal(),
@@ -183,7 +218,8 @@ impl World {
     }
 
     fn kill(&mut self) {
-        let bond: &Arc<Bond> = self.daemon.bond();
+        let which = self.any_daemon();
+        let bond: Arc<Bond> = self.daemons[which].bond().clone();
         if bond.is_dead() {
             return;
         }
@@ -192,6 +228,31 @@ impl World {
             0 => bond.kill("at an idle moment"),
             _ => bond.doom(u32::try_from(self.dice.below(6)).unwrap_or(0), moment),
         }
+    }
+
+    /// A daemon is stopped for a while, as by SIGSTOP, or only it cannot reach storage.
+    fn sleep(&mut self) {
+        let which = self.any_daemon();
+        let bond = self.daemons[which].bond().clone();
+        let time = Duration::from_millis(self.dice.pick(&[500, 2_900, 3_900, 6_000, 30_000]));
+        let cut = self.dice.once_in(2);
+        self.tell(bond.name, if cut { "cannot reach storage" } else { "is stopped, as by SIGSTOP" });
+        self.witness.disturb();
+        if cut {
+            bond.cut_off.store(true, Ordering::Relaxed);
+        } else {
+            bond.set_asleep(true);
+        }
+        let witness = self.witness.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(time).await;
+            if bond.is_hindered() && !bond.is_dead() {
+                witness.story.tell(bond.name, if cut { "reaches storage again" } else { "wakes" });
+            }
+            bond.cut_off.store(false, Ordering::Relaxed);
+            bond.set_asleep(false);
+            witness.disturb();
+        });
     }
 
     fn jump(&mut self) {
@@ -207,19 +268,16 @@ impl World {
         self.heal();
         self.tell("world", "all trouble is over");
         for _ in 0..60 {
-            self.daemon.look().await;
-            if self.daemon.is_down() {
-                self.start();
-            }
             self.pass(Duration::from_secs(1)).await;
-            if self.daemon.engine().is_some() {
+            self.start();
+            if self.daemons.iter().all(|daemon| daemon.engine().is_some()) {
                 break;
             }
         }
-        if self.daemon.engine().is_none() {
-            self.witness.story.wrong("the daemon does not come up although nothing is in its way");
+        if self.daemons.iter().any(|daemon| daemon.engine().is_none()) {
+            self.witness.story.wrong("a daemon does not come up although nothing is in its way");
         }
-        self.daemon.bond().doom(u32::MAX, Moment::Before);
+        self.daemons.iter().for_each(|daemon| daemon.bond().doom(u32::MAX, Moment::Before));
         // everybody who still waits for an answer, and whoever tries again
         self.pass(Duration::from_secs(15)).await;
         self.speaker.let_late_changes_happen();
@@ -248,6 +306,8 @@ enum Act {
     Stranger,
     StorageFault,
     Kill,
+    Sleep,
+    KillSwitch,
     Stop,
     Start,
     Jump,

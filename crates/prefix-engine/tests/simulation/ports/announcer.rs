@@ -50,20 +50,37 @@ impl Tie<dyn Announcer> {
 impl Announcer for Tie<dyn Announcer> {
     async fn announce(&self, paths: &[OwnPath]) -> Vec<Result<(), AnnounceError>> {
         let changes = paths.iter().map(|path| Change::Announce(Box::new(path.clone()))).collect();
-        self.change(changes, |some| self.port.announce(&paths[..some])).await
+        self.change(changes, |some| async move {
+            match self.bond.lie {
+                Some(lie) => lie.announce(&self.bond, &*self.port, &paths[..some]).await,
+                None => self.port.announce(&paths[..some]).await,
+            }
+        })
+        .await
     }
 
     async fn withdraw(&self, keys: &[RouteKey]) -> Vec<Result<(), AnnounceError>> {
         let changes = keys.iter().map(|key| Change::Withdraw(key.clone())).collect();
-        self.change(changes, |some| self.port.withdraw(&keys[..some])).await
+        self.change(changes, |some| async move {
+            match self.bond.lie {
+                Some(lie) => lie.withdraw(&self.bond, &*self.port, &keys[..some]).await,
+                None => self.port.withdraw(&keys[..some]).await,
+            }
+        })
+        .await
     }
 
     async fn table(&self) -> Result<BoxStream<'static, Result<RibPath, AnnounceError>>, AnnounceError> {
-        self.bond.alive(self.port.table()).await
+        let table = self.bond.alive(self.port.table()).await?;
+        let Some(lie) = self.bond.lie else { return Ok(table) };
+        let paths: Vec<_> = table.collect().await;
+        Ok(futures::stream::iter(lie.bend_table(&self.bond, paths)).boxed())
     }
 
     async fn find(&self, keys: &[RouteKey]) -> Result<Vec<Option<RibPath>>, AnnounceError> {
-        self.bond.alive(self.port.find(keys)).await
+        let found = self.bond.alive(self.port.find(keys)).await?;
+        let Some(lie) = self.bond.lie else { return Ok(found) };
+        Ok(keys.iter().zip(found).map(|(key, path)| lie.bend_path(&self.bond, key, path)).collect())
     }
 
     async fn peers(&self) -> Result<Vec<Peer>, AnnounceError> {

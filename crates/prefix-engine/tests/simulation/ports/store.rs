@@ -21,6 +21,8 @@ use prefix_core::store::{
 };
 use prefix_core::store::{Candidacy, Changes, Election, Epoch, FeedCursor};
 
+use tokio::time::Instant;
+
 use super::{Moment, Tie};
 use crate::witness::Deeds;
 
@@ -41,12 +43,23 @@ impl Store for Tie<dyn Store> {
             return bond.die("before it can write").await;
         }
         let mut deeds = Deeds::default();
-        let mut spy = |snapshot| {
+        let lie = bond.lie;
+        let mut spy = |mut snapshot| {
+            if let Some(lie) = lie {
+                lie.bend_facts(&mut snapshot);
+            }
             let changes = decide(snapshot);
             deeds = Deeds::of(&changes);
-            changes
+            lie.map_or_else(|| changes.clone(), |lie| lie.bend_changes(changes.clone()))
         };
-        let result = bond.alive(self.port.transact(reads, &mut spy)).await;
+        let mut reads = reads.clone();
+        if let Some(lie) = lie {
+            lie.bend_reads(&mut reads);
+        }
+        let result = bond.stored(self.port.transact(&reads, &mut spy)).await;
+        if let Some(lie) = lie {
+            lie.tamper(&bond.witness.store);
+        }
         bond.witness.wrote(bond, &deeds, &result);
         if end.is_some() {
             return bond.die("before it hears that it is written").await;
@@ -55,51 +68,51 @@ impl Store for Tie<dyn Store> {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.bond.alive(self.port.ping()).await
+        self.bond.stored(self.port.ping()).await
     }
 
     async fn unfinished(&self, pop: &Pop) -> Result<Vec<Mitigation>, StoreError> {
-        self.bond.alive(self.port.unfinished(pop)).await
+        self.bond.stored(self.port.unfinished(pop)).await
     }
 
     async fn mitigation(&self, id: MitigationId) -> Result<Option<Mitigation>, StoreError> {
-        self.bond.alive(self.port.mitigation(id)).await
+        self.bond.stored(self.port.mitigation(id)).await
     }
 
     async fn mitigations(&self, query: &MitigationQuery) -> Result<Page<Mitigation>, StoreError> {
-        self.bond.alive(self.port.mitigations(query)).await
+        self.bond.stored(self.port.mitigations(query)).await
     }
 
     async fn event(&self, id: EventId) -> Result<Option<Event>, StoreError> {
-        self.bond.alive(self.port.event(id)).await
+        self.bond.stored(self.port.event(id)).await
     }
 
     async fn events(&self, query: &EventQuery) -> Result<Page<Event>, StoreError> {
-        self.bond.alive(self.port.events(query)).await
+        self.bond.stored(self.port.events(query)).await
     }
 
     async fn audit(&self, query: &AuditQuery) -> Result<Page<AuditEntry>, StoreError> {
-        self.bond.alive(self.port.audit(query)).await
+        self.bond.stored(self.port.audit(query)).await
     }
 
     async fn safelist(&self) -> Result<Safelist, StoreError> {
-        self.bond.alive(self.port.safelist()).await
+        self.bond.stored(self.port.safelist()).await
     }
 
     async fn stats(&self) -> Result<BTreeMap<Pop, PopStats>, StoreError> {
-        self.bond.alive(self.port.stats()).await
+        self.bond.stored(self.port.stats()).await
     }
 
     async fn totals(&self) -> Result<Totals, StoreError> {
-        self.bond.alive(self.port.totals()).await
+        self.bond.stored(self.port.totals()).await
     }
 
     async fn series(&self, query: &SeriesQuery) -> Result<Vec<Bucket>, StoreError> {
-        self.bond.alive(self.port.series(query)).await
+        self.bond.stored(self.port.series(query)).await
     }
 
     async fn prune(&self, retention: &Retention, limit: u32) -> Result<u64, StoreError> {
-        self.bond.alive(self.port.prune(retention, limit)).await
+        self.bond.stored(self.port.prune(retention, limit)).await
     }
 
     fn is_shared(&self) -> bool {
@@ -107,13 +120,19 @@ impl Store for Tie<dyn Store> {
     }
 
     async fn claim(&self, candidacy: &Candidacy) -> Result<Election, StoreError> {
-        let election = self.bond.alive(self.port.claim(candidacy)).await;
-        self.bond.witness.claimed(&self.bond, candidacy.instance, &election);
+        let asked = Instant::now();
+        let election = self.bond.stored(self.port.claim(candidacy)).await;
+        let election = match self.bond.lie {
+            Some(lie) => lie.bend_election(candidacy, election),
+            None => election,
+        };
+        self.bond.witness.claimed(&self.bond, asked, candidacy.instance, &election);
         election
     }
 
     async fn resign(&self, pop: &Pop, instance: InstanceId, epoch: Option<Epoch>) -> Result<(), StoreError> {
-        self.bond.alive(self.port.resign(pop, instance, epoch)).await
+        self.bond.witness.resigned(&self.bond);
+        self.bond.stored(self.port.resign(pop, instance, epoch)).await
     }
 
     async fn changes(
@@ -122,11 +141,11 @@ impl Store for Tie<dyn Store> {
         reader: InstanceId,
         since: Option<FeedCursor>,
     ) -> Result<Changes, StoreError> {
-        self.bond.alive(self.port.changes(pop, reader, since)).await
+        self.bond.stored(self.port.changes(pop, reader, since)).await
     }
 
     async fn by_ids(&self, ids: &[MitigationId]) -> Result<Vec<Mitigation>, StoreError> {
-        self.bond.alive(self.port.by_ids(ids)).await
+        self.bond.stored(self.port.by_ids(ids)).await
     }
 
     async fn unfinished_ids(
@@ -134,27 +153,27 @@ impl Store for Tie<dyn Store> {
         pop: Option<&Pop>,
         customer: Option<&CustomerId>,
     ) -> Result<Vec<MitigationId>, StoreError> {
-        self.bond.alive(self.port.unfinished_ids(pop, customer)).await
+        self.bond.stored(self.port.unfinished_ids(pop, customer)).await
     }
 
     async fn panic_scopes(&self) -> Result<Vec<PanicScope>, StoreError> {
-        self.bond.alive(self.port.panic_scopes()).await
+        self.bond.stored(self.port.panic_scopes()).await
     }
 
     async fn panic_scope(&self, id: PanicId) -> Result<Option<PanicScope>, StoreError> {
-        self.bond.alive(self.port.panic_scope(id)).await
+        self.bond.stored(self.port.panic_scope(id)).await
     }
 
     async fn seal(&self, pop: &Pop, leader: Epoch, limit: u32) -> Result<u32, StoreError> {
-        self.bond.alive(self.port.seal(pop, leader, limit)).await
+        self.bond.stored(self.port.seal(pop, leader, limit)).await
     }
 
     async fn chain_head(&self, pop: &Pop) -> Result<Option<ChainHead>, StoreError> {
-        self.bond.alive(self.port.chain_head(pop)).await
+        self.bond.stored(self.port.chain_head(pop)).await
     }
 
     async fn chain(&self, pop: &Pop, from: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
-        self.bond.alive(self.port.chain(pop, from, limit)).await
+        self.bond.stored(self.port.chain(pop, from, limit)).await
     }
 
     fn pool(&self) -> PoolState {
