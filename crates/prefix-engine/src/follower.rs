@@ -11,7 +11,7 @@ use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::store::{Changed, FeedCursor, StoreError};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
-use tracing::debug;
+use tracing::warn;
 
 use crate::journal::Journal;
 use crate::shared::Shared;
@@ -29,6 +29,7 @@ pub(crate) async fn run(shared: Arc<Shared>, journal: Journal, stop: Cancellatio
     let mut tick = interval(LOOK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut cursor = None;
+    let mut failing = false;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -37,9 +38,17 @@ pub(crate) async fn run(shared: Arc<Shared>, journal: Journal, stop: Cancellatio
         tokio::select! {
             () = stop.cancelled() => return,
             read = look(&shared, &journal, cursor) => match read {
-                Ok(next) => cursor = Some(next),
-                // the same changes are read again
-                Err(error) => debug!(%error, "the changes of other instances cannot be read"),
+                Ok(next) => {
+                    cursor = Some(next);
+                    failing = false;
+                }
+                Err(error) => {
+                    // the same changes are read again
+                    if !failing {
+                        warn!(%error, "what other instances take in cannot be read, so it is not announced from here; tried again 5 times a second");
+                    }
+                    failing = true;
+                }
             }
         }
     }

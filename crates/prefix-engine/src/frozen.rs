@@ -184,6 +184,7 @@ pub(crate) async fn load(shared: &Shared, direct: Vec<PanicScope>) -> Result<(),
 /// Follows what other instances freeze and thaw, records what was begun past storage, and ends what a panic found,
 /// however a crash came between.
 pub(crate) async fn run(shared: Arc<Shared>, journal: Journal, stop: CancellationToken) {
+    let mut told = HashSet::new();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -191,7 +192,7 @@ pub(crate) async fn run(shared: Arc<Shared>, journal: Journal, stop: Cancellatio
             () = sleep(LOOK) => {}
         }
         let work = async {
-            let looked = look(&shared, &journal).await;
+            let looked = look(&shared, &journal, &mut told).await;
             end(&shared, &journal).await;
             looked
         };
@@ -205,7 +206,8 @@ pub(crate) async fn run(shared: Arc<Shared>, journal: Journal, stop: Cancellatio
     }
 }
 
-async fn look(shared: &Shared, journal: &Journal) -> Result<(), StoreError> {
+/// Each panic that cannot be recorded is `told` once.
+async fn look(shared: &Shared, journal: &Journal, told: &mut HashSet<PanicId>) -> Result<(), StoreError> {
     let generation = shared.frozen.generation();
     let stored = shared.store.panic_scopes().await?;
     if shared.frozen.heard(stored, generation) {
@@ -225,8 +227,10 @@ async fn look(shared: &Shared, journal: &Journal) -> Result<(), StoreError> {
                 if journal.submit_urgent(Box::new(command)).is_err() {
                     return Ok(());
                 }
-                if let Ok(Ok(Err(error))) = timeout(PATIENCE, answer).await {
-                    error!(%error, panic_id = %id, "a panic that began past storage cannot be recorded yet");
+                if let Ok(Ok(Err(error))) = timeout(PATIENCE, answer).await
+                    && told.insert(id)
+                {
+                    error!(%error, panic_id = %id, "a panic that began past storage cannot be recorded yet: it holds on this instance alone");
                 }
             }
         }

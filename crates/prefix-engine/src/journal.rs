@@ -5,7 +5,7 @@
 //! conflict, and it answers only after the commit.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use prefix_core::flowspec::RouteKey;
@@ -13,7 +13,7 @@ use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::store::{ChangeSet, Epoch, MitigationChange, ReadSet, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout};
-use tracing::{error, warn};
+use tracing::{debug, error, warn};
 
 use crate::alarms;
 use crate::desk::Desk;
@@ -245,7 +245,7 @@ async fn reload(shared: &Shared) -> bool {
             true
         }
         Err(error) => {
-            warn!(%error, "storage does not answer yet");
+            debug!(%error, "the book cannot be read anew yet");
             false
         }
     }
@@ -293,7 +293,9 @@ async fn commit_batch(shared: &Arc<Shared>, mut batch: Vec<Entry>, write: bool) 
             stale
         }
         Err(failure) => {
-            error!(error = %failure, commands = batch.len(), "a transaction failed");
+            if !matches!(failure, StoreError::Unavailable(_)) {
+                error!(error = %failure, commands = batch.len(), "a transaction failed");
+            }
             for entry in batch {
                 entry.command.done(shared, Err(failure.clone()));
             }
@@ -318,6 +320,7 @@ async fn commit(shared: &Arc<Shared>, batch: &mut [Entry], write: bool) -> Resul
             break (policy, reads);
         }
     };
+    let commands = batch.len();
     let mut committed = Committed::default();
     let mut panicked = false;
     let result = {
@@ -341,7 +344,7 @@ async fn commit(shared: &Arc<Shared>, batch: &mut [Entry], write: bool) -> Resul
     if let (Err(StoreError::Deposed), Some(epoch)) = (&result, reads.leader) {
         shared.leadership.deposed(epoch);
     }
-    remember(shared, &result, &committed);
+    remember(shared, &result, &committed, commands);
     result?;
     if panicked {
         // one request that hits a defect must not end the daemon, and again after each restart when it is repeated
@@ -354,13 +357,12 @@ async fn commit(shared: &Arc<Shared>, batch: &mut [Entry], write: bool) -> Resul
 }
 
 /// Keeps why nothing can be written, until something was.
-fn remember(shared: &Shared, result: &Result<(), StoreError>, committed: &Committed) {
-    let failure = match result {
-        Err(failure @ StoreError::Unavailable(_)) => Some(failure.clone()),
-        Ok(()) if committed.is_something() => None,
-        _ => return,
-    };
-    *shared.write_failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+fn remember(shared: &Shared, result: &Result<(), StoreError>, committed: &Committed, commands: usize) {
+    match result {
+        Err(failure @ StoreError::Unavailable(_)) => drop(shared.outage.failed(failure, commands)),
+        Ok(()) if committed.is_something() => shared.outage.is_over(),
+        _ => {}
+    }
 }
 
 /// What is to be followed after a commit: the rows, and of the events only what is counted.

@@ -18,6 +18,7 @@ mod follower;
 mod frozen;
 mod journal;
 mod leadership;
+mod outage;
 mod reconciler;
 mod report;
 mod sealing;

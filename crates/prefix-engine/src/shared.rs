@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::guard::GuardWatch;
 use prefix_core::safelist::Safelist;
-use prefix_core::store::{ReadSet, StoreError};
+use prefix_core::store::ReadSet;
 use prefix_core::{Announcer, Clock, Store};
 use prefix_policy::{Policy, SafelistIndex};
 use tokio::sync::Notify;
@@ -18,6 +18,7 @@ use crate::dispatcher::Dispatch;
 use crate::engine::EngineParts;
 use crate::frozen::Frozen;
 use crate::leadership::Leadership;
+use crate::outage::Outage;
 use crate::settings::{Mode, Settings};
 use crate::waiting::Waiting;
 
@@ -42,8 +43,8 @@ pub(crate) struct Shared {
     pub(crate) to_seal: Notify,
     pub(crate) foreign_rules: AtomicU64,
     pub(crate) stopping: AtomicBool,
-    /// Why the last change could not be written; none when it was. A full disk can still be read.
-    pub(crate) write_failure: Mutex<Option<StoreError>>,
+    /// Whether changes can be written. A full disk can still be read.
+    pub(crate) outage: Outage,
     policy: ArcSwap<Loaded>,
     safelist: Mutex<Arc<SafelistIndex>>,
 }
@@ -75,7 +76,7 @@ impl Shared {
             to_seal: Notify::new(),
             foreign_rules: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
-            write_failure: Mutex::default(),
+            outage: Outage::default(),
             policy,
             safelist: Mutex::new(Arc::new(SafelistIndex::new(&Safelist::default()))),
         }

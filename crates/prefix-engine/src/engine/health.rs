@@ -1,6 +1,5 @@
 //! How things stand, in numbers and in words, and what the guard had to do.
 
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use chrono::TimeDelta;
@@ -81,8 +80,7 @@ impl Engine {
     async fn storage(&self) -> Result<(), StoreError> {
         let shared = &self.running.shared;
         shared.store.ping().await?;
-        let failure = shared.write_failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        failure.map_or(Ok(()), Err)
+        shared.outage.failure().map_or(Ok(()), Err)
     }
 
     fn sessions_problem(&self, peers: &[PeerView]) -> Option<String> {
