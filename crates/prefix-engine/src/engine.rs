@@ -9,6 +9,7 @@ mod running;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use prefix_core::address::Prefix;
 use prefix_core::alert::Alert;
@@ -23,6 +24,7 @@ use prefix_core::{Announcer, Clock, Store};
 use prefix_policy::{ManualRequest, Policy, Standing};
 use serde_json::json;
 use tokio::sync::{broadcast, oneshot};
+use tokio::time::timeout;
 
 use crate::alarms;
 use crate::answer::{
@@ -38,7 +40,7 @@ use crate::command::revalidate::Revalidate;
 use crate::command::safelist::{Change, ChangeSafelist, Changed, hit_by};
 use crate::command::withdraw::Withdraw;
 use crate::error::EngineError;
-use crate::journal::Command;
+use crate::journal::{Command, Turn};
 use crate::report;
 use crate::settings::Settings;
 use running::Running;
@@ -69,6 +71,9 @@ pub struct Engine {
     running: Arc<Running>,
 }
 
+/// How long a request waits for its turn: detectors give up after ten seconds, and send again.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 impl Engine {
     /// Loads the written intent, checks it against today's policy, and starts to work.
     pub async fn start(parts: EngineParts) -> Result<Self, EngineError> {
@@ -84,8 +89,21 @@ impl Engine {
         if self.running.shared.stopping.load(Ordering::Acquire) {
             return Err(EngineError::ShuttingDown);
         }
-        self.running.journal().ok_or(EngineError::ShuttingDown)?.submit_request(Box::new(command)).await?;
-        answer.await.map_err(|_| EngineError::Internal("a command was lost".into()))
+        let journal = self.running.journal().ok_or(EngineError::ShuttingDown)?;
+        let turn = Turn::default();
+        let waited = async {
+            journal.submit_in_turn(Box::new(command), turn.clone()).await?;
+            answer.await.map_err(|_| EngineError::Internal("a command was lost".into()))
+        };
+        tokio::pin!(waited);
+        match timeout(PATIENCE, &mut waited).await {
+            Ok(answer) => answer,
+            Err(_) if turn.take() => Err(EngineError::StorageUnavailable(format!(
+                "storage is too slow: the request waited {} s for its turn, and nothing of it is stored",
+                PATIENCE.as_secs()
+            ))),
+            Err(_) => waited.await,
+        }
     }
 
     /// The same, for what takes rules away: it waits behind nothing.

@@ -6,6 +6,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use prefix_core::flowspec::RouteKey;
@@ -58,8 +59,22 @@ pub(crate) trait Command: Send {
 /// The most requests that wait for their transaction.
 const WAITING: usize = 4096;
 
+/// A request's turn: the journal takes it, or whoever waits for it gives it up, whichever is first. What was given up
+/// is never stored.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Turn(Arc<AtomicBool>);
+
+impl Turn {
+    /// True for the first who asks.
+    pub(crate) fn take(&self) -> bool {
+        !self.0.swap(true, Ordering::AcqRel)
+    }
+}
+
 struct Entry {
     command: Box<dyn Command>,
+    /// Taken when it is its turn, unless nobody waits for it any more.
+    turn: Turn,
     /// Work of the leader: it counts only in this epoch.
     leader: Option<Epoch>,
     /// Its place among the waiting requests, free again when it leaves the queue.
@@ -110,19 +125,28 @@ impl Journal {
     /// Hands over what has to be written about the speaker or the time. Never waits: rules leave on time however slow
     /// storage is, and there is no more of it than there are rules.
     pub(crate) fn submit(&self, command: Box<dyn Command>) -> Result<(), EngineError> {
-        self.send(Entry { command, leader: self.leader, _place: None })
+        self.send(Entry { command, turn: Turn::default(), leader: self.leader, _place: None })
     }
 
     /// Hands over what takes rules away by somebody's will: it comes before everything that waits.
     pub(crate) fn submit_urgent(&self, command: Box<dyn Command>) -> Result<(), EngineError> {
-        let entry = Entry { command, leader: self.leader, _place: None };
+        let entry = Entry { command, turn: Turn::default(), leader: self.leader, _place: None };
         self.urgent.send(Work::Entry(entry)).map_err(|_| EngineError::ShuttingDown)
     }
 
     /// Hands a request over; waits while too many are waiting already.
     pub(crate) async fn submit_request(&self, command: Box<dyn Command>) -> Result<(), EngineError> {
+        self.submit_in_turn(command, Turn::default()).await
+    }
+
+    /// The same; dropped unless its turn is still there to be taken when it comes.
+    pub(crate) async fn submit_in_turn(
+        &self,
+        command: Box<dyn Command>,
+        turn: Turn,
+    ) -> Result<(), EngineError> {
         let place = self.places.clone().acquire_owned().await.map_err(|_| EngineError::ShuttingDown)?;
-        self.send(Entry { command, leader: self.leader, _place: Some(place) })
+        self.send(Entry { command, turn, leader: self.leader, _place: Some(place) })
     }
 
     /// Reads the book anew, between two transactions: nothing that is committed meanwhile is missed. The routes are the
@@ -227,6 +251,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut commands: Commands) {
             stale = !reload(&shared).await;
             reloaded = (!stale).then(Instant::now);
         }
+        batch.retain(|entry| entry.turn.take());
         stale |= commit_batch(&shared, batch, !alone).await;
     }
 }

@@ -63,8 +63,42 @@ async fn rules_leave_on_time_while_storage_hangs_under_load() {
     assert_eq!(lab.rules().len(), 0);
     lab.store.resume();
     lab.seconds(5).await;
-    assert!(asks.iter().all(tokio::task::JoinHandle::is_finished));
+    let mut accepted = 0;
+    for ask in asks {
+        assert!(ask.is_finished());
+        accepted += usize::from(ask.await.unwrap().is_ok());
+    }
+    // only those of the hanging transaction: whoever was told "not stored" is not stored
+    assert!((1..=256).contains(&accepted), "{accepted}");
+    assert_eq!(lab.store.all_events().len(), 2 + accepted);
+    lab.mitigate(ban("203.0.113.12", "udp_flood")).await;
     assert_eq!((lab.count(Status::Active), lab.rules().len()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_waits_behind_a_hanging_transaction_is_told_in_time_and_not_stored_later() {
+    let lab = Lab::usual().await;
+    lab.store.pause();
+    let hear = |victim: &str| {
+        let (engine, report) = (lab.engine.clone(), ban(victim, "udp_flood"));
+        tokio::spawn(async move { engine.ingest(report, &detector()).await })
+    };
+    let under_way = hear("203.0.113.10");
+    lab.seconds(1).await;
+    let waits = hear("203.0.113.11");
+    lab.seconds(6).await;
+    assert!(
+        waits.is_finished() && !under_way.is_finished(),
+        "detectors do not wait for longer than ten seconds"
+    );
+    let refused = waits.await.unwrap();
+    assert!(matches!(refused, Err(EngineError::StorageUnavailable(_))), "{refused:?}");
+    lab.store.resume();
+    lab.seconds(2).await;
+    assert!(under_way.await.unwrap().is_ok());
+    let stored: Vec<String> =
+        lab.store.all_events().iter().map(|event| event.report.victim_ip.to_string()).collect();
+    assert_eq!(stored, ["203.0.113.10"]);
 }
 
 #[tokio::test(start_paused = true)]
