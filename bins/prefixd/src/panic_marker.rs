@@ -29,11 +29,11 @@ pub fn read(state: &StateDir) -> Option<PanicMarker> {
 
 /// Looks for ever. `frozen` is the marker that was there before the start, which the engine knows already.
 pub async fn watch(state: StateDir, pop: Pop, engine: Engine, frozen: Option<PanicMarker>) {
-    let mut known = None;
+    // heeded, and of those the one that is acknowledged
+    let mut known = frozen.map(|marker| marker.panic_id);
+    let mut acknowledged = None;
+    let mut failing = false;
     let mut unreadable = false;
-    if let Some(marker) = &frozen {
-        known = acknowledge(&state, marker).await;
-    }
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -53,12 +53,27 @@ pub async fn watch(state: StateDir, pop: Pop, engine: Engine, frozen: Option<Pan
         };
         let Some(marker) = marker else {
             known = None;
+            acknowledged = None;
             continue;
         };
         if known != Some(marker.panic_id) {
             engine.freeze_direct(scope(&marker, &pop));
             tracing::warn!(panic_id = %marker.panic_id, reason = marker.reason, "frozen by a direct panic");
-            known = acknowledge(&state, &marker).await;
+            known = Some(marker.panic_id);
+        }
+        if acknowledged != known {
+            match acknowledge(&state, &marker).await {
+                Ok(()) => {
+                    acknowledged = known;
+                    failing = false;
+                }
+                Err(error) => {
+                    if !failing {
+                        tracing::warn!(%error, "panic.ack cannot be written: the panic is heeded, and prefixdctl does not know it");
+                    }
+                    failing = true;
+                }
+            }
         }
         // Storage that cannot answer has nobody to thaw either, and must not keep us from the next marker.
         if matches!(timeout(PATIENCE, engine.is_thawed(marker.panic_id)).await, Ok(Ok(true))) {
@@ -72,19 +87,11 @@ async fn look(state: &StateDir) -> io::Result<Option<PanicMarker>> {
     spawn_blocking(move || state.read(StateDir::PANIC)).await.map_err(io::Error::other)?
 }
 
-/// Says that the panic is heeded; none if that cannot be written, so that it is tried again.
-async fn acknowledge(state: &StateDir, marker: &PanicMarker) -> Option<PanicId> {
-    let panic_id = marker.panic_id;
+/// Says that the panic is heeded.
+async fn acknowledge(state: &StateDir, marker: &PanicMarker) -> io::Result<()> {
     let state = state.clone();
-    let ack = PanicAck { panic_id, frozen_at: compose::clock().now() };
-    match spawn_blocking(move || state.write(StateDir::PANIC_ACK, &ack)).await {
-        Ok(Ok(())) => Some(panic_id),
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "panic.ack cannot be written");
-            None
-        }
-        Err(_) => None,
-    }
+    let ack = PanicAck { panic_id: marker.panic_id, frozen_at: compose::clock().now() };
+    spawn_blocking(move || state.write(StateDir::PANIC_ACK, &ack)).await.map_err(io::Error::other)?
 }
 
 async fn remove(state: &StateDir, thawed: PanicId) {

@@ -123,11 +123,24 @@ impl StateDir {
         self.0.join(name)
     }
 
-    /// Replaces a file as a whole. Whoever may enter the folder may read it.
+    /// Replaces a file as a whole. Whoever may enter the folder may read it. After a power cut it may be gone, which
+    /// is right for a heartbeat.
     ///
     /// # Errors
     /// It cannot be written; the old one is still there.
     pub fn write<T: Serialize>(&self, name: &str, content: &T) -> io::Result<()> {
+        self.replace(name, content, false)
+    }
+
+    /// The same for what has to survive a power cut.
+    ///
+    /// # Errors
+    /// It cannot be written. It may be there all the same, but nobody knows for how long.
+    pub fn write_durably<T: Serialize>(&self, name: &str, content: &T) -> io::Result<()> {
+        self.replace(name, content, true)
+    }
+
+    fn replace<T: Serialize>(&self, name: &str, content: &T, durably: bool) -> io::Result<()> {
         // Two programs may write at once.
         let temporary = self.path(&format!(".{name}.{}", std::process::id()));
         let written = (|| {
@@ -135,7 +148,11 @@ impl StateDir {
             file.set_permissions(Permissions::from_mode(0o644))?;
             file.write_all(&serde_json::to_vec(content)?)?;
             file.write_all(b"\n")?;
-            std::fs::rename(&temporary, self.path(name))
+            if durably {
+                file.sync_all()?;
+            }
+            std::fs::rename(&temporary, self.path(name))?;
+            if durably { File::open(&self.0)?.sync_all() } else { Ok(()) }
         })();
         if written.is_err() {
             // What is left of it is of no use; that it stays is no further harm.
@@ -232,7 +249,7 @@ mod tests {
             started_by: "ada".to_owned(),
         };
         assert_eq!(state.read::<PanicMarker>(StateDir::PANIC).unwrap(), None);
-        state.write(StateDir::PANIC, &marker).unwrap();
+        state.write_durably(StateDir::PANIC, &marker).unwrap();
         assert_eq!(state.read(StateDir::PANIC).unwrap(), Some(marker));
         assert_eq!(std::fs::read_dir(state.folder()).unwrap().count(), 1);
         state.remove(StateDir::PANIC).unwrap();

@@ -94,7 +94,7 @@ async fn freeze(session: &Session, state: &StateDir, panic_id: PanicId, reason: 
         started_at: session.now,
         started_by: user.filter(|user| !user.is_empty()).unwrap_or_else(|| "prefixdctl".to_owned()),
     };
-    if let Err(error) = state.create().and_then(|()| state.write(StateDir::PANIC, &marker)) {
+    if let Err(error) = state.create().and_then(|()| state.write_durably(StateDir::PANIC, &marker)) {
         warn(&format!(
             "{} cannot be written: {error}; a daemon that uses it is not frozen, and announces again",
             state.path(StateDir::PANIC).display()
