@@ -5,8 +5,9 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use prefix_core::announcer::AnnounceError;
+use prefix_core::announcer::{AnnounceError, RibPath};
 use prefix_core::audit::{Actor, AuditAction, AuditEntry};
+use prefix_core::flowspec::RouteKey;
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::Status;
 use prefix_core::store::Epoch;
@@ -295,7 +296,11 @@ impl Running {
                 return;
             }
             let started = Instant::now();
-            let results = self.shared.announcer.withdraw(burst).await;
+            let ours = self.still_ours(burst).await;
+            if ours.is_empty() {
+                continue;
+            }
+            let results = self.shared.announcer.withdraw(&ours).await;
             let failed = results.iter().filter_map(|result| result.as_ref().err()).count();
             if failed > 0 {
                 warn!(
@@ -311,6 +316,21 @@ impl Running {
             let pace = Duration::from_secs(1) * changes.max(200)
                 / self.shared.settings.max_changes_per_second.max(1);
             tokio::time::sleep_until(started + pace).await;
+        }
+    }
+
+    /// Those of the routes that nobody else has taken meanwhile: the speaker's events are followed no longer. Where it
+    /// cannot be read, those on which a path of ours was confirmed.
+    async fn still_ours(&self, keys: &[RouteKey]) -> Vec<RouteKey> {
+        let shared = &self.shared;
+        let of_others = |path: &RibPath| path.local && !path.ownership.is_own();
+        match shared.announcer.find(keys).await {
+            Ok(found) => {
+                let paths = keys.iter().zip(found);
+                let ours = paths.filter(|(_, path)| !path.as_ref().is_some_and(of_others));
+                ours.map(|(key, _)| key.clone()).collect()
+            }
+            Err(_) => keys.iter().filter(|key| shared.book.is_seen(key, false)).cloned().collect(),
         }
     }
 }

@@ -365,3 +365,23 @@ async fn what_was_to_be_announced_before_a_freeze_is_not_announced_after_it() {
     assert_eq!(lab.rules().len(), 0);
     assert!(lab.history(UDP)[before..].iter().all(|call| call.change.is_withdraw()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_path_that_somebody_put_during_a_stop_stays() {
+    let lab = Lab::with("preserve_announcements: false").await;
+    lab.mitigate(ban("203.0.113.10", "udp_flood")).await;
+    lab.mitigate(ban("203.0.113.11", "udp_flood")).await;
+    // the stop waits for storage before it turns to the speaker
+    lab.store.pause();
+    let engine = lab.engine.clone();
+    tokio::spawn(async move { engine.ingest(ban("203.0.113.12", "udp_flood"), &detector()).await });
+    lab.settle().await;
+    let engine = lab.engine.clone();
+    let stop = tokio::spawn(async move { engine.shutdown().await });
+    lab.seconds(12).await;
+    let others = Ownership::OtherPop { owner: 1 };
+    lab.speaker.put(of_others(UDP, others));
+    tokio::time::timeout(Duration::from_mins(1), stop).await.unwrap().unwrap();
+    assert_eq!(lab.speaker.local(&route(UDP)).unwrap().ownership, others);
+    assert_eq!(lab.rules().len(), 0, "and ours left");
+}

@@ -57,7 +57,7 @@ impl Lie {
             Self::ForgetsEvents => &["is not stored", "announces what is not written"],
             Self::ForgetsReplies => &["was carried out twice"],
             Self::CountsNothing => &["are allowed"],
-            Self::ForgetsPanic => &["lives in a frozen scope"],
+            Self::ForgetsPanic => &["lives in a frozen scope", "is frozen and tells the speaker"],
             Self::LetsEverybodyLead => &["leads, and"],
             Self::ChangesAudit => &["the audit chain is broken"],
             Self::AnnouncesNothing => &["is not in the table"],
