@@ -104,8 +104,8 @@ impl Settle {
             }
             let is_former =
                 |row: &Mitigation| row.progress.former.is_some() && row.key().as_ref() != Some(key);
-            let concerned = |row: &&Mitigation| row.status == Status::Withdrawing || is_former(row);
-            if desk.row(id).filter(concerned).is_none() {
+            let concerned = |row: &Mitigation| row.status == Status::Withdrawing || is_former(row);
+            if !desk.row(id).is_some_and(concerned) {
                 continue;
             }
             let finished = desk.edit(id, |row| {
