@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use prefix_core::store::{Candidacy, StoreError};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -18,6 +18,8 @@ const RENEWAL: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(250);
 /// The longest wait for an answer to a claim; a late one is worth nothing.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// A living instance takes over within this time, also one that yields after an outage of storage.
+const SUCCESSION: Duration = Duration::from_secs(4);
 
 /// Claims once. The lease is counted from before the question.
 async fn claim(shared: &Shared, wants_to_lead: bool) -> Result<(), StoreError> {
@@ -100,7 +102,26 @@ pub(crate) async fn is_last(shared: &Shared) -> bool {
         // the leader went before this one, and left the rules to it
         let _ = claim(shared, !leadership.has_others()).await;
     }
-    leadership.epoch().is_some() && !leadership.has_others()
+    match leadership.epoch() {
+        None => false,
+        Some(_) if leadership.has_others() => !is_succeeded(shared).await,
+        Some(_) => true,
+    }
+}
+
+/// Lets the others go first. One that was seen lately may be dead: it proves that it lives by taking over.
+async fn is_succeeded(shared: &Shared) -> bool {
+    let leadership = &shared.leadership;
+    resign(shared).await;
+    let patience = Instant::now() + SUCCESSION;
+    while Instant::now() < patience {
+        sleep(LOOK).await;
+        if claim(shared, false).await.is_ok() && leadership.pop().leader.is_some() {
+            return true;
+        }
+    }
+    let _ = claim(shared, true).await;
+    leadership.epoch().is_none()
 }
 
 /// Gives the leadership back, so that another instance has it at once.

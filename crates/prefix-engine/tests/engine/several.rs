@@ -196,6 +196,21 @@ async fn rules_leave_with_the_last_instance_in_whatever_order_all_of_them_stop()
 }
 
 #[tokio::test(start_paused = true)]
+async fn rules_are_not_left_to_an_instance_that_has_just_died() {
+    for before in [0, 300, 5_000, 9_000] {
+        let site = Site::new();
+        let leader = site.start_with(1, "preserve_announcements: false").await.unwrap();
+        let follower = site.start_with(2, "preserve_announcements: false").await.unwrap();
+        leader.mitigate(ban("203.0.113.10", "udp_flood")).await;
+        leader.seconds(1).await;
+        follower.kill();
+        leader.wait(Duration::from_millis(before)).await;
+        leader.engine.shutdown().await;
+        assert_eq!(leader.rules().len(), 0, "the other one died {before} ms before");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_follower_that_stops_touches_nothing() {
     let site = Site::new();
     let leader = site.start(1).await;
