@@ -384,7 +384,7 @@ impl Reconciler {
         let mut foreign = 0;
         while let Some(path) = table.next().await {
             let path = path?;
-            if path.ownership == Ownership::Foreign {
+            if !path.ownership.is_own() {
                 foreign += u64::from(path.key.kind().is_flowspec());
             }
             if path.ownership.is_own() && path.local {
@@ -407,11 +407,14 @@ impl Reconciler {
         let own = seen.len();
         let Part::Mend(epoch) = part else { return Ok((own, foreign)) };
         drifts.nudge.extend(vacated.into_iter().filter(|key| self.shared.book.vacated(key)));
+        let occupied: HashSet<RouteKey> = self.shared.book.all_occupied().into_iter().collect();
         for key in before {
             if seen.contains(&key) {
                 continue;
             }
             match self.shared.book.wanted(&key, self.shared.now()) {
+                // another pop's path stands there: that is said in the row, and nothing can be mended
+                Wanted::Path { .. } if occupied.contains(&key) => {}
                 Wanted::Path { .. } if self.was_announced(&key, started) => {
                     drifts.found(key, "missing", "no path");
                 }

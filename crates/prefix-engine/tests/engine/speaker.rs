@@ -225,7 +225,8 @@ async fn own_paths_that_no_intent_knows_are_withdrawn_and_foreign_ones_only_coun
     let audited = lab.audited("reconcile");
     assert_eq!((audited.len(), &audited[0].details["kind"]), (1, &"orphan".into()));
     lab.seconds(30).await;
-    assert_eq!(lab.engine.health().await.foreign_rules, 2);
+    // another pop's path is not ours either
+    assert_eq!(lab.engine.health().await.foreign_rules, 3);
     assert_eq!(lab.speaker.history().len(), 1);
 }
 
@@ -295,6 +296,25 @@ async fn a_path_of_another_pop_is_never_replaced() {
     lab.speaker.remove(&route(UDP));
     lab.seconds(1).await;
     assert_eq!(lab.status(id).await, Status::Active);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_running_rule_that_another_pop_has_replaced_says_so_as_long_as_that_lasts() {
+    let lab = Lab::usual().await;
+    let id = lab.mitigate(ban("203.0.113.10", "udp_flood")).await;
+    lab.speaker.put(RibPath { ownership: Ownership::OtherPop { owner: 1 }, ..foreign(UDP) });
+    for _pass in 0..3 {
+        lab.seconds(31).await;
+        lab.hear(ban("203.0.113.10", "udp_flood")).await;
+        let view = lab.engine.mitigation(id).await.unwrap().mitigation;
+        assert!(!view.speaker.announced);
+        assert!(view.speaker.error.is_some_and(|error| error.contains("another pop")));
+    }
+    assert_eq!(lab.audited("reconcile"), []);
+    lab.speaker.remove(&route(UDP));
+    lab.seconds(1).await;
+    assert_eq!(lab.rules(), [POLICED]);
+    assert_eq!(lab.engine.mitigation(id).await.unwrap().mitigation.speaker.error, None);
 }
 
 #[tokio::test(start_paused = true)]
