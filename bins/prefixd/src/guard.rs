@@ -204,7 +204,8 @@ async fn guard(
     };
     let end = guard.run(stop).await;
     manager.stopping();
-    heart.abort();
+    // a disk that hangs keeps nobody
+    let _ = tokio::time::timeout(LOCK_PATIENCE, heart).await;
     match end {
         End::Asked => tracing::info!("the guard ends, because it was asked to"),
         End::NothingLeft => tracing::info!("the guard ends: the daemon is gone, and so are its rules"),

@@ -30,7 +30,7 @@ impl Heart {
         Self { state, configuration: settings.fingerprint(), view, patience }
     }
 
-    /// Beats for ever.
+    /// Beats as long as there is a guard, and once more when it has ended: what it did last is to be seen.
     pub(super) async fn beat(mut self, manager: ServiceManager) {
         let mut ticks = interval(PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -38,6 +38,7 @@ impl Heart {
         loop {
             ticks.tick().await;
             let now = Instant::now();
+            let ended = self.view.has_changed().is_err();
             if self.view.has_changed().unwrap_or(false) {
                 worked = now;
             }
@@ -52,6 +53,9 @@ impl Heart {
                 tracing::warn!(%error, "guard.alive cannot be written: the guard works, but nobody sees it");
             }
             failing = written.is_err();
+            if ended {
+                return;
+            }
             if manager.watchdog().is_some() {
                 manager.alive();
             }
