@@ -63,6 +63,8 @@ pub(crate) struct Wire {
     pub(crate) confirmed: Option<OnWire>,
     /// What went wrong last.
     pub(crate) error: Option<String>,
+    /// An announcement was sent since the route was last known to be empty.
+    pub(crate) sent: bool,
 }
 
 /// A path of ours that the speaker confirmed.
@@ -311,7 +313,8 @@ impl Book {
     pub(crate) fn occupied(&self, key: &RouteKey, error: &str) {
         let mut pages = self.open();
         pages.occupied.insert(key.clone());
-        pages.wire.insert(key.clone(), Wire { confirmed: None, error: Some(error.to_owned()) });
+        let sent = pages.wire.get(key).is_some_and(|wire| wire.sent);
+        pages.wire.insert(key.clone(), Wire { confirmed: None, error: Some(error.to_owned()), sent });
         pages.plan_renewals(key);
     }
 
@@ -369,6 +372,17 @@ impl Book {
         } else {
             pages.foreign.remove(key);
         }
+    }
+
+    /// Announcements of these routes are sent now.
+    pub(crate) fn sending(&self, keys: impl Iterator<Item = RouteKey>) {
+        let mut pages = self.open();
+        keys.for_each(|key| pages.wire.entry(key).or_default().sent = true);
+    }
+
+    /// True if a path of ours may have come back to a route since it was last known to be empty.
+    pub(crate) fn was_sent(&self, key: &RouteKey) -> bool {
+        self.open().wire.get(key).is_some_and(|wire| wire.sent)
     }
 
     /// Something went wrong with a route.
@@ -524,7 +538,8 @@ impl Pages {
             }
             let is_foreign = self.foreign.remove(key);
             let confirmed = self.wire.get(key).is_some_and(|wire| wire.confirmed.is_some());
-            if !confirmed {
+            if !confirmed || is_foreign {
+                // one API path per route: what was confirmed there is gone
                 self.wire.remove(key);
             }
             if !is_final && !is_foreign {

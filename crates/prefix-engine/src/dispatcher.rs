@@ -376,6 +376,7 @@ impl Dispatcher {
             .map(|(_, _, path)| path.clone())
             .collect();
         let keys: Vec<RouteKey> = withdraw.iter().map(|change| change.key.clone()).collect();
+        self.shared.book.sending(announce.iter().map(|change| change.key.clone()));
         let started = Instant::now();
         let announcer = &self.shared.announcer;
         let (announced, withdrawn) = tokio::join!(

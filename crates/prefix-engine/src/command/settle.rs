@@ -73,6 +73,10 @@ impl Settle {
     }
 
     fn remove(desk: &mut Desk<'_>, key: &RouteKey) {
+        // storage may have been slow: the rule was wanted again meanwhile, and its next withdraw is confirmed anew
+        if desk.shared.book.was_sent(key) {
+            return;
+        }
         let now = desk.now;
         for id in desk.naming(key, |row| !row.status.is_final()) {
             let Some(row) = desk.row(id) else { continue };

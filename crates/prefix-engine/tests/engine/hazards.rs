@@ -12,7 +12,7 @@ use prefix_testkit::fakes::announcer::AnnounceFault;
 use prefix_testkit::fakes::store::Fault;
 use prefix_testkit::fakes::{MemoryAnnouncer, MemoryStore, ScriptedClock};
 
-use crate::lab::{Config, Lab, Words, at, ban, detector, manual, route, unban};
+use crate::lab::{Config, Lab, Words, alice, at, ban, detector, manual, route, unban};
 
 const UDP: &str = "dst 203.0.113.10/32 proto udp";
 
@@ -384,4 +384,50 @@ async fn a_path_that_somebody_put_during_a_stop_stays() {
     tokio::time::timeout(Duration::from_mins(1), stop).await.unwrap().unwrap();
     assert_eq!(lab.speaker.local(&route(UDP)).unwrap().ownership, others);
     assert_eq!(lab.rules().len(), 0, "and ours left");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_came_back_while_its_removal_waited_for_storage_is_not_written_down_as_gone() {
+    let lab = Lab::usual().await;
+    let id = lab.mitigate(ban("203.0.113.10", "udp_flood")).await;
+    lab.seconds(119).await;
+    lab.store.pause();
+    let engine = lab.engine.clone();
+    let extended =
+        tokio::spawn(async move { engine.ingest(ban("203.0.113.10", "udp_flood"), &detector()).await });
+    lab.settle().await;
+    // its time is over: the rule leaves, and that cannot be written down
+    lab.seconds(3).await;
+    assert_eq!(lab.rules().len(), 0);
+    let engine = lab.engine.clone();
+    tokio::spawn(async move { engine.withdraw(id, "enough", &alice()).await });
+    // the clock is corrected, and storage is back, but slow
+    lab.clock.set(at(110));
+    lab.speaker.set_delay(Duration::from_millis(30));
+    lab.store.resume();
+    for _ in 0..200 {
+        lab.wait(Duration::from_millis(1)).await;
+        let over = lab.status(id).await.is_final();
+        assert!(!(over && lab.rules().len() == 1), "written down as gone while the speaker has it");
+    }
+    extended.await.unwrap().unwrap();
+    lab.seconds(10).await;
+    assert_eq!((lab.status(id).await, lab.rules().len()), (Status::Withdrawn, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_path_in_place_of_a_rule_is_noticed_even_if_it_cannot_be_read_back() {
+    let lab = Lab::with(BLACK_HOLE_LATER).await;
+    lab.mitigate(ban("203.0.113.10", "udp_flood").sure(0.9)).await;
+    lab.seconds(50).await;
+    lab.hear(ban("203.0.113.10", "udp_flood").sure(0.9)).await;
+    lab.seconds(8).await;
+    lab.speaker.fail_reads(1_000);
+    lab.speaker.put(of_others(UDP, Ownership::Foreign));
+    // the next step comes before anybody could read what stands there
+    lab.speaker.fail_announces(1, AnnounceFault::Unreachable);
+    lab.seconds(10).await;
+    assert!(lab.rules().contains(&"blackhole 203.0.113.10/32: rtbh".to_owned()), "{:?}", lab.rules());
+    assert_eq!(lab.speaker.local(&route(UDP)).unwrap().ownership, Ownership::Foreign);
+    assert!(!lab.was_withdrawn(UDP));
 }

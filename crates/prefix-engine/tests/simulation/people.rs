@@ -234,8 +234,13 @@ impl World {
                 let undisturbed = under_way.load(Ordering::Relaxed) == 0;
                 let asked = thaws.load(Ordering::Relaxed);
                 tokio::spawn(async move {
-                    let ask = |engine: Engine| async move { engine.panic(request, &alice()).await };
-                    if let Some(Ok(started)) = door.ask(Duration::from_secs(60), ask).await
+                    let ask = |engine: Engine| async move {
+                        let started = engine.panic(request, &alice()).await;
+                        // one that is going down freezes, and leaves the rest to the next start
+                        let stops = matches!(engine.ready().await, Err(EngineError::ShuttingDown));
+                        started.ok().filter(|_| !stops)
+                    };
+                    if let Some(Some(started)) = door.ask(Duration::from_secs(60), ask).await
                         && thaws.load(Ordering::Relaxed) == asked
                         && undisturbed
                     {
@@ -261,6 +266,9 @@ impl World {
                         thaws.fetch_add(1, Ordering::Relaxed);
                     }
                 });
+            }
+            // one that sleeps reads the marker later, and a thaw that is under way may mean this scope as well
+            _ if self.thaws_under_way.load(Ordering::Relaxed) > 0 || self.daemons[0].bond().is_hindered() => {
             }
             _ => {
                 let scope = PanicScope {
