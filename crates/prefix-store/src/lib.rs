@@ -12,6 +12,7 @@ mod exchange;
 mod key;
 mod leadership;
 mod migrate;
+pub mod migrations;
 mod page;
 mod pg;
 mod predicate;

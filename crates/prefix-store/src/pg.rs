@@ -44,6 +44,8 @@ use prefix_core::store::{
 };
 
 use crate::cache::Cache;
+use crate::migrate::Migration;
+use crate::migrations::Found;
 use crate::predicate::Younger;
 use crate::queries::Band;
 use crate::retry::Retry;
@@ -67,14 +69,7 @@ pub(crate) struct PgStore {
 /// Connects and migrates.
 pub(crate) async fn open(url: &PostgresUrl, options: Options) -> Result<PgStore, OpenError> {
     let pool = Pool::new(url, options, options.max_connections.max(2))?;
-    let unavailable =
-        |error: StoreError| OpenError::Unavailable { url: url.to_string(), problem: error.to_string() };
-    let mut lease = pool.get().await.map_err(unavailable)?;
-    let migrated = migrate::run(&mut lease, url).await;
-    if migrated.is_err() {
-        lease.discard();
-    }
-    migrated?;
+    migrate_by(&pool, url).await?;
     let claims = Pool::new(url, options, 1)?;
     Ok(PgStore {
         pool,
@@ -83,6 +78,30 @@ pub(crate) async fn open(url: &PostgresUrl, options: Options) -> Result<PgStore,
         cursors: feed::Cursors::default(),
         is_pruning: Arc::default(),
     })
+}
+
+/// Connects for the migrations only, and returns those that were missing.
+pub(crate) async fn migrate(url: &PostgresUrl, options: Options) -> Result<&'static [Migration], OpenError> {
+    migrate_by(&Pool::new(url, options, 1)?, url).await
+}
+
+/// What the database has, without changing it.
+pub(crate) async fn found(url: &PostgresUrl, options: Options) -> Result<Found, OpenError> {
+    let pool = Pool::new(url, options, 1)?;
+    pool.run(|connection| migrate::found(connection).boxed()).await.map_err(|error| unavailable(url, &error))
+}
+
+async fn migrate_by(pool: &Pool, url: &PostgresUrl) -> Result<&'static [Migration], OpenError> {
+    let mut lease = pool.get().await.map_err(|error| unavailable(url, &error))?;
+    let migrated = migrate::run(&mut lease, url).await;
+    if migrated.is_err() {
+        lease.discard();
+    }
+    migrated
+}
+
+fn unavailable(url: &PostgresUrl, error: &StoreError) -> OpenError {
+    OpenError::Unavailable { url: url.to_string(), problem: error.to_string() }
 }
 
 impl PgStore {

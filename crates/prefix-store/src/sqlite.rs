@@ -41,6 +41,8 @@ use prefix_core::store::{
 
 use crate::cache::Cache;
 use crate::error::{Failure, from_diesel};
+use crate::migrate::Migration;
+use crate::migrations::Found;
 use crate::predicate::Younger;
 use crate::queries::Band;
 use crate::retry::Retry;
@@ -63,22 +65,53 @@ pub(crate) struct SqliteStore {
 /// Opens or makes the database.
 pub(crate) async fn open(path: &Path, options: Options) -> Result<SqliteStore, OpenError> {
     let path = path.to_owned();
-    let open = move || {
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder)
-                .map_err(|source| OpenError::Folder { path: folder.to_owned(), source })?;
-        }
-        let lock = options.exclusive.then(|| Lock::take(&path)).transpose()?;
-        let mut connection = connect::writer(&path, options.statement_timeout)?;
-        migrate::run(&mut connection, &path)?;
+    blocking(move || {
+        let Migrated { connection, lock, .. } = migrated(&path, options)?;
         Ok(SqliteStore {
             writer: Writer::start(connection, path.clone(), options.statement_timeout),
             readers: Readers::new(path, options),
             cache: Arc::default(),
             _lock: lock,
         })
-    };
-    tokio::task::spawn_blocking(open).await.unwrap_or_else(|panic| {
+    })
+    .await
+}
+
+/// Opens or makes the database for the migrations only, and returns those that were missing.
+pub(crate) async fn migrate(path: &Path, options: Options) -> Result<&'static [Migration], OpenError> {
+    let path = path.to_owned();
+    blocking(move || Ok(migrated(&path, options)?.applied)).await
+}
+
+/// What the file has, without changing it.
+pub(crate) async fn found(path: &Path, options: Options) -> Result<Found, OpenError> {
+    let path = path.to_owned();
+    blocking(move || migrate::found(&path, options.statement_timeout)).await
+}
+
+/// A database that is up to date.
+struct Migrated {
+    // closed before the lock is released
+    connection: SqliteConnection,
+    lock: Option<Lock>,
+    applied: &'static [Migration],
+}
+
+fn migrated(path: &Path, options: Options) -> Result<Migrated, OpenError> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder)
+            .map_err(|source| OpenError::Folder { path: folder.to_owned(), source })?;
+    }
+    let lock = options.exclusive.then(|| Lock::take(path)).transpose()?;
+    let mut connection = connect::writer(path, options.statement_timeout)?;
+    let applied = migrate::run(&mut connection, path)?;
+    Ok(Migrated { connection, lock, applied })
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, OpenError> + Send + 'static,
+) -> Result<T, OpenError> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|panic| {
         Err(OpenError::Unavailable { url: "sqlite".to_owned(), problem: panic.to_string() })
     })
 }

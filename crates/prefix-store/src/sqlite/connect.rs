@@ -25,14 +25,37 @@ pub(super) fn reader(path: &Path, patience: Duration) -> Result<SqliteConnection
     open(path, patience, "PRAGMA query_only = ON;")
 }
 
+/// A connection that cannot write, and does not make the file.
+pub(super) fn observer(path: &Path, patience: Duration) -> Result<SqliteConnection, OpenError> {
+    // a URI: percent signs, queries and fragments mean something there
+    let name = name(path)?.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    let authority = if path.is_absolute() { "//" } else { "" };
+    connect(path, &format!("file:{authority}{name}?mode=ro"), patience, "")
+}
+
 fn open(path: &Path, patience: Duration, pragmas: &str) -> Result<SqliteConnection, OpenError> {
-    let failed =
-        |problem: String| OpenError::Unavailable { url: format!("sqlite://{}", path.display()), problem };
-    let name = path.to_str().ok_or_else(|| failed("the file name is not UTF-8".to_owned()))?;
-    let mut connection = SqliteConnection::establish(name).map_err(|error| failed(error.to_string()))?;
+    connect(path, name(path)?, patience, pragmas)
+}
+
+fn connect(
+    path: &Path,
+    name: &str,
+    patience: Duration,
+    pragmas: &str,
+) -> Result<SqliteConnection, OpenError> {
+    let mut connection =
+        SqliteConnection::establish(name).map_err(|error| failed(path, error.to_string()))?;
     let patience = patience.as_millis();
     connection
         .batch_execute(&format!("PRAGMA busy_timeout = {patience}; {pragmas}"))
-        .map_err(|error| failed(error.to_string()))?;
+        .map_err(|error| failed(path, error.to_string()))?;
     Ok(connection)
+}
+
+fn name(path: &Path) -> Result<&str, OpenError> {
+    path.to_str().ok_or_else(|| failed(path, "the file name is not UTF-8".to_owned()))
+}
+
+fn failed(path: &Path, problem: String) -> OpenError {
+    OpenError::Unavailable { url: format!("sqlite://{}", path.display()), problem }
 }

@@ -1,0 +1,140 @@
+//! Migrations by hand: what is told of a database, what is applied, and what is left alone.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use chrono::Utc;
+use prefix_store::migrations::{MigrationState, run, status};
+use prefix_store::{OpenError, Options, StoreUrl, open};
+use prefix_testkit::lab::{PgBouncer, Postgres};
+
+/// For commands: beside a daemon.
+fn options() -> Options {
+    Options { exclusive: false, connect_timeout: Duration::from_secs(10), ..Options::default() }
+}
+
+fn names(states: &[MigrationState], is_applied: bool) -> Vec<(i64, &'static str)> {
+    assert!(states.iter().all(|state| state.is_applied == is_applied), "{states:?}");
+    states.iter().map(|state| (state.version, state.name)).collect()
+}
+
+const ALL: [(i64, &str); 2] = [(1, "foundation"), (2, "safety")];
+
+fn run_sql(file: &Path, sql: &str) {
+    let script =
+        "import sqlite3,sys; sqlite3.connect(sys.argv[1],isolation_level=None).executescript(sys.argv[2])";
+    let output = Command::new("python3").args(["-c", script]).arg(file).arg(sql).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_does_not_exist_is_told_and_not_made_until_it_is_migrated() {
+    let folder = tempfile::tempdir().unwrap();
+    // a name that means something in a URI
+    let file = folder.path().join("where/100%41 sure?#/prefixd.db");
+    let url = StoreUrl::Sqlite(file.clone());
+    assert_eq!(names(&status(&url, options()).await.unwrap(), false), ALL);
+    assert!(!folder.path().join("where").exists());
+    assert_eq!(names(&run(&url, options()).await.unwrap(), true), ALL);
+    assert!(file.is_file());
+    assert_eq!(names(&status(&url, options()).await.unwrap(), true), ALL);
+    assert_eq!(run(&url, options()).await.unwrap(), []);
+    // and a daemon finds it free
+    open(&url, Options::default()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_file_of_a_daemon_is_read_and_not_migrated_under_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("prefixd.db");
+    let url = StoreUrl::Sqlite(file.clone());
+    let daemon = open(&url, Options::default()).await.unwrap();
+    assert_eq!(names(&status(&url, options()).await.unwrap(), true), ALL);
+    assert_eq!(run(&url, options()).await.unwrap(), []);
+    // as if the daemon were one version older
+    run_sql(&file, "PRAGMA user_version = 1");
+    let states = status(&url, options()).await.unwrap();
+    assert_eq!(states.iter().map(|state| state.is_applied).collect::<Vec<_>>(), [true, false]);
+    let error = run(&url, options()).await.unwrap_err();
+    assert!(matches!(error, OpenError::InUse { .. }), "{error}");
+    drop(daemon);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_is_missing_is_applied() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("prefixd.db");
+    let first = include_str!("../../../migrations/sqlite/0001_foundation.sql");
+    run_sql(&file, &format!("{first}; PRAGMA user_version = 1;"));
+    assert_eq!(names(&run(&StoreUrl::Sqlite(file), options()).await.unwrap(), true), [(2, "safety")]);
+
+    let database = Postgres::shared_database().await.unwrap();
+    let first = include_str!("../../../migrations/postgres/0001_foundation.sql");
+    let table = "create table prefixd_schema (version bigint primary key, name text not null, \
+                 applied_at timestamptz not null default now())";
+    let row =
+        "insert into prefixd_schema values (1, 'foundation', '2026-01-02 03:04:05.000006+00'::timestamptz)";
+    database.psql(&format!("{table}; {row}; {first}")).await.unwrap();
+    let url: StoreUrl = database.url().parse().unwrap();
+    assert_eq!(names(&run(&url, options()).await.unwrap(), true), [(2, "safety")]);
+    let states = status(&url, options()).await.unwrap();
+    assert_eq!(states[0].applied_at, Some("2026-01-02T03:04:05.000006Z".parse().unwrap()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_server_nothing_changes_until_it_is_migrated_also_behind_a_pooler() {
+    let server = Postgres::start().await.unwrap();
+    let pooler = PgBouncer::start(&server, 2).await.unwrap();
+    for is_pooled in [false, true] {
+        let database = server.create_database().await.unwrap();
+        let url = if is_pooled { pooler.url(&database) } else { database.url().to_owned() };
+        let url: StoreUrl = url.parse().unwrap();
+        assert_eq!(names(&status(&url, options()).await.unwrap(), false), ALL);
+        assert_eq!(database.psql("select to_regclass('prefixd_schema') is null").await.unwrap(), "t");
+        let before = Utc::now() - Duration::from_mins(1);
+        let applied = run(&url, options()).await.unwrap();
+        assert_eq!(names(&applied, true), ALL);
+        assert!(applied.iter().all(|state| state.applied_at.is_some_and(|at| at > before)), "{applied:?}");
+        assert_eq!(status(&url, options()).await.unwrap(), applied);
+        assert_eq!(run(&url, options()).await.unwrap(), []);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_that_migrate_at_once_apply_each_migration_once() {
+    let database = Postgres::shared_database().await.unwrap();
+    let url: StoreUrl = database.url().parse().unwrap();
+    let (first, second) = tokio::join!(run(&url, options()), run(&url, options()));
+    assert_eq!(first.unwrap().len() + second.unwrap().len(), ALL.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_of_a_newer_program_is_an_error_that_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = StoreUrl::Sqlite(folder.path().join("prefixd.db"));
+    run_sql(&folder.path().join("prefixd.db"), "PRAGMA user_version = 77");
+    let database = Postgres::shared_database().await.unwrap();
+    let postgres: StoreUrl = database.url().parse().unwrap();
+    run(&postgres, options()).await.unwrap();
+    database.psql("insert into prefixd_schema (version, name) values (77, 'later')").await.unwrap();
+    for url in [sqlite, postgres] {
+        for outcome in [status(&url, options()).await, run(&url, options()).await] {
+            let error = outcome.unwrap_err();
+            assert!(matches!(error, OpenError::Newer { found: 77, known: 2 }), "{error}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_database_is_told_with_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("prefixd.db");
+    std::fs::write(&file, "not a database, and long enough to be one: ".repeat(100)).unwrap();
+    let server: StoreUrl = "postgres://user:secret@127.0.0.1:9/prefixd".parse().unwrap();
+    for (url, name) in [(StoreUrl::Sqlite(file), "prefixd.db"), (server, "127.0.0.1:9/prefixd")] {
+        let error = status(&url, options()).await.unwrap_err().to_string();
+        assert!(error.contains(name) && !error.contains("secret"), "{error}");
+    }
+}
