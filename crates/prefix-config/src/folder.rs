@@ -17,7 +17,8 @@ use super::policy;
 use super::read::{Reading, Source, read_file, read_node, unreadable};
 use super::settings::values::StorageUrl;
 use super::settings::{Keys, Settings, rules};
-use super::speaker::{LoadedSpeaker, MEMBERS, SpeakerKeys, SpeakerSettings};
+use super::speaker::{self, LoadedSpeaker, SpeakerKeys, SpeakerSettings};
+use super::storage::{self, LoadedStorage, StorageOnlyKeys};
 
 /// Names of the files.
 const SETTINGS: &str = "prefixd.yaml";
@@ -116,6 +117,16 @@ impl ConfigSource {
         let sound = !findings.iter().any(Finding::is_error);
         let settings = keys.filter(|_| sound).map(|keys| keys.resolved(self.folder()));
         LoadedSpeaker { settings: settings.and_then(SpeakerSettings::from_keys), findings }
+    }
+
+    /// Reads which database is meant, whatever is wrong with the rest; with `DATABASE_URL` no file is needed.
+    pub fn load_storage(&self) -> LoadedStorage {
+        let mut load = Load { source: self, findings: Vec::new(), hash: Sha256::new() };
+        let url = load.storage();
+        let mut findings = load.findings;
+        findings.sort_by(|left, right| order(left).cmp(&order(right)));
+        let sound = !findings.iter().any(Finding::is_error);
+        LoadedStorage { url: url.filter(|_| sound).map(|url| url.resolved(self.folder()).0), findings }
     }
 
     fn text(&self, name: &str) -> Result<Option<String>, Finding> {
@@ -266,10 +277,34 @@ impl Load<'_> {
     }
 
     fn speaker(&mut self) -> Option<Keys> {
+        let mut reading: Reading<SpeakerKeys> = self.members(&speaker::MEMBERS)?;
+        let keys = reading.value.take().map(SpeakerKeys::into_keys);
+        reading.remarks(keys.as_ref().map(rules::check_speaker).unwrap_or_default());
+        self.findings.extend(reading.findings);
+        keys
+    }
+
+    fn storage(&mut self) -> Option<StorageUrl> {
+        if let Some(url) = self.database_url() {
+            return Some(url);
+        }
+        if !self.findings.is_empty() {
+            // the variable is there and wrong: what the file says is not meant
+            return None;
+        }
+        let mut reading: Reading<StorageOnlyKeys> = self.members(&storage::MEMBERS)?;
+        let keys = reading.value.take().map(StorageOnlyKeys::into_keys);
+        reading.remarks(keys.as_ref().map(rules::check_storage_url).unwrap_or_default());
+        self.findings.extend(reading.findings);
+        keys.map(|keys| keys.storage.url())
+    }
+
+    /// A few members of prefixd.yaml; the others are not looked at.
+    fn members<T: DeserializeOwned>(&mut self, members: &[&str]) -> Option<Reading<T>> {
         let source = self.text(SETTINGS, true)?;
         let node = match Node::parse(&source.text) {
             Ok(mut node) => {
-                node.keep_members(&MEMBERS);
+                node.keep_members(members);
                 node
             }
             Err(error) => {
@@ -278,12 +313,8 @@ impl Load<'_> {
             }
         };
         let environment = &self.source.environment;
-        let overrides = Overrides::of("settings", environment).only(&MEMBERS);
-        let mut reading: Reading<SpeakerKeys> = read_node(&source, node, &overrides, environment);
-        let keys = reading.value.take().map(SpeakerKeys::into_keys);
-        reading.remarks(keys.as_ref().map(rules::check_speaker).unwrap_or_default());
-        self.findings.extend(reading.findings);
-        keys
+        let overrides = Overrides::of("settings", environment).only(members);
+        Some(read_node(&source, node, &overrides, environment))
     }
 
     fn inventory(&mut self, limits: &policy::Limits) -> Option<Inventory> {

@@ -14,6 +14,7 @@ pub mod policy;
 mod read;
 pub mod settings;
 pub mod speaker;
+pub mod storage;
 pub mod suggest;
 
 /// The environment, passed as a value so that nothing below reads the process's own.

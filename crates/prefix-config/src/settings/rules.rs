@@ -67,8 +67,15 @@ impl Remarks {
     }
 }
 
-fn operation(keys: &Keys, remarks: &mut Remarks) {
-    let (storage, observability) = (&keys.storage, &keys.observability);
+/// Checks only what says which database is meant.
+pub(crate) fn check_storage_url(keys: &Keys) -> Vec<Remark> {
+    let mut remarks = Remarks::default();
+    storage_url(keys, &mut remarks);
+    remarks.0
+}
+
+fn storage_url(keys: &Keys, remarks: &mut Remarks) {
+    let storage = &keys.storage;
     if let (Some(_), Some(_)) = (&storage.url_key, &storage.connection_string) {
         remarks.error(
             "storage.connection_string",
@@ -77,6 +84,11 @@ fn operation(keys: &Keys, remarks: &mut Remarks) {
     } else if storage.connection_string.is_some() {
         remarks.warning("storage.connection_string", "storage.connection_string is now called storage.url");
     }
+}
+
+fn operation(keys: &Keys, remarks: &mut Remarks) {
+    storage_url(keys, remarks);
+    let (storage, observability) = (&keys.storage, &keys.observability);
     remarks.range("storage.max_connections", storage.max_connections, 1..=1000);
     let retention = &storage.retention;
     for (key, days) in [
