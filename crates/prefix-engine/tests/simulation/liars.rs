@@ -181,8 +181,8 @@ impl Lie {
         speaker.withdraw(keys).await
     }
 
+    /// The table without what is hidden and with what is pretended.
     pub(crate) fn bend_table(
-        self,
         bond: &Bond,
         paths: Vec<Result<RibPath, AnnounceError>>,
     ) -> Vec<Result<RibPath, AnnounceError>> {
@@ -195,7 +195,8 @@ impl Lie {
         paths
     }
 
-    pub(crate) fn bend_path(self, bond: &Bond, key: &RouteKey, path: Option<RibPath>) -> Option<RibPath> {
+    /// The same for one route.
+    pub(crate) fn bend_path(bond: &Bond, key: &RouteKey, path: Option<RibPath>) -> Option<RibPath> {
         let facts = bond.witness.open();
         facts.pretended.get(key).cloned().or(path.filter(|_| !facts.hidden.contains(key)))
     }

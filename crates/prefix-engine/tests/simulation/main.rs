@@ -1,9 +1,9 @@
 //! Seeded schedules of the whole engine over the fakes: faults between any two effects, kills, clock jumps, late and
 //! repeated answers, operators, strangers, duplicates. What is checked is what the house promises whatever happens.
 //!
-//! `SCHEDULES=n cargo test -p prefix-engine --test simulation` runs so many; `SEED=n` runs one again, and `STORY=1`
-//! tells it. A seed fixes what the world does. In which order the engine's own tasks get their turn it does not, so a
-//! rare failure may need `REPEAT=n`.
+//! `SCHEDULES=n cargo test -p prefix-engine --test simulation` runs so many (`FIRST=n` begins there, `ALL=1` goes on
+//! after a failure and lists them); `SEED=n` runs one again. A seed fixes what the world does. In which order the
+//! engine's own tasks get their turn it does not, so a rare failure may need `REPEAT=n`.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "these are tests")]
 
 mod checks;
@@ -43,7 +43,7 @@ fn tell(failure: &Failure) -> String {
     let Failure { seed, finding, story } = failure;
     format!(
         "seed {seed}: {finding}\n\nwhat happened, in minutes and seconds since the beginning:\n{story}\nto see it again:\n  \
-         SEED={seed} cargo test -p prefix-engine --test simulation whatever_happens -- --nocapture\n"
+         SEED={seed} REPEAT=20 cargo test -p prefix-engine --test simulation whatever_happens -- --nocapture\n"
     )
 }
 

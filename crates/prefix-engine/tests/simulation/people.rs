@@ -19,10 +19,12 @@ use crate::witness::{Witness, name};
 use crate::words::{Words, alice, ban, detector, manual, police, unban, with_key};
 use crate::world::World;
 
+type Inside = Vec<(Engine, Arc<Bond>)>;
+
 /// Where daemons can be reached at the moment, if at all: whoever asks comes to one of them.
 #[derive(Clone, Default)]
 pub(crate) struct Door {
-    inside: Arc<Mutex<Vec<(Engine, Arc<Bond>)>>>,
+    inside: Arc<Mutex<Inside>>,
     knocks: Arc<AtomicUsize>,
 }
 
@@ -158,7 +160,7 @@ impl World {
 
     /// Some reports at once, alone or as a batch, each of which may be sent again.
     pub(crate) fn reports(&mut self) {
-        for _ in 0..1 + self.dice.below(3) {
+        for _ in 0..=self.dice.below(3) {
             let count = if self.dice.once_in(6) { 2 + self.dice.below(3) } else { 1 };
             let reports: Vec<Report> = (0..count).map(|_| self.report()).collect();
             let request = Request {
@@ -240,7 +242,7 @@ impl World {
                         let stops = matches!(engine.ready().await, Err(EngineError::ShuttingDown));
                         started.ok().filter(|_| !stops)
                     };
-                    if let Some(Some(started)) = door.ask(Duration::from_secs(60), ask).await
+                    if let Some(Some(started)) = door.ask(Duration::from_mins(1), ask).await
                         && thaws.load(Ordering::Relaxed) == asked
                         && undisturbed
                     {

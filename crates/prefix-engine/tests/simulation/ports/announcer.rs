@@ -9,6 +9,7 @@ use prefix_core::flowspec::RouteKey;
 use prefix_testkit::fakes::announcer::Change;
 
 use super::{Moment, Tie};
+use crate::liars::Lie;
 
 impl Tie<dyn Announcer> {
     /// Sends changes, or dies on the way: `send` carries the first so many out.
@@ -72,15 +73,19 @@ impl Announcer for Tie<dyn Announcer> {
 
     async fn table(&self) -> Result<BoxStream<'static, Result<RibPath, AnnounceError>>, AnnounceError> {
         let table = self.bond.alive(self.port.table()).await?;
-        let Some(lie) = self.bond.lie else { return Ok(table) };
+        if self.bond.lie.is_none() {
+            return Ok(table);
+        }
         let paths: Vec<_> = table.collect().await;
-        Ok(futures::stream::iter(lie.bend_table(&self.bond, paths)).boxed())
+        Ok(futures::stream::iter(Lie::bend_table(&self.bond, paths)).boxed())
     }
 
     async fn find(&self, keys: &[RouteKey]) -> Result<Vec<Option<RibPath>>, AnnounceError> {
         let found = self.bond.alive(self.port.find(keys)).await?;
-        let Some(lie) = self.bond.lie else { return Ok(found) };
-        Ok(keys.iter().zip(found).map(|(key, path)| lie.bend_path(&self.bond, key, path)).collect())
+        if self.bond.lie.is_none() {
+            return Ok(found);
+        }
+        Ok(keys.iter().zip(found).map(|(key, path)| Lie::bend_path(&self.bond, key, path)).collect())
     }
 
     async fn peers(&self) -> Result<Vec<Peer>, AnnounceError> {
