@@ -227,6 +227,35 @@ fn the_hash_changes_with_any_file() {
 }
 
 #[test]
+fn instances_of_a_pop_may_differ_in_what_is_their_own_and_in_nothing_else() {
+    let hash = |settings: &str, environment: &[(&str, &str)]| {
+        let loaded = load(&[("prefixd.yaml", settings)], environment);
+        loaded.configuration.unwrap_or_else(|| panic!("{:?}", loaded.findings)).hash
+    };
+    let known = hash(SETTINGS, &[]);
+    for (own, value) in [
+        ("HTTP__LISTEN", "127.0.0.2:8081"),
+        ("OBSERVABILITY__METRICS_LISTEN", "127.0.0.2:9091"),
+        ("OBSERVABILITY__LOG_LEVEL", "debug"),
+        ("STATE_DIR", "/elsewhere"),
+        ("STORAGE__URL", "postgres://pooler/prefixd"),
+    ] {
+        assert_eq!(hash(SETTINGS, &[(&format!("PREFIXD__{own}"), value)]), known, "{own}");
+    }
+    assert_eq!(hash(&format!("# a remark\n{SETTINGS}"), &[]), known);
+    for (common, value) in [
+        ("QUOTAS__MAX_NEW_PER_MINUTE", "7"),
+        ("TIMERS__MIN_TTL_SECONDS", "31"),
+        ("CORRELATION__MIN_SOURCES", "2"),
+        ("HTTP__CORS_ORIGIN", "https://noc.example.net"),
+    ] {
+        assert_ne!(hash(SETTINGS, &[(&format!("PREFIXD__{common}"), value)]), known, "{common}");
+    }
+    let embedded = |count: u32| hash(&format!("{SETTINGS}correlation: {{min_sources: {count}}}\n"), &[]);
+    assert_ne!(embedded(2), embedded(3));
+}
+
+#[test]
 fn a_large_inventory_is_read_straight_into_its_types() {
     use std::fmt::Write as _;
     let mut text = String::from("customers:\n");

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use prefix_policy::{Inventory, InventoryDocument, Playbooks, PlaybooksDocument};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
@@ -27,6 +28,14 @@ const PLAYBOOKS: &str = "playbooks.yaml";
 const CORRELATION: &str = "correlation.yaml";
 const ALERTING: &str = "alerting.yaml";
 
+/// The files beside prefixd.yaml, and the first words of their overrides.
+const OTHERS: [(&str, &str); 4] = [
+    (INVENTORY, "inventory"),
+    (PLAYBOOKS, "playbooks"),
+    (CORRELATION, "correlation"),
+    (ALERTING, "alerting"),
+];
+
 /// Where the texts come from.
 #[derive(Debug, Clone)]
 pub enum Files {
@@ -47,7 +56,8 @@ pub struct Configuration {
     pub playbooks: Playbooks,
     /// correlation.yaml.
     pub correlation: CorrelationKeys,
-    /// SHA-256 over all texts, lower-case hex: two instances with the same hash read the same files.
+    /// SHA-256, lower-case hex, over what all instances of a pop have in common: prefixd.yaml as it is in force without
+    /// what is each instance's own, and the texts of the other files with what the environment lays over them.
     pub hash: String,
 }
 
@@ -181,6 +191,9 @@ struct Load<'a> {
 impl Load<'_> {
     fn run(&mut self) -> Option<Configuration> {
         let (mut settings, sections) = self.settings();
+        for section in [&sections.correlation, &sections.alerting] {
+            self.count(&section.as_ref().map(|section| section.node.to_value()));
+        }
         let mut keys = settings.value.as_ref().filter(|_| settings.is_sound()).cloned();
         if let Some(url) = self.database_url()
             && let Some(keys) = &mut keys
@@ -197,6 +210,10 @@ impl Load<'_> {
             settings.remarks(policy::remarks(limits.guardrails.unusable_vectors(playbooks.vectors())));
         }
         self.findings.extend(settings.findings);
+        self.count(&keys.as_ref().map(Keys::common));
+        for (_, word) in OTHERS {
+            self.hash.update(format!("{:?}", Overrides::of(word, &self.source.environment)));
+        }
         Some(Configuration {
             settings: Settings::from_keys(keys?, self.source.folder())?,
             inventory: inventory?,
@@ -225,13 +242,24 @@ impl Load<'_> {
         }
     }
 
-    /// The text of a file, counted into the hash; a missing one is an error if it is required.
+    /// Counts a value into the hash, whatever its lines and their order in the file.
+    fn count(&mut self, value: &impl Serialize) {
+        // what was read from YAML can be written as JSON
+        let text = serde_json::to_vec(value).unwrap_or_default();
+        self.hash.update(text.len().to_be_bytes());
+        self.hash.update(text);
+    }
+
+    /// The text of a file, which the hash counts as it is unless it is prefixd.yaml; a missing one is an error if it is
+    /// required.
     fn text(&mut self, name: &str, required: bool) -> Option<Source> {
         match self.source.text(name) {
             Ok(Some(text)) => {
-                self.hash.update(name);
-                self.hash.update(text.len().to_be_bytes());
-                self.hash.update(&text);
+                if OTHERS.iter().any(|(other, _)| *other == name) {
+                    self.hash.update(name);
+                    self.hash.update(text.len().to_be_bytes());
+                    self.hash.update(&text);
+                }
                 Some(Source { file: name.to_owned(), text })
             }
             Ok(None) => {

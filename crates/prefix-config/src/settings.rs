@@ -136,6 +136,20 @@ impl Keys {
         self.guardrails.max_ttl_seconds.unwrap_or(self.timers.max_ttl_seconds)
     }
 
+    /// What all instances of a pop have in common: without where each of them listens, keeps its files and writes its
+    /// log, and by which way it reaches the storage.
+    pub(crate) fn common(&self) -> Self {
+        let none = Self::default();
+        let http = HttpKeys { listen: none.http.listen, tls: none.http.tls, ..self.http.clone() };
+        let storage = StorageKeys {
+            url_key: None,
+            connection_string: None,
+            max_connections: none.storage.max_connections,
+            ..self.storage.clone()
+        };
+        Self { state_dir: none.state_dir, observability: none.observability, http, storage, ..self.clone() }
+    }
+
     /// Relative paths are relative to the configuration folder.
     pub(crate) fn resolved(mut self, folder: &Path) -> Self {
         self.state_dir = folder.join(&self.state_dir);
