@@ -25,6 +25,7 @@ use crate::config::settings::values::ListenAddress;
 use crate::config::settings::{Mode, Settings};
 use crate::config::speaker::SpeakerSettings;
 use crate::guard_keeper::{Keeper, Launch};
+use crate::machine;
 use crate::mock_speaker::MockSpeaker;
 
 /// The clock of the machine.
@@ -94,7 +95,7 @@ pub fn engine_settings(settings: &Settings, configuration: String) -> engine::Se
         retain_mitigations: days(keys.storage.retention.mitigations_days),
         has_sessions: keys.bgp.backend() != Backend::Mock,
         preserve_announcements: keys.shutdown.preserve_announcements,
-        speaker_address: keys.bgp.gobgp_grpc.to_string(),
+        speaker_address: machine::speaker_address(&keys.bgp.gobgp_grpc),
         configuration,
     }
 }

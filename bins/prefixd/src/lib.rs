@@ -10,6 +10,7 @@ pub mod guard;
 pub mod guard_keeper;
 pub mod guard_log;
 pub mod logging;
+pub mod machine;
 pub mod metrics;
 pub mod mock_speaker;
 pub mod panic_marker;

@@ -15,7 +15,7 @@ use prefix_guard::files::{PanicMarker, StateDir};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::compose;
+use crate::{compose, machine};
 
 /// How often the daemon says that it lives.
 const BEAT: Duration = Duration::from_secs(1);
@@ -32,7 +32,7 @@ impl Identity {
     /// Takes the identity of the folder; a second daemon in the same folder has one of its own until it ends.
     pub fn take(state: &StateDir) -> Self {
         let taken = state.create().and_then(|()| state.lock(StateDir::INSTANCE)).and_then(|lock| {
-            lock.map(|mut file| Ok((read_or_write(&mut file, &machine())?, file))).transpose()
+            lock.map(|mut file| Ok((read_or_write(&mut file, &machine::identity())?, file))).transpose()
         });
         match taken {
             Ok(Some((instance, lock))) => Self { instance, _lock: Some(lock) },
@@ -72,12 +72,6 @@ fn read_or_write(file: &mut File, machine: &str) -> io::Result<InstanceId> {
     writeln!(file, "{instance}\n{machine}")?;
     file.sync_data()?;
     Ok(instance)
-}
-
-/// What tells this machine, or this container, from others: its name, and its number if it has one (`machine-id(5)`).
-fn machine() -> String {
-    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
-    format!("{} {}", read("/proc/sys/kernel/hostname").trim(), read("/etc/machine-id").trim())
 }
 
 /// The daemon's heartbeat. It beats as long as the daemon can do anything at all, and says goodbye when dropped.
@@ -176,7 +170,6 @@ mod tests {
         let other = read_or_write(&mut file("copy"), "two 2").unwrap();
         assert_ne!(other, one);
         assert_eq!(read_or_write(&mut file("copy"), "two 2").unwrap(), other);
-        assert!(!machine().trim().is_empty());
     }
 
     #[tokio::test]

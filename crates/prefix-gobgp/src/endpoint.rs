@@ -39,6 +39,16 @@ impl Endpoint {
         }
     }
 
+    /// True if only programs on the same machine reach it.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Unix(_) => true,
+            Self::Tcp { host, .. } => {
+                host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+            }
+        }
+    }
+
     pub(crate) fn is_unix(&self) -> bool {
         matches!(self, Self::Unix(_))
     }
