@@ -278,7 +278,10 @@ impl Verifier {
                 broken = Some(Broken { seq: head.seq, audit_id: None, problem: ChainProblem::Link });
             }
         }
-        if broken.is_none() && self.expect.is_some() {
+        // A hash that was noted says more of an end that was cut off than that something is missing there.
+        let cut_off =
+            self.broken.is_none() && broken.is_some_and(|broken| broken.problem == ChainProblem::Gap);
+        if self.expect.is_some() && (broken.is_none() || cut_off) {
             let seq = self.previous.map_or(self.from, |previous| previous.seq);
             broken = Some(Broken { seq, audit_id: None, problem: ChainProblem::ExpectMissing });
         }

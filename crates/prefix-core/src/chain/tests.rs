@@ -128,6 +128,23 @@ fn an_end_cut_off_together_with_its_head_is_found_by_a_hash_noted_earlier() {
 }
 
 #[test]
+fn of_an_end_cut_off_the_missing_hash_is_said_first_and_of_a_hole_the_hole() {
+    let (entries, head) = chain(10);
+    let verify = |entries: &[AuditEntry], expect| {
+        let mut verifier = Verifier::new(1, None, expect);
+        for entry in entries {
+            verifier.check(entry);
+        }
+        verifier.finish(Some(head)).broken.map(|broken| (broken.seq, broken.problem))
+    };
+    let early = entries[3].seal.unwrap().hash;
+    assert_eq!(verify(&entries[..7], Some(head.hash)), Some((7, ChainProblem::ExpectMissing)));
+    assert_eq!(verify(&entries[..7], Some(early)), Some((8, ChainProblem::Gap)));
+    let hole = [&entries[..5], &entries[6..]].concat();
+    assert_eq!(verify(&hole, Some(head.hash)), Some((6, ChainProblem::Gap)));
+}
+
+#[test]
 fn a_part_of_the_chain_can_be_checked_alone() {
     let (entries, head) = chain(6);
     let before = entries[2].seal.map(|seal| ChainHead { seq: seal.seq, hash: seal.hash });
