@@ -1,6 +1,8 @@
 //! The command line as clap sees it: options that every command knows, and the tree of commands.
 
-use crate::commands::{audit, config, events, explain, guard, history, mitigations, panic, safelist, state};
+use crate::commands::{
+    audit, config, events, explain, guard, history, migrations, mitigations, panic, safelist, state,
+};
 use crate::output::Format;
 use clap::{Args, Parser, Subcommand};
 use prefix_client::BaseUrl;
@@ -118,6 +120,9 @@ pub(crate) enum Command {
     /// The dead man's guard, which ends the rules of a daemon that died (needs --config, not the API)
     #[command(subcommand)]
     Guard(guard::GuardCommand),
+    /// The schema of the database (needs --config, not the API)
+    #[command(subcommand)]
+    Migrations(migrations::MigrationsCommand),
     /// Who did what
     #[command(subcommand)]
     Audit(audit::AuditCommand),

@@ -9,6 +9,7 @@ pub(crate) mod explain;
 pub(crate) mod guard;
 pub(crate) mod history;
 mod list;
+pub(crate) mod migrations;
 pub(crate) mod mitigations;
 pub(crate) mod panic;
 pub(crate) mod safelist;
@@ -37,6 +38,7 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<Exit, Fai
         Command::Panic(arguments) => panic::run(session, arguments).await,
         Command::Thaw(arguments) => panic::thaw(session, &arguments).await,
         Command::Guard(command) => guard::run(session, &command).await,
+        Command::Migrations(command) => migrations::run(session, &command).await,
         Command::Audit(command) => audit::run(session, command).await,
         Command::Config(command) => config::run(session, command).await,
         Command::Reload(arguments) => config::reload(session, &arguments).await,

@@ -39,6 +39,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// A file that cannot be what it should be.
     Invalid(String),
+    /// A database that does not answer.
+    Connection(String),
     /// Anything else.
     General(String),
     /// Whoever read our output has read enough.
@@ -61,7 +63,9 @@ impl Failure {
     /// The exit code of this failure.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Api(ApiError::Connect { .. } | ApiError::Timeout { .. }) => Exit::Connection,
+            Self::Connection(_) | Self::Api(ApiError::Connect { .. } | ApiError::Timeout { .. }) => {
+                Exit::Connection
+            }
             Self::Api(error) => match error.status() {
                 Some(503) => Exit::Connection,
                 Some(401 | 403) => Exit::Permission,
@@ -97,7 +101,9 @@ impl Failure {
                 }
                 lines
             }
-            Self::Usage(text) | Self::Invalid(text) | Self::General(text) => vec![format!("error: {text}")],
+            Self::Usage(text) | Self::Invalid(text) | Self::Connection(text) | Self::General(text) => {
+                vec![format!("error: {text}")]
+            }
             Self::BrokenPipe => Vec::new(),
         }
     }
@@ -110,7 +116,9 @@ impl Failure {
                 Some(problem) => return Some(problem.body.clone()),
                 None => error.to_string(),
             },
-            Self::Usage(text) | Self::Invalid(text) | Self::General(text) => text.clone(),
+            Self::Usage(text) | Self::Invalid(text) | Self::Connection(text) | Self::General(text) => {
+                text.clone()
+            }
         };
         let title = match self.exit() {
             Exit::Connection => "No connection",

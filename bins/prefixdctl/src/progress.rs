@@ -19,12 +19,21 @@ pub(crate) struct Progress {
 impl Progress {
     /// A bar for `total` items of `what`; without a total only the number so far is shown.
     pub(crate) fn new(session: &Session, what: &str, total: Option<usize>) -> Self {
-        let bar =
-            ProgressBar::with_draw_target(total.map(|total| total as u64), ProgressDrawTarget::hidden());
         let template = match total {
             Some(_) => "{msg} {wide_bar} {human_pos}/{human_len} {eta}",
             None => "{spinner} {msg} {human_pos}",
         };
+        Self::shaped(session, what, total, template)
+    }
+
+    /// For one thing of which nothing is known until it is done.
+    pub(crate) fn without_count(session: &Session, what: &str) -> Self {
+        Self::shaped(session, what, None, "{spinner} {msg}")
+    }
+
+    fn shaped(session: &Session, what: &str, total: Option<usize>, template: &str) -> Self {
+        let bar =
+            ProgressBar::with_draw_target(total.map(|total| total as u64), ProgressDrawTarget::hidden());
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }

@@ -39,7 +39,7 @@ impl Session {
     pub(crate) fn client(&self) -> Result<Client, Failure> {
         let mut options = ClientOptions::new(self.global.api.clone());
         options.token = self.token()?;
-        options.timeout = Duration::from_secs(self.global.timeout);
+        options.timeout = self.timeout();
         concat!("prefixdctl/", env!("CARGO_PKG_VERSION")).clone_into(&mut options.user_agent);
         options.ca = self.global.ca.as_deref().map(read).transpose()?;
         if let (Some(cert), Some(key)) = (&self.global.cert, &self.global.key) {
@@ -86,6 +86,11 @@ impl Session {
 
     pub(crate) fn assumes_yes(&self) -> bool {
         self.global.yes
+    }
+
+    /// How long a request may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        Duration::from_secs(self.global.timeout)
     }
 
     pub(crate) fn config_dir(&self) -> &Path {

@@ -8,5 +8,6 @@ mod events;
 mod exit_codes;
 mod lists;
 mod local;
+mod migrations;
 mod operations;
 mod program;

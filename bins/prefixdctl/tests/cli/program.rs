@@ -44,9 +44,15 @@ impl Program {
     /// Another copy of it, and no server.
     pub(crate) fn bare(path: impl AsRef<std::ffi::OsStr>) -> Self {
         let mut command = tokio::process::Command::new(path);
-        for variable in
-            ["PREFIXD_API", "PREFIXD_API_TOKEN", "PREFIXD_OUTPUT", "NO_COLOR", "http_proxy", "HTTP_PROXY"]
-        {
+        for variable in [
+            "PREFIXD_API",
+            "PREFIXD_API_TOKEN",
+            "PREFIXD_OUTPUT",
+            "NO_COLOR",
+            "http_proxy",
+            "HTTP_PROXY",
+            "DATABASE_URL",
+        ] {
             command.env_remove(variable);
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
