@@ -31,7 +31,7 @@ use liars::Lie;
 use run::{Failure, schedule, schedules};
 
 /// How many schedules a run without further wishes makes.
-const USUAL: u64 = 300;
+const USUAL: u64 = 100;
 
 fn wish(name: &str) -> Option<u64> {
     std::env::var(name)

@@ -60,6 +60,7 @@ impl World {
             }
             1 => {
                 self.speaker.stall();
+                self.speaker_hangs = true;
                 self.trouble_speaker("stops, as by SIGSTOP".to_owned());
             }
             _ => {
@@ -116,7 +117,8 @@ impl World {
     /// Somebody else changes the table.
     pub(crate) fn stranger(&mut self) {
         let own = self.speaker.own_paths();
-        if own.is_empty() {
+        // one that hangs does nothing for strangers either
+        if own.is_empty() || self.speaker_hangs {
             return;
         }
         let path = own[self.dice.index(own.len())].clone();
@@ -189,7 +191,7 @@ impl World {
         if self.speaker_troubled || self.storage_troubled {
             self.tell("world", "speaker and storage are well again");
         }
-        (self.speaker_troubled, self.storage_troubled) = (false, false);
+        (self.speaker_troubled, self.speaker_hangs, self.storage_troubled) = (false, false, false);
         self.witness.disturb();
     }
 

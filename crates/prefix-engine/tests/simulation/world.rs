@@ -48,6 +48,7 @@ pub(crate) struct World {
     /// Numbers the requests that can be repeated.
     pub(crate) keys: Arc<AtomicU64>,
     pub(crate) speaker_troubled: bool,
+    pub(crate) speaker_hangs: bool,
     pub(crate) storage_troubled: bool,
 }
 
@@ -115,6 +116,7 @@ impl World {
             thaws_under_way: Arc::default(),
             keys: Arc::default(),
             speaker_troubled: false,
+            speaker_hangs: false,
             storage_troubled: false,
         };
         for _ in 0..names.len() {
