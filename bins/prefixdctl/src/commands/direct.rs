@@ -5,7 +5,7 @@ use crate::confirm::confirm;
 use crate::exit::{Exit, Failure};
 use crate::output::Format;
 use crate::session::Session;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use prefix_client::Mode;
 use prefix_config::Environment;
 use prefix_config::folder::{ConfigSource, Files};
@@ -91,7 +91,8 @@ async fn freeze(session: &Session, state: &StateDir, panic_id: PanicId, reason: 
     let marker = PanicMarker {
         panic_id,
         reason: reason.to_owned(),
-        started_at: session.now,
+        // as exact as storage and audit are
+        started_at: session.now.trunc_subsecs(6),
         started_by: user.filter(|user| !user.is_empty()).unwrap_or_else(|| "prefixdctl".to_owned()),
     };
     if let Err(error) = state.create().and_then(|()| state.write_durably(StateDir::PANIC, &marker)) {
