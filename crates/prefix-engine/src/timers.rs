@@ -113,7 +113,15 @@ pub(crate) async fn housekeeping(shared: Arc<Shared>, journal: Journal, stop: Ca
             _ = tick.tick() => {}
         }
         shared.waiting.sweep();
-        let Some(epoch) = shared.leadership.leading() else { continue };
+        let Some(epoch) = shared.leadership.leading() else {
+            // whoever begins to lead does it at once
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = shared.leadership.changed(Duration::from_secs(1)) => {}
+            }
+            tick.reset_immediately();
+            continue;
+        };
         sweep_safelist(&shared, &journal.led_by(epoch)).await;
         let retention = retention(&shared);
         let mut pruned = 0;

@@ -80,13 +80,24 @@ pub(crate) async fn panic(session: &Session, reason: &str, hold: bool) -> Result
     let speaker = speaker(&settings);
     let before = own_before(&speaker).await;
     let panic_id = PanicId::generate();
-    let acknowledged = freeze(session, &state, panic_id, reason).await;
-    let frozen = Frozen { panic_id, acknowledged, before };
+    let told = freeze(session, &state, panic_id, reason).await;
+    let frozen = Frozen { panic_id, told, before };
     take_away(session, &settings, &speaker, frozen, hold).await
 }
 
+/// Who knows of the panic.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// The daemon: it announces nothing any more.
+    Daemon,
+    /// The state folder: a daemon reads the marker there when it can.
+    Folder,
+    /// Nobody.
+    Nobody,
+}
+
 /// Leaves the marker. That a daemon cannot be told is no reason to leave its rules where they are.
-async fn freeze(session: &Session, state: &StateDir, panic_id: PanicId, reason: &str) -> bool {
+async fn freeze(session: &Session, state: &StateDir, panic_id: PanicId, reason: &str) -> Told {
     let user = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
     let marker = PanicMarker {
         panic_id,
@@ -100,24 +111,24 @@ async fn freeze(session: &Session, state: &StateDir, panic_id: PanicId, reason: 
             "{} cannot be written: {error}; a daemon that uses it is not frozen, and announces again",
             state.path(StateDir::PANIC).display()
         ));
-        return false;
+        return Told::Nobody;
     }
     if !beat(state).is_some_and(|heartbeat| is_fresh(heartbeat.time, Utc::now())) {
         session.note("no daemon lives on this host: it will find itself frozen when it starts");
-        return false;
+        return Told::Folder;
     }
     match tokio::time::timeout(ACKNOWLEDGED_WITHIN, acknowledgement(state, panic_id)).await {
         Ok(true) => {
             session.note("the daemon is frozen");
-            true
+            Told::Daemon
         }
         Ok(false) => {
             session.note("the daemon on this host is dead: it will find itself frozen when it starts");
-            false
+            Told::Folder
         }
         Err(_) => {
             warn("the daemon on this host lives and does not answer: it may announce again");
-            false
+            Told::Folder
         }
     }
 }
@@ -148,7 +159,7 @@ async fn acknowledgement(state: &StateDir, panic_id: PanicId) -> bool {
 /// What is known when the rules are to go.
 struct Frozen {
     panic_id: PanicId,
-    acknowledged: bool,
+    told: Told,
     /// Own routes that stood there before anybody was told.
     before: BTreeSet<RouteKey>,
 }
@@ -168,7 +179,7 @@ async fn take_away(
     frozen: Frozen,
     hold: bool,
 ) -> Result<Exit, Failure> {
-    let Frozen { panic_id, acknowledged, before } = frozen;
+    let Frozen { panic_id, told: known_to, before } = frozen;
     let how = Sweep {
         max_changes_per_second: settings.bgp.max_changes_per_second,
         watch_for: (!hold).then_some(WATCH),
@@ -205,14 +216,21 @@ async fn take_away(
         for key in &swept.left {
             warn(&format!("still there: {}", key.flow()));
         }
-        session
-            .note(&format!("panic {panic_id}: new rules are refused until prefixdctl thaw --id {panic_id}"));
+        if known_to == Told::Nobody {
+            warn(
+                "nothing is frozen: a daemon that runs announces new rules; stop it, or repeat this with --hold",
+            );
+        } else {
+            session.note(&format!(
+                "panic {panic_id}: new rules are refused until prefixdctl thaw --id {panic_id}"
+            ));
+        }
     } else {
         let flows = |keys: &BTreeSet<RouteKey>| keys.iter().map(RouteKey::flow).collect::<Vec<_>>();
         let document = serde_json::json!({
             "panic_id": panic_id,
             "pop": settings.pop,
-            "acknowledged": acknowledged,
+            "acknowledged": known_to == Told::Daemon,
             "withdrawn": swept.withdrawn.len(),
             "withdrawn_rules": flows(&swept.withdrawn),
             "foreign": swept.foreign,
