@@ -74,7 +74,7 @@ impl EventAnswer {
             status: ingested.status,
             mitigation_id: ingested.mitigation_id,
             mitigation_status: ingested.mitigation_status,
-            signal_group_id: ingested.signal_group_id,
+            signal_group_id: ingested.signal_group_id.map(|id| id.as_uuid()),
             guardrail: ingested.guardrail,
             retry_after_seconds: ingested.retry_after_seconds,
             mitigations: touched

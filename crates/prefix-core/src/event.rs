@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use crate::address::VictimIp;
 use crate::confidence::Confidence;
 use crate::decision::Decision;
-use crate::id::{EventId, MitigationId};
-use crate::name::{ExternalEventId, SourceName, VectorName};
+use crate::id::{EventId, GroupId, MitigationId};
+use crate::name::{ExternalEventId, Identity, SourceName, VectorName};
 use crate::protocol::Protocol;
 use crate::rate::{BitsPerSecond, PacketsPerSecond};
 
@@ -23,6 +22,30 @@ pub enum EventAction {
     Ban,
     /// The attack is over, says this source.
     Unban,
+}
+
+/// Whether a source says "still".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reports {
+    /// Reports again while the attack lasts.
+    #[default]
+    Repeat,
+    /// Says began and ended only.
+    Edge,
+}
+
+/// How far a report goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reach {
+    /// It may start a mitigation.
+    #[default]
+    Full,
+    /// It counts beside others and never starts a mitigation alone (`alert` of FastNetMon Advanced).
+    Supporting,
+    /// The attack comes from the address instead of going to it: there is nothing to filter.
+    Outgoing,
 }
 
 /// What a detector reports, checked and typed, before anything is decided.
@@ -50,6 +73,10 @@ pub struct Report {
     pub action: EventAction,
     /// The detector's identifier of the attack episode.
     pub external_event_id: Option<ExternalEventId>,
+    /// How far it goes.
+    pub reach: Reach,
+    /// How its adapter says that its source reports; the configuration of the source wins.
+    pub reports: Option<Reports>,
     /// JSON text as it came: stored, never interpreted.
     pub raw_details: Option<String>,
 }
@@ -110,12 +137,14 @@ pub struct Event {
     pub ingested_at: DateTime<Utc>,
     /// What was reported.
     pub report: Report,
+    /// Who was behind it, for correlation.
+    pub identity: Identity,
     /// What became of it.
     pub status: EventStatus,
     /// The mitigation it made, renewed or released.
     pub mitigation_id: Option<MitigationId>,
     /// The signal group it joined.
-    pub signal_group_id: Option<Uuid>,
+    pub signal_group_id: Option<GroupId>,
     /// Why.
     pub decision: Decision,
 }

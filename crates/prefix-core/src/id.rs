@@ -68,3 +68,17 @@ id!(
     /// daemon is known again.
     InstanceId
 );
+id!(
+    /// Identifies a signal group: what several sources say about one attack.
+    GroupId
+);
+id!(
+    /// Identifies a signal: that of an event is the event's own identifier.
+    SignalId
+);
+
+impl From<EventId> for SignalId {
+    fn from(id: EventId) -> Self {
+        Self(id.as_uuid())
+    }
+}

@@ -27,6 +27,7 @@ pub mod panic;
 pub mod protocol;
 pub mod rate;
 pub mod safelist;
+pub mod signal;
 pub mod store;
 pub mod ttl;
 

@@ -23,6 +23,7 @@ use crate::matching::Matching;
 use crate::name::{CustomerId, PlaybookName, Pop, ServiceId, SourceName, VectorName};
 use crate::ownership::NotAfter;
 use crate::protocol::Protocol;
+use crate::signal::Correlation;
 use crate::ttl::Ttl;
 
 /// What is known of the rule at the speaker.
@@ -165,6 +166,9 @@ pub struct Mitigation {
     pub warnings: Vec<String>,
     /// The guardrail that refused it, or that it waits for.
     pub guardrail: Option<Guardrail>,
+    /// The signals it stands on; `None` without correlation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlation: Option<Correlation>,
     /// Why it is as it is.
     pub decision: Decision,
 }

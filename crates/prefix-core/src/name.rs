@@ -103,6 +103,17 @@ name!(
     |text| check_free_text(text, "source", 1024)
 );
 name!(
+    /// Who is behind a report, for correlation: a token's name, a certificate's subject, or the source itself. One
+    /// identity counts once, whatever source names it uses. 1 to 1024 characters.
+    Identity,
+    |text| check_free_text(text, "identity", 1024)
+);
+name!(
+    /// An interface of the network, as the inventory and detectors call it. 1 to 256 characters.
+    InterfaceName,
+    |text| check_free_text(text, "interface", 256)
+);
+name!(
     /// A customer of the inventory. 1 to 256 characters.
     CustomerId,
     |text| check_free_text(text, "customer_id", 256)
@@ -135,6 +146,11 @@ impl SourceName {
     /// The name under which an operator holds leases.
     pub fn operator(name: &str) -> Self {
         Self(format!("{}{name}", Self::OPERATOR_PREFIX).into())
+    }
+
+    /// The identity of a source that nothing but its name tells apart from others.
+    pub fn as_identity(&self) -> Identity {
+        Identity(self.0.clone())
     }
 
     /// True for a name in the reserved space of operators.

@@ -16,23 +16,25 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use thiserror::Error;
 
-pub use change::{ChangeSet, MitigationChange, QuotaDelta, StoredReply};
+pub use change::{ChangeSet, GroupChange, MitigationChange, QuotaDelta, StoredReply};
 pub use feed::{Changed, Changes, FeedCursor};
 pub use leadership::{Candidacy, Election, Epoch, Leader, OtherInstance};
 pub use query::{
-    AuditQuery, Bucket, EventQuery, MitigationQuery, PopStats, SeriesMetric, SeriesQuery, Totals,
+    AuditQuery, Bucket, EventQuery, GroupQuery, HistoryQuery, MitigationQuery, PopStats, SeriesMetric,
+    SeriesQuery, SourceActivity, Totals, WaitingCorroborations,
 };
-pub use snapshot::{QuotaCounts, ReadSet, ReplyKey, Snapshot};
+pub use snapshot::{MOST_CORROBORATIONS, QuotaCounts, ReadSet, ReplyKey, Snapshot};
 
 use crate::audit::AuditEntry;
 use crate::chain::ChainHead;
 use crate::event::Event;
-use crate::id::{EventId, InstanceId, MitigationId, PanicId};
+use crate::id::{EventId, GroupId, InstanceId, MitigationId, PanicId};
 use crate::mitigation::Mitigation;
-use crate::name::{CustomerId, Pop};
+use crate::name::{CustomerId, Pop, SourceName};
 use crate::page::Page;
 use crate::panic::PanicScope;
 use crate::safelist::Safelist;
+use crate::signal::{Corroboration, SignalGroup};
 
 /// Why storage did not do what it was told.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -76,6 +78,11 @@ pub struct Retention {
     pub mitigations_before: Option<DateTime<Utc>>,
     /// Stored replies of before this time go.
     pub replies_before: Option<DateTime<Utc>>,
+    /// Signal groups whose window ended before this time go, unless they are open or the mitigation that they were
+    /// handed on to is not final.
+    pub groups_before: Option<DateTime<Utc>>,
+    /// Corroborating signals that were over before this time go.
+    pub corroborations_before: Option<DateTime<Utc>>,
 }
 
 /// The connections of the adapter to its database.
@@ -184,6 +191,56 @@ pub trait Store: Send + Sync {
 
     /// Up to `limit` sealed audit entries of a pop from number `from` on, in order.
     async fn chain(&self, pop: &Pop, from: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError>;
+
+    /// A page of signal groups by time of creation.
+    async fn groups(&self, query: &GroupQuery) -> Result<Page<SignalGroup>, StoreError> {
+        Err(StoreError::Invalid("not built yet".to_owned()))
+    }
+
+    /// One signal group, of any pop.
+    async fn group(&self, id: GroupId) -> Result<Option<SignalGroup>, StoreError> {
+        Err(StoreError::Invalid("not built yet".to_owned()))
+    }
+
+    /// Up to `limit` open groups of a pop, those whose window ends first.
+    async fn open_groups(&self, pop: &Pop, limit: u32) -> Result<Vec<SignalGroup>, StoreError> {
+        Err(StoreError::Invalid("not built yet".to_owned()))
+    }
+
+    /// Corroborating signals received by a pop that were attached to no group and are not over at `now`: how many, and
+    /// the newest `limit` of them (of one source, if it is named), newest first, with their raw details.
+    async fn waiting_corroborations(
+        &self,
+        pop: &Pop,
+        now: DateTime<Utc>,
+        source: Option<&SourceName>,
+        limit: u32,
+    ) -> Result<(WaitingCorroborations, Vec<Corroboration>), StoreError> {
+        Err(StoreError::Invalid("not built yet".to_owned()))
+    }
+
+    /// The corroborating signals that a pop has received since, by source, sorted by name.
+    async fn corroborator_activity(
+        &self,
+        pop: &Pop,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<SourceActivity>, StoreError> {
+        Err(StoreError::Invalid("not built yet".to_owned()))
+    }
+
+    /// When each of these sources was heard last, by an event or a corroborating signal, at whatever pop; those that
+    /// never were are left out.
+    async fn last_heard(
+        &self,
+        sources: &[SourceName],
+    ) -> Result<BTreeMap<SourceName, DateTime<Utc>>, StoreError> {
+        Err(StoreError::Invalid("not built yet".to_owned()))
+    }
+
+    /// Recorded events by time of receipt, oldest first, without their raw details.
+    async fn history(&self, query: &HistoryQuery) -> Result<Vec<Event>, StoreError> {
+        Err(StoreError::Invalid("not built yet".to_owned()))
+    }
 
     /// The state of the connections.
     fn pool(&self) -> PoolState;

@@ -8,13 +8,12 @@ use prefix_core::decision::Decision;
 use prefix_core::event::{Event, EventStatus};
 use prefix_core::guard::GuardStatus;
 use prefix_core::guardrail::{Guardrail, Refusal};
-use prefix_core::id::{EventId, InstanceId, MitigationId};
+use prefix_core::id::{EventId, GroupId, InstanceId, MitigationId};
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::name::{CustomerId, ExternalEventId, Pop, VectorName};
 use prefix_core::panic::PanicScope;
 use prefix_core::safelist::SafelistEntry;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 /// An answer that may be the repetition of an earlier one.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,7 +56,7 @@ pub struct Ingested {
     /// Where that stands now.
     pub mitigation_status: Option<Status>,
     /// The signal group it joined.
-    pub signal_group_id: Option<Uuid>,
+    pub signal_group_id: Option<GroupId>,
     /// What a `queued` mitigation waits for.
     pub guardrail: Option<Guardrail>,
     /// With `queued`: when it may be let in.

@@ -166,5 +166,8 @@ fn retention(shared: &Shared) -> Retention {
         events_before: before(shared.settings.retain_events),
         mitigations_before: before(shared.settings.retain_mitigations),
         replies_before: now.checked_sub_signed(TimeDelta::hours(24)),
+        groups_before: before(shared.settings.retain_events),
+        // their activity can be asked for as far back as a day
+        corroborations_before: now.checked_sub_signed(TimeDelta::hours(24)),
     }
 }

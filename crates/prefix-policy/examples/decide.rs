@@ -59,6 +59,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         confidence: None,
         action: EventAction::Ban,
         external_event_id: None,
+        reach: prefix_core::event::Reach::Full,
+        reports: None,
         raw_details: None,
     };
     let pop: Pop = "fra1".parse()?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use prefix_core::event::{EventAction, Report};
+use prefix_core::event::{EventAction, Reach, Report};
 use prefix_core::name::VectorName;
 
 use crate::fields::Fields;
@@ -70,6 +70,8 @@ pub(crate) fn event(tree: &Tree, at: Pointer<'_>, now: DateTime<Utc>) -> Result<
             confidence,
             action,
             external_event_id,
+            reach: Reach::Full,
+            reports: None,
             raw_details,
         };
         Some(Draft { report, undefined_vector })

@@ -11,6 +11,7 @@ use crate::mitigation::Mitigation;
 use crate::name::CustomerId;
 use crate::panic::PanicScope;
 use crate::safelist::SafelistEntry;
+use crate::signal::{Corroboration, SignalGroup};
 use crate::store::ReplyKey;
 
 /// A stored answer to a request with an `Idempotency-Key`.
@@ -39,6 +40,16 @@ pub struct MitigationChange {
     pub after: Box<Mitigation>,
 }
 
+/// A new or changed signal group.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupChange {
+    /// The row as it was read; `None` inserts. As with [`MitigationChange::before`], a change of an older revision is
+    /// a conflict. A second open group of the same pop, victim and vector is a conflict too.
+    pub before: Option<Box<SignalGroup>>,
+    /// The row as it shall be.
+    pub after: Box<SignalGroup>,
+}
+
 /// Everything that one unit of work writes, all or nothing.
 #[derive(Clone, Debug, Default)]
 pub struct ChangeSet {
@@ -52,6 +63,11 @@ pub struct ChangeSet {
     pub safelist_put: Vec<SafelistEntry>,
     /// Safelist entries to remove.
     pub safelist_remove: Vec<Prefix>,
+    /// New and changed signal groups, each at most once.
+    pub groups: Vec<GroupChange>,
+    /// Corroborating signals to put: new ones, and those attached to another group in the place of what they were
+    /// (their raw details stay as they were first).
+    pub corroborations: Vec<Corroboration>,
     /// Replies to keep.
     pub replies: Vec<(ReplyKey, StoredReply)>,
     /// Panic scopes to put: new ones, and thawed ones in the place of what they were.
@@ -79,6 +95,8 @@ impl ChangeSet {
             && self.audit.is_empty()
             && self.safelist_put.is_empty()
             && self.safelist_remove.is_empty()
+            && self.groups.is_empty()
+            && self.corroborations.is_empty()
             && self.replies.is_empty()
             && self.panic_put.is_empty()
     }

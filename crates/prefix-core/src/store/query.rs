@@ -1,12 +1,16 @@
 //! What people ask for: filters of lists, and counts.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::address::VictimIp;
+use crate::id::EventId;
 use crate::mitigation::Status;
 use crate::name::{CustomerId, Pop, SourceName, VectorName};
 use crate::page::PageRequest;
+use crate::signal::GroupStatus;
 
 /// Which events.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -105,4 +109,56 @@ pub struct Bucket {
     pub start: DateTime<Utc>,
     /// How many.
     pub count: u64,
+}
+
+/// Which signal groups.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GroupQuery {
+    /// Which page.
+    pub page: PageRequest,
+    /// Of this pop; `None` = every pop.
+    pub pop: Option<Pop>,
+    /// Of one of these statuses; empty = any.
+    pub status: Vec<GroupStatus>,
+    /// Against this address.
+    pub victim_ip: Option<VictimIp>,
+    /// Of this kind.
+    pub vector: Option<VectorName>,
+}
+
+/// Corroborating signals that wait for a group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WaitingCorroborations {
+    /// How many there are, whatever is listed.
+    pub total: u64,
+    /// How many there are of each source.
+    pub by_source: BTreeMap<SourceName, u64>,
+}
+
+/// When a source was heard last, and how often.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceActivity {
+    /// Which source.
+    pub source: SourceName,
+    /// Its newest signal.
+    pub last_seen: DateTime<Utc>,
+    /// How many there were.
+    pub count: u64,
+}
+
+/// Recorded events, oldest first: what a simulation reads.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HistoryQuery {
+    /// Received from here on, inclusive.
+    pub start: DateTime<Utc>,
+    /// Received before, exclusive.
+    pub end: DateTime<Utc>,
+    /// Of these sources; empty = all.
+    pub sources: BTreeSet<SourceName>,
+    /// Against this address.
+    pub victim_ip: Option<VictimIp>,
+    /// Those after this event, which was the last one of the answer before.
+    pub after: Option<(DateTime<Utc>, EventId)>,
+    /// At most so many.
+    pub limit: u32,
 }

@@ -7,11 +7,12 @@ use chrono::{DateTime, Utc};
 
 use crate::address::VictimIp;
 use crate::flowspec::RouteKey;
-use crate::id::{InstanceId, MitigationId};
+use crate::id::{GroupId, InstanceId, MitigationId};
 use crate::mitigation::Mitigation;
 use crate::name::{CustomerId, ExternalEventId, Pop, SourceName};
 use crate::panic::PanicScope;
 use crate::safelist::Safelist;
+use crate::signal::{Corroboration, SignalGroup};
 use crate::store::{Epoch, StoredReply};
 
 /// Identifies a request that may be repeated (`Idempotency-Key`): the same key of the same principal on the same path.
@@ -60,7 +61,20 @@ pub struct ReadSet {
     pub sightings: BTreeSet<(SourceName, VictimIp)>,
     /// Replies stored under these keys.
     pub replies: BTreeSet<ReplyKey>,
+    /// With `victims`: their open signal groups at `pop`, and the groups of those of their mitigations that are not
+    /// final.
+    pub victim_groups: bool,
+    /// These signal groups.
+    pub groups: BTreeSet<GroupId>,
+    /// Every open signal group of `pop`.
+    pub open_groups: bool,
+    /// The newest corroborating signals received by `pop` that are not over at `now`, at most
+    /// [`MOST_CORROBORATIONS`].
+    pub corroborations: bool,
 }
+
+/// So many corroborating signals are looked at for a new group: the newest ones.
+pub const MOST_CORROBORATIONS: u32 = 512;
 
 impl ReadSet {
     /// Nothing yet.
@@ -81,6 +95,10 @@ impl ReadSet {
             episodes: BTreeSet::new(),
             sightings: BTreeSet::new(),
             replies: BTreeSet::new(),
+            victim_groups: false,
+            groups: BTreeSet::new(),
+            open_groups: false,
+            corroborations: false,
         }
     }
 }
@@ -115,4 +133,8 @@ pub struct Snapshot {
     pub sightings: HashSet<(SourceName, VictimIp)>,
     /// Those of `replies` that are stored.
     pub replies: HashMap<ReplyKey, StoredReply>,
+    /// The signal groups asked for by id, victim or pop, each once, oldest first.
+    pub groups: Vec<SignalGroup>,
+    /// The corroborating signals, oldest first, without their raw details.
+    pub corroborations: Vec<Corroboration>,
 }

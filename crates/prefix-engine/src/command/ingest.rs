@@ -155,6 +155,7 @@ fn ingest_item(desk: &mut Desk<'_>, item: &BatchItem, ids: &Ids, caller: &Caller
         event_id: ids.event,
         ingested_at: desk.now,
         report: report.clone(),
+        identity: report.source.as_identity(),
         status: effect.status,
         mitigation_id: effect.mitigation_id,
         signal_group_id: None,

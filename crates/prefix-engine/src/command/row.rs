@@ -79,6 +79,7 @@ pub(super) fn new_row(desk: &Desk<'_>, plan: Plan, origin: Origin<'_>, entry: &E
         dry_run,
         warnings: plan.warnings,
         guardrail,
+        correlation: None,
         decision: origin.decision.clone(),
     };
     row.follow_leases();

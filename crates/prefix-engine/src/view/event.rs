@@ -5,11 +5,12 @@ use prefix_core::address::VictimIp;
 use prefix_core::confidence::Confidence;
 use prefix_core::decision::Decision;
 use prefix_core::event::{Event, EventAction, EventStatus};
-use prefix_core::id::{EventId, MitigationId};
+use prefix_core::id::{EventId, GroupId, MitigationId};
 use prefix_core::name::{ExternalEventId, SourceName, VectorName};
 use prefix_core::protocol::Protocol;
 use prefix_core::rate::{BitsPerSecond, PacketsPerSecond};
 use serde::{Deserialize, Serialize};
+#[cfg(any(feature = "openapi", test))]
 use uuid::Uuid;
 
 use super::RawJson;
@@ -66,7 +67,8 @@ pub struct EventObject {
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Uuid>))]
     pub mitigation_id: Option<MitigationId>,
     /// The signal group it joined.
-    pub signal_group_id: Option<Uuid>,
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Uuid>))]
+    pub signal_group_id: Option<GroupId>,
     /// What the detector sent along, as it came; only when asked for by id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<serde_json::Value>))]
@@ -129,8 +131,11 @@ mod tests {
                 confidence: None,
                 action: EventAction::Unban,
                 external_event_id: None,
+                reach: prefix_core::event::Reach::Full,
+                reports: None,
                 raw_details: Some(r#"{"rate": 1.10, "id": 12345678901234567890123}"#.into()),
             },
+            identity: "fastnetmon".parse().unwrap(),
             status: EventStatus::NotFound,
             mitigation_id: None,
             signal_group_id: None,

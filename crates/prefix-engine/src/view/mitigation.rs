@@ -11,6 +11,7 @@ use prefix_core::matching::PacketLength;
 use prefix_core::mitigation::{EndReason, Mitigation, Status};
 use prefix_core::name::{CustomerId, PlaybookName, Pop, ServiceId, SourceName, VectorName};
 use prefix_core::rate::{BitsPerSecond, PacketsPerSecond};
+use prefix_core::signal::Correlation;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -247,10 +248,21 @@ pub fn mitigation(view: &MitigationView, with_decision: bool) -> MitigationObjec
         reason: row.reason.clone(),
         acknowledged_at: row.acknowledged_at,
         acknowledged_by: row.acknowledged_by.clone(),
-        // nothing correlates yet: no mitigation has a group behind it
-        correlation: None,
+        correlation: row.correlation.as_ref().map(|found| correlation(found, with_decision)),
         dry_run: row.dry_run,
         decision: (with_decision && view.explained).then(|| row.decision.clone()),
+    }
+}
+
+fn correlation(found: &Correlation, in_full: bool) -> CorrelationObject {
+    let sources = || found.contributing_sources.iter().map(ToString::to_string).collect();
+    CorrelationObject {
+        signal_group_id: found.signal_group_id.as_uuid(),
+        derived_confidence: found.derived_confidence.value(),
+        source_count: found.source_count,
+        corroboration_met: found.corroboration_met,
+        contributing_sources: in_full.then(sources),
+        explanation: in_full.then(|| found.explanation.clone()),
     }
 }
 

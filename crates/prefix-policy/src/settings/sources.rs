@@ -4,20 +4,10 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::confidence::Confidence;
+pub use prefix_core::event::Reports;
 use prefix_core::name::SourceName;
 use prefix_core::ttl::Ttl;
 use serde::{Deserialize, Serialize};
-
-/// Whether a source says "still".
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reports {
-    /// Reports again while the attack lasts.
-    #[default]
-    Repeat,
-    /// Says began and ended only.
-    Edge,
-}
 
 /// Whether a source can trigger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

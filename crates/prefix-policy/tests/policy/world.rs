@@ -228,6 +228,7 @@ impl World {
             dry_run: false,
             warnings: plan.warnings,
             guardrail: None,
+            correlation: None,
             decision,
         };
         row.follow_leases();
@@ -296,6 +297,8 @@ pub(crate) fn report(vector: &str, victim: &str) -> Report {
         confidence: None,
         action: EventAction::Ban,
         external_event_id: None,
+        reach: prefix_core::event::Reach::Full,
+        reports: None,
         raw_details: None,
     }
 }

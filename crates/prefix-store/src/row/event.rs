@@ -6,13 +6,13 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::{Insertable, Queryable, Selectable};
 use prefix_core::confidence::Confidence;
 use prefix_core::decision::Decision;
-use prefix_core::event::{Event, EventAction, EventStatus, Report};
-use prefix_core::name::{ExternalEventId, VectorName};
+use prefix_core::event::{Event, EventAction, EventStatus, Reach, Report, Reports};
+use prefix_core::id::GroupId;
+use prefix_core::name::{ExternalEventId, Identity, SourceName, VectorName};
 use prefix_core::protocol::Protocol;
 use prefix_core::rate::{BitsPerSecond, PacketsPerSecond};
 use prefix_core::store::StoreError;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use super::{corrupt, json, time, without_nul};
 use crate::key;
@@ -36,7 +36,14 @@ struct Document {
     action: EventAction,
     status: EventStatus,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    signal_group_id: Option<Uuid>,
+    signal_group_id: Option<GroupId>,
+    /// Missing where it is the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    identity: Option<Identity>,
+    #[serde(default)]
+    reach: Reach,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reports: Option<Reports>,
     decision: Decision,
 }
 
@@ -73,12 +80,13 @@ impl ListedEvent {
         let id = self.event_id.0;
         let bad = |problem: String| corrupt("events", id, problem);
         let doc: Document = serde_json::from_str(&self.doc).map_err(|error| bad(error.to_string()))?;
+        let source: SourceName = self.source.parse().map_err(|error| bad(format!("{error}")))?;
         Ok(Event {
             event_id: id.into(),
             ingested_at: time("events", id, self.ingested_at)?,
             report: Report {
                 timestamp: doc.timestamp,
-                source: self.source.parse().map_err(|error| bad(format!("{error}")))?,
+                source: source.clone(),
                 victim_ip: self.victim_ip.parse().map_err(|error| bad(format!("{error}")))?,
                 vector: self
                     .vector
@@ -96,8 +104,11 @@ impl ListedEvent {
                     .map(|id| id.parse())
                     .transpose()
                     .map_err(|error| bad(format!("{error}")))?,
+                reach: doc.reach,
+                reports: doc.reports,
                 raw_details: None,
             },
+            identity: doc.identity.unwrap_or_else(|| source.as_identity()),
             status: doc.status,
             mitigation_id: self.mitigation_id.map(|id| id.0.into()),
             signal_group_id: doc.signal_group_id,
@@ -145,6 +156,9 @@ impl<'a> NewEvent<'a> {
             action: report.action,
             status: event.status,
             signal_group_id: event.signal_group_id,
+            identity: Some(&event.identity).filter(|id| id.as_str() != report.source.as_str()).cloned(),
+            reach: report.reach,
+            reports: report.reports,
             decision: event.decision.clone(),
         };
         let external = report.external_event_id.as_ref();

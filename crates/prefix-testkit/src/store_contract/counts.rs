@@ -89,6 +89,7 @@ pub async fn pruning_takes_what_is_old_in_small_steps(store: &Arc<dyn Store>) {
         events_before: Some(at(-95)),
         mitigations_before: Some(at(-500)),
         replies_before: Some(at(-86_400)),
+        ..Retention::default()
     };
     let mut gone = Vec::new();
     loop {

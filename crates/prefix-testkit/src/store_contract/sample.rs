@@ -113,6 +113,7 @@ pub fn with_port(number: u32, port: u16) -> Mitigation {
         dry_run: false,
         warnings: vec!["an attack on port 53 passes".into()],
         guardrail: None,
+        correlation: None,
         decision: decision(),
     }
 }
@@ -146,8 +147,11 @@ pub fn event(number: u32) -> Event {
             confidence: Some(Confidence::new(0.1 + 0.2).unwrap()),
             action: EventAction::Ban,
             external_event_id: Some(format!("episode-{number}").parse().unwrap()),
+            reach: prefix_core::event::Reach::Supporting,
+            reports: Some(prefix_core::event::Reports::Edge),
             raw_details: Some("{}".into()),
         },
+        identity: "token fastnetmon".parse().unwrap(),
         status: EventStatus::Accepted,
         mitigation_id: None,
         signal_group_id: None,

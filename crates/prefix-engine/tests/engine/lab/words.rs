@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::DateTime;
 use prefix_core::audit::Actor;
 use prefix_core::confidence::Confidence;
-use prefix_core::event::{EventAction, Report};
+use prefix_core::event::{EventAction, Reach, Report};
 use prefix_core::flowspec::Action;
 use prefix_core::matching::Matching;
 use prefix_core::name::SourceName;
@@ -27,6 +27,8 @@ pub(crate) fn ban(victim: &str, vector: &str) -> Report {
         confidence: None,
         action: EventAction::Ban,
         external_event_id: None,
+        reach: Reach::Full,
+        reports: None,
         raw_details: None,
     }
 }
