@@ -43,6 +43,7 @@ pub fn policy(settings: &Settings, inventory: Inventory, playbooks: Playbooks, s
         quotas: limits.quotas,
         timers: limits.timers,
         escalation: limits.escalation,
+        correlation: prefix_policy::CorrelationSettings::default(),
         sources,
         own_addresses: own_addresses(settings),
     })

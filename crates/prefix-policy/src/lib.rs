@@ -27,6 +27,9 @@ pub use playbook::{Playbooks, PlaybooksDocument};
 pub use policy::{Policy, PolicyParts};
 pub use profile::Profile;
 pub use safelist::SafelistIndex;
-pub use settings::{EscalationDefaults, Guardrails, Quotas, Reports, SourcePolicy, Sources, Timers};
+pub use settings::{
+    CorrelationSettings, CorrelationTerms, EscalationDefaults, Guardrails, Quotas, Reports, SourcePolicy,
+    Sources, Timers,
+};
 pub use vector::{VectorTemplate, Vectors, unknown_vector};
 pub use verdict::{BanVerdict, ManualRequest, ManualVerdict, Plan, StepPlan, StepVerdict};

@@ -9,7 +9,9 @@ use prefix_core::ttl::Ttl;
 use crate::inventory::{Inventory, Ownership};
 use crate::playbook::Playbooks;
 use crate::profile::Profile;
-use crate::settings::{EscalationDefaults, Guardrails, Quotas, Reports, Sources, Timers};
+use crate::settings::{
+    CorrelationSettings, EscalationDefaults, Guardrails, Quotas, Reports, Sources, Timers,
+};
 use crate::vector::VectorTemplate;
 
 /// What a policy is made of.
@@ -27,6 +29,8 @@ pub struct PolicyParts {
     pub timers: Timers,
     /// Escalation for steps that do not say.
     pub escalation: EscalationDefaults,
+    /// How far sources must agree.
+    pub correlation: CorrelationSettings,
     /// What is known of each source.
     pub sources: Sources,
     /// Addresses of our own (neighbors, router id, speaker, API): never filtered.

@@ -1,9 +1,11 @@
 //! Numbers of prefixd.yaml that policy needs, as types with the defaults of the contract.
 
+pub use correlation::{ConfidenceMode, CorrelationSettings, CorrelationTerms};
 pub(crate) use guardrails::Uses;
 pub use guardrails::{Guardrails, MatchSwitches, PrefixLengths};
 pub use sources::{Dimension, Reports, SourceMode, SourcePolicy, Sources};
 
+mod correlation;
 mod guardrails;
 mod sources;
 

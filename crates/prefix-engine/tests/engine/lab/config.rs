@@ -152,6 +152,7 @@ impl Config {
             quotas: self.quotas(),
             timers: self.timers(),
             escalation: self.escalation(),
+            correlation: prefix_policy::CorrelationSettings::default(),
             sources: self.sources(),
             own_addresses: self.own_addresses.clone(),
         })
