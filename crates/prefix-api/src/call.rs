@@ -72,6 +72,8 @@ impl Call {
     /// The caller for the engine.
     pub(crate) fn caller(&self, dry_run: bool) -> Caller {
         Caller {
+            // tokens and certificates are one identity each, once they exist; until then each source is its own
+            identity: None,
             actor: self.principal.actor(),
             request_id: self.request_id().to_owned(),
             dry_run,

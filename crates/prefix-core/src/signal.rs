@@ -19,7 +19,7 @@ use crate::name::{
 };
 
 /// What a signal can do in its group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SignalRole {
     /// An event that may start a mitigation.

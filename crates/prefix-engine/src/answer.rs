@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use prefix_core::announcer::Peer;
-use prefix_core::decision::Decision;
-use prefix_core::event::{Event, EventStatus};
+use prefix_core::event::Event;
 use prefix_core::guard::GuardStatus;
-use prefix_core::guardrail::{Guardrail, Refusal};
-use prefix_core::id::{EventId, GroupId, InstanceId, MitigationId};
+use prefix_core::id::{InstanceId, MitigationId};
 use prefix_core::mitigation::{Mitigation, Status};
-use prefix_core::name::{CustomerId, ExternalEventId, Pop, VectorName};
+use prefix_core::name::{CustomerId, Pop, VectorName};
 use prefix_core::panic::PanicScope;
 use prefix_core::safelist::SafelistEntry;
+use prefix_policy::course::{Ingested, Ingestion, RefusedEvent};
 use serde::{Deserialize, Serialize};
 
 /// An answer that may be the repetition of an earlier one.
@@ -31,57 +30,6 @@ impl<T> Answer<T> {
     }
 }
 
-/// What an unban did to one mitigation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Touched {
-    /// Which one.
-    pub mitigation_id: MitigationId,
-    /// `withdrawn` or `released`.
-    pub status: EventStatus,
-    /// Where it stands now.
-    pub mitigation_status: Status,
-}
-
-/// A stored event that was not refused.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Ingested {
-    /// Our identifier.
-    pub event_id: EventId,
-    /// The detector's identifier.
-    pub external_event_id: Option<ExternalEventId>,
-    /// What became of it.
-    pub status: EventStatus,
-    /// The mitigation it made, renewed or released.
-    pub mitigation_id: Option<MitigationId>,
-    /// Where that stands now.
-    pub mitigation_status: Option<Status>,
-    /// The signal group it joined.
-    pub signal_group_id: Option<GroupId>,
-    /// What a `queued` mitigation waits for.
-    pub guardrail: Option<Guardrail>,
-    /// With `queued`: when it may be let in.
-    pub retry_after_seconds: Option<u64>,
-    /// If an unban touched more than one mitigation: all of them.
-    pub mitigations: Vec<Touched>,
-    /// Why.
-    pub decision: Decision,
-}
-
-/// A stored event whose rule a guardrail refused.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RefusedEvent {
-    /// Our identifier.
-    pub event_id: EventId,
-    /// The detector's identifier.
-    pub external_event_id: Option<ExternalEventId>,
-    /// The `rejected` row.
-    pub mitigation_id: MitigationId,
-    /// What the guardrail said.
-    pub refusal: Refusal,
-    /// Why.
-    pub decision: Decision,
-}
-
 /// What became of an event. Both are stored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -92,6 +40,15 @@ pub enum EventOutcome {
     Refused(Box<RefusedEvent>),
     /// Not stored: its vector is not defined, or its source is reserved. Only inside a batch.
     Invalid(InvalidItem),
+}
+
+impl From<Ingestion> for EventOutcome {
+    fn from(ingestion: Ingestion) -> Self {
+        match ingestion {
+            Ingestion::Accepted(ingested) => Self::Accepted(ingested),
+            Ingestion::Refused(refused) => Self::Refused(refused),
+        }
+    }
 }
 
 /// Why an item of a batch was not stored.

@@ -1,6 +1,8 @@
 //! On whose behalf something is done.
 
 use prefix_core::audit::Actor;
+use prefix_core::name::Identity;
+use prefix_policy::course::Author;
 
 /// A repeatable request: the header, and what it must be equal in to count as the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub struct IdempotencyKey {
 pub struct Caller {
     /// Who, for audit and leases.
     pub actor: Actor,
+    /// Who counts in correlation for everything this caller reports; `None` = each source for itself.
+    pub identity: Option<Identity>,
     /// The request, for audit and log.
     pub request_id: String,
     /// Run every check, change nothing.
@@ -31,6 +35,17 @@ pub struct Caller {
 impl Caller {
     /// The daemon itself.
     pub fn system() -> Self {
-        Self { actor: Actor::SYSTEM, request_id: String::new(), dry_run: false, idempotency: None }
+        Self {
+            actor: Actor::SYSTEM,
+            identity: None,
+            request_id: String::new(),
+            dry_run: false,
+            idempotency: None,
+        }
+    }
+
+    /// The same, as what becomes of reports wants to know it.
+    pub(crate) fn author(&self) -> Author<'_> {
+        Author { actor: &self.actor, request_id: &self.request_id, identity: self.identity.as_ref() }
     }
 }

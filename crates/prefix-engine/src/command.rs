@@ -2,8 +2,10 @@
 
 pub(crate) mod acknowledge;
 pub(crate) mod admit;
+pub(crate) mod corroborate;
 pub(crate) mod create;
 pub(crate) mod expire;
+pub(crate) mod groups;
 pub(crate) mod ingest;
 pub(crate) mod panic;
 pub(crate) mod record;
@@ -13,8 +15,4 @@ pub(crate) mod settle;
 pub(crate) mod steps;
 pub(crate) mod withdraw;
 
-mod ban;
-mod ending;
 mod reply;
-mod row;
-mod unban;

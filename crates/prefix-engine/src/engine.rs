@@ -5,6 +5,7 @@ mod memory;
 mod panic;
 mod reads;
 mod running;
+mod signals;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -44,6 +45,7 @@ use crate::journal::{Command, Turn};
 use crate::report;
 use crate::settings::Settings;
 use running::Running;
+pub use signals::CorroborationReport;
 
 /// What the engine is composed of.
 pub struct EngineParts {

@@ -11,13 +11,15 @@ use std::time::Duration;
 
 use prefix_core::flowspec::RouteKey;
 use prefix_core::mitigation::{Mitigation, Status};
-use prefix_core::store::{ChangeSet, Epoch, MitigationChange, ReadSet, StoreError};
+use prefix_core::safelist::Safelist;
+use prefix_core::store::{ChangeSet, Epoch, GroupChange, MitigationChange, ReadSet, Snapshot, StoreError};
+use prefix_policy::SafelistIndex;
+use prefix_policy::course::{Desk, Note, Random, Setting};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 use tracing::{debug, error, warn};
 
 use crate::alarms;
-use crate::desk::Desk;
 use crate::error::EngineError;
 use crate::follower;
 use crate::report;
@@ -34,8 +36,8 @@ pub(crate) trait Command: Send {
     /// Names the facts it needs.
     fn reads(&self, shared: &Shared, reads: &mut ReadSet);
 
-    /// Decides and changes. Must give the same answer when it is run again on the same facts.
-    fn run(&mut self, desk: &mut Desk<'_>);
+    /// Decides and changes; the desk holds the facts, `shared` only what this instance is and has sent. Must give the same answer when it is run again on the same facts.
+    fn run(&mut self, shared: &Shared, desk: &mut Desk<'_>);
 
     /// The transaction was committed, or was not.
     fn done(self: Box<Self>, shared: &Arc<Shared>, result: Result<(), StoreError>);
@@ -352,9 +354,9 @@ async fn commit(shared: &Arc<Shared>, batch: &mut [Entry], write: bool) -> Resul
         let (committed, panicked, reads) = (&mut committed, &mut panicked, &reads);
         let mut decide = move |snapshot| {
             let changes = catch_unwind(AssertUnwindSafe(|| {
-                let mut desk = Desk::new(shared, policy.clone(), reads, snapshot);
+                let mut desk = Desk::new(setting(shared, reads, &snapshot), policy.clone(), snapshot);
                 for entry in batch.iter_mut() {
-                    entry.command.run(&mut desk);
+                    entry.command.run(shared, &mut desk);
                 }
                 (desk.take_notes(), desk.finish())
             }));
@@ -381,6 +383,23 @@ async fn commit(shared: &Arc<Shared>, batch: &mut [Entry], write: bool) -> Resul
     Ok(())
 }
 
+/// Where and when a unit of work happens.
+fn setting<'a>(shared: &'a Shared, reads: &ReadSet, snapshot: &Snapshot) -> Setting<'a> {
+    let safelist = if reads.admission {
+        shared.safelist_index(&snapshot.safelist)
+    } else {
+        Arc::new(SafelistIndex::new(&Safelist::default()))
+    };
+    Setting {
+        pop: &shared.settings.pop,
+        now: reads.now,
+        dry_run: !shared.enforced(),
+        safelist,
+        frozen: shared.frozen.completed(snapshot.panic.clone()),
+        fresh: &Random,
+    }
+}
+
 /// Keeps why nothing can be written, until something was.
 fn remember(shared: &Shared, result: &Result<(), StoreError>, committed: &Committed, commands: usize) {
     match result {
@@ -395,8 +414,9 @@ fn remember(shared: &Shared, result: &Result<(), StoreError>, committed: &Commit
 struct Committed {
     events: Vec<report::EventNote>,
     mitigations: Vec<MitigationChange>,
+    groups: Vec<GroupChange>,
     audited: bool,
-    notes: Vec<report::Note>,
+    notes: Vec<Note>,
 }
 
 impl Committed {
@@ -405,6 +425,7 @@ impl Committed {
         Self {
             events,
             mitigations: changes.mitigations.clone(),
+            groups: changes.groups.clone(),
             audited: !changes.audit.is_empty(),
             notes: Vec::new(),
         }
@@ -412,13 +433,17 @@ impl Committed {
 
     /// False for a decision that changed nothing: storage that cannot be written takes that, too.
     fn is_something(&self) -> bool {
-        self.audited || !self.events.is_empty() || !self.mitigations.is_empty()
+        self.audited || !self.events.is_empty() || !self.mitigations.is_empty() || !self.groups.is_empty()
     }
 }
 
 /// Makes the book, the speaker's dispatcher and everyone who waits follow what is committed.
 fn follow(shared: &Shared, changes: Committed) {
-    changes.events.iter().for_each(report::event);
+    for event in &changes.events {
+        report::event(event);
+        shared.hearing.heard(&event.source, event.received_at);
+    }
+    changes.groups.iter().for_each(|change| report::group(shared, change));
     changes.mitigations.iter().for_each(report::mitigation);
     changes.notes.iter().for_each(|note| report::note(shared, note));
     changes.mitigations.iter().for_each(|change| alarms::changed(shared, change));

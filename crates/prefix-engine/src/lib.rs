@@ -10,12 +10,12 @@ mod answer;
 mod book;
 mod caller;
 mod command;
-mod desk;
 mod dispatcher;
 mod engine;
 mod error;
 mod follower;
 mod frozen;
+mod hearing;
 mod journal;
 mod leadership;
 mod outage;
@@ -31,10 +31,12 @@ mod waiting;
 
 pub use answer::{
     Acknowledged, Answer, BatchItem, BulkItem, Created, EventOutcome, Health, History, Inadmissible,
-    Ingested, InvalidItem, LeaderView, MitigationView, PanicRequest, PanicStarted, PanicState, PeerView,
-    RefusedEvent, ReloadReport, SafelistAdded, Speaker, Touched, Withdrawn,
+    InvalidItem, LeaderView, MitigationView, PanicRequest, PanicStarted, PanicState, PeerView, ReloadReport,
+    SafelistAdded, Speaker, Withdrawn,
 };
 pub use caller::{Caller, IdempotencyKey};
-pub use engine::{Engine, EngineParts};
+pub use command::corroborate::CorroborationTaken;
+pub use engine::{CorroborationReport, Engine, EngineParts};
 pub use error::EngineError;
+pub use prefix_policy::course::{Ingested, RefusedEvent, Touched};
 pub use settings::Settings;

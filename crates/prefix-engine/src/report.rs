@@ -15,13 +15,16 @@ use prefix_core::guardrail::Refusal;
 use prefix_core::id::EventId;
 use prefix_core::mitigation::{EndReason, Mitigation, Status};
 use prefix_core::name::{SourceName, VectorName};
-use prefix_core::store::{MitigationChange, PoolState};
+use prefix_core::signal::{Corroboration, GroupStatus, SignalRole};
+use prefix_core::store::{GroupChange, MitigationChange, PoolState};
+use prefix_policy::course::Note;
 use tracing::{debug, info, warn};
 
 /// What is counted and logged of a stored event.
 pub(crate) struct EventNote {
     event_id: EventId,
-    source: SourceName,
+    pub(crate) source: SourceName,
+    pub(crate) received_at: DateTime<Utc>,
     vector: Option<VectorName>,
     victim_ip: VictimIp,
     status: EventStatus,
@@ -32,21 +35,12 @@ impl EventNote {
         Self {
             event_id: event.event_id,
             source: event.report.source.clone(),
+            received_at: event.ingested_at,
             vector: event.report.vector.clone(),
             victim_ip: event.report.victim_ip,
             status: event.status,
         }
     }
-}
-
-/// What is told of a unit of work once it is committed, and never of one that was repeated or dropped.
-pub(crate) enum Note {
-    /// A guardrail refused a step, or the companion of one.
-    Refused { refusal: Refusal, about: Box<Mitigation> },
-    /// The running step changed.
-    Step { from: &'static str, row: Box<Mitigation> },
-    /// The speaker confirmed a new rule that was created then.
-    FirstConfirmation { created_at: DateTime<Utc> },
 }
 
 /// It was committed.
@@ -116,6 +110,72 @@ pub(crate) fn mitigation(change: &MitigationChange) {
         }
         _ => {}
     }
+}
+
+/// A new signal group or a change of one was committed.
+pub(crate) fn group(shared: &Shared, change: &GroupChange) {
+    let (before, group) = (change.before.as_deref(), &*change.after);
+    let vector = || group.vector.to_string();
+    if before.is_none_or(|before| before.status != group.status) {
+        let status = group.status.as_str();
+        counter!("prefixd_signal_groups_total", "status" => status, "vector" => vector()).increment(1);
+        debug!(
+            group_id = %group.group_id, victim_ip = %group.victim_ip, vector = %group.vector, status,
+            sources = group.source_count, confidence = group.derived_confidence.value(), "signal group"
+        );
+    }
+    let is_met = group.met && before.is_none_or(|before| !before.met);
+    let is_over = group.status == GroupStatus::Expired
+        && before.is_some_and(|before| before.status != GroupStatus::Expired);
+    if is_met {
+        counter!("prefixd_corroboration_met_total", "vector" => vector()).increment(1);
+    }
+    if is_over {
+        counter!("prefixd_corroboration_timeout_total", "vector" => vector()).increment(1);
+    }
+    if is_met || is_over {
+        histogram!("prefixd_signal_group_sources", "vector" => vector())
+            .record(f64::from(group.source_count));
+        histogram!("prefixd_correlation_confidence", "vector" => vector())
+            .record(group.derived_confidence.value());
+    }
+    let was_there = |id| before.is_some_and(|before| before.signals.iter().any(|one| one.signal_id == id));
+    for signal in group.signals.iter().filter(|signal| signal.role == SignalRole::Corroborating) {
+        if !was_there(signal.signal_id) {
+            let source = sources::label(signal.source.as_str());
+            counter!("prefixd_corroborator_attached_total", "source" => source).increment(1);
+            shared.hearing.attached(signal.signal_id);
+        }
+    }
+}
+
+/// A corroborating signal was stored.
+pub(crate) fn corroboration(signal: &Corroboration) {
+    let source = sources::label(signal.source.as_str());
+    counter!("prefixd_corroborator_ingested_total", "source" => source).increment(1);
+    debug!(signal_id = %signal.signal_id, source = %signal.source, "corroborating signal stored");
+}
+
+/// A corroborating signal found no group in its time.
+pub(crate) fn corroboration_expired(source: &SourceName) {
+    counter!("prefixd_corroborator_expired_total", "source" => sources::label(source.as_str())).increment(1);
+}
+
+/// So many corroborating signals of a source wait.
+#[allow(clippy::cast_precision_loss, reason = "a gauge of a count far below 2^52")]
+pub(crate) fn corroborations_waiting(source: &SourceName, waiting: u64) {
+    gauge!("prefixd_corroborator_cache_size", "source" => sources::label(source.as_str()))
+        .set(waiting as f64);
+}
+
+/// Confidences of groups were computed anew.
+pub(crate) fn groups_refreshed(groups: u64) {
+    counter!("prefixd_signal_group_decay_refreshes_total").increment(groups);
+}
+
+/// A silent detector is heard again.
+pub(crate) fn detector_is_back(source: &SourceName) {
+    info!(%source, "a detector that was silent is heard again");
 }
 
 /// How things stand: once per second.

@@ -17,6 +17,7 @@ use crate::book::Book;
 use crate::dispatcher::Dispatch;
 use crate::engine::EngineParts;
 use crate::frozen::Frozen;
+use crate::hearing::Hearing;
 use crate::leadership::Leadership;
 use crate::outage::Outage;
 use crate::settings::{Mode, Settings};
@@ -34,6 +35,7 @@ pub(crate) struct Shared {
     pub(crate) waiting: Waiting,
     pub(crate) frozen: Frozen,
     pub(crate) alarms: Alarms,
+    pub(crate) hearing: Hearing,
     pub(crate) guard: Option<Arc<dyn GuardWatch>>,
     /// Rung when a deadline may have come closer.
     pub(crate) deadline_moved: Notify,
@@ -70,6 +72,7 @@ impl Shared {
             waiting: Waiting::default(),
             frozen: Frozen::default(),
             alarms: Alarms::default(),
+            hearing: Hearing::default(),
             guard,
             deadline_moved: Notify::new(),
             queue_moved: Notify::new(),

@@ -1,5 +1,6 @@
 //! Time passes: deadlines, renewals, steps, the queue, retention. Each waits for its own moment, none polls storage.
 
+mod groups;
 mod queue;
 mod safelist;
 
@@ -20,6 +21,7 @@ use crate::journal::Journal;
 use crate::report;
 use crate::shared::Shared;
 
+pub(crate) use groups::groups;
 pub(crate) use queue::queue;
 pub(crate) use safelist::safelist;
 

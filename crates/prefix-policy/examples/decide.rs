@@ -72,6 +72,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         safelist: &SafelistIndex::default(),
         frozen: &[],
         quota: &QuotaCounts::default(),
+        group: None,
     };
     let verdict = policy.decide_ban(&report, &facts);
     for entry in &verdict.decision().trace {

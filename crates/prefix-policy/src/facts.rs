@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use prefix_core::mitigation::Mitigation;
 use prefix_core::name::{CustomerId, Pop};
 use prefix_core::panic::PanicScope;
+use prefix_core::signal::SignalGroup;
 use prefix_core::store::QuotaCounts;
 
 use crate::safelist::SafelistIndex;
@@ -37,6 +38,8 @@ pub struct Facts<'a> {
     pub frozen: &'a [PanicScope],
     /// How much room is left.
     pub quota: &'a QuotaCounts,
+    /// The signal group of this attack, with the report at hand in it; `None` = nothing is weighed.
+    pub group: Option<&'a SignalGroup>,
 }
 
 impl<'a> Facts<'a> {

@@ -5,6 +5,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod compose;
+pub mod correlation;
+pub mod course;
 mod decide;
 mod facts;
 mod finding;

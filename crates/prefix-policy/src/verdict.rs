@@ -55,8 +55,10 @@ impl Plan {
 #[derive(Clone, Debug, PartialEq)]
 #[allow(clippy::large_enum_variant, reason = "made once per event and taken apart at once")]
 pub enum BanVerdict {
-    /// The address is in no prefix and no asset of a customer.
-    NotOurs(Decision),
+    /// The address is in no prefix and no asset of a customer, or nothing can be done about it at it.
+    NotMitigated(Decision),
+    /// Its sources do not agree enough yet.
+    Hold(Decision),
     /// No playbook is for it, or its step says that there shall be no rule.
     NoPlaybook(Decision),
     /// A mitigation does the work already: its lease is renewed.
@@ -101,7 +103,8 @@ impl BanVerdict {
     /// The explanation.
     pub fn decision(&self) -> &Decision {
         match self {
-            Self::NotOurs(decision)
+            Self::NotMitigated(decision)
+            | Self::Hold(decision)
             | Self::NoPlaybook(decision)
             | Self::Extend { decision, .. }
             | Self::Queue { decision, .. }

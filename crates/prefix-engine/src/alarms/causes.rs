@@ -1,6 +1,6 @@
 //! The words of each alert.
 
-use chrono::TimeDelta;
+use chrono::{SecondsFormat, TimeDelta};
 use prefix_core::address::VictimIp;
 use prefix_core::alert::{Alert, AlertType};
 use prefix_core::announcer::SessionState;
@@ -8,10 +8,11 @@ use prefix_core::guard::GuardWithdrawal;
 use prefix_core::guardrail::Refusal;
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{EndReason, Mitigation, Status};
-use prefix_core::name::VectorName;
+use prefix_core::name::{SourceName, VectorName};
 use prefix_core::panic::{PanicOrigin, PanicScope};
 use prefix_core::store::MitigationChange;
 
+use crate::hearing::Silence;
 use crate::shared::Shared;
 use crate::speaker::SessionChange;
 
@@ -71,6 +72,21 @@ pub(crate) fn config_reloaded(shared: &Shared, by: &str, withdrawn: usize) {
         format!("{by} reloaded the configuration; {withdrawn} rules no longer pass and are withdrawn");
     let title = "configuration reloaded".to_owned();
     shared.alarms.raise(Alert::new(AlertType::ConfigReloaded, shared.now(), title, message));
+}
+
+/// A detector was not heard for too long.
+pub(crate) fn detector_silent(shared: &Shared, source: &SourceName, silence: &Silence) {
+    let title = format!("detector {source} is silent");
+    let message = format!(
+        "nothing was heard of it since {}, and {} s are the longest that is usual (silent_after_seconds). Is it \
+         running, and does it reach prefixd? Attacks that only it sees are not mitigated, and what it still holds \
+         runs out.",
+        silence.since.to_rfc3339_opts(SecondsFormat::Secs, true),
+        silence.longest
+    );
+    let mut alert = Alert::new(AlertType::DetectorSilent, shared.now(), title, message);
+    alert.pop = Some(shared.settings.pop.clone());
+    shared.alarms.raise(alert);
 }
 
 /// The guard took rules away that the daemon had not.

@@ -11,10 +11,10 @@ use tokio::sync::oneshot;
 
 use crate::answer::BulkItem;
 use crate::caller::Caller;
-use crate::desk::Desk;
 use crate::error::EngineError;
 use crate::journal::Command;
 use crate::shared::Shared;
+use prefix_policy::course::Desk;
 
 type Reply = Result<Vec<BulkItem>, EngineError>;
 
@@ -58,7 +58,7 @@ impl Command for Acknowledge {
         reads.mitigations.extend(self.ids.iter().copied());
     }
 
-    fn run(&mut self, desk: &mut Desk<'_>) {
+    fn run(&mut self, _shared: &Shared, desk: &mut Desk<'_>) {
         let items = self.ids.iter().map(|id| (*id, self.acknowledge(desk, *id)));
         self.result = items.map(|(mitigation_id, result)| BulkItem { mitigation_id, result }).collect();
     }

@@ -15,17 +15,15 @@ use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::ban::put_rejected;
 use super::reply;
-use super::row::{Entry, Origin, admit, new_row};
 use crate::alarms::{self, Refused};
 use crate::answer::Answer;
 use crate::caller::Caller;
-use crate::desk::Desk;
 use crate::error::EngineError;
 use crate::journal::{Command, LONG_WAIT};
 use crate::report;
 use crate::shared::Shared;
+use prefix_policy::course::{Desk, Entry, Origin, admit_row, new_row, put_rejected};
 
 /// What became of the request, as it is stored for a repetition of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -64,7 +62,7 @@ impl Create {
             desk.decide(victim, key.as_ref(), |policy, facts| policy.decide_manual(&self.request, facts));
         match verdict {
             ManualVerdict::Mitigate { plan, decision } => {
-                let origin = self.origin(Some(self.lease(desk, &plan)), &decision);
+                let origin = self.origin(vec![self.lease(desk, &plan)], &decision);
                 let row = new_row(desk, plan, origin, &Entry::Admitted);
                 self.put(desk, row)
             }
@@ -73,7 +71,7 @@ impl Create {
             }
             ManualVerdict::Refuse { refusal, plan, decision } => {
                 let mitigation_id = plan.map(|plan| {
-                    let origin = self.origin(None, &decision);
+                    let origin = self.origin(Vec::new(), &decision);
                     put_rejected(desk, new_row(desk, plan, origin, &Entry::Rejected(&refusal)))
                 });
                 // without a row the refusal is audited like any other, by whoever answers
@@ -86,17 +84,14 @@ impl Create {
         }
     }
 
-    fn origin<'a>(
-        &'a self,
-        lease: Option<Lease>,
-        decision: &'a prefix_core::decision::Decision,
-    ) -> Origin<'a> {
+    fn origin<'a>(&'a self, leases: Vec<Lease>, decision: &'a prefix_core::decision::Decision) -> Origin<'a> {
         Origin {
             id: self.id,
             victim_ip: self.request.victim_ip,
             vector: &self.request.vector,
             event: None,
-            lease,
+            leases,
+            correlation: None,
             reason: Some(self.request.reason.clone()),
             decision,
         }
@@ -134,7 +129,7 @@ impl Create {
         }
         let before = desk.row(id).map(|row| json!({ "action": row.action, "expires_at": row.expires_at }));
         let shown = desk.edit(id, |row| {
-            admit(row, now);
+            admit_row(row, now);
             if row.action != plan.action {
                 row.progress.step_confirmed_at = row.dry_run.then_some(now);
             }
@@ -188,7 +183,7 @@ impl Command for Create {
         reply::reads(&self.caller, reads);
     }
 
-    fn run(&mut self, desk: &mut Desk<'_>) {
+    fn run(&mut self, _shared: &Shared, desk: &mut Desk<'_>) {
         if let Some(stored) = reply::stored::<Outcome>(desk, &self.caller) {
             let restored = stored.map(|mut value| {
                 if let Outcome::Made { row, .. } = &mut value {

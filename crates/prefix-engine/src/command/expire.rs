@@ -3,25 +3,16 @@
 
 use std::sync::Arc;
 
-use prefix_core::audit::{Actor, AuditAction, AuditEntry};
 use prefix_core::id::MitigationId;
-use prefix_core::mitigation::{EndReason, Mitigation, Status};
 use prefix_core::store::{ReadSet, StoreError};
-use serde_json::json;
+use prefix_policy::course::{self, Desk};
 
-use super::ending;
-use crate::desk::Desk;
 use crate::journal::{Command, RETRY};
 use crate::shared::Shared;
 
 /// See the module.
 pub(crate) struct Expire {
     pub(crate) ids: Vec<MitigationId>,
-}
-
-/// Which deadline it was.
-pub(crate) fn reason(row: &Mitigation) -> EndReason {
-    if row.expires_at >= row.lifetime_ends_at { EndReason::MaxLifetime } else { EndReason::Ttl }
 }
 
 impl Command for Expire {
@@ -33,22 +24,9 @@ impl Command for Expire {
         reads.victims.extend(rows.filter(|row| row.parent_id.is_some()).map(|row| row.victim_ip));
     }
 
-    fn run(&mut self, desk: &mut Desk<'_>) {
-        let now = desk.now;
+    fn run(&mut self, _shared: &Shared, desk: &mut Desk<'_>) {
         for id in &self.ids {
-            let due =
-                |row: &Mitigation| (row.lives() || row.status == Status::Queued) && row.expires_at <= now;
-            // a report may have been faster
-            if desk.row(*id).is_none_or(|row| !due(row)) || ending::is_inherited(desk, *id) {
-                continue;
-            }
-            let Some(row) = desk.row(*id) else { continue };
-            let reason = reason(row);
-            let details = json!({ "reason": reason.as_str(), "expires_at": row.expires_at });
-            desk.edit(*id, |row| row.begin_end(reason, now));
-            desk.audit(
-                AuditEntry::new(now, Actor::SYSTEM, AuditAction::Expire, details).on("mitigation", id),
-            );
+            course::expire(desk, *id);
         }
     }
 

@@ -2,49 +2,21 @@
 
 use std::sync::Arc;
 
-use prefix_core::audit::{AuditAction, AuditEntry};
-use prefix_core::event::{Event, EventAction, EventStatus, Report};
-use prefix_core::id::{EventId, MitigationId};
+use prefix_core::event::EventAction;
+use prefix_core::id::EventId;
 use prefix_core::store::{ReadSet, StoreError};
-use serde_json::json;
+use prefix_policy::course::{self, Desk, Ids, Random};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::{ban, reply, unban};
+use super::reply;
 use crate::alarms::{self, Refused};
-use crate::answer::{Answer, BatchItem, EventOutcome, Ingested, InvalidItem, RefusedEvent};
+use crate::answer::{Answer, BatchItem, EventOutcome};
 use crate::caller::Caller;
-use crate::desk::Desk;
 use crate::error::EngineError;
 use crate::journal::{Command, LONG_WAIT};
 use crate::report;
 use crate::shared::Shared;
-
-/// What one event does, found by [`ban`] or [`unban`].
-pub(super) struct Effect {
-    pub(super) outcome: EventOutcome,
-    pub(super) status: EventStatus,
-    pub(super) mitigation_id: Option<MitigationId>,
-    /// `None` where the repeat of a lease is only counted.
-    pub(super) audit: Option<AuditEntry>,
-}
-
-/// The identifiers of an event, made before the first run so that a repeated run gives the same answer.
-pub(super) struct Ids {
-    pub(super) event: EventId,
-    pub(super) mitigation: MitigationId,
-    pub(super) companion: MitigationId,
-}
-
-impl Ids {
-    fn generate() -> Self {
-        Self {
-            event: EventId::generate(),
-            mitigation: MitigationId::generate(),
-            companion: MitigationId::generate(),
-        }
-    }
-}
 
 type Reply = Result<Answer<Vec<EventOutcome>>, EngineError>;
 
@@ -60,7 +32,7 @@ pub(crate) struct Ingest {
 impl Ingest {
     pub(crate) fn new(items: Vec<BatchItem>, caller: Caller) -> (Self, oneshot::Receiver<Reply>) {
         let (reply, receiver) = oneshot::channel();
-        let items = items.into_iter().map(|item| (item, Ids::generate())).collect();
+        let items = items.into_iter().map(|item| (item, Ids::new(EventId::generate(), &Random))).collect();
         (Self { items, caller, arrived: Instant::now(), reply, result: None }, receiver)
     }
 }
@@ -69,6 +41,8 @@ impl Command for Ingest {
     fn reads(&self, shared: &Shared, reads: &mut ReadSet) {
         reads.admission = true;
         let policy = shared.policy();
+        reads.victim_groups = policy.correlates();
+        reads.corroborations = policy.correlates() && policy.parts().sources.corroborate();
         for report in self.items.iter().filter_map(|(item, _)| item.as_ref().ok()) {
             reads.victims.insert(report.victim_ip);
             if report.action == EventAction::Unban {
@@ -83,7 +57,7 @@ impl Command for Ingest {
         reply::reads(&self.caller, reads);
     }
 
-    fn run(&mut self, desk: &mut Desk<'_>) {
+    fn run(&mut self, _shared: &Shared, desk: &mut Desk<'_>) {
         if let Some(stored) = reply::stored(desk, &self.caller) {
             self.result = Some(stored.map(|value| Answer { value, replayed: true }));
             return;
@@ -143,79 +117,8 @@ fn count(shared: &Shared, outcomes: &[EventOutcome], items: &[(BatchItem, Ids)])
 }
 
 fn ingest_item(desk: &mut Desk<'_>, item: &BatchItem, ids: &Ids, caller: &Caller) -> EventOutcome {
-    let report = match item {
-        Ok(report) => report,
-        Err(invalid) => return EventOutcome::Invalid(invalid.clone()),
-    };
-    let effect = match report.action {
-        EventAction::Ban => ban::ban(desk, report, ids, caller),
-        EventAction::Unban => unban::unban(desk, report, ids, caller),
-    };
-    desk.put_event(Event {
-        event_id: ids.event,
-        ingested_at: desk.now,
-        report: report.clone(),
-        identity: report.source.as_identity(),
-        status: effect.status,
-        mitigation_id: effect.mitigation_id,
-        signal_group_id: None,
-        decision: decision_of(&effect.outcome),
-    });
-    if let Some(entry) = effect.audit {
-        desk.audit(entry);
-    }
-    effect.outcome
-}
-
-fn decision_of(outcome: &EventOutcome) -> prefix_core::decision::Decision {
-    match outcome {
-        EventOutcome::Accepted(ingested) => ingested.decision.clone(),
-        EventOutcome::Refused(refused) => refused.decision.clone(),
-        EventOutcome::Invalid(InvalidItem { .. }) => prefix_core::decision::Decision::open(),
-    }
-}
-
-/// The audit entry of an event: its action is what became of it.
-pub(super) fn audit_entry(
-    desk: &Desk<'_>,
-    report: &Report,
-    ids: &Ids,
-    caller: &Caller,
-    action: AuditAction,
-    more: serde_json::Value,
-) -> AuditEntry {
-    let mut details = json!({
-        "request_id": caller.request_id,
-        "event_id": ids.event,
-        "external_event_id": report.external_event_id,
-        "source": report.source,
-        "victim_ip": report.victim_ip,
-        "vector": report.vector,
-    });
-    if let (Some(details), serde_json::Value::Object(more)) = (details.as_object_mut(), more) {
-        details.extend(more);
-    }
-    AuditEntry::new(desk.now, caller.actor.clone(), action, details)
-}
-
-impl Effect {
-    /// An event that was not refused.
-    pub(super) fn accepted(ingested: Ingested, audit: Option<AuditEntry>) -> Self {
-        Self {
-            status: ingested.status,
-            mitigation_id: ingested.mitigation_id,
-            outcome: EventOutcome::Accepted(Box::new(ingested)),
-            audit,
-        }
-    }
-
-    /// An event that a guardrail refused.
-    pub(super) fn refused(refused: RefusedEvent, audit: AuditEntry) -> Self {
-        Self {
-            status: EventStatus::Rejected,
-            mitigation_id: Some(refused.mitigation_id),
-            outcome: EventOutcome::Refused(Box::new(refused)),
-            audit: Some(audit),
-        }
+    match item {
+        Ok(report) => course::ingest(desk, report, ids, &caller.author()).into(),
+        Err(invalid) => EventOutcome::Invalid(invalid.clone()),
     }
 }

@@ -12,10 +12,10 @@ use tokio::sync::oneshot;
 
 use crate::alarms;
 use crate::caller::Caller;
-use crate::desk::Desk;
 use crate::error::EngineError;
 use crate::journal::Command;
 use crate::shared::Shared;
+use prefix_policy::course::Desk;
 
 type Reply<T> = Result<T, EngineError>;
 
@@ -40,9 +40,9 @@ impl Command for Freeze {
         reads.admission = true;
     }
 
-    fn run(&mut self, desk: &mut Desk<'_>) {
+    fn run(&mut self, shared: &Shared, desk: &mut Desk<'_>) {
         let scope = &self.scope;
-        self.over = desk.has_thawed(scope.panic_id) || desk.shared.frozen.is_thawed(scope.panic_id);
+        self.over = desk.has_thawed(scope.panic_id) || shared.frozen.is_thawed(scope.panic_id);
         if self.over {
             return;
         }
@@ -103,7 +103,7 @@ impl Command for EndFrozen {
         reads.mitigations.extend(self.ids.iter().copied());
     }
 
-    fn run(&mut self, desk: &mut Desk<'_>) {
+    fn run(&mut self, _shared: &Shared, desk: &mut Desk<'_>) {
         self.spared.clear();
         for id in &self.ids {
             // what is ending already keeps its first reason
@@ -166,7 +166,7 @@ impl Command for Unfreeze {
         reads.admission = true;
     }
 
-    fn run(&mut self, desk: &mut Desk<'_>) {
+    fn run(&mut self, _shared: &Shared, desk: &mut Desk<'_>) {
         let by = self.caller.actor.name().to_owned();
         let meant = |scope: &&PanicScope| self.id.is_none_or(|id| id == scope.panic_id);
         let mut scopes: Vec<PanicScope> = desk.standing().frozen.iter().filter(meant).cloned().collect();

@@ -6,10 +6,10 @@ use prefix_core::audit::AuditEntry;
 use prefix_core::store::{ReadSet, StoreError};
 use tokio::sync::oneshot;
 
-use crate::desk::Desk;
 use crate::error::EngineError;
 use crate::journal::Command;
 use crate::shared::Shared;
+use prefix_policy::course::Desk;
 
 /// See the module.
 pub(crate) struct Record {
@@ -27,7 +27,7 @@ impl Record {
 impl Command for Record {
     fn reads(&self, _shared: &Shared, _reads: &mut ReadSet) {}
 
-    fn run(&mut self, desk: &mut Desk<'_>) {
+    fn run(&mut self, _shared: &Shared, desk: &mut Desk<'_>) {
         self.entries.iter().cloned().for_each(|entry| desk.audit(entry));
     }
 

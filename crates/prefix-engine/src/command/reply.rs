@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::caller::{Caller, IdempotencyKey};
-use crate::desk::Desk;
 use crate::error::EngineError;
+use prefix_policy::course::Desk;
 
 fn key_of(idempotency: &IdempotencyKey) -> ReplyKey {
     ReplyKey {

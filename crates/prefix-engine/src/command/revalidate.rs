@@ -7,12 +7,11 @@ use prefix_core::guardrail::{Guardrail, Refusal};
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{EndReason, Mitigation, Status};
 use prefix_core::store::{ReadSet, StoreError};
+use prefix_policy::course::{Desk, end_with_companions};
 use serde_json::json;
 use tokio::sync::oneshot;
 
-use super::ending::end_with_companions;
 use crate::caller::Caller;
-use crate::desk::Desk;
 use crate::error::EngineError;
 use crate::journal::Command;
 use crate::shared::Shared;
@@ -48,10 +47,10 @@ fn end_reason(refusal: &Refusal) -> EndReason {
     }
 }
 
-fn check(desk: &mut Desk<'_>, id: MitigationId, caller: &Caller) -> bool {
+fn check(shared: &Shared, desk: &mut Desk<'_>, id: MitigationId, caller: &Caller) -> bool {
     let live = |row: &&Mitigation| row.lives() || row.status == Status::Queued;
     let Some(row) = desk.row(id).filter(live) else { return false };
-    let (reason, detail) = if row.dry_run && desk.shared.enforced() {
+    let (reason, detail) = if row.dry_run && shared.enforced() {
         (EndReason::DryRunEnded, "made in dry-run, which is over".to_owned())
     } else {
         match desk.policy.revalidate(row, desk.standing()) {
@@ -77,9 +76,9 @@ impl Command for Revalidate {
         reads.victims.extend(self.ids.iter().filter_map(|id| shared.book.get(*id)).map(|row| row.victim_ip));
     }
 
-    fn run(&mut self, desk: &mut Desk<'_>) {
+    fn run(&mut self, shared: &Shared, desk: &mut Desk<'_>) {
         let caller = &self.caller;
-        self.withdrawn = self.ids.iter().copied().filter(|id| check(desk, *id, caller)).collect();
+        self.withdrawn = self.ids.iter().copied().filter(|id| check(shared, desk, *id, caller)).collect();
     }
 
     fn done(self: Box<Self>, _shared: &Arc<Shared>, result: Result<(), StoreError>) {

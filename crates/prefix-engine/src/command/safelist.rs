@@ -9,13 +9,12 @@ use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{EndReason, Mitigation, Status};
 use prefix_core::safelist::SafelistEntry;
 use prefix_core::store::{ReadSet, StoreError};
+use prefix_policy::course::{Desk, end_with_companions};
 use serde_json::json;
 use tokio::sync::oneshot;
 
-use super::ending::end_with_companions;
 use crate::answer::SafelistAdded;
 use crate::caller::Caller;
-use crate::desk::Desk;
 use crate::error::EngineError;
 use crate::journal::Command;
 use crate::shared::Shared;
@@ -177,7 +176,7 @@ impl Command for ChangeSafelist {
         }
     }
 
-    fn run(&mut self, desk: &mut Desk<'_>) {
+    fn run(&mut self, _shared: &Shared, desk: &mut Desk<'_>) {
         self.result = Some(match &self.change {
             Change::Add(entry) => self.add(desk, entry),
             Change::Remove(prefix) => self.remove(desk, *prefix),

@@ -10,11 +10,9 @@ use prefix_core::ownership::NotAfter;
 use prefix_core::store::{ReadSet, StoreError};
 use serde_json::json;
 
-use super::{ending, expire};
-use crate::desk::Desk;
 use crate::journal::{Command, RETRY};
-use crate::report::Note;
 use crate::shared::Shared;
+use prefix_policy::course::{self, Desk, Note};
 
 /// A path that the speaker has.
 #[derive(Clone, Debug)]
@@ -72,29 +70,28 @@ impl Settle {
         });
     }
 
-    fn remove(desk: &mut Desk<'_>, key: &RouteKey) {
+    fn remove(shared: &Shared, desk: &mut Desk<'_>, key: &RouteKey) {
         // storage may have been slow: the rule was wanted again meanwhile, and its next withdraw is confirmed anew
-        if desk.shared.book.was_sent(key) {
+        if shared.book.was_sent(key) {
             return;
         }
         let now = desk.now;
         for id in desk.naming(key, |row| !row.status.is_final()) {
             let Some(row) = desk.row(id) else { continue };
             if row.lives() && row.expires_at <= now {
-                if ending::is_inherited(desk, id) {
+                if course::is_inherited(desk, id) {
                     continue;
                 }
                 let Some(row) = desk.row(id) else { continue };
                 // the rule left on time, before its row was written
-                let reason = expire::reason(row);
+                let reason = course::deadline(row);
                 let details = json!({ "reason": reason.as_str(), "expires_at": row.expires_at });
                 desk.edit(id, |row| row.begin_end(reason, now));
                 desk.audit(
                     AuditEntry::new(now, Actor::SYSTEM, AuditAction::Expire, details).on("mitigation", id),
                 );
             }
-            let ends =
-                |row: &Mitigation| row.lives() && desk.is_frozen(row) && desk.shared.book.is_doomed(id);
+            let ends = |row: &Mitigation| row.lives() && desk.is_frozen(row) && shared.book.is_doomed(id);
             let frozen = desk.row(id).is_some_and(ends);
             if frozen {
                 // a panic took the rule away before its row was written
@@ -150,12 +147,12 @@ impl Command for Settle {
         }
     }
 
-    fn run(&mut self, desk: &mut Desk<'_>) {
+    fn run(&mut self, shared: &Shared, desk: &mut Desk<'_>) {
         for confirmed in &self.confirmed {
             Self::confirm(desk, confirmed);
         }
         for key in &self.gone {
-            Self::remove(desk, key);
+            Self::remove(shared, desk, key);
         }
     }
 

@@ -6,12 +6,11 @@ use prefix_core::audit::{AuditAction, AuditEntry};
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{EndReason, Mitigation, Status};
 use prefix_core::store::{ReadSet, StoreError};
+use prefix_policy::course::{Desk, end_with_companions};
 use serde_json::json;
 use tokio::sync::oneshot;
 
-use super::ending::end_with_companions;
 use crate::caller::Caller;
-use crate::desk::Desk;
 use crate::error::EngineError;
 use crate::journal::Command;
 use crate::shared::Shared;
@@ -73,7 +72,7 @@ impl Command for Withdraw {
         reads.victims.extend(self.ids.iter().filter_map(|id| shared.book.get(*id)).map(|row| row.victim_ip));
     }
 
-    fn run(&mut self, desk: &mut Desk<'_>) {
+    fn run(&mut self, _shared: &Shared, desk: &mut Desk<'_>) {
         self.result = self.ids.iter().map(|id| self.withdraw(desk, *id)).collect();
     }
 

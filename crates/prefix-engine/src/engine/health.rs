@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use chrono::TimeDelta;
+use chrono::{SecondsFormat, TimeDelta};
 use prefix_core::announcer::SessionState;
 use prefix_core::audit::{Actor, ActorType, AuditAction, AuditEntry};
 use prefix_core::guard::{GuardMode, GuardStatus, GuardWithdrawal};
@@ -51,6 +51,13 @@ impl Engine {
                 format!("rules in the speaker that no established session carries to a router: {unseen}");
             problems.other.push(text);
         }
+        problems.other.extend(shared.hearing.silent().iter().map(|(source, silence)| {
+            format!(
+                "detector {source} has been silent since {} (silent_after_seconds {})",
+                silence.since.to_rfc3339_opts(SecondsFormat::Secs, true),
+                silence.longest
+            )
+        }));
         problems.other.extend(shared.leadership.problems(&shared.settings));
         let leader = LeaderView {
             is_leader: shared.leadership.in_charge().is_some(),

@@ -116,6 +116,7 @@ impl Running {
             watch.spawn("deadlines", timers::deadlines(shared.clone(), journal.clone(), stop.clone())),
             watch.spawn("steps", timers::steps(shared.clone(), journal.clone(), stop.clone())),
             watch.spawn("queue", timers::queue(shared.clone(), journal.clone(), stop.clone())),
+            watch.spawn("groups", timers::groups(shared.clone(), journal.clone(), stop.clone())),
             watch.spawn("safelist", timers::safelist(shared.clone(), journal.clone(), stop.clone())),
             watch.spawn("housekeeping", timers::housekeeping(shared.clone(), journal.clone(), stop.clone())),
             watch.spawn("succession", succession(shared.clone(), journal.clone(), stop.clone())),

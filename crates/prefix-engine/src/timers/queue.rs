@@ -11,11 +11,12 @@ use chrono::{DateTime, Utc};
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::name::CustomerId;
+use prefix_policy::course::Tried;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::command::admit::{self, Admit, Tried};
+use crate::command::admit::{self, Admit};
 use crate::journal::Journal;
 use crate::shared::Shared;
 

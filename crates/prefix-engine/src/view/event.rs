@@ -10,8 +10,6 @@ use prefix_core::name::{ExternalEventId, SourceName, VectorName};
 use prefix_core::protocol::Protocol;
 use prefix_core::rate::{BitsPerSecond, PacketsPerSecond};
 use serde::{Deserialize, Serialize};
-#[cfg(any(feature = "openapi", test))]
-use uuid::Uuid;
 
 use super::RawJson;
 #[cfg(feature = "openapi")]
@@ -22,7 +20,7 @@ use super::schema;
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Event))]
 pub struct EventObject {
     /// Our identifier.
-    #[cfg_attr(feature = "openapi", schema(value_type = Uuid))]
+    #[cfg_attr(feature = "openapi", schema(value_type = uuid::Uuid))]
     pub event_id: EventId,
     /// The detector's identifier of the attack episode.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
@@ -64,10 +62,10 @@ pub struct EventObject {
     #[cfg_attr(feature = "openapi", schema(schema_with = schema::event_status))]
     pub status: EventStatus,
     /// The mitigation it made, renewed or released.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Uuid>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<uuid::Uuid>))]
     pub mitigation_id: Option<MitigationId>,
     /// The signal group it joined.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Uuid>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<uuid::Uuid>))]
     pub signal_group_id: Option<GroupId>,
     /// What the detector sent along, as it came; only when asked for by id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -117,7 +115,7 @@ mod tests {
 
     fn stored() -> Event {
         Event {
-            event_id: Uuid::nil().into(),
+            event_id: uuid::Uuid::nil().into(),
             ingested_at: DateTime::from_timestamp(1_795_000_000, 0).unwrap(),
             report: Report {
                 timestamp: DateTime::from_timestamp(1_795_000_000, 5_000).unwrap(),

@@ -24,7 +24,7 @@ use crate::answer::MitigationView;
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Mitigation))]
 pub struct MitigationObject {
     /// Its identifier.
-    #[cfg_attr(feature = "openapi", schema(value_type = Uuid))]
+    #[cfg_attr(feature = "openapi", schema(value_type = uuid::Uuid))]
     pub mitigation_id: MitigationId,
     /// The site that announces it.
     #[cfg_attr(feature = "openapi", schema(value_type = String, example = "fra1"))]
@@ -33,14 +33,14 @@ pub struct MitigationObject {
     #[cfg_attr(feature = "openapi", schema(schema_with = schema::status))]
     pub status: Status,
     /// The mitigation it accompanies (fragments).
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Uuid>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<uuid::Uuid>))]
     pub parent_id: Option<MitigationId>,
     /// A living rule of the same victim that routers apply first (RFC 8955 §5.1).
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Uuid>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<uuid::Uuid>))]
     pub shadowed_by: Option<MitigationId>,
     /// The mitigation that took its rule over.
     #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Uuid>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<uuid::Uuid>))]
     pub superseded_by: Option<MitigationId>,
     /// What the rule may miss or hit, for people.
     pub warnings: Vec<String>,
@@ -129,10 +129,10 @@ pub struct MitigationObject {
     /// When the speaker confirmed the removal.
     pub withdrawn_at: Option<DateTime<Utc>>,
     /// The event that made it; null for manual ones.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Uuid>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<uuid::Uuid>))]
     pub triggering_event_id: Option<EventId>,
     /// The newest event.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Uuid>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<uuid::Uuid>))]
     pub last_event_id: Option<EventId>,
     /// Why, in the words of an operator or of the refusing guardrail.
     pub reason: Option<String>,

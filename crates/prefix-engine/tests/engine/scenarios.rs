@@ -235,7 +235,7 @@ impl Play {
 }
 
 fn caller(actor: Actor) -> Caller {
-    Caller { actor, request_id: "scenario".into(), dry_run: false, idempotency: None }
+    Caller { actor, request_id: "scenario".into(), dry_run: false, idempotency: None, identity: None }
 }
 
 fn report(line: EventLine) -> Report {

@@ -3,7 +3,7 @@
 
 use prefix_core::announcer::Route;
 use prefix_core::decision::{DecidedRule, Decision, Outcome, Stage, StageResult};
-use prefix_core::event::Report;
+use prefix_core::event::{Reach, Report};
 use prefix_core::guardrail::Refusal;
 use prefix_core::mitigation::{Mitigation, ReportedMatch, Status};
 use prefix_core::name::VectorName;
@@ -29,11 +29,20 @@ impl Policy {
         let Some(owner) = self.lookup(report.victim_ip) else {
             let text = format!("{} lies in no prefix and is no asset of any customer", report.victim_ip);
             decision.stop(Stage::Inventory, Outcome::NotMitigated, text);
-            return BanVerdict::NotOurs(decision);
+            return BanVerdict::NotMitigated(decision);
         };
+        if report.reach == Reach::Outgoing {
+            let text = format!(
+                "{} is an address of customer {}, and the attack is outgoing: it comes from there",
+                report.victim_ip,
+                owner.customer_id()
+            );
+            decision.stop(Stage::Inventory, Outcome::NotMitigated, text);
+            return BanVerdict::NotMitigated(decision);
+        }
         note_owner(&mut decision, report.victim_ip, &owner);
         // what lives within a panic scope is being withdrawn, so it does nobody's work any more
-        let renewable = !facts.is_frozen(owner.customer_id());
+        let renewable = report.reach == Reach::Full && !facts.is_frozen(owner.customer_id());
         if let Some(mitigation) = same_episode(report, facts).filter(|_| renewable) {
             let id = report.external_event_id.as_ref().map_or("", |id| id.as_str());
             let why = format!("{} reported this attack before as {id:?}", report.source);
@@ -45,21 +54,28 @@ impl Policy {
         let reported = ReportedMatch { protocol: report.protocol, dst_ports: report.top_dst_ports.clone() };
         let attack = Attack { victim: report.victim_ip, vector: &vector, template, reported: &reported };
         let playbook = self.playbook_for(report, &attack, &owner);
-        let draft = playbook.and_then(|playbook| {
+        let wanted = playbook.and_then(|playbook| {
             playbook.step(0).map(|step| (playbook, self.draft(attack, owner, &playbook.name, (0, step))))
         });
-        let Some((playbook, draft)) = draft else {
-            skip(&mut decision, Stage::Extend, "no rule is wanted, so none can do its work");
+        match &wanted {
+            None => skip(&mut decision, Stage::Extend, "no rule is wanted, so none can do its work"),
+            Some((playbook, draft)) => {
+                if let Some((mitigation, why)) =
+                    self.doing_the_work(playbook, draft, facts).filter(|_| renewable)
+                {
+                    return extend(decision, mitigation, &why);
+                }
+                note_no_extension(&mut decision, draft, facts);
+            }
+        }
+        if let Some(verdict) = self.weigh(report, &mut decision, facts) {
+            return verdict(decision);
+        }
+        let Some((playbook, draft)) = wanted else {
             let text = format!("no playbook is for {vector}, and there is no default_playbook");
             decision.stop(Stage::Playbook, Outcome::NoPlaybook, text);
             return BanVerdict::NoPlaybook(decision);
         };
-        if let Some((mitigation, why)) = self.doing_the_work(playbook, &draft, facts).filter(|_| renewable) {
-            return extend(decision, mitigation, &why);
-        }
-        note_no_extension(&mut decision, &draft, facts);
-        // The place of correlation: an unmet group would stop here with `hold`.
-        skip(&mut decision, Stage::Correlation, "correlation is off: every source triggers by itself");
         decision.playbook = Some(playbook.name.clone());
         decision.step = Some(draft.number);
         decision.pass(
@@ -67,6 +83,42 @@ impl Policy {
             format!("playbook {}, step {}: {}", playbook.name, draft.number, describe(&draft.step.action)),
         );
         self.decide_rule(&draft, decision, facts)
+    }
+
+    /// The stage of correlation: whether the decision ends here, and how.
+    fn weigh(
+        &self,
+        report: &Report,
+        decision: &mut Decision,
+        facts: &Facts<'_>,
+    ) -> Option<fn(Decision) -> BanVerdict> {
+        let supports = report.reach == Reach::Supporting;
+        let Some(group) = facts.group else {
+            if supports {
+                let text =
+                    "this report does not mitigate alone, and correlation, which would count it, is off";
+                decision.stop(Stage::Correlation, Outcome::NotMitigated, text);
+                return Some(BanVerdict::NotMitigated);
+            }
+            skip(decision, Stage::Correlation, "correlation is off: every source triggers by itself");
+            return None;
+        };
+        let stands = self.correlation_of(group, facts.now).explanation;
+        if !group.met {
+            let text = format!("group {} waits for corroboration: {stands}", group.group_id);
+            decision.stop(Stage::Correlation, Outcome::Hold, text);
+            return Some(BanVerdict::Hold);
+        }
+        if supports {
+            let text = format!(
+                "counted in group {}, which this report alone never triggers: {stands}",
+                group.group_id
+            );
+            decision.stop(Stage::Correlation, Outcome::Hold, text);
+            return Some(BanVerdict::Hold);
+        }
+        decision.pass(Stage::Correlation, format!("group {} is met: {stands}", group.group_id));
+        None
     }
 
     /// The rule is known, what remains are its explanation and the guardrails.
@@ -163,6 +215,16 @@ impl Policy {
         let text =
             format!("{} reports {vector} to {} with {confidence}{size}", report.source, report.victim_ip);
         decision.pass(Stage::Identity, text);
+    }
+
+    /// The playbook that a report matches.
+    pub(crate) fn playbook_of(&self, report: &Report, owner: &Ownership<'_>) -> Option<&Playbook> {
+        let vector = report.vector.clone().unwrap_or_else(unknown_vector);
+        let unnamed = VectorTemplate::default();
+        let template = self.vector(&vector).unwrap_or(&unnamed);
+        let reported = ReportedMatch { protocol: report.protocol, dst_ports: report.top_dst_ports.clone() };
+        let attack = Attack { victim: report.victim_ip, vector: &vector, template, reported: &reported };
+        self.playbook_for(report, &attack, owner)
     }
 
     fn playbook_for(&self, report: &Report, attack: &Attack<'_>, owner: &Ownership<'_>) -> Option<&Playbook> {

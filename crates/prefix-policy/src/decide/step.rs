@@ -135,7 +135,8 @@ impl Policy {
         }
         let step = playbook.step(mitigation.progress.step.checked_add(1)?)?;
         let seconds = self.persistence(profile, step);
-        let (confidence, required) = (mitigation.confidence(now), self.required_confidence(profile, step));
+        let (confidence, required) =
+            (self.confidence_of(mitigation, now), self.required_confidence(profile, step));
         let due = now - confirmed_at >= TimeDelta::seconds(seconds.into())
             && mitigation.is_reported_since(confirmed_at, now)
             && confidence >= required;

@@ -34,6 +34,21 @@ pub enum Dimension {
     Interface,
 }
 
+impl Dimension {
+    /// Every dimension.
+    pub const ALL: [Self; 4] = [Self::CustomerId, Self::Pop, Self::ServiceId, Self::Interface];
+
+    /// The word of the contract.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CustomerId => "customer_id",
+            Self::Pop => "pop",
+            Self::ServiceId => "service_id",
+            Self::Interface => "interface",
+        }
+    }
+}
+
 /// An entry of `sources`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SourcePolicy {
@@ -119,6 +134,11 @@ impl Sources {
     /// True if the source never triggers.
     pub fn is_corroborating(&self, source: &SourceName) -> bool {
         self.get(source).is_some_and(|entry| entry.mode == SourceMode::Corroborating)
+    }
+
+    /// True if some source only corroborates.
+    pub fn corroborate(&self) -> bool {
+        self.entries.values().any(|entry| entry.mode == SourceMode::Corroborating)
     }
 
     /// Until when a report of this source holds a lease, and whether it is of an edge source.

@@ -19,7 +19,9 @@ fn extended(verdict: &BanVerdict) -> MitigationId {
 #[test]
 fn an_address_of_nobody_is_not_mitigated() {
     let world = World::with_steps(discard());
-    let BanVerdict::NotOurs(decision) = world.ban(&report("udp_flood", "198.51.100.1")) else { panic!() };
+    let BanVerdict::NotMitigated(decision) = world.ban(&report("udp_flood", "198.51.100.1")) else {
+        panic!()
+    };
     assert_eq!(decision.outcome, Outcome::NotMitigated);
     let last = decision.trace.last().unwrap();
     assert_eq!((last.stage, last.result), (Stage::Inventory, StageResult::Stop));

@@ -96,6 +96,7 @@ impl World {
             safelist: &self.safelist_index(),
             frozen: &self.frozen,
             quota: &self.quota,
+            group: None,
         };
         ask(&self.policy(), &facts)
     }

@@ -9,32 +9,79 @@ use prefix_core::address::{Prefix, VictimIp};
 use prefix_core::audit::{Actor, AuditAction, AuditEntry};
 use prefix_core::event::{Event, EventAction};
 use prefix_core::flowspec::RouteKey;
-use prefix_core::id::MitigationId;
+use prefix_core::id::{GroupId, MitigationId, SignalId};
 use prefix_core::mitigation::{FormerRule, Mitigation, Status};
-use prefix_core::name::{CustomerId, ExternalEventId, Pop, SourceName};
+use prefix_core::name::{CustomerId, ExternalEventId, Pop, SourceName, VectorName};
 use prefix_core::panic::PanicScope;
 use prefix_core::safelist::{Safelist, SafelistEntry};
+use prefix_core::signal::{Corroboration, GroupStatus, SignalGroup};
 use prefix_core::store::{
-    ChangeSet, MitigationChange, QuotaCounts, ReadSet, ReplyKey, Snapshot, StoredReply,
+    ChangeSet, GroupChange, MitigationChange, QuotaCounts, ReplyKey, Snapshot, StoredReply,
 };
-use prefix_policy::{Facts, Policy, SafelistIndex, Standing};
 use serde_json::json;
 
-use crate::report::Note;
-use crate::shared::Shared;
+use super::fresh::Fresh;
+use super::note::Note;
+use crate::facts::{Facts, Standing};
+use crate::policy::Policy;
+use crate::safelist::SafelistIndex;
 
-struct Draft {
-    before: Option<Box<Mitigation>>,
-    row: Mitigation,
+struct Draft<T> {
+    before: Option<Box<T>>,
+    row: T,
     changed: bool,
 }
 
+impl<T: Clone> Draft<T> {
+    /// As it was read.
+    fn read(row: T) -> Self {
+        Self { before: None, row, changed: false }
+    }
+
+    /// Made here.
+    fn new(row: T) -> Self {
+        Self { before: None, row, changed: true }
+    }
+
+    /// To be changed: what it was is remembered.
+    fn touch(&mut self) -> &mut T {
+        if !self.changed {
+            self.before = Some(Box::new(self.row.clone()));
+            self.changed = true;
+        }
+        &mut self.row
+    }
+}
+
+/// Where and when a unit of work happens.
+#[derive(Clone)]
+pub struct Setting<'a> {
+    /// The site that decides.
+    pub pop: &'a Pop,
+    /// The time of the unit of work.
+    pub now: DateTime<Utc>,
+    /// Nothing is ever announced: new rows are active at once.
+    pub dry_run: bool,
+    /// The safelist of the snapshot, or an empty one where no rule is let in.
+    pub safelist: Arc<SafelistIndex>,
+    /// The panic scopes that are not thawed.
+    pub frozen: Arc<Vec<PanicScope>>,
+    /// Where new identifiers come from.
+    pub fresh: &'a dyn Fresh,
+}
+
 /// See the module.
-pub(crate) struct Desk<'a> {
-    pub(crate) shared: &'a Shared,
-    pub(crate) policy: Arc<Policy>,
-    pub(crate) now: DateTime<Utc>,
-    drafts: BTreeMap<MitigationId, Draft>,
+pub struct Desk<'a> {
+    /// The policy in force.
+    pub policy: Arc<Policy>,
+    /// The time of the unit of work.
+    pub now: DateTime<Utc>,
+    pub(crate) pop: &'a Pop,
+    pub(crate) dry_run: bool,
+    pub(crate) fresh: &'a dyn Fresh,
+    drafts: BTreeMap<MitigationId, Draft<Mitigation>>,
+    groups: BTreeMap<GroupId, Draft<SignalGroup>>,
+    corroborations: BTreeMap<SignalId, Draft<Corroboration>>,
     by_victim: HashMap<VictimIp, Vec<MitigationId>>,
     /// Rows by every rule that they have, had here, or have had until a step: a superset, so that a change of a row
     /// only adds to it.
@@ -51,23 +98,27 @@ pub(crate) struct Desk<'a> {
 }
 
 impl<'a> Desk<'a> {
-    pub(crate) fn new(shared: &'a Shared, policy: Arc<Policy>, reads: &ReadSet, snapshot: Snapshot) -> Self {
-        let index = if reads.admission {
-            shared.safelist_index(&snapshot.safelist)
-        } else {
-            Arc::new(SafelistIndex::new(&Safelist::default()))
-        };
+    /// From what was read.
+    pub fn new(setting: Setting<'a>, policy: Arc<Policy>, snapshot: Snapshot) -> Self {
         let mut desk = Self {
-            shared,
             policy,
-            now: reads.now,
+            now: setting.now,
+            pop: setting.pop,
+            dry_run: setting.dry_run,
+            fresh: setting.fresh,
             drafts: BTreeMap::new(),
+            groups: snapshot.groups.into_iter().map(|row| (row.group_id, Draft::read(row))).collect(),
+            corroborations: snapshot
+                .corroborations
+                .into_iter()
+                .map(|row| (row.signal_id, Draft::read(row)))
+                .collect(),
             by_victim: HashMap::new(),
             by_route: HashMap::new(),
             quota: snapshot.quota,
             safelist: snapshot.safelist,
-            index,
-            frozen: shared.frozen.completed(snapshot.panic),
+            index: setting.safelist,
+            frozen: setting.frozen,
             episodes: snapshot.episodes,
             sightings: snapshot.sightings,
             replies: snapshot.replies,
@@ -78,7 +129,7 @@ impl<'a> Desk<'a> {
             let former = row.progress.former.as_ref().and_then(FormerRule::key);
             row.key().into_iter().chain(former).for_each(|key| desk.list(key, row.mitigation_id));
             desk.by_victim.entry(row.victim_ip).or_default().push(row.mitigation_id);
-            desk.drafts.insert(row.mitigation_id, Draft { before: None, row, changed: false });
+            desk.drafts.insert(row.mitigation_id, Draft::read(row));
         }
         desk
     }
@@ -91,24 +142,20 @@ impl<'a> Desk<'a> {
     }
 
     /// A row that was asked for or made here.
-    pub(crate) fn row(&self, id: MitigationId) -> Option<&Mitigation> {
+    pub fn row(&self, id: MitigationId) -> Option<&Mitigation> {
         self.drafts.get(&id).map(|draft| &draft.row)
     }
 
     /// The rows of this pop that pass a test, oldest first (ids are ordered by time of creation).
-    pub(crate) fn ids(&self, test: impl Fn(&Mitigation) -> bool) -> Vec<MitigationId> {
-        let pop = &self.shared.settings.pop;
+    pub fn ids(&self, test: impl Fn(&Mitigation) -> bool) -> Vec<MitigationId> {
+        let pop = self.pop;
         let own = self.drafts.values().map(|draft| &draft.row).filter(|row| row.pop == *pop);
         own.filter(|row| test(row)).map(|row| row.mitigation_id).collect()
     }
 
     /// The rows of a victim at this pop that pass a test, oldest first.
-    pub(crate) fn of_victim(
-        &self,
-        victim: VictimIp,
-        test: impl Fn(&Mitigation) -> bool,
-    ) -> Vec<MitigationId> {
-        let pop = &self.shared.settings.pop;
+    pub fn of_victim(&self, victim: VictimIp, test: impl Fn(&Mitigation) -> bool) -> Vec<MitigationId> {
+        let pop = self.pop;
         let ids = self.by_victim.get(&victim).into_iter().flatten();
         let rows = ids.filter_map(|id| self.row(*id)).filter(|row| row.pop == *pop);
         let mut found: Vec<MitigationId> =
@@ -118,15 +165,15 @@ impl<'a> Desk<'a> {
     }
 
     /// The rows at this pop that have this rule and pass a test, oldest first.
-    pub(crate) fn of_route(&self, key: &RouteKey, test: impl Fn(&Mitigation) -> bool) -> Vec<MitigationId> {
+    pub fn of_route(&self, key: &RouteKey, test: impl Fn(&Mitigation) -> bool) -> Vec<MitigationId> {
         let mut found = self.naming(key, test);
         found.retain(|id| self.row(*id).is_some_and(|row| row.key().as_ref() == Some(key)));
         found
     }
 
     /// The same, with those that had it before their last step.
-    pub(crate) fn naming(&self, key: &RouteKey, test: impl Fn(&Mitigation) -> bool) -> Vec<MitigationId> {
-        let pop = &self.shared.settings.pop;
+    pub fn naming(&self, key: &RouteKey, test: impl Fn(&Mitigation) -> bool) -> Vec<MitigationId> {
+        let pop = self.pop;
         let names = |row: &Mitigation| {
             let former = || row.progress.former.as_ref().and_then(FormerRule::key);
             row.key().as_ref() == Some(key) || former().as_ref() == Some(key)
@@ -140,22 +187,15 @@ impl<'a> Desk<'a> {
     }
 
     /// The companions of a mitigation that are not final.
-    pub(crate) fn companions(&self, parent: MitigationId) -> Vec<MitigationId> {
+    pub fn companions(&self, parent: MitigationId) -> Vec<MitigationId> {
         let Some(row) = self.row(parent) else { return Vec::new() };
         self.of_victim(row.victim_ip, |other| other.parent_id == Some(parent) && !other.status.is_final())
     }
 
     /// Changes a row. Counters follow.
-    pub(crate) fn edit<R>(
-        &mut self,
-        id: MitigationId,
-        change: impl FnOnce(&mut Mitigation) -> R,
-    ) -> Option<R> {
+    pub fn edit<R>(&mut self, id: MitigationId, change: impl FnOnce(&mut Mitigation) -> R) -> Option<R> {
         let draft = self.drafts.get_mut(&id)?;
-        if !draft.changed {
-            draft.before = Some(Box::new(draft.row.clone()));
-            draft.changed = true;
-        }
+        draft.touch();
         let (counted, lived, ruled) = (draft.row.counts(), draft.row.lives(), draft.row.key());
         let result = change(&mut draft.row);
         let rules = draft.row.key().filter(|key| ruled.as_ref() != Some(key));
@@ -172,7 +212,7 @@ impl<'a> Desk<'a> {
     }
 
     /// Adds a row. An older one of the same rule that is being withdrawn is taken over: no withdraw is sent for it.
-    pub(crate) fn insert(&mut self, row: Mitigation) {
+    pub fn insert(&mut self, row: Mitigation) {
         if let Some(key) = row.key() {
             if row.status.claims_rule() {
                 self.end_overdue(&key);
@@ -186,7 +226,7 @@ impl<'a> Desk<'a> {
         self.changes.admitted += u64::from(row.lives());
         self.quota.new_last_minute += u64::from(row.lives());
         self.by_victim.entry(row.victim_ip).or_default().push(row.mitigation_id);
-        self.drafts.insert(row.mitigation_id, Draft { before: None, row, changed: true });
+        self.drafts.insert(row.mitigation_id, Draft::new(row));
     }
 
     /// Writes down that the time of rows of this rule is over, which otherwise happens a moment later.
@@ -194,7 +234,7 @@ impl<'a> Desk<'a> {
         let now = self.now;
         let overdue = |row: &Mitigation| row.status.claims_rule() && row.expires_at <= now;
         for id in self.of_route(key, overdue) {
-            let Some(reason) = self.row(id).map(crate::command::expire::reason) else { continue };
+            let Some(reason) = self.row(id).map(super::expire::deadline) else { continue };
             let details = json!({ "reason": reason.as_str() });
             self.edit(id, |row| row.begin_end(reason, now));
             let entry = AuditEntry::new(now, Actor::SYSTEM, AuditAction::Expire, details);
@@ -203,7 +243,7 @@ impl<'a> Desk<'a> {
     }
 
     /// Ends the rows that are withdrawing this rule in favour of `successor`.
-    pub(crate) fn take_over(&mut self, key: &RouteKey, successor: MitigationId) {
+    pub fn take_over(&mut self, key: &RouteKey, successor: MitigationId) {
         let now = self.now;
         for id in self.of_route(key, |row| row.status == Status::Withdrawing) {
             self.edit(id, |row| {
@@ -221,7 +261,7 @@ impl<'a> Desk<'a> {
             return;
         }
         shift(&mut self.quota.global);
-        if *pop == self.shared.settings.pop {
+        if pop == self.pop {
             shift(&mut self.quota.pop);
         }
         if let Some(customer) = customer {
@@ -230,13 +270,33 @@ impl<'a> Desk<'a> {
     }
 
     /// Runs a decision over the facts about a victim.
-    pub(crate) fn decide<R>(
+    pub fn decide<R>(
         &self,
         victim: VictimIp,
         key: Option<&RouteKey>,
         decide: impl FnOnce(&Policy, &Facts<'_>) -> R,
     ) -> R {
-        let pop = &self.shared.settings.pop;
+        self.decide_over(victim, key, None, decide)
+    }
+
+    /// The same over an attack whose sources are weighed together.
+    pub(super) fn decide_in<R>(
+        &self,
+        victim: VictimIp,
+        group: &SignalGroup,
+        decide: impl FnOnce(&Policy, &Facts<'_>) -> R,
+    ) -> R {
+        self.decide_over(victim, None, Some(group), decide)
+    }
+
+    fn decide_over<R>(
+        &self,
+        victim: VictimIp,
+        key: Option<&RouteKey>,
+        group: Option<&SignalGroup>,
+        decide: impl FnOnce(&Policy, &Facts<'_>) -> R,
+    ) -> R {
+        let pop = self.pop;
         let of_victim = self.by_victim.get(&victim).into_iter().flatten().copied();
         let of_route = key.into_iter().flat_map(|key| self.of_route(key, |_| true));
         let ids: BTreeSet<MitigationId> = of_victim.chain(of_route).collect();
@@ -256,26 +316,28 @@ impl<'a> Desk<'a> {
             safelist: &self.index,
             frozen: &self.frozen,
             quota: &self.quota,
+            group,
         };
         decide(&self.policy, &facts)
     }
 
     /// What stands against any rule in this transaction.
-    pub(crate) fn standing(&self) -> Standing<'_> {
+    pub fn standing(&self) -> Standing<'_> {
         Standing { now: self.now, safelist: &self.index, frozen: &self.frozen }
     }
 
     /// True if a panic covers this row, as of this transaction.
-    pub(crate) fn is_frozen(&self, row: &Mitigation) -> bool {
+    pub fn is_frozen(&self, row: &Mitigation) -> bool {
         self.frozen.iter().any(|scope| scope.covers(&row.pop, row.customer_id.as_ref()))
     }
 
     /// The safelist as it is in this transaction.
-    pub(crate) fn safelist(&self) -> &[SafelistEntry] {
+    pub fn safelist(&self) -> &[SafelistEntry] {
         &self.safelist.entries
     }
 
-    pub(crate) fn put_safelist(&mut self, entry: SafelistEntry) {
+    /// Puts a safelist entry, in the place of one of the same prefix.
+    pub fn put_safelist(&mut self, entry: SafelistEntry) {
         let mut entries: Vec<SafelistEntry> = self.safelist.entries.to_vec();
         entries.retain(|other| other.prefix != entry.prefix);
         entries.push(entry.clone());
@@ -285,7 +347,8 @@ impl<'a> Desk<'a> {
         self.changes.safelist_put.push(entry);
     }
 
-    pub(crate) fn remove_safelist(&mut self, prefix: Prefix) {
+    /// Removes the safelist entry of a prefix.
+    pub fn remove_safelist(&mut self, prefix: Prefix) {
         let mut entries: Vec<SafelistEntry> = self.safelist.entries.to_vec();
         entries.retain(|other| other.prefix != prefix);
         self.replace_safelist(entries);
@@ -299,7 +362,7 @@ impl<'a> Desk<'a> {
     }
 
     /// Freezes a scope, or thaws it.
-    pub(crate) fn put_panic(&mut self, scope: PanicScope) {
+    pub fn put_panic(&mut self, scope: PanicScope) {
         let mut frozen = self.frozen.to_vec();
         frozen.retain(|other| other.panic_id != scope.panic_id);
         if scope.thawed.is_none() {
@@ -311,21 +374,22 @@ impl<'a> Desk<'a> {
     }
 
     /// True if a scope was thawed in this very transaction.
-    pub(crate) fn has_thawed(&self, id: prefix_core::id::PanicId) -> bool {
+    pub fn has_thawed(&self, id: prefix_core::id::PanicId) -> bool {
         self.changes.panic_put.iter().any(|scope| scope.panic_id == id && scope.thawed.is_some())
     }
 
     /// True if the source ever reported this episode.
-    pub(crate) fn knows_episode(&self, source: &SourceName, id: &ExternalEventId) -> bool {
+    pub fn knows_episode(&self, source: &SourceName, id: &ExternalEventId) -> bool {
         self.episodes.contains(&(source.clone(), id.clone()))
     }
 
     /// True if the source ever reported this victim.
-    pub(crate) fn has_seen(&self, source: &SourceName, victim: VictimIp) -> bool {
+    pub fn has_seen(&self, source: &SourceName, victim: VictimIp) -> bool {
         self.sightings.contains(&(source.clone(), victim))
     }
 
-    pub(crate) fn put_event(&mut self, event: Event) {
+    /// Stores an event.
+    pub fn put_event(&mut self, event: Event) {
         if event.report.action == EventAction::Ban {
             let source = &event.report.source;
             self.sightings.insert((source.clone(), event.report.victim_ip));
@@ -337,31 +401,111 @@ impl<'a> Desk<'a> {
     }
 
     /// To be told once this is committed.
-    pub(crate) fn note(&mut self, note: Note) {
+    pub fn note(&mut self, note: Note) {
         self.notes.push(note);
     }
 
     /// Everything that is to be told.
-    pub(crate) fn take_notes(&mut self) -> Vec<Note> {
+    pub fn take_notes(&mut self) -> Vec<Note> {
         std::mem::take(&mut self.notes)
     }
 
-    pub(crate) fn audit(&mut self, entry: AuditEntry) {
+    /// Writes an audit entry.
+    pub fn audit(&mut self, entry: AuditEntry) {
         self.changes.audit.push(entry);
     }
 
     /// The reply stored under a key, here or earlier.
-    pub(crate) fn reply(&self, key: &ReplyKey) -> Option<&StoredReply> {
+    pub fn reply(&self, key: &ReplyKey) -> Option<&StoredReply> {
         self.replies.get(key)
     }
 
-    pub(crate) fn put_reply(&mut self, key: ReplyKey, reply: StoredReply) {
+    /// Stores a reply under a key.
+    pub fn put_reply(&mut self, key: ReplyKey, reply: StoredReply) {
         self.replies.insert(key.clone(), reply.clone());
         self.changes.replies.push((key, reply));
     }
 
+    /// A signal group that was asked for or made here.
+    pub fn group(&self, id: GroupId) -> Option<&SignalGroup> {
+        self.groups.get(&id).map(|draft| &draft.row)
+    }
+
+    /// The signal groups of this pop that can be joined, oldest first.
+    pub(super) fn all_living_groups(&self) -> Vec<GroupId> {
+        let own = self.groups.values().map(|draft| &draft.row).filter(|group| group.pop == *self.pop);
+        own.filter(|group| self.is_living(group)).map(|group| group.group_id).collect()
+    }
+
+    /// Those of a victim.
+    pub(super) fn living_groups(&self, victim: VictimIp) -> Vec<GroupId> {
+        let rows = self.groups.values().map(|draft| &draft.row);
+        let of_victim = rows.filter(|group| group.victim_ip == victim && group.pop == *self.pop);
+        of_victim.filter(|group| self.is_living(group)).map(|group| group.group_id).collect()
+    }
+
+    /// The signal group that a report of this attack joins: one that a mitigation stands on comes first.
+    pub(super) fn living_group(&self, victim: VictimIp, vector: &VectorName) -> Option<&SignalGroup> {
+        let ids = self.living_groups(victim).into_iter();
+        let groups = ids.filter_map(|id| self.group(id)).filter(|group| group.vector == *vector);
+        groups.max_by_key(|group| (group.status == GroupStatus::Resolved, group.group_id))
+    }
+
+    /// True while its window runs or a mitigation stands on it that is queued or lives.
+    fn is_living(&self, group: &SignalGroup) -> bool {
+        let stands = |row: &Mitigation| {
+            row.status.claims_rule()
+                && row.expires_at > self.now
+                && row.correlation.as_ref().is_some_and(|known| known.signal_group_id == group.group_id)
+        };
+        group.is_open(self.now) || (group.met && !self.of_victim(group.victim_ip, stands).is_empty())
+    }
+
+    pub(super) fn insert_group(&mut self, group: SignalGroup) {
+        self.groups.insert(group.group_id, Draft::new(group));
+    }
+
+    pub(super) fn edit_group(&mut self, id: GroupId, change: impl FnOnce(&mut SignalGroup)) {
+        if let Some(draft) = self.groups.get_mut(&id) {
+            change(draft.touch());
+        }
+    }
+
+    /// Ends groups of this attack whose window is over, which otherwise happens a moment later.
+    pub(super) fn close_overdue_groups(&mut self, victim: VictimIp, vector: &VectorName) {
+        let overdue = |group: &SignalGroup| {
+            group.status == GroupStatus::Open && group.victim_ip == victim && group.vector == *vector
+        };
+        let ids: Vec<GroupId> = self
+            .groups
+            .values()
+            .filter(|draft| overdue(&draft.row))
+            .map(|draft| draft.row.group_id)
+            .collect();
+        for id in ids {
+            super::groups::close_group(self, id);
+        }
+    }
+
+    /// The corroborating signals that wait for groups yet to come, oldest first.
+    pub(super) fn corroborations(&self) -> impl Iterator<Item = &Corroboration> {
+        self.corroborations.values().map(|draft| &draft.row)
+    }
+
+    /// A corroborating signal joined a group.
+    pub(super) fn note_attached(&mut self, signal: SignalId, group: GroupId) {
+        if let Some(draft) = self.corroborations.get_mut(&signal) {
+            draft.touch().attached.insert(group);
+        }
+    }
+
+    /// Keeps a corroborating signal.
+    pub(super) fn put_corroboration(&mut self, signal: Corroboration) {
+        self.corroborations.insert(signal.signal_id, Draft::new(signal));
+    }
+
     /// What is to be written.
-    pub(crate) fn finish(self) -> ChangeSet {
+    pub fn finish(self) -> ChangeSet {
         let mut changes = self.changes;
         changes.mitigations = self
             .drafts
@@ -369,6 +513,14 @@ impl<'a> Desk<'a> {
             .filter(|draft| draft.changed)
             .map(|draft| MitigationChange { before: draft.before, after: Box::new(draft.row) })
             .collect();
+        changes.groups = self
+            .groups
+            .into_values()
+            .filter(|draft| draft.changed)
+            .map(|draft| GroupChange { before: draft.before, after: Box::new(draft.row) })
+            .collect();
+        changes.corroborations =
+            self.corroborations.into_values().filter(|draft| draft.changed).map(|draft| draft.row).collect();
         changes
     }
 }

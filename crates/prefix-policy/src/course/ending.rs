@@ -3,14 +3,14 @@
 use prefix_core::audit::{Actor, AuditAction, AuditEntry};
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{EndReason, Mitigation};
-use prefix_policy::Plan;
 use serde_json::json;
 
-use crate::desk::Desk;
+use super::desk::Desk;
+use crate::verdict::Plan;
 
 /// Ends a mitigation and its companions, except those that another one needs too. What is ending or has ended already
 /// is left as it is.
-pub(super) fn end_with_companions(desk: &mut Desk<'_>, id: MitigationId, reason: EndReason) {
+pub fn end_with_companions(desk: &mut Desk<'_>, id: MitigationId, reason: EndReason) {
     let mut ids = desk.companions(id);
     ids.retain(|companion| !is_inherited(desk, *companion));
     ids.push(id);
@@ -27,7 +27,7 @@ pub(super) fn end_with_companions(desk: &mut Desk<'_>, id: MitigationId, reason:
 
 /// A companion whose parent ends goes on with another living mitigation of the victim whose step wants the same rule
 /// for fragments. Returns false if there is none.
-pub(super) fn is_inherited(desk: &mut Desk<'_>, companion: MitigationId) -> bool {
+pub fn is_inherited(desk: &mut Desk<'_>, companion: MitigationId) -> bool {
     let Some((heir, plan)) = heir(desk, companion) else { return false };
     let Some(parent) = desk.row(heir).cloned() else { return false };
     let now = desk.now;

@@ -6,50 +6,68 @@ use prefix_core::confidence::Confidence;
 use prefix_core::decision::Decision;
 use prefix_core::event::{EventStatus, Report};
 use prefix_core::guardrail::Refusal;
-use prefix_core::id::MitigationId;
+use prefix_core::id::{GroupId, MitigationId};
 use prefix_core::lease::Lease;
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::name::VectorName;
-use prefix_policy::{BanVerdict, Plan};
+use prefix_core::signal::GroupStatus;
+use prefix_core::ttl::Ttl;
 use serde_json::json;
 
-use super::ingest::{Effect, Ids, audit_entry};
+use super::desk::Desk;
+use super::groups::{self, Joined};
+use super::ingest::{Author, Effect, Ids, audit_entry};
+use super::outcome::{Ingested, RefusedEvent};
 use super::row::{Entry, Origin, new_row};
 use super::steps;
-use crate::answer::{Ingested, RefusedEvent};
-use crate::caller::Caller;
-use crate::desk::Desk;
+use crate::verdict::{BanVerdict, Plan};
 
 /// Repeats of a lease are audited once in this time, with a count.
 const AUDIT_REPEATS: TimeDelta = TimeDelta::seconds(60);
 
 /// Decides over a ban and changes the rows.
-pub(super) fn ban(desk: &mut Desk<'_>, report: &Report, ids: &Ids, caller: &Caller) -> Effect {
-    let verdict = desk.decide(report.victim_ip, None, |policy, facts| policy.decide_ban(report, facts));
-    match verdict {
-        BanVerdict::NotOurs(decision) => {
-            unmitigated(desk, report, ids, caller, EventStatus::AcceptedNoMitigation, decision)
+pub(super) fn ban(desk: &mut Desk<'_>, report: &Report, ids: &Ids, author: &Author<'_>) -> Effect {
+    let joined = groups::join(desk, report, ids, author);
+    let verdict = match &joined {
+        Some(joined) => {
+            desk.decide_in(report.victim_ip, &joined.group, |policy, facts| policy.decide_ban(report, facts))
         }
+        None => desk.decide(report.victim_ip, None, |policy, facts| policy.decide_ban(report, facts)),
+    };
+    let completes = joined.as_ref().is_some_and(Joined::completes);
+    let is_first = joined.as_ref().is_none_or(|joined| joined.group.status == GroupStatus::Open);
+    let renews = matches!(verdict, BanVerdict::Extend { .. } | BanVerdict::NotMitigated(_));
+    let group = joined.and_then(|joined| groups::keep(desk, joined, renews));
+    let mut effect = match verdict {
+        BanVerdict::NotMitigated(decision) => {
+            unmitigated(desk, report, ids, author, EventStatus::AcceptedNoMitigation, decision, group)
+        }
+        BanVerdict::Hold(decision) => held(desk, report, ids, author, decision, group.filter(|_| completes)),
         BanVerdict::NoPlaybook(decision) => {
-            unmitigated(desk, report, ids, caller, EventStatus::AcceptedNoPlaybook, decision)
+            unmitigated(desk, report, ids, author, EventStatus::AcceptedNoPlaybook, decision, group)
         }
         BanVerdict::Extend { mitigation, decision } => {
-            extend(desk, report, ids, caller, mitigation, decision)
+            if let Some(group) = group.filter(|_| completes) {
+                groups::hand_on(desk, group, mitigation);
+            }
+            extend(desk, report, ids, author, mitigation, decision)
         }
         BanVerdict::Mitigate { plan, companion, decision } => {
             let entry = Entry::Admitted;
-            let status = insert(desk, report, ids, plan, companion, &decision, &entry);
+            let leases = first_leases(desk, report, plan.ttl, group.filter(|_| is_first));
+            let status = insert(desk, report, ids, plan, companion, &decision, &entry, leases, group);
             let row = json!({ "mitigation_status": status });
-            let audit = audit_entry(desk, report, ids, caller, AuditAction::Announce, row)
+            let audit = audit_entry(desk, report, ids, author, AuditAction::Announce, row)
                 .on("mitigation", ids.mitigation);
             let answer = answer(report, ids, EventStatus::Accepted, Some((ids.mitigation, status)), decision);
             Effect::accepted(answer, Some(audit))
         }
         BanVerdict::Queue { refusal, plan, companion, decision } => {
             let entry = Entry::Queued(&refusal);
-            let status = insert(desk, report, ids, plan, companion, &decision, &entry);
+            let leases = first_leases(desk, report, plan.ttl, group.filter(|_| is_first));
+            let status = insert(desk, report, ids, plan, companion, &decision, &entry, leases, group);
             let why = json!({ "guardrail": refusal.guardrail, "reason": refusal.detail, "status": "queued" });
-            let audit = audit_entry(desk, report, ids, caller, AuditAction::Ingest, why)
+            let audit = audit_entry(desk, report, ids, author, AuditAction::Ingest, why)
                 .on("mitigation", ids.mitigation);
             let mut answer =
                 answer(report, ids, EventStatus::Queued, Some((ids.mitigation, status)), decision);
@@ -60,27 +78,64 @@ pub(super) fn ban(desk: &mut Desk<'_>, report: &Report, ids: &Ids, caller: &Call
         BanVerdict::Refuse { refusal, plan, decision } => {
             let mitigation_id = reject(desk, report, ids, *plan, &refusal, &decision);
             let why = json!({ "guardrail": refusal.guardrail, "reason": refusal.detail });
-            let audit = audit_entry(desk, report, ids, caller, AuditAction::Reject, why)
+            let audit = audit_entry(desk, report, ids, author, AuditAction::Reject, why)
                 .on("mitigation", mitigation_id);
             let refused = RefusedEvent {
                 event_id: ids.event,
                 external_event_id: report.external_event_id.clone(),
                 mitigation_id,
+                signal_group_id: group,
                 refusal,
                 decision,
             };
             Effect::refused(refused, audit)
         }
+    };
+    effect.joined(group);
+    effect
+}
+
+/// Its sources do not agree enough, or it is a report that triggers nothing by itself: then it may still have completed
+/// the quorum of those that do.
+fn held(
+    desk: &mut Desk<'_>,
+    report: &Report,
+    ids: &Ids,
+    author: &Author<'_>,
+    decision: Decision,
+    completed: Option<GroupId>,
+) -> Effect {
+    let because = format!("{} completes the quorum", report.source);
+    let made = completed.and_then(|group| groups::trigger(desk, group, author, &because));
+    let Some((mitigation, status, decision)) = made else {
+        return unmitigated(desk, report, ids, author, EventStatus::Held, decision, None);
+    };
+    let details = json!({ "status": "accepted", "mitigation_id": mitigation });
+    let audit = audit_entry(desk, report, ids, author, AuditAction::Ingest, details).on("event", ids.event);
+    let became = if status == Status::Queued { EventStatus::Queued } else { EventStatus::Accepted };
+    let mut answer = answer(report, ids, became, Some((mitigation, status)), decision);
+    if status == Status::Queued {
+        answer.guardrail = desk.row(mitigation).and_then(|row| row.guardrail);
+        answer.retry_after_seconds = Some(1);
+    }
+    Effect::accepted(answer, Some(audit))
+}
+
+/// Whoever holds a new mitigation: everybody who made its group enough, or whoever reports a further rule of it.
+fn first_leases(desk: &Desk<'_>, report: &Report, ttl: Ttl, group: Option<GroupId>) -> Vec<Lease> {
+    match group.and_then(|id| desk.group(id)) {
+        Some(group) => groups::leases(&desk.policy, group, ttl, desk.now),
+        None => vec![lease_for(desk, report, ttl)],
     }
 }
 
 /// The vector of a ban; the border lets none pass without.
 fn vector_of(report: &Report) -> VectorName {
-    report.vector.clone().unwrap_or_else(prefix_policy::unknown_vector)
+    report.vector.clone().unwrap_or_else(crate::vector::unknown_vector)
 }
 
-fn lease_for(desk: &Desk<'_>, report: &Report, ttl: prefix_core::ttl::Ttl) -> Lease {
-    let (until, edge) = desk.policy.lease_until(&report.source, ttl, desk.now);
+fn lease_for(desk: &Desk<'_>, report: &Report, ttl: Ttl) -> Lease {
+    let (until, edge) = desk.policy.lease_until_by(&report.source, report.reports, ttl, desk.now);
     let id = report.external_event_id.clone();
     Lease::new(report.source.clone(), id, confidence(desk, report), edge, desk.now, until)
 }
@@ -89,7 +144,10 @@ fn confidence(desk: &Desk<'_>, report: &Report) -> Confidence {
     report.confidence.unwrap_or_else(|| desk.policy.default_confidence(&report.source))
 }
 
-fn insert(
+/// Adds the row of a plan, and that of its companion, which shares its leases. The first row of an open group is what
+/// the group is handed on to.
+#[allow(clippy::too_many_arguments, reason = "each is a fact of its own about the new rows")]
+pub(super) fn insert(
     desk: &mut Desk<'_>,
     report: &Report,
     ids: &Ids,
@@ -97,31 +155,38 @@ fn insert(
     companion: Option<Plan>,
     decision: &Decision,
     entry: &Entry<'_>,
+    leases: Vec<Lease>,
+    group: Option<GroupId>,
 ) -> Status {
     let vector = vector_of(report);
-    let lease = lease_for(desk, report, plan.ttl);
-    let origin = |id, lease| Origin {
+    let correlation =
+        group.and_then(|id| desk.group(id)).map(|group| desk.policy.correlation_of(group, desk.now));
+    let origin = |id, leases| Origin {
         id,
         victim_ip: report.victim_ip,
         vector: &vector,
         event: Some(ids.event),
-        lease: Some(lease),
+        leases,
+        correlation: correlation.clone(),
         reason: None,
         decision,
     };
-    let row = new_row(desk, plan, origin(ids.mitigation, lease.clone()), entry);
+    let row = new_row(desk, plan, origin(ids.mitigation, leases.clone()), entry);
     let status = row.status;
     desk.insert(row);
     if let Some(plan) = companion {
-        let mut row = new_row(desk, plan, origin(ids.companion, lease), entry);
+        let mut row = new_row(desk, plan, origin(ids.companion, leases), entry);
         row.parent_id = Some(ids.mitigation);
         desk.insert(row);
+    }
+    if let Some(group) = group {
+        groups::hand_on(desk, group, ids.mitigation);
     }
     status
 }
 
 /// Writes the refusal down: one row per rule and guardrail within an hour, repeats update it.
-fn reject(
+pub(super) fn reject(
     desk: &mut Desk<'_>,
     report: &Report,
     ids: &Ids,
@@ -135,7 +200,8 @@ fn reject(
         victim_ip: report.victim_ip,
         vector: &vector,
         event: Some(ids.event),
-        lease: None,
+        leases: Vec::new(),
+        correlation: None,
         reason: None,
         decision,
     };
@@ -144,7 +210,7 @@ fn reject(
 }
 
 /// Puts a rejected row, or updates the one that is less than an hour old.
-pub(super) fn put_rejected(desk: &mut Desk<'_>, mut row: Mitigation) -> MitigationId {
+pub fn put_rejected(desk: &mut Desk<'_>, mut row: Mitigation) -> MitigationId {
     // without a rule there is no identity: the match then stands for it
     let same = |other: &Mitigation| {
         other.status == Status::Rejected
@@ -173,7 +239,7 @@ fn extend(
     desk: &mut Desk<'_>,
     report: &Report,
     ids: &Ids,
-    caller: &Caller,
+    author: &Author<'_>,
     mitigation: MitigationId,
     decision: Decision,
 ) -> Effect {
@@ -187,7 +253,7 @@ fn extend(
     let mut audited = None;
     for id in members {
         let Some(ttl) = desk.row(id).map(|row| row.ttl) else { continue };
-        let (until, edge) = desk.policy.lease_until(&report.source, ttl, now);
+        let (until, edge) = desk.policy.lease_until_by(&report.source, report.reports, ttl, now);
         let counted = desk.edit(id, |row| {
             let episode = report.external_event_id.as_ref();
             let repeats = match row.lease_mut(&report.source) {
@@ -220,7 +286,7 @@ fn extend(
     let guardrail = row.and_then(|row| row.guardrail);
     let audit: Option<AuditEntry> = audited.map(|repeats| {
         let details = json!({ "reports": repeats, "expires_at": expires_at });
-        audit_entry(desk, report, ids, caller, AuditAction::Extend, details).on("mitigation", target)
+        audit_entry(desk, report, ids, author, AuditAction::Extend, details).on("mitigation", target)
     });
     // also what still waits is `extended` (http-api.md §3.3): its place in the queue is renewed
     let mut answer = answer(report, ids, EventStatus::Extended, Some((target, status)), decision);
@@ -245,12 +311,13 @@ fn unmitigated(
     desk: &Desk<'_>,
     report: &Report,
     ids: &Ids,
-    caller: &Caller,
+    author: &Author<'_>,
     status: EventStatus,
     decision: Decision,
+    group: Option<GroupId>,
 ) -> Effect {
-    let details = json!({ "status": status });
-    let audit = audit_entry(desk, report, ids, caller, AuditAction::Ingest, details).on("event", ids.event);
+    let details = json!({ "status": status, "signal_group_id": group });
+    let audit = audit_entry(desk, report, ids, author, AuditAction::Ingest, details).on("event", ids.event);
     Effect::accepted(answer(report, ids, status, None, decision), Some(audit))
 }
 

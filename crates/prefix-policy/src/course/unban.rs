@@ -3,19 +3,20 @@
 use prefix_core::audit::AuditAction;
 use prefix_core::decision::{Decision, Outcome, Stage, StageResult};
 use prefix_core::event::{EventStatus, Report};
-use prefix_core::id::{EventId, MitigationId};
+use prefix_core::id::{EventId, GroupId, MitigationId};
 use prefix_core::mitigation::{EndReason, Mitigation, Status};
 use serde_json::json;
 
 use super::ban::answer;
 use super::ending::end_with_companions;
-use super::ingest::{Effect, Ids, audit_entry};
-use crate::answer::Touched;
-use crate::caller::Caller;
-use crate::desk::Desk;
+use super::ingest::{Author, Effect, Ids, audit_entry};
+use super::outcome::Touched;
+
+use super::desk::Desk;
+use super::groups;
 
 /// Releases what the source holds, for the episode if it names one.
-pub(super) fn unban(desk: &mut Desk<'_>, report: &Report, ids: &Ids, caller: &Caller) -> Effect {
+pub(super) fn unban(desk: &mut Desk<'_>, report: &Report, ids: &Ids, author: &Author<'_>) -> Effect {
     let held = |row: &Mitigation| {
         let live = row.lives() || row.status == Status::Queued;
         let lease = row.lease(&report.source);
@@ -26,9 +27,12 @@ pub(super) fn unban(desk: &mut Desk<'_>, report: &Report, ids: &Ids, caller: &Ca
         live && row.parent_id.is_none() && claimed && vector
     };
     let found = desk.of_victim(report.victim_ip, held);
+    let left = groups::leave(desk, report);
     let touched: Vec<Touched> = found.iter().filter_map(|id| release(desk, *id, report, ids.event)).collect();
     let Some(newest) = touched.last().cloned() else {
-        return nothing_held(desk, report, ids, caller);
+        let mut effect = nothing_held(desk, report, ids, author, left);
+        effect.joined(left);
+        return effect;
     };
     let withdrawn = newest.status == EventStatus::Withdrawn;
     let mut decision = Decision::open();
@@ -45,13 +49,15 @@ pub(super) fn unban(desk: &mut Desk<'_>, report: &Report, ids: &Ids, caller: &Ca
         "mitigations": touched.iter().map(|t| t.mitigation_id).collect::<Vec<_>>(),
     });
     let audit =
-        audit_entry(desk, report, ids, caller, action, details).on("mitigation", newest.mitigation_id);
+        audit_entry(desk, report, ids, author, action, details).on("mitigation", newest.mitigation_id);
     let place = Some((newest.mitigation_id, newest.mitigation_status));
     let mut answer = answer(report, ids, newest.status, place, decision);
     if touched.len() > 1 {
         answer.mitigations = touched;
     }
-    Effect::accepted(answer, Some(audit))
+    let mut effect = Effect::accepted(answer, Some(audit));
+    effect.joined(left);
+    effect
 }
 
 fn release(desk: &mut Desk<'_>, id: MitigationId, report: &Report, event: EventId) -> Option<Touched> {
@@ -81,19 +87,30 @@ fn release(desk: &mut Desk<'_>, id: MitigationId, report: &Report, event: EventI
     Some(Touched { mitigation_id: id, status, mitigation_status: desk.row(id)?.status })
 }
 
-fn nothing_held(desk: &Desk<'_>, report: &Report, ids: &Ids, caller: &Caller) -> Effect {
+fn nothing_held(
+    desk: &Desk<'_>,
+    report: &Report,
+    ids: &Ids,
+    author: &Author<'_>,
+    left: Option<GroupId>,
+) -> Effect {
     let known = match &report.external_event_id {
         Some(id) => desk.knows_episode(&report.source, id),
         None => desk.has_seen(&report.source, report.victim_ip),
     };
+    let known = known || left.is_some();
     let (status, detail) = if known {
         (EventStatus::NoActiveMitigation, "the episode is known, but nothing of it lives")
     } else {
         (EventStatus::NotFound, "this source never reported that")
     };
     let mut decision = Decision::open();
+    if let Some(group) = left {
+        let text = format!("what {} reported of it leaves group {group}", report.source);
+        decision.note(Stage::Correlation, StageResult::Info, text);
+    }
     decision.note(Stage::Identity, StageResult::Stop, format!("{}: {detail}", report.source));
     let details = json!({ "status": status });
-    let audit = audit_entry(desk, report, ids, caller, AuditAction::Ingest, details).on("event", ids.event);
+    let audit = audit_entry(desk, report, ids, author, AuditAction::Ingest, details).on("event", ids.event);
     Effect::accepted(answer(report, ids, status, None, decision), Some(audit))
 }

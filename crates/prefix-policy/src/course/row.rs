@@ -8,32 +8,45 @@ use prefix_core::id::{EventId, MitigationId};
 use prefix_core::lease::Lease;
 use prefix_core::mitigation::{Mitigation, Progress, SpeakerView, Status};
 use prefix_core::name::VectorName;
-use prefix_policy::Plan;
+use prefix_core::signal::Correlation;
 
-use crate::desk::Desk;
+use super::desk::Desk;
+use crate::verdict::Plan;
 
 /// What a new row is about, besides its plan.
-pub(super) struct Origin<'a> {
-    pub(super) id: MitigationId,
-    pub(super) victim_ip: VictimIp,
-    pub(super) vector: &'a VectorName,
-    pub(super) event: Option<EventId>,
-    pub(super) lease: Option<Lease>,
-    pub(super) reason: Option<String>,
-    pub(super) decision: &'a Decision,
+pub struct Origin<'a> {
+    /// Its identifier.
+    pub id: MitigationId,
+    /// The address under attack.
+    pub victim_ip: VictimIp,
+    /// The kind of attack.
+    pub vector: &'a VectorName,
+    /// The event that made it.
+    pub event: Option<EventId>,
+    /// Its first leases.
+    pub leases: Vec<Lease>,
+    /// The signals it stands on.
+    pub correlation: Option<Correlation>,
+    /// Why, in the words of an operator.
+    pub reason: Option<String>,
+    /// Why.
+    pub decision: &'a Decision,
 }
 
 /// A row that is let in now, waits, or was refused.
-pub(super) enum Entry<'a> {
+pub enum Entry<'a> {
+    /// It is let in.
     Admitted,
+    /// It waits for this.
     Queued(&'a Refusal),
+    /// This says no.
     Rejected(&'a Refusal),
 }
 
 /// Builds the row. In dry-run an admitted one is active at once, and nothing is ever announced.
-pub(super) fn new_row(desk: &Desk<'_>, plan: Plan, origin: Origin<'_>, entry: &Entry<'_>) -> Mitigation {
+pub fn new_row(desk: &Desk<'_>, plan: Plan, origin: Origin<'_>, entry: &Entry<'_>) -> Mitigation {
     let now = desk.now;
-    let dry_run = !desk.shared.enforced();
+    let dry_run = desk.dry_run;
     let lifetime_ends_at = now + plan.lifetime;
     let (status, guardrail, refusal) = match entry {
         Entry::Admitted if dry_run => (Status::Active, None, None),
@@ -43,12 +56,11 @@ pub(super) fn new_row(desk: &Desk<'_>, plan: Plan, origin: Origin<'_>, entry: &E
     };
     let admitted = matches!(entry, Entry::Admitted);
     let progress = Progress { step_confirmed_at: (admitted && dry_run).then_some(now), ..plan.progress() };
-    let leases: Vec<Lease> = origin.lease.into_iter().collect();
     let impossible = matches!(entry, Entry::Rejected(refusal) if refusal.guardrail == Guardrail::Semantic);
     let mut row = Mitigation {
         mitigation_id: origin.id,
         revision: 0,
-        pop: desk.shared.settings.pop.clone(),
+        pop: desk.pop.clone(),
         status,
         end_reason: None,
         superseded_by: None,
@@ -63,7 +75,7 @@ pub(super) fn new_row(desk: &Desk<'_>, plan: Plan, origin: Origin<'_>, entry: &E
         ttl: plan.ttl,
         playbook: plan.playbook,
         progress,
-        leases,
+        leases: origin.leases,
         speaker: SpeakerView { attempted: admitted && !dry_run, ..SpeakerView::default() },
         created_at: now,
         updated_at: now,
@@ -79,7 +91,7 @@ pub(super) fn new_row(desk: &Desk<'_>, plan: Plan, origin: Origin<'_>, entry: &E
         dry_run,
         warnings: plan.warnings,
         guardrail,
-        correlation: None,
+        correlation: origin.correlation,
         decision: origin.decision.clone(),
     };
     row.follow_leases();
@@ -87,7 +99,7 @@ pub(super) fn new_row(desk: &Desk<'_>, plan: Plan, origin: Origin<'_>, entry: &E
 }
 
 /// A queued row is let in: from now on its rule is wanted on the wire.
-pub(super) fn admit(row: &mut Mitigation, now: DateTime<Utc>) {
+pub fn admit_row(row: &mut Mitigation, now: DateTime<Utc>) {
     if row.admit(now).is_err() {
         return;
     }

@@ -1,0 +1,81 @@
+//! Signal groups change because time passes: windows end, and older signals weigh less.
+
+use std::sync::Arc;
+
+use prefix_core::id::GroupId;
+use prefix_core::store::{ReadSet, StoreError};
+use prefix_policy::course::{self, Author, Desk};
+
+use crate::caller::Caller;
+use crate::journal::Command;
+use crate::report;
+use crate::shared::Shared;
+
+/// Groups whose window may be over.
+pub(crate) struct CloseGroups {
+    pub(crate) ids: Vec<GroupId>,
+}
+
+impl Command for CloseGroups {
+    fn reads(&self, _shared: &Shared, reads: &mut ReadSet) {
+        reads.groups.extend(self.ids.iter().copied());
+    }
+
+    fn run(&mut self, _shared: &Shared, desk: &mut Desk<'_>) {
+        for id in &self.ids {
+            course::close_group(desk, *id);
+        }
+    }
+
+    fn done(self: Box<Self>, _shared: &Arc<Shared>, _result: Result<(), StoreError>) {
+        // the next second looks again
+    }
+
+    fn weight(&self) -> usize {
+        self.ids.len() / 4 + 1
+    }
+}
+
+/// Groups whose confidence is to be computed anew, with their victims.
+pub(crate) struct RefreshGroups {
+    pub(crate) groups: Vec<(GroupId, prefix_core::address::VictimIp)>,
+    refreshed: u64,
+}
+
+impl RefreshGroups {
+    pub(crate) fn new(groups: Vec<(GroupId, prefix_core::address::VictimIp)>) -> Self {
+        Self { groups, refreshed: 0 }
+    }
+}
+
+impl Command for RefreshGroups {
+    fn reads(&self, shared: &Shared, reads: &mut ReadSet) {
+        // a mean can rise when what was doubtful weighs less, and then it triggers
+        reads.admission = true;
+        let policy = shared.policy();
+        for (id, victim) in &self.groups {
+            reads.groups.insert(*id);
+            reads.victims.insert(*victim);
+            reads.customers.extend(policy.lookup(*victim).map(|owner| owner.customer_id().clone()));
+        }
+    }
+
+    fn run(&mut self, _shared: &Shared, desk: &mut Desk<'_>) {
+        let caller = Caller::system();
+        let author: Author<'_> = caller.author();
+        self.refreshed = 0;
+        for (id, _) in &self.groups {
+            self.refreshed += u64::from(course::refresh_group(desk, *id, &author));
+        }
+    }
+
+    fn done(self: Box<Self>, _shared: &Arc<Shared>, result: Result<(), StoreError>) {
+        if result.is_ok() {
+            report::groups_refreshed(self.refreshed);
+        }
+    }
+
+    fn weight(&self) -> usize {
+        self.groups.len()
+    }
+}

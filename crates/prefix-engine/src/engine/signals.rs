@@ -1,0 +1,136 @@
+//! What several sources say: signal groups, and the signals that corroborate them.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use prefix_core::address::VictimIp;
+use prefix_core::confidence::Confidence;
+use prefix_core::id::{GroupId, SignalId};
+use prefix_core::name::SourceName;
+use prefix_core::page::Page;
+use prefix_core::signal::{Corroboration, CorroborationScope, SignalGroup};
+use prefix_core::store::{GroupQuery, SourceActivity, WaitingCorroborations};
+use prefix_policy::correlation::scope_of;
+
+use super::Engine;
+use crate::answer::Answer;
+use crate::caller::Caller;
+use crate::command::corroborate::{Corroborate, CorroborationTaken, Taken};
+use crate::error::EngineError;
+use crate::report;
+
+/// So many open groups are looked at for a corroborating signal.
+const MOST_GROUPS: u32 = 100_000;
+/// So often groups may come up while a signal is on its way, before all of them are read.
+const ATTEMPTS: u32 = 5;
+
+/// A corroborating signal as it was sent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CorroborationReport {
+    /// Who sends it.
+    pub source: SourceName,
+    /// What it is about.
+    pub scope: CorroborationScope,
+    /// How sure it is; `None` = the default of its source.
+    pub confidence: Option<Confidence>,
+    /// JSON text as it came: stored, never interpreted.
+    pub raw_details: Option<String>,
+}
+
+impl Engine {
+    /// Takes a corroborating signal: it joins every group that it is about, waits for those yet to come, and triggers
+    /// what lacks nothing else.
+    pub async fn corroborate(
+        &self,
+        sent: CorroborationReport,
+        caller: &Caller,
+    ) -> Result<Answer<CorroborationTaken>, EngineError> {
+        let policy = self.policy();
+        if let Some(vector) = &sent.scope.vector
+            && policy.vector(vector).is_none()
+        {
+            report::unknown_vector(sent.source.as_str());
+            return Err(EngineError::UnknownVector {
+                vector: vector.to_string(),
+                defined: policy.vector_names(),
+            });
+        }
+        let allowed = scope_of(&policy, &sent.source, &sent.scope);
+        allowed.map_err(|problem| EngineError::NotAllowed(problem.to_string()))?;
+        let _only_one = self.running.claim(caller.idempotency.as_ref()).await;
+        let shared = &self.running.shared;
+        let now = shared.now();
+        let signal = Corroboration {
+            signal_id: SignalId::generate(),
+            received_by: shared.settings.pop.clone(),
+            identity: caller.identity.clone().unwrap_or_else(|| sent.source.as_identity()),
+            confidence: sent.confidence.unwrap_or_else(|| policy.default_confidence(&sent.source)),
+            weight: policy.weight(&sent.source),
+            source: sent.source,
+            scope: sent.scope,
+            received_at: now,
+            expires_at: now + policy.parts().correlation.window(),
+            attached: BTreeSet::new(),
+            raw_details: sent.raw_details,
+        };
+        for attempt in 0..ATTEMPTS {
+            let victims = self.victims_of(&signal, attempt + 1 == ATTEMPTS).await?;
+            let (command, answer) = Corroborate::new(signal.clone(), victims, caller.clone());
+            if let Taken::Done(taken) = self.ask(command, answer).await?? {
+                self.running.wait(&taken.value.mitigation_ids).await;
+                return Ok(taken);
+            }
+        }
+        // storage is not at fault, but the answer is right: nothing is stored, and sending it again helps
+        Err(EngineError::StorageUnavailable("too many groups came up meanwhile".into()))
+    }
+
+    /// The victims of the groups that a signal is about, or of all of them.
+    async fn victims_of(
+        &self,
+        signal: &Corroboration,
+        everybody: bool,
+    ) -> Result<BTreeSet<VictimIp>, EngineError> {
+        let (shared, policy) = (&self.running.shared, self.policy());
+        let pop = &shared.settings.pop;
+        let open = shared.store.open_groups(pop, MOST_GROUPS).await?;
+        let meant = open.iter().filter(|group| everybody || policy.corroborates(signal, group, pop));
+        Ok(meant.map(|group| group.victim_ip).collect())
+    }
+
+    /// A page of signal groups: of the own pop, unless the query names another one.
+    pub async fn signal_groups(&self, query: &GroupQuery) -> Result<Page<SignalGroup>, EngineError> {
+        Ok(self.running.shared.store.groups(query).await?)
+    }
+
+    /// One signal group, of any pop.
+    pub async fn signal_group(&self, id: GroupId) -> Result<SignalGroup, EngineError> {
+        let group = self.running.shared.store.group(id).await?;
+        group.ok_or_else(|| EngineError::NotFound(format!("there is no signal group {id}")))
+    }
+
+    /// The corroborating signals of this pop that wait for a group.
+    pub async fn waiting_corroborations(
+        &self,
+        source: Option<&SourceName>,
+        limit: u32,
+    ) -> Result<(WaitingCorroborations, Vec<Corroboration>), EngineError> {
+        let shared = &self.running.shared;
+        let (pop, now) = (&shared.settings.pop, shared.now());
+        Ok(shared.store.waiting_corroborations(pop, now, source, limit).await?)
+    }
+
+    /// Which corroborating sources this pop has heard since.
+    pub async fn corroborator_activity(
+        &self,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<SourceActivity>, EngineError> {
+        let shared = &self.running.shared;
+        Ok(shared.store.corroborator_activity(&shared.settings.pop, since).await?)
+    }
+
+    /// The time of the engine's clock.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.running.shared.now()
+    }
+}

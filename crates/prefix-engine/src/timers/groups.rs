@@ -1,0 +1,139 @@
+//! Windows end, signals grow old, and detectors fall silent.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use prefix_core::id::GroupId;
+use prefix_core::name::SourceName;
+use prefix_core::store::StoreError;
+use prefix_policy::Policy;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use crate::alarms;
+use crate::command::groups::{CloseGroups, RefreshGroups};
+use crate::journal::Journal;
+use crate::report;
+use crate::shared::Shared;
+
+/// Groups looked at in one transaction.
+const AT_ONCE: u32 = 512;
+/// Between two looks at what waits, and at what is left of groups while nothing is weighed.
+const SELDOM: Duration = Duration::from_secs(5);
+
+/// See the module.
+pub(crate) async fn groups(shared: Arc<Shared>, journal: Journal, stop: CancellationToken) {
+    let mut tick = interval(Duration::from_secs(1));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut seldom, mut refreshed) = (None::<Instant>, Instant::now());
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        let policy = shared.policy();
+        listen(&shared, &policy).await;
+        shared.hearing.expired(shared.now()).iter().for_each(report::corroboration_expired);
+        let is_seldom = seldom.is_none_or(|at| at.elapsed() >= SELDOM);
+        if is_seldom {
+            seldom = Some(Instant::now());
+            cache_size(&shared, &policy).await;
+        }
+        let Some(epoch) = shared.leadership.leading() else { continue };
+        if policy.correlates() || is_seldom {
+            let journal = journal.led_by(epoch);
+            if let Err(error) = close(&shared, &journal).await {
+                debug!(%error, "open groups cannot be read");
+                continue;
+            }
+            if refreshed.elapsed() >= shared.settings.reconciliation_interval {
+                refreshed = Instant::now();
+                if let Err(error) = refresh(&shared, &policy, &journal).await {
+                    debug!(%error, "open groups cannot be read");
+                }
+            }
+        }
+    }
+}
+
+/// Groups whose window is over are closed.
+async fn close(shared: &Shared, journal: &Journal) -> Result<(), StoreError> {
+    let now = shared.now();
+    let open = shared.store.open_groups(&shared.settings.pop, AT_ONCE).await?;
+    let over = open.iter().filter(|group| group.window_ends_at <= now);
+    let ids: Vec<GroupId> = over.map(|group| group.group_id).collect();
+    if !ids.is_empty() {
+        // a journal that is gone has ended the engine
+        let _ = journal.submit(Box::new(CloseGroups { ids }));
+    }
+    Ok(())
+}
+
+/// Confidences that decay follow the time: of open groups, and of those that mitigations stand on.
+async fn refresh(shared: &Shared, policy: &Policy, journal: &Journal) -> Result<(), StoreError> {
+    let decays = |group_playbook: Option<&_>| policy.terms(group_playbook).half_life_seconds > 0;
+    let anything_decays =
+        decays(None) || policy.parts().playbooks.iter().any(|playbook| decays(Some(&playbook.name)));
+    if !policy.correlates() || !anything_decays {
+        return Ok(());
+    }
+    let open = shared.store.open_groups(&shared.settings.pop, AT_ONCE * 8).await?;
+    let open = open.into_iter().filter(|group| decays(group.playbook.as_ref()) && group.signals.len() > 1);
+    let mut groups: BTreeSet<_> = open.map(|group| (group.group_id, group.victim_ip)).collect();
+    for row in shared.book.rows() {
+        if let Some(correlation) = row.correlation.as_ref().filter(|_| decays(row.playbook.as_ref())) {
+            groups.insert((correlation.signal_group_id, row.victim_ip));
+        }
+    }
+    let groups: Vec<_> = groups.into_iter().collect();
+    for groups in groups.chunks(AT_ONCE as usize) {
+        let _ = journal.submit_request(Box::new(RefreshGroups::new(groups.to_vec()))).await;
+    }
+    Ok(())
+}
+
+/// Looks for detectors that were not heard for too long. Another instance may have heard them: storage knows.
+async fn listen(shared: &Shared, policy: &Policy) {
+    let watched: BTreeMap<SourceName, u32> = policy
+        .parts()
+        .sources
+        .iter()
+        .filter(|(_, entry)| entry.silent_after_seconds > 0)
+        .map(|(source, entry)| (source.clone(), entry.silent_after_seconds))
+        .collect();
+    let now = shared.now();
+    shared.hearing.watch(&watched, now);
+    let seem_silent = shared.hearing.seem_silent(&watched, now);
+    if !seem_silent.is_empty() {
+        match shared.store.last_heard(&seem_silent).await {
+            Ok(heard) => heard.iter().for_each(|(source, at)| shared.hearing.heard(source, *at)),
+            // nobody can say who was heard
+            Err(_) => return,
+        }
+    }
+    let look = shared.hearing.look(&watched, now);
+    if shared.leadership.in_charge().is_some() {
+        look.fell_silent
+            .iter()
+            .for_each(|(source, silence)| alarms::detector_silent(shared, source, silence));
+    }
+    look.are_back.iter().for_each(report::detector_is_back);
+}
+
+/// How many corroborating signals wait, by source.
+async fn cache_size(shared: &Shared, policy: &Policy) {
+    let sources = policy.parts().sources.iter().map(|(source, _)| source);
+    let corroborating: Vec<&SourceName> =
+        sources.filter(|source| policy.parts().sources.is_corroborating(source)).collect();
+    if corroborating.is_empty() {
+        return;
+    }
+    let waiting = shared.store.waiting_corroborations(&shared.settings.pop, shared.now(), None, 0).await;
+    if let Ok((waiting, _)) = waiting {
+        for source in corroborating {
+            report::corroborations_waiting(source, waiting.by_source.get(source).copied().unwrap_or(0));
+        }
+    }
+}

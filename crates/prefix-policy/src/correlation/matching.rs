@@ -1,0 +1,92 @@
+//! Which corroborating signals belong to which groups: by what their source declares that it shares with an attack.
+
+use prefix_core::name::{Pop, SourceName};
+use prefix_core::signal::{Corroboration, CorroborationScope, SignalGroup};
+use thiserror::Error;
+
+use crate::policy::Policy;
+use crate::settings::{Dimension, SourceMode};
+
+/// Why a corroborating signal cannot be taken.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ScopeProblem {
+    /// Nobody weighs signals.
+    #[error("correlation is off (correlation.enabled), so nothing can be corroborated")]
+    Off,
+    /// The source is not one that corroborates.
+    #[error(
+        "source {source_name:?} is not of mode corroborating (correlation.sources); what it reports goes to /v1/events"
+    )]
+    NotCorroborating {
+        /// Its name.
+        source_name: String,
+    },
+    /// Nothing says what it is about.
+    #[error("source {source_name:?} shares {declared} with an attack, and the signal names none of these")]
+    NoDimension {
+        /// Its name.
+        source_name: String,
+        /// What it declares.
+        declared: String,
+    },
+    /// It would complete every group.
+    #[error("`pop` alone needs `vector`: it would corroborate every attack at the pop")]
+    PopAlone,
+}
+
+/// The dimensions that a source declares and this signal fills; an error if it is about nothing, or about everything.
+pub fn scope_of(
+    policy: &Policy,
+    source: &SourceName,
+    scope: &CorroborationScope,
+) -> Result<Vec<Dimension>, ScopeProblem> {
+    if !policy.correlates() {
+        return Err(ScopeProblem::Off);
+    }
+    let entry = policy.parts().sources.get(source);
+    let Some(entry) = entry.filter(|entry| entry.mode == SourceMode::Corroborating) else {
+        return Err(ScopeProblem::NotCorroborating { source_name: source.to_string() });
+    };
+    let is_filled = |dimension: &&Dimension| match dimension {
+        Dimension::CustomerId => scope.customer_id.is_some(),
+        Dimension::Pop => scope.pop.is_some(),
+        Dimension::ServiceId => scope.service_id.is_some(),
+        Dimension::Interface => scope.interface.is_some(),
+    };
+    let filled: Vec<Dimension> = entry.match_dimensions.iter().filter(is_filled).copied().collect();
+    if filled.is_empty() {
+        let declared: Vec<&str> = entry.match_dimensions.iter().map(|dimension| dimension.as_str()).collect();
+        return Err(ScopeProblem::NoDimension {
+            source_name: source.to_string(),
+            declared: declared.join(", "),
+        });
+    }
+    if filled == [Dimension::Pop] && scope.vector.is_none() {
+        return Err(ScopeProblem::PopAlone);
+    }
+    Ok(filled)
+}
+
+impl Policy {
+    /// True if a corroborating signal is about the attack of a group: the same vector, if it names one, and at least
+    /// one dimension that its source declares. What the pop did not receive itself is nobody's.
+    pub fn corroborates(&self, corroboration: &Corroboration, group: &SignalGroup, pop: &Pop) -> bool {
+        let scope = &corroboration.scope;
+        let Ok(filled) = scope_of(self, &corroboration.source, scope) else { return false };
+        let (shared, of) = (&group.dimensions, |dimension: &Dimension| filled.contains(dimension));
+        let shares = |dimension: Dimension| match dimension {
+            Dimension::CustomerId => {
+                scope.customer_id.as_ref().is_some_and(|id| shared.customer_ids.contains(id))
+            }
+            Dimension::Pop => scope.pop.as_ref().is_some_and(|id| shared.pops.contains(id)),
+            Dimension::ServiceId => {
+                scope.service_id.as_ref().is_some_and(|id| shared.service_ids.contains(id))
+            }
+            Dimension::Interface => scope.interface.as_ref().is_some_and(|id| shared.interfaces.contains(id)),
+        };
+        corroboration.received_by == *pop
+            && group.pop == *pop
+            && scope.vector.as_ref().is_none_or(|vector| *vector == group.vector)
+            && Dimension::ALL.into_iter().filter(of).any(shares)
+    }
+}

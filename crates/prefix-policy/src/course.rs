@@ -1,0 +1,33 @@
+//! What becomes of reports, from the facts of one transaction to what it writes: rows, leases, groups, events, audit.
+//!
+//! Everything that changes a mitigation by itself is here, and nothing else: the daemon runs it between reading and
+//! writing its storage, a simulation over a world that exists only in memory. Both so take one and the same way.
+
+mod admit;
+mod ban;
+mod corroborate;
+mod desk;
+mod ending;
+mod expire;
+mod fresh;
+mod groups;
+mod ingest;
+mod note;
+mod outcome;
+mod row;
+mod steps;
+mod unban;
+
+pub use admit::{Tried, try_queued};
+pub use ban::put_rejected;
+pub use corroborate::{Corroborated, corroborate, corroborated};
+pub use desk::{Desk, Setting};
+pub use ending::{end_with_companions, is_inherited};
+pub use expire::{deadline, expire};
+pub use fresh::{Fresh, Random};
+pub use groups::{close_group, refresh_group};
+pub use ingest::{Author, Ids, ingest};
+pub use note::Note;
+pub use outcome::{Ingested, Ingestion, RefusedEvent, Touched};
+pub use row::{Entry, Origin, admit_row, new_row};
+pub use steps::step_if_due;

@@ -1,0 +1,295 @@
+//! Signal groups in the course of things: reports join, sources leave, and a group that becomes enough is handed on to a
+//! mitigation at once, whatever completed it.
+
+use prefix_core::audit::{AuditAction, AuditEntry};
+use prefix_core::decision::{Decision, Stage, StageResult};
+use prefix_core::event::{EventAction, Reach, Report};
+use prefix_core::id::{EventId, GroupId, MitigationId};
+use prefix_core::lease::Lease;
+use prefix_core::mitigation::{Mitigation, Status};
+use prefix_core::signal::{GroupStatus, Signal, SignalGroup, SignalRole};
+use prefix_core::ttl::Ttl;
+use serde_json::json;
+
+use super::ban::{insert, reject};
+use super::desk::Desk;
+use super::ingest::{Author, Ids};
+use super::row::Entry;
+use crate::policy::Policy;
+use crate::verdict::BanVerdict;
+
+/// The group of a report, with the report in it; nothing of it is written yet.
+pub(super) struct Joined {
+    pub(super) group: SignalGroup,
+    is_new: bool,
+    was_met: bool,
+}
+
+impl Joined {
+    /// True if this report completes the quorum.
+    pub(super) fn completes(&self) -> bool {
+        self.group.met && !self.was_met && self.group.status == GroupStatus::Open
+    }
+}
+
+/// Weighs a ban together with what was said about the same attack before; `None` if nothing is weighed.
+pub(super) fn join(desk: &Desk<'_>, report: &Report, ids: &Ids, author: &Author<'_>) -> Option<Joined> {
+    let policy = desk.policy.clone();
+    if !policy.correlates() || report.reach == Reach::Outgoing {
+        return None;
+    }
+    let owner = policy.lookup(report.victim_ip)?;
+    let vector = report.vector.clone().unwrap_or_else(crate::vector::unknown_vector);
+    let living = desk.living_group(report.victim_ip, &vector).cloned();
+    let is_new = living.is_none();
+    let was_met = living.as_ref().is_some_and(|group| group.met);
+    let mut group = living.unwrap_or_else(|| policy.new_group(ids.group, desk.pop, report, &owner, desk.now));
+    let signal = policy.signal_of(report, ids.event, author.identity_of(report), desk.now);
+    policy.join(&mut group, report, signal, &owner);
+    if is_new {
+        for corroboration in desk.corroborations() {
+            if corroboration.expires_at > desk.now && policy.corroborates(corroboration, &group, desk.pop) {
+                policy.attach(&mut group, corroboration);
+            }
+        }
+    }
+    policy.reconsider(&mut group, desk.now);
+    Some(Joined { group, is_new, was_met })
+}
+
+/// Writes down that a report joined. A report that only renews a mitigation opens no group.
+pub(super) fn keep(desk: &mut Desk<'_>, joined: Joined, renews: bool) -> Option<GroupId> {
+    let Joined { group, is_new, .. } = joined;
+    if is_new && renews {
+        return None;
+    }
+    let id = group.group_id;
+    if is_new {
+        desk.close_overdue_groups(group.victim_ip, &group.vector);
+        for signal in group.signals.iter().filter(|signal| signal.role == SignalRole::Corroborating) {
+            desk.note_attached(signal.signal_id, id);
+        }
+        desk.insert_group(group);
+        tell_mitigations(desk, id);
+    } else {
+        rejoined(desk, group);
+    }
+    Some(id)
+}
+
+/// Writes down what became of a group that the desk holds.
+pub(super) fn rejoined(desk: &mut Desk<'_>, group: SignalGroup) {
+    let id = group.group_id;
+    desk.edit_group(id, |row| *row = group);
+    tell_mitigations(desk, id);
+}
+
+/// The mitigations that stand on a group remember what it amounts to now.
+fn tell_mitigations(desk: &mut Desk<'_>, id: GroupId) {
+    let Some(group) = desk.group(id) else { return };
+    let stands = |row: &Mitigation| {
+        !row.status.is_final() && row.correlation.as_ref().is_some_and(|known| known.signal_group_id == id)
+    };
+    let rows = desk.of_victim(group.victim_ip, stands);
+    if rows.is_empty() {
+        return;
+    }
+    let correlation = desk.policy.correlation_of(group, desk.now);
+    for row in rows {
+        if desk.row(row).is_some_and(|row| row.correlation.as_ref() != Some(&correlation)) {
+            desk.edit(row, |row| row.correlation = Some(correlation.clone()));
+        }
+    }
+}
+
+/// A met group is acted on by this mitigation.
+pub(super) fn hand_on(desk: &mut Desk<'_>, id: GroupId, mitigation: MitigationId) {
+    desk.edit_group(id, |group| {
+        group.status = GroupStatus::Resolved;
+        group.mitigation_id.get_or_insert(mitigation);
+    });
+}
+
+/// Every source with a signal that can trigger holds the mitigation from now on, by each of its episodes.
+pub(super) fn leases(
+    policy: &Policy,
+    group: &SignalGroup,
+    ttl: Ttl,
+    now: chrono::DateTime<chrono::Utc>,
+) -> Vec<Lease> {
+    let mut leases: Vec<Lease> = Vec::new();
+    for signal in group.signals.iter().filter(|signal| signal.role == SignalRole::Primary) {
+        let (until, edge) = policy.lease_until_by(&signal.source, signal.reports, ttl, now);
+        match leases.iter_mut().find(|lease| lease.source == signal.source) {
+            Some(lease) => {
+                lease.renew(signal.episode.as_ref(), signal.confidence, now, until);
+                lease.edge = edge;
+            }
+            None => leases.push(Lease::new(
+                signal.source.clone(),
+                signal.episode.clone(),
+                signal.confidence,
+                edge,
+                now,
+                until,
+            )),
+        }
+    }
+    leases
+}
+
+/// A source lets go of the attack: its bans leave the groups of the victim that are open or stand for a mitigation.
+/// Returns the newest group that it left.
+pub(super) fn leave(desk: &mut Desk<'_>, report: &Report) -> Option<GroupId> {
+    let episode = report.external_event_id.as_ref();
+    let concerned = |group: &SignalGroup| {
+        episode.is_some() || report.vector.as_ref().is_none_or(|vector| *vector == group.vector)
+    };
+    let mut left = None;
+    for id in desk.living_groups(report.victim_ip) {
+        let Some(mut group) = desk.group(id).filter(|group| concerned(group)).cloned() else { continue };
+        if !Policy::leave(&mut group, &report.source, episode) {
+            continue;
+        }
+        desk.policy.clone().reconsider(&mut group, desk.now);
+        let is_empty = group.signals.iter().all(|signal| signal.role == SignalRole::Corroborating);
+        if is_empty && group.status == GroupStatus::Open {
+            group.status = GroupStatus::Expired;
+        }
+        rejoined(desk, group);
+        left = Some(id);
+    }
+    left
+}
+
+/// Ends an open group whose window is over.
+pub fn close_group(desk: &mut Desk<'_>, id: GroupId) {
+    let now = desk.now;
+    let is_over = |group: &SignalGroup| group.status == GroupStatus::Open && group.window_ends_at <= now;
+    if desk.group(id).is_some_and(is_over) {
+        desk.edit_group(id, |group| {
+            group.status = if group.met { GroupStatus::Resolved } else { GroupStatus::Expired };
+        });
+    }
+}
+
+/// Looks at a group again, because time has passed. Returns true if its confidence is another one now.
+pub fn refresh_group(desk: &mut Desk<'_>, id: GroupId, author: &Author<'_>) -> bool {
+    let Some(mut group) = desk.group(id).cloned() else { return false };
+    let (before, was_met) = (group.derived_confidence, group.met);
+    desk.policy.clone().reconsider(&mut group, desk.now);
+    if group.derived_confidence == before && group.met == was_met {
+        return false;
+    }
+    let is_due = group.met && !was_met && group.is_open(desk.now);
+    rejoined(desk, group);
+    if is_due {
+        trigger(desk, id, author, "its older signals weigh less by now");
+    }
+    true
+}
+
+/// Acts on an open group that is met, by its newest report that can trigger: what that report would do if it came now.
+/// Returns the mitigation, and where it stands.
+pub(super) fn trigger(
+    desk: &mut Desk<'_>,
+    id: GroupId,
+    author: &Author<'_>,
+    because: &str,
+) -> Option<(MitigationId, Status, Decision)> {
+    let group = desk.group(id)?.clone();
+    let signal = group.newest_primary()?.clone();
+    let report = report_of(&group, &signal);
+    let event = EventId::from(signal.signal_id.as_uuid());
+    let ids = Ids::new(event, desk.fresh);
+    let verdict = desk.decide_in(group.victim_ip, &group, |policy, facts| policy.decide_ban(&report, facts));
+    let details = json!({
+        "request_id": author.request_id,
+        "event_id": event,
+        "signal_group_id": id,
+        "reason": because,
+    });
+    let audit = |desk: &mut Desk<'_>, action, mitigation: MitigationId, more: serde_json::Value| {
+        let mut details = details.clone();
+        if let (Some(details), serde_json::Value::Object(more)) = (details.as_object_mut(), more) {
+            details.extend(more);
+        }
+        let entry = AuditEntry::new(desk.now, author.actor.clone(), action, details);
+        desk.audit(entry.on("mitigation", mitigation));
+    };
+    match verdict {
+        BanVerdict::Mitigate { plan, companion, mut decision } => {
+            told(&mut decision, because);
+            let leases = leases(&desk.policy, &group, plan.ttl, desk.now);
+            let status =
+                insert(desk, &report, &ids, plan, companion, &decision, &Entry::Admitted, leases, Some(id));
+            audit(desk, AuditAction::Announce, ids.mitigation, json!({ "mitigation_status": status }));
+            Some((ids.mitigation, status, decision))
+        }
+        BanVerdict::Queue { refusal, plan, companion, mut decision } => {
+            told(&mut decision, because);
+            let leases = leases(&desk.policy, &group, plan.ttl, desk.now);
+            let entry = Entry::Queued(&refusal);
+            let status = insert(desk, &report, &ids, plan, companion, &decision, &entry, leases, Some(id));
+            let why =
+                json!({ "guardrail": refusal.guardrail, "refused": refusal.detail, "status": "queued" });
+            audit(desk, AuditAction::Ingest, ids.mitigation, why);
+            Some((ids.mitigation, status, decision))
+        }
+        BanVerdict::Extend { mitigation, decision } => {
+            let (policy, now) = (desk.policy.clone(), desk.now);
+            let ttl = desk.row(mitigation)?.ttl;
+            desk.edit(mitigation, |row| {
+                for lease in leases(&policy, &group, ttl, now) {
+                    match row.lease_mut(&lease.source) {
+                        Some(held) => {
+                            for claim in &lease.claims {
+                                let episode = claim.event_id.as_ref();
+                                held.renew(episode, lease.confidence, now, claim.expires_at);
+                            }
+                        }
+                        None => row.leases.push(lease),
+                    }
+                }
+                row.follow_leases();
+                row.updated_at = now;
+            });
+            hand_on(desk, id, mitigation);
+            Some((mitigation, desk.row(mitigation)?.status, decision))
+        }
+        BanVerdict::Refuse { refusal, plan, decision } => {
+            let mitigation = reject(desk, &report, &ids, *plan, &refusal, &decision);
+            let why = json!({ "guardrail": refusal.guardrail, "refused": refusal.detail });
+            audit(desk, AuditAction::Reject, mitigation, why);
+            if let Some(row) = desk.row(mitigation).cloned() {
+                desk.note(super::Note::Refused { refusal, about: Box::new(row) });
+            }
+            None
+        }
+        BanVerdict::NoPlaybook(_) | BanVerdict::NotMitigated(_) | BanVerdict::Hold(_) => None,
+    }
+}
+
+fn told(decision: &mut Decision, because: &str) {
+    decision.note(Stage::Announce, StageResult::Info, format!("triggered now: {because}"));
+}
+
+/// The report that a signal was, as far as a decision needs it.
+fn report_of(group: &SignalGroup, signal: &Signal) -> Report {
+    Report {
+        timestamp: signal.received_at,
+        source: signal.source.clone(),
+        victim_ip: group.victim_ip,
+        vector: Some(group.vector.clone()),
+        protocol: signal.reported.protocol,
+        bps: None,
+        pps: None,
+        top_dst_ports: signal.reported.dst_ports.clone(),
+        confidence: Some(signal.confidence),
+        action: EventAction::Ban,
+        external_event_id: signal.episode.clone(),
+        reach: Reach::Full,
+        reports: signal.reports,
+        raw_details: None,
+    }
+}
