@@ -4,6 +4,7 @@
 
 mod allowed_ports;
 mod bans;
+mod correlation;
 mod documents;
 mod frozen;
 mod guardrails;
