@@ -193,19 +193,13 @@ pub trait Store: Send + Sync {
     async fn chain(&self, pop: &Pop, from: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError>;
 
     /// A page of signal groups by time of creation.
-    async fn groups(&self, query: &GroupQuery) -> Result<Page<SignalGroup>, StoreError> {
-        Err(StoreError::Invalid("not built yet".to_owned()))
-    }
+    async fn groups(&self, query: &GroupQuery) -> Result<Page<SignalGroup>, StoreError>;
 
     /// One signal group, of any pop.
-    async fn group(&self, id: GroupId) -> Result<Option<SignalGroup>, StoreError> {
-        Err(StoreError::Invalid("not built yet".to_owned()))
-    }
+    async fn group(&self, id: GroupId) -> Result<Option<SignalGroup>, StoreError>;
 
     /// Up to `limit` open groups of a pop, those whose window ends first.
-    async fn open_groups(&self, pop: &Pop, limit: u32) -> Result<Vec<SignalGroup>, StoreError> {
-        Err(StoreError::Invalid("not built yet".to_owned()))
-    }
+    async fn open_groups(&self, pop: &Pop, limit: u32) -> Result<Vec<SignalGroup>, StoreError>;
 
     /// Corroborating signals received by a pop that were attached to no group and are not over at `now`: how many, and
     /// the newest `limit` of them (of one source, if it is named), newest first, with their raw details.
@@ -215,32 +209,25 @@ pub trait Store: Send + Sync {
         now: DateTime<Utc>,
         source: Option<&SourceName>,
         limit: u32,
-    ) -> Result<(WaitingCorroborations, Vec<Corroboration>), StoreError> {
-        Err(StoreError::Invalid("not built yet".to_owned()))
-    }
+    ) -> Result<(WaitingCorroborations, Vec<Corroboration>), StoreError>;
 
     /// The corroborating signals that a pop has received since, by source, sorted by name.
     async fn corroborator_activity(
         &self,
         pop: &Pop,
         since: DateTime<Utc>,
-    ) -> Result<Vec<SourceActivity>, StoreError> {
-        Err(StoreError::Invalid("not built yet".to_owned()))
-    }
+    ) -> Result<Vec<SourceActivity>, StoreError>;
 
     /// When each of these sources was heard last, by an event or a corroborating signal, at whatever pop; those that
     /// never were are left out.
     async fn last_heard(
         &self,
         sources: &[SourceName],
-    ) -> Result<BTreeMap<SourceName, DateTime<Utc>>, StoreError> {
-        Err(StoreError::Invalid("not built yet".to_owned()))
-    }
+    ) -> Result<BTreeMap<SourceName, DateTime<Utc>>, StoreError>;
 
-    /// Recorded events by time of receipt, oldest first, without their raw details.
-    async fn history(&self, query: &HistoryQuery) -> Result<Vec<Event>, StoreError> {
-        Err(StoreError::Invalid("not built yet".to_owned()))
-    }
+    /// Recorded events by time of receipt, oldest first, without their raw details and the traces of their decisions.
+    /// Fewer than the query's limit come only at the end of the recording.
+    async fn history(&self, query: &HistoryQuery) -> Result<Vec<Event>, StoreError>;
 
     /// The state of the connections.
     fn pool(&self) -> PoolState;

@@ -55,7 +55,14 @@ impl From<Error> for Failure {
 
 /// The columns and constraints whose uniqueness other transactions compete for. Any other doubled key is a defect of
 /// the caller, which running again does not mend.
-const CONTESTED: [&str; 4] = ["mitigations_claim", "mitigations.nlri", "replies_pkey", "replies.reply_id"];
+const CONTESTED: [&str; 6] = [
+    "mitigations_claim",
+    "mitigations.nlri",
+    "replies_pkey",
+    "replies.reply_id",
+    "signal_groups_open",
+    "signal_groups.vector",
+];
 
 /// Every error of the database as one of the port.
 ///

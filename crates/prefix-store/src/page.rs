@@ -3,8 +3,11 @@
 use prefix_core::event::Event;
 use prefix_core::mitigation::Mitigation;
 use prefix_core::page::{Cursor, Page};
+use prefix_core::signal::SignalGroup;
+use prefix_core::store::HistoryQuery;
 
-use crate::row::{self, ListedEvent, MitigationRow};
+use crate::predicate::Younger;
+use crate::row::{self, GroupRow, ListedEvent, MitigationRow};
 use crate::sql_type::{Id, Micros};
 
 /// How many rows at a time are read of a list that is wanted whole: what is parsed and what is not are never both in
@@ -21,6 +24,57 @@ pub(crate) fn of_mitigations(mut rows: Vec<MitigationRow>, limit: u16) -> Page<M
 /// A page of events.
 pub(crate) fn of_events(rows: Vec<ListedEvent>, limit: u16) -> Page<Event> {
     readable(rows, limit, ListedEvent::place, row::event)
+}
+
+/// A page of signal groups from the pages of one or more statuses.
+pub(crate) fn of_groups(mut rows: Vec<GroupRow>, limit: u16) -> Page<SignalGroup> {
+    rows.sort_by_key(|row| std::cmp::Reverse(row.place()));
+    rows.truncate(usize::from(limit) + 1);
+    readable(rows, limit, GroupRow::place, row::group)
+}
+
+/// The mitigations that come after this one, oldest first.
+pub(crate) fn behind(row: &MitigationRow) -> Younger {
+    Younger { columns: "created_at, mitigation_id", at: row.created_at, id: row.mitigation_id }
+}
+
+/// Recorded events that are read a chunk at a time, until there are as many as were asked for or no more.
+pub(crate) struct Recording {
+    query: HistoryQuery,
+    /// The place of the last row that was read, whether it could be read or not.
+    after: Option<(Micros, Id)>,
+    found: Vec<Event>,
+}
+
+impl Recording {
+    /// None yet.
+    pub(crate) fn new(query: &HistoryQuery) -> Self {
+        let after = query.after.map(|(at, id)| (at.into(), Id(id.as_uuid())));
+        Self { query: query.clone(), after, found: Vec::new() }
+    }
+
+    /// What is asked for, behind which place, and how many rows of it to read next.
+    pub(crate) fn next(&self) -> (HistoryQuery, Option<(Micros, Id)>, i64) {
+        (self.query.clone(), self.after, self.missing().min(CHUNK))
+    }
+
+    /// Takes the rows that were read; true if there is more to read.
+    pub(crate) fn take(&mut self, rows: Vec<ListedEvent>) -> bool {
+        let asked = self.missing().min(CHUNK);
+        let is_last = i64::try_from(rows.len()).unwrap_or(i64::MAX) < asked;
+        self.after = rows.last().map(ListedEvent::place).or(self.after);
+        self.found.extend(rows.into_iter().filter_map(row::recorded));
+        !is_last && self.missing() > 0
+    }
+
+    /// The events.
+    pub(crate) fn end(self) -> Vec<Event> {
+        self.found
+    }
+
+    fn missing(&self) -> i64 {
+        i64::from(self.query.limit) - i64::try_from(self.found.len()).unwrap_or(i64::MAX)
+    }
 }
 
 /// A page without the rows that cannot be read. The next page begins behind the last row, whether it could be read or

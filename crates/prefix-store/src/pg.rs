@@ -4,6 +4,8 @@
 mod begin;
 mod bulk;
 mod feed;
+mod groups;
+mod history;
 mod leadership;
 mod lookup;
 mod migrate;
@@ -13,6 +15,7 @@ mod prune;
 mod queries;
 mod seal;
 mod series;
+mod signals;
 mod snapshot;
 mod tls;
 mod transact;
@@ -23,6 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::result::QueryResult;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -31,27 +35,30 @@ use futures::future::BoxFuture;
 use prefix_core::audit::AuditEntry;
 use prefix_core::chain::ChainHead;
 use prefix_core::event::Event;
-use prefix_core::id::{EventId, InstanceId, MitigationId, PanicId};
+use prefix_core::id::{EventId, GroupId, InstanceId, MitigationId, PanicId};
 use prefix_core::mitigation::Mitigation;
-use prefix_core::name::{CustomerId, Pop};
+use prefix_core::name::{CustomerId, Pop, SourceName};
 use prefix_core::page::{Cursor, Page};
 use prefix_core::panic::PanicScope;
 use prefix_core::safelist::Safelist;
+use prefix_core::signal::{Corroboration, SignalGroup};
 use prefix_core::store::{
-    AuditQuery, Bucket, Candidacy, ChangeSet, Changes, Election, Epoch, EventQuery, FeedCursor,
-    MitigationQuery, PoolState, PopStats, ReadSet, Retention, SeriesQuery, Snapshot, Store, StoreError,
-    Totals,
+    AuditQuery, Bucket, Candidacy, ChangeSet, Changes, Election, Epoch, EventQuery, FeedCursor, GroupQuery,
+    HistoryQuery, MitigationQuery, PoolState, PopStats, ReadSet, Retention, SeriesQuery, Snapshot,
+    SourceActivity, Store, StoreError, Totals, WaitingCorroborations,
 };
 
 use crate::cache::Cache;
 use crate::migrate::Migration;
 use crate::migrations::Found;
+use crate::page::Recording;
 use crate::predicate::Younger;
 use crate::queries::Band;
+use crate::queries::signals::group_lists;
 use crate::retry::Retry;
-use crate::row::{self, EventRow, MitigationRow, PanicRow};
+use crate::row::{self, EventRow, GroupRow, MitigationRow, PanicRow};
 use crate::schema::mitigations;
-use crate::sql_type::Id;
+use crate::sql_type::{Id, Micros};
 use crate::{OpenError, Options, PostgresUrl, page};
 use pool::Pool;
 
@@ -161,7 +168,7 @@ impl Store for PgStore {
                 })
                 .await?;
             let Some(row) = rows.last() else { return Ok(found) };
-            after = Some(Younger { at: row.created_at, id: row.mitigation_id });
+            after = Some(page::behind(row));
             found.extend(row::readable(rows));
         }
     }
@@ -315,6 +322,100 @@ impl Store for PgStore {
         let rows = self
             .read(move |c| async move { queries::chain(c, pop.as_str(), from, limit.into()).await }.boxed());
         Ok(rows.await?.into_iter().map(|(entry, seal)| entry.parse(seal)).collect())
+    }
+
+    async fn groups(&self, query: &GroupQuery) -> Result<Page<SignalGroup>, StoreError> {
+        let (query, limit) = (query.clone(), query.page.limit);
+        let rows = self.read(move |c| {
+            let read = async move {
+                let mut rows = Vec::new();
+                for status in group_lists(&query) {
+                    rows.extend(signals::groups(&mut &*c, &query, status).await?);
+                }
+                Ok(rows)
+            };
+            read.boxed()
+        });
+        Ok(page::of_groups(rows.await?, limit))
+    }
+
+    async fn group(&self, id: GroupId) -> Result<Option<SignalGroup>, StoreError> {
+        let id = Id(id.as_uuid());
+        let row = self.read(move |c| async move { signals::group(&mut &*c, id).await }.boxed()).await?;
+        row.map(GroupRow::parse).transpose()
+    }
+
+    async fn open_groups(&self, pop: &Pop, limit: u32) -> Result<Vec<SignalGroup>, StoreError> {
+        let pop = pop.clone();
+        let rows = self.read(move |c| {
+            async move { signals::open_groups(&mut &*c, pop.as_str(), limit.into()).await }.boxed()
+        });
+        Ok(rows.await?.into_iter().filter_map(row::group).collect())
+    }
+
+    async fn waiting_corroborations(
+        &self,
+        pop: &Pop,
+        now: DateTime<Utc>,
+        source: Option<&SourceName>,
+        limit: u32,
+    ) -> Result<(WaitingCorroborations, Vec<Corroboration>), StoreError> {
+        let (pop, source) = (pop.clone(), source.cloned());
+        let (counts, rows) = self
+            .read(move |c| {
+                let read = async move {
+                    let (pop, source) = (pop.as_str(), source.as_ref().map(SourceName::as_str));
+                    let counts = signals::waiting_counts(&mut &*c, pop, now.into()).await?;
+                    let rows = signals::waiting(&mut &*c, pop, now.into(), source, limit.into()).await?;
+                    Ok((counts, rows))
+                };
+                read.boxed()
+            })
+            .await?;
+        Ok((row::waiting(counts)?, row::newest_first(rows)))
+    }
+
+    async fn corroborator_activity(
+        &self,
+        pop: &Pop,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<SourceActivity>, StoreError> {
+        let pop = pop.clone();
+        let rows = self.read(move |c| {
+            async move { signals::activity(&mut &*c, pop.as_str(), since.into()).await }.boxed()
+        });
+        row::activity(rows.await?)
+    }
+
+    async fn last_heard(
+        &self,
+        sources: &[SourceName],
+    ) -> Result<BTreeMap<SourceName, DateTime<Utc>>, StoreError> {
+        let sources = sources.to_vec();
+        self.read(move |c| {
+            let read = async move {
+                let mut heard = BTreeMap::new();
+                for source in sources {
+                    let time = signals::last_heard(&mut &*c, source.as_str()).await?;
+                    heard.extend(time.and_then(Micros::time).map(|time| (source, time)));
+                }
+                Ok(heard)
+            };
+            read.boxed()
+        })
+        .await
+    }
+
+    async fn history(&self, query: &HistoryQuery) -> Result<Vec<Event>, StoreError> {
+        let mut recording = Recording::new(query);
+        loop {
+            let (query, after, limit) = recording.next();
+            let rows =
+                self.read(move |c| async move { history::history(c, &query, after, limit).await }.boxed());
+            if !recording.take(rows.await?) {
+                return Ok(recording.end());
+            }
+        }
     }
 
     fn pool(&self) -> PoolState {

@@ -57,65 +57,61 @@ constant!(
 );
 
 constant!(
+    /// Signal groups whose window runs.
+    Open = "status = 'open'"
+);
+constant!(
     /// Panic scopes that are not thawed.
     Frozen = "NOT is_thawed"
 );
 
-/// Rows that come after a cursor in a list that begins with the newest.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Older {
-    /// The columns of time and id.
-    pub(crate) columns: &'static str,
-    pub(crate) at: Micros,
-    pub(crate) id: Id,
+macro_rules! beyond {
+    ($(#[$doc:meta])* $name:ident = $comparison:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub(crate) struct $name {
+            /// The columns of time and id.
+            pub(crate) columns: &'static str,
+            pub(crate) at: Micros,
+            pub(crate) id: Id,
+        }
+
+        condition!($name);
+
+        impl QueryId for $name {
+            type QueryId = ();
+            const HAS_STATIC_QUERY_ID: bool = false;
+        }
+
+        impl<DB> QueryFragment<DB> for $name
+        where
+            DB: Backend + HasSqlType<Instant> + HasSqlType<Uid>,
+            Micros: ToSql<Instant, DB>,
+            Id: ToSql<Uid, DB>,
+        {
+            fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+                out.push_sql("(");
+                out.push_sql(self.columns);
+                out.push_sql($comparison);
+                out.push_bind_param::<Instant, _>(&self.at)?;
+                out.push_sql(", ");
+                out.push_bind_param::<Uid, _>(&self.id)?;
+                out.push_sql(")");
+                Ok(())
+            }
+        }
+    };
 }
 
-condition!(Older);
-
-impl QueryId for Older {
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-impl<DB> QueryFragment<DB> for Older
-where
-    DB: Backend + HasSqlType<Instant> + HasSqlType<Uid>,
-    Micros: ToSql<Instant, DB>,
-    Id: ToSql<Uid, DB>,
-{
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
-        out.push_sql("(");
-        out.push_sql(self.columns);
-        out.push_sql(") < (");
-        out.push_bind_param::<Instant, _>(&self.at)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Uid, _>(&self.id)?;
-        out.push_sql(")");
-        Ok(())
-    }
-}
-
-/// Rows that come after this one in a list that begins with the oldest.
-#[derive(Clone, Copy, Debug, QueryId)]
-pub(crate) struct Younger {
-    pub(crate) at: Micros,
-    pub(crate) id: Id,
-}
-
-condition!(Younger);
-
-impl<DB> QueryFragment<DB> for Younger
-where
-    DB: Backend + HasSqlType<Instant> + HasSqlType<Uid>,
-    Micros: ToSql<Instant, DB>,
-    Id: ToSql<Uid, DB>,
-{
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
-        out.push_sql("(created_at, mitigation_id) > (");
-        out.push_bind_param::<Instant, _>(&self.at)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Uid, _>(&self.id)?;
-        out.push_sql(")");
-        Ok(())
-    }
-}
+beyond!(
+    /// Rows that come after this place in a list that begins with the newest.
+    Older = ") < ("
+);
+beyond!(
+    /// Rows that come after this place in a list that begins with the oldest.
+    Younger = ") > ("
+);
+beyond!(
+    /// This place and what comes before it in a list that begins with the oldest.
+    UpTo = ") <= ("
+);

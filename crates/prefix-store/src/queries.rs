@@ -1,6 +1,9 @@
 //! The queries that read the same in both databases, written once. Each backend expands the macro with its own
 //! connection; one of them awaits.
 
+pub(crate) mod history;
+pub(crate) mod signals;
+
 use prefix_core::mitigation::Status;
 use prefix_core::page::PageRequest;
 use prefix_core::store::{MitigationQuery, PopStats, StoreError, Totals};

@@ -6,18 +6,24 @@ mod event;
 mod mitigation;
 mod panic;
 mod safelist;
+mod signal;
 
 pub(crate) use audit::{AuditRow, NewAudit, SealRow, head, vanished};
 pub(crate) use event::{EventRow, ListedEvent, NewEvent};
 pub(crate) use mitigation::{MitigationRow, NewMitigation, phase_of, route_kind};
 pub(crate) use panic::{NewPanic, PanicRow};
 pub(crate) use safelist::{NewReply, NewSafelistEntry, ReplyRow, SafelistRow};
+pub(crate) use signal::{
+    CorroborationRow, GroupRow, ListedCorroboration, NewCorroboration, NewGroup, activity, corroborations,
+    groups, groups_of, newest_first, waiting,
+};
 
 use std::fmt::Display;
 
 use chrono::{DateTime, Utc};
 use prefix_core::event::Event;
 use prefix_core::mitigation::Mitigation;
+use prefix_core::signal::{Corroboration, SignalGroup};
 use prefix_core::store::StoreError;
 
 use crate::sql_type::Micros;
@@ -49,6 +55,30 @@ pub(crate) fn mitigation(row: MitigationRow) -> Option<Mitigation> {
 pub(crate) fn event(row: ListedEvent) -> Option<Event> {
     let (_, id) = row.place();
     row.parse().inspect_err(|error| unreadable("events", id.0, error)).ok()
+}
+
+/// The event of a row without the trace of its decision, if it can be read.
+pub(crate) fn recorded(row: ListedEvent) -> Option<Event> {
+    let (_, id) = row.place();
+    row.parse_untraced().inspect_err(|error| unreadable("events", id.0, error)).ok()
+}
+
+/// The signal group of a row, if it can be read.
+pub(crate) fn group(row: GroupRow) -> Option<SignalGroup> {
+    let id = row.group_id.0;
+    row.parse().inspect_err(|error| unreadable("signal_groups", id, error)).ok()
+}
+
+/// The corroborating signal of a row, if it can be read.
+pub(crate) fn corroboration(row: ListedCorroboration) -> Option<Corroboration> {
+    let id = row.signal_id.0;
+    row.parse().inspect_err(|error| unreadable("corroborations", id, error)).ok()
+}
+
+/// The same with its raw details.
+pub(crate) fn whole_corroboration(row: CorroborationRow) -> Option<Corroboration> {
+    let id = row.listed.signal_id.0;
+    row.parse().inspect_err(|error| unreadable("corroborations", id, error)).ok()
 }
 
 fn time(table: &'static str, id: impl Display, micros: Micros) -> Result<DateTime<Utc>, StoreError> {

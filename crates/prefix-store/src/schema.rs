@@ -187,4 +187,39 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::{BigInt, Nullable, Text};
+    use crate::sql_type::{Instant, Uid};
+
+    signal_groups (group_id) {
+        group_id -> Uid,
+        revision -> BigInt,
+        pop -> Text,
+        victim_ip -> Text,
+        vector -> Text,
+        status -> Text,
+        created_at -> Instant,
+        window_ends_at -> Instant,
+        mitigation_id -> Nullable<Uid>,
+        doc -> Text,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{BigInt, Bool, Nullable, Text};
+    use crate::sql_type::{Instant, Uid};
+
+    corroborations (signal_id) {
+        signal_id -> Uid,
+        received_by -> Text,
+        source -> Text,
+        source_key -> BigInt,
+        received_at -> Instant,
+        expires_at -> Instant,
+        is_attached -> Bool,
+        doc -> Text,
+        raw_details -> Nullable<Text>,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(audit_entries, audit_queue, audit_seals);

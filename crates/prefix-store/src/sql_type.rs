@@ -8,7 +8,7 @@ use diesel::expression::AsExpression;
 use diesel::pg::{Pg, PgValue};
 use diesel::query_builder::QueryId;
 use diesel::serialize::{self, IsNull, Output, ToSql};
-use diesel::sql_types::{BigInt, Binary, SqlType};
+use diesel::sql_types::{BigInt, Binary, SqlOrd, SqlType};
 use diesel::sqlite::Sqlite;
 use uuid::Uuid;
 
@@ -23,6 +23,8 @@ pub struct Uid;
 #[diesel(postgres_type(oid = 1184, array_oid = 1185))]
 #[diesel(sqlite_type(name = "Long"))]
 pub struct Instant;
+
+impl SqlOrd for Instant {}
 
 /// The Rust side of [`Uid`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, AsExpression, FromSqlRow)]

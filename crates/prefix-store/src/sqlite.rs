@@ -2,6 +2,7 @@
 //! never has to give up half-way because another one wrote in between.
 
 mod connect;
+mod history;
 mod leadership;
 mod lock;
 mod migrate;
@@ -12,6 +13,7 @@ mod queries;
 mod readers;
 mod seal;
 mod series;
+mod signals;
 mod snapshot;
 mod transact;
 mod write;
@@ -22,32 +24,36 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use diesel::result::QueryResult;
 use diesel::sqlite::SqliteConnection;
 use prefix_core::audit::AuditEntry;
 use prefix_core::chain::ChainHead;
 use prefix_core::event::Event;
-use prefix_core::id::{EventId, InstanceId, MitigationId, PanicId};
+use prefix_core::id::{EventId, GroupId, InstanceId, MitigationId, PanicId};
 use prefix_core::mitigation::Mitigation;
-use prefix_core::name::{CustomerId, Pop};
+use prefix_core::name::{CustomerId, Pop, SourceName};
 use prefix_core::page::{Cursor, Page};
 use prefix_core::panic::PanicScope;
 use prefix_core::safelist::Safelist;
+use prefix_core::signal::{Corroboration, SignalGroup};
 use prefix_core::store::{
     AuditQuery, Bucket, Candidacy, ChangeSet, Changed, Changes, Election, Epoch, EventQuery, FeedCursor,
-    MitigationQuery, PoolState, PopStats, ReadSet, Retention, SeriesQuery, Snapshot, Store, StoreError,
-    Totals,
+    GroupQuery, HistoryQuery, MitigationQuery, PoolState, PopStats, ReadSet, Retention, SeriesQuery,
+    Snapshot, SourceActivity, Store, StoreError, Totals, WaitingCorroborations,
 };
 
 use crate::cache::Cache;
 use crate::error::{Failure, from_diesel};
 use crate::migrate::Migration;
 use crate::migrations::Found;
+use crate::page::Recording;
 use crate::predicate::Younger;
 use crate::queries::Band;
+use crate::queries::signals::group_lists;
 use crate::retry::Retry;
-use crate::row::{self, MitigationRow, PanicRow};
-use crate::sql_type::Id;
+use crate::row::{self, GroupRow, MitigationRow, PanicRow};
+use crate::sql_type::{Id, Micros};
 use crate::{OpenError, Options, page};
 use lock::Lock;
 use readers::Readers;
@@ -160,7 +166,7 @@ impl Store for SqliteStore {
             let pop = pop.clone();
             let rows = self.read(move |c| queries::unfinished(c, pop.as_str(), after, page::CHUNK)).await?;
             let Some(row) = rows.last() else { return Ok(found) };
-            after = Some(Younger { at: row.created_at, id: row.mitigation_id });
+            after = Some(page::behind(row));
             found.extend(row::readable(rows));
         }
     }
@@ -305,6 +311,86 @@ impl Store for SqliteStore {
         let pop = pop.clone();
         let rows = self.read(move |c| queries::chain(c, pop.as_str(), from, limit.into())).await?;
         Ok(rows.into_iter().map(|(entry, seal)| entry.parse(seal)).collect())
+    }
+
+    async fn groups(&self, query: &GroupQuery) -> Result<Page<SignalGroup>, StoreError> {
+        let (query, limit) = (query.clone(), query.page.limit);
+        let rows = self.read(move |c| {
+            let mut rows = Vec::new();
+            for status in group_lists(&query) {
+                rows.extend(signals::groups(c, &query, status)?);
+            }
+            Ok(rows)
+        });
+        Ok(page::of_groups(rows.await?, limit))
+    }
+
+    async fn group(&self, id: GroupId) -> Result<Option<SignalGroup>, StoreError> {
+        let row = self.read(move |c| signals::group(c, Id(id.as_uuid()))).await?;
+        row.map(GroupRow::parse).transpose()
+    }
+
+    async fn open_groups(&self, pop: &Pop, limit: u32) -> Result<Vec<SignalGroup>, StoreError> {
+        let pop = pop.clone();
+        let rows = self.read(move |c| signals::open_groups(c, pop.as_str(), limit.into())).await?;
+        Ok(rows.into_iter().filter_map(row::group).collect())
+    }
+
+    async fn waiting_corroborations(
+        &self,
+        pop: &Pop,
+        now: DateTime<Utc>,
+        source: Option<&SourceName>,
+        limit: u32,
+    ) -> Result<(WaitingCorroborations, Vec<Corroboration>), StoreError> {
+        let (pop, source) = (pop.clone(), source.cloned());
+        let (counts, rows) = self
+            .read(move |c| {
+                let source = source.as_ref().map(SourceName::as_str);
+                let counts = signals::waiting_counts(c, pop.as_str(), now.into())?;
+                Ok((counts, signals::waiting(c, pop.as_str(), now.into(), source, limit.into())?))
+            })
+            .await?;
+        Ok((row::waiting(counts)?, row::newest_first(rows)))
+    }
+
+    async fn corroborator_activity(
+        &self,
+        pop: &Pop,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<SourceActivity>, StoreError> {
+        let pop = pop.clone();
+        row::activity(self.read(move |c| signals::activity(c, pop.as_str(), since.into())).await?)
+    }
+
+    async fn last_heard(
+        &self,
+        sources: &[SourceName],
+    ) -> Result<BTreeMap<SourceName, DateTime<Utc>>, StoreError> {
+        let sources = sources.to_vec();
+        self.read(move |c| {
+            let mut heard = BTreeMap::new();
+            for source in sources {
+                let time = signals::last_heard(c, source.as_str())?;
+                heard.extend(time.and_then(Micros::time).map(|time| (source, time)));
+            }
+            Ok(heard)
+        })
+        .await
+    }
+
+    async fn history(&self, query: &HistoryQuery) -> Result<Vec<Event>, StoreError> {
+        let mut recording = Recording::new(query);
+        // read and parsed where blocking does no harm
+        self.read(move |c| {
+            loop {
+                let (query, after, limit) = recording.next();
+                if !recording.take(history::history(c, &query, after, limit)?) {
+                    return Ok(recording.end());
+                }
+            }
+        })
+        .await
     }
 
     fn pool(&self) -> PoolState {

@@ -155,3 +155,45 @@ statement!(
         out.push_bind_param::<BigInt, _>(&this.inner.expected)?;
     }
 );
+
+statement!(
+    /// Changes what no index of signal groups sees.
+    UpdateGroup for Sqlite {
+        id: Id,
+        expected: i64,
+        revision: i64,
+        mitigation: Option<Id>,
+        doc: &'a str,
+    }
+    |this, out| {
+        out.push_sql("UPDATE signal_groups SET revision = ");
+        out.push_bind_param::<BigInt, _>(&this.revision)?;
+        out.push_sql(", mitigation_id = ");
+        out.push_bind_param::<Nullable<Uid>, _>(&this.mitigation)?;
+        out.push_sql(", doc = ");
+        out.push_bind_param::<Text, _>(this.doc)?;
+        out.push_sql(" WHERE group_id = ");
+        out.push_bind_param::<Uid, _>(&this.id)?;
+        out.push_sql(" AND revision = ");
+        out.push_bind_param::<BigInt, _>(&this.expected)?;
+    }
+);
+
+statement!(
+    /// Changes the status of a signal group, and what [`UpdateGroup`] changes.
+    UpdateGroupStatus for Sqlite { inner: UpdateGroup<'a>, status: &'a str }
+    |this, out| {
+        out.push_sql("UPDATE signal_groups SET status = ");
+        out.push_bind_param::<Text, _>(this.status)?;
+        out.push_sql(", revision = ");
+        out.push_bind_param::<BigInt, _>(&this.inner.revision)?;
+        out.push_sql(", mitigation_id = ");
+        out.push_bind_param::<Nullable<Uid>, _>(&this.inner.mitigation)?;
+        out.push_sql(", doc = ");
+        out.push_bind_param::<Text, _>(this.inner.doc)?;
+        out.push_sql(" WHERE group_id = ");
+        out.push_bind_param::<Uid, _>(&this.inner.id)?;
+        out.push_sql(" AND revision = ");
+        out.push_bind_param::<BigInt, _>(&this.inner.expected)?;
+    }
+);

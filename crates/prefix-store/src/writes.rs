@@ -3,15 +3,27 @@
 use std::collections::BTreeMap;
 
 use prefix_core::mitigation::{Mitigation, Status};
+use prefix_core::signal::SignalGroup;
 use prefix_core::store::{ChangeSet, QuotaDelta, ReadSet, StoreError};
 
-use crate::row::{NewAudit, NewEvent, NewMitigation, NewPanic, NewReply, NewSafelistEntry, phase_of};
+use crate::row::{
+    NewAudit, NewCorroboration, NewEvent, NewGroup, NewMitigation, NewPanic, NewReply, NewSafelistEntry,
+    phase_of,
+};
 use crate::sql_type::Id;
 
 /// A new state of a mitigation that must still be at `revision`.
 pub(crate) struct Update<'a> {
     pub(crate) revision: i64,
     pub(crate) row: NewMitigation<'a>,
+    /// True if no index sees the change.
+    pub(crate) is_inner: bool,
+}
+
+/// A new state of a signal group that must still be at `revision`.
+pub(crate) struct GroupUpdate<'a> {
+    pub(crate) revision: i64,
+    pub(crate) row: NewGroup<'a>,
     /// True if no index sees the change.
     pub(crate) is_inner: bool,
 }
@@ -61,6 +73,13 @@ pub(crate) struct Writes<'a> {
     /// Other changed rows.
     pub(crate) updates: Vec<Update<'a>>,
     pub(crate) mitigations: Vec<NewMitigation<'a>>,
+    /// Groups that are no longer open; written first, so that others can be.
+    pub(crate) closed_groups: Vec<GroupUpdate<'a>>,
+    /// Other changed groups.
+    pub(crate) changed_groups: Vec<GroupUpdate<'a>>,
+    pub(crate) groups: Vec<NewGroup<'a>>,
+    /// Each once.
+    pub(crate) corroborations: Vec<NewCorroboration<'a>>,
     pub(crate) events: Vec<NewEvent<'a>>,
     pub(crate) audit: Vec<NewAudit<'a>>,
     pub(crate) replies: Vec<NewReply<'a>>,
@@ -96,6 +115,10 @@ impl<'a> Writes<'a> {
             releases: Vec::new(),
             updates: Vec::new(),
             mitigations: Vec::new(),
+            closed_groups: Vec::new(),
+            changed_groups: Vec::new(),
+            groups: Vec::new(),
+            corroborations: corroborations(changes)?,
             events: changes.events.iter().map(NewEvent::new).collect::<Result<_, _>>()?,
             audit: changes
                 .audit
@@ -130,7 +153,22 @@ impl<'a> Writes<'a> {
             let list = if update.row.claims_rule() { &mut writes.updates } else { &mut writes.releases };
             list.push(update);
         }
+        for change in &changes.groups {
+            let Some(before) = &change.before else {
+                writes.groups.push(NewGroup::new(&change.after, change.after.revision)?);
+                continue;
+            };
+            check_same_group(before, &change.after)?;
+            let row = NewGroup::new(&change.after, before.revision + 1)?;
+            let is_inner = before.status == change.after.status;
+            let update = GroupUpdate { revision: before.revision, row, is_inner };
+            let list =
+                if update.row.is_open() { &mut writes.changed_groups } else { &mut writes.closed_groups };
+            list.push(update);
+        }
         // all transactions lock rows in the same order
+        writes.closed_groups.sort_by_key(|update| update.row.group_id);
+        writes.changed_groups.sort_by_key(|update| update.row.group_id);
         writes.releases.sort_by_key(|update| update.row.mitigation_id);
         writes.updates.sort_by_key(|update| update.row.mitigation_id);
         Ok(writes)
@@ -163,6 +201,31 @@ fn check_same(before: &Mitigation, after: &Mitigation) -> Result<(), StoreError>
         "mitigation {} changes its id, pop, customer, victim, vector or time of creation, which stay as they were",
         before.mitigation_id
     )))
+}
+
+/// The same of a signal group.
+fn check_same_group(before: &SignalGroup, after: &SignalGroup) -> Result<(), StoreError> {
+    let same = before.group_id == after.group_id
+        && before.pop == after.pop
+        && before.victim_ip == after.victim_ip
+        && before.vector == after.vector
+        && before.created_at == after.created_at
+        && before.window_ends_at == after.window_ends_at;
+    if same {
+        return Ok(());
+    }
+    Err(StoreError::Invalid(format!(
+        "signal group {} changes its id, pop, victim, vector, time of creation or end of its window, which stay as they \
+         were",
+        before.group_id
+    )))
+}
+
+/// Those to put, in the order in which every transaction locks them. Of one that comes twice the last counts.
+fn corroborations(changes: &ChangeSet) -> Result<Vec<NewCorroboration<'_>>, StoreError> {
+    let last: BTreeMap<_, _> =
+        changes.corroborations.iter().map(|signal| (signal.signal_id, signal)).collect();
+    last.into_values().map(NewCorroboration::new).collect()
 }
 
 /// True if the row counts as active in the statistics.

@@ -20,7 +20,8 @@ fn names(states: &[MigrationState], is_applied: bool) -> Vec<(i64, &'static str)
     states.iter().map(|state| (state.version, state.name)).collect()
 }
 
-const ALL: [(i64, &str); 2] = [(1, "foundation"), (2, "safety")];
+const ALL: [(i64, &str); 3] = [(1, "foundation"), (2, "safety"), (3, "signals")];
+const LATER: [(i64, &str); 2] = [ALL[1], ALL[2]];
 
 fn run_sql(file: &Path, sql: &str) {
     let script =
@@ -56,7 +57,7 @@ async fn the_file_of_a_daemon_is_read_and_not_migrated_under_it() {
     // as if the daemon were one version older
     run_sql(&file, "PRAGMA user_version = 1");
     let states = status(&url, options()).await.unwrap();
-    assert_eq!(states.iter().map(|state| state.is_applied).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(states.iter().map(|state| state.is_applied).collect::<Vec<_>>(), [true, false, false]);
     let error = run(&url, options()).await.unwrap_err();
     assert!(matches!(error, OpenError::InUse { .. }), "{error}");
     drop(daemon);
@@ -68,7 +69,7 @@ async fn only_what_is_missing_is_applied() {
     let file = folder.path().join("prefixd.db");
     let first = include_str!("../../../migrations/sqlite/0001_foundation.sql");
     run_sql(&file, &format!("{first}; PRAGMA user_version = 1;"));
-    assert_eq!(names(&run(&StoreUrl::Sqlite(file), options()).await.unwrap(), true), [(2, "safety")]);
+    assert_eq!(names(&run(&StoreUrl::Sqlite(file), options()).await.unwrap(), true), LATER);
 
     let database = Postgres::shared_database().await.unwrap();
     let first = include_str!("../../../migrations/postgres/0001_foundation.sql");
@@ -78,7 +79,7 @@ async fn only_what_is_missing_is_applied() {
         "insert into prefixd_schema values (1, 'foundation', '2026-01-02 03:04:05.000006+00'::timestamptz)";
     database.psql(&format!("{table}; {row}; {first}")).await.unwrap();
     let url: StoreUrl = database.url().parse().unwrap();
-    assert_eq!(names(&run(&url, options()).await.unwrap(), true), [(2, "safety")]);
+    assert_eq!(names(&run(&url, options()).await.unwrap(), true), LATER);
     let states = status(&url, options()).await.unwrap();
     assert_eq!(states[0].applied_at, Some("2026-01-02T03:04:05.000006Z".parse().unwrap()));
 }
@@ -122,7 +123,7 @@ async fn a_database_of_a_newer_program_is_an_error_that_says_so() {
     for url in [sqlite, postgres] {
         for outcome in [status(&url, options()).await, run(&url, options()).await] {
             let error = outcome.unwrap_err();
-            assert!(matches!(error, OpenError::Newer { found: 77, known: 2 }), "{error}");
+            assert!(matches!(error, OpenError::Newer { found: 77, known: 3 }), "{error}");
         }
     }
 }

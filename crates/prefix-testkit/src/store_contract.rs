@@ -13,10 +13,12 @@ pub mod chain;
 pub mod concurrent;
 pub mod counts;
 pub mod feed;
+pub mod history;
 pub mod leadership;
 pub mod lists;
 pub mod panic;
 pub mod sample;
+pub mod signals;
 pub mod snapshot;
 
 use std::any::Any;
@@ -150,6 +152,30 @@ macro_rules! store_contract {
             pruning_takes_what_is_old_in_small_steps,
             an_event_of_a_living_mitigation_is_not_pruned,
             a_store_says_that_it_answers,
+        );
+        $crate::store_contract!($fresh, signals:
+            a_group_is_given_back_as_it_came,
+            a_pop_victim_and_vector_have_one_open_group,
+            signals_at_once_make_one_group,
+            a_group_that_changed_in_between_is_not_overwritten,
+            what_identifies_a_group_never_changes,
+            groups_are_found_by_victim,
+            groups_are_found_by_id_and_by_pop,
+            open_groups_are_listed_by_the_end_of_their_window,
+            groups_are_filtered,
+            groups_are_read_in_pages_without_skipping_or_repeating,
+            the_newest_corroborations_are_found_oldest_first,
+            an_attached_corroboration_takes_the_place_of_what_it_was,
+            waiting_corroborations_are_listed_and_counted,
+            the_activity_of_corroborators_is_counted_by_source,
+            old_groups_and_corroborations_are_pruned,
+        );
+        $crate::store_contract!($fresh, history:
+            a_recorded_event_has_neither_raw_details_nor_a_trace,
+            a_recording_is_read_in_pages_without_skipping_or_repeating,
+            a_long_recording_comes_whole,
+            a_recording_is_filtered,
+            a_source_was_heard_when_it_last_said_anything,
         );
         $crate::store_contract!(two $fresh, leadership:
             an_epoch_begins_with_each_new_leader,

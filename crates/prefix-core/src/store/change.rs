@@ -44,7 +44,8 @@ pub struct MitigationChange {
 #[derive(Clone, Debug, PartialEq)]
 pub struct GroupChange {
     /// The row as it was read; `None` inserts. As with [`MitigationChange::before`], a change of an older revision is
-    /// a conflict. A second open group of the same pop, victim and vector is a conflict too.
+    /// a conflict. A second open group of the same pop, victim and vector is a conflict too. Id, pop, victim, vector,
+    /// time of creation and the end of the window stay as they were.
     pub before: Option<Box<SignalGroup>>,
     /// The row as it shall be.
     pub after: Box<SignalGroup>,

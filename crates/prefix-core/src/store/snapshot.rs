@@ -61,7 +61,7 @@ pub struct ReadSet {
     pub sightings: BTreeSet<(SourceName, VictimIp)>,
     /// Replies stored under these keys.
     pub replies: BTreeSet<ReplyKey>,
-    /// With `victims`: their open signal groups at `pop`, and the groups of those of their mitigations that are not
+    /// The open signal groups of `victims` at `pop`, and the groups of the mitigations in the snapshot that are not
     /// final.
     pub victim_groups: bool,
     /// These signal groups.

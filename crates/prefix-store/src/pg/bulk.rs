@@ -17,14 +17,14 @@ macro_rules! bulk {
         { $first:ident: $first_sql:ty = $first_rust:ty $(, $column:ident: $sql:ty = $rust:ty)* $(,)? }
     ) => {
         $(#[$doc])*
-        pub(super) struct $name<'a> {
+        pub(in crate::pg) struct $name<'a> {
             $first: Vec<&'a $first_rust>,
             $($column: Vec<&'a $rust>),*
         }
 
         impl<'a> $name<'a> {
             /// The columns of these rows.
-            pub(super) fn new(rows: impl IntoIterator<Item = &'a $row>) -> Self {
+            pub(in crate::pg) fn new(rows: impl IntoIterator<Item = &'a $row>) -> Self {
                 let rows = rows.into_iter();
                 let (expected, _) = rows.size_hint();
                 let mut bulk = Self {
@@ -39,7 +39,7 @@ macro_rules! bulk {
             }
 
             /// True if there is nothing to write.
-            pub(super) fn is_empty(&self) -> bool {
+            pub(in crate::pg) fn is_empty(&self) -> bool {
                 self.$first.is_empty()
             }
         }
@@ -65,6 +65,10 @@ macro_rules! bulk {
         }
     };
 }
+
+mod signals;
+
+pub(super) use signals::{ChangedGroup, InsertGroups, PutCorroborations, UpdateGroups};
 
 bulk!(
     /// New mitigations.

@@ -65,10 +65,13 @@ lookup!(
 /// The columns of [`crate::row::MitigationRow`].
 type MitigationColumns = (Uid, BigInt, Instant, Text);
 
+/// The columns of [`crate::row::GroupRow`].
+type GroupColumns = (Uid, BigInt, Instant, Instant, Text);
+
 macro_rules! static_query {
-    ($name:ident) => {
+    ($name:ident, $columns:ty) => {
         impl Query for $name<'_> {
-            type SqlType = MitigationColumns;
+            type SqlType = $columns;
         }
 
         impl QueryId for $name<'_> {
@@ -85,7 +88,7 @@ pub(super) struct UnfinishedOfVictims<'a> {
     pub(super) victims: Vec<String>,
 }
 
-static_query!(UnfinishedOfVictims);
+static_query!(UnfinishedOfVictims, MitigationColumns);
 
 impl QueryFragment<Pg> for UnfinishedOfVictims<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
@@ -112,7 +115,7 @@ pub(super) struct ClosedOfVictims<'a> {
     pub(super) rejected_since: Micros,
 }
 
-static_query!(ClosedOfVictims);
+static_query!(ClosedOfVictims, MitigationColumns);
 
 impl QueryFragment<Pg> for ClosedOfVictims<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
@@ -142,7 +145,7 @@ pub(super) struct UnfinishedOfRoutes<'a> {
     pub(super) nlri: Vec<&'a [u8]>,
 }
 
-static_query!(UnfinishedOfRoutes);
+static_query!(UnfinishedOfRoutes, MitigationColumns);
 
 impl QueryFragment<Pg> for UnfinishedOfRoutes<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
@@ -156,6 +159,29 @@ impl QueryFragment<Pg> for UnfinishedOfRoutes<'_> {
         );
         out.push_bind_param::<Text, _>(self.pop)?;
         out.push_sql(" OFFSET 0) AS m");
+        Ok(())
+    }
+}
+
+/// The open signal groups of these victims.
+#[derive(Debug)]
+pub(super) struct OpenGroupsOfVictims<'a> {
+    pub(super) pop: &'a str,
+    pub(super) victims: Vec<String>,
+}
+
+static_query!(OpenGroupsOfVictims, GroupColumns);
+
+impl QueryFragment<Pg> for OpenGroupsOfVictims<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("SELECT g.group_id, g.revision, g.created_at, g.window_ends_at, g.doc FROM UNNEST(");
+        out.push_bind_param::<Array<Text>, _>(&self.victims)?;
+        out.push_sql(
+            ") AS k (victim) CROSS JOIN LATERAL (SELECT group_id, revision, created_at, window_ends_at, doc \
+             FROM signal_groups WHERE victim_ip = k.victim AND status = 'open' AND pop = ",
+        );
+        out.push_bind_param::<Text, _>(self.pop)?;
+        out.push_sql(" OFFSET 0) AS g");
         Ok(())
     }
 }

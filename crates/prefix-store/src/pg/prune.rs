@@ -31,6 +31,14 @@ const MITIGATIONS: &str = "WITH gone AS (DELETE FROM mitigations WHERE mitigatio
 const REPLIES: &str = "WITH gone AS (DELETE FROM replies WHERE reply_id IN (
     SELECT reply_id FROM replies WHERE created_at < $1 ORDER BY created_at LIMIT $2) RETURNING '' AS name)";
 
+const GROUPS: &str = "WITH gone AS (DELETE FROM signal_groups WHERE group_id IN (
+    SELECT group_id FROM signal_groups AS g WHERE window_ends_at < $1 AND status <> 'open' AND NOT EXISTS (
+        SELECT FROM mitigations AS m WHERE m.mitigation_id = g.mitigation_id AND m.phase <> 'final')
+    ORDER BY window_ends_at LIMIT $2) RETURNING '' AS name)";
+
+const CORROBORATIONS: &str = "WITH gone AS (DELETE FROM corroborations WHERE signal_id IN (
+    SELECT signal_id FROM corroborations WHERE expires_at < $1 ORDER BY expires_at LIMIT $2) RETURNING '' AS name)";
+
 /// At most `limit` rows in all.
 pub(super) async fn run(pool: &Pool, retention: Retention, limit: u32) -> Result<u64, StoreError> {
     let mut transaction = pool.get().await?.begin();
@@ -59,10 +67,12 @@ async fn delete(
         (EVENTS, retention.events_before, tally::EVENTS),
         (MITIGATIONS, retention.mitigations_before, tally::MITIGATIONS),
         (REPLIES, retention.replies_before, ""),
+        (GROUPS, retention.groups_before, ""),
+        (CORROBORATIONS, retention.corroborations_before, ""),
     ];
     for (sql, before, kind) in steps {
         let Some(before) = before else { continue };
-        // replies are not tallied, and no tally has an empty kind
+        // the others are not tallied, and no tally has an empty kind
         let sql = format!(
             "{sql}, counts AS (SELECT name, count(*) AS total FROM gone GROUP BY name), uncount AS (
                 INSERT INTO tallies (kind, name, shard, total) SELECT $3, name, 0, -total FROM counts WHERE $3 <> ''

@@ -13,7 +13,7 @@ use prefix_core::store::{QuotaCounts, ReadSet, ReplyKey, Snapshot, StoredReply};
 use super::lookup::{
     ClosedOfVictims, KnownEpisodes, KnownSightings, UnfinishedOfRoutes, UnfinishedOfVictims,
 };
-use super::queries;
+use super::{groups, queries};
 use crate::cache::Cache;
 use crate::error::Failure;
 use crate::key;
@@ -32,7 +32,7 @@ pub(super) async fn read(
 ) -> Result<Snapshot, Failure> {
     let client_ref: &AsyncPgConnection = client;
     let mut opener = client_ref;
-    let (began, epoch, lock, counters, minute, rows, episodes, sightings, stored) = futures::join!(
+    let (began, epoch, lock, counters, minute, rows, episodes, sightings, stored, groups, corroborations) = futures::join!(
         opener.batch_execute(begin),
         epoch(client_ref, reads),
         lock(client_ref, reads),
@@ -42,6 +42,8 @@ pub(super) async fn read(
         known_episodes(client_ref, reads),
         known_sightings(client_ref, reads),
         stored_replies(client_ref, reads),
+        groups::find(client_ref, reads),
+        groups::corroborations(client_ref, reads),
     );
     began?;
     check_epoch(reads.leader, epoch?)?;
@@ -70,6 +72,14 @@ pub(super) async fn read(
             snapshot.replies.insert(key.clone(), row.parse()?);
         }
     }
+    let mut groups = groups?;
+    if reads.victim_groups {
+        // known only now, and only while correlated mitigations live: one more round trip
+        let named = row::groups_of(&snapshot.mitigations).collect();
+        groups.extend(groups::by_id(client, named).await?);
+    }
+    snapshot.groups = row::groups(groups);
+    snapshot.corroborations = row::corroborations(corroborations?);
     Ok(snapshot)
 }
 

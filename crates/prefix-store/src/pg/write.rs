@@ -9,8 +9,9 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
 use super::begin::Session;
 use super::bulk::{
-    AddToCounters, AddToTallies, Changed, InsertAudit, InsertEvents, InsertMitigations, InsertReplies,
-    NoteChanges, PutPanic, PutSafelist, Sharded, UpdateMitigations,
+    AddToCounters, AddToTallies, Changed, ChangedGroup, InsertAudit, InsertEvents, InsertGroups,
+    InsertMitigations, InsertReplies, NoteChanges, PutCorroborations, PutPanic, PutSafelist, Sharded,
+    UpdateGroups, UpdateMitigations,
 };
 use crate::error::Failure;
 use crate::schema::{admissions, safelist};
@@ -52,12 +53,16 @@ pub(super) async fn all(
 ) -> Result<(), Failure> {
     let released: Vec<Changed<'_>> = writes.releases.iter().map(Changed::of).collect();
     let updated: Vec<Changed<'_>> = writes.updates.iter().map(Changed::of).collect();
+    let closed_groups: Vec<ChangedGroup<'_>> = writes.closed_groups.iter().map(ChangedGroup::of).collect();
+    let changed_groups: Vec<ChangedGroup<'_>> = writes.changed_groups.iter().map(ChangedGroup::of).collect();
     let tallies: Vec<Sharded<'_>> =
         writes.tallies.iter().map(|tally| Sharded::of(tally, shard.rem_euclid(SHARDS))).collect();
     // Counts of changed rows decide whether the transaction may be committed. And behind a pooler a prepared statement
     // must be closed before the transaction ends, that of the commit as well.
     let is_checked = !released.is_empty()
         || !updated.is_empty()
+        || !closed_groups.is_empty()
+        || !changed_groups.is_empty()
         || !writes.replies.is_empty()
         || session == Session::Pooled;
     let commit_now = async {
@@ -73,6 +78,10 @@ pub(super) async fn all(
         releases,
         updates,
         mitigations,
+        group_ends,
+        group_updates,
+        groups,
+        corroborations,
         events,
         audit,
         replies,
@@ -89,6 +98,10 @@ pub(super) async fn all(
         unless_empty!(client, UpdateMitigations::new(&released)),
         unless_empty!(client, UpdateMitigations::new(&updated)),
         unless_empty!(client, InsertMitigations::new(&writes.mitigations)),
+        unless_empty!(client, UpdateGroups::new(&closed_groups)),
+        unless_empty!(client, UpdateGroups::new(&changed_groups)),
+        unless_empty!(client, InsertGroups::new(&writes.groups)),
+        unless_empty!(client, PutCorroborations::new(&writes.corroborations)),
         unless_empty!(client, InsertEvents::new(&writes.events)),
         unless_empty!(client, InsertAudit::new(&writes.audit)),
         unless_empty!(client, InsertReplies::new(&writes.replies)),
@@ -106,6 +119,10 @@ pub(super) async fn all(
     expect(releases?, released.len(), "a mitigation")?;
     expect(updates?, updated.len(), "a mitigation")?;
     mitigations?;
+    expect(group_ends?, closed_groups.len(), "a signal group")?;
+    expect(group_updates?, changed_groups.len(), "a signal group")?;
+    groups?;
+    corroborations?;
     events?;
     audit?;
     expect(replies?, writes.replies.len(), "a stored reply")?;

@@ -5,13 +5,17 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use diesel::prelude::{Insertable, Queryable, Selectable};
 use prefix_core::confidence::Confidence;
-use prefix_core::decision::Decision;
+use prefix_core::decision::{DecidedRule, Decision, Outcome};
 use prefix_core::event::{Event, EventAction, EventStatus, Reach, Report, Reports};
+use prefix_core::guardrail::Guardrail;
 use prefix_core::id::GroupId;
-use prefix_core::name::{ExternalEventId, Identity, SourceName, VectorName};
+use prefix_core::name::{
+    CustomerId, ExternalEventId, Identity, PlaybookName, ServiceId, SourceName, VectorName,
+};
 use prefix_core::protocol::Protocol;
 use prefix_core::rate::{BitsPerSecond, PacketsPerSecond};
 use prefix_core::store::StoreError;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{corrupt, json, time, without_nul};
@@ -21,7 +25,7 @@ use crate::sql_type::{Id, Micros};
 
 /// What no query asks for.
 #[derive(Serialize, Deserialize)]
-struct Document {
+struct Document<D = Decision> {
     timestamp: DateTime<Utc>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     protocol: Option<Protocol>,
@@ -44,7 +48,29 @@ struct Document {
     reach: Reach,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reports: Option<Reports>,
-    decision: Decision,
+    decision: D,
+}
+
+/// A decision without its trace, which is most of the document: nobody replays it, so it is not even parsed.
+#[derive(Deserialize)]
+struct Untraced {
+    outcome: Outcome,
+    customer_id: Option<CustomerId>,
+    service_id: Option<ServiceId>,
+    profile: Option<String>,
+    playbook: Option<PlaybookName>,
+    step: Option<u16>,
+    rule: Option<DecidedRule>,
+    guardrail: Option<Guardrail>,
+}
+
+impl From<Untraced> for Decision {
+    fn from(decision: Untraced) -> Self {
+        let Untraced { outcome, customer_id, service_id, profile, playbook, step, rule, guardrail } =
+            decision;
+        let trace = Vec::new();
+        Self { outcome, customer_id, service_id, profile, playbook, step, rule, guardrail, trace }
+    }
 }
 
 /// An event without its raw details, which can be a megabyte each.
@@ -77,9 +103,18 @@ impl ListedEvent {
     }
 
     pub(crate) fn parse(self) -> Result<Event, StoreError> {
+        self.parse_with::<Decision>()
+    }
+
+    /// The same without the trace of its decision.
+    pub(crate) fn parse_untraced(self) -> Result<Event, StoreError> {
+        self.parse_with::<Untraced>()
+    }
+
+    fn parse_with<D: Into<Decision> + DeserializeOwned>(self) -> Result<Event, StoreError> {
         let id = self.event_id.0;
         let bad = |problem: String| corrupt("events", id, problem);
-        let doc: Document = serde_json::from_str(&self.doc).map_err(|error| bad(error.to_string()))?;
+        let doc: Document<D> = serde_json::from_str(&self.doc).map_err(|error| bad(error.to_string()))?;
         let source: SourceName = self.source.parse().map_err(|error| bad(format!("{error}")))?;
         Ok(Event {
             event_id: id.into(),
@@ -112,7 +147,7 @@ impl ListedEvent {
             status: doc.status,
             mitigation_id: self.mitigation_id.map(|id| id.0.into()),
             signal_group_id: doc.signal_group_id,
-            decision: doc.decision,
+            decision: doc.decision.into(),
         })
     }
 }

@@ -30,6 +30,14 @@ const MITIGATIONS: &str = "DELETE FROM mitigations WHERE mitigation_id IN (
 const REPLIES: &str = "DELETE FROM replies WHERE reply_id IN (
     SELECT reply_id FROM replies WHERE created_at < ?1 ORDER BY created_at LIMIT ?2) RETURNING '' AS name";
 
+const GROUPS: &str = "DELETE FROM signal_groups WHERE group_id IN (
+    SELECT group_id FROM signal_groups AS g WHERE window_ends_at < ?1 AND status <> 'open' AND NOT EXISTS (
+        SELECT 1 FROM mitigations AS m WHERE m.mitigation_id = g.mitigation_id AND m.phase <> 'final')
+    ORDER BY window_ends_at LIMIT ?2) RETURNING '' AS name";
+
+const CORROBORATIONS: &str = "DELETE FROM corroborations WHERE signal_id IN (
+    SELECT signal_id FROM corroborations WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2) RETURNING '' AS name";
+
 /// At most `limit` rows in all.
 pub(super) fn run(slot: &mut Slot, retention: &Retention, limit: u32) -> Result<u64, Failure> {
     slot.transaction(|connection| {
@@ -38,6 +46,8 @@ pub(super) fn run(slot: &mut Slot, retention: &Retention, limit: u32) -> Result<
             (EVENTS, retention.events_before, Some(tally::EVENTS)),
             (MITIGATIONS, retention.mitigations_before, Some(tally::MITIGATIONS)),
             (REPLIES, retention.replies_before, None),
+            (GROUPS, retention.groups_before, None),
+            (CORROBORATIONS, retention.corroborations_before, None),
         ];
         for (sql, before, kind) in steps {
             let Some(before) = before else { continue };

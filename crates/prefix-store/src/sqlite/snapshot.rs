@@ -1,6 +1,6 @@
 //! The facts of a unit of work: one small prepared query per key, which costs microseconds inside the process.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::exists;
@@ -11,15 +11,17 @@ use prefix_core::address::VictimIp;
 use prefix_core::flowspec::RouteKey;
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::safelist::Safelist;
-use prefix_core::store::{QuotaCounts, ReadSet, Snapshot, StoreError, StoredReply};
+use prefix_core::signal::SignalGroup;
+use prefix_core::store::{MOST_CORROBORATIONS, QuotaCounts, ReadSet, Snapshot, StoreError, StoredReply};
 
-use super::queries;
+use super::{queries, signals};
 use crate::cache::Cache;
 use crate::error::{Failure, from_diesel};
 use crate::key;
 use crate::leadership::check_epoch;
-use crate::row::{self, MitigationRow, ReplyRow, route_kind};
-use crate::schema::{admission, admissions, events, mitigations, quota_counters, replies};
+use crate::predicate::Open;
+use crate::row::{self, GroupRow, MitigationRow, ReplyRow, route_kind};
+use crate::schema::{admission, admissions, events, mitigations, quota_counters, replies, signal_groups};
 use crate::sql_type::{Id, Micros};
 use crate::writes::scope;
 
@@ -73,7 +75,40 @@ pub(super) fn read(
             snapshot.replies.insert(reply_key.clone(), row.parse()?);
         }
     }
+    snapshot.groups = find_groups(connection, reads, &snapshot.mitigations)?;
+    if reads.corroborations {
+        let (pop, most) = (reads.pop.as_str(), i64::from(MOST_CORROBORATIONS));
+        let rows = signals::live_corroborations(connection, pop, reads.now.into(), most)?;
+        snapshot.corroborations = row::corroborations(rows);
+    }
     Ok(snapshot)
+}
+
+fn find_groups(
+    connection: &mut SqliteConnection,
+    reads: &ReadSet,
+    mitigations: &[Mitigation],
+) -> QueryResult<Vec<SignalGroup>> {
+    let mut rows = Vec::new();
+    let mut ids: BTreeSet<Id> = reads.groups.iter().map(|id| Id(id.as_uuid())).collect();
+    if reads.victim_groups {
+        ids.extend(row::groups_of(mitigations));
+        for victim in &reads.victims {
+            let open = signal_groups::table
+                .filter(Open)
+                .filter(signal_groups::pop.eq(reads.pop.as_str()))
+                .filter(signal_groups::victim_ip.eq(victim.to_string()))
+                .select(GroupRow::as_select());
+            rows.extend(open.load(connection)?);
+        }
+    }
+    for id in ids {
+        rows.extend(signals::group(connection, id)?);
+    }
+    if reads.open_groups {
+        rows.extend(signals::open_groups(connection, reads.pop.as_str(), i64::MAX)?);
+    }
+    Ok(row::groups(rows))
 }
 
 fn find_mitigations(connection: &mut SqliteConnection, reads: &ReadSet) -> Result<Vec<Mitigation>, Failure> {

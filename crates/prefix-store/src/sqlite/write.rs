@@ -6,13 +6,17 @@ use diesel::sqlite::SqliteConnection;
 use prefix_core::store::StoredReply;
 
 use crate::error::Failure;
-use crate::row::NewReply;
+use crate::row::{NewCorroboration, NewReply};
 use crate::schema::{
     admissions, audit_entries, audit_queue, events, mitigations, panic_scopes, replies, safelist,
+    signal_groups,
 };
 use crate::sql_type::Micros;
-use crate::statement::{AddToCounter, AddToTally, CountAdmissions, TouchAdmission, UpdateInner, UpdateOuter};
-use crate::writes::{Update, Writes};
+use crate::statement::{
+    AddToCounter, AddToTally, CountAdmissions, TouchAdmission, UpdateGroup, UpdateGroupStatus, UpdateInner,
+    UpdateOuter,
+};
+use crate::writes::{GroupUpdate, Update, Writes};
 
 /// So many seconds of admissions are kept; a minute is needed.
 const KEPT_SECONDS: i64 = 300;
@@ -25,6 +29,15 @@ pub(super) fn all(connection: &mut SqliteConnection, writes: &Writes<'_>) -> Res
     }
     for row in &writes.mitigations {
         diesel::insert_into(mitigations::table).values(row).execute(connection)?;
+    }
+    for change in writes.closed_groups.iter().chain(&writes.changed_groups) {
+        update_group(connection, change)?;
+    }
+    for row in &writes.groups {
+        diesel::insert_into(signal_groups::table).values(row).execute(connection)?;
+    }
+    for signal in &writes.corroborations {
+        corroboration(connection, signal)?;
     }
     for row in &writes.events {
         diesel::insert_into(events::table).values(row).execute(connection)?;
@@ -106,6 +119,50 @@ fn update(connection: &mut SqliteConnection, update: &Update<'_>) -> Result<(), 
         "mitigation {} is no longer at revision {}",
         row.mitigation_id.0, update.revision
     )))
+}
+
+fn update_group(connection: &mut SqliteConnection, update: &GroupUpdate<'_>) -> Result<(), Failure> {
+    let row = &update.row;
+    let inner = UpdateGroup {
+        id: row.group_id,
+        expected: update.revision,
+        revision: row.revision,
+        mitigation: row.mitigation_id,
+        doc: &row.doc,
+    };
+    let changed = if update.is_inner {
+        inner.execute(connection)?
+    } else {
+        UpdateGroupStatus { inner, status: row.status }.execute(connection)?
+    };
+    if changed == 1 {
+        return Ok(());
+    }
+    Err(Failure::conflict(format!(
+        "signal group {} is no longer at revision {}",
+        row.group_id.0, update.revision
+    )))
+}
+
+/// The raw details of one that is known stay as they are.
+fn corroboration(connection: &mut SqliteConnection, row: &NewCorroboration<'_>) -> QueryResult<()> {
+    use crate::schema::corroborations::dsl;
+
+    diesel::insert_into(dsl::corroborations)
+        .values(row)
+        .on_conflict(dsl::signal_id)
+        .do_update()
+        .set((
+            dsl::received_by.eq(row.received_by),
+            dsl::source.eq(row.source),
+            dsl::source_key.eq(row.source_key),
+            dsl::received_at.eq(row.received_at),
+            dsl::expires_at.eq(row.expires_at),
+            dsl::is_attached.eq(row.is_attached),
+            dsl::doc.eq(&row.doc),
+        ))
+        .execute(connection)
+        .map(drop)
 }
 
 fn reply(connection: &mut SqliteConnection, row: &NewReply<'_>) -> QueryResult<()> {

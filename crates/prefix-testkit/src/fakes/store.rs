@@ -2,6 +2,7 @@
 
 mod select;
 mod shared;
+mod signals;
 mod state;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -14,16 +15,17 @@ use prefix_core::audit::AuditEntry;
 use prefix_core::chain::ChainHead;
 use prefix_core::clock::SystemClock;
 use prefix_core::event::Event;
-use prefix_core::id::{EventId, InstanceId, MitigationId, PanicId};
+use prefix_core::id::{EventId, GroupId, InstanceId, MitigationId, PanicId};
 use prefix_core::mitigation::Mitigation;
-use prefix_core::name::{CustomerId, Pop};
+use prefix_core::name::{CustomerId, Pop, SourceName};
 use prefix_core::page::Page;
 use prefix_core::panic::PanicScope;
 use prefix_core::safelist::Safelist;
+use prefix_core::signal::{Corroboration, SignalGroup};
 use prefix_core::store::{
-    AuditQuery, Bucket, Candidacy, ChangeSet, Changes, Election, Epoch, EventQuery, FeedCursor,
-    MitigationQuery, PoolState, PopStats, ReadSet, Retention, SeriesQuery, Snapshot, Store, StoreError,
-    Totals,
+    AuditQuery, Bucket, Candidacy, ChangeSet, Changes, Election, Epoch, EventQuery, FeedCursor, GroupQuery,
+    HistoryQuery, MitigationQuery, PoolState, PopStats, ReadSet, Retention, SeriesQuery, Snapshot,
+    SourceActivity, Store, StoreError, Totals, WaitingCorroborations,
 };
 use tokio::sync::watch;
 
@@ -139,6 +141,16 @@ impl MemoryStore {
     /// Every audit entry in the order of storing: for assertions.
     pub fn all_audit(&self) -> Vec<AuditEntry> {
         self.lock().state.audit.iter().map(|(_, entry)| entry.clone()).collect()
+    }
+
+    /// Every signal group, by id: for assertions.
+    pub fn all_groups(&self) -> Vec<SignalGroup> {
+        self.lock().state.signals.groups.values().cloned().collect()
+    }
+
+    /// Every corroborating signal, by id: for assertions.
+    pub fn all_corroborations(&self) -> Vec<Corroboration> {
+        self.lock().state.signals.corroborations.values().cloned().collect()
     }
 
     /// Changes what is stored behind everybody's back: for tests that something notices it.
@@ -367,6 +379,47 @@ impl Store for MemoryStore {
 
     async fn chain(&self, pop: &Pop, from: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
         self.read(|state| state.chain(pop, from, limit))
+    }
+
+    async fn groups(&self, query: &GroupQuery) -> Result<Page<SignalGroup>, StoreError> {
+        self.read(|state| state.signals.page(query))
+    }
+
+    async fn group(&self, id: GroupId) -> Result<Option<SignalGroup>, StoreError> {
+        self.read(|state| state.signals.groups.get(&id).cloned())
+    }
+
+    async fn open_groups(&self, pop: &Pop, limit: u32) -> Result<Vec<SignalGroup>, StoreError> {
+        self.read(|state| state.signals.open(pop, limit))
+    }
+
+    async fn waiting_corroborations(
+        &self,
+        pop: &Pop,
+        now: DateTime<Utc>,
+        source: Option<&SourceName>,
+        limit: u32,
+    ) -> Result<(WaitingCorroborations, Vec<Corroboration>), StoreError> {
+        self.read(|state| state.signals.waiting(pop, now, source, limit))
+    }
+
+    async fn corroborator_activity(
+        &self,
+        pop: &Pop,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<SourceActivity>, StoreError> {
+        self.read(|state| state.signals.activity(pop, since))
+    }
+
+    async fn last_heard(
+        &self,
+        sources: &[SourceName],
+    ) -> Result<BTreeMap<SourceName, DateTime<Utc>>, StoreError> {
+        self.read(|state| select::last_heard(state, sources))
+    }
+
+    async fn history(&self, query: &HistoryQuery) -> Result<Vec<Event>, StoreError> {
+        self.read(|state| select::history(state, query))
     }
 
     fn pool(&self) -> PoolState {

@@ -8,18 +8,21 @@ use prefix_core::address::VictimIp;
 use prefix_core::audit::{Actor, AuditAction, AuditEntry};
 use prefix_core::confidence::Confidence;
 use prefix_core::decision::{Decision, Outcome, Stage};
-use prefix_core::event::{Event, EventAction, EventStatus, Report};
+use prefix_core::event::{Event, EventAction, EventStatus, Report, Reports};
 use prefix_core::flowspec::Action;
-use prefix_core::id::{EventId, MitigationId};
-use prefix_core::id::{InstanceId, PanicId};
+use prefix_core::id::{EventId, GroupId, InstanceId, MitigationId, PanicId, SignalId};
 use prefix_core::lease::Lease;
 use prefix_core::matching::{DestinationPorts, Matching};
-use prefix_core::mitigation::{EndReason, Mitigation, Progress, SpeakerView, Status};
+use prefix_core::mitigation::{EndReason, Mitigation, Progress, ReportedMatch, SpeakerView, Status};
 use prefix_core::name::Pop;
 use prefix_core::panic::{PanicOrigin, PanicScope};
 use prefix_core::protocol::number::UDP;
 use prefix_core::rate::BitsPerSecond;
 use prefix_core::safelist::SafelistEntry;
+use prefix_core::signal::{
+    ConfidenceMode, Correlation, Corroboration, CorroborationScope, GroupStatus, PrimaryDimensions, Signal,
+    SignalGroup, SignalRole,
+};
 use prefix_core::store::{Candidacy, Epoch, ReadSet, ReplyKey, StoredReply};
 use prefix_core::ttl::Ttl;
 
@@ -209,5 +212,82 @@ pub fn panic_scope(seconds: i64) -> PanicScope {
         started_by: "ada".into(),
         origin: PanicOrigin::Api,
         thawed: None,
+    }
+}
+
+/// An open group about a victim, of two signals, since `at(0)`.
+pub fn group(number: u32) -> SignalGroup {
+    let signal = |source: &str, role, seconds| Signal {
+        signal_id: SignalId::generate(),
+        source: source.parse().unwrap(),
+        identity: "token a".parse().unwrap(),
+        role,
+        weight: 0.1 + 0.2,
+        confidence: Confidence::new(0.7).unwrap(),
+        received_at: at(seconds),
+        episode: Some("episode \u{1f600}".parse().unwrap()),
+        reports: Some(Reports::Edge),
+        reported: ReportedMatch::default(),
+    };
+    SignalGroup {
+        group_id: GroupId::generate(),
+        revision: 0,
+        pop: pop(),
+        victim_ip: victim(number),
+        vector: "udp_flood".parse().unwrap(),
+        created_at: at(0),
+        window_ends_at: at(300),
+        status: GroupStatus::Open,
+        derived_confidence: Confidence::new(0.1 + 0.2).unwrap(),
+        source_count: 2,
+        met: false,
+        dimensions: PrimaryDimensions {
+            customer_ids: BTreeSet::from(["acme".parse().unwrap()]),
+            pops: BTreeSet::from([pop()]),
+            service_ids: BTreeSet::from(["dns".parse().unwrap()]),
+            interfaces: BTreeSet::from(["xe-0/0/1".parse().unwrap()]),
+        },
+        playbook: Some("udp".parse().unwrap()),
+        mitigation_id: None,
+        signals: vec![
+            signal("fastnetmon", SignalRole::Primary, 0),
+            signal("operator:alice", SignalRole::Supporting, 5),
+        ],
+    }
+}
+
+/// A mitigation that stands on a group.
+pub fn standing_on(group: &SignalGroup, number: u32) -> Mitigation {
+    let correlation = Correlation {
+        signal_group_id: group.group_id,
+        derived_confidence: group.derived_confidence,
+        source_count: group.source_count,
+        corroboration_met: true,
+        contributing_sources: BTreeSet::from(["fastnetmon".parse().unwrap()]),
+        explanation: "two agree".into(),
+        mode: ConfidenceMode::NoisyOr,
+        witnesses: Vec::new(),
+    };
+    Mitigation { correlation: Some(correlation), ..mitigation(number) }
+}
+
+/// A corroborating signal of a source, received at `at(seconds)`, over five minutes later.
+pub fn corroboration(source: &str, seconds: i64) -> Corroboration {
+    Corroboration {
+        signal_id: SignalId::generate(),
+        received_by: pop(),
+        source: source.parse().unwrap(),
+        identity: "token b".parse().unwrap(),
+        scope: CorroborationScope {
+            vector: Some("udp_flood".parse().unwrap()),
+            interface: Some("xe-0/0/1".parse().unwrap()),
+            ..CorroborationScope::default()
+        },
+        confidence: Confidence::new(0.1 + 0.2).unwrap(),
+        weight: 0.1 + 0.7,
+        received_at: at(seconds),
+        expires_at: at(seconds + 300),
+        attached: BTreeSet::new(),
+        raw_details: Some(r#"{"a":"\u0000"}"#.into()),
     }
 }

@@ -6,6 +6,7 @@ use std::future::{Future, pending};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use prefix_core::announcer::{AnnounceError, OwnPath, Peer, RibPath, SpeakerEvent};
@@ -13,15 +14,17 @@ use prefix_core::audit::AuditEntry;
 use prefix_core::chain::ChainHead;
 use prefix_core::event::Event;
 use prefix_core::flowspec::RouteKey;
-use prefix_core::id::{EventId, InstanceId, MitigationId, PanicId};
+use prefix_core::id::{EventId, GroupId, InstanceId, MitigationId, PanicId};
 use prefix_core::mitigation::Mitigation;
-use prefix_core::name::{CustomerId, Pop};
+use prefix_core::name::{CustomerId, Pop, SourceName};
 use prefix_core::page::Page;
 use prefix_core::panic::PanicScope;
 use prefix_core::safelist::Safelist;
+use prefix_core::signal::{Corroboration, SignalGroup};
 use prefix_core::store::{
-    AuditQuery, Bucket, Candidacy, ChangeSet, Changes, Election, Epoch, EventQuery, FeedCursor,
-    MitigationQuery, PoolState, PopStats, ReadSet, Retention, SeriesQuery, Snapshot, StoreError, Totals,
+    AuditQuery, Bucket, Candidacy, ChangeSet, Changes, Election, Epoch, EventQuery, FeedCursor, GroupQuery,
+    HistoryQuery, MitigationQuery, PoolState, PopStats, ReadSet, Retention, SeriesQuery, Snapshot,
+    SourceActivity, StoreError, Totals, WaitingCorroborations,
 };
 use prefix_core::{Announcer, Store};
 use prefix_testkit::fakes::announcer::Change;
@@ -252,6 +255,47 @@ impl Store for Mortal<MemoryStore> {
 
     async fn chain(&self, pop: &Pop, from: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
         self.served(self.port.chain(pop, from, limit)).await
+    }
+
+    async fn groups(&self, query: &GroupQuery) -> Result<Page<SignalGroup>, StoreError> {
+        self.served(self.port.groups(query)).await
+    }
+
+    async fn group(&self, id: GroupId) -> Result<Option<SignalGroup>, StoreError> {
+        self.served(self.port.group(id)).await
+    }
+
+    async fn open_groups(&self, pop: &Pop, limit: u32) -> Result<Vec<SignalGroup>, StoreError> {
+        self.served(self.port.open_groups(pop, limit)).await
+    }
+
+    async fn waiting_corroborations(
+        &self,
+        pop: &Pop,
+        now: DateTime<Utc>,
+        source: Option<&SourceName>,
+        limit: u32,
+    ) -> Result<(WaitingCorroborations, Vec<Corroboration>), StoreError> {
+        self.served(self.port.waiting_corroborations(pop, now, source, limit)).await
+    }
+
+    async fn corroborator_activity(
+        &self,
+        pop: &Pop,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<SourceActivity>, StoreError> {
+        self.served(self.port.corroborator_activity(pop, since)).await
+    }
+
+    async fn last_heard(
+        &self,
+        sources: &[SourceName],
+    ) -> Result<BTreeMap<SourceName, DateTime<Utc>>, StoreError> {
+        self.served(self.port.last_heard(sources)).await
+    }
+
+    async fn history(&self, query: &HistoryQuery) -> Result<Vec<Event>, StoreError> {
+        self.served(self.port.history(query)).await
     }
 
     fn pool(&self) -> PoolState {

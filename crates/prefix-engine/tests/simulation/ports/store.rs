@@ -3,21 +3,24 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use prefix_core::Store;
 use prefix_core::audit::AuditEntry;
 use prefix_core::chain::ChainHead;
 use prefix_core::event::Event;
-use prefix_core::id::{EventId, MitigationId};
+use prefix_core::id::{EventId, GroupId, MitigationId};
 use prefix_core::id::{InstanceId, PanicId};
 use prefix_core::mitigation::Mitigation;
 use prefix_core::name::CustomerId;
-use prefix_core::name::Pop;
+use prefix_core::name::{Pop, SourceName};
 use prefix_core::page::Page;
 use prefix_core::panic::PanicScope;
 use prefix_core::safelist::Safelist;
+use prefix_core::signal::{Corroboration, SignalGroup};
 use prefix_core::store::{
-    AuditQuery, Bucket, ChangeSet, EventQuery, MitigationQuery, PoolState, PopStats, ReadSet, Retention,
-    SeriesQuery, Snapshot, StoreError, Totals,
+    AuditQuery, Bucket, ChangeSet, EventQuery, GroupQuery, HistoryQuery, MitigationQuery, PoolState,
+    PopStats, ReadSet, Retention, SeriesQuery, Snapshot, SourceActivity, StoreError, Totals,
+    WaitingCorroborations,
 };
 use prefix_core::store::{Candidacy, Changes, Election, Epoch, FeedCursor};
 
@@ -174,6 +177,47 @@ impl Store for Tie<dyn Store> {
 
     async fn chain(&self, pop: &Pop, from: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
         self.bond.stored(self.port.chain(pop, from, limit)).await
+    }
+
+    async fn groups(&self, query: &GroupQuery) -> Result<Page<SignalGroup>, StoreError> {
+        self.bond.stored(self.port.groups(query)).await
+    }
+
+    async fn group(&self, id: GroupId) -> Result<Option<SignalGroup>, StoreError> {
+        self.bond.stored(self.port.group(id)).await
+    }
+
+    async fn open_groups(&self, pop: &Pop, limit: u32) -> Result<Vec<SignalGroup>, StoreError> {
+        self.bond.stored(self.port.open_groups(pop, limit)).await
+    }
+
+    async fn waiting_corroborations(
+        &self,
+        pop: &Pop,
+        now: DateTime<Utc>,
+        source: Option<&SourceName>,
+        limit: u32,
+    ) -> Result<(WaitingCorroborations, Vec<Corroboration>), StoreError> {
+        self.bond.stored(self.port.waiting_corroborations(pop, now, source, limit)).await
+    }
+
+    async fn corroborator_activity(
+        &self,
+        pop: &Pop,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<SourceActivity>, StoreError> {
+        self.bond.stored(self.port.corroborator_activity(pop, since)).await
+    }
+
+    async fn last_heard(
+        &self,
+        sources: &[SourceName],
+    ) -> Result<BTreeMap<SourceName, DateTime<Utc>>, StoreError> {
+        self.bond.stored(self.port.last_heard(sources)).await
+    }
+
+    async fn history(&self, query: &HistoryQuery) -> Result<Vec<Event>, StoreError> {
+        self.bond.stored(self.port.history(query)).await
     }
 
     fn pool(&self) -> PoolState {

@@ -6,12 +6,15 @@ use chrono::{DateTime, Utc};
 use prefix_core::audit::AuditEntry;
 use prefix_core::event::Event;
 use prefix_core::mitigation::Mitigation;
+use prefix_core::name::SourceName;
 use prefix_core::page::{Cursor, Page, PageRequest};
-use prefix_core::store::{AuditQuery, Bucket, EventQuery, MitigationQuery, SeriesMetric, SeriesQuery};
+use prefix_core::store::{
+    AuditQuery, Bucket, EventQuery, HistoryQuery, MitigationQuery, SeriesMetric, SeriesQuery,
+};
 
 use super::state::State;
 
-fn page<'a, T: Clone + 'a>(
+pub(super) fn page<'a, T: Clone + 'a>(
     rows: impl Iterator<Item = &'a T>,
     request: &PageRequest,
     cursor: impl Fn(&T) -> Cursor,
@@ -28,7 +31,7 @@ fn page<'a, T: Clone + 'a>(
     Page::from_overfull(rows.into_iter().cloned().collect(), request.limit, cursor)
 }
 
-fn is<T: PartialEq>(wanted: Option<&T>, value: Option<&T>) -> bool {
+pub(super) fn is<T: PartialEq>(wanted: Option<&T>, value: Option<&T>) -> bool {
     wanted.is_none_or(|wanted| Some(wanted) == value)
 }
 
@@ -61,6 +64,39 @@ pub(super) fn events(state: &State, query: &EventQuery) -> Page<Event> {
         event.report.raw_details = None;
         event
     })
+}
+
+/// Recorded events, oldest first.
+pub(super) fn history(state: &State, query: &HistoryQuery) -> Vec<Event> {
+    let place = |event: &Event| (event.ingested_at, event.event_id);
+    let matches = |event: &&Event| {
+        event.ingested_at >= query.start
+            && event.ingested_at < query.end
+            && (query.sources.is_empty() || query.sources.contains(&event.report.source))
+            && is(query.victim_ip.as_ref(), Some(&event.report.victim_ip))
+            && query.after.is_none_or(|after| place(event) > after)
+    };
+    let mut events: Vec<&Event> = state.events.iter().filter(matches).collect();
+    events.sort_by_key(|event| place(event));
+    let recorded = |event: &Event| {
+        let mut event = event.clone();
+        event.report.raw_details = None;
+        event.decision.trace.clear();
+        event
+    };
+    events.into_iter().take(query.limit as usize).map(recorded).collect()
+}
+
+/// When each source was heard last.
+pub(super) fn last_heard(state: &State, sources: &[SourceName]) -> BTreeMap<SourceName, DateTime<Utc>> {
+    let events = state.events.iter().map(|event| (&event.report.source, event.ingested_at));
+    let signals = state.signals.corroborations.values().map(|row| (&row.source, row.received_at));
+    let mut heard = BTreeMap::new();
+    for (source, at) in events.chain(signals).filter(|(source, _)| sources.contains(source)) {
+        let last = heard.entry(source.clone()).or_insert(at);
+        *last = at.max(*last);
+    }
+    heard
 }
 
 pub(super) fn audit(state: &State, query: &AuditQuery) -> Page<AuditEntry> {

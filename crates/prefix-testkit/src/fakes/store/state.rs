@@ -12,11 +12,13 @@ use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::name::{CustomerId, Pop};
 use prefix_core::panic::PanicScope;
 use prefix_core::safelist::Safelist;
+use prefix_core::signal::{GroupStatus, SignalGroup};
 use prefix_core::store::{
     ChangeSet, Epoch, PopStats, QuotaCounts, ReadSet, ReplyKey, Retention, Snapshot, StoreError, StoredReply,
 };
 
 use super::shared::Several;
+use super::signals::Signals;
 
 /// A rule at a pop.
 type Claim = (Pop, RouteKey);
@@ -31,6 +33,7 @@ pub(super) struct State {
     pub(super) safelist: Safelist,
     pub(super) panic: BTreeMap<PanicId, PanicScope>,
     pub(super) several: Several,
+    pub(super) signals: Signals,
     replies: HashMap<ReplyKey, StoredReply>,
     claims: HashMap<Claim, MitigationId>,
     global: i64,
@@ -65,6 +68,8 @@ impl State {
                 || row.pop == reads.pop && (is_of_victim(row, reads) || is_of_route(row, reads))
         };
         snapshot.mitigations = self.mitigations.values().filter(|row| is_wanted(row)).cloned().collect();
+        snapshot.groups = self.signals.groups_for(reads, &snapshot.mitigations);
+        snapshot.corroborations = self.signals.corroborations_for(reads);
         if reads.admission {
             snapshot.quota = self.quota(reads);
             snapshot.safelist = self.safelist.clone();
@@ -117,12 +122,14 @@ impl State {
         self.check(&changes)?;
         let delta = changes.quota_delta();
         let rows = self.next_rows(&changes)?;
+        let groups = self.signals.next_groups(&changes)?;
         let claims = self.next_claims(&rows)?;
         let changed: HashSet<MitigationId> = rows.iter().map(|row| row.mitigation_id).collect();
         self.claims.retain(|_, claimant| !changed.contains(claimant));
         self.claims.extend(claims);
         self.several.note(reads, rows.iter().map(|row| (row.pop.clone(), row.mitigation_id)));
         self.mitigations.extend(rows.into_iter().map(|row| (row.mitigation_id, row)));
+        self.signals.groups.extend(groups.into_iter().map(|group| (group.group_id, group)));
         self.global += delta.global;
         for (pop, by) in delta.pops {
             *self.pops.entry(pop).or_default() += by;
@@ -183,6 +190,7 @@ impl State {
     }
 
     fn check(&self, changes: &ChangeSet) -> Result<(), StoreError> {
+        Signals::check(changes)?;
         let refuse = |problem: String| Err(StoreError::Invalid(problem));
         for change in &changes.mitigations {
             let (Some(before), after) = (&change.before, &change.after) else { continue };
@@ -253,6 +261,7 @@ impl State {
             entry.timestamp = entry.timestamp.trunc_subsecs(6);
             self.audit.push((reads.pop.clone(), entry));
         }
+        self.signals.put(changes.corroborations);
         self.panic.extend(changes.panic_put.into_iter().map(|scope| (scope.panic_id, scope)));
         self.replies.extend(changes.replies);
         if changes.safelist_put.is_empty() && changes.safelist_remove.is_empty() {
@@ -300,6 +309,16 @@ impl State {
             !take(row.status.is_final() && is_old(closed_at(row), retention.mitigations_before))
         });
         self.replies.retain(|_, reply| !take(is_old(reply.created_at, retention.replies_before)));
+        let mitigations = &self.mitigations;
+        let is_held = |group: &SignalGroup| {
+            let row = group.mitigation_id.and_then(|id| mitigations.get(&id));
+            group.status == GroupStatus::Open || row.is_some_and(|row| !row.status.is_final())
+        };
+        let Signals { groups, corroborations } = &mut self.signals;
+        groups.retain(|_, group| {
+            !take(is_old(group.window_ends_at, retention.groups_before) && !is_held(group))
+        });
+        corroborations.retain(|_, row| !take(is_old(row.expires_at, retention.corroborations_before)));
         u64::from(limit) - left
     }
 }
