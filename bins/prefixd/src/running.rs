@@ -83,7 +83,7 @@ impl RunningConfig {
     async fn replace(&self, force: bool, caller: &Caller) -> Result<ReloadAnswer, ReloadError> {
         let _one_at_a_time = self.reload.lock().await;
         let Configuration { settings, inventory, playbooks, correlation, .. } = self.load().await?;
-        let policy = compose::policy(&self.settings, inventory, playbooks, correlation.sources());
+        let policy = compose::policy(&self.settings, inventory, playbooks, &correlation);
         let restart_required = self.restart_required(&settings);
         let changes =
             if caller.dry_run { self.changes(&settings, &policy, &correlation) } else { Vec::new() };

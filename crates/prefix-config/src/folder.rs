@@ -205,7 +205,7 @@ impl Load<'_> {
         let correlation = self.correlation(sections.correlation);
         self.alerting(sections.alerting.is_some());
         let inventory = self.inventory(&limits);
-        let playbooks = self.playbooks(bounded.then_some(&limits), inventory.as_ref());
+        let playbooks = self.playbooks(bounded.then_some(&limits), inventory.as_ref(), correlation.as_ref());
         if let Some(playbooks) = playbooks.as_ref().filter(|_| bounded) {
             settings.remarks(policy::remarks(limits.guardrails.unusable_vectors(playbooks.vectors())));
         }
@@ -358,9 +358,14 @@ impl Load<'_> {
         &mut self,
         limits: Option<&policy::Limits>,
         inventory: Option<&Inventory>,
+        correlation: Option<&CorrelationKeys>,
     ) -> Option<Playbooks> {
         let mut reading: Reading<PlaybooksDocument> = self.file(PLAYBOOKS, "playbooks", true)?;
         let Some(document) = reading.value.take() else { return self.finish(reading, None) };
+        // without terms to hold its own against, the file is not blamed for mistakes of correlation.yaml
+        reading.remarks(
+            correlation.map(|keys| correlation::check_playbooks(keys, &document)).into_iter().flatten(),
+        );
         let guardrails = limits.map_or_else(policy::Limits::unbounded, |limits| limits.guardrails.clone());
         let built = policy::split(document.build(&guardrails, inventory));
         reading.remarks(built.remarks);
