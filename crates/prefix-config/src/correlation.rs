@@ -17,7 +17,7 @@ use super::policy::narrow;
 pub mod adapter;
 mod quorum;
 
-pub(super) use self::quorum::check_playbooks;
+pub(super) use self::quorum::{check_playbooks, contradicted};
 
 use self::adapter::AdapterKeys;
 

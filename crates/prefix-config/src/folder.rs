@@ -22,10 +22,10 @@ use super::speaker::{self, LoadedSpeaker, SpeakerKeys, SpeakerSettings};
 use super::storage::{self, LoadedStorage, StorageOnlyKeys};
 
 /// Names of the files.
-const SETTINGS: &str = "prefixd.yaml";
+pub(super) const SETTINGS: &str = "prefixd.yaml";
 const INVENTORY: &str = "inventory.yaml";
-const PLAYBOOKS: &str = "playbooks.yaml";
-const CORRELATION: &str = "correlation.yaml";
+pub(super) const PLAYBOOKS: &str = "playbooks.yaml";
+pub(super) const CORRELATION: &str = "correlation.yaml";
 const ALERTING: &str = "alerting.yaml";
 
 /// The files beside prefixd.yaml, and the first words of their overrides.
@@ -139,7 +139,11 @@ impl ConfigSource {
         LoadedStorage { url: url.filter(|_| sound).map(|url| url.resolved(self.folder()).0), findings }
     }
 
-    fn text(&self, name: &str) -> Result<Option<String>, Finding> {
+    pub(super) fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    pub(super) fn text(&self, name: &str) -> Result<Option<String>, Finding> {
         match &self.files {
             Files::BuiltIn(texts) => {
                 Ok(texts.iter().find(|(known, _)| *known == name).map(|(_, text)| (*text).to_owned()))

@@ -62,6 +62,26 @@ pub(crate) fn check_playbooks(keys: &CorrelationKeys, document: &PlaybooksDocume
     remarks
 }
 
+/// Playbooks that run and that new terms of correlation.yaml do not allow, with paths into correlation.yaml.
+pub(crate) fn contradicted(keys: &CorrelationKeys, running: &PlaybooksDocument) -> Vec<Remark> {
+    let longest = keys.longest_half_life();
+    let terms = running
+        .playbooks
+        .iter()
+        .filter_map(|playbook| Some((&playbook.name, playbook.correlation.as_ref()?)));
+    let half_lives =
+        terms.filter_map(|(name, terms)| Some((name, terms.confidence_decay_half_life_seconds?)));
+    let too_long = half_lives.filter(|(_, seconds)| *seconds > longest).map(|(name, seconds)| {
+        Remark::error(
+            KeyPath::dotted("window_seconds"),
+            format!(
+                "playbook \"{name}\" has confidence_decay_half_life_seconds {seconds}, with this window at most {longest} are allowed"
+            ),
+        )
+    });
+    too_long.collect()
+}
+
 /// Said if more must agree than are known. Sources without entry count too, so it is no error.
 fn too_few(keys: &CorrelationKeys, min_sources: u32) -> Option<String> {
     let named = keys.sources.len() + adapters(keys).count();
