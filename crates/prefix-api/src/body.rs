@@ -31,6 +31,10 @@ pub(crate) struct Body {
     pub(crate) hash: [u8; 32],
 }
 
+/// A body that says to be JSON, byte by byte as it came.
+#[derive(Debug)]
+pub(crate) struct RawBody(pub(crate) Vec<u8>);
+
 impl Body {
     /// Reads bytes as JSON.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Problem> {
@@ -43,6 +47,16 @@ impl Body {
 }
 
 impl FromRequest for Body {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let raw = RawBody::from_request(request, payload);
+        Box::pin(async move { Self::parse(&raw.await?.0) })
+    }
+}
+
+impl FromRequest for RawBody {
     type Error = Problem;
     type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
@@ -61,7 +75,7 @@ impl FromRequest for Body {
                     format!("the body did not arrive within {} s; nothing was done", READ_TIMEOUT.as_secs()),
                 )
             })??;
-            Self::parse(&bytes)
+            Ok(Self(bytes))
         })
     }
 }

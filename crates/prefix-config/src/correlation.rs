@@ -168,7 +168,6 @@ pub fn check(keys: &CorrelationKeys) -> Vec<Remark> {
     for (name, source) in &keys.sources {
         check_source(name, source, &mut error);
     }
-    adapter::check(&keys.webhook_adapters, &mut error);
     for (name, _) in keys.sources.iter().filter(|(_, source)| source.silent_after_seconds > 0) {
         remarks.push(Remark::warning(
             KeyPath::root().key("sources").key(name.as_str()).key("silent_after_seconds"),
