@@ -30,6 +30,7 @@ enum Purity {
 const LAYERS: &[Layer] = &[
     Layer { name: "prefix-core", uses: &[], tests_use: &[], purity: Purity::Pure },
     Layer { name: "prefix-policy", uses: &["prefix-core"], tests_use: &[], purity: Purity::Pure },
+    Layer { name: "prefix-signals", uses: &["prefix-core"], tests_use: &[], purity: Purity::Pure },
     Layer {
         name: "prefix-engine",
         uses: &["prefix-core", "prefix-policy"],
@@ -40,14 +41,14 @@ const LAYERS: &[Layer] = &[
     Layer { name: "prefix-gobgp", uses: &["prefix-core"], tests_use: &[], purity: Purity::Free },
     Layer {
         name: "prefix-api",
-        uses: &["prefix-core", "prefix-engine", "prefix-policy"],
+        uses: &["prefix-core", "prefix-engine", "prefix-policy", "prefix-signals"],
         tests_use: &[],
         purity: Purity::Free,
     },
     Layer { name: "prefix-guard", uses: &["prefix-core"], tests_use: &[], purity: Purity::Ports },
     Layer {
         name: "prefix-config",
-        uses: &["prefix-core", "prefix-policy", "prefix-store", "prefix-gobgp"],
+        uses: &["prefix-core", "prefix-policy", "prefix-signals", "prefix-store", "prefix-gobgp"],
         tests_use: &[],
         purity: Purity::Free,
     },
@@ -63,6 +64,7 @@ const LAYERS: &[Layer] = &[
         uses: &[
             "prefix-core",
             "prefix-policy",
+            "prefix-signals",
             "prefix-engine",
             "prefix-store",
             "prefix-gobgp",

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use prefix_api::{
@@ -11,6 +12,7 @@ use prefix_api::{
 use prefix_core::Clock;
 use prefix_engine::{Caller, Engine, EngineError};
 use prefix_policy::Policy;
+use prefix_signals::webhook::Adapters;
 use serde_json::{Value, json};
 use tokio::sync::Mutex as AsyncMutex;
 
@@ -37,6 +39,7 @@ struct Running {
     engine: Engine,
     clock: Arc<dyn Clock>,
     settings: Settings,
+    adapters: Arc<ArcSwap<Adapters>>,
     state: Mutex<State>,
     /// One change at a time.
     reload: AsyncMutex<()>,
@@ -53,11 +56,20 @@ impl RunningConfig {
         source: ConfigSource,
         settings: Settings,
         correlation: CorrelationKeys,
+        adapters: Arc<ArcSwap<Adapters>>,
         engine: Engine,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let state = Mutex::new(State { correlation, loaded_at: clock.now() });
-        Self(Arc::new(Running { source, engine, clock, settings, state, reload: AsyncMutex::new(()) }))
+        Self(Arc::new(Running {
+            source,
+            engine,
+            clock,
+            settings,
+            adapters,
+            state,
+            reload: AsyncMutex::new(()),
+        }))
     }
 }
 
@@ -91,13 +103,14 @@ impl Running {
 
     async fn replace(&self, force: bool, caller: &Caller) -> Result<ReloadAnswer, ReloadError> {
         let _one_at_a_time = self.reload.lock().await;
-        let Configuration { settings, inventory, playbooks, correlation, .. } = self.load().await?;
+        let Configuration { settings, inventory, playbooks, correlation, adapters, .. } = self.load().await?;
         let policy = compose::policy(&self.settings, inventory, playbooks, &correlation);
         let restart_required = self.restart_required(&settings);
         let changes =
             if caller.dry_run { self.changes(&settings, &policy, &correlation) } else { Vec::new() };
         let report = self.engine.reload(policy, force, caller).await?;
         if !caller.dry_run {
+            self.adapters.store(Arc::new(adapters));
             *self.state() = State { correlation, loaded_at: self.clock.now() };
             tracing::info!(withdrawn = report.withdrawn.len(), ?restart_required, "configuration reloaded");
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use arc_swap::ArcSwap;
 use prefix_api::{ApiParts, ConfigControl, RunningServer};
 use prefix_core::guard::GuardWatch;
 use prefix_engine::{Caller, Engine, EngineParts};
@@ -123,7 +124,8 @@ impl Daemon {
         configuration: Configuration,
         environment: &Environment,
     ) -> anyhow::Result<Self> {
-        let Configuration { settings, inventory, playbooks, correlation, hash } = configuration;
+        let Configuration { settings, inventory, playbooks, correlation, adapters, hash } = configuration;
+        let adapters = Arc::new(ArcSwap::from_pointee(adapters));
         let api = compose::api_settings(&settings, environment)?;
         let clock = compose::clock();
         let policy = compose::policy(&settings, inventory, playbooks, &correlation);
@@ -156,10 +158,17 @@ impl Daemon {
         let watch = panic_marker::watch(folder.clone(), pop, engine.clone(), marker);
         let follow = guard_log::follow(folder, engine.clone());
         state.watchers.extend([tokio::spawn(watch), tokio::spawn(follow)]);
-        let running = RunningConfig::new(source, settings, correlation, engine.clone(), Arc::clone(&clock));
+        let running = RunningConfig::new(
+            source,
+            settings,
+            correlation,
+            Arc::clone(&adapters),
+            engine.clone(),
+            Arc::clone(&clock),
+        );
         let config = Arc::new(running);
         let shown: Arc<dyn ConfigControl> = config.clone();
-        let parts = ApiParts { engine: engine.clone(), config: shown, clock };
+        let parts = ApiParts { engine: engine.clone(), config: shown, clock, adapters };
         let server = match prefix_api::server(&api, parts).await {
             Ok(server) => server,
             Err(error) => {

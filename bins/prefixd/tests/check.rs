@@ -376,3 +376,58 @@ fn a_component_that_is_switched_off_names_the_vectors_that_need_it() {
     );
     assert!(loaded.configuration.is_some());
 }
+
+#[test]
+fn webhook_adapters_are_compiled_with_secrets_of_the_environment() {
+    let correlation = "webhook_adapters:
+  - name: radware
+    auth: {type: hmac, secret_env: RADWARE_SECRET}
+    fields: {victim_ip: $.ip}
+  - name: lab
+    auth: {type: none}
+    fields: {victim_ip: $.ip}
+  - name: later
+    enabled: false
+    auth: {type: hmac, secret_env: NOBODY_SET_THIS}
+    fields: {victim_ip: $.ip}
+";
+    let loaded = load(&[("correlation.yaml", correlation)], &[("RADWARE_SECRET", "s3cret")]);
+    assert_eq!(
+        said(&loaded),
+        "warning correlation.yaml:6: webhook_adapters[1].auth: type none lets everybody who reaches the API report \
+         attacks: for labs only"
+    );
+    let configuration = loaded.configuration.unwrap();
+    assert_eq!(configuration.adapters.names().collect::<Vec<_>>(), ["lab", "radware"]);
+    assert!(!format!("{configuration:?}").contains("s3cret"));
+}
+
+#[test]
+fn mistakes_of_webhook_adapters_are_named_with_their_key() {
+    let correlation = "webhook_adapters:
+  - name: radware
+    auth: {type: hmac, secret_env: RADWARE_SECRET}
+    fields:
+      victim_ip: ip
+      bps: $.bps
+    transforms:
+      vector: {type: unit_conversion, multiplier: 2}
+  - name: radware
+    auth: {type: bearer}
+    fields: {victim_ip: $.ip}
+";
+    let loaded = load(&[("correlation.yaml", correlation)], &[]);
+    assert!(loaded.configuration.is_none());
+    let said = said(&loaded);
+    let lines: Vec<&str> = said.lines().collect();
+    let beginnings = [
+        "error correlation.yaml:3: webhook_adapters[0].auth.secret_env: the environment variable RADWARE_SECRET is not set",
+        "error correlation.yaml:5: webhook_adapters[0].fields.victim_ip: \"ip\" is no JSONPath",
+        "error correlation.yaml:8: webhook_adapters[0].transforms.vector: can only be regex_extract",
+        "error correlation.yaml:9: webhook_adapters[1].name: \"radware\" is the name of another adapter",
+    ];
+    assert_eq!(lines.len(), beginnings.len(), "{said}");
+    for (line, beginning) in lines.iter().zip(beginnings) {
+        assert!(line.starts_with(beginning), "{line}");
+    }
+}

@@ -1,7 +1,7 @@
 //! The command line as clap sees it: options that every command knows, and the tree of commands.
 
 use crate::commands::{
-    audit, config, events, explain, guard, history, migrations, mitigations, panic, safelist, state,
+    audit, config, events, explain, guard, history, migrations, mitigations, panic, safelist, signals, state,
 };
 use crate::output::Format;
 use clap::{Args, Parser, Subcommand};
@@ -107,6 +107,9 @@ pub(crate) enum Command {
     /// Send and read events
     #[command(subcommand)]
     Events(events::EventsCommand),
+    /// Pass on what detectors send in formats of their own
+    #[command(subcommand)]
+    Signals(signals::SignalsCommand),
     /// Read, make, withdraw and acknowledge mitigations
     #[command(subcommand)]
     Mitigations(mitigations::MitigationsCommand),

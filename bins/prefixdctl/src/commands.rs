@@ -13,6 +13,7 @@ pub(crate) mod migrations;
 pub(crate) mod mitigations;
 pub(crate) mod panic;
 pub(crate) mod safelist;
+pub(crate) mod signals;
 pub(crate) mod state;
 mod status;
 pub(crate) mod verify;
@@ -33,6 +34,7 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<Exit, Fai
         Command::History(arguments) => history::run(session, &arguments).await,
         Command::Explain(arguments) => explain::run(session, &arguments).await,
         Command::Events(command) => events::run(session, command).await,
+        Command::Signals(command) => signals::run(session, command).await,
         Command::Mitigations(command) => mitigations::run(session, command).await,
         Command::Safelist(command) => safelist::run(session, command).await,
         Command::Panic(arguments) => panic::run(session, arguments).await,

@@ -138,6 +138,18 @@ pub(crate) fn read(file: impl AsRef<Path>) -> Result<Vec<u8>, Failure> {
     std::fs::read(&file).map_err(|error| Failure::Usage(format!("cannot read {}: {error}", file.display())))
 }
 
+/// Reads a file that may be `-` for stdin.
+pub(crate) fn read_or_stdin(file: &Path) -> Result<Vec<u8>, Failure> {
+    if file != Path::new("-") {
+        return read(file);
+    }
+    let mut bytes = Vec::new();
+    match std::io::Read::read_to_end(&mut std::io::stdin().lock(), &mut bytes) {
+        Ok(_) => Ok(bytes),
+        Err(error) => Err(Failure::Usage(format!("cannot read stdin: {error}"))),
+    }
+}
+
 fn tell(attempt: &Attempt<'_>) {
     let outcome = attempt.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
     let id = attempt.request_id.map(|id| format!(" request {id}")).unwrap_or_default();

@@ -11,7 +11,7 @@ mod panic;
 mod safelist;
 
 pub(crate) use audit::AUDIT;
-pub(crate) use batch::{BATCH, BULK};
+pub(crate) use batch::{BATCH, BULK, SIGNALS};
 pub(crate) use chain::VERDICT;
 pub(crate) use config::CHANGES;
 pub(crate) use events::{ANSWER, EVENTS};

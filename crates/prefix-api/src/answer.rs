@@ -9,7 +9,7 @@ use prefix_core::mitigation::Status;
 use prefix_core::name::ExternalEventId;
 use prefix_core::page::Page;
 use prefix_engine::view::{AuditObject, DecisionSchema, EventObject, MitigationObject, SafelistObject};
-use prefix_engine::{Ingested, Touched};
+use prefix_engine::{EventOutcome, Ingested, Touched};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -134,6 +134,96 @@ pub(crate) struct BatchItemAnswer {
     /// When sending it again may help.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) retry_after_seconds: Option<u64>,
+}
+
+/// What became of the items of a foreign payload.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SignalsAnswer {
+    /// How many became events and were not refused.
+    pub(crate) processed: usize,
+    /// How many did not.
+    pub(crate) failed: usize,
+    /// One per item, in order.
+    pub(crate) results: Vec<SignalItemAnswer>,
+}
+
+/// What became of one item of a foreign payload.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SignalItemAnswer {
+    /// Its place in the payload, from 0.
+    pub(crate) index: usize,
+    /// As of a single event, or `error`.
+    pub(crate) status: &'static str,
+    /// Our identifier, if the event is stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Uuid>)]
+    pub(crate) event_id: Option<EventId>,
+    /// The mitigation it made, renewed or released, or the `rejected` row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Uuid>)]
+    pub(crate) mitigation_id: Option<MitigationId>,
+    /// Where that stands now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub(crate) mitigation_status: Option<Status>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<String>,
+    /// The guardrail that refused it, or that it waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub(crate) guardrail: Option<Guardrail>,
+    /// When it may help to send it again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) retry_after_seconds: Option<u64>,
+}
+
+impl SignalsAnswer {
+    /// Shows what became of the items.
+    pub(crate) fn new(outcomes: &[EventOutcome]) -> Self {
+        let results: Vec<_> = outcomes.iter().enumerate().map(SignalItemAnswer::new).collect();
+        let failed = results.iter().filter(|item| item.status == SignalItemAnswer::FAILED).count();
+        Self { processed: results.len() - failed, failed, results }
+    }
+}
+
+impl SignalItemAnswer {
+    const FAILED: &'static str = "error";
+
+    fn new((index, outcome): (usize, &EventOutcome)) -> Self {
+        match outcome {
+            EventOutcome::Accepted(ingested) => Self {
+                index,
+                status: ingested.status.as_str(),
+                event_id: Some(ingested.event_id),
+                mitigation_id: ingested.mitigation_id,
+                mitigation_status: ingested.mitigation_status,
+                error: None,
+                guardrail: ingested.guardrail,
+                retry_after_seconds: ingested.retry_after_seconds,
+            },
+            EventOutcome::Refused(refused) => Self {
+                index,
+                status: Self::FAILED,
+                event_id: Some(refused.event_id),
+                mitigation_id: Some(refused.mitigation_id),
+                mitigation_status: None,
+                error: Some(refused.refusal.detail.clone()),
+                guardrail: Some(refused.refusal.guardrail),
+                retry_after_seconds: refused.refusal.retry_after_seconds,
+            },
+            EventOutcome::Invalid(item) => Self {
+                index,
+                status: Self::FAILED,
+                event_id: None,
+                mitigation_id: None,
+                mitigation_status: None,
+                error: Some(item.error.clone()),
+                guardrail: None,
+                retry_after_seconds: None,
+            },
+        }
+    }
 }
 
 /// What became of one mitigation of a bulk operation.

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
 use prefix_core::Clock;
 use prefix_core::audit::{AuditAction, AuditEntry};
 use prefix_engine::{Engine, EngineError, Inadmissible};
+use prefix_signals::webhook::Adapters;
 use serde_json::{Value, json};
 
 use crate::access::Authenticator;
@@ -23,6 +25,8 @@ pub struct ApiParts {
     pub config: Arc<dyn ConfigControl>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// The webhook adapters in force; a reload swaps them.
+    pub adapters: Arc<ArcSwap<Adapters>>,
 }
 
 /// The parts and the state of the API.
@@ -30,6 +34,7 @@ pub(crate) struct Api {
     pub(crate) engine: Engine,
     pub(crate) config: Arc<dyn ConfigControl>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) adapters: Arc<ArcSwap<Adapters>>,
     pub(crate) authenticator: Authenticator,
     pub(crate) auth_mode: &'static str,
     pub(crate) limiter: Limiter,
@@ -45,6 +50,7 @@ impl Api {
             engine: parts.engine,
             config: parts.config,
             clock: parts.clock,
+            adapters: parts.adapters,
             authenticator: Authenticator::new(&settings.auth),
             auth_mode: settings.auth.as_str(),
             limiter: Limiter::new(&settings.rate_limits),

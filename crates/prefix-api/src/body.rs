@@ -33,6 +33,10 @@ pub(crate) struct Body {
     text: String,
 }
 
+/// A body that says to be JSON, byte by byte as it came.
+#[derive(Debug)]
+pub(crate) struct RawBody(pub(crate) Vec<u8>);
+
 impl Body {
     /// Reads bytes as JSON.
     pub(crate) fn parse(bytes: Vec<u8>) -> Result<Self, Problem> {
@@ -62,6 +66,16 @@ impl FromRequest for Body {
     type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let raw = RawBody::from_request(request, payload);
+        Box::pin(async move { Self::parse(raw.await?.0) })
+    }
+}
+
+impl FromRequest for RawBody {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let checked = check_type(request.headers());
         let announced =
             request.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
@@ -76,7 +90,7 @@ impl FromRequest for Body {
                     format!("the body did not arrive within {} s; nothing was done", READ_TIMEOUT.as_secs()),
                 )
             })??;
-            Self::parse(bytes)
+            Ok(Self(bytes))
         })
     }
 }

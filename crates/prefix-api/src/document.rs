@@ -14,7 +14,7 @@ pub(crate) use bodies::{
 use complete::Completed;
 
 use crate::handlers::{
-    audit, config, document, events, health, history, mitigations, panic, peers, safelist, stats,
+    audit, config, document, events, health, history, mitigations, panic, peers, safelist, signals, stats,
 };
 
 /// The document.
@@ -27,6 +27,7 @@ use crate::handlers::{
     ),
     tags(
         (name = "events", description = "What detectors report."),
+        (name = "signals", description = "What detectors send in formats of their own."),
         (name = "mitigations", description = "Rules, from their first report until the speaker confirmed that they are gone."),
         (name = "safelist", description = "Prefixes that no rule may touch."),
         (name = "panic", description = "The kill switch: freeze, withdraw everything, and thaw."),
@@ -37,6 +38,7 @@ use crate::handlers::{
     paths(
         document::get, health::get, health::ready, health::detail,
         events::post, events::post_batch, events::list, events::get,
+        signals::alertmanager::post, signals::fastnetmon::post, signals::webhook::post,
         mitigations::list, mitigations::post, mitigations::withdraw_many, mitigations::acknowledge,
         mitigations::get, mitigations::withdraw,
         safelist::list, safelist::post, safelist::delete,

@@ -8,7 +8,7 @@ use actix_web::{Route, web};
 use crate::access::Permission;
 use crate::gate::gate;
 use crate::handlers::{
-    audit, config, document, events, health, history, mitigations, panic, peers, safelist, stats,
+    audit, config, document, events, health, history, mitigations, panic, peers, safelist, signals, stats,
 };
 use crate::limits::Budget;
 
@@ -64,6 +64,9 @@ const fn endpoint(
     Endpoint { verb, path, permission, budget, handler }
 }
 
+/// The endpoint whose caller an adapter of the configuration knows.
+const WEBHOOK: &str = "/v1/signals/webhook/{name}";
+
 /// Every endpoint there is.
 #[rustfmt::skip]
 pub(crate) const ENDPOINTS: &[Endpoint] = &[
@@ -76,6 +79,10 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
     endpoint(Post, "/v1/events/batch", Intake, Events, || web::post().to(events::post_batch)),
     endpoint(Get, "/v1/events", Read, Requests, || web::get().to(events::list)),
     endpoint(Get, "/v1/events/{id}", Read, Requests, || web::get().to(events::get)),
+
+    endpoint(Post, "/v1/signals/alertmanager", Intake, Events, || web::post().to(signals::alertmanager::post)),
+    endpoint(Post, "/v1/signals/fastnetmon", Intake, Events, || web::post().to(signals::fastnetmon::post)),
+    endpoint(Post, WEBHOOK, Intake, Events, || web::post().to(signals::webhook::post)),
 
     endpoint(Get, "/v1/mitigations", Read, Requests, || web::get().to(mitigations::list)),
     endpoint(Post, "/v1/mitigations", Operate, Requests, || web::post().to(mitigations::post)),
@@ -119,6 +126,11 @@ impl Endpoint {
     /// Whether it must answer while the daemon goes down.
     pub(crate) fn is_health(&self) -> bool {
         self.path.starts_with("/v1/health")
+    }
+
+    /// Whether an adapter of the configuration says who may call it.
+    pub(crate) fn is_webhook(&self) -> bool {
+        self.path == WEBHOOK
     }
 
     /// Whether it takes what detectors report.
@@ -177,6 +189,9 @@ mod tests {
     const MATRIX: &[(&str, [bool; 4])] = &[
         ("POST /events", [true, false, true, true]),
         ("POST /events/batch", [true, false, true, true]),
+        ("POST /signals/alertmanager", [true, false, true, true]),
+        ("POST /signals/fastnetmon", [true, false, true, true]),
+        ("POST /signals/webhook/{name}", [true, false, true, true]),
         ("GET /events", [false, true, true, true]),
         ("GET /events/{id}", [false, true, true, true]),
         ("GET /mitigations", [false, true, true, true]),

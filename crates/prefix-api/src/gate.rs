@@ -9,6 +9,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, web};
 use futures::FutureExt;
 use prefix_core::audit::AuditAction;
+use prefix_signals::webhook::Auth;
 use serde_json::json;
 
 use crate::access::{Principal, Role};
@@ -20,6 +21,7 @@ use crate::problem::{Kind, Problem};
 use crate::query::Query;
 use crate::report::{self, Rejection};
 use crate::settings::REQUEST_TIMEOUT;
+use crate::value;
 
 /// Wraps every resource. Whatever goes wrong becomes an answer here.
 pub(crate) async fn gate(
@@ -96,7 +98,7 @@ fn admit(request: &HttpRequest) -> Result<(), Problem> {
     if endpoint.is_public() {
         return api.limiter.take(endpoint.budget, &address(request), 1);
     }
-    let principal = match api.authenticator.identify(request.headers()) {
+    let principal = match identify(api, request, endpoint) {
         Ok(principal) => principal,
         Err(problem) => {
             // whoever guesses draws from the bucket of the address
@@ -114,6 +116,27 @@ fn admit(request: &HttpRequest) -> Result<(), Problem> {
     tracing::Span::current().record("actor", &*call.principal().id);
     request.extensions_mut().insert(call.principal().clone());
     check_role(call.principal().role, endpoint)
+}
+
+/// Who calls. A webhook adapter that does not ask for credentials of the API has a principal of its own; the handler
+/// checks its signature, and finds the adapter that was asked here.
+fn identify(api: &Api, request: &HttpRequest, endpoint: &Endpoint) -> Result<Principal, Problem> {
+    if endpoint.is_webhook() {
+        let name = request.match_info().get("name").unwrap_or_default();
+        let adapter = api.adapters.load().get(name).ok_or_else(|| {
+            Problem::new(
+                Kind::NotFound,
+                format!("there is no enabled webhook adapter {}", value::quoted(name)),
+            )
+        })?;
+        let of_the_api = matches!(adapter.auth(), Auth::Bearer);
+        let principal = Principal::webhook(adapter.source());
+        request.extensions_mut().insert(adapter);
+        if !of_the_api {
+            return Ok(principal);
+        }
+    }
+    api.authenticator.identify(request.headers())
 }
 
 fn check_role(role: Role, endpoint: &Endpoint) -> Result<(), Problem> {

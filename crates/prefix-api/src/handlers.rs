@@ -10,6 +10,7 @@ pub(crate) mod mitigations;
 pub(crate) mod panic;
 pub(crate) mod peers;
 pub(crate) mod safelist;
+pub(crate) mod signals;
 pub(crate) mod stats;
 
 use actix_web::http::StatusCode;
@@ -21,10 +22,10 @@ use crate::answer::DryRun;
 use crate::problem::{FieldError, Problem};
 
 /// What a handler answers.
-type Reply = Result<HttpResponse, Problem>;
+pub(crate) type Reply = Result<HttpResponse, Problem>;
 
 /// An answer in JSON.
-fn respond(status: StatusCode, body: &impl Serialize) -> Reply {
+pub(crate) fn respond(status: StatusCode, body: &impl Serialize) -> Reply {
     let bytes = serde_json::to_vec(body).map_err(|error| {
         tracing::error!(%error, "an answer cannot be written as JSON");
         Problem::internal()
@@ -43,7 +44,7 @@ fn dry(result: Option<impl Serialize>, affected_mitigations: Vec<prefix_core::id
 }
 
 /// Says that an answer was given before.
-fn mark_replay<T>(response: &mut HttpResponse, answer: &Answer<T>) {
+pub(crate) fn mark_replay<T>(response: &mut HttpResponse, answer: &Answer<T>) {
     if answer.replayed {
         let name = actix_web::http::header::HeaderName::from_static("idempotency-replayed");
         response.headers_mut().insert(name, actix_web::http::header::HeaderValue::from_static("true"));

@@ -18,6 +18,7 @@ mod envelope;
 mod fields;
 mod gate;
 mod handlers;
+mod intake;
 mod json;
 mod limits;
 mod pointer;

@@ -13,4 +13,5 @@ mod operation;
 mod outage;
 mod panic;
 mod safelist;
+mod signals;
 mod wire;

@@ -48,6 +48,12 @@ operations! {
     EVENTS_LIST = "GET" "/v1/events", "events list";
     /// One event with its decision.
     EVENTS_GET = "GET" "/v1/events/{id}", "events get";
+    /// Pass the alerts of Alertmanager on.
+    SIGNALS_ALERTMANAGER = "POST" "/v1/signals/alertmanager", "signals alertmanager";
+    /// Pass a message of FastNetMon on.
+    SIGNALS_FASTNETMON = "POST" "/v1/signals/fastnetmon", "signals fastnetmon";
+    /// Pass on what a webhook adapter describes.
+    SIGNALS_WEBHOOK = "POST" "/v1/signals/webhook/{name}", "signals webhook";
     /// A page of mitigations.
     MITIGATIONS_LIST = "GET" "/v1/mitigations", "mitigations list";
     /// One mitigation with its decision.

@@ -47,6 +47,7 @@ pub(crate) struct Call {
     operation: Operation,
     arguments: Vec<String>,
     query: Vec<(&'static str, String)>,
+    headers: Vec<(String, String)>,
     body: Option<Bytes>,
     idempotency_key: Option<String>,
     /// A status that is an answer here although it is no success, and is not retried.
@@ -59,6 +60,7 @@ impl Call {
             operation,
             arguments: Vec::new(),
             query: Vec::new(),
+            headers: Vec::new(),
             body: None,
             idempotency_key: None,
             also_good: None,
@@ -72,6 +74,12 @@ impl Call {
 
     pub(crate) fn query(mut self, pairs: impl IntoIterator<Item = (&'static str, String)>) -> Self {
         self.query.extend(pairs);
+        self
+    }
+
+    /// With further headers.
+    pub(crate) fn headers(mut self, headers: Vec<(String, String)>) -> Self {
+        self.headers.extend(headers);
         self
     }
 
@@ -216,6 +224,9 @@ impl Client {
         let mut request = self.http.request(method, url.clone()).timeout(left);
         if let Some(body) = &call.body {
             request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
+        }
+        for (name, value) in &call.headers {
+            request = request.header(name, value);
         }
         if let Some(key) = &call.idempotency_key {
             request = request.header("idempotency-key", key);

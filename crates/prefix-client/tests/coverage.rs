@@ -74,6 +74,9 @@ async fn every_operation_is_called_by_a_method() {
     client.send_events(std::slice::from_ref(&event)).await.unwrap_err();
     client.events(&EventQuery::default()).await.unwrap_err();
     client.event(id.parse().unwrap()).await.unwrap_err();
+    client.send_alertmanager("{}", None).await.unwrap_err();
+    client.send_fastnetmon("{}", None, None, false).await.unwrap_err();
+    client.send_webhook("radware", "{}", Vec::new()).await.unwrap_err();
     client.mitigations(&MitigationQuery::default()).await.unwrap_err();
     client.mitigation(mitigation).await.unwrap_err();
     client.create_mitigation(&rule, Mode::Apply).await.unwrap_err();
@@ -98,7 +101,7 @@ async fn every_operation_is_called_by_a_method() {
     client.set_correlation(&document, false, Mode::Apply).await.unwrap_err();
     client.reload(false, Mode::Apply).await.unwrap_err();
 
-    let variable = [id, "203.0.113.10", "203.0.113.0%2F28"];
+    let variable = [id, "203.0.113.10", "203.0.113.0%2F28", "radware"];
     let called: BTreeSet<_> = server
         .received_requests()
         .await

@@ -178,7 +178,6 @@ pub fn check(keys: &CorrelationKeys) -> Vec<Remark> {
     for (name, source) in &keys.sources {
         check_source(name, source, &mut error);
     }
-    adapter::check(&keys.webhook_adapters, &mut error);
     quorum::check(keys, &mut remarks);
     remarks
 }

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use prefix_policy::{Inventory, InventoryDocument, Playbooks, PlaybooksDocument};
+use prefix_signals::webhook::Adapters;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -56,6 +57,8 @@ pub struct Configuration {
     pub playbooks: Playbooks,
     /// correlation.yaml.
     pub correlation: CorrelationKeys,
+    /// Its webhook adapters, ready to run.
+    pub adapters: Adapters,
     /// SHA-256, lower-case hex, over what all instances of a pop have in common: prefixd.yaml as it is in force without
     /// what is each instance's own, and the texts of the other files with what the environment lays over them.
     pub hash: String,
@@ -218,11 +221,13 @@ impl Load<'_> {
         for (_, word) in OTHERS {
             self.hash.update(format!("{:?}", Overrides::of(word, &self.source.environment)));
         }
+        let (correlation, adapters) = correlation?;
         Some(Configuration {
             settings: Settings::from_keys(keys?, self.source.folder())?,
             inventory: inventory?,
             playbooks: playbooks?,
-            correlation: correlation?,
+            correlation,
+            adapters,
             hash: hex::encode(std::mem::take(&mut self.hash).finalize()),
         })
     }
@@ -376,7 +381,7 @@ impl Load<'_> {
         self.finish(reading, built.value)
     }
 
-    fn correlation(&mut self, section: Option<Section>) -> Option<CorrelationKeys> {
+    fn correlation(&mut self, section: Option<Section>) -> Option<(CorrelationKeys, Adapters)> {
         let environment = &self.source.environment;
         let overrides = Overrides::of("correlation", environment);
         let mut reading = match (self.file(CORRELATION, "correlation", false), section) {
@@ -394,7 +399,9 @@ impl Load<'_> {
         };
         let Some(keys) = reading.value.take() else { return self.finish(reading, None) };
         reading.remarks(correlation::check(&keys));
-        self.finish(reading, Some(keys))
+        let (adapters, remarks) = correlation::adapter::build(&keys.webhook_adapters, environment);
+        reading.remarks(remarks);
+        self.finish(reading, Some((keys, adapters)))
     }
 
     /// The file and the key of prefixd.yaml are both there: the file wins.

@@ -8,7 +8,7 @@ use prefix_core::event::Event;
 use prefix_core::guard::GuardStatus;
 use prefix_core::id::{InstanceId, MitigationId};
 use prefix_core::mitigation::{Mitigation, Status};
-use prefix_core::name::{CustomerId, Pop, VectorName};
+use prefix_core::name::{CustomerId, Pop, SourceName, VectorName};
 use prefix_core::panic::PanicScope;
 use prefix_core::safelist::SafelistEntry;
 use prefix_policy::course::{Ingested, Ingestion, RefusedEvent};
@@ -38,7 +38,7 @@ pub enum EventOutcome {
     Accepted(Box<Ingested>),
     /// Refused by a guardrail.
     Refused(Box<RefusedEvent>),
-    /// Not stored: its vector is not defined, or its source is reserved. Only inside a batch.
+    /// Not stored: its vector is not defined, or its source is reserved or only corroborates. Only inside a batch.
     Invalid(InvalidItem),
 }
 
@@ -76,6 +76,8 @@ pub enum Inadmissible {
     },
     /// It may not be reported like this, and why.
     NotAllowed(String),
+    /// Its source may corroborate, but not trigger.
+    CorroboratingOnly(SourceName),
 }
 
 /// An item of a batch as the API read it: a report, or why it is none.

@@ -16,7 +16,7 @@ use std::time::Duration;
 use prefix_core::address::Prefix;
 use prefix_core::alert::Alert;
 use prefix_core::audit::AuditEntry;
-use prefix_core::event::{EventStatus, Report};
+use prefix_core::event::{EventAction, EventStatus, Report};
 use prefix_core::guard::GuardWatch;
 use prefix_core::id::{InstanceId, MitigationId};
 use prefix_core::mitigation::Mitigation;
@@ -185,16 +185,17 @@ impl Engine {
             return Err(Inadmissible::NotAllowed(detail));
         }
         let policy = self.policy();
-        match &report.vector {
-            Some(vector) if policy.vector(vector).is_none() => {
-                report::unknown_vector(report.source.as_str());
-                Err(Inadmissible::UnknownVector {
-                    vector: vector.to_string(),
-                    defined: policy.vector_names(),
-                })
-            }
-            _ => Ok(()),
+        if let Some(vector) = report.vector.as_ref().filter(|vector| policy.vector(vector).is_none()) {
+            report::unknown_vector(report.source.as_str());
+            let defined = policy.vector_names();
+            return Err(Inadmissible::UnknownVector { vector: vector.to_string(), defined });
         }
+        // what such a source reported while it was primary it may still end
+        if report.action == EventAction::Ban && policy.parts().sources.is_corroborating(&report.source) {
+            report::corroborating_only(report.source.as_str());
+            return Err(Inadmissible::CorroboratingOnly(report.source.clone()));
+        }
+        Ok(())
     }
 
     async fn ingest_all(

@@ -2,7 +2,7 @@
 
 use prefix_core::guardrail::Refusal;
 use prefix_core::id::MitigationId;
-use prefix_core::name::VectorName;
+use prefix_core::name::{SourceName, VectorName};
 use prefix_core::store::StoreError;
 use thiserror::Error;
 
@@ -28,6 +28,12 @@ pub enum EngineError {
         /// The defined names, sorted.
         defined: Vec<VectorName>,
     },
+    /// The source may corroborate, but not trigger.
+    #[error(
+        "source {:?} is configured as corroborating: it cannot report an attack by itself; post it to /v1/signals/corroborator",
+        .0.as_str()
+    )]
+    CorroboratingOnly(SourceName),
     /// The state forbids it.
     #[error("{0}")]
     NotAllowed(String),
@@ -78,6 +84,7 @@ impl From<Inadmissible> for EngineError {
         match inadmissible {
             Inadmissible::UnknownVector { vector, defined } => Self::UnknownVector { vector, defined },
             Inadmissible::NotAllowed(detail) => Self::NotAllowed(detail),
+            Inadmissible::CorroboratingOnly(source) => Self::CorroboratingOnly(source),
         }
     }
 }

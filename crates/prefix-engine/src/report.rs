@@ -214,6 +214,12 @@ pub(crate) fn unknown_vector(source: &str) {
         .increment(1);
 }
 
+/// A source that only corroborates reported an attack.
+pub(crate) fn corroborating_only(source: &str) {
+    counter!("prefixd_events_rejected_total", "source" => sources::label(source), "reason" => "corroborating_only")
+        .increment(1);
+}
+
 /// The running step of a mitigation changed.
 fn step(before: &str, row: &Mitigation) {
     let to = row.action.action_type().as_str();

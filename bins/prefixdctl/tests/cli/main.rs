@@ -11,3 +11,4 @@ mod local;
 mod migrations;
 mod operations;
 mod program;
+mod signals;

@@ -19,6 +19,8 @@ pub(crate) enum AuthMethod {
     None,
     /// By the shared secret.
     Bearer,
+    /// As the detector of a webhook adapter that knows it by a signature, or not at all.
+    Webhook,
 }
 
 /// A caller with a role. Extracted from a request that passed the gate.
@@ -47,6 +49,16 @@ impl Principal {
             id: "bearer-token".into(),
             auth_method: AuthMethod::Bearer,
             sources: None,
+        }
+    }
+
+    /// Whoever may post to a webhook adapter without credentials of the API: its detector, and nobody else.
+    pub(crate) fn webhook(adapter: &SourceName) -> Self {
+        Self {
+            role: Role::Detector,
+            id: format!("webhook:{adapter}").into(),
+            auth_method: AuthMethod::Webhook,
+            sources: Some(Arc::new(BTreeSet::from([adapter.clone()]))),
         }
     }
 

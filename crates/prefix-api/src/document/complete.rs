@@ -111,6 +111,7 @@ fn problems(endpoint: &Endpoint) -> Vec<(&'static str, String)> {
     }
     if endpoint.path.contains("{id}")
         || endpoint.path.contains("{prefix}")
+        || endpoint.is_webhook()
         || endpoint.path == "/v1/panic/thaw"
     {
         add("404", "There is no such thing.");

@@ -2,12 +2,11 @@
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
-use prefix_core::audit::AuditAction;
 use prefix_core::event::{EventStatus, Report};
 use prefix_core::id::EventId;
 use prefix_core::store::EventQuery;
-use prefix_engine::{BatchItem, EngineError, EventOutcome, Inadmissible, InvalidItem, RefusedEvent, view};
-use serde_json::{Value, json};
+use prefix_engine::{BatchItem, EngineError, EventOutcome, Inadmissible, InvalidItem, view};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::{Reply, both, checked, from_path, mark_replay, ok, respond};
@@ -15,10 +14,11 @@ use crate::answer::{BatchAnswer, BatchItemAnswer, EventAnswer, EventPage};
 use crate::api::Api;
 use crate::body::Body;
 use crate::call::Call;
+use crate::intake;
 use crate::json::Tree;
 use crate::limits::Budget;
 use crate::pointer::Pointer;
-use crate::problem::{FieldError, Kind, Problem};
+use crate::problem::Problem;
 use crate::query::Query;
 use crate::report::{self, Rejection};
 use crate::request::{self, Draft, Item};
@@ -37,32 +37,13 @@ use crate::value;
 pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Result<Body, Problem>) -> Reply {
     let body = body.inspect_err(|_| report::event_refused(Rejection::Invalid, None, 1))?;
     let explain = query.flag("explain");
-    no_dry_run(&mut query);
+    intake::no_dry_run(&mut query);
     let draft = request::event(&body.tree, Pointer::root(), api.now());
-    let draft = both(request_errors(&call, query), draft)
+    let draft = both(intake::request_errors(&call, query), draft)
         .map(|((), draft)| draft)
         .inspect_err(|_| report::event_refused(Rejection::Invalid, source(&body.tree).as_deref(), 1))?;
-    may_report(&call, &draft)?;
-    let caller = call.repeatable(false, body.hash);
-    let answer = match admissible(&api, draft) {
-        Ok(report) => api.engine.ingest(report, &caller).await?,
-        Err(inadmissible) => api.engine.refuse_event(inadmissible, &caller).await?,
-    };
-    match &answer.value {
-        EventOutcome::Accepted(ingested) => {
-            let mut response = respond(StatusCode::ACCEPTED, &EventAnswer::new(ingested, explain))?;
-            mark_replay(&mut response, &answer);
-            Ok(response)
-        }
-        EventOutcome::Refused(refused) => Err(refusal(refused, explain).replayed(answer.replayed)),
-        EventOutcome::Invalid(InvalidItem { inadmissible: Some(inadmissible), .. }) => {
-            Err(Problem::from(EngineError::from(inadmissible.clone())).replayed(answer.replayed))
-        }
-        EventOutcome::Invalid(item) => {
-            tracing::error!(error = item.error, "the engine called a single event an invalid item");
-            Err(Problem::internal())
-        }
-    }
+    intake::may_report(&call, &draft.report.source)?;
+    intake::one(&api, &call, admissible(&api, draft), explain, body.hash).await
 }
 
 /// Report several attacks at once: 1 to 100 events, in order, each as if sent alone.
@@ -82,8 +63,8 @@ pub(crate) async fn post_batch(
     body: Result<Body, Problem>,
 ) -> Reply {
     let body = body.inspect_err(|_| report::event_refused(Rejection::Invalid, None, 1))?;
-    no_dry_run(&mut query);
-    let ((), sent) = both(request_errors(&call, query), request::batch(&body.tree, api.now()))
+    intake::no_dry_run(&mut query);
+    let ((), sent) = both(intake::request_errors(&call, query), request::batch(&body.tree, api.now()))
         .inspect_err(|_| report::event_refused(Rejection::Invalid, None, 1))?;
     // the first event was paid for at the gate
     let rest = u32::try_from(sent.len()).unwrap_or(u32::MAX).saturating_sub(1);
@@ -96,19 +77,7 @@ pub(crate) async fn post_batch(
         .enumerate()
         .map(|(index, item)| read_item(&api, &call, index, item, &mut refusals))
         .collect();
-    let for_engine: Vec<bool> = items.iter().map(Result::is_ok).collect();
-    let answer = api.engine.ingest_batch(items, &call.repeatable(false, body.hash)).await?;
-    if !answer.replayed {
-        // what the engine called invalid was well-formed: it is a refusal like that of a single event
-        for (index, outcome) in answer.value.iter().enumerate() {
-            if let (EventOutcome::Invalid(item), Some(true)) = (outcome, for_engine.get(index)) {
-                refusals.push((AuditAction::Reject, json!({"index": index, "reason": item.error})));
-            }
-        }
-        for (action, details) in refusals {
-            api.audit_refusal(&call, action, details).await;
-        }
-    }
+    let answer = intake::many(&api, &call, items, refusals, body.hash).await?;
     let results: Vec<_> = answer.value.iter().enumerate().map(batch_item).collect();
     let rejected = results.iter().filter(|item| item.status == EventStatus::Rejected).count();
     let status = if rejected == 0 { StatusCode::ACCEPTED } else { StatusCode::MULTI_STATUS };
@@ -124,14 +93,14 @@ fn read_item(
     call: &Call,
     index: usize,
     item: Item,
-    refusals: &mut Vec<(AuditAction, Value)>,
+    refusals: &mut Vec<intake::Refusal>,
 ) -> BatchItem {
     let draft = item.map_err(|(id, errors)| {
         report::event_refused(Rejection::Invalid, None, 1);
         invalid(id, &Problem::bad_request(errors))
     })?;
     let id = draft.report.external_event_id.as_ref().map(|id| id.as_str().to_owned());
-    let report = may_report(call, &draft)
+    let report = intake::may_report(call, &draft.report.source)
         .and_then(|()| admissible(api, draft).map_err(|inadmissible| EngineError::from(inadmissible).into()));
     report.map_err(|problem: Problem| {
         let details = json!({"index": index, "problem": problem.kind().suffix(), "reason": problem.detail()});
@@ -175,32 +144,11 @@ pub(crate) async fn get(api: Data<Api>, id: Path<String>) -> Reply {
     ok(&view::event(&api.engine.event(id).await?, true))
 }
 
-/// Intake has no dry run, and whoever asks for one must not get the real thing instead.
-fn no_dry_run(query: &mut Query) {
-    query.optional("dry_run", |_| Err::<(), _>("is not for events: an event is always acted on".to_owned()));
-}
-
-fn request_errors(call: &Call, query: Query) -> Result<(), Vec<FieldError>> {
-    let errors: Vec<_> = query.finish().err().into_iter().chain(call.check_key().err()).flatten().collect();
-    if errors.is_empty() { Ok(()) } else { Err(errors) }
-}
-
 /// The source of an event that is otherwise unreadable, for the metrics.
 fn source(tree: &Tree) -> Option<String> {
     let Tree::Object(object) = tree else { return None };
     let name: prefix_core::name::SourceName = value::parsed(object.get("source")?).ok()?;
     Some(name.as_str().to_owned())
-}
-
-/// Whether the principal may report as this source.
-fn may_report(call: &Call, draft: &Draft) -> Result<(), Problem> {
-    let source = &draft.report.source;
-    if !call.principal().may_report_as(source) {
-        report::event_refused(Rejection::ForbiddenSource, Some(source.as_str()), 1);
-        let detail = format!("this token may not report as source {}", value::quoted(source.as_str()));
-        return Err(Problem::new(Kind::SourceNotAllowed, detail));
-    }
-    Ok(())
 }
 
 /// Whether the vector's name can be one at all.
@@ -211,17 +159,6 @@ fn admissible(api: &Api, draft: Draft) -> Result<Report, Inadmissible> {
         return Err(api.unknown_vector(&vector));
     }
     Ok(draft.report)
-}
-
-fn refusal(refused: &RefusedEvent, explain: bool) -> Problem {
-    let problem = Problem::new(Kind::Guardrail, refused.refusal.detail.clone())
-        .with("guardrail", refused.refusal.guardrail)
-        .with("event_id", refused.event_id)
-        .with("external_event_id", &refused.external_event_id)
-        .with("mitigation_id", refused.mitigation_id)
-        .audited(true)
-        .retry_after(refused.refusal.retry_after_seconds);
-    if explain { problem.with("decision", &refused.decision) } else { problem }
 }
 
 fn invalid(external_event_id: Option<String>, problem: &Problem) -> InvalidItem {

@@ -16,6 +16,7 @@ pub(crate) enum Kind {
     UnsupportedMediaType,
     Guardrail,
     UnknownVector,
+    CorroboratingOnly,
     NotAllowed,
     ConfigInvalid,
     MassWithdraw,
@@ -32,7 +33,7 @@ const RETRY_SECONDS: u64 = 5;
 impl Kind {
     /// Every kind.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::BadRequest,
         Self::Unauthenticated,
         Self::Forbidden,
@@ -43,6 +44,7 @@ impl Kind {
         Self::UnsupportedMediaType,
         Self::Guardrail,
         Self::UnknownVector,
+        Self::CorroboratingOnly,
         Self::NotAllowed,
         Self::ConfigInvalid,
         Self::MassWithdraw,
@@ -65,6 +67,7 @@ impl Kind {
             Self::UnsupportedMediaType => (415, "unsupported-media-type", "Not JSON"),
             Self::Guardrail => (422, "guardrail", "Refused by a guardrail"),
             Self::UnknownVector => (422, "unknown-vector", "Unknown vector"),
+            Self::CorroboratingOnly => (422, "corroborating-only", "Source may not trigger"),
             Self::NotAllowed => (422, "not-allowed", "Not allowed in this state"),
             Self::ConfigInvalid => (422, "config-invalid", "Invalid configuration"),
             Self::MassWithdraw => (422, "mass-withdraw", "Too many rules withdrawn at once"),

@@ -17,6 +17,7 @@ impl From<EngineError> for Problem {
             EngineError::UnknownVector { defined, .. } => {
                 Self::new(Kind::UnknownVector, detail).with("vectors", defined)
             }
+            EngineError::CorroboratingOnly(_) => Self::new(Kind::CorroboratingOnly, detail),
             EngineError::NotAllowed(_) => Self::new(Kind::NotAllowed, detail),
             EngineError::NotFound(_) => Self::new(Kind::NotFound, detail),
             EngineError::MassWithdraw { mitigations, .. } => {

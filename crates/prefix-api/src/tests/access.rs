@@ -21,6 +21,7 @@ pub(super) fn request(endpoint: &crate::endpoint::Endpoint) -> TestRequest {
     let path = endpoint
         .path
         .replace("{id}", id)
+        .replace("{name}", "tokened")
         .replace("{ip}", "203.0.113.10")
         .replace("{prefix}", "203.0.113.0%2F28");
     let method = Method::from_bytes(endpoint.verb.as_str().as_bytes()).unwrap();

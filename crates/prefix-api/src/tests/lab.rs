@@ -1,5 +1,6 @@
 //! The words of these tests.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
@@ -9,12 +10,15 @@ use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
 use actix_web::test::{self, TestRequest};
 use actix_web::web::{Bytes, Data};
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use chrono::DateTime;
 use prefix_core::audit::AuditEntry;
 use prefix_engine::settings::Mode;
 use prefix_engine::{Caller, Engine, EngineParts, Settings};
+use prefix_policy::settings::{SourceMode, SourcePolicy, Sources};
 use prefix_policy::{Guardrails, InventoryDocument, PlaybooksDocument, Policy, PolicyParts};
+use prefix_signals::webhook::{AdapterDocument, Adapters};
 use prefix_testkit::fakes::{MemoryAnnouncer, MemoryStore, ScriptedClock};
 use serde_json::{Value, json};
 
@@ -152,7 +156,9 @@ fn policy() -> Policy {
     }]}))
     .unwrap();
     let playbooks = playbooks.build(&guardrails, Some(&inventory)).unwrap().value;
-    let mut parts = PolicyParts { inventory, playbooks, guardrails, ..PolicyParts::default() };
+    let corroborating = SourcePolicy { mode: SourceMode::Corroborating, ..SourcePolicy::default() };
+    let sources = Sources::new(BTreeMap::from([("netflow".parse().unwrap(), corroborating)]));
+    let mut parts = PolicyParts { inventory, playbooks, guardrails, sources, ..PolicyParts::default() };
     parts.quotas.max_new_per_minute = 1_000_000;
     parts.quotas.max_active_per_customer = 20;
     Policy::new(parts)
@@ -242,8 +248,31 @@ pub(super) async fn parts() -> (ApiParts, Arc<MemoryStore>, Arc<MemoryAnnouncer>
         guard: None,
         frozen: Vec::new(),
     });
-    let parts = ApiParts { engine: engine.await.unwrap(), config: config.clone(), clock };
+    let adapters = Arc::new(ArcSwap::from_pointee(adapters()));
+    let parts = ApiParts { engine: engine.await.unwrap(), config: config.clone(), clock, adapters };
     (parts, store, speaker, config)
+}
+
+/// One adapter of each kind of authentication; their secret is `secret`.
+fn adapters() -> Adapters {
+    let of = |name: &str, auth: Value| {
+        let document: AdapterDocument = serde_json::from_value(json!({
+            "name": name, "auth": auth, "root_path": "$.alerts[*]",
+            "fields": {"victim_ip": "$.ip", "vector": "$.kind", "source_id": "$.id", "action": "$.state"},
+        }))
+        .unwrap();
+        document.build(|_| Some("secret".to_owned())).0.unwrap()
+    };
+    let signed = json!({"type": "hmac", "secret_env": "SECRET"});
+    let timed =
+        json!({"type": "hmac", "secret_env": "SECRET", "timestamp_header": "X-Time", "max_age_seconds": 60});
+    let all = [
+        ("signed", signed),
+        ("timed", timed),
+        ("tokened", json!({"type": "bearer"})),
+        ("open", json!({"type": "none"})),
+    ];
+    all.into_iter().map(|(name, auth)| of(name, auth)).collect()
 }
 
 /// A request with a body.

@@ -16,6 +16,11 @@ fn body(path: &str) -> Value {
         "/v1/mitigations/withdraw" | "/v1/mitigations/acknowledge" => {
             json!({"mitigation_ids": [id], "reason": "r"})
         }
+        "/v1/signals/alertmanager" => {
+            json!({"version": "4", "alerts": [{"labels": {"victim_ip": "203.0.113.10"}}]})
+        }
+        "/v1/signals/fastnetmon" => json!({"ip": "203.0.113.10"}),
+        "/v1/signals/webhook/{name}" => json!({"alerts": [{"ip": "203.0.113.10"}]}),
         "/v1/safelist" => json!({"prefix": "203.0.113.0/28"}),
         _ => json!({"reason": "r"}),
     }
@@ -28,7 +33,13 @@ async fn every_answer_without_storage_is_from_memory_or_says_when_to_come_again(
     let mut refused = 0;
     for endpoint in ENDPOINTS {
         let seen = match endpoint.verb.as_str() {
-            "POST" => lab.send(posting(&endpoint.path.replace("{id}", ID), &body(endpoint.path))).await,
+            "POST" => {
+                lab.send(posting(
+                    &endpoint.path.replace("{id}", ID).replace("{name}", "open"),
+                    &body(endpoint.path),
+                ))
+                .await
+            }
             _ => lab.send(request(endpoint)).await,
         };
         let name = format!("{} {}: {}", endpoint.verb.as_str(), endpoint.path, seen.text);

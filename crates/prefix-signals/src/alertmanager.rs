@@ -1,0 +1,174 @@
+//! The webhook of Alertmanager, version 4 (also of what speaks it: Grafana Mimir, `VictoriaMetrics`).
+//!
+//! Everything is text there, also numbers. A group that is `firing` holds resolved alerts, so each alert's own status
+//! counts. `fingerprint` and `startsAt` together name one attack: a repeat has the same, a second attack on the same
+//! labels a new `startsAt`.
+
+use prefix_core::confidence::Confidence;
+use prefix_core::event::{EventAction, Reach, Report, Reports};
+use prefix_core::name::ExternalEventId;
+use prefix_core::rate::{BitsPerSecond, PacketsPerSecond};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::item::{BadItem, Context, Item, MOST_ITEMS, Malformed, quoted, shown};
+use crate::reading;
+
+/// The version of the webhook that is read.
+const VERSION: &str = "4";
+
+/// Severity as confidence, unless the configuration of the source says otherwise.
+const SEVERITIES: [(&str, f64); 3] = [("critical", 0.9), ("warning", 0.7), ("info", 0.5)];
+
+/// For alerts that say neither confidence nor a known severity.
+const OTHERWISE: f64 = 0.5;
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(default)]
+    version: Value,
+    #[serde(default, borrow)]
+    alerts: Option<Vec<&'a RawValue>>,
+}
+
+/// Reads a payload; one item per alert, in order.
+pub fn read(payload: &[u8], context: Context<'_>) -> Result<Vec<Item>, Malformed> {
+    if payload.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
+        return Err(Malformed::at("", "must be an object"));
+    }
+    let envelope: Envelope<'_> = serde_json::from_slice(payload).map_err(|error| {
+        if error.is_data() {
+            Malformed::at("", format!("must be an object with a list alerts: {error}"))
+        } else {
+            Malformed::no_json(&error)
+        }
+    })?;
+    if envelope.version.as_str() != Some(VERSION) {
+        let found = match envelope.version {
+            Value::Null => "missing".to_owned(),
+            other => shown(&other),
+        };
+        return Err(Malformed::at(
+            "/version",
+            format!("must be \"{VERSION}\", the webhook of Alertmanager, and is {found}"),
+        ));
+    }
+    match envelope.alerts {
+        None => Err(Malformed::at("/alerts", "is required")),
+        Some(alerts) if alerts.is_empty() => {
+            Err(Malformed::at("/alerts", "has no alert, 1 or more are needed"))
+        }
+        Some(alerts) if alerts.len() > MOST_ITEMS => Err(Malformed::too_many("/alerts", alerts.len())),
+        Some(alerts) => Ok(alerts.into_iter().map(|alert| item(alert, context)).collect()),
+    }
+}
+
+/// One alert.
+struct Alert {
+    members: Map<String, Value>,
+}
+
+impl Alert {
+    fn group(&self, group: &str) -> Option<&Map<String, Value>> {
+        self.members.get(group)?.as_object()
+    }
+
+    fn label(&self, name: &str) -> Option<&Value> {
+        self.group("labels")?.get(name)
+    }
+
+    fn annotation(&self, name: &str) -> Option<&Value> {
+        self.group("annotations")?.get(name)
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.members.get(name)?.as_str()
+    }
+
+    /// The first that can be read: annotation, then label.
+    fn said<T>(&self, name: &str, read: impl Fn(&Value) -> Option<T>) -> Option<T> {
+        [self.annotation(name), self.label(name)].into_iter().flatten().find_map(read)
+    }
+
+    fn episode(&self) -> Option<ExternalEventId> {
+        let fingerprint = self.text("fingerprint").filter(|text| !text.is_empty())?;
+        let began = reading::time(self.text("startsAt")?)?;
+        format!("{fingerprint}-{}", began.timestamp_millis()).parse().ok()
+    }
+
+    fn victim(&self) -> Result<prefix_core::address::VictimIp, String> {
+        let named = [self.label("victim_ip"), self.annotation("victim_ip")].into_iter().flatten();
+        let named = named.filter_map(reading::text).find_map(|text| reading::address(&text));
+        let instance = || reading::address_of_instance(&reading::text(self.label("instance")?)?);
+        named.or_else(instance).ok_or_else(|| {
+            let shown = |place: &str, value: Option<&Value>| match value.and_then(reading::text) {
+                Some(text) => format!("{place} is {}", quoted(&text)),
+                None => format!("there is no {place}"),
+            };
+            format!(
+                "no address: {}, {}, {}; label the alert with victim_ip",
+                shown("label victim_ip", self.label("victim_ip")),
+                shown("annotation victim_ip", self.annotation("victim_ip")),
+                shown("label instance", self.label("instance")),
+            )
+        })
+    }
+
+    fn confidence(&self, context: Context<'_>) -> Confidence {
+        let said = self.annotation("confidence").and_then(|value| {
+            let number: f64 = reading::text(value)?.trim().parse().ok()?;
+            Confidence::new(number).ok()
+        });
+        let severity = || {
+            let word = self.label("severity")?.as_str()?;
+            let usual = || SEVERITIES.iter().find(|(known, _)| known.eq_ignore_ascii_case(word));
+            context
+                .mapped_confidence(word)
+                .or_else(|| usual().map(|(_, confidence)| Confidence::clamped(*confidence)))
+        };
+        said.or_else(severity).unwrap_or_else(|| Confidence::clamped(OTHERWISE))
+    }
+}
+
+fn item(raw: &RawValue, context: Context<'_>) -> Item {
+    let members = match serde_json::from_str(raw.get()) {
+        Ok(Value::Object(members)) => members,
+        Ok(_) => {
+            return Err(BadItem { external_event_id: None, error: "an alert must be an object".to_owned() });
+        }
+        Err(error) => {
+            return Err(BadItem {
+                external_event_id: None,
+                error: format!("the alert cannot be read: {error}"),
+            });
+        }
+    };
+    let alert = Alert { members };
+    let external_event_id = alert.episode();
+    let victim_ip =
+        alert.victim().map_err(|error| BadItem { external_event_id: external_event_id.clone(), error })?;
+    let resolved = alert.text("status").is_some_and(|status| status.eq_ignore_ascii_case("resolved"));
+    let word = [alert.label("vector"), alert.annotation("vector"), alert.label("alertname")];
+    let word = word.into_iter().flatten().find_map(reading::text).unwrap_or_default();
+    Ok(Report {
+        timestamp: alert.text("startsAt").and_then(reading::event_time).unwrap_or(context.now),
+        source: context.source.clone(),
+        victim_ip,
+        vector: context.vector(&word).or_else(Context::unknown_vector),
+        protocol: alert.said("protocol", |value| reading::protocol(&reading::text(value)?)),
+        bps: alert.said("bps", reading::rate).map(BitsPerSecond::saturating),
+        pps: alert.said("pps", reading::rate).map(PacketsPerSecond::saturating),
+        top_dst_ports: alert
+            .said("top_dst_ports", |value| {
+                Some(reading::ports(&reading::text(value)?)).filter(|ports| !ports.is_empty())
+            })
+            .unwrap_or_default(),
+        confidence: Some(alert.confidence(context)),
+        action: if resolved { EventAction::Unban } else { EventAction::Ban },
+        external_event_id,
+        reach: Reach::Full,
+        reports: Some(Reports::Edge),
+        raw_details: Some(raw.get().to_owned()),
+    })
+}

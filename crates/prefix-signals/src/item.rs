@@ -1,0 +1,94 @@
+//! What an adapter is told besides the payload, and what it gives back.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use prefix_core::confidence::Confidence;
+use prefix_core::event::Report;
+use prefix_core::name::{ExternalEventId, SourceName, VectorName};
+
+/// The most items of one payload: some ten times what real alerts fit into the largest body.
+pub const MOST_ITEMS: usize = 10_000;
+
+/// What an adapter has to know besides the payload.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// Under which name the events are stored.
+    pub source: &'a SourceName,
+    /// `sources.<name>.confidence_mapping`: the detector's words as confidences.
+    pub confidence_mapping: &'a BTreeMap<String, Confidence>,
+    /// Whether a vector is defined.
+    pub is_vector: &'a dyn Fn(&VectorName) -> bool,
+    /// For payloads that name no time.
+    pub now: DateTime<Utc>,
+}
+
+impl Context<'_> {
+    /// The vector that a word names, if it names one.
+    pub(crate) fn vector(&self, word: &str) -> Option<VectorName> {
+        word.trim().parse().ok().filter(|name| (self.is_vector)(name))
+    }
+
+    /// The vector of whatever nobody recognised.
+    pub(crate) fn unknown_vector() -> Option<VectorName> {
+        "unknown".parse().ok()
+    }
+
+    /// What the configuration says of a word.
+    pub(crate) fn mapped_confidence(&self, word: &str) -> Option<Confidence> {
+        self.confidence_mapping.get(word).copied()
+    }
+}
+
+/// One item of a payload: a report, or why it is none.
+pub type Item = Result<Report, BadItem>;
+
+/// Why an item is no report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadItem {
+    /// The detector's identifier, as far as it could be read.
+    pub external_event_id: Option<ExternalEventId>,
+    /// What is wrong.
+    pub error: String,
+}
+
+/// A payload that has not the shape of its kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    /// JSON Pointer into the payload, or `?name` for a query parameter.
+    pub pointer: String,
+    /// What is wrong there.
+    pub detail: String,
+}
+
+impl Malformed {
+    pub(crate) fn at(pointer: &str, detail: impl Into<String>) -> Self {
+        Self { pointer: pointer.to_owned(), detail: detail.into() }
+    }
+
+    pub(crate) fn no_json(error: &serde_json::Error) -> Self {
+        Self::at("", format!("the body is no JSON: {error}"))
+    }
+
+    pub(crate) fn too_many(pointer: &str, count: usize) -> Self {
+        Self::at(pointer, format!("has {count} items, at most {MOST_ITEMS} are read at once"))
+    }
+}
+
+/// A foreign text for a message: short enough to help.
+pub(crate) fn quoted(text: &str) -> String {
+    const MOST: usize = 80;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{:?}...", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}
+
+/// A foreign value for a message.
+pub(crate) fn shown(value: &serde_json::Value) -> String {
+    const MOST: usize = 80;
+    match value {
+        serde_json::Value::String(text) => quoted(text),
+        other => other.to_string().chars().take(MOST).collect(),
+    }
+}

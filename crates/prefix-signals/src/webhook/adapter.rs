@@ -1,0 +1,168 @@
+//! A compiled adapter at work: a payload becomes items.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use prefix_core::confidence::Confidence;
+use prefix_core::event::{EventAction, Reach, Report};
+use prefix_core::name::{ExternalEventId, SourceName, VectorName};
+use prefix_core::rate::{BitsPerSecond, PacketsPerSecond};
+use serde_json::Value;
+
+use super::auth::Auth;
+use super::path::Path;
+use super::transform::{Extract, Number};
+use crate::item::{BadItem, Context, Item, MOST_ITEMS, Malformed, quoted, shown};
+use crate::reading;
+
+/// An adapter that runs.
+#[derive(Clone, Debug)]
+pub struct Adapter {
+    pub(super) name: SourceName,
+    pub(super) auth: Auth,
+    pub(super) root: Option<Path>,
+    pub(super) victim_ip: Path,
+    pub(super) vector: Option<Path>,
+    pub(super) vectors: Vectors,
+    pub(super) timestamp: Option<Path>,
+    pub(super) bps: Number,
+    pub(super) pps: Number,
+    pub(super) confidence: Number,
+    pub(super) confidence_scale: f64,
+    pub(super) source_id: Option<Path>,
+    pub(super) source_id_prefix: String,
+    pub(super) top_dst_ports: Option<Path>,
+    pub(super) action: Option<Path>,
+}
+
+/// How a detector's word becomes a vector.
+#[derive(Clone, Debug)]
+pub(super) struct Vectors {
+    pub(super) map: BTreeMap<String, VectorName>,
+    pub(super) otherwise: Option<VectorName>,
+    pub(super) extract: Option<Extract>,
+}
+
+impl Vectors {
+    /// The vector of a word. What the configuration names and nobody defines is passed over, so that no attack is lost
+    /// because of it.
+    fn of(&self, word: Option<&str>, context: Context<'_>) -> Option<VectorName> {
+        let defined = |name: &VectorName| (context.is_vector)(name);
+        let word = word.and_then(|word| match &self.extract {
+            Some(extract) => extract.apply(word),
+            None => Some(word),
+        });
+        let mapped = word.and_then(|word| self.map.get(word).cloned()).filter(defined);
+        mapped
+            .or_else(|| context.vector(word?))
+            .or_else(|| self.otherwise.clone().filter(defined))
+            .or_else(Context::unknown_vector)
+    }
+}
+
+impl Adapter {
+    /// Its name, which is the source of its events.
+    pub fn source(&self) -> &SourceName {
+        &self.name
+    }
+
+    /// Who may post to it.
+    pub fn auth(&self) -> &Auth {
+        &self.auth
+    }
+
+    /// Reads a payload; one item per node, in order. `context.source` is the adapter's own name.
+    pub fn read(&self, payload: &[u8], context: Context<'_>) -> Result<Vec<Item>, Malformed> {
+        let body: Value = serde_json::from_slice(payload).map_err(|error| Malformed::no_json(&error))?;
+        let nodes = match &self.root {
+            None => vec![&body],
+            Some(root) => root.all(&body),
+        };
+        if nodes.len() > MOST_ITEMS {
+            return Err(Malformed::too_many("", nodes.len()));
+        }
+        if nodes.is_empty() {
+            return Err(Malformed::at("", format!("nothing is at root_path of adapter {}", self.name)));
+        }
+        if nodes.iter().all(|node| self.victim_ip.first(node).is_none()) {
+            return Err(Malformed::at(
+                "",
+                format!("nothing is at fields.victim_ip of adapter {}", self.name),
+            ));
+        }
+        let whole = if self.root.is_none() { std::str::from_utf8(payload).ok() } else { None };
+        Ok(nodes.into_iter().map(|node| self.item(node, whole, context)).collect())
+    }
+
+    /// Reads one node. `text` is how it was written, if that is known.
+    fn item(&self, node: &Value, text: Option<&str>, context: Context<'_>) -> Item {
+        let external_event_id = self.episode(node)?;
+        let bad = |error: String| BadItem { external_event_id: external_event_id.clone(), error };
+        let victim_ip = match self.victim_ip.first(node) {
+            None => return Err(bad("victim_ip: there is nothing at its place".to_owned())),
+            Some(Value::String(text)) => reading::address(text)
+                .ok_or_else(|| bad(format!("victim_ip: {} is no IPv4 or IPv6 address", quoted(text))))?,
+            Some(other) => {
+                return Err(bad(format!("victim_ip: must be a text, not {}", shown(other))));
+            }
+        };
+        let action = self.action_of(node).map_err(bad)?;
+        let word = self.vector.as_ref().and_then(|path| path.first(node)).and_then(reading::text);
+        // an unban that names no kind of attack is for all of them
+        let vector = match (action, &word) {
+            (EventAction::Unban, None) => None,
+            _ => self.vectors.of(word.as_deref(), context),
+        };
+        let timestamp = self.timestamp.as_ref().and_then(|path| path.first(node)?.as_str());
+        Ok(Report {
+            timestamp: timestamp.and_then(reading::event_time).unwrap_or(context.now),
+            source: self.name.clone(),
+            victim_ip,
+            vector,
+            protocol: None,
+            bps: self.bps.rate(node).map(BitsPerSecond::saturating),
+            pps: self.pps.rate(node).map(PacketsPerSecond::saturating),
+            top_dst_ports: self.ports(node),
+            confidence: self.confidence_of(node, context),
+            action,
+            external_event_id,
+            reach: Reach::Full,
+            reports: None,
+            raw_details: text.map(|text| text.trim().to_owned()).or_else(|| serde_json::to_string(node).ok()),
+        })
+    }
+
+    fn episode(&self, node: &Value) -> Result<Option<ExternalEventId>, BadItem> {
+        let id = self.source_id.as_ref().and_then(|path| path.first(node)).and_then(reading::text);
+        let Some(id) = id.filter(|id| !id.is_empty()) else { return Ok(None) };
+        let id = format!("{}{id}", self.source_id_prefix);
+        id.parse()
+            .map(Some)
+            .map_err(|error| BadItem { external_event_id: None, error: format!("source_id: {error}") })
+    }
+
+    fn action_of(&self, node: &Value) -> Result<EventAction, String> {
+        match self.action.as_ref().and_then(|path| path.first(node)) {
+            None => Ok(EventAction::Ban),
+            Some(Value::String(word)) if word == "ban" => Ok(EventAction::Ban),
+            Some(Value::String(word)) if word == "unban" => Ok(EventAction::Unban),
+            Some(other) => Err(format!("action: must be ban or unban, not {}", shown(other))),
+        }
+    }
+
+    fn ports(&self, node: &Value) -> BTreeSet<u16> {
+        let Some(path) = &self.top_dst_ports else { return BTreeSet::new() };
+        let found = path.all(node);
+        reading::ports_among(found.into_iter().flat_map(|value| match value {
+            Value::Array(ports) => ports.iter(),
+            other => std::slice::from_ref(other).iter(),
+        }))
+    }
+
+    fn confidence_of(&self, node: &Value, context: Context<'_>) -> Option<Confidence> {
+        if let (None, Some(Value::String(word))) = (&self.confidence.transform, self.confidence.raw(node)) {
+            return context.mapped_confidence(word);
+        }
+        let value = self.confidence.of(node)? / self.confidence_scale;
+        (!value.is_nan()).then(|| Confidence::clamped(value))
+    }
+}

@@ -1,0 +1,255 @@
+//! Adapters of the configuration: what they read, and what is refused when they are loaded.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use prefix_core::confidence::Confidence;
+use prefix_core::event::Report;
+use prefix_signals::Item;
+use prefix_signals::webhook::{Adapter, AdapterDocument, Auth};
+use serde_json::{Value, json};
+use support::{World, now};
+
+/// The example of the contract, with what a test changes.
+fn document(change: impl FnOnce(&mut Value)) -> AdapterDocument {
+    let mut document = json!({
+        "name": "radware", "description": "DefensePro", "enabled": true,
+        "auth": {"type": "hmac", "secret_env": "RADWARE_SECRET", "header": "X-Signature-SHA256", "algorithm": "sha256"},
+        "root_path": "$.alerts[*]",
+        "fields": {
+            "victim_ip": "$.target.ip", "vector": "$.type", "timestamp": "$.time", "bps": "$.kbps", "pps": "$.pps",
+            "confidence": "$.score", "source_id": "$.id", "top_dst_ports": "$.ports", "action": "$.state",
+        },
+        "vector_map": {"UDP_FLOOD": "udp_flood", "SIP": "sip_flood"},
+        "default_vector": "tcp_flood", "confidence_scale": 100, "source_id_prefix": "radware-",
+        "transforms": {"bps": {"type": "unit_conversion", "multiplier": 1000}},
+    });
+    change(&mut document);
+    serde_json::from_value(document).unwrap()
+}
+
+fn adapter(change: impl FnOnce(&mut Value)) -> Adapter {
+    let (adapter, mistakes) = document(change).build(|_| Some("secret".to_owned()));
+    adapter.unwrap_or_else(|| panic!("{mistakes:?}"))
+}
+
+fn mistakes(change: impl FnOnce(&mut Value)) -> Vec<String> {
+    let (adapter, mistakes) = document(change).build(|_| Some("secret".to_owned()));
+    assert!(adapter.is_none() || mistakes.iter().all(|mistake| mistake.is_warning));
+    mistakes.into_iter().map(|mistake| mistake.text).collect()
+}
+
+fn read(adapter: &Adapter, body: &Value) -> Vec<Item> {
+    adapter.read(body.to_string().as_bytes(), World::of("radware").context()).unwrap()
+}
+
+fn one(adapter: &Adapter, alert: &Value) -> Report {
+    read(adapter, &json!({ "alerts": [alert] })).pop().unwrap().unwrap()
+}
+
+fn alert(change: impl FnOnce(&mut Value)) -> Value {
+    let mut alert = json!({"target": {"ip": "203.0.113.10"}, "type": "UDP_FLOOD"});
+    change(&mut alert);
+    alert
+}
+
+fn near(found: Option<Confidence>, expected: f64) -> bool {
+    found.is_some_and(|found| (found.value() - expected).abs() < 1e-9)
+}
+
+#[test]
+fn every_member_is_read_from_its_place() {
+    let report = one(
+        &adapter(|_| ()),
+        &alert(|alert| {
+            alert["time"] = json!("2026-11-22T16:38:03Z");
+            alert["kbps"] = json!(1400);
+            alert["pps"] = json!(99.6);
+            alert["score"] = json!(85);
+            alert["id"] = json!(4711);
+            alert["ports"] = json!([53, 0, 70000, "80", 123, 53]);
+        }),
+    );
+    assert_eq!(report.source.as_str(), "radware");
+    assert_eq!(report.vector.unwrap().as_str(), "udp_flood");
+    assert_eq!(report.timestamp.to_rfc3339(), "2026-11-22T16:38:03+00:00");
+    assert_eq!(report.bps.unwrap().get(), 1_400_000);
+    assert_eq!(report.pps.unwrap().get(), 100);
+    assert!(near(report.confidence, 0.85));
+    assert_eq!(report.external_event_id.unwrap().as_str(), "radware-4711");
+    assert_eq!(report.top_dst_ports.into_iter().collect::<Vec<_>>(), [53, 123]);
+    assert_eq!(report.reports, None, "how the source reports is for the configuration to say");
+}
+
+#[test]
+fn only_a_victim_is_required_and_numbers_are_numbers() {
+    let report = one(
+        &adapter(|_| ()),
+        &alert(|alert| {
+            alert["kbps"] = json!("1400");
+            alert["pps"] = json!(-1);
+            alert["time"] = json!("yesterday");
+            alert["id"] = json!(null);
+            alert["ports"] = json!("53");
+        }),
+    );
+    assert_eq!(
+        (report.bps, report.pps, report.confidence, report.external_event_id),
+        (None, None, None, None)
+    );
+    assert_eq!(report.timestamp, now());
+    assert!(report.top_dst_ports.is_empty());
+}
+
+#[test]
+fn a_word_becomes_a_vector_by_map_by_itself_or_by_default() {
+    let (full, bare) = (adapter(|_| ()), adapter(|document| document["default_vector"] = json!(null)));
+    let vector = |adapter: &Adapter, word: Value| {
+        one(adapter, &alert(|alert| alert["type"] = word)).vector.unwrap().to_string()
+    };
+    assert_eq!(vector(&full, json!("UDP_FLOOD")), "udp_flood");
+    assert_eq!(vector(&full, json!("syn_flood")), "syn_flood");
+    assert_eq!(vector(&full, json!("strange")), "tcp_flood");
+    assert_eq!(vector(&full, json!(null)), "tcp_flood");
+    assert_eq!(vector(&full, json!("SIP")), "tcp_flood", "the map names a vector that nobody defines");
+    assert_eq!(vector(&bare, json!("strange")), "unknown");
+    let extracting = adapter(|document| {
+        document["transforms"] =
+            json!({"vector": {"type": "regex_extract", "pattern": "attack=([a-z_]+)", "group": 1}});
+    });
+    assert_eq!(vector(&extracting, json!("x attack=icmp_flood y")), "icmp_flood");
+}
+
+#[test]
+fn confidence_is_scaled_clamped_or_a_word_of_the_configuration() {
+    let adapter = adapter(|_| ());
+    let confidence = |score: Value| {
+        let body = json!({"alerts": [alert(|alert| alert["score"] = score)]}).to_string();
+        let world = World::of("radware").mapping("high", 0.8);
+        adapter.read(body.as_bytes(), world.context()).unwrap().pop().unwrap().unwrap().confidence
+    };
+    assert!(near(confidence(json!(40)), 0.4));
+    assert!(near(confidence(json!(4000)), 1.0));
+    assert!(near(confidence(json!(-3)), 0.0));
+    assert!(near(confidence(json!("high")), 0.8));
+    assert_eq!(confidence(json!("40")), None);
+}
+
+#[test]
+fn transforms_compute_and_take_apart() {
+    let adapter = adapter(|document| {
+        document["transforms"] = json!({
+            "bps": {"type": "computed", "paths": ["$.pps", "$.size"], "scale": 8},
+            "pps": {"type": "unit_conversion", "multiplier": 2},
+            "confidence": {"type": "regex_extract", "pattern": "([0-9]+) of 100", "group": 1},
+        });
+    });
+    let full = alert(|alert| {
+        alert["pps"] = json!(10);
+        alert["size"] = json!(100);
+        alert["score"] = json!("73 of 100");
+    });
+    let report = one(&adapter, &full);
+    assert_eq!((report.bps.unwrap().get(), report.pps.unwrap().get()), (8_000, 20));
+    assert!(near(report.confidence, 0.73));
+    let report = one(&adapter, &alert(|alert| alert["pps"] = json!(10)));
+    assert_eq!(report.bps, None, "a factor is missing");
+}
+
+#[test]
+fn a_bad_item_does_not_spoil_the_others() {
+    let body = json!({"alerts": [
+        alert(|_| ()), {"id": "x"}, alert(|alert| alert["target"] = json!({"ip": 5})),
+        alert(|alert| { alert["target"] = json!({"ip": "203.0.113.0/24"}); alert["id"] = json!("e"); }),
+        alert(|alert| alert["state"] = json!("kill")), alert(|alert| alert["state"] = json!("unban")),
+        alert(|alert| alert["id"] = json!("a\u{0}b")),
+    ]});
+    let items = read(&adapter(|_| ()), &body);
+    let good: Vec<bool> = items.iter().map(Result::is_ok).collect();
+    assert_eq!(good, [true, false, false, false, false, true, false]);
+    let bad = items[3].as_ref().unwrap_err();
+    assert_eq!(bad.external_event_id.as_ref().unwrap().as_str(), "radware-e");
+    assert!(bad.error.contains("203.0.113.0/24"), "{}", bad.error);
+    assert_eq!(items[4].as_ref().unwrap_err().error, "action: must be ban or unban, not \"kill\"");
+}
+
+#[test]
+fn nothing_extracted_is_said() {
+    let read = |adapter: &Adapter, body: &str| {
+        adapter.read(body.as_bytes(), World::of("radware").context()).unwrap_err().detail
+    };
+    let rooted = adapter(|_| ());
+    assert!(read(&rooted, "{").starts_with("the body is no JSON"));
+    assert_eq!(read(&rooted, "{}"), "nothing is at root_path of adapter radware");
+    assert_eq!(read(&rooted, r#"{"alerts":[{},{}]}"#), "nothing is at fields.victim_ip of adapter radware");
+    let many = format!(r#"{{"alerts":[{}0]}}"#, "0,".repeat(10_000));
+    assert_eq!(read(&rooted, &many), "has 10001 items, at most 10000 are read at once");
+    let whole = adapter(|document| document["root_path"] = json!(null));
+    assert_eq!(read(&whole, "[]"), "nothing is at fields.victim_ip of adapter radware");
+}
+
+#[test]
+fn the_whole_body_is_one_event_without_root_path_and_kept_as_it_came() {
+    let adapter = adapter(|document| document["root_path"] = json!(null));
+    let text = "{\"target\": {\"ip\":  \"2001:0db8:000b::0010\"}, \"n\": 1.10}";
+    let items = adapter.read(text.as_bytes(), World::of("radware").context()).unwrap();
+    let report = items[0].as_ref().unwrap();
+    assert_eq!(report.victim_ip.to_string(), "2001:db8:b::10");
+    assert_eq!(report.raw_details.as_deref(), Some(text));
+}
+
+#[test]
+fn every_mistake_is_found_when_the_adapter_is_loaded() {
+    assert!(mistakes(|_| ()).is_empty());
+    let all = mistakes(|document| {
+        document["name"] = json!("Rad Ware");
+        document["auth"]["timestamp_header"] = json!("X Time");
+        document["root_path"] = json!("alerts[*]");
+        document["fields"]["victim_ip"] = json!("$.target[");
+        document["confidence_scale"] = json!(0);
+        document["transforms"] = json!({
+            "bps": {"type": "unit_conversion", "multiplier": -1},
+            "pps": {"type": "computed", "paths": []},
+            "confidence": {"type": "regex_extract", "pattern": "(", "group": 0},
+            "vector": {"type": "computed", "paths": ["$.a"]},
+        });
+    });
+    let keys: Vec<&str> = all.iter().map(|text| text.split(": ").next().unwrap()).collect();
+    assert_eq!(
+        keys,
+        [
+            "name",
+            "auth",
+            "auth.timestamp_header",
+            "confidence_scale",
+            "root_path",
+            "fields.victim_ip",
+            "transforms.bps",
+            "transforms.pps",
+            "transforms.confidence",
+            "transforms.vector"
+        ],
+        "{all:#?}"
+    );
+    let group = mistakes(|document| {
+        document["transforms"] = json!({"vector": {"type": "regex_extract", "pattern": "(a)", "group": 2}});
+    });
+    assert_eq!(group, ["transforms.vector: group 2 does not exist, the pattern has groups 0 to 1"]);
+}
+
+#[test]
+fn a_secret_comes_from_the_environment_and_must_be_there() {
+    for value in [None, Some(String::new())] {
+        let (adapter, mistakes) = document(|_| ()).build(|_| value.clone());
+        assert!(adapter.is_none());
+        assert_eq!(mistakes[0].path, ["auth", "secret_env"]);
+        assert!(mistakes[0].text.contains("RADWARE_SECRET is not set"), "{}", mistakes[0].text);
+    }
+    let (_, found) = document(|document| document["enabled"] = json!(false)).build(|_| None);
+    assert!(found.is_empty(), "{found:?}");
+    let found = mistakes(|document| document["auth"] = json!({"type": "hmac"}));
+    assert!(found[0].contains("needs secret_env"), "{found:?}");
+    let (adapter, found) = document(|document| document["auth"] = json!({"type": "none"})).build(|_| None);
+    assert!(matches!(adapter.unwrap().auth(), Auth::None));
+    assert!(found[0].is_warning && found[0].text.contains("for labs only"), "{found:?}");
+}
