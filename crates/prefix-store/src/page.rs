@@ -38,11 +38,14 @@ pub(crate) fn behind(row: &MitigationRow) -> Younger {
     Younger { columns: "created_at, mitigation_id", at: row.created_at, id: row.mitigation_id }
 }
 
+/// The time and id of a row in a list.
+pub(crate) type Place = (Micros, Id);
+
 /// Recorded events that are read a chunk at a time, until there are as many as were asked for or no more.
 pub(crate) struct Recording {
     query: HistoryQuery,
-    /// The place of the last row that was read, whether it could be read or not.
-    after: Option<(Micros, Id)>,
+    /// Behind this place, whether its row could be read or not.
+    after: Option<Place>,
     found: Vec<Event>,
 }
 
@@ -54,17 +57,15 @@ impl Recording {
     }
 
     /// What is asked for, behind which place, and how many rows of it to read next.
-    pub(crate) fn next(&self) -> (HistoryQuery, Option<(Micros, Id)>, i64) {
+    pub(crate) fn next(&self) -> (HistoryQuery, Option<Place>, i64) {
         (self.query.clone(), self.after, self.missing().min(CHUNK))
     }
 
-    /// Takes the rows that were read; true if there is more to read.
-    pub(crate) fn take(&mut self, rows: Vec<ListedEvent>) -> bool {
-        let asked = self.missing().min(CHUNK);
-        let is_last = i64::try_from(rows.len()).unwrap_or(i64::MAX) < asked;
-        self.after = rows.last().map(ListedEvent::place).or(self.after);
+    /// Takes the rows that were read, and the place behind which there may be more; true if that is to be read.
+    pub(crate) fn take(&mut self, (rows, next): (Vec<ListedEvent>, Option<Place>)) -> bool {
         self.found.extend(rows.into_iter().filter_map(row::recorded));
-        !is_last && self.missing() > 0
+        self.after = next;
+        next.is_some() && self.missing() > 0
     }
 
     /// The events.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use prefix_core::chain::{ChainHash, ChainProblem, Verifier};
 use prefix_core::id::InstanceId;
 use prefix_core::page::PageRequest;
-use prefix_core::store::{ChangeSet, Epoch, EventQuery, MitigationQuery, Store, StoreError};
+use prefix_core::store::{ChangeSet, Epoch, EventQuery, HistoryQuery, MitigationQuery, Store, StoreError};
 use prefix_store::{Options, StoreUrl, open};
 use prefix_testkit::lab::{Database, Postgres};
 use prefix_testkit::store_contract::chain::{verify, whole_chain};
@@ -226,7 +226,7 @@ async fn one_row_that_cannot_be_read_keeps_no_other_from_being_read() {
     for raw in Raw::both().await {
         let store = raw.open().await;
         let (good, bad, last) = (mitigation(1), mitigation(2), mitigation(3));
-        let (happened, unknown) = (event(1), event(2));
+        let (unknown, happened) = (event(1), event(2));
         let changes = ChangeSet {
             mitigations: [&good, &bad, &last].map(insert).into(),
             events: vec![happened.clone(), unknown.clone()],
@@ -272,6 +272,16 @@ async fn one_row_that_cannot_be_read_keeps_no_other_from_being_read() {
         }
         assert_eq!(ids(listed), readable);
         assert_eq!(store.events(&EventQuery::default()).await.unwrap().items.len(), 1);
+        // and a recording is full although a row of it is missing
+        let query = HistoryQuery {
+            start: happened.ingested_at,
+            end: happened.ingested_at + chrono::TimeDelta::seconds(1),
+            sources: std::collections::BTreeSet::new(),
+            victim_ip: None,
+            after: None,
+            limit: 1,
+        };
+        assert_eq!(store.history(&query).await.unwrap()[0].event_id, happened.event_id);
         // and so do admissions that meet it
         let mut asked = admission();
         asked.victims.extend([1, 2, 3].map(prefix_testkit::store_contract::sample::victim));

@@ -54,7 +54,7 @@ async fn a_section_of_prefixd_yaml_becomes_a_file_that_wins() {
     let shown = client.config_correlation().await.unwrap().value;
     assert_eq!((&shown["min_sources"], &shown["window_seconds"]), (&json!(3), &json!(60)));
     assert_eq!(shown["webhook_adapters"][0]["auth"]["secret_env"], "X_SECRET");
-    assert!(daemon.log().contains("the key \\\"correlation\\\" is not used"), "{}", daemon.log());
+    assert!(daemon.log().contains("the key \"correlation\" is not used"), "{}", daemon.log());
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::files::{folder, playbook};
 
-const CHANGES: u64 = 24;
+const CHANGES: u64 = 12;
 
 fn client(daemon: &Daemon) -> Client {
     Client::new(ClientOptions::for_base(&daemon.url()).unwrap()).unwrap()

@@ -43,8 +43,9 @@ async fn a_document_that_storage_does_not_let_in_force_leaves_file_backup_and_po
     let (config, engine, store) = running(folder.path()).await;
     let (before, shown) = (files(folder.path()), config.playbooks_view());
     let document = || json!({"playbooks": [playbook("two", 2)]});
+    let caller = Caller::system();
     store.fail_next(1_000, Fault::BeforeCommit);
-    let edit = config.edit(ConfigDocument::Playbooks, document(), false, &Caller::system());
+    let edit = config.edit(ConfigDocument::Playbooks, document(), false, &caller);
     let error = edit.await.unwrap_err();
     assert!(matches!(error, EditError::Engine(_)), "{error:?}");
     assert_eq!(files(folder.path()), before);
@@ -52,7 +53,7 @@ async fn a_document_that_storage_does_not_let_in_force_leaves_file_backup_and_po
     assert_eq!(engine.policy().parts().playbooks.document().playbooks[0].name.as_str(), "one");
 
     store.heal();
-    let edit = config.edit(ConfigDocument::Playbooks, document(), false, &Caller::system());
+    let edit = config.edit(ConfigDocument::Playbooks, document(), false, &caller);
     assert_eq!(edit.await.unwrap().view["playbooks"][0]["name"], "two");
     assert_ne!(files(folder.path()), before);
     engine.shutdown().await;
