@@ -21,6 +21,9 @@ fn line(operation: Operation) -> Vec<&'static str> {
         operation::EVENTS_BATCH => "events batch -",
         operation::EVENTS_LIST => "events list",
         operation::EVENTS_GET => return vec!["events", "get", EVENT],
+        operation::SIGNALS_ALERTMANAGER => "signals alertmanager -",
+        operation::SIGNALS_FASTNETMON => "signals fastnetmon -",
+        operation::SIGNALS_WEBHOOK => "signals webhook radware -",
         operation::MITIGATIONS_LIST => "mitigations list",
         operation::MITIGATIONS_GET => return vec!["mitigations", "get", MITIGATION],
         operation::MITIGATIONS_CREATE => {

@@ -82,9 +82,15 @@ async fn more_than_a_hundred_alerts_are_taken_at_once_and_again() {
     let first = send().await;
     assert_eq!(first.status, 200, "{}", first.text);
     assert_eq!(first.body["processed"], 250);
-    let order: Vec<String> =
-        lab.store.all_events().iter().map(|event| event.report.victim_ip.to_string()).collect();
-    assert_eq!(order.len(), 250);
+    let results = first.body["results"].as_array().unwrap();
+    assert!(results.iter().enumerate().all(|(place, item)| item["index"].as_u64() == Some(place as u64)));
+    let of_item = |item: &Value| {
+        lab.store.all_events().into_iter().find(|event| item["event_id"] == json!(event.event_id))
+    };
+    for (place, octet) in [(0, "203.0.114.0"), (100, "203.0.114.100"), (249, "203.0.114.249")] {
+        assert_eq!(of_item(&results[place]).unwrap().report.victim_ip.to_string(), octet);
+    }
+    assert_eq!(lab.store.all_events().len(), 250);
     let again = send().await;
     assert_eq!(again.header("idempotency-replayed"), Some("true"));
     assert_eq!(again.body["results"], first.body["results"]);
@@ -130,6 +136,24 @@ async fn fastnetmon_is_answered_like_an_event() {
     let community = json!({"ip": "203.0.113.10", "attack_details": {"attack_type": "udp_flood"}});
     let seen = lab.post("/v1/signals/fastnetmon?action=ban&source=fnm-2", &community).await;
     assert_eq!((seen.status, seen.body["status"].as_str()), (202, Some("accepted")), "{}", seen.text);
+}
+
+#[actix_web::test]
+async fn an_alert_or_an_outgoing_attack_is_stored_and_mitigates_nothing() {
+    let lab = Lab::usual().await;
+    let mut outgoing = advanced("ban");
+    outgoing["attack_details"]["attack_direction"] = json!("outgoing");
+    for body in [advanced("alert"), outgoing] {
+        let seen = lab.post("/v1/signals/fastnetmon", &body).await;
+        assert_eq!(
+            (seen.status, seen.body["status"].as_str()),
+            (202, Some("accepted_no_mitigation")),
+            "{}",
+            seen.text
+        );
+    }
+    assert_eq!(lab.store.all_events().len(), 2);
+    assert!(lab.speaker.own_paths().is_empty());
 }
 
 #[actix_web::test]
