@@ -2,11 +2,13 @@
 
 use prefix_policy::settings::Guardrails;
 use prefix_policy::{Inventory, Playbooks, PlaybooksDocument, Vectors};
+use prefix_signals::webhook::Adapters;
 use serde_json::{Map, Value};
 
 use super::correlation::{self, CorrelationKeys};
 use super::document::Node;
 use super::finding::{Finding, Remark};
+use super::folder::ConfigSource;
 use super::path::KeyPath;
 use super::policy;
 use super::read::{Reading, read_body};
@@ -100,6 +102,16 @@ pub fn correlation(
     reading.remarks(correlation::check(&keys));
     reading.remarks(correlation::contradicted(&keys, playbooks));
     finish(reading, Some(keys))
+}
+
+/// The webhook adapters of a correlation document that passed every other check, ready to run. Their secrets come from
+/// the environment, so whoever only tries a document does without them.
+pub fn adapters(keys: &CorrelationKeys, source: &ConfigSource) -> Edited<Adapters> {
+    let body = serde_json::to_value(keys).unwrap_or_default();
+    let mut reading: Reading<CorrelationKeys> = read_body(&Node::from_json(&body));
+    let (adapters, remarks) = correlation::adapter::build(&keys.webhook_adapters, source.environment());
+    reading.remarks(remarks);
+    finish(reading, Some(adapters))
 }
 
 fn finish<D, T>(reading: Reading<D>, value: Option<T>) -> Edited<T> {

@@ -212,7 +212,11 @@ impl Load<'_> {
         let correlation = self.correlation(sections.correlation);
         self.alerting(sections.alerting.is_some());
         let inventory = self.inventory(&limits);
-        let playbooks = self.playbooks(bounded.then_some(&limits), inventory.as_ref(), correlation.as_ref());
+        let playbooks = self.playbooks(
+            bounded.then_some(&limits),
+            inventory.as_ref(),
+            correlation.as_ref().map(|(keys, _)| keys),
+        );
         if let Some(playbooks) = playbooks.as_ref().filter(|_| bounded) {
             settings.remarks(policy::remarks(limits.guardrails.unusable_vectors(playbooks.vectors())));
         }

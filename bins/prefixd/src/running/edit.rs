@@ -7,6 +7,7 @@ use prefix_api::{ConfigChange, ConfigDocument, ConfigFinding, EditAnswer, EditEr
 use prefix_core::audit::AuditAction;
 use prefix_engine::{Caller, EngineError, PolicyChange};
 use prefix_policy::{Playbooks, Policy};
+use prefix_signals::webhook::Adapters;
 use serde_json::{Map, Value, json};
 
 use super::difference::differences;
@@ -27,6 +28,8 @@ struct Ready {
     document: Document,
     policy: Policy,
     correlation: CorrelationKeys,
+    /// Where the document describes them.
+    adapters: Option<Adapters>,
     text: String,
     changes: Vec<ConfigChange>,
     warnings: Vec<ConfigFinding>,
@@ -51,7 +54,7 @@ impl Running {
             return Ok(EditAnswer { view, withdrawn: rehearsal.failing, changes, warnings });
         }
         rehearsal.brake(force)?;
-        let Ready { document, policy, correlation, text, changes, warnings } = ready;
+        let Ready { document, policy, correlation, adapters, text, changes, warnings } = ready;
         for doubt in &warnings {
             tracing::warn!(file = document.file(), place = doubt.place, "{}", doubt.detail);
         }
@@ -73,6 +76,9 @@ impl Running {
                 return Err(error.into());
             }
         };
+        if let Some(adapters) = adapters {
+            self.adapters.store(Arc::new(adapters));
+        }
         *self.state() = State { correlation, loaded_at: self.clock.now() };
         tracing::info!(
             file = document.file(),
@@ -94,20 +100,22 @@ impl Running {
         let parts = running.parts();
         let (inventory, playbooks) = (&parts.inventory, &parts.playbooks);
         let correlation = self.state().correlation.clone();
-        let (warnings, playbooks, correlation, text) = match document {
+        let (warnings, playbooks, correlation, adapters, text) = match document {
             Document::Playbooks => {
                 let guardrails = Limits::from_keys(&self.settings.keys).guardrails;
                 let edited =
                     edit::playbooks(body, playbooks.document(), &guardrails, inventory, &correlation);
                 let (playbooks, warnings): (Playbooks, _) = passed(edited)?;
                 let text = text_of(document, playbooks.document());
-                (warnings, playbooks, correlation, text)
+                (warnings, playbooks, correlation, None, text)
             }
             Document::Correlation => {
                 let edited = edit::correlation(body, &correlation, playbooks.document());
-                let (correlation, warnings) = passed(edited)?;
+                let (correlation, mut warnings) = passed(edited)?;
+                let (adapters, doubts) = passed(edit::adapters(&correlation, &self.source))?;
+                warnings.extend(doubts);
                 let text = text_of(document, &correlation);
-                (warnings, playbooks.clone(), correlation, text)
+                (warnings, playbooks.clone(), correlation, Some(adapters), text)
             }
         };
         let text = text.map_err(|error| {
@@ -123,7 +131,7 @@ impl Running {
         };
         let changes =
             differences(&changes.0, &changes.1).into_iter().map(|change| change.of(document.file()));
-        Ok(Ready { document, policy, changes: changes.collect(), correlation, text, warnings })
+        Ok(Ready { document, policy, changes: changes.collect(), correlation, adapters, text, warnings })
     }
 
     fn check_obstacles(&self, document: Document) -> Result<(), EditError> {

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+
 use prefix_api::{ConfigControl, ConfigDocument, EditError};
 use prefix_core::clock::SystemClock;
 use prefix_core::id::InstanceId;
@@ -34,7 +36,9 @@ async fn running(folder: &Path) -> (RunningConfig, Engine, Arc<MemoryStore>) {
         frozen: Vec::new(),
     });
     let engine = engine.await.unwrap();
-    (RunningConfig::new(source, settings, correlation, engine.clone(), Arc::new(SystemClock)), engine, store)
+    let adapters = Arc::new(ArcSwap::from_pointee(configuration.adapters));
+    let clock = Arc::new(SystemClock);
+    (RunningConfig::new(source, settings, correlation, adapters, engine.clone(), clock), engine, store)
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ fn payload(
 ) -> Result<(Vec<u8>, [u8; 32]), Problem> {
     let read = || {
         let RawBody(bytes) = body?;
-        let Body { tree, hash } = Body::parse(&bytes)?;
+        let Body { tree, hash, .. } = Body::parse(bytes.clone())?;
         intake::no_dry_run(&mut query);
         let mut errors = Vec::new();
         tree.report_repeated(&Pointer::root(), None, &mut errors);
