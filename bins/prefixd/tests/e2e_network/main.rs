@@ -14,6 +14,7 @@
 mod stage;
 
 mod bad_input;
+mod correlation;
 mod crowd;
 mod durability;
 mod ending;
