@@ -15,7 +15,7 @@ use super::{Running, State, correlation_document, playbooks_document};
 use crate::compose;
 use crate::config::correlation::CorrelationKeys;
 use crate::config::edit::replace::{ReplaceError, Replaced, replace};
-use crate::config::edit::text::{TextError, text_of};
+use crate::config::edit::text::text_of;
 use crate::config::edit::{self, Document, Edited, hide_secrets};
 use crate::config::finding::{Finding, FindingKind};
 use crate::config::policy::Limits;
@@ -59,7 +59,8 @@ impl Running {
             tracing::warn!(file = document.file(), place = doubt.place, "{}", doubt.detail);
         }
         let running = Arc::clone(&self);
-        let written = blocking(move || running.write(document, &text)).await?.map_err(unwritten)?;
+        let written =
+            blocking(move || running.write(document, &text)).await?.map_err(|error| unwritten(&error))?;
         let change = PolicyChange {
             action: match document {
                 Document::Playbooks => AuditAction::ConfigPlaybooksUpdate,
@@ -119,10 +120,7 @@ impl Running {
             }
         };
         let text = text.map_err(|error| {
-            let place = match &error {
-                TextError::Unwritable(_) | TextError::Altered(_) => String::new(),
-            };
-            EditError::Invalid(vec![ConfigFinding { place, detail: error.to_string() }])
+            EditError::Invalid(vec![ConfigFinding { place: String::new(), detail: error.to_string() }])
         })?;
         let policy = compose::policy(&self.settings, inventory.clone(), playbooks, &correlation);
         let changes = match document {
@@ -204,7 +202,7 @@ fn passed<T>(edited: Edited<T>) -> Result<(T, Vec<ConfigFinding>), EditError> {
     }
 }
 
-fn unwritten(error: ReplaceError) -> EditError {
+fn unwritten(error: &ReplaceError) -> EditError {
     tracing::error!(%error, "the configuration was not replaced");
     let detail = format!("{error}; nothing was changed");
     if error.is_forbidden() {
@@ -216,15 +214,18 @@ fn unwritten(error: ReplaceError) -> EditError {
 
 async fn put_back(written: Option<Replaced>) {
     let Some(written) = written else { return };
-    match blocking(move || written.undo()).await {
-        Ok(Ok(())) => tracing::warn!(
-            "the new configuration could not be put in force, its file is the former one again"
-        ),
-        Ok(Err(error)) => {
-            tracing::error!(%error, "the former file could not be put back: it is beside it as .bak")
+    let undone = blocking(move || written.undo()).await;
+    match undone
+        .map_err(|error| error.to_string())
+        .and_then(|undone| undone.map_err(|error| error.to_string()))
+    {
+        Ok(()) => {
+            tracing::warn!(
+                "the new configuration could not be put in force, its file is the former one again"
+            );
         }
         Err(error) => {
-            tracing::error!(%error, "the former file could not be put back: it is beside it as .bak")
+            tracing::error!(error, "the former file could not be put back: it is beside it as .bak");
         }
     }
 }

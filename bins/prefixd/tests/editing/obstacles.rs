@@ -1,6 +1,6 @@
 //! What a document may not be replaced over, and what a rehearsal leaves alone.
 
-use prefix_client::{ApiError, AuditQuery, Client, ClientOptions, Mode, Outcome};
+use prefix_client::{ApiError, AuditQuery, Client, ClientOptions, Mode, Outcome, Problem};
 use prefix_testkit::lab::Daemon;
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ async fn start(folder: &tempfile::TempDir, environment: &[(&str, &str)]) -> (Dae
 
 fn refused<T: std::fmt::Debug>(answer: Result<T, ApiError>) -> (u16, String) {
     let error = answer.unwrap_err();
-    let code = error.problem().map(|problem| problem.code()).unwrap_or_default();
+    let code = error.problem().map(Problem::code).unwrap_or_default();
     (error.status().unwrap(), format!("{code}: {error}"))
 }
 

@@ -115,7 +115,7 @@ fn replace_by_steps(
     let before = keep(&path)?;
     // what stands there is replaced itself, whatever it is
     let backup_before = keep(&folder.join(backup(name))).ok().flatten();
-    let like = before.as_ref().map(|kept| kept.like).unwrap_or_else(|| Like::of(&folder.join(model)));
+    let like = before.as_ref().map_or_else(|| Like::of(&folder.join(model)), |kept| kept.like);
     let replaced = Replaced { folder: folder.to_owned(), name: name.to_owned(), before, backup_before };
     let mut reach = |step| reached(step).map_err(|cause| disk("written", &path)(cause));
     let staged = stage(folder, name, text.as_bytes(), like)?;
