@@ -13,9 +13,10 @@ use prefix_engine::Settings;
 use prefix_engine::settings::{Mode, Neighbor};
 use prefix_policy::inventory::Customer;
 use prefix_policy::playbook::{PlaybookDocument, PlaybooksDocument};
+use prefix_policy::settings::{ConfidenceMode, Dimension, SourceMode};
 use prefix_policy::{
-    EscalationDefaults, Guardrails, InventoryDocument, Policy, PolicyParts, Quotas, Reports, SourcePolicy,
-    Sources, Timers,
+    CorrelationSettings, EscalationDefaults, Guardrails, InventoryDocument, Policy, PolicyParts, Quotas,
+    Reports, SourcePolicy, Sources, Timers,
 };
 use serde::Deserialize;
 
@@ -50,6 +51,7 @@ pub(crate) struct Config {
     timers: TimerKeys,
     guardrails: GuardrailKeys,
     escalation: EscalationKeys,
+    correlation: Option<CorrelationKeys>,
     sources: BTreeMap<SourceName, SourceKeys>,
     safelist: Vec<Prefix>,
     own_addresses: Vec<VictimIp>,
@@ -108,6 +110,21 @@ struct SourceKeys {
     reports: Option<Reports>,
     edge_hold_seconds: Option<u32>,
     default_confidence: Option<Confidence>,
+    weight: Option<f64>,
+    silent_after_seconds: Option<u32>,
+    mode: Option<SourceMode>,
+    match_dimensions: Vec<Dimension>,
+}
+
+/// Present = on.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct CorrelationKeys {
+    confidence_mode: Option<ConfidenceMode>,
+    window_seconds: Option<u32>,
+    min_sources: Option<u32>,
+    confidence_threshold: Option<Confidence>,
+    confidence_decay_half_life_seconds: Option<u32>,
 }
 
 fn neighbor(address: IpAddr) -> Neighbor {
@@ -152,7 +169,7 @@ impl Config {
             quotas: self.quotas(),
             timers: self.timers(),
             escalation: self.escalation(),
-            correlation: prefix_policy::CorrelationSettings::default(),
+            correlation: self.correlation(),
             sources: self.sources(),
             own_addresses: self.own_addresses.clone(),
         })
@@ -216,11 +233,27 @@ impl Config {
         escalation
     }
 
+    fn correlation(&self) -> CorrelationSettings {
+        let mut settings = CorrelationSettings::default();
+        let Some(keys) = &self.correlation else { return settings };
+        settings.enabled = true;
+        set(&mut settings.mode, keys.confidence_mode);
+        set(&mut settings.window_seconds, keys.window_seconds);
+        set(&mut settings.terms.min_sources, keys.min_sources);
+        set(&mut settings.terms.confidence_threshold, keys.confidence_threshold);
+        set(&mut settings.terms.half_life_seconds, keys.confidence_decay_half_life_seconds);
+        settings
+    }
+
     fn sources(&self) -> Sources {
         let entry = |keys: &SourceKeys| {
             let mut entry = SourcePolicy { reports: keys.reports, ..SourcePolicy::default() };
             set(&mut entry.edge_hold_seconds, keys.edge_hold_seconds);
             set(&mut entry.default_confidence, keys.default_confidence);
+            set(&mut entry.weight, keys.weight);
+            set(&mut entry.silent_after_seconds, keys.silent_after_seconds);
+            set(&mut entry.mode, keys.mode);
+            entry.match_dimensions.clone_from(&keys.match_dimensions);
             entry
         };
         Sources::new(self.sources.iter().map(|(name, keys)| (name.clone(), entry(keys))).collect())
