@@ -14,9 +14,10 @@ use prefix_core::{Announcer, Clock, Store};
 use prefix_engine::settings as engine;
 use prefix_gobgp::{Endpoint, Gobgp};
 use prefix_guard::files::StateDir;
-use prefix_policy::{Inventory, Playbooks, Policy, PolicyParts, Sources};
+use prefix_policy::{Inventory, Playbooks, Policy, PolicyParts};
 
 use crate::config::Environment;
+use crate::config::correlation::CorrelationKeys;
 use crate::config::folder::ConfigSource;
 use crate::config::policy::Limits;
 use crate::config::settings::bgp::Backend;
@@ -34,7 +35,12 @@ pub fn clock() -> Arc<dyn Clock> {
 }
 
 /// The policy: what reload changes, within what only a restart changes.
-pub fn policy(settings: &Settings, inventory: Inventory, playbooks: Playbooks, sources: Sources) -> Policy {
+pub fn policy(
+    settings: &Settings,
+    inventory: Inventory,
+    playbooks: Playbooks,
+    correlation: &CorrelationKeys,
+) -> Policy {
     let limits = Limits::from_keys(&settings.keys);
     Policy::new(PolicyParts {
         inventory,
@@ -43,8 +49,8 @@ pub fn policy(settings: &Settings, inventory: Inventory, playbooks: Playbooks, s
         quotas: limits.quotas,
         timers: limits.timers,
         escalation: limits.escalation,
-        correlation: prefix_policy::CorrelationSettings::default(),
-        sources,
+        correlation: correlation.settings(),
+        sources: correlation.sources(),
         own_addresses: own_addresses(settings),
     })
 }

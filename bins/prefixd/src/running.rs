@@ -4,7 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use prefix_api::{ConfigChange, ConfigControl, ConfigFinding, ReloadAnswer, ReloadError};
+use prefix_api::{
+    ConfigChange, ConfigControl, ConfigDocument, ConfigFinding, EditAnswer, EditError, ReloadAnswer,
+    ReloadError,
+};
 use prefix_core::Clock;
 use prefix_engine::{Caller, Engine, EngineError};
 use prefix_policy::Policy;
@@ -13,25 +16,29 @@ use tokio::sync::Mutex as AsyncMutex;
 
 use crate::compose;
 use crate::config::correlation::CorrelationKeys;
+use crate::config::edit::hide_secrets;
 use crate::config::folder::{ConfigSource, Configuration};
 use crate::config::settings::Settings;
 use crate::config::settings::view::settings_view;
 
 pub mod difference;
+mod edit;
 
-use self::difference::{Difference, differences};
+use self::difference::differences;
 
 /// The files that a reload makes active.
 const RELOADED: [&str; 3] = ["inventory.yaml", "playbooks.yaml", "correlation.yaml"];
 
 /// What runs, and where it came from.
-pub struct RunningConfig {
+pub struct RunningConfig(Arc<Running>);
+
+struct Running {
     source: ConfigSource,
     engine: Engine,
     clock: Arc<dyn Clock>,
     settings: Settings,
     state: Mutex<State>,
-    /// One reload at a time.
+    /// One change at a time.
     reload: AsyncMutex<()>,
 }
 
@@ -50,9 +57,11 @@ impl RunningConfig {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let state = Mutex::new(State { correlation, loaded_at: clock.now() });
-        Self { source, engine, clock, settings, state, reload: AsyncMutex::new(()) }
+        Self(Arc::new(Running { source, engine, clock, settings, state, reload: AsyncMutex::new(()) }))
     }
+}
 
+impl Running {
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -83,7 +92,7 @@ impl RunningConfig {
     async fn replace(&self, force: bool, caller: &Caller) -> Result<ReloadAnswer, ReloadError> {
         let _one_at_a_time = self.reload.lock().await;
         let Configuration { settings, inventory, playbooks, correlation, .. } = self.load().await?;
-        let policy = compose::policy(&self.settings, inventory, playbooks, correlation.sources());
+        let policy = compose::policy(&self.settings, inventory, playbooks, &correlation);
         let restart_required = self.restart_required(&settings);
         let changes =
             if caller.dry_run { self.changes(&settings, &policy, &correlation) } else { Vec::new() };
@@ -118,45 +127,80 @@ impl RunningConfig {
         correlation: &CorrelationKeys,
     ) -> Vec<ConfigChange> {
         let running = self.engine.policy();
-        let documents = |policy: &Policy| {
-            let parts = policy.parts();
-            (json!({ "customers": parts.inventory.customers() }), json!(parts.playbooks.document()))
-        };
-        let (old_inventory, old_playbooks) = documents(&running);
-        let (new_inventory, new_playbooks) = documents(policy);
+        let customers = |policy: &Policy| json!({ "customers": policy.parts().inventory.customers() });
         let old_correlation = json!(self.state().correlation);
         let files = [
             ("prefixd.yaml", json!(self.settings.keys), json!(settings.keys)),
-            ("inventory.yaml", old_inventory, new_inventory),
-            ("playbooks.yaml", old_playbooks, new_playbooks),
+            ("inventory.yaml", customers(&running), customers(policy)),
+            ("playbooks.yaml", playbooks_document(&running), playbooks_document(policy)),
             ("correlation.yaml", old_correlation, json!(correlation)),
         ];
-        let change = |file: &str, Difference { path, old, new }| ConfigChange {
-            file: file.to_owned(),
-            path,
-            old,
-            new,
-        };
         let all = files.iter().flat_map(|(file, old, new)| {
-            differences(old, new).into_iter().map(|difference| change(file, difference))
+            differences(old, new).into_iter().map(|difference| difference.of(file))
         });
         all.collect()
     }
+    fn playbooks_view(&self) -> Value {
+        self.with_loaded_at(playbooks_shown(&self.engine.policy()))
+    }
+
+    fn correlation_view(&self, secrets: bool) -> Value {
+        let document = correlation_document(&self.state().correlation, secrets);
+        self.with_loaded_at(document)
+    }
+}
+
+fn playbooks_document(policy: &Policy) -> Value {
+    json!(policy.parts().playbooks.document())
+}
+
+fn playbooks_shown(policy: &Policy) -> Value {
+    let playbooks = &policy.parts().playbooks;
+    let document = playbooks.document();
+    let vectors: serde_json::Map<String, Value> =
+        playbooks.vectors().iter().map(|(name, template)| (name.to_string(), json!(template))).collect();
+    json!({
+        "playbooks": document.playbooks,
+        "total_playbooks": document.playbooks.len(),
+        "default_playbook": document.default_playbook,
+        "vectors": vectors,
+    })
+}
+
+fn correlation_document(keys: &CorrelationKeys, secrets: bool) -> Value {
+    let mut document = json!(keys);
+    if !secrets {
+        hide_secrets(&mut document);
+    }
+    document
+}
+
+/// What changes the configuration is ended, whether or not its caller waits for it.
+async fn to_the_end<T: Send + 'static, E: From<EngineError> + Send + 'static>(
+    work: impl Future<Output = Result<T, E>> + Send + 'static,
+) -> Result<T, E> {
+    let ended = |panic| EngineError::Internal(format!("the change of the configuration ended: {panic}"));
+    tokio::spawn(work).await.unwrap_or_else(|panic| Err(ended(panic).into()))
+}
+
+fn count(succeeded: bool) {
+    let status = if succeeded { "success" } else { "error" };
+    metrics::counter!("prefixd_config_reload_total", "status" => status).increment(1);
 }
 
 #[async_trait]
 impl ConfigControl for RunningConfig {
     fn settings_view(&self) -> Value {
-        self.with_loaded_at(json!({ "settings": settings_view(&self.settings) }))
+        self.0.with_loaded_at(json!({ "settings": settings_view(&self.0.settings) }))
     }
 
     fn inventory_view(&self) -> Value {
-        let policy = self.engine.policy();
+        let policy = self.0.engine.policy();
         let customers = policy.parts().inventory.customers();
         let services = customers.iter().flat_map(|customer| customer.services.iter());
         let (services, assets) = services
             .fold((0, 0), |(services, assets), service| (services + 1, assets + service.assets.len()));
-        self.with_loaded_at(json!({
+        self.0.with_loaded_at(json!({
             "customers": customers,
             "total_customers": customers.len(),
             "total_services": services,
@@ -165,24 +209,34 @@ impl ConfigControl for RunningConfig {
     }
 
     fn playbooks_view(&self) -> Value {
-        let policy = self.engine.policy();
-        let playbooks = &policy.parts().playbooks;
-        let document = playbooks.document();
-        let vectors: serde_json::Map<String, Value> =
-            playbooks.vectors().iter().map(|(name, template)| (name.to_string(), json!(template))).collect();
-        self.with_loaded_at(json!({
-            "playbooks": document.playbooks,
-            "total_playbooks": document.playbooks.len(),
-            "default_playbook": document.default_playbook,
-            "vectors": vectors,
-        }))
+        self.0.playbooks_view()
+    }
+
+    fn correlation_view(&self, secrets: bool) -> Value {
+        self.0.correlation_view(secrets)
+    }
+
+    async fn edit(
+        &self,
+        document: ConfigDocument,
+        body: Value,
+        force: bool,
+        caller: &Caller,
+    ) -> Result<EditAnswer, EditError> {
+        let (running, dry_run) = (Arc::clone(&self.0), caller.dry_run);
+        let result = to_the_end(running.edit(document, body, force, caller.clone())).await;
+        match &result {
+            Ok(_) | Err(EditError::Unwritten(_) | EditError::Engine(_)) if !dry_run => count(result.is_ok()),
+            _ => {}
+        }
+        result
     }
 
     async fn reload(&self, force: bool, caller: &Caller) -> Result<ReloadAnswer, ReloadError> {
-        let result = self.replace(force, caller).await;
+        let (running, asked) = (Arc::clone(&self.0), caller.clone());
+        let result = to_the_end(async move { running.replace(force, &asked).await }).await;
         if !caller.dry_run {
-            let status = if result.is_ok() { "success" } else { "error" };
-            metrics::counter!("prefixd_config_reload_total", "status" => status).increment(1);
+            count(result.is_ok());
         }
         if let Err(error) = &result {
             tracing::error!(%error, "reload refused, the running configuration stays");

@@ -126,7 +126,7 @@ impl Daemon {
         let Configuration { settings, inventory, playbooks, correlation, hash } = configuration;
         let api = compose::api_settings(&settings, environment)?;
         let clock = compose::clock();
-        let policy = compose::policy(&settings, inventory, playbooks, correlation.sources());
+        let policy = compose::policy(&settings, inventory, playbooks, &correlation);
         let folder = StateDir::at(SpeakerSettings::of(&settings).state_dir);
         let identity = Identity::take(&folder);
         let (instance, pop) = (identity.instance, settings.pop.clone());

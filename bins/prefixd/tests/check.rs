@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use prefix_core::confidence::Confidence;
+use prefix_policy::settings::{ConfidenceMode, CorrelationSettings, CorrelationTerms};
 use prefixd::config::Environment;
 use prefixd::config::folder::{ConfigSource, Files, Loaded};
 
@@ -217,6 +219,100 @@ fn correlation_may_stand_in_prefixd_yaml_and_the_file_wins() {
         "warning prefixd.yaml:4: the key \"correlation\" is not used, because the file correlation.yaml exists and wins"
     );
     assert_eq!(loaded.configuration.unwrap().correlation.min_sources, 3);
+}
+
+#[test]
+fn what_correlation_yaml_says_is_what_policy_decides_by() {
+    let text = "enabled: true
+confidence_mode: weighted_mean
+window_seconds: 60
+min_sources: 2
+confidence_threshold: 0.7
+default_weight: 0.5
+confidence_decay_half_life_seconds: 600
+sources:
+  flow: {weight: 2, silent_after_seconds: 90}
+  netflow: {mode: corroborating, match_dimensions: [customer_id, interface]}
+";
+    let loaded = load(&[("correlation.yaml", text)], &[]);
+    assert_eq!(said(&loaded), "");
+    let keys = loaded.configuration.unwrap().correlation;
+    let settings = keys.settings();
+    assert_eq!(
+        settings,
+        CorrelationSettings {
+            enabled: true,
+            mode: ConfidenceMode::WeightedMean,
+            window_seconds: 60,
+            terms: CorrelationTerms {
+                min_sources: 2,
+                confidence_threshold: Confidence::clamped(0.7),
+                half_life_seconds: 600,
+            },
+            default_weight: 0.5,
+        }
+    );
+    let sources = keys.sources();
+    assert!(sources.is_corroborating(&"netflow".parse().unwrap()));
+    assert_eq!(sources.get(&"flow".parse().unwrap()).unwrap().silent_after_seconds, 90);
+    let untold = load(&[], &[]).configuration.unwrap().correlation;
+    assert_eq!(untold.settings(), CorrelationSettings::default());
+}
+
+#[test]
+fn terms_of_a_playbook_that_cannot_be_meant_are_found_with_their_line() {
+    let playbooks = "playbooks:
+  - name: all
+    match: {vector: udp_flood}
+    correlation: {min_sources: 0, confidence_threshold: 1.5}
+    steps:
+      - {action: police, rate_bps: 1000000, ttl_seconds: 120}
+  - name: rest
+    match: {vector: unknown}
+    correlation:
+      min_sources: 3
+      confidence_decay_half_life_seconds: 601
+    steps:
+      - {action: police, rate_bps: 1000000, ttl_seconds: 120}
+";
+    let correlation = "enabled: true\nwindow_seconds: 60\nsources: {flow: {}}\n";
+    let loaded = load(&[("playbooks.yaml", playbooks), ("correlation.yaml", correlation)], &[]);
+    insta::assert_snapshot!(said(&loaded));
+    let off = load(
+        &[(
+            "playbooks.yaml",
+            &playbooks
+                .replace("min_sources: 0, confidence_threshold: 1.5", "min_sources: 1")
+                .replace("601", "600"),
+        )],
+        &[],
+    );
+    insta::assert_snapshot!(said(&off));
+    assert!(off.configuration.is_some());
+}
+
+#[test]
+fn a_quorum_that_can_hardly_be_is_a_warning() {
+    for (text, warning) in [
+        (
+            "enabled: true\nmin_sources: 3\nsources: {a: {}, b: {mode: corroborating, match_dimensions: [pop]}}\n",
+            "warning correlation.yaml:2: min_sources is 3, but only 2 sources are named: without one that has no entry there is never a quorum",
+        ),
+        (
+            "enabled: true\nsources:\n  b: {mode: corroborating, match_dimensions: [pop]}\n",
+            "warning correlation.yaml:2: every source that is named is corroborating, and those never trigger: nothing is mitigated unless a source without entry reports",
+        ),
+        (
+            "enabled: true\ndefault_weight: 0\n",
+            "warning correlation.yaml:2: default_weight is 0 and no source has a weight above 0: confidence is always 0",
+        ),
+        ("enabled: true\nmin_sources: 3\n", ""),
+        ("min_sources: 3\nsources: {a: {}}\n", ""),
+    ] {
+        let loaded = load(&[("correlation.yaml", text)], &[]);
+        assert_eq!(said(&loaded), warning, "{text}");
+        assert!(loaded.configuration.is_some(), "{text}");
+    }
 }
 
 #[test]

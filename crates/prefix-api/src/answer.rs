@@ -15,6 +15,9 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::config_control::ConfigChange;
+use crate::problem::FieldError;
+
 /// What became of an event.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct EventAnswer {
@@ -381,6 +384,18 @@ pub(crate) struct ReloadedAnswer {
     pub(crate) changes: Option<Vec<ChangeAnswer>>,
 }
 
+/// What replacing a document of the configuration would lead to.
+#[derive(Debug, Serialize)]
+pub(crate) struct EditedAnswer {
+    /// What its view would show.
+    #[serde(flatten)]
+    pub(crate) view: Value,
+    /// The difference to what runs.
+    pub(crate) changes: Vec<ChangeAnswer>,
+    /// Doubts about the document.
+    pub(crate) warnings: Vec<FieldError>,
+}
+
 /// One difference between a file and what runs.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ChangeAnswer {
@@ -392,4 +407,11 @@ pub(crate) struct ChangeAnswer {
     pub(crate) old: Value,
     /// What the file says.
     pub(crate) new: Value,
+}
+
+impl From<ConfigChange> for ChangeAnswer {
+    fn from(change: ConfigChange) -> Self {
+        let ConfigChange { file, path, old, new } = change;
+        Self { file, path, old, new }
+    }
 }

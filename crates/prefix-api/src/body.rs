@@ -11,7 +11,8 @@ use futures::StreamExt;
 use sha2::{Digest, Sha256};
 
 use crate::json::Tree;
-use crate::problem::{Kind, Problem};
+use crate::pointer::Pointer;
+use crate::problem::{FieldError, Kind, Problem};
 
 /// The largest body.
 pub(crate) const MAX_BYTES: usize = 1024 * 1024;
@@ -29,16 +30,30 @@ pub(crate) struct Body {
     pub(crate) tree: Tree,
     /// SHA-256 of its bytes.
     pub(crate) hash: [u8; 32],
+    text: String,
 }
 
 impl Body {
     /// Reads bytes as JSON.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Problem> {
-        let text = std::str::from_utf8(bytes).map_err(|error| {
-            Problem::at("", format!("the body is not UTF-8 at byte {}", error.valid_up_to()))
+    pub(crate) fn parse(bytes: Vec<u8>) -> Result<Self, Problem> {
+        let hash = Sha256::digest(&bytes).into();
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            Problem::at("", format!("the body is not UTF-8 at byte {at}"))
         })?;
-        let tree = Tree::parse(text).map_err(|detail| Problem::at("", detail))?;
-        Ok(Self { tree, hash: Sha256::digest(bytes).into() })
+        let tree = Tree::parse(&text).map_err(|detail| Problem::at("", detail))?;
+        Ok(Self { tree, hash, text })
+    }
+
+    /// The body as a value of its own, each member once.
+    pub(crate) fn value(&self) -> Result<serde_json::Value, Vec<FieldError>> {
+        let mut errors = Vec::new();
+        self.tree.report_repeated(&Pointer::root(), None, &mut errors);
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        serde_json::from_str(&self.text)
+            .map_err(|error| vec![FieldError::new("", format!("the body is no JSON: {error}"))])
     }
 }
 
@@ -61,7 +76,7 @@ impl FromRequest for Body {
                     format!("the body did not arrive within {} s; nothing was done", READ_TIMEOUT.as_secs()),
                 )
             })??;
-            Self::parse(&bytes)
+            Self::parse(bytes)
         })
     }
 }
@@ -143,7 +158,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_text_are_refused_with_their_place() {
-        let problem = Body::parse(b"{\"a\":\"\xff\"}").unwrap_err();
+        let problem = Body::parse(b"{\"a\":\"\xff\"}".to_vec()).unwrap_err();
         assert_eq!(problem.kind(), Kind::BadRequest);
         assert_eq!(problem.detail(), "the body is not UTF-8 at byte 6");
     }

@@ -10,7 +10,7 @@ use thiserror::Error;
 
 /// The running configuration, as the daemon composes it.
 ///
-/// The three views are whole answers of the endpoints (http-api.md §11), `loaded_at` included and secrets left out:
+/// The views are whole answers of the endpoints (http-api.md §11), `loaded_at` included and secrets left out:
 /// the API sends them as they are.
 #[async_trait]
 pub trait ConfigControl: Send + Sync {
@@ -23,11 +23,69 @@ pub trait ConfigControl: Send + Sync {
     /// `GET /v1/config/playbooks`: `{playbooks, total_playbooks, default_playbook, vectors, loaded_at}`.
     fn playbooks_view(&self) -> Value;
 
+    /// `GET /v1/config/correlation`: the document and `loaded_at`. Only with `secrets` it says where secrets are.
+    fn correlation_view(&self, secrets: bool) -> Value;
+
+    /// Replaces one document by the body of a request: checked, written to its file, and in force at once; or nothing
+    /// of that.
+    ///
+    /// With `caller.dry_run` everything is checked and nothing changes. `force` lets a document pass that would withdraw
+    /// many living rules at once.
+    async fn edit(
+        &self,
+        document: ConfigDocument,
+        body: Value,
+        force: bool,
+        caller: &Caller,
+    ) -> Result<EditAnswer, EditError>;
+
     /// Reads all files again and makes them the running configuration, or none of them.
     ///
     /// With `caller.dry_run` everything is checked and nothing changes. `force` lets a reload pass that would withdraw
     /// many living rules at once.
     async fn reload(&self, force: bool, caller: &Caller) -> Result<ReloadAnswer, ReloadError>;
+}
+
+/// A document that can be replaced over the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfigDocument {
+    /// playbooks.yaml
+    Playbooks,
+    /// correlation.yaml
+    Correlation,
+}
+
+/// What replacing a document did, or with `dry_run` would do.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EditAnswer {
+    /// What its view shows now, secrets included.
+    pub view: Value,
+    /// Mitigations that no longer pass and are being withdrawn.
+    pub withdrawn: Vec<MitigationId>,
+    /// The difference to what ran.
+    pub changes: Vec<ConfigChange>,
+    /// Doubts about the document, by JSON pointer.
+    pub warnings: Vec<ConfigFinding>,
+}
+
+/// Why a document was not replaced. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum EditError {
+    /// The body has not the form of the document; at least one mistake.
+    #[error("the document has {} mistakes", .0.len())]
+    Malformed(Vec<ConfigFinding>),
+    /// The document breaks rules; at least one.
+    #[error("the document breaks {} rules", .0.len())]
+    Invalid(Vec<ConfigFinding>),
+    /// The way the configuration is kept forbids it.
+    #[error("{0}")]
+    NotAllowed(String, Vec<ConfigFinding>),
+    /// The file could not be written.
+    #[error("{0}")]
+    Unwritten(String),
+    /// The engine refused the new policy.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
 }
 
 /// What a reload did, or with `dry_run` would do.

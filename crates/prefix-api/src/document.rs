@@ -7,8 +7,8 @@ use utoipa::openapi::OpenApi as Document;
 use utoipa::{IntoParams, OpenApi};
 
 pub(crate) use bodies::{
-    AcknowledgeBody, BatchBody, EventBody, ManualBody, PanicBody, SafelistBody, ThawBody, WithdrawBody,
-    WithdrawManyBody,
+    AcknowledgeBody, BatchBody, EventBody, ManualBody, PanicBody, PlaybooksBody, SafelistBody, ThawBody,
+    WithdrawBody, WithdrawManyBody,
 };
 
 use complete::Completed;
@@ -41,7 +41,8 @@ use crate::handlers::{
         mitigations::get, mitigations::withdraw,
         safelist::list, safelist::post, safelist::delete,
         stats::get, stats::timeseries, stats::pops, peers::list, history::get,
-        config::settings, config::inventory, config::playbooks, config::reload,
+        config::settings, config::inventory, config::playbooks, config::put_playbooks, config::correlation,
+        config::put_correlation, config::reload,
         panic::get, panic::post, panic::thaw,
         audit::list, audit::verify,
     ),

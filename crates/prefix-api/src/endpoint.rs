@@ -19,6 +19,8 @@ pub(crate) enum Verb {
     Get,
     /// Makes or does.
     Post,
+    /// Replaces.
+    Put,
     /// Removes.
     Delete,
 }
@@ -29,6 +31,7 @@ impl Verb {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Put => "PUT",
             Self::Delete => "DELETE",
         }
     }
@@ -49,7 +52,7 @@ pub(crate) struct Endpoint {
 
 use Budget::{Events, Free, Requests};
 use Permission::{Administer, Audit, Intake, Operate, Public, Read};
-use Verb::{Delete, Get, Post};
+use Verb::{Delete, Get, Post, Put};
 
 const fn endpoint(
     verb: Verb,
@@ -98,6 +101,9 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
     endpoint(Get, "/v1/config/settings", Read, Requests, || web::get().to(config::settings)),
     endpoint(Get, "/v1/config/inventory", Read, Requests, || web::get().to(config::inventory)),
     endpoint(Get, "/v1/config/playbooks", Read, Requests, || web::get().to(config::playbooks)),
+    endpoint(Put, "/v1/config/playbooks", Administer, Requests, || web::put().to(config::put_playbooks)),
+    endpoint(Get, "/v1/config/correlation", Read, Requests, || web::get().to(config::correlation)),
+    endpoint(Put, "/v1/config/correlation", Administer, Requests, || web::put().to(config::put_correlation)),
     endpoint(Post, "/v1/config/reload", Administer, Requests, || web::post().to(config::reload)),
 
     endpoint(Get, "/v1/audit", Audit, Requests, || web::get().to(audit::list)),
@@ -186,6 +192,7 @@ mod tests {
         ("GET /config/settings", [false, true, true, true]),
         ("GET /config/inventory", [false, true, true, true]),
         ("GET /config/playbooks", [false, true, true, true]),
+        ("GET /config/correlation", [false, true, true, true]),
         ("POST /mitigations", [false, false, true, true]),
         ("POST /mitigations/{id}/withdraw", [false, false, true, true]),
         ("POST /mitigations/withdraw", [false, false, true, true]),
@@ -196,6 +203,8 @@ mod tests {
         ("DELETE /safelist/{prefix}", [false, false, false, true]),
         ("POST /panic", [false, false, false, true]),
         ("POST /panic/thaw", [false, false, false, true]),
+        ("PUT /config/playbooks", [false, false, false, true]),
+        ("PUT /config/correlation", [false, false, false, true]),
         ("POST /config/reload", [false, false, false, true]),
     ];
 

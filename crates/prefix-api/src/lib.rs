@@ -35,7 +35,10 @@ mod value;
 
 pub use access::AuthMode;
 pub use api::ApiParts;
-pub use config_control::{ConfigChange, ConfigControl, ConfigFinding, ReloadAnswer, ReloadError};
+pub use config_control::{
+    ConfigChange, ConfigControl, ConfigDocument, ConfigFinding, EditAnswer, EditError, ReloadAnswer,
+    ReloadError,
+};
 pub use limits::RateLimits;
 pub use server::{RunningServer, server};
 pub use settings::ApiSettings;

@@ -4,6 +4,7 @@ mod access;
 mod bad_input;
 mod border;
 mod chain;
+mod config_edit;
 mod events;
 mod lab;
 mod limits;

@@ -35,7 +35,7 @@ pub use client::{BaseUrl, BaseUrlError, Client, ClientOptions, OptionsError};
 pub use error::{ApiError, FieldError, Problem};
 pub use id::{EventId, MitigationId, PanicId, SignalGroupId};
 pub use model::audit::{AuditEntry, AuditQuery, ChainBreak, ChainProblem, ChainQuery, ChainVerdict};
-pub use model::config::{ConfigChange, Reloaded};
+pub use model::config::{ConfigChange, ConfigEdited, Reloaded};
 pub use model::decision::{DecidedRule, Decision, TraceLine};
 pub use model::event::{
     BatchAnswer, BatchResult, Event, EventAction, EventAnswer, EventQuery, EventStatus, NewEvent,

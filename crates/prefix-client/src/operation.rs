@@ -82,6 +82,12 @@ operations! {
     CONFIG_INVENTORY = "GET" "/v1/config/inventory", "config show inventory";
     /// The running playbooks.
     CONFIG_PLAYBOOKS = "GET" "/v1/config/playbooks", "config show playbooks";
+    /// Replace playbooks and vectors.
+    CONFIG_PLAYBOOKS_SET = "PUT" "/v1/config/playbooks", "config set playbooks";
+    /// The running terms of correlation.
+    CONFIG_CORRELATION = "GET" "/v1/config/correlation", "config show correlation";
+    /// Replace the terms of correlation.
+    CONFIG_CORRELATION_SET = "PUT" "/v1/config/correlation", "config set correlation";
     /// Read the files again.
     CONFIG_RELOAD = "POST" "/v1/config/reload", "config reload";
 }

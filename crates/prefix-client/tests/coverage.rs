@@ -92,6 +92,10 @@ async fn every_operation_is_called_by_a_method() {
     client.config_settings().await.unwrap_err();
     client.config_inventory().await.unwrap_err();
     client.config_playbooks().await.unwrap_err();
+    let document = serde_json::json!({});
+    client.set_playbooks(&document, false, Mode::Apply).await.unwrap_err();
+    client.config_correlation().await.unwrap_err();
+    client.set_correlation(&document, false, Mode::Apply).await.unwrap_err();
     client.reload(false, Mode::Apply).await.unwrap_err();
 
     let variable = [id, "203.0.113.10", "203.0.113.0%2F28"];

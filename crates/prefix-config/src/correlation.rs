@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use prefix_core::confidence::Confidence;
 use prefix_core::name::SourceName;
-use prefix_policy::settings::{Dimension, Reports, SourceMode, SourcePolicy, Sources};
+use prefix_policy::settings::{
+    ConfidenceMode, CorrelationSettings, CorrelationTerms, Dimension, Reports, SourceMode, SourcePolicy,
+    Sources,
+};
 use serde::{Deserialize, Serialize};
 
 use super::finding::Remark;
@@ -12,6 +15,9 @@ use super::path::KeyPath;
 use super::policy::narrow;
 
 pub mod adapter;
+mod quorum;
+
+pub(super) use self::quorum::{check_playbooks, contradicted};
 
 use self::adapter::AdapterKeys;
 
@@ -53,16 +59,6 @@ impl Default for CorrelationKeys {
             webhook_adapters: Vec::new(),
         }
     }
-}
-
-/// How confidences are joined.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ConfidenceMode {
-    /// Independent witnesses: an agreeing one never lowers it.
-    NoisyOr,
-    /// An average.
-    WeightedMean,
 }
 
 /// `sources.<name>`.
@@ -107,6 +103,26 @@ impl Default for SourceKeys {
 }
 
 impl CorrelationKeys {
+    /// How far sources must agree.
+    pub fn settings(&self) -> CorrelationSettings {
+        CorrelationSettings {
+            enabled: self.enabled,
+            mode: self.confidence_mode,
+            window_seconds: narrow(self.window_seconds),
+            terms: CorrelationTerms {
+                min_sources: self.min_sources,
+                confidence_threshold: Confidence::clamped(self.confidence_threshold),
+                half_life_seconds: narrow(self.confidence_decay_half_life_seconds),
+            },
+            default_weight: self.default_weight,
+        }
+    }
+
+    /// The longest half life of the decay, seconds.
+    fn longest_half_life(&self) -> u64 {
+        self.window_seconds.saturating_mul(10)
+    }
+
     /// What policy needs to know of the sources, whether correlation is on or not.
     pub fn sources(&self) -> Sources {
         Sources::new(self.sources.iter().map(|(name, keys)| (name.clone(), keys.policy())).collect())
@@ -129,17 +145,11 @@ impl SourceKeys {
     }
 }
 
-/// Checks everything that a single key cannot say, and what this version cannot do yet.
+/// Checks everything that a single key cannot say.
 pub fn check(keys: &CorrelationKeys) -> Vec<Remark> {
     let mut remarks = Vec::new();
     let mut error = |path: KeyPath, text: String| remarks.push(Remark::error(path, text));
     let at = KeyPath::dotted;
-    if keys.enabled {
-        error(
-            at("enabled"),
-            "correlation is not in this version of prefixd yet: with enabled: true no quorum would be asked for".to_owned(),
-        );
-    }
     if keys.window_seconds == 0 {
         error(at("window_seconds"), "window_seconds must be above 0".to_owned());
     }
@@ -155,7 +165,7 @@ pub fn check(keys: &CorrelationKeys) -> Vec<Remark> {
     if !is_weight(keys.default_weight) {
         error(at("default_weight"), format!("default_weight must be 0 or more, not {}", keys.default_weight));
     }
-    let longest = keys.window_seconds.saturating_mul(10);
+    let longest = keys.longest_half_life();
     if keys.confidence_decay_half_life_seconds > longest {
         error(
             at("confidence_decay_half_life_seconds"),
@@ -169,12 +179,7 @@ pub fn check(keys: &CorrelationKeys) -> Vec<Remark> {
         check_source(name, source, &mut error);
     }
     adapter::check(&keys.webhook_adapters, &mut error);
-    for (name, _) in keys.sources.iter().filter(|(_, source)| source.silent_after_seconds > 0) {
-        remarks.push(Remark::warning(
-            KeyPath::root().key("sources").key(name.as_str()).key("silent_after_seconds"),
-            format!("sources.{name}.silent_after_seconds is not used by this version of prefixd: silence raises no alert"),
-        ));
-    }
+    quorum::check(keys, &mut remarks);
     remarks
 }
 
@@ -188,14 +193,6 @@ fn check_source(name: &SourceName, source: &SourceKeys, error: &mut impl FnMut(K
         error(
             at("edge_hold_seconds"),
             format!("sources.{name}.edge_hold_seconds must be 1..86400, not {seconds}"),
-        );
-    }
-    if source.mode == SourceMode::Corroborating {
-        error(
-            at("mode"),
-            format!(
-                "sources.{name}: mode corroborating is not in this version of prefixd yet: its reports would trigger"
-            ),
         );
     }
     match (source.mode, source.match_dimensions.is_empty()) {

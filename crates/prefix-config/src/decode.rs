@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 
 use self::checked::{Checked, Problem};
 use super::document::Node;
+use super::finding::FindingKind;
 use super::path::{KeyPath, Segment};
 use super::suggest::nearest;
 
@@ -35,6 +36,8 @@ pub(super) struct Misread {
     pub(super) path: KeyPath,
     /// Its line; 0 where no text stands behind it.
     pub(super) line: u64,
+    /// Whether the value has the wrong shape, or is well formed and breaks the rule of its type.
+    pub(super) kind: FindingKind,
     /// What is wrong and what would be right.
     pub(super) text: String,
 }
@@ -67,7 +70,7 @@ pub(super) fn decode<T: DeserializeOwned>(document: &mut Node) -> Decoded<T> {
         };
         if !echo {
             let (text, line) = (phrase::phrase(&path, &mistake.problem), document.line_of(&mistake.path));
-            decoded.mistakes.push(Misread { path: path.clone(), line, text });
+            decoded.mistakes.push(Misread { path: path.clone(), line, kind: kind(&mistake.problem), text });
         }
         if path.is_root() {
             return decoded;
@@ -75,7 +78,7 @@ pub(super) fn decode<T: DeserializeOwned>(document: &mut Node) -> Decoded<T> {
         if decoded.mistakes.len() >= MOST_MISTAKES || began.elapsed() > LONGEST_SEARCH {
             let (text, line) =
                 ("there may be more mistakes: these come first".to_owned(), document.line_of(&mistake.path));
-            decoded.mistakes.push(Misread { path, line, text });
+            decoded.mistakes.push(Misread { path, line, kind: FindingKind::Shape, text });
             return decoded;
         }
         if !matches!(mistake.problem, Problem::UnknownKey { .. }) {
@@ -86,6 +89,16 @@ pub(super) fn decode<T: DeserializeOwned>(document: &mut Node) -> Decoded<T> {
             return decoded;
         }
         decoded.taken_out.push(path);
+    }
+}
+
+/// A word outside its list and a value that its type refuses are of the right shape.
+fn kind(problem: &Problem) -> FindingKind {
+    match problem {
+        Problem::UnknownWord { .. } | Problem::Refused(_) => FindingKind::Rule,
+        Problem::UnknownKey { .. } | Problem::MissingKey { .. } | Problem::WrongType { .. } => {
+            FindingKind::Shape
+        }
     }
 }
 
@@ -157,7 +170,7 @@ mod tests {
         decoded
             .mistakes
             .into_iter()
-            .map(|Misread { path, line, text }| format!("{line} {path}: {text}"))
+            .map(|Misread { path, line, text, .. }| format!("{line} {path}: {text}"))
             .collect()
     }
 

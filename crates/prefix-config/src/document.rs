@@ -5,6 +5,7 @@ use serde_saphyr::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
 
 use super::path::{KeyPath, Segment};
 
+mod json;
 mod text;
 
 /// A value with its place in the text. Small, because an inventory has millions of them.

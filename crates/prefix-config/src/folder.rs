@@ -22,10 +22,10 @@ use super::speaker::{self, LoadedSpeaker, SpeakerKeys, SpeakerSettings};
 use super::storage::{self, LoadedStorage, StorageOnlyKeys};
 
 /// Names of the files.
-const SETTINGS: &str = "prefixd.yaml";
+pub(super) const SETTINGS: &str = "prefixd.yaml";
 const INVENTORY: &str = "inventory.yaml";
-const PLAYBOOKS: &str = "playbooks.yaml";
-const CORRELATION: &str = "correlation.yaml";
+pub(super) const PLAYBOOKS: &str = "playbooks.yaml";
+pub(super) const CORRELATION: &str = "correlation.yaml";
 const ALERTING: &str = "alerting.yaml";
 
 /// The files beside prefixd.yaml, and the first words of their overrides.
@@ -139,7 +139,11 @@ impl ConfigSource {
         LoadedStorage { url: url.filter(|_| sound).map(|url| url.resolved(self.folder()).0), findings }
     }
 
-    fn text(&self, name: &str) -> Result<Option<String>, Finding> {
+    pub(super) fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    pub(super) fn text(&self, name: &str) -> Result<Option<String>, Finding> {
         match &self.files {
             Files::BuiltIn(texts) => {
                 Ok(texts.iter().find(|(known, _)| *known == name).map(|(_, text)| (*text).to_owned()))
@@ -205,7 +209,7 @@ impl Load<'_> {
         let correlation = self.correlation(sections.correlation);
         self.alerting(sections.alerting.is_some());
         let inventory = self.inventory(&limits);
-        let playbooks = self.playbooks(bounded.then_some(&limits), inventory.as_ref());
+        let playbooks = self.playbooks(bounded.then_some(&limits), inventory.as_ref(), correlation.as_ref());
         if let Some(playbooks) = playbooks.as_ref().filter(|_| bounded) {
             settings.remarks(policy::remarks(limits.guardrails.unusable_vectors(playbooks.vectors())));
         }
@@ -358,9 +362,14 @@ impl Load<'_> {
         &mut self,
         limits: Option<&policy::Limits>,
         inventory: Option<&Inventory>,
+        correlation: Option<&CorrelationKeys>,
     ) -> Option<Playbooks> {
         let mut reading: Reading<PlaybooksDocument> = self.file(PLAYBOOKS, "playbooks", true)?;
         let Some(document) = reading.value.take() else { return self.finish(reading, None) };
+        // without terms to hold its own against, the file is not blamed for mistakes of correlation.yaml
+        reading.remarks(
+            correlation.map(|keys| correlation::check_playbooks(keys, &document)).into_iter().flatten(),
+        );
         let guardrails = limits.map_or_else(policy::Limits::unbounded, |limits| limits.guardrails.clone());
         let built = policy::split(document.build(&guardrails, inventory));
         reading.remarks(built.remarks);

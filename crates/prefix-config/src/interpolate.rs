@@ -54,6 +54,11 @@ fn scalar(text: String) -> Content {
     }
 }
 
+/// Whether something would be replaced in a text.
+pub(super) fn has_variable(text: &str) -> bool {
+    text.match_indices("${").any(|(at, _)| !text[..at].ends_with('$'))
+}
+
 fn replace(text: &str, environment: &Environment) -> Result<String, String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

@@ -5,6 +5,7 @@
 pub mod correlation;
 mod decode;
 mod document;
+pub mod edit;
 pub mod finding;
 pub mod folder;
 mod interpolate;

@@ -47,6 +47,11 @@ impl Overrides {
         self
     }
 
+    /// Their names.
+    pub(super) fn variables(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|change| change.variable.as_str())
+    }
+
     /// Whether nothing is overridden.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()

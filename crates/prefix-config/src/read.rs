@@ -80,6 +80,11 @@ impl Places {
         self.node.get_or_init(parsed).line_of(path)
     }
 
+    fn misread(&self, misread: Misread) -> Finding {
+        let Misread { path, line, kind, text } = misread;
+        self.finding(line, Remark { severity: Severity::Error, kind, path, text })
+    }
+
     fn finding(&self, line: u64, remark: Remark) -> Finding {
         let Remark { severity, kind, path, text } = remark;
         let in_file = || {
@@ -89,6 +94,17 @@ impl Places {
         let place = self.overridden.variable_of(&path).or_else(in_file).unwrap_or(Place::Body);
         Finding { severity, kind, place, path, text }
     }
+}
+
+/// Reads a document that came as a body: nothing is replaced in it and nothing laid over it.
+pub(super) fn read_body<T: DeserializeOwned>(document: &Node) -> Reading<T> {
+    let mut node = document.clone();
+    let decoded = decode(&mut node);
+    let (node, overridden) = (OnceCell::from(node), Overridden::default());
+    let (taken_out, spoilt) = (decoded.taken_out, decoded.spoilt);
+    let places = Places { source: None, node, overridden, taken_out, spoilt };
+    let findings = decoded.mistakes.into_iter().map(|misread| places.misread(misread)).collect();
+    Reading { value: decoded.value, findings, places }
 }
 
 /// An override that could not be applied.
@@ -143,8 +159,10 @@ pub(super) fn read_node<T: DeserializeOwned>(
     environment: &Environment,
 ) -> Reading<T> {
     let unset = interpolate(&mut node, &source.text, environment);
-    let unset: Vec<Misread> =
-        unset.into_iter().map(|(path, text)| Misread { line: node.line_of(&path), path, text }).collect();
+    let unset: Vec<Misread> = unset
+        .into_iter()
+        .map(|(path, text)| Misread { line: node.line_of(&path), path, kind: FindingKind::Shape, text })
+        .collect();
     let repeated = node.repeated_keys();
     let mut overridden = merge(&mut node, overrides);
     let refused = std::mem::take(&mut overridden.refused);
@@ -160,7 +178,7 @@ pub(super) fn read_node<T: DeserializeOwned>(
         taken_out: decoded.taken_out,
         spoilt: decoded.spoilt,
     };
-    let found = |Misread { path, line, text }| places.finding(line, Remark::shape(path, text));
+    let found = |misread: Misread| places.misread(misread);
     let mut findings: Vec<Finding> = unset.into_iter().chain(shapes).map(found).collect();
     findings.extend(repeated.into_iter().map(|(path, line, first)| Finding {
         severity: Severity::Error,

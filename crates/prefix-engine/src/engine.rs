@@ -3,6 +3,7 @@
 mod health;
 mod memory;
 mod panic;
+mod policy_change;
 mod reads;
 mod running;
 mod signals;
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use prefix_core::address::Prefix;
 use prefix_core::alert::Alert;
-use prefix_core::audit::{AuditAction, AuditEntry};
+use prefix_core::audit::AuditEntry;
 use prefix_core::event::{EventStatus, Report};
 use prefix_core::guard::GuardWatch;
 use prefix_core::id::{InstanceId, MitigationId};
@@ -23,7 +24,6 @@ use prefix_core::panic::PanicScope;
 use prefix_core::safelist::SafelistEntry;
 use prefix_core::{Announcer, Clock, Store};
 use prefix_policy::{ManualRequest, Policy, Standing};
-use serde_json::json;
 use tokio::sync::{broadcast, oneshot};
 use tokio::time::timeout;
 
@@ -44,6 +44,7 @@ use crate::error::EngineError;
 use crate::journal::{Command, Turn};
 use crate::report;
 use crate::settings::Settings;
+pub use policy_change::{PolicyChange, Rehearsal};
 use running::Running;
 pub use signals::CorroborationReport;
 
@@ -357,14 +358,25 @@ impl Engine {
         self.running.shared.policy()
     }
 
-    /// Replaces the policy and withdraws what no longer passes; more than 10 rules, or more than a tenth of 10 or more
-    /// living rules, only with `force`.
+    /// Replaces the policy by what the files say; more than 10 rules, or more than a tenth of 10 or more living rules,
+    /// are only withdrawn with `force`.
     pub async fn reload(
         &self,
         policy: Policy,
         force: bool,
         caller: &Caller,
     ) -> Result<ReloadReport, EngineError> {
+        let rehearsal = self.rehearse(&policy).await?;
+        if caller.dry_run {
+            // a rehearsal shows what would happen, whatever that is
+            return Ok(ReloadReport { withdrawn: rehearsal.failing });
+        }
+        rehearsal.brake(force)?;
+        self.replace_policy(policy, PolicyChange::reload(force), caller).await
+    }
+
+    /// What a policy would withdraw if it were in force now.
+    pub async fn rehearse(&self, policy: &Policy) -> Result<Rehearsal, EngineError> {
         let shared = &self.running.shared;
         let safelist = shared.safelist_index(&shared.store.safelist().await?);
         let now = shared.now();
@@ -372,24 +384,28 @@ impl Engine {
         // what a panic withdraws is withdrawn without this reload
         let standing = Standing { now, safelist: &safelist, frozen: &[] };
         let living: Vec<_> = rows.iter().filter(|row| row.lives()).collect();
-        let failing: Vec<MitigationId> = living
+        let failing = living
             .iter()
             .filter(|row| policy.revalidate(row, standing).is_err())
             .map(|row| row.mitigation_id)
             .collect();
-        // a rehearsal shows what would happen, whatever that is
-        if !force && !caller.dry_run && is_mass(failing.len(), living.len()) {
-            return Err(EngineError::MassWithdraw { mitigations: failing, living: living.len() });
-        }
-        if caller.dry_run {
-            return Ok(ReloadReport { withdrawn: failing });
-        }
+        Ok(Rehearsal { failing, living: living.len() })
+    }
+
+    /// Replaces the policy and withdraws what no longer passes, however much that is. If that cannot be carried out, the
+    /// former policy is in force again.
+    pub async fn replace_policy(
+        &self,
+        policy: Policy,
+        change: PolicyChange,
+        caller: &Caller,
+    ) -> Result<ReloadReport, EngineError> {
         let (engine, caller) = (self.clone(), caller.clone());
         // what began is ended, whether or not the caller waits for it
         let replaced = tokio::spawn(async move {
             let shared = &engine.running.shared;
             let before = shared.set_policy(policy);
-            let carried_out = engine.carry_out(force, &caller).await;
+            let carried_out = engine.carry_out(change, &caller).await;
             if carried_out.is_err() {
                 // nobody would withdraw later what no longer passes: then it is the former policy that runs
                 shared.restore_policy(before);
@@ -402,7 +418,7 @@ impl Engine {
     }
 
     /// Withdraws what the policy in force lets pass no longer.
-    async fn carry_out(&self, force: bool, caller: &Caller) -> Result<ReloadReport, EngineError> {
+    async fn carry_out(&self, change: PolicyChange, caller: &Caller) -> Result<ReloadReport, EngineError> {
         let shared = &self.running.shared;
         // behind this empty command nothing is under way any more that was decided under the former policy
         let (barrier, passed) = Revalidate::new(Vec::new());
@@ -414,9 +430,7 @@ impl Engine {
             let (command, answer) = Revalidate::new(ids.to_vec());
             withdrawn.extend(self.ask(command, answer).await??);
         }
-        let details = json!({ "request_id": caller.request_id, "forced": force, "withdrawn": withdrawn });
-        let entry = AuditEntry::new(shared.now(), caller.actor.clone(), AuditAction::ConfigReload, details);
-        self.record(entry.on("config", "all")).await?;
+        self.record(change.entry(shared.now(), caller, &withdrawn)).await?;
         alarms::config_reloaded(shared, caller.actor.name(), withdrawn.len());
         Ok(ReloadReport { withdrawn })
     }
@@ -456,24 +470,5 @@ impl Engine {
     /// leave the speaker; their rows stay, so that the next start announces what is still wanted.
     pub async fn shutdown(&self) {
         self.running.stop().await;
-    }
-}
-
-/// The brake of a reload. Below ten living rules a tenth is less than one rule, which nobody would call a mass.
-fn is_mass(failing: usize, living: usize) -> bool {
-    failing > 10 || (living >= 10 && failing * 10 > living)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_mass;
-
-    #[test]
-    fn the_brake_knows_a_mass() {
-        assert!(!is_mass(1, 1));
-        assert!(!is_mass(1, 10));
-        assert!(is_mass(2, 10));
-        assert!(!is_mass(10, 100));
-        assert!(is_mass(11, 1000));
     }
 }

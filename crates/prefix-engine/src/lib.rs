@@ -36,7 +36,7 @@ pub use answer::{
 };
 pub use caller::{Caller, IdempotencyKey};
 pub use command::corroborate::CorroborationTaken;
-pub use engine::{CorroborationReport, Engine, EngineParts};
+pub use engine::{CorroborationReport, Engine, EngineParts, PolicyChange, Rehearsal};
 pub use error::EngineError;
 pub use prefix_policy::course::{Ingested, RefusedEvent, Touched};
 pub use settings::Settings;

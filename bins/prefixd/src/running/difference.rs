@@ -1,5 +1,6 @@
 //! What differs between two documents: one entry per place, as deep as possible.
 
+use prefix_api::ConfigChange;
 use serde_json::{Map, Value};
 
 /// One place that differs.
@@ -11,6 +12,14 @@ pub struct Difference {
     pub old: Value,
     /// Null if it is not there any more.
     pub new: Value,
+}
+
+impl Difference {
+    /// As a change of a file.
+    pub fn of(self, file: &str) -> ConfigChange {
+        let Self { path, old, new } = self;
+        ConfigChange { file: file.to_owned(), path, old, new }
+    }
 }
 
 /// More than anybody reads.

@@ -1,6 +1,7 @@
 //! `config`: what runs, what the files say, and making the two the same.
 
 mod check;
+mod set;
 
 use crate::exit::{Exit, Failure};
 use crate::output::{Format, yaml};
@@ -26,6 +27,8 @@ pub(crate) enum ConfigCommand {
     },
     /// The files of the server against what runs
     Diff,
+    /// Replace a document: checked, written to the server's file, and in force at once
+    Set(set::SetArgs),
     /// Make the server read its files again
     Reload(ReloadArgs),
 }
@@ -39,6 +42,8 @@ pub(crate) enum Part {
     Inventory,
     /// Playbooks and vectors
     Playbooks,
+    /// How sources are weighed together
+    Correlation,
 }
 
 /// How to reload.
@@ -54,6 +59,7 @@ pub(crate) async fn run(session: &Session, command: ConfigCommand) -> Result<Exi
     match command {
         ConfigCommand::Show { part } => show(session, part).await,
         ConfigCommand::Check { dir } => check::run(session, dir.as_deref()),
+        ConfigCommand::Set(arguments) => set::run(session, &arguments).await,
         ConfigCommand::Diff => diff(session, false).await,
         ConfigCommand::Reload(arguments) => reload(session, &arguments).await,
     }
@@ -66,6 +72,7 @@ async fn show(session: &Session, part: Part) -> Result<Exit, Failure> {
         Part::Settings => client.config_settings().await?,
         Part::Inventory => client.config_inventory().await?,
         Part::Playbooks => client.config_playbooks().await?,
+        Part::Correlation => client.config_correlation().await?,
     };
     if session.print_document(&reply.body)? {
         return Ok(Exit::Ok);

@@ -1,6 +1,6 @@
 //! Commands that change something: what they ask, send and say.
 
-use crate::program::{EVENT, MITIGATION, OTHER_MITIGATION, ctl, fixture, mitigation, server};
+use crate::program::{EVENT, MITIGATION, OTHER_MITIGATION, Program, ctl, fixture, mitigation, server};
 use serde_json::{Value, json};
 use wiremock::matchers::{body_json, body_partial_json, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -206,4 +206,50 @@ async fn a_mitigation_is_shown_with_everything_about_it() {
     let run = ctl(&server, &["mitigations", "get", MITIGATION, "-o", "csv"]).await.ended(0);
     assert_eq!(run.stdout.lines().count(), 2);
     assert!(!run.stdout.contains(EVENT));
+}
+
+#[tokio::test]
+async fn a_document_of_the_configuration_is_sent_whatever_language_it_is_written_in() {
+    let view = json!({"playbooks": [], "loaded_at": "2026-11-22T10:00:00Z"});
+    let server = server(200, &view.to_string()).await;
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in
+        [("p.yaml", "# why\nplaybooks:\n  - name: '7'\n"), ("p.json", r#"{"playbooks": [{"name": "7"}]}"#)]
+    {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        let file = file.to_str().unwrap();
+        let run = ctl(&server, &["config", "set", "playbooks", file, "--force"]).await.ended(0);
+        assert_eq!(run.stdout, format!("playbooks replaced by {file}, in force now\n"));
+    }
+    let requests = server.received_requests().await.unwrap();
+    for request in &requests {
+        assert_eq!((request.method.as_str(), request.url.path()), ("PUT", "/v1/config/playbooks"));
+        assert_eq!(request.url.query(), Some("force=true"));
+        assert_eq!(request.body_json::<Value>().unwrap(), json!({"playbooks": [{"name": "7"}]}));
+    }
+    let file = folder.path().join("p.yaml");
+    std::fs::write(&file, "playbooks: []\ndefault_playbook: ${X}\n").unwrap();
+    let run = ctl(&server, &["config", "set", "playbooks", file.to_str().unwrap()]).await.ended(5);
+    assert!(run.stderr.contains("p.yaml:2: default_playbook: a variable is only replaced"), "{}", run.stderr);
+    assert_eq!(server.received_requests().await.unwrap().len(), requests.len());
+}
+
+#[tokio::test]
+async fn a_rehearsed_document_shows_its_difference() {
+    let answer = json!({"dry_run": true, "affected_mitigations": [MITIGATION], "result": {
+        "min_sources": 2,
+        "changes": [{"file": "correlation.yaml", "path": "min_sources", "old": 1, "new": 2}],
+        "warnings": [{"pointer": "/min_sources", "detail": "only 1 source is named"}],
+    }});
+    let server = server(200, &answer.to_string()).await;
+    let arguments = ["config", "set", "correlation", "-", "--dry-run"];
+    let run = Program::new(&server.uri()).input("min_sources: 2").run(&arguments).await.ended(0);
+    assert!(run.stdout.contains("correlation.yaml  min_sources  1    2"), "{}", run.stdout);
+    assert_eq!(
+        run.stderr,
+        "warning: /min_sources: only 1 source is named\nthis would withdraw 1 living mitigation(s)\ndry run: nothing was changed\n"
+    );
+    let requests = server.received_requests().await.unwrap();
+    assert_eq!(requests[0].url.query(), Some("dry_run=true"));
 }

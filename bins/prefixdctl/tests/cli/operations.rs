@@ -44,6 +44,9 @@ fn line(operation: Operation) -> Vec<&'static str> {
         operation::CONFIG_SETTINGS => "config show settings",
         operation::CONFIG_INVENTORY => "config show inventory",
         operation::CONFIG_PLAYBOOKS => "config show playbooks",
+        operation::CONFIG_PLAYBOOKS_SET => "config set playbooks -",
+        operation::CONFIG_CORRELATION => "config show correlation",
+        operation::CONFIG_CORRELATION_SET => "config set correlation -",
         operation::CONFIG_RELOAD => "config reload",
         other => panic!("no command line for {} {}", other.method, other.path),
     };

@@ -189,3 +189,17 @@ pub(crate) struct ThawBody {
     /// Only this one; missing = everything.
     panic_id: Option<Uuid>,
 }
+
+/// Playbooks, in the form of playbooks.yaml. A member that is left out stays as it is; unknown members are refused.
+#[derive(ToSchema)]
+#[schema(as = NewPlaybooks)]
+pub(crate) struct PlaybooksBody {
+    /// All of them; the first that matches is used.
+    #[schema(min_items = 1)]
+    playbooks: Vec<Value>,
+    /// The own vectors, by name.
+    #[schema(value_type = Option<Object>)]
+    vectors: Option<Value>,
+    /// Used when nothing matches; null = none.
+    default_playbook: Option<String>,
+}

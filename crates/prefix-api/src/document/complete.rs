@@ -65,6 +65,7 @@ impl Modify for Completed {
             let operation = match endpoint.verb {
                 Verb::Get => &mut item.get,
                 Verb::Post => &mut item.post,
+                Verb::Put => &mut item.put,
                 Verb::Delete => &mut item.delete,
             };
             let Some(operation) = operation else { continue };
@@ -92,7 +93,7 @@ fn problem(text: String) -> Response {
 fn problems(endpoint: &Endpoint) -> Vec<(&'static str, String)> {
     let mut answers = vec![("500", "A fault of prefixd, never of the input.".to_owned())];
     let mut add = |status, text: &str| answers.push((status, text.to_owned()));
-    let with_body = endpoint.verb == Verb::Post && endpoint.path != "/v1/config/reload";
+    let with_body = matches!(endpoint.verb, Verb::Post | Verb::Put) && endpoint.path != "/v1/config/reload";
     if !endpoint.is_public() {
         add("400", "The request breaks the schema; errors[] says where.");
         add("401", "No or invalid credentials.");

@@ -2,11 +2,16 @@
 
 use actix_web::web::Data;
 
-use super::{Reply, checked, dry, ok};
-use crate::answer::{ChangeAnswer, ReloadedAnswer};
+use super::{Reply, both, checked, dry, ok};
+use crate::access::Role;
+use crate::answer::{ChangeAnswer, EditedAnswer, ReloadedAnswer};
 use crate::api::Api;
+use crate::body::Body;
 use crate::call::Call;
-use crate::config_control::{ReloadAnswer, ReloadError};
+use crate::config_control::{
+    ConfigDocument, ConfigFinding, EditAnswer, EditError, ReloadAnswer, ReloadError,
+};
+use crate::document::PlaybooksBody;
 use crate::problem::{FieldError, Kind, Problem};
 use crate::query::Query;
 
@@ -56,25 +61,92 @@ pub(crate) async fn reload(api: Data<Api>, call: Call, mut query: Query) -> Repl
         }
         Ok(done) => ok(&shown(&api, done, false)),
         Err(ReloadError::Engine(error)) => Err(error.into()),
-        Err(ReloadError::Invalid(findings)) => {
-            let errors: Vec<_> =
-                findings.into_iter().map(|finding| FieldError::new(finding.place, finding.detail)).collect();
-            let first = errors
-                .first()
-                .map_or_else(String::new, |error| format!(": {} {}", error.pointer, error.detail));
-            let detail = format!("{} mistakes in the files, nothing was changed{first}", errors.len());
-            Err(Problem::new(Kind::ConfigInvalid, detail).with_errors(errors))
+        Err(ReloadError::Invalid(findings)) => Err(invalid("the files", findings)),
+    }
+}
+
+/// The terms of correlation that run.
+#[utoipa::path(
+    get, path = "/v1/config/correlation", tag = "configuration", operation_id = "config_correlation",
+    responses((status = 200, description = "The document of correlation.yaml with `loaded_at`; `secret_env` is `***` unless for an admin.", body = serde_json::Value))
+)]
+pub(crate) async fn correlation(api: Data<Api>, call: Call) -> Reply {
+    ok(&api.config.correlation_view(call.principal().role == Role::Admin))
+}
+
+/// Replaces playbooks and vectors: checked, written to playbooks.yaml, and in force at once.
+#[utoipa::path(
+    put, path = "/v1/config/playbooks", tag = "configuration", operation_id = "put_config_playbooks",
+    params(
+        crate::document::DryRunParameter,
+        ("force" = Option<bool>, Query, description = "Let a document pass that withdraws many living rules at once."),
+    ),
+    request_body = PlaybooksBody,
+    responses((status = 200, description = "What runs now, as GET shows it. A dry run adds `changes` and `warnings`.", body = serde_json::Value))
+)]
+pub(crate) async fn put_playbooks(api: Data<Api>, call: Call, query: Query, body: Body) -> Reply {
+    edit(&api, ConfigDocument::Playbooks, &call, query, &body).await
+}
+
+/// Replaces the terms of correlation: checked, written to correlation.yaml, and in force at once.
+#[utoipa::path(
+    put, path = "/v1/config/correlation", tag = "configuration", operation_id = "put_config_correlation",
+    params(
+        crate::document::DryRunParameter,
+        ("force" = Option<bool>, Query, description = "Let a document pass that withdraws many living rules at once."),
+    ),
+    request_body(content = serde_json::Value, description = "The document of correlation.yaml. A member that is left out stays as it is; unknown members are refused; `secret_env: \"***\"` keeps the variable of the adapter of that name."),
+    responses((status = 200, description = "What runs now, as GET shows it. A dry run adds `changes` and `warnings`.", body = serde_json::Value))
+)]
+pub(crate) async fn put_correlation(api: Data<Api>, call: Call, query: Query, body: Body) -> Reply {
+    edit(&api, ConfigDocument::Correlation, &call, query, &body).await
+}
+
+async fn edit(api: &Api, document: ConfigDocument, call: &Call, mut query: Query, body: &Body) -> Reply {
+    let (dry_run, force) = (query.flag("dry_run"), query.flag("force"));
+    let ((), value) = both(query.finish(), body.value())?;
+    let done = api.config.edit(document, value, force, &call.caller(dry_run)).await?;
+    if !dry_run {
+        return ok(&done.view);
+    }
+    let EditAnswer { view, withdrawn, changes, warnings } = done;
+    let changes = changes.into_iter().map(ChangeAnswer::from).collect();
+    dry(Some(EditedAnswer { view, changes, warnings: field_errors(warnings) }), withdrawn)
+}
+
+impl From<EditError> for Problem {
+    fn from(error: EditError) -> Self {
+        match error {
+            EditError::Malformed(findings) => Self::bad_request(field_errors(findings)),
+            EditError::Invalid(findings) => invalid("the document", findings),
+            EditError::NotAllowed(detail, findings) => {
+                Self::new(Kind::NotAllowed, detail).with_errors(field_errors(findings))
+            }
+            // what is broken is the disk, and whoever may write the files may know how
+            EditError::Unwritten(detail) => Self::new(Kind::Internal, detail),
+            EditError::Engine(error) => error.into(),
         }
     }
 }
 
+fn invalid(what: &str, findings: Vec<ConfigFinding>) -> Problem {
+    let errors = field_errors(findings);
+    let first =
+        errors.first().map_or_else(String::new, |error| format!(": {} {}", error.pointer, error.detail));
+    let count = match errors.len() {
+        1 => "1 mistake".to_owned(),
+        count => format!("{count} mistakes"),
+    };
+    let detail = format!("{count} in {what}, nothing was changed{first}");
+    Problem::new(Kind::ConfigInvalid, detail).with_errors(errors)
+}
+
+fn field_errors(findings: Vec<ConfigFinding>) -> Vec<FieldError> {
+    findings.into_iter().map(|finding| FieldError::new(finding.place, finding.detail)).collect()
+}
+
 fn shown(api: &Api, done: ReloadAnswer, with_changes: bool) -> ReloadedAnswer {
-    let changes = done.changes.into_iter().map(|change| ChangeAnswer {
-        file: change.file,
-        path: change.path,
-        old: change.old,
-        new: change.new,
-    });
+    let changes = done.changes.into_iter().map(ChangeAnswer::from);
     ReloadedAnswer {
         reloaded: done.reloaded,
         timestamp: api.now(),

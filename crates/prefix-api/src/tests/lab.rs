@@ -21,7 +21,9 @@ use serde_json::{Value, json};
 use crate::access::{Authenticator, Principal};
 use crate::api::{Api, ApiParts};
 use crate::limits::{Limiter, RateLimits};
-use crate::{ApiSettings, AuthMode, ConfigControl, ReloadAnswer, ReloadError};
+use crate::{
+    ApiSettings, AuthMode, ConfigControl, ConfigDocument, EditAnswer, EditError, ReloadAnswer, ReloadError,
+};
 
 /// See the module.
 pub(super) struct Lab {
@@ -74,6 +76,8 @@ impl Seen {
 pub(super) struct FakeConfig {
     pub(super) next: Mutex<Option<Result<ReloadAnswer, ReloadError>>>,
     pub(super) asked: Mutex<Vec<(bool, bool)>>,
+    pub(super) edit: Mutex<Option<Result<EditAnswer, EditError>>>,
+    pub(super) edited: Mutex<Vec<(ConfigDocument, Value, bool, bool)>>,
 }
 
 #[async_trait]
@@ -88,6 +92,21 @@ impl ConfigControl for FakeConfig {
 
     fn playbooks_view(&self) -> Value {
         json!({"playbooks": [], "total_playbooks": 0})
+    }
+
+    fn correlation_view(&self, secrets: bool) -> Value {
+        json!({"enabled": false, "secrets": secrets})
+    }
+
+    async fn edit(
+        &self,
+        document: ConfigDocument,
+        body: Value,
+        force: bool,
+        caller: &Caller,
+    ) -> Result<EditAnswer, EditError> {
+        self.edited.lock().unwrap().push((document, body, force, caller.dry_run));
+        self.edit.lock().unwrap().take().unwrap_or_else(|| Ok(EditAnswer::default()))
     }
 
     async fn reload(&self, force: bool, caller: &Caller) -> Result<ReloadAnswer, ReloadError> {

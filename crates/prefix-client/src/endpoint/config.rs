@@ -2,8 +2,8 @@
 
 use crate::client::Client;
 use crate::error::ApiError;
-use crate::model::config::Reloaded;
-use crate::operation;
+use crate::model::config::{ConfigEdited, Reloaded};
+use crate::operation::{self, Operation};
 use crate::outcome::{Mode, Outcome};
 use crate::reply::Reply;
 use crate::transport::Call;
@@ -23,6 +23,43 @@ impl Client {
     /// The running playbooks and vectors.
     pub async fn config_playbooks(&self) -> Result<Reply<Value>, ApiError> {
         self.call(Call::new(operation::CONFIG_PLAYBOOKS)).await
+    }
+
+    /// The running terms of correlation; where its secrets are is shown to admins only.
+    pub async fn config_correlation(&self) -> Result<Reply<Value>, ApiError> {
+        self.call(Call::new(operation::CONFIG_CORRELATION)).await
+    }
+
+    /// Replaces playbooks and vectors; the rehearsal answers with the differences. A member that is left out stays as it
+    /// is. `force` passes the brake on mass withdrawal.
+    pub async fn set_playbooks(
+        &self,
+        document: &Value,
+        force: bool,
+        mode: Mode,
+    ) -> Result<Reply<Outcome<ConfigEdited>>, ApiError> {
+        self.set(operation::CONFIG_PLAYBOOKS_SET, document, force, mode).await
+    }
+
+    /// Replaces the terms of correlation, like [`Self::set_playbooks`]. `***` keeps a secret.
+    pub async fn set_correlation(
+        &self,
+        document: &Value,
+        force: bool,
+        mode: Mode,
+    ) -> Result<Reply<Outcome<ConfigEdited>>, ApiError> {
+        self.set(operation::CONFIG_CORRELATION_SET, document, force, mode).await
+    }
+
+    async fn set(
+        &self,
+        operation: Operation,
+        document: &Value,
+        force: bool,
+        mode: Mode,
+    ) -> Result<Reply<Outcome<ConfigEdited>>, ApiError> {
+        let force = force.then(|| ("force", "true".to_owned()));
+        self.change(Call::new(operation).query(force).body(document)?, mode).await
     }
 
     /// Reads the files again; the rehearsal answers with the differences. `force` passes the brake on mass withdrawal.

@@ -1,5 +1,6 @@
 //! Reloading the configuration.
 
+use crate::error::FieldError;
 use crate::model::lenient::or_default;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -18,6 +19,19 @@ pub struct Reloaded {
     /// How the files differ from what runs; only in a rehearsal.
     #[serde(default, deserialize_with = "or_default")]
     pub changes: Vec<ConfigChange>,
+}
+
+/// The answer to replacing a document of the configuration. The document as it runs then is the body of the answer.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub struct ConfigEdited {
+    /// When it came in force.
+    pub loaded_at: Option<DateTime<Utc>>,
+    /// How it differs from what runs; only in a rehearsal.
+    #[serde(default, deserialize_with = "or_default")]
+    pub changes: Vec<ConfigChange>,
+    /// Doubts about it; only in a rehearsal.
+    #[serde(default, deserialize_with = "or_default")]
+    pub warnings: Vec<FieldError>,
 }
 
 /// One difference between a file and what runs.

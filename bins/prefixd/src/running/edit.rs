@@ -1,0 +1,240 @@
+//! One document replaced over the API: checked against what runs, written to its file, and in force at once. If any of
+//! that fails, all of it is as it was.
+
+use std::sync::Arc;
+
+use prefix_api::{ConfigChange, ConfigDocument, ConfigFinding, EditAnswer, EditError};
+use prefix_core::audit::AuditAction;
+use prefix_engine::{Caller, EngineError, PolicyChange};
+use prefix_policy::{Playbooks, Policy};
+use serde_json::{Map, Value, json};
+
+use super::difference::differences;
+use super::{Running, State, correlation_document, playbooks_document};
+use crate::compose;
+use crate::config::correlation::CorrelationKeys;
+use crate::config::edit::replace::{ReplaceError, Replaced, replace};
+use crate::config::edit::text::{TextError, text_of};
+use crate::config::edit::{self, Document, Edited, hide_secrets};
+use crate::config::finding::{Finding, FindingKind};
+use crate::config::policy::Limits;
+
+/// More changes than these are counted in the audit, not listed.
+const MOST_CHANGES: usize = 100;
+
+/// A document that passed every check.
+struct Ready {
+    document: Document,
+    policy: Policy,
+    correlation: CorrelationKeys,
+    text: String,
+    changes: Vec<ConfigChange>,
+    warnings: Vec<ConfigFinding>,
+}
+
+impl Running {
+    /// One change at a time, reloads included.
+    pub(super) async fn edit(
+        self: Arc<Self>,
+        document: ConfigDocument,
+        body: Value,
+        force: bool,
+        caller: Caller,
+    ) -> Result<EditAnswer, EditError> {
+        let _one_at_a_time = self.reload.lock().await;
+        let running = Arc::clone(&self);
+        let ready = blocking(move || running.prepare(known(document), body)).await??;
+        let rehearsal = self.engine.rehearse(&ready.policy).await?;
+        if caller.dry_run {
+            let view = self.view_of(&ready);
+            let Ready { changes, warnings, .. } = ready;
+            return Ok(EditAnswer { view, withdrawn: rehearsal.failing, changes, warnings });
+        }
+        rehearsal.brake(force)?;
+        let Ready { document, policy, correlation, text, changes, warnings } = ready;
+        for doubt in &warnings {
+            tracing::warn!(file = document.file(), place = doubt.place, "{}", doubt.detail);
+        }
+        let running = Arc::clone(&self);
+        let written = blocking(move || running.write(document, &text)).await?.map_err(unwritten)?;
+        let change = PolicyChange {
+            action: match document {
+                Document::Playbooks => AuditAction::ConfigPlaybooksUpdate,
+                Document::Correlation => AuditAction::ConfigCorrelationUpdate,
+            },
+            part: document.word(),
+            force,
+            details: details(&changes),
+        };
+        let report = match self.engine.replace_policy(policy, change, &caller).await {
+            Ok(report) => report,
+            Err(error) => {
+                put_back(written).await;
+                return Err(error.into());
+            }
+        };
+        *self.state() = State { correlation, loaded_at: self.clock.now() };
+        tracing::info!(
+            file = document.file(),
+            changes = changes.len(),
+            withdrawn = report.withdrawn.len(),
+            actor = caller.actor.name(),
+            "configuration replaced"
+        );
+        let view = match document {
+            Document::Playbooks => self.playbooks_view(),
+            Document::Correlation => self.correlation_view(true),
+        };
+        Ok(EditAnswer { view, withdrawn: report.withdrawn, changes, warnings })
+    }
+
+    fn prepare(&self, document: Document, body: Value) -> Result<Ready, EditError> {
+        self.check_obstacles(document)?;
+        let running = self.engine.policy();
+        let parts = running.parts();
+        let (inventory, playbooks) = (&parts.inventory, &parts.playbooks);
+        let correlation = self.state().correlation.clone();
+        let (warnings, playbooks, correlation, text) = match document {
+            Document::Playbooks => {
+                let guardrails = Limits::from_keys(&self.settings.keys).guardrails;
+                let edited =
+                    edit::playbooks(body, playbooks.document(), &guardrails, inventory, &correlation);
+                let (playbooks, warnings): (Playbooks, _) = passed(edited)?;
+                let text = text_of(document, playbooks.document());
+                (warnings, playbooks, correlation, text)
+            }
+            Document::Correlation => {
+                let edited = edit::correlation(body, &correlation, playbooks.document());
+                let (correlation, warnings) = passed(edited)?;
+                let text = text_of(document, &correlation);
+                (warnings, playbooks.clone(), correlation, text)
+            }
+        };
+        let text = text.map_err(|error| {
+            let place = match &error {
+                TextError::Unwritable(_) | TextError::Altered(_) => String::new(),
+            };
+            EditError::Invalid(vec![ConfigFinding { place, detail: error.to_string() }])
+        })?;
+        let policy = compose::policy(&self.settings, inventory.clone(), playbooks, &correlation);
+        let changes = match document {
+            Document::Playbooks => (playbooks_document(&running), playbooks_document(&policy)),
+            Document::Correlation => (json!(self.state().correlation), json!(correlation)),
+        };
+        let changes =
+            differences(&changes.0, &changes.1).into_iter().map(|change| change.of(document.file()));
+        Ok(Ready { document, policy, changes: changes.collect(), correlation, text, warnings })
+    }
+
+    fn check_obstacles(&self, document: Document) -> Result<(), EditError> {
+        let file = document.file();
+        if self.source.of_folder().is_none() {
+            let detail = format!(
+                "the built-in development configuration runs, which has no {file}: start with --config DIR"
+            );
+            return Err(EditError::NotAllowed(detail, Vec::new()));
+        }
+        let obstacles = self.source.obstacles(document);
+        match obstacles.first() {
+            None => Ok(()),
+            Some(first) => {
+                let detail = format!("{file} cannot be replaced: {}: {}", first.pointer(), first.text);
+                Err(EditError::NotAllowed(detail, shown(&obstacles, Finding::is_error)))
+            }
+        }
+    }
+
+    /// The file; none if it says so already, so that a repeated request does not cost the backup.
+    fn write(&self, document: Document, text: &str) -> Result<Option<Replaced>, ReplaceError> {
+        let (folder, file) = (self.source.folder(), document.file());
+        let path = folder.join(file);
+        if !path.is_symlink() && std::fs::read_to_string(&path).is_ok_and(|stands| stands == text) {
+            return Ok(None);
+        }
+        if document == Document::Correlation && !path.exists() {
+            tracing::warn!("{file} is new, and wins over the key \"correlation\" of prefixd.yaml");
+        }
+        replace(folder, file, "prefixd.yaml", text).map(Some)
+    }
+
+    fn view_of(&self, ready: &Ready) -> Value {
+        let view = match ready.document {
+            Document::Playbooks => super::playbooks_shown(&ready.policy),
+            Document::Correlation => correlation_document(&ready.correlation, true),
+        };
+        self.with_loaded_at(view)
+    }
+}
+
+fn known(document: ConfigDocument) -> Document {
+    match document {
+        ConfigDocument::Playbooks => Document::Playbooks,
+        ConfigDocument::Correlation => Document::Correlation,
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, EngineError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|panic| EngineError::Internal(format!("the change of the configuration ended: {panic}")))
+}
+
+fn shown(findings: &[Finding], wanted: impl Fn(&Finding) -> bool) -> Vec<ConfigFinding> {
+    let wanted = findings.iter().filter(|finding| wanted(finding));
+    wanted.map(|finding| ConfigFinding { place: finding.pointer(), detail: finding.text.clone() }).collect()
+}
+
+/// What was read with the doubts about it, or its mistakes.
+fn passed<T>(edited: Edited<T>) -> Result<(T, Vec<ConfigFinding>), EditError> {
+    let Edited { value, findings } = edited;
+    let errors = shown(&findings, Finding::is_error);
+    match value {
+        Some(value) => Ok((value, shown(&findings, |finding| !finding.is_error()))),
+        None if findings.iter().any(|finding| finding.is_error() && finding.kind == FindingKind::Shape) => {
+            Err(EditError::Malformed(errors))
+        }
+        None => Err(EditError::Invalid(errors)),
+    }
+}
+
+fn unwritten(error: ReplaceError) -> EditError {
+    tracing::error!(%error, "the configuration was not replaced");
+    let detail = format!("{error}; nothing was changed");
+    if error.is_forbidden() {
+        EditError::NotAllowed(detail, Vec::new())
+    } else {
+        EditError::Unwritten(detail)
+    }
+}
+
+async fn put_back(written: Option<Replaced>) {
+    let Some(written) = written else { return };
+    match blocking(move || written.undo()).await {
+        Ok(Ok(())) => tracing::warn!(
+            "the new configuration could not be put in force, its file is the former one again"
+        ),
+        Ok(Err(error)) => {
+            tracing::error!(%error, "the former file could not be put back: it is beside it as .bak")
+        }
+        Err(error) => {
+            tracing::error!(%error, "the former file could not be put back: it is beside it as .bak")
+        }
+    }
+}
+
+/// The difference for the audit, without secrets.
+fn details(changes: &[ConfigChange]) -> Map<String, Value> {
+    let listed = changes.iter().take(MOST_CHANGES).map(|change| {
+        let mut entry = json!({ "old": change.old, "new": change.new });
+        hide_secrets(&mut entry);
+        if change.path.ends_with("secret_env") {
+            entry = json!({ "old": edit::HIDDEN, "new": edit::HIDDEN });
+        }
+        entry["path"] = json!(change.path);
+        entry
+    });
+    let mut details = Map::from_iter([("changes".to_owned(), listed.collect())]);
+    if changes.len() > MOST_CHANGES {
+        details.insert("changes_not_listed".to_owned(), json!(changes.len() - MOST_CHANGES));
+    }
+    details
+}
