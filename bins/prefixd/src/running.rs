@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use prefix_api::{
-    ConfigChange, ConfigControl, ConfigDocument, ConfigFinding, EditAnswer, EditError, ReloadAnswer,
+    Candidate, ConfigChange, ConfigControl, ConfigDocument, ConfigFinding, EditAnswer, EditError, ReloadAnswer,
     ReloadError,
 };
 use prefix_core::Clock;
@@ -22,6 +22,7 @@ use crate::config::settings::Settings;
 use crate::config::settings::view::settings_view;
 
 pub mod difference;
+mod candidate;
 mod edit;
 
 use self::difference::differences;
@@ -214,6 +215,11 @@ impl ConfigControl for RunningConfig {
 
     fn correlation_view(&self, secrets: bool) -> Value {
         self.0.correlation_view(secrets)
+    }
+
+    async fn candidate(&self, candidate: Candidate) -> Result<Policy, EditError> {
+        let running = Arc::clone(&self.0);
+        edit::blocking(move || running.candidate(candidate)).await?
     }
 
     async fn edit(

@@ -10,6 +10,7 @@ pub(crate) mod mitigations;
 pub(crate) mod panic;
 pub(crate) mod peers;
 pub(crate) mod safelist;
+pub(crate) mod simulate;
 pub(crate) mod stats;
 
 use actix_web::http::StatusCode;

@@ -36,7 +36,7 @@ mod value;
 pub use access::AuthMode;
 pub use api::ApiParts;
 pub use config_control::{
-    ConfigChange, ConfigControl, ConfigDocument, ConfigFinding, EditAnswer, EditError, ReloadAnswer,
+    Candidate, ConfigChange, ConfigControl, ConfigDocument, ConfigFinding, EditAnswer, EditError, ReloadAnswer,
     ReloadError,
 };
 pub use limits::RateLimits;

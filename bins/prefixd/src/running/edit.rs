@@ -173,7 +173,7 @@ fn known(document: ConfigDocument) -> Document {
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, EngineError> {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, EngineError> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|panic| EngineError::Internal(format!("the change of the configuration ended: {panic}")))
 }
@@ -184,7 +184,7 @@ fn shown(findings: &[Finding], wanted: impl Fn(&Finding) -> bool) -> Vec<ConfigF
 }
 
 /// What was read with the doubts about it, or its mistakes.
-fn passed<T>(edited: Edited<T>) -> Result<(T, Vec<ConfigFinding>), EditError> {
+pub(super) fn passed<T>(edited: Edited<T>) -> Result<(T, Vec<ConfigFinding>), EditError> {
     let Edited { value, findings } = edited;
     let errors = shown(&findings, Finding::is_error);
     match value {

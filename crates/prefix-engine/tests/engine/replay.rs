@@ -187,7 +187,7 @@ async fn is_the_same(kind: &Kind, day: &[Said]) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(Trials { cases: 32, max_shrink_iters: 100, ..Trials::default() })]
+    #![proptest_config(Trials { max_shrink_iters: 100, ..Trials::with_cases(12) })]
 
     #[test]
     fn replaying_a_recorded_day_gives_exactly_the_recorded_decisions(

@@ -124,7 +124,7 @@ pub(super) fn compare(actual: &Actual, simulated: &Simulated, until: Option<Date
     let (was, is) = (actual.ended.filter(known), simulated.ended.filter(known));
     let both_make = makes(actual.status) && makes(simulated.status);
     if both_make && !lasts_as_long(was, is, until) {
-        let seconds = |ending: Option<Ending>| json!(ending.map(|ending| seconds(ending.lasted)));
+        let seconds = |ending: Option<Ending>| json!(ending.map(|ending| ending.seconds()));
         change("duration_seconds", seconds(was), seconds(is));
     }
     let diff = match (mitigates(actual.status), mitigates(simulated.status)) {
@@ -143,11 +143,6 @@ fn lasts_as_long(was: Option<Ending>, is: Option<Ending>, until: Option<DateTime
         // one ended just before the record did, the other just after
         (Some(one), None) | (None, Some(one)) => until.is_some_and(|until| until - one.at <= SAME_DURATION),
     }
-}
-
-/// Whole seconds, rounded.
-pub(super) fn seconds(lasted: TimeDelta) -> i64 {
-    (lasted.num_milliseconds() + 500).div_euclid(1_000)
 }
 
 /// An action in one line, e.g. `police 50000000 bit/s`.

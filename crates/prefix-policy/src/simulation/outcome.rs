@@ -63,6 +63,11 @@ impl Ending {
         let at = mitigation.ended_at?;
         Some(Self { at, lasted: at - mitigation.created_at, reason: mitigation.end_reason })
     }
+
+    /// How long, in whole seconds.
+    pub fn seconds(&self) -> i64 {
+        (self.lasted.num_milliseconds() + 500).div_euclid(1_000)
+    }
 }
 
 /// What became of one event.
