@@ -9,6 +9,7 @@ use prefix_core::chain::Verifier;
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::name::{CustomerId, Pop};
 use prefix_core::ownership::{MitigationTag, Ownership};
+use prefix_core::signal::{GroupStatus, SignalGroup};
 
 use crate::guard::Guard;
 use crate::settings::{CUSTOMER_QUOTA, POP_QUOTA};
@@ -34,6 +35,7 @@ impl World {
             self.wrong(format!("the foreign rule {FOREIGN} was touched"));
         }
         self.witness.check_frozen();
+        self.check_quorum();
         self.check_overdue();
         let well = !self.speaker_troubled && !self.storage_troubled && self.is_served();
         if well && self.witness.calm_for() >= MENDED && self.witness.quiet_for() >= SETTLED {
@@ -81,6 +83,38 @@ impl World {
                 "the quota counters say {global} rules ({counted:?}), the rows say {pop} ({customers:?})"
             ));
         }
+    }
+
+    /// No detector filters alone where two must agree, and nobody is forgotten in a group.
+    fn check_quorum(&self) {
+        if !self.temper.correlation {
+            return;
+        }
+        let groups: BTreeMap<_, _> =
+            self.store.all_groups().into_iter().map(|group| (group.group_id, group)).collect();
+        let mut open = BTreeSet::new();
+        for group in groups.values().filter(|group| group.status == GroupStatus::Open) {
+            if !open.insert((group.victim_ip, group.vector.clone())) {
+                self.wrong(format!("two groups are open for {} to {}", group.vector, group.victim_ip));
+            }
+        }
+        self.store.with_mitigations(|rows| {
+            for row in rows.values().filter(|row| row.status.claims_rule() && row.playbook.is_some()) {
+                let who = name(row.mitigation_id);
+                let Some(correlation) = &row.correlation else {
+                    self.wrong(format!("{who} stands on no group, although two detectors must agree"));
+                    continue;
+                };
+                match groups.get(&correlation.signal_group_id) {
+                    Some(group) if group.met && group.status == GroupStatus::Resolved => {}
+                    Some(group) => {
+                        let (met, status) = (group.met, group.status.as_str());
+                        self.wrong(format!("{who} stands on a group that is {status} (met: {met})"));
+                    }
+                    None => self.wrong(format!("{who} stands on a group that is not stored")),
+                }
+            }
+        });
     }
 
     /// Nobody leaves a rule behind: neither a daemon nor, in its place, a guard.
@@ -174,6 +208,14 @@ impl World {
     pub(crate) async fn check_end(&self) {
         self.check_chain().await;
         self.witness.check_acks(true);
+        let now = self.now();
+        let forgotten = |group: &SignalGroup| {
+            group.status == GroupStatus::Open && group.window_ends_at + TimeDelta::seconds(5) < now
+        };
+        for group in self.store.all_groups().iter().filter(|group| forgotten(group)) {
+            let (vector, victim) = (&group.vector, group.victim_ip);
+            self.wrong(format!("the group of {vector} to {victim} is still open, its window is over"));
+        }
         for row in self.unfinished() {
             self.wrong(format!(
                 "{} is still {} although its time was over at {}",

@@ -11,7 +11,8 @@ use prefix_core::id::{MitigationId, PanicId};
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::panic::{PanicOrigin, PanicScope};
 use prefix_core::safelist::SafelistEntry;
-use prefix_engine::{Caller, Engine, EngineError, EventOutcome, PanicRequest};
+use prefix_core::signal::CorroborationScope;
+use prefix_engine::{Caller, CorroborationReport, Engine, EngineError, EventOutcome, PanicRequest};
 
 use crate::ports::Bond;
 use crate::settings::{Files, safe_prefixes};
@@ -173,6 +174,30 @@ impl World {
             self.tell("detector", request.words());
             tokio::spawn(request.send(self.door.clone(), self.witness.clone()));
         }
+    }
+
+    /// Somebody corroborates what may be going on at a customer.
+    pub(crate) fn corroborates(&mut self) {
+        let customer = self.dice.pick(&["acme", "beta"]);
+        self.tell("helper", format!("something is odd at {customer}"));
+        let sent = CorroborationReport {
+            source: "helper".parse().unwrap(),
+            scope: CorroborationScope {
+                customer_id: Some(customer.parse().unwrap()),
+                ..CorroborationScope::default()
+            },
+            confidence: None,
+            raw_details: None,
+        };
+        let caller = if self.dice.once_in(3) { keyed(self.next_key()) } else { detector() };
+        let patience = Duration::from_millis(self.dice.pick(&[1, 3_000, 20_000]));
+        let (door, witness) = (self.door.clone(), self.witness.clone());
+        tokio::spawn(async move {
+            let ask = |engine: Engine| async move { engine.corroborate(sent, &caller).await };
+            if let Some(Ok(taken)) = door.ask(patience, ask).await {
+                witness.corroborated(taken.value.signal_id);
+            }
+        });
     }
 
     /// An operator does something.

@@ -23,7 +23,13 @@ playbooks:
 quotas: {max_active_per_customer: 4, max_active_per_pop: 6, max_new_per_minute: 20}
 timers: {quiet_period_after_withdraw_seconds: 30}
 escalation: {step_down: true, max_escalated_duration_seconds: 60}
-sources: {probe: {reports: edge, edge_hold_seconds: 120}}
+sources:
+  probe: {reports: edge, edge_hold_seconds: 120}
+  helper: {mode: corroborating, match_dimensions: [customer_id]}
+";
+
+/// Two must agree, and what they say grows old.
+const CORRELATION: &str = "correlation: {min_sources: 2, confidence_threshold: 0.5, window_seconds: 60, confidence_decay_half_life_seconds: 90}
 ";
 
 /// Rules of the pop that may exist at once.
@@ -47,9 +53,10 @@ impl Files {
 
     /// The configuration that they mean in this schedule, which is read once.
     pub(crate) fn config(self, temper: &Temper) -> Config {
-        static READ: Mutex<BTreeMap<(Files, bool, bool), Config>> = Mutex::new(BTreeMap::new());
+        static READ: Mutex<BTreeMap<(Files, bool, bool, bool), Config>> = Mutex::new(BTreeMap::new());
         let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
-        read.entry((self, temper.dry_run, temper.preserve)).or_insert_with(|| self.read(temper)).clone()
+        let key = (self, temper.dry_run, temper.preserve, temper.correlation);
+        read.entry(key).or_insert_with(|| self.read(temper)).clone()
     }
 
     fn read(self, temper: &Temper) -> Config {
@@ -59,8 +66,9 @@ impl Files {
             Self::WithoutBlackHoles => "allow_rtbh: false",
         };
         let (dry_run, preserve) = (temper.dry_run, temper.preserve);
+        let correlation = if temper.correlation { CORRELATION } else { "" };
         Config::read(&format!(
-            "{NUMBERS}guardrails: {{max_lifetime_seconds: 240, max_lifetime_cooldown_seconds: 30, {guardrails}}}
+            "{NUMBERS}{correlation}guardrails: {{max_lifetime_seconds: 240, max_lifetime_cooldown_seconds: 30, {guardrails}}}
 dry_run: {dry_run}
 preserve_announcements: {preserve}
 "

@@ -37,6 +37,8 @@ pub(crate) struct Temper {
     pub(crate) panics: bool,
     /// Operators create, withdraw, change safelist and configuration.
     pub(crate) operators: bool,
+    /// Two of the detectors must agree.
+    pub(crate) correlation: bool,
     /// How many things happen.
     pub(crate) actions: u64,
     /// Milliseconds between two of them.
@@ -61,6 +63,7 @@ impl Temper {
             sleeps: dice.once_in(2),
             panics: dice.once_in(4),
             operators: !dice.once_in(3),
+            correlation: dice.once_in(3),
             actions: 20 + dice.below(31),
             pauses: dice.pick(&[
                 &[1, 5, 20, 60, 150, 400][..],

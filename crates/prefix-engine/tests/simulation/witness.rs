@@ -9,7 +9,7 @@ use prefix_core::Store;
 use prefix_core::announcer::{AnnounceError, RibPath};
 use prefix_core::event::EventAction;
 use prefix_core::flowspec::RouteKey;
-use prefix_core::id::{EventId, InstanceId, MitigationId};
+use prefix_core::id::{EventId, InstanceId, MitigationId, SignalId};
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::ownership::{MitigationTag, Ownership};
 use prefix_core::panic::PanicScope;
@@ -117,6 +117,14 @@ impl Witness {
             self.story.wrong(format!(
                 "the repeated request ({words}) was carried out twice: event {first}, then event {event}"
             ));
+        }
+    }
+
+    /// A client was told that its corroborating signal is stored.
+    pub(crate) fn corroborated(&self, signal: SignalId) {
+        let stored = self.store.all_corroborations();
+        if !stored.iter().any(|one| one.signal_id == signal) {
+            self.story.wrong(format!("the acknowledged corroborating signal {signal} is not stored"));
         }
     }
 

@@ -177,6 +177,7 @@ impl World {
         let when = |is: bool, weight: u64| if is { weight } else { 0 };
         let act = self.dice.weighted(&[
             (10, Act::Reports),
+            (when(temper.correlation, 3), Act::Corroboration),
             (when(temper.operators, 3), Act::Operator),
             (when(temper.faults, 3), Act::SpeakerFault),
             (when(temper.late, 4), Act::SpeakerLate),
@@ -194,6 +195,7 @@ impl World {
         ]);
         match act {
             Act::Reports => self.reports(),
+            Act::Corroboration => self.corroborates(),
             Act::Operator => self.operator(),
             Act::SpeakerFault => self.speaker_fault(),
             Act::SpeakerLate => self.speaker_late(),
@@ -305,6 +307,7 @@ impl World {
 #[derive(Clone, Copy)]
 enum Act {
     Reports,
+    Corroboration,
     Operator,
     SpeakerFault,
     SpeakerLate,
