@@ -184,7 +184,7 @@ fn shown(findings: &[Finding], wanted: impl Fn(&Finding) -> bool) -> Vec<ConfigF
 }
 
 /// What was read with the doubts about it, or its mistakes.
-pub(super) fn passed<T>(edited: Edited<T>) -> Result<(T, Vec<ConfigFinding>), EditError> {
+fn passed<T>(edited: Edited<T>) -> Result<(T, Vec<ConfigFinding>), EditError> {
     let Edited { value, findings } = edited;
     let errors = shown(&findings, Finding::is_error);
     match value {

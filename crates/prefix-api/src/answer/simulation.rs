@@ -13,7 +13,6 @@ use prefix_engine::{Actual, Change, Diff, Ending, Simulated, SimulationReport, S
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 /// What would become of events.
 #[derive(Debug, Serialize, ToSchema)]
