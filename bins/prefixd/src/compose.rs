@@ -10,7 +10,7 @@ use prefix_api::{ApiSettings, AuthMode as ApiAuth, RateLimits};
 use prefix_core::clock::SystemClock;
 use prefix_core::{Announcer, Clock, Store};
 use prefix_engine::settings as engine;
-use prefix_gobgp::{Endpoint, Gobgp};
+use prefix_gobgp::Gobgp;
 use prefix_guard::files::StateDir;
 
 use crate::config::Environment;

@@ -145,5 +145,3 @@ fn passed<T>(edited: Edited<T>, member: &str, why: Option<&str>) -> Result<T, Re
     })
 }
 
-#[cfg(test)]
-mod tests;

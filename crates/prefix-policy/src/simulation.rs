@@ -9,6 +9,7 @@ mod diff;
 mod fresh;
 mod outcome;
 mod time;
+mod view;
 mod world;
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use prefix_core::guardrail::Guardrail;
 use prefix_core::id::EventId;
 use prefix_core::mitigation::{EndReason, Mitigation};
 use prefix_core::name::Identity;
+use serde::Serialize;
 
 use super::diff::{Actual, Diff, Difference};
 
@@ -94,7 +95,7 @@ pub struct Simulated {
 }
 
 /// Counts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
     /// Events taken.
     pub events: u64,
