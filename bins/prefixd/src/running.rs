@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use prefix_api::{
-    Candidate, ConfigChange, ConfigControl, ConfigDocument, ConfigFinding, EditAnswer, EditError, ReloadAnswer,
-    ReloadError,
+    Candidate, ConfigChange, ConfigControl, ConfigDocument, ConfigFinding, EditAnswer, EditError,
+    ReloadAnswer, ReloadError,
 };
 use prefix_core::Clock;
 use prefix_engine::{Caller, Engine, EngineError};
@@ -21,8 +21,8 @@ use crate::config::folder::{ConfigSource, Configuration};
 use crate::config::settings::Settings;
 use crate::config::settings::view::settings_view;
 
-pub mod difference;
 mod candidate;
+pub mod difference;
 mod edit;
 
 use self::difference::differences;

@@ -7,8 +7,8 @@ use utoipa::openapi::OpenApi as Document;
 use utoipa::{IntoParams, OpenApi};
 
 pub(crate) use bodies::{
-    AcknowledgeBody, BatchBody, EventBody, ManualBody, PanicBody, PlaybooksBody, SafelistBody, SimulationBody, ThawBody,
-    WithdrawBody, WithdrawManyBody,
+    AcknowledgeBody, BatchBody, EventBody, ManualBody, PanicBody, PlaybooksBody, SafelistBody,
+    SimulationBody, ThawBody, WithdrawBody, WithdrawManyBody,
 };
 
 use complete::Completed;

@@ -6,4 +6,5 @@ mod events;
 mod mitigations;
 mod panic;
 mod safelist;
+mod simulate;
 mod state;

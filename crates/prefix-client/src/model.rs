@@ -11,3 +11,4 @@ pub(crate) mod network;
 pub(crate) mod panic;
 pub(crate) mod query;
 pub(crate) mod safelist;
+pub(crate) mod simulation;

@@ -144,4 +144,3 @@ fn passed<T>(edited: Edited<T>, member: &str, why: Option<&str>) -> Result<T, Re
         mistakes: errors().map(mistake).collect(),
     })
 }
-

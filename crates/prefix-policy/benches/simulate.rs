@@ -49,7 +49,8 @@ fn policy(correlates: bool) -> Arc<Policy> {
 /// Ten events per second; each attack is reported ten times by two sources.
 fn day() -> Vec<Input> {
     let input = |number: u32| {
-        let at = DateTime::from_timestamp(1_767_225_600, 0).unwrap() + TimeDelta::milliseconds((number * 100).into());
+        let at = DateTime::from_timestamp(1_767_225_600, 0).unwrap()
+            + TimeDelta::milliseconds((number * 100).into());
         let attack = number / 1_000 * 100 + number % 100;
         let report = Report {
             timestamp: at,

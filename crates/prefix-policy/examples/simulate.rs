@@ -114,7 +114,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     });
     for result in run(policy(CANDIDATE)?, recorded.collect())? {
         let Some(difference) = result.diff else { continue };
-        println!("{} {:<8} {}", result.at.format("%H:%M:%S"), result.status.as_str(), difference.diff.as_str());
+        println!(
+            "{} {:<8} {}",
+            result.at.format("%H:%M:%S"),
+            result.status.as_str(),
+            difference.diff.as_str()
+        );
         for change in difference.changes {
             println!("    {}: {} -> {}", change.field, change.actual, change.simulated);
         }

@@ -97,18 +97,19 @@ impl Simulation {
         let event_id = input.event_id.unwrap_or_else(|| self.fresh.event());
         let report = &input.report;
         let policy = self.start.policy.clone();
-        let (status, mitigation, guardrail, decision) = if policy.parts().sources.is_corroborating(&report.source)
-        {
-            (EventStatus::Rejected, None, None, corroborates_only(report.source.as_str()))
-        } else {
-            let author = Author { actor: &Actor::SYSTEM, request_id: "", identity: input.identity.as_ref() };
-            let ids = Ids::new(event_id, &self.fresh);
-            self.world.hear(report);
-            let ingestion =
-                self.at_desk(report.victim_ip, sink, |desk| ingest(desk, report, &ids, &author));
-            self.look_at(report.victim_ip, true);
-            split(ingestion)
-        };
+        let (status, mitigation, guardrail, decision) =
+            if policy.parts().sources.is_corroborating(&report.source) {
+                (EventStatus::Rejected, None, None, corroborates_only(report.source.as_str()))
+            } else {
+                let author =
+                    Author { actor: &Actor::SYSTEM, request_id: "", identity: input.identity.as_ref() };
+                let ids = Ids::new(event_id, &self.fresh);
+                self.world.hear(report);
+                let ingestion =
+                    self.at_desk(report.victim_ip, sink, |desk| ingest(desk, report, &ids, &author));
+                self.look_at(report.victim_ip, true);
+                split(ingestion)
+            };
         self.summary.count(status, guardrail);
         let result = Simulated {
             index,

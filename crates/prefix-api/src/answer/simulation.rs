@@ -109,4 +109,3 @@ struct SimulatedChange {
     /// As it would be.
     simulated: Value,
 }
-

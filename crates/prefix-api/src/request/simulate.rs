@@ -74,7 +74,8 @@ pub(crate) fn simulate(tree: &Tree) -> Result<Wanted, Vec<FieldError>> {
             fields.finish(|| recorded.map(Wanted::History))
         }
         (both, _) => {
-            let detail = if both { "give events or history, not both" } else { "events or history is required" };
+            let detail =
+                if both { "give events or history, not both" } else { "events or history is required" };
             fields.error("events", detail);
             fields.finish(|| None)
         }
@@ -90,7 +91,11 @@ fn timed(item: &Tree, at: Pointer<'_>) -> Result<Draft, Vec<FieldError>> {
         (Ok(_), draft) => draft,
         (Err(errors), Ok(_)) => Err(errors),
         (Err(mut errors), Err(more)) => {
-            errors.extend(more.into_iter().filter(|error| !errors.iter().any(|e| e.pointer == error.pointer)).collect::<Vec<_>>());
+            errors.extend(
+                more.into_iter()
+                    .filter(|error| !errors.iter().any(|e| e.pointer == error.pointer))
+                    .collect::<Vec<_>>(),
+            );
             Err(errors)
         }
     }

@@ -22,7 +22,8 @@ use crate::access::{Authenticator, Principal};
 use crate::api::{Api, ApiParts};
 use crate::limits::{Limiter, RateLimits};
 use crate::{
-    ApiSettings, AuthMode, Candidate, ConfigControl, ConfigDocument, EditAnswer, EditError, ReloadAnswer, ReloadError,
+    ApiSettings, AuthMode, Candidate, ConfigControl, ConfigDocument, EditAnswer, EditError, ReloadAnswer,
+    ReloadError,
 };
 
 /// See the module.

@@ -123,10 +123,13 @@ pub async fn with_endings(store: &dyn Store, page: Vec<Event>) -> Result<Vec<Inp
         endings.extend(rows.iter().filter_map(|row| Some((row.mitigation_id, Ending::of(row)?))));
     }
     let ending = |event: &Event| Actual::has_made(event).and_then(|id| endings.get(&id).copied());
-    Ok(page.into_iter().map(|event| {
-        let ended = ending(&event);
-        Input::recorded(event, ended)
-    }).collect())
+    Ok(page
+        .into_iter()
+        .map(|event| {
+            let ended = ending(&event);
+            Input::recorded(event, ended)
+        })
+        .collect())
 }
 
 fn run(start: Start, inputs: Vec<(u64, Input)>) -> SimulationReport {

@@ -60,9 +60,18 @@ fn said() -> impl Strategy<Value = Said> {
     let when = (prop_oneof![8 => 0_u64..4, 2 => 4_u64..30, 1 => 30_u64..200], 300_u64..700);
     let what = (0..SOURCES.len(), 0_u8..8, 0..VECTORS.len());
     let how = (proptest::option::of(0_u8..3), proptest::option::of(3_u8..=10), prop::bool::weighted(0.2));
-    (when, what, how).prop_map(|((after, within), (source, victim, vector), (episode, confidence, is_over))| {
-        Said { after: after + 1, within, source, victim, vector, episode, confidence, is_over }
-    })
+    (when, what, how).prop_map(
+        |((after, within), (source, victim, vector), (episode, confidence, is_over))| Said {
+            after: after + 1,
+            within,
+            source,
+            victim,
+            vector,
+            episode,
+            confidence,
+            is_over,
+        },
+    )
 }
 
 /// A configuration of a random day.

@@ -79,7 +79,8 @@ impl Policy {
 
     /// True if this mitigation can ever change its step by itself.
     pub(crate) fn may_step(&self, mitigation: &Mitigation) -> bool {
-        mitigation.lives() && self.running_playbook(mitigation).is_some_and(|playbook| playbook.steps.len() > 1)
+        mitigation.lives()
+            && self.running_playbook(mitigation).is_some_and(|playbook| playbook.steps.len() > 1)
     }
 
     /// The moments at which time alone can make a step due, past ones among them. The speaker confirms a step a little

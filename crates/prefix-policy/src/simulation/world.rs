@@ -173,7 +173,8 @@ impl World {
             if counted != after.counts() {
                 let customer = after.customer_id.clone().map(|id| self.customers.entry(id).or_default());
                 let counters = customer.into_iter().chain([&mut self.rules]);
-                counters.for_each(|count| *count = if counted { count.saturating_sub(1) } else { *count + 1 });
+                counters
+                    .for_each(|count| *count = if counted { count.saturating_sub(1) } else { *count + 1 });
                 effect.made_room |= counted;
             }
             if after.status == Status::Queued {
@@ -332,7 +333,8 @@ impl Known {
         let rows = &self.rows;
         let stands = |group: &SignalGroup| {
             let rows = rows.iter().filter(|row| !row.status.is_final());
-            rows.filter_map(|row| row.correlation.as_ref()).any(|known| known.signal_group_id == group.group_id)
+            rows.filter_map(|row| row.correlation.as_ref())
+                .any(|known| known.signal_group_id == group.group_id)
         };
         self.groups.retain(|group| group.status == GroupStatus::Open || stands(group));
     }
