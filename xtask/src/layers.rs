@@ -83,6 +83,7 @@ const LAYERS: &[Layer] = &[
             "prefix-config",
             "prefix-gobgp",
             "prefix-guard",
+            "prefix-policy",
             "prefix-store",
         ],
         tests_use: &[],

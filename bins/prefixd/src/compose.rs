@@ -1,6 +1,5 @@
 //! The one place where settings become the parts of a daemon.
 
-use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,21 +7,17 @@ use std::time::Duration;
 
 use anyhow::Context;
 use prefix_api::{ApiSettings, AuthMode as ApiAuth, RateLimits};
-use prefix_core::address::VictimIp;
 use prefix_core::clock::SystemClock;
 use prefix_core::{Announcer, Clock, Store};
 use prefix_engine::settings as engine;
-use prefix_gobgp::{Endpoint, Gobgp};
+use prefix_gobgp::Gobgp;
 use prefix_guard::files::StateDir;
-use prefix_policy::{Inventory, Playbooks, Policy, PolicyParts};
 
 use crate::config::Environment;
-use crate::config::correlation::CorrelationKeys;
+pub use crate::config::candidate::policy;
 use crate::config::folder::ConfigSource;
-use crate::config::policy::Limits;
 use crate::config::settings::bgp::Backend;
 use crate::config::settings::http::AuthMode;
-use crate::config::settings::values::ListenAddress;
 use crate::config::settings::{Mode, Settings};
 use crate::config::speaker::SpeakerSettings;
 use crate::guard_keeper::{Keeper, Launch};
@@ -32,45 +27,6 @@ use crate::mock_speaker::MockSpeaker;
 /// The clock of the machine.
 pub fn clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock)
-}
-
-/// The policy: what reload changes, within what only a restart changes.
-pub fn policy(
-    settings: &Settings,
-    inventory: Inventory,
-    playbooks: Playbooks,
-    correlation: &CorrelationKeys,
-) -> Policy {
-    let limits = Limits::from_keys(&settings.keys);
-    Policy::new(PolicyParts {
-        inventory,
-        playbooks,
-        guardrails: limits.guardrails,
-        quotas: limits.quotas,
-        timers: limits.timers,
-        escalation: limits.escalation,
-        correlation: correlation.settings(),
-        sources: correlation.sources(),
-        own_addresses: own_addresses(settings),
-    })
-}
-
-/// Addresses that no rule may ever touch: the neighbors, the router id, the speaker, and where we listen.
-fn own_addresses(settings: &Settings) -> Vec<VictimIp> {
-    let keys = &settings.keys;
-    let speaker = match &keys.bgp.gobgp_grpc {
-        Endpoint::Tcp { host, .. } => host.parse().ok(),
-        Endpoint::Unix(_) => None,
-    };
-    let listeners = [Some(keys.http.listen), keys.observability.metrics_listen.0];
-    let listeners = listeners.into_iter().flatten().map(|ListenAddress(at)| at.ip());
-    let neighbors = keys.bgp.neighbors.iter().map(|neighbor| neighbor.address);
-    let router_id = IpAddr::V4(settings.router_id);
-    let all = neighbors.chain([router_id]).chain(speaker).chain(listeners);
-    let mut own: Vec<VictimIp> = all.filter(|ip| !ip.is_unspecified()).map(VictimIp::from).collect();
-    own.sort_unstable();
-    own.dedup();
-    own
 }
 
 /// What the engine is told. `configuration` is the hash of all files.

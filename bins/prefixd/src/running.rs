@@ -6,8 +6,8 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use prefix_api::{
-    ConfigChange, ConfigControl, ConfigDocument, ConfigFinding, EditAnswer, EditError, ReloadAnswer,
-    ReloadError,
+    Candidate, ConfigChange, ConfigControl, ConfigDocument, ConfigFinding, EditAnswer, EditError,
+    ReloadAnswer, ReloadError,
 };
 use prefix_core::Clock;
 use prefix_engine::{Caller, Engine, EngineError};
@@ -23,6 +23,7 @@ use crate::config::folder::{ConfigSource, Configuration};
 use crate::config::settings::Settings;
 use crate::config::settings::view::settings_view;
 
+mod candidate;
 pub mod difference;
 mod edit;
 
@@ -227,6 +228,11 @@ impl ConfigControl for RunningConfig {
 
     fn correlation_view(&self, secrets: bool) -> Value {
         self.0.correlation_view(secrets)
+    }
+
+    async fn candidate(&self, candidate: Candidate) -> Result<Policy, EditError> {
+        let running = Arc::clone(&self.0);
+        edit::blocking(move || running.candidate(candidate)).await?
     }
 
     async fn edit(

@@ -1,7 +1,8 @@
 //! The command line as clap sees it: options that every command knows, and the tree of commands.
 
 use crate::commands::{
-    audit, config, events, explain, guard, history, migrations, mitigations, panic, safelist, signals, state,
+    audit, config, events, explain, guard, history, migrations, mitigations, panic, safelist, signals,
+    simulate, state,
 };
 use crate::output::Format;
 use clap::{Args, Parser, Subcommand};
@@ -134,6 +135,8 @@ pub(crate) enum Command {
     Config(config::ConfigCommand),
     /// Same as `config reload`
     Reload(config::ReloadArgs),
+    /// What a configuration would do, or would have done; nothing is announced or stored
+    Simulate(simulate::SimulateArgs),
     /// Completions for a shell, on stdout
     Completions {
         /// The shell

@@ -14,6 +14,7 @@ pub(crate) mod mitigations;
 pub(crate) mod panic;
 pub(crate) mod safelist;
 pub(crate) mod signals;
+pub(crate) mod simulate;
 pub(crate) mod state;
 mod status;
 pub(crate) mod verify;
@@ -44,6 +45,7 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<Exit, Fai
         Command::Audit(command) => audit::run(session, command).await,
         Command::Config(command) => config::run(session, command).await,
         Command::Reload(arguments) => config::reload(session, &arguments).await,
+        Command::Simulate(arguments) => simulate::run(session, &arguments).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "prefixdctl", &mut script);

@@ -9,6 +9,7 @@ mod mitigations;
 mod network;
 mod panic;
 mod safelist;
+mod simulation;
 
 pub(crate) use audit::AUDIT;
 pub(crate) use batch::{BATCH, BULK, SIGNALS};
@@ -19,6 +20,7 @@ pub(crate) use mitigations::{MITIGATIONS, action, mitigation_tone};
 pub(crate) use network::{PEERS, POP_COUNTS, POPS, TIMESERIES, TOTALS};
 pub(crate) use panic::{FROZEN, PANIC, scope_of};
 pub(crate) use safelist::SAFELIST;
+pub(crate) use simulation::{DIFFERENCES, SIMULATED};
 
 #[cfg(test)]
 mod tests;

@@ -18,6 +18,10 @@ use uuid::Uuid;
 use crate::config_control::ConfigChange;
 use crate::problem::FieldError;
 
+mod simulation;
+
+pub(crate) use simulation::SimulationAnswer;
+
 /// What became of an event.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct EventAnswer {

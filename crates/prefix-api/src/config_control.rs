@@ -4,7 +4,7 @@
 
 use async_trait::async_trait;
 use prefix_core::id::MitigationId;
-use prefix_engine::{Caller, EngineError};
+use prefix_engine::{Caller, EngineError, Policy};
 use serde_json::Value;
 use thiserror::Error;
 
@@ -26,6 +26,10 @@ pub trait ConfigControl: Send + Sync {
     /// `GET /v1/config/correlation`: the document and `loaded_at`. Only with `secrets` it says where secrets are.
     fn correlation_view(&self, secrets: bool) -> Value;
 
+    /// The policy that these documents would make, each in the place of what runs. Nothing changes. Places of mistakes
+    /// are JSON pointers into a body that has the documents as members.
+    async fn candidate(&self, candidate: Candidate) -> Result<Policy, EditError>;
+
     /// Replaces one document by the body of a request: checked, written to its file, and in force at once; or nothing
     /// of that.
     ///
@@ -44,6 +48,24 @@ pub trait ConfigControl: Send + Sync {
     /// With `caller.dry_run` everything is checked and nothing changes. `force` lets a reload pass that would withdraw
     /// many living rules at once.
     async fn reload(&self, force: bool, caller: &Caller) -> Result<ReloadAnswer, ReloadError>;
+}
+
+/// Documents that are tried.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Candidate {
+    /// As of `PUT /v1/config/playbooks`.
+    pub playbooks: Option<Value>,
+    /// As of `PUT /v1/config/correlation`.
+    pub correlation: Option<Value>,
+    /// The section `guardrails` of prefixd.yaml; a key that is left out stays as it runs.
+    pub guardrails: Option<Value>,
+}
+
+impl Candidate {
+    /// True if everything stays as it runs.
+    pub fn is_empty(&self) -> bool {
+        self.playbooks.is_none() && self.correlation.is_none() && self.guardrails.is_none()
+    }
 }
 
 /// A document that can be replaced over the API.

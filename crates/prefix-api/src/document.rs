@@ -7,14 +7,15 @@ use utoipa::openapi::OpenApi as Document;
 use utoipa::{IntoParams, OpenApi};
 
 pub(crate) use bodies::{
-    AcknowledgeBody, BatchBody, EventBody, ManualBody, PanicBody, PlaybooksBody, SafelistBody, ThawBody,
-    WithdrawBody, WithdrawManyBody,
+    AcknowledgeBody, BatchBody, EventBody, ManualBody, PanicBody, PlaybooksBody, SafelistBody,
+    SimulationBody, ThawBody, WithdrawBody, WithdrawManyBody,
 };
 
 use complete::Completed;
 
 use crate::handlers::{
-    audit, config, document, events, health, history, mitigations, panic, peers, safelist, signals, stats,
+    audit, config, document, events, health, history, mitigations, panic, peers, safelist, signals, simulate,
+    stats,
 };
 
 /// The document.
@@ -32,6 +33,7 @@ use crate::handlers::{
         (name = "safelist", description = "Prefixes that no rule may touch."),
         (name = "panic", description = "The kill switch: freeze, withdraw everything, and thaw."),
         (name = "configuration", description = "What runs, and loading it anew."),
+        (name = "simulation", description = "What a configuration would do, or would have done."),
         (name = "audit", description = "Who did what."),
         (name = "operation", description = "Health, counts and neighbors."),
     ),
@@ -46,6 +48,7 @@ use crate::handlers::{
         config::settings, config::inventory, config::playbooks, config::put_playbooks, config::correlation,
         config::put_correlation, config::reload,
         panic::get, panic::post, panic::thaw,
+        simulate::post,
         audit::list, audit::verify,
     ),
     components(schemas(complete::ProblemBody)),

@@ -8,7 +8,8 @@ use actix_web::{Route, web};
 use crate::access::Permission;
 use crate::gate::gate;
 use crate::handlers::{
-    audit, config, document, events, health, history, mitigations, panic, peers, safelist, signals, stats,
+    audit, config, document, events, health, history, mitigations, panic, peers, safelist, signals, simulate,
+    stats,
 };
 use crate::limits::Budget;
 
@@ -113,6 +114,8 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
     endpoint(Put, "/v1/config/correlation", Administer, Requests, || web::put().to(config::put_correlation)),
     endpoint(Post, "/v1/config/reload", Administer, Requests, || web::post().to(config::reload)),
 
+    endpoint(Post, "/v1/simulate", Operate, Requests, || web::post().to(simulate::post)),
+
     endpoint(Get, "/v1/audit", Audit, Requests, || web::get().to(audit::list)),
     endpoint(Get, "/v1/audit/verify", Audit, Requests, || web::get().to(audit::verify)),
 ];
@@ -212,6 +215,7 @@ mod tests {
         ("POST /mitigations/{id}/withdraw", [false, false, true, true]),
         ("POST /mitigations/withdraw", [false, false, true, true]),
         ("POST /mitigations/acknowledge", [false, false, true, true]),
+        ("POST /simulate", [false, false, true, true]),
         ("GET /audit", [false, false, true, true]),
         ("GET /audit/verify", [false, false, true, true]),
         ("POST /safelist", [false, false, false, true]),

@@ -11,6 +11,7 @@ pub(crate) mod panic;
 pub(crate) mod peers;
 pub(crate) mod safelist;
 pub(crate) mod signals;
+pub(crate) mod simulate;
 pub(crate) mod stats;
 
 use actix_web::http::StatusCode;

@@ -37,8 +37,8 @@ mod value;
 pub use access::AuthMode;
 pub use api::ApiParts;
 pub use config_control::{
-    ConfigChange, ConfigControl, ConfigDocument, ConfigFinding, EditAnswer, EditError, ReloadAnswer,
-    ReloadError,
+    Candidate, ConfigChange, ConfigControl, ConfigDocument, ConfigFinding, EditAnswer, EditError,
+    ReloadAnswer, ReloadError,
 };
 pub use limits::RateLimits;
 pub use server::{RunningServer, server};

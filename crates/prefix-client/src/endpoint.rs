@@ -7,4 +7,5 @@ mod mitigations;
 mod panic;
 mod safelist;
 mod signals;
+mod simulate;
 mod state;

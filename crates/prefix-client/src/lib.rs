@@ -53,6 +53,7 @@ pub use model::network::{
 pub use model::panic::{NewPanic, PanicOrigin, PanicScope, PanicStarted, PanicState};
 pub use model::safelist::{NewSafelistEntry, SafelistAdded, SafelistEntry};
 pub use model::signal::{SignalResult, SignalsAnswer};
+pub use model::simulation::{ActualOutcome, SimulatedChange, SimulatedEvent, Simulation, SimulationSummary};
 pub use outcome::{DryRun, Mode, Outcome};
 pub use page::{Listed, Page, Paged, joined};
 pub use rate::{BitsPerSecond, PacketsPerSecond, RateError};

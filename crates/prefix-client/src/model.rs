@@ -12,3 +12,4 @@ pub(crate) mod panic;
 pub(crate) mod query;
 pub(crate) mod safelist;
 pub(crate) mod signal;
+pub(crate) mod simulation;

@@ -96,6 +96,8 @@ operations! {
     CONFIG_CORRELATION_SET = "PUT" "/v1/config/correlation", "config set correlation";
     /// Read the files again.
     CONFIG_RELOAD = "POST" "/v1/config/reload", "config reload";
+    /// Try a configuration.
+    SIMULATE = "POST" "/v1/simulate", "simulate";
 }
 
 impl Operation {

@@ -100,6 +100,7 @@ async fn every_operation_is_called_by_a_method() {
     client.config_correlation().await.unwrap_err();
     client.set_correlation(&document, false, Mode::Apply).await.unwrap_err();
     client.reload(false, Mode::Apply).await.unwrap_err();
+    client.simulate(&document).await.unwrap_err();
 
     let variable = [id, "203.0.113.10", "203.0.113.0%2F28", "radware"];
     let called: BTreeSet<_> = server

@@ -14,11 +14,13 @@ use super::policy;
 use super::read::{Reading, read_body};
 
 pub mod body;
+mod guardrails;
 mod obstacle;
 pub mod replace;
 mod secret;
 pub mod text;
 
+pub use self::guardrails::guardrails;
 pub use self::secret::{HIDDEN, hide_secrets};
 
 /// A document of its own that can be replaced as a whole.

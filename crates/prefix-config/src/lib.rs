@@ -2,6 +2,7 @@
 //! wrong with them.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod candidate;
 pub mod correlation;
 mod decode;
 mod document;

@@ -7,6 +7,7 @@ mod policy_change;
 mod reads;
 mod running;
 mod signals;
+mod simulate;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -47,6 +48,7 @@ use crate::settings::Settings;
 pub use policy_change::{PolicyChange, Rehearsal};
 use running::Running;
 pub use signals::CorroborationReport;
+pub use simulate::{Played, SimulationReport, with_endings};
 
 /// What the engine is composed of.
 pub struct EngineParts {

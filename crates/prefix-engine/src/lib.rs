@@ -36,7 +36,11 @@ pub use answer::{
 };
 pub use caller::{Caller, IdempotencyKey};
 pub use command::corroborate::CorroborationTaken;
-pub use engine::{CorroborationReport, Engine, EngineParts, PolicyChange, Rehearsal};
+pub use engine::{
+    CorroborationReport, Engine, EngineParts, Played, PolicyChange, Rehearsal, SimulationReport, with_endings,
+};
 pub use error::EngineError;
+pub use prefix_policy::Policy;
 pub use prefix_policy::course::{Ingested, RefusedEvent, Touched};
+pub use prefix_policy::simulation::{Actual, Change, Diff, Ending, Simulated, Summary};
 pub use settings::Settings;

@@ -19,6 +19,7 @@ mod ports;
 pub mod profile;
 mod safelist;
 pub mod settings;
+pub mod simulation;
 pub mod vector;
 mod verdict;
 

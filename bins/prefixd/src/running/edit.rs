@@ -179,7 +179,9 @@ fn known(document: ConfigDocument) -> Document {
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, EngineError> {
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, EngineError> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|panic| EngineError::Internal(format!("the change of the configuration ended: {panic}")))
 }

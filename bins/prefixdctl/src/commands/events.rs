@@ -1,8 +1,9 @@
 //! `events`: what detectors report.
 
-mod batch;
+pub(in crate::commands) mod batch;
 
 use crate::commands::list::{self, ListArgs};
+use crate::commands::simulate;
 use crate::exit::{Exit, Failure};
 use crate::explain;
 use crate::output::Format;
@@ -99,14 +100,12 @@ pub(crate) struct EventListArgs {
 /// Carries the command out.
 pub(crate) async fn run(session: &Session, command: EventsCommand) -> Result<Exit, Failure> {
     match command {
-        EventsCommand::Send(arguments) => {
-            refuse_dry_run(session)?;
-            send(session, *arguments).await
+        EventsCommand::Send(arguments) => send(session, *arguments).await,
+        // intake has no rehearsal of its own: events are rehearsed by a simulation
+        EventsCommand::Batch { file } if session.mode() == Mode::DryRun => {
+            simulate::rehearse_file(session, &file).await
         }
-        EventsCommand::Batch { file } => {
-            refuse_dry_run(session)?;
-            batch::run(session, &file).await
-        }
+        EventsCommand::Batch { file } => batch::run(session, &file).await,
         EventsCommand::List(arguments) => {
             let query = EventQuery {
                 source: arguments.source,
@@ -132,17 +131,6 @@ pub(crate) async fn run(session: &Session, command: EventsCommand) -> Result<Exi
     }
 }
 
-/// Intake has no rehearsal of its own: an event is rehearsed by a simulation.
-fn refuse_dry_run(session: &Session) -> Result<(), Failure> {
-    match session.mode() {
-        Mode::Apply => Ok(()),
-        Mode::DryRun => Err(Failure::General(
-            "a dry run of events needs /v1/simulate, which this server does not offer; nothing was sent"
-                .to_owned(),
-        )),
-    }
-}
-
 async fn send(session: &Session, arguments: SendArgs) -> Result<Exit, Failure> {
     let raw_details = arguments.raw.as_deref().map(raw_details).transpose()?;
     let event = NewEvent {
@@ -159,6 +147,9 @@ async fn send(session: &Session, arguments: SendArgs) -> Result<Exit, Failure> {
         event_id: arguments.event_id,
         raw_details,
     };
+    if session.mode() == Mode::DryRun {
+        return simulate::rehearse(session, &event, arguments.explain).await;
+    }
     let reply = session.client()?.send_event(&event, arguments.explain).await?;
     if session.print_document(&reply.body)? {
         return Ok(Exit::Ok);

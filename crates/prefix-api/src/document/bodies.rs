@@ -203,3 +203,35 @@ pub(crate) struct PlaybooksBody {
     /// Used when nothing matches; null = none.
     default_playbook: Option<String>,
 }
+
+/// What is run through a configuration: `events` or `history`.
+#[derive(ToSchema)]
+#[schema(as = NewSimulation)]
+pub(crate) struct SimulationBody {
+    /// Events that never happened; each needs its `timestamp`, which is its time of receipt.
+    #[schema(min_items = 1, max_items = 1000)]
+    events: Option<Vec<EventBody>>,
+    /// A part of what is recorded: at most 7 days and 100,000 events.
+    history: Option<RecordedBody>,
+    /// In the place of the playbooks that run, as for `PUT /v1/config/playbooks`.
+    playbooks: Option<PlaybooksBody>,
+    /// In the place of the correlation that runs, as for `PUT /v1/config/correlation`.
+    correlation: Option<Value>,
+    /// In the place of the guardrails that run: the section of prefixd.yaml. A key that is left out stays as it is.
+    guardrails: Option<Value>,
+}
+
+/// A part of what is recorded.
+#[derive(ToSchema)]
+#[schema(as = RecordedEvents)]
+pub(crate) struct RecordedBody {
+    /// Received from here on.
+    start: DateTime<Utc>,
+    /// Received before.
+    end: DateTime<Utc>,
+    /// Of these sources; all if it is missing or empty.
+    #[schema(max_items = 1000)]
+    sources: Option<Vec<String>>,
+    /// Against this address.
+    victim_ip: Option<String>,
+}

@@ -26,7 +26,8 @@ use crate::access::{Authenticator, Principal};
 use crate::api::{Api, ApiParts};
 use crate::limits::{Limiter, RateLimits};
 use crate::{
-    ApiSettings, AuthMode, ConfigControl, ConfigDocument, EditAnswer, EditError, ReloadAnswer, ReloadError,
+    ApiSettings, AuthMode, Candidate, ConfigControl, ConfigDocument, EditAnswer, EditError, ReloadAnswer,
+    ReloadError,
 };
 
 /// See the module.
@@ -81,6 +82,8 @@ pub(super) struct FakeConfig {
     pub(super) next: Mutex<Option<Result<ReloadAnswer, ReloadError>>>,
     pub(super) asked: Mutex<Vec<(bool, bool)>>,
     pub(super) edit: Mutex<Option<Result<EditAnswer, EditError>>>,
+    pub(super) candidate: Mutex<Option<Result<prefix_policy::Policy, EditError>>>,
+    pub(super) candidates: Mutex<Vec<Candidate>>,
     pub(super) edited: Mutex<Vec<(ConfigDocument, Value, bool, bool)>>,
 }
 
@@ -100,6 +103,11 @@ impl ConfigControl for FakeConfig {
 
     fn correlation_view(&self, secrets: bool) -> Value {
         json!({"enabled": false, "secrets": secrets})
+    }
+
+    async fn candidate(&self, candidate: Candidate) -> Result<prefix_policy::Policy, EditError> {
+        self.candidates.lock().unwrap().push(candidate);
+        self.candidate.lock().unwrap().take().unwrap_or_else(|| Ok(policy()))
     }
 
     async fn edit(

@@ -28,6 +28,13 @@ pub fn check(keys: &Keys, environment: &Environment) -> Vec<Remark> {
     remarks.0
 }
 
+/// Checks only the bounds of decisions.
+pub(crate) fn check_limits(keys: &Keys) -> Vec<Remark> {
+    let mut remarks = Remarks::default();
+    limits::check(keys, &mut remarks);
+    remarks.0
+}
+
 /// Checks only what says how the speaker is reached and how own paths are marked.
 pub(crate) fn check_speaker(keys: &Keys) -> Vec<Remark> {
     let mut remarks = Remarks::default();

@@ -48,6 +48,7 @@ pub(super) struct Running {
     renewal: Mutex<Option<JoinHandle<()>>>,
     end_of_renewal: CancellationToken,
     pub(super) failure: CancellationToken,
+    pub(super) simulating: tokio::sync::Mutex<()>,
     claims: Mutex<HashMap<IdempotencyKeyName, Arc<tokio::sync::Mutex<()>>>>,
 }
 
@@ -143,6 +144,7 @@ impl Running {
             renewal: Mutex::new(Some(renewal)),
             end_of_renewal,
             failure,
+            simulating: tokio::sync::Mutex::new(()),
             claims: Mutex::new(HashMap::new()),
         }))
     }

@@ -13,6 +13,7 @@ mod operators;
 mod panic;
 mod queue;
 mod quotas;
+mod replay;
 mod scenarios;
 mod several;
 mod speaker;

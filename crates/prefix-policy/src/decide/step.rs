@@ -77,6 +77,32 @@ impl Policy {
         (reported < required).then(|| mitigation.progress.below_since.unwrap_or(now))
     }
 
+    /// True if this mitigation can ever change its step by itself.
+    pub(crate) fn may_step(&self, mitigation: &Mitigation) -> bool {
+        mitigation.lives()
+            && self.running_playbook(mitigation).is_some_and(|playbook| playbook.steps.len() > 1)
+    }
+
+    /// The moments at which time alone can make a step due, past ones among them. The speaker confirms a step a little
+    /// later than it was taken, and with it the next one.
+    pub(crate) fn step_moments(&self, mitigation: &Mitigation) -> impl Iterator<Item = DateTime<Utc>> {
+        let (escalation, progress) = (&self.parts().escalation, &mitigation.progress);
+        let profile = self.profile_of(mitigation.victim_ip);
+        let playbook = self.running_playbook(mitigation);
+        let after = |number: Option<u16>| {
+            let step = playbook.and_then(|playbook| playbook.step(number?));
+            step.map(|step| TimeDelta::seconds(self.persistence(profile, step).into()))
+        };
+        let confirmed = progress.step_confirmed_at.map(|at| at + TimeDelta::milliseconds(1));
+        let up = confirmed.zip(after(progress.step.checked_add(1)));
+        let down = progress.below_since.zip(after(Some(progress.step)));
+        let longest = TimeDelta::seconds(escalation.max_escalated_duration_seconds.into());
+        let back = progress.escalated_since.map(|since| (since, longest));
+        let dues = [up, down, back].into_iter().flatten().map(|(since, wait)| since + wait);
+        // whoever no longer reports is no longer weighed, which can make the others surer
+        dues.chain(mitigation.leases.iter().map(prefix_core::lease::Lease::expires_at))
+    }
+
     /// The playbook that moves this mitigation; none for companions, operators' rules, and when it is gone.
     fn running_playbook(&self, mitigation: &Mitigation) -> Option<&Playbook> {
         let name = mitigation.playbook.as_ref()?;

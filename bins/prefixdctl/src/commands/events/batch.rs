@@ -90,11 +90,11 @@ fn within_item(error: &str) -> &str {
     if rest.starts_with('/') { rest } else { error }
 }
 
-fn name(file: &Path) -> String {
+pub(in crate::commands) fn name(file: &Path) -> String {
     if file == Path::new("-") { "stdin".to_owned() } else { file.display().to_string() }
 }
 
-fn content(file: &Path) -> Result<String, Failure> {
+pub(in crate::commands) fn content(file: &Path) -> Result<String, Failure> {
     let mut text = String::new();
     let read = if file == Path::new("-") {
         std::io::stdin().lock().read_to_string(&mut text)
@@ -114,7 +114,7 @@ struct Envelope<'a> {
 }
 
 /// The events of a JSON array, of `{"events": []}`, or one JSON value after another; each as it was written.
-fn events(text: &str) -> Result<Vec<&RawValue>, serde_json::Error> {
+pub(in crate::commands) fn events(text: &str) -> Result<Vec<&RawValue>, serde_json::Error> {
     let trimmed = text.trim_start_matches('\u{feff}').trim();
     if trimmed.starts_with('[') {
         return serde_json::from_str(trimmed);

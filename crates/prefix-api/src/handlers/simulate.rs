@@ -1,0 +1,72 @@
+//! What a configuration would do, or would have done (http-api.md §10).
+
+use actix_web::web::Data;
+use chrono::TimeDelta;
+use prefix_core::store::HistoryQuery;
+use prefix_engine::{EngineError, Played};
+use serde_json::Value;
+
+use super::{Reply, both, ok};
+use crate::answer::SimulationAnswer;
+use crate::api::Api;
+use crate::body::Body;
+use crate::config_control::Candidate;
+use crate::document::SimulationBody;
+use crate::problem::{Kind, Problem};
+use crate::query::Query;
+use crate::request::{self, Wanted};
+
+/// The longest part of the record over HTTP.
+const LONGEST: TimeDelta = TimeDelta::days(7);
+/// The most recorded events over HTTP.
+const MOST_RECORDED: u32 = 100_000;
+
+/// Run events through a configuration: nothing is announced or stored.
+#[utoipa::path(
+    post, path = "/v1/simulate", tag = "simulation", operation_id = "simulate",
+    request_body = SimulationBody,
+    responses((status = 200, description = "What would become of each event, beside what was done. Results are in the order of the events.", body = SimulationAnswer))
+)]
+pub(crate) async fn post(api: Data<Api>, query: Query, body: Body) -> Reply {
+    let ((), wanted) = both(query.finish(), request::simulate(&body.tree))?;
+    let ((), value) = both(Ok(()), body.value())?;
+    let played = match wanted {
+        Wanted::Events(drafts) => {
+            let mut reports = Vec::with_capacity(drafts.len());
+            for draft in drafts {
+                if let Some(vector) = draft.undefined_vector {
+                    return Err(EngineError::from(api.unknown_vector(&vector)).into());
+                }
+                reports.push(draft.report);
+            }
+            Played::Imagined(reports)
+        }
+        Wanted::History(recorded) => {
+            if recorded.end - recorded.start > LONGEST {
+                let detail = "history of more than 7 days: take a shorter time, or run prefixdctl simulate --direct, \
+                              which has no limit";
+                return Err(Problem::new(Kind::NotAllowed, detail));
+            }
+            Played::Recorded(HistoryQuery {
+                start: recorded.start,
+                end: recorded.end,
+                sources: recorded.sources,
+                victim_ip: recorded.victim_ip,
+                after: None,
+                limit: MOST_RECORDED,
+            })
+        }
+    };
+    let candidate = candidate(value);
+    let policy = if candidate.is_empty() { None } else { Some(api.config.candidate(candidate).await?) };
+    ok(&SimulationAnswer::from(api.engine.simulate(policy, played).await?))
+}
+
+fn candidate(mut body: Value) -> Candidate {
+    let mut take = |name: &str| body.get_mut(name).map(Value::take).filter(|value| !value.is_null());
+    Candidate {
+        playbooks: take("playbooks"),
+        correlation: take("correlation"),
+        guardrails: take("guardrails"),
+    }
+}

@@ -1,0 +1,17 @@
+//! Trying a configuration.
+
+use crate::client::Client;
+use crate::error::ApiError;
+use crate::model::simulation::Simulation;
+use crate::operation;
+use crate::reply::Reply;
+use crate::transport::Call;
+use serde::Serialize;
+
+impl Client {
+    /// Runs events through a configuration; nothing is announced or stored. `request` is
+    /// `{events | history, playbooks?, correlation?, guardrails?}`.
+    pub async fn simulate(&self, request: &impl Serialize) -> Result<Reply<Simulation>, ApiError> {
+        self.call(Call::new(operation::SIMULATE).body(request)?).await
+    }
+}

@@ -1,0 +1,150 @@
+//! What another policy would do, or would have done: nothing is stored, announced or audited, and the daemon's own work
+//! goes on beside it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use prefix_core::Store;
+use prefix_core::event::{Event, Report};
+use prefix_core::id::MitigationId;
+use prefix_core::store::{HistoryQuery, StoreError};
+use prefix_policy::Policy;
+use prefix_policy::simulation::{Actual, Ending, Input, Simulated, Simulation, Start, Summary};
+
+use super::Engine;
+use crate::error::EngineError;
+
+/// Recorded events read at once.
+const PAGE: u32 = 2_000;
+/// Mitigations read at once.
+const ROWS: usize = 500;
+
+/// What goes through the policy.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Played {
+    /// Events that never happened; each is received at its own time.
+    Imagined(Vec<Report>),
+    /// What is recorded, at most so many events: `query.limit`.
+    Recorded(HistoryQuery),
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SimulationReport {
+    /// Counts.
+    pub summary: Summary,
+    /// One per event, in their order.
+    pub results: Vec<Simulated>,
+}
+
+impl Engine {
+    /// Runs events through a policy, `None` = the one that runs. One simulation at a time: others wait.
+    pub async fn simulate(
+        &self,
+        policy: Option<Policy>,
+        played: Played,
+    ) -> Result<SimulationReport, EngineError> {
+        let shared = &self.running.shared;
+        let policy = policy.map_or_else(|| self.policy(), Arc::new);
+        let _only_one = self.running.simulating.lock().await;
+        let start = Start {
+            pop: shared.settings.pop.clone(),
+            policy: policy.clone(),
+            safelist: shared.store.safelist().await?,
+            refresh: TimeDelta::from_std(shared.settings.reconciliation_interval).unwrap_or_default(),
+            until: match &played {
+                Played::Imagined(_) => None,
+                Played::Recorded(query) => Some(query.end),
+            },
+        };
+        let inputs = match played {
+            Played::Imagined(reports) => imagined(&policy, reports)?,
+            Played::Recorded(query) => recorded(shared.store.as_ref(), &query).await?,
+        };
+        let ran = tokio::task::spawn_blocking(move || run(start, inputs)).await;
+        ran.map_err(|panic| EngineError::Internal(format!("the simulation ended: {panic}")))
+    }
+}
+
+/// Events that never happened, with their places in the request, in the order of their times.
+fn imagined(policy: &Policy, reports: Vec<Report>) -> Result<Vec<(u64, Input)>, EngineError> {
+    let mut inputs = Vec::with_capacity(reports.len());
+    for (index, report) in (0..).zip(reports) {
+        if let Some(vector) = report.vector.as_ref().filter(|vector| policy.vector(vector).is_none()) {
+            let (vector, defined) = (vector.to_string(), policy.vector_names());
+            return Err(EngineError::UnknownVector { vector, defined });
+        }
+        if report.source.is_operator() {
+            let detail = format!(
+                "source {:?} is reserved: names beginning with \"operator:\" belong to people",
+                report.source.as_str()
+            );
+            return Err(EngineError::NotAllowed(detail));
+        }
+        inputs.push((index, Input::imagined(report.timestamp, report)));
+    }
+    inputs.sort_by_key(|(_, input)| input.at);
+    Ok(inputs)
+}
+
+/// What is recorded, page by page, so that nobody has to wait for the database long.
+async fn recorded(store: &dyn Store, query: &HistoryQuery) -> Result<Vec<(u64, Input)>, EngineError> {
+    let most = usize::try_from(query.limit).unwrap_or(usize::MAX);
+    let mut inputs: Vec<(u64, Input)> = Vec::new();
+    let mut after: Option<(DateTime<Utc>, _)> = query.after;
+    loop {
+        let page = store.history(&HistoryQuery { after, limit: PAGE, ..query.clone() }).await?;
+        let is_last = page.len() < PAGE as usize;
+        after = page.last().map(|event| (event.ingested_at, event.event_id)).or(after);
+        if inputs.len() + page.len() > most {
+            return Err(EngineError::NotAllowed(format!(
+                "more than {most} events are recorded there: take a shorter time, one source or one address, or run \
+                 prefixdctl simulate --direct, which has no limit"
+            )));
+        }
+        for input in with_endings(store, page).await? {
+            inputs.push((inputs.len() as u64, input));
+        }
+        if is_last {
+            return Ok(inputs);
+        }
+    }
+}
+
+/// Recorded events as a simulation takes them: each with the end of the mitigation that it made.
+pub async fn with_endings(store: &dyn Store, page: Vec<Event>) -> Result<Vec<Input>, StoreError> {
+    let mut made: Vec<MitigationId> = page.iter().filter_map(Actual::has_made).collect();
+    made.sort_unstable();
+    made.dedup();
+    let mut endings: HashMap<MitigationId, Ending> = HashMap::new();
+    for ids in made.chunks(ROWS) {
+        let rows = store.by_ids(ids).await?;
+        endings.extend(rows.iter().filter_map(|row| Some((row.mitigation_id, Ending::of(row)?))));
+    }
+    let ending = |event: &Event| Actual::has_made(event).and_then(|id| endings.get(&id).copied());
+    Ok(page
+        .into_iter()
+        .map(|event| {
+            let ended = ending(&event);
+            Input::recorded(event, ended)
+        })
+        .collect())
+}
+
+fn run(start: Start, inputs: Vec<(u64, Input)>) -> SimulationReport {
+    let places: Vec<u64> = inputs.iter().map(|(place, _)| *place).collect();
+    let mut results: Vec<Simulated> = Vec::with_capacity(inputs.len());
+    let mut simulation = Simulation::new(start);
+    for (_, input) in inputs {
+        simulation.take(input, &mut |result| results.push(result));
+    }
+    let summary = simulation.finish(&mut |result| results.push(result));
+    for result in &mut results {
+        if let Some(place) = usize::try_from(result.index).ok().and_then(|taken| places.get(taken)) {
+            result.index = *place;
+        }
+    }
+    results.sort_by_key(|result| result.index);
+    SimulationReport { summary, results }
+}

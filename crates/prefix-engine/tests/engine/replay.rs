@@ -1,0 +1,209 @@
+//! A recorded day, replayed with the configuration it was recorded under, gives exactly the recorded decisions.
+//!
+//! The engine itself records random days into the store. What happens within the same second of another thing may
+//! happen in another order the next time, so here nothing does: events come in the middle of every fourth second, and
+//! times of the configuration are whole seconds that lie in between.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use prefix_core::Store;
+use prefix_core::event::Report;
+use prefix_core::mitigation::Status;
+use prefix_core::store::HistoryQuery;
+use prefix_policy::simulation::{Actual, Diff, Ending, Input, Simulated, Simulation, Start, Summary};
+use proptest::prelude::*;
+use proptest::test_runner::{Config as Trials, TestCaseError};
+
+use crate::lab::{Config, Lab, Words, at, ban, unban};
+
+/// One report of a random day.
+#[derive(Clone, Debug)]
+struct Said {
+    /// Fours of seconds after the one before.
+    after: u64,
+    /// Where in the second, in milliseconds.
+    within: u64,
+    source: usize,
+    victim: u8,
+    vector: usize,
+    episode: Option<u8>,
+    confidence: Option<u8>,
+    is_over: bool,
+}
+
+const SOURCES: [&str; 4] = ["flow", "sflow", "edge", "third"];
+const VECTORS: [&str; 3] = ["udp_flood", "syn_flood", "dns_amplification"];
+
+impl Said {
+    fn report(&self) -> Report {
+        // some addresses are nobody's, one is safe
+        let victim = match self.victim {
+            7 => "192.0.2.1".to_owned(),
+            victim => format!("203.0.113.{}", 50 + victim),
+        };
+        let mut report = if self.is_over { unban(&victim) } else { ban(&victim, VECTORS[self.vector]) };
+        report = report.from(SOURCES[self.source]);
+        if let Some(episode) = self.episode {
+            report = report.episode(&format!("episode-{episode}"));
+        }
+        if let Some(tenths) = self.confidence {
+            report = report.sure(f64::from(tenths) / 10.0);
+        }
+        report
+    }
+}
+
+fn said() -> impl Strategy<Value = Said> {
+    let when = (prop_oneof![8 => 0_u64..4, 2 => 4_u64..30, 1 => 30_u64..200], 300_u64..700);
+    let what = (0..SOURCES.len(), 0_u8..8, 0..VECTORS.len());
+    let how = (proptest::option::of(0_u8..3), proptest::option::of(3_u8..=10), prop::bool::weighted(0.2));
+    (when, what, how).prop_map(
+        |((after, within), (source, victim, vector), (episode, confidence, is_over))| Said {
+            after: after + 1,
+            within,
+            source,
+            victim,
+            vector,
+            episode,
+            confidence,
+            is_over,
+        },
+    )
+}
+
+/// A configuration of a random day.
+#[derive(Clone, Debug)]
+struct Kind {
+    correlates: bool,
+    mean: bool,
+    half_life: u32,
+    steps: bool,
+    tight: bool,
+}
+
+impl Kind {
+    fn yaml(&self) -> String {
+        let mut yaml = String::from(
+            "
+safelist: [203.0.113.56/32]
+sources:
+  edge: {reports: edge, edge_hold_seconds: 902}
+guardrails: {max_lifetime_seconds: 1802, max_lifetime_cooldown_seconds: 602}
+escalation: {step_down: true, min_persistence_seconds: 62, min_confidence: 0.6, max_escalated_duration_seconds: 402}
+",
+        );
+        let quotas = if self.tight {
+            "max_active_per_customer: 3, max_active_per_pop: 3, max_active_global: 3, max_new_per_minute: 2"
+        } else {
+            "max_active_per_customer: 50, max_active_per_pop: 50, max_active_global: 50, max_new_per_minute: 50"
+        };
+        let _ = writeln!(yaml, "quotas: {{{quotas}}}");
+        let more = if self.steps {
+            ", {action: police, rate_bps: 1000000, ttl_seconds: 90}, {action: discard, ttl_seconds: 210}"
+        } else {
+            ""
+        };
+        let _ = writeln!(
+            yaml,
+            "playbooks:
+  - name: floods
+    match: {{vector: [udp_flood, syn_flood]}}
+    steps: [{{action: police, rate_bps: 50000000, ttl_seconds: 122}}{more}]
+  - name: reflections
+    match: {{vector: [dns_amplification], source: [flow, edge, third]}}
+    steps: [{{action: discard, ttl_seconds: 302}}]"
+        );
+        if self.correlates {
+            let mode = if self.mean { "weighted_mean" } else { "noisy_or" };
+            let _ = writeln!(
+                yaml,
+                "correlation: {{confidence_mode: {mode}, window_seconds: 302, min_sources: 2, confidence_threshold: 0.7, \
+                 confidence_decay_half_life_seconds: {}}}",
+                self.half_life
+            );
+        }
+        yaml
+    }
+}
+
+fn kind() -> impl Strategy<Value = Kind> {
+    let correlation = (any::<bool>(), any::<bool>(), prop_oneof![Just(0_u32), Just(120)]);
+    (correlation, any::<bool>(), any::<bool>()).prop_map(|((correlates, mean, half_life), steps, tight)| {
+        // which waiting rule comes in, and when, is told to the second, and so is its next step
+        Kind { correlates, mean, half_life, steps: steps && !tight, tight }
+    })
+}
+
+/// Lets the engine live through a day, and returns where the record ends.
+async fn record(lab: &Lab, day: &[Said]) -> DateTime<Utc> {
+    for said in day {
+        let second = (lab.now().timestamp() / 4 + i64::try_from(said.after).unwrap()) * 4;
+        let next = DateTime::from_timestamp(second, 0).unwrap() + Duration::from_millis(said.within);
+        lab.wait((next - lab.now()).to_std().unwrap()).await;
+        lab.outcome(said.report()).await;
+    }
+    lab.seconds(400).await;
+    lab.now()
+}
+
+/// Replays what a store recorded.
+async fn replay(store: &dyn Store, config: &Config, until: DateTime<Utc>) -> (Vec<Simulated>, Summary) {
+    let query = HistoryQuery {
+        start: at(0),
+        end: until,
+        sources: [].into(),
+        victim_ip: None,
+        after: None,
+        limit: 100_000,
+    };
+    let events = store.history(&query).await.unwrap();
+    let mut simulation = Simulation::new(Start {
+        pop: config.settings().pop,
+        policy: Arc::new(config.policy()),
+        safelist: store.safelist().await.unwrap(),
+        refresh: TimeDelta::from_std(config.settings().reconciliation_interval).unwrap(),
+        until: Some(until),
+    });
+    let mut results = Vec::new();
+    for event in events {
+        let ended = match Actual::has_made(&event) {
+            Some(id) => store.mitigation(id).await.unwrap().as_ref().and_then(Ending::of),
+            None => None,
+        };
+        simulation.take(Input::recorded(event, ended), &mut |result| results.push(result));
+    }
+    let summary = simulation.finish(&mut |result| results.push(result));
+    results.sort_by_key(|result| result.index);
+    (results, summary)
+}
+
+async fn is_the_same(kind: &Kind, day: &[Said]) -> Result<(), TestCaseError> {
+    let lab = Lab::with(&kind.yaml()).await;
+    let until = record(&lab, day).await;
+    let (results, summary) = replay(lab.store.as_ref(), &lab.config, until).await;
+    prop_assert_eq!(results.len(), day.len());
+    for result in &results {
+        let difference = result.diff.as_ref().unwrap();
+        prop_assert!(difference.diff == Diff::Same, "{:#?}", result);
+    }
+    let rows = lab.store.all_mitigations();
+    let made = rows.iter().filter(|row| row.parent_id.is_none() && row.status != Status::Rejected).count();
+    prop_assert_eq!(summary.mitigations, u64::try_from(made).unwrap());
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(Trials { max_shrink_iters: 100, ..Trials::with_cases(12) })]
+
+    #[test]
+    fn replaying_a_recorded_day_gives_exactly_the_recorded_decisions(
+        kind in kind(),
+        day in prop::collection::vec(said(), 1..60),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        runtime.block_on(is_the_same(&kind, &day))?;
+    }
+}

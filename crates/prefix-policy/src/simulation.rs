@@ -1,0 +1,219 @@
+//! What a policy would have done: events, recorded or made up, go through the very course that the daemon takes, over a
+//! world that exists only in memory.
+//!
+//! Nothing is read, stored or announced, no clock is asked, and the same input gives the same output. Time passes by an
+//! agenda of moments that matter: a day without events costs nothing. A speaker is taken to confirm every rule at once.
+
+mod agenda;
+mod diff;
+mod fresh;
+mod outcome;
+mod time;
+mod view;
+mod world;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use prefix_core::address::VictimIp;
+use prefix_core::audit::Actor;
+use prefix_core::decision::{Decision, Outcome, Stage};
+use prefix_core::event::EventStatus;
+use prefix_core::guardrail::Guardrail;
+use prefix_core::id::MitigationId;
+use prefix_core::name::Pop;
+use prefix_core::safelist::Safelist;
+
+use crate::course::{Author, Desk, Ids, Ingestion, Setting, ingest};
+use crate::policy::Policy;
+use crate::safelist::SafelistIndex;
+use agenda::Agenda;
+use fresh::Counted;
+use world::World;
+
+pub use diff::{Actual, Change, Diff, Difference, SAME_DURATION};
+pub use outcome::{Ending, Input, Simulated, Summary};
+
+/// What a simulation begins with. There is no living mitigation, and nothing is frozen.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// The site that decides.
+    pub pop: Pop,
+    /// The policy that is tried.
+    pub policy: Arc<Policy>,
+    /// The safelist, which stays as it is.
+    pub safelist: Safelist,
+    /// How often confidences that decay follow the time (`timers.reconciliation_interval_seconds`).
+    pub refresh: TimeDelta,
+    /// Where the record ends: what had not ended by then has no end. `None` = everything takes its course.
+    pub until: Option<DateTime<Utc>>,
+}
+
+/// See the module.
+pub struct Simulation {
+    start: Start,
+    index: Arc<SafelistIndex>,
+    fresh: Counted,
+    world: World,
+    agenda: Agenda,
+    now: DateTime<Utc>,
+    taken: u64,
+    /// Results that wait for the end of their mitigation.
+    waiting: HashMap<MitigationId, Vec<Simulated>>,
+    summary: Summary,
+}
+
+impl Simulation {
+    /// Before the first event.
+    pub fn new(start: Start) -> Self {
+        Self {
+            index: Arc::new(SafelistIndex::new(&start.safelist)),
+            fresh: Counted::default(),
+            world: World::new(&start.policy),
+            agenda: Agenda::default(),
+            now: DateTime::<Utc>::MIN_UTC,
+            taken: 0,
+            waiting: HashMap::new(),
+            summary: Summary::default(),
+            start,
+        }
+    }
+
+    /// Takes the next event, once everything has happened that was due before it. Events come in the order of their
+    /// times: an earlier one counts as of now.
+    ///
+    /// `sink` gets each result as soon as it is known: that of an event which made a mitigation when that has ended, so
+    /// not always in the order of the events ([`Simulated::index`]).
+    pub fn take(&mut self, input: Input, sink: &mut dyn FnMut(Simulated)) {
+        self.pass_until(input.at, sink);
+        self.now = self.now.max(input.at);
+        let index = self.taken;
+        self.taken += 1;
+        self.summary.events += 1;
+        let event_id = input.event_id.unwrap_or_else(|| self.fresh.event());
+        let report = &input.report;
+        let policy = self.start.policy.clone();
+        let (status, mitigation, guardrail, decision) =
+            if policy.parts().sources.is_corroborating(&report.source) {
+                (EventStatus::Rejected, None, None, corroborates_only(report.source.as_str()))
+            } else {
+                let author =
+                    Author { actor: &Actor::SYSTEM, request_id: "", identity: input.identity.as_ref() };
+                let ids = Ids::new(event_id, &self.fresh);
+                self.world.hear(report);
+                let ingestion =
+                    self.at_desk(report.victim_ip, sink, |desk| ingest(desk, report, &ids, &author));
+                self.look_at(report.victim_ip, true);
+                split(ingestion)
+            };
+        self.summary.count(status, guardrail);
+        let result = Simulated {
+            index,
+            event_id: input.event_id,
+            at: input.at,
+            status,
+            guardrail,
+            decision,
+            ended: None,
+            actual: input.actual,
+            diff: None,
+        };
+        let made = mitigation.filter(|_| matches!(status, EventStatus::Accepted | EventStatus::Queued));
+        match made.filter(|id| self.world.is_unfinished(*id)) {
+            Some(id) => self.waiting.entry(id).or_default().push(result),
+            None => {
+                let ended = made.and_then(|id| self.world.ending(id));
+                self.tell(result, ended, sink);
+            }
+        }
+        self.take_moments_of_now(sink);
+    }
+
+    /// Lets everything happen that is still to come, and closes the account.
+    pub fn finish(mut self, sink: &mut dyn FnMut(Simulated)) -> Summary {
+        self.pass_until(self.start.until.unwrap_or(DateTime::<Utc>::MAX_UTC), sink);
+        let waiting = std::mem::take(&mut self.waiting);
+        let mut rest: Vec<Simulated> = waiting.into_values().flatten().collect();
+        rest.sort_by_key(|result| result.index);
+        for result in rest {
+            self.tell(result, None, sink);
+        }
+        self.summary
+    }
+
+    /// What has come of it so far.
+    pub fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// Runs a piece of the course over what is known of a victim, and makes it true.
+    fn at_desk<R>(
+        &mut self,
+        victim: VictimIp,
+        sink: &mut dyn FnMut(Simulated),
+        run: impl FnOnce(&mut Desk<'_>) -> R,
+    ) -> R {
+        let snapshot = self.world.snapshot(victim, self.now, &self.start.policy, &self.start.safelist);
+        let setting = Setting {
+            pop: &self.start.pop,
+            now: self.now,
+            dry_run: true,
+            safelist: self.index.clone(),
+            frozen: Arc::default(),
+            fresh: &self.fresh,
+        };
+        let mut desk = Desk::new(setting, self.start.policy.clone(), snapshot);
+        let done = run(&mut desk);
+        let effect = self.world.apply(victim, desk.finish(), self.now);
+        self.summary.mitigations += effect.made;
+        self.summary.peak_rules = self.summary.peak_rules.max(self.world.rules());
+        if effect.queued {
+            self.agenda.queue_within_a_second(self.now);
+        }
+        if effect.made_room {
+            self.agenda.queue_at_once(self.now);
+        }
+        for id in effect.ended {
+            let ended = self.world.ending(id);
+            for result in self.waiting.remove(&id).into_iter().flatten() {
+                self.tell(result, ended, sink);
+            }
+        }
+        done
+    }
+
+    /// A result is complete.
+    fn tell(&mut self, mut result: Simulated, ended: Option<Ending>, sink: &mut dyn FnMut(Simulated)) {
+        result.ended = ended;
+        result.diff = result.actual.as_ref().map(|actual| diff::compare(actual, &result, self.start.until));
+        if let Some(difference) = &result.diff {
+            self.summary.count_diff(difference.diff);
+        }
+        sink(result);
+    }
+}
+
+/// The status, the mitigation, what the guardrails said, and why.
+fn split(ingestion: Ingestion) -> (EventStatus, Option<MitigationId>, Option<Guardrail>, Decision) {
+    match ingestion {
+        Ingestion::Accepted(done) => {
+            let guardrail = done.guardrail.filter(|_| done.status == EventStatus::Queued);
+            (done.status, done.mitigation_id, guardrail, done.decision)
+        }
+        Ingestion::Refused(refused) => {
+            (EventStatus::Rejected, None, Some(refused.refusal.guardrail), refused.decision)
+        }
+    }
+}
+
+/// The daemon refuses events of such a source at its border (http-api.md §3.1).
+fn corroborates_only(source: &str) -> Decision {
+    let mut decision = Decision::open();
+    let text = format!("{source} only corroborates (correlation.sources): it may not trigger by events");
+    decision.stop(Stage::Identity, Outcome::Refuse, text);
+    decision
+}

@@ -1,0 +1,352 @@
+//! The world of a simulation: what a daemon keeps in storage, as far as decisions look at it, and no longer than they do.
+
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::hash::{Hash, Hasher};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use prefix_core::address::VictimIp;
+use prefix_core::event::{EventAction, Report};
+use prefix_core::id::{GroupId, MitigationId};
+use prefix_core::mitigation::{Mitigation, Status};
+use prefix_core::name::{CustomerId, ExternalEventId, PlaybookName, SourceName};
+use prefix_core::safelist::Safelist;
+use prefix_core::signal::{GroupStatus, SignalGroup};
+use prefix_core::store::{ChangeSet, QuotaCounts, Snapshot};
+
+use super::outcome::Ending;
+use super::time;
+use crate::policy::Policy;
+
+/// How long a rejected row is updated by repeats.
+const REJECTED_COUNTS: TimeDelta = TimeDelta::hours(1);
+/// New rules are counted by second, over so many seconds and the one that runs.
+const RATE_SECONDS: i64 = 60;
+/// Victims are swept of what no decision looks at any more once so many more are known than after the last sweep.
+const SWEEP_AFTER: usize = 4_096;
+
+/// See the module.
+pub(super) struct World {
+    /// True if confidences of groups change with time alone.
+    pub(super) decays: bool,
+    victims: HashMap<VictimIp, Known>,
+    /// Where a mitigation is found.
+    places: HashMap<MitigationId, VictimIp>,
+    queued: BTreeSet<(MitigationId, VictimIp)>,
+    /// Victims with groups.
+    grouped: BTreeSet<VictimIp>,
+    customers: HashMap<CustomerId, u64>,
+    rules: u64,
+    /// Rules let in, by second.
+    admitted: VecDeque<(i64, u64)>,
+    /// What was ever reported, as hashes: a mix-up of two among millions is less likely than a broken disk, and the
+    /// whole words of a year would not fit into memory.
+    episodes: HashSet<u64>,
+    sightings: HashSet<u64>,
+    /// The last report, if it asks whether anything was reported before.
+    asked: Option<(SourceName, VictimIp, Option<ExternalEventId>)>,
+    recent: TimeDelta,
+    swept: usize,
+}
+
+/// What is known of a victim.
+#[derive(Default)]
+struct Known {
+    /// In the order of their making.
+    rows: Vec<Mitigation>,
+    groups: Vec<SignalGroup>,
+}
+
+/// What a unit of work has brought about.
+#[derive(Debug, Default)]
+pub(super) struct Effect {
+    /// So many new mitigations.
+    pub(super) made: u64,
+    /// One more waits.
+    pub(super) queued: bool,
+    /// A rule takes up room no more.
+    pub(super) made_room: bool,
+    /// These have ended.
+    pub(super) ended: Vec<MitigationId>,
+}
+
+impl World {
+    /// An empty one, for decisions of this policy.
+    pub(super) fn new(policy: &Policy) -> Self {
+        let parts = policy.parts();
+        let quiet = parts.timers.quiet_period_after_withdraw_seconds;
+        let cooldown = parts.guardrails.max_lifetime_cooldown_seconds;
+        Self {
+            decays: time::decays(policy),
+            victims: HashMap::new(),
+            places: HashMap::new(),
+            queued: BTreeSet::new(),
+            grouped: BTreeSet::new(),
+            customers: HashMap::new(),
+            rules: 0,
+            admitted: VecDeque::new(),
+            episodes: HashSet::new(),
+            sightings: HashSet::new(),
+            asked: None,
+            recent: TimeDelta::seconds(quiet.max(cooldown).into()),
+            swept: 0,
+        }
+    }
+
+    /// A report is about to be decided on.
+    pub(super) fn hear(&mut self, report: &Report) {
+        let (source, victim) = (&report.source, report.victim_ip);
+        self.asked = (report.action == EventAction::Unban)
+            .then(|| (source.clone(), victim, report.external_event_id.clone()));
+    }
+
+    /// The facts about a victim.
+    pub(super) fn snapshot(
+        &mut self,
+        victim: VictimIp,
+        now: DateTime<Utc>,
+        policy: &Policy,
+        safelist: &Safelist,
+    ) -> Snapshot {
+        let second = now.timestamp();
+        while self.admitted.front().is_some_and(|(at, _)| *at < second - RATE_SECONDS) {
+            self.admitted.pop_front();
+        }
+        let mut snapshot = Snapshot { safelist: safelist.clone(), ..Snapshot::default() };
+        let mut concerned: BTreeSet<CustomerId> =
+            policy.lookup(victim).map(|owner| owner.customer_id().clone()).into_iter().collect();
+        if let Some(known) = self.victims.get_mut(&victim) {
+            known.forget(now, self.recent, &mut self.places);
+            concerned.extend(known.rows.iter().filter_map(|row| row.customer_id.clone()));
+            snapshot.mitigations.clone_from(&known.rows);
+            snapshot.groups.clone_from(&known.groups);
+        }
+        let of_customer = |id: CustomerId| {
+            let count = self.customers.get(&id).copied().unwrap_or(0);
+            (id, count)
+        };
+        snapshot.quota = QuotaCounts {
+            customers: concerned.into_iter().map(of_customer).collect(),
+            pop: self.rules,
+            global: self.rules,
+            new_last_minute: self.admitted.iter().map(|(_, count)| count).sum(),
+        };
+        if let Some((source, victim, episode)) = self.asked.take() {
+            if self.sightings.contains(&fingerprint(&(&source, victim))) {
+                snapshot.sightings.insert((source.clone(), victim));
+            }
+            if let Some(id) = episode
+                && self.episodes.contains(&fingerprint(&(&source, &id)))
+            {
+                snapshot.episodes.insert((source, id));
+            }
+        }
+        snapshot
+    }
+
+    /// Makes true what was decided about a victim.
+    pub(super) fn apply(&mut self, victim: VictimIp, changes: ChangeSet, now: DateTime<Utc>) -> Effect {
+        let mut effect = Effect::default();
+        if changes.admitted > 0 {
+            match self.admitted.back_mut().filter(|(at, _)| *at == now.timestamp()) {
+                Some((_, count)) => *count += changes.admitted,
+                None => self.admitted.push_back((now.timestamp(), changes.admitted)),
+            }
+        }
+        for event in &changes.events {
+            let report = &event.report;
+            if report.action == EventAction::Ban {
+                self.sightings.insert(fingerprint(&(&report.source, report.victim_ip)));
+                if let Some(id) = &report.external_event_id {
+                    self.episodes.insert(fingerprint(&(&report.source, id)));
+                }
+            }
+        }
+        if changes.mitigations.is_empty() && changes.groups.is_empty() {
+            return effect;
+        }
+        let known = self.victims.entry(victim).or_default();
+        for change in changes.mitigations {
+            let (id, after) = (change.after.mitigation_id, *change.after);
+            let before = change.before.as_deref();
+            let counted = before.is_some_and(Mitigation::counts);
+            if counted != after.counts() {
+                let customer = after.customer_id.clone().map(|id| self.customers.entry(id).or_default());
+                let counters = customer.into_iter().chain([&mut self.rules]);
+                counters
+                    .for_each(|count| *count = if counted { count.saturating_sub(1) } else { *count + 1 });
+                effect.made_room |= counted;
+            }
+            if after.status == Status::Queued {
+                effect.queued |= self.queued.insert((id, victim));
+            } else {
+                self.queued.remove(&(id, victim));
+            }
+            let is_made = before.is_none() && after.status != Status::Rejected && after.parent_id.is_none();
+            effect.made += u64::from(is_made);
+            if after.status.is_final() && before.is_some_and(|row| !row.status.is_final()) {
+                effect.ended.push(id);
+            }
+            self.places.insert(id, victim);
+            match known.rows.iter_mut().find(|row| row.mitigation_id == id) {
+                Some(row) => *row = after,
+                None => known.rows.push(after),
+            }
+        }
+        for change in changes.groups {
+            let after = *change.after;
+            match known.groups.iter_mut().find(|group| group.group_id == after.group_id) {
+                Some(group) => *group = after,
+                None => known.groups.push(after),
+            }
+        }
+        known.forget_groups();
+        if known.groups.is_empty() {
+            self.grouped.remove(&victim);
+        } else {
+            self.grouped.insert(victim);
+        }
+        if self.victims.len() > self.swept.saturating_mul(2).saturating_add(SWEEP_AFTER) {
+            self.sweep(now, victim);
+        }
+        effect
+    }
+
+    /// Forgets victims of whom there is nothing left to know.
+    fn sweep(&mut self, now: DateTime<Utc>, except: VictimIp) {
+        let Self { victims, places, recent, .. } = self;
+        victims.retain(|victim, known| {
+            // what has just ended is still to be told
+            if *victim != except {
+                known.forget(now, *recent, places);
+            }
+            !known.rows.is_empty() || !known.groups.is_empty()
+        });
+        self.swept = self.victims.len();
+    }
+
+    /// The most recent state of a mitigation.
+    pub(super) fn row(&self, id: MitigationId) -> Option<&Mitigation> {
+        let known = self.victims.get(self.places.get(&id)?)?;
+        known.rows.iter().find(|row| row.mitigation_id == id)
+    }
+
+    /// True until it has ended.
+    pub(super) fn is_unfinished(&self, id: MitigationId) -> bool {
+        self.row(id).is_some_and(|row| !row.status.is_final())
+    }
+
+    /// How it ended.
+    pub(super) fn ending(&self, id: MitigationId) -> Option<Ending> {
+        self.row(id).and_then(Ending::of)
+    }
+
+    /// So many rules take up room.
+    pub(super) fn rules(&self) -> u64 {
+        self.rules
+    }
+
+    /// What waits or lives for a victim.
+    pub(super) fn unfinished_of(&self, victim: VictimIp) -> impl Iterator<Item = &Mitigation> {
+        let rows = self.victims.get(&victim).into_iter().flat_map(|known| known.rows.iter());
+        rows.filter(|row| !row.status.is_final())
+    }
+
+    /// What waits or lives longer than it may.
+    pub(super) fn overdue(&self, victim: VictimIp, now: DateTime<Utc>) -> Vec<MitigationId> {
+        let due = self.unfinished_of(victim).filter(|row| row.expires_at <= now);
+        due.map(|row| row.mitigation_id).collect()
+    }
+
+    /// What waits, oldest first.
+    pub(super) fn queued(&self) -> Vec<(MitigationId, VictimIp)> {
+        self.queued.iter().copied().collect()
+    }
+
+    /// When the number of new rules in the last minute falls next.
+    pub(super) fn rate_falls_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let oldest = self.admitted.iter().find(|(at, _)| *at >= now.timestamp() - RATE_SECONDS)?.0;
+        DateTime::from_timestamp(oldest + RATE_SECONDS + 1, 0)
+    }
+
+    /// The groups of a victim whose window runs.
+    pub(super) fn open_groups_of(&self, victim: VictimIp) -> impl Iterator<Item = &SignalGroup> {
+        let groups = self.victims.get(&victim).into_iter().flat_map(|known| known.groups.iter());
+        groups.filter(|group| group.status == GroupStatus::Open)
+    }
+
+    /// True if the window of an open group is over.
+    pub(super) fn is_over(&self, id: GroupId, victim: VictimIp, now: DateTime<Utc>) -> bool {
+        self.open_groups_of(victim).any(|group| group.group_id == id && group.window_ends_at <= now)
+    }
+
+    /// True if there is any group.
+    pub(super) fn has_groups(&self) -> bool {
+        !self.grouped.is_empty()
+    }
+
+    /// The groups whose confidence changes with time: open ones of more than one signal, and those that mitigations
+    /// stand on.
+    pub(super) fn decaying(&self, policy: &Policy) -> Vec<(GroupId, VictimIp)> {
+        let mut found = BTreeSet::new();
+        for victim in &self.grouped {
+            let Some(known) = self.victims.get(victim) else { continue };
+            let open = self.open_groups_of(*victim).filter(|group| group.signals.len() > 1);
+            let open = open.filter(|group| decays(policy, group.playbook.as_ref()));
+            found.extend(open.map(|group| (group.group_id, *victim)));
+            let rows = known.rows.iter().filter(|row| !row.status.is_final());
+            let rows = rows.filter(|row| decays(policy, row.playbook.as_ref()));
+            let stands_on = rows.filter_map(|row| row.correlation.as_ref());
+            found.extend(stands_on.map(|known| (known.signal_group_id, *victim)));
+        }
+        found.into_iter().collect()
+    }
+}
+
+impl Known {
+    /// Final rows leave once no decision looks at them.
+    fn forget(
+        &mut self,
+        now: DateTime<Utc>,
+        recent: TimeDelta,
+        places: &mut HashMap<MitigationId, VictimIp>,
+    ) {
+        let is_needed = |row: &Mitigation| {
+            let closed_at = row.ended_at.unwrap_or(row.updated_at);
+            match row.status {
+                Status::Rejected => closed_at >= now - REJECTED_COUNTS,
+                status if status.is_final() => closed_at >= now - recent,
+                _ => true,
+            }
+        };
+        self.rows.retain(|row| {
+            let stays = is_needed(row);
+            if !stays {
+                places.remove(&row.mitigation_id);
+            }
+            stays
+        });
+    }
+
+    /// Groups leave that can be joined no more.
+    fn forget_groups(&mut self) {
+        let rows = &self.rows;
+        let stands = |group: &SignalGroup| {
+            let rows = rows.iter().filter(|row| !row.status.is_final());
+            rows.filter_map(|row| row.correlation.as_ref())
+                .any(|known| known.signal_group_id == group.group_id)
+        };
+        self.groups.retain(|group| group.status == GroupStatus::Open || stands(group));
+    }
+}
+
+/// True if confidences change with time alone, by the terms of this playbook.
+pub(super) fn decays(policy: &Policy, playbook: Option<&PlaybookName>) -> bool {
+    policy.terms(playbook).half_life_seconds > 0
+}
+
+fn fingerprint(of: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    of.hash(&mut hasher);
+    hasher.finish()
+}
