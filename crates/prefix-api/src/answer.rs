@@ -312,6 +312,8 @@ macro_rules! page {
     };
 }
 
+pub(crate) mod signals;
+
 page!(
     /// A page of events.
     EventPage, events: EventObject

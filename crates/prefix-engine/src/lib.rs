@@ -38,5 +38,6 @@ pub use caller::{Caller, IdempotencyKey};
 pub use command::corroborate::CorroborationTaken;
 pub use engine::{CorroborationReport, Engine, EngineParts, PolicyChange, Rehearsal};
 pub use error::EngineError;
+pub use prefix_policy::correlation::ScopeProblem;
 pub use prefix_policy::course::{Ingested, RefusedEvent, Touched};
 pub use settings::Settings;
