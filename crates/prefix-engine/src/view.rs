@@ -16,7 +16,8 @@ mod schema;
 pub use audit::{AuditObject, audit};
 pub use event::{EventObject, event};
 pub use group::{
-    CorroborationObject, GroupObject, GroupSignalObject, PrimaryDimensionsObject, corroboration, group,
+    CorroborationObject, GroupObject, GroupSignalObject, PrimaryDimensionsObject, RequiredObject,
+    corroboration, group, group_in_full,
 };
 // the one type of the policy that the API builds, which knows the engine only
 pub use mitigation::{BgpObject, CorrelationObject, LeaseObject, MitigationObject, mitigation};

@@ -38,7 +38,7 @@ pub(crate) async fn list(api: Data<Api>, mut query: Query) -> Reply {
     };
     checked(query.finish())?;
     let page = api.engine.signal_groups(&filter).await?;
-    ok(&GroupPage::from(page.map(|group| view::group(&group, false))))
+    ok(&GroupPage::from(page.map(|group| view::group(&group))))
 }
 
 fn statuses(text: &str) -> Result<Vec<GroupStatus>, String> {
@@ -58,5 +58,6 @@ fn statuses(text: &str) -> Result<Vec<GroupStatus>, String> {
 )]
 pub(crate) async fn get(api: Data<Api>, id: Path<String>) -> Reply {
     let id: GroupId = from_path("id", &id, value::id_of)?;
-    ok(&view::group(&api.engine.signal_group(id).await?, true))
+    let group = api.engine.signal_group(id).await?;
+    ok(&view::group_in_full(&group, &api.engine.policy(), api.engine.now()))
 }

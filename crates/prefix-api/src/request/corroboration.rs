@@ -44,6 +44,8 @@ pub(crate) fn corroboration(tree: &Tree) -> Result<CorroborationDraft, Vec<Field
 
 #[cfg(test)]
 mod tests {
+    use prefix_core::name::{InterfaceName, Pop};
+
     use super::*;
 
     #[test]
@@ -54,8 +56,8 @@ mod tests {
         assert_eq!(read.undefined_vector, None);
         assert_eq!(read.report.raw_details.as_deref(), Some(r#"{"n": 1.10}"#));
         let scope = &read.report.scope;
-        assert_eq!(scope.interface.as_ref().map(|name| name.as_str()), Some("et-0/0/1"));
-        assert_eq!(scope.pop.as_ref().map(|pop| pop.as_str()), Some("fra1"));
+        assert_eq!(scope.interface.as_ref().map(InterfaceName::as_str), Some("et-0/0/1"));
+        assert_eq!(scope.pop.as_ref().map(Pop::as_str), Some("fra1"));
 
         let text = r#"{"vector": 1, "customer_id": "", "pop": "FRA", "interface": [], "confidence": 2}"#;
         let errors = corroboration(&Tree::parse(text).unwrap()).unwrap_err();

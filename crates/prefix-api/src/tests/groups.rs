@@ -21,6 +21,12 @@ async fn a_group_shows_who_said_what() {
         json!({"customer_ids": ["acme"], "pops": ["fra1"], "service_ids": [], "interfaces": []})
     );
     assert!(group.get("mitigation_id").is_none());
+    assert_eq!(group["required"], json!({"min_sources": 2, "confidence_threshold": 0.5}));
+    assert!(
+        group["explanation"].as_str().unwrap().starts_with("1 of 2 sources agree (fnm 0.9)"),
+        "{}",
+        seen.text
+    );
     let signals = group["events"].as_array().unwrap();
     assert_eq!(signals.len(), 1);
     assert_eq!(
@@ -38,6 +44,10 @@ async fn a_group_shows_who_said_what() {
     assert_eq!((&group["status"], &group["corroboration_met"]), (&json!("resolved"), &json!(true)));
     assert_eq!(group["mitigation_id"], corroborating.body["mitigation_ids"][0]);
     assert_eq!(group["derived_confidence"], json!(0.96));
+    assert!(
+        group.get("required").is_none() && group.get("explanation").is_none(),
+        "it needs nothing any more"
+    );
     assert_eq!(
         (&group["events"][1]["event_id"], &group["events"][1]["is_corroborating"]),
         (&corroborating.body["signal_id"], &json!(true))

@@ -8,6 +8,7 @@ use prefix_core::name::{
     CustomerId, Identity, InterfaceName, PlaybookName, Pop, ServiceId, SourceName, VectorName,
 };
 use prefix_core::signal::{Corroboration, GroupStatus, PrimaryDimensions, Signal, SignalGroup, SignalRole};
+use prefix_policy::Policy;
 use serde::{Deserialize, Serialize};
 
 use super::RawJson;
@@ -54,9 +55,26 @@ pub struct GroupObject {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<uuid::Uuid>))]
     pub mitigation_id: Option<MitigationId>,
+    /// What it has to reach by the terms in force; only when asked for by id, and while it is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub required: Option<RequiredObject>,
+    /// How its confidence comes about, and what is missing, in words; only when asked for by id, and while it is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<String>,
     /// Its signals in the order of receipt; only when asked for by id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub events: Option<Vec<GroupSignalObject>>,
+}
+
+/// What makes a group enough: the terms of its playbook, else those of correlation.yaml.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = RequiredAgreement))]
+pub struct RequiredObject {
+    /// So many identities have to agree.
+    pub min_sources: u32,
+    /// The confidence that they have to reach together.
+    #[cfg_attr(feature = "openapi", schema(value_type = f64, minimum = 0, maximum = 1))]
+    pub confidence_threshold: Confidence,
 }
 
 /// What the primary signals of a group are about.
@@ -149,9 +167,8 @@ pub struct CorroborationObject {
     pub attached_group_ids: Vec<GroupId>,
 }
 
-/// Shows a group; `in_full` (its signals and its mitigation) where one group was asked for.
-pub fn group(group: &SignalGroup, in_full: bool) -> GroupObject {
-    let signals = || group.signals.iter().map(|one| signal(group.group_id, one)).collect();
+/// Shows a group as lists do.
+pub fn group(group: &SignalGroup) -> GroupObject {
     GroupObject {
         group_id: group.group_id,
         pop: group.pop.clone(),
@@ -165,8 +182,25 @@ pub fn group(group: &SignalGroup, in_full: bool) -> GroupObject {
         corroboration_met: group.met,
         primary_dimensions: dimensions(&group.dimensions),
         playbook_name: group.playbook.clone(),
-        mitigation_id: group.mitigation_id.filter(|_| in_full),
-        events: in_full.then(signals),
+        mitigation_id: None,
+        required: None,
+        explanation: None,
+        events: None,
+    }
+}
+
+/// Shows one group with its signals, its mitigation, and what it still needs.
+pub fn group_in_full(found: &SignalGroup, policy: &Policy, now: DateTime<Utc>) -> GroupObject {
+    let is_open = found.is_open(now);
+    let terms = policy.terms(found.playbook.as_ref());
+    let required =
+        RequiredObject { min_sources: terms.min_sources, confidence_threshold: terms.confidence_threshold };
+    GroupObject {
+        mitigation_id: found.mitigation_id,
+        required: is_open.then_some(required),
+        explanation: is_open.then(|| policy.correlation_of(found, now).explanation),
+        events: Some(found.signals.iter().map(|one| signal(found.group_id, one)).collect()),
+        ..group(found)
     }
 }
 
