@@ -1,8 +1,8 @@
 //! The command line as clap sees it: options that every command knows, and the tree of commands.
 
 use crate::commands::{
-    audit, config, events, explain, guard, history, migrations, mitigations, panic, safelist, signals,
-    simulate, state,
+    audit, config, events, explain, groups, guard, history, migrations, mitigations, panic, safelist,
+    signals, simulate, state,
 };
 use crate::output::Format;
 use clap::{Args, Parser, Subcommand};
@@ -108,9 +108,15 @@ pub(crate) enum Command {
     /// Send and read events
     #[command(subcommand)]
     Events(events::EventsCommand),
-    /// Pass on what detectors send in formats of their own
+    /// Pass on what detectors send in formats of their own, corroborate, and see what waits
     #[command(subcommand)]
     Signals(signals::SignalsCommand),
+    /// Same as `signals corroborate`
+    #[command(hide = true)]
+    SendCorroborator(Box<signals::corroborator::CorroborateArgs>),
+    /// Attacks on which several detectors have to agree
+    #[command(subcommand)]
+    Groups(groups::GroupsCommand),
     /// Read, make, withdraw and acknowledge mitigations
     #[command(subcommand)]
     Mitigations(mitigations::MitigationsCommand),

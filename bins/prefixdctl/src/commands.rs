@@ -6,6 +6,7 @@ pub(crate) mod config;
 mod direct;
 pub(crate) mod events;
 pub(crate) mod explain;
+pub(crate) mod groups;
 pub(crate) mod guard;
 pub(crate) mod history;
 mod list;
@@ -36,6 +37,8 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<Exit, Fai
         Command::Explain(arguments) => explain::run(session, &arguments).await,
         Command::Events(command) => events::run(session, command).await,
         Command::Signals(command) => signals::run(session, command).await,
+        Command::SendCorroborator(arguments) => signals::corroborator::corroborate(session, *arguments).await,
+        Command::Groups(command) => groups::run(session, command).await,
         Command::Mitigations(command) => mitigations::run(session, command).await,
         Command::Safelist(command) => safelist::run(session, command).await,
         Command::Panic(arguments) => panic::run(session, arguments).await,

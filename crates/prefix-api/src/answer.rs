@@ -316,6 +316,8 @@ macro_rules! page {
     };
 }
 
+pub(crate) mod signals;
+
 page!(
     /// A page of events.
     EventPage, events: EventObject

@@ -13,10 +13,13 @@ pub(crate) use bodies::{
 
 use complete::Completed;
 
+pub(crate) use bodies::signals::CorroborationBody;
+
 use crate::handlers::{
     audit, config, document, events, health, history, mitigations, panic, peers, safelist, signals, simulate,
     stats,
 };
+use crate::handlers::{corroborator, groups};
 
 /// The document.
 #[derive(OpenApi)]
@@ -28,7 +31,7 @@ use crate::handlers::{
     ),
     tags(
         (name = "events", description = "What detectors report."),
-        (name = "signals", description = "What detectors send in formats of their own."),
+        (name = "signals", description = "What detectors send in formats of their own, and what is weighed together before anything is done."),
         (name = "mitigations", description = "Rules, from their first report until the speaker confirmed that they are gone."),
         (name = "safelist", description = "Prefixes that no rule may touch."),
         (name = "panic", description = "The kill switch: freeze, withdraw everything, and thaw."),
@@ -43,6 +46,8 @@ use crate::handlers::{
         signals::alertmanager::post, signals::fastnetmon::post, signals::webhook::post,
         mitigations::list, mitigations::post, mitigations::withdraw_many, mitigations::acknowledge,
         mitigations::get, mitigations::withdraw,
+        corroborator::post, corroborator::activity, corroborator::cache,
+        groups::list, groups::get,
         safelist::list, safelist::post, safelist::delete,
         stats::get, stats::timeseries, stats::pops, peers::list, history::get,
         config::settings, config::inventory, config::playbooks, config::put_playbooks, config::correlation,

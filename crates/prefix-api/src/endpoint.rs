@@ -11,6 +11,7 @@ use crate::handlers::{
     audit, config, document, events, health, history, mitigations, panic, peers, safelist, signals, simulate,
     stats,
 };
+use crate::handlers::{corroborator, groups};
 use crate::limits::Budget;
 
 /// A method that some endpoint has.
@@ -91,6 +92,12 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
     endpoint(Post, "/v1/mitigations/acknowledge", Operate, Requests, || web::post().to(mitigations::acknowledge)),
     endpoint(Get, "/v1/mitigations/{id}", Read, Requests, || web::get().to(mitigations::get)),
     endpoint(Post, "/v1/mitigations/{id}/withdraw", Operate, Free, || web::post().to(mitigations::withdraw)),
+
+    endpoint(Post, "/v1/signals/corroborator", Intake, Events, || web::post().to(corroborator::post)),
+    endpoint(Get, "/v1/signals/corroborator/activity", Read, Requests, || web::get().to(corroborator::activity)),
+    endpoint(Get, "/v1/signals/corroborator/cache", Administer, Requests, || web::get().to(corroborator::cache)),
+    endpoint(Get, "/v1/signal-groups", Read, Requests, || web::get().to(groups::list)),
+    endpoint(Get, "/v1/signal-groups/{id}", Read, Requests, || web::get().to(groups::get)),
 
     endpoint(Get, "/v1/safelist", Read, Requests, || web::get().to(safelist::list)),
     endpoint(Post, "/v1/safelist", Administer, Requests, || web::post().to(safelist::post)),
@@ -199,6 +206,11 @@ mod tests {
         ("GET /events/{id}", [false, true, true, true]),
         ("GET /mitigations", [false, true, true, true]),
         ("GET /mitigations/{id}", [false, true, true, true]),
+        ("POST /signals/corroborator", [true, false, true, true]),
+        ("GET /signals/corroborator/activity", [false, true, true, true]),
+        ("GET /signals/corroborator/cache", [false, false, false, true]),
+        ("GET /signal-groups", [false, true, true, true]),
+        ("GET /signal-groups/{id}", [false, true, true, true]),
         ("GET /safelist", [false, true, true, true]),
         ("GET /pops", [false, true, true, true]),
         ("GET /peers", [false, true, true, true]),

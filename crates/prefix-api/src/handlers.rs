@@ -2,8 +2,10 @@
 
 pub(crate) mod audit;
 pub(crate) mod config;
+pub(crate) mod corroborator;
 pub(crate) mod document;
 pub(crate) mod events;
+pub(crate) mod groups;
 pub(crate) mod health;
 pub(crate) mod history;
 pub(crate) mod mitigations;

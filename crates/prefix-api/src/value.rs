@@ -157,6 +157,14 @@ pub(crate) fn time_of(text: &str) -> Parsed<DateTime<Utc>> {
     DateTime::from_timestamp_micros(time.timestamp_micros()).ok_or_else(wrong)
 }
 
+/// JSON that is kept as it came: the value of `raw_details`.
+pub(crate) fn raw(tree: &Tree) -> Parsed<String> {
+    match tree {
+        Tree::Raw(text, _) => Ok(text.get().to_owned()),
+        other => Err(format!("is unreadable {}", other.kind())),
+    }
+}
+
 /// An identifier.
 pub(crate) fn id<T: From<uuid::Uuid>>(tree: &Tree) -> Parsed<T> {
     id_of(text(tree)?)

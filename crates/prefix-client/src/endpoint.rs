@@ -2,7 +2,9 @@
 
 mod audit;
 mod config;
+mod corroborator;
 mod events;
+mod groups;
 mod mitigations;
 mod panic;
 mod safelist;

@@ -44,6 +44,11 @@ id! {
 }
 
 id! {
+    /// The id of one corroborating signal, or of the event that is a signal.
+    SignalId
+}
+
+id! {
     /// The id of one pull of the kill switch.
     PanicId
 }

@@ -33,13 +33,20 @@ mod word;
 
 pub use client::{BaseUrl, BaseUrlError, Client, ClientOptions, OptionsError};
 pub use error::{ApiError, FieldError, Problem};
-pub use id::{EventId, MitigationId, PanicId, SignalGroupId};
+pub use id::{EventId, MitigationId, PanicId, SignalGroupId, SignalId};
 pub use model::audit::{AuditEntry, AuditQuery, ChainBreak, ChainProblem, ChainQuery, ChainVerdict};
 pub use model::config::{ConfigChange, ConfigEdited, Reloaded};
+pub use model::corroborator::{
+    CachedSignal, CorroborationAnswer, CorroboratorActivity, CorroboratorCache, NewCorroboration,
+    SourceActivity, SourceCount,
+};
 pub use model::decision::{DecidedRule, Decision, TraceLine};
 pub use model::event::{
     BatchAnswer, BatchResult, Event, EventAction, EventAnswer, EventQuery, EventStatus, NewEvent,
     ReleasedMitigation,
+};
+pub use model::group::{
+    GroupQuery, GroupSignal, GroupStatus, PrimaryDimensions, RequiredAgreement, SignalGroup,
 };
 pub use model::health::{Guard, HealthDetail, HealthSummary, Leader, Speaker};
 pub use model::mitigation::{

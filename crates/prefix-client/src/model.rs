@@ -2,8 +2,10 @@
 
 pub(crate) mod audit;
 pub(crate) mod config;
+pub(crate) mod corroborator;
 pub(crate) mod decision;
 pub(crate) mod event;
+pub(crate) mod group;
 pub(crate) mod health;
 pub(crate) mod lenient;
 pub(crate) mod mitigation;

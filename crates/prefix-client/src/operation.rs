@@ -66,6 +66,16 @@ operations! {
     MITIGATIONS_WITHDRAW_BULK = "POST" "/v1/mitigations/withdraw", "mitigations withdraw";
     /// Mark up to 100 as seen.
     MITIGATIONS_ACKNOWLEDGE = "POST" "/v1/mitigations/acknowledge", "mitigations ack";
+    /// Corroborate what others report.
+    SIGNALS_CORROBORATE = "POST" "/v1/signals/corroborator", "signals corroborate";
+    /// Which corroborating sources were heard.
+    SIGNALS_ACTIVITY = "GET" "/v1/signals/corroborator/activity", "signals activity";
+    /// Which corroborating signals wait.
+    SIGNALS_CACHE = "GET" "/v1/signals/corroborator/cache", "signals cache";
+    /// A page of signal groups.
+    GROUPS_LIST = "GET" "/v1/signal-groups", "groups list";
+    /// One signal group with its signals.
+    GROUPS_GET = "GET" "/v1/signal-groups/{id}", "groups get";
     /// What is never filtered.
     SAFELIST_LIST = "GET" "/v1/safelist", "safelist list";
     /// Never filter a prefix.

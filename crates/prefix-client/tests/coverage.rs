@@ -83,6 +83,12 @@ async fn every_operation_is_called_by_a_method() {
     client.withdraw_mitigation(mitigation, "drill", None, Mode::Apply).await.unwrap_err();
     client.withdraw_mitigations(&[mitigation], "drill", None, Mode::Apply).await.unwrap_err();
     client.acknowledge_mitigations(&[mitigation], Mode::Apply).await.unwrap_err();
+    let signal = prefix_client::NewCorroboration { source: "lab".into(), ..Default::default() };
+    client.corroborate(&signal).await.unwrap_err();
+    client.corroborator_activity(Some(5)).await.unwrap_err();
+    client.corroborator_cache(Some("lab"), None).await.unwrap_err();
+    client.signal_groups(&prefix_client::GroupQuery::default()).await.unwrap_err();
+    client.signal_group(id.parse().unwrap()).await.unwrap_err();
     client.safelist().await.unwrap_err();
     client.add_to_safelist(&entry, Mode::Apply).await.unwrap_err();
     client.remove_from_safelist(entry.prefix, Mode::Apply).await.unwrap_err();

@@ -408,6 +408,7 @@ impl Engine {
         let replaced = tokio::spawn(async move {
             let shared = &engine.running.shared;
             let before = shared.set_policy(policy);
+            report::expected(&shared.policy());
             let carried_out = engine.carry_out(change, &caller).await;
             if carried_out.is_err() {
                 // nobody would withdraw later what no longer passes: then it is the former policy that runs

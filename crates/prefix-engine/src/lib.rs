@@ -41,6 +41,7 @@ pub use engine::{
 };
 pub use error::EngineError;
 pub use prefix_policy::Policy;
+pub use prefix_policy::correlation::ScopeProblem;
 pub use prefix_policy::course::{Ingested, RefusedEvent, Touched};
 pub use prefix_policy::simulation::{Actual, Change, Diff, Ending, Simulated, Summary};
 pub use settings::Settings;

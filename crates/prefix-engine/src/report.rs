@@ -1,5 +1,9 @@
 //! One call per thing that happened: it logs, structured, and counts. A metric can so never be defined and not moved.
 
+mod expected;
+
+pub(crate) use expected::expected;
+
 use std::sync::Arc;
 
 use crate::alarms::{self, Refused};

@@ -6,6 +6,7 @@
 
 mod audit;
 mod event;
+mod group;
 mod mitigation;
 mod raw;
 mod safelist;
@@ -14,6 +15,10 @@ mod schema;
 
 pub use audit::{AuditObject, audit};
 pub use event::{EventObject, event};
+pub use group::{
+    CorroborationObject, GroupObject, GroupSignalObject, PrimaryDimensionsObject, RequiredObject,
+    corroboration, group, group_in_full,
+};
 // the one type of the policy that the API builds, which knows the engine only
 pub use mitigation::{BgpObject, CorrelationObject, LeaseObject, MitigationObject, mitigation};
 pub use prefix_policy::ManualRequest;

@@ -124,7 +124,7 @@ pub(crate) async fn run(session: &Session, command: EventsCommand) -> Result<Exi
             }
             session.print_rows(EVENTS, std::slice::from_ref(&reply.value))?;
             if session.format() != Format::Csv {
-                session.print(&format!("\n{}", explain::event(session.eyes(), &reply.value)))?;
+                session.print(&format!("\n{}", explain::event(session.eyes(), &reply.value.into())))?;
             }
             Ok(Exit::Ok)
         }

@@ -1,13 +1,13 @@
 //! `explain`: why an address, an event or a mitigation is, or is not, mitigated.
 
 use crate::exit::{Exit, Failure};
-use crate::explain::{self, Finding};
+use crate::explain::{self, Finding, Reported};
 use crate::output::Format;
 use crate::session::Session;
 use crate::views::{EVENTS, MITIGATIONS};
 use bytes::Bytes;
 use clap::Args;
-use prefix_client::{Client, EventId, History, MitigationId, Reply};
+use prefix_client::{Client, Event, EventId, History, MitigationId, Reply};
 use std::net::IpAddr;
 use std::str::FromStr;
 use uuid::Uuid;
@@ -50,13 +50,14 @@ pub(crate) async fn run(session: &Session, arguments: &ExplainArgs) -> Result<Ex
         }
         Subject::Id(id) => match client.event(EventId(id)).await {
             Ok(reply) => {
-                let text = explain::event(session.eyes(), &reply.value);
-                show(session, &reply.body, &Finding::Reported(Box::new(reply.value)), &text)?;
+                let reported = around(&client, reply.value).await;
+                let text = explain::event(session.eyes(), &reported);
+                show(session, &reply.body, &Finding::Reported(Box::new(reported)), &text)?;
             }
             Err(error) if error.status() == Some(404) => {
                 let reply = client.mitigation(MitigationId(id)).await?;
                 let text = explain::mitigation(session.eyes(), &reply.value);
-                show(session, &reply.body, &Finding::Mitigated(Box::new(reply.value)), &text)?;
+                show(session, &reply.body, &Finding::Ruled(Box::new(reply.value)), &text)?;
             }
             Err(error) => return Err(error.into()),
         },
@@ -64,19 +65,33 @@ pub(crate) async fn run(session: &Session, arguments: &ExplainArgs) -> Result<Ex
     Ok(Exit::Ok)
 }
 
-/// The newest living mitigation of an address, else its newest event, each with its decision.
+/// An event with its mitigation and its group as they stand now. What cannot be read is left out: the event explains
+/// itself without them.
+pub(super) async fn around(client: &Client, event: Event) -> Reported {
+    let group = match event.signal_group_id {
+        Some(id) => client.signal_group(id).await.ok().map(|reply| reply.value),
+        None => None,
+    };
+    let of_group = group.as_ref().and_then(|group| group.mitigation_id);
+    let mitigation = match event.mitigation_id.or(of_group) {
+        Some(id) => client.mitigation(id).await.ok().map(|reply| reply.value),
+        None => None,
+    };
+    Reported { event, mitigation, group }
+}
+
+/// What answers for an address: a mitigation or an event, with its decision.
 async fn find(client: &Client, history: &Reply<History>) -> Result<(Finding, Bytes), Failure> {
-    let History { mitigations, events, .. } = &history.value;
-    if let Some(living) = mitigations.iter().find(|mitigation| !mitigation.status.is_final()) {
-        let reply = client.mitigation(living.mitigation_id).await?;
-        return Ok((Finding::Mitigated(Box::new(reply.value)), reply.body));
-    }
-    match events.first() {
-        Some(newest) => {
-            let reply = client.event(newest.event_id).await?;
-            Ok((Finding::Reported(Box::new(reply.value)), reply.body))
+    match explain::subject(&history.value) {
+        explain::Subject::Mitigation(found) => {
+            let reply = client.mitigation(found.mitigation_id).await?;
+            Ok((Finding::Ruled(Box::new(reply.value)), reply.body))
         }
-        None => Ok((Finding::Nothing, history.body.clone())),
+        explain::Subject::Event(found) => {
+            let reply = client.event(found.event_id).await?;
+            Ok((Finding::Reported(Box::new(around(client, reply.value).await)), reply.body))
+        }
+        explain::Subject::Nothing => Ok((Finding::Nothing, history.body.clone())),
     }
 }
 
@@ -85,11 +100,11 @@ fn show(session: &Session, body: &[u8], finding: &Finding, text: &str) -> Result
         return Ok(());
     }
     match (session.format(), finding) {
-        (Format::Csv, Finding::Mitigated(mitigation)) => {
+        (Format::Csv, Finding::Ruled(mitigation)) => {
             session.print_rows(MITIGATIONS, std::slice::from_ref(mitigation.as_ref()))
         }
-        (Format::Csv, Finding::Reported(event)) => {
-            session.print_rows(EVENTS, std::slice::from_ref(event.as_ref()))
+        (Format::Csv, Finding::Reported(reported)) => {
+            session.print_rows(EVENTS, std::slice::from_ref(&reported.event))
         }
         (Format::Csv, Finding::Nothing) => session.print_rows(EVENTS, &[]),
         _ => session.print(text),

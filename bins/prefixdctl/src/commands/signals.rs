@@ -1,5 +1,7 @@
 //! `signals`: a payload of a foreign detector is passed on as it is, to try an adapter or to stand in for a detector.
 
+pub(crate) mod corroborator;
+
 use crate::exit::{Exit, Failure};
 use crate::explain;
 use crate::output::Format;
@@ -26,6 +28,13 @@ pub(crate) enum SignalsCommand {
     Fastnetmon(FastnetmonArgs),
     /// The JSON of a detector that a webhook adapter describes
     Webhook(WebhookArgs),
+    /// Corroborate what others report, or will report within the window
+    #[command(visible_alias = "send-corroborator")]
+    Corroborate(Box<corroborator::CorroborateArgs>),
+    /// Which corroborating sources were heard lately
+    Activity(corroborator::ActivityArgs),
+    /// Which corroborating signals wait for a group
+    Cache(corroborator::CacheArgs),
 }
 
 /// A message of FastNetMon.
@@ -83,6 +92,9 @@ pub(crate) async fn run(session: &Session, command: SignalsCommand) -> Result<Ex
             }
             items(session, &session.client()?.send_webhook(name, payload, headers).await?)
         }
+        SignalsCommand::Corroborate(arguments) => corroborator::corroborate(session, *arguments).await,
+        SignalsCommand::Activity(arguments) => corroborator::activity(session, &arguments).await,
+        SignalsCommand::Cache(arguments) => corroborator::cache(session, &arguments).await,
     }
 }
 

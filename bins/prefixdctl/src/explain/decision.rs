@@ -1,9 +1,10 @@
-//! A decision, stage by stage, and the event that led to it.
+//! A decision, stage by stage.
 
-use crate::explain::{guardrail, status};
-use crate::human::{age, span};
+use crate::explain::guardrail;
+use crate::human::span;
 use crate::output::{Eyes, Prose, Tone};
-use prefix_client::{ActionType, DecidedRule, Decision, Event, EventAction, TraceLine};
+use crate::views::action;
+use prefix_client::{ActionType, DecidedRule, Decision, Mitigation, TraceLine};
 
 /// What the outcome of a decision means.
 fn outcome(word: &str) -> &str {
@@ -75,37 +76,10 @@ pub(crate) fn decision(eyes: Eyes, decision: &Decision) -> String {
     prose.finish()
 }
 
-/// What an event says, and what became of it.
-pub(crate) fn event(eyes: Eyes, event: &Event) -> String {
-    let source = &event.source;
-    let vector = event.vector.as_deref().unwrap_or("an attack");
-    let said = match &event.action {
-        Some(EventAction::Unban) => format!("{source} reported that {vector} on {} is over", event.victim_ip),
-        _ => format!("{source} reported {vector} on {}", event.victim_ip),
-    };
-    let when = event.ingested_at.map(|time| format!(", {}", age(time, eyes.now))).unwrap_or_default();
-    let mut prose = Prose::new(eyes);
-    prose.toned(Tone::Strong, &format!("{said}{when}"));
-    let mut size = Vec::new();
-    size.extend(event.bps.map(|rate| rate.to_string()));
-    size.extend(event.pps.map(|rate| rate.to_string()));
-    if !event.top_dst_ports.is_empty() {
-        let ports: Vec<_> = event.top_dst_ports.iter().map(ToString::to_string).collect();
-        size.push(format!("ports {}", ports.join(", ")));
+/// What the rule of a mitigation does.
+pub(crate) fn rule_line(mitigation: &Mitigation) -> String {
+    match &mitigation.flow {
+        Some(flow) => format!("{}: {flow}", action(mitigation)),
+        None => "no rule could be built".to_owned(),
     }
-    size.extend(event.confidence.map(|confidence| format!("confidence {confidence}")));
-    if !size.is_empty() {
-        prose.fact("attack", &size.join(", "));
-    }
-    if let Some(word) = &event.status {
-        prose.fact("outcome", &format!("{word}: {}", status(word, None)));
-    }
-    if let Some(id) = event.mitigation_id {
-        prose.fact("rule", &format!("mitigation {id}"));
-    }
-    if let Some(made) = &event.decision {
-        prose.line("");
-        prose.line(decision(eyes, made));
-    }
-    prose.finish()
 }

@@ -1,32 +1,130 @@
 //! A mitigation: what it does, where it is, how long it stays, who asked for it, and why.
 
+use crate::explain::group::short;
+use crate::explain::next::{Next, after_refusal, by_hand};
+use crate::explain::words::ending;
 use crate::explain::{decision, guardrail};
 use crate::human::age;
 use crate::output::{Eyes, Prose, Tone};
 use crate::views::{action, mitigation_tone};
 use chrono::{DateTime, Utc};
-use prefix_client::{EndReason, Mitigation, MitigationStatus};
+use prefix_client::{Correlation, EndReason, Mitigation, MitigationStatus};
 
-/// Is it filtering? The first thing anybody wants to know.
-fn headline(mitigation: &Mitigation) -> String {
+/// The one sentence: is it filtering, and if not, why not?
+pub(crate) fn headline(mitigation: &Mitigation, eyes: Eyes) -> (Tone, String) {
     let victim = mitigation.victim_ip;
     let vector = mitigation.vector.as_deref().unwrap_or("unknown");
-    match &mitigation.status {
-        MitigationStatus::Active | MitigationStatus::Escalated if mitigation.dry_run => {
+    let tone = mitigation_tone(&mitigation.status);
+    let text = match &mitigation.status {
+        MitigationStatus::Active | MitigationStatus::Escalated => return living(mitigation, tone),
+        MitigationStatus::Pending => {
+            let problem = mitigation.bgp.error.as_ref().map(|error| format!(" ({error})"));
             format!(
-                "{victim} would be mitigated against {vector}, but prefixd runs in dry-run: nothing is announced"
+                "{victim} is about to be mitigated against {vector}: the speaker has not confirmed the rule yet{}",
+                problem.unwrap_or_default()
             )
         }
-        MitigationStatus::Active | MitigationStatus::Escalated => {
-            format!("{victim} is mitigated against {vector}")
+        MitigationStatus::Queued => {
+            let why = mitigation.reason.as_deref().or_else(|| mitigation.guardrail.as_deref().map(guardrail));
+            let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+            format!("{victim} is not mitigated yet: the rule against {vector} waits{why}")
         }
-        MitigationStatus::Pending => format!("{victim} is about to be mitigated against {vector}"),
-        MitigationStatus::Queued => format!("{victim} is not mitigated yet: the rule against {vector} waits"),
-        MitigationStatus::Withdrawing => format!("the rule for {victim} is being taken away"),
-        MitigationStatus::Withdrawn => format!("the rule for {victim} was taken away"),
-        MitigationStatus::Expired => format!("the rule for {victim} ran out"),
-        MitigationStatus::Rejected => format!("{victim} was not mitigated: the rule was refused"),
+        MitigationStatus::Withdrawing => {
+            format!("the rule for {victim} against {vector} is being taken away{}", because(mitigation))
+        }
+        MitigationStatus::Withdrawn | MitigationStatus::Expired => {
+            let when = mitigation.withdrawn_at.map(|time| format!(" {}", age(time, eyes.now)));
+            format!(
+                "{victim} is no longer mitigated against {vector} by this rule: it ended{}{}",
+                when.unwrap_or_default(),
+                because(mitigation)
+            )
+        }
+        MitigationStatus::Rejected => {
+            let code = mitigation.guardrail.as_ref().map(|code| format!(" {code}")).unwrap_or_default();
+            let why = mitigation.reason.as_deref().or_else(|| mitigation.guardrail.as_deref().map(guardrail));
+            format!(
+                "{victim} was not mitigated: guardrail{code} refused the rule{}",
+                why.map(|why| format!(": {why}")).unwrap_or_default()
+            )
+        }
         MitigationStatus::Other(word) => format!("{victim}: {word}"),
+    };
+    (tone, text)
+}
+
+/// A rule that lives may still be in no router.
+fn living(mitigation: &Mitigation, tone: Tone) -> (Tone, String) {
+    let victim = mitigation.victim_ip;
+    let vector = mitigation.vector.as_deref().unwrap_or("unknown");
+    if mitigation.dry_run {
+        let text = format!(
+            "{victim} would be mitigated against {vector}, but prefixd runs in dry-run: nothing is announced"
+        );
+        return (tone, text);
+    }
+    if mitigation.bgp.peers_established == 0 {
+        let text = format!(
+            "{victim} has a rule against {vector}, but no router has it: no BGP session carries it, so nothing is filtered"
+        );
+        return (Tone::Bad, text);
+    }
+    let sources: Vec<_> = mitigation.leases.iter().map(|lease| lease.source.as_str()).collect();
+    let because = match sources.as_slice() {
+        [] => String::new(),
+        [one] => format!(", because {one} reports it"),
+        [first, rest @ ..] => format!(", because {} and {first} report it", rest.join(", ")),
+    };
+    (tone, format!("{victim} is mitigated against {vector}{because}: {}", action(mitigation)))
+}
+
+fn because(mitigation: &Mitigation) -> String {
+    let Some(reason) = &mitigation.end_reason else { return String::new() };
+    let said = mitigation.reason.as_ref().filter(|_| *reason == EndReason::Operator);
+    format!(", because {}{}", ending(reason), said.map(|text| format!(" ({text})")).unwrap_or_default())
+}
+
+/// What helps, as this mitigation stands.
+pub(crate) fn advice(next: &mut Next, mitigation: &Mitigation) {
+    let (id, ip) = (mitigation.mitigation_id, mitigation.victim_ip);
+    let code = mitigation.guardrail.as_deref().unwrap_or_default();
+    let said = mitigation.reason.as_deref().unwrap_or_default();
+    match &mitigation.status {
+        MitigationStatus::Rejected | MitigationStatus::Queued => {
+            after_refusal(next, code, said, ip, mitigation.customer_id.as_deref());
+        }
+        MitigationStatus::Pending => next.add("see why the speaker does not confirm it: `prefixdctl status`"),
+        MitigationStatus::Active | MitigationStatus::Escalated => {
+            if !mitigation.dry_run && mitigation.bgp.peers_established == 0 {
+                next.add("see which session is down: `prefixdctl peers`");
+            }
+            next.add(format!("to end it: `prefixdctl mitigations withdraw {id} --reason …`"));
+        }
+        MitigationStatus::Withdrawing => {
+            if mitigation.bgp.announced {
+                next.add("the removal is repeated until the speaker confirms it; see `prefixdctl status`");
+            }
+        }
+        MitigationStatus::Withdrawn | MitigationStatus::Expired => match &mitigation.end_reason {
+            Some(EndReason::Operator) => {
+                next.add(
+                    "detectors cannot raise it again before timers.quiet_period_after_withdraw_seconds is over (they get \
+                     `queued`)",
+                );
+                next.add(by_hand(ip));
+            }
+            Some(EndReason::MaxLifetime) => {
+                next.add("detectors wait for guardrails.max_lifetime_cooldown_seconds; then the next report makes it again");
+                next.add(by_hand(ip));
+            }
+            Some(EndReason::Panic) => next.add("see whether it is still frozen: `prefixdctl panic status`"),
+            Some(EndReason::Safelist) => next.add("see the entry: `prefixdctl safelist list`"),
+            Some(EndReason::Ttl | EndReason::DetectorUnban) => {
+                next.add("nothing, if the attack is over: the next report makes a new rule");
+            }
+            _ => {}
+        },
+        MitigationStatus::Other(_) => {}
     }
 }
 
@@ -46,21 +144,6 @@ fn place(mitigation: &Mitigation) -> String {
     }
 }
 
-/// Why it ended, in words.
-fn ending(reason: &EndReason) -> &str {
-    match reason {
-        EndReason::Ttl => "nobody reported the attack any more",
-        EndReason::MaxLifetime => "it had lived as long as a rule may",
-        EndReason::Operator => "an operator withdrew it",
-        EndReason::DetectorUnban => "the last detector called the attack over",
-        EndReason::Panic => "the kill switch was used",
-        EndReason::Safelist => "its destination was safelisted",
-        EndReason::Revalidation => "it no longer passed the checks after a change of configuration",
-        EndReason::DryRunEnded => "it was only rehearsed, and the rehearsal ended",
-        EndReason::Other(word) => word,
-    }
-}
-
 fn times(mitigation: &Mitigation, now: DateTime<Utc>) -> String {
     let mut parts = Vec::new();
     parts.extend(mitigation.created_at.map(|time| format!("since {}", age(time, now))));
@@ -75,7 +158,8 @@ fn times(mitigation: &Mitigation, now: DateTime<Utc>) -> String {
 /// A mitigation.
 pub(crate) fn mitigation(eyes: Eyes, mitigation: &Mitigation) -> String {
     let mut prose = Prose::new(eyes);
-    prose.toned(mitigation_tone(&mitigation.status), &headline(mitigation));
+    let (tone, text) = headline(mitigation, eyes);
+    prose.toned(tone, &text);
     prose.line("");
     rule_facts(&mut prose, mitigation);
     people_facts(&mut prose, mitigation);
@@ -89,6 +173,9 @@ pub(crate) fn mitigation(eyes: Eyes, mitigation: &Mitigation) -> String {
         prose.line("");
         prose.line(decision(eyes, made));
     }
+    let mut next = Next::default();
+    advice(&mut next, mitigation);
+    next.show(&mut prose);
     prose.finish()
 }
 
@@ -134,6 +221,9 @@ fn people_facts(prose: &mut Prose, mitigation: &Mitigation) {
         let until = lease.expires_at.map(|time| format!(", its claim ends {}", age(time, now)));
         prose.fact("source", &format!("{}{last}{}", lease.source, until.unwrap_or_default()));
     }
+    if let Some(correlation) = &mitigation.correlation {
+        agreement(prose, correlation);
+    }
     if let Some(customer) = &mitigation.customer_id {
         let service = mitigation.service_id.as_ref().map(|service| format!(", service {service}"));
         prose.fact("for", &format!("customer {customer}{}", service.unwrap_or_default()));
@@ -144,5 +234,19 @@ fn people_facts(prose: &mut Prose, mitigation: &Mitigation) {
     if let Some(person) = &mitigation.acknowledged_by {
         let when = mitigation.acknowledged_at.map(|time| format!(", {}", age(time, now)));
         prose.fact("noted by", &format!("{person}{}", when.unwrap_or_default()));
+    }
+}
+
+/// How several detectors agreed.
+fn agreement(prose: &mut Prose, correlation: &Correlation) {
+    let sources = correlation.source_count.unwrap_or_default();
+    let confidence = short(correlation.derived_confidence.unwrap_or_default());
+    let text = match &correlation.explanation {
+        Some(explanation) => explanation.clone(),
+        None => format!("{sources} sources, confidence {confidence}"),
+    };
+    prose.fact("agree", &text);
+    if let Some(group) = correlation.signal_group_id {
+        prose.fact("group", &group.to_string());
     }
 }

@@ -1,97 +1,123 @@
-//! What an operator reads, as goldens.
+//! What an operator reads, as goldens. The texts of the decisions are those of the server.
 
-use super::{Finding, address, event, guardrail, mitigation};
+mod addresses;
+mod events;
+mod mitigations;
+
+use super::{Finding, Reported, address, event, group, guardrail, mitigation};
 use crate::output::{Eyes, Paint};
 use chrono::{TimeZone, Utc};
-use prefix_client::{Event, History, Mitigation};
+use prefix_client::{Event, History, Mitigation, SignalGroup};
+use serde_json::{Value, json};
+
+const EVENT: &str = "0193f0a0-0000-7000-8000-000000000004";
+const MITIGATION: &str = "0193f0a0-0000-7000-8000-00000000000a";
+const GROUP: &str = "0193f0a0-0000-7000-8000-0000000000a1";
 
 fn eyes() -> Eyes {
     Eyes { now: Utc.with_ymd_and_hms(2026, 11, 22, 10, 0, 0).unwrap(), paint: Paint::new(false) }
 }
 
-fn mitigations() -> Vec<Mitigation> {
-    let document: serde_json::Value =
-        serde_json::from_str(include_str!("../../tests/fixtures/mitigations.json")).unwrap();
-    serde_json::from_value(document["mitigations"].clone()).unwrap()
+/// A report of two minutes ago that ended like this at the last line of its trace.
+fn an_event(status: &str, outcome: &str, guardrail: Option<&str>, stage: &str, detail: &str) -> Value {
+    json!({
+        "event_id": EVENT, "source": "fnm", "ingested_at": "2026-11-22T09:58:00Z", "victim_ip": "203.0.113.20",
+        "vector": "udp_flood", "bps": 2_000_000_000_u64, "top_dst_ports": [80], "confidence": 0.9, "action": "ban",
+        "status": status,
+        "decision": {
+            "outcome": outcome, "customer_id": "acme", "profile": "normal", "playbook": "floods", "step": 0,
+            "guardrail": guardrail,
+            "trace": [
+                {"stage": "identity", "result": "pass",
+                 "detail": "fnm reports udp_flood to 203.0.113.20 with confidence 0.9, 2000000000 bit/s"},
+                {"stage": "inventory", "result": "pass",
+                 "detail": "203.0.113.20 lies in a prefix of customer acme, in no service, profile normal"},
+                {"stage": stage, "result": "stop", "detail": detail},
+            ],
+        },
+    })
 }
 
-fn refused() -> Event {
-    serde_json::from_str(include_str!("../../tests/fixtures/event.json")).unwrap()
+/// A rule that lives, and what a test changes of it.
+fn a_mitigation(change: Value) -> Value {
+    let mut row = json!({
+        "mitigation_id": MITIGATION, "pop": "fra1", "status": "active", "victim_ip": "203.0.113.20",
+        "vector": "udp_flood", "customer_id": "acme", "flow": "dst 203.0.113.20/32 proto udp dport 80",
+        "action_type": "police", "rate_bps": 50_000_000, "playbook": "floods", "step": 0,
+        "leases": [{"source": "fnm", "last_event_at": "2026-11-22T09:58:00Z", "expires_at": "2026-11-22T10:02:00Z"}],
+        "bgp": {"intended": true, "announced": true, "peers_established": 2},
+        "created_at": "2026-11-22T09:50:00Z", "updated_at": "2026-11-22T09:58:00Z",
+        "expires_at": "2026-11-22T10:02:00Z",
+    });
+    merge(&mut row, change);
+    row
 }
 
-fn history() -> History {
-    serde_json::from_str(include_str!("../../tests/fixtures/history.json")).unwrap()
+/// A mitigation that has ended.
+fn ended(status: &str, reason: &str, said: Option<&str>) -> Value {
+    a_mitigation(json!({
+        "status": status, "end_reason": reason, "reason": said, "withdrawn_at": "2026-11-22T09:59:00Z", "leases": [],
+        "bgp": {"intended": false, "announced": false, "peers_established": 2},
+    }))
 }
 
-#[test]
-fn a_living_mitigation_is_explained() {
-    insta::assert_snapshot!(mitigation(eyes(), &mitigations()[0]));
+fn a_group(change: Value) -> Value {
+    let mut row = json!({
+        "group_id": GROUP, "pop": "fra1", "victim_ip": "203.0.113.20", "vector": "udp_flood",
+        "created_at": "2026-11-22T09:58:00Z", "window_expires_at": "2026-11-22T10:03:00Z", "derived_confidence": 0.9,
+        "source_count": 1, "status": "open", "corroboration_met": false, "playbook_name": "floods",
+        "primary_dimensions": {"customer_ids": ["acme"], "pops": ["fra1"], "service_ids": [], "interfaces": []},
+        "required": {"min_sources": 2, "confidence_threshold": 0.5},
+        "explanation": "1 of 2 sources agree (fnm 0.9); noisy_or gives confidence 0.9, 0.5 is needed; the window ends in \
+                        180 s",
+    });
+    merge(&mut row, change);
+    row
 }
 
-#[test]
-fn a_rehearsed_mitigation_says_that_nothing_is_announced() {
-    let text = mitigation(eyes(), &mitigations()[2]);
-    assert!(text.contains("dry-run: nothing is announced"), "{text}");
-    assert!(text.contains("operator:eve\\u{1b}[31m"), "{text}");
+fn merge(into: &mut Value, change: Value) {
+    let (Value::Object(into), Value::Object(change)) = (into, change) else { panic!("no objects") };
+    into.extend(change);
 }
 
-#[test]
-fn a_rule_that_no_router_has_says_so() {
-    let mut living = mitigations().remove(0);
-    living.bgp.peers_established = 0;
-    assert!(mitigation(eyes(), &living).contains("no router has it"));
+fn reported(event: Value, mitigation: Option<Value>, group: Option<Value>) -> Reported {
+    Reported {
+        event: serde_json::from_value(event).unwrap(),
+        mitigation: mitigation.map(|row| serde_json::from_value(row).unwrap()),
+        group: group.map(|row| serde_json::from_value(row).unwrap()),
+    }
 }
 
-#[test]
-fn a_queued_mitigation_says_what_it_waits_for() {
-    let mut waiting = mitigations().remove(0);
-    waiting.status = prefix_client::MitigationStatus::Queued;
-    waiting.guardrail = Some("quota_customer".to_owned());
-    let text = mitigation(eyes(), &waiting);
-    assert!(text.starts_with("203.0.113.10 is not mitigated yet"), "{text}");
-    assert!(text.contains("waits     quota_customer: the customer has as many rules"), "{text}");
-}
-
-#[test]
-fn a_refused_event_is_explained() {
-    insta::assert_snapshot!(event(eyes(), &refused()));
-}
-
-#[test]
-fn an_address_that_is_not_mitigated_is_explained() {
-    insta::assert_snapshot!(address(eyes(), &history(), &Finding::Reported(Box::new(refused()))));
-}
-
-#[test]
-fn an_address_that_nobody_reported_and_nobody_owns_is_explained() {
-    let mut history = history();
-    history.customer = None;
-    insta::assert_snapshot!(address(eyes(), &history, &Finding::Nothing));
+/// The first line: the answer.
+fn answer(text: &str) -> &str {
+    text.lines().next().unwrap()
 }
 
 #[test]
 fn every_guardrail_of_the_contract_has_its_words() {
     let unknown = guardrail("a code of a newer server");
-    for code in [
-        "frozen",
-        "not_owned",
-        "safelisted",
-        "control_plane",
-        "prefix_length",
-        "semantic",
-        "action_not_allowed",
-        "match_not_allowed",
-        "max_ports",
-        "nlri_size",
-        "ttl",
-        "police_rate",
-        "max_lifetime",
-        "quiet_period",
-        "new_rate",
-        "quota_customer",
-        "quota_pop",
-        "quota_global",
-    ] {
+    for code in CODES {
         assert_ne!(guardrail(code), unknown, "{code}");
     }
 }
+
+const CODES: [&str; 18] = [
+    "frozen",
+    "not_owned",
+    "safelisted",
+    "control_plane",
+    "prefix_length",
+    "semantic",
+    "action_not_allowed",
+    "match_not_allowed",
+    "max_ports",
+    "nlri_size",
+    "ttl",
+    "police_rate",
+    "max_lifetime",
+    "quiet_period",
+    "new_rate",
+    "quota_customer",
+    "quota_pop",
+    "quota_global",
+];

@@ -1,6 +1,37 @@
 //! What the codes and statuses of the API mean, and what to do about them.
 
-use prefix_client::EventStatus;
+use crate::human::age;
+use chrono::{DateTime, Utc};
+use prefix_client::{Decision, EndReason, EventStatus};
+
+/// A moment, both ways: `10:03:00 UTC (in 3m)`.
+pub(crate) fn until(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    let format = if (time - now).num_hours().abs() < 20 { "%H:%M:%S UTC" } else { "%Y-%m-%d %H:%M:%S UTC" };
+    format!("{} ({})", time.format(format), age(time, now))
+}
+
+/// Why a mitigation ended.
+pub(crate) fn ending(reason: &EndReason) -> &str {
+    match reason {
+        EndReason::Ttl => "nobody reported the attack any more",
+        EndReason::MaxLifetime => "it had lived as long as a rule may",
+        EndReason::Operator => "an operator withdrew it",
+        EndReason::DetectorUnban => "the last detector called the attack over",
+        EndReason::Panic => "the kill switch was used",
+        EndReason::Safelist => "its destination was safelisted",
+        EndReason::Revalidation => "it no longer passed the checks after a change of configuration",
+        EndReason::DryRunEnded => "it was only rehearsed, and the rehearsal ended",
+        EndReason::Other(word) => word,
+    }
+}
+
+/// What the stage said that ended a decision, without the code of the guardrail before it.
+pub(crate) fn stopped_by(decision: &Decision) -> Option<&str> {
+    let line = decision.trace.iter().rev().find(|line| line.result == "stop")?;
+    let code = decision.guardrail.as_deref().map(|code| format!("{code}: "));
+    let detail = line.detail.as_str();
+    Some(code.and_then(|code| detail.strip_prefix(code.as_str())).unwrap_or(detail))
+}
 
 /// What a guardrail's code means, and the way out.
 pub(crate) fn guardrail(code: &str) -> &'static str {

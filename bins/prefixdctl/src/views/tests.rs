@@ -3,6 +3,7 @@
 use super::{
     AUDIT, CHANGES, EVENTS, FROZEN, MITIGATIONS, PEERS, POP_COUNTS, POPS, SAFELIST, TIMESERIES, TOTALS,
 };
+use super::{CACHED_SIGNALS, CORROBORATED, GROUP_SIGNALS, GROUPS, SOURCE_ACTIVITY};
 use crate::output::{Column, Eyes, Paint, Shown, csv, table};
 use chrono::{DateTime, TimeZone, Utc};
 use serde::de::DeserializeOwned;
@@ -40,6 +41,21 @@ fn mitigations() {
 #[test]
 fn events() {
     insta::assert_snapshot!(forms(EVENTS, &rows(fixture!("events"), "events")));
+}
+
+#[test]
+fn groups_and_what_corroborates_them() {
+    let group: prefix_client::SignalGroup = serde_json::from_str(fixture!("group")).unwrap();
+    let answer = serde_json::json!({"signal_id": "0193f0a0-0000-7000-8000-0000000000c1", "status": "attached",
+        "attached_group_ids": [group.group_id], "mitigation_ids": []});
+    let text = [
+        forms(GROUPS, &rows(fixture!("groups"), "groups")),
+        forms(GROUP_SIGNALS, &group.events),
+        forms(CORROBORATED, &[serde_json::from_value(answer).unwrap()]),
+        forms(SOURCE_ACTIVITY, &rows(fixture!("activity"), "sources")),
+        forms(CACHED_SIGNALS, &rows(fixture!("cache"), "signals")),
+    ];
+    insta::assert_snapshot!(text.join("\n"));
 }
 
 #[test]

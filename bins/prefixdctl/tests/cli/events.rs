@@ -186,5 +186,9 @@ async fn an_address_is_explained_by_its_newest_event() {
         .mount(&server)
         .await;
     let run = ctl(&server, &["explain", "203.0.113.20"]).await.ended(0);
-    assert!(run.stdout.starts_with("203.0.113.20 is not mitigated\n"), "{}", run.stdout);
+    let answer = "203.0.113.20 is not mitigated: guardrail safelisted refused the rule: 203.0.113.20/32 intersects safelist \
+        entry 203.0.113.16/28\n";
+    assert!(run.stdout.starts_with(answer), "{}", run.stdout);
+    let run = ctl(&server, &["explain", "203.0.113.20", "-o", "json"]).await.ended(0);
+    assert_eq!(run.stdout, fixture!("event"), "the body of the API, unchanged");
 }

@@ -10,6 +10,10 @@ async fn json_is_the_body_of_the_api_byte_for_byte() {
     for (arguments, body) in [
         (&["mitigations", "list"][..], fixture!("mitigations")),
         (&["events", "list"], fixture!("events")),
+        (&["groups", "list"], fixture!("groups")),
+        (&["groups", "get", "0193f0a0-0000-7000-8000-0000000000a1"], fixture!("group")),
+        (&["signals", "activity"], fixture!("activity")),
+        (&["signals", "cache"], fixture!("cache")),
         (&["safelist", "list"], fixture!("safelist")),
         (&["audit", "list"], fixture!("audit")),
         (&["peers"], fixture!("peers")),
@@ -34,6 +38,9 @@ async fn every_list_is_a_table_and_a_csv_file() {
     for (arguments, body, header) in [
         (&["mitigations", "list"][..], fixture!("mitigations"), "id,pop,status,"),
         (&["events", "list"], fixture!("events"), "id,received,"),
+        (&["groups", "list"], fixture!("groups"), "id,pop,created,"),
+        (&["signals", "activity"], fixture!("activity"), "source,last_seen,count\n"),
+        (&["signals", "cache"], fixture!("cache"), "signal,received,expires,source,"),
         (&["safelist", "list"], fixture!("safelist"), "prefix,added,by,expires,reason\n"),
         (&["audit", "list"], fixture!("audit"), "seq,time,"),
         (&["peers"], fixture!("peers"), "name,address,asn,"),

@@ -6,6 +6,7 @@ mod direct;
 mod emergency;
 mod events;
 mod exit_codes;
+mod groups;
 mod lists;
 mod local;
 mod migrations;

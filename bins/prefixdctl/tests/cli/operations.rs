@@ -36,6 +36,11 @@ fn line(operation: Operation) -> Vec<&'static str> {
             return vec!["mitigations", "withdraw", MITIGATION, OTHER_MITIGATION, "--reason", "drill", "-y"];
         }
         operation::MITIGATIONS_ACKNOWLEDGE => return vec!["mitigations", "ack", MITIGATION],
+        operation::SIGNALS_CORROBORATE => "signals corroborate --source lab --pop fra1 --vector udp_flood",
+        operation::SIGNALS_ACTIVITY => "signals activity",
+        operation::SIGNALS_CACHE => "signals cache --source lab",
+        operation::GROUPS_LIST => "groups list",
+        operation::GROUPS_GET => return vec!["groups", "get", EVENT],
         operation::SAFELIST_LIST => "safelist list",
         operation::SAFELIST_ADD => "safelist add 203.0.113.0/28",
         operation::SAFELIST_REMOVE => "safelist remove 203.0.113.0/28 -y",

@@ -1,6 +1,8 @@
 //! What clients send, for the document only: `crate::request` reads it.
 #![allow(dead_code, reason = "read by the derive only")]
 
+pub(crate) mod signals;
+
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use utoipa::ToSchema;

@@ -58,7 +58,7 @@ fn statuses(text: &str) -> Result<Vec<Status>, String> {
 }
 
 /// `None` = every pop.
-fn pop(text: &str) -> Result<Option<Pop>, String> {
+pub(super) fn pop(text: &str) -> Result<Option<Pop>, String> {
     if text == "all" { Ok(None) } else { text.parse().map(Some).map_err(|error| format!("{error}")) }
 }
 

@@ -48,10 +48,7 @@ pub(crate) fn event(tree: &Tree, at: Pointer<'_>, now: DateTime<Utc>) -> Result<
         fields.list("top_dst_ports", MOST_PORTS, value::port).into_iter().collect();
     let confidence = fields.optional("confidence", value::confidence);
     let external_event_id = fields.optional("event_id", value::parsed);
-    let raw_details = fields.optional("raw_details", |tree| match tree {
-        Tree::Raw(text, _) => Ok(text.get().to_owned()),
-        other => Err(format!("is unreadable {}", other.kind())),
-    });
+    let raw_details = fields.optional("raw_details", value::raw);
     fields.finish(|| {
         let (vector, undefined_vector) = match vector {
             Some(Ok(name)) => (Some(name), None),

@@ -14,9 +14,10 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use chrono::DateTime;
 use prefix_core::audit::AuditEntry;
+use prefix_core::confidence::Confidence;
 use prefix_engine::settings::Mode;
 use prefix_engine::{Caller, Engine, EngineParts, Settings};
-use prefix_policy::settings::{SourceMode, SourcePolicy, Sources};
+use prefix_policy::settings::{Dimension, SourceMode, SourcePolicy, Sources};
 use prefix_policy::{Guardrails, InventoryDocument, PlaybooksDocument, Policy, PolicyParts};
 use prefix_signals::webhook::{AdapterDocument, Adapters};
 use prefix_testkit::fakes::{MemoryAnnouncer, MemoryStore, ScriptedClock};
@@ -149,6 +150,20 @@ pub(super) fn settings() -> ApiSettings {
     }
 }
 
+fn weighing_policy() -> Policy {
+    let mut parts = policy().parts().clone();
+    parts.correlation.enabled = true;
+    parts.correlation.terms.min_sources = 2;
+    let netflow = SourcePolicy {
+        mode: SourceMode::Corroborating,
+        match_dimensions: vec![Dimension::CustomerId, Dimension::Pop],
+        default_confidence: Confidence::clamped(0.6),
+        ..SourcePolicy::default()
+    };
+    parts.sources = Sources::new([("netflow".parse().unwrap(), netflow)].into());
+    Policy::new(parts)
+}
+
 fn policy() -> Policy {
     let guardrails = Guardrails::default();
     let inventory: InventoryDocument = serde_json::from_value(json!({"customers": [{
@@ -215,6 +230,12 @@ impl Lab {
         Self { api: Data::new(api), store, speaker, config }
     }
 
+    /// What several sources say is weighed: two must agree. `netflow` only corroborates.
+    pub(super) async fn weighing() -> Self {
+        let (parts, store, speaker, config) = parts_with(weighing_policy()).await;
+        Self { api: Data::new(Api::new(&settings(), parts)), store, speaker, config }
+    }
+
     /// Sends a request.
     pub(super) async fn send(&self, request: TestRequest) -> Seen {
         let app = test::init_service(crate::server::app(self.api.clone())).await;
@@ -242,6 +263,10 @@ impl Lab {
 
 /// The parts of an API over an engine in memory.
 pub(super) async fn parts() -> (ApiParts, Arc<MemoryStore>, Arc<MemoryAnnouncer>, Arc<FakeConfig>) {
+    parts_with(policy()).await
+}
+
+async fn parts_with(policy: Policy) -> (ApiParts, Arc<MemoryStore>, Arc<MemoryAnnouncer>, Arc<FakeConfig>) {
     let (store, speaker) = (Arc::new(MemoryStore::new()), Arc::new(MemoryAnnouncer::new()));
     let beginning = DateTime::from_timestamp(1_795_000_000, 0).unwrap();
     let clock = Arc::new(ScriptedClock::following_tokio(beginning));
@@ -250,7 +275,7 @@ pub(super) async fn parts() -> (ApiParts, Arc<MemoryStore>, Arc<MemoryAnnouncer>
         store: store.clone(),
         announcer: speaker.clone(),
         clock: clock.clone(),
-        policy: policy(),
+        policy,
         settings: engine_settings(),
         instance: prefix_core::id::InstanceId::generate(),
         guard: None,

@@ -12,6 +12,7 @@ fn body(path: &str) -> Value {
     match path {
         "/v1/events" => flood(10),
         "/v1/events/batch" => json!({"events": [flood(10)]}),
+        "/v1/signals/corroborator" => json!({"source": "netflow", "customer_id": "acme"}),
         "/v1/mitigations" => rule(10),
         "/v1/mitigations/withdraw" | "/v1/mitigations/acknowledge" => {
             json!({"mitigation_ids": [id], "reason": "r"})
@@ -28,7 +29,7 @@ fn body(path: &str) -> Value {
 
 #[actix_web::test]
 async fn every_answer_without_storage_is_from_memory_or_says_when_to_come_again() {
-    let lab = Lab::usual().await;
+    let lab = Lab::weighing().await;
     lab.store.set_down(true);
     let mut refused = 0;
     for endpoint in ENDPOINTS {

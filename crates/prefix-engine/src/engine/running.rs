@@ -33,7 +33,7 @@ use crate::sealing;
 use crate::shared::Shared;
 use crate::speaker::SpeakerState;
 use crate::timers;
-use crate::{alarms, frozen};
+use crate::{alarms, frozen, report};
 
 /// See the module.
 pub(super) struct Running {
@@ -82,6 +82,7 @@ impl Running {
         let speaker = Arc::new(SpeakerState::new(parts.settings.neighbors.clone()));
         let (dispatch, nudges) = Dispatch::new();
         let shared = Arc::new(Shared::new(parts, dispatch));
+        report::expected(&shared.policy());
         frozen::load(&shared, direct).await?;
         if let Some(misfit) = leadership::introduce(&shared).await? {
             return Err(EngineError::NotAllowed(misfit));

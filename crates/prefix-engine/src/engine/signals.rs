@@ -10,7 +10,7 @@ use prefix_core::name::SourceName;
 use prefix_core::page::Page;
 use prefix_core::signal::{Corroboration, CorroborationScope, SignalGroup};
 use prefix_core::store::{GroupQuery, SourceActivity, WaitingCorroborations};
-use prefix_policy::correlation::scope_of;
+use prefix_policy::correlation::{ScopeProblem, scope_of};
 
 use super::Engine;
 use crate::answer::Answer;
@@ -83,6 +83,11 @@ impl Engine {
         }
         // storage is not at fault, but the answer is right: nothing is stored, and sending it again helps
         Err(EngineError::StorageUnavailable("too many groups came up meanwhile".into()))
+    }
+
+    /// Whether a corroborating signal of this source can be taken, and is about something.
+    pub fn check_scope(&self, source: &SourceName, scope: &CorroborationScope) -> Result<(), ScopeProblem> {
+        scope_of(&self.policy(), source, scope).map(|_| ())
     }
 
     /// The victims of the groups that a signal is about, or of all of them.

@@ -3,6 +3,7 @@
 use prefix_core::event::EventStatus;
 use prefix_core::guardrail::Guardrail;
 use prefix_core::mitigation::{EndReason, Status};
+use prefix_core::signal::GroupStatus;
 use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Schema, SchemaType, Type};
@@ -64,6 +65,10 @@ pub(super) fn event_status() -> RefOr<Schema> {
         S::Rejected,
     ];
     words(all.map(EventStatus::as_str), false)
+}
+
+pub(super) fn group_status() -> RefOr<Schema> {
+    words(GroupStatus::ALL.map(GroupStatus::as_str), false)
 }
 
 pub(super) fn actor_type() -> RefOr<Schema> {

@@ -22,16 +22,20 @@ pub enum ScopeProblem {
         source_name: String,
     },
     /// Nothing says what it is about.
-    #[error("source {source_name:?} shares {declared} with an attack, and the signal names none of these")]
+    #[error("source {source_name:?} shares {} with an attack, and the signal names none of these", words(.declared))]
     NoDimension {
         /// Its name.
         source_name: String,
         /// What it declares.
-        declared: String,
+        declared: Vec<Dimension>,
     },
     /// It would complete every group.
     #[error("`pop` alone needs `vector`: it would corroborate every attack at the pop")]
     PopAlone,
+}
+
+fn words(dimensions: &[Dimension]) -> String {
+    dimensions.iter().map(|dimension| dimension.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 /// The dimensions that a source declares and this signal fills; an error if it is about nothing, or about everything.
@@ -55,10 +59,9 @@ pub fn scope_of(
     };
     let filled: Vec<Dimension> = entry.match_dimensions.iter().filter(is_filled).copied().collect();
     if filled.is_empty() {
-        let declared: Vec<&str> = entry.match_dimensions.iter().map(|dimension| dimension.as_str()).collect();
         return Err(ScopeProblem::NoDimension {
             source_name: source.to_string(),
-            declared: declared.join(", "),
+            declared: entry.match_dimensions.clone(),
         });
     }
     if filled == [Dimension::Pop] && scope.vector.is_none() {

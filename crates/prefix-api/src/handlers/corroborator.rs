@@ -1,0 +1,88 @@
+//! Sources that only corroborate: their signals are taken, and shown while they wait (http-api.md §7).
+
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use chrono::TimeDelta;
+use prefix_engine::{EngineError, ScopeProblem, view};
+
+use super::{Reply, both, checked, mark_replay, ok, respond};
+use crate::answer::signals::{ActivityAnswer, CacheAnswer, CorroborationAnswer};
+use crate::api::Api;
+use crate::body::Body;
+use crate::call::Call;
+use crate::intake::{may_report, request_errors};
+use crate::pointer::Pointer;
+use crate::problem::Problem;
+use crate::query::Query;
+use crate::report::{self, Rejection};
+use crate::request::{self, CorroborationDraft};
+
+/// Corroborate what primary sources report, or will report within the window. Triggers nothing by itself, but may
+/// complete the quorum of a group.
+#[utoipa::path(
+    post, path = "/v1/signals/corroborator", tag = "signals", operation_id = "post_corroboration",
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; a repetition within 24 h gets the first answer.")),
+    request_body = crate::document::CorroborationBody,
+    responses((status = 200, description = "Stored, and attached to every group that it is about.", body = CorroborationAnswer))
+)]
+pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Result<Body, Problem>) -> Reply {
+    let invalid = |_: &Problem| report::event_refused(Rejection::Invalid, None, 1);
+    let body = body.inspect_err(invalid)?;
+    query.optional("dry_run", |_| Err::<(), _>("is not for signals: a signal is always acted on".to_owned()));
+    let ((), draft) =
+        both(request_errors(&call, query), request::corroboration(&body.tree)).inspect_err(invalid)?;
+    let CorroborationDraft { report, undefined_vector } = draft;
+    let source = &report.source;
+    may_report(&call, source)?;
+    if let Some(vector) = undefined_vector {
+        report::event_refused(Rejection::UnknownVector, Some(source.as_str()), 1);
+        return Err(EngineError::from(api.unknown_vector(&vector)).into());
+    }
+    // what else is wrong with the scope is a matter of configuration, and the engine says so
+    if let Err(problem @ ScopeProblem::NoDimension { .. }) = api.engine.check_scope(source, &report.scope) {
+        return Err(no_dimension(&problem)).inspect_err(invalid);
+    }
+    let answer = api.engine.corroborate(report, &call.repeatable(false, body.hash)).await?;
+    let mut response = respond(StatusCode::OK, &CorroborationAnswer::from(&answer.value))?;
+    mark_replay(&mut response, &answer);
+    Ok(response)
+}
+
+/// Which members could have said what the signal is about.
+fn no_dimension(problem: &ScopeProblem) -> Problem {
+    let ScopeProblem::NoDimension { declared, .. } = problem else { return Problem::internal() };
+    let root = Pointer::root();
+    let missing = declared.iter().map(|dimension| root.member(dimension.as_str()).error(problem.to_string()));
+    Problem::bad_request(missing.collect())
+}
+
+/// Which corroborating sources were heard lately, by this pop.
+#[utoipa::path(
+    get, path = "/v1/signals/corroborator/activity", tag = "signals", operation_id = "corroborator_activity",
+    params(("minutes" = Option<u16>, Query, description = "How far back, 1 to 1440; default 60.", minimum = 1, maximum = 1440)),
+    responses((status = 200, description = "Those that were heard.", body = ActivityAnswer))
+)]
+pub(crate) async fn activity(api: Data<Api>, mut query: Query) -> Reply {
+    let minutes = query.integer("minutes", 1..=1440).unwrap_or(60);
+    checked(query.finish())?;
+    let since = api.engine.now() - TimeDelta::minutes(minutes.into());
+    ok(&ActivityAnswer::new(since, api.engine.corroborator_activity(since).await?))
+}
+
+/// The corroborating signals of this pop that wait for a group, newest first.
+#[utoipa::path(
+    get, path = "/v1/signals/corroborator/cache", tag = "signals", operation_id = "corroborator_cache",
+    params(
+        ("source" = Option<String>, Query, description = "List only those of this source."),
+        ("limit" = Option<u16>, Query, description = "The most signals, 1 to 1000; default 100.", minimum = 1, maximum = 1000),
+    ),
+    responses((status = 200, description = "Those that wait.", body = CacheAnswer))
+)]
+pub(crate) async fn cache(api: Data<Api>, mut query: Query) -> Reply {
+    let source = query.parsed("source");
+    let limit = query.integer("limit", 1..=1000).unwrap_or(100);
+    checked(query.finish())?;
+    let now = api.engine.now();
+    let (waiting, signals) = api.engine.waiting_corroborations(source.as_ref(), limit.into()).await?;
+    ok(&CacheAnswer::new(now, waiting, signals.iter().map(view::corroboration).collect()))
+}

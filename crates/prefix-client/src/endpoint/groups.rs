@@ -1,0 +1,27 @@
+//! Signal groups.
+
+use crate::client::Client;
+use crate::error::ApiError;
+use crate::id::SignalGroupId;
+use crate::model::group::{GroupQuery, SignalGroup};
+use crate::operation;
+use crate::page::{Page, Paged};
+use crate::reply::Reply;
+use crate::transport::Call;
+
+impl Client {
+    /// The first page of signal groups.
+    pub async fn signal_groups(&self, query: &GroupQuery) -> Result<Reply<Page<SignalGroup>>, ApiError> {
+        self.call(Call::new(operation::GROUPS_LIST).query(query.pairs())).await
+    }
+
+    /// All signal groups, page by page.
+    pub fn all_signal_groups(&self, query: &GroupQuery) -> Paged<SignalGroup> {
+        Paged::new(self, operation::GROUPS_LIST, query.pairs())
+    }
+
+    /// One signal group with its signals.
+    pub async fn signal_group(&self, id: SignalGroupId) -> Result<Reply<SignalGroup>, ApiError> {
+        self.call(Call::new(operation::GROUPS_GET).argument(&id)).await
+    }
+}
