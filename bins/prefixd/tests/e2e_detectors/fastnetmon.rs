@@ -95,7 +95,8 @@ async fn a_flood_that_fastnetmon_sees_is_filtered_until_fastnetmon_says_that_it_
     // The attack is over but for a residue, which is filtered until FastNetMon lifts its ban.
     drop(attack);
     let _residue = flood("198.51.100.2:4000", "203.0.113.53:9999", RESIDUE);
-    let lifted = recorder.wait_for("the unban", seen, wait::PATIENCE, was_answered("unban", "withdrawn")).await;
+    let lifted =
+        recorder.wait_for("the unban", seen, wait::PATIENCE, was_answered("unban", "withdrawn")).await;
     lifted.unwrap_or_else(|error| panic!("{error}\n{}", detector.log()));
     net.router().loses(&rule).await;
     net.mitigation_becomes(id, &MitigationStatus::Withdrawn).await;

@@ -28,7 +28,8 @@ impl Traffic {
         let attack = sink("203.0.113.53:9999");
         let questions = sink("203.0.113.53:53");
         let attack_v6 = sink("[2001:db8:10::53]:9999");
-        let flood = |from: &str, to: &str| Flood::start(&streets.attacker, address(from), address(to)).unwrap();
+        let flood =
+            |from: &str, to: &str| Flood::start(&streets.attacker, address(from), address(to)).unwrap();
         let floods = [
             flood("198.51.100.2:4000", "203.0.113.53:9999"),
             flood("198.51.100.2:4001", "203.0.113.53:53"),

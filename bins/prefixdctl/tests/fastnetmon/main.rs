@@ -35,7 +35,11 @@ fn every_captured_call_becomes_one_request_with_the_json_of_the_api() {
         let action = if capture.contains("unban") { "unban" } else { "ban" };
         let expected = std::fs::read_to_string(fixtures().join(format!("{capture}.json"))).unwrap();
         let [sent] = host.sent().try_into().expect("one request");
-        assert_eq!(sent.arguments, format!("--timeout 5 signals fastnetmon - --action {action}"), "{capture}");
+        assert_eq!(
+            sent.arguments,
+            format!("--timeout 5 signals fastnetmon - --action {action}"),
+            "{capture}"
+        );
         assert_eq!(sent.stdin, expected, "{capture}");
         serde_json::from_str::<serde_json::Value>(&sent.stdin).unwrap();
         assert!(host.spooled().is_empty());
@@ -45,7 +49,9 @@ fn every_captured_call_becomes_one_request_with_the_json_of_the_api() {
 #[test]
 fn settings_come_from_the_file_and_reach_prefixdctl() {
     let host = Host::new();
-    host.settings("PREFIXD_API=http://192.0.2.1:8080\nPREFIXD_API_TOKEN='s e c r e t'\nPREFIXD_SOURCE=edge-1\n");
+    host.settings(
+        "PREFIXD_API=http://192.0.2.1:8080\nPREFIXD_API_TOKEN='s e c r e t'\nPREFIXD_SOURCE=edge-1\n",
+    );
     assert_eq!(host.calls(&["203.0.113.10", "incoming", "3610", "unban"], b"").code, 0);
     let [sent] = host.sent().try_into().expect("one request");
     assert_eq!(sent.arguments, "--timeout 5 signals fastnetmon - --action unban --source edge-1");
@@ -55,7 +61,10 @@ fn settings_come_from_the_file_and_reach_prefixdctl() {
 #[test]
 fn an_outgoing_attack_is_told_as_one() {
     let host = Host::new();
-    assert_eq!(host.calls(&["203.0.113.10", "outgoing", "9000", "ban"], b"Attack direction: incoming\n").code, 0);
+    assert_eq!(
+        host.calls(&["203.0.113.10", "outgoing", "9000", "ban"], b"Attack direction: incoming\n").code,
+        0
+    );
     let [sent] = host.sent().try_into().expect("one request");
     assert!(sent.stdin.contains("\"attack_direction\":\"outgoing\""), "{}", sent.stdin);
 }
