@@ -6,8 +6,8 @@ use prefix_testkit::lab::{Forwarding, LinkEnd, Namespace};
 /// The device of the router that leads to the attacker.
 pub(crate) const OUTSIDE: &str = "outside";
 
-/// The two networks. The attacker is 198.51.100.2 and 2001:db8:a::2, the victim the name server of the inventory,
-/// 203.0.113.53 and 2001:db8:10::53, of which everything but port 53 may be dropped.
+/// The two networks. The attacker is 198.51.100.2 and `2001:db8:a::2`, the victim the name server of the inventory,
+/// 203.0.113.53 and `2001:db8:10::53`, of which everything but port 53 may be dropped.
 #[derive(Debug)]
 pub(crate) struct Streets {
     pub(crate) attacker: Namespace,

@@ -131,7 +131,7 @@ fn a_ban_that_could_not_be_sent_for_an_hour_is_dropped_and_an_unban_is_not() {
     host.calls(&["203.0.113.10", "incoming", "3610", "ban"], b"Attack type: udp_flood\n");
     host.calls(&["203.0.113.11", "incoming", "3610", "unban"], b"");
     let before = host.sent().len();
-    host.ages_the_spool(Duration::from_secs(2 * 3600));
+    host.ages_the_spool(Duration::from_hours(2));
     host.prefixdctl_exits_with(0);
     host.calls(&["--flush"], b"");
     host.spool_empties();
