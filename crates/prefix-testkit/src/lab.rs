@@ -20,12 +20,15 @@
 //!
 //! Set `PREFIXD_LAB_KEEP=1` to keep the folders (configuration, logs) of the parts for a look.
 
+mod alertmanager;
 mod bgp_update;
 mod bird;
 mod certificates;
 mod daemon;
 mod error;
 mod exabgp;
+mod exporter;
+mod fastnetmon;
 mod folder;
 mod forwarding;
 mod frr;
@@ -38,26 +41,33 @@ mod pgbouncer;
 mod postgres;
 mod process;
 mod programs;
+mod prometheus;
+mod recorder;
 mod seat;
 mod traffic;
 mod volume;
 pub mod wait;
 
+pub use alertmanager::{Alertmanager, AlertmanagerTimes};
 pub use bgp_update::{Change, Family, PathAttributes, RouterUpdate};
 pub use bird::Bird;
 pub use certificates::Certificates;
 pub use daemon::{Daemon, DaemonBuilder};
 pub use error::LabError;
 pub use exabgp::Exabgp;
+pub use exporter::Exporter;
+pub use fastnetmon::{FastNetMon, FastNetMonBuilder};
 pub use forwarding::Forwarding;
 pub use frr::{Frr, FrrSession};
 pub use gobgpd::{GobgpVersion, Gobgpd, GobgpdBuilder};
 pub use guard::Guard;
-pub use http::{HttpAnswer, get};
+pub use http::{HttpAnswer, HttpRequest, get};
 pub use loopback::Loopback;
 pub use namespace::{LinkEnd, Namespace, Uplink};
 pub use pgbouncer::PgBouncer;
 pub use postgres::{Database, Hang, Postgres, PostgresBuilder};
+pub use prometheus::Prometheus;
+pub use recorder::{Exchange, Recorder};
 pub use seat::RouterSeat;
 pub use traffic::{Flood, PACKETS_PER_SECOND, Sink};
 pub use volume::Volume;

@@ -32,6 +32,14 @@ const PACKAGES: &[Package] = &[
     Package { name: "frr", probe: Probe::File("/usr/lib/frr/bgpd"), services: &["frr"] },
     Package { name: "postgresql", probe: Probe::PostgresServer, services: &["postgresql"] },
     Package { name: "pgbouncer", probe: Probe::Program("pgbouncer"), services: &["pgbouncer"] },
+    Package { name: "prometheus", probe: Probe::Program("prometheus"), services: &["prometheus"] },
+    Package {
+        name: "prometheus-alertmanager",
+        probe: Probe::Program("prometheus-alertmanager"),
+        services: &["prometheus-alertmanager"],
+    },
+    Package { name: "fastnetmon", probe: Probe::Program("fastnetmon"), services: &["fastnetmon"] },
+    Package { name: "shellcheck", probe: Probe::Program("shellcheck"), services: &[] },
     Package { name: "nftables", probe: Probe::Program("nft"), services: &[] },
     Package { name: "iproute2", probe: Probe::Program("ip"), services: &[] },
     Package { name: "e2fsprogs", probe: Probe::Program("chattr"), services: &[] },
@@ -101,9 +109,10 @@ fn postgres_servers() -> impl Iterator<Item = PathBuf> {
     versions.map(|version| version.path().join("bin/postgres"))
 }
 
-/// Boot must not start what only tests use. Best effort: a container has no service manager to tell.
+/// Boot must not start what only tests use: also not the boot of an image in which systemd does not run now. Best effort,
+/// because not every machine has it.
 fn disable_services<'a>(services: impl Iterator<Item = &'a &'static str>) {
-    if !Path::new("/run/systemd/system").is_dir() {
+    if find_program("systemctl").is_none() {
         return;
     }
     for service in services {

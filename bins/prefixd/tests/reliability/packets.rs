@@ -1,8 +1,8 @@
 //! Real packets through a real router: they stop when a rule arrives, and flow again when it leaves.
 
 use crate::intent::overtimes;
-use crate::stage::{Attack, Network, NetworkBuilder, udp_flood};
-use prefix_testkit::lab::{Flood, Forwarding, Guard, LinkEnd, Namespace, PACKETS_PER_SECOND, Sink, wait};
+use crate::stage::{Attack, Network, NetworkBuilder, Streets, udp_flood};
+use prefix_testkit::lab::{Flood, Guard, PACKETS_PER_SECOND, Sink, wait};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -11,41 +11,25 @@ const VICTIM: &str = "203.0.113.53";
 
 const VICTIM_V6: &str = "2001:db8:10::53";
 
-/// Attacker and victim around the router of a network.
-struct Streets {
+/// An attack and honest questions, on their way to the victim.
+struct Traffic {
     attack: Sink,
     questions: Sink,
     attack_v6: Sink,
     _floods: [Flood; 3],
-    _forwarding: Forwarding,
-    _attacker: Namespace,
-    _victim: Namespace,
+    _streets: Streets,
 }
 
-impl Streets {
-    /// Builds them, and lets an attack and honest questions flow.
-    async fn around(net: &Network) -> Self {
-        let router = net.between();
-        let (attacker, victim) = (Namespace::create().await.unwrap(), Namespace::create().await.unwrap());
-        let outside = LinkEnd { device: "outside", addresses: &["198.51.100.1/24", "2001:db8:a::1/64"] };
-        let inside = LinkEnd { device: "inside", addresses: &["203.0.113.1/24", "2001:db8:10::1/64"] };
-        let far = LinkEnd { device: "eth0", addresses: &["198.51.100.2/24", "2001:db8:a::2/64"] };
-        let near = LinkEnd { device: "eth0", addresses: &["203.0.113.53/24", "2001:db8:10::53/64"] };
-        router.join(&outside, &attacker, &far).await.unwrap();
-        router.join(&inside, &victim, &near).await.unwrap();
-        for (namespace, v4, v6) in
-            [(&attacker, "198.51.100.1", "2001:db8:a::1"), (&victim, "203.0.113.1", "2001:db8:10::1")]
-        {
-            namespace.run(&["ip", "route", "add", "default", "via", v4]).await.unwrap();
-            namespace.run(&["ip", "-6", "route", "add", "default", "via", v6]).await.unwrap();
-        }
-        let forwarding = Forwarding::start(router, net.router().exabgp()).await.unwrap();
-
-        let sink = |text: &str| Sink::start(&victim, address(text)).unwrap();
+impl Traffic {
+    /// Lets both flow.
+    async fn through(net: &Network) -> Self {
+        let streets = Streets::around(net).await;
+        let sink = |text: &str| Sink::start(&streets.victim, address(text)).unwrap();
         let attack = sink("203.0.113.53:9999");
         let questions = sink("203.0.113.53:53");
         let attack_v6 = sink("[2001:db8:10::53]:9999");
-        let flood = |from: &str, to: &str| Flood::start(&attacker, address(from), address(to)).unwrap();
+        let flood =
+            |from: &str, to: &str| Flood::start(&streets.attacker, address(from), address(to)).unwrap();
         let floods = [
             flood("198.51.100.2:4000", "203.0.113.53:9999"),
             flood("198.51.100.2:4001", "203.0.113.53:53"),
@@ -54,15 +38,7 @@ impl Streets {
         for sink in [&attack, &questions, &attack_v6] {
             sink.packets_arrive(wait::PATIENCE).await.unwrap();
         }
-        Self {
-            attack,
-            questions,
-            attack_v6,
-            _floods: floods,
-            _forwarding: forwarding,
-            _attacker: attacker,
-            _victim: victim,
-        }
+        Self { attack, questions, attack_v6, _floods: floods, _streets: streets }
     }
 
     /// The attack is stopped, and the questions get through.
@@ -81,16 +57,16 @@ impl Streets {
 #[tokio::test(flavor = "multi_thread")]
 async fn attack_packets_stop_when_the_rule_arrives_and_flow_again_when_it_is_over() {
     let net = network("{action: discard, ttl_seconds: 600}").start().await;
-    let streets = Streets::around(&net).await;
+    let traffic = Traffic::through(&net).await;
 
     let mut stopped = Vec::new();
-    for (attack, sink) in attacks().iter().zip([&streets.attack, &streets.attack_v6]) {
+    for (attack, sink) in attacks().iter().zip([&traffic.attack, &traffic.attack_v6]) {
         net.detector.posts(attack).await;
         stopped.push(sink.packets_stop(wait::PATIENCE).await.unwrap());
     }
-    streets.are_calm().await;
+    traffic.are_calm().await;
     let mut flowing = Vec::new();
-    for (attack, sink) in attacks().iter().zip([&streets.attack, &streets.attack_v6]) {
+    for (attack, sink) in attacks().iter().zip([&traffic.attack, &traffic.attack_v6]) {
         net.detector.releases(attack).await;
         flowing.push(sink.packets_arrive(wait::PATIENCE).await.unwrap());
     }
@@ -108,18 +84,18 @@ async fn after_kill_9_of_the_daemon_packets_flow_again_at_not_after_plus_grace()
         .start()
         .await;
     let _guard = Guard::of_daemon(&net.folder().join("data")).await.unwrap();
-    let streets = Streets::around(&net).await;
+    let traffic = Traffic::through(&net).await;
     for attack in &attacks() {
         net.detector.posts(attack).await;
     }
-    streets.attack.packets_stop(wait::PATIENCE).await.unwrap();
-    streets.attack_v6.packets_stop(wait::PATIENCE).await.unwrap();
+    traffic.attack.packets_stop(wait::PATIENCE).await.unwrap();
+    traffic.attack_v6.packets_stop(wait::PATIENCE).await.unwrap();
     net.daemon.kill9();
-    streets.are_calm().await;
+    traffic.are_calm().await;
 
     let (v4, v6) = tokio::join!(
-        streets.attack.packets_arrive(wait::PATIENCE),
-        streets.attack_v6.packets_arrive(wait::PATIENCE)
+        traffic.attack.packets_arrive(wait::PATIENCE),
+        traffic.attack_v6.packets_arrive(wait::PATIENCE)
     );
     v4.unwrap();
     v6.unwrap();

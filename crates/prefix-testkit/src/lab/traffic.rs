@@ -3,17 +3,21 @@
 use super::{LabError, Namespace, wait};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Packets of a flood per second: many enough that a gap is seen at once, few enough for any machine.
 pub const PACKETS_PER_SECOND: u32 = 500;
 
-/// A flood of UDP packets that goes on until it is dropped.
+/// The pause between two looks whether packets are due.
+const PACE: Duration = Duration::from_millis(1);
+
+/// A flood of UDP packets that goes on until it is dropped. Each packet carries its number, from 0.
 #[derive(Debug)]
 pub struct Flood {
+    sent: Arc<Mutex<Vec<Instant>>>,
     ending: Arc<AtomicBool>,
     sender: Option<JoinHandle<()>>,
 }
@@ -24,20 +28,51 @@ impl Flood {
     /// # Errors
     /// [`LabError::Run`] when the address cannot be used.
     pub fn start(namespace: &Namespace, source: SocketAddr, victim: SocketAddr) -> Result<Self, LabError> {
+        Self::start_with(namespace, source, victim, PACKETS_PER_SECOND)
+    }
+
+    /// Sends so many packets per second.
+    ///
+    /// # Errors
+    /// [`LabError::Run`] when the address cannot be used.
+    pub fn start_with(
+        namespace: &Namespace,
+        source: SocketAddr,
+        victim: SocketAddr,
+        packets_per_second: u32,
+    ) -> Result<Self, LabError> {
         let socket = socket_in(namespace, source)?;
-        let ending = Arc::new(AtomicBool::new(false));
+        let (sent, ending) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
         let sender = std::thread::spawn({
-            let ending = ending.clone();
+            let (sent, ending) = (sent.clone(), ending.clone());
             move || {
+                let (began, mut number) = (Instant::now(), 0_u64);
                 while !ending.load(Ordering::Relaxed) {
-                    // What the network does with it is the question, not an error.
-                    let _ = socket.send_to(&[0x55; 512], victim);
-                    std::thread::sleep(Duration::from_secs(1) / PACKETS_PER_SECOND);
+                    while began.elapsed().as_secs_f64() * f64::from(packets_per_second) >= count(number) {
+                        let mut packet = [0x55; 512];
+                        packet[..8].copy_from_slice(&number.to_be_bytes());
+                        sent.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
+                        // What the network does with it is the question, not an error.
+                        let _ = socket.send_to(&packet, victim);
+                        number += 1;
+                    }
+                    std::thread::sleep(PACE);
                 }
             }
         });
-        Ok(Self { ending, sender: Some(sender) })
+        Ok(Self { sent, ending, sender: Some(sender) })
     }
+
+    /// When the packet of this number was sent.
+    pub fn sent_at(&self, number: u64) -> Option<Instant> {
+        let sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        sent.get(usize::try_from(number).ok()?).copied()
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "no flood sends 2^52 packets")]
+fn count(number: u64) -> f64 {
+    number as f64
 }
 
 impl Drop for Flood {
@@ -50,6 +85,7 @@ impl Drop for Flood {
 #[derive(Debug)]
 pub struct Sink {
     received: Arc<AtomicU64>,
+    highest: Arc<AtomicU64>,
     ending: Arc<AtomicBool>,
     receiver: Option<JoinHandle<()>>,
 }
@@ -65,24 +101,33 @@ impl Sink {
     pub fn start(namespace: &Namespace, address: SocketAddr) -> Result<Self, LabError> {
         let socket = socket_in(namespace, address)?;
         let (received, ending) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let highest = Arc::new(AtomicU64::new(0));
         let receiver = std::thread::spawn({
-            let (received, ending) = (received.clone(), ending.clone());
+            let (received, highest, ending) = (received.clone(), highest.clone(), ending.clone());
             move || {
                 let mut packet = [0; 2048];
                 while !ending.load(Ordering::Relaxed) {
                     // The socket gives up waiting now and then, to see whether it is over.
                     if socket.recv_from(&mut packet).is_ok() {
+                        if let Some(number) = packet.first_chunk() {
+                            highest.fetch_max(u64::from_be_bytes(*number), Ordering::Relaxed);
+                        }
                         received.fetch_add(1, Ordering::Relaxed);
                     }
                 }
             }
         });
-        Ok(Self { received, ending, receiver: Some(receiver) })
+        Ok(Self { received, highest, ending, receiver: Some(receiver) })
     }
 
     /// Packets so far.
     pub fn received(&self) -> u64 {
         self.received.load(Ordering::Relaxed)
+    }
+
+    /// The highest number of a packet of one flood that arrived ([`Flood::sent_at`]).
+    pub fn highest_number(&self) -> u64 {
+        self.highest.load(Ordering::Relaxed)
     }
 
     /// Waits until packets arrive, and returns how long that took.

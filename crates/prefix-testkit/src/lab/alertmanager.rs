@@ -1,0 +1,87 @@
+//! A real Alertmanager that notifies one webhook, with times as short as a test needs.
+
+use super::folder::Folder;
+use super::process::Process;
+use super::{LabError, Loopback, http, programs};
+use std::net::SocketAddrV4;
+use std::process::Command;
+
+const PORT: u16 = 9093;
+
+/// How patient an Alertmanager is with a group of alerts, each in milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub struct AlertmanagerTimes {
+    /// From the first alert of a group to its first notification.
+    pub group_wait: u32,
+    /// Between two notifications if the group changed.
+    pub group_interval: u32,
+    /// Between two notifications if it did not.
+    pub repeat_interval: u32,
+}
+
+/// A running Alertmanager.
+#[derive(Debug)]
+pub struct Alertmanager {
+    process: Process,
+    address: Loopback,
+    _folder: Folder,
+}
+
+impl Alertmanager {
+    /// Starts one that groups by `alertname` and posts to `webhook`, resolved alerts too.
+    ///
+    /// # Errors
+    /// [`LabError::Missing`] without Alertmanager.
+    pub async fn start(webhook: &str, times: AlertmanagerTimes) -> Result<Self, LabError> {
+        let program = programs::find_installed("prometheus-alertmanager")?;
+        let folder = Folder::new("alertmanager")?;
+        let address = Loopback::claim()?;
+        let configuration = folder.write("alertmanager.yml", &configuration(webhook, times))?;
+        let mut command = Command::new(program);
+        command.arg(format!("--config.file={}", configuration.display()));
+        command.arg(format!("--storage.path={}", folder.join("data").display()));
+        command.arg(format!("--web.listen-address={}", address.port(PORT)));
+        // Alone: it would look for others on all interfaces.
+        command.arg("--cluster.listen-address=");
+        command.arg("--log.level=debug");
+        let process = Process::start("alertmanager", command, &folder.join("alertmanager.log"))?;
+        let alertmanager = Self { process, address, _folder: folder };
+        alertmanager
+            .process
+            .ready("GET /-/ready answers 200", async || {
+                match http::get(alertmanager.address(), "/-/ready").await {
+                    Ok(answer) if answer.status == 200 => Ok(()),
+                    Ok(answer) => Err(format!("{} {}", answer.status, answer.body)),
+                    Err(error) => Err(error.to_string()),
+                }
+            })
+            .await?;
+        Ok(alertmanager)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddrV4 {
+        self.address.port(PORT)
+    }
+
+    /// What it logged.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+}
+
+fn configuration(webhook: &str, times: AlertmanagerTimes) -> String {
+    let AlertmanagerTimes { group_wait, group_interval, repeat_interval } = times;
+    format!(
+        "route:
+  receiver: prefixd
+  group_by: [alertname]
+  group_wait: {group_wait}ms
+  group_interval: {group_interval}ms
+  repeat_interval: {repeat_interval}ms
+receivers:
+  - name: prefixd
+    webhook_configs: [{{url: '{webhook}', send_resolved: true}}]
+"
+    )
+}

@@ -1,0 +1,134 @@
+//! A real `FastNetMon` (Community edition) that watches a device of a namespace and calls a notify script.
+
+use super::folder::Folder;
+use super::process::Process;
+use super::{LabError, Namespace, programs};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What a `FastNetMon` will be like.
+#[derive(Debug)]
+pub struct FastNetMonBuilder {
+    device: String,
+    networks: Vec<String>,
+    packets_per_second: u32,
+    ban_seconds: u32,
+    script: PathBuf,
+    environment: Vec<(String, String)>,
+}
+
+impl FastNetMonBuilder {
+    /// A network whose hosts it protects, like `203.0.113.0/24`.
+    #[must_use]
+    pub fn network(mut self, prefix: &str) -> Self {
+        self.networks.push(prefix.to_owned());
+        self
+    }
+
+    /// So many packets per second toward one host are an attack.
+    #[must_use]
+    pub fn threshold(mut self, packets_per_second: u32) -> Self {
+        self.packets_per_second = packets_per_second;
+        self
+    }
+
+    /// So long a ban lasts; after it, `FastNetMon` lifts it as soon as the attack is over.
+    #[must_use]
+    pub fn ban_seconds(mut self, seconds: u32) -> Self {
+        self.ban_seconds = seconds;
+        self
+    }
+
+    /// A variable of its environment, and so of the script's.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.environment.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Starts it inside `namespace`, and waits until it sees traffic.
+    ///
+    /// # Errors
+    /// [`LabError::Missing`] without `FastNetMon`, [`LabError::Ended`] when it refuses its configuration.
+    pub async fn start(self, namespace: &Namespace) -> Result<FastNetMon, LabError> {
+        let program = programs::find_installed("fastnetmon")?;
+        let folder = Folder::new("fastnetmon")?;
+        folder.write("networks_list", &self.networks.join("\n"))?;
+        folder.write("networks_whitelist", "")?;
+        let configuration = folder.write("fastnetmon.conf", &self.configuration(folder.path()))?;
+        let mut command = Command::new(program);
+        command.arg("--configuration_file").arg(configuration).arg("--log_to_console");
+        // Many of them run on one machine.
+        command.arg("--disable_pid_logic");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        let process = Process::start("fastnetmon", namespace.wrap(&command), &folder.join("fastnetmon.log"))?;
+        let statistics = folder.join("fastnetmon.dat");
+        // Written once a second, as soon as the speed of something is calculated.
+        process
+            .ready("its statistics", async || match std::fs::read_to_string(&statistics) {
+                Ok(text) if text.contains("Incoming traffic") => Ok(()),
+                Ok(text) => Err(text),
+                Err(error) => Err(error.to_string()),
+            })
+            .await?;
+        Ok(FastNetMon { process, _folder: folder })
+    }
+
+    fn configuration(&self, folder: &Path) -> String {
+        let Self { device, packets_per_second, ban_seconds, .. } = self;
+        let (script, folder) = (self.script.display(), folder.display());
+        format!(
+            "logging_level = info
+disable_usage_report = on
+enable_ban = on
+enable_ban_ipv6 = on
+process_incoming_traffic = on
+process_outgoing_traffic = off
+ban_details_records_count = 10
+ban_time = {ban_seconds}
+unban_only_if_attack_finished = on
+networks_list_path = {folder}/networks_list
+white_list_path = {folder}/networks_whitelist
+ban_for_pps = on
+ban_for_bandwidth = off
+threshold_pps = {packets_per_second}
+mirror_afpacket = on
+interfaces = {device}
+average_calculation_time = 3
+monitor_local_ip_addresses = off
+enable_api = off
+prometheus = off
+notify_script_path = {script}
+pid_path = {folder}/fastnetmon.pid
+cli_stats_file_path = {folder}/fastnetmon.dat
+cli_stats_ipv6_file_path = {folder}/fastnetmon6.dat
+"
+        )
+    }
+}
+
+/// A running `FastNetMon`.
+#[derive(Debug)]
+pub struct FastNetMon {
+    process: Process,
+    _folder: Folder,
+}
+
+impl FastNetMon {
+    /// One that watches `device` and calls `script` (`notify_script_path`).
+    pub fn watching(device: &str, script: &Path) -> FastNetMonBuilder {
+        FastNetMonBuilder {
+            device: device.to_owned(),
+            networks: Vec::new(),
+            packets_per_second: 1_000,
+            ban_seconds: 4,
+            script: script.to_path_buf(),
+            environment: Vec::new(),
+        }
+    }
+
+    /// What it and its script logged.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+}

@@ -1,0 +1,76 @@
+//! A real Prometheus with a test's rules over a test's numbers, which tells an Alertmanager.
+
+use super::folder::Folder;
+use super::process::Process;
+use super::{Alertmanager, Exporter, LabError, Loopback, http, programs};
+use std::net::SocketAddrV4;
+use std::process::Command;
+
+const PORT: u16 = 9090;
+
+/// Between two scrapes, and between two evaluations of the rules.
+const INTERVAL: &str = "200ms";
+
+/// A running Prometheus.
+#[derive(Debug)]
+pub struct Prometheus {
+    process: Process,
+    address: Loopback,
+    _folder: Folder,
+}
+
+impl Prometheus {
+    /// Starts one with `rules`, a rule file as Prometheus reads it.
+    ///
+    /// # Errors
+    /// [`LabError::Missing`] without Prometheus, [`LabError::Ended`] when it refuses the rules.
+    pub async fn start(
+        rules: &str,
+        exporter: &Exporter,
+        alertmanager: &Alertmanager,
+    ) -> Result<Self, LabError> {
+        let program = programs::find_installed("prometheus")?;
+        let folder = Folder::new("prometheus")?;
+        let address = Loopback::claim()?;
+        folder.write("rules.yml", rules)?;
+        let configuration = configuration(exporter.address(), alertmanager.address());
+        let configuration = folder.write("prometheus.yml", &configuration)?;
+        let mut command = Command::new(program);
+        command.arg(format!("--config.file={}", configuration.display()));
+        command.arg(format!("--storage.tsdb.path={}", folder.join("data").display()));
+        command.arg(format!("--web.listen-address={}", address.port(PORT)));
+        let process = Process::start("prometheus", command, &folder.join("prometheus.log"))?;
+        let prometheus = Self { process, address, _folder: folder };
+        prometheus
+            .process
+            .ready("GET /-/ready answers 200", async || {
+                match http::get(prometheus.address(), "/-/ready").await {
+                    Ok(answer) if answer.status == 200 => Ok(()),
+                    Ok(answer) => Err(format!("{} {}", answer.status, answer.body)),
+                    Err(error) => Err(error.to_string()),
+                }
+            })
+            .await?;
+        Ok(prometheus)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddrV4 {
+        self.address.port(PORT)
+    }
+
+    /// What it logged.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+}
+
+fn configuration(exporter: SocketAddrV4, alertmanager: SocketAddrV4) -> String {
+    format!(
+        "global: {{scrape_interval: {INTERVAL}, scrape_timeout: {INTERVAL}, evaluation_interval: {INTERVAL}}}
+rule_files: [rules.yml]
+alerting: {{alertmanagers: [{{static_configs: [{{targets: ['{alertmanager}']}}]}}]}}
+scrape_configs: [{{job_name: attacks, honor_labels: true, static_configs: [{{targets: ['{exporter}']}}]}}]
+"
+    )
+}
