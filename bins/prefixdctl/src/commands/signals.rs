@@ -9,7 +9,7 @@ use crate::session::{Session, read_or_stdin};
 use crate::views::{ANSWER, SIGNALS};
 use clap::{Args, Subcommand};
 use hmac::{Hmac, KeyInit, Mac};
-use prefix_client::{Mode, Reply, SignalsAnswer};
+use prefix_client::{EventStatus, Mode, Reply, SignalsAnswer};
 use sha2::Sha256;
 use std::path::PathBuf;
 
@@ -115,7 +115,10 @@ async fn fastnetmon(session: &Session, arguments: &FastnetmonArgs) -> Result<Exi
     if session.format() != Format::Csv {
         session.note(&explain::status(&answer.status, answer.guardrail.as_deref()));
         if let Some(decision) = &answer.decision {
-            session.print(&format!("\n{}", explain::decision(session.eyes(), decision)))?;
+            session.print(&format!(
+                "\n{}",
+                explain::decision(session.eyes(), decision, answer.status == EventStatus::Queued)
+            ))?;
         }
     }
     Ok(Exit::Ok)
