@@ -1,5 +1,6 @@
 //! Several sources on one attack: what they amount to, when it is enough, and what holds it up then.
 
+mod documented;
 mod laws;
 mod stage;
 
