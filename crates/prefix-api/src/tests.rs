@@ -13,4 +13,5 @@ mod operation;
 mod outage;
 mod panic;
 mod safelist;
+mod simulate;
 mod wire;

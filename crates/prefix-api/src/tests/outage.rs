@@ -16,6 +16,9 @@ fn body(path: &str) -> Value {
         "/v1/mitigations/withdraw" | "/v1/mitigations/acknowledge" => {
             json!({"mitigation_ids": [id], "reason": "r"})
         }
+        "/v1/simulate" => {
+            json!({"history": {"start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z"}})
+        }
         "/v1/safelist" => json!({"prefix": "203.0.113.0/28"}),
         _ => json!({"reason": "r"}),
     }
