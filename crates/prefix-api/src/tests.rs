@@ -16,4 +16,5 @@ mod outage;
 mod panic;
 mod safelist;
 mod signals;
+mod simulate;
 mod wire;

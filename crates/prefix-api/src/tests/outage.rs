@@ -22,6 +22,9 @@ fn body(path: &str) -> Value {
         }
         "/v1/signals/fastnetmon" => json!({"ip": "203.0.113.10"}),
         "/v1/signals/webhook/{name}" => json!({"alerts": [{"ip": "203.0.113.10"}]}),
+        "/v1/simulate" => {
+            json!({"history": {"start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z"}})
+        }
         "/v1/safelist" => json!({"prefix": "203.0.113.0/28"}),
         _ => json!({"reason": "r"}),
     }
