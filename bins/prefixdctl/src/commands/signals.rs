@@ -171,12 +171,13 @@ fn rehearse(
     let query: Vec<String> =
         query.iter().filter_map(|(name, value)| Some(format!("{name}={}", (*value)?))).collect();
     let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
-    let mut shown = format!("POST {}/v1/signals/{path}{query}\n", session.client()?.base());
-    shown.push_str("Content-Type: application/json\n");
-    for (name, value) in headers {
-        shown.push_str(&format!("{name}: {value}\n"));
-    }
-    session.print(&format!("{shown}\n{}\n", String::from_utf8_lossy(payload).trim_end()))?;
+    let mut lines = vec![
+        format!("POST {}/v1/signals/{path}{query}", session.client()?.base()),
+        "Content-Type: application/json".to_owned(),
+    ];
+    lines.extend(headers.iter().map(|(name, value)| format!("{name}: {value}")));
+    let body = String::from_utf8_lossy(payload);
+    session.print(&format!("{}\n\n{}\n", lines.join("\n"), body.trim_end()))?;
     session.note("nothing was sent");
     Ok(Exit::Ok)
 }
