@@ -124,7 +124,10 @@ pub fn api_settings(settings: &Settings, environment: &Environment) -> anyhow::R
 
 #[cfg(test)]
 mod tests {
+    use prefix_policy::{Inventory, Playbooks};
+
     use super::*;
+    use crate::config::correlation::CorrelationKeys;
     use crate::development;
 
     fn settings(environment: &[(&str, &str)]) -> Settings {
@@ -141,7 +144,9 @@ mod tests {
             ("PREFIXD__BGP__GOBGP_GRPC", "192.0.2.48:50051"),
             ("PREFIXD__BGP__NEIGHBORS", "[{name: a, address: '2001:db8::1', peer_asn: 1}]"),
         ]);
-        let own: Vec<String> = own_addresses(&settings).iter().map(ToString::to_string).collect();
+        let policy =
+            policy(&settings, Inventory::default(), Playbooks::default(), &CorrelationKeys::default());
+        let own: Vec<String> = policy.parts().own_addresses.iter().map(ToString::to_string).collect();
         assert_eq!(own, ["10.255.0.1", "192.0.2.48", "192.0.2.80", "2001:db8::1"]);
     }
 

@@ -90,6 +90,11 @@ impl Policy {
         history::check(self, candidate, route, facts)
     }
 
+    /// By which numbers a rule passed [`Self::check_rule`].
+    pub(crate) fn passed_rule(&self, candidate: &Candidate<'_>) -> String {
+        rule::passed(self, candidate)
+    }
+
     /// `new_rate` and the quotas for so many new rules of a customer; says how full they are.
     pub(crate) fn check_room(
         &self,

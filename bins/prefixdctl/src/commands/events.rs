@@ -12,7 +12,7 @@ use crate::views::{ANSWER, EVENTS};
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use prefix_client::{
-    BitsPerSecond, EventAction, EventId, EventQuery, Mode, NewEvent, PacketsPerSecond, Protocol,
+    BitsPerSecond, EventAction, EventId, EventQuery, EventStatus, Mode, NewEvent, PacketsPerSecond, Protocol,
 };
 use serde_json::value::RawValue;
 use std::net::IpAddr;
@@ -159,7 +159,10 @@ async fn send(session: &Session, arguments: SendArgs) -> Result<Exit, Failure> {
     if session.format() != Format::Csv {
         session.note(&explain::status(&answer.status, answer.guardrail.as_deref()));
         if let Some(decision) = &answer.decision {
-            session.print(&format!("\n{}", explain::decision(session.eyes(), decision)))?;
+            session.print(&format!(
+                "\n{}",
+                explain::decision(session.eyes(), decision, answer.status == EventStatus::Queued)
+            ))?;
         }
     }
     Ok(Exit::Ok)

@@ -9,7 +9,7 @@ use crate::session::{Session, read_or_stdin};
 use crate::views::{ANSWER, SIGNALS};
 use clap::{Args, Subcommand};
 use hmac::{Hmac, KeyInit, Mac};
-use prefix_client::{Mode, Reply, SignalsAnswer};
+use prefix_client::{EventStatus, Mode, Reply, SignalsAnswer};
 use sha2::Sha256;
 use std::path::PathBuf;
 
@@ -115,7 +115,10 @@ async fn fastnetmon(session: &Session, arguments: &FastnetmonArgs) -> Result<Exi
     if session.format() != Format::Csv {
         session.note(&explain::status(&answer.status, answer.guardrail.as_deref()));
         if let Some(decision) = &answer.decision {
-            session.print(&format!("\n{}", explain::decision(session.eyes(), decision)))?;
+            session.print(&format!(
+                "\n{}",
+                explain::decision(session.eyes(), decision, answer.status == EventStatus::Queued)
+            ))?;
         }
     }
     Ok(Exit::Ok)
@@ -168,12 +171,13 @@ fn rehearse(
     let query: Vec<String> =
         query.iter().filter_map(|(name, value)| Some(format!("{name}={}", (*value)?))).collect();
     let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
-    let mut shown = format!("POST {}/v1/signals/{path}{query}\n", session.client()?.base());
-    shown.push_str("Content-Type: application/json\n");
-    for (name, value) in headers {
-        shown.push_str(&format!("{name}: {value}\n"));
-    }
-    session.print(&format!("{shown}\n{}\n", String::from_utf8_lossy(payload).trim_end()))?;
+    let mut lines = vec![
+        format!("POST {}/v1/signals/{path}{query}", session.client()?.base()),
+        "Content-Type: application/json".to_owned(),
+    ];
+    lines.extend(headers.iter().map(|(name, value)| format!("{name}: {value}")));
+    let body = String::from_utf8_lossy(payload);
+    session.print(&format!("{}\n\n{}\n", lines.join("\n"), body.trim_end()))?;
     session.note("nothing was sent");
     Ok(Exit::Ok)
 }

@@ -2,7 +2,7 @@
 
 use crate::explain::Reported;
 use crate::explain::event::{advice as event_advice, answer as event_answer, steps};
-use crate::explain::mitigation::{headline, mitigation};
+use crate::explain::mitigation::{advice as mitigation_advice, headline, steps as mitigation_steps};
 use crate::explain::next::{Next, by_hand};
 use crate::explain::words::status;
 use crate::human::age;
@@ -98,8 +98,8 @@ pub(crate) fn address(eyes: Eyes, history: &History, finding: &Finding) -> Strin
     match finding {
         Finding::Ruled(found) => {
             prose.heading(&format!("Mitigation {}", found.mitigation_id));
-            // it says what to do itself
-            prose.line(mitigation(eyes, found));
+            mitigation_steps(&mut prose, found);
+            mitigation_advice(&mut next, found);
         }
         Finding::Reported(reported) => {
             prose.line("");

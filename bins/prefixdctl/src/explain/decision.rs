@@ -7,8 +7,9 @@ use crate::views::action;
 use prefix_client::{ActionType, DecidedRule, Decision, Mitigation, TraceLine};
 
 /// What the outcome of a decision means.
-fn outcome(word: &str) -> &str {
+fn outcome(word: &str, waits: bool) -> &str {
     match word {
+        "refuse" if waits => "let the rule wait",
         "mitigate" => "make a rule",
         "extend" => "renew the rule that is there",
         "hold" => "wait for another detector to agree",
@@ -34,8 +35,10 @@ fn rule(rule: &DecidedRule) -> String {
     format!("{}{flow}{ttl}", words.join(" "))
 }
 
-fn trace(prose: &mut Prose, line: &TraceLine) {
+fn trace(prose: &mut Prose, line: &TraceLine, outcome: &str) {
     let (mark, tone) = match line.result.as_str() {
+        // where nothing more was to be done, because a rule does the work already
+        "stop" if outcome == "extend" => ("✓", Tone::Good),
         "pass" => ("✓", Tone::Good),
         "stop" => ("✗", Tone::Bad),
         "skip" => ("-", Tone::Dim),
@@ -44,10 +47,10 @@ fn trace(prose: &mut Prose, line: &TraceLine) {
     prose.item(tone, mark, &format!("{:<14} {}", line.stage.replace('_', " "), line.detail));
 }
 
-/// A decision.
-pub(crate) fn decision(eyes: Eyes, decision: &Decision) -> String {
+/// A decision; a refusal that is one for a time only makes the rule wait.
+pub(crate) fn decision(eyes: Eyes, decision: &Decision, waits: bool) -> String {
     let mut prose = Prose::new(eyes);
-    prose.heading(&format!("The decision was to {}", outcome(&decision.outcome)));
+    prose.heading(&format!("The decision was to {}", outcome(&decision.outcome, waits)));
     for (label, value) in [
         ("customer", &decision.customer_id),
         ("service", &decision.service_id),
@@ -65,12 +68,13 @@ pub(crate) fn decision(eyes: Eyes, decision: &Decision) -> String {
         prose.fact("rule", &rule(wanted));
     }
     if let Some(code) = &decision.guardrail {
-        prose.fact("refused", &format!("{code}: {}", guardrail(code)));
+        let label = if waits { "waits" } else { "refused" };
+        prose.fact(label, &format!("{code}: {}", guardrail(code)));
     }
     if !decision.trace.is_empty() {
         prose.heading("Step by step");
         for line in &decision.trace {
-            trace(&mut prose, line);
+            trace(&mut prose, line, &decision.outcome);
         }
     }
     prose.finish()

@@ -7,7 +7,9 @@ use crate::explain::next::{Next, after_refusal, by_hand, wait_for_agreement};
 use crate::explain::words::{status, stopped_by, until};
 use crate::human::age;
 use crate::output::{Eyes, Prose, Tone};
-use prefix_client::{Event, EventAction, EventStatus, GroupStatus, Mitigation, SignalGroup};
+use prefix_client::{
+    Event, EventAction, EventStatus, GroupStatus, Mitigation, MitigationStatus, SignalGroup,
+};
 
 /// An event with what it led to, as far as that could be read.
 #[derive(Debug)]
@@ -156,7 +158,7 @@ pub(crate) fn advice(next: &mut Next, reported: &Reported, eyes: Eyes) {
             let code = decision.and_then(|decision| decision.guardrail.as_deref());
             let code = code.or_else(|| mitigation.as_ref()?.guardrail.as_deref());
             let customer = decision.and_then(|decision| decision.customer_id.as_deref());
-            after_refusal(next, code.unwrap_or_default(), why, event.victim_ip, customer);
+            after_refusal(next, code.unwrap_or_default(), why, event.victim_ip, customer, false);
         }
         Some(EventStatus::Held) => match group {
             Some(group) if group.status == GroupStatus::Open => wait_for_agreement(next, group, eyes),
@@ -214,10 +216,11 @@ pub(crate) fn steps(prose: &mut Prose, reported: &Reported) {
         group_facts(prose, group);
     }
     if let Some(mitigation) = &reported.mitigation {
-        prose.fact("does", &rule_line(mitigation));
+        let label = if mitigation.status == MitigationStatus::Rejected { "wanted" } else { "does" };
+        prose.fact(label, &rule_line(mitigation));
     }
     if let Some(made) = &event.decision {
         prose.line("");
-        prose.line(decision(eyes, made));
+        prose.line(decision(eyes, made, event.status == Some(EventStatus::Queued)));
     }
 }

@@ -63,19 +63,9 @@ pub(crate) fn facts(prose: &mut Prose, group: &SignalGroup) {
     prose.fact("group", &format!("{}, {}", group.group_id, group.status));
     let sources = group.source_count.unwrap_or_default();
     let confidence = short(group.derived_confidence.unwrap_or_default());
-    match group.required {
-        Some(required) => prose.fact(
-            "agree",
-            &format!(
-                "{sources} of {} sources, confidence {confidence} of {}",
-                required.min_sources,
-                short(required.confidence_threshold)
-            ),
-        ),
+    match &group.explanation {
+        Some(text) => prose.fact("agree", text),
         None => prose.fact("agree", &format!("{sources} sources, confidence {confidence}")),
-    }
-    if let Some(text) = &group.explanation {
-        prose.fact("how", text);
     }
     if let Some(playbook) = &group.playbook_name {
         prose.fact("playbook", &format!("{playbook}, whose terms count"));

@@ -73,7 +73,7 @@ fn living(mitigation: &Mitigation, tone: Tone) -> (Tone, String) {
     let because = match sources.as_slice() {
         [] => String::new(),
         [one] => format!(", because {one} reports it"),
-        [first, rest @ ..] => format!(", because {} and {first} report it", rest.join(", ")),
+        [first @ .., last] => format!(", because {} and {last} report it", first.join(", ")),
     };
     (tone, format!("{victim} is mitigated against {vector}{because}: {}", action(mitigation)))
 }
@@ -91,7 +91,8 @@ pub(crate) fn advice(next: &mut Next, mitigation: &Mitigation) {
     let said = mitigation.reason.as_deref().unwrap_or_default();
     match &mitigation.status {
         MitigationStatus::Rejected | MitigationStatus::Queued => {
-            after_refusal(next, code, said, ip, mitigation.customer_id.as_deref());
+            let waits = mitigation.status == MitigationStatus::Queued;
+            after_refusal(next, code, said, ip, mitigation.customer_id.as_deref(), waits);
         }
         MitigationStatus::Pending => next.add("see why the speaker does not confirm it: `prefixdctl status`"),
         MitigationStatus::Active | MitigationStatus::Escalated => {
@@ -161,8 +162,18 @@ pub(crate) fn mitigation(eyes: Eyes, mitigation: &Mitigation) -> String {
     let (tone, text) = headline(mitigation, eyes);
     prose.toned(tone, &text);
     prose.line("");
-    rule_facts(&mut prose, mitigation);
-    people_facts(&mut prose, mitigation);
+    steps(&mut prose, mitigation);
+    let mut next = Next::default();
+    advice(&mut next, mitigation);
+    next.show(&mut prose);
+    prose.finish()
+}
+
+/// What it does, where it is, who asked for it, and how that was decided.
+pub(crate) fn steps(prose: &mut Prose, mitigation: &Mitigation) {
+    let eyes = prose.eyes();
+    rule_facts(prose, mitigation);
+    people_facts(prose, mitigation);
     if !mitigation.warnings.is_empty() {
         prose.heading("What the rule may miss");
         for warning in &mitigation.warnings {
@@ -171,12 +182,8 @@ pub(crate) fn mitigation(eyes: Eyes, mitigation: &Mitigation) -> String {
     }
     if let Some(made) = &mitigation.decision {
         prose.line("");
-        prose.line(decision(eyes, made));
+        prose.line(decision(eyes, made, mitigation.status != MitigationStatus::Rejected));
     }
-    let mut next = Next::default();
-    advice(&mut next, mitigation);
-    next.show(&mut prose);
-    prose.finish()
 }
 
 /// What it does, where it is, and how long it stays.

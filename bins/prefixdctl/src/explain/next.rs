@@ -55,7 +55,14 @@ fn word_behind<'a>(text: &'a str, mark: &str) -> Option<&'a str> {
 }
 
 /// What helps against the refusal of a guardrail. `detail` is what it said.
-pub(crate) fn after_refusal(next: &mut Next, code: &str, detail: &str, ip: IpAddr, customer: Option<&str>) {
+pub(crate) fn after_refusal(
+    next: &mut Next,
+    code: &str,
+    detail: &str,
+    ip: IpAddr,
+    customer: Option<&str>,
+    waits: bool,
+) {
     let reload = "then `prefixdctl config check` and `prefixdctl reload`";
     match code {
         "frozen" => {
@@ -108,18 +115,26 @@ pub(crate) fn after_refusal(next: &mut Next, code: &str, detail: &str, ip: IpAdd
             next.add("it comes in by itself when the quiet period is over, if it is still reported then");
             next.add(by_hand(ip));
         }
-        "new_rate" => next.add(
-            "it comes in by itself, oldest first, as soon as fewer rules are new: it is tried every second",
-        ),
-        "quota_customer" | "quota_pop" | "quota_global" => {
-            next.add("it comes in by itself, oldest first, as soon as a rule ends: it is tried every second");
-            let whose = customer.filter(|_| code == "quota_customer").map(|id| format!(" --customer {id}"));
-            next.add(format!(
-                "see what fills the room: `prefixdctl mitigations list --status active,escalated,pending{}`; end what is \
-                 not needed, or raise the limit under quotas in prefixd.yaml",
-                whose.unwrap_or_default()
-            ));
-        }
+        "new_rate" | "quota_customer" | "quota_pop" | "quota_global" => no_room(next, code, customer, waits),
         _ => {}
     }
+}
+
+/// A limit is reached. What detectors want waits for room, what people want does not.
+fn no_room(next: &mut Next, code: &str, customer: Option<&str>, waits: bool) {
+    let when = if code == "new_rate" { "as soon as fewer rules are new" } else { "as soon as a rule ends" };
+    next.add(if waits {
+        format!("it comes in by itself, oldest first, {when}: it is tried every second")
+    } else {
+        format!("a rule by hand does not wait: ask for it again {when}")
+    });
+    if code == "new_rate" {
+        return;
+    }
+    let whose = customer.filter(|_| code == "quota_customer").map(|id| format!(" --customer {id}"));
+    next.add(format!(
+        "see what fills the room: `prefixdctl mitigations list --status active,escalated,pending{}`; end what is not \
+         needed, or raise the limit under quotas in prefixd.yaml",
+        whose.unwrap_or_default()
+    ));
 }

@@ -31,7 +31,7 @@ fn hooked(items: &[Value]) -> Value {
 fn sign(text: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(b"secret").unwrap();
     mac.update(text.as_bytes());
-    mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(mac.finalize().into_bytes())
 }
 
 fn statuses(seen: &Seen) -> Vec<&str> {

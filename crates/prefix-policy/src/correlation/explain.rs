@@ -1,9 +1,12 @@
 //! A group in words: who said what, what it amounts to, and what is needed.
 
-use chrono::{DateTime, Utc};
-use prefix_core::signal::{ConfidenceMode, SignalGroup, SignalRole, Witness};
+use std::fmt::Write;
 
-use super::score::Score;
+use chrono::{DateTime, Utc};
+use prefix_core::signal::{ConfidenceMode, Signal, SignalGroup, SignalRole, Witness};
+
+use super::is_enough;
+use super::score::{Score, half};
 use crate::settings::CorrelationTerms;
 
 /// So many identities are named; the rest is counted.
@@ -17,7 +20,8 @@ pub fn explain(
     terms: &CorrelationTerms,
     now: DateTime<Utc>,
 ) -> String {
-    let named = score.witnesses.iter().take(MOST_NAMED).map(|witness| words(witness, group, mode));
+    let named =
+        score.witnesses.iter().take(MOST_NAMED).map(|witness| words(witness, group, mode, terms, now));
     let mut named: Vec<String> = named.collect();
     if let more @ 1.. = score.witnesses.len().saturating_sub(MOST_NAMED) {
         named.push(format!("and {more} more"));
@@ -44,22 +48,67 @@ pub fn explain(
     }
     if !group.met {
         let rest = (group.window_ends_at - now).num_seconds().max(0);
-        text.push_str(&format!("; the window ends in {rest} s"));
+        let _ = write!(text, "; the window ends in {rest} s");
+    } else if !is_enough(score, terms) {
+        text.push_str("; it was enough before, and that stays");
     }
     text
 }
 
-fn words(witness: &Witness, group: &SignalGroup, mode: ConfidenceMode) -> String {
-    let mut of_identity = group.signals.iter().filter(|signal| signal.identity == witness.identity);
-    let only_corroborates = of_identity.all(|signal| signal.role == SignalRole::Corroborating);
+fn words(
+    witness: &Witness,
+    group: &SignalGroup,
+    mode: ConfidenceMode,
+    terms: &CorrelationTerms,
+    now: DateTime<Utc>,
+) -> String {
+    let of_identity: Vec<&Signal> =
+        group.signals.iter().filter(|signal| signal.identity == witness.identity).collect();
+    let only_corroborates = of_identity.iter().all(|signal| signal.role == SignalRole::Corroborating);
     let role = if only_corroborates { " corroborating" } else { "" };
     let value = match mode {
-        ConfidenceMode::NoisyOr => short(witness.score),
+        ConfidenceMode::NoisyOr => {
+            format!(
+                "{}{}",
+                short(witness.score),
+                factors(&of_identity, group, terms, now).unwrap_or_default()
+            )
+        }
         ConfidenceMode::WeightedMean => {
             format!("{} of weight {}", short(witness.weighted), short(witness.weight))
         }
     };
     format!("{}{role} {value}", witness.identity)
+}
+
+/// What the score of an identity is the product of, unless it is its bare confidence.
+fn factors(
+    signals: &[&Signal],
+    group: &SignalGroup,
+    terms: &CorrelationTerms,
+    now: DateTime<Utc>,
+) -> Option<String> {
+    let decays = terms.half_life_seconds > 0 && group.signals.len() > 1;
+    let left = |signal: &Signal| {
+        if decays { half(now, signal.received_at, terms.half_life_seconds) } else { 1.0 }
+    };
+    let value = |signal: &&&Signal| signal.weight * signal.confidence.value() * left(signal);
+    let strongest = signals.iter().max_by(|a, b| value(a).total_cmp(&value(b)))?;
+    let mut text = format!("confidence {}", short(strongest.confidence.value()));
+    let bare = text.len();
+    if (strongest.weight - 1.0).abs() > f64::EPSILON {
+        text.push_str(" x weight ");
+        text.push_str(&short(strongest.weight));
+    }
+    if left(strongest) < 1.0 {
+        let age = (now - strongest.received_at).num_seconds();
+        text.push_str(" x ");
+        text.push_str(&short(left(strongest)));
+        text.push_str(" for its age of ");
+        text.push_str(&age.to_string());
+        text.push_str(" s");
+    }
+    (text.len() > bare).then(|| format!(" = {text}"))
 }
 
 /// At most three digits after the point.

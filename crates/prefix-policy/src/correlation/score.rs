@@ -70,7 +70,7 @@ pub fn combined<'a>(mode: ConfidenceMode, witnesses: impl Iterator<Item = &'a Wi
 }
 
 /// What is left after this age.
-fn half(now: DateTime<Utc>, received_at: DateTime<Utc>, half_life_seconds: u32) -> f64 {
+pub(super) fn half(now: DateTime<Utc>, received_at: DateTime<Utc>, half_life_seconds: u32) -> f64 {
     let age = (now - received_at).num_milliseconds().max(0);
     #[allow(clippy::cast_precision_loss, reason = "milliseconds of some days are far below 2^52")]
     let age = age as f64 / 1000.0;

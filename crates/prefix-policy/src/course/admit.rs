@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::audit::{Actor, AuditAction, AuditEntry};
+use prefix_core::decision::{Decision, Outcome, Stage, StageResult};
 use prefix_core::guardrail::Guardrail;
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{EndReason, Mitigation, Status};
@@ -39,7 +40,10 @@ pub fn try_queued(desk: &mut Desk<'_>, id: MitigationId, tried: &mut Tried) {
             if let Some(key) = row.key() {
                 desk.take_over(&key, id);
             }
-            desk.edit(id, |row| admit_row(row, now));
+            desk.edit(id, |row| {
+                admit_row(row, now);
+                let_in(&mut row.decision, (now - row.created_at).num_seconds());
+            });
             let details = json!({ "after": { "status": "pending" }, "queued_at": row.created_at });
             let entry = AuditEntry::new(now, Actor::SYSTEM, AuditAction::Announce, details);
             desk.audit(entry.on("mitigation", id));
@@ -74,4 +78,15 @@ pub fn try_queued(desk: &mut Desk<'_>, id: MitigationId, tried: &mut Tried) {
             );
         }
     }
+}
+
+/// The refusal that a decision ended with was one for a time: whoever reads it now must not take the rule for refused.
+fn let_in(decision: &mut Decision, seconds: i64) {
+    for entry in decision.trace.iter_mut().filter(|entry| entry.result == StageResult::Stop) {
+        entry.result = StageResult::Info;
+        entry.detail = format!("waited at first: {}", entry.detail);
+    }
+    decision.outcome = Outcome::Mitigate;
+    decision.guardrail = None;
+    decision.pass(Stage::Guardrails, format!("let in after {seconds} s: nothing is against it any more"));
 }

@@ -40,7 +40,11 @@ pub(super) fn unban(desk: &mut Desk<'_>, report: &Report, ids: &Ids, author: &Au
     let detail = if withdrawn {
         format!("{} held the last lease; the rule is withdrawn", report.source)
     } else {
-        format!("{} reports no more; other reports still hold the rule", report.source)
+        let others = desk.row(newest.mitigation_id).into_iter().flat_map(|row| row.leases.iter());
+        let others: Vec<String> = others
+            .map(|lease| format!("{} until {}", lease.source, lease.expires_at().format("%H:%M:%S UTC")))
+            .collect();
+        format!("{} reports no more; the rule is still held by {}", report.source, others.join(", "))
     };
     decision.note(Stage::Identity, StageResult::Info, detail);
     let action = if withdrawn { AuditAction::Withdraw } else { AuditAction::Release };

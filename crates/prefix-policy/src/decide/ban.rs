@@ -10,7 +10,7 @@ use prefix_core::name::VectorName;
 
 use super::draft::{Draft, describe};
 use super::{covers, note_owner, skip};
-use crate::compose::Attack;
+use crate::compose::{Attack, protocol_name};
 use crate::facts::Facts;
 use crate::inventory::Ownership;
 use crate::playbook::{AttackFacts, Playbook};
@@ -72,7 +72,7 @@ impl Policy {
             return verdict(decision);
         }
         let Some((playbook, draft)) = wanted else {
-            let text = format!("no playbook is for {vector}, and there is no default_playbook");
+            let text = self.no_playbook(report, &attack, &owner);
             decision.stop(Stage::Playbook, Outcome::NoPlaybook, text);
             return BanVerdict::NoPlaybook(decision);
         };
@@ -150,7 +150,8 @@ impl Policy {
         match let_in {
             Ok(room) => {
                 decision.outcome = Outcome::Mitigate;
-                decision.pass(Stage::Guardrails, format!("all passed: {room}"));
+                let rule = self.passed_rule(&draft.candidate(facts.pop));
+                decision.pass(Stage::Guardrails, format!("all passed: {rule}; {room}"));
                 BanVerdict::Mitigate { plan, companion, decision }
             }
             Err(refusal) if refusal.guardrail.is_temporary() => {
@@ -215,6 +216,22 @@ impl Policy {
         let text =
             format!("{} reports {vector} to {} with {confidence}{size}", report.source, report.victim_ip);
         decision.pass(Stage::Identity, text);
+    }
+
+    /// The facts that every playbook was compared with.
+    fn no_playbook(&self, report: &Report, attack: &Attack<'_>, owner: &Ownership<'_>) -> String {
+        let service = owner.service_id().map(|id| format!(", service {id}")).unwrap_or_default();
+        let protocol = attack.protocol().map_or_else(|| "any".to_owned(), protocol_name);
+        let ports = if report.top_dst_ports.is_empty() { "without ports" } else { "with ports" };
+        format!(
+            "none of {} playbooks is for {} (source {}, customer {}{service}, {}, protocol {protocol}, {ports}), and there \
+             is no default_playbook",
+            self.parts().playbooks.iter().count(),
+            attack.vector,
+            report.source,
+            owner.customer_id(),
+            report.victim_ip.family(),
+        )
     }
 
     /// The playbook that a report matches.

@@ -129,8 +129,13 @@ impl<'a> Draft<'a> {
     pub(super) fn line(&self) -> (Stage, StageResult, String) {
         let what = self.route.as_ref().map_or_else(|| "no rule can be built".to_owned(), Route::to_string);
         let profile = self.owner.customer.policy_profile;
+        let clamped = if profile.ttl(self.step.ttl) == self.ttl {
+            String::new()
+        } else {
+            format!(" = {}, the guardrails bound it to {}", profile.ttl(self.step.ttl), self.ttl)
+        };
         let text = format!(
-            "{what}: {}, TTL {} (step {} says {}, profile {} makes it x {})",
+            "{what}: {}, TTL {} (step {} says {}, profile {} makes it x {}{clamped})",
             describe(&self.composed.action),
             self.ttl,
             self.number,

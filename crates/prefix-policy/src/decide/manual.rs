@@ -68,7 +68,8 @@ impl Policy {
             Err(refusal) => refuse(decision, refusal, Some(plan)),
             Ok(room) => {
                 decision.outcome = Outcome::Mitigate;
-                decision.pass(Stage::Guardrails, format!("all passed: {room}"));
+                let rule = self.passed_rule(&candidate);
+                decision.pass(Stage::Guardrails, format!("all passed: {rule}; {room}"));
                 match twin {
                     Some(twin) => ManualVerdict::Replace { mitigation: twin.mitigation_id, plan, decision },
                     None => ManualVerdict::Mitigate { plan, decision },

@@ -1,5 +1,7 @@
 //! What a rule says: a match that can exist, made of components and an action that are allowed, within their bounds.
 
+use std::fmt::Write;
+
 use prefix_core::announcer::Route;
 use prefix_core::flowspec::{Action, Rule, RuleError};
 use prefix_core::guardrail::{Guardrail, Refusal};
@@ -112,4 +114,27 @@ pub(super) fn values(policy: &Policy, candidate: &Candidate<'_>) -> Result<(), R
         return Err(Refusal::new(Guardrail::PoliceRate, text));
     }
     Ok(())
+}
+
+/// By which numbers a rule passed.
+pub(super) fn passed(policy: &Policy, candidate: &Candidate<'_>) -> String {
+    let guardrails = &policy.parts().guardrails;
+    let (destination, ttl) = (candidate.matching.dst_prefix, candidate.ttl);
+    let lengths = guardrails.dst_prefix(destination.family());
+    let mut text = format!(
+        "/{} within /{} to /{}, TTL {ttl} within {} to {}",
+        destination.len(),
+        lengths.min,
+        lengths.max,
+        guardrails.min_ttl.seconds(),
+        guardrails.max_ttl
+    );
+    if *candidate.action != Action::Rtbh {
+        let terms = port_terms(candidate.matching);
+        let _ = write!(text, ", {terms} of {} port terms", guardrails.max_ports);
+    }
+    if let Some(rate) = candidate.action.rate_bps() {
+        let _ = write!(text, ", {rate} of at least {}", guardrails.min_police_rate);
+    }
+    text
 }

@@ -37,7 +37,8 @@ fn without_a_playbook_there_is_no_rule() {
     assert_eq!(decision.outcome, Outcome::NoPlaybook);
     assert_eq!(
         decision.trace.last().unwrap().detail,
-        "no playbook is for udp_flood, and there is no default_playbook"
+        "none of 1 playbooks is for udp_flood (source detector, customer acme, ipv4, protocol 17 (udp), without ports), and \
+         there is no default_playbook"
     );
 }
 
@@ -99,7 +100,7 @@ fn a_new_rule_says_how_it_came_about() {
             "playbook all, step 0: discard",
             "dst 203.0.113.10/32 proto udp dport =80: discard, TTL 120 s (step 0 says 120 s, profile normal makes it x 1)",
             "ports 53, 80 are attacked, 53 are left out because service dns serves them",
-            "all passed: customer 0 of 5 rules, pop 0 of 100, all 0 of 500, 0 of 30 new in the last minute",
+            "all passed: /32 within /32 to /32, TTL 120 s within 30 to 1800 s, 1 of 8 port terms; customer 0 of 5 rules, pop 0 of 100, all 0 of 500, 0 of 30 new in the last minute",
         ]
     );
 }

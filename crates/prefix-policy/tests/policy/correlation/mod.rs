@@ -1,5 +1,6 @@
 //! Several sources on one attack: what they amount to, when it is enough, and what holds it up then.
 
+mod documented;
 mod laws;
 mod stage;
 
@@ -353,4 +354,19 @@ fn a_held_decision_says_which_numbers_stand_against_which() {
         said,
         "1 of 2 sources agree (a 0.6); noisy_or gives confidence 0.6, 0.6 is needed; the window ends in 300 s"
     );
+}
+
+#[test]
+fn an_explanation_says_what_weight_and_age_made_of_a_confidence() {
+    let mut stage = two_of(|parts| {
+        parts.correlation.terms.half_life_seconds = 60;
+        parts.sources = sources(&[("a", SourcePolicy { weight: 0.5, ..SourcePolicy::default() })]);
+    });
+    stage.says(&report("udp_flood", HOST).from("a").sure(0.8));
+    stage.later(60);
+    stage.says(&report("udp_flood", HOST).from("b").sure(0.3));
+    let said = stage.events[1].decision.trace.last().unwrap().detail.clone();
+    let expected = "2 of 2 sources agree (a 0.2 = confidence 0.8 x weight 0.5 x 0.5 for its age of 60 s, b 0.3); noisy_or, \
+                    halved every 60 s gives confidence 0.44, 0.6 is needed; the window ends in 240 s";
+    assert!(said.ends_with(expected), "{said}");
 }
