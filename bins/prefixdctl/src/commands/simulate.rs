@@ -12,7 +12,7 @@ use crate::progress::Progress;
 use crate::session::Session;
 use crate::views::{DIFFERENCES, SIMULATED};
 use clap::Args;
-use prefix_client::{NewEvent, Reply, SimulatedEvent, Simulation};
+use prefix_client::{EventStatus, NewEvent, Reply, SimulatedEvent, Simulation};
 use serde_json::{Map, Value, json};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -116,9 +116,10 @@ pub(crate) async fn rehearse(session: &Session, event: &NewEvent, explained: boo
     let request = Map::from_iter([("events".to_owned(), json!([event]))]);
     let reply = ask(session, &request).await?;
     show(session, &reply, false, false)?;
-    let decision = reply.value.results.first().and_then(|result| result.decision.as_ref());
-    if let Some(decision) = decision.filter(|_| explained && session.format() == Format::Table) {
-        session.print(&format!("\n{}", explain::decision(session.eyes(), decision)))?;
+    let result = reply.value.results.first().filter(|_| explained && session.format() == Format::Table);
+    if let Some((result, decision)) = result.and_then(|result| Some((result, result.decision.as_ref()?))) {
+        let waits = result.status == EventStatus::Queued;
+        session.print(&format!("\n{}", explain::decision(session.eyes(), decision, waits)))?;
     }
     session.note("dry run: nothing was sent; the simulation begins with no living mitigation");
     Ok(Exit::Ok)
