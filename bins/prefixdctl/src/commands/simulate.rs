@@ -116,9 +116,8 @@ pub(crate) async fn rehearse(session: &Session, event: &NewEvent, explained: boo
     let request = Map::from_iter([("events".to_owned(), json!([event]))]);
     let reply = ask(session, &request).await?;
     show(session, &reply, false, false)?;
-    let result = reply.value.results.first();
-    let explained = result.filter(|_| explained && session.format() == Format::Table);
-    if let Some((result, decision)) = explained.and_then(|result| Some((result, result.decision.as_ref()?))) {
+    let result = reply.value.results.first().filter(|_| explained && session.format() == Format::Table);
+    if let Some((result, decision)) = result.and_then(|result| Some((result, result.decision.as_ref()?))) {
         let waits = result.status == EventStatus::Queued;
         session.print(&format!("\n{}", explain::decision(session.eyes(), decision, waits)))?;
     }
