@@ -107,9 +107,10 @@ fn query(session: &Session, arguments: &SimulateArgs) -> Result<HistoryQuery, Fa
     for name in &arguments.source {
         sources.insert(name.parse().map_err(|error| Failure::Usage(format!("--source: {error}")))?);
     }
-    let (start, end) = (start.resolve(session.now), end.resolve(session.now));
+    // what is still to come is not on record, neither events nor ends
+    let (start, end) = (start.resolve(session.now), end.resolve(session.now).min(session.now));
     if start >= end {
-        return Err(Failure::Usage("--end must be after --start".to_owned()));
+        return Err(Failure::Usage("--end must be after --start, and --start in the past".to_owned()));
     }
     Ok(HistoryQuery {
         start,
