@@ -81,7 +81,8 @@ async fn documents_and_events_are_sent_as_they_stand_in_their_files() {
     ctl(&server, &["simulate", "--events", &events, "--playbooks", &broken]).await.ended(5);
 }
 
-const SETTINGS: &str = "pop: fra1\nmode: dry-run\nbgp: {backend: mock, router_id: 192.0.2.1, local_asn: 64500}\n\
+const SETTINGS: &str = "pop: fra1\nmode: dry-run\nhttp: {auth: {mode: bearer}}\n\
+                        bgp: {backend: mock, router_id: 192.0.2.1, local_asn: 64500}\n\
                         storage: {url: 'sqlite://data/prefixd.db'}\n";
 const INVENTORY: &str = "customers: [{customer_id: acme, name: ACME, prefixes: [203.0.113.0/24]}]\n";
 const PLAYBOOKS: &str = "playbooks: [{name: udp, match: {vector: [udp_flood]}, \
@@ -140,7 +141,7 @@ async fn the_storage_itself_is_read_without_a_server() {
         "{}",
         run.stdout
     );
-    let duration = json!({"field": "duration_seconds", "actual": 30, "simulated": 120});
+    let duration = json!({"field": "duration_seconds", "actual": 30, "simulated": 3600});
     assert!(result["changes"].as_array().unwrap().contains(&duration), "{}", run.stdout);
     assert_eq!(run.json()["summary"]["events"], 1);
     let table = direct(folder.path(), &["--fail-on-diff"]).await.ended(1);
