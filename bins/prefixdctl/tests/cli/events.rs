@@ -48,16 +48,21 @@ async fn an_unban_needs_no_vector() {
 }
 
 #[tokio::test]
-async fn a_dry_run_of_an_event_says_what_is_missing_and_sends_nothing() {
-    let server = server(202, &accepted().to_string()).await;
-    let run = ctl(
-        &server,
-        &["events", "send", "--source", "l", "--victim", "203.0.113.1", "--vector", "v", "--dry-run"],
-    )
-    .await
-    .ended(1);
-    assert!(run.stderr.contains("needs /v1/simulate, which this server does not offer"), "{}", run.stderr);
-    assert!(server.received_requests().await.unwrap().is_empty());
+async fn a_dry_run_of_events_is_a_simulation_and_sends_nothing() {
+    let answer = json!({"summary": {"events": 1, "mitigations": 1, "peak_rules": 1},
+        "results": [{"index": 0, "at": "2026-01-01T00:00:00Z", "status": "accepted", "duration_seconds": 120}]});
+    let server = server(200, &answer.to_string()).await;
+    let one = ["events", "send", "--source", "l", "--victim", "203.0.113.1", "--vector", "v", "--dry-run"];
+    let run = ctl(&server, &one).await.ended(0);
+    assert!(run.stdout.contains("accepted") && run.stderr.contains("nothing was sent"), "{run:?}");
+    let input = "{\"source\": \"l\"}\n{\"source\": \"l\", \"timestamp\": \"2026-01-01T00:00:00Z\"}";
+    let batch = Program::new(&server.uri()).input(input).run(&["events", "batch", "-", "--dry-run"]).await;
+    batch.ended(0);
+    let requests = server.received_requests().await.unwrap();
+    assert!(requests.iter().all(|request| request.url.path() == "/v1/simulate"));
+    let body: Value = requests[1].body_json().unwrap();
+    assert!(body["events"][0]["timestamp"].is_string(), "now, unless said otherwise");
+    assert_eq!(body["events"][1]["timestamp"], "2026-01-01T00:00:00Z");
 }
 
 /// Accepts every event but those whose source is `bad`.

@@ -13,3 +13,4 @@ mod migrations;
 mod operations;
 mod program;
 mod signals;
+mod simulate;

@@ -56,6 +56,7 @@ fn line(operation: Operation) -> Vec<&'static str> {
         operation::CONFIG_CORRELATION => "config show correlation",
         operation::CONFIG_CORRELATION_SET => "config set correlation -",
         operation::CONFIG_RELOAD => "config reload",
+        operation::SIMULATE => "simulate --start 2h --end 1h",
         other => panic!("no command line for {} {}", other.method, other.path),
     };
     line.split_whitespace().collect()

@@ -48,6 +48,12 @@ impl Engine {
         let shared = &self.running.shared;
         let policy = policy.map_or_else(|| self.policy(), Arc::new);
         let _only_one = self.running.simulating.lock().await;
+        // what is still to come is not on record, neither events nor ends
+        let now = shared.now();
+        let played = match played {
+            Played::Recorded(query) => Played::Recorded(HistoryQuery { end: query.end.min(now), ..query }),
+            imagined @ Played::Imagined(_) => imagined,
+        };
         let start = Start {
             pop: shared.settings.pop.clone(),
             policy: policy.clone(),

@@ -79,9 +79,11 @@ pub(super) async fn run(
 }
 
 fn configuration(session: &Session) -> Result<Configuration, Failure> {
-    let environment: Environment = std::env::vars_os()
+    let mut environment: Environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
+    // the daemon's secret is in its own environment, and nobody needs it here
+    environment.entry("PREFIXD_API_TOKEN".to_owned()).or_insert_with(|| "unused".to_owned());
     let source = ConfigSource::new(Files::Folder(session.config_dir().to_path_buf()), environment);
     let loaded = source.load();
     let errors = loaded.findings.iter().filter(|finding| finding.is_error());
@@ -107,9 +109,10 @@ fn query(session: &Session, arguments: &SimulateArgs) -> Result<HistoryQuery, Fa
     for name in &arguments.source {
         sources.insert(name.parse().map_err(|error| Failure::Usage(format!("--source: {error}")))?);
     }
-    let (start, end) = (start.resolve(session.now), end.resolve(session.now));
+    // what is still to come is not on record, neither events nor ends
+    let (start, end) = (start.resolve(session.now), end.resolve(session.now).min(session.now));
     if start >= end {
-        return Err(Failure::Usage("--end must be after --start".to_owned()));
+        return Err(Failure::Usage("--end must be after --start, and --start in the past".to_owned()));
     }
     Ok(HistoryQuery {
         start,
