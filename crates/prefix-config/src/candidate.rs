@@ -144,3 +144,6 @@ fn passed<T>(edited: Edited<T>, member: &str, why: Option<&str>) -> Result<T, Re
         mistakes: errors().map(mistake).collect(),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@
 pub mod atomic;
 pub mod chain;
 pub mod concurrent;
+pub mod corroborations;
 pub mod counts;
 pub mod feed;
 pub mod history;
@@ -164,11 +165,13 @@ macro_rules! store_contract {
             open_groups_are_listed_by_the_end_of_their_window,
             groups_are_filtered,
             groups_are_read_in_pages_without_skipping_or_repeating,
+            old_groups_and_corroborations_are_pruned,
+        );
+        $crate::store_contract!($fresh, corroborations:
             the_newest_corroborations_are_found_oldest_first,
             an_attached_corroboration_takes_the_place_of_what_it_was,
             waiting_corroborations_are_listed_and_counted,
             the_activity_of_corroborators_is_counted_by_source,
-            old_groups_and_corroborations_are_pruned,
         );
         $crate::store_contract!($fresh, history:
             a_recorded_event_has_neither_raw_details_nor_a_trace,

@@ -28,6 +28,7 @@ pub struct ReplyKey {
 
 /// The facts that a unit of work needs. Read sets of several commands are merged into one.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each says whether one kind of fact is read")]
 pub struct ReadSet {
     /// The pop whose rows and quotas are meant.
     pub pop: Pop,

@@ -177,6 +177,9 @@ fn a_recording_is_read_by_the_index_that_its_filter_names() {
                 let begin = if after.is_some() { "(ingested_at,event_id)>(?,?)" } else { "ingested_at>?" };
                 assert!(details.len() == 1 && details[0].contains(index), "{sql}\n{details:?}");
                 assert!(details[0].contains(begin), "{sql}\n{details:?}");
+                assert!(details[0].contains("ingested_at<?"), "{sql}\n{details:?}");
+                let is_place = sql.starts_with("SELECT `events`.`ingested_at`");
+                assert_eq!(details[0].contains("COVERING"), is_place, "{sql}\n{details:?}");
             }
             statements.lock().unwrap().clear();
         }
