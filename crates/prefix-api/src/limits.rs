@@ -57,6 +57,17 @@ impl Limiter {
         }
     }
 
+    /// Takes what a request costs beyond the one token that it paid at the gate: at most the rest of a full bucket, so that
+    /// a request larger than the burst gets in when the bucket was full.
+    pub(crate) fn take_rest(&self, budget: Budget, caller: &str, cost: u32) -> Result<(), Problem> {
+        let burst = match budget {
+            Budget::Free => return Ok(()),
+            Budget::Events => self.events.burst,
+            Budget::Requests => self.requests.burst,
+        };
+        self.take(budget, caller, cost.min(burst.get() - 1))
+    }
+
     /// Takes `cost` tokens of a caller, or says when there will be enough.
     pub(crate) fn take(&self, budget: Budget, caller: &str, cost: u32) -> Result<(), Problem> {
         let (bucket, what) = match budget {

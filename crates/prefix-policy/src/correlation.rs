@@ -16,7 +16,7 @@ use chrono::{DateTime, Utc};
 use prefix_core::confidence::Confidence;
 use prefix_core::mitigation::Mitigation;
 use prefix_core::name::PlaybookName;
-use prefix_core::signal::{Correlation, SignalGroup, SignalRole};
+use prefix_core::signal::{Correlation, Signal, SignalGroup, SignalRole};
 
 use crate::policy::Policy;
 use crate::settings::CorrelationTerms;
@@ -55,8 +55,18 @@ impl Policy {
         let (score, terms) = (self.score(group, now), self.terms(group.playbook.as_ref()));
         group.derived_confidence = score.confidence;
         group.source_count = score.source_count;
-        let has_primary = group.signals.iter().any(|signal| signal.role == SignalRole::Primary);
+        let has_primary = self.trigger_of(group).is_some();
         group.met |= has_primary && is_enough(&score, &terms);
+    }
+
+    /// True if a signal may start a mitigation, as its source is configured now.
+    pub fn can_trigger(&self, signal: &Signal) -> bool {
+        signal.role == SignalRole::Primary && !self.parts().sources.is_corroborating(&signal.source)
+    }
+
+    /// The newest signal of a group that may start a mitigation.
+    pub fn trigger_of<'a>(&self, group: &'a SignalGroup) -> Option<&'a Signal> {
+        group.signals.iter().rev().find(|signal| self.can_trigger(signal))
     }
 
     /// The group as a mitigation remembers it.

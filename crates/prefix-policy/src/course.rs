@@ -20,12 +20,12 @@ mod unban;
 
 pub use admit::{Tried, try_queued};
 pub use ban::put_rejected;
-pub use corroborate::{Corroborated, corroborate, corroborated};
+pub use corroborate::{Corroborated, because, corroborate};
 pub use desk::{Desk, Setting};
 pub use ending::{end_with_companions, is_inherited};
 pub use expire::{deadline, expire};
 pub use fresh::{Fresh, Random};
-pub use groups::{close_group, refresh_group};
+pub use groups::{act_on_group, close_group, refresh_group};
 pub use ingest::{Author, Ids, ingest};
 pub use note::Note;
 pub use outcome::{Ingested, Ingestion, RefusedEvent, Touched};

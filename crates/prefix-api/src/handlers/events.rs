@@ -69,7 +69,7 @@ pub(crate) async fn post_batch(
     // the first event was paid for at the gate
     let rest = u32::try_from(sent.len()).unwrap_or(u32::MAX).saturating_sub(1);
     api.limiter
-        .take(Budget::Events, call.bucket(), rest)
+        .take_rest(Budget::Events, call.bucket(), rest)
         .inspect_err(|_| report::event_refused(Rejection::RateLimited, None, sent.len() as u64))?;
     let mut refusals = Vec::new();
     let items: Vec<_> = sent

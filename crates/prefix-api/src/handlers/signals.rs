@@ -73,7 +73,7 @@ async fn answer(api: &Api, call: &Call, source: &SourceName, items: Vec<Item>, b
     let rest = u32::try_from(items.len()).unwrap_or(u32::MAX).saturating_sub(1);
     let from = Some(source.as_str());
     api.limiter
-        .take(Budget::Events, call.bucket(), rest)
+        .take_rest(Budget::Events, call.bucket(), rest)
         .inspect_err(|_| report::event_refused(Rejection::RateLimited, from, items.len() as u64))?;
     let items = items.into_iter().map(|item| {
         item.map_err(|bad| {

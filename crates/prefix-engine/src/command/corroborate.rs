@@ -30,11 +30,8 @@ pub struct CorroborationTaken {
     pub mitigation_ids: Vec<MitigationId>,
 }
 
-/// Taken, or a group came up meanwhile whose facts were not read: then it is to be handed over again.
-pub(crate) enum Taken {
-    Done(Answer<CorroborationTaken>),
-    Again,
-}
+/// A signal that was taken, with the groups that it completed and that came up only meanwhile.
+pub(crate) type Taken = (Answer<CorroborationTaken>, Vec<(GroupId, VictimIp)>);
 
 type Reply = Result<Taken, EngineError>;
 
@@ -79,21 +76,18 @@ impl Command for Corroborate {
 
     fn run(&mut self, _shared: &Shared, desk: &mut Desk<'_>) {
         if let Some(stored) = reply::stored(desk, &self.caller) {
-            self.result = Some(stored.map(|value| Taken::Done(Answer { value, replayed: true })));
+            self.result = Some(stored.map(|value| (Answer { value, replayed: true }, Vec::new())));
             return;
         }
-        if course::corroborated(desk, &self.signal).any(|victim| !self.victims.contains(&victim)) {
-            self.result = Some(Ok(Taken::Again));
-            return;
-        }
-        let done = course::corroborate(desk, self.signal.clone(), &self.caller.author());
+        let is_known = |victim| self.victims.contains(&victim);
+        let done = course::corroborate(desk, self.signal.clone(), &self.caller.author(), is_known);
         let taken = CorroborationTaken {
             signal_id: self.signal.signal_id,
             attached_group_ids: done.attached,
             mitigation_ids: done.mitigations,
         };
         reply::store(desk, &self.caller, &taken, desk.now);
-        self.result = Some(Ok(Taken::Done(Answer::first(taken))));
+        self.result = Some(Ok((Answer::first(taken), done.deferred)));
     }
 
     fn done(self: Box<Self>, shared: &Arc<Shared>, result: Result<(), StoreError>) {
@@ -103,7 +97,7 @@ impl Command for Corroborate {
             }
             Err(error) => Err(error.into()),
         };
-        if let Ok(Taken::Done(Answer { value, replayed: false })) = &answer {
+        if let Ok((Answer { value, replayed: false }, _)) = &answer {
             report::corroboration(&self.signal);
             shared.hearing.heard(&self.signal.source, self.signal.received_at);
             if value.attached_group_ids.is_empty() {

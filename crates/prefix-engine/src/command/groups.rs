@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use prefix_core::id::GroupId;
+use prefix_core::id::{GroupId, MitigationId};
 use prefix_core::store::{ReadSet, StoreError};
 use prefix_policy::course::{self, Author, Desk};
+use tokio::sync::oneshot;
 
 use crate::caller::Caller;
 use crate::journal::Command;
@@ -72,6 +73,54 @@ impl Command for RefreshGroups {
     fn done(self: Box<Self>, _shared: &Arc<Shared>, result: Result<(), StoreError>) {
         if result.is_ok() {
             report::groups_refreshed(self.refreshed);
+        }
+    }
+
+    fn weight(&self) -> usize {
+        self.groups.len()
+    }
+}
+
+/// Groups that a signal completed while the facts about their victims were not at hand.
+pub(crate) struct ActOnGroups {
+    groups: Vec<(GroupId, prefix_core::address::VictimIp)>,
+    because: String,
+    caller: Caller,
+    reply: oneshot::Sender<Vec<MitigationId>>,
+    made: Vec<MitigationId>,
+}
+
+impl ActOnGroups {
+    pub(crate) fn new(
+        groups: Vec<(GroupId, prefix_core::address::VictimIp)>,
+        because: String,
+        caller: Caller,
+    ) -> (Self, oneshot::Receiver<Vec<MitigationId>>) {
+        let (reply, receiver) = oneshot::channel();
+        (Self { groups, because, caller, reply, made: Vec::new() }, receiver)
+    }
+}
+
+impl Command for ActOnGroups {
+    fn reads(&self, shared: &Shared, reads: &mut ReadSet) {
+        reads.admission = true;
+        let policy = shared.policy();
+        for (id, victim) in &self.groups {
+            reads.groups.insert(*id);
+            reads.victims.insert(*victim);
+            reads.customers.extend(policy.lookup(*victim).map(|owner| owner.customer_id().clone()));
+        }
+    }
+
+    fn run(&mut self, _shared: &Shared, desk: &mut Desk<'_>) {
+        let author = self.caller.author();
+        let mut act = |(id, _): &(GroupId, _)| course::act_on_group(desk, *id, &author, &self.because);
+        self.made = self.groups.iter().filter_map(&mut act).collect();
+    }
+
+    fn done(self: Box<Self>, _shared: &Arc<Shared>, result: Result<(), StoreError>) {
+        if result.is_ok() {
+            let _ = self.reply.send(self.made);
         }
     }
 

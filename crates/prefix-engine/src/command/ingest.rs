@@ -50,7 +50,9 @@ impl Command for Ingest {
                 if let Some(id) = &report.external_event_id {
                     reads.episodes.insert((report.source.clone(), id.clone()));
                 }
-            } else if let Some(owned) = policy.lookup(report.victim_ip) {
+            }
+            // what is left of a group without one of its sources may be enough
+            if let Some(owned) = policy.lookup(report.victim_ip) {
                 reads.customers.insert(owned.customer_id().clone());
             }
         }

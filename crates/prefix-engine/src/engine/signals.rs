@@ -10,19 +10,19 @@ use prefix_core::name::SourceName;
 use prefix_core::page::Page;
 use prefix_core::signal::{Corroboration, CorroborationScope, SignalGroup};
 use prefix_core::store::{GroupQuery, SourceActivity, WaitingCorroborations};
-use prefix_policy::correlation::{ScopeProblem, scope_of};
+use prefix_policy::correlation::scope_of;
+use prefix_policy::course::because;
 
 use super::Engine;
 use crate::answer::Answer;
 use crate::caller::Caller;
-use crate::command::corroborate::{Corroborate, CorroborationTaken, Taken};
+use crate::command::corroborate::{Corroborate, CorroborationTaken};
+use crate::command::groups::ActOnGroups;
 use crate::error::EngineError;
 use crate::report;
 
 /// So many open groups are looked at for a corroborating signal.
 const MOST_GROUPS: u32 = 100_000;
-/// So often groups may come up while a signal is on its way, before all of them are read.
-const ATTEMPTS: u32 = 5;
 
 /// A corroborating signal as it was sent.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,33 +73,25 @@ impl Engine {
             attached: BTreeSet::new(),
             raw_details: sent.raw_details,
         };
-        for attempt in 0..ATTEMPTS {
-            let victims = self.victims_of(&signal, attempt + 1 == ATTEMPTS).await?;
-            let (command, answer) = Corroborate::new(signal.clone(), victims, caller.clone());
-            if let Taken::Done(taken) = self.ask(command, answer).await?? {
-                self.running.wait(&taken.value.mitigation_ids).await;
-                return Ok(taken);
-            }
+        let victims = self.victims_of(&signal).await?;
+        let because = because(&signal);
+        let (command, answer) = Corroborate::new(signal, victims, caller.clone());
+        let (mut taken, deferred) = self.ask(command, answer).await??;
+        if !deferred.is_empty() {
+            // the signal is stored and counts; what it completes is acted on now, or with the next report
+            let (command, made) = ActOnGroups::new(deferred, because, caller.clone());
+            taken.value.mitigation_ids.extend(self.ask(command, made).await.unwrap_or_default());
         }
-        // storage is not at fault, but the answer is right: nothing is stored, and sending it again helps
-        Err(EngineError::StorageUnavailable("too many groups came up meanwhile".into()))
+        self.running.wait(&taken.value.mitigation_ids).await;
+        Ok(taken)
     }
 
-    /// Whether a corroborating signal of this source can be taken, and is about something.
-    pub fn check_scope(&self, source: &SourceName, scope: &CorroborationScope) -> Result<(), ScopeProblem> {
-        scope_of(&self.policy(), source, scope).map(|_| ())
-    }
-
-    /// The victims of the groups that a signal is about, or of all of them.
-    async fn victims_of(
-        &self,
-        signal: &Corroboration,
-        everybody: bool,
-    ) -> Result<BTreeSet<VictimIp>, EngineError> {
+    /// The victims of the open groups that a signal is about.
+    async fn victims_of(&self, signal: &Corroboration) -> Result<BTreeSet<VictimIp>, EngineError> {
         let (shared, policy) = (&self.running.shared, self.policy());
         let pop = &shared.settings.pop;
         let open = shared.store.open_groups(pop, MOST_GROUPS).await?;
-        let meant = open.iter().filter(|group| everybody || policy.corroborates(signal, group, pop));
+        let meant = open.iter().filter(|group| policy.corroborates(signal, group, pop));
         Ok(meant.map(|group| group.victim_ip).collect())
     }
 

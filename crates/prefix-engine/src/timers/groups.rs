@@ -20,6 +20,8 @@ use crate::shared::Shared;
 
 /// Groups looked at in one transaction.
 const AT_ONCE: u32 = 512;
+/// The most open groups that are looked at.
+const MOST: u32 = 100_000;
 /// Between two looks at what waits, and at what is left of groups while nothing is weighed.
 const SELDOM: Duration = Duration::from_secs(5);
 
@@ -28,6 +30,7 @@ pub(crate) async fn groups(shared: Arc<Shared>, journal: Journal, stop: Cancella
     let mut tick = interval(Duration::from_secs(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut seldom, mut refreshed) = (None::<Instant>, Instant::now());
+    let mut terms_of = shared.policy_loaded_at();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -48,9 +51,13 @@ pub(crate) async fn groups(shared: Arc<Shared>, journal: Journal, stop: Cancella
                 debug!(%error, "open groups cannot be read");
                 continue;
             }
-            if refreshed.elapsed() >= shared.settings.reconciliation_interval {
+            // other terms may be enough for what is held, and edge detectors do not report again
+            let loaded_at = shared.policy_loaded_at();
+            let has_changed = loaded_at != terms_of;
+            if has_changed || refreshed.elapsed() >= shared.settings.reconciliation_interval {
                 refreshed = Instant::now();
-                if let Err(error) = refresh(&shared, &policy, &journal).await {
+                terms_of = loaded_at;
+                if let Err(error) = refresh(&shared, &policy, &journal, has_changed).await {
                     debug!(%error, "open groups cannot be read");
                 }
             }
@@ -71,19 +78,21 @@ async fn close(shared: &Shared, journal: &Journal) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Confidences that decay follow the time: of open groups, and of those that mitigations stand on.
-async fn refresh(shared: &Shared, policy: &Policy, journal: &Journal) -> Result<(), StoreError> {
+/// Confidences that decay follow the time: of open groups, and of those that mitigations stand on. `all`: whether or not
+/// they decay.
+async fn refresh(shared: &Shared, policy: &Policy, journal: &Journal, all: bool) -> Result<(), StoreError> {
     let decays = |group_playbook: Option<&_>| policy.terms(group_playbook).half_life_seconds > 0;
     let anything_decays =
         decays(None) || policy.parts().playbooks.iter().any(|playbook| decays(Some(&playbook.name)));
-    if !policy.correlates() || !anything_decays {
+    if !policy.correlates() || !(all || anything_decays) {
         return Ok(());
     }
-    let open = shared.store.open_groups(&shared.settings.pop, AT_ONCE * 8).await?;
-    let open = open.into_iter().filter(|group| decays(group.playbook.as_ref()) && group.signals.len() > 1);
+    let open = shared.store.open_groups(&shared.settings.pop, MOST).await?;
+    let open =
+        open.into_iter().filter(|group| all || (decays(group.playbook.as_ref()) && group.signals.len() > 1));
     let mut groups: BTreeSet<_> = open.map(|group| (group.group_id, group.victim_ip)).collect();
     for row in shared.book.rows() {
-        if let Some(correlation) = row.correlation.as_ref().filter(|_| decays(row.playbook.as_ref())) {
+        if let Some(correlation) = row.correlation.as_ref().filter(|_| all || decays(row.playbook.as_ref())) {
             groups.insert((correlation.signal_group_id, row.victim_ip));
         }
     }

@@ -284,3 +284,26 @@ async fn a_refused_quorum_is_tried_again_with_the_next_report() {
     lab.seconds(302).await;
     assert_eq!(group(&lab).await.status, GroupStatus::Resolved, "met, though nothing could be done");
 }
+
+#[tokio::test(start_paused = true)]
+async fn terms_that_become_easier_release_what_is_held_although_nobody_reports_again() {
+    let lab = Lab::with(TWO).await;
+    lab.hear(ban(VICTIM, "udp_flood").sure(0.6)).await;
+    let easier = Config::read("correlation: {min_sources: 1, confidence_threshold: 0.6}").policy();
+    lab.engine.reload(easier, false, &alice()).await.unwrap();
+    lab.seconds(3).await;
+    assert_eq!(lab.rules(), ["dst 203.0.113.10/32 proto udp: police 50000000 bit/s"]);
+    assert_eq!(group(&lab).await.status, GroupStatus::Resolved);
+}
+
+#[tokio::test(start_paused = true)]
+async fn groups_that_come_up_while_a_corroborating_signal_is_on_its_way_are_completed_too() {
+    let lab =
+        Lab::with(&format!("{TWO}\nquotas: {{max_active_per_customer: 100, max_new_per_minute: 100}}")).await;
+    let reports = (1..40).map(|host| lab.hear(ban(&format!("203.0.113.{host}"), "udp_flood").sure(0.6)));
+    let reports = futures::future::join_all(reports);
+    let (reports, taken) = tokio::join!(reports, corroborate(&lab, helper("acme")));
+    assert!(taken.attached_group_ids.len() <= reports.len());
+    lab.seconds(1).await;
+    assert_eq!(lab.count(Status::Active), 39, "by the signal, or because it waited for them");
+}

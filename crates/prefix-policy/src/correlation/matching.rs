@@ -76,7 +76,10 @@ impl Policy {
     pub fn corroborates(&self, corroboration: &Corroboration, group: &SignalGroup, pop: &Pop) -> bool {
         let scope = &corroboration.scope;
         let Ok(filled) = scope_of(self, &corroboration.source, scope) else { return false };
-        let (shared, of) = (&group.dimensions, |dimension: &Dimension| filled.contains(dimension));
+        // a pop is about every attack there, so it only narrows what a vector names
+        let narrows = |dimension: &Dimension| *dimension != Dimension::Pop || scope.vector.is_some();
+        let of = |dimension: &Dimension| filled.contains(dimension) && narrows(dimension);
+        let shared = &group.dimensions;
         let shares = |dimension: Dimension| match dimension {
             Dimension::CustomerId => {
                 scope.customer_id.as_ref().is_some_and(|id| shared.customer_ids.contains(id))

@@ -1,6 +1,6 @@
 //! An address is under attack: a new mitigation, a renewed one, one that waits, or the reason why there is none.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::audit::{AuditAction, AuditEntry};
 use prefix_core::confidence::Confidence;
 use prefix_core::decision::Decision;
@@ -235,6 +235,47 @@ pub fn put_rejected(desk: &mut Desk<'_>, mut row: Mitigation) -> MitigationId {
     id
 }
 
+/// More leases on a running mitigation and on the companions that live and die with it. Returns the one that they are on.
+pub(super) fn hold(
+    desk: &mut Desk<'_>,
+    mitigation: MitigationId,
+    leases: impl Fn(Ttl, DateTime<Utc>) -> Vec<Lease>,
+) -> MitigationId {
+    let (target, members) = members(desk, mitigation);
+    let now = desk.now;
+    for id in members {
+        let Some(ttl) = desk.row(id).map(|row| row.ttl) else { continue };
+        desk.edit(id, |row| {
+            for lease in leases(ttl, now) {
+                match row.lease_mut(&lease.source) {
+                    Some(held) => {
+                        for claim in &lease.claims {
+                            held.renew(claim.event_id.as_ref(), lease.confidence, now, claim.expires_at);
+                        }
+                        held.edge = lease.edge;
+                    }
+                    None => row.leases.push(lease),
+                }
+            }
+            row.leases.retain(|lease| lease.lives(now));
+            row.follow_leases();
+            row.updated_at = now;
+            row.progress.refused_step = None;
+        });
+    }
+    target
+}
+
+/// A mitigation or, for a companion, its parent; and all that share the leases of that.
+fn members(desk: &Desk<'_>, mitigation: MitigationId) -> (MitigationId, Vec<MitigationId>) {
+    // a companion lives and dies with its parent, whose leases it shares
+    let parent = desk.row(mitigation).and_then(|row| row.parent_id).unwrap_or(mitigation);
+    let target = if desk.row(parent).is_some() { parent } else { mitigation };
+    let mut members = desk.companions(target);
+    members.insert(0, target);
+    (target, members)
+}
+
 fn extend(
     desk: &mut Desk<'_>,
     report: &Report,
@@ -243,13 +284,9 @@ fn extend(
     mitigation: MitigationId,
     decision: Decision,
 ) -> Effect {
-    // a companion lives and dies with its parent, whose leases it shares
-    let parent = desk.row(mitigation).and_then(|row| row.parent_id).unwrap_or(mitigation);
-    let target = if desk.row(parent).is_some() { parent } else { mitigation };
+    let (target, members) = members(desk, mitigation);
     let confidence = confidence(desk, report);
     let now = desk.now;
-    let mut members = desk.companions(target);
-    members.insert(0, target);
     let mut audited = None;
     for id in members {
         let Some(ttl) = desk.row(id).map(|row| row.ttl) else { continue };
@@ -298,7 +335,7 @@ fn extend(
 }
 
 /// How many reports the audit entry due now stands for; `None` while none is due.
-fn count_repeat(lease: &mut Lease, now: chrono::DateTime<chrono::Utc>) -> Option<u32> {
+fn count_repeat(lease: &mut Lease, now: DateTime<Utc>) -> Option<u32> {
     lease.unaudited += 1;
     let due = lease.audited_at.is_none_or(|at| now - at >= AUDIT_REPEATS);
     due.then(|| {

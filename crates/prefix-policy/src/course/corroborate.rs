@@ -11,6 +11,9 @@ use super::desk::Desk;
 use super::groups::{rejoined, trigger};
 use super::ingest::Author;
 
+/// So many groups are named in an audit entry and remembered with a signal; the others are counted.
+pub(super) const MOST_NAMED: usize = 16;
+
 /// What a corroborating signal did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Corroborated {
@@ -18,18 +21,19 @@ pub struct Corroborated {
     pub attached: Vec<GroupId>,
     /// The mitigations that it completed the quorum of.
     pub mitigations: Vec<MitigationId>,
-}
-
-/// The victims of the open groups that a signal is about.
-pub fn corroborated(desk: &Desk<'_>, signal: &Corroboration) -> impl Iterator<Item = VictimIp> {
-    let about = |id| desk.group(id).filter(|group| desk.policy.corroborates(signal, group, desk.pop));
-    let open = desk.all_living_groups().into_iter().filter_map(about);
-    open.filter(|group| group.is_open(desk.now)).map(|group| group.victim_ip)
+    /// Groups that it completed, and that are to be acted on by [`act_on_group`](super::act_on_group): the facts about
+    /// their victims were not read.
+    pub deferred: Vec<(GroupId, VictimIp)>,
 }
 
 /// Takes a corroborating signal. The desk must hold every open group of the pop, the groups that living mitigations
-/// stand on, and the facts about the victims of those that it is about.
-pub fn corroborate(desk: &mut Desk<'_>, mut signal: Corroboration, author: &Author<'_>) -> Corroborated {
+/// stand on, and the facts about the victims that `is_known` says.
+pub fn corroborate(
+    desk: &mut Desk<'_>,
+    mut signal: Corroboration,
+    author: &Author<'_>,
+    is_known: impl Fn(VictimIp) -> bool,
+) -> Corroborated {
     let policy = desk.policy.clone();
     let mut done = Corroborated::default();
     for id in desk.all_living_groups() {
@@ -40,25 +44,37 @@ pub fn corroborate(desk: &mut Desk<'_>, mut signal: Corroboration, author: &Auth
         let was_met = group.met;
         policy.reconsider(&mut group, desk.now);
         let is_due = group.met && !was_met && group.is_open(desk.now);
+        let victim = group.victim_ip;
         rejoined(desk, group);
-        signal.attached.insert(id);
+        if signal.attached.len() < MOST_NAMED {
+            signal.attached.insert(id);
+        }
         done.attached.push(id);
-        if is_due {
-            let because = format!("{} corroborates it", signal.source);
+        if is_due && !is_known(victim) {
+            done.deferred.push((id, victim));
+        } else if is_due {
+            let because = because(&signal);
             let made = trigger(desk, id, author, &because);
             done.mitigations.extend(made.map(|(mitigation, _, _)| mitigation));
         }
     }
+    let named: Vec<&GroupId> = done.attached.iter().take(MOST_NAMED).collect();
     let details = json!({
         "request_id": author.request_id,
         "source": signal.source,
         "signal_id": signal.signal_id,
         "scope": signal.scope,
-        "signal_groups": done.attached,
+        "signal_groups": named,
+        "signal_group_count": done.attached.len(),
         "mitigations": done.mitigations,
     });
     let entry = AuditEntry::new(desk.now, author.actor.clone(), AuditAction::Corroborate, details);
     desk.audit(entry.on("signal", signal.signal_id));
     desk.put_corroboration(signal);
     done
+}
+
+/// Why a group is acted on, for its decision and the audit.
+pub fn because(signal: &Corroboration) -> String {
+    format!("{} corroborates it", signal.source)
 }

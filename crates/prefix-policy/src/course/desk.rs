@@ -20,6 +20,7 @@ use prefix_core::store::{
 };
 use serde_json::json;
 
+use super::corroborate::MOST_NAMED;
 use super::fresh::Fresh;
 use super::note::Note;
 use crate::facts::{Facts, Standing};
@@ -70,6 +71,14 @@ pub struct Setting<'a> {
     pub fresh: &'a dyn Fresh,
 }
 
+fn by_victim(groups: &[SignalGroup]) -> HashMap<VictimIp, Vec<GroupId>> {
+    let mut by_victim: HashMap<VictimIp, Vec<GroupId>> = HashMap::new();
+    for group in groups {
+        by_victim.entry(group.victim_ip).or_default().push(group.group_id);
+    }
+    by_victim
+}
+
 /// See the module.
 pub struct Desk<'a> {
     /// The policy in force.
@@ -81,6 +90,7 @@ pub struct Desk<'a> {
     pub(crate) fresh: &'a dyn Fresh,
     drafts: BTreeMap<MitigationId, Draft<Mitigation>>,
     groups: BTreeMap<GroupId, Draft<SignalGroup>>,
+    groups_by_victim: HashMap<VictimIp, Vec<GroupId>>,
     corroborations: BTreeMap<SignalId, Draft<Corroboration>>,
     by_victim: HashMap<VictimIp, Vec<MitigationId>>,
     /// Rows by every rule that they have, had here, or have had until a step: a superset, so that a change of a row
@@ -107,6 +117,7 @@ impl<'a> Desk<'a> {
             dry_run: setting.dry_run,
             fresh: setting.fresh,
             drafts: BTreeMap::new(),
+            groups_by_victim: by_victim(&snapshot.groups),
             groups: snapshot.groups.into_iter().map(|row| (row.group_id, Draft::read(row))).collect(),
             corroborations: snapshot
                 .corroborations
@@ -439,9 +450,9 @@ impl<'a> Desk<'a> {
 
     /// Those of a victim.
     pub(super) fn living_groups(&self, victim: VictimIp) -> Vec<GroupId> {
-        let rows = self.groups.values().map(|draft| &draft.row);
-        let of_victim = rows.filter(|group| group.victim_ip == victim && group.pop == *self.pop);
-        of_victim.filter(|group| self.is_living(group)).map(|group| group.group_id).collect()
+        let ids = self.groups_by_victim.get(&victim).into_iter().flatten();
+        let own = ids.filter_map(|id| self.group(*id)).filter(|group| group.pop == *self.pop);
+        own.filter(|group| self.is_living(group)).map(|group| group.group_id).collect()
     }
 
     /// The signal group that a report of this attack joins: one that a mitigation stands on comes first.
@@ -462,6 +473,7 @@ impl<'a> Desk<'a> {
     }
 
     pub(super) fn insert_group(&mut self, group: SignalGroup) {
+        self.groups_by_victim.entry(group.victim_ip).or_default().push(group.group_id);
         self.groups.insert(group.group_id, Draft::new(group));
     }
 
@@ -476,12 +488,8 @@ impl<'a> Desk<'a> {
         let overdue = |group: &SignalGroup| {
             group.status == GroupStatus::Open && group.victim_ip == victim && group.vector == *vector
         };
-        let ids: Vec<GroupId> = self
-            .groups
-            .values()
-            .filter(|draft| overdue(&draft.row))
-            .map(|draft| draft.row.group_id)
-            .collect();
+        let ids = self.groups_by_victim.get(&victim).into_iter().flatten();
+        let ids: Vec<GroupId> = ids.copied().filter(|id| self.group(*id).is_some_and(overdue)).collect();
         for id in ids {
             super::groups::close_group(self, id);
         }
@@ -494,7 +502,9 @@ impl<'a> Desk<'a> {
 
     /// A corroborating signal joined a group.
     pub(super) fn note_attached(&mut self, signal: SignalId, group: GroupId) {
-        if let Some(draft) = self.corroborations.get_mut(&signal) {
+        // that it was needed is known; a signal that many groups share is not written anew for each of them
+        let draft = self.corroborations.get_mut(&signal);
+        if let Some(draft) = draft.filter(|draft| draft.row.attached.len() < MOST_NAMED) {
             draft.touch().attached.insert(group);
         }
     }

@@ -11,7 +11,7 @@ use prefix_core::signal::{GroupStatus, Signal, SignalGroup, SignalRole};
 use prefix_core::ttl::Ttl;
 use serde_json::json;
 
-use super::ban::{insert, reject};
+use super::ban::{hold, insert, reject};
 use super::desk::Desk;
 use super::ingest::{Author, Ids};
 use super::row::Entry;
@@ -35,7 +35,8 @@ impl Joined {
 /// Weighs a ban together with what was said about the same attack before; `None` if nothing is weighed.
 pub(super) fn join(desk: &Desk<'_>, report: &Report, ids: &Ids, author: &Author<'_>) -> Option<Joined> {
     let policy = desk.policy.clone();
-    if !policy.correlates() || report.reach == Reach::Outgoing {
+    let joins = report.reach != Reach::Outgoing && !policy.parts().sources.is_corroborating(&report.source);
+    if !policy.correlates() || !joins {
         return None;
     }
     let owner = policy.lookup(report.victim_ip)?;
@@ -118,7 +119,7 @@ pub(super) fn leases(
     now: chrono::DateTime<chrono::Utc>,
 ) -> Vec<Lease> {
     let mut leases: Vec<Lease> = Vec::new();
-    for signal in group.signals.iter().filter(|signal| signal.role == SignalRole::Primary) {
+    for signal in group.signals.iter().filter(|signal| policy.can_trigger(signal)) {
         let (until, edge) = policy.lease_until_by(&signal.source, signal.reports, ttl, now);
         match leases.iter_mut().find(|lease| lease.source == signal.source) {
             Some(lease) => {
@@ -138,25 +139,37 @@ pub(super) fn leases(
     leases
 }
 
-/// A source lets go of the attack: its bans leave the groups of the victim that are open or stand for a mitigation.
-/// Returns the newest group that it left.
-pub(super) fn leave(desk: &mut Desk<'_>, report: &Report) -> Option<GroupId> {
+/// A source lets go of the attack: its bans leave the groups of the victim that are open or stand for a mitigation. What
+/// is left may be enough without it. Returns the newest group that it left.
+pub(super) fn leave(desk: &mut Desk<'_>, report: &Report, author: &Author<'_>) -> Option<GroupId> {
     let episode = report.external_event_id.as_ref();
     let concerned = |group: &SignalGroup| {
         episode.is_some() || report.vector.as_ref().is_none_or(|vector| *vector == group.vector)
     };
+    let policy = desk.policy.clone();
     let mut left = None;
     for id in desk.living_groups(report.victim_ip) {
         let Some(mut group) = desk.group(id).filter(|group| concerned(group)).cloned() else { continue };
         if !Policy::leave(&mut group, &report.source, episode) {
             continue;
         }
-        desk.policy.clone().reconsider(&mut group, desk.now);
+        let was_met = group.met;
+        // the terms are those of the newest report that can trigger and is still there
+        let newest = policy.trigger_of(&group).map(|signal| report_of(&group, signal));
+        if let (Some(newest), Some(owner)) = (newest, policy.lookup(group.victim_ip)) {
+            group.playbook = policy.playbook_of(&newest, &owner).map(|playbook| playbook.name.clone());
+        }
+        policy.reconsider(&mut group, desk.now);
         let is_empty = group.signals.iter().all(|signal| signal.role == SignalRole::Corroborating);
         if is_empty && group.status == GroupStatus::Open {
             group.status = GroupStatus::Expired;
         }
+        let is_due = group.met && !was_met && group.is_open(desk.now);
         rejoined(desk, group);
+        if is_due {
+            let because = format!("those who are left agree, {} reports no more", report.source);
+            trigger(desk, id, author, &because);
+        }
         left = Some(id);
     }
     left
@@ -173,7 +186,8 @@ pub fn close_group(desk: &mut Desk<'_>, id: GroupId) {
     }
 }
 
-/// Looks at a group again, because time has passed. Returns true if its confidence is another one now.
+/// Looks at a group again, because time has passed or the terms are others. Returns true if its confidence is another
+/// one now.
 pub fn refresh_group(desk: &mut Desk<'_>, id: GroupId, author: &Author<'_>) -> bool {
     let Some(mut group) = desk.group(id).cloned() else { return false };
     let (before, was_met) = (group.derived_confidence, group.met);
@@ -184,9 +198,23 @@ pub fn refresh_group(desk: &mut Desk<'_>, id: GroupId, author: &Author<'_>) -> b
     let is_due = group.met && !was_met && group.is_open(desk.now);
     rejoined(desk, group);
     if is_due {
-        trigger(desk, id, author, "its older signals weigh less by now");
+        trigger(desk, id, author, "time or the configuration has changed what is needed");
     }
     true
+}
+
+/// Acts on a group that was completed while the facts about its victim were not at hand.
+pub fn act_on_group(
+    desk: &mut Desk<'_>,
+    id: GroupId,
+    author: &Author<'_>,
+    because: &str,
+) -> Option<MitigationId> {
+    let is_due = |group: &SignalGroup| group.met && group.is_open(desk.now);
+    if !desk.group(id).is_some_and(is_due) {
+        return None;
+    }
+    trigger(desk, id, author, because).map(|(mitigation, _, _)| mitigation)
 }
 
 /// Acts on an open group that is met, by its newest report that can trigger: what that report would do if it came now.
@@ -198,7 +226,7 @@ pub(super) fn trigger(
     because: &str,
 ) -> Option<(MitigationId, Status, Decision)> {
     let group = desk.group(id)?.clone();
-    let signal = group.newest_primary()?.clone();
+    let signal = desk.policy.trigger_of(&group)?.clone();
     let report = report_of(&group, &signal);
     let event = EventId::from(signal.signal_id.as_uuid());
     let ids = Ids::new(event, desk.fresh);
@@ -237,25 +265,12 @@ pub(super) fn trigger(
             Some((ids.mitigation, status, decision))
         }
         BanVerdict::Extend { mitigation, decision } => {
-            let (policy, now) = (desk.policy.clone(), desk.now);
-            let ttl = desk.row(mitigation)?.ttl;
-            desk.edit(mitigation, |row| {
-                for lease in leases(&policy, &group, ttl, now) {
-                    match row.lease_mut(&lease.source) {
-                        Some(held) => {
-                            for claim in &lease.claims {
-                                let episode = claim.event_id.as_ref();
-                                held.renew(episode, lease.confidence, now, claim.expires_at);
-                            }
-                        }
-                        None => row.leases.push(lease),
-                    }
-                }
-                row.follow_leases();
-                row.updated_at = now;
-            });
-            hand_on(desk, id, mitigation);
-            Some((mitigation, desk.row(mitigation)?.status, decision))
+            let policy = desk.policy.clone();
+            let target = hold(desk, mitigation, |ttl, now| leases(&policy, &group, ttl, now));
+            let expires_at = desk.row(target).map(|row| row.expires_at);
+            audit(desk, AuditAction::Extend, target, json!({ "expires_at": expires_at }));
+            hand_on(desk, id, target);
+            Some((target, desk.row(target)?.status, decision))
         }
         BanVerdict::Refuse { refusal, plan, decision } => {
             let mitigation = reject(desk, &report, &ids, *plan, &refusal, &decision);

@@ -27,7 +27,7 @@ pub(super) fn unban(desk: &mut Desk<'_>, report: &Report, ids: &Ids, author: &Au
         live && row.parent_id.is_none() && claimed && vector
     };
     let found = desk.of_victim(report.victim_ip, held);
-    let left = groups::leave(desk, report);
+    let left = groups::leave(desk, report, author);
     let touched: Vec<Touched> = found.iter().filter_map(|id| release(desk, *id, report, ids.event)).collect();
     let Some(newest) = touched.last().cloned() else {
         let mut effect = nothing_held(desk, report, ids, author, left);

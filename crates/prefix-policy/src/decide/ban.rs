@@ -31,6 +31,12 @@ impl Policy {
             decision.stop(Stage::Inventory, Outcome::NotMitigated, text);
             return BanVerdict::NotMitigated(decision);
         };
+        if self.parts().sources.is_corroborating(&report.source) {
+            // the border refuses it; this one was under way while the configuration changed
+            let text = format!("{} only corroborates, it never triggers", report.source);
+            decision.stop(Stage::Inventory, Outcome::NotMitigated, text);
+            return BanVerdict::NotMitigated(decision);
+        }
         if report.reach == Reach::Outgoing {
             let text = format!(
                 "{} is an address of customer {}, and the attack is outgoing: it comes from there",

@@ -370,3 +370,61 @@ fn an_explanation_says_what_weight_and_age_made_of_a_confidence() {
                     halved every 60 s gives confidence 0.44, 0.6 is needed; the window ends in 240 s";
     assert!(said.ends_with(expected), "{said}");
 }
+
+#[test]
+fn a_doubter_that_lets_go_leaves_those_who_agree_and_they_trigger() {
+    let mut stage = two_of(|parts| parts.correlation.mode = ConfidenceMode::WeightedMean);
+    stage.says(&report("udp_flood", HOST).from("c").sure(0.1));
+    stage.says(&report("udp_flood", HOST).from("a").sure(0.8));
+    assert_eq!(stage.says(&report("udp_flood", HOST).from("b").sure(0.7)), "held");
+    assert_eq!(stage.ends("c", HOST, None), "no_active_mitigation");
+    assert_eq!(stage.living().len(), 1, "0.75 is enough without the doubt");
+    let holders: Vec<&str> = stage.living()[0].leases.iter().map(|lease| lease.source.as_str()).collect();
+    assert_eq!(holders, ["a", "b"]);
+}
+
+#[test]
+fn the_terms_are_those_of_who_is_left() {
+    let world = World::with_playbooks(json!({
+        "playbooks": [
+            { "name": "trusted", "match": { "vector": "udp_flood", "source": "a" },
+              "correlation": { "min_sources": 1, "confidence_threshold": 0.9 }, "steps": discard() },
+            { "name": "others", "match": { "vector": "udp_flood" }, "steps": discard() },
+        ],
+    }));
+    let mut stage = Stage::with(world, |parts| parts.correlation.terms.min_sources = 2);
+    stage.says(&report("udp_flood", HOST).from("b").sure(0.8));
+    stage.says(&report("udp_flood", HOST).from("a").sure(0.1));
+    assert_eq!(stage.group().playbook.as_ref().unwrap().as_str(), "trusted");
+    stage.ends("a", HOST, None);
+    assert_eq!(stage.group().playbook.as_ref().unwrap().as_str(), "others");
+    assert_eq!(stage.living().len(), 0, "b alone is not two");
+}
+
+#[test]
+fn a_source_that_is_only_to_corroborate_from_now_on_triggers_nothing_that_it_said_before() {
+    let helper = ("helper", corroborating(&[Dimension::CustomerId]));
+    let mut stage = two_of(|parts| parts.sources = sources(std::slice::from_ref(&helper)));
+    stage.says(&report("udp_flood", HOST).from("a").sure(0.6));
+    let mut parts = stage.policy.parts().clone();
+    parts.sources = sources(&[helper, ("a", corroborating(&[Dimension::CustomerId]))]);
+    stage.policy = std::sync::Arc::new(prefix_policy::Policy::new(parts));
+    let done = stage.corroborates("helper", of_customer(None), 0.9).unwrap();
+    assert_eq!((done.attached.len(), done.mitigations.len()), (1, 0));
+    assert_eq!(stage.says(&report("udp_flood", HOST).from("a").sure(0.9)), "accepted_no_mitigation");
+}
+
+#[test]
+fn a_pop_beside_a_wrong_customer_is_about_nothing_without_a_vector() {
+    let helper = ("helper", corroborating(&[Dimension::Pop, Dimension::CustomerId]));
+    let mut stage = two_of(|parts| parts.sources = sources(&[helper]));
+    stage.says(&report("udp_flood", HOST).from("a").sure(0.6));
+    let scope = CorroborationScope {
+        pop: Some("fra1".parse().unwrap()),
+        customer_id: Some("nobody".parse().unwrap()),
+        ..CorroborationScope::default()
+    };
+    assert!(stage.corroborates("helper", scope.clone(), 0.9).unwrap().attached.is_empty());
+    let named = CorroborationScope { vector: Some("udp_flood".parse().unwrap()), ..scope };
+    assert_eq!(stage.corroborates("helper", named, 0.9).unwrap().mitigations.len(), 1);
+}

@@ -141,7 +141,7 @@ impl Stage {
             raw_details: None,
         };
         let author = Author { actor: &Actor::SYSTEM, request_id: "", identity: None };
-        Ok(self.unit(|desk| corroborate(desk, signal, &author)))
+        Ok(self.unit(|desk| corroborate(desk, signal, &author, |_| true)))
     }
 
     /// What a second does by itself.
