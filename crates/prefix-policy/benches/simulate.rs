@@ -54,7 +54,7 @@ fn day() -> Vec<Input> {
         let attack = number / 1_000 * 100 + number % 100;
         let report = Report {
             timestamp: at,
-            source: if number / 100 % 2 == 0 { "fastnetmon" } else { "sflow" }.parse().unwrap(),
+            source: if (number / 100).is_multiple_of(2) { "fastnetmon" } else { "sflow" }.parse().unwrap(),
             victim_ip: std::net::IpAddr::from((0x0a00_0000 + attack).to_be_bytes()).into(),
             vector: Some("udp_flood".parse().unwrap()),
             protocol: None,

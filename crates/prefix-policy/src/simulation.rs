@@ -22,7 +22,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::address::VictimIp;
 use prefix_core::audit::Actor;
 use prefix_core::decision::{Decision, Outcome, Stage};
-use prefix_core::event::EventStatus;
+use prefix_core::event::{EventAction, EventStatus};
 use prefix_core::guardrail::Guardrail;
 use prefix_core::id::MitigationId;
 use prefix_core::name::Pop;
@@ -97,19 +97,18 @@ impl Simulation {
         let event_id = input.event_id.unwrap_or_else(|| self.fresh.event());
         let report = &input.report;
         let policy = self.start.policy.clone();
-        let (status, mitigation, guardrail, decision) =
-            if policy.parts().sources.is_corroborating(&report.source) {
-                (EventStatus::Rejected, None, None, corroborates_only(report.source.as_str()))
-            } else {
-                let author =
-                    Author { actor: &Actor::SYSTEM, request_id: "", identity: input.identity.as_ref() };
-                let ids = Ids::new(event_id, &self.fresh);
-                self.world.hear(report);
-                let ingestion =
-                    self.at_desk(report.victim_ip, sink, |desk| ingest(desk, report, &ids, &author));
-                self.look_at(report.victim_ip, true);
-                split(ingestion)
-            };
+        let (status, mitigation, guardrail, decision) = if report.action == EventAction::Ban
+            && policy.parts().sources.is_corroborating(&report.source)
+        {
+            (EventStatus::Rejected, None, None, corroborates_only(report.source.as_str()))
+        } else {
+            let author = Author { actor: &Actor::SYSTEM, request_id: "", identity: input.identity.as_ref() };
+            let ids = Ids::new(event_id, &self.fresh);
+            self.world.hear(report);
+            let ingestion = self.at_desk(report.victim_ip, sink, |desk| ingest(desk, report, &ids, &author));
+            self.look_at(report.victim_ip, true);
+            split(ingestion)
+        };
         self.summary.count(status, guardrail);
         let result = Simulated {
             index,

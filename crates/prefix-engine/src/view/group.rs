@@ -218,7 +218,7 @@ fn signal(group_id: GroupId, signal: &Signal) -> GroupSignalObject {
         group_id,
         event_id: signal.signal_id,
         source_weight: signal.weight,
-        is_corroborating: signal.role == SignalRole::Corroborating,
+        is_corroborating: signal.role != SignalRole::Primary,
         source: signal.source.clone(),
         identity: signal.identity.clone(),
         confidence: signal.confidence,

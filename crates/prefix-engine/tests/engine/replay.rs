@@ -76,6 +76,7 @@ fn said() -> impl Strategy<Value = Said> {
 
 /// A configuration of a random day.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is on or off, independently of the others")]
 struct Kind {
     correlates: bool,
     mean: bool,

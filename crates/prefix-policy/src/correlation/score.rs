@@ -28,7 +28,7 @@ pub fn score(signals: &[Signal], mode: ConfidenceMode, half_life_seconds: u32, n
     }
     let witness = |(identity, mut signals): (&Identity, Vec<&Signal>)| {
         // sums of floats depend on their order, and the order of arrival shall not matter
-        signals.sort_by(|a, b| (a.received_at, a.signal_id).cmp(&(b.received_at, b.signal_id)));
+        signals.sort_by_key(|signal| (signal.received_at, signal.signal_id));
         let mut witness = Witness {
             identity: identity.clone(),
             sources: BTreeSet::new(),

@@ -165,7 +165,12 @@ pub(super) fn leave(desk: &mut Desk<'_>, report: &Report, author: &Author<'_>) -
             group.status = GroupStatus::Expired;
         }
         let is_due = group.met && !was_met && group.is_open(desk.now);
-        rejoined(desk, group);
+        if group.signals.is_empty() {
+            // a mitigation remembers who agreed, also after the last of them has let go
+            desk.edit_group(id, |row| *row = group);
+        } else {
+            rejoined(desk, group);
+        }
         if is_due {
             let because = format!("those who are left agree, {} reports no more", report.source);
             trigger(desk, id, author, &because);

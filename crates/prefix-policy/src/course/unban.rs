@@ -109,11 +109,15 @@ fn nothing_held(
         (EventStatus::NotFound, "this source never reported that")
     };
     let mut decision = Decision::open();
-    if let Some(group) = left {
-        let text = format!("what {} reported of it leaves group {group}", report.source);
-        decision.note(Stage::Correlation, StageResult::Info, text);
+    let words = format!("{}: {detail}", report.source);
+    match left {
+        None => decision.note(Stage::Identity, StageResult::Stop, words),
+        Some(group) => {
+            decision.note(Stage::Identity, StageResult::Info, words);
+            let text = format!("what {} reported of it leaves group {group}", report.source);
+            decision.note(Stage::Correlation, StageResult::Stop, text);
+        }
     }
-    decision.note(Stage::Identity, StageResult::Stop, format!("{}: {detail}", report.source));
     let details = json!({ "status": status });
     let audit = audit_entry(desk, report, ids, author, AuditAction::Ingest, details).on("event", ids.event);
     Effect::accepted(answer(report, ids, status, None, decision), Some(audit))

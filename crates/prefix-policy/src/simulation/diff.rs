@@ -149,10 +149,10 @@ fn lasts_as_long(was: Option<Ending>, is: Option<Ending>, until: Option<DateTime
 fn action(rule: &DecidedRule) -> String {
     let mut text = rule.action_type.as_str().to_owned();
     if let Some(rate) = rule.rate_bps {
-        text.push_str(&format!(" {rate}"));
+        text = format!("{text} {rate}");
     }
     if let Some(rate) = rule.rate_pps {
-        text.push_str(&format!(" {rate}"));
+        text = format!("{text} {rate}");
     }
     text
 }

@@ -99,8 +99,8 @@ fn what_waits_comes_in_when_there_is_room_again() {
     parts.quotas.max_active_per_customer = 1;
     let reports = [report(0, 1), report(10, 2), report(100, 2), report(200, 2)];
     let (results, summary) = run(parts, imagined(reports), None);
-    use EventStatus::{Accepted, Extended, Queued};
-    assert_eq!(statuses(&results), [Accepted, Queued, Extended, Extended]);
+    let expected = [EventStatus::Accepted, EventStatus::Queued, EventStatus::Extended, EventStatus::Extended];
+    assert_eq!(statuses(&results), expected);
     assert_eq!(results[1].guardrail, Some(Guardrail::QuotaCustomer));
     // let in at 120, when the first has ended, and held by the last report until 320
     assert_eq!(results[1].ended.unwrap().at, at(320));
@@ -186,10 +186,9 @@ fn differences_are_told_apart() {
 
 #[test]
 fn the_world_forgets_what_no_decision_looks_at() {
-    let reports = (0..2_000_i64).map(|number| {
-        let mut report = report(number, 1);
-        report.victim_ip =
-            std::net::IpAddr::from((0xcb00_7100_u32 + (number % 256) as u32).to_be_bytes()).into();
+    let reports = (0..2_000_u32).map(|number| {
+        let mut report = report(number.into(), 1);
+        report.victim_ip = std::net::IpAddr::from((0xcb00_7100_u32 + number % 256).to_be_bytes()).into();
         report.external_event_id = Some(format!("attack-{}", number / 3).parse().unwrap());
         report
     });
