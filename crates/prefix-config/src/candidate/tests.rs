@@ -1,3 +1,5 @@
+//! Candidates are checked like the files, against what runs.
+
 use std::path::Path;
 
 use prefix_policy::{Guardrails, InventoryDocument};

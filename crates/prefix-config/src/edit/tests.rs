@@ -1,3 +1,5 @@
+//! Documents that are sent are checked like the files, member by member.
+
 use serde_json::json;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! A file is replaced wholly or not at all.
+
 use std::os::unix::fs::symlink;
 
 use super::*;
