@@ -41,7 +41,8 @@ fn main() -> ExitCode {
     };
     let result = runtime.block_on(async {
         let session = session::Session::open(arguments.global)?;
-        commands::run(&session, arguments.command).await
+        // one future holds every command's, which is too much for a stack frame
+        Box::pin(commands::run(&session, arguments.command)).await
     });
     match result {
         Ok(exit) => exit.into(),

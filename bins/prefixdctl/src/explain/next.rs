@@ -86,10 +86,10 @@ pub(crate) fn after_refusal(
             );
         }
         "prefix_length" => {
-            next.add("ask for the address alone, or change guardrails.dst_prefix_* in prefixd.yaml")
+            next.add("ask for the address alone, or change guardrails.dst_prefix_* in prefixd.yaml");
         }
         "semantic" => {
-            next.add("mend what the reason names: the report of the detector, or the match of the playbook")
+            next.add("mend what the reason names: the report of the detector, or the match of the playbook");
         }
         "action_not_allowed" | "match_not_allowed" => {
             let switch = word_behind(detail, "(guardrails.").unwrap_or("allow_*");
@@ -98,10 +98,10 @@ pub(crate) fn after_refusal(
             ));
         }
         "max_ports" => {
-            next.add(format!("raise guardrails.max_ports, or let the service serve fewer ports, {reload}"))
+            next.add(format!("raise guardrails.max_ports, or let the service serve fewer ports, {reload}"));
         }
         "nlri_size" => {
-            next.add("let the rule name fewer ports or values: one FlowSpec NLRI holds less than 240 bytes")
+            next.add("let the rule name fewer ports or values: one FlowSpec NLRI holds less than 240 bytes");
         }
         "ttl" => next.add(format!(
             "change ttl_seconds of the step, or timers.min_ttl_seconds and max_ttl_seconds, {reload}"
