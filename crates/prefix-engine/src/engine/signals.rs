@@ -10,7 +10,7 @@ use prefix_core::name::SourceName;
 use prefix_core::page::Page;
 use prefix_core::signal::{Corroboration, CorroborationScope, SignalGroup};
 use prefix_core::store::{GroupQuery, SourceActivity, WaitingCorroborations};
-use prefix_policy::correlation::scope_of;
+use prefix_policy::correlation::{ScopeProblem, scope_of};
 use prefix_policy::course::because;
 
 use super::Engine;
@@ -84,6 +84,11 @@ impl Engine {
         }
         self.running.wait(&taken.value.mitigation_ids).await;
         Ok(taken)
+    }
+
+    /// What is wrong with the scope of a corroborating signal of this source, under the configuration that runs.
+    pub fn check_scope(&self, source: &SourceName, scope: &CorroborationScope) -> Result<(), ScopeProblem> {
+        scope_of(&self.policy(), source, scope).map(|_| ())
     }
 
     /// The victims of the open groups that a signal is about.
