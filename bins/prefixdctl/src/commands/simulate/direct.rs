@@ -296,7 +296,7 @@ impl<'a> Told<'a> {
         match self.session.format() {
             Format::Json | Format::Yaml => {
                 let head = if self.is_first { "{\"results\":[" } else { "" };
-                self.text.push_str(&format!("{head}],\"summary\":{body}}}"));
+                self.text = format!("{}{head}],\"summary\":{body}}}", self.text);
                 if self.session.format() == Format::Json {
                     self.session.print(&self.text)?;
                 } else {
