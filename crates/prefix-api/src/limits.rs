@@ -129,6 +129,16 @@ mod tests {
     }
 
     #[test]
+    fn a_payload_larger_than_the_burst_gets_in_beside_the_token_that_it_paid_at_the_gate() {
+        for burst in [1, 2, 10] {
+            let limiter = limiter(burst);
+            assert!(limiter.take(Budget::Events, "a", 1).is_ok());
+            assert!(limiter.take_rest(Budget::Events, "a", 500).is_ok(), "{burst}");
+            assert!(limiter.take(Budget::Events, "a", 1).is_err(), "it cost the whole bucket");
+        }
+    }
+
+    #[test]
     fn callers_and_budgets_do_not_share() {
         let limiter = limiter(1);
         assert!(limiter.take(Budget::Events, "a", 1).is_ok());
