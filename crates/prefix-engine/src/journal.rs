@@ -391,6 +391,7 @@ fn setting<'a>(shared: &'a Shared, reads: &ReadSet, snapshot: &Snapshot) -> Sett
         Arc::new(SafelistIndex::new(&Safelist::default()))
     };
     Setting {
+        stores: true,
         pop: &shared.settings.pop,
         now: reads.now,
         dry_run: !shared.enforced(),

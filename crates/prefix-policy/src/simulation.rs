@@ -104,8 +104,9 @@ impl Simulation {
         } else {
             let author = Author { actor: &Actor::SYSTEM, request_id: "", identity: input.identity.as_ref() };
             let ids = Ids::new(event_id, &self.fresh);
-            self.world.hear(report);
+            self.world.ask(report);
             let ingestion = self.at_desk(report.victim_ip, sink, |desk| ingest(desk, report, &ids, &author));
+            self.world.remember(report);
             self.look_at(report.victim_ip, true);
             split(ingestion)
         };
@@ -161,13 +162,15 @@ impl Simulation {
             pop: &self.start.pop,
             now: self.now,
             dry_run: true,
+            stores: false,
             safelist: self.index.clone(),
             frozen: Arc::default(),
             fresh: &self.fresh,
         };
         let mut desk = Desk::new(setting, self.start.policy.clone(), snapshot);
         let done = run(&mut desk);
-        let effect = self.world.apply(victim, desk.finish(), self.now);
+        let (rows, groups, admitted) = desk.into_rows();
+        let effect = self.world.put_back(victim, rows, groups, admitted, self.now);
         self.summary.mitigations += effect.made;
         self.summary.peak_rules = self.summary.peak_rules.max(self.world.rules());
         if effect.queued {

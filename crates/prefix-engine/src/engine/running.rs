@@ -1,6 +1,6 @@
 //! The tasks of a running engine: how they start, wait for one another, and stop.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -294,13 +294,18 @@ impl Running {
             rules = keys.len(),
             "own rules are withdrawn, because nobody would end them while the daemon is away"
         );
-        // the longest NLRI has 240 octets, usual ones less than 40: a burst stays below what a router takes at once
-        for burst in keys.chunks(80) {
+        let mut look = Look { ours: HashSet::new(), upto: 0, stale: Instant::now() };
+        for (number, burst) in keys.chunks(BURST).enumerate() {
             if self.shared.leadership.epoch().is_none() {
                 return;
             }
             let started = Instant::now();
-            let ours = self.still_ours(burst).await;
+            let first = number * BURST;
+            if look.upto <= first || look.stale <= started {
+                let upto = keys.len().min(first + MOST_LOOKED_AT);
+                look = Look { upto, ..self.look(&keys[first..upto]).await };
+            }
+            let ours: Vec<_> = burst.iter().filter(|key| look.ours.contains(*key)).cloned().collect();
             if ours.is_empty() {
                 continue;
             }
@@ -323,20 +328,39 @@ impl Running {
         }
     }
 
-    /// Those of the routes that nobody else has taken meanwhile: the speaker's events are followed no longer. Where it
-    /// cannot be read, those on which a path of ours was confirmed.
-    async fn still_ours(&self, keys: &[RouteKey]) -> Vec<RouteKey> {
+    /// Looks for those of the routes that nobody else has taken meanwhile: the speaker's events are followed no longer.
+    /// Where it cannot be read, those on which a path of ours was confirmed.
+    async fn look(&self, keys: &[RouteKey]) -> Look {
         let shared = &self.shared;
         let of_others = |path: &RibPath| path.local && !path.ownership.is_own();
-        match shared.announcer.find(keys).await {
+        let began = Instant::now();
+        let ours = match shared.announcer.find(keys).await {
             Ok(found) => {
                 let paths = keys.iter().zip(found);
                 let ours = paths.filter(|(_, path)| !path.as_ref().is_some_and(of_others));
                 ours.map(|(key, _)| key.clone()).collect()
             }
             Err(_) => keys.iter().filter(|key| shared.book.is_seen(key, false)).cloned().collect(),
-        }
+        };
+        Look { ours, upto: 0, stale: Instant::now() + began.elapsed() * 4 }
     }
+}
+
+/// So many routes leave at once: the longest NLRI has 240 octets, usual ones less than 40, and a burst stays below what
+/// a router takes at once.
+const BURST: usize = 80;
+
+/// One look at the speaker is for so many routes at most: unicast ones are asked for by name.
+const MOST_LOOKED_AT: usize = 25 * BURST;
+
+/// What the speaker held when it was last looked at.
+struct Look {
+    ours: HashSet<RouteKey>,
+    /// Up to which of the routes, in their order.
+    upto: usize,
+    /// From then on it is looked at anew. Looks take no more than a fifth of the time: the speaker reads its whole table
+    /// for each, so that a look before every burst of ten thousand rules would last longer than the withdrawals.
+    stale: Instant,
 }
 
 /// What came of a check of the stored intents.

@@ -20,7 +20,7 @@ use crate::world::{FOREIGN, World, route};
 const MENDED: Duration = Duration::from_secs(45);
 
 /// So long after the last change of the intent the speaker has it.
-const SETTLED: Duration = Duration::from_secs(1);
+pub(crate) const SETTLED: Duration = Duration::from_secs(1);
 
 type Counters = (i64, BTreeMap<Pop, i64>, BTreeMap<CustomerId, i64>);
 

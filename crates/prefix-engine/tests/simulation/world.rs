@@ -14,6 +14,7 @@ use prefix_core::{Announcer, Clock};
 use prefix_testkit::announcer_contract::own_rule;
 use prefix_testkit::fakes::{MemoryAnnouncer, MemoryStore, ScriptedClock};
 
+use crate::checks::SETTLED;
 use crate::daemon::{Daemon, Parts};
 use crate::dice::Dice;
 use crate::guard::Guard;
@@ -288,6 +289,13 @@ impl World {
         self.witness.disturb();
         // a whole pass of the reconciler and the longest wait for another try
         self.pass(Duration::from_secs(46)).await;
+        // a step that is taken at this very moment is carried through
+        for _ in 0..20 {
+            if self.witness.quiet_for() >= SETTLED {
+                break;
+            }
+            self.pass(SETTLED).await;
+        }
     }
 
     /// Until the last rule has run out.

@@ -44,10 +44,10 @@ impl<T: Clone> Draft<T> {
         Self { before: None, row, changed: true }
     }
 
-    /// To be changed: what it was is remembered.
-    fn touch(&mut self) -> &mut T {
+    /// To be changed: what it was is remembered, if somebody stores the difference.
+    fn touch(&mut self, remembers: bool) -> &mut T {
         if !self.changed {
-            self.before = Some(Box::new(self.row.clone()));
+            self.before = remembers.then(|| Box::new(self.row.clone()));
             self.changed = true;
         }
         &mut self.row
@@ -63,6 +63,9 @@ pub struct Setting<'a> {
     pub now: DateTime<Utc>,
     /// Nothing is ever announced: new rows are active at once.
     pub dry_run: bool,
+    /// Somebody stores what comes of it. Otherwise events, audit entries and what rows were before are not written down
+    /// at all, and the rows are taken by [`Desk::into_rows`].
+    pub stores: bool,
     /// The safelist of the snapshot, or an empty one where no rule is let in.
     pub safelist: Arc<SafelistIndex>,
     /// The panic scopes that are not thawed.
@@ -87,6 +90,7 @@ pub struct Desk<'a> {
     pub now: DateTime<Utc>,
     pub(crate) pop: &'a Pop,
     pub(crate) dry_run: bool,
+    pub(crate) stores: bool,
     pub(crate) fresh: &'a dyn Fresh,
     drafts: BTreeMap<MitigationId, Draft<Mitigation>>,
     groups: BTreeMap<GroupId, Draft<SignalGroup>>,
@@ -115,6 +119,7 @@ impl<'a> Desk<'a> {
             now: setting.now,
             pop: setting.pop,
             dry_run: setting.dry_run,
+            stores: setting.stores,
             fresh: setting.fresh,
             drafts: BTreeMap::new(),
             groups_by_victim: by_victim(&snapshot.groups),
@@ -206,7 +211,7 @@ impl<'a> Desk<'a> {
     /// Changes a row. Counters follow.
     pub fn edit<R>(&mut self, id: MitigationId, change: impl FnOnce(&mut Mitigation) -> R) -> Option<R> {
         let draft = self.drafts.get_mut(&id)?;
-        draft.touch();
+        draft.touch(self.stores);
         let (counted, lived, ruled) = (draft.row.counts(), draft.row.lives(), draft.row.key());
         let result = change(&mut draft.row);
         let rules = draft.row.key().filter(|key| ruled.as_ref() != Some(key));
@@ -423,7 +428,9 @@ impl<'a> Desk<'a> {
 
     /// Writes an audit entry.
     pub fn audit(&mut self, entry: AuditEntry) {
-        self.changes.audit.push(entry);
+        if self.stores {
+            self.changes.audit.push(entry);
+        }
     }
 
     /// The reply stored under a key, here or earlier.
@@ -479,7 +486,7 @@ impl<'a> Desk<'a> {
 
     pub(super) fn edit_group(&mut self, id: GroupId, change: impl FnOnce(&mut SignalGroup)) {
         if let Some(draft) = self.groups.get_mut(&id) {
-            change(draft.touch());
+            change(draft.touch(self.stores));
         }
     }
 
@@ -505,13 +512,20 @@ impl<'a> Desk<'a> {
         // that it was needed is known; a signal that many groups share is not written anew for each of them
         let draft = self.corroborations.get_mut(&signal);
         if let Some(draft) = draft.filter(|draft| draft.row.attached.len() < MOST_NAMED) {
-            draft.touch().attached.insert(group);
+            draft.touch(self.stores).attached.insert(group);
         }
     }
 
     /// Keeps a corroborating signal.
     pub(super) fn put_corroboration(&mut self, signal: Corroboration) {
         self.corroborations.insert(signal.signal_id, Draft::new(signal));
+    }
+
+    /// All rows and groups as they are now, changed or not, and how many rows were newly let in.
+    pub fn into_rows(self) -> (Vec<Mitigation>, Vec<SignalGroup>, u64) {
+        let rows = self.drafts.into_values().map(|draft| draft.row).collect();
+        let groups = self.groups.into_values().map(|draft| draft.row).collect();
+        (rows, groups, self.changes.admitted)
     }
 
     /// What is to be written.

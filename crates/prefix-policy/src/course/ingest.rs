@@ -64,6 +64,9 @@ pub fn ingest(desk: &mut Desk<'_>, report: &Report, ids: &Ids, author: &Author<'
         EventAction::Ban => ban::ban(desk, report, ids, author),
         EventAction::Unban => unban::unban(desk, report, ids, author),
     };
+    if !desk.stores {
+        return effect.outcome;
+    }
     desk.put_event(Event {
         event_id: ids.event,
         ingested_at: desk.now,
@@ -89,6 +92,9 @@ pub(super) fn audit_entry(
     action: AuditAction,
     more: serde_json::Value,
 ) -> AuditEntry {
+    if !desk.stores {
+        return AuditEntry::new(desk.now, Actor::SYSTEM, action, serde_json::Value::Null);
+    }
     let mut details = json!({
         "request_id": author.request_id,
         "event_id": ids.event,

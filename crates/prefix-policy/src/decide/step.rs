@@ -103,6 +103,17 @@ impl Policy {
         dues.chain(mitigation.leases.iter().map(prefix_core::lease::Lease::expires_at))
     }
 
+    /// True if by then the next step has had the time that it needs, and waits for reports that are sure enough.
+    pub(crate) fn awaits_reports(&self, mitigation: &Mitigation, by: DateTime<Utc>) -> bool {
+        let progress = &mitigation.progress;
+        let next = progress.step.checked_add(1);
+        let step =
+            self.running_playbook(mitigation).zip(next).and_then(|(playbook, next)| playbook.step(next));
+        let seconds = step.map(|step| self.persistence(self.profile_of(mitigation.victim_ip), step));
+        let due = progress.step_confirmed_at.zip(seconds);
+        due.is_some_and(|(since, seconds)| since + TimeDelta::seconds(seconds.into()) <= by)
+    }
+
     /// The playbook that moves this mitigation; none for companions, operators' rules, and when it is gone.
     fn running_playbook(&self, mitigation: &Mitigation) -> Option<&Playbook> {
         let name = mitigation.playbook.as_ref()?;

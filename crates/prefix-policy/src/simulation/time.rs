@@ -64,7 +64,8 @@ impl Simulation {
                 continue;
             }
             let moments = policy.step_moments(row).map(whole_second).filter(|at| *at > now);
-            let soon = changed.then(|| next_second(now));
+            // what is reported can only make a step due whose time has come
+            let soon = (changed && policy.awaits_reports(row, next_second(now))).then(|| next_second(now));
             if let Some(at) = moments.chain(soon).min() {
                 self.agenda.plan(Moment::Steps(victim), at);
             }

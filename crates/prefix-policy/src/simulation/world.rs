@@ -12,7 +12,7 @@ use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::name::{CustomerId, ExternalEventId, PlaybookName, SourceName};
 use prefix_core::safelist::Safelist;
 use prefix_core::signal::{GroupStatus, SignalGroup};
-use prefix_core::store::{ChangeSet, QuotaCounts, Snapshot};
+use prefix_core::store::{QuotaCounts, Snapshot};
 
 use super::outcome::Ending;
 use super::time;
@@ -47,6 +47,8 @@ pub(super) struct World {
     asked: Option<(SourceName, VictimIp, Option<ExternalEventId>)>,
     recent: TimeDelta,
     swept: usize,
+    /// The rows that a unit of work has at hand: whether they took up room, and whether they were final.
+    given: Vec<(MitigationId, bool, bool)>,
 }
 
 /// What is known of a victim.
@@ -90,17 +92,28 @@ impl World {
             asked: None,
             recent: TimeDelta::seconds(quiet.max(cooldown).into()),
             swept: 0,
+            given: Vec::new(),
         }
     }
 
     /// A report is about to be decided on.
-    pub(super) fn hear(&mut self, report: &Report) {
+    pub(super) fn ask(&mut self, report: &Report) {
         let (source, victim) = (&report.source, report.victim_ip);
         self.asked = (report.action == EventAction::Unban)
             .then(|| (source.clone(), victim, report.external_event_id.clone()));
     }
 
-    /// The facts about a victim.
+    /// A report was decided on.
+    pub(super) fn remember(&mut self, report: &Report) {
+        if report.action == EventAction::Ban {
+            self.sightings.insert(fingerprint(&(&report.source, report.victim_ip)));
+            if let Some(id) = &report.external_event_id {
+                self.episodes.insert(fingerprint(&(&report.source, id)));
+            }
+        }
+    }
+
+    /// The facts about a victim. Its rows and groups are given away, until they are [put back](Self::put_back).
     pub(super) fn snapshot(
         &mut self,
         victim: VictimIp,
@@ -112,14 +125,17 @@ impl World {
         while self.admitted.front().is_some_and(|(at, _)| *at < second - RATE_SECONDS) {
             self.admitted.pop_front();
         }
+        self.given.clear();
         let mut snapshot = Snapshot { safelist: safelist.clone(), ..Snapshot::default() };
         let mut concerned: BTreeSet<CustomerId> =
             policy.lookup(victim).map(|owner| owner.customer_id().clone()).into_iter().collect();
         if let Some(known) = self.victims.get_mut(&victim) {
             known.forget(now, self.recent, &mut self.places);
             concerned.extend(known.rows.iter().filter_map(|row| row.customer_id.clone()));
-            snapshot.mitigations.clone_from(&known.rows);
-            snapshot.groups.clone_from(&known.groups);
+            let as_read = |row: &Mitigation| (row.mitigation_id, row.counts(), row.status.is_final());
+            self.given = known.rows.iter().map(as_read).collect();
+            snapshot.mitigations = std::mem::take(&mut known.rows);
+            snapshot.groups = std::mem::take(&mut known.groups);
         }
         let of_customer = |id: CustomerId| {
             let count = self.customers.get(&id).copied().unwrap_or(0);
@@ -144,67 +160,59 @@ impl World {
         snapshot
     }
 
-    /// Makes true what was decided about a victim.
-    pub(super) fn apply(&mut self, victim: VictimIp, changes: ChangeSet, now: DateTime<Utc>) -> Effect {
+    /// Makes true what was decided about a victim: all its rows and groups as they are now.
+    pub(super) fn put_back(
+        &mut self,
+        victim: VictimIp,
+        rows: Vec<Mitigation>,
+        groups: Vec<SignalGroup>,
+        admitted: u64,
+        now: DateTime<Utc>,
+    ) -> Effect {
         let mut effect = Effect::default();
-        if changes.admitted > 0 {
+        if admitted > 0 {
             match self.admitted.back_mut().filter(|(at, _)| *at == now.timestamp()) {
-                Some((_, count)) => *count += changes.admitted,
-                None => self.admitted.push_back((now.timestamp(), changes.admitted)),
+                Some((_, count)) => *count += admitted,
+                None => self.admitted.push_back((now.timestamp(), admitted)),
             }
         }
-        for event in &changes.events {
-            let report = &event.report;
-            if report.action == EventAction::Ban {
-                self.sightings.insert(fingerprint(&(&report.source, report.victim_ip)));
-                if let Some(id) = &report.external_event_id {
-                    self.episodes.insert(fingerprint(&(&report.source, id)));
-                }
-            }
-        }
-        if changes.mitigations.is_empty() && changes.groups.is_empty() {
+        if rows.is_empty() && groups.is_empty() {
             return effect;
         }
-        let known = self.victims.entry(victim).or_default();
-        for change in changes.mitigations {
-            let (id, after) = (change.after.mitigation_id, *change.after);
-            let before = change.before.as_deref();
-            let counted = before.is_some_and(Mitigation::counts);
-            if counted != after.counts() {
-                let customer = after.customer_id.clone().map(|id| self.customers.entry(id).or_default());
+        for row in &rows {
+            let id = row.mitigation_id;
+            let before = self.given.iter().find(|(given, ..)| *given == id);
+            let counted = before.is_some_and(|(_, counted, _)| *counted);
+            if counted != row.counts() {
+                let customer = row.customer_id.clone().map(|id| self.customers.entry(id).or_default());
                 let counters = customer.into_iter().chain([&mut self.rules]);
                 counters
                     .for_each(|count| *count = if counted { count.saturating_sub(1) } else { *count + 1 });
                 effect.made_room |= counted;
             }
-            if after.status == Status::Queued {
+            if row.status == Status::Queued {
                 effect.queued |= self.queued.insert((id, victim));
-            } else {
+            } else if !self.queued.is_empty() {
                 self.queued.remove(&(id, victim));
             }
-            let is_made = before.is_none() && after.status != Status::Rejected && after.parent_id.is_none();
-            effect.made += u64::from(is_made);
-            if after.status.is_final() && before.is_some_and(|row| !row.status.is_final()) {
-                effect.ended.push(id);
-            }
-            self.places.insert(id, victim);
-            match known.rows.iter_mut().find(|row| row.mitigation_id == id) {
-                Some(row) => *row = after,
-                None => known.rows.push(after),
-            }
-        }
-        for change in changes.groups {
-            let after = *change.after;
-            match known.groups.iter_mut().find(|group| group.group_id == after.group_id) {
-                Some(group) => *group = after,
-                None => known.groups.push(after),
+            match before {
+                None => {
+                    self.places.insert(id, victim);
+                    let is_made = row.status != Status::Rejected && row.parent_id.is_none();
+                    effect.made += u64::from(is_made);
+                }
+                Some((_, _, was_final)) if row.status.is_final() && !was_final => effect.ended.push(id),
+                Some(_) => {}
             }
         }
-        known.forget_groups();
-        if known.groups.is_empty() {
-            self.grouped.remove(&victim);
-        } else {
+        let known = self.victims.entry(victim).or_default();
+        (known.rows, known.groups) = (rows, groups);
+        if !known.groups.is_empty() {
+            known.forget_groups();
             self.grouped.insert(victim);
+        }
+        if known.groups.is_empty() && !self.grouped.is_empty() {
+            self.grouped.remove(&victim);
         }
         if self.victims.len() > self.swept.saturating_mul(2).saturating_add(SWEEP_AFTER) {
             self.sweep(now, victim);

@@ -73,6 +73,7 @@ impl Stage {
             }
         }
         let setting = Setting {
+            stores: true,
             pop: &self.pop,
             now: self.now,
             dry_run: true,
