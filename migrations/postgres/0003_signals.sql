@@ -44,7 +44,7 @@ CREATE TABLE corroborations (
 
 -- Those that are not over, with the order in which the newest of them are found.
 CREATE INDEX corroborations_live ON corroborations (received_by, expires_at, received_at, signal_id);
-CREATE INDEX corroborations_received ON corroborations (received_by, received_at);
+CREATE INDEX corroborations_received ON corroborations (received_by, received_at, signal_id);
 CREATE INDEX corroborations_source ON corroborations (source_key, received_at);
 
 -- For retention.

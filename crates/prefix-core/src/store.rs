@@ -20,8 +20,8 @@ pub use change::{ChangeSet, GroupChange, MitigationChange, QuotaDelta, StoredRep
 pub use feed::{Changed, Changes, FeedCursor};
 pub use leadership::{Candidacy, Election, Epoch, Leader, OtherInstance};
 pub use query::{
-    AuditQuery, Bucket, EventQuery, GroupQuery, HistoryQuery, MitigationQuery, PopStats, SeriesMetric,
-    SeriesQuery, SourceActivity, Totals, WaitingCorroborations,
+    AuditQuery, Bucket, CorroborationHistoryQuery, EventQuery, GroupQuery, HistoryQuery, MitigationQuery,
+    PopStats, SeriesMetric, SeriesQuery, SourceActivity, Totals, WaitingCorroborations,
 };
 pub use snapshot::{MOST_CORROBORATIONS, QuotaCounts, ReadSet, ReplyKey, Snapshot};
 
@@ -228,6 +228,13 @@ pub trait Store: Send + Sync {
     /// Recorded events by time of receipt, oldest first, without their raw details and the traces of their decisions.
     /// Fewer than the query's limit come only at the end of the recording.
     async fn history(&self, query: &HistoryQuery) -> Result<Vec<Event>, StoreError>;
+
+    /// Recorded corroborating signals of a pop by time of receipt, oldest first, without their raw details. Fewer than
+    /// the query's limit come only at the end of the recording.
+    async fn corroboration_history(
+        &self,
+        query: &CorroborationHistoryQuery,
+    ) -> Result<Vec<Corroboration>, StoreError>;
 
     /// The state of the connections.
     fn pool(&self) -> PoolState;

@@ -159,6 +159,9 @@ async fn sweep_safelist(shared: &Arc<Shared>, journal: &Journal) {
     }
 }
 
+/// So far back can the activity of corroborating sources be asked for.
+const ACTIVITY: Duration = Duration::from_hours(24);
+
 fn retention(shared: &Shared) -> Retention {
     let now = shared.now();
     let before = |keep: Option<Duration>| {
@@ -169,7 +172,7 @@ fn retention(shared: &Shared) -> Retention {
         mitigations_before: before(shared.settings.retain_mitigations),
         replies_before: now.checked_sub_signed(TimeDelta::hours(24)),
         groups_before: before(shared.settings.retain_events),
-        // their activity can be asked for as far back as a day
-        corroborations_before: now.checked_sub_signed(TimeDelta::hours(24)),
+        // a simulation hears them beside the events
+        corroborations_before: before(shared.settings.retain_events.map(|keep| keep.max(ACTIVITY))),
     }
 }

@@ -7,6 +7,7 @@
 mod agenda;
 mod diff;
 mod fresh;
+mod happening;
 mod outcome;
 mod time;
 mod view;
@@ -36,7 +37,10 @@ use fresh::Counted;
 use world::World;
 
 pub use diff::{Actual, Change, Diff, Difference, SAME_DURATION};
+pub use happening::{Happening, in_order};
 pub use outcome::{Ending, Input, Simulated, Summary};
+
+const SYSTEM: Author<'_> = Author { actor: &Actor::SYSTEM, request_id: "", identity: None };
 
 /// What a simulation begins with. There is no living mitigation, and nothing is frozen.
 #[derive(Clone, Debug)]
@@ -102,7 +106,7 @@ impl Simulation {
         {
             (EventStatus::Rejected, None, None, corroborates_only(report.source.as_str()))
         } else {
-            let author = Author { actor: &Actor::SYSTEM, request_id: "", identity: input.identity.as_ref() };
+            let author = Author { identity: input.identity.as_ref(), ..SYSTEM };
             let ids = Ids::new(event_id, &self.fresh);
             self.world.ask(report);
             let ingestion = self.at_desk(report.victim_ip, sink, |desk| ingest(desk, report, &ids, &author));

@@ -1,10 +1,11 @@
 //! From rows to pages, the same for both databases.
 
+use chrono::{DateTime, Utc};
 use prefix_core::event::Event;
 use prefix_core::mitigation::Mitigation;
 use prefix_core::page::{Cursor, Page};
 use prefix_core::signal::SignalGroup;
-use prefix_core::store::HistoryQuery;
+use uuid::Uuid;
 
 use crate::predicate::Younger;
 use crate::row::{self, GroupRow, ListedEvent, MitigationRow};
@@ -41,40 +42,44 @@ pub(crate) fn behind(row: &MitigationRow) -> Younger {
 /// The time and id of a row in a list.
 pub(crate) type Place = (Micros, Id);
 
-/// Recorded events that are read a chunk at a time, until there are as many as were asked for or no more.
-pub(crate) struct Recording {
-    query: HistoryQuery,
+/// What is recorded, read a chunk at a time, until there is as much as was asked for or no more.
+pub(crate) struct Recording<T> {
+    limit: u32,
     /// Behind this place, whether its row could be read or not.
     after: Option<Place>,
-    found: Vec<Event>,
+    found: Vec<T>,
 }
 
-impl Recording {
-    /// None yet.
-    pub(crate) fn new(query: &HistoryQuery) -> Self {
-        let after = query.after.map(|(at, id)| (at.into(), Id(id.as_uuid())));
-        Self { query: query.clone(), after, found: Vec::new() }
+impl<T> Recording<T> {
+    /// Nothing yet.
+    pub(crate) fn new<I>(limit: u32, after: Option<(DateTime<Utc>, I)>, id: impl Fn(I) -> Uuid) -> Self {
+        Self { limit, after: after.map(|(at, of)| (at.into(), Id(id(of)))), found: Vec::new() }
     }
 
-    /// What is asked for, behind which place, and how many rows of it to read next.
-    pub(crate) fn next(&self) -> (HistoryQuery, Option<Place>, i64) {
-        (self.query.clone(), self.after, self.missing().min(CHUNK))
+    /// Behind which place to read, and how many rows.
+    pub(crate) fn next(&self) -> (Option<Place>, i64) {
+        (self.after, self.missing().min(CHUNK))
     }
 
     /// Takes the rows that were read, and the place behind which there may be more; true if that is to be read.
-    pub(crate) fn take(&mut self, (rows, next): (Vec<ListedEvent>, Option<Place>)) -> bool {
-        self.found.extend(rows.into_iter().filter_map(row::recorded));
+    pub(crate) fn take<R>(
+        &mut self,
+        rows: Vec<R>,
+        next: Option<Place>,
+        parse: impl Fn(R) -> Option<T>,
+    ) -> bool {
+        self.found.extend(rows.into_iter().filter_map(parse));
         self.after = next;
         next.is_some() && self.missing() > 0
     }
 
-    /// The events.
-    pub(crate) fn end(self) -> Vec<Event> {
+    /// What was found.
+    pub(crate) fn end(self) -> Vec<T> {
         self.found
     }
 
     fn missing(&self) -> i64 {
-        i64::from(self.query.limit) - i64::try_from(self.found.len()).unwrap_or(i64::MAX)
+        i64::from(self.limit) - i64::try_from(self.found.len()).unwrap_or(i64::MAX)
     }
 }
 

@@ -43,9 +43,9 @@ use prefix_core::panic::PanicScope;
 use prefix_core::safelist::Safelist;
 use prefix_core::signal::{Corroboration, SignalGroup};
 use prefix_core::store::{
-    AuditQuery, Bucket, Candidacy, ChangeSet, Changes, Election, Epoch, EventQuery, FeedCursor, GroupQuery,
-    HistoryQuery, MitigationQuery, PoolState, PopStats, ReadSet, Retention, SeriesQuery, Snapshot,
-    SourceActivity, Store, StoreError, Totals, WaitingCorroborations,
+    AuditQuery, Bucket, Candidacy, ChangeSet, Changes, CorroborationHistoryQuery, Election, Epoch,
+    EventQuery, FeedCursor, GroupQuery, HistoryQuery, MitigationQuery, PoolState, PopStats, ReadSet,
+    Retention, SeriesQuery, Snapshot, SourceActivity, Store, StoreError, Totals, WaitingCorroborations,
 };
 
 use crate::cache::Cache;
@@ -407,12 +407,30 @@ impl Store for PgStore {
     }
 
     async fn history(&self, query: &HistoryQuery) -> Result<Vec<Event>, StoreError> {
-        let mut recording = Recording::new(query);
+        let mut recording = Recording::new(query.limit, query.after, |id| id.as_uuid());
         loop {
-            let (query, after, limit) = recording.next();
-            let rows =
+            let (query, (after, limit)) = (query.clone(), recording.next());
+            let read =
                 self.read(move |c| async move { history::history(c, &query, after, limit).await }.boxed());
-            if !recording.take(rows.await?) {
+            let (rows, next) = read.await?;
+            if !recording.take(rows, next, row::recorded) {
+                return Ok(recording.end());
+            }
+        }
+    }
+
+    async fn corroboration_history(
+        &self,
+        query: &CorroborationHistoryQuery,
+    ) -> Result<Vec<Corroboration>, StoreError> {
+        let mut recording = Recording::new(query.limit, query.after, |id| id.as_uuid());
+        loop {
+            let (query, (after, limit)) = (query.clone(), recording.next());
+            let read = self.read(move |c| {
+                async move { signals::recorded(&mut &*c, &query, after, limit).await }.boxed()
+            });
+            let (rows, next) = read.await?;
+            if !recording.take(rows, next, row::corroboration) {
                 return Ok(recording.end());
             }
         }

@@ -38,9 +38,9 @@ use prefix_core::panic::PanicScope;
 use prefix_core::safelist::Safelist;
 use prefix_core::signal::{Corroboration, SignalGroup};
 use prefix_core::store::{
-    AuditQuery, Bucket, Candidacy, ChangeSet, Changed, Changes, Election, Epoch, EventQuery, FeedCursor,
-    GroupQuery, HistoryQuery, MitigationQuery, PoolState, PopStats, ReadSet, Retention, SeriesQuery,
-    Snapshot, SourceActivity, Store, StoreError, Totals, WaitingCorroborations,
+    AuditQuery, Bucket, Candidacy, ChangeSet, Changed, Changes, CorroborationHistoryQuery, Election, Epoch,
+    EventQuery, FeedCursor, GroupQuery, HistoryQuery, MitigationQuery, PoolState, PopStats, ReadSet,
+    Retention, SeriesQuery, Snapshot, SourceActivity, Store, StoreError, Totals, WaitingCorroborations,
 };
 
 use crate::cache::Cache;
@@ -380,12 +380,32 @@ impl Store for SqliteStore {
     }
 
     async fn history(&self, query: &HistoryQuery) -> Result<Vec<Event>, StoreError> {
-        let mut recording = Recording::new(query);
+        let query = query.clone();
+        let mut recording = Recording::new(query.limit, query.after, |id| id.as_uuid());
         // read and parsed where blocking does no harm
         self.read(move |c| {
             loop {
-                let (query, after, limit) = recording.next();
-                if !recording.take(history::history(c, &query, after, limit)?) {
+                let (after, limit) = recording.next();
+                let (rows, next) = history::history(c, &query, after, limit)?;
+                if !recording.take(rows, next, row::recorded) {
+                    return Ok(recording.end());
+                }
+            }
+        })
+        .await
+    }
+
+    async fn corroboration_history(
+        &self,
+        query: &CorroborationHistoryQuery,
+    ) -> Result<Vec<Corroboration>, StoreError> {
+        let query = query.clone();
+        let mut recording = Recording::new(query.limit, query.after, |id| id.as_uuid());
+        self.read(move |c| {
+            loop {
+                let (after, limit) = recording.next();
+                let (rows, next) = signals::recorded(c, &query, after, limit)?;
+                if !recording.take(rows, next, row::corroboration) {
                     return Ok(recording.end());
                 }
             }

@@ -176,6 +176,7 @@ macro_rules! store_contract {
         $crate::store_contract!($fresh, history:
             a_recorded_event_has_neither_raw_details_nor_a_trace,
             a_recording_is_read_in_pages_without_skipping_or_repeating,
+            recorded_corroborations_are_read_in_pages,
             a_long_recording_comes_whole,
             a_recording_is_filtered,
             a_source_was_heard_when_it_last_said_anything,

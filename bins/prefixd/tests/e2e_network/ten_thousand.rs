@@ -37,8 +37,8 @@ async fn frr_keeps_its_session_while_ten_thousand_rules_come_go_come_back_and_me
 
 #[tokio::test(flavor = "multi_thread")]
 async fn frr_keeps_its_session_while_ten_thousand_rules_expire_at_the_same_moment() {
-    const TTL: u64 = 45;
-    let net = with_ten_thousand_rules(&["{action: discard, ttl_seconds: 45}"]).await;
+    const TTL: u64 = 90;
+    let net = with_ten_thousand_rules(&["{action: discard, ttl_seconds: 90}"]).await;
     // Their deadlines pass while the daemon cannot act, so that they are all due when it wakes up.
     let last = net.mitigations(&[]).await.iter().filter_map(|one| one.expires_at).max().unwrap();
     net.daemon.stop();

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::address::VictimIp;
-use crate::id::EventId;
+use crate::id::{EventId, SignalId};
 use crate::mitigation::Status;
 use crate::name::{CustomerId, Pop, SourceName, VectorName};
 use crate::page::PageRequest;
@@ -159,6 +159,21 @@ pub struct HistoryQuery {
     pub victim_ip: Option<VictimIp>,
     /// Those after this event, which was the last one of the answer before.
     pub after: Option<(DateTime<Utc>, EventId)>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// Recorded corroborating signals, oldest first: what a simulation hears beside the events.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CorroborationHistoryQuery {
+    /// Received by this pop.
+    pub pop: Pop,
+    /// Received from here on, inclusive.
+    pub start: DateTime<Utc>,
+    /// Received before, exclusive.
+    pub end: DateTime<Utc>,
+    /// Those after this signal, which was the last one of the answer before.
+    pub after: Option<(DateTime<Utc>, SignalId)>,
     /// At most so many.
     pub limit: u32,
 }

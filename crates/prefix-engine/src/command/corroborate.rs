@@ -79,6 +79,9 @@ impl Command for Corroborate {
             self.result = Some(stored.map(|value| (Answer { value, replayed: true }, Vec::new())));
             return;
         }
+        // it is received when it takes effect, as reports are: then a record tells what came first
+        self.signal.received_at = desk.now;
+        self.signal.expires_at = desk.now + desk.policy.parts().correlation.window();
         let is_known = |victim| self.victims.contains(&victim);
         let done = course::corroborate(desk, self.signal.clone(), &self.caller.author(), is_known);
         let taken = CorroborationTaken {

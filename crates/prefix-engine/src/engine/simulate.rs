@@ -7,10 +7,12 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::Store;
 use prefix_core::event::{Event, Report};
-use prefix_core::id::MitigationId;
-use prefix_core::store::{HistoryQuery, StoreError};
+use prefix_core::id::{MitigationId, SignalId};
+use prefix_core::name::Pop;
+use prefix_core::signal::Corroboration;
+use prefix_core::store::{CorroborationHistoryQuery, HistoryQuery, StoreError};
 use prefix_policy::Policy;
-use prefix_policy::simulation::{Actual, Ending, Input, Simulated, Simulation, Start, Summary};
+use prefix_policy::simulation::{Actual, Ending, Input, Simulated, Simulation, Start, Summary, in_order};
 
 use super::Engine;
 use crate::error::EngineError;
@@ -64,11 +66,18 @@ impl Engine {
                 Played::Recorded(query) => Some(query.end),
             },
         };
-        let inputs = match played {
-            Played::Imagined(reports) => imagined(&policy, reports)?,
-            Played::Recorded(query) => recorded(shared.store.as_ref(), &query).await?,
+        let (inputs, signals) = match played {
+            Played::Imagined(reports) => (imagined(&policy, reports)?, Vec::new()),
+            Played::Recorded(query) => {
+                let store = shared.store.as_ref();
+                let inputs = recorded(store, &query).await?;
+                let hears = policy.correlates() && policy.parts().sources.corroborate();
+                let signals =
+                    if hears { corroborations(store, &start.pop, &query).await? } else { Vec::new() };
+                (inputs, signals)
+            }
         };
-        let ran = tokio::task::spawn_blocking(move || run(start, inputs)).await;
+        let ran = tokio::task::spawn_blocking(move || run(start, inputs, signals)).await;
         ran.map_err(|panic| EngineError::Internal(format!("the simulation ended: {panic}")))
     }
 }
@@ -118,6 +127,35 @@ async fn recorded(store: &dyn Store, query: &HistoryQuery) -> Result<Vec<(u64, I
     }
 }
 
+/// The corroborating signals of the same time. They can be about what any source or address is asked for.
+async fn corroborations(
+    store: &dyn Store,
+    pop: &Pop,
+    query: &HistoryQuery,
+) -> Result<Vec<Corroboration>, EngineError> {
+    let most = usize::try_from(query.limit).unwrap_or(usize::MAX);
+    let mut signals: Vec<Corroboration> = Vec::new();
+    loop {
+        let after: Option<(DateTime<Utc>, SignalId)> =
+            signals.last().map(|signal| (signal.received_at, signal.signal_id));
+        let (pop, start, end) = (pop.clone(), query.start, query.end);
+        let page = store
+            .corroboration_history(&CorroborationHistoryQuery { pop, start, end, after, limit: PAGE })
+            .await?;
+        let is_last = page.len() < PAGE as usize;
+        signals.extend(page);
+        if signals.len() > most {
+            return Err(EngineError::NotAllowed(format!(
+                "more than {most} corroborating signals are recorded there: take a shorter time, or run prefixdctl \
+                 simulate --direct, which has no limit"
+            )));
+        }
+        if is_last {
+            return Ok(signals);
+        }
+    }
+}
+
 /// Recorded events as a simulation takes them: each with the end of the mitigation that it made.
 pub async fn with_endings(store: &dyn Store, page: Vec<Event>) -> Result<Vec<Input>, StoreError> {
     let mut made: Vec<MitigationId> = page.iter().filter_map(Actual::has_made).collect();
@@ -138,12 +176,13 @@ pub async fn with_endings(store: &dyn Store, page: Vec<Event>) -> Result<Vec<Inp
         .collect())
 }
 
-fn run(start: Start, inputs: Vec<(u64, Input)>) -> SimulationReport {
+fn run(start: Start, inputs: Vec<(u64, Input)>, signals: Vec<Corroboration>) -> SimulationReport {
     let places: Vec<u64> = inputs.iter().map(|(place, _)| *place).collect();
     let mut results: Vec<Simulated> = Vec::with_capacity(inputs.len());
     let mut simulation = Simulation::new(start);
-    for (_, input) in inputs {
-        simulation.take(input, &mut |result| results.push(result));
+    let inputs = inputs.into_iter().map(|(_, input)| input).collect();
+    for happening in in_order(inputs, signals) {
+        simulation.live_through(happening, &mut |result| results.push(result));
     }
     let summary = simulation.finish(&mut |result| results.push(result));
     for result in &mut results {

@@ -8,7 +8,7 @@ use prefix_core::id::GroupId;
 use prefix_core::name::SourceName;
 use prefix_core::store::StoreError;
 use prefix_policy::Policy;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
@@ -22,19 +22,22 @@ use crate::shared::Shared;
 const AT_ONCE: u32 = 512;
 /// The most open groups that are looked at.
 const MOST: u32 = 100_000;
+/// Between two looks at windows and at who was heard.
+const OFTEN: Duration = Duration::from_secs(1);
 /// Between two looks at what waits, and at what is left of groups while nothing is weighed.
 const SELDOM: Duration = Duration::from_secs(5);
 
 /// See the module.
 pub(crate) async fn groups(shared: Arc<Shared>, journal: Journal, stop: CancellationToken) {
-    let mut tick = interval(Duration::from_secs(1));
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut seldom, mut refreshed) = (None::<Instant>, Instant::now());
     let mut terms_of = shared.policy_loaded_at();
     loop {
+        let policy = shared.policy();
+        let is_watchful = policy.correlates()
+            || policy.parts().sources.iter().any(|(_, entry)| entry.silent_after_seconds > 0);
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = tick.tick() => {}
+            () = sleep(if is_watchful { OFTEN } else { SELDOM }) => {}
         }
         let policy = shared.policy();
         listen(&shared, &policy).await;

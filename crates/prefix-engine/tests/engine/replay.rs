@@ -10,14 +10,19 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::Store;
+use prefix_core::confidence::Confidence;
 use prefix_core::event::Report;
 use prefix_core::mitigation::Status;
-use prefix_core::store::HistoryQuery;
-use prefix_policy::simulation::{Actual, Diff, Ending, Input, Simulated, Simulation, Start, Summary};
+use prefix_core::signal::CorroborationScope;
+use prefix_core::store::{CorroborationHistoryQuery, HistoryQuery};
+use prefix_engine::CorroborationReport;
+use prefix_policy::simulation::{
+    Actual, Diff, Ending, Input, Simulated, Simulation, Start, Summary, in_order,
+};
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Trials, TestCaseError};
 
-use crate::lab::{Config, Lab, Words, at, ban, unban};
+use crate::lab::{Config, Lab, Words, at, ban, detector, unban};
 
 /// One report of a random day.
 #[derive(Clone, Debug)]
@@ -32,6 +37,8 @@ struct Said {
     episode: Option<u8>,
     confidence: Option<u8>,
     is_over: bool,
+    /// It is no report: somebody else says that a customer is attacked, or by what.
+    helps: Option<(u8, bool)>,
 }
 
 const SOURCES: [&str; 4] = ["flow", "sflow", "edge", "third"];
@@ -54,14 +61,31 @@ impl Said {
         }
         report
     }
+
+    /// What corroborates instead, where signals are weighed.
+    fn corroboration(&self) -> Option<CorroborationReport> {
+        let (customer, names_vector) = self.helps?;
+        Some(CorroborationReport {
+            source: "helper".parse().unwrap(),
+            scope: CorroborationScope {
+                customer_id: Some(["acme", "beta", "nobody"][usize::from(customer)].parse().unwrap()),
+                vector: names_vector.then(|| VECTORS[self.vector].parse().unwrap()),
+                ..CorroborationScope::default()
+            },
+            confidence: self.confidence.map(|tenths| Confidence::new(f64::from(tenths) / 10.0).unwrap()),
+            raw_details: None,
+        })
+    }
 }
 
 fn said() -> impl Strategy<Value = Said> {
     let when = (prop_oneof![8 => 0_u64..4, 2 => 4_u64..30, 1 => 30_u64..200], 300_u64..700);
     let what = (0..SOURCES.len(), 0_u8..8, 0..VECTORS.len());
-    let how = (proptest::option::of(0_u8..3), proptest::option::of(3_u8..=10), prop::bool::weighted(0.2));
+    let helps = proptest::option::weighted(0.15, (0_u8..3, any::<bool>()));
+    let how =
+        (proptest::option::of(0_u8..3), proptest::option::of(3_u8..=10), prop::bool::weighted(0.2), helps);
     (when, what, how).prop_map(
-        |((after, within), (source, victim, vector), (episode, confidence, is_over))| Said {
+        |((after, within), (source, victim, vector), (episode, confidence, is_over, helps))| Said {
             after: after + 1,
             within,
             source,
@@ -70,6 +94,7 @@ fn said() -> impl Strategy<Value = Said> {
             episode,
             confidence,
             is_over,
+            helps,
         },
     )
 }
@@ -92,6 +117,7 @@ impl Kind {
 safelist: [203.0.113.56/32]
 sources:
   edge: {reports: edge, edge_hold_seconds: 902}
+  helper: {mode: corroborating, match_dimensions: [customer_id], weight: 0.8, default_confidence: 0.6}
 guardrails: {max_lifetime_seconds: 1802, max_lifetime_cooldown_seconds: 602}
 escalation: {step_down: true, min_persistence_seconds: 62, min_confidence: 0.6, max_escalated_duration_seconds: 402}
 ",
@@ -138,16 +164,25 @@ fn kind() -> impl Strategy<Value = Kind> {
     })
 }
 
-/// Lets the engine live through a day, and returns where the record ends.
-async fn record(lab: &Lab, day: &[Said]) -> DateTime<Utc> {
+/// Lets the engine live through a day, and returns where the record ends and how many events it holds.
+async fn record(lab: &Lab, day: &[Said], correlates: bool) -> (DateTime<Utc>, usize) {
+    let mut reports = 0;
     for said in day {
         let second = (lab.now().timestamp() / 4 + i64::try_from(said.after).unwrap()) * 4;
         let next = DateTime::from_timestamp(second, 0).unwrap() + Duration::from_millis(said.within);
         lab.wait((next - lab.now()).to_std().unwrap()).await;
-        lab.outcome(said.report()).await;
+        match said.corroboration().filter(|_| correlates) {
+            Some(corroboration) => {
+                lab.engine.corroborate(corroboration, &detector()).await.unwrap();
+            }
+            None => {
+                reports += 1;
+                lab.outcome(said.report()).await;
+            }
+        }
     }
     lab.seconds(400).await;
-    lab.now()
+    (lab.now(), reports)
 }
 
 /// Replays what a store recorded.
@@ -169,12 +204,19 @@ async fn replay(store: &dyn Store, config: &Config, until: DateTime<Utc>) -> (Ve
         until: Some(until),
     });
     let mut results = Vec::new();
+    let (pop, start) = (config.settings().pop, at(0));
+    let query = CorroborationHistoryQuery { pop, start, end: until, after: None, limit: 100_000 };
+    let signals = store.corroboration_history(&query).await.unwrap();
+    let mut inputs = Vec::new();
     for event in events {
         let ended = match Actual::has_made(&event) {
             Some(id) => store.mitigation(id).await.unwrap().as_ref().and_then(Ending::of),
             None => None,
         };
-        simulation.take(Input::recorded(event, ended), &mut |result| results.push(result));
+        inputs.push(Input::recorded(event, ended));
+    }
+    for happening in in_order(inputs, signals) {
+        simulation.live_through(happening, &mut |result| results.push(result));
     }
     let summary = simulation.finish(&mut |result| results.push(result));
     results.sort_by_key(|result| result.index);
@@ -183,9 +225,9 @@ async fn replay(store: &dyn Store, config: &Config, until: DateTime<Utc>) -> (Ve
 
 async fn is_the_same(kind: &Kind, day: &[Said]) -> Result<(), TestCaseError> {
     let lab = Lab::with(&kind.yaml()).await;
-    let until = record(&lab, day).await;
+    let (until, reports) = record(&lab, day, kind.correlates).await;
     let (results, summary) = replay(lab.store.as_ref(), &lab.config, until).await;
-    prop_assert_eq!(results.len(), day.len());
+    prop_assert_eq!(results.len(), reports);
     for result in &results {
         let difference = result.diff.as_ref().unwrap();
         prop_assert!(difference.diff == Diff::Same, "{:#?}", result);
@@ -207,4 +249,46 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         runtime.block_on(is_the_same(&kind, &day))?;
     }
+}
+
+/// A day of known content: who reports, and whether somebody else helps before or after.
+async fn helped_day(helps_first: bool) {
+    let said = Said {
+        after: 1,
+        within: 500,
+        source: 0,
+        victim: 0,
+        vector: 0,
+        episode: None,
+        confidence: Some(8),
+        is_over: false,
+        helps: None,
+    };
+    let helped = Said { helps: Some((0, true)), ..said.clone() };
+    let again = Said { after: 5, ..said.clone() };
+    let day = if helps_first { [helped, said, again] } else { [said, helped, again] };
+    let kind = Kind { correlates: true, mean: false, half_life: 0, steps: false, tight: false };
+    let lab = Lab::with(&kind.yaml()).await;
+    let (until, _) = record(&lab, &day, true).await;
+    assert_eq!(
+        lab.store.all_mitigations().len(),
+        1,
+        "the corroborating signal was needed, and it was enough"
+    );
+    let (results, summary) = replay(lab.store.as_ref(), &lab.config, until).await;
+    let same =
+        |result: &Simulated| result.diff.as_ref().is_some_and(|difference| difference.diff == Diff::Same);
+    assert!(results.len() == 2 && results.iter().all(same), "{results:#?}");
+    let held = u64::from(!helps_first);
+    assert_eq!((summary.mitigations, summary.held, summary.extended), (1, held, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quorum_that_a_waiting_corroborating_signal_completed_is_completed_again() {
+    helped_day(true).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quorum_that_a_late_corroborating_signal_completed_is_completed_again() {
+    helped_day(false).await;
 }

@@ -34,18 +34,9 @@ pub fn corroborate(
     author: &Author<'_>,
     is_known: impl Fn(VictimIp) -> bool,
 ) -> Corroborated {
-    let policy = desk.policy.clone();
     let mut done = Corroborated::default();
     for id in desk.all_living_groups() {
-        let Some(mut group) = desk.group(id).cloned() else { continue };
-        if !policy.corroborates(&signal, &group, desk.pop) || !policy.attach(&mut group, &signal) {
-            continue;
-        }
-        let was_met = group.met;
-        policy.reconsider(&mut group, desk.now);
-        let is_due = group.met && !was_met && group.is_open(desk.now);
-        let victim = group.victim_ip;
-        rejoined(desk, group);
+        let Some(Joined { victim, is_due }) = join_group(desk, &signal, id) else { continue };
         if signal.attached.len() < MOST_NAMED {
             signal.attached.insert(id);
         }
@@ -72,6 +63,28 @@ pub fn corroborate(
     desk.audit(entry.on("signal", signal.signal_id));
     desk.put_corroboration(signal);
     done
+}
+
+/// A group that was joined.
+pub(crate) struct Joined {
+    /// Who is attacked.
+    pub(crate) victim: VictimIp,
+    /// It lacked nothing else, and is to be acted on.
+    pub(crate) is_due: bool,
+}
+
+/// Lets a signal join a group that it is about, unless it is there already.
+pub(crate) fn join_group(desk: &mut Desk<'_>, signal: &Corroboration, id: GroupId) -> Option<Joined> {
+    let policy = desk.policy.clone();
+    let mut group = desk.group(id)?.clone();
+    if !policy.corroborates(signal, &group, desk.pop) || !policy.attach(&mut group, signal) {
+        return None;
+    }
+    let was_met = group.met;
+    policy.reconsider(&mut group, desk.now);
+    let joined = Joined { victim: group.victim_ip, is_due: group.met && !was_met && group.is_open(desk.now) };
+    rejoined(desk, group);
+    Some(joined)
 }
 
 /// Why a group is acted on, for its decision and the audit.

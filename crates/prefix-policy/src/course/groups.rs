@@ -224,7 +224,7 @@ pub fn act_on_group(
 
 /// Acts on an open group that is met, by its newest report that can trigger: what that report would do if it came now.
 /// Returns the mitigation, and where it stands.
-pub(super) fn trigger(
+pub(crate) fn trigger(
     desk: &mut Desk<'_>,
     id: GroupId,
     author: &Author<'_>,

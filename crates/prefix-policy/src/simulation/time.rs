@@ -2,18 +2,15 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::address::VictimIp;
-use prefix_core::audit::Actor;
 use prefix_core::guardrail::Guardrail;
 use prefix_core::id::{GroupId, MitigationId};
 
 use super::agenda::{Moment, next_second, whole_second};
 use super::outcome::Simulated;
-use super::{Simulation, world};
-use crate::course::{Author, Tried, close_group, expire, refresh_group, step_if_due, try_queued};
+use super::{SYSTEM, Simulation, world};
+use crate::course::{Tried, close_group, expire, refresh_group, step_if_due, try_queued};
 use crate::facts::Standing;
 use crate::verdict::StepVerdict;
-
-const SYSTEM: Author<'_> = Author { actor: &Actor::SYSTEM, request_id: "", identity: None };
 
 impl Simulation {
     /// Everything that is due before an event comes to pass.

@@ -11,8 +11,8 @@ use prefix_core::id::{GroupId, MitigationId};
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::name::{CustomerId, ExternalEventId, PlaybookName, SourceName};
 use prefix_core::safelist::Safelist;
-use prefix_core::signal::{GroupStatus, SignalGroup};
-use prefix_core::store::{QuotaCounts, Snapshot};
+use prefix_core::signal::{Corroboration, GroupStatus, SignalGroup};
+use prefix_core::store::{MOST_CORROBORATIONS, QuotaCounts, Snapshot};
 
 use super::outcome::Ending;
 use super::time;
@@ -45,6 +45,10 @@ pub(super) struct World {
     sightings: HashSet<u64>,
     /// The last report, if it asks whether anything was reported before.
     asked: Option<(SourceName, VictimIp, Option<ExternalEventId>)>,
+    /// Corroborating signals that are not over, oldest first.
+    waiting: VecDeque<Corroboration>,
+    /// What is decided on is a report, which may open a group.
+    may_open: bool,
     recent: TimeDelta,
     swept: usize,
     /// The rows that a unit of work has at hand: whether they took up room, and whether they were final.
@@ -90,6 +94,8 @@ impl World {
             episodes: HashSet::new(),
             sightings: HashSet::new(),
             asked: None,
+            waiting: VecDeque::new(),
+            may_open: false,
             recent: TimeDelta::seconds(quiet.max(cooldown).into()),
             swept: 0,
             given: Vec::new(),
@@ -98,6 +104,7 @@ impl World {
 
     /// A report is about to be decided on.
     pub(super) fn ask(&mut self, report: &Report) {
+        self.may_open = report.action == EventAction::Ban;
         let (source, victim) = (&report.source, report.victim_ip);
         self.asked = (report.action == EventAction::Unban)
             .then(|| (source.clone(), victim, report.external_event_id.clone()));
@@ -147,6 +154,11 @@ impl World {
             global: self.rules,
             new_last_minute: self.admitted.iter().map(|(_, count)| count).sum(),
         };
+        if std::mem::take(&mut self.may_open) {
+            self.waiting.retain(|signal| signal.expires_at > now);
+            let over = self.waiting.len().saturating_sub(MOST_CORROBORATIONS as usize);
+            snapshot.corroborations = self.waiting.iter().skip(over).cloned().collect();
+        }
         if let Some((source, victim, episode)) = self.asked.take() {
             if self.sightings.contains(&fingerprint(&(&source, victim))) {
                 snapshot.sightings.insert((source.clone(), victim));
@@ -286,6 +298,24 @@ impl World {
     /// True if the window of an open group is over.
     pub(super) fn is_over(&self, id: GroupId, victim: VictimIp, now: DateTime<Utc>) -> bool {
         self.open_groups_of(victim).any(|group| group.group_id == id && group.window_ends_at <= now)
+    }
+
+    /// A corroborating signal waits for groups yet to come.
+    pub(super) fn keep(&mut self, signal: Corroboration) {
+        self.waiting.push_back(signal);
+    }
+
+    /// The groups that can be joined and of which this is true, oldest first.
+    pub(super) fn groups_that(
+        &self,
+        mut is_meant: impl FnMut(&SignalGroup) -> bool,
+    ) -> Vec<(GroupId, VictimIp)> {
+        let known = self.grouped.iter().filter_map(|victim| Some((victim, self.victims.get(victim)?)));
+        let groups = known.flat_map(|(victim, known)| known.groups.iter().map(|group| (group, *victim)));
+        let meant = groups.filter(|(group, _)| is_meant(group));
+        let mut meant: Vec<_> = meant.map(|(group, victim)| (group.group_id, victim)).collect();
+        meant.sort_unstable();
+        meant
     }
 
     /// True if there is any group.

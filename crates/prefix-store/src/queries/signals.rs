@@ -21,9 +21,10 @@ macro_rules! signal_queries {
         use diesel::prelude::*;
         use diesel::result::QueryResult;
         use prefix_core::signal::GroupStatus;
-        use prefix_core::store::GroupQuery;
+        use prefix_core::store::{CorroborationHistoryQuery, GroupQuery};
 
-        use crate::predicate::{Older, Open};
+        use crate::page::Place;
+        use crate::predicate::{Older, Open, Younger};
         use crate::queries::{fetch, signals::ActivityRow};
         use crate::row::{CorroborationRow, GroupRow, ListedCorroboration};
         use crate::schema::{corroborations, events, signal_groups};
@@ -168,6 +169,35 @@ macro_rules! signal_queries {
                 .group_by(corroborations::source)
                 .select((corroborations::source, max(corroborations::received_at), count_star()))
                 .load(connection)$($await)*
+        }
+
+        /// The next corroborating signals of a pop behind a place, and the place behind which there may be more.
+        pub(super) $($async)? fn recorded(
+            connection: &mut $connection,
+            query: &CorroborationHistoryQuery,
+            after: Option<Place>,
+            limit: i64,
+        ) -> QueryResult<(Vec<ListedCorroboration>, Option<Place>)> {
+            use crate::schema::corroborations::dsl;
+
+            let start = Micros::from(query.start);
+            let mut rows = dsl::corroborations
+                .filter(dsl::received_by.eq(query.pop.as_str()))
+                .filter(dsl::received_at.lt(Micros::from(query.end)))
+                .order((dsl::received_at, dsl::signal_id))
+                .limit(limit)
+                .select(ListedCorroboration::as_select())
+                .into_boxed::<$backend>();
+            rows = match after {
+                Some((at, id)) if at >= start => {
+                    rows.filter(Younger { columns: "received_at, signal_id", at, id })
+                }
+                _ => rows.filter(dsl::received_at.ge(start)),
+            };
+            let rows: Vec<ListedCorroboration> = rows.load(connection)$($await)*?;
+            let is_full = i64::try_from(rows.len()).is_ok_and(|count| count >= limit);
+            let next = rows.last().map(ListedCorroboration::place).filter(|_| is_full);
+            Ok((rows, next))
         }
 
         /// The time of a source's newest event or corroborating signal. The key is a range and stands in the order, so

@@ -56,7 +56,7 @@ pub(crate) fn groups_of(mitigations: &[Mitigation]) -> impl Iterator<Item = Id> 
 
 /// The corroborating signals of these rows, oldest first, without those that cannot be read.
 pub(crate) fn corroborations(mut rows: Vec<ListedCorroboration>) -> Vec<Corroboration> {
-    rows.sort_by_key(|row| (row.received_at, row.signal_id));
+    rows.sort_by_key(ListedCorroboration::place);
     rows.into_iter().filter_map(super::corroboration).collect()
 }
 
@@ -152,6 +152,11 @@ pub(crate) struct CorroborationRow {
 }
 
 impl ListedCorroboration {
+    /// Its place in lists.
+    pub(crate) fn place(&self) -> (Micros, Id) {
+        (self.received_at, self.signal_id)
+    }
+
     pub(crate) fn parse(self) -> Result<Corroboration, StoreError> {
         let id = self.signal_id.0;
         let mut signal: Corroboration =
@@ -165,7 +170,7 @@ impl ListedCorroboration {
 impl CorroborationRow {
     /// Its place in lists.
     pub(crate) fn place(&self) -> (Micros, Id) {
-        (self.listed.received_at, self.listed.signal_id)
+        self.listed.place()
     }
 
     pub(crate) fn parse(self) -> Result<Corroboration, StoreError> {

@@ -23,9 +23,9 @@ use prefix_core::panic::PanicScope;
 use prefix_core::safelist::Safelist;
 use prefix_core::signal::{Corroboration, SignalGroup};
 use prefix_core::store::{
-    AuditQuery, Bucket, Candidacy, ChangeSet, Changes, Election, Epoch, EventQuery, FeedCursor, GroupQuery,
-    HistoryQuery, MitigationQuery, PoolState, PopStats, ReadSet, Retention, SeriesQuery, Snapshot,
-    SourceActivity, Store, StoreError, Totals, WaitingCorroborations,
+    AuditQuery, Bucket, Candidacy, ChangeSet, Changes, CorroborationHistoryQuery, Election, Epoch,
+    EventQuery, FeedCursor, GroupQuery, HistoryQuery, MitigationQuery, PoolState, PopStats, ReadSet,
+    Retention, SeriesQuery, Snapshot, SourceActivity, Store, StoreError, Totals, WaitingCorroborations,
 };
 use tokio::sync::watch;
 
@@ -420,6 +420,13 @@ impl Store for MemoryStore {
 
     async fn history(&self, query: &HistoryQuery) -> Result<Vec<Event>, StoreError> {
         self.read(|state| select::history(state, query))
+    }
+
+    async fn corroboration_history(
+        &self,
+        query: &CorroborationHistoryQuery,
+    ) -> Result<Vec<Corroboration>, StoreError> {
+        self.read(|state| select::corroboration_history(state, query))
     }
 
     fn pool(&self) -> PoolState {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use prefix_core::event::Event;
 use prefix_core::id::EventId;
-use prefix_core::store::{ChangeSet, HistoryQuery, Store};
+use prefix_core::signal::Corroboration;
+use prefix_core::store::{ChangeSet, CorroborationHistoryQuery, HistoryQuery, Store};
 
-use super::sample::{at, corroboration, event, other_pop, reads, victim};
+use super::sample::{at, corroboration, event, other_pop, pop, reads, victim};
 use super::write;
 
 async fn put(store: &dyn Store, events: &[Event]) {
@@ -128,12 +129,40 @@ pub async fn a_recording_is_filtered(store: &Arc<dyn Store>) {
     }
 }
 
+/// Of one pop, in pages of any size, without their raw details.
+pub async fn recorded_corroborations_are_read_in_pages(store: &Arc<dyn Store>) {
+    let mut signals: Vec<Corroboration> =
+        (0..23_i64).map(|n| n * 7 % 23).map(|n| corroboration("helper", n / 5)).collect();
+    let early = corroboration("helper", -1);
+    let elsewhere = Corroboration { received_by: other_pop(), ..corroboration("helper", 2) };
+    let late = corroboration("helper", 50);
+    let all = [&signals[..], &[early, elsewhere, late]].concat();
+    write(&**store, &reads(), ChangeSet { corroborations: all, ..ChangeSet::default() }).await.unwrap();
+    signals.sort_by_key(|signal| (signal.received_at, signal.signal_id));
+    signals.iter_mut().for_each(|signal| signal.raw_details = None);
+    for limit in [1, 4, 23, 100] {
+        let mut query =
+            CorroborationHistoryQuery { pop: pop(), start: at(0), end: at(50), after: None, limit };
+        let mut found: Vec<Corroboration> = Vec::new();
+        loop {
+            let page = store.corroboration_history(&query).await.unwrap();
+            assert!(page.len() <= limit as usize);
+            let is_last = page.len() < limit as usize;
+            found.extend(page);
+            if is_last {
+                break;
+            }
+            query.after = found.last().map(|signal| (signal.received_at, signal.signal_id));
+        }
+        assert_eq!(found, signals, "pages of {limit}");
+    }
+}
+
 /// By an event or a corroborating signal, whichever came later, at any pop.
 pub async fn a_source_was_heard_when_it_last_said_anything(store: &Arc<dyn Store>) {
     let long = "ü".repeat(1024);
     put(&**store, &[of(1, "both", 10), of(1, "both", 5), of(2, &long, 7), of(2, "other", 99)]).await;
-    let elsewhere =
-        prefix_core::signal::Corroboration { received_by: other_pop(), ..corroboration("both", 20) };
+    let elsewhere = Corroboration { received_by: other_pop(), ..corroboration("both", 20) };
     let signals =
         vec![elsewhere, corroboration("both", 15), corroboration("quiet", -500), corroboration(&long, 6)];
     write(&**store, &reads(), ChangeSet { corroborations: signals, ..ChangeSet::default() }).await.unwrap();

@@ -14,11 +14,15 @@ use prefix_config::candidate::{Base, Documents, candidate};
 use prefix_config::folder::{ConfigSource, Configuration, Files};
 use prefix_core::Store;
 use prefix_core::event::Event;
-use prefix_core::id::MitigationId;
+use prefix_core::id::{MitigationId, SignalId};
+use prefix_core::name::Pop;
 use prefix_core::safelist::Safelist;
-use prefix_core::store::{HistoryQuery, StoreError};
+use prefix_core::signal::Corroboration;
+use prefix_core::store::{CorroborationHistoryQuery, HistoryQuery, StoreError};
 use prefix_policy::Policy;
-use prefix_policy::simulation::{Actual, Diff, Ending, Input, Simulated, Simulation, Start, Summary};
+use prefix_policy::simulation::{
+    Actual, Diff, Ending, Input, Simulated, Simulation, Start, Summary, in_order,
+};
 use prefix_store::{OpenError, Options, StoreUrl, migrations};
 use serde_json::json;
 use std::collections::HashMap;
@@ -49,7 +53,7 @@ pub(super) async fn run(
     let query = query(session, arguments)?;
     // what has not happened yet is no difference
     let until = query.end.min(Utc::now());
-    let mut record = read(url, session.timeout(), query)?;
+    let mut record = read(url, session.timeout(), query, settings.pop.clone())?;
     let Some(Read::Safelist(safelist)) = record.recv().await.transpose()? else {
         return Err(Failure::General("the record ended before it began".to_owned()));
     };
@@ -65,10 +69,10 @@ pub(super) async fn run(
     let mut progress = Progress::new(session, "events", None);
     let mut simulation = Simulation::new(start);
     while let Some(read) = record.recv().await.transpose()? {
-        let Read::Page(page) = read else { continue };
-        let size = page.len();
-        for input in page {
-            simulation.take(input, &mut |result| told.hear(&result));
+        let Read::Page(events, signals) = read else { continue };
+        let size = events.len();
+        for happening in in_order(events, signals) {
+            simulation.live_through(happening, &mut |result| told.hear(&result));
         }
         progress.advance(size);
         told.flush()?;
@@ -129,20 +133,20 @@ fn query(session: &Session, arguments: &SimulateArgs) -> Result<HistoryQuery, Fa
 enum Read {
     /// The safelist as it is now.
     Safelist(Safelist),
-    /// The next events.
-    Page(Vec<Input>),
+    /// The next events, and the corroborating signals up to the last of them.
+    Page(Vec<Input>, Vec<Corroboration>),
 }
 
 type Record = mpsc::Receiver<Result<Read, Failure>>;
 
 /// Reads ahead of the simulation, on another processor: a thread with a runtime of its own.
-fn read(url: StoreUrl, timeout: Duration, query: HistoryQuery) -> Result<Record, Failure> {
+fn read(url: StoreUrl, timeout: Duration, query: HistoryQuery, pop: Pop) -> Result<Record, Failure> {
     let (sender, record) = mpsc::channel(AHEAD);
     let failed = |error: std::io::Error| Failure::General(format!("cannot start reading: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let work = move || {
         runtime.block_on(async {
-            if let Err(failure) = read_all(&url, timeout, query, &sender).await {
+            if let Err(failure) = read_all(&url, timeout, query, pop, &sender).await {
                 // a simulation that is gone needs no answer
                 let _ = sender.send(Err(failure)).await;
             }
@@ -156,20 +160,54 @@ async fn read_all(
     url: &StoreUrl,
     timeout: Duration,
     query: HistoryQuery,
+    pop: Pop,
     to: &mpsc::Sender<Result<Read, Failure>>,
 ) -> Result<(), Failure> {
     let store = open(url, timeout).await?;
     let safelist = store.safelist().await.map_err(unread)?;
     let mut is_wanted = to.send(Ok(Read::Safelist(safelist))).await.is_ok();
     let mut after: Option<(DateTime<Utc>, _)> = None;
+    let mut signals = Signals { pop, start: query.start, after: None };
     while is_wanted {
         let page = store.history(&HistoryQuery { after, ..query.clone() }).await.map_err(unread)?;
         let is_last = page.len() < PAGE as usize;
         after = page.last().map(|event| (event.ingested_at, event.event_id)).or(after);
+        // those of the very instant of the last event come with the next page, which holds what shares it
+        let end = after.map(|(at, _)| at).filter(|_| !is_last).unwrap_or(query.end);
+        let signals = signals.until(store.as_ref(), end).await.map_err(unread)?;
         let page = with_endings(store.as_ref(), page).await.map_err(unread)?;
-        is_wanted = to.send(Ok(Read::Page(page))).await.is_ok() && !is_last;
+        is_wanted = to.send(Ok(Read::Page(page, signals))).await.is_ok() && !is_last;
     }
     Ok(())
+}
+
+/// The corroborating signals of the record, read as far as the events.
+struct Signals {
+    pop: Pop,
+    start: DateTime<Utc>,
+    after: Option<(DateTime<Utc>, SignalId)>,
+}
+
+impl Signals {
+    /// The next ones before a time.
+    async fn until(
+        &mut self,
+        store: &dyn Store,
+        end: DateTime<Utc>,
+    ) -> Result<Vec<Corroboration>, StoreError> {
+        let mut signals: Vec<Corroboration> = Vec::new();
+        loop {
+            let (pop, start, after) = (self.pop.clone(), self.start, self.after);
+            let query = CorroborationHistoryQuery { pop, start, end, after, limit: PAGE };
+            let page = store.corroboration_history(&query).await?;
+            let is_last = page.len() < PAGE as usize;
+            self.after = page.last().map(|signal| (signal.received_at, signal.signal_id)).or(self.after);
+            signals.extend(page);
+            if is_last {
+                return Ok(signals);
+            }
+        }
+    }
 }
 
 /// Opens a database whose schema is up to date: a simulation changes nothing, not even that.

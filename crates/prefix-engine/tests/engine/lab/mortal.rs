@@ -22,9 +22,9 @@ use prefix_core::panic::PanicScope;
 use prefix_core::safelist::Safelist;
 use prefix_core::signal::{Corroboration, SignalGroup};
 use prefix_core::store::{
-    AuditQuery, Bucket, Candidacy, ChangeSet, Changes, Election, Epoch, EventQuery, FeedCursor, GroupQuery,
-    HistoryQuery, MitigationQuery, PoolState, PopStats, ReadSet, Retention, SeriesQuery, Snapshot,
-    SourceActivity, StoreError, Totals, WaitingCorroborations,
+    AuditQuery, Bucket, Candidacy, ChangeSet, Changes, CorroborationHistoryQuery, Election, Epoch,
+    EventQuery, FeedCursor, GroupQuery, HistoryQuery, MitigationQuery, PoolState, PopStats, ReadSet,
+    Retention, SeriesQuery, Snapshot, SourceActivity, StoreError, Totals, WaitingCorroborations,
 };
 use prefix_core::{Announcer, Store};
 use prefix_testkit::fakes::announcer::Change;
@@ -296,6 +296,13 @@ impl Store for Mortal<MemoryStore> {
 
     async fn history(&self, query: &HistoryQuery) -> Result<Vec<Event>, StoreError> {
         self.served(self.port.history(query)).await
+    }
+
+    async fn corroboration_history(
+        &self,
+        query: &CorroborationHistoryQuery,
+    ) -> Result<Vec<Corroboration>, StoreError> {
+        self.served(self.port.corroboration_history(query)).await
     }
 
     fn pool(&self) -> PoolState {

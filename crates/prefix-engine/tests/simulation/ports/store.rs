@@ -22,7 +22,7 @@ use prefix_core::store::{
     PopStats, ReadSet, Retention, SeriesQuery, Snapshot, SourceActivity, StoreError, Totals,
     WaitingCorroborations,
 };
-use prefix_core::store::{Candidacy, Changes, Election, Epoch, FeedCursor};
+use prefix_core::store::{Candidacy, Changes, CorroborationHistoryQuery, Election, Epoch, FeedCursor};
 
 use tokio::time::Instant;
 
@@ -218,6 +218,13 @@ impl Store for Tie<dyn Store> {
 
     async fn history(&self, query: &HistoryQuery) -> Result<Vec<Event>, StoreError> {
         self.bond.stored(self.port.history(query)).await
+    }
+
+    async fn corroboration_history(
+        &self,
+        query: &CorroborationHistoryQuery,
+    ) -> Result<Vec<Corroboration>, StoreError> {
+        self.bond.stored(self.port.corroboration_history(query)).await
     }
 
     fn pool(&self) -> PoolState {

@@ -8,8 +8,10 @@ use prefix_core::event::Event;
 use prefix_core::mitigation::Mitigation;
 use prefix_core::name::SourceName;
 use prefix_core::page::{Cursor, Page, PageRequest};
+use prefix_core::signal::Corroboration;
 use prefix_core::store::{
-    AuditQuery, Bucket, EventQuery, HistoryQuery, MitigationQuery, SeriesMetric, SeriesQuery,
+    AuditQuery, Bucket, CorroborationHistoryQuery, EventQuery, HistoryQuery, MitigationQuery, SeriesMetric,
+    SeriesQuery,
 };
 
 use super::state::State;
@@ -85,6 +87,21 @@ pub(super) fn history(state: &State, query: &HistoryQuery) -> Vec<Event> {
         event
     };
     events.into_iter().take(query.limit as usize).map(recorded).collect()
+}
+
+/// Recorded corroborating signals, oldest first.
+pub(super) fn corroboration_history(state: &State, query: &CorroborationHistoryQuery) -> Vec<Corroboration> {
+    let place = |signal: &Corroboration| (signal.received_at, signal.signal_id);
+    let matches = |signal: &&Corroboration| {
+        signal.received_by == query.pop
+            && signal.received_at >= query.start
+            && signal.received_at < query.end
+            && query.after.is_none_or(|after| place(signal) > after)
+    };
+    let mut signals: Vec<&Corroboration> = state.signals.corroborations.values().filter(matches).collect();
+    signals.sort_by_key(|signal| place(signal));
+    let recorded = |signal: &Corroboration| Corroboration { raw_details: None, ..signal.clone() };
+    signals.into_iter().take(query.limit as usize).map(recorded).collect()
 }
 
 /// When each source was heard last.

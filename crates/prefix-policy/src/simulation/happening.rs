@@ -1,0 +1,85 @@
+//! What a record holds, in the order in which it happened: events, and the signals that corroborate them.
+
+use chrono::{DateTime, Utc};
+use prefix_core::address::VictimIp;
+use prefix_core::id::GroupId;
+use prefix_core::signal::Corroboration;
+use uuid::Uuid;
+
+use super::outcome::{Input, Simulated};
+use super::{SYSTEM, Simulation};
+use crate::correlation::scope_of;
+use crate::course::{Joined, because, join_group, trigger};
+
+/// Something recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Happening {
+    /// An event.
+    Event(Box<Input>),
+    /// A corroborating signal.
+    Corroboration(Box<Corroboration>),
+}
+
+impl Happening {
+    /// Its place in the record: what is received in the same microsecond is told apart by its identifier, which grows
+    /// with time.
+    fn place(&self) -> (DateTime<Utc>, Option<Uuid>) {
+        match self {
+            Self::Event(input) => (input.at, input.event_id.map(|id| id.as_uuid())),
+            Self::Corroboration(signal) => (signal.received_at, Some(signal.signal_id.as_uuid())),
+        }
+    }
+}
+
+/// Both records as one. Each comes in its own order.
+pub fn in_order(events: Vec<Input>, corroborations: Vec<Corroboration>) -> impl Iterator<Item = Happening> {
+    let mut events = events.into_iter().map(|input| Happening::Event(Box::new(input))).peekable();
+    let mut signals =
+        corroborations.into_iter().map(|signal| Happening::Corroboration(Box::new(signal))).peekable();
+    std::iter::from_fn(move || {
+        let is_signal = match (events.peek(), signals.peek()) {
+            (Some(event), Some(signal)) => signal.place() < event.place(),
+            (None, signal) => signal.is_some(),
+            (_, None) => false,
+        };
+        if is_signal { signals.next() } else { events.next() }
+    })
+}
+
+impl Simulation {
+    /// Takes what happened next: see [`Self::take`] and [`Self::corroborate`].
+    pub fn live_through(&mut self, happening: Happening, sink: &mut dyn FnMut(Simulated)) {
+        match happening {
+            Happening::Event(input) => self.take(*input, sink),
+            Happening::Corroboration(signal) => self.corroborate(*signal, sink),
+        }
+    }
+
+    /// Takes a corroborating signal, once everything has happened that was due before it: it joins the groups that it is
+    /// about, triggers those that lack nothing else, and waits for others until the window of the policy is over. One
+    /// that this policy would not take is passed over. Nothing is told of it but what it completes.
+    pub fn corroborate(&mut self, mut signal: Corroboration, sink: &mut dyn FnMut(Simulated)) {
+        self.pass_until(signal.received_at, sink);
+        self.now = self.now.max(signal.received_at);
+        let policy = self.start.policy.clone();
+        if scope_of(&policy, &signal.source, &signal.scope).is_err() {
+            return;
+        }
+        signal.weight = policy.weight(&signal.source);
+        signal.received_at = self.now;
+        signal.expires_at = self.now + policy.parts().correlation.window();
+        let because = because(&signal);
+        let meant: Vec<(GroupId, VictimIp)> =
+            self.world.groups_that(|group| policy.corroborates(&signal, group, &self.start.pop));
+        for (id, victim) in meant {
+            self.at_desk(victim, sink, |desk| {
+                if let Some(Joined { is_due: true, .. }) = join_group(desk, &signal, id) {
+                    trigger(desk, id, &SYSTEM, &because);
+                }
+            });
+            self.look_at(victim, true);
+        }
+        self.world.keep(signal);
+        self.take_moments_of_now(sink);
+    }
+}
