@@ -234,16 +234,18 @@ async fn put_back(written: Option<Replaced>) {
 
 /// The difference for the audit, without secrets.
 fn details(changes: &[ConfigChange]) -> Map<String, Value> {
-    let listed = changes.iter().take(MOST_CHANGES).map(|change| {
-        let mut entry = json!({ "old": change.old, "new": change.new });
-        hide_secrets(&mut entry);
+    let (mut before, mut after) = (Map::new(), Map::new());
+    for change in changes.iter().take(MOST_CHANGES) {
+        let mut values = json!([change.old, change.new]);
+        hide_secrets(&mut values);
         if change.path.ends_with("secret_env") {
-            entry = json!({ "old": edit::HIDDEN, "new": edit::HIDDEN });
+            values = json!([edit::HIDDEN, edit::HIDDEN]);
         }
-        entry["path"] = json!(change.path);
-        entry
-    });
-    let mut details = Map::from_iter([("changes".to_owned(), listed.collect())]);
+        before.insert(change.path.clone(), values[0].take());
+        after.insert(change.path.clone(), values[1].take());
+    }
+    let mut details =
+        Map::from_iter([("before".to_owned(), before.into()), ("after".to_owned(), after.into())]);
     if changes.len() > MOST_CHANGES {
         details.insert("changes_not_listed".to_owned(), json!(changes.len() - MOST_CHANGES));
     }

@@ -46,7 +46,8 @@ async fn a_section_of_prefixd_yaml_becomes_a_file_that_wins() {
     assert_eq!(client.config_correlation().await.unwrap().value["min_sources"], 3);
     let query = AuditQuery { action: Some("config_correlation_update".to_owned()), ..AuditQuery::default() };
     let entry = client.audit(&query).await.unwrap().value.items.remove(0);
-    assert_eq!(entry.details["changes"], json!([{"path": "min_sources", "old": 2, "new": 3}]));
+    assert_eq!(entry.details["before"], json!({"min_sources": 2}));
+    assert_eq!(entry.details["after"], json!({"min_sources": 3}));
     assert!(!entry.details.to_string().contains("X_SECRET"));
 
     daemon.kill9();

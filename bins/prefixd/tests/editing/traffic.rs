@@ -97,8 +97,9 @@ async fn every_event_is_decided_by_one_document_and_the_file_is_whole_all_the_ti
     let query = AuditQuery { action: Some("config_playbooks_update".to_owned()), ..AuditQuery::default() };
     let entries = admin.audit(&query).await.unwrap().value.items;
     assert_eq!(entries.len() as u64, CHANGES);
-    let newest = &entries[0].details["changes"];
-    assert_eq!(newest[0], json!({"path": "playbooks[0].name", "old": "two", "new": "one"}), "{newest}");
+    let newest = &entries[0].details;
+    let name = "playbooks[0].name";
+    assert_eq!((&newest["before"][name], &newest["after"][name]), (&json!("two"), &json!("one")), "{newest}");
 
     let document = json!({"playbooks": [playbook("two", 2)]});
     admin.set_playbooks(&document, false, Mode::Apply).await.unwrap();

@@ -11,7 +11,8 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::Store;
 use prefix_core::confidence::Confidence;
-use prefix_core::event::Report;
+use prefix_core::decision::{Stage, StageResult};
+use prefix_core::event::{EventStatus, Report};
 use prefix_core::mitigation::Status;
 use prefix_core::signal::CorroborationScope;
 use prefix_core::store::{CorroborationHistoryQuery, HistoryQuery};
@@ -231,6 +232,12 @@ async fn is_the_same(kind: &Kind, day: &[Said]) -> Result<(), TestCaseError> {
     for result in &results {
         let difference = result.diff.as_ref().unwrap();
         prop_assert!(difference.diff == Diff::Same, "{:#?}", result);
+        let trace = &result.decision.trace;
+        prop_assert!(trace.is_sorted_by_key(|entry| entry.stage), "the stages are in order: {:#?}", trace);
+        let stop = trace.iter().position(|entry| entry.result == StageResult::Stop);
+        prop_assert!(stop.is_none_or(|stop| stop + 1 == trace.len()), "a stop is the end: {:#?}", trace);
+        let is_announced = trace.last().is_some_and(|entry| entry.stage == Stage::Announce);
+        prop_assert_eq!(is_announced, result.status == EventStatus::Accepted, "{:#?}", trace);
     }
     let rows = lab.store.all_mitigations();
     let made = rows.iter().filter(|row| row.parent_id.is_none() && row.status != Status::Rejected).count();

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::desk::Desk;
 use super::ending::end_with_companions;
+use super::outcome::announced;
 use super::row::admit_row;
 
 /// What trying them has shown about those that were not tried.
@@ -40,9 +41,11 @@ pub fn try_queued(desk: &mut Desk<'_>, id: MitigationId, tried: &mut Tried) {
             if let Some(key) = row.key() {
                 desk.take_over(&key, id);
             }
+            let dry_run = desk.dry_run;
             desk.edit(id, |row| {
                 admit_row(row, now);
                 let_in(&mut row.decision, (now - row.created_at).num_seconds());
+                announced(&mut row.decision, dry_run);
             });
             let details = json!({ "after": { "status": "pending" }, "queued_at": row.created_at });
             let entry = AuditEntry::new(now, Actor::SYSTEM, AuditAction::Announce, details);

@@ -2,7 +2,7 @@
 //! mitigation at once, whatever completed it.
 
 use prefix_core::audit::{AuditAction, AuditEntry};
-use prefix_core::decision::{Decision, Stage, StageResult};
+use prefix_core::decision::{Decision, Stage, StageResult, TraceEntry};
 use prefix_core::event::{EventAction, Reach, Report};
 use prefix_core::id::{EventId, GroupId, MitigationId};
 use prefix_core::lease::Lease;
@@ -14,6 +14,7 @@ use serde_json::json;
 use super::ban::{hold, insert, reject};
 use super::desk::Desk;
 use super::ingest::{Author, Ids};
+use super::outcome::announced;
 use super::row::Entry;
 use crate::policy::Policy;
 use crate::verdict::BanVerdict;
@@ -253,6 +254,7 @@ pub(crate) fn trigger(
     match verdict {
         BanVerdict::Mitigate { plan, companion, mut decision } => {
             told(&mut decision, because);
+            announced(&mut decision, desk.dry_run);
             let leases = leases(&desk.policy, &group, plan.ttl, desk.now);
             let status =
                 insert(desk, &report, &ids, plan, companion, &decision, &Entry::Admitted, leases, Some(id));
@@ -291,7 +293,13 @@ pub(crate) fn trigger(
 }
 
 fn told(decision: &mut Decision, because: &str) {
-    decision.note(Stage::Announce, StageResult::Info, format!("triggered now: {because}"));
+    let entry = TraceEntry {
+        stage: Stage::Correlation,
+        result: StageResult::Info,
+        detail: format!("triggered now: {because}"),
+    };
+    let behind = decision.trace.iter().rposition(|entry| entry.stage == Stage::Correlation);
+    decision.trace.insert(behind.map_or(decision.trace.len(), |place| place + 1), entry);
 }
 
 /// The report that a signal was, as far as a decision needs it.

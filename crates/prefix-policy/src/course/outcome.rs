@@ -1,6 +1,6 @@
 //! What became of a report.
 
-use prefix_core::decision::Decision;
+use prefix_core::decision::{Decision, Stage, StageResult};
 use prefix_core::event::EventStatus;
 use prefix_core::guardrail::{Guardrail, Refusal};
 use prefix_core::id::{EventId, GroupId, MitigationId};
@@ -86,5 +86,14 @@ impl Ingestion {
             Self::Accepted(ingested) => ingested.signal_group_id,
             Self::Refused(refused) => refused.signal_group_id,
         }
+    }
+}
+
+/// The last stage of a decision for a rule: the speaker is told.
+pub(super) fn announced(decision: &mut Decision, dry_run: bool) {
+    if dry_run {
+        decision.note(Stage::Announce, StageResult::Skip, "mode dry-run: the speaker is not told");
+    } else {
+        decision.pass(Stage::Announce, "the rule is stored, and announced from now on");
     }
 }
