@@ -16,6 +16,9 @@ mod drain;
 mod endpoint;
 mod envelope;
 mod fields;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzed;
 mod gate;
 mod handlers;
 mod intake;

@@ -16,6 +16,7 @@ use super::policy::narrow;
 
 pub mod adapter;
 mod quorum;
+mod words;
 
 pub(super) use self::quorum::{check_playbooks, contradicted};
 

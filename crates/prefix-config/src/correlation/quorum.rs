@@ -3,7 +3,7 @@
 use prefix_policy::PlaybooksDocument;
 use prefix_policy::settings::SourceMode;
 
-use super::CorrelationKeys;
+use super::{CorrelationKeys, words};
 use crate::finding::Remark;
 use crate::path::KeyPath;
 
@@ -31,9 +31,9 @@ pub(super) fn check(keys: &CorrelationKeys, remarks: &mut Vec<Remark>) {
     }
 }
 
-/// The terms that playbooks set for themselves, with paths into playbooks.yaml.
+/// What playbooks.yaml says against it: terms that playbooks set for themselves, and vectors that are missing. With paths into playbooks.yaml.
 pub(crate) fn check_playbooks(keys: &CorrelationKeys, document: &PlaybooksDocument) -> Vec<Remark> {
-    let mut remarks = Vec::new();
+    let mut remarks = words::missing_in_playbooks(keys, document);
     for (index, playbook) in document.playbooks.iter().enumerate() {
         let Some(terms) = &playbook.correlation else { continue };
         let at = KeyPath::root().key("playbooks").index(index).key("correlation");
@@ -79,7 +79,7 @@ pub(crate) fn contradicted(keys: &CorrelationKeys, running: &PlaybooksDocument) 
             ),
         )
     });
-    too_long.collect()
+    too_long.chain(words::missing_for_adapters(keys, running)).collect()
 }
 
 /// Said if more must agree than are known. Sources without entry count too, so it is no error.

@@ -280,6 +280,8 @@ async fn a_refused_quorum_is_tried_again_with_the_next_report() {
     let refused = lab.hear_refused(ban(VICTIM, "udp_flood").from("second").sure(0.6)).await;
     let found = group(&lab).await;
     assert_eq!(refused.signal_group_id, Some(found.group_id));
+    let correlation = lab.row(refused.mitigation_id).await.correlation.unwrap();
+    assert_eq!((correlation.signal_group_id, correlation.source_count), (found.group_id, 2));
     assert!(found.met && found.status == GroupStatus::Open);
     lab.seconds(302).await;
     assert_eq!(group(&lab).await.status, GroupStatus::Resolved, "met, though nothing could be done");

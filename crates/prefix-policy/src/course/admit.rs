@@ -41,11 +41,11 @@ pub fn try_queued(desk: &mut Desk<'_>, id: MitigationId, tried: &mut Tried) {
             if let Some(key) = row.key() {
                 desk.take_over(&key, id);
             }
-            let dry_run = desk.dry_run;
+            let is_silent = desk.is_silent();
             desk.edit(id, |row| {
                 admit_row(row, now);
                 let_in(&mut row.decision, (now - row.created_at).num_seconds());
-                announced(&mut row.decision, dry_run);
+                announced(&mut row.decision, is_silent);
             });
             let details = json!({ "after": { "status": "pending" }, "queued_at": row.created_at });
             let entry = AuditEntry::new(now, Actor::SYSTEM, AuditAction::Announce, details);

@@ -53,7 +53,7 @@ pub(super) fn ban(desk: &mut Desk<'_>, report: &Report, ids: &Ids, author: &Auth
             extend(desk, report, ids, author, mitigation, decision)
         }
         BanVerdict::Mitigate { plan, companion, mut decision } => {
-            announced(&mut decision, desk.dry_run);
+            announced(&mut decision, desk.is_silent());
             let entry = Entry::Admitted;
             let leases = first_leases(desk, report, plan.ttl, group.filter(|_| is_first));
             let status = insert(desk, report, ids, plan, companion, &decision, &entry, leases, group);
@@ -77,7 +77,7 @@ pub(super) fn ban(desk: &mut Desk<'_>, report: &Report, ids: &Ids, author: &Auth
             Effect::accepted(answer, Some(audit))
         }
         BanVerdict::Refuse { refusal, plan, decision } => {
-            let mitigation_id = reject(desk, report, ids, *plan, &refusal, &decision);
+            let mitigation_id = reject(desk, report, ids, *plan, &refusal, &decision, group);
             let why = json!({ "guardrail": refusal.guardrail, "reason": refusal.detail });
             let audit = audit_entry(desk, report, ids, author, AuditAction::Reject, why)
                 .on("mitigation", mitigation_id);
@@ -194,15 +194,18 @@ pub(super) fn reject(
     plan: Plan,
     refusal: &Refusal,
     decision: &Decision,
+    group: Option<GroupId>,
 ) -> MitigationId {
     let vector = vector_of(report);
+    let group = group.and_then(|id| desk.group(id));
+    let correlation = group.map(|group| desk.policy.correlation_of(group, desk.now));
     let origin = Origin {
         id: ids.mitigation,
         victim_ip: report.victim_ip,
         vector: &vector,
         event: Some(ids.event),
         leases: Vec::new(),
-        correlation: None,
+        correlation,
         reason: None,
         decision,
     };
@@ -228,6 +231,7 @@ pub fn put_rejected(desk: &mut Desk<'_>, mut row: Mitigation) -> MitigationId {
             old.last_event_id = row.last_event_id;
             old.reason = row.reason.take();
             old.decision = row.decision.clone();
+            old.correlation = row.correlation.take();
         });
         return id;
     }

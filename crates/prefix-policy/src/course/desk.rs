@@ -426,6 +426,11 @@ impl<'a> Desk<'a> {
         std::mem::take(&mut self.notes)
     }
 
+    /// True if the speaker is not told of rules. A simulation is taken for a daemon that tells it.
+    pub(super) fn is_silent(&self) -> bool {
+        self.dry_run && self.stores
+    }
+
     /// Writes an audit entry.
     pub fn audit(&mut self, entry: AuditEntry) {
         if self.stores {

@@ -254,7 +254,7 @@ pub(crate) fn trigger(
     match verdict {
         BanVerdict::Mitigate { plan, companion, mut decision } => {
             told(&mut decision, because);
-            announced(&mut decision, desk.dry_run);
+            announced(&mut decision, desk.is_silent());
             let leases = leases(&desk.policy, &group, plan.ttl, desk.now);
             let status =
                 insert(desk, &report, &ids, plan, companion, &decision, &Entry::Admitted, leases, Some(id));
@@ -280,7 +280,7 @@ pub(crate) fn trigger(
             Some((target, desk.row(target)?.status, decision))
         }
         BanVerdict::Refuse { refusal, plan, decision } => {
-            let mitigation = reject(desk, &report, &ids, *plan, &refusal, &decision);
+            let mitigation = reject(desk, &report, &ids, *plan, &refusal, &decision, Some(id));
             let why = json!({ "guardrail": refusal.guardrail, "refused": refusal.detail });
             audit(desk, AuditAction::Reject, mitigation, why);
             if let Some(row) = desk.row(mitigation).cloned() {

@@ -90,8 +90,8 @@ impl Ingestion {
 }
 
 /// The last stage of a decision for a rule: the speaker is told.
-pub(super) fn announced(decision: &mut Decision, dry_run: bool) {
-    if dry_run {
+pub(super) fn announced(decision: &mut Decision, is_silent: bool) {
+    if is_silent {
         decision.note(Stage::Announce, StageResult::Skip, "mode dry-run: the speaker is not told");
     } else {
         decision.pass(Stage::Announce, "the rule is stored, and announced from now on");

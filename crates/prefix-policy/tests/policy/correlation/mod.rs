@@ -4,6 +4,7 @@ mod documented;
 mod laws;
 mod stage;
 
+use prefix_core::decision::{self, StageResult};
 use prefix_core::event::Reach;
 use prefix_core::name::SourceName;
 use prefix_core::signal::{ConfidenceMode, CorroborationScope, GroupStatus};
@@ -60,6 +61,12 @@ fn one_source_is_held_and_the_second_triggers_with_leases_of_both() {
     let correlation = row.correlation.as_ref().unwrap();
     assert!((correlation.derived_confidence.value() - 0.8).abs() < 1e-12);
     assert_eq!((correlation.source_count, correlation.corroboration_met), (2, true));
+    let last = row.decision.trace.last().unwrap();
+    assert_eq!(
+        (last.stage, last.result),
+        (decision::Stage::Announce, StageResult::Skip),
+        "the stage is one of mode dry-run"
+    );
     let group = stage.group();
     assert_eq!(group.status, GroupStatus::Resolved);
     assert_eq!(group.mitigation_id, Some(row.mitigation_id));

@@ -1,0 +1,4 @@
+//! cargo-fuzz target: `prefix_api::fuzzed::corroboration`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| prefix_api::fuzzed::corroboration(data));
