@@ -20,7 +20,7 @@ use prefix_core::audit::AuditEntry;
 use prefix_core::event::{EventAction, EventStatus, Report};
 use prefix_core::guard::GuardWatch;
 use prefix_core::id::{InstanceId, MitigationId};
-use prefix_core::mitigation::Mitigation;
+use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::panic::PanicScope;
 use prefix_core::safelist::SafelistEntry;
 use prefix_core::{Announcer, Clock, Store};
@@ -38,7 +38,7 @@ use crate::command::acknowledge::Acknowledge;
 use crate::command::create::{Create, Outcome};
 use crate::command::ingest::Ingest;
 use crate::command::record::Record;
-use crate::command::revalidate::Revalidate;
+use crate::command::revalidate::{Conclusion, Revalidate};
 use crate::command::safelist::{Change, ChangeSafelist, Changed, hit_by};
 use crate::command::withdraw::Withdraw;
 use crate::error::EngineError;
@@ -78,6 +78,8 @@ pub struct Engine {
 
 /// How long a request waits for its turn: detectors give up after ten seconds, and send again.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// So many mitigations are withdrawn in one unit of work.
+const MOST_AT_ONCE: usize = 2_048;
 
 impl Engine {
     /// Loads the written intent, checks it against today's policy, and starts to work.
@@ -421,20 +423,29 @@ impl Engine {
             .unwrap_or_else(|panic| Err(EngineError::Internal(format!("the reload ended: {panic}"))))
     }
 
-    /// Withdraws what the policy in force lets pass no longer.
+    /// Withdraws what the policy in force lets pass no longer: in one unit of work, unless that is a great mass.
     async fn carry_out(&self, change: PolicyChange, caller: &Caller) -> Result<ReloadReport, EngineError> {
         let shared = &self.running.shared;
         // behind this empty command nothing is under way any more that was decided under the former policy
         let (barrier, passed) = Revalidate::new(Vec::new());
         self.ask(barrier, passed).await??;
-        let mut ids: Vec<MitigationId> = shared.book.rows().iter().map(|row| row.mitigation_id).collect();
+        let policy = shared.policy();
+        let safelist = shared.safelist_index(&shared.store.safelist().await?);
+        let standing = Standing { now: shared.now(), safelist: &safelist, frozen: &[] };
+        let rows = shared.book.rows();
+        let failing = rows.iter().filter(|row| row.lives() || row.status == Status::Queued);
+        let failing = failing.filter(|row| policy.revalidate(row, standing).is_err());
+        let mut ids: Vec<MitigationId> = failing.map(|row| row.mitigation_id).collect();
         ids.sort();
         let mut withdrawn = Vec::new();
-        for ids in ids.chunks(512) {
+        let last = ids.split_off(ids.len() - ids.len().min(MOST_AT_ONCE));
+        for ids in ids.chunks(MOST_AT_ONCE) {
             let (command, answer) = Revalidate::new(ids.to_vec());
             withdrawn.extend(self.ask(command, answer).await??);
         }
-        self.record(change.entry(shared.now(), caller, &withdrawn)).await?;
+        let conclusion = Conclusion { change, caller: caller.clone(), earlier: withdrawn.clone() };
+        let (command, answer) = Revalidate::concluding(last, conclusion);
+        withdrawn.extend(self.ask(command, answer).await??);
         alarms::config_reloaded(shared, caller.actor.name(), withdrawn.len());
         Ok(ReloadReport { withdrawn })
     }

@@ -12,6 +12,7 @@ use serde_json::json;
 use tokio::sync::oneshot;
 
 use crate::caller::Caller;
+use crate::engine::PolicyChange;
 use crate::error::EngineError;
 use crate::journal::Command;
 use crate::shared::Shared;
@@ -24,9 +25,28 @@ pub(crate) struct Revalidate {
     caller: Caller,
     reply: oneshot::Sender<Reply>,
     withdrawn: Vec<MitigationId>,
+    conclusion: Option<Conclusion>,
+}
+
+/// What changed the policy, written down together with the last of what that withdraws.
+pub(crate) struct Conclusion {
+    pub(crate) change: PolicyChange,
+    /// By whom.
+    pub(crate) caller: Caller,
+    /// What was withdrawn before.
+    pub(crate) earlier: Vec<MitigationId>,
 }
 
 impl Revalidate {
+    /// The last check after a change of the policy.
+    pub(crate) fn concluding(
+        ids: Vec<MitigationId>,
+        conclusion: Conclusion,
+    ) -> (Self, oneshot::Receiver<Reply>) {
+        let (command, answer) = Self::new(ids);
+        (Self { conclusion: Some(conclusion), ..command }, answer)
+    }
+
     pub(crate) fn new(ids: Vec<MitigationId>) -> (Self, oneshot::Receiver<Reply>) {
         Self::asked_by(Caller::system(), ids)
     }
@@ -34,7 +54,7 @@ impl Revalidate {
     /// The same, because of what somebody changed.
     pub(crate) fn asked_by(caller: Caller, ids: Vec<MitigationId>) -> (Self, oneshot::Receiver<Reply>) {
         let (reply, receiver) = oneshot::channel();
-        (Self { ids, caller, reply, withdrawn: Vec::new() }, receiver)
+        (Self { ids, caller, reply, withdrawn: Vec::new(), conclusion: None }, receiver)
     }
 }
 
@@ -79,6 +99,10 @@ impl Command for Revalidate {
     fn run(&mut self, shared: &Shared, desk: &mut Desk<'_>) {
         let caller = &self.caller;
         self.withdrawn = self.ids.iter().copied().filter(|id| check(shared, desk, *id, caller)).collect();
+        if let Some(Conclusion { change, caller, earlier }) = &self.conclusion {
+            let withdrawn = [earlier.as_slice(), &self.withdrawn].concat();
+            desk.audit(change.clone().entry(desk.now, caller, &withdrawn));
+        }
     }
 
     fn done(self: Box<Self>, _shared: &Arc<Shared>, result: Result<(), StoreError>) {

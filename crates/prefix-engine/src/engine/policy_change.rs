@@ -46,7 +46,7 @@ impl PolicyChange {
         Self { action: AuditAction::ConfigReload, part: "all", force, details: Map::new() }
     }
 
-    pub(super) fn entry(self, now: DateTime<Utc>, caller: &Caller, withdrawn: &[MitigationId]) -> AuditEntry {
+    pub(crate) fn entry(self, now: DateTime<Utc>, caller: &Caller, withdrawn: &[MitigationId]) -> AuditEntry {
         let mut details =
             json!({ "request_id": caller.request_id, "forced": self.force, "withdrawn": withdrawn });
         if let Value::Object(members) = &mut details {
