@@ -16,9 +16,11 @@ const NOW: DateTime<Utc> = DateTime::<Utc>::UNIX_EPOCH;
 pub fn event(data: &[u8]) {
     let Ok(body) = Body::parse(data.to_vec()) else { return };
     must_say_what(request::event(&body.tree, Pointer::root(), NOW).map(|draft| must_be_an_event(&draft)));
-    for item in request::batch(&body.tree, NOW).unwrap_or_default() {
-        must_say_what(item.map(|draft| must_be_an_event(&draft)).map_err(|(_, errors)| errors));
-    }
+    must_say_what(request::batch(&body.tree, NOW).map(|items| {
+        for item in items {
+            must_say_what(item.map(|draft| must_be_an_event(&draft)).map_err(|(_, errors)| errors));
+        }
+    }));
 }
 
 /// `POST /v1/signals/corroborator`.

@@ -48,7 +48,7 @@ use crate::settings::Settings;
 pub use policy_change::{PolicyChange, Rehearsal};
 use running::Running;
 pub use signals::CorroborationReport;
-pub use simulate::{Played, SimulationReport, with_endings};
+pub use simulate::{Played, SimulationReport, with_fates};
 
 /// What the engine is composed of.
 pub struct EngineParts {
@@ -423,12 +423,17 @@ impl Engine {
             .unwrap_or_else(|panic| Err(EngineError::Internal(format!("the reload ended: {panic}"))))
     }
 
-    /// Withdraws what the policy in force lets pass no longer: in one unit of work, unless that is a great mass.
+    /// Withdraws what the policy in force lets pass no longer, in one unit of work with the audit entry. More than
+    /// [`MOST_AT_ONCE`] are withdrawn in several; what those before a failure have withdrawn stays withdrawn.
     async fn carry_out(&self, change: PolicyChange, caller: &Caller) -> Result<ReloadReport, EngineError> {
         let shared = &self.running.shared;
         // behind this empty command nothing is under way any more that was decided under the former policy
         let (barrier, passed) = Revalidate::new(Vec::new());
         self.ask(barrier, passed).await??;
+        // nor is anything forgotten whose commit went unanswered, or that another instance has changed just now
+        if let Some(journal) = self.running.journal() {
+            shared.dispatch.nudge(journal.reload().await?);
+        }
         let policy = shared.policy();
         let safelist = shared.safelist_index(&shared.store.safelist().await?);
         let standing = Standing { now: shared.now(), safelist: &safelist, frozen: &[] };

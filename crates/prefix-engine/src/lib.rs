@@ -37,7 +37,7 @@ pub use answer::{
 pub use caller::{Caller, IdempotencyKey};
 pub use command::corroborate::CorroborationTaken;
 pub use engine::{
-    CorroborationReport, Engine, EngineParts, Played, PolicyChange, Rehearsal, SimulationReport, with_endings,
+    CorroborationReport, Engine, EngineParts, Played, PolicyChange, Rehearsal, SimulationReport, with_fates,
 };
 pub use error::EngineError;
 pub use prefix_policy::Policy;

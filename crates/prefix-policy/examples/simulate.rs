@@ -108,6 +108,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             mitigation_id: None,
             guardrail: result.decision.guardrail,
             rule: result.decision.rule,
+            led_to: None,
             ended: result.ended,
         };
         Input { actual: Some(actual), ..Input::imagined(result.at, report) }

@@ -25,6 +25,11 @@ use crate::settings::CorrelationTerms;
 const TOLERANCE: f64 = 1e-9;
 
 impl Policy {
+    /// True if corroborating signals count.
+    pub fn hears(&self) -> bool {
+        self.correlates() && self.parts().sources.corroborate()
+    }
+
     /// True if reports are weighed together before anything is done.
     pub fn correlates(&self) -> bool {
         self.parts().correlation.enabled

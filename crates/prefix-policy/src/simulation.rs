@@ -9,6 +9,7 @@ mod diff;
 mod fresh;
 mod happening;
 mod outcome;
+mod recorded;
 mod time;
 mod view;
 mod world;
@@ -25,7 +26,7 @@ use prefix_core::audit::Actor;
 use prefix_core::decision::{Decision, Outcome, Stage};
 use prefix_core::event::{EventAction, EventStatus};
 use prefix_core::guardrail::Guardrail;
-use prefix_core::id::MitigationId;
+use prefix_core::id::{EventId, GroupId, MitigationId};
 use prefix_core::name::Pop;
 use prefix_core::safelist::Safelist;
 
@@ -39,6 +40,7 @@ use world::World;
 pub use diff::{Actual, Change, Diff, Difference, SAME_DURATION};
 pub use happening::{Happening, in_order};
 pub use outcome::{Ending, Input, Simulated, Summary};
+pub use recorded::{Fate, held_in, recorded};
 
 const SYSTEM: Author<'_> = Author { actor: &Actor::SYSTEM, request_id: "", identity: None };
 
@@ -68,7 +70,16 @@ pub struct Simulation {
     taken: u64,
     /// Results that wait for the end of their mitigation.
     waiting: HashMap<MitigationId, Vec<Simulated>>,
+    /// Results of events whose groups wait for more.
+    held: HashMap<VictimIp, Vec<Held>>,
     summary: Summary,
+}
+
+/// An event that may still make a mitigation.
+struct Held {
+    group: GroupId,
+    event: EventId,
+    result: Simulated,
 }
 
 impl Simulation {
@@ -82,6 +93,7 @@ impl Simulation {
             now: DateTime::<Utc>::MIN_UTC,
             taken: 0,
             waiting: HashMap::new(),
+            held: HashMap::new(),
             summary: Summary::default(),
             start,
         }
@@ -101,6 +113,7 @@ impl Simulation {
         let event_id = input.event_id.unwrap_or_else(|| self.fresh.event());
         let report = &input.report;
         let policy = self.start.policy.clone();
+        let mut group = None;
         let (status, mitigation, guardrail, decision) = if report.action == EventAction::Ban
             && policy.parts().sources.is_corroborating(&report.source)
         {
@@ -112,6 +125,7 @@ impl Simulation {
             let ingestion = self.at_desk(report.victim_ip, sink, |desk| ingest(desk, report, &ids, &author));
             self.world.remember(report);
             self.look_at(report.victim_ip, true);
+            group = ingestion.signal_group_id();
             split(ingestion)
         };
         self.summary.count(status, guardrail);
@@ -122,10 +136,17 @@ impl Simulation {
             status,
             guardrail,
             decision,
+            led_to: false,
             ended: None,
             actual: input.actual,
             diff: None,
         };
+        if let Some(group) = group.filter(|_| status == EventStatus::Held) {
+            let held = Held { group, event: event_id, result };
+            self.held.entry(input.report.victim_ip).or_default().push(held);
+            self.take_moments_of_now(sink);
+            return;
+        }
         let made = mitigation.filter(|_| matches!(status, EventStatus::Accepted | EventStatus::Queued));
         match made.filter(|id| self.world.is_unfinished(*id)) {
             Some(id) => self.waiting.entry(id).or_default().push(result),
@@ -140,8 +161,9 @@ impl Simulation {
     /// Lets everything happen that is still to come, and closes the account.
     pub fn finish(mut self, sink: &mut dyn FnMut(Simulated)) -> Summary {
         self.pass_until(self.start.until.unwrap_or(DateTime::<Utc>::MAX_UTC), sink);
-        let waiting = std::mem::take(&mut self.waiting);
-        let mut rest: Vec<Simulated> = waiting.into_values().flatten().collect();
+        let waiting = std::mem::take(&mut self.waiting).into_values().flatten();
+        let held = std::mem::take(&mut self.held).into_values().flatten().map(|held| held.result);
+        let mut rest: Vec<Simulated> = waiting.chain(held).collect();
         rest.sort_by_key(|result| result.index);
         for result in rest {
             self.tell(result, None, sink);
@@ -189,7 +211,29 @@ impl Simulation {
                 self.tell(result, ended, sink);
             }
         }
+        if self.held.contains_key(&victim) {
+            self.settle_held(victim, sink);
+        }
         done
+    }
+
+    /// Tells of the events whose groups wait no more: whether they have made a mitigation after all.
+    fn settle_held(&mut self, victim: VictimIp, sink: &mut dyn FnMut(Simulated)) {
+        let held = self.held.remove(&victim).unwrap_or_default();
+        let world = &self.world;
+        let waits = |held: &Held| world.open_groups_of(victim).any(|group| group.group_id == held.group);
+        let (waiting, settled): (Vec<_>, Vec<_>) = held.into_iter().partition(waits);
+        if !waiting.is_empty() {
+            self.held.insert(victim, waiting);
+        }
+        for Held { event, mut result, .. } in settled {
+            let made = self.world.made_by(victim, event);
+            result.led_to = made.is_some();
+            match made.filter(|id| self.world.is_unfinished(*id)) {
+                Some(id) => self.waiting.entry(id).or_default().push(result),
+                None => self.tell(result, made.and_then(|id| self.world.ending(id)), sink),
+            }
+        }
     }
 
     /// A result is complete.

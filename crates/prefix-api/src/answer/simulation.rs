@@ -71,6 +71,8 @@ struct SimulatedSchema {
     decision: DecisionSchema,
     /// The rule.
     rule: Option<DecidedRuleSchema>,
+    /// It is held, and makes a mitigation later: something else than a report completes its group. Missing = false.
+    mitigated_later: Option<bool>,
     /// How long the mitigation that it makes is there; null if it makes none, or that had not ended.
     duration_seconds: Option<i64>,
     /// Why that mitigation ends.
@@ -102,7 +104,7 @@ struct ActualSchema {
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "read by the derive only")]
 struct SimulatedChange {
-    /// `status`, `guardrail`, `flow`, `action` or `duration_seconds`.
+    /// `status`, `guardrail`, `flow`, `action`, `mitigated_later` or `duration_seconds`.
     field: String,
     /// As it was.
     actual: Value,

@@ -57,6 +57,9 @@ pub struct SimulatedEvent {
     pub decision: Option<Decision>,
     /// The rule.
     pub rule: Option<DecidedRule>,
+    /// It is held, and makes a mitigation later.
+    #[serde(default)]
+    pub mitigated_later: bool,
     /// How long the mitigation that it makes is there.
     pub duration_seconds: Option<i64>,
     /// Why that ends.

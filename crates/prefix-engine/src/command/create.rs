@@ -61,12 +61,14 @@ impl Create {
         let verdict =
             desk.decide(victim, key.as_ref(), |policy, facts| policy.decide_manual(&self.request, facts));
         match verdict {
-            ManualVerdict::Mitigate { plan, decision } => {
+            ManualVerdict::Mitigate { plan, mut decision } => {
+                desk.conclude(&mut decision);
                 let origin = self.origin(vec![self.lease(desk, &plan)], &decision);
                 let row = new_row(desk, plan, origin, &Entry::Admitted);
                 self.put(desk, row)
             }
-            ManualVerdict::Replace { mitigation, plan, decision } => {
+            ManualVerdict::Replace { mitigation, plan, mut decision } => {
+                desk.conclude(&mut decision);
                 self.replace(desk, mitigation, plan, decision)
             }
             ManualVerdict::Refuse { refusal, plan, decision } => {

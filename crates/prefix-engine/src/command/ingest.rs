@@ -42,7 +42,7 @@ impl Command for Ingest {
         reads.admission = true;
         let policy = shared.policy();
         reads.victim_groups = policy.correlates();
-        reads.corroborations = policy.correlates() && policy.parts().sources.corroborate();
+        reads.corroborations = policy.hears();
         for report in self.items.iter().filter_map(|(item, _)| item.as_ref().ok()) {
             reads.victims.insert(report.victim_ip);
             if report.action == EventAction::Unban {

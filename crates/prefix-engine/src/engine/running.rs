@@ -334,15 +334,21 @@ impl Running {
         let shared = &self.shared;
         let of_others = |path: &RibPath| path.local && !path.ownership.is_own();
         let began = Instant::now();
-        let ours = match shared.announcer.find(keys).await {
+        let (ours, counts_for) = match shared.announcer.find(keys).await {
             Ok(found) => {
                 let paths = keys.iter().zip(found);
                 let ours = paths.filter(|(_, path)| !path.as_ref().is_some_and(of_others));
-                ours.map(|(key, _)| key.clone()).collect()
+                (
+                    ours.map(|(key, _)| key.clone()).collect(),
+                    began.elapsed().saturating_mul(4).min(LONGEST_LOOK),
+                )
             }
-            Err(_) => keys.iter().filter(|key| shared.book.is_seen(key, false)).cloned().collect(),
+            Err(_) => {
+                let seen = keys.iter().filter(|key| shared.book.is_seen(key, false));
+                (seen.cloned().collect(), Duration::ZERO)
+            }
         };
-        Look { ours, upto: 0, stale: Instant::now() + began.elapsed() * 4 }
+        Look { ours, upto: 0, stale: Instant::now() + counts_for }
     }
 }
 
@@ -352,6 +358,9 @@ const BURST: usize = 80;
 
 /// One look at the speaker is for so many routes at most: unicast ones are asked for by name.
 const MOST_LOOKED_AT: usize = 25 * BURST;
+
+/// No look counts for longer.
+const LONGEST_LOOK: Duration = Duration::from_secs(2);
 
 /// What the speaker held when it was last looked at.
 struct Look {

@@ -60,7 +60,7 @@ impl Engine {
         let _only_one = self.running.claim(caller.idempotency.as_ref()).await;
         let shared = &self.running.shared;
         let now = shared.now();
-        let signal = Corroboration {
+        let mut signal = Corroboration {
             signal_id: SignalId::generate(),
             received_by: shared.settings.pop.clone(),
             identity: caller.identity.clone().unwrap_or_else(|| sent.source.as_identity()),
@@ -74,6 +74,9 @@ impl Engine {
             raw_details: sent.raw_details,
         };
         let victims = self.victims_of(&signal).await?;
+        // what takes effect in the same unit of work is told apart by identifiers: this one comes after the events that
+        // came up while storage was read
+        signal.signal_id = SignalId::generate();
         let because = because(&signal);
         let (command, answer) = Corroborate::new(signal, victims, caller.clone());
         let (mut taken, deferred) = self.ask(command, answer).await??;

@@ -1,24 +1,29 @@
 //! What another policy would do, or would have done: nothing is stored, announced or audited, and the daemon's own work
 //! goes on beside it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::Store;
 use prefix_core::event::{Event, Report};
-use prefix_core::id::{MitigationId, SignalId};
+use prefix_core::id::{GroupId, MitigationId, SignalId};
 use prefix_core::name::Pop;
 use prefix_core::signal::Corroboration;
 use prefix_core::store::{CorroborationHistoryQuery, HistoryQuery, StoreError};
 use prefix_policy::Policy;
-use prefix_policy::simulation::{Actual, Ending, Input, Simulated, Simulation, Start, Summary, in_order};
+use prefix_policy::correlation::scope_of;
+use prefix_policy::simulation::{
+    self, Actual, Fate, Input, Simulated, Simulation, Start, Summary, held_in, in_order,
+};
 
 use super::Engine;
 use crate::error::EngineError;
 
 /// Recorded events read at once.
 const PAGE: u32 = 2_000;
+/// The most corroborating signals beside recorded events.
+const MOST_SIGNALS: usize = 1_000_000;
 /// Mitigations read at once.
 const ROWS: usize = 500;
 
@@ -71,9 +76,11 @@ impl Engine {
             Played::Recorded(query) => {
                 let store = shared.store.as_ref();
                 let inputs = recorded(store, &query).await?;
-                let hears = policy.correlates() && policy.parts().sources.corroborate();
-                let signals =
-                    if hears { corroborations(store, &start.pop, &query).await? } else { Vec::new() };
+                let signals = if policy.hears() {
+                    corroborations(store, &policy, &start.pop, &query).await?
+                } else {
+                    Vec::new()
+                };
                 (inputs, signals)
             }
         };
@@ -118,7 +125,7 @@ async fn recorded(store: &dyn Store, query: &HistoryQuery) -> Result<Vec<(u64, I
                  prefixdctl simulate --direct, which has no limit"
             )));
         }
-        for input in with_endings(store, page).await? {
+        for input in with_fates(store, page).await? {
             inputs.push((inputs.len() as u64, input));
         }
         if is_last {
@@ -130,23 +137,26 @@ async fn recorded(store: &dyn Store, query: &HistoryQuery) -> Result<Vec<(u64, I
 /// The corroborating signals of the same time. They can be about what any source or address is asked for.
 async fn corroborations(
     store: &dyn Store,
+    policy: &Policy,
     pop: &Pop,
     query: &HistoryQuery,
 ) -> Result<Vec<Corroboration>, EngineError> {
-    let most = usize::try_from(query.limit).unwrap_or(usize::MAX);
     let mut signals: Vec<Corroboration> = Vec::new();
+    let mut after: Option<(DateTime<Utc>, SignalId)> = None;
     loop {
-        let after: Option<(DateTime<Utc>, SignalId)> =
-            signals.last().map(|signal| (signal.received_at, signal.signal_id));
         let (pop, start, end) = (pop.clone(), query.start, query.end);
         let page = store
             .corroboration_history(&CorroborationHistoryQuery { pop, start, end, after, limit: PAGE })
             .await?;
         let is_last = page.len() < PAGE as usize;
-        signals.extend(page);
-        if signals.len() > most {
+        after = page.last().map(|signal| (signal.received_at, signal.signal_id)).or(after);
+        // the others are passed over anyway
+        signals.extend(
+            page.into_iter().filter(|signal| scope_of(policy, &signal.source, &signal.scope).is_ok()),
+        );
+        if signals.len() > MOST_SIGNALS {
             return Err(EngineError::NotAllowed(format!(
-                "more than {most} corroborating signals are recorded there: take a shorter time, or run prefixdctl \
+                "more than {MOST_SIGNALS} corroborating signals are recorded there: take a shorter time, or run prefixdctl \
                  simulate --direct, which has no limit"
             )));
         }
@@ -156,24 +166,21 @@ async fn corroborations(
     }
 }
 
-/// Recorded events as a simulation takes them: each with the end of the mitigation that it made.
-pub async fn with_endings(store: &dyn Store, page: Vec<Event>) -> Result<Vec<Input>, StoreError> {
-    let mut made: Vec<MitigationId> = page.iter().filter_map(Actual::has_made).collect();
-    made.sort_unstable();
-    made.dedup();
-    let mut endings: HashMap<MitigationId, Ending> = HashMap::new();
-    for ids in made.chunks(ROWS) {
-        let rows = store.by_ids(ids).await?;
-        endings.extend(rows.iter().filter_map(|row| Some((row.mitigation_id, Ending::of(row)?))));
+/// Recorded events as a simulation takes them: each with what became of the mitigation that it made.
+pub async fn with_fates(store: &dyn Store, page: Vec<Event>) -> Result<Vec<Input>, StoreError> {
+    let held: BTreeSet<GroupId> = page.iter().filter_map(held_in).collect();
+    let mut groups: BTreeMap<GroupId, MitigationId> = BTreeMap::new();
+    for id in held {
+        let made = store.group(id).await?.and_then(|group| group.mitigation_id);
+        groups.extend(made.map(|made| (id, made)));
     }
-    let ending = |event: &Event| Actual::has_made(event).and_then(|id| endings.get(&id).copied());
-    Ok(page
-        .into_iter()
-        .map(|event| {
-            let ended = ending(&event);
-            Input::recorded(event, ended)
-        })
-        .collect())
+    let made = page.iter().filter_map(Actual::has_made).chain(groups.values().copied());
+    let made: Vec<MitigationId> = made.collect::<BTreeSet<_>>().into_iter().collect();
+    let mut fates: BTreeMap<MitigationId, Fate> = BTreeMap::new();
+    for ids in made.chunks(ROWS) {
+        fates.extend(store.by_ids(ids).await?.iter().map(|row| (row.mitigation_id, Fate::of(row))));
+    }
+    Ok(simulation::recorded(page, &groups, &fates))
 }
 
 fn run(start: Start, inputs: Vec<(u64, Input)>, signals: Vec<Corroboration>) -> SimulationReport {

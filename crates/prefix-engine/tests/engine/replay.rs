@@ -16,10 +16,8 @@ use prefix_core::event::{EventStatus, Report};
 use prefix_core::mitigation::Status;
 use prefix_core::signal::CorroborationScope;
 use prefix_core::store::{CorroborationHistoryQuery, HistoryQuery};
-use prefix_engine::CorroborationReport;
-use prefix_policy::simulation::{
-    Actual, Diff, Ending, Input, Simulated, Simulation, Start, Summary, in_order,
-};
+use prefix_engine::{CorroborationReport, with_fates};
+use prefix_policy::simulation::{Diff, Simulated, Simulation, Start, Summary, in_order};
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Trials, TestCaseError};
 
@@ -208,14 +206,7 @@ async fn replay(store: &dyn Store, config: &Config, until: DateTime<Utc>) -> (Ve
     let (pop, start) = (config.settings().pop, at(0));
     let query = CorroborationHistoryQuery { pop, start, end: until, after: None, limit: 100_000 };
     let signals = store.corroboration_history(&query).await.unwrap();
-    let mut inputs = Vec::new();
-    for event in events {
-        let ended = match Actual::has_made(&event) {
-            Some(id) => store.mitigation(id).await.unwrap().as_ref().and_then(Ending::of),
-            None => None,
-        };
-        inputs.push(Input::recorded(event, ended));
-    }
+    let inputs = with_fates(store, events).await.unwrap();
     for happening in in_order(inputs, signals) {
         simulation.live_through(happening, &mut |result| results.push(result));
     }
@@ -283,6 +274,8 @@ async fn helped_day(helps_first: bool) {
         "the corroborating signal was needed, and it was enough"
     );
     let (results, summary) = replay(lab.store.as_ref(), &lab.config, until).await;
+    assert_eq!(results[0].led_to, !helps_first, "what was held was mitigated later");
+    assert!(results[0].ended.is_some() && results[0].actual.as_ref().unwrap().ended.is_some());
     let same =
         |result: &Simulated| result.diff.as_ref().is_some_and(|difference| difference.diff == Diff::Same);
     assert!(results.len() == 2 && results.iter().all(same), "{results:#?}");
@@ -298,4 +291,29 @@ async fn a_quorum_that_a_waiting_corroborating_signal_completed_is_completed_aga
 #[tokio::test(start_paused = true)]
 async fn a_quorum_that_a_late_corroborating_signal_completed_is_completed_again() {
     helped_day(false).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mitigation_that_only_a_corroborating_signal_made_is_missed_where_nobody_corroborates() {
+    let kind = Kind { correlates: true, mean: false, half_life: 0, steps: false, tight: false };
+    let lab = Lab::with(&kind.yaml()).await;
+    lab.hear(ban("203.0.113.50", "udp_flood").sure(0.8)).await;
+    let signal = CorroborationReport {
+        source: "helper".parse().unwrap(),
+        scope: CorroborationScope {
+            customer_id: Some("acme".parse().unwrap()),
+            ..CorroborationScope::default()
+        },
+        confidence: None,
+        raw_details: None,
+    };
+    lab.engine.corroborate(signal, &detector()).await.unwrap();
+    lab.seconds(400).await;
+    let helper = "  helper: {mode: corroborating, match_dimensions: [customer_id], weight: 0.8, default_confidence: 0.6}\n";
+    assert!(kind.yaml().contains(helper));
+    let deaf = Config::read(&kind.yaml().replace(helper, ""));
+    let (results, summary) = replay(lab.store.as_ref(), &deaf, lab.now()).await;
+    let difference = results[0].diff.as_ref().unwrap();
+    assert_eq!((difference.diff, summary.mitigations), (Diff::Missing, 0));
+    assert_eq!(difference.changes.iter().map(|change| change.field).collect::<Vec<_>>(), ["mitigated_later"]);
 }

@@ -13,7 +13,6 @@ use serde_json::json;
 
 use super::desk::Desk;
 use super::ending::end_with_companions;
-use super::outcome::announced;
 use super::row::admit_row;
 
 /// What trying them has shown about those that were not tried.
@@ -41,11 +40,11 @@ pub fn try_queued(desk: &mut Desk<'_>, id: MitigationId, tried: &mut Tried) {
             if let Some(key) = row.key() {
                 desk.take_over(&key, id);
             }
-            let is_silent = desk.is_silent();
+            let announcement = desk.announcement();
             desk.edit(id, |row| {
                 admit_row(row, now);
                 let_in(&mut row.decision, (now - row.created_at).num_seconds());
-                announced(&mut row.decision, is_silent);
+                announcement.conclude(&mut row.decision);
             });
             let details = json!({ "after": { "status": "pending" }, "queued_at": row.created_at });
             let entry = AuditEntry::new(now, Actor::SYSTEM, AuditAction::Announce, details);

@@ -17,7 +17,7 @@ use serde_json::json;
 use super::desk::Desk;
 use super::groups::{self, Joined};
 use super::ingest::{Author, Effect, Ids, audit_entry};
-use super::outcome::{Ingested, RefusedEvent, announced};
+use super::outcome::{Ingested, RefusedEvent};
 use super::row::{Entry, Origin, new_row};
 use super::steps;
 use crate::verdict::{BanVerdict, Plan};
@@ -53,7 +53,7 @@ pub(super) fn ban(desk: &mut Desk<'_>, report: &Report, ids: &Ids, author: &Auth
             extend(desk, report, ids, author, mitigation, decision)
         }
         BanVerdict::Mitigate { plan, companion, mut decision } => {
-            announced(&mut decision, desk.is_silent());
+            desk.conclude(&mut decision);
             let entry = Entry::Admitted;
             let leases = first_leases(desk, report, plan.ttl, group.filter(|_| is_first));
             let status = insert(desk, report, ids, plan, companion, &decision, &entry, leases, group);

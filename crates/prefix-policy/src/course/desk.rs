@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use prefix_core::address::{Prefix, VictimIp};
 use prefix_core::audit::{Actor, AuditAction, AuditEntry};
+use prefix_core::decision::Decision;
 use prefix_core::event::{Event, EventAction};
 use prefix_core::flowspec::RouteKey;
 use prefix_core::id::{GroupId, MitigationId, SignalId};
@@ -23,6 +24,7 @@ use serde_json::json;
 use super::corroborate::MOST_NAMED;
 use super::fresh::Fresh;
 use super::note::Note;
+use super::outcome::Announcement;
 use crate::facts::{Facts, Standing};
 use crate::policy::Policy;
 use crate::safelist::SafelistIndex;
@@ -426,9 +428,17 @@ impl<'a> Desk<'a> {
         std::mem::take(&mut self.notes)
     }
 
-    /// True if the speaker is not told of rules. A simulation is taken for a daemon that tells it.
-    pub(super) fn is_silent(&self) -> bool {
-        self.dry_run && self.stores
+    /// Ends a decision for a rule that is let in: is the speaker told?
+    pub fn conclude(&self, decision: &mut Decision) {
+        self.announcement().conclude(decision);
+    }
+
+    pub(super) fn announcement(&self) -> Announcement {
+        match (self.stores, self.dry_run) {
+            (false, _) => Announcement::Imagined,
+            (true, true) => Announcement::Skipped,
+            (true, false) => Announcement::Made,
+        }
     }
 
     /// Writes an audit entry.

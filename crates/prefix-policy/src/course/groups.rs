@@ -14,7 +14,6 @@ use serde_json::json;
 use super::ban::{hold, insert, reject};
 use super::desk::Desk;
 use super::ingest::{Author, Ids};
-use super::outcome::announced;
 use super::row::Entry;
 use crate::policy::Policy;
 use crate::verdict::BanVerdict;
@@ -254,7 +253,7 @@ pub(crate) fn trigger(
     match verdict {
         BanVerdict::Mitigate { plan, companion, mut decision } => {
             told(&mut decision, because);
-            announced(&mut decision, desk.is_silent());
+            desk.conclude(&mut decision);
             let leases = leases(&desk.policy, &group, plan.ttl, desk.now);
             let status =
                 insert(desk, &report, &ids, plan, companion, &decision, &Entry::Admitted, leases, Some(id));

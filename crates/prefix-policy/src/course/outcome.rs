@@ -89,11 +89,25 @@ impl Ingestion {
     }
 }
 
-/// The last stage of a decision for a rule: the speaker is told.
-pub(super) fn announced(decision: &mut Decision, is_silent: bool) {
-    if is_silent {
-        decision.note(Stage::Announce, StageResult::Skip, "mode dry-run: the speaker is not told");
-    } else {
-        decision.pass(Stage::Announce, "the rule is stored, and announced from now on");
+/// What becomes of a rule that is let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Announcement {
+    /// The speaker is told.
+    Made,
+    /// It is not (`mode: dry-run`).
+    Skipped,
+    /// It would be: this is a simulation.
+    Imagined,
+}
+
+impl Announcement {
+    /// Ends a decision for a rule with its last stage.
+    pub(super) fn conclude(self, decision: &mut Decision) {
+        let (result, detail) = match self {
+            Self::Made => (StageResult::Pass, "the rule is stored, and announced from now on"),
+            Self::Skipped => (StageResult::Skip, "mode dry-run: the rule is stored, the speaker is not told"),
+            Self::Imagined => (StageResult::Pass, "the rule would be stored and announced"),
+        };
+        decision.note(Stage::Announce, result, detail);
     }
 }

@@ -26,7 +26,9 @@ pub struct Actual {
     pub guardrail: Option<Guardrail>,
     /// The rule that was decided on.
     pub rule: Option<DecidedRule>,
-    /// How the mitigation ended that it made.
+    /// The mitigation that it made later: it was held, and something else than a report completed its group.
+    pub led_to: Option<MitigationId>,
+    /// How the mitigation ended that it made, at once or later.
     pub ended: Option<Ending>,
 }
 
@@ -39,6 +41,7 @@ impl Actual {
             mitigation_id: event.mitigation_id,
             guardrail: event.decision.guardrail,
             rule: event.decision.rule.clone(),
+            led_to: None,
             ended: ended.filter(|_| Self::has_made(event).is_some()),
         }
     }
@@ -78,7 +81,7 @@ impl Diff {
 /// One thing that is different.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Change {
-    /// Which: `status`, `guardrail`, `flow`, `action` or `duration_seconds`.
+    /// Which: `status`, `guardrail`, `flow`, `action`, `mitigated_later` or `duration_seconds`.
     pub field: &'static str,
     /// As it was.
     pub actual: Value,
@@ -120,14 +123,16 @@ pub(super) fn compare(actual: &Actual, simulated: &Simulated, until: Option<Date
     // what is renewed by the same words has the same rule; where nothing is decided there is none
     change("flow", flow(was), flow(is));
     change("action", json!(was.map(action)), json!(is.map(action)));
+    let (was_late, is_late) = (actual.led_to.is_some(), simulated.led_to);
+    change("mitigated_later", json!(was_late), json!(is_late));
     let known = |ending: &Ending| until.is_none_or(|until| ending.at < until);
     let (was, is) = (actual.ended.filter(known), simulated.ended.filter(known));
-    let both_make = makes(actual.status) && makes(simulated.status);
+    let both_make = (makes(actual.status) || was_late) && (makes(simulated.status) || is_late);
     if both_make && !lasts_as_long(was, is, until) {
         let seconds = |ending: Option<Ending>| json!(ending.map(|ending| ending.seconds()));
         change("duration_seconds", seconds(was), seconds(is));
     }
-    let diff = match (mitigates(actual.status), mitigates(simulated.status)) {
+    let diff = match (mitigates(actual.status) || was_late, mitigates(simulated.status) || is_late) {
         _ if changes.is_empty() => Diff::Same,
         (false, true) => Diff::Added,
         (true, false) => Diff::Missing,

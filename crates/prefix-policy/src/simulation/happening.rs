@@ -21,9 +21,9 @@ pub enum Happening {
 }
 
 impl Happening {
-    /// Its place in the record: what is received in the same microsecond is told apart by its identifier, which grows
+    /// Its place in the record: what takes effect in the same microsecond is told apart by its identifier, which grows
     /// with time.
-    fn place(&self) -> (DateTime<Utc>, Option<Uuid>) {
+    pub fn place(&self) -> (DateTime<Utc>, Option<Uuid>) {
         match self {
             Self::Event(input) => (input.at, input.event_id.map(|id| id.as_uuid())),
             Self::Corroboration(signal) => (signal.received_at, Some(signal.signal_id.as_uuid())),
@@ -81,5 +81,66 @@ impl Simulation {
         }
         self.world.keep(signal);
         self.take_moments_of_now(sink);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use chrono::TimeDelta;
+    use prefix_core::event::{EventAction, Reach, Report};
+    use prefix_core::id::{EventId, SignalId};
+    use prefix_core::signal::CorroborationScope;
+
+    use super::*;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
+    }
+
+    fn event(seconds: i64, id: u128) -> Input {
+        let report = Report {
+            timestamp: at(seconds),
+            source: "a".parse().unwrap(),
+            victim_ip: "203.0.113.10".parse().unwrap(),
+            vector: None,
+            protocol: None,
+            bps: None,
+            pps: None,
+            top_dst_ports: BTreeSet::new(),
+            confidence: None,
+            action: EventAction::Ban,
+            external_event_id: None,
+            reach: Reach::Full,
+            reports: None,
+            raw_details: None,
+        };
+        Input { event_id: Some(EventId::from(Uuid::from_u128(id))), ..Input::imagined(at(seconds), report) }
+    }
+
+    fn signal(seconds: i64, id: u128) -> Corroboration {
+        Corroboration {
+            signal_id: SignalId::from(Uuid::from_u128(id)),
+            received_by: "fra1".parse().unwrap(),
+            source: "helper".parse().unwrap(),
+            identity: "helper".parse().unwrap(),
+            scope: CorroborationScope::default(),
+            confidence: 0.5.try_into().unwrap(),
+            weight: 1.0,
+            received_at: at(seconds),
+            expires_at: at(seconds + 300),
+            attached: BTreeSet::new(),
+            raw_details: None,
+        }
+    }
+
+    #[test]
+    fn what_takes_effect_at_the_same_time_is_in_the_order_of_its_identifiers() {
+        let events = vec![event(1, 10), event(2, 20), event(2, 40), event(5, 1)];
+        let signals = vec![signal(0, 99), signal(2, 10), signal(2, 30), signal(9, 2)];
+        let ids: Vec<u128> =
+            in_order(events, signals).map(|happening| happening.place().1.unwrap().as_u128()).collect();
+        assert_eq!(ids, [99, 10, 10, 20, 30, 40, 1, 2]);
     }
 }

@@ -86,7 +86,9 @@ pub struct Simulated {
     pub guardrail: Option<Guardrail>,
     /// Why.
     pub decision: Decision,
-    /// How the mitigation ended that it made; `None` if it made none, or that had not ended when the record did.
+    /// It was held, and made a mitigation later: something else than a report completed its group.
+    pub led_to: bool,
+    /// How the mitigation ended that it made, at once or later; `None` if it made none, or that had not ended when the record did.
     pub ended: Option<Ending>,
     /// What was done then.
     pub actual: Option<Actual>,

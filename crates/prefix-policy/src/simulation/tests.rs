@@ -143,6 +143,7 @@ fn recorded(results: Vec<Simulated>, reports: &[Report]) -> Vec<Input> {
             mitigation_id: None,
             guardrail: result.decision.guardrail,
             rule: result.decision.rule,
+            led_to: None,
             ended: result.ended,
         };
         Input { actual: Some(actual), ..Input::imagined(result.at, report.clone()) }

@@ -22,6 +22,8 @@ struct View<'a> {
     decision: &'a Decision,
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<&'a DecidedRule>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    mitigated_later: bool,
     duration_seconds: Option<i64>,
     end_reason: Option<EndReason>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,6 +53,7 @@ impl Serialize for Simulated {
             guardrail: self.guardrail,
             decision: &self.decision,
             rule: self.decision.rule.as_ref(),
+            mitigated_later: self.led_to,
             duration_seconds: self.ended.as_ref().map(Ending::seconds),
             end_reason: self.ended.and_then(|ended| ended.reason),
             actual: self.actual.as_ref(),
@@ -65,7 +68,7 @@ impl Serialize for Actual {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         ActualView {
             status: self.status,
-            mitigation_id: self.mitigation_id,
+            mitigation_id: self.mitigation_id.or(self.led_to),
             guardrail: self.guardrail,
             rule: self.rule.as_ref(),
             duration_seconds: self.ended.as_ref().map(Ending::seconds),

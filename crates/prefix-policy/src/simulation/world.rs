@@ -7,9 +7,9 @@ use std::hash::{Hash, Hasher};
 use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::address::VictimIp;
 use prefix_core::event::{EventAction, Report};
-use prefix_core::id::{GroupId, MitigationId};
+use prefix_core::id::{EventId, GroupId, MitigationId};
 use prefix_core::mitigation::{Mitigation, Status};
-use prefix_core::name::{CustomerId, ExternalEventId, PlaybookName, SourceName};
+use prefix_core::name::{CustomerId, ExternalEventId, PlaybookName, SourceName, VectorName};
 use prefix_core::safelist::Safelist;
 use prefix_core::signal::{Corroboration, GroupStatus, SignalGroup};
 use prefix_core::store::{MOST_CORROBORATIONS, QuotaCounts, Snapshot};
@@ -17,6 +17,7 @@ use prefix_core::store::{MOST_CORROBORATIONS, QuotaCounts, Snapshot};
 use super::outcome::Ending;
 use super::time;
 use crate::policy::Policy;
+use crate::vector::unknown_vector;
 
 /// How long a rejected row is updated by repeats.
 const REJECTED_COUNTS: TimeDelta = TimeDelta::hours(1);
@@ -47,8 +48,8 @@ pub(super) struct World {
     asked: Option<(SourceName, VictimIp, Option<ExternalEventId>)>,
     /// Corroborating signals that are not over, oldest first.
     waiting: VecDeque<Corroboration>,
-    /// What is decided on is a report, which may open a group.
-    may_open: bool,
+    /// The vector of the ban that is decided on: it may open a group.
+    may_open: Option<VectorName>,
     recent: TimeDelta,
     swept: usize,
     /// The rows that a unit of work has at hand: whether they took up room, and whether they were final.
@@ -95,7 +96,7 @@ impl World {
             sightings: HashSet::new(),
             asked: None,
             waiting: VecDeque::new(),
-            may_open: false,
+            may_open: None,
             recent: TimeDelta::seconds(quiet.max(cooldown).into()),
             swept: 0,
             given: Vec::new(),
@@ -104,7 +105,8 @@ impl World {
 
     /// A report is about to be decided on.
     pub(super) fn ask(&mut self, report: &Report) {
-        self.may_open = report.action == EventAction::Ban;
+        let vector = || report.vector.clone().unwrap_or_else(unknown_vector);
+        self.may_open = (report.action == EventAction::Ban && !self.waiting.is_empty()).then(vector);
         let (source, victim) = (&report.source, report.victim_ip);
         self.asked = (report.action == EventAction::Unban)
             .then(|| (source.clone(), victim, report.external_event_id.clone()));
@@ -154,10 +156,14 @@ impl World {
             global: self.rules,
             new_last_minute: self.admitted.iter().map(|(_, count)| count).sum(),
         };
-        if std::mem::take(&mut self.may_open) {
-            self.waiting.retain(|signal| signal.expires_at > now);
-            let over = self.waiting.len().saturating_sub(MOST_CORROBORATIONS as usize);
-            snapshot.corroborations = self.waiting.iter().skip(over).cloned().collect();
+        if let Some(vector) = self.may_open.take() {
+            self.forget_waiting(now);
+            // only a group that is new takes up what waits
+            let is_joined = |group: &SignalGroup| group.vector == vector && group.window_ends_at > now;
+            if !snapshot.groups.iter().any(is_joined) {
+                let over = self.waiting.len().saturating_sub(MOST_CORROBORATIONS as usize);
+                snapshot.corroborations = self.waiting.iter().skip(over).cloned().collect();
+            }
         }
         if let Some((source, victim, episode)) = self.asked.take() {
             if self.sightings.contains(&fingerprint(&(&source, victim))) {
@@ -251,6 +257,13 @@ impl World {
         known.rows.iter().find(|row| row.mitigation_id == id)
     }
 
+    /// The mitigation that a report against a victim has made.
+    pub(super) fn made_by(&self, victim: VictimIp, event: EventId) -> Option<MitigationId> {
+        let rows = &self.victims.get(&victim)?.rows;
+        let made = rows.iter().filter(|row| row.status != Status::Rejected && row.parent_id.is_none());
+        made.filter(|row| row.triggering_event_id == Some(event)).map(|row| row.mitigation_id).next()
+    }
+
     /// True until it has ended.
     pub(super) fn is_unfinished(&self, id: MitigationId) -> bool {
         self.row(id).is_some_and(|row| !row.status.is_final())
@@ -302,7 +315,15 @@ impl World {
 
     /// A corroborating signal waits for groups yet to come.
     pub(super) fn keep(&mut self, signal: Corroboration) {
+        self.forget_waiting(signal.received_at);
         self.waiting.push_back(signal);
+    }
+
+    /// All wait for the same time, so that the oldest are over first.
+    fn forget_waiting(&mut self, now: DateTime<Utc>) {
+        while self.waiting.front().is_some_and(|signal| signal.expires_at <= now) {
+            self.waiting.pop_front();
+        }
     }
 
     /// The groups that can be joined and of which this is true, oldest first.

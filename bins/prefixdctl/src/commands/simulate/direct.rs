@@ -14,21 +14,22 @@ use prefix_config::candidate::{Base, Documents, candidate};
 use prefix_config::folder::{ConfigSource, Configuration, Files};
 use prefix_core::Store;
 use prefix_core::event::Event;
-use prefix_core::id::{MitigationId, SignalId};
+use prefix_core::id::{EventId, GroupId, MitigationId, SignalId};
 use prefix_core::name::Pop;
 use prefix_core::safelist::Safelist;
 use prefix_core::signal::Corroboration;
 use prefix_core::store::{CorroborationHistoryQuery, HistoryQuery, StoreError};
 use prefix_policy::Policy;
 use prefix_policy::simulation::{
-    Actual, Diff, Ending, Input, Simulated, Simulation, Start, Summary, in_order,
+    self, Actual, Diff, Fate, Happening, Input, Simulated, Simulation, Start, Summary, held_in, in_order,
 };
 use prefix_store::{OpenError, Options, StoreUrl, migrations};
 use serde_json::json;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use uuid::Uuid;
 
 /// Events read at once.
 const PAGE: u32 = 2_000;
@@ -53,7 +54,8 @@ pub(super) async fn run(
     let query = query(session, arguments)?;
     // what has not happened yet is no difference
     let until = query.end.min(Utc::now());
-    let mut record = read(url, session.timeout(), query, settings.pop.clone())?;
+    let hears = policy.hears();
+    let mut record = read(url, session.timeout(), query, settings.pop.clone(), hears)?;
     let Some(Read::Safelist(safelist)) = record.recv().await.transpose()? else {
         return Err(Failure::General("the record ended before it began".to_owned()));
     };
@@ -69,9 +71,9 @@ pub(super) async fn run(
     let mut progress = Progress::new(session, "events", None);
     let mut simulation = Simulation::new(start);
     while let Some(read) = record.recv().await.transpose()? {
-        let Read::Page(events, signals) = read else { continue };
-        let size = events.len();
-        for happening in in_order(events, signals) {
+        let Read::Page(page) = read else { continue };
+        let size = page.iter().filter(|happening| matches!(happening, Happening::Event(_))).count();
+        for happening in page {
             simulation.live_through(happening, &mut |result| told.hear(&result));
         }
         progress.advance(size);
@@ -133,20 +135,26 @@ fn query(session: &Session, arguments: &SimulateArgs) -> Result<HistoryQuery, Fa
 enum Read {
     /// The safelist as it is now.
     Safelist(Safelist),
-    /// The next events, and the corroborating signals up to the last of them.
-    Page(Vec<Input>, Vec<Corroboration>),
+    /// What happened next.
+    Page(Vec<Happening>),
 }
 
-type Record = mpsc::Receiver<Result<Read, Failure>>;
+type Reads = mpsc::Receiver<Result<Read, Failure>>;
 
 /// Reads ahead of the simulation, on another processor: a thread with a runtime of its own.
-fn read(url: StoreUrl, timeout: Duration, query: HistoryQuery, pop: Pop) -> Result<Record, Failure> {
+fn read(
+    url: StoreUrl,
+    timeout: Duration,
+    query: HistoryQuery,
+    pop: Pop,
+    hears: bool,
+) -> Result<Reads, Failure> {
     let (sender, record) = mpsc::channel(AHEAD);
     let failed = |error: std::io::Error| Failure::General(format!("cannot start reading: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let work = move || {
         runtime.block_on(async {
-            if let Err(failure) = read_all(&url, timeout, query, pop, &sender).await {
+            if let Err(failure) = read_all(&url, timeout, query, pop, hears, &sender).await {
                 // a simulation that is gone needs no answer
                 let _ = sender.send(Err(failure)).await;
             }
@@ -161,53 +169,89 @@ async fn read_all(
     timeout: Duration,
     query: HistoryQuery,
     pop: Pop,
+    hears: bool,
     to: &mpsc::Sender<Result<Read, Failure>>,
 ) -> Result<(), Failure> {
     let store = open(url, timeout).await?;
     let safelist = store.safelist().await.map_err(unread)?;
     let mut is_wanted = to.send(Ok(Read::Safelist(safelist))).await.is_ok();
-    let mut after: Option<(DateTime<Utc>, _)> = None;
-    let mut signals = Signals { pop, start: query.start, after: None };
+    let mut record = Record::new(store.as_ref(), query, pop, hears);
     while is_wanted {
-        let page = store.history(&HistoryQuery { after, ..query.clone() }).await.map_err(unread)?;
-        let is_last = page.len() < PAGE as usize;
-        after = page.last().map(|event| (event.ingested_at, event.event_id)).or(after);
-        // those of the very instant of the last event come with the next page, which holds what shares it
-        let end = after.map(|(at, _)| at).filter(|_| !is_last).unwrap_or(query.end);
-        let signals = signals.until(store.as_ref(), end).await.map_err(unread)?;
-        let page = with_endings(store.as_ref(), page).await.map_err(unread)?;
-        is_wanted = to.send(Ok(Read::Page(page, signals))).await.is_ok() && !is_last;
+        let page = record.page().await.map_err(unread)?;
+        if page.is_empty() {
+            break;
+        }
+        is_wanted = to.send(Ok(Read::Page(page))).await.is_ok();
     }
     Ok(())
 }
 
-/// The corroborating signals of the record, read as far as the events.
-struct Signals {
+/// Both records, page by page, and never more of either than a page.
+struct Record<'a> {
+    store: &'a dyn Store,
+    query: HistoryQuery,
     pop: Pop,
-    start: DateTime<Utc>,
-    after: Option<(DateTime<Utc>, SignalId)>,
+    events: VecDeque<Input>,
+    last_event: Option<(DateTime<Utc>, EventId)>,
+    /// There may be more behind the last one.
+    has_events: bool,
+    signals: VecDeque<Corroboration>,
+    last_signal: Option<(DateTime<Utc>, SignalId)>,
+    has_signals: bool,
 }
 
-impl Signals {
-    /// The next ones before a time.
-    async fn until(
-        &mut self,
-        store: &dyn Store,
-        end: DateTime<Utc>,
-    ) -> Result<Vec<Corroboration>, StoreError> {
-        let mut signals: Vec<Corroboration> = Vec::new();
-        loop {
-            let (pop, start, after) = (self.pop.clone(), self.start, self.after);
-            let query = CorroborationHistoryQuery { pop, start, end, after, limit: PAGE };
-            let page = store.corroboration_history(&query).await?;
-            let is_last = page.len() < PAGE as usize;
-            self.after = page.last().map(|signal| (signal.received_at, signal.signal_id)).or(self.after);
-            signals.extend(page);
-            if is_last {
-                return Ok(signals);
-            }
+impl<'a> Record<'a> {
+    fn new(store: &'a dyn Store, query: HistoryQuery, pop: Pop, hears: bool) -> Self {
+        Self {
+            store,
+            query,
+            pop,
+            events: VecDeque::new(),
+            last_event: None,
+            has_events: true,
+            signals: VecDeque::new(),
+            last_signal: None,
+            has_signals: hears,
         }
     }
+
+    /// What happened next, until one of both records has to be read further; empty at the end.
+    async fn page(&mut self) -> Result<Vec<Happening>, StoreError> {
+        if self.has_events && self.events.is_empty() {
+            let query = HistoryQuery { after: self.last_event, ..self.query.clone() };
+            let page = self.store.history(&query).await?;
+            self.has_events = page.len() == PAGE as usize;
+            self.last_event = page.last().map(|event| (event.ingested_at, event.event_id));
+            self.events.extend(with_fates(self.store, page).await?);
+        }
+        if self.has_signals && self.signals.is_empty() {
+            let (start, end) = (self.query.start, self.query.end);
+            let (pop, after) = (self.pop.clone(), self.last_signal);
+            let query = CorroborationHistoryQuery { pop, start, end, after, limit: PAGE };
+            let page = self.store.corroboration_history(&query).await?;
+            self.has_signals = page.len() == PAGE as usize;
+            self.last_signal = page.last().map(|signal| (signal.received_at, signal.signal_id));
+            self.signals.extend(page);
+        }
+        // up to where both are known
+        let events = self.events.back().filter(|_| self.has_events).map(event_place);
+        let signals = self.signals.back().filter(|_| self.has_signals).map(signal_place);
+        let known = events.into_iter().chain(signals).min();
+        let is_known = |place: Place| known.is_none_or(|known| place <= known);
+        let events = self.events.iter().take_while(|input| is_known(event_place(input))).count();
+        let signals = self.signals.iter().take_while(|signal| is_known(signal_place(signal))).count();
+        Ok(in_order(self.events.drain(..events).collect(), self.signals.drain(..signals).collect()).collect())
+    }
+}
+
+type Place = (DateTime<Utc>, Uuid);
+
+fn event_place(input: &Input) -> Place {
+    (input.at, input.event_id.map_or_else(Uuid::nil, |id| id.as_uuid()))
+}
+
+fn signal_place(signal: &Corroboration) -> Place {
+    (signal.received_at, signal.signal_id.as_uuid())
 }
 
 /// Opens a database whose schema is up to date: a simulation changes nothing, not even that.
@@ -231,21 +275,21 @@ async fn open(url: &StoreUrl, timeout: Duration) -> Result<Arc<dyn Store>, Failu
     prefix_store::open(url, options).await.map_err(failed)
 }
 
-/// Each event with the end of the mitigation that it made.
-async fn with_endings(store: &dyn Store, page: Vec<Event>) -> Result<Vec<Input>, StoreError> {
-    let mut made: Vec<MitigationId> = page.iter().filter_map(Actual::has_made).collect();
-    made.sort_unstable();
-    made.dedup();
-    let mut endings: HashMap<MitigationId, Ending> = HashMap::new();
-    for ids in made.chunks(ROWS) {
-        let rows = store.by_ids(ids).await?;
-        endings.extend(rows.iter().filter_map(|row| Some((row.mitigation_id, Ending::of(row)?))));
+/// Recorded events as a simulation takes them: each with what became of the mitigation that it made.
+async fn with_fates(store: &dyn Store, page: Vec<Event>) -> Result<Vec<Input>, StoreError> {
+    let held: BTreeSet<GroupId> = page.iter().filter_map(held_in).collect();
+    let mut groups: BTreeMap<GroupId, MitigationId> = BTreeMap::new();
+    for id in held {
+        let made = store.group(id).await?.and_then(|group| group.mitigation_id);
+        groups.extend(made.map(|made| (id, made)));
     }
-    let input = |event: Event| {
-        let ended = Actual::has_made(&event).and_then(|id| endings.get(&id).copied());
-        Input::recorded(event, ended)
-    };
-    Ok(page.into_iter().map(input).collect())
+    let made = page.iter().filter_map(Actual::has_made).chain(groups.values().copied());
+    let made: Vec<MitigationId> = made.collect::<BTreeSet<_>>().into_iter().collect();
+    let mut fates: BTreeMap<MitigationId, Fate> = BTreeMap::new();
+    for ids in made.chunks(ROWS) {
+        fates.extend(store.by_ids(ids).await?.iter().map(|row| (row.mitigation_id, Fate::of(row))));
+    }
+    Ok(simulation::recorded(page, &groups, &fates))
 }
 
 fn unread(error: StoreError) -> Failure {
