@@ -405,3 +405,44 @@ impl<'a> Told<'a> {
         Ok(self.tally)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prefix_core::store::ChangeSet;
+    use prefix_testkit::fakes::MemoryStore;
+    use prefix_testkit::store_contract::sample;
+
+    #[tokio::test]
+    async fn both_records_are_read_as_one_across_the_borders_of_pages() {
+        const EVENTS: i64 = 4_500;
+        let store = MemoryStore::new();
+        // many share their instant, and there are stretches of one kind only
+        let events =
+            (0..EVENTS).map(|n| Event { ingested_at: sample::at(n / 7), ..sample::event(1) }).collect();
+        let corroborations =
+            (0..2 * EVENTS).map(|n| sample::corroboration("helper", n / 5 - 400)).collect::<Vec<_>>();
+        let changes = ChangeSet { events, corroborations, ..ChangeSet::default() };
+        store.transact(&sample::reads(), &mut |_| changes.clone()).await.unwrap();
+        let query = HistoryQuery {
+            start: sample::at(-500),
+            end: sample::at(10_000),
+            sources: BTreeSet::new(),
+            victim_ip: None,
+            after: None,
+            limit: PAGE,
+        };
+        let mut record = Record::new(&store, query, sample::pop(), true);
+        let mut places = Vec::new();
+        loop {
+            let page = record.page().await.unwrap();
+            assert!(page.len() <= 2 * PAGE as usize);
+            if page.is_empty() {
+                break;
+            }
+            places.extend(page.iter().map(Happening::place));
+        }
+        assert_eq!(places.len(), 3 * usize::try_from(EVENTS).unwrap());
+        assert!(places.is_sorted(), "in one order");
+    }
+}
