@@ -31,7 +31,8 @@ pub(super) fn check(keys: &CorrelationKeys, remarks: &mut Vec<Remark>) {
     }
 }
 
-/// What playbooks.yaml says against it: terms that playbooks set for themselves, and vectors that are missing. With paths into playbooks.yaml.
+/// What playbooks.yaml says against it: terms that playbooks set for themselves, and vectors that are missing. With paths
+/// into playbooks.yaml.
 pub(crate) fn check_playbooks(keys: &CorrelationKeys, document: &PlaybooksDocument) -> Vec<Remark> {
     let mut remarks = words::missing_in_playbooks(keys, document);
     for (index, playbook) in document.playbooks.iter().enumerate() {
