@@ -11,7 +11,7 @@ use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::name::{CustomerId, Pop, SourceName, VectorName};
 use prefix_core::panic::PanicScope;
 use prefix_core::safelist::SafelistEntry;
-use prefix_policy::course::{Ingested, Ingestion, RefusedEvent};
+use prefix_policy::use_cases::{Ingested, Ingestion, RefusedEvent};
 use serde::{Deserialize, Serialize};
 
 /// An answer that may be the repetition of an earlier one.

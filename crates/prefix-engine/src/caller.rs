@@ -2,7 +2,7 @@
 
 use prefix_core::audit::Actor;
 use prefix_core::name::Identity;
-use prefix_policy::course::Author;
+use prefix_policy::use_cases::Author;
 
 /// A repeatable request: the header, and what it must be equal in to count as the same.
 #[derive(Clone, Debug, PartialEq, Eq)]

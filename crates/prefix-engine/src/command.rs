@@ -1,4 +1,4 @@
-//! The commands of the journal, one file per use case.
+//! The commands of the commit_queue, one file per use case.
 
 pub(crate) mod acknowledge;
 pub(crate) mod admit;

@@ -1,12 +1,12 @@
-//! The dispatcher owns the way to the speaker: it makes each route there what the book says it should be.
+//! The dispatcher owns the way to the speaker: it makes each route there what the intents says it should be.
 //!
-//! It works by level, not by edge. A nudge only says that a route may differ; what is sent is decided when it is sent,
+//! It works by level, not by edge. A enqueued only says that a route may differ; what is sent is decided when it is sent,
 //! so changes of one route coalesce, and a rule that is taken over is never withdrawn in between. Changes go out in
 //! bursts at a bounded pace, because speakers pack what comes faster into messages that routers refuse. No answer
 //! means unknown: the route is read back before it is believed.
 
-mod adrift;
-mod later;
+mod lease_uncertain;
+mod retry_queue;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -21,15 +21,15 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::book::{OnWire, ToSend, Wanted};
 use crate::command::record::Record;
 use crate::command::settle::{Confirmed, Settle, is_news};
-use crate::journal::Journal;
-use crate::leadership::Standing;
-use crate::reconciler::{occupied_by, replacement};
-use crate::report;
+use crate::commit_queue::CommitQueue;
+use crate::intent_table::{AnnouncedPath, DesiredPath, RouteChange};
+use crate::leadership::LeaderState;
+use crate::reconciler::{held_by, replacement};
 use crate::shared::Shared;
-use later::Later;
+use crate::telemetry;
+use retry_queue::RetryQueue;
 
 /// The most changes that go out at once.
 const BURST: usize = 200;
@@ -46,7 +46,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// Between two looks at a route that waits until it is known again who leads.
 const HELD_BACK: Duration = Duration::from_millis(500);
 
-enum Nudge {
+enum Enqueued {
     Now(Vec<RouteKey>),
     Later(Vec<RouteKey>, Duration),
     /// The speaker is there again: nothing waits any longer.
@@ -55,35 +55,35 @@ enum Nudge {
 
 /// Tells the dispatcher which routes to look at.
 #[derive(Clone)]
-pub(crate) struct Dispatch {
-    sender: mpsc::UnboundedSender<Nudge>,
+pub(crate) struct RouteQueue {
+    sender: mpsc::UnboundedSender<Enqueued>,
 }
 
-/// The receiving side of [`Dispatch`].
-pub(crate) struct Nudges(mpsc::UnboundedReceiver<Nudge>);
+/// The receiving side of [`RouteQueue`].
+pub(crate) struct RouteQueueReceiver(mpsc::UnboundedReceiver<Enqueued>);
 
-impl Dispatch {
-    pub(crate) fn new() -> (Self, Nudges) {
+impl RouteQueue {
+    pub(crate) fn new() -> (Self, RouteQueueReceiver) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        (Self { sender }, Nudges(receiver))
+        (Self { sender }, RouteQueueReceiver(receiver))
     }
 
     /// These routes may differ from what is wanted.
-    pub(crate) fn nudge(&self, keys: Vec<RouteKey>) {
+    pub(crate) fn enqueue(&self, keys: Vec<RouteKey>) {
         if !keys.is_empty() {
-            // a dispatcher that has stopped needs no nudge
-            let _ = self.sender.send(Nudge::Now(keys));
+            // a dispatcher that has stopped needs no enqueued
+            let _ = self.sender.send(Enqueued::Now(keys));
         }
     }
 
     /// The same, after a while.
-    pub(crate) fn nudge_later(&self, keys: Vec<RouteKey>, after: Duration) {
-        let _ = self.sender.send(Nudge::Later(keys, after));
+    pub(crate) fn enqueue_later(&self, keys: Vec<RouteKey>, after: Duration) {
+        let _ = self.sender.send(Enqueued::Later(keys, after));
     }
 
     /// The speaker is there again.
     pub(crate) fn reconnected(&self) {
-        let _ = self.sender.send(Nudge::Reconnected);
+        let _ = self.sender.send(Enqueued::Reconnected);
     }
 }
 
@@ -103,10 +103,10 @@ struct Change {
 /// See the module.
 pub(crate) struct Dispatcher {
     shared: Arc<Shared>,
-    journal: Journal,
+    commit_queue: CommitQueue,
     dirty: VecDeque<RouteKey>,
     listed: HashSet<RouteKey>,
-    later: Later,
+    retries: RetryQueue,
     attempts: HashMap<RouteKey, Attempt>,
     /// Routes that were read back right before the burst that is next.
     looked_at: HashSet<RouteKey>,
@@ -116,13 +116,13 @@ pub(crate) struct Dispatcher {
 }
 
 impl Dispatcher {
-    pub(crate) fn new(shared: Arc<Shared>, journal: Journal) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, commit_queue: CommitQueue) -> Self {
         Self {
             shared,
-            journal,
+            commit_queue,
             dirty: VecDeque::new(),
             listed: HashSet::new(),
-            later: Later::default(),
+            retries: RetryQueue::default(),
             attempts: HashMap::new(),
             looked_at: HashSet::new(),
             next_burst: Instant::now(),
@@ -131,18 +131,18 @@ impl Dispatcher {
     }
 
     /// Works until it is told to stop.
-    pub(crate) async fn run(mut self, mut nudges: Nudges, stop: CancellationToken) {
+    pub(crate) async fn run(mut self, mut receiver: RouteQueueReceiver, stop: CancellationToken) {
         loop {
-            while let Ok(nudge) = nudges.0.try_recv() {
-                self.take(nudge);
+            while let Ok(enqueued) = receiver.0.try_recv() {
+                self.take(enqueued);
             }
             self.take_due();
             if self.dirty.is_empty() {
-                let wake = self.later.next();
+                let wake = self.retries.next();
                 tokio::select! {
                     () = stop.cancelled() => return,
-                    nudge = nudges.0.recv() => match nudge {
-                        Some(nudge) => self.take(nudge),
+                    enqueued = receiver.0.recv() => match enqueued {
+                        Some(enqueued) => self.take(enqueued),
                         None => return,
                     },
                     () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
@@ -156,11 +156,11 @@ impl Dispatcher {
                 }
             }
             // right before each burst: a leader whose lease ran out sends nothing
-            match self.shared.leadership.standing() {
-                Standing::Leading(epoch) => self.burst(epoch, true).await,
-                Standing::Adrift(epoch) => self.burst(epoch, false).await,
-                Standing::Following => self.forget(),
-                Standing::Waiting => {
+            match self.shared.leadership.state() {
+                LeaderState::Leading(epoch) => self.burst(epoch, true).await,
+                LeaderState::LeaseUncertain(epoch) => self.burst(epoch, false).await,
+                LeaderState::Following => self.forget(),
+                LeaderState::Waiting => {
                     tokio::select! {
                         () = stop.cancelled() => return,
                         () = self.shared.leadership.changed(PATIENCE) => {}
@@ -174,25 +174,25 @@ impl Dispatcher {
     fn forget(&mut self) {
         self.dirty.clear();
         self.listed.clear();
-        self.later = Later::default();
+        self.retries = RetryQueue::default();
         self.attempts.retain(|_, attempt| {
             attempt.failures = 0;
             attempt.unresolved
         });
     }
 
-    fn take(&mut self, nudge: Nudge) {
-        match nudge {
-            Nudge::Now(keys) => keys.into_iter().for_each(|key| self.list(key)),
-            Nudge::Later(keys, after) => {
+    fn take(&mut self, enqueued: Enqueued) {
+        match enqueued {
+            Enqueued::Now(keys) => keys.into_iter().for_each(|key| self.list(key)),
+            Enqueued::Later(keys, after) => {
                 let at = Instant::now() + after;
-                keys.into_iter().for_each(|key| self.later.put(at, key));
+                keys.into_iter().for_each(|key| self.retries.put(at, key));
             }
-            Nudge::Reconnected => {
+            Enqueued::Reconnected => {
                 for attempt in self.attempts.values_mut() {
                     attempt.failures = 0;
                 }
-                self.later.take_all().into_iter().for_each(|key| self.list(key));
+                self.retries.take_all().into_iter().for_each(|key| self.list(key));
             }
         }
     }
@@ -204,7 +204,7 @@ impl Dispatcher {
     }
 
     fn take_due(&mut self) {
-        self.later.take_due(Instant::now()).into_iter().for_each(|key| self.list(key));
+        self.retries.take_due(Instant::now()).into_iter().for_each(|key| self.list(key));
     }
 
     /// Sends what is to be sent of the next routes; `surely` = this instance leads.
@@ -218,28 +218,28 @@ impl Dispatcher {
         while announce.len() + withdraw.len() < BURST && octets < BURST_OCTETS {
             let Some(key) = self.dirty.pop_front() else { break };
             self.listed.remove(&key);
-            match self.shared.book.to_send(&key, now) {
-                ToSend::Announce(Wanted::Path { id, step, path }) => {
+            match self.shared.intents.route_change(&key, now) {
+                RouteChange::Announce(DesiredPath::Path { id, step, path }) => {
                     announce.push(Change { key, path: Some((id, step, *path)) });
                 }
-                ToSend::Withdraw if octets + key.nlri().as_bytes().len() > BURST_OCTETS => {
+                RouteChange::Withdraw if octets + key.nlri().as_bytes().len() > BURST_OCTETS => {
                     // first of the next burst
                     self.listed.insert(key.clone());
                     self.dirty.push_front(key);
                     break;
                 }
-                ToSend::Withdraw => {
+                RouteChange::Withdraw => {
                     octets += key.nlri().as_bytes().len();
                     withdraw.push(Change { key, path: None });
                 }
-                ToSend::Known { id, step, path } => {
+                RouteChange::Known { id, step, path } => {
                     Self::confirmed(&self.shared, &mut known, id, key, step, path);
                 }
-                ToSend::Gone => {
-                    self.shared.book.gone(&key);
+                RouteChange::Gone => {
+                    self.shared.intents.gone(&key);
                     known.gone.push(key);
                 }
-                ToSend::Announce(_) | ToSend::Nothing => {}
+                RouteChange::Announce(_) | RouteChange::Nothing => {}
             }
         }
         self.settle(known);
@@ -292,15 +292,17 @@ impl Dispatcher {
             let found = found.filter(|path| path.ownership.is_own());
             match (&change.path, &found) {
                 (None, None) if !self.is_unresolved(&change.key) => self.confirm(change, &mut settle),
-                (None, Some(path)) if adrift::must_go(&self.shared.book, &change.key, path, now) => {
+                (None, Some(path))
+                    if lease_uncertain::must_go(&self.shared.intents, &change.key, path, now) =>
+                {
                     withdraw.push(change);
                 }
-                (Some((_, _, wanted)), Some(path)) if adrift::may_live_on(wanted, path) => {
+                (Some((_, _, wanted)), Some(path)) if lease_uncertain::may_live_on(wanted, path) => {
                     announce.push(change);
                 }
                 (_, found) => {
-                    let wait = found.as_ref().and_then(|path| adrift::time_left(path, now));
-                    self.later.put(Instant::now() + wait.unwrap_or(HELD_BACK).min(HELD_BACK), change.key);
+                    let wait = found.as_ref().and_then(|path| lease_uncertain::time_left(path, now));
+                    self.retries.put(Instant::now() + wait.unwrap_or(HELD_BACK).min(HELD_BACK), change.key);
                 }
             }
         }
@@ -318,7 +320,7 @@ impl Dispatcher {
             let is_tried = self.attempts.get(key).is_some_and(|attempt| attempt.unresolved);
             !is_tried
                 && !self.looked_at.contains(key)
-                && !self.shared.book.is_seen(key, change.path.is_some())
+                && !self.shared.intents.is_seen(key, change.path.is_some())
         };
         let both = || announce.iter().chain(withdraw);
         let unseen: Vec<&Change> = both().filter(is_unseen).collect();
@@ -335,11 +337,13 @@ impl Dispatcher {
                 let mut replaced = Vec::new();
                 for ((key, announces), path) in keys.into_iter().zip(announces).zip(found) {
                     let path = path.filter(|path| path.local);
-                    let book = &self.shared.book;
+                    let intents = &self.shared.intents;
                     match path.as_ref().map(|path| path.ownership) {
-                        Some(Ownership::OtherPop { owner }) => book.occupied(&key, &occupied_by(owner)),
+                        Some(Ownership::OtherPop { owner }) => {
+                            intents.held_by_other_pop(&key, &held_by(owner))
+                        }
                         Some(Ownership::Foreign) => {
-                            book.note_foreign(&key, true);
+                            intents.note_foreign(&key, true);
                             replaced.extend(path.filter(|_| announces));
                         }
                         _ => {}
@@ -366,7 +370,7 @@ impl Dispatcher {
         }
         let entries = paths.iter().map(|path| replacement(&self.shared, path)).collect();
         let (record, _answer) = Record::new(entries);
-        let _ = self.journal.led_by(self.epoch).submit(Box::new(record));
+        let _ = self.commit_queue.led_by(self.epoch).submit(Box::new(record));
     }
 
     async fn send(&mut self, announce: Vec<Change>, withdraw: Vec<Change>, pace: Duration) {
@@ -376,7 +380,7 @@ impl Dispatcher {
             .map(|(_, _, path)| path.clone())
             .collect();
         let keys: Vec<RouteKey> = withdraw.iter().map(|change| change.key.clone()).collect();
-        self.shared.book.sending(announce.iter().map(|change| change.key.clone()));
+        self.shared.intents.sending(announce.iter().map(|change| change.key.clone()));
         let started = Instant::now();
         let announcer = &self.shared.announcer;
         let (announced, withdrawn) = tokio::join!(
@@ -386,9 +390,9 @@ impl Dispatcher {
         // a speaker that answers late is busy: it gets time to pass on what it has
         self.next_burst = self.next_burst.max(Instant::now() + pace / 2);
         let confirmed = |results: &[Result<(), AnnounceError>]| results.iter().filter(|r| r.is_ok()).count();
-        report::speaker_call(started.elapsed(), confirmed(&announced), confirmed(&withdrawn));
+        telemetry::speaker_call(started.elapsed(), confirmed(&announced), confirmed(&withdrawn));
         let failures = announced.iter().chain(&withdrawn).filter_map(|result| result.as_ref().err());
-        report::speaker_failed(failures);
+        telemetry::speaker_failed(failures);
         let mut verify = Vec::new();
         let mut settle = Settle::default();
         for (change, result) in
@@ -440,7 +444,7 @@ impl Dispatcher {
             Ok(found) => {
                 for (change, found) in changes.into_iter().zip(found) {
                     if found.is_some_and(|path| path.ownership.is_own()) {
-                        self.later.put(Instant::now() + LONGEST_RETRY, change.key);
+                        self.retries.put(Instant::now() + LONGEST_RETRY, change.key);
                     } else {
                         self.confirm(change, &mut settle);
                     }
@@ -448,7 +452,7 @@ impl Dispatcher {
             }
             Err(_) => {
                 let at = Instant::now() + LONGEST_RETRY;
-                changes.into_iter().for_each(|change| self.later.put(at, change.key));
+                changes.into_iter().for_each(|change| self.retries.put(at, change.key));
             }
         }
         self.settle(settle);
@@ -458,13 +462,13 @@ impl Dispatcher {
         self.attempts.remove(&change.key);
         match change.path {
             Some((id, step, path)) => {
-                let path = OnWire { action: path.action, tags: path.tags, at: self.shared.now() };
-                self.shared.book.confirmed(&change.key, path);
+                let path = AnnouncedPath { action: path.action, tags: path.tags, at: self.shared.now() };
+                self.shared.intents.confirmed(&change.key, path);
                 self.shared.deadline_moved.notify_one();
                 Self::confirmed(&self.shared, settle, id, change.key, step, path);
             }
             None => {
-                self.shared.book.gone(&change.key);
+                self.shared.intents.gone(&change.key);
                 settle.gone.push(change.key);
             }
         }
@@ -477,9 +481,9 @@ impl Dispatcher {
         id: MitigationId,
         key: RouteKey,
         step: u16,
-        path: OnWire,
+        path: AnnouncedPath,
     ) {
-        if shared.book.get(id).is_some_and(|row| is_news(&row)) {
+        if shared.intents.get(id).is_some_and(|row| is_news(&row)) {
             let (action, not_after) = (path.action, path.tags.not_after);
             settle.confirmed.push(Confirmed { id, key, step, action, not_after });
         }
@@ -494,16 +498,16 @@ impl Dispatcher {
         let spread =
             key.nlri().as_bytes().iter().fold(0_u32, |sum, byte| sum.wrapping_mul(31) + u32::from(*byte));
         let wait = wait + wait * (spread % 256) / 512;
-        self.shared.book.failed(key, &error.to_string());
-        self.later.put(Instant::now() + wait, key.clone());
+        self.shared.intents.failed(key, &error.to_string());
+        self.retries.put(Instant::now() + wait, key.clone());
     }
 
     fn settle(&self, settle: Settle) {
         if settle.confirmed.is_empty() && settle.gone.is_empty() {
             return;
         }
-        // the journal is gone only when the engine is
-        let _ = self.journal.led_by(self.epoch).submit(Box::new(settle));
+        // the commit_queue is gone only when the engine is
+        let _ = self.commit_queue.led_by(self.epoch).submit(Box::new(settle));
     }
 }
 

@@ -24,11 +24,11 @@ use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::panic::PanicScope;
 use prefix_core::safelist::SafelistEntry;
 use prefix_core::{Announcer, Clock, Store};
-use prefix_policy::{ManualRequest, Policy, Standing};
+use prefix_policy::{CheckContext, ManualRequest, Policy};
 use tokio::sync::{broadcast, oneshot};
 use tokio::time::timeout;
 
-use crate::alarms;
+use crate::alerts;
 use crate::answer::{
     Answer, BatchItem, BulkItem, Created, EventOutcome, Inadmissible, InvalidItem, MitigationView,
     ReloadReport, SafelistAdded,
@@ -41,14 +41,14 @@ use crate::command::record::Record;
 use crate::command::revalidate::{Conclusion, Revalidate};
 use crate::command::safelist::{Change, ChangeSafelist, Changed, hit_by};
 use crate::command::withdraw::Withdraw;
+use crate::commit_queue::{Command, RequestClaim};
 use crate::error::EngineError;
-use crate::journal::{Command, Turn};
-use crate::report;
 use crate::settings::Settings;
+use crate::telemetry;
 pub use policy_change::{PolicyChange, Rehearsal};
 use running::Running;
 pub use signals::CorroborationReport;
-pub use simulate::{Played, SimulationReport, with_fates};
+pub use simulate::{SimulationInput, SimulationReport, with_ends};
 
 /// What the engine is composed of.
 pub struct EngineParts {
@@ -96,10 +96,10 @@ impl Engine {
         if self.running.shared.stopping.load(Ordering::Acquire) {
             return Err(EngineError::ShuttingDown);
         }
-        let journal = self.running.journal().ok_or(EngineError::ShuttingDown)?;
-        let turn = Turn::default();
+        let commit_queue = self.running.commit_queue().ok_or(EngineError::ShuttingDown)?;
+        let turn = RequestClaim::default();
         let waited = async {
-            journal.submit_in_turn(Box::new(command), turn.clone()).await?;
+            commit_queue.submit_claimed(Box::new(command), turn.clone()).await?;
             answer.await.map_err(|_| EngineError::Internal("a command was lost".into()))
         };
         tokio::pin!(waited);
@@ -122,7 +122,7 @@ impl Engine {
         if self.running.shared.stopping.load(Ordering::Acquire) {
             return Err(EngineError::ShuttingDown);
         }
-        self.running.journal().ok_or(EngineError::ShuttingDown)?.submit_urgent(Box::new(command))?;
+        self.running.commit_queue().ok_or(EngineError::ShuttingDown)?.submit_urgent(Box::new(command))?;
         answer.await.map_err(|_| EngineError::Internal("a command was lost".into()))
     }
 
@@ -190,13 +190,13 @@ impl Engine {
         }
         let policy = self.policy();
         if let Some(vector) = report.vector.as_ref().filter(|vector| policy.vector(vector).is_none()) {
-            report::unknown_vector(report.source.as_str());
+            telemetry::unknown_vector(report.source.as_str());
             let defined = policy.vector_names();
             return Err(Inadmissible::UnknownVector { vector: vector.to_string(), defined });
         }
         // what such a source reported while it was primary it may still end
         if report.action == EventAction::Ban && policy.parts().sources.is_corroborating(&report.source) {
-            report::corroborating_only(report.source.as_str());
+            telemetry::corroborating_only(report.source.as_str());
             return Err(Inadmissible::CorroboratingOnly(report.source.clone()));
         }
         Ok(())
@@ -342,9 +342,9 @@ impl Engine {
                     let (command, answer) = Revalidate::asked_by(caller.clone(), ids.to_vec());
                     added.withdrawn.extend(self.ask_urgently(command, answer).await??);
                 }
-                // what the book does not hold any more has ended
+                // what the intents does not hold any more has ended
                 let mut waiting = added.withdrawn.clone();
-                waiting.retain(|id| shared.book.get(*id).is_some());
+                waiting.retain(|id| shared.intents.get(*id).is_some());
                 self.running.wait(&waiting).await;
                 Ok(added)
             }
@@ -385,13 +385,13 @@ impl Engine {
         let shared = &self.running.shared;
         let safelist = shared.safelist_index(&shared.store.safelist().await?);
         let now = shared.now();
-        let rows = shared.book.rows();
+        let rows = shared.intents.rows();
         // what a panic withdraws is withdrawn without this reload
-        let standing = Standing { now, safelist: &safelist, frozen: &[] };
+        let context = CheckContext { now, safelist: &safelist, frozen: &[] };
         let living: Vec<_> = rows.iter().filter(|row| row.lives()).collect();
         let failing = living
             .iter()
-            .filter(|row| policy.revalidate(row, standing).is_err())
+            .filter(|row| policy.revalidate(row, context).is_err())
             .map(|row| row.mitigation_id)
             .collect();
         Ok(Rehearsal { failing, living: living.len() })
@@ -410,7 +410,7 @@ impl Engine {
         let replaced = tokio::spawn(async move {
             let shared = &engine.running.shared;
             let before = shared.set_policy(policy);
-            report::expected(&shared.policy());
+            telemetry::expected(&shared.policy());
             let carried_out = engine.carry_out(change, &caller).await;
             if carried_out.is_err() {
                 // nobody would withdraw later what no longer passes: then it is the former policy that runs
@@ -431,15 +431,15 @@ impl Engine {
         let (barrier, passed) = Revalidate::new(Vec::new());
         self.ask(barrier, passed).await??;
         // nor is anything forgotten whose commit went unanswered, or that another instance has changed just now
-        if let Some(journal) = self.running.journal() {
-            shared.dispatch.nudge(journal.reload().await?);
+        if let Some(commit_queue) = self.running.commit_queue() {
+            shared.route_queue.enqueue(commit_queue.reload().await?);
         }
         let policy = shared.policy();
         let safelist = shared.safelist_index(&shared.store.safelist().await?);
-        let standing = Standing { now: shared.now(), safelist: &safelist, frozen: &[] };
-        let rows = shared.book.rows();
+        let context = CheckContext { now: shared.now(), safelist: &safelist, frozen: &[] };
+        let rows = shared.intents.rows();
         let failing = rows.iter().filter(|row| row.lives() || row.status == Status::Queued);
-        let failing = failing.filter(|row| policy.revalidate(row, standing).is_err());
+        let failing = failing.filter(|row| policy.revalidate(row, context).is_err());
         let mut ids: Vec<MitigationId> = failing.map(|row| row.mitigation_id).collect();
         ids.sort();
         let mut withdrawn = Vec::new();
@@ -451,7 +451,7 @@ impl Engine {
         let conclusion = Conclusion { change, caller: caller.clone(), earlier: withdrawn.clone() };
         let (command, answer) = Revalidate::concluding(last, conclusion);
         withdrawn.extend(self.ask(command, answer).await??);
-        alarms::config_reloaded(shared, caller.actor.name(), withdrawn.len());
+        alerts::config_reloaded(shared, caller.actor.name(), withdrawn.len());
         Ok(ReloadReport { withdrawn })
     }
 
@@ -467,12 +467,12 @@ impl Engine {
 
     /// Every alert from now on. A receiver that is slow misses the oldest ones.
     pub fn alerts(&self) -> broadcast::Receiver<Alert> {
-        self.running.shared.alarms.subscribe()
+        self.running.shared.alerts.subscribe()
     }
 
     /// The newest alerts, oldest first.
     pub fn newest_alerts(&self) -> Vec<Alert> {
-        self.running.shared.alarms.newest()
+        self.running.shared.alerts.newest()
     }
 
     /// Returns when a task of the engine ended although nobody stopped it: a defect, after which the process had better

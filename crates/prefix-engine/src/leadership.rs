@@ -34,12 +34,12 @@ const SKEW: TimeDelta = TimeDelta::seconds(1);
 
 /// What this instance may do at the speaker now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum LeaderState {
     /// Everything.
     Leading(Epoch),
     /// It led, its lease is over, and storage does not answer: nobody knows whether somebody else leads. Only what is
     /// right whoever leads may be done.
-    Adrift(Epoch),
+    LeaseUncertain(Epoch),
     /// Nothing yet: it prepares itself to lead, or will know in a moment whether it still does.
     Waiting,
     /// Nothing.
@@ -126,28 +126,28 @@ impl Leadership {
     }
 
     /// What may be done now. To be asked right before it is done.
-    pub(crate) fn standing(&self) -> Standing {
+    pub(crate) fn state(&self) -> LeaderState {
         let state = self.open();
         let holds = || state.until.is_none_or(|until| Instant::now() + MARGIN < until);
         match state.role {
-            Role::Following => Standing::Following,
-            Role::Leading(epoch) if holds() => Standing::Leading(epoch),
-            Role::Leading(epoch) if state.unanswered => Standing::Adrift(epoch),
-            Role::Elected(_) | Role::Prepared(_) | Role::Leading(_) => Standing::Waiting,
+            Role::Following => LeaderState::Following,
+            Role::Leading(epoch) if holds() => LeaderState::Leading(epoch),
+            Role::Leading(epoch) if state.unanswered => LeaderState::LeaseUncertain(epoch),
+            Role::Elected(_) | Role::Prepared(_) | Role::Leading(_) => LeaderState::Waiting,
         }
     }
 
     /// The epoch, while this instance surely leads.
     pub(crate) fn leading(&self) -> Option<Epoch> {
-        match self.standing() {
-            Standing::Leading(epoch) => Some(epoch),
+        match self.state() {
+            LeaderState::Leading(epoch) => Some(epoch),
             _ => None,
         }
     }
 
     /// The epoch, if this instance leads once the answer to its claim is in.
     pub(crate) async fn settled(&self) -> Option<Epoch> {
-        while self.standing() == Standing::Waiting {
+        while self.state() == LeaderState::Waiting {
             self.changed(Duration::from_millis(100)).await;
         }
         self.leading()
@@ -257,7 +257,7 @@ impl Leadership {
         {
             problems.push(misfit);
         }
-        if matches!(self.standing(), Standing::Adrift(_)) {
+        if matches!(self.state(), LeaderState::LeaseUncertain(_)) {
             problems.push(
                 "storage does not answer, so this instance cannot know whether it still leads its pop: rules leave on time, but none is announced until storage is back".into(),
             );

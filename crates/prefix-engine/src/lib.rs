@@ -1,33 +1,33 @@
 //! The use cases of prefixd: ingest, create, withdraw, expire, escalate, reconcile.
 //!
 //! The engine knows the domain, the policy and the ports, and nothing of HTTP, SQL or gRPC. One [`Engine`] runs per
-//! daemon. Every change goes through its journal (one transaction at a time, many commands each), every wish to the
+//! daemon. Every change goes through its commit_queue (one transaction at a time, many commands each), every wish to the
 //! speaker through its dispatcher, and what is true is always what is written.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
-mod alarms;
+mod alerts;
 mod answer;
-mod book;
+mod audit_chain;
 mod caller;
+mod change_feed;
 mod command;
+mod commit_queue;
+mod confirmation_waiters;
 mod dispatcher;
 mod engine;
 mod error;
-mod follower;
-mod frozen;
-mod hearing;
-mod journal;
+mod intent_table;
 mod leadership;
 mod outage;
+mod panic_state;
 mod reconciler;
-mod report;
-mod sealing;
 pub mod settings;
 mod shared;
+mod source_liveness;
 mod speaker;
+mod telemetry;
 mod timers;
 pub mod view;
-mod waiting;
 
 pub use answer::{
     Acknowledged, Answer, BatchItem, BulkItem, Created, EventOutcome, Health, History, Inadmissible,
@@ -37,11 +37,12 @@ pub use answer::{
 pub use caller::{Caller, IdempotencyKey};
 pub use command::corroborate::CorroborationTaken;
 pub use engine::{
-    CorroborationReport, Engine, EngineParts, Played, PolicyChange, Rehearsal, SimulationReport, with_fates,
+    CorroborationReport, Engine, EngineParts, PolicyChange, Rehearsal, SimulationInput, SimulationReport,
+    with_ends,
 };
 pub use error::EngineError;
 pub use prefix_policy::Policy;
 pub use prefix_policy::correlation::ScopeProblem;
-pub use prefix_policy::course::{Ingested, RefusedEvent, Touched};
 pub use prefix_policy::simulation::{Actual, Change, Diff, Ending, Simulated, Summary};
+pub use prefix_policy::use_cases::{Ingested, RefusedEvent, Touched};
 pub use settings::Settings;

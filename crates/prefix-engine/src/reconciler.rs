@@ -20,15 +20,15 @@ use tokio::sync::{Mutex, Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::answer::Speaker;
-use crate::book::{OnWire, Wanted};
 use crate::command::record::Record;
 use crate::command::settle::{Confirmed, Settle, is_news};
+use crate::commit_queue::CommitQueue;
 use crate::dispatcher::is_same_on_wire;
-use crate::journal::Journal;
-use crate::leadership::Standing;
-use crate::report;
+use crate::intent_table::{AnnouncedPath, DesiredPath};
+use crate::leadership::LeaderState;
 use crate::shared::Shared;
 use crate::speaker::SpeakerState;
+use crate::telemetry;
 
 /// Own changes come back as events; a difference that lasts longer than this is none of ours.
 const ECHO: Duration = Duration::from_millis(200);
@@ -49,12 +49,12 @@ enum Finding {
     Fine,
     /// As we put it there, and wanted otherwise since: the dispatcher has yet to send it.
     Outdated,
-    /// Wanted otherwise: replaced.
+    /// DesiredPath otherwise: replaced.
     Differs(String),
     /// Ours, and not wanted.
     Orphan,
     /// Another pop has this route: never replaced.
-    Occupied(String),
+    HeldByOtherPop(String),
 }
 
 /// See [`Reconciler::part`].
@@ -78,7 +78,7 @@ struct Drifts {
     /// Paths of ours that no living row wants.
     orphans: Vec<RouteKey>,
     /// Routes to look at that are no drift.
-    nudge: Vec<RouteKey>,
+    enqueued: Vec<RouteKey>,
 }
 
 impl Drifts {
@@ -90,7 +90,7 @@ impl Drifts {
 /// See the module.
 pub(crate) struct Reconciler {
     shared: Arc<Shared>,
-    journal: Journal,
+    commit_queue: CommitQueue,
     speaker: Arc<SpeakerState>,
     pass: Mutex<()>,
     /// Rung when a connection stands.
@@ -98,8 +98,8 @@ pub(crate) struct Reconciler {
 }
 
 impl Reconciler {
-    pub(crate) fn new(shared: Arc<Shared>, journal: Journal, speaker: Arc<SpeakerState>) -> Self {
-        Self { shared, journal, speaker, pass: Mutex::new(()), due: Notify::new() }
+    pub(crate) fn new(shared: Arc<Shared>, commit_queue: CommitQueue, speaker: Arc<SpeakerState>) -> Self {
+        Self { shared, commit_queue, speaker, pass: Mutex::new(()), due: Notify::new() }
     }
 
     /// Follows the speaker until it is told to stop.
@@ -176,8 +176,8 @@ impl Reconciler {
         match event {
             SpeakerEvent::Connected => {
                 self.speaker.connected();
-                self.shared.book.forget_speaker();
-                self.shared.dispatch.reconnected();
+                self.shared.intents.forget_speaker();
+                self.shared.route_queue.reconnected();
                 self.due.notify_one();
             }
             SpeakerEvent::Disconnected { reason } => self.speaker.disconnected(&reason),
@@ -186,7 +186,7 @@ impl Reconciler {
             SpeakerEvent::PathChanged { .. } if !self.shared.enforced() => {}
             SpeakerEvent::PathChanged { key, path } => {
                 if self.note_occupation(&key, path.as_deref()) {
-                    self.shared.dispatch.nudge(vec![key.clone()]);
+                    self.shared.route_queue.enqueue(vec![key.clone()]);
                 }
                 let suspicious = match &path {
                     Some(path) => !matches!(self.judge(path), Finding::Fine | Finding::Outdated),
@@ -203,19 +203,20 @@ impl Reconciler {
     /// Keeps track of routes that another pop has. Returns true if one became free.
     fn note_occupation(&self, key: &RouteKey, path: Option<&RibPath>) -> bool {
         let foreign = path.is_some_and(|path| path.local && path.ownership == Ownership::Foreign);
-        self.shared.book.note_foreign(key, foreign);
+        self.shared.intents.note_foreign(key, foreign);
         match path.map(|path| path.ownership) {
             Some(Ownership::OtherPop { owner }) => {
-                self.shared.book.occupied(key, &occupied_by(owner));
+                self.shared.intents.held_by_other_pop(key, &held_by(owner));
                 false
             }
-            _ => self.shared.book.vacated(key),
+            _ => self.shared.intents.released_by_other_pop(key),
         }
     }
 
     fn is_missing(&self, key: &RouteKey) -> bool {
-        let confirmed = self.shared.book.wire(key).is_some_and(|wire| wire.confirmed.is_some());
-        confirmed && matches!(self.shared.book.wanted(key, self.shared.now()), Wanted::Path { .. })
+        let confirmed = self.shared.intents.wire(key).is_some_and(|wire| wire.confirmed.is_some());
+        confirmed
+            && matches!(self.shared.intents.desired_path(key, self.shared.now()), DesiredPath::Path { .. })
     }
 
     fn judge(&self, path: &RibPath) -> Finding {
@@ -223,24 +224,26 @@ impl Reconciler {
         if !path.local {
             return Finding::Fine;
         }
-        let wanted = self.shared.book.wanted(&path.key, self.shared.now());
+        let wanted = self.shared.intents.desired_path(&path.key, self.shared.now());
         match (path.ownership, wanted) {
-            (Ownership::Foreign, Wanted::Path { .. }) if path.local => {
+            (Ownership::Foreign, DesiredPath::Path { .. }) if path.local => {
                 Finding::Differs(format!("a path of somebody else stands in its place: {}", path.attributes))
             }
-            (Ownership::OtherPop { owner }, Wanted::Path { .. }) => Finding::Occupied(occupied_by(owner)),
+            (Ownership::OtherPop { owner }, DesiredPath::Path { .. }) => {
+                Finding::HeldByOtherPop(held_by(owner))
+            }
             // a former rule is kept until its successor is confirmed, and never past its time
-            (Ownership::Own { not_after: Some(not_after), .. }, Wanted::Former)
+            (Ownership::Own { not_after: Some(not_after), .. }, DesiredPath::Former)
                 if not_after.time() <= self.shared.now() =>
             {
                 Finding::Orphan
             }
             (Ownership::Foreign | Ownership::OtherPop { .. }, _)
-            | (Ownership::Own { .. }, Wanted::Former) => Finding::Fine,
-            (Ownership::Own { .. }, Wanted::Absent) => Finding::Orphan,
-            (Ownership::Own { not_after, mitigation }, Wanted::Path { path: wanted, .. }) => {
+            | (Ownership::Own { .. }, DesiredPath::Former) => Finding::Fine,
+            (Ownership::Own { .. }, DesiredPath::Absent) => Finding::Orphan,
+            (Ownership::Own { not_after, mitigation }, DesiredPath::Path { path: wanted, .. }) => {
                 let fits = |action: &Action| path.action.as_ref().is_some_and(|a| is_same_on_wire(a, action));
-                let known = self.shared.book.wire(&path.key).and_then(|wire| wire.confirmed);
+                let known = self.shared.intents.wire(&path.key).and_then(|wire| wire.confirmed);
                 let is_as_confirmed = known.is_some_and(|known| {
                     let tags = known.tags;
                     fits(&known.action)
@@ -282,37 +285,37 @@ impl Reconciler {
     fn handle(&self, path: &RibPath, drifts: &mut Drifts) {
         match self.judge(path) {
             Finding::Fine => {}
-            Finding::Outdated => drifts.nudge.push(path.key.clone()),
+            Finding::Outdated => drifts.enqueued.push(path.key.clone()),
             Finding::Differs(found) => drifts.found(path.key.clone(), "action", &found),
             Finding::Orphan => {
                 // a row that is withdrawing wants it gone too, and has said so already
-                if self.shared.book.of_route(&path.key).is_empty() {
+                if self.shared.intents.of_route(&path.key).is_empty() {
                     drifts.found(path.key.clone(), "orphan", &path.attributes);
                 } else {
-                    drifts.nudge.push(path.key.clone());
+                    drifts.enqueued.push(path.key.clone());
                 }
                 drifts.orphans.push(path.key.clone());
             }
-            Finding::Occupied(error) => self.shared.book.occupied(&path.key, &error),
+            Finding::HeldByOtherPop(error) => self.shared.intents.held_by_other_pop(&path.key, &error),
         }
     }
 
     /// Mends first, then tells: whatever was believed of these routes counts no longer.
     fn mend(&self, drifts: Drifts, epoch: Epoch) {
-        let Drifts { list, orphans, mut nudge } = drifts;
+        let Drifts { list, orphans, mut enqueued } = drifts;
         for drift in &list {
-            self.shared.book.gone(&drift.key);
-            nudge.push(drift.key.clone());
+            self.shared.intents.gone(&drift.key);
+            enqueued.push(drift.key.clone());
         }
-        orphans.iter().for_each(|key| self.shared.book.orphaned(key));
-        self.shared.dispatch.nudge(nudge);
+        orphans.iter().for_each(|key| self.shared.intents.orphaned(key));
+        self.shared.route_queue.enqueue(enqueued);
         if list.is_empty() {
             return;
         }
-        report::drifts(&list);
+        telemetry::drifts(&list);
         let (record, _answer) = Record::new(self.audit_entries(&list));
         // a drift is mended even if nobody can write it down at the moment
-        let _ = self.journal.led_by(epoch).submit(Box::new(record));
+        let _ = self.commit_queue.led_by(epoch).submit(Box::new(record));
     }
 
     /// One entry per route, and one for all the rest when there are many: a speaker that came back empty is one thing
@@ -327,7 +330,7 @@ impl Reconciler {
                 let details = json!({
                     "kind": drift.kind, "flow": drift.key.flow(), "nlri": drift.key.nlri(), "found": drift.found,
                 });
-                match self.shared.book.of_route(&drift.key).first() {
+                match self.shared.intents.of_route(&drift.key).first() {
                     Some(row) => entry(details).on("mitigation", row.mitigation_id),
                     None => entry(details),
                 }
@@ -354,9 +357,9 @@ impl Reconciler {
         match &result {
             Ok((own, foreign)) => {
                 self.shared.foreign_rules.store(*foreign, Ordering::Relaxed);
-                report::reconciled(Ok((*own, *foreign, self.shared.now() - started)), pop);
+                telemetry::reconciled(Ok((*own, *foreign, self.shared.now() - started)), pop);
             }
-            Err(error) => report::reconciled(Err(&error.to_string()), pop),
+            Err(error) => telemetry::reconciled(Err(&error.to_string()), pop),
         }
         result.is_ok()
     }
@@ -364,19 +367,20 @@ impl Reconciler {
     /// What this instance may do about the table: look only, learn what stands there, or mend it.
     fn part(&self) -> Part {
         let leadership = &self.shared.leadership;
-        match (leadership.standing(), leadership.to_look()) {
-            (Standing::Leading(epoch), _) | (_, Some(epoch)) => Part::Mend(epoch),
-            (Standing::Adrift(_), None) => Part::Learn,
-            (Standing::Following | Standing::Waiting, None) => Part::Look,
+        match (leadership.state(), leadership.to_look()) {
+            (LeaderState::Leading(epoch), _) | (_, Some(epoch)) => Part::Mend(epoch),
+            (LeaderState::LeaseUncertain(_), None) => Part::Learn,
+            (LeaderState::Following | LeaderState::Waiting, None) => Part::Look,
         }
     }
 
     async fn compare(&self) -> Result<(usize, u64), AnnounceError> {
         let part = self.part();
         // only what was wanted and confirmed before the pass began can be missing from it
-        let before: Vec<RouteKey> = self.shared.book.keys();
+        let before: Vec<RouteKey> = self.shared.intents.keys();
         let started = self.shared.now();
-        let mut vacated: HashSet<RouteKey> = self.shared.book.all_occupied().into_iter().collect();
+        let mut released_by_other_pop: HashSet<RouteKey> =
+            self.shared.intents.all_held_by_other_pop().into_iter().collect();
         let mut table = self.shared.announcer.table().await?;
         let mut seen = HashSet::with_capacity(before.len());
         let mut drifts = Drifts::default();
@@ -391,7 +395,7 @@ impl Reconciler {
                 seen.insert(path.key.clone());
             }
             if matches!(path.ownership, Ownership::OtherPop { .. }) {
-                vacated.remove(&path.key);
+                released_by_other_pop.remove(&path.key);
             }
             if path.local {
                 self.note_occupation(&path.key, Some(&path));
@@ -403,58 +407,62 @@ impl Reconciler {
                 _ => self.handle(&path, &mut drifts),
             }
         }
-        self.shared.book.table_was_read();
+        self.shared.intents.table_was_read();
         let own = seen.len();
         let Part::Mend(epoch) = part else { return Ok((own, foreign)) };
-        drifts.nudge.extend(vacated.into_iter().filter(|key| self.shared.book.vacated(key)));
-        let occupied: HashSet<RouteKey> = self.shared.book.all_occupied().into_iter().collect();
+        drifts.enqueued.extend(
+            released_by_other_pop.into_iter().filter(|key| self.shared.intents.released_by_other_pop(key)),
+        );
+        let held_by_other_pop: HashSet<RouteKey> =
+            self.shared.intents.all_held_by_other_pop().into_iter().collect();
         for key in before {
             if seen.contains(&key) {
                 continue;
             }
-            match self.shared.book.wanted(&key, self.shared.now()) {
+            match self.shared.intents.desired_path(&key, self.shared.now()) {
                 // another pop's path stands there: that is said in the row, and nothing can be mended
-                Wanted::Path { .. } if occupied.contains(&key) => {}
-                Wanted::Path { .. } if self.was_announced(&key, started) => {
+                DesiredPath::Path { .. } if held_by_other_pop.contains(&key) => {}
+                DesiredPath::Path { .. } if self.was_announced(&key, started) => {
                     drifts.found(key, "missing", "no path");
                 }
                 // not announced yet, or withdrawing: whatever is there, it is not a drift
-                Wanted::Path { .. } | Wanted::Absent => drifts.nudge.push(key),
-                Wanted::Former => {}
+                DesiredPath::Path { .. } | DesiredPath::Absent => drifts.enqueued.push(key),
+                DesiredPath::Former => {}
             }
         }
         self.mend(drifts, epoch);
         if !settle.confirmed.is_empty() {
-            let _ = self.journal.led_by(epoch).submit(Box::new(settle));
+            let _ = self.commit_queue.led_by(epoch).submit(Box::new(settle));
         }
         Ok((own, foreign))
     }
 
     /// True if the rule was in the table before a pass began: only then it is missing from it.
     fn was_announced(&self, key: &RouteKey, started: DateTime<Utc>) -> bool {
-        match self.shared.book.wire(key).and_then(|wire| wire.confirmed) {
+        match self.shared.intents.wire(key).and_then(|wire| wire.confirmed) {
             Some(confirmed) => confirmed.at < started,
             // nothing was heard of it since this start: the row tells
-            None => self.shared.book.of_route(key).iter().any(|row| row.lives() && row.speaker.announced),
+            None => self.shared.intents.of_route(key).iter().any(|row| row.lives() && row.speaker.announced),
         }
     }
 
     /// A path that is as it should be: after a restart this is how the daemon learns what is on the wire.
     fn adopt(&self, path: &RibPath, settle: &mut Settle) {
         let Ownership::Own { not_after: Some(not_after), .. } = path.ownership else { return };
-        let Wanted::Path { id, step, path: wanted } = self.shared.book.wanted(&path.key, self.shared.now())
+        let DesiredPath::Path { id, step, path: wanted } =
+            self.shared.intents.desired_path(&path.key, self.shared.now())
         else {
             return;
         };
-        let known = self.shared.book.wire(&path.key).and_then(|wire| wire.confirmed);
+        let known = self.shared.intents.wire(&path.key).and_then(|wire| wire.confirmed);
         if known.is_some_and(|known| known.tags.not_after == not_after) {
             return;
         }
         let tags = Tags { not_after, mitigation: wanted.tags.mitigation };
-        let on_wire = OnWire { action: wanted.action, tags, at: self.shared.now() };
-        self.shared.book.confirmed(&path.key, on_wire);
+        let on_wire = AnnouncedPath { action: wanted.action, tags, at: self.shared.now() };
+        self.shared.intents.confirmed(&path.key, on_wire);
         self.shared.deadline_moved.notify_one();
-        if self.shared.book.get(id).is_some_and(|row| is_news(&row)) {
+        if self.shared.intents.get(id).is_some_and(|row| is_news(&row)) {
             let key = path.key.clone();
             settle.confirmed.push(Confirmed { id, key, step, action: wanted.action, not_after });
         }
@@ -467,13 +475,13 @@ pub(crate) fn replacement(shared: &Shared, path: &RibPath) -> AuditEntry {
     let details =
         json!({ "kind": "action", "flow": path.key.flow(), "nlri": path.key.nlri(), "found": found });
     let entry = AuditEntry::new(shared.now(), Actor::SYSTEM, AuditAction::Reconcile, details);
-    match shared.book.of_route(&path.key).first() {
+    match shared.intents.of_route(&path.key).first() {
         Some(row) => entry.on("mitigation", row.mitigation_id),
         None => entry,
     }
 }
 
 /// Why a route is left to another pop.
-pub(crate) fn occupied_by(owner: u32) -> String {
+pub(crate) fn held_by(owner: u32) -> String {
     format!("another pop (owner hash {owner}) announces the same rule at this speaker; it is never replaced")
 }

@@ -12,16 +12,16 @@ use prefix_core::{Announcer, Clock, Store};
 use prefix_policy::{Policy, SafelistIndex};
 use tokio::sync::Notify;
 
-use crate::alarms::Alarms;
-use crate::book::Book;
-use crate::dispatcher::Dispatch;
+use crate::alerts::Alerts;
+use crate::confirmation_waiters::ConfirmationWaiters;
+use crate::dispatcher::RouteQueue;
 use crate::engine::EngineParts;
-use crate::frozen::Frozen;
-use crate::hearing::Hearing;
+use crate::intent_table::IntentTable;
 use crate::leadership::Leadership;
 use crate::outage::Outage;
+use crate::panic_state::PanicScopes;
 use crate::settings::{Mode, Settings};
-use crate::waiting::Waiting;
+use crate::source_liveness::SourceLiveness;
 
 /// See the module.
 pub(crate) struct Shared {
@@ -29,13 +29,13 @@ pub(crate) struct Shared {
     pub(crate) announcer: Arc<dyn Announcer>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: Settings,
-    pub(crate) book: Book,
+    pub(crate) intents: IntentTable,
     pub(crate) leadership: Leadership,
-    pub(crate) dispatch: Dispatch,
-    pub(crate) waiting: Waiting,
-    pub(crate) frozen: Frozen,
-    pub(crate) alarms: Alarms,
-    pub(crate) hearing: Hearing,
+    pub(crate) route_queue: RouteQueue,
+    pub(crate) confirmation_waiters: ConfirmationWaiters,
+    pub(crate) frozen: PanicScopes,
+    pub(crate) alerts: Alerts,
+    pub(crate) liveness: SourceLiveness,
     pub(crate) guard: Option<Arc<dyn GuardWatch>>,
     /// Rung when a deadline may have come closer.
     pub(crate) deadline_moved: Notify,
@@ -58,7 +58,7 @@ pub(crate) struct Loaded {
 }
 
 impl Shared {
-    pub(crate) fn new(parts: EngineParts, dispatch: Dispatch) -> Self {
+    pub(crate) fn new(parts: EngineParts, route_queue: RouteQueue) -> Self {
         let EngineParts { store, announcer, clock, policy, settings, instance, guard, frozen: _ } = parts;
         let policy = ArcSwap::from_pointee(Loaded { policy: Arc::new(policy), at: clock.now() });
         Self {
@@ -66,13 +66,13 @@ impl Shared {
             announcer,
             clock,
             settings,
-            book: Book::default(),
+            intents: IntentTable::default(),
             leadership: Leadership::new(instance),
-            dispatch,
-            waiting: Waiting::default(),
-            frozen: Frozen::default(),
-            alarms: Alarms::default(),
-            hearing: Hearing::default(),
+            route_queue,
+            confirmation_waiters: ConfirmationWaiters::default(),
+            frozen: PanicScopes::default(),
+            alerts: Alerts::default(),
+            liveness: SourceLiveness::default(),
             guard,
             deadline_moved: Notify::new(),
             queue_moved: Notify::new(),
@@ -126,7 +126,7 @@ impl Shared {
 
     /// Takes what is frozen now off the wire, before its end is written down.
     pub(crate) fn follow_freeze(&self) {
-        self.dispatch.nudge(self.book.freeze(self.frozen.scopes()));
+        self.route_queue.enqueue(self.intents.freeze(self.frozen.scopes()));
     }
 
     /// A read set with the look-back times that the policy needs.

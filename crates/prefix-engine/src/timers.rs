@@ -17,9 +17,9 @@ use crate::caller::Caller;
 use crate::command::expire::Expire;
 use crate::command::safelist::{Change, ChangeSafelist};
 use crate::command::steps::Steps;
-use crate::journal::Journal;
-use crate::report;
+use crate::commit_queue::CommitQueue;
 use crate::shared::Shared;
+use crate::telemetry;
 
 pub(crate) use groups::groups;
 pub(crate) use queue::queue;
@@ -33,7 +33,7 @@ const EXPIRE_AT_ONCE: usize = 512;
 const PRUNE_AT_ONCE: u32 = 500;
 
 /// Rules leave at their deadline and get a later not-after time in good time.
-pub(crate) async fn deadlines(shared: Arc<Shared>, journal: Journal, stop: CancellationToken) {
+pub(crate) async fn deadlines(shared: Arc<Shared>, commit_queue: CommitQueue, stop: CancellationToken) {
     loop {
         // deadlines are kept while storage is away: only a successor takes them over
         let Some(epoch) = shared.leadership.in_charge() else {
@@ -43,22 +43,23 @@ pub(crate) async fn deadlines(shared: Arc<Shared>, journal: Journal, stop: Cance
             }
         };
         let now = shared.now();
-        let wait = shared.book.next_deadline().map_or(LONGEST_SLEEP, |at| until(at, now).min(LONGEST_SLEEP));
+        let wait =
+            shared.intents.next_deadline().map_or(LONGEST_SLEEP, |at| until(at, now).min(LONGEST_SLEEP));
         tokio::select! {
             () = stop.cancelled() => return,
             () = shared.deadline_moved.notified() => {}
             () = sleep(wait) => {}
         }
         let now = shared.now();
-        shared.dispatch.nudge(shared.book.take_renewals(now));
+        shared.route_queue.enqueue(shared.intents.take_renewals(now));
         loop {
-            let (ids, keys) = shared.book.take_expired(now, EXPIRE_AT_ONCE);
+            let (ids, keys) = shared.intents.take_expired(now, EXPIRE_AT_ONCE);
             // the wire first: the deadline itself is the durable intent, storage may be down
-            shared.dispatch.nudge(keys);
+            shared.route_queue.enqueue(keys);
             if ids.is_empty() {
                 break;
             }
-            if journal.led_by(epoch).submit(Box::new(Expire { ids })).is_err() {
+            if commit_queue.led_by(epoch).submit(Box::new(Expire { ids })).is_err() {
                 return;
             }
         }
@@ -71,7 +72,7 @@ fn until(at: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
 }
 
 /// Steps that time alone makes due, each second.
-pub(crate) async fn steps(shared: Arc<Shared>, journal: Journal, stop: CancellationToken) {
+pub(crate) async fn steps(shared: Arc<Shared>, commit_queue: CommitQueue, stop: CancellationToken) {
     let mut tick = interval(Duration::from_secs(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -82,23 +83,24 @@ pub(crate) async fn steps(shared: Arc<Shared>, journal: Journal, stop: Cancellat
         let now = shared.now();
         let policy = shared.policy();
         let safelist = shared.latest_safelist();
-        let standing = prefix_policy::Standing { now, safelist: &safelist, frozen: &[] };
+        let context = prefix_policy::CheckContext { now, safelist: &safelist, frozen: &[] };
         let due = |row: &prefix_core::mitigation::Mitigation| {
             row.lives()
                 && row.playbook.is_some()
                 && row.parent_id.is_none()
                 && !row.progress.manual
                 && row.progress.step_confirmed_at.is_some()
-                && !matches!(policy.next_step(row, standing), prefix_policy::StepVerdict::Stay)
+                && !matches!(policy.next_step(row, context), prefix_policy::StepVerdict::Stay)
         };
-        let rows = shared.book.rows();
-        let alarm = TimeDelta::from_std(shared.settings.withdraw_alarm).unwrap_or_default();
-        let stuck = shared.book.counts(now - alarm).withdraw_stuck;
-        report::standing(&rows, stuck, shared.store.pool(), shared.settings.pop.as_str());
+        let rows = shared.intents.rows();
+        let alert = TimeDelta::from_std(shared.settings.withdraw_alarm).unwrap_or_default();
+        let stuck = shared.intents.counts(now - alert).withdraw_stuck;
+        telemetry::standing(&rows, stuck, shared.store.pool(), shared.settings.pop.as_str());
         let Some(epoch) = shared.leadership.leading() else { continue };
         let ids: Vec<_> = rows.iter().filter(|row| due(row)).map(|row| row.mitigation_id).collect();
         for ids in ids.chunks(EXPIRE_AT_ONCE) {
-            if journal.led_by(epoch).submit_request(Box::new(Steps { ids: ids.to_vec() })).await.is_err() {
+            if commit_queue.led_by(epoch).submit_request(Box::new(Steps { ids: ids.to_vec() })).await.is_err()
+            {
                 return;
             }
         }
@@ -106,7 +108,7 @@ pub(crate) async fn steps(shared: Arc<Shared>, journal: Journal, stop: Cancellat
 }
 
 /// Old rows leave in small steps, and safelist entries whose time is over leave the list.
-pub(crate) async fn housekeeping(shared: Arc<Shared>, journal: Journal, stop: CancellationToken) {
+pub(crate) async fn housekeeping(shared: Arc<Shared>, commit_queue: CommitQueue, stop: CancellationToken) {
     let mut tick = interval(Duration::from_mins(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -114,7 +116,7 @@ pub(crate) async fn housekeeping(shared: Arc<Shared>, journal: Journal, stop: Ca
             () = stop.cancelled() => return,
             _ = tick.tick() => {}
         }
-        shared.waiting.sweep();
+        shared.confirmation_waiters.sweep();
         let Some(epoch) = shared.leadership.leading() else {
             // whoever begins to lead does it at once
             tokio::select! {
@@ -124,7 +126,7 @@ pub(crate) async fn housekeeping(shared: Arc<Shared>, journal: Journal, stop: Ca
             tick.reset_immediately();
             continue;
         };
-        sweep_safelist(&shared, &journal.led_by(epoch)).await;
+        sweep_safelist(&shared, &commit_queue.led_by(epoch)).await;
         let retention = retention(&shared);
         let mut pruned = 0;
         while shared.leadership.leading().is_some() {
@@ -147,7 +149,7 @@ pub(crate) async fn housekeeping(shared: Arc<Shared>, journal: Journal, stop: Ca
     }
 }
 
-async fn sweep_safelist(shared: &Arc<Shared>, journal: &Journal) {
+async fn sweep_safelist(shared: &Arc<Shared>, commit_queue: &CommitQueue) {
     let now = shared.now();
     let expired = match shared.store.safelist().await {
         Ok(list) => list.entries.iter().any(|entry| !entry.counts(now)),
@@ -155,7 +157,7 @@ async fn sweep_safelist(shared: &Arc<Shared>, journal: &Journal) {
     };
     if expired {
         let (command, _answer) = ChangeSafelist::new(Change::Sweep, Caller::system());
-        let _ = journal.submit_request(Box::new(command)).await;
+        let _ = commit_queue.submit_request(Box::new(command)).await;
     }
 }
 

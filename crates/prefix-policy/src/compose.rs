@@ -15,8 +15,8 @@ use prefix_core::mitigation::ReportedMatch;
 use prefix_core::name::VectorName;
 use prefix_core::protocol::{Protocol, number};
 
+use crate::intersect::{self, Parts};
 use crate::inventory::Service;
-use crate::narrow::{self, Parts};
 use crate::playbook::{FragmentsOption, Step};
 use crate::ports::list;
 use crate::settings::Guardrails;
@@ -51,7 +51,7 @@ impl Attack<'_> {
 }
 
 /// A line of the explanation, noted before it is known which decision it belongs to.
-pub(crate) type Note = (Stage, StageResult, String);
+pub(crate) type DomainEvent = (Stage, StageResult, String);
 
 /// A rule as a step wants it.
 #[derive(Clone, Debug)]
@@ -62,7 +62,7 @@ pub(crate) struct Composed {
     pub(crate) flaw: Option<String>,
     /// Why the step makes no rule.
     pub(crate) skip: Option<String>,
-    pub(crate) notes: Vec<Note>,
+    pub(crate) notes: Vec<DomainEvent>,
     pub(crate) warnings: Vec<String>,
 }
 
@@ -101,7 +101,7 @@ pub(crate) fn compose(
         composed.note(Stage::AllowedPorts, StageResult::Skip, "a black hole takes allowed ports too");
         return composed;
     }
-    let parts = narrow::parts(attack.template, &step.matches).unwrap_or_else(|problem| {
+    let parts = intersect::parts(attack.template, &step.matches).unwrap_or_else(|problem| {
         composed.flaw(problem);
         Parts::default()
     });

@@ -26,7 +26,7 @@ const TOLERANCE: f64 = 1e-9;
 
 impl Policy {
     /// True if corroborating signals count.
-    pub fn hears(&self) -> bool {
+    pub fn uses_corroboration(&self) -> bool {
         self.correlates() && self.parts().sources.corroborate()
     }
 

@@ -1,15 +1,15 @@
 //! Decisions: each way in one file, all from the same rule builder and the same guardrails.
 
 mod ban;
-mod draft;
 mod manual;
+mod rule_draft;
 mod step;
 
 use prefix_core::announcer::Route;
 use prefix_core::decision::{Decision, Stage, StageResult};
 use prefix_core::flowspec::Rule;
 
-use crate::inventory::Ownership;
+use crate::inventory::CustomerMatch;
 
 /// Whether every packet that `other` reaches is reached by `route` too.
 pub(crate) fn covers(route: &Route, other: &Route) -> bool {
@@ -23,7 +23,7 @@ pub(crate) fn covers(route: &Route, other: &Route) -> bool {
 }
 
 /// Notes whose address it is.
-fn note_owner(decision: &mut Decision, victim: prefix_core::address::VictimIp, owner: &Ownership<'_>) {
+fn note_owner(decision: &mut Decision, victim: prefix_core::address::VictimIp, owner: &CustomerMatch<'_>) {
     let customer = owner.customer;
     decision.customer_id = Some(customer.customer_id.clone());
     decision.service_id = owner.service_id().cloned();

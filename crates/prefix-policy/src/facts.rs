@@ -12,7 +12,7 @@ use crate::safelist::SafelistIndex;
 /// What stands against rules whatever they match: looked at whenever a rule is let in, changes its step, or is checked
 /// again.
 #[derive(Clone, Copy, Debug)]
-pub struct Standing<'a> {
+pub struct CheckContext<'a> {
     /// The time of the decision.
     pub now: DateTime<Utc>,
     /// The safelist as it is now.
@@ -44,8 +44,8 @@ pub struct Facts<'a> {
 
 impl<'a> Facts<'a> {
     /// What stands against any rule.
-    pub(crate) fn standing(&self) -> Standing<'a> {
-        Standing { now: self.now, safelist: self.safelist, frozen: self.frozen }
+    pub(crate) fn check_context(&self) -> CheckContext<'a> {
+        CheckContext { now: self.now, safelist: self.safelist, frozen: self.frozen }
     }
 
     /// True if nothing of this customer may be announced here.

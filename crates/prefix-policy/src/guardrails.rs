@@ -1,9 +1,9 @@
 //! The guardrails: the last look at a finished rule, automatic or manual, in a fixed order (http-api.md §6).
 
+mod destination;
 mod frozen;
 mod history;
-mod place;
-mod room;
+mod quota;
 mod rule;
 
 use prefix_core::address::VictimIp;
@@ -15,7 +15,7 @@ use prefix_core::mitigation::Mitigation;
 use prefix_core::name::{CustomerId, Pop, VectorName};
 use prefix_core::ttl::Ttl;
 
-use crate::facts::{Facts, Standing};
+use crate::facts::{CheckContext, Facts};
 use crate::policy::Policy;
 
 /// A finished rule before it is let in.
@@ -54,10 +54,16 @@ impl Policy {
     pub(crate) fn check_rule(
         &self,
         candidate: &Candidate<'_>,
-        standing: Standing<'_>,
+        check_context: CheckContext<'_>,
     ) -> Result<Route, Refusal> {
-        frozen::check(standing.frozen, candidate.pop, candidate.customer)?;
-        place::check(self, candidate.matching, candidate.action, standing.safelist, standing.now)?;
+        frozen::check(check_context.frozen, candidate.pop, candidate.customer)?;
+        destination::check(
+            self,
+            candidate.matching,
+            candidate.action,
+            check_context.safelist,
+            check_context.now,
+        )?;
         let route = rule::check(self, candidate)?;
         rule::values(self, candidate)?;
         Ok(route)
@@ -66,18 +72,28 @@ impl Policy {
     /// A queued mitigation asks to be let in: every guardrail and quota again.
     pub fn admit(&self, queued: &Mitigation, facts: &Facts<'_>) -> Result<(), Refusal> {
         let candidate = Candidate::of(queued);
-        let route = self.check_rule(&candidate, facts.standing())?;
+        let route = self.check_rule(&candidate, facts.check_context())?;
         history::check(self, &candidate, &route, facts)?;
-        room::check(self, queued.customer_id.as_ref(), &[&route], facts).map(|_| ())
+        quota::check(self, queued.customer_id.as_ref(), &[&route], facts).map(|_| ())
     }
 
     /// A living mitigation after the configuration or the safelist changed, and at start before it is announced again:
     /// panic, ownership, safelist, control plane, prefix length, switches and the absolute lifetime, never quotas, TTL or rate.
-    pub fn revalidate(&self, mitigation: &Mitigation, standing: Standing<'_>) -> Result<(), Refusal> {
-        frozen::check(standing.frozen, &mitigation.pop, mitigation.customer_id.as_ref())?;
-        place::check(self, &mitigation.matching, &mitigation.action, standing.safelist, standing.now)?;
+    pub fn revalidate(
+        &self,
+        mitigation: &Mitigation,
+        check_context: CheckContext<'_>,
+    ) -> Result<(), Refusal> {
+        frozen::check(check_context.frozen, &mitigation.pop, mitigation.customer_id.as_ref())?;
+        destination::check(
+            self,
+            &mitigation.matching,
+            &mitigation.action,
+            check_context.safelist,
+            check_context.now,
+        )?;
         rule::switches(self, &mitigation.matching, &mitigation.action)?;
-        history::lifetime(self, mitigation, standing.now)
+        history::lifetime(self, mitigation, check_context.now)
     }
 
     /// `max_lifetime` and `quiet_period`, for automatic rules.
@@ -102,6 +118,6 @@ impl Policy {
         routes: &[&Route],
         facts: &Facts<'_>,
     ) -> Result<String, Refusal> {
-        room::check(self, customer, routes, facts)
+        quota::check(self, customer, routes, facts)
     }
 }

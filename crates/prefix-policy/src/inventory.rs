@@ -40,7 +40,7 @@ impl InventoryDocument {
 
 /// What is known of an address.
 #[derive(Clone, Copy, Debug)]
-pub struct Ownership<'a> {
+pub struct CustomerMatch<'a> {
     /// The customer.
     pub customer: &'a Customer,
     /// The service, where an asset names the address.
@@ -48,7 +48,7 @@ pub struct Ownership<'a> {
     asset: Option<u32>,
 }
 
-impl<'a> Ownership<'a> {
+impl<'a> CustomerMatch<'a> {
     /// The customer's identifier.
     pub fn customer_id(&self) -> &'a CustomerId {
         &self.customer.customer_id
@@ -75,11 +75,11 @@ pub struct Inventory {
 
 impl Inventory {
     /// Whose address it is; `None` = not ours.
-    pub fn lookup(&self, victim: VictimIp) -> Option<Ownership<'_>> {
+    pub fn lookup(&self, victim: VictimIp) -> Option<CustomerMatch<'_>> {
         let place = self.addresses.find(victim)?;
         let customer = self.customers.get(place.customer as usize)?;
         let service = place.asset.and_then(|(service, _)| customer.services.get(service as usize));
-        Some(Ownership { customer, service, asset: place.asset.map(|(_, asset)| asset) })
+        Some(CustomerMatch { customer, service, asset: place.asset.map(|(_, asset)| asset) })
     }
 
     /// The customer whose prefix covers this one, the longest first; `None` if no customer's does.

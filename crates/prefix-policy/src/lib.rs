@@ -6,13 +6,12 @@
 
 mod compose;
 pub mod correlation;
-pub mod course;
 mod decide;
 mod facts;
 mod finding;
 mod guardrails;
+mod intersect;
 pub mod inventory;
-mod narrow;
 pub mod playbook;
 mod policy;
 mod ports;
@@ -20,12 +19,13 @@ pub mod profile;
 mod safelist;
 pub mod settings;
 pub mod simulation;
+pub mod use_cases;
 pub mod vector;
 mod verdict;
 
-pub use facts::{Facts, Standing};
+pub use facts::{CheckContext, Facts};
 pub use finding::{Checked, Finding, Severity};
-pub use inventory::{Inventory, InventoryDocument, Ownership};
+pub use inventory::{CustomerMatch, Inventory, InventoryDocument};
 pub use playbook::{Playbooks, PlaybooksDocument};
 pub use policy::{Policy, PolicyParts};
 pub use profile::Profile;

@@ -6,7 +6,7 @@ use prefix_core::confidence::Confidence;
 use prefix_core::name::{SourceName, VectorName};
 use prefix_core::ttl::Ttl;
 
-use crate::inventory::{Inventory, Ownership};
+use crate::inventory::{CustomerMatch, Inventory};
 use crate::playbook::Playbooks;
 use crate::profile::Profile;
 use crate::settings::{
@@ -65,7 +65,7 @@ impl Policy {
     }
 
     /// Whose address it is; `None` = not ours.
-    pub fn lookup(&self, victim: VictimIp) -> Option<Ownership<'_>> {
+    pub fn lookup(&self, victim: VictimIp) -> Option<CustomerMatch<'_>> {
         self.parts.inventory.lookup(victim)
     }
 

@@ -1,18 +1,18 @@
 //! What a policy would have done: events, recorded or made up, go through the very course that the daemon takes, over a
-//! world that exists only in memory.
+//! state that exists only in memory.
 //!
 //! Nothing is read, stored or announced, no clock is asked, and the same input gives the same output. Time passes by an
-//! agenda of moments that matter: a day without events costs nothing. A speaker is taken to confirm every rule at once.
+//! event_queue of timers that matter: a day without events costs nothing. A speaker is taken to confirm every rule at once.
 
-mod agenda;
 mod diff;
-mod fresh;
-mod happening;
+mod event_queue;
 mod outcome;
 mod recorded;
+mod recorded_input;
+mod sequential_ids;
+mod state;
 mod time;
 mod view;
-mod world;
 
 #[cfg(test)]
 mod tests;
@@ -30,17 +30,17 @@ use prefix_core::id::{EventId, GroupId, MitigationId};
 use prefix_core::name::Pop;
 use prefix_core::safelist::Safelist;
 
-use crate::course::{Author, Desk, Ids, Ingestion, Setting, ingest};
 use crate::policy::Policy;
 use crate::safelist::SafelistIndex;
-use agenda::Agenda;
-use fresh::Counted;
-use world::World;
+use crate::use_cases::{Author, Ids, Ingestion, UnitOfWork, UnitOfWorkContext, ingest};
+use event_queue::EventQueue;
+use sequential_ids::SequentialIds;
+use state::SimulationState;
 
 pub use diff::{Actual, Change, Diff, Difference, SAME_DURATION};
-pub use happening::{Happening, in_order};
 pub use outcome::{Ending, Input, Simulated, Summary};
-pub use recorded::{Fate, held_in, recorded};
+pub use recorded::{MitigationEnd, held_in, recorded};
+pub use recorded_input::{RecordedInput, in_order};
 
 const SYSTEM: Author<'_> = Author { actor: &Actor::SYSTEM, request_id: "", identity: None };
 
@@ -63,9 +63,9 @@ pub struct Start {
 pub struct Simulation {
     start: Start,
     index: Arc<SafelistIndex>,
-    fresh: Counted,
-    world: World,
-    agenda: Agenda,
+    id_generator: SequentialIds,
+    state: SimulationState,
+    event_queue: EventQueue,
     now: DateTime<Utc>,
     taken: u64,
     /// Results that wait for the end of their mitigation.
@@ -87,9 +87,9 @@ impl Simulation {
     pub fn new(start: Start) -> Self {
         Self {
             index: Arc::new(SafelistIndex::new(&start.safelist)),
-            fresh: Counted::default(),
-            world: World::new(&start.policy),
-            agenda: Agenda::default(),
+            id_generator: SequentialIds::default(),
+            state: SimulationState::new(&start.policy),
+            event_queue: EventQueue::default(),
             now: DateTime::<Utc>::MIN_UTC,
             taken: 0,
             waiting: HashMap::new(),
@@ -110,24 +110,24 @@ impl Simulation {
         let index = self.taken;
         self.taken += 1;
         self.summary.events += 1;
-        let event_id = input.event_id.unwrap_or_else(|| self.fresh.event());
+        let event_id = input.event_id.unwrap_or_else(|| self.id_generator.event());
         let report = &input.report;
         let policy = self.start.policy.clone();
         let mut group = None;
-        let (status, mitigation, guardrail, decision) = if report.action == EventAction::Ban
-            && policy.parts().sources.is_corroborating(&report.source)
-        {
-            (EventStatus::Rejected, None, None, corroborates_only(report.source.as_str()))
-        } else {
-            let author = Author { identity: input.identity.as_ref(), ..SYSTEM };
-            let ids = Ids::new(event_id, &self.fresh);
-            self.world.ask(report);
-            let ingestion = self.at_desk(report.victim_ip, sink, |desk| ingest(desk, report, &ids, &author));
-            self.world.remember(report);
-            self.look_at(report.victim_ip, true);
-            group = ingestion.signal_group_id();
-            split(ingestion)
-        };
+        let (status, mitigation, guardrail, decision) =
+            if report.action == EventAction::Ban && policy.parts().sources.is_corroborating(&report.source) {
+                (EventStatus::Rejected, None, None, corroborates_only(report.source.as_str()))
+            } else {
+                let author = Author { identity: input.identity.as_ref(), ..SYSTEM };
+                let ids = Ids::new(event_id, &self.id_generator);
+                self.state.ask(report);
+                let ingestion =
+                    self.in_unit_of_work(report.victim_ip, sink, |uow| ingest(uow, report, &ids, &author));
+                self.state.remember(report);
+                self.look_at(report.victim_ip, true);
+                group = ingestion.signal_group_id();
+                split(ingestion)
+            };
         self.summary.count(status, guardrail);
         let result = Simulated {
             index,
@@ -144,18 +144,18 @@ impl Simulation {
         if let Some(group) = group.filter(|_| status == EventStatus::Held) {
             let held = Held { group, event: event_id, result };
             self.held.entry(input.report.victim_ip).or_default().push(held);
-            self.take_moments_of_now(sink);
+            self.run_timers_of_now(sink);
             return;
         }
         let made = mitigation.filter(|_| matches!(status, EventStatus::Accepted | EventStatus::Queued));
-        match made.filter(|id| self.world.is_unfinished(*id)) {
+        match made.filter(|id| self.state.is_unfinished(*id)) {
             Some(id) => self.waiting.entry(id).or_default().push(result),
             None => {
-                let ended = made.and_then(|id| self.world.ending(id));
+                let ended = made.and_then(|id| self.state.ending(id));
                 self.tell(result, ended, sink);
             }
         }
-        self.take_moments_of_now(sink);
+        self.run_timers_of_now(sink);
     }
 
     /// Lets everything happen that is still to come, and closes the account.
@@ -177,36 +177,36 @@ impl Simulation {
     }
 
     /// Runs a piece of the course over what is known of a victim, and makes it true.
-    fn at_desk<R>(
+    fn in_unit_of_work<R>(
         &mut self,
         victim: VictimIp,
         sink: &mut dyn FnMut(Simulated),
-        run: impl FnOnce(&mut Desk<'_>) -> R,
+        run: impl FnOnce(&mut UnitOfWork<'_>) -> R,
     ) -> R {
-        let snapshot = self.world.snapshot(victim, self.now, &self.start.policy, &self.start.safelist);
-        let setting = Setting {
+        let snapshot = self.state.snapshot(victim, self.now, &self.start.policy, &self.start.safelist);
+        let setting = UnitOfWorkContext {
             pop: &self.start.pop,
             now: self.now,
             dry_run: true,
             stores: false,
             safelist: self.index.clone(),
             frozen: Arc::default(),
-            fresh: &self.fresh,
+            id_generator: &self.id_generator,
         };
-        let mut desk = Desk::new(setting, self.start.policy.clone(), snapshot);
-        let done = run(&mut desk);
-        let (rows, groups, admitted) = desk.into_rows();
-        let effect = self.world.put_back(victim, rows, groups, admitted, self.now);
+        let mut uow = UnitOfWork::new(setting, self.start.policy.clone(), snapshot);
+        let done = run(&mut uow);
+        let (rows, groups, admitted) = uow.into_rows();
+        let effect = self.state.put_back(victim, rows, groups, admitted, self.now);
         self.summary.mitigations += effect.made;
-        self.summary.peak_rules = self.summary.peak_rules.max(self.world.rules());
+        self.summary.peak_rules = self.summary.peak_rules.max(self.state.rules());
         if effect.queued {
-            self.agenda.queue_within_a_second(self.now);
+            self.event_queue.queue_within_a_second(self.now);
         }
         if effect.made_room {
-            self.agenda.queue_at_once(self.now);
+            self.event_queue.queue_at_once(self.now);
         }
         for id in effect.ended {
-            let ended = self.world.ending(id);
+            let ended = self.state.ending(id);
             for result in self.waiting.remove(&id).into_iter().flatten() {
                 self.tell(result, ended, sink);
             }
@@ -220,18 +220,18 @@ impl Simulation {
     /// Tells of the events whose groups wait no more: whether they have made a mitigation after all.
     fn settle_held(&mut self, victim: VictimIp, sink: &mut dyn FnMut(Simulated)) {
         let held = self.held.remove(&victim).unwrap_or_default();
-        let world = &self.world;
-        let waits = |held: &Held| world.open_groups_of(victim).any(|group| group.group_id == held.group);
+        let state = &self.state;
+        let waits = |held: &Held| state.open_groups_of(victim).any(|group| group.group_id == held.group);
         let (waiting, settled): (Vec<_>, Vec<_>) = held.into_iter().partition(waits);
         if !waiting.is_empty() {
             self.held.insert(victim, waiting);
         }
         for Held { event, mut result, .. } in settled {
-            let made = self.world.made_by(victim, event);
+            let made = self.state.made_by(victim, event);
             result.led_to = made.is_some();
-            match made.filter(|id| self.world.is_unfinished(*id)) {
+            match made.filter(|id| self.state.is_unfinished(*id)) {
                 Some(id) => self.waiting.entry(id).or_default().push(result),
-                None => self.tell(result, made.and_then(|id| self.world.ending(id)), sink),
+                None => self.tell(result, made.and_then(|id| self.state.ending(id)), sink),
             }
         }
     }

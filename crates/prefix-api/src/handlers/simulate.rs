@@ -3,7 +3,7 @@
 use actix_web::web::Data;
 use chrono::TimeDelta;
 use prefix_core::store::HistoryQuery;
-use prefix_engine::{EngineError, Played};
+use prefix_engine::{EngineError, SimulationInput};
 use serde_json::Value;
 
 use super::{Reply, both, ok};
@@ -39,7 +39,7 @@ pub(crate) async fn post(api: Data<Api>, query: Query, body: Body) -> Reply {
                 }
                 reports.push(draft.report);
             }
-            Played::Imagined(reports)
+            SimulationInput::Imagined(reports)
         }
         Wanted::History(recorded) => {
             if recorded.end - recorded.start > LONGEST {
@@ -47,7 +47,7 @@ pub(crate) async fn post(api: Data<Api>, query: Query, body: Body) -> Reply {
                               which has no limit";
                 return Err(Problem::new(Kind::NotAllowed, detail));
             }
-            Played::Recorded(HistoryQuery {
+            SimulationInput::Recorded(HistoryQuery {
                 start: recorded.start,
                 end: recorded.end,
                 sources: recorded.sources,

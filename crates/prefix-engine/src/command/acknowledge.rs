@@ -11,10 +11,10 @@ use tokio::sync::oneshot;
 
 use crate::answer::BulkItem;
 use crate::caller::Caller;
+use crate::commit_queue::Command;
 use crate::error::EngineError;
-use crate::journal::Command;
 use crate::shared::Shared;
-use prefix_policy::course::Desk;
+use prefix_policy::use_cases::UnitOfWork;
 
 type Reply = Result<Vec<BulkItem>, EngineError>;
 
@@ -32,23 +32,23 @@ impl Acknowledge {
         (Self { ids, caller, reply, result: Vec::new() }, receiver)
     }
 
-    fn acknowledge(&self, desk: &mut Desk<'_>, id: MitigationId) -> Result<Status, String> {
-        let row = desk.row(id).ok_or_else(|| format!("there is no mitigation {id}"))?;
+    fn acknowledge(&self, uow: &mut UnitOfWork<'_>, id: MitigationId) -> Result<Status, String> {
+        let row = uow.row(id).ok_or_else(|| format!("there is no mitigation {id}"))?;
         if row.status == Status::Rejected {
             return Err("a rejected mitigation cannot be acknowledged: nothing was announced".into());
         }
         if let (Some(by), Some(at)) = (&row.acknowledged_by, row.acknowledged_at) {
             return Err(format!("already acknowledged by {by} at {}", at.to_rfc3339()));
         }
-        let (now, status) = (desk.now, row.status);
-        desk.edit(id, |row| {
+        let (now, status) = (uow.now, row.status);
+        uow.edit(id, |row| {
             row.acknowledged_at = Some(now);
             row.acknowledged_by = Some(self.caller.actor.name().to_owned());
             row.updated_at = now;
         });
         let details = json!({ "request_id": self.caller.request_id });
         let actor = self.caller.actor.clone();
-        desk.audit(AuditEntry::new(now, actor, AuditAction::Acknowledge, details).on("mitigation", id));
+        uow.audit(AuditEntry::new(now, actor, AuditAction::Acknowledge, details).on("mitigation", id));
         Ok(status)
     }
 }
@@ -58,8 +58,8 @@ impl Command for Acknowledge {
         reads.mitigations.extend(self.ids.iter().copied());
     }
 
-    fn run(&mut self, _shared: &Shared, desk: &mut Desk<'_>) {
-        let items = self.ids.iter().map(|id| (*id, self.acknowledge(desk, *id)));
+    fn run(&mut self, _shared: &Shared, uow: &mut UnitOfWork<'_>) {
+        let items = self.ids.iter().map(|id| (*id, self.acknowledge(uow, *id)));
         self.result = items.map(|(mitigation_id, result)| BulkItem { mitigation_id, result }).collect();
     }
 

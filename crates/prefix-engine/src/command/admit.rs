@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use prefix_core::id::MitigationId;
 use prefix_core::store::{ReadSet, StoreError};
-use prefix_policy::course::{Desk, Tried, try_queued};
+use prefix_policy::use_cases::{Tried, UnitOfWork, try_queued};
 use tokio::sync::oneshot;
 
-use crate::journal::Command;
+use crate::commit_queue::Command;
 use crate::shared::Shared;
 
 /// The most rows looked at in one transaction.
@@ -31,19 +31,19 @@ impl Command for Admit {
     fn reads(&self, shared: &Shared, reads: &mut ReadSet) {
         reads.admission = true;
         reads.mitigations.extend(self.ids.iter().copied());
-        for row in self.ids.iter().filter_map(|id| shared.book.get(*id)) {
+        for row in self.ids.iter().filter_map(|id| shared.intents.get(*id)) {
             reads.victims.insert(row.victim_ip);
             reads.customers.extend(row.customer_id.clone());
         }
     }
 
-    fn run(&mut self, _shared: &Shared, desk: &mut Desk<'_>) {
+    fn run(&mut self, _shared: &Shared, uow: &mut UnitOfWork<'_>) {
         self.tried = Tried::default();
         for id in &self.ids {
             if self.tried.is_over {
                 break;
             }
-            try_queued(desk, *id, &mut self.tried);
+            try_queued(uow, *id, &mut self.tried);
         }
     }
 

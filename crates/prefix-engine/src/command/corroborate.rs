@@ -7,17 +7,17 @@ use prefix_core::address::VictimIp;
 use prefix_core::id::{GroupId, MitigationId, SignalId};
 use prefix_core::signal::Corroboration;
 use prefix_core::store::{ReadSet, StoreError};
-use prefix_policy::course::{self, Desk};
+use prefix_policy::use_cases::{self, UnitOfWork};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::reply;
 use crate::answer::Answer;
 use crate::caller::Caller;
+use crate::commit_queue::Command;
 use crate::error::EngineError;
-use crate::journal::Command;
-use crate::report;
 use crate::shared::Shared;
+use crate::telemetry;
 
 /// What a corroborating signal did, as it is stored for a repetition of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -65,7 +65,7 @@ impl Command for Corroborate {
         let owners = self.victims.iter().filter_map(|victim| policy.lookup(*victim));
         reads.customers.extend(owners.map(|owner| owner.customer_id().clone()));
         // groups that mitigations stand on can be joined, too
-        for row in shared.book.rows() {
+        for row in shared.intents.rows() {
             if let Some(correlation) = &row.correlation {
                 reads.mitigations.insert(row.mitigation_id);
                 reads.groups.insert(correlation.signal_group_id);
@@ -74,22 +74,22 @@ impl Command for Corroborate {
         reply::reads(&self.caller, reads);
     }
 
-    fn run(&mut self, _shared: &Shared, desk: &mut Desk<'_>) {
-        if let Some(stored) = reply::stored(desk, &self.caller) {
+    fn run(&mut self, _shared: &Shared, uow: &mut UnitOfWork<'_>) {
+        if let Some(stored) = reply::stored(uow, &self.caller) {
             self.result = Some(stored.map(|value| (Answer { value, replayed: true }, Vec::new())));
             return;
         }
         // it is received when it takes effect, as reports are: then a record tells what came first
-        self.signal.received_at = desk.now;
-        self.signal.expires_at = desk.now + desk.policy.parts().correlation.window();
+        self.signal.received_at = uow.now;
+        self.signal.expires_at = uow.now + uow.policy.parts().correlation.window();
         let is_known = |victim| self.victims.contains(&victim);
-        let done = course::corroborate(desk, self.signal.clone(), &self.caller.author(), is_known);
+        let done = use_cases::corroborate(uow, self.signal.clone(), &self.caller.author(), is_known);
         let taken = CorroborationTaken {
             signal_id: self.signal.signal_id,
             attached_group_ids: done.attached,
             mitigation_ids: done.mitigations,
         };
-        reply::store(desk, &self.caller, &taken, desk.now);
+        reply::store(uow, &self.caller, &taken, uow.now);
         self.result = Some(Ok((Answer::first(taken), done.deferred)));
     }
 
@@ -101,10 +101,10 @@ impl Command for Corroborate {
             Err(error) => Err(error.into()),
         };
         if let Ok((Answer { value, replayed: false }, _)) = &answer {
-            report::corroboration(&self.signal);
-            shared.hearing.heard(&self.signal.source, self.signal.received_at);
+            telemetry::corroboration(&self.signal);
+            shared.liveness.heard(&self.signal.source, self.signal.received_at);
             if value.attached_group_ids.is_empty() {
-                shared.hearing.waits(&self.signal);
+                shared.liveness.waits(&self.signal);
             }
         }
         let _ = self.reply.send(answer);

@@ -16,14 +16,14 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::reply;
-use crate::alarms::{self, Refused};
+use crate::alerts::{self, Refused};
 use crate::answer::Answer;
 use crate::caller::Caller;
+use crate::commit_queue::{Command, LONG_WAIT};
 use crate::error::EngineError;
-use crate::journal::{Command, LONG_WAIT};
-use crate::report;
 use crate::shared::Shared;
-use prefix_policy::course::{Desk, Entry, Origin, admit_row, new_row, put_rejected};
+use crate::telemetry;
+use prefix_policy::use_cases::{Entry, Origin, UnitOfWork, admit_row, new_row, put_rejected};
 
 /// What became of the request, as it is stored for a repetition of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -55,31 +55,31 @@ impl Create {
         Mitigation::route_for(&self.request.matching, &self.request.action).ok().map(|route| route.key())
     }
 
-    fn decide(&self, desk: &mut Desk<'_>) -> Outcome {
+    fn decide(&self, uow: &mut UnitOfWork<'_>) -> Outcome {
         let key = self.key();
         let victim = self.request.victim_ip;
         let verdict =
-            desk.decide(victim, key.as_ref(), |policy, facts| policy.decide_manual(&self.request, facts));
+            uow.decide(victim, key.as_ref(), |policy, facts| policy.decide_manual(&self.request, facts));
         match verdict {
             ManualVerdict::Mitigate { plan, mut decision } => {
-                desk.conclude(&mut decision);
-                let origin = self.origin(vec![self.lease(desk, &plan)], &decision);
-                let row = new_row(desk, plan, origin, &Entry::Admitted);
-                self.put(desk, row)
+                uow.conclude(&mut decision);
+                let origin = self.origin(vec![self.lease(uow, &plan)], &decision);
+                let row = new_row(uow, plan, origin, &Entry::Admitted);
+                self.put(uow, row)
             }
             ManualVerdict::Replace { mitigation, plan, mut decision } => {
-                desk.conclude(&mut decision);
-                self.replace(desk, mitigation, plan, decision)
+                uow.conclude(&mut decision);
+                self.replace(uow, mitigation, plan, decision)
             }
             ManualVerdict::Refuse { refusal, plan, decision } => {
                 let mitigation_id = plan.map(|plan| {
                     let origin = self.origin(Vec::new(), &decision);
-                    put_rejected(desk, new_row(desk, plan, origin, &Entry::Rejected(&refusal)))
+                    put_rejected(uow, new_row(uow, plan, origin, &Entry::Rejected(&refusal)))
                 });
                 // without a row the refusal is audited like any other, by whoever answers
                 if let Some(id) = mitigation_id {
                     let details = json!({ "guardrail": refusal.guardrail, "reason": refusal.detail });
-                    self.audit(desk, AuditAction::Reject, id, details);
+                    self.audit(uow, AuditAction::Reject, id, details);
                 }
                 Outcome::Refused { refusal, mitigation_id }
             }
@@ -99,38 +99,38 @@ impl Create {
         }
     }
 
-    fn lease(&self, desk: &Desk<'_>, plan: &Plan) -> Lease {
-        let until = plan.ttl.after(desk.now);
-        Lease::new(self.request.operator.clone(), None, Confidence::ONE, false, desk.now, until)
+    fn lease(&self, uow: &UnitOfWork<'_>, plan: &Plan) -> Lease {
+        let until = plan.ttl.after(uow.now);
+        Lease::new(self.request.operator.clone(), None, Confidence::ONE, false, uow.now, until)
     }
 
-    fn put(&self, desk: &mut Desk<'_>, mut row: Mitigation) -> Outcome {
+    fn put(&self, uow: &mut UnitOfWork<'_>, mut row: Mitigation) -> Outcome {
         row.progress.manual = true;
         let details = json!({
             "reason": self.request.reason,
             "after": { "flow": row.route.as_ref().map(ToString::to_string), "action": row.action },
         });
-        self.audit(desk, AuditAction::Announce, row.mitigation_id, details);
+        self.audit(uow, AuditAction::Announce, row.mitigation_id, details);
         let shown = Box::new(row.clone());
-        desk.insert(row);
+        uow.insert(row);
         Outcome::Made { row: shown, replaced: false }
     }
 
     /// The same rule lives or waits already: the operator's wish replaces its action, rate and TTL in place.
     fn replace(
         &self,
-        desk: &mut Desk<'_>,
+        uow: &mut UnitOfWork<'_>,
         id: MitigationId,
         plan: Plan,
         decision: prefix_core::decision::Decision,
     ) -> Outcome {
-        let now = desk.now;
-        let lease = self.lease(desk, &plan);
-        if let Some(key) = desk.row(id).and_then(Mitigation::key) {
-            desk.take_over(&key, id);
+        let now = uow.now;
+        let lease = self.lease(uow, &plan);
+        if let Some(key) = uow.row(id).and_then(Mitigation::key) {
+            uow.take_over(&key, id);
         }
-        let before = desk.row(id).map(|row| json!({ "action": row.action, "expires_at": row.expires_at }));
-        let shown = desk.edit(id, |row| {
+        let before = uow.row(id).map(|row| json!({ "action": row.action, "expires_at": row.expires_at }));
+        let shown = uow.edit(id, |row| {
             admit_row(row, now);
             if row.action != plan.action {
                 row.progress.step_confirmed_at = row.dry_run.then_some(now);
@@ -159,18 +159,23 @@ impl Create {
             "before": before,
             "after": { "action": row.action, "expires_at": row.expires_at },
         });
-        self.audit(desk, AuditAction::Extend, id, details);
+        self.audit(uow, AuditAction::Extend, id, details);
         Outcome::Made { row: Box::new(row), replaced: true }
     }
 
-    fn audit(&self, desk: &mut Desk<'_>, action: AuditAction, id: MitigationId, details: serde_json::Value) {
+    fn audit(
+        &self,
+        uow: &mut UnitOfWork<'_>,
+        action: AuditAction,
+        id: MitigationId,
+        details: serde_json::Value,
+    ) {
         let mut details = details;
         if let Some(details) = details.as_object_mut() {
             details.insert("request_id".into(), json!(self.caller.request_id));
         }
-        let entry =
-            AuditEntry::new(desk.now, self.caller.actor.clone(), action, details).on("mitigation", id);
-        desk.audit(entry);
+        let entry = AuditEntry::new(uow.now, self.caller.actor.clone(), action, details).on("mitigation", id);
+        uow.audit(entry);
     }
 }
 
@@ -185,8 +190,8 @@ impl Command for Create {
         reply::reads(&self.caller, reads);
     }
 
-    fn run(&mut self, _shared: &Shared, desk: &mut Desk<'_>) {
-        if let Some(stored) = reply::stored::<Outcome>(desk, &self.caller) {
+    fn run(&mut self, _shared: &Shared, uow: &mut UnitOfWork<'_>) {
+        if let Some(stored) = reply::stored::<Outcome>(uow, &self.caller) {
             let restored = stored.map(|mut value| {
                 if let Outcome::Made { row, .. } = &mut value {
                     row.restore_route();
@@ -196,13 +201,13 @@ impl Command for Create {
             self.result = Some(restored);
             return;
         }
-        let outcome = self.decide(desk);
+        let outcome = self.decide(uow);
         let final_answer = match &outcome {
             Outcome::Refused { refusal, .. } => refusal.retry_after_seconds.is_none(),
             Outcome::Made { .. } => true,
         };
         if final_answer {
-            reply::store(desk, &self.caller, &outcome, desk.now);
+            reply::store(uow, &self.caller, &outcome, uow.now);
         }
         self.result = Some(Ok(Answer::first(outcome)));
     }
@@ -220,7 +225,7 @@ impl Command for Create {
             Err(error) => Err(error.into()),
         };
         if let Ok(Answer { value: Outcome::Refused { refusal, mitigation_id }, replayed: false }) = &answer {
-            report::refused(refusal);
+            telemetry::refused(refusal);
             if !self.caller.dry_run {
                 let route = Mitigation::route_for(&self.request.matching, &self.request.action).ok();
                 let about = Refused {
@@ -229,7 +234,7 @@ impl Command for Create {
                     vector: &self.request.vector,
                     flow: route.as_ref().map(ToString::to_string),
                 };
-                alarms::rejected(shared, refusal, &about);
+                alerts::rejected(shared, refusal, &about);
             }
         }
         let _ = self.reply.send(answer);

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use prefix_core::id::MitigationId;
 use prefix_core::store::{ReadSet, StoreError};
-use prefix_policy::course::{self, Desk};
+use prefix_policy::use_cases::{self, UnitOfWork};
 
-use crate::journal::{Command, RETRY};
+use crate::commit_queue::{Command, RETRY};
 use crate::shared::Shared;
 
 /// See the module.
@@ -20,20 +20,20 @@ impl Command for Expire {
         reads.admission = true;
         reads.mitigations.extend(self.ids.iter().copied());
         // another mitigation of the victim may need a companion
-        let rows = self.ids.iter().filter_map(|id| shared.book.get(*id));
+        let rows = self.ids.iter().filter_map(|id| shared.intents.get(*id));
         reads.victims.extend(rows.filter(|row| row.parent_id.is_some()).map(|row| row.victim_ip));
     }
 
-    fn run(&mut self, _shared: &Shared, desk: &mut Desk<'_>) {
+    fn run(&mut self, _shared: &Shared, uow: &mut UnitOfWork<'_>) {
         for id in &self.ids {
-            course::expire(desk, *id);
+            use_cases::expire(uow, *id);
         }
     }
 
     fn done(self: Box<Self>, shared: &Arc<Shared>, _result: Result<(), StoreError>) {
         let now = shared.now();
         for id in self.ids {
-            shared.book.expire_ended(id, now, now + RETRY);
+            shared.intents.expire_ended(id, now, now + RETRY);
         }
         shared.deadline_moved.notify_one();
     }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use prefix_core::id::{GroupId, MitigationId};
 use prefix_core::store::{ReadSet, StoreError};
-use prefix_policy::course::{self, Author, Desk};
+use prefix_policy::use_cases::{self, Author, UnitOfWork};
 use tokio::sync::oneshot;
 
 use crate::caller::Caller;
-use crate::journal::Command;
-use crate::report;
+use crate::commit_queue::Command;
 use crate::shared::Shared;
+use crate::telemetry;
 
 /// Groups whose window may be over.
 pub(crate) struct CloseGroups {
@@ -22,9 +22,9 @@ impl Command for CloseGroups {
         reads.groups.extend(self.ids.iter().copied());
     }
 
-    fn run(&mut self, _shared: &Shared, desk: &mut Desk<'_>) {
+    fn run(&mut self, _shared: &Shared, uow: &mut UnitOfWork<'_>) {
         for id in &self.ids {
-            course::close_group(desk, *id);
+            use_cases::close_group(uow, *id);
         }
     }
 
@@ -61,18 +61,18 @@ impl Command for RefreshGroups {
         }
     }
 
-    fn run(&mut self, _shared: &Shared, desk: &mut Desk<'_>) {
+    fn run(&mut self, _shared: &Shared, uow: &mut UnitOfWork<'_>) {
         let caller = Caller::system();
         let author: Author<'_> = caller.author();
         self.refreshed = 0;
         for (id, _) in &self.groups {
-            self.refreshed += u64::from(course::refresh_group(desk, *id, &author));
+            self.refreshed += u64::from(use_cases::refresh_group(uow, *id, &author));
         }
     }
 
     fn done(self: Box<Self>, _shared: &Arc<Shared>, result: Result<(), StoreError>) {
         if result.is_ok() {
-            report::groups_refreshed(self.refreshed);
+            telemetry::groups_refreshed(self.refreshed);
         }
     }
 
@@ -112,9 +112,9 @@ impl Command for ActOnGroups {
         }
     }
 
-    fn run(&mut self, _shared: &Shared, desk: &mut Desk<'_>) {
+    fn run(&mut self, _shared: &Shared, uow: &mut UnitOfWork<'_>) {
         let author = self.caller.author();
-        let mut act = |(id, _): &(GroupId, _)| course::act_on_group(desk, *id, &author, &self.because);
+        let mut act = |(id, _): &(GroupId, _)| use_cases::act_on_group(uow, *id, &author, &self.because);
         self.made = self.groups.iter().filter_map(&mut act).collect();
     }
 

@@ -5,18 +5,18 @@ use std::sync::Arc;
 use prefix_core::event::EventAction;
 use prefix_core::id::EventId;
 use prefix_core::store::{ReadSet, StoreError};
-use prefix_policy::course::{self, Desk, Ids, Random};
+use prefix_policy::use_cases::{self, Ids, RandomIds, UnitOfWork};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::reply;
-use crate::alarms::{self, Refused};
+use crate::alerts::{self, Refused};
 use crate::answer::{Answer, BatchItem, EventOutcome};
 use crate::caller::Caller;
+use crate::commit_queue::{Command, LONG_WAIT};
 use crate::error::EngineError;
-use crate::journal::{Command, LONG_WAIT};
-use crate::report;
 use crate::shared::Shared;
+use crate::telemetry;
 
 type Reply = Result<Answer<Vec<EventOutcome>>, EngineError>;
 
@@ -32,7 +32,7 @@ pub(crate) struct Ingest {
 impl Ingest {
     pub(crate) fn new(items: Vec<BatchItem>, caller: Caller) -> (Self, oneshot::Receiver<Reply>) {
         let (reply, receiver) = oneshot::channel();
-        let items = items.into_iter().map(|item| (item, Ids::new(EventId::generate(), &Random))).collect();
+        let items = items.into_iter().map(|item| (item, Ids::new(EventId::generate(), &RandomIds))).collect();
         (Self { items, caller, arrived: Instant::now(), reply, result: None }, receiver)
     }
 }
@@ -42,7 +42,7 @@ impl Command for Ingest {
         reads.admission = true;
         let policy = shared.policy();
         reads.victim_groups = policy.correlates();
-        reads.corroborations = policy.hears();
+        reads.corroborations = policy.uses_corroboration();
         for report in self.items.iter().filter_map(|(item, _)| item.as_ref().ok()) {
             reads.victims.insert(report.victim_ip);
             if report.action == EventAction::Unban {
@@ -59,20 +59,20 @@ impl Command for Ingest {
         reply::reads(&self.caller, reads);
     }
 
-    fn run(&mut self, _shared: &Shared, desk: &mut Desk<'_>) {
-        if let Some(stored) = reply::stored(desk, &self.caller) {
+    fn run(&mut self, _shared: &Shared, uow: &mut UnitOfWork<'_>) {
+        if let Some(stored) = reply::stored(uow, &self.caller) {
             self.result = Some(stored.map(|value| Answer { value, replayed: true }));
             return;
         }
         let caller = &self.caller;
         let outcomes: Vec<EventOutcome> =
-            self.items.iter().map(|(item, ids)| ingest_item(desk, item, ids, caller)).collect();
+            self.items.iter().map(|(item, ids)| ingest_item(uow, item, ids, caller)).collect();
         let repeatable = outcomes.iter().all(|outcome| match outcome {
             EventOutcome::Refused(refused) => refused.refusal.retry_after_seconds.is_none(),
             _ => true,
         });
         if repeatable {
-            reply::store(desk, caller, &outcomes, desk.now);
+            reply::store(uow, caller, &outcomes, uow.now);
         }
         self.result = Some(Ok(Answer::first(outcomes)));
     }
@@ -104,8 +104,8 @@ impl Command for Ingest {
 fn count(shared: &Shared, outcomes: &[EventOutcome], items: &[(BatchItem, Ids)]) {
     for (outcome, (item, _)) in outcomes.iter().zip(items) {
         if let (EventOutcome::Refused(refused), Ok(report)) = (outcome, item) {
-            report::refused(&refused.refusal);
-            report::event_refused(report.source.as_str());
+            telemetry::refused(&refused.refusal);
+            telemetry::event_refused(report.source.as_str());
             let vector = report.vector.clone().unwrap_or_else(prefix_policy::unknown_vector);
             let about = Refused {
                 mitigation_id: Some(refused.mitigation_id),
@@ -113,14 +113,14 @@ fn count(shared: &Shared, outcomes: &[EventOutcome], items: &[(BatchItem, Ids)])
                 vector: &vector,
                 flow: refused.decision.rule.as_ref().map(|rule| rule.flow.clone()),
             };
-            alarms::rejected(shared, &refused.refusal, &about);
+            alerts::rejected(shared, &refused.refusal, &about);
         }
     }
 }
 
-fn ingest_item(desk: &mut Desk<'_>, item: &BatchItem, ids: &Ids, caller: &Caller) -> EventOutcome {
+fn ingest_item(uow: &mut UnitOfWork<'_>, item: &BatchItem, ids: &Ids, caller: &Caller) -> EventOutcome {
     match item {
-        Ok(report) => course::ingest(desk, report, ids, &caller.author()).into(),
+        Ok(report) => use_cases::ingest(uow, report, ids, &caller.author()).into(),
         Err(invalid) => EventOutcome::Invalid(invalid.clone()),
     }
 }

@@ -10,12 +10,12 @@ use prefix_core::store::{ReadSet, StoreError};
 use serde_json::json;
 use tokio::sync::oneshot;
 
-use crate::alarms;
+use crate::alerts;
 use crate::caller::Caller;
+use crate::commit_queue::Command;
 use crate::error::EngineError;
-use crate::journal::Command;
 use crate::shared::Shared;
-use prefix_policy::course::Desk;
+use prefix_policy::use_cases::UnitOfWork;
 
 type Reply<T> = Result<T, EngineError>;
 
@@ -40,9 +40,9 @@ impl Command for Freeze {
         reads.admission = true;
     }
 
-    fn run(&mut self, shared: &Shared, desk: &mut Desk<'_>) {
+    fn run(&mut self, shared: &Shared, uow: &mut UnitOfWork<'_>) {
         let scope = &self.scope;
-        self.over = desk.has_thawed(scope.panic_id) || shared.frozen.is_thawed(scope.panic_id);
+        self.over = uow.has_thawed(scope.panic_id) || shared.frozen.is_thawed(scope.panic_id);
         if self.over {
             return;
         }
@@ -54,16 +54,16 @@ impl Command for Freeze {
             "started_at": scope.started_at,
             "after": { "pop": scope.pop, "customer_id": scope.customer_id },
         });
-        let entry = AuditEntry::new(desk.now, self.caller.actor.clone(), AuditAction::Panic, details);
-        desk.audit(entry.on("panic", scope.panic_id));
-        desk.put_panic(scope.clone());
+        let entry = AuditEntry::new(uow.now, self.caller.actor.clone(), AuditAction::Panic, details);
+        uow.audit(entry.on("panic", scope.panic_id));
+        uow.put_panic(scope.clone());
     }
 
     fn done(self: Box<Self>, shared: &Arc<Shared>, result: Result<(), StoreError>) {
         if result.is_ok() && !self.over && !self.caller.dry_run {
             // one that was begun past storage was told when it began
             if self.scope.origin == PanicOrigin::Api {
-                alarms::panic_started(shared, &self.scope);
+                alerts::panic_started(shared, &self.scope);
             }
             shared.frozen.begun(self.scope);
             shared.follow_freeze();
@@ -103,12 +103,12 @@ impl Command for EndFrozen {
         reads.mitigations.extend(self.ids.iter().copied());
     }
 
-    fn run(&mut self, _shared: &Shared, desk: &mut Desk<'_>) {
+    fn run(&mut self, _shared: &Shared, uow: &mut UnitOfWork<'_>) {
         self.spared.clear();
         for id in &self.ids {
             // what is ending already keeps its first reason
-            let Some(row) = desk.row(*id).filter(|row| row.status.claims_rule()) else { continue };
-            if !desk.is_frozen(row) {
+            let Some(row) = uow.row(*id).filter(|row| row.status.claims_rule()) else { continue };
+            if !uow.is_frozen(row) {
                 self.spared.push(*id);
                 continue;
             }
@@ -117,20 +117,20 @@ impl Command for EndFrozen {
                 "reason": EndReason::Panic.as_str(),
                 "before": { "status": row.status },
             });
-            let now = desk.now;
-            desk.edit(*id, |row| {
+            let now = uow.now;
+            uow.edit(*id, |row| {
                 if row.begin_end(EndReason::Panic, now).is_ok() {
                     row.leases.clear();
                 }
             });
             let entry = AuditEntry::new(now, self.actor.clone(), AuditAction::Withdraw, details);
-            desk.audit(entry.on("mitigation", id));
+            uow.audit(entry.on("mitigation", id));
         }
     }
 
     fn done(self: Box<Self>, shared: &Arc<Shared>, result: Result<(), StoreError>) {
         if result.is_ok() && !self.spared.is_empty() {
-            shared.dispatch.nudge(shared.book.spare(&self.spared));
+            shared.route_queue.enqueue(shared.intents.clear_panic_pending(&self.spared));
         }
         let _ = self.reply.send(result);
     }
@@ -166,20 +166,20 @@ impl Command for Unfreeze {
         reads.admission = true;
     }
 
-    fn run(&mut self, _shared: &Shared, desk: &mut Desk<'_>) {
+    fn run(&mut self, _shared: &Shared, uow: &mut UnitOfWork<'_>) {
         let by = self.caller.actor.name().to_owned();
         let meant = |scope: &&PanicScope| self.id.is_none_or(|id| id == scope.panic_id);
-        let mut scopes: Vec<PanicScope> = desk.standing().frozen.iter().filter(meant).cloned().collect();
+        let mut scopes: Vec<PanicScope> = uow.check_context().frozen.iter().filter(meant).cloned().collect();
         for scope in &mut scopes {
             let details = json!({
                 "request_id": self.caller.request_id,
                 "reason": self.reason,
                 "before": { "pop": scope.pop, "customer_id": scope.customer_id, "started_at": scope.started_at },
             });
-            let entry = AuditEntry::new(desk.now, self.caller.actor.clone(), AuditAction::Thaw, details);
-            desk.audit(entry.on("panic", scope.panic_id));
-            scope.thawed = Some(Thaw { at: desk.now, by: by.clone(), reason: self.reason.clone() });
-            desk.put_panic(scope.clone());
+            let entry = AuditEntry::new(uow.now, self.caller.actor.clone(), AuditAction::Thaw, details);
+            uow.audit(entry.on("panic", scope.panic_id));
+            scope.thawed = Some(Thaw { at: uow.now, by: by.clone(), reason: self.reason.clone() });
+            uow.put_panic(scope.clone());
         }
         self.thawed = scopes;
     }
@@ -190,7 +190,7 @@ impl Command for Unfreeze {
             let ids: Vec<PanicId> = thawed.iter().map(|scope| scope.panic_id).collect();
             shared.frozen.thawed(&ids);
             shared.follow_freeze();
-            thawed.iter().for_each(|scope| alarms::panic_thawed(shared, scope));
+            thawed.iter().for_each(|scope| alerts::panic_thawed(shared, scope));
         }
         let _ = reply.send(result.map(|()| thawed).map_err(EngineError::from));
     }

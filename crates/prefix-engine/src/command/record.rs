@@ -6,10 +6,10 @@ use prefix_core::audit::AuditEntry;
 use prefix_core::store::{ReadSet, StoreError};
 use tokio::sync::oneshot;
 
+use crate::commit_queue::Command;
 use crate::error::EngineError;
-use crate::journal::Command;
 use crate::shared::Shared;
-use prefix_policy::course::Desk;
+use prefix_policy::use_cases::UnitOfWork;
 
 /// See the module.
 pub(crate) struct Record {
@@ -27,8 +27,8 @@ impl Record {
 impl Command for Record {
     fn reads(&self, _shared: &Shared, _reads: &mut ReadSet) {}
 
-    fn run(&mut self, _shared: &Shared, desk: &mut Desk<'_>) {
-        self.entries.iter().cloned().for_each(|entry| desk.audit(entry));
+    fn run(&mut self, _shared: &Shared, uow: &mut UnitOfWork<'_>) {
+        self.entries.iter().cloned().for_each(|entry| uow.audit(entry));
     }
 
     fn done(self: Box<Self>, _shared: &Arc<Shared>, result: Result<(), StoreError>) {

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use crate::caller::{Caller, IdempotencyKey};
 use crate::error::EngineError;
-use prefix_policy::course::Desk;
+use prefix_policy::use_cases::UnitOfWork;
 
 fn key_of(idempotency: &IdempotencyKey) -> ReplyKey {
     ReplyKey {
@@ -24,11 +24,11 @@ pub(super) fn reads(caller: &Caller, reads: &mut ReadSet) {
 
 /// The stored answer to this request, if there is one.
 pub(super) fn stored<T: DeserializeOwned>(
-    desk: &Desk<'_>,
+    uow: &UnitOfWork<'_>,
     caller: &Caller,
 ) -> Option<Result<T, EngineError>> {
     let idempotency = caller.idempotency.as_ref()?;
-    let stored = desk.reply(&key_of(idempotency))?;
+    let stored = uow.reply(&key_of(idempotency))?;
     if stored.body_hash != idempotency.body_hash {
         return Some(Err(EngineError::IdempotencyMismatch));
     }
@@ -37,10 +37,10 @@ pub(super) fn stored<T: DeserializeOwned>(
 }
 
 /// Stores the answer to this request with what it changed.
-pub(super) fn store<T: Serialize>(desk: &mut Desk<'_>, caller: &Caller, answer: &T, now: DateTime<Utc>) {
+pub(super) fn store<T: Serialize>(uow: &mut UnitOfWork<'_>, caller: &Caller, answer: &T, now: DateTime<Utc>) {
     let Some(idempotency) = &caller.idempotency else { return };
     if let Ok(reply) = serde_json::to_string(answer) {
         let stored = StoredReply { body_hash: idempotency.body_hash, reply, created_at: now };
-        desk.put_reply(key_of(idempotency), stored);
+        uow.put_reply(key_of(idempotency), stored);
     }
 }

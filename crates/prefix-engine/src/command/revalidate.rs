@@ -7,14 +7,14 @@ use prefix_core::guardrail::{Guardrail, Refusal};
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{EndReason, Mitigation, Status};
 use prefix_core::store::{ReadSet, StoreError};
-use prefix_policy::course::{Desk, end_with_companions};
+use prefix_policy::use_cases::{UnitOfWork, end_with_companions};
 use serde_json::json;
 use tokio::sync::oneshot;
 
 use crate::caller::Caller;
+use crate::commit_queue::Command;
 use crate::engine::PolicyChange;
 use crate::error::EngineError;
-use crate::journal::Command;
 use crate::shared::Shared;
 
 type Reply = Result<Vec<MitigationId>, EngineError>;
@@ -67,24 +67,24 @@ fn end_reason(refusal: &Refusal) -> EndReason {
     }
 }
 
-fn check(shared: &Shared, desk: &mut Desk<'_>, id: MitigationId, caller: &Caller) -> bool {
+fn check(shared: &Shared, uow: &mut UnitOfWork<'_>, id: MitigationId, caller: &Caller) -> bool {
     let live = |row: &&Mitigation| row.lives() || row.status == Status::Queued;
-    let Some(row) = desk.row(id).filter(live) else { return false };
+    let Some(row) = uow.row(id).filter(live) else { return false };
     let (reason, detail) = if row.dry_run && shared.enforced() {
         (EndReason::DryRunEnded, "made in dry-run, which is over".to_owned())
     } else {
-        match desk.policy.revalidate(row, desk.standing()) {
+        match uow.policy.revalidate(row, uow.check_context()) {
             Ok(()) => return false,
             Err(refusal) => (end_reason(&refusal), refusal.detail),
         }
     };
-    end_with_companions(desk, id, reason);
+    end_with_companions(uow, id, reason);
     let mut details = json!({ "reason": reason.as_str(), "detail": detail });
     if !caller.request_id.is_empty() {
         details["request_id"] = json!(caller.request_id);
     }
-    let entry = AuditEntry::new(desk.now, caller.actor.clone(), AuditAction::Withdraw, details);
-    desk.audit(entry.on("mitigation", id));
+    let entry = AuditEntry::new(uow.now, caller.actor.clone(), AuditAction::Withdraw, details);
+    uow.audit(entry.on("mitigation", id));
     true
 }
 
@@ -93,15 +93,17 @@ impl Command for Revalidate {
         reads.admission = true;
         reads.mitigations.extend(self.ids.iter().copied());
         // companions end with their parent, whichever command names them
-        reads.victims.extend(self.ids.iter().filter_map(|id| shared.book.get(*id)).map(|row| row.victim_ip));
+        reads
+            .victims
+            .extend(self.ids.iter().filter_map(|id| shared.intents.get(*id)).map(|row| row.victim_ip));
     }
 
-    fn run(&mut self, shared: &Shared, desk: &mut Desk<'_>) {
+    fn run(&mut self, shared: &Shared, uow: &mut UnitOfWork<'_>) {
         let caller = &self.caller;
-        self.withdrawn = self.ids.iter().copied().filter(|id| check(shared, desk, *id, caller)).collect();
+        self.withdrawn = self.ids.iter().copied().filter(|id| check(shared, uow, *id, caller)).collect();
         if let Some(Conclusion { change, caller, earlier }) = &self.conclusion {
             let withdrawn = [earlier.as_slice(), &self.withdrawn].concat();
-            desk.audit(change.clone().entry(desk.now, caller, &withdrawn));
+            uow.audit(change.clone().entry(uow.now, caller, &withdrawn));
         }
     }
 

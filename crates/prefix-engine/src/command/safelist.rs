@@ -9,14 +9,14 @@ use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{EndReason, Mitigation, Status};
 use prefix_core::safelist::SafelistEntry;
 use prefix_core::store::{ReadSet, StoreError};
-use prefix_policy::course::{Desk, end_with_companions};
+use prefix_policy::use_cases::{UnitOfWork, end_with_companions};
 use serde_json::json;
 use tokio::sync::oneshot;
 
 use crate::answer::SafelistAdded;
 use crate::caller::Caller;
+use crate::commit_queue::Command;
 use crate::error::EngineError;
-use crate::journal::Command;
 use crate::shared::Shared;
 
 /// What happens to the list.
@@ -45,7 +45,7 @@ pub(crate) fn hit_by(shared: &Shared, entry: &SafelistEntry) -> Vec<Arc<Mitigati
     if !entry.counts(shared.now()) {
         return Vec::new();
     }
-    let mut rows = shared.book.rows();
+    let mut rows = shared.intents.rows();
     rows.retain(|row| {
         let overlaps = |route: &Route| route.destination().overlaps(&entry.prefix);
         row.status.claims_rule() && row.route.as_ref().is_some_and(overlaps)
@@ -68,41 +68,41 @@ impl ChangeSafelist {
         (Self { change, caller, reply, result: None }, receiver)
     }
 
-    fn add(&self, desk: &mut Desk<'_>, entry: &SafelistEntry) -> Reply {
-        let listed = desk.safelist().iter().find(|other| other.prefix == entry.prefix);
+    fn add(&self, uow: &mut UnitOfWork<'_>, entry: &SafelistEntry) -> Reply {
+        let listed = uow.safelist().iter().find(|other| other.prefix == entry.prefix);
         if listed.is_some_and(SafelistEntry::is_configured) && !entry.is_configured() {
             let detail = format!("{} stands in the configuration file; change it there", entry.prefix);
             return Err(EngineError::NotAllowed(detail));
         }
         let updated = listed.is_some();
         let mut entry = entry.clone();
-        entry.added_at = desk.now;
-        desk.put_safelist(entry.clone());
+        entry.added_at = uow.now;
+        uow.put_safelist(entry.clone());
         self.audit(
-            desk,
+            uow,
             AuditAction::SafelistAdd,
             &entry.prefix,
             json!({
                 "reason": entry.reason, "expires_at": entry.expires_at, "updated": updated,
             }),
         );
-        let counts = entry.counts(desk.now);
+        let counts = entry.counts(uow.now);
         let hit = |row: &Mitigation| {
             let live = row.lives() || row.status == Status::Queued;
             live && row.route.as_ref().is_some_and(|route| route.destination().overlaps(&entry.prefix))
         };
-        let withdrawn: Vec<MitigationId> = if counts { desk.ids(hit) } else { Vec::new() };
+        let withdrawn: Vec<MitigationId> = if counts { uow.ids(hit) } else { Vec::new() };
         for id in &withdrawn {
-            end_with_companions(desk, *id, EndReason::Safelist);
+            end_with_companions(uow, *id, EndReason::Safelist);
             let details = json!({ "reason": format!("safelisted: {}", entry.prefix), "request_id": self.caller.request_id });
             let actor = self.caller.actor.clone();
-            desk.audit(AuditEntry::new(desk.now, actor, AuditAction::Withdraw, details).on("mitigation", id));
+            uow.audit(AuditEntry::new(uow.now, actor, AuditAction::Withdraw, details).on("mitigation", id));
         }
         Ok(Changed::Added(SafelistAdded { entry, updated, withdrawn }))
     }
 
-    fn remove(&self, desk: &mut Desk<'_>, prefix: Prefix) -> Reply {
-        let Some(entry) = desk.safelist().iter().find(|entry| entry.prefix == prefix) else {
+    fn remove(&self, uow: &mut UnitOfWork<'_>, prefix: Prefix) -> Reply {
+        let Some(entry) = uow.safelist().iter().find(|entry| entry.prefix == prefix) else {
             return Err(EngineError::NotFound(format!("{prefix} is not on the safelist")));
         };
         if entry.is_configured() {
@@ -113,18 +113,18 @@ impl ChangeSafelist {
         }
         let before =
             json!({ "reason": entry.reason, "added_by": entry.added_by, "expires_at": entry.expires_at });
-        desk.remove_safelist(prefix);
-        self.audit(desk, AuditAction::SafelistRemove, &prefix, json!({ "before": before }));
+        uow.remove_safelist(prefix);
+        self.audit(uow, AuditAction::SafelistRemove, &prefix, json!({ "before": before }));
         Ok(Changed::Done)
     }
 
-    fn configure(&self, desk: &mut Desk<'_>, prefixes: &[Prefix]) {
-        let listed: Vec<SafelistEntry> = desk.safelist().to_vec();
+    fn configure(&self, uow: &mut UnitOfWork<'_>, prefixes: &[Prefix]) {
+        let listed: Vec<SafelistEntry> = uow.safelist().to_vec();
         for entry in listed.iter().filter(|entry| entry.is_configured() && !prefixes.contains(&entry.prefix))
         {
-            desk.remove_safelist(entry.prefix);
+            uow.remove_safelist(entry.prefix);
             self.audit(
-                desk,
+                uow,
                 AuditAction::SafelistRemove,
                 &entry.prefix,
                 json!({ "reason": "left the configuration" }),
@@ -134,34 +134,40 @@ impl ChangeSafelist {
             if listed.iter().any(|entry| entry.prefix == *prefix && entry.is_configured()) {
                 continue;
             }
-            desk.put_safelist(SafelistEntry {
+            uow.put_safelist(SafelistEntry {
                 prefix: *prefix,
-                added_at: desk.now,
+                added_at: uow.now,
                 added_by: SafelistEntry::CONFIG.into(),
                 reason: None,
                 expires_at: None,
             });
-            self.audit(desk, AuditAction::SafelistAdd, prefix, json!({ "reason": "configuration" }));
+            self.audit(uow, AuditAction::SafelistAdd, prefix, json!({ "reason": "configuration" }));
         }
     }
 
-    fn sweep(&self, desk: &mut Desk<'_>) {
-        let now = desk.now;
+    fn sweep(&self, uow: &mut UnitOfWork<'_>) {
+        let now = uow.now;
         let over: Vec<Prefix> =
-            desk.safelist().iter().filter(|entry| !entry.counts(now)).map(|entry| entry.prefix).collect();
+            uow.safelist().iter().filter(|entry| !entry.counts(now)).map(|entry| entry.prefix).collect();
         for prefix in over {
-            desk.remove_safelist(prefix);
-            self.audit(desk, AuditAction::SafelistExpired, &prefix, json!({}));
+            uow.remove_safelist(prefix);
+            self.audit(uow, AuditAction::SafelistExpired, &prefix, json!({}));
         }
     }
 
-    fn audit(&self, desk: &mut Desk<'_>, action: AuditAction, prefix: &Prefix, details: serde_json::Value) {
+    fn audit(
+        &self,
+        uow: &mut UnitOfWork<'_>,
+        action: AuditAction,
+        prefix: &Prefix,
+        details: serde_json::Value,
+    ) {
         let mut details = details;
         if let Some(details) = details.as_object_mut() {
             details.insert("request_id".into(), json!(self.caller.request_id));
         }
-        desk.audit(
-            AuditEntry::new(desk.now, self.caller.actor.clone(), action, details).on("safelist", prefix),
+        uow.audit(
+            AuditEntry::new(uow.now, self.caller.actor.clone(), action, details).on("safelist", prefix),
         );
     }
 }
@@ -176,16 +182,16 @@ impl Command for ChangeSafelist {
         }
     }
 
-    fn run(&mut self, _shared: &Shared, desk: &mut Desk<'_>) {
+    fn run(&mut self, _shared: &Shared, uow: &mut UnitOfWork<'_>) {
         self.result = Some(match &self.change {
-            Change::Add(entry) => self.add(desk, entry),
-            Change::Remove(prefix) => self.remove(desk, *prefix),
+            Change::Add(entry) => self.add(uow, entry),
+            Change::Remove(prefix) => self.remove(uow, *prefix),
             Change::Configure(prefixes) => {
-                self.configure(desk, prefixes);
+                self.configure(uow, prefixes);
                 Ok(Changed::Done)
             }
             Change::Sweep => {
-                self.sweep(desk);
+                self.sweep(uow);
                 Ok(Changed::Done)
             }
         });

@@ -10,9 +10,9 @@ use prefix_core::ownership::NotAfter;
 use prefix_core::store::{ReadSet, StoreError};
 use serde_json::json;
 
-use crate::journal::{Command, RETRY};
+use crate::commit_queue::{Command, RETRY};
 use crate::shared::Shared;
-use prefix_policy::course::{self, Desk, Note};
+use prefix_policy::use_cases::{self, DomainEvent, UnitOfWork};
 
 /// A path that the speaker has.
 #[derive(Clone, Debug)]
@@ -40,20 +40,20 @@ pub(crate) fn is_news(row: &Mitigation) -> bool {
 }
 
 impl Settle {
-    fn confirm(desk: &mut Desk<'_>, confirmed: &Confirmed) {
-        let now = desk.now;
+    fn confirm(uow: &mut UnitOfWork<'_>, confirmed: &Confirmed) {
+        let now = uow.now;
         let same = |row: &&Mitigation| {
             row.lives()
                 && row.progress.step == confirmed.step
                 && row.action == confirmed.action
                 && row.key().as_ref() == Some(&confirmed.key)
         };
-        let Some(row) = desk.row(confirmed.id).filter(same) else { return };
+        let Some(row) = uow.row(confirmed.id).filter(same) else { return };
         let first = row.status == Status::Pending;
         let step = row.progress.step_confirmed_at.is_none();
         if first {
             let created_at = row.created_at;
-            desk.note(Note::FirstConfirmation { created_at });
+            uow.emit(DomainEvent::FirstConfirmation { created_at });
         }
         if first || step {
             let details = json!({
@@ -62,54 +62,55 @@ impl Settle {
                 "step": confirmed.step,
             });
             let entry = AuditEntry::new(now, Actor::SYSTEM, AuditAction::Confirm, details);
-            desk.audit(entry.on("mitigation", confirmed.id));
+            uow.audit(entry.on("mitigation", confirmed.id));
         }
-        desk.edit(confirmed.id, |row| {
+        uow.edit(confirmed.id, |row| {
             row.progress.former = None;
             row.confirm(Some(confirmed.not_after), now)
         });
     }
 
-    fn remove(shared: &Shared, desk: &mut Desk<'_>, key: &RouteKey) {
+    fn remove(shared: &Shared, uow: &mut UnitOfWork<'_>, key: &RouteKey) {
         // storage may have been slow: the rule was wanted again meanwhile, and its next withdraw is confirmed anew
-        if shared.book.was_sent(key) {
+        if shared.intents.was_sent(key) {
             return;
         }
-        let now = desk.now;
-        for id in desk.naming(key, |row| !row.status.is_final()) {
-            let Some(row) = desk.row(id) else { continue };
+        let now = uow.now;
+        for id in uow.naming(key, |row| !row.status.is_final()) {
+            let Some(row) = uow.row(id) else { continue };
             if row.lives() && row.expires_at <= now {
-                if course::is_inherited(desk, id) {
+                if use_cases::is_inherited(uow, id) {
                     continue;
                 }
-                let Some(row) = desk.row(id) else { continue };
+                let Some(row) = uow.row(id) else { continue };
                 // the rule left on time, before its row was written
-                let reason = course::deadline(row);
+                let reason = use_cases::deadline(row);
                 let details = json!({ "reason": reason.as_str(), "expires_at": row.expires_at });
-                desk.edit(id, |row| row.begin_end(reason, now));
-                desk.audit(
+                uow.edit(id, |row| row.begin_end(reason, now));
+                uow.audit(
                     AuditEntry::new(now, Actor::SYSTEM, AuditAction::Expire, details).on("mitigation", id),
                 );
             }
-            let ends = |row: &Mitigation| row.lives() && desk.is_frozen(row) && shared.book.is_doomed(id);
-            let frozen = desk.row(id).is_some_and(ends);
+            let ends =
+                |row: &Mitigation| row.lives() && uow.is_frozen(row) && shared.intents.is_panic_pending(id);
+            let frozen = uow.row(id).is_some_and(ends);
             if frozen {
                 // a panic took the rule away before its row was written
                 let details = json!({ "reason": EndReason::Panic.as_str() });
-                desk.edit(id, |row| {
+                uow.edit(id, |row| {
                     row.leases.clear();
                     row.begin_end(EndReason::Panic, now)
                 });
                 let entry = AuditEntry::new(now, Actor::SYSTEM, AuditAction::Withdraw, details);
-                desk.audit(entry.on("mitigation", id));
+                uow.audit(entry.on("mitigation", id));
             }
             let is_former =
                 |row: &Mitigation| row.progress.former.is_some() && row.key().as_ref() != Some(key);
             let concerned = |row: &Mitigation| row.status == Status::Withdrawing || is_former(row);
-            if !desk.row(id).is_some_and(concerned) {
+            if !uow.row(id).is_some_and(concerned) {
                 continue;
             }
-            let finished = desk.edit(id, |row| {
+            let finished = uow.edit(id, |row| {
                 if row.status != Status::Withdrawing {
                     // the former rule was over before its successor could be announced
                     row.progress.former = None;
@@ -127,7 +128,7 @@ impl Settle {
             if finished == Some(true) {
                 let details = json!({ "flow": key.flow() });
                 let entry = AuditEntry::new(now, Actor::SYSTEM, AuditAction::WithdrawConfirmed, details);
-                desk.audit(entry.on("mitigation", id));
+                uow.audit(entry.on("mitigation", id));
             }
         }
     }
@@ -138,7 +139,7 @@ impl Command for Settle {
         reads.admission = true;
         reads.mitigations.extend(self.confirmed.iter().map(|confirmed| confirmed.id));
         for key in &self.gone {
-            for row in shared.book.of_route(key) {
+            for row in shared.intents.of_route(key) {
                 reads.mitigations.insert(row.mitigation_id);
                 if row.parent_id.is_some() {
                     reads.victims.insert(row.victim_ip);
@@ -147,12 +148,12 @@ impl Command for Settle {
         }
     }
 
-    fn run(&mut self, shared: &Shared, desk: &mut Desk<'_>) {
+    fn run(&mut self, shared: &Shared, uow: &mut UnitOfWork<'_>) {
         for confirmed in &self.confirmed {
-            Self::confirm(desk, confirmed);
+            Self::confirm(uow, confirmed);
         }
         for key in &self.gone {
-            Self::remove(shared, desk, key);
+            Self::remove(shared, uow, key);
         }
     }
 
@@ -162,7 +163,7 @@ impl Command for Settle {
         }
         // doing it again is harmless, and it is confirmed again
         let keys = self.confirmed.into_iter().map(|confirmed| confirmed.key).chain(self.gone).collect();
-        shared.dispatch.nudge_later(keys, RETRY * 4);
+        shared.route_queue.enqueue_later(keys, RETRY * 4);
     }
 
     fn weight(&self) -> usize {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use prefix_core::id::MitigationId;
 use prefix_core::store::{ReadSet, StoreError};
-use prefix_policy::course::{Desk, step_if_due};
+use prefix_policy::use_cases::{UnitOfWork, step_if_due};
 
-use crate::journal::Command;
+use crate::commit_queue::Command;
 use crate::shared::Shared;
 
 /// See the module.
@@ -17,7 +17,7 @@ pub(crate) struct Steps {
 impl Command for Steps {
     fn reads(&self, shared: &Shared, reads: &mut ReadSet) {
         reads.admission = true;
-        for row in self.ids.iter().filter_map(|id| shared.book.get(*id)) {
+        for row in self.ids.iter().filter_map(|id| shared.intents.get(*id)) {
             // a step that changes the match must see every other rule of the victim
             reads.victims.insert(row.victim_ip);
             // its companion may be one rule more
@@ -25,9 +25,9 @@ impl Command for Steps {
         }
     }
 
-    fn run(&mut self, _shared: &Shared, desk: &mut Desk<'_>) {
+    fn run(&mut self, _shared: &Shared, uow: &mut UnitOfWork<'_>) {
         for id in &self.ids {
-            step_if_due(desk, *id);
+            step_if_due(uow, *id);
         }
     }
 

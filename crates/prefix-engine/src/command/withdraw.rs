@@ -6,13 +6,13 @@ use prefix_core::audit::{AuditAction, AuditEntry};
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{EndReason, Mitigation, Status};
 use prefix_core::store::{ReadSet, StoreError};
-use prefix_policy::course::{Desk, end_with_companions};
+use prefix_policy::use_cases::{UnitOfWork, end_with_companions};
 use serde_json::json;
 use tokio::sync::oneshot;
 
 use crate::caller::Caller;
+use crate::commit_queue::Command;
 use crate::error::EngineError;
-use crate::journal::Command;
 use crate::shared::Shared;
 
 /// One answer per id: the row after the change, or why there is none.
@@ -40,8 +40,8 @@ impl Withdraw {
         (Self { ids, reason, caller, reply, result: Vec::new() }, receiver)
     }
 
-    fn withdraw(&self, desk: &mut Desk<'_>, id: MitigationId) -> Result<Box<Mitigation>, EngineError> {
-        let Some(row) = desk.row(id) else {
+    fn withdraw(&self, uow: &mut UnitOfWork<'_>, id: MitigationId) -> Result<Box<Mitigation>, EngineError> {
+        let Some(row) = uow.row(id) else {
             return Err(EngineError::NotFound(format!("there is no mitigation {id}")));
         };
         if row.status.is_final() {
@@ -50,14 +50,14 @@ impl Withdraw {
         }
         if row.status != Status::Withdrawing {
             let before = json!({ "status": row.status });
-            end_with_companions(desk, id, EndReason::Operator);
-            desk.edit(id, |row| row.reason = Some(self.reason.clone()));
+            end_with_companions(uow, id, EndReason::Operator);
+            uow.edit(id, |row| row.reason = Some(self.reason.clone()));
             let details =
                 json!({ "request_id": self.caller.request_id, "reason": self.reason, "before": before });
             let actor = self.caller.actor.clone();
-            desk.audit(AuditEntry::new(desk.now, actor, AuditAction::Withdraw, details).on("mitigation", id));
+            uow.audit(AuditEntry::new(uow.now, actor, AuditAction::Withdraw, details).on("mitigation", id));
         }
-        match desk.row(id) {
+        match uow.row(id) {
             Some(row) => Ok(Box::new(row.clone())),
             None => Err(EngineError::Internal("a row left the transaction".into())),
         }
@@ -69,11 +69,13 @@ impl Command for Withdraw {
         reads.admission = true;
         reads.mitigations.extend(self.ids.iter().copied());
         // companions are found by their victim
-        reads.victims.extend(self.ids.iter().filter_map(|id| shared.book.get(*id)).map(|row| row.victim_ip));
+        reads
+            .victims
+            .extend(self.ids.iter().filter_map(|id| shared.intents.get(*id)).map(|row| row.victim_ip));
     }
 
-    fn run(&mut self, _shared: &Shared, desk: &mut Desk<'_>) {
-        self.result = self.ids.iter().map(|id| self.withdraw(desk, *id)).collect();
+    fn run(&mut self, _shared: &Shared, uow: &mut UnitOfWork<'_>) {
+        self.result = self.ids.iter().map(|id| self.withdraw(uow, *id)).collect();
     }
 
     fn done(self: Box<Self>, _shared: &Arc<Shared>, result: Result<(), StoreError>) {

@@ -14,7 +14,7 @@ use serde_json::json;
 use super::Engine;
 use crate::answer::{Health, LeaderView, PeerView, Speaker};
 use crate::error::EngineError;
-use crate::{alarms, report};
+use crate::{alerts, telemetry};
 
 /// What is wrong: the first kind makes the whole daemon `degraded`.
 #[derive(Default)]
@@ -30,7 +30,7 @@ impl Engine {
         let database = self.storage().await.map_err(|error| error.to_string());
         let peers = self.peers().await;
         let longest = TimeDelta::from_std(shared.settings.withdraw_alarm).unwrap_or(TimeDelta::MAX);
-        let counts = shared.book.counts(shared.now() - longest);
+        let counts = shared.intents.counts(shared.now() - longest);
         let speaker = self.running.speaker.connection();
         let guard = shared.guard.as_ref().map(|guard| guard.status());
         let mut problems = Problems::default();
@@ -45,13 +45,13 @@ impl Engine {
             problems.degrading.push(format!("withdrawals that took too long: {}", counts.withdraw_stuck));
         }
         problems.degrading.extend(guard.as_ref().and_then(|guard| self.guard_problem(guard)));
-        let unseen = shared.alarms.unseen();
+        let unseen = shared.alerts.unseen();
         if unseen > 0 {
             let text =
                 format!("rules in the speaker that no established session carries to a router: {unseen}");
             problems.other.push(text);
         }
-        problems.other.extend(shared.hearing.silent().iter().map(|(source, silence)| {
+        problems.other.extend(shared.liveness.silent().iter().map(|(source, silence)| {
             format!(
                 "detector {source} has been silent since {} (silent_after_seconds {})",
                 silence.since.to_rfc3339_opts(SecondsFormat::Secs, true),
@@ -126,15 +126,15 @@ impl Engine {
             }
         });
         self.record_all(entries.collect()).await?;
-        report::guard_withdrew(withdrawn.len());
-        alarms::guard_withdrew(shared, &withdrawn);
+        telemetry::guard_withdrew(withdrawn.len());
+        alerts::guard_withdrew(shared, &withdrawn);
         Ok(())
     }
 
     /// The mitigation that a path carried the tag of.
     fn meant(&self, withdrawn: &GuardWithdrawal) -> Option<MitigationId> {
         let tag = withdrawn.mitigation?;
-        let rows = self.running.shared.book.of_route(&withdrawn.key);
+        let rows = self.running.shared.intents.of_route(&withdrawn.key);
         let found = rows.iter().find(|row| MitigationTag::from(row.mitigation_id) == tag);
         found.map(|row| row.mitigation_id)
     }

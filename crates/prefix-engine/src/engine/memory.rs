@@ -5,16 +5,20 @@ use prefix_core::name::Pop;
 use prefix_core::page::{Cursor, Page};
 use prefix_core::store::MitigationQuery;
 
-use crate::book::Book;
+use crate::intent_table::IntentTable;
 
-/// The page that storage would answer with; `None` if it may hold rows that are not in the book.
-pub(super) fn mitigations(book: &Book, own: &Pop, query: &MitigationQuery) -> Option<Page<Mitigation>> {
+/// The page that storage would answer with; `None` if it may hold rows that are not in the intents.
+pub(super) fn mitigations(
+    intents: &IntentTable,
+    own: &Pop,
+    query: &MitigationQuery,
+) -> Option<Page<Mitigation>> {
     let unfinished = !query.status.is_empty() && !query.status.iter().copied().any(Status::is_final);
     if !unfinished || query.pop.as_ref() != Some(own) {
         return None;
     }
     let MitigationQuery { page, status, customer_id, victim_ip, vector, pop: _, acknowledged } = query;
-    let mut rows = book.rows();
+    let mut rows = intents.rows();
     rows.retain(|row| {
         let cursor = cursor(row);
         status.contains(&row.status)

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use tracing::warn;
 
 use super::Engine;
-use crate::alarms;
+use crate::alerts;
 use crate::answer::{PanicRequest, PanicStarted, PanicState};
 use crate::caller::Caller;
 use crate::command::panic::{EndFrozen, Freeze, Unfreeze};
@@ -63,7 +63,7 @@ impl Engine {
         PanicStarted { scope, rules, withdrawn: rules - withdrawing, withdrawing, affected }
     }
 
-    /// The mitigations of a scope that are not final; what the book knows, if storage does not answer.
+    /// The mitigations of a scope that are not final; what the intents knows, if storage does not answer.
     async fn in_scope(&self, pop: Option<&Pop>, customer: Option<&CustomerId>) -> Vec<MitigationId> {
         let shared = &self.running.shared;
         let mut ids = match shared.store.unfinished_ids(pop, customer).await {
@@ -82,7 +82,7 @@ impl Engine {
             pop.is_none_or(|pop| *pop == row.pop)
                 && (customer.is_none() || customer == row.customer_id.as_ref())
         };
-        let rows = self.running.shared.book.rows();
+        let rows = self.running.shared.intents.rows();
         rows.iter().filter(|row| meant(row)).map(|row| row.mitigation_id).collect()
     }
 
@@ -100,7 +100,7 @@ impl Engine {
         let deadline = Instant::now() + shared.settings.announce_timeout;
         let of_others = scope.pop.as_ref() != Some(&shared.settings.pop);
         loop {
-            let here = ids.iter().filter(|id| shared.book.get(**id).is_some()).count() as u64;
+            let here = ids.iter().filter(|id| shared.intents.get(**id).is_some()).count() as u64;
             let is_over = Instant::now() >= deadline;
             if !of_others && (here == 0 || is_over) {
                 return here;
@@ -168,7 +168,7 @@ impl Engine {
         if shared.frozen.begun_directly(&scope) {
             shared.follow_freeze();
             shared.frozen.moved.notify_one();
-            alarms::panic_started(shared, &scope);
+            alerts::panic_started(shared, &scope);
         }
     }
 

@@ -21,8 +21,8 @@ use prefix_core::store::{
 
 use super::{Engine, memory};
 use crate::answer::{History, MitigationView, PeerView, Speaker};
+use crate::audit_chain;
 use crate::error::EngineError;
-use crate::sealing;
 use crate::speaker::family_of;
 
 /// How long a question to the speaker may take before an answer goes out without it.
@@ -34,10 +34,10 @@ impl Engine {
         let shared = &self.running.shared;
         // only the leader sees what becomes of a rule at the speaker; all others know what it has written down
         let here = mitigation.pop == shared.settings.pop && shared.leadership.in_charge().is_some();
-        let doomed = shared.book.is_doomed(mitigation.mitigation_id);
-        let intended = mitigation.lives() && !mitigation.dry_run && !doomed;
+        let panic_pending = shared.intents.is_panic_pending(mitigation.mitigation_id);
+        let intended = mitigation.lives() && !mitigation.dry_run && !panic_pending;
         if let Some(key) = mitigation.key().filter(|_| here && !mitigation.status.is_final()) {
-            let wire = shared.book.wire(&key).unwrap_or_default();
+            let wire = shared.intents.wire(&key).unwrap_or_default();
             mitigation.speaker.announced = wire.confirmed.is_some();
             mitigation.speaker.error = wire.error;
             if let Some(confirmed) = wire.confirmed {
@@ -54,7 +54,7 @@ impl Engine {
     /// The living rule of the same victim that routers apply first (RFC 8955 §5.1) to packets of this one.
     fn shadow_of(&self, row: &Mitigation) -> Option<MitigationId> {
         let rule = row.route.as_ref().filter(|_| row.lives())?.rule()?;
-        let others = self.running.shared.book.living_of(row.victim_ip);
+        let others = self.running.shared.intents.living_of(row.victim_ip);
         let shadows = others.iter().filter_map(|other| {
             let theirs = other.route.as_ref().and_then(Route::rule)?;
             (theirs.precedes(rule) && theirs.meets(rule)).then_some((theirs, other.mitigation_id))
@@ -68,7 +68,7 @@ impl Engine {
         let shared = &self.running.shared;
         let row = match shared.store.mitigation(id).await {
             Err(StoreError::Unavailable(cause)) => {
-                let row = shared.book.get(id).ok_or(EngineError::NotInMemory(cause))?;
+                let row = shared.intents.get(id).ok_or(EngineError::NotInMemory(cause))?;
                 // the explanation is only in storage
                 return Ok(MitigationView { explained: false, ..self.view(Mitigation::clone(&row)) });
             }
@@ -83,7 +83,7 @@ impl Engine {
         let shared = &self.running.shared;
         let page = match shared.store.mitigations(query).await {
             Err(StoreError::Unavailable(cause)) => {
-                memory::mitigations(&shared.book, &shared.settings.pop, query)
+                memory::mitigations(&shared.intents, &shared.settings.pop, query)
                     .ok_or(EngineError::NotInMemory(cause))?
             }
             page => page?,
@@ -117,7 +117,7 @@ impl Engine {
         to_seq: Option<i64>,
         expect: Option<ChainHash>,
     ) -> Result<Verdict, EngineError> {
-        Ok(sealing::verify(&self.running.shared, from_seq, to_seq, expect).await?)
+        Ok(audit_chain::verify(&self.running.shared, from_seq, to_seq, expect).await?)
     }
 
     /// The safelist, expired entries left out.
@@ -163,7 +163,7 @@ impl Engine {
             let refresh = self.running.speaker.refresh(&*shared.announcer);
             let _ = tokio::time::timeout(PATIENCE, refresh).await;
         }
-        let rows = shared.book.rows();
+        let rows = shared.intents.rows();
         let mut announced: Vec<(AfiSafi, u64)> = Vec::new();
         for row in rows.iter().filter(|row| row.lives() && row.speaker.announced) {
             let Some(family) = row.route.as_ref().map(family_of) else { continue };
@@ -195,8 +195,10 @@ impl Engine {
     pub fn wanted_routes(&self) -> Vec<RouteKey> {
         let shared = &self.running.shared;
         let now = shared.now();
-        let mut keys = shared.book.keys();
-        keys.retain(|key| matches!(shared.book.wanted(key, now), crate::book::Wanted::Path { .. }));
+        let mut keys = shared.intents.keys();
+        keys.retain(|key| {
+            matches!(shared.intents.desired_path(key, now), crate::intent_table::DesiredPath::Path { .. })
+        });
         keys
     }
 }

@@ -19,28 +19,28 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::EngineParts;
+use crate::audit_chain;
 use crate::caller::{Caller, IdempotencyKey};
+use crate::change_feed;
 use crate::command::record::Record;
 use crate::command::revalidate::Revalidate;
 use crate::command::safelist::{Change, ChangeSafelist};
-use crate::dispatcher::{Dispatch, Dispatcher};
+use crate::commit_queue::{self, CommitQueue};
+use crate::dispatcher::{Dispatcher, RouteQueue};
 use crate::error::EngineError;
-use crate::follower;
-use crate::journal::{self, Journal};
 use crate::leadership;
 use crate::reconciler::Reconciler;
-use crate::sealing;
 use crate::shared::Shared;
 use crate::speaker::SpeakerState;
 use crate::timers;
-use crate::{alarms, frozen, report};
+use crate::{alerts, panic_state, telemetry};
 
 /// See the module.
 pub(super) struct Running {
     pub(super) shared: Arc<Shared>,
     pub(super) speaker: Arc<SpeakerState>,
     pub(super) started: Instant,
-    journal: Mutex<Option<Journal>>,
+    commit_queue: Mutex<Option<CommitQueue>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     stop: CancellationToken,
@@ -80,26 +80,26 @@ impl Running {
     pub(super) async fn start(parts: EngineParts) -> Result<Arc<Self>, EngineError> {
         let (instance, direct) = (parts.instance, parts.frozen.clone());
         let speaker = Arc::new(SpeakerState::new(parts.settings.neighbors.clone()));
-        let (dispatch, nudges) = Dispatch::new();
+        let (dispatch, receiver) = RouteQueue::new();
         let shared = Arc::new(Shared::new(parts, dispatch));
-        report::expected(&shared.policy());
-        frozen::load(&shared, direct).await?;
+        telemetry::expected(&shared.policy());
+        panic_state::load(&shared, direct).await?;
         if let Some(misfit) = leadership::introduce(&shared).await? {
             return Err(EngineError::NotAllowed(misfit));
         }
-        let (journal, commands) = Journal::new();
+        let (commit_queue, commands) = CommitQueue::new();
         let failure = CancellationToken::new();
         let watch = Watch { shared: shared.clone(), failure: failure.clone() };
-        let writer = watch.spawn("journal", journal::run(shared.clone(), commands));
+        let writer = watch.spawn("commit_queue", commit_queue::run(shared.clone(), commands));
 
         let (stop, end_of_renewal) = (CancellationToken::new(), CancellationToken::new());
         let renewal = watch.spawn("leadership", leadership::run(shared.clone(), end_of_renewal.clone()));
         let prepared = async {
             match shared.leadership.to_prepare() {
-                Some(epoch) => prepare(&shared, &journal, epoch).await,
+                Some(epoch) => prepare(&shared, &commit_queue, epoch).await,
                 None => {
-                    journal.reload().await?;
-                    Ok(Checked { rules: shared.book.rows().len(), withdrawn: 0 })
+                    commit_queue.reload().await?;
+                    Ok(Checked { rules: shared.intents.rows().len(), withdrawn: 0 })
                 }
             }
         };
@@ -111,23 +111,26 @@ impl Running {
                 return Err(error);
             }
         };
-        record_start(&shared, &journal, checked).await?;
-        let dispatcher = Dispatcher::new(shared.clone(), journal.clone());
+        record_start(&shared, &commit_queue, checked).await?;
+        let dispatcher = Dispatcher::new(shared.clone(), commit_queue.clone());
         let mut tasks = vec![
-            watch.spawn("dispatcher", dispatcher.run(nudges, stop.clone())),
-            watch.spawn("deadlines", timers::deadlines(shared.clone(), journal.clone(), stop.clone())),
-            watch.spawn("steps", timers::steps(shared.clone(), journal.clone(), stop.clone())),
-            watch.spawn("queue", timers::queue(shared.clone(), journal.clone(), stop.clone())),
-            watch.spawn("groups", timers::groups(shared.clone(), journal.clone(), stop.clone())),
-            watch.spawn("safelist", timers::safelist(shared.clone(), journal.clone(), stop.clone())),
-            watch.spawn("housekeeping", timers::housekeeping(shared.clone(), journal.clone(), stop.clone())),
-            watch.spawn("succession", succession(shared.clone(), journal.clone(), stop.clone())),
-            watch.spawn("follower", follower::run(shared.clone(), journal.clone(), stop.clone())),
-            watch.spawn("panic", frozen::run(shared.clone(), journal.clone(), stop.clone())),
-            watch.spawn("alarms", alarms::watch(shared.clone(), speaker.clone(), stop.clone())),
-            watch.spawn("sealing", sealing::run(shared.clone(), stop.clone())),
+            watch.spawn("dispatcher", dispatcher.run(receiver, stop.clone())),
+            watch.spawn("deadlines", timers::deadlines(shared.clone(), commit_queue.clone(), stop.clone())),
+            watch.spawn("steps", timers::steps(shared.clone(), commit_queue.clone(), stop.clone())),
+            watch.spawn("queue", timers::queue(shared.clone(), commit_queue.clone(), stop.clone())),
+            watch.spawn("groups", timers::groups(shared.clone(), commit_queue.clone(), stop.clone())),
+            watch.spawn("safelist", timers::safelist(shared.clone(), commit_queue.clone(), stop.clone())),
+            watch.spawn(
+                "housekeeping",
+                timers::housekeeping(shared.clone(), commit_queue.clone(), stop.clone()),
+            ),
+            watch.spawn("succession", succession(shared.clone(), commit_queue.clone(), stop.clone())),
+            watch.spawn("follower", change_feed::run(shared.clone(), commit_queue.clone(), stop.clone())),
+            watch.spawn("panic", panic_state::run(shared.clone(), commit_queue.clone(), stop.clone())),
+            watch.spawn("alerts", alerts::watch(shared.clone(), speaker.clone(), stop.clone())),
+            watch.spawn("sealing", audit_chain::run(shared.clone(), stop.clone())),
         ];
-        let reconciler = Arc::new(Reconciler::new(shared.clone(), journal.clone(), speaker.clone()));
+        let reconciler = Arc::new(Reconciler::new(shared.clone(), commit_queue.clone(), speaker.clone()));
         tasks.push(watch.spawn("reconciler", reconciler.run(stop.clone())));
         let leads = shared.leadership.epoch().is_some();
         info!(
@@ -138,7 +141,7 @@ impl Running {
             shared,
             speaker,
             started: Instant::now(),
-            journal: Mutex::new(Some(journal)),
+            commit_queue: Mutex::new(Some(commit_queue)),
             writer: Mutex::new(Some(writer)),
             tasks: Mutex::new(tasks),
             stop,
@@ -150,8 +153,8 @@ impl Running {
         }))
     }
 
-    pub(super) fn journal(&self) -> Option<Journal> {
-        self.journal.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn commit_queue(&self) -> Option<CommitQueue> {
+        self.commit_queue.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Lets the first of several requests with one `Idempotency-Key` pass, and the others wait until it has ended.
@@ -173,9 +176,9 @@ impl Running {
         let deadline = Instant::now() + self.shared.settings.announce_timeout;
         let mut reached = HashMap::new();
         for id in ids {
-            let confirmation = self.shared.waiting.register(*id);
-            // a row that the book does not hold any more has ended
-            let Some(row) = self.shared.book.get(*id) else {
+            let confirmation = self.shared.confirmation_waiters.register(*id);
+            // a row that the intents does not hold any more has ended
+            let Some(row) = self.shared.intents.get(*id) else {
                 if let Ok(Some(row)) = self.shared.store.mitigation(*id).await {
                     reached.insert(*id, row.status);
                 }
@@ -203,10 +206,10 @@ impl Running {
             return;
         }
         leadership::step_aside(&self.shared).await;
-        if let Some(journal) = self.journal() {
+        if let Some(commit_queue) = self.commit_queue() {
             let entry = AuditEntry::new(self.shared.now(), Actor::SYSTEM, AuditAction::Stop, json!({}));
             let (record, answer) = Record::new(vec![entry]);
-            if journal.submit(Box::new(record)).is_ok() {
+            if commit_queue.submit(Box::new(record)).is_ok() {
                 // what was accepted before this entry is committed with it or earlier
                 let _ = tokio::time::timeout(Duration::from_secs(5), answer).await;
             }
@@ -221,7 +224,7 @@ impl Running {
                 error!("a task does not end, the stop goes on without it");
             }
         }
-        drop(self.journal.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(self.commit_queue.lock().unwrap_or_else(PoisonError::into_inner).take());
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(writer) = writer
             && timeout_at(patience, writer).await.is_err()
@@ -263,7 +266,7 @@ impl Running {
     async fn drain_dispatcher(&self) {
         let deadline = Instant::now() + self.shared.settings.announce_timeout;
         let unconfirmed = || {
-            let rows = self.shared.book.rows();
+            let rows = self.shared.intents.rows();
             rows.iter().any(|row| matches!(row.status, Status::Pending | Status::Withdrawing))
         };
         while self.shared.enforced() && unconfirmed() && Instant::now() < deadline {
@@ -273,7 +276,7 @@ impl Running {
 
     /// Seals what was written last, as far as storage lets it.
     async fn seal_rest(&self) {
-        let sealed = tokio::time::timeout(Duration::from_secs(2), sealing::seal_all(&self.shared)).await;
+        let sealed = tokio::time::timeout(Duration::from_secs(2), audit_chain::seal_all(&self.shared)).await;
         if !matches!(sealed, Ok(Ok(()))) {
             warn!("the last audit entries are sealed after the next start");
         }
@@ -286,7 +289,7 @@ impl Running {
             return;
         }
         // a withdraw names a route, not an owner: routes of others are left alone
-        let keys = self.shared.book.ours();
+        let keys = self.shared.intents.ours();
         if keys.is_empty() {
             return;
         }
@@ -344,7 +347,7 @@ impl Running {
                 )
             }
             Err(_) => {
-                let seen = keys.iter().filter(|key| shared.book.is_seen(key, false));
+                let seen = keys.iter().filter(|key| shared.intents.is_seen(key, false));
                 (seen.cloned().collect(), Duration::ZERO)
             }
         };
@@ -380,11 +383,11 @@ struct Checked {
 }
 
 fn lost() -> EngineError {
-    EngineError::Internal("the journal ended".into())
+    EngineError::Internal("the commit_queue ended".into())
 }
 
 /// Takes over whenever this instance is elected later than at its start.
-async fn succession(shared: Arc<Shared>, journal: Journal, stop: CancellationToken) {
+async fn succession(shared: Arc<Shared>, commit_queue: CommitQueue, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -393,7 +396,7 @@ async fn succession(shared: Arc<Shared>, journal: Journal, stop: CancellationTok
         while let Some(epoch) = shared.leadership.to_prepare() {
             let prepared = tokio::select! {
                 () = stop.cancelled() => return,
-                prepared = prepare(&shared, &journal, epoch) => prepared,
+                prepared = prepare(&shared, &commit_queue, epoch) => prepared,
             };
             match prepared {
                 Ok(checked) => {
@@ -401,41 +404,45 @@ async fn succession(shared: Arc<Shared>, journal: Journal, stop: CancellationTok
                 }
                 Err(error) => {
                     warn!(%error, "rules cannot be taken over yet");
-                    sleep(journal::RETRY).await;
+                    sleep(commit_queue::RETRY).await;
                 }
             }
         }
     }
 }
 
-/// Makes ready to lead: the book is as storage has it, and no stored intent is announced before it has passed today's
+/// Makes ready to lead: the intents is as storage has it, and no stored intent is announced before it has passed today's
 /// policy.
-async fn prepare(shared: &Arc<Shared>, journal: &Journal, epoch: Epoch) -> Result<Checked, EngineError> {
-    shared.book.begin_to_lead();
+async fn prepare(
+    shared: &Arc<Shared>,
+    commit_queue: &CommitQueue,
+    epoch: Epoch,
+) -> Result<Checked, EngineError> {
+    shared.intents.begin_to_lead();
     // no route is looked at before the speaker's table: what stands there already is not sent again
-    journal.reload().await?;
-    let rules = shared.book.rows().len();
-    let withdrawn = check_intents(shared, &journal.led_by(epoch)).await?;
+    commit_queue.reload().await?;
+    let rules = shared.intents.rows().len();
+    let withdrawn = check_intents(shared, &commit_queue.led_by(epoch)).await?;
     if !shared.enforced() {
         // with nothing to compare, only a look at each route tells what has left the speaker by itself
-        shared.dispatch.nudge(shared.book.keys());
+        shared.route_queue.enqueue(shared.intents.keys());
     }
     shared.deadline_moved.notify_one();
     shared.leadership.rows_checked(epoch);
     Ok(Checked { rules, withdrawn })
 }
 
-async fn check_intents(shared: &Arc<Shared>, journal: &Journal) -> Result<usize, EngineError> {
+async fn check_intents(shared: &Arc<Shared>, commit_queue: &CommitQueue) -> Result<usize, EngineError> {
     let change = Change::Configure(shared.settings.safelist.clone());
     let (command, answer) = ChangeSafelist::new(change, Caller::system());
-    journal.submit(Box::new(command))?;
+    commit_queue.submit(Box::new(command))?;
     answer.await.map_err(|_| lost())??;
-    let mut ids: Vec<MitigationId> = shared.book.rows().iter().map(|row| row.mitigation_id).collect();
+    let mut ids: Vec<MitigationId> = shared.intents.rows().iter().map(|row| row.mitigation_id).collect();
     ids.sort();
     let mut withdrawn = 0;
     for ids in ids.chunks(512) {
         let (command, answer) = Revalidate::new(ids.to_vec());
-        journal.submit(Box::new(command))?;
+        commit_queue.submit(Box::new(command))?;
         withdrawn += answer.await.map_err(|_| lost())??.len();
     }
     if withdrawn > 0 {
@@ -444,11 +451,15 @@ async fn check_intents(shared: &Arc<Shared>, journal: &Journal) -> Result<usize,
     Ok(withdrawn)
 }
 
-async fn record_start(shared: &Arc<Shared>, journal: &Journal, checked: Checked) -> Result<(), EngineError> {
+async fn record_start(
+    shared: &Arc<Shared>,
+    commit_queue: &CommitQueue,
+    checked: Checked,
+) -> Result<(), EngineError> {
     let Checked { rules, withdrawn } = checked;
     let details = json!({ "mode": shared.settings.mode.as_str(), "rules": rules, "withdrawn": withdrawn });
     let (record, answer) =
         Record::new(vec![AuditEntry::new(shared.now(), Actor::SYSTEM, AuditAction::Start, details)]);
-    journal.submit(Box::new(record))?;
+    commit_queue.submit(Box::new(record))?;
     answer.await.map_err(|_| lost())?
 }

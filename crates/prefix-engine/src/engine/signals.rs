@@ -11,7 +11,7 @@ use prefix_core::page::Page;
 use prefix_core::signal::{Corroboration, CorroborationScope, SignalGroup};
 use prefix_core::store::{GroupQuery, SourceActivity, WaitingCorroborations};
 use prefix_policy::correlation::{ScopeProblem, scope_of};
-use prefix_policy::course::because;
+use prefix_policy::use_cases::because;
 
 use super::Engine;
 use crate::answer::Answer;
@@ -19,7 +19,7 @@ use crate::caller::Caller;
 use crate::command::corroborate::{Corroborate, CorroborationTaken};
 use crate::command::groups::ActOnGroups;
 use crate::error::EngineError;
-use crate::report;
+use crate::telemetry;
 
 /// So many open groups are looked at for a corroborating signal.
 const MOST_GROUPS: u32 = 100_000;
@@ -49,7 +49,7 @@ impl Engine {
         if let Some(vector) = &sent.scope.vector
             && policy.vector(vector).is_none()
         {
-            report::unknown_vector(sent.source.as_str());
+            telemetry::unknown_vector(sent.source.as_str());
             return Err(EngineError::UnknownVector {
                 vector: vector.to_string(),
                 defined: policy.vector_names(),

@@ -14,7 +14,7 @@ use prefix_core::store::{CorroborationHistoryQuery, HistoryQuery, StoreError};
 use prefix_policy::Policy;
 use prefix_policy::correlation::scope_of;
 use prefix_policy::simulation::{
-    self, Actual, Fate, Input, Simulated, Simulation, Start, Summary, held_in, in_order,
+    self, Actual, Input, MitigationEnd, Simulated, Simulation, Start, Summary, held_in, in_order,
 };
 
 use super::Engine;
@@ -29,7 +29,7 @@ const ROWS: usize = 500;
 
 /// What goes through the policy.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Played {
+pub enum SimulationInput {
     /// Events that never happened; each is received at its own time.
     Imagined(Vec<Report>),
     /// What is recorded, at most so many events: `query.limit`.
@@ -50,7 +50,7 @@ impl Engine {
     pub async fn simulate(
         &self,
         policy: Option<Policy>,
-        played: Played,
+        played: SimulationInput,
     ) -> Result<SimulationReport, EngineError> {
         let shared = &self.running.shared;
         let policy = policy.map_or_else(|| self.policy(), Arc::new);
@@ -58,8 +58,10 @@ impl Engine {
         // what is still to come is not on record, neither events nor ends
         let now = shared.now();
         let played = match played {
-            Played::Recorded(query) => Played::Recorded(HistoryQuery { end: query.end.min(now), ..query }),
-            imagined @ Played::Imagined(_) => imagined,
+            SimulationInput::Recorded(query) => {
+                SimulationInput::Recorded(HistoryQuery { end: query.end.min(now), ..query })
+            }
+            imagined @ SimulationInput::Imagined(_) => imagined,
         };
         let start = Start {
             pop: shared.settings.pop.clone(),
@@ -67,16 +69,16 @@ impl Engine {
             safelist: shared.store.safelist().await?,
             refresh: TimeDelta::from_std(shared.settings.reconciliation_interval).unwrap_or_default(),
             until: match &played {
-                Played::Imagined(_) => None,
-                Played::Recorded(query) => Some(query.end),
+                SimulationInput::Imagined(_) => None,
+                SimulationInput::Recorded(query) => Some(query.end),
             },
         };
         let (inputs, signals) = match played {
-            Played::Imagined(reports) => (imagined(&policy, reports)?, Vec::new()),
-            Played::Recorded(query) => {
+            SimulationInput::Imagined(reports) => (imagined(&policy, reports)?, Vec::new()),
+            SimulationInput::Recorded(query) => {
                 let store = shared.store.as_ref();
                 let inputs = recorded(store, &query).await?;
-                let signals = if policy.hears() {
+                let signals = if policy.uses_corroboration() {
                     corroborations(store, &policy, &start.pop, &query).await?
                 } else {
                     Vec::new()
@@ -125,7 +127,7 @@ async fn recorded(store: &dyn Store, query: &HistoryQuery) -> Result<Vec<(u64, I
                  prefixdctl simulate --direct, which has no limit"
             )));
         }
-        for input in with_fates(store, page).await? {
+        for input in with_ends(store, page).await? {
             inputs.push((inputs.len() as u64, input));
         }
         if is_last {
@@ -167,7 +169,7 @@ async fn corroborations(
 }
 
 /// Recorded events as a simulation takes them: each with what became of the mitigation that it made.
-pub async fn with_fates(store: &dyn Store, page: Vec<Event>) -> Result<Vec<Input>, StoreError> {
+pub async fn with_ends(store: &dyn Store, page: Vec<Event>) -> Result<Vec<Input>, StoreError> {
     let held: BTreeSet<GroupId> = page.iter().filter_map(held_in).collect();
     let mut groups: BTreeMap<GroupId, MitigationId> = BTreeMap::new();
     for id in held {
@@ -176,11 +178,11 @@ pub async fn with_fates(store: &dyn Store, page: Vec<Event>) -> Result<Vec<Input
     }
     let made = page.iter().filter_map(Actual::has_made).chain(groups.values().copied());
     let made: Vec<MitigationId> = made.collect::<BTreeSet<_>>().into_iter().collect();
-    let mut fates: BTreeMap<MitigationId, Fate> = BTreeMap::new();
+    let mut ends: BTreeMap<MitigationId, MitigationEnd> = BTreeMap::new();
     for ids in made.chunks(ROWS) {
-        fates.extend(store.by_ids(ids).await?.iter().map(|row| (row.mitigation_id, Fate::of(row))));
+        ends.extend(store.by_ids(ids).await?.iter().map(|row| (row.mitigation_id, MitigationEnd::of(row))));
     }
-    Ok(simulation::recorded(page, &groups, &fates))
+    Ok(simulation::recorded(page, &groups, &ends))
 }
 
 fn run(start: Start, inputs: Vec<(u64, Input)>, signals: Vec<Corroboration>) -> SimulationReport {
@@ -188,8 +190,8 @@ fn run(start: Start, inputs: Vec<(u64, Input)>, signals: Vec<Corroboration>) -> 
     let mut results: Vec<Simulated> = Vec::with_capacity(inputs.len());
     let mut simulation = Simulation::new(start);
     let inputs = inputs.into_iter().map(|(_, input)| input).collect();
-    for happening in in_order(inputs, signals) {
-        simulation.live_through(happening, &mut |result| results.push(result));
+    for input in in_order(inputs, signals) {
+        simulation.apply(input, &mut |result| results.push(result));
     }
     let summary = simulation.finish(&mut |result| results.push(result));
     for result in &mut results {

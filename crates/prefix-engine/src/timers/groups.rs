@@ -12,11 +12,11 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use crate::alarms;
+use crate::alerts;
 use crate::command::groups::{CloseGroups, RefreshGroups};
-use crate::journal::Journal;
-use crate::report;
+use crate::commit_queue::CommitQueue;
 use crate::shared::Shared;
+use crate::telemetry;
 
 /// Groups looked at in one transaction.
 const AT_ONCE: u32 = 512;
@@ -28,7 +28,7 @@ const OFTEN: Duration = Duration::from_secs(1);
 const SELDOM: Duration = Duration::from_secs(5);
 
 /// See the module.
-pub(crate) async fn groups(shared: Arc<Shared>, journal: Journal, stop: CancellationToken) {
+pub(crate) async fn groups(shared: Arc<Shared>, commit_queue: CommitQueue, stop: CancellationToken) {
     let (mut seldom, mut refreshed) = (None::<Instant>, Instant::now());
     let mut terms_of = shared.policy_loaded_at();
     loop {
@@ -41,7 +41,7 @@ pub(crate) async fn groups(shared: Arc<Shared>, journal: Journal, stop: Cancella
         }
         let policy = shared.policy();
         listen(&shared, &policy).await;
-        shared.hearing.expired(shared.now()).iter().for_each(report::corroboration_expired);
+        shared.liveness.expired(shared.now()).iter().for_each(telemetry::corroboration_expired);
         let is_seldom = seldom.is_none_or(|at| at.elapsed() >= SELDOM);
         if is_seldom {
             seldom = Some(Instant::now());
@@ -49,8 +49,8 @@ pub(crate) async fn groups(shared: Arc<Shared>, journal: Journal, stop: Cancella
         }
         let Some(epoch) = shared.leadership.leading() else { continue };
         if policy.correlates() || is_seldom {
-            let journal = journal.led_by(epoch);
-            if let Err(error) = close(&shared, &journal).await {
+            let commit_queue = commit_queue.led_by(epoch);
+            if let Err(error) = close(&shared, &commit_queue).await {
                 debug!(%error, "open groups cannot be read");
                 continue;
             }
@@ -60,7 +60,7 @@ pub(crate) async fn groups(shared: Arc<Shared>, journal: Journal, stop: Cancella
             if has_changed || refreshed.elapsed() >= shared.settings.reconciliation_interval {
                 refreshed = Instant::now();
                 terms_of = loaded_at;
-                if let Err(error) = refresh(&shared, &policy, &journal, has_changed).await {
+                if let Err(error) = refresh(&shared, &policy, &commit_queue, has_changed).await {
                     debug!(%error, "open groups cannot be read");
                 }
             }
@@ -69,21 +69,26 @@ pub(crate) async fn groups(shared: Arc<Shared>, journal: Journal, stop: Cancella
 }
 
 /// Groups whose window is over are closed.
-async fn close(shared: &Shared, journal: &Journal) -> Result<(), StoreError> {
+async fn close(shared: &Shared, commit_queue: &CommitQueue) -> Result<(), StoreError> {
     let now = shared.now();
     let open = shared.store.open_groups(&shared.settings.pop, AT_ONCE).await?;
     let over = open.iter().filter(|group| group.window_ends_at <= now);
     let ids: Vec<GroupId> = over.map(|group| group.group_id).collect();
     if !ids.is_empty() {
-        // a journal that is gone has ended the engine
-        let _ = journal.submit(Box::new(CloseGroups { ids }));
+        // a commit_queue that is gone has ended the engine
+        let _ = commit_queue.submit(Box::new(CloseGroups { ids }));
     }
     Ok(())
 }
 
 /// Confidences that decay follow the time: of open groups, and of those that mitigations stand on. `all`: whether or not
 /// they decay.
-async fn refresh(shared: &Shared, policy: &Policy, journal: &Journal, all: bool) -> Result<(), StoreError> {
+async fn refresh(
+    shared: &Shared,
+    policy: &Policy,
+    commit_queue: &CommitQueue,
+    all: bool,
+) -> Result<(), StoreError> {
     let decays = |group_playbook: Option<&_>| policy.terms(group_playbook).half_life_seconds > 0;
     let anything_decays =
         decays(None) || policy.parts().playbooks.iter().any(|playbook| decays(Some(&playbook.name)));
@@ -94,14 +99,14 @@ async fn refresh(shared: &Shared, policy: &Policy, journal: &Journal, all: bool)
     let open =
         open.into_iter().filter(|group| all || (decays(group.playbook.as_ref()) && group.signals.len() > 1));
     let mut groups: BTreeSet<_> = open.map(|group| (group.group_id, group.victim_ip)).collect();
-    for row in shared.book.rows() {
+    for row in shared.intents.rows() {
         if let Some(correlation) = row.correlation.as_ref().filter(|_| all || decays(row.playbook.as_ref())) {
             groups.insert((correlation.signal_group_id, row.victim_ip));
         }
     }
     let groups: Vec<_> = groups.into_iter().collect();
     for groups in groups.chunks(AT_ONCE as usize) {
-        let _ = journal.submit_request(Box::new(RefreshGroups::new(groups.to_vec()))).await;
+        let _ = commit_queue.submit_request(Box::new(RefreshGroups::new(groups.to_vec()))).await;
     }
     Ok(())
 }
@@ -116,22 +121,22 @@ async fn listen(shared: &Shared, policy: &Policy) {
         .map(|(source, entry)| (source.clone(), entry.silent_after_seconds))
         .collect();
     let now = shared.now();
-    shared.hearing.watch(&watched, now);
-    let seem_silent = shared.hearing.seem_silent(&watched, now);
+    shared.liveness.watch(&watched, now);
+    let seem_silent = shared.liveness.seem_silent(&watched, now);
     if !seem_silent.is_empty() {
         match shared.store.last_heard(&seem_silent).await {
-            Ok(heard) => heard.iter().for_each(|(source, at)| shared.hearing.heard(source, *at)),
+            Ok(heard) => heard.iter().for_each(|(source, at)| shared.liveness.heard(source, *at)),
             // nobody can say who was heard
             Err(_) => return,
         }
     }
-    let look = shared.hearing.look(&watched, now);
+    let look = shared.liveness.look(&watched, now);
     if shared.leadership.in_charge().is_some() {
         look.fell_silent
             .iter()
-            .for_each(|(source, silence)| alarms::detector_silent(shared, source, silence));
+            .for_each(|(source, silence)| alerts::detector_silent(shared, source, silence));
     }
-    look.are_back.iter().for_each(report::detector_is_back);
+    look.are_back.iter().for_each(telemetry::detector_is_back);
 }
 
 /// How many corroborating signals wait, by source.
@@ -145,7 +150,7 @@ async fn cache_size(shared: &Shared, policy: &Policy) {
     let waiting = shared.store.waiting_corroborations(&shared.settings.pop, shared.now(), None, 0).await;
     if let Ok((waiting, _)) = waiting {
         for source in corroborating {
-            report::corroborations_waiting(source, waiting.by_source.get(source).copied().unwrap_or(0));
+            telemetry::corroborations_waiting(source, waiting.by_source.get(source).copied().unwrap_or(0));
         }
     }
 }

@@ -11,13 +11,13 @@ use chrono::{DateTime, Utc};
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::name::CustomerId;
-use prefix_policy::course::Tried;
+use prefix_policy::use_cases::Tried;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::command::admit::{self, Admit};
-use crate::journal::Journal;
+use crate::commit_queue::CommitQueue;
 use crate::shared::Shared;
 
 /// A command that was dropped is tried again like any other.
@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Lets in what may come in, until it is told to stop.
-pub(crate) async fn queue(shared: Arc<Shared>, journal: Journal, stop: CancellationToken) {
+pub(crate) async fn queue(shared: Arc<Shared>, commit_queue: CommitQueue, stop: CancellationToken) {
     let mut quiet = Quiet::default();
     loop {
         tokio::select! {
@@ -34,9 +34,11 @@ pub(crate) async fn queue(shared: Arc<Shared>, journal: Journal, stop: Cancellat
             () = shared.queue_moved.notified() => {}
             () = sleep(Duration::from_secs(1)) => {}
         }
-        let Some(epoch) = shared.leadership.leading().filter(|_| shared.book.has_queued()) else { continue };
+        let Some(epoch) = shared.leadership.leading().filter(|_| shared.intents.has_queued()) else {
+            continue;
+        };
         quiet.follow(&shared);
-        if !round(&shared, &journal.led_by(epoch), &mut quiet).await {
+        if !round(&shared, &commit_queue.led_by(epoch), &mut quiet).await {
             return;
         }
         sleep(PAUSE).await;
@@ -63,8 +65,8 @@ impl Quiet {
 }
 
 /// Returns false once the engine stops.
-async fn round(shared: &Shared, journal: &Journal, quiet: &mut Quiet) -> bool {
-    let mut rows = shared.book.rows();
+async fn round(shared: &Shared, commit_queue: &CommitQueue, quiet: &mut Quiet) -> bool {
+    let mut rows = shared.intents.rows();
     rows.retain(|row| row.status == Status::Queued && !quiet.until.contains_key(&row.mitigation_id));
     rows.sort_by_key(|row| (row.created_at, row.mitigation_id));
     let mut full: HashSet<CustomerId> = HashSet::new();
@@ -77,7 +79,7 @@ async fn round(shared: &Shared, journal: &Journal, quiet: &mut Quiet) -> bool {
             return true;
         }
         let (done, finished) = oneshot::channel();
-        if journal.submit_request(Box::new(Admit::new(ids, done))).await.is_err() {
+        if commit_queue.submit_request(Box::new(Admit::new(ids, done))).await.is_err() {
             return false;
         }
         let Ok(Ok(Tried { is_over: false, full: customers, quiet: rest })) =

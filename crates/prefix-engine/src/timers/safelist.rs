@@ -6,13 +6,13 @@ use std::time::Duration;
 use prefix_core::guardrail::Guardrail;
 use prefix_core::id::MitigationId;
 use prefix_core::store::StoreError;
-use prefix_policy::Standing;
+use prefix_policy::CheckContext;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::command::revalidate::Revalidate;
-use crate::journal::Journal;
+use crate::commit_queue::CommitQueue;
 use crate::shared::Shared;
 
 /// Between two looks at the list.
@@ -23,7 +23,7 @@ const AT_ONCE: usize = 512;
 const LOOKS: u32 = 2;
 
 /// Follows the safelist until it is told to stop.
-pub(crate) async fn safelist(shared: Arc<Shared>, journal: Journal, stop: CancellationToken) {
+pub(crate) async fn safelist(shared: Arc<Shared>, commit_queue: CommitQueue, stop: CancellationToken) {
     if !shared.store.is_shared() {
         // nobody else changes it
         return stop.cancelled().await;
@@ -39,7 +39,7 @@ pub(crate) async fn safelist(shared: Arc<Shared>, journal: Journal, stop: Cancel
             Ok(ids) => {
                 for ids in ids.chunks(AT_ONCE) {
                     let (command, answer) = Revalidate::new(ids.to_vec());
-                    if journal.led_by(epoch).submit(Box::new(command)).is_err() {
+                    if commit_queue.led_by(epoch).submit(Box::new(command)).is_err() {
                         return;
                     }
                     if let Ok(Ok(withdrawn)) = answer.await
@@ -70,10 +70,10 @@ async fn covered(
     }
     *looks -= 1;
     let (policy, safelist) = (shared.policy(), shared.safelist_index(&list));
-    let standing = Standing { now: shared.now(), safelist: &safelist, frozen: &[] };
-    let mut rows = shared.book.rows();
+    let context = CheckContext { now: shared.now(), safelist: &safelist, frozen: &[] };
+    let mut rows = shared.intents.rows();
     rows.retain(|row| {
-        let verdict = policy.revalidate(row, standing);
+        let verdict = policy.revalidate(row, context);
         row.status.claims_rule() && verdict.is_err_and(|refusal| refusal.guardrail == Guardrail::Safelisted)
     });
     let mut ids: Vec<MitigationId> = rows.iter().map(|row| row.mitigation_id).collect();

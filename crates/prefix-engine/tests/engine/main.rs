@@ -1,7 +1,7 @@
 //! The engine through its public face, between a store and a speaker in memory.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "these are tests")]
 
-mod alarms;
+mod alerts;
 mod correlation;
 mod hazards;
 mod health;

@@ -16,7 +16,7 @@ use prefix_core::event::{EventStatus, Report};
 use prefix_core::mitigation::Status;
 use prefix_core::signal::CorroborationScope;
 use prefix_core::store::{CorroborationHistoryQuery, HistoryQuery};
-use prefix_engine::{CorroborationReport, with_fates};
+use prefix_engine::{CorroborationReport, with_ends};
 use prefix_policy::simulation::{Diff, Simulated, Simulation, Start, Summary, in_order};
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Trials, TestCaseError};
@@ -206,9 +206,9 @@ async fn replay(store: &dyn Store, config: &Config, until: DateTime<Utc>) -> (Ve
     let (pop, start) = (config.settings().pop, at(0));
     let query = CorroborationHistoryQuery { pop, start, end: until, after: None, limit: 100_000 };
     let signals = store.corroboration_history(&query).await.unwrap();
-    let inputs = with_fates(store, events).await.unwrap();
-    for happening in in_order(inputs, signals) {
-        simulation.live_through(happening, &mut |result| results.push(result));
+    let inputs = with_ends(store, events).await.unwrap();
+    for input in in_order(inputs, signals) {
+        simulation.apply(input, &mut |result| results.push(result));
     }
     let summary = simulation.finish(&mut |result| results.push(result));
     results.sort_by_key(|result| result.index);

@@ -38,12 +38,12 @@ struct Line {
     /// Seconds since the beginning.
     at: f64,
     #[serde(flatten)]
-    happening: Happening,
+    input: RecordedInput,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Happening {
+enum RecordedInput {
     /// A detector reports.
     Event(EventLine),
     /// An operator withdraws a mitigation by its name.
@@ -168,10 +168,10 @@ struct Play {
 }
 
 impl Play {
-    async fn happens(self, happening: Happening) -> Self {
+    async fn happens(self, input: RecordedInput) -> Self {
         let Self { mut lab, record } = self;
-        match happening {
-            Happening::Event(event) => {
+        match input {
+            RecordedInput::Event(event) => {
                 let caller = caller(Actor::detector(event.source.as_str()));
                 let heard = format!(
                     "{} {}",
@@ -184,13 +184,13 @@ impl Play {
                 line["hears"] = json!(format!("{heard} {victim}"));
                 record.add(lab.now(), line);
             }
-            Happening::Withdraw { operator, mitigation, reason } => {
+            RecordedInput::Withdraw { operator, mitigation, reason } => {
                 let id = named(&lab).await[&mitigation];
                 let result = lab.engine.withdraw(id, &reason, &caller(Actor::operator(&operator))).await;
                 let result = result.map(|view| (view.mitigation.mitigation_id, view.mitigation.status));
                 record.add(lab.now(), result_line(&format!("{operator} withdraws"), result));
             }
-            Happening::Create(create) => {
+            RecordedInput::Create(create) => {
                 let who = format!("{} wants a rule", create.operator);
                 let caller = caller(Actor::operator(&create.operator));
                 let result = lab.engine.create(request(create), &caller).await;
@@ -200,7 +200,7 @@ impl Play {
                 });
                 record.add(lab.now(), result_line(&who, result));
             }
-            Happening::Safelist { operator, prefix, reason } => {
+            RecordedInput::Safelist { operator, prefix, reason } => {
                 let entry = SafelistEntry {
                     prefix,
                     added_at: lab.now(),
@@ -212,7 +212,7 @@ impl Play {
                     lab.engine.safelist_add(entry, &caller(Actor::operator(&operator))).await.unwrap();
                 record.add(lab.now(), json!({ "hears": format!("{operator} safelists {prefix}"), "withdrawn": added.withdrawn }));
             }
-            Happening::Speaker(line) => match line {
+            RecordedInput::Speaker(line) => match line {
                 SpeakerLine::Up => lab.speaker.connect(),
                 SpeakerLine::Down => lab.speaker.disconnect("connection refused"),
                 SpeakerLine::Restart => lab.speaker.restart(),
@@ -220,14 +220,14 @@ impl Play {
                 SpeakerLine::DelaysWithdrawal => lab.speaker.fail_withdraws(1, AnnounceFault::Late),
                 SpeakerLine::LateChanges => lab.speaker.let_late_changes_happen(),
             },
-            Happening::Storage(line) => lab.store.set_down(matches!(line, UpOrDown::Down)),
-            Happening::Daemon(Killed::KilledAndStarted) => {
+            RecordedInput::Storage(line) => lab.store.set_down(matches!(line, UpOrDown::Down)),
+            RecordedInput::Daemon(Killed::KilledAndStarted) => {
                 lab.kill();
                 let Lab { store, speaker, clock, config, .. } = lab;
                 let observer = record.observer(&clock);
                 lab = Lab::observed(store, speaker, clock, config, Some(observer)).await;
             }
-            Happening::Nothing(_) => {}
+            RecordedInput::Nothing(_) => {}
         }
         lab.settle().await;
         Self { lab, record }
@@ -335,7 +335,7 @@ async fn play(folder: &Path) -> String {
         let line: Line = serde_json::from_str(line)
             .unwrap_or_else(|error| panic!("{}/events.jsonl:{}: {error}", folder.display(), number + 1));
         tokio::time::sleep_until(started + Duration::from_secs_f64(line.at)).await;
-        play = play.happens(line.happening).await;
+        play = play.happens(line.input).await;
     }
     let names = named(&play.lab).await;
     let mut text = String::new();

@@ -142,7 +142,7 @@ impl World {
         let rows = self.unfinished();
         for row in rows.iter().filter(|row| matches!(row.status, Status::Pending | Status::Withdrawing)) {
             // another pop's path is never replaced: the mitigation stays pending
-            if self.is_occupied(row) {
+            if self.is_held_by_other_pop(row) {
                 continue;
             }
             self.wrong(format!("{} is still {}", name(row.mitigation_id), row.status));
@@ -153,7 +153,7 @@ impl World {
         for former in rows.iter().filter_map(|row| row.progress.former.as_ref()?.key()) {
             table.remove(&former);
         }
-        for row in rows.iter().filter(|row| row.lives() && !row.dry_run && !self.is_occupied(row)) {
+        for row in rows.iter().filter(|row| row.lives() && !row.dry_run && !self.is_held_by_other_pop(row)) {
             let (Some(key), id) = (row.key(), row.mitigation_id) else { continue };
             let Some(path) = table.remove(&key) else {
                 self.wrong(format!("{} lives, and {} is not in the table", name(id), key.flow()));
@@ -182,7 +182,7 @@ impl World {
         }
     }
 
-    fn is_occupied(&self, row: &Mitigation) -> bool {
+    fn is_held_by_other_pop(&self, row: &Mitigation) -> bool {
         let holder = row.key().and_then(|key| self.speaker.local(&key));
         holder.is_some_and(|path| matches!(path.ownership, Ownership::OtherPop { .. }))
     }

@@ -20,7 +20,7 @@ use crate::witness::Witness;
 
 /// Where a daemon is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Moment {
+pub(crate) enum Timer {
     /// The effect does not happen any more.
     Before,
     /// Half of it happens: of several changes the first ones.
@@ -29,9 +29,9 @@ pub(crate) enum Moment {
     After,
 }
 
-struct Fate {
+struct MitigationEnd {
     effects: u32,
-    moment: Moment,
+    moment: Timer,
 }
 
 /// What ties a daemon to the world.
@@ -51,7 +51,7 @@ pub(crate) struct Bond {
     pub(crate) cut_off: AtomicBool,
     /// Stopped, as by SIGSTOP: what it does waits until it wakes.
     asleep: watch::Sender<bool>,
-    fate: Mutex<Option<Fate>>,
+    end: Mutex<Option<MitigationEnd>>,
 }
 
 impl Bond {
@@ -70,7 +70,7 @@ impl Bond {
             frozen: AtomicBool::new(false),
             cut_off: AtomicBool::new(false),
             asleep: watch::channel(false).0,
-            fate: Mutex::new(None),
+            end: Mutex::new(None),
         })
     }
 
@@ -97,8 +97,8 @@ impl Bond {
     }
 
     /// It dies at its n-th effect from now on (0 = the next one).
-    pub(crate) fn doom(&self, effects: u32, moment: Moment) {
-        *self.fate.lock().unwrap_or_else(PoisonError::into_inner) = Some(Fate { effects, moment });
+    pub(crate) fn doom(&self, effects: u32, moment: Timer) {
+        *self.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(MitigationEnd { effects, moment });
     }
 
     pub(crate) fn is_dead(&self) -> bool {
@@ -115,14 +115,14 @@ impl Bond {
     }
 
     /// Counts one effect. Returns how it ends, if it is the last.
-    fn count(&self) -> Option<Moment> {
-        let mut fate = self.fate.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = fate.as_mut()?;
+    fn count(&self) -> Option<Timer> {
+        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = end.as_mut()?;
         if next.effects > 0 {
             next.effects -= 1;
             return None;
         }
-        fate.take().map(|fate| fate.moment)
+        end.take().map(|end| end.moment)
     }
 
     /// The answer of a call, or none ever again. A call that was under way at the end may have had its effect.

@@ -20,7 +20,7 @@ use crate::dice::Dice;
 use crate::guard::Guard;
 use crate::liars::Lie;
 use crate::people::Door;
-use crate::ports::{Bond, Moment};
+use crate::ports::{Bond, Timer};
 use crate::settings::Files;
 use crate::temper::Temper;
 use crate::witness::Witness;
@@ -228,7 +228,7 @@ impl World {
         if bond.is_dead() {
             return;
         }
-        let moment = self.dice.pick(&[Moment::Before, Moment::Half, Moment::After]);
+        let moment = self.dice.pick(&[Timer::Before, Timer::Half, Timer::After]);
         match self.dice.below(3) {
             0 => bond.kill("at an idle moment"),
             _ => bond.doom(u32::try_from(self.dice.below(6)).unwrap_or(0), moment),
@@ -282,7 +282,7 @@ impl World {
         if self.daemons.iter().any(|daemon| daemon.engine().is_none()) {
             self.witness.story.wrong("a daemon does not come up although nothing is in its way");
         }
-        self.daemons.iter().for_each(|daemon| daemon.bond().doom(u32::MAX, Moment::Before));
+        self.daemons.iter().for_each(|daemon| daemon.bond().doom(u32::MAX, Timer::Before));
         // everybody who still waits for an answer, and whoever tries again
         self.pass(Duration::from_secs(15)).await;
         self.speaker.let_late_changes_happen();

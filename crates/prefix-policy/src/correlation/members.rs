@@ -9,7 +9,7 @@ use prefix_core::mitigation::ReportedMatch;
 use prefix_core::name::{ExternalEventId, Identity, Pop, SourceName};
 use prefix_core::signal::{Corroboration, GroupStatus, PrimaryDimensions, Signal, SignalGroup, SignalRole};
 
-use crate::inventory::Ownership;
+use crate::inventory::CustomerMatch;
 use crate::policy::Policy;
 
 /// So many signals a group keeps without looking whether it needs them.
@@ -56,7 +56,7 @@ impl Policy {
         group_id: GroupId,
         pop: &Pop,
         report: &Report,
-        owner: &Ownership<'_>,
+        owner: &CustomerMatch<'_>,
         now: DateTime<Utc>,
     ) -> SignalGroup {
         SignalGroup {
@@ -79,7 +79,7 @@ impl Policy {
     }
 
     /// A ban joins. Its playbook becomes that of the group if the ban can trigger.
-    pub fn join(&self, group: &mut SignalGroup, report: &Report, signal: Signal, owner: &Ownership<'_>) {
+    pub fn join(&self, group: &mut SignalGroup, report: &Report, signal: Signal, owner: &CustomerMatch<'_>) {
         let pop = group.pop.clone();
         merge(&mut group.dimensions, dimensions(&pop, owner));
         let primary = signal.role == SignalRole::Primary;
@@ -125,7 +125,7 @@ impl Policy {
 }
 
 /// What a corroborating signal can share with an attack on this address.
-fn dimensions(pop: &Pop, owner: &Ownership<'_>) -> PrimaryDimensions {
+fn dimensions(pop: &Pop, owner: &CustomerMatch<'_>) -> PrimaryDimensions {
     let interface = owner.asset().and_then(|asset| asset.interface.as_deref());
     PrimaryDimensions {
         customer_ids: BTreeSet::from([owner.customer_id().clone()]),

@@ -8,11 +8,11 @@ use prefix_core::guardrail::Refusal;
 use prefix_core::mitigation::{Mitigation, ReportedMatch, Status};
 use prefix_core::name::VectorName;
 
-use super::draft::{Draft, describe};
+use super::rule_draft::{RuleDraft, describe};
 use super::{covers, note_owner, skip};
 use crate::compose::{Attack, protocol_name};
 use crate::facts::Facts;
-use crate::inventory::Ownership;
+use crate::inventory::CustomerMatch;
 use crate::playbook::{AttackFacts, Playbook};
 use crate::policy::Policy;
 use crate::vector::{VectorTemplate, unknown_vector};
@@ -128,7 +128,7 @@ impl Policy {
     }
 
     /// The rule is known, what remains are its explanation and the guardrails.
-    fn decide_rule(&self, draft: &Draft<'_>, mut decision: Decision, facts: &Facts<'_>) -> BanVerdict {
+    fn decide_rule(&self, draft: &RuleDraft<'_>, mut decision: Decision, facts: &Facts<'_>) -> BanVerdict {
         let (stage, result, text) = draft.line();
         if draft.route.is_some() {
             decision.note(stage, result, text);
@@ -143,7 +143,7 @@ impl Policy {
         }
         let mut plan = self.plan(draft);
         decision.rule = plan.route.as_ref().map(|route| DecidedRule::new(route, &plan.action, plan.ttl));
-        let route = match self.check_rule(&draft.candidate(facts.pop), facts.standing()) {
+        let route = match self.check_rule(&draft.candidate(facts.pop), facts.check_context()) {
             Ok(route) => route,
             Err(refusal) => return refuse(decision, refusal, plan),
         };
@@ -171,7 +171,7 @@ impl Policy {
     /// The companion for fragments, unless one is there already or a guardrail refuses it, which does not stop the rule.
     fn companion(
         &self,
-        draft: &Draft<'_>,
+        draft: &RuleDraft<'_>,
         plan: &mut Plan,
         decision: &mut Decision,
         facts: &Facts<'_>,
@@ -193,7 +193,7 @@ impl Policy {
             flaw: None,
             ..draft.candidate(facts.pop)
         };
-        if let Err(refusal) = self.check_rule(&candidate, facts.standing()) {
+        if let Err(refusal) = self.check_rule(&candidate, facts.check_context()) {
             let text = format!(
                 "the rule for fragments was refused ({}): {refusal}; fragments pass",
                 refusal.guardrail
@@ -225,7 +225,7 @@ impl Policy {
     }
 
     /// The facts that every playbook was compared with.
-    fn no_playbook(&self, report: &Report, attack: &Attack<'_>, owner: &Ownership<'_>) -> String {
+    fn no_playbook(&self, report: &Report, attack: &Attack<'_>, owner: &CustomerMatch<'_>) -> String {
         let service = owner.service_id().map(|id| format!(", service {id}")).unwrap_or_default();
         let protocol = attack.protocol().map_or_else(|| "any".to_owned(), protocol_name);
         let ports = if report.top_dst_ports.is_empty() { "without ports" } else { "with ports" };
@@ -241,7 +241,7 @@ impl Policy {
     }
 
     /// The playbook that a report matches.
-    pub(crate) fn playbook_of(&self, report: &Report, owner: &Ownership<'_>) -> Option<&Playbook> {
+    pub(crate) fn playbook_of(&self, report: &Report, owner: &CustomerMatch<'_>) -> Option<&Playbook> {
         let vector = report.vector.clone().unwrap_or_else(unknown_vector);
         let unnamed = VectorTemplate::default();
         let template = self.vector(&vector).unwrap_or(&unnamed);
@@ -250,7 +250,12 @@ impl Policy {
         self.playbook_for(report, &attack, owner)
     }
 
-    fn playbook_for(&self, report: &Report, attack: &Attack<'_>, owner: &Ownership<'_>) -> Option<&Playbook> {
+    fn playbook_for(
+        &self,
+        report: &Report,
+        attack: &Attack<'_>,
+        owner: &CustomerMatch<'_>,
+    ) -> Option<&Playbook> {
         self.parts().playbooks.select(&AttackFacts {
             vector: attack.vector,
             source: &report.source,
@@ -266,7 +271,7 @@ impl Policy {
     fn doing_the_work<'a>(
         &self,
         playbook: &Playbook,
-        draft: &Draft<'_>,
+        draft: &RuleDraft<'_>,
         facts: &Facts<'a>,
     ) -> Option<(&'a Mitigation, String)> {
         let wanted = draft.route.as_ref()?;
@@ -303,7 +308,12 @@ impl Policy {
 
     /// An escalated mitigation may match less than the first step of its playbook: then the rule that its own step
     /// makes of this report counts.
-    fn covers_at_its_step(&self, playbook: &Playbook, draft: &Draft<'_>, mitigation: &Mitigation) -> bool {
+    fn covers_at_its_step(
+        &self,
+        playbook: &Playbook,
+        draft: &RuleDraft<'_>,
+        mitigation: &Mitigation,
+    ) -> bool {
         let number = mitigation.progress.step;
         if number == 0 || mitigation.playbook.as_ref() != Some(&playbook.name) {
             return false;
@@ -351,7 +361,7 @@ fn extend(mut decision: Decision, mitigation: &Mitigation, why: &str) -> BanVerd
     BanVerdict::Extend { mitigation: mitigation.mitigation_id, decision }
 }
 
-fn note_no_extension(decision: &mut Decision, draft: &Draft<'_>, facts: &Facts<'_>) {
+fn note_no_extension(decision: &mut Decision, draft: &RuleDraft<'_>, facts: &Facts<'_>) {
     let victim = draft.attack.victim;
     let of_victim = facts.unfinished.iter().filter(|m| m.status.claims_rule() && m.victim_ip == victim);
     let mut others: Vec<String> = of_victim

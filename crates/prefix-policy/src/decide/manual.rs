@@ -7,11 +7,11 @@ use prefix_core::guardrail::Refusal;
 use prefix_core::matching::DestinationPorts;
 use prefix_core::mitigation::Mitigation;
 
-use super::draft::describe;
+use super::rule_draft::describe;
 use super::{note_owner, skip};
 use crate::facts::Facts;
 use crate::guardrails::Candidate;
-use crate::inventory::{Ownership, Service};
+use crate::inventory::{CustomerMatch, Service};
 use crate::policy::Policy;
 use crate::ports::list;
 use crate::verdict::{ManualRequest, ManualVerdict, Plan};
@@ -46,7 +46,7 @@ impl Policy {
             ttl,
             flaw: None,
         };
-        let checked = self.check_rule(&candidate, facts.standing());
+        let checked = self.check_rule(&candidate, facts.check_context());
         let route = match (&request.flaw, checked) {
             (None, Ok(route)) => route,
             (Some(flaw), Err(refusal)) if refusal.guardrail < flaw.guardrail => {
@@ -112,7 +112,7 @@ fn note_way(decision: &mut Decision, plan: &Plan, twin: Option<&Mitigation>) {
 }
 
 /// What a literal rule hits or misses.
-fn warnings(plan: &Plan, owner: Option<&Ownership<'_>>) -> Vec<String> {
+fn warnings(plan: &Plan, owner: Option<&CustomerMatch<'_>>) -> Vec<String> {
     let mut warnings = Vec::new();
     if let Some(service) = owner.and_then(|owner| owner.service) {
         warnings.extend(hit_service(plan, service));

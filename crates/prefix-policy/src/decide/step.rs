@@ -5,9 +5,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::confidence::Confidence;
 use prefix_core::mitigation::Mitigation;
 
-use super::draft::describe;
+use super::rule_draft::describe;
 use crate::compose::Attack;
-use crate::facts::Standing;
+use crate::facts::CheckContext;
 use crate::playbook::{Playbook, Step};
 use crate::policy::Policy;
 use crate::profile::Profile;
@@ -21,8 +21,8 @@ enum Move {
 
 impl Policy {
     /// Whether a mitigation changes its step now; asked on every report and every second.
-    pub fn next_step(&self, mitigation: &Mitigation, standing: Standing<'_>) -> StepVerdict {
-        let now = standing.now;
+    pub fn next_step(&self, mitigation: &Mitigation, check_context: CheckContext<'_>) -> StepVerdict {
+        let now = check_context.now;
         let Some(playbook) = self.running_playbook(mitigation) else { return StepVerdict::Stay };
         let Some(next) = self.next_move(playbook, mitigation, now) else { return StepVerdict::Stay };
         let number = mitigation.progress.step;
@@ -33,7 +33,7 @@ impl Policy {
         let Some(target) = target.filter(|target| mitigation.progress.refused_step != Some(*target)) else {
             return StepVerdict::Stay;
         };
-        match self.step_plan(playbook, mitigation, target, reason, standing) {
+        match self.step_plan(playbook, mitigation, target, reason, check_context) {
             None => StepVerdict::Stay,
             Some(Err(refusal)) => StepVerdict::Refused { step: target, refusal },
             Some(Ok(plan)) => match next {
@@ -83,7 +83,7 @@ impl Policy {
             && self.running_playbook(mitigation).is_some_and(|playbook| playbook.steps.len() > 1)
     }
 
-    /// The moments at which time alone can make a step due, past ones among them. The speaker confirms a step a little
+    /// The timers at which time alone can make a step due, past ones among them. The speaker confirms a step a little
     /// later than it was taken, and with it the next one.
     pub(crate) fn step_moments(&self, mitigation: &Mitigation) -> impl Iterator<Item = DateTime<Utc>> {
         let (escalation, progress) = (&self.parts().escalation, &mitigation.progress);
@@ -193,7 +193,7 @@ impl Policy {
         mitigation: &Mitigation,
         number: u16,
         reason: &str,
-        standing: Standing<'_>,
+        check_context: CheckContext<'_>,
     ) -> Option<Result<StepPlan, prefix_core::guardrail::Refusal>> {
         let step = playbook.step(number)?;
         let owner = self.lookup(mitigation.victim_ip)?;
@@ -208,7 +208,7 @@ impl Policy {
         if draft.composed.skip.is_some() {
             return None;
         }
-        let route = match self.check_rule(&draft.candidate(&mitigation.pop), standing) {
+        let route = match self.check_rule(&draft.candidate(&mitigation.pop), check_context) {
             Ok(route) => route,
             Err(refusal) => return Some(Err(refusal)),
         };
@@ -218,7 +218,7 @@ impl Policy {
                 action: &plan.action,
                 ..draft.candidate(&mitigation.pop)
             };
-            self.check_rule(&candidate, standing).is_ok()
+            self.check_rule(&candidate, check_context).is_ok()
         });
         let reason = format!("{reason}: step {number}, {}", describe(&draft.composed.action));
         Some(Ok(StepPlan {

@@ -9,7 +9,7 @@ use prefix_core::matching::{DestinationPorts, Matching};
 use prefix_core::mitigation::Mitigation;
 
 use super::Candidate;
-use crate::narrow;
+use crate::intersect;
 use crate::policy::Policy;
 use crate::ports::port_terms;
 
@@ -86,7 +86,7 @@ pub(super) fn switches(policy: &Policy, matching: &Matching, action: &Action) ->
         let text = format!("action {} is switched off (guardrails.{name})", action.action_type());
         return Err(Refusal::new(Guardrail::ActionNotAllowed, text));
     }
-    match guardrails.matches.missing(narrow::uses(matching)).first() {
+    match guardrails.matches.missing(intersect::uses(matching)).first() {
         Some((key, switch)) => {
             let text = format!("matching on {key} is switched off (guardrails.{switch})");
             Err(Refusal::new(Guardrail::MatchNotAllowed, text))

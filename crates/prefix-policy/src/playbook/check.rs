@@ -10,8 +10,8 @@ use prefix_core::protocol::{Protocol, number};
 use super::document::{FragmentsOption, MatchDocument, PlaybookDocument, PlaybooksDocument, StepDocument};
 use super::{OneOrMany, Playbook, Step};
 use crate::finding::{Finding, Findings, Severity, token};
+use crate::intersect::{self, PACKET_LENGTHS};
 use crate::inventory::Inventory;
-use crate::narrow::{self, PACKET_LENGTHS};
 use crate::settings::Guardrails;
 use crate::vector::Vectors;
 
@@ -285,7 +285,7 @@ fn meets(vector: &VectorName, step: &StepDocument, place: &str, vectors: &Vector
         return;
     }
     let Some(template) = vectors.get(vector) else { return };
-    if let Err(problem) = narrow::parts(template, &step.matches) {
+    if let Err(problem) = intersect::parts(template, &step.matches) {
         findings.warning(
             format!("{place}/match"),
             format!("with vector \"{vector}\" the rule will be refused: {problem}"),

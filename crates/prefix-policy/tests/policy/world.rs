@@ -12,8 +12,8 @@ use prefix_core::panic::{PanicOrigin, PanicScope};
 use prefix_core::safelist::{Safelist, SafelistEntry};
 use prefix_core::store::QuotaCounts;
 use prefix_policy::{
-    BanVerdict, Facts, InventoryDocument, ManualRequest, ManualVerdict, Plan, PlaybooksDocument, Policy,
-    PolicyParts, SafelistIndex, Standing, StepVerdict,
+    BanVerdict, CheckContext, Facts, InventoryDocument, ManualRequest, ManualVerdict, Plan,
+    PlaybooksDocument, Policy, PolicyParts, SafelistIndex, StepVerdict,
 };
 use serde_json::{Value, json};
 
@@ -114,15 +114,15 @@ impl World {
     }
 
     pub(crate) fn next_step(&self, row: &Mitigation) -> StepVerdict {
-        self.policy().next_step(row, self.standing(&self.safelist_index()))
+        self.policy().next_step(row, self.check_context(&self.safelist_index()))
     }
 
-    fn standing<'a>(&'a self, safelist: &'a SafelistIndex) -> Standing<'a> {
-        Standing { now: self.now, safelist, frozen: &self.frozen }
+    fn check_context<'a>(&'a self, safelist: &'a SafelistIndex) -> CheckContext<'a> {
+        CheckContext { now: self.now, safelist, frozen: &self.frozen }
     }
 
     pub(crate) fn revalidate(&self, row: &Mitigation) -> Result<(), Refusal> {
-        self.policy().revalidate(row, self.standing(&self.safelist_index()))
+        self.policy().revalidate(row, self.check_context(&self.safelist_index()))
     }
 
     /// A panic of this customer (`None` = everybody) at this pop (`None` = every pop).

@@ -21,7 +21,8 @@ use prefix_core::signal::Corroboration;
 use prefix_core::store::{CorroborationHistoryQuery, HistoryQuery, StoreError};
 use prefix_policy::Policy;
 use prefix_policy::simulation::{
-    self, Actual, Diff, Fate, Happening, Input, Simulated, Simulation, Start, Summary, held_in, in_order,
+    self, Actual, Diff, Input, MitigationEnd, RecordedInput, Simulated, Simulation, Start, Summary, held_in,
+    in_order,
 };
 use prefix_store::{OpenError, Options, StoreUrl, migrations};
 use serde_json::json;
@@ -54,7 +55,7 @@ pub(super) async fn run(
     let query = query(session, arguments)?;
     // what has not happened yet is no difference
     let until = query.end.min(Utc::now());
-    let hears = policy.hears();
+    let hears = policy.uses_corroboration();
     let mut record = read(url, session.timeout(), query, settings.pop.clone(), hears)?;
     let Some(Read::Safelist(safelist)) = record.recv().await.transpose()? else {
         return Err(Failure::General("the record ended before it began".to_owned()));
@@ -72,9 +73,9 @@ pub(super) async fn run(
     let mut simulation = Simulation::new(start);
     while let Some(read) = record.recv().await.transpose()? {
         let Read::Page(page) = read else { continue };
-        let size = page.iter().filter(|happening| matches!(happening, Happening::Event(_))).count();
+        let size = page.iter().filter(|happening| matches!(happening, RecordedInput::Event(_))).count();
         for happening in page {
-            simulation.live_through(happening, &mut |result| told.hear(&result));
+            simulation.apply(happening, &mut |result| told.hear(&result));
         }
         progress.advance(size);
         told.flush()?;
@@ -136,7 +137,7 @@ enum Read {
     /// The safelist as it is now.
     Safelist(Safelist),
     /// What happened next.
-    Page(Vec<Happening>),
+    Page(Vec<RecordedInput>),
 }
 
 type Reads = mpsc::Receiver<Result<Read, Failure>>;
@@ -216,13 +217,13 @@ impl<'a> Record<'a> {
     }
 
     /// What happened next, until one of both records has to be read further; empty at the end.
-    async fn page(&mut self) -> Result<Vec<Happening>, StoreError> {
+    async fn page(&mut self) -> Result<Vec<RecordedInput>, StoreError> {
         if self.has_events && self.events.is_empty() {
             let query = HistoryQuery { after: self.last_event, ..self.query.clone() };
             let page = self.store.history(&query).await?;
             self.has_events = page.len() == PAGE as usize;
             self.last_event = page.last().map(|event| (event.ingested_at, event.event_id));
-            self.events.extend(with_fates(self.store, page).await?);
+            self.events.extend(with_ends(self.store, page).await?);
         }
         if self.has_signals && self.signals.is_empty() {
             let (start, end) = (self.query.start, self.query.end);
@@ -276,7 +277,7 @@ async fn open(url: &StoreUrl, timeout: Duration) -> Result<Arc<dyn Store>, Failu
 }
 
 /// Recorded events as a simulation takes them: each with what became of the mitigation that it made.
-async fn with_fates(store: &dyn Store, page: Vec<Event>) -> Result<Vec<Input>, StoreError> {
+async fn with_ends(store: &dyn Store, page: Vec<Event>) -> Result<Vec<Input>, StoreError> {
     let held: BTreeSet<GroupId> = page.iter().filter_map(held_in).collect();
     let mut groups: BTreeMap<GroupId, MitigationId> = BTreeMap::new();
     for id in held {
@@ -285,11 +286,11 @@ async fn with_fates(store: &dyn Store, page: Vec<Event>) -> Result<Vec<Input>, S
     }
     let made = page.iter().filter_map(Actual::has_made).chain(groups.values().copied());
     let made: Vec<MitigationId> = made.collect::<BTreeSet<_>>().into_iter().collect();
-    let mut fates: BTreeMap<MitigationId, Fate> = BTreeMap::new();
+    let mut ends: BTreeMap<MitigationId, MitigationEnd> = BTreeMap::new();
     for ids in made.chunks(ROWS) {
-        fates.extend(store.by_ids(ids).await?.iter().map(|row| (row.mitigation_id, Fate::of(row))));
+        ends.extend(store.by_ids(ids).await?.iter().map(|row| (row.mitigation_id, MitigationEnd::of(row))));
     }
-    Ok(simulation::recorded(page, &groups, &fates))
+    Ok(simulation::recorded(page, &groups, &ends))
 }
 
 fn unread(error: StoreError) -> Failure {
@@ -440,7 +441,7 @@ mod tests {
             if page.is_empty() {
                 break;
             }
-            places.extend(page.iter().map(Happening::place));
+            places.extend(page.iter().map(RecordedInput::place));
         }
         assert_eq!(places.len(), 3 * usize::try_from(EVENTS).unwrap());
         assert!(places.is_sorted(), "in one order");

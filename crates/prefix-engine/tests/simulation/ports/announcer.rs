@@ -8,7 +8,7 @@ use prefix_core::announcer::{AnnounceError, OwnPath, Peer, RibPath, SpeakerEvent
 use prefix_core::flowspec::RouteKey;
 use prefix_testkit::fakes::announcer::Change;
 
-use super::{Moment, Tie};
+use super::{Tie, Timer};
 use crate::liars::Lie;
 
 impl Tie<dyn Announcer> {
@@ -29,12 +29,12 @@ impl Tie<dyn Announcer> {
         let all = changes.len();
         let words = || changes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         match bond.count() {
-            Some(Moment::Before) => bond.die(&format!("before it can tell the speaker: {}", words())).await,
-            Some(Moment::Half) => {
+            Some(Timer::Before) => bond.die(&format!("before it can tell the speaker: {}", words())).await,
+            Some(Timer::Half) => {
                 drop(bond.alive(send(all.div_ceil(2))).await);
                 bond.die(&format!("while it tells the speaker: {}", words())).await
             }
-            Some(Moment::After) => {
+            Some(Timer::After) => {
                 drop(bond.alive(send(all)).await);
                 bond.die(&format!("before it hears what becomes of: {}", words())).await
             }

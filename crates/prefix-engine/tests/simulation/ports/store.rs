@@ -26,7 +26,7 @@ use prefix_core::store::{Candidacy, Changes, CorroborationHistoryQuery, Election
 
 use tokio::time::Instant;
 
-use super::{Moment, Tie};
+use super::{Tie, Timer};
 use crate::witness::Deeds;
 
 #[async_trait]
@@ -42,7 +42,7 @@ impl Store for Tie<dyn Store> {
         }
         // a unit of work is one effect: what half of it would be is the store's own affair, and its contract forbids it
         let end = bond.count();
-        if matches!(end, Some(Moment::Before | Moment::Half)) {
+        if matches!(end, Some(Timer::Before | Timer::Half)) {
             return bond.die("before it can write").await;
         }
         let mut deeds = Deeds::default();

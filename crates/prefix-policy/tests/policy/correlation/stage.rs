@@ -12,9 +12,9 @@ use prefix_core::name::{Identity, Pop};
 use prefix_core::signal::{Corroboration, CorroborationScope, SignalGroup};
 use prefix_core::store::Snapshot;
 use prefix_policy::correlation::{ScopeProblem, scope_of};
-use prefix_policy::course::{
-    Author, Corroborated, Desk, Ids, Ingestion, Random, Setting, close_group, corroborate, expire, ingest,
-    refresh_group,
+use prefix_policy::use_cases::{
+    Author, Corroborated, Ids, Ingestion, RandomIds, UnitOfWork, UnitOfWorkContext, close_group, corroborate,
+    expire, ingest, refresh_group,
 };
 use prefix_policy::{Policy, PolicyParts, SafelistIndex};
 
@@ -57,7 +57,7 @@ impl Stage {
         self.now += TimeDelta::seconds(seconds);
     }
 
-    fn unit<R>(&mut self, work: impl FnOnce(&mut Desk<'_>) -> R) -> R {
+    fn unit<R>(&mut self, work: impl FnOnce(&mut UnitOfWork<'_>) -> R) -> R {
         let mut snapshot = Snapshot {
             mitigations: self.rows.values().cloned().collect(),
             groups: self.groups.values().cloned().collect(),
@@ -72,18 +72,18 @@ impl Stage {
                 snapshot.episodes.insert((event.report.source.clone(), id.clone()));
             }
         }
-        let setting = Setting {
+        let setting = UnitOfWorkContext {
             stores: true,
             pop: &self.pop,
             now: self.now,
             dry_run: true,
             safelist: Arc::new(SafelistIndex::default()),
             frozen: Arc::default(),
-            fresh: &Random,
+            id_generator: &RandomIds,
         };
-        let mut desk = Desk::new(setting, self.policy.clone(), snapshot);
-        let result = work(&mut desk);
-        let changes = desk.finish();
+        let mut uow = UnitOfWork::new(setting, self.policy.clone(), snapshot);
+        let result = work(&mut uow);
+        let changes = uow.finish();
         self.rows.extend(
             changes.mitigations.into_iter().map(|change| (change.after.mitigation_id, *change.after)),
         );
@@ -104,10 +104,10 @@ impl Stage {
 
     pub(super) fn says_as(&mut self, report: &Report, identity: Option<&str>) -> Ingestion {
         let identity: Option<Identity> = identity.map(|name| name.parse().unwrap());
-        let ids = Ids::new(EventId::generate(), &Random);
+        let ids = Ids::new(EventId::generate(), &RandomIds);
         let actor = Actor::SYSTEM;
         let author = Author { actor: &actor, request_id: "", identity: identity.as_ref() };
-        self.unit(|desk| ingest(desk, report, &ids, &author))
+        self.unit(|uow| ingest(uow, report, &ids, &author))
     }
 
     pub(super) fn ends(&mut self, source: &str, victim: &str, episode: Option<&str>) -> &'static str {
@@ -142,7 +142,7 @@ impl Stage {
             raw_details: None,
         };
         let author = Author { actor: &Actor::SYSTEM, request_id: "", identity: None };
-        Ok(self.unit(|desk| corroborate(desk, signal, &author, |_| true)))
+        Ok(self.unit(|uow| corroborate(uow, signal, &author, |_| true)))
     }
 
     /// What a second does by itself.
@@ -150,11 +150,11 @@ impl Stage {
         let rows: Vec<MitigationId> = self.rows.keys().copied().collect();
         let groups: Vec<GroupId> = self.groups.keys().copied().collect();
         let author = Author { actor: &Actor::SYSTEM, request_id: "", identity: None };
-        self.unit(|desk| {
-            rows.iter().for_each(|id| expire(desk, *id));
-            groups.iter().for_each(|id| close_group(desk, *id));
+        self.unit(|uow| {
+            rows.iter().for_each(|id| expire(uow, *id));
+            groups.iter().for_each(|id| close_group(uow, *id));
             groups.iter().for_each(|id| {
-                refresh_group(desk, *id, &author);
+                refresh_group(uow, *id, &author);
             });
         });
     }

@@ -1,0 +1,52 @@
+//! Requests that wait for the speaker's confirmation of what they have just committed.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use prefix_core::id::MitigationId;
+use prefix_core::mitigation::Status;
+use tokio::sync::oneshot;
+
+/// Who waits for which mitigation to leave `pending` or `withdrawing`.
+#[derive(Default)]
+pub(crate) struct ConfirmationWaiters {
+    waiters: Mutex<HashMap<MitigationId, Vec<oneshot::Sender<Status>>>>,
+}
+
+impl ConfirmationWaiters {
+    /// Registers before looking at the current status, so that no confirmation is missed in between.
+    pub(crate) fn register(&self, id: MitigationId) -> oneshot::Receiver<Status> {
+        let (sender, receiver) = oneshot::channel();
+        let mut waiters = self.waiters.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = waiters.entry(id).or_default();
+        waiting.retain(|waiter| !waiter.is_closed());
+        waiting.push(sender);
+        receiver
+    }
+
+    /// A committed row reached a status that somebody may wait for.
+    pub(crate) fn reached(&self, id: MitigationId, status: Status) {
+        if matches!(status, Status::Pending | Status::Withdrawing) {
+            return;
+        }
+        let waiting = self.waiters.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        for waiter in waiting.into_iter().flatten() {
+            // a request that gave up waiting is fine
+            let _ = waiter.send(status);
+        }
+    }
+
+    /// The mitigations that somebody waits for.
+    pub(crate) fn ids(&self) -> Vec<MitigationId> {
+        self.waiters.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+    }
+
+    /// Forgets those who gave up.
+    pub(crate) fn sweep(&self) {
+        let mut waiters = self.waiters.lock().unwrap_or_else(PoisonError::into_inner);
+        waiters.retain(|_, waiting| {
+            waiting.retain(|waiter| !waiter.is_closed());
+            !waiting.is_empty()
+        });
+    }
+}

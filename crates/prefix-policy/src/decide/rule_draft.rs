@@ -1,0 +1,171 @@
+//! A draft: the rule a step wants for an attack on a customer, with the TTL that the customer's profile gives it.
+
+use chrono::TimeDelta;
+use prefix_core::announcer::Route;
+use prefix_core::decision::{Stage, StageResult};
+use prefix_core::flowspec::Action;
+use prefix_core::matching::Matching;
+use prefix_core::mitigation::Mitigation;
+use prefix_core::name::{PlaybookName, Pop};
+use prefix_core::ttl::Ttl;
+
+use crate::compose::{Attack, Composed, companion, compose};
+use crate::guardrails::Candidate;
+use crate::inventory::CustomerMatch;
+use crate::playbook::Step;
+use crate::policy::Policy;
+use crate::profile::Profile;
+use crate::verdict::Plan;
+
+/// See the module.
+pub(super) struct RuleDraft<'a> {
+    pub(super) attack: Attack<'a>,
+    pub(super) owner: CustomerMatch<'a>,
+    pub(super) playbook: &'a PlaybookName,
+    pub(super) number: u16,
+    pub(super) step: &'a Step,
+    pub(super) ttl: Ttl,
+    pub(super) composed: Composed,
+    /// The route, if one can be built.
+    pub(super) route: Option<Route>,
+}
+
+impl Policy {
+    /// The rule of a step.
+    pub(super) fn draft<'a>(
+        &self,
+        attack: Attack<'a>,
+        owner: CustomerMatch<'a>,
+        playbook: &'a PlaybookName,
+        (number, step): (u16, &'a Step),
+    ) -> RuleDraft<'a> {
+        let composed = compose(&attack, step, owner.service, &self.parts().guardrails);
+        let route = match (&composed.flaw, &composed.skip) {
+            (None, None) => Mitigation::route_for(&composed.matching, &composed.action).ok(),
+            _ => None,
+        };
+        let ttl = self.ttl(owner.customer.policy_profile, step.ttl);
+        RuleDraft { attack, owner, playbook, number, step, ttl, composed, route }
+    }
+
+    /// The TTL of a step for a customer: scaled by the profile, clamped to the guardrails.
+    pub(super) fn ttl(&self, profile: Profile, ttl: Ttl) -> Ttl {
+        self.parts().guardrails.clamp_ttl(profile.ttl(ttl))
+    }
+
+    fn lifetime(&self) -> TimeDelta {
+        TimeDelta::seconds(self.parts().guardrails.max_lifetime_seconds.into())
+    }
+
+    /// The plan of a draft.
+    pub(super) fn plan(&self, draft: &RuleDraft<'_>) -> Plan {
+        self.plan_of(draft, &draft.composed.matching, draft.composed.action, draft.route.clone())
+    }
+
+    /// The plan of its companion for fragments, if the step wants one.
+    pub(super) fn companion_plan(&self, draft: &RuleDraft<'_>) -> Option<Plan> {
+        let (matching, action) = companion(&draft.composed, draft.step, &self.parts().guardrails)?;
+        let route = Mitigation::route_for(&matching, &action).ok()?;
+        let mut plan = self.plan_of(draft, &matching, action, Some(route));
+        plan.warnings.clear();
+        Some(plan)
+    }
+
+    fn plan_of(
+        &self,
+        draft: &RuleDraft<'_>,
+        matching: &Matching,
+        action: Action,
+        route: Option<Route>,
+    ) -> Plan {
+        Plan {
+            customer_id: Some(draft.owner.customer_id().clone()),
+            service_id: draft.owner.service_id().cloned(),
+            matching: matching.clone(),
+            route,
+            action,
+            ttl: draft.ttl,
+            playbook: Some(draft.playbook.clone()),
+            step: draft.number,
+            lifetime: self.lifetime(),
+            warnings: draft.composed.warnings.clone(),
+            reported: draft.attack.reported.clone(),
+        }
+    }
+
+    /// The plan of what an operator asked for.
+    pub(super) fn manual_plan(
+        &self,
+        request: &crate::verdict::ManualRequest,
+        ttl: Ttl,
+        owner: Option<&CustomerMatch<'_>>,
+    ) -> Plan {
+        Plan {
+            customer_id: owner.map(|owner| owner.customer_id().clone()),
+            service_id: owner.and_then(|owner| owner.service_id().cloned()),
+            matching: request.matching.clone(),
+            route: None,
+            action: request.action,
+            ttl,
+            playbook: None,
+            step: 0,
+            lifetime: self.lifetime(),
+            warnings: Vec::new(),
+            reported: prefix_core::mitigation::ReportedMatch::default(),
+        }
+    }
+}
+
+impl<'a> RuleDraft<'a> {
+    /// As the guardrails see it.
+    pub(super) fn candidate(&'a self, pop: &'a Pop) -> Candidate<'a> {
+        Candidate {
+            pop,
+            customer: Some(self.owner.customer_id()),
+            victim: self.attack.victim,
+            vector: self.attack.vector,
+            matching: &self.composed.matching,
+            action: &self.composed.action,
+            ttl: self.ttl,
+            flaw: self.composed.flaw.as_deref(),
+        }
+    }
+
+    /// The rule in one line.
+    pub(super) fn line(&self) -> (Stage, StageResult, String) {
+        let what = self.route.as_ref().map_or_else(|| "no rule can be built".to_owned(), Route::to_string);
+        let profile = self.owner.customer.policy_profile;
+        let clamped = if profile.ttl(self.step.ttl) == self.ttl {
+            String::new()
+        } else {
+            format!(" = {}, the guardrails bound it to {}", profile.ttl(self.step.ttl), self.ttl)
+        };
+        let text = format!(
+            "{what}: {}, TTL {} (step {} says {}, profile {} makes it x {}{clamped})",
+            describe(&self.composed.action),
+            self.ttl,
+            self.number,
+            self.step.ttl,
+            profile.as_str(),
+            profile.factors().2
+        );
+        (Stage::Rule, StageResult::Pass, text)
+    }
+}
+
+/// An action for people: `police 50000000 bit/s`.
+pub(super) fn describe(action: &Action) -> String {
+    let mut text = action.action_type().to_string();
+    let parts = action.parts();
+    let details = [
+        parts.rate_bps.map(|rate| rate.to_string()),
+        parts.rate_pps.map(|rate| rate.to_string()),
+        parts.redirect_to.map(|target| format!("to {target}")),
+        parts.dscp_mark.map(|dscp| format!("DSCP {}", dscp.get())),
+    ];
+    for detail in details.into_iter().flatten() {
+        text.push(' ');
+        text.push_str(&detail);
+    }
+    text
+}

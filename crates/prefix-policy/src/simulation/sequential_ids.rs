@@ -1,0 +1,39 @@
+//! Identifiers by count: the same every time, and in the order of their making, as those of the daemon are.
+
+use std::cell::Cell;
+
+use prefix_core::id::{EventId, GroupId, MitigationId, SignalId};
+use uuid::Uuid;
+
+use crate::use_cases::IdGenerator;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct SequentialIds(Cell<u128>);
+
+impl SequentialIds {
+    fn next(&self) -> Uuid {
+        let next = self.0.get() + 1;
+        self.0.set(next);
+        Uuid::from_u128(next)
+    }
+
+    /// For an event that has no identifier of its own.
+    pub(super) fn event(&self) -> EventId {
+        self.next().into()
+    }
+}
+
+impl IdGenerator for SequentialIds {
+    fn mitigation(&self) -> MitigationId {
+        self.next().into()
+    }
+
+    fn group(&self) -> GroupId {
+        self.next().into()
+    }
+
+    fn signal(&self) -> SignalId {
+        self.next().into()
+    }
+}

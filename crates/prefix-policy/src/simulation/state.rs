@@ -1,0 +1,411 @@
+//! The state of a simulation: what a daemon keeps in storage, as far as decisions look at it, and no longer than they do.
+
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::hash::{Hash, Hasher};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use prefix_core::address::VictimIp;
+use prefix_core::event::{EventAction, Report};
+use prefix_core::id::{EventId, GroupId, MitigationId};
+use prefix_core::mitigation::{Mitigation, Status};
+use prefix_core::name::{CustomerId, ExternalEventId, PlaybookName, SourceName, VectorName};
+use prefix_core::safelist::Safelist;
+use prefix_core::signal::{Corroboration, GroupStatus, SignalGroup};
+use prefix_core::store::{MOST_CORROBORATIONS, QuotaCounts, Snapshot};
+
+use super::outcome::Ending;
+use super::time;
+use crate::policy::Policy;
+use crate::vector::unknown_vector;
+
+/// How long a rejected row is updated by repeats.
+const REJECTED_COUNTS: TimeDelta = TimeDelta::hours(1);
+/// New rules are counted by second, over so many seconds and the one that runs.
+const RATE_SECONDS: i64 = 60;
+/// Victims are swept of what no decision looks at any more once so many more are known than after the last sweep.
+const SWEEP_AFTER: usize = 4_096;
+
+/// See the module.
+pub(super) struct SimulationState {
+    /// True if confidences of groups change with time alone.
+    pub(super) decays: bool,
+    victims: HashMap<VictimIp, Known>,
+    /// Where a mitigation is found.
+    places: HashMap<MitigationId, VictimIp>,
+    queued: BTreeSet<(MitigationId, VictimIp)>,
+    /// Victims with groups.
+    grouped: BTreeSet<VictimIp>,
+    customers: HashMap<CustomerId, u64>,
+    rules: u64,
+    /// Rules let in, by second.
+    admitted: VecDeque<(i64, u64)>,
+    /// What was ever reported, as hashes: a mix-up of two among millions is less likely than a broken disk, and the
+    /// whole words of a year would not fit into memory.
+    episodes: HashSet<u64>,
+    sightings: HashSet<u64>,
+    /// The last report, if it asks whether anything was reported before.
+    asked: Option<(SourceName, VictimIp, Option<ExternalEventId>)>,
+    /// Corroborating signals that are not over, oldest first.
+    waiting: VecDeque<Corroboration>,
+    /// The vector of the ban that is decided on: it may open a group.
+    may_open: Option<VectorName>,
+    recent: TimeDelta,
+    swept: usize,
+    /// The rows that a unit of work has at hand: whether they took up room, and whether they were final.
+    given: Vec<(MitigationId, bool, bool)>,
+}
+
+/// What is known of a victim.
+#[derive(Default)]
+struct Known {
+    /// In the order of their making.
+    rows: Vec<Mitigation>,
+    groups: Vec<SignalGroup>,
+}
+
+/// What a unit of work has brought about.
+#[derive(Debug, Default)]
+pub(super) struct Effect {
+    /// So many new mitigations.
+    pub(super) made: u64,
+    /// One more waits.
+    pub(super) queued: bool,
+    /// A rule takes up room no more.
+    pub(super) made_room: bool,
+    /// These have ended.
+    pub(super) ended: Vec<MitigationId>,
+}
+
+impl SimulationState {
+    /// An empty one, for decisions of this policy.
+    pub(super) fn new(policy: &Policy) -> Self {
+        let parts = policy.parts();
+        let quiet = parts.timers.quiet_period_after_withdraw_seconds;
+        let cooldown = parts.guardrails.max_lifetime_cooldown_seconds;
+        Self {
+            decays: time::decays(policy),
+            victims: HashMap::new(),
+            places: HashMap::new(),
+            queued: BTreeSet::new(),
+            grouped: BTreeSet::new(),
+            customers: HashMap::new(),
+            rules: 0,
+            admitted: VecDeque::new(),
+            episodes: HashSet::new(),
+            sightings: HashSet::new(),
+            asked: None,
+            waiting: VecDeque::new(),
+            may_open: None,
+            recent: TimeDelta::seconds(quiet.max(cooldown).into()),
+            swept: 0,
+            given: Vec::new(),
+        }
+    }
+
+    /// A report is about to be decided on.
+    pub(super) fn ask(&mut self, report: &Report) {
+        let vector = || report.vector.clone().unwrap_or_else(unknown_vector);
+        self.may_open = (report.action == EventAction::Ban && !self.waiting.is_empty()).then(vector);
+        let (source, victim) = (&report.source, report.victim_ip);
+        self.asked = (report.action == EventAction::Unban)
+            .then(|| (source.clone(), victim, report.external_event_id.clone()));
+    }
+
+    /// A report was decided on.
+    pub(super) fn remember(&mut self, report: &Report) {
+        if report.action == EventAction::Ban {
+            self.sightings.insert(fingerprint(&(&report.source, report.victim_ip)));
+            if let Some(id) = &report.external_event_id {
+                self.episodes.insert(fingerprint(&(&report.source, id)));
+            }
+        }
+    }
+
+    /// The facts about a victim. Its rows and groups are given away, until they are [put back](Self::put_back).
+    pub(super) fn snapshot(
+        &mut self,
+        victim: VictimIp,
+        now: DateTime<Utc>,
+        policy: &Policy,
+        safelist: &Safelist,
+    ) -> Snapshot {
+        let second = now.timestamp();
+        while self.admitted.front().is_some_and(|(at, _)| *at < second - RATE_SECONDS) {
+            self.admitted.pop_front();
+        }
+        self.given.clear();
+        let mut snapshot = Snapshot { safelist: safelist.clone(), ..Snapshot::default() };
+        let mut concerned: BTreeSet<CustomerId> =
+            policy.lookup(victim).map(|owner| owner.customer_id().clone()).into_iter().collect();
+        if let Some(known) = self.victims.get_mut(&victim) {
+            known.forget(now, self.recent, &mut self.places);
+            concerned.extend(known.rows.iter().filter_map(|row| row.customer_id.clone()));
+            let as_read = |row: &Mitigation| (row.mitigation_id, row.counts(), row.status.is_final());
+            self.given = known.rows.iter().map(as_read).collect();
+            snapshot.mitigations = std::mem::take(&mut known.rows);
+            snapshot.groups = std::mem::take(&mut known.groups);
+        }
+        let of_customer = |id: CustomerId| {
+            let count = self.customers.get(&id).copied().unwrap_or(0);
+            (id, count)
+        };
+        snapshot.quota = QuotaCounts {
+            customers: concerned.into_iter().map(of_customer).collect(),
+            pop: self.rules,
+            global: self.rules,
+            new_last_minute: self.admitted.iter().map(|(_, count)| count).sum(),
+        };
+        if let Some(vector) = self.may_open.take() {
+            self.forget_waiting(now);
+            // only a group that is new takes up what waits
+            let is_joined = |group: &SignalGroup| group.vector == vector && group.window_ends_at > now;
+            if !snapshot.groups.iter().any(is_joined) {
+                let over = self.waiting.len().saturating_sub(MOST_CORROBORATIONS as usize);
+                snapshot.corroborations = self.waiting.iter().skip(over).cloned().collect();
+            }
+        }
+        if let Some((source, victim, episode)) = self.asked.take() {
+            if self.sightings.contains(&fingerprint(&(&source, victim))) {
+                snapshot.sightings.insert((source.clone(), victim));
+            }
+            if let Some(id) = episode
+                && self.episodes.contains(&fingerprint(&(&source, &id)))
+            {
+                snapshot.episodes.insert((source, id));
+            }
+        }
+        snapshot
+    }
+
+    /// Makes true what was decided about a victim: all its rows and groups as they are now.
+    pub(super) fn put_back(
+        &mut self,
+        victim: VictimIp,
+        rows: Vec<Mitigation>,
+        groups: Vec<SignalGroup>,
+        admitted: u64,
+        now: DateTime<Utc>,
+    ) -> Effect {
+        let mut effect = Effect::default();
+        if admitted > 0 {
+            match self.admitted.back_mut().filter(|(at, _)| *at == now.timestamp()) {
+                Some((_, count)) => *count += admitted,
+                None => self.admitted.push_back((now.timestamp(), admitted)),
+            }
+        }
+        if rows.is_empty() && groups.is_empty() {
+            return effect;
+        }
+        for row in &rows {
+            let id = row.mitigation_id;
+            let before = self.given.iter().find(|(given, ..)| *given == id);
+            let counted = before.is_some_and(|(_, counted, _)| *counted);
+            if counted != row.counts() {
+                let customer = row.customer_id.clone().map(|id| self.customers.entry(id).or_default());
+                let counters = customer.into_iter().chain([&mut self.rules]);
+                counters
+                    .for_each(|count| *count = if counted { count.saturating_sub(1) } else { *count + 1 });
+                effect.made_room |= counted;
+            }
+            if row.status == Status::Queued {
+                effect.queued |= self.queued.insert((id, victim));
+            } else if !self.queued.is_empty() {
+                self.queued.remove(&(id, victim));
+            }
+            match before {
+                None => {
+                    self.places.insert(id, victim);
+                    let is_made = row.status != Status::Rejected && row.parent_id.is_none();
+                    effect.made += u64::from(is_made);
+                }
+                Some((_, _, was_final)) if row.status.is_final() && !was_final => effect.ended.push(id),
+                Some(_) => {}
+            }
+        }
+        let known = self.victims.entry(victim).or_default();
+        (known.rows, known.groups) = (rows, groups);
+        if !known.groups.is_empty() {
+            known.forget_groups();
+            self.grouped.insert(victim);
+        }
+        if known.groups.is_empty() && !self.grouped.is_empty() {
+            self.grouped.remove(&victim);
+        }
+        if self.victims.len() > self.swept.saturating_mul(2).saturating_add(SWEEP_AFTER) {
+            self.sweep(now, victim);
+        }
+        effect
+    }
+
+    /// Forgets victims of whom there is nothing left to know.
+    fn sweep(&mut self, now: DateTime<Utc>, except: VictimIp) {
+        let Self { victims, places, recent, .. } = self;
+        victims.retain(|victim, known| {
+            // what has just ended is still to be told
+            if *victim != except {
+                known.forget(now, *recent, places);
+            }
+            !known.rows.is_empty() || !known.groups.is_empty()
+        });
+        self.swept = self.victims.len();
+    }
+
+    /// The most recent state of a mitigation.
+    pub(super) fn row(&self, id: MitigationId) -> Option<&Mitigation> {
+        let known = self.victims.get(self.places.get(&id)?)?;
+        known.rows.iter().find(|row| row.mitigation_id == id)
+    }
+
+    /// The mitigation that a report against a victim has made.
+    pub(super) fn made_by(&self, victim: VictimIp, event: EventId) -> Option<MitigationId> {
+        let rows = &self.victims.get(&victim)?.rows;
+        let made = rows.iter().filter(|row| row.status != Status::Rejected && row.parent_id.is_none());
+        made.filter(|row| row.triggering_event_id == Some(event)).map(|row| row.mitigation_id).next()
+    }
+
+    /// True until it has ended.
+    pub(super) fn is_unfinished(&self, id: MitigationId) -> bool {
+        self.row(id).is_some_and(|row| !row.status.is_final())
+    }
+
+    /// How it ended.
+    pub(super) fn ending(&self, id: MitigationId) -> Option<Ending> {
+        self.row(id).and_then(Ending::of)
+    }
+
+    /// So many rules take up room.
+    pub(super) fn rules(&self) -> u64 {
+        self.rules
+    }
+
+    /// What waits or lives for a victim.
+    pub(super) fn unfinished_of(&self, victim: VictimIp) -> impl Iterator<Item = &Mitigation> {
+        let rows = self.victims.get(&victim).into_iter().flat_map(|known| known.rows.iter());
+        rows.filter(|row| !row.status.is_final())
+    }
+
+    /// What waits or lives longer than it may.
+    pub(super) fn overdue(&self, victim: VictimIp, now: DateTime<Utc>) -> Vec<MitigationId> {
+        let due = self.unfinished_of(victim).filter(|row| row.expires_at <= now);
+        due.map(|row| row.mitigation_id).collect()
+    }
+
+    /// What waits, oldest first.
+    pub(super) fn queued(&self) -> Vec<(MitigationId, VictimIp)> {
+        self.queued.iter().copied().collect()
+    }
+
+    /// When the number of new rules in the last minute falls next.
+    pub(super) fn rate_falls_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let oldest = self.admitted.iter().find(|(at, _)| *at >= now.timestamp() - RATE_SECONDS)?.0;
+        DateTime::from_timestamp(oldest + RATE_SECONDS + 1, 0)
+    }
+
+    /// The groups of a victim whose window runs.
+    pub(super) fn open_groups_of(&self, victim: VictimIp) -> impl Iterator<Item = &SignalGroup> {
+        let groups = self.victims.get(&victim).into_iter().flat_map(|known| known.groups.iter());
+        groups.filter(|group| group.status == GroupStatus::Open)
+    }
+
+    /// True if the window of an open group is over.
+    pub(super) fn is_over(&self, id: GroupId, victim: VictimIp, now: DateTime<Utc>) -> bool {
+        self.open_groups_of(victim).any(|group| group.group_id == id && group.window_ends_at <= now)
+    }
+
+    /// A corroborating signal waits for groups yet to come.
+    pub(super) fn keep(&mut self, signal: Corroboration) {
+        self.forget_waiting(signal.received_at);
+        self.waiting.push_back(signal);
+    }
+
+    /// All wait for the same time, so that the oldest are over first.
+    fn forget_waiting(&mut self, now: DateTime<Utc>) {
+        while self.waiting.front().is_some_and(|signal| signal.expires_at <= now) {
+            self.waiting.pop_front();
+        }
+    }
+
+    /// The groups that can be joined and of which this is true, oldest first.
+    pub(super) fn groups_that(
+        &self,
+        mut is_meant: impl FnMut(&SignalGroup) -> bool,
+    ) -> Vec<(GroupId, VictimIp)> {
+        let known = self.grouped.iter().filter_map(|victim| Some((victim, self.victims.get(victim)?)));
+        let groups = known.flat_map(|(victim, known)| known.groups.iter().map(|group| (group, *victim)));
+        let meant = groups.filter(|(group, _)| is_meant(group));
+        let mut meant: Vec<_> = meant.map(|(group, victim)| (group.group_id, victim)).collect();
+        meant.sort_unstable();
+        meant
+    }
+
+    /// True if there is any group.
+    pub(super) fn has_groups(&self) -> bool {
+        !self.grouped.is_empty()
+    }
+
+    /// The groups whose confidence changes with time: open ones of more than one signal, and those that mitigations
+    /// stand on.
+    pub(super) fn decaying(&self, policy: &Policy) -> Vec<(GroupId, VictimIp)> {
+        let mut found = BTreeSet::new();
+        for victim in &self.grouped {
+            let Some(known) = self.victims.get(victim) else { continue };
+            let open = self.open_groups_of(*victim).filter(|group| group.signals.len() > 1);
+            let open = open.filter(|group| decays(policy, group.playbook.as_ref()));
+            found.extend(open.map(|group| (group.group_id, *victim)));
+            let rows = known.rows.iter().filter(|row| !row.status.is_final());
+            let rows = rows.filter(|row| decays(policy, row.playbook.as_ref()));
+            let stands_on = rows.filter_map(|row| row.correlation.as_ref());
+            found.extend(stands_on.map(|known| (known.signal_group_id, *victim)));
+        }
+        found.into_iter().collect()
+    }
+}
+
+impl Known {
+    /// Final rows leave once no decision looks at them.
+    fn forget(
+        &mut self,
+        now: DateTime<Utc>,
+        recent: TimeDelta,
+        places: &mut HashMap<MitigationId, VictimIp>,
+    ) {
+        let is_needed = |row: &Mitigation| {
+            let closed_at = row.ended_at.unwrap_or(row.updated_at);
+            match row.status {
+                Status::Rejected => closed_at >= now - REJECTED_COUNTS,
+                status if status.is_final() => closed_at >= now - recent,
+                _ => true,
+            }
+        };
+        self.rows.retain(|row| {
+            let stays = is_needed(row);
+            if !stays {
+                places.remove(&row.mitigation_id);
+            }
+            stays
+        });
+    }
+
+    /// Groups leave that can be joined no more.
+    fn forget_groups(&mut self) {
+        let rows = &self.rows;
+        let stands = |group: &SignalGroup| {
+            let rows = rows.iter().filter(|row| !row.status.is_final());
+            rows.filter_map(|row| row.correlation.as_ref())
+                .any(|known| known.signal_group_id == group.group_id)
+        };
+        self.groups.retain(|group| group.status == GroupStatus::Open || stands(group));
+    }
+}
+
+/// True if confidences change with time alone, by the terms of this playbook.
+pub(super) fn decays(policy: &Policy, playbook: Option<&PlaybookName>) -> bool {
+    policy.terms(playbook).half_life_seconds > 0
+}
+
+fn fingerprint(of: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    of.hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,94 @@
+//! Queued mitigations are let in, oldest first, as soon as nothing is against them any more.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use prefix_core::audit::{Actor, AuditAction, AuditEntry};
+use prefix_core::decision::{Decision, Outcome, Stage, StageResult};
+use prefix_core::guardrail::Guardrail;
+use prefix_core::id::MitigationId;
+use prefix_core::mitigation::{EndReason, Mitigation, Status};
+use prefix_core::name::CustomerId;
+use serde_json::json;
+
+use super::ending::end_with_companions;
+use super::row::admit_row;
+use super::unit_of_work::UnitOfWork;
+
+/// What trying them has shown about those that were not tried.
+#[derive(Debug, Default)]
+pub struct Tried {
+    /// None of them can come in now.
+    pub is_over: bool,
+    /// Those of these customers cannot.
+    pub full: HashSet<CustomerId>,
+    /// These need not be tried before then.
+    pub quiet: Vec<(MitigationId, DateTime<Utc>)>,
+}
+
+/// Lets a queued one in if nothing is against it any more.
+pub fn try_queued(uow: &mut UnitOfWork<'_>, id: MitigationId, tried: &mut Tried) {
+    let now = uow.now;
+    let waits = |row: &&Mitigation| row.status == Status::Queued && row.expires_at > now;
+    let Some(row) = uow.row(id).filter(waits).cloned() else { return };
+    if row.customer_id.as_ref().is_some_and(|id| tried.full.contains(id)) {
+        return;
+    }
+    let verdict = uow.decide(row.victim_ip, None, |policy, facts| policy.admit(&row, facts));
+    match verdict {
+        Ok(()) => {
+            if let Some(key) = row.key() {
+                uow.take_over(&key, id);
+            }
+            let announcement = uow.announcement();
+            uow.edit(id, |row| {
+                admit_row(row, now);
+                let_in(&mut row.decision, (now - row.created_at).num_seconds());
+                announcement.conclude(&mut row.decision);
+            });
+            let details = json!({ "after": { "status": "pending" }, "queued_at": row.created_at });
+            let entry = AuditEntry::new(now, Actor::SYSTEM, AuditAction::Announce, details);
+            uow.audit(entry.on("mitigation", id));
+        }
+        Err(refusal) if refusal.guardrail.is_temporary() => {
+            match refusal.guardrail {
+                Guardrail::QuotaCustomer => tried.full.extend(row.customer_id.clone()),
+                Guardrail::QuietPeriod => {
+                    let rest = refusal.retry_after_seconds.and_then(|rest| i64::try_from(rest).ok());
+                    tried.quiet.extend(rest.map(|rest| (id, now + TimeDelta::seconds(rest))));
+                }
+                _ => tried.is_over = true,
+            }
+            if row.guardrail != Some(refusal.guardrail) {
+                uow.edit(id, |row| {
+                    row.guardrail = Some(refusal.guardrail);
+                    row.reason = Some(refusal.detail);
+                    row.updated_at = now;
+                });
+            }
+        }
+        Err(refusal) => {
+            let reason = match refusal.guardrail {
+                Guardrail::Safelisted => EndReason::Safelist,
+                Guardrail::Frozen => EndReason::Panic,
+                _ => EndReason::Revalidation,
+            };
+            end_with_companions(uow, id, reason);
+            let details = json!({ "guardrail": refusal.guardrail, "reason": refusal.detail });
+            uow.audit(
+                AuditEntry::new(now, Actor::SYSTEM, AuditAction::Withdraw, details).on("mitigation", id),
+            );
+        }
+    }
+}
+
+/// The refusal that a decision ended with was one for a time: whoever reads it now must not take the rule for refused.
+fn let_in(decision: &mut Decision, seconds: i64) {
+    for entry in decision.trace.iter_mut().filter(|entry| entry.result == StageResult::Stop) {
+        entry.result = StageResult::Info;
+        entry.detail = format!("waited at first: {}", entry.detail);
+    }
+    decision.outcome = Outcome::Mitigate;
+    decision.guardrail = None;
+    decision.pass(Stage::Guardrails, format!("let in after {seconds} s: nothing is against it any more"));
+}

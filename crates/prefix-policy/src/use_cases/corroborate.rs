@@ -1,0 +1,93 @@
+//! A corroborating signal: it joins every group that it is about, waits for those yet to come, and completes those that
+//! lack nothing else.
+
+use prefix_core::address::VictimIp;
+use prefix_core::audit::{AuditAction, AuditEntry};
+use prefix_core::id::{GroupId, MitigationId};
+use prefix_core::signal::Corroboration;
+use serde_json::json;
+
+use super::groups::{rejoined, trigger};
+use super::ingest::Author;
+use super::unit_of_work::UnitOfWork;
+
+/// So many groups are named in an audit entry and remembered with a signal; the others are counted.
+pub(super) const MOST_NAMED: usize = 16;
+
+/// What a corroborating signal did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Corroborated {
+    /// The groups that it joined.
+    pub attached: Vec<GroupId>,
+    /// The mitigations that it completed the quorum of.
+    pub mitigations: Vec<MitigationId>,
+    /// Groups that it completed, and that are to be acted on by [`act_on_group`](super::act_on_group): the facts about
+    /// their victims were not read.
+    pub deferred: Vec<(GroupId, VictimIp)>,
+}
+
+/// Takes a corroborating signal. The uow must hold every open group of the pop, the groups that living mitigations
+/// stand on, and the facts about the victims that `is_known` says.
+pub fn corroborate(
+    uow: &mut UnitOfWork<'_>,
+    mut signal: Corroboration,
+    author: &Author<'_>,
+    is_known: impl Fn(VictimIp) -> bool,
+) -> Corroborated {
+    let mut done = Corroborated::default();
+    for id in uow.all_living_groups() {
+        let Some(Joined { victim, is_due }) = join_group(uow, &signal, id) else { continue };
+        if signal.attached.len() < MOST_NAMED {
+            signal.attached.insert(id);
+        }
+        done.attached.push(id);
+        if is_due && !is_known(victim) {
+            done.deferred.push((id, victim));
+        } else if is_due {
+            let because = because(&signal);
+            let made = trigger(uow, id, author, &because);
+            done.mitigations.extend(made.map(|(mitigation, _, _)| mitigation));
+        }
+    }
+    let named: Vec<&GroupId> = done.attached.iter().take(MOST_NAMED).collect();
+    let details = json!({
+        "request_id": author.request_id,
+        "source": signal.source,
+        "signal_id": signal.signal_id,
+        "scope": signal.scope,
+        "signal_groups": named,
+        "signal_group_count": done.attached.len(),
+        "mitigations": done.mitigations,
+    });
+    let entry = AuditEntry::new(uow.now, author.actor.clone(), AuditAction::Corroborate, details);
+    uow.audit(entry.on("signal", signal.signal_id));
+    uow.put_corroboration(signal);
+    done
+}
+
+/// A group that was joined.
+pub(crate) struct Joined {
+    /// Who is attacked.
+    pub(crate) victim: VictimIp,
+    /// It lacked nothing else, and is to be acted on.
+    pub(crate) is_due: bool,
+}
+
+/// Lets a signal join a group that it is about, unless it is there already.
+pub(crate) fn join_group(uow: &mut UnitOfWork<'_>, signal: &Corroboration, id: GroupId) -> Option<Joined> {
+    let policy = uow.policy.clone();
+    let mut group = uow.group(id)?.clone();
+    if !policy.corroborates(signal, &group, uow.pop) || !policy.attach(&mut group, signal) {
+        return None;
+    }
+    let was_met = group.met;
+    policy.reconsider(&mut group, uow.now);
+    let joined = Joined { victim: group.victim_ip, is_due: group.met && !was_met && group.is_open(uow.now) };
+    rejoined(uow, group);
+    Some(joined)
+}
+
+/// Why a group is acted on, for its decision and the audit.
+pub fn because(signal: &Corroboration) -> String {
+    format!("{} corroborates it", signal.source)
+}

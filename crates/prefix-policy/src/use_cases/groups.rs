@@ -1,0 +1,322 @@
+//! Signal groups in the course of things: reports join, sources leave, and a group that becomes enough is handed on to a
+//! mitigation at once, whatever completed it.
+
+use prefix_core::audit::{AuditAction, AuditEntry};
+use prefix_core::decision::{Decision, Stage, StageResult, TraceEntry};
+use prefix_core::event::{EventAction, Reach, Report};
+use prefix_core::id::{EventId, GroupId, MitigationId};
+use prefix_core::lease::Lease;
+use prefix_core::mitigation::{Mitigation, Status};
+use prefix_core::signal::{GroupStatus, Signal, SignalGroup, SignalRole};
+use prefix_core::ttl::Ttl;
+use serde_json::json;
+
+use super::ban::{hold, insert, reject};
+use super::ingest::{Author, Ids};
+use super::row::Entry;
+use super::unit_of_work::UnitOfWork;
+use crate::policy::Policy;
+use crate::verdict::BanVerdict;
+
+/// The group of a report, with the report in it; nothing of it is written yet.
+pub(super) struct Joined {
+    pub(super) group: SignalGroup,
+    is_new: bool,
+    was_met: bool,
+}
+
+impl Joined {
+    /// True if this report completes the quorum.
+    pub(super) fn completes(&self) -> bool {
+        self.group.met && !self.was_met && self.group.status == GroupStatus::Open
+    }
+}
+
+/// Weighs a ban together with what was said about the same attack before; `None` if nothing is weighed.
+pub(super) fn join(uow: &UnitOfWork<'_>, report: &Report, ids: &Ids, author: &Author<'_>) -> Option<Joined> {
+    let policy = uow.policy.clone();
+    let joins = report.reach != Reach::Outgoing && !policy.parts().sources.is_corroborating(&report.source);
+    if !policy.correlates() || !joins {
+        return None;
+    }
+    let owner = policy.lookup(report.victim_ip)?;
+    let vector = report.vector.clone().unwrap_or_else(crate::vector::unknown_vector);
+    let living = uow.living_group(report.victim_ip, &vector).cloned();
+    let is_new = living.is_none();
+    let was_met = living.as_ref().is_some_and(|group| group.met);
+    let mut group = living.unwrap_or_else(|| policy.new_group(ids.group, uow.pop, report, &owner, uow.now));
+    let signal = policy.signal_of(report, ids.event, author.identity_of(report), uow.now);
+    policy.join(&mut group, report, signal, &owner);
+    if is_new {
+        for corroboration in uow.corroborations() {
+            if corroboration.expires_at > uow.now && policy.corroborates(corroboration, &group, uow.pop) {
+                policy.attach(&mut group, corroboration);
+            }
+        }
+    }
+    policy.reconsider(&mut group, uow.now);
+    Some(Joined { group, is_new, was_met })
+}
+
+/// Writes down that a report joined. A report that only renews a mitigation opens no group.
+pub(super) fn keep(uow: &mut UnitOfWork<'_>, joined: Joined, renews: bool) -> Option<GroupId> {
+    let Joined { group, is_new, .. } = joined;
+    if is_new && renews {
+        return None;
+    }
+    let id = group.group_id;
+    if is_new {
+        uow.close_overdue_groups(group.victim_ip, &group.vector);
+        for signal in group.signals.iter().filter(|signal| signal.role == SignalRole::Corroborating) {
+            uow.note_attached(signal.signal_id, id);
+        }
+        uow.insert_group(group);
+        tell_mitigations(uow, id);
+    } else {
+        rejoined(uow, group);
+    }
+    Some(id)
+}
+
+/// Writes down what became of a group that the uow holds.
+pub(super) fn rejoined(uow: &mut UnitOfWork<'_>, group: SignalGroup) {
+    let id = group.group_id;
+    uow.edit_group(id, |row| *row = group);
+    tell_mitigations(uow, id);
+}
+
+/// The mitigations that stand on a group remember what it amounts to now.
+fn tell_mitigations(uow: &mut UnitOfWork<'_>, id: GroupId) {
+    let Some(group) = uow.group(id) else { return };
+    let stands = |row: &Mitigation| {
+        !row.status.is_final() && row.correlation.as_ref().is_some_and(|known| known.signal_group_id == id)
+    };
+    let rows = uow.of_victim(group.victim_ip, stands);
+    if rows.is_empty() {
+        return;
+    }
+    let correlation = uow.policy.correlation_of(group, uow.now);
+    for row in rows {
+        if uow.row(row).is_some_and(|row| row.correlation.as_ref() != Some(&correlation)) {
+            uow.edit(row, |row| row.correlation = Some(correlation.clone()));
+        }
+    }
+}
+
+/// A met group is acted on by this mitigation.
+pub(super) fn hand_on(uow: &mut UnitOfWork<'_>, id: GroupId, mitigation: MitigationId) {
+    uow.edit_group(id, |group| {
+        group.status = GroupStatus::Resolved;
+        group.mitigation_id.get_or_insert(mitigation);
+    });
+}
+
+/// Every source with a signal that can trigger holds the mitigation from now on, by each of its episodes.
+pub(super) fn leases(
+    policy: &Policy,
+    group: &SignalGroup,
+    ttl: Ttl,
+    now: chrono::DateTime<chrono::Utc>,
+) -> Vec<Lease> {
+    let mut leases: Vec<Lease> = Vec::new();
+    for signal in group.signals.iter().filter(|signal| policy.can_trigger(signal)) {
+        let (until, edge) = policy.lease_until_by(&signal.source, signal.reports, ttl, now);
+        match leases.iter_mut().find(|lease| lease.source == signal.source) {
+            Some(lease) => {
+                lease.renew(signal.episode.as_ref(), signal.confidence, now, until);
+                lease.edge = edge;
+            }
+            None => leases.push(Lease::new(
+                signal.source.clone(),
+                signal.episode.clone(),
+                signal.confidence,
+                edge,
+                now,
+                until,
+            )),
+        }
+    }
+    leases
+}
+
+/// A source lets go of the attack: its bans leave the groups of the victim that are open or stand for a mitigation. What
+/// is left may be enough without it. Returns the newest group that it left.
+pub(super) fn leave(uow: &mut UnitOfWork<'_>, report: &Report, author: &Author<'_>) -> Option<GroupId> {
+    let episode = report.external_event_id.as_ref();
+    let concerned = |group: &SignalGroup| {
+        episode.is_some() || report.vector.as_ref().is_none_or(|vector| *vector == group.vector)
+    };
+    let policy = uow.policy.clone();
+    let mut left = None;
+    for id in uow.living_groups(report.victim_ip) {
+        let Some(mut group) = uow.group(id).filter(|group| concerned(group)).cloned() else { continue };
+        if !Policy::leave(&mut group, &report.source, episode) {
+            continue;
+        }
+        let was_met = group.met;
+        // the terms are those of the newest report that can trigger and is still there
+        let newest = policy.trigger_of(&group).map(|signal| report_of(&group, signal));
+        if let (Some(newest), Some(owner)) = (newest, policy.lookup(group.victim_ip)) {
+            group.playbook = policy.playbook_of(&newest, &owner).map(|playbook| playbook.name.clone());
+        }
+        policy.reconsider(&mut group, uow.now);
+        let is_empty = group.signals.iter().all(|signal| signal.role == SignalRole::Corroborating);
+        if is_empty && group.status == GroupStatus::Open {
+            group.status = GroupStatus::Expired;
+        }
+        let is_due = group.met && !was_met && group.is_open(uow.now);
+        if group.signals.is_empty() {
+            // a mitigation remembers who agreed, also after the last of them has let go
+            uow.edit_group(id, |row| *row = group);
+        } else {
+            rejoined(uow, group);
+        }
+        if is_due {
+            let because = format!("those who are left agree, {} reports no more", report.source);
+            trigger(uow, id, author, &because);
+        }
+        left = Some(id);
+    }
+    left
+}
+
+/// Ends an open group whose window is over.
+pub fn close_group(uow: &mut UnitOfWork<'_>, id: GroupId) {
+    let now = uow.now;
+    let is_over = |group: &SignalGroup| group.status == GroupStatus::Open && group.window_ends_at <= now;
+    if uow.group(id).is_some_and(is_over) {
+        uow.edit_group(id, |group| {
+            group.status = if group.met { GroupStatus::Resolved } else { GroupStatus::Expired };
+        });
+    }
+}
+
+/// Looks at a group again, because time has passed or the terms are others. Returns true if its confidence is another
+/// one now.
+pub fn refresh_group(uow: &mut UnitOfWork<'_>, id: GroupId, author: &Author<'_>) -> bool {
+    let Some(mut group) = uow.group(id).cloned() else { return false };
+    let (before, was_met) = (group.derived_confidence, group.met);
+    uow.policy.clone().reconsider(&mut group, uow.now);
+    if group.derived_confidence == before && group.met == was_met {
+        return false;
+    }
+    let is_due = group.met && !was_met && group.is_open(uow.now);
+    rejoined(uow, group);
+    if is_due {
+        trigger(uow, id, author, "time or the configuration has changed what is needed");
+    }
+    true
+}
+
+/// Acts on a group that was completed while the facts about its victim were not at hand.
+pub fn act_on_group(
+    uow: &mut UnitOfWork<'_>,
+    id: GroupId,
+    author: &Author<'_>,
+    because: &str,
+) -> Option<MitigationId> {
+    let is_due = |group: &SignalGroup| group.met && group.is_open(uow.now);
+    if !uow.group(id).is_some_and(is_due) {
+        return None;
+    }
+    trigger(uow, id, author, because).map(|(mitigation, _, _)| mitigation)
+}
+
+/// Acts on an open group that is met, by its newest report that can trigger: what that report would do if it came now.
+/// Returns the mitigation, and where it stands.
+pub(crate) fn trigger(
+    uow: &mut UnitOfWork<'_>,
+    id: GroupId,
+    author: &Author<'_>,
+    because: &str,
+) -> Option<(MitigationId, Status, Decision)> {
+    let group = uow.group(id)?.clone();
+    let signal = uow.policy.trigger_of(&group)?.clone();
+    let report = report_of(&group, &signal);
+    let event = EventId::from(signal.signal_id.as_uuid());
+    let ids = Ids::new(event, uow.id_generator);
+    let verdict = uow.decide_in(group.victim_ip, &group, |policy, facts| policy.decide_ban(&report, facts));
+    let details = json!({
+        "request_id": author.request_id,
+        "event_id": event,
+        "signal_group_id": id,
+        "reason": because,
+    });
+    let audit = |uow: &mut UnitOfWork<'_>, action, mitigation: MitigationId, more: serde_json::Value| {
+        let mut details = details.clone();
+        if let (Some(details), serde_json::Value::Object(more)) = (details.as_object_mut(), more) {
+            details.extend(more);
+        }
+        let entry = AuditEntry::new(uow.now, author.actor.clone(), action, details);
+        uow.audit(entry.on("mitigation", mitigation));
+    };
+    match verdict {
+        BanVerdict::Mitigate { plan, companion, mut decision } => {
+            told(&mut decision, because);
+            uow.conclude(&mut decision);
+            let leases = leases(&uow.policy, &group, plan.ttl, uow.now);
+            let status =
+                insert(uow, &report, &ids, plan, companion, &decision, &Entry::Admitted, leases, Some(id));
+            audit(uow, AuditAction::Announce, ids.mitigation, json!({ "mitigation_status": status }));
+            Some((ids.mitigation, status, decision))
+        }
+        BanVerdict::Queue { refusal, plan, companion, mut decision } => {
+            told(&mut decision, because);
+            let leases = leases(&uow.policy, &group, plan.ttl, uow.now);
+            let entry = Entry::Queued(&refusal);
+            let status = insert(uow, &report, &ids, plan, companion, &decision, &entry, leases, Some(id));
+            let why =
+                json!({ "guardrail": refusal.guardrail, "refused": refusal.detail, "status": "queued" });
+            audit(uow, AuditAction::Ingest, ids.mitigation, why);
+            Some((ids.mitigation, status, decision))
+        }
+        BanVerdict::Extend { mitigation, decision } => {
+            let policy = uow.policy.clone();
+            let target = hold(uow, mitigation, |ttl, now| leases(&policy, &group, ttl, now));
+            let expires_at = uow.row(target).map(|row| row.expires_at);
+            audit(uow, AuditAction::Extend, target, json!({ "expires_at": expires_at }));
+            hand_on(uow, id, target);
+            Some((target, uow.row(target)?.status, decision))
+        }
+        BanVerdict::Refuse { refusal, plan, decision } => {
+            let mitigation = reject(uow, &report, &ids, *plan, &refusal, &decision, Some(id));
+            let why = json!({ "guardrail": refusal.guardrail, "refused": refusal.detail });
+            audit(uow, AuditAction::Reject, mitigation, why);
+            if let Some(row) = uow.row(mitigation).cloned() {
+                uow.emit(super::DomainEvent::Refused { refusal, about: Box::new(row) });
+            }
+            None
+        }
+        BanVerdict::NoPlaybook(_) | BanVerdict::NotMitigated(_) | BanVerdict::Hold(_) => None,
+    }
+}
+
+fn told(decision: &mut Decision, because: &str) {
+    let entry = TraceEntry {
+        stage: Stage::Correlation,
+        result: StageResult::Info,
+        detail: format!("triggered now: {because}"),
+    };
+    let behind = decision.trace.iter().rposition(|entry| entry.stage == Stage::Correlation);
+    decision.trace.insert(behind.map_or(decision.trace.len(), |place| place + 1), entry);
+}
+
+/// The report that a signal was, as far as a decision needs it.
+fn report_of(group: &SignalGroup, signal: &Signal) -> Report {
+    Report {
+        timestamp: signal.received_at,
+        source: signal.source.clone(),
+        victim_ip: group.victim_ip,
+        vector: Some(group.vector.clone()),
+        protocol: signal.reported.protocol,
+        bps: None,
+        pps: None,
+        top_dst_ports: signal.reported.dst_ports.clone(),
+        confidence: Some(signal.confidence),
+        action: EventAction::Ban,
+        external_event_id: signal.episode.clone(),
+        reach: Reach::Full,
+        reports: signal.reports,
+        raw_details: None,
+    }
+}

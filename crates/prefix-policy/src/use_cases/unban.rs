@@ -1,0 +1,123 @@
+//! A source says that the attack is over: it lets go of its own leases, and of nobody else's.
+
+use prefix_core::audit::AuditAction;
+use prefix_core::decision::{Decision, Outcome, Stage, StageResult};
+use prefix_core::event::{EventStatus, Report};
+use prefix_core::id::{EventId, GroupId, MitigationId};
+use prefix_core::mitigation::{EndReason, Mitigation, Status};
+use serde_json::json;
+
+use super::ban::answer;
+use super::ending::end_with_companions;
+use super::ingest::{Author, Effect, Ids, audit_entry};
+use super::outcome::Touched;
+
+use super::groups;
+use super::unit_of_work::UnitOfWork;
+
+/// Releases what the source holds, for the episode if it names one.
+pub(super) fn unban(uow: &mut UnitOfWork<'_>, report: &Report, ids: &Ids, author: &Author<'_>) -> Effect {
+    let held = |row: &Mitigation| {
+        let live = row.lives() || row.status == Status::Queued;
+        let lease = row.lease(&report.source);
+        let claimed = lease
+            .is_some_and(|lease| report.external_event_id.as_ref().is_none_or(|id| lease.claims_episode(id)));
+        let vector =
+            report.external_event_id.is_some() || report.vector.as_ref().is_none_or(|v| *v == row.vector);
+        live && row.parent_id.is_none() && claimed && vector
+    };
+    let found = uow.of_victim(report.victim_ip, held);
+    let left = groups::leave(uow, report, author);
+    let touched: Vec<Touched> = found.iter().filter_map(|id| release(uow, *id, report, ids.event)).collect();
+    let Some(newest) = touched.last().cloned() else {
+        let mut effect = nothing_held(uow, report, ids, author, left);
+        effect.joined(left);
+        return effect;
+    };
+    let withdrawn = newest.status == EventStatus::Withdrawn;
+    let mut decision = Decision::open();
+    decision.outcome = if withdrawn { Outcome::Withdraw } else { Outcome::Release };
+    let detail = if withdrawn {
+        format!("{} held the last lease; the rule is withdrawn", report.source)
+    } else {
+        let others = uow.row(newest.mitigation_id).into_iter().flat_map(|row| row.leases.iter());
+        let others: Vec<String> = others
+            .map(|lease| format!("{} until {}", lease.source, lease.expires_at().format("%H:%M:%S UTC")))
+            .collect();
+        format!("{} reports no more; the rule is still held by {}", report.source, others.join(", "))
+    };
+    decision.note(Stage::Identity, StageResult::Info, detail);
+    let action = if withdrawn { AuditAction::Withdraw } else { AuditAction::Release };
+    let details = json!({
+        "reason": EndReason::DetectorUnban.as_str(),
+        "mitigations": touched.iter().map(|t| t.mitigation_id).collect::<Vec<_>>(),
+    });
+    let audit = audit_entry(uow, report, ids, author, action, details).on("mitigation", newest.mitigation_id);
+    let place = Some((newest.mitigation_id, newest.mitigation_status));
+    let mut answer = answer(report, ids, newest.status, place, decision);
+    if touched.len() > 1 {
+        answer.mitigations = touched;
+    }
+    let mut effect = Effect::accepted(answer, Some(audit));
+    effect.joined(left);
+    effect
+}
+
+fn release(uow: &mut UnitOfWork<'_>, id: MitigationId, report: &Report, event: EventId) -> Option<Touched> {
+    let now = uow.now;
+    let mut members = uow.companions(id);
+    members.push(id);
+    for member in members {
+        uow.edit(member, |row| {
+            if let Some(episode) = &report.external_event_id {
+                if let Some(lease) = row.lease_mut(&report.source) {
+                    lease.release(episode);
+                }
+            } else {
+                row.leases.retain(|lease| lease.source != report.source);
+            }
+            row.leases.retain(|lease| !lease.claims.is_empty() && lease.lives(now));
+            row.follow_leases();
+            row.updated_at = now;
+            row.last_event_id = Some(event);
+        });
+    }
+    let empty = uow.row(id)?.leases.is_empty();
+    if empty {
+        end_with_companions(uow, id, EndReason::DetectorUnban);
+    }
+    let status = if empty { EventStatus::Withdrawn } else { EventStatus::Released };
+    Some(Touched { mitigation_id: id, status, mitigation_status: uow.row(id)?.status })
+}
+
+fn nothing_held(
+    uow: &UnitOfWork<'_>,
+    report: &Report,
+    ids: &Ids,
+    author: &Author<'_>,
+    left: Option<GroupId>,
+) -> Effect {
+    let known = match &report.external_event_id {
+        Some(id) => uow.knows_episode(&report.source, id),
+        None => uow.has_seen(&report.source, report.victim_ip),
+    };
+    let known = known || left.is_some();
+    let (status, detail) = if known {
+        (EventStatus::NoActiveMitigation, "the episode is known, but nothing of it lives")
+    } else {
+        (EventStatus::NotFound, "this source never reported that")
+    };
+    let mut decision = Decision::open();
+    let words = format!("{}: {detail}", report.source);
+    match left {
+        None => decision.note(Stage::Identity, StageResult::Stop, words),
+        Some(group) => {
+            decision.note(Stage::Identity, StageResult::Info, words);
+            let text = format!("what {} reported of it leaves group {group}", report.source);
+            decision.note(Stage::Correlation, StageResult::Stop, text);
+        }
+    }
+    let details = json!({ "status": status });
+    let audit = audit_entry(uow, report, ids, author, AuditAction::Ingest, details).on("event", ids.event);
+    Effect::accepted(answer(report, ids, status, None, decision), Some(audit))
+}
