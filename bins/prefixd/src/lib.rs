@@ -7,7 +7,7 @@ pub mod cli;
 pub mod compose;
 pub mod development;
 pub mod guard;
-pub mod guard_keeper;
+pub mod guard_supervisor;
 pub mod guard_log;
 pub mod logging;
 pub mod machine;

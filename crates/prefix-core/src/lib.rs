@@ -22,6 +22,7 @@ pub mod matching;
 pub mod mitigation;
 pub mod name;
 pub mod ownership;
+pub mod pacing;
 pub mod page;
 pub mod panic;
 pub mod protocol;
