@@ -18,21 +18,21 @@ use tonic::transport::Channel;
 use tonic::{Code, Status};
 
 use crate::Api;
-use crate::path::{Change, Listed, kind_of};
+use crate::path::{Change, RibEntry, kind_of};
 
 /// What the watch stream says.
 #[derive(Debug)]
-pub(crate) enum Watched {
+pub(crate) enum WatchEvent {
     /// The watch is on.
     Ready,
     /// A peer changed; families and uptime are not told.
     Peer(Peer),
     /// The best path of a route.
-    Path(Listed),
+    Path(RibEntry),
 }
 
 /// A streamed answer.
-pub(crate) type Answers<T> = BoxStream<'static, Result<T, Status>>;
+pub(crate) type ResponseStream<T> = BoxStream<'static, Result<T, Status>>;
 
 /// The calls of the speaker's API.
 #[async_trait]
@@ -47,13 +47,13 @@ pub(crate) trait Client: Send + Sync {
     async fn apply(&self, changes: &[Change]) -> Result<(), Status>;
 
     /// The table, or only the routes to `prefixes` (unicast only).
-    async fn list(&self, kind: RouteKind, prefixes: Vec<String>) -> Result<Answers<Listed>, Status>;
+    async fn list(&self, kind: RouteKind, prefixes: Vec<String>) -> Result<ResponseStream<RibEntry>, Status>;
 
     /// All peers, or the one with this address.
     async fn peers(&self, address: String) -> Result<Vec<Peer>, Status>;
 
     /// Peers and best paths, for ever.
-    async fn watch(&self) -> Result<Answers<Watched>, Status>;
+    async fn watch(&self) -> Result<ResponseStream<WatchEvent>, Status>;
 }
 
 /// A speaker that has just been started listens some milliseconds before it runs BGP.

@@ -9,7 +9,7 @@ use prefix_core::flowspec::{Action, RouteKey, RouteKind};
 use prefix_core::ownership::{Owner, Ownership};
 
 use crate::attributes::{self, Attributes};
-use crate::path::{Change, Listed};
+use crate::path::{Change, RibEntry};
 use crate::{Community, Settings};
 
 /// Encodes what all paths share once, and the rest per path.
@@ -82,8 +82,8 @@ impl Codec {
     }
 
     /// What the port reports of a path.
-    pub(crate) fn report(&self, listed: Listed) -> RibPath {
-        let Listed { key, attributes, local, is_withdraw: _ } = listed;
+    pub(crate) fn report(&self, listed: RibEntry) -> RibPath {
+        let RibEntry { key, attributes, local, is_withdraw: _ } = listed;
         let action = self.action(key.kind(), &attributes);
         let ownership = self.owner.read(&attributes.large);
         // Words are for the audit of somebody else's path; a table of own ones is read too often for them.
@@ -138,7 +138,7 @@ mod tests {
     }
 
     fn read_back(codec: &Codec, change: &Change) -> RibPath {
-        codec.report(Listed {
+        codec.report(RibEntry {
             key: crate::path::read_key(change.kind, &change.nlri).unwrap(),
             attributes: Attributes::decode(change.attributes.iter().map(|a| &a[..])),
             local: true,

@@ -34,7 +34,7 @@ pub(crate) fn classify(status: &Status) -> AnnounceError {
 }
 
 /// True if the connection is no longer to be trusted.
-pub(crate) fn breaks_link(status: &Status) -> bool {
+pub(crate) fn breaks_connection(status: &Status) -> bool {
     is_from_here(status)
         || matches!(
             status.code(),

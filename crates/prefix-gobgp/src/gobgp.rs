@@ -16,9 +16,9 @@ use tonic::{Code, Status};
 use crate::Settings;
 use crate::client::Client;
 use crate::codec::Codec;
-use crate::error::{breaks_link, classify, is_unknown_family};
-use crate::link::{Connector, Link};
-use crate::path::{Change, KINDS, Listed};
+use crate::connection::{Connection, Connector};
+use crate::error::{breaks_connection, classify, is_unknown_family};
+use crate::path::{Change, KINDS, RibEntry};
 use crate::watch::Watch;
 
 /// Changes in one message. The speaker carries out a message as a whole or refuses it as a whole, so a larger one
@@ -64,14 +64,14 @@ impl Shared {
     /// One call, bounded in time. A connection that broke, or did not answer, is not used again.
     pub(crate) async fn call<T, F: Future<Output = Result<T, Status>>>(
         &self,
-        link: &Link,
+        link: &Connection,
         call: impl FnOnce(Arc<dyn Client>) -> F,
     ) -> Result<T, Status> {
         let limit = self.settings.request_timeout;
         let late = |_| Err(Status::deadline_exceeded(format!("no answer within {limit:?}")));
         let result = timeout(limit, call(Arc::clone(&link.client))).await.unwrap_or_else(late);
         if let Err(status) = &result
-            && breaks_link(status)
+            && breaks_connection(status)
         {
             self.connector.discard(link).await;
         }
@@ -126,7 +126,7 @@ impl Shared {
         &self,
         kind: RouteKind,
         prefixes: Vec<String>,
-    ) -> Result<BoxStream<'static, Result<Listed, AnnounceError>>, AnnounceError> {
+    ) -> Result<BoxStream<'static, Result<RibEntry, AnnounceError>>, AnnounceError> {
         let link = self.connector.link().await?;
         let limit = self.settings.request_timeout;
         let answers = match self.call(&link, |client| async move { client.list(kind, prefixes).await }).await

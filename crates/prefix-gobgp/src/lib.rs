@@ -11,14 +11,14 @@ mod attributes;
 mod client;
 mod codec;
 mod community;
+mod connection;
+mod decode;
 mod endpoint;
 mod error;
 mod gobgp;
-mod link;
 mod path;
 mod proto;
 mod settings;
-mod typed;
 mod watch;
 
 pub use community::{Community, CommunityError};

@@ -23,7 +23,7 @@ impl Change {
 
 /// A path that the speaker has.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Listed {
+pub(crate) struct RibEntry {
     pub(crate) key: RouteKey,
     pub(crate) attributes: Attributes,
     /// Injected over the API, and so what a change of the same route replaces.

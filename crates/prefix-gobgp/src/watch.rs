@@ -11,11 +11,11 @@ use prefix_core::announcer::{AnnounceError, Peer, SpeakerEvent};
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
 use tonic::Status;
 
-use crate::client::{Answers, Watched};
+use crate::client::{ResponseStream, WatchEvent};
+use crate::connection::Connection;
 use crate::error::classify;
 use crate::gobgp::Shared;
-use crate::link::Link;
-use crate::path::Listed;
+use crate::path::RibEntry;
 
 /// A silent speaker is asked whether it is still there.
 const HEARTBEAT: Duration = Duration::from_secs(2);
@@ -36,8 +36,8 @@ pub(crate) struct Watch {
 }
 
 struct Session {
-    link: Link,
-    events: Answers<Watched>,
+    link: Connection,
+    events: ResponseStream<WatchEvent>,
     heartbeat: Interval,
 }
 
@@ -82,18 +82,18 @@ impl Watch {
             }
         };
         let event = match watched {
-            Watched::Ready => None,
-            Watched::Peer(peer) => {
+            WatchEvent::Ready => None,
+            WatchEvent::Peer(peer) => {
                 Some(SpeakerEvent::PeerChanged(Self::complete(&self.shared, &session.link, peer).await))
             }
-            Watched::Path(listed) => self.path_changed(listed),
+            WatchEvent::Path(listed) => self.path_changed(listed),
         };
         self.pending.extend(event);
         Ok(())
     }
 
     /// The event names no families and no uptime; they are asked for. The state is the event's, which may be newer.
-    async fn complete(shared: &Shared, link: &Link, peer: Peer) -> Peer {
+    async fn complete(shared: &Shared, link: &Connection, peer: Peer) -> Peer {
         let address = peer.address.to_string();
         let answer = shared.call(link, |client| async move { client.peers(address).await }).await;
         match answer.ok().and_then(|peers| peers.into_iter().find(|known| known.address == peer.address)) {
@@ -104,7 +104,7 @@ impl Watch {
     }
 
     /// Of unicast only host routes are told: a full table is none of prefixd's business.
-    fn path_changed(&self, listed: Listed) -> Option<SpeakerEvent> {
+    fn path_changed(&self, listed: RibEntry) -> Option<SpeakerEvent> {
         let key = listed.key.clone();
         if !key.kind().is_flowspec() && !key.destination().is_host() {
             return None;
@@ -156,10 +156,10 @@ impl Watch {
 }
 
 /// Begins a watch, and waits until the speaker has it on: what happens from then on will be told.
-async fn open(link: &Link) -> Result<Answers<Watched>, Status> {
+async fn open(link: &Connection) -> Result<ResponseStream<WatchEvent>, Status> {
     let mut events = link.client.watch().await?;
     while let Some(event) = events.next().await {
-        if matches!(event?, Watched::Ready) {
+        if matches!(event?, WatchEvent::Ready) {
             return Ok(events);
         }
     }

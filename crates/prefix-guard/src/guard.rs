@@ -14,7 +14,6 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt};
 use prefix_core::announcer::{AnnounceError, RibPath, SpeakerEvent};
 use prefix_core::flowspec::RouteKey;

@@ -48,15 +48,17 @@ impl WireItem {
         self.op & AND != 0
     }
 
-    /// An item with the shortest length.
-    fn new(and: bool, relation: u8, value: u64) -> Self {
+    /// An item whose value has the shortest length that holds it. Of `op` the AND bit and the relation or match bits count;
+    /// the end-of-list bit is set by `is_last`.
+    pub fn new(op: u8, value: u64, is_last: bool) -> Self {
         let length = match value {
             0..=0xff => 0x00,
             0x100..=0xffff => 0x10,
             0x1_0000..=0xffff_ffff => 0x20,
             _ => 0x30,
         };
-        Self { op: relation | length | if and { AND } else { 0 }, value }
+        let end = if is_last { END_OF_LIST } else { 0 };
+        Self { op: op & !(LENGTH | END_OF_LIST) | length | end, value }
     }
 }
 
@@ -130,8 +132,15 @@ impl Rule {
     }
 }
 
-/// Sets the end-of-list bit where it belongs.
-fn terminated(mut items: Vec<WireItem>) -> Vec<WireItem> {
+/// The items of an OR of ANDed conditions: the AND bit joins an item to the one before it.
+fn items<T>(alternatives: impl Iterator<Item = Vec<T>>, item: impl Fn(T) -> (u8, u64)) -> Vec<WireItem> {
+    let conditions = alternatives.flat_map(|term| term.into_iter().enumerate());
+    let mut items: Vec<WireItem> = conditions
+        .map(|(index, condition)| {
+            let (op, value) = item(condition);
+            WireItem::new(op | if index > 0 { AND } else { 0 }, value, false)
+        })
+        .collect();
     if let Some(last) = items.last_mut() {
         last.op |= END_OF_LIST;
     }
@@ -139,24 +148,17 @@ fn terminated(mut items: Vec<WireItem>) -> Vec<WireItem> {
 }
 
 fn numeric_items(numeric: &Numeric) -> Vec<WireItem> {
-    let term = |conditions: Vec<Condition>| {
-        conditions
-            .into_iter()
-            .enumerate()
-            .map(|(index, condition)| WireItem::new(index > 0, bits_of(condition.relation), condition.value))
-    };
-    terminated(numeric.alternatives().flat_map(term).collect())
+    items(numeric.alternatives(), |condition| (bits_of(condition.relation), condition.value))
 }
 
 fn bitmask_items(component: Component, bitmask: &Bitmask) -> Vec<WireItem> {
-    let item = |(index, operand): (usize, &BitmaskOperand)| {
+    items(bitmask.terms().iter().cloned(), |operand| {
         // On one bit MATCH changes nothing; each component is sent the way routers are used to see it.
         let plain = component == Component::Fragment && operand.bits.is_power_of_two();
         let all = if operand.all && !plain { MATCH } else { 0 };
         let not = if operand.not { NOT } else { 0 };
-        WireItem::new(index > 0, all | not, operand.bits.into())
-    };
-    terminated(bitmask.terms().iter().flat_map(|term| term.iter().enumerate().map(item)).collect())
+        (all | not, operand.bits.into())
+    })
 }
 
 fn bits_of(relation: Relation) -> u8 {

@@ -15,7 +15,7 @@ use crate::{Settings, TlsSettings};
 
 /// A standing connection, with the version of the API that the speaker answered to.
 #[derive(Clone)]
-pub(crate) struct Link {
+pub(crate) struct Connection {
     pub(crate) client: Arc<dyn Client>,
     generation: u64,
 }
@@ -30,7 +30,7 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    link: Option<Link>,
+    link: Option<Connection>,
     generation: u64,
     failure: Option<(Instant, AnnounceError)>,
 }
@@ -41,7 +41,7 @@ impl Connector {
     }
 
     /// The connection. Those who waited for the same failing attempt share its failure.
-    pub(crate) async fn link(&self) -> Result<Link, AnnounceError> {
+    pub(crate) async fn link(&self) -> Result<Connection, AnnounceError> {
         if let Ok(state) = self.0.state.try_lock()
             && let Some(link) = &state.link
         {
@@ -56,7 +56,7 @@ impl Connector {
     }
 
     /// Throws a broken connection away, unless it was replaced already.
-    pub(crate) async fn discard(&self, broken: &Link) {
+    pub(crate) async fn discard(&self, broken: &Connection) {
         let mut state = self.0.state.lock().await;
         if state.link.as_ref().is_some_and(|link| link.generation == broken.generation) {
             state.link = None;
@@ -65,7 +65,7 @@ impl Connector {
 }
 
 impl Shared {
-    async fn link(&self, asked: Instant) -> Result<Link, AnnounceError> {
+    async fn link(&self, asked: Instant) -> Result<Connection, AnnounceError> {
         let mut state = self.state.lock().await;
         if let Some(link) = &state.link {
             return Ok(link.clone());
@@ -79,7 +79,7 @@ impl Shared {
             Ok(client) => {
                 info!(endpoint = %self.settings.endpoint, api = client.version(), "connected to the speaker");
                 state.generation += 1;
-                let link = Link { client, generation: state.generation };
+                let link = Connection { client, generation: state.generation };
                 state.link = Some(link.clone());
                 Ok(link)
             }
