@@ -64,7 +64,11 @@ pub fn engine_settings(settings: &Settings, configuration: String) -> engine::Se
 }
 
 /// The supervisor of the guard; `None` where nothing is announced.
-pub fn guard_supervisor(settings: &Settings, source: &ConfigSource, state: &StateDir) -> Option<GuardSupervisor> {
+pub fn guard_supervisor(
+    settings: &Settings,
+    source: &ConfigSource,
+    state: &StateDir,
+) -> Option<GuardSupervisor> {
     let bgp = &settings.keys.bgp;
     if settings.keys.mode != Mode::Enforced || bgp.backend() == Backend::Mock {
         return None;

@@ -206,7 +206,9 @@ async fn guard(
     let _ = tokio::time::timeout(LOCK_PATIENCE, heartbeat).await;
     match end {
         ExitReason::Requested => tracing::info!("the guard ends: it was told to stop"),
-        ExitReason::NothingLeft => tracing::info!("the guard ends: the daemon is gone, and no own rule is left"),
+        ExitReason::NothingLeft => {
+            tracing::info!("the guard ends: the daemon is gone, and no own rule is left")
+        }
     }
     ExitCode::SUCCESS
 }

@@ -149,8 +149,8 @@ impl GuardSupervisor {
                 match check.await {
                     Ok(back) => {
                         supervisor = back;
-                        let first = !supervisor.observed.status().alive
-                            && supervisor.began.elapsed() < START_TIMEOUT;
+                        let first =
+                            !supervisor.observed.status().alive && supervisor.began.elapsed() < START_TIMEOUT;
                         sleep(if first { FIRST_CHECK_INTERVAL } else { CHECK_INTERVAL }).await;
                     }
                     Err(error) => {
@@ -282,9 +282,7 @@ impl GuardSupervisor {
 
     /// Logs that no guard is alive, or that the guard has a problem, at most once a minute.
     fn warn(&mut self, alive: Option<&GuardAlive>, is_alive: bool, now: Instant) {
-        if self.warned.is_some_and(|at| now - at < REMINDER_INTERVAL)
-            || now - self.began < START_TIMEOUT
-        {
+        if self.warned.is_some_and(|at| now - at < REMINDER_INTERVAL) || now - self.began < START_TIMEOUT {
             return;
         }
         if !is_alive {

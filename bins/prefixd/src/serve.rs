@@ -18,8 +18,8 @@ use crate::config::Environment;
 use crate::config::folder::{ConfigSource, Configuration};
 use crate::config::settings::Settings;
 use crate::config::speaker::SpeakerSettings;
-use crate::guard_supervisor::GuardSupervisor;
 use crate::guard_log;
+use crate::guard_supervisor::GuardSupervisor;
 use crate::metrics::Metrics;
 use crate::panic_marker;
 use crate::running::RunningConfig;
@@ -132,8 +132,11 @@ impl Daemon {
         let folder = StateDir::at(SpeakerSettings::of(&settings).state_dir);
         let identity = Identity::take(&folder);
         let (instance, pop) = (identity.instance, settings.pop.clone());
-        let mut state =
-            State { watchers: Vec::new(), _heartbeat: HeartbeatWriter::start(folder.clone()), _identity: identity };
+        let mut state = State {
+            watchers: Vec::new(),
+            _heartbeat: HeartbeatWriter::start(folder.clone()),
+            _identity: identity,
+        };
         // A guard first: from the first announcement on somebody ends what this daemon would leave behind.
         let supervisor = compose::guard_supervisor(&settings, &source, &folder);
         let guard = supervisor.as_ref().map(|supervisor| supervisor.observed() as Arc<dyn GuardWatch>);

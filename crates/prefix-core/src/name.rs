@@ -1,14 +1,13 @@
-//! Names: text that was checked once, at the border, and says what it names.
+//! Names: text that was checked when it was parsed, with a type for each kind of name.
 
 use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// A text is not a name of its kind.
+/// The text is no name of its kind.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{what} {problem}")]
 pub struct NameError {
@@ -44,8 +43,7 @@ fn check_word(text: &str, what: &'static str, separator: char) -> Result<(), Nam
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $check:expr) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(Arc<str>);
 
         impl $name {
@@ -64,13 +62,7 @@ macro_rules! name {
             }
         }
 
-        impl TryFrom<String> for $name {
-            type Error = NameError;
-
-            fn try_from(text: String) -> Result<Self, NameError> {
-                text.parse()
-            }
-        }
+        serde_as_text!($name);
 
         impl From<$name> for String {
             fn from(name: $name) -> Self {
@@ -93,17 +85,17 @@ macro_rules! name {
 }
 
 name!(
-    /// A site: the point of presence whose speaker announces a rule. `[a-z0-9-]{1,64}`.
+    /// A point of presence (POP): the site whose speaker announces a rule. `[a-z0-9-]{1,64}`.
     Pop,
     |text| check_word(text, "pop", '-')
 );
 name!(
-    /// Who reports: a detector, an adapter, or `operator:NAME` for a person. 1 to 1024 characters.
+    /// The source of a report: a detector, an adapter, or `operator:NAME` for a person. 1 to 1024 characters.
     SourceName,
     |text| check_free_text(text, "source", 1024)
 );
 name!(
-    /// Who is behind a report, for correlation: a token's name, a certificate's subject, or the source itself. One
+    /// The identity behind a source, for correlation: a token's name, a certificate's subject, or the source itself. One
     /// identity counts once, whatever source names it uses. 1 to 1024 characters.
     Identity,
     |text| check_free_text(text, "identity", 1024)
@@ -124,7 +116,7 @@ name!(
     |text| check_free_text(text, "service_id", 256)
 );
 name!(
-    /// A kind of attack. `[a-z0-9_]{1,64}`; whether it is defined, the vector table knows.
+    /// A kind of attack. `[a-z0-9_]{1,64}`; the policy's vector table defines which exist.
     VectorName,
     |text| check_word(text, "vector", '_')
 );
@@ -140,20 +132,20 @@ name!(
 );
 
 impl SourceName {
-    /// The prefix of names that only people hold; detectors must not use it.
+    /// The prefix of the names of operators; detectors must not use it.
     pub const OPERATOR_PREFIX: &'static str = "operator:";
 
-    /// The name under which an operator holds leases.
+    /// The source name of an operator.
     pub fn operator(name: &str) -> Self {
         Self(format!("{}{name}", Self::OPERATOR_PREFIX).into())
     }
 
-    /// The identity of a source that nothing but its name tells apart from others.
+    /// The identity of a source that is known by its name only.
     pub fn as_identity(&self) -> Identity {
         Identity(self.0.clone())
     }
 
-    /// True for a name in the reserved space of operators.
+    /// Whether it is the name of an operator.
     pub fn is_operator(&self) -> bool {
         self.0.starts_with(Self::OPERATOR_PREFIX)
     }

@@ -24,7 +24,11 @@ pub(super) struct HeartbeatWriter {
 }
 
 impl HeartbeatWriter {
-    pub(super) fn new(state: StateDir, settings: &SpeakerSettings, guard: watch::Receiver<GuardState>) -> Self {
+    pub(super) fn new(
+        state: StateDir,
+        settings: &SpeakerSettings,
+        guard: watch::Receiver<GuardState>,
+    ) -> Self {
         let call = settings.bgp.connect_timeout_seconds + settings.bgp.request_timeout_seconds;
         let patience = PATIENCE + Duration::from_secs(call) * 4;
         Self { state, configuration: settings.fingerprint(), guard, patience }

@@ -1,47 +1,23 @@
 //! What happens to matching traffic. A value of [`Action`] can always be sent and never means something else.
 #![allow(clippy::similar_names, reason = "`rate_bps` and `rate_pps` are the names of the API")]
 
-use std::fmt;
-
 use super::{ActionError, RouteTarget};
 use crate::rate::{BitsPerSecond, PacketsPerSecond};
 use serde::{Deserialize, Serialize};
 
-/// The name of an action.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ActionType {
-    /// Limit the rate.
-    Police,
-    /// Drop everything.
-    Discard,
-    /// Send to a VRF.
-    Redirect,
-    /// Set the DSCP.
-    Mark,
-    /// Remotely triggered blackhole (RFC 7999): a unicast route, no FlowSpec.
-    Rtbh,
-}
-
-impl ActionType {
-    /// Every action.
-    pub const ALL: [Self; 5] = [Self::Police, Self::Discard, Self::Redirect, Self::Mark, Self::Rtbh];
-
-    /// The name as in the API.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Police => "police",
-            Self::Discard => "discard",
-            Self::Redirect => "redirect",
-            Self::Mark => "mark",
-            Self::Rtbh => "rtbh",
-        }
-    }
-}
-
-impl fmt::Display for ActionType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+words! {
+    /// The name of an action.
+    pub enum ActionType {
+        /// Limit the rate.
+        Police = "police",
+        /// Drop everything.
+        Discard = "discard",
+        /// Send to a VRF.
+        Redirect = "redirect",
+        /// Set the DSCP.
+        Mark = "mark",
+        /// Remotely triggered blackhole (RFC 7999): a unicast route, no FlowSpec.
+        Rtbh = "rtbh",
     }
 }
 

@@ -1,9 +1,12 @@
 //! Bitmask matches (RFC 8955 §4.2.1.2): an OR of ANDed conditions on bits, in one canonical form.
 
+mod names;
 mod normal;
 mod text;
 
 use thiserror::Error;
+
+pub(super) use names::BitNames;
 
 /// Why a bitmask match can not be built.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -96,7 +99,7 @@ impl Bitmask {
     }
 
     /// Whether some combination of bits matches both.
-    pub fn meets(&self, other: &Self) -> bool {
+    pub fn overlaps(&self, other: &Self) -> bool {
         normal::subsets(self.mentioned() | other.mentioned())
             .any(|bits| self.matches(bits) && other.matches(bits))
     }

@@ -2,11 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::bitmask::BitNames;
 use super::{Bitmask, BitmaskError};
 
-const WORDS: [(&str, u16); 4] =
-    [("dont_fragment", 0x01), ("is_fragment", 0x02), ("first_fragment", 0x04), ("last_fragment", 0x08)];
-const KNOWN: &str = "dont_fragment, is_fragment, first_fragment and last_fragment";
+/// The names of the bits.
+pub(super) const NAMES: BitNames = BitNames {
+    bits: &[
+        ("dont_fragment", 0x01),
+        ("is_fragment", 0x02),
+        ("first_fragment", 0x04),
+        ("last_fragment", 0x08),
+    ],
+    known: "dont_fragment, is_fragment, first_fragment and last_fragment",
+};
 
 /// A set of fragment states; a packet in any of them matches. The default names none and matches any packet.
 /// In JSON a list of words.
@@ -26,12 +34,12 @@ impl Fragment {
 
     /// Reads words like `is_fragment`; any of them. No words: any packet.
     pub fn from_words<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> Result<Self, BitmaskError> {
-        words.into_iter().try_fold(Self::default(), |set, word| Ok(Self(set.0 | bit_of(word.as_ref())?)))
+        words.into_iter().try_fold(Self::default(), |set, word| Ok(Self(set.0 | NAMES.bit(word.as_ref())?)))
     }
 
     /// The words, ascending by bit.
     pub fn words(self) -> Vec<&'static str> {
-        WORDS.iter().filter(|(_, bit)| self.0 & bit != 0).map(|(word, _)| *word).collect()
+        NAMES.bits.iter().filter(|(_, bit)| self.0 & bit != 0).map(|(word, _)| *word).collect()
     }
 
     /// The bits of the wire.
@@ -77,19 +85,6 @@ impl Fragment {
         let plain = !operand.not && (!operand.all || operand.bits.is_power_of_two());
         (plain && operand.bits & !0x0f == 0).then_some(Self(operand.bits))
     }
-}
-
-/// The bit of a state's name.
-pub(super) fn bit_of(word: &str) -> Result<u16, BitmaskError> {
-    WORDS
-        .iter()
-        .find_map(|(name, bit)| (*name == word).then_some(*bit))
-        .ok_or_else(|| BitmaskError::UnknownWord { word: word.to_owned(), known: KNOWN })
-}
-
-/// The name of a state's bit.
-pub(super) fn word_of(bit: u16) -> Option<&'static str> {
-    WORDS.iter().find_map(|(name, known)| (*known == bit).then_some(*name))
 }
 
 impl TryFrom<Vec<String>> for Fragment {

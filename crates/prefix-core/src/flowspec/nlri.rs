@@ -3,7 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
@@ -58,8 +57,7 @@ pub enum NlriError {
 /// The NLRI of a rule with its length octet, or of a unicast prefix. Text and JSON are hexadecimal.
 ///
 /// A parsed one is any bytes; [`super::RouteKey::new`] says whether they are a route.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Nlri(Box<[u8]>);
 
 impl Nlri {
@@ -145,23 +143,8 @@ impl FromStr for Nlri {
     }
 }
 
-impl TryFrom<String> for Nlri {
-    type Error = NlriError;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl From<Nlri> for String {
-    fn from(nlri: Nlri) -> Self {
-        nlri.to_string()
-    }
-}
-
 /// 16 bytes, shown as 32 hexadecimal digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ScopeHash([u8; 16]);
 
 impl ScopeHash {
@@ -187,16 +170,4 @@ impl FromStr for ScopeHash {
     }
 }
 
-impl TryFrom<String> for ScopeHash {
-    type Error = NlriError;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl From<ScopeHash> for String {
-    fn from(hash: ScopeHash) -> Self {
-        hash.to_string()
-    }
-}
+serde_as_text!(Nlri, ScopeHash);

@@ -140,7 +140,7 @@ impl Numeric {
     }
 
     /// Whether some value out of 0..=`max` matches both.
-    pub fn meets(&self, other: &Self, max: u64) -> bool {
+    pub fn overlaps(&self, other: &Self, max: u64) -> bool {
         let theirs = other.intervals(max);
         self.intervals(max)
             .iter()

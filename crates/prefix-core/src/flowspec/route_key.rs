@@ -5,21 +5,18 @@ use serde::{Deserialize, Serialize};
 use super::{Nlri, NlriError, Rule, blackhole_text};
 use crate::address::{Family, Prefix};
 
-/// The table of a route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum RouteKind {
-    /// AFI 1, SAFI 133.
-    #[serde(rename = "flowspec_v4")]
-    FlowSpecV4,
-    /// AFI 2, SAFI 133.
-    #[serde(rename = "flowspec_v6")]
-    FlowSpecV6,
-    /// AFI 1, SAFI 1.
-    #[serde(rename = "unicast_v4")]
-    UnicastV4,
-    /// AFI 2, SAFI 1.
-    #[serde(rename = "unicast_v6")]
-    UnicastV6,
+words! {
+    /// The table of a route.
+    pub enum RouteKind {
+        /// AFI 1, SAFI 133.
+        FlowSpecV4 = "flowspec_v4",
+        /// AFI 2, SAFI 133.
+        FlowSpecV6 = "flowspec_v6",
+        /// AFI 1, SAFI 1.
+        UnicastV4 = "unicast_v4",
+        /// AFI 2, SAFI 1.
+        UnicastV6 = "unicast_v6",
+    }
 }
 
 impl RouteKind {
@@ -61,20 +58,28 @@ struct Wire {
 }
 
 impl RouteKey {
-    /// Reads the NLRI of a table; what is not canonical becomes so.
+    /// The key of the NLRI of a table. An NLRI that is not canonical becomes so.
+    ///
+    /// # Errors
+    /// As [`Self::decode`].
     pub fn new(kind: RouteKind, nlri: &Nlri) -> Result<Self, NlriError> {
-        match kind {
-            RouteKind::FlowSpecV4 | RouteKind::FlowSpecV6 => {
-                Rule::decode(kind.family(), nlri.as_bytes()).map(|rule| Self::for_rule(&rule))
-            }
-            RouteKind::UnicastV4 | RouteKind::UnicastV6 => {
-                let prefix = Nlri::decode_unicast(kind.family(), nlri.as_bytes())?;
-                if prefix.family() == kind.family() {
-                    Ok(Self::blackhole(prefix))
-                } else {
-                    Err(NlriError::WrongFamily(prefix))
-                }
-            }
+        Self::decode(kind, nlri.as_bytes())
+    }
+
+    /// The key of an NLRI as an UPDATE message carries it, length octet(s) included (RFC 8955 §4.1, RFC 4271 §4.3).
+    ///
+    /// # Errors
+    /// The octets are no NLRI of this table, or none that prefixd can announce.
+    pub fn decode(kind: RouteKind, octets: &[u8]) -> Result<Self, NlriError> {
+        if kind.is_flowspec() {
+            return Rule::decode(kind.family(), octets).map(|rule| Self::for_rule(&rule));
+        }
+        let prefix = Nlri::decode_unicast(kind.family(), octets)?;
+        // an IPv4-mapped prefix is IPv4 here, but not to a speaker
+        if prefix.family() == kind.family() {
+            Ok(Self::blackhole(prefix))
+        } else {
+            Err(NlriError::WrongFamily(prefix))
         }
     }
 

@@ -53,61 +53,6 @@ impl Rule {
         self.bitmasks.get(&component)
     }
 
-    /// The protocol.
-    pub fn protocol(&self) -> Option<&Numeric> {
-        self.numeric(Component::Protocol)
-    }
-
-    /// Source or destination port.
-    pub fn port(&self) -> Option<&Numeric> {
-        self.numeric(Component::Port)
-    }
-
-    /// The destination port.
-    pub fn destination_port(&self) -> Option<&Numeric> {
-        self.numeric(Component::DestinationPort)
-    }
-
-    /// The source port.
-    pub fn source_port(&self) -> Option<&Numeric> {
-        self.numeric(Component::SourcePort)
-    }
-
-    /// The ICMP type.
-    pub fn icmp_type(&self) -> Option<&Numeric> {
-        self.numeric(Component::IcmpType)
-    }
-
-    /// The ICMP code.
-    pub fn icmp_code(&self) -> Option<&Numeric> {
-        self.numeric(Component::IcmpCode)
-    }
-
-    /// The TCP flags.
-    pub fn tcp_flags(&self) -> Option<&Bitmask> {
-        self.bitmask(Component::TcpFlags)
-    }
-
-    /// The packet length.
-    pub fn packet_length(&self) -> Option<&Numeric> {
-        self.numeric(Component::PacketLength)
-    }
-
-    /// The DSCP.
-    pub fn dscp(&self) -> Option<&Numeric> {
-        self.numeric(Component::Dscp)
-    }
-
-    /// The fragment states.
-    pub fn fragment(&self) -> Option<&Bitmask> {
-        self.bitmask(Component::Fragment)
-    }
-
-    /// The flow label (IPv6).
-    pub fn flow_label(&self) -> Option<&Numeric> {
-        self.numeric(Component::FlowLabel)
-    }
-
     /// The component types of the rule, in the order of the wire.
     pub fn components(&self) -> Vec<Component> {
         let has = |component: &Component| match component {
@@ -176,42 +121,52 @@ pub struct RuleBuilder {
     bitmasks: BTreeMap<Component, Bitmask>,
 }
 
-macro_rules! setters {
-    ($($(#[$doc:meta])* $name:ident($type:ty) = $with:ident $component:ident),* $(,)?) => {$(
-        $(#[$doc])*
-        #[must_use]
-        pub fn $name(self, value: $type) -> Self {
-            self.$with(Component::$component, value)
+/// Accessors of [`Rule`] and setters of [`RuleBuilder`], one of each per component.
+macro_rules! components {
+    ($($(#[$doc:meta])* $name:ident($type:ty) = $get:ident $with:ident $component:ident),* $(,)?) => {
+        impl Rule {
+            $($(#[$doc])*
+            pub fn $name(&self) -> Option<&$type> {
+                self.$get(Component::$component)
+            })*
         }
-    )*};
+
+        impl RuleBuilder {
+            $($(#[$doc])*
+            #[must_use]
+            pub fn $name(self, value: $type) -> Self {
+                self.$with(Component::$component, value)
+            })*
+        }
+    };
+}
+
+components! {
+    /// IP protocol, or upper-layer protocol on IPv6, 0..=255 (RFC 8955 §4.2.2.3, RFC 8956 §3.3).
+    protocol(Numeric) = numeric with_numeric Protocol,
+    /// Source or destination port, 0..=65535 (RFC 8955 §4.2.2.4).
+    port(Numeric) = numeric with_numeric Port,
+    /// Destination port, 0..=65535 (RFC 8955 §4.2.2.5).
+    destination_port(Numeric) = numeric with_numeric DestinationPort,
+    /// Source port, 0..=65535 (RFC 8955 §4.2.2.6).
+    source_port(Numeric) = numeric with_numeric SourcePort,
+    /// ICMP type, 0..=255 (RFC 8955 §4.2.2.7, RFC 8956 §3.4).
+    icmp_type(Numeric) = numeric with_numeric IcmpType,
+    /// ICMP code, 0..=255 (RFC 8955 §4.2.2.8, RFC 8956 §3.5).
+    icmp_code(Numeric) = numeric with_numeric IcmpCode,
+    /// TCP flags, 12 bits (RFC 8955 §4.2.2.9).
+    tcp_flags(Bitmask) = bitmask with_bitmask TcpFlags,
+    /// Length of the IP packet in bytes, 0..=65535 (RFC 8955 §4.2.2.10).
+    packet_length(Numeric) = numeric with_numeric PacketLength,
+    /// Differentiated services code point, 0..=63 (RFC 8955 §4.2.2.11).
+    dscp(Numeric) = numeric with_numeric Dscp,
+    /// Fragment states, 4 bits (RFC 8955 §4.2.2.12, RFC 8956 §3.6).
+    fragment(Bitmask) = bitmask with_bitmask Fragment,
+    /// Flow label, 0..=1048575, IPv6 only (RFC 8956 §3.7).
+    flow_label(Numeric) = numeric with_numeric FlowLabel,
 }
 
 impl RuleBuilder {
-    setters! {
-        /// The protocol, 0..=255.
-        protocol(Numeric) = with_numeric Protocol,
-        /// Source or destination port, 0..=65535.
-        port(Numeric) = with_numeric Port,
-        /// The destination port, 0..=65535.
-        destination_port(Numeric) = with_numeric DestinationPort,
-        /// The source port, 0..=65535.
-        source_port(Numeric) = with_numeric SourcePort,
-        /// The ICMP type, 0..=255.
-        icmp_type(Numeric) = with_numeric IcmpType,
-        /// The ICMP code, 0..=255.
-        icmp_code(Numeric) = with_numeric IcmpCode,
-        /// The TCP flags.
-        tcp_flags(Bitmask) = with_bitmask TcpFlags,
-        /// The packet length in bytes, 0..=65535.
-        packet_length(Numeric) = with_numeric PacketLength,
-        /// The DSCP, 0..=63.
-        dscp(Numeric) = with_numeric Dscp,
-        /// The fragment states.
-        fragment(Bitmask) = with_bitmask Fragment,
-        /// The flow label, 0..=1048575, IPv6 only.
-        flow_label(Numeric) = with_numeric FlowLabel,
-    }
-
     /// The source prefix, of the destination's family.
     #[must_use]
     pub fn source(mut self, prefix: Prefix) -> Self {

@@ -5,19 +5,23 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::bitmask::BitNames;
 use super::{Bitmask, BitmaskError, BitmaskOperand};
 
-const WORDS: [(&str, u16); 8] = [
-    ("fin", 0x01),
-    ("syn", 0x02),
-    ("rst", 0x04),
-    ("psh", 0x08),
-    ("ack", 0x10),
-    ("urg", 0x20),
-    ("ece", 0x40),
-    ("cwr", 0x80),
-];
-const KNOWN: &str = "fin, syn, rst, psh, ack, urg, ece and cwr, each also with ! in front";
+/// The names of the bits.
+pub(super) const NAMES: BitNames = BitNames {
+    bits: &[
+        ("fin", 0x01),
+        ("syn", 0x02),
+        ("rst", 0x04),
+        ("psh", 0x08),
+        ("ack", 0x10),
+        ("urg", 0x20),
+        ("ece", 0x40),
+        ("cwr", 0x80),
+    ],
+    known: "fin, syn, rst, psh, ack, urg, ece and cwr, each also with ! in front",
+};
 
 /// Flags that must be set and flags that must not be, all at once; a flag is never in both. The default names no
 /// flag and matches any packet. In JSON a list of words: `["syn", "!ack"]`.
@@ -34,14 +38,15 @@ impl TcpFlags {
         words.into_iter().try_fold(Self::default(), |flags, word| {
             let word = word.as_ref();
             let (name, not) = word.strip_prefix('!').map_or((word, false), |name| (name, true));
-            let bit = bit_of(name)?;
+            let bit = NAMES.bit(name)?;
             flags.and(if not { Self { set: 0, unset: bit } } else { Self { set: bit, unset: 0 } })
         })
     }
 
     /// The words, ascending by bit: `["syn", "!ack"]`.
     pub fn words(&self) -> Vec<String> {
-        WORDS
+        NAMES
+            .bits
             .iter()
             .filter_map(|(word, bit)| {
                 if self.set & bit != 0 {
@@ -74,24 +79,11 @@ impl TcpFlags {
     pub fn from_bitmask(mask: &Bitmask) -> Option<Self> {
         let [term] = mask.terms() else { return None };
         term.iter().try_fold(Self::default(), |flags, &BitmaskOperand { bits, not, .. }| {
-            let named = WORDS.iter().any(|(_, bit)| *bit == bits);
+            let named = NAMES.name(bits).is_some();
             let operand = if not { Self { set: 0, unset: bits } } else { Self { set: bits, unset: 0 } };
             if named { flags.and(operand).ok() } else { None }
         })
     }
-}
-
-/// The bit of a flag's name.
-pub(super) fn bit_of(word: &str) -> Result<u16, BitmaskError> {
-    WORDS
-        .iter()
-        .find_map(|(name, bit)| (*name == word).then_some(*bit))
-        .ok_or_else(|| BitmaskError::UnknownWord { word: word.to_owned(), known: KNOWN })
-}
-
-/// The name of a flag's bit.
-pub(super) fn word_of(bit: u16) -> Option<&'static str> {
-    WORDS.iter().find_map(|(name, known)| (*known == bit).then_some(*name))
 }
 
 impl FromStr for TcpFlags {

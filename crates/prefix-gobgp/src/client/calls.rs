@@ -1,9 +1,9 @@
-//! The clients of both versions, made from one text.
+//! The clients of both versions, made by one macro.
 
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream};
 use prefix_core::announcer::{AfiSafi, Peer, SessionState};
-use prefix_core::flowspec::RouteKind;
+use prefix_core::flowspec::{RouteKey, RouteKind};
 use tonic::Status;
 use tonic::transport::Channel;
 use tracing::debug;
@@ -12,12 +12,11 @@ use super::{
     Client, ResponseStream, WatchEvent, afi_safi, negotiated, neighbor_address, session_state, since,
 };
 use crate::attributes::Attributes;
-use crate::codec::table_name;
-use crate::path::{Change, RibEntry, is_local, kind_of, read_key};
+use crate::path::{Change, RibEntry, is_local, kind_of};
 use crate::{decode, proto};
 
-/// Messages are small; this bounds what a broken speaker can make us allocate.
-const LARGEST_MESSAGE: usize = 64 << 20;
+/// The largest message that is accepted, in octets: it bounds what a broken speaker can make prefixd allocate.
+const MAX_MESSAGE: usize = 64 << 20;
 
 macro_rules! version {
     ($name:ident, $number:literal, $version:ident, $client:path) => {
@@ -26,7 +25,7 @@ macro_rules! version {
 
         impl $name {
             pub(crate) fn new(channel: Channel) -> Self {
-                Self(<$client>::new(channel).max_decoding_message_size(LARGEST_MESSAGE))
+                Self(<$client>::new(channel).max_decoding_message_size(MAX_MESSAGE))
             }
         }
 
@@ -88,8 +87,8 @@ macro_rules! version {
 
         mod $version {
             use super::{
-                AfiSafi, Attributes, Change, RibEntry, Peer, RouteKind, SessionState, WatchEvent, afi_safi, debug, is_local,
-                kind_of, negotiated, neighbor_address, read_key, session_state, since, table_name,
+                AfiSafi, Attributes, Change, RibEntry, Peer, RouteKey, RouteKind, SessionState, WatchEvent, afi_safi, debug, is_local,
+                kind_of, negotiated, neighbor_address, session_state, since,
             };
             use super::proto::$version::watch_event_response::{Event, peer_event};
             use super::proto::$version::{self as messages, Family, Path, WatchEventResponse};
@@ -109,19 +108,19 @@ macro_rules! version {
                 }
             }
 
-            /// `None` for what prefixd cannot announce, and so is nobody's but others'.
+            /// `None` for what prefixd cannot announce, and so is never its own.
             pub(super) fn rib_entry(kind: RouteKind, path: &Path) -> Option<RibEntry> {
-                match read_key(kind, &path.nlri_binary) {
+                match RouteKey::decode(kind, &path.nlri_binary) {
                     Ok(key) => Some(RibEntry {
                         attributes: Attributes::decode(path.pattrs_binary.iter().map(|octets| &octets[..])),
-                        // The speaker keeps a rule that is written in another way beside ours: no change of ours
-                        // replaces it.
+                        // the speaker keeps a rule that is not in canonical form beside the canonical one, and no
+                        // change of prefixd replaces it
                         local: is_local(&path.neighbor_ip) && key.nlri().as_bytes() == path.nlri_binary,
                         key,
                         is_withdraw: path.is_withdraw,
                     }),
                     Err(error) => {
-                        debug!(table = table_name(kind), nlri = ?path.nlri_binary, %error, "skipped a foreign route");
+                        debug!(table = %AfiSafi::from(kind), nlri = ?path.nlri_binary, %error, "skipped a foreign route");
                         None
                     }
                 }
@@ -149,7 +148,7 @@ macro_rules! version {
             pub(super) fn peer(peer: messages::Peer) -> Option<Peer> {
                 let state = peer.state?;
                 let conf = peer.conf.unwrap_or_default();
-                // What was found out at run time wins: dynamic neighbors are not configured.
+                // the state at run time wins: dynamic neighbors have no configuration
                 let address = neighbor_address(&state.neighbor_address).or(neighbor_address(&conf.neighbor_address))?;
                 let asn = if state.peer_asn == 0 { conf.peer_asn } else { state.peer_asn };
                 let session = session_state(state.session_state);

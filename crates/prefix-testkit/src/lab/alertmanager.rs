@@ -2,7 +2,7 @@
 
 use super::folder::Folder;
 use super::process::Process;
-use super::{LabError, Loopback, http, programs};
+use super::{LabError, Loopback, programs};
 use std::net::SocketAddrV4;
 use std::process::Command;
 
@@ -45,18 +45,8 @@ impl Alertmanager {
         command.arg("--cluster.listen-address=");
         command.arg("--log.level=debug");
         let process = Process::start("alertmanager", command, &folder.join("alertmanager.log"))?;
-        let alertmanager = Self { process, address, _folder: folder };
-        alertmanager
-            .process
-            .ready("GET /-/ready answers 200", async || {
-                match http::get(alertmanager.address(), "/-/ready").await {
-                    Ok(answer) if answer.status == 200 => Ok(()),
-                    Ok(answer) => Err(format!("{} {}", answer.status, answer.body)),
-                    Err(error) => Err(error.to_string()),
-                }
-            })
-            .await?;
-        Ok(alertmanager)
+        process.http_ready(address.port(PORT), "/-/ready").await?;
+        Ok(Self { process, address, _folder: folder })
     }
 
     /// Where it listens.

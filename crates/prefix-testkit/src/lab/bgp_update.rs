@@ -134,6 +134,12 @@ impl fmt::Display for Malformed {
     }
 }
 
+impl From<Malformed> for String {
+    fn from(malformed: Malformed) -> Self {
+        malformed.to_string()
+    }
+}
+
 /// Reads the body of an UPDATE.
 pub(super) fn parse(body: &[u8]) -> Result<Update, Malformed> {
     let mut update = Update::default();
@@ -206,14 +212,15 @@ fn large_community(bytes: [u8; 12]) -> [u32; 3] {
     fields
 }
 
-struct Reader<'a>(&'a [u8]);
+/// Octets that are not read yet; `what` names the field in the error.
+pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
 impl<'a> Reader<'a> {
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    fn take(&mut self, count: usize, what: &'static str) -> Result<&'a [u8], Malformed> {
+    pub(super) fn take(&mut self, count: usize, what: &'static str) -> Result<&'a [u8], Malformed> {
         let (taken, rest) = self.0.split_at_checked(count).ok_or(Malformed(what))?;
         self.0 = rest;
         Ok(taken)
@@ -223,7 +230,7 @@ impl<'a> Reader<'a> {
         self.take(N, what)?.try_into().map_err(|_| Malformed(what))
     }
 
-    fn byte(&mut self, what: &'static str) -> Result<u8, Malformed> {
+    pub(super) fn byte(&mut self, what: &'static str) -> Result<u8, Malformed> {
         self.array::<1>(what).map(|[byte]| byte)
     }
 

@@ -62,38 +62,16 @@ impl DaemonBuilder {
         };
         let folder = Folder::new("prefixd")?;
         let address = Loopback::claim()?;
-        let launch = Launch {
-            program,
-            configuration: self.configuration,
-            environment: self.environment,
-            arguments: self.arguments,
-        };
-        let log = folder.join("prefixd.log");
-        let process = Process::start("prefixd", launch.command(&address), &log)?;
-        let daemon =
-            Daemon { process, launch, address, log, readiness_path: self.readiness_path, _folder: folder };
-        daemon.wait_until_ready().await?;
-        Ok(daemon)
-    }
-}
-
-#[derive(Debug)]
-struct Launch {
-    program: PathBuf,
-    configuration: PathBuf,
-    environment: Vec<(String, String)>,
-    arguments: Vec<String>,
-}
-
-impl Launch {
-    fn command(&self, address: &Loopback) -> Command {
-        let mut command = Command::new(&self.program);
-        command.arg("--config").arg(&self.configuration).args(&self.arguments);
+        let mut command = Command::new(program);
+        command.arg("--config").arg(self.configuration).args(self.arguments);
         command.env("PREFIXD__HTTP__LISTEN", address.port(HTTP_PORT).to_string());
         command.env("PREFIXD__OBSERVABILITY__METRICS_LISTEN", address.port(METRICS_PORT).to_string());
         command.env_remove("DATABASE_URL").env_remove("RUST_LOG");
-        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command
+        command.envs(self.environment);
+        let process = Process::start("prefixd", command, &folder.join("prefixd.log"))?;
+        let daemon = Daemon { process, address, readiness_path: self.readiness_path, _folder: folder };
+        daemon.wait_until_ready().await?;
+        Ok(daemon)
     }
 }
 
@@ -101,9 +79,7 @@ impl Launch {
 #[derive(Debug)]
 pub struct Daemon {
     process: Process,
-    launch: Launch,
     address: Loopback,
-    log: PathBuf,
     readiness_path: String,
     _folder: Folder,
 }
@@ -156,14 +132,7 @@ impl Daemon {
     /// # Errors
     /// [`LabError::Deadline`], [`LabError::Ended`].
     pub async fn wait_until_ready(&self) -> Result<(), LabError> {
-        let condition = format!("GET {} answers 200", self.readiness_path);
-        self.process
-            .ready(&condition, async || match self.get(&self.readiness_path).await {
-                Ok(answer) if answer.status == 200 => Ok(()),
-                Ok(answer) => Err(format!("{} {}", answer.status, answer.body)),
-                Err(error) => Err(error.to_string()),
-            })
-            .await
+        self.process.http_ready(self.http_address(), &self.readiness_path).await
     }
 
     /// Its process id.
@@ -214,9 +183,7 @@ impl Daemon {
     /// # Errors
     /// [`LabError::Run`], [`LabError::File`].
     pub fn launch_again(&mut self) -> Result<(), LabError> {
-        self.process.kill();
-        self.process = Process::start("prefixd", self.launch.command(&self.address), &self.log)?;
-        Ok(())
+        self.process.restart()
     }
 
     /// The end of what it logged, for the message of a failure.

@@ -4,7 +4,7 @@ mod journal;
 
 use super::folder::Folder;
 use super::process::Process;
-use super::{Gobgpd, LabError, RouterSeat, RouterUpdate, programs, wait};
+use super::{Gobgpd, LabError, Namespace, RouterSeat, RouterUpdate, programs, wait};
 use journal::Journal;
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
@@ -48,10 +48,7 @@ impl Exabgp {
         command.env("exabgp.api.cli", "false").env("exabgp.log.level", "WARNING");
         command.env("exabgp.tcp.delay", "0").current_dir(folder.path());
         // Where the speaker is, because they speak over loopback.
-        let command = match speaker.namespace() {
-            Some(namespace) => namespace.wrap(&command),
-            None => command,
-        };
+        let command = Namespace::wrap_in(speaker.namespace(), command);
         let process = Process::start("exabgp", command, &folder.join("exabgp.log"))?;
         let journal = Mutex::new(Journal::new(lines));
         let router = Self { process, journal, folder, _seat: seat.clone() };

@@ -35,11 +35,15 @@ impl Frr {
     /// # Errors
     /// [`LabError::Missing`] without FRR, [`LabError::Deadline`] when the session does not come up.
     pub async fn start(seat: &RouterSeat, speaker: &Gobgpd) -> Result<Self, LabError> {
-        programs::find_installed("bgpd")?;
+        let mut command = Command::new(programs::find_installed("bgpd")?);
         let folder = Folder::new("frr")?;
-        folder.write("bgpd.conf", &configuration(seat, speaker))?;
-        let log = folder.join("bgpd.log");
-        let process = Process::start("bgpd", bgpd(&folder)?, &log)?;
+        let configuration = folder.write("bgpd.conf", &configuration(seat, speaker))?;
+        // Without zebra, without the kernel, without changing its user, without ports of its own.
+        command.args(["--no_kernel", "--no_zebra", "--skip_runas", "--bgp_port", "0", "--vty_port", "0"]);
+        command.arg("--config_file").arg(configuration).arg("--pid_file").arg(folder.join("pid"));
+        command.arg("--vty_socket").arg(folder.path());
+        command.args(["--log", "stdout"]).current_dir(folder.path());
+        let process = Process::start("bgpd", command, &folder.join("bgpd.log"))?;
         let peer = speaker.bgp_address().ip().to_string();
         let router = Self { process, folder, peer, seat: seat.clone() };
         router.wait_until_up().await?;
@@ -62,7 +66,7 @@ impl Frr {
     /// # Errors
     /// As [`Self::start`].
     pub async fn start_again(&mut self) -> Result<(), LabError> {
-        self.process = Process::start("bgpd", bgpd(&self.folder)?, &self.folder.join("bgpd.log"))?;
+        self.process.restart()?;
         self.wait_until_up().await
     }
 
@@ -185,17 +189,6 @@ impl Frr {
     pub fn log(&self) -> String {
         self.process.log()
     }
-}
-
-fn bgpd(folder: &Folder) -> Result<Command, LabError> {
-    let mut command = Command::new(programs::find_installed("bgpd")?);
-    // Without zebra, without the kernel, without changing its user, without ports of its own.
-    command.args(["--no_kernel", "--no_zebra", "--skip_runas", "--bgp_port", "0", "--vty_port", "0"]);
-    command.arg("--config_file").arg(folder.join("bgpd.conf"));
-    command.arg("--pid_file").arg(folder.join("pid"));
-    command.arg("--vty_socket").arg(folder.path());
-    command.args(["--log", "stdout"]).current_dir(folder.path());
-    Ok(command)
 }
 
 fn configuration(seat: &RouterSeat, speaker: &Gobgpd) -> String {

@@ -152,24 +152,28 @@ impl GobgpdBuilder {
             Api::Tcp => address.port(API_PORT).to_string(),
             Api::UnixSocket => format!("unix://{}", folder.join("api.sock").display()),
         };
-        let launch = Launch {
-            program,
-            configuration,
-            endpoint,
-            protection: self.protection,
-            log: folder.join("gobgpd.log"),
-            namespace: self.place.map(|(namespace, _)| namespace),
-        };
-        let process = Process::start("gobgpd", launch.command(certificates.as_ref()), &launch.log)?;
-        let (version, asn, neighbors) = (self.version, self.asn, self.neighbors);
+        let namespace = self.place.map(|(namespace, _)| namespace);
+        let mut command = Command::new(program);
+        command.arg("-f").arg(configuration).arg("--pprof-disable").arg(format!("--api-hosts={endpoint}"));
+        if let Some(certificates) = &certificates {
+            command.arg("--tls").arg("--tls-cert-file").arg(&certificates.server_certificate);
+            command.arg("--tls-key-file").arg(&certificates.server_key);
+            if self.protection == Protection::MutualTls {
+                command.arg("--tls-client-ca-file").arg(&certificates.authority);
+            }
+        }
+        let command = Namespace::wrap_in(namespace.as_ref(), command);
+        let process = Process::start("gobgpd", command, &folder.join("gobgpd.log"))?;
         let speaker = Gobgpd {
             process,
-            launch,
             control,
-            version,
-            asn,
+            endpoint,
+            protection: self.protection,
+            namespace,
+            version: self.version,
+            asn: self.asn,
             address,
-            neighbors,
+            neighbors: self.neighbors,
             certificates,
             _folder: folder,
         };
@@ -178,47 +182,14 @@ impl GobgpdBuilder {
     }
 }
 
-/// Everything that a restart needs again.
-#[derive(Debug)]
-struct Launch {
-    program: PathBuf,
-    configuration: PathBuf,
-    endpoint: String,
-    protection: Protection,
-    log: PathBuf,
-    namespace: Option<Arc<Namespace>>,
-}
-
-impl Launch {
-    fn command(&self, certificates: Option<&Certificates>) -> Command {
-        let mut command = Command::new(&self.program);
-        command.arg("-f").arg(&self.configuration).arg("--pprof-disable");
-        command.arg(format!("--api-hosts={}", self.endpoint));
-        if let Some(certificates) = certificates {
-            command.arg("--tls").arg("--tls-cert-file").arg(&certificates.server_certificate);
-            command.arg("--tls-key-file").arg(&certificates.server_key);
-            if self.protection == Protection::MutualTls {
-                command.arg("--tls-client-ca-file").arg(&certificates.authority);
-            }
-        }
-        self.place(command)
-    }
-
-    /// The command, run where the speaker is.
-    fn place(&self, command: Command) -> Command {
-        match &self.namespace {
-            Some(namespace) => namespace.wrap(&command),
-            None => command,
-        }
-    }
-}
-
 /// A running gobgpd.
 #[derive(Debug)]
 pub struct Gobgpd {
     process: Process,
-    launch: Launch,
     control: PathBuf,
+    endpoint: String,
+    protection: Protection,
+    namespace: Option<Arc<Namespace>>,
     version: GobgpVersion,
     asn: u32,
     address: Loopback,
@@ -269,7 +240,7 @@ impl Gobgpd {
 
     /// The endpoint of its gRPC API as `bgp.gobgp_grpc` of prefixd.yaml takes it: `host:port` or `unix:///path`.
     pub fn grpc_endpoint(&self) -> &str {
-        &self.launch.endpoint
+        &self.endpoint
     }
 
     /// The certificates of its API, if that is protected.
@@ -284,7 +255,7 @@ impl Gobgpd {
 
     /// The namespace that it is in.
     pub fn namespace(&self) -> Option<&Arc<Namespace>> {
-        self.launch.namespace.as_ref()
+        self.namespace.as_ref()
     }
 
     /// Its process id.
@@ -317,8 +288,7 @@ impl Gobgpd {
     /// # Errors
     /// As [`GobgpdBuilder::start`].
     pub async fn start_again(&mut self) -> Result<(), LabError> {
-        let command = self.launch.command(self.certificates.as_ref());
-        self.process = Process::start("gobgpd", command, &self.launch.log)?;
+        self.process.restart()?;
         self.wait_until_ready().await
     }
 

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io;
 use std::net::Ipv4Addr;
 use std::process::Command;
+use std::sync::Arc;
 
 /// The device inside that leads to the machine.
 const UPLINK: &str = "uplink";
@@ -63,7 +64,15 @@ impl Namespace {
         inside
     }
 
-    /// Runs a command inside to its end and returns what it said.
+    /// The command, run inside `namespace` if there is one.
+    pub(super) fn wrap_in(namespace: Option<&Arc<Self>>, command: Command) -> Command {
+        match namespace {
+            Some(namespace) => namespace.wrap(&command),
+            None => command,
+        }
+    }
+
+    /// Runs a command inside to its end and returns what it wrote.
     ///
     /// # Errors
     /// [`LabError::Command`].
@@ -92,21 +101,9 @@ impl Namespace {
     /// [`LabError::Command`].
     pub async fn join(&self, end: &LinkEnd<'_>, other: &Self, far_end: &LinkEnd<'_>) -> Result<(), LabError> {
         let pid = other.pid();
-        self.run(&[
-            "ip",
-            "link",
-            "add",
-            "name",
-            end.device,
-            "type",
-            "veth",
-            "peer",
-            "name",
-            far_end.device,
-            "netns",
-            &pid,
-        ])
-        .await?;
+        let add =
+            format!("ip link add name {} type veth peer name {} netns {pid}", end.device, far_end.device);
+        self.run(&add.split(' ').collect::<Vec<_>>()).await?;
         for (namespace, end) in [(self, end), (other, far_end)] {
             for address in end.addresses {
                 let mut words = vec!["ip", "addr", "add", address, "dev", end.device];

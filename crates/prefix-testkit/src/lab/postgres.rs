@@ -80,9 +80,10 @@ impl PostgresBuilder {
                 .extend(["fsync=off", "synchronous_commit=off", "full_page_writes=off"].map(str::to_owned));
         }
         settings.extend(self.settings);
-        let launch = Launch { account, data, settings };
-        let process = launch.start(&folder)?;
-        let postgres = Postgres { process, launch, admin: Admin::at(&address), folder, address };
+        let mut command = account.command(programs::find_postgres("postgres")?);
+        command.arg("-D").arg(&data).args(settings.iter().flat_map(|setting| ["-c", setting]));
+        let process = Process::start("postgres", command, &folder.join("postgres.log"))?;
+        let postgres = Postgres { process, admin: Admin::at(&address), folder, address };
         postgres.wait_until_ready().await?;
         Ok(postgres)
     }
@@ -117,25 +118,7 @@ impl Account {
     pub(super) fn give(&self, folder: &Path) -> Result<(), LabError> {
         let Some(user) = &self.0 else { return Ok(()) };
         std::os::unix::fs::chown(folder, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
-            .map_err(|source| LabError::File { doing: "give away", path: folder.to_path_buf(), source })
-    }
-}
-
-#[derive(Debug)]
-struct Launch {
-    account: Account,
-    data: PathBuf,
-    settings: Vec<String>,
-}
-
-impl Launch {
-    fn start(&self, folder: &Folder) -> Result<Process, LabError> {
-        let mut command = self.account.command(programs::find_postgres("postgres")?);
-        command.arg("-D").arg(&self.data);
-        for setting in &self.settings {
-            command.arg("-c").arg(setting);
-        }
-        Process::start("postgres", command, &folder.join("postgres.log"))
+            .map_err(LabError::file("change the owner of", folder))
     }
 }
 
@@ -143,7 +126,6 @@ impl Launch {
 #[derive(Debug)]
 pub struct Postgres {
     process: Process,
-    launch: Launch,
     admin: Admin,
     address: Loopback,
     folder: Folder,
@@ -252,8 +234,7 @@ impl Postgres {
     /// # Errors
     /// As [`PostgresBuilder::start`].
     pub async fn start_again(&mut self) -> Result<(), LabError> {
-        self.process.kill();
-        self.process = self.launch.start(&self.folder)?;
+        self.process.restart()?;
         self.wait_until_ready().await
     }
 

@@ -1,10 +1,11 @@
-//! One child process of a test, which never outlives the test.
+//! A child process of a test, which never outlives the test.
 
-use super::{LabError, folder, wait};
+use super::{LabError, folder, http, wait};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
+use std::net::SocketAddrV4;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -21,6 +22,7 @@ const LOG_TAIL_LINES: usize = 30;
 #[derive(Debug)]
 pub(super) struct Process {
     part: String,
+    command: Command,
     child: Mutex<Child>,
     group: Pid,
     watchdog: Child,
@@ -29,16 +31,13 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts `command`; `part` names it in errors. The log is appended to, so a restart keeps the story.
+    /// Starts `command`; `part` names it in errors. The log is appended to, so that it covers every restart.
     pub(super) fn start(part: &str, mut command: Command, log: &Path) -> Result<Self, LabError> {
         let program = command.get_program().to_string_lossy().into_owned();
         let failed = |source| LabError::Run { program, source };
-        let output = append(log)?;
-        let errors = output.try_clone().map_err(|source| LabError::File {
-            doing: "write",
-            path: log.to_path_buf(),
-            source,
-        })?;
+        let output =
+            OpenOptions::new().create(true).append(true).open(log).map_err(LabError::file("write", log))?;
+        let errors = output.try_clone().map_err(LabError::file("write", log))?;
         let child = command
             .stdin(Stdio::null())
             .stdout(output)
@@ -55,7 +54,15 @@ impl Process {
             }
         };
         let (part, child, log) = (part.to_owned(), Mutex::new(child), log.to_path_buf());
-        Ok(Self { part, child, group, watchdog, killed: false, log })
+        Ok(Self { part, command, child, group, watchdog, killed: false, log })
+    }
+
+    /// Starts the same command again, after killing what may still run of it.
+    pub(super) fn restart(&mut self) -> Result<(), LabError> {
+        self.kill();
+        let command = std::mem::replace(&mut self.command, Command::new(""));
+        *self = Self::start(&self.part, command, &self.log)?;
+        Ok(())
     }
 
     /// The process id.
@@ -110,6 +117,16 @@ impl Process {
         })
         .await
         .flatten()
+    }
+
+    /// Waits until `GET path` at `server` answers 200.
+    pub(super) async fn http_ready(&self, server: SocketAddrV4, path: &str) -> Result<(), LabError> {
+        self.ready(&format!("GET {path} answers 200"), async || match http::get(server, path).await {
+            Ok(answer) if answer.status == 200 => Ok(()),
+            Ok(answer) => Err(format!("{} {}", answer.status, answer.body)),
+            Err(error) => Err(error.to_string()),
+        })
+        .await
     }
 
     /// Waits for the end, at most for `patience`.
@@ -191,7 +208,7 @@ pub(super) fn signal(pid: u32, signal: Signal) {
 
 /// The processes that `parent` started and that still run.
 pub(super) fn children_of(parent: u32) -> Result<Vec<u32>, LabError> {
-    let failed = |source| LabError::File { doing: "read", path: "/proc".into(), source };
+    let failed = |source| LabError::file("read", "/proc")(source);
     let mut children = Vec::new();
     for entry in fs::read_dir("/proc").map_err(failed)? {
         let entry = entry.map_err(failed)?;
@@ -238,11 +255,6 @@ pub(super) fn after_us(script: &str, arguments: &[&OsStr]) -> Result<Child, LabE
 
 fn pid_of(child: &Child) -> Pid {
     Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX))
-}
-
-fn append(log: &Path) -> Result<File, LabError> {
-    let file = OpenOptions::new().create(true).append(true).open(log);
-    file.map_err(|source| LabError::File { doing: "write", path: log.to_path_buf(), source })
 }
 
 fn last_lines(text: &str, count: usize) -> String {

@@ -2,7 +2,7 @@
 
 use super::folder::Folder;
 use super::process::Process;
-use super::{Alertmanager, Exporter, LabError, Loopback, http, programs};
+use super::{Alertmanager, Exporter, LabError, Loopback, programs};
 use std::net::SocketAddrV4;
 use std::process::Command;
 
@@ -40,18 +40,8 @@ impl Prometheus {
         command.arg(format!("--storage.tsdb.path={}", folder.join("data").display()));
         command.arg(format!("--web.listen-address={}", address.port(PORT)));
         let process = Process::start("prometheus", command, &folder.join("prometheus.log"))?;
-        let prometheus = Self { process, address, _folder: folder };
-        prometheus
-            .process
-            .ready("GET /-/ready answers 200", async || {
-                match http::get(prometheus.address(), "/-/ready").await {
-                    Ok(answer) if answer.status == 200 => Ok(()),
-                    Ok(answer) => Err(format!("{} {}", answer.status, answer.body)),
-                    Err(error) => Err(error.to_string()),
-                }
-            })
-            .await?;
-        Ok(prometheus)
+        process.http_ready(address.port(PORT), "/-/ready").await?;
+        Ok(Self { process, address, _folder: folder })
     }
 
     /// Where it listens.

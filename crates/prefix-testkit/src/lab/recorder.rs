@@ -36,9 +36,7 @@ impl Recorder {
     /// # Errors
     /// [`LabError::NoAddress`].
     pub fn alone() -> Result<Self, LabError> {
-        let address = Loopback::claim()?;
-        let listener = TcpListener::bind(address.port(PORT)).map_err(LabError::NoAddress)?;
-        Self::on(listener, None, Some(address))
+        Self::outside(None)
     }
 
     /// Hands everything on to `server`, and its answers back.
@@ -46,9 +44,13 @@ impl Recorder {
     /// # Errors
     /// [`LabError::NoAddress`].
     pub fn before(server: SocketAddrV4) -> Result<Self, LabError> {
+        Self::outside(Some(server))
+    }
+
+    fn outside(server: Option<SocketAddrV4>) -> Result<Self, LabError> {
         let address = Loopback::claim()?;
         let listener = TcpListener::bind(address.port(PORT)).map_err(LabError::NoAddress)?;
-        Self::on(listener, Some(server), Some(address))
+        Self::on(listener, server, Some(address))
     }
 
     /// Listens on 127.0.0.1:8080 inside `namespace`, where the daemon of that machine would listen, and hands everything

@@ -1,4 +1,4 @@
-//! A small disk of one test, which the test can fill up.
+//! A small file system of one test, which the test can fill.
 
 use super::folder::Folder;
 use super::{LabError, process};
@@ -49,7 +49,7 @@ impl Volume {
     /// [`LabError::File`] for anything but the lack of space.
     pub fn fill(&self) -> Result<(), LabError> {
         let path = self.filler();
-        let failed = |source| LabError::File { doing: "fill the disk with", path: path.clone(), source };
+        let failed = |source| LabError::file("fill the disk with", &path)(source);
         let mut filler = OpenOptions::new().create(true).append(true).open(&path).map_err(failed)?;
         // A part that does not fit whole may still fit in small pieces.
         for size in [1 << 16, 1 << 12, 1] {
@@ -71,7 +71,7 @@ impl Volume {
     /// [`LabError::File`].
     pub fn free(&self) -> Result<(), LabError> {
         let path = self.filler();
-        std::fs::remove_file(&path).map_err(|source| LabError::File { doing: "remove", path, source })
+        std::fs::remove_file(&path).map_err(LabError::file("remove", path))
     }
 
     fn filler(&self) -> PathBuf {

@@ -52,7 +52,7 @@ impl Journal {
 
     /// Reads what was written since the last time.
     pub(super) fn catch_up(&mut self) -> Result<(), LabError> {
-        let failed = |source| LabError::File { doing: "read", path: self.path.clone(), source };
+        let failed = |source| LabError::file("read", &self.path)(source);
         let mut file = File::open(&self.path).map_err(failed)?;
         file.seek(SeekFrom::Start(self.read)).map_err(failed)?;
         let mut text = std::mem::take(&mut self.unfinished);

@@ -2,7 +2,7 @@
 //! it without the code under test.
 
 use super::{Gobgpd, Protection};
-use crate::lab::{Family, LabError, RouterSeat, process, wait};
+use crate::lab::{Family, LabError, Namespace, RouterSeat, process, wait};
 use serde_json::Value;
 use std::process::Command;
 
@@ -13,19 +13,19 @@ impl Gobgpd {
     /// [`LabError::Command`].
     pub async fn cli(&self, arguments: &[&str]) -> Result<String, LabError> {
         let mut command = Command::new(&self.control);
-        match self.launch.endpoint.rsplit_once(':') {
-            Some(("unix", _)) | None => command.arg("--target").arg(&self.launch.endpoint),
+        match self.endpoint.rsplit_once(':') {
+            Some(("unix", _)) | None => command.arg("--target").arg(&self.endpoint),
             Some((host, port)) => command.args(["-u", host, "-p", port]),
         };
         if let Some(certificates) = &self.certificates {
             command.arg("--tls").arg("--tls-ca-file").arg(&certificates.authority);
-            if self.launch.protection == Protection::MutualTls {
+            if self.protection == Protection::MutualTls {
                 command.arg("--tls-client-cert-file").arg(&certificates.client_certificate);
                 command.arg("--tls-client-key-file").arg(&certificates.client_key);
             }
         }
         command.args(arguments);
-        process::run(self.launch.place(command)).await
+        process::run(Namespace::wrap_in(self.namespace.as_ref(), command)).await
     }
 
     /// Adds a path as a client other than prefixd would; `path` in GoBGP's words, like
