@@ -90,8 +90,8 @@ pub fn run(arguments: &GuardArguments, source: &ConfigSource, environment: &Envi
 
 /// Separates the guard from the daemon that started it: nothing that happens to that process affects the guard.
 fn detach() {
-    // In a session of its own, no signal to the daemon's process group reaches it. `setsid` fails only for the leader of
-    // a group, which no signal to the daemon's group reaches either.
+    // In a session of its own, no signal to the daemon's process group reaches it. `setsid` fails only for the leader
+    // of a group, which no signal to the daemon's group reaches either.
     let _ = nix::unistd::setsid();
     // Inherited files, like a pipe of a supervisor, would stay open after the daemon ended.
     let open = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();

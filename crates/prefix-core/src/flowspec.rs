@@ -1,7 +1,8 @@
 //! BGP Flow Specification (RFC 8955, RFC 8956): every rule that can be built can be announced.
 //!
 //! A [`Rule`] is the match, an [`Action`] what is done with matching packets, an [`Nlri`] the canonical
-//! encoding, which is the rule's identity (RFC 8955 §4, RFC 8956 §3). Equal matches have equal bytes, however they were written.
+//! encoding, which is the rule's identity (RFC 8955 §4, RFC 8956 §3). Equal matches have equal bytes, however they
+//! were written.
 #![allow(clippy::doc_markdown, reason = "FlowSpec, ICMPv6 and ANDed are words of the field, not code")]
 
 mod action;

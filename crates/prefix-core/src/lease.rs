@@ -69,8 +69,8 @@ impl Lease {
         self.expires_at() > now
     }
 
-    /// Another report of an episode: its claim is renewed or added, and never shortened. Expired claims of other episodes
-    /// are removed.
+    /// Another report of an episode: its claim is renewed or added, and never shortened. Expired claims of other
+    /// episodes are removed.
     pub fn renew(
         &mut self,
         event_id: Option<&ExternalEventId>,

@@ -1,7 +1,7 @@
 //! The domain of prefixd: types, invariants, the FlowSpec codec, the mitigation state machine, and the ports.
 //!
-//! No I/O and no async runtime. Text from outside is parsed into a type once, where it enters, and the ports ([`Store`],
-//! [`Announcer`], [`Clock`]) declare what the engine needs of storage, speaker and clock.
+//! No I/O and no async runtime. Text from outside is parsed into a type once, where it enters, and the ports
+//! ([`Store`], [`Announcer`], [`Clock`]) declare what the engine needs of storage, speaker and clock.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 #[macro_use]

@@ -199,8 +199,8 @@ impl Mitigation {
         self.status.lives()
     }
 
-    /// Whether it counts toward the quotas: pending, active and escalated, and withdrawing while its rule may still be at
-    /// the speaker. Dry-run rules count as if they were announced.
+    /// Whether it counts toward the quotas: pending, active and escalated, and withdrawing while its rule may still be
+    /// at the speaker. Dry-run rules count as if they were announced.
     pub fn counts(&self) -> bool {
         match self.status {
             Status::Pending | Status::Active | Status::Escalated => true,
@@ -237,8 +237,8 @@ impl Mitigation {
         }
     }
 
-    /// The not-after time of an announcement at `now`: `expires_at` or one TTL of the running step from now, whichever is
-    /// sooner, so that a rule does not outlive a dead daemon by more than its TTL.
+    /// The not-after time of an announcement at `now`: `expires_at` or one TTL of the running step from now, whichever
+    /// is sooner, so that a rule does not outlive a dead daemon by more than its TTL.
     pub fn not_after(&self, now: DateTime<Utc>) -> NotAfter {
         NotAfter::at_or_after(self.expires_at.min(self.ttl.after(now)))
     }

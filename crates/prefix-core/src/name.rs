@@ -40,8 +40,9 @@ fn check_word(text: &str, what: &'static str, separator: char) -> Result<(), Nam
     Err(NameError { what, problem })
 }
 
-macro_rules! name {
-    ($(#[$doc:meta])* $name:ident, $check:expr) => {
+/// Types of names; each is checked by a function with the word of its kind and its limit.
+macro_rules! names {
+    ($($(#[$doc:meta])* $name:ident = $check:ident($what:literal, $limit:literal)),+ $(,)?) => {$(
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(Arc<str>);
@@ -57,8 +58,7 @@ macro_rules! name {
             type Err = NameError;
 
             fn from_str(text: &str) -> Result<Self, NameError> {
-                let check: fn(&str) -> Result<(), NameError> = $check;
-                check(text).map(|()| Self(text.into()))
+                $check(text, $what, $limit).map(|()| Self(text.into()))
             }
         }
 
@@ -81,55 +81,30 @@ macro_rules! name {
                 f.write_str(&self.0)
             }
         }
-    };
+    )+};
 }
 
-name!(
+names! {
     /// A point of presence (POP): the site whose speaker announces a rule. `[a-z0-9-]{1,64}`.
-    Pop,
-    |text| check_word(text, "pop", '-')
-);
-name!(
+    Pop = check_word("pop", '-'),
     /// The source of a report: a detector, an adapter, or `operator:NAME` for a person. 1 to 1024 characters.
-    SourceName,
-    |text| check_free_text(text, "source", 1024)
-);
-name!(
-    /// The identity behind a source, for correlation: a token's name, a certificate's subject, or the source itself. One
-    /// identity counts once, whatever source names it uses. 1 to 1024 characters.
-    Identity,
-    |text| check_free_text(text, "identity", 1024)
-);
-name!(
+    SourceName = check_free_text("source", 1024),
+    /// The identity behind a source, for correlation: a token's name, a certificate's subject, or the source itself.
+    /// One identity counts once, whatever source names it uses. 1 to 1024 characters.
+    Identity = check_free_text("identity", 1024),
     /// An interface of the network, as the inventory and detectors call it. 1 to 256 characters.
-    InterfaceName,
-    |text| check_free_text(text, "interface", 256)
-);
-name!(
+    InterfaceName = check_free_text("interface", 256),
     /// A customer of the inventory. 1 to 256 characters.
-    CustomerId,
-    |text| check_free_text(text, "customer_id", 256)
-);
-name!(
+    CustomerId = check_free_text("customer_id", 256),
     /// A service of a customer, unique within it. 1 to 256 characters.
-    ServiceId,
-    |text| check_free_text(text, "service_id", 256)
-);
-name!(
+    ServiceId = check_free_text("service_id", 256),
     /// A kind of attack. `[a-z0-9_]{1,64}`; the policy's vector table defines which exist.
-    VectorName,
-    |text| check_word(text, "vector", '_')
-);
-name!(
+    VectorName = check_word("vector", '_'),
     /// A playbook. 1 to 128 characters.
-    PlaybookName,
-    |text| check_free_text(text, "playbook name", 128)
-);
-name!(
+    PlaybookName = check_free_text("playbook name", 128),
     /// The detector's own identifier of an attack episode. 1 to 1024 characters.
-    ExternalEventId,
-    |text| check_free_text(text, "event_id", 1024)
-);
+    ExternalEventId = check_free_text("event_id", 1024),
+}
 
 impl SourceName {
     /// The prefix of the names of operators; detectors must not use it.

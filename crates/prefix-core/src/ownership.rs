@@ -2,8 +2,8 @@
 //!
 //! Owner `local_asn:owner_tag:H`, not-after `local_asn:owner_tag+1:T`, mitigation `local_asn:owner_tag+2:M`. By them
 //! the daemon recognises own paths, the guard withdraws overdue paths without the daemon, and an operator finds the
-//! mitigation of a route on a router. As M differs from rule to rule, no two rules share all attributes, and the speaker
-//! never packs two announcements into one UPDATE.
+//! mitigation of a route on a router. As M differs from rule to rule, no two rules share all attributes, and the
+//! speaker never packs two announcements into one UPDATE.
 
 use std::fmt;
 
@@ -108,8 +108,8 @@ impl Owner {
     /// The largest `bgp.owner_tag`: the two following numbers are used too.
     pub const MAX_TAG: u32 = u32::MAX - 2;
 
-    /// The communities of a pop. `owner_tag` is 1..=[`Self::MAX_TAG`]; other values are clamped. The pop is identified by
-    /// the first 32 bits of the SHA-256 of its name.
+    /// The communities of a pop. `owner_tag` is 1..=[`Self::MAX_TAG`]; other values are clamped. The pop is identified
+    /// by the first 32 bits of the SHA-256 of its name.
     pub fn new(local_asn: u32, owner_tag: u32, pop: &Pop) -> Self {
         let digest = Sha256::digest(pop.as_str().as_bytes());
         let hash = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);

@@ -59,7 +59,8 @@ rate!(
 );
 
 impl BitsPerSecond {
-    /// The rate in **bytes** per second as a traffic-rate action carries it (RFC 8955 §7.1: IEEE 754, single precision).
+    /// The rate in **bytes** per second as a traffic-rate action carries it (RFC 8955 §7.1: IEEE 754, single
+    /// precision).
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)] // the wire has 24 bits of precision
     pub fn bytes_per_second_f32(self) -> f32 {
         (self.0 as f64 / 8.0) as f32

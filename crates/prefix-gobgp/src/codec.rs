@@ -67,8 +67,8 @@ impl Codec {
         Change { is_withdraw: true, ..self.bare(key) }
     }
 
-    /// A change with a next hop only. The API requires one in every path, withdrawn and `FlowSpec` ones included, though
-    /// `FlowSpec` has none on the wire (RFC 8955 §4).
+    /// A change with a next hop only. The API requires one in every path, withdrawn and `FlowSpec` ones included,
+    /// though `FlowSpec` has none on the wire (RFC 8955 §4).
     fn bare(&self, key: &RouteKey) -> Change {
         let (kind, nlri) = (key.kind(), Bytes::copy_from_slice(key.nlri().as_bytes()));
         let next_hop = match kind {

@@ -47,8 +47,8 @@ impl Connector {
         {
             return Ok(connection.clone());
         }
-        // In a task of its own: a caller that is not polled any more, like a watch that nobody reads, would otherwise hold
-        // the lock and block all others.
+        // In a task of its own: a caller that is not polled any more, like a watch that nobody reads, would otherwise
+        // hold the lock and block all others.
         let shared = Arc::clone(&self.0);
         let asked = Instant::now();
         let opened = tokio::spawn(async move { shared.connection(asked).await }).await;

@@ -93,7 +93,8 @@ impl Watch {
         Ok(())
     }
 
-    /// An event carries no families and no uptime; they are asked for. The state is that of the event, which may be newer.
+    /// An event carries no families and no uptime; they are asked for. The state is that of the event, which may be
+    /// newer.
     async fn complete(shared: &Shared, connection: &Connection, peer: Peer) -> Peer {
         let address = peer.address.to_string();
         let answer = shared.call(connection, |client| async move { client.peers(address).await }).await;

@@ -1,5 +1,5 @@
-//! Withdraws every own path, overdue or not: `prefixdctl panic --direct`, which needs neither daemon nor database. Paths
-//! of others stay.
+//! Withdraws every own path, overdue or not: `prefixdctl panic --direct`, which needs neither daemon nor database.
+//! Paths of others stay.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -37,8 +37,9 @@ pub struct SweepResult {
     pub left: BTreeSet<RouteKey>,
 }
 
-/// Withdraws every own path until its time is over or `stop` completes. `report` is called for every route that is gone,
-/// and for every new error. `before` are routes with an own path a moment ago: those gone since count as withdrawn.
+/// Withdraws every own path until its time is over or `stop` completes. `report` is called for every route that is
+/// gone, and for every new error. `before` are routes with an own path a moment ago: those gone since count as
+/// withdrawn.
 ///
 /// # Errors
 /// The table was not once read to its end.

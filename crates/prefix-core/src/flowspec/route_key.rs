@@ -1,4 +1,4 @@
-//! What names a route in the speaker: the table it is in and its NLRI. Equal bytes in two tables are two routes.
+//! The identity of a route in the speaker: its table and its NLRI.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use super::{Nlri, NlriError, Rule, blackhole_text};
 use crate::address::{Family, Prefix};
 
 words! {
-    /// The table of a route.
+    /// The table of a route: address family and subsequent address family (RFC 4760).
     pub enum RouteKind {
         /// AFI 1, SAFI 133.
         FlowSpecV4 = "flowspec_v4",
@@ -42,7 +42,8 @@ impl RouteKind {
     }
 }
 
-/// Identity of a route across tables. Always canonical, always with a destination.
+/// The identity of a route: table and canonical NLRI, always with a destination. Equal octets in two tables are two
+/// routes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Wire", into = "Wire")]
 pub struct RouteKey {
@@ -106,7 +107,7 @@ impl RouteKey {
         self.kind
     }
 
-    /// The bytes.
+    /// The NLRI.
     pub fn nlri(&self) -> &Nlri {
         &self.nlri
     }
@@ -116,9 +117,9 @@ impl RouteKey {
         self.destination
     }
 
-    /// The rule of a FlowSpec key; none for a blackhole.
+    /// The rule of a FlowSpec route; `None` for a black hole.
     pub fn rule(&self) -> Option<Rule> {
-        // The bytes came from a rule, so they decode.
+        // the octets came from a rule, so they decode
         let rule = || Rule::decode(self.kind.family(), self.nlri.as_bytes()).ok();
         self.kind.is_flowspec().then(rule).flatten()
     }

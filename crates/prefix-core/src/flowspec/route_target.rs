@@ -1,4 +1,4 @@
-//! The route target a redirect names: the VRF that takes the traffic (RFC 8955 §7.4).
+//! Route targets of redirect actions (RFC 8955 §7.4): they name the VRF that receives the traffic.
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -6,12 +6,12 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-/// Not a route target.
+/// The text is no route target.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("\"{0}\" is no route target, write for instance \"65000:100\" or \"192.0.2.1:100\"")]
 pub struct RouteTargetError(pub String);
 
-/// A route target in one of its three forms.
+/// A route target in one of its three forms. Text and JSON are `65000:100`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RouteTarget {
     /// 2-octet AS number and 4-octet number, `65000:100`.

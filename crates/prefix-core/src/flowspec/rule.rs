@@ -1,4 +1,4 @@
-//! The match of a FlowSpec rule, always toward a destination.
+//! The match of a FlowSpec rule. It always has a destination.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -8,8 +8,8 @@ use super::nlri::encode_components;
 use super::{Bitmask, Component, Fragment, Nlri, Numeric, RuleError};
 use crate::address::{Family, Prefix};
 
-/// The most bytes of an encoding, without its length octet. Longer rules need two length octets, which common
-/// speakers and routers mishandle.
+/// The most octets of an encoding, without its length octet. Longer rules need two length octets (RFC 8955 §4.1), which
+/// common speakers and routers mishandle.
 const MAX_BYTES: usize = 239;
 
 /// The match of a rule: canonical, valid, announceable. Equality, order and hash are those of family and NLRI.
@@ -23,7 +23,7 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Starts a rule toward a destination; there is no other way to start one.
+    /// A builder of a rule with this destination.
     pub fn to(destination: Prefix) -> RuleBuilder {
         RuleBuilder { destination, source: None, numerics: BTreeMap::new(), bitmasks: BTreeMap::new() }
     }
@@ -43,7 +43,7 @@ impl Rule {
         self.source
     }
 
-    /// The numeric match on a component; none for prefixes and bitmasks.
+    /// The numeric match on a component; `None` for prefixes and bitmasks.
     pub fn numeric(&self, component: Component) -> Option<&Numeric> {
         self.numerics.get(&component)
     }
@@ -63,12 +63,12 @@ impl Rule {
         Component::ALL.into_iter().filter(has).collect()
     }
 
-    /// Port terms for `guardrails.max_ports`: source + destination + either, exclusions as merged ranges.
+    /// The count for `guardrails.max_ports`: the terms of all port components, exclusions as merged ranges.
     pub fn port_terms(&self) -> usize {
         self.ports().map(|(component, numeric)| numeric.port_terms(component.max_value())).sum()
     }
 
-    /// Whether the match names a port component at all (and so never reaches fragments but the first).
+    /// Whether the rule has a port component, and so matches no fragment but the first (RFC 8955 §4.2.2.4).
     pub fn names_ports(&self) -> bool {
         self.ports().next().is_some()
     }
@@ -79,7 +79,7 @@ impl Rule {
             .filter_map(|component| Some((component, self.numeric(component)?)))
     }
 
-    /// The canonical bytes: the identity of the rule within its family.
+    /// The canonical encoding: the identity of the rule within its family.
     pub fn nlri(&self) -> &Nlri {
         &self.nlri
     }
@@ -187,6 +187,10 @@ impl RuleBuilder {
     }
 
     /// Checks the components and encodes the rule.
+    ///
+    /// # Errors
+    /// A value is out of its range, a component matches nothing, the families differ, or the encoding has 240 octets or
+    /// more.
     pub fn build(self) -> Result<Rule, RuleError> {
         let Self { destination, source, numerics, bitmasks } = self;
         let family = destination.family();

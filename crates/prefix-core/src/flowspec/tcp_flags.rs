@@ -1,4 +1,4 @@
-//! TCP flags by name: which must be set and which must not.
+//! TCP flags by name (RFC 8955 §4.2.2.9).
 
 use std::fmt;
 use std::str::FromStr;
@@ -23,8 +23,8 @@ pub(super) const NAMES: BitNames = BitNames {
     known: "fin, syn, rst, psh, ack, urg, ece and cwr, each also with ! in front",
 };
 
-/// Flags that must be set and flags that must not be, all at once; a flag is never in both. The default names no
-/// flag and matches any packet. In JSON a list of words: `["syn", "!ack"]`.
+/// Flags that must be set and flags that must not be set, all of them; a flag is never both. The default names no flag
+/// and matches every packet. JSON is a list of words: `["syn", "!ack"]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(try_from = "Vec<String>", into = "Vec<String>")]
 pub struct TcpFlags {
@@ -33,7 +33,10 @@ pub struct TcpFlags {
 }
 
 impl TcpFlags {
-    /// Reads words like `syn` and `!ack`; all must hold. No words: any packet.
+    /// The conditions with these words, like `syn` and `!ack`. No word matches every packet.
+    ///
+    /// # Errors
+    /// An unknown word, or a flag that must be both set and not set.
     pub fn from_words<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> Result<Self, BitmaskError> {
         words.into_iter().try_fold(Self::default(), |flags, word| {
             let word = word.as_ref();
@@ -63,7 +66,10 @@ impl TcpFlags {
         self.set == 0 && self.unset == 0
     }
 
-    /// The conditions of both; an error if one wants set what the other wants unset.
+    /// The conditions of both.
+    ///
+    /// # Errors
+    /// A flag must be both set and not set.
     pub fn and(self, other: Self) -> Result<Self, BitmaskError> {
         let both = Self { set: self.set | other.set, unset: self.unset | other.unset };
         if both.set & both.unset == 0 { Ok(both) } else { Err(BitmaskError::MatchesNothing) }
@@ -75,7 +81,7 @@ impl TcpFlags {
         Bitmask::all_of(self.set, self.unset)
     }
 
-    /// The flags of a match, if it is a plain list of set and unset flags with names.
+    /// The flags of a match; `None` unless it is one AND of named flags.
     pub fn from_bitmask(mask: &Bitmask) -> Option<Self> {
         let [term] = mask.terms() else { return None };
         term.iter().try_fold(Self::default(), |flags, &BitmaskOperand { bits, not, .. }| {

@@ -1,4 +1,4 @@
-//! The rule for people: `dst 203.0.113.10/32 proto udp dport <53|>53`, exactly what is on the wire.
+//! The text form of a rule: `dst 203.0.113.10/32 proto udp dport <53|>53`. It has the same components as the encoding.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::{Bitmask, BitmaskError, Component, Numeric, NumericError, Rule, RuleError, fragment, tcp_flags};
 use crate::address::{AddressError, Prefix};
 
-/// Why a text is no rule.
+/// Why the text is no rule.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RuleTextError {
@@ -50,7 +50,7 @@ pub enum RuleTextError {
         /// What is wrong with its value.
         error: BitmaskError,
     },
-    /// The parts do not make a rule.
+    /// The components make no valid rule.
     #[error(transparent)]
     Rule(#[from] RuleError),
 }

@@ -6,11 +6,11 @@ use super::{Fragment, Rule};
 use crate::address::Family;
 use crate::protocol::number;
 
-/// Lengths of IP packets that a rule may name, in bytes.
+/// The lengths of IP packets that a rule may match, in bytes.
 const PACKET_LENGTHS: std::ops::RangeInclusive<u64> = 20..=9216;
 
-/// Why no packet can match. Such rules exist on the wire, but are never announced (guardrail `semantic`).
-/// Don't-fragment with IPv6 is not among them: no such rule can be built.
+/// Why no packet can match. Such rules can be encoded, but are never announced (guardrail `semantic`). Don't-fragment
+/// with IPv6 is not among them: no such rule can be built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Unmatchable {
     /// Ports without TCP or UDP.
@@ -25,7 +25,7 @@ pub enum Unmatchable {
     /// ICMP components with another protocol than ICMP.
     #[error("ICMP types and codes exist with ICMP only, name protocol {expected}")]
     IcmpWithoutIcmp {
-        /// The number of ICMP in the family of the rule.
+        /// The ICMP protocol number of the rule's family: 1 or 58.
         expected: u8,
     },
     /// ICMP (1) on IPv6 or ICMPv6 (58) on IPv4.
@@ -39,7 +39,7 @@ pub enum Unmatchable {
 }
 
 impl Rule {
-    /// The first reason why no packet can match, if there is one.
+    /// The first reason why no packet can match; `None` for a rule that packets can match.
     pub fn unmatchable(&self) -> Option<Unmatchable> {
         let (icmp, foreign_icmp) = match self.family() {
             Family::Ipv4 => (number::ICMP, number::ICMPV6),
@@ -66,8 +66,8 @@ impl Rule {
         None
     }
 
-    /// Whether ports are named although only fragments without ports are wanted: worth a warning, since
-    /// routers that follow RFC 8955 match nothing.
+    /// Whether the rule names ports, but matches only fragments that have none, so that routers that follow RFC 8955
+    /// match nothing (§4.2.2.4, §4.2.2.12).
     pub fn ports_miss_its_fragments(&self) -> bool {
         let portless = [Fragment::IS_FRAGMENT, Fragment::LAST_FRAGMENT];
         let wanted = self.fragment().and_then(Fragment::from_bitmask);

@@ -1,4 +1,4 @@
-//! Components as they lie on the wire, between bytes and meaning: prefixes, and lists of operator and value.
+//! Components as encoded: prefixes, and lists of operator and value.
 
 use super::numeric::{Condition, Relation};
 use super::{Bitmask, BitmaskError, BitmaskOperand, Component, NlriError, Numeric, NumericError};
@@ -33,7 +33,7 @@ pub enum WireComponent {
 }
 
 impl WireItem {
-    /// Octets of the value by the operator's length bits: 1, 2, 4 or 8.
+    /// The number of octets of the value by the operator's length bits: 1, 2, 4 or 8.
     pub const fn value_len(self) -> usize {
         1 << ((self.op & LENGTH) >> 4)
     }
@@ -43,13 +43,13 @@ impl WireItem {
         self.op & END_OF_LIST != 0
     }
 
-    /// Whether it adds a condition to the term before it, rather than opening an alternative.
+    /// Whether the AND bit is set: the item belongs to the term before it.
     const fn is_and(self) -> bool {
         self.op & AND != 0
     }
 
-    /// An item whose value has the shortest length that holds it. Of `op` the AND bit and the relation or match bits count;
-    /// the end-of-list bit is set by `is_last`.
+    /// An item whose value has the shortest length that holds it. Of `op` the AND bit and the relation or match bits
+    /// count; the end-of-list bit is set by `is_last`.
     pub fn new(op: u8, value: u64, is_last: bool) -> Self {
         let length = match value {
             0..=0xff => 0x00,
@@ -63,7 +63,7 @@ impl WireItem {
 }
 
 impl Rule {
-    /// The components in wire order, for speakers that take them one by one.
+    /// The components in the order of the encoding.
     pub fn wire_components(&self) -> Vec<WireComponent> {
         let items = |component| match (self.numeric(component), self.bitmask(component)) {
             (Some(numeric), _) => numeric_items(numeric),
@@ -82,7 +82,10 @@ impl Rule {
             .collect()
     }
 
-    /// Reads components as a speaker lists them, in any order; end-of-list and length bits are not looked at.
+    /// A rule of these components, in any order; end-of-list and length bits are ignored.
+    ///
+    /// # Errors
+    /// The components are no rule of this family, or none that prefixd can announce.
     pub fn from_wire_components(
         family: Family,
         components: impl IntoIterator<Item = WireComponent>,
@@ -153,7 +156,7 @@ fn numeric_items(numeric: &Numeric) -> Vec<WireItem> {
 
 fn bitmask_items(component: Component, bitmask: &Bitmask) -> Vec<WireItem> {
     items(bitmask.terms().iter().cloned(), |operand| {
-        // On one bit MATCH changes nothing; each component is sent the way routers are used to see it.
+        // on one bit MATCH changes nothing; each component is encoded as routers commonly encode it
         let plain = component == Component::Fragment && operand.bits.is_power_of_two();
         let all = if operand.all && !plain { MATCH } else { 0 };
         let not = if operand.not { NOT } else { 0 };

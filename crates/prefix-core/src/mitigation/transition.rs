@@ -33,8 +33,8 @@ impl Mitigation {
         Ok(())
     }
 
-    /// The speaker confirmed the rule of the running step: active at step 0, else escalated. `now` is noted as the time of
-    /// the confirmation.
+    /// The speaker confirmed the rule of the running step: active at step 0, else escalated. `now` is noted as the
+    /// time of the confirmation.
     pub fn confirm(
         &mut self,
         not_after: Option<NotAfter>,
@@ -57,8 +57,8 @@ impl Mitigation {
         Ok(())
     }
 
-    /// Begins its end. What was never announced ends at once; everything else is `withdrawing` until the speaker confirms
-    /// that the rule is gone.
+    /// Begins its end. What was never announced ends at once; everything else is `withdrawing` until the speaker
+    /// confirms that the rule is gone.
     pub fn begin_end(&mut self, reason: EndReason, now: DateTime<Utc>) -> Result<(), TransitionError> {
         let on_wire = self.speaker.attempted && !self.dry_run;
         let to = match (self.status, on_wire) {

@@ -1,5 +1,5 @@
-//! Version 3 wraps messages of several types in `google.protobuf.Any`. What is inside has the names and fields of version
-//! 4, and is decoded as that.
+//! Version 3 wraps messages of several types in `google.protobuf.Any`. What is inside has the names and fields of
+//! version 4, and is decoded as that.
 
 use prefix_core::announcer::AfiSafi;
 use prefix_core::flowspec::{RouteKey, RouteKind};

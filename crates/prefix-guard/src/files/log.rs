@@ -1,5 +1,5 @@
-//! The guard's log: a line of JSON for each path that it withdrew, read by the daemon once and in order. Its files rotate,
-//! so that it stays bounded.
+//! The guard's log: a line of JSON for each path that it withdrew, read by the daemon once and in order. Its files
+//! rotate, so that it stays bounded.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Seek, SeekFrom, Write};

@@ -29,7 +29,8 @@ impl Attempts {
         self.0.entry(key.clone()).or_default().sent = Some(tracked);
     }
 
-    /// A withdrawal failed, or its effect is unknown: it is due again after 0.1 s, then twice as long each time, at most 5 s.
+    /// A withdrawal failed, or its effect is unknown: it is due again after 0.1 s, then twice as long each time, at
+    /// most 5 s.
     pub(super) fn failed(&mut self, key: &RouteKey, now: Instant) {
         let attempt = self.0.entry(key.clone()).or_default();
         attempt.failures += 1;

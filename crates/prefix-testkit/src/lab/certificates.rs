@@ -1,4 +1,4 @@
-//! A certificate authority of one test, with one server and one client.
+//! A certificate authority for one test, with a server and a client certificate.
 
 use super::LabError;
 use super::folder::write;

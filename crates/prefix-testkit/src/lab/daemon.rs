@@ -1,4 +1,4 @@
-//! The daemon under test as operators run it: a process with a configuration folder, spoken to over HTTP.
+//! The daemon as a process with a configuration folder and an HTTP API.
 
 use super::folder::Folder;
 use super::process::Process;
@@ -11,7 +11,7 @@ use std::process::{Command, ExitStatus};
 const HTTP_PORT: u16 = 8080;
 const METRICS_PORT: u16 = 9090;
 
-/// What a daemon will be like.
+/// Builder of a [`Daemon`].
 #[derive(Debug)]
 pub struct DaemonBuilder {
     configuration: PathBuf,
@@ -43,8 +43,8 @@ impl DaemonBuilder {
         self
     }
 
-    /// What must answer 200 before the daemon counts as started; `/v1/health/ready` unless told. `/v1/health/live` is for
-    /// a daemon that starts while its database or speaker is away.
+    /// The path that must answer 200 before the daemon counts as started; `/v1/health/ready` by default.
+    /// `/v1/health/live` is for a daemon that starts without its database or speaker.
     #[must_use]
     pub fn ready_when(mut self, path: &str) -> Self {
         path.clone_into(&mut self.readiness_path);
@@ -85,7 +85,7 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// A daemon with the configuration folder `configuration`, which stays the caller's.
+    /// A builder of a daemon with the configuration folder `configuration`, which the caller owns.
     pub fn with_configuration(configuration: &Path) -> DaemonBuilder {
         DaemonBuilder {
             configuration: configuration.to_path_buf(),
@@ -96,7 +96,7 @@ impl Daemon {
         }
     }
 
-    /// Where its API listens.
+    /// The address of its API.
     pub fn http_address(&self) -> SocketAddrV4 {
         self.address.port(HTTP_PORT)
     }
@@ -106,7 +106,7 @@ impl Daemon {
         format!("http://{}", self.http_address())
     }
 
-    /// Where its metrics are.
+    /// The address of its metrics.
     pub fn metrics_address(&self) -> SocketAddrV4 {
         self.address.port(METRICS_PORT)
     }
@@ -145,7 +145,7 @@ impl Daemon {
         self.process.kill();
     }
 
-    /// Asks it to end (SIGTERM) and waits until it has.
+    /// Sends SIGTERM and waits for its end.
     ///
     /// # Errors
     /// [`LabError::Deadline`].
@@ -154,17 +154,17 @@ impl Daemon {
         self.process.ended(wait::PATIENCE).await
     }
 
-    /// Asks it to read its configuration again (SIGHUP).
+    /// Sends SIGHUP: it reloads its configuration.
     pub fn sighup(&self) {
         self.process.signal(Signal::SIGHUP);
     }
 
-    /// Stops it in its tracks (SIGSTOP).
+    /// Stops it (SIGSTOP).
     pub fn stop(&self) {
         self.process.signal(Signal::SIGSTOP);
     }
 
-    /// Lets it go on (SIGCONT).
+    /// Continues it (SIGCONT).
     pub fn cont(&self) {
         self.process.signal(Signal::SIGCONT);
     }
@@ -178,7 +178,7 @@ impl Daemon {
         self.wait_until_ready().await
     }
 
-    /// Starts it again as [`Self::start_again`], and waits for nothing: for tests that disturb a start.
+    /// As [`Self::start_again`], without waiting: for tests that disturb a start.
     ///
     /// # Errors
     /// [`LabError::Run`], [`LabError::File`].
@@ -186,12 +186,12 @@ impl Daemon {
         self.process.restart()
     }
 
-    /// The end of what it logged, for the message of a failure.
+    /// The last lines of its log, for messages of failures.
     pub fn log_tail(&self) -> String {
         self.process.log_tail()
     }
 
-    /// What it logged, over all its starts.
+    /// Its log, over all its starts.
     pub fn log(&self) -> String {
         self.process.log()
     }

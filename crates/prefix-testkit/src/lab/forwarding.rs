@@ -1,7 +1,7 @@
-//! The forwarding plane of a receiving router: what its BGP session holds, done to packets by nftables.
+//! The forwarding plane of a receiving router: its FlowSpec rules, enforced by nftables.
 //!
-//! Rules are read from the bytes of the NLRI (RFC 8955 §4.2.2, RFC 8956 §3), not from anybody's text. It knows the
-//! components that tests of packets use, and refuses the others rather than to enforce less than it was told.
+//! Rules are decoded from the octets of the NLRI (RFC 8955 §4.2.2, RFC 8956 §3). Components that the packet tests do
+//! not use are an error, so that no rule is enforced in part.
 
 use super::bgp_update::Reader;
 use super::folder::write;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
-/// How often the router's table is looked at.
+/// The time between two reads of the router's table.
 const PAUSE: Duration = Duration::from_millis(20);
 
 const TABLE: &str = "inet prefixd_forwarding";
@@ -25,7 +25,7 @@ pub struct Forwarding {
 }
 
 impl Forwarding {
-    /// Makes `namespace` forward packets, less those that the rules of `router` forbid.
+    /// Makes `namespace` forward packets, except those that the rules of `router` drop.
     ///
     /// # Errors
     /// [`LabError::Command`] without the right to.
@@ -39,7 +39,7 @@ impl Forwarding {
             let mut enforced = Vec::new();
             loop {
                 tokio::time::sleep(PAUSE).await;
-                // A router that is being ended has no table to enforce.
+                // a router that is being stopped has no table
                 let Ok(held) = router.rib() else { continue };
                 if held != enforced && load(&namespace, &router, &held).await.is_ok() {
                     enforced = held;
@@ -56,7 +56,7 @@ impl Drop for Forwarding {
     }
 }
 
-/// Replaces all rules at once.
+/// Replaces the whole ruleset.
 async fn load(namespace: &Namespace, router: &Exabgp, held: &[RouterUpdate]) -> Result<(), LabError> {
     let text = ruleset(held).map_err(|problem| LabError::Unreadable {
         part: "the router",
@@ -69,7 +69,7 @@ async fn load(namespace: &Namespace, router: &Exabgp, held: &[RouterUpdate]) -> 
     process::run(namespace.wrap(&nft)).await.map(drop)
 }
 
-/// The whole table in nftables' words.
+/// The ruleset for nftables.
 fn ruleset(held: &[RouterUpdate]) -> Result<String, String> {
     let mut text = format!("table {TABLE}\ndelete table {TABLE}\ntable {TABLE} {{\n  chain forward {{\n");
     text.push_str("    type filter hook forward priority filter; policy accept;\n");
@@ -88,7 +88,7 @@ fn ruleset(held: &[RouterUpdate]) -> Result<String, String> {
     Ok(text)
 }
 
-/// The rule as matches of which any suffices.
+/// The matches of a rule, joined by OR.
 fn alternatives(update: &RouterUpdate) -> Result<Vec<String>, String> {
     let mut nlri = Reader(&update.nlri);
     let mut matches = vec![String::new()];

@@ -1,4 +1,4 @@
-//! FRR's bgpd as a receiving router: the one that resets its session most easily.
+//! FRR's bgpd as a receiving router. Of the routers of the lab it resets its session most easily.
 
 use super::folder::Folder;
 use super::process::{self, Process};
@@ -23,9 +23,9 @@ pub struct FrrSession {
     pub state: String,
     /// How many times it came up.
     pub established: u64,
-    /// How many times it was lost: 0 is what every test of ours wants.
+    /// How many times it was lost.
     pub dropped: u64,
-    /// Why it was lost last.
+    /// The cause of the last loss.
     pub last_reset: String,
 }
 
@@ -50,7 +50,7 @@ impl Frr {
         Ok(router)
     }
 
-    /// The seat it sits on.
+    /// The address and AS number that it was started with.
     pub fn seat(&self) -> &RouterSeat {
         &self.seat
     }
@@ -122,8 +122,8 @@ impl Frr {
         Ok(usize::try_from(accepted.unwrap_or(0)).unwrap_or(usize::MAX))
     }
 
-    /// The FlowSpec rules of a family as FRR prints them, like `Destination Address 203.0.113.10/32`, `IP Protocol = 17`,
-    /// `FS:rate 0.000000` on lines of their own. FRR says 17 for UDP and prints rates in bytes per second.
+    /// The FlowSpec rules of a family as FRR prints them, like `Destination Address 203.0.113.10/32`, `IP Protocol =
+    /// 17`, `FS:rate 0.000000` on lines of their own. FRR says 17 for UDP and prints rates in bytes per second.
     ///
     /// # Errors
     /// [`LabError::Command`].
@@ -141,7 +141,7 @@ impl Frr {
         Ok(rules.collect())
     }
 
-    /// Waits until the rules of a family are as `fits` wants them.
+    /// Waits until `fits` holds for the rules of a family.
     ///
     /// # Errors
     /// [`LabError::Deadline`].
@@ -151,14 +151,10 @@ impl Frr {
         family: Family,
         fits: impl Fn(&[String]) -> bool,
     ) -> Result<Vec<String>, LabError> {
-        wait::until(format!("FRR to have {condition}"), wait::PATIENCE, async || {
-            let rules = self.rules(family).await.map_err(|error| error.to_string())?;
-            if fits(&rules) { Ok(rules) } else { Err(format!("{} rules: {}", rules.len(), rules.join("; "))) }
-        })
-        .await
+        wait::until_fits(&format!("FRR to have {condition}"), fits, async || self.rules(family).await).await
     }
 
-    /// Waits until FRR has accepted as many routes of a family as said.
+    /// Waits until FRR has accepted `count` routes of a family.
     ///
     /// # Errors
     /// [`LabError::Deadline`].
@@ -185,7 +181,7 @@ impl Frr {
         process::run(command).await
     }
 
-    /// What FRR logged.
+    /// Its log.
     pub fn log(&self) -> String {
         self.process.log()
     }

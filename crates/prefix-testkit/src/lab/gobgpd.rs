@@ -1,4 +1,4 @@
-//! gobgpd, the BGP speaker, in the two major versions that prefixd speaks to.
+//! gobgpd, the BGP speaker, in the two major versions that prefixd supports.
 
 mod configuration;
 mod control;
@@ -55,7 +55,7 @@ enum Protection {
     MutualTls,
 }
 
-/// What a gobgpd will be like.
+/// Builder of a [`Gobgpd`].
 #[derive(Debug)]
 pub struct GobgpdBuilder {
     version: GobgpVersion,
@@ -69,28 +69,28 @@ pub struct GobgpdBuilder {
 }
 
 impl GobgpdBuilder {
-    /// Its AS number, 65010 unless told.
+    /// Its AS number; 65010 by default.
     #[must_use]
     pub fn asn(mut self, asn: u32) -> Self {
         self.asn = asn;
         self
     }
 
-    /// Awaits the router on `seat`; call it once for each router.
+    /// Adds a neighbor: the router on `seat`.
     #[must_use]
     pub fn neighbor(mut self, seat: &RouterSeat) -> Self {
         self.neighbors.push(seat.clone());
         self
     }
 
-    /// The families offered to every neighbour, all unless told.
+    /// The families offered to every neighbor; all by default.
     #[must_use]
     pub fn families(mut self, families: &[Family]) -> Self {
         self.families = families.to_vec();
         self
     }
 
-    /// Graceful restart (RFC 4724) with this restart time for every neighbour.
+    /// Graceful restart (RFC 4724) with this restart time for every neighbor.
     #[must_use]
     pub fn graceful_restart(mut self, seconds: u16) -> Self {
         self.graceful_restart_seconds = Some(seconds);
@@ -233,7 +233,7 @@ impl Gobgpd {
         self.asn
     }
 
-    /// Where it waits for routers.
+    /// The address on which it accepts BGP sessions.
     pub fn bgp_address(&self) -> SocketAddrV4 {
         self.address.port(BGP_PORT)
     }
@@ -253,7 +253,7 @@ impl Gobgpd {
         &self.neighbors
     }
 
-    /// The namespace that it is in.
+    /// The namespace that it runs in.
     pub fn namespace(&self) -> Option<&Arc<Namespace>> {
         self.namespace.as_ref()
     }
@@ -263,17 +263,17 @@ impl Gobgpd {
         self.process.pid()
     }
 
-    /// What it logged.
+    /// Its log.
     pub fn log(&self) -> String {
         self.process.log()
     }
 
-    /// Stops it in its tracks (SIGSTOP): connections stay open and nothing is answered, until [`Self::cont`].
+    /// Stops it (SIGSTOP): connections stay open and nothing is answered, until [`Self::cont`].
     pub fn stop(&self) {
         self.process.signal(Signal::SIGSTOP);
     }
 
-    /// Lets a stopped one go on (SIGCONT): it then answers what queued up.
+    /// Continues it (SIGCONT): it then answers what is queued.
     pub fn cont(&self) {
         self.process.signal(Signal::SIGCONT);
     }

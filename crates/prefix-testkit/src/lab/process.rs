@@ -12,7 +12,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// How much of a log goes into an error.
+/// The number of log lines in an error.
 const LOG_TAIL_LINES: usize = 30;
 
 /// A running child in a process group of its own, its output in a log file.
@@ -70,7 +70,7 @@ impl Process {
         self.group.as_raw().unsigned_abs()
     }
 
-    /// What the process wrote so far.
+    /// The log so far.
     pub(super) fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
     }
@@ -139,7 +139,7 @@ impl Process {
 
     /// Kills the whole group at once (SIGKILL) and collects it.
     pub(super) fn kill(&mut self) {
-        // Never a second time, and never by a watchdog left behind: the system may have given the number away.
+        // never twice, and never by a leftover watchdog: the system may have reused the process id
         if std::mem::replace(&mut self.killed, true) {
             return;
         }
@@ -153,7 +153,7 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.tell_the_log();
+            self.print_log();
         }
         self.kill();
     }
@@ -161,13 +161,13 @@ impl Drop for Process {
 
 impl Process {
     #[allow(clippy::print_stderr, reason = "the test harness shows this beside the failure it belongs to")]
-    fn tell_the_log(&self) {
+    fn print_log(&self) {
         let log = self.log_tail();
         eprintln!("--- the last lines of {} ---\n{log}", self.part);
     }
 }
 
-/// A process that somebody else started and that this test ends: when the value is dropped, and when the test dies.
+/// A process that the test did not start, but kills when the value is dropped or the test process ends.
 #[derive(Debug)]
 pub(super) struct Adopted {
     pid: u32,
@@ -175,8 +175,8 @@ pub(super) struct Adopted {
 }
 
 impl Adopted {
-    pub(super) fn from_now_on(pid: u32) -> Result<Self, LabError> {
-        let watchdog = after_us("kill -s KILL \"$0\" 2>/dev/null", &[pid.to_string().as_ref()])?;
+    pub(super) fn new(pid: u32) -> Result<Self, LabError> {
+        let watchdog = at_exit("kill -s KILL \"$0\" 2>/dev/null", &[pid.to_string().as_ref()])?;
         Ok(Self { pid, watchdog })
     }
 
@@ -216,7 +216,7 @@ pub(super) fn children_of(parent: u32) -> Result<Vec<u32>, LabError> {
             continue;
         };
         let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
-        // The name of the program, in parentheses, may hold anything; state and parent follow it.
+        // the name of the program, in parentheses, may contain anything; state and parent follow it
         let after = stat.rsplit_once(") ").map(|(_, after)| after);
         let found = after.and_then(|after| after.split(' ').nth(1)?.parse::<u32>().ok());
         if found == Some(parent) {
@@ -226,21 +226,21 @@ pub(super) fn children_of(parent: u32) -> Result<Vec<u32>, LabError> {
     Ok(children)
 }
 
-/// Waits in a group of its own for the end of its standard input, which only the end of this process brings about.
+/// A process that kills the group and removes the folder when this process ends.
 fn watchdog(group: Pid, folder: Option<&Path>) -> Result<Child, LabError> {
     let mut script = "kill -s KILL -- \"-$0\" 2>/dev/null".to_owned();
     if !folder::is_kept() {
-        // A second time, because what dies may still be writing.
+        // twice, because a dying process may still be writing
         script.push_str("; rm -rf \"$1\" 2>/dev/null || { sleep 1; rm -rf \"$1\"; }");
     }
     let group = group.to_string();
     let arguments: Vec<&OsStr> = std::iter::once(group.as_ref()).chain(folder.map(Path::as_os_str)).collect();
-    after_us(&script, &arguments)
+    at_exit(&script, &arguments)
 }
 
-/// Runs a shell script with arguments `$0`, `$1`, … when the pipe from this process closes, which nothing but the end of
-/// this process brings about.
-pub(super) fn after_us(script: &str, arguments: &[&OsStr]) -> Result<Child, LabError> {
+/// Runs a shell script with arguments `$0`, `$1`, … when the pipe from this process closes, that is, when this process
+/// ends.
+pub(super) fn at_exit(script: &str, arguments: &[&OsStr]) -> Result<Child, LabError> {
     Command::new("sh")
         .arg("-c")
         .arg(format!("cat >/dev/null; {script}"))
@@ -262,7 +262,7 @@ fn last_lines(text: &str, count: usize) -> String {
     lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
-/// Runs a control program to its end and returns what it wrote.
+/// Runs a command to its end and returns its output.
 pub(super) async fn run(command: Command) -> Result<String, LabError> {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let line = words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");

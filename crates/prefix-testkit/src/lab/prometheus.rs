@@ -1,4 +1,4 @@
-//! A real Prometheus with a test's rules over a test's numbers, which tells an Alertmanager.
+//! Prometheus with the alerting rules of a test, an exporter and an Alertmanager.
 
 use super::folder::Folder;
 use super::process::Process;
@@ -8,7 +8,7 @@ use std::process::Command;
 
 const PORT: u16 = 9090;
 
-/// Between two scrapes, and between two evaluations of the rules.
+/// The time between two scrapes, and between two evaluations of the rules.
 const INTERVAL: &str = "200ms";
 
 /// A running Prometheus.
@@ -44,12 +44,12 @@ impl Prometheus {
         Ok(Self { process, address, _folder: folder })
     }
 
-    /// Where it listens.
+    /// Its address.
     pub fn address(&self) -> SocketAddrV4 {
         self.address.port(PORT)
     }
 
-    /// What it logged.
+    /// Its log.
     pub fn log(&self) -> String {
         self.process.log()
     }
