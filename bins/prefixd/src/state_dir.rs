@@ -182,7 +182,7 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         assert!(!seen().unwrap().goodbye);
-        drop(heart);
+        drop(writer);
         assert!(seen().unwrap().goodbye);
     }
 
