@@ -20,7 +20,7 @@ use crate::config::settings::bgp::Backend;
 use crate::config::settings::http::AuthMode;
 use crate::config::settings::{Mode, Settings};
 use crate::config::speaker::SpeakerSettings;
-use crate::guard_keeper::{Keeper, Launch};
+use crate::guard_supervisor::{GuardSupervisor, Launch};
 use crate::machine;
 use crate::mock_speaker::MockSpeaker;
 
@@ -63,15 +63,19 @@ pub fn engine_settings(settings: &Settings, configuration: String) -> engine::Se
     }
 }
 
-/// Who keeps a guard; none where nothing is announced.
-pub fn guard_keeper(settings: &Settings, source: &ConfigSource, state: &StateDir) -> Option<Keeper> {
+/// The supervisor of the guard; `None` where nothing is announced.
+pub fn guard_supervisor(
+    settings: &Settings,
+    source: &ConfigSource,
+    state: &StateDir,
+) -> Option<GuardSupervisor> {
     let bgp = &settings.keys.bgp;
     if settings.keys.mode != Mode::Enforced || bgp.backend() == Backend::Mock {
         return None;
     }
     let launch =
         Launch { folder: source.of_folder().map(Path::to_path_buf), settings: SpeakerSettings::of(settings) };
-    Some(Keeper::new(bgp.guard.mode, state.clone(), launch))
+    Some(GuardSupervisor::new(bgp.guard.mode, state.clone(), launch))
 }
 
 /// The database, migrated.

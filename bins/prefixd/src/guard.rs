@@ -1,9 +1,9 @@
-//! `prefixd guard`: the dead man's guard as a process of its own. It reads `pop`, `bgp` and `state_dir` and knows the
-//! speaker, so nothing else that breaks can stop it.
+//! `prefixd guard`: the guard as a process of its own. It reads `pop`, `bgp` and `state_dir` of the configuration and
+//! needs nothing but the speaker, so no other failure can stop it.
 
-mod heart;
+mod guard_host;
+mod heartbeat_writer;
 mod metrics;
-mod surroundings;
 
 use std::fs::File;
 use std::io::{IsTerminal, Seek, Write};
@@ -11,14 +11,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use prefix_core::Announcer;
 use prefix_gobgp::Gobgp;
 use prefix_guard::files::StateDir;
-use prefix_guard::{End, Guard, Settings};
+use prefix_guard::{ExitReason, Guard, Settings};
 use tokio::signal::unix::{SignalKind, signal};
 
-use self::heart::Heart;
-use self::surroundings::Folder;
+use self::guard_host::StateDirHost;
+use self::heartbeat_writer::HeartbeatWriter;
 use crate::cli::GuardArguments;
 use crate::compose;
 use crate::config::Environment;
@@ -30,10 +29,10 @@ use crate::config::speaker::SpeakerSettings;
 use crate::logging;
 use crate::service_manager::ServiceManager;
 
-/// For so long a lock that is taken may be a daemon's that only looks whether there is a guard.
+/// How long `guard.lock` may be held by a daemon that only checks whether there is a guard.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
-/// Runs the guard as the command line says.
+/// Runs the guard as the command line says: until it is stopped, or a single pass.
 pub fn run(arguments: &GuardArguments, source: &ConfigSource, environment: &Environment) -> ExitCode {
     if arguments.spawned {
         detach();
@@ -44,7 +43,7 @@ pub fn run(arguments: &GuardArguments, source: &ConfigSource, environment: &Envi
     }
     let Some(settings) = loaded.settings else {
         let errors = loaded.findings.iter().filter(|finding| Finding::is_error(finding)).count();
-        say(&format!("{errors} error(s) in pop, bgp or state_dir: there is no way to the speaker"));
+        say(&format!("{errors} error(s) in pop, bgp or state_dir: the guard cannot reach the speaker"));
         return ExitCode::FAILURE;
     };
     let format = if std::io::stderr().is_terminal() { LogFormat::Pretty } else { LogFormat::Json };
@@ -57,7 +56,7 @@ pub fn run(arguments: &GuardArguments, source: &ConfigSource, environment: &Envi
         tracing::error!("bgp.backend is mock: there is no speaker to guard");
         return ExitCode::FAILURE;
     }
-    // One thread: it waits nearly always, and shall be small.
+    // one thread: it waits nearly always, and should be small
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -68,7 +67,7 @@ pub fn run(arguments: &GuardArguments, source: &ConfigSource, environment: &Envi
     let state = StateDir::at(&settings.state_dir);
     if let Err(error) = state.create() {
         tracing::warn!(%error, folder = %state.folder().display(),
-            "state_dir cannot be made: the guard works, but nobody sees it");
+            "state_dir cannot be created: the guard works, but nobody can see that");
     }
     if arguments.once {
         return runtime.block_on(once(&settings, state));
@@ -89,26 +88,26 @@ pub fn run(arguments: &GuardArguments, source: &ConfigSource, environment: &Envi
     code
 }
 
-/// Nothing that happens to the daemon, or to whoever started it, shall reach the guard.
+/// Separates the guard from the daemon that started it: nothing that happens to that process affects the guard.
 fn detach() {
-    // In a session of its own, no signal to the daemon's group reaches it. That fails only for the leader of a group,
-    // which no signal to the daemon's group reaches either.
+    // In a session of its own, no signal to the daemon's process group reaches it. `setsid` fails only for the leader
+    // of a group, which no signal to the daemon's group reaches either.
     let _ = nix::unistd::setsid();
-    // What the daemon was started with, a pipe of a supervisor say, would not end with the daemon.
+    // Inherited files, like a pipe of a supervisor, would stay open after the daemon ended.
     let open = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
     let open: Vec<i32> = open.filter_map(|file| file.file_name().to_str()?.parse().ok()).collect();
     for inherited in open.into_iter().filter(|number| *number > 2) {
-        // One of them was the folder itself, and is closed already.
+        // one of them was the folder itself, and is closed already
         let _ = nix::unistd::close(inherited);
     }
-    // It was started as /proc/self/exe, and would be listed as such.
+    // It was started as /proc/self/exe, and would be listed as `exe`.
     let _ = std::fs::write("/proc/self/comm", "prefixd-guard");
 }
 
 enum Lock {
     Held(File),
     Taken,
-    /// It cannot be told: two guards at once do no harm, none would.
+    /// The lock cannot be read: two guards at once do no harm, but no guard would.
     Unknown,
 }
 
@@ -136,18 +135,18 @@ fn lock(state: &StateDir) -> Lock {
     }
 }
 
-fn parts(settings: &SpeakerSettings, spawned: bool) -> (Arc<dyn Announcer>, Settings) {
+fn guard_of(settings: &SpeakerSettings, state: StateDir, spawned: bool) -> Guard {
     let guard = Settings {
         grace: Duration::from_secs(settings.bgp.guard.grace_seconds),
         max_changes_per_second: settings.bgp.max_changes_per_second,
         ends_with_daemon: spawned,
     };
-    (Arc::new(Gobgp::new(settings.gobgp())), guard)
+    let speaker = Arc::new(Gobgp::new(settings.gobgp()));
+    Guard::new(speaker, compose::clock(), Arc::new(StateDirHost(state)), guard)
 }
 
 async fn once(settings: &SpeakerSettings, state: StateDir) -> ExitCode {
-    let (speaker, guard) = parts(settings, false);
-    match Guard::new(speaker, compose::clock(), Arc::new(Folder::new(state)), guard).once().await {
+    match guard_of(settings, state, false).once().await {
         Ok(done) => {
             tracing::info!(done.withdrawn, done.own, done.overdue, "one pass");
             if done.overdue == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -173,28 +172,27 @@ async fn guard(
                 return ExitCode::FAILURE;
             }
         };
-    let (speaker, guarding) = parts(settings, arguments.spawned);
-    let guard = Guard::new(speaker, compose::clock(), Arc::new(Folder::new(state.clone())), guarding);
-    let view = guard.view();
+    let guard = guard_of(settings, state.clone(), arguments.spawned);
+    let published = guard.state();
     if let Some(at) = arguments.metrics_listen {
         match tokio::net::TcpListener::bind(at.0).await {
-            Ok(listener) => drop(tokio::spawn(metrics::serve(listener, view.clone()))),
+            Ok(listener) => drop(tokio::spawn(metrics::serve(listener, published.clone()))),
             Err(error) => {
-                tracing::error!(%error, "--metrics-listen: {at} cannot be listened on");
+                tracing::error!(%error, "--metrics-listen: cannot listen on {at}");
                 return ExitCode::FAILURE;
             }
         }
     }
     let manager = ServiceManager::from_environment(environment);
     manager.ready("guarding");
-    let heart = Heart::new(state, settings, view);
-    let heart = tokio::spawn(heart.beat(ServiceManager::from_environment(environment)));
+    let heartbeat = HeartbeatWriter::new(state, settings, published);
+    let heartbeat = tokio::spawn(heartbeat.run(ServiceManager::from_environment(environment)));
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         pop = %settings.pop,
         speaker = %settings.bgp.gobgp_grpc,
         grace_seconds = settings.bgp.guard.grace_seconds,
-        "the guard watches"
+        "guard started"
     );
     let stop = async move {
         tokio::select! {
@@ -204,16 +202,18 @@ async fn guard(
     };
     let end = guard.run(stop).await;
     manager.stopping();
-    // a disk that hangs keeps nobody
-    let _ = tokio::time::timeout(LOCK_PATIENCE, heart).await;
+    // a disk that hangs does not delay the end
+    let _ = tokio::time::timeout(LOCK_PATIENCE, heartbeat).await;
     match end {
-        End::Asked => tracing::info!("the guard ends, because it was asked to"),
-        End::NothingLeft => tracing::info!("the guard ends: the daemon is gone, and so are its rules"),
+        ExitReason::Requested => tracing::info!("the guard ends: it was told to stop"),
+        ExitReason::NothingLeft => {
+            tracing::info!("the guard ends: the daemon is gone, and no own rule is left")
+        }
     }
     ExitCode::SUCCESS
 }
 
-#[allow(clippy::print_stderr)] // the log does not exist yet
+#[allow(clippy::print_stderr, reason = "the log is not started yet")]
 fn say(text: &str) {
     eprintln!("prefixd guard: {text}");
 }

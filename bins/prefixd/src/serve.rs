@@ -18,13 +18,13 @@ use crate::config::Environment;
 use crate::config::folder::{ConfigSource, Configuration};
 use crate::config::settings::Settings;
 use crate::config::speaker::SpeakerSettings;
-use crate::guard_keeper::Keeper;
 use crate::guard_log;
+use crate::guard_supervisor::GuardSupervisor;
 use crate::metrics::Metrics;
 use crate::panic_marker;
 use crate::running::RunningConfig;
 use crate::service_manager::ServiceManager;
-use crate::state_dir::{self, Heart, Identity};
+use crate::state_dir::{self, HeartbeatWriter, Identity};
 
 /// How often what was recorded is folded together when nobody reads the metrics.
 const FOLD_INTERVAL: Duration = Duration::from_secs(5);
@@ -45,7 +45,7 @@ struct Daemon {
 /// What ties the daemon to its state folder.
 struct State {
     watchers: Vec<JoinHandle<()>>,
-    _heart: Heart,
+    _heartbeat: HeartbeatWriter,
     _identity: Identity,
 }
 
@@ -132,15 +132,21 @@ impl Daemon {
         let folder = StateDir::at(SpeakerSettings::of(&settings).state_dir);
         let identity = Identity::take(&folder);
         let (instance, pop) = (identity.instance, settings.pop.clone());
-        let mut state =
-            State { watchers: Vec::new(), _heart: Heart::start(folder.clone()), _identity: identity };
+        let mut state = State {
+            watchers: Vec::new(),
+            _heartbeat: HeartbeatWriter::start(folder.clone()),
+            _identity: identity,
+        };
         // A guard first: from the first announcement on somebody ends what this daemon would leave behind.
-        let keeper = compose::guard_keeper(&settings, &source, &folder);
-        let guard = keeper.as_ref().map(|keeper| keeper.seen() as Arc<dyn GuardWatch>);
-        let starting = keeper.as_ref().filter(|keeper| keeper.starts_guards()).map(Keeper::seen);
-        state.watchers.extend(keeper.map(Keeper::start));
+        let supervisor = compose::guard_supervisor(&settings, &source, &folder);
+        let guard = supervisor.as_ref().map(|supervisor| supervisor.observed() as Arc<dyn GuardWatch>);
+        let starting = supervisor
+            .as_ref()
+            .filter(|supervisor| supervisor.starts_guards())
+            .map(GuardSupervisor::observed);
+        state.watchers.extend(supervisor.map(GuardSupervisor::start));
         if let Some(guard) = starting {
-            guard.appears(GUARD_PATIENCE).await;
+            guard.wait_until_alive(GUARD_PATIENCE).await;
         }
         let marker = panic_marker::read(&folder);
         let engine = Engine::start(EngineParts {

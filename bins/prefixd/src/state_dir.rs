@@ -17,8 +17,8 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{compose, machine};
 
-/// How often the daemon says that it lives.
-const BEAT: Duration = Duration::from_secs(1);
+/// The time between two heartbeats of the daemon.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Who this daemon is. Its lock ends with it.
 #[derive(Debug)]
@@ -74,24 +74,24 @@ fn read_or_write(file: &mut File, machine: &str) -> io::Result<InstanceId> {
     Ok(instance)
 }
 
-/// The daemon's heartbeat. It beats as long as the daemon can do anything at all, and says goodbye when dropped.
+/// Writes the daemon's heartbeat once a second as long as the runtime works, and a goodbye when dropped.
 #[derive(Debug)]
-pub struct Heart {
+pub struct HeartbeatWriter {
     state: StateDir,
-    beating: JoinHandle<()>,
+    writing: JoinHandle<()>,
 }
 
-impl Heart {
-    /// Begins to beat.
+impl HeartbeatWriter {
+    /// Starts writing.
     pub fn start(state: StateDir) -> Self {
-        let beating = tokio::spawn(beat(state.clone()));
-        Self { state, beating }
+        let writing = tokio::spawn(write_heartbeats(state.clone()));
+        Self { state, writing }
     }
 }
 
-impl Drop for Heart {
+impl Drop for HeartbeatWriter {
     fn drop(&mut self) {
-        self.beating.abort();
+        self.writing.abort();
         let _ = self.state.write(StateDir::DAEMON_ALIVE, &heartbeat(0, true));
     }
 }
@@ -100,8 +100,8 @@ fn heartbeat(counter: u64, goodbye: bool) -> Heartbeat {
     Heartbeat { pid: std::process::id(), time: compose::clock().now(), counter, goodbye }
 }
 
-async fn beat(state: StateDir) {
-    let mut ticks = interval(BEAT);
+async fn write_heartbeats(state: StateDir) {
+    let mut ticks = interval(HEARTBEAT_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failing = false;
     for counter in 1.. {
@@ -176,13 +176,13 @@ mod tests {
     async fn a_daemon_beats_and_says_goodbye() {
         let folder = tempfile::tempdir().unwrap();
         let state = StateDir::at(folder.path());
-        let heart = Heart::start(state.clone());
+        let writer = HeartbeatWriter::start(state.clone());
         let seen = || state.read::<Heartbeat>(StateDir::DAEMON_ALIVE).unwrap();
         while seen().is_none() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         assert!(!seen().unwrap().goodbye);
-        drop(heart);
+        drop(writer);
         assert!(seen().unwrap().goodbye);
     }
 

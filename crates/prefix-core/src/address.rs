@@ -1,7 +1,7 @@
-//! Addresses in one form only: whatever way an address was written, equal addresses are equal values.
+//! IP addresses and prefixes in canonical form: equal addresses are equal values, however they were written.
 //!
-//! IPv4-mapped IPv6 addresses become IPv4 at the border, prefixes have no host bits, and the text is always
-//! the canonical one (RFC 5952).
+//! IPv4-mapped IPv6 addresses become IPv4 when they are parsed, prefixes have no host bits, and the text is canonical
+//! (RFC 5952).
 
 mod prefix;
 
@@ -11,10 +11,9 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
-/// Why a text is not an address or prefix of ours.
+/// Why a text is no address or prefix.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum AddressError {
     /// The text is empty.
@@ -29,12 +28,12 @@ pub enum AddressError {
     /// Neither an IPv4 nor an IPv6 address.
     #[error("\"{0}\" is no IPv4 or IPv6 address")]
     NotAnAddress(String),
-    /// What follows the slash is no number, or too large for the family.
+    /// What follows the slash is no number, or more than 32 (IPv4) or 128 (IPv6).
     #[error("\"{text}\" has no valid prefix length, write a number from 0 to {max} after \"/\"")]
     Length {
         /// The text as given.
         text: String,
-        /// The longest length of the family.
+        /// The longest length of the family, in bits: 32 or 128.
         max: u8,
     },
     /// Bits behind the prefix length are set.
@@ -47,14 +46,14 @@ pub enum AddressError {
     },
 }
 
-/// IPv4 or IPv6.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Family {
-    /// Internet Protocol version 4.
-    Ipv4,
-    /// Internet Protocol version 6.
-    Ipv6,
+words! {
+    /// IPv4 or IPv6.
+    pub enum Family {
+        /// Internet Protocol version 4.
+        Ipv4 = "ipv4",
+        /// Internet Protocol version 6.
+        Ipv6 = "ipv6",
+    }
 }
 
 impl Family {
@@ -83,16 +82,7 @@ impl Family {
     }
 }
 
-impl fmt::Display for Family {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Ipv4 => "ipv4",
-            Self::Ipv6 => "ipv6",
-        })
-    }
-}
-
-/// The address under attack. Never an IPv4-mapped IPv6 address: those become IPv4.
+/// The address under attack: IPv4 or IPv6. Never an IPv4-mapped IPv6 address: those become IPv4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VictimIp(IpAddr);
 
@@ -142,20 +132,9 @@ impl fmt::Display for VictimIp {
     }
 }
 
-impl Serialize for VictimIp {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
+serde_as_text!(VictimIp);
 
-impl<'de> Deserialize<'de> for VictimIp {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-/// Parses the address in `address`; errors quote `whole`, what the person wrote.
+/// Parses `address`; errors quote `whole`, the text it is a part of.
 fn parse_ip(address: &str, whole: &str) -> Result<IpAddr, AddressError> {
     if whole.is_empty() {
         return Err(AddressError::Empty);

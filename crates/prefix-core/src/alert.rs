@@ -1,7 +1,7 @@
-//! Alerts: what somebody should be told (metrics-and-feeds.md §3).
+//! Alerts to operators (metrics-and-feeds.md §3).
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use uuid::Uuid;
 
 use crate::address::VictimIp;
@@ -11,54 +11,40 @@ use crate::id::MitigationId;
 use crate::mitigation::Mitigation;
 use crate::name::{CustomerId, Pop, VectorName};
 
-/// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "the words of the contract, metrics-and-feeds.md §3")]
-pub enum AlertType {
-    #[serde(rename = "mitigation.created")]
-    MitigationCreated,
-    #[serde(rename = "mitigation.escalated")]
-    MitigationEscalated,
-    #[serde(rename = "mitigation.withdrawn")]
-    MitigationWithdrawn,
-    #[serde(rename = "mitigation.expired")]
-    MitigationExpired,
-    #[serde(rename = "mitigation.queued")]
-    MitigationQueued,
-    #[serde(rename = "guardrail.rejected")]
-    GuardrailRejected,
-    #[serde(rename = "config.reloaded")]
-    ConfigReloaded,
-    #[serde(rename = "bgp.session_down")]
-    SessionDown,
-    #[serde(rename = "bgp.session_up")]
-    SessionUp,
-    #[serde(rename = "withdraw.stuck")]
-    WithdrawStuck,
-    #[serde(rename = "rule.unseen")]
-    RuleUnseen,
-    #[serde(rename = "detector.silent")]
-    DetectorSilent,
-    #[serde(rename = "guard.withdrew")]
-    GuardWithdrew,
-    #[serde(rename = "panic.started")]
-    PanicStarted,
-    #[serde(rename = "panic.thawed")]
-    PanicThawed,
+words! {
+    /// The type of the alert.
+    #[allow(missing_docs, reason = "the words of the contract, metrics-and-feeds.md §3")]
+    pub enum AlertType {
+        MitigationCreated = "mitigation.created",
+        MitigationEscalated = "mitigation.escalated",
+        MitigationWithdrawn = "mitigation.withdrawn",
+        MitigationExpired = "mitigation.expired",
+        MitigationQueued = "mitigation.queued",
+        GuardrailRejected = "guardrail.rejected",
+        ConfigReloaded = "config.reloaded",
+        SessionDown = "bgp.session_down",
+        SessionUp = "bgp.session_up",
+        WithdrawStuck = "withdraw.stuck",
+        RuleUnseen = "rule.unseen",
+        DetectorSilent = "detector.silent",
+        GuardWithdrew = "guard.withdrew",
+        PanicStarted = "panic.started",
+        PanicThawed = "panic.thawed",
+    }
 }
 
-/// How urgent it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs, reason = "the words of the contract, metrics-and-feeds.md §3")]
-pub enum Severity {
-    Info,
-    Warning,
-    Critical,
+words! {
+    /// How urgent it is.
+    #[allow(missing_docs, reason = "the words of the contract, metrics-and-feeds.md §3")]
+    pub enum Severity {
+        Info = "info",
+        Warning = "warning",
+        Critical = "critical",
+    }
 }
 
 impl AlertType {
-    /// How urgent alerts of this type are.
+    /// The urgency of alerts of this type.
     pub fn severity(self) -> Severity {
         match self {
             Self::MitigationEscalated
@@ -80,54 +66,54 @@ impl AlertType {
     }
 }
 
-/// An alert, in the shape in which it is sent.
+/// An alert, in the JSON form in which it is sent.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Alert {
-    /// Lets a receiver drop one that it was sent twice.
+    /// A UUID version 7 by which a receiver recognises an alert that was sent twice.
     pub alert_id: Uuid,
-    /// What happened.
+    /// The type of the alert.
     pub event_type: AlertType,
-    /// How urgent it is.
+    /// The urgency, given by the type.
     pub severity: Severity,
-    /// One line.
+    /// A summary of one line.
     pub title: String,
-    /// What to know and what to do.
+    /// The details, and what the operator can do.
     pub message: String,
     /// Always `prefixd`.
     pub source: &'static str,
-    /// When.
+    /// When it happened.
     pub timestamp: DateTime<Utc>,
-    /// About this mitigation.
+    /// The mitigation that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mitigation_id: Option<MitigationId>,
     /// The address under attack.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub victim_ip: Option<VictimIp>,
-    /// Whose it is.
+    /// The customer of the address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub customer_id: Option<CustomerId>,
     /// The kind of attack.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vector: Option<VectorName>,
-    /// What the rule does.
+    /// The action of the rule.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub action_type: Option<ActionType>,
-    /// Where.
+    /// The site.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pop: Option<Pop>,
-    /// The rule in words.
+    /// The rule in its text form.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flow: Option<String>,
     /// The guardrail that refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guardrail: Option<Guardrail>,
-    /// The BGP neighbor.
+    /// The BGP neighbor that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer: Option<String>,
 }
 
 impl Alert {
-    /// An alert about nothing in particular.
+    /// An alert without a subject.
     pub fn new(event_type: AlertType, at: DateTime<Utc>, title: String, message: String) -> Self {
         Self {
             alert_id: Uuid::now_v7(),
@@ -149,7 +135,7 @@ impl Alert {
         }
     }
 
-    /// About this mitigation.
+    /// Makes it an alert about a mitigation.
     #[must_use]
     pub fn of(mut self, row: &Mitigation) -> Self {
         self.mitigation_id = Some(row.mitigation_id);
@@ -163,7 +149,7 @@ impl Alert {
         self
     }
 
-    /// About this BGP neighbor.
+    /// Makes it an alert about a BGP neighbor.
     #[must_use]
     pub fn about_peer(mut self, name: &str) -> Self {
         self.peer = Some(name.to_owned());

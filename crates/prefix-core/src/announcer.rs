@@ -1,7 +1,7 @@
 //! The port to the BGP speaker: announce, withdraw and read back own paths.
 //!
-//! The port is as small as the engine's needs. Pacing, coalescing, retries and the decision what *should* be in the
-//! table belong to the engine; an adapter only carries out what it is told and reports honestly what it knows.
+//! Pacing, coalescing, retries and the decision what *should* be in the table belong to the engine; an adapter only
+//! applies changes and reports what is known of their effect.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -9,19 +9,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_core::stream::BoxStream;
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::address::Family;
-use crate::flowspec::{Action, RouteKey, Rule};
+use crate::flowspec::{Action, RouteKey, RouteKind, Rule};
 use crate::ownership::{Ownership, Tags};
 
-/// What a path matches: a FlowSpec rule, or a whole host given up by remotely triggered black hole (RFC 7999).
+/// What a path matches: a FlowSpec rule, or a destination whose traffic is dropped by a remotely triggered black hole
+/// (RFC 7999).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Route {
     /// A FlowSpec rule (RFC 8955, RFC 8956).
     FlowSpec(Box<Rule>),
-    /// A unicast host route with the BLACKHOLE community.
+    /// A unicast route with the BLACKHOLE community (RFC 7999).
     Blackhole(crate::address::Prefix),
 }
 
@@ -65,83 +65,69 @@ impl fmt::Display for Route {
     }
 }
 
-/// A path of our own, as it has to stand in the speaker's table.
+/// An own path, as it should be in the speaker's table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OwnPath {
     /// What it matches.
     pub route: Route,
     /// What is done with matching packets.
     pub action: Action,
-    /// The communities that make it ours.
+    /// The values of its owner communities (RFC 8092).
     pub tags: Tags,
 }
 
-/// A path as the speaker's table holds it, whoever put it there.
+/// A path in the speaker's table, own or foreign.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RibPath {
-    /// Its identity. Paths whose NLRI prefixd cannot decode are reported with the raw bytes as identity.
+    /// The identity of its route.
     pub key: RouteKey,
-    /// Its action, or `None` if it carries none that prefixd knows.
+    /// Its action; `None` if its communities name none that prefixd knows.
     pub action: Option<Action>,
-    /// Whose it is.
+    /// Whether it is own, of another pop, or foreign.
     pub ownership: Ownership,
     /// True for a path injected over the speaker's API, false for one learned from a BGP session.
     pub local: bool,
-    /// The attributes in words, for the audit of a replaced path.
+    /// The attributes as text, for the audit of a replaced path; an adapter may leave it empty for own paths.
     pub attributes: String,
 }
 
-/// The state of a BGP session, as named in RFC 4271 §8.2.2.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs, reason = "the names are those of RFC 4271 §8.2.2")]
-pub enum SessionState {
-    Idle,
-    Connect,
-    Active,
-    OpenSent,
-    OpenConfirm,
-    Established,
-    /// The speaker cannot be reached.
-    Unknown,
-}
-
-impl fmt::Display for SessionState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Idle => "idle",
-            Self::Connect => "connect",
-            Self::Active => "active",
-            Self::OpenSent => "opensent",
-            Self::OpenConfirm => "openconfirm",
-            Self::Established => "established",
-            Self::Unknown => "unknown",
-        })
+words! {
+    /// The state of a BGP session, as named in RFC 4271 §8.2.2.
+    #[allow(missing_docs, reason = "the names are those of RFC 4271 §8.2.2")]
+    pub enum SessionState {
+        Idle = "idle",
+        Connect = "connect",
+        Active = "active",
+        OpenSent = "opensent",
+        OpenConfirm = "openconfirm",
+        Established = "established",
+        /// The speaker cannot be reached.
+        Unknown = "unknown",
     }
 }
 
-/// An address and subsequent address family that prefixd announces in (AFI/SAFI).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AfiSafi {
-    /// AFI 1, SAFI 133 (RFC 8955).
-    Ipv4Flowspec,
-    /// AFI 2, SAFI 133 (RFC 8956).
-    Ipv6Flowspec,
-    /// AFI 1, SAFI 1.
-    Ipv4Unicast,
-    /// AFI 2, SAFI 1.
-    Ipv6Unicast,
+words! {
+    /// An address family and subsequent address family (RFC 4760) that prefixd announces in.
+    pub enum AfiSafi {
+        /// AFI 1, SAFI 133 (RFC 8955).
+        Ipv4Flowspec = "ipv4-flowspec",
+        /// AFI 2, SAFI 133 (RFC 8956).
+        Ipv6Flowspec = "ipv6-flowspec",
+        /// AFI 1, SAFI 1.
+        Ipv4Unicast = "ipv4-unicast",
+        /// AFI 2, SAFI 1.
+        Ipv6Unicast = "ipv6-unicast",
+    }
 }
 
-impl fmt::Display for AfiSafi {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Ipv4Flowspec => "ipv4-flowspec",
-            Self::Ipv6Flowspec => "ipv6-flowspec",
-            Self::Ipv4Unicast => "ipv4-unicast",
-            Self::Ipv6Unicast => "ipv6-unicast",
-        })
+impl From<RouteKind> for AfiSafi {
+    fn from(kind: RouteKind) -> Self {
+        match kind {
+            RouteKind::FlowSpecV4 => Self::Ipv4Flowspec,
+            RouteKind::FlowSpecV6 => Self::Ipv6Flowspec,
+            RouteKind::UnicastV4 => Self::Ipv4Unicast,
+            RouteKind::UnicastV6 => Self::Ipv6Unicast,
+        }
     }
 }
 
@@ -150,7 +136,7 @@ impl fmt::Display for AfiSafi {
 pub struct Peer {
     /// Its address.
     pub address: IpAddr,
-    /// Its autonomous system number.
+    /// Its autonomous system number, 32 bits (RFC 6793).
     pub asn: u32,
     /// The state of the session.
     pub state: SessionState,
@@ -160,23 +146,23 @@ pub struct Peer {
     pub families: Vec<AfiSafi>,
 }
 
-/// What the speaker says unasked.
+/// An event of the speaker.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SpeakerEvent {
-    /// A connection stands and the watch is on; whatever happened before is unknown, so the table is to be read.
+    /// Connected, and the watch has begun. Earlier events are unknown, so the table has to be read.
     Connected,
-    /// The connection is gone; the table may be empty when the speaker returns.
+    /// The connection is lost. The table may be empty when the speaker is back.
     Disconnected {
-        /// Why, in words.
+        /// The cause, as text.
         reason: String,
     },
     /// A session changed its state.
     PeerChanged(Peer),
-    /// The best path of a route changed: replaced by `path`, or gone.
+    /// The best path of a route changed: it is `path` now, or none.
     PathChanged {
         /// The route.
         key: RouteKey,
-        /// Its path now; `None` when it left the table.
+        /// Its best path; `None` if it has none any more.
         path: Option<Box<RibPath>>,
     },
 }
@@ -184,16 +170,25 @@ pub enum SpeakerEvent {
 /// Why a change is not known to have been carried out.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum AnnounceError {
-    /// The speaker answered that it will not: the change has had no effect and never will.
+    /// The speaker refused: the change has had no effect and never will.
     #[error("the speaker refused: {0}")]
     Refused(String),
     /// Nothing was sent: the change has had no effect and never will.
     #[error("the speaker is not reachable: {0}")]
     Unreachable(String),
-    /// Sent, but no answer came. The change may have had its effect, or may still have it when a stopped speaker
-    /// wakes. Only reading back tells.
+    /// Sent, but not answered. The change may have had its effect, or may still have it when a stopped speaker
+    /// continues. Only a read-back tells.
     #[error("no answer from the speaker: {0}")]
     Unknown(String),
+}
+
+impl AnnounceError {
+    /// What the speaker or the transport said.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Refused(reason) | Self::Unreachable(reason) | Self::Unknown(reason) => reason,
+        }
+    }
 }
 
 /// The port to the BGP speaker.
@@ -202,25 +197,25 @@ pub enum AnnounceError {
 /// a withdraw names exactly one route.
 #[async_trait]
 pub trait Announcer: Send + Sync {
-    /// Puts the paths into the table; an existing API path of the same route is replaced in place, without a gap.
+    /// Announces the paths. An existing API path of the same route is replaced without a gap.
     ///
     /// One result per path, in order. `Ok` means the speaker confirmed that the path is in its table.
     async fn announce(&self, paths: &[OwnPath]) -> Vec<Result<(), AnnounceError>>;
 
-    /// Takes API paths out of the table. One result per key, in order; a route that is not there is `Ok`.
+    /// Withdraws the API paths of these routes. One result per key, in order; a route without a path is `Ok`.
     async fn withdraw(&self, keys: &[RouteKey]) -> Vec<Result<(), AnnounceError>>;
 
-    /// The whole table of the families prefixd uses, streamed: FlowSpec paths of anyone, unicast paths only if they
-    /// are ours. An error item ends the stream; what came before is then no complete picture.
+    /// The whole table of the families prefixd uses, streamed: every FlowSpec path, and unicast paths with the owner
+    /// community of any pop. An error item ends the stream; the table is then incomplete.
     async fn table(&self) -> Result<BoxStream<'static, Result<RibPath, AnnounceError>>, AnnounceError>;
 
-    /// Reads single routes back, one answer per key, in order.
+    /// Reads the paths of single routes, one per key, in order; `None` for a route without a path.
     async fn find(&self, keys: &[RouteKey]) -> Result<Vec<Option<RibPath>>, AnnounceError>;
 
     /// The speaker's neighbors.
     async fn peers(&self) -> Result<Vec<Peer>, AnnounceError>;
 
-    /// What happens at the speaker, for ever: the adapter reconnects with backoff by itself. Each call is a watch of
-    /// its own that begins with the current state (`Connected` or `Disconnected`).
+    /// The events of the speaker, without end: the adapter reconnects by itself. Each call is a stream of its own that
+    /// begins with the current state (`Connected` or `Disconnected`).
     fn watch(&self) -> BoxStream<'static, SpeakerEvent>;
 }

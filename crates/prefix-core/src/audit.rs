@@ -1,38 +1,26 @@
-//! Audit entries: who changed or refused what, when and why. Written in the transaction of the change itself.
+//! Audit entries: who changed or refused what, when and why. Each is written in the transaction of its change.
 
 use chrono::{DateTime, SubsecRound, Utc};
-use serde::{Deserialize, Serialize};
 
 use crate::chain::Seal;
 use crate::id::AuditId;
 
-/// The kind of actor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ActorType {
-    /// The daemon itself.
-    System,
-    /// A detector or adapter.
-    Detector,
-    /// A person, the shared secret, or another token.
-    Operator,
-}
-
-impl ActorType {
-    /// The word of the contract.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::System => "system",
-            Self::Detector => "detector",
-            Self::Operator => "operator",
-        }
+words! {
+    /// The kind of actor.
+    pub enum ActorType {
+        /// The daemon itself.
+        System = "system",
+        /// A detector or adapter.
+        Detector = "detector",
+        /// A person, the shared secret, or another token.
+        Operator = "operator",
     }
 }
 
-/// Who did it.
+/// The actor of an entry.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Actor {
-    /// The kind.
+    /// The kind of actor.
     pub kind: ActorType,
     /// User name, `token:NAME`, `bearer-token`, `anonymous`, ...; `None` for the daemon itself.
     pub id: Option<String>,
@@ -42,12 +30,12 @@ impl Actor {
     /// The daemon itself.
     pub const SYSTEM: Self = Self { kind: ActorType::System, id: None };
 
-    /// A person or the shared secret.
+    /// An operator with this identity.
     pub fn operator(id: impl Into<String>) -> Self {
         Self { kind: ActorType::Operator, id: Some(id.into()) }
     }
 
-    /// A detector or adapter.
+    /// A detector or adapter with this identity.
     pub fn detector(id: impl Into<String>) -> Self {
         Self { kind: ActorType::Detector, id: Some(id.into()) }
     }
@@ -58,98 +46,63 @@ impl Actor {
     }
 }
 
-/// What was done. The words of the contract, metrics-and-feeds.md §4.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[allow(missing_docs, reason = "the words of the contract, metrics-and-feeds.md §4")]
-pub enum AuditAction {
-    Ingest,
-    Extend,
-    Release,
-    Corroborate,
-    Announce,
-    Confirm,
-    Escalate,
-    StepDown,
-    Withdraw,
-    WithdrawConfirmed,
-    Expire,
-    Reject,
-    Acknowledge,
-    Reconcile,
-    SafelistAdd,
-    SafelistRemove,
-    SafelistExpired,
-    Forbidden,
-    ConfigReload,
-    ConfigPlaybooksUpdate,
-    ConfigCorrelationUpdate,
-    Checkpoint,
-    Panic,
-    Thaw,
-    GuardWithdraw,
-    Start,
-    Stop,
-}
-
-impl AuditAction {
-    /// The word of the contract.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ingest => "ingest",
-            Self::Extend => "extend",
-            Self::Release => "release",
-            Self::Corroborate => "corroborate",
-            Self::Announce => "announce",
-            Self::Confirm => "confirm",
-            Self::Escalate => "escalate",
-            Self::StepDown => "step_down",
-            Self::Withdraw => "withdraw",
-            Self::WithdrawConfirmed => "withdraw_confirmed",
-            Self::Expire => "expire",
-            Self::Reject => "reject",
-            Self::Acknowledge => "acknowledge",
-            Self::Reconcile => "reconcile",
-            Self::SafelistAdd => "safelist_add",
-            Self::SafelistRemove => "safelist_remove",
-            Self::SafelistExpired => "safelist_expired",
-            Self::Forbidden => "forbidden",
-            Self::ConfigReload => "config_reload",
-            Self::ConfigPlaybooksUpdate => "config_playbooks_update",
-            Self::ConfigCorrelationUpdate => "config_correlation_update",
-            Self::Checkpoint => "checkpoint",
-            Self::Panic => "panic",
-            Self::Thaw => "thaw",
-            Self::GuardWithdraw => "guard_withdraw",
-            Self::Start => "start",
-            Self::Stop => "stop",
-        }
+words! {
+    /// What was done. The words of the contract, metrics-and-feeds.md §4.
+    #[allow(missing_docs, reason = "the words of the contract, metrics-and-feeds.md §4")]
+    pub enum AuditAction {
+        Ingest = "ingest",
+        Extend = "extend",
+        Release = "release",
+        Corroborate = "corroborate",
+        Announce = "announce",
+        Confirm = "confirm",
+        Escalate = "escalate",
+        StepDown = "step_down",
+        Withdraw = "withdraw",
+        WithdrawConfirmed = "withdraw_confirmed",
+        Expire = "expire",
+        Reject = "reject",
+        Acknowledge = "acknowledge",
+        Reconcile = "reconcile",
+        SafelistAdd = "safelist_add",
+        SafelistRemove = "safelist_remove",
+        SafelistExpired = "safelist_expired",
+        Forbidden = "forbidden",
+        ConfigReload = "config_reload",
+        ConfigPlaybooksUpdate = "config_playbooks_update",
+        ConfigCorrelationUpdate = "config_correlation_update",
+        Checkpoint = "checkpoint",
+        Panic = "panic",
+        Thaw = "thaw",
+        GuardWithdraw = "guard_withdraw",
+        Start = "start",
+        Stop = "stop",
     }
 }
 
-/// One entry. Its place in the [chain](crate::chain) is given when it is sealed, a moment after it was written.
+/// An entry of the audit log. Its number in the [chain](crate::chain) is assigned when it is sealed, after its commit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AuditEntry {
-    /// Its identifier.
+    /// The identifier of the entry.
     pub audit_id: AuditId,
-    /// When.
+    /// When it was done, to the microsecond.
     pub timestamp: DateTime<Utc>,
-    /// Who.
+    /// Who did it.
     pub actor: Actor,
-    /// What; a word of [`AuditAction`], kept as text so that entries of newer versions stay readable.
+    /// What was done: a word of [`AuditAction`], kept as text so that entries of newer versions stay readable.
     pub action: String,
     /// The kind of thing it was done to: `event`, `mitigation`, `safelist`, `config`, ...
     pub target_type: Option<String>,
-    /// Which one.
+    /// The identifier of the target.
     pub target_id: Option<String>,
     /// Reason, request id, before and after.
     pub details: serde_json::Value,
-    /// Its place in the chain of its pop; `None` until it is sealed.
+    /// Its number and hashes in the chain of its pop; `None` until it is sealed.
     pub seal: Option<Seal>,
 }
 
 impl AuditEntry {
-    /// The version of the shape in which entries are shown and hashed.
+    /// The version of the JSON form in which entries are shown and hashed.
     pub const SCHEMA_VERSION: u8 = 1;
 
     /// An entry without a target. Times are kept to the microsecond, as they are shown and hashed.
@@ -171,7 +124,7 @@ impl AuditEntry {
         }
     }
 
-    /// What it was done to.
+    /// Sets the target.
     #[must_use]
     #[allow(
         clippy::needless_pass_by_value,

@@ -1,8 +1,8 @@
-//! The audit chain of a pop: each entry carries the hash of the one before, so that nobody changes or removes one
-//! unnoticed (metrics-and-feeds.md §4).
+//! The audit chain of a pop: each entry carries the hash of the one before, so that a changed or removed entry is
+//! detected (metrics-and-feeds.md §4).
 //!
-//! Entries are written in the transaction of their cause and sealed a moment later, in the order of their commits: a
-//! head that every transaction locks would make the whole system serial.
+//! Entries are sealed after their commit, in the order of commits: a chain head that every transaction locks would
+//! serialise all transactions.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,9 +15,8 @@ use thiserror::Error;
 use crate::audit::AuditEntry;
 use crate::id::AuditId;
 
-/// A SHA-256 hash, in lower-case hex where it is text.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+/// A SHA-256 hash. Text and JSON are 64 lower-case hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChainHash([u8; 32]);
 
 /// Not 64 hex digits.
@@ -26,10 +25,10 @@ pub struct ChainHash([u8; 32]);
 pub struct InvalidHash;
 
 impl ChainHash {
-    /// What the first entry of a chain refers to.
+    /// The `prev_hash` of the first entry of a chain.
     pub const ZERO: Self = Self([0; 32]);
 
-    /// The octets.
+    /// The 32 octets.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -63,41 +62,29 @@ impl FromStr for ChainHash {
     }
 }
 
-impl TryFrom<String> for ChainHash {
-    type Error = InvalidHash;
+serde_as_text!(ChainHash);
 
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl From<ChainHash> for String {
-    fn from(hash: ChainHash) -> Self {
-        hash.to_string()
-    }
-}
-
-/// The place of an entry in the chain of its pop.
+/// The number and the hashes of a sealed entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Seal {
-    /// 1 for the first entry of a pop, without gaps.
+    /// Its number: 1 for the first entry of a pop, without gaps.
     pub seq: i64,
     /// The hash of entry `seq - 1`.
     pub prev_hash: ChainHash,
-    /// Its own.
+    /// The hash of this entry.
     pub hash: ChainHash,
 }
 
 /// The newest sealed entry of a pop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ChainHead {
-    /// Its number.
+    /// The number of the entry.
     pub seq: i64,
-    /// Its hash.
+    /// The hash of the entry.
     pub hash: ChainHash,
 }
 
-/// The entry as everybody sees it: the one shape that is shown and hashed.
+/// The JSON form of an entry, which is shown and hashed.
 pub fn document(entry: &AuditEntry) -> Map<String, Value> {
     let seal = entry.seal;
     let mut members = Map::new();
@@ -120,7 +107,7 @@ pub fn document(entry: &AuditEntry) -> Map<String, Value> {
     members
 }
 
-/// RFC 3339 in UTC with exactly six decimals.
+/// A time as RFC 3339 text in UTC with exactly six decimals.
 pub fn six_decimals(time: chrono::DateTime<chrono::Utc>) -> String {
     time.to_rfc3339_opts(chrono::SecondsFormat::Micros, true)
 }
@@ -145,7 +132,7 @@ fn safe_integers(value: &Value) -> Value {
     }
 }
 
-/// The hash of an entry at a place: SHA-256 over the canonical JSON (RFC 8785) of [`document`] without `hash`.
+/// The hash of an entry with this number: SHA-256 over the canonical JSON (RFC 8785) of [`document`] without `hash`.
 fn hash(entry: &AuditEntry, seq: i64, prev_hash: ChainHash) -> ChainHash {
     let mut members = document(entry);
     members.insert("seq".into(), json!(seq));
@@ -156,7 +143,7 @@ fn hash(entry: &AuditEntry, seq: i64, prev_hash: ChainHash) -> ChainHash {
     ChainHash(Sha256::digest(canonical).into())
 }
 
-/// Gives entries their places behind `head`, in order. Returns the new head; `None` only for nothing behind nothing.
+/// Seals entries in order, behind `head`. Returns the new head; `None` if there is neither a head nor an entry.
 pub fn seal(head: Option<ChainHead>, entries: &mut [AuditEntry]) -> Option<ChainHead> {
     entries.iter_mut().fold(head, |head, entry| {
         let (seq, prev_hash) = head.map_or((1, ChainHash::ZERO), |head| (head.seq + 1, head.hash));
@@ -166,47 +153,47 @@ pub fn seal(head: Option<ChainHead>, entries: &mut [AuditEntry]) -> Option<Chain
     })
 }
 
-/// What is wrong with a chain.
+/// A fault of a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChainProblem {
-    /// The entry is not what was hashed.
+    /// The hash of the entry is not that of its content.
     Hash,
-    /// It does not follow the one before.
+    /// `prev_hash` is not the hash of the entry before.
     Link,
     /// One or more entries are missing before it, or behind it at the end.
     Gap,
-    /// The hash noted earlier is not part of the chain: its end was cut off.
+    /// A hash known from earlier is not part of the chain: its end was cut off.
     ExpectMissing,
 }
 
-/// Where a chain is broken.
+/// The first fault of a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Broken {
     /// The number of the first entry that is wrong, or that was expected.
     pub seq: i64,
-    /// The entry, if there is one.
+    /// The identifier of the entry, if there is one.
     pub audit_id: Option<AuditId>,
-    /// What is wrong.
+    /// The fault.
     pub problem: ChainProblem,
 }
 
 /// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// How many entries were checked.
+    /// The number of entries that were checked.
     pub checked: u64,
-    /// The first of them.
+    /// The number of the first of them.
     pub first_seq: Option<i64>,
-    /// The last of them.
+    /// The number of the last of them.
     pub last_seq: Option<i64>,
-    /// The hash of the last one.
+    /// The hash of the last of them.
     pub head_hash: Option<ChainHash>,
-    /// The first fault found.
+    /// The first fault; `None` for an intact chain.
     pub broken: Option<Broken>,
 }
 
-/// Checks a chain entry by entry, in order of `seq`, from any place on.
+/// Checks a chain entry by entry, in order of `seq`, from any entry on.
 #[derive(Clone, Debug)]
 pub struct Verifier {
     from: i64,
@@ -218,8 +205,8 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// Begins at entry `from` (1 = the whole chain). `before` is the entry in front of it where that is known: the
-    /// first entry is then checked to follow it. `expect` is a hash noted earlier that must turn up.
+    /// Begins at entry `from` (1 = the whole chain). `before` is the entry in front of it, if known: the first
+    /// entry is then checked against it. `expect` is a hash known from earlier that must be found.
     pub fn new(from: i64, before: Option<ChainHead>, expect: Option<ChainHash>) -> Self {
         Self { from: from.max(1), previous: before, first: None, checked: 0, expect, broken: None }
     }
@@ -264,8 +251,8 @@ impl Verifier {
         }
     }
 
-    /// The verdict, when everything was checked up to `head` (the newest entry that there is said to be, or the end of
-    /// what was asked for).
+    /// The result, once every entry was checked. `head` is the newest entry of the chain by its stored head, or the end
+    /// of the range that was asked for.
     pub fn finish(self, head: Option<ChainHead>) -> Verdict {
         let mut broken = self.broken;
         if broken.is_none()
@@ -278,7 +265,7 @@ impl Verifier {
                 broken = Some(Broken { seq: head.seq, audit_id: None, problem: ChainProblem::Link });
             }
         }
-        // A hash that was noted says more of an end that was cut off than that something is missing there.
+        // of a missing end, the missing known hash is the more precise fault
         let cut_off =
             self.broken.is_none() && broken.is_some_and(|broken| broken.problem == ChainProblem::Gap);
         if self.expect.is_some() && (broken.is_none() || cut_off) {

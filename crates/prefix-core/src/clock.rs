@@ -1,14 +1,14 @@
-//! Time is asked for, never taken: the whole engine runs under a scripted clock in tests.
+//! The port to the time of day. Tests run the whole engine under a scripted clock.
 
 use chrono::{DateTime, SubsecRound, Utc};
 
 /// The port to the time of day.
 pub trait Clock: Send + Sync {
-    /// Now, in UTC, in whole microseconds: what every store can hold without loss.
+    /// The time now, in UTC, in whole microseconds: every store keeps that without loss.
     fn now(&self) -> DateTime<Utc>;
 }
 
-/// The machine's clock.
+/// The system clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 

@@ -1,4 +1,4 @@
-//! How sure a detector is: a finite number from 0 to 1.
+//! The confidence of a report: a finite number from 0 to 1.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -11,18 +11,21 @@ use thiserror::Error;
 #[serde(try_from = "f64", into = "f64")]
 pub struct Confidence(f64);
 
-/// A number is no confidence.
+/// The number is no confidence.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
 #[error("confidence must be a number from 0 to 1, not {0}")]
 pub struct ConfidenceError(f64);
 
 impl Confidence {
-    /// Nothing is known.
+    /// 0: no confidence.
     pub const ZERO: Self = Self(0.0);
-    /// Certain.
+    /// 1: certain.
     pub const ONE: Self = Self(1.0);
 
-    /// Checks the range.
+    /// A confidence of this value.
+    ///
+    /// # Errors
+    /// The value is below 0, above 1, or NaN.
     pub fn new(value: f64) -> Result<Self, ConfidenceError> {
         // -0.0 would pass the range and be shown with its sign
         if (0.0..=1.0).contains(&value) { Ok(Self(value + 0.0)) } else { Err(ConfidenceError(value)) }
@@ -53,19 +56,7 @@ impl PartialOrd for Confidence {
     }
 }
 
-impl TryFrom<f64> for Confidence {
-    type Error = ConfidenceError;
-
-    fn try_from(value: f64) -> Result<Self, ConfidenceError> {
-        Self::new(value)
-    }
-}
-
-impl From<Confidence> for f64 {
-    fn from(confidence: Confidence) -> Self {
-        confidence.0
-    }
-}
+checked_number!(Confidence(f64), Confidence::new, ConfidenceError);
 
 impl fmt::Display for Confidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,4 +1,4 @@
-//! A decision explains itself: the facts, thresholds and guardrails that led to it, stored with what it decided.
+//! A decision with its explanation: the facts, thresholds and guardrails that led to it, stored with its result.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::name::{CustomerId, PlaybookName, ServiceId};
 use crate::rate::{BitsPerSecond, PacketsPerSecond};
 use crate::ttl::Ttl;
 
-/// What came of it.
+/// The result of a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs, reason = "the words of the contract, http-api.md §5.1")]
@@ -24,7 +24,7 @@ pub enum Outcome {
     None,
 }
 
-/// A station on the way of a decision, in order.
+/// A stage of a decision, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs, reason = "the words of the contract, http-api.md §5.1")]
@@ -44,31 +44,31 @@ pub enum Stage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StageResult {
-    /// Went on.
+    /// The decision went on to the next stage.
     Pass,
-    /// Ended the decision.
+    /// The stage ended the decision.
     Stop,
-    /// Did not apply.
+    /// The stage did not apply.
     Skip,
-    /// Says something worth knowing.
+    /// The stage added information only.
     Info,
 }
 
-/// One line of the explanation.
+/// The result of one stage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TraceEntry {
-    /// Where.
+    /// The stage.
     pub stage: Stage,
-    /// How it ended.
+    /// How the stage ended.
     pub result: StageResult,
-    /// Why, in words an on-call engineer understands.
+    /// The reason, as text for operators.
     pub detail: String,
 }
 
 /// The rule that was decided on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DecidedRule {
-    /// The match for people.
+    /// The match in its text form.
     pub flow: String,
     /// The identity of the rule.
     pub nlri: Nlri,
@@ -78,12 +78,12 @@ pub struct DecidedRule {
     pub rate_bps: Option<BitsPerSecond>,
     /// Packets per second, for `police`.
     pub rate_pps: Option<PacketsPerSecond>,
-    /// How long it lives without another report.
+    /// How long it lives without another report, in seconds.
     pub ttl_seconds: Ttl,
 }
 
 impl DecidedRule {
-    /// From the parts of a rule.
+    /// A rule with this route, action and TTL.
     pub fn new(route: &crate::announcer::Route, action: &Action, ttl: Ttl) -> Self {
         Self {
             flow: route.to_string(),
@@ -99,11 +99,11 @@ impl DecidedRule {
 /// A decision and its explanation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
-    /// What came of it.
+    /// The result of a decision.
     pub outcome: Outcome,
-    /// Whose address it is.
+    /// The customer of the address.
     pub customer_id: Option<CustomerId>,
-    /// Which service of the customer.
+    /// The service of the customer.
     pub service_id: Option<ServiceId>,
     /// The policy profile of the customer: `strict`, `normal` or `relaxed`.
     pub profile: Option<String>,
@@ -115,12 +115,12 @@ pub struct Decision {
     pub rule: Option<DecidedRule>,
     /// The guardrail that refused.
     pub guardrail: Option<Guardrail>,
-    /// The way of the decision; it ends at the first `stop`.
+    /// The stages, in order; the first `stop` is the last one.
     pub trace: Vec<TraceEntry>,
 }
 
 impl Decision {
-    /// A decision about nothing yet.
+    /// A decision before its first stage.
     pub fn open() -> Self {
         Self {
             outcome: Outcome::None,
@@ -135,17 +135,17 @@ impl Decision {
         }
     }
 
-    /// Notes how a stage ended.
+    /// Adds the result of a stage.
     pub fn note(&mut self, stage: Stage, result: StageResult, detail: impl Into<String>) {
         self.trace.push(TraceEntry { stage, result, detail: detail.into() });
     }
 
-    /// A stage that went on.
+    /// Adds a stage that went on.
     pub fn pass(&mut self, stage: Stage, detail: impl Into<String>) {
         self.note(stage, StageResult::Pass, detail);
     }
 
-    /// The stage that ended the decision.
+    /// Adds the stage that ended the decision with this outcome.
     pub fn stop(&mut self, stage: Stage, outcome: Outcome, detail: impl Into<String>) {
         self.outcome = outcome;
         self.note(stage, StageResult::Stop, detail);

@@ -1,4 +1,4 @@
-//! Events: what a detector reported, and what became of it.
+//! Events: reports of detectors, and their results.
 
 use std::collections::BTreeSet;
 
@@ -13,36 +13,37 @@ use crate::name::{ExternalEventId, Identity, SourceName, VectorName};
 use crate::protocol::Protocol;
 use crate::rate::{BitsPerSecond, PacketsPerSecond};
 
-/// Begins or goes on, or is over.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EventAction {
-    /// The address is under attack.
-    #[default]
-    Ban,
-    /// The attack is over, says this source.
-    Unban,
+words! {
+    /// Whether an attack begins or goes on, or is over.
+    #[derive(Default)]
+    pub enum EventAction {
+        /// The address is under attack.
+        #[default]
+        Ban = "ban",
+        /// The attack is over, according to this source.
+        Unban = "unban",
+    }
 }
 
-/// Whether a source says "still".
+/// Whether a source repeats its reports while the attack lasts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reports {
     /// Reports again while the attack lasts.
     #[default]
     Repeat,
-    /// Says began and ended only.
+    /// Reports the beginning and the end only.
     Edge,
 }
 
-/// How far a report goes.
+/// What a report can cause.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reach {
     /// It may start a mitigation.
     #[default]
     Full,
-    /// It counts beside others and never starts a mitigation alone (`alert` of FastNetMon Advanced).
+    /// It counts in addition to others and never starts a mitigation alone (`alert` of FastNetMon Advanced).
     Supporting,
     /// The attack comes from the address instead of going to it: there is nothing to filter.
     Outgoing,
@@ -53,7 +54,7 @@ pub enum Reach {
 pub struct Report {
     /// The detector's own time: information only.
     pub timestamp: DateTime<Utc>,
-    /// Who reports.
+    /// The name of the source.
     pub source: SourceName,
     /// The address under attack.
     pub victim_ip: VictimIp,
@@ -67,13 +68,13 @@ pub struct Report {
     pub pps: Option<PacketsPerSecond>,
     /// The destination ports most hit, 1..=65535.
     pub top_dst_ports: BTreeSet<u16>,
-    /// How sure the detector is.
+    /// The confidence of the detector, 0 to 1.
     pub confidence: Option<Confidence>,
     /// Ban or unban.
     pub action: EventAction,
     /// The detector's identifier of the attack episode.
     pub external_event_id: Option<ExternalEventId>,
-    /// How far it goes.
+    /// What it can cause.
     pub reach: Reach,
     /// How its adapter says that its source reports; the configuration of the source wins.
     pub reports: Option<Reports>,
@@ -81,70 +82,51 @@ pub struct Report {
     pub raw_details: Option<String>,
 }
 
-/// What became of an event, as the API answers it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EventStatus {
-    /// A new mitigation exists.
-    Accepted,
-    /// A living mitigation was renewed.
-    Extended,
-    /// Wanted, but refused for now; the mitigation waits.
-    Queued,
-    /// Correlation waits for corroboration.
-    Held,
-    /// No playbook matches, or its step says `skip`.
-    AcceptedNoPlaybook,
-    /// The address is not ours, or the signal cannot mitigate alone.
-    AcceptedNoMitigation,
-    /// The last lease is gone; the rule is being withdrawn.
-    Withdrawn,
-    /// This source's lease is gone, the rule stays.
-    Released,
-    /// The episode is known but nothing lives.
-    NoActiveMitigation,
-    /// Nothing is known from this source for that id or address.
-    NotFound,
-    /// Refused by a guardrail; the event is stored all the same.
-    Rejected,
-}
-
-impl EventStatus {
-    /// The word of the contract.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Extended => "extended",
-            Self::Queued => "queued",
-            Self::Held => "held",
-            Self::AcceptedNoPlaybook => "accepted_no_playbook",
-            Self::AcceptedNoMitigation => "accepted_no_mitigation",
-            Self::Withdrawn => "withdrawn",
-            Self::Released => "released",
-            Self::NoActiveMitigation => "no_active_mitigation",
-            Self::NotFound => "not_found",
-            Self::Rejected => "rejected",
-        }
+words! {
+    /// The result of an event, as the API answers it.
+    pub enum EventStatus {
+        /// A new mitigation exists.
+        Accepted = "accepted",
+        /// A live mitigation was renewed.
+        Extended = "extended",
+        /// Refused for now; the mitigation waits.
+        Queued = "queued",
+        /// Correlation waits for corroboration.
+        Held = "held",
+        /// No playbook matches, or its step says `skip`.
+        AcceptedNoPlaybook = "accepted_no_playbook",
+        /// No customer prefix covers the address, or the signal cannot start a mitigation alone.
+        AcceptedNoMitigation = "accepted_no_mitigation",
+        /// The last lease is gone; the rule is being withdrawn.
+        Withdrawn = "withdrawn",
+        /// This source's lease is gone, the rule stays.
+        Released = "released",
+        /// The episode is known, but no mitigation is live.
+        NoActiveMitigation = "no_active_mitigation",
+        /// Nothing is known from this source for that id or address.
+        NotFound = "not_found",
+        /// Refused by a guardrail; the event is stored all the same.
+        Rejected = "rejected",
     }
 }
 
 /// A stored event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// Our identifier.
+    /// The identifier that prefixd assigned.
     pub event_id: EventId,
     /// The server's time of receipt: everything that lasts is counted from here.
     pub ingested_at: DateTime<Utc>,
     /// What was reported.
     pub report: Report,
-    /// Who was behind it, for correlation.
+    /// The identity behind the source, for correlation.
     pub identity: Identity,
-    /// What became of it.
+    /// Its result.
     pub status: EventStatus,
-    /// The mitigation it made, renewed or released.
+    /// The mitigation that it created, renewed or released.
     pub mitigation_id: Option<MitigationId>,
     /// The signal group it joined.
     pub signal_group_id: Option<GroupId>,
-    /// Why.
+    /// The decision that led to the result.
     pub decision: Decision,
 }

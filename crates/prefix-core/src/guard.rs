@@ -1,49 +1,48 @@
-//! The dead man's guard, as the daemon sees it: whether somebody would end its rules if it died.
+//! The guard as the daemon sees it: a separate process that withdraws own rules whose not-after time is over.
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 
 use crate::flowspec::RouteKey;
 use crate::ownership::{MitigationTag, NotAfter};
 
-/// Who runs the guard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum GuardMode {
-    /// An enforcing daemon starts it, as a process that outlives it.
-    Spawn,
-    /// A unit of its own runs it.
-    External,
-    /// Nobody.
-    Off,
+words! {
+    /// How the guard is run.
+    pub enum GuardMode {
+        /// An enforcing daemon starts it as a process that outlives the daemon.
+        Spawn = "spawn",
+        /// The service manager runs it as a unit of its own.
+        External = "external",
+        /// There is no guard.
+        Off = "off",
+    }
 }
 
 /// What is known of the guard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GuardStatus {
-    /// Who runs it.
+    /// How it is run.
     pub mode: GuardMode,
-    /// True while its heartbeat is younger than ten seconds.
+    /// Whether its heartbeat is younger than 10 s.
     pub alive: bool,
-    /// Its last heartbeat.
+    /// The time of its last heartbeat.
     pub last_seen: Option<DateTime<Utc>>,
 }
 
-/// Whoever watches the guard.
+/// The port to the daemon's monitor of the guard.
 pub trait GuardWatch: Send + Sync {
-    /// What is known now; cheap.
+    /// The last known status. Never blocks.
     fn status(&self) -> GuardStatus;
 }
 
-/// A rule that the guard took away.
+/// A withdrawal by the guard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GuardWithdrawal {
     /// When the speaker confirmed it.
     pub at: DateTime<Utc>,
     /// The rule.
     pub key: RouteKey,
-    /// The time on the wire that it had outlived.
+    /// The not-after time of its path, which was over.
     pub not_after: NotAfter,
-    /// The mitigation, as far as the wire tells.
+    /// The tag of its mitigation, if its path carried one.
     pub mitigation: Option<MitigationTag>,
 }

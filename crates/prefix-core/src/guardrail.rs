@@ -1,99 +1,58 @@
-//! The codes of the guardrails: why a rule was refused.
+//! The guardrails and their codes: why a rule was refused.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A guardrail, in the order in which they are checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Guardrail {
-    /// A panic scope covers the rule.
-    Frozen,
-    /// The destination is not within a customer's prefix.
-    NotOwned,
-    /// The destination is covered by, or covers, a safelist entry.
-    Safelisted,
-    /// The rule would touch the control plane.
-    ControlPlane,
-    /// The destination is shorter or longer than configured for its family.
-    PrefixLength,
-    /// A match that cannot exist.
-    Semantic,
-    /// The action is switched off.
-    ActionNotAllowed,
-    /// A component is switched off.
-    MatchNotAllowed,
-    /// More port terms than allowed.
-    MaxPorts,
-    /// The encoding has 240 bytes or more.
-    NlriSize,
-    /// The time to live is outside its bounds.
-    Ttl,
-    /// The police rate is below its bound.
-    PoliceRate,
-    /// The rule just reached its absolute lifetime.
-    MaxLifetime,
-    /// An operator withdrew the rule a short time ago.
-    QuietPeriod,
-    /// Too many new rules in a minute.
-    NewRate,
-    /// Too many rules of one customer.
-    QuotaCustomer,
-    /// Too many rules of one pop.
-    QuotaPop,
-    /// Too many rules in all.
-    QuotaGlobal,
+words! {
+    /// A guardrail, in the order in which they are checked.
+    pub enum Guardrail {
+        /// A panic scope covers the rule.
+        Frozen = "frozen",
+        /// The destination is not within a customer's prefix.
+        NotOwned = "not_owned",
+        /// The destination is covered by, or covers, a safelist entry.
+        Safelisted = "safelisted",
+        /// The rule would touch the control plane.
+        ControlPlane = "control_plane",
+        /// The destination is shorter or longer than configured for its family.
+        PrefixLength = "prefix_length",
+        /// No packet can match, or the match cannot be encoded.
+        Semantic = "semantic",
+        /// The configuration forbids the action.
+        ActionNotAllowed = "action_not_allowed",
+        /// The configuration forbids a component of the match.
+        MatchNotAllowed = "match_not_allowed",
+        /// More port terms than `guardrails.max_ports`.
+        MaxPorts = "max_ports",
+        /// The encoding has 240 octets or more.
+        NlriSize = "nlri_size",
+        /// The time to live is outside its bounds.
+        Ttl = "ttl",
+        /// The police rate is below its bound.
+        PoliceRate = "police_rate",
+        /// The rule just reached its absolute lifetime.
+        MaxLifetime = "max_lifetime",
+        /// An operator withdrew the rule a short time ago.
+        QuietPeriod = "quiet_period",
+        /// Too many new rules in a minute.
+        NewRate = "new_rate",
+        /// Too many rules of one customer.
+        QuotaCustomer = "quota_customer",
+        /// Too many rules of one pop.
+        QuotaPop = "quota_pop",
+        /// Too many rules in total.
+        QuotaGlobal = "quota_global",
+    }
 }
 
 impl Guardrail {
-    /// Every guardrail, in the order of the checks.
-    pub const ALL: [Self; 18] = [
-        Self::Frozen,
-        Self::NotOwned,
-        Self::Safelisted,
-        Self::ControlPlane,
-        Self::PrefixLength,
-        Self::Semantic,
-        Self::ActionNotAllowed,
-        Self::MatchNotAllowed,
-        Self::MaxPorts,
-        Self::NlriSize,
-        Self::Ttl,
-        Self::PoliceRate,
-        Self::MaxLifetime,
-        Self::QuietPeriod,
-        Self::NewRate,
-        Self::QuotaCustomer,
-        Self::QuotaPop,
-        Self::QuotaGlobal,
-    ];
-
-    /// The code as it stands in API, log and metrics.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Frozen => "frozen",
-            Self::NotOwned => "not_owned",
-            Self::Safelisted => "safelisted",
-            Self::ControlPlane => "control_plane",
-            Self::PrefixLength => "prefix_length",
-            Self::Semantic => "semantic",
-            Self::ActionNotAllowed => "action_not_allowed",
-            Self::MatchNotAllowed => "match_not_allowed",
-            Self::MaxPorts => "max_ports",
-            Self::NlriSize => "nlri_size",
-            Self::Ttl => "ttl",
-            Self::PoliceRate => "police_rate",
-            Self::MaxLifetime => "max_lifetime",
-            Self::QuietPeriod => "quiet_period",
-            Self::NewRate => "new_rate",
-            Self::QuotaCustomer => "quota_customer",
-            Self::QuotaPop => "quota_pop",
-            Self::QuotaGlobal => "quota_global",
-        }
+    /// The word, as a code of API, log and metrics.
+    pub const fn code(self) -> &'static str {
+        self.as_str()
     }
 
-    /// True for a refusal that passes by itself: an automatic rule waits as `queued` instead of being rejected.
+    /// Whether the refusal passes with time: an automatic rule waits as `queued` instead of being rejected.
     pub fn is_temporary(self) -> bool {
         matches!(
             self,
@@ -102,30 +61,24 @@ impl Guardrail {
     }
 }
 
-impl fmt::Display for Guardrail {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.code())
-    }
-}
-
-/// What a guardrail said.
+/// A refusal by a guardrail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// Which one.
+    /// The guardrail.
     pub guardrail: Guardrail,
-    /// What it refused and how to mend it, for people.
+    /// What it refused and what would pass, as text for operators.
     pub detail: String,
-    /// Seconds until the same request may pass, if time alone helps.
+    /// The seconds until the same request may pass, if time alone helps.
     pub retry_after_seconds: Option<u64>,
 }
 
 impl Refusal {
-    /// A refusal that time does not mend.
+    /// A refusal that does not pass with time.
     pub fn new(guardrail: Guardrail, detail: impl Into<String>) -> Self {
         Self { guardrail, detail: detail.into(), retry_after_seconds: None }
     }
 
-    /// A refusal that passes after so many seconds.
+    /// A refusal that may pass after this number of seconds.
     pub fn retry_after(guardrail: Guardrail, detail: impl Into<String>, seconds: u64) -> Self {
         Self { guardrail, detail: detail.into(), retry_after_seconds: Some(seconds) }
     }

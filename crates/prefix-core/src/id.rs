@@ -1,4 +1,4 @@
-//! Identifiers: a UUID that says what it identifies.
+//! Identifiers: UUIDs with a type for each kind of thing.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,8 +6,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-macro_rules! id {
-    ($(#[$doc:meta])* $name:ident) => {
+/// Types of identifiers.
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(transparent)]
@@ -44,38 +45,26 @@ macro_rules! id {
                 text.parse().map(Self)
             }
         }
-    };
+    )+};
 }
 
-id!(
-    /// Identifies a mitigation. Its last 32 bits stand in the mitigation community of its paths.
-    MitigationId
-);
-id!(
+ids! {
+    /// Identifies a mitigation. Its last 32 bits are the mitigation tag of its paths.
+    MitigationId,
     /// Identifies a stored event.
-    EventId
-);
-id!(
+    EventId,
     /// Identifies an audit entry.
-    AuditId
-);
-id!(
+    AuditId,
     /// Identifies a panic: one freeze of a scope.
-    PanicId
-);
-id!(
+    PanicId,
     /// Identifies an instance: one daemon among those of a pop. It is kept in the state folder, so that a restarted
     /// daemon is known again.
-    InstanceId
-);
-id!(
-    /// Identifies a signal group: what several sources say about one attack.
-    GroupId
-);
-id!(
-    /// Identifies a signal: that of an event is the event's own identifier.
-    SignalId
-);
+    InstanceId,
+    /// Identifies a signal group.
+    GroupId,
+    /// Identifies a signal; the signal of an event has the identifier of the event.
+    SignalId,
+}
 
 impl From<EventId> for SignalId {
     fn from(id: EventId) -> Self {

@@ -1,4 +1,4 @@
-//! Leases: each source holds a mitigation up by its own claim, and can only let go of its own.
+//! Leases: each source keeps a mitigation live by its own lease, and can release only its own.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -11,20 +11,21 @@ use crate::name::{ExternalEventId, SourceName};
 pub struct Claim {
     /// The detector's identifier; reports without one share a single claim.
     pub event_id: Option<ExternalEventId>,
-    /// When the claim lapses by itself.
+    /// When the claim expires.
     pub expires_at: DateTime<Utc>,
 }
 
-/// What one source holds on a mitigation.
+/// The lease of one source on a mitigation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
-    /// Who holds it.
+    /// The source that holds it.
     pub source: SourceName,
-    /// The last report.
+    /// The time of the last report.
     pub last_event_at: DateTime<Utc>,
     /// The confidence of the newest report.
     pub confidence: Confidence,
-    /// True if the source reports only the edges of an attack and so counts as still reporting while its lease lives.
+    /// Whether the source reports only the beginning and end of an attack, and so counts as still reporting until its
+    /// lease expires.
     pub edge: bool,
     /// Its episodes; never empty.
     pub claims: Vec<Claim>,
@@ -58,18 +59,18 @@ impl Lease {
         }
     }
 
-    /// When the last claim lapses.
+    /// When the last claim expires.
     pub fn expires_at(&self) -> DateTime<Utc> {
         self.claims.iter().map(|claim| claim.expires_at).max().unwrap_or(self.last_event_at)
     }
 
-    /// True until the last claim has lapsed.
+    /// Whether a claim has not expired.
     pub fn lives(&self, now: DateTime<Utc>) -> bool {
         self.expires_at() > now
     }
 
-    /// Another report of an episode: its claim is renewed or added, never shortened by a later report. Lapsed claims
-    /// of other episodes leave.
+    /// Another report of an episode: its claim is renewed or added, and never shortened. Expired claims of other
+    /// episodes are removed.
     pub fn renew(
         &mut self,
         event_id: Option<&ExternalEventId>,
@@ -86,14 +87,14 @@ impl Lease {
         }
     }
 
-    /// Ends one episode. Returns true if a claim of it was held.
+    /// Removes the claim of an episode. Returns whether there was one.
     pub fn release(&mut self, event_id: &ExternalEventId) -> bool {
         let before = self.claims.len();
         self.claims.retain(|claim| claim.event_id.as_ref() != Some(event_id));
         before != self.claims.len()
     }
 
-    /// True if the lease has a claim of this episode, lapsed or not.
+    /// Whether the lease has a claim of this episode, expired or not.
     pub fn claims_episode(&self, event_id: &ExternalEventId) -> bool {
         self.claims.iter().any(|claim| claim.event_id.as_ref() == Some(event_id))
     }

@@ -1,8 +1,11 @@
 //! The domain of prefixd: types, invariants, the FlowSpec codec, the mitigation state machine, and the ports.
 //!
-//! No I/O and no async runtime. Outside text becomes a type once, at the border, and the ports ([`Store`],
-//! [`Announcer`], [`Clock`]) say what the engine needs from the world.
+//! No I/O and no async runtime. Text from outside is parsed into a type once, where it enters, and the ports
+//! ([`Store`], [`Announcer`], [`Clock`]) declare what the engine needs of storage, speaker and clock.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+#[macro_use]
+mod macros;
 
 pub mod address;
 pub mod alert;
@@ -22,6 +25,7 @@ pub mod matching;
 pub mod mitigation;
 pub mod name;
 pub mod ownership;
+pub mod pacing;
 pub mod page;
 pub mod panic;
 pub mod protocol;

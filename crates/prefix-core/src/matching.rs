@@ -1,7 +1,7 @@
-//! What a mitigation matches, in the shape of the API; it builds the FlowSpec rule and nothing else does.
+//! The match of a mitigation, in the form of the API. Only this module builds FlowSpec rules of mitigations.
 //!
-//! The rule type knows the whole of RFC 8955; a mitigation uses a part of it. Sources are never matched, ports are a
-//! list or everything but a list, and each field has exactly one rule it stands for.
+//! [`Rule`] can express all of RFC 8955; a mitigation uses a part of it. It has no source prefix, and its ports are a
+//! list, or all but a list.
 
 use std::collections::BTreeSet;
 
@@ -17,24 +17,24 @@ pub enum DestinationPorts {
     /// The rule names no destination port.
     #[default]
     Any,
-    /// Exactly these; never empty.
+    /// Exactly these, 0..=65535; never empty.
     Only(BTreeSet<u16>),
-    /// Everything but these; never empty.
+    /// All but these, 0..=65535; never empty.
     Except(BTreeSet<u16>),
 }
 
 impl DestinationPorts {
-    /// The listed ports, or none.
+    /// The ports of [`Self::Only`], ascending; else empty.
     pub fn only(&self) -> Vec<u16> {
         if let Self::Only(ports) = self { ports.iter().copied().collect() } else { Vec::new() }
     }
 
-    /// The excluded ports, or none.
+    /// The ports of [`Self::Except`], ascending; else empty.
     pub fn excluded(&self) -> Vec<u16> {
         if let Self::Except(ports) = self { ports.iter().copied().collect() } else { Vec::new() }
     }
 
-    /// True if a packet to this port matches.
+    /// Whether a packet to this port matches.
     pub fn matches(&self, port: u16) -> bool {
         match self {
             Self::Any => true,
@@ -47,23 +47,23 @@ impl DestinationPorts {
 /// Lengths of IP packets in bytes, inclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PacketLength {
-    /// The shortest.
+    /// The shortest, in bytes.
     pub min: u16,
-    /// The longest; not below `min`.
+    /// The longest, in bytes; not below `min`.
     pub max: u16,
 }
 
 /// The match of a mitigation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Matching {
-    /// Where the packets go.
+    /// The destination prefix.
     pub dst_prefix: Prefix,
-    /// IP protocol number; `None` = any.
+    /// IP protocol number, 0..=255; `None` = any.
     pub protocol: Option<u8>,
     /// Destination ports.
     #[serde(default)]
     pub dst_ports: DestinationPorts,
-    /// Source ports; empty = any.
+    /// Source ports, 0..=65535; empty = any.
     #[serde(default)]
     pub src_ports: BTreeSet<u16>,
     /// TCP flags, all of which must hold; empty = any.
@@ -78,13 +78,13 @@ pub struct Matching {
     /// DSCP values, 0..=63; empty = any.
     #[serde(default)]
     pub dscp: BTreeSet<u8>,
-    /// ICMP types; empty = any.
+    /// ICMP types, 0..=255; empty = any.
     #[serde(default)]
     pub icmp_type: BTreeSet<u8>,
 }
 
 impl Matching {
-    /// Everything toward this destination.
+    /// The match of all packets to this destination.
     pub fn everything_to(dst_prefix: Prefix) -> Self {
         Self {
             dst_prefix,
@@ -101,7 +101,8 @@ impl Matching {
 
     /// The FlowSpec rule of this match.
     ///
-    /// Fails where a value does not fit its component or the encoding would have 240 bytes or more.
+    /// # Errors
+    /// A value does not fit its component, or the encoding has 240 octets or more.
     pub fn rule(&self) -> Result<Rule, RuleError> {
         let mut rule = Rule::to(self.dst_prefix);
         if let Some(protocol) = self.protocol {

@@ -1,4 +1,4 @@
-//! A mitigation: one written intent to filter, from its first report until the speaker confirmed that its rule is gone.
+//! A mitigation: a stored intent to filter, from its first report until the speaker confirmed that its rule is gone.
 
 mod status;
 mod transition;
@@ -26,22 +26,22 @@ use crate::protocol::Protocol;
 use crate::signal::Correlation;
 use crate::ttl::Ttl;
 
-/// What is known of the rule at the speaker.
+/// The state of the rule at the speaker.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpeakerView {
-    /// True once an announcement may have been sent: only a confirmed removal makes the rule surely gone.
+    /// Whether an announcement may have been sent: the rule is gone only once its withdrawal is confirmed.
     pub attempted: bool,
-    /// True while the rule is known to be in the speaker's table.
+    /// Whether the rule is known to be in the speaker's table.
     pub announced: bool,
     /// When the speaker last confirmed it.
     pub last_confirmed_at: Option<DateTime<Utc>>,
-    /// The not-after time that stands on the wire.
+    /// The not-after time of the announced path.
     pub not_after: Option<NotAfter>,
-    /// What went wrong last.
+    /// The last error.
     pub error: Option<String>,
 }
 
-/// What the triggering report said about the traffic: every later step narrows from here again.
+/// What the triggering report said about the traffic: each step intersects its match with this.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportedMatch {
     /// The protocol, if the detector named one.
@@ -52,27 +52,27 @@ pub struct ReportedMatch {
     pub dst_ports: BTreeSet<u16>,
 }
 
-/// Where a mitigation stands in its playbook, and what its next step needs.
+/// The progress of a mitigation in its playbook.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// The running step, 0-based.
     pub step: u16,
-    /// When the speaker confirmed the running step; persistence is counted from here.
+    /// When the speaker confirmed the running step; `require_persistence_seconds` counts from here.
     pub step_confirmed_at: Option<DateTime<Utc>>,
     /// Since when it has been at a step above 0 without a break.
     pub escalated_since: Option<DateTime<Utc>>,
     /// Since when every report stayed below the confidence that the running step requires.
     pub below_since: Option<DateTime<Utc>>,
-    /// True after an operator changed the rule: it no longer escalates by itself.
+    /// Whether an operator changed the rule: it no longer escalates by itself.
     pub manual: bool,
     /// A step that guardrails refused, not tried again before the next report.
     pub refused_step: Option<u16>,
-    /// The step the change on the wire came from, until the speaker confirmed it.
+    /// The step before the running one, until the speaker confirmed the running one.
     pub from_step: Option<u16>,
     /// What was reported when it began; empty for manual ones.
     #[serde(default)]
     pub reported: ReportedMatch,
-    /// The rule before a step that changed the match: it stays on the wire until the new one is confirmed.
+    /// The rule before a step that changed the match: it stays announced until the new one is confirmed.
     #[serde(default)]
     pub former: Option<FormerRule>,
 }
@@ -87,7 +87,7 @@ pub struct FormerRule {
 }
 
 impl FormerRule {
-    /// Its identity.
+    /// The identity of its route; `None` if it has no valid rule.
     pub fn key(&self) -> Option<RouteKey> {
         Mitigation::route_for(&self.matching, &self.action).ok().map(|route| route.key())
     }
@@ -99,23 +99,23 @@ impl FormerRule {
 /// [`Self::restore_route`] after reading one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Mitigation {
-    /// Its identifier.
+    /// The identifier, a UUID version 7.
     pub mitigation_id: MitigationId,
-    /// Counts the changes of the row; a change based on an older revision is refused by the store.
+    /// Grows with each change of the row; the store refuses a change of an older revision.
     pub revision: i64,
     /// The site that announces it.
     pub pop: Pop,
-    /// Where it stands.
+    /// The status.
     pub status: Status,
     /// Why it ended or is ending.
     pub end_reason: Option<EndReason>,
-    /// The mitigation that took its rule over.
+    /// The mitigation that took over its rule.
     pub superseded_by: Option<MitigationId>,
     /// The mitigation it accompanies (fragments).
     pub parent_id: Option<MitigationId>,
-    /// Whose address it is.
+    /// The customer of the address.
     pub customer_id: Option<CustomerId>,
-    /// Which service of the customer.
+    /// The service of the customer.
     pub service_id: Option<ServiceId>,
     /// The address under attack.
     pub victim_ip: VictimIp,
@@ -123,24 +123,24 @@ pub struct Mitigation {
     pub vector: VectorName,
     /// What it matches; in a `rejected` row this may be no rule at all.
     pub matching: Matching,
-    /// The rule on the wire; `None` only in a `rejected` row for which no rule could be built.
+    /// The route of its rule; `None` only in a `rejected` row for which no rule could be built.
     #[serde(skip)]
     pub route: Option<Route>,
     /// What is done with matching packets.
     pub action: Action,
-    /// TTL of the running step: what a report renews a lease by.
+    /// The TTL of the running step: a report renews a lease by it.
     pub ttl: Ttl,
     /// The playbook; `None` for manual ones.
     pub playbook: Option<PlaybookName>,
-    /// Where it stands in its playbook.
+    /// The progress in its playbook.
     pub progress: Progress,
-    /// Who holds it up.
+    /// The leases of the sources that keep it live.
     pub leases: Vec<Lease>,
-    /// What is known of the rule at the speaker.
+    /// The state of the rule at the speaker.
     pub speaker: SpeakerView,
-    /// When it was written down first.
+    /// When it was created.
     pub created_at: DateTime<Utc>,
-    /// When it changed last.
+    /// When it was last changed.
     pub updated_at: DateTime<Utc>,
     /// The latest lease end, never beyond [`Self::lifetime_ends_at`].
     pub expires_at: DateTime<Utc>,
@@ -150,26 +150,26 @@ pub struct Mitigation {
     pub ended_at: Option<DateTime<Utc>>,
     /// When the speaker confirmed the removal.
     pub withdrawn_at: Option<DateTime<Utc>>,
-    /// The event that made it.
+    /// The event that created it.
     pub triggering_event_id: Option<EventId>,
     /// The newest event.
     pub last_event_id: Option<EventId>,
-    /// Why, in the words of an operator or of the refusing guardrail.
+    /// The reason, as given by an operator or the refusing guardrail.
     pub reason: Option<String>,
-    /// When an operator saw it.
+    /// When an operator acknowledged it.
     pub acknowledged_at: Option<DateTime<Utc>>,
-    /// Which one.
+    /// The operator who acknowledged it.
     pub acknowledged_by: Option<String>,
-    /// Made while nothing was announced.
+    /// Whether it was created in dry-run mode, in which nothing is announced.
     pub dry_run: bool,
-    /// What the rule may miss or hit.
+    /// What the rule may miss or match by accident, as text for operators.
     pub warnings: Vec<String>,
     /// The guardrail that refused it, or that it waits for.
     pub guardrail: Option<Guardrail>,
-    /// The signals it stands on; `None` without correlation.
+    /// The signals it is based on; `None` without correlation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correlation: Option<Correlation>,
-    /// Why it is as it is.
+    /// The last decision about it.
     pub decision: Decision,
 }
 
@@ -182,8 +182,8 @@ impl Mitigation {
         }
     }
 
-    /// Builds the route anew from matching and action, after the row was read from its serialised form. A row refused
-    /// as `semantic` has none: its match is not the one that was asked for, which cannot exist.
+    /// Builds the route from matching and action, after the row was read from its serialised form. A row refused as
+    /// `semantic` has none: no rule can express the match that was asked for.
     pub fn restore_route(&mut self) {
         let impossible = self.status == Status::Rejected && self.guardrail == Some(Guardrail::Semantic);
         self.route = Self::route_for(&self.matching, &self.action).ok().filter(|_| !impossible);
@@ -199,8 +199,8 @@ impl Mitigation {
         self.status.lives()
     }
 
-    /// True while it takes up room in the quotas: pending, active and escalated, and withdrawing as long as its rule
-    /// can still be in the speaker. Dry-run rules count as if they were announced.
+    /// Whether it counts toward the quotas: pending, active and escalated, and withdrawing while its rule may still be
+    /// at the speaker. Dry-run rules count as if they were announced.
     pub fn counts(&self) -> bool {
         match self.status {
             Status::Pending | Status::Active | Status::Escalated => true,
@@ -219,12 +219,12 @@ impl Mitigation {
         self.leases.iter_mut().find(|lease| &lease.source == source)
     }
 
-    /// True while some source reports: repeating ones by a report after `since`, edge ones by a living lease.
+    /// Whether a source still reports: a repeating one has reported after `since`, an edge one has a live lease.
     pub fn is_reported_since(&self, since: DateTime<Utc>, now: DateTime<Utc>) -> bool {
         self.leases.iter().any(|lease| lease.lives(now) && (lease.edge || lease.last_event_at > since))
     }
 
-    /// The highest newest confidence among the holders of living leases.
+    /// The highest confidence among the newest reports of the live leases; 0 without one.
     pub fn confidence(&self, now: DateTime<Utc>) -> Confidence {
         let living = self.leases.iter().filter(|lease| lease.lives(now));
         living.map(|lease| lease.confidence).max().unwrap_or_default()
@@ -237,8 +237,8 @@ impl Mitigation {
         }
     }
 
-    /// The not-after time for an announcement now: the sooner of its deadline and one TTL of the running step, so that
-    /// a dead daemon's rule never outlives what the last living one promised.
+    /// The not-after time of an announcement at `now`: `expires_at` or one TTL of the running step from now, whichever
+    /// is sooner, so that a rule does not outlive a dead daemon by more than its TTL.
     pub fn not_after(&self, now: DateTime<Utc>) -> NotAfter {
         NotAfter::at_or_after(self.expires_at.min(self.ttl.after(now)))
     }

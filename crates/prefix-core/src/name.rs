@@ -1,14 +1,13 @@
-//! Names: text that was checked once, at the border, and says what it names.
+//! Names: text that was checked when it was parsed, with a type for each kind of name.
 
 use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// A text is not a name of its kind.
+/// The text is no name of its kind.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{what} {problem}")]
 pub struct NameError {
@@ -41,11 +40,11 @@ fn check_word(text: &str, what: &'static str, separator: char) -> Result<(), Nam
     Err(NameError { what, problem })
 }
 
-macro_rules! name {
-    ($(#[$doc:meta])* $name:ident, $check:expr) => {
+/// Types of names; each is checked by a function with the word of its kind and its limit.
+macro_rules! names {
+    ($($(#[$doc:meta])* $name:ident = $check:ident($what:literal, $limit:literal)),+ $(,)?) => {$(
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(Arc<str>);
 
         impl $name {
@@ -59,18 +58,11 @@ macro_rules! name {
             type Err = NameError;
 
             fn from_str(text: &str) -> Result<Self, NameError> {
-                let check: fn(&str) -> Result<(), NameError> = $check;
-                check(text).map(|()| Self(text.into()))
+                $check(text, $what, $limit).map(|()| Self(text.into()))
             }
         }
 
-        impl TryFrom<String> for $name {
-            type Error = NameError;
-
-            fn try_from(text: String) -> Result<Self, NameError> {
-                text.parse()
-            }
-        }
+        serde_as_text!($name);
 
         impl From<$name> for String {
             fn from(name: $name) -> Self {
@@ -89,71 +81,46 @@ macro_rules! name {
                 f.write_str(&self.0)
             }
         }
-    };
+    )+};
 }
 
-name!(
-    /// A site: the point of presence whose speaker announces a rule. `[a-z0-9-]{1,64}`.
-    Pop,
-    |text| check_word(text, "pop", '-')
-);
-name!(
-    /// Who reports: a detector, an adapter, or `operator:NAME` for a person. 1 to 1024 characters.
-    SourceName,
-    |text| check_free_text(text, "source", 1024)
-);
-name!(
-    /// Who is behind a report, for correlation: a token's name, a certificate's subject, or the source itself. One
-    /// identity counts once, whatever source names it uses. 1 to 1024 characters.
-    Identity,
-    |text| check_free_text(text, "identity", 1024)
-);
-name!(
+names! {
+    /// A point of presence (POP): the site whose speaker announces a rule. `[a-z0-9-]{1,64}`.
+    Pop = check_word("pop", '-'),
+    /// The source of a report: a detector, an adapter, or `operator:NAME` for a person. 1 to 1024 characters.
+    SourceName = check_free_text("source", 1024),
+    /// The identity behind a source, for correlation: a token's name, a certificate's subject, or the source itself.
+    /// One identity counts once, whatever source names it uses. 1 to 1024 characters.
+    Identity = check_free_text("identity", 1024),
     /// An interface of the network, as the inventory and detectors call it. 1 to 256 characters.
-    InterfaceName,
-    |text| check_free_text(text, "interface", 256)
-);
-name!(
+    InterfaceName = check_free_text("interface", 256),
     /// A customer of the inventory. 1 to 256 characters.
-    CustomerId,
-    |text| check_free_text(text, "customer_id", 256)
-);
-name!(
+    CustomerId = check_free_text("customer_id", 256),
     /// A service of a customer, unique within it. 1 to 256 characters.
-    ServiceId,
-    |text| check_free_text(text, "service_id", 256)
-);
-name!(
-    /// A kind of attack. `[a-z0-9_]{1,64}`; whether it is defined, the vector table knows.
-    VectorName,
-    |text| check_word(text, "vector", '_')
-);
-name!(
+    ServiceId = check_free_text("service_id", 256),
+    /// A kind of attack. `[a-z0-9_]{1,64}`; the policy's vector table defines which exist.
+    VectorName = check_word("vector", '_'),
     /// A playbook. 1 to 128 characters.
-    PlaybookName,
-    |text| check_free_text(text, "playbook name", 128)
-);
-name!(
+    PlaybookName = check_free_text("playbook name", 128),
     /// The detector's own identifier of an attack episode. 1 to 1024 characters.
-    ExternalEventId,
-    |text| check_free_text(text, "event_id", 1024)
-);
+    ExternalEventId = check_free_text("event_id", 1024),
+}
 
 impl SourceName {
-    /// The prefix of names that only people hold; detectors must not use it.
+    /// The prefix of the names of operators; detectors must not use it.
     pub const OPERATOR_PREFIX: &'static str = "operator:";
 
-    /// The name under which an operator holds leases.
+    /// The source name of an operator.
     pub fn operator(name: &str) -> Self {
         Self(format!("{}{name}", Self::OPERATOR_PREFIX).into())
     }
 
-    /// The identity of a source that nothing but its name tells apart from others.
+    /// The identity of a source that is known by its name only.
     pub fn as_identity(&self) -> Identity {
         Identity(self.0.clone())
     }
 
-    /// True for a name in the reserved space of operators.
+    /// Whether it is the name of an operator.
     pub fn is_operator(&self) -> bool {
         self.0.starts_with(Self::OPERATOR_PREFIX)
     }

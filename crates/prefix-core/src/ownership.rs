@@ -1,9 +1,9 @@
-//! Whose path is it: the three large communities (RFC 8092) that every own path carries.
+//! The three large communities (RFC 8092) that mark own paths.
 //!
-//! Owner `local_asn:owner_tag:H`, not-after `local_asn:owner_tag+1:T`, mitigation `local_asn:owner_tag+2:M`. They let
-//! the daemon tell own paths from foreign ones, the guard end a path without asking anybody, and an operator find the
-//! mitigation from a router's screen. As M differs from rule to rule, no two rules share all attributes, and the
-//! speaker never packs them into one oversized UPDATE.
+//! Owner `local_asn:owner_tag:H`, not-after `local_asn:owner_tag+1:T`, mitigation `local_asn:owner_tag+2:M`. By them
+//! the daemon recognises own paths, the guard withdraws overdue paths without the daemon, and an operator finds the
+//! mitigation of a route on a router. As M differs from rule to rule, no two rules share all attributes, and the
+//! speaker never packs two announcements into one UPDATE.
 
 use std::fmt;
 
@@ -31,29 +31,29 @@ impl fmt::Display for LargeCommunity {
     }
 }
 
-/// The tags that change from path to path.
+/// The tags that differ from path to path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Tags {
-    /// The second from which on anybody may withdraw the path.
+    /// The time from which on the guard may withdraw the path.
     pub not_after: NotAfter,
     /// The mitigation it belongs to.
     pub mitigation: MitigationTag,
 }
 
-/// Unix time in whole seconds, 32 bits on the wire (good until the year 2106).
+/// A not-after time: Unix time in whole seconds, 32 bits (until the year 2106).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct NotAfter(pub u32);
 
 impl NotAfter {
-    /// Rounds up to the next whole second, so that the wire never ends a rule before the daemon does. Times before
+    /// The time, rounded up to whole seconds, so that the guard never ends a rule before the daemon does. Times before
     /// 1970 or after 2106 are clamped.
     pub fn at_or_after(time: DateTime<Utc>) -> Self {
         let seconds = time.timestamp() + i64::from(time.timestamp_subsec_nanos() > 0);
         Self(u32::try_from(seconds.max(0)).unwrap_or(u32::MAX))
     }
 
-    /// As a time.
+    /// The time of day.
     pub fn time(self) -> DateTime<Utc> {
         DateTime::from_timestamp(i64::from(self.0), 0).unwrap_or_default()
     }
@@ -70,10 +70,10 @@ impl From<MitigationId> for MitigationTag {
     }
 }
 
-/// Whose path it is.
+/// The owner of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ownership {
-    /// Ours: it carries the owner community of this pop.
+    /// Own: it carries the owner community of this pop.
     Own {
         /// Its not-after time; `None` if missing or ambiguous.
         not_after: Option<NotAfter>,
@@ -82,21 +82,21 @@ pub enum Ownership {
     },
     /// It carries the owner community of another pop.
     OtherPop {
-        /// The other pop's hash.
+        /// The hash of the other pop's name.
         owner: u32,
     },
-    /// Not made by prefixd: counted, never touched.
+    /// Without an owner community: counted, never changed.
     Foreign,
 }
 
 impl Ownership {
-    /// True for paths of this pop.
+    /// Whether the path is of this pop.
     pub fn is_own(&self) -> bool {
         matches!(self, Self::Own { .. })
     }
 }
 
-/// How this pop marks its paths.
+/// The owner communities of this pop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Owner {
     local_asn: u32,
@@ -105,22 +105,23 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// The largest `bgp.owner_tag`: two more numbers must fit behind it.
+    /// The largest `bgp.owner_tag`: the two following numbers are used too.
     pub const MAX_TAG: u32 = u32::MAX - 2;
 
-    /// `owner_tag` is in `1..=`[`Self::MAX_TAG`]; larger values are clamped, so that the three tags stay distinct.
+    /// The communities of a pop. `owner_tag` is 1..=[`Self::MAX_TAG`]; other values are clamped. The pop is identified
+    /// by the first 32 bits of the SHA-256 of its name.
     pub fn new(local_asn: u32, owner_tag: u32, pop: &Pop) -> Self {
         let digest = Sha256::digest(pop.as_str().as_bytes());
         let hash = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
         Self { local_asn, tag: owner_tag.clamp(1, Self::MAX_TAG), hash }
     }
 
-    /// The local autonomous system number.
+    /// The local autonomous system number, 32 bits.
     pub fn local_asn(&self) -> u32 {
         self.local_asn
     }
 
-    /// The three communities of a path, ascending.
+    /// The three communities of a path: owner, not-after, mitigation.
     pub fn communities(&self, tags: Tags) -> [LargeCommunity; 3] {
         let community = |local_1, local_2| LargeCommunity { global: self.local_asn, local_1, local_2 };
         [
@@ -130,7 +131,7 @@ impl Owner {
         ]
     }
 
-    /// Reads the communities of a path. Two different values of one tag count as unreadable.
+    /// The owner of a path with these communities. Two different values of one tag count as unreadable.
     pub fn read(&self, communities: &[LargeCommunity]) -> Ownership {
         let values = |tag: u32| {
             communities

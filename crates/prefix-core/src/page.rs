@@ -1,5 +1,5 @@
-//! Lists are read in pages, newest first, by a cursor of time and id: no row is skipped or repeated, and a page deep
-//! inside costs what the first one costs.
+//! Pages of lists, newest first, by a cursor of time and id: no row is skipped or repeated, and every page costs the
+//! same.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use thiserror::Error;
 use uuid::Uuid;
 
-/// The place after the last row of a page.
+/// The position after the last row of a page. Text is 48 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {
     /// The row's time of creation, in whole microseconds.
@@ -17,7 +17,7 @@ pub struct Cursor {
     pub id: Uuid,
 }
 
-/// A text is no cursor.
+/// The text is no cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("cursor is not one that this API gave: use next_cursor of the page before, unchanged")]
 pub struct CursorError;
@@ -43,16 +43,16 @@ impl FromStr for Cursor {
     }
 }
 
-/// Which page of a list, within which time of creation.
+/// The page of a list to read, and the range of creation times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageRequest {
     /// Rows per page, 1..=1000.
     pub limit: u16,
-    /// After this row; `None` for the first page.
+    /// Rows after this position; `None` for the first page.
     pub cursor: Option<Cursor>,
-    /// Created at or after.
+    /// Rows created at this time or later.
     pub start: Option<DateTime<Utc>>,
-    /// Created before.
+    /// Rows created before this time.
     pub end: Option<DateTime<Utc>>,
 }
 
@@ -67,12 +67,12 @@ impl Default for PageRequest {
 pub struct Page<T> {
     /// The rows.
     pub items: Vec<T>,
-    /// Where the next page begins; `None` on the last.
+    /// The position of the next page; `None` on the last page.
     pub next_cursor: Option<Cursor>,
 }
 
 impl<T> Page<T> {
-    /// From up to `limit + 1` rows: the one too many only says that there are more.
+    /// A page of up to `limit + 1` rows: a surplus row is dropped, and shows that there is a next page.
     pub fn from_overfull(mut items: Vec<T>, limit: u16, cursor: impl Fn(&T) -> Cursor) -> Self {
         let more = items.len() > usize::from(limit);
         items.truncate(limit.into());
@@ -80,7 +80,7 @@ impl<T> Page<T> {
         Self { items, next_cursor }
     }
 
-    /// The same page of something else.
+    /// The page with each item mapped.
     pub fn map<U>(self, f: impl FnMut(T) -> U) -> Page<U> {
         Page { items: self.items.into_iter().map(f).collect(), next_cursor: self.next_cursor }
     }

@@ -1,4 +1,4 @@
-//! The kill switch: a panic freezes a scope, and nothing new is announced there until somebody thaws it.
+//! Panics: a panic freezes a scope, in which nothing is announced until the scope is thawed.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -6,63 +6,53 @@ use serde::{Deserialize, Serialize};
 use crate::id::PanicId;
 use crate::name::{CustomerId, Pop};
 
-/// How a panic began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PanicOrigin {
-    /// Over the API.
-    Api,
-    /// By `prefixdctl panic --direct`, past API and storage.
-    Direct,
-}
-
-impl PanicOrigin {
-    /// The word of the contract.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Api => "api",
-            Self::Direct => "direct",
-        }
+words! {
+    /// The way a panic was started.
+    pub enum PanicOrigin {
+        /// By the API.
+        Api = "api",
+        /// By `prefixdctl panic --direct`, without API and storage.
+        Direct = "direct",
     }
 }
 
 /// The end of a panic.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Thaw {
-    /// When.
+    /// When it was thawed.
     pub at: DateTime<Utc>,
-    /// Who.
+    /// Who thawed it.
     pub by: String,
-    /// Why.
+    /// The reason that was given.
     pub reason: String,
 }
 
-/// What is frozen, since when and why. Rows are kept after the thaw: a marker of `panic --direct` that turns up later
-/// is then known as thawed.
+/// A frozen scope. It is kept after the thaw, so that a marker of `panic --direct` that is found later is known as
+/// thawed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PanicScope {
-    /// Its identifier.
+    /// The identifier of the panic.
     pub panic_id: PanicId,
-    /// Why, in the words of whoever pulled the switch.
+    /// The reason that was given.
     pub reason: String,
-    /// Of this pop only; `None` = every pop.
+    /// The pop; `None` = every pop.
     pub pop: Option<Pop>,
-    /// Of this customer only; `None` = everybody.
+    /// The customer; `None` = every customer.
     pub customer_id: Option<CustomerId>,
-    /// When.
+    /// When it was started.
     pub started_at: DateTime<Utc>,
-    /// Who.
+    /// Who started it.
     pub started_by: String,
-    /// How.
+    /// The way it was started.
     pub origin: PanicOrigin,
-    /// Its end, if it has ended.
+    /// Its thaw; `None` while it is frozen.
     #[serde(default)]
     pub thawed: Option<Thaw>,
 }
 
 impl PanicScope {
-    /// True if rules of this customer at this pop may not be announced. A rule of nobody is covered only by scopes
-    /// that name no customer.
+    /// Whether rules of this customer at this pop must not be announced. A rule without a customer is covered only by
+    /// scopes without one.
     pub fn covers(&self, pop: &Pop, customer: Option<&CustomerId>) -> bool {
         self.thawed.is_none()
             && self.pop.as_ref().is_none_or(|own| own == pop)

@@ -1,4 +1,4 @@
-//! The IP protocol of a report or a rule, as people write it and as the wire carries it.
+//! The IP protocol of a report or a rule, by name or number.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ pub mod number {
     pub const ICMPV6: u8 = 58;
 }
 
-/// A protocol as it is written: a word or a number.
+/// A protocol, by name or number. JSON is a string or a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Written", into = "Written")]
 pub enum Protocol {
@@ -39,7 +39,7 @@ pub enum Protocol {
     Number(u8),
 }
 
-/// A word or number is no protocol.
+/// The word or number is no protocol.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("protocol must be udp, tcp, icmp, gre, any or a number from 0 to 255, not {0}")]
 pub struct ProtocolError(String);
@@ -52,7 +52,7 @@ enum Written {
 }
 
 impl Protocol {
-    /// The number on the wire toward an address of this family; `None` matches any protocol.
+    /// The protocol number for a destination of this family (IANA, 0..=255); `None` matches any protocol.
     pub fn number(self, family: Family) -> Option<u8> {
         match self {
             Self::Udp => Some(number::UDP),

@@ -1,4 +1,4 @@
-//! Rates carry their unit: bits and packets per second can not be mistaken for each other or for bytes.
+//! Rates with their unit in the type: bits and packets per second cannot be mixed up.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use thiserror::Error;
 /// The largest rate, 2^63-1: what a signed 64-bit column holds.
 pub const MAX_RATE: u64 = i64::MAX.unsigned_abs();
 
-/// A rate that no column can hold.
+/// The rate is more than 2^63-1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a rate of {0} is too large, the largest is 9223372036854775807")]
 pub struct RateError(pub u64);
@@ -37,19 +37,7 @@ macro_rules! rate {
             }
         }
 
-        impl TryFrom<u64> for $name {
-            type Error = RateError;
-
-            fn try_from(rate: u64) -> Result<Self, RateError> {
-                Self::new(rate)
-            }
-        }
-
-        impl From<$name> for u64 {
-            fn from(rate: $name) -> Self {
-                rate.0
-            }
-        }
+        checked_number!($name(u64), $name::new, RateError);
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -60,7 +48,7 @@ macro_rules! rate {
 }
 
 rate!(
-    /// Bits per second, 0..=2^63-1. The wire counts bytes: see [`BitsPerSecond::bytes_per_second_f32`].
+    /// Bits per second, 0..=2^63-1. BGP carries bytes per second: see [`BitsPerSecond::bytes_per_second_f32`].
     BitsPerSecond,
     "bit/s"
 );
@@ -71,7 +59,8 @@ rate!(
 );
 
 impl BitsPerSecond {
-    /// The rate in **bytes** per second as a traffic-rate action carries it (RFC 8955 §7.1: IEEE 754, single precision).
+    /// The rate in **bytes** per second as a traffic-rate action carries it (RFC 8955 §7.1: IEEE 754, single
+    /// precision).
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)] // the wire has 24 bits of precision
     pub fn bytes_per_second_f32(self) -> f32 {
         (self.0 as f64 / 8.0) as f32

@@ -1,4 +1,4 @@
-//! The safelist: prefixes that no rule may touch, in either direction.
+//! The safelist: prefixes that no rule may overlap.
 
 use std::sync::Arc;
 
@@ -6,37 +6,37 @@ use chrono::{DateTime, Utc};
 
 use crate::address::Prefix;
 
-/// One entry.
+/// An entry of the safelist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SafelistEntry {
-    /// What is safe.
+    /// The protected prefix.
     pub prefix: Prefix,
-    /// Since when.
+    /// When it was added.
     pub added_at: DateTime<Utc>,
-    /// By whom; `config` for entries of the configuration file.
+    /// Who added it; `config` for entries of the configuration file.
     pub added_by: String,
-    /// Why.
+    /// The reason that was given.
     pub reason: Option<String>,
-    /// From when on it no longer counts.
+    /// When it expires; `None` = never.
     pub expires_at: Option<DateTime<Utc>>,
 }
 
 impl SafelistEntry {
-    /// The author of entries that stand in the configuration file.
+    /// The author of entries of the configuration file.
     pub const CONFIG: &'static str = "config";
 
-    /// True until the entry expires.
+    /// Whether the entry has not expired.
     pub fn counts(&self, now: DateTime<Utc>) -> bool {
         self.expires_at.is_none_or(|end| end > now)
     }
 
-    /// True if the entry stands in the configuration file and can only be removed there.
+    /// Whether the entry is in the configuration file, and can only be removed there.
     pub fn is_configured(&self) -> bool {
         self.added_by == Self::CONFIG
     }
 }
 
-/// The whole list at one revision.
+/// The safelist at one revision.
 ///
 /// The revision grows with every change, so that an index built from a list can be kept until it differs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub struct Safelist {
 }
 
 impl Safelist {
-    /// The first entry that counts now and overlaps the prefix, in either direction.
+    /// The first entry that has not expired and overlaps the prefix.
     pub fn overlapping(&self, prefix: &Prefix, now: DateTime<Utc>) -> Option<&SafelistEntry> {
         self.entries.iter().find(|entry| entry.counts(now) && entry.prefix.overlaps(prefix))
     }

@@ -1,7 +1,7 @@
-//! Signals: what several sources say about one attack, gathered in a group until it is enough to act on.
+//! Signals: reports of several sources about one attack, collected in a group until there is a quorum.
 //!
-//! A group belongs to one pop and is known by victim and vector. It is `open` from its first signal until its window
-//! ends or it is handed on to a mitigation, and it can be joined for as long as that mitigation lives.
+//! A group has one pop, victim and vector. It is `open` from its first signal until its window ends or it leads to a
+//! mitigation, and accepts signals for as long as that mitigation is live.
 
 use std::collections::BTreeSet;
 
@@ -18,34 +18,34 @@ use crate::name::{
     VectorName,
 };
 
-/// What a signal can do in its group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SignalRole {
-    /// An event that may start a mitigation.
-    Primary,
-    /// An event that counts, but does not start one alone.
-    Supporting,
-    /// A signal of a source that only corroborates.
-    Corroborating,
+words! {
+    /// The role of a signal in its group.
+    pub enum SignalRole {
+        /// An event that may start a mitigation.
+        Primary = "primary",
+        /// An event that counts, but does not start a mitigation alone.
+        Supporting = "supporting",
+        /// A signal of a source that only corroborates.
+        Corroborating = "corroborating",
+    }
 }
 
-/// One signal of a group.
+/// A signal of a group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Signal {
-    /// The event, or the corroborating signal.
+    /// The identifier of the event or of the corroborating signal.
     pub signal_id: SignalId,
-    /// Under which name it was reported.
+    /// The name of its source.
     pub source: SourceName,
-    /// Who is behind it.
+    /// The identity behind the source.
     pub identity: Identity,
-    /// What it can do.
+    /// Its role.
     pub role: SignalRole,
-    /// The weight of its source when it was received, from 0.
+    /// The weight of its source when it was received, 0 or more.
     pub weight: f64,
-    /// Its confidence.
+    /// Its confidence, 0 to 1.
     pub confidence: Confidence,
-    /// When it was received: decay is counted from here.
+    /// When it was received: its decay counts from here.
     pub received_at: DateTime<Utc>,
     /// The detector's identifier of the episode.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -58,53 +58,39 @@ pub struct Signal {
     pub reported: ReportedMatch,
 }
 
-/// Where a group stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum GroupStatus {
-    /// Its window runs.
-    Open,
-    /// Met, and handed on.
-    Resolved,
-    /// Its window ended without a quorum.
-    Expired,
-}
-
-impl GroupStatus {
-    /// Every status.
-    pub const ALL: [Self; 3] = [Self::Open, Self::Resolved, Self::Expired];
-
-    /// The word of the contract.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Resolved => "resolved",
-            Self::Expired => "expired",
-        }
+words! {
+    /// The status of a group.
+    pub enum GroupStatus {
+        /// Its window has not ended.
+        Open = "open",
+        /// There was a quorum, and it led to a mitigation.
+        Resolved = "resolved",
+        /// Its window ended without a quorum.
+        Expired = "expired",
     }
 }
 
-/// What the primary signals of a group are about; a corroborating one is matched by these.
+/// The dimensions of the primary signals of a group, against which corroborating signals are matched.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PrimaryDimensions {
-    /// Customers.
+    /// The customers of the victims.
     pub customer_ids: BTreeSet<CustomerId>,
-    /// Pops that received them.
+    /// The pops that received them.
     pub pops: BTreeSet<Pop>,
-    /// Services.
+    /// The services of the victims.
     pub service_ids: BTreeSet<ServiceId>,
-    /// Interfaces of the assets.
+    /// The interfaces of the assets.
     pub interfaces: BTreeSet<InterfaceName>,
 }
 
-/// What several sources say about one attack.
+/// The signals of several sources about one attack.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SignalGroup {
-    /// Its identifier.
+    /// The identifier of the group.
     pub group_id: GroupId,
-    /// Counts the changes of the row; a change based on an older revision is refused by the store.
+    /// Grows with each change of the row; the store refuses a change of an older revision.
     pub revision: i64,
-    /// The site that received its signals, and decides over them.
+    /// The pop that received its signals and decides on them.
     pub pop: Pop,
     /// The address under attack.
     pub victim_ip: VictimIp,
@@ -112,23 +98,23 @@ pub struct SignalGroup {
     pub vector: VectorName,
     /// When its first signal was received.
     pub created_at: DateTime<Utc>,
-    /// When its window ends: fixed from the first signal.
+    /// When its window ends; fixed by its first signal.
     pub window_ends_at: DateTime<Utc>,
-    /// Where it stands.
+    /// The status.
     pub status: GroupStatus,
-    /// What its signals amount to, as of the last look.
+    /// The confidence derived from its signals when they were last evaluated.
     pub derived_confidence: Confidence,
-    /// How many identities are behind them.
+    /// The number of identities behind its signals.
     pub source_count: u32,
-    /// True once there was a quorum; it stays true.
+    /// Whether there ever was a quorum.
     pub met: bool,
-    /// What its primary signals are about.
+    /// The dimensions of its primary signals.
     pub dimensions: PrimaryDimensions,
     /// The playbook that its newest primary signal matches.
     pub playbook: Option<PlaybookName>,
-    /// The mitigation that it was handed on to first.
+    /// The first mitigation that it led to.
     pub mitigation_id: Option<crate::id::MitigationId>,
-    /// The signals that count, in the order of receipt.
+    /// The signals that count, in order of receipt.
     pub signals: Vec<Signal>,
 }
 
@@ -138,29 +124,30 @@ impl SignalGroup {
         self.signals.iter().rev().find(|signal| signal.role == SignalRole::Primary)
     }
 
-    /// True until its window is over or it was handed on.
+    /// Whether it is open and its window has not ended.
     pub fn is_open(&self, now: DateTime<Utc>) -> bool {
         self.status == GroupStatus::Open && self.window_ends_at > now
     }
 }
 
-/// How a group's confidence is joined from its signals.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ConfidenceMode {
-    /// Independent witnesses: an agreeing one never lowers it.
-    #[default]
-    NoisyOr,
-    /// An average.
-    WeightedMean,
+words! {
+    /// How the confidence of a group is derived from its signals.
+    #[derive(Default)]
+    pub enum ConfidenceMode {
+        /// Noisy-OR of the identities, taken as independent: another one never lowers it.
+        #[default]
+        NoisyOr = "noisy_or",
+        /// The weighted mean.
+        WeightedMean = "weighted_mean",
+    }
 }
 
-/// What one identity adds to a group.
+/// What one identity contributes to a group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Witness {
-    /// Who.
+    /// The identity.
     pub identity: Identity,
-    /// The names it reported under.
+    /// The source names that it reported under.
     pub sources: BTreeSet<SourceName>,
     /// The strongest of its signals, weight x confidence, decayed, at most 1.
     pub score: f64,
@@ -170,62 +157,62 @@ pub struct Witness {
     pub weighted: f64,
 }
 
-/// The signals that a mitigation stands on, as of the last look.
+/// The signals that a mitigation is based on, when they were last evaluated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Correlation {
     /// The group.
     pub signal_group_id: GroupId,
-    /// What its signals amount to.
+    /// The confidence derived from its signals.
     pub derived_confidence: Confidence,
-    /// How many identities are behind them.
+    /// The number of identities behind its signals.
     pub source_count: u32,
-    /// True: there was a quorum.
+    /// Whether there was a quorum; always true.
     pub corroboration_met: bool,
     /// The sources of its signals.
     pub contributing_sources: BTreeSet<SourceName>,
-    /// How the confidence comes about, in words.
+    /// How the confidence was derived, as text for operators.
     pub explanation: String,
-    /// How the confidence is joined.
+    /// How the confidence is derived.
     pub mode: ConfidenceMode,
-    /// What each identity adds: escalation counts only those whose lease lives.
+    /// What each identity contributes: escalation counts only those with a live lease.
     pub witnesses: Vec<Witness>,
 }
 
-/// What a corroborating signal says it is about.
+/// The attacks that a corroborating signal is about; `None` of a dimension = any.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct CorroborationScope {
-    /// Only attacks of this kind.
+    /// The vector.
     pub vector: Option<VectorName>,
-    /// On this customer.
+    /// The customer.
     pub customer_id: Option<CustomerId>,
-    /// At this pop.
+    /// The pop.
     pub pop: Option<Pop>,
-    /// On this service.
+    /// The service.
     pub service_id: Option<ServiceId>,
-    /// At this interface.
+    /// The interface.
     pub interface: Option<InterfaceName>,
 }
 
-/// A corroborating signal: kept for groups yet to come.
+/// A corroborating signal, kept for later groups.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Corroboration {
-    /// Its identifier.
+    /// The identifier of the signal.
     pub signal_id: SignalId,
     /// The pop that received it.
     pub received_by: Pop,
-    /// Under which name it was sent.
+    /// The name of its source.
     pub source: SourceName,
-    /// Who is behind it.
+    /// The identity behind the source.
     pub identity: Identity,
-    /// What it is about.
+    /// The attacks that it is about.
     pub scope: CorroborationScope,
-    /// Its confidence.
+    /// Its confidence, 0 to 1.
     pub confidence: Confidence,
     /// The weight of its source.
     pub weight: f64,
     /// When it was received.
     pub received_at: DateTime<Utc>,
-    /// Until when groups yet to come take it up.
+    /// Until when later groups may use it.
     pub expires_at: DateTime<Utc>,
     /// The groups that it was attached to.
     pub attached: BTreeSet<GroupId>,

@@ -1,4 +1,4 @@
-//! How long something lives, in whole seconds.
+//! Times to live, in whole seconds.
 
 use std::fmt;
 
@@ -6,21 +6,24 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// A time to live: 1 to 86,400 seconds. Nothing that prefixd announces lives without one.
+/// A time to live: 1 to 86,400 seconds. Every announced rule has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "u64", into = "u64")]
 pub struct Ttl(u32);
 
-/// A number is no time to live.
+/// The number is no time to live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("ttl_seconds must be 1 to 86400, not {0}")]
 pub struct TtlError(u64);
 
 impl Ttl {
-    /// The longest: one day.
+    /// The longest: 86,400 s, one day.
     pub const MAX: Self = Self(86_400);
 
-    /// Checks the range.
+    /// A time to live of this number of seconds.
+    ///
+    /// # Errors
+    /// 0, or more than 86,400.
     pub fn from_seconds(seconds: u64) -> Result<Self, TtlError> {
         match u32::try_from(seconds) {
             Ok(short @ 1..=86_400) => Ok(Self(short)),
@@ -28,17 +31,17 @@ impl Ttl {
         }
     }
 
-    /// In seconds.
+    /// The number of seconds, 1..=86400.
     pub fn seconds(self) -> u32 {
         self.0
     }
 
-    /// The moment at which it has passed, counted from `start`.
+    /// The time at which it ends, counted from `start`.
     pub fn after(self, start: DateTime<Utc>) -> DateTime<Utc> {
         start + self.delta()
     }
 
-    /// As a difference of times.
+    /// The duration.
     pub fn delta(self) -> TimeDelta {
         TimeDelta::seconds(i64::from(self.0))
     }
@@ -56,19 +59,7 @@ impl Ttl {
     }
 }
 
-impl TryFrom<u64> for Ttl {
-    type Error = TtlError;
-
-    fn try_from(seconds: u64) -> Result<Self, TtlError> {
-        Self::from_seconds(seconds)
-    }
-}
-
-impl From<Ttl> for u64 {
-    fn from(ttl: Ttl) -> Self {
-        u64::from(ttl.0)
-    }
-}
+checked_number!(Ttl(u64), Ttl::from_seconds, TtlError);
 
 impl fmt::Display for Ttl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -16,6 +16,7 @@ use prefix_core::announcer::{AnnounceError, OwnPath, RibPath};
 use prefix_core::flowspec::{Action, RouteKey};
 use prefix_core::id::MitigationId;
 use prefix_core::ownership::Ownership;
+use prefix_core::pacing::Burst;
 use prefix_core::store::Epoch;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -31,14 +32,6 @@ use crate::shared::Shared;
 use crate::telemetry;
 use retry_queue::RetryQueue;
 
-/// The most changes that go out at once.
-const BURST: usize = 200;
-/// The most octets of withdrawn NLRI that go out at once. A speaker packs withdrawals that wait together into one
-/// UPDATE, and FRR 8.4 resets the session when one carries 4095 octets of NLRI or more: even two bursts that a busy
-/// machine lets pile up stay below that.
-const BURST_OCTETS: usize = 2000;
-/// Octets of withdrawn NLRI that take as long as a burst of [`BURST`] changes.
-const PACED_OCTETS: usize = 3500;
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
 /// Between two looks at whether this instance may go on.
@@ -214,23 +207,21 @@ impl Dispatcher {
         let mut announce = Vec::new();
         let mut withdraw = Vec::new();
         let mut known = Settle::default();
-        let mut octets = 0;
-        while announce.len() + withdraw.len() < BURST && octets < BURST_OCTETS {
+        let mut burst = Burst::default();
+        while !burst.is_full() {
             let Some(key) = self.dirty.pop_front() else { break };
             self.listed.remove(&key);
             match self.shared.intents.route_change(&key, now) {
                 RouteChange::Announce(DesiredPath::Path { id, step, path }) => {
+                    burst.add_announcement();
                     announce.push(Change { key, path: Some((id, step, *path)) });
                 }
-                RouteChange::Withdraw if octets + key.nlri().as_bytes().len() > BURST_OCTETS => {
+                RouteChange::Withdraw if burst.add_withdrawal(&key) => withdraw.push(Change { key, path: None }),
+                RouteChange::Withdraw => {
                     // first of the next burst
                     self.listed.insert(key.clone());
                     self.dirty.push_front(key);
                     break;
-                }
-                RouteChange::Withdraw => {
-                    octets += key.nlri().as_bytes().len();
-                    withdraw.push(Change { key, path: None });
                 }
                 RouteChange::Known { id, step, path } => {
                     Self::confirmed(&self.shared, &mut known, id, key, step, path);
@@ -243,12 +234,11 @@ impl Dispatcher {
             }
         }
         self.settle(known);
-        let changes = announce.len() + withdraw.len();
-        if changes == 0 {
+        if burst.is_empty() {
             return;
         }
-        let pace = self.pace(changes, octets);
-        self.next_burst = Instant::now() + pace;
+        let began = Instant::now();
+        self.next_burst = began + burst.duration(self.shared.settings.max_changes_per_second);
         if self.shared.enforced() {
             if surely && self.look_first(&announce, &withdraw).await {
                 return;
@@ -256,20 +246,12 @@ impl Dispatcher {
             let (announce, withdraw) =
                 if surely { (announce, withdraw) } else { self.sort_out(announce, withdraw).await };
             if announce.len() + withdraw.len() > 0 {
-                self.send(announce, withdraw, pace).await;
+                self.send(announce, withdraw, burst, began).await;
             }
         } else {
             // dry-run changes nothing at the speaker, but what left it by its own time is written down
             self.read_back(withdraw).await;
         }
-    }
-
-    /// How long a burst takes, by the number of its changes or by its octets.
-    fn pace(&self, changes: usize, octets: usize) -> Duration {
-        let per_second = self.shared.settings.max_changes_per_second.max(1);
-        let as_changes = changes.max((octets * BURST).div_ceil(PACED_OCTETS));
-        let as_changes = u32::try_from(as_changes).unwrap_or(u32::MAX);
-        Duration::from_secs(1) * as_changes / per_second
     }
 
     /// Leaves of a burst only what is right whoever leads.
@@ -373,7 +355,7 @@ impl Dispatcher {
         let _ = self.commit_queue.led_by(self.epoch).submit(Box::new(record));
     }
 
-    async fn send(&mut self, announce: Vec<Change>, withdraw: Vec<Change>, pace: Duration) {
+    async fn send(&mut self, announce: Vec<Change>, withdraw: Vec<Change>, burst: Burst, began: Instant) {
         let paths: Vec<OwnPath> = announce
             .iter()
             .filter_map(|change| change.path.as_ref())
@@ -387,8 +369,8 @@ impl Dispatcher {
             async { if paths.is_empty() { Vec::new() } else { announcer.announce(&paths).await } },
             async { if keys.is_empty() { Vec::new() } else { announcer.withdraw(&keys).await } },
         );
-        // a speaker that answers late is busy: it gets time to pass on what it has
-        self.next_burst = self.next_burst.max(Instant::now() + pace / 2);
+        let per_second = self.shared.settings.max_changes_per_second;
+        self.next_burst = Instant::now() + burst.pause(per_second, began.elapsed());
         let confirmed = |results: &[Result<(), AnnounceError>]| results.iter().filter(|r| r.is_ok()).count();
         telemetry::speaker_call(started.elapsed(), confirmed(&announced), confirmed(&withdrawn));
         let failures = announced.iter().chain(&withdrawn).filter_map(|result| result.as_ref().err());

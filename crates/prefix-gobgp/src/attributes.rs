@@ -1,4 +1,4 @@
-//! Path attributes as octets (RFC 4271 §4.3): written for own paths, read of anybody's.
+//! Path attributes as octets (RFC 4271 §4.3): encoded for own paths, decoded of any path.
 
 use std::fmt::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -20,12 +20,12 @@ const MP_REACH_NLRI: u8 = 14;
 const EXTENDED_COMMUNITIES: u8 = 16;
 const LARGE_COMMUNITIES: u8 = 32;
 
-/// ORIGIN, always "IGP": the route starts here.
+/// ORIGIN "IGP" (RFC 4271 §5.1.1).
 pub(crate) fn origin() -> Bytes {
     attribute(TRANSITIVE, ORIGIN, &[0])
 }
 
-/// `NEXT_HOP`. `FlowSpec` has none on the wire, but the speaker's API wants one: the unspecified address.
+/// `NEXT_HOP` (RFC 4271 §5.1.3). `FlowSpec` has none on the wire, but the API requires one: the unspecified address.
 pub(crate) fn next_hop(address: Ipv4Addr) -> Bytes {
     attribute(TRANSITIVE, NEXT_HOP, &address.octets())
 }
@@ -72,14 +72,14 @@ fn attribute(flags: u8, kind: u8, value: &[u8]) -> Bytes {
             octets.put_slice(&[flags | EXTENDED_LENGTH, kind]);
             octets.put_u16(length);
         }
-        // 16,000 configured communities: the speaker refuses what then is malformed.
+        // more than 16,000 configured communities: the speaker refuses the malformed attribute
         _ => octets.put_slice(&[flags | EXTENDED_LENGTH, kind, 0xff, 0xff]),
     }
     octets.put_slice(value);
     octets.freeze()
 }
 
-/// The attributes of a path, as far as prefixd reads them.
+/// The attributes of a path that prefixd reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Attributes {
     pub(crate) origin: Option<u8>,
@@ -87,12 +87,12 @@ pub(crate) struct Attributes {
     pub(crate) communities: Vec<Community>,
     pub(crate) extended: Vec<ExtendedCommunity>,
     pub(crate) large: Vec<LargeCommunity>,
-    /// Type codes of all others, and of those that cannot be read.
+    /// The type codes of all others, and of those that cannot be decoded.
     pub(crate) others: Vec<u8>,
 }
 
 impl Attributes {
-    /// Reads attributes, one an element, with flags, type and length.
+    /// Decodes attributes, one per element, each with flags, type and length.
     pub(crate) fn decode<'a>(attributes: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut read = Self::default();
         for octets in attributes {
@@ -142,14 +142,14 @@ fn large_community(octets: [u8; 12]) -> LargeCommunity {
     LargeCommunity { global: part(0), local_1: part(4), local_2: part(8) }
 }
 
-/// The inner `None` is a path without next hop, as all `FlowSpec` paths are.
-#[allow(clippy::option_option, reason = "unreadable, absent and present are three things")]
+/// The outer `None` is a malformed attribute, the inner one a path without next hop, like every `FlowSpec` path.
+#[allow(clippy::option_option, reason = "malformed, absent and present are three cases")]
 fn mp_reach_next_hop(value: &[u8]) -> Option<Option<IpAddr>> {
     let (&[_, _, _, length], rest) = value.split_first_chunk()?;
     let octets = rest.get(..usize::from(length))?;
     Some(match octets.len() {
         4 => <[u8; 4]>::try_from(octets).ok().map(IpAddr::from),
-        // A second, link-local address may follow (RFC 2545 §3).
+        // a second, link-local address may follow (RFC 2545 §3)
         16 | 32 => octets.first_chunk::<16>().map(|octets| IpAddr::from(*octets)),
         _ => None,
     })

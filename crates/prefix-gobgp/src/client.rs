@@ -1,7 +1,7 @@
-//! The calls of the speaker's API, alike for both versions.
+//! The calls of the speaker's API, the same for both versions.
 //!
 //! Messages and calls differ in their package and in how NLRI and attributes are wrapped; each version's client is
-//! made from the same text.
+//! made by one macro.
 
 mod calls;
 
@@ -18,48 +18,48 @@ use tonic::transport::Channel;
 use tonic::{Code, Status};
 
 use crate::Api;
-use crate::path::{Change, Listed, kind_of};
+use crate::path::{Change, RibEntry, kind_of};
 
-/// What the watch stream says.
+/// An event of the watch stream.
 #[derive(Debug)]
-pub(crate) enum Watched {
-    /// The watch is on.
+pub(crate) enum WatchEvent {
+    /// The speaker confirms the watch.
     Ready,
-    /// A peer changed; families and uptime are not told.
+    /// A peer changed; families and uptime are not known.
     Peer(Peer),
-    /// The best path of a route.
-    Path(Listed),
+    /// The best path of a route changed.
+    Path(RibEntry),
 }
 
-/// A streamed answer.
-pub(crate) type Answers<T> = BoxStream<'static, Result<T, Status>>;
+/// A streamed response.
+pub(crate) type ResponseStream<T> = BoxStream<'static, Result<T, Status>>;
 
 /// The calls of the speaker's API.
 #[async_trait]
 pub(crate) trait Client: Send + Sync {
-    /// The version of the API, for people.
+    /// The version of the API, for logs.
     fn version(&self) -> &'static str;
 
-    /// Whether the speaker runs BGP already: its API listens before.
+    /// Whether BGP runs at the speaker: its API listens before that.
     async fn is_started(&self) -> Result<bool, Status>;
 
-    /// Carries out the changes, all or, when refused, none of them.
+    /// Applies all changes, or none if the speaker refuses.
     async fn apply(&self, changes: &[Change]) -> Result<(), Status>;
 
     /// The table, or only the routes to `prefixes` (unicast only).
-    async fn list(&self, kind: RouteKind, prefixes: Vec<String>) -> Result<Answers<Listed>, Status>;
+    async fn list(&self, kind: RouteKind, prefixes: Vec<String>) -> Result<ResponseStream<RibEntry>, Status>;
 
     /// All peers, or the one with this address.
     async fn peers(&self, address: String) -> Result<Vec<Peer>, Status>;
 
-    /// Peers and best paths, for ever.
-    async fn watch(&self) -> Result<Answers<Watched>, Status>;
+    /// Changes of peers and best paths, without end.
+    async fn watch(&self) -> Result<ResponseStream<WatchEvent>, Status>;
 }
 
-/// A speaker that has just been started listens some milliseconds before it runs BGP.
-const UNTIL_STARTED: Duration = Duration::from_millis(5);
+/// The time between two checks whether BGP runs at a speaker that was just started.
+const START_POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// Finds the version that the speaker answers to, and waits until it runs BGP.
+/// A client of the version that the speaker answers to, once BGP runs there.
 pub(crate) async fn discover(channel: &Channel, api: Api) -> Result<Arc<dyn Client>, Status> {
     let v4 = || Arc::new(calls::V4::new(channel.clone())) as Arc<dyn Client>;
     let v3 = || Arc::new(calls::V3::new(channel.clone())) as Arc<dyn Client>;
@@ -72,7 +72,7 @@ pub(crate) async fn discover(channel: &Channel, api: Api) -> Result<Arc<dyn Clie
     for client in candidates {
         let started = loop {
             match client.is_started().await {
-                Ok(false) => tokio::time::sleep(UNTIL_STARTED).await,
+                Ok(false) => tokio::time::sleep(START_POLL_INTERVAL).await,
                 answer => break answer,
             }
         };
@@ -90,17 +90,12 @@ pub(crate) async fn discover(channel: &Channel, api: Api) -> Result<Arc<dyn Clie
     Err(Status::unimplemented(format!("the speaker speaks {asked} ({})", refusal.message())))
 }
 
-/// The families that prefixd announces in; others are left out.
+/// A family that prefixd announces in; `None` for others.
 pub(crate) fn afi_safi(afi: i32, safi: i32) -> Option<AfiSafi> {
-    kind_of(afi, safi).map(|kind| match kind {
-        RouteKind::FlowSpecV4 => AfiSafi::Ipv4Flowspec,
-        RouteKind::FlowSpecV6 => AfiSafi::Ipv6Flowspec,
-        RouteKind::UnicastV4 => AfiSafi::Ipv4Unicast,
-        RouteKind::UnicastV6 => AfiSafi::Ipv6Unicast,
-    })
+    kind_of(afi, safi).map(AfiSafi::from)
 }
 
-/// Numbers of both versions, which are those of `GoBGP`'s state machine plus one.
+/// The session state by its number in both versions of the API.
 fn session_state(number: i32) -> SessionState {
     match number {
         1 => SessionState::Idle,
@@ -119,12 +114,12 @@ fn since(timestamp: &Timestamp) -> Option<Duration> {
     Some(SystemTime::now().duration_since(then).unwrap_or_default())
 }
 
-/// An address without the zone that link-local neighbors have.
+/// A neighbor's address without its IPv6 zone.
 fn neighbor_address(text: &str) -> Option<IpAddr> {
     text.split('%').next()?.parse().ok()
 }
 
-/// What both sides can do, in the order of this side.
+/// The families that both sides offer, in the order of this side.
 fn negotiated(local: Vec<AfiSafi>, remote: &[AfiSafi]) -> Vec<AfiSafi> {
     local.into_iter().filter(|family| remote.contains(family)).collect()
 }

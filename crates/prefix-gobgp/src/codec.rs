@@ -1,18 +1,17 @@
-//! Own paths to changes of the speaker's table, and the speaker's paths to what the port reports.
+//! Encodes own paths as changes of the speaker's table, and decodes the speaker's paths into those of the port.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use bytes::Bytes;
-use prefix_core::address::Family;
 use prefix_core::announcer::{AnnounceError, OwnPath, RibPath, Route};
 use prefix_core::flowspec::{Action, RouteKey, RouteKind};
 use prefix_core::ownership::{Owner, Ownership};
 
 use crate::attributes::{self, Attributes};
-use crate::path::{Change, Listed};
+use crate::path::{Change, RibEntry};
 use crate::{Community, Settings};
 
-/// Encodes what all paths share once, and the rest per path.
+/// Encodes and decodes paths. The attributes that all own paths share are encoded once.
 #[derive(Debug)]
 pub(crate) struct Codec {
     owner: Owner,
@@ -22,7 +21,7 @@ pub(crate) struct Codec {
     next_hop_v6: Ipv6Addr,
     flowspec_communities: Option<Bytes>,
     blackhole_communities: Option<Bytes>,
-    /// Of the black holes, to recognise one whose communities were changed.
+    /// The communities of black holes, sorted, to recognise one whose communities were changed.
     blackhole: Vec<Community>,
 }
 
@@ -44,7 +43,7 @@ impl Codec {
         }
     }
 
-    /// The change that puts an own path into the table.
+    /// The change that announces an own path.
     pub(crate) fn announcement(&self, path: &OwnPath) -> Result<Change, AnnounceError> {
         let is_rtbh = matches!(path.action, Action::Rtbh);
         if is_rtbh != matches!(path.route, Route::Blackhole(_)) {
@@ -63,12 +62,13 @@ impl Codec {
         Ok(change)
     }
 
-    /// The change that takes the API path of a route out of the table.
+    /// The change that withdraws the API path of a route.
     pub(crate) fn withdrawal(&self, key: &RouteKey) -> Change {
         Change { is_withdraw: true, ..self.bare(key) }
     }
 
-    /// The speaker wants a next hop in every path, withdrawn ones and `FlowSpec` included; on the wire `FlowSpec` has none.
+    /// A change with a next hop only. The API requires one in every path, withdrawn and `FlowSpec` ones included,
+    /// though `FlowSpec` has none on the wire (RFC 8955 §4).
     fn bare(&self, key: &RouteKey) -> Change {
         let (kind, nlri) = (key.kind(), Bytes::copy_from_slice(key.nlri().as_bytes()));
         let next_hop = match kind {
@@ -81,38 +81,28 @@ impl Codec {
         Change { kind, nlri, attributes, is_withdraw: false }
     }
 
-    /// What the port reports of a path.
-    pub(crate) fn report(&self, listed: Listed) -> RibPath {
-        let Listed { key, attributes, local, is_withdraw: _ } = listed;
+    /// The path as the port reports it.
+    pub(crate) fn report(&self, entry: RibEntry) -> RibPath {
+        let RibEntry { key, attributes, local, is_withdraw: _ } = entry;
         let action = self.action(key.kind(), &attributes);
         let ownership = self.owner.read(&attributes.large);
-        // Words are for the audit of somebody else's path; a table of own ones is read too often for them.
-        let words = if ownership.is_own() { String::new() } else { attributes.to_string() };
-        RibPath { key, action, ownership, local, attributes: words }
+        // the text is for the audit of a foreign path; for own ones, which are read often, it would cost time
+        let text = if ownership.is_own() { String::new() } else { attributes.to_string() };
+        RibPath { key, action, ownership, local, attributes: text }
     }
 
-    /// Whether a path was made by prefixd, here or at another pop.
+    /// Whether a path carries the owner community of this or another pop.
     pub(crate) fn is_tagged(&self, attributes: &Attributes) -> bool {
         self.owner.read(&attributes.large) != Ownership::Foreign
     }
 
-    /// A black hole without one of its communities is none: upstream would not know it.
+    /// The action; `None` for a black hole that lacks one of its communities, because upstream would not recognise it.
     fn action(&self, kind: RouteKind, attributes: &Attributes) -> Option<Action> {
         if kind.is_flowspec() {
             return Action::from_extended_communities(&attributes.extended).ok();
         }
         let is_complete = self.blackhole.iter().all(|community| attributes.communities.contains(community));
         is_complete.then_some(Action::Rtbh)
-    }
-}
-
-/// The address family of a table, for messages to people.
-pub(crate) fn table_name(kind: RouteKind) -> &'static str {
-    match (kind.is_flowspec(), kind.family()) {
-        (true, Family::Ipv4) => "ipv4-flowspec",
-        (true, Family::Ipv6) => "ipv6-flowspec",
-        (false, Family::Ipv4) => "ipv4-unicast",
-        (false, Family::Ipv6) => "ipv6-unicast",
     }
 }
 
@@ -138,8 +128,8 @@ mod tests {
     }
 
     fn read_back(codec: &Codec, change: &Change) -> RibPath {
-        codec.report(Listed {
-            key: crate::path::read_key(change.kind, &change.nlri).unwrap(),
+        codec.report(RibEntry {
+            key: RouteKey::decode(change.kind, &change.nlri).unwrap(),
             attributes: Attributes::decode(change.attributes.iter().map(|a| &a[..])),
             local: true,
             is_withdraw: change.is_withdraw,

@@ -1,12 +1,12 @@
-//! A community as operators write it: `65535:666`, or by its registered name.
+//! Communities (RFC 1997) as operators write them: `65535:666`, or a registered name.
 
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use prefix_core::serde_as_text;
 use thiserror::Error;
 
-/// A text is no community.
+/// The text is no community.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
     "\"{0}\" is no community, write two numbers from 0 to 65535 like \"65535:666\", or a name like \"NO_EXPORT\" or \
@@ -14,12 +14,11 @@ use thiserror::Error;
 )]
 pub struct CommunityError(String);
 
-/// A community (RFC 1997): four octets, mostly read as two numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+/// A community (RFC 1997): four octets, written as two numbers from 0 to 65535. Text and JSON are `65535:666`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Community(u32);
 
-/// IANA's registry of well-known communities, as far as it makes sense on a route that prefixd originates.
+/// The well-known communities of IANA's registry that make sense on a route that prefixd originates.
 const WELL_KNOWN: [(&str, Community); 9] = [
     ("GRACEFUL_SHUTDOWN", Community(0xffff_0000)),
     ("ACCEPT_OWN", Community(0xffff_0001)),
@@ -33,9 +32,9 @@ const WELL_KNOWN: [(&str, Community); 9] = [
 ];
 
 impl Community {
-    /// Asks the neighbor to drop the traffic (RFC 7999).
+    /// The neighbor drops the traffic (RFC 7999).
     pub const BLACKHOLE: Self = Self(0xffff_029a);
-    /// Not to leave the neighbor's autonomous system (RFC 1997).
+    /// The route does not leave the neighbor's autonomous system (RFC 1997).
     pub const NO_EXPORT: Self = Self(0xffff_ff01);
 
     /// The four octets as a number.
@@ -73,19 +72,7 @@ impl fmt::Display for Community {
     }
 }
 
-impl TryFrom<String> for Community {
-    type Error = CommunityError;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl From<Community> for String {
-    fn from(community: Community) -> Self {
-        community.to_string()
-    }
-}
+serde_as_text!(Community);
 
 #[cfg(test)]
 mod tests {

@@ -4,10 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use prefix_core::serde_as_text;
 use thiserror::Error;
 
-/// A text is no endpoint.
+/// The text is no endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
     "\"{0}\" is no address of a speaker, write \"host:port\" like \"127.0.0.1:50051\" or \"[::1]:50051\", or \
@@ -16,8 +16,7 @@ use thiserror::Error;
 pub struct EndpointError(String);
 
 /// Where the speaker's API listens.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Endpoint {
     /// A TCP port.
     Tcp {
@@ -26,12 +25,12 @@ pub enum Endpoint {
         /// 1..=65535.
         port: u16,
     },
-    /// A unix socket, by absolute path.
+    /// A Unix socket, by its absolute path.
     Unix(PathBuf),
 }
 
 impl Endpoint {
-    /// As a URI; `scheme` is ignored for unix sockets.
+    /// The endpoint as a URI; `scheme` is ignored for Unix sockets.
     pub(crate) fn uri(&self, scheme: &str) -> String {
         match self {
             Self::Tcp { .. } => format!("{scheme}://{self}"),
@@ -39,7 +38,7 @@ impl Endpoint {
         }
     }
 
-    /// True if only programs on the same machine reach it.
+    /// Whether it is reachable from the same machine only: a Unix socket or a loopback address.
     pub fn is_local(&self) -> bool {
         match self {
             Self::Unix(_) => true,
@@ -96,19 +95,7 @@ impl fmt::Display for Endpoint {
     }
 }
 
-impl TryFrom<String> for Endpoint {
-    type Error = EndpointError;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl From<Endpoint> for String {
-    fn from(endpoint: Endpoint) -> Self {
-        endpoint.to_string()
-    }
-}
+serde_as_text!(Endpoint);
 
 #[cfg(test)]
 mod tests {

@@ -1,15 +1,14 @@
-//! What a failed call says about its effect: refused, never sent, or unknown.
+//! Classifies a failed call by what is known about its effect: refused, never sent, or unknown.
 
 use std::error::Error;
 
 use prefix_core::announcer::AnnounceError;
 use tonic::{Code, ConnectError, Status};
 
-/// Sorts the outcome of a call by what is known about its effect. In doubt the answer is
-/// [`AnnounceError::Unknown`], which makes the caller read back.
+/// The error of the port. In doubt it is [`AnnounceError::Unknown`], which makes the caller read back.
 pub(crate) fn classify(status: &Status) -> AnnounceError {
     let text = || describe(status);
-    if is_from_here(status) {
+    if is_from_transport(status) {
         return if chain(status).any(<dyn std::error::Error + 'static>::is::<ConnectError>) {
             AnnounceError::Unreachable(text())
         } else {
@@ -17,7 +16,7 @@ pub(crate) fn classify(status: &Status) -> AnnounceError {
         };
     }
     match status.code() {
-        // Plain errors of the speaker have the code Unknown; nothing was done.
+        // the speaker's own errors have the code Unknown; the call had no effect
         Code::Unknown if is_not_started(status) => AnnounceError::Unreachable(text()),
         Code::Unknown
         | Code::InvalidArgument
@@ -33,27 +32,27 @@ pub(crate) fn classify(status: &Status) -> AnnounceError {
     }
 }
 
-/// True if the connection is no longer to be trusted.
-pub(crate) fn breaks_link(status: &Status) -> bool {
-    is_from_here(status)
+/// Whether the connection must not be used again.
+pub(crate) fn breaks_connection(status: &Status) -> bool {
+    is_from_transport(status)
         || matches!(
             status.code(),
             Code::Unavailable | Code::Cancelled | Code::DeadlineExceeded | Code::Unimplemented
         )
 }
 
-/// True if the family is not configured at the speaker, whose table then is empty.
+/// Whether the call failed because the family is not configured at the speaker.
 pub(crate) fn is_unknown_family(status: &Status) -> bool {
     status.message().contains("address family") && status.message().contains("not supported")
 }
 
-/// The speaker's API listens before its BGP part runs.
+/// Whether the call failed because BGP does not run yet: the API listens before that.
 fn is_not_started(status: &Status) -> bool {
     status.message().contains("hasn't started yet")
 }
 
-/// A status that the transport made, instead of one that the speaker sent.
-fn is_from_here(status: &Status) -> bool {
+/// Whether the status was made by the transport instead of the speaker.
+fn is_from_transport(status: &Status) -> bool {
     status.source().is_some()
 }
 
@@ -61,7 +60,7 @@ fn chain(status: &Status) -> impl Iterator<Item = &(dyn Error + 'static)> {
     std::iter::successors(status.source(), |error| (*error).source())
 }
 
-/// The message of the speaker, or the innermost cause of a broken connection, which is the one that says something.
+/// The message of the speaker, or the innermost cause of a broken connection; what wraps it says "transport error".
 fn describe(status: &Status) -> String {
     match chain(status).last() {
         Some(cause) => cause.to_string(),

@@ -1,4 +1,4 @@
-//! The adapter: changes in one-message streams, reads in binary, honest about what is unknown.
+//! The Announcer port on `GoBGP`: changes in streams of one message each, reads in the binary form of BGP.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -16,34 +16,35 @@ use tonic::{Code, Status};
 use crate::Settings;
 use crate::client::Client;
 use crate::codec::Codec;
-use crate::error::{breaks_link, classify, is_unknown_family};
-use crate::link::{Connector, Link};
-use crate::path::{Change, KINDS, Listed};
+use crate::connection::{Connection, Connector};
+use crate::error::{breaks_connection, classify, is_unknown_family};
+use crate::path::{Change, KINDS, RibEntry};
 use crate::watch::Watch;
 
-/// Changes in one message. The speaker carries out a message as a whole or refuses it as a whole, so a larger one
-/// costs more to take apart when one path in it is refused.
+/// The most changes in one message. The speaker applies or refuses a message as a whole, so a larger one costs more to
+/// split when one path in it is refused.
 const CHANGES_PER_MESSAGE: usize = 500;
-/// Octets in one message, far below every limit of gRPC.
+/// The most octets in one message, far below the limits of gRPC.
 const OCTETS_PER_MESSAGE: usize = 1 << 20;
 
-/// `GoBGP` as the speaker.
+/// `GoBGP` as the speaker, API version 3 or 4.
 ///
 /// - Connects when first needed; a speaker that is down is no error of [`Gobgp::new`]. One connection serves all calls.
 /// - The version of the API is found at each connection.
-/// - Announcements and withdrawals are messages of `AddPathStream`, each carried out or refused as a whole: what is
-///   reported as refused or unreachable has had no effect. A refused message is taken apart to find the path at fault.
-/// - A route is to be named once in a call.
-/// - Paths that prefixd could not announce (a foreign rule without destination, say) are not reported. A foreign rule
-///   that matches what ours matches, but is written in another way, is a route of its own to the speaker: it is
-///   reported as if it were not local, as no change of ours replaces it.
-/// - Attributes in words are given for paths of others only.
+/// - Announcements and withdrawals are messages of `AddPathStream`, each applied or refused as a whole: what is
+/// reported
+///   as refused or unreachable has had no effect. A refused message is split to find the path at fault.
+/// - A call may name a route once only.
+/// - Paths that prefixd could not announce (like a foreign rule without destination) are not reported. A foreign rule
+///   that matches what an own rule matches, but is encoded in another way, is another route to the speaker: it is
+///   reported as not local, because no change of prefixd replaces it.
+/// - The text of the attributes is given for paths of others only.
 /// - Unicast paths are reported if they carry the owner community of this or another pop.
 pub struct Gobgp {
     shared: Arc<Shared>,
 }
 
-/// What calls and watches share.
+/// What calls and watch streams share.
 pub(crate) struct Shared {
     pub(crate) settings: Arc<Settings>,
     pub(crate) connector: Connector,
@@ -51,7 +52,7 @@ pub(crate) struct Shared {
 }
 
 impl Gobgp {
-    /// Connects to nothing yet.
+    /// An adapter that has not connected yet.
     pub fn new(settings: Settings) -> Self {
         let settings = Arc::new(settings);
         let connector = Connector::new(Arc::clone(&settings));
@@ -61,33 +62,33 @@ impl Gobgp {
 }
 
 impl Shared {
-    /// One call, bounded in time. A connection that broke, or did not answer, is not used again.
+    /// One call, bounded by `request_timeout`. A connection that broke, or did not answer, is not used again.
     pub(crate) async fn call<T, F: Future<Output = Result<T, Status>>>(
         &self,
-        link: &Link,
+        connection: &Connection,
         call: impl FnOnce(Arc<dyn Client>) -> F,
     ) -> Result<T, Status> {
         let limit = self.settings.request_timeout;
         let late = |_| Err(Status::deadline_exceeded(format!("no answer within {limit:?}")));
-        let result = timeout(limit, call(Arc::clone(&link.client))).await.unwrap_or_else(late);
+        let result = timeout(limit, call(Arc::clone(&connection.client))).await.unwrap_or_else(late);
         if let Err(status) = &result
-            && breaks_link(status)
+            && breaks_connection(status)
         {
-            self.connector.discard(link).await;
+            self.connector.discard(connection).await;
         }
         result
     }
 
-    /// A call that may be repeated when the speaker turns out to speak the other version since its last restart.
+    /// A call that is repeated once if the speaker speaks the other version since its last restart.
     async fn ask<T, F: Future<Output = Result<T, Status>>>(
         &self,
         call: impl Fn(Arc<dyn Client>) -> F,
     ) -> Result<T, AnnounceError> {
-        let link = self.connector.link().await?;
-        match self.call(&link, &call).await {
+        let connection = self.connector.connection().await?;
+        match self.call(&connection, &call).await {
             Err(status) if status.code() == Code::Unimplemented => {
-                let link = self.connector.link().await?;
-                self.call(&link, &call).await.map_err(|status| classify(&status))
+                let connection = self.connector.connection().await?;
+                self.call(&connection, &call).await.map_err(|status| classify(&status))
             }
             result => result.map_err(|status| classify(&status)),
         }
@@ -110,7 +111,7 @@ impl Shared {
                 }
                 Err(error) => results.extend(message.iter().map(|_| Err(error.clone()))),
             }
-            // A lost speaker stays lost for the rest, of which nothing was sent.
+            // of the rest nothing was sent
             if let Some(Err(AnnounceError::Unreachable(text) | AnnounceError::Unknown(text))) = results.last()
             {
                 let rest = AnnounceError::Unreachable(text.clone());
@@ -121,23 +122,23 @@ impl Shared {
         results
     }
 
-    /// A table, or its routes to `prefixes`. A family that the speaker does not have is an empty table.
+    /// A table, or its routes to `prefixes` (unicast only). A family that is not configured at the speaker is empty.
     async fn list(
         &self,
         kind: RouteKind,
         prefixes: Vec<String>,
-    ) -> Result<BoxStream<'static, Result<Listed, AnnounceError>>, AnnounceError> {
-        let link = self.connector.link().await?;
+    ) -> Result<BoxStream<'static, Result<RibEntry, AnnounceError>>, AnnounceError> {
+        let connection = self.connector.connection().await?;
         let limit = self.settings.request_timeout;
-        let answers = match self.call(&link, |client| async move { client.list(kind, prefixes).await }).await
-        {
-            Ok(answers) => answers,
-            Err(status) if is_unknown_family(&status) => return Ok(stream::empty().boxed()),
-            Err(status) => return Err(classify(&status)),
-        };
+        let answers =
+            match self.call(&connection, |client| async move { client.list(kind, prefixes).await }).await {
+                Ok(answers) => answers,
+                Err(status) if is_unknown_family(&status) => return Ok(stream::empty().boxed()),
+                Err(status) => return Err(classify(&status)),
+            };
         let bounded = stream::try_unfold(answers, move |mut answers| async move {
             match timeout(limit, answers.next()).await {
-                Ok(Some(Ok(listed))) => Ok(Some((listed, answers))),
+                Ok(Some(Ok(entry))) => Ok(Some((entry, answers))),
                 Ok(Some(Err(status))) if is_unknown_family(&status) => Ok(None),
                 Ok(Some(Err(status))) => Err(classify(&status)),
                 Ok(None) => Ok(None),
@@ -148,7 +149,7 @@ impl Shared {
     }
 }
 
-/// Cuts changes into messages.
+/// Splits changes into messages.
 fn messages(changes: &[Change]) -> impl Iterator<Item = &[Change]> {
     let mut rest = changes;
     std::iter::from_fn(move || {
@@ -180,7 +181,7 @@ impl Announcer for Gobgp {
     }
 
     async fn table(&self) -> Result<BoxStream<'static, Result<RibPath, AnnounceError>>, AnnounceError> {
-        // Asked at once, so that a speaker that is away is told before anything is read.
+        // asked at once, so that an unreachable speaker is an error of this call
         let first = self.shared.list(KINDS[0], Vec::new()).await?;
         let shared = Arc::clone(&self.shared);
         let rest = stream::iter(&KINDS[1..]).then(move |kind| {
@@ -188,9 +189,9 @@ impl Announcer for Gobgp {
             async move { shared.list(*kind, Vec::new()).await }
         });
         let shared = Arc::clone(&self.shared);
-        let paths = stream::iter([Ok(first)]).chain(rest).try_flatten().try_filter_map(move |listed| {
-            let is_told = listed.key.kind().is_flowspec() || shared.codec.is_tagged(&listed.attributes);
-            let path = is_told.then(|| shared.codec.report(listed));
+        let paths = stream::iter([Ok(first)]).chain(rest).try_flatten().try_filter_map(move |entry| {
+            let is_reported = entry.key.kind().is_flowspec() || shared.codec.is_tagged(&entry.attributes);
+            let path = is_reported.then(|| shared.codec.report(entry));
             async move { Ok(path) }
         });
         Ok(until_error(paths).boxed())
@@ -203,19 +204,19 @@ impl Announcer for Gobgp {
             if wanted.is_empty() {
                 continue;
             }
-            // The speaker looks unicast routes up; FlowSpec ones are read as a whole.
+            // the speaker looks up unicast routes only; FlowSpec tables are read as a whole
             let prefixes = if kind.is_flowspec() {
                 Vec::new()
             } else {
                 wanted.iter().map(|key| key.destination().to_string()).collect()
             };
             let mut missing = wanted.len();
-            let mut listed = self.shared.list(kind, prefixes).await?;
+            let mut entries = self.shared.list(kind, prefixes).await?;
             while missing > 0
-                && let Some(path) = listed.try_next().await?
+                && let Some(path) = entries.try_next().await?
             {
                 let Some(slot) = found.get_mut(&path.key) else { continue };
-                // Where several paths compete, the one that API changes act on is told.
+                // of several paths the one that API changes act on is reported
                 if slot.as_ref().is_none_or(|known| !known.local && path.local) {
                     missing -= usize::from(path.local);
                     *slot = Some(self.shared.codec.report(path));

@@ -1,4 +1,4 @@
-//! What the adapter has to know; all of it is `bgp.*` of the daemon's configuration.
+//! The settings of the adapter: keys of `bgp.*` of the daemon's configuration.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Community, Endpoint};
 
-/// Which version of the speaker's API is spoken.
+/// The version of the speaker's API: `bgp.gobgp_api`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Api {
-    /// Whichever the speaker answers to, found anew at each connection, so it may be upgraded meanwhile.
+    /// The version that the speaker answers to, found at each connection, so that the speaker may be upgraded.
     #[default]
     Auto,
     /// `GoBGP` 3.x only.
@@ -22,7 +22,7 @@ pub enum Api {
     V4,
 }
 
-/// TLS to the speaker. The files are read anew at each connection, so they may be renewed meanwhile.
+/// TLS to the speaker. The files are read at each connection, so that they may be renewed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsSettings {
     /// Certificates (PEM) that the speaker's certificate is checked against.
@@ -40,33 +40,33 @@ pub struct TlsIdentity {
     pub key: PathBuf,
 }
 
-/// What the adapter has to know.
+/// The settings of the adapter.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Where the speaker's API listens.
     pub endpoint: Endpoint,
     /// TLS; ignored on a unix socket.
     pub tls: Option<TlsSettings>,
-    /// Which version of the API is spoken.
+    /// The version of the API.
     pub api: Api,
     /// How own paths are marked.
     pub owner: Owner,
-    /// Longest time to connect, version discovery included.
+    /// The longest time to connect, version discovery included; 10 s unless configured.
     pub connect_timeout: Duration,
-    /// Longest time of one call, or between two parts of a streamed answer.
+    /// The longest time of one call, or between two messages of a streamed response; 30 s unless configured.
     pub request_timeout: Duration,
-    /// Next hop of black holes, IPv4.
+    /// The next hop of IPv4 black holes (RFC 7999); 192.0.2.1 unless configured.
     pub next_hop_v4: Ipv4Addr,
-    /// Next hop of black holes, IPv6.
+    /// The next hop of IPv6 black holes (RFC 7999); 100::1 unless configured.
     pub next_hop_v6: Ipv6Addr,
     /// Communities of every own path.
     pub communities: Vec<Community>,
-    /// Further communities of black holes.
+    /// Further communities of black holes; BLACKHOLE and NO_EXPORT unless configured.
     pub rtbh_communities: Vec<Community>,
 }
 
 impl Settings {
-    /// The defaults of the configuration.
+    /// Settings with the defaults of the configuration.
     pub fn new(endpoint: Endpoint, owner: Owner) -> Self {
         Self {
             endpoint,

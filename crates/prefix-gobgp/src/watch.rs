@@ -1,4 +1,4 @@
-//! What happens at the speaker, for ever: watches, notices a speaker that went silent, and comes back by itself.
+//! The endless watch stream: it detects a speaker that went silent, and reconnects by itself.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
@@ -7,43 +7,44 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
-use prefix_core::announcer::{AnnounceError, Peer, SpeakerEvent};
+use prefix_core::announcer::{Peer, SpeakerEvent};
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
 use tonic::Status;
 
-use crate::client::{Answers, Watched};
+use crate::client::{ResponseStream, WatchEvent};
+use crate::connection::Connection;
 use crate::error::classify;
 use crate::gobgp::Shared;
-use crate::link::Link;
-use crate::path::Listed;
+use crate::path::RibEntry;
 
-/// A silent speaker is asked whether it is still there.
+/// The time between two liveness checks of the speaker.
 const HEARTBEAT: Duration = Duration::from_secs(2);
-/// Longest wait for the answer.
+/// The longest time for the answer of a liveness check.
 const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(10);
-/// First wait before another attempt to connect.
+/// The time before the second attempt to connect.
 const FIRST_BACKOFF: Duration = Duration::from_millis(10);
-/// Rules must be back within a second of the speaker's return, and a refused attempt costs next to nothing.
+/// The longest time between two attempts: rules must be back within a second of the speaker's return, and a refused
+/// attempt costs little.
 const LONGEST_BACKOFF: Duration = Duration::from_millis(250);
 
-/// One watch: what the caller has been told so far, and what comes next.
+/// One watch stream: what the caller was told so far, and what comes next.
 pub(crate) struct Watch {
     shared: Arc<Shared>,
     pending: VecDeque<SpeakerEvent>,
     session: Option<Session>,
-    told_down: bool,
+    reported_down: bool,
     attempts: u32,
 }
 
 struct Session {
-    link: Link,
-    events: Answers<Watched>,
+    connection: Connection,
+    events: ResponseStream<WatchEvent>,
     heartbeat: Interval,
 }
 
 impl Watch {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, pending: VecDeque::new(), session: None, told_down: false, attempts: 0 }
+        Self { shared, pending: VecDeque::new(), session: None, reported_down: false, attempts: 0 }
     }
 
     pub(crate) fn into_stream(self) -> BoxStream<'static, SpeakerEvent> {
@@ -65,14 +66,14 @@ impl Watch {
         }
     }
 
-    /// Waits for one thing to happen at the speaker.
+    /// Waits for the next event of the speaker, or for the next liveness check.
     async fn follow(&mut self) -> Result<(), String> {
         let Some(session) = &mut self.session else { return Ok(()) };
         let watched = tokio::select! {
             event = session.events.next() => event.ok_or("the speaker ended the watch")?.map_err(|s| reason(&s))?,
             _ = session.heartbeat.tick() => {
                 let limit = HEARTBEAT_TIMEOUT.min(self.shared.settings.request_timeout);
-                let answer = timeout(limit, session.link.client.is_started()).await;
+                let answer = timeout(limit, session.connection.client.is_started()).await;
                 return match answer {
                     Ok(Ok(true)) => Ok(()),
                     Ok(Ok(false)) => Err("the speaker stopped BGP".to_owned()),
@@ -82,20 +83,21 @@ impl Watch {
             }
         };
         let event = match watched {
-            Watched::Ready => None,
-            Watched::Peer(peer) => {
-                Some(SpeakerEvent::PeerChanged(Self::complete(&self.shared, &session.link, peer).await))
+            WatchEvent::Ready => None,
+            WatchEvent::Peer(peer) => {
+                Some(SpeakerEvent::PeerChanged(Self::complete(&self.shared, &session.connection, peer).await))
             }
-            Watched::Path(listed) => self.path_changed(listed),
+            WatchEvent::Path(listed) => self.path_changed(listed),
         };
         self.pending.extend(event);
         Ok(())
     }
 
-    /// The event names no families and no uptime; they are asked for. The state is the event's, which may be newer.
-    async fn complete(shared: &Shared, link: &Link, peer: Peer) -> Peer {
+    /// An event carries no families and no uptime; they are asked for. The state is that of the event, which may be
+    /// newer.
+    async fn complete(shared: &Shared, connection: &Connection, peer: Peer) -> Peer {
         let address = peer.address.to_string();
-        let answer = shared.call(link, |client| async move { client.peers(address).await }).await;
+        let answer = shared.call(connection, |client| async move { client.peers(address).await }).await;
         match answer.ok().and_then(|peers| peers.into_iter().find(|known| known.address == peer.address)) {
             Some(known) if known.state == peer.state => known,
             Some(known) => Peer { families: known.families, ..peer },
@@ -103,8 +105,8 @@ impl Watch {
         }
     }
 
-    /// Of unicast only host routes are told: a full table is none of prefixd's business.
-    fn path_changed(&self, listed: Listed) -> Option<SpeakerEvent> {
+    /// Of unicast only host routes are reported: prefixd announces no others.
+    fn path_changed(&self, listed: RibEntry) -> Option<SpeakerEvent> {
         let key = listed.key.clone();
         if !key.kind().is_flowspec() && !key.destination().is_host() {
             return None;
@@ -114,39 +116,41 @@ impl Watch {
     }
 
     async fn connect(&mut self) -> Result<(), String> {
-        let link = self.shared.connector.link().await.map_err(|error| text(&error))?;
+        let connection =
+            self.shared.connector.connection().await.map_err(|error| error.reason().to_owned())?;
         let limit = self.shared.settings.connect_timeout;
-        let opened = timeout(limit, open(&link)).await;
+        let opened = timeout(limit, open(&connection)).await;
         let events = match opened {
             Ok(Ok(events)) => events,
             failed => {
-                self.shared.connector.discard(&link).await;
+                self.shared.connector.discard(&connection).await;
                 return Err(match failed {
                     Ok(Err(status)) => reason(&status),
                     _ => format!("no answer within {limit:?}"),
                 });
             }
         };
-        let peers = self.shared.call(&link, |client| async move { client.peers(String::new()).await }).await;
+        let peers =
+            self.shared.call(&connection, |client| async move { client.peers(String::new()).await }).await;
         let peers = peers.map_err(|status| reason(&status))?;
         let mut heartbeat = interval(HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         heartbeat.reset();
         self.pending.push_back(SpeakerEvent::Connected);
         self.pending.extend(peers.into_iter().map(SpeakerEvent::PeerChanged));
-        self.session = Some(Session { link, events, heartbeat });
-        self.told_down = false;
+        self.session = Some(Session { connection, events, heartbeat });
+        self.reported_down = false;
         self.attempts = 0;
         Ok(())
     }
 
-    /// Tells the loss once, then waits longer and longer between attempts.
+    /// Reports the loss once, then waits before the next attempt to connect, longer each time.
     async fn lost(&mut self, reason: String) {
         if let Some(session) = self.session.take() {
-            self.shared.connector.discard(&session.link).await;
+            self.shared.connector.discard(&session.connection).await;
         }
-        if !self.told_down {
-            self.told_down = true;
+        if !self.reported_down {
+            self.reported_down = true;
             self.pending.push_back(SpeakerEvent::Disconnected { reason });
             return;
         }
@@ -155,18 +159,18 @@ impl Watch {
     }
 }
 
-/// Begins a watch, and waits until the speaker has it on: what happens from then on will be told.
-async fn open(link: &Link) -> Result<Answers<Watched>, Status> {
-    let mut events = link.client.watch().await?;
+/// Begins a watch, and waits until the speaker confirms it: every event from then on is in the stream.
+async fn open(connection: &Connection) -> Result<ResponseStream<WatchEvent>, Status> {
+    let mut events = connection.client.watch().await?;
     while let Some(event) = events.next().await {
-        if matches!(event?, Watched::Ready) {
+        if matches!(event?, WatchEvent::Ready) {
             return Ok(events);
         }
     }
     Err(Status::unavailable("the speaker ended the watch"))
 }
 
-/// Doubles up to the longest, with up to a quarter less so that several daemons do not come at once.
+/// Doubles up to the longest, less up to a quarter at random, so that several daemons do not connect at once.
 fn backoff(attempts: u32) -> Duration {
     let full = FIRST_BACKOFF.saturating_mul(1 << attempts.min(16)).min(LONGEST_BACKOFF);
     let random = u32::from(RandomState::new().hash_one(attempts).to_be_bytes()[0]);
@@ -174,15 +178,7 @@ fn backoff(attempts: u32) -> Duration {
 }
 
 fn reason(status: &Status) -> String {
-    text(&classify(status))
-}
-
-fn text(error: &AnnounceError) -> String {
-    match error {
-        AnnounceError::Refused(text) | AnnounceError::Unreachable(text) | AnnounceError::Unknown(text) => {
-            text.clone()
-        }
-    }
+    classify(status).reason().to_owned()
 }
 
 #[cfg(test)]

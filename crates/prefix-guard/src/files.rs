@@ -1,17 +1,17 @@
-//! The state folder (`state_dir`): the files by which daemon, guard and operator know of each other without talking.
+//! The state folder (`state_dir`): the files through which daemon, guard and operator know of each other.
 //!
 //! | file | written by | holds |
 //! |---|---|---|
 //! | `instance` | the daemon that holds its lock | who it is, over restarts |
-//! | `daemon.alive` | the daemon, each second | [`Heartbeat`](crate::Heartbeat) |
-//! | `guard.alive` | the guard, each second | [`GuardAlive`] |
+//! | `daemon.alive` | the daemon, once a second | [`Heartbeat`](crate::Heartbeat) |
+//! | `guard.alive` | the guard, once a second | [`GuardAlive`] |
 //! | `guard.lock` | the guard that holds its lock | its process id |
-//! | `guard.log` | the guard | [`log::Entry`] per line: what it took away |
+//! | `guard.log` | the guard | [`log::Entry`] per line: what it withdrew |
 //! | `guard.log.position` | the daemon | how far it has read that |
 //! | `panic.json` | `prefixdctl panic --direct` | [`PanicMarker`] |
 //! | `panic.ack` | the daemon | [`PanicAck`]: it is frozen |
 //!
-//! A file is replaced as a whole, so nobody ever reads half of one.
+//! A file is replaced as a whole, so nobody ever reads a part of one.
 
 use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
@@ -23,58 +23,47 @@ use prefix_core::id::PanicId;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::GuardState;
+
 pub mod log;
 
-/// The guard's heartbeat.
+/// The guard's heartbeat, written once a second.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GuardAlive {
-    /// Its process.
+    /// The guard's process id.
     pub pid: u32,
-    /// Its version.
+    /// The guard's version.
     pub version: String,
-    /// Which configuration it guards: the daemon replaces a guard of another one.
+    /// The fingerprint of its configuration: the daemon replaces a guard of another one.
     pub configuration: String,
-    /// Its clock.
+    /// The guard's time of day.
     pub time: DateTime<Utc>,
-    /// One more each time.
+    /// Grows by one with each heartbeat.
     pub counter: u64,
-    /// Own paths in the speaker.
-    pub own_paths: usize,
-    /// Of those, the ones beyond their time and the grace.
-    pub overdue: usize,
-    /// Of those, the ones without a readable time.
-    pub untimed: usize,
-    /// When the next one ends.
-    pub next_not_after: Option<DateTime<Utc>>,
-    /// What it took away since it began.
-    pub withdrawn: u64,
-    /// Whether the speaker answers.
-    pub connected: bool,
-    /// When it last read the whole table.
-    pub table_read_at: Option<DateTime<Utc>>,
-    /// What keeps it from its work.
-    pub problem: Option<String>,
+    /// What the guard knows.
+    #[serde(flatten)]
+    pub state: GuardState,
 }
 
-/// What `prefixdctl panic --direct` leaves for a daemon on this host.
+/// The marker of `prefixdctl panic --direct` for a daemon on this host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PanicMarker {
-    /// Its identifier.
+    /// The identifier of the panic.
     pub panic_id: PanicId,
-    /// Why.
+    /// The reason that the operator gave.
     pub reason: String,
-    /// When.
+    /// When the panic began.
     pub started_at: DateTime<Utc>,
-    /// Who.
+    /// Who began it.
     pub started_by: String,
 }
 
-/// The daemon has read the marker and announces nothing any more.
+/// The daemon's acknowledgement of a marker: it announces nothing any more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PanicAck {
-    /// Which panic.
+    /// The panic of the marker.
     pub panic_id: PanicId,
-    /// Since when.
+    /// When the daemon stopped announcing.
     pub frozen_at: DateTime<Utc>,
 }
 
@@ -83,65 +72,64 @@ pub struct PanicAck {
 pub struct StateDir(PathBuf);
 
 impl StateDir {
-    /// The daemon's identity.
+    /// The file of the daemon's identity; its lock is held by the daemon.
     pub const INSTANCE: &str = "instance";
-    /// The daemon's heartbeat.
+    /// The file of the daemon's heartbeat.
     pub const DAEMON_ALIVE: &str = "daemon.alive";
-    /// The guard's heartbeat.
+    /// The file of the guard's heartbeat.
     pub const GUARD_ALIVE: &str = "guard.alive";
-    /// Locked by the guard.
+    /// The file whose lock the guard holds.
     pub const GUARD_LOCK: &str = "guard.lock";
-    /// What the guard did.
+    /// The log of the guard's withdrawals.
     pub const GUARD_LOG: &str = "guard.log";
-    /// How much of that the daemon has read.
+    /// How far the daemon has read that log.
     pub const GUARD_LOG_POSITION: &str = "guard.log.position";
-    /// The marker of a direct panic.
+    /// The file of the marker of a direct panic.
     pub const PANIC: &str = "panic.json";
-    /// Its acknowledgement.
+    /// The file of its acknowledgement.
     pub const PANIC_ACK: &str = "panic.ack";
 
-    /// This folder, whether or not it is there.
+    /// The state folder at this path, whether or not it exists.
     pub fn at(folder: impl Into<PathBuf>) -> Self {
         Self(folder.into())
     }
 
-    /// Makes the folder if it is missing, for its owner alone. One that is there keeps its mode.
+    /// Creates the folder with mode 0700 if it is missing. An existing folder keeps its mode.
     ///
     /// # Errors
-    /// It cannot be made.
+    /// It cannot be created.
     pub fn create(&self) -> io::Result<()> {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0)
     }
 
-    /// The folder.
+    /// The path of the folder.
     pub fn folder(&self) -> &Path {
         &self.0
     }
 
-    /// A file in it.
+    /// The path of a file in it.
     pub fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
-    /// Replaces a file as a whole. Whoever may enter the folder may read it. After a power cut it may be gone, which
-    /// is right for a heartbeat.
+    /// Replaces a file as a whole, with mode 0644. After a power cut it may be gone, which is right for a heartbeat.
     ///
     /// # Errors
-    /// It cannot be written; the old one is still there.
+    /// It cannot be written; the old file is unchanged.
     pub fn write<T: Serialize>(&self, name: &str, content: &T) -> io::Result<()> {
         self.replace(name, content, false)
     }
 
-    /// The same for what has to survive a power cut.
+    /// As [`Self::write`], for what has to survive a power cut.
     ///
     /// # Errors
-    /// It cannot be written. It may be there all the same, but nobody knows for how long.
+    /// It cannot be written, or may be lost in a power cut.
     pub fn write_durably<T: Serialize>(&self, name: &str, content: &T) -> io::Result<()> {
         self.replace(name, content, true)
     }
 
     fn replace<T: Serialize>(&self, name: &str, content: &T, durably: bool) -> io::Result<()> {
-        // Two programs may write at once.
+        // two programs may write at once
         let temporary = self.path(&format!(".{name}.{}", std::process::id()));
         let written = (|| {
             let mut file = File::create(&temporary)?;
@@ -155,16 +143,16 @@ impl StateDir {
             if durably { File::open(&self.0)?.sync_all() } else { Ok(()) }
         })();
         if written.is_err() {
-            // What is left of it is of no use; that it stays is no further harm.
+            // a leftover is of no use and does no harm
             let _ = std::fs::remove_file(&temporary);
         }
         written
     }
 
-    /// Reads a file; `None` if it is not there.
+    /// Reads a file; `None` if it does not exist.
     ///
     /// # Errors
-    /// It cannot be read, or holds something else.
+    /// It cannot be read, or is not JSON of a `T`.
     pub fn read<T: DeserializeOwned>(&self, name: &str) -> io::Result<Option<T>> {
         match std::fs::read(self.path(name)) {
             Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
@@ -173,10 +161,10 @@ impl StateDir {
         }
     }
 
-    /// Removes a file, if it is there.
+    /// Removes a file, if it exists.
     ///
     /// # Errors
-    /// It is there and stays.
+    /// It exists and cannot be removed.
     pub fn remove(&self, name: &str) -> io::Result<()> {
         match std::fs::remove_file(self.path(name)) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
@@ -184,8 +172,8 @@ impl StateDir {
         }
     }
 
-    /// Opens a file and locks it (`flock(2)`); `None` if somebody else has it locked. The lock ends with the file, so
-    /// also with the process, however that ends.
+    /// Opens a file and locks it (`flock(2)`); `None` if another process holds the lock. The lock is released when the
+    /// file is closed, and so when the process ends in any way.
     ///
     /// # Errors
     /// It cannot be opened or locked at all.
@@ -199,8 +187,8 @@ impl StateDir {
         }
     }
 
-    /// The process that has a file locked and wrote its id there; `None` if there is none, or if it cannot be told
-    /// that the two are the same.
+    /// The process that holds the lock of a file and wrote its process id there; `None` if there is none, or if the two
+    /// are not known to be the same.
     ///
     /// # Errors
     /// The file or `/proc/locks` cannot be read.

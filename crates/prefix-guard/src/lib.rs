@@ -1,19 +1,19 @@
-//! The dead man's guard: own paths leave the speaker when their time is over, whether or not a daemon lives.
+//! The guard: withdraws own paths whose not-after time is over, whether or not a daemon is alive.
 //!
-//! BGP has no time to live, and a speaker keeps what it was told. So every own path says until when it may stand, and
-//! the [`Guard`], which knows nothing but the speaker and a clock, takes away what stands longer. [`sweep()`] takes away
-//! everything of ours, for the day on which nothing else works. [`files`] are how guard, daemon and operator know of
-//! each other without talking.
+//! BGP has no time to live, and a speaker keeps what it was told. So every own path carries a not-after time, and the
+//! [`Guard`], which needs nothing but the speaker and a clock, withdraws what is overdue. [`sweep()`] withdraws every
+//! own path at once, for an emergency. [`files`] are the state folder through which guard, daemon and operator know of
+//! each other without a connection.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod files;
 mod guard;
-mod ledger;
-mod pace;
-mod pulse;
+mod heartbeat_monitor;
+mod path_tracker;
 mod sweep;
+mod withdraw;
 
-pub use guard::{End, Guard, Once, Settings, Surroundings, View};
-pub use ledger::{Ledger, Standing, is_overdue};
-pub use pulse::{Daemon, Heartbeat, Pulse};
-pub use sweep::{Sweep, Swept, sweep};
+pub use guard::{ExitReason, Guard, GuardHost, GuardState, PassSummary, Settings};
+pub use heartbeat_monitor::{Heartbeat, HeartbeatMonitor, Liveness};
+pub use path_tracker::{PathTracker, TrackedPath, is_overdue};
+pub use sweep::{SweepResult, SweepSettings, sweep};

@@ -1,5 +1,5 @@
-//! The sweep takes everything of ours away, overdue or not: `prefixdctl panic --direct`, which needs neither daemon nor
-//! database. Paths of others stay.
+//! Withdraws every own path, overdue or not: `prefixdctl panic --direct`, which needs neither daemon nor database.
+//! Paths of others stay.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -11,86 +11,88 @@ use prefix_core::announcer::AnnounceError;
 use prefix_core::flowspec::RouteKey;
 use tokio::time::{Instant, sleep};
 
-use crate::pace;
+use crate::withdraw::withdraw;
 
-/// The pause between two looks at the table.
+/// The time between two reads of the table.
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// How the sweep works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sweep {
-    /// The pace of withdrawals: `bgp.max_changes_per_second`.
+pub struct SweepSettings {
+    /// The rate of withdrawals: `bgp.max_changes_per_second`.
     pub max_changes_per_second: u32,
-    /// For how long the table is read again after the first time, because a daemon may still announce; `None` for ever.
+    /// For how long the table is read again after the first withdrawals, because a daemon may still announce; `None` =
+    /// until the sweep is stopped.
     pub watch_for: Option<Duration>,
 }
 
-/// What it did.
+/// The result of a sweep.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Swept {
-    /// Routes whose path of ours was seen there, and then seen to be gone.
+pub struct SweepResult {
+    /// Routes whose own path was read, and then read to be gone.
     pub withdrawn: BTreeSet<RouteKey>,
-    /// Paths of others, other pops included, that were left alone, as last seen.
+    /// The number of paths of others, other pops included, in the last read.
     pub foreign: usize,
-    /// Routes with a path of ours, as last seen.
+    /// Routes with an own path in the last read.
     pub left: BTreeSet<RouteKey>,
 }
 
-/// Sweeps, until its time is over or `stop` happens. `told` hears of every route that is gone, and of every trouble.
-/// `before` are routes that stood there a moment ago: those that somebody else has taken away since count as withdrawn.
+/// Withdraws every own path until its time is over or `stop` completes. `report` is called for every route that is
+/// gone, and for every new error. `before` are routes with an own path a moment ago: those gone since count as
+/// withdrawn.
 ///
 /// # Errors
 /// The table was not once read to its end.
 pub async fn sweep(
     announcer: &dyn Announcer,
-    settings: Sweep,
+    settings: SweepSettings,
     before: BTreeSet<RouteKey>,
     stop: impl Future<Output = ()>,
-    mut told: impl FnMut(Result<&RouteKey, &AnnounceError>),
-) -> Result<Swept, AnnounceError> {
-    let swept = Swept { left: before, ..Swept::default() };
-    let mut sweeper = Sweeper { swept, has_read: false, trouble: None };
+    mut report: impl FnMut(Result<&RouteKey, &AnnounceError>),
+) -> Result<SweepResult, AnnounceError> {
+    let swept = SweepResult { left: before, ..SweepResult::default() };
+    let mut sweeper = Sweeper { swept, has_read: false, error: None };
     tokio::select! {
         () = stop => {}
-        () = sweeper.work(announcer, settings, &mut told) => {}
+        () = sweeper.work(announcer, settings, &mut report) => {}
     }
-    match sweeper.trouble {
+    match sweeper.error {
         Some(error) if !sweeper.has_read => Err(error),
         _ => Ok(sweeper.swept),
     }
 }
 
 struct Sweeper {
-    swept: Swept,
+    swept: SweepResult,
     has_read: bool,
-    trouble: Option<AnnounceError>,
+    error: Option<AnnounceError>,
 }
 
 impl Sweeper {
     async fn work(
         &mut self,
         announcer: &dyn Announcer,
-        settings: Sweep,
-        told: &mut impl FnMut(Result<&RouteKey, &AnnounceError>),
+        settings: SweepSettings,
+        report: &mut impl FnMut(Result<&RouteKey, &AnnounceError>),
     ) {
         let end = |now: Instant| settings.watch_for.map(|watch_for| now + watch_for);
         let mut until = end(Instant::now());
         let mut first = true;
         loop {
             let now = Instant::now();
-            if let Err(error) = self.read(announcer, told).await {
-                self.failed(error, told);
+            if let Err(error) = self.read(announcer, report).await {
+                self.failed(error, report);
             }
-            // the last thing is always a look, never a change whose effect nobody saw
+            // the last step is always a read, never a change whose effect is unknown
             if until.is_some_and(|until| now >= until) {
                 return;
             }
             if !self.swept.left.is_empty() {
                 let keys: Vec<RouteKey> = self.swept.left.iter().cloned().collect();
                 let pace = settings.max_changes_per_second;
-                let answers = pace::withdraw(announcer, &keys, pace, None).await;
+                let answers = withdraw(announcer, &keys, pace, None).await;
                 if let Some(error) = answers.into_iter().find_map(Result::err) {
-                    self.failed(error, told);
+                    self.failed(error, report);
                 }
             }
             if first && self.has_read {
@@ -105,7 +107,7 @@ impl Sweeper {
     async fn read(
         &mut self,
         announcer: &dyn Announcer,
-        told: &mut impl FnMut(Result<&RouteKey, &AnnounceError>),
+        report: &mut impl FnMut(Result<&RouteKey, &AnnounceError>),
     ) -> Result<(), AnnounceError> {
         let (mut own, mut foreign) = (BTreeSet::new(), 0);
         let mut paths = announcer.table().await?;
@@ -118,7 +120,7 @@ impl Sweeper {
         }
         for key in std::mem::take(&mut self.swept.left) {
             if !own.contains(&key) && !self.swept.withdrawn.contains(&key) {
-                told(Ok(&key));
+                report(Ok(&key));
                 self.swept.withdrawn.insert(key);
             }
         }
@@ -126,12 +128,12 @@ impl Sweeper {
         Ok(())
     }
 
-    fn failed(&mut self, error: AnnounceError, told: &mut impl FnMut(Result<&RouteKey, &AnnounceError>)) {
-        // a speaker that stays away is said once
-        if self.trouble.as_ref() != Some(&error) {
-            told(Err(&error));
+    fn failed(&mut self, error: AnnounceError, report: &mut impl FnMut(Result<&RouteKey, &AnnounceError>)) {
+        // a speaker that stays unreachable is reported once
+        if self.error.as_ref() != Some(&error) {
+            report(Err(&error));
         }
-        self.trouble = Some(error);
+        self.error = Some(error);
     }
 }
 
@@ -147,8 +149,8 @@ mod tests {
     use super::*;
     use crate::guard::tests::world::{key, path};
 
-    const FIVE_SECONDS: Sweep =
-        Sweep { max_changes_per_second: 10_000, watch_for: Some(Duration::from_secs(5)) };
+    const FIVE_SECONDS: SweepSettings =
+        SweepSettings { max_changes_per_second: 10_000, watch_for: Some(Duration::from_secs(5)) };
 
     fn never() -> impl Future<Output = ()> {
         std::future::pending()
@@ -166,7 +168,7 @@ mod tests {
         speaker.put(RibPath { ownership: Ownership::OtherPop { owner: 7 }, ..path(1002, 1) });
         let mut told = Vec::new();
         let swept =
-            sweep(&speaker, FIVE_SECONDS, BTreeSet::new(), never(), |heard| told.extend(heard.ok().cloned()))
+            sweep(&speaker, FIVE_SECONDS, BTreeSet::new(), never(), |event| told.extend(event.ok().cloned()))
                 .await
                 .unwrap();
         assert_eq!((swept.withdrawn.len(), swept.foreign, swept.left.len()), (1001, 2, 0));
@@ -220,7 +222,7 @@ mod tests {
         speaker.put(path(2, u32::MAX));
         let before = BTreeSet::from([key(1), key(2)]);
         let mut told = Vec::new();
-        let swept = sweep(&speaker, FIVE_SECONDS, before, never(), |heard| told.extend(heard.ok().cloned()))
+        let swept = sweep(&speaker, FIVE_SECONDS, before, never(), |event| told.extend(event.ok().cloned()))
             .await
             .unwrap();
         assert_eq!((swept.withdrawn.len(), swept.left.len()), (2, 0));
@@ -235,7 +237,7 @@ mod tests {
             sleep(Duration::from_mins(10)).await;
             held.put(path(1, u32::MAX));
         });
-        let hold = Sweep { watch_for: None, ..FIVE_SECONDS };
+        let hold = SweepSettings { watch_for: None, ..FIVE_SECONDS };
         let swept = sweep(speaker.as_ref(), hold, BTreeSet::new(), sleep(Duration::from_mins(20)), |_| {})
             .await
             .unwrap();

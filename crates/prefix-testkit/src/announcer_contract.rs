@@ -1,7 +1,7 @@
 //! What every implementation of the Announcer port promises, so that the fake can never lie.
 //!
-//! [`announcer_contract!`](macro@crate::announcer_contract) makes one test of each promise. A promise wants an announcer that
-//! is connected to a speaker of its own, with an empty table.
+//! [`announcer_contract!`](macro@crate::announcer_contract) makes one test of each promise. A promise wants an
+//! announcer that is connected to a speaker of its own, with an empty table.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc, reason = "these are tests")]
 
 use std::time::Duration;

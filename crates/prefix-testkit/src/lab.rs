@@ -1,8 +1,8 @@
-//! Real parts as processes of a test, each of which the test owns whole.
+//! Real programs (speakers, routers, databases, detectors) as processes of a test.
 //!
-//! Every part has loopback addresses of its own ([`Loopback`]), a folder of its own and a log file. It is killed when
-//! its value is dropped, and also when the test process dies in any other way. Nothing waits for luck: a part is ready
-//! when it answers, and each wait has a deadline ([`wait`]).
+//! Every process has a loopback address of its own ([`Loopback`]), a folder of its own and a log file. It is killed
+//! when its value is dropped, and also when the test process dies in any other way. A process is ready when it
+//! answers, and each wait has a deadline ([`wait`]).
 //!
 //! ```no_run
 //! use prefix_testkit::lab::{Exabgp, Family, Gobgpd, LabError, RouterSeat, RouterUpdate};
@@ -18,7 +18,7 @@
 //! # }
 //! ```
 //!
-//! Set `PREFIXD_LAB_KEEP=1` to keep the folders (configuration, logs) of the parts for a look.
+//! Set `PREFIXD_LAB_KEEP=1` to keep the folders (configuration, logs) after the test.
 
 mod alertmanager;
 mod bgp_update;

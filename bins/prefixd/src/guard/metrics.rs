@@ -1,26 +1,26 @@
-//! The guard's own `/metrics`: a handful of numbers, and as little web server as they need.
+//! The guard's own `/metrics`, served by a minimal HTTP/1.1 server.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use prefix_guard::View;
+use prefix_guard::GuardState;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-/// Whoever asks slower than this is not listened to.
+/// The longest time for one request and its answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The longest head of a request.
+/// The largest head of a request, in octets.
 const LONGEST_HEAD: usize = 8192;
 
-/// Answers for ever, one after the other: nobody else is to be kept waiting by more than a scrape.
-pub(super) async fn serve(listener: TcpListener, view: watch::Receiver<View>) {
+/// Answers requests without end, one after the other.
+pub(super) async fn serve(listener: TcpListener, guard: watch::Receiver<GuardState>) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                // A caller that hangs up early has no answer to miss.
-                let _ = timeout(PATIENCE, answer(stream, &view)).await;
+                // a client that disconnects early needs no answer
+                let _ = timeout(PATIENCE, answer(stream, &guard)).await;
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection for metrics cannot be accepted");
@@ -30,7 +30,7 @@ pub(super) async fn serve(listener: TcpListener, view: watch::Receiver<View>) {
     }
 }
 
-async fn answer(mut stream: TcpStream, view: &watch::Receiver<View>) -> std::io::Result<()> {
+async fn answer(mut stream: TcpStream, guard: &watch::Receiver<GuardState>) -> std::io::Result<()> {
     let mut head = Vec::new();
     while !head.windows(4).any(|end| end == b"\r\n\r\n") {
         if head.len() > LONGEST_HEAD || stream.read_buf(&mut head).await? == 0 {
@@ -40,7 +40,7 @@ async fn answer(mut stream: TcpStream, view: &watch::Receiver<View>) -> std::io:
     let mut words = head.split(|byte| *byte == b' ');
     let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let (status, body) = match (method, path.split(|byte| *byte == b'?').next()) {
-        (b"GET", Some(b"/metrics")) => ("200 OK", text(&view.borrow())),
+        (b"GET", Some(b"/metrics")) => ("200 OK", text(&guard.borrow())),
         (b"GET", _) => ("404 Not Found", String::new()),
         _ => ("405 Method Not Allowed", String::new()),
     };
@@ -54,36 +54,36 @@ async fn answer(mut stream: TcpStream, view: &watch::Receiver<View>) -> std::io:
 }
 
 /// The exposition format of Prometheus.
-fn text(view: &View) -> String {
+fn text(state: &GuardState) -> String {
     #[allow(clippy::cast_precision_loss, reason = "no table has 2^52 paths")]
     let number = |count: usize| count as f64;
-    let read_at = view.table_read_at.map_or(0.0, |at| number(usize::try_from(at.timestamp()).unwrap_or(0)));
+    let read_at = state.table_read_at.map_or(0.0, |at| number(usize::try_from(at.timestamp()).unwrap_or(0)));
     let metrics = [
         ("prefixd_guard_up", "gauge", "1 while the guard runs", 1.0),
         (
             "prefixd_guard_withdrawals_total",
             "counter",
             "Rules the guard took away.",
-            number(usize::try_from(view.withdrawn).unwrap_or(usize::MAX)),
+            number(usize::try_from(state.withdrawn).unwrap_or(usize::MAX)),
         ),
-        ("prefixd_guard_own_paths", "gauge", "Own paths in the speaker.", number(view.own)),
+        ("prefixd_guard_own_paths", "gauge", "Own paths in the speaker.", number(state.own_paths)),
         (
             "prefixd_guard_overdue_paths",
             "gauge",
             "Own paths beyond their not-after and the grace.",
-            number(view.overdue),
+            number(state.overdue),
         ),
         (
             "prefixd_guard_untimed_paths",
             "gauge",
             "Own paths without a readable not-after.",
-            number(view.untimed),
+            number(state.untimed),
         ),
         (
             "prefixd_guard_speaker_up",
             "gauge",
             "1 while the speaker answers.",
-            f64::from(u8::from(view.connected)),
+            f64::from(u8::from(state.connected)),
         ),
         (
             "prefixd_guard_last_pass_timestamp_seconds",
@@ -94,7 +94,7 @@ fn text(view: &View) -> String {
     ];
     let mut out = String::new();
     for (name, kind, help, value) in metrics {
-        // Writing to a string cannot fail.
+        // writing to a string cannot fail
         let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n");
     }
     out
@@ -106,10 +106,9 @@ mod tests {
 
     use super::*;
 
-    fn view() -> View {
-        View {
-            at: DateTime::UNIX_EPOCH,
-            own: 3,
+    fn state() -> GuardState {
+        GuardState {
+            own_paths: 3,
             untimed: 0,
             overdue: 1,
             next_not_after: None,
@@ -124,7 +123,7 @@ mod tests {
     async fn metrics_are_answered_and_nothing_else_is() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
-        let (_sender, receiver) = watch::channel(view());
+        let (_sender, receiver) = watch::channel(state());
         tokio::spawn(serve(listener, receiver));
         let ask = async |request: &str| {
             let mut stream = TcpStream::connect(at).await.unwrap();

@@ -17,7 +17,7 @@ use prefix_core::flowspec::RouteKey;
 use prefix_core::id::PanicId;
 use prefix_gobgp::Gobgp;
 use prefix_guard::files::{PanicAck, PanicMarker, StateDir};
-use prefix_guard::{Heartbeat, Sweep, sweep};
+use prefix_guard::{Heartbeat, SweepSettings, sweep};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -180,7 +180,7 @@ async fn take_away(
     hold: bool,
 ) -> Result<Exit, Failure> {
     let Frozen { panic_id, told: known_to, before } = frozen;
-    let how = Sweep {
+    let how = SweepSettings {
         max_changes_per_second: settings.bgp.max_changes_per_second,
         watch_for: (!hold).then_some(WATCH),
     };

@@ -129,10 +129,10 @@ fn head(session: &Session, status: &Status) -> String {
             let (tone, word) = if status.alive { (Tone::Good, "alive") } else { (Tone::Bad, "SILENT") };
             prose.toned(tone, &format!("guard {word}, heartbeat {age} s ago"));
             prose.fact("process", &format!("{}, version {}", guard.pid, guard.version));
-            if let Some(problem) = &guard.problem {
+            if let Some(problem) = &guard.state.problem {
                 prose.fact("problem", problem);
             }
-            prose.fact("took away", &format!("{} since it began", guard.withdrawn));
+            prose.fact("took away", &format!("{} since it began", guard.state.withdrawn));
         }
         _ => prose.toned(Tone::Bad, "no guard was ever here: if the daemon dies, its rules stay"),
     }

@@ -1,27 +1,32 @@
-//! A prefix has no host bits: what it covers can be read from its text.
+//! IP prefixes without host bits.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
 use ipnetwork::IpNetwork;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{AddressError, Family, VictimIp, parse_ip};
 
 /// An IPv4 or IPv6 prefix with zero host bits, shown as `203.0.113.0/24`.
 ///
-/// IPv4-mapped prefixes of 96 bits or more are IPv4 prefixes. A bare address parses as its host prefix.
+/// IPv4-mapped prefixes of 96 bits or more are IPv4 prefixes. An address without length parses as its host prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Prefix(IpNetwork);
 
 impl Prefix {
-    /// Builds a prefix of `len` bits; refuses host bits and a length beyond the family's.
+    /// A prefix of `len` bits, 0..=32 or 0..=128.
+    ///
+    /// # Errors
+    /// A longer length, or host bits that are set.
     pub fn new(ip: IpAddr, len: u8) -> Result<Self, AddressError> {
         Self::build(ip, len, || format!("{ip}/{len}"))
     }
 
-    /// Like [`Prefix::new`], but host bits are cleared.
+    /// As [`Prefix::new`], but host bits are cleared.
+    ///
+    /// # Errors
+    /// A longer length.
     pub fn truncated(ip: IpAddr, len: u8) -> Result<Self, AddressError> {
         let (ip, len) = unmapped(ip, len);
         let network = IpNetwork::new(ip, len).map_err(|_| AddressError::Length {
@@ -31,7 +36,7 @@ impl Prefix {
         Ok(Self::from_canonical(network))
     }
 
-    /// The prefix that holds one address only.
+    /// The prefix of one address: /32 or /128.
     pub fn host(victim: VictimIp) -> Self {
         Self(IpNetwork::from(victim.ip()))
     }
@@ -70,7 +75,7 @@ impl Prefix {
         Family::of(self.network())
     }
 
-    /// Whether it holds one address only.
+    /// Whether it is the prefix of one address: /32 or /128.
     pub fn is_host(&self) -> bool {
         self.len() == self.family().max_len()
     }
@@ -80,12 +85,12 @@ impl Prefix {
         self.0.contains(victim.ip())
     }
 
-    /// Whether every address of `other` lies in this prefix.
+    /// Whether every address of `other` lies in this prefix; never across families.
     pub fn covers(&self, other: &Self) -> bool {
         self.len() <= other.len() && self.0.contains(other.network())
     }
 
-    /// Whether the two share an address.
+    /// Whether the two have an address in common.
     pub fn overlaps(&self, other: &Self) -> bool {
         self.covers(other) || other.covers(self)
     }
@@ -151,18 +156,7 @@ impl fmt::Display for Prefix {
     }
 }
 
-impl Serialize for Prefix {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Prefix {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
+serde_as_text!(Prefix);
 
 #[cfg(test)]
 mod tests {

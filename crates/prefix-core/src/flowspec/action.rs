@@ -1,62 +1,41 @@
-//! What happens to matching traffic. A value of [`Action`] can always be sent and never means something else.
+//! Actions on matching packets (RFC 8955 §7). Every value of [`Action`] can be encoded without changing its meaning.
 #![allow(clippy::similar_names, reason = "`rate_bps` and `rate_pps` are the names of the API")]
-
-use std::fmt;
 
 use super::{ActionError, RouteTarget};
 use crate::rate::{BitsPerSecond, PacketsPerSecond};
 use serde::{Deserialize, Serialize};
 
-/// The name of an action.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ActionType {
-    /// Limit the rate.
-    Police,
-    /// Drop everything.
-    Discard,
-    /// Send to a VRF.
-    Redirect,
-    /// Set the DSCP.
-    Mark,
-    /// Remotely triggered blackhole (RFC 7999): a unicast route, no FlowSpec.
-    Rtbh,
-}
-
-impl ActionType {
-    /// Every action.
-    pub const ALL: [Self; 5] = [Self::Police, Self::Discard, Self::Redirect, Self::Mark, Self::Rtbh];
-
-    /// The name as in the API.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Police => "police",
-            Self::Discard => "discard",
-            Self::Redirect => "redirect",
-            Self::Mark => "mark",
-            Self::Rtbh => "rtbh",
-        }
+words! {
+    /// The type of an action.
+    pub enum ActionType {
+        /// Limit the rate (RFC 8955 §7.1, §7.2).
+        Police = "police",
+        /// Drop every packet: rate 0 (RFC 8955 §7.1).
+        Discard = "discard",
+        /// Send to a VRF (RFC 8955 §7.4).
+        Redirect = "redirect",
+        /// Set the DSCP (RFC 8955 §7.5).
+        Mark = "mark",
+        /// Remotely triggered blackhole (RFC 7999): a unicast route, no FlowSpec.
+        Rtbh = "rtbh",
     }
 }
 
-impl fmt::Display for ActionType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// A differentiated services code point, 0..=63.
+/// A differentiated services code point (RFC 2474), 0..=63.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u64", into = "u64")]
 pub struct Dscp(u8);
 
 impl Dscp {
     /// A code point from 0 to 63.
+    ///
+    /// # Errors
+    /// A larger value.
     pub const fn new(value: u8) -> Result<Self, ActionError> {
         if value <= 63 { Ok(Self(value)) } else { Err(ActionError::Dscp(value as u64)) }
     }
 
-    /// The number.
+    /// The value, 0..=63.
     pub const fn get(self) -> u8 {
         self.0
     }
@@ -76,7 +55,7 @@ impl From<Dscp> for u64 {
     }
 }
 
-/// Limits of a police action: at least one, none that the wire would round to 0.
+/// The limits of a police action: at least one, and none that the encoding rounds to 0, which would discard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Police {
     rate_bps: Option<BitsPerSecond>,
@@ -84,7 +63,10 @@ pub struct Police {
 }
 
 impl Police {
-    /// Limits in bits and/or packets per second; both must hold if both are given.
+    /// Limits in bits and/or packets per second; with both, each of them applies.
+    ///
+    /// # Errors
+    /// No limit, less than 8 bit/s, or 0 packets per second.
     pub fn new(
         rate_bps: Option<BitsPerSecond>,
         rate_pps: Option<PacketsPerSecond>,
@@ -101,18 +83,18 @@ impl Police {
         Ok(Self { rate_bps, rate_pps })
     }
 
-    /// Bits per second.
+    /// The limit in bits per second, at least 8.
     pub const fn rate_bps(self) -> Option<BitsPerSecond> {
         self.rate_bps
     }
 
-    /// Packets per second.
+    /// The limit in packets per second, at least 1.
     pub const fn rate_pps(self) -> Option<PacketsPerSecond> {
         self.rate_pps
     }
 }
 
-/// What happens to matching traffic.
+/// What is done with matching packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "ActionParts", into = "ActionParts")]
 pub enum Action {
@@ -128,27 +110,30 @@ pub enum Action {
     Rtbh,
 }
 
-/// The flat form of an [`Action`], as in the API and in tables.
+/// The flat form of an [`Action`]: a member per parameter, as in API and storage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActionParts {
-    /// Which action.
+    /// The type.
     pub action_type: ActionType,
-    /// Of police.
+    /// Police: the limit in bits per second.
     #[serde(default)]
     pub rate_bps: Option<BitsPerSecond>,
-    /// Of police.
+    /// Police: the limit in packets per second.
     #[serde(default)]
     pub rate_pps: Option<PacketsPerSecond>,
-    /// Of redirect.
+    /// Redirect: the route target of the VRF.
     #[serde(default)]
     pub redirect_to: Option<RouteTarget>,
-    /// Of mark.
+    /// Mark: the code point.
     #[serde(default)]
     pub dscp_mark: Option<Dscp>,
 }
 
 impl Action {
-    /// Police with at least one limit, see [`Police::new`].
+    /// A police action.
+    ///
+    /// # Errors
+    /// As [`Police::new`].
     pub fn police(
         rate_bps: Option<BitsPerSecond>,
         rate_pps: Option<PacketsPerSecond>,
@@ -156,7 +141,7 @@ impl Action {
         Police::new(rate_bps, rate_pps).map(Self::Police)
     }
 
-    /// The name of the action.
+    /// The type of the action.
     pub const fn action_type(&self) -> ActionType {
         match self {
             Self::Police(_) => ActionType::Police,
@@ -167,12 +152,12 @@ impl Action {
         }
     }
 
-    /// The limit in bits per second, of police.
+    /// The limit of a police action in bits per second.
     pub fn rate_bps(&self) -> Option<BitsPerSecond> {
         if let Self::Police(police) = self { police.rate_bps } else { None }
     }
 
-    /// The limit in packets per second, of police.
+    /// The limit of a police action in packets per second.
     pub fn rate_pps(&self) -> Option<PacketsPerSecond> {
         if let Self::Police(police) = self { police.rate_pps } else { None }
     }
@@ -188,7 +173,7 @@ impl Action {
         }
     }
 
-    /// Whether this lets through no more than `other` would.
+    /// Whether this action passes no more traffic than `other`.
     pub fn strength_at_least(&self, other: &Self) -> bool {
         let within = |own: Option<u64>, limit: Option<u64>| {
             limit.is_none_or(|limit| own.is_some_and(|own| own <= limit))

@@ -1,18 +1,18 @@
-//! Why an action can not be built or read.
+//! Errors of actions.
 
 use thiserror::Error;
 
 use super::ActionType;
 use crate::rate::BitsPerSecond;
 
-/// Why an action can not be built or read.
+/// Why an action cannot be built or decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ActionError {
     /// Police without any rate.
     #[error("police needs rate_bps or rate_pps")]
     NoRate,
-    /// Less than one byte per second would be sent as 0, which means discard.
+    /// Less than 8 bit/s is encoded as 0 bytes per second, which discards.
     #[error("a police rate of {0} rounds to 0 bytes per second, which would discard; use at least 8 bit/s")]
     RateRoundsToZero(BitsPerSecond),
     /// 0 packets per second would discard.
@@ -27,7 +27,7 @@ pub enum ActionError {
     /// Not a code point.
     #[error("a DSCP is from 0 to 63, not {0}")]
     Dscp(u64),
-    /// A member that this action does not have.
+    /// A parameter that this action does not have.
     #[error("{action} takes no {member}")]
     Surplus {
         /// The action.

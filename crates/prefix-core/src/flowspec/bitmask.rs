@@ -1,11 +1,14 @@
 //! Bitmask matches (RFC 8955 §4.2.1.2): an OR of ANDed conditions on bits, in one canonical form.
 
+mod names;
 mod normal;
 mod text;
 
 use thiserror::Error;
 
-/// Why a bitmask match can not be built.
+pub(super) use names::BitNames;
+
+/// Why a bitmask match cannot be built.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum BitmaskError {
     /// No bit was named.
@@ -27,10 +30,10 @@ pub enum BitmaskError {
     Syntax(String),
 }
 
-/// One condition on the bits of a packet.
+/// A condition on the bits of a packet (RFC 8955 §4.2.1.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BitmaskOperand {
-    /// The bits it looks at.
+    /// The bits that it tests.
     pub bits: u16,
     /// NOT: the condition must not hold.
     pub not: bool,
@@ -42,7 +45,7 @@ impl BitmaskOperand {
     /// True for every packet: all of no bits are set.
     const TRUE: Self = Self { bits: 0, not: false, all: true };
 
-    /// Whether a packet with exactly these bits meets the condition.
+    /// Whether the condition holds for a packet with exactly these bits.
     pub const fn holds(self, bits: u16) -> bool {
         let condition = if self.all { bits & self.bits == self.bits } else { bits & self.bits != 0 };
         condition != self.not
@@ -57,7 +60,10 @@ pub struct Bitmask {
 }
 
 impl Bitmask {
-    /// Any of the terms must hold; of a term every operand.
+    /// An OR of terms, each an AND of operands.
+    ///
+    /// # Errors
+    /// No term, a term without operand, or terms that no packet can match.
     pub fn any_of(terms: Vec<Vec<BitmaskOperand>>) -> Result<Self, BitmaskError> {
         if terms.is_empty() || terms.iter().any(Vec::is_empty) {
             return Err(BitmaskError::Empty);
@@ -85,7 +91,7 @@ impl Bitmask {
         &self.terms
     }
 
-    /// All bits it looks at.
+    /// All bits that it tests.
     pub fn mentioned(&self) -> u16 {
         self.terms.iter().flatten().fold(0, |bits, operand| bits | operand.bits)
     }
@@ -96,7 +102,7 @@ impl Bitmask {
     }
 
     /// Whether some combination of bits matches both.
-    pub fn meets(&self, other: &Self) -> bool {
+    pub fn overlaps(&self, other: &Self) -> bool {
         normal::subsets(self.mentioned() | other.mentioned())
             .any(|bits| self.matches(bits) && other.matches(bits))
     }

@@ -1,8 +1,8 @@
-//! The component types of a rule (RFC 8955 §4.2.2, RFC 8956 §3), in the order the wire has them.
+//! The component types of a rule (RFC 8955 §4.2.2, RFC 8956 §3).
 
 use std::fmt;
 
-/// A component type. `Ord` is the order on the wire.
+/// A component type. Its order is that of the encoding (RFC 8955 §4.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Component {
@@ -52,17 +52,17 @@ impl Component {
         Self::FlowLabel,
     ];
 
-    /// The type octet on the wire.
+    /// The type octet, 1..=13.
     pub const fn code(self) -> u8 {
         self as u8
     }
 
-    /// The component of a type octet.
+    /// The component with this type octet; `None` if there is none.
     pub fn from_code(code: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|component| component.code() == code)
     }
 
-    /// The word of the text form: `dst`, `sport`, `frag`, ...
+    /// Its word in the text form of a rule: `dst`, `sport`, `frag`, ...
     pub const fn word(self) -> &'static str {
         match self {
             Self::Destination => "dst",
@@ -81,7 +81,7 @@ impl Component {
         }
     }
 
-    /// The largest value the field of a packet can have, or all bits of a bit field. 0 for prefixes.
+    /// The largest value of the field in a packet, or all bits of a bit field; 0 for prefixes.
     ///
     /// TCP flags have 12 bits: the data offset in the two octets counts as zero (RFC 8955 §4.2.2.9).
     pub const fn max_value(self) -> u64 {

@@ -1,11 +1,11 @@
-//! When one rule already does the work of another: it matches every packet the other matches.
+//! Whether a rule covers another: it matches every packet that the other matches.
 
 use super::{Bitmask, Component, Fragment, Numeric, Rule};
 use crate::address::Family;
 
 impl Rule {
-    /// Whether every packet that `other` matches is matched by `self`. Sound, component by component: a `true`
-    /// is always right, a `false` may miss coverage that only several components together give.
+    /// Whether every packet that `other` matches is matched by `self`. A `true` is always right; a `false` may overlook
+    /// that several components together cover.
     ///
     /// A rule with ports never covers one without: no port match reaches fragments other than the first
     /// (RFC 8955 §4.2.2.12 and §4.2.2.4).
@@ -20,7 +20,7 @@ impl Rule {
             inner.is_some_and(|inner| inner.is_subset_of(outer, component.max_value()))
         };
         match component {
-            // Prefixes are compared as a whole.
+            // compared by the caller
             Component::Destination | Component::Source => true,
             Component::TcpFlags => match (self.tcp_flags(), other.tcp_flags()) {
                 (Some(outer), inner) => inner.is_some_and(|inner| inner.is_subset_of(outer)),
@@ -30,7 +30,7 @@ impl Rule {
                 (Some(outer), inner) => inner.is_some_and(|inner| self.covers_fragments(outer, inner)),
                 (None, _) => true,
             },
-            // "Either port" is met as soon as one of the two is.
+            // the port component matches as soon as one of the two ports does
             Component::Port => self.port().is_none_or(|outer| {
                 narrower(other.port(), outer)
                     || narrower(other.destination_port(), outer)

@@ -1,4 +1,4 @@
-//! Reading a rule from bytes: whatever a speaker lists becomes canonical, or an error; never a panic.
+//! Decodes rules: any octets become a canonical rule, or an error.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -6,7 +6,11 @@ use super::{Component, NlriError, Rule, WireComponent, WireItem};
 use crate::address::{AddressError, Family, Prefix};
 
 impl Rule {
-    /// Reads an NLRI with its length octet(s). Other orders, value lengths and operators than ours are accepted.
+    /// Decodes an NLRI with its length octet(s) (RFC 8955 §4.1). Encodings that are not canonical, with other orders,
+    /// value lengths and operators, are accepted.
+    ///
+    /// # Errors
+    /// The octets are no NLRI of this family, or none that prefixd can announce.
     pub fn decode(family: Family, bytes: &[u8]) -> Result<Self, NlriError> {
         let mut reader = Reader(bytes);
         let first = reader.octet("length")?;
@@ -22,7 +26,7 @@ impl Rule {
         Self::decode_components(family, components)
     }
 
-    /// Reads the components without length octet(s).
+    /// As [`Self::decode`], without length octet(s).
     pub fn decode_components(family: Family, bytes: &[u8]) -> Result<Self, NlriError> {
         let mut reader = Reader(bytes);
         let mut components = Vec::new();
@@ -40,7 +44,7 @@ impl Rule {
     }
 }
 
-/// The bytes that are not read yet.
+/// The octets that are not decoded yet.
 pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -65,7 +69,7 @@ impl<'a> Reader<'a> {
         self.prefix_octets(family, len)
     }
 
-    /// As many octets as `len` bits need. Bits behind them mean nothing (RFC 8955 §4.2.2.1) and are cleared.
+    /// A prefix of `len` bits in as many octets as they need. Trailing bits are ignored (RFC 8955 §4.2.2.1).
     pub(super) fn prefix_octets(&mut self, family: Family, len: u8) -> Result<Prefix, NlriError> {
         let max = family.max_len();
         if len > max {

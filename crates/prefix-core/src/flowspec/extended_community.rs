@@ -1,4 +1,4 @@
-//! Actions on the wire are extended communities (RFC 4360, RFC 8955 §7): eight octets each.
+//! The encoding of actions: extended communities (RFC 4360, RFC 8955 §7) of eight octets.
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -31,12 +31,12 @@ impl ExtendedCommunity {
         [self.0[0], self.0[1]]
     }
 
-    /// `N` octets of the value, from the given place in the community on.
+    /// `N` octets of the community, from index `at` on.
     fn octets<const N: usize>(self, at: usize) -> [u8; N] {
         std::array::from_fn(|index| self.0[at + index])
     }
 
-    /// Traffic-rate in **bytes** per second (RFC 8955 §7.1). 0 discards. The AS field is 0: it says nothing.
+    /// Traffic-rate in **bytes** per second (RFC 8955 §7.1). 0 discards. The AS field is 0; it is informational.
     pub fn traffic_rate_bytes(bytes_per_second: f32) -> Self {
         Self::new(TRAFFIC_RATE_BYTES, behind_as_zero(bytes_per_second))
     }
@@ -76,24 +76,24 @@ impl fmt::Display for ExtendedCommunity {
     }
 }
 
-/// The traffic-action community 0x8007 (RFC 8955 §7.3). prefixd never sends it; foreign rules may have it.
+/// The traffic-action community 0x8007 (RFC 8955 §7.3). prefixd never sends it; foreign rules may carry it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct TrafficAction {
     /// S: sample and log matching packets.
     pub sample: bool,
-    /// T, as the bit stands on the wire: *set* means that routers go on to the rules after this one.
+    /// T, as encoded: *set* means that routers also apply the rules after this one.
     pub terminal: bool,
 }
 
 impl TrafficAction {
-    /// The bits of a traffic-action community; none for another community.
+    /// Decodes a traffic-action community; `None` for another one.
     pub fn from_extended_community(community: ExtendedCommunity) -> Option<Self> {
         let bits = community.0[7];
         (community.kind() == TRAFFIC_ACTION)
             .then_some(Self { sample: bits & 0x02 != 0, terminal: bits & 0x01 != 0 })
     }
 
-    /// The community.
+    /// The encoded community.
     pub fn extended_community(self) -> ExtendedCommunity {
         let bits = u8::from(self.sample) << 1 | u8::from(self.terminal);
         ExtendedCommunity::new(TRAFFIC_ACTION, [0, 0, 0, 0, 0, bits])
@@ -101,7 +101,7 @@ impl TrafficAction {
 }
 
 impl Action {
-    /// The communities that say this action to a router; none for rtbh, whose BLACKHOLE is a plain community.
+    /// The communities of this action; none for rtbh, whose BLACKHOLE is a plain community (RFC 7999).
     pub fn extended_communities(&self) -> Vec<ExtendedCommunity> {
         match self {
             Self::Police(police) => {
@@ -117,11 +117,14 @@ impl Action {
         }
     }
 
-    /// The action that communities name. Unknown ones and traffic-action are ignored; of two rates the lower
-    /// holds; a rate of 0, below, or NaN is a discard, whatever the other rate.
+    /// The action of these communities. Unknown ones and traffic-action are ignored; of two rates the lower applies; a
+    /// rate of 0, below, or NaN discards, whatever the other rate.
     ///
-    /// A rate has the 24 bits of precision it had on the wire: to see whether a rule is announced as wanted,
-    /// compare communities.
+    /// A rate has the 24 bits of precision of its encoding: compare communities to see whether a rule is announced as
+    /// it should be.
+    ///
+    /// # Errors
+    /// No community names an action, or they name several.
     pub fn from_extended_communities(communities: &[ExtendedCommunity]) -> Result<Self, ActionError> {
         let mut bytes: Option<f32> = None;
         let mut packets: Option<f32> = None;

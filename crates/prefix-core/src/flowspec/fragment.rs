@@ -1,15 +1,23 @@
-//! Fragment states by name (RFC 8955 §4.2.2.12): any of the named ones.
+//! Fragment states by name (RFC 8955 §4.2.2.12, RFC 8956 §3.6).
 
 use serde::{Deserialize, Serialize};
 
+use super::bitmask::BitNames;
 use super::{Bitmask, BitmaskError};
 
-const WORDS: [(&str, u16); 4] =
-    [("dont_fragment", 0x01), ("is_fragment", 0x02), ("first_fragment", 0x04), ("last_fragment", 0x08)];
-const KNOWN: &str = "dont_fragment, is_fragment, first_fragment and last_fragment";
+/// The names of the bits.
+pub(super) const NAMES: BitNames = BitNames {
+    bits: &[
+        ("dont_fragment", 0x01),
+        ("is_fragment", 0x02),
+        ("first_fragment", 0x04),
+        ("last_fragment", 0x08),
+    ],
+    known: "dont_fragment, is_fragment, first_fragment and last_fragment",
+};
 
-/// A set of fragment states; a packet in any of them matches. The default names none and matches any packet.
-/// In JSON a list of words.
+/// A set of fragment states: packets in any of them match. The default names none and matches every packet.
+/// JSON is a list of words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(try_from = "Vec<String>", into = "Vec<String>")]
 pub struct Fragment(u16);
@@ -24,38 +32,44 @@ impl Fragment {
     /// The last fragment.
     pub const LAST_FRAGMENT: Self = Self(0x08);
 
-    /// Reads words like `is_fragment`; any of them. No words: any packet.
+    /// The states with these words, like `is_fragment`. No word matches every packet.
+    ///
+    /// # Errors
+    /// An unknown word.
     pub fn from_words<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> Result<Self, BitmaskError> {
-        words.into_iter().try_fold(Self::default(), |set, word| Ok(Self(set.0 | bit_of(word.as_ref())?)))
+        words.into_iter().try_fold(Self::default(), |set, word| Ok(Self(set.0 | NAMES.bit(word.as_ref())?)))
     }
 
     /// The words, ascending by bit.
     pub fn words(self) -> Vec<&'static str> {
-        WORDS.iter().filter(|(_, bit)| self.0 & bit != 0).map(|(word, _)| *word).collect()
+        NAMES.bits.iter().filter(|(_, bit)| self.0 & bit != 0).map(|(word, _)| *word).collect()
     }
 
-    /// The bits of the wire.
+    /// The bits as encoded (RFC 8955 §4.2.2.12).
     pub const fn bits(self) -> u16 {
         self.0
     }
 
-    /// Whether it names no state.
+    /// Whether it has no state.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Whether all states of `other` are named.
+    /// Whether it has all states of `other`.
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
-    /// Any state of either.
+    /// The states of both.
     #[must_use]
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// The states in both. Naming none counts as naming all; nothing in common is an error, never "any packet".
+    /// The states in both; a set without states matches every packet, and so restricts nothing.
+    ///
+    /// # Errors
+    /// The sets have no state in common.
     pub fn intersection(self, other: Self) -> Result<Self, BitmaskError> {
         match (self.is_empty(), other.is_empty()) {
             (true, _) => Ok(other),
@@ -65,31 +79,18 @@ impl Fragment {
         }
     }
 
-    /// The match: one operand, ORed bits, no MATCH. Without any state it matches every packet.
+    /// The match: one operand of ORed bits, without MATCH. Without a state it matches every packet.
     pub fn bitmask(self) -> Bitmask {
         if self.is_empty() { Bitmask::all_of(0, 0) } else { Bitmask::any_bit_of(self.0) }
     }
 
-    /// The states of a match, if it is a plain "any of these".
+    /// The states of a match; `None` unless it is one OR of states.
     pub fn from_bitmask(mask: &Bitmask) -> Option<Self> {
         let [term] = mask.terms() else { return None };
         let [operand] = term.as_slice() else { return None };
         let plain = !operand.not && (!operand.all || operand.bits.is_power_of_two());
         (plain && operand.bits & !0x0f == 0).then_some(Self(operand.bits))
     }
-}
-
-/// The bit of a state's name.
-pub(super) fn bit_of(word: &str) -> Result<u16, BitmaskError> {
-    WORDS
-        .iter()
-        .find_map(|(name, bit)| (*name == word).then_some(*bit))
-        .ok_or_else(|| BitmaskError::UnknownWord { word: word.to_owned(), known: KNOWN })
-}
-
-/// The name of a state's bit.
-pub(super) fn word_of(bit: u16) -> Option<&'static str> {
-    WORDS.iter().find_map(|(name, known)| (*known == bit).then_some(*name))
 }
 
 impl TryFrom<Vec<String>> for Fragment {

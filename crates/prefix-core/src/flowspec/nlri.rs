@@ -1,9 +1,8 @@
-//! The bytes that name a route: what the speaker keys its table with, and so the identity of a rule.
+//! The NLRI: the octets that identify a route in the speaker's table.
 
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
@@ -11,7 +10,7 @@ use super::decode::Reader;
 use super::{Component, RuleError, WireComponent};
 use crate::address::{AddressError, Family, Prefix};
 
-/// Why bytes are no rule of ours.
+/// Why octets are no NLRI that prefixd can announce.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum NlriError {
@@ -27,7 +26,7 @@ pub enum NlriError {
     /// A type octet that no component has, or not in this family.
     #[error("component type {0} is unknown")]
     UnknownComponent(u8),
-    /// A component twice (RFC 8955 §4.2 allows each once).
+    /// A component that occurs twice (RFC 8955 §4.2).
     #[error("the {0} is given twice")]
     Duplicate(Component),
     /// No destination prefix.
@@ -41,7 +40,7 @@ pub enum NlriError {
         /// The offset octet.
         offset: u8,
     },
-    /// A prefix where a list belongs, or a list where a prefix belongs.
+    /// A prefix where a list is required, or a list where a prefix is required.
     #[error("the {0} is given in the form of another component")]
     WrongShape(Component),
     /// A destination of the other family than the table's.
@@ -50,20 +49,20 @@ pub enum NlriError {
     /// A prefix length beyond the family's.
     #[error("{0}")]
     Prefix(#[from] AddressError),
-    /// Well-formed, but not a rule that can exist.
+    /// Well-formed, but no rule that can be built.
     #[error("{0}")]
     Rule(#[from] RuleError),
 }
 
-/// The NLRI of a rule with its length octet, or of a unicast prefix. Text and JSON are hexadecimal.
+/// The NLRI of a rule with its length octet (RFC 8955 §4), or of a unicast prefix (RFC 4271 §4.3). Text and JSON are
+/// hexadecimal.
 ///
-/// A parsed one is any bytes; [`super::RouteKey::new`] says whether they are a route.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+/// A parsed one may be any octets; [`super::RouteKey::new`] checks whether they are a route.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Nlri(Box<[u8]>);
 
 impl Nlri {
-    /// The NLRI of a unicast route: length in bits and as many octets as it needs (RFC 4271 §4.3).
+    /// The NLRI of a unicast route: the length in bits and as many octets as it needs (RFC 4271 §4.3).
     pub fn unicast(prefix: Prefix) -> Self {
         let mut bytes = vec![prefix.len()];
         bytes.extend(significant_octets(prefix));
@@ -77,7 +76,10 @@ impl Nlri {
         Self([&[length], components].concat().into())
     }
 
-    /// Reads a unicast NLRI back.
+    /// Decodes a unicast NLRI.
+    ///
+    /// # Errors
+    /// The octets are no prefix of this family.
     pub fn decode_unicast(family: Family, bytes: &[u8]) -> Result<Prefix, NlriError> {
         let (len, octets) = bytes.split_first().ok_or(NlriError::Truncated("prefix length"))?;
         let mut reader = Reader(octets);
@@ -85,12 +87,12 @@ impl Nlri {
         if reader.0.is_empty() { Ok(prefix) } else { Err(NlriError::Trailing(reader.0.len())) }
     }
 
-    /// The bytes, length octet(s) included.
+    /// The octets, length octet(s) included.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// First 16 bytes of SHA-256 over the bytes.
+    /// The first 16 octets of the SHA-256 of the octets.
     pub fn scope_hash(&self) -> ScopeHash {
         let digest = Sha256::digest(&self.0);
         let mut first = [0; 16];
@@ -145,27 +147,12 @@ impl FromStr for Nlri {
     }
 }
 
-impl TryFrom<String> for Nlri {
-    type Error = NlriError;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl From<Nlri> for String {
-    fn from(nlri: Nlri) -> Self {
-        nlri.to_string()
-    }
-}
-
-/// 16 bytes, shown as 32 hexadecimal digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+/// A hash of an NLRI: 16 octets. Text and JSON are 32 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ScopeHash([u8; 16]);
 
 impl ScopeHash {
-    /// The bytes.
+    /// The 16 octets.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
@@ -187,16 +174,4 @@ impl FromStr for ScopeHash {
     }
 }
 
-impl TryFrom<String> for ScopeHash {
-    type Error = NlriError;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl From<ScopeHash> for String {
-    fn from(hash: ScopeHash) -> Self {
-        hash.to_string()
-    }
-}
+serde_as_text!(Nlri, ScopeHash);

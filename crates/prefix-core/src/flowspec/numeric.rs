@@ -9,7 +9,7 @@ pub(super) use term::{Condition, Relation};
 
 use thiserror::Error;
 
-/// Why a numeric match can not be built.
+/// Why a numeric match cannot be built.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NumericError {
     /// No value was given: an empty list never means "any".
@@ -25,7 +25,7 @@ pub enum NumericError {
 
 /// An OR of terms. Canonical: terms ascending, unique, none that matches nothing, never with `!=`.
 ///
-/// Bounds stay as they were written: `>53&<55` and `=54` match alike, but are two lists on the wire.
+/// Bounds are kept as they were written: `>53&<55` and `=54` match the same, but have two encodings.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Numeric {
     terms: Vec<Term>,
@@ -86,7 +86,7 @@ impl Numeric {
         self.terms.iter().map(Term::conditions)
     }
 
-    /// The largest number that is written in it.
+    /// The largest number in its text.
     pub(super) fn largest_literal(&self) -> u64 {
         self.conditions().map(|condition| condition.value).max().unwrap_or(0)
     }
@@ -140,7 +140,7 @@ impl Numeric {
     }
 
     /// Whether some value out of 0..=`max` matches both.
-    pub fn meets(&self, other: &Self, max: u64) -> bool {
+    pub fn overlaps(&self, other: &Self, max: u64) -> bool {
         let theirs = other.intervals(max);
         self.intervals(max)
             .iter()
@@ -155,7 +155,7 @@ impl Numeric {
             .all(|(first, last)| outer.iter().any(|(from, to)| from <= first && last <= to))
     }
 
-    /// Number of terms on the wire's OR level: 2 for `=80|=443` and for `<53|>53`.
+    /// The number of terms that are joined by OR: 2 for `=80|=443` and for `<53|>53`.
     pub fn term_count(&self) -> usize {
         self.terms.len()
     }
@@ -165,7 +165,7 @@ impl Numeric {
         self.conditions().all(|condition| matches!(condition.relation, Relation::Less | Relation::Greater))
     }
 
-    /// What counts for `guardrails.max_ports`: terms, or for an exclusion the excluded ranges (`<53|>53` is 1).
+    /// The count for `guardrails.max_ports`: the terms, or for an exclusion the excluded ranges (`<53|>53` is 1).
     pub fn port_terms(&self, max: u64) -> usize {
         if self.is_exclusion() { self.excluded_ranges(max).len() } else { self.term_count() }
     }

@@ -1,6 +1,6 @@
-//! Which of two rules a router applies first: the order is part of the rules, not of the configuration.
+//! The order in which routers apply rules.
 //!
-//! RFC 8955 §5.1 for IPv4, RFC 8956 §4 for IPv6, where the lowest prefix offset comes first and ours is always 0.
+//! RFC 8955 §5.1 for IPv4, RFC 8956 §4 for IPv6, where the lowest prefix offset comes first; prefixd's is always 0.
 
 use std::cmp::Ordering;
 
@@ -9,8 +9,8 @@ use super::{Component, Rule, WireComponent};
 use crate::address::{Family, Prefix};
 
 impl Rule {
-    /// Whether routers apply this rule before `other` to a packet that both match. Never true for equal rules, nor
-    /// across families.
+    /// Whether routers apply this rule before `other` to a packet that both match. Never true for equal rules or across
+    /// families.
     pub fn precedes(&self, other: &Self) -> bool {
         self.family() == other.family()
             && compare(self.family(), &self.wire_components(), &other.wire_components()).is_lt()

@@ -1,25 +1,22 @@
-//! What names a route in the speaker: the table it is in and its NLRI. Equal bytes in two tables are two routes.
+//! The identity of a route in the speaker: its table and its NLRI.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Nlri, NlriError, Rule, blackhole_text};
 use crate::address::{Family, Prefix};
 
-/// The table of a route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum RouteKind {
-    /// AFI 1, SAFI 133.
-    #[serde(rename = "flowspec_v4")]
-    FlowSpecV4,
-    /// AFI 2, SAFI 133.
-    #[serde(rename = "flowspec_v6")]
-    FlowSpecV6,
-    /// AFI 1, SAFI 1.
-    #[serde(rename = "unicast_v4")]
-    UnicastV4,
-    /// AFI 2, SAFI 1.
-    #[serde(rename = "unicast_v6")]
-    UnicastV6,
+words! {
+    /// The table of a route: address family and subsequent address family (RFC 4760).
+    pub enum RouteKind {
+        /// AFI 1, SAFI 133.
+        FlowSpecV4 = "flowspec_v4",
+        /// AFI 2, SAFI 133.
+        FlowSpecV6 = "flowspec_v6",
+        /// AFI 1, SAFI 1.
+        UnicastV4 = "unicast_v4",
+        /// AFI 2, SAFI 1.
+        UnicastV6 = "unicast_v6",
+    }
 }
 
 impl RouteKind {
@@ -45,7 +42,8 @@ impl RouteKind {
     }
 }
 
-/// Identity of a route across tables. Always canonical, always with a destination.
+/// The identity of a route: table and canonical NLRI, always with a destination. Equal octets in two tables are two
+/// routes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Wire", into = "Wire")]
 pub struct RouteKey {
@@ -61,20 +59,28 @@ struct Wire {
 }
 
 impl RouteKey {
-    /// Reads the NLRI of a table; what is not canonical becomes so.
+    /// The key of the NLRI of a table. An NLRI that is not canonical becomes so.
+    ///
+    /// # Errors
+    /// As [`Self::decode`].
     pub fn new(kind: RouteKind, nlri: &Nlri) -> Result<Self, NlriError> {
-        match kind {
-            RouteKind::FlowSpecV4 | RouteKind::FlowSpecV6 => {
-                Rule::decode(kind.family(), nlri.as_bytes()).map(|rule| Self::for_rule(&rule))
-            }
-            RouteKind::UnicastV4 | RouteKind::UnicastV6 => {
-                let prefix = Nlri::decode_unicast(kind.family(), nlri.as_bytes())?;
-                if prefix.family() == kind.family() {
-                    Ok(Self::blackhole(prefix))
-                } else {
-                    Err(NlriError::WrongFamily(prefix))
-                }
-            }
+        Self::decode(kind, nlri.as_bytes())
+    }
+
+    /// The key of an NLRI as an UPDATE message carries it, length octet(s) included (RFC 8955 §4.1, RFC 4271 §4.3).
+    ///
+    /// # Errors
+    /// The octets are no NLRI of this table, or none that prefixd can announce.
+    pub fn decode(kind: RouteKind, octets: &[u8]) -> Result<Self, NlriError> {
+        if kind.is_flowspec() {
+            return Rule::decode(kind.family(), octets).map(|rule| Self::for_rule(&rule));
+        }
+        let prefix = Nlri::decode_unicast(kind.family(), octets)?;
+        // an IPv4-mapped prefix is IPv4 here, but not to a speaker
+        if prefix.family() == kind.family() {
+            Ok(Self::blackhole(prefix))
+        } else {
+            Err(NlriError::WrongFamily(prefix))
         }
     }
 
@@ -101,7 +107,7 @@ impl RouteKey {
         self.kind
     }
 
-    /// The bytes.
+    /// The NLRI.
     pub fn nlri(&self) -> &Nlri {
         &self.nlri
     }
@@ -111,9 +117,9 @@ impl RouteKey {
         self.destination
     }
 
-    /// The rule of a FlowSpec key; none for a blackhole.
+    /// The rule of a FlowSpec route; `None` for a black hole.
     pub fn rule(&self) -> Option<Rule> {
-        // The bytes came from a rule, so they decode.
+        // the octets came from a rule, so they decode
         let rule = || Rule::decode(self.kind.family(), self.nlri.as_bytes()).ok();
         self.kind.is_flowspec().then(rule).flatten()
     }

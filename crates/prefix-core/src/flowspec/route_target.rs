@@ -1,20 +1,18 @@
-//! The route target a redirect names: the VRF that takes the traffic (RFC 8955 §7.4).
+//! Route targets of redirect actions (RFC 8955 §7.4): they name the VRF that receives the traffic.
 
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Not a route target.
+/// The text is no route target.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("\"{0}\" is no route target, write for instance \"65000:100\" or \"192.0.2.1:100\"")]
 pub struct RouteTargetError(pub String);
 
-/// A route target in one of its three forms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+/// A route target in one of its three forms. Text and JSON are `65000:100`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RouteTarget {
     /// 2-octet AS number and 4-octet number, `65000:100`.
     As2(u16, u32),
@@ -55,16 +53,4 @@ impl fmt::Display for RouteTarget {
     }
 }
 
-impl TryFrom<String> for RouteTarget {
-    type Error = RouteTargetError;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl From<RouteTarget> for String {
-    fn from(target: RouteTarget) -> Self {
-        target.to_string()
-    }
-}
+serde_as_text!(RouteTarget);

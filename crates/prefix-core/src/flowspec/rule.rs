@@ -1,4 +1,4 @@
-//! The match of a FlowSpec rule, always toward a destination.
+//! The match of a FlowSpec rule. It always has a destination.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -8,8 +8,8 @@ use super::nlri::encode_components;
 use super::{Bitmask, Component, Fragment, Nlri, Numeric, RuleError};
 use crate::address::{Family, Prefix};
 
-/// The most bytes of an encoding, without its length octet. Longer rules need two length octets, which common
-/// speakers and routers mishandle.
+/// The most octets of an encoding, without its length octet. Longer rules need two length octets (RFC 8955 §4.1), which
+/// common speakers and routers mishandle.
 const MAX_BYTES: usize = 239;
 
 /// The match of a rule: canonical, valid, announceable. Equality, order and hash are those of family and NLRI.
@@ -23,7 +23,7 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Starts a rule toward a destination; there is no other way to start one.
+    /// A builder of a rule with this destination.
     pub fn to(destination: Prefix) -> RuleBuilder {
         RuleBuilder { destination, source: None, numerics: BTreeMap::new(), bitmasks: BTreeMap::new() }
     }
@@ -43,7 +43,7 @@ impl Rule {
         self.source
     }
 
-    /// The numeric match on a component; none for prefixes and bitmasks.
+    /// The numeric match on a component; `None` for prefixes and bitmasks.
     pub fn numeric(&self, component: Component) -> Option<&Numeric> {
         self.numerics.get(&component)
     }
@@ -51,61 +51,6 @@ impl Rule {
     /// The bitmask match on a component: TCP flags or fragment.
     pub fn bitmask(&self, component: Component) -> Option<&Bitmask> {
         self.bitmasks.get(&component)
-    }
-
-    /// The protocol.
-    pub fn protocol(&self) -> Option<&Numeric> {
-        self.numeric(Component::Protocol)
-    }
-
-    /// Source or destination port.
-    pub fn port(&self) -> Option<&Numeric> {
-        self.numeric(Component::Port)
-    }
-
-    /// The destination port.
-    pub fn destination_port(&self) -> Option<&Numeric> {
-        self.numeric(Component::DestinationPort)
-    }
-
-    /// The source port.
-    pub fn source_port(&self) -> Option<&Numeric> {
-        self.numeric(Component::SourcePort)
-    }
-
-    /// The ICMP type.
-    pub fn icmp_type(&self) -> Option<&Numeric> {
-        self.numeric(Component::IcmpType)
-    }
-
-    /// The ICMP code.
-    pub fn icmp_code(&self) -> Option<&Numeric> {
-        self.numeric(Component::IcmpCode)
-    }
-
-    /// The TCP flags.
-    pub fn tcp_flags(&self) -> Option<&Bitmask> {
-        self.bitmask(Component::TcpFlags)
-    }
-
-    /// The packet length.
-    pub fn packet_length(&self) -> Option<&Numeric> {
-        self.numeric(Component::PacketLength)
-    }
-
-    /// The DSCP.
-    pub fn dscp(&self) -> Option<&Numeric> {
-        self.numeric(Component::Dscp)
-    }
-
-    /// The fragment states.
-    pub fn fragment(&self) -> Option<&Bitmask> {
-        self.bitmask(Component::Fragment)
-    }
-
-    /// The flow label (IPv6).
-    pub fn flow_label(&self) -> Option<&Numeric> {
-        self.numeric(Component::FlowLabel)
     }
 
     /// The component types of the rule, in the order of the wire.
@@ -118,12 +63,12 @@ impl Rule {
         Component::ALL.into_iter().filter(has).collect()
     }
 
-    /// Port terms for `guardrails.max_ports`: source + destination + either, exclusions as merged ranges.
+    /// The count for `guardrails.max_ports`: the terms of all port components, exclusions as merged ranges.
     pub fn port_terms(&self) -> usize {
         self.ports().map(|(component, numeric)| numeric.port_terms(component.max_value())).sum()
     }
 
-    /// Whether the match names a port component at all (and so never reaches fragments but the first).
+    /// Whether the rule has a port component, and so matches no fragment but the first (RFC 8955 §4.2.2.4).
     pub fn names_ports(&self) -> bool {
         self.ports().next().is_some()
     }
@@ -134,7 +79,7 @@ impl Rule {
             .filter_map(|component| Some((component, self.numeric(component)?)))
     }
 
-    /// The canonical bytes: the identity of the rule within its family.
+    /// The canonical encoding: the identity of the rule within its family.
     pub fn nlri(&self) -> &Nlri {
         &self.nlri
     }
@@ -176,42 +121,52 @@ pub struct RuleBuilder {
     bitmasks: BTreeMap<Component, Bitmask>,
 }
 
-macro_rules! setters {
-    ($($(#[$doc:meta])* $name:ident($type:ty) = $with:ident $component:ident),* $(,)?) => {$(
-        $(#[$doc])*
-        #[must_use]
-        pub fn $name(self, value: $type) -> Self {
-            self.$with(Component::$component, value)
+/// Accessors of [`Rule`] and setters of [`RuleBuilder`], one of each per component.
+macro_rules! components {
+    ($($(#[$doc:meta])* $name:ident($type:ty) = $get:ident $with:ident $component:ident),* $(,)?) => {
+        impl Rule {
+            $($(#[$doc])*
+            pub fn $name(&self) -> Option<&$type> {
+                self.$get(Component::$component)
+            })*
         }
-    )*};
+
+        impl RuleBuilder {
+            $($(#[$doc])*
+            #[must_use]
+            pub fn $name(self, value: $type) -> Self {
+                self.$with(Component::$component, value)
+            })*
+        }
+    };
+}
+
+components! {
+    /// IP protocol, or upper-layer protocol on IPv6, 0..=255 (RFC 8955 §4.2.2.3, RFC 8956 §3.3).
+    protocol(Numeric) = numeric with_numeric Protocol,
+    /// Source or destination port, 0..=65535 (RFC 8955 §4.2.2.4).
+    port(Numeric) = numeric with_numeric Port,
+    /// Destination port, 0..=65535 (RFC 8955 §4.2.2.5).
+    destination_port(Numeric) = numeric with_numeric DestinationPort,
+    /// Source port, 0..=65535 (RFC 8955 §4.2.2.6).
+    source_port(Numeric) = numeric with_numeric SourcePort,
+    /// ICMP type, 0..=255 (RFC 8955 §4.2.2.7, RFC 8956 §3.4).
+    icmp_type(Numeric) = numeric with_numeric IcmpType,
+    /// ICMP code, 0..=255 (RFC 8955 §4.2.2.8, RFC 8956 §3.5).
+    icmp_code(Numeric) = numeric with_numeric IcmpCode,
+    /// TCP flags, 12 bits (RFC 8955 §4.2.2.9).
+    tcp_flags(Bitmask) = bitmask with_bitmask TcpFlags,
+    /// Length of the IP packet in bytes, 0..=65535 (RFC 8955 §4.2.2.10).
+    packet_length(Numeric) = numeric with_numeric PacketLength,
+    /// Differentiated services code point, 0..=63 (RFC 8955 §4.2.2.11).
+    dscp(Numeric) = numeric with_numeric Dscp,
+    /// Fragment states, 4 bits (RFC 8955 §4.2.2.12, RFC 8956 §3.6).
+    fragment(Bitmask) = bitmask with_bitmask Fragment,
+    /// Flow label, 0..=1048575, IPv6 only (RFC 8956 §3.7).
+    flow_label(Numeric) = numeric with_numeric FlowLabel,
 }
 
 impl RuleBuilder {
-    setters! {
-        /// The protocol, 0..=255.
-        protocol(Numeric) = with_numeric Protocol,
-        /// Source or destination port, 0..=65535.
-        port(Numeric) = with_numeric Port,
-        /// The destination port, 0..=65535.
-        destination_port(Numeric) = with_numeric DestinationPort,
-        /// The source port, 0..=65535.
-        source_port(Numeric) = with_numeric SourcePort,
-        /// The ICMP type, 0..=255.
-        icmp_type(Numeric) = with_numeric IcmpType,
-        /// The ICMP code, 0..=255.
-        icmp_code(Numeric) = with_numeric IcmpCode,
-        /// The TCP flags.
-        tcp_flags(Bitmask) = with_bitmask TcpFlags,
-        /// The packet length in bytes, 0..=65535.
-        packet_length(Numeric) = with_numeric PacketLength,
-        /// The DSCP, 0..=63.
-        dscp(Numeric) = with_numeric Dscp,
-        /// The fragment states.
-        fragment(Bitmask) = with_bitmask Fragment,
-        /// The flow label, 0..=1048575, IPv6 only.
-        flow_label(Numeric) = with_numeric FlowLabel,
-    }
-
     /// The source prefix, of the destination's family.
     #[must_use]
     pub fn source(mut self, prefix: Prefix) -> Self {
@@ -232,6 +187,10 @@ impl RuleBuilder {
     }
 
     /// Checks the components and encodes the rule.
+    ///
+    /// # Errors
+    /// A value is out of its range, a component matches nothing, the families differ, or the encoding has 240 octets or
+    /// more.
     pub fn build(self) -> Result<Rule, RuleError> {
         let Self { destination, source, numerics, bitmasks } = self;
         let family = destination.family();

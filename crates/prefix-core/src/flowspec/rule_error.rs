@@ -1,15 +1,15 @@
-//! Why a match can not be announced.
+//! Errors of rules.
 
 use thiserror::Error;
 
 use super::{BitmaskError, Component, NumericError};
 use crate::address::Prefix;
 
-/// Why a rule can not be built.
+/// Why a rule cannot be built.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RuleError {
-    /// A value that the field of a packet can not have (port 70000, DSCP 64, protocol 256).
+    /// A value that the field of a packet cannot have (port 70000, DSCP 64, protocol 256).
     #[error("{component} {value} is out of range, the largest is {}", .component.max_value())]
     OutOfRange {
         /// The component.
@@ -49,7 +49,7 @@ pub enum RuleError {
 }
 
 impl RuleError {
-    /// Whether the match can not exist at all (guardrail `semantic`), not merely too long (`nlri_size`).
+    /// Whether no such match exists (guardrail `semantic`), as opposed to one that is too long (`nlri_size`).
     pub fn is_semantic(&self) -> bool {
         !matches!(self, Self::TooLong { .. })
     }

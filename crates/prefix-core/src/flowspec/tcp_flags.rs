@@ -1,26 +1,30 @@
-//! TCP flags by name: which must be set and which must not.
+//! TCP flags by name (RFC 8955 §4.2.2.9).
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::bitmask::BitNames;
 use super::{Bitmask, BitmaskError, BitmaskOperand};
 
-const WORDS: [(&str, u16); 8] = [
-    ("fin", 0x01),
-    ("syn", 0x02),
-    ("rst", 0x04),
-    ("psh", 0x08),
-    ("ack", 0x10),
-    ("urg", 0x20),
-    ("ece", 0x40),
-    ("cwr", 0x80),
-];
-const KNOWN: &str = "fin, syn, rst, psh, ack, urg, ece and cwr, each also with ! in front";
+/// The names of the bits.
+pub(super) const NAMES: BitNames = BitNames {
+    bits: &[
+        ("fin", 0x01),
+        ("syn", 0x02),
+        ("rst", 0x04),
+        ("psh", 0x08),
+        ("ack", 0x10),
+        ("urg", 0x20),
+        ("ece", 0x40),
+        ("cwr", 0x80),
+    ],
+    known: "fin, syn, rst, psh, ack, urg, ece and cwr, each also with ! in front",
+};
 
-/// Flags that must be set and flags that must not be, all at once; a flag is never in both. The default names no
-/// flag and matches any packet. In JSON a list of words: `["syn", "!ack"]`.
+/// Flags that must be set and flags that must not be set, all of them; a flag is never both. The default names no flag
+/// and matches every packet. JSON is a list of words: `["syn", "!ack"]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(try_from = "Vec<String>", into = "Vec<String>")]
 pub struct TcpFlags {
@@ -29,19 +33,23 @@ pub struct TcpFlags {
 }
 
 impl TcpFlags {
-    /// Reads words like `syn` and `!ack`; all must hold. No words: any packet.
+    /// The conditions with these words, like `syn` and `!ack`. No word matches every packet.
+    ///
+    /// # Errors
+    /// An unknown word, or a flag that must be both set and not set.
     pub fn from_words<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> Result<Self, BitmaskError> {
         words.into_iter().try_fold(Self::default(), |flags, word| {
             let word = word.as_ref();
             let (name, not) = word.strip_prefix('!').map_or((word, false), |name| (name, true));
-            let bit = bit_of(name)?;
+            let bit = NAMES.bit(name)?;
             flags.and(if not { Self { set: 0, unset: bit } } else { Self { set: bit, unset: 0 } })
         })
     }
 
     /// The words, ascending by bit: `["syn", "!ack"]`.
     pub fn words(&self) -> Vec<String> {
-        WORDS
+        NAMES
+            .bits
             .iter()
             .filter_map(|(word, bit)| {
                 if self.set & bit != 0 {
@@ -58,7 +66,10 @@ impl TcpFlags {
         self.set == 0 && self.unset == 0
     }
 
-    /// The conditions of both; an error if one wants set what the other wants unset.
+    /// The conditions of both.
+    ///
+    /// # Errors
+    /// A flag must be both set and not set.
     pub fn and(self, other: Self) -> Result<Self, BitmaskError> {
         let both = Self { set: self.set | other.set, unset: self.unset | other.unset };
         if both.set & both.unset == 0 { Ok(both) } else { Err(BitmaskError::MatchesNothing) }
@@ -70,28 +81,15 @@ impl TcpFlags {
         Bitmask::all_of(self.set, self.unset)
     }
 
-    /// The flags of a match, if it is a plain list of set and unset flags with names.
+    /// The flags of a match; `None` unless it is one AND of named flags.
     pub fn from_bitmask(mask: &Bitmask) -> Option<Self> {
         let [term] = mask.terms() else { return None };
         term.iter().try_fold(Self::default(), |flags, &BitmaskOperand { bits, not, .. }| {
-            let named = WORDS.iter().any(|(_, bit)| *bit == bits);
+            let named = NAMES.name(bits).is_some();
             let operand = if not { Self { set: 0, unset: bits } } else { Self { set: bits, unset: 0 } };
             if named { flags.and(operand).ok() } else { None }
         })
     }
-}
-
-/// The bit of a flag's name.
-pub(super) fn bit_of(word: &str) -> Result<u16, BitmaskError> {
-    WORDS
-        .iter()
-        .find_map(|(name, bit)| (*name == word).then_some(*bit))
-        .ok_or_else(|| BitmaskError::UnknownWord { word: word.to_owned(), known: KNOWN })
-}
-
-/// The name of a flag's bit.
-pub(super) fn word_of(bit: u16) -> Option<&'static str> {
-    WORDS.iter().find_map(|(name, known)| (*known == bit).then_some(*name))
 }
 
 impl FromStr for TcpFlags {

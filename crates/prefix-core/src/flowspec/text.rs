@@ -1,15 +1,14 @@
-//! The rule for people: `dst 203.0.113.10/32 proto udp dport <53|>53`, exactly what is on the wire.
+//! The text form of a rule: `dst 203.0.113.10/32 proto udp dport <53|>53`. It has the same components as the encoding.
 
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
 use super::{Bitmask, BitmaskError, Component, Numeric, NumericError, Rule, RuleError, fragment, tcp_flags};
 use crate::address::{AddressError, Prefix};
 
-/// Why a text is no rule.
+/// Why the text is no rule.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RuleTextError {
@@ -51,7 +50,7 @@ pub enum RuleTextError {
         /// What is wrong with its value.
         error: BitmaskError,
     },
-    /// The parts do not make a rule.
+    /// The components make no valid rule.
     #[error(transparent)]
     Rule(#[from] RuleError),
 }
@@ -95,8 +94,8 @@ impl fmt::Display for Rule {
             } else if let Some(bitmask) = self.bitmask(component) {
                 write!(f, " {} ", component.word())?;
                 match component {
-                    Component::Fragment => bitmask.write(f, fragment::word_of)?,
-                    _ => bitmask.write(f, tcp_flags::word_of)?,
+                    Component::Fragment => bitmask.write(f, &fragment::NAMES)?,
+                    _ => bitmask.write(f, &tcp_flags::NAMES)?,
                 }
             }
         }
@@ -128,11 +127,10 @@ impl FromStr for Rule {
             builder = match component {
                 Component::Destination => builder,
                 Component::Source => builder.source(prefix(component, value)?),
-                Component::TcpFlags => {
-                    builder.tcp_flags(Bitmask::read(value, tcp_flags::bit_of).map_err(bitmask_error)?)
-                }
-                Component::Fragment => {
-                    builder.fragment(Bitmask::read(value, fragment::bit_of).map_err(bitmask_error)?)
+                Component::TcpFlags | Component::Fragment => {
+                    let names =
+                        if component == Component::Fragment { &fragment::NAMES } else { &tcp_flags::NAMES };
+                    builder.with_bitmask(component, Bitmask::read(value, names).map_err(bitmask_error)?)
                 }
                 Component::Protocol => {
                     builder.protocol(Numeric::read(value, protocol_number).map_err(numeric_error)?)
@@ -144,15 +142,4 @@ impl FromStr for Rule {
     }
 }
 
-impl Serialize for Rule {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Rule {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
+serde_as_text!(Rule);

@@ -1,4 +1,4 @@
-//! Components as they lie on the wire, between bytes and meaning: prefixes, and lists of operator and value.
+//! Components as encoded: prefixes, and lists of operator and value.
 
 use super::numeric::{Condition, Relation};
 use super::{Bitmask, BitmaskError, BitmaskOperand, Component, NlriError, Numeric, NumericError};
@@ -33,7 +33,7 @@ pub enum WireComponent {
 }
 
 impl WireItem {
-    /// Octets of the value by the operator's length bits: 1, 2, 4 or 8.
+    /// The number of octets of the value by the operator's length bits: 1, 2, 4 or 8.
     pub const fn value_len(self) -> usize {
         1 << ((self.op & LENGTH) >> 4)
     }
@@ -43,25 +43,27 @@ impl WireItem {
         self.op & END_OF_LIST != 0
     }
 
-    /// Whether it adds a condition to the term before it, rather than opening an alternative.
+    /// Whether the AND bit is set: the item belongs to the term before it.
     const fn is_and(self) -> bool {
         self.op & AND != 0
     }
 
-    /// An item with the shortest length.
-    fn new(and: bool, relation: u8, value: u64) -> Self {
+    /// An item whose value has the shortest length that holds it. Of `op` the AND bit and the relation or match bits
+    /// count; the end-of-list bit is set by `is_last`.
+    pub fn new(op: u8, value: u64, is_last: bool) -> Self {
         let length = match value {
             0..=0xff => 0x00,
             0x100..=0xffff => 0x10,
             0x1_0000..=0xffff_ffff => 0x20,
             _ => 0x30,
         };
-        Self { op: relation | length | if and { AND } else { 0 }, value }
+        let end = if is_last { END_OF_LIST } else { 0 };
+        Self { op: op & !(LENGTH | END_OF_LIST) | length | end, value }
     }
 }
 
 impl Rule {
-    /// The components in wire order, for speakers that take them one by one.
+    /// The components in the order of the encoding.
     pub fn wire_components(&self) -> Vec<WireComponent> {
         let items = |component| match (self.numeric(component), self.bitmask(component)) {
             (Some(numeric), _) => numeric_items(numeric),
@@ -80,7 +82,10 @@ impl Rule {
             .collect()
     }
 
-    /// Reads components as a speaker lists them, in any order; end-of-list and length bits are not looked at.
+    /// A rule of these components, in any order; end-of-list and length bits are ignored.
+    ///
+    /// # Errors
+    /// The components are no rule of this family, or none that prefixd can announce.
     pub fn from_wire_components(
         family: Family,
         components: impl IntoIterator<Item = WireComponent>,
@@ -130,8 +135,15 @@ impl Rule {
     }
 }
 
-/// Sets the end-of-list bit where it belongs.
-fn terminated(mut items: Vec<WireItem>) -> Vec<WireItem> {
+/// The items of an OR of ANDed conditions: the AND bit joins an item to the one before it.
+fn items<T>(alternatives: impl Iterator<Item = Vec<T>>, item: impl Fn(T) -> (u8, u64)) -> Vec<WireItem> {
+    let conditions = alternatives.flat_map(|term| term.into_iter().enumerate());
+    let mut items: Vec<WireItem> = conditions
+        .map(|(index, condition)| {
+            let (op, value) = item(condition);
+            WireItem::new(op | if index > 0 { AND } else { 0 }, value, false)
+        })
+        .collect();
     if let Some(last) = items.last_mut() {
         last.op |= END_OF_LIST;
     }
@@ -139,24 +151,17 @@ fn terminated(mut items: Vec<WireItem>) -> Vec<WireItem> {
 }
 
 fn numeric_items(numeric: &Numeric) -> Vec<WireItem> {
-    let term = |conditions: Vec<Condition>| {
-        conditions
-            .into_iter()
-            .enumerate()
-            .map(|(index, condition)| WireItem::new(index > 0, bits_of(condition.relation), condition.value))
-    };
-    terminated(numeric.alternatives().flat_map(term).collect())
+    items(numeric.alternatives(), |condition| (bits_of(condition.relation), condition.value))
 }
 
 fn bitmask_items(component: Component, bitmask: &Bitmask) -> Vec<WireItem> {
-    let item = |(index, operand): (usize, &BitmaskOperand)| {
-        // On one bit MATCH changes nothing; each component is sent the way routers are used to see it.
+    items(bitmask.terms().iter().cloned(), |operand| {
+        // on one bit MATCH changes nothing; each component is encoded as routers commonly encode it
         let plain = component == Component::Fragment && operand.bits.is_power_of_two();
         let all = if operand.all && !plain { MATCH } else { 0 };
         let not = if operand.not { NOT } else { 0 };
-        WireItem::new(index > 0, all | not, operand.bits.into())
-    };
-    terminated(bitmask.terms().iter().flat_map(|term| term.iter().enumerate().map(item)).collect())
+        (all | not, operand.bits.into())
+    })
 }
 
 fn bits_of(relation: Relation) -> u8 {

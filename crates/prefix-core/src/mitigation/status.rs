@@ -1,34 +1,32 @@
 //! The statuses of a mitigation and which may follow which.
 
-use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Where a mitigation stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    /// Refused for now; waits for a quota, the rate of new rules or a quiet period.
-    Queued,
-    /// Stored, not yet confirmed by the speaker.
-    Pending,
-    /// Confirmed, step 0.
-    Active,
-    /// Confirmed, step above 0.
-    Escalated,
-    /// The removal is a durable intent, repeated until the speaker confirms it.
-    Withdrawing,
-    /// Removal confirmed after a decision to end it early.
-    Withdrawn,
-    /// Removal confirmed after its time, or never announced at all.
-    Expired,
-    /// Refused by a guardrail; never announced.
-    Rejected,
+words! {
+    /// The status of a mitigation.
+    pub enum Status {
+        /// Refused for now; waits for a quota, the rate of new rules or a quiet period.
+        Queued = "queued",
+        /// Stored, not yet confirmed by the speaker.
+        Pending = "pending",
+        /// Confirmed, step 0.
+        Active = "active",
+        /// Confirmed, step above 0.
+        Escalated = "escalated",
+        /// The withdrawal is stored, and repeated until the speaker confirms it.
+        Withdrawing = "withdrawing",
+        /// The withdrawal was confirmed after a decision to end it early.
+        Withdrawn = "withdrawn",
+        /// The withdrawal was confirmed after its expiry, or it was never announced.
+        Expired = "expired",
+        /// Refused by a guardrail; never announced.
+        Rejected = "rejected",
+    }
 }
 
-/// A word is no status.
+/// The word is no status.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
     "{0:?} is no mitigation status; use queued, pending, active, escalated, withdrawing, withdrawn, expired or rejected"
@@ -36,43 +34,17 @@ pub enum Status {
 pub struct UnknownStatus(String);
 
 impl Status {
-    /// Every status.
-    pub const ALL: [Self; 8] = [
-        Self::Queued,
-        Self::Pending,
-        Self::Active,
-        Self::Escalated,
-        Self::Withdrawing,
-        Self::Withdrawn,
-        Self::Expired,
-        Self::Rejected,
-    ];
-
-    /// The word of the contract.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Pending => "pending",
-            Self::Active => "active",
-            Self::Escalated => "escalated",
-            Self::Withdrawing => "withdrawing",
-            Self::Withdrawn => "withdrawn",
-            Self::Expired => "expired",
-            Self::Rejected => "rejected",
-        }
-    }
-
-    /// Pending, active or escalated: its rule is wanted at the speaker.
+    /// Pending, active or escalated: its rule should be at the speaker.
     pub fn lives(self) -> bool {
         matches!(self, Self::Pending | Self::Active | Self::Escalated)
     }
 
-    /// Withdrawn, expired or rejected: nothing follows.
+    /// Withdrawn, expired or rejected: no status follows.
     pub fn is_final(self) -> bool {
         matches!(self, Self::Withdrawn | Self::Expired | Self::Rejected)
     }
 
-    /// True while no other mitigation of the same rule may be of one of these statuses at the same pop.
+    /// Queued or live: at most one mitigation of a rule and pop has one of these statuses.
     pub fn claims_rule(self) -> bool {
         self.lives() || self == Self::Queued
     }
@@ -95,12 +67,6 @@ impl Status {
     }
 }
 
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 impl FromStr for Status {
     type Err = UnknownStatus;
 
@@ -112,44 +78,30 @@ impl FromStr for Status {
     }
 }
 
-/// Why a mitigation ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EndReason {
-    /// The last lease lapsed.
-    Ttl,
-    /// The absolute lifetime is over.
-    MaxLifetime,
-    /// An operator withdrew it.
-    Operator,
-    /// The last reporting source released it.
-    DetectorUnban,
-    /// The kill switch.
-    Panic,
-    /// A safelist entry covers it now.
-    Safelist,
-    /// It no longer passes the configuration.
-    Revalidation,
-    /// It was made in dry-run, which ended.
-    DryRunEnded,
+words! {
+    /// Why a mitigation ended.
+    pub enum EndReason {
+        /// The last lease expired.
+        Ttl = "ttl",
+        /// The absolute lifetime is over.
+        MaxLifetime = "max_lifetime",
+        /// An operator withdrew it.
+        Operator = "operator",
+        /// The last reporting source released it.
+        DetectorUnban = "detector_unban",
+        /// A panic covers it.
+        Panic = "panic",
+        /// A safelist entry covers it now.
+        Safelist = "safelist",
+        /// It no longer passes the configuration.
+        Revalidation = "revalidation",
+        /// It was created in dry-run mode, which ended.
+        DryRunEnded = "dry_run_ended",
+    }
 }
 
 impl EndReason {
-    /// The word of the contract.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ttl => "ttl",
-            Self::MaxLifetime => "max_lifetime",
-            Self::Operator => "operator",
-            Self::DetectorUnban => "detector_unban",
-            Self::Panic => "panic",
-            Self::Safelist => "safelist",
-            Self::Revalidation => "revalidation",
-            Self::DryRunEnded => "dry_run_ended",
-        }
-    }
-
-    /// The final status it leads to.
+    /// The final status after this reason.
     pub fn final_status(self) -> Status {
         match self {
             Self::Ttl | Self::MaxLifetime | Self::DryRunEnded => Status::Expired,

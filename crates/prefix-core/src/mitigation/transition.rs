@@ -1,4 +1,4 @@
-//! The steps of the state machine: each checks that it may be taken and keeps the row's times true.
+//! The transitions of the state machine. Each checks that it is allowed, and sets the times of the row.
 
 use chrono::{DateTime, Utc};
 use thiserror::Error;
@@ -6,13 +6,13 @@ use thiserror::Error;
 use super::{EndReason, Mitigation, Status};
 use crate::ownership::NotAfter;
 
-/// A step that the state machine does not allow.
+/// A transition that the state machine does not allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("a mitigation that is {from} cannot become {to}")]
 pub struct TransitionError {
     /// The status it has.
     pub from: Status,
-    /// The status it was to get.
+    /// The status that it should get.
     pub to: Status,
 }
 
@@ -26,15 +26,15 @@ impl Mitigation {
         Ok(())
     }
 
-    /// A queued one is let in.
+    /// Queued to pending.
     pub fn admit(&mut self, now: DateTime<Utc>) -> Result<(), TransitionError> {
         self.step_to(Status::Pending, now)?;
         self.guardrail = None;
         Ok(())
     }
 
-    /// The speaker has the rule as it is wanted now: the first time makes it active, a changed step is confirmed, and
-    /// every time notes when.
+    /// The speaker confirmed the rule of the running step: active at step 0, else escalated. `now` is noted as the
+    /// time of the confirmation.
     pub fn confirm(
         &mut self,
         not_after: Option<NotAfter>,
@@ -57,7 +57,7 @@ impl Mitigation {
         Ok(())
     }
 
-    /// Its end is decided. What was never announced ends at once; everything else is `withdrawing` until the speaker
+    /// Begins its end. What was never announced ends at once; everything else is `withdrawing` until the speaker
     /// confirms that the rule is gone.
     pub fn begin_end(&mut self, reason: EndReason, now: DateTime<Utc>) -> Result<(), TransitionError> {
         let on_wire = self.speaker.attempted && !self.dry_run;

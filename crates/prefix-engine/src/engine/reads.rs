@@ -57,7 +57,7 @@ impl Engine {
         let others = self.running.shared.intents.living_of(row.victim_ip);
         let shadows = others.iter().filter_map(|other| {
             let theirs = other.route.as_ref().and_then(Route::rule)?;
-            (theirs.precedes(rule) && theirs.meets(rule)).then_some((theirs, other.mitigation_id))
+            (theirs.precedes(rule) && theirs.overlaps(rule)).then_some((theirs, other.mitigation_id))
         });
         let first = shadows.reduce(|first, next| if next.0.precedes(first.0) { next } else { first });
         first.map(|(_, id)| id)

@@ -10,6 +10,7 @@ use prefix_core::audit::{Actor, AuditAction, AuditEntry};
 use prefix_core::flowspec::RouteKey;
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::Status;
+use prefix_core::pacing::Burst;
 use prefix_core::store::Epoch;
 use serde_json::json;
 use tokio::sync::OwnedMutexGuard;
@@ -298,17 +299,20 @@ impl Running {
             "own rules are withdrawn, because nobody would end them while the daemon is away"
         );
         let mut look = Look { ours: HashSet::new(), upto: 0, stale: Instant::now() };
-        for (number, burst) in keys.chunks(BURST).enumerate() {
+        let mut sent = 0;
+        while sent < keys.len() {
             if self.shared.leadership.epoch().is_none() {
                 return;
             }
             let started = Instant::now();
-            let first = number * BURST;
-            if look.upto <= first || look.stale <= started {
-                let upto = keys.len().min(first + MOST_LOOKED_AT);
-                look = Look { upto, ..self.look(&keys[first..upto]).await };
+            if look.upto <= sent || look.stale <= started {
+                let upto = keys.len().min(sent + MOST_LOOKED_AT);
+                look = Look { upto, ..self.look(&keys[sent..upto]).await };
             }
-            let ours: Vec<_> = burst.iter().filter(|key| look.ours.contains(*key)).cloned().collect();
+            let burst = Burst::of_withdrawals(&keys[sent..look.upto]);
+            let ours = keys[sent..sent + burst.len()].iter().filter(|key| look.ours.contains(*key));
+            let ours: Vec<_> = ours.cloned().collect();
+            sent += burst.len();
             if ours.is_empty() {
                 continue;
             }
@@ -324,10 +328,7 @@ impl Running {
             {
                 return;
             }
-            let changes = u32::try_from(burst.len()).unwrap_or(u32::MAX);
-            let pace = Duration::from_secs(1) * changes.max(200)
-                / self.shared.settings.max_changes_per_second.max(1);
-            tokio::time::sleep_until(started + pace).await;
+            sleep(burst.pause(self.shared.settings.max_changes_per_second, started.elapsed())).await;
         }
     }
 
@@ -355,12 +356,8 @@ impl Running {
     }
 }
 
-/// So many routes leave at once: the longest NLRI has 240 octets, usual ones less than 40, and a burst stays below what
-/// a router takes at once.
-const BURST: usize = 80;
-
 /// One look at the speaker is for so many routes at most: unicast ones are asked for by name.
-const MOST_LOOKED_AT: usize = 25 * BURST;
+const MOST_LOOKED_AT: usize = 2_000;
 
 /// No look counts for longer.
 const LONGEST_LOOK: Duration = Duration::from_secs(2);

@@ -1,14 +1,17 @@
 //! A daemon that is killed, started, reloaded or told to stop leaves nothing behind that nobody looks after.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use prefix_core::Announcer;
 use prefix_core::event::EventStatus;
 use prefix_core::flowspec::Action;
+use prefix_core::matching::DestinationPorts;
 use prefix_core::mitigation::{EndReason, Status};
 use prefix_core::ownership::NotAfter;
 use prefix_engine::EngineError;
 use prefix_testkit::announcer_contract::own_rule;
+use prefix_testkit::fakes::announcer::Call;
 
 use crate::lab::{Config, Lab, Words, alice, at, ban, detector, manual, trying, unban};
 
@@ -297,6 +300,29 @@ async fn a_stop_that_does_not_preserve_clears_the_speaker_and_the_next_start_bri
     lab.seconds(1).await;
     assert_eq!(lab.rules(), ["dst 203.0.113.10/32 proto udp sport =53: discard"]);
     assert_eq!((lab.status(first).await, lab.status(second).await), (Status::Active, Status::Expired));
+}
+
+/// FRR 8.4 resets its session when one UPDATE withdraws 4,095 octets of NLRI or more, and a busy speaker may pack two
+/// bursts into one UPDATE.
+#[tokio::test(start_paused = true)]
+async fn a_stop_withdraws_long_rules_in_bursts_that_every_router_takes() {
+    let lab = Lab::with(&format!("preserve_announcements: false\n{MANY}")).await;
+    let excluded: BTreeSet<u16> = (1..=8).map(|port| port * 1_000).collect();
+    for host in 1..=240 {
+        let mut request = manual(&format!("203.0.113.{host}"), Action::Discard);
+        request.matching.dst_ports = DestinationPorts::Except(excluded.clone());
+        lab.create(request).await;
+    }
+    lab.speaker.forget_history();
+    lab.engine.shutdown().await;
+    assert_eq!(lab.rules().len(), 0);
+    let calls = lab.speaker.history();
+    assert_eq!(calls.len(), 240);
+    let octets = |call: &Call| call.change.key().nlri().as_bytes().len();
+    assert!(calls.iter().all(|call| (53..=66).contains(&octets(call))));
+    let bursts: Vec<usize> =
+        calls.chunk_by(|a, b| a.at == b.at).map(|burst| burst.iter().map(octets).sum()).collect();
+    assert!(bursts.windows(2).all(|two| two[0] + two[1] < 4_095), "{bursts:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,21 +1,22 @@
-//! The clients of both versions, made from one text.
+//! The clients of both versions, made by one macro.
 
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream};
 use prefix_core::announcer::{AfiSafi, Peer, SessionState};
-use prefix_core::flowspec::RouteKind;
+use prefix_core::flowspec::{RouteKey, RouteKind};
 use tonic::Status;
 use tonic::transport::Channel;
 use tracing::debug;
 
-use super::{Answers, Client, Watched, afi_safi, negotiated, neighbor_address, session_state, since};
+use super::{
+    Client, ResponseStream, WatchEvent, afi_safi, negotiated, neighbor_address, session_state, since,
+};
 use crate::attributes::Attributes;
-use crate::codec::table_name;
-use crate::path::{Change, Listed, is_local, kind_of, read_key};
-use crate::{proto, typed};
+use crate::path::{Change, RibEntry, is_local, kind_of};
+use crate::{decode, proto};
 
-/// Messages are small; this bounds what a broken speaker can make us allocate.
-const LARGEST_MESSAGE: usize = 64 << 20;
+/// The largest message that is accepted, in octets: it bounds what a broken speaker can make prefixd allocate.
+const MAX_MESSAGE: usize = 64 << 20;
 
 macro_rules! version {
     ($name:ident, $number:literal, $version:ident, $client:path) => {
@@ -24,7 +25,7 @@ macro_rules! version {
 
         impl $name {
             pub(crate) fn new(channel: Channel) -> Self {
-                Self(<$client>::new(channel).max_decoding_message_size(LARGEST_MESSAGE))
+                Self(<$client>::new(channel).max_decoding_message_size(MAX_MESSAGE))
             }
         }
 
@@ -48,7 +49,7 @@ macro_rules! version {
                 Ok(())
             }
 
-            async fn list(&self, kind: RouteKind, prefixes: Vec<String>) -> Result<Answers<Listed>, Status> {
+            async fn list(&self, kind: RouteKind, prefixes: Vec<String>) -> Result<ResponseStream<RibEntry>, Status> {
                 let exact = proto::$version::table_lookup_prefix::Type::Exact.into();
                 let lookup = |prefix| proto::$version::TableLookupPrefix { prefix, r#type: exact };
                 let request = proto::$version::ListPathRequest {
@@ -60,7 +61,7 @@ macro_rules! version {
                 let answers = self.0.clone().list_path(request).await?.into_inner();
                 let paths = answers.map_ok(move |answer| {
                     let paths = answer.destination.map(|destination| destination.paths).unwrap_or_default();
-                    stream::iter(paths.into_iter().filter_map(move |path| $version::listed(kind, &path)).map(Ok))
+                    stream::iter(paths.into_iter().filter_map(move |path| $version::rib_entry(kind, &path)).map(Ok))
                 });
                 Ok(paths.try_flatten().boxed())
             }
@@ -71,7 +72,7 @@ macro_rules! version {
                 answers.try_filter_map(async |answer| Ok(answer.peer.and_then($version::peer))).try_collect().await
             }
 
-            async fn watch(&self) -> Result<Answers<Watched>, Status> {
+            async fn watch(&self) -> Result<ResponseStream<WatchEvent>, Status> {
                 use proto::$version::watch_event_request::{Peer, Table, table};
                 let best = table::Filter { r#type: table::filter::Type::Best.into(), init: false };
                 let request = proto::$version::WatchEventRequest {
@@ -79,19 +80,19 @@ macro_rules! version {
                     table: Some(Table { filters: vec![best] }),
                 };
                 let answers = self.0.clone().watch_event(request).await?.into_inner();
-                let events = answers.map_ok(|answer| stream::iter($version::watched(answer).into_iter().map(Ok)));
+                let events = answers.map_ok(|answer| stream::iter($version::watch_events(answer).into_iter().map(Ok)));
                 Ok(events.try_flatten().boxed())
             }
         }
 
         mod $version {
             use super::{
-                AfiSafi, Attributes, Change, Listed, Peer, RouteKind, SessionState, Watched, afi_safi, debug, is_local,
-                kind_of, negotiated, neighbor_address, read_key, session_state, since, table_name,
+                AfiSafi, Attributes, Change, RibEntry, Peer, RouteKey, RouteKind, SessionState, WatchEvent, afi_safi, debug, is_local,
+                kind_of, negotiated, neighbor_address, session_state, since,
             };
             use super::proto::$version::watch_event_response::{Event, peer_event};
             use super::proto::$version::{self as messages, Family, Path, WatchEventResponse};
-            use super::typed::$version as typed;
+            use super::decode::$version as decode;
 
             pub(super) fn family(kind: RouteKind) -> Family {
                 Family { afi: kind.family().afi().into(), safi: kind.safi().into() }
@@ -107,38 +108,38 @@ macro_rules! version {
                 }
             }
 
-            /// `None` for what prefixd cannot announce, and so is nobody's but others'.
-            pub(super) fn listed(kind: RouteKind, path: &Path) -> Option<Listed> {
-                match read_key(kind, &path.nlri_binary) {
-                    Ok(key) => Some(Listed {
+            /// `None` for what prefixd cannot announce, and so is never its own.
+            pub(super) fn rib_entry(kind: RouteKind, path: &Path) -> Option<RibEntry> {
+                match RouteKey::decode(kind, &path.nlri_binary) {
+                    Ok(key) => Some(RibEntry {
                         attributes: Attributes::decode(path.pattrs_binary.iter().map(|octets| &octets[..])),
-                        // The speaker keeps a rule that is written in another way beside ours: no change of ours
-                        // replaces it.
+                        // the speaker keeps a rule that is not in canonical form beside the canonical one, and no
+                        // change of prefixd replaces it
                         local: is_local(&path.neighbor_ip) && key.nlri().as_bytes() == path.nlri_binary,
                         key,
                         is_withdraw: path.is_withdraw,
                     }),
                     Err(error) => {
-                        debug!(table = table_name(kind), nlri = ?path.nlri_binary, %error, "skipped a foreign route");
+                        debug!(table = %AfiSafi::from(kind), nlri = ?path.nlri_binary, %error, "skipped a foreign route");
                         None
                     }
                 }
             }
 
-            pub(super) fn watched(answer: WatchEventResponse) -> Vec<Watched> {
+            pub(super) fn watch_events(answer: WatchEventResponse) -> Vec<WatchEvent> {
                 match answer.event {
-                    Some(Event::Peer(event)) if event.r#type() == peer_event::Type::EndOfInit => vec![Watched::Ready],
-                    Some(Event::Peer(event)) => event.peer.and_then(peer).map(Watched::Peer).into_iter().collect(),
-                    Some(Event::Table(event)) => event.paths.into_iter().filter_map(|path| best(&path)).map(Watched::Path).collect(),
+                    Some(Event::Peer(event)) if event.r#type() == peer_event::Type::EndOfInit => vec![WatchEvent::Ready],
+                    Some(Event::Peer(event)) => event.peer.and_then(peer).map(WatchEvent::Peer).into_iter().collect(),
+                    Some(Event::Table(event)) => event.paths.into_iter().filter_map(|path| best(&path)).map(WatchEvent::Path).collect(),
                     None => Vec::new(),
                 }
             }
 
-            fn best(path: &Path) -> Option<Listed> {
+            fn best(path: &Path) -> Option<RibEntry> {
                 let kind = path.family.as_ref().and_then(|family| kind_of(family.afi, family.safi))?;
-                Some(Listed {
-                    key: typed::key(kind, path.nlri.as_ref())?,
-                    attributes: typed::attributes(&path.pattrs),
+                Some(RibEntry {
+                    key: decode::key(kind, path.nlri.as_ref())?,
+                    attributes: decode::attributes(&path.pattrs),
                     local: is_local(&path.neighbor_ip),
                     is_withdraw: path.is_withdraw,
                 })
@@ -147,13 +148,13 @@ macro_rules! version {
             pub(super) fn peer(peer: messages::Peer) -> Option<Peer> {
                 let state = peer.state?;
                 let conf = peer.conf.unwrap_or_default();
-                // What was found out at run time wins: dynamic neighbors are not configured.
+                // the state at run time wins: dynamic neighbors have no configuration
                 let address = neighbor_address(&state.neighbor_address).or(neighbor_address(&conf.neighbor_address))?;
                 let asn = if state.peer_asn == 0 { conf.peer_asn } else { state.peer_asn };
                 let session = session_state(state.session_state);
                 let is_established = session == SessionState::Established;
                 let families = if is_established {
-                    negotiated(typed::families(&state.local_cap), &typed::families(&state.remote_cap))
+                    negotiated(decode::families(&state.local_cap), &decode::families(&state.remote_cap))
                 } else {
                     configured(&peer.afi_safis)
                 };

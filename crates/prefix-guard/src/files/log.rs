@@ -1,5 +1,5 @@
-//! The guard's log: a line of JSON for each path that it took away, written before anybody else can know, read by the
-//! daemon once and in order, and bounded: old lines go when the files grow.
+//! The guard's log: a line of JSON for each path that it withdrew, read by the daemon once and in order. Its files
+//! rotate, so that it stays bounded.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Seek, SeekFrom, Write};
@@ -13,35 +13,35 @@ use serde::{Deserialize, Serialize};
 
 use super::StateDir;
 
-/// A file beyond this size is put aside.
+/// A file of this size, in octets, is rotated.
 const LARGEST: u64 = 4 << 20;
-/// How many are put aside, beside the one that is written: at least sixty thousand lines in all.
+/// How many rotated files are kept: at least 60,000 lines in all.
 const KEPT: usize = 3;
-/// How much the daemon takes at once.
+/// The most lines in one read of the daemon.
 const LINES_AT_ONCE: usize = 1000;
 
-/// One line.
+/// One line of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// When it was seen to be gone.
+    /// When the path was read to be gone.
     pub time: DateTime<Utc>,
-    /// What was done.
+    /// What the guard did.
     pub action: Action,
-    /// The rule in words.
+    /// The rule in its text form.
     pub flow: String,
-    /// The rule.
+    /// The identity of the route.
     pub route: RouteKey,
-    /// The time that it had outlived.
+    /// The not-after time that was over.
     pub not_after: DateTime<Utc>,
-    /// The last 32 bits of its mitigation's id, as far as the wire told: eight hexadecimal digits.
+    /// The last 32 bits of its mitigation's id as eight hexadecimal digits, if the path carried them.
     pub mitigation: Option<String>,
 }
 
-/// What the guard does.
+/// What a guard can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// It took an overdue path away.
+    /// It withdrew an overdue path.
     Withdraw,
 }
 
@@ -70,14 +70,14 @@ impl From<Entry> for GuardWithdrawal {
     }
 }
 
-/// How far somebody has read: the file and the place in it.
+/// How far a reader has read: the file by its inode, and the octets of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
     inode: u64,
     offset: u64,
 }
 
-/// Adds lines.
+/// Appends a line for each withdrawal, and waits until they are on the disk.
 ///
 /// # Errors
 /// They cannot be written.
@@ -105,7 +105,7 @@ fn append_within(state: &StateDir, gone: &[GuardWithdrawal], largest: u64) -> io
     file.sync_data()
 }
 
-/// The files, the one that is written first.
+/// The name of a file: 0 is the one that is written, higher ones are older.
 fn name(number: usize) -> String {
     match number {
         0 => StateDir::GUARD_LOG.to_owned(),
@@ -113,8 +113,8 @@ fn name(number: usize) -> String {
     }
 }
 
-/// Reads on from `position` (from the oldest line without one): a bounded number of entries, and the position behind
-/// them. Lines that are no entry are passed over. A position whose file is gone means the oldest line that is left.
+/// Reads on from `position`, or from the oldest line without one: at most 1,000 entries, and the position behind them.
+/// Lines that are no entry are skipped. A position whose file is gone counts as none.
 ///
 /// # Errors
 /// A file cannot be read.
@@ -130,7 +130,7 @@ pub fn read_on(state: &StateDir, position: Option<Position>) -> io::Result<(Vec<
             Err(error) => return Err(error),
         }
     }
-    // A file that was put aside while we opened may be there twice.
+    // a file that was rotated while the others were opened is there twice
     files.dedup_by_key(|(inode, _)| *inode);
     let begin = position.and_then(|position| files.iter().position(|(inode, _)| *inode == position.inode));
     let (mut entries, mut reached) = (Vec::new(), position);
@@ -147,7 +147,7 @@ pub fn read_on(state: &StateDir, position: Option<Position>) -> io::Result<(Vec<
             match serde_json::from_slice(&line) {
                 Ok(entry) => entries.push(entry),
                 Err(error) => {
-                    tracing::warn!(%error, "a line of the guard's log is no entry: it is passed over");
+                    tracing::warn!(%error, "a line of the guard's log is no entry: it is skipped");
                 }
             }
             line.clear();
@@ -160,7 +160,7 @@ pub fn read_on(state: &StateDir, position: Option<Position>) -> io::Result<(Vec<
     Ok((entries, reached))
 }
 
-/// The newest entry, if there is one.
+/// The newest entry; `None` if the log is empty.
 ///
 /// # Errors
 /// A file cannot be read.

@@ -1,4 +1,4 @@
-//! What was tried and is not known to be done. It is tried again, a little later each time, and never given up.
+//! Withdrawals that are not known to be done: each is tried again with exponential backoff, without end.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use prefix_core::flowspec::RouteKey;
 use tokio::time::Instant;
 
-use crate::ledger::{Ledger, Standing};
+use crate::path_tracker::{PathTracker, TrackedPath};
 
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
@@ -15,21 +15,22 @@ const LONGEST_RETRY: Duration = Duration::from_secs(5);
 struct Attempt {
     failures: u32,
     retry_at: Option<Instant>,
-    /// What stood there when its withdrawal was sent: if it is gone later, that was us.
-    sent: Option<Standing>,
+    /// The path when its withdrawal was sent: if it is gone later, the guard has withdrawn it.
+    sent: Option<TrackedPath>,
 }
 
-/// See the module.
+/// Unfinished withdrawals by route.
 #[derive(Debug, Default)]
 pub(super) struct Attempts(HashMap<RouteKey, Attempt>);
 
 impl Attempts {
-    /// A withdrawal went out.
-    pub(super) fn sent(&mut self, key: &RouteKey, standing: Standing) {
-        self.0.entry(key.clone()).or_default().sent = Some(standing);
+    /// A withdrawal was sent.
+    pub(super) fn sent(&mut self, key: &RouteKey, tracked: TrackedPath) {
+        self.0.entry(key.clone()).or_default().sent = Some(tracked);
     }
 
-    /// It did not help, or nobody knows.
+    /// A withdrawal failed, or its effect is unknown: it is due again after 0.1 s, then twice as long each time, at
+    /// most 5 s.
     pub(super) fn failed(&mut self, key: &RouteKey, now: Instant) {
         let attempt = self.0.entry(key.clone()).or_default();
         attempt.failures += 1;
@@ -37,17 +38,17 @@ impl Attempts {
         attempt.retry_at = Some(now + wait.min(LONGEST_RETRY));
     }
 
-    /// It is known what stands there now. Returns what the last withdrawal was sent for.
-    pub(super) fn settled(&mut self, key: &RouteKey) -> Option<Standing> {
+    /// The route was read back, and needs no withdrawal. Returns the path that the last withdrawal was sent for.
+    pub(super) fn settled(&mut self, key: &RouteKey) -> Option<TrackedPath> {
         self.0.remove(key)?.sent
     }
 
-    /// When this route is tried again, if it was tried.
+    /// When the withdrawal of this route is tried again; `None` if it did not fail.
     pub(super) fn retry_at(&self, key: &RouteKey) -> Option<Instant> {
         self.0.get(key)?.retry_at
     }
 
-    /// The speaker is there again: nothing waits any longer.
+    /// The speaker is connected again: every withdrawal is due now.
     pub(super) fn retry_now(&mut self) {
         for attempt in self.0.values_mut() {
             attempt.failures = 0;
@@ -59,28 +60,28 @@ impl Attempts {
         self.0.is_empty()
     }
 
-    /// Routes whose withdrawal was sent and that the ledger does not know any more: read back, they can be reported.
-    pub(super) fn due_and_absent(&self, ledger: &Ledger, now: Instant) -> Vec<RouteKey> {
-        let due = self.absent(ledger).filter(|(_, attempt)| attempt.retry_at.is_none_or(|at| at <= now));
+    /// Routes with an unfinished withdrawal that left the table: read back, they can be reported as withdrawn.
+    pub(super) fn due_and_absent(&self, tracker: &PathTracker, now: Instant) -> Vec<RouteKey> {
+        let due = self.absent(tracker).filter(|(_, attempt)| attempt.retry_at.is_none_or(|at| at <= now));
         due.map(|(key, _)| key.clone()).collect()
     }
 
-    /// All of them, due or not.
-    pub(super) fn absent_keys(&self, ledger: &Ledger) -> Vec<RouteKey> {
-        self.absent(ledger).map(|(key, _)| key.clone()).collect()
+    /// The same, due or not.
+    pub(super) fn absent_keys(&self, tracker: &PathTracker) -> Vec<RouteKey> {
+        self.absent(tracker).map(|(key, _)| key.clone()).collect()
     }
 
-    /// Forgets what need not be tried any more, because somebody put a later time on it.
-    pub(super) fn forget_renewed(&mut self, ledger: &Ledger, is_overdue: impl Fn(Standing) -> bool) {
-        self.0.retain(|key, _| ledger.get(key).is_none_or(&is_overdue));
+    /// Forgets the routes whose path was renewed and is not overdue any more.
+    pub(super) fn forget_renewed(&mut self, tracker: &PathTracker, is_overdue: impl Fn(TrackedPath) -> bool) {
+        self.0.retain(|key, _| tracker.get(key).is_none_or(&is_overdue));
     }
 
-    /// When the next route is due that the ledger does not know any more.
-    pub(super) fn next_of_absent(&self, ledger: &Ledger) -> Option<Instant> {
-        self.absent(ledger).map(|(_, attempt)| attempt.retry_at.unwrap_or_else(Instant::now)).min()
+    /// When the next of the routes that left the table is due.
+    pub(super) fn next_of_absent(&self, tracker: &PathTracker) -> Option<Instant> {
+        self.absent(tracker).map(|(_, attempt)| attempt.retry_at.unwrap_or_else(Instant::now)).min()
     }
 
-    fn absent<'a>(&'a self, ledger: &'a Ledger) -> impl Iterator<Item = (&'a RouteKey, &'a Attempt)> {
-        self.0.iter().filter(|(key, _)| ledger.get(key).is_none())
+    fn absent<'a>(&'a self, tracker: &'a PathTracker) -> impl Iterator<Item = (&'a RouteKey, &'a Attempt)> {
+        self.0.iter().filter(|(key, _)| tracker.get(key).is_none())
     }
 }

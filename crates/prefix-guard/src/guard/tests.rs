@@ -11,7 +11,7 @@ use prefix_core::ownership::Ownership;
 use prefix_testkit::fakes::announcer::AnnounceFault;
 use tokio::time::{Instant, sleep};
 
-use super::End;
+use super::ExitReason;
 use crate::guard::tests::world::{START, World, key, path};
 
 const GRACE: u64 = 10;
@@ -82,7 +82,7 @@ async fn paths_of_others_of_other_pops_and_without_a_time_are_never_touched() {
     sleep(Duration::from_hours(1)).await;
     assert_eq!(world.speaker.paths().len(), 3);
     assert!(world.speaker.history().is_empty(), "they were touched");
-    assert_eq!(world.view().untimed, 1);
+    assert_eq!(world.state().untimed, 1);
     guard.abort();
 }
 
@@ -98,7 +98,7 @@ async fn a_withdrawal_that_fails_is_tried_until_it_is_seen_to_have_worked() {
         sleep(Duration::from_mins(1)).await;
         assert_eq!(world.own(), [], "{fault:?}");
         assert_eq!(world.withdrawn(), [key(1)], "{fault:?}");
-        assert_eq!(world.view().problem, None, "{fault:?}");
+        assert_eq!(world.state().problem, None, "{fault:?}");
         guard.abort();
     }
 }
@@ -126,7 +126,7 @@ async fn a_speaker_that_was_cut_off_is_clean_seconds_after_it_is_back() {
     sleep(Duration::from_secs(2)).await;
     world.speaker.disconnect("the network is cut");
     sleep(Duration::from_mins(5)).await;
-    assert!(!world.view().connected && world.view().problem.is_some(), "{:?}", world.view());
+    assert!(!world.state().connected && world.state().problem.is_some(), "{:?}", world.state());
     world.speaker.connect();
     sleep(Duration::from_secs(1)).await;
     assert_eq!(world.own(), []);
@@ -141,7 +141,7 @@ async fn a_restarted_speaker_is_read_anew() {
     sleep(Duration::from_secs(5)).await;
     world.speaker.restart();
     sleep(Duration::from_millis(100)).await;
-    assert_eq!(world.view().own, 0);
+    assert_eq!(world.state().own_paths, 0);
     world.speaker.put(path(2, START + 20));
     sleep(Duration::from_secs(20 + GRACE)).await;
     assert_eq!((world.own(), world.withdrawn()), (vec![], vec![key(2)]));
@@ -169,8 +169,8 @@ async fn beside_a_living_daemon_with_another_clock_the_guard_only_says_so() {
         let guard = world.guard();
         sleep(Duration::from_mins(2)).await;
         assert_eq!(world.own(), [key(1)], "{daemon_clock}");
-        let problem = world.view().problem.unwrap();
-        assert!(problem.contains("the daemon lives"), "{problem}");
+        let problem = world.state().problem.unwrap();
+        assert!(problem.contains("the daemon is alive"), "{problem}");
         world.daemon_dies();
         sleep(Duration::from_secs(15)).await;
         assert_eq!(world.own(), [], "{daemon_clock}");
@@ -219,7 +219,7 @@ async fn a_spawned_guard_ends_when_the_daemon_is_gone_and_nothing_is_left() {
     sleep(Duration::from_secs(500)).await;
     assert!(!guard.is_finished(), "a rule still stands");
     sleep(Duration::from_mins(1)).await;
-    assert_eq!(guard.await.unwrap(), End::NothingLeft);
+    assert_eq!(guard.await.unwrap(), ExitReason::NothingLeft);
     assert_eq!(world.withdrawn(), [key(1)]);
 }
 

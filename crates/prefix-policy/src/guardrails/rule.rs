@@ -48,8 +48,8 @@ fn semantic(candidate: &Candidate<'_>) -> Result<Result<Route, RuleError>, Refus
         Err(_) => Mitigation::route_for(&with_one_port(matching), action).ok(),
         Ok(route) => Some(route.clone()),
     };
-    let impossibility = possible.as_ref().and_then(Route::rule).and_then(Rule::impossibility);
-    impossibility.map_or(Ok(built), |impossibility| refuse(impossibility.to_string()))
+    let unmatchable = possible.as_ref().and_then(Route::rule).and_then(Rule::unmatchable);
+    unmatchable.map_or(Ok(built), |unmatchable| refuse(unmatchable.to_string()))
 }
 
 /// A black hole that is to spare something. Where black holes are switched off nobody is told how to ask for one.

@@ -1,4 +1,4 @@
-//! A speaker in memory that can be told to fail. It passes the same contract as the real ones.
+//! A speaker in memory with fault injection. It passes the same contract suite as the real adapters.
 
 mod call;
 mod table;
@@ -22,17 +22,17 @@ use table::Table;
 /// How a single change fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AnnounceFault {
-    /// The speaker says no; nothing happens.
+    /// The speaker refuses; no effect.
     Refused,
-    /// Nothing is sent; nothing happens.
+    /// The speaker is unreachable; no effect.
     Unreachable,
-    /// No answer, and nothing happens.
+    /// No answer, and no effect.
     Lost,
-    /// No answer, although it happens.
+    /// No answer, although the change has its effect.
     AnswerLost,
-    /// No answer; it happens when the test says so: [`MemoryAnnouncer::let_late_changes_happen`].
+    /// No answer; the effect comes with [`MemoryAnnouncer::let_late_changes_happen`].
     Late,
-    /// No answer; it happens now, and once more when the test says so.
+    /// No answer; the effect comes now, and once more with [`MemoryAnnouncer::let_late_changes_happen`].
     Repeated,
 }
 
@@ -66,7 +66,7 @@ impl Default for MemoryAnnouncer {
 }
 
 impl MemoryAnnouncer {
-    /// Connected and empty.
+    /// A connected speaker with an empty table.
     pub fn new() -> Self {
         let inner = Inner {
             table: Table::default(),
@@ -89,7 +89,7 @@ impl MemoryAnnouncer {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next `times` announced paths fail like this. Faults queue up: those told first happen first.
+    /// The next `times` announced paths fail like this. Faults are used in the order in which they were set.
     pub fn fail_announces(&self, times: usize, fault: AnnounceFault) {
         self.lock().announce_faults.extend(std::iter::repeat_n(fault, times));
     }
@@ -109,7 +109,7 @@ impl MemoryAnnouncer {
         self.lock().break_table_after = Some(paths);
     }
 
-    /// Nothing fails any more that was told to and has not failed yet. What is late stays so.
+    /// Removes the faults that were not used yet. Late changes stay late.
     pub fn heal(&self) {
         let mut inner = self.lock();
         inner.announce_faults.clear();
@@ -118,13 +118,12 @@ impl MemoryAnnouncer {
         inner.break_table_after = None;
     }
 
-    /// What failed as [`AnnounceFault::Late`] or [`AnnounceFault::Repeated`] happens now, in order.
+    /// Applies the changes that failed as [`AnnounceFault::Late`] or [`AnnounceFault::Repeated`], in order.
     pub fn let_late_changes_happen(&self) {
         self.let_late_changes_happen_as(|_| {});
     }
 
-    /// The same after `shuffle`: in another order, only some of them (the others never happen), or some twice.
-    /// Returns what happened.
+    /// The same after `shuffle`, which may reorder, drop or repeat them. Returns the changes that were applied.
     pub fn let_late_changes_happen_as(&self, shuffle: impl FnOnce(&mut Vec<Change>)) -> Vec<Change> {
         let mut inner = self.lock();
         let mut late = std::mem::take(&mut inner.late);
@@ -135,35 +134,36 @@ impl MemoryAnnouncer {
         late
     }
 
-    /// Every call takes so long from now on.
+    /// Sets the time that every call takes.
     pub fn set_delay(&self, delay: Duration) {
         self.lock().delay = delay;
     }
 
-    /// How long a call waits for a stalled speaker; 30 s at first.
+    /// Sets how long a call waits for a stalled speaker; 30 s by default.
     pub fn set_call_timeout(&self, timeout: Duration) {
         self.lock().call_timeout = timeout;
     }
 
-    /// Like a stopped process: calls wait, and changes are carried out when it [wakes](Self::wake), answered or not.
+    /// Stops the speaker like SIGSTOP: calls wait, and changes are applied when it [wakes](Self::wake), answered or
+    /// not.
     pub fn stall(&self) {
         self.stalled.send_replace(true);
     }
 
-    /// Ends a stall: first happens what was sent during it, in order.
+    /// Ends a stall: the changes that were sent during it are applied, in order.
     pub fn wake(&self) {
         self.let_late_changes_happen();
         self.stalled.send_replace(false);
     }
 
-    /// The connection breaks; the table stays.
+    /// Breaks the connection; the table is kept.
     pub fn disconnect(&self, reason: &str) {
         let mut inner = self.lock();
         inner.down = Some(reason.to_owned());
         inner.tell(&SpeakerEvent::Disconnected { reason: reason.to_owned() });
     }
 
-    /// The connection stands again.
+    /// Restores the connection.
     pub fn connect(&self) {
         let mut inner = self.lock();
         inner.down = None;
@@ -175,7 +175,7 @@ impl MemoryAnnouncer {
         self.lock().down.is_none()
     }
 
-    /// The speaker starts anew: its table is empty, and whatever was still to happen never will.
+    /// Restarts the speaker: its table is empty, and late changes are dropped.
     pub fn restart(&self) {
         self.disconnect("the speaker restarts");
         {
@@ -186,8 +186,8 @@ impl MemoryAnnouncer {
         self.connect();
     }
 
-    /// Puts a path into the table as another client (`local`), or a BGP neighbor, does. A local one replaces the local
-    /// path of the same route, whoever put it there.
+    /// Adds a path as another client (`local`) or a BGP neighbor does. A local path replaces the local path of the same
+    /// route.
     pub fn put(&self, path: RibPath) {
         let mut inner = self.lock();
         let key = path.key.clone();
@@ -195,12 +195,12 @@ impl MemoryAnnouncer {
         inner.tell_best(&key);
     }
 
-    /// Takes the local path of a route away, as another client does.
+    /// Removes the local path of a route, as another client does.
     pub fn remove(&self, key: &RouteKey) {
         self.lock().apply(&Change::Withdraw(key.clone()));
     }
 
-    /// Sets the neighbors; those that are new or changed are told.
+    /// Sets the neighbors; new and changed ones are events.
     pub fn set_peers(&self, peers: Vec<Peer>) {
         let mut inner = self.lock();
         let changed: Vec<Peer> = peers.iter().filter(|peer| !inner.peers.contains(peer)).cloned().collect();
@@ -208,12 +208,12 @@ impl MemoryAnnouncer {
         changed.into_iter().for_each(|peer| inner.tell(&SpeakerEvent::PeerChanged(peer)));
     }
 
-    /// The local path of a route: what a change of ours acts on.
+    /// The local path of a route, on which a change acts.
     pub fn local(&self, key: &RouteKey) -> Option<RibPath> {
         self.lock().table.local(key).cloned()
     }
 
-    /// The paths that carry our tags, by route.
+    /// The own paths, by route.
     pub fn own_paths(&self) -> Vec<RibPath> {
         self.paths().into_iter().filter(|path| path.ownership.is_own()).collect()
     }
@@ -223,22 +223,22 @@ impl MemoryAnnouncer {
         self.lock().table.paths().cloned().collect()
     }
 
-    /// Every change that was asked for so far, with its answer, in order.
+    /// Every requested change with its answer, in order.
     pub fn history(&self) -> Vec<Call> {
         self.lock().history.clone()
     }
 
-    /// The changes of one route.
+    /// The requested changes of one route.
     pub fn history_of(&self, key: &RouteKey) -> Vec<Call> {
         self.lock().history.iter().filter(|call| call.change.key() == *key).cloned().collect()
     }
 
-    /// Forgets the history, so that a test looks only at what follows.
+    /// Clears the history.
     pub fn forget_history(&self) {
         self.lock().history.clear();
     }
 
-    /// Carries changes out, one answer each.
+    /// Applies changes, one answer each.
     async fn change(&self, changes: Vec<Change>) -> Vec<Result<(), AnnounceError>> {
         if changes.is_empty() {
             return Vec::new();
@@ -274,7 +274,7 @@ impl MemoryAnnouncer {
         results
     }
 
-    /// Waits as a change does, then says whether a read is answered.
+    /// Waits as a change does; an error if the read is not answered.
     async fn read(&self) -> Result<(), AnnounceError> {
         let (delay, limit) = self.bounds();
         if !delay.is_zero() {
@@ -320,10 +320,8 @@ impl Inner {
                 self.apply(change);
                 Ok(())
             }
-            Some(AnnounceFault::Refused) => Err(AnnounceError::Refused("the fake is told to".into())),
-            Some(AnnounceFault::Unreachable) => {
-                Err(AnnounceError::Unreachable("the fake is told to be".into()))
-            }
+            Some(AnnounceFault::Refused) => Err(AnnounceError::Refused("injected fault".into())),
+            Some(AnnounceFault::Unreachable) => Err(AnnounceError::Unreachable("injected fault".into())),
             Some(AnnounceFault::Lost) => Err(no_answer()),
             Some(AnnounceFault::AnswerLost) => {
                 self.apply(change);
@@ -377,7 +375,7 @@ impl Announcer for MemoryAnnouncer {
     async fn table(&self) -> Result<BoxStream<'static, Result<RibPath, AnnounceError>>, AnnounceError> {
         self.read().await?;
         let mut inner = self.lock();
-        let told = inner.table.paths().filter(|path| table::is_told(path)).cloned().map(Ok);
+        let told = inner.table.paths().filter(|path| table::is_reported(path)).cloned().map(Ok);
         let mut items: Vec<Result<RibPath, AnnounceError>> = told.collect();
         if let Some(paths) = inner.break_table_after.take() {
             items.truncate(paths);

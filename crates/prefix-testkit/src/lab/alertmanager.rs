@@ -1,21 +1,21 @@
-//! A real Alertmanager that notifies one webhook, with times as short as a test needs.
+//! Alertmanager with one webhook receiver.
 
 use super::folder::Folder;
 use super::process::Process;
-use super::{LabError, Loopback, http, programs};
+use super::{LabError, Loopback, programs};
 use std::net::SocketAddrV4;
 use std::process::Command;
 
 const PORT: u16 = 9093;
 
-/// How patient an Alertmanager is with a group of alerts, each in milliseconds.
+/// The intervals of Alertmanager's route, in milliseconds.
 #[derive(Debug, Clone, Copy)]
 pub struct AlertmanagerTimes {
-    /// From the first alert of a group to its first notification.
+    /// The time from the first alert of a group to its first notification.
     pub group_wait: u32,
-    /// Between two notifications if the group changed.
+    /// The time between two notifications if the group changed.
     pub group_interval: u32,
-    /// Between two notifications if it did not.
+    /// The time between two notifications if it did not.
     pub repeat_interval: u32,
 }
 
@@ -28,7 +28,7 @@ pub struct Alertmanager {
 }
 
 impl Alertmanager {
-    /// Starts one that groups by `alertname` and posts to `webhook`, resolved alerts too.
+    /// Starts one that groups by `alertname` and posts firing and resolved alerts to `webhook`.
     ///
     /// # Errors
     /// [`LabError::Missing`] without Alertmanager.
@@ -41,30 +41,20 @@ impl Alertmanager {
         command.arg(format!("--config.file={}", configuration.display()));
         command.arg(format!("--storage.path={}", folder.join("data").display()));
         command.arg(format!("--web.listen-address={}", address.port(PORT)));
-        // Alone: it would look for others on all interfaces.
+        // no cluster: it would look for peers on all interfaces
         command.arg("--cluster.listen-address=");
         command.arg("--log.level=debug");
         let process = Process::start("alertmanager", command, &folder.join("alertmanager.log"))?;
-        let alertmanager = Self { process, address, _folder: folder };
-        alertmanager
-            .process
-            .ready("GET /-/ready answers 200", async || {
-                match http::get(alertmanager.address(), "/-/ready").await {
-                    Ok(answer) if answer.status == 200 => Ok(()),
-                    Ok(answer) => Err(format!("{} {}", answer.status, answer.body)),
-                    Err(error) => Err(error.to_string()),
-                }
-            })
-            .await?;
-        Ok(alertmanager)
+        process.http_ready(address.port(PORT), "/-/ready").await?;
+        Ok(Self { process, address, _folder: folder })
     }
 
-    /// Where it listens.
+    /// The address of its HTTP API.
     pub fn address(&self) -> SocketAddrV4 {
         self.address.port(PORT)
     }
 
-    /// What it logged.
+    /// Its log.
     pub fn log(&self) -> String {
         self.process.log()
     }

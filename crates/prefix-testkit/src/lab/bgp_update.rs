@@ -1,5 +1,5 @@
-//! BGP UPDATE messages read byte by byte (RFC 4271 §4.3, RFC 4760), independent of the daemon's own codec: what a test
-//! compares the daemon's intention with.
+//! A decoder of BGP UPDATE messages (RFC 4271 §4.3, RFC 4760), independent of the daemon's own codec, so that tests can
+//! compare the two.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -37,16 +37,16 @@ impl Family {
     }
 }
 
-/// What an UPDATE does with an NLRI.
+/// Whether an UPDATE announces or withdraws an NLRI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// It is there from now on, with these attributes, instead of what was there before.
+    /// It is announced, or replaced with other attributes.
     Announce,
-    /// It is gone.
+    /// It is withdrawn.
     Withdraw,
 }
 
-/// The attributes of an UPDATE that the lab looks at; a withdrawal has none.
+/// The attributes of an UPDATE that tests use; a withdrawal has none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PathAttributes {
     /// Standard communities (RFC 1997), like `0xFFFF029A` for 65535:666.
@@ -64,11 +64,11 @@ pub struct PathAttributes {
 /// One NLRI of one UPDATE, as the router received it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RouterUpdate {
-    /// Which UPDATE it came in, counted from 0: NLRI that share this number were packed together.
+    /// The number of its UPDATE, from 0: NLRI with the same number were packed together.
     pub message: usize,
-    /// When the router read it, in seconds since 1970.
+    /// When the router read it, as Unix time in seconds.
     pub at: f64,
-    /// What it does.
+    /// Whether it is announced or withdrawn.
     pub change: Change,
     /// Its family.
     pub family: Family,
@@ -77,7 +77,7 @@ pub struct RouterUpdate {
     pub nlri: Vec<u8>,
     /// The attributes.
     pub attributes: PathAttributes,
-    /// The receiver's own reading of the NLRI: for FlowSpec, ExaBGP's object of components.
+    /// The NLRI as ExaBGP decoded it: for FlowSpec, an object of components.
     pub parsed: serde_json::Value,
 }
 
@@ -124,13 +124,19 @@ pub(super) struct Update {
     pub(super) attributes: PathAttributes,
 }
 
-/// An UPDATE that breaks its own lengths.
+/// An UPDATE whose lengths do not fit.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Malformed(&'static str);
 
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "malformed UPDATE: {}", self.0)
+    }
+}
+
+impl From<Malformed> for String {
+    fn from(malformed: Malformed) -> Self {
+        malformed.to_string()
     }
 }
 
@@ -206,14 +212,15 @@ fn large_community(bytes: [u8; 12]) -> [u32; 3] {
     fields
 }
 
-struct Reader<'a>(&'a [u8]);
+/// Octets that are not read yet; `what` names the field in the error.
+pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
 impl<'a> Reader<'a> {
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    fn take(&mut self, count: usize, what: &'static str) -> Result<&'a [u8], Malformed> {
+    pub(super) fn take(&mut self, count: usize, what: &'static str) -> Result<&'a [u8], Malformed> {
         let (taken, rest) = self.0.split_at_checked(count).ok_or(Malformed(what))?;
         self.0 = rest;
         Ok(taken)
@@ -223,7 +230,7 @@ impl<'a> Reader<'a> {
         self.take(N, what)?.try_into().map_err(|_| Malformed(what))
     }
 
-    fn byte(&mut self, what: &'static str) -> Result<u8, Malformed> {
+    pub(super) fn byte(&mut self, what: &'static str) -> Result<u8, Malformed> {
         self.array::<1>(what).map(|[byte]| byte)
     }
 

@@ -1,4 +1,4 @@
-//! BIRD as a receiving router: strict and fast.
+//! BIRD as a receiving router.
 
 use super::folder::Folder;
 use super::process::{self, Process};
@@ -53,7 +53,8 @@ impl Bird {
         Ok(text.lines().find(|line| line.starts_with("speaker")).unwrap_or_default().to_owned())
     }
 
-    /// Since when the session is in its state, as BIRD tells time: equal twice means that it was not lost in between.
+    /// Since when the session is in its state, in BIRD's time format: equal values mean that the session was not lost
+    /// in between.
     ///
     /// # Errors
     /// [`LabError::Command`].
@@ -97,7 +98,7 @@ impl Bird {
         Ok(self.routes(family).await?.len())
     }
 
-    /// Waits until the routes of a family are as `fits` wants them.
+    /// Waits until `fits` holds for the routes of a family.
     ///
     /// # Errors
     /// [`LabError::Deadline`].
@@ -107,15 +108,7 @@ impl Bird {
         family: Family,
         fits: impl Fn(&[String]) -> bool,
     ) -> Result<Vec<String>, LabError> {
-        wait::until(format!("BIRD to have {condition}"), wait::PATIENCE, async || {
-            let routes = self.routes(family).await.map_err(|error| error.to_string())?;
-            if fits(&routes) {
-                Ok(routes)
-            } else {
-                Err(format!("{} routes: {}", routes.len(), routes.join("; ")))
-            }
-        })
-        .await
+        wait::until_fits(&format!("BIRD to have {condition}"), fits, async || self.routes(family).await).await
     }
 
     /// Runs a command of BIRD's control program.
@@ -128,7 +121,7 @@ impl Bird {
         process::run(command).await
     }
 
-    /// What BIRD logged.
+    /// Its log.
     pub fn log(&self) -> String {
         self.process.log()
     }

@@ -1,11 +1,11 @@
-//! A certificate authority of one test, with one server and one client.
+//! A certificate authority for one test, with a server and a client certificate.
 
 use super::LabError;
+use super::folder::write;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose, SanType,
 };
-use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
@@ -35,13 +35,7 @@ impl Certificates {
             problem: error.to_string(),
             text: address.to_string(),
         })?;
-        let write = |name: &str, pem: &str| {
-            let path = folder.join(name);
-            match fs::write(&path, pem) {
-                Ok(()) => Ok(path),
-                Err(source) => Err(LabError::File { doing: "write", path, source }),
-            }
-        };
+        let write = |name: &str, pem: &str| write(folder.join(name), pem);
         Ok(Self {
             authority: write("authority.pem", &made.authority)?,
             server_certificate: write("server.pem", &made.server.0)?,

@@ -1,4 +1,4 @@
-//! The daemon under test as operators run it: a process with a configuration folder, spoken to over HTTP.
+//! The daemon as a process with a configuration folder and an HTTP API.
 
 use super::folder::Folder;
 use super::process::Process;
@@ -11,7 +11,7 @@ use std::process::{Command, ExitStatus};
 const HTTP_PORT: u16 = 8080;
 const METRICS_PORT: u16 = 9090;
 
-/// What a daemon will be like.
+/// Builder of a [`Daemon`].
 #[derive(Debug)]
 pub struct DaemonBuilder {
     configuration: PathBuf,
@@ -43,8 +43,8 @@ impl DaemonBuilder {
         self
     }
 
-    /// What must answer 200 before the daemon counts as started; `/v1/health/ready` unless told. `/v1/health/live` is for
-    /// a daemon that starts while its database or speaker is away.
+    /// The path that must answer 200 before the daemon counts as started; `/v1/health/ready` by default.
+    /// `/v1/health/live` is for a daemon that starts without its database or speaker.
     #[must_use]
     pub fn ready_when(mut self, path: &str) -> Self {
         path.clone_into(&mut self.readiness_path);
@@ -62,38 +62,16 @@ impl DaemonBuilder {
         };
         let folder = Folder::new("prefixd")?;
         let address = Loopback::claim()?;
-        let launch = Launch {
-            program,
-            configuration: self.configuration,
-            environment: self.environment,
-            arguments: self.arguments,
-        };
-        let log = folder.join("prefixd.log");
-        let process = Process::start("prefixd", launch.command(&address), &log)?;
-        let daemon =
-            Daemon { process, launch, address, log, readiness_path: self.readiness_path, _folder: folder };
-        daemon.wait_until_ready().await?;
-        Ok(daemon)
-    }
-}
-
-#[derive(Debug)]
-struct Launch {
-    program: PathBuf,
-    configuration: PathBuf,
-    environment: Vec<(String, String)>,
-    arguments: Vec<String>,
-}
-
-impl Launch {
-    fn command(&self, address: &Loopback) -> Command {
-        let mut command = Command::new(&self.program);
-        command.arg("--config").arg(&self.configuration).args(&self.arguments);
+        let mut command = Command::new(program);
+        command.arg("--config").arg(self.configuration).args(self.arguments);
         command.env("PREFIXD__HTTP__LISTEN", address.port(HTTP_PORT).to_string());
         command.env("PREFIXD__OBSERVABILITY__METRICS_LISTEN", address.port(METRICS_PORT).to_string());
         command.env_remove("DATABASE_URL").env_remove("RUST_LOG");
-        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command
+        command.envs(self.environment);
+        let process = Process::start("prefixd", command, &folder.join("prefixd.log"))?;
+        let daemon = Daemon { process, address, readiness_path: self.readiness_path, _folder: folder };
+        daemon.wait_until_ready().await?;
+        Ok(daemon)
     }
 }
 
@@ -101,15 +79,13 @@ impl Launch {
 #[derive(Debug)]
 pub struct Daemon {
     process: Process,
-    launch: Launch,
     address: Loopback,
-    log: PathBuf,
     readiness_path: String,
     _folder: Folder,
 }
 
 impl Daemon {
-    /// A daemon with the configuration folder `configuration`, which stays the caller's.
+    /// A builder of a daemon with the configuration folder `configuration`, which the caller owns.
     pub fn with_configuration(configuration: &Path) -> DaemonBuilder {
         DaemonBuilder {
             configuration: configuration.to_path_buf(),
@@ -120,7 +96,7 @@ impl Daemon {
         }
     }
 
-    /// Where its API listens.
+    /// The address of its API.
     pub fn http_address(&self) -> SocketAddrV4 {
         self.address.port(HTTP_PORT)
     }
@@ -130,7 +106,7 @@ impl Daemon {
         format!("http://{}", self.http_address())
     }
 
-    /// Where its metrics are.
+    /// The address of its metrics.
     pub fn metrics_address(&self) -> SocketAddrV4 {
         self.address.port(METRICS_PORT)
     }
@@ -156,14 +132,7 @@ impl Daemon {
     /// # Errors
     /// [`LabError::Deadline`], [`LabError::Ended`].
     pub async fn wait_until_ready(&self) -> Result<(), LabError> {
-        let condition = format!("GET {} answers 200", self.readiness_path);
-        self.process
-            .ready(&condition, async || match self.get(&self.readiness_path).await {
-                Ok(answer) if answer.status == 200 => Ok(()),
-                Ok(answer) => Err(format!("{} {}", answer.status, answer.body)),
-                Err(error) => Err(error.to_string()),
-            })
-            .await
+        self.process.http_ready(self.http_address(), &self.readiness_path).await
     }
 
     /// Its process id.
@@ -176,7 +145,7 @@ impl Daemon {
         self.process.kill();
     }
 
-    /// Asks it to end (SIGTERM) and waits until it has.
+    /// Sends SIGTERM and waits for its end.
     ///
     /// # Errors
     /// [`LabError::Deadline`].
@@ -185,17 +154,17 @@ impl Daemon {
         self.process.ended(wait::PATIENCE).await
     }
 
-    /// Asks it to read its configuration again (SIGHUP).
+    /// Sends SIGHUP: it reloads its configuration.
     pub fn sighup(&self) {
         self.process.signal(Signal::SIGHUP);
     }
 
-    /// Stops it in its tracks (SIGSTOP).
+    /// Stops it (SIGSTOP).
     pub fn stop(&self) {
         self.process.signal(Signal::SIGSTOP);
     }
 
-    /// Lets it go on (SIGCONT).
+    /// Continues it (SIGCONT).
     pub fn cont(&self) {
         self.process.signal(Signal::SIGCONT);
     }
@@ -209,22 +178,20 @@ impl Daemon {
         self.wait_until_ready().await
     }
 
-    /// Starts it again as [`Self::start_again`], and waits for nothing: for tests that disturb a start.
+    /// As [`Self::start_again`], without waiting: for tests that disturb a start.
     ///
     /// # Errors
     /// [`LabError::Run`], [`LabError::File`].
     pub fn launch_again(&mut self) -> Result<(), LabError> {
-        self.process.kill();
-        self.process = Process::start("prefixd", self.launch.command(&self.address), &self.log)?;
-        Ok(())
+        self.process.restart()
     }
 
-    /// The end of what it logged, for the message of a failure.
+    /// The last lines of its log, for messages of failures.
     pub fn log_tail(&self) -> String {
         self.process.log_tail()
     }
 
-    /// What it logged, over all its starts.
+    /// Its log, over all its starts.
     pub fn log(&self) -> String {
         self.process.log()
     }

@@ -1,4 +1,4 @@
-//! What can go wrong with a part of the lab, said so that the reader knows what to do next.
+//! The errors of the lab. Each names what the reader can do about it.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -73,4 +73,12 @@ pub enum LabError {
         /// The text.
         text: String,
     },
+}
+
+impl LabError {
+    /// An error of a file, for `map_err`; `doing` is what failed, like `write`.
+    pub(super) fn file(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { doing, path, source }
+    }
 }

@@ -1,17 +1,17 @@
-//! ExaBGP as a receiving router: the oracle of what was really sent, byte by byte and as ExaBGP reads it.
+//! ExaBGP as a receiving router: it records every UPDATE, as octets and as ExaBGP decodes it.
 
 mod journal;
 
 use super::folder::Folder;
 use super::process::Process;
-use super::{Gobgpd, LabError, RouterSeat, RouterUpdate, programs, wait};
+use super::{Gobgpd, LabError, Namespace, RouterSeat, RouterUpdate, programs, wait};
 use journal::Journal;
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// ExaBGP hands each line to a program of ours. It gives that program a standard input that does not block, which
-/// Python reads well and `cat` does not.
+/// The program to which ExaBGP writes each line. Its standard input is non-blocking, which Python can read and `cat`
+/// cannot.
 const RECORDER: &str = "\
 import sys
 with open(sys.argv[1], 'a', buffering=1) as journal:
@@ -19,7 +19,7 @@ with open(sys.argv[1], 'a', buffering=1) as journal:
         journal.write(line)
 ";
 
-/// A receiving router that remembers every UPDATE.
+/// A receiving router that records every UPDATE.
 #[derive(Debug)]
 pub struct Exabgp {
     process: Process,
@@ -44,14 +44,11 @@ impl Exabgp {
         let configuration = folder.write("exabgp.conf", &configuration(seat, speaker, &run))?;
         let mut command = Command::new(exabgp);
         command.arg("server").arg(configuration).env("exabgp.daemon.user", current_user());
-        // No control pipes: none of our tests needs them, and ExaBGP looks for them at fixed places.
+        // no control pipes: ExaBGP expects them at fixed paths
         command.env("exabgp.api.cli", "false").env("exabgp.log.level", "WARNING");
         command.env("exabgp.tcp.delay", "0").current_dir(folder.path());
-        // Where the speaker is, because they speak over loopback.
-        let command = match speaker.namespace() {
-            Some(namespace) => namespace.wrap(&command),
-            None => command,
-        };
+        // in the speaker's namespace, because they connect over loopback
+        let command = Namespace::wrap_in(speaker.namespace(), command);
         let process = Process::start("exabgp", command, &folder.join("exabgp.log"))?;
         let journal = Mutex::new(Journal::new(lines));
         let router = Self { process, journal, folder, _seat: seat.clone() };
@@ -90,7 +87,7 @@ impl Exabgp {
         self.read(Journal::times_up)
     }
 
-    /// Everything received so far, in order.
+    /// Every update so far, in order.
     ///
     /// # Errors
     /// [`LabError::Unreadable`].
@@ -98,7 +95,7 @@ impl Exabgp {
         self.read(|journal| journal.updates().to_vec())
     }
 
-    /// What the router holds now: the last announcement of each NLRI that was not withdrawn and whose session lives.
+    /// The routes of the router: the last announcement of each NLRI that was not withdrawn since the session came up.
     ///
     /// # Errors
     /// [`LabError::Unreadable`].
@@ -106,7 +103,7 @@ impl Exabgp {
         self.read(Journal::rib)
     }
 
-    /// Everything received about rules with this destination, like `203.0.113.10/32`; an IPv6 destination may be given
+    /// Every update of rules with this destination, like `203.0.113.10/32`; an IPv6 destination may be given
     /// with or without ExaBGP's offset.
     ///
     /// # Errors
@@ -121,7 +118,7 @@ impl Exabgp {
         })
     }
 
-    /// Waits for the first update that fits, among those received already too.
+    /// Waits for the first update that fits, earlier ones included.
     ///
     /// # Errors
     /// [`LabError::Deadline`] after [`wait::PATIENCE`].
@@ -166,7 +163,7 @@ impl Exabgp {
         .flatten()
     }
 
-    /// Waits until the router holds as many NLRI as said.
+    /// Waits until the router holds `size` NLRI.
     ///
     /// # Errors
     /// [`LabError::Deadline`], [`LabError::Unreadable`].
@@ -180,12 +177,12 @@ impl Exabgp {
         .flatten()
     }
 
-    /// Its folder, for what belongs to it.
+    /// Its folder.
     pub fn folder(&self) -> &std::path::Path {
         self.folder.path()
     }
 
-    /// What ExaBGP logged.
+    /// Its log.
     pub fn log(&self) -> String {
         self.process.log()
     }
@@ -220,7 +217,7 @@ neighbor {peer} {{
     )
 }
 
-/// ExaBGP drops to `nobody` by default, who cannot read a test's folder.
+/// ExaBGP runs as `nobody` by default, who cannot read the folder of a test.
 fn current_user() -> String {
     let user = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten();
     user.map_or_else(|| "root".to_owned(), |user| user.name)

@@ -1,4 +1,4 @@
-//! An exporter for Prometheus whose numbers are what a test says.
+//! A Prometheus exporter with values set by the test.
 
 use super::http::{HttpAnswer, Server};
 use super::{LabError, Loopback};
@@ -18,7 +18,7 @@ pub struct Exporter {
 }
 
 impl Exporter {
-    /// One without numbers.
+    /// Starts an exporter without series.
     ///
     /// # Errors
     /// [`LabError::NoAddress`].
@@ -35,12 +35,12 @@ impl Exporter {
         Ok(Self { series, address, _server: server })
     }
 
-    /// From now on `series`, like `victim_pps{victim_ip="203.0.113.10"}`, has this value.
+    /// Sets the value of `series`, like `victim_pps{victim_ip="203.0.113.10"}`.
     pub fn set(&self, series: &str, value: f64) {
         self.series.lock().unwrap_or_else(PoisonError::into_inner).insert(series.to_owned(), value);
     }
 
-    /// Where Prometheus finds it.
+    /// Its address, for Prometheus to scrape.
     pub fn address(&self) -> SocketAddrV4 {
         self.address.port(PORT)
     }

@@ -1,4 +1,4 @@
-//! A real `FastNetMon` (Community edition) that watches a device of a namespace and calls a notify script.
+//! `FastNetMon` Community, which monitors a device of a namespace and calls a notify script.
 
 use super::folder::Folder;
 use super::process::Process;
@@ -6,7 +6,7 @@ use super::{LabError, Namespace, programs};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What a `FastNetMon` will be like.
+/// Builder of a [`FastNetMon`].
 #[derive(Debug)]
 pub struct FastNetMonBuilder {
     device: String,
@@ -25,14 +25,14 @@ impl FastNetMonBuilder {
         self
     }
 
-    /// So many packets per second toward one host are an attack.
+    /// The number of packets per second to one host that is an attack.
     #[must_use]
     pub fn threshold(mut self, packets_per_second: u32) -> Self {
         self.packets_per_second = packets_per_second;
         self
     }
 
-    /// So long a ban lasts; after it, `FastNetMon` lifts it as soon as the attack is over.
+    /// The least duration of a ban; after it, `FastNetMon` lifts the ban once the attack is over.
     #[must_use]
     pub fn ban_seconds(mut self, seconds: u32) -> Self {
         self.ban_seconds = seconds;
@@ -58,12 +58,12 @@ impl FastNetMonBuilder {
         let configuration = folder.write("fastnetmon.conf", &self.configuration(folder.path()))?;
         let mut command = Command::new(program);
         command.arg("--configuration_file").arg(configuration).arg("--log_to_console");
-        // Many of them run on one machine.
+        // several of them may run on one machine
         command.arg("--disable_pid_logic");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         let process = Process::start("fastnetmon", namespace.wrap(&command), &folder.join("fastnetmon.log"))?;
         let statistics = folder.join("fastnetmon.dat");
-        // Written once a second, as soon as the speed of something is calculated.
+        // written once a second from the first measurement on
         process
             .ready("its statistics", async || match std::fs::read_to_string(&statistics) {
                 Ok(text) if text.contains("Incoming traffic") => Ok(()),
@@ -115,7 +115,7 @@ pub struct FastNetMon {
 }
 
 impl FastNetMon {
-    /// One that watches `device` and calls `script` (`notify_script_path`).
+    /// A builder of one that monitors `device` and calls `script` (`notify_script_path`).
     pub fn watching(device: &str, script: &Path) -> FastNetMonBuilder {
         FastNetMonBuilder {
             device: device.to_owned(),
@@ -127,7 +127,7 @@ impl FastNetMon {
         }
     }
 
-    /// What it and its script logged.
+    /// Its log and that of its script.
     pub fn log(&self) -> String {
         self.process.log()
     }

@@ -4,12 +4,12 @@ use super::LabError;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Whether the folders stay for a look.
+/// Whether the folders are kept after the test.
 pub(super) fn is_kept() -> bool {
     std::env::var_os("PREFIXD_LAB_KEEP").is_some()
 }
 
-/// A folder that goes with its value, unless `PREFIXD_LAB_KEEP` is set.
+/// A folder that is removed when its value is dropped, unless `PREFIXD_LAB_KEEP` is set.
 #[derive(Debug)]
 pub(super) struct Folder(tempfile::TempDir);
 
@@ -20,7 +20,7 @@ impl Folder {
         let mut folder = tempfile::Builder::new()
             .prefix(&format!("prefixd-{part}-"))
             .tempdir_in(&parent)
-            .map_err(|source| LabError::File { doing: "create a folder in", path: parent, source })?;
+            .map_err(LabError::file("create a folder in", parent))?;
         folder.disable_cleanup(is_kept());
         Ok(Self(folder))
     }
@@ -35,10 +35,12 @@ impl Folder {
 
     /// Writes the file `name` and returns its path.
     pub(super) fn write(&self, name: &str, text: &str) -> Result<PathBuf, LabError> {
-        let path = self.join(name);
-        match fs::write(&path, text) {
-            Ok(()) => Ok(path),
-            Err(source) => Err(LabError::File { doing: "write", path, source }),
-        }
+        write(self.join(name), text)
     }
+}
+
+/// Writes the file at `path` and returns the path.
+pub(super) fn write(path: PathBuf, text: &str) -> Result<PathBuf, LabError> {
+    fs::write(&path, text).map_err(LabError::file("write", &path))?;
+    Ok(path)
 }

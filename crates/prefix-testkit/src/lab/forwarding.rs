@@ -1,18 +1,19 @@
-//! The forwarding plane of a receiving router: what its BGP session holds, done to packets by nftables.
+//! The forwarding plane of a receiving router: its FlowSpec rules, enforced by nftables.
 //!
-//! Rules are read from the bytes of the NLRI (RFC 8955 §4.2.2, RFC 8956 §3), not from anybody's text. It knows the
-//! components that tests of packets use, and refuses the others rather than to enforce less than it was told.
+//! Rules are decoded from the octets of the NLRI (RFC 8955 §4.2.2, RFC 8956 §3). Components that the packet tests do
+//! not use are an error, so that no rule is enforced in part.
 
+use super::bgp_update::Reader;
+use super::folder::write;
 use super::{Exabgp, Family, LabError, Namespace, RouterUpdate, process};
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
-/// How often the router's table is looked at.
+/// The time between two reads of the router's table.
 const PAUSE: Duration = Duration::from_millis(20);
 
 const TABLE: &str = "inet prefixd_forwarding";
@@ -24,7 +25,7 @@ pub struct Forwarding {
 }
 
 impl Forwarding {
-    /// Makes `namespace` forward packets, less those that the rules of `router` forbid.
+    /// Makes `namespace` forward packets, except those that the rules of `router` drop.
     ///
     /// # Errors
     /// [`LabError::Command`] without the right to.
@@ -38,7 +39,7 @@ impl Forwarding {
             let mut enforced = Vec::new();
             loop {
                 tokio::time::sleep(PAUSE).await;
-                // A router that is being ended has no table to enforce.
+                // a router that is being stopped has no table
                 let Ok(held) = router.rib() else { continue };
                 if held != enforced && load(&namespace, &router, &held).await.is_ok() {
                     enforced = held;
@@ -55,25 +56,20 @@ impl Drop for Forwarding {
     }
 }
 
-/// Replaces all rules at once.
+/// Replaces the whole ruleset.
 async fn load(namespace: &Namespace, router: &Exabgp, held: &[RouterUpdate]) -> Result<(), LabError> {
     let text = ruleset(held).map_err(|problem| LabError::Unreadable {
         part: "the router",
         problem,
         text: held.iter().map(RouterUpdate::nlri_hex).collect::<Vec<_>>().join(" "),
     })?;
-    let file: PathBuf = router.folder().join("rules.nft");
-    std::fs::write(&file, text).map_err(|source| LabError::File {
-        doing: "write",
-        path: file.clone(),
-        source,
-    })?;
+    let file = write(router.folder().join("rules.nft"), &text)?;
     let mut nft = Command::new("nft");
-    nft.arg("-f").arg(&file);
+    nft.arg("-f").arg(file);
     process::run(namespace.wrap(&nft)).await.map(drop)
 }
 
-/// The whole table in nftables' words.
+/// The ruleset for nftables.
 fn ruleset(held: &[RouterUpdate]) -> Result<String, String> {
     let mut text = format!("table {TABLE}\ndelete table {TABLE}\ntable {TABLE} {{\n  chain forward {{\n");
     text.push_str("    type filter hook forward priority filter; policy accept;\n");
@@ -92,16 +88,16 @@ fn ruleset(held: &[RouterUpdate]) -> Result<String, String> {
     Ok(text)
 }
 
-/// The rule as matches of which any suffices.
+/// The matches of a rule, joined by OR.
 fn alternatives(update: &RouterUpdate) -> Result<Vec<String>, String> {
-    let mut nlri = Bytes(&update.nlri);
+    let mut nlri = Reader(&update.nlri);
     let mut matches = vec![String::new()];
-    while let Some(component) = nlri.next() {
-        let axis = match component {
-            1 => vec![format!("{} daddr {}", word_of(update.family), nlri.prefix(update.family)?)],
-            3 => nlri.numbers("meta l4proto")?,
-            5 => nlri.numbers("th dport")?,
-            6 => nlri.numbers("th sport")?,
+    while !nlri.is_empty() {
+        let axis = match nlri.byte("component type")? {
+            1 => vec![format!("{} daddr {}", word_of(update.family), prefix(&mut nlri, update.family)?)],
+            3 => numbers(&mut nlri, "meta l4proto")?,
+            5 => numbers(&mut nlri, "th dport")?,
+            6 => numbers(&mut nlri, "th sport")?,
             other => return Err(format!("component {other} is not enforced here")),
         };
         matches =
@@ -114,65 +110,50 @@ fn word_of(family: Family) -> &'static str {
     if family == Family::Ipv6FlowSpec { "ip6" } else { "ip" }
 }
 
-struct Bytes<'a>(&'a [u8]);
-
-impl Bytes<'_> {
-    fn next(&mut self) -> Option<u8> {
-        let (first, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(*first)
+/// A destination (RFC 8955 §4.2.2.1, RFC 8956 §3.1).
+fn prefix(nlri: &mut Reader<'_>, family: Family) -> Result<String, String> {
+    let length = nlri.byte("prefix length")?;
+    if family == Family::Ipv6FlowSpec && nlri.byte("offset")? != 0 {
+        return Err("an offset".to_owned());
     }
+    let mut octets = [0; 16];
+    let significant = nlri.take(usize::from(length.div_ceil(8)), "prefix")?;
+    octets.get_mut(..significant.len()).ok_or("a prefix that is too long")?.copy_from_slice(significant);
+    let [a, b, c, d, ..] = octets;
+    let address = match family {
+        Family::Ipv6FlowSpec => IpAddr::V6(Ipv6Addr::from(octets)),
+        _ => IpAddr::V4(Ipv4Addr::new(a, b, c, d)),
+    };
+    Ok(format!("{address}/{length}"))
+}
 
-    fn byte(&mut self) -> Result<u8, String> {
-        self.next().ok_or_else(|| "the NLRI ends too early".to_owned())
-    }
-
-    /// A destination (RFC 8955 §4.2.2.1, RFC 8956 §3.1).
-    fn prefix(&mut self, family: Family) -> Result<String, String> {
-        let length = self.byte()?;
-        if family == Family::Ipv6FlowSpec && self.byte()? != 0 {
-            return Err("an offset".to_owned());
+/// Numeric operators (RFC 8955 §4.2.1.1): conditions joined by AND, of which alternatives are joined by OR.
+fn numbers(nlri: &mut Reader<'_>, field: &str) -> Result<Vec<String>, String> {
+    let mut alternatives: Vec<String> = Vec::new();
+    loop {
+        let operator = nlri.byte("operator")?;
+        let mut value = 0_u64;
+        for _ in 0..1_u8 << (operator >> 4 & 3) {
+            value = value << 8 | u64::from(nlri.byte("value")?);
         }
-        let mut octets = [0; 16];
-        for octet in octets.iter_mut().take(usize::from(length.div_ceil(8))) {
-            *octet = self.byte()?;
-        }
-        let [a, b, c, d, ..] = octets;
-        let address = match family {
-            Family::Ipv6FlowSpec => IpAddr::V6(Ipv6Addr::from(octets)),
-            _ => IpAddr::V4(Ipv4Addr::new(a, b, c, d)),
+        let comparison = match operator & 0b111 {
+            0b001 => "==",
+            0b010 => ">",
+            0b011 => ">=",
+            0b100 => "<",
+            0b101 => "<=",
+            0b110 => "!=",
+            _ => return Err(format!("operator {operator:#04x}")),
         };
-        Ok(format!("{address}/{length}"))
-    }
-
-    /// Numeric operators (RFC 8955 §4.2.1.1): conditions joined by AND, of which alternatives are joined by OR.
-    fn numbers(&mut self, field: &str) -> Result<Vec<String>, String> {
-        let mut alternatives: Vec<String> = Vec::new();
-        loop {
-            let operator = self.byte()?;
-            let mut value = 0_u64;
-            for _ in 0..1_u8 << (operator >> 4 & 3) {
-                value = value << 8 | u64::from(self.byte()?);
+        let condition = format!("{field} {comparison} {value}");
+        match alternatives.last_mut() {
+            Some(last) if operator & 0x40 != 0 => {
+                let _ = write!(last, " {condition}");
             }
-            let comparison = match operator & 0b111 {
-                0b001 => "==",
-                0b010 => ">",
-                0b011 => ">=",
-                0b100 => "<",
-                0b101 => "<=",
-                0b110 => "!=",
-                _ => return Err(format!("operator {operator:#04x}")),
-            };
-            let condition = format!("{field} {comparison} {value}");
-            match alternatives.last_mut() {
-                Some(last) if operator & 0x40 != 0 => {
-                    let _ = write!(last, " {condition}");
-                }
-                _ => alternatives.push(condition),
-            }
-            if operator & 0x80 != 0 {
-                return Ok(alternatives);
-            }
+            _ => alternatives.push(condition),
+        }
+        if operator & 0x80 != 0 {
+            return Ok(alternatives);
         }
     }
 }

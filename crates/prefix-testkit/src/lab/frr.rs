@@ -1,4 +1,4 @@
-//! FRR's bgpd as a receiving router: the one that resets its session most easily.
+//! FRR's bgpd as a receiving router. Of the routers of the lab it resets its session most easily.
 
 use super::folder::Folder;
 use super::process::{self, Process};
@@ -23,9 +23,9 @@ pub struct FrrSession {
     pub state: String,
     /// How many times it came up.
     pub established: u64,
-    /// How many times it was lost: 0 is what every test of ours wants.
+    /// How many times it was lost.
     pub dropped: u64,
-    /// Why it was lost last.
+    /// The cause of the last loss.
     pub last_reset: String,
 }
 
@@ -35,18 +35,22 @@ impl Frr {
     /// # Errors
     /// [`LabError::Missing`] without FRR, [`LabError::Deadline`] when the session does not come up.
     pub async fn start(seat: &RouterSeat, speaker: &Gobgpd) -> Result<Self, LabError> {
-        programs::find_installed("bgpd")?;
+        let mut command = Command::new(programs::find_installed("bgpd")?);
         let folder = Folder::new("frr")?;
-        folder.write("bgpd.conf", &configuration(seat, speaker))?;
-        let log = folder.join("bgpd.log");
-        let process = Process::start("bgpd", bgpd(&folder)?, &log)?;
+        let configuration = folder.write("bgpd.conf", &configuration(seat, speaker))?;
+        // Without zebra, without the kernel, without changing its user, without ports of its own.
+        command.args(["--no_kernel", "--no_zebra", "--skip_runas", "--bgp_port", "0", "--vty_port", "0"]);
+        command.arg("--config_file").arg(configuration).arg("--pid_file").arg(folder.join("pid"));
+        command.arg("--vty_socket").arg(folder.path());
+        command.args(["--log", "stdout"]).current_dir(folder.path());
+        let process = Process::start("bgpd", command, &folder.join("bgpd.log"))?;
         let peer = speaker.bgp_address().ip().to_string();
         let router = Self { process, folder, peer, seat: seat.clone() };
         router.wait_until_up().await?;
         Ok(router)
     }
 
-    /// The seat it sits on.
+    /// The address and AS number that it was started with.
     pub fn seat(&self) -> &RouterSeat {
         &self.seat
     }
@@ -62,7 +66,7 @@ impl Frr {
     /// # Errors
     /// As [`Self::start`].
     pub async fn start_again(&mut self) -> Result<(), LabError> {
-        self.process = Process::start("bgpd", bgpd(&self.folder)?, &self.folder.join("bgpd.log"))?;
+        self.process.restart()?;
         self.wait_until_up().await
     }
 
@@ -118,8 +122,8 @@ impl Frr {
         Ok(usize::try_from(accepted.unwrap_or(0)).unwrap_or(usize::MAX))
     }
 
-    /// The FlowSpec rules of a family as FRR prints them, like `Destination Address 203.0.113.10/32`, `IP Protocol = 17`,
-    /// `FS:rate 0.000000` on lines of their own. FRR says 17 for UDP and prints rates in bytes per second.
+    /// The FlowSpec rules of a family as FRR prints them, like `Destination Address 203.0.113.10/32`, `IP Protocol =
+    /// 17`, `FS:rate 0.000000` on lines of their own. FRR says 17 for UDP and prints rates in bytes per second.
     ///
     /// # Errors
     /// [`LabError::Command`].
@@ -137,7 +141,7 @@ impl Frr {
         Ok(rules.collect())
     }
 
-    /// Waits until the rules of a family are as `fits` wants them.
+    /// Waits until `fits` holds for the rules of a family.
     ///
     /// # Errors
     /// [`LabError::Deadline`].
@@ -147,14 +151,10 @@ impl Frr {
         family: Family,
         fits: impl Fn(&[String]) -> bool,
     ) -> Result<Vec<String>, LabError> {
-        wait::until(format!("FRR to have {condition}"), wait::PATIENCE, async || {
-            let rules = self.rules(family).await.map_err(|error| error.to_string())?;
-            if fits(&rules) { Ok(rules) } else { Err(format!("{} rules: {}", rules.len(), rules.join("; "))) }
-        })
-        .await
+        wait::until_fits(&format!("FRR to have {condition}"), fits, async || self.rules(family).await).await
     }
 
-    /// Waits until FRR has accepted as many routes of a family as said.
+    /// Waits until FRR has accepted `count` routes of a family.
     ///
     /// # Errors
     /// [`LabError::Deadline`].
@@ -181,21 +181,10 @@ impl Frr {
         process::run(command).await
     }
 
-    /// What FRR logged.
+    /// Its log.
     pub fn log(&self) -> String {
         self.process.log()
     }
-}
-
-fn bgpd(folder: &Folder) -> Result<Command, LabError> {
-    let mut command = Command::new(programs::find_installed("bgpd")?);
-    // Without zebra, without the kernel, without changing its user, without ports of its own.
-    command.args(["--no_kernel", "--no_zebra", "--skip_runas", "--bgp_port", "0", "--vty_port", "0"]);
-    command.arg("--config_file").arg(folder.join("bgpd.conf"));
-    command.arg("--pid_file").arg(folder.join("pid"));
-    command.arg("--vty_socket").arg(folder.path());
-    command.args(["--log", "stdout"]).current_dir(folder.path());
-    Ok(command)
 }
 
 fn configuration(seat: &RouterSeat, speaker: &Gobgpd) -> String {

@@ -1,4 +1,4 @@
-//! gobgpd, the BGP speaker, in the two major versions that prefixd speaks to.
+//! gobgpd, the BGP speaker, in the two major versions that prefixd supports.
 
 mod configuration;
 mod control;
@@ -55,7 +55,7 @@ enum Protection {
     MutualTls,
 }
 
-/// What a gobgpd will be like.
+/// Builder of a [`Gobgpd`].
 #[derive(Debug)]
 pub struct GobgpdBuilder {
     version: GobgpVersion,
@@ -69,28 +69,28 @@ pub struct GobgpdBuilder {
 }
 
 impl GobgpdBuilder {
-    /// Its AS number, 65010 unless told.
+    /// Its AS number; 65010 by default.
     #[must_use]
     pub fn asn(mut self, asn: u32) -> Self {
         self.asn = asn;
         self
     }
 
-    /// Awaits the router on `seat`; call it once for each router.
+    /// Adds a neighbor: the router on `seat`.
     #[must_use]
     pub fn neighbor(mut self, seat: &RouterSeat) -> Self {
         self.neighbors.push(seat.clone());
         self
     }
 
-    /// The families offered to every neighbour, all unless told.
+    /// The families offered to every neighbor; all by default.
     #[must_use]
     pub fn families(mut self, families: &[Family]) -> Self {
         self.families = families.to_vec();
         self
     }
 
-    /// Graceful restart (RFC 4724) with this restart time for every neighbour.
+    /// Graceful restart (RFC 4724) with this restart time for every neighbor.
     #[must_use]
     pub fn graceful_restart(mut self, seconds: u16) -> Self {
         self.graceful_restart_seconds = Some(seconds);
@@ -152,24 +152,28 @@ impl GobgpdBuilder {
             Api::Tcp => address.port(API_PORT).to_string(),
             Api::UnixSocket => format!("unix://{}", folder.join("api.sock").display()),
         };
-        let launch = Launch {
-            program,
-            configuration,
-            endpoint,
-            protection: self.protection,
-            log: folder.join("gobgpd.log"),
-            namespace: self.place.map(|(namespace, _)| namespace),
-        };
-        let process = Process::start("gobgpd", launch.command(certificates.as_ref()), &launch.log)?;
-        let (version, asn, neighbors) = (self.version, self.asn, self.neighbors);
+        let namespace = self.place.map(|(namespace, _)| namespace);
+        let mut command = Command::new(program);
+        command.arg("-f").arg(configuration).arg("--pprof-disable").arg(format!("--api-hosts={endpoint}"));
+        if let Some(certificates) = &certificates {
+            command.arg("--tls").arg("--tls-cert-file").arg(&certificates.server_certificate);
+            command.arg("--tls-key-file").arg(&certificates.server_key);
+            if self.protection == Protection::MutualTls {
+                command.arg("--tls-client-ca-file").arg(&certificates.authority);
+            }
+        }
+        let command = Namespace::wrap_in(namespace.as_ref(), command);
+        let process = Process::start("gobgpd", command, &folder.join("gobgpd.log"))?;
         let speaker = Gobgpd {
             process,
-            launch,
             control,
-            version,
-            asn,
+            endpoint,
+            protection: self.protection,
+            namespace,
+            version: self.version,
+            asn: self.asn,
             address,
-            neighbors,
+            neighbors: self.neighbors,
             certificates,
             _folder: folder,
         };
@@ -178,47 +182,14 @@ impl GobgpdBuilder {
     }
 }
 
-/// Everything that a restart needs again.
-#[derive(Debug)]
-struct Launch {
-    program: PathBuf,
-    configuration: PathBuf,
-    endpoint: String,
-    protection: Protection,
-    log: PathBuf,
-    namespace: Option<Arc<Namespace>>,
-}
-
-impl Launch {
-    fn command(&self, certificates: Option<&Certificates>) -> Command {
-        let mut command = Command::new(&self.program);
-        command.arg("-f").arg(&self.configuration).arg("--pprof-disable");
-        command.arg(format!("--api-hosts={}", self.endpoint));
-        if let Some(certificates) = certificates {
-            command.arg("--tls").arg("--tls-cert-file").arg(&certificates.server_certificate);
-            command.arg("--tls-key-file").arg(&certificates.server_key);
-            if self.protection == Protection::MutualTls {
-                command.arg("--tls-client-ca-file").arg(&certificates.authority);
-            }
-        }
-        self.place(command)
-    }
-
-    /// The command, run where the speaker is.
-    fn place(&self, command: Command) -> Command {
-        match &self.namespace {
-            Some(namespace) => namespace.wrap(&command),
-            None => command,
-        }
-    }
-}
-
 /// A running gobgpd.
 #[derive(Debug)]
 pub struct Gobgpd {
     process: Process,
-    launch: Launch,
     control: PathBuf,
+    endpoint: String,
+    protection: Protection,
+    namespace: Option<Arc<Namespace>>,
     version: GobgpVersion,
     asn: u32,
     address: Loopback,
@@ -262,14 +233,14 @@ impl Gobgpd {
         self.asn
     }
 
-    /// Where it waits for routers.
+    /// The address on which it accepts BGP sessions.
     pub fn bgp_address(&self) -> SocketAddrV4 {
         self.address.port(BGP_PORT)
     }
 
     /// The endpoint of its gRPC API as `bgp.gobgp_grpc` of prefixd.yaml takes it: `host:port` or `unix:///path`.
     pub fn grpc_endpoint(&self) -> &str {
-        &self.launch.endpoint
+        &self.endpoint
     }
 
     /// The certificates of its API, if that is protected.
@@ -282,9 +253,9 @@ impl Gobgpd {
         &self.neighbors
     }
 
-    /// The namespace that it is in.
+    /// The namespace that it runs in.
     pub fn namespace(&self) -> Option<&Arc<Namespace>> {
-        self.launch.namespace.as_ref()
+        self.namespace.as_ref()
     }
 
     /// Its process id.
@@ -292,17 +263,17 @@ impl Gobgpd {
         self.process.pid()
     }
 
-    /// What it logged.
+    /// Its log.
     pub fn log(&self) -> String {
         self.process.log()
     }
 
-    /// Stops it in its tracks (SIGSTOP): connections stay open and nothing is answered, until [`Self::cont`].
+    /// Stops it (SIGSTOP): connections stay open and nothing is answered, until [`Self::cont`].
     pub fn stop(&self) {
         self.process.signal(Signal::SIGSTOP);
     }
 
-    /// Lets a stopped one go on (SIGCONT): it then answers what queued up.
+    /// Continues it (SIGCONT): it then answers what is queued.
     pub fn cont(&self) {
         self.process.signal(Signal::SIGCONT);
     }
@@ -317,8 +288,7 @@ impl Gobgpd {
     /// # Errors
     /// As [`GobgpdBuilder::start`].
     pub async fn start_again(&mut self) -> Result<(), LabError> {
-        let command = self.launch.command(self.certificates.as_ref());
-        self.process = Process::start("gobgpd", command, &self.launch.log)?;
+        self.process.restart()?;
         self.wait_until_ready().await
     }
 

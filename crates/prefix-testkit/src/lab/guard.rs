@@ -1,4 +1,4 @@
-//! `prefixd guard`: as a process of its own, or as the one that a daemon started and that outlives it.
+//! `prefixd guard`: started by a test, or by a daemon.
 
 use super::folder::Folder;
 use super::process::{self, Adopted, Process};
@@ -11,16 +11,16 @@ use std::process::Command;
 /// The guard's heartbeat in the state folder.
 const ALIVE: &str = "guard.alive";
 
-/// A running guard, which ends with its value.
+/// A running guard, killed when its value is dropped.
 #[derive(Debug)]
 pub struct Guard {
     state: PathBuf,
-    body: Body,
+    origin: Origin,
 }
 
 #[derive(Debug)]
-enum Body {
-    Own(Process, #[expect(dead_code, reason = "goes with the process")] Folder),
+enum Origin {
+    Started(Process, #[expect(dead_code, reason = "goes with the process")] Folder),
     Adopted(Adopted),
 }
 
@@ -36,10 +36,11 @@ impl Guard {
         let process = Process::start("prefixd guard", command, &folder.join("guard.log"))?;
         let pid = process.pid();
         process.ready("its heartbeat", async || connected_as(state, |alive| alive == pid)).await?;
-        Ok(Self { state: state.to_path_buf(), body: Body::Own(process, folder) })
+        Ok(Self { state: state.to_path_buf(), origin: Origin::Started(process, folder) })
     }
 
-    /// Waits for the heartbeat of the guard that a daemon with this state folder started, and answers for its end.
+    /// Waits for the heartbeat of the guard that a daemon with this state folder started. It is then killed with the
+    /// value.
     ///
     /// # Errors
     /// [`LabError::Deadline`] when there is none.
@@ -48,16 +49,16 @@ impl Guard {
             let alive = read(state)?;
             pid_in(&alive).filter(|pid| process::exists(*pid)).ok_or_else(|| alive.to_string())
         });
-        // Answered for as soon as it is known, so that it ends with the test also when it never reaches its speaker.
-        let adopted = Adopted::from_now_on(beats.await?)?;
+        // adopted at once, so that it ends with the test even if it never reaches its speaker
+        let adopted = Adopted::new(beats.await?)?;
         wait::until("the daemon's guard to reach its speaker", wait::PATIENCE, async || {
             connected_as(state, |pid| pid == adopted.pid())
         })
         .await?;
-        Ok(Self { state: state.to_path_buf(), body: Body::Adopted(adopted) })
+        Ok(Self { state: state.to_path_buf(), origin: Origin::Adopted(adopted) })
     }
 
-    /// Runs `program guard --once` to its end, as cron would, and returns what it said.
+    /// Runs `program guard --once` to its end, as cron does, and returns its output.
     ///
     /// # Errors
     /// [`LabError::Command`] when it fails.
@@ -69,9 +70,9 @@ impl Guard {
 
     /// Its process id.
     pub fn pid(&self) -> u32 {
-        match &self.body {
-            Body::Own(process, _) => process.pid(),
-            Body::Adopted(adopted) => adopted.pid(),
+        match &self.origin {
+            Origin::Started(process, _) => process.pid(),
+            Origin::Adopted(adopted) => adopted.pid(),
         }
     }
 
@@ -101,7 +102,7 @@ fn pid_in(alive: &Value) -> Option<u32> {
     alive["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok())
 }
 
-/// Whether the heartbeat is that of the guard that is looked for, and the guard reaches its speaker.
+/// Whether the heartbeat is that of the wanted process, and its guard is connected to the speaker.
 fn connected_as(state: &Path, is_it: impl Fn(u32) -> bool) -> Result<(), String> {
     let alive = read(state)?;
     let found = pid_in(&alive).is_some_and(is_it) && alive["connected"] == true;

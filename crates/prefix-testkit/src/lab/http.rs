@@ -1,5 +1,4 @@
-//! The smallest HTTP client and server that a test needs: to ask a daemon whether it is ready, and to stand where a
-//! detector expects somebody.
+//! A minimal HTTP client and server: to poll readiness, and to receive the requests of detectors.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// An answer, whole.
+/// An HTTP response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpAnswer {
     /// Like 200.
@@ -30,7 +29,7 @@ impl HttpAnswer {
     }
 }
 
-/// A request, whole.
+/// An HTTP request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpRequest {
     /// Like `POST`.
@@ -65,9 +64,9 @@ pub(super) async fn ask(
 ) -> io::Result<HttpAnswer> {
     let exchange = async {
         let mut stream = TcpStream::connect(server).await?;
-        // HTTP/1.0, so that no answer comes in chunks.
+        // HTTP/1.0, so that no response is chunked
         let mut text = format!("{} {} HTTP/1.0\r\nHost: {server}\r\n", request.method, request.target);
-        // Of the connection, not of what is asked.
+        // header fields of the connection
         let own = ["host", "connection", "content-length", "accept-encoding", "transfer-encoding"];
         for (name, value) in request.headers.iter().filter(|(name, _)| !own.contains(&name.as_str())) {
             let _ = write!(text, "{name}: {value}\r\n");
@@ -104,7 +103,7 @@ impl Server {
         let address = listener.local_addr()?;
         let answer = Arc::new(answer);
         let accepting = tokio::spawn(async move {
-            // A connection that failed is the business of whoever made it.
+            // a connection that failed is an error of its client
             while let Ok((mut stream, _)) = listener.accept().await {
                 let answer = answer.clone();
                 tokio::spawn(async move {
@@ -119,7 +118,7 @@ impl Server {
         Ok(Self { accepting, address })
     }
 
-    /// Where it listens.
+    /// Its address.
     pub(super) fn address(&self) -> SocketAddr {
         self.address
     }

@@ -1,4 +1,4 @@
-//! Addresses of 127.0.0.0/8 that belong to one part of one test, so that every part may use its usual port.
+//! Addresses of 127.0.0.0/8 for one process of one test each, so that every process can use its usual port.
 
 use super::LabError;
 use std::fmt;
@@ -6,15 +6,15 @@ use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// No part listens here. Who holds the listener holds the address: the kernel arbitrates between all test processes,
-/// and frees the address when its process dies.
+/// The port whose listener reserves an address: the kernel grants it to one test process, and frees it when that
+/// process ends. Nothing is served there.
 const CLAIM_PORT: u16 = 47_999;
 
 /// The addresses 127.64.0.0 to 127.127.255.255, which nothing else on a machine uses.
 const FIRST: u32 = 0x7f40_0000;
 const COUNT: u32 = 1 << 22;
 
-/// A loopback address that no other part of any test on this machine has, until the last clone is dropped.
+/// A loopback address that no other test process on this machine uses, until the last clone is dropped.
 #[derive(Clone)]
 pub struct Loopback {
     address: Ipv4Addr,
@@ -28,7 +28,7 @@ impl Loopback {
     /// [`LabError::NoAddress`] when the system lets us bind to none, which happens without 127.0.0.0/8 on `lo`.
     pub fn claim() -> Result<Self, LabError> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        // Processes start far apart, so that they seldom meet; where they do, the kernel says no to the second.
+        // processes begin at different offsets, so that they seldom collide; then the kernel refuses the second
         let start = std::process::id().wrapping_mul(2_654_435_761);
         let mut refused = std::io::Error::from(std::io::ErrorKind::AddrInUse);
         for _ in 0..1_000 {

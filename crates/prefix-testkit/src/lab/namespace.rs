@@ -1,4 +1,4 @@
-//! A network of its own for some parts (network namespace), which a test can cut off and heal. Needs root.
+//! Network namespaces, which a test can cut off and reconnect. Needs root.
 
 use super::folder::Folder;
 use super::process::{self, Process};
@@ -8,14 +8,15 @@ use std::fs::File;
 use std::io;
 use std::net::Ipv4Addr;
 use std::process::Command;
+use std::sync::Arc;
 
-/// The device inside that leads to the machine.
+/// The device inside that is linked to the machine.
 const UPLINK: &str = "uplink";
 
 /// The nftables table that lets nothing through.
 const CUT: &str = "inet prefixd_cut";
 
-/// A network namespace without a name: it goes with the last process in it, so nothing can be left behind.
+/// A network namespace without a name: the kernel removes it with its last process.
 #[derive(Debug)]
 pub struct Namespace {
     holder: Process,
@@ -63,7 +64,15 @@ impl Namespace {
         inside
     }
 
-    /// Runs a command inside to its end and returns what it said.
+    /// The command, run inside `namespace` if there is one.
+    pub(super) fn wrap_in(namespace: Option<&Arc<Self>>, command: Command) -> Command {
+        match namespace {
+            Some(namespace) => namespace.wrap(&command),
+            None => command,
+        }
+    }
+
+    /// Runs a command inside to its end and returns what it wrote.
     ///
     /// # Errors
     /// [`LabError::Command`].
@@ -92,26 +101,14 @@ impl Namespace {
     /// [`LabError::Command`].
     pub async fn join(&self, end: &LinkEnd<'_>, other: &Self, far_end: &LinkEnd<'_>) -> Result<(), LabError> {
         let pid = other.pid();
-        self.run(&[
-            "ip",
-            "link",
-            "add",
-            "name",
-            end.device,
-            "type",
-            "veth",
-            "peer",
-            "name",
-            far_end.device,
-            "netns",
-            &pid,
-        ])
-        .await?;
+        let add =
+            format!("ip link add name {} type veth peer name {} netns {pid}", end.device, far_end.device);
+        self.run(&add.split(' ').collect::<Vec<_>>()).await?;
         for (namespace, end) in [(self, end), (other, far_end)] {
             for address in end.addresses {
                 let mut words = vec!["ip", "addr", "add", address, "dev", end.device];
                 if address.contains(':') {
-                    // There is nobody else on the link whose address it could be.
+                    // no other host on the link can have the address
                     words.push("nodad");
                 }
                 namespace.run(&words).await?;
@@ -147,7 +144,7 @@ impl Namespace {
         Ok(Uplink { inside, _claim: claim })
     }
 
-    /// Lets every packet from and to the machine vanish, as a broken switch does: nobody is told.
+    /// Drops every packet from and to the machine without notice.
     ///
     /// # Errors
     /// [`LabError::Command`] without nftables.
@@ -170,7 +167,7 @@ impl Namespace {
         self.run(&["nft", &format!("delete table {CUT}")]).await.map(drop)
     }
 
-    /// Pulls the cable to the machine, or plugs it in again.
+    /// Takes the device to the machine down, or up again.
     ///
     /// # Errors
     /// [`LabError::Command`].
@@ -193,7 +190,7 @@ pub struct LinkEnd<'a> {
     pub addresses: &'a [&'a str],
 }
 
-/// The way from the machine into a namespace.
+/// The link from the machine into a namespace.
 #[derive(Debug)]
 pub struct Uplink {
     inside: Ipv4Addr,

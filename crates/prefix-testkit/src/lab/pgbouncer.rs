@@ -1,4 +1,4 @@
-//! `PgBouncer` before PostgreSQL, pooling by transaction: no two transactions of a client need to meet the same session.
+//! `PgBouncer` in front of PostgreSQL, pooling by transaction: each transaction may run in another session.
 
 use super::folder::Folder;
 use super::postgres::{self, Account};
@@ -18,7 +18,7 @@ pub struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// Starts one before `postgres` with at most so many connections to it, for whoever connects.
+    /// Starts one in front of `postgres` with at most `connections` connections to it.
     ///
     /// # Errors
     /// [`LabError::Missing`] without `PgBouncer`.
@@ -28,7 +28,7 @@ impl PgBouncer {
         let address = Loopback::claim()?;
         let configuration =
             folder.write("pgbouncer.ini", &configuration(postgres.address(), &address, connections))?;
-        // It refuses to be root, as PostgreSQL does.
+        // it refuses to run as root, as PostgreSQL does
         let account = Account::of_the_server()?;
         account.give(folder.path())?;
         let mut command = account.command(program);
@@ -52,7 +52,7 @@ impl PgBouncer {
         postgres::psql_at(&self.url(database), sql).await
     }
 
-    /// What it logged.
+    /// Its log.
     pub fn log(&self) -> String {
         self.process.log()
     }

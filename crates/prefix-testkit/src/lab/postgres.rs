@@ -1,4 +1,4 @@
-//! PostgreSQL as a throw-away cluster.
+//! PostgreSQL with a cluster of its own.
 
 use super::folder::Folder;
 use super::process::{self, Process};
@@ -14,10 +14,10 @@ use tokio::sync::OnceCell;
 
 const PORT: u16 = 5432;
 
-/// `cargo xtask test` names a cluster here that all test processes of the run share.
+/// The environment variable in which `cargo xtask test` passes the URL of a cluster that all test processes share.
 const SHARED: &str = "PREFIXD_LAB_POSTGRES";
 
-/// What a cluster will be like.
+/// Builder of a [`Postgres`].
 #[derive(Debug, Default)]
 pub struct PostgresBuilder {
     fsync: bool,
@@ -26,8 +26,8 @@ pub struct PostgresBuilder {
 }
 
 impl PostgresBuilder {
-    /// Waits for the disk at each commit, as in production. Off unless told: tests then are faster, and a killed *process*
-    /// loses nothing; a machine without power would.
+    /// Waits for the disk at each commit, as in production. Off by default: tests are faster then, and a killed
+    /// *process* loses nothing; a machine without power would.
     #[must_use]
     pub fn fsync(mut self) -> Self {
         self.fsync = true;
@@ -80,9 +80,10 @@ impl PostgresBuilder {
                 .extend(["fsync=off", "synchronous_commit=off", "full_page_writes=off"].map(str::to_owned));
         }
         settings.extend(self.settings);
-        let launch = Launch { account, data, settings };
-        let process = launch.start(&folder)?;
-        let postgres = Postgres { process, launch, admin: Admin::at(&address), folder, address };
+        let mut command = account.command(programs::find_postgres("postgres")?);
+        command.arg("-D").arg(&data).args(settings.iter().flat_map(|setting| ["-c", setting]));
+        let process = Process::start("postgres", command, &folder.join("postgres.log"))?;
+        let postgres = Postgres { process, admin: Admin::at(&address), folder, address };
         postgres.wait_until_ready().await?;
         Ok(postgres)
     }
@@ -117,25 +118,7 @@ impl Account {
     pub(super) fn give(&self, folder: &Path) -> Result<(), LabError> {
         let Some(user) = &self.0 else { return Ok(()) };
         std::os::unix::fs::chown(folder, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
-            .map_err(|source| LabError::File { doing: "give away", path: folder.to_path_buf(), source })
-    }
-}
-
-#[derive(Debug)]
-struct Launch {
-    account: Account,
-    data: PathBuf,
-    settings: Vec<String>,
-}
-
-impl Launch {
-    fn start(&self, folder: &Folder) -> Result<Process, LabError> {
-        let mut command = self.account.command(programs::find_postgres("postgres")?);
-        command.arg("-D").arg(&self.data);
-        for setting in &self.settings {
-            command.arg("-c").arg(setting);
-        }
-        Process::start("postgres", command, &folder.join("postgres.log"))
+            .map_err(LabError::file("change the owner of", folder))
     }
 }
 
@@ -143,14 +126,13 @@ impl Launch {
 #[derive(Debug)]
 pub struct Postgres {
     process: Process,
-    launch: Launch,
     admin: Admin,
     address: Loopback,
     folder: Folder,
 }
 
 impl Postgres {
-    /// How a cluster is described.
+    /// A builder of a cluster.
     pub fn builder() -> PostgresBuilder {
         PostgresBuilder::default()
     }
@@ -169,7 +151,7 @@ impl Postgres {
     /// # Errors
     /// As [`PostgresBuilder::start`], [`LabError::Command`].
     pub async fn shared_database() -> Result<Database, LabError> {
-        // Never dropped: the watchdog of its process ends it with the test process.
+        // never dropped: the watchdog ends it with the test process
         static CLUSTER: OnceCell<Postgres> = OnceCell::const_new();
         if let Ok(url) = std::env::var(SHARED) {
             return Admin { url }.create_database().await;
@@ -200,7 +182,7 @@ impl Postgres {
         self.address.port(PORT)
     }
 
-    /// Runs SQL and returns what `psql` prints, columns parted by `|`, without a header.
+    /// Runs SQL and returns the output of `psql`, columns separated by `|`, without a header.
     ///
     /// # Errors
     /// [`LabError::Command`].
@@ -217,23 +199,23 @@ impl Postgres {
         self.process.ended(super::wait::PATIENCE).await.map(drop)
     }
 
-    /// Freezes the postmaster (SIGSTOP): new connections hang. Those that exist have processes of their own and live on.
+    /// Stops the postmaster (SIGSTOP): new connections hang. Existing ones have processes of their own and go on.
     pub fn freeze(&self) {
         self.process.signal(Signal::SIGSTOP);
     }
 
-    /// Ends a freeze (SIGCONT).
+    /// Continues it (SIGCONT).
     pub fn thaw(&self) {
         self.process.signal(Signal::SIGCONT);
     }
 
-    /// Freezes the whole server (SIGSTOP), the processes of its connections too, until the value returned is dropped:
-    /// connections stay open, and nothing is answered.
+    /// Stops the whole server (SIGSTOP), the processes of its connections included, until the returned value is
+    /// dropped: connections stay open, and nothing is answered.
     ///
     /// # Errors
     /// [`LabError::File`] without `/proc`.
     pub fn hang(&self) -> Result<Hang, LabError> {
-        // The postmaster first, so that no process is born meanwhile.
+        // the postmaster first, so that no process is started meanwhile
         self.freeze();
         let mut pids = vec![self.process.pid()];
         pids.extend(process::children_of(self.process.pid())?);
@@ -242,7 +224,7 @@ impl Postgres {
         Ok(hang)
     }
 
-    /// Whether it still runs: a server that could not write may have given up.
+    /// Whether it still runs: a server that could not write may have ended.
     pub fn is_running(&self) -> bool {
         self.process.exit_status().is_none()
     }
@@ -252,12 +234,11 @@ impl Postgres {
     /// # Errors
     /// As [`PostgresBuilder::start`].
     pub async fn start_again(&mut self) -> Result<(), LabError> {
-        self.process.kill();
-        self.process = self.launch.start(&self.folder)?;
+        self.process.restart()?;
         self.wait_until_ready().await
     }
 
-    /// What it logged.
+    /// Its log.
     pub fn log(&self) -> String {
         self.process.log()
     }
@@ -287,7 +268,7 @@ impl Drop for Hang {
     }
 }
 
-/// The right to make databases in a cluster.
+/// A connection to the cluster's own database, as a superuser.
 #[derive(Debug, Clone)]
 struct Admin {
     url: String,
@@ -311,7 +292,7 @@ impl Admin {
 
     async fn create_database(&self) -> Result<Database, LabError> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        // The time, because the system uses process numbers again.
+        // with the time, because the system reuses process ids
         let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         let serial = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("test_{started}_{}_{serial}", std::process::id());
@@ -348,7 +329,7 @@ impl Database {
         &self.url
     }
 
-    /// Runs SQL and returns what `psql` prints, columns parted by `|`, without a header.
+    /// Runs SQL and returns the output of `psql`, columns separated by `|`, without a header.
     ///
     /// # Errors
     /// [`LabError::Command`].
@@ -361,7 +342,7 @@ impl Drop for Database {
     fn drop(&mut self) {
         let sql = format!("drop database if exists {} with (force)", self.name);
         if let Ok(mut command) = self.admin.command(&sql) {
-            // Not waited for long: the server may be stopped, and a cluster of one run goes whole anyway.
+            // a short timeout: the server may be stopped, and the cluster is removed anyway
             command
                 .env("PGCONNECT_TIMEOUT", "2")
                 .stdin(Stdio::null())

@@ -1,17 +1,18 @@
-//! One child process of a test, which never outlives the test.
+//! A child process of a test, which never outlives the test.
 
-use super::{LabError, folder, wait};
+use super::{LabError, folder, http, wait};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
+use std::net::SocketAddrV4;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// How much of a log goes into an error.
+/// The number of log lines in an error.
 const LOG_TAIL_LINES: usize = 30;
 
 /// A running child in a process group of its own, its output in a log file.
@@ -21,6 +22,7 @@ const LOG_TAIL_LINES: usize = 30;
 #[derive(Debug)]
 pub(super) struct Process {
     part: String,
+    command: Command,
     child: Mutex<Child>,
     group: Pid,
     watchdog: Child,
@@ -29,16 +31,13 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts `command`; `part` names it in errors. The log is appended to, so a restart keeps the story.
+    /// Starts `command`; `part` names it in errors. The log is appended to, so that it covers every restart.
     pub(super) fn start(part: &str, mut command: Command, log: &Path) -> Result<Self, LabError> {
         let program = command.get_program().to_string_lossy().into_owned();
         let failed = |source| LabError::Run { program, source };
-        let output = append(log)?;
-        let errors = output.try_clone().map_err(|source| LabError::File {
-            doing: "write",
-            path: log.to_path_buf(),
-            source,
-        })?;
+        let output =
+            OpenOptions::new().create(true).append(true).open(log).map_err(LabError::file("write", log))?;
+        let errors = output.try_clone().map_err(LabError::file("write", log))?;
         let child = command
             .stdin(Stdio::null())
             .stdout(output)
@@ -55,7 +54,15 @@ impl Process {
             }
         };
         let (part, child, log) = (part.to_owned(), Mutex::new(child), log.to_path_buf());
-        Ok(Self { part, child, group, watchdog, killed: false, log })
+        Ok(Self { part, command, child, group, watchdog, killed: false, log })
+    }
+
+    /// Starts the same command again, after killing what may still run of it.
+    pub(super) fn restart(&mut self) -> Result<(), LabError> {
+        self.kill();
+        let command = std::mem::replace(&mut self.command, Command::new(""));
+        *self = Self::start(&self.part, command, &self.log)?;
+        Ok(())
     }
 
     /// The process id.
@@ -63,7 +70,7 @@ impl Process {
         self.group.as_raw().unsigned_abs()
     }
 
-    /// What the process wrote so far.
+    /// The log so far.
     pub(super) fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
     }
@@ -112,6 +119,16 @@ impl Process {
         .flatten()
     }
 
+    /// Waits until `GET path` at `server` answers 200.
+    pub(super) async fn http_ready(&self, server: SocketAddrV4, path: &str) -> Result<(), LabError> {
+        self.ready(&format!("GET {path} answers 200"), async || match http::get(server, path).await {
+            Ok(answer) if answer.status == 200 => Ok(()),
+            Ok(answer) => Err(format!("{} {}", answer.status, answer.body)),
+            Err(error) => Err(error.to_string()),
+        })
+        .await
+    }
+
     /// Waits for the end, at most for `patience`.
     pub(super) async fn ended(&self, patience: Duration) -> Result<ExitStatus, LabError> {
         wait::until(format!("the end of {}", self.part), patience, async || {
@@ -122,7 +139,7 @@ impl Process {
 
     /// Kills the whole group at once (SIGKILL) and collects it.
     pub(super) fn kill(&mut self) {
-        // Never a second time, and never by a watchdog left behind: the system may have given the number away.
+        // never twice, and never by a leftover watchdog: the system may have reused the process id
         if std::mem::replace(&mut self.killed, true) {
             return;
         }
@@ -136,7 +153,7 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.tell_the_log();
+            self.print_log();
         }
         self.kill();
     }
@@ -144,13 +161,13 @@ impl Drop for Process {
 
 impl Process {
     #[allow(clippy::print_stderr, reason = "the test harness shows this beside the failure it belongs to")]
-    fn tell_the_log(&self) {
+    fn print_log(&self) {
         let log = self.log_tail();
         eprintln!("--- the last lines of {} ---\n{log}", self.part);
     }
 }
 
-/// A process that somebody else started and that this test ends: when the value is dropped, and when the test dies.
+/// A process that the test did not start, but kills when the value is dropped or the test process ends.
 #[derive(Debug)]
 pub(super) struct Adopted {
     pid: u32,
@@ -158,8 +175,8 @@ pub(super) struct Adopted {
 }
 
 impl Adopted {
-    pub(super) fn from_now_on(pid: u32) -> Result<Self, LabError> {
-        let watchdog = after_us("kill -s KILL \"$0\" 2>/dev/null", &[pid.to_string().as_ref()])?;
+    pub(super) fn new(pid: u32) -> Result<Self, LabError> {
+        let watchdog = at_exit("kill -s KILL \"$0\" 2>/dev/null", &[pid.to_string().as_ref()])?;
         Ok(Self { pid, watchdog })
     }
 
@@ -191,7 +208,7 @@ pub(super) fn signal(pid: u32, signal: Signal) {
 
 /// The processes that `parent` started and that still run.
 pub(super) fn children_of(parent: u32) -> Result<Vec<u32>, LabError> {
-    let failed = |source| LabError::File { doing: "read", path: "/proc".into(), source };
+    let failed = |source| LabError::file("read", "/proc")(source);
     let mut children = Vec::new();
     for entry in fs::read_dir("/proc").map_err(failed)? {
         let entry = entry.map_err(failed)?;
@@ -199,7 +216,7 @@ pub(super) fn children_of(parent: u32) -> Result<Vec<u32>, LabError> {
             continue;
         };
         let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
-        // The name of the program, in parentheses, may hold anything; state and parent follow it.
+        // the name of the program, in parentheses, may contain anything; state and parent follow it
         let after = stat.rsplit_once(") ").map(|(_, after)| after);
         let found = after.and_then(|after| after.split(' ').nth(1)?.parse::<u32>().ok());
         if found == Some(parent) {
@@ -209,21 +226,21 @@ pub(super) fn children_of(parent: u32) -> Result<Vec<u32>, LabError> {
     Ok(children)
 }
 
-/// Waits in a group of its own for the end of its standard input, which only the end of this process brings about.
+/// A process that kills the group and removes the folder when this process ends.
 fn watchdog(group: Pid, folder: Option<&Path>) -> Result<Child, LabError> {
     let mut script = "kill -s KILL -- \"-$0\" 2>/dev/null".to_owned();
     if !folder::is_kept() {
-        // A second time, because what dies may still be writing.
+        // twice, because a dying process may still be writing
         script.push_str("; rm -rf \"$1\" 2>/dev/null || { sleep 1; rm -rf \"$1\"; }");
     }
     let group = group.to_string();
     let arguments: Vec<&OsStr> = std::iter::once(group.as_ref()).chain(folder.map(Path::as_os_str)).collect();
-    after_us(&script, &arguments)
+    at_exit(&script, &arguments)
 }
 
-/// Runs a shell script with arguments `$0`, `$1`, … when the pipe from this process closes, which nothing but the end of
-/// this process brings about.
-pub(super) fn after_us(script: &str, arguments: &[&OsStr]) -> Result<Child, LabError> {
+/// Runs a shell script with arguments `$0`, `$1`, … when the pipe from this process closes, that is, when this process
+/// ends.
+pub(super) fn at_exit(script: &str, arguments: &[&OsStr]) -> Result<Child, LabError> {
     Command::new("sh")
         .arg("-c")
         .arg(format!("cat >/dev/null; {script}"))
@@ -240,17 +257,12 @@ fn pid_of(child: &Child) -> Pid {
     Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX))
 }
 
-fn append(log: &Path) -> Result<File, LabError> {
-    let file = OpenOptions::new().create(true).append(true).open(log);
-    file.map_err(|source| LabError::File { doing: "write", path: log.to_path_buf(), source })
-}
-
 fn last_lines(text: &str, count: usize) -> String {
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
-/// Runs a control program to its end and returns what it wrote.
+/// Runs a command to its end and returns its output.
 pub(super) async fn run(command: Command) -> Result<String, LabError> {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let line = words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");

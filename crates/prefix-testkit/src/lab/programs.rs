@@ -1,4 +1,4 @@
-//! Where the programs of the parts are: installed packages, and what `cargo xtask setup` put beside them.
+//! Finds the programs of the lab: installed packages, and what `cargo xtask setup` unpacked.
 
 use super::LabError;
 use std::env;
@@ -25,7 +25,7 @@ pub(super) fn find(
     Err(LabError::Missing { program, looked_in: looked_in.join(", ") })
 }
 
-/// `program` of an installed package, in the folders where Debian puts it.
+/// `program` of an installed package, in the folders that Debian uses.
 pub(super) fn find_installed(program: &'static str) -> Result<PathBuf, LabError> {
     let folders = ["/usr/bin", "/usr/sbin", "/usr/lib/frr", "/usr/local/bin", "/usr/local/sbin"];
     find(program, folders.map(|folder| Path::new(folder).join(program)))

@@ -1,14 +1,14 @@
-//! A real Prometheus with a test's rules over a test's numbers, which tells an Alertmanager.
+//! Prometheus with the alerting rules of a test, an exporter and an Alertmanager.
 
 use super::folder::Folder;
 use super::process::Process;
-use super::{Alertmanager, Exporter, LabError, Loopback, http, programs};
+use super::{Alertmanager, Exporter, LabError, Loopback, programs};
 use std::net::SocketAddrV4;
 use std::process::Command;
 
 const PORT: u16 = 9090;
 
-/// Between two scrapes, and between two evaluations of the rules.
+/// The time between two scrapes, and between two evaluations of the rules.
 const INTERVAL: &str = "200ms";
 
 /// A running Prometheus.
@@ -40,26 +40,16 @@ impl Prometheus {
         command.arg(format!("--storage.tsdb.path={}", folder.join("data").display()));
         command.arg(format!("--web.listen-address={}", address.port(PORT)));
         let process = Process::start("prometheus", command, &folder.join("prometheus.log"))?;
-        let prometheus = Self { process, address, _folder: folder };
-        prometheus
-            .process
-            .ready("GET /-/ready answers 200", async || {
-                match http::get(prometheus.address(), "/-/ready").await {
-                    Ok(answer) if answer.status == 200 => Ok(()),
-                    Ok(answer) => Err(format!("{} {}", answer.status, answer.body)),
-                    Err(error) => Err(error.to_string()),
-                }
-            })
-            .await?;
-        Ok(prometheus)
+        process.http_ready(address.port(PORT), "/-/ready").await?;
+        Ok(Self { process, address, _folder: folder })
     }
 
-    /// Where it listens.
+    /// Its address.
     pub fn address(&self) -> SocketAddrV4 {
         self.address.port(PORT)
     }
 
-    /// What it logged.
+    /// Its log.
     pub fn log(&self) -> String {
         self.process.log()
     }

@@ -1,4 +1,4 @@
-//! Somebody between a detector and the daemon who writes down what was said: each request with the answer to it.
+//! A recording HTTP proxy between a detector and the daemon.
 
 use super::http::{self, HttpAnswer, HttpRequest, Server};
 use super::{LabError, Loopback, Namespace, wait};
@@ -8,21 +8,21 @@ use std::time::{Duration, Instant};
 
 const PORT: u16 = 8080;
 
-/// Longer than any detector waits for its answer.
+/// The longest time for a response; longer than the timeout of every detector.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A request, the answer to it, and when it came.
+/// A request and its response.
 #[derive(Debug, Clone)]
 pub struct Exchange {
-    /// When the request was there.
+    /// When the request was received.
     pub at: Instant,
-    /// What was asked.
+    /// The request.
     pub request: HttpRequest,
-    /// What was answered.
+    /// The response.
     pub answer: HttpAnswer,
 }
 
-/// A recorder of HTTP, which listens until it is dropped.
+/// A recording HTTP server, until it is dropped.
 #[derive(Debug)]
 pub struct Recorder {
     exchanges: Arc<Mutex<Vec<Exchange>>>,
@@ -31,28 +31,30 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Answers everything with 200 and `{}`.
+    /// A server that answers every request with 200 and `{}`.
     ///
     /// # Errors
     /// [`LabError::NoAddress`].
     pub fn alone() -> Result<Self, LabError> {
-        let address = Loopback::claim()?;
-        let listener = TcpListener::bind(address.port(PORT)).map_err(LabError::NoAddress)?;
-        Self::on(listener, None, Some(address))
+        Self::outside(None)
     }
 
-    /// Hands everything on to `server`, and its answers back.
+    /// A proxy of `server`.
     ///
     /// # Errors
     /// [`LabError::NoAddress`].
     pub fn before(server: SocketAddrV4) -> Result<Self, LabError> {
-        let address = Loopback::claim()?;
-        let listener = TcpListener::bind(address.port(PORT)).map_err(LabError::NoAddress)?;
-        Self::on(listener, Some(server), Some(address))
+        Self::outside(Some(server))
     }
 
-    /// Listens on 127.0.0.1:8080 inside `namespace`, where the daemon of that machine would listen, and hands everything
-    /// on to `server` outside; without one, answers as [`Self::alone`].
+    fn outside(server: Option<SocketAddrV4>) -> Result<Self, LabError> {
+        let address = Loopback::claim()?;
+        let listener = TcpListener::bind(address.port(PORT)).map_err(LabError::NoAddress)?;
+        Self::on(listener, server, Some(address))
+    }
+
+    /// Listens on 127.0.0.1:8080 inside `namespace`, where a daemon would listen, as a proxy of `server` outside;
+    /// without one, as [`Self::alone`].
     ///
     /// # Errors
     /// [`LabError::NoAddress`] when the port inside is taken.
@@ -75,9 +77,9 @@ impl Recorder {
                 let at = Instant::now();
                 let answer = match server {
                     None => HttpAnswer::ok("application/json", "{}".to_owned()),
-                    Some(server) => {
-                        http::ask(server, &request, PATIENCE).await.unwrap_or_else(|error| away(&error))
-                    }
+                    Some(server) => http::ask(server, &request, PATIENCE)
+                        .await
+                        .unwrap_or_else(|error| unreachable_response(&error)),
                 };
                 let exchange = Exchange { at, request, answer: answer.clone() };
                 written.lock().unwrap_or_else(PoisonError::into_inner).push(exchange);
@@ -88,12 +90,12 @@ impl Recorder {
         Ok(Self { exchanges, server, _address: address })
     }
 
-    /// Where it listens, like `http://127.64.0.1:8080`.
+    /// Its URL, like `http://127.64.0.1:8080`.
     pub fn url(&self) -> String {
         format!("http://{}", self.server.address())
     }
 
-    /// Everything so far, in the order of the answers.
+    /// Every exchange so far, in the order of the responses.
     pub fn exchanges(&self) -> Vec<Exchange> {
         self.exchanges.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -113,18 +115,18 @@ impl Recorder {
         wait::until(format!("a request: {condition}"), patience, async || {
             let all = self.exchanges();
             let found = all.iter().enumerate().skip(seen).find(|(_, exchange)| fits(exchange));
-            found.map(|(number, exchange)| (exchange.clone(), number + 1)).ok_or_else(|| told(&all, seen))
+            found.map(|(number, exchange)| (exchange.clone(), number + 1)).ok_or_else(|| summary(&all, seen))
         })
         .await
     }
 }
 
-/// What a proxy says whose server is away.
-fn away(error: &std::io::Error) -> HttpAnswer {
+/// The response if the server is unreachable.
+fn unreachable_response(error: &std::io::Error) -> HttpAnswer {
     HttpAnswer { status: 503, headers: std::collections::BTreeMap::new(), body: error.to_string() }
 }
 
-fn told(all: &[Exchange], seen: usize) -> String {
+fn summary(all: &[Exchange], seen: usize) -> String {
     let last = all.iter().skip(seen).next_back().map(|Exchange { request, answer, .. }| {
         format!("{} {} -> {} {}", request.target, request.body, answer.status, answer.body)
     });

@@ -1,5 +1,5 @@
-//! Where a router will sit before it exists: a speaker's configuration names its neighbours, so address and AS number
-//! are settled first.
+//! The address and AS number of a router, which are assigned before it is started: a speaker's configuration names its
+//! neighbors.
 
 use super::{LabError, Loopback};
 
@@ -11,7 +11,7 @@ pub struct RouterSeat {
 }
 
 impl RouterSeat {
-    /// A seat on an address of its own. The same AS number as the speaker's ([`super::GobgpdBuilder::asn`]) makes the
+    /// A free address with this AS number. The AS number of the speaker ([`super::GobgpdBuilder::asn`]) makes the
     /// session internal (iBGP), any other external.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Packets: floods that are sent and sinks that count what arrives, each in a namespace of its own.
+//! UDP floods, and sinks that count the packets that arrive, each in a namespace.
 
 use super::{LabError, Namespace, wait};
 use std::io;
@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Packets of a flood per second: many enough that a gap is seen at once, few enough for any machine.
+/// The packets per second of a flood.
 pub const PACKETS_PER_SECOND: u32 = 500;
 
-/// The pause between two looks whether packets are due.
+/// The time between two checks whether packets are due.
 const PACE: Duration = Duration::from_millis(1);
 
 /// A flood of UDP packets that goes on until it is dropped. Each packet carries its number, from 0.
@@ -31,7 +31,7 @@ impl Flood {
         Self::start_with(namespace, source, victim, PACKETS_PER_SECOND)
     }
 
-    /// Sends so many packets per second.
+    /// The same with `packets_per_second`.
     ///
     /// # Errors
     /// [`LabError::Run`] when the address cannot be used.
@@ -52,7 +52,7 @@ impl Flood {
                         let mut packet = [0x55; 512];
                         packet[..8].copy_from_slice(&number.to_be_bytes());
                         sent.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
-                        // What the network does with it is the question, not an error.
+                        // a packet that the network drops is not an error here
                         let _ = socket.send_to(&packet, victim);
                         number += 1;
                     }
@@ -81,7 +81,7 @@ impl Drop for Flood {
     }
 }
 
-/// Somebody who takes UDP packets and counts them.
+/// Receives UDP packets and counts them.
 #[derive(Debug)]
 pub struct Sink {
     received: Arc<AtomicU64>,
@@ -90,7 +90,7 @@ pub struct Sink {
     receiver: Option<JoinHandle<()>>,
 }
 
-/// So long nothing must arrive before packets count as stopped: a hundred of them would have.
+/// How long no packet must arrive for packets to count as stopped: 100 packets of a flood.
 const SILENCE: Duration = Duration::from_millis(200);
 
 impl Sink {
@@ -107,7 +107,7 @@ impl Sink {
             move || {
                 let mut packet = [0; 2048];
                 while !ending.load(Ordering::Relaxed) {
-                    // The socket gives up waiting now and then, to see whether it is over.
+                    // the socket has a read timeout, to check whether to end
                     if socket.recv_from(&mut packet).is_ok() {
                         if let Some(number) = packet.first_chunk() {
                             highest.fetch_max(u64::from_be_bytes(*number), Ordering::Relaxed);
@@ -162,7 +162,7 @@ impl Sink {
         Ok(at - began)
     }
 
-    /// How many packets arrive in a time.
+    /// The number of packets that arrive during `time`.
     pub async fn count_for(&self, time: Duration) -> u64 {
         let before = self.received();
         tokio::time::sleep(time).await;

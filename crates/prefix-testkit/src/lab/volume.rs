@@ -1,4 +1,4 @@
-//! A small disk of one test, which the test can fill up.
+//! A small file system of one test, which the test can fill.
 
 use super::folder::Folder;
 use super::{LabError, process};
@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
-/// Name of the file that takes the space.
+/// The name of the file that fills it.
 const FILLER: &str = "filler";
 
 /// A file system in memory of a given size (tmpfs), unmounted with its value. Needs root.
@@ -18,7 +18,7 @@ pub struct Volume {
 }
 
 impl Volume {
-    /// A new empty one of so many mebibytes.
+    /// A new empty volume of `size` mebibytes.
     ///
     /// # Errors
     /// [`LabError::Command`] without the right to mount.
@@ -29,7 +29,7 @@ impl Volume {
         mount.arg(folder.path());
         process::run(mount).await?;
         let unmount_later = "umount --lazy \"$0\" && rmdir \"$0\"";
-        match process::after_us(unmount_later, &[folder.path().as_os_str()]) {
+        match process::at_exit(unmount_later, &[folder.path().as_os_str()]) {
             Ok(watchdog) => Ok(Self { folder, watchdog }),
             Err(error) => {
                 unmount(folder.path());
@@ -43,15 +43,15 @@ impl Volume {
         self.folder.path()
     }
 
-    /// Takes all the space that is left.
+    /// Fills all free space.
     ///
     /// # Errors
     /// [`LabError::File`] for anything but the lack of space.
     pub fn fill(&self) -> Result<(), LabError> {
         let path = self.filler();
-        let failed = |source| LabError::File { doing: "fill the disk with", path: path.clone(), source };
+        let failed = |source| LabError::file("fill the disk with", &path)(source);
         let mut filler = OpenOptions::new().create(true).append(true).open(&path).map_err(failed)?;
-        // A part that does not fit whole may still fit in small pieces.
+        // what does not fit in large blocks may fit in smaller ones
         for size in [1 << 16, 1 << 12, 1] {
             let block = vec![0; size];
             loop {
@@ -65,13 +65,13 @@ impl Volume {
         Ok(())
     }
 
-    /// Gives the space back.
+    /// Frees the space again.
     ///
     /// # Errors
     /// [`LabError::File`].
     pub fn free(&self) -> Result<(), LabError> {
         let path = self.filler();
-        std::fs::remove_file(&path).map_err(|source| LabError::File { doing: "remove", path, source })
+        std::fs::remove_file(&path).map_err(LabError::file("remove", path))
     }
 
     fn filler(&self) -> PathBuf {
@@ -87,7 +87,7 @@ impl Drop for Volume {
     }
 }
 
-/// Lazily: what still has a file open there is being killed, and the memory goes with the last of them.
+/// Unmounts lazily: processes with open files there are being killed, and the memory is freed with the last of them.
 fn unmount(path: &Path) {
     let _ = Command::new("umount").arg("--lazy").arg(path).status();
 }

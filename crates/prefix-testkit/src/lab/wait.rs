@@ -1,18 +1,32 @@
-//! Waiting for a condition with a deadline, never for a time that happens to suffice.
+//! Waiting for a condition with a deadline.
 
 use super::LabError;
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
-/// Long enough for a part on a machine that is busy with other tests; a good run never waits this long.
+/// The usual deadline: long enough on a machine that is busy with other tests.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The pause between two looks, short because most conditions come true within milliseconds.
+/// The time between two probes; most conditions hold within milliseconds.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Asks `probe` until it gives a value, at most for `patience`.
+/// Calls `probe` until the list fits, at most for [`PATIENCE`]; `whose` names the list in the error.
+pub(super) async fn until_fits(
+    whose: &str,
+    fits: impl Fn(&[String]) -> bool,
+    mut probe: impl AsyncFnMut() -> Result<Vec<String>, LabError>,
+) -> Result<Vec<String>, LabError> {
+    until(whose, PATIENCE, async || match probe().await {
+        Ok(list) if fits(&list) => Ok(list),
+        Ok(list) => Err(format!("{}: {}", list.len(), list.join("; "))),
+        Err(error) => Err(error.to_string()),
+    })
+    .await
+}
+
+/// Calls `probe` until it returns a value, at most for `patience`.
 ///
-/// The probe answers `Err(what it saw)` while the condition is not true; the last of these is in the error.
+/// While the condition does not hold the probe returns what it saw as `Err`; the last of these is in the error.
 ///
 /// # Errors
 /// [`LabError::Deadline`] when the condition did not come true in time.

@@ -1,4 +1,4 @@
-//! The normal form: two bitmask lists that routers read alike should have equal bytes.
+//! The canonical form of bitmask matches: equal matches should have equal octets.
 
 use super::BitmaskOperand;
 

@@ -3,16 +3,12 @@
 
 use std::fmt::{self, Write as _};
 
-use super::{Bitmask, BitmaskError, BitmaskOperand};
+use super::{BitNames, Bitmask, BitmaskError, BitmaskOperand};
 
 impl Bitmask {
-    /// Writes the match with the names of a component's bits.
-    pub(in crate::flowspec) fn write(
-        &self,
-        f: &mut fmt::Formatter<'_>,
-        word_of: fn(u16) -> Option<&'static str>,
-    ) -> fmt::Result {
-        let word = |bit: u16| word_of(bit).map_or_else(|| format!("{bit:#x}"), str::to_owned);
+    /// Writes the match with the names of the component's bits; a bit without a name is hexadecimal.
+    pub(in crate::flowspec) fn write(&self, f: &mut fmt::Formatter<'_>, names: &BitNames) -> fmt::Result {
+        let word = |bit: u16| names.name(bit).map_or_else(|| format!("{bit:#x}"), str::to_owned);
         for (index, term) in self.terms.iter().enumerate() {
             if index > 0 {
                 f.write_char('|')?;
@@ -36,11 +32,8 @@ impl Bitmask {
         Ok(())
     }
 
-    /// Reads a match with the names of a component's bits.
-    pub(in crate::flowspec) fn read(
-        text: &str,
-        bit_of: fn(&str) -> Result<u16, BitmaskError>,
-    ) -> Result<Self, BitmaskError> {
+    /// Reads a match with the names of the component's bits.
+    pub(in crate::flowspec) fn read(text: &str, names: &BitNames) -> Result<Self, BitmaskError> {
         let syntax = || BitmaskError::Syntax(text.to_owned());
         let terms = split(text, '|')
             .ok_or_else(syntax)?
@@ -49,7 +42,7 @@ impl Bitmask {
                 split(term, '&')
                     .ok_or_else(syntax)?
                     .into_iter()
-                    .map(|part| operand(part, bit_of, &syntax))
+                    .map(|part| operand(part, names, &syntax))
                     .collect()
             })
             .collect::<Result<_, _>>()?;
@@ -78,12 +71,12 @@ fn split(text: &str, separator: char) -> Option<Vec<&str>> {
 
 fn operand(
     part: &str,
-    bit_of: fn(&str) -> Result<u16, BitmaskError>,
+    names: &BitNames,
     syntax: &impl Fn() -> BitmaskError,
 ) -> Result<BitmaskOperand, BitmaskError> {
     let (inner, not) = part.strip_prefix('!').map_or((part, false), |inner| (inner, true));
     let Some(group) = inner.strip_prefix('(') else {
-        return Ok(BitmaskOperand { bits: bits_of(inner, bit_of, syntax)?, not, all: true });
+        return Ok(BitmaskOperand { bits: bits_of(inner, names, syntax)?, not, all: true });
     };
     let group = group.strip_suffix(')').ok_or_else(syntax)?;
     let (all, any) = (group.contains('&'), group.contains('|'));
@@ -92,18 +85,14 @@ fn operand(
     }
     let bits = group
         .split(if all { '&' } else { '|' })
-        .try_fold(0, |bits, word| bits_of(word, bit_of, syntax).map(|bit| bits | bit))?;
+        .try_fold(0, |bits, word| bits_of(word, names, syntax).map(|bit| bits | bit))?;
     Ok(BitmaskOperand { bits, not, all })
 }
 
-fn bits_of(
-    word: &str,
-    bit_of: fn(&str) -> Result<u16, BitmaskError>,
-    syntax: &impl Fn() -> BitmaskError,
-) -> Result<u16, BitmaskError> {
+fn bits_of(word: &str, names: &BitNames, syntax: &impl Fn() -> BitmaskError) -> Result<u16, BitmaskError> {
     match word.strip_prefix("0x") {
         Some(digits) if !digits.starts_with('+') => u16::from_str_radix(digits, 16).map_err(|_| syntax()),
         _ if word.is_empty() || word.contains(['!', '(', ')']) => Err(syntax()),
-        _ => bit_of(word),
+        _ => names.bit(word),
     }
 }

@@ -22,7 +22,7 @@ impl Relation {
 }
 
 impl Numeric {
-    /// Writes the match; `plain` may write a value that stands alone in another way than `=N`.
+    /// Writes the match; `plain` may write `=N` in another form.
     pub(in crate::flowspec) fn write(
         &self,
         f: &mut fmt::Formatter<'_>,

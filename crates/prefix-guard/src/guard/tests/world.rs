@@ -13,25 +13,16 @@ use prefix_testkit::fakes::{MemoryAnnouncer, ScriptedClock};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::guard::{End, Guard, Settings, Surroundings, View};
-use crate::pulse::Heartbeat;
+use crate::guard::{ExitReason, Guard, GuardHost, GuardState, Settings};
+use crate::heartbeat_monitor::Heartbeat;
 
 /// The time at which every story begins, Unix seconds.
 pub(crate) const START: u32 = 1_800_000_000;
 
 /// A rule of its own for each number.
 pub(crate) fn key(number: u32) -> RouteKey {
-    rule(number, "")
-}
-
-/// The same with a long NLRI.
-pub(crate) fn long_key(number: u32) -> RouteKey {
-    rule(number, " dport =1|=1000|=2000|=3000|=4000|=5000|=6000|=7000|=8000")
-}
-
-fn rule(number: u32, more: &str) -> RouteKey {
     let (high, low) = (number >> 8, number & 0xff);
-    RouteKey::for_rule(&format!("dst 10.0.{high}.{low}/32 proto udp{more}").parse::<Rule>().unwrap())
+    RouteKey::for_rule(&format!("dst 10.0.{high}.{low}/32 proto udp").parse::<Rule>().unwrap())
 }
 
 /// An own path with this time on it.
@@ -52,7 +43,7 @@ pub(crate) struct World {
     pub(crate) speaker: Arc<MemoryAnnouncer>,
     clock: Arc<ScriptedClock>,
     others: Arc<Others>,
-    view: Mutex<Option<watch::Receiver<View>>>,
+    state: Mutex<Option<watch::Receiver<GuardState>>>,
 }
 
 struct Others {
@@ -62,7 +53,7 @@ struct Others {
     withdrawn: Mutex<Vec<GuardWithdrawal>>,
 }
 
-impl Surroundings for Others {
+impl GuardHost for Others {
     fn heartbeat(&self) -> Option<Heartbeat> {
         let mut last = self.last.lock().unwrap();
         if let Some(ahead) = *self.daemon.lock().unwrap() {
@@ -73,7 +64,7 @@ impl Surroundings for Others {
         last.clone()
     }
 
-    fn withdrew(&self, gone: &[GuardWithdrawal]) {
+    fn record_withdrawals(&self, gone: &[GuardWithdrawal]) {
         self.withdrawn.lock().unwrap().extend_from_slice(gone);
     }
 }
@@ -88,7 +79,7 @@ impl World {
             last: Mutex::default(),
             withdrawn: Mutex::default(),
         };
-        Self { speaker: Arc::default(), clock, others: Arc::new(others), view: Mutex::default() }
+        Self { speaker: Arc::default(), clock, others: Arc::new(others), state: Mutex::default() }
     }
 
     /// The daemon writes its heartbeat, by a clock that is so far ahead.
@@ -105,17 +96,17 @@ impl World {
         let settings =
             Settings { grace: Duration::from_secs(10), max_changes_per_second: 10_000, ends_with_daemon };
         let guard = Guard::new(self.speaker.clone(), self.clock.clone(), self.others.clone(), settings);
-        *self.view.lock().unwrap() = Some(guard.view());
+        *self.state.lock().unwrap() = Some(guard.state());
         guard
     }
 
     /// A guard at work.
-    pub(crate) fn guard(&self) -> JoinHandle<End> {
+    pub(crate) fn guard(&self) -> JoinHandle<ExitReason> {
         tokio::spawn(self.new_guard(false).run(std::future::pending()))
     }
 
     /// A guard that the daemon started.
-    pub(crate) fn spawned_guard(&self) -> JoinHandle<End> {
+    pub(crate) fn spawned_guard(&self) -> JoinHandle<ExitReason> {
         tokio::spawn(self.new_guard(true).run(std::future::pending()))
     }
 
@@ -128,7 +119,7 @@ impl World {
         self.others.withdrawn.lock().unwrap().iter().map(|gone| gone.key.clone()).collect()
     }
 
-    pub(crate) fn view(&self) -> View {
-        self.view.lock().unwrap().as_ref().unwrap().borrow().clone()
+    pub(crate) fn state(&self) -> GuardState {
+        self.state.lock().unwrap().as_ref().unwrap().borrow().clone()
     }
 }

@@ -1,4 +1,4 @@
-//! What was asked of the fake, for assertions about the way and not only about its end.
+//! The changes that were requested of the fake, for assertions.
 
 use std::fmt;
 
@@ -7,21 +7,21 @@ use prefix_core::flowspec::{Action, RouteKey};
 use prefix_core::ownership::Ownership;
 use tokio::time::Instant;
 
-/// One change of one route.
+/// A requested change of one route.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
-    /// This path shall be there.
+    /// Announce this path.
     Announce(Box<OwnPath>),
-    /// No path of this route shall be there.
+    /// Withdraw the path of this route.
     Withdraw(RouteKey),
 }
 
-/// A change that was asked for, and its answer.
+/// A requested change and its answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Call {
     /// When it was answered, by tokio's time.
     pub at: Instant,
-    /// What.
+    /// The change.
     pub change: Change,
     /// The answer.
     pub result: Result<(), AnnounceError>,
@@ -44,12 +44,12 @@ impl Change {
         }
     }
 
-    /// True if the route was to leave.
+    /// Whether it is a withdrawal.
     pub fn is_withdraw(&self) -> bool {
         matches!(self, Self::Withdraw(_))
     }
 
-    /// Black holes and rules never swap actions: an adapter refuses that before it sends anything.
+    /// An error if route and action do not fit: an adapter refuses that before it sends anything.
     pub(super) fn check(&self) -> Result<(), AnnounceError> {
         let Self::Announce(path) = self else { return Ok(()) };
         let hole = matches!(path.route, Route::Blackhole(_));
@@ -76,7 +76,7 @@ impl fmt::Display for Change {
     }
 }
 
-/// The path as the table shows it: a rate travels as a 32-bit floating point number of bytes.
+/// The path as the table lists it: a rate is a 32-bit floating point number of bytes per second.
 pub(super) fn as_listed(path: &OwnPath) -> RibPath {
     let action = match path.route {
         Route::FlowSpec(_) => Action::from_extended_communities(&path.action.extended_communities()).ok(),
@@ -88,6 +88,6 @@ pub(super) fn as_listed(path: &OwnPath) -> RibPath {
         action,
         ownership: Ownership::Own { not_after: Some(tags.not_after), mitigation: Some(tags.mitigation) },
         local: true,
-        attributes: format!("{} with our tags", path.action.action_type()),
+        attributes: format!("{} with own tags", path.action.action_type()),
     }
 }

@@ -1,4 +1,4 @@
-//! The table of the fake: for each route one local path, whoever put it there, and one learned from a neighbor.
+//! The table of the fake: one local path and one learned path per route.
 
 use std::collections::BTreeMap;
 
@@ -6,15 +6,15 @@ use prefix_core::announcer::RibPath;
 use prefix_core::flowspec::RouteKey;
 use prefix_core::ownership::Ownership;
 
-/// See the module.
+/// Paths by route, local and learned ones apart.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Table {
     local: BTreeMap<RouteKey, RibPath>,
     learned: BTreeMap<RouteKey, RibPath>,
 }
 
-/// Unicast paths are told only if some prefixd made them.
-pub(super) fn is_told(path: &RibPath) -> bool {
+/// Whether the port reports the path: unicast paths only with an owner community.
+pub(super) fn is_reported(path: &RibPath) -> bool {
     path.key.kind().is_flowspec() || path.ownership != Ownership::Foreign
 }
 

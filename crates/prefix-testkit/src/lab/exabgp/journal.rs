@@ -1,4 +1,4 @@
-//! ExaBGP's lines as typed updates, read as the file grows.
+//! The file of ExaBGP's JSON lines, read as it grows.
 
 use crate::lab::bgp_update::{self, Update};
 use crate::lab::{Change, Family, LabError, PathAttributes, RouterUpdate};
@@ -8,18 +8,18 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
 
-/// What was read of the file so far.
+/// The state of the session and the updates read so far.
 #[derive(Debug)]
 pub(super) struct Journal {
     path: PathBuf,
     read: u64,
-    /// Bytes after the last newline: ExaBGP may be in the middle of a line.
+    /// Octets after the last newline: ExaBGP may be writing a line.
     unfinished: Vec<u8>,
     updates: Vec<RouterUpdate>,
     messages: usize,
     state: String,
     times_up: usize,
-    /// The index in `updates` of the living announcement of each NLRI.
+    /// The index in `updates` of the current announcement of each NLRI.
     living: BTreeMap<(Family, Vec<u8>), usize>,
 }
 
@@ -52,7 +52,7 @@ impl Journal {
 
     /// Reads what was written since the last time.
     pub(super) fn catch_up(&mut self) -> Result<(), LabError> {
-        let failed = |source| LabError::File { doing: "read", path: self.path.clone(), source };
+        let failed = |source| LabError::file("read", &self.path)(source);
         let mut file = File::open(&self.path).map_err(failed)?;
         file.seek(SeekFrom::Start(self.read)).map_err(failed)?;
         let mut text = std::mem::take(&mut self.unfinished);
@@ -82,7 +82,7 @@ impl Journal {
         value["neighbor"]["state"].as_str().unwrap_or("unknown").clone_into(&mut self.state);
         match self.state.as_str() {
             "up" => self.times_up += 1,
-            // A router forgets what it heard when the session goes.
+            // a router drops the routes of a session that is lost
             "down" => self.living.clear(),
             _ => {}
         }
@@ -124,7 +124,7 @@ impl Journal {
     }
 }
 
-/// ExaBGP's own reading of the NLRI at `index` of those with the same change and family.
+/// ExaBGP's decoding of the NLRI at `index` among those with the same change and family.
 fn reading(message: &Value, change: Change, family: Family, index: usize) -> Value {
     let family = match family {
         Family::Ipv4Unicast => "ipv4 unicast",
@@ -134,7 +134,7 @@ fn reading(message: &Value, change: Change, family: Family, index: usize) -> Val
     };
     let list = match change {
         Change::Withdraw => message["withdraw"][family].as_array(),
-        // By next hop, of which one UPDATE has one.
+        // by next hop, of which an UPDATE has one
         Change::Announce => message["announce"][family]
             .as_object()
             .and_then(|by_next_hop| by_next_hop.values().next()?.as_array()),

@@ -1,9 +1,9 @@
-//! The configuration file of a speaker in the lab, which 3.x and 4.x both read.
+//! The configuration file of gobgpd, for 3.x and 4.x.
 
 use crate::lab::{Family, Loopback, RouterSeat};
 use std::fmt;
 
-/// A FlowSpec route server on loopback that awaits its routers.
+/// A speaker on loopback with passive neighbors.
 pub(super) struct Configuration<'a> {
     pub(super) asn: u32,
     pub(super) address: &'a Loopback,

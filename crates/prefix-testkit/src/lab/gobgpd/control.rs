@@ -1,34 +1,34 @@
-//! The speaker's RIB through its own command line tool: how a test plays *another* client of the speaker, and looks at
-//! it without the code under test.
+//! The speaker's RIB through its own command line tool: tests use it as *another* client of the speaker, independent of
+//! the code under test.
 
 use super::{Gobgpd, Protection};
-use crate::lab::{Family, LabError, RouterSeat, process, wait};
+use crate::lab::{Family, LabError, Namespace, RouterSeat, process, wait};
 use serde_json::Value;
 use std::process::Command;
 
 impl Gobgpd {
-    /// Runs `gobgp` with these arguments and returns what it said.
+    /// Runs `gobgp` with these arguments and returns its output.
     ///
     /// # Errors
     /// [`LabError::Command`].
     pub async fn cli(&self, arguments: &[&str]) -> Result<String, LabError> {
         let mut command = Command::new(&self.control);
-        match self.launch.endpoint.rsplit_once(':') {
-            Some(("unix", _)) | None => command.arg("--target").arg(&self.launch.endpoint),
+        match self.endpoint.rsplit_once(':') {
+            Some(("unix", _)) | None => command.arg("--target").arg(&self.endpoint),
             Some((host, port)) => command.args(["-u", host, "-p", port]),
         };
         if let Some(certificates) = &self.certificates {
             command.arg("--tls").arg("--tls-ca-file").arg(&certificates.authority);
-            if self.launch.protection == Protection::MutualTls {
+            if self.protection == Protection::MutualTls {
                 command.arg("--tls-client-cert-file").arg(&certificates.client_certificate);
                 command.arg("--tls-client-key-file").arg(&certificates.client_key);
             }
         }
         command.args(arguments);
-        process::run(self.launch.place(command)).await
+        process::run(Namespace::wrap_in(self.namespace.as_ref(), command)).await
     }
 
-    /// Adds a path as a client other than prefixd would; `path` in GoBGP's words, like
+    /// Adds a path as a client other than prefixd would; `path` in GoBGP's syntax, like
     /// `match destination 203.0.113.10/32 protocol udp then discard` or `203.0.113.0/24 nexthop 192.0.2.1`.
     ///
     /// # Errors
@@ -51,7 +51,7 @@ impl Gobgpd {
         self.cli(&arguments).await.map(drop)
     }
 
-    /// The global RIB of a family as GoBGP prints it in JSON: an object from the NLRI in GoBGP's words to its paths.
+    /// The global RIB of a family as GoBGP prints it in JSON: an object from the NLRI in GoBGP's syntax to its paths.
     ///
     /// # Errors
     /// [`LabError::Command`], [`LabError::Unreadable`].
@@ -66,7 +66,8 @@ impl Gobgpd {
         }
     }
 
-    /// The NLRI of the global RIB of a family in GoBGP's words, like `[destination: 203.0.113.10/32][protocol: ==udp]`.
+    /// The NLRI of the global RIB of a family in GoBGP's syntax, like `[destination: 203.0.113.10/32][protocol:
+    /// ==udp]`.
     ///
     /// # Errors
     /// [`LabError::Command`], [`LabError::Unreadable`].

@@ -1,71 +1,56 @@
-//! The typed form of NLRI and communities, which the watch stream speaks, back to octets.
+//! Decodes the protobuf form of NLRI, attributes and communities, which the watch stream uses, into core types.
 //!
-//! Both versions of the API use messages of the same shape, wrapped in another way; what they share is here.
+//! The messages have the same fields in both versions of the API; [`v4`] decodes them, and [`v3`] unwraps them first.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 
-use prefix_core::address::{Family, Prefix};
-use prefix_core::flowspec::{ExtendedCommunity, Nlri, RouteKey, RouteKind, Rule};
+use prefix_core::address::Prefix;
+use prefix_core::flowspec::{
+    Component, ExtendedCommunity, RouteKey, RouteKind, Rule, WireComponent, WireItem,
+};
 
 pub(crate) mod v3;
 pub(crate) mod v4;
 
-/// Operator bits that are not derived: all but end-of-list and length (RFC 8955 §4.2.1).
-const OPERATOR: u32 = 0x4f;
-const END_OF_LIST: u8 = 0x80;
-
-/// Components of a rule as octets, in the order given.
+/// Components of a rule, in the order of the message.
 #[derive(Default)]
-struct Components(Vec<u8>);
+struct Components(Vec<WireComponent>);
 
 impl Components {
-    /// A prefix (RFC 8955 §4.2.2.1, RFC 8956 §3.1). `None` if it is no prefix, or skips leading bits.
+    /// A prefix (RFC 8955 §4.2.2.1, RFC 8956 §3.1). `None` if it is no prefix, or has an offset.
     fn prefix(&mut self, component: u32, length: u32, address: &str, offset: u32) -> Option<()> {
-        let address: IpAddr = address.parse().ok()?;
-        let length = u8::try_from(length).ok().filter(|length| *length <= Family::of(address).max_len())?;
-        let octets = match address {
-            IpAddr::V4(address) => address.octets().to_vec(),
-            IpAddr::V6(address) => address.octets().to_vec(),
-        };
-        self.0.extend([u8::try_from(component).ok()?, length]);
-        if address.is_ipv6() {
-            self.0.push(u8::try_from(offset).ok()?);
-        }
-        self.0.extend(octets.get(..usize::from(length.div_ceil(8)))?);
+        let prefix = Prefix::new(address.parse().ok()?, u8::try_from(length).ok()?).ok()?;
+        self.0.push(WireComponent::Prefix(component_of(component)?, prefix));
         (offset == 0).then_some(())
     }
 
-    /// A list of operators and values (RFC 8955 §4.2.1).
+    /// A list of operators and values (RFC 8955 §4.2.1). `None` if it is empty.
     fn list(&mut self, component: u32, items: impl ExactSizeIterator<Item = (u32, u64)>) -> Option<()> {
-        self.0.push(u8::try_from(component).ok()?);
         let last = items.len().checked_sub(1)?;
-        for (at, (operator, value)) in items.enumerate() {
-            let octets = value.to_be_bytes();
-            let (length_bits, from) = match value {
-                0..=0xff => (0x00, 7),
-                0x100..=0xffff => (0x10, 6),
-                0x1_0000..=0xffff_ffff => (0x20, 4),
-                _ => (0x30, 0),
-            };
-            let end = if at == last { END_OF_LIST } else { 0 };
-            self.0.push(u8::try_from(operator & OPERATOR).ok()? | length_bits | end);
-            self.0.extend(&octets[from..]);
-        }
+        let item = |(at, (operator, value)): (usize, (u32, u64))| {
+            Some(WireItem::new(u8::try_from(operator & 0xff).ok()?, value, at == last))
+        };
+        let items = items.enumerate().map(item).collect::<Option<_>>()?;
+        self.0.push(WireComponent::Items(component_of(component)?, items));
         Some(())
     }
 
-    /// `None` if it is no rule of ours, or is written in another way: the speaker keeps that beside ours.
-    fn key(&self, kind: RouteKind) -> Option<RouteKey> {
-        let rule = Rule::decode_components(kind.family(), &self.0).ok()?;
-        rule.nlri().as_bytes().ends_with(&self.0).then(|| RouteKey::for_rule(&rule))
+    /// `None` if it is no rule that prefixd can announce, or is not in canonical form: the speaker keeps such a rule
+    /// beside the canonical one.
+    fn key(self, kind: RouteKind) -> Option<RouteKey> {
+        let rule = Rule::from_wire_components(kind.family(), self.0.iter().cloned()).ok()?;
+        (rule.wire_components() == self.0).then(|| RouteKey::for_rule(&rule))
     }
 }
 
+fn component_of(code: u32) -> Option<Component> {
+    Component::from_code(u8::try_from(code).ok()?)
+}
+
+/// `None` for a prefix of another family than the table's, an IPv4-mapped one included.
 fn unicast_key(kind: RouteKind, length: u32, address: &str) -> Option<RouteKey> {
     let prefix = Prefix::new(address.parse().ok()?, u8::try_from(length).ok()?).ok()?;
-    let key = RouteKey::blackhole(prefix);
-    // An IPv4-mapped prefix would become IPv4.
-    (key.kind() == kind && key.nlri() == &Nlri::unicast(prefix)).then_some(key)
+    Some(RouteKey::blackhole(prefix)).filter(|key| key.kind() == kind)
 }
 
 /// 0x8006, RFC 8955 §7.1.
@@ -99,7 +84,7 @@ fn traffic_remark(dscp: u32) -> Option<ExtendedCommunity> {
     community([0x80, 0x09], &[0; 5], &[u8::try_from(dscp).ok()?])
 }
 
-/// One that the speaker has no message for.
+/// A community without a message of its own: its first octet and the other seven.
 fn unknown(kind: u32, value: &[u8]) -> Option<ExtendedCommunity> {
     community([u8::try_from(kind).ok()?], value, &[])
 }
@@ -111,6 +96,8 @@ fn community<const N: usize>(kind: [u8; N], head: &[u8], tail: &[u8]) -> Option<
 
 #[cfg(test)]
 mod tests {
+    use prefix_core::address::Family;
+
     use super::*;
 
     #[test]

@@ -1,26 +1,26 @@
-//! When two rules compete: some packet may match both, so that the order in which routers apply them matters.
+//! Whether two rules overlap: some packet may match both, so that the order in which routers apply them matters.
 
 use super::{Component, Rule};
 
 impl Rule {
-    /// Whether some packet may match both rules. Sound the other way round than [`Rule::covers`]: a `false` is always
-    /// right, a `true` may overlook that several components together exclude each other.
-    pub fn meets(&self, other: &Self) -> bool {
-        let sources_meet = match (self.source(), other.source()) {
+    /// Whether some packet may match both rules. A `false` is always right; a `true` may overlook that several
+    /// components together exclude each other. ([`Rule::covers`] errs the other way.)
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let sources_overlap = match (self.source(), other.source()) {
             (Some(ours), Some(theirs)) => ours.overlaps(&theirs),
             _ => true,
         };
         self.destination().overlaps(&other.destination())
-            && sources_meet
-            && self.components().into_iter().all(|component| self.component_meets(component, other))
+            && sources_overlap
+            && self.components().into_iter().all(|component| self.component_overlaps(component, other))
     }
 
-    fn component_meets(&self, component: Component, other: &Self) -> bool {
+    fn component_overlaps(&self, component: Component, other: &Self) -> bool {
         if let (Some(ours), Some(theirs)) = (self.numeric(component), other.numeric(component)) {
-            return ours.meets(theirs, component.max_value());
+            return ours.overlaps(theirs, component.max_value());
         }
         match (self.bitmask(component), other.bitmask(component)) {
-            (Some(ours), Some(theirs)) => ours.meets(theirs),
+            (Some(ours), Some(theirs)) => ours.overlaps(theirs),
             _ => true,
         }
     }
@@ -34,8 +34,8 @@ mod tests {
     fn meet(one: &str, another: &str) -> bool {
         let rule = |text: &str| -> Rule { format!("dst 203.0.113.10/32 {text}").parse().unwrap() };
         let (one, another) = (rule(one), rule(another));
-        assert_eq!(one.meets(&another), another.meets(&one), "it is mutual");
-        one.meets(&another)
+        assert_eq!(one.overlaps(&another), another.overlaps(&one), "it is mutual");
+        one.overlaps(&another)
     }
 
     #[test]
@@ -57,7 +57,7 @@ mod tests {
     #[test]
     fn disjoint_destinations_never_meet() {
         let rule = |text: &str| -> Rule { text.parse().unwrap() };
-        assert!(!rule("dst 203.0.113.10/32").meets(&rule("dst 203.0.113.11/32")));
-        assert!(rule("dst 203.0.113.0/24").meets(&rule("dst 203.0.113.11/32 proto udp")));
+        assert!(!rule("dst 203.0.113.10/32").overlaps(&rule("dst 203.0.113.11/32")));
+        assert!(rule("dst 203.0.113.0/24").overlaps(&rule("dst 203.0.113.11/32 proto udp")));
     }
 }

@@ -1,4 +1,4 @@
-//! One connection to the speaker, shared by all calls, made when it is needed and thrown away when it broke.
+//! The connection to the speaker: one for all calls, made when it is needed and dropped when it broke.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,14 +13,14 @@ use crate::client::{Client, discover};
 use crate::error::classify;
 use crate::{Settings, TlsSettings};
 
-/// A standing connection, with the version of the API that the speaker answered to.
+/// An open connection, with a client of the API version that the speaker answered to.
 #[derive(Clone)]
-pub(crate) struct Link {
+pub(crate) struct Connection {
     pub(crate) client: Arc<dyn Client>,
     generation: u64,
 }
 
-/// Makes and keeps the connection.
+/// Opens and keeps the connection.
 pub(crate) struct Connector(Arc<Shared>);
 
 struct Shared {
@@ -30,7 +30,7 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    link: Option<Link>,
+    connection: Option<Connection>,
     generation: u64,
     failure: Option<(Instant, AnnounceError)>,
 }
@@ -40,35 +40,35 @@ impl Connector {
         Self(Arc::new(Shared { settings, state: Mutex::default() }))
     }
 
-    /// The connection. Those who waited for the same failing attempt share its failure.
-    pub(crate) async fn link(&self) -> Result<Link, AnnounceError> {
+    /// The connection, opened if there is none. Callers that waited for the same failing attempt share its error.
+    pub(crate) async fn connection(&self) -> Result<Connection, AnnounceError> {
         if let Ok(state) = self.0.state.try_lock()
-            && let Some(link) = &state.link
+            && let Some(connection) = &state.connection
         {
-            return Ok(link.clone());
+            return Ok(connection.clone());
         }
-        // In a task of its own: somebody who asked and is not polled any more, like a watch that nobody reads now, would
-        // otherwise keep all others waiting for ever.
+        // In a task of its own: a caller that is not polled any more, like a watch that nobody reads, would otherwise
+        // hold the lock and block all others.
         let shared = Arc::clone(&self.0);
         let asked = Instant::now();
-        let made = tokio::spawn(async move { shared.link(asked).await }).await;
-        made.unwrap_or_else(|ended| Err(AnnounceError::Unreachable(ended.to_string())))
+        let opened = tokio::spawn(async move { shared.connection(asked).await }).await;
+        opened.unwrap_or_else(|ended| Err(AnnounceError::Unreachable(ended.to_string())))
     }
 
-    /// Throws a broken connection away, unless it was replaced already.
-    pub(crate) async fn discard(&self, broken: &Link) {
+    /// Drops a broken connection, unless it was replaced already.
+    pub(crate) async fn discard(&self, broken: &Connection) {
         let mut state = self.0.state.lock().await;
-        if state.link.as_ref().is_some_and(|link| link.generation == broken.generation) {
-            state.link = None;
+        if state.connection.as_ref().is_some_and(|connection| connection.generation == broken.generation) {
+            state.connection = None;
         }
     }
 }
 
 impl Shared {
-    async fn link(&self, asked: Instant) -> Result<Link, AnnounceError> {
+    async fn connection(&self, asked: Instant) -> Result<Connection, AnnounceError> {
         let mut state = self.state.lock().await;
-        if let Some(link) = &state.link {
-            return Ok(link.clone());
+        if let Some(connection) = &state.connection {
+            return Ok(connection.clone());
         }
         if let Some((when, failure)) = &state.failure
             && *when > asked
@@ -79,9 +79,9 @@ impl Shared {
             Ok(client) => {
                 info!(endpoint = %self.settings.endpoint, api = client.version(), "connected to the speaker");
                 state.generation += 1;
-                let link = Link { client, generation: state.generation };
-                state.link = Some(link.clone());
-                Ok(link)
+                let connection = Connection { client, generation: state.generation };
+                state.connection = Some(connection.clone());
+                Ok(connection)
             }
             Err(failure) => {
                 debug!(endpoint = %self.settings.endpoint, %failure, "no connection to the speaker");
@@ -91,7 +91,7 @@ impl Shared {
         }
     }
 
-    /// Whatever fails here, nothing was sent that could have an effect.
+    /// An error here means that nothing was sent that could have an effect.
     async fn connect(&self) -> Result<Arc<dyn Client>, AnnounceError> {
         let limit = self.settings.connect_timeout;
         let unreachable =
@@ -99,11 +99,9 @@ impl Shared {
         let attempt = async {
             let endpoint = self.endpoint().await.map_err(unreachable)?;
             let channel = endpoint.connect().await.map_err(|error| unreachable(innermost(&error)))?;
-            discover(&channel, self.settings.api).await.map_err(|status| match classify(&status) {
-                AnnounceError::Refused(text)
-                | AnnounceError::Unreachable(text)
-                | AnnounceError::Unknown(text) => unreachable(text),
-            })
+            discover(&channel, self.settings.api)
+                .await
+                .map_err(|status| unreachable(classify(&status).reason().to_owned()))
         };
         let late = |_| unreachable(format!("no speaker that runs BGP answered within {limit:?}"));
         timeout(limit, attempt).await.map_err(late)?

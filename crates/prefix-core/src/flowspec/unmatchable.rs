@@ -1,4 +1,4 @@
-//! Matches that are well-formed but that no packet can meet, or that routers refuse.
+//! Matches that are well-formed, but that no packet can match or that routers refuse.
 
 use thiserror::Error;
 
@@ -6,13 +6,13 @@ use super::{Fragment, Rule};
 use crate::address::Family;
 use crate::protocol::number;
 
-/// Lengths of IP packets that a rule may name, in bytes.
+/// The lengths of IP packets that a rule may match, in bytes.
 const PACKET_LENGTHS: std::ops::RangeInclusive<u64> = 20..=9216;
 
-/// Why no packet can match. Such rules exist on the wire, but are never announced (guardrail `semantic`).
-/// Don't-fragment with IPv6 is not among them: no such rule can be built.
+/// Why no packet can match. Such rules can be encoded, but are never announced (guardrail `semantic`). Don't-fragment
+/// with IPv6 is not among them: no such rule can be built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum Impossibility {
+pub enum Unmatchable {
     /// Ports without TCP or UDP.
     #[error("ports exist with TCP and UDP only, name one as protocol")]
     PortsWithoutTcpOrUdp,
@@ -25,7 +25,7 @@ pub enum Impossibility {
     /// ICMP components with another protocol than ICMP.
     #[error("ICMP types and codes exist with ICMP only, name protocol {expected}")]
     IcmpWithoutIcmp {
-        /// The number of ICMP in the family of the rule.
+        /// The ICMP protocol number of the rule's family: 1 or 58.
         expected: u8,
     },
     /// ICMP (1) on IPv6 or ICMPv6 (58) on IPv4.
@@ -39,35 +39,35 @@ pub enum Impossibility {
 }
 
 impl Rule {
-    /// The first reason why no packet can match, if there is one.
-    pub fn impossibility(&self) -> Option<Impossibility> {
+    /// The first reason why no packet can match; `None` for a rule that packets can match.
+    pub fn unmatchable(&self) -> Option<Unmatchable> {
         let (icmp, foreign_icmp) = match self.family() {
             Family::Ipv4 => (number::ICMP, number::ICMPV6),
             Family::Ipv6 => (number::ICMPV6, number::ICMP),
         };
         if self.only_protocols(&[foreign_icmp]) {
-            return Some(Impossibility::IcmpOfOtherFamily { found: foreign_icmp, expected: icmp });
+            return Some(Unmatchable::IcmpOfOtherFamily { found: foreign_icmp, expected: icmp });
         }
         if self.names_ports() && !self.only_protocols(&[number::TCP, number::UDP]) {
-            return Some(Impossibility::PortsWithoutTcpOrUdp);
+            return Some(Unmatchable::PortsWithoutTcpOrUdp);
         }
         if self.tcp_flags().is_some() && !self.only_protocols(&[number::TCP]) {
-            return Some(Impossibility::FlagsWithoutTcp);
+            return Some(Unmatchable::FlagsWithoutTcp);
         }
         let names_icmp = self.icmp_type().is_some() || self.icmp_code().is_some();
         if names_icmp && !self.only_protocols(&[icmp]) {
-            return Some(Impossibility::IcmpWithoutIcmp { expected: icmp });
+            return Some(Unmatchable::IcmpWithoutIcmp { expected: icmp });
         }
         let possible = |(first, last)| PACKET_LENGTHS.contains(&first) && PACKET_LENGTHS.contains(&last);
         let lengths = self.packet_length().map(|length| length.intervals(u16::MAX.into()));
         if lengths.is_some_and(|lengths| !lengths.into_iter().all(possible)) {
-            return Some(Impossibility::PacketLength);
+            return Some(Unmatchable::PacketLength);
         }
         None
     }
 
-    /// Whether ports are named although only fragments without ports are wanted: worth a warning, since
-    /// routers that follow RFC 8955 match nothing.
+    /// Whether the rule names ports, but matches only fragments that have none, so that routers that follow RFC 8955
+    /// match nothing (§4.2.2.4, §4.2.2.12).
     pub fn ports_miss_its_fragments(&self) -> bool {
         let portless = [Fragment::IS_FRAGMENT, Fragment::LAST_FRAGMENT];
         let wanted = self.fragment().and_then(Fragment::from_bitmask);
@@ -89,21 +89,21 @@ impl Rule {
 mod tests {
     use super::*;
 
-    fn of(text: &str) -> Option<Impossibility> {
-        text.parse::<Rule>().unwrap().impossibility()
+    fn of(text: &str) -> Option<Unmatchable> {
+        text.parse::<Rule>().unwrap().unmatchable()
     }
 
-    fn of_v4(text: &str) -> Option<Impossibility> {
+    fn of_v4(text: &str) -> Option<Unmatchable> {
         of(&format!("dst 203.0.113.10/32 {text}"))
     }
 
-    fn of_v6(text: &str) -> Option<Impossibility> {
+    fn of_v6(text: &str) -> Option<Unmatchable> {
         of(&format!("dst 2001:db8::1/128 {text}"))
     }
 
     #[test]
     fn ports_need_tcp_or_udp() {
-        let refused = Some(Impossibility::PortsWithoutTcpOrUdp);
+        let refused = Some(Unmatchable::PortsWithoutTcpOrUdp);
         assert_eq!(of_v4("dport =53"), refused);
         assert_eq!(of_v4("proto gre sport =53"), refused);
         assert_eq!(of_v4("proto >=6&<=17 port =53"), refused);
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn flags_need_tcp() {
-        let refused = Some(Impossibility::FlagsWithoutTcp);
+        let refused = Some(Unmatchable::FlagsWithoutTcp);
         assert_eq!(of_v4("flags syn"), refused);
         assert_eq!(of_v4("proto udp flags syn"), refused);
         assert_eq!(of_v4("proto tcp|udp flags syn"), refused);
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn packets_have_20_to_9216_bytes() {
-        let refused = Some(Impossibility::PacketLength);
+        let refused = Some(Unmatchable::PacketLength);
         for text in ["len =19", "len =9217", "len >=20&<=9217", "len >100", "len <100", "len =100|=19"] {
             assert_eq!(of_v4(text), refused, "{text}");
         }
@@ -133,11 +133,11 @@ mod tests {
     fn icmp_is_that_of_the_family() {
         assert_eq!(of_v4("proto icmp icmp-type =8"), None);
         assert_eq!(of_v6("proto icmpv6 icmp-type =128"), None);
-        let other = |found, expected| Some(Impossibility::IcmpOfOtherFamily { found, expected });
+        let other = |found, expected| Some(Unmatchable::IcmpOfOtherFamily { found, expected });
         assert_eq!(of_v6("proto icmp"), other(1, 58));
         assert_eq!(of_v4("proto icmpv6 icmp-type =8"), other(58, 1));
-        assert_eq!(of_v4("icmp-type =8"), Some(Impossibility::IcmpWithoutIcmp { expected: 1 }));
-        assert_eq!(of_v6("proto udp icmp-code =0"), Some(Impossibility::IcmpWithoutIcmp { expected: 58 }));
+        assert_eq!(of_v4("icmp-type =8"), Some(Unmatchable::IcmpWithoutIcmp { expected: 1 }));
+        assert_eq!(of_v6("proto udp icmp-code =0"), Some(Unmatchable::IcmpWithoutIcmp { expected: 58 }));
     }
 
     #[test]

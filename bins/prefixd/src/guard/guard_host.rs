@@ -1,0 +1,22 @@
+//! The state folder as the guard's host.
+
+use prefix_core::guard::GuardWithdrawal;
+use prefix_guard::files::{StateDir, log};
+use prefix_guard::{GuardHost, Heartbeat};
+
+/// Reads the daemon's heartbeat from the state folder and appends withdrawals to `guard.log` there.
+pub(super) struct StateDirHost(pub(super) StateDir);
+
+impl GuardHost for StateDirHost {
+    fn heartbeat(&self) -> Option<Heartbeat> {
+        // a heartbeat that cannot be read is no sign of life
+        self.0.read(StateDir::DAEMON_ALIVE).ok().flatten()
+    }
+
+    fn record_withdrawals(&self, gone: &[GuardWithdrawal]) {
+        if let Err(error) = log::append(&self.0, gone) {
+            let rules = gone.len();
+            tracing::error!(%error, rules, "guard.log cannot be written: the daemon will not learn of these withdrawals");
+        }
+    }
+}
