@@ -1,4 +1,4 @@
-//! What the guard wrote down reaches the engine: each rule once and in order, over restarts of either.
+//! Passes the entries of the guard's log to the engine: each once and in order, across restarts of both.
 
 use std::io;
 use std::time::Duration;
@@ -10,25 +10,26 @@ use prefix_guard::files::log::{self, Position};
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 
-const LOOK: Duration = Duration::from_secs(1);
+/// The time between two reads of the log.
+const READ_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Reads on for ever.
+/// Reads the log until the task is aborted.
 pub async fn follow(state: StateDir, engine: Engine) {
-    let mut looks = interval(LOOK);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = interval(READ_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failing = false;
     loop {
-        looks.tick().await;
-        let done = round(&state, &engine).await;
+        ticks.tick().await;
+        let done = pass_on(&state, &engine).await;
         if let (Err(error), false) = (&done, failing) {
-            tracing::warn!("what the guard did cannot be written down yet: {error:#}");
+            tracing::warn!("withdrawals of the guard cannot be recorded yet: {error:#}");
         }
         failing = done.is_err();
     }
 }
 
-/// Hands over what is new. Only what was written down is passed over next time.
-async fn round(state: &StateDir, engine: &Engine) -> anyhow::Result<()> {
+/// Passes on new entries. The position moves only after the engine has recorded them.
+async fn pass_on(state: &StateDir, engine: &Engine) -> anyhow::Result<()> {
     loop {
         let folder = state.clone();
         let read = spawn_blocking(move || {

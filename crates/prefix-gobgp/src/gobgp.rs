@@ -32,8 +32,7 @@ const OCTETS_PER_MESSAGE: usize = 1 << 20;
 /// - Connects when first needed; a speaker that is down is no error of [`Gobgp::new`]. One connection serves all calls.
 /// - The version of the API is found at each connection.
 /// - Announcements and withdrawals are messages of `AddPathStream`, each applied or refused as a whole: what is
-/// reported
-///   as refused or unreachable has had no effect. A refused message is split to find the path at fault.
+///   reported as refused or unreachable has had no effect. A refused message is split to find the path at fault.
 /// - A call may name a route once only.
 /// - Paths that prefixd could not announce (like a foreign rule without destination) are not reported. A foreign rule
 ///   that matches what an own rule matches, but is encoded in another way, is another route to the speaker: it is

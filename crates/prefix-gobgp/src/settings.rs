@@ -57,11 +57,11 @@ pub struct Settings {
     pub request_timeout: Duration,
     /// The next hop of IPv4 black holes (RFC 7999); 192.0.2.1 unless configured.
     pub next_hop_v4: Ipv4Addr,
-    /// The next hop of IPv6 black holes (RFC 7999); 100::1 unless configured.
+    /// The next hop of IPv6 black holes (RFC 7999); `100::1` unless configured.
     pub next_hop_v6: Ipv6Addr,
     /// Communities of every own path.
     pub communities: Vec<Community>,
-    /// Further communities of black holes; BLACKHOLE and NO_EXPORT unless configured.
+    /// Further communities of black holes; `BLACKHOLE` and `NO_EXPORT` unless configured.
     pub rtbh_communities: Vec<Community>,
 }
 

@@ -20,7 +20,7 @@ pub struct Guard {
 
 #[derive(Debug)]
 enum Origin {
-    Started(Process, #[expect(dead_code, reason = "goes with the process")] Folder),
+    Started(Box<Process>, #[expect(dead_code, reason = "goes with the process")] Folder),
     Adopted(Adopted),
 }
 
@@ -36,7 +36,7 @@ impl Guard {
         let process = Process::start("prefixd guard", command, &folder.join("guard.log"))?;
         let pid = process.pid();
         process.ready("its heartbeat", async || connected_as(state, |alive| alive == pid)).await?;
-        Ok(Self { state: state.to_path_buf(), origin: Origin::Started(process, folder) })
+        Ok(Self { state: state.to_path_buf(), origin: Origin::Started(Box::new(process), folder) })
     }
 
     /// Waits for the heartbeat of the guard that a daemon with this state folder started. It is then killed with the
