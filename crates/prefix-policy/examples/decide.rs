@@ -9,8 +9,9 @@ use chrono::Utc;
 use prefix_core::event::{EventAction, Report};
 use prefix_core::name::Pop;
 use prefix_core::store::QuotaCounts;
+use prefix_diagnostics::Diagnostic;
 use prefix_policy::{
-    BanVerdict, Facts, Finding, Guardrails, InventoryDocument, PlaybooksDocument, Policy, PolicyParts,
+    BanVerdict, Facts, Guardrails, InventoryDocument, PlaybooksDocument, Policy, PolicyParts,
     SafelistIndex,
 };
 
@@ -34,7 +35,7 @@ playbooks:
 ";
 
 /// The findings of a document as one error.
-fn refused(findings: Vec<Finding>) -> String {
+fn refused(findings: Vec<Diagnostic>) -> String {
     findings.into_iter().map(|finding| finding.to_string()).collect::<Vec<_>>().join("\n")
 }
 

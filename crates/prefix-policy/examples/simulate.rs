@@ -11,7 +11,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::event::{EventAction, Reach, Report};
 use prefix_core::safelist::Safelist;
 use prefix_policy::simulation::{Actual, Input, Simulated, Simulation, Start};
-use prefix_policy::{Finding, Guardrails, InventoryDocument, PlaybooksDocument, Policy, PolicyParts};
+use prefix_diagnostics::Diagnostic;
+use prefix_policy::{Guardrails, InventoryDocument, PlaybooksDocument, Policy, PolicyParts};
 
 const INVENTORY: &str = "
 customers:
@@ -39,7 +40,7 @@ playbooks:
 ";
 
 /// The findings of a document as one error.
-fn refused(findings: Vec<Finding>) -> String {
+fn refused(findings: Vec<Diagnostic>) -> String {
     findings.into_iter().map(|finding| finding.to_string()).collect::<Vec<_>>().join("\n")
 }
 

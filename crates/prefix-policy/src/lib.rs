@@ -9,7 +9,6 @@ pub mod correlation;
 pub mod course;
 mod decide;
 mod facts;
-mod finding;
 mod guardrails;
 pub mod inventory;
 mod narrow;
@@ -24,7 +23,6 @@ pub mod vector;
 mod verdict;
 
 pub use facts::{Facts, Standing};
-pub use finding::{Checked, Finding, Severity};
 pub use inventory::{Inventory, InventoryDocument, Ownership};
 pub use playbook::{Playbooks, PlaybooksDocument};
 pub use policy::{Policy, PolicyParts};
