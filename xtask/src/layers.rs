@@ -80,6 +80,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "prefixd",
         uses: &[
+            "prefix-diagnostics",
             "prefix-core",
             "prefix-policy",
             "prefix-signals",

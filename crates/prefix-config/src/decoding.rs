@@ -35,13 +35,19 @@ use crate::yaml;
         skip: Option<bool>,
     }
 
-    fn mistakes(yaml: &str) -> Vec<String> {
-        let decoded = read(yaml);
-        let line = |error: &Diagnostic| format!("{} {}: {}", error.pointer().replace(':', ""), error.path, error.text);
-        decoded.errors.iter().map(line).collect()
-    }
+    fn read(text: &str) -> Decoded<Document> {
+    decode(&mut yaml::parse(text).unwrap(), &|_, line| Place::line("", line))
+}
 
-    #[test]
+/// The line, path and text of each.
+fn mistakes(text: &str) -> Vec<String> {
+    let shown = |error: &Diagnostic| {
+        format!("{} {}: {}", error.pointer().trim_start_matches(':'), error.path, error.text)
+    };
+    read(text).errors.iter().map(shown).collect()
+}
+
+#[test]
     fn a_clean_document_is_read() {
         let yaml = "steps: [{action: discard, ttl_seconds: 3, share: 1, name: x, skip: true}, {action: police, ttl_seconds: 1, skip: null}]";
         let decoded = read(yaml);

@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use prefix_diagnostics::{Diagnostic, KeyPath, Node, Place, decode};
+use prefix_diagnostics::{Checked, Diagnostic, KeyPath, Node, Place, decode};
 use serde::de::DeserializeOwned;
 use serde_saphyr::DuplicateKeyPolicy;
 
@@ -53,6 +53,23 @@ impl<T> Reading<T> {
     pub(super) fn add(&mut self, diagnostics: impl IntoIterator<Item = Diagnostic>) {
         for diagnostic in diagnostics {
             self.diagnostics.extend(self.places.put_back(diagnostic));
+        }
+    }
+
+    /// Takes the value and builds from it; what is wrong with it is added.
+    pub(super) fn build<U>(
+        &mut self,
+        build: impl FnOnce(T) -> Result<Checked<U>, Vec<Diagnostic>>,
+    ) -> Option<U> {
+        match build(self.value.take()?) {
+            Ok(Checked { value, warnings }) => {
+                self.add(warnings);
+                Some(value)
+            }
+            Err(errors) => {
+                self.add(errors);
+                None
+            }
         }
     }
 

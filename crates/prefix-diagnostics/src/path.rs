@@ -125,6 +125,13 @@ fn segment(word: &str) -> Segment {
 }
 
 /// As [`KeyPath::dotted`].
+impl From<String> for KeyPath {
+    fn from(text: String) -> Self {
+        Self::dotted(&text)
+    }
+}
+
+/// As [`KeyPath::dotted`].
 impl From<&str> for KeyPath {
     fn from(text: &str) -> Self {
         Self::dotted(text)

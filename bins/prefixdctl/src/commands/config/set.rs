@@ -43,8 +43,8 @@ impl Document {
 pub(crate) async fn run(session: &Session, arguments: &SetArgs) -> Result<Exit, Failure> {
     let name = name(&arguments.file);
     let document =
-        prefix_config::edit::body::of_text(&name, &text(&arguments.file)?).map_err(|findings| {
-            let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        prefix_config::edit::body::of_text(&name, &text(&arguments.file)?).map_err(|errors| {
+            let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
             Failure::Invalid(lines.join("\n"))
         })?;
     let client = session.client()?;
