@@ -42,7 +42,8 @@ mod tests {
     fn it_passes_every_check_and_listens_on_loopback_only() {
         for (enforce, mode) in [(false, Mode::DryRun), (true, Mode::Enforced)] {
             let loaded = source(Environment::new(), enforce).load();
-            let errors: Vec<_> = loaded.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).collect();
+            let errors: Vec<_> =
+                loaded.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).collect();
             assert!(errors.is_empty(), "{errors:?}");
             let settings = loaded.value.unwrap().settings;
             assert_eq!(settings.keys.mode, mode);

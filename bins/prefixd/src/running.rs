@@ -6,8 +6,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use prefix_api::{
-    Candidate, ConfigChange, ConfigControl, ConfigDocument, EditAnswer, EditError,
-    ReloadAnswer, ReloadError,
+    Candidate, ConfigChange, ConfigControl, ConfigDocument, EditAnswer, EditError, ReloadAnswer, ReloadError,
 };
 use prefix_core::Clock;
 use prefix_engine::{Caller, Engine, EngineError};

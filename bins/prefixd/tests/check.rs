@@ -3,8 +3,7 @@
 
 use std::path::Path;
 
-use prefix_core::confidence::Confidence;
-use prefix_policy::settings::{ConfidenceMode, CorrelationSettings, CorrelationTerms};
+use prefix_policy::settings::{ConfidenceMode, CorrelationSettings};
 use prefixd::config::Environment;
 use prefixd::config::folder::{ConfigSource, Configuration, Files};
 use prefixd::config::loaded::Loaded;
@@ -238,26 +237,26 @@ sources:
     let loaded = load(&[("correlation.yaml", text)], &[]);
     assert_eq!(said(&loaded), "");
     let keys = loaded.value.unwrap().correlation;
-    let settings = keys.settings();
+    let settings = keys.without_adapters();
     assert_eq!(
         settings,
         CorrelationSettings {
             enabled: true,
-            mode: ConfidenceMode::WeightedMean,
+            confidence_mode: ConfidenceMode::WeightedMean,
             window_seconds: 60,
-            terms: CorrelationTerms {
-                min_sources: 2,
-                confidence_threshold: Confidence::clamped(0.7),
-                half_life_seconds: 600,
-            },
+            min_sources: 2,
+            confidence_threshold: 0.7,
             default_weight: 0.5,
+            confidence_decay_half_life_seconds: 600,
+            sources: keys.sources.clone(),
+            webhook_adapters: Vec::new(),
         }
     );
     let sources = keys.sources;
     assert!(sources.is_corroborating(&"netflow".parse().unwrap()));
     assert_eq!(sources.get(&"flow".parse().unwrap()).unwrap().silent_after_seconds, 90);
     let untold = load(&[], &[]).value.unwrap().correlation;
-    assert_eq!(untold.settings(), CorrelationSettings::default());
+    assert_eq!(untold.without_adapters(), CorrelationSettings::default());
 }
 
 #[test]

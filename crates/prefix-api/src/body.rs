@@ -54,8 +54,9 @@ impl Body {
         if !errors.is_empty() {
             return Err(errors);
         }
-        serde_json::from_str(&self.text)
-            .map_err(|error| vec![Diagnostic::shape(KeyPath::root(), format!("the body is no JSON: {error}"))])
+        serde_json::from_str(&self.text).map_err(|error| {
+            vec![Diagnostic::shape(KeyPath::root(), format!("the body is no JSON: {error}"))]
+        })
     }
 }
 

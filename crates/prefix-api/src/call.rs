@@ -110,7 +110,9 @@ pub(crate) fn address(request: &HttpRequest) -> String {
 
 fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, Diagnostic> {
     let mut values = request.headers().get_all(IDEMPOTENCY_KEY);
-    let wrong = |detail: &str| Err(Diagnostic::shape(KeyPath::root(), detail).at(Place::Header("Idempotency-Key".to_owned())));
+    let wrong = |detail: &str| {
+        Err(Diagnostic::shape(KeyPath::root(), detail).at(Place::Header("Idempotency-Key".to_owned())))
+    };
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
         (Some(_), Some(_)) => wrong("is given twice; give it once"),

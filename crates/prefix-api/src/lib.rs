@@ -37,8 +37,7 @@ mod value;
 pub use access::AuthMode;
 pub use api::ApiParts;
 pub use config_control::{
-    Candidate, ConfigChange, ConfigControl, ConfigDocument, EditAnswer, EditError,
-    ReloadAnswer, ReloadError,
+    Candidate, ConfigChange, ConfigControl, ConfigDocument, EditAnswer, EditError, ReloadAnswer, ReloadError,
 };
 pub use limits::RateLimits;
 pub use server::{RunningServer, server};

@@ -55,10 +55,9 @@ pub(crate) fn protocol(node: &Node) -> Parsed<Protocol> {
         Content::Unsigned(_) | Content::Signed(_) | Content::Float(_) => {
             integer(node, 0..=u8::MAX).map(Protocol::Number)
         }
-        _ => Err(format!(
-            "must be udp, tcp, icmp, gre, any or an integer from 0 to 255, not {}",
-            node.kind()
-        )),
+        _ => {
+            Err(format!("must be udp, tcp, icmp, gre, any or an integer from 0 to 255, not {}", node.kind()))
+        }
     }
 }
 

@@ -29,8 +29,7 @@ pub fn policy(
         quotas: keys.quotas.clone(),
         timers: keys.timers.clone(),
         escalation: keys.escalation.clone(),
-        correlation: correlation.settings(),
-        sources: correlation.sources.clone(),
+        correlation: correlation.without_adapters(),
         own_addresses: own_addresses(settings),
     })
 }

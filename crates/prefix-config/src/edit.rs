@@ -104,7 +104,7 @@ pub fn adapters(keys: &CorrelationKeys, source: &ConfigSource) -> Loaded<Adapter
 }
 
 /// The body of a request has the section under its name, so that places in it are places in the request.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Section {
     guardrails: Guardrails,

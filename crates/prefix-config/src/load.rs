@@ -1,8 +1,8 @@
 //! Reading the files in their order, each with the environment laid over it.
 
 use prefix_diagnostics::{Diagnostic, KeyPath, Node, Place, Severity};
-use prefix_policy::{Inventory, InventoryDocument, Playbooks, PlaybooksDocument};
 use prefix_policy::settings::Guardrails;
+use prefix_policy::{Inventory, InventoryDocument, Playbooks, PlaybooksDocument};
 use prefix_signals::webhook::Adapters;
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};

@@ -38,7 +38,9 @@ impl<T> Reading<T> {
     /// A text that is no YAML.
     pub(super) fn unreadable(file: &str, (line, text): SyntaxError) -> Self {
         let diagnostic = Diagnostic::shape(KeyPath::root(), text).at(Place::line(file, line));
-        Self { diagnostics: vec![diagnostic], ..Self::absent(None) }
+        let source = Some(Source { file: file.to_owned(), text: String::new() });
+        let places = Places { source, node: OnceCell::from(Node::empty()), ..Places::default() };
+        Self { value: None, diagnostics: vec![diagnostic], places }
     }
 
     /// Reads a document that came as a body: nothing is replaced in it and nothing laid over it.
@@ -169,9 +171,11 @@ pub(super) fn read_node<T: DeserializeOwned>(
     let mut diagnostics: Vec<_> = unset.collect();
     diagnostics.append(&mut reading.diagnostics);
     diagnostics.append(&mut given_twice);
-    diagnostics.extend(refused.into_iter().map(|(variable, text)| {
-        Diagnostic::shape(KeyPath::root(), text).at(Place::Environment(variable))
-    }));
+    diagnostics.extend(
+        refused.into_iter().map(|(variable, text)| {
+            Diagnostic::shape(KeyPath::root(), text).at(Place::Environment(variable))
+        }),
+    );
     Reading { diagnostics, ..reading }
 }
 

@@ -60,7 +60,10 @@ pub fn decode<T: DeserializeOwned>(
         };
         if !echo {
             let text = phrase::phrase(&path, &problem);
-            decoded.errors.push(Diagnostic { kind: kind(&problem), ..Diagnostic::shape(path.clone(), text) }.at(place.clone()));
+            decoded.errors.push(
+                Diagnostic { kind: kind(&problem), ..Diagnostic::shape(path.clone(), text) }
+                    .at(place.clone()),
+            );
         }
         if path.is_root() {
             return decoded;

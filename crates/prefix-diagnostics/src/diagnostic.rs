@@ -161,13 +161,23 @@ impl Diagnostics {
         self.0.push(Diagnostic::warning(path, text));
     }
 
+    /// A broken rule about a key, which the text begins with.
+    pub fn error_of(&mut self, key: &str, text: impl fmt::Display) {
+        self.error(key, format!("{key} {text}"));
+    }
+
+    /// A warning about a key, which the text begins with.
+    pub fn warning_of(&mut self, key: &str, text: impl fmt::Display) {
+        self.warning(key, format!("{key} {text}"));
+    }
+
     /// The value must lie within the range, ends included; the text begins with the path.
     pub fn range<T>(&mut self, path: &str, value: T, range: std::ops::RangeInclusive<T>)
     where
         T: PartialOrd + fmt::Display,
     {
         if !range.contains(&value) {
-            self.error(path, format!("{path} must be {}..{}, not {value}", range.start(), range.end()));
+            self.error_of(path, format!("must be {}..{}, not {value}", range.start(), range.end()));
         }
     }
 

@@ -60,11 +60,7 @@ impl<'a> Members<'a> {
     }
 
     /// An object that may be missing, read like this one; its errors are reported at its members.
-    pub fn object<T>(
-        &mut self,
-        name: &str,
-        read: impl FnOnce(&mut Members<'_>) -> Option<T>,
-    ) -> Option<T> {
+    pub fn object<T>(&mut self, name: &str, read: impl FnOnce(&mut Members<'_>) -> Option<T>) -> Option<T> {
         let node = self.get(name)?;
         let Some(map) = node.as_map() else {
             self.error(name, format!("must be an object, not {}", node.kind()));
@@ -78,12 +74,7 @@ impl<'a> Members<'a> {
     }
 
     /// A list; missing or null is the empty one. Errors are reported at the items. Too long a list is one error.
-    pub fn list<T>(
-        &mut self,
-        name: &str,
-        most: usize,
-        mut parse: impl FnMut(&Node) -> Parsed<T>,
-    ) -> Vec<T> {
+    pub fn list<T>(&mut self, name: &str, most: usize, mut parse: impl FnMut(&Node) -> Parsed<T>) -> Vec<T> {
         let Some(items) = self.items(name) else { return Vec::new() };
         if items.len() > most {
             self.error(name, format!("has {} items, at most {most} are allowed", items.len()));

@@ -273,7 +273,9 @@ impl Serialize for Node {
             Content::List(items) => serializer.collect_seq(items),
             Content::Map(map) => {
                 let mut members = serializer.serialize_map(Some(map.members.len()))?;
-                map.members.iter().try_for_each(|member| members.serialize_entry(&member.key, &member.value))?;
+                map.members
+                    .iter()
+                    .try_for_each(|member| members.serialize_entry(&member.key, &member.value))?;
                 members.end()
             }
             Content::Raw(raw) => raw.1.serialize(serializer),

@@ -195,7 +195,9 @@ impl Engine {
             return Err(Inadmissible::UnknownVector { vector: vector.to_string(), defined });
         }
         // what such a source reported while it was primary it may still end
-        if report.action == EventAction::Ban && policy.parts().sources.is_corroborating(&report.source) {
+        if report.action == EventAction::Ban
+            && policy.parts().correlation.sources.is_corroborating(&report.source)
+        {
             report::corroborating_only(report.source.as_str());
             return Err(Inadmissible::CorroboratingOnly(report.source.clone()));
         }

@@ -115,7 +115,7 @@ impl Simulation {
         let policy = self.start.policy.clone();
         let mut group = None;
         let (status, mitigation, guardrail, decision) = if report.action == EventAction::Ban
-            && policy.parts().sources.is_corroborating(&report.source)
+            && policy.parts().correlation.sources.is_corroborating(&report.source)
         {
             (EventStatus::Rejected, None, None, corroborates_only(report.source.as_str()))
         } else {

@@ -111,8 +111,12 @@ fn which_action(
     advanced: bool,
 ) -> Result<Action, Diagnostic> {
     match (members.get("action"), asked) {
-        (Some(Value::String(word)), _) => Action::read(word).map_err(|text| Diagnostic::shape("action", text)),
-        (Some(Value::Null) | None, Some(word)) => Action::read(word).map_err(|text| Diagnostic::query("action", text)),
+        (Some(Value::String(word)), _) => {
+            Action::read(word).map_err(|text| Diagnostic::shape("action", text))
+        }
+        (Some(Value::Null) | None, Some(word)) => {
+            Action::read(word).map_err(|text| Diagnostic::query("action", text))
+        }
         (Some(Value::Null) | None, None) if advanced => Err(Diagnostic::shape("action", "is required")),
         (Some(Value::Null) | None, None) => Ok(Action::Ban),
         (Some(_), _) => Err(Diagnostic::shape("action", "must be a text")),
@@ -128,9 +132,10 @@ fn episode(details: &Map<String, Value>) -> Result<Option<ExternalEventId>, Diag
     match details.get("attack_uuid") {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) if text.is_empty() => Ok(None),
-        Some(Value::String(text)) => {
-            text.parse().map(Some).map_err(|error| Diagnostic::shape(at, format!("is no identifier: {error}")))
-        }
+        Some(Value::String(text)) => text
+            .parse()
+            .map(Some)
+            .map_err(|error| Diagnostic::shape(at, format!("is no identifier: {error}"))),
         Some(_) => Err(Diagnostic::shape(at, "must be a text")),
     }
 }

@@ -9,9 +9,7 @@ use crate::answer::{ChangeAnswer, EditedAnswer, ReloadedAnswer};
 use crate::api::Api;
 use crate::body::Body;
 use crate::call::Call;
-use crate::config_control::{
-    ConfigDocument, EditAnswer, EditError, ReloadAnswer, ReloadError,
-};
+use crate::config_control::{ConfigDocument, EditAnswer, EditError, ReloadAnswer, ReloadError};
 use crate::document::PlaybooksBody;
 use crate::problem::{FieldError, Kind, Problem};
 use crate::query::Query;
@@ -112,7 +110,10 @@ async fn edit(api: &Api, document: ConfigDocument, call: &Call, mut query: Query
     }
     let EditAnswer { view, withdrawn, changes, warnings } = done;
     let changes = changes.into_iter().map(ChangeAnswer::from).collect();
-    dry(Some(EditedAnswer { view, changes, warnings: warnings.into_iter().map(FieldError::from).collect() }), withdrawn)
+    dry(
+        Some(EditedAnswer { view, changes, warnings: warnings.into_iter().map(FieldError::from).collect() }),
+        withdrawn,
+    )
 }
 
 impl From<EditError> for Problem {

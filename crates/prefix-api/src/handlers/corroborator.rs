@@ -51,8 +51,7 @@ pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Res
 /// Which members could have said what the signal is about.
 fn no_dimension(problem: &ScopeProblem) -> Problem {
     let ScopeProblem::NoDimension { declared, .. } = problem else { return Problem::internal() };
-    let missing =
-        declared.iter().map(|dimension| Diagnostic::shape(dimension.as_str(), problem.to_string()));
+    let missing = declared.iter().map(|dimension| Diagnostic::shape(dimension.as_str(), problem.to_string()));
     Problem::bad_request(missing.collect())
 }
 

@@ -52,7 +52,7 @@ fn read<T>(
     read: impl FnOnce(Context<'_>) -> Result<T, Diagnostic>,
 ) -> Result<T, Problem> {
     let (policy, nothing) = (api.engine.policy(), BTreeMap::new());
-    let entry = policy.parts().sources.get(source);
+    let entry = policy.parts().correlation.sources.get(source);
     let is_vector = |name: &VectorName| policy.vector(name).is_some();
     let context = Context {
         source,

@@ -60,12 +60,14 @@ mod tests {
     #[test]
     fn every_id_must_be_one() {
         let tree =
-            Node::from_json_text(&format!(r#"{{"mitigation_ids": ["{ID}", "x", 5, "{}"]}}"#, &ID[1..])).unwrap();
+            Node::from_json_text(&format!(r#"{{"mitigation_ids": ["{ID}", "x", 5, "{}"]}}"#, &ID[1..]))
+                .unwrap();
         assert_eq!(
             places(withdraw_many(&tree)),
             ["/mitigation_ids/1", "/mitigation_ids/2", "/mitigation_ids/3", "/reason"]
         );
-        let tree = Node::from_json_text(&format!(r#"{{"mitigation_ids": ["{ID}"], "operator_id": 5}}"#)).unwrap();
+        let tree =
+            Node::from_json_text(&format!(r#"{{"mitigation_ids": ["{ID}"], "operator_id": 5}}"#)).unwrap();
         assert_eq!(acknowledge(&tree).unwrap().len(), 1);
     }
 

@@ -2,8 +2,8 @@
 
 use actix_web::http::Method;
 use prefix_core::id::MitigationId;
-use prefix_engine::EngineError;
 use prefix_diagnostics::{Diagnostic, Place};
+use prefix_engine::EngineError;
 use serde_json::{Value, json};
 
 use super::lab::{Lab, raw};
@@ -70,7 +70,12 @@ async fn each_way_to_fail_has_its_problem() {
     let lab = Lab::usual().await;
     let mass = EngineError::MassWithdraw { mitigations: vec![MitigationId::generate()], living: 1 };
     for (error, status, kind, places) in [
-        (EditError::Malformed(vec![Diagnostic::shape("x", "unknown key \"x\"")]), 400, "bad-request", vec!["/x"]),
+        (
+            EditError::Malformed(vec![Diagnostic::shape("x", "unknown key \"x\"")]),
+            400,
+            "bad-request",
+            vec!["/x"],
+        ),
         (
             EditError::Invalid(vec![Diagnostic::error("playbooks", "at least one")]),
             422,
@@ -78,7 +83,10 @@ async fn each_way_to_fail_has_its_problem() {
             vec!["/playbooks"],
         ),
         (
-            EditError::NotAllowed("a link".into(), vec![Diagnostic::error("", "a variable").at(Place::line("playbooks.yaml", 3))]),
+            EditError::NotAllowed(
+                "a link".into(),
+                vec![Diagnostic::error("", "a variable").at(Place::line("playbooks.yaml", 3))],
+            ),
             422,
             "not-allowed",
             vec!["playbooks.yaml:3"],

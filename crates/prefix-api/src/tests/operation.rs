@@ -166,8 +166,7 @@ async fn a_reload_is_whole_or_not_at_all() {
     );
     assert_eq!(*lab.config.asked.lock().unwrap(), [(true, false), (false, true)]);
 
-    let finding =
-        Diagnostic::shape("", "unknown key \"ttl_second\"").at(Place::line("playbooks.yaml", 14));
+    let finding = Diagnostic::shape("", "unknown key \"ttl_second\"").at(Place::line("playbooks.yaml", 14));
     *lab.config.next.lock().unwrap() = Some(Err(ReloadError::Invalid(vec![finding])));
     let bad = lab.send(actix_web::test::TestRequest::post().uri("/v1/config/reload")).await;
     assert_eq!((bad.status, bad.problem(), bad.places()), (422, "config-invalid", vec!["playbooks.yaml:14"]));

@@ -1,8 +1,8 @@
 //! `POST /v1/simulate`.
 
 use prefix_core::mitigation::Status;
-use prefix_policy::{Policy, PolicyParts};
 use prefix_diagnostics::Diagnostic;
+use prefix_policy::{Policy, PolicyParts};
 use serde_json::{Value, json};
 
 use super::lab::{Lab, flood};

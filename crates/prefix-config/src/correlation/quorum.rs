@@ -4,7 +4,7 @@ use prefix_diagnostics::{Diagnostic, Diagnostics, KeyPath};
 use prefix_policy::PlaybooksDocument;
 use prefix_policy::settings::SourceMode;
 
-use super::{CorrelationKeys, vectors};
+use super::{CorrelationKeys, longest_half_life, vectors};
 
 /// Warnings about the terms of correlation.yaml.
 pub(super) fn check(keys: &CorrelationKeys, found: &mut Diagnostics) {
@@ -37,7 +37,7 @@ pub(crate) fn check_playbooks(keys: &CorrelationKeys, document: &PlaybooksDocume
     for (index, playbook) in document.playbooks.iter().enumerate() {
         let Some(terms) = &playbook.correlation else { continue };
         let at = KeyPath::from("playbooks").index(index).key("correlation");
-        let longest = keys.longest_half_life();
+        let longest = longest_half_life(keys);
         if let Some(seconds) = terms.confidence_decay_half_life_seconds.filter(|seconds| *seconds > longest) {
             let key = "confidence_decay_half_life_seconds";
             let text = format!(
@@ -60,7 +60,7 @@ pub(crate) fn check_playbooks(keys: &CorrelationKeys, document: &PlaybooksDocume
 
 /// Playbooks that run and that new terms of correlation.yaml do not allow, with paths into correlation.yaml.
 pub(crate) fn contradicted(keys: &CorrelationKeys, running: &PlaybooksDocument) -> Vec<Diagnostic> {
-    let longest = keys.longest_half_life();
+    let longest = longest_half_life(keys);
     let too_long = running.playbooks.iter().filter_map(|playbook| {
         let seconds = playbook.correlation.as_ref()?.confidence_decay_half_life_seconds?;
         (seconds > longest).then(|| {

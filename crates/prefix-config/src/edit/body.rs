@@ -11,12 +11,14 @@ use super::super::yaml;
 
 /// Reads YAML or JSON. `name` is what the file is called in diagnostics.
 pub fn of_text(name: &str, text: &str) -> Result<Value, Vec<Diagnostic>> {
-    let mut node = yaml::parse(text)
-        .map_err(|error| Reading::<Value>::unreadable(name, error).diagnostics)?;
+    let mut node =
+        yaml::parse(text).map_err(|error| Reading::<Value>::unreadable(name, error).diagnostics)?;
     let mut found = repeated(name, &node);
     for path in references(&mut node) {
         let place = Place::line(name, node.line_of(&path));
-        let text = format!("{path}: a variable is only replaced in the files of the server: write its value, or \"$${{\" for a literal \"${{\"");
+        let text = format!(
+            "{path}: a variable is only replaced in the files of the server: write its value, or \"$${{\" for a literal \"${{\""
+        );
         found.push(Diagnostic::shape(path, text).at(place));
     }
     if !found.is_empty() {

@@ -60,12 +60,9 @@ fn not_yet(path: &str, what: &str, found: &mut Diagnostics) {
 fn storage_url(keys: &Keys, found: &mut Diagnostics) {
     let storage = &keys.storage;
     if let (Some(_), Some(_)) = (&storage.url_key, &storage.connection_string) {
-        found.error(
-            "storage.connection_string",
-            "storage.connection_string is the old name of storage.url: keep only storage.url",
-        );
+        found.error_of("storage.connection_string", "is the old name of storage.url: keep only storage.url");
     } else if storage.connection_string.is_some() {
-        found.warning("storage.connection_string", "storage.connection_string is now called storage.url");
+        found.warning_of("storage.connection_string", "is now called storage.url");
     }
 }
 
@@ -82,20 +79,23 @@ fn operation(keys: &Keys, found: &mut Diagnostics) {
         found.range(&format!("storage.retention.{key}"), days, 0..=36_500);
     }
     if retention.audit_days > 0 && observability.audit_log_path.is_none() {
-        found.error(
+        found.error_of(
             "storage.retention.audit_days",
-            "storage.retention.audit_days needs observability.audit_log_path: audit entries are pruned only when a copy exists",
+            "needs observability.audit_log_path: audit entries are pruned only when a copy exists",
         );
     }
     if observability.audit_log_path.is_some() {
-        not_yet("observability.audit_log_path",
-            "observability.audit_log_path (a copy of the audit entries)", found);
+        not_yet(
+            "observability.audit_log_path",
+            "observability.audit_log_path (a copy of the audit entries)",
+            found,
+        );
     }
     if !is_log_filter(&observability.log_level) {
-        found.error(
+        found.error_of(
             "observability.log_level",
             format!(
-                "observability.log_level must be error, warn, info, debug, trace, or directives like \
+                "must be error, warn, info, debug, trace, or directives like \
                  \"info,prefix_engine=debug\", not {:?}",
                 observability.log_level
             ),
@@ -105,9 +105,9 @@ fn operation(keys: &Keys, found: &mut Diagnostics) {
         && metrics == keys.http.listen
         && metrics.0.port() != 0
     {
-        found.error(
+        found.error_of(
             "observability.metrics_listen",
-            format!("observability.metrics_listen and http.listen are both {metrics}: metrics have a port of their own"),
+            format!("and http.listen are both {metrics}: metrics have a port of their own"),
         );
     }
     found.range("shutdown.drain_timeout_seconds", keys.shutdown.drain_timeout_seconds, 0..=3600);
@@ -132,9 +132,9 @@ fn mode(keys: &Keys, found: &mut Diagnostics) {
         found.warning(path, "mode is enforced but the speaker is a mock: no rule reaches a router");
     }
     if keys.bgp.guard.mode == GuardMode::Off {
-        found.warning(
+        found.warning_of(
             "bgp.guard.mode",
-            "bgp.guard.mode is off: if the daemon dies while the speaker lives, its rules stay in the routers",
+            "is off: if the daemon dies while the speaker lives, its rules stay in the routers",
         );
     }
 }

@@ -237,9 +237,7 @@ impl<'de> MapAccess<'de> for Members<'_> {
         self.current = self.members.find(|member| !member.value.is_taken_out());
         let Some(member) = self.current else { return Ok(None) };
         let word: StrDeserializer<'_, DecodeError> = (*member.key).into_deserializer();
-        seed.deserialize(word)
-            .map(Some)
-            .map_err(|error| error.within(Segment::Key(member.key.to_string())))
+        seed.deserialize(word).map(Some).map_err(|error| error.within(Segment::Key(member.key.to_string())))
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, DecodeError> {

@@ -18,11 +18,12 @@ pub(super) fn phrase(path: &KeyPath, problem: &Problem) -> String {
             format!("{}{word:?} is not one of {known_list}{hint}", subject(path))
         }
         Problem::WrongType { found, expected } => {
-            let quote = if expected == "a string" && matches!(found, Unexpected::Number(_) | Unexpected::Bool(_)) {
-                " (put it in quotes)"
-            } else {
-                ""
-            };
+            let quote =
+                if expected == "a string" && matches!(found, Unexpected::Number(_) | Unexpected::Bool(_)) {
+                    " (put it in quotes)"
+                } else {
+                    ""
+                };
             format!("{}expected {}, found {}{quote}", subject(path), wanted(expected), what(path, found))
         }
         Problem::Refused(text) => {

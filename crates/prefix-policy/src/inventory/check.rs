@@ -9,7 +9,7 @@ use prefix_diagnostics::{Diagnostics, KeyPath};
 use prefix_trie::joint::JointPrefixMap;
 
 use super::customer::{Asset, Customer, Service};
-use super::index::{Place, PlacedRange};
+use super::index::{AssetPosition, AssetRange};
 use crate::ports::merged_ranges;
 use crate::settings::Guardrails;
 
@@ -22,8 +22,7 @@ pub(super) fn customers(customers: &[Customer], guardrails: &Guardrails, found: 
     for (index, customer) in customers.iter().enumerate() {
         let id = &customer.customer_id;
         if !seen.insert(id) {
-            let text =
-                format!("customer_id \"{id}\" stands here a second time, each customer needs its own");
+            let text = format!("customer_id \"{id}\" stands here a second time, each customer needs its own");
             found.error(of_customer(index).key("customer_id"), text);
         }
         if customer.prefixes.is_empty() {
@@ -102,15 +101,15 @@ pub(super) fn prefixes(customers: &[Customer], found: &mut Diagnostics) -> Joint
 }
 
 /// The assets of all customers by address, disjoint and within their customer's prefixes.
-pub(super) fn assets(customers: &[Customer], found: &mut Diagnostics) -> Vec<PlacedRange> {
+pub(super) fn assets(customers: &[Customer], found: &mut Diagnostics) -> Vec<AssetRange> {
     let mut ranges = Vec::new();
     for (customer_index, customer) in numbered(customers) {
         for (service_index, service) in numbered(&customer.services) {
             for (asset_index, asset) in numbered(&service.assets) {
-                let place = Place { customer: customer_index, service: service_index, asset: asset_index };
+                let place = AssetPosition { customer: customer_index, service: service_index, asset: asset_index };
                 let Some((first, last)) = bounds(asset, place, found) else { continue };
                 within_prefixes(customer, asset, (first, last), place, found);
-                ranges.push(PlacedRange { family: asset.ip.family(), first, last, place });
+                ranges.push(AssetRange { family: asset.ip.family(), first, last, place });
             }
         }
     }
@@ -119,7 +118,7 @@ pub(super) fn assets(customers: &[Customer], found: &mut Diagnostics) -> Vec<Pla
     ranges
 }
 
-fn overlaps(customers: &[Customer], ranges: &[PlacedRange], found: &mut Diagnostics) {
+fn overlaps(customers: &[Customer], ranges: &[AssetRange], found: &mut Diagnostics) {
     let Some((mut widest, rest)) = ranges.split_first() else { return };
     let mut said = HashSet::new();
     for range in rest {
@@ -137,8 +136,8 @@ fn overlaps(customers: &[Customer], ranges: &[PlacedRange], found: &mut Diagnost
     }
 }
 
-fn overlap_text(customers: &[Customer], earlier: Place, later: Place) -> String {
-    let asset = |place: Place| -> Option<(&Customer, &Service, &Asset)> {
+fn overlap_text(customers: &[Customer], earlier: AssetPosition, later: AssetPosition) -> String {
+    let asset = |place: AssetPosition| -> Option<(&Customer, &Service, &Asset)> {
         let customer = customers.get(place.customer as usize)?;
         let service = customer.services.get(place.service as usize)?;
         Some((customer, service, service.assets.get(place.asset as usize)?))
@@ -161,7 +160,7 @@ fn text(asset: &Asset) -> String {
     }
 }
 
-fn bounds(asset: &Asset, place: Place, found: &mut Diagnostics) -> Option<(u128, u128)> {
+fn bounds(asset: &Asset, place: AssetPosition, found: &mut Diagnostics) -> Option<(u128, u128)> {
     let first = number(asset.ip.ip());
     let Some(end) = asset.range_end else { return Some((first, first)) };
     let last = number(end.ip());
@@ -182,7 +181,7 @@ fn within_prefixes(
     customer: &Customer,
     asset: &Asset,
     (first, last): (u128, u128),
-    place: Place,
+    place: AssetPosition,
     found: &mut Diagnostics,
 ) {
     let family = asset.ip.family();
@@ -217,7 +216,7 @@ pub(super) fn number(ip: IpAddr) -> u128 {
     }
 }
 
-fn of_asset(place: Place, key: &str) -> KeyPath {
+fn of_asset(place: AssetPosition, key: &str) -> KeyPath {
     let service = of_customer(place.customer as usize).key("services").index(place.service as usize);
     service.key("assets").index(place.asset as usize).key(key)
 }

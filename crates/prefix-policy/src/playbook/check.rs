@@ -286,7 +286,8 @@ impl Guardrails {
             }
         }
         let warning = |(switch, names): (&str, Vec<&str>)| {
-            let text = format!("while {switch} is false, rules of these vectors are refused: {}", names.join(", "));
+            let text =
+                format!("while {switch} is false, rules of these vectors are refused: {}", names.join(", "));
             Diagnostic::warning(KeyPath::from("guardrails").key(switch), text)
         };
         by_switch.into_iter().map(warning).collect()

@@ -213,7 +213,12 @@ impl Guardrails {
             ("tcp_flags", "allow_tcp_flags_match", self.allow_tcp_flags_match, uses.tcp_flags),
             ("fragment", "allow_fragment_match", self.allow_fragment_match, uses.fragment),
             ("icmp_type", "allow_icmp_type_match", self.allow_icmp_type_match, uses.icmp_type),
-            ("packet_length", "allow_packet_length_match", self.allow_packet_length_match, uses.packet_length),
+            (
+                "packet_length",
+                "allow_packet_length_match",
+                self.allow_packet_length_match,
+                uses.packet_length,
+            ),
             ("dscp", "allow_dscp_match", self.allow_dscp_match, uses.dscp),
         ]
         .into_iter()

@@ -82,7 +82,10 @@ impl Adapter {
             return Err(too_many("", nodes.len()));
         }
         if nodes.is_empty() {
-            return Err(Diagnostic::shape(KeyPath::root(), format!("nothing is at root_path of adapter {}", self.name)));
+            return Err(Diagnostic::shape(
+                KeyPath::root(),
+                format!("nothing is at root_path of adapter {}", self.name),
+            ));
         }
         if nodes.iter().all(|node| self.victim_ip.first(node).is_none()) {
             return Err(Diagnostic::shape(

@@ -42,7 +42,10 @@ impl Found {
         let groups = pattern.captures_len();
         if group >= groups {
             let last = groups - 1;
-            self.error(at.clone(), format!("group {group} does not exist, the pattern has groups 0 to {last}"));
+            self.error(
+                at.clone(),
+                format!("group {group} does not exist, the pattern has groups 0 to {last}"),
+            );
             return None;
         }
         Some(Extract { pattern, group })
@@ -67,7 +70,8 @@ impl AdapterDocument {
         found.above_0(&"confidence_scale".into(), "", scale);
         let root = found.path(&"root_path".into(), self.root_path.as_ref());
         let fields = &self.fields;
-        let mut field = |name: &str, text: Option<&String>| found.path(&KeyPath::from("fields").key(name), text);
+        let mut field =
+            |name: &str, text: Option<&String>| found.path(&KeyPath::from("fields").key(name), text);
         let victim_ip = field("victim_ip", Some(&fields.victim_ip));
         let vector = field("vector", fields.vector.as_ref());
         let timestamp = field("timestamp", fields.timestamp.as_ref());

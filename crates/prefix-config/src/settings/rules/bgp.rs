@@ -16,18 +16,18 @@ pub(super) fn check(keys: &Keys, found: &mut Diagnostics) {
     let bgp = &keys.bgp;
     identity(bgp, found);
     if let (Some(_), Some(_)) = (bgp.backend_key, bgp.mode) {
-        found.error("bgp.mode", "bgp.mode is the old name of bgp.backend: keep only bgp.backend");
+        found.error_of("bgp.mode", "is the old name of bgp.backend: keep only bgp.backend");
     } else if let Some(mode) = bgp.mode {
         let word = if mode == OldMode::Mock { "mock" } else { "gobgp" };
-        found.warning("bgp.mode", format!("bgp.mode is now called bgp.backend: write \"backend: {word}\""));
+        found.warning_of("bgp.mode", format!("is now called bgp.backend: write \"backend: {word}\""));
     }
     tls(bgp, found);
     found.range("bgp.owner_tag", bgp.owner_tag, 1..=Owner::MAX_TAG);
     found.range("bgp.max_changes_per_second", bgp.max_changes_per_second, 1..=1_000_000);
     if bgp.max_changes_per_second > SAFE_PACE {
-        found.warning(
+        found.warning_of(
             "bgp.max_changes_per_second",
-            format!("bgp.max_changes_per_second above {SAFE_PACE} makes speakers send messages that routers refuse"),
+            format!("above {SAFE_PACE} makes speakers send messages that routers refuse"),
         );
     }
     found.range("bgp.announce_timeout_ms", bgp.announce_timeout_ms, 0..=60_000);
@@ -42,7 +42,7 @@ fn identity(bgp: &BgpKeys, found: &mut Diagnostics) {
     match bgp.local_asn {
         None => found
             .error("bgp.local_asn", "missing key \"local_asn\" in bgp: the autonomous system of this site"),
-        Some(0) => found.error("bgp.local_asn", "bgp.local_asn must be 1..4294967295, not 0"),
+        Some(0) => found.error_of("bgp.local_asn", "must be 1..4294967295, not 0"),
         Some(_) => {}
     }
     match bgp.router_id {
@@ -51,7 +51,7 @@ fn identity(bgp: &BgpKeys, found: &mut Diagnostics) {
             "missing key \"router_id\" in bgp: the BGP identifier, like \"10.0.0.1\"",
         ),
         Some(id) if id.is_unspecified() => {
-            found.error("bgp.router_id", "bgp.router_id must not be 0.0.0.0");
+            found.error_of("bgp.router_id", "must not be 0.0.0.0");
         }
         Some(_) => {}
     }
@@ -66,7 +66,7 @@ fn tls(bgp: &BgpKeys, found: &mut Diagnostics) {
         found.error("bgp.gobgp_tls", "bgp.gobgp_tls.cert needs bgp.gobgp_tls.ca: who is the speaker?");
     }
     if tls.ca.is_some() && matches!(bgp.gobgp_grpc, Endpoint::Unix(_)) {
-        found.warning("bgp.gobgp_tls", "bgp.gobgp_tls is not used on a unix socket");
+        found.warning_of("bgp.gobgp_tls", "is not used on a unix socket");
     }
 }
 

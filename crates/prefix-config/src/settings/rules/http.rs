@@ -24,9 +24,9 @@ pub(super) fn check(keys: &Keys, environment: &Environment, found: &mut Diagnost
     if let Some(origin) = &http.cors_origin
         && !is_origin(origin)
     {
-        found.error(
+        found.error_of(
             "http.cors_origin",
-            format!("http.cors_origin must be one origin like \"https://noc.example.net\", not {origin:?}"),
+            format!("must be one origin like \"https://noc.example.net\", not {origin:?}"),
         );
     }
     tls(http, found);
@@ -46,9 +46,7 @@ fn tls(http: &HttpKeys, found: &mut Diagnostics) {
         _ => {}
     }
     if http.tls.is_set() {
-        found.error(
-            "http.tls",
-            "http.tls is not in this version of prefixd yet: let a proxy end TLS in front of the API, and take this section out",
+        found.error_of("http.tls", "is not in this version of prefixd yet: let a proxy end TLS in front of the API, and take this section out",
         );
     }
 }
@@ -60,16 +58,14 @@ fn auth(http: &HttpKeys, environment: &Environment, found: &mut Diagnostics) {
             "http.auth.mode",
             "missing key \"mode\" in http.auth: who gets in must be said, write \"bearer\" (a shared secret), or \"none\" for a lab",
         ),
-        Some(AuthMode::None) if !http.listen.0.ip().is_loopback() => found.warning(
-            "http.auth.mode",
-            format!("http.auth.mode is none and the API listens on {}: everyone who reaches it is admin", http.listen),
+        Some(AuthMode::None) if !http.listen.0.ip().is_loopback() => found.warning_of("http.auth.mode", format!("is none and the API listens on {}: everyone who reaches it is admin", http.listen),
         ),
         Some(AuthMode::Bearer) => bearer(auth, environment, found),
         Some(AuthMode::Credentials) => not_yet("http.auth.mode", "http.auth.mode credentials", found),
         Some(AuthMode::Mtls) => {
             not_yet("http.auth.mode", "http.auth.mode mtls", found);
             if http.tls.ca_path.is_none() {
-                found.error("http.auth.mode", "http.auth.mode mtls needs http.tls.ca_path");
+                found.error_of("http.auth.mode", "mtls needs http.tls.ca_path");
             }
             if auth.mtls_roles.is_empty() {
                 found.error(
@@ -89,14 +85,11 @@ fn bearer(auth: &AuthKeys, environment: &Environment, found: &mut Diagnostics) {
     let name = &auth.bearer_token_env;
     let secret = environment.get(name).map(|secret| secret.trim()).unwrap_or_default();
     if name.is_empty() {
-        found.error(
-            "http.auth.bearer_token_env",
-            "http.auth.bearer_token_env must name an environment variable",
-        );
+        found.error_of("http.auth.bearer_token_env", "must name an environment variable");
     } else if secret.is_empty() {
-        found.error(
+        found.error_of(
             "http.auth.mode",
-            format!("http.auth.mode is bearer, but the environment variable {name} is not set or empty"),
+            format!("is bearer, but the environment variable {name} is not set or empty"),
         );
     } else if secret.chars().count() < SHORTEST_SECRET {
         found.warning(

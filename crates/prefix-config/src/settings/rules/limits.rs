@@ -1,7 +1,8 @@
 //! Rules of `guardrails`, `quotas`, `timers` and `escalation`: bounds must leave room between them.
 
+use prefix_core::address::Family;
 use prefix_diagnostics::Diagnostics;
-use prefix_policy::settings::{EscalationDefaults, Guardrails, Quotas, Timers};
+use prefix_policy::settings::{EscalationDefaults, Guardrails, PrefixLengths, Quotas, Timers};
 
 use super::{DAY, not_yet};
 use crate::settings::Keys;
@@ -30,20 +31,17 @@ pub(super) fn check(keys: &Keys, found: &mut Diagnostics) {
     }
     if !(shortest..=longest).contains(&timers.default_ttl_seconds) && shortest <= longest {
         let default = timers.default_ttl_seconds;
-        found.error(
+        found.error_of(
             "timers.default_ttl_seconds",
-            format!("timers.default_ttl_seconds {default} is not within {shortest}..{longest}, the allowed times to live"),
+            format!("{default} is not within {shortest}..{longest}, the allowed times to live"),
         );
     }
     found.range("guardrails.max_lifetime_seconds", guardrails.max_lifetime_seconds, 1..=30 * DAY);
     if guardrails.max_lifetime_seconds < longest {
         let lifetime = guardrails.max_lifetime_seconds;
-        found.warning(
+        found.warning_of(
             "guardrails.max_lifetime_seconds",
-            format!(
-                "guardrails.max_lifetime_seconds {lifetime} is below the longest time to live, {longest} s: rules end \
-                 when their lifetime does"
-            ),
+            format!("{lifetime} is below the longest time to live, {longest} s: rules end when their lifetime does"),
         );
     }
     guardrail_rules(guardrails, found);
@@ -61,10 +59,7 @@ fn timer_rules(timers: &Timers, found: &mut Diagnostics) {
     }
     if timers.min_ttl_seconds > timers.max_ttl_seconds {
         let (min, max) = (timers.min_ttl_seconds, timers.max_ttl_seconds);
-        found.error(
-            "timers.min_ttl_seconds",
-            format!("timers.min_ttl_seconds {min} is above timers.max_ttl_seconds {max}"),
-        );
+        found.error_of("timers.min_ttl_seconds", format!("{min} is above timers.max_ttl_seconds {max}"));
     }
     found.range("timers.reconciliation_interval_seconds", timers.reconciliation_interval_seconds, 1..=3600);
     found.range(
@@ -73,9 +68,9 @@ fn timer_rules(timers: &Timers, found: &mut Diagnostics) {
         0..=DAY,
     );
     if timers.correlation_window_seconds.is_some() {
-        found.warning(
+        found.warning_of(
             "timers.correlation_window_seconds",
-            "timers.correlation_window_seconds is ignored: the window is window_seconds of correlation.yaml",
+            "is ignored: the window is window_seconds of correlation.yaml",
         );
     }
 }
@@ -86,54 +81,32 @@ fn guardrail_rules(guardrails: &Guardrails, found: &mut Diagnostics) {
         guardrails.max_lifetime_cooldown_seconds,
         0..=DAY,
     );
-    for (keys, min, max, shortest, longest) in [
-        (
-            ("dst_prefix_minlen", "dst_prefix_maxlen"),
-            guardrails.dst_prefix_minlen,
-            guardrails.dst_prefix_maxlen,
-            SHORTEST_V4,
-            32,
-        ),
-        (
-            ("dst_prefix_minlen_v6", "dst_prefix_maxlen_v6"),
-            guardrails.dst_prefix_minlen_v6,
-            guardrails.dst_prefix_maxlen_v6,
-            SHORTEST_V6,
-            128,
-        ),
-    ] {
-        found.range(&format!("guardrails.{}", keys.0), min, shortest..=longest);
-        found.range(&format!("guardrails.{}", keys.1), max, shortest..=longest);
+    for (suffix, family, shortest) in [("", Family::Ipv4, SHORTEST_V4), ("_v6", Family::Ipv6, SHORTEST_V6)] {
+        let PrefixLengths { min, max } = guardrails.dst_prefix(family);
+        let [lower, upper] = ["minlen", "maxlen"].map(|end| format!("guardrails.dst_prefix_{end}{suffix}"));
+        found.range(&lower, min, shortest..=family.max_len());
+        found.range(&upper, max, shortest..=family.max_len());
         if min > max {
-            let (lower, upper) = keys;
-            found.error(
-                format!("guardrails.{lower}"),
-                format!(
-                    "guardrails.{lower} {min} is above guardrails.{upper} {max}: no destination would fit"
-                ),
-            );
+            found.error_of(&lower, format!("{min} is above {upper} {max}: no destination would fit"));
         }
     }
     found.range("guardrails.max_ports", guardrails.max_ports, 1..=64);
     found.range("guardrails.min_police_rate_bps", guardrails.min_police_rate.get(), 8..=1_000_000_000_000);
     let (min, default) = (guardrails.min_police_rate.get(), guardrails.default_police_rate.get());
     if default < min {
-        found.error(
+        found.error_of(
             "guardrails.default_police_rate_bps",
-            format!(
-                "guardrails.default_police_rate_bps {default} is below guardrails.min_police_rate_bps {min}"
-            ),
+            format!("{default} is below guardrails.min_police_rate_bps {min}"),
         );
     }
     if guardrails.allow_src_prefix_match {
-        found.error(
+        found.error_of(
             "guardrails.allow_src_prefix_match",
-            "guardrails.allow_src_prefix_match can only be false: sources are spoofed, and never matched",
+            "can only be false: sources are spoofed, and never matched",
         );
     }
     if !guardrails.require_ttl {
-        found
-            .error("guardrails.require_ttl", "guardrails.require_ttl can only be true: every rule expires");
+        found.error_of("guardrails.require_ttl", "can only be true: every rule expires");
     }
     if guardrails.approval.enabled {
         not_yet("guardrails.approval.enabled", "two-person approval", found);
@@ -154,15 +127,15 @@ fn quota_rules(quotas: &Quotas, found: &mut Diagnostics) {
     let pop = quotas.max_active_per_pop.min(quotas.max_announcements_per_peer);
     if quotas.max_active_per_customer > pop {
         let customer = quotas.max_active_per_customer;
-        found.warning(
+        found.warning_of(
             "quotas.max_active_per_customer",
-            format!("quotas.max_active_per_customer {customer} is above the pop's quota, {pop}: one customer could use it up"),
+            format!("{customer} is above the pop's quota, {pop}: one customer could use it up"),
         );
     }
     if pop > quotas.max_active_global {
-        found.warning(
+        found.warning_of(
             "quotas.max_active_global",
-            format!("quotas.max_active_global {} is below the pop's quota, {pop}", quotas.max_active_global),
+            format!("{} is below the pop's quota, {pop}", quotas.max_active_global),
         );
     }
 }

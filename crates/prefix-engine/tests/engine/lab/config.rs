@@ -4,14 +4,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use prefix_core::address::{Prefix, VictimIp};
-use prefix_core::confidence::Confidence;
 use prefix_core::name::Pop;
 use prefix_core::panic::PanicScope;
 use prefix_engine::Settings;
 use prefix_engine::settings::{Mode, Neighbor};
 use prefix_policy::inventory::Customer;
 use prefix_policy::playbook::{PlaybookDocument, PlaybooksDocument};
-use prefix_policy::settings::ConfidenceMode;
 use prefix_policy::{
     CorrelationSettings, EscalationDefaults, Guardrails, InventoryDocument, Policy, PolicyParts, Quotas,
     Sources, Timers,
@@ -49,7 +47,8 @@ pub(crate) struct Config {
     timers: Timers,
     guardrails: Guardrails,
     escalation: EscalationDefaults,
-    correlation: Option<CorrelationKeys>,
+    /// Present = on.
+    correlation: Option<CorrelationSettings>,
     sources: Sources,
     safelist: Vec<Prefix>,
     own_addresses: Vec<VictimIp>,
@@ -64,25 +63,8 @@ pub(crate) struct Config {
     pub(crate) frozen: Vec<PanicScope>,
 }
 
-/// Present = on.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct CorrelationKeys {
-    confidence_mode: Option<ConfidenceMode>,
-    window_seconds: Option<u32>,
-    min_sources: Option<u32>,
-    confidence_threshold: Option<Confidence>,
-    confidence_decay_half_life_seconds: Option<u32>,
-}
-
 fn neighbor(address: IpAddr) -> Neighbor {
     Neighbor { name: format!("router-{address}"), address, peer_asn: 64_501 }
-}
-
-fn set<T>(place: &mut T, value: Option<T>) {
-    if let Some(value) = value {
-        *place = value;
-    }
 }
 
 impl Config {
@@ -118,7 +100,6 @@ impl Config {
             timers: self.timers.clone(),
             escalation: self.escalation.clone(),
             correlation: self.correlation(),
-            sources: self.sources.clone(),
             own_addresses: self.own_addresses.clone(),
         })
     }
@@ -144,14 +125,8 @@ impl Config {
     }
 
     fn correlation(&self) -> CorrelationSettings {
-        let mut settings = CorrelationSettings::default();
-        let Some(keys) = &self.correlation else { return settings };
-        settings.enabled = true;
-        set(&mut settings.mode, keys.confidence_mode);
-        set(&mut settings.window_seconds, keys.window_seconds);
-        set(&mut settings.terms.min_sources, keys.min_sources);
-        set(&mut settings.terms.confidence_threshold, keys.confidence_threshold);
-        set(&mut settings.terms.half_life_seconds, keys.confidence_decay_half_life_seconds);
-        settings
+        let (given, sources) = (self.correlation.clone(), self.sources.clone());
+        let enabled = given.is_some();
+        CorrelationSettings { enabled, sources, ..given.unwrap_or_default() }
     }
 }
