@@ -28,9 +28,20 @@ enum Purity {
 }
 
 const LAYERS: &[Layer] = &[
+    Layer { name: "prefix-diagnostics", uses: &[], tests_use: &[], purity: Purity::Pure },
     Layer { name: "prefix-core", uses: &[], tests_use: &[], purity: Purity::Pure },
-    Layer { name: "prefix-policy", uses: &["prefix-core"], tests_use: &[], purity: Purity::Pure },
-    Layer { name: "prefix-signals", uses: &["prefix-core"], tests_use: &[], purity: Purity::Pure },
+    Layer {
+        name: "prefix-policy",
+        uses: &["prefix-diagnostics", "prefix-core"],
+        tests_use: &[],
+        purity: Purity::Pure,
+    },
+    Layer {
+        name: "prefix-signals",
+        uses: &["prefix-diagnostics", "prefix-core"],
+        tests_use: &[],
+        purity: Purity::Pure,
+    },
     Layer {
         name: "prefix-engine",
         uses: &["prefix-core", "prefix-policy"],
@@ -41,14 +52,21 @@ const LAYERS: &[Layer] = &[
     Layer { name: "prefix-gobgp", uses: &["prefix-core"], tests_use: &[], purity: Purity::Free },
     Layer {
         name: "prefix-api",
-        uses: &["prefix-core", "prefix-engine", "prefix-policy", "prefix-signals"],
+        uses: &["prefix-diagnostics", "prefix-core", "prefix-engine", "prefix-policy", "prefix-signals"],
         tests_use: &[],
         purity: Purity::Free,
     },
     Layer { name: "prefix-guard", uses: &["prefix-core"], tests_use: &[], purity: Purity::Ports },
     Layer {
         name: "prefix-config",
-        uses: &["prefix-core", "prefix-policy", "prefix-signals", "prefix-store", "prefix-gobgp"],
+        uses: &[
+            "prefix-diagnostics",
+            "prefix-core",
+            "prefix-policy",
+            "prefix-signals",
+            "prefix-store",
+            "prefix-gobgp",
+        ],
         tests_use: &[],
         purity: Purity::Free,
     },
@@ -62,6 +80,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "prefixd",
         uses: &[
+            "prefix-diagnostics",
             "prefix-core",
             "prefix-policy",
             "prefix-signals",

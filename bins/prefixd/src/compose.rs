@@ -137,7 +137,7 @@ mod tests {
     fn settings(environment: &[(&str, &str)]) -> Settings {
         let environment =
             environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        development::source(environment, false).load().configuration.unwrap().settings
+        development::source(environment, false).load().value.unwrap().settings
     }
 
     #[test]
@@ -160,7 +160,7 @@ mod tests {
             ("PREFIXD__HTTP__AUTH__MODE".to_owned(), "bearer".to_owned()),
             ("PREFIXD_API_TOKEN".to_owned(), " a-long-enough-shared-secret\n".to_owned()),
         ]);
-        let settings = development::source(environment.clone(), false).load().configuration.unwrap().settings;
+        let settings = development::source(environment.clone(), false).load().value.unwrap().settings;
         let api = api_settings(&settings, &environment).unwrap();
         assert_eq!(api.auth, ApiAuth::Bearer { secret: "a-long-enough-shared-secret".to_owned() });
         assert!(api_settings(&settings, &Environment::new()).is_err());

@@ -42,9 +42,10 @@ mod tests {
     fn it_passes_every_check_and_listens_on_loopback_only() {
         for (enforce, mode) in [(false, Mode::DryRun), (true, Mode::Enforced)] {
             let loaded = source(Environment::new(), enforce).load();
-            let errors: Vec<_> = loaded.findings.iter().filter(|finding| finding.is_error()).collect();
+            let errors: Vec<_> =
+                loaded.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).collect();
             assert!(errors.is_empty(), "{errors:?}");
-            let settings = loaded.configuration.unwrap().settings;
+            let settings = loaded.value.unwrap().settings;
             assert_eq!(settings.keys.mode, mode);
             assert!(settings.keys.http.listen.0.ip().is_loopback());
             assert_eq!(settings.keys.storage.url().0.to_string(), "sqlite://data/prefixd.db");

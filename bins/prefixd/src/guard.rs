@@ -21,7 +21,6 @@ use self::heartbeat_writer::HeartbeatWriter;
 use crate::cli::GuardArguments;
 use crate::compose;
 use crate::config::Environment;
-use crate::config::finding::Finding;
 use crate::config::folder::ConfigSource;
 use crate::config::settings::bgp::Backend;
 use crate::config::settings::operation::{LogFormat, ObservabilityKeys};
@@ -38,11 +37,11 @@ pub fn run(arguments: &GuardArguments, source: &ConfigSource, environment: &Envi
         detach();
     }
     let loaded = source.load_speaker();
-    for finding in &loaded.findings {
-        say(&finding.in_folder(source.folder()).to_string());
+    for diagnostic in &loaded.diagnostics {
+        say(&diagnostic.in_folder(source.folder()));
     }
-    let Some(settings) = loaded.settings else {
-        let errors = loaded.findings.iter().filter(|finding| Finding::is_error(finding)).count();
+    let Some(settings) = loaded.value else {
+        let errors = loaded.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();
         say(&format!("{errors} error(s) in pop, bgp or state_dir: the guard cannot reach the speaker"));
         return ExitCode::FAILURE;
     };

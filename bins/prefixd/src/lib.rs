@@ -46,7 +46,7 @@ pub fn run(cli: &cli::Cli) -> ExitCode {
     let loaded = chosen.source.load();
     // Whoever watches the start sees every finding, whatever the log is set to.
     let _ = start::print(&loaded, chosen.source.folder(), &mut std::io::stderr());
-    let Some(configuration) = loaded.configuration else {
+    let Some(configuration) = loaded.value else {
         say("the configuration has errors, nothing was started");
         return ExitCode::FAILURE;
     };

@@ -6,8 +6,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use prefix_api::{
-    Candidate, ConfigChange, ConfigControl, ConfigDocument, ConfigFinding, EditAnswer, EditError,
-    ReloadAnswer, ReloadError,
+    Candidate, ConfigChange, ConfigControl, ConfigDocument, EditAnswer, EditError, ReloadAnswer, ReloadError,
 };
 use prefix_core::Clock;
 use prefix_engine::{Caller, Engine, EngineError};
@@ -88,18 +87,14 @@ impl Running {
         let source = self.source.clone();
         let loaded = tokio::task::spawn_blocking(move || source.load()).await;
         let loaded = loaded.map_err(|error| EngineError::Internal(format!("the reload ended: {error}")))?;
-        for finding in &loaded.findings {
-            if finding.is_error() {
-                tracing::error!(place = finding.pointer(), "{}", finding.text);
+        for diagnostic in &loaded.diagnostics {
+            if diagnostic.is_error() {
+                tracing::error!(place = diagnostic.pointer(), "{}", diagnostic.text);
             } else {
-                tracing::warn!(place = finding.pointer(), "{}", finding.text);
+                tracing::warn!(place = diagnostic.pointer(), "{}", diagnostic.text);
             }
         }
-        let errors = loaded.findings.iter().filter(|finding| finding.is_error());
-        let errors: Vec<ConfigFinding> = errors
-            .map(|finding| ConfigFinding { place: finding.pointer(), detail: finding.text.clone() })
-            .collect();
-        loaded.configuration.ok_or(ReloadError::Invalid(errors))
+        loaded.checked().map(|checked| checked.value).map_err(ReloadError::Invalid)
     }
 
     async fn replace(&self, force: bool, caller: &Caller) -> Result<ReloadAnswer, ReloadError> {

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use crate::cli::{Cli, DEFAULT_FOLDER};
 use crate::config::Environment;
-use crate::config::folder::{ConfigSource, Files, Loaded};
+use crate::config::folder::{ConfigSource, Configuration, Files};
+use crate::config::loaded::Loaded;
 use crate::development;
 
 /// The configuration that the command line means.
@@ -39,17 +40,17 @@ pub fn choose(cli: &Cli, mut environment: Environment, default_folder: &Path) ->
     }
 }
 
-/// `--check`: prints each finding and starts nothing.
+/// `--check`: prints each diagnostic and starts nothing.
 pub fn check(chosen: &Chosen, out: &mut impl Write) -> std::io::Result<ExitCode> {
     let loaded = chosen.source.load();
     print(&loaded, chosen.source.folder(), out)?;
-    Ok(if loaded.configuration.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if loaded.value.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// One line per finding.
-pub fn print(loaded: &Loaded, folder: &Path, out: &mut impl Write) -> std::io::Result<()> {
-    for finding in &loaded.findings {
-        writeln!(out, "{}", finding.in_folder(folder))?;
+/// One line per diagnostic.
+pub fn print(loaded: &Loaded<Configuration>, folder: &Path, out: &mut impl Write) -> std::io::Result<()> {
+    for diagnostic in &loaded.diagnostics {
+        writeln!(out, "{}", diagnostic.in_folder(folder))?;
     }
     Ok(())
 }
@@ -86,7 +87,7 @@ mod tests {
     fn listen_wins_over_file_and_environment() {
         let environment = Environment::from([("PREFIXD__HTTP__LISTEN".to_owned(), "127.0.0.1:1".to_owned())]);
         let chosen = choose(&cli(&["--listen", "[::1]:8081"]), environment, Path::new("absent")).unwrap();
-        let settings = chosen.source.load().configuration.unwrap().settings;
+        let settings = chosen.source.load().value.unwrap().settings;
         assert_eq!(settings.keys.http.listen.to_string(), "[::1]:8081");
     }
 }

@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
-use prefix_core::confidence::Confidence;
-use prefix_policy::settings::{ConfidenceMode, CorrelationSettings, CorrelationTerms};
+use prefix_policy::settings::{ConfidenceMode, CorrelationSettings};
 use prefixd::config::Environment;
-use prefixd::config::folder::{ConfigSource, Files, Loaded};
+use prefixd::config::folder::{ConfigSource, Configuration, Files};
+use prefixd::config::loaded::Loaded;
 
 const SETTINGS: &str =
     "pop: fra1\nhttp: {auth: {mode: none}}\nbgp: {local_asn: 65010, router_id: 10.0.0.1}\n";
@@ -14,7 +14,7 @@ const INVENTORY: &str = "customers:\n  - {customer_id: acme, name: ACME, prefixe
 const PLAYBOOKS: &str = "playbooks:\n  - name: all\n    match: {vector: udp_flood}\n    steps:\n      - {action: police, rate_bps: 1000000, ttl_seconds: 120}\n";
 
 /// The three required files, with some replaced or added.
-fn load(files: &[(&str, &str)], environment: &[(&str, &str)]) -> Loaded {
+fn load(files: &[(&str, &str)], environment: &[(&str, &str)]) -> Loaded<Configuration> {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in
         [("prefixd.yaml", SETTINGS), ("inventory.yaml", INVENTORY), ("playbooks.yaml", PLAYBOOKS)]
@@ -27,21 +27,21 @@ fn load(files: &[(&str, &str)], environment: &[(&str, &str)]) -> Loaded {
     load_folder(folder.path(), environment)
 }
 
-fn load_folder(folder: &Path, environment: &[(&str, &str)]) -> Loaded {
+fn load_folder(folder: &Path, environment: &[(&str, &str)]) -> Loaded<Configuration> {
     let environment: Environment =
         environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     ConfigSource::new(Files::Folder(folder.to_path_buf()), environment).load()
 }
 
-fn said(loaded: &Loaded) -> String {
-    loaded.findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+fn said(loaded: &Loaded<Configuration>) -> String {
+    loaded.diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
 fn good_files_say_nothing() {
     let loaded = load(&[], &[]);
     assert_eq!(said(&loaded), "");
-    assert!(loaded.configuration.is_some());
+    assert!(loaded.value.is_some());
 }
 
 #[test]
@@ -49,14 +49,14 @@ fn the_shipped_files_are_clean() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs");
     let loaded = load_folder(&folder, &[]);
     assert_eq!(said(&loaded), "");
-    assert!(loaded.configuration.is_some());
+    assert!(loaded.value.is_some());
 }
 
 #[test]
 fn the_shipped_prefixd_yaml_shows_every_default() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs");
-    let shipped = load_folder(&folder, &[]).configuration.unwrap().settings.keys;
-    let defaults = load(&[], &[]).configuration.unwrap().settings.keys;
+    let shipped = load_folder(&folder, &[]).value.unwrap().settings.keys;
+    let defaults = load(&[], &[]).value.unwrap().settings.keys;
     assert_eq!(shipped.guardrails, defaults.guardrails);
     assert_eq!(shipped.quotas, defaults.quotas);
     assert_eq!(shipped.timers, defaults.timers);
@@ -149,7 +149,7 @@ webhook_adapters:
         ],
         &[("PREFIXD__QUOTAS__MAX_NEW", "3"), ("PREFIXD__INVENTORY__CUSTOMERS__9__NAME", "x")],
     );
-    assert!(loaded.configuration.is_none());
+    assert!(loaded.value.is_none());
     insta::assert_snapshot!(said(&loaded));
 }
 
@@ -173,7 +173,7 @@ fn the_environment_wins_and_is_named_in_what_it_broke() {
         ],
     );
     assert_eq!(said(&loaded), "");
-    let configuration = loaded.configuration.unwrap();
+    let configuration = loaded.value.unwrap();
     assert_eq!(configuration.settings.pop.as_str(), "ams2");
     assert_eq!(configuration.settings.keys.bgp.neighbors[0].name, "edge1");
     assert_eq!(configuration.correlation.min_sources, 2);
@@ -199,7 +199,7 @@ fn variables_stand_in_for_values() {
     );
     let loaded = load(&[("prefixd.yaml", &settings)], &[("POOL", "3")]);
     assert_eq!(said(&loaded), "");
-    assert_eq!(loaded.configuration.unwrap().settings.keys.storage.max_connections, 3);
+    assert_eq!(loaded.value.unwrap().settings.keys.storage.max_connections, 3);
     let loaded = load(&[("prefixd.yaml", &settings)], &[]);
     assert_eq!(
         said(&loaded),
@@ -218,7 +218,7 @@ fn correlation_may_stand_in_prefixd_yaml_and_the_file_wins() {
         said(&loaded),
         "warning prefixd.yaml:4: the key \"correlation\" is not used, because the file correlation.yaml exists and wins"
     );
-    assert_eq!(loaded.configuration.unwrap().correlation.min_sources, 3);
+    assert_eq!(loaded.value.unwrap().correlation.min_sources, 3);
 }
 
 #[test]
@@ -236,27 +236,27 @@ sources:
 ";
     let loaded = load(&[("correlation.yaml", text)], &[]);
     assert_eq!(said(&loaded), "");
-    let keys = loaded.configuration.unwrap().correlation;
-    let settings = keys.settings();
+    let keys = loaded.value.unwrap().correlation;
+    let settings = keys.without_adapters();
     assert_eq!(
         settings,
         CorrelationSettings {
             enabled: true,
-            mode: ConfidenceMode::WeightedMean,
+            confidence_mode: ConfidenceMode::WeightedMean,
             window_seconds: 60,
-            terms: CorrelationTerms {
-                min_sources: 2,
-                confidence_threshold: Confidence::clamped(0.7),
-                half_life_seconds: 600,
-            },
+            min_sources: 2,
+            confidence_threshold: 0.7,
             default_weight: 0.5,
+            confidence_decay_half_life_seconds: 600,
+            sources: keys.sources.clone(),
+            webhook_adapters: Vec::new(),
         }
     );
-    let sources = keys.sources();
+    let sources = keys.sources;
     assert!(sources.is_corroborating(&"netflow".parse().unwrap()));
     assert_eq!(sources.get(&"flow".parse().unwrap()).unwrap().silent_after_seconds, 90);
-    let untold = load(&[], &[]).configuration.unwrap().correlation;
-    assert_eq!(untold.settings(), CorrelationSettings::default());
+    let untold = load(&[], &[]).value.unwrap().correlation;
+    assert_eq!(untold.without_adapters(), CorrelationSettings::default());
 }
 
 #[test]
@@ -288,7 +288,7 @@ fn terms_of_a_playbook_that_cannot_be_meant_are_found_with_their_line() {
         &[],
     );
     insta::assert_snapshot!(said(&off));
-    assert!(off.configuration.is_some());
+    assert!(off.value.is_some());
 }
 
 #[test]
@@ -311,13 +311,13 @@ fn a_quorum_that_can_hardly_be_is_a_warning() {
     ] {
         let loaded = load(&[("correlation.yaml", text)], &[]);
         assert_eq!(said(&loaded), warning, "{text}");
-        assert!(loaded.configuration.is_some(), "{text}");
+        assert!(loaded.value.is_some(), "{text}");
     }
 }
 
 #[test]
 fn the_hash_changes_with_any_file() {
-    let hash = |files: &[(&str, &str)]| load(files, &[]).configuration.unwrap().hash;
+    let hash = |files: &[(&str, &str)]| load(files, &[]).value.unwrap().hash;
     assert_eq!(hash(&[]), hash(&[]));
     assert_ne!(hash(&[]), hash(&[("inventory.yaml", &format!("{INVENTORY}# one more\n"))]));
 }
@@ -326,7 +326,7 @@ fn the_hash_changes_with_any_file() {
 fn instances_of_a_pop_may_differ_in_what_is_their_own_and_in_nothing_else() {
     let hash = |settings: &str, environment: &[(&str, &str)]| {
         let loaded = load(&[("prefixd.yaml", settings)], environment);
-        loaded.configuration.unwrap_or_else(|| panic!("{:?}", loaded.findings)).hash
+        loaded.value.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics)).hash
     };
     let known = hash(SETTINGS, &[]);
     for (own, value) in [
@@ -361,7 +361,7 @@ fn a_large_inventory_is_read_straight_into_its_types() {
     }
     let loaded = load(&[("inventory.yaml", &text)], &[]);
     assert_eq!(said(&loaded), "");
-    assert_eq!(loaded.configuration.unwrap().inventory.customers().len(), 20_000);
+    assert_eq!(loaded.value.unwrap().inventory.customers().len(), 20_000);
 }
 
 #[test]
@@ -374,7 +374,7 @@ fn a_component_that_is_switched_off_names_the_vectors_that_need_it() {
         "warning prefixd.yaml:4: while allow_tcp_flags_match is false, rules of these vectors are refused: \
          ack_flood, own_flood, rst_flood, syn_flood, synack_flood"
     );
-    assert!(loaded.configuration.is_some());
+    assert!(loaded.value.is_some());
 }
 
 #[test]
@@ -397,7 +397,7 @@ fn webhook_adapters_are_compiled_with_secrets_of_the_environment() {
         "warning correlation.yaml:6: webhook_adapters[1].auth: type none lets everybody who reaches the API report \
          attacks: for labs only"
     );
-    let configuration = loaded.configuration.unwrap();
+    let configuration = loaded.value.unwrap();
     assert_eq!(configuration.adapters.names().collect::<Vec<_>>(), ["lab", "radware"]);
     assert!(!format!("{configuration:?}").contains("s3cret"));
 }
@@ -417,7 +417,7 @@ fn mistakes_of_webhook_adapters_are_named_with_their_key() {
     fields: {victim_ip: $.ip}
 ";
     let loaded = load(&[("correlation.yaml", correlation)], &[]);
-    assert!(loaded.configuration.is_none());
+    assert!(loaded.value.is_none());
     let said = said(&loaded);
     let lines: Vec<&str> = said.lines().collect();
     let beginnings = [

@@ -68,7 +68,7 @@ async fn main() {
     let folder = arguments.next().expect("the folder of the configuration");
     let events: u32 = arguments.next().map_or(1_000_000, |number| number.parse().unwrap());
     let source = ConfigSource::new(Files::Folder(folder.into()), std::env::vars().collect());
-    let configuration = source.load().configuration.expect("the configuration is valid");
+    let configuration = source.load().value.expect("the configuration is valid");
     let settings = &configuration.settings;
     let store = open(&settings.keys.storage.url().0, Options::default()).await.unwrap();
     let policy = Arc::new(policy(

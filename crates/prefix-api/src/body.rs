@@ -8,11 +8,10 @@ use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use actix_web::{FromRequest, HttpRequest, web};
 use futures::StreamExt;
+use prefix_diagnostics::{Diagnostic, KeyPath, Node};
 use sha2::{Digest, Sha256};
 
-use crate::json::Tree;
-use crate::pointer::Pointer;
-use crate::problem::{FieldError, Kind, Problem};
+use crate::problem::{Kind, Problem};
 
 /// The largest body.
 pub(crate) const MAX_BYTES: usize = 1024 * 1024;
@@ -27,7 +26,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(15);
 #[derive(Debug)]
 pub(crate) struct Body {
     /// What it says.
-    pub(crate) tree: Tree,
+    pub(crate) tree: Node,
     /// SHA-256 of its bytes.
     pub(crate) hash: [u8; 32],
     text: String,
@@ -45,19 +44,19 @@ impl Body {
             let at = error.utf8_error().valid_up_to();
             Problem::at("", format!("the body is not UTF-8 at byte {at}"))
         })?;
-        let tree = Tree::parse(&text).map_err(|detail| Problem::at("", detail))?;
+        let tree = Node::from_json_text(&text).map_err(|detail| Problem::at("", detail))?;
         Ok(Self { tree, hash, text })
     }
 
     /// The body as a value of its own, each member once.
-    pub(crate) fn value(&self) -> Result<serde_json::Value, Vec<FieldError>> {
-        let mut errors = Vec::new();
-        self.tree.report_repeated(&Pointer::root(), None, &mut errors);
+    pub(crate) fn value(&self) -> Result<serde_json::Value, Vec<Diagnostic>> {
+        let errors = self.tree.repeated_members(&KeyPath::root(), None);
         if !errors.is_empty() {
             return Err(errors);
         }
-        serde_json::from_str(&self.text)
-            .map_err(|error| vec![FieldError::new("", format!("the body is no JSON: {error}"))])
+        serde_json::from_str(&self.text).map_err(|error| {
+            vec![Diagnostic::shape(KeyPath::root(), format!("the body is no JSON: {error}"))]
+        })
     }
 }
 

@@ -5,10 +5,11 @@ use std::future::{Ready, ready};
 use actix_web::dev::Payload;
 use actix_web::http::header::HeaderName;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use prefix_diagnostics::{Diagnostic, KeyPath, Place};
 use prefix_engine::{Caller, IdempotencyKey};
 
 use crate::access::{AuthMethod, Principal};
-use crate::problem::{FieldError, Kind, Problem};
+use crate::problem::{Kind, Problem};
 use crate::request_id::RequestId;
 
 /// The header that makes a request repeatable.
@@ -22,7 +23,7 @@ pub(crate) struct Call {
     endpoint: String,
     path: String,
     bucket: String,
-    key: Result<Option<String>, FieldError>,
+    key: Result<Option<String>, Diagnostic>,
 }
 
 impl Call {
@@ -83,7 +84,7 @@ impl Call {
     }
 
     /// The mistake in the header `Idempotency-Key`, if there is one.
-    pub(crate) fn check_key(&self) -> Result<(), Vec<FieldError>> {
+    pub(crate) fn check_key(&self) -> Result<(), Vec<Diagnostic>> {
         self.key.as_ref().map(|_| ()).map_err(|error| vec![error.clone()])
     }
 
@@ -107,9 +108,11 @@ pub(crate) fn address(request: &HttpRequest) -> String {
         .map_or_else(|| "address unknown".to_owned(), |peer| format!("address {}", peer.ip().to_canonical()))
 }
 
-fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, FieldError> {
+fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, Diagnostic> {
     let mut values = request.headers().get_all(IDEMPOTENCY_KEY);
-    let wrong = |detail: &str| Err(FieldError::new("Idempotency-Key", detail));
+    let wrong = |detail: &str| {
+        Err(Diagnostic::shape(KeyPath::root(), detail).at(Place::Header("Idempotency-Key".to_owned())))
+    };
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
         (Some(_), Some(_)) => wrong("is given twice; give it once"),
@@ -159,7 +162,7 @@ mod tests {
         assert!(call(&[]).check_key().is_ok());
         assert!(call(&[b"a key ~!"]).check_key().is_ok());
         for bad in [&[&b""[..]][..], &[&[b'x'; 256]], &["ü".as_bytes()], &[b"a\tb"], &[b"a", b"a"]] {
-            assert_eq!(call(bad).check_key().unwrap_err()[0].pointer, "Idempotency-Key");
+            assert_eq!(call(bad).check_key().unwrap_err()[0].pointer(), "Idempotency-Key");
         }
     }
 

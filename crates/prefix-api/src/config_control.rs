@@ -4,6 +4,7 @@
 
 use async_trait::async_trait;
 use prefix_core::id::MitigationId;
+use prefix_diagnostics::Diagnostic;
 use prefix_engine::{Caller, EngineError, Policy};
 use serde_json::Value;
 use thiserror::Error;
@@ -86,8 +87,8 @@ pub struct EditAnswer {
     pub withdrawn: Vec<MitigationId>,
     /// The difference to what ran.
     pub changes: Vec<ConfigChange>,
-    /// Doubts about the document, by JSON pointer.
-    pub warnings: Vec<ConfigFinding>,
+    /// Warnings about the document, with paths into it.
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// Why a document was not replaced. Nothing was changed.
@@ -95,13 +96,13 @@ pub struct EditAnswer {
 pub enum EditError {
     /// The body has not the form of the document; at least one mistake.
     #[error("the document has {} mistakes", .0.len())]
-    Malformed(Vec<ConfigFinding>),
+    Malformed(Vec<Diagnostic>),
     /// The document breaks rules; at least one.
     #[error("the document breaks {} rules", .0.len())]
-    Invalid(Vec<ConfigFinding>),
+    Invalid(Vec<Diagnostic>),
     /// The way the configuration is kept forbids it.
     #[error("{0}")]
-    NotAllowed(String, Vec<ConfigFinding>),
+    NotAllowed(String, Vec<Diagnostic>),
     /// The file could not be written.
     #[error("{0}")]
     Unwritten(String),
@@ -136,21 +137,12 @@ pub struct ConfigChange {
     pub new: Value,
 }
 
-/// A mistake in a configuration file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigFinding {
-    /// Where: `file.yaml:LINE`.
-    pub place: String,
-    /// What is wrong and how to mend it.
-    pub detail: String,
-}
-
 /// Why a reload changed nothing.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum ReloadError {
     /// The files have mistakes; at least one.
     #[error("the configuration has {} mistakes, the running one stays as it is", .0.len())]
-    Invalid(Vec<ConfigFinding>),
+    Invalid(Vec<Diagnostic>),
     /// The engine refused the new policy.
     #[error(transparent)]
     Engine(#[from] EngineError),

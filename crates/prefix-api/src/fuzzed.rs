@@ -4,10 +4,9 @@
 
 use chrono::{DateTime, Utc};
 use prefix_core::confidence::Confidence;
+use prefix_diagnostics::{Diagnostic, KeyPath};
 
 use crate::body::Body;
-use crate::pointer::Pointer;
-use crate::problem::FieldError;
 use crate::request;
 
 const NOW: DateTime<Utc> = DateTime::<Utc>::UNIX_EPOCH;
@@ -15,7 +14,7 @@ const NOW: DateTime<Utc> = DateTime::<Utc>::UNIX_EPOCH;
 /// `POST /v1/events` and each item of `POST /v1/events/batch`.
 pub fn event(data: &[u8]) {
     let Ok(body) = Body::parse(data.to_vec()) else { return };
-    must_say_what(request::event(&body.tree, Pointer::root(), NOW).map(|draft| must_be_an_event(&draft)));
+    must_say_what(request::event(&body.tree, KeyPath::root(), NOW).map(|draft| must_be_an_event(&draft)));
     must_say_what(request::batch(&body.tree, NOW).map(|items| {
         for item in items {
             must_say_what(item.map(|draft| must_be_an_event(&draft)).map_err(|(_, errors)| errors));
@@ -50,11 +49,11 @@ fn must_be_json(text: Option<&str>) {
 }
 
 /// A refusal names its places: JSON pointers, and why.
-fn must_say_what<T>(read: Result<T, Vec<FieldError>>) {
+fn must_say_what<T>(read: Result<T, Vec<Diagnostic>>) {
     let Err(errors) = read else { return };
     assert!(!errors.is_empty());
-    let is_told = |error: &FieldError| {
-        (error.pointer.is_empty() || error.pointer.starts_with('/')) && !error.detail.is_empty()
+    let is_told = |error: &Diagnostic| {
+        (error.pointer().is_empty() || error.pointer().starts_with('/')) && !error.text.is_empty()
     };
     assert!(errors.iter().all(is_told));
 }

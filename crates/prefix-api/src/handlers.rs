@@ -18,11 +18,12 @@ pub(crate) mod stats;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, HttpResponseBuilder};
+use prefix_diagnostics::Diagnostic;
 use prefix_engine::Answer;
 use serde::Serialize;
 
 use crate::answer::DryRun;
-use crate::problem::{FieldError, Problem};
+use crate::problem::Problem;
 
 /// What a handler answers.
 pub(crate) type Reply = Result<HttpResponse, Problem>;
@@ -55,7 +56,7 @@ pub(crate) fn mark_replay<T>(response: &mut HttpResponse, answer: &Answer<T>) {
 }
 
 /// Both, or the mistakes of both.
-fn both<A, B>(a: Result<A, Vec<FieldError>>, b: Result<B, Vec<FieldError>>) -> Result<(A, B), Problem> {
+fn both<A, B>(a: Result<A, Vec<Diagnostic>>, b: Result<B, Vec<Diagnostic>>) -> Result<(A, B), Problem> {
     match (a, b) {
         (Ok(a), Ok(b)) => Ok((a, b)),
         (a, b) => {
@@ -66,7 +67,7 @@ fn both<A, B>(a: Result<A, Vec<FieldError>>, b: Result<B, Vec<FieldError>>) -> R
 }
 
 /// The value, or its mistakes.
-fn checked<T>(value: Result<T, Vec<FieldError>>) -> Result<T, Problem> {
+fn checked<T>(value: Result<T, Vec<Diagnostic>>) -> Result<T, Problem> {
     value.map_err(Problem::bad_request)
 }
 

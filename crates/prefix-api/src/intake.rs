@@ -5,6 +5,7 @@ use futures::future::join_all;
 use prefix_core::audit::AuditAction;
 use prefix_core::event::Report;
 use prefix_core::name::SourceName;
+use prefix_diagnostics::Diagnostic;
 use prefix_engine::{
     Answer, BatchItem, Caller, EngineError, EventOutcome, IdempotencyKey, Inadmissible, InvalidItem,
     RefusedEvent,
@@ -15,7 +16,7 @@ use crate::answer::EventAnswer;
 use crate::api::Api;
 use crate::call::Call;
 use crate::handlers::{Reply, mark_replay, respond};
-use crate::problem::{FieldError, Kind, Problem};
+use crate::problem::{Kind, Problem};
 use crate::query::Query;
 use crate::report::{self, Rejection};
 use crate::value;
@@ -32,7 +33,7 @@ pub(crate) fn no_dry_run(query: &mut Query) {
 }
 
 /// The mistakes of a request outside its body.
-pub(crate) fn request_errors(call: &Call, query: Query) -> Result<(), Vec<FieldError>> {
+pub(crate) fn request_errors(call: &Call, query: Query) -> Result<(), Vec<Diagnostic>> {
     let errors: Vec<_> = query.finish().err().into_iter().chain(call.check_key().err()).flatten().collect();
     if errors.is_empty() { Ok(()) } else { Err(errors) }
 }

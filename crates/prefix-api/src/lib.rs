@@ -15,16 +15,13 @@ mod document;
 mod drain;
 mod endpoint;
 mod envelope;
-mod fields;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzed;
 mod gate;
 mod handlers;
 mod intake;
-mod json;
 mod limits;
-mod pointer;
 mod problem;
 mod query;
 mod report;
@@ -40,8 +37,7 @@ mod value;
 pub use access::AuthMode;
 pub use api::ApiParts;
 pub use config_control::{
-    Candidate, ConfigChange, ConfigControl, ConfigDocument, ConfigFinding, EditAnswer, EditError,
-    ReloadAnswer, ReloadError,
+    Candidate, ConfigChange, ConfigControl, ConfigDocument, EditAnswer, EditError, ReloadAnswer, ReloadError,
 };
 pub use limits::RateLimits;
 pub use server::{RunningServer, server};

@@ -8,6 +8,7 @@ use std::fmt;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use prefix_core::audit::AuditAction;
+use prefix_diagnostics::Diagnostic;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -33,6 +34,12 @@ impl FieldError {
             detail.push_str("...");
         }
         Self { pointer: pointer.into(), detail }
+    }
+}
+
+impl From<Diagnostic> for FieldError {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self::new(diagnostic.pointer(), diagnostic.text)
     }
 }
 
@@ -87,7 +94,11 @@ impl Problem {
     }
 
     /// A request that breaks the endpoint's schema, with everything that is wrong with it.
-    pub(crate) fn bad_request(mut errors: Vec<FieldError>) -> Self {
+    pub(crate) fn bad_request(errors: Vec<Diagnostic>) -> Self {
+        Self::of_fields(errors.into_iter().map(FieldError::from).collect())
+    }
+
+    fn of_fields(mut errors: Vec<FieldError>) -> Self {
         let shown = |error: &FieldError| match error.pointer.as_str() {
             "" => error.detail.clone(),
             place => format!("{place} {}", error.detail),
@@ -110,12 +121,12 @@ impl Problem {
 
     /// A request with one mistake.
     pub(crate) fn at(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self::bad_request(vec![FieldError::new(pointer, detail)])
+        Self::of_fields(vec![FieldError::new(pointer, detail)])
     }
 
     /// With `errors[]`.
-    pub(crate) fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
-        self.errors = errors;
+    pub(crate) fn with_errors(mut self, errors: Vec<Diagnostic>) -> Self {
+        self.errors = errors.into_iter().map(FieldError::from).collect();
         self
     }
 
@@ -264,7 +275,7 @@ mod tests {
 
     #[test]
     fn floods_of_mistakes_are_counted() {
-        let errors = vec![FieldError { pointer: "/x".into(), detail: "is wrong".into() }; 10_000];
+        let errors = vec![Diagnostic::shape("x", "is wrong"); 10_000];
         let body = Problem::bad_request(errors).body("");
         assert_eq!(body["errors"].as_array().unwrap().len(), MOST_ERRORS + 1);
         assert_eq!(body["errors"][MOST_ERRORS]["detail"], "9950 more mistakes are not shown");

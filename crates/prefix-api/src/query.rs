@@ -8,16 +8,16 @@ use std::str::FromStr;
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use prefix_core::page::PageRequest;
+use prefix_diagnostics::{Diagnostic, Parsed};
 
-use crate::fields::Parsed;
-use crate::problem::{FieldError, Problem};
+use crate::problem::Problem;
 use crate::value;
 
 /// The parameters of a request.
 #[derive(Debug)]
 pub(crate) struct Query {
     pairs: Vec<(String, String)>,
-    errors: Vec<FieldError>,
+    errors: Vec<Diagnostic>,
 }
 
 impl Query {
@@ -27,7 +27,7 @@ impl Query {
         let pairs = pairs.map(actix_web::web::Query::into_inner).unwrap_or_default();
         let errors = text.split('&').filter(|pair| !is_utf8(pair)).map(|pair| {
             let name = pair.split('=').next().filter(|name| is_utf8(name)).unwrap_or_default();
-            FieldError::new(format!("?{name}"), "must be UTF-8, percent-encoded")
+            Diagnostic::query(name, "must be UTF-8, percent-encoded")
         });
         Self { errors: errors.collect(), pairs }
     }
@@ -41,7 +41,7 @@ impl Query {
             None if first.is_empty() => return None,
             None => parse(first),
         };
-        parsed.map_err(|detail| self.errors.push(FieldError::new(format!("?{name}"), detail))).ok()
+        parsed.map_err(|text| self.errors.push(Diagnostic::query(name, text))).ok()
     }
 
     /// A parameter that a type of the domain reads.
@@ -81,12 +81,7 @@ impl Query {
 
     /// One of these words.
     pub(crate) fn word<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Option<T> {
-        self.optional(name, |text| {
-            words.iter().find_map(|(word, value)| (*word == text).then_some(*value)).ok_or_else(|| {
-                let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-                format!("must be one of {}, not {}", known.join(", "), value::quoted(text))
-            })
-        })
+        self.optional(name, |text| value::one_of(text, words))
     }
 
     /// `limit`, `cursor`, `start` and `end` (http-api.md §1.3).
@@ -100,7 +95,7 @@ impl Query {
     }
 
     /// Ends the reading.
-    pub(crate) fn finish(self) -> Result<(), Vec<FieldError>> {
+    pub(crate) fn finish(self) -> Result<(), Vec<Diagnostic>> {
         if self.errors.is_empty() { Ok(()) } else { Err(self.errors) }
     }
 }
@@ -137,7 +132,7 @@ mod tests {
     use super::*;
 
     fn errors(query: Query) -> Vec<String> {
-        query.finish().unwrap_err().into_iter().map(|e| format!("{} {}", e.pointer, e.detail)).collect()
+        query.finish().unwrap_err().into_iter().map(|e| format!("{} {}", e.pointer(), e.text)).collect()
     }
 
     #[test]

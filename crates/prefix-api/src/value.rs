@@ -1,7 +1,6 @@
 //! Values of JSON become types of the domain, or a sentence that says what was expected.
 
 use std::fmt::Display;
-use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use chrono::{DateTime, Datelike, Utc};
@@ -9,108 +8,39 @@ use prefix_core::address::{Prefix, VictimIp};
 use prefix_core::confidence::Confidence;
 use prefix_core::protocol::Protocol;
 use prefix_core::rate::{BitsPerSecond, MAX_RATE, PacketsPerSecond};
-
-use crate::fields::Parsed;
-use crate::json::Tree;
-
-/// Free text of people: reasons.
-const LONGEST_TEXT: usize = 1024;
-
-/// A text.
-pub(crate) fn text(tree: &Tree) -> Parsed<&str> {
-    match tree {
-        Tree::Text(text) => Ok(text),
-        other => Err(format!("must be a text, not {}", other.kind())),
-    }
-}
-
-/// A text that a type of the domain reads.
-pub(crate) fn parsed<T>(tree: &Tree) -> Parsed<T>
-where
-    T: FromStr<Err: Display>,
-{
-    text(tree)?.parse().map_err(sentence)
-}
-
-/// A text for people, 1 to 1024 characters; line breaks and tabs are its only control characters.
-pub(crate) fn free_text(tree: &Tree) -> Parsed<String> {
-    let text = text(tree)?;
-    let length = text.chars().count();
-    if text.trim().is_empty() {
-        return Err("must not be empty".to_owned());
-    }
-    if length > LONGEST_TEXT {
-        return Err(format!("has {length} characters, at most {LONGEST_TEXT} are allowed"));
-    }
-    match text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
-        Some(c) => Err(format!("contains the control character U+{:04X}", u32::from(c))),
-        None => Ok(text.to_owned()),
-    }
-}
-
-/// One of these words.
-pub(crate) fn word<T: Copy>(tree: &Tree, words: &[(&str, T)]) -> Parsed<T> {
-    let text = text(tree)?;
-    words.iter().find_map(|(word, value)| (*word == text).then_some(*value)).ok_or_else(|| {
-        let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-        format!("must be one of {}, not {}", known.join(", "), quoted(text))
-    })
-}
-
-/// An integer within a range.
-pub(crate) fn integer(tree: &Tree, range: RangeInclusive<u64>) -> Parsed<u64> {
-    let expected = || format!("must be an integer from {} to {}", range.start(), range.end());
-    match tree {
-        Tree::Integer(value) => u64::try_from(*value)
-            .ok()
-            .filter(|value| range.contains(value))
-            .ok_or_else(|| format!("{}, not {value}", expected())),
-        Tree::Float(value) => Err(format!("{} without fraction or exponent, not {value}", expected())),
-        other => Err(format!("{}, not {}", expected(), other.kind())),
-    }
-}
-
-/// An integer of 16 bits within a range.
-pub(crate) fn integer_u16(tree: &Tree, range: RangeInclusive<u16>) -> Parsed<u16> {
-    integer(tree, (*range.start()).into()..=(*range.end()).into())
-        .and_then(|v| u16::try_from(v).map_err(sentence))
-}
-
-/// An integer of 8 bits within a range.
-pub(crate) fn integer_u8(tree: &Tree, range: RangeInclusive<u8>) -> Parsed<u8> {
-    integer(tree, (*range.start()).into()..=(*range.end()).into())
-        .and_then(|v| u8::try_from(v).map_err(sentence))
-}
+pub(crate) use prefix_diagnostics::value::*;
+use prefix_diagnostics::{Content, Node, Parsed};
 
 /// A port, 1..=65535.
-pub(crate) fn port(tree: &Tree) -> Parsed<u16> {
-    integer_u16(tree, 1..=u16::MAX)
+pub(crate) fn port(node: &Node) -> Parsed<u16> {
+    integer(node, 1..=u16::MAX)
 }
 
 /// Bits per second, 0..=2^63-1.
-pub(crate) fn bits_per_second(tree: &Tree) -> Parsed<BitsPerSecond> {
-    integer(tree, 0..=MAX_RATE).map(BitsPerSecond::saturating)
+pub(crate) fn bits_per_second(node: &Node) -> Parsed<BitsPerSecond> {
+    integer(node, 0..=MAX_RATE).map(BitsPerSecond::saturating)
 }
 
 /// Packets per second, 0..=2^63-1.
-pub(crate) fn packets_per_second(tree: &Tree) -> Parsed<PacketsPerSecond> {
-    integer(tree, 0..=MAX_RATE).map(PacketsPerSecond::saturating)
+pub(crate) fn packets_per_second(node: &Node) -> Parsed<PacketsPerSecond> {
+    integer(node, 0..=MAX_RATE).map(PacketsPerSecond::saturating)
 }
 
 /// A confidence, 0..=1.
-pub(crate) fn confidence(tree: &Tree) -> Parsed<Confidence> {
-    let value = match tree {
-        Tree::Integer(0) => 0.0,
-        Tree::Integer(1) => 1.0,
-        Tree::Integer(value) => return Err(format!("must be a number from 0 to 1, not {value}")),
-        Tree::Float(value) => *value,
-        other => return Err(format!("must be a number from 0 to 1, not {}", other.kind())),
-    };
-    Confidence::new(value).map_err(|_| format!("must be a number from 0 to 1, not {value}"))
+pub(crate) fn confidence(node: &Node) -> Parsed<Confidence> {
+    let wrong = |found: &dyn Display| Err(format!("must be a number from 0 to 1, not {found}"));
+    match &node.content {
+        Content::Unsigned(0) => Ok(Confidence::ZERO),
+        Content::Unsigned(1) => Ok(Confidence::ONE),
+        Content::Unsigned(value) => wrong(value),
+        Content::Signed(value) => wrong(value),
+        Content::Float(value) => Confidence::new(*value).or_else(|_| wrong(value)),
+        _ => wrong(&node.kind()),
+    }
 }
 
 /// A protocol: one of the words, or a number.
-pub(crate) fn protocol(tree: &Tree) -> Parsed<Protocol> {
+pub(crate) fn protocol(node: &Node) -> Parsed<Protocol> {
     const WORDS: [(&str, Protocol); 5] = [
         ("udp", Protocol::Udp),
         ("tcp", Protocol::Tcp),
@@ -118,32 +48,32 @@ pub(crate) fn protocol(tree: &Tree) -> Parsed<Protocol> {
         ("gre", Protocol::Gre),
         ("any", Protocol::Any),
     ];
-    match tree {
-        Tree::Text(_) => {
-            word(tree, &WORDS).map_err(|error| format!("{error}; a number is written without quotes"))
+    match node.content {
+        Content::Text(_) => {
+            word(node, &WORDS).map_err(|error| format!("{error}; a number is written without quotes"))
         }
-        Tree::Integer(_) | Tree::Float(_) => integer_u8(tree, 0..=u8::MAX).map(Protocol::Number),
-        other => {
-            Err(format!("must be udp, tcp, icmp, gre, any or an integer from 0 to 255, not {}", other.kind()))
+        Content::Unsigned(_) | Content::Signed(_) | Content::Float(_) => {
+            integer(node, 0..=u8::MAX).map(Protocol::Number)
+        }
+        _ => {
+            Err(format!("must be udp, tcp, icmp, gre, any or an integer from 0 to 255, not {}", node.kind()))
         }
     }
 }
 
 /// An address.
-pub(crate) fn address(tree: &Tree) -> Parsed<VictimIp> {
-    let text = text(tree)?;
-    bounded(text)?.parse().map_err(sentence)
+pub(crate) fn address(node: &Node) -> Parsed<VictimIp> {
+    bounded(node)
 }
 
 /// A prefix without host bits; an address is the prefix that holds it alone.
-pub(crate) fn prefix(tree: &Tree) -> Parsed<Prefix> {
-    let text = text(tree)?;
-    bounded(text)?.parse().map_err(sentence)
+pub(crate) fn prefix(node: &Node) -> Parsed<Prefix> {
+    bounded(node)
 }
 
 /// A time of RFC 3339 in the years 1970 to 9999, in whole microseconds.
-pub(crate) fn time(tree: &Tree) -> Parsed<DateTime<Utc>> {
-    time_of(text(tree)?)
+pub(crate) fn time(node: &Node) -> Parsed<DateTime<Utc>> {
+    time_of(text(node)?)
 }
 
 /// The same, from a text.
@@ -157,17 +87,9 @@ pub(crate) fn time_of(text: &str) -> Parsed<DateTime<Utc>> {
     DateTime::from_timestamp_micros(time.timestamp_micros()).ok_or_else(wrong)
 }
 
-/// JSON that is kept as it came: the value of `raw_details`.
-pub(crate) fn raw(tree: &Tree) -> Parsed<String> {
-    match tree {
-        Tree::Raw(text, _) => Ok(text.get().to_owned()),
-        other => Err(format!("is unreadable {}", other.kind())),
-    }
-}
-
 /// An identifier.
-pub(crate) fn id<T: From<uuid::Uuid>>(tree: &Tree) -> Parsed<T> {
-    id_of(text(tree)?)
+pub(crate) fn id<T: From<uuid::Uuid>>(node: &Node) -> Parsed<T> {
+    id_of(text(node)?)
 }
 
 /// The same, from a text: the hyphenated form only.
@@ -179,29 +101,19 @@ pub(crate) fn id_of<T: From<uuid::Uuid>>(text: &str) -> Parsed<T> {
 }
 
 /// No address or prefix is longer, and no message should repeat a megabyte.
-fn bounded(text: &str) -> Parsed<&str> {
-    if text.len() <= 64 { Ok(text) } else { Err(format!("{} is no IPv4 or IPv6 address", quoted(text))) }
-}
-
-/// A text from outside within a message: its head, with everything unprintable escaped.
-pub(crate) fn quoted(text: &str) -> String {
-    const MOST: usize = 40;
-    match text.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{:?}...", &text[..end]),
-        None => format!("{text:?}"),
+fn bounded<T: FromStr<Err: Display>>(node: &Node) -> Parsed<T> {
+    match text(node)? {
+        text if text.len() > 64 => Err(format!("{} is no IPv4 or IPv6 address", quoted(text))),
+        _ => parsed(node),
     }
-}
-
-fn sentence(error: impl Display) -> String {
-    error.to_string()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn tree(text: &str) -> Tree {
-        Tree::parse(text).unwrap()
+    fn tree(text: &str) -> Node {
+        Node::from_json_text(text).unwrap()
     }
 
     #[test]

@@ -3,14 +3,14 @@
 use std::net::IpAddr;
 
 use prefix_core::address::VictimIp;
+use prefix_diagnostics::{Diagnostic, KeyPath};
 use prefix_gobgp::Endpoint;
 use prefix_policy::{Inventory, Playbooks, PlaybooksDocument, Policy, PolicyParts};
 use serde_json::{Value, json};
 
 use super::correlation::CorrelationKeys;
-use super::edit::{self, Edited};
-use super::finding::{Finding, FindingKind};
-use super::policy::Limits;
+use super::edit;
+use super::loaded::Loaded;
 use super::settings::Settings;
 use super::settings::values::ListenAddress;
 
@@ -21,16 +21,15 @@ pub fn policy(
     playbooks: Playbooks,
     correlation: &CorrelationKeys,
 ) -> Policy {
-    let limits = Limits::from_keys(&settings.keys);
+    let keys = &settings.keys;
     Policy::new(PolicyParts {
         inventory,
         playbooks,
-        guardrails: limits.guardrails,
-        quotas: limits.quotas,
-        timers: limits.timers,
-        escalation: limits.escalation,
-        correlation: correlation.settings(),
-        sources: correlation.sources(),
+        guardrails: keys.guardrails_in_force(),
+        quotas: keys.quotas.clone(),
+        timers: keys.timers.clone(),
+        escalation: keys.escalation.clone(),
+        correlation: correlation.without_adapters(),
         own_addresses: own_addresses(settings),
     })
 }
@@ -77,30 +76,13 @@ pub struct Documents {
     pub guardrails: Option<Value>,
 }
 
-/// A mistake in a candidate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mistake {
-    /// A JSON pointer into a value that has the documents as members.
-    pub pointer: String,
-    /// What is wrong and how to mend it.
-    pub detail: String,
-}
-
-/// Why candidates make no policy; at least one mistake.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
-    /// True if a document has not the form that it must have.
-    pub is_malformed: bool,
-    /// All mistakes of the first document that has some.
-    pub mistakes: Vec<Mistake>,
-}
-
-/// Puts documents in the place of what runs, checked like the files.
-pub fn candidate(base: Base<'_>, documents: Documents) -> Result<Policy, Refused> {
+/// Puts documents in the place of what runs, checked like the files. The errors are those of the first document that has
+/// some, with paths into a value that has the documents as members.
+pub fn candidate(base: Base<'_>, documents: Documents) -> Result<Policy, Vec<Diagnostic>> {
     let mut settings = base.settings.clone();
     let tries_guardrails = documents.guardrails.is_some();
     if let Some(body) = documents.guardrails {
-        settings.keys = passed(edit::guardrails(body, &settings.keys), "", None)?;
+        settings.keys = passed(edit::guardrails(body, &settings.keys), KeyPath::root())?;
     }
     let correlation = match documents.correlation {
         Some(body) => {
@@ -109,40 +91,32 @@ pub fn candidate(base: Base<'_>, documents: Documents) -> Result<Policy, Refused
                 Some(_) => &PlaybooksDocument::default(),
                 None => base.playbooks.document(),
             };
-            passed(edit::correlation(body, base.correlation, beside), "/correlation", None)?
+            passed(edit::correlation(body, base.correlation, beside), "correlation")?
         }
         None => base.correlation.clone(),
     };
-    let bounds = Limits::from_keys(&settings.keys).guardrails;
+    let bounds = settings.keys.guardrails_in_force();
     let (running, inventory) = (base.playbooks.document(), base.inventory);
     let read = |body: Value| edit::playbooks(body, running, &bounds, inventory, &correlation);
     let playbooks = match documents.playbooks {
-        Some(body) => passed(read(body), "/playbooks", None)?,
+        Some(body) => passed(read(body), "playbooks")?,
         // what runs must pass the guardrails that are tried
-        None if tries_guardrails => {
+        None if tries_guardrails => passed(read(json!(running)), KeyPath::root()).map_err(|errors| {
             let why = "the playbooks that run would be refused";
-            passed(read(json!(running)), "/guardrails", Some(why))?
-        }
+            let text = |error: Diagnostic| format!("{why}: {} {}", error.pointer(), error.text);
+            errors.into_iter().map(|error| Diagnostic::error("guardrails", text(error))).collect::<Vec<_>>()
+        })?,
         None => base.playbooks.clone(),
     };
     Ok(policy(&settings, inventory.clone(), playbooks, &correlation))
 }
 
-/// What was read, or its mistakes: below `member`, or with `why` all of them at it.
-fn passed<T>(edited: Edited<T>, member: &str, why: Option<&str>) -> Result<T, Refused> {
-    let Edited { value, findings } = edited;
-    let errors = || findings.iter().filter(|finding| finding.is_error());
-    let mistake = |finding: &Finding| match why {
-        Some(why) => Mistake {
-            pointer: member.to_owned(),
-            detail: format!("{why}: {} {}", finding.pointer(), finding.text),
-        },
-        None => Mistake { pointer: format!("{member}{}", finding.pointer()), detail: finding.text.clone() },
-    };
-    value.ok_or_else(|| Refused {
-        is_malformed: why.is_none() && errors().any(|finding| finding.kind == FindingKind::Shape),
-        mistakes: errors().map(mistake).collect(),
-    })
+/// What was read, or its errors below `member`.
+fn passed<T>(loaded: Loaded<T>, member: impl Into<KeyPath>) -> Result<T, Vec<Diagnostic>> {
+    let member = member.into();
+    let placed = |error: Diagnostic| Diagnostic { path: error.path.below(&member), ..error };
+    let checked = loaded.checked();
+    checked.map(|checked| checked.value).map_err(|errors| errors.into_iter().map(placed).collect())
 }
 
 #[cfg(test)]

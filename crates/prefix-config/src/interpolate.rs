@@ -1,8 +1,9 @@
 //! `${VAR}` in a value stands for an environment variable, so that secrets and sites stay out of the files.
 
+use prefix_diagnostics::{Content, KeyPath, Node};
+
 use super::Environment;
-use super::document::{Content, Node};
-use super::path::KeyPath;
+use super::yaml;
 
 /// Replaces variables in every value of the document and returns what could not be replaced.
 ///
@@ -14,49 +15,38 @@ pub(super) fn interpolate(
     environment: &Environment,
 ) -> Vec<(KeyPath, String)> {
     let mut mistakes = Vec::new();
-    visit(node, &KeyPath::root(), source, environment, &mut mistakes);
-    mistakes
-}
-
-fn visit(
-    node: &mut Node,
-    path: &KeyPath,
-    source: &str,
-    environment: &Environment,
-    mistakes: &mut Vec<(KeyPath, String)>,
-) {
-    let quoted = node.is_quoted(source);
-    match &mut node.content {
-        Content::Text(text) if text.contains("${") => match replace(text, environment) {
-            Ok(replaced) if quoted => *text = replaced,
+    node.for_each(&mut |node, path| {
+        let Content::Text(text) = &node.content else { return };
+        if !text.contains("${") {
+            return;
+        }
+        match replace(text, environment) {
+            Ok(replaced) if yaml::is_quoted(node, source) => node.content = Content::Text(replaced),
             Ok(replaced) => node.content = scalar(replaced),
             Err(mistake) => mistakes.push((path.clone(), mistake)),
-        },
-        Content::List(items) => {
-            for (index, item) in items.iter_mut().enumerate() {
-                visit(item, &path.index(index), source, environment, mistakes);
-            }
         }
-        Content::Map(map) => {
-            for member in &mut map.members {
-                visit(&mut member.value, &path.key(&*member.key), source, environment, mistakes);
-            }
-        }
-        _ => {}
-    }
+    });
+    mistakes
 }
 
 /// Reads a text as an unquoted YAML scalar.
 fn scalar(text: String) -> Content {
-    match Node::parse(&text).map(|node| node.content) {
+    match yaml::parse(&text).map(|node| node.content) {
         Ok(Content::List(_) | Content::Map(_)) | Err(_) => Content::Text(text),
         Ok(content) => content,
     }
 }
 
-/// Whether something would be replaced in a text.
-pub(super) fn has_variable(text: &str) -> bool {
-    text.match_indices("${").any(|(at, _)| !text[..at].ends_with('$'))
+/// Every place where a variable stands.
+pub(super) fn references(node: &mut Node) -> Vec<KeyPath> {
+    let is_variable = |text: &str| text.match_indices("${").any(|(at, _)| !text[..at].ends_with('$'));
+    let mut found = Vec::new();
+    node.for_each(&mut |node, path| {
+        if matches!(&node.content, Content::Text(text) if is_variable(text)) {
+            found.push(path.clone());
+        }
+    });
+    found
 }
 
 fn replace(text: &str, environment: &Environment) -> Result<String, String> {
@@ -140,16 +130,16 @@ mod tests {
     #[test]
     fn unquoted_values_take_the_type_of_their_text_and_quoted_ones_stay_text() {
         let source = "a: ${POOL}\nb: \"${POOL}\"\nc:\n  - ${WORD}\nd: ${TRICK}\ne: ${SITE}\n";
-        let mut node = Node::parse(source).unwrap();
+        let mut node = yaml::parse(source).unwrap();
         assert_eq!(interpolate(&mut node, source, &environment()), []);
-        let json = serde_json::to_string(&node.to_value()).unwrap();
+        let json = serde_json::to_string(&figment::value::Value::serialize(&node).unwrap()).unwrap();
         assert_eq!(json, r#"{"a":12,"b":"12","c":[true],"d":"[a, b]","e":"fra1"}"#);
     }
 
     #[test]
     fn every_unset_variable_is_found_with_its_place() {
         let source = "a: ${NO}\nb: [x, '${NOT}']\n";
-        let mut node = Node::parse(source).unwrap();
+        let mut node = yaml::parse(source).unwrap();
         let places: Vec<_> = interpolate(&mut node, source, &environment())
             .into_iter()
             .map(|(path, _)| path.to_string())

@@ -4,20 +4,18 @@
 
 pub mod candidate;
 pub mod correlation;
-mod decode;
-mod document;
+#[cfg(test)]
+mod decoding;
 pub mod edit;
-pub mod finding;
 pub mod folder;
 mod interpolate;
+mod load;
+pub mod loaded;
 mod merge;
-pub mod path;
-pub mod policy;
 mod read;
 pub mod settings;
 pub mod speaker;
-pub mod storage;
-pub mod suggest;
+mod yaml;
 
 /// The environment, passed as a value so that nothing below reads the process's own.
 pub type Environment = std::collections::BTreeMap<String, String>;

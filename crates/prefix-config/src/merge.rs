@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use figment::value::{Dict, Map, Value};
-use figment::{Figment, Metadata, Profile, Provider};
+use figment::Figment;
+use figment::providers::Serialized;
+use figment::value::{Dict, Value};
+use prefix_diagnostics::{KeyPath, Node, Place};
 
 use super::Environment;
-use super::document::Node;
-use super::finding::Place;
-use super::path::{KeyPath, Segment};
+use super::yaml;
 
 /// First words of overrides that mean a file of their own.
 const FILES: [&str; 4] = ["inventory", "playbooks", "correlation", "alerting"];
@@ -76,48 +76,32 @@ impl Overridden {
 
 /// Lays the overrides over the document.
 pub(super) fn merge(document: &mut Node, overrides: &Overrides) -> Overridden {
+    let mut overridden = Overridden::default();
     if overrides.is_empty() {
-        return Overridden::default();
+        return overridden;
     }
-    let file = document.to_value();
-    let mut layer = Layer { value: Value::from(Dict::new()), origins: BTreeMap::new(), refused: Vec::new() };
-    for change in &overrides.0 {
-        layer.apply(&file, change);
-    }
-    let figment = Figment::from(Provided { name: "file", value: &file })
-        .merge(Provided { name: "environment", value: &layer.value });
-    // A document that is no map cannot be merged into; it is refused as it stands.
-    if let (Value::Dict(..), Ok(merged)) = (&file, figment.extract::<Value>()) {
-        *document = document.with_values(&merged);
-    }
-    Overridden { refused: layer.refused, origins: layer.origins }
-}
-
-/// The environment as a document of its own.
-struct Layer {
-    value: Value,
-    origins: BTreeMap<KeyPath, String>,
-    refused: Vec<(String, String)>,
-}
-
-impl Layer {
-    fn apply(&mut self, file: &Value, change: &Override) {
-        let parsed = if change.text.trim().is_empty() { Ok(Value::from("")) } else { read(&change.text) };
-        let applied =
-            parsed.and_then(|value| set(&mut self.value, Some(file), &change.words, &KeyPath::root(), value));
-        match applied {
+    let file = Value::serialize(&*document).unwrap_or_else(|_| Value::from(Dict::new()));
+    let mut layer = Value::from(Dict::new());
+    for Override { variable, words, text } in &overrides.0 {
+        let parsed = if text.trim().is_empty() { Ok(Value::from("")) } else { read(text) };
+        match parsed.and_then(|value| set(&mut layer, Some(&file), words, &KeyPath::root(), value)) {
             Ok(path) => {
-                self.origins.insert(path, change.variable.clone());
+                overridden.origins.insert(path, variable.clone());
             }
-            Err(reason) => self.refused.push((change.variable.clone(), reason)),
+            Err(reason) => overridden.refused.push((variable.clone(), reason)),
         }
     }
+    // A document that is no map cannot be merged into; it is refused as it stands.
+    let merged = Figment::from(Serialized::defaults(&file)).merge(Serialized::defaults(&layer));
+    if let (Some(_), Ok(merged)) = (document.as_map(), merged.extract::<Node>()) {
+        *document = merged.with_lines_of(document);
+    }
+    overridden
 }
 
 fn read(text: &str) -> Result<Value, String> {
-    Node::parse(text)
-        .map(|node| node.to_value())
-        .map_err(|error| format!("the value is no YAML: {}", error.text))
+    let node = yaml::parse(text).map_err(|(_, text)| format!("the value is no YAML: {text}"))?;
+    Value::serialize(node).map_err(|error| error.to_string())
 }
 
 /// Puts `new` at `words` below `layer`, which covers `file` in the merge; returns the place it now has.
@@ -153,7 +137,7 @@ fn set(
         _ => None,
     };
     let key = known.map_or(word, |(key, _)| key).clone();
-    let path = at.child(Segment::Key(key.clone()));
+    let path = at.key(&key);
     let file = known.map(|(_, value)| value);
     let fresh = || match file {
         // Merging replaces lists whole, so the layer needs the elements that stay.
@@ -162,22 +146,6 @@ fn set(
         _ => Value::from(Dict::new()),
     };
     set(members.entry(key).or_insert_with(fresh), file, rest, &path, new)
-}
-
-struct Provided<'a> {
-    name: &'static str,
-    value: &'a Value,
-}
-
-impl Provider for Provided<'_> {
-    fn metadata(&self) -> Metadata {
-        Metadata::named(self.name)
-    }
-
-    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
-        let dict = self.value.as_dict().cloned().unwrap_or_default();
-        Ok(Profile::Default.collect(dict))
-    }
 }
 
 #[cfg(test)]
@@ -203,9 +171,9 @@ sources: {FastNetMon: {weight: 1}}
     fn merged(document: &str, variables: &[(&str, &str)]) -> Merged {
         let environment =
             variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let mut node = Node::parse(FILE).unwrap();
+        let mut node = yaml::parse(FILE).unwrap();
         let overridden = merge(&mut node, &Overrides::of(document, &environment));
-        Merged { value: node.to_value(), overridden }
+        Merged { value: Value::serialize(&node).unwrap(), overridden }
     }
 
     fn json(value: &Value, path: &str) -> String {

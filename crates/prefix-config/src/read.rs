@@ -1,17 +1,15 @@
-//! Reading one document: text, variables, overrides and types, with every mistake put back to its line.
+//! Reading one document: text, variables, overrides and types, with every diagnostic put back to its line.
 
 use std::cell::OnceCell;
 
+use prefix_diagnostics::{Checked, Diagnostic, KeyPath, Node, Place, decode};
 use serde::de::DeserializeOwned;
 use serde_saphyr::DuplicateKeyPolicy;
 
 use super::Environment;
-use super::decode::{Misread, as_written, decode};
-use super::document::{Node, SyntaxError, options};
-use super::finding::{Finding, FindingKind, Place, Remark, Severity};
 use super::interpolate::interpolate;
 use super::merge::{Overridden, Overrides, merge};
-use super::path::KeyPath;
+use super::yaml::{self, SyntaxError, options, syntax_error};
 
 /// A text and what its file is called.
 #[derive(Debug, Clone)]
@@ -24,39 +22,62 @@ pub(super) struct Source {
 
 /// A document that was read, good or not.
 pub(super) struct Reading<T> {
-    /// The typed document. With mistakes of shape it lacks what they spoilt.
+    /// The typed document. With errors of shape it lacks what they spoilt.
     pub(super) value: Option<T>,
-    /// What was found so far.
-    pub(super) findings: Vec<Finding>,
+    /// What was reported so far.
+    pub(super) diagnostics: Vec<Diagnostic>,
     places: Places,
 }
 
 impl<T> Reading<T> {
     /// A document that is not there, with what stands in for it.
     pub(super) fn absent(value: Option<T>) -> Self {
-        Self { value, findings: Vec::new(), places: Places::default() }
+        Self { value, diagnostics: Vec::new(), places: Places::default() }
     }
 
-    /// Adds what a rule said about [`Reading::value`], unless it is about what a mistake of shape took out.
-    pub(super) fn remark(&mut self, remark: Remark) {
-        let path = as_written(&remark.path, &self.places.taken_out);
-        if self.places.taken_out.contains(&path) || self.places.spoilt.iter().any(|place| path.holds(place)) {
-            return;
+    /// A text that is no YAML.
+    pub(super) fn unreadable(file: &str, (line, text): SyntaxError) -> Self {
+        let diagnostic = Diagnostic::shape(KeyPath::root(), text).at(Place::line(file, line));
+        let source = Some(Source { file: file.to_owned(), text: String::new() });
+        let places = Places { source, node: OnceCell::from(Node::empty()), ..Places::default() };
+        Self { value: None, diagnostics: vec![diagnostic], places }
+    }
+
+    /// Reads a document that came as a body: nothing is replaced in it and nothing laid over it.
+    pub(super) fn of_body(node: Node) -> Self
+    where
+        T: DeserializeOwned,
+    {
+        Places::default().decode(node)
+    }
+
+    /// Adds what rules said about [`Reading::value`], but for what is about a value that was taken out.
+    pub(super) fn add(&mut self, diagnostics: impl IntoIterator<Item = Diagnostic>) {
+        for diagnostic in diagnostics {
+            self.diagnostics.extend(self.places.put_back(diagnostic));
         }
-        let line = self.places.line_of(&remark.path);
-        self.findings.push(self.places.finding(line, Remark { path, ..remark }));
     }
 
-    /// Adds what all rules said.
-    pub(super) fn remarks(&mut self, remarks: impl IntoIterator<Item = Remark>) {
-        for remark in remarks {
-            self.remark(remark);
+    /// Takes the value and builds from it; what is wrong with it is added.
+    pub(super) fn build<U>(
+        &mut self,
+        build: impl FnOnce(T) -> Result<Checked<U>, Vec<Diagnostic>>,
+    ) -> Option<U> {
+        match build(self.value.take()?) {
+            Ok(Checked { value, warnings }) => {
+                self.add(warnings);
+                Some(value)
+            }
+            Err(errors) => {
+                self.add(errors);
+                None
+            }
         }
     }
 
-    /// Whether nothing found so far refuses the document.
+    /// Whether nothing reported so far refuses the document.
     pub(super) fn is_sound(&self) -> bool {
-        !self.findings.iter().any(Finding::is_error)
+        !self.diagnostics.iter().any(Diagnostic::is_error)
     }
 }
 
@@ -64,57 +85,36 @@ impl<T> Reading<T> {
 #[derive(Default)]
 struct Places {
     source: Option<Source>,
-    /// The document, without what was taken out.
+    /// The document, where each value that was taken out has left its place.
     node: OnceCell<Node>,
     overridden: Overridden,
-    taken_out: Vec<KeyPath>,
     spoilt: Vec<KeyPath>,
 }
 
 impl Places {
-    /// The line of a place in what is left of the document.
-    fn line_of(&self, path: &KeyPath) -> u64 {
-        let Some(source) = &self.source else { return 0 };
+    /// The variable that set a place, else its line in the file, else the document itself.
+    fn place(&self, path: &KeyPath, line: u64) -> Place {
+        let in_file = || self.source.as_ref().map(|source| Place::line(&source.file, line));
+        self.overridden.variable_of(path).or_else(in_file).unwrap_or(Place::Document)
+    }
+
+    /// A diagnostic of a rule at the place that is to be changed; none if it is about a value that was taken out.
+    fn put_back(&self, diagnostic: Diagnostic) -> Option<Diagnostic> {
         // The lines of a sound document are only looked up when somebody asks.
-        let parsed = || Node::parse(&source.text).unwrap_or_else(|_| Node::empty());
-        self.node.get_or_init(parsed).line_of(path)
+        let text = self.source.as_ref().map_or("", |source| &source.text);
+        let node = self.node.get_or_init(|| yaml::parse(text).unwrap_or_else(|_| Node::empty()));
+        let path = node.as_written(&diagnostic.path);
+        if self.spoilt.iter().any(|place| path.holds(place)) {
+            return None;
+        }
+        let place = self.place(&path, node.line_of(&path));
+        Some(Diagnostic { path, ..diagnostic }.at(place))
     }
 
-    fn misread(&self, misread: Misread) -> Finding {
-        let Misread { path, line, kind, text } = misread;
-        self.finding(line, Remark { severity: Severity::Error, kind, path, text })
-    }
-
-    fn finding(&self, line: u64, remark: Remark) -> Finding {
-        let Remark { severity, kind, path, text } = remark;
-        let in_file = || {
-            let name = self.source.as_ref()?.file.clone();
-            Some(Place::File { name, line: Some(line).filter(|line| *line > 0) })
-        };
-        let place = self.overridden.variable_of(&path).or_else(in_file).unwrap_or(Place::Body);
-        Finding { severity, kind, place, path, text }
-    }
-}
-
-/// Reads a document that came as a body: nothing is replaced in it and nothing laid over it.
-pub(super) fn read_body<T: DeserializeOwned>(document: &Node) -> Reading<T> {
-    let mut node = document.clone();
-    let decoded = decode(&mut node);
-    let (node, overridden) = (OnceCell::from(node), Overridden::default());
-    let (taken_out, spoilt) = (decoded.taken_out, decoded.spoilt);
-    let places = Places { source: None, node, overridden, taken_out, spoilt };
-    let findings = decoded.mistakes.into_iter().map(|misread| places.misread(misread)).collect();
-    Reading { value: decoded.value, findings, places }
-}
-
-/// An override that could not be applied.
-fn in_environment(variable: String, text: String) -> Finding {
-    Finding {
-        severity: Severity::Error,
-        kind: FindingKind::Shape,
-        place: Place::Environment(variable),
-        path: KeyPath::root(),
-        text,
+    fn decode<T: DeserializeOwned>(mut self, mut node: Node) -> Reading<T> {
+        let decoded = decode(&mut node, &|path, line| self.place(path, line));
+        (self.node, self.spoilt) = (OnceCell::from(node), decoded.spoilt);
+        Reading { value: decoded.value, diagnostics: decoded.errors, places: self }
     }
 }
 
@@ -131,24 +131,20 @@ pub(super) fn read_file<T: DeserializeOwned>(
         match serde_saphyr::from_str_with_options(&source.text, options(DuplicateKeyPolicy::Error)) {
             Ok(value) => {
                 let places = Places { source: Some(source), ..Places::default() };
-                return Reading { value: Some(value), findings: Vec::new(), places };
+                return Reading { value: Some(value), diagnostics: Vec::new(), places };
             }
-            Err(error) => refused = Some(SyntaxError::from(error)),
+            Err(error) => refused = Some(syntax_error(&error)),
         }
     }
-    let mut reading = match Node::parse(&source.text) {
+    let reading = match yaml::parse(&source.text) {
         Ok(node) => read_node(&source, node, &overrides, environment),
-        Err(error) => return unreadable(source, error),
+        Err(error) => return Reading::unreadable(&source.file, error),
     };
-    if let Some(error) = refused
-        && reading.findings.is_empty()
-    {
+    match refused {
         // The two ways of reading must agree; if ever they do not, the stricter one is heeded.
-        reading.findings.extend(
-            unreadable::<T>(reading.places.source.clone().unwrap_or(Source::unknown()), error).findings,
-        );
+        Some(error) if reading.diagnostics.is_empty() => Reading::unreadable(&source.file, error),
+        _ => reading,
     }
-    reading
 }
 
 /// Reads a document that was parsed already.
@@ -158,54 +154,37 @@ pub(super) fn read_node<T: DeserializeOwned>(
     overrides: &Overrides,
     environment: &Environment,
 ) -> Reading<T> {
+    let file = source.file.as_str();
     let unset = interpolate(&mut node, &source.text, environment);
-    let unset: Vec<Misread> = unset
-        .into_iter()
-        .map(|(path, text)| Misread { line: node.line_of(&path), path, kind: FindingKind::Shape, text })
-        .collect();
-    let repeated = node.repeated_keys();
+    let lines: Vec<u64> = unset.iter().map(|(path, _)| node.line_of(path)).collect();
+    let mut given_twice = repeated(file, &node);
     let mut overridden = merge(&mut node, overrides);
     let refused = std::mem::take(&mut overridden.refused);
-    let decoded = decode(&mut node);
+    let places = Places { source: Some(source.clone()), overridden, ..Places::default() };
+    let mut reading = places.decode(node);
     // A variable without value leaves its text in place, whose shape means nothing.
-    let shapes = decoded.mistakes.into_iter();
-    let shapes: Vec<Misread> =
-        shapes.filter(|mistake| !unset.iter().any(|variable| variable.path == mistake.path)).collect();
-    let places = Places {
-        source: Some(source.clone()),
-        node: OnceCell::from(node),
-        overridden,
-        taken_out: decoded.taken_out,
-        spoilt: decoded.spoilt,
-    };
-    let found = |misread: Misread| places.misread(misread);
-    let mut findings: Vec<Finding> = unset.into_iter().chain(shapes).map(found).collect();
-    findings.extend(repeated.into_iter().map(|(path, line, first)| Finding {
-        severity: Severity::Error,
-        kind: FindingKind::Shape,
-        place: Place::File { name: source.file.clone(), line: Some(line) },
-        text: format!("{path} is given twice, first in line {first}"),
-        path,
-    }));
-    findings.extend(refused.into_iter().map(|(variable, text)| in_environment(variable, text)));
-    Reading { value: decoded.value, findings, places }
+    reading.diagnostics.retain(|error| !unset.iter().any(|(path, _)| *path == error.path));
+    let unset = unset.into_iter().zip(lines).map(|((path, text), line)| {
+        let place = reading.places.place(&path, line);
+        Diagnostic::shape(path, text).at(place)
+    });
+    let mut diagnostics: Vec<_> = unset.collect();
+    diagnostics.append(&mut reading.diagnostics);
+    diagnostics.append(&mut given_twice);
+    diagnostics.extend(
+        refused.into_iter().map(|(variable, text)| {
+            Diagnostic::shape(KeyPath::root(), text).at(Place::Environment(variable))
+        }),
+    );
+    Reading { diagnostics, ..reading }
 }
 
-/// A document that is no YAML.
-pub(super) fn unreadable<T>(source: Source, error: SyntaxError) -> Reading<T> {
-    let finding = Finding {
-        severity: Severity::Error,
-        kind: FindingKind::Shape,
-        place: Place::File { name: source.file.clone(), line: error.line },
-        path: KeyPath::root(),
-        text: error.text,
+/// Every key of a file that is given twice.
+pub(super) fn repeated(file: &str, node: &Node) -> Vec<Diagnostic> {
+    let repeated = node.repeated_keys(None).into_iter();
+    let error = |(path, line, first)| {
+        let text = format!("{path} is given twice, first in line {first}");
+        Diagnostic::shape(path, text).at(Place::line(file, line))
     };
-    let places = Places { source: Some(source), ..Places::default() };
-    Reading { value: None, findings: vec![finding], places }
-}
-
-impl Source {
-    fn unknown() -> Self {
-        Self { file: String::new(), text: String::new() }
-    }
+    repeated.map(error).collect()
 }

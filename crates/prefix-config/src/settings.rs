@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use prefix_core::address::Prefix;
 use prefix_core::name::Pop;
+use prefix_policy::settings::{EscalationDefaults, Guardrails, Quotas, Timers};
 use serde::{Deserialize, Serialize};
 
 pub mod bgp;
 pub mod http;
-pub mod limits;
 pub mod operation;
 pub mod rules;
 pub mod values;
@@ -16,7 +16,6 @@ pub mod view;
 
 use self::bgp::BgpKeys;
 use self::http::{AuthMode, HttpKeys};
-use self::limits::{EscalationKeys, GuardrailKeys, QuotaKeys, TimerKeys};
 use self::operation::{ObservabilityKeys, ShutdownKeys, StorageKeys};
 
 /// Whether anything reaches the speaker.
@@ -56,13 +55,13 @@ pub struct Keys {
     /// The speaker.
     pub bgp: BgpKeys,
     /// Bounds of every rule.
-    pub guardrails: GuardrailKeys,
+    pub guardrails: Guardrails,
     /// Ceilings.
-    pub quotas: QuotaKeys,
+    pub quotas: Quotas,
     /// Lifetimes and intervals.
-    pub timers: TimerKeys,
+    pub timers: Timers,
     /// From step to step.
-    pub escalation: EscalationKeys,
+    pub escalation: EscalationDefaults,
     /// The database.
     pub storage: StorageKeys,
     /// Log, metrics, audit copy.
@@ -81,10 +80,10 @@ impl Default for Keys {
             state_dir: PathBuf::from("data"),
             http: HttpKeys::default(),
             bgp: BgpKeys::default(),
-            guardrails: GuardrailKeys::default(),
-            quotas: QuotaKeys::default(),
-            timers: TimerKeys::default(),
-            escalation: EscalationKeys::default(),
+            guardrails: Guardrails::default(),
+            quotas: Quotas::default(),
+            timers: Timers::default(),
+            escalation: EscalationDefaults::default(),
             storage: StorageKeys::default(),
             observability: ObservabilityKeys::default(),
             safelist: SafelistKeys::default(),
@@ -126,14 +125,9 @@ impl Settings {
 }
 
 impl Keys {
-    /// The shortest time to live that the guardrails let pass, seconds.
-    pub fn shortest_ttl_seconds(&self) -> u64 {
-        self.guardrails.min_ttl_seconds.unwrap_or(self.timers.min_ttl_seconds)
-    }
-
-    /// The longest time to live that the guardrails let pass, seconds.
-    pub fn longest_ttl_seconds(&self) -> u64 {
-        self.guardrails.max_ttl_seconds.unwrap_or(self.timers.max_ttl_seconds)
+    /// The guardrails with the TTL bounds of the timers where they name none.
+    pub fn guardrails_in_force(&self) -> Guardrails {
+        self.guardrails.clone().with_timers(&self.timers)
     }
 
     /// What all instances of a pop have in common: without where each of them listens, keeps its files and writes its

@@ -1,44 +1,20 @@
 //! What the guard and `prefixdctl panic --direct` need of prefixd.yaml: `pop`, `bgp` and `state_dir`, and nothing else.
 //! A mistake anywhere else must not keep them from their work.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use prefix_core::name::Pop;
 use prefix_core::ownership::Owner;
 use prefix_gobgp::{TlsIdentity, TlsSettings};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::finding::Finding;
 use super::settings::bgp::BgpKeys;
 use super::settings::{Keys, Settings};
 
 /// The members of prefixd.yaml that are read.
 pub(super) const MEMBERS: [&str; 3] = ["pop", "bgp", "state_dir"];
-
-/// Those members, as they are written.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct SpeakerKeys {
-    pop: Option<Pop>,
-    bgp: BgpKeys,
-    state_dir: PathBuf,
-}
-
-impl Default for SpeakerKeys {
-    fn default() -> Self {
-        let Keys { pop, bgp, state_dir, .. } = Keys::default();
-        Self { pop, bgp, state_dir }
-    }
-}
-
-impl SpeakerKeys {
-    /// Inside of a whole file whose other members have their defaults.
-    pub(super) fn into_keys(self) -> Keys {
-        Keys { pop: self.pop, bgp: self.bgp, state_dir: self.state_dir, ..Keys::default() }
-    }
-}
 
 /// How the speaker is reached, how own paths are known there, and where the state folder is. All paths are absolute.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -53,37 +29,24 @@ pub struct SpeakerSettings {
     pub state_dir: PathBuf,
 }
 
-/// What came out of the file.
-#[derive(Debug)]
-pub struct LoadedSpeaker {
-    /// Present if no finding is an error.
-    pub settings: Option<SpeakerSettings>,
-    /// Everything that was found in those members.
-    pub findings: Vec<Finding>,
-}
-
 impl SpeakerSettings {
-    /// From keys whose paths are resolved; none if a required key is missing.
-    pub(super) fn from_keys(keys: Keys) -> Option<Self> {
-        let mut bgp = keys.bgp;
+    fn new(pop: Pop, local_asn: u32, mut bgp: BgpKeys, state_dir: &Path) -> Self {
         let tls = [&mut bgp.gobgp_tls.ca, &mut bgp.gobgp_tls.cert, &mut bgp.gobgp_tls.key];
         for path in tls.into_iter().flatten() {
             *path = absolute(path);
         }
-        Some(Self { pop: keys.pop?, local_asn: bgp.local_asn?, bgp, state_dir: absolute(&keys.state_dir) })
+        Self { pop, local_asn, bgp, state_dir: absolute(state_dir) }
+    }
+
+    /// From keys whose paths are resolved; none if a required key is missing.
+    pub(super) fn from_keys(keys: Keys) -> Option<Self> {
+        Some(Self::new(keys.pop?, keys.bgp.local_asn?, keys.bgp, &keys.state_dir))
     }
 
     /// The same, of a whole configuration.
     pub fn of(settings: &Settings) -> Self {
-        let (pop, local_asn) = (settings.pop.clone(), settings.local_asn);
-        let found = Self::from_keys(settings.keys.clone());
-        // The required keys of checked settings are there.
-        found.unwrap_or_else(|| Self {
-            pop,
-            local_asn,
-            bgp: settings.keys.bgp.clone(),
-            state_dir: absolute(&settings.keys.state_dir),
-        })
+        let Settings { pop, local_asn, keys, .. } = settings;
+        Self::new(pop.clone(), *local_asn, keys.bgp.clone(), &keys.state_dir)
     }
 
     /// What the adapter is told.
@@ -114,7 +77,7 @@ impl SpeakerSettings {
 }
 
 /// Seen from wherever a program runs.
-fn absolute(path: &std::path::Path) -> PathBuf {
+fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
@@ -122,10 +85,11 @@ fn absolute(path: &std::path::Path) -> PathBuf {
 mod tests {
     use crate::Environment;
     use crate::folder::{ConfigSource, Files};
+    use crate::loaded::Loaded;
 
     use super::*;
 
-    fn load(text: &str, environment: &[(&str, &str)]) -> LoadedSpeaker {
+    fn load(text: &str, environment: &[(&str, &str)]) -> Loaded<SpeakerSettings> {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("prefixd.yaml"), text).unwrap();
         let environment: Environment =
@@ -140,8 +104,8 @@ mod tests {
         let rest = "\nmode: enforce\nhttp: {auth: {mode: bearer, bearer_token_env: NOT_SET}}\nnonsense: [1\n ]\n\
                     storage: {url: \"${NOT_SET}\"}\nguardrails: 5\nquotas: {max_active_per_pop: -1}\nmode: twice\n";
         let loaded = load(&format!("pop: fra1\n{BGP}{rest}"), &[("PREFIXD__HTTP__LISTN", "x")]);
-        assert_eq!(loaded.findings, []);
-        let settings = loaded.settings.unwrap();
+        assert_eq!(loaded.diagnostics, []);
+        let settings = loaded.value.unwrap();
         assert_eq!((settings.pop.as_str(), settings.local_asn), ("fra1", 65010));
         assert_eq!(settings.bgp.guard.grace_seconds, 7);
         assert!(settings.state_dir.is_absolute() && settings.state_dir.ends_with("data"));
@@ -153,14 +117,14 @@ mod tests {
             &format!("pop: fra1\n{BGP}\n"),
             &[("PREFIXD__BGP__GUARD__GRACE_SECONDS", "3"), ("PREFIXD__STATE_DIR", "/state")],
         );
-        let settings = loaded.settings.unwrap();
+        let settings = loaded.value.unwrap();
         assert_eq!(settings.bgp.guard.grace_seconds, 3);
         assert_eq!(settings.state_dir, PathBuf::from("/state"));
 
         let said = |text: &str| {
             let loaded = load(text, &[]);
-            assert!(loaded.settings.is_none(), "{text}");
-            loaded.findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+            assert!(loaded.value.is_none(), "{text}");
+            loaded.diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
         };
         assert!(said(BGP).contains("missing key \"pop\""));
         let unknown = said("pop: fra1\nbgp:\n  local_asn: 1\n  router_id: 10.0.0.1\n  owner_tg: 1\n");
@@ -182,8 +146,8 @@ mod tests {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
         let source = ConfigSource::new(Files::Folder(folder.path().to_path_buf()), Environment::new());
-        let whole = SpeakerSettings::of(&source.load().configuration.unwrap().settings);
-        let part = source.load_speaker().settings.unwrap();
+        let whole = SpeakerSettings::of(&source.load().value.unwrap().settings);
+        let part = source.load_speaker().value.unwrap();
         assert_eq!(whole, part);
         assert_eq!(whole.fingerprint(), part.fingerprint());
         let mut other = part.clone();

@@ -24,7 +24,7 @@ use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::panic::PanicScope;
 use prefix_core::safelist::SafelistEntry;
 use prefix_core::{Announcer, Clock, Store};
-use prefix_policy::{CheckContext, ManualRequest, Policy};
+use prefix_policy::{LeaderState, ManualRequest, Policy};
 use tokio::sync::{broadcast, oneshot};
 use tokio::time::timeout;
 
@@ -195,7 +195,9 @@ impl Engine {
             return Err(Inadmissible::UnknownVector { vector: vector.to_string(), defined });
         }
         // what such a source reported while it was primary it may still end
-        if report.action == EventAction::Ban && policy.parts().sources.is_corroborating(&report.source) {
+        if report.action == EventAction::Ban
+            && policy.parts().correlation.sources.is_corroborating(&report.source)
+        {
             telemetry::corroborating_only(report.source.as_str());
             return Err(Inadmissible::CorroboratingOnly(report.source.clone()));
         }

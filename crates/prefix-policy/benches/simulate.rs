@@ -32,7 +32,7 @@ fn policy(correlates: bool) -> Arc<Policy> {
     let playbooks: PlaybooksDocument = serde_saphyr::from_str(PLAYBOOKS).unwrap();
     let playbooks = playbooks.build(&guardrails, Some(&inventory)).unwrap().value;
     let mut correlation = CorrelationSettings { enabled: correlates, ..CorrelationSettings::default() };
-    correlation.terms.min_sources = 2;
+    correlation.min_sources = 2;
     let many = 1_000_000;
     let quotas = Quotas {
         max_active_per_customer: many,

@@ -9,9 +9,9 @@ use chrono::Utc;
 use prefix_core::event::{EventAction, Report};
 use prefix_core::name::Pop;
 use prefix_core::store::QuotaCounts;
+use prefix_diagnostics::Diagnostic;
 use prefix_policy::{
-    BanVerdict, Facts, Finding, Guardrails, InventoryDocument, PlaybooksDocument, Policy, PolicyParts,
-    SafelistIndex,
+    BanVerdict, Facts, Guardrails, InventoryDocument, PlaybooksDocument, Policy, PolicyParts, SafelistIndex,
 };
 
 const INVENTORY: &str = "
@@ -33,9 +33,9 @@ playbooks:
       - {action: discard, ttl_seconds: 120}
 ";
 
-/// The findings of a document as one error.
-fn refused(findings: Vec<Finding>) -> String {
-    findings.into_iter().map(|finding| finding.to_string()).collect::<Vec<_>>().join("\n")
+/// The errors of a document as one error.
+fn refused(errors: Vec<Diagnostic>) -> String {
+    errors.into_iter().map(|error| error.to_string()).collect::<Vec<_>>().join("\n")
 }
 
 fn main() -> Result<(), Box<dyn Error>> {

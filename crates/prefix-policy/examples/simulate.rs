@@ -10,8 +10,9 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::event::{EventAction, Reach, Report};
 use prefix_core::safelist::Safelist;
+use prefix_diagnostics::Diagnostic;
 use prefix_policy::simulation::{Actual, Input, Simulated, Simulation, Start};
-use prefix_policy::{Finding, Guardrails, InventoryDocument, PlaybooksDocument, Policy, PolicyParts};
+use prefix_policy::{Guardrails, InventoryDocument, PlaybooksDocument, Policy, PolicyParts};
 
 const INVENTORY: &str = "
 customers:
@@ -38,9 +39,9 @@ playbooks:
       - {action: discard, ttl_seconds: 300, require_persistence_seconds: 60, require_confidence_at_least: 0.7}
 ";
 
-/// The findings of a document as one error.
-fn refused(findings: Vec<Finding>) -> String {
-    findings.into_iter().map(|finding| finding.to_string()).collect::<Vec<_>>().join("\n")
+/// The errors of a document as one error.
+fn refused(errors: Vec<Diagnostic>) -> String {
+    errors.into_iter().map(|error| error.to_string()).collect::<Vec<_>>().join("\n")
 }
 
 fn policy(playbooks: &str) -> Result<Arc<Policy>, Box<dyn Error>> {

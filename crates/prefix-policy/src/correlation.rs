@@ -27,7 +27,7 @@ const TOLERANCE: f64 = 1e-9;
 impl Policy {
     /// True if corroborating signals count.
     pub fn uses_corroboration(&self) -> bool {
-        self.correlates() && self.parts().sources.corroborate()
+        self.correlates() && self.parts().correlation.sources.corroborate()
     }
 
     /// True if reports are weighed together before anything is done.
@@ -37,7 +37,7 @@ impl Policy {
 
     /// What makes a group enough: the terms of this playbook, else the global ones.
     pub fn terms(&self, playbook: Option<&PlaybookName>) -> CorrelationTerms {
-        let global = self.parts().correlation.terms;
+        let global = self.parts().correlation.terms();
         let own = playbook.and_then(|name| self.parts().playbooks.get(name));
         let Some(own) = own.and_then(|playbook| playbook.correlation.as_ref()) else { return global };
         let half_life = own.confidence_decay_half_life_seconds;
@@ -52,7 +52,7 @@ impl Policy {
     /// What the signals of a group amount to now.
     pub fn score(&self, group: &SignalGroup, now: DateTime<Utc>) -> Score {
         let terms = self.terms(group.playbook.as_ref());
-        score(&group.signals, self.parts().correlation.mode, terms.half_life_seconds, now)
+        score(&group.signals, self.parts().correlation.confidence_mode, terms.half_life_seconds, now)
     }
 
     /// Looks at a group anew: confidence and count follow its signals. `met` is set when it is enough, and kept.
@@ -66,7 +66,8 @@ impl Policy {
 
     /// True if a signal may start a mitigation, as its source is configured now.
     pub fn can_trigger(&self, signal: &Signal) -> bool {
-        signal.role == SignalRole::Primary && !self.parts().sources.is_corroborating(&signal.source)
+        signal.role == SignalRole::Primary
+            && !self.parts().correlation.sources.is_corroborating(&signal.source)
     }
 
     /// The newest signal of a group that may start a mitigation.
@@ -84,8 +85,8 @@ impl Policy {
             source_count: score.source_count,
             corroboration_met: group.met,
             contributing_sources: group.signals.iter().map(|signal| signal.source.clone()).collect(),
-            explanation: explain(group, &score, self.parts().correlation.mode, &terms, now),
-            mode: self.parts().correlation.mode,
+            explanation: explain(group, &score, self.parts().correlation.confidence_mode, &terms, now),
+            mode: self.parts().correlation.confidence_mode,
             witnesses: score.witnesses,
         }
     }

@@ -8,12 +8,12 @@ mod spans;
 use ipnetwork::IpNetwork;
 use prefix_core::address::{Prefix, VictimIp};
 use prefix_core::name::{CustomerId, ServiceId};
+use prefix_diagnostics::{Checked, Diagnostic, Diagnostics};
 use prefix_trie::joint::JointPrefixMap;
 use serde::{Deserialize, Serialize};
 
 pub use customer::{Asset, Customer, Service, ServicePorts};
 
-use crate::finding::{Checked, Finding, Findings};
 use crate::settings::Guardrails;
 use index::AddressIndex;
 
@@ -28,13 +28,13 @@ pub struct InventoryDocument {
 
 impl InventoryDocument {
     /// Checks the rules of configuration.md §3 and builds the index. The guardrails' `max_ports` is only warned about.
-    pub fn build(self, guardrails: &Guardrails) -> Result<Checked<Inventory>, Vec<Finding>> {
-        let mut findings = Findings::default();
-        check::customers(&self.customers, guardrails, &mut findings);
-        let prefixes = check::prefixes(&self.customers, &mut findings);
-        let assets = check::assets(&self.customers, &mut findings);
+    pub fn build(self, guardrails: &Guardrails) -> Result<Checked<Inventory>, Vec<Diagnostic>> {
+        let mut found = Diagnostics::default();
+        check::customers(&self.customers, guardrails, &mut found);
+        let prefixes = check::prefixes(&self.customers, &mut found);
+        let assets = check::assets(&self.customers, &mut found);
         let addresses = AddressIndex::new(&prefixes, &assets);
-        findings.finish(Inventory { customers: self.customers, prefixes, addresses })
+        found.finish(Inventory { customers: self.customers, prefixes, addresses })
     }
 }
 

@@ -8,7 +8,6 @@ mod compose;
 pub mod correlation;
 mod decide;
 mod facts;
-mod finding;
 mod guardrails;
 mod intersect;
 pub mod inventory;
@@ -24,7 +23,6 @@ pub mod vector;
 mod verdict;
 
 pub use facts::{CheckContext, Facts};
-pub use finding::{Checked, Finding, Severity};
 pub use inventory::{CustomerMatch, Inventory, InventoryDocument};
 pub use playbook::{Playbooks, PlaybooksDocument};
 pub use policy::{Policy, PolicyParts};

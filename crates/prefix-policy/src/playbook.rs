@@ -10,14 +10,15 @@ use prefix_core::flowspec::Action;
 use prefix_core::name::{CustomerId, PlaybookName, ServiceId, SourceName, VectorName};
 use prefix_core::rate::BitsPerSecond;
 use prefix_core::ttl::Ttl;
+use prefix_diagnostics::{Checked, Diagnostic, Diagnostics};
 
+use check::Check;
 pub use document::{
     CorrelationOverride, FragmentsOption, MatchDocument, OnAllowedPorts, OnUnknownPorts, PlaybookDocument,
     PlaybooksDocument, StepDocument, StepMatch,
 };
 pub use one_or_many::OneOrMany;
 
-use crate::finding::{Checked, Finding, Findings};
 use crate::inventory::Inventory;
 use crate::settings::Guardrails;
 use crate::vector::Vectors;
@@ -120,15 +121,14 @@ impl PlaybooksDocument {
         self,
         guardrails: &Guardrails,
         inventory: Option<&Inventory>,
-    ) -> Result<Checked<Playbooks>, Vec<Finding>> {
-        let mut findings = Findings::default();
-        check::vectors(&self, guardrails, &mut findings);
+    ) -> Result<Checked<Playbooks>, Vec<Diagnostic>> {
         let vectors = Vectors::with_own(self.vectors.clone());
-        let list = check::playbooks(&self, &vectors, guardrails, inventory, &mut findings);
+        let mut check = Check { vectors: &vectors, guardrails, inventory, found: Diagnostics::default() };
+        let (list, found) = (check.document(&self), check.found);
         let position =
             |name: &PlaybookName| self.playbooks.iter().position(|playbook| playbook.name == *name);
         let default_playbook = self.default_playbook.as_ref().and_then(position);
-        findings.finish(Playbooks { list, default_playbook, vectors, document: self })
+        found.finish(Playbooks { list, default_playbook, vectors, document: self })
     }
 }
 

@@ -9,9 +9,7 @@ use prefix_core::ttl::Ttl;
 use crate::inventory::{CustomerMatch, Inventory};
 use crate::playbook::Playbooks;
 use crate::profile::Profile;
-use crate::settings::{
-    CorrelationSettings, EscalationDefaults, Guardrails, Quotas, Reports, Sources, Timers,
-};
+use crate::settings::{CorrelationSettings, EscalationDefaults, Guardrails, Quotas, Reports, Timers};
 use crate::vector::VectorTemplate;
 
 /// What a policy is made of.
@@ -29,10 +27,8 @@ pub struct PolicyParts {
     pub timers: Timers,
     /// Escalation for steps that do not say.
     pub escalation: EscalationDefaults,
-    /// How far sources must agree.
+    /// How far sources must agree, and what is known of each.
     pub correlation: CorrelationSettings,
-    /// What is known of each source.
-    pub sources: Sources,
     /// Addresses of our own (neighbors, router id, speaker, API): never filtered.
     pub own_addresses: Vec<VictimIp>,
 }
@@ -82,12 +78,12 @@ impl Policy {
         ttl: Ttl,
         now: DateTime<Utc>,
     ) -> (DateTime<Utc>, bool) {
-        self.parts.sources.lease_until(source, adapter_default, ttl, now)
+        self.parts.correlation.sources.lease_until(source, adapter_default, ttl, now)
     }
 
     /// For a report without confidence.
     pub fn default_confidence(&self, source: &SourceName) -> Confidence {
-        self.parts.sources.default_confidence(source)
+        self.parts.correlation.sources.default_confidence(source)
     }
 
     /// The profile of the customer that has this address.

@@ -114,20 +114,21 @@ impl Simulation {
         let report = &input.report;
         let policy = self.start.policy.clone();
         let mut group = None;
-        let (status, mitigation, guardrail, decision) =
-            if report.action == EventAction::Ban && policy.parts().sources.is_corroborating(&report.source) {
-                (EventStatus::Rejected, None, None, corroborates_only(report.source.as_str()))
-            } else {
-                let author = Author { identity: input.identity.as_ref(), ..SYSTEM };
-                let ids = Ids::new(event_id, &self.id_generator);
-                self.state.ask(report);
-                let ingestion =
-                    self.in_unit_of_work(report.victim_ip, sink, |uow| ingest(uow, report, &ids, &author));
-                self.state.remember(report);
-                self.look_at(report.victim_ip, true);
-                group = ingestion.signal_group_id();
-                split(ingestion)
-            };
+        let (status, mitigation, guardrail, decision) = if report.action == EventAction::Ban
+            && policy.parts().correlation.sources.is_corroborating(&report.source)
+        {
+            (EventStatus::Rejected, None, None, corroborates_only(report.source.as_str()))
+        } else {
+            let author = Author { identity: input.identity.as_ref(), ..SYSTEM };
+            let ids = Ids::new(event_id, &self.id_generator);
+            self.state.ask(report);
+            let ingestion =
+                self.in_unit_of_work(report.victim_ip, sink, |uow| ingest(uow, report, &ids, &author));
+            self.state.remember(report);
+            self.look_at(report.victim_ip, true);
+            group = ingestion.signal_group_id();
+            split(ingestion)
+        };
         self.summary.count(status, guardrail);
         let result = Simulated {
             index,

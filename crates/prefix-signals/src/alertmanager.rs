@@ -8,11 +8,12 @@ use prefix_core::confidence::Confidence;
 use prefix_core::event::{EventAction, Reach, Report, Reports};
 use prefix_core::name::ExternalEventId;
 use prefix_core::rate::{BitsPerSecond, PacketsPerSecond};
+use prefix_diagnostics::{Diagnostic, KeyPath};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::item::{BadItem, Context, Item, MOST_ITEMS, Malformed, quoted, shown};
+use crate::item::{BadItem, Context, Item, MOST_ITEMS, no_json, quoted, shown, too_many};
 use crate::reading;
 
 /// The version of the webhook that is read.
@@ -33,15 +34,15 @@ struct Envelope<'a> {
 }
 
 /// Reads a payload; one item per alert, in order.
-pub fn read(payload: &[u8], context: Context<'_>) -> Result<Vec<Item>, Malformed> {
+pub fn read(payload: &[u8], context: Context<'_>) -> Result<Vec<Item>, Diagnostic> {
     if payload.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
-        return Err(Malformed::at("", "must be an object"));
+        return Err(Diagnostic::shape(KeyPath::root(), "must be an object"));
     }
     let envelope: Envelope<'_> = serde_json::from_slice(payload).map_err(|error| {
         if error.is_data() {
-            Malformed::at("", format!("must be an object with a list alerts: {error}"))
+            Diagnostic::shape(KeyPath::root(), format!("must be an object with a list alerts: {error}"))
         } else {
-            Malformed::no_json(&error)
+            no_json(&error)
         }
     })?;
     if envelope.version.as_str() != Some(VERSION) {
@@ -49,17 +50,17 @@ pub fn read(payload: &[u8], context: Context<'_>) -> Result<Vec<Item>, Malformed
             Value::Null => "missing".to_owned(),
             other => shown(&other),
         };
-        return Err(Malformed::at(
-            "/version",
+        return Err(Diagnostic::shape(
+            "version",
             format!("must be \"{VERSION}\", the webhook of Alertmanager, and is {found}"),
         ));
     }
     match envelope.alerts {
-        None => Err(Malformed::at("/alerts", "is required")),
+        None => Err(Diagnostic::shape("alerts", "is required")),
         Some(alerts) if alerts.is_empty() => {
-            Err(Malformed::at("/alerts", "has no alert, 1 or more are needed"))
+            Err(Diagnostic::shape("alerts", "has no alert, 1 or more are needed"))
         }
-        Some(alerts) if alerts.len() > MOST_ITEMS => Err(Malformed::too_many("/alerts", alerts.len())),
+        Some(alerts) if alerts.len() > MOST_ITEMS => Err(too_many("alerts", alerts.len())),
         Some(alerts) => Ok(alerts.into_iter().map(|alert| item(alert, context)).collect()),
     }
 }

@@ -9,9 +9,10 @@ use prefix_core::confidence::Confidence;
 use prefix_core::event::{EventAction, Reach, Report, Reports};
 use prefix_core::name::{ExternalEventId, VectorName};
 use prefix_core::rate::{BitsPerSecond, PacketsPerSecond};
+use prefix_diagnostics::{Diagnostic, KeyPath};
 use serde_json::{Map, Value};
 
-use crate::item::{Context, Malformed, quoted};
+use crate::item::{Context, no_json, quoted};
 use crate::reading;
 use counters::Counters;
 
@@ -32,14 +33,11 @@ impl Action {
         ("alert", Self::Alert),
     ];
 
-    fn read(word: &str, pointer: &str) -> Result<Self, Malformed> {
+    fn read(word: &str) -> Result<Self, String> {
         let known = Self::WORDS.iter().find(|(known, _)| *known == word);
-        known.map(|(_, action)| *action).ok_or_else(|| {
-            Malformed::at(
-                pointer,
-                format!("must be ban, unban, partial_block or alert, not {}", quoted(word)),
-            )
-        })
+        known
+            .map(|(_, action)| *action)
+            .ok_or_else(|| format!("must be ban, unban, partial_block or alert, not {}", quoted(word)))
     }
 
     fn word(self) -> &'static str {
@@ -57,25 +55,25 @@ impl Action {
 }
 
 /// Reads a payload, which is one event. `action` is `?action=` of the request, for payloads without the member.
-pub fn read(payload: &[u8], action: Option<&str>, context: Context<'_>) -> Result<Report, Malformed> {
-    let value: Value = serde_json::from_slice(payload).map_err(|error| Malformed::no_json(&error))?;
+pub fn read(payload: &[u8], action: Option<&str>, context: Context<'_>) -> Result<Report, Diagnostic> {
+    let value: Value = serde_json::from_slice(payload).map_err(|error| no_json(&error))?;
     let Value::Object(members) = value else {
-        return Err(Malformed::at("", "must be an object"));
+        return Err(Diagnostic::shape(KeyPath::root(), "must be an object"));
     };
     let nothing = Map::new();
     let details = match members.get("attack_details") {
         None | Some(Value::Null) => &nothing,
         Some(Value::Object(details)) => details,
-        Some(_) => return Err(Malformed::at("/attack_details", "must be an object")),
+        Some(_) => return Err(Diagnostic::shape("attack_details", "must be an object")),
     };
     let advanced = details.contains_key("attack_uuid") || members.contains_key("alert_scope");
     let action = which_action(&members, action, advanced)?;
     let victim_ip = match members.get("ip") {
-        None | Some(Value::Null) => return Err(Malformed::at("/ip", "is required")),
+        None | Some(Value::Null) => return Err(Diagnostic::shape("ip", "is required")),
         Some(Value::String(text)) => reading::address(text).ok_or_else(|| {
-            Malformed::at("/ip", format!("must be an IPv4 or IPv6 address, not {}", quoted(text)))
+            Diagnostic::shape("ip", format!("must be an IPv4 or IPv6 address, not {}", quoted(text)))
         })?,
-        Some(_) => return Err(Malformed::at("/ip", "must be a text")),
+        Some(_) => return Err(Diagnostic::shape("ip", "must be a text")),
     };
     let counters = Counters::of(details);
     let vector = if advanced {
@@ -111,13 +109,17 @@ fn which_action(
     members: &Map<String, Value>,
     asked: Option<&str>,
     advanced: bool,
-) -> Result<Action, Malformed> {
+) -> Result<Action, Diagnostic> {
     match (members.get("action"), asked) {
-        (Some(Value::String(word)), _) => Action::read(word, "/action"),
-        (Some(Value::Null) | None, Some(word)) => Action::read(word, "?action"),
-        (Some(Value::Null) | None, None) if advanced => Err(Malformed::at("/action", "is required")),
+        (Some(Value::String(word)), _) => {
+            Action::read(word).map_err(|text| Diagnostic::shape("action", text))
+        }
+        (Some(Value::Null) | None, Some(word)) => {
+            Action::read(word).map_err(|text| Diagnostic::query("action", text))
+        }
+        (Some(Value::Null) | None, None) if advanced => Err(Diagnostic::shape("action", "is required")),
         (Some(Value::Null) | None, None) => Ok(Action::Ban),
-        (Some(_), _) => Err(Malformed::at("/action", "must be a text")),
+        (Some(_), _) => Err(Diagnostic::shape("action", "must be a text")),
     }
 }
 
@@ -125,15 +127,16 @@ fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
     members.get(name)?.as_str()
 }
 
-fn episode(details: &Map<String, Value>) -> Result<Option<ExternalEventId>, Malformed> {
-    let place = "/attack_details/attack_uuid";
+fn episode(details: &Map<String, Value>) -> Result<Option<ExternalEventId>, Diagnostic> {
+    let at = "attack_details.attack_uuid";
     match details.get("attack_uuid") {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) if text.is_empty() => Ok(None),
-        Some(Value::String(text)) => {
-            text.parse().map(Some).map_err(|error| Malformed::at(place, format!("is no identifier: {error}")))
-        }
-        Some(_) => Err(Malformed::at(place, "must be a text")),
+        Some(Value::String(text)) => text
+            .parse()
+            .map(Some)
+            .map_err(|error| Diagnostic::shape(at, format!("is no identifier: {error}"))),
+        Some(_) => Err(Diagnostic::shape(at, "must be a text")),
     }
 }
 

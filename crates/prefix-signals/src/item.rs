@@ -6,9 +6,14 @@ use chrono::{DateTime, Utc};
 use prefix_core::confidence::Confidence;
 use prefix_core::event::Report;
 use prefix_core::name::{ExternalEventId, SourceName, VectorName};
+use prefix_diagnostics::value::quoted_to;
+use prefix_diagnostics::{Diagnostic, KeyPath};
 
 /// The most items of one payload: some ten times what real alerts fit into the largest body.
 pub const MOST_ITEMS: usize = 10_000;
+
+/// The most characters of a foreign value within a message.
+const MOST_SHOWN: usize = 80;
 
 /// What an adapter has to know besides the payload.
 #[derive(Clone, Copy)]
@@ -52,43 +57,25 @@ pub struct BadItem {
     pub error: String,
 }
 
-/// A payload that has not the shape of its kind.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Malformed {
-    /// JSON Pointer into the payload, or `?name` for a query parameter.
-    pub pointer: String,
-    /// What is wrong there.
-    pub detail: String,
+/// A payload that is no JSON.
+pub(crate) fn no_json(error: &serde_json::Error) -> Diagnostic {
+    Diagnostic::shape(KeyPath::root(), format!("the body is no JSON: {error}"))
 }
 
-impl Malformed {
-    pub(crate) fn at(pointer: &str, detail: impl Into<String>) -> Self {
-        Self { pointer: pointer.to_owned(), detail: detail.into() }
-    }
-
-    pub(crate) fn no_json(error: &serde_json::Error) -> Self {
-        Self::at("", format!("the body is no JSON: {error}"))
-    }
-
-    pub(crate) fn too_many(pointer: &str, count: usize) -> Self {
-        Self::at(pointer, format!("has {count} items, at most {MOST_ITEMS} are read at once"))
-    }
+/// A payload with more items than are read.
+pub(crate) fn too_many(at: &str, count: usize) -> Diagnostic {
+    Diagnostic::shape(at, format!("has {count} items, at most {MOST_ITEMS} are read at once"))
 }
 
 /// A foreign text for a message: short enough to help.
 pub(crate) fn quoted(text: &str) -> String {
-    const MOST: usize = 80;
-    match text.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{:?}...", &text[..end]),
-        None => format!("{text:?}"),
-    }
+    quoted_to(text, MOST_SHOWN)
 }
 
 /// A foreign value for a message.
 pub(crate) fn shown(value: &serde_json::Value) -> String {
-    const MOST: usize = 80;
     match value {
         serde_json::Value::String(text) => quoted(text),
-        other => other.to_string().chars().take(MOST).collect(),
+        other => other.to_string().chars().take(MOST_SHOWN).collect(),
     }
 }

@@ -11,4 +11,4 @@ mod item;
 mod reading;
 pub mod webhook;
 
-pub use item::{BadItem, Context, Item, MOST_ITEMS, Malformed};
+pub use item::{BadItem, Context, Item, MOST_ITEMS};

@@ -15,7 +15,6 @@ use std::sync::Arc;
 
 pub use adapter::Adapter;
 pub use auth::{Auth, SignatureError};
-pub use build::Mistake;
 pub use document::{
     AdapterAuth, AdapterAuthKind, AdapterDocument, AdapterFields, HmacAlgorithm, Transform, Transformed,
 };

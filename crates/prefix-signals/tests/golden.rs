@@ -62,7 +62,7 @@ fn what_is_no_webhook_of_version_4_is_malformed() {
         (r#"{"version":"4","alerts":{}}"#, ""),
     ] {
         assert_eq!(
-            alertmanager::read(text.as_bytes(), world.context()).unwrap_err().pointer,
+            alertmanager::read(text.as_bytes(), world.context()).unwrap_err().pointer(),
             pointer,
             "{text}"
         );
@@ -111,7 +111,7 @@ fn fastnetmon_without_what_it_must_have_is_malformed() {
         ),
     ] {
         let malformed = fastnetmon::read(text.as_bytes(), action, world.context()).unwrap_err();
-        assert_eq!(malformed.pointer, pointer, "{text}");
+        assert_eq!(malformed.pointer(), pointer, "{text}");
     }
 }
 

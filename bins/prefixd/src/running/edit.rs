@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
-use prefix_api::{ConfigChange, ConfigDocument, ConfigFinding, EditAnswer, EditError};
+use prefix_api::{ConfigChange, ConfigDocument, EditAnswer, EditError};
 use prefix_core::audit::AuditAction;
+use prefix_diagnostics::{Diagnostic, KeyPath};
 use prefix_engine::{Caller, EngineError, PolicyChange};
 use prefix_policy::{Playbooks, Policy};
 use prefix_signals::webhook::Adapters;
@@ -16,9 +17,8 @@ use crate::compose;
 use crate::config::correlation::CorrelationKeys;
 use crate::config::edit::replace::{ReplaceError, Replaced, replace};
 use crate::config::edit::text::text_of;
-use crate::config::edit::{self, Document, Edited, hide_secrets};
-use crate::config::finding::{Finding, FindingKind};
-use crate::config::policy::Limits;
+use crate::config::edit::{self, Document, hide_secrets};
+use crate::config::loaded::{Loaded, is_malformed};
 
 /// More changes than these are counted in the audit, not listed.
 const MOST_CHANGES: usize = 100;
@@ -32,7 +32,7 @@ struct Ready {
     adapters: Option<Adapters>,
     text: String,
     changes: Vec<ConfigChange>,
-    warnings: Vec<ConfigFinding>,
+    warnings: Vec<Diagnostic>,
 }
 
 impl Running {
@@ -55,8 +55,8 @@ impl Running {
         }
         rehearsal.brake(force)?;
         let Ready { document, policy, correlation, adapters, text, changes, warnings } = ready;
-        for doubt in &warnings {
-            tracing::warn!(file = document.file(), place = doubt.place, "{}", doubt.detail);
+        for warning in &warnings {
+            tracing::warn!(file = document.file(), place = warning.pointer(), "{}", warning.text);
         }
         let running = Arc::clone(&self);
         let written =
@@ -103,7 +103,7 @@ impl Running {
         let correlation = self.state().correlation.clone();
         let (warnings, playbooks, correlation, adapters, text) = match document {
             Document::Playbooks => {
-                let guardrails = Limits::from_keys(&self.settings.keys).guardrails;
+                let guardrails = self.settings.keys.guardrails_in_force();
                 let edited =
                     edit::playbooks(body, playbooks.document(), &guardrails, inventory, &correlation);
                 let (playbooks, warnings): (Playbooks, _) = passed(edited)?;
@@ -113,14 +113,14 @@ impl Running {
             Document::Correlation => {
                 let edited = edit::correlation(body, &correlation, playbooks.document());
                 let (correlation, mut warnings) = passed(edited)?;
-                let (adapters, doubts) = passed(edit::adapters(&correlation, &self.source))?;
-                warnings.extend(doubts);
+                let (adapters, more) = passed(edit::adapters(&correlation, &self.source))?;
+                warnings.extend(more);
                 let text = text_of(document, &correlation);
                 (warnings, playbooks.clone(), correlation, Some(adapters), text)
             }
         };
         let text = text.map_err(|error| {
-            EditError::Invalid(vec![ConfigFinding { place: String::new(), detail: error.to_string() }])
+            EditError::Invalid(vec![Diagnostic::error(KeyPath::root(), error.to_string())])
         })?;
         let policy = compose::policy(&self.settings, inventory.clone(), playbooks, &correlation);
         let changes = match document {
@@ -145,7 +145,7 @@ impl Running {
             None => Ok(()),
             Some(first) => {
                 let detail = format!("{file} cannot be replaced: {}: {}", first.pointer(), first.text);
-                Err(EditError::NotAllowed(detail, shown(&obstacles, Finding::is_error)))
+                Err(EditError::NotAllowed(detail, obstacles))
             }
         }
     }
@@ -186,22 +186,14 @@ pub(super) async fn blocking<T: Send + 'static>(
     done.map_err(|panic| EngineError::Internal(format!("the change of the configuration ended: {panic}")))
 }
 
-fn shown(findings: &[Finding], wanted: impl Fn(&Finding) -> bool) -> Vec<ConfigFinding> {
-    let wanted = findings.iter().filter(|finding| wanted(finding));
-    wanted.map(|finding| ConfigFinding { place: finding.pointer(), detail: finding.text.clone() }).collect()
+/// What was read with the warnings about it, or its errors.
+fn passed<T>(loaded: Loaded<T>) -> Result<(T, Vec<Diagnostic>), EditError> {
+    loaded.checked().map(|checked| (checked.value, checked.warnings)).map_err(refused)
 }
 
-/// What was read with the doubts about it, or its mistakes.
-fn passed<T>(edited: Edited<T>) -> Result<(T, Vec<ConfigFinding>), EditError> {
-    let Edited { value, findings } = edited;
-    let errors = shown(&findings, Finding::is_error);
-    match value {
-        Some(value) => Ok((value, shown(&findings, |finding| !finding.is_error()))),
-        None if findings.iter().any(|finding| finding.is_error() && finding.kind == FindingKind::Shape) => {
-            Err(EditError::Malformed(errors))
-        }
-        None => Err(EditError::Invalid(errors)),
-    }
+/// Why a document with these errors is refused.
+pub(super) fn refused(errors: Vec<Diagnostic>) -> EditError {
+    if is_malformed(&errors) { EditError::Malformed(errors) } else { EditError::Invalid(errors) }
 }
 
 fn unwritten(error: &ReplaceError) -> EditError {

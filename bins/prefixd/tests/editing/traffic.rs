@@ -46,7 +46,7 @@ fn read(folder: &Path, stop: &AtomicBool) -> usize {
     let mut times = 0;
     while !stop.load(Ordering::Relaxed) {
         let loaded = source.load();
-        assert!(loaded.configuration.is_some(), "{:?}", loaded.findings);
+        assert!(loaded.value.is_some(), "{:?}", loaded.diagnostics);
         times += 1;
     }
     times

@@ -22,7 +22,7 @@ use super::files::{files, folder, playbook};
 /// What a daemon has of its configuration, over a store in memory.
 async fn running(folder: &Path) -> (RunningConfig, Engine, Arc<MemoryStore>) {
     let source = ConfigSource::new(Files::Folder(folder.to_owned()), Environment::new());
-    let configuration = source.load().configuration.unwrap();
+    let configuration = source.load().value.unwrap();
     let (settings, correlation) = (configuration.settings, configuration.correlation);
     let store = Arc::new(MemoryStore::new());
     let engine = Engine::start(EngineParts {

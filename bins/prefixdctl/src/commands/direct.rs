@@ -39,17 +39,17 @@ pub(super) fn settings(session: &Session) -> Result<SpeakerSettings, Failure> {
         .collect();
     let source = ConfigSource::new(Files::Folder(session.config_dir().to_path_buf()), environment);
     let loaded = source.load_speaker();
-    let findings: Vec<String> =
-        loaded.findings.iter().map(|finding| finding.in_folder(source.folder()).to_string()).collect();
-    match loaded.settings {
+    let lines: Vec<String> =
+        loaded.diagnostics.iter().map(|diagnostic| diagnostic.in_folder(source.folder())).collect();
+    match loaded.value {
         Some(settings) if settings.bgp.backend() == Backend::Mock => {
             Err(Failure::Invalid("bgp.backend is mock: there is no speaker".to_owned()))
         }
         Some(settings) => {
-            findings.iter().for_each(|finding| session.note(finding));
+            lines.iter().for_each(|line| session.note(line));
             Ok(settings)
         }
-        None => Err(Failure::Invalid(format!("the configuration cannot be used\n{}", findings.join("\n")))),
+        None => Err(Failure::Invalid(format!("the configuration cannot be used\n{}", lines.join("\n")))),
     }
 }
 

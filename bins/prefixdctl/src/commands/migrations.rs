@@ -109,12 +109,12 @@ fn database(session: &Session) -> Result<StoreUrl, Failure> {
         .collect();
     let source = ConfigSource::new(Files::Folder(session.config_dir().to_path_buf()), environment);
     let loaded = source.load_storage();
-    let findings: Vec<String> =
-        loaded.findings.iter().map(|finding| finding.in_folder(source.folder()).to_string()).collect();
-    let Some(url) = loaded.url else {
-        return Err(Failure::Invalid(format!("the configuration cannot be used\n{}", findings.join("\n"))));
+    let lines: Vec<String> =
+        loaded.diagnostics.iter().map(|diagnostic| diagnostic.in_folder(source.folder())).collect();
+    let Some(url) = loaded.value else {
+        return Err(Failure::Invalid(format!("the configuration cannot be used\n{}", lines.join("\n"))));
     };
-    findings.iter().for_each(|finding| session.note(finding));
+    lines.iter().for_each(|line| session.note(line));
     Ok(url)
 }
 

@@ -169,8 +169,8 @@ fn of_record(session: &Session, arguments: &SimulateArgs) -> Map<String, Value> 
 }
 
 fn document(file: &Path) -> Result<Value, Failure> {
-    prefix_config::edit::body::of_text(&name(file), &content(file)?).map_err(|findings| {
-        let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    prefix_config::edit::body::of_text(&name(file), &content(file)?).map_err(|errors| {
+        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
         Failure::Invalid(lines.join("\n"))
     })
 }

@@ -4,6 +4,7 @@ use actix_web::web::Data;
 use prefix_core::chain::{ChainHash, ChainProblem, Verdict};
 use prefix_core::id::AuditId;
 use prefix_core::store::AuditQuery;
+use prefix_diagnostics::Diagnostic;
 use prefix_engine::view;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -11,7 +12,6 @@ use utoipa::ToSchema;
 use super::{Reply, checked, ok};
 use crate::answer::AuditPage;
 use crate::api::Api;
-use crate::problem::FieldError;
 use crate::query::Query;
 use crate::value;
 
@@ -105,7 +105,7 @@ pub(crate) async fn verify(api: Data<Api>, mut query: Query) -> Reply {
     if let (Some(from), Some(to)) = (from, to)
         && from > to
     {
-        errors.push(FieldError::new("?from_seq", "must not be behind to_seq"));
+        errors.push(Diagnostic::query("from_seq", "must not be behind to_seq"));
     }
     checked(if errors.is_empty() { Ok(()) } else { Err(errors) })?;
     let verdict = api.engine.verify_audit(from, to, expect).await?;

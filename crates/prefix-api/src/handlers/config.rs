@@ -1,6 +1,7 @@
 //! The running configuration, and loading it anew (http-api.md §11).
 
 use actix_web::web::Data;
+use prefix_diagnostics::Diagnostic;
 
 use super::{Reply, both, checked, dry, ok};
 use crate::access::Role;
@@ -8,9 +9,7 @@ use crate::answer::{ChangeAnswer, EditedAnswer, ReloadedAnswer};
 use crate::api::Api;
 use crate::body::Body;
 use crate::call::Call;
-use crate::config_control::{
-    ConfigDocument, ConfigFinding, EditAnswer, EditError, ReloadAnswer, ReloadError,
-};
+use crate::config_control::{ConfigDocument, EditAnswer, EditError, ReloadAnswer, ReloadError};
 use crate::document::PlaybooksBody;
 use crate::problem::{FieldError, Kind, Problem};
 use crate::query::Query;
@@ -61,7 +60,7 @@ pub(crate) async fn reload(api: Data<Api>, call: Call, mut query: Query) -> Repl
         }
         Ok(done) => ok(&shown(&api, done, false)),
         Err(ReloadError::Engine(error)) => Err(error.into()),
-        Err(ReloadError::Invalid(findings)) => Err(invalid("the files", findings)),
+        Err(ReloadError::Invalid(errors)) => Err(invalid("the files", errors)),
     }
 }
 
@@ -111,16 +110,19 @@ async fn edit(api: &Api, document: ConfigDocument, call: &Call, mut query: Query
     }
     let EditAnswer { view, withdrawn, changes, warnings } = done;
     let changes = changes.into_iter().map(ChangeAnswer::from).collect();
-    dry(Some(EditedAnswer { view, changes, warnings: field_errors(warnings) }), withdrawn)
+    dry(
+        Some(EditedAnswer { view, changes, warnings: warnings.into_iter().map(FieldError::from).collect() }),
+        withdrawn,
+    )
 }
 
 impl From<EditError> for Problem {
     fn from(error: EditError) -> Self {
         match error {
-            EditError::Malformed(findings) => Self::bad_request(field_errors(findings)),
-            EditError::Invalid(findings) => invalid("the document", findings),
-            EditError::NotAllowed(detail, findings) => {
-                Self::new(Kind::NotAllowed, detail).with_errors(field_errors(findings))
+            EditError::Malformed(errors) => Self::bad_request(errors),
+            EditError::Invalid(errors) => invalid("the document", errors),
+            EditError::NotAllowed(detail, obstacles) => {
+                Self::new(Kind::NotAllowed, detail).with_errors(obstacles)
             }
             // what is broken is the disk, and whoever may write the files may know how
             EditError::Unwritten(detail) => Self::new(Kind::Internal, detail),
@@ -129,20 +131,17 @@ impl From<EditError> for Problem {
     }
 }
 
-fn invalid(what: &str, findings: Vec<ConfigFinding>) -> Problem {
-    let errors = field_errors(findings);
-    let first =
-        errors.first().map_or_else(String::new, |error| format!(": {} {}", error.pointer, error.detail));
+fn invalid(what: &str, errors: Vec<Diagnostic>) -> Problem {
+    let first = errors.first().map_or_else(String::new, |error| {
+        let FieldError { pointer, detail } = error.clone().into();
+        format!(": {pointer} {detail}")
+    });
     let count = match errors.len() {
         1 => "1 mistake".to_owned(),
         count => format!("{count} mistakes"),
     };
     let detail = format!("{count} in {what}, nothing was changed{first}");
     Problem::new(Kind::ConfigInvalid, detail).with_errors(errors)
-}
-
-fn field_errors(findings: Vec<ConfigFinding>) -> Vec<FieldError> {
-    findings.into_iter().map(|finding| FieldError::new(finding.place, finding.detail)).collect()
 }
 
 fn shown(api: &Api, done: ReloadAnswer, with_changes: bool) -> ReloadedAnswer {

@@ -3,6 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use chrono::TimeDelta;
+use prefix_diagnostics::Diagnostic;
 use prefix_engine::{EngineError, ScopeProblem, view};
 
 use super::{Reply, both, checked, mark_replay, ok, respond};
@@ -11,7 +12,6 @@ use crate::api::Api;
 use crate::body::Body;
 use crate::call::Call;
 use crate::intake::{may_report, request_errors};
-use crate::pointer::Pointer;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::report::{self, Rejection};
@@ -51,8 +51,7 @@ pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Res
 /// Which members could have said what the signal is about.
 fn no_dimension(problem: &ScopeProblem) -> Problem {
     let ScopeProblem::NoDimension { declared, .. } = problem else { return Problem::internal() };
-    let root = Pointer::root();
-    let missing = declared.iter().map(|dimension| root.member(dimension.as_str()).error(problem.to_string()));
+    let missing = declared.iter().map(|dimension| Diagnostic::shape(dimension.as_str(), problem.to_string()));
     Problem::bad_request(missing.collect())
 }
 

@@ -5,6 +5,7 @@ use actix_web::web::{Data, Path};
 use prefix_core::event::{EventStatus, Report};
 use prefix_core::id::EventId;
 use prefix_core::store::EventQuery;
+use prefix_diagnostics::{KeyPath, Node};
 use prefix_engine::{BatchItem, EngineError, EventOutcome, Inadmissible, InvalidItem, view};
 use serde_json::json;
 use uuid::Uuid;
@@ -15,9 +16,7 @@ use crate::api::Api;
 use crate::body::Body;
 use crate::call::Call;
 use crate::intake;
-use crate::json::Tree;
 use crate::limits::Budget;
-use crate::pointer::Pointer;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::report::{self, Rejection};
@@ -38,7 +37,7 @@ pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Res
     let body = body.inspect_err(|_| report::event_refused(Rejection::Invalid, None, 1))?;
     let explain = query.flag("explain");
     intake::no_dry_run(&mut query);
-    let draft = request::event(&body.tree, Pointer::root(), api.now());
+    let draft = request::event(&body.tree, KeyPath::root(), api.now());
     let draft = both(intake::request_errors(&call, query), draft)
         .map(|((), draft)| draft)
         .inspect_err(|_| report::event_refused(Rejection::Invalid, source(&body.tree).as_deref(), 1))?;
@@ -145,9 +144,8 @@ pub(crate) async fn get(api: Data<Api>, id: Path<String>) -> Reply {
 }
 
 /// The source of an event that is otherwise unreadable, for the metrics.
-fn source(tree: &Tree) -> Option<String> {
-    let Tree::Object(object) = tree else { return None };
-    let name: prefix_core::name::SourceName = value::parsed(object.get("source")?).ok()?;
+fn source(tree: &Node) -> Option<String> {
+    let name: prefix_core::name::SourceName = value::parsed(&tree.as_map()?.get("source")?.value).ok()?;
     Some(name.as_str().to_owned())
 }
 

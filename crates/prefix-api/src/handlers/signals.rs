@@ -7,8 +7,9 @@ pub(crate) mod webhook;
 use std::collections::BTreeMap;
 
 use prefix_core::name::{SourceName, VectorName};
+use prefix_diagnostics::{Diagnostic, KeyPath};
 use prefix_engine::InvalidItem;
-use prefix_signals::{Context, Item, Malformed};
+use prefix_signals::{Context, Item};
 
 use super::{Reply, mark_replay, ok};
 use crate::answer::SignalsAnswer;
@@ -17,7 +18,6 @@ use crate::body::{Body, RawBody};
 use crate::call::Call;
 use crate::intake;
 use crate::limits::Budget;
-use crate::pointer::Pointer;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::report::{self, Rejection};
@@ -32,8 +32,7 @@ fn payload(
         let RawBody(bytes) = body?;
         let Body { tree, hash, .. } = Body::parse(bytes.clone())?;
         intake::no_dry_run(&mut query);
-        let mut errors = Vec::new();
-        tree.report_repeated(&Pointer::root(), None, &mut errors);
+        let errors = tree.repeated_members(&KeyPath::root(), None);
         let repeated = if errors.is_empty() { Ok(()) } else { Err(errors) };
         super::both(intake::request_errors(call, query), repeated)?;
         Ok((bytes, hash))
@@ -50,10 +49,10 @@ fn source(given: Option<SourceName>, usual: &str) -> Result<SourceName, Problem>
 fn read<T>(
     api: &Api,
     source: &SourceName,
-    read: impl FnOnce(Context<'_>) -> Result<T, Malformed>,
+    read: impl FnOnce(Context<'_>) -> Result<T, Diagnostic>,
 ) -> Result<T, Problem> {
     let (policy, nothing) = (api.engine.policy(), BTreeMap::new());
-    let entry = policy.parts().sources.get(source);
+    let entry = policy.parts().correlation.sources.get(source);
     let is_vector = |name: &VectorName| policy.vector(name).is_some();
     let context = Context {
         source,
@@ -63,7 +62,7 @@ fn read<T>(
     };
     read(context).map_err(|malformed| {
         report::event_refused(Rejection::Invalid, Some(source.as_str()), 1);
-        Problem::at(malformed.pointer, malformed.detail)
+        Problem::bad_request(vec![malformed])
     })
 }
 

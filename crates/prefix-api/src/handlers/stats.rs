@@ -3,11 +3,11 @@
 use actix_web::web::Data;
 use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::store::{SeriesMetric, SeriesQuery};
+use prefix_diagnostics::Diagnostic;
 
 use super::{Reply, checked, ok};
 use crate::answer::{BucketAnswer, PopAnswer, PopCounts, SeriesAnswer, StatsAnswer};
 use crate::api::Api;
-use crate::problem::FieldError;
 use crate::query::Query;
 use crate::value;
 
@@ -69,7 +69,7 @@ pub(crate) async fn timeseries(api: Data<Api>, mut query: Query) -> Reply {
     let bucket = bucket.unwrap_or(TimeDelta::hours(1).min(range));
     let mut errors = query.finish().err().unwrap_or_default();
     if errors.is_empty() && bucket > range {
-        errors.push(FieldError::new("?bucket", "must not be longer than range"));
+        errors.push(Diagnostic::query("bucket", "must not be longer than range"));
     }
     checked(if errors.is_empty() { Ok(()) } else { Err(errors) })?;
     let (start, end) = window(api.now(), range, bucket);

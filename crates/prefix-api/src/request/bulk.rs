@@ -2,11 +2,8 @@
 //! caller's.
 
 use prefix_core::id::MitigationId;
+use prefix_diagnostics::{Diagnostic, KeyPath, Members, Node};
 
-use crate::fields::Fields;
-use crate::json::Tree;
-use crate::pointer::Pointer;
-use crate::problem::FieldError;
 use crate::value;
 
 /// The most mitigations of one request.
@@ -22,32 +19,32 @@ pub(crate) struct Reasoned {
 }
 
 /// Reads `{reason}`.
-pub(crate) fn withdraw(tree: &Tree) -> Result<String, Vec<FieldError>> {
-    let mut fields = Fields::open(tree, Pointer::root())?;
-    let reason = fields.required("reason", value::free_text);
-    fields.finish(|| reason)
+pub(crate) fn withdraw(node: &Node) -> Result<String, Vec<Diagnostic>> {
+    let mut members = Members::open(node, KeyPath::root())?;
+    let reason = members.required("reason", value::free_text);
+    members.finish(|| reason)
 }
 
 /// Reads `{mitigation_ids, reason}`.
-pub(crate) fn withdraw_many(tree: &Tree) -> Result<Reasoned, Vec<FieldError>> {
-    let mut fields = Fields::open(tree, Pointer::root())?;
-    let ids = ids(&mut fields);
-    let reason = fields.required("reason", value::free_text);
-    fields.finish(|| Some(Reasoned { ids, reason: reason? }))
+pub(crate) fn withdraw_many(node: &Node) -> Result<Reasoned, Vec<Diagnostic>> {
+    let mut members = Members::open(node, KeyPath::root())?;
+    let ids = ids(&mut members);
+    let reason = members.required("reason", value::free_text);
+    members.finish(|| Some(Reasoned { ids, reason: reason? }))
 }
 
 /// Reads `{mitigation_ids}`.
-pub(crate) fn acknowledge(tree: &Tree) -> Result<Vec<MitigationId>, Vec<FieldError>> {
-    let mut fields = Fields::open(tree, Pointer::root())?;
-    let ids = ids(&mut fields);
-    fields.finish(|| Some(ids))
+pub(crate) fn acknowledge(node: &Node) -> Result<Vec<MitigationId>, Vec<Diagnostic>> {
+    let mut members = Members::open(node, KeyPath::root())?;
+    let ids = ids(&mut members);
+    members.finish(|| Some(ids))
 }
 
-fn ids(fields: &mut Fields<'_>) -> Vec<MitigationId> {
-    if fields.required_items("mitigation_ids", MOST_MITIGATIONS).is_empty() {
+fn ids(members: &mut Members<'_>) -> Vec<MitigationId> {
+    if members.required_items("mitigation_ids", MOST_MITIGATIONS).is_empty() {
         return Vec::new();
     }
-    fields.list("mitigation_ids", MOST_MITIGATIONS, value::id)
+    members.list("mitigation_ids", MOST_MITIGATIONS, value::id)
 }
 
 #[cfg(test)]
@@ -56,19 +53,21 @@ mod tests {
 
     const ID: &str = "7d6f2b3e-8f0a-4a55-9a0e-2a4f5f0c7a11";
 
-    fn places(errors: Result<impl std::fmt::Debug, Vec<FieldError>>) -> Vec<String> {
-        errors.unwrap_err().into_iter().map(|error| error.pointer).collect()
+    fn places(errors: Result<impl std::fmt::Debug, Vec<Diagnostic>>) -> Vec<String> {
+        errors.unwrap_err().into_iter().map(|error| error.pointer()).collect()
     }
 
     #[test]
     fn every_id_must_be_one() {
         let tree =
-            Tree::parse(&format!(r#"{{"mitigation_ids": ["{ID}", "x", 5, "{}"]}}"#, &ID[1..])).unwrap();
+            Node::from_json_text(&format!(r#"{{"mitigation_ids": ["{ID}", "x", 5, "{}"]}}"#, &ID[1..]))
+                .unwrap();
         assert_eq!(
             places(withdraw_many(&tree)),
             ["/mitigation_ids/1", "/mitigation_ids/2", "/mitigation_ids/3", "/reason"]
         );
-        let tree = Tree::parse(&format!(r#"{{"mitigation_ids": ["{ID}"], "operator_id": 5}}"#)).unwrap();
+        let tree =
+            Node::from_json_text(&format!(r#"{{"mitigation_ids": ["{ID}"], "operator_id": 5}}"#)).unwrap();
         assert_eq!(acknowledge(&tree).unwrap().len(), 1);
     }
 
@@ -80,18 +79,18 @@ mod tests {
             format!(r#"{{"mitigation_ids": {many:?}}}"#),
             "{}".to_owned(),
         ] {
-            assert_eq!(places(acknowledge(&Tree::parse(&text).unwrap())), ["/mitigation_ids"]);
+            assert_eq!(places(acknowledge(&Node::from_json_text(&text).unwrap())), ["/mitigation_ids"]);
         }
     }
 
     #[test]
     fn a_withdraw_has_a_reason() {
         assert_eq!(
-            withdraw(&Tree::parse(r#"{"reason": "false alarm"}"#).unwrap()),
+            withdraw(&Node::from_json_text(r#"{"reason": "false alarm"}"#).unwrap()),
             Ok("false alarm".to_owned())
         );
         for text in ["{}", r#"{"reason": ""}"#, r#"{"reason": 5}"#, r#"{"reason": null}"#] {
-            assert_eq!(places(withdraw(&Tree::parse(text).unwrap())), ["/reason"]);
+            assert_eq!(places(withdraw(&Node::from_json_text(text).unwrap())), ["/reason"]);
         }
     }
 }

@@ -5,11 +5,8 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use prefix_core::event::{EventAction, Reach, Report};
 use prefix_core::name::VectorName;
+use prefix_diagnostics::{Diagnostic, KeyPath, Members, Node};
 
-use crate::fields::Fields;
-use crate::json::Tree;
-use crate::pointer::Pointer;
-use crate::problem::FieldError;
 use crate::value;
 
 /// More ports than these are no "top" ports, and no rule could hold a hundredth of them.
@@ -28,33 +25,30 @@ pub(crate) struct Draft {
 }
 
 /// Reads one event.
-pub(crate) fn event(tree: &Tree, at: Pointer<'_>, now: DateTime<Utc>) -> Result<Draft, Vec<FieldError>> {
-    let mut fields = Fields::open(tree, at)?;
-    let action = fields.optional("action", |tree| {
-        value::word(tree, &[("ban", EventAction::Ban), ("unban", EventAction::Unban)])
+pub(crate) fn event(node: &Node, at: KeyPath, now: DateTime<Utc>) -> Result<Draft, Vec<Diagnostic>> {
+    let mut members = Members::open(node, at)?;
+    let action = members.optional("action", |node| {
+        value::word(node, &[("ban", EventAction::Ban), ("unban", EventAction::Unban)])
     });
     let action = action.unwrap_or_default();
-    let timestamp = fields.optional("timestamp", value::time).unwrap_or(now);
-    let source = fields.required("source", value::parsed);
-    let victim_ip = fields.required("victim_ip", value::address);
+    let timestamp = members.optional("timestamp", value::time).unwrap_or(now);
+    let source = members.required("source", value::parsed);
+    let victim_ip = members.required("victim_ip", value::address);
     let vector = match action {
-        EventAction::Ban => fields.required("vector", vector),
-        EventAction::Unban => fields.optional("vector", vector),
+        EventAction::Ban => members.required("vector", vector),
+        EventAction::Unban => members.optional("vector", vector),
     };
-    let protocol = fields.optional("protocol", value::protocol);
-    let bps = fields.optional("bps", value::bits_per_second);
-    let pps = fields.optional("pps", value::packets_per_second);
+    let protocol = members.optional("protocol", value::protocol);
+    let bps = members.optional("bps", value::bits_per_second);
+    let pps = members.optional("pps", value::packets_per_second);
     let top_dst_ports: BTreeSet<u16> =
-        fields.list("top_dst_ports", MOST_PORTS, value::port).into_iter().collect();
-    let confidence = fields.optional("confidence", value::confidence);
-    let external_event_id = fields.optional("event_id", value::parsed);
-    let raw_details = fields.optional("raw_details", value::raw);
-    fields.finish(|| {
-        let (vector, undefined_vector) = match vector {
-            Some(Ok(name)) => (Some(name), None),
-            Some(Err(text)) => (None, Some(text)),
-            None => (None, None),
-        };
+        members.list("top_dst_ports", MOST_PORTS, value::port).into_iter().collect();
+    let confidence = members.optional("confidence", value::confidence);
+    let external_event_id = members.optional("event_id", value::parsed);
+    let raw_details = members.optional("raw_details", value::raw);
+    members.finish(|| {
+        let undefined_vector = vector.as_ref().and_then(|read| read.as_ref().err().cloned());
+        let vector = vector.and_then(Result::ok);
         let report = Report {
             timestamp,
             source: source?,
@@ -76,10 +70,10 @@ pub(crate) fn event(tree: &Tree, at: Pointer<'_>, now: DateTime<Utc>) -> Result<
 }
 
 /// A vector's name, or a text that is certainly none: whether a vector is defined is no question of the schema.
-pub(super) fn vector(tree: &Tree) -> Result<Result<VectorName, String>, String> {
-    let text = value::text(tree)?;
+pub(super) fn vector(node: &Node) -> Result<Result<VectorName, String>, String> {
+    let text = value::text(node)?;
     if let Some(c) = text.chars().find(|c| c.is_control()) {
-        return Err(format!("contains the control character U+{:04X}", u32::from(c)));
+        return Err(value::control_character(c));
     }
     if text.is_empty() {
         return Err("must not be empty".to_owned());
@@ -88,25 +82,24 @@ pub(super) fn vector(tree: &Tree) -> Result<Result<VectorName, String>, String> 
 }
 
 /// An item of a batch: an event, or the identifier it was sent with and what is wrong with it.
-pub(crate) type Item = Result<Draft, (Option<String>, Vec<FieldError>)>;
+pub(crate) type Item = Result<Draft, (Option<String>, Vec<Diagnostic>)>;
 
 /// Reads a batch. A malformed item is no mistake of the batch.
-pub(crate) fn batch(tree: &Tree, now: DateTime<Utc>) -> Result<Vec<Item>, Vec<FieldError>> {
-    let root = Pointer::root();
-    let mut fields = Fields::open_but(tree, root, Some("events"))?;
-    let items = fields.required_items("events", MOST_EVENTS);
-    fields.finish(|| Some(()))?;
-    let list = root.member("events");
-    let read = |(index, item): (usize, &Tree)| {
+pub(crate) fn batch(node: &Node, now: DateTime<Utc>) -> Result<Vec<Item>, Vec<Diagnostic>> {
+    let mut members = Members::open_but(node, KeyPath::root(), Some("events"))?;
+    let items = members.required_items("events", MOST_EVENTS);
+    members.finish(|| Some(()))?;
+    let list = KeyPath::from("events");
+    let read = |(index, item): (usize, &Node)| {
         event(item, list.index(index), now).map_err(|errors| (sent_id(item), errors))
     };
     Ok(items.iter().enumerate().map(read).collect())
 }
 
 /// The identifier of an item that could not be read, if that much can.
-fn sent_id(item: &Tree) -> Option<String> {
-    let Tree::Object(object) = item else { return None };
-    let id: prefix_core::name::ExternalEventId = value::parsed(object.get("event_id")?).ok()?;
+fn sent_id(item: &Node) -> Option<String> {
+    let sent = &item.as_map()?.get("event_id")?.value;
+    let id: prefix_core::name::ExternalEventId = value::parsed(sent).ok()?;
     Some(id.as_str().to_owned())
 }
 
@@ -114,12 +107,12 @@ fn sent_id(item: &Tree) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<Draft, Vec<FieldError>> {
-        event(&Tree::parse(text).unwrap(), Pointer::root(), DateTime::default())
+    fn read(text: &str) -> Result<Draft, Vec<Diagnostic>> {
+        event(&Node::from_json_text(text).unwrap(), KeyPath::root(), DateTime::default())
     }
 
     fn places(text: &str) -> Vec<String> {
-        read(text).unwrap_err().into_iter().map(|error| error.pointer).collect()
+        read(text).unwrap_err().into_iter().map(|error| error.pointer()).collect()
     }
 
     const FULL: &str = r#"{"timestamp": "2026-01-01T00:00:00Z", "source": "fnm", "victim_ip": "::ffff:203.0.113.10",
@@ -190,19 +183,19 @@ mod tests {
             )
         };
         assert!(read(&ports(1024)).is_ok());
-        assert_eq!(read(&ports(10_000)).unwrap_err()[0].detail, "has 10000 items, at most 1024 are allowed");
+        assert_eq!(read(&ports(10_000)).unwrap_err()[0].text, "has 10000 items, at most 1024 are allowed");
     }
 
     #[test]
     fn a_malformed_item_does_not_spoil_its_batch() {
         let good = r#"{"source": "a", "victim_ip": "203.0.113.10", "vector": "udp_flood"}"#;
         let text = format!(r#"{{"events": [{good}, {{"event_id": "e", "a": 1, "a": 2}}, 5]}}"#);
-        let items = batch(&Tree::parse(&text).unwrap(), DateTime::default()).unwrap();
+        let items = batch(&Node::from_json_text(&text).unwrap(), DateTime::default()).unwrap();
         assert!(items[0].is_ok());
         let (id, errors) = items[1].as_ref().unwrap_err();
         assert_eq!(id.as_deref(), Some("e"));
-        assert_eq!(errors[0].pointer, "/events/1/a");
-        assert_eq!(items[2].as_ref().unwrap_err().1[0].pointer, "/events/2");
+        assert_eq!(errors[0].pointer(), "/events/1/a");
+        assert_eq!(items[2].as_ref().unwrap_err().1[0].pointer(), "/events/2");
     }
 
     #[test]
@@ -214,8 +207,8 @@ mod tests {
             (r#"{"events": {}}"#.to_owned(), "must be a list, not an object"),
             (r#"{"events": [1], "events": [1]}"#.to_owned(), "is given twice; give it once"),
         ] {
-            let errors = batch(&Tree::parse(&text).unwrap(), DateTime::default()).unwrap_err();
-            assert_eq!((errors[0].pointer.as_str(), errors[0].detail.as_str()), ("/events", detail));
+            let errors = batch(&Node::from_json_text(&text).unwrap(), DateTime::default()).unwrap_err();
+            assert_eq!((errors[0].pointer().as_str(), errors[0].text.as_str()), ("/events", detail));
         }
     }
 }

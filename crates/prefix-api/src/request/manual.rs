@@ -12,12 +12,9 @@ use prefix_core::name::VectorName;
 use prefix_core::protocol::Protocol;
 use prefix_core::rate::{BitsPerSecond, PacketsPerSecond};
 use prefix_core::ttl::Ttl;
+use prefix_diagnostics::{Diagnostic, KeyPath, Members, Node, Parsed};
 
 use super::event::{MOST_PORTS, vector};
-use crate::fields::{Fields, Parsed};
-use crate::json::Tree;
-use crate::pointer::Pointer;
-use crate::problem::FieldError;
 use crate::value;
 
 /// The vector of a rule that names none.
@@ -58,20 +55,20 @@ struct Parts {
 }
 
 /// Reads an operator's rule.
-pub(crate) fn manual(tree: &Tree) -> Result<Manual, Vec<FieldError>> {
-    let mut fields = Fields::open(tree, Pointer::root())?;
-    let reason = fields.required("reason", value::free_text);
-    let victim_ip = fields.required("victim_ip", value::address);
-    let vector = fields.optional("vector", vector);
-    let parts = parts(&mut fields);
+pub(crate) fn manual(node: &Node) -> Result<Manual, Vec<Diagnostic>> {
+    let mut members = Members::open(node, KeyPath::root())?;
+    let reason = members.required("reason", value::free_text);
+    let victim_ip = members.required("victim_ip", value::address);
+    let vector = members.optional("vector", vector);
+    let parts = parts(&mut members);
     if let (Some(victim), Some(prefix)) = (victim_ip, parts.dst_prefix)
         && !prefix.contains(victim)
     {
-        fields.error("dst_prefix", format!("{prefix} must contain victim_ip {victim}"));
+        members.error("dst_prefix", format!("{prefix} must contain victim_ip {victim}"));
     }
-    let action = action(&mut fields);
-    let ttl = fields.optional("ttl_seconds", |tree| value::integer(tree, 0..=u64::MAX >> 1));
-    fields.finish(|| {
+    let action = action(&mut members);
+    let ttl = members.optional("ttl_seconds", |node| value::integer(node, 0..=u64::MAX >> 1));
+    members.finish(|| {
         let victim_ip = victim_ip?;
         let (reason, action) = (reason?, action?);
         let vector = vector.or_else(|| DEFAULT_VECTOR.parse().ok().map(Ok))?;
@@ -90,30 +87,30 @@ pub(crate) fn manual(tree: &Tree) -> Result<Manual, Vec<FieldError>> {
     })
 }
 
-fn parts(fields: &mut Fields<'_>) -> Parts {
-    let protocol = fields.required("protocol", |tree| match tree {
-        Tree::Text(text) if text.is_empty() => Ok(Protocol::Any),
-        other => value::protocol(other),
+fn parts(members: &mut Members<'_>) -> Parts {
+    let protocol = members.required("protocol", |node| match value::text(node) {
+        Ok("") => Ok(Protocol::Any),
+        _ => value::protocol(node),
     });
-    let dst_prefix = fields.optional("dst_prefix", value::prefix);
-    let mut ports = |name| fields.list(name, MOST_PORTS, value::port).into_iter().collect::<BTreeSet<_>>();
+    let dst_prefix = members.optional("dst_prefix", value::prefix);
+    let mut ports = |name| members.list(name, MOST_PORTS, value::port).into_iter().collect::<BTreeSet<_>>();
     let (dst_ports, excluded, src_ports) =
         (ports("dst_ports"), ports("excluded_dst_ports"), ports("src_ports"));
     if !dst_ports.is_empty() && !excluded.is_empty() {
-        fields.error("excluded_dst_ports", "must be empty if dst_ports is not; a rule has one of the two");
+        members.error("excluded_dst_ports", "must be empty if dst_ports is not; a rule has one of the two");
     }
-    let tcp_flags = fields.list("tcp_flags", 16, |tree| {
-        let word = value::text(tree)?;
+    let tcp_flags = members.list("tcp_flags", 16, |node| {
+        let word = value::text(node)?;
         TcpFlags::from_words([word]).map_err(|error| flag_error(&error, word)).map(|_| word.to_owned())
     });
-    let fragment = fields.list("fragment", 8, |tree| {
-        let word = value::text(tree)?;
+    let fragment = members.list("fragment", 8, |node| {
+        let word = value::text(node)?;
         Fragment::from_words([word]).map_err(|error| flag_error(&error, word))
     });
-    let packet_length = packet_length(fields);
-    let dscp = fields.list("dscp", 64, |tree| value::integer_u8(tree, 0..=63)).into_iter().collect();
+    let packet_length = packet_length(members);
+    let dscp = members.list("dscp", 64, |node| value::integer(node, 0..=63)).into_iter().collect();
     let icmp_type =
-        fields.list("icmp_type", 256, |tree| value::integer_u8(tree, 0..=255)).into_iter().collect();
+        members.list("icmp_type", 256, |node| value::integer(node, 0..=255)).into_iter().collect();
     Parts {
         protocol,
         dst_prefix,
@@ -166,50 +163,50 @@ fn flag_error(error: &BitmaskError, word: &str) -> String {
     }
 }
 
-fn packet_length(fields: &mut Fields<'_>) -> Option<PacketLength> {
-    let length = fields.object("packet_length", |fields| {
-        let min = fields.required("min", |tree| value::integer_u16(tree, 0..=u16::MAX));
-        let max = fields.required("max", |tree| value::integer_u16(tree, 0..=u16::MAX));
+fn packet_length(members: &mut Members<'_>) -> Option<PacketLength> {
+    let length = members.object("packet_length", |members| {
+        let min = members.required("min", |node| value::integer(node, 0..=u16::MAX));
+        let max = members.required("max", |node| value::integer(node, 0..=u16::MAX));
         Some(PacketLength { min: min?, max: max? })
     })?;
     if length.min > length.max {
-        fields.error("packet_length", format!("min {} must not be above max {}", length.min, length.max));
+        members.error("packet_length", format!("min {} must not be above max {}", length.min, length.max));
         return None;
     }
     Some(length)
 }
 
 /// The action; members of other actions are ignored.
-fn action(fields: &mut Fields<'_>) -> Option<Result<Action, Refusal>> {
+fn action(members: &mut Members<'_>) -> Option<Result<Action, Refusal>> {
     use ActionType as T;
     let words = [T::Police, T::Discard, T::Redirect, T::Mark, T::Rtbh].map(|kind| (kind.as_str(), kind));
-    let kind = fields.required("action", |tree| value::word(tree, &words));
-    let rate_bps = fields.optional("rate_bps", value::bits_per_second);
-    let rate_pps = fields.optional("rate_pps", value::packets_per_second);
-    let redirect_to = fields.optional("redirect_to", redirect_target);
-    let dscp_mark = fields.optional("dscp_mark", |tree| {
-        value::integer_u8(tree, 0..=63).and_then(|code| Dscp::new(code).map_err(|error| error.to_string()))
+    let kind = members.required("action", |node| value::word(node, &words));
+    let rate_bps = members.optional("rate_bps", value::bits_per_second);
+    let rate_pps = members.optional("rate_pps", value::packets_per_second);
+    let redirect_to = members.optional("redirect_to", redirect_target);
+    let dscp_mark = members.optional("dscp_mark", |node| {
+        value::integer(node, 0..=63).and_then(|code| Dscp::new(code).map_err(|error| error.to_string()))
     });
     match kind? {
-        T::Police => police(fields, rate_bps, rate_pps),
+        T::Police => police(members, rate_bps, rate_pps),
         T::Discard => Some(Ok(Action::Discard)),
         T::Rtbh => Some(Ok(Action::Rtbh)),
-        T::Redirect => needed(fields, "redirect_to", "redirect needs it, e.g. \"65000:100\"", redirect_to)
+        T::Redirect => needed(members, "redirect_to", "redirect needs it, e.g. \"65000:100\"", redirect_to)
             .map(|target| Ok(Action::Redirect(target))),
-        T::Mark => needed(fields, "dscp_mark", "mark needs it, from 0 to 63", dscp_mark)
+        T::Mark => needed(members, "dscp_mark", "mark needs it, from 0 to 63", dscp_mark)
             .map(|code| Ok(Action::Mark(code))),
     }
 }
 
 fn police(
-    fields: &mut Fields<'_>,
+    members: &mut Members<'_>,
     rate_bps: Option<BitsPerSecond>,
     rate_pps: Option<PacketsPerSecond>,
 ) -> Option<Result<Action, Refusal>> {
     match Action::police(rate_bps, rate_pps) {
         Ok(action) => Some(Ok(action)),
         Err(ActionError::NoRate) => {
-            needed::<()>(fields, "rate_bps", "police needs rate_bps or rate_pps", None);
+            needed::<()>(members, "rate_bps", "police needs rate_bps or rate_pps", None);
             None
         }
         Err(error) => Some(Err(Refusal::new(Guardrail::PoliceRate, error.to_string()))),
@@ -217,15 +214,15 @@ fn police(
 }
 
 /// Notes that a member is missing, unless it is there and was only unreadable.
-fn needed<T>(fields: &mut Fields<'_>, name: &str, detail: &str, value: Option<T>) -> Option<T> {
-    if value.is_none() && !fields.has(name) {
-        fields.error(name, detail);
+fn needed<T>(members: &mut Members<'_>, name: &str, detail: &str, value: Option<T>) -> Option<T> {
+    if value.is_none() && !members.has(name) {
+        members.error(name, detail);
     }
     value
 }
 
-fn redirect_target(tree: &Tree) -> Parsed<RouteTarget> {
-    let text = value::text(tree)?;
+fn redirect_target(node: &Node) -> Parsed<RouteTarget> {
+    let text = value::text(node)?;
     text.parse().map_err(|_| {
         format!("must be a route target like \"65000:100\" or \"192.0.2.1:100\", not {}", value::quoted(text))
     })
@@ -235,13 +232,13 @@ fn redirect_target(tree: &Tree) -> Parsed<RouteTarget> {
 mod tests {
     use super::*;
 
-    fn read(members: &str) -> Result<Manual, Vec<FieldError>> {
+    fn read(members: &str) -> Result<Manual, Vec<Diagnostic>> {
         let text = format!(r#"{{"reason": "r", "victim_ip": "203.0.113.10"{members}}}"#);
-        manual(&Tree::parse(&text).unwrap())
+        manual(&Node::from_json_text(&text).unwrap())
     }
 
     fn places(members: &str) -> Vec<String> {
-        read(members).unwrap_err().into_iter().map(|error| error.pointer).collect()
+        read(members).unwrap_err().into_iter().map(|error| error.pointer()).collect()
     }
 
     fn refused(members: &str) -> Guardrail {

@@ -2,11 +2,8 @@
 
 use prefix_core::id::PanicId;
 use prefix_core::name::{CustomerId, Pop};
+use prefix_diagnostics::{Diagnostic, KeyPath, Members, Node, Parsed};
 
-use crate::fields::{Fields, Parsed};
-use crate::json::Tree;
-use crate::pointer::Pointer;
-use crate::problem::FieldError;
 use crate::value;
 
 /// What is to be frozen.
@@ -30,38 +27,38 @@ pub(crate) struct Thaw {
 }
 
 /// Reads `{reason, pop?, customer_id?}`.
-pub(crate) fn panic(tree: &Tree) -> Result<Panic, Vec<FieldError>> {
-    let mut fields = Fields::open(tree, Pointer::root())?;
-    let reason = fields.required("reason", value::free_text);
-    let pop = fields.optional("pop", pop);
-    let customer_id = fields.optional("customer_id", value::parsed);
-    fields.finish(|| Some(Panic { reason: reason?, pop: pop.flatten(), customer_id }))
+pub(crate) fn panic(node: &Node) -> Result<Panic, Vec<Diagnostic>> {
+    let mut members = Members::open(node, KeyPath::root())?;
+    let reason = members.required("reason", value::free_text);
+    let pop = members.optional("pop", pop);
+    let customer_id = members.optional("customer_id", value::parsed);
+    members.finish(|| Some(Panic { reason: reason?, pop: pop.flatten(), customer_id }))
 }
 
 /// Reads `{reason, panic_id?}`.
-pub(crate) fn thaw(tree: &Tree) -> Result<Thaw, Vec<FieldError>> {
-    let mut fields = Fields::open(tree, Pointer::root())?;
-    let reason = fields.required("reason", value::free_text);
-    let panic_id = fields.optional("panic_id", value::id);
-    fields.finish(|| Some(Thaw { reason: reason?, panic_id }))
+pub(crate) fn thaw(node: &Node) -> Result<Thaw, Vec<Diagnostic>> {
+    let mut members = Members::open(node, KeyPath::root())?;
+    let reason = members.required("reason", value::free_text);
+    let panic_id = members.optional("panic_id", value::id);
+    members.finish(|| Some(Thaw { reason: reason?, panic_id }))
 }
 
 /// `all` is every pop, as in the lists: nobody who writes it means to freeze a place of that name and nothing else.
-fn pop(tree: &Tree) -> Parsed<Option<Pop>> {
-    if value::text(tree)? == "all" { Ok(None) } else { value::parsed(tree).map(Some) }
+fn pop(node: &Node) -> Parsed<Option<Pop>> {
+    if value::text(node)? == "all" { Ok(None) } else { value::parsed(node).map(Some) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn places(errors: Result<impl std::fmt::Debug, Vec<FieldError>>) -> Vec<String> {
-        errors.unwrap_err().into_iter().map(|error| error.pointer).collect()
+    fn places(errors: Result<impl std::fmt::Debug, Vec<Diagnostic>>) -> Vec<String> {
+        errors.unwrap_err().into_iter().map(|error| error.pointer()).collect()
     }
 
     #[test]
     fn a_panic_has_a_reason_and_may_have_a_scope() {
-        let read = |text: &str| panic(&Tree::parse(text).unwrap());
+        let read = |text: &str| panic(&Node::from_json_text(text).unwrap());
         let everything = Panic { reason: "a wrong rule".into(), pop: None, customer_id: None };
         assert_eq!(read(r#"{"reason": "a wrong rule"}"#).as_ref(), Ok(&everything));
         assert_eq!(read(r#"{"reason": "a wrong rule", "pop": "all", "customer_id": null}"#), Ok(everything));
@@ -76,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_thaw_has_a_reason_and_may_name_one_panic() {
-        let read = |text: &str| thaw(&Tree::parse(text).unwrap());
+        let read = |text: &str| thaw(&Node::from_json_text(text).unwrap());
         assert_eq!(read(r#"{"reason": "over"}"#).unwrap().panic_id, None);
         assert_eq!(places(read(r#"{"panic_id": "5"}"#)), ["/reason", "/panic_id"]);
     }

@@ -2,11 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use prefix_core::address::Prefix;
+use prefix_diagnostics::{Diagnostic, KeyPath, Members, Node};
 
-use crate::fields::Fields;
-use crate::json::Tree;
-use crate::pointer::Pointer;
-use crate::problem::FieldError;
 use crate::value;
 
 /// What is to be safe.
@@ -21,12 +18,12 @@ pub(crate) struct NewEntry {
 }
 
 /// Reads `{prefix, reason?, expires_at?}`.
-pub(crate) fn safelist(tree: &Tree) -> Result<NewEntry, Vec<FieldError>> {
-    let mut fields = Fields::open(tree, Pointer::root())?;
-    let prefix = fields.required("prefix", value::prefix);
-    let reason = fields.optional("reason", value::free_text);
-    let expires_at = fields.optional("expires_at", value::time);
-    fields.finish(|| Some(NewEntry { prefix: prefix?, reason, expires_at }))
+pub(crate) fn safelist(node: &Node) -> Result<NewEntry, Vec<Diagnostic>> {
+    let mut members = Members::open(node, KeyPath::root())?;
+    let prefix = members.required("prefix", value::prefix);
+    let reason = members.optional("reason", value::free_text);
+    let expires_at = members.optional("expires_at", value::time);
+    members.finish(|| Some(NewEntry { prefix: prefix?, reason, expires_at }))
 }
 
 #[cfg(test)]
@@ -35,9 +32,9 @@ mod tests {
 
     #[test]
     fn host_bits_are_refused_with_advice() {
-        let errors = safelist(&Tree::parse(r#"{"prefix": "203.0.113.1/28"}"#).unwrap()).unwrap_err();
-        assert!(errors[0].detail.ends_with("the prefix is 203.0.113.0/28"), "{}", errors[0].detail);
-        let entry = safelist(&Tree::parse(r#"{"prefix": "203.0.113.1"}"#).unwrap()).unwrap();
+        let errors = safelist(&Node::from_json_text(r#"{"prefix": "203.0.113.1/28"}"#).unwrap()).unwrap_err();
+        assert!(errors[0].text.ends_with("the prefix is 203.0.113.0/28"), "{}", errors[0].text);
+        let entry = safelist(&Node::from_json_text(r#"{"prefix": "203.0.113.1"}"#).unwrap()).unwrap();
         assert_eq!(entry.prefix.to_string(), "203.0.113.1/32");
     }
 }

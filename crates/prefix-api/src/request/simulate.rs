@@ -5,12 +5,9 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use prefix_core::address::VictimIp;
 use prefix_core::name::SourceName;
+use prefix_diagnostics::{Diagnostic, KeyPath, Members, Node};
 
 use super::event::{Draft, event};
-use crate::fields::Fields;
-use crate::json::Tree;
-use crate::pointer::Pointer;
-use crate::problem::FieldError;
 use crate::value;
 
 /// So many events may be made up in one request.
@@ -31,7 +28,7 @@ pub(crate) struct Recorded {
     pub(crate) victim_ip: Option<VictimIp>,
 }
 
-/// See the module.
+/// What is to be simulated.
 #[derive(Debug)]
 pub(crate) enum Wanted {
     /// Made up; each has its time.
@@ -41,27 +38,24 @@ pub(crate) enum Wanted {
 }
 
 /// Reads a request but for the candidate documents, which are not the schema's.
-pub(crate) fn simulate(tree: &Tree) -> Result<Wanted, Vec<FieldError>> {
-    let root = Pointer::root();
-    let mut fields = Fields::open(tree, root)?;
-    match (fields.has("events"), fields.has("history")) {
+pub(crate) fn simulate(node: &Node) -> Result<Wanted, Vec<Diagnostic>> {
+    let mut members = Members::open(node, KeyPath::root())?;
+    match (members.has("events"), members.has("history")) {
         (true, false) => {
-            let items = fields.required_items("events", MOST_EVENTS);
-            fields.finish(|| Some(()))?;
-            let list = root.member("events");
-            let mut errors = Vec::new();
-            let mut drafts = Vec::with_capacity(items.len());
+            let items = members.required_items("events", MOST_EVENTS);
+            members.finish(|| Some(()))?;
+            let list = KeyPath::from("events");
+            let (mut drafts, mut errors) = (Vec::with_capacity(items.len()), Vec::new());
             for (index, item) in items.iter().enumerate() {
-                let at = list.index(index);
-                match timed(item, at) {
+                match timed(item, &list.index(index)) {
                     Ok(draft) => drafts.push(draft),
-                    Err(mistakes) => errors.extend(mistakes),
+                    Err(found) => errors.extend(found),
                 }
             }
             if errors.is_empty() { Ok(Wanted::Events(drafts)) } else { Err(errors) }
         }
         (false, true) => {
-            let recorded = fields.object("history", |history| {
+            let recorded = members.object("history", |history| {
                 let start = history.required("start", value::time);
                 let end = history.required("end", value::time);
                 if start.zip(end).is_some_and(|(start, end)| end <= start) {
@@ -71,31 +65,32 @@ pub(crate) fn simulate(tree: &Tree) -> Result<Wanted, Vec<FieldError>> {
                 let victim_ip = history.optional("victim_ip", value::address);
                 Some(Recorded { start: start?, end: end?, sources, victim_ip })
             });
-            fields.finish(|| recorded.map(Wanted::History))
+            members.finish(|| recorded.map(Wanted::History))
         }
         (both, _) => {
             let detail =
                 if both { "give events or history, not both" } else { "events or history is required" };
-            fields.error("events", detail);
-            fields.finish(|| None)
+            members.error("events", detail);
+            members.finish(|| None)
         }
     }
 }
 
 /// An event with its time: there is no time of receipt.
-fn timed(item: &Tree, at: Pointer<'_>) -> Result<Draft, Vec<FieldError>> {
-    let mut fields = Fields::open_but(item, at, None)?;
-    let timestamp = fields.required("timestamp", value::time);
-    let timed = fields.finish(|| timestamp);
-    match (timed, event(item, at, timestamp.unwrap_or_default())) {
+fn timed(item: &Node, at: &KeyPath) -> Result<Draft, Vec<Diagnostic>> {
+    let mut members = Members::open(item, at.clone())?;
+    let timestamp = members.required("timestamp", value::time);
+    let timed = members.finish(|| timestamp);
+    match (timed, event(item, at.clone(), timestamp.unwrap_or_default())) {
         (Ok(_), draft) => draft,
         (Err(errors), Ok(_)) => Err(errors),
         (Err(mut errors), Err(more)) => {
-            errors.extend(
-                more.into_iter()
-                    .filter(|error| !errors.iter().any(|e| e.pointer == error.pointer))
-                    .collect::<Vec<_>>(),
-            );
+            let known = errors.len();
+            for error in more {
+                if !errors[..known].iter().any(|known| known.path == error.path) {
+                    errors.push(error);
+                }
+            }
             Err(errors)
         }
     }

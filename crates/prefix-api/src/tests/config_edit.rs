@@ -2,22 +2,19 @@
 
 use actix_web::http::Method;
 use prefix_core::id::MitigationId;
+use prefix_diagnostics::{Diagnostic, Place};
 use prefix_engine::EngineError;
 use serde_json::{Value, json};
 
 use super::lab::{Lab, raw};
 use crate::access::{Principal, Role};
-use crate::{ConfigChange, ConfigDocument, ConfigFinding, EditAnswer, EditError};
+use crate::{ConfigChange, ConfigDocument, EditAnswer, EditError};
 
 const PLAYBOOKS: &str = "/v1/config/playbooks";
 const CORRELATION: &str = "/v1/config/correlation";
 
 fn put(uri: &str, body: &Value) -> actix_web::test::TestRequest {
     raw(Method::PUT, uri, body.to_string())
-}
-
-fn finding(place: &str, detail: &str) -> ConfigFinding {
-    ConfigFinding { place: place.into(), detail: detail.into() }
 }
 
 #[actix_web::test]
@@ -52,7 +49,7 @@ async fn a_dry_run_shows_the_difference_and_whom_it_concerns() {
             old: json!("a"),
             new: json!("b"),
         }],
-        warnings: vec![finding("/playbooks/0", "hm")],
+        warnings: vec![Diagnostic::warning("playbooks.0", "hm")],
     }));
     let seen = lab.send(put(&format!("{PLAYBOOKS}?dry_run=true"), &json!({"playbooks": []}))).await;
     assert_eq!(
@@ -73,15 +70,23 @@ async fn each_way_to_fail_has_its_problem() {
     let lab = Lab::usual().await;
     let mass = EngineError::MassWithdraw { mitigations: vec![MitigationId::generate()], living: 1 };
     for (error, status, kind, places) in [
-        (EditError::Malformed(vec![finding("/x", "unknown key \"x\"")]), 400, "bad-request", vec!["/x"]),
         (
-            EditError::Invalid(vec![finding("/playbooks", "at least one")]),
+            EditError::Malformed(vec![Diagnostic::shape("x", "unknown key \"x\"")]),
+            400,
+            "bad-request",
+            vec!["/x"],
+        ),
+        (
+            EditError::Invalid(vec![Diagnostic::error("playbooks", "at least one")]),
             422,
             "config-invalid",
             vec!["/playbooks"],
         ),
         (
-            EditError::NotAllowed("a link".into(), vec![finding("playbooks.yaml:3", "a variable")]),
+            EditError::NotAllowed(
+                "a link".into(),
+                vec![Diagnostic::error("", "a variable").at(Place::line("playbooks.yaml", 3))],
+            ),
             422,
             "not-allowed",
             vec!["playbooks.yaml:3"],

@@ -153,14 +153,14 @@ pub(super) fn settings() -> ApiSettings {
 fn weighing_policy() -> Policy {
     let mut parts = policy().parts().clone();
     parts.correlation.enabled = true;
-    parts.correlation.terms.min_sources = 2;
+    parts.correlation.min_sources = 2;
     let netflow = SourcePolicy {
         mode: SourceMode::Corroborating,
         match_dimensions: vec![Dimension::CustomerId, Dimension::Pop],
         default_confidence: Confidence::clamped(0.6),
         ..SourcePolicy::default()
     };
-    parts.sources = Sources::new([("netflow".parse().unwrap(), netflow)].into());
+    parts.correlation.sources = Sources::new([("netflow".parse().unwrap(), netflow)].into());
     Policy::new(parts)
 }
 
@@ -181,7 +181,8 @@ fn policy() -> Policy {
     let playbooks = playbooks.build(&guardrails, Some(&inventory)).unwrap().value;
     let corroborating = SourcePolicy { mode: SourceMode::Corroborating, ..SourcePolicy::default() };
     let sources = Sources::new(BTreeMap::from([("netflow".parse().unwrap(), corroborating)]));
-    let mut parts = PolicyParts { inventory, playbooks, guardrails, sources, ..PolicyParts::default() };
+    let mut parts = PolicyParts { inventory, playbooks, guardrails, ..PolicyParts::default() };
+    parts.correlation.sources = sources;
     parts.quotas.max_new_per_minute = 1_000_000;
     parts.quotas.max_active_per_customer = 20;
     Policy::new(parts)

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use prefix_diagnostics::{Diagnostic, Place};
 use serde_json::{Value, json};
 
 use super::lab::{Lab, flood};
-use crate::{ConfigChange, ConfigFinding, ReloadAnswer, ReloadError};
+use crate::{ConfigChange, ReloadAnswer, ReloadError};
 
 #[actix_web::test]
 async fn health_has_three_depths() {
@@ -165,8 +166,7 @@ async fn a_reload_is_whole_or_not_at_all() {
     );
     assert_eq!(*lab.config.asked.lock().unwrap(), [(true, false), (false, true)]);
 
-    let finding =
-        ConfigFinding { place: "playbooks.yaml:14".into(), detail: "unknown key \"ttl_second\"".into() };
+    let finding = Diagnostic::shape("", "unknown key \"ttl_second\"").at(Place::line("playbooks.yaml", 14));
     *lab.config.next.lock().unwrap() = Some(Err(ReloadError::Invalid(vec![finding])));
     let bad = lab.send(actix_web::test::TestRequest::post().uri("/v1/config/reload")).await;
     assert_eq!((bad.status, bad.problem(), bad.places()), (422, "config-invalid", vec!["playbooks.yaml:14"]));

@@ -1,11 +1,12 @@
 //! `POST /v1/simulate`.
 
 use prefix_core::mitigation::Status;
+use prefix_diagnostics::Diagnostic;
 use prefix_policy::{Policy, PolicyParts};
 use serde_json::{Value, json};
 
 use super::lab::{Lab, flood};
-use crate::{Candidate, ConfigFinding, EditError};
+use crate::{Candidate, EditError};
 
 fn event(seconds: u32) -> Value {
     let mut event = flood(10);
@@ -83,7 +84,7 @@ async fn a_candidate_takes_the_place_of_what_runs() {
 #[actix_web::test]
 async fn mistakes_of_a_candidate_are_told_with_their_place() {
     let lab = Lab::usual().await;
-    let finding = || vec![ConfigFinding { place: "/playbooks/playbooks/0".into(), detail: "no".into() }];
+    let finding = || vec![Diagnostic::error("playbooks.playbooks.0", "no")];
     for (error, status, kind) in [
         (EditError::Malformed(finding()), 400, "bad-request"),
         (EditError::Invalid(finding()), 422, "config-invalid"),

@@ -5,6 +5,7 @@ use std::path::Path;
 use prefix_policy::{Guardrails, InventoryDocument};
 
 use super::*;
+use crate::loaded::is_malformed;
 use crate::settings::Keys;
 
 const PLAYBOOKS: &str = r#"{"playbooks": [{"name": "floods", "match": {"vector": "udp_flood"},
@@ -13,7 +14,7 @@ const KEYS: &str = r#"{"pop": "fra1", "http": {"auth": {"mode": "none"}},
     "bgp": {"local_asn": 64500, "router_id": "192.0.2.1", "backend": "mock"}}"#;
 
 /// Tries documents in the place of [`KEYS`] and [`PLAYBOOKS`].
-fn tried(documents: Documents) -> Result<Policy, Refused> {
+fn tried(documents: Documents) -> Result<Policy, Vec<Diagnostic>> {
     let keys: Keys = serde_json::from_str(KEYS).unwrap();
     let settings = Settings::from_keys(keys, Path::new("/")).unwrap();
     let (guardrails, inventory) = (Guardrails::default(), InventoryDocument::default());
@@ -30,8 +31,8 @@ fn guardrails(section: Value) -> Documents {
     Documents { guardrails: Some(section), ..Documents::default() }
 }
 
-fn places(refused: &Refused) -> Vec<&str> {
-    refused.mistakes.iter().map(|mistake| mistake.pointer.as_str()).collect()
+fn places(refused: &[Diagnostic]) -> Vec<String> {
+    refused.iter().map(Diagnostic::pointer).collect()
 }
 
 #[test]
@@ -47,10 +48,10 @@ fn what_is_not_tried_stays_as_it_runs() {
 #[test]
 fn a_section_is_checked_like_the_file() {
     let unknown = tried(guardrails(json!({"max_port": 3}))).unwrap_err();
-    assert!(unknown.is_malformed);
+    assert!(is_malformed(&unknown));
     assert_eq!(places(&unknown), ["/guardrails/max_port"]);
     let broken = tried(guardrails(json!({"dst_prefix_minlen": 4}))).unwrap_err();
-    assert!(!broken.is_malformed);
+    assert!(!is_malformed(&broken));
     assert_eq!(places(&broken), ["/guardrails/dst_prefix_minlen"]);
 }
 
@@ -59,7 +60,7 @@ fn guardrails_must_let_the_playbooks_beside_them_pass() {
     let short = json!({"max_ttl_seconds": 300});
     let refused = tried(guardrails(short.clone())).unwrap_err();
     assert_eq!(places(&refused), ["/guardrails"]);
-    assert!(refused.mistakes[0].detail.contains("the playbooks that run would be refused"));
+    assert!(refused[0].text.contains("the playbooks that run would be refused"));
     let fitting = json!({"playbooks": [{"name": "floods", "match": {"vector": "udp_flood"},
         "steps": [{"action": "discard", "ttl_seconds": 200}]}]});
     let both = Documents { guardrails: Some(short), playbooks: Some(fitting), correlation: None };

@@ -1,10 +1,9 @@
 //! Where secrets are named: shown to few, and kept by whoever cannot see them.
 
+use prefix_diagnostics::{Diagnostic, KeyPath};
 use serde_json::Value;
 
 use super::super::correlation::CorrelationKeys;
-use super::super::finding::Remark;
-use super::super::path::KeyPath;
 
 /// Stands for a secret that is not shown.
 pub const HIDDEN: &str = "***";
@@ -30,7 +29,7 @@ pub fn hide_secrets(value: &mut Value) {
 }
 
 /// Puts what runs in place of each `***`, by the name of its adapter. Says where there is nothing to keep.
-pub(super) fn keep(body: &mut Value, running: &CorrelationKeys) -> Vec<Remark> {
+pub(super) fn keep(body: &mut Value, running: &CorrelationKeys) -> Vec<Diagnostic> {
     let mut unknown = Vec::new();
     let Some(adapters) = body.get_mut("webhook_adapters").and_then(Value::as_array_mut) else {
         return unknown;
@@ -43,8 +42,8 @@ pub(super) fn keep(body: &mut Value, running: &CorrelationKeys) -> Vec<Remark> {
         let known = running.webhook_adapters.iter().find(|known| known.name == name);
         match (known.and_then(|known| known.auth.secret_env.clone()), adapter.pointer_mut("/auth/secret_env")) {
             (Some(secret), Some(place)) => *place = secret.into(),
-            _ => unknown.push(Remark::error(
-                KeyPath::dotted("webhook_adapters").index(index).key("auth").key(KEY),
+            _ => unknown.push(Diagnostic::error(
+                KeyPath::from("webhook_adapters").index(index).key("auth").key(KEY),
                 format!("\"***\" keeps the secret of the adapter {name:?}, but none with this name and a secret runs: write the name of its variable"),
             )),
         }

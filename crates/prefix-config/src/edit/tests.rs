@@ -1,10 +1,10 @@
 //! Documents that are sent are checked like the files, member by member.
 
-use serde_json::json;
+use prefix_diagnostics::Kind;
+use serde_json::{Map, json};
 
 use super::*;
 use crate::Environment;
-use crate::finding::FindingKind;
 use crate::folder::{ConfigSource, Files};
 
 const RUNNING: &str = r#"{
@@ -18,22 +18,22 @@ fn running() -> PlaybooksDocument {
     serde_json::from_str(RUNNING).unwrap()
 }
 
-fn put(body: Value) -> Edited<Playbooks> {
+fn put(body: Value) -> Loaded<Playbooks> {
     let (guardrails, keys) = (Guardrails::default(), CorrelationKeys::default());
     playbooks(body, &running(), &guardrails, &Inventory::default(), &keys)
 }
 
-fn put_correlation(body: Value, running: &Value) -> Edited<CorrelationKeys> {
+fn put_correlation(body: Value, running: &Value) -> Loaded<CorrelationKeys> {
     let running = serde_json::from_value(running.clone()).unwrap();
     correlation(body, &running, &self::running())
 }
 
-fn said<T>(edited: &Edited<T>) -> Vec<String> {
-    let line = |finding: &Finding| {
-        let kind = if finding.kind == FindingKind::Shape { "shape" } else { "rule" };
+fn said<T>(edited: &Loaded<T>) -> Vec<String> {
+    let line = |finding: &Diagnostic| {
+        let kind = if finding.kind == Kind::Shape { "shape" } else { "rule" };
         format!("{kind} {}: {}", finding.pointer(), finding.text)
     };
-    edited.findings.iter().map(line).collect()
+    edited.diagnostics.iter().map(line).collect()
 }
 
 fn playbook(name: &str) -> Value {
@@ -113,7 +113,7 @@ fn a_correlation_keeps_what_it_does_not_name_and_its_hidden_secrets() {
     let mut stranger = adapter(json!("***"));
     stranger["name"] = json!("other");
     let edited = put_correlation(json!({"webhook_adapters": [stranger]}), &running);
-    assert_eq!(edited.findings[0].pointer(), "/webhook_adapters/0/auth/secret_env");
+    assert_eq!(edited.diagnostics[0].pointer(), "/webhook_adapters/0/auth/secret_env");
     assert!(edited.value.is_none());
 }
 
@@ -171,7 +171,7 @@ fn obstacles(files: &[(&str, &str)], environment: &[(&str, &str)], document: Doc
     let environment: Environment =
         environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let source = ConfigSource::new(Files::Folder(folder.path().to_owned()), environment);
-    source.obstacles(document).iter().map(Finding::pointer).collect()
+    source.obstacles(document).iter().map(Diagnostic::pointer).collect()
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn a_file_of_another_host_becomes_a_body_without_its_variables() {
     );
     assert_eq!(read(r#"{"a": "\u00fc\n", "b": 1e3}"#), Ok(json!({"a": "ü\n", "b": 1000.0})));
     let places =
-        |text: &str| -> Vec<String> { read(text).unwrap_err().iter().map(Finding::pointer).collect() };
+        |text: &str| -> Vec<String> { read(text).unwrap_err().iter().map(Diagnostic::pointer).collect() };
     assert_eq!(places("a: 1\nb: ${X}\na: 2\n"), ["x.yaml:3", "x.yaml:2"]);
     assert_eq!(places("a: ["), ["x.yaml:1"]);
 }

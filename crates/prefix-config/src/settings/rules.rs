@@ -1,127 +1,101 @@
 //! Rules of prefixd.yaml: ranges, what keys say together, and what this version cannot do yet.
 
-use std::fmt::Display;
-use std::ops::RangeInclusive;
+use prefix_diagnostics::{Diagnostic, Diagnostics};
 
 use super::bgp::{Backend, GuardMode};
 use super::{Keys, Mode};
 use crate::Environment;
-use crate::finding::Remark;
-use crate::path::KeyPath;
 
 mod bgp;
 mod http;
 mod limits;
 
 /// A day, in seconds: no lifetime is longer.
-pub(super) const DAY: u64 = 86_400;
+const DAY: u32 = 86_400;
 
 /// Checks everything that a single key cannot say.
-pub fn check(keys: &Keys, environment: &Environment) -> Vec<Remark> {
-    let mut remarks = Remarks::default();
-    identity(keys, &mut remarks);
-    http::check(keys, environment, &mut remarks);
-    bgp::check(keys, &mut remarks);
-    limits::check(keys, &mut remarks);
-    operation(keys, &mut remarks);
-    mode(keys, &mut remarks);
-    remarks.0
+pub fn check(keys: &Keys, environment: &Environment) -> Vec<Diagnostic> {
+    let mut found = Diagnostics::default();
+    identity(keys, &mut found);
+    http::check(keys, environment, &mut found);
+    bgp::check(keys, &mut found);
+    limits::check(keys, &mut found);
+    operation(keys, &mut found);
+    mode(keys, &mut found);
+    found.into_vec()
 }
 
 /// Checks only the bounds of decisions.
-pub(crate) fn check_limits(keys: &Keys) -> Vec<Remark> {
-    let mut remarks = Remarks::default();
-    limits::check(keys, &mut remarks);
-    remarks.0
+pub(crate) fn check_limits(keys: &Keys) -> Vec<Diagnostic> {
+    let mut found = Diagnostics::default();
+    limits::check(keys, &mut found);
+    found.into_vec()
 }
 
 /// Checks only what says how the speaker is reached and how own paths are marked.
-pub(crate) fn check_speaker(keys: &Keys) -> Vec<Remark> {
-    let mut remarks = Remarks::default();
-    identity(keys, &mut remarks);
-    bgp::check(keys, &mut remarks);
-    remarks.0
-}
-
-fn identity(keys: &Keys, remarks: &mut Remarks) {
-    if keys.pop.is_none() {
-        remarks.error("pop", "missing key \"pop\": the name of this site, like \"fra1\"");
-    }
-}
-
-/// Collects what the rules say.
-#[derive(Default)]
-struct Remarks(Vec<Remark>);
-
-impl Remarks {
-    fn error(&mut self, path: &str, text: impl Into<String>) {
-        self.0.push(Remark::error(KeyPath::dotted(path), text));
-    }
-
-    fn warning(&mut self, path: &str, text: impl Into<String>) {
-        self.0.push(Remark::warning(KeyPath::dotted(path), text));
-    }
-
-    /// The value must lie within the range, ends included.
-    fn range<T: PartialOrd + Display + Copy>(&mut self, path: &str, value: T, range: RangeInclusive<T>) {
-        if !range.contains(&value) {
-            self.error(path, format!("{path} must be {}..{}, not {value}", range.start(), range.end()));
-        }
-    }
-
-    fn not_yet(&mut self, path: &str, what: &str) {
-        self.error(path, format!("{what} is not in this version of prefixd yet: nothing would be active"));
-    }
+pub(crate) fn check_speaker(keys: &Keys) -> Vec<Diagnostic> {
+    let mut found = Diagnostics::default();
+    identity(keys, &mut found);
+    bgp::check(keys, &mut found);
+    found.into_vec()
 }
 
 /// Checks only what says which database is meant.
-pub(crate) fn check_storage_url(keys: &Keys) -> Vec<Remark> {
-    let mut remarks = Remarks::default();
-    storage_url(keys, &mut remarks);
-    remarks.0
+pub(crate) fn check_storage_url(keys: &Keys) -> Vec<Diagnostic> {
+    let mut found = Diagnostics::default();
+    storage_url(keys, &mut found);
+    found.into_vec()
 }
 
-fn storage_url(keys: &Keys, remarks: &mut Remarks) {
-    let storage = &keys.storage;
-    if let (Some(_), Some(_)) = (&storage.url_key, &storage.connection_string) {
-        remarks.error(
-            "storage.connection_string",
-            "storage.connection_string is the old name of storage.url: keep only storage.url",
-        );
-    } else if storage.connection_string.is_some() {
-        remarks.warning("storage.connection_string", "storage.connection_string is now called storage.url");
+fn identity(keys: &Keys, found: &mut Diagnostics) {
+    if keys.pop.is_none() {
+        found.error("pop", "missing key \"pop\": the name of this site, like \"fra1\"");
     }
 }
 
-fn operation(keys: &Keys, remarks: &mut Remarks) {
-    storage_url(keys, remarks);
+fn not_yet(path: &str, what: &str, found: &mut Diagnostics) {
+    found.error(path, format!("{what} is not in this version of prefixd yet: nothing would be active"));
+}
+
+fn storage_url(keys: &Keys, found: &mut Diagnostics) {
+    let storage = &keys.storage;
+    if let (Some(_), Some(_)) = (&storage.url_key, &storage.connection_string) {
+        found.error_of("storage.connection_string", "is the old name of storage.url: keep only storage.url");
+    } else if storage.connection_string.is_some() {
+        found.warning_of("storage.connection_string", "is now called storage.url");
+    }
+}
+
+fn operation(keys: &Keys, found: &mut Diagnostics) {
+    storage_url(keys, found);
     let (storage, observability) = (&keys.storage, &keys.observability);
-    remarks.range("storage.max_connections", storage.max_connections, 1..=1000);
+    found.range("storage.max_connections", storage.max_connections, 1..=1000);
     let retention = &storage.retention;
     for (key, days) in [
         ("events_days", retention.events_days),
         ("mitigations_days", retention.mitigations_days),
         ("audit_days", retention.audit_days),
     ] {
-        remarks.range(&format!("storage.retention.{key}"), days, 0..=36_500);
+        found.range(&format!("storage.retention.{key}"), days, 0..=36_500);
     }
     if retention.audit_days > 0 && observability.audit_log_path.is_none() {
-        remarks.error(
+        found.error_of(
             "storage.retention.audit_days",
-            "storage.retention.audit_days needs observability.audit_log_path: audit entries are pruned only when a copy exists",
+            "needs observability.audit_log_path: audit entries are pruned only when a copy exists",
         );
     }
     if observability.audit_log_path.is_some() {
-        remarks.not_yet(
+        not_yet(
             "observability.audit_log_path",
             "observability.audit_log_path (a copy of the audit entries)",
+            found,
         );
     }
     if !is_log_filter(&observability.log_level) {
-        remarks.error(
+        found.error_of(
             "observability.log_level",
             format!(
-                "observability.log_level must be error, warn, info, debug, trace, or directives like \
+                "must be error, warn, info, debug, trace, or directives like \
                  \"info,prefix_engine=debug\", not {:?}",
                 observability.log_level
             ),
@@ -131,12 +105,12 @@ fn operation(keys: &Keys, remarks: &mut Remarks) {
         && metrics == keys.http.listen
         && metrics.0.port() != 0
     {
-        remarks.error(
+        found.error_of(
             "observability.metrics_listen",
-            format!("observability.metrics_listen and http.listen are both {metrics}: metrics have a port of their own"),
+            format!("and http.listen are both {metrics}: metrics have a port of their own"),
         );
     }
-    remarks.range("shutdown.drain_timeout_seconds", keys.shutdown.drain_timeout_seconds, 0..=3600);
+    found.range("shutdown.drain_timeout_seconds", keys.shutdown.drain_timeout_seconds, 0..=3600);
 }
 
 /// A level, or levels of targets, between commas.
@@ -149,18 +123,18 @@ fn is_log_filter(text: &str) -> bool {
 }
 
 /// What `enforced` promises and this configuration does not hold.
-fn mode(keys: &Keys, remarks: &mut Remarks) {
+fn mode(keys: &Keys, found: &mut Diagnostics) {
     if keys.mode != Mode::Enforced {
         return;
     }
     if keys.bgp.backend() == Backend::Mock {
         let path = if keys.bgp.backend_key.is_some() { "bgp.backend" } else { "bgp.mode" };
-        remarks.warning(path, "mode is enforced but the speaker is a mock: no rule reaches a router");
+        found.warning(path, "mode is enforced but the speaker is a mock: no rule reaches a router");
     }
     if keys.bgp.guard.mode == GuardMode::Off {
-        remarks.warning(
+        found.warning_of(
             "bgp.guard.mode",
-            "bgp.guard.mode is off: if the daemon dies while the speaker lives, its rules stay in the routers",
+            "is off: if the daemon dies while the speaker lives, its rules stay in the routers",
         );
     }
 }

@@ -25,9 +25,6 @@ pub fn settings_view(settings: &Settings) -> Value {
         Backend::Gobgp => "sidecar",
         Backend::Mock => "mock",
     };
-    let mut guardrails = json!(keys.guardrails);
-    guardrails["min_ttl_seconds"] = json!(keys.shortest_ttl_seconds());
-    guardrails["max_ttl_seconds"] = json!(keys.longest_ttl_seconds());
     json!({
         "pop": settings.pop,
         "mode": keys.mode,
@@ -43,7 +40,7 @@ pub fn settings_view(settings: &Settings) -> Value {
             "local_asn": settings.local_asn,
             "neighbors": neighbors,
         },
-        "guardrails": guardrails,
+        "guardrails": keys.guardrails_in_force(),
         "quotas": keys.quotas,
         "timers": keys.timers,
         "escalation": keys.escalation,

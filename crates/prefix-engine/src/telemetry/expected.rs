@@ -18,7 +18,11 @@ pub(crate) fn expected(policy: &Policy) {
         counter!("prefixd_corroboration_timeout_total", "vector" => vector()).increment(0);
     }
     let parts = policy.parts();
-    let corroborating = parts.sources.iter().filter(|(source, _)| parts.sources.is_corroborating(source));
+    let corroborating = parts
+        .correlation
+        .sources
+        .iter()
+        .filter(|(source, _)| parts.correlation.sources.is_corroborating(source));
     for (source, _) in corroborating {
         let source = || sources::label(source.as_str());
         counter!("prefixd_corroborator_ingested_total", "source" => source()).increment(0);
@@ -35,7 +39,7 @@ mod tests {
 
     use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
     use prefix_policy::PolicyParts;
-    use prefix_policy::settings::{SourceMode, SourcePolicy, Sources};
+    use prefix_policy::settings::{CorrelationSettings, SourceMode, SourcePolicy, Sources};
 
     use super::*;
 
@@ -79,7 +83,10 @@ mod tests {
                 .map(|(name, entry)| (name.parse().unwrap(), entry))
                 .into(),
         );
-        let policy = Policy::new(PolicyParts { sources, ..PolicyParts::default() });
+        let policy = Policy::new(PolicyParts {
+            correlation: CorrelationSettings { sources, ..CorrelationSettings::default() },
+            ..PolicyParts::default()
+        });
         let asked = Asked::default();
         metrics::with_local_recorder(&asked, || expected(&policy));
         let asked = asked.0.into_inner().unwrap();

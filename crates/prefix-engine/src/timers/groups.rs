@@ -34,7 +34,7 @@ pub(crate) async fn groups(shared: Arc<Shared>, commit_queue: CommitQueue, stop:
     loop {
         let policy = shared.policy();
         let is_watchful = policy.correlates()
-            || policy.parts().sources.iter().any(|(_, entry)| entry.silent_after_seconds > 0);
+            || policy.parts().correlation.sources.iter().any(|(_, entry)| entry.silent_after_seconds > 0);
         tokio::select! {
             () = stop.cancelled() => return,
             () = sleep(if is_watchful { OFTEN } else { SELDOM }) => {}
@@ -115,6 +115,7 @@ async fn refresh(
 async fn listen(shared: &Shared, policy: &Policy) {
     let watched: BTreeMap<SourceName, u32> = policy
         .parts()
+        .correlation
         .sources
         .iter()
         .filter(|(_, entry)| entry.silent_after_seconds > 0)
@@ -141,9 +142,9 @@ async fn listen(shared: &Shared, policy: &Policy) {
 
 /// How many corroborating signals wait, by source.
 async fn cache_size(shared: &Shared, policy: &Policy) {
-    let sources = policy.parts().sources.iter().map(|(source, _)| source);
+    let sources = policy.parts().correlation.sources.iter().map(|(source, _)| source);
     let corroborating: Vec<&SourceName> =
-        sources.filter(|source| policy.parts().sources.is_corroborating(source)).collect();
+        sources.filter(|source| policy.parts().correlation.sources.is_corroborating(source)).collect();
     if corroborating.is_empty() {
         return;
     }

@@ -47,7 +47,7 @@ pub fn scope_of(
     if !policy.correlates() {
         return Err(ScopeProblem::Off);
     }
-    let entry = policy.parts().sources.get(source);
+    let entry = policy.parts().correlation.sources.get(source);
     let Some(entry) = entry.filter(|entry| entry.mode == SourceMode::Corroborating) else {
         return Err(ScopeProblem::NotCorroborating { source_name: source.to_string() });
     };

@@ -47,7 +47,7 @@ impl Policy {
     /// How much a source weighs.
     pub fn weight(&self, source: &SourceName) -> f64 {
         let parts = self.parts();
-        parts.sources.get(source).map_or(parts.correlation.default_weight, |entry| entry.weight)
+        parts.correlation.sources.get(source).map_or(parts.correlation.default_weight, |entry| entry.weight)
     }
 
     /// A group without signals yet, for an attack on an address that is ours.

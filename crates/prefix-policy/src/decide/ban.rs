@@ -31,7 +31,7 @@ impl Policy {
             decision.stop(Stage::Inventory, Outcome::NotMitigated, text);
             return BanVerdict::NotMitigated(decision);
         };
-        if self.parts().sources.is_corroborating(&report.source) {
+        if self.parts().correlation.sources.is_corroborating(&report.source) {
             // the border refuses it; this one was under way while the configuration changed
             let text = format!("{} only corroborates, it never triggers", report.source);
             decision.stop(Stage::Inventory, Outcome::NotMitigated, text);

@@ -29,7 +29,7 @@ impl Policy {
             let text = format!("{} lies in no prefix of any customer", request.victim_ip);
             decision.note(Stage::Inventory, StageResult::Info, text);
         }
-        let ttl = request.ttl.unwrap_or(self.parts().timers.default_ttl);
+        let ttl = request.ttl.unwrap_or(self.parts().timers.default_ttl());
         let mut plan = self.manual_plan(request, ttl, owner.as_ref());
         plan.route = Mitigation::route_for(&plan.matching, &plan.action).ok();
         plan.warnings = warnings(&plan, owner.as_ref());

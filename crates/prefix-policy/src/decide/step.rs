@@ -130,7 +130,8 @@ impl Policy {
 
     /// Confidence that a step requires, for a customer with this profile.
     fn required_confidence(&self, profile: Profile, step: &Step) -> Confidence {
-        profile.confidence(step.require_confidence_at_least.unwrap_or(self.parts().escalation.min_confidence))
+        profile
+            .confidence(step.require_confidence_at_least.unwrap_or(self.parts().escalation.min_confidence()))
     }
 
     fn next_move(&self, playbook: &Playbook, mitigation: &Mitigation, now: DateTime<Utc>) -> Option<Move> {

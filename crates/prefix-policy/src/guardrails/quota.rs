@@ -42,7 +42,7 @@ pub(super) fn check(
     let of_all = counts.global.saturating_sub(freed(&|_| true));
     let (most_customer, most_pop, most) =
         (quotas.max_active_per_customer, quotas.pop_limit(), quotas.max_active_global);
-    let retry = u64::from(policy.parts().guardrails.min_ttl.seconds());
+    let retry = u64::from(policy.parts().guardrails.min_ttl().seconds());
     let full = |guardrail, text| Err(Refusal::retry_after(guardrail, text, retry));
     if let (Some(count), Some(id)) = (of_customer, customer)
         && count.saturating_add(wanted) > most_customer

@@ -86,7 +86,7 @@ pub(super) fn switches(policy: &Policy, matching: &Matching, action: &Action) ->
         let text = format!("action {} is switched off (guardrails.{name})", action.action_type());
         return Err(Refusal::new(Guardrail::ActionNotAllowed, text));
     }
-    match guardrails.matches.missing(intersect::uses(matching)).first() {
+    match guardrails.missing(intersect::uses(matching)).first() {
         Some((key, switch)) => {
             let text = format!("matching on {key} is switched off (guardrails.{switch})");
             Err(Refusal::new(Guardrail::MatchNotAllowed, text))
@@ -98,7 +98,7 @@ pub(super) fn switches(policy: &Policy, matching: &Matching, action: &Action) ->
 /// `ttl`, `police_rate`.
 pub(super) fn values(policy: &Policy, candidate: &Candidate<'_>) -> Result<(), Refusal> {
     let guardrails = &policy.parts().guardrails;
-    let (ttl, min, max) = (candidate.ttl, guardrails.min_ttl, guardrails.max_ttl);
+    let (ttl, min, max) = (candidate.ttl, guardrails.min_ttl(), guardrails.max_ttl());
     if !(min..=max).contains(&ttl) {
         let text = format!(
             "a TTL of {ttl} is outside {} to {max} (guardrails.min_ttl_seconds, max_ttl_seconds)",
@@ -126,8 +126,8 @@ pub(super) fn passed(policy: &Policy, candidate: &Candidate<'_>) -> String {
         destination.len(),
         lengths.min,
         lengths.max,
-        guardrails.min_ttl.seconds(),
-        guardrails.max_ttl
+        guardrails.min_ttl().seconds(),
+        guardrails.max_ttl()
     );
     if *candidate.action != Action::Rtbh {
         let terms = port_terms(candidate.matching);

@@ -5,11 +5,11 @@ use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 use prefix_core::address::Prefix;
+use prefix_diagnostics::{Diagnostics, KeyPath};
 use prefix_trie::joint::JointPrefixMap;
 
 use super::customer::{Asset, Customer, Service};
-use super::index::{Place, PlacedRange};
-use crate::finding::Findings;
+use super::index::{AssetPosition, AssetRange};
 use crate::ports::merged_ranges;
 use crate::settings::Guardrails;
 
@@ -17,113 +17,109 @@ use crate::settings::Guardrails;
 const LARGEST_RANGE: u128 = 65_536;
 
 /// Identifiers, ports, and customers without prefixes.
-pub(super) fn customers(customers: &[Customer], guardrails: &Guardrails, findings: &mut Findings) {
+pub(super) fn customers(customers: &[Customer], guardrails: &Guardrails, found: &mut Diagnostics) {
     let mut seen = HashSet::with_capacity(customers.len());
     for (index, customer) in customers.iter().enumerate() {
         let id = &customer.customer_id;
         if !seen.insert(id) {
-            findings.error(
-                format!("/customers/{index}/customer_id"),
-                format!("customer_id \"{id}\" stands here a second time, each customer needs its own"),
-            );
+            let text = format!("customer_id \"{id}\" stands here a second time, each customer needs its own");
+            found.error(of_customer(index).key("customer_id"), text);
         }
         if customer.prefixes.is_empty() {
-            findings.warning(
-                format!("/customers/{index}"),
-                format!("customer \"{id}\" has no prefixes: none of its addresses is protected"),
-            );
+            let text = format!("customer \"{id}\" has no prefixes: none of its addresses is protected");
+            found.warning(of_customer(index), text);
         }
         let mut services = HashSet::with_capacity(customer.services.len());
         for (number, service) in customer.services.iter().enumerate() {
-            let pointer = format!("/customers/{index}/services/{number}");
+            let at = || of_customer(index).key("services").index(number);
             if !services.insert(&service.service_id) {
-                findings.error(
-                    format!("{pointer}/service_id"),
-                    format!("service_id \"{}\" stands twice in customer \"{id}\"", service.service_id),
-                );
+                let text = format!("service_id \"{}\" stands twice in customer \"{id}\"", service.service_id);
+                found.error(at().key("service_id"), text);
             }
-            ports(service, &pointer, guardrails, findings);
+            ports(service, at, guardrails, found);
         }
     }
 }
 
-fn ports(service: &Service, pointer: &str, guardrails: &Guardrails, findings: &mut Findings) {
+fn of_customer(index: usize) -> KeyPath {
+    KeyPath::from("customers").index(index)
+}
+
+fn ports(service: &Service, at: impl Fn() -> KeyPath, guardrails: &Guardrails, found: &mut Diagnostics) {
     let lists = [
-        ("allowed_ports/udp", &service.allowed_ports.udp, true),
-        ("allowed_ports/tcp", &service.allowed_ports.tcp, true),
-        ("allowed_source_ports/udp", &service.allowed_source_ports.udp, false),
-        ("allowed_source_ports/tcp", &service.allowed_source_ports.tcp, false),
+        ("allowed_ports", "udp", &service.allowed_ports.udp, true),
+        ("allowed_ports", "tcp", &service.allowed_ports.tcp, true),
+        ("allowed_source_ports", "udp", &service.allowed_source_ports.udp, false),
+        ("allowed_source_ports", "tcp", &service.allowed_source_ports.tcp, false),
     ];
-    for (key, list, excluded) in lists {
+    for (key, protocol, list, excluded) in lists {
+        let at = || at().key(key).key(protocol);
         if list.contains(&0) {
-            findings.error(format!("{pointer}/{key}"), "ports are from 1 to 65535, not 0");
+            found.error(at(), "ports are from 1 to 65535, not 0");
         }
-        let terms = merged_ranges(list).len();
-        if excluded && terms > guardrails.max_ports {
-            findings.warning(
-                format!("{pointer}/{key}"),
-                format!(
-                    "leaving these ports out of a rule takes {terms} port terms, guardrails.max_ports is {}: such \
-                     rules will be refused; list fewer ports, or raise max_ports",
-                    guardrails.max_ports
-                ),
+        let (terms, most) = (merged_ranges(list).len(), guardrails.max_ports);
+        if excluded && terms > most {
+            let text = format!(
+                "leaving these ports out of a rule takes {terms} port terms, guardrails.max_ports is {most}: such \
+                 rules will be refused; list fewer ports, or raise max_ports"
             );
+            found.warning(at(), text);
         }
     }
 }
 
 /// The prefixes of all customers, each once.
-pub(super) fn prefixes(customers: &[Customer], findings: &mut Findings) -> JointPrefixMap<IpNetwork, u32> {
+pub(super) fn prefixes(customers: &[Customer], found: &mut Diagnostics) -> JointPrefixMap<IpNetwork, u32> {
     let mut map = JointPrefixMap::new();
-    for (index, customer) in numbered(customers) {
-        for (number, prefix) in customer.prefixes.iter().enumerate() {
-            if let Some(before) = map.insert(prefix.as_network(), index) {
-                findings.error(
-                    format!("/customers/{index}/prefixes/{number}"),
-                    format!("prefix {prefix} belongs to customer \"{}\" already", name(customers, before)),
-                );
-            }
+    let all = || {
+        let numbered = numbered(customers);
+        numbered.flat_map(|(index, customer)| {
+            customer.prefixes.iter().enumerate().map(move |(number, prefix)| (index, number, prefix))
+        })
+    };
+    let at = |index: u32, number| of_customer(index as usize).key("prefixes").index(number);
+    for (index, number, prefix) in all() {
+        if let Some(before) = map.insert(prefix.as_network(), index) {
+            let text = format!("prefix {prefix} belongs to customer \"{}\" already", name(customers, before));
+            found.error(at(index, number), text);
         }
     }
-    for (index, customer) in numbered(customers) {
-        for (number, prefix) in customer.prefixes.iter().enumerate() {
-            let around = map.cover(&prefix.as_network());
-            let around = around.filter(|(wider, owner)| **owner != index && wider.prefix() < prefix.len());
-            if let Some((wider, owner)) = around.last() {
-                findings.warning(
-                    format!("/customers/{index}/prefixes/{number}"),
-                    format!(
-                        "prefix {prefix} lies within {wider} of customer \"{}\": the longer prefix wins, its \
-                         addresses belong to \"{}\"",
-                        name(customers, *owner),
-                        customer.customer_id
-                    ),
-                );
-            }
+    for (index, number, prefix) in all() {
+        let around = map.cover(&prefix.as_network());
+        let around = around.filter(|(wider, owner)| **owner != index && wider.prefix() < prefix.len());
+        if let Some((wider, owner)) = around.last() {
+            let text = format!(
+                "prefix {prefix} lies within {wider} of customer \"{}\": the longer prefix wins, its addresses belong \
+                 to \"{}\"",
+                name(customers, *owner),
+                name(customers, index)
+            );
+            found.warning(at(index, number), text);
         }
     }
     map
 }
 
 /// The assets of all customers by address, disjoint and within their customer's prefixes.
-pub(super) fn assets(customers: &[Customer], findings: &mut Findings) -> Vec<PlacedRange> {
+pub(super) fn assets(customers: &[Customer], found: &mut Diagnostics) -> Vec<AssetRange> {
     let mut ranges = Vec::new();
     for (customer_index, customer) in numbered(customers) {
         for (service_index, service) in numbered(&customer.services) {
             for (asset_index, asset) in numbered(&service.assets) {
-                let place = Place { customer: customer_index, service: service_index, asset: asset_index };
-                let Some((first, last)) = bounds(asset, place, findings) else { continue };
-                within_prefixes(customer, asset, (first, last), place, findings);
-                ranges.push(PlacedRange { family: asset.ip.family(), first, last, place });
+                let place =
+                    AssetPosition { customer: customer_index, service: service_index, asset: asset_index };
+                let Some((first, last)) = bounds(asset, place, found) else { continue };
+                within_prefixes(customer, asset, (first, last), place, found);
+                ranges.push(AssetRange { family: asset.ip.family(), first, last, place });
             }
         }
     }
     ranges.sort_unstable_by_key(|range| (range.family, range.first, range.last, range.place));
-    overlaps(customers, &ranges, findings);
+    overlaps(customers, &ranges, found);
     ranges
 }
 
-fn overlaps(customers: &[Customer], ranges: &[PlacedRange], findings: &mut Findings) {
+fn overlaps(customers: &[Customer], ranges: &[AssetRange], found: &mut Diagnostics) {
     let Some((mut widest, rest)) = ranges.split_first() else { return };
     let mut said = HashSet::new();
     for range in rest {
@@ -132,7 +128,7 @@ fn overlaps(customers: &[Customer], ranges: &[PlacedRange], findings: &mut Findi
             // The one that stands later in the file is to be mended.
             let (earlier, later) = (widest.place.min(range.place), widest.place.max(range.place));
             if said.insert(later) {
-                findings.error(pointer(later, "ip"), overlap_text(customers, earlier, later));
+                found.error(of_asset(later, "ip"), overlap_text(customers, earlier, later));
             }
         }
         if !same_family || range.last > widest.last {
@@ -141,8 +137,8 @@ fn overlaps(customers: &[Customer], ranges: &[PlacedRange], findings: &mut Findi
     }
 }
 
-fn overlap_text(customers: &[Customer], earlier: Place, later: Place) -> String {
-    let asset = |place: Place| -> Option<(&Customer, &Service, &Asset)> {
+fn overlap_text(customers: &[Customer], earlier: AssetPosition, later: AssetPosition) -> String {
+    let asset = |place: AssetPosition| -> Option<(&Customer, &Service, &Asset)> {
         let customer = customers.get(place.customer as usize)?;
         let service = customer.services.get(place.service as usize)?;
         Some((customer, service, service.assets.get(place.asset as usize)?))
@@ -165,7 +161,7 @@ fn text(asset: &Asset) -> String {
     }
 }
 
-fn bounds(asset: &Asset, place: Place, findings: &mut Findings) -> Option<(u128, u128)> {
+fn bounds(asset: &Asset, place: AssetPosition, found: &mut Diagnostics) -> Option<(u128, u128)> {
     let first = number(asset.ip.ip());
     let Some(end) = asset.range_end else { return Some((first, first)) };
     let last = number(end.ip());
@@ -178,7 +174,7 @@ fn bounds(asset: &Asset, place: Place, findings: &mut Findings) -> Option<(u128,
     } else {
         return Some((first, last));
     };
-    findings.error(pointer(place, "range_end"), problem);
+    found.error(of_asset(place, "range_end"), problem);
     None
 }
 
@@ -186,8 +182,8 @@ fn within_prefixes(
     customer: &Customer,
     asset: &Asset,
     (first, last): (u128, u128),
-    place: Place,
-    findings: &mut Findings,
+    place: AssetPosition,
+    found: &mut Diagnostics,
 ) {
     let family = asset.ip.family();
     // Neighbouring prefixes may hold a range together, so the covered part grows prefix by prefix.
@@ -197,10 +193,8 @@ fn within_prefixes(
         let reach =
             holding.map(span).filter(|(from, to)| (*from..=*to).contains(&address)).map(|(_, to)| to).max();
         let Some(reach) = reach else {
-            findings.error(
-                pointer(place, "ip"),
-                format!("{} lies in no prefix of customer \"{}\"", text(asset), customer.customer_id),
-            );
+            let text = format!("{} lies in no prefix of customer \"{}\"", text(asset), customer.customer_id);
+            found.error(of_asset(place, "ip"), text);
             return;
         };
         next = reach.checked_add(1);
@@ -223,8 +217,9 @@ pub(super) fn number(ip: IpAddr) -> u128 {
     }
 }
 
-fn pointer(place: Place, key: &str) -> String {
-    format!("/customers/{}/services/{}/assets/{}/{key}", place.customer, place.service, place.asset)
+fn of_asset(place: AssetPosition, key: &str) -> KeyPath {
+    let service = of_customer(place.customer as usize).key("services").index(place.service as usize);
+    service.key("assets").index(place.asset as usize).key(key)
 }
 
 fn name(customers: &[Customer], index: u32) -> &str {

@@ -11,7 +11,7 @@ use super::spans::{Range, SpansV4, SpansV6};
 
 /// Where an asset stands in the document; ordered like the document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Place {
+pub(super) struct AssetPosition {
     pub(super) customer: u32,
     pub(super) service: u32,
     pub(super) asset: u32,
@@ -19,16 +19,16 @@ pub(super) struct Place {
 
 /// An asset's addresses as numbers, both ends included, and its place.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct PlacedRange {
+pub(super) struct AssetRange {
     pub(super) family: Family,
     pub(super) first: u128,
     pub(super) last: u128,
-    pub(super) place: Place,
+    pub(super) place: AssetPosition,
 }
 
 /// What was found: a customer, and the service and asset where one names the address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct AddressMatch {
     pub(super) customer: u32,
     pub(super) asset: Option<(u32, u32)>,
 }
@@ -41,12 +41,12 @@ const ASSET: u32 = 1 << 31;
 pub(super) struct AddressIndex {
     v4: SpansV4,
     v6: SpansV6,
-    places: Box<[Place]>,
+    places: Box<[AssetPosition]>,
 }
 
 impl AddressIndex {
     /// From the prefixes of the customers and the assets, sorted by address.
-    pub(super) fn new(prefixes: &JointPrefixMap<IpNetwork, u32>, assets: &[PlacedRange]) -> Self {
+    pub(super) fn new(prefixes: &JointPrefixMap<IpNetwork, u32>, assets: &[AssetRange]) -> Self {
         let (mut nested_v4, mut nested_v6) = (Vec::new(), Vec::new());
         // A walk of the trie is ascending, and a prefix comes before what lies in it.
         for (network, owner) in prefixes {
@@ -75,16 +75,16 @@ impl AddressIndex {
     }
 
     /// What is known of an address.
-    pub(super) fn find(&self, victim: VictimIp) -> Option<Found> {
+    pub(super) fn find(&self, victim: VictimIp) -> Option<AddressMatch> {
         let owner = match victim.ip() {
             IpAddr::V4(ip) => self.v4.find(ip.into()),
             IpAddr::V6(ip) => self.v6.find(ip.into()),
         }?;
         if owner & ASSET == 0 {
-            return Some(Found { customer: owner, asset: None });
+            return Some(AddressMatch { customer: owner, asset: None });
         }
         let place = self.places.get((owner & !ASSET) as usize)?;
-        Some(Found { customer: place.customer, asset: Some((place.service, place.asset)) })
+        Some(AddressMatch { customer: place.customer, asset: Some((place.service, place.asset)) })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use prefix_diagnostics::KeyPath;
 use serde::de::value::{SeqAccessDeserializer, StrDeserializer};
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use serde::{Serialize, Serializer};
@@ -25,13 +26,11 @@ impl<T> OneOrMany<T> {
         }
     }
 
-    /// The values with the end of their JSON Pointer: none for a single value, its position in a list.
-    pub(crate) fn placed(&self) -> impl Iterator<Item = (String, &T)> {
+    /// The values with their places, if the key stands at `at`: the key's for a single value, its position in a list.
+    pub(crate) fn placed(&self, at: &KeyPath) -> impl Iterator<Item = (KeyPath, &T)> {
         let many = matches!(self, Self::Many(_));
-        self.as_slice()
-            .iter()
-            .enumerate()
-            .map(move |(position, value)| (if many { format!("/{position}") } else { String::new() }, value))
+        let values = self.as_slice().iter().enumerate();
+        values.map(move |(position, value)| (if many { at.index(position) } else { at.clone() }, value))
     }
 }
 

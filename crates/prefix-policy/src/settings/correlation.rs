@@ -3,6 +3,9 @@
 use chrono::TimeDelta;
 use prefix_core::confidence::Confidence;
 pub use prefix_core::signal::ConfidenceMode;
+use serde::{Deserialize, Serialize};
+
+use super::{Sources, seconds};
 
 /// What makes a group enough: the values of a playbook, else those of correlation.yaml.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,40 +18,77 @@ pub struct CorrelationTerms {
     pub half_life_seconds: u32,
 }
 
-/// Correlation as a whole.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CorrelationSettings {
+/// correlation.yaml: how far sources must agree, and what is known of each. `A` describes a webhook adapter; policy does
+/// not look into it. See [`crate::Policy::terms`] for the terms of a group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, bound(deserialize = "A: Deserialize<'de>"))]
+pub struct CorrelationSettings<A = ()> {
     /// Off: every ban goes straight to the playbooks.
     pub enabled: bool,
     /// How confidences are joined.
-    pub mode: ConfidenceMode,
+    pub confidence_mode: ConfidenceMode,
     /// How long a group gathers signals, counted from its first; above 0.
+    #[serde(deserialize_with = "seconds")]
     pub window_seconds: u32,
-    /// Where the playbook does not say.
-    pub terms: CorrelationTerms,
+    /// Identities that must agree where the playbook does not say, at least 1.
+    pub min_sources: u32,
+    /// The confidence that they must reach together, 0..=1.
+    pub confidence_threshold: f64,
     /// The weight of sources without entry, from 0.
     pub default_weight: f64,
+    /// After so many seconds a signal weighs half; 0 = never.
+    #[serde(deserialize_with = "seconds")]
+    pub confidence_decay_half_life_seconds: u32,
+    /// The sources, by name.
+    pub sources: Sources,
+    /// Own intake formats.
+    pub webhook_adapters: Vec<A>,
 }
 
-impl Default for CorrelationSettings {
+impl<A> Default for CorrelationSettings<A> {
     fn default() -> Self {
         Self {
             enabled: false,
-            mode: ConfidenceMode::NoisyOr,
+            confidence_mode: ConfidenceMode::NoisyOr,
             window_seconds: 300,
-            terms: CorrelationTerms {
-                min_sources: 1,
-                confidence_threshold: Confidence::clamped(0.5),
-                half_life_seconds: 0,
-            },
+            min_sources: 1,
+            confidence_threshold: 0.5,
             default_weight: 1.0,
+            confidence_decay_half_life_seconds: 0,
+            sources: Sources::default(),
+            webhook_adapters: Vec::new(),
         }
     }
 }
 
-impl CorrelationSettings {
+impl<A> CorrelationSettings<A> {
     /// How long a group gathers signals.
     pub fn window(&self) -> TimeDelta {
         TimeDelta::seconds(self.window_seconds.into())
+    }
+
+    /// The terms where the playbook does not say.
+    pub(crate) fn terms(&self) -> CorrelationTerms {
+        CorrelationTerms {
+            min_sources: self.min_sources,
+            confidence_threshold: Confidence::clamped(self.confidence_threshold),
+            half_life_seconds: self.confidence_decay_half_life_seconds,
+        }
+    }
+
+    /// What policy decides by.
+    pub fn without_adapters(&self) -> CorrelationSettings {
+        let Self { enabled, confidence_mode, window_seconds, min_sources, .. } = *self;
+        CorrelationSettings {
+            enabled,
+            confidence_mode,
+            window_seconds,
+            min_sources,
+            confidence_threshold: self.confidence_threshold,
+            default_weight: self.default_weight,
+            confidence_decay_half_life_seconds: self.confidence_decay_half_life_seconds,
+            sources: self.sources.clone(),
+            webhook_adapters: Vec::new(),
+        }
     }
 }

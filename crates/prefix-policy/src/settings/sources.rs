@@ -9,6 +9,8 @@ use prefix_core::name::SourceName;
 use prefix_core::ttl::Ttl;
 use serde::{Deserialize, Serialize};
 
+use super::seconds;
+
 /// Whether a source can trigger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -50,11 +52,13 @@ impl Dimension {
 }
 
 /// An entry of `sources`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct SourcePolicy {
     /// Weight in correlation, from 0.
     pub weight: f64,
     /// A label.
+    #[serde(rename = "type")]
     pub label: String,
     /// For signals without confidence.
     pub default_confidence: Confidence,
@@ -63,8 +67,10 @@ pub struct SourcePolicy {
     /// How it reports; `None` leaves it to the adapter's own default.
     pub reports: Option<Reports>,
     /// How long an edge source holds its lease without unban.
+    #[serde(deserialize_with = "seconds")]
     pub edge_hold_seconds: u32,
     /// No signal for so long raises an alert; 0 = off.
+    #[serde(deserialize_with = "seconds")]
     pub silent_after_seconds: u32,
     /// Whether it can trigger.
     pub mode: SourceMode,
@@ -89,7 +95,8 @@ impl Default for SourcePolicy {
 }
 
 /// All sources.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Sources {
     entries: BTreeMap<SourceName, SourcePolicy>,
 }

@@ -122,7 +122,7 @@ fn a_burst_comes_in_as_the_rate_of_new_rules_allows() {
 fn an_event_of_a_source_that_only_corroborates_is_refused_as_at_the_border() {
     let mut parts = parts();
     let only = SourcePolicy { mode: crate::settings::SourceMode::Corroborating, ..SourcePolicy::default() };
-    parts.sources = Sources::new([("flow".parse().unwrap(), only)].into());
+    parts.correlation.sources = Sources::new([("flow".parse().unwrap(), only)].into());
     let (results, summary) = run(parts, imagined([report(0, 1)]), None);
     assert_eq!(statuses(&results), [EventStatus::Rejected]);
     assert_eq!((summary.refused, summary.mitigations), (1, 0));

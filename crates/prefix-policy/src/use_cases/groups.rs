@@ -35,7 +35,8 @@ impl Joined {
 /// Weighs a ban together with what was said about the same attack before; `None` if nothing is weighed.
 pub(super) fn join(uow: &UnitOfWork<'_>, report: &Report, ids: &Ids, author: &Author<'_>) -> Option<Joined> {
     let policy = uow.policy.clone();
-    let joins = report.reach != Reach::Outgoing && !policy.parts().sources.is_corroborating(&report.source);
+    let joins = report.reach != Reach::Outgoing
+        && !policy.parts().correlation.sources.is_corroborating(&report.source);
     if !policy.correlates() || !joins {
         return None;
     }

@@ -1,6 +1,7 @@
 //! Documents say everything that is wrong with them at once, with the place.
 
-use prefix_policy::{Guardrails, InventoryDocument, Playbooks, PlaybooksDocument, Severity, Vectors};
+use prefix_diagnostics::{Diagnostic, Severity};
+use prefix_policy::{Guardrails, InventoryDocument, Playbooks, PlaybooksDocument, Vectors};
 use serde_json::{Value, json};
 
 use crate::world;
@@ -17,14 +18,14 @@ fn playbooks(document: Value) -> Vec<String> {
     texts(document.build(&Guardrails::default(), Some(&known)).map(|built| built.warnings))
 }
 
-fn texts(built: Result<Vec<prefix_policy::Finding>, Vec<prefix_policy::Finding>>) -> Vec<String> {
+fn texts(built: Result<Vec<Diagnostic>, Vec<Diagnostic>>) -> Vec<String> {
     match built {
         Ok(warnings) => {
             assert!(warnings.iter().all(|finding| finding.severity == Severity::Warning));
             warnings.iter().map(ToString::to_string).collect()
         }
         Err(findings) => {
-            assert!(findings.iter().any(prefix_policy::Finding::is_error));
+            assert!(findings.iter().any(Diagnostic::is_error));
             findings.iter().map(ToString::to_string).collect()
         }
     }
@@ -242,8 +243,8 @@ fn no_playbook_at_all_is_an_error() {
 fn a_switch_that_makes_vectors_unusable_names_them() {
     let mut guardrails = Guardrails::default();
     assert!(guardrails.unusable_vectors(&Vectors::default()).is_empty());
-    guardrails.matches.tcp_flags = false;
-    guardrails.matches.fragment = false;
+    guardrails.allow_tcp_flags_match = false;
+    guardrails.allow_fragment_match = false;
     let found = guardrails.unusable_vectors(&Vectors::default());
     let texts: Vec<String> = found.iter().map(ToString::to_string).collect();
     assert_eq!(

@@ -55,7 +55,7 @@ const SPOILS: [Spoil; 15] = [
     (Guardrail::ControlPlane, |case| {
         case.world.parts.guardrails.protected_prefixes.push("203.0.113.0/24".parse().unwrap());
     }),
-    (Guardrail::PrefixLength, |case| case.world.parts.guardrails.dst_prefix_v4.max = 30),
+    (Guardrail::PrefixLength, |case| case.world.parts.guardrails.dst_prefix_maxlen = 30),
     (Guardrail::Semantic, |case| {
         case.request.matching.packet_length = Some(PacketLength { min: 9, max: 90 });
     }),
@@ -64,7 +64,7 @@ const SPOILS: [Spoil; 15] = [
         case.request.action = Action::Mark(prefix_core::flowspec::Dscp::new(8).unwrap());
     }),
     (Guardrail::MatchNotAllowed, |case| {
-        case.world.parts.guardrails.matches.src_port = false;
+        case.world.parts.guardrails.allow_src_port_match = false;
         case.request.matching.src_ports.insert(53);
     }),
     (Guardrail::MaxPorts, |case| {
@@ -109,7 +109,7 @@ fn the_first_broken_guardrail_is_the_one_that_is_named() {
 #[test]
 fn the_safelist_counts_in_both_directions() {
     let mut wide = case();
-    wide.world.parts.guardrails.dst_prefix_v4.min = 24;
+    wide.world.parts.guardrails.dst_prefix_minlen = 24;
     wide.request.matching.dst_prefix = "203.0.113.0/24".parse().unwrap();
     assert!(matches!(wide.world.manual(&wide.request), ManualVerdict::Mitigate { .. }));
     wide.world.safe("203.0.113.1/32");
@@ -165,7 +165,7 @@ fn only_a_match_that_names_the_port_of_bgp_is_refused_for_it() {
 fn the_control_plane_is_shielded_from_wider_and_from_narrower_destinations() {
     let wide = |spoil: fn(&mut World)| {
         let mut case = case();
-        case.world.parts.guardrails.dst_prefix_v4.min = 24;
+        case.world.parts.guardrails.dst_prefix_minlen = 24;
         case.request.matching.dst_prefix = "203.0.113.0/24".parse().unwrap();
         spoil(&mut case.world);
         refused(&case).guardrail
@@ -224,7 +224,7 @@ fn a_black_hole_is_for_one_whole_host() {
     case.world.parts.guardrails.allow_rtbh = true;
     case.request.matching.protocol = None;
     assert!(matches!(case.world.manual(&case.request), ManualVerdict::Mitigate { .. }));
-    case.world.parts.guardrails.dst_prefix_v4.min = 24;
+    case.world.parts.guardrails.dst_prefix_minlen = 24;
     case.request.matching.dst_prefix = "203.0.113.0/24".parse().unwrap();
     assert_eq!(refused(&case).guardrail, Guardrail::PrefixLength);
 }
@@ -336,15 +336,15 @@ fn living_rules_are_checked_again_for_what_may_have_changed_and_nothing_else() {
         check(|world| world.parts.own_addresses.push(HOST.parse().unwrap())),
         Some(Guardrail::ControlPlane)
     );
-    assert_eq!(check(|world| world.parts.guardrails.dst_prefix_v4.max = 30), Some(Guardrail::PrefixLength));
+    assert_eq!(check(|world| world.parts.guardrails.dst_prefix_maxlen = 30), Some(Guardrail::PrefixLength));
     assert_eq!(
-        check(|world| world.parts.guardrails.matches.src_port = false),
+        check(|world| world.parts.guardrails.allow_src_port_match = false),
         Some(Guardrail::MatchNotAllowed)
     );
     assert_eq!(check(|world| world.parts.guardrails.max_lifetime_seconds = 0), Some(Guardrail::MaxLifetime));
     assert_eq!(check(|world| world.later(86_400)), Some(Guardrail::MaxLifetime));
     let harmless = |world: &mut World| {
-        world.parts.guardrails.max_ttl = Ttl::from_seconds(40).unwrap();
+        world.parts.guardrails.max_ttl_seconds = Some(40);
         world.quota.global = 10_000;
         world.quota.new_last_minute = 10_000;
     };

@@ -55,7 +55,7 @@ impl World {
         parts.guardrails.allow_redirect = true;
         parts.guardrails.allow_mark = true;
         parts.guardrails.allow_rtbh = true;
-        parts.guardrails.matches.packet_length = true;
+        parts.guardrails.allow_packet_length_match = true;
         let inventory: InventoryDocument = serde_json::from_value(inventory()).unwrap();
         parts.inventory = inventory.build(&parts.guardrails).unwrap().value;
         let playbooks: PlaybooksDocument = serde_json::from_value(document).unwrap();

@@ -6,12 +6,13 @@ use prefix_core::confidence::Confidence;
 use prefix_core::event::{EventAction, Reach, Report};
 use prefix_core::name::{ExternalEventId, SourceName, VectorName};
 use prefix_core::rate::{BitsPerSecond, PacketsPerSecond};
+use prefix_diagnostics::{Diagnostic, KeyPath};
 use serde_json::Value;
 
 use super::auth::Auth;
 use super::path::Path;
 use super::transform::{Extract, Number};
-use crate::item::{BadItem, Context, Item, MOST_ITEMS, Malformed, quoted, shown};
+use crate::item::{BadItem, Context, Item, MOST_ITEMS, no_json, quoted, shown, too_many};
 use crate::reading;
 
 /// An adapter that runs.
@@ -71,21 +72,24 @@ impl Adapter {
     }
 
     /// Reads a payload; one item per node, in order. `context.source` is the adapter's own name.
-    pub fn read(&self, payload: &[u8], context: Context<'_>) -> Result<Vec<Item>, Malformed> {
-        let body: Value = serde_json::from_slice(payload).map_err(|error| Malformed::no_json(&error))?;
+    pub fn read(&self, payload: &[u8], context: Context<'_>) -> Result<Vec<Item>, Diagnostic> {
+        let body: Value = serde_json::from_slice(payload).map_err(|error| no_json(&error))?;
         let nodes = match &self.root {
             None => vec![&body],
             Some(root) => root.all(&body),
         };
         if nodes.len() > MOST_ITEMS {
-            return Err(Malformed::too_many("", nodes.len()));
+            return Err(too_many("", nodes.len()));
         }
         if nodes.is_empty() {
-            return Err(Malformed::at("", format!("nothing is at root_path of adapter {}", self.name)));
+            return Err(Diagnostic::shape(
+                KeyPath::root(),
+                format!("nothing is at root_path of adapter {}", self.name),
+            ));
         }
         if nodes.iter().all(|node| self.victim_ip.first(node).is_none()) {
-            return Err(Malformed::at(
-                "",
+            return Err(Diagnostic::shape(
+                KeyPath::root(),
                 format!("nothing is at fields.victim_ip of adapter {}", self.name),
             ));
         }

@@ -1,8 +1,10 @@
 //! From a document to an adapter that runs, or everything that is wrong with the document.
 
+use std::fmt::Display;
 use std::str::FromStr;
 
 use prefix_core::name::SourceName;
+use prefix_diagnostics::{Diagnostic, Diagnostics, KeyPath};
 use regex::Regex;
 
 use super::adapter::{Adapter, Vectors};
@@ -14,71 +16,62 @@ use super::transform::{Extract, Number, NumberTransform};
 /// The header of a signature, unless the document says another.
 const SIGNATURE_HEADER: &str = "X-Signature-SHA256";
 
-/// Something that is wrong with a document.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistake {
-    /// The key, relative to the document: `fields`, `bps`.
-    pub path: Vec<String>,
-    /// What is wrong and how to mend it; begins with the key.
-    pub text: String,
-    /// Whether the adapter works all the same.
-    pub is_warning: bool,
-}
-
-/// What was found so far.
-struct Found(Vec<Mistake>);
+/// Collects what is wrong with a document; each text begins with the key.
+#[derive(Default)]
+struct Found(Diagnostics);
 
 impl Found {
-    fn error(&mut self, path: &[&str], text: impl std::fmt::Display) {
-        self.push(path, text, false);
+    fn error(&mut self, at: impl Into<KeyPath>, text: impl Display) {
+        let at = at.into();
+        let text = format!("{at}: {text}");
+        self.0.error(at, text);
     }
 
-    fn push(&mut self, path: &[&str], text: impl std::fmt::Display, is_warning: bool) {
-        let path: Vec<String> = path.iter().map(|key| (*key).to_owned()).collect();
-        self.0.push(Mistake { text: format!("{}: {text}", path.join(".")), path, is_warning });
+    fn path(&mut self, at: &KeyPath, text: Option<&String>) -> Option<Path> {
+        Path::compile(text?).map_err(|error| self.error(at.clone(), error)).ok()
     }
 
-    fn path(&mut self, at: &[&str], text: Option<&String>) -> Option<Path> {
-        Path::compile(text?).map_err(|error| self.error(at, error)).ok()
-    }
-
-    fn extract(&mut self, at: &[&str], pattern: &str, group: usize) -> Option<Extract> {
-        let pattern = match Regex::new(pattern) {
-            Ok(pattern) => pattern,
-            Err(error) => {
-                // its first lines only draw the pattern
-                let text = error.to_string();
-                let last = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
-                self.error(at, format!("{pattern:?} is no regular expression: {last}"));
-                return None;
-            }
-        };
+    fn extract(&mut self, at: &KeyPath, pattern: &str, group: usize) -> Option<Extract> {
+        let compiled = Regex::new(pattern).map_err(|error| {
+            // its first lines only draw the pattern
+            let text = error.to_string();
+            let last = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
+            self.error(at.clone(), format!("{pattern:?} is no regular expression: {last}"));
+        });
+        let pattern = compiled.ok()?;
         let groups = pattern.captures_len();
         if group >= groups {
+            let last = groups - 1;
             self.error(
-                at,
-                format!("group {group} does not exist, the pattern has groups 0 to {}", groups - 1),
+                at.clone(),
+                format!("group {group} does not exist, the pattern has groups 0 to {last}"),
             );
             return None;
         }
         Some(Extract { pattern, group })
     }
+
+    fn above_0(&mut self, at: &KeyPath, name: &str, value: f64) {
+        if !value.is_finite() || value <= 0.0 {
+            self.error(at.clone(), format!("{name}must be above 0, not {value}"));
+        }
+    }
 }
 
 impl AdapterDocument {
     /// Compiles the document. `secret` gives the value of an environment variable, which must be set if the adapter is
-    /// enabled. The adapter is there if no mistake is an error; a disabled one is checked all the same.
-    pub fn build(&self, secret: impl Fn(&str) -> Option<String>) -> (Option<Adapter>, Vec<Mistake>) {
-        let mut found = Found(Vec::new());
+    /// enabled. The adapter is there if no diagnostic is an error; a disabled one is checked all the same. Paths are relative
+    /// to the document.
+    pub fn build(&self, secret: impl Fn(&str) -> Option<String>) -> (Option<Adapter>, Vec<Diagnostic>) {
+        let mut found = Found::default();
         let name = self.check_name(&mut found);
         let auth = self.auth(secret, &mut found);
         let scale = self.confidence_scale.unwrap_or(1.0);
-        if !scale.is_finite() || scale <= 0.0 {
-            found.error(&["confidence_scale"], format!("must be above 0, not {scale}"));
-        }
-        let root = found.path(&["root_path"], self.root_path.as_ref());
+        found.above_0(&"confidence_scale".into(), "", scale);
+        let root = found.path(&"root_path".into(), self.root_path.as_ref());
         let fields = &self.fields;
-        let mut field = |name: &str, text: Option<&String>| found.path(&["fields", name], text);
+        let mut field =
+            |name: &str, text: Option<&String>| found.path(&KeyPath::from("fields").key(name), text);
         let victim_ip = field("victim_ip", Some(&fields.victim_ip));
         let vector = field("vector", fields.vector.as_ref());
         let timestamp = field("timestamp", fields.timestamp.as_ref());
@@ -94,7 +87,7 @@ impl AdapterDocument {
         let extract = self.vector_transform(&mut found);
         let vectors =
             Vectors { map: self.vector_map.clone(), otherwise: self.default_vector.clone(), extract };
-        let sound = found.0.iter().all(|mistake| mistake.is_warning);
+        let sound = found.0.is_sound();
         let adapter = (|| {
             Some(Adapter {
                 name: name?,
@@ -114,7 +107,7 @@ impl AdapterDocument {
                 action,
             })
         })();
-        (adapter.filter(|_| sound), found.0)
+        (adapter.filter(|_| sound), found.0.into_vec())
     }
 
     fn check_name(&self, found: &mut Found) -> Option<SourceName> {
@@ -123,37 +116,33 @@ impl AdapterDocument {
             return SourceName::from_str(&self.name).ok();
         }
         let shown = crate::item::quoted(&self.name);
-        found.error(&["name"], format!("must be 1 to 64 characters of a-z, 0-9 and '-', not {shown}"));
+        found.error("name", format!("must be 1 to 64 characters of a-z, 0-9 and '-', not {shown}"));
         None
     }
 
     fn auth(&self, secret: impl Fn(&str) -> Option<String>, found: &mut Found) -> Option<Auth> {
         let auth = &self.auth;
-        let at = |key: &'static str| ["auth", key];
         if auth.timestamp_header.is_some() != auth.max_age_seconds.is_some() {
-            found.error(&["auth"], "timestamp_header and max_age_seconds need each other");
+            found.error("auth", "timestamp_header and max_age_seconds need each other");
         }
         for (key, header) in [("header", &auth.header), ("timestamp_header", &auth.timestamp_header)] {
             if header.as_ref().is_some_and(|header| !is_header_name(header)) {
-                found.error(&at(key), "is no name of a header");
+                found.error(KeyPath::from("auth").key(key), "is no name of a header");
             }
         }
         match auth.kind {
             AdapterAuthKind::Bearer => Some(Auth::Bearer),
             AdapterAuthKind::None => {
                 if self.enabled {
-                    found.push(
-                        &["auth"],
-                        "type none lets everybody who reaches the API report attacks: for labs only",
-                        true,
-                    );
+                    let text = "type none lets everybody who reaches the API report attacks: for labs only";
+                    found.0.warning("auth", format!("auth: {text}"));
                 }
                 Some(Auth::None)
             }
             AdapterAuthKind::Hmac => {
                 let Some(variable) = &auth.secret_env else {
                     found.error(
-                        &["auth"],
+                        "auth",
                         "type hmac needs secret_env, the environment variable with the secret",
                     );
                     return None;
@@ -161,7 +150,7 @@ impl AdapterDocument {
                 let value = secret(variable).filter(|value| !value.is_empty());
                 if value.is_none() && self.enabled {
                     found.error(
-                        &at("secret_env"),
+                        "auth.secret_env",
                         format!("the environment variable {variable} is not set; without the secret nobody could be believed"),
                     );
                 }
@@ -177,21 +166,17 @@ impl AdapterDocument {
     }
 
     fn number_transform(&self, member: Transformed, found: &mut Found) -> Option<NumberTransform> {
-        let at = ["transforms", member.as_str()];
+        let at = KeyPath::from("transforms").key(member.as_str());
         match self.transforms.get(&member)? {
             Transform::UnitConversion { multiplier } => {
-                if !multiplier.is_finite() || *multiplier <= 0.0 {
-                    found.error(&at, format!("multiplier must be above 0, not {multiplier}"));
-                }
+                found.above_0(&at, "multiplier ", *multiplier);
                 Some(NumberTransform::Times(*multiplier))
             }
             Transform::Computed { paths, scale } => {
                 if paths.is_empty() {
-                    found.error(&at, "computed needs one path or more in paths");
+                    found.error(at.clone(), "computed needs one path or more in paths");
                 }
-                if !scale.is_finite() || *scale <= 0.0 {
-                    found.error(&at, format!("scale must be above 0, not {scale}"));
-                }
+                found.above_0(&at, "scale ", *scale);
                 let paths: Option<Vec<Path>> = paths.iter().map(|path| found.path(&at, Some(path))).collect();
                 Some(NumberTransform::Product { paths: paths?, scale: *scale })
             }
@@ -202,11 +187,11 @@ impl AdapterDocument {
     }
 
     fn vector_transform(&self, found: &mut Found) -> Option<Extract> {
-        let at = ["transforms", Transformed::Vector.as_str()];
+        let at = KeyPath::from("transforms").key(Transformed::Vector.as_str());
         match self.transforms.get(&Transformed::Vector)? {
             Transform::RegexExtract { pattern, group } => found.extract(&at, pattern, *group),
             _ => {
-                found.error(&at, "can only be regex_extract");
+                found.error(at, "can only be regex_extract");
                 None
             }
         }

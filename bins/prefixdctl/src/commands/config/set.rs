@@ -42,11 +42,10 @@ impl Document {
 /// Carries the command out.
 pub(crate) async fn run(session: &Session, arguments: &SetArgs) -> Result<Exit, Failure> {
     let name = name(&arguments.file);
-    let document =
-        prefix_config::edit::body::of_text(&name, &text(&arguments.file)?).map_err(|findings| {
-            let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
-            Failure::Invalid(lines.join("\n"))
-        })?;
+    let document = prefix_config::edit::body::of_text(&name, &text(&arguments.file)?).map_err(|errors| {
+        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        Failure::Invalid(lines.join("\n"))
+    })?;
     let client = session.client()?;
     let (force, mode) = (arguments.force, session.mode());
     let reply = match arguments.document {

@@ -94,17 +94,17 @@ fn configuration(session: &Session) -> Result<Configuration, Failure> {
     environment.entry("PREFIXD_API_TOKEN".to_owned()).or_insert_with(|| "unused".to_owned());
     let source = ConfigSource::new(Files::Folder(session.config_dir().to_path_buf()), environment);
     let loaded = source.load();
-    let errors = loaded.findings.iter().filter(|finding| finding.is_error());
-    let errors: Vec<String> = errors.map(|finding| finding.in_folder(source.folder()).to_string()).collect();
+    let errors = loaded.diagnostics.iter().filter(|diagnostic| diagnostic.is_error());
+    let errors: Vec<String> = errors.map(|diagnostic| diagnostic.in_folder(source.folder())).collect();
     loaded
-        .configuration
+        .value
         .ok_or_else(|| Failure::Invalid(format!("the configuration cannot be used\n{}", errors.join("\n"))))
 }
 
 fn policy(base: Base<'_>, candidates: Candidates) -> Result<Policy, Failure> {
     let Candidates { playbooks, correlation, guardrails } = candidates;
-    candidate(base, Documents { playbooks, correlation, guardrails }).map_err(|refused| {
-        let lines = refused.mistakes.iter().map(|mistake| format!("{}: {}", mistake.pointer, mistake.detail));
+    candidate(base, Documents { playbooks, correlation, guardrails }).map_err(|errors| {
+        let lines = errors.iter().map(|error| format!("{}: {}", error.pointer(), error.text));
         Failure::Invalid(format!("a candidate cannot be used\n{}", lines.collect::<Vec<_>>().join("\n")))
     })
 }

@@ -3,88 +3,88 @@
 use std::collections::BTreeSet;
 
 use prefix_core::ownership::Owner;
+use prefix_diagnostics::Diagnostics;
 use prefix_gobgp::Endpoint;
 
-use super::Remarks;
 use crate::settings::Keys;
 use crate::settings::bgp::{BgpKeys, NeighborKeys, OldMode};
 
 /// Above it speakers pack withdrawals into messages that routers refuse.
 const SAFE_PACE: u32 = 10_000;
 
-pub(super) fn check(keys: &Keys, remarks: &mut Remarks) {
+pub(super) fn check(keys: &Keys, found: &mut Diagnostics) {
     let bgp = &keys.bgp;
-    identity(bgp, remarks);
+    identity(bgp, found);
     if let (Some(_), Some(_)) = (bgp.backend_key, bgp.mode) {
-        remarks.error("bgp.mode", "bgp.mode is the old name of bgp.backend: keep only bgp.backend");
+        found.error_of("bgp.mode", "is the old name of bgp.backend: keep only bgp.backend");
     } else if let Some(mode) = bgp.mode {
         let word = if mode == OldMode::Mock { "mock" } else { "gobgp" };
-        remarks.warning("bgp.mode", format!("bgp.mode is now called bgp.backend: write \"backend: {word}\""));
+        found.warning_of("bgp.mode", format!("is now called bgp.backend: write \"backend: {word}\""));
     }
-    tls(bgp, remarks);
-    remarks.range("bgp.owner_tag", bgp.owner_tag, 1..=Owner::MAX_TAG);
-    remarks.range("bgp.max_changes_per_second", bgp.max_changes_per_second, 1..=1_000_000);
+    tls(bgp, found);
+    found.range("bgp.owner_tag", bgp.owner_tag, 1..=Owner::MAX_TAG);
+    found.range("bgp.max_changes_per_second", bgp.max_changes_per_second, 1..=1_000_000);
     if bgp.max_changes_per_second > SAFE_PACE {
-        remarks.warning(
+        found.warning_of(
             "bgp.max_changes_per_second",
-            format!("bgp.max_changes_per_second above {SAFE_PACE} makes speakers send messages that routers refuse"),
+            format!("above {SAFE_PACE} makes speakers send messages that routers refuse"),
         );
     }
-    remarks.range("bgp.announce_timeout_ms", bgp.announce_timeout_ms, 0..=60_000);
-    remarks.range("bgp.connect_timeout_seconds", bgp.connect_timeout_seconds, 1..=300);
-    remarks.range("bgp.request_timeout_seconds", bgp.request_timeout_seconds, 1..=300);
-    remarks.range("bgp.withdraw_alarm_seconds", bgp.withdraw_alarm_seconds, 1..=super::DAY);
-    remarks.range("bgp.guard.grace_seconds", bgp.guard.grace_seconds, 0..=3600);
-    neighbors(&bgp.neighbors, remarks);
+    found.range("bgp.announce_timeout_ms", bgp.announce_timeout_ms, 0..=60_000);
+    found.range("bgp.connect_timeout_seconds", bgp.connect_timeout_seconds, 1..=300);
+    found.range("bgp.request_timeout_seconds", bgp.request_timeout_seconds, 1..=300);
+    found.range("bgp.withdraw_alarm_seconds", bgp.withdraw_alarm_seconds, 1..=super::DAY.into());
+    found.range("bgp.guard.grace_seconds", bgp.guard.grace_seconds, 0..=3600);
+    neighbors(&bgp.neighbors, found);
 }
 
-fn identity(bgp: &BgpKeys, remarks: &mut Remarks) {
+fn identity(bgp: &BgpKeys, found: &mut Diagnostics) {
     match bgp.local_asn {
-        None => remarks
+        None => found
             .error("bgp.local_asn", "missing key \"local_asn\" in bgp: the autonomous system of this site"),
-        Some(0) => remarks.error("bgp.local_asn", "bgp.local_asn must be 1..4294967295, not 0"),
+        Some(0) => found.error_of("bgp.local_asn", "must be 1..4294967295, not 0"),
         Some(_) => {}
     }
     match bgp.router_id {
-        None => remarks.error(
+        None => found.error(
             "bgp.router_id",
             "missing key \"router_id\" in bgp: the BGP identifier, like \"10.0.0.1\"",
         ),
         Some(id) if id.is_unspecified() => {
-            remarks.error("bgp.router_id", "bgp.router_id must not be 0.0.0.0");
+            found.error_of("bgp.router_id", "must not be 0.0.0.0");
         }
         Some(_) => {}
     }
 }
 
-fn tls(bgp: &BgpKeys, remarks: &mut Remarks) {
+fn tls(bgp: &BgpKeys, found: &mut Diagnostics) {
     let tls = &bgp.gobgp_tls;
     if tls.cert.is_some() != tls.key.is_some() {
-        remarks.error("bgp.gobgp_tls", "bgp.gobgp_tls.cert and bgp.gobgp_tls.key need each other");
+        found.error("bgp.gobgp_tls", "bgp.gobgp_tls.cert and bgp.gobgp_tls.key need each other");
     }
     if tls.cert.is_some() && tls.ca.is_none() {
-        remarks.error("bgp.gobgp_tls", "bgp.gobgp_tls.cert needs bgp.gobgp_tls.ca: who is the speaker?");
+        found.error("bgp.gobgp_tls", "bgp.gobgp_tls.cert needs bgp.gobgp_tls.ca: who is the speaker?");
     }
     if tls.ca.is_some() && matches!(bgp.gobgp_grpc, Endpoint::Unix(_)) {
-        remarks.warning("bgp.gobgp_tls", "bgp.gobgp_tls is not used on a unix socket");
+        found.warning_of("bgp.gobgp_tls", "is not used on a unix socket");
     }
 }
 
-fn neighbors(neighbors: &[NeighborKeys], remarks: &mut Remarks) {
+fn neighbors(neighbors: &[NeighborKeys], found: &mut Diagnostics) {
     let (mut names, mut addresses) = (BTreeSet::new(), BTreeSet::new());
     for (index, neighbor) in neighbors.iter().enumerate() {
         let path = format!("bgp.neighbors.{index}");
         if neighbor.name.trim().is_empty() {
-            remarks.error(&format!("{path}.name"), format!("neighbors[{index}].name must not be empty"));
+            found.error(format!("{path}.name"), format!("neighbors[{index}].name must not be empty"));
         } else if !names.insert(&neighbor.name) {
-            remarks.error(
-                &format!("{path}.name"),
+            found.error(
+                format!("{path}.name"),
                 format!("neighbors[{index}].name: {:?} is the name of another neighbor", neighbor.name),
             );
         }
         if !addresses.insert(neighbor.address) {
-            remarks.error(
-                &format!("{path}.address"),
+            found.error(
+                format!("{path}.address"),
                 format!(
                     "neighbors[{index}].address: {} is the address of another neighbor",
                     neighbor.address
@@ -92,14 +92,14 @@ fn neighbors(neighbors: &[NeighborKeys], remarks: &mut Remarks) {
             );
         }
         if neighbor.peer_asn == 0 {
-            remarks.error(
-                &format!("{path}.peer_asn"),
+            found.error(
+                format!("{path}.peer_asn"),
                 format!("neighbors[{index}].peer_asn must be 1..4294967295, not 0"),
             );
         }
         if neighbor.password_env.is_some() {
-            remarks.warning(
-                &format!("{path}.password_env"),
+            found.warning(
+                format!("{path}.password_env"),
                 format!(
                     "neighbors[{index}].password_env is ignored: passwords of sessions belong to the speaker"
                 ),

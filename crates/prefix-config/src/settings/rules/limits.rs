@@ -1,145 +1,120 @@
 //! Rules of `guardrails`, `quotas`, `timers` and `escalation`: bounds must leave room between them.
 
-use super::{DAY, Remarks};
+use prefix_core::address::Family;
+use prefix_diagnostics::Diagnostics;
+use prefix_policy::settings::{EscalationDefaults, Guardrails, PrefixLengths, Quotas, Timers};
+
+use super::{DAY, not_yet};
 use crate::settings::Keys;
-use crate::settings::limits::{EscalationKeys, GuardrailKeys, QuotaKeys, TimerKeys};
 
 /// Shortest prefixes that can ever be allowed: anything shorter filters whole networks.
 const SHORTEST_V4: u8 = 8;
 const SHORTEST_V6: u8 = 32;
 
-pub(super) fn check(keys: &Keys, remarks: &mut Remarks) {
+pub(super) fn check(keys: &Keys, found: &mut Diagnostics) {
     let (guardrails, timers) = (&keys.guardrails, &keys.timers);
-    timer_rules(timers, remarks);
-    let shortest = keys.shortest_ttl_seconds();
-    let longest = keys.longest_ttl_seconds();
+    timer_rules(timers, found);
+    let shortest = guardrails.min_ttl_seconds.unwrap_or(timers.min_ttl_seconds);
+    let longest = guardrails.max_ttl_seconds.unwrap_or(timers.max_ttl_seconds);
     for (key, value) in
         [("min_ttl_seconds", guardrails.min_ttl_seconds), ("max_ttl_seconds", guardrails.max_ttl_seconds)]
     {
         if let Some(value) = value {
-            remarks.range(&format!("guardrails.{key}"), value, 1..=DAY);
+            found.range(&format!("guardrails.{key}"), value, 1..=DAY);
         }
     }
     if shortest > longest && (guardrails.min_ttl_seconds.is_some() || guardrails.max_ttl_seconds.is_some()) {
-        remarks.error(
+        found.error(
             "guardrails",
             format!("guardrails: the shortest time to live, {shortest} s, is above the longest, {longest} s"),
         );
     }
     if !(shortest..=longest).contains(&timers.default_ttl_seconds) && shortest <= longest {
         let default = timers.default_ttl_seconds;
-        remarks.error(
+        found.error_of(
             "timers.default_ttl_seconds",
-            format!("timers.default_ttl_seconds {default} is not within {shortest}..{longest}, the allowed times to live"),
+            format!("{default} is not within {shortest}..{longest}, the allowed times to live"),
         );
     }
-    remarks.range("guardrails.max_lifetime_seconds", guardrails.max_lifetime_seconds, 1..=30 * DAY);
+    found.range("guardrails.max_lifetime_seconds", guardrails.max_lifetime_seconds, 1..=30 * DAY);
     if guardrails.max_lifetime_seconds < longest {
         let lifetime = guardrails.max_lifetime_seconds;
-        remarks.warning(
+        found.warning_of(
             "guardrails.max_lifetime_seconds",
-            format!(
-                "guardrails.max_lifetime_seconds {lifetime} is below the longest time to live, {longest} s: rules end \
-                 when their lifetime does"
-            ),
+            format!("{lifetime} is below the longest time to live, {longest} s: rules end when their lifetime does"),
         );
     }
-    guardrail_rules(guardrails, remarks);
-    quota_rules(&keys.quotas, remarks);
-    escalation_rules(&keys.escalation, remarks);
+    guardrail_rules(guardrails, found);
+    quota_rules(&keys.quotas, found);
+    escalation_rules(&keys.escalation, found);
 }
 
-fn timer_rules(timers: &TimerKeys, remarks: &mut Remarks) {
+fn timer_rules(timers: &Timers, found: &mut Diagnostics) {
     for (key, value) in [
         ("default_ttl_seconds", timers.default_ttl_seconds),
         ("min_ttl_seconds", timers.min_ttl_seconds),
         ("max_ttl_seconds", timers.max_ttl_seconds),
     ] {
-        remarks.range(&format!("timers.{key}"), value, 1..=DAY);
+        found.range(&format!("timers.{key}"), value, 1..=DAY);
     }
     if timers.min_ttl_seconds > timers.max_ttl_seconds {
         let (min, max) = (timers.min_ttl_seconds, timers.max_ttl_seconds);
-        remarks.error(
-            "timers.min_ttl_seconds",
-            format!("timers.min_ttl_seconds {min} is above timers.max_ttl_seconds {max}"),
-        );
+        found.error_of("timers.min_ttl_seconds", format!("{min} is above timers.max_ttl_seconds {max}"));
     }
-    remarks.range("timers.reconciliation_interval_seconds", timers.reconciliation_interval_seconds, 1..=3600);
-    remarks.range(
+    found.range("timers.reconciliation_interval_seconds", timers.reconciliation_interval_seconds, 1..=3600);
+    found.range(
         "timers.quiet_period_after_withdraw_seconds",
         timers.quiet_period_after_withdraw_seconds,
         0..=DAY,
     );
     if timers.correlation_window_seconds.is_some() {
-        remarks.warning(
+        found.warning_of(
             "timers.correlation_window_seconds",
-            "timers.correlation_window_seconds is ignored: the window is window_seconds of correlation.yaml",
+            "is ignored: the window is window_seconds of correlation.yaml",
         );
     }
 }
 
-fn guardrail_rules(guardrails: &GuardrailKeys, remarks: &mut Remarks) {
-    remarks.range(
+fn guardrail_rules(guardrails: &Guardrails, found: &mut Diagnostics) {
+    found.range(
         "guardrails.max_lifetime_cooldown_seconds",
         guardrails.max_lifetime_cooldown_seconds,
         0..=DAY,
     );
-    for (keys, min, max, shortest, longest) in [
-        (
-            ("dst_prefix_minlen", "dst_prefix_maxlen"),
-            guardrails.dst_prefix_minlen,
-            guardrails.dst_prefix_maxlen,
-            SHORTEST_V4,
-            32,
-        ),
-        (
-            ("dst_prefix_minlen_v6", "dst_prefix_maxlen_v6"),
-            guardrails.dst_prefix_minlen_v6,
-            guardrails.dst_prefix_maxlen_v6,
-            SHORTEST_V6,
-            128,
-        ),
-    ] {
-        remarks.range(&format!("guardrails.{}", keys.0), min, shortest..=longest);
-        remarks.range(&format!("guardrails.{}", keys.1), max, shortest..=longest);
+    for (suffix, family, shortest) in [("", Family::Ipv4, SHORTEST_V4), ("_v6", Family::Ipv6, SHORTEST_V6)] {
+        let PrefixLengths { min, max } = guardrails.dst_prefix(family);
+        let [lower, upper] = ["minlen", "maxlen"].map(|end| format!("guardrails.dst_prefix_{end}{suffix}"));
+        found.range(&lower, min, shortest..=family.max_len());
+        found.range(&upper, max, shortest..=family.max_len());
         if min > max {
-            let (lower, upper) = keys;
-            remarks.error(
-                &format!("guardrails.{lower}"),
-                format!(
-                    "guardrails.{lower} {min} is above guardrails.{upper} {max}: no destination would fit"
-                ),
-            );
+            found.error_of(&lower, format!("{min} is above {upper} {max}: no destination would fit"));
         }
     }
-    remarks.range("guardrails.max_ports", guardrails.max_ports, 1..=64);
-    remarks.range("guardrails.min_police_rate_bps", guardrails.min_police_rate_bps, 8..=1_000_000_000_000);
-    let (min, default) = (guardrails.min_police_rate_bps, guardrails.default_police_rate_bps);
+    found.range("guardrails.max_ports", guardrails.max_ports, 1..=64);
+    found.range("guardrails.min_police_rate_bps", guardrails.min_police_rate.get(), 8..=1_000_000_000_000);
+    let (min, default) = (guardrails.min_police_rate.get(), guardrails.default_police_rate.get());
     if default < min {
-        remarks.error(
+        found.error_of(
             "guardrails.default_police_rate_bps",
-            format!(
-                "guardrails.default_police_rate_bps {default} is below guardrails.min_police_rate_bps {min}"
-            ),
+            format!("{default} is below guardrails.min_police_rate_bps {min}"),
         );
     }
     if guardrails.allow_src_prefix_match {
-        remarks.error(
+        found.error_of(
             "guardrails.allow_src_prefix_match",
-            "guardrails.allow_src_prefix_match can only be false: sources are spoofed, and never matched",
+            "can only be false: sources are spoofed, and never matched",
         );
     }
     if !guardrails.require_ttl {
-        remarks
-            .error("guardrails.require_ttl", "guardrails.require_ttl can only be true: every rule expires");
+        found.error_of("guardrails.require_ttl", "can only be true: every rule expires");
     }
     if guardrails.approval.enabled {
-        remarks.not_yet("guardrails.approval.enabled", "two-person approval");
+        not_yet("guardrails.approval.enabled", "two-person approval", found);
     }
-    remarks.range("guardrails.approval.expires_seconds", guardrails.approval.expires_seconds, 1..=7 * DAY);
+    found.range("guardrails.approval.expires_seconds", guardrails.approval.expires_seconds, 1..=7 * DAY);
 }
 
-fn quota_rules(quotas: &QuotaKeys, remarks: &mut Remarks) {
+fn quota_rules(quotas: &Quotas, found: &mut Diagnostics) {
     for (key, value) in [
         ("max_active_per_customer", quotas.max_active_per_customer),
         ("max_active_per_pop", quotas.max_active_per_pop),
@@ -147,28 +122,28 @@ fn quota_rules(quotas: &QuotaKeys, remarks: &mut Remarks) {
         ("max_new_per_minute", quotas.max_new_per_minute),
         ("max_announcements_per_peer", quotas.max_announcements_per_peer),
     ] {
-        remarks.range(&format!("quotas.{key}"), value, 1..=1_000_000);
+        found.range(&format!("quotas.{key}"), value, 1..=1_000_000);
     }
     let pop = quotas.max_active_per_pop.min(quotas.max_announcements_per_peer);
     if quotas.max_active_per_customer > pop {
         let customer = quotas.max_active_per_customer;
-        remarks.warning(
+        found.warning_of(
             "quotas.max_active_per_customer",
-            format!("quotas.max_active_per_customer {customer} is above the pop's quota, {pop}: one customer could use it up"),
+            format!("{customer} is above the pop's quota, {pop}: one customer could use it up"),
         );
     }
     if pop > quotas.max_active_global {
-        remarks.warning(
+        found.warning_of(
             "quotas.max_active_global",
-            format!("quotas.max_active_global {} is below the pop's quota, {pop}", quotas.max_active_global),
+            format!("{} is below the pop's quota, {pop}", quotas.max_active_global),
         );
     }
 }
 
-fn escalation_rules(escalation: &EscalationKeys, remarks: &mut Remarks) {
-    remarks.range("escalation.min_persistence_seconds", escalation.min_persistence_seconds, 0..=DAY);
-    remarks.range("escalation.min_confidence", escalation.min_confidence, 0.0..=1.0);
-    remarks.range(
+fn escalation_rules(escalation: &EscalationDefaults, found: &mut Diagnostics) {
+    found.range("escalation.min_persistence_seconds", escalation.min_persistence_seconds, 0..=DAY);
+    found.range("escalation.min_confidence", escalation.min_confidence, 0.0..=1.0);
+    found.range(
         "escalation.max_escalated_duration_seconds",
         escalation.max_escalated_duration_seconds,
         1..=DAY,

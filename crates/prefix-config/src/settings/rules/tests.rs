@@ -1,10 +1,10 @@
 //! A table of mistakes in prefixd.yaml and what is said about each.
 
 use crate::Environment;
-use crate::document::Node;
 use crate::merge::Overrides;
 use crate::read::{Reading, Source, read_node};
 use crate::settings::{Keys, rules};
+use crate::yaml;
 
 const REQUIRED: &str =
     "pop: fra1\nhttp: {auth: {mode: none}}\nbgp: {local_asn: 65010, router_id: 10.0.0.1}\n";
@@ -13,11 +13,11 @@ fn said(text: &str) -> Vec<String> {
     let environment =
         Environment::from([("PREFIXD_API_TOKEN".to_owned(), "a-long-enough-shared-secret".to_owned())]);
     let source = Source { file: "prefixd.yaml".to_owned(), text: text.to_owned() };
-    let node = Node::parse(text).unwrap();
+    let node = yaml::parse(text).unwrap();
     let mut reading: Reading<Keys> = read_node(&source, node, &Overrides::default(), &environment);
-    let remarks = reading.value.as_ref().map(|keys| rules::check(keys, &environment)).unwrap_or_default();
-    reading.remarks(remarks);
-    reading.findings.iter().map(ToString::to_string).collect()
+    let found = reading.value.as_ref().map(|keys| rules::check(keys, &environment)).unwrap_or_default();
+    reading.add(found);
+    reading.diagnostics.iter().map(ToString::to_string).collect()
 }
 
 /// The required keys and one more section.

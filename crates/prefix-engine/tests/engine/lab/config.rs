@@ -1,22 +1,18 @@
 //! The configuration of a test or scenario: a small document, everything left out as the contract says.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use prefix_core::address::{Prefix, VictimIp};
-use prefix_core::confidence::Confidence;
-use prefix_core::name::{Pop, SourceName};
+use prefix_core::name::Pop;
 use prefix_core::panic::PanicScope;
-use prefix_core::ttl::Ttl;
 use prefix_engine::Settings;
 use prefix_engine::settings::{Mode, Neighbor};
 use prefix_policy::inventory::Customer;
 use prefix_policy::playbook::{PlaybookDocument, PlaybooksDocument};
-use prefix_policy::settings::{ConfidenceMode, Dimension, SourceMode};
 use prefix_policy::{
     CorrelationSettings, EscalationDefaults, Guardrails, InventoryDocument, Policy, PolicyParts, Quotas,
-    Reports, SourcePolicy, Sources, Timers,
+    Sources, Timers,
 };
 use serde::Deserialize;
 
@@ -47,12 +43,13 @@ pub(crate) struct Config {
     pub(crate) dry_run: bool,
     customers: Vec<Customer>,
     playbooks: Vec<PlaybookDocument>,
-    quotas: QuotaKeys,
-    timers: TimerKeys,
-    guardrails: GuardrailKeys,
-    escalation: EscalationKeys,
-    correlation: Option<CorrelationKeys>,
-    sources: BTreeMap<SourceName, SourceKeys>,
+    quotas: Quotas,
+    timers: Timers,
+    guardrails: Guardrails,
+    escalation: EscalationDefaults,
+    /// Present = on.
+    correlation: Option<CorrelationSettings>,
+    sources: Sources,
     safelist: Vec<Prefix>,
     own_addresses: Vec<VictimIp>,
     preserve_announcements: Option<bool>,
@@ -66,75 +63,8 @@ pub(crate) struct Config {
     pub(crate) frozen: Vec<PanicScope>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[allow(clippy::struct_field_names, reason = "the keys of the configuration")]
-struct QuotaKeys {
-    max_active_per_customer: Option<u64>,
-    max_active_per_pop: Option<u64>,
-    max_active_global: Option<u64>,
-    max_new_per_minute: Option<u64>,
-    max_announcements_per_peer: Option<u64>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct TimerKeys {
-    quiet_period_after_withdraw_seconds: Option<u32>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct GuardrailKeys {
-    max_ttl_seconds: Option<Ttl>,
-    max_lifetime_seconds: Option<u32>,
-    max_lifetime_cooldown_seconds: Option<u32>,
-    dst_prefix_minlen: Option<u8>,
-    allow_rtbh: Option<bool>,
-    protected_prefixes: Vec<Prefix>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct EscalationKeys {
-    enabled: Option<bool>,
-    step_down: Option<bool>,
-    min_persistence_seconds: Option<u32>,
-    min_confidence: Option<Confidence>,
-    max_escalated_duration_seconds: Option<u32>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct SourceKeys {
-    reports: Option<Reports>,
-    edge_hold_seconds: Option<u32>,
-    default_confidence: Option<Confidence>,
-    weight: Option<f64>,
-    silent_after_seconds: Option<u32>,
-    mode: Option<SourceMode>,
-    match_dimensions: Vec<Dimension>,
-}
-
-/// Present = on.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct CorrelationKeys {
-    confidence_mode: Option<ConfidenceMode>,
-    window_seconds: Option<u32>,
-    min_sources: Option<u32>,
-    confidence_threshold: Option<Confidence>,
-    confidence_decay_half_life_seconds: Option<u32>,
-}
-
 fn neighbor(address: IpAddr) -> Neighbor {
     Neighbor { name: format!("router-{address}"), address, peer_asn: 64_501 }
-}
-
-fn set<T>(place: &mut T, value: Option<T>) {
-    if let Some(value) = value {
-        *place = value;
-    }
 }
 
 impl Config {
@@ -156,7 +86,7 @@ impl Config {
 
     /// The policy that it means.
     pub(crate) fn policy(&self) -> Policy {
-        let guardrails = self.guardrails();
+        let guardrails = self.guardrails.clone();
         let inventory =
             InventoryDocument { customers: self.customers.clone() }.build(&guardrails).unwrap().value;
         let document =
@@ -166,11 +96,10 @@ impl Config {
             inventory,
             playbooks,
             guardrails,
-            quotas: self.quotas(),
-            timers: self.timers(),
-            escalation: self.escalation(),
+            quotas: self.quotas.clone(),
+            timers: self.timers.clone(),
+            escalation: self.escalation.clone(),
             correlation: self.correlation(),
-            sources: self.sources(),
             own_addresses: self.own_addresses.clone(),
         })
     }
@@ -195,67 +124,9 @@ impl Config {
         }
     }
 
-    fn quotas(&self) -> Quotas {
-        let mut quotas = Quotas::default();
-        set(&mut quotas.max_active_per_customer, self.quotas.max_active_per_customer);
-        set(&mut quotas.max_active_per_pop, self.quotas.max_active_per_pop);
-        set(&mut quotas.max_active_global, self.quotas.max_active_global);
-        set(&mut quotas.max_new_per_minute, self.quotas.max_new_per_minute);
-        set(&mut quotas.max_announcements_per_peer, self.quotas.max_announcements_per_peer);
-        quotas
-    }
-
-    fn timers(&self) -> Timers {
-        let mut timers = Timers::default();
-        let quiet = self.timers.quiet_period_after_withdraw_seconds;
-        set(&mut timers.quiet_period_after_withdraw_seconds, quiet);
-        timers
-    }
-
-    fn guardrails(&self) -> Guardrails {
-        let (mut guardrails, keys) = (Guardrails::default(), &self.guardrails);
-        set(&mut guardrails.max_ttl, keys.max_ttl_seconds);
-        set(&mut guardrails.max_lifetime_seconds, keys.max_lifetime_seconds);
-        set(&mut guardrails.max_lifetime_cooldown_seconds, keys.max_lifetime_cooldown_seconds);
-        set(&mut guardrails.dst_prefix_v4.min, keys.dst_prefix_minlen);
-        set(&mut guardrails.allow_rtbh, keys.allow_rtbh);
-        guardrails.protected_prefixes.clone_from(&keys.protected_prefixes);
-        guardrails
-    }
-
-    fn escalation(&self) -> EscalationDefaults {
-        let (mut escalation, keys) = (EscalationDefaults::default(), &self.escalation);
-        set(&mut escalation.enabled, keys.enabled);
-        set(&mut escalation.step_down, keys.step_down);
-        set(&mut escalation.min_persistence_seconds, keys.min_persistence_seconds);
-        set(&mut escalation.min_confidence, keys.min_confidence);
-        set(&mut escalation.max_escalated_duration_seconds, keys.max_escalated_duration_seconds);
-        escalation
-    }
-
     fn correlation(&self) -> CorrelationSettings {
-        let mut settings = CorrelationSettings::default();
-        let Some(keys) = &self.correlation else { return settings };
-        settings.enabled = true;
-        set(&mut settings.mode, keys.confidence_mode);
-        set(&mut settings.window_seconds, keys.window_seconds);
-        set(&mut settings.terms.min_sources, keys.min_sources);
-        set(&mut settings.terms.confidence_threshold, keys.confidence_threshold);
-        set(&mut settings.terms.half_life_seconds, keys.confidence_decay_half_life_seconds);
-        settings
-    }
-
-    fn sources(&self) -> Sources {
-        let entry = |keys: &SourceKeys| {
-            let mut entry = SourcePolicy { reports: keys.reports, ..SourcePolicy::default() };
-            set(&mut entry.edge_hold_seconds, keys.edge_hold_seconds);
-            set(&mut entry.default_confidence, keys.default_confidence);
-            set(&mut entry.weight, keys.weight);
-            set(&mut entry.silent_after_seconds, keys.silent_after_seconds);
-            set(&mut entry.mode, keys.mode);
-            entry.match_dimensions.clone_from(&keys.match_dimensions);
-            entry
-        };
-        Sources::new(self.sources.iter().map(|(name, keys)| (name.clone(), entry(keys))).collect())
+        let (given, sources) = (self.correlation.clone(), self.sources.clone());
+        let enabled = given.is_some();
+        CorrelationSettings { enabled, sources, ..given.unwrap_or_default() }
     }
 }

@@ -1,6 +1,5 @@
 //! The worked examples of docs/correlation.md: what stands there is what the policy says.
 
-use prefix_core::confidence::Confidence;
 use prefix_core::decision::Stage as Station;
 use prefix_core::signal::ConfidenceMode;
 use prefix_policy::PolicyParts;
@@ -15,8 +14,8 @@ const PAGE: &str = include_str!("../../../../../docs/correlation.md");
 /// Two must agree.
 fn two(threshold: f64, change: impl FnOnce(&mut PolicyParts)) -> Stage {
     Stage::with(World::with_steps(discard()), |parts| {
-        parts.correlation.terms.min_sources = 2;
-        parts.correlation.terms.confidence_threshold = Confidence::new(threshold).unwrap();
+        parts.correlation.min_sources = 2;
+        parts.correlation.confidence_threshold = threshold;
         change(parts);
     })
 }
@@ -53,7 +52,8 @@ fn one_source_twice() {
 #[test]
 fn a_weight() {
     let mut stage = two(0.6, |parts| {
-        parts.sources = sources(&[("fnm", SourcePolicy { weight: 0.5, ..SourcePolicy::default() })]);
+        parts.correlation.sources =
+            sources(&[("fnm", SourcePolicy { weight: 0.5, ..SourcePolicy::default() })]);
     });
     says(&mut stage, "flow", 0.6);
     is_documented(says(&mut stage, "fnm", 0.8), "accepted", "0.76");
@@ -61,14 +61,14 @@ fn a_weight() {
 
 #[test]
 fn a_mean() {
-    let mut stage = two(0.6, |parts| parts.correlation.mode = ConfidenceMode::WeightedMean);
+    let mut stage = two(0.6, |parts| parts.correlation.confidence_mode = ConfidenceMode::WeightedMean);
     says(&mut stage, "flow", 0.6);
     is_documented(says(&mut stage, "fnm", 0.5), "held", "0.55");
 }
 
 #[test]
 fn decay() {
-    let mut stage = two(0.6, |parts| parts.correlation.terms.half_life_seconds = 60);
+    let mut stage = two(0.6, |parts| parts.correlation.confidence_decay_half_life_seconds = 60);
     says(&mut stage, "flow", 0.8);
     stage.later(60);
     is_documented(says(&mut stage, "fnm", 0.3), "held", "0.58");
@@ -76,8 +76,9 @@ fn decay() {
 
 #[test]
 fn a_corroborator() {
-    let mut stage =
-        two(0.7, |parts| parts.sources = sources(&[("netflow", corroborating(&[Dimension::CustomerId]))]));
+    let mut stage = two(0.7, |parts| {
+        parts.correlation.sources = sources(&[("netflow", corroborating(&[Dimension::CustomerId]))])
+    });
     is_documented(says(&mut stage, "flow", 0.5), "held", "0.5");
     let done = stage.corroborates("netflow", of_customer(None), 0.5).unwrap();
     assert_eq!(done.mitigations.len(), 1);

@@ -29,10 +29,9 @@ fn stage(min_sources: u32, threshold: f64, weight: f64) -> Stage {
     let heavy = SourcePolicy { weight, ..SourcePolicy::default() };
     let entries = [("helper", corroborating(&[Dimension::CustomerId])), ("c", heavy)];
     two_of(|parts| {
-        parts.sources = sources(&entries);
-        parts.correlation.terms.min_sources = min_sources;
-        parts.correlation.terms.confidence_threshold =
-            prefix_core::confidence::Confidence::new(threshold).unwrap();
+        parts.correlation.sources = sources(&entries);
+        parts.correlation.min_sources = min_sources;
+        parts.correlation.confidence_threshold = threshold;
     })
 }
 

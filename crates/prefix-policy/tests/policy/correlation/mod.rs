@@ -19,8 +19,8 @@ use crate::world::{HOST, RESOLVER, Saying, World, discard, report};
 /// Two sources must agree, 0.6 sure together.
 fn two_of(change: impl FnOnce(&mut PolicyParts)) -> Stage {
     Stage::with(World::with_steps(discard()), |parts| {
-        parts.correlation.terms.min_sources = 2;
-        parts.correlation.terms.confidence_threshold = prefix_core::confidence::Confidence::new(0.6).unwrap();
+        parts.correlation.min_sources = 2;
+        parts.correlation.confidence_threshold = 0.6;
         change(parts);
     })
 }
@@ -86,7 +86,7 @@ fn the_same_source_twice_is_one_and_so_is_one_identity_with_two_names() {
 
 #[test]
 fn a_mean_can_fall_with_a_doubtful_second_source() {
-    let mut stage = two_of(|parts| parts.correlation.mode = ConfidenceMode::WeightedMean);
+    let mut stage = two_of(|parts| parts.correlation.confidence_mode = ConfidenceMode::WeightedMean);
     stage.says(&report("udp_flood", HOST).from("a").sure(0.6));
     assert_eq!(stage.says(&report("udp_flood", HOST).from("b").sure(0.5)), "held");
     assert!((stage.group().derived_confidence.value() - 0.55).abs() < 1e-12);
@@ -96,7 +96,7 @@ fn a_mean_can_fall_with_a_doubtful_second_source() {
 fn weights_count_and_sources_without_entry_have_the_default_weight() {
     let heavy = SourcePolicy { weight: 2.0, ..SourcePolicy::default() };
     let mut stage = two_of(|parts| {
-        parts.sources = sources(&[("heavy", heavy)]);
+        parts.correlation.sources = sources(&[("heavy", heavy)]);
         parts.correlation.default_weight = 0.5;
     });
     stage.says(&report("udp_flood", HOST).from("heavy").sure(0.2));
@@ -192,7 +192,7 @@ fn escalation_counts_only_those_who_still_report() {
 
 #[test]
 fn older_signals_weigh_less_and_a_single_one_does_not() {
-    let mut stage = two_of(|parts| parts.correlation.terms.half_life_seconds = 100);
+    let mut stage = two_of(|parts| parts.correlation.confidence_decay_half_life_seconds = 100);
     stage.says(&report("udp_flood", HOST).from("a").sure(0.8));
     stage.later(100);
     stage.tick();
@@ -215,7 +215,7 @@ fn terms_of_the_playbook_win() {
               "correlation": { "min_sources": 1, "confidence_threshold": 0.4 }, "steps": steps },
         ],
     }));
-    let mut stage = Stage::with(world, |parts| parts.correlation.terms.min_sources = 3);
+    let mut stage = Stage::with(world, |parts| parts.correlation.min_sources = 3);
     assert_eq!(stage.says(&report("udp_flood", HOST).from("a").sure(0.4)), "accepted");
     assert_eq!(stage.group().playbook.as_ref().unwrap().as_str(), "dns");
 }
@@ -225,7 +225,7 @@ fn an_attack_that_no_playbook_is_for_is_held_first_and_then_answered() {
     let world = World::with_playbooks(json!({
         "playbooks": [{ "name": "other", "match": { "vector": "syn_flood" }, "steps": discard() }],
     }));
-    let mut stage = Stage::with(world, |parts| parts.correlation.terms.min_sources = 2);
+    let mut stage = Stage::with(world, |parts| parts.correlation.min_sources = 2);
     assert_eq!(stage.says(&report("udp_flood", HOST).from("a").sure(0.9)), "held");
     assert_eq!(stage.says(&report("udp_flood", HOST).from("b").sure(0.9)), "accepted_no_playbook");
     assert!(stage.group().met);
@@ -266,7 +266,7 @@ fn an_outgoing_attack_is_stored_and_joins_nothing() {
 #[test]
 fn a_corroborating_signal_completes_a_group_at_once_whichever_comes_first() {
     let helper = ("helper", corroborating(&[Dimension::CustomerId]));
-    let mut late = two_of(|parts| parts.sources = sources(std::slice::from_ref(&helper)));
+    let mut late = two_of(|parts| parts.correlation.sources = sources(std::slice::from_ref(&helper)));
     assert_eq!(late.says(&report("udp_flood", HOST).from("a").sure(0.6)), "held");
     let done = late.corroborates("helper", of_customer(None), 0.5).unwrap();
     assert_eq!(done.attached, [late.group().group_id]);
@@ -274,7 +274,7 @@ fn a_corroborating_signal_completes_a_group_at_once_whichever_comes_first() {
     assert_eq!(late.living()[0].triggering_event_id, Some(late.events[0].event_id));
     assert_eq!(late.living()[0].leases.len(), 1, "who corroborates holds nothing");
 
-    let mut early = two_of(|parts| parts.sources = sources(&[helper]));
+    let mut early = two_of(|parts| parts.correlation.sources = sources(&[helper]));
     let done = early.corroborates("helper", of_customer(None), 0.5).unwrap();
     assert!(done.attached.is_empty() && early.groups.is_empty(), "it never triggers");
     early.later(100);
@@ -286,7 +286,7 @@ fn a_corroborating_signal_completes_a_group_at_once_whichever_comes_first() {
 #[test]
 fn a_corroborating_signal_waits_for_one_window_and_serves_every_group_in_it() {
     let helper = ("helper", corroborating(&[Dimension::CustomerId]));
-    let mut stage = two_of(|parts| parts.sources = sources(&[helper]));
+    let mut stage = two_of(|parts| parts.correlation.sources = sources(&[helper]));
     stage.corroborates("helper", of_customer(Some("udp_flood")), 0.5).unwrap();
     assert_eq!(stage.says(&report("tcp_flood", HOST).from("a").sure(0.6)), "held", "another vector");
     assert_eq!(stage.says(&report("udp_flood", HOST).from("a").sure(0.6)), "accepted");
@@ -302,7 +302,7 @@ fn a_corroborating_signal_waits_for_one_window_and_serves_every_group_in_it() {
 #[test]
 fn a_corroborating_signal_is_matched_by_declared_dimensions_only() {
     let helper = ("helper", corroborating(&[Dimension::ServiceId]));
-    let mut stage = two_of(|parts| parts.sources = sources(&[helper]));
+    let mut stage = two_of(|parts| parts.correlation.sources = sources(&[helper]));
     stage.says(&report("udp_flood", HOST).from("a").sure(0.6));
     let problem = stage.corroborates("helper", of_customer(None), 0.9).unwrap_err();
     assert!(matches!(problem, ScopeProblem::NoDimension { .. }), "{problem}");
@@ -315,7 +315,7 @@ fn a_corroborating_signal_is_matched_by_declared_dimensions_only() {
 #[test]
 fn a_pop_alone_is_about_everything_and_needs_a_vector() {
     let helper = ("helper", corroborating(&[Dimension::Pop]));
-    let mut stage = two_of(|parts| parts.sources = sources(&[helper]));
+    let mut stage = two_of(|parts| parts.correlation.sources = sources(&[helper]));
     let pop = |vector: Option<&str>| CorroborationScope {
         pop: Some("fra1".parse().unwrap()),
         vector: vector.map(|name| name.parse().unwrap()),
@@ -329,11 +329,11 @@ fn a_pop_alone_is_about_everything_and_needs_a_vector() {
 #[test]
 fn a_primary_source_does_not_corroborate_and_nobody_does_while_correlation_is_off() {
     let helper = ("helper", corroborating(&[Dimension::CustomerId]));
-    let mut stage = two_of(|parts| parts.sources = sources(&[("flow", SourcePolicy::default())]));
+    let mut stage = two_of(|parts| parts.correlation.sources = sources(&[("flow", SourcePolicy::default())]));
     let problem = stage.corroborates("flow", of_customer(None), 0.9).unwrap_err();
     assert!(matches!(problem, ScopeProblem::NotCorroborating { .. }));
     let mut off = two_of(|parts| {
-        parts.sources = sources(&[helper]);
+        parts.correlation.sources = sources(&[helper]);
         parts.correlation.enabled = false;
     });
     assert_eq!(off.corroborates("helper", of_customer(None), 0.9).unwrap_err(), ScopeProblem::Off);
@@ -366,8 +366,9 @@ fn a_held_decision_says_which_numbers_stand_against_which() {
 #[test]
 fn an_explanation_says_what_weight_and_age_made_of_a_confidence() {
     let mut stage = two_of(|parts| {
-        parts.correlation.terms.half_life_seconds = 60;
-        parts.sources = sources(&[("a", SourcePolicy { weight: 0.5, ..SourcePolicy::default() })]);
+        parts.correlation.confidence_decay_half_life_seconds = 60;
+        parts.correlation.sources =
+            sources(&[("a", SourcePolicy { weight: 0.5, ..SourcePolicy::default() })]);
     });
     stage.says(&report("udp_flood", HOST).from("a").sure(0.8));
     stage.later(60);
@@ -380,7 +381,7 @@ fn an_explanation_says_what_weight_and_age_made_of_a_confidence() {
 
 #[test]
 fn a_doubter_that_lets_go_leaves_those_who_agree_and_they_trigger() {
-    let mut stage = two_of(|parts| parts.correlation.mode = ConfidenceMode::WeightedMean);
+    let mut stage = two_of(|parts| parts.correlation.confidence_mode = ConfidenceMode::WeightedMean);
     stage.says(&report("udp_flood", HOST).from("c").sure(0.1));
     stage.says(&report("udp_flood", HOST).from("a").sure(0.8));
     assert_eq!(stage.says(&report("udp_flood", HOST).from("b").sure(0.7)), "held");
@@ -399,7 +400,7 @@ fn the_terms_are_those_of_who_is_left() {
             { "name": "others", "match": { "vector": "udp_flood" }, "steps": discard() },
         ],
     }));
-    let mut stage = Stage::with(world, |parts| parts.correlation.terms.min_sources = 2);
+    let mut stage = Stage::with(world, |parts| parts.correlation.min_sources = 2);
     stage.says(&report("udp_flood", HOST).from("b").sure(0.8));
     stage.says(&report("udp_flood", HOST).from("a").sure(0.1));
     assert_eq!(stage.group().playbook.as_ref().unwrap().as_str(), "trusted");
@@ -411,10 +412,10 @@ fn the_terms_are_those_of_who_is_left() {
 #[test]
 fn a_source_that_is_only_to_corroborate_from_now_on_triggers_nothing_that_it_said_before() {
     let helper = ("helper", corroborating(&[Dimension::CustomerId]));
-    let mut stage = two_of(|parts| parts.sources = sources(std::slice::from_ref(&helper)));
+    let mut stage = two_of(|parts| parts.correlation.sources = sources(std::slice::from_ref(&helper)));
     stage.says(&report("udp_flood", HOST).from("a").sure(0.6));
     let mut parts = stage.policy.parts().clone();
-    parts.sources = sources(&[helper, ("a", corroborating(&[Dimension::CustomerId]))]);
+    parts.correlation.sources = sources(&[helper, ("a", corroborating(&[Dimension::CustomerId]))]);
     stage.policy = std::sync::Arc::new(prefix_policy::Policy::new(parts));
     let done = stage.corroborates("helper", of_customer(None), 0.9).unwrap();
     assert_eq!((done.attached.len(), done.mitigations.len()), (1, 0));
@@ -424,7 +425,7 @@ fn a_source_that_is_only_to_corroborate_from_now_on_triggers_nothing_that_it_sai
 #[test]
 fn a_pop_beside_a_wrong_customer_is_about_nothing_without_a_vector() {
     let helper = ("helper", corroborating(&[Dimension::Pop, Dimension::CustomerId]));
-    let mut stage = two_of(|parts| parts.sources = sources(&[helper]));
+    let mut stage = two_of(|parts| parts.correlation.sources = sources(&[helper]));
     stage.says(&report("udp_flood", HOST).from("a").sure(0.6));
     let scope = CorroborationScope {
         pop: Some("fra1".parse().unwrap()),

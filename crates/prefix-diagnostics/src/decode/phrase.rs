@@ -1,6 +1,6 @@
-//! Mistakes in words for people: what stands there, what would be right, and the nearest thing that is known.
+//! Errors in words for people: what stands there, what would be right, and the nearest thing that is known.
 
-use super::checked::{Found, Problem};
+use super::deserializer::{Problem, Unexpected};
 use crate::path::{KeyPath, Segment};
 use crate::suggest::did_you_mean;
 
@@ -18,11 +18,12 @@ pub(super) fn phrase(path: &KeyPath, problem: &Problem) -> String {
             format!("{}{word:?} is not one of {known_list}{hint}", subject(path))
         }
         Problem::WrongType { found, expected } => {
-            let quote = if expected == "a string" && matches!(found, Found::Number(_) | Found::Bool(_)) {
-                " (put it in quotes)"
-            } else {
-                ""
-            };
+            let quote =
+                if expected == "a string" && matches!(found, Unexpected::Number(_) | Unexpected::Bool(_)) {
+                    " (put it in quotes)"
+                } else {
+                    ""
+                };
             format!("{}expected {}, found {}{quote}", subject(path), wanted(expected), what(path, found))
         }
         Problem::Refused(text) => {
@@ -67,17 +68,17 @@ fn wanted(expected: &str) -> String {
     }
 }
 
-fn what(path: &KeyPath, found: &Found) -> String {
+fn what(path: &KeyPath, found: &Unexpected) -> String {
     match found {
-        Found::Nothing => "nothing".to_owned(),
-        Found::List => "a list".to_owned(),
-        Found::Map => "a map of keys".to_owned(),
-        Found::Other(text) => text.clone(),
+        Unexpected::Nothing => "nothing".to_owned(),
+        Unexpected::List => "a list".to_owned(),
+        Unexpected::Map => "a map of keys".to_owned(),
+        Unexpected::Other(text) => text.clone(),
         _ if is_secret(path) => "a value of another type".to_owned(),
-        Found::Bool(value) => value.to_string(),
-        Found::Number(number) => format!("the number {number}"),
-        Found::Text(text) if text.chars().count() > 60 => "a long text".to_owned(),
-        Found::Text(text) => format!("the text {text:?}"),
+        Unexpected::Bool(value) => value.to_string(),
+        Unexpected::Number(number) => format!("the number {number}"),
+        Unexpected::Text(text) if text.chars().count() > 60 => "a long text".to_owned(),
+        Unexpected::Text(text) => format!("the text {text:?}"),
     }
 }
 

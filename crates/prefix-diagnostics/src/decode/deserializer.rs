@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 
-use crate::document::{Content, Member, Node};
+use crate::node::{Content, Member, Node};
 use crate::path::{KeyPath, Segment};
 
 /// What is wrong at one place.
@@ -33,7 +33,7 @@ pub(crate) enum Problem {
     /// A value of another type, or out of its type's range.
     WrongType {
         /// What stands there, in serde's terms.
-        found: Found,
+        found: Unexpected,
         /// What was wanted, in serde's terms.
         expected: String,
     },
@@ -43,7 +43,7 @@ pub(crate) enum Problem {
 
 /// The value that did not fit.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Found {
+pub(crate) enum Unexpected {
     /// `true` or `false`.
     Bool(bool),
     /// A number, as text.
@@ -62,37 +62,35 @@ pub(crate) enum Found {
 
 /// A problem and its place.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Mistake {
+pub(crate) struct DecodeError {
     /// Where.
     pub(crate) path: KeyPath,
     /// What.
     pub(crate) problem: Problem,
 }
 
-impl Mistake {
+impl DecodeError {
     fn within(mut self, segment: Segment) -> Self {
-        let mut segments = vec![segment];
-        segments.extend(self.path.segments().iter().cloned());
-        self.path = KeyPath::from(segments);
+        self.path.prepend(segment);
         self
     }
 }
 
-impl From<Problem> for Mistake {
+impl From<Problem> for DecodeError {
     fn from(problem: Problem) -> Self {
         Self { path: KeyPath::root(), problem }
     }
 }
 
-impl fmt::Display for Mistake {
+impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {:?}", self.path, self.problem)
     }
 }
 
-impl std::error::Error for Mistake {}
+impl std::error::Error for DecodeError {}
 
-impl de::Error for Mistake {
+impl de::Error for DecodeError {
     fn custom<T: fmt::Display>(text: T) -> Self {
         Problem::Refused(text.to_string()).into()
     }
@@ -118,7 +116,7 @@ impl de::Error for Mistake {
     }
 }
 
-impl From<de::Unexpected<'_>> for Found {
+impl From<de::Unexpected<'_>> for Unexpected {
     fn from(found: de::Unexpected<'_>) -> Self {
         match found {
             de::Unexpected::Bool(value) => Self::Bool(value),
@@ -145,22 +143,23 @@ impl<'a> Checked<'a> {
 }
 
 impl<'de> Deserializer<'de> for Checked<'_> {
-    type Error = Mistake;
+    type Error = DecodeError;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match &self.0.content {
             Content::Text(text) => visitor.visit_str(text),
             Content::Bool(value) => visitor.visit_bool(*value),
             Content::Unsigned(number) => visitor.visit_u64(*number),
             Content::Signed(number) => visitor.visit_i64(*number),
             Content::Float(number) => visitor.visit_f64(*number),
-            Content::Null => visitor.visit_unit(),
+            Content::Null | Content::TakenOut => visitor.visit_unit(),
+            Content::Raw(raw) => Checked(&raw.1).deserialize_any(visitor),
             Content::Map(map) => visitor.visit_map(Members::of(&map.members)),
-            Content::List(items) => visitor.visit_seq(Elements { items, next: 0 }),
+            Content::List(items) => visitor.visit_seq(Elements { items: items.iter().enumerate() }),
         }
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match self.0.content {
             Content::Null => visitor.visit_none(),
             _ => visitor.visit_some(self),
@@ -172,9 +171,9 @@ impl<'de> Deserializer<'de> for Checked<'_> {
         _name: &'static str,
         _variants: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Mistake> {
+    ) -> Result<V::Value, DecodeError> {
         match &self.0.content {
-            Content::Text(word) => visitor.visit_enum(StrDeserializer::<Mistake>::new(word)),
+            Content::Text(word) => visitor.visit_enum(StrDeserializer::<DecodeError>::new(word)),
             Content::Map(map) => visitor.visit_enum(MapAccessDeserializer::new(Members::of(&map.members))),
             _ => self.deserialize_str(OnlyWords(visitor)),
         }
@@ -185,11 +184,11 @@ impl<'de> Deserializer<'de> for Checked<'_> {
         _name: &'static str,
         _fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Mistake> {
+    ) -> Result<V::Value, DecodeError> {
         match self.0.content {
             // serde would read the members by position; a configuration names them.
             Content::List(_) => {
-                Err(Problem::WrongType { found: Found::List, expected: "a map".to_owned() }.into())
+                Err(Problem::WrongType { found: Unexpected::List, expected: "a map".to_owned() }.into())
             }
             _ => self.deserialize_any(visitor),
         }
@@ -199,7 +198,7 @@ impl<'de> Deserializer<'de> for Checked<'_> {
         self,
         _name: &'static str,
         visitor: V,
-    ) -> Result<V::Value, Mistake> {
+    ) -> Result<V::Value, DecodeError> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -232,42 +231,40 @@ impl<'a> Members<'a> {
 }
 
 impl<'de> MapAccess<'de> for Members<'_> {
-    type Error = Mistake;
+    type Error = DecodeError;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Mistake> {
-        self.current = self.members.next();
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, DecodeError> {
+        self.current = self.members.find(|member| !member.value.is_taken_out());
         let Some(member) = self.current else { return Ok(None) };
-        let word: StrDeserializer<'_, Mistake> = (*member.key).into_deserializer();
-        seed.deserialize(word)
-            .map(Some)
-            .map_err(|mistake| mistake.within(Segment::Key(member.key.to_string())))
+        let word: StrDeserializer<'_, DecodeError> = (*member.key).into_deserializer();
+        seed.deserialize(word).map(Some).map_err(|error| error.within(Segment::Key(member.key.to_string())))
     }
 
-    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Mistake> {
+    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, DecodeError> {
         let Some(member) = self.current.take() else {
             return Err(de::Error::custom("a value was asked for before its key"));
         };
-        let within = |mistake: Mistake| mistake.within(Segment::Key(member.key.to_string()));
+        let within = |error: DecodeError| error.within(Segment::Key(member.key.to_string()));
         seed.deserialize(Checked(&member.value)).map_err(within)
     }
 }
 
 struct Elements<'a> {
-    items: &'a [Node],
-    next: usize,
+    items: std::iter::Enumerate<std::slice::Iter<'a, Node>>,
 }
 
 impl<'de> SeqAccess<'de> for Elements<'_> {
-    type Error = Mistake;
+    type Error = DecodeError;
 
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Mistake> {
-        let index = self.next;
-        let Some(item) = self.items.get(index) else { return Ok(None) };
-        self.next += 1;
-        seed.deserialize(Checked(item)).map(Some).map_err(|mistake| mistake.within(Segment::Index(index)))
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, DecodeError> {
+        let Some((index, item)) = self.items.find(|(_, item)| !item.is_taken_out()) else { return Ok(None) };
+        seed.deserialize(Checked(item)).map(Some).map_err(|error| error.within(Segment::Index(index)))
     }
 
     fn size_hint(&self) -> Option<usize> {
-        self.items.len().checked_sub(self.next)
+        Some(self.items.len())
     }
 }
