@@ -60,7 +60,7 @@ const LAYERS: &[Layer] = &[
         purity: Purity::Free,
     },
     Layer {
-        name: "prefixd",
+        name: "prefix-runtime",
         uses: &[
             "prefix-core",
             "prefix-policy",
@@ -72,7 +72,20 @@ const LAYERS: &[Layer] = &[
             "prefix-guard",
             "prefix-api",
         ],
-        tests_use: &["prefix-client"],
+        tests_use: &[],
+        purity: Purity::Free,
+    },
+    Layer {
+        name: "prefixd",
+        uses: &["prefix-runtime"],
+        tests_use: &[
+            "prefix-core",
+            "prefix-policy",
+            "prefix-engine",
+            "prefix-config",
+            "prefix-api",
+            "prefix-client",
+        ],
         purity: Purity::Free,
     },
     Layer {

@@ -11,10 +11,10 @@ use prefix_core::id::InstanceId;
 use prefix_engine::{Caller, Engine, EngineParts};
 use prefix_testkit::fakes::store::Fault;
 use prefix_testkit::fakes::{MemoryAnnouncer, MemoryStore};
-use prefixd::compose;
-use prefixd::config::Environment;
-use prefixd::config::folder::{ConfigSource, Files};
-use prefixd::running::RunningConfig;
+use prefix_runtime::compose;
+use prefix_config::Environment;
+use prefix_config::folder::{ConfigSource, Files};
+use prefix_runtime::running::RunningConfig;
 use serde_json::json;
 
 use super::files::{files, folder, playbook};
