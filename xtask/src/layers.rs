@@ -32,8 +32,14 @@ const LAYERS: &[Layer] = &[
     Layer { name: "prefix-policy", uses: &["prefix-core"], tests_use: &[], purity: Purity::Pure },
     Layer { name: "prefix-signals", uses: &["prefix-core"], tests_use: &[], purity: Purity::Pure },
     Layer {
-        name: "prefix-engine",
+        name: "prefix-record",
         uses: &["prefix-core", "prefix-policy"],
+        tests_use: &[],
+        purity: Purity::Ports,
+    },
+    Layer {
+        name: "prefix-engine",
+        uses: &["prefix-core", "prefix-policy", "prefix-record"],
         tests_use: &[],
         purity: Purity::Ports,
     },

@@ -48,7 +48,7 @@ use crate::settings::Settings;
 pub use policy_change::{PolicyChange, Rehearsal};
 use running::Running;
 pub use signals::CorroborationReport;
-pub use simulate::{Played, SimulationReport, with_fates};
+pub use simulate::{Played, SimulationReport};
 
 /// What the engine is composed of.
 pub struct EngineParts {

@@ -37,7 +37,7 @@ pub use answer::{
 pub use caller::{Caller, IdempotencyKey};
 pub use command::corroborate::CorroborationTaken;
 pub use engine::{
-    CorroborationReport, Engine, EngineParts, Played, PolicyChange, Rehearsal, SimulationReport, with_fates,
+    CorroborationReport, Engine, EngineParts, Played, PolicyChange, Rehearsal, SimulationReport,
 };
 pub use error::EngineError;
 pub use prefix_policy::Policy;
