@@ -2,6 +2,7 @@
 
 use crate::output::{Format, printable};
 use prefix_client::{ApiError, OptionsError};
+use prefix_direct::{DirectError, ErrorKind};
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -39,7 +40,7 @@ pub(crate) enum Failure {
     Usage(String),
     /// A file that cannot be what it should be.
     Invalid(String),
-    /// A database that does not answer.
+    /// A speaker or database that does not answer.
     Connection(String),
     /// Anything else.
     General(String),
@@ -50,6 +51,17 @@ pub(crate) enum Failure {
 impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
         Self::Api(error)
+    }
+}
+
+impl From<DirectError> for Failure {
+    fn from(error: DirectError) -> Self {
+        let text = error.to_string();
+        match error.kind() {
+            ErrorKind::Invalid => Self::Invalid(text),
+            ErrorKind::Unreachable => Self::Connection(text),
+            ErrorKind::Other => Self::General(text),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use crate::exit::Failure;
 use crate::output::{Eyes, Format, Paint};
 use chrono::{DateTime, Utc};
 use prefix_client::{Attempt, Client, ClientOptions, Mode};
+use prefix_direct::{Checked, ConfigFolder};
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -95,6 +96,17 @@ impl Session {
 
     pub(crate) fn config_dir(&self) -> &Path {
         &self.global.config
+    }
+
+    /// The folder that --config names, for commands that work without the API.
+    pub(crate) fn config_folder(&self) -> ConfigFolder {
+        ConfigFolder::at(&self.global.config)
+    }
+
+    /// What was read of that folder, once its warnings are on stderr.
+    pub(crate) fn warned<T>(&self, checked: Checked<T>) -> T {
+        checked.warnings.iter().for_each(|warning| self.note(warning));
+        checked.value
     }
 
     /// The time and the colours for what people read.
