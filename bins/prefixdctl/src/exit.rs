@@ -34,17 +34,17 @@ impl From<Exit> for ExitCode {
 /// Why a command did not do what it was asked for.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The API, or the way to it.
+    /// An answer of the API, or none.
     Api(ApiError),
     /// The command line.
     Usage(String),
-    /// A file that cannot be what it should be.
+    /// A file, or a database, that is not as it must be.
     Invalid(String),
     /// A speaker or database that does not answer.
     Connection(String),
     /// Anything else.
     General(String),
-    /// Whoever read our output has read enough.
+    /// The reader of stdout has closed the pipe.
     BrokenPipe,
 }
 
@@ -144,7 +144,7 @@ impl Failure {
     }
 }
 
-/// Says on stderr what went wrong.
+/// Writes on stderr what went wrong.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reporter {
     format: Format,

@@ -56,7 +56,7 @@ pub fn run(request: &Request) -> ExitCode {
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return failed(&format!("error: no threads to run on: {error}")),
+        Err(error) => return failed(&format!("error: the runtime cannot be started: {error}")),
     };
     match runtime.block_on(serve::serve(chosen.source, configuration, environment)) {
         Ok(code) => code,

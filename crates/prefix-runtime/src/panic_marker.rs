@@ -1,5 +1,5 @@
-//! The marker of `prefixdctl panic --direct`: a daemon that finds it freezes at once, says so, and removes it when
-//! somebody thaws.
+//! The marker of `prefixdctl panic --direct`: a daemon that finds it freezes at once, acknowledges it, and removes it after
+//! the thaw.
 
 use std::io;
 use std::time::Duration;
@@ -19,17 +19,17 @@ const LOOK: Duration = Duration::from_millis(250);
 /// How long storage is waited for.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// What stands there now. What cannot be read is no marker, and is said.
+/// The marker that is there now. One that cannot be read counts as none, and is logged.
 pub fn read(state: &StateDir) -> Option<PanicMarker> {
     state.read(StateDir::PANIC).unwrap_or_else(|error| {
-        tracing::error!(%error, "panic.json cannot be read: it freezes nothing");
+        tracing::error!(%error, "panic.json cannot be read and is ignored");
         None
     })
 }
 
-/// Looks for ever. `frozen` is the marker that was there before the start, which the engine knows already.
+/// Watches for ever. `frozen` is the marker that was there before the start, which the engine knows already.
 pub async fn watch(state: StateDir, pop: Pop, engine: Engine, frozen: Option<PanicMarker>) {
-    // heeded, and of those the one that is acknowledged
+    // the panic that the engine knows, and the one that is acknowledged
     let mut known = frozen.map(|marker| marker.panic_id);
     let mut acknowledged = None;
     let mut failing = false;
@@ -45,7 +45,7 @@ pub async fn watch(state: StateDir, pop: Pop, engine: Engine, frozen: Option<Pan
             }
             Err(error) => {
                 if !unreadable {
-                    tracing::error!(%error, "panic.json cannot be read: it freezes nothing");
+                    tracing::error!(%error, "panic.json cannot be read and is ignored");
                 }
                 unreadable = true;
                 continue;
@@ -69,7 +69,7 @@ pub async fn watch(state: StateDir, pop: Pop, engine: Engine, frozen: Option<Pan
                 }
                 Err(error) => {
                     if !failing {
-                        tracing::warn!(%error, "panic.ack cannot be written: the panic is heeded, and prefixdctl does not know it");
+                        tracing::warn!(%error, "panic.ack cannot be written: this daemon is frozen, but prefixdctl is not told");
                     }
                     failing = true;
                 }
@@ -87,7 +87,7 @@ async fn look(state: &StateDir) -> io::Result<Option<PanicMarker>> {
     spawn_blocking(move || state.read(StateDir::PANIC)).await.map_err(io::Error::other)?
 }
 
-/// Says that the panic is heeded.
+/// Tells prefixdctl that the daemon is frozen.
 async fn acknowledge(state: &StateDir, marker: &PanicMarker) -> io::Result<()> {
     let state = state.clone();
     let ack = PanicAck { panic_id: marker.panic_id, frozen_at: compose::clock().now() };

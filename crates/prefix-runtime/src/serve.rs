@@ -62,7 +62,7 @@ enum End {
     Broken(String),
 }
 
-/// Runs until a signal, or until something breaks that only a restart mends.
+/// Runs until a signal, or until something breaks that only a restart repairs.
 pub async fn serve(
     source: ConfigSource,
     configuration: Configuration,
@@ -200,7 +200,7 @@ impl Daemon {
                 ExitCode::SUCCESS
             }
             End::Broken(reason) => {
-                tracing::error!(reason, "stopping, because this cannot be mended without a restart");
+                tracing::error!(reason, "stopping: only a restart repairs this");
                 ExitCode::FAILURE
             }
         };
