@@ -55,7 +55,9 @@ pub enum DirectError {
         path: PathBuf,
     },
     /// The schema of the database is older than this program.
-    #[error("{url} lacks migrations: run `prefixdctl migrations run`, or start a prefixd of this version, first")]
+    #[error(
+        "{url} lacks migrations: run `prefixdctl migrations run`, or start a prefixd of this version, first"
+    )]
     Unmigrated {
         /// Which database, without credentials.
         url: StoreUrl,

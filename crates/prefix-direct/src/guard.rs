@@ -57,8 +57,7 @@ impl GuardStatus {
 pub async fn guard_status(speaker: &Speaker) -> Result<GuardStatus, DirectError> {
     let grace = Duration::from_secs(speaker.settings.bgp.guard.grace_seconds);
     let state = &speaker.state;
-    let unread =
-        |error: io::Error| DirectError::StateFolder { folder: state.folder().to_path_buf(), error };
+    let unread = |error: io::Error| DirectError::StateFolder { folder: state.folder().to_path_buf(), error };
     let guard: Option<GuardAlive> = state.read(StateDir::GUARD_ALIVE).map_err(unread)?;
     let last_action = log::last(state).map_err(unread)?;
     let table = speaker.table().await;

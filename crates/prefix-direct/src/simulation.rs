@@ -44,14 +44,15 @@ impl RecordedSimulation {
         timeout: Duration,
     ) -> Result<Self, DirectError> {
         let Configuration { settings, inventory, playbooks, correlation, .. } = configuration;
-        let policy =
-            candidate(Base { settings, inventory, playbooks, correlation }, documents).map_err(|refused| {
+        let policy = candidate(Base { settings, inventory, playbooks, correlation }, documents).map_err(
+            |refused| {
                 let mistakes = refused.mistakes.iter();
                 let line = |mistake: &prefix_config::candidate::Mistake| {
                     format!("{}: {}", mistake.pointer, mistake.detail)
                 };
                 DirectError::Candidate { mistakes: mistakes.map(line).collect() }
-            })?;
+            },
+        )?;
         let refresh = i64::try_from(settings.keys.timers.reconciliation_interval_seconds).unwrap_or(i64::MAX);
         // what has not happened yet is no difference
         let until = query.end.min(Utc::now());
@@ -72,10 +73,7 @@ impl RecordedSimulation {
 
     /// Takes the next page of the record; returns how many events it had, `None` at the end. `sink` gets each result as
     /// soon as it is known, not always in the order of the events.
-    pub async fn advance(
-        &mut self,
-        sink: &mut dyn FnMut(Simulated),
-    ) -> Result<Option<usize>, DirectError> {
+    pub async fn advance(&mut self, sink: &mut dyn FnMut(Simulated)) -> Result<Option<usize>, DirectError> {
         let Some(read) = self.record.recv().await.transpose()? else { return Ok(None) };
         let Read::Page(page) = read else { return Ok(Some(0)) };
         let events = page.iter().filter(|happening| matches!(happening, Happening::Event(_))).count();

@@ -51,8 +51,7 @@ impl<'a> RecordReader<'a> {
         }
         if self.signals.is_used_up() {
             let (pop, start, end) = (self.pop.clone(), self.query.start, self.query.end);
-            let query =
-                CorroborationHistoryQuery { pop, start, end, after: self.signals.last, limit: PAGE };
+            let query = CorroborationHistoryQuery { pop, start, end, after: self.signals.last, limit: PAGE };
             let page = self.store.corroboration_history(&query).await?;
             self.signals.has_more = page.len() == PAGE as usize;
             self.signals.last = page.last().map(|signal| (signal.received_at, signal.signal_id));

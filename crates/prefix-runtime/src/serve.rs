@@ -91,8 +91,8 @@ pub async fn serve(
 }
 
 fn metrics(settings: &Settings) -> Result<Metrics, StartError> {
-    let metrics = Metrics::install(settings.pop.as_str(), env!("CARGO_PKG_VERSION"))
-        .map_err(StartError::Metrics)?;
+    let metrics =
+        Metrics::install(settings.pop.as_str(), env!("CARGO_PKG_VERSION")).map_err(StartError::Metrics)?;
     if let Some(ListenAddress(address)) = settings.keys.observability.metrics_listen.0 {
         let key = "observability.metrics_listen";
         let failed = |error| StartError::Listen { key, address, error };

@@ -65,7 +65,8 @@ impl Engine {
         };
         let (happenings, indices) = match played {
             Played::Imagined(reports) => {
-                let (indices, inputs): (Vec<u64>, Vec<Input>) = imagined(&policy, reports)?.into_iter().unzip();
+                let (indices, inputs): (Vec<u64>, Vec<Input>) =
+                    imagined(&policy, reports)?.into_iter().unzip();
                 (in_order(inputs, Vec::new()).collect(), indices)
             }
             Played::Recorded(query) => {

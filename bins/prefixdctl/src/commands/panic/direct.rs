@@ -81,7 +81,9 @@ fn show(session: &Session, speaker: &Speaker, frozen: &Frozen, swept: &Swept) ->
             warn(&format!("still there: {}", key.flow()));
         }
         if matches!(frozen.daemon, DaemonState::Untold { .. }) {
-            warn("nothing is frozen: a daemon that runs announces new rules; stop it, or repeat this with --hold");
+            warn(
+                "nothing is frozen: a daemon that runs announces new rules; stop it, or repeat this with --hold",
+            );
         } else {
             session.note(&format!(
                 "panic {panic_id}: new rules are refused until prefixdctl thaw --id {panic_id}"
