@@ -1,5 +1,6 @@
 //! What works on the daemon's host without its API: the configuration folder is read here, and the speaker, the state
 //! folder and the database that it names are opened. `prefixdctl` only shows what this crate returns.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod database;
 mod error;

@@ -139,3 +139,71 @@ async fn is_acknowledged(state: &StateDir, panic_id: PanicId) -> bool {
         tokio::time::sleep(LOOK).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn marker() -> PanicMarker {
+        PanicMarker {
+            panic_id: PanicId::generate(),
+            reason: "a drill".to_owned(),
+            started_at: Utc::now(),
+            started_by: "noc".to_owned(),
+        }
+    }
+
+    fn beat(state: &StateDir, counter: u64, goodbye: bool) {
+        let heartbeat = Heartbeat { pid: 1, time: Utc::now(), counter, goodbye };
+        state.write(StateDir::DAEMON_ALIVE, &heartbeat).unwrap();
+    }
+
+    fn state() -> (tempfile::TempDir, StateDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateDir::at(folder.path());
+        (folder, state)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_daemon_that_acknowledges_is_frozen() {
+        let (_folder, state) = state();
+        beat(&state, 1, false);
+        let daemon = state.clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(LOOK).await;
+                if let Ok(Some(PanicMarker { panic_id, .. })) = daemon.read(StateDir::PANIC) {
+                    let ack = PanicAck { panic_id, frozen_at: Utc::now() };
+                    daemon.write(StateDir::PANIC_ACK, &ack).unwrap();
+                }
+            }
+        });
+        assert!(matches!(tell_daemon(&state, &marker()).await, DaemonState::Frozen));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_daemon_that_only_lives_is_silent_and_one_that_stopped_is_dead() {
+        let (_folder, state) = state();
+        beat(&state, 1, false);
+        assert!(matches!(tell_daemon(&state, &marker()).await, DaemonState::Dead));
+        let daemon = state.clone();
+        tokio::spawn(async move {
+            for counter in 2.. {
+                beat(&daemon, counter, false);
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        });
+        assert!(matches!(tell_daemon(&state, &marker()).await, DaemonState::Silent));
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_said_goodbye_is_absent_and_a_folder_that_cannot_be_made_tells_nobody() {
+        let (folder, state) = state();
+        beat(&state, 1, true);
+        assert!(matches!(tell_daemon(&state, &marker()).await, DaemonState::Absent));
+        assert!(state.read::<PanicMarker>(StateDir::PANIC).unwrap().is_some());
+        std::fs::write(folder.path().join("file"), "").unwrap();
+        let unusable = StateDir::at(folder.path().join("file/state"));
+        assert!(matches!(tell_daemon(&unusable, &marker()).await, DaemonState::Untold { .. }));
+    }
+}

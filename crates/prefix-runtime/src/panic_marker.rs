@@ -1,6 +1,7 @@
 //! The marker of `prefixdctl panic --direct`: a daemon that finds it freezes at once, acknowledges it, and removes it after
 //! the thaw.
 
+use std::fmt::Display;
 use std::io;
 use std::time::Duration;
 
@@ -22,9 +23,13 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// The marker that is there now. One that cannot be read counts as none, and is logged.
 pub fn read(state: &StateDir) -> Option<PanicMarker> {
     state.read(StateDir::PANIC).unwrap_or_else(|error| {
-        tracing::error!(%error, "panic.json cannot be read and is ignored");
+        log_unreadable(&error);
         None
     })
+}
+
+fn log_unreadable(error: &dyn Display) {
+    tracing::error!(%error, "panic.json cannot be read and is ignored");
 }
 
 /// Watches for ever. `frozen` is the marker that was there before the start, which the engine knows already.
@@ -32,25 +37,14 @@ pub async fn watch(state: StateDir, pop: Pop, engine: Engine, frozen: Option<Pan
     // the panic that the engine knows, and the one that is acknowledged
     let mut known = frozen.map(|marker| marker.panic_id);
     let mut acknowledged = None;
-    let mut failing = false;
-    let mut unreadable = false;
+    let (mut unreadable, mut unwritable) = (Failing::default(), Failing::default());
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         looks.tick().await;
-        let marker = match look(&state).await {
-            Ok(marker) => {
-                unreadable = false;
-                marker
-            }
-            Err(error) => {
-                if !unreadable {
-                    tracing::error!(%error, "panic.json cannot be read and is ignored");
-                }
-                unreadable = true;
-                continue;
-            }
-        };
+        let read = on_disk(&state, |state| state.read::<PanicMarker>(StateDir::PANIC)).await;
+        unreadable.log_first(&read, |error| log_unreadable(error));
+        let Ok(marker) = read else { continue };
         let Some(marker) = marker else {
             known = None;
             acknowledged = None;
@@ -62,17 +56,13 @@ pub async fn watch(state: StateDir, pop: Pop, engine: Engine, frozen: Option<Pan
             known = Some(marker.panic_id);
         }
         if acknowledged != known {
-            match acknowledge(&state, &marker).await {
-                Ok(()) => {
-                    acknowledged = known;
-                    failing = false;
-                }
-                Err(error) => {
-                    if !failing {
-                        tracing::warn!(%error, "panic.ack cannot be written: this daemon is frozen, but prefixdctl is not told");
-                    }
-                    failing = true;
-                }
+            let ack = PanicAck { panic_id: marker.panic_id, frozen_at: compose::clock().now() };
+            let written = on_disk(&state, move |state| state.write(StateDir::PANIC_ACK, &ack)).await;
+            unwritable.log_first(&written, |error| {
+                tracing::warn!(%error, "panic.ack cannot be written: this daemon is frozen, but prefixdctl is not told");
+            });
+            if written.is_ok() {
+                acknowledged = known;
             }
         }
         // Storage that cannot answer has nobody to thaw either, and must not keep us from the next marker.
@@ -82,31 +72,39 @@ pub async fn watch(state: StateDir, pop: Pop, engine: Engine, frozen: Option<Pan
     }
 }
 
-async fn look(state: &StateDir) -> io::Result<Option<PanicMarker>> {
-    let state = state.clone();
-    spawn_blocking(move || state.read(StateDir::PANIC)).await.map_err(io::Error::other)?
+/// Whether something failed the last time: only the first failure of several in a row is logged.
+#[derive(Debug, Default)]
+struct Failing(bool);
+
+impl Failing {
+    fn log_first<T, E>(&mut self, result: &Result<T, E>, log: impl FnOnce(&E)) {
+        if let (Err(error), false) = (result, self.0) {
+            log(error);
+        }
+        self.0 = result.is_err();
+    }
 }
 
-/// Tells prefixdctl that the daemon is frozen.
-async fn acknowledge(state: &StateDir, marker: &PanicMarker) -> io::Result<()> {
+/// A disk that hangs must not hold up anything else.
+async fn on_disk<T: Send + 'static>(
+    state: &StateDir,
+    work: impl FnOnce(&StateDir) -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
     let state = state.clone();
-    let ack = PanicAck { panic_id: marker.panic_id, frozen_at: compose::clock().now() };
-    spawn_blocking(move || state.write(StateDir::PANIC_ACK, &ack)).await.map_err(io::Error::other)?
+    spawn_blocking(move || work(&state)).await.map_err(io::Error::other)?
 }
 
 async fn remove(state: &StateDir, thawed: PanicId) {
-    let state = state.clone();
-    let removed = spawn_blocking(move || {
+    let removed = on_disk(state, move |state| {
         // A newer panic may have begun meanwhile.
         if state.read::<PanicMarker>(StateDir::PANIC)?.is_some_and(|marker| marker.panic_id == thawed) {
             state.remove(StateDir::PANIC)?;
             state.remove(StateDir::PANIC_ACK)?;
         }
-        Ok::<_, io::Error>(())
+        Ok(())
     });
     match removed.await {
-        Ok(Ok(())) => tracing::info!(panic_id = %thawed, "the marker of a thawed panic is removed"),
-        Ok(Err(error)) => tracing::warn!(%error, "the marker of a thawed panic cannot be removed"),
-        Err(_) => {}
+        Ok(()) => tracing::info!(panic_id = %thawed, "the marker of a thawed panic is removed"),
+        Err(error) => tracing::warn!(%error, "the marker of a thawed panic cannot be removed"),
     }
 }

@@ -56,12 +56,6 @@ impl Drop for State {
     }
 }
 
-/// Why the daemon ends.
-enum End {
-    Asked(&'static str),
-    Broken(String),
-}
-
 /// Runs until a signal, or until something breaks that only a restart repairs.
 pub async fn serve(
     source: ConfigSource,
@@ -181,27 +175,20 @@ impl Daemon {
     }
 
     async fn run(mut self, mut signals: Signals) -> ExitCode {
-        let end = loop {
+        let code = loop {
             tokio::select! {
                 wish = signals.next() => match wish {
                     Wish::Reload => self.reload().await,
-                    Wish::Stop(name) => break End::Asked(name),
+                    Wish::Stop(signal) => {
+                        tracing::info!(signal, "stopping: running requests are finished, new ones refused");
+                        break ExitCode::SUCCESS;
+                    }
                 },
                 result = self.server.ended() => {
                     let reason = result.err().map_or_else(|| "it stopped".to_owned(), |error| error.to_string());
-                    break End::Broken(format!("the API server ended: {reason}"));
+                    break broken(&format!("the API server ended: {reason}"));
                 }
-                () = self.engine.failed() => break End::Broken("a task of the engine ended".to_owned()),
-            }
-        };
-        let code = match end {
-            End::Asked(signal) => {
-                tracing::info!(signal, "stopping: running requests are finished, new ones refused");
-                ExitCode::SUCCESS
-            }
-            End::Broken(reason) => {
-                tracing::error!(reason, "stopping: only a restart repairs this");
-                ExitCode::FAILURE
+                () = self.engine.failed() => break broken("a task of the engine ended"),
             }
         };
         self.stop().await;
@@ -225,6 +212,11 @@ impl Daemon {
         drop(self.state);
         tracing::info!("stopped");
     }
+}
+
+fn broken(reason: &str) -> ExitCode {
+    tracing::error!(reason, "stopping: only a restart repairs this");
+    ExitCode::FAILURE
 }
 
 /// The signals of a daemon.

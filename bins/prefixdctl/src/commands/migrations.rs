@@ -19,20 +19,15 @@ pub(crate) enum MigrationsCommand {
     Run,
 }
 
+const APPLIED: &str = "applied";
+
 /// A migration as it is shown.
 #[derive(Debug, Serialize)]
 struct Migration {
     version: i64,
     name: &'static str,
-    state: State,
+    state: &'static str,
     applied_at: Option<DateTime<Utc>>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum State {
-    Applied,
-    Pending,
 }
 
 #[derive(Debug, Serialize)]
@@ -44,9 +39,8 @@ struct Document {
 const MIGRATIONS: &[Column<Migration>] = &[
     Column::new("version", Shown::Always, |row| Cell::text(row.version)),
     Column::new("name", Shown::Always, |row| Cell::text(row.name)),
-    Column::new("state", Shown::Always, |row| match row.state {
-        State::Applied => Cell::Toned(Tone::Good, "applied".to_owned()),
-        State::Pending => Cell::Toned(Tone::Warn, "pending".to_owned()),
+    Column::new("state", Shown::Always, |row| {
+        Cell::Toned(if row.state == APPLIED { Tone::Good } else { Tone::Warn }, row.state.to_owned())
     }),
     Column::new("applied_at", Shown::Always, |row| Cell::time(row.applied_at)),
 ];
@@ -54,7 +48,7 @@ const MIGRATIONS: &[Column<Migration>] = &[
 impl From<MigrationState> for Migration {
     fn from(migration: MigrationState) -> Self {
         let MigrationState { version, name, is_applied, applied_at } = migration;
-        let state = if is_applied { State::Applied } else { State::Pending };
+        let state = if is_applied { APPLIED } else { "pending" };
         Self { version, name, state, applied_at }
     }
 }
