@@ -76,9 +76,9 @@ impl RecordedSimulation {
     pub async fn advance(&mut self, sink: &mut dyn FnMut(Simulated)) -> Result<Option<usize>, DirectError> {
         let Some(read) = self.record.recv().await.transpose()? else { return Ok(None) };
         let Read::Page(page) = read else { return Ok(Some(0)) };
-        let events = page.iter().filter(|happening| matches!(happening, Happening::Event(_))).count();
-        for happening in page {
-            self.simulation.live_through(happening, sink);
+        let events = page.iter().filter(|input| matches!(input, Happening::Event(_))).count();
+        for input in page {
+            self.simulation.live_through(input, sink);
         }
         Ok(Some(events))
     }

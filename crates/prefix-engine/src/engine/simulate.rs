@@ -63,7 +63,7 @@ impl Engine {
                 Played::Recorded(query) => Some(query.end),
             },
         };
-        let (happenings, indices) = match played {
+        let (inputs, indices) = match played {
             Played::Imagined(reports) => {
                 let (indices, inputs): (Vec<u64>, Vec<Input>) =
                     imagined(&policy, reports)?.into_iter().unzip();
@@ -74,7 +74,7 @@ impl Engine {
                 (recorded(shared.store.as_ref(), &policy, pop, query).await?, Vec::new())
             }
         };
-        let ran = tokio::task::spawn_blocking(move || run(start, happenings, &indices)).await;
+        let ran = tokio::task::spawn_blocking(move || run(start, inputs, &indices)).await;
         ran.map_err(|panic| EngineError::Internal(format!("the simulation ended: {panic}")))
     }
 }
@@ -109,11 +109,11 @@ async fn recorded(
 ) -> Result<Vec<Happening>, EngineError> {
     let most_events = query.limit;
     let (mut events, mut signals) = (0, 0);
-    let mut happenings = Vec::new();
+    let mut inputs = Vec::new();
     let mut record = RecordReader::new(store, query, pop, policy.hears());
     while let Some(page) = record.next_page().await? {
-        for happening in page {
-            match &happening {
+        for input in page {
+            match &input {
                 Happening::Event(_) => events += 1,
                 Happening::Corroboration(signal)
                     if scope_of(policy, &signal.source, &signal.scope).is_err() =>
@@ -122,7 +122,7 @@ async fn recorded(
                 }
                 Happening::Corroboration(_) => signals += 1,
             }
-            happenings.push(happening);
+            inputs.push(input);
         }
         if events > most_events {
             return Err(EngineError::NotAllowed(format!(
@@ -137,15 +137,15 @@ async fn recorded(
             )));
         }
     }
-    Ok(happenings)
+    Ok(inputs)
 }
 
 /// `indices` are those of the events, in the order in which they are taken, where it is another order than theirs.
-fn run(start: Start, happenings: Vec<Happening>, indices: &[u64]) -> SimulationReport {
-    let mut results: Vec<Simulated> = Vec::with_capacity(happenings.len());
+fn run(start: Start, inputs: Vec<Happening>, indices: &[u64]) -> SimulationReport {
+    let mut results: Vec<Simulated> = Vec::with_capacity(inputs.len());
     let mut simulation = Simulation::new(start);
-    for happening in happenings {
-        simulation.live_through(happening, &mut |result| results.push(result));
+    for input in inputs {
+        simulation.live_through(input, &mut |result| results.push(result));
     }
     let summary = simulation.finish(&mut |result| results.push(result));
     for result in &mut results {

@@ -205,8 +205,8 @@ async fn replay(store: &dyn Store, config: &Config, until: DateTime<Utc>) -> (Ve
     let mut results = Vec::new();
     let mut record = RecordReader::new(store, query, config.settings().pop, true);
     while let Some(page) = record.next_page().await.unwrap() {
-        for happening in page {
-            simulation.live_through(happening, &mut |result| results.push(result));
+        for input in page {
+            simulation.live_through(input, &mut |result| results.push(result));
         }
     }
     let summary = simulation.finish(&mut |result| results.push(result));
