@@ -72,7 +72,7 @@ pub(crate) async fn run(session: &Session, command: &MigrationsCommand) -> Resul
             });
         }
         MigrationsCommand::Run => {
-            let work = database.migrate(session.timeout());
+            let work = Box::pin(database.migrate(session.timeout()));
             let states = Progress::during(session, "applying migrations", work).await?;
             let applied = states.len();
             show(session, &database, states)?;
