@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
+use prefix_config::Environment;
+use prefix_config::folder::{ConfigSource, Files, Loaded};
 use prefix_core::confidence::Confidence;
 use prefix_policy::settings::{ConfidenceMode, CorrelationSettings, CorrelationTerms};
-use prefixd::config::Environment;
-use prefixd::config::folder::{ConfigSource, Files, Loaded};
 
 const SETTINGS: &str =
     "pop: fra1\nhttp: {auth: {mode: none}}\nbgp: {local_asn: 65010, router_id: 10.0.0.1}\n";

@@ -15,10 +15,12 @@ use prefix_policy::Policy;
 use prefix_signals::webhook::Adapters;
 use serde_json::{Value, json};
 use tokio::sync::Mutex as AsyncMutex;
+use tokio::task::JoinError;
 
 use crate::compose;
 use crate::config::correlation::CorrelationKeys;
 use crate::config::edit::hide_secrets;
+use crate::config::finding::Finding;
 use crate::config::folder::{ConfigSource, Configuration};
 use crate::config::settings::Settings;
 use crate::config::settings::view::settings_view;
@@ -32,7 +34,7 @@ use self::difference::differences;
 /// The files that a reload makes active.
 const RELOADED: [&str; 3] = ["inventory.yaml", "playbooks.yaml", "correlation.yaml"];
 
-/// What runs, and where it came from.
+/// The configuration that runs, and the files it came from. Clones of the handle inside share it with tasks.
 pub struct RunningConfig(Arc<Running>);
 
 struct Running {
@@ -42,7 +44,7 @@ struct Running {
     settings: Settings,
     adapters: Arc<ArcSwap<Adapters>>,
     state: Mutex<State>,
-    /// One change at a time.
+    /// Held by the one change that is under way.
     reload: AsyncMutex<()>,
 }
 
@@ -52,7 +54,7 @@ struct State {
 }
 
 impl RunningConfig {
-    /// What was loaded at start, whose policy the engine has.
+    /// `source` as it was loaded at start: the engine has its policy, the webhook routes its `adapters`.
     pub fn new(
         source: ConfigSource,
         settings: Settings,
@@ -86,8 +88,7 @@ impl Running {
 
     async fn load(&self) -> Result<Configuration, ReloadError> {
         let source = self.source.clone();
-        let loaded = tokio::task::spawn_blocking(move || source.load()).await;
-        let loaded = loaded.map_err(|error| EngineError::Internal(format!("the reload ended: {error}")))?;
+        let loaded = blocking(move || source.load()).await?;
         for finding in &loaded.findings {
             if finding.is_error() {
                 tracing::error!(place = finding.pointer(), "{}", finding.text);
@@ -95,11 +96,7 @@ impl Running {
                 tracing::warn!(place = finding.pointer(), "{}", finding.text);
             }
         }
-        let errors = loaded.findings.iter().filter(|finding| finding.is_error());
-        let errors: Vec<ConfigFinding> = errors
-            .map(|finding| ConfigFinding { place: finding.pointer(), detail: finding.text.clone() })
-            .collect();
-        loaded.configuration.ok_or(ReloadError::Invalid(errors))
+        loaded.configuration.ok_or_else(|| ReloadError::Invalid(shown(&loaded.findings, Finding::is_error)))
     }
 
     async fn replace(&self, force: bool, caller: &Caller) -> Result<ReloadAnswer, ReloadError> {
@@ -154,6 +151,7 @@ impl Running {
         });
         all.collect()
     }
+
     fn playbooks_view(&self) -> Value {
         self.with_loaded_at(playbooks_shown(&self.engine.policy()))
     }
@@ -189,12 +187,26 @@ fn correlation_document(keys: &CorrelationKeys, secrets: bool) -> Value {
     document
 }
 
-/// What changes the configuration is ended, whether or not its caller waits for it.
-async fn to_the_end<T: Send + 'static, E: From<EngineError> + Send + 'static>(
+/// The findings that are wanted, as the API shows them.
+fn shown(findings: &[Finding], wanted: impl Fn(&Finding) -> bool) -> Vec<ConfigFinding> {
+    let wanted = findings.iter().filter(|finding| wanted(finding));
+    wanted.map(|finding| ConfigFinding { place: finding.pointer(), detail: finding.text.clone() }).collect()
+}
+
+/// Runs a change of the configuration in a task of its own, so that a caller that goes away does not cancel it halfway.
+async fn uncancelled<T: Send + 'static, E: From<EngineError> + Send + 'static>(
     work: impl Future<Output = Result<T, E>> + Send + 'static,
 ) -> Result<T, E> {
-    let ended = |panic| EngineError::Internal(format!("the change of the configuration ended: {panic}"));
-    tokio::spawn(work).await.unwrap_or_else(|panic| Err(ended(panic).into()))
+    tokio::spawn(work).await.unwrap_or_else(|panic| Err(ended(&panic).into()))
+}
+
+/// Runs what reads and writes files on a thread that may block.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, EngineError> {
+    tokio::task::spawn_blocking(work).await.map_err(|panic| ended(&panic))
+}
+
+fn ended(panic: &JoinError) -> EngineError {
+    EngineError::Internal(format!("the change of the configuration ended: {panic}"))
 }
 
 fn count(succeeded: bool) {
@@ -232,7 +244,7 @@ impl ConfigControl for RunningConfig {
 
     async fn candidate(&self, candidate: Candidate) -> Result<Policy, EditError> {
         let running = Arc::clone(&self.0);
-        edit::blocking(move || running.candidate(candidate)).await?
+        blocking(move || running.candidate(candidate)).await?
     }
 
     async fn edit(
@@ -243,7 +255,7 @@ impl ConfigControl for RunningConfig {
         caller: &Caller,
     ) -> Result<EditAnswer, EditError> {
         let (running, dry_run) = (Arc::clone(&self.0), caller.dry_run);
-        let result = to_the_end(running.edit(document, body, force, caller.clone())).await;
+        let result = uncancelled(running.edit(document, body, force, caller.clone())).await;
         match &result {
             Ok(_) | Err(EditError::Unwritten(_) | EditError::Engine(_)) if !dry_run => count(result.is_ok()),
             _ => {}
@@ -253,7 +265,7 @@ impl ConfigControl for RunningConfig {
 
     async fn reload(&self, force: bool, caller: &Caller) -> Result<ReloadAnswer, ReloadError> {
         let (running, asked) = (Arc::clone(&self.0), caller.clone());
-        let result = to_the_end(async move { running.replace(force, &asked).await }).await;
+        let result = uncancelled(async move { running.replace(force, &asked).await }).await;
         if !caller.dry_run {
             count(result.is_ok());
         }
