@@ -3,11 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-
-use crate::config::settings::values::ListenAddress;
-
-/// Where the configuration is looked for when nobody says.
-pub const DEFAULT_FOLDER: &str = "/etc/prefixd";
+use prefix_runtime::ListenAddress;
+use prefix_runtime::request::{self, Request, Task};
 
 /// Turns detectors' reports into FlowSpec rules, and takes every rule away again.
 ///
@@ -15,31 +12,31 @@ pub const DEFAULT_FOLDER: &str = "/etc/prefixd";
 /// only, SQLite in ./data, dry-run.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "prefixd", version, max_term_width = 100)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// Folder with prefixd.yaml, inventory.yaml and playbooks.yaml [default: /etc/prefixd]
     #[arg(long, value_name = "DIR", global = true)]
-    pub config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
 
     /// Address of the API, instead of http.listen
     #[arg(long, value_name = "ADDR")]
-    pub listen: Option<ListenAddress>,
+    pub(crate) listen: Option<ListenAddress>,
 
     /// Check the configuration, print every finding, start nothing; exit 1 if there is an error
     #[arg(long)]
-    pub check: bool,
+    pub(crate) check: bool,
 
     /// Announce rules in spite of the built-in development configuration, which is dry-run
     #[arg(long, conflicts_with = "config")]
-    pub enforce: bool,
+    pub(crate) enforce: bool,
 
     /// What to run instead of the daemon.
     #[command(subcommand)]
-    pub command: Option<Command>,
+    pub(crate) command: Option<Command>,
 }
 
 /// What to run instead of the daemon.
 #[derive(Debug, Clone, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Take away own rules whose time is over, whether or not a daemon lives
     ///
     /// Reads only pop, bgp and `state_dir` of prefixd.yaml and needs only the speaker.
@@ -48,18 +45,32 @@ pub enum Command {
 
 /// How the guard runs.
 #[derive(Debug, Clone, Args)]
-pub struct GuardArguments {
+pub(crate) struct GuardArguments {
     /// One pass, for cron: exit 1 if overdue rules are left or the speaker cannot be read
     #[arg(long, conflicts_with = "metrics_listen")]
-    pub once: bool,
+    pub(crate) once: bool,
 
     /// Serve /metrics on this address
     #[arg(long, value_name = "ADDR")]
-    pub metrics_listen: Option<ListenAddress>,
+    pub(crate) metrics_listen: Option<ListenAddress>,
 
     /// Started by the daemon: a session of its own, and an end when the daemon is gone and nothing is left
     #[arg(long, hide = true, conflicts_with = "once")]
-    pub spawned: bool,
+    pub(crate) spawned: bool,
+}
+
+impl From<Cli> for Request {
+    fn from(cli: Cli) -> Self {
+        let Cli { config, listen, check, enforce, command } = cli;
+        let task = match command {
+            Some(Command::Guard(GuardArguments { once, metrics_listen, spawned })) => {
+                Task::Guard(request::GuardArguments { once, metrics_listen, spawned })
+            }
+            None if check => Task::Check,
+            None => Task::Serve,
+        };
+        Self { config, listen, enforce, task }
+    }
 }
 
 #[cfg(test)]

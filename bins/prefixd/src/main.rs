@@ -1,10 +1,12 @@
-//! The prefixd daemon.
+//! The prefixd daemon: the command line. What it does is in `prefix-runtime`.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod cli;
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use prefixd::cli::Cli;
 
 fn main() -> ExitCode {
-    prefixd::run(&Cli::parse())
+    prefix_runtime::run(&cli::Cli::parse().into())
 }

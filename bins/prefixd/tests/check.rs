@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
+use prefix_config::Environment;
+use prefix_config::folder::{ConfigSource, Configuration, Files};
+use prefix_config::loaded::Loaded;
 use prefix_policy::settings::{ConfidenceMode, CorrelationSettings};
-use prefixd::config::Environment;
-use prefixd::config::folder::{ConfigSource, Configuration, Files};
-use prefixd::config::loaded::Loaded;
 
 const SETTINGS: &str =
     "pop: fra1\nhttp: {auth: {mode: none}}\nbgp: {local_asn: 65010, router_id: 10.0.0.1}\n";

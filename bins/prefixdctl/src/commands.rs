@@ -3,7 +3,6 @@
 pub(crate) mod audit;
 mod bodies;
 pub(crate) mod config;
-mod direct;
 pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod groups;

@@ -2,6 +2,7 @@
 
 use crate::output::{Format, printable};
 use prefix_client::{ApiError, OptionsError};
+use prefix_direct::{DirectError, ErrorKind};
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -33,23 +34,34 @@ impl From<Exit> for ExitCode {
 /// Why a command did not do what it was asked for.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The API, or the way to it.
+    /// An answer of the API, or none.
     Api(ApiError),
     /// The command line.
     Usage(String),
-    /// A file that cannot be what it should be.
+    /// A file, or a database, that is not as it must be.
     Invalid(String),
-    /// A database that does not answer.
+    /// A speaker or database that does not answer.
     Connection(String),
     /// Anything else.
     General(String),
-    /// Whoever read our output has read enough.
+    /// The reader of stdout has closed the pipe.
     BrokenPipe,
 }
 
 impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
         Self::Api(error)
+    }
+}
+
+impl From<DirectError> for Failure {
+    fn from(error: DirectError) -> Self {
+        let text = error.to_string();
+        match error.kind() {
+            ErrorKind::Invalid => Self::Invalid(text),
+            ErrorKind::Unreachable => Self::Connection(text),
+            ErrorKind::Other => Self::General(text),
+        }
     }
 }
 
@@ -132,7 +144,7 @@ impl Failure {
     }
 }
 
-/// Says on stderr what went wrong.
+/// Writes on stderr what went wrong.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reporter {
     format: Format,

@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 /// Shorter work shows no bar: it would only flicker.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// How often a bar without a count looks at the clock.
+const TICK: Duration = Duration::from_millis(100);
+
 /// The bar of one piece of work. It vanishes with the work.
 #[derive(Debug)]
 pub(crate) struct Progress {
@@ -26,9 +29,16 @@ impl Progress {
         Self::shaped(session, what, total, template)
     }
 
-    /// For one thing of which nothing is known until it is done.
-    pub(crate) fn without_count(session: &Session, what: &str) -> Self {
-        Self::shaped(session, what, None, "{spinner} {msg}")
+    /// Shows a bar while one piece of work goes on of which nothing is known until it is done.
+    pub(crate) async fn during<T>(session: &Session, what: &str, work: impl Future<Output = T>) -> T {
+        let mut progress = Self::shaped(session, what, None, "{spinner} {msg}");
+        let mut work = std::pin::pin!(work);
+        loop {
+            match tokio::time::timeout(TICK, &mut work).await {
+                Ok(done) => return done,
+                Err(_) => progress.advance(0),
+            }
+        }
     }
 
     fn shaped(session: &Session, what: &str, total: Option<usize>, template: &str) -> Self {

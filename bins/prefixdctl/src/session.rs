@@ -5,6 +5,7 @@ use crate::exit::Failure;
 use crate::output::{Eyes, Format, Paint};
 use chrono::{DateTime, Utc};
 use prefix_client::{Attempt, Client, ClientOptions, Mode};
+use prefix_direct::{Checked, ConfigFolder};
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,9 +14,9 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(crate) struct Session {
     global: Global,
-    /// The time that ages are told against.
+    /// The time that ages count from.
     pub(crate) now: DateTime<Utc>,
-    /// Colours, if stdout is for eyes.
+    /// Colours, if stdout is a terminal.
     pub(crate) paint: Paint,
     stdout: std::io::Stdout,
     stdout_is_terminal: bool,
@@ -49,7 +50,7 @@ impl Session {
             options.identity = Some(pem);
         }
         let client = Client::new(options)?;
-        Ok(if self.global.verbose { client.observed(tell) } else { client })
+        Ok(if self.global.verbose { client.observed(show_attempt) } else { client })
     }
 
     fn token(&self) -> Result<Option<String>, Failure> {
@@ -58,10 +59,10 @@ impl Session {
         }
         if let Some(file) = &self.global.token_file {
             let text = String::from_utf8(read(file)?)
-                .map_err(|_| Failure::Usage(format!("{} is no text", file.display())))?;
+                .map_err(|_| Failure::Usage(format!("{}: not UTF-8 text", file.display())))?;
             let token = text.trim().to_owned();
             if token.is_empty() {
-                return Err(Failure::Usage(format!("{} holds no token", file.display())));
+                return Err(Failure::Usage(format!("{}: no token", file.display())));
             }
             return Ok(Some(token));
         }
@@ -97,6 +98,17 @@ impl Session {
         &self.global.config
     }
 
+    /// The folder that --config names, for commands that work without the API.
+    pub(crate) fn config_folder(&self) -> ConfigFolder {
+        ConfigFolder::at(&self.global.config)
+    }
+
+    /// What was read of that folder, once its warnings are on stderr.
+    pub(crate) fn warned<T>(&self, checked: Checked<T>) -> T {
+        checked.warnings.iter().for_each(|warning| self.note(warning));
+        checked.value
+    }
+
     /// The time and the colours for what people read.
     pub(crate) fn eyes(&self) -> Eyes {
         Eyes { now: self.now, paint: self.paint }
@@ -112,7 +124,7 @@ impl Session {
         !self.global.quiet && !self.global.verbose && std::io::stderr().is_terminal()
     }
 
-    /// Writes data.
+    /// Writes data to stdout.
     pub(crate) fn print(&self, text: &str) -> Result<(), Failure> {
         let mut stdout = self.stdout.lock();
         let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
@@ -123,7 +135,7 @@ impl Session {
         }
     }
 
-    /// Says something that is no data: on stderr, unless it should be quiet.
+    /// Writes what is not data: on stderr, and with --quiet not at all.
     pub(crate) fn note(&self, text: &str) {
         if !self.global.quiet {
             // A closed stderr is no reason to stop.
@@ -150,7 +162,7 @@ pub(crate) fn read_or_stdin(file: &Path) -> Result<Vec<u8>, Failure> {
     }
 }
 
-fn tell(attempt: &Attempt<'_>) {
+fn show_attempt(attempt: &Attempt<'_>) {
     let outcome = attempt.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
     let id = attempt.request_id.map(|id| format!(" request {id}")).unwrap_or_default();
     let pause =

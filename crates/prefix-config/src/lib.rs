@@ -19,3 +19,10 @@ mod yaml;
 
 /// The environment, passed as a value so that nothing below reads the process's own.
 pub type Environment = std::collections::BTreeMap<String, String>;
+
+/// The environment of this process, without what is not UTF-8.
+pub fn process_environment() -> Environment {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}

@@ -24,7 +24,7 @@ use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::panic::PanicScope;
 use prefix_core::safelist::SafelistEntry;
 use prefix_core::{Announcer, Clock, Store};
-use prefix_policy::{LeaderState, ManualRequest, Policy};
+use prefix_policy::{CheckContext, ManualRequest, Policy};
 use tokio::sync::{broadcast, oneshot};
 use tokio::time::timeout;
 
@@ -48,7 +48,7 @@ use crate::telemetry;
 pub use policy_change::{PolicyChange, Rehearsal};
 use running::Running;
 pub use signals::CorroborationReport;
-pub use simulate::{SimulationInput, SimulationReport, with_ends};
+pub use simulate::{SimulationInput, SimulationReport};
 
 /// What the engine is composed of.
 pub struct EngineParts {

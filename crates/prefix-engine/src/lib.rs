@@ -38,7 +38,6 @@ pub use caller::{Caller, IdempotencyKey};
 pub use command::corroborate::CorroborationTaken;
 pub use engine::{
     CorroborationReport, Engine, EngineParts, PolicyChange, Rehearsal, SimulationInput, SimulationReport,
-    with_ends,
 };
 pub use error::EngineError;
 pub use prefix_policy::Policy;

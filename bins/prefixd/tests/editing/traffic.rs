@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use prefix_client::{AuditQuery, Client, ClientOptions, Mode, NewEvent};
+use prefix_config::Environment;
+use prefix_config::folder::{ConfigSource, Files};
 use prefix_testkit::lab::Daemon;
-use prefixd::config::Environment;
-use prefixd::config::folder::{ConfigSource, Files};
 use serde_json::json;
 
 use super::files::{folder, playbook};

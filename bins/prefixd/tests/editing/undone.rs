@@ -6,15 +6,15 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use prefix_api::{ConfigControl, ConfigDocument, EditError};
+use prefix_config::Environment;
+use prefix_config::folder::{ConfigSource, Files};
 use prefix_core::clock::SystemClock;
 use prefix_core::id::InstanceId;
 use prefix_engine::{Caller, Engine, EngineParts};
+use prefix_runtime::compose;
+use prefix_runtime::running::RunningConfig;
 use prefix_testkit::fakes::store::Fault;
 use prefix_testkit::fakes::{MemoryAnnouncer, MemoryStore};
-use prefixd::compose;
-use prefixd::config::Environment;
-use prefixd::config::folder::{ConfigSource, Files};
-use prefixd::running::RunningConfig;
 use serde_json::json;
 
 use super::files::{files, folder, playbook};

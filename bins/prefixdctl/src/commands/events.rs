@@ -12,7 +12,8 @@ use crate::views::{ANSWER, EVENTS};
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use prefix_client::{
-    BitsPerSecond, EventAction, EventId, EventQuery, EventStatus, Mode, NewEvent, PacketsPerSecond, Protocol,
+    BitsPerSecond, EventAction, EventAnswer, EventId, EventQuery, EventStatus, Mode, NewEvent,
+    PacketsPerSecond, Protocol, Reply,
 };
 use serde_json::value::RawValue;
 use std::net::IpAddr;
@@ -151,11 +152,16 @@ async fn send(session: &Session, arguments: SendArgs) -> Result<Exit, Failure> {
         return simulate::rehearse(session, &event, arguments.explain).await;
     }
     let reply = session.client()?.send_event(&event, arguments.explain).await?;
+    show_answer(session, &reply)
+}
+
+/// Shows what became of one event, and why where that was asked for.
+pub(super) fn show_answer(session: &Session, reply: &Reply<EventAnswer>) -> Result<Exit, Failure> {
     if session.print_document(&reply.body)? {
         return Ok(Exit::Ok);
     }
-    let answer = reply.value;
-    session.print_rows(ANSWER, std::slice::from_ref(&answer))?;
+    let answer = &reply.value;
+    session.print_rows(ANSWER, std::slice::from_ref(answer))?;
     if session.format() != Format::Csv {
         session.note(&explain::status(&answer.status, answer.guardrail.as_deref()));
         if let Some(decision) = &answer.decision {

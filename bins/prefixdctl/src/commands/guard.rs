@@ -1,19 +1,11 @@
 //! `guard status`: whether somebody would end the rules of a dead daemon, and which rules these are, as the speaker has
 //! them.
 
-use crate::commands::direct;
 use crate::exit::{Exit, Failure};
 use crate::output::{Cell, Column, Format, Prose, Shown, Tone};
 use crate::session::Session;
-use chrono::{DateTime, Utc};
 use clap::Subcommand;
-use prefix_core::announcer::RibPath;
-use prefix_core::ownership::{MitigationTag, NotAfter, Ownership};
-use prefix_guard::files::log::Entry;
-use prefix_guard::files::{GuardAlive, StateDir, log};
-use prefix_guard::is_overdue;
-use serde::Serialize;
-use std::time::Duration;
+use prefix_direct::{Entry, GuardStatus, OwnPath, guard_status};
 
 /// What to ask of the guard.
 #[derive(Debug, Subcommand)]
@@ -21,24 +13,6 @@ pub(crate) enum GuardCommand {
     /// Its heartbeat, own rules with their times as the speaker has them, and what it did last; exit 1 if it is silent
     /// or a rule is overdue
     Status,
-}
-
-/// An own path as the speaker has it.
-#[derive(Debug, Serialize)]
-struct OwnPath {
-    flow: String,
-    not_after: Option<DateTime<Utc>>,
-    overdue: bool,
-    mitigation: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct Status {
-    alive: bool,
-    heartbeat_age_seconds: Option<i64>,
-    guard: Option<GuardAlive>,
-    own_paths: Option<Vec<OwnPath>>,
-    last_action: Option<Entry>,
 }
 
 const OWN_PATHS: &[Column<OwnPath>] = &[
@@ -60,51 +34,16 @@ pub(crate) async fn run(session: &Session, command: &GuardCommand) -> Result<Exi
 }
 
 async fn status(session: &Session) -> Result<Exit, Failure> {
-    let settings = direct::settings(session)?;
-    let grace = Duration::from_secs(settings.bgp.guard.grace_seconds);
-    let state = StateDir::at(&settings.state_dir);
-    let read = |error: std::io::Error| {
-        Failure::General(format!("the state folder {} cannot be read: {error}", state.folder().display()))
-    };
-    let guard: Option<GuardAlive> = state.read(StateDir::GUARD_ALIVE).map_err(read)?;
-    let last_action = log::last(&state).map_err(read)?;
-    let table = direct::table(&direct::speaker(&settings)).await;
-    let now = Utc::now();
-    let mut status = Status {
-        alive: guard.as_ref().is_some_and(|guard| direct::is_fresh(guard.time, now)),
-        heartbeat_age_seconds: guard.as_ref().map(|guard| (now - guard.time).num_seconds()),
-        guard,
-        own_paths: None,
-        last_action,
-    };
-    let unreachable = match table {
-        Ok(paths) => {
-            let mut own: Vec<_> = paths.iter().filter_map(|path| own_path(path, grace, now)).collect();
-            own.sort_by(|a, b| (a.not_after, &a.flow).cmp(&(b.not_after, &b.flow)));
-            status.own_paths = Some(own);
-            None
-        }
-        Err(error) => Some(error),
-    };
+    let speaker = session.warned(session.config_folder().speaker()?);
+    let mut status = guard_status(&speaker).await?;
     show(session, &status)?;
-    if let Some(error) = unreachable {
-        return Ok(direct::unreachable(&settings, &error));
+    if let Some(error) = status.speaker_error.take() {
+        return Err(error.into());
     }
-    let overdue = status.own_paths.iter().flatten().any(|path| path.overdue);
-    Ok(if status.alive && !overdue { Exit::Ok } else { Exit::General })
+    Ok(if status.alive && status.overdue() == 0 { Exit::Ok } else { Exit::General })
 }
 
-fn own_path(path: &RibPath, grace: Duration, now: DateTime<Utc>) -> Option<OwnPath> {
-    let Ownership::Own { not_after, mitigation } = path.ownership else { return None };
-    Some(OwnPath {
-        flow: path.key.flow(),
-        not_after: not_after.map(NotAfter::time),
-        overdue: not_after.is_some_and(|not_after| is_overdue(not_after, grace, now)),
-        mitigation: mitigation.map(|MitigationTag(tag)| format!("{tag:08x}")),
-    })
-}
-
-fn show(session: &Session, status: &Status) -> Result<(), Failure> {
+fn show(session: &Session, status: &GuardStatus) -> Result<(), Failure> {
     let document = serde_json::to_vec(status)
         .map_err(|error| Failure::General(format!("the status cannot be written: {error}")))?;
     if session.print_document(&document)? {
@@ -122,7 +61,7 @@ fn show(session: &Session, status: &Status) -> Result<(), Failure> {
     Ok(())
 }
 
-fn head(session: &Session, status: &Status) -> String {
+fn head(session: &Session, status: &GuardStatus) -> String {
     let mut prose = Prose::new(session.eyes());
     match (&status.guard, status.heartbeat_age_seconds) {
         (Some(guard), Some(age)) => {
@@ -134,7 +73,7 @@ fn head(session: &Session, status: &Status) -> String {
             }
             prose.fact("took away", &format!("{} since it began", guard.state.withdrawn));
         }
-        _ => prose.toned(Tone::Bad, "no guard was ever here: if the daemon dies, its rules stay"),
+        _ => prose.toned(Tone::Bad, "no guard has run on this host: if the daemon dies, its rules stay"),
     }
     if let Some(Entry { time, flow, not_after, .. }) = &status.last_action {
         let time = time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
@@ -142,8 +81,7 @@ fn head(session: &Session, status: &Status) -> String {
         prose.fact("last", &format!("{time} withdrew {flow} (not after {not_after})"));
     }
     if let Some(own) = &status.own_paths {
-        let overdue = own.iter().filter(|path| path.overdue).count();
-        prose.fact("own", &format!("{} rules in the speaker, {overdue} overdue", own.len()));
+        prose.fact("own", &format!("{} rules in the speaker, {} overdue", own.len(), status.overdue()));
     }
     prose.finish()
 }

@@ -1,5 +1,7 @@
 //! `panic` and `thaw`: the kill switch, and letting rules in again.
 
+mod direct;
+
 use crate::confirm::confirm;
 use crate::exit::{Exit, Failure};
 use crate::output::{Format, Prose, Tone};
@@ -57,7 +59,7 @@ pub(crate) async fn run(session: &Session, arguments: PanicArgs) -> Result<Exit,
     }
     let reason = arguments.reason.unwrap_or_default();
     if arguments.direct {
-        return super::direct::panic(session, &reason, arguments.hold).await;
+        return direct::run(session, &reason, arguments.hold).await;
     }
     let panic = NewPanic { reason, pop: arguments.pop, customer_id: arguments.customer };
     let scope = scope_of(panic.pop.as_deref(), panic.customer_id.as_deref());

@@ -2,14 +2,13 @@
 
 pub(crate) mod corroborator;
 
+use crate::commands::events::show_answer;
 use crate::exit::{Exit, Failure};
-use crate::explain;
-use crate::output::Format;
 use crate::session::{Session, read_or_stdin};
-use crate::views::{ANSWER, SIGNALS};
+use crate::views::SIGNALS;
 use clap::{Args, Subcommand};
 use hmac::{Hmac, KeyInit, Mac};
-use prefix_client::{EventStatus, Mode, Reply, SignalsAnswer};
+use prefix_client::{Mode, Reply, SignalsAnswer};
 use sha2::Sha256;
 use std::path::PathBuf;
 
@@ -107,21 +106,7 @@ async fn fastnetmon(session: &Session, arguments: &FastnetmonArgs) -> Result<Exi
         return rehearse(session, "fastnetmon", &query, &[], &payload);
     }
     let reply = session.client()?.send_fastnetmon(payload, source, action, arguments.explain).await?;
-    if session.print_document(&reply.body)? {
-        return Ok(Exit::Ok);
-    }
-    let answer = reply.value;
-    session.print_rows(ANSWER, std::slice::from_ref(&answer))?;
-    if session.format() != Format::Csv {
-        session.note(&explain::status(&answer.status, answer.guardrail.as_deref()));
-        if let Some(decision) = &answer.decision {
-            session.print(&format!(
-                "\n{}",
-                explain::decision(session.eyes(), decision, answer.status == EventStatus::Queued)
-            ))?;
-        }
-    }
-    Ok(Exit::Ok)
+    show_answer(session, &reply)
 }
 
 /// Shows what became of each item; one that failed is a refusal of the whole.

@@ -1,7 +1,8 @@
 //! `simulate`: what another configuration would do with made-up events, or would have done with recorded ones.
 
 mod direct;
-mod told;
+mod summary;
+mod writer;
 
 use crate::commands::events::batch::{content, events, name};
 use crate::exit::{Exit, Failure};
@@ -13,16 +14,14 @@ use crate::session::Session;
 use crate::views::{DIFFERENCES, SIMULATED};
 use clap::Args;
 use prefix_client::{EventStatus, NewEvent, Reply, SimulatedEvent, Simulation};
+use prefix_direct::Documents;
 use serde_json::{Map, Value, json};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-use told::Tally;
+use summary::{Tally, summary};
 
 /// The most made-up events of one request.
 const MOST_EVENTS: usize = 1_000;
-/// How often the bar looks at the clock.
-const TICK: Duration = Duration::from_millis(100);
 
 /// What is run through which configuration.
 #[derive(Debug, Args)]
@@ -62,22 +61,14 @@ pub(crate) struct SimulateArgs {
     direct: bool,
 }
 
-/// The documents that are tried.
-#[derive(Debug, Default)]
-struct Candidates {
-    playbooks: Option<Value>,
-    correlation: Option<Value>,
-    guardrails: Option<Value>,
-}
-
 impl SimulateArgs {
-    fn candidates(&self) -> Result<Candidates, Failure> {
+    fn candidates(&self) -> Result<Documents, Failure> {
         let document = |file: &Option<PathBuf>| file.as_deref().map(document).transpose();
         let guardrails = document(&self.guardrails)?.map(|mut value| match value.get_mut("guardrails") {
             Some(section) => section.take(),
             None => value,
         });
-        Ok(Candidates {
+        Ok(Documents {
             playbooks: document(&self.playbooks)?,
             correlation: document(&self.correlation)?,
             guardrails,
@@ -99,7 +90,7 @@ pub(crate) async fn run(session: &Session, arguments: &SimulateArgs) -> Result<E
         Some(file) => of_file(file)?,
         None => of_record(session, arguments),
     };
-    let Candidates { playbooks, correlation, guardrails } = candidates;
+    let Documents { playbooks, correlation, guardrails } = candidates;
     for (name, document) in
         [("playbooks", playbooks), ("correlation", correlation), ("guardrails", guardrails)]
     {
@@ -178,15 +169,7 @@ fn document(file: &Path) -> Result<Value, Failure> {
 /// The server does all at once, so the bar only tells that it goes on.
 async fn ask(session: &Session, request: &Map<String, Value>) -> Result<Reply<Simulation>, Failure> {
     let client = session.client()?;
-    let mut progress = Progress::without_count(session, "simulating");
-    let work = client.simulate(request);
-    tokio::pin!(work);
-    loop {
-        match tokio::time::timeout(TICK, &mut work).await {
-            Ok(reply) => return Ok(reply?),
-            Err(_) => progress.advance(0),
-        }
-    }
+    Ok(Progress::during(session, "simulating", client.simulate(request)).await?)
 }
 
 fn is_different(result: &SimulatedEvent) -> bool {
@@ -210,7 +193,7 @@ fn show(
         rows.retain(is_different);
     }
     let tally = recorded.then(|| Tally::of(&reply.value.results));
-    shown(session, &rows, recorded, || told::summary(session.eyes(), &reply.value.summary, tally.as_ref()))
+    shown(session, &rows, recorded, || summary(session.eyes(), &reply.value.summary, tally.as_ref()))
 }
 
 /// The summary first, then the rows.
@@ -218,11 +201,11 @@ fn shown(
     session: &Session,
     rows: &[SimulatedEvent],
     recorded: bool,
-    summary: impl FnOnce() -> String,
+    head: impl FnOnce() -> String,
 ) -> Result<(), Failure> {
     let is_csv = session.format() == Format::Csv;
     if !is_csv {
-        session.print(&summary())?;
+        session.print(&head())?;
     }
     if rows.is_empty() && !is_csv {
         return Ok(());

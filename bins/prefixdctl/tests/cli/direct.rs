@@ -31,7 +31,7 @@ async fn a_direct_panic_leaves_its_marker_even_if_the_speaker_is_away() {
     let folder = folder(SETTINGS);
     let run = ctl(folder.path(), &["panic", "--direct", "--reason", "a drill", "-y"]).await.ended(2);
     assert!(run.stderr.contains("the speaker at 127.0.0.1:1 cannot be read"), "{}", run.stderr);
-    assert!(run.stderr.contains("no daemon lives on this host"), "{}", run.stderr);
+    assert!(run.stderr.contains("no daemon runs on this host"), "{}", run.stderr);
     let marker = marker(folder.path()).unwrap();
     assert_eq!(marker["reason"], "a drill");
     assert!(marker["panic_id"].is_string(), "{marker}");
@@ -65,7 +65,7 @@ async fn what_cannot_be_read_is_said_with_its_place() {
 async fn the_guards_status_shows_what_is_there_when_the_speaker_is_away() {
     let folder = folder(SETTINGS);
     let run = ctl(folder.path(), &["guard", "status"]).await.ended(2);
-    assert!(run.stdout.starts_with("no guard was ever here"), "{}", run.stdout);
+    assert!(run.stdout.starts_with("no guard has run on this host"), "{}", run.stdout);
 
     std::fs::create_dir(folder.path().join("data")).unwrap();
     let alive = json!({"pid": 7, "version": "0.1.0", "configuration": "c", "time": "2026-01-01T00:00:00Z",

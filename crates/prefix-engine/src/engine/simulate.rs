@@ -1,31 +1,23 @@
 //! What another policy would do, or would have done: nothing is stored, announced or audited, and the daemon's own work
 //! goes on beside it.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use prefix_core::Store;
-use prefix_core::event::{Event, Report};
-use prefix_core::id::{GroupId, MitigationId, SignalId};
+use prefix_core::event::Report;
 use prefix_core::name::Pop;
-use prefix_core::signal::Corroboration;
-use prefix_core::store::{CorroborationHistoryQuery, HistoryQuery, StoreError};
+use prefix_core::store::HistoryQuery;
 use prefix_policy::Policy;
 use prefix_policy::correlation::scope_of;
-use prefix_policy::simulation::{
-    self, Actual, Input, MitigationEnd, Simulated, Simulation, Start, Summary, held_in, in_order,
-};
+use prefix_policy::simulation::{Input, RecordedInput, Simulated, Simulation, Start, Summary, in_order};
+use prefix_record::RecordReader;
 
 use super::Engine;
 use crate::error::EngineError;
 
-/// Recorded events read at once.
-const PAGE: u32 = 2_000;
 /// The most corroborating signals beside recorded events.
-const MOST_SIGNALS: usize = 1_000_000;
-/// Mitigations read at once.
-const ROWS: usize = 500;
+const MOST_SIGNALS: u32 = 1_000_000;
 
 /// What goes through the policy.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,20 +65,18 @@ impl Engine {
                 SimulationInput::Recorded(query) => Some(query.end),
             },
         };
-        let (inputs, signals) = match played {
-            SimulationInput::Imagined(reports) => (imagined(&policy, reports)?, Vec::new()),
+        let (inputs, indices) = match played {
+            SimulationInput::Imagined(reports) => {
+                let (indices, inputs): (Vec<u64>, Vec<Input>) =
+                    imagined(&policy, reports)?.into_iter().unzip();
+                (in_order(inputs, Vec::new()).collect(), indices)
+            }
             SimulationInput::Recorded(query) => {
-                let store = shared.store.as_ref();
-                let inputs = recorded(store, &query).await?;
-                let signals = if policy.uses_corroboration() {
-                    corroborations(store, &policy, &start.pop, &query).await?
-                } else {
-                    Vec::new()
-                };
-                (inputs, signals)
+                let pop = start.pop.clone();
+                (recorded(shared.store.as_ref(), &policy, pop, query).await?, Vec::new())
             }
         };
-        let ran = tokio::task::spawn_blocking(move || run(start, inputs, signals)).await;
+        let ran = tokio::task::spawn_blocking(move || run(start, inputs, &indices)).await;
         ran.map_err(|panic| EngineError::Internal(format!("the simulation ended: {panic}")))
     }
 }
@@ -112,91 +102,57 @@ fn imagined(policy: &Policy, reports: Vec<Report>) -> Result<Vec<(u64, Input)>, 
     Ok(inputs)
 }
 
-/// What is recorded, page by page, so that nobody has to wait for the database long.
-async fn recorded(store: &dyn Store, query: &HistoryQuery) -> Result<Vec<(u64, Input)>, EngineError> {
-    let most = usize::try_from(query.limit).unwrap_or(usize::MAX);
-    let mut inputs: Vec<(u64, Input)> = Vec::new();
-    let mut after: Option<(DateTime<Utc>, _)> = query.after;
-    loop {
-        let page = store.history(&HistoryQuery { after, limit: PAGE, ..query.clone() }).await?;
-        let is_last = page.len() < PAGE as usize;
-        after = page.last().map(|event| (event.ingested_at, event.event_id)).or(after);
-        if inputs.len() + page.len() > most {
-            return Err(EngineError::NotAllowed(format!(
-                "more than {most} events are recorded there: take a shorter time, one source or one address, or run \
-                 prefixdctl simulate --direct, which has no limit"
-            )));
-        }
-        for input in with_ends(store, page).await? {
-            inputs.push((inputs.len() as u64, input));
-        }
-        if is_last {
-            return Ok(inputs);
-        }
-    }
-}
-
-/// The corroborating signals of the same time. They can be about what any source or address is asked for.
-async fn corroborations(
+/// What is recorded, in the order in which it happened, without the signals that this policy would pass over.
+async fn recorded(
     store: &dyn Store,
     policy: &Policy,
-    pop: &Pop,
-    query: &HistoryQuery,
-) -> Result<Vec<Corroboration>, EngineError> {
-    let mut signals: Vec<Corroboration> = Vec::new();
-    let mut after: Option<(DateTime<Utc>, SignalId)> = None;
-    loop {
-        let (pop, start, end) = (pop.clone(), query.start, query.end);
-        let page = store
-            .corroboration_history(&CorroborationHistoryQuery { pop, start, end, after, limit: PAGE })
-            .await?;
-        let is_last = page.len() < PAGE as usize;
-        after = page.last().map(|signal| (signal.received_at, signal.signal_id)).or(after);
-        // the others are passed over anyway
-        signals.extend(
-            page.into_iter().filter(|signal| scope_of(policy, &signal.source, &signal.scope).is_ok()),
-        );
-        if signals.len() > MOST_SIGNALS {
+    pop: Pop,
+    query: HistoryQuery,
+) -> Result<Vec<RecordedInput>, EngineError> {
+    let most_events = query.limit;
+    let (mut events, mut signals) = (0, 0);
+    let mut inputs = Vec::new();
+    let mut record = RecordReader::new(store, query, pop, policy.uses_corroboration());
+    while let Some(page) = record.next_page().await? {
+        for input in page {
+            match &input {
+                RecordedInput::Event(_) => events += 1,
+                RecordedInput::Corroboration(signal)
+                    if scope_of(policy, &signal.source, &signal.scope).is_err() =>
+                {
+                    continue;
+                }
+                RecordedInput::Corroboration(_) => signals += 1,
+            }
+            inputs.push(input);
+        }
+        if events > most_events {
+            return Err(EngineError::NotAllowed(format!(
+                "more than {most_events} events are recorded there: take a shorter time, one source or one address, or \
+                 run prefixdctl simulate --direct, which has no limit"
+            )));
+        }
+        if signals > MOST_SIGNALS {
             return Err(EngineError::NotAllowed(format!(
                 "more than {MOST_SIGNALS} corroborating signals are recorded there: take a shorter time, or run prefixdctl \
                  simulate --direct, which has no limit"
             )));
         }
-        if is_last {
-            return Ok(signals);
-        }
     }
+    Ok(inputs)
 }
 
-/// Recorded events as a simulation takes them: each with what became of the mitigation that it made.
-pub async fn with_ends(store: &dyn Store, page: Vec<Event>) -> Result<Vec<Input>, StoreError> {
-    let held: BTreeSet<GroupId> = page.iter().filter_map(held_in).collect();
-    let mut groups: BTreeMap<GroupId, MitigationId> = BTreeMap::new();
-    for id in held {
-        let made = store.group(id).await?.and_then(|group| group.mitigation_id);
-        groups.extend(made.map(|made| (id, made)));
-    }
-    let made = page.iter().filter_map(Actual::has_made).chain(groups.values().copied());
-    let made: Vec<MitigationId> = made.collect::<BTreeSet<_>>().into_iter().collect();
-    let mut ends: BTreeMap<MitigationId, MitigationEnd> = BTreeMap::new();
-    for ids in made.chunks(ROWS) {
-        ends.extend(store.by_ids(ids).await?.iter().map(|row| (row.mitigation_id, MitigationEnd::of(row))));
-    }
-    Ok(simulation::recorded(page, &groups, &ends))
-}
-
-fn run(start: Start, inputs: Vec<(u64, Input)>, signals: Vec<Corroboration>) -> SimulationReport {
-    let places: Vec<u64> = inputs.iter().map(|(place, _)| *place).collect();
+/// `indices` are those of the events, in the order in which they are taken, where it is another order than theirs.
+fn run(start: Start, inputs: Vec<RecordedInput>, indices: &[u64]) -> SimulationReport {
     let mut results: Vec<Simulated> = Vec::with_capacity(inputs.len());
     let mut simulation = Simulation::new(start);
-    let inputs = inputs.into_iter().map(|(_, input)| input).collect();
-    for input in in_order(inputs, signals) {
+    for input in inputs {
         simulation.apply(input, &mut |result| results.push(result));
     }
     let summary = simulation.finish(&mut |result| results.push(result));
     for result in &mut results {
-        if let Some(place) = usize::try_from(result.index).ok().and_then(|taken| places.get(taken)) {
-            result.index = *place;
+        if let Some(index) = usize::try_from(result.index).ok().and_then(|taken| indices.get(taken)) {
+            result.index = *index;
         }
     }
     results.sort_by_key(|result| result.index);

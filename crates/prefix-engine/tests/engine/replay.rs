@@ -15,9 +15,10 @@ use prefix_core::decision::{Stage, StageResult};
 use prefix_core::event::{EventStatus, Report};
 use prefix_core::mitigation::Status;
 use prefix_core::signal::CorroborationScope;
-use prefix_core::store::{CorroborationHistoryQuery, HistoryQuery};
-use prefix_engine::{CorroborationReport, with_ends};
-use prefix_policy::simulation::{Diff, Simulated, Simulation, Start, Summary, in_order};
+use prefix_core::store::HistoryQuery;
+use prefix_engine::CorroborationReport;
+use prefix_policy::simulation::{Diff, Simulated, Simulation, Start, Summary};
+use prefix_record::RecordReader;
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Trials, TestCaseError};
 
@@ -194,7 +195,6 @@ async fn replay(store: &dyn Store, config: &Config, until: DateTime<Utc>) -> (Ve
         after: None,
         limit: 100_000,
     };
-    let events = store.history(&query).await.unwrap();
     let mut simulation = Simulation::new(Start {
         pop: config.settings().pop,
         policy: Arc::new(config.policy()),
@@ -203,12 +203,11 @@ async fn replay(store: &dyn Store, config: &Config, until: DateTime<Utc>) -> (Ve
         until: Some(until),
     });
     let mut results = Vec::new();
-    let (pop, start) = (config.settings().pop, at(0));
-    let query = CorroborationHistoryQuery { pop, start, end: until, after: None, limit: 100_000 };
-    let signals = store.corroboration_history(&query).await.unwrap();
-    let inputs = with_ends(store, events).await.unwrap();
-    for input in in_order(inputs, signals) {
-        simulation.apply(input, &mut |result| results.push(result));
+    let mut record = RecordReader::new(store, query, config.settings().pop, true);
+    while let Some(page) = record.next_page().await.unwrap() {
+        for input in page {
+            simulation.apply(input, &mut |result| results.push(result));
+        }
     }
     let summary = simulation.finish(&mut |result| results.push(result));
     results.sort_by_key(|result| result.index);

@@ -1,11 +1,12 @@
-//! The daemon as a library: what `main` composes, so that tests can reach it.
+//! The daemon and its guard as a library: configuration, storage, speaker, engine and API are put together here and run.
+//! The binary `prefixd` only reads its command line.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 use std::process::ExitCode;
 
-pub mod cli;
 pub mod compose;
 pub mod development;
+pub mod error;
 pub mod guard;
 pub mod guard_log;
 pub mod guard_supervisor;
@@ -14,60 +15,61 @@ pub mod machine;
 pub mod metrics;
 pub mod mock_speaker;
 pub mod panic_marker;
+pub mod request;
 pub mod running;
 pub mod serve;
 pub mod service_manager;
 pub mod start;
 pub mod state_dir;
 
-pub use prefix_config as config;
+use prefix_config as config;
+use request as cli;
 
-/// Runs the daemon as the command line says.
-pub fn run(cli: &cli::Cli) -> ExitCode {
-    let environment: config::Environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
-    let chosen = match start::choose(cli, environment.clone(), start::default_folder()) {
+pub use prefix_config::settings::values::ListenAddress;
+
+use request::{Request, Task};
+
+/// Does what the command line asks for; returns when that has ended.
+pub fn run(request: &Request) -> ExitCode {
+    let environment = config::process_environment();
+    let chosen = match start::choose(request, environment.clone(), start::default_folder()) {
         Ok(chosen) => chosen,
-        Err(error) => {
-            say(&format!("error: {error}"));
-            return ExitCode::FAILURE;
-        }
+        Err(error) => return failed(&format!("error: {error}")),
     };
-    if let Some(cli::Command::Guard(arguments)) = &cli.command {
+    if let Task::Guard(arguments) = &request.task {
         return guard::run(arguments, &chosen.source, &environment);
     }
     if chosen.development {
-        say(&development::notice(cli.enforce));
+        say(&development::notice(request.enforce));
     }
-    if cli.check {
+    if matches!(request.task, Task::Check) {
         return start::check(&chosen, &mut std::io::stdout()).unwrap_or(ExitCode::FAILURE);
     }
     let loaded = chosen.source.load();
     // Whoever watches the start sees every finding, whatever the log is set to.
     let _ = start::print(&loaded, chosen.source.folder(), &mut std::io::stderr());
     let Some(configuration) = loaded.value else {
-        say("the configuration has errors, nothing was started");
-        return ExitCode::FAILURE;
+        return failed("the configuration has errors, nothing was started");
     };
     if let Err(error) = logging::start(&configuration.settings.keys.observability, &environment) {
-        say(&format!("error: the log cannot be started: {error}"));
-        return ExitCode::FAILURE;
+        return failed(&format!("error: the log cannot be started: {error}"));
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => {
-            say(&format!("error: no threads to run on: {error}"));
-            return ExitCode::FAILURE;
-        }
+        Err(error) => return failed(&format!("error: the runtime cannot be started: {error}")),
     };
     match runtime.block_on(serve::serve(chosen.source, configuration, environment)) {
         Ok(code) => code,
         Err(error) => {
-            tracing::error!("{error:#}");
+            tracing::error!(target: "prefixd", "{error}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn failed(text: &str) -> ExitCode {
+    say(text);
+    ExitCode::FAILURE
 }
 
 #[allow(clippy::print_stderr)] // the log does not exist yet

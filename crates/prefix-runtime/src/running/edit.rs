@@ -1,18 +1,18 @@
-//! One document replaced over the API: checked against what runs, written to its file, and in force at once. If any of
-//! that fails, all of it is as it was.
+//! One document replaced over the API: checked against what runs, written to its file, and applied at once. If any of that
+//! fails, file and policy are as before.
 
 use std::sync::Arc;
 
 use prefix_api::{ConfigChange, ConfigDocument, EditAnswer, EditError};
 use prefix_core::audit::AuditAction;
 use prefix_diagnostics::{Diagnostic, KeyPath};
-use prefix_engine::{Caller, EngineError, PolicyChange};
+use prefix_engine::{Caller, PolicyChange};
 use prefix_policy::{Playbooks, Policy};
 use prefix_signals::webhook::Adapters;
 use serde_json::{Map, Value, json};
 
 use super::difference::differences;
-use super::{Running, State, correlation_document, playbooks_document};
+use super::{Running, State, blocking, correlation_document, playbooks_document};
 use crate::compose;
 use crate::config::correlation::CorrelationKeys;
 use crate::config::edit::replace::{ReplaceError, Replaced, replace};
@@ -23,7 +23,7 @@ use crate::config::loaded::{Loaded, is_malformed};
 /// More changes than these are counted in the audit, not listed.
 const MOST_CHANGES: usize = 100;
 
-/// A document that passed every check.
+/// A document that passed every check, with what takes its place once it is written.
 struct Ready {
     document: Document,
     policy: Policy,
@@ -73,7 +73,7 @@ impl Running {
         let report = match self.engine.replace_policy(policy, change, &caller).await {
             Ok(report) => report,
             Err(error) => {
-                put_back(written).await;
+                restore(written).await;
                 return Err(error.into());
             }
         };
@@ -150,7 +150,7 @@ impl Running {
         }
     }
 
-    /// The file; none if it says so already, so that a repeated request does not cost the backup.
+    /// Writes the file; `None` if it has this text already, so that a repeated request does not overwrite the backup.
     fn write(&self, document: Document, text: &str) -> Result<Option<Replaced>, ReplaceError> {
         let (folder, file) = (self.source.folder(), document.file());
         let path = folder.join(file);
@@ -179,13 +179,6 @@ fn known(document: ConfigDocument) -> Document {
     }
 }
 
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, EngineError> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|panic| EngineError::Internal(format!("the change of the configuration ended: {panic}")))
-}
-
 /// What was read with the warnings about it, or its errors.
 fn passed<T>(loaded: Loaded<T>) -> Result<(T, Vec<Diagnostic>), EditError> {
     loaded.checked().map(|checked| (checked.value, checked.warnings)).map_err(refused)
@@ -206,21 +199,12 @@ fn unwritten(error: &ReplaceError) -> EditError {
     }
 }
 
-async fn put_back(written: Option<Replaced>) {
+async fn restore(written: Option<Replaced>) {
     let Some(written) = written else { return };
-    let undone = blocking(move || written.undo()).await;
-    match undone
-        .map_err(|error| error.to_string())
-        .and_then(|undone| undone.map_err(|error| error.to_string()))
-    {
-        Ok(()) => {
-            tracing::warn!(
-                "the new configuration could not be put in force, its file is the former one again"
-            );
-        }
-        Err(error) => {
-            tracing::error!(error, "the former file could not be put back: it is beside it as .bak");
-        }
+    let undone = blocking(move || written.undo().map_err(|error| error.to_string())).await;
+    match undone.map_err(|error| error.to_string()).flatten() {
+        Ok(()) => tracing::warn!("the new configuration could not be applied, the previous file is restored"),
+        Err(error) => tracing::error!(error, "the previous file could not be restored: it is kept as .bak"),
     }
 }
 

@@ -4,11 +4,14 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::cli::{Cli, DEFAULT_FOLDER};
 use crate::config::Environment;
 use crate::config::folder::{ConfigSource, Configuration, Files};
 use crate::config::loaded::Loaded;
 use crate::development;
+use crate::request::Request;
+
+/// Where the configuration is looked for when no folder is named.
+pub const DEFAULT_FOLDER: &str = "/etc/prefixd";
 
 /// The configuration that the command line means.
 #[derive(Debug, Clone)]
@@ -22,21 +25,25 @@ pub struct Chosen {
 /// Chooses: `--config`, else the default folder if it is there, else the built-in development configuration.
 ///
 /// `default_folder` is [`DEFAULT_FOLDER`], except in tests.
-pub fn choose(cli: &Cli, mut environment: Environment, default_folder: &Path) -> Result<Chosen, String> {
-    if let Some(listen) = cli.listen {
+pub fn choose(
+    request: &Request,
+    mut environment: Environment,
+    default_folder: &Path,
+) -> Result<Chosen, String> {
+    if let Some(listen) = request.listen {
         environment.insert("PREFIXD__HTTP__LISTEN".to_owned(), format!("\"{listen}\""));
     }
     let folder: Option<PathBuf> =
-        cli.config.clone().or_else(|| default_folder.exists().then(|| default_folder.to_path_buf()));
+        request.config.clone().or_else(|| default_folder.exists().then(|| default_folder.to_path_buf()));
     match folder {
-        Some(folder) if cli.enforce => Err(format!(
+        Some(folder) if request.enforce => Err(format!(
             "--enforce is only for the built-in development configuration; set \"mode: enforced\" in {}",
             folder.join("prefixd.yaml").display()
         )),
         Some(folder) => {
             Ok(Chosen { source: ConfigSource::new(Files::Folder(folder), environment), development: false })
         }
-        None => Ok(Chosen { source: development::source(environment, cli.enforce), development: true }),
+        None => Ok(Chosen { source: development::source(environment, request.enforce), development: true }),
     }
 }
 
@@ -62,31 +69,28 @@ pub fn default_folder() -> &'static Path {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
-
-    fn cli(arguments: &[&str]) -> Cli {
-        Cli::try_parse_from(std::iter::once("prefixd").chain(arguments.iter().copied())).unwrap()
-    }
 
     #[test]
     fn the_development_configuration_is_used_only_when_nothing_else_is_there() {
         let folder = tempfile::tempdir().unwrap();
         let absent = folder.path().join("absent");
-        let chosen =
-            |arguments: &[&str], default: &Path| choose(&cli(arguments), Environment::new(), default);
-        assert!(chosen(&[], &absent).unwrap().development);
-        assert!(!chosen(&[], folder.path()).unwrap().development);
-        assert!(!chosen(&["--config", "conf"], &absent).unwrap().development);
-        assert!(chosen(&["--enforce"], &absent).unwrap().development);
-        assert!(chosen(&["--enforce"], folder.path()).unwrap_err().contains("mode: enforced"));
+        let chosen = |request: &Request, default: &Path| choose(request, Environment::new(), default);
+        let plain = Request::default();
+        assert!(chosen(&plain, &absent).unwrap().development);
+        assert!(!chosen(&plain, folder.path()).unwrap().development);
+        let named = Request { config: Some("conf".into()), ..Request::default() };
+        assert!(!chosen(&named, &absent).unwrap().development);
+        let enforcing = Request { enforce: true, ..Request::default() };
+        assert!(chosen(&enforcing, &absent).unwrap().development);
+        assert!(chosen(&enforcing, folder.path()).unwrap_err().contains("mode: enforced"));
     }
 
     #[test]
     fn listen_wins_over_file_and_environment() {
         let environment = Environment::from([("PREFIXD__HTTP__LISTEN".to_owned(), "127.0.0.1:1".to_owned())]);
-        let chosen = choose(&cli(&["--listen", "[::1]:8081"]), environment, Path::new("absent")).unwrap();
+        let request = Request { listen: Some("[::1]:8081".parse().unwrap()), ..Request::default() };
+        let chosen = choose(&request, environment, Path::new("absent")).unwrap();
         let settings = chosen.source.load().value.unwrap().settings;
         assert_eq!(settings.keys.http.listen.to_string(), "[::1]:8081");
     }

@@ -14,6 +14,7 @@ use prefix_policy::Policy;
 use prefix_signals::webhook::Adapters;
 use serde_json::{Value, json};
 use tokio::sync::Mutex as AsyncMutex;
+use tokio::task::JoinError;
 
 use crate::compose;
 use crate::config::correlation::CorrelationKeys;
@@ -31,7 +32,7 @@ use self::difference::differences;
 /// The files that a reload makes active.
 const RELOADED: [&str; 3] = ["inventory.yaml", "playbooks.yaml", "correlation.yaml"];
 
-/// What runs, and where it came from.
+/// The configuration that runs, and the files it came from. Clones of the handle inside share it with tasks.
 pub struct RunningConfig(Arc<Running>);
 
 struct Running {
@@ -41,7 +42,7 @@ struct Running {
     settings: Settings,
     adapters: Arc<ArcSwap<Adapters>>,
     state: Mutex<State>,
-    /// One change at a time.
+    /// Held by the one change that is under way.
     reload: AsyncMutex<()>,
 }
 
@@ -51,7 +52,7 @@ struct State {
 }
 
 impl RunningConfig {
-    /// What was loaded at start, whose policy the engine has.
+    /// `source` as it was loaded at start: the engine has its policy, the webhook routes its `adapters`.
     pub fn new(
         source: ConfigSource,
         settings: Settings,
@@ -85,8 +86,7 @@ impl Running {
 
     async fn load(&self) -> Result<Configuration, ReloadError> {
         let source = self.source.clone();
-        let loaded = tokio::task::spawn_blocking(move || source.load()).await;
-        let loaded = loaded.map_err(|error| EngineError::Internal(format!("the reload ended: {error}")))?;
+        let loaded = blocking(move || source.load()).await?;
         for diagnostic in &loaded.diagnostics {
             if diagnostic.is_error() {
                 tracing::error!(place = diagnostic.pointer(), "{}", diagnostic.text);
@@ -149,6 +149,7 @@ impl Running {
         });
         all.collect()
     }
+
     fn playbooks_view(&self) -> Value {
         self.with_loaded_at(playbooks_shown(&self.engine.policy()))
     }
@@ -184,12 +185,20 @@ fn correlation_document(keys: &CorrelationKeys, secrets: bool) -> Value {
     document
 }
 
-/// What changes the configuration is ended, whether or not its caller waits for it.
-async fn to_the_end<T: Send + 'static, E: From<EngineError> + Send + 'static>(
+/// Runs a change of the configuration in a task of its own, so that a caller that goes away does not cancel it halfway.
+async fn uncancelled<T: Send + 'static, E: From<EngineError> + Send + 'static>(
     work: impl Future<Output = Result<T, E>> + Send + 'static,
 ) -> Result<T, E> {
-    let ended = |panic| EngineError::Internal(format!("the change of the configuration ended: {panic}"));
-    tokio::spawn(work).await.unwrap_or_else(|panic| Err(ended(panic).into()))
+    tokio::spawn(work).await.unwrap_or_else(|panic| Err(ended(&panic).into()))
+}
+
+/// Runs what reads and writes files on a thread that may block.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, EngineError> {
+    tokio::task::spawn_blocking(work).await.map_err(|panic| ended(&panic))
+}
+
+fn ended(panic: &JoinError) -> EngineError {
+    EngineError::Internal(format!("the change of the configuration ended: {panic}"))
 }
 
 fn count(succeeded: bool) {
@@ -227,7 +236,7 @@ impl ConfigControl for RunningConfig {
 
     async fn candidate(&self, candidate: Candidate) -> Result<Policy, EditError> {
         let running = Arc::clone(&self.0);
-        edit::blocking(move || running.candidate(candidate)).await?
+        blocking(move || running.candidate(candidate)).await?
     }
 
     async fn edit(
@@ -238,7 +247,7 @@ impl ConfigControl for RunningConfig {
         caller: &Caller,
     ) -> Result<EditAnswer, EditError> {
         let (running, dry_run) = (Arc::clone(&self.0), caller.dry_run);
-        let result = to_the_end(running.edit(document, body, force, caller.clone())).await;
+        let result = uncancelled(running.edit(document, body, force, caller.clone())).await;
         match &result {
             Ok(_) | Err(EditError::Unwritten(_) | EditError::Engine(_)) if !dry_run => count(result.is_ok()),
             _ => {}
@@ -248,7 +257,7 @@ impl ConfigControl for RunningConfig {
 
     async fn reload(&self, force: bool, caller: &Caller) -> Result<ReloadAnswer, ReloadError> {
         let (running, asked) = (Arc::clone(&self.0), caller.clone());
-        let result = to_the_end(async move { running.replace(force, &asked).await }).await;
+        let result = uncancelled(async move { running.replace(force, &asked).await }).await;
         if !caller.dry_run {
             count(result.is_ok());
         }

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use prefix_api::{ApiSettings, AuthMode as ApiAuth, RateLimits};
 use prefix_core::clock::SystemClock;
 use prefix_core::{Announcer, Clock, Store};
@@ -20,6 +19,7 @@ use crate::config::settings::bgp::Backend;
 use crate::config::settings::http::AuthMode;
 use crate::config::settings::{Mode, Settings};
 use crate::config::speaker::SpeakerSettings;
+use crate::error::StartError;
 use crate::guard_supervisor::{GuardSupervisor, Launch};
 use crate::machine;
 use crate::mock_speaker::MockSpeaker;
@@ -79,14 +79,14 @@ pub fn guard_supervisor(
 }
 
 /// The database, migrated.
-pub async fn store(settings: &Settings) -> anyhow::Result<Arc<dyn Store>> {
+pub async fn store(settings: &Settings) -> Result<Arc<dyn Store>, StartError> {
     let storage = &settings.keys.storage;
     let url = storage.url();
     let options = prefix_store::Options {
         max_connections: storage.max_connections.max(2),
         ..prefix_store::Options::default()
     };
-    prefix_store::open(&url.0, options).await.context("storage.url cannot be used")
+    prefix_store::open(&url.0, options).await.map_err(StartError::Storage)
 }
 
 /// The speaker; nothing is connected yet.
@@ -99,7 +99,7 @@ pub fn speaker(settings: &Settings) -> Arc<dyn Announcer> {
 }
 
 /// How the API listens and whom it lets in.
-pub fn api_settings(settings: &Settings, environment: &Environment) -> anyhow::Result<ApiSettings> {
+pub fn api_settings(settings: &Settings, environment: &Environment) -> Result<ApiSettings, StartError> {
     let (http, limits) = (&settings.keys.http, &settings.keys.http.rate_limit);
     let at_least_one = |value: u32| NonZeroU32::new(value).unwrap_or(NonZeroU32::MIN);
     let auth = match settings.auth_mode {
@@ -107,10 +107,12 @@ pub fn api_settings(settings: &Settings, environment: &Environment) -> anyhow::R
         AuthMode::Bearer => {
             let name = &http.auth.bearer_token_env;
             let secret = environment.get(name).map(|secret| secret.trim().to_owned()).unwrap_or_default();
-            anyhow::ensure!(!secret.is_empty(), "http.auth.mode is bearer, but {name} is not set or empty");
+            if secret.is_empty() {
+                return Err(StartError::NoSecret { variable: name.clone() });
+            }
             ApiAuth::Bearer { secret }
         }
-        AuthMode::Credentials | AuthMode::Mtls => anyhow::bail!("this http.auth.mode is not in this version"),
+        AuthMode::Credentials | AuthMode::Mtls => return Err(StartError::AuthMode),
     };
     Ok(ApiSettings {
         listen: http.listen.0,

@@ -4,7 +4,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use arc_swap::ArcSwap;
 use prefix_api::{ApiParts, ConfigControl, RunningServer};
 use prefix_core::guard::GuardWatch;
@@ -17,7 +16,9 @@ use crate::compose;
 use crate::config::Environment;
 use crate::config::folder::{ConfigSource, Configuration};
 use crate::config::settings::Settings;
+use crate::config::settings::values::ListenAddress;
 use crate::config::speaker::SpeakerSettings;
+use crate::error::StartError;
 use crate::guard_log;
 use crate::guard_supervisor::GuardSupervisor;
 use crate::metrics::Metrics;
@@ -55,20 +56,14 @@ impl Drop for State {
     }
 }
 
-/// Why the daemon ends.
-enum End {
-    Asked(&'static str),
-    Broken(String),
-}
-
-/// Runs until a signal, or until something breaks that only a restart mends.
+/// Runs until a signal, or until something breaks that only a restart repairs.
 pub async fn serve(
     source: ConfigSource,
     configuration: Configuration,
     environment: Environment,
-) -> anyhow::Result<ExitCode> {
+) -> Result<ExitCode, StartError> {
     // Before anything else, so that no signal is lost during the start.
-    let signals = Signals::new().context("signals cannot be received")?;
+    let signals = Signals::new().map_err(StartError::Signals)?;
     let settings = configuration.settings.clone();
     let metrics = metrics(&settings)?;
     let daemon = Box::pin(Daemon::start(source, configuration, &environment)).await?;
@@ -89,14 +84,13 @@ pub async fn serve(
     Ok(code)
 }
 
-fn metrics(settings: &Settings) -> anyhow::Result<Metrics> {
-    let metrics = Metrics::install(settings.pop.as_str(), env!("CARGO_PKG_VERSION"))
-        .context("the metrics recorder cannot be installed")?;
-    if let Some(at) = settings.keys.observability.metrics_listen.0 {
-        let server = metrics
-            .serve(at)
-            .with_context(|| format!("observability.metrics_listen: {at} cannot be listened on"))?;
-        tokio::spawn(server);
+fn metrics(settings: &Settings) -> Result<Metrics, StartError> {
+    let metrics =
+        Metrics::install(settings.pop.as_str(), env!("CARGO_PKG_VERSION")).map_err(StartError::Metrics)?;
+    if let Some(ListenAddress(address)) = settings.keys.observability.metrics_listen.0 {
+        let key = "observability.metrics_listen";
+        let failed = |error| StartError::Listen { key, address, error };
+        tokio::spawn(metrics.serve(address).map_err(failed)?);
     }
     Ok(metrics)
 }
@@ -123,7 +117,7 @@ impl Daemon {
         source: ConfigSource,
         configuration: Configuration,
         environment: &Environment,
-    ) -> anyhow::Result<Self> {
+    ) -> Result<Self, StartError> {
         let Configuration { settings, inventory, playbooks, correlation, adapters, hash } = configuration;
         let adapters = Arc::new(ArcSwap::from_pointee(adapters));
         let api = compose::api_settings(&settings, environment)?;
@@ -160,7 +154,7 @@ impl Daemon {
             frozen: marker.iter().map(|marker| state_dir::scope(marker, &pop)).collect(),
         })
         .await
-        .context("the engine cannot start")?;
+        .map_err(StartError::Engine)?;
         let watch = panic_marker::watch(folder.clone(), pop, engine.clone(), marker);
         let follow = guard_log::follow(folder, engine.clone());
         state.watchers.extend([tokio::spawn(watch), tokio::spawn(follow)]);
@@ -180,35 +174,27 @@ impl Daemon {
             Err(error) => {
                 // rules may be announced already, and nobody would end them
                 engine.shutdown().await;
-                let context = format!("http.listen: {} cannot be listened on", api.listen);
-                return Err(error).context(context);
+                return Err(StartError::Listen { key: "http.listen", address: api.listen, error });
             }
         };
         Ok(Self { engine, config, server, manager: ServiceManager::from_environment(environment), state })
     }
 
     async fn run(mut self, mut signals: Signals) -> ExitCode {
-        let end = loop {
+        let code = loop {
             tokio::select! {
                 wish = signals.next() => match wish {
                     Wish::Reload => self.reload().await,
-                    Wish::Stop(name) => break End::Asked(name),
+                    Wish::Stop(signal) => {
+                        tracing::info!(signal, "stopping: running requests are finished, new ones refused");
+                        break ExitCode::SUCCESS;
+                    }
                 },
                 result = self.server.ended() => {
                     let reason = result.err().map_or_else(|| "it stopped".to_owned(), |error| error.to_string());
-                    break End::Broken(format!("the API server ended: {reason}"));
+                    break broken(&format!("the API server ended: {reason}"));
                 }
-                () = self.engine.failed() => break End::Broken("a task of the engine ended".to_owned()),
-            }
-        };
-        let code = match end {
-            End::Asked(signal) => {
-                tracing::info!(signal, "stopping: running requests are finished, new ones refused");
-                ExitCode::SUCCESS
-            }
-            End::Broken(reason) => {
-                tracing::error!(reason, "stopping, because this cannot be mended without a restart");
-                ExitCode::FAILURE
+                () = self.engine.failed() => break broken("a task of the engine ended"),
             }
         };
         self.stop().await;
@@ -232,6 +218,11 @@ impl Daemon {
         drop(self.state);
         tracing::info!("stopped");
     }
+}
+
+fn broken(reason: &str) -> ExitCode {
+    tracing::error!(reason, "stopping: only a restart repairs this");
+    ExitCode::FAILURE
 }
 
 /// The signals of a daemon.

@@ -1,14 +1,13 @@
 //! Metrics: every one of them exists from the start, and they are served on a listener of their own.
 
 use std::io;
+use std::net::SocketAddr;
 
 use actix_web::dev::Server;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{Data, get};
 use actix_web::{App, HttpResponse, HttpServer};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
-
-use crate::config::settings::values::ListenAddress;
 
 mod table;
 
@@ -37,7 +36,7 @@ impl Metrics {
     }
 
     /// Serves `/metrics`, and nothing else, on its own address.
-    pub fn serve(&self, at: ListenAddress) -> io::Result<Server> {
+    pub fn serve(&self, at: SocketAddr) -> io::Result<Server> {
         let metrics = self.clone();
         let app = move || {
             App::new().app_data(Data::new(metrics.clone())).route(
@@ -48,7 +47,7 @@ impl Metrics {
                 }),
             )
         };
-        Ok(HttpServer::new(app).workers(1).disable_signals().bind(at.0)?.run())
+        Ok(HttpServer::new(app).workers(1).disable_signals().bind(at)?.run())
     }
 }
 
@@ -154,14 +153,14 @@ mod tests {
         let recorder = builder().unwrap().build_recorder();
         let metrics = Metrics(recorder.handle());
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let at = ListenAddress(listener.local_addr().unwrap());
+        let at = listener.local_addr().unwrap();
         drop(listener);
         let server = metrics.serve(at).unwrap();
         let handle = server.handle();
         let task = actix_web::rt::spawn(server);
         let status = async |path: &str| {
             use tokio::io::{AsyncReadExt, AsyncWriteExt};
-            let mut stream = tokio::net::TcpStream::connect(at.0).await.unwrap();
+            let mut stream = tokio::net::TcpStream::connect(at).await.unwrap();
             let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
             stream.write_all(request.as_bytes()).await.unwrap();
             let mut answer = String::new();

@@ -29,7 +29,7 @@ pub fn notice(enforce: bool) -> String {
     format!(
         "using the built-in DEVELOPMENT configuration ({mode}), because neither --config nor {} is there; \
          loopback only, no authentication, SQLite in ./data",
-        crate::cli::DEFAULT_FOLDER
+        crate::start::DEFAULT_FOLDER
     )
 }
 

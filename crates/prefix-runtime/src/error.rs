@@ -1,0 +1,46 @@
+//! Why the daemon does not start.
+
+use std::io;
+use std::net::SocketAddr;
+
+use metrics_exporter_prometheus::BuildError;
+use prefix_engine::EngineError;
+use prefix_store::OpenError;
+use thiserror::Error;
+
+/// A part of the daemon that is missing, named by its key of prefixd.yaml where it has one.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The handlers of SIGHUP, SIGTERM and SIGINT cannot be installed.
+    #[error("signals cannot be received: {0}")]
+    Signals(#[source] io::Error),
+    /// There is a recorder already, or a table of buckets is none.
+    #[error("the metrics recorder cannot be installed: {0}")]
+    Metrics(#[source] BuildError),
+    /// An address is in use, or not of this host.
+    #[error("{key}: {address} cannot be listened on: {error}")]
+    Listen {
+        /// The key that names the address.
+        key: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        error: io::Error,
+    },
+    /// The bearer mode has no shared secret.
+    #[error("http.auth.mode is bearer, but {variable} is not set or empty")]
+    NoSecret {
+        /// The environment variable that should hold it (`http.auth.bearer_token_env`).
+        variable: String,
+    },
+    /// A mode of `http.auth` that only later versions have.
+    #[error("this http.auth.mode is not in this version")]
+    AuthMode,
+    /// The database.
+    #[error("storage.url cannot be used: {0}")]
+    Storage(#[source] OpenError),
+    /// The engine could not read its state, or make the safelist of the configuration its own.
+    #[error("the engine cannot start: {0}")]
+    Engine(#[source] EngineError),
+}
