@@ -9,20 +9,22 @@
 mod cache;
 mod error;
 mod exchange;
+mod executor;
+mod facts;
 mod key;
 mod leadership;
 mod migrate;
 pub mod migrations;
 mod page;
 mod pg;
-mod predicate;
 mod queries;
 mod retry;
 mod row;
 mod schema;
+mod sql;
 mod sql_type;
 mod sqlite;
-mod statement;
+mod store;
 mod url;
 mod writes;
 

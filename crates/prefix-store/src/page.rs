@@ -7,36 +7,36 @@ use prefix_core::page::{Cursor, Page};
 use prefix_core::signal::SignalGroup;
 use uuid::Uuid;
 
-use crate::predicate::Younger;
-use crate::row::{self, GroupRow, ListedEvent, MitigationRow};
+use crate::row::{self, EventRow, GroupRow, MitigationRow};
 use crate::sql_type::{Id, Micros};
 
 /// How many rows at a time are read of a list that is wanted whole: what is parsed and what is not are never both in
 /// memory.
 pub(crate) const CHUNK: i64 = 1000;
 
-/// A page of mitigations from the pages of one or more bands.
-pub(crate) fn of_mitigations(mut rows: Vec<MitigationRow>, limit: u16) -> Page<Mitigation> {
-    rows.sort_by_key(|row| std::cmp::Reverse((row.created_at, row.mitigation_id)));
-    rows.truncate(usize::from(limit) + 1);
-    readable(rows, limit, |row| (row.created_at, row.mitigation_id), row::mitigation)
+/// How many rows to fetch for a page: one more than asked for says whether there is a next page.
+pub(crate) fn overfull(limit: u16) -> usize {
+    usize::from(limit) + 1
+}
+
+/// True if there are as many rows as were asked for, so that there may be more.
+pub(crate) fn is_full(count: usize, limit: i64) -> bool {
+    i64::try_from(count).is_ok_and(|count| count >= limit)
+}
+
+/// A page of mitigations from the pages of one or more partitions.
+pub(crate) fn of_mitigations(rows: Vec<MitigationRow>, limit: u16) -> Page<Mitigation> {
+    merged(rows, limit, MitigationRow::place, row::mitigation)
 }
 
 /// A page of events.
-pub(crate) fn of_events(rows: Vec<ListedEvent>, limit: u16) -> Page<Event> {
-    readable(rows, limit, ListedEvent::place, row::event)
+pub(crate) fn of_events(rows: Vec<EventRow>, limit: u16) -> Page<Event> {
+    readable(rows, limit, EventRow::place, row::event)
 }
 
 /// A page of signal groups from the pages of one or more statuses.
-pub(crate) fn of_groups(mut rows: Vec<GroupRow>, limit: u16) -> Page<SignalGroup> {
-    rows.sort_by_key(|row| std::cmp::Reverse(row.place()));
-    rows.truncate(usize::from(limit) + 1);
-    readable(rows, limit, GroupRow::place, row::group)
-}
-
-/// The mitigations that come after this one, oldest first.
-pub(crate) fn behind(row: &MitigationRow) -> Younger {
-    Younger { columns: "created_at, mitigation_id", at: row.created_at, id: row.mitigation_id }
+pub(crate) fn of_groups(rows: Vec<GroupRow>, limit: u16) -> Page<SignalGroup> {
+    merged(rows, limit, GroupRow::place, row::group)
 }
 
 /// The time and id of a row in a list.
@@ -61,14 +61,9 @@ impl<T> Recording<T> {
         (self.after, self.missing().min(CHUNK))
     }
 
-    /// Takes the rows that were read, and the place behind which there may be more; true if that is to be read.
-    pub(crate) fn take<R>(
-        &mut self,
-        rows: Vec<R>,
-        next: Option<Place>,
-        parse: impl Fn(R) -> Option<T>,
-    ) -> bool {
-        self.found.extend(rows.into_iter().filter_map(parse));
+    /// Takes what was read, and the place behind which there may be more; true if that is to be read.
+    pub(crate) fn take(&mut self, found: Vec<T>, next: Option<Place>) -> bool {
+        self.found.extend(found);
         self.after = next;
         next.is_some() && self.missing() > 0
     }
@@ -83,12 +78,24 @@ impl<T> Recording<T> {
     }
 }
 
+/// A page from several pages.
+fn merged<R, T>(
+    mut rows: Vec<R>,
+    limit: u16,
+    place: impl Fn(&R) -> Place,
+    parse: impl Fn(R) -> Option<T>,
+) -> Page<T> {
+    rows.sort_by_key(|row| std::cmp::Reverse(place(row)));
+    rows.truncate(overfull(limit));
+    readable(rows, limit, place, parse)
+}
+
 /// A page without the rows that cannot be read. The next page begins behind the last row, whether it could be read or
 /// not.
 fn readable<R, T>(
     mut rows: Vec<R>,
     limit: u16,
-    place: impl Fn(&R) -> (Micros, Id),
+    place: impl Fn(&R) -> Place,
     parse: impl Fn(R) -> Option<T>,
 ) -> Page<T> {
     let is_overfull = rows.len() > usize::from(limit);

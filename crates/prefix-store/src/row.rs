@@ -2,20 +2,26 @@
 //! else stands in one JSON text, which needs no migration when the domain grows.
 
 mod audit;
+mod counter;
+pub(crate) mod define;
 mod event;
 mod mitigation;
 mod panic;
 mod safelist;
 mod signal;
 
-pub(crate) use audit::{AuditRow, NewAudit, SealRow, head, vanished};
-pub(crate) use event::{EventRow, ListedEvent, NewEvent};
-pub(crate) use mitigation::{MitigationRow, NewMitigation, phase_of, route_kind};
-pub(crate) use panic::{NewPanic, PanicRow};
-pub(crate) use safelist::{NewReply, NewSafelistEntry, ReplyRow, SafelistRow};
+pub(crate) use audit::{
+    AuditColumns, AuditRow, HeadColumns, HeadRow, NewAudit, NewHead, SealColumns, SealRow, Sealed,
+    SealedAuditRow, UnsealedRow, head,
+};
+pub(crate) use counter::{QuotaCounterColumns, QuotaCounterDelta, TallyColumns, TallyDelta};
+pub(crate) use event::{EventColumns, EventRow, NewEvent};
+pub(crate) use mitigation::{MitigationColumns, MitigationRow, NewMitigation, phase_of, route_kind};
+pub(crate) use panic::{NewPanic, PanicColumns, PanicRow};
+pub(crate) use safelist::{NewReply, NewSafelistEntry, ReplyColumns, ReplyRow, SafelistColumns, SafelistRow};
 pub(crate) use signal::{
-    CorroborationRow, GroupRow, ListedCorroboration, NewCorroboration, NewGroup, activity, corroborations,
-    groups, groups_of, newest_first, waiting,
+    CorroborationColumns, CorroborationRow, GroupColumns, GroupRow, NewCorroboration, NewGroup, activity,
+    corroborations, groups, groups_of, newest_first, waiting,
 };
 
 use std::fmt::Display;
@@ -23,8 +29,8 @@ use std::fmt::Display;
 use chrono::{DateTime, Utc};
 use prefix_core::event::Event;
 use prefix_core::mitigation::Mitigation;
+use prefix_core::ports::StoreError;
 use prefix_core::signal::{Corroboration, SignalGroup};
-use prefix_core::store::StoreError;
 
 use crate::sql_type::Micros;
 
@@ -52,13 +58,13 @@ pub(crate) fn mitigation(row: MitigationRow) -> Option<Mitigation> {
 }
 
 /// The event of a row, if it can be read.
-pub(crate) fn event(row: ListedEvent) -> Option<Event> {
+pub(crate) fn event(row: EventRow) -> Option<Event> {
     let (_, id) = row.place();
     row.parse().inspect_err(|error| unreadable("events", id.0, error)).ok()
 }
 
 /// The event of a row without the trace of its decision, if it can be read.
-pub(crate) fn recorded(row: ListedEvent) -> Option<Event> {
+pub(crate) fn recorded(row: EventRow) -> Option<Event> {
     let (_, id) = row.place();
     row.parse_untraced().inspect_err(|error| unreadable("events", id.0, error)).ok()
 }
@@ -70,14 +76,8 @@ pub(crate) fn group(row: GroupRow) -> Option<SignalGroup> {
 }
 
 /// The corroborating signal of a row, if it can be read.
-pub(crate) fn corroboration(row: ListedCorroboration) -> Option<Corroboration> {
+pub(crate) fn corroboration(row: CorroborationRow) -> Option<Corroboration> {
     let id = row.signal_id.0;
-    row.parse().inspect_err(|error| unreadable("corroborations", id, error)).ok()
-}
-
-/// The same with its raw details.
-pub(crate) fn whole_corroboration(row: CorroborationRow) -> Option<Corroboration> {
-    let id = row.listed.signal_id.0;
     row.parse().inspect_err(|error| unreadable("corroborations", id, error)).ok()
 }
 

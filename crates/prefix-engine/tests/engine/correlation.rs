@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use prefix_core::Store;
+use prefix_core::ports::SignalReads;
 use prefix_core::alert::AlertType;
 use prefix_core::event::EventStatus;
 use prefix_core::mitigation::Status;

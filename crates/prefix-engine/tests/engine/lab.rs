@@ -19,7 +19,8 @@ use prefix_core::guard::{GuardMode, GuardStatus, GuardWatch};
 use prefix_core::id::{InstanceId, MitigationId};
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::ownership::Ownership;
-use prefix_core::{Clock, Store};
+use prefix_core::Clock;
+use prefix_core::ports::Reads;
 use prefix_engine::{
     Caller, Engine, EngineError, EngineParts, EventOutcome, Ingested, MitigationView, RefusedEvent,
 };

@@ -1,6 +1,6 @@
 //! The kill switch: freezes first, withdraws everything, and nothing comes back by itself.
 
-use prefix_core::Store;
+use prefix_core::ports::UnitOfWork;
 use prefix_core::address::VictimIp;
 use prefix_core::guardrail::Guardrail;
 use prefix_core::id::PanicId;

@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use prefix_core::Store;
+use prefix_core::ports::Reads;
 use prefix_core::event::EventStatus;
 use prefix_core::mitigation::Status;
 use prefix_engine::{EngineError, EventOutcome, PanicRequest};

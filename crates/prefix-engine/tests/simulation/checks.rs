@@ -190,8 +190,8 @@ impl World {
     /// The audit chain is whole, and holds every entry.
     async fn check_chain(&self) {
         let pop: Pop = "fra1".parse().unwrap();
-        let entries = self.store.chain(&pop, 1, u32::MAX).await.unwrap();
-        let head = self.store.chain_head(&pop).await.unwrap();
+        let entries = self.store.audit_chain(&pop, 1, u32::MAX).await.unwrap();
+        let head = self.store.audit_chain_head(&pop).await.unwrap();
         let mut verifier = Verifier::new(1, None, None);
         let _ = entries.iter().all(|entry| verifier.check(entry));
         let verdict = verifier.finish(head);

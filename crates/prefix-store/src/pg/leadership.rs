@@ -9,7 +9,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use futures::FutureExt;
 use prefix_core::id::InstanceId;
 use prefix_core::name::Pop;
-use prefix_core::store::{Candidacy, Election, Epoch, Leader, OtherInstance, StoreError};
+use prefix_core::ports::{Candidacy, Election, Epoch, Leader, OtherInstance, StoreError};
 
 use super::begin::{begin, leadership_lock};
 use super::pool::Pool;

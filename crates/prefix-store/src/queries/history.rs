@@ -6,7 +6,7 @@ macro_rules! history_queries {
         use diesel::prelude::*;
         use diesel::result::QueryResult;
         use prefix_core::name::SourceName;
-        use prefix_core::store::HistoryQuery;
+        use prefix_core::ports::HistoryQuery;
 
         use crate::predicate::{UpTo, Younger};
         use crate::row::ListedEvent;

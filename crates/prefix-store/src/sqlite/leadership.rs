@@ -6,7 +6,7 @@ use diesel::result::QueryResult;
 use diesel::sqlite::SqliteConnection;
 use prefix_core::id::InstanceId;
 use prefix_core::name::Pop;
-use prefix_core::store::{Candidacy, Election, Epoch, Leader};
+use prefix_core::ports::{Candidacy, Election, Epoch, Leader};
 
 use super::writer::{End, Slot};
 use crate::error::Failure;

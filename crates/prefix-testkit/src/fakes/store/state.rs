@@ -11,11 +11,12 @@ use prefix_core::id::{MitigationId, PanicId};
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::name::{CustomerId, Pop};
 use prefix_core::panic::PanicScope;
+use prefix_core::ports::{
+    ChangeSet, Epoch, IdempotencyRecord, PopStats, QuotaCounts, ReadSet, RequestKey, Retention, Snapshot,
+    StoreError,
+};
 use prefix_core::safelist::Safelist;
 use prefix_core::signal::{GroupStatus, SignalGroup};
-use prefix_core::store::{
-    ChangeSet, Epoch, PopStats, QuotaCounts, ReadSet, ReplyKey, Retention, Snapshot, StoreError, StoredReply,
-};
 
 use super::shared::Several;
 use super::signals::Signals;
@@ -34,7 +35,7 @@ pub(super) struct State {
     pub(super) panic: BTreeMap<PanicId, PanicScope>,
     pub(super) several: Several,
     pub(super) signals: Signals,
-    replies: HashMap<ReplyKey, StoredReply>,
+    replies: HashMap<RequestKey, IdempotencyRecord>,
     claims: HashMap<Claim, MitigationId>,
     global: i64,
     pops: BTreeMap<Pop, i64>,
@@ -89,7 +90,8 @@ impl State {
         }
         for key in &reads.replies {
             let stored = self.replies.get(key);
-            if let Some(reply) = stored.filter(|reply| reply.created_at > reads.now - StoredReply::KEPT) {
+            if let Some(reply) = stored.filter(|reply| reply.created_at > reads.now - IdempotencyRecord::KEPT)
+            {
                 snapshot.replies.insert(key.clone(), reply.clone());
             }
         }
@@ -219,7 +221,7 @@ impl State {
             }
         }
         for (key, reply) in &changes.replies {
-            let lapsed = reply.created_at - StoredReply::KEPT;
+            let lapsed = reply.created_at - IdempotencyRecord::KEPT;
             if self.replies.get(key).is_some_and(|stored| stored.created_at > lapsed) {
                 return Err(StoreError::Conflict("the reply is stored already".into()));
             }

@@ -1,0 +1,329 @@
+//! Where the columns of a table are written down: a `row!` is inserted and updated, a `record!` is read. The statements of
+//! both databases follow from them.
+
+use diesel::backend::Backend;
+use diesel::pg::Pg;
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::result::QueryResult;
+use diesel::sqlite::Sqlite;
+
+/// When a column is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// With the row. It names the row, and tells which one is in the way of a new one.
+    Key,
+    /// With the row, and never again.
+    Once,
+    /// By every update, which must find the number before.
+    Revision,
+    /// By every update.
+    Always,
+    /// By updates that change what an index sees. SQLite rewrites the index entries of every column that is named.
+    Indexed,
+    /// Added to what is there.
+    Added,
+}
+
+/// A row, or many rows column by column, to be written.
+pub(crate) trait Row {
+    /// Tells statements apart in the cache of a connection.
+    type Table: 'static;
+    const TABLE: &'static str;
+    const COLUMNS: &'static [(&'static str, Written)];
+    /// A row in the way of a new one is changed instead, if this is true of it (PostgreSQL, SQLite).
+    const PUT: Option<(&'static str, &'static str)>;
+}
+
+/// The values of a row for one of the databases.
+pub(crate) trait Values<DB: Backend>: Row {
+    /// The values of the columns that are meant, with their names (`name = `) or without.
+    fn push_values<'b>(&'b self, out: AstPass<'_, 'b, DB>, is_meant: IsMeant, named: bool)
+    -> QueryResult<()>;
+}
+
+/// Whether a column is meant.
+pub(crate) type IsMeant = fn(Written) -> bool;
+
+impl<V: Row> Row for &V {
+    type Table = V::Table;
+    const TABLE: &'static str = V::TABLE;
+    const COLUMNS: &'static [(&'static str, Written)] = V::COLUMNS;
+    const PUT: Option<(&'static str, &'static str)> = V::PUT;
+}
+
+impl<DB: Backend, V: Values<DB>> Values<DB> for &V {
+    fn push_values<'b>(
+        &'b self,
+        out: AstPass<'_, 'b, DB>,
+        is_meant: IsMeant,
+        named: bool,
+    ) -> QueryResult<()> {
+        (**self).push_values(out, is_meant, named)
+    }
+}
+
+/// `Name<'a> of table, Columns { when column: type, ... }`: the row as a struct, and many of them as one array per column.
+/// With `put if ("", "")` before the columns, a row takes the place of one with the same key.
+macro_rules! row {
+    (
+        $(#[$doc:meta])*
+        $name:ident $(<$life:lifetime>)? of $table:ident, $columns:ident
+        $(put if ($pg:literal, $sqlite:literal))? { $($written:ident $column:ident: $type:ty),* $(,)? }
+    ) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub(crate) struct $name $(<$life>)? {
+            $(pub(crate) $column: $type),*
+        }
+
+        /// Many rows, column by column.
+        #[derive(Debug)]
+        pub(crate) struct $columns<'r $(, $life)?> {
+            count: usize,
+            $($column: Vec<&'r $type>),*
+        }
+
+        impl<'r $(, $life)?> $columns<'r $(, $life)?> {
+            pub(crate) fn of(rows: impl IntoIterator<Item = &'r $name $(<$life>)?>) -> Self {
+                let mut columns = Self { count: 0, $($column: Vec::new()),* };
+                for row in rows {
+                    columns.count += 1;
+                    $(columns.$column.push(&row.$column);)*
+                }
+                columns
+            }
+
+            /// How many rows there are.
+            pub(crate) fn len(&self) -> usize {
+                self.count
+            }
+        }
+
+        $crate::row::define::row!(describe [$name $(<$life>)?] [$($life)?] $table ($($pg, $sqlite)?) $($written $column),*);
+        $crate::row::define::row!(
+            describe [$columns<'r $(, $life)?>] ['r $(, $life)?] $table ($($pg, $sqlite)?) $($written $column),*
+        );
+        $crate::row::define::row!(values diesel::sqlite::Sqlite, [$name $(<$life>)?] [$($life)?] $table plain
+            $($written $column),*);
+        $crate::row::define::row!(values diesel::pg::Pg, [$columns<'r $(, $life)?>] ['r $(, $life)?] $table array
+            $($written $column),*);
+    };
+    (describe [$($type:tt)*] [$($lives:tt)*] $table:ident ($($pg:literal, $sqlite:literal)?)
+        $($written:ident $column:ident),*) => {
+        impl<$($lives)*> $crate::row::define::Row for $($type)* {
+            type Table = $crate::schema::$table::table;
+            const TABLE: &'static str = stringify!($table);
+            const COLUMNS: &'static [(&'static str, $crate::row::define::Written)] =
+                &[$((stringify!($column), $crate::row::define::Written::$written)),*];
+            const PUT: Option<(&'static str, &'static str)> =
+                $crate::row::define::row!(put $($pg, $sqlite)?);
+        }
+    };
+    (put) => { None };
+    (put $pg:literal, $sqlite:literal) => { Some(($pg, $sqlite)) };
+    (values $backend:ty, [$($type:tt)*] [$($lives:tt)*] $table:ident $shape:ident
+        $($written:ident $column:ident),*) => {
+        impl<$($lives)*> $crate::row::define::Values<$backend> for $($type)* {
+            fn push_values<'b>(
+                &'b self,
+                mut out: diesel::query_builder::AstPass<'_, 'b, $backend>,
+                is_meant: $crate::row::define::IsMeant,
+                named: bool,
+            ) -> diesel::result::QueryResult<()> {
+                let mut is_first = true;
+                $(if is_meant($crate::row::define::Written::$written) {
+                    out.push_sql(if is_first { "" } else { ", " });
+                    is_first = false;
+                    if named {
+                        out.push_sql(concat!(stringify!($column), " = "));
+                    }
+                    out.push_bind_param::<$crate::row::define::row!(type $shape $table $column), _>(
+                        &self.$column,
+                    )?;
+                })*
+                let _ = is_first;
+                Ok(())
+            }
+        }
+    };
+    (type plain $table:ident $column:ident) => { diesel::dsl::SqlTypeOf<$crate::schema::$table::$column> };
+    (type array $table:ident $column:ident) => {
+        diesel::sql_types::Array<diesel::dsl::SqlTypeOf<$crate::schema::$table::$column>>
+    };
+}
+
+/// `Name of table { column: type, ... }`: a row as it is read, by the names of its columns. Behind `and` stand those that
+/// a query names itself, because not every list has them.
+macro_rules! record {
+    (
+        $(#[$doc:meta])*
+        $name:ident of $table:ident {
+            $first:ident: $first_type:ty $(, $column:ident: $type:ty)* $(,)?
+        } $(and { $($more:ident: $more_type:ty),* $(,)? })?
+    ) => {
+        $(#[$doc])*
+        #[derive(Debug, diesel::QueryableByName)]
+        #[diesel(table_name = $table)]
+        pub(crate) struct $name {
+            pub(crate) $first: $first_type,
+            $(pub(crate) $column: $type,)*
+            $($(pub(crate) $more: $more_type,)*)?
+        }
+
+        impl $crate::sql::Record for $name {
+            const COLUMNS: &'static str = concat!(
+                stringify!($table), ".", stringify!($first)
+                $(, ", ", stringify!($table), ".", stringify!($column))*
+            );
+        }
+    };
+}
+
+pub(crate) use {record, row};
+
+fn push_list<DB: Backend>(
+    out: &mut AstPass<'_, '_, DB>,
+    columns: &[(&'static str, Written)],
+    is_meant: IsMeant,
+    mut push: impl FnMut(&mut AstPass<'_, '_, DB>, &'static str, Written),
+) {
+    let meant = columns.iter().filter(|(_, written)| is_meant(*written));
+    for (number, (name, written)) in meant.enumerate() {
+        out.push_sql(if number > 0 { ", " } else { "" });
+        push(out, name, *written);
+    }
+}
+
+fn push_names<DB: Backend, V: Row>(out: &mut AstPass<'_, '_, DB>, is_meant: IsMeant) {
+    push_list(out, V::COLUMNS, is_meant, |out, name, _| out.push_sql(name));
+}
+
+fn is_key(written: Written) -> bool {
+    written == Written::Key
+}
+
+/// New rows: one in SQLite, any number in PostgreSQL, where the statement is the same for one row and for a thousand.
+#[derive(Debug)]
+pub(crate) struct Insert<V>(pub(crate) V);
+
+impl<V: Row> QueryId for Insert<V> {
+    type QueryId = Insert<V::Table>;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl<V, Connection> diesel::RunQueryDsl<Connection> for Insert<V> {}
+
+impl<V: Row> Insert<V> {
+    fn push_head<DB: Backend>(out: &mut AstPass<'_, '_, DB>) {
+        out.push_sql("INSERT INTO ");
+        out.push_sql(V::TABLE);
+        out.push_sql(" (");
+        push_names::<DB, V>(out, |_| true);
+        out.push_sql(") ");
+    }
+
+    fn push_conflict<DB: Backend>(out: &mut AstPass<'_, '_, DB>, condition: &str) {
+        out.push_sql(" ON CONFLICT (");
+        push_names::<DB, V>(out, is_key);
+        out.push_sql(") DO UPDATE SET ");
+        let is_changed = |written| matches!(written, Written::Always | Written::Indexed | Written::Added);
+        push_list(out, V::COLUMNS, is_changed, |out, name, written| {
+            out.push_sql(name);
+            out.push_sql(" = ");
+            if written == Written::Added {
+                out.push_sql(V::TABLE);
+                out.push_sql(".");
+                out.push_sql(name);
+                out.push_sql(" + ");
+            }
+            out.push_sql("EXCLUDED.");
+            out.push_sql(name);
+        });
+        out.push_sql(condition);
+    }
+}
+
+impl<V: Values<Pg>> QueryFragment<Pg> for Insert<V> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        Self::push_head(&mut out);
+        out.push_sql("SELECT * FROM UNNEST(");
+        self.0.push_values(out.reborrow(), |_| true, false)?;
+        out.push_sql(")");
+        if let Some((condition, _)) = V::PUT {
+            Self::push_conflict(&mut out, condition);
+        }
+        Ok(())
+    }
+}
+
+impl<V: Values<Sqlite>> QueryFragment<Sqlite> for Insert<V> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        Self::push_head(&mut out);
+        out.push_sql("VALUES (");
+        self.0.push_values(out.reborrow(), |_| true, false)?;
+        out.push_sql(")");
+        if let Some((_, condition)) = V::PUT {
+            Self::push_conflict(&mut out, condition);
+        }
+        Ok(())
+    }
+}
+
+/// New states of rows. One that is no longer at the revision before is left alone, and missing in the count.
+#[derive(Debug)]
+pub(crate) struct Update<V, const INDEXED: bool>(pub(crate) V);
+
+impl<V: Row, const INDEXED: bool> QueryId for Update<V, INDEXED> {
+    type QueryId = Update<V::Table, INDEXED>;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl<V, const INDEXED: bool, Connection> diesel::RunQueryDsl<Connection> for Update<V, INDEXED> {}
+
+impl<V, const INDEXED: bool> Update<V, INDEXED> {
+    fn is_set(written: Written) -> bool {
+        matches!(written, Written::Revision | Written::Always) || INDEXED && written == Written::Indexed
+    }
+}
+
+impl<V: Values<Pg>, const INDEXED: bool> QueryFragment<Pg> for Update<V, INDEXED> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let is_sent: IsMeant = |written| is_key(written) || Self::is_set(written);
+        out.push_sql("UPDATE ");
+        out.push_sql(V::TABLE);
+        out.push_sql(" AS t SET ");
+        push_list(&mut out, V::COLUMNS, Self::is_set, |out, name, _| {
+            out.push_sql(name);
+            out.push_sql(" = u.");
+            out.push_sql(name);
+        });
+        out.push_sql(" FROM UNNEST(");
+        self.0.push_values(out.reborrow(), is_sent, false)?;
+        out.push_sql(") AS u (");
+        push_names::<Pg, V>(&mut out, is_sent);
+        out.push_sql(") WHERE ");
+        push_list(&mut out, V::COLUMNS, is_key, |out, name, _| {
+            out.push_sql("t.");
+            out.push_sql(name);
+            out.push_sql(" = u.");
+            out.push_sql(name);
+        });
+        out.push_sql(" AND t.revision = u.revision - 1");
+        Ok(())
+    }
+}
+
+impl<V: Values<Sqlite>, const INDEXED: bool> QueryFragment<Sqlite> for Update<V, INDEXED> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql("UPDATE ");
+        out.push_sql(V::TABLE);
+        out.push_sql(" SET ");
+        self.0.push_values(out.reborrow(), Self::is_set, true)?;
+        out.push_sql(" WHERE ");
+        self.0.push_values(out.reborrow(), is_key, true)?;
+        out.push_sql(" AND ");
+        self.0.push_values(out.reborrow(), |written| written == Written::Revision, true)?;
+        out.push_sql(" - 1");
+        Ok(())
+    }
+}
