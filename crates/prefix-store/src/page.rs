@@ -1,13 +1,10 @@
 //! From rows to pages, the same for both databases.
 
 use chrono::{DateTime, Utc};
-use prefix_core::event::Event;
-use prefix_core::mitigation::Mitigation;
 use prefix_core::page::{Cursor, Page};
-use prefix_core::signal::SignalGroup;
 use uuid::Uuid;
 
-use crate::row::{self, EventRow, GroupRow, MitigationRow};
+use crate::row::{Parsed, readable};
 use crate::sql_type::{Id, Micros};
 
 /// How many rows at a time are read of a list that is wanted whole: what is parsed and what is not are never both in
@@ -24,19 +21,15 @@ pub(crate) fn is_full(count: usize, limit: i64) -> bool {
     i64::try_from(count).is_ok_and(|count| count >= limit)
 }
 
-/// A page of mitigations from the pages of one or more partitions.
-pub(crate) fn of_mitigations(rows: Vec<MitigationRow>, limit: u16) -> Page<Mitigation> {
-    merged(rows, limit, MitigationRow::place, row::mitigation)
-}
-
-/// A page of events.
-pub(crate) fn of_events(rows: Vec<EventRow>, limit: u16) -> Page<Event> {
-    readable(rows, limit, EventRow::place, row::event)
-}
-
-/// A page of signal groups from the pages of one or more statuses.
-pub(crate) fn of_groups(rows: Vec<GroupRow>, limit: u16) -> Page<SignalGroup> {
-    merged(rows, limit, GroupRow::place, row::group)
+/// A page from the rows of one or more lists, without those that cannot be read. The next page begins behind the last
+/// row, whether it could be read or not.
+pub(crate) fn of<R: Parsed>(mut rows: Vec<R>, limit: u16) -> Page<R::Value> {
+    rows.sort_by_key(|row| std::cmp::Reverse(row.place()));
+    let is_overfull = rows.len() > usize::from(limit);
+    rows.truncate(usize::from(limit));
+    let last = rows.last().filter(|_| is_overfull).map(R::place);
+    let next_cursor = last.and_then(|(at, id)| Some(Cursor { at: at.time()?, id: id.0 }));
+    Page { items: readable(rows), next_cursor }
 }
 
 /// The time and id of a row in a list.
@@ -76,31 +69,4 @@ impl<T> Recording<T> {
     fn missing(&self) -> i64 {
         i64::from(self.limit) - i64::try_from(self.found.len()).unwrap_or(i64::MAX)
     }
-}
-
-/// A page from several pages.
-fn merged<R, T>(
-    mut rows: Vec<R>,
-    limit: u16,
-    place: impl Fn(&R) -> Place,
-    parse: impl Fn(R) -> Option<T>,
-) -> Page<T> {
-    rows.sort_by_key(|row| std::cmp::Reverse(place(row)));
-    rows.truncate(overfull(limit));
-    readable(rows, limit, place, parse)
-}
-
-/// A page without the rows that cannot be read. The next page begins behind the last row, whether it could be read or
-/// not.
-fn readable<R, T>(
-    mut rows: Vec<R>,
-    limit: u16,
-    place: impl Fn(&R) -> Place,
-    parse: impl Fn(R) -> Option<T>,
-) -> Page<T> {
-    let is_overfull = rows.len() > usize::from(limit);
-    rows.truncate(usize::from(limit));
-    let last = rows.last().filter(|_| is_overfull).map(place);
-    let next_cursor = last.and_then(|(at, id)| Some(Cursor { at: at.time()?, id: id.0 }));
-    Page { items: rows.into_iter().filter_map(parse).collect(), next_cursor }
 }

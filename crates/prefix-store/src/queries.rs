@@ -11,7 +11,6 @@ pub(crate) mod signals;
 pub(crate) mod statistics;
 
 use crate::row::define::record;
-use crate::schema::leadership;
 use crate::sql::Sql;
 
 record! {
@@ -24,9 +23,7 @@ pub(crate) fn epoch(pop: &str) -> Sql<EpochRow> {
     Sql::select("FROM leadership WHERE pop = ?").bind(pop)
 }
 
-/// A number that a query makes.
-#[derive(Debug, diesel::QueryableByName)]
-pub(crate) struct NumberRow {
-    #[diesel(sql_type = diesel::sql_types::BigInt)]
-    pub(crate) number: i64,
+record! {
+    /// A number that a query makes.
+    NumberRow { number: i64 }
 }

@@ -33,7 +33,7 @@ use crate::queries::mitigations::StatusPartition;
 use crate::queries::statistics::BucketRow;
 use crate::queries::{admission, audit, events, mitigations, panic, safelist, signals, statistics};
 use crate::retry::Retry;
-use crate::row::{self, EventRow, GroupRow, MitigationRow, PanicRow, SealedAuditRow};
+use crate::row::{self, EventRow, GroupRow, MitigationRow, PanicRow, Parsed, SealedAuditRow};
 use crate::sql::{Fetched, Sql};
 use crate::sql_type::{Id, Micros};
 
@@ -156,7 +156,7 @@ impl<D: Database> Reads for SqlStore<D> {
     async fn mitigations(&self, query: &MitigationQuery) -> Result<Page<Mitigation>, StoreError> {
         let partitions = StatusPartition::of(query);
         let pages = partitions.iter().map(|partition| mitigations::page(query, partition)).collect();
-        Ok(page::of_mitigations(self.each(pages).await?, query.page.limit))
+        Ok(page::of(self.each(pages).await?, query.page.limit))
     }
 
     async fn by_ids(&self, ids: &[MitigationId]) -> Result<Vec<Mitigation>, StoreError> {
@@ -173,7 +173,7 @@ impl<D: Database> Reads for SqlStore<D> {
     }
 
     async fn events(&self, query: &EventQuery) -> Result<Page<Event>, StoreError> {
-        Ok(page::of_events(self.all(events::page(query)).await?, query.page.limit))
+        Ok(page::of(self.all(events::page(query)).await?, query.page.limit))
     }
 
     async fn safelist(&self) -> Result<Safelist, StoreError> {
@@ -202,7 +202,7 @@ impl<D: Database> SignalReads for SqlStore<D> {
     async fn groups(&self, query: &GroupQuery) -> Result<Page<SignalGroup>, StoreError> {
         let lists = signals::group_lists(query);
         let pages = lists.into_iter().map(|status| signals::groups(query, status)).collect();
-        Ok(page::of_groups(self.each(pages).await?, query.page.limit))
+        Ok(page::of(self.each(pages).await?, query.page.limit))
     }
 
     async fn group(&self, id: GroupId) -> Result<Option<SignalGroup>, StoreError> {
@@ -211,7 +211,7 @@ impl<D: Database> SignalReads for SqlStore<D> {
 
     async fn open_groups(&self, pop: &Pop, limit: u32) -> Result<Vec<SignalGroup>, StoreError> {
         let rows = self.all(signals::open_groups(pop.as_str(), limit.into())).await?;
-        Ok(rows.into_iter().filter_map(row::group).collect())
+        Ok(row::readable(rows))
     }
 
     async fn waiting_corroborations(
@@ -285,7 +285,7 @@ impl<D: Database> History for SqlStore<D> {
                 let read = async move {
                     let (rows, next) = events::history(connection, &query, after, limit).await?;
                     // parsed where blocking does no harm
-                    Ok((rows.into_iter().filter_map(row::recorded).collect(), next))
+                    Ok((rows.into_iter().filter_map(EventRow::recorded).collect(), next))
                 };
                 read.boxed()
             });
@@ -306,7 +306,7 @@ impl<D: Database> History for SqlStore<D> {
             let read = self.database.read(move |connection| {
                 let read = async move {
                     let (rows, next) = signals::history(connection, &query, after, limit).await?;
-                    Ok((rows.into_iter().filter_map(row::corroboration).collect(), next))
+                    Ok((row::readable(rows), next))
                 };
                 read.boxed()
             });

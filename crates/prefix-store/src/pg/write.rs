@@ -55,7 +55,7 @@ macro_rules! unless_empty {
     ($client:expr, $rows:expr, $statement:expr) => {{
         let rows = $rows;
         let mut client: &AsyncPgConnection = $client;
-        async move { if rows.len() == 0 { Ok(0) } else { $statement(rows).execute(&mut client).await } }
+        async move { if rows.is_empty() { Ok(0) } else { $statement(rows).execute(&mut client).await } }
     }};
 }
 

@@ -6,7 +6,6 @@ use prefix_core::ports::{IdempotencyRecord, ReadSet};
 use crate::executor::Executor;
 use crate::row::ReplyRow;
 use crate::row::define::record;
-use crate::schema::{admission, admissions, quota_counters};
 use crate::sql::Sql;
 use crate::sql_type::Micros;
 use crate::writes::Writes;

@@ -1,14 +1,13 @@
 //! The audit log and its chain.
 
-use diesel::QueryableByName;
 use diesel::result::QueryResult;
-use diesel::sql_types::Text;
 use prefix_core::name::Pop;
 use prefix_core::ports::AuditQuery;
 
 use crate::executor::Executor;
 use crate::key;
 use crate::page;
+use crate::row::define::record;
 use crate::row::{AuditRow, HeadRow, NewAudit, SealRow, SealedAuditRow, UnsealedRow};
 use crate::sql::{Record, Sql};
 
@@ -19,11 +18,9 @@ const POPS: &str = "WITH RECURSIVE pops (pop) AS (
         SELECT (SELECT min(e.pop) FROM audit_entries AS e WHERE e.pop > pops.pop) FROM pops WHERE pops.pop IS NOT NULL
     ) SELECT pop FROM pops WHERE pop IS NOT NULL";
 
-/// A row of [`POPS`].
-#[derive(QueryableByName)]
-struct PopRow {
-    #[diesel(sql_type = Text)]
-    pop: String,
+record! {
+    /// A row of [`POPS`].
+    PopRow { pop: String }
 }
 
 /// A page of audit entries. An index by time holds those of one pop; a list of every pop begins with a page of each.

@@ -7,9 +7,8 @@ use prefix_core::ports::{EventQuery, HistoryQuery};
 use crate::executor::Executor;
 use crate::key;
 use crate::page::{Place, is_full};
-use crate::row::EventRow;
 use crate::row::define::record;
-use crate::schema::events;
+use crate::row::{EventRow, Parsed};
 use crate::sql::{Record, Sql};
 use crate::sql_type::{Id, Micros};
 

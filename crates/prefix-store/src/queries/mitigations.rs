@@ -7,7 +7,6 @@ use prefix_core::ports::{MitigationQuery, ReadSet};
 use crate::page::Place;
 use crate::row::MitigationRow;
 use crate::row::define::record;
-use crate::schema::mitigations;
 use crate::sql::Sql;
 use crate::sql_type::Id;
 

@@ -1,8 +1,6 @@
 //! Signal groups, corroborating signals and sources.
 
-use diesel::QueryableByName;
 use diesel::result::QueryResult;
-use diesel::sql_types::{BigInt, Text};
 use prefix_core::name::{Pop, VectorName};
 use prefix_core::ports::{CorroborationHistoryQuery, GroupQuery};
 use prefix_core::signal::GroupStatus;
@@ -10,9 +8,10 @@ use prefix_core::signal::GroupStatus;
 use crate::executor::Executor;
 use crate::key;
 use crate::page::{Place, is_full};
-use crate::row::{CorroborationRow, GroupRow};
+use crate::row::define::record;
+use crate::row::{CorroborationRow, GroupRow, Parsed};
 use crate::sql::Sql;
-use crate::sql_type::{Id, Instant, Micros};
+use crate::sql_type::{Id, Micros};
 
 /// The statuses whose lists hold what is asked for; `None` is the list of all. A page is merged from one page of each.
 pub(crate) fn group_lists(query: &GroupQuery) -> Vec<Option<GroupStatus>> {
@@ -22,29 +21,19 @@ pub(crate) fn group_lists(query: &GroupQuery) -> Vec<Option<GroupStatus>> {
     GroupStatus::ALL.into_iter().filter(|status| query.status.contains(status)).map(Some).collect()
 }
 
-/// How many signals of a source there are.
-#[derive(Debug, QueryableByName)]
-pub(crate) struct SourceCount {
-    #[diesel(sql_type = Text)]
-    pub(crate) source: String,
-    #[diesel(sql_type = BigInt)]
-    pub(crate) total: i64,
+record! {
+    /// How many signals of a source there are.
+    SourceCountRow { source: String, total: i64 }
 }
 
-/// The same with the time of the newest.
-#[derive(Debug, QueryableByName)]
-pub(crate) struct SourceActivityRow {
-    #[diesel(embed)]
-    pub(crate) count: SourceCount,
-    #[diesel(sql_type = Instant)]
-    pub(crate) last_seen: Micros,
+record! {
+    /// The same with the time of the newest.
+    SourceActivityRow { source: String, total: i64, last_seen: Micros }
 }
 
-/// When something came.
-#[derive(Debug, QueryableByName)]
-pub(crate) struct TimeRow {
-    #[diesel(sql_type = Instant)]
-    at: Micros,
+record! {
+    /// When something came.
+    TimeRow { at: Micros }
 }
 
 /// One group.
@@ -107,7 +96,7 @@ pub(crate) fn waiting(pop: &str, now: Micros, source: Option<&str>, limit: i64) 
 }
 
 /// How many corroborating signals of each source wait for a group.
-pub(crate) fn waiting_counts(pop: &str, now: Micros) -> Sql<SourceCount> {
+pub(crate) fn waiting_counts(pop: &str, now: Micros) -> Sql<SourceCountRow> {
     Sql::new(
         "SELECT source, count(*) AS total FROM corroborations \
          WHERE received_by = ? AND expires_at > ? AND is_attached = ? GROUP BY source",

@@ -2,15 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use diesel::QueryableByName;
-use diesel::sql_types::BigInt;
 use prefix_core::name::Pop;
 use prefix_core::ports::{Bucket, PopStats, SeriesMetric, SeriesQuery, StoreError, Totals};
 
 use crate::row::define::record;
-use crate::schema::tallies;
 use crate::sql::Sql;
-use crate::sql_type::{Instant, Micros};
+use crate::sql_type::Micros;
 use crate::writes::tally;
 
 record! {
@@ -51,13 +48,9 @@ pub(crate) fn totals(rows: &[TallyRow]) -> Totals {
     Totals { mitigations: count(sum(tally::MITIGATIONS)), events: count(sum(tally::EVENTS)) }
 }
 
-/// How many rows came within a bucket of time.
-#[derive(Debug, QueryableByName)]
-pub(crate) struct BucketRow {
-    #[diesel(sql_type = Instant)]
-    bucket: Micros,
-    #[diesel(sql_type = BigInt)]
-    total: i64,
+record! {
+    /// How many rows came within a bucket of time.
+    BucketRow { bucket: Micros, total: i64 }
 }
 
 impl BucketRow {

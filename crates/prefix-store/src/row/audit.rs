@@ -14,7 +14,6 @@ use serde_json::{Value, json};
 use super::define::{record, row};
 use super::{json, time, unreadable, without_nul};
 use crate::key;
-use crate::schema::{audit_chain, audit_entries, audit_seals};
 use crate::sql_type::{Id, Micros, Uid};
 
 record! {

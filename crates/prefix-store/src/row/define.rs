@@ -27,7 +27,7 @@ pub(crate) enum Written {
 /// A row, or many rows column by column, to be written.
 pub(crate) trait Row {
     /// Tells statements apart in the cache of a connection.
-    type Table: 'static;
+    type Statement: 'static;
     const TABLE: &'static str;
     const COLUMNS: &'static [(&'static str, Written)];
     /// A row in the way of a new one is changed instead, if this is true of it (PostgreSQL, SQLite).
@@ -45,7 +45,7 @@ pub(crate) trait Values<DB: Backend>: Row {
 pub(crate) type IsMeant = fn(Written) -> bool;
 
 impl<V: Row> Row for &V {
-    type Table = V::Table;
+    type Statement = V::Statement;
     const TABLE: &'static str = V::TABLE;
     const COLUMNS: &'static [(&'static str, Written)] = V::COLUMNS;
     const PUT: Option<(&'static str, &'static str)> = V::PUT;
@@ -93,9 +93,9 @@ macro_rules! row {
                 columns
             }
 
-            /// How many rows there are.
-            pub(crate) fn len(&self) -> usize {
-                self.count
+            /// True if there is nothing to write.
+            pub(crate) fn is_empty(&self) -> bool {
+                self.count == 0
             }
         }
 
@@ -103,26 +103,30 @@ macro_rules! row {
         $crate::row::define::row!(
             describe [$columns<'r $(, $life)?>] ['r $(, $life)?] $table ($($pg, $sqlite)?) $($written $column),*
         );
-        $crate::row::define::row!(values diesel::sqlite::Sqlite, [$name $(<$life>)?] [$($life)?] $table plain
-            $($written $column),*);
-        $crate::row::define::row!(values diesel::pg::Pg, [$columns<'r $(, $life)?>] ['r $(, $life)?] $table array
-            $($written $column),*);
+        $crate::row::define::row!(values diesel::sqlite::Sqlite, [$name $(<$life>)?] [$($life)?]
+            $($written $column: $crate::sql_type::SqlOf<$type>),*);
+        $crate::row::define::row!(values diesel::pg::Pg, [$columns<'r $(, $life)?>] ['r $(, $life)?]
+            $($written $column: diesel::sql_types::Array<$crate::sql_type::SqlOf<$type>>),*);
     };
     (describe [$($type:tt)*] [$($lives:tt)*] $table:ident ($($pg:literal, $sqlite:literal)?)
         $($written:ident $column:ident),*) => {
-        impl<$($lives)*> $crate::row::define::Row for $($type)* {
-            type Table = $crate::schema::$table::table;
-            const TABLE: &'static str = stringify!($table);
-            const COLUMNS: &'static [(&'static str, $crate::row::define::Written)] =
-                &[$((stringify!($column), $crate::row::define::Written::$written)),*];
-            const PUT: Option<(&'static str, &'static str)> =
-                $crate::row::define::row!(put $($pg, $sqlite)?);
-        }
+        const _: () = {
+            /// In the place of the type, which need not be `'static`.
+            pub(crate) struct Statement;
+
+            impl<$($lives)*> $crate::row::define::Row for $($type)* {
+                type Statement = Statement;
+                const TABLE: &'static str = stringify!($table);
+                const COLUMNS: &'static [(&'static str, $crate::row::define::Written)] =
+                    &[$((stringify!($column), $crate::row::define::Written::$written)),*];
+                const PUT: Option<(&'static str, &'static str)> =
+                    $crate::row::define::row!(put $($pg, $sqlite)?);
+            }
+        };
     };
     (put) => { None };
     (put $pg:literal, $sqlite:literal) => { Some(($pg, $sqlite)) };
-    (values $backend:ty, [$($type:tt)*] [$($lives:tt)*] $table:ident $shape:ident
-        $($written:ident $column:ident),*) => {
+    (values $backend:ty, [$($type:tt)*] [$($lives:tt)*] $($written:ident $column:ident: $sql:ty),*) => {
         impl<$($lives)*> $crate::row::define::Values<$backend> for $($type)* {
             fn push_values<'b>(
                 &'b self,
@@ -137,37 +141,33 @@ macro_rules! row {
                     if named {
                         out.push_sql(concat!(stringify!($column), " = "));
                     }
-                    out.push_bind_param::<$crate::row::define::row!(type $shape $table $column), _>(
-                        &self.$column,
-                    )?;
+                    out.push_bind_param::<$sql, _>(&self.$column)?;
                 })*
                 let _ = is_first;
                 Ok(())
             }
         }
     };
-    (type plain $table:ident $column:ident) => { diesel::dsl::SqlTypeOf<$crate::schema::$table::$column> };
-    (type array $table:ident $column:ident) => {
-        diesel::sql_types::Array<diesel::dsl::SqlTypeOf<$crate::schema::$table::$column>>
-    };
 }
 
 /// `Name of table { column: type, ... }`: a row as it is read, by the names of its columns. Behind `and` stand those that
-/// a query names itself, because not every list has them.
+/// a query names itself, because not every list has them; without a table it names all of them.
 macro_rules! record {
-    (
-        $(#[$doc:meta])*
-        $name:ident of $table:ident {
-            $first:ident: $first_type:ty $(, $column:ident: $type:ty)* $(,)?
-        } $(and { $($more:ident: $more_type:ty),* $(,)? })?
-    ) => {
+    ($(#[$doc:meta])* $name:ident { $($column:ident: $type:ty),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Debug, diesel::QueryableByName)]
-        #[diesel(table_name = $table)]
         pub(crate) struct $name {
-            pub(crate) $first: $first_type,
-            $(pub(crate) $column: $type,)*
-            $($(pub(crate) $more: $more_type,)*)?
+            $(#[diesel(sql_type = $crate::sql_type::SqlOf<$type>)] pub(crate) $column: $type),*
+        }
+    };
+    (
+        $(#[$doc:meta])*
+        $name:ident of $table:ident { $first:ident: $first_type:ty $(, $column:ident: $type:ty)* $(,)? }
+        $(and { $($more:ident: $more_type:ty),* $(,)? })?
+    ) => {
+        $crate::row::define::record! {
+            $(#[$doc])*
+            $name { $first: $first_type $(, $column: $type)* $($(, $more: $more_type)*)? }
         }
 
         impl $crate::sql::Record for $name {
@@ -207,7 +207,7 @@ fn is_key(written: Written) -> bool {
 pub(crate) struct Insert<V>(pub(crate) V);
 
 impl<V: Row> QueryId for Insert<V> {
-    type QueryId = Insert<V::Table>;
+    type QueryId = Insert<V::Statement>;
     const HAS_STATIC_QUERY_ID: bool = true;
 }
 
@@ -274,7 +274,7 @@ impl<V: Values<Sqlite>> QueryFragment<Sqlite> for Insert<V> {
 pub(crate) struct Update<V, const INDEXED: bool>(pub(crate) V);
 
 impl<V: Row, const INDEXED: bool> QueryId for Update<V, INDEXED> {
-    type QueryId = Update<V::Table, INDEXED>;
+    type QueryId = Update<V::Statement, INDEXED>;
     const HAS_STATIC_QUERY_ID: bool = true;
 }
 

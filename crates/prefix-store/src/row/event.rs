@@ -18,9 +18,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::define::{record, row};
-use super::{corrupt, json, time, without_nul};
+use super::{Parsed, corrupt, json, time, unreadable, without_nul};
 use crate::key;
-use crate::schema::events;
+use crate::page::Place;
 use crate::sql_type::{Id, Micros};
 
 /// What no query asks for.
@@ -87,19 +87,24 @@ record! {
     } and { raw_details: Option<String> }
 }
 
-impl EventRow {
-    /// Its place in lists.
-    pub(crate) fn place(&self) -> (Micros, Id) {
+impl Parsed for EventRow {
+    type Value = Event;
+    const TABLE: &'static str = "events";
+
+    fn place(&self) -> Place {
         (self.ingested_at, self.event_id)
     }
 
-    pub(crate) fn parse(self) -> Result<Event, StoreError> {
+    fn parse(self) -> Result<Event, StoreError> {
         self.parse_with::<Decision>()
     }
+}
 
-    /// The same without the trace of its decision.
-    pub(crate) fn parse_untraced(self) -> Result<Event, StoreError> {
-        self.parse_with::<Untraced>()
+impl EventRow {
+    /// The event without the trace of its decision, if it can be read.
+    pub(crate) fn recorded(self) -> Option<Event> {
+        let id = self.event_id.0;
+        self.parse_with::<Untraced>().inspect_err(|error| unreadable("events", id, error)).ok()
     }
 
     fn parse_with<D: Into<Decision> + DeserializeOwned>(self) -> Result<Event, StoreError> {

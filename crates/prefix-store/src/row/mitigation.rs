@@ -5,8 +5,8 @@ use prefix_core::name::CustomerId;
 use prefix_core::ports::StoreError;
 
 use super::define::{record, row};
-use super::{corrupt, json, time};
-use crate::schema::mitigations;
+use super::{Parsed, corrupt, json, time};
+use crate::page::Place;
 use crate::sql_type::{Id, Micros};
 
 /// The part of a status that indexes see: it changes less often than the status itself.
@@ -36,13 +36,15 @@ record! {
     MitigationRow of mitigations { mitigation_id: Id, revision: i64, created_at: Micros, doc: String }
 }
 
-impl MitigationRow {
-    /// Its place in lists.
-    pub(crate) fn place(&self) -> (Micros, Id) {
+impl Parsed for MitigationRow {
+    type Value = Mitigation;
+    const TABLE: &'static str = "mitigations";
+
+    fn place(&self) -> Place {
         (self.created_at, self.mitigation_id)
     }
 
-    pub(crate) fn parse(self) -> Result<Mitigation, StoreError> {
+    fn parse(self) -> Result<Mitigation, StoreError> {
         let id = self.mitigation_id.0;
         let mut mitigation: Mitigation =
             serde_json::from_str(&self.doc).map_err(|error| corrupt("mitigations", id, error))?;

@@ -5,7 +5,6 @@ use prefix_core::ports::StoreError;
 
 use super::define::{record, row};
 use super::{corrupt, json};
-use crate::schema::panic_scopes;
 use crate::sql_type::{Id, Micros};
 
 record! {

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use super::define::{record, row};
 use super::{corrupt, json, time, without_nul};
 use crate::key;
-use crate::schema::{replies, safelist};
 use crate::sql_type::Micros;
 
 #[derive(Serialize, Deserialize)]

@@ -7,10 +7,10 @@ use prefix_core::ports::{SourceActivity, StoreError, WaitingCorroborations};
 use prefix_core::signal::{Corroboration, GroupStatus, SignalGroup};
 
 use super::define::{record, row};
-use super::{corrupt, json, time, without_nul};
+use super::{Parsed, corrupt, json, readable, time, without_nul};
 use crate::key;
-use crate::queries::signals::{SourceActivityRow, SourceCount};
-use crate::schema::{corroborations, signal_groups};
+use crate::page::Place;
+use crate::queries::signals::{SourceActivityRow, SourceCountRow};
 use crate::sql_type::{Id, Micros};
 
 record! {
@@ -24,13 +24,15 @@ record! {
     }
 }
 
-impl GroupRow {
-    /// Its place in lists.
-    pub(crate) fn place(&self) -> (Micros, Id) {
+impl Parsed for GroupRow {
+    type Value = SignalGroup;
+    const TABLE: &'static str = "signal_groups";
+
+    fn place(&self) -> Place {
         (self.created_at, self.group_id)
     }
 
-    pub(crate) fn parse(self) -> Result<SignalGroup, StoreError> {
+    fn parse(self) -> Result<SignalGroup, StoreError> {
         let id = self.group_id.0;
         let mut group: SignalGroup =
             serde_json::from_str(&self.doc).map_err(|error| corrupt("signal_groups", id, error))?;
@@ -45,7 +47,7 @@ impl GroupRow {
 pub(crate) fn groups(mut rows: Vec<GroupRow>) -> Vec<SignalGroup> {
     rows.sort_by_key(GroupRow::place);
     rows.dedup_by_key(|row| row.group_id);
-    rows.into_iter().filter_map(super::group).collect()
+    readable(rows)
 }
 
 /// The groups that these mitigations stand on, as far as they are not final.
@@ -57,13 +59,13 @@ pub(crate) fn groups_of(mitigations: &[Mitigation]) -> impl Iterator<Item = Id> 
 /// The corroborating signals of these rows, oldest first, without those that cannot be read.
 pub(crate) fn corroborations(mut rows: Vec<CorroborationRow>) -> Vec<Corroboration> {
     rows.sort_by_key(CorroborationRow::place);
-    rows.into_iter().filter_map(super::corroboration).collect()
+    readable(rows)
 }
 
 /// How many wait, from the counts of each source.
-pub(crate) fn waiting(rows: Vec<SourceCount>) -> Result<WaitingCorroborations, StoreError> {
+pub(crate) fn waiting(rows: Vec<SourceCountRow>) -> Result<WaitingCorroborations, StoreError> {
     let mut waiting = WaitingCorroborations::default();
-    for SourceCount { source, total } in rows {
+    for SourceCountRow { source, total } in rows {
         let count = u64::try_from(total).unwrap_or(0);
         waiting.total += count;
         waiting.by_source.insert(name(&source)?, count);
@@ -74,13 +76,13 @@ pub(crate) fn waiting(rows: Vec<SourceCount>) -> Result<WaitingCorroborations, S
 /// The corroborating signals of these rows with their raw details, newest first, without those that cannot be read.
 pub(crate) fn newest_first(mut rows: Vec<CorroborationRow>) -> Vec<Corroboration> {
     rows.sort_by_key(|row| std::cmp::Reverse(row.place()));
-    rows.into_iter().filter_map(super::corroboration).collect()
+    readable(rows)
 }
 
 /// The activity of each source, sorted by name.
 pub(crate) fn activity(rows: Vec<SourceActivityRow>) -> Result<Vec<SourceActivity>, StoreError> {
     let mut activity = Vec::with_capacity(rows.len());
-    for SourceActivityRow { count: SourceCount { source, total }, last_seen } in rows {
+    for SourceActivityRow { source, total, last_seen } in rows {
         let last_seen = time("corroborations", &source, last_seen)?;
         let count = u64::try_from(total).unwrap_or(0);
         activity.push(SourceActivity { source: name(&source)?, last_seen, count });
@@ -141,13 +143,15 @@ record! {
     } and { raw_details: Option<String> }
 }
 
-impl CorroborationRow {
-    /// Its place in lists.
-    pub(crate) fn place(&self) -> (Micros, Id) {
+impl Parsed for CorroborationRow {
+    type Value = Corroboration;
+    const TABLE: &'static str = "corroborations";
+
+    fn place(&self) -> Place {
         (self.received_at, self.signal_id)
     }
 
-    pub(crate) fn parse(self) -> Result<Corroboration, StoreError> {
+    fn parse(self) -> Result<Corroboration, StoreError> {
         let id = self.signal_id.0;
         let mut signal: Corroboration =
             serde_json::from_str(&self.doc).map_err(|error| corrupt("corroborations", id, error))?;

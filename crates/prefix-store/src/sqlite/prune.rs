@@ -1,20 +1,17 @@
 //! Deletes what is too old, a few rows at a time.
 
-use diesel::QueryableByName;
-use diesel::sql_types::Text;
 use prefix_core::ports::Retention;
 
 use super::writer::{End, Slot};
 use super::{execute, fetch_all};
 use crate::error::Failure;
 use crate::queries::retention::expired;
+use crate::row::define::record;
 use crate::sql::Sql;
 
-/// What the count of a deleted row is kept under.
-#[derive(QueryableByName)]
-struct GoneRow {
-    #[diesel(sql_type = Text)]
-    name: String,
+record! {
+    /// What the count of a deleted row is kept under.
+    GoneRow { name: String }
 }
 
 /// At most `limit` rows in all.
