@@ -10,18 +10,15 @@ mod panic;
 mod safelist;
 mod signal;
 
-pub(crate) use audit::{
-    AuditColumns, AuditRow, HeadColumns, HeadRow, NewAudit, NewHead, SealColumns, SealRow, Sealed,
-    SealedAuditRow, UnsealedRow, head,
-};
-pub(crate) use counter::{QuotaCounterColumns, QuotaCounterDelta, TallyColumns, TallyDelta};
-pub(crate) use event::{EventColumns, EventRow, NewEvent};
-pub(crate) use mitigation::{MitigationColumns, MitigationRow, NewMitigation, phase_of, route_kind};
-pub(crate) use panic::{NewPanic, PanicColumns, PanicRow};
-pub(crate) use safelist::{NewReply, NewSafelistEntry, ReplyColumns, ReplyRow, SafelistColumns, SafelistRow};
+pub(crate) use audit::{AuditRow, HeadRow, NewAudit, SealRow, Sealed, SealedAuditRow, UnsealedRow, head};
+pub(crate) use counter::{QuotaCounterDelta, TallyDelta};
+pub(crate) use event::{EventRow, NewEvent};
+pub(crate) use mitigation::{MitigationRow, NewMitigation, phase_of, route_kind};
+pub(crate) use panic::{NewPanic, PanicRow};
+pub(crate) use safelist::{NewReply, NewSafelistEntry, ReplyRow, SafelistRow};
 pub(crate) use signal::{
-    CorroborationColumns, CorroborationRow, GroupColumns, GroupRow, NewCorroboration, NewGroup, activity,
-    corroborations, groups, groups_of, newest_first, waiting,
+    CorroborationRow, GroupRow, NewCorroboration, NewGroup, activity, corroborations, groups, groups_of,
+    newest_first, waiting,
 };
 
 use std::fmt::Display;

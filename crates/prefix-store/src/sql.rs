@@ -15,6 +15,9 @@ use prefix_core::page::PageRequest;
 
 use crate::sql_type::{Id, Instant, Micros, Uid};
 
+/// So many values of a list go into one statement: SQLite takes no more than 32,766.
+pub(crate) const VALUES_AT_ONCE: usize = 10_000;
+
 /// A row that both databases can give back.
 pub(crate) trait Fetched: QueryableByName<Pg> + QueryableByName<Sqlite> + Send + 'static {}
 

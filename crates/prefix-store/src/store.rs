@@ -34,11 +34,8 @@ use crate::queries::statistics::BucketRow;
 use crate::queries::{admission, audit, events, mitigations, panic, safelist, signals, statistics};
 use crate::retry::Retry;
 use crate::row::{self, EventRow, GroupRow, MitigationRow, PanicRow, Parsed, SealedAuditRow};
-use crate::sql::{Fetched, Sql};
+use crate::sql::{Fetched, Sql, VALUES_AT_ONCE};
 use crate::sql_type::{Id, Micros};
-
-/// So many ids go into one statement: SQLite takes no more than 32,766 values.
-const IDS_AT_ONCE: usize = 10_000;
 
 /// One of the databases: how it runs queries, units of work, and what changes rows beside them.
 pub(crate) trait Database: Send + Sync + 'static {
@@ -164,7 +161,7 @@ impl<D: Database> Reads for SqlStore<D> {
             return Ok(Vec::new());
         }
         let ids: Vec<Id> = ids.iter().map(|id| Id(id.as_uuid())).collect();
-        let parts = ids.chunks(IDS_AT_ONCE).map(|ids| mitigations::by_ids(ids.to_vec())).collect();
+        let parts = ids.chunks(VALUES_AT_ONCE).map(|ids| mitigations::by_ids(ids.to_vec())).collect();
         Ok(row::readable(self.each(parts).await?))
     }
 

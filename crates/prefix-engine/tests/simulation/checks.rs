@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use prefix_core::Store;
 use prefix_core::chain::Verifier;
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::name::{CustomerId, Pop};
 use prefix_core::ownership::{MitigationTag, Ownership};
+use prefix_core::ports::AuditLog;
 use prefix_core::signal::{GroupStatus, SignalGroup};
 
 use crate::guard::Guard;

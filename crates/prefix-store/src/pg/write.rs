@@ -10,11 +10,8 @@ use super::begin::Session;
 use crate::error::Failure;
 use crate::executor::Executor;
 use crate::queries::{admission, safelist};
-use crate::row::define::{Insert, Update};
-use crate::row::{
-    AuditColumns, CorroborationColumns, EventColumns, GroupColumns, MitigationColumns, PanicColumns,
-    QuotaCounterColumns, ReplyColumns, SafelistColumns, TallyColumns,
-};
+use crate::row::NewAudit;
+use crate::row::define::{Insert, Row, Update};
 use crate::sql::Sql;
 use crate::sql_type::Id;
 use crate::writes::{Changed, Writes};
@@ -32,7 +29,7 @@ impl QueryFragment<Pg> for Commit {
 
 /// New audit entries, and their places in the queue of those that wait for their seal.
 #[derive(Debug)]
-struct InsertAudit<'a>(Insert<AuditColumns<'a, 'a>>);
+struct InsertAudit<'a>(Insert<<NewAudit<'a> as Row>::Columns<'a>>);
 
 impl QueryFragment<Pg> for InsertAudit<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
@@ -48,15 +45,6 @@ impl QueryFragment<Pg> for InsertAudit<'_> {
 impl QueryId for InsertAudit<'_> {
     type QueryId = InsertAudit<'static>;
     const HAS_STATIC_QUERY_ID: bool = true;
-}
-
-/// Runs a statement with these rows, unless there are none.
-macro_rules! unless_empty {
-    ($client:expr, $rows:expr, $statement:expr) => {{
-        let rows = $rows;
-        let mut client: &AsyncPgConnection = $client;
-        async move { if rows.is_empty() { Ok(0) } else { $statement(rows).execute(&mut client).await } }
-    }};
 }
 
 /// Writes everything and commits.
@@ -102,23 +90,23 @@ pub(super) async fn all(
         commit,
     ) = futures::join!(
         touch_admission(client, writes),
-        unless_empty!(client, QuotaCounterColumns::of(&writes.counters), Insert),
-        unless_empty!(client, MitigationColumns::of(rows(&writes.releases)), Update::<_, true>),
-        unless_empty!(client, MitigationColumns::of(rows(&writes.updates)), Update::<_, true>),
-        unless_empty!(client, MitigationColumns::of(&writes.mitigations), Insert),
-        unless_empty!(client, GroupColumns::of(rows(&writes.closed_groups)), Update::<_, true>),
-        unless_empty!(client, GroupColumns::of(rows(&writes.changed_groups)), Update::<_, true>),
-        unless_empty!(client, GroupColumns::of(&writes.groups), Insert),
-        unless_empty!(client, CorroborationColumns::of(&writes.corroborations), Insert),
-        unless_empty!(client, EventColumns::of(&writes.events), Insert),
-        unless_empty!(client, AuditColumns::of(&writes.audit), |rows| InsertAudit(Insert(rows))),
-        unless_empty!(client, ReplyColumns::of(&writes.replies), Insert),
+        insert(client, &writes.counters),
+        update(client, &writes.releases),
+        update(client, &writes.updates),
+        insert(client, &writes.mitigations),
+        update(client, &writes.closed_groups),
+        update(client, &writes.changed_groups),
+        insert(client, &writes.groups),
+        insert(client, &writes.corroborations),
+        insert(client, &writes.events),
+        insert_audit(client, writes),
+        insert(client, &writes.replies),
         remove_safelist(client, writes),
-        unless_empty!(client, SafelistColumns::of(&writes.safelist_put), Insert),
-        unless_empty!(client, PanicColumns::of(&writes.panic_put), Insert),
+        insert(client, &writes.safelist_put),
+        insert(client, &writes.panic_put),
         note_changes(client, writes),
         count_admissions(client, writes),
-        unless_empty!(client, TallyColumns::of(&writes.tallies), Insert),
+        insert(client, &writes.tallies),
         commit_now,
     );
     // In the order of sending: the first error is the cause, those behind it say that the transaction is aborted.
@@ -160,8 +148,24 @@ fn expect(changed: usize, expected: usize, what: &str) -> Result<(), Failure> {
     )))
 }
 
-fn rows<R>(changed: &[Changed<R>]) -> impl Iterator<Item = &R> {
-    changed.iter().map(|changed| &changed.row)
+// None of these sends anything if there is nothing to write.
+
+async fn insert<R: Row>(mut client: &AsyncPgConnection, rows: &[R]) -> QueryResult<usize> {
+    client.insert(rows).await
+}
+
+async fn insert_audit(mut client: &AsyncPgConnection, writes: &Writes<'_>) -> QueryResult<usize> {
+    if writes.audit.is_empty() {
+        return Ok(0);
+    }
+    InsertAudit(Insert(NewAudit::columns(writes.audit.iter()))).execute(&mut client).await
+}
+
+async fn update<R: Row>(mut client: &AsyncPgConnection, changed: &[Changed<R>]) -> QueryResult<usize> {
+    if changed.is_empty() {
+        return Ok(0);
+    }
+    Update::<_, true>(R::columns(changed.iter().map(|changed| &changed.row))).execute(&mut client).await
 }
 
 async fn touch_admission(mut client: &AsyncPgConnection, writes: &Writes<'_>) -> QueryResult<usize> {

@@ -8,8 +8,8 @@ use crate::executor::Executor;
 use crate::key;
 use crate::page;
 use crate::row::define::record;
-use crate::row::{AuditRow, HeadRow, NewAudit, SealRow, SealedAuditRow, UnsealedRow};
-use crate::sql::{Record, Sql};
+use crate::row::{AuditRow, HeadRow, NewAudit, SealRow, Sealed, SealedAuditRow, UnsealedRow};
+use crate::sql::{Record, Sql, VALUES_AT_ONCE};
 
 /// The pops that have audit entries, each found by one look into the index.
 const POPS: &str = "WITH RECURSIVE pops (pop) AS (
@@ -76,14 +76,32 @@ pub(crate) fn enqueue(row: &NewAudit<'_>) -> Sql {
     Sql::new("INSERT INTO audit_queue (pop, audit_id) VALUES (?, ?)").bind(row.pop).bind(row.audit_id)
 }
 
-/// Takes sealed entries out of the queue.
-pub(crate) fn dequeue(pop: &str, positions: Vec<i64>) -> Sql {
-    Sql::new("DELETE FROM audit_queue").filter("pop = ?", pop).any("position", positions)
-}
-
 /// The newest sealed entry of a pop.
 pub(crate) fn chain_head(pop: &str) -> Sql<HeadRow> {
     Sql::select("FROM audit_chain WHERE pop = ?").bind(pop)
+}
+
+/// Seals up to `limit` entries that wait, in the order of the queue; returns how many.
+pub(crate) async fn seal(executor: &mut impl Executor, pop: &str, limit: u32) -> QueryResult<u32> {
+    let head = executor.fetch_one(chain_head(pop)).await?;
+    let waiting = executor.fetch_all(unsealed(pop, limit.into())).await?;
+    if waiting.is_empty() {
+        return Ok(0);
+    }
+    let Sealed { positions, seals, head } = Sealed::new(pop, head, waiting);
+    executor.insert(&seals).await?;
+    for positions in positions.chunks(VALUES_AT_ONCE) {
+        let dequeue = Sql::new("DELETE FROM audit_queue").filter("pop = ?", pop);
+        executor.execute(dequeue.any("position", positions.to_vec())).await?;
+    }
+    if let Some(head) = head {
+        let put = Sql::new(
+            "INSERT INTO audit_chain (pop, seq, hash) VALUES (?, ?, ?) \
+             ON CONFLICT (pop) DO UPDATE SET seq = EXCLUDED.seq, hash = EXCLUDED.hash",
+        );
+        executor.execute(put.bind(pop).bind(head.seq).bind(head.hash.as_bytes().to_vec())).await?;
+    }
+    Ok(u32::try_from(positions.len()).unwrap_or(limit))
 }
 
 /// Sealed entries of a pop. One that was deleted, or moved to another pop, is left out.

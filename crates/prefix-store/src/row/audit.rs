@@ -176,15 +176,6 @@ record! {
     HeadRow of audit_chain { seq: i64, hash: Vec<u8> }
 }
 
-row! {
-    /// The same to put.
-    NewHead<'a> of audit_chain, HeadColumns put if ("", "") {
-        Key pop: &'a str,
-        Always seq: i64,
-        Always hash: &'a [u8],
-    }
-}
-
 /// The newest sealed entry of a pop, as its row says.
 pub(crate) fn head(row: HeadRow) -> ChainHead {
     ChainHead { seq: row.seq, hash: hash(&row.hash) }

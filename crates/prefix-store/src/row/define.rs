@@ -24,8 +24,21 @@ pub(crate) enum Written {
     Added,
 }
 
-/// A row, or many rows column by column, to be written.
-pub(crate) trait Row {
+/// A row to be written.
+pub(crate) trait Row: Values<Sqlite> + Sync {
+    /// Many of them, column by column.
+    type Columns<'r>: Values<Pg> + Send
+    where
+        Self: 'r;
+
+    /// The columns of these rows.
+    fn columns<'r>(rows: impl Iterator<Item = &'r Self>) -> Self::Columns<'r>
+    where
+        Self: 'r;
+}
+
+/// What is known of a table, whether one row of it is at hand or many column by column.
+pub(crate) trait Table {
     /// Tells statements apart in the cache of a connection.
     type Statement: 'static;
     const TABLE: &'static str;
@@ -35,7 +48,7 @@ pub(crate) trait Row {
 }
 
 /// The values of a row for one of the databases.
-pub(crate) trait Values<DB: Backend>: Row {
+pub(crate) trait Values<DB: Backend>: Table {
     /// The values of the columns that are meant, with their names (`name = `) or without.
     fn push_values<'b>(&'b self, out: AstPass<'_, 'b, DB>, is_meant: IsMeant, named: bool)
     -> QueryResult<()>;
@@ -44,7 +57,7 @@ pub(crate) trait Values<DB: Backend>: Row {
 /// Whether a column is meant.
 pub(crate) type IsMeant = fn(Written) -> bool;
 
-impl<V: Row> Row for &V {
+impl<V: Table> Table for &V {
     type Statement = V::Statement;
     const TABLE: &'static str = V::TABLE;
     const COLUMNS: &'static [(&'static str, Written)] = V::COLUMNS;
@@ -79,23 +92,21 @@ macro_rules! row {
         /// Many rows, column by column.
         #[derive(Debug)]
         pub(crate) struct $columns<'r $(, $life)?> {
-            count: usize,
             $($column: Vec<&'r $type>),*
         }
 
-        impl<'r $(, $life)?> $columns<'r $(, $life)?> {
-            pub(crate) fn of(rows: impl IntoIterator<Item = &'r $name $(<$life>)?>) -> Self {
-                let mut columns = Self { count: 0, $($column: Vec::new()),* };
+        impl $(<$life>)? $crate::row::define::Row for $name $(<$life>)? {
+            type Columns<'r> = $columns<'r $(, $life)?> where Self: 'r;
+
+            fn columns<'r>(rows: impl Iterator<Item = &'r Self>) -> Self::Columns<'r>
+            where
+                Self: 'r,
+            {
+                let mut columns = $columns { $($column: Vec::new()),* };
                 for row in rows {
-                    columns.count += 1;
                     $(columns.$column.push(&row.$column);)*
                 }
                 columns
-            }
-
-            /// True if there is nothing to write.
-            pub(crate) fn is_empty(&self) -> bool {
-                self.count == 0
             }
         }
 
@@ -114,7 +125,7 @@ macro_rules! row {
             /// In the place of the type, which need not be `'static`.
             pub(crate) struct Statement;
 
-            impl<$($lives)*> $crate::row::define::Row for $($type)* {
+            impl<$($lives)*> $crate::row::define::Table for $($type)* {
                 type Statement = Statement;
                 const TABLE: &'static str = stringify!($table);
                 const COLUMNS: &'static [(&'static str, $crate::row::define::Written)] =
@@ -194,7 +205,7 @@ fn push_list<DB: Backend>(
     }
 }
 
-fn push_names<DB: Backend, V: Row>(out: &mut AstPass<'_, '_, DB>, is_meant: IsMeant) {
+fn push_names<DB: Backend, V: Table>(out: &mut AstPass<'_, '_, DB>, is_meant: IsMeant) {
     push_list(out, V::COLUMNS, is_meant, |out, name, _| out.push_sql(name));
 }
 
@@ -206,14 +217,14 @@ fn is_key(written: Written) -> bool {
 #[derive(Debug)]
 pub(crate) struct Insert<V>(pub(crate) V);
 
-impl<V: Row> QueryId for Insert<V> {
+impl<V: Table> QueryId for Insert<V> {
     type QueryId = Insert<V::Statement>;
     const HAS_STATIC_QUERY_ID: bool = true;
 }
 
 impl<V, Connection> diesel::RunQueryDsl<Connection> for Insert<V> {}
 
-impl<V: Row> Insert<V> {
+impl<V: Table> Insert<V> {
     fn push_head<DB: Backend>(out: &mut AstPass<'_, '_, DB>) {
         out.push_sql("INSERT INTO ");
         out.push_sql(V::TABLE);
@@ -273,7 +284,7 @@ impl<V: Values<Sqlite>> QueryFragment<Sqlite> for Insert<V> {
 #[derive(Debug)]
 pub(crate) struct Update<V, const INDEXED: bool>(pub(crate) V);
 
-impl<V: Row, const INDEXED: bool> QueryId for Update<V, INDEXED> {
+impl<V: Table, const INDEXED: bool> QueryId for Update<V, INDEXED> {
     type QueryId = Update<V::Statement, INDEXED>;
     const HAS_STATIC_QUERY_ID: bool = true;
 }

@@ -4,12 +4,14 @@ use std::fmt::Display;
 
 use diesel::RunQueryDsl;
 use diesel::result::QueryResult;
-use diesel::sqlite::{Sqlite, SqliteConnection};
+use diesel::sqlite::SqliteConnection;
+use futures::executor::block_on;
 
 use super::execute;
 use crate::error::Failure;
+use crate::executor::Executor;
 use crate::queries::{admission, audit, safelist};
-use crate::row::define::{Insert, Update, Values};
+use crate::row::define::{Row, Update};
 use crate::writes::{Changed, Writes};
 
 /// Writes everything.
@@ -33,8 +35,8 @@ pub(super) fn all(connection: &mut SqliteConnection, writes: &Writes<'_>) -> Res
     insert(connection, &writes.groups)?;
     insert(connection, &writes.corroborations)?;
     insert(connection, &writes.events)?;
+    insert(connection, &writes.audit)?;
     for row in &writes.audit {
-        Insert(row).execute(connection)?;
         execute(connection, audit::enqueue(row))?;
     }
     if insert(connection, &writes.replies)? < writes.replies.len() {
@@ -48,25 +50,15 @@ pub(super) fn all(connection: &mut SqliteConnection, writes: &Writes<'_>) -> Res
     Ok(())
 }
 
-fn insert<R>(connection: &mut SqliteConnection, rows: &[R]) -> QueryResult<usize>
-where
-    for<'r> &'r R: Values<Sqlite>,
-{
-    let mut count = 0;
-    for row in rows {
-        count += Insert(row).execute(connection)?;
-    }
-    Ok(count)
+fn insert<R: Row>(connection: &mut SqliteConnection, rows: &[R]) -> QueryResult<usize> {
+    block_on(connection.insert(rows))
 }
 
-fn update<R>(
+fn update<R: Row>(
     connection: &mut SqliteConnection,
     change: &Changed<R>,
     what: &dyn Display,
-) -> Result<(), Failure>
-where
-    for<'r> &'r R: Values<Sqlite>,
-{
+) -> Result<(), Failure> {
     let changed = if change.is_indexed {
         Update::<_, true>(&change.row).execute(connection)?
     } else {

@@ -224,7 +224,7 @@ impl Inner {
             if self.down {
                 return Err(down());
             }
-            self.state.several.check(&reads.pop, reads.leader)?;
+            self.state.shared.check(&reads.pop, reads.leader)?;
             attempt += 1;
             self.calls.decisions += 1;
             let changes = decide(self.state.snapshot(reads));
@@ -404,7 +404,7 @@ impl AuditLog for MemoryStore {
     }
 
     async fn audit_chain_head(&self, pop: &Pop) -> Result<Option<ChainHead>, StoreError> {
-        self.read(|state| state.several.head(pop))
+        self.read(|state| state.shared.head(pop))
     }
 
     async fn audit_chain(&self, pop: &Pop, from: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
@@ -419,11 +419,11 @@ impl Leadership for MemoryStore {
     }
 
     async fn claim(&self, candidacy: &Candidacy) -> Result<Election, StoreError> {
-        self.change(|state, now| state.several.claim(candidacy, now))
+        self.change(|state, now| state.shared.claim(candidacy, now))
     }
 
     async fn resign(&self, pop: &Pop, instance: InstanceId, epoch: Option<Epoch>) -> Result<(), StoreError> {
-        self.change(|state, _| state.several.resign(pop, instance, epoch))
+        self.change(|state, _| state.shared.resign(pop, instance, epoch))
     }
 }
 
@@ -435,7 +435,7 @@ impl ChangeFeed for MemoryStore {
         reader: InstanceId,
         since: Option<FeedCursor>,
     ) -> Result<RowChanges, StoreError> {
-        self.read(|state| state.several.changes(pop, reader, since))
+        self.read(|state| state.shared.changes(pop, reader, since))
     }
 }
 

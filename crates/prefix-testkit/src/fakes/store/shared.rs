@@ -1,4 +1,4 @@
-//! What several instances share: leadership, the feed of changes, the sealed audit chain.
+//! What several instances share: leadership, the change feed, the sealed audit chain.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,9 +15,9 @@ use prefix_core::ports::{
 /// An instance that has not reported itself for so long is gone.
 const GONE_AFTER: TimeDelta = TimeDelta::seconds(10);
 
-/// See the module.
+/// Who leads which pop, which instances are there, what they changed, and the newest sealed entries.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Several {
+pub(super) struct SharedState {
     leaders: BTreeMap<Pop, (Leader, DateTime<Utc>)>,
     epochs: BTreeMap<Pop, Epoch>,
     instances: BTreeMap<(Pop, InstanceId), (DateTime<Utc>, Candidacy)>,
@@ -25,7 +25,7 @@ pub(super) struct Several {
     heads: BTreeMap<Pop, ChainHead>,
 }
 
-impl Several {
+impl SharedState {
     /// Refuses the unit of work of a leader that is none any more.
     pub(super) fn check(&self, pop: &Pop, epoch: Option<Epoch>) -> Result<(), StoreError> {
         let Some(epoch) = epoch else { return Ok(()) };

@@ -18,7 +18,7 @@ use prefix_core::ports::{
 use prefix_core::safelist::Safelist;
 use prefix_core::signal::{GroupStatus, SignalGroup};
 
-use super::shared::Several;
+use super::shared::SharedState;
 use super::signals::Signals;
 
 /// A rule at a pop.
@@ -33,7 +33,7 @@ pub(super) struct State {
     pub(super) audit: Vec<(Pop, AuditEntry)>,
     pub(super) safelist: Safelist,
     pub(super) panic: BTreeMap<PanicId, PanicScope>,
-    pub(super) several: Several,
+    pub(super) shared: SharedState,
     pub(super) signals: Signals,
     replies: HashMap<RequestKey, IdempotencyRecord>,
     claims: HashMap<Claim, MitigationId>,
@@ -120,7 +120,7 @@ impl State {
 
     /// Writes everything, or nothing.
     pub(super) fn apply(&mut self, reads: &ReadSet, changes: ChangeSet) -> Result<(), StoreError> {
-        self.several.check(&reads.pop, reads.leader)?;
+        self.shared.check(&reads.pop, reads.leader)?;
         self.check(&changes)?;
         let delta = changes.quota_delta();
         let rows = self.next_rows(&changes)?;
@@ -129,7 +129,7 @@ impl State {
         let changed: HashSet<MitigationId> = rows.iter().map(|row| row.mitigation_id).collect();
         self.claims.retain(|_, claimant| !changed.contains(claimant));
         self.claims.extend(claims);
-        self.several.note(reads, rows.iter().map(|row| (row.pop.clone(), row.mitigation_id)));
+        self.shared.note(reads, rows.iter().map(|row| (row.pop.clone(), row.mitigation_id)));
         self.mitigations.extend(rows.into_iter().map(|row| (row.mitigation_id, row)));
         self.signals.groups.extend(groups.into_iter().map(|group| (group.group_id, group)));
         self.global += delta.global;
@@ -241,7 +241,7 @@ impl State {
     pub(super) fn seal(&mut self, pop: &Pop, leader: Epoch, limit: u32) -> Result<u32, StoreError> {
         let open = self.audit.iter_mut().filter(|(of, entry)| of == pop && entry.seal.is_none());
         let entries = open.map(|(_, entry)| entry).take(limit as usize).collect();
-        self.several.seal(pop, entries, leader)
+        self.shared.seal(pop, entries, leader)
     }
 
     /// Sealed entries of a pop from a number on.
