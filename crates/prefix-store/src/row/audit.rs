@@ -137,7 +137,7 @@ impl AuditRow {
 
 row! {
     /// A sealed entry.
-    NewSeal<'a> of audit_seals, SealColumns {
+    NewSeal<'a> of audit_seals {
         Key pop: &'a str,
         Key seq: i64,
         Once audit_id: Id,
@@ -214,7 +214,7 @@ impl<'a> Sealed<'a> {
 
 row! {
     /// A row to insert.
-    NewAudit<'a> of audit_entries, AuditColumns {
+    NewAudit<'a> of audit_entries {
         Key audit_id: Id,
         Once at: Micros,
         Once pop: &'a str,

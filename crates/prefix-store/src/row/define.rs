@@ -75,13 +75,14 @@ impl<DB: Backend, V: Values<DB>> Values<DB> for &V {
     }
 }
 
-/// `Name<'a> of table, Columns { when column: type, ... }`: the row as a struct, and many of them as one array per column.
-/// With `put if ("", "")` before the columns, a row takes the place of one with the same key.
+/// `Name<'a> of table { when column: type, ... }`: the row as a struct, and many of them as one array per column. With
+/// `put if ("", "")` before the columns, a row takes the place of one with the same key.
 macro_rules! row {
     (
         $(#[$doc:meta])*
-        $name:ident $(<$life:lifetime>)? of $table:ident, $columns:ident
-        $(put if ($pg:literal, $sqlite:literal))? { $($written:ident $column:ident: $type:ty),* $(,)? }
+        $name:ident $(<$life:lifetime>)? of $table:ident $(put if ($pg:literal, $sqlite:literal))? {
+            $($written:ident $column:ident: $type:ty),* $(,)?
+        }
     ) => {
         $(#[$doc])*
         #[derive(Debug)]
@@ -89,35 +90,37 @@ macro_rules! row {
             $(pub(crate) $column: $type),*
         }
 
-        /// Many rows, column by column.
-        #[derive(Debug)]
-        pub(crate) struct $columns<'r $(, $life)?> {
-            $($column: Vec<&'r $type>),*
-        }
-
-        impl $(<$life>)? $crate::row::define::Row for $name $(<$life>)? {
-            type Columns<'r> = $columns<'r $(, $life)?> where Self: 'r;
-
-            fn columns<'r>(rows: impl Iterator<Item = &'r Self>) -> Self::Columns<'r>
-            where
-                Self: 'r,
-            {
-                let mut columns = $columns { $($column: Vec::new()),* };
-                for row in rows {
-                    $(columns.$column.push(&row.$column);)*
-                }
-                columns
+        const _: () = {
+            #[derive(Debug)]
+            pub(crate) struct Columns<'r $(, $life)?> {
+                $($column: Vec<&'r $type>),*
             }
-        }
 
-        $crate::row::define::row!(describe [$name $(<$life>)?] [$($life)?] $table ($($pg, $sqlite)?) $($written $column),*);
-        $crate::row::define::row!(
-            describe [$columns<'r $(, $life)?>] ['r $(, $life)?] $table ($($pg, $sqlite)?) $($written $column),*
-        );
-        $crate::row::define::row!(values diesel::sqlite::Sqlite, [$name $(<$life>)?] [$($life)?]
-            $($written $column: $crate::sql_type::SqlOf<$type>),*);
-        $crate::row::define::row!(values diesel::pg::Pg, [$columns<'r $(, $life)?>] ['r $(, $life)?]
-            $($written $column: diesel::sql_types::Array<$crate::sql_type::SqlOf<$type>>),*);
+            impl $(<$life>)? $crate::row::define::Row for $name $(<$life>)? {
+                type Columns<'r> = Columns<'r $(, $life)?> where Self: 'r;
+
+                fn columns<'r>(rows: impl Iterator<Item = &'r Self>) -> Self::Columns<'r>
+                where
+                    Self: 'r,
+                {
+                    let (expected, _) = rows.size_hint();
+                    let mut columns = Columns { $($column: Vec::with_capacity(expected)),* };
+                    for row in rows {
+                        $(columns.$column.push(&row.$column);)*
+                    }
+                    columns
+                }
+            }
+
+            $crate::row::define::row!(describe [$name $(<$life>)?] [$($life)?] $table ($($pg, $sqlite)?)
+                $($written $column),*);
+            $crate::row::define::row!(describe [Columns<'r $(, $life)?>] ['r $(, $life)?] $table ($($pg, $sqlite)?)
+                $($written $column),*);
+            $crate::row::define::row!(values diesel::sqlite::Sqlite, [$name $(<$life>)?] [$($life)?]
+                $($written $column: $crate::sql_type::SqlOf<$type>),*);
+            $crate::row::define::row!(values diesel::pg::Pg, [Columns<'r $(, $life)?>] ['r $(, $life)?]
+                $($written $column: diesel::sql_types::Array<$crate::sql_type::SqlOf<$type>>),*);
+        };
     };
     (describe [$($type:tt)*] [$($lives:tt)*] $table:ident ($($pg:literal, $sqlite:literal)?)
         $($written:ident $column:ident),*) => {

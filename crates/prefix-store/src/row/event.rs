@@ -143,7 +143,7 @@ impl EventRow {
 
 row! {
     /// A row to insert.
-    NewEvent<'a> of events, EventColumns {
+    NewEvent<'a> of events {
         Key event_id: Id,
         Once ingested_at: Micros,
         Once source: &'a str,

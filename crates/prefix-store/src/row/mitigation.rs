@@ -57,7 +57,7 @@ impl Parsed for MitigationRow {
 
 row! {
     /// A row to insert, or the new state of one.
-    NewMitigation<'a> of mitigations, MitigationColumns {
+    NewMitigation<'a> of mitigations {
         Key mitigation_id: Id,
         Revision revision: i64,
         Once pop: &'a str,

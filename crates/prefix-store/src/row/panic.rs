@@ -20,7 +20,7 @@ impl PanicRow {
 
 row! {
     /// A scope to put.
-    NewPanic of panic_scopes, PanicColumns put if ("", "") {
+    NewPanic of panic_scopes put if ("", "") {
         Key panic_id: Id,
         Once started_at: Micros,
         Always is_thawed: bool,

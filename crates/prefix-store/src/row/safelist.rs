@@ -43,7 +43,7 @@ impl SafelistRow {
 
 row! {
     /// An entry of the safelist to put.
-    NewSafelistEntry of safelist, SafelistColumns put if ("", "") { Key prefix: String, Always doc: String }
+    NewSafelistEntry of safelist put if ("", "") { Key prefix: String, Always doc: String }
 }
 
 impl NewSafelistEntry {
@@ -78,7 +78,7 @@ impl ReplyRow {
 
 row! {
     /// An idempotency record to store. One that still counts is left alone, and missing in the count.
-    NewReply<'a> of replies, ReplyColumns put if (
+    NewReply<'a> of replies put if (
         " WHERE replies.created_at <= EXCLUDED.created_at - INTERVAL '24 hours'",
         " WHERE replies.created_at <= EXCLUDED.created_at - 86400000000"
     ) {

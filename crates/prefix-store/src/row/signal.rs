@@ -97,7 +97,7 @@ fn name(source: &str) -> Result<SourceName, StoreError> {
 
 row! {
     /// A row to insert, or the new state of one.
-    NewGroup<'a> of signal_groups, GroupColumns {
+    NewGroup<'a> of signal_groups {
         Key group_id: Id,
         Revision revision: i64,
         Once pop: &'a str,
@@ -164,7 +164,7 @@ impl Parsed for CorroborationRow {
 
 row! {
     /// A corroborating signal to put. The raw details of one that is known stay as they are.
-    NewCorroboration<'a> of corroborations, CorroborationColumns put if ("", "") {
+    NewCorroboration<'a> of corroborations put if ("", "") {
         Key signal_id: Id,
         Always received_by: &'a str,
         Always source: &'a str,
