@@ -38,11 +38,12 @@ pub(crate) struct Sql<R = ()> {
     row: PhantomData<fn() -> R>,
 }
 
-/// A piece of text with a question mark for each value.
+/// A piece of text between two values.
 #[derive(Clone, Copy, Debug)]
 struct Piece {
     pg: &'static str,
     sqlite: &'static str,
+    follows_value: bool,
 }
 
 /// A value. A list is one array for PostgreSQL, and one value per item for SQLite.
@@ -103,9 +104,11 @@ impl<R> Sql<R> {
         self.push_by_dialect(text, text)
     }
 
-    /// More text where the two databases differ.
+    /// More text where the two databases differ. Each has as many question marks as the other.
     pub(crate) fn push_by_dialect(mut self, pg: &'static str, sqlite: &'static str) -> Self {
-        self.text.push(Piece { pg, sqlite });
+        for (number, (pg, sqlite)) in pg.split('?').zip(sqlite.split('?')).enumerate() {
+            self.text.push(Piece { pg, sqlite, follows_value: number > 0 });
+        }
         self
     }
 
@@ -164,15 +167,13 @@ impl<R> Sql<R> {
         push: fn(&'b Value, &mut AstPass<'_, 'b, DB>) -> QueryResult<()>,
     ) -> QueryResult<()> {
         let mut values = self.values.iter();
-        for text in &self.text {
-            for (number, piece) in dialect(text).split('?').enumerate() {
-                if number > 0
-                    && let Some(value) = values.next()
-                {
-                    push(value, &mut out)?;
-                }
-                out.push_sql(piece);
+        for piece in &self.text {
+            if piece.follows_value
+                && let Some(value) = values.next()
+            {
+                push(value, &mut out)?;
             }
+            out.push_sql(dialect(piece));
         }
         Ok(())
     }
