@@ -3,7 +3,7 @@
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::chain::Seal;
+use crate::audit_chain::Seal;
 use crate::id::AuditId;
 
 /// The kind of actor.
@@ -127,7 +127,7 @@ impl AuditAction {
     }
 }
 
-/// One entry. Its place in the [chain](crate::chain) is given when it is sealed, a moment after it was written.
+/// One entry. Its place in the [chain](crate::audit_chain) is given when it is sealed, a moment after it was written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AuditEntry {
     /// Its identifier.

@@ -410,7 +410,7 @@ impl<'a> Told<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use prefix_core::store::ChangeSet;
+    use prefix_core::ports::{ChangeSet, UnitOfWork};
     use prefix_testkit::fakes::MemoryStore;
     use prefix_testkit::store_contract::sample;
 
