@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, SubsecRound, Utc};
 
-use crate::chain::Seal;
+use crate::audit_chain::Seal;
 use crate::id::AuditId;
 
 words! {
@@ -80,7 +80,7 @@ words! {
     }
 }
 
-/// An entry of the audit log. Its number in the [chain](crate::chain) is assigned when it is sealed, after its commit.
+/// An entry of the audit log. Its number in the [chain](crate::audit_chain) is assigned when it is sealed, after its commit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AuditEntry {
     /// The identifier of the entry.

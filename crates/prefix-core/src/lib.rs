@@ -11,7 +11,7 @@ pub mod address;
 pub mod alert;
 pub mod announcer;
 pub mod audit;
-pub mod chain;
+pub mod audit_chain;
 pub mod clock;
 pub mod confidence;
 pub mod decision;
@@ -28,13 +28,16 @@ pub mod ownership;
 pub mod pacing;
 pub mod page;
 pub mod panic;
+pub mod ports;
 pub mod protocol;
 pub mod rate;
 pub mod safelist;
 pub mod signal;
-pub mod store;
 pub mod ttl;
 
 pub use announcer::Announcer;
 pub use clock::Clock;
-pub use store::Store;
+pub use ports::Store;
+
+pub use audit_chain as chain;
+pub use ports as store;

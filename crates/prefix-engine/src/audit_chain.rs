@@ -46,7 +46,7 @@ pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
 /// Seals whatever is there.
 pub(crate) async fn seal_all(shared: &Shared) -> Result<(), StoreError> {
     while let Some(epoch) = shared.leadership.leading() {
-        match shared.store.seal(&shared.settings.pop, epoch, AT_ONCE).await {
+        match shared.store.seal_audit(&shared.settings.pop, epoch, AT_ONCE).await {
             Ok(sealed) if sealed < AT_ONCE => break,
             Ok(_) => {}
             Err(StoreError::Deposed) => {
@@ -69,11 +69,11 @@ pub(crate) async fn verify(
 ) -> Result<Verdict, StoreError> {
     let (store, pop) = (&shared.store, &shared.settings.pop);
     let from = from.unwrap_or(1).max(1);
-    let head = store.chain_head(pop).await?;
+    let head = store.audit_chain_head(pop).await?;
     let newest = head.map_or(i64::MAX, |head| head.seq);
     let last = to.map_or(newest, |to| to.min(newest));
     let before = if from > 1 {
-        let found = store.chain(pop, from - 1, 1).await?;
+        let found = store.audit_chain(pop, from - 1, 1).await?;
         let seal = found.first().and_then(|entry| entry.seal).filter(|seal| seal.seq == from - 1);
         seal.map(|seal| ChainHead { seq: seal.seq, hash: seal.hash })
     } else {
@@ -83,7 +83,7 @@ pub(crate) async fn verify(
     let mut next = from;
     let mut end = None;
     'pages: while next <= last {
-        let entries = store.chain(pop, next, PAGE).await?;
+        let entries = store.audit_chain(pop, next, PAGE).await?;
         if entries.is_empty() {
             break;
         }

@@ -10,7 +10,7 @@ use chrono::TimeDelta;
 use prefix_core::decision::{Decision, Stage, StageResult};
 use prefix_core::event::Event;
 use prefix_core::name::SourceName;
-use prefix_core::store::{ChangeSet, HistoryQuery, Store};
+use prefix_core::ports::{ChangeSet, HistoryQuery, Store};
 use prefix_store::{Options, StoreUrl, open};
 use prefix_testkit::lab::Postgres;
 use prefix_testkit::store_contract::sample::{at, event, reads};

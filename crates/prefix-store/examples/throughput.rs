@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use prefix_core::event::Event;
 use prefix_core::mitigation::{Mitigation, Status};
-use prefix_core::store::{ChangeSet, MitigationQuery, ReadSet, Snapshot, Store};
+use prefix_core::ports::{ChangeSet, MitigationQuery, ReadSet, Snapshot, Store};
 use prefix_store::{Options, StoreUrl, open};
 use prefix_testkit::lab::Postgres;
 use prefix_testkit::store_contract::sample::{admission, at, audit, event, mitigation, pop};

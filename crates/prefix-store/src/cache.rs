@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use prefix_core::panic::PanicScope;
+use prefix_core::ports::StoreError;
 use prefix_core::safelist::Safelist;
-use prefix_core::store::StoreError;
 
 use crate::row::{PanicRow, SafelistRow};
 
@@ -22,6 +22,11 @@ impl<T: Clone> Kept<T> {
     fn get(&self, revision: i64) -> Option<T> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.as_ref().filter(|(of, _)| *of == revision).map(|(_, value)| value.clone())
+    }
+
+    fn newest(&self) -> Option<T> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.as_ref().map(|(_, value)| value.clone())
     }
 
     fn put(&self, revision: i64, value: &T) {
@@ -43,6 +48,11 @@ impl Cache {
     /// The safelist of this revision, if it is the kept one.
     pub(crate) fn safelist(&self, revision: i64) -> Option<Safelist> {
         self.safelist.get(revision)
+    }
+
+    /// The kept safelist, which another instance may have changed since.
+    pub(crate) fn newest_safelist(&self) -> Option<Safelist> {
+        self.safelist.newest()
     }
 
     /// Keeps a committed safelist, unless a newer one is kept, and returns it.

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use diesel::result::{DatabaseErrorKind, Error};
-use prefix_core::store::StoreError;
+use prefix_core::ports::StoreError;
 
 /// A unit of work that failed, and whether it may be run again at once.
 #[derive(Debug)]

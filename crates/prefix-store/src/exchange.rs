@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use prefix_core::store::{ChangeSet, Snapshot};
+use prefix_core::ports::{ChangeSet, Snapshot};
 use tokio::sync::oneshot;
 
 use crate::error::Failure;

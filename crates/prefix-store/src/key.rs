@@ -3,7 +3,7 @@
 
 use prefix_core::address::VictimIp;
 use prefix_core::name::{ExternalEventId, Pop, SourceName};
-use prefix_core::store::ReplyKey;
+use prefix_core::ports::RequestKey;
 use sha2::{Digest, Sha256};
 
 fn head(digest: &[u8]) -> i64 {
@@ -48,7 +48,7 @@ pub(crate) fn of_sealing(pop: &Pop) -> i64 {
 }
 
 /// The id of a stored reply: the whole digest, which stands for the key itself.
-pub(crate) fn of_reply(key: &ReplyKey) -> Vec<u8> {
+pub(crate) fn of_reply(key: &RequestKey) -> Vec<u8> {
     digest(&[&key.principal, &key.path, &key.key]).to_vec()
 }
 
@@ -60,7 +60,7 @@ mod tests {
     fn parts_cannot_be_shifted_into_each_other() {
         let reply = |principal: &str, path: &str| {
             let (principal, path) = (principal.to_owned(), path.to_owned());
-            of_reply(&ReplyKey { principal, path, key: "k".into() })
+            of_reply(&RequestKey { principal, path, key: "k".into() })
         };
         assert_ne!(reply("ab", "c"), reply("a", "bc"));
     }

@@ -1,7 +1,7 @@
 //! What both databases know of leadership: which candidacies they take, and whose work they refuse.
 
 use chrono::TimeDelta;
-use prefix_core::store::{Candidacy, Epoch, StoreError};
+use prefix_core::ports::{Candidacy, Epoch, StoreError};
 
 /// An instance that has not reported itself for so long is gone.
 pub(crate) const GONE_AFTER: TimeDelta = TimeDelta::seconds(10);

@@ -4,25 +4,25 @@
 //! one thread with one connection, on PostgreSQL a transaction is a task of its own that sends its statements in as
 //! few round trips as it can. In both the caller only decides, so a dropped caller never leaves half a transaction.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
-#![allow(clippy::ref_option_ref, reason = "rows that borrow: Diesel's derived code refers to their columns")]
 
 mod cache;
 mod error;
 mod exchange;
+mod executor;
+mod facts;
 mod key;
 mod leadership;
 mod migrate;
 pub mod migrations;
 mod page;
 mod pg;
-mod predicate;
 mod queries;
 mod retry;
 mod row;
-mod schema;
+mod sql;
 mod sql_type;
 mod sqlite;
-mod statement;
+mod store;
 mod url;
 mod writes;
 

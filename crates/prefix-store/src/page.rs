@@ -1,42 +1,35 @@
 //! From rows to pages, the same for both databases.
 
 use chrono::{DateTime, Utc};
-use prefix_core::event::Event;
-use prefix_core::mitigation::Mitigation;
 use prefix_core::page::{Cursor, Page};
-use prefix_core::signal::SignalGroup;
 use uuid::Uuid;
 
-use crate::predicate::Younger;
-use crate::row::{self, GroupRow, ListedEvent, MitigationRow};
+use crate::row::{Parsed, readable};
 use crate::sql_type::{Id, Micros};
 
 /// How many rows at a time are read of a list that is wanted whole: what is parsed and what is not are never both in
 /// memory.
 pub(crate) const CHUNK: i64 = 1000;
 
-/// A page of mitigations from the pages of one or more bands.
-pub(crate) fn of_mitigations(mut rows: Vec<MitigationRow>, limit: u16) -> Page<Mitigation> {
-    rows.sort_by_key(|row| std::cmp::Reverse((row.created_at, row.mitigation_id)));
-    rows.truncate(usize::from(limit) + 1);
-    readable(rows, limit, |row| (row.created_at, row.mitigation_id), row::mitigation)
+/// How many rows to fetch for a page: one more than asked for says whether there is a next page.
+pub(crate) fn overfull(limit: u16) -> usize {
+    usize::from(limit) + 1
 }
 
-/// A page of events.
-pub(crate) fn of_events(rows: Vec<ListedEvent>, limit: u16) -> Page<Event> {
-    readable(rows, limit, ListedEvent::place, row::event)
+/// True if there are as many rows as were asked for, so that there may be more.
+pub(crate) fn is_full(count: usize, limit: i64) -> bool {
+    i64::try_from(count).is_ok_and(|count| count >= limit)
 }
 
-/// A page of signal groups from the pages of one or more statuses.
-pub(crate) fn of_groups(mut rows: Vec<GroupRow>, limit: u16) -> Page<SignalGroup> {
+/// A page from the rows of one or more lists, without those that cannot be read. The next page begins behind the last
+/// row, whether it could be read or not.
+pub(crate) fn of<R: Parsed>(mut rows: Vec<R>, limit: u16) -> Page<R::Value> {
     rows.sort_by_key(|row| std::cmp::Reverse(row.place()));
-    rows.truncate(usize::from(limit) + 1);
-    readable(rows, limit, GroupRow::place, row::group)
-}
-
-/// The mitigations that come after this one, oldest first.
-pub(crate) fn behind(row: &MitigationRow) -> Younger {
-    Younger { columns: "created_at, mitigation_id", at: row.created_at, id: row.mitigation_id }
+    let is_overfull = rows.len() > usize::from(limit);
+    rows.truncate(usize::from(limit));
+    let last = rows.last().filter(|_| is_overfull).map(R::place);
+    let next_cursor = last.and_then(|(at, id)| Some(Cursor { at: at.time()?, id: id.0 }));
+    Page { items: readable(rows), next_cursor }
 }
 
 /// The time and id of a row in a list.
@@ -61,14 +54,9 @@ impl<T> Recording<T> {
         (self.after, self.missing().min(CHUNK))
     }
 
-    /// Takes the rows that were read, and the place behind which there may be more; true if that is to be read.
-    pub(crate) fn take<R>(
-        &mut self,
-        rows: Vec<R>,
-        next: Option<Place>,
-        parse: impl Fn(R) -> Option<T>,
-    ) -> bool {
-        self.found.extend(rows.into_iter().filter_map(parse));
+    /// Takes what was read, and the place behind which there may be more; true if that is to be read.
+    pub(crate) fn take(&mut self, found: Vec<T>, next: Option<Place>) -> bool {
+        self.found.extend(found);
         self.after = next;
         next.is_some() && self.missing() > 0
     }
@@ -81,19 +69,4 @@ impl<T> Recording<T> {
     fn missing(&self) -> i64 {
         i64::from(self.limit) - i64::try_from(self.found.len()).unwrap_or(i64::MAX)
     }
-}
-
-/// A page without the rows that cannot be read. The next page begins behind the last row, whether it could be read or
-/// not.
-fn readable<R, T>(
-    mut rows: Vec<R>,
-    limit: u16,
-    place: impl Fn(&R) -> (Micros, Id),
-    parse: impl Fn(R) -> Option<T>,
-) -> Page<T> {
-    let is_overfull = rows.len() > usize::from(limit);
-    rows.truncate(usize::from(limit));
-    let last = rows.last().filter(|_| is_overfull).map(place);
-    let next_cursor = last.and_then(|(at, id)| Some(Cursor { at: at.time()?, id: id.0 }));
-    Page { items: rows.into_iter().filter_map(parse).collect(), next_cursor }
 }

@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant};
 
-use prefix_core::store::StoreError;
+use prefix_core::ports::StoreError;
 
 use crate::error::Failure;
 

@@ -2,30 +2,31 @@
 //! else stands in one JSON text, which needs no migration when the domain grows.
 
 mod audit;
+mod counter;
+pub(crate) mod define;
 mod event;
 mod mitigation;
 mod panic;
 mod safelist;
 mod signal;
 
-pub(crate) use audit::{AuditRow, NewAudit, SealRow, head, vanished};
-pub(crate) use event::{EventRow, ListedEvent, NewEvent};
+pub(crate) use audit::{AuditRow, HeadRow, NewAudit, SealRow, Sealed, SealedAuditRow, UnsealedRow, head};
+pub(crate) use counter::{QuotaCounterDelta, TallyDelta};
+pub(crate) use event::{EventRow, NewEvent};
 pub(crate) use mitigation::{MitigationRow, NewMitigation, phase_of, route_kind};
 pub(crate) use panic::{NewPanic, PanicRow};
 pub(crate) use safelist::{NewReply, NewSafelistEntry, ReplyRow, SafelistRow};
 pub(crate) use signal::{
-    CorroborationRow, GroupRow, ListedCorroboration, NewCorroboration, NewGroup, activity, corroborations,
-    groups, groups_of, newest_first, waiting,
+    CorroborationRow, GroupRow, NewCorroboration, NewGroup, activity, corroborations, groups, groups_of,
+    newest_first, waiting,
 };
 
 use std::fmt::Display;
 
 use chrono::{DateTime, Utc};
-use prefix_core::event::Event;
-use prefix_core::mitigation::Mitigation;
-use prefix_core::signal::{Corroboration, SignalGroup};
-use prefix_core::store::StoreError;
+use prefix_core::ports::StoreError;
 
+use crate::page::Place;
 use crate::sql_type::Micros;
 
 /// A row that cannot be read.
@@ -39,46 +40,27 @@ pub(crate) fn unreadable(table: &'static str, id: impl Display, problem: impl Di
     tracing::error!(table, %id, %problem, "a stored row cannot be read; a newer prefixd or another program wrote it");
 }
 
-/// The mitigations of these rows, without those that cannot be read: one bad row shall not keep all others from being
-/// announced, expired or shown.
-pub(crate) fn readable(rows: Vec<MitigationRow>) -> Vec<Mitigation> {
-    rows.into_iter().filter_map(mitigation).collect()
+/// A row that holds one value of the domain, and its place in lists.
+pub(crate) trait Parsed: Sized {
+    type Value;
+    const TABLE: &'static str;
+
+    /// The time and id by which lists are ordered.
+    fn place(&self) -> Place;
+
+    /// The value.
+    fn parse(self) -> Result<Self::Value, StoreError>;
+
+    /// The value, if the row can be read: one bad row shall not keep all others from being announced, expired or shown.
+    fn readable(self) -> Option<Self::Value> {
+        let (_, id) = self.place();
+        self.parse().inspect_err(|error| unreadable(Self::TABLE, id.0, error)).ok()
+    }
 }
 
-/// The mitigation of a row, if it can be read.
-pub(crate) fn mitigation(row: MitigationRow) -> Option<Mitigation> {
-    let id = row.mitigation_id.0;
-    row.parse().inspect_err(|error| unreadable("mitigations", id, error)).ok()
-}
-
-/// The event of a row, if it can be read.
-pub(crate) fn event(row: ListedEvent) -> Option<Event> {
-    let (_, id) = row.place();
-    row.parse().inspect_err(|error| unreadable("events", id.0, error)).ok()
-}
-
-/// The event of a row without the trace of its decision, if it can be read.
-pub(crate) fn recorded(row: ListedEvent) -> Option<Event> {
-    let (_, id) = row.place();
-    row.parse_untraced().inspect_err(|error| unreadable("events", id.0, error)).ok()
-}
-
-/// The signal group of a row, if it can be read.
-pub(crate) fn group(row: GroupRow) -> Option<SignalGroup> {
-    let id = row.group_id.0;
-    row.parse().inspect_err(|error| unreadable("signal_groups", id, error)).ok()
-}
-
-/// The corroborating signal of a row, if it can be read.
-pub(crate) fn corroboration(row: ListedCorroboration) -> Option<Corroboration> {
-    let id = row.signal_id.0;
-    row.parse().inspect_err(|error| unreadable("corroborations", id, error)).ok()
-}
-
-/// The same with its raw details.
-pub(crate) fn whole_corroboration(row: CorroborationRow) -> Option<Corroboration> {
-    let id = row.listed.signal_id.0;
-    row.parse().inspect_err(|error| unreadable("corroborations", id, error)).ok()
+/// The values of these rows, without those that cannot be read.
+pub(crate) fn readable<R: Parsed>(rows: Vec<R>) -> Vec<R::Value> {
+    rows.into_iter().filter_map(R::readable).collect()
 }
 
 fn time(table: &'static str, id: impl Display, micros: Micros) -> Result<DateTime<Utc>, StoreError> {

@@ -1,4 +1,4 @@
-//! Two SQL types that each database stores in its own best way: ids (`uuid`, 16-byte blob) and times (`timestamptz`,
+//! The SQL types of columns. Two of them each database stores in its own best way: ids (`uuid`, 16-byte blob) and times (`timestamptz`,
 //! microseconds since 1970). They are what lets one schema serve both.
 
 use chrono::{DateTime, Utc};
@@ -8,7 +8,7 @@ use diesel::expression::AsExpression;
 use diesel::pg::{Pg, PgValue};
 use diesel::query_builder::QueryId;
 use diesel::serialize::{self, IsNull, Output, ToSql};
-use diesel::sql_types::{BigInt, Binary, SqlOrd, SqlType};
+use diesel::sql_types::{BigInt, Binary, Bool, Nullable, SmallInt, SqlOrd, SqlType, Text};
 use diesel::sqlite::Sqlite;
 use uuid::Uuid;
 
@@ -25,6 +25,41 @@ pub struct Uid;
 pub struct Instant;
 
 impl SqlOrd for Instant {}
+
+/// A Rust type that a column can have, and its SQL type.
+pub(crate) trait Stored {
+    type Sql;
+}
+
+/// The SQL type of a Rust type.
+pub(crate) type SqlOf<T> = <T as Stored>::Sql;
+
+macro_rules! stored {
+    ($($type:ty => $sql:ty),* $(,)?) => {
+        $(impl Stored for $type {
+            type Sql = $sql;
+        })*
+    };
+}
+
+stored!(
+    Id => Uid,
+    Micros => Instant,
+    bool => Bool,
+    i16 => SmallInt,
+    i64 => BigInt,
+    String => Text,
+    &str => Text,
+    Vec<u8> => Binary,
+    &[u8] => Binary,
+);
+
+impl<T: Stored> Stored for Option<T>
+where
+    T::Sql: SqlType,
+{
+    type Sql = Nullable<T::Sql>;
+}
 
 /// The Rust side of [`Uid`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, AsExpression, FromSqlRow)]

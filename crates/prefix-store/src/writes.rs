@@ -3,39 +3,23 @@
 use std::collections::BTreeMap;
 
 use prefix_core::mitigation::{Mitigation, Status};
+use prefix_core::ports::{ChangeSet, QuotaDelta, ReadSet, StoreError};
 use prefix_core::signal::SignalGroup;
-use prefix_core::store::{ChangeSet, QuotaDelta, ReadSet, StoreError};
 
 use crate::row::{
     NewAudit, NewCorroboration, NewEvent, NewGroup, NewMitigation, NewPanic, NewReply, NewSafelistEntry,
-    phase_of,
+    QuotaCounterDelta, TallyDelta, phase_of,
 };
 use crate::sql_type::Id;
 
-/// A new state of a mitigation that must still be at `revision`.
-pub(crate) struct Update<'a> {
-    pub(crate) revision: i64,
-    pub(crate) row: NewMitigation<'a>,
-    /// True if no index sees the change.
-    pub(crate) is_inner: bool,
+/// A new state of a row, which must still be at the revision before.
+pub(crate) struct Changed<R> {
+    pub(crate) row: R,
+    /// True if an index sees the change.
+    pub(crate) is_indexed: bool,
 }
 
-/// A new state of a signal group that must still be at `revision`.
-pub(crate) struct GroupUpdate<'a> {
-    pub(crate) revision: i64,
-    pub(crate) row: NewGroup<'a>,
-    /// True if no index sees the change.
-    pub(crate) is_inner: bool,
-}
-
-/// How a count of rows changes.
-pub(crate) struct Tally<'a> {
-    pub(crate) kind: &'static str,
-    pub(crate) name: &'a str,
-    pub(crate) by: i64,
-}
-
-/// The kinds of tallies.
+/// The kinds of stored counts.
 pub(crate) mod tally {
     /// All events.
     pub(crate) const EVENTS: &str = "events";
@@ -51,32 +35,25 @@ pub(crate) mod scope {
     pub(crate) const CUSTOMER: &str = "customer";
 }
 
-/// One quota counter and its change.
-pub(crate) struct Counter<'a> {
-    pub(crate) scope: &'static str,
-    pub(crate) name: &'a str,
-    pub(crate) by: i64,
-}
-
 /// Everything to write, in the order of writing.
 pub(crate) struct Writes<'a> {
     /// Change of the global quota counter.
     pub(crate) global: i64,
     /// The other quota counters, in the order in which every transaction locks them.
-    pub(crate) counters: Vec<Counter<'a>>,
+    pub(crate) counters: Vec<QuotaCounterDelta<'a>>,
     /// True if the safelist gets a new revision.
     pub(crate) safelist: bool,
     /// True if the panic scopes get a new revision.
     pub(crate) panic: bool,
     /// Rows that give their rule up; written first, so that others can claim it.
-    pub(crate) releases: Vec<Update<'a>>,
+    pub(crate) releases: Vec<Changed<NewMitigation<'a>>>,
     /// Other changed rows.
-    pub(crate) updates: Vec<Update<'a>>,
+    pub(crate) updates: Vec<Changed<NewMitigation<'a>>>,
     pub(crate) mitigations: Vec<NewMitigation<'a>>,
     /// Groups that are no longer open; written first, so that others can be.
-    pub(crate) closed_groups: Vec<GroupUpdate<'a>>,
+    pub(crate) closed_groups: Vec<Changed<NewGroup<'a>>>,
     /// Other changed groups.
-    pub(crate) changed_groups: Vec<GroupUpdate<'a>>,
+    pub(crate) changed_groups: Vec<Changed<NewGroup<'a>>>,
     pub(crate) groups: Vec<NewGroup<'a>>,
     /// Each once.
     pub(crate) corroborations: Vec<NewCorroboration<'a>>,
@@ -92,20 +69,23 @@ pub(crate) struct Writes<'a> {
     /// The Unix second of the unit of work, and how many were admitted in it.
     pub(crate) second: i64,
     pub(crate) admitted: i64,
-    pub(crate) tallies: Vec<Tally<'a>>,
+    pub(crate) tallies: Vec<TallyDelta<'a>>,
 }
 
 impl<'a> Writes<'a> {
+    /// `shard` is that of the counts of rows.
     pub(crate) fn new(
         reads: &'a ReadSet,
         changes: &'a ChangeSet,
         delta: &'a QuotaDelta,
+        shard: i16,
     ) -> Result<Self, StoreError> {
         let pops = delta.pops.iter().map(|(pop, by)| (scope::POP, pop.as_str(), *by));
         let customers =
             delta.customers.iter().map(|(customer, by)| (scope::CUSTOMER, customer.as_str(), *by));
+        let counters = pops.chain(customers);
         let mut counters: Vec<_> =
-            pops.chain(customers).map(|(scope, name, by)| Counter { scope, name, by }).collect();
+            counters.map(|(scope, name, active)| QuotaCounterDelta { scope, name, active }).collect();
         counters.sort_by_key(|counter| (counter.scope, counter.name));
         let mut writes = Self {
             global: delta.global,
@@ -137,7 +117,7 @@ impl<'a> Writes<'a> {
             instance: reads.instance.map(|instance| Id(instance.as_uuid())),
             second: reads.now.timestamp(),
             admitted: i64::try_from(changes.admitted).unwrap_or(i64::MAX),
-            tallies: tallies(changes),
+            tallies: tallies(changes, shard),
         };
         for change in &changes.mitigations {
             let Some(before) = &change.before else {
@@ -146,10 +126,10 @@ impl<'a> Writes<'a> {
             };
             check_same(before, &change.after)?;
             let row = NewMitigation::new(&change.after, before.revision + 1)?;
-            let is_inner = phase_of(before.status) == row.phase
-                && before.key() == change.after.key()
-                && before.acknowledged_at.is_some() == row.acknowledged;
-            let update = Update { revision: before.revision, row, is_inner };
+            let is_indexed = phase_of(before.status) != row.phase
+                || before.key() != change.after.key()
+                || before.acknowledged_at.is_some() != row.acknowledged;
+            let update = Changed { row, is_indexed };
             let list = if update.row.claims_rule() { &mut writes.updates } else { &mut writes.releases };
             list.push(update);
         }
@@ -160,8 +140,7 @@ impl<'a> Writes<'a> {
             };
             check_same_group(before, &change.after)?;
             let row = NewGroup::new(&change.after, before.revision + 1)?;
-            let is_inner = before.status == change.after.status;
-            let update = GroupUpdate { revision: before.revision, row, is_inner };
+            let update = Changed { row, is_indexed: before.status != change.after.status };
             let list =
                 if update.row.is_open() { &mut writes.changed_groups } else { &mut writes.closed_groups };
             list.push(update);
@@ -233,7 +212,7 @@ fn is_active(status: Status) -> bool {
     status.lives() || status == Status::Withdrawing
 }
 
-fn tallies(changes: &ChangeSet) -> Vec<Tally<'_>> {
+fn tallies(changes: &ChangeSet, shard: i16) -> Vec<TallyDelta<'_>> {
     let mut counts: BTreeMap<(&'static str, &str), i64> = BTreeMap::new();
     let events = i64::try_from(changes.events.len()).unwrap_or(i64::MAX);
     counts.insert((tally::EVENTS, ""), events);
@@ -245,5 +224,5 @@ fn tallies(changes: &ChangeSet) -> Vec<Tally<'_>> {
             i64::from(is_active(change.after.status)) - i64::from(was_active);
     }
     let counts = counts.into_iter().filter(|(_, by)| *by != 0);
-    counts.map(|((kind, name), by)| Tally { kind, name, by }).collect()
+    counts.map(|((kind, name), total)| TallyDelta { kind, name, shard, total }).collect()
 }

@@ -6,10 +6,10 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use prefix_core::chain::{ChainHash, ChainProblem, Verifier};
+use prefix_core::audit_chain::{ChainHash, ChainProblem, Verifier};
 use prefix_core::id::InstanceId;
 use prefix_core::page::PageRequest;
-use prefix_core::store::{ChangeSet, Epoch, EventQuery, HistoryQuery, MitigationQuery, Store, StoreError};
+use prefix_core::ports::{ChangeSet, Epoch, EventQuery, HistoryQuery, MitigationQuery, Store, StoreError};
 use prefix_store::{Options, StoreUrl, open};
 use prefix_testkit::lab::{Database, Postgres};
 use prefix_testkit::store_contract::chain::{verify, whole_chain};
@@ -129,7 +129,7 @@ async fn any_change_of_the_audit_is_found_and_located() {
         let epoch = lead(&*store).await;
         let entries = (0..8).map(|number| audit(&number.to_string())).collect();
         write(&*store, &reads(), ChangeSet { audit: entries, ..ChangeSet::default() }).await.unwrap();
-        assert_eq!(store.seal(&pop(), epoch, 100).await.unwrap(), 8);
+        assert_eq!(store.seal_audit(&pop(), epoch, 100).await.unwrap(), 8);
         raw.any_sql(
             "create table kept_entries as select * from audit_entries; \
              create table kept_seals as select * from audit_seals",
@@ -140,7 +140,7 @@ async fn any_change_of_the_audit_is_found_and_located() {
             let broken = verify(&*store, &pop()).await.broken.expect(&postgres);
             assert_eq!((broken.seq, broken.problem), (seq, problem), "{postgres}");
             // and a list is shown all the same
-            store.audit(&prefix_core::store::AuditQuery::default()).await.unwrap();
+            store.audit(&prefix_core::ports::AuditQuery::default()).await.unwrap();
             raw.any_sql(
                 "delete from audit_entries; insert into audit_entries select * from kept_entries; \
                  delete from audit_seals; insert into audit_seals select * from kept_seals",
@@ -154,7 +154,7 @@ async fn any_change_of_the_audit_is_found_and_located() {
 
 /// The end and the note of it are gone: only who noted the head elsewhere finds out.
 async fn cut_off(raw: &Raw, store: &dyn Store) {
-    let noted = store.chain_head(&pop()).await.unwrap().unwrap().hash;
+    let noted = store.audit_chain_head(&pop()).await.unwrap().unwrap().hash;
     raw.any_sql(
         "delete from audit_seals where seq >= 6; \
          update audit_chain set seq = 5, hash = (select hash from audit_seals where pop = 'fra1' and seq = 5)",
@@ -166,7 +166,7 @@ async fn cut_off(raw: &Raw, store: &dyn Store) {
         for entry in whole_chain(store, &pop()).await {
             verifier.check(&entry);
         }
-        verifier.finish(store.chain_head(&pop()).await.unwrap()).broken.map(|broken| broken.problem)
+        verifier.finish(store.audit_chain_head(&pop()).await.unwrap()).broken.map(|broken| broken.problem)
     };
     assert_eq!(check(noted).await, Some(ChainProblem::ExpectMissing));
 }
@@ -210,7 +210,7 @@ async fn entries_of_the_version_before_are_sealed_from_the_first_on() {
         write(&*store, &reads(), ChangeSet { audit: vec![audit("new")], ..ChangeSet::default() })
             .await
             .unwrap();
-        assert_eq!(store.seal(&pop(), epoch, 100).await.unwrap(), 5);
+        assert_eq!(store.seal_audit(&pop(), epoch, 100).await.unwrap(), 5);
         let chain = whole_chain(&*store, &pop()).await;
         let order: Vec<String> = chain.iter().take(4).map(|entry| entry.audit_id.to_string()).collect();
         let last: Vec<&str> = order.iter().map(|id| &id[35..]).collect();

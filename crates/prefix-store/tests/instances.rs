@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use prefix_core::id::InstanceId;
-use prefix_core::store::{
-    Candidacy, ChangeSet, Changed, Changes, Epoch, FeedCursor, ReadSet, Store, StoreError,
+use prefix_core::ports::{
+    Candidacy, ChangeSet, ChangedRows, Epoch, FeedCursor, ReadSet, RowChanges, Store, StoreError,
 };
 use prefix_store::{Options, StoreUrl, open};
 use prefix_testkit::lab::{Database, Postgres, wait};
@@ -37,7 +37,7 @@ fn row(number: u32) -> ChangeSet {
     }
 }
 
-async fn look(store: &dyn Store, reader: InstanceId, since: Option<FeedCursor>) -> Changes {
+async fn look(store: &dyn Store, reader: InstanceId, since: Option<FeedCursor>) -> RowChanges {
     store.changes(&pop(), reader, since).await.unwrap()
 }
 
@@ -122,7 +122,7 @@ async fn a_reader_that_was_away_for_too_long_is_told_to_read_everything() {
     let long_ago = look(&*other, b, None).await.cursor;
     write(&*store, &ReadSet { instance: Some(a), ..reads() }, row(1)).await.unwrap();
     let recent = look(&*other, b, Some(long_ago)).await;
-    assert!(matches!(&recent.changed, Changed::Only(ids) if ids.len() == 1), "{recent:?}");
+    assert!(matches!(&recent.changed, ChangedRows::Only(ids) if ids.len() == 1), "{recent:?}");
     database.psql("update changes set at = at - interval '1 hour'").await.unwrap();
     // the leader prunes beside its renewals
     wait::until("the feed to be pruned", wait::PATIENCE, async || {
@@ -132,9 +132,9 @@ async fn a_reader_that_was_away_for_too_long_is_told_to_read_everything() {
     })
     .await
     .unwrap();
-    assert_eq!(look(&*other, b, Some(long_ago)).await.changed, Changed::Anything);
+    assert_eq!(look(&*other, b, Some(long_ago)).await.changed, ChangedRows::Anything);
     // who has read it misses nothing
-    assert_eq!(look(&*other, b, Some(recent.cursor)).await.changed, Changed::Only(Vec::new()));
+    assert_eq!(look(&*other, b, Some(recent.cursor)).await.changed, ChangedRows::Only(Vec::new()));
 }
 
 /// A transaction that runs for long keeps the feed from being pruned, and nothing comes twice because of it.
@@ -160,7 +160,7 @@ async fn a_long_transaction_of_somebody_else_hides_no_change() {
     for number in 0..5 {
         write(&*store, &ReadSet { instance: Some(a), ..reads() }, row(number)).await.unwrap();
         let news = look(&*other, b, Some(cursor)).await;
-        assert!(matches!(&news.changed, Changed::Only(ids) if ids.len() == 1), "{news:?}");
+        assert!(matches!(&news.changed, ChangedRows::Only(ids) if ids.len() == 1), "{news:?}");
         cursor = news.cursor;
     }
     let end = "select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep%' \
@@ -181,7 +181,7 @@ async fn behind_a_restart_of_the_server_everything_is_read_anew() {
     assert!(matches!(store.changes(&pop(), b, Some(cursor)).await, Err(StoreError::Unavailable(_))));
     assert!(matches!(store.claim(&candidacy(a, Some(epoch))).await, Err(StoreError::Unavailable(_))));
     server.start_again().await.unwrap();
-    assert_eq!(look(&*store, b, Some(cursor)).await.changed, Changed::Anything);
+    assert_eq!(look(&*store, b, Some(cursor)).await.changed, ChangedRows::Anything);
     // leadership survives it
     assert_eq!(lead(&*store, a, Some(epoch)).await, Some(epoch));
     assert_eq!(lead(&*store, b, None).await, None);
@@ -211,7 +211,7 @@ async fn sealing_is_fast_and_blocks_no_writer() {
     let began = Instant::now();
     let mut sealed = 0;
     while sealed < 3000 {
-        sealed += store.seal(&pop(), epoch, 1000).await.unwrap();
+        sealed += store.seal_audit(&pop(), epoch, 1000).await.unwrap();
         write(&*other, &reads(), row(sealed)).await.unwrap();
     }
     // with room for a slow machine and unoptimised hashing

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::page::{Cursor, PageRequest};
-use prefix_core::store::{
+use prefix_core::ports::{
     AuditQuery, ChangeSet, EventQuery, MitigationQuery, Retention, SeriesMetric, SeriesQuery, Store,
     StoreError,
 };

@@ -34,7 +34,7 @@ async fn folder_and_file_are_made_and_kept() {
         assert_eq!(store.mitigation(row.mitigation_id).await.unwrap().is_none(), is_first);
         if is_first {
             let changes =
-                prefix_core::store::ChangeSet { mitigations: vec![insert(&row)], ..Default::default() };
+                prefix_core::ports::ChangeSet { mitigations: vec![insert(&row)], ..Default::default() };
             write(&*store, &admission(), changes).await.unwrap();
         }
     }
@@ -50,7 +50,7 @@ async fn a_second_daemon_on_the_same_file_is_refused_and_a_direct_command_is_not
     assert!(error.to_string().contains("in use by another prefixd"), "{error}");
     let direct = open(&sqlite(&folder), Options { exclusive: false, ..Options::default() }).await.unwrap();
     for (number, store) in (1..).zip([&first, &direct, &first]) {
-        let changes = prefix_core::store::ChangeSet {
+        let changes = prefix_core::ports::ChangeSet {
             mitigations: vec![insert(&mitigation(number))],
             ..Default::default()
         };

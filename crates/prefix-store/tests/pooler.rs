@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use prefix_core::store::Store;
+use prefix_core::ports::Store;
 use prefix_store::{Options, StoreUrl, open};
 use prefix_testkit::lab::{Database, PgBouncer, Postgres};
 use prefix_testkit::store_contract::Fresh;
@@ -76,7 +76,7 @@ async fn what_other_clients_leave_on_a_connection_does_no_harm() {
         let names: Vec<String> = (0..200).map(|n| format!("prepare s{n} as select {n}")).collect();
         let mess = format!("deallocate all; set enable_indexscan = off; {}", names.join(";"));
         pooler.psql(&database, &mess).await.unwrap();
-        let changes = prefix_core::store::ChangeSet {
+        let changes = prefix_core::ports::ChangeSet {
             mitigations: vec![insert(&mitigation(round))],
             audit: vec![audit("x")],
             ..Default::default()
@@ -92,7 +92,7 @@ async fn nothing_is_left_on_the_connections_of_the_pooler() {
     let (_, pooler) = parts().await;
     let store = connect(&url).await;
     for number in 0..10 {
-        let changes = prefix_core::store::ChangeSet {
+        let changes = prefix_core::ports::ChangeSet {
             mitigations: vec![insert(&mitigation(number))],
             ..Default::default()
         };

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use prefix_core::store::{ChangeSet, Store, StoreError};
+use prefix_core::ports::{ChangeSet, Store, StoreError};
 use prefix_store::{Options, StoreUrl, open};
 use prefix_testkit::lab::{Database, Postgres};
 use prefix_testkit::store_contract::sample::{admission, audit, event, mitigation, reads};
@@ -142,7 +142,7 @@ async fn two_instances_share_one_quota() {
     for number in 0..100 {
         let store = Arc::clone(&stores[number as usize % 2]);
         tasks.spawn(async move {
-            let mut decide = |facts: prefix_core::store::Snapshot| {
+            let mut decide = |facts: prefix_core::ports::Snapshot| {
                 if facts.quota.global < 20 { unit(number) } else { ChangeSet::default() }
             };
             store.transact(&admission(), &mut decide).await.unwrap();

@@ -27,7 +27,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use prefix_core::mitigation::Mitigation;
-use prefix_core::store::{ChangeSet, MitigationChange, ReadSet, Snapshot, Store, StoreError};
+use prefix_core::ports::{ChangeSet, MitigationChange, ReadSet, Snapshot, Store, StoreError};
 
 /// An empty store, and what must live as long as it does.
 pub struct Fresh {

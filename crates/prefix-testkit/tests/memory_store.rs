@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use prefix_core::store::{ChangeSet, Store, StoreError};
+use prefix_core::ports::{ChangeSet, Maintenance, Statistics, StoreError};
 use prefix_testkit::fakes::MemoryStore;
 use prefix_testkit::fakes::store::Fault;
 use prefix_testkit::store_contract::sample::{event, reads};

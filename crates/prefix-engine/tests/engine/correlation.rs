@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use prefix_core::Store;
 use prefix_core::alert::AlertType;
 use prefix_core::event::EventStatus;
 use prefix_core::mitigation::Status;
 use prefix_core::name::CustomerId;
+use prefix_core::ports::SignalReads;
 use prefix_core::signal::{CorroborationScope, GroupStatus, SignalGroup};
 use prefix_core::store::GroupQuery;
 use prefix_engine::{CorroborationReport, CorroborationTaken, EngineError};

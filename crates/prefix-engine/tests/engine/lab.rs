@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use prefix_core::Clock;
 use prefix_core::announcer::RibPath;
 use prefix_core::audit::AuditEntry;
 use prefix_core::event::Report;
@@ -19,7 +20,7 @@ use prefix_core::guard::{GuardMode, GuardStatus, GuardWatch};
 use prefix_core::id::{InstanceId, MitigationId};
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::ownership::Ownership;
-use prefix_core::{Clock, Store};
+use prefix_core::ports::Reads;
 use prefix_engine::{
     Caller, Engine, EngineError, EngineParts, EventOutcome, Ingested, MitigationView, RefusedEvent,
 };

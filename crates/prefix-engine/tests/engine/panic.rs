@@ -1,11 +1,11 @@
 //! The kill switch: freezes first, withdraws everything, and nothing comes back by itself.
 
-use prefix_core::Store;
 use prefix_core::address::VictimIp;
 use prefix_core::guardrail::Guardrail;
 use prefix_core::id::PanicId;
 use prefix_core::mitigation::{EndReason, Status};
 use prefix_core::panic::{PanicOrigin, PanicScope};
+use prefix_core::ports::UnitOfWork;
 use prefix_core::store::{ChangeSet, ReadSet};
 use prefix_engine::{EngineError, EventOutcome, PanicRequest, PanicStarted};
 use prefix_testkit::fakes::MemoryStore;

@@ -5,9 +5,9 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use prefix_core::Store;
 use prefix_core::event::EventStatus;
 use prefix_core::mitigation::Status;
+use prefix_core::ports::Reads;
 use prefix_engine::{EngineError, EventOutcome, PanicRequest};
 use prefix_testkit::fakes::{MemoryAnnouncer, MemoryStore, ScriptedClock};
 use tokio::time::Instant;

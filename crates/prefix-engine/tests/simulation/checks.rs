@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use prefix_core::Store;
 use prefix_core::chain::Verifier;
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::name::{CustomerId, Pop};
 use prefix_core::ownership::{MitigationTag, Ownership};
+use prefix_core::ports::AuditLog;
 use prefix_core::signal::{GroupStatus, SignalGroup};
 
 use crate::guard::Guard;
@@ -190,8 +190,8 @@ impl World {
     /// The audit chain is whole, and holds every entry.
     async fn check_chain(&self) {
         let pop: Pop = "fra1".parse().unwrap();
-        let entries = self.store.chain(&pop, 1, u32::MAX).await.unwrap();
-        let head = self.store.chain_head(&pop).await.unwrap();
+        let entries = self.store.audit_chain(&pop, 1, u32::MAX).await.unwrap();
+        let head = self.store.audit_chain_head(&pop).await.unwrap();
         let mut verifier = Verifier::new(1, None, None);
         let _ = entries.iter().all(|entry| verifier.check(entry));
         let verdict = verifier.finish(head);

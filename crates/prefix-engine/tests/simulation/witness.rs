@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use prefix_core::Store;
 use prefix_core::announcer::{AnnounceError, RibPath};
 use prefix_core::event::EventAction;
 use prefix_core::flowspec::RouteKey;
@@ -13,6 +12,7 @@ use prefix_core::id::{EventId, InstanceId, MitigationId, SignalId};
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::ownership::{MitigationTag, Ownership};
 use prefix_core::panic::PanicScope;
+use prefix_core::ports::Leadership;
 use prefix_core::store::{ChangeSet, Election, Epoch, StoreError};
 use prefix_testkit::fakes::announcer::Change;
 use prefix_testkit::fakes::{MemoryAnnouncer, MemoryStore};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use prefix_core::name::Pop;
-use prefix_core::store::Epoch;
+use prefix_core::ports::Epoch;
 
 use crate::key;
 

@@ -1,4 +1,4 @@
-//! The feed of changes. Each transaction notes what it changed under its transaction number; a reader remembers the
+//! The change feed. Each transaction notes what it changed under its transaction number; a reader remembers the
 //! snapshot in which it looked last, and gets what was not visible in that one. So nothing is missed, whatever the
 //! order in which concurrent transactions commit.
 
@@ -12,7 +12,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use futures::FutureExt;
 use prefix_core::id::InstanceId;
 use prefix_core::name::Pop;
-use prefix_core::store::{Changed, Changes, FeedCursor, StoreError};
+use prefix_core::ports::{ChangedRows, FeedCursor, RowChanges, StoreError};
 
 use super::begin::begin;
 use super::pool::Pool;
@@ -105,7 +105,7 @@ pub(super) async fn changes(
     pop: &Pop,
     reader: InstanceId,
     since: Option<FeedCursor>,
-) -> Result<Changes, StoreError> {
+) -> Result<RowChanges, StoreError> {
     let before = since.and_then(|cursor| cursors.of(cursor));
     let news = read(pool, pop, reader, before.as_ref()).await;
     let news = news.inspect_err(|_| {
@@ -117,11 +117,11 @@ pub(super) async fn changes(
         .ok_or_else(|| StoreError::Corrupt { table: "changes", problem: problem() })?;
     let is_covered = before.is_some_and(|before| before.is_covered(news.pruned, &now));
     let changed = if is_covered {
-        Changed::Only(news.ids.into_iter().map(|id| id.0.into()).collect())
+        ChangedRows::Only(news.ids.into_iter().map(|id| id.0.into()).collect())
     } else {
-        Changed::Anything
+        ChangedRows::Anything
     };
-    Ok(Changes { cursor: cursors.remember(now), changed })
+    Ok(RowChanges { cursor: cursors.remember(now), changed })
 }
 
 async fn read(pool: &Pool, pop: &Pop, reader: InstanceId, before: Option<&Seen>) -> Result<News, StoreError> {

@@ -9,7 +9,7 @@ use diesel::connection::CacheSize;
 use diesel::result::QueryResult;
 use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
 use futures::future::BoxFuture;
-use prefix_core::store::{PoolState, StoreError};
+use prefix_core::ports::{PoolState, StoreError};
 use tokio::task::JoinHandle;
 use tokio_postgres::config::{Config, Host, SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;

@@ -1,25 +1,26 @@
 //! The facts of a unit of work. All queries are sent at once, behind `BEGIN` and the lock, and answered in one round
 //! trip.
+//!
+//! Many keys are looked up by one index probe each, whatever the planner believes about the table. A cached plan that was
+//! made while few rows were unfinished would read all of them for each key when an attack has made thousands. So these
+//! statements leave the planner no choice: `LIMIT` and `OFFSET` keep it from joining the tables as a whole, no condition
+//! implies that of a partial index with other columns, and `|| ''` hides the columns by which no index shall be taken.
 
-use std::collections::HashSet;
-
-use diesel::prelude::*;
 use diesel::result::QueryResult;
-use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
-use prefix_core::mitigation::Mitigation;
-use prefix_core::name::CustomerId;
-use prefix_core::store::{QuotaCounts, ReadSet, ReplyKey, Snapshot, StoredReply};
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use prefix_core::name::{CustomerId, ExternalEventId, SourceName};
+use prefix_core::ports::{MOST_CORROBORATIONS, ReadSet, Snapshot};
 
-use super::lookup::{
-    ClosedOfVictims, KnownEpisodes, KnownSightings, UnfinishedOfRoutes, UnfinishedOfVictims,
-};
-use super::{groups, queries};
 use crate::cache::Cache;
 use crate::error::Failure;
+use crate::executor::Executor;
+use crate::facts::{Admission, Facts};
 use crate::key;
 use crate::leadership::check_epoch;
-use crate::row::{self, MitigationRow, ReplyRow, SafelistRow, route_kind};
-use crate::schema::{admission, admissions, leadership, mitigations, quota_counters, replies};
+use crate::queries::admission::CounterRow;
+use crate::queries::{self, NumberRow, admission, mitigations, signals};
+use crate::row::{GroupRow, MitigationRow, route_kind};
+use crate::sql::{Fetched, Record, Sql};
 use crate::sql_type::{Id, Micros};
 use crate::writes::scope;
 
@@ -30,255 +31,197 @@ pub(super) async fn read(
     cache: &Cache,
     begin: &str,
 ) -> Result<Snapshot, Failure> {
-    let client_ref: &AsyncPgConnection = client;
-    let mut opener = client_ref;
-    let (began, epoch, lock, counters, minute, rows, episodes, sightings, stored, groups, corroborations) = futures::join!(
+    let mut opener: &AsyncPgConnection = client;
+    let pipe = Pipe { client };
+    let pop = reads.pop.as_str();
+    let (victims, routes, by_admission) =
+        (!reads.victims.is_empty(), !reads.routes.is_empty(), reads.admission);
+    let ids = || reads.mitigations.iter().map(|id| Id(id.as_uuid())).collect();
+    let group_ids = || reads.groups.iter().map(|id| Id(id.as_uuid())).collect();
+    let live = || signals::live_corroborations(pop, reads.now.into(), MOST_CORROBORATIONS.into());
+    let (
+        began,
+        // read behind the lock that keeps it as it is until the transaction ends
+        epoch,
+        lock,
+        counters,
+        minute,
+        by_id,
+        by_victim,
+        closed_by_victim,
+        by_route,
+        queued,
+        episodes,
+        sightings,
+        replies,
+        groups_by_victim,
+        groups_by_id,
+        open_groups,
+        corroborations,
+    ) = futures::join!(
         opener.batch_execute(begin),
-        epoch(client_ref, reads),
-        lock(client_ref, reads),
-        counters(client_ref, reads),
-        last_minute(client_ref, reads),
-        find_mitigations(client_ref, reads),
-        known_episodes(client_ref, reads),
-        known_sightings(client_ref, reads),
-        stored_replies(client_ref, reads),
-        groups::find(client_ref, reads),
-        groups::corroborations(client_ref, reads),
+        pipe.fetch_if(reads.leader.is_some(), || queries::epoch(pop)),
+        pipe.fetch_if(by_admission, admission::lock),
+        pipe.fetch_if(by_admission, || counters(reads)),
+        pipe.fetch_if(by_admission, || admission::last_minute(reads)),
+        pipe.fetch_if(!reads.mitigations.is_empty(), || mitigations::by_ids(ids())),
+        pipe.fetch_if(victims, || unfinished_of_victims(reads)),
+        pipe.fetch_if(victims, || closed_of_victims(reads)),
+        pipe.fetch_if(routes, || unfinished_of_routes(reads)),
+        pipe.fetch_if(reads.queued > 0, || mitigations::queued(reads)),
+        pipe.fetch_if(!reads.episodes.is_empty(), || known_episodes(reads)),
+        pipe.fetch_if(!reads.sightings.is_empty(), || known_sightings(reads)),
+        pipe.fetch_if(!reads.replies.is_empty(), || {
+            admission::replies(reads.replies.iter().map(key::of_reply).collect(), reads)
+        }),
+        pipe.fetch_if(reads.victim_groups && victims, || open_groups_of_victims(reads)),
+        pipe.fetch_if(!reads.groups.is_empty(), || signals::groups_by_ids(group_ids())),
+        pipe.fetch_if(reads.open_groups, || signals::open_groups(pop, i64::MAX)),
+        pipe.fetch_if(reads.corroborations, live),
     );
     began?;
-    check_epoch(reads.leader, epoch?)?;
-    let lock = lock?;
-    let mut snapshot = Snapshot { mitigations: parse(rows?), ..Snapshot::default() };
-    if let Some((active, of_safelist, of_panic)) = lock {
-        snapshot.quota = quota(reads, active, counters?, &minute?);
-        snapshot.safelist = match cache.safelist(of_safelist) {
-            Some(list) => list,
-            None => cache.put_safelist(of_safelist, queries::safelist(client).await?)?,
-        };
-        snapshot.panic = match cache.panic(of_panic) {
-            Some(scopes) => scopes,
-            None => cache.put_panic(of_panic, queries::panic_scopes(client).await?)?,
-        };
+    check_epoch(reads.leader, epoch?.first().map(|row| row.epoch))?;
+    let mut facts = Facts {
+        mitigations: by_id?,
+        episodes: numbers(episodes?),
+        sightings: numbers(sightings?),
+        replies: replies?,
+        groups: groups_by_victim?,
+        corroborations: corroborations?,
+        admission: None,
+    };
+    for more in [by_victim?, closed_by_victim?, by_route?, queued?] {
+        facts.mitigations.extend(more);
     }
-    let pick = |numbers: Vec<i64>| numbers.into_iter().filter_map(|number| usize::try_from(number).ok());
-    let all: Vec<_> = reads.episodes.iter().collect();
-    snapshot.episodes = pick(episodes?).filter_map(|number| all.get(number).map(|e| (*e).clone())).collect();
-    let all: Vec<_> = reads.sightings.iter().collect();
-    snapshot.sightings =
-        pick(sightings?).filter_map(|number| all.get(number).map(|s| (*s).clone())).collect();
-    for row in stored? {
-        let is_of = |key: &&ReplyKey| key::of_reply(key) == row.reply_id;
-        if let Some(key) = reads.replies.iter().find(is_of) {
-            snapshot.replies.insert(key.clone(), row.parse()?);
-        }
+    for more in [groups_by_id?, open_groups?] {
+        facts.groups.extend(more);
     }
-    let mut groups = groups?;
-    if reads.victim_groups {
-        // known only now, and only while correlated mitigations live: one more round trip
-        let named = row::groups_of(&snapshot.mitigations).collect();
-        groups.extend(groups::by_id(client, named).await?);
+    let (counters, minute) = (counters?, minute?);
+    if let Some(row) = lock?.pop() {
+        facts.admission = Some(Admission::read(client, cache, row, counters, minute).await?);
     }
-    snapshot.groups = row::groups(groups);
-    snapshot.corroborations = row::corroborations(corroborations?);
-    Ok(snapshot)
+    Ok(facts.into_snapshot(client, reads).await?)
 }
 
-/// The epoch of the pop, read behind the lock that keeps it as it is until the transaction ends.
-async fn epoch(mut client: &AsyncPgConnection, reads: &ReadSet) -> QueryResult<Option<i64>> {
-    if reads.leader.is_none() {
-        return Ok(None);
-    }
-    let row = leadership::table.find(reads.pop.as_str()).select(leadership::epoch);
-    row.first(&mut client).await.optional()
+/// A connection on which statements follow each other without waiting for answers.
+#[derive(Clone, Copy)]
+struct Pipe<'a> {
+    client: &'a AsyncPgConnection,
 }
 
-/// Locks the row of the admission: whoever holds it is alone until the transaction ends.
-async fn lock(mut client: &AsyncPgConnection, reads: &ReadSet) -> QueryResult<Option<(i64, i64, i64)>> {
-    if !reads.admission {
-        return Ok(None);
+impl Pipe<'_> {
+    async fn fetch_if<R: Fetched>(self, is_asked: bool, sql: impl FnOnce() -> Sql<R>) -> QueryResult<Vec<R>> {
+        let mut client = self.client;
+        if is_asked { client.fetch_all(sql()).await } else { Ok(Vec::new()) }
     }
-    let columns = (admission::active, admission::safelist_revision, admission::panic_revision);
-    admission::table.select(columns).for_update().first(&mut client).await.map(Some)
 }
 
-async fn counters(
-    mut client: &AsyncPgConnection,
-    reads: &ReadSet,
-) -> QueryResult<Vec<(String, String, i64)>> {
-    if !reads.admission {
-        return Ok(Vec::new());
-    }
+fn numbers(rows: Vec<NumberRow>) -> Vec<i64> {
+    rows.into_iter().map(|row| row.number).collect()
+}
+
+fn counters(reads: &ReadSet) -> Sql<CounterRow> {
     let customers: Vec<&str> = reads.customers.iter().map(CustomerId::as_str).collect();
-    let of_pop = quota_counters::scope.eq(scope::POP).and(quota_counters::name.eq(reads.pop.as_str()));
-    let of_customers = quota_counters::scope.eq(scope::CUSTOMER).and(quota_counters::name.eq_any(customers));
-    quota_counters::table
-        .filter(of_pop.or(of_customers))
-        .select((quota_counters::scope, quota_counters::name, quota_counters::active))
-        .load(&mut client)
-        .await
+    Sql::select("FROM quota_counters WHERE scope = ? AND name = ? OR scope = ? AND name = ANY (?)")
+        .bind(scope::POP)
+        .bind(reads.pop.as_str())
+        .bind(scope::CUSTOMER)
+        .bind(customers)
 }
 
-async fn last_minute(mut client: &AsyncPgConnection, reads: &ReadSet) -> QueryResult<Vec<i64>> {
-    if !reads.admission {
-        return Ok(Vec::new());
-    }
-    // the second of a minute ago counts whole: rather one too many than one too few
-    admissions::table
-        .filter(admissions::pop.eq(reads.pop.as_str()))
-        .filter(admissions::second.ge(reads.now.timestamp() - 60))
-        .select(admissions::total)
-        .load(&mut client)
-        .await
+/// `keys` makes the rows `k` of the keys, `condition` finds the rows of a key.
+fn lookup<R: Record>(keys: &'static str, from: &'static str) -> Sql<R> {
+    Sql::new("SELECT found.* FROM UNNEST")
+        .push(keys)
+        .push(" CROSS JOIN LATERAL (SELECT ")
+        .push(R::COLUMNS)
+        .push(from)
 }
 
-fn quota(reads: &ReadSet, active: i64, counters: Vec<(String, String, i64)>, minute: &[i64]) -> QuotaCounts {
-    let count = |number: i64| u64::try_from(number).unwrap_or(0);
-    let customers = reads.customers.iter().map(|customer| (customer.clone(), 0)).collect();
-    let minute = count(minute.iter().sum());
-    let mut quota = QuotaCounts { customers, pop: 0, global: count(active), new_last_minute: minute };
-    for (counter, name, active) in counters {
-        if counter == scope::POP {
-            quota.pop = count(active);
-        } else if let Some(of_customer) = quota.customers.get_mut(name.as_str()) {
-            *of_customer = count(active);
-        }
-    }
-    quota
+fn victims(reads: &ReadSet) -> Vec<String> {
+    reads.victims.iter().map(ToString::to_string).collect()
 }
 
-/// What was asked for by id, victim, rule and queue. A row can come several times.
-async fn find_mitigations(client: &AsyncPgConnection, reads: &ReadSet) -> QueryResult<Vec<MitigationRow>> {
-    let (by_id, by_victim, closed, by_route, queued) = futures::join!(
-        by_id(client, reads),
-        by_victim(client, reads),
-        closed_by_victim(client, reads),
-        by_route(client, reads),
-        queued(client, reads),
+fn unfinished_of_victims(reads: &ReadSet) -> Sql<MitigationRow> {
+    lookup(
+        "(?) AS k (victim)",
+        " FROM mitigations WHERE victim_ip = k.victim AND closed_at IS NULL AND pop || '' = ? OFFSET 0) AS found",
+    )
+    .bind(victims(reads))
+    .bind(reads.pop.as_str())
+}
+
+/// The final mitigations of these victims that ended, or were rejected, late enough.
+fn closed_of_victims(reads: &ReadSet) -> Sql<MitigationRow> {
+    lookup(
+        "(?) AS k (victim)",
+        " FROM mitigations WHERE victim_ip = k.victim AND closed_at >= ? AND pop || '' = ? \
+         AND closed_at >= CASE closed_as WHEN 'rejected' THEN ? ELSE ? END OFFSET 0) AS found",
+    )
+    .bind(victims(reads))
+    .bind(Micros::from(reads.recent_since.min(reads.rejected_since)))
+    .bind(reads.pop.as_str())
+    .bind(Micros::from(reads.rejected_since))
+    .bind(Micros::from(reads.recent_since))
+}
+
+fn unfinished_of_routes(reads: &ReadSet) -> Sql<MitigationRow> {
+    let kinds: Vec<&str> = reads.routes.iter().map(|key| route_kind(key.kind())).collect();
+    let nlri: Vec<Vec<u8>> = reads.routes.iter().map(|key| key.nlri().as_bytes().to_vec()).collect();
+    lookup(
+        "(?, ?) AS k (kind, nlri)",
+        " FROM mitigations WHERE nlri = k.nlri AND closed_at IS NULL AND route_kind = k.kind AND pop || '' = ? \
+         OFFSET 0) AS found",
+    )
+    .bind(kinds)
+    .bind(nlri)
+    .bind(reads.pop.as_str())
+}
+
+fn open_groups_of_victims(reads: &ReadSet) -> Sql<GroupRow> {
+    lookup(
+        "(?) AS k (victim)",
+        " FROM signal_groups WHERE victim_ip = k.victim AND status = 'open' AND pop = ? OFFSET 0) AS found",
+    )
+    .bind(victims(reads))
+    .bind(reads.pop.as_str())
+}
+
+/// The positions of the episodes that were reported.
+fn known_episodes(reads: &ReadSet) -> Sql<NumberRow> {
+    let key = |(source, id): &(SourceName, ExternalEventId)| key::of_episode(source, id);
+    let sql = Sql::new(
+        "SELECT k.number FROM UNNEST(?, ?, ?, ?) AS k (number, key, source, id) CROSS JOIN LATERAL (SELECT 1 \
+         FROM events AS e WHERE e.episode_key = k.key AND e.source = k.source AND e.external_event_id || '' = k.id \
+         LIMIT 1) AS found",
     );
-    let mut rows = by_id?;
-    for more in [by_victim?, closed?, by_route?, queued?] {
-        rows.extend(more);
-    }
-    Ok(rows)
+    of_sources(sql, reads.episodes.iter().map(|episode| (key(episode), &episode.0, episode.1.to_string())))
 }
 
-async fn by_id(mut client: &AsyncPgConnection, reads: &ReadSet) -> QueryResult<Vec<MitigationRow>> {
-    if reads.mitigations.is_empty() {
-        return Ok(Vec::new());
-    }
-    let ids: Vec<Id> = reads.mitigations.iter().map(|id| Id(id.as_uuid())).collect();
-    mitigations::table
-        .filter(mitigations::mitigation_id.eq_any(ids))
-        .select(MitigationRow::as_select())
-        .load(&mut client)
-        .await
+/// The positions of the victims that a source reported.
+fn known_sightings(reads: &ReadSet) -> Sql<NumberRow> {
+    let sql = Sql::new(
+        "SELECT k.number FROM UNNEST(?, ?, ?, ?) AS k (number, key, source, victim) CROSS JOIN LATERAL (SELECT 1 \
+         FROM events AS e WHERE e.sighting_key = k.key AND e.source = k.source AND e.victim_ip || '' = k.victim \
+         LIMIT 1) AS found",
+    );
+    let sightings = reads.sightings.iter();
+    of_sources(
+        sql,
+        sightings.map(|(source, victim)| (key::of_sighting(source, *victim), source, victim.to_string())),
+    )
 }
 
-async fn by_victim(mut client: &AsyncPgConnection, reads: &ReadSet) -> QueryResult<Vec<MitigationRow>> {
-    if reads.victims.is_empty() {
-        return Ok(Vec::new());
+fn of_sources<'a>(
+    sql: Sql<NumberRow>,
+    sought: impl Iterator<Item = (i64, &'a SourceName, String)>,
+) -> Sql<NumberRow> {
+    let (mut numbers, mut keys, mut sources, mut texts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (number, (key, source, text)) in (0_i64..).zip(sought) {
+        numbers.push(number);
+        keys.push(key);
+        sources.push(source.to_string());
+        texts.push(text);
     }
-    let victims = reads.victims.iter().map(ToString::to_string).collect();
-    UnfinishedOfVictims { pop: reads.pop.as_str(), victims }.load(&mut client).await
-}
-
-async fn closed_by_victim(
-    mut client: &AsyncPgConnection,
-    reads: &ReadSet,
-) -> QueryResult<Vec<MitigationRow>> {
-    if reads.victims.is_empty() {
-        return Ok(Vec::new());
-    }
-    let closed = ClosedOfVictims {
-        pop: reads.pop.as_str(),
-        victims: reads.victims.iter().map(ToString::to_string).collect(),
-        since: reads.recent_since.min(reads.rejected_since).into(),
-        recent_since: reads.recent_since.into(),
-        rejected_since: reads.rejected_since.into(),
-    };
-    closed.load(&mut client).await
-}
-
-async fn by_route(mut client: &AsyncPgConnection, reads: &ReadSet) -> QueryResult<Vec<MitigationRow>> {
-    if reads.routes.is_empty() {
-        return Ok(Vec::new());
-    }
-    let routes = UnfinishedOfRoutes {
-        pop: reads.pop.as_str(),
-        kinds: reads.routes.iter().map(|key| route_kind(key.kind())).collect(),
-        nlri: reads.routes.iter().map(|key| key.nlri().as_bytes()).collect(),
-    };
-    routes.load(&mut client).await
-}
-
-async fn queued(mut client: &AsyncPgConnection, reads: &ReadSet) -> QueryResult<Vec<MitigationRow>> {
-    if reads.queued == 0 {
-        return Ok(Vec::new());
-    }
-    mitigations::table
-        .filter(mitigations::pop.eq(reads.pop.as_str()))
-        .filter(mitigations::queued_at.is_not_null())
-        .order((mitigations::queued_at, mitigations::mitigation_id))
-        .limit(reads.queued.into())
-        .select(MitigationRow::as_select())
-        .load(&mut client)
-        .await
-}
-
-fn parse(mut rows: Vec<MitigationRow>) -> Vec<Mitigation> {
-    let mut seen = HashSet::new();
-    rows.retain(|row| seen.insert(row.mitigation_id));
-    row::readable(rows)
-}
-
-async fn known_episodes(mut client: &AsyncPgConnection, reads: &ReadSet) -> QueryResult<Vec<i64>> {
-    if reads.episodes.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut lookup = KnownEpisodes::default();
-    for (number, (source, id)) in (0..).zip(&reads.episodes) {
-        lookup.numbers.push(number);
-        lookup.keys.push(key::of_episode(source, id));
-        lookup.sources.push(source.to_string());
-        lookup.seconds.push(id.to_string());
-    }
-    lookup.load(&mut client).await
-}
-
-async fn known_sightings(mut client: &AsyncPgConnection, reads: &ReadSet) -> QueryResult<Vec<i64>> {
-    if reads.sightings.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut lookup = KnownSightings::default();
-    for (number, (source, victim)) in (0..).zip(&reads.sightings) {
-        lookup.numbers.push(number);
-        lookup.keys.push(key::of_sighting(source, *victim));
-        lookup.sources.push(source.to_string());
-        lookup.seconds.push(victim.to_string());
-    }
-    lookup.load(&mut client).await
-}
-
-async fn stored_replies(mut client: &AsyncPgConnection, reads: &ReadSet) -> QueryResult<Vec<ReplyRow>> {
-    if reads.replies.is_empty() {
-        return Ok(Vec::new());
-    }
-    let ids: Vec<Vec<u8>> = reads.replies.iter().map(key::of_reply).collect();
-    replies::table
-        .filter(replies::reply_id.eq_any(ids))
-        .filter(replies::created_at.gt(Micros::from(reads.now - StoredReply::KEPT)))
-        .select(ReplyRow::as_select())
-        .load(&mut client)
-        .await
-}
-
-/// Revision and entries as of one moment.
-pub(super) async fn safelist(client: &mut AsyncPgConnection) -> QueryResult<(i64, Vec<SafelistRow>)> {
-    loop {
-        let revision = queries::safelist_revision(client).await?;
-        let rows = queries::safelist(client).await?;
-        if queries::safelist_revision(client).await? == revision {
-            return Ok((revision, rows));
-        }
-    }
+    sql.bind(numbers).bind(keys).bind(sources).bind(texts)
 }

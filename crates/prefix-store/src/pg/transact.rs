@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI16, Ordering};
 
-use prefix_core::store::{ChangeSet, ReadSet, Snapshot};
+use prefix_core::ports::{ChangeSet, ReadSet, Snapshot};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -14,6 +14,9 @@ use crate::cache::Cache;
 use crate::error::Failure;
 use crate::exchange::{Caller, DECISION_TIMEOUT};
 use crate::writes::Writes;
+
+/// Writers of the same count of rows meet on one of so many shards.
+const SHARDS: i16 = 16;
 
 /// Runs it once.
 pub(super) async fn run(
@@ -76,9 +79,9 @@ async fn unit_of_work(
 
 async fn write(transaction: &mut InTransaction, reads: &ReadSet, changes: &ChangeSet) -> Result<(), Failure> {
     static NEXT_SHARD: AtomicI16 = AtomicI16::new(0);
-    let shard = NEXT_SHARD.fetch_add(1, Ordering::Relaxed);
+    let shard = NEXT_SHARD.fetch_add(1, Ordering::Relaxed).rem_euclid(SHARDS);
     let delta = changes.quota_delta();
-    let writes = Writes::new(reads, changes, &delta)?;
+    let writes = Writes::new(reads, changes, &delta, shard)?;
     let session = transaction.session();
-    write::all(transaction.client(), session, &writes, shard).await
+    write::all(transaction.client(), session, &writes).await
 }

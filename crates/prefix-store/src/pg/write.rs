@@ -2,27 +2,19 @@
 //! follows in the same round trip.
 
 use diesel::pg::Pg;
-use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::result::QueryResult;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
 use super::begin::Session;
-use super::bulk::{
-    AddToCounters, AddToTallies, Changed, ChangedGroup, InsertAudit, InsertEvents, InsertGroups,
-    InsertMitigations, InsertReplies, NoteChanges, PutCorroborations, PutPanic, PutSafelist, Sharded,
-    UpdateGroups, UpdateMitigations,
-};
 use crate::error::Failure;
-use crate::schema::{admissions, safelist};
-use crate::statement::{CountAdmissions, TouchAdmission};
-use crate::writes::Writes;
-
-/// So many seconds of admissions are kept; a minute is needed.
-const KEPT_SECONDS: i64 = 300;
-
-/// Writers of the same tally meet on one of so many rows.
-const SHARDS: i16 = 16;
+use crate::executor::Executor;
+use crate::queries::{admission, safelist};
+use crate::row::NewAudit;
+use crate::row::define::{Insert, Row, Update};
+use crate::sql::Sql;
+use crate::sql_type::Id;
+use crate::writes::{Changed, Writes};
 
 /// The end of the transaction, as a prepared statement: those wait for each other, so it is never sent too early.
 #[derive(Clone, Copy, Debug, QueryId)]
@@ -35,13 +27,24 @@ impl QueryFragment<Pg> for Commit {
     }
 }
 
-/// Runs a statement unless it has nothing to do.
-macro_rules! unless_empty {
-    ($client:expr, $bulk:expr) => {{
-        let bulk = $bulk;
-        let mut client: &AsyncPgConnection = $client;
-        async move { if bulk.is_empty() { Ok(0) } else { bulk.execute(&mut client).await } }
-    }};
+/// New audit entries, and their places in the queue of those that wait for their seal.
+#[derive(Debug)]
+struct InsertAudit<'a>(Insert<<NewAudit<'a> as Row>::Columns<'a>>);
+
+impl QueryFragment<Pg> for InsertAudit<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("WITH new AS (");
+        self.0.walk_ast(out.reborrow())?;
+        out.push_sql(
+            " RETURNING pop, audit_id) INSERT INTO audit_queue (pop, audit_id) SELECT pop, audit_id FROM new",
+        );
+        Ok(())
+    }
+}
+
+impl QueryId for InsertAudit<'_> {
+    type QueryId = InsertAudit<'static>;
+    const HAS_STATIC_QUERY_ID: bool = true;
 }
 
 /// Writes everything and commits.
@@ -49,20 +52,13 @@ pub(super) async fn all(
     client: &AsyncPgConnection,
     session: Session,
     writes: &Writes<'_>,
-    shard: i16,
 ) -> Result<(), Failure> {
-    let released: Vec<Changed<'_>> = writes.releases.iter().map(Changed::of).collect();
-    let updated: Vec<Changed<'_>> = writes.updates.iter().map(Changed::of).collect();
-    let closed_groups: Vec<ChangedGroup<'_>> = writes.closed_groups.iter().map(ChangedGroup::of).collect();
-    let changed_groups: Vec<ChangedGroup<'_>> = writes.changed_groups.iter().map(ChangedGroup::of).collect();
-    let tallies: Vec<Sharded<'_>> =
-        writes.tallies.iter().map(|tally| Sharded::of(tally, shard.rem_euclid(SHARDS))).collect();
     // Counts of changed rows decide whether the transaction may be committed. And behind a pooler a prepared statement
     // must be closed before the transaction ends, that of the commit as well.
-    let is_checked = !released.is_empty()
-        || !updated.is_empty()
-        || !closed_groups.is_empty()
-        || !changed_groups.is_empty()
+    let is_checked = !writes.releases.is_empty()
+        || !writes.updates.is_empty()
+        || !writes.closed_groups.is_empty()
+        || !writes.changed_groups.is_empty()
         || !writes.replies.is_empty()
         || session == Session::Pooled;
     let commit_now = async {
@@ -93,34 +89,34 @@ pub(super) async fn all(
         tally,
         commit,
     ) = futures::join!(
-        admission(client, writes),
-        unless_empty!(client, AddToCounters::new(&writes.counters)),
-        unless_empty!(client, UpdateMitigations::new(&released)),
-        unless_empty!(client, UpdateMitigations::new(&updated)),
-        unless_empty!(client, InsertMitigations::new(&writes.mitigations)),
-        unless_empty!(client, UpdateGroups::new(&closed_groups)),
-        unless_empty!(client, UpdateGroups::new(&changed_groups)),
-        unless_empty!(client, InsertGroups::new(&writes.groups)),
-        unless_empty!(client, PutCorroborations::new(&writes.corroborations)),
-        unless_empty!(client, InsertEvents::new(&writes.events)),
-        unless_empty!(client, InsertAudit::new(&writes.audit)),
-        unless_empty!(client, InsertReplies::new(&writes.replies)),
+        touch_admission(client, writes),
+        insert(client, &writes.counters),
+        update(client, &writes.releases),
+        update(client, &writes.updates),
+        insert(client, &writes.mitigations),
+        update(client, &writes.closed_groups),
+        update(client, &writes.changed_groups),
+        insert(client, &writes.groups),
+        insert(client, &writes.corroborations),
+        insert(client, &writes.events),
+        insert_audit(client, writes),
+        insert(client, &writes.replies),
         remove_safelist(client, writes),
-        unless_empty!(client, PutSafelist::new(&writes.safelist_put)),
-        unless_empty!(client, PutPanic::new(&writes.panic_put)),
-        unless_empty!(client, NoteChanges::new(writes)),
-        admitted(client, writes),
-        unless_empty!(client, AddToTallies::new(&tallies)),
+        insert(client, &writes.safelist_put),
+        insert(client, &writes.panic_put),
+        note_changes(client, writes),
+        count_admissions(client, writes),
+        insert(client, &writes.tallies),
         commit_now,
     );
     // In the order of sending: the first error is the cause, those behind it say that the transaction is aborted.
     first?;
     counters?;
-    expect(releases?, released.len(), "a mitigation")?;
-    expect(updates?, updated.len(), "a mitigation")?;
+    expect(releases?, writes.releases.len(), "a mitigation")?;
+    expect(updates?, writes.updates.len(), "a mitigation")?;
     mitigations?;
-    expect(group_ends?, closed_groups.len(), "a signal group")?;
-    expect(group_updates?, changed_groups.len(), "a signal group")?;
+    expect(group_ends?, writes.closed_groups.len(), "a signal group")?;
+    expect(group_updates?, writes.changed_groups.len(), "a signal group")?;
     groups?;
     corroborations?;
     events?;
@@ -152,32 +148,60 @@ fn expect(changed: usize, expected: usize, what: &str) -> Result<(), Failure> {
     )))
 }
 
-async fn admission(mut client: &AsyncPgConnection, writes: &Writes<'_>) -> QueryResult<usize> {
+// None of these sends anything if there is nothing to write.
+
+async fn insert<R: Row>(mut client: &AsyncPgConnection, rows: &[R]) -> QueryResult<usize> {
+    client.insert(rows).await
+}
+
+async fn insert_audit(mut client: &AsyncPgConnection, writes: &Writes<'_>) -> QueryResult<usize> {
+    if writes.audit.is_empty() {
+        return Ok(0);
+    }
+    InsertAudit(Insert(NewAudit::columns(writes.audit.iter()))).execute(&mut client).await
+}
+
+async fn update<R: Row>(mut client: &AsyncPgConnection, changed: &[Changed<R>]) -> QueryResult<usize> {
+    if changed.is_empty() {
+        return Ok(0);
+    }
+    Update::<_, true>(R::columns(changed.iter().map(|changed| &changed.row))).execute(&mut client).await
+}
+
+async fn touch_admission(mut client: &AsyncPgConnection, writes: &Writes<'_>) -> QueryResult<usize> {
     if !writes.touches_admission() {
         return Ok(0);
     }
-    let (safelist, panic) = (i64::from(writes.safelist), i64::from(writes.panic));
-    TouchAdmission { global: writes.global, safelist: &safelist, panic: &panic }.execute(&mut client).await
+    Executor::execute(&mut client, admission::touch(writes)).await
 }
 
-async fn admitted(mut client: &AsyncPgConnection, writes: &Writes<'_>) -> QueryResult<usize> {
+async fn count_admissions(mut client: &AsyncPgConnection, writes: &Writes<'_>) -> QueryResult<usize> {
     if writes.admitted == 0 {
         return Ok(0);
     }
     let mut other = client;
-    let count = CountAdmissions { pop: writes.pop, second: writes.second, total: writes.admitted };
-    let add = count.execute(&mut client);
-    let old = admissions::table
-        .filter(admissions::pop.eq(writes.pop))
-        .filter(admissions::second.lt(writes.second - KEPT_SECONDS));
-    let (added, removed) = futures::join!(add, diesel::delete(old).execute(&mut other));
-    added.and(removed)
+    let count = Executor::execute(&mut client, admission::count(writes));
+    let forget = Executor::execute(&mut other, admission::forget(writes));
+    let (counted, forgotten) = futures::join!(count, forget);
+    counted.and(forgotten)
 }
 
 async fn remove_safelist(mut client: &AsyncPgConnection, writes: &Writes<'_>) -> QueryResult<usize> {
     if writes.safelist_remove.is_empty() {
         return Ok(0);
     }
-    let gone = safelist::table.filter(safelist::prefix.eq_any(&writes.safelist_remove));
-    diesel::delete(gone).execute(&mut client).await
+    Executor::execute(&mut client, safelist::remove(writes.safelist_remove.clone())).await
+}
+
+/// Notes the changed mitigations in the change feed: one row per pop.
+async fn note_changes(mut client: &AsyncPgConnection, writes: &Writes<'_>) -> QueryResult<usize> {
+    let (pops, ids): (Vec<&str>, Vec<Id>) = writes.changed().map(|row| (row.pop, row.mitigation_id)).unzip();
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let note = Sql::new(
+        "INSERT INTO changes (pop, instance, ids) SELECT c.pop, ?, array_agg(c.id) FROM UNNEST(?, ?) AS c (pop, id) \
+         GROUP BY c.pop",
+    );
+    Executor::execute(&mut client, note.bind(writes.instance).bind(pops).bind(ids)).await
 }

@@ -1,32 +1,86 @@
 //! The rows of an audit entry and of its place in the chain.
 
 use chrono::DateTime;
-use diesel::prelude::{Insertable, Queryable, Selectable};
+use diesel::backend::Backend;
+use diesel::deserialize::{self, FromSql, QueryableByName};
+use diesel::row::NamedRow;
+use diesel::sql_types::{BigInt, Nullable};
 use prefix_core::audit::{Actor, ActorType, AuditEntry};
-use prefix_core::chain::{ChainHash, ChainHead, Seal};
+use prefix_core::audit_chain::{ChainHash, ChainHead, Seal, seal};
 use prefix_core::name::Pop;
-use prefix_core::store::StoreError;
+use prefix_core::ports::StoreError;
 use serde_json::{Value, json};
 
+use super::define::{record, row};
 use super::{json, time, unreadable, without_nul};
 use crate::key;
-use crate::schema::{audit_entries, audit_seals};
-use crate::sql_type::{Id, Micros};
+use crate::sql_type::{Id, Micros, Uid};
 
-/// A stored entry.
-#[derive(Debug, Queryable, Selectable)]
-#[diesel(table_name = audit_entries)]
-pub(crate) struct AuditRow {
-    audit_id: Id,
-    at: Micros,
-    actor_type: String,
-    actor_id: Option<String>,
-    actor_key: Option<i64>,
-    action: String,
-    target_type: Option<String>,
-    target_id: Option<String>,
-    target_key: Option<i64>,
-    details: String,
+record! {
+    /// A stored entry.
+    AuditRow of audit_entries {
+        audit_id: Id,
+        at: Micros,
+        actor_type: String,
+        actor_id: Option<String>,
+        actor_key: Option<i64>,
+        action: String,
+        target_type: Option<String>,
+        target_id: Option<String>,
+        target_key: Option<i64>,
+        details: String,
+    }
+}
+
+record! {
+    /// The place of an entry in the chain of its pop.
+    SealRow of audit_seals { seq: i64, prev_hash: Vec<u8>, hash: Vec<u8> }
+}
+
+/// An entry, and its place in the chain if it is sealed.
+#[derive(Debug)]
+pub(crate) struct SealedAuditRow {
+    pub(crate) entry: AuditRow,
+    seal: Option<SealRow>,
+}
+
+impl<DB: Backend> QueryableByName<DB> for SealedAuditRow
+where
+    AuditRow: QueryableByName<DB>,
+    SealRow: QueryableByName<DB>,
+    i64: FromSql<BigInt, DB>,
+{
+    fn build<'a>(row: &impl NamedRow<'a, DB>) -> deserialize::Result<Self> {
+        let is_sealed = NamedRow::get::<Nullable<BigInt>, Option<i64>>(row, "seq")?.is_some();
+        let seal = is_sealed.then(|| SealRow::build(row)).transpose()?;
+        Ok(Self { entry: AuditRow::build(row)?, seal })
+    }
+}
+
+impl SealedAuditRow {
+    pub(crate) fn parse(self) -> AuditEntry {
+        self.entry.parse(self.seal)
+    }
+}
+
+/// What waits to be sealed, and its place in the queue. `None`: the entry is gone.
+#[derive(Debug)]
+pub(crate) struct UnsealedRow {
+    pub(crate) position: i64,
+    pub(crate) entry: Option<AuditRow>,
+}
+
+impl<DB: Backend> QueryableByName<DB> for UnsealedRow
+where
+    AuditRow: QueryableByName<DB>,
+    i64: FromSql<BigInt, DB>,
+    Id: FromSql<Uid, DB>,
+{
+    fn build<'a>(row: &impl NamedRow<'a, DB>) -> deserialize::Result<Self> {
+        let is_there = NamedRow::get::<Nullable<Uid>, Option<Id>>(row, "audit_id")?.is_some();
+        let entry = is_there.then(|| AuditRow::build(row)).transpose()?;
+        Ok(Self { position: NamedRow::get::<BigInt, i64>(row, "position")?, entry })
+    }
 }
 
 impl AuditRow {
@@ -81,30 +135,32 @@ impl AuditRow {
     }
 }
 
-/// The place of an entry in the chain of its pop.
-#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
-#[diesel(table_name = audit_seals)]
-pub(crate) struct SealRow {
-    pub(crate) pop: String,
-    pub(crate) seq: i64,
-    pub(crate) audit_id: Id,
-    pub(crate) prev_hash: Vec<u8>,
-    pub(crate) hash: Vec<u8>,
+row! {
+    /// A sealed entry.
+    NewSeal<'a> of audit_seals {
+        Key pop: &'a str,
+        Key seq: i64,
+        Once audit_id: Id,
+        Once prev_hash: Vec<u8>,
+        Once hash: Vec<u8>,
+    }
 }
 
-impl SealRow {
+impl<'a> NewSeal<'a> {
     /// The row of a sealed entry; `None` if it is not sealed.
-    pub(crate) fn of(entry: &AuditEntry, pop: &str) -> Option<Self> {
+    pub(crate) fn of(entry: &AuditEntry, pop: &'a str) -> Option<Self> {
         let seal = entry.seal?;
         Some(Self {
-            pop: pop.to_owned(),
+            pop,
             seq: seal.seq,
             audit_id: Id(entry.audit_id.as_uuid()),
             prev_hash: seal.prev_hash.as_bytes().to_vec(),
             hash: seal.hash.as_bytes().to_vec(),
         })
     }
+}
 
+impl SealRow {
     fn parse(self) -> Seal {
         Seal { seq: self.seq, prev_hash: hash(&self.prev_hash), hash: hash(&self.hash) }
     }
@@ -115,31 +171,62 @@ fn hash(bytes: &[u8]) -> ChainHash {
     <[u8; 32]>::try_from(bytes).unwrap_or([0xff; 32]).into()
 }
 
+record! {
+    /// The newest sealed entry of a pop.
+    HeadRow of audit_chain { seq: i64, hash: Vec<u8> }
+}
+
 /// The newest sealed entry of a pop, as its row says.
-pub(crate) fn head((seq, bytes): (i64, Vec<u8>)) -> ChainHead {
-    ChainHead { seq, hash: hash(&bytes) }
+pub(crate) fn head(row: HeadRow) -> ChainHead {
+    ChainHead { seq: row.seq, hash: hash(&row.hash) }
 }
 
-/// Says that entries were deleted before they could be sealed: nothing else will ever show it.
-pub(crate) fn vanished(pop: &str, count: usize) {
-    tracing::error!(pop, count, "audit entries were deleted from the database before they were sealed");
+/// The next entries of a chain.
+#[derive(Debug)]
+pub(crate) struct Sealed<'a> {
+    /// Their places in the queue, and of those that are gone.
+    pub(crate) positions: Vec<i64>,
+    pub(crate) seals: Vec<NewSeal<'a>>,
+    /// The newest of them.
+    pub(crate) head: Option<ChainHead>,
 }
 
-/// A row to insert.
-#[derive(Debug, Insertable)]
-#[diesel(table_name = audit_entries, treat_none_as_default_value = false)]
-pub(crate) struct NewAudit<'a> {
-    pub(crate) audit_id: Id,
-    pub(crate) at: Micros,
-    pub(crate) pop: &'a str,
-    pub(crate) actor_type: &'static str,
-    pub(crate) actor_id: Option<&'a str>,
-    pub(crate) actor_key: Option<i64>,
-    pub(crate) action: &'a str,
-    pub(crate) target_type: Option<&'a str>,
-    pub(crate) target_id: Option<&'a str>,
-    pub(crate) target_key: Option<i64>,
-    pub(crate) details: String,
+impl<'a> Sealed<'a> {
+    /// Seals what waits behind the newest sealed entry.
+    pub(crate) fn new(pop: &'a str, before: Option<HeadRow>, waiting: Vec<UnsealedRow>) -> Self {
+        let positions: Vec<i64> = waiting.iter().map(|row| row.position).collect();
+        let mut entries: Vec<AuditEntry> =
+            waiting.into_iter().filter_map(|row| Some(row.entry?.parse(None))).collect();
+        let count = positions.len() - entries.len();
+        if count > 0 {
+            // nothing else will ever show it
+            tracing::error!(
+                pop,
+                count,
+                "audit entries were deleted from the database before they were sealed"
+            );
+        }
+        let head = seal(before.map(head), &mut entries);
+        let seals = entries.iter().filter_map(|entry| NewSeal::of(entry, pop)).collect();
+        Self { positions, seals, head }
+    }
+}
+
+row! {
+    /// A row to insert.
+    NewAudit<'a> of audit_entries {
+        Key audit_id: Id,
+        Once at: Micros,
+        Once pop: &'a str,
+        Once actor_type: &'static str,
+        Once actor_id: Option<&'a str>,
+        Once actor_key: Option<i64>,
+        Once action: &'a str,
+        Once target_type: Option<&'a str>,
+        Once target_id: Option<&'a str>,
+        Once target_key: Option<i64>,
+        Once details: String,
+    }
 }
 
 impl<'a> NewAudit<'a> {

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use diesel::prelude::{Insertable, Queryable, Selectable};
 use prefix_core::confidence::Confidence;
 use prefix_core::decision::{DecidedRule, Decision, Outcome};
 use prefix_core::event::{Event, EventAction, EventStatus, Reach, Report, Reports};
@@ -12,15 +11,16 @@ use prefix_core::id::GroupId;
 use prefix_core::name::{
     CustomerId, ExternalEventId, Identity, PlaybookName, ServiceId, SourceName, VectorName,
 };
+use prefix_core::ports::StoreError;
 use prefix_core::protocol::Protocol;
 use prefix_core::rate::{BitsPerSecond, PacketsPerSecond};
-use prefix_core::store::StoreError;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{corrupt, json, time, without_nul};
+use super::define::{record, row};
+use super::{Parsed, corrupt, json, time, unreadable, without_nul};
 use crate::key;
-use crate::schema::events;
+use crate::page::Place;
 use crate::sql_type::{Id, Micros};
 
 /// What no query asks for.
@@ -73,75 +73,64 @@ impl From<Untraced> for Decision {
     }
 }
 
-/// An event without its raw details, which can be a megabyte each.
-#[derive(Debug, Queryable, Selectable)]
-#[diesel(table_name = events)]
-pub(crate) struct ListedEvent {
-    event_id: Id,
-    ingested_at: Micros,
-    source: String,
-    external_event_id: Option<String>,
-    victim_ip: String,
-    vector: Option<String>,
-    mitigation_id: Option<Id>,
-    doc: String,
+record! {
+    /// An event. Lists leave the raw details out, which can be a megabyte each.
+    EventRow of events {
+        event_id: Id,
+        ingested_at: Micros,
+        source: String,
+        external_event_id: Option<String>,
+        victim_ip: String,
+        vector: Option<String>,
+        mitigation_id: Option<Id>,
+        doc: String,
+    } and { raw_details: Option<String> }
 }
 
-/// A whole event.
-#[derive(Debug, Queryable, Selectable)]
-#[diesel(table_name = events)]
-pub(crate) struct EventRow {
-    #[diesel(embed)]
-    listed: ListedEvent,
-    raw_details: Option<String>,
-}
+impl Parsed for EventRow {
+    type Value = Event;
+    const TABLE: &'static str = "events";
 
-impl ListedEvent {
-    /// Its place in lists.
-    pub(crate) fn place(&self) -> (Micros, Id) {
+    fn place(&self) -> Place {
         (self.ingested_at, self.event_id)
     }
 
-    pub(crate) fn parse(self) -> Result<Event, StoreError> {
+    fn parse(self) -> Result<Event, StoreError> {
         self.parse_with::<Decision>()
     }
+}
 
-    /// The same without the trace of its decision.
-    pub(crate) fn parse_untraced(self) -> Result<Event, StoreError> {
-        self.parse_with::<Untraced>()
+impl EventRow {
+    /// The event without the trace of its decision, if it can be read.
+    pub(crate) fn recorded(self) -> Option<Event> {
+        let id = self.event_id.0;
+        self.parse_with::<Untraced>().inspect_err(|error| unreadable("events", id, error)).ok()
     }
 
     fn parse_with<D: Into<Decision> + DeserializeOwned>(self) -> Result<Event, StoreError> {
         let id = self.event_id.0;
-        let bad = |problem: String| corrupt("events", id, problem);
-        let doc: Document<D> = serde_json::from_str(&self.doc).map_err(|error| bad(error.to_string()))?;
-        let source: SourceName = self.source.parse().map_err(|error| bad(format!("{error}")))?;
+        let bad = |problem: &dyn std::fmt::Display| corrupt("events", id, problem);
+        let doc: Document<D> = serde_json::from_str(&self.doc).map_err(|error| bad(&error))?;
+        let source: SourceName = self.source.parse().map_err(|error| bad(&error))?;
+        let external = self.external_event_id.map(|id| id.parse());
         Ok(Event {
             event_id: id.into(),
             ingested_at: time("events", id, self.ingested_at)?,
             report: Report {
                 timestamp: doc.timestamp,
                 source: source.clone(),
-                victim_ip: self.victim_ip.parse().map_err(|error| bad(format!("{error}")))?,
-                vector: self
-                    .vector
-                    .map(|v| v.parse())
-                    .transpose()
-                    .map_err(|error| bad(format!("{error}")))?,
+                victim_ip: self.victim_ip.parse().map_err(|error| bad(&error))?,
+                vector: self.vector.map(|name| name.parse()).transpose().map_err(|error| bad(&error))?,
                 protocol: doc.protocol,
                 bps: doc.bps,
                 pps: doc.pps,
                 top_dst_ports: doc.top_dst_ports,
                 confidence: doc.confidence,
                 action: doc.action,
-                external_event_id: self
-                    .external_event_id
-                    .map(|id| id.parse())
-                    .transpose()
-                    .map_err(|error| bad(format!("{error}")))?,
+                external_event_id: external.transpose().map_err(|error| bad(&error))?,
                 reach: doc.reach,
                 reports: doc.reports,
-                raw_details: None,
+                raw_details: self.raw_details,
             },
             identity: doc.identity.unwrap_or_else(|| source.as_identity()),
             status: doc.status,
@@ -152,30 +141,22 @@ impl ListedEvent {
     }
 }
 
-impl EventRow {
-    pub(crate) fn parse(self) -> Result<Event, StoreError> {
-        let mut event = self.listed.parse()?;
-        event.report.raw_details = self.raw_details;
-        Ok(event)
+row! {
+    /// A row to insert.
+    NewEvent<'a> of events {
+        Key event_id: Id,
+        Once ingested_at: Micros,
+        Once source: &'a str,
+        Once source_key: i64,
+        Once external_event_id: Option<&'a str>,
+        Once episode_key: Option<i64>,
+        Once sighting_key: Option<i64>,
+        Once victim_ip: String,
+        Once vector: Option<&'a str>,
+        Once mitigation_id: Option<Id>,
+        Once doc: String,
+        Once raw_details: Option<&'a str>,
     }
-}
-
-/// A row to insert.
-#[derive(Debug, Insertable)]
-#[diesel(table_name = events, treat_none_as_default_value = false)]
-pub(crate) struct NewEvent<'a> {
-    pub(crate) event_id: Id,
-    pub(crate) ingested_at: Micros,
-    pub(crate) source: &'a str,
-    pub(crate) source_key: i64,
-    pub(crate) external_event_id: Option<&'a str>,
-    pub(crate) episode_key: Option<i64>,
-    pub(crate) sighting_key: Option<i64>,
-    pub(crate) victim_ip: String,
-    pub(crate) vector: Option<&'a str>,
-    pub(crate) mitigation_id: Option<Id>,
-    pub(crate) doc: String,
-    pub(crate) raw_details: Option<&'a str>,
 }
 
 impl<'a> NewEvent<'a> {

@@ -1,12 +1,12 @@
 //! The row of a mitigation. The document holds the whole of it; the columns beside are what SQL has to see.
 
-use diesel::prelude::{Insertable, Queryable, Selectable};
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::name::CustomerId;
-use prefix_core::store::StoreError;
+use prefix_core::ports::StoreError;
 
-use super::{corrupt, json, time};
-use crate::schema::mitigations;
+use super::define::{record, row};
+use super::{Parsed, corrupt, json, time};
+use crate::page::Place;
 use crate::sql_type::{Id, Micros};
 
 /// The part of a status that indexes see: it changes less often than the status itself.
@@ -31,18 +31,20 @@ pub(crate) fn phase_of(status: Status) -> &'static str {
     }
 }
 
-/// What is needed to get a mitigation back.
-#[derive(Debug, Queryable, Selectable)]
-#[diesel(table_name = mitigations)]
-pub(crate) struct MitigationRow {
-    pub(crate) mitigation_id: Id,
-    revision: i64,
-    pub(crate) created_at: Micros,
-    doc: String,
+record! {
+    /// What is needed to get a mitigation back.
+    MitigationRow of mitigations { mitigation_id: Id, revision: i64, created_at: Micros, doc: String }
 }
 
-impl MitigationRow {
-    pub(crate) fn parse(self) -> Result<Mitigation, StoreError> {
+impl Parsed for MitigationRow {
+    type Value = Mitigation;
+    const TABLE: &'static str = "mitigations";
+
+    fn place(&self) -> Place {
+        (self.created_at, self.mitigation_id)
+    }
+
+    fn parse(self) -> Result<Mitigation, StoreError> {
         let id = self.mitigation_id.0;
         let mut mitigation: Mitigation =
             serde_json::from_str(&self.doc).map_err(|error| corrupt("mitigations", id, error))?;
@@ -53,26 +55,26 @@ impl MitigationRow {
     }
 }
 
-/// A row to insert, or the new state of one.
-#[derive(Debug, Insertable)]
-#[diesel(table_name = mitigations, treat_none_as_default_value = false)]
-pub(crate) struct NewMitigation<'a> {
-    pub(crate) mitigation_id: Id,
-    pub(crate) revision: i64,
-    pub(crate) pop: &'a str,
-    pub(crate) phase: &'static str,
-    pub(crate) status: &'static str,
-    pub(crate) queued_at: Option<Micros>,
-    pub(crate) closed_as: Option<&'static str>,
-    pub(crate) closed_at: Option<Micros>,
-    pub(crate) customer_id: Option<&'a str>,
-    pub(crate) victim_ip: String,
-    pub(crate) vector: &'a str,
-    pub(crate) route_kind: Option<&'static str>,
-    pub(crate) nlri: Option<Vec<u8>>,
-    pub(crate) created_at: Micros,
-    pub(crate) acknowledged: bool,
-    pub(crate) doc: String,
+row! {
+    /// A row to insert, or the new state of one.
+    NewMitigation<'a> of mitigations {
+        Key mitigation_id: Id,
+        Revision revision: i64,
+        Once pop: &'a str,
+        Indexed phase: &'static str,
+        Always status: &'static str,
+        Indexed queued_at: Option<Micros>,
+        Indexed closed_as: Option<&'static str>,
+        Indexed closed_at: Option<Micros>,
+        Once customer_id: Option<&'a str>,
+        Once victim_ip: String,
+        Once vector: &'a str,
+        Indexed route_kind: Option<&'static str>,
+        Indexed nlri: Option<Vec<u8>>,
+        Once created_at: Micros,
+        Indexed acknowledged: bool,
+        Always doc: String,
+    }
 }
 
 impl<'a> NewMitigation<'a> {

@@ -1,19 +1,15 @@
 //! The row of a panic scope.
 
-use diesel::prelude::{Insertable, Queryable, Selectable};
 use prefix_core::panic::PanicScope;
-use prefix_core::store::StoreError;
+use prefix_core::ports::StoreError;
 
+use super::define::{record, row};
 use super::{corrupt, json};
-use crate::schema::panic_scopes;
 use crate::sql_type::{Id, Micros};
 
-/// A stored scope.
-#[derive(Debug, Queryable, Selectable)]
-#[diesel(table_name = panic_scopes)]
-pub(crate) struct PanicRow {
-    panic_id: Id,
-    doc: String,
+record! {
+    /// A stored scope.
+    PanicRow of panic_scopes { panic_id: Id, doc: String }
 }
 
 impl PanicRow {
@@ -22,14 +18,14 @@ impl PanicRow {
     }
 }
 
-/// A scope to put.
-#[derive(Debug, Insertable)]
-#[diesel(table_name = panic_scopes, treat_none_as_default_value = false)]
-pub(crate) struct NewPanic {
-    pub(crate) panic_id: Id,
-    pub(crate) started_at: Micros,
-    pub(crate) is_thawed: bool,
-    pub(crate) doc: String,
+row! {
+    /// A scope to put.
+    NewPanic of panic_scopes put if ("", "") {
+        Key panic_id: Id,
+        Once started_at: Micros,
+        Always is_thawed: bool,
+        Always doc: String,
+    }
 }
 
 impl NewPanic {

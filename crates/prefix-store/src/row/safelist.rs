@@ -1,14 +1,13 @@
-//! The rows of a safelist entry and of a stored reply.
+//! The rows of a safelist entry and of an idempotency record.
 
 use chrono::{DateTime, Utc};
-use diesel::prelude::{Insertable, Queryable, Selectable};
+use prefix_core::ports::{IdempotencyRecord, RequestKey, StoreError};
 use prefix_core::safelist::SafelistEntry;
-use prefix_core::store::{ReplyKey, StoreError, StoredReply};
 use serde::{Deserialize, Serialize};
 
+use super::define::{record, row};
 use super::{corrupt, json, time, without_nul};
 use crate::key;
-use crate::schema::{replies, safelist};
 use crate::sql_type::Micros;
 
 #[derive(Serialize, Deserialize)]
@@ -21,12 +20,9 @@ struct Document {
     expires_at: Option<DateTime<Utc>>,
 }
 
-/// A stored entry of the safelist.
-#[derive(Debug, Queryable, Selectable)]
-#[diesel(table_name = safelist)]
-pub(crate) struct SafelistRow {
-    prefix: String,
-    doc: String,
+record! {
+    /// A stored entry of the safelist.
+    SafelistRow of safelist { prefix: String, doc: String }
 }
 
 impl SafelistRow {
@@ -45,12 +41,9 @@ impl SafelistRow {
     }
 }
 
-/// An entry of the safelist to put.
-#[derive(Debug, Insertable)]
-#[diesel(table_name = safelist, treat_none_as_default_value = false)]
-pub(crate) struct NewSafelistEntry {
-    pub(crate) prefix: String,
-    pub(crate) doc: String,
+row! {
+    /// An entry of the safelist to put.
+    NewSafelistEntry of safelist put if ("", "") { Key prefix: String, Always doc: String }
 }
 
 impl NewSafelistEntry {
@@ -65,37 +58,39 @@ impl NewSafelistEntry {
     }
 }
 
-/// A stored reply.
-#[derive(Debug, Queryable, Selectable)]
-#[diesel(table_name = replies)]
-pub(crate) struct ReplyRow {
-    pub(crate) reply_id: Vec<u8>,
-    body_hash: Vec<u8>,
-    reply: String,
-    created_at: Micros,
+record! {
+    /// A stored idempotency record.
+    ReplyRow of replies { reply_id: Vec<u8>, body_hash: Vec<u8>, reply: String, created_at: Micros }
 }
 
 impl ReplyRow {
-    pub(crate) fn parse(self) -> Result<StoredReply, StoreError> {
+    pub(crate) fn parse(self) -> Result<IdempotencyRecord, StoreError> {
         let id = hex::encode(&self.reply_id);
         let body_hash = <[u8; 32]>::try_from(self.body_hash)
             .map_err(|hash| corrupt("replies", &id, format!("the hash has {} bytes", hash.len())))?;
-        Ok(StoredReply { body_hash, reply: self.reply, created_at: time("replies", &id, self.created_at)? })
+        Ok(IdempotencyRecord {
+            body_hash,
+            reply: self.reply,
+            created_at: time("replies", &id, self.created_at)?,
+        })
     }
 }
 
-/// A reply to store.
-#[derive(Debug, Insertable)]
-#[diesel(table_name = replies, treat_none_as_default_value = false)]
-pub(crate) struct NewReply<'a> {
-    pub(crate) reply_id: Vec<u8>,
-    pub(crate) body_hash: &'a [u8],
-    pub(crate) reply: &'a str,
-    pub(crate) created_at: Micros,
+row! {
+    /// An idempotency record to store. One that still counts is left alone, and missing in the count.
+    NewReply<'a> of replies put if (
+        " WHERE replies.created_at <= EXCLUDED.created_at - INTERVAL '24 hours'",
+        " WHERE replies.created_at <= EXCLUDED.created_at - 86400000000"
+    ) {
+        Key reply_id: Vec<u8>,
+        Always body_hash: &'a [u8],
+        Always reply: &'a str,
+        Always created_at: Micros,
+    }
 }
 
 impl<'a> NewReply<'a> {
-    pub(crate) fn new(key: &ReplyKey, reply: &'a StoredReply) -> Result<Self, StoreError> {
+    pub(crate) fn new(key: &RequestKey, reply: &'a IdempotencyRecord) -> Result<Self, StoreError> {
         Ok(Self {
             reply_id: key::of_reply(key),
             body_hash: &reply.body_hash,

@@ -1,36 +1,38 @@
 //! The rows of a signal group and of a corroborating signal. The document holds the whole of it, except for the raw
 //! details; the columns beside are what SQL has to see.
 
-use diesel::prelude::{Insertable, Queryable, Selectable};
 use prefix_core::mitigation::Mitigation;
 use prefix_core::name::SourceName;
+use prefix_core::ports::{SourceActivity, StoreError, WaitingCorroborations};
 use prefix_core::signal::{Corroboration, GroupStatus, SignalGroup};
-use prefix_core::store::{SourceActivity, StoreError, WaitingCorroborations};
 
-use super::{corrupt, json, time, without_nul};
+use super::define::{record, row};
+use super::{Parsed, corrupt, json, readable, time, without_nul};
 use crate::key;
-use crate::queries::signals::ActivityRow;
-use crate::schema::{corroborations, signal_groups};
+use crate::page::Place;
+use crate::queries::signals::{SourceActivityRow, SourceCountRow};
 use crate::sql_type::{Id, Micros};
 
-/// What is needed to get a signal group back.
-#[derive(Debug, Queryable, Selectable)]
-#[diesel(table_name = signal_groups)]
-pub(crate) struct GroupRow {
-    pub(crate) group_id: Id,
-    revision: i64,
-    created_at: Micros,
-    window_ends_at: Micros,
-    doc: String,
+record! {
+    /// What is needed to get a signal group back.
+    GroupRow of signal_groups {
+        group_id: Id,
+        revision: i64,
+        created_at: Micros,
+        window_ends_at: Micros,
+        doc: String,
+    }
 }
 
-impl GroupRow {
-    /// Its place in lists.
-    pub(crate) fn place(&self) -> (Micros, Id) {
+impl Parsed for GroupRow {
+    type Value = SignalGroup;
+    const TABLE: &'static str = "signal_groups";
+
+    fn place(&self) -> Place {
         (self.created_at, self.group_id)
     }
 
-    pub(crate) fn parse(self) -> Result<SignalGroup, StoreError> {
+    fn parse(self) -> Result<SignalGroup, StoreError> {
         let id = self.group_id.0;
         let mut group: SignalGroup =
             serde_json::from_str(&self.doc).map_err(|error| corrupt("signal_groups", id, error))?;
@@ -45,7 +47,7 @@ impl GroupRow {
 pub(crate) fn groups(mut rows: Vec<GroupRow>) -> Vec<SignalGroup> {
     rows.sort_by_key(GroupRow::place);
     rows.dedup_by_key(|row| row.group_id);
-    rows.into_iter().filter_map(super::group).collect()
+    readable(rows)
 }
 
 /// The groups that these mitigations stand on, as far as they are not final.
@@ -55,16 +57,16 @@ pub(crate) fn groups_of(mitigations: &[Mitigation]) -> impl Iterator<Item = Id> 
 }
 
 /// The corroborating signals of these rows, oldest first, without those that cannot be read.
-pub(crate) fn corroborations(mut rows: Vec<ListedCorroboration>) -> Vec<Corroboration> {
-    rows.sort_by_key(ListedCorroboration::place);
-    rows.into_iter().filter_map(super::corroboration).collect()
+pub(crate) fn corroborations(mut rows: Vec<CorroborationRow>) -> Vec<Corroboration> {
+    rows.sort_by_key(CorroborationRow::place);
+    readable(rows)
 }
 
 /// How many wait, from the counts of each source.
-pub(crate) fn waiting(rows: Vec<(String, i64)>) -> Result<WaitingCorroborations, StoreError> {
+pub(crate) fn waiting(rows: Vec<SourceCountRow>) -> Result<WaitingCorroborations, StoreError> {
     let mut waiting = WaitingCorroborations::default();
-    for (source, count) in rows {
-        let count = u64::try_from(count).unwrap_or(0);
+    for SourceCountRow { source, total } in rows {
+        let count = u64::try_from(total).unwrap_or(0);
         waiting.total += count;
         waiting.by_source.insert(name(&source)?, count);
     }
@@ -74,16 +76,15 @@ pub(crate) fn waiting(rows: Vec<(String, i64)>) -> Result<WaitingCorroborations,
 /// The corroborating signals of these rows with their raw details, newest first, without those that cannot be read.
 pub(crate) fn newest_first(mut rows: Vec<CorroborationRow>) -> Vec<Corroboration> {
     rows.sort_by_key(|row| std::cmp::Reverse(row.place()));
-    rows.into_iter().filter_map(super::whole_corroboration).collect()
+    readable(rows)
 }
 
-/// What was heard of each source, sorted by name.
-pub(crate) fn activity(rows: Vec<ActivityRow>) -> Result<Vec<SourceActivity>, StoreError> {
+/// The activity of each source, sorted by name.
+pub(crate) fn activity(rows: Vec<SourceActivityRow>) -> Result<Vec<SourceActivity>, StoreError> {
     let mut activity = Vec::with_capacity(rows.len());
-    for (source, last_seen, count) in rows {
-        let Some(last_seen) = last_seen else { continue };
+    for SourceActivityRow { source, total, last_seen } in rows {
         let last_seen = time("corroborations", &source, last_seen)?;
-        let count = u64::try_from(count).unwrap_or(0);
+        let count = u64::try_from(total).unwrap_or(0);
         activity.push(SourceActivity { source: name(&source)?, last_seen, count });
     }
     activity.sort_by(|a, b| a.source.cmp(&b.source));
@@ -94,20 +95,20 @@ fn name(source: &str) -> Result<SourceName, StoreError> {
     source.parse().map_err(|error| corrupt("corroborations", source, error))
 }
 
-/// A row to insert, or the new state of one.
-#[derive(Debug, Insertable)]
-#[diesel(table_name = signal_groups, treat_none_as_default_value = false)]
-pub(crate) struct NewGroup<'a> {
-    pub(crate) group_id: Id,
-    pub(crate) revision: i64,
-    pub(crate) pop: &'a str,
-    pub(crate) victim_ip: String,
-    pub(crate) vector: &'a str,
-    pub(crate) status: &'static str,
-    pub(crate) created_at: Micros,
-    pub(crate) window_ends_at: Micros,
-    pub(crate) mitigation_id: Option<Id>,
-    pub(crate) doc: String,
+row! {
+    /// A row to insert, or the new state of one.
+    NewGroup<'a> of signal_groups {
+        Key group_id: Id,
+        Revision revision: i64,
+        Once pop: &'a str,
+        Once victim_ip: String,
+        Once vector: &'a str,
+        Indexed status: &'static str,
+        Once created_at: Micros,
+        Once window_ends_at: Micros,
+        Always mitigation_id: Option<Id>,
+        Always doc: String,
+    }
 }
 
 impl<'a> NewGroup<'a> {
@@ -132,67 +133,48 @@ impl<'a> NewGroup<'a> {
     }
 }
 
-/// A corroborating signal without its raw details, which can be a megabyte each.
-#[derive(Debug, Queryable, Selectable)]
-#[diesel(table_name = corroborations)]
-pub(crate) struct ListedCorroboration {
-    pub(crate) signal_id: Id,
-    received_at: Micros,
-    expires_at: Micros,
-    doc: String,
+record! {
+    /// A corroborating signal. Most lists leave the raw details out, which can be a megabyte each.
+    CorroborationRow of corroborations {
+        signal_id: Id,
+        received_at: Micros,
+        expires_at: Micros,
+        doc: String,
+    } and { raw_details: Option<String> }
 }
 
-/// A whole corroborating signal.
-#[derive(Debug, Queryable, Selectable)]
-#[diesel(table_name = corroborations)]
-pub(crate) struct CorroborationRow {
-    #[diesel(embed)]
-    pub(crate) listed: ListedCorroboration,
-    raw_details: Option<String>,
-}
+impl Parsed for CorroborationRow {
+    type Value = Corroboration;
+    const TABLE: &'static str = "corroborations";
 
-impl ListedCorroboration {
-    /// Its place in lists.
-    pub(crate) fn place(&self) -> (Micros, Id) {
+    fn place(&self) -> Place {
         (self.received_at, self.signal_id)
     }
 
-    pub(crate) fn parse(self) -> Result<Corroboration, StoreError> {
+    fn parse(self) -> Result<Corroboration, StoreError> {
         let id = self.signal_id.0;
         let mut signal: Corroboration =
             serde_json::from_str(&self.doc).map_err(|error| corrupt("corroborations", id, error))?;
         signal.received_at = time("corroborations", id, self.received_at)?;
         signal.expires_at = time("corroborations", id, self.expires_at)?;
-        Ok(signal)
-    }
-}
-
-impl CorroborationRow {
-    /// Its place in lists.
-    pub(crate) fn place(&self) -> (Micros, Id) {
-        self.listed.place()
-    }
-
-    pub(crate) fn parse(self) -> Result<Corroboration, StoreError> {
-        let mut signal = self.listed.parse()?;
         signal.raw_details = self.raw_details;
         Ok(signal)
     }
 }
 
-/// A corroborating signal to put.
-#[derive(Debug, Insertable)]
-#[diesel(table_name = corroborations, treat_none_as_default_value = false)]
-pub(crate) struct NewCorroboration<'a> {
-    pub(crate) signal_id: Id,
-    pub(crate) received_by: &'a str,
-    pub(crate) source: &'a str,
-    pub(crate) source_key: i64,
-    pub(crate) received_at: Micros,
-    pub(crate) expires_at: Micros,
-    pub(crate) is_attached: bool,
-    pub(crate) doc: String,
-    pub(crate) raw_details: Option<&'a str>,
+row! {
+    /// A corroborating signal to put. The raw details of one that is known stay as they are.
+    NewCorroboration<'a> of corroborations put if ("", "") {
+        Key signal_id: Id,
+        Always received_by: &'a str,
+        Always source: &'a str,
+        Always source_key: i64,
+        Always received_at: Micros,
+        Always expires_at: Micros,
+        Always is_attached: bool,
+        Always doc: String,
+        Once raw_details: Option<&'a str>,
+    }
 }
 
 impl<'a> NewCorroboration<'a> {

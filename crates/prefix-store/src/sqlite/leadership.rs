@@ -1,31 +1,27 @@
 //! Leadership on SQLite: one instance per file, so whoever asks gets it. Only the epoch is kept.
 
 use chrono::Utc;
-use diesel::prelude::*;
 use diesel::result::QueryResult;
 use diesel::sqlite::SqliteConnection;
 use prefix_core::id::InstanceId;
 use prefix_core::name::Pop;
-use prefix_core::store::{Candidacy, Election, Epoch, Leader};
+use prefix_core::ports::{Candidacy, Election, Epoch, Leader};
 
 use super::writer::{End, Slot};
+use super::{execute, fetch_one};
 use crate::error::Failure;
-use crate::schema::{instances, leadership};
+use crate::row::define::record;
+use crate::sql::Sql;
 use crate::sql_type::{Id, Micros};
 
-/// Who led a pop last: epoch, instance, speaker, mode, and the end of the lease.
-type LeaderRow = (i64, Id, String, String, Micros);
+record! {
+    /// Who led a pop last.
+    LeaderRow of leadership { epoch: i64, instance: Id, speaker: String, mode: String, lease_until: Micros }
+}
 
 /// Who leads, as it stands.
 fn current(connection: &mut SqliteConnection, pop: &str) -> QueryResult<Option<LeaderRow>> {
-    let columns = (
-        leadership::epoch,
-        leadership::instance,
-        leadership::speaker,
-        leadership::mode,
-        leadership::lease_until,
-    );
-    leadership::table.find(pop).select(columns).first(connection).optional()
+    fetch_one(connection, Sql::select("FROM leadership WHERE pop = ?").bind(pop))
 }
 
 /// The election of a leader that goes on, which writes nothing; `None` if something has to be written.
@@ -40,17 +36,17 @@ pub(super) fn renewed(
 
 /// True if the candidate goes on as the leader of this row.
 fn goes_on(candidacy: &Candidacy, row: &LeaderRow) -> bool {
-    let is_same = row.1.0 == candidacy.instance.as_uuid() && candidacy.held == Some(Epoch(row.0));
-    is_same && row.4 != RESIGNED
+    let is_same = row.instance.0 == candidacy.instance.as_uuid() && candidacy.held == Some(Epoch(row.epoch));
+    is_same && row.lease_until != RESIGNED
 }
 
 fn election(candidacy: &Candidacy, row: Option<LeaderRow>) -> Election {
     Election {
-        leader: row.filter(|row| row.4 != RESIGNED).map(|(epoch, instance, speaker, mode, _)| Leader {
-            instance: instance.0.into(),
-            epoch: Epoch(epoch),
-            speaker,
-            mode,
+        leader: row.filter(|row| row.lease_until != RESIGNED).map(|row| Leader {
+            instance: row.instance.0.into(),
+            epoch: Epoch(row.epoch),
+            speaker: row.speaker,
+            mode: row.mode,
         }),
         others: Vec::new(),
         clock_ahead: candidacy.clock - Utc::now(),
@@ -71,34 +67,25 @@ pub(super) fn claim(slot: &mut Slot, candidacy: &Candidacy) -> Result<Election, 
         if !candidacy.wants_to_lead || before.as_ref().is_some_and(|row| goes_on(candidacy, row)) {
             return Ok((election(candidacy, before), End::Rollback));
         }
-        let row: LeaderRow = (
-            before.map_or(0, |row| row.0) + 1,
-            Id(candidacy.instance.as_uuid()),
-            candidacy.speaker.clone(),
-            candidacy.mode.clone(),
-            ENDLESS,
+        let instance = Id(candidacy.instance.as_uuid());
+        let lead = Sql::new(
+            "INSERT OR REPLACE INTO leadership (pop, epoch, instance, speaker, mode, lease_until) \
+             VALUES (?, ?, ?, ?, ?, ?)",
         );
-        let values = (
-            leadership::pop.eq(pop),
-            leadership::epoch.eq(row.0),
-            leadership::instance.eq(row.1),
-            leadership::speaker.eq(&row.2),
-            leadership::mode.eq(&row.3),
-            leadership::lease_until.eq(row.4),
+        let epoch = before.map_or(0, |row| row.epoch) + 1;
+        let lead = lead.bind(pop).bind(epoch).bind(instance);
+        let lead = lead.bind(candidacy.speaker.as_str()).bind(candidacy.mode.as_str()).bind(ENDLESS);
+        execute(connection, lead)?;
+        execute(connection, Sql::new("DELETE FROM instances WHERE pop = ?").bind(pop))?;
+        let report = Sql::new(
+            "INSERT INTO instances (pop, instance, configuration, clock_ahead, seen) VALUES (?, ?, ?, ?, ?)",
         );
-        diesel::replace_into(leadership::table).values(values).execute(connection)?;
         let now = Utc::now();
         let ahead = (candidacy.clock - now).num_microseconds().unwrap_or(i64::MAX);
-        let values = (
-            instances::pop.eq(pop),
-            instances::instance.eq(row.1),
-            instances::configuration.eq(&candidacy.configuration),
-            instances::clock_ahead.eq(ahead),
-            instances::seen.eq(Micros::from(now)),
-        );
-        diesel::delete(instances::table.filter(instances::pop.eq(pop))).execute(connection)?;
-        diesel::insert_into(instances::table).values(values).execute(connection)?;
-        Ok((election(candidacy, Some(row)), End::Commit))
+        let report = report.bind(pop).bind(instance).bind(candidacy.configuration.as_str());
+        execute(connection, report.bind(ahead).bind(Micros::from(now)))?;
+        let after = current(connection, pop)?;
+        Ok((election(candidacy, after), End::Commit))
     })
 }
 
@@ -109,14 +96,13 @@ pub(super) fn resign(
     instance: InstanceId,
     epoch: Option<i64>,
 ) -> Result<(), Failure> {
-    let instance = Id(instance.as_uuid());
+    let (pop, instance) = (pop.as_str(), Id(instance.as_uuid()));
     slot.transaction(|connection| {
-        diesel::delete(instances::table.find((pop.as_str(), instance))).execute(connection)?;
-        let held = leadership::table
-            .find(pop.as_str())
-            .filter(leadership::instance.eq(instance))
-            .filter(leadership::epoch.eq(epoch.unwrap_or(-1)));
-        diesel::update(held).set(leadership::lease_until.eq(RESIGNED)).execute(connection)?;
+        let gone = Sql::new("DELETE FROM instances WHERE pop = ? AND instance = ?");
+        execute(connection, gone.bind(pop).bind(instance))?;
+        let end = "UPDATE leadership SET lease_until = ? WHERE pop = ? AND instance = ? AND epoch = ?";
+        let end = Sql::new(end).bind(RESIGNED).bind(pop).bind(instance);
+        execute(connection, end.bind(epoch.unwrap_or(-1)))?;
         Ok(((), End::Commit))
     })
 }

@@ -7,18 +7,21 @@ use diesel::connection::{Connection, InstrumentationEvent};
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use diesel::sqlite::SqliteConnection;
+use futures::executor::block_on;
 use prefix_core::mitigation::Status;
 use prefix_core::page::{Cursor, PageRequest};
+use prefix_core::ports::{AuditQuery, EventQuery, GroupQuery, HistoryQuery, MitigationQuery, ReadSet};
 use prefix_core::signal::{GroupStatus, SignalGroup};
-use prefix_core::store::{AuditQuery, EventQuery, GroupQuery, HistoryQuery, MitigationQuery, ReadSet};
 use prefix_testkit::store_contract::sample::{
     admission, at, audit, corroboration, ended, event, group, mitigation, reply, safe, victim,
 };
 
-use super::{connect, history, migrate, queries, signals, snapshot, write};
+use super::{connect, fetch_all, fetch_one, migrate, snapshot, write};
 use crate::cache::Cache;
-use crate::queries::Band;
+use crate::queries;
+use crate::queries::mitigations::StatusPartition;
 use crate::queries::signals::group_lists;
+use crate::queries::{audit as audit_log, events, mitigations, panic, signals};
 use crate::sql_type::Id;
 use crate::writes::Writes;
 
@@ -67,7 +70,7 @@ fn check(connection: &mut SqliteConnection, statements: &Statements, at_least: u
                 || step == "SCAN panic_scopes USING INDEX panic_scopes_frozen";
             let is_constant = step == "SCAN CONSTANT ROW" || step.contains("SCALAR SUBQUERY");
             // of the signals that are not over, the newest are sought among their index entries; people count them
-            let is_few = sql.contains("`corroborations`") && step.contains("TEMP B-TREE");
+            let is_few = sql.contains("corroborations") && step.contains("TEMP B-TREE");
             assert!(is_few || !step.contains("TEMP B-TREE"), "sorted: {sql}\n{plan:#?}");
             assert!(
                 step.starts_with("SEARCH")
@@ -110,8 +113,8 @@ fn every_list_is_read_in_the_order_of_an_index() {
                 pop: is(3).then(|| "fra1".parse().unwrap()),
                 acknowledged: is(4).then_some(number % 3 == 0),
             };
-            for band in Band::of(&query) {
-                queries::mitigations(&mut connection, &query, &band).unwrap();
+            for partition in StatusPartition::of(&query) {
+                fetch_all(&mut connection, mitigations::page(&query, &partition)).unwrap();
             }
         }
         let query = EventQuery {
@@ -120,7 +123,7 @@ fn every_list_is_read_in_the_order_of_an_index() {
             victim_ip: is(1).then(|| victim(1)),
             vector: is(2).then(|| "udp_flood".parse().unwrap()),
         };
-        queries::events(&mut connection, &query).unwrap();
+        fetch_all(&mut connection, events::page(&query)).unwrap();
         for status in [vec![], vec![GroupStatus::Open], GroupStatus::ALL.to_vec()] {
             let query = GroupQuery {
                 page,
@@ -130,7 +133,7 @@ fn every_list_is_read_in_the_order_of_an_index() {
                 vector: is(2).then(|| "udp_flood".parse().unwrap()),
             };
             for status in group_lists(&query) {
-                signals::groups(&mut connection, &query, status).unwrap();
+                fetch_all(&mut connection, signals::groups(&query, status)).unwrap();
             }
         }
         let names = ["a", "b"].map(|name| name.parse().unwrap());
@@ -143,12 +146,12 @@ fn every_list_is_read_in_the_order_of_an_index() {
             limit: 10,
         };
         let after = is(3).then(|| (at(0).into(), Id(uuid::Uuid::nil())));
-        history::history(&mut connection, &query, after, 10).unwrap();
+        block_on(events::history(&mut connection, &query, after, 10)).unwrap();
         let text = |bit| is(bit).then(|| "x".to_owned());
         let (action, actor_id, target_type, target_id) = (text(0), text(1), text(2), text(3));
         let pop = is(4).then(|| "fra1".parse().unwrap());
         let query = AuditQuery { page, pop, action, actor_id, target_type, target_id };
-        queries::audit(&mut connection, &query).unwrap();
+        block_on(audit_log::page(&mut connection, &query)).unwrap();
     }
     check(&mut connection, &statements, 240);
 }
@@ -167,7 +170,7 @@ fn a_recording_is_read_by_the_index_that_its_filter_names() {
             let sources = names[..sources].iter().cloned().collect();
             let query =
                 HistoryQuery { start: at(-9), end: at(9), sources, victim_ip, after: None, limit: 10 };
-            history::history(&mut connection, &query, after, 10).unwrap();
+            block_on(events::history(&mut connection, &query, after, 10)).unwrap();
             let asked = std::mem::take(&mut *statements.lock().unwrap());
             for sql in asked {
                 let explain = format!("EXPLAIN QUERY PLAN {sql}");
@@ -178,7 +181,7 @@ fn a_recording_is_read_by_the_index_that_its_filter_names() {
                 assert!(details.len() == 1 && details[0].contains(index), "{sql}\n{details:?}");
                 assert!(details[0].contains(begin), "{sql}\n{details:?}");
                 assert!(details[0].contains("ingested_at<?"), "{sql}\n{details:?}");
-                let is_place = sql.starts_with("SELECT `events`.`ingested_at`");
+                let is_place = sql.starts_with("SELECT events.ingested_at");
                 assert_eq!(details[0].contains("COVERING"), is_place, "{sql}\n{details:?}");
             }
             statements.lock().unwrap().clear();
@@ -201,28 +204,28 @@ fn every_fact_is_found_by_an_index() {
     reads.groups.insert(group(1).group_id);
     (reads.victim_groups, reads.open_groups, reads.corroborations) = (true, true, true);
     snapshot::read(&mut connection, &reads, &Cache::default()).unwrap();
-    queries::unfinished(&mut connection, "fra1", None, 10).unwrap();
-    queries::unfinished_ids(&mut connection, Some("fra1"), Some("acme")).unwrap();
-    queries::unfinished_ids(&mut connection, None, None).unwrap();
-    queries::epoch(&mut connection, "fra1").unwrap();
-    queries::unsealed(&mut connection, "fra1", 10).unwrap();
-    queries::chain(&mut connection, "fra1", 3, 10).unwrap();
-    queries::chain_head(&mut connection, "fra1").unwrap();
-    queries::panic_scopes(&mut connection).unwrap();
-    queries::panic_scope(&mut connection, Id(uuid::Uuid::nil())).unwrap();
-    signals::open_groups(&mut connection, "fra1", 10).unwrap();
+    fetch_all(&mut connection, mitigations::unfinished("fra1", None, 10)).unwrap();
+    fetch_all(&mut connection, mitigations::unfinished_ids(Some("fra1"), Some("acme"))).unwrap();
+    fetch_all(&mut connection, mitigations::unfinished_ids(None, None)).unwrap();
+    fetch_one(&mut connection, queries::epoch("fra1")).unwrap();
+    fetch_all(&mut connection, audit_log::unsealed("fra1", 10)).unwrap();
+    fetch_all(&mut connection, audit_log::chain("fra1", 3, 10)).unwrap();
+    fetch_one(&mut connection, audit_log::chain_head("fra1")).unwrap();
+    fetch_all(&mut connection, panic::active()).unwrap();
+    fetch_one(&mut connection, panic::by_id(Id(uuid::Uuid::nil()))).unwrap();
+    fetch_all(&mut connection, signals::open_groups("fra1", 10)).unwrap();
     for source in [None, Some("a")] {
-        signals::waiting(&mut connection, "fra1", at(0).into(), source, 10).unwrap();
+        fetch_all(&mut connection, signals::waiting("fra1", at(0).into(), source, 10)).unwrap();
     }
-    signals::waiting_counts(&mut connection, "fra1", at(0).into()).unwrap();
-    signals::activity(&mut connection, "fra1", at(0).into()).unwrap();
-    signals::last_heard(&mut connection, "a").unwrap();
+    fetch_all(&mut connection, signals::waiting_counts("fra1", at(0).into())).unwrap();
+    fetch_all(&mut connection, signals::activity("fra1", at(0).into())).unwrap();
+    block_on(signals::last_heard(&mut connection, "a")).unwrap();
     check(&mut connection, &statements, 28);
 }
 
 #[test]
 fn every_row_is_changed_by_its_key() {
-    use prefix_core::store::{ChangeSet, GroupChange, MitigationChange};
+    use prefix_core::ports::{ChangeSet, GroupChange, MitigationChange};
 
     let (_folder, mut connection, statements) = connection();
     let rows = [mitigation(1), mitigation(2)];
@@ -262,7 +265,7 @@ fn every_row_is_changed_by_its_key() {
     };
     for changes in [first, second] {
         let (reads, delta) = (admission(), changes.quota_delta());
-        write::all(&mut connection, &Writes::new(&reads, &changes, &delta).unwrap()).unwrap();
+        write::all(&mut connection, &Writes::new(&reads, &changes, &delta, 0).unwrap()).unwrap();
     }
     statements.lock().unwrap().retain(|sql| !sql.starts_with("INSERT"));
     check(&mut connection, &statements, 7);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use diesel::sqlite::SqliteConnection;
-use prefix_core::store::{PoolState, StoreError};
+use prefix_core::ports::{PoolState, StoreError};
 use tokio::sync::Semaphore;
 
 use super::connect;

@@ -1,27 +1,22 @@
 //! The facts of a unit of work: one small prepared query per key, which costs microseconds inside the process.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
-use chrono::{DateTime, Utc};
-use diesel::dsl::exists;
-use diesel::prelude::*;
 use diesel::result::QueryResult;
 use diesel::sqlite::SqliteConnection;
-use prefix_core::address::VictimIp;
-use prefix_core::flowspec::RouteKey;
-use prefix_core::mitigation::{Mitigation, Status};
-use prefix_core::safelist::Safelist;
-use prefix_core::signal::SignalGroup;
-use prefix_core::store::{MOST_CORROBORATIONS, QuotaCounts, ReadSet, Snapshot, StoreError, StoredReply};
+use futures::executor::block_on;
+use prefix_core::name::CustomerId;
+use prefix_core::ports::{MOST_CORROBORATIONS, ReadSet, Snapshot};
 
-use super::{queries, signals};
+use super::{fetch_all, fetch_one};
 use crate::cache::Cache;
-use crate::error::{Failure, from_diesel};
+use crate::error::Failure;
+use crate::facts::{Admission, Facts};
 use crate::key;
 use crate::leadership::check_epoch;
-use crate::predicate::Open;
-use crate::row::{self, GroupRow, MitigationRow, ReplyRow, route_kind};
-use crate::schema::{admission, admissions, events, mitigations, quota_counters, replies, signal_groups};
+use crate::queries::{self, NumberRow, admission, mitigations, signals};
+use crate::row::{GroupRow, MitigationRow, route_kind};
+use crate::sql::Sql;
 use crate::sql_type::{Id, Micros};
 use crate::writes::scope;
 
@@ -31,197 +26,101 @@ pub(super) fn read(
     reads: &ReadSet,
     cache: &Cache,
 ) -> Result<Snapshot, Failure> {
+    let pop = reads.pop.as_str();
     if reads.leader.is_some() {
-        check_epoch(reads.leader, queries::epoch(connection, reads.pop.as_str())?)?;
+        check_epoch(reads.leader, fetch_one(connection, queries::epoch(pop))?.map(|row| row.epoch))?;
     }
-    let mut snapshot = Snapshot { mitigations: find_mitigations(connection, reads)?, ..Snapshot::default() };
+    let mut facts = Facts { mitigations: find_mitigations(connection, reads)?, ..Facts::default() };
     if reads.admission {
-        let columns = (admission::active, admission::safelist_revision, admission::panic_revision);
-        let (active, of_safelist, of_panic): (i64, i64, i64) =
-            admission::table.select(columns).first(connection)?;
-        snapshot.quota = quota(connection, reads, active)?;
-        snapshot.safelist = safelist(connection, cache, of_safelist)?;
-        snapshot.panic = match cache.panic(of_panic) {
-            Some(scopes) => scopes,
-            None => cache.put_panic(of_panic, queries::panic_scopes(connection)?)?,
-        };
+        facts.admission = find_admission(connection, reads, cache)?;
     }
-    for (source, id) in &reads.episodes {
-        let known = events::table
-            .filter(events::episode_key.eq(key::of_episode(source, id)))
-            .filter(events::source.eq(source.as_str()))
-            .filter(events::external_event_id.eq(id.as_str()));
-        if diesel::select(exists(known)).get_result(connection)? {
-            snapshot.episodes.insert((source.clone(), id.clone()));
-        }
+    for (number, (source, id)) in (0..).zip(&reads.episodes) {
+        let known: Sql<NumberRow> = Sql::new(
+            "SELECT ? AS number FROM events WHERE episode_key = ? AND source = ? AND external_event_id = ? LIMIT 1",
+        );
+        let known = known.bind(number).bind(key::of_episode(source, id)).bind(source.as_str());
+        facts.episodes.extend(fetch_one(connection, known.bind(id.as_str()))?.map(|row| row.number));
     }
-    for (source, victim) in &reads.sightings {
-        let known = events::table
-            .filter(events::sighting_key.eq(key::of_sighting(source, *victim)))
-            .filter(events::source.eq(source.as_str()))
-            .filter(events::victim_ip.eq(victim.to_string()));
-        if diesel::select(exists(known)).get_result(connection)? {
-            snapshot.sightings.insert((source.clone(), *victim));
-        }
+    for (number, (source, victim)) in (0..).zip(&reads.sightings) {
+        let known: Sql<NumberRow> = Sql::new(
+            "SELECT ? AS number FROM events WHERE sighting_key = ? AND source = ? AND victim_ip = ? LIMIT 1",
+        );
+        let known = known.bind(number).bind(key::of_sighting(source, *victim)).bind(source.as_str());
+        facts.sightings.extend(fetch_one(connection, known.bind(victim.to_string()))?.map(|row| row.number));
     }
-    for reply_key in &reads.replies {
-        let row: Option<ReplyRow> = replies::table
-            .find(key::of_reply(reply_key))
-            .filter(replies::created_at.gt(Micros::from(reads.now - StoredReply::KEPT)))
-            .select(ReplyRow::as_select())
-            .first(connection)
-            .optional()?;
-        if let Some(row) = row {
-            snapshot.replies.insert(reply_key.clone(), row.parse()?);
-        }
+    for key in &reads.replies {
+        facts.replies.extend(fetch_one(connection, admission::reply(key::of_reply(key), reads))?);
     }
-    snapshot.groups = find_groups(connection, reads, &snapshot.mitigations)?;
+    facts.groups = find_groups(connection, reads)?;
     if reads.corroborations {
-        let (pop, most) = (reads.pop.as_str(), i64::from(MOST_CORROBORATIONS));
-        let rows = signals::live_corroborations(connection, pop, reads.now.into(), most)?;
-        snapshot.corroborations = row::corroborations(rows);
+        let live = signals::live_corroborations(pop, reads.now.into(), MOST_CORROBORATIONS.into());
+        facts.corroborations = fetch_all(connection, live)?;
     }
-    Ok(snapshot)
+    Ok(block_on(facts.into_snapshot(connection, reads))?)
 }
 
-fn find_groups(
+fn find_admission(
     connection: &mut SqliteConnection,
     reads: &ReadSet,
-    mitigations: &[Mitigation],
-) -> QueryResult<Vec<SignalGroup>> {
-    let mut rows = Vec::new();
-    let mut ids: BTreeSet<Id> = reads.groups.iter().map(|id| Id(id.as_uuid())).collect();
-    if reads.victim_groups {
-        ids.extend(row::groups_of(mitigations));
-        for victim in &reads.victims {
-            let open = signal_groups::table
-                .filter(Open)
-                .filter(signal_groups::pop.eq(reads.pop.as_str()))
-                .filter(signal_groups::victim_ip.eq(victim.to_string()))
-                .select(GroupRow::as_select());
-            rows.extend(open.load(connection)?);
-        }
+    cache: &Cache,
+) -> Result<Option<Admission>, Failure> {
+    let Some(row) = fetch_one(connection, admission::lock())? else { return Ok(None) };
+    let mut counters = Vec::new();
+    let customers = reads.customers.iter().map(|customer| (scope::CUSTOMER, CustomerId::as_str(customer)));
+    for (scope, name) in customers.chain([(scope::POP, reads.pop.as_str())]) {
+        let counter = Sql::select("FROM quota_counters WHERE scope = ? AND name = ?").bind(scope).bind(name);
+        counters.extend(fetch_one(connection, counter)?);
     }
+    let minute = fetch_all(connection, admission::last_minute(reads))?;
+    block_on(Admission::read(connection, cache, row, counters, minute)).map(Some)
+}
+
+fn find_groups(connection: &mut SqliteConnection, reads: &ReadSet) -> QueryResult<Vec<GroupRow>> {
+    let pop = reads.pop.as_str();
+    let mut rows = Vec::new();
+    for victim in reads.victims.iter().filter(|_| reads.victim_groups) {
+        let open = Sql::select("FROM signal_groups WHERE status = 'open' AND pop = ? AND victim_ip = ?");
+        rows.extend(fetch_all(connection, open.bind(pop).bind(victim.to_string()))?);
+    }
+    let ids: BTreeSet<Id> = reads.groups.iter().map(|id| Id(id.as_uuid())).collect();
     for id in ids {
-        rows.extend(signals::group(connection, id)?);
+        rows.extend(fetch_one(connection, signals::group(id))?);
     }
     if reads.open_groups {
-        rows.extend(signals::open_groups(connection, reads.pop.as_str(), i64::MAX)?);
+        rows.extend(fetch_all(connection, signals::open_groups(pop, i64::MAX))?);
     }
-    Ok(row::groups(rows))
+    Ok(rows)
 }
 
-fn find_mitigations(connection: &mut SqliteConnection, reads: &ReadSet) -> Result<Vec<Mitigation>, Failure> {
+fn find_mitigations(connection: &mut SqliteConnection, reads: &ReadSet) -> QueryResult<Vec<MitigationRow>> {
+    let pop = reads.pop.as_str();
     let mut rows = Vec::new();
     for id in &reads.mitigations {
-        rows.extend(queries::mitigation(connection, Id(id.as_uuid()))?);
+        rows.extend(fetch_one(connection, mitigations::by_id(Id(id.as_uuid())))?);
     }
     for victim in &reads.victims {
-        of_victim(connection, reads, *victim, &mut rows)?;
+        let victim = victim.to_string();
+        let unfinished =
+            Sql::select("FROM mitigations WHERE pop = ? AND victim_ip = ? AND closed_at IS NULL");
+        rows.extend(fetch_all(connection, unfinished.bind(pop).bind(victim.as_str()))?);
+        let (recent, rejected) = (reads.recent_since, reads.rejected_since);
+        let closed = Sql::select(
+            "FROM mitigations WHERE victim_ip = ? AND closed_at >= ? AND pop = ? AND \
+             (closed_as = 'rejected' AND closed_at >= ? OR closed_as <> 'rejected' AND closed_at >= ?)",
+        );
+        let closed = closed.bind(victim).bind(Micros::from(recent.min(rejected))).bind(pop);
+        let closed = closed.bind(Micros::from(rejected)).bind(Micros::from(recent));
+        rows.extend(fetch_all(connection, closed)?);
     }
     for key in &reads.routes {
-        of_route(connection, reads, key, &mut rows)?;
+        let of_route = Sql::select(
+            "FROM mitigations WHERE pop = ? AND nlri = ? AND route_kind = ? AND closed_at IS NULL",
+        );
+        let of_route = of_route.bind(pop).bind(key.nlri().as_bytes().to_vec()).bind(route_kind(key.kind()));
+        rows.extend(fetch_all(connection, of_route)?);
     }
     if reads.queued > 0 {
-        let oldest = mitigations::table
-            .filter(mitigations::pop.eq(reads.pop.as_str()))
-            .filter(mitigations::queued_at.is_not_null())
-            .order((mitigations::queued_at, mitigations::mitigation_id))
-            .limit(reads.queued.into())
-            .select(MitigationRow::as_select());
-        rows.extend(oldest.load(connection)?);
+        rows.extend(fetch_all(connection, mitigations::queued(reads))?);
     }
-    let mut seen = HashSet::new();
-    rows.retain(|row| seen.insert(row.mitigation_id));
-    Ok(row::readable(rows))
-}
-
-fn of_victim(
-    connection: &mut SqliteConnection,
-    reads: &ReadSet,
-    victim: VictimIp,
-    rows: &mut Vec<MitigationRow>,
-) -> QueryResult<()> {
-    let victim = victim.to_string();
-    let unfinished = mitigations::table
-        .filter(mitigations::pop.eq(reads.pop.as_str()))
-        .filter(mitigations::victim_ip.eq(&victim))
-        .filter(mitigations::closed_at.is_null())
-        .select(MitigationRow::as_select());
-    rows.extend(unfinished.load(connection)?);
-    let since = |time: DateTime<Utc>| mitigations::closed_at.ge(Micros::from(time));
-    let rejected = mitigations::closed_as.eq(Status::Rejected.as_str());
-    let closed = mitigations::table
-        .filter(mitigations::victim_ip.eq(&victim))
-        .filter(since(reads.recent_since.min(reads.rejected_since)))
-        .filter(mitigations::pop.eq(reads.pop.as_str()))
-        .filter(
-            rejected
-                .and(since(reads.rejected_since))
-                .or(mitigations::closed_as.ne(Status::Rejected.as_str()).and(since(reads.recent_since))),
-        )
-        .select(MitigationRow::as_select());
-    rows.extend(closed.load(connection)?);
-    Ok(())
-}
-
-fn of_route(
-    connection: &mut SqliteConnection,
-    reads: &ReadSet,
-    key: &RouteKey,
-    rows: &mut Vec<MitigationRow>,
-) -> QueryResult<()> {
-    let of_rule = mitigations::table
-        .filter(mitigations::pop.eq(reads.pop.as_str()))
-        .filter(mitigations::nlri.eq(key.nlri().as_bytes()))
-        .filter(mitigations::route_kind.eq(route_kind(key.kind())))
-        .filter(mitigations::closed_at.is_null())
-        .select(MitigationRow::as_select());
-    rows.extend(of_rule.load(connection)?);
-    Ok(())
-}
-
-fn quota(connection: &mut SqliteConnection, reads: &ReadSet, active: i64) -> QueryResult<QuotaCounts> {
-    let count = |number: i64| u64::try_from(number).unwrap_or(0);
-    let mut counter = |scope: &str, name: &str| -> QueryResult<u64> {
-        let row = quota_counters::table.find((scope, name)).select(quota_counters::active);
-        Ok(count(row.first(connection).optional()?.unwrap_or(0)))
-    };
-    let pop = counter(scope::POP, reads.pop.as_str())?;
-    let mut quota = QuotaCounts { pop, global: count(active), ..QuotaCounts::default() };
-    for customer in &reads.customers {
-        quota.customers.insert(customer.clone(), counter(scope::CUSTOMER, customer.as_str())?);
-    }
-    // the second of a minute ago counts whole: rather one too many than one too few
-    let minute: Vec<i64> = admissions::table
-        .filter(admissions::pop.eq(reads.pop.as_str()))
-        .filter(admissions::second.ge(reads.now.timestamp() - 60))
-        .select(admissions::total)
-        .load(connection)?;
-    quota.new_last_minute = count(minute.iter().sum());
-    Ok(quota)
-}
-
-fn safelist(connection: &mut SqliteConnection, cache: &Cache, revision: i64) -> Result<Safelist, StoreError> {
-    if let Some(list) = cache.safelist(revision) {
-        return Ok(list);
-    }
-    let rows = queries::safelist(connection).map_err(|error| from_diesel(&error))?;
-    cache.put_safelist(revision, rows)
-}
-
-/// Revision and entries as of one moment.
-pub(super) fn safelist_in_transaction(
-    connection: &mut SqliteConnection,
-    cache: &Cache,
-) -> Result<Safelist, StoreError> {
-    let read = |connection: &mut SqliteConnection| {
-        let revision = queries::safelist_revision(connection)?;
-        if let Some(list) = cache.safelist(revision) {
-            return Ok(Ok(list));
-        }
-        queries::safelist(connection).map(|rows| cache.put_safelist(revision, rows))
-    };
-    let result = connection.transaction(read);
-    result.map_err(|error: diesel::result::Error| from_diesel(&error))?
+    Ok(rows)
 }

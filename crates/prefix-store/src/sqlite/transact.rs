@@ -3,7 +3,7 @@
 use std::sync::{Arc, mpsc};
 
 use diesel::sqlite::SqliteConnection;
-use prefix_core::store::{ChangeSet, ReadSet, Snapshot};
+use prefix_core::ports::{ChangeSet, ReadSet, Snapshot};
 use tokio::sync::oneshot;
 
 use super::writer::{End, Writer};
@@ -55,6 +55,6 @@ fn unit_of_work(
         return Ok(((), End::Rollback));
     }
     let delta = changes.quota_delta();
-    write::all(connection, &Writes::new(reads, &changes, &delta)?)?;
+    write::all(connection, &Writes::new(reads, &changes, &delta, 0)?)?;
     Ok(((), End::Commit))
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::sqlite::SqliteConnection;
-use prefix_core::store::StoreError;
+use prefix_core::ports::StoreError;
 use tokio::sync::oneshot;
 
 use super::connect;

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use prefix_core::Clock;
 use prefix_core::audit::AuditEntry;
-use prefix_core::chain::ChainHead;
+use prefix_core::audit_chain::ChainHead;
 use prefix_core::clock::SystemClock;
 use prefix_core::event::Event;
 use prefix_core::id::{EventId, GroupId, InstanceId, MitigationId, PanicId};
@@ -20,13 +20,14 @@ use prefix_core::mitigation::Mitigation;
 use prefix_core::name::{CustomerId, Pop, SourceName};
 use prefix_core::page::Page;
 use prefix_core::panic::PanicScope;
+use prefix_core::ports::{
+    AuditLog, AuditQuery, Bucket, Candidacy, ChangeFeed, ChangeSet, CorroborationHistoryQuery, Election,
+    Epoch, EventQuery, FeedCursor, GroupQuery, History, HistoryQuery, Leadership, Maintenance,
+    MitigationQuery, PoolState, PopStats, ReadSet, Reads, Retention, RowChanges, SeriesQuery, SignalReads,
+    Snapshot, SourceActivity, Statistics, StoreError, Totals, UnitOfWork, WaitingCorroborations,
+};
 use prefix_core::safelist::Safelist;
 use prefix_core::signal::{Corroboration, SignalGroup};
-use prefix_core::store::{
-    AuditQuery, Bucket, Candidacy, ChangeSet, Changes, CorroborationHistoryQuery, Election, Epoch,
-    EventQuery, FeedCursor, GroupQuery, HistoryQuery, MitigationQuery, PoolState, PopStats, ReadSet,
-    Retention, SeriesQuery, Snapshot, SourceActivity, Store, StoreError, Totals, WaitingCorroborations,
-};
 use tokio::sync::watch;
 
 use state::State;
@@ -223,7 +224,7 @@ impl Inner {
             if self.down {
                 return Err(down());
             }
-            self.state.several.check(&reads.pop, reads.leader)?;
+            self.state.shared.check(&reads.pop, reads.leader)?;
             attempt += 1;
             self.calls.decisions += 1;
             let changes = decide(self.state.snapshot(reads));
@@ -252,7 +253,7 @@ impl Inner {
 }
 
 #[async_trait]
-impl Store for MemoryStore {
+impl UnitOfWork for MemoryStore {
     async fn transact(
         &self,
         reads: &ReadSet,
@@ -266,86 +267,12 @@ impl Store for MemoryStore {
         }
         self.lock().transact(reads, decide)
     }
+}
 
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.read(|_| ())
-    }
-
+#[async_trait]
+impl Reads for MemoryStore {
     async fn unfinished(&self, pop: &Pop) -> Result<Vec<Mitigation>, StoreError> {
         self.read(|state| state.unfinished(pop))
-    }
-
-    async fn mitigation(&self, id: MitigationId) -> Result<Option<Mitigation>, StoreError> {
-        self.read(|state| state.mitigations.get(&id).cloned())
-    }
-
-    async fn mitigations(&self, query: &MitigationQuery) -> Result<Page<Mitigation>, StoreError> {
-        self.read(|state| select::mitigations(state, query))
-    }
-
-    async fn event(&self, id: EventId) -> Result<Option<Event>, StoreError> {
-        self.read(|state| state.events.iter().find(|event| event.event_id == id).cloned())
-    }
-
-    async fn events(&self, query: &EventQuery) -> Result<Page<Event>, StoreError> {
-        self.read(|state| select::events(state, query))
-    }
-
-    async fn audit(&self, query: &AuditQuery) -> Result<Page<AuditEntry>, StoreError> {
-        self.read(|state| select::audit(state, query))
-    }
-
-    async fn safelist(&self) -> Result<Safelist, StoreError> {
-        self.read(|state| state.safelist.clone())
-    }
-
-    async fn stats(&self) -> Result<BTreeMap<Pop, PopStats>, StoreError> {
-        self.read(State::stats)
-    }
-
-    async fn totals(&self) -> Result<Totals, StoreError> {
-        self.read(|state| Totals {
-            mitigations: state.mitigations.len() as u64,
-            events: state.events.len() as u64,
-        })
-    }
-
-    async fn series(&self, query: &SeriesQuery) -> Result<Vec<Bucket>, StoreError> {
-        self.read(|state| select::series(state, query))
-    }
-
-    async fn prune(&self, retention: &Retention, limit: u32) -> Result<u64, StoreError> {
-        let mut inner = self.lock();
-        inner.calls.reads += 1;
-        if inner.down {
-            return Err(down());
-        }
-        Ok(inner.state.prune(retention, limit))
-    }
-
-    fn is_shared(&self) -> bool {
-        self.lock().shared
-    }
-
-    async fn claim(&self, candidacy: &Candidacy) -> Result<Election, StoreError> {
-        self.change(|state, now| state.several.claim(candidacy, now))
-    }
-
-    async fn resign(&self, pop: &Pop, instance: InstanceId, epoch: Option<Epoch>) -> Result<(), StoreError> {
-        self.change(|state, _| state.several.resign(pop, instance, epoch))
-    }
-
-    async fn changes(
-        &self,
-        pop: &Pop,
-        reader: InstanceId,
-        since: Option<FeedCursor>,
-    ) -> Result<Changes, StoreError> {
-        self.read(|state| state.several.changes(pop, reader, since))
-    }
-
-    async fn by_ids(&self, ids: &[MitigationId]) -> Result<Vec<Mitigation>, StoreError> {
-        self.read(|state| ids.iter().filter_map(|id| state.mitigations.get(id).cloned()).collect())
     }
 
     async fn unfinished_ids(
@@ -361,6 +288,30 @@ impl Store for MemoryStore {
         self.read(|state| state.mitigations.values().filter(is_meant).map(|row| row.mitigation_id).collect())
     }
 
+    async fn mitigation(&self, id: MitigationId) -> Result<Option<Mitigation>, StoreError> {
+        self.read(|state| state.mitigations.get(&id).cloned())
+    }
+
+    async fn mitigations(&self, query: &MitigationQuery) -> Result<Page<Mitigation>, StoreError> {
+        self.read(|state| select::mitigations(state, query))
+    }
+
+    async fn by_ids(&self, ids: &[MitigationId]) -> Result<Vec<Mitigation>, StoreError> {
+        self.read(|state| ids.iter().filter_map(|id| state.mitigations.get(id).cloned()).collect())
+    }
+
+    async fn event(&self, id: EventId) -> Result<Option<Event>, StoreError> {
+        self.read(|state| state.events.iter().find(|event| event.event_id == id).cloned())
+    }
+
+    async fn events(&self, query: &EventQuery) -> Result<Page<Event>, StoreError> {
+        self.read(|state| select::events(state, query))
+    }
+
+    async fn safelist(&self) -> Result<Safelist, StoreError> {
+        self.read(|state| state.safelist.clone())
+    }
+
     async fn panic_scopes(&self) -> Result<Vec<PanicScope>, StoreError> {
         self.read(State::frozen)
     }
@@ -368,19 +319,10 @@ impl Store for MemoryStore {
     async fn panic_scope(&self, id: PanicId) -> Result<Option<PanicScope>, StoreError> {
         self.read(|state| state.panic.get(&id).cloned())
     }
+}
 
-    async fn seal(&self, pop: &Pop, leader: Epoch, limit: u32) -> Result<u32, StoreError> {
-        self.change(|state, _| state.seal(pop, leader, limit))?
-    }
-
-    async fn chain_head(&self, pop: &Pop) -> Result<Option<ChainHead>, StoreError> {
-        self.read(|state| state.several.head(pop))
-    }
-
-    async fn chain(&self, pop: &Pop, from: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
-        self.read(|state| state.chain(pop, from, limit))
-    }
-
+#[async_trait]
+impl SignalReads for MemoryStore {
     async fn groups(&self, query: &GroupQuery) -> Result<Page<SignalGroup>, StoreError> {
         self.read(|state| state.signals.page(query))
     }
@@ -417,7 +359,28 @@ impl Store for MemoryStore {
     ) -> Result<BTreeMap<SourceName, DateTime<Utc>>, StoreError> {
         self.read(|state| select::last_heard(state, sources))
     }
+}
 
+#[async_trait]
+impl Statistics for MemoryStore {
+    async fn stats(&self) -> Result<BTreeMap<Pop, PopStats>, StoreError> {
+        self.read(State::stats)
+    }
+
+    async fn totals(&self) -> Result<Totals, StoreError> {
+        self.read(|state| Totals {
+            mitigations: state.mitigations.len() as u64,
+            events: state.events.len() as u64,
+        })
+    }
+
+    async fn series(&self, query: &SeriesQuery) -> Result<Vec<Bucket>, StoreError> {
+        self.read(|state| select::series(state, query))
+    }
+}
+
+#[async_trait]
+impl History for MemoryStore {
     async fn history(&self, query: &HistoryQuery) -> Result<Vec<Event>, StoreError> {
         self.read(|state| select::history(state, query))
     }
@@ -427,6 +390,68 @@ impl Store for MemoryStore {
         query: &CorroborationHistoryQuery,
     ) -> Result<Vec<Corroboration>, StoreError> {
         self.read(|state| select::corroboration_history(state, query))
+    }
+}
+
+#[async_trait]
+impl AuditLog for MemoryStore {
+    async fn audit(&self, query: &AuditQuery) -> Result<Page<AuditEntry>, StoreError> {
+        self.read(|state| select::audit(state, query))
+    }
+
+    async fn seal_audit(&self, pop: &Pop, leader: Epoch, limit: u32) -> Result<u32, StoreError> {
+        self.change(|state, _| state.seal(pop, leader, limit))?
+    }
+
+    async fn audit_chain_head(&self, pop: &Pop) -> Result<Option<ChainHead>, StoreError> {
+        self.read(|state| state.shared.head(pop))
+    }
+
+    async fn audit_chain(&self, pop: &Pop, from: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        self.read(|state| state.chain(pop, from, limit))
+    }
+}
+
+#[async_trait]
+impl Leadership for MemoryStore {
+    fn is_shared(&self) -> bool {
+        self.lock().shared
+    }
+
+    async fn claim(&self, candidacy: &Candidacy) -> Result<Election, StoreError> {
+        self.change(|state, now| state.shared.claim(candidacy, now))
+    }
+
+    async fn resign(&self, pop: &Pop, instance: InstanceId, epoch: Option<Epoch>) -> Result<(), StoreError> {
+        self.change(|state, _| state.shared.resign(pop, instance, epoch))
+    }
+}
+
+#[async_trait]
+impl ChangeFeed for MemoryStore {
+    async fn changes(
+        &self,
+        pop: &Pop,
+        reader: InstanceId,
+        since: Option<FeedCursor>,
+    ) -> Result<RowChanges, StoreError> {
+        self.read(|state| state.shared.changes(pop, reader, since))
+    }
+}
+
+#[async_trait]
+impl Maintenance for MemoryStore {
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.read(|_| ())
+    }
+
+    async fn prune(&self, retention: &Retention, limit: u32) -> Result<u64, StoreError> {
+        let mut inner = self.lock();
+        inner.calls.reads += 1;
+        if inner.down {
+            return Err(down());
+        }
+        Ok(inner.state.prune(retention, limit))
     }
 
     fn pool(&self) -> PoolState {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use prefix_core::audit::Actor;
 use prefix_core::event::Event;
 use prefix_core::mitigation::{Mitigation, Status};
-use prefix_core::store::{AuditQuery, ChangeSet, ReadSet, Store, StoreError, Totals};
+use prefix_core::ports::{AuditQuery, ChangeSet, ReadSet, Store, StoreError, Totals};
 
 use super::sample::{
     admission, at, audit, ended, event, mitigation, other_pop, reads, reply, safe, victim, with_port,
@@ -91,7 +91,7 @@ pub async fn a_row_that_changed_in_between_is_not_overwritten(store: &Arc<dyn St
     assert_eq!(store.audit(&AuditQuery::default()).await.unwrap().items.len(), 1);
     let mut asked = reads();
     asked.mitigations.insert(old.mitigation_id);
-    let mut again = |facts: prefix_core::store::Snapshot| extend(&facts.mitigations[0], 300);
+    let mut again = |facts: prefix_core::ports::Snapshot| extend(&facts.mitigations[0], 300);
     store.transact(&asked, &mut again).await.unwrap();
     assert_eq!(stored(&**store, &old).await.revision, 2);
 }

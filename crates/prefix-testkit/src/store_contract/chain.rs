@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use prefix_core::audit::AuditEntry;
-use prefix_core::chain::{ChainHead, Verdict, Verifier};
+use prefix_core::audit_chain::{ChainHead, Verdict, Verifier};
 use prefix_core::id::InstanceId;
 use prefix_core::name::Pop;
-use prefix_core::store::{AuditQuery, Candidacy, ChangeSet, Epoch, ReadSet, Store, StoreError};
+use prefix_core::ports::{AuditQuery, Candidacy, ChangeSet, Epoch, ReadSet, Store, StoreError};
 use tokio::task::JoinSet;
 
 use super::sample::{admission, at, audit, candidacy, mitigation, other_pop, pop, reads};
@@ -27,7 +27,7 @@ fn entries(targets: &[&str]) -> ChangeSet {
 async fn seal_all(store: &dyn Store, epoch: Epoch) -> u32 {
     let mut total = 0;
     loop {
-        match store.seal(&pop(), epoch, 7).await.unwrap() {
+        match store.seal_audit(&pop(), epoch, 7).await.unwrap() {
             0 => return total,
             sealed => total += sealed,
         }
@@ -39,7 +39,7 @@ pub async fn whole_chain(store: &dyn Store, pop: &Pop) -> Vec<AuditEntry> {
     let mut chain: Vec<AuditEntry> = Vec::new();
     loop {
         let from = chain.last().and_then(|entry| entry.seal).map_or(1, |seal| seal.seq + 1);
-        let piece = store.chain(pop, from, 50).await.unwrap();
+        let piece = store.audit_chain(pop, from, 50).await.unwrap();
         if piece.is_empty() {
             return chain;
         }
@@ -49,7 +49,7 @@ pub async fn whole_chain(store: &dyn Store, pop: &Pop) -> Vec<AuditEntry> {
 
 /// Checks it against the head that the store noted.
 pub async fn verify(store: &dyn Store, pop: &Pop) -> Verdict {
-    let head = store.chain_head(pop).await.unwrap();
+    let head = store.audit_chain_head(pop).await.unwrap();
     let mut verifier = Verifier::new(1, None, None);
     for entry in whole_chain(store, pop).await {
         if !verifier.check(&entry) {
@@ -66,8 +66,8 @@ fn targets(chain: &[AuditEntry]) -> Vec<&str> {
 /// Whatever their timestamps say.
 pub async fn entries_are_sealed_in_the_order_of_writing(store: &Arc<dyn Store>, other: &Arc<dyn Store>) {
     let epoch = lead(&**store, pop()).await;
-    assert_eq!(store.seal(&pop(), epoch, 10).await.unwrap(), 0);
-    assert_eq!(store.chain_head(&pop()).await.unwrap(), None);
+    assert_eq!(store.seal_audit(&pop(), epoch, 10).await.unwrap(), 0);
+    assert_eq!(store.audit_chain_head(&pop()).await.unwrap(), None);
     let mut early = entries(&["c", "d"]);
     early.audit[0].timestamp = at(-100);
     for unit in [entries(&["a", "b"]), early, entries(&["e"])] {
@@ -75,17 +75,17 @@ pub async fn entries_are_sealed_in_the_order_of_writing(store: &Arc<dyn Store>, 
     }
     let open = store.audit(&AuditQuery::default()).await.unwrap().items;
     assert!(open.len() == 5 && open.iter().all(|entry| entry.seal.is_none()));
-    assert_eq!(store.chain(&pop(), 1, 10).await.unwrap(), []);
-    assert_eq!(store.seal(&pop(), epoch, 3).await.unwrap(), 3);
-    assert_eq!(other.chain_head(&pop()).await.unwrap().map(|head| head.seq), Some(3));
-    assert_eq!(store.seal(&pop(), epoch, 10).await.unwrap(), 2);
-    assert_eq!(store.seal(&pop(), epoch, 10).await.unwrap(), 0);
-    let chain = other.chain(&pop(), 1, 10).await.unwrap();
+    assert_eq!(store.audit_chain(&pop(), 1, 10).await.unwrap(), []);
+    assert_eq!(store.seal_audit(&pop(), epoch, 3).await.unwrap(), 3);
+    assert_eq!(other.audit_chain_head(&pop()).await.unwrap().map(|head| head.seq), Some(3));
+    assert_eq!(store.seal_audit(&pop(), epoch, 10).await.unwrap(), 2);
+    assert_eq!(store.seal_audit(&pop(), epoch, 10).await.unwrap(), 0);
+    let chain = other.audit_chain(&pop(), 1, 10).await.unwrap();
     assert_eq!(targets(&chain), ["a", "b", "c", "d", "e"]);
     let last = chain.last().and_then(|entry| entry.seal).unwrap();
     let head = ChainHead { seq: 5, hash: last.hash };
-    assert_eq!(store.chain_head(&pop()).await.unwrap(), Some(head));
-    assert_eq!(targets(&store.chain(&pop(), 2, 3).await.unwrap()), ["b", "c", "d"]);
+    assert_eq!(store.audit_chain_head(&pop()).await.unwrap(), Some(head));
+    assert_eq!(targets(&store.audit_chain(&pop(), 2, 3).await.unwrap()), ["b", "c", "d"]);
     let verdict = verify(&**store, &pop()).await;
     assert_eq!((verdict.checked, verdict.broken), (5, None));
     // lists show the same
@@ -96,11 +96,11 @@ pub async fn entries_are_sealed_in_the_order_of_writing(store: &Arc<dyn Store>, 
 /// And another one is told so.
 pub async fn only_the_leader_seals(store: &Arc<dyn Store>, other: &Arc<dyn Store>) {
     write(&**store, &reads(), entries(&["a"])).await.unwrap();
-    assert_eq!(store.seal(&pop(), Epoch(1), 10).await, Err(StoreError::Deposed));
+    assert_eq!(store.seal_audit(&pop(), Epoch(1), 10).await, Err(StoreError::Deposed));
     let epoch = lead(&**store, pop()).await;
-    assert_eq!(other.seal(&pop(), Epoch(epoch.0 + 1), 10).await, Err(StoreError::Deposed));
-    assert_eq!(store.chain_head(&pop()).await.unwrap(), None);
-    assert_eq!(other.seal(&pop(), epoch, 10).await.unwrap(), 1);
+    assert_eq!(other.seal_audit(&pop(), Epoch(epoch.0 + 1), 10).await, Err(StoreError::Deposed));
+    assert_eq!(store.audit_chain_head(&pop()).await.unwrap(), None);
+    assert_eq!(other.seal_audit(&pop(), epoch, 10).await.unwrap(), 1);
 }
 
 /// Each begins at one; a list can be of one of them.
@@ -109,9 +109,9 @@ pub async fn pops_have_chains_of_their_own(store: &Arc<dyn Store>, other: &Arc<d
     write(&**store, &reads(), entries(&["a", "b"])).await.unwrap();
     let elsewhere = ReadSet { pop: other_pop(), ..reads() };
     write(&**store, &elsewhere, entries(&["x"])).await.unwrap();
-    assert_eq!(store.seal(&pop(), here, 10).await.unwrap(), 2);
-    assert_eq!(store.chain_head(&other_pop()).await.unwrap(), None);
-    assert_eq!(store.seal(&other_pop(), there, 10).await.unwrap(), 1);
+    assert_eq!(store.seal_audit(&pop(), here, 10).await.unwrap(), 2);
+    assert_eq!(store.audit_chain_head(&other_pop()).await.unwrap(), None);
+    assert_eq!(store.seal_audit(&other_pop(), there, 10).await.unwrap(), 1);
     assert_eq!(targets(&whole_chain(&**store, &pop()).await), ["a", "b"]);
     assert_eq!(targets(&whole_chain(&**store, &other_pop()).await), ["x"]);
     let of = async |pop: Option<Pop>, target_id: Option<&str>| {
@@ -180,11 +180,11 @@ pub async fn what_a_crash_left_open_is_sealed_by_the_next_leader(
     };
     let first = claim(store).await;
     write(&**store, &reads(), entries(&["a", "b", "c"])).await.unwrap();
-    store.seal(&pop(), first, 1).await.unwrap();
+    store.seal_audit(&pop(), first, 1).await.unwrap();
     let second = claim(other).await;
     write(&**other, &reads(), entries(&["d"])).await.unwrap();
-    assert_eq!(store.seal(&pop(), first, 10).await, Err(StoreError::Deposed));
-    assert_eq!(other.seal(&pop(), second, 10).await.unwrap(), 3);
+    assert_eq!(store.seal_audit(&pop(), first, 10).await, Err(StoreError::Deposed));
+    assert_eq!(other.seal_audit(&pop(), second, 10).await.unwrap(), 3);
     assert_eq!(targets(&whole_chain(&**other, &pop()).await), ["a", "b", "c", "d"]);
     assert_eq!(verify(&**other, &pop()).await.broken, None);
 }
@@ -200,7 +200,7 @@ pub async fn two_that_seal_at_once_make_one_chain(store: &Arc<dyn Store>, other:
         let store = Arc::clone(store);
         tasks.spawn(async move {
             loop {
-                match store.seal(&pop(), epoch, 3).await {
+                match store.seal_audit(&pop(), epoch, 3).await {
                     Ok(0) => return,
                     Ok(_) => {}
                     Err(error) => assert!(error.is_transient(), "{error}"),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prefix_core::mitigation::Mitigation;
-use prefix_core::store::{ChangeSet, MitigationQuery, Snapshot, Store, Totals};
+use prefix_core::ports::{ChangeSet, MitigationQuery, Snapshot, Store, Totals};
 use tokio::task::JoinSet;
 
 use super::sample::{admission, at, audit, event, mitigation, pop, reads, safe, victim};

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use prefix_core::id::GroupId;
-use prefix_core::signal::Corroboration;
-use prefix_core::store::{
+use prefix_core::ports::{
     ChangeSet, MOST_CORROBORATIONS, ReadSet, Snapshot, SourceActivity, Store, StoreError,
 };
+use prefix_core::signal::Corroboration;
 
 use super::sample::{at, corroboration, other_pop, pop, reads};
 use super::{facts, write};

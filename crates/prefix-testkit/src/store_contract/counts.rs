@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta};
 use prefix_core::event::Event;
 use prefix_core::mitigation::{Mitigation, Status};
-use prefix_core::store::{
+use prefix_core::ports::{
     Bucket, ChangeSet, PopStats, ReadSet, Retention, SeriesMetric, SeriesQuery, Store, Totals,
 };
 

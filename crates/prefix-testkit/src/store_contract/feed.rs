@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use prefix_core::id::{InstanceId, MitigationId};
 use prefix_core::mitigation::{Mitigation, Status};
-use prefix_core::store::{ChangeSet, Changed, FeedCursor, ReadSet, Store};
+use prefix_core::ports::{ChangeSet, ChangedRows, FeedCursor, ReadSet, Store};
 use tokio::task::JoinSet;
 
 use super::sample::{admission, ended, mitigation, other_pop, pop, reads};
@@ -27,8 +27,8 @@ async fn news(
 ) -> (FeedCursor, BTreeSet<MitigationId>) {
     let changes = store.changes(&pop(), reader, Some(since)).await.unwrap();
     match changes.changed {
-        Changed::Only(ids) => (changes.cursor, ids.into_iter().collect()),
-        Changed::Anything => panic!("nothing was lost"),
+        ChangedRows::Only(ids) => (changes.cursor, ids.into_iter().collect()),
+        ChangedRows::Anything => panic!("nothing was lost"),
     }
 }
 
@@ -50,7 +50,7 @@ pub async fn what_others_change_is_in_the_feed_of_its_pop(store: &Arc<dyn Store>
     let (of_b, seen) = news(&**other, b, of_b).await;
     assert_eq!(seen, [first.mitigation_id, second.mitigation_id].into());
     let there = other.changes(&other_pop(), b, Some(of_elsewhere)).await.unwrap().changed;
-    assert_eq!(there, Changed::Only(vec![elsewhere.mitigation_id]), "a row is news where it belongs");
+    assert_eq!(there, ChangedRows::Only(vec![elsewhere.mitigation_id]), "a row is news where it belongs");
     // what was read is not read again, as long as nothing else goes on
     let end = change(&first, |row| row.status = Status::Withdrawing);
     let changes = ChangeSet { mitigations: vec![end], ..ChangeSet::default() };
@@ -64,10 +64,10 @@ pub async fn what_others_change_is_in_the_feed_of_its_pop(store: &Arc<dyn Store>
 /// Then everything is to be read anew.
 pub async fn a_first_look_and_a_lost_cursor_mean_anything(store: &Arc<dyn Store>, _: &Arc<dyn Store>) {
     let reader = InstanceId::generate();
-    assert_eq!(store.changes(&pop(), reader, None).await.unwrap().changed, Changed::Anything);
+    assert_eq!(store.changes(&pop(), reader, None).await.unwrap().changed, ChangedRows::Anything);
     if store.is_shared() {
         let lost = store.changes(&pop(), reader, Some(FeedCursor(u64::MAX))).await.unwrap();
-        assert_eq!(lost.changed, Changed::Anything);
+        assert_eq!(lost.changed, ChangedRows::Anything);
         assert_eq!(news(&**store, reader, lost.cursor).await.1, BTreeSet::new());
     }
 }

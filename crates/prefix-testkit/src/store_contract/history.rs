@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use prefix_core::event::Event;
 use prefix_core::id::EventId;
+use prefix_core::ports::{ChangeSet, CorroborationHistoryQuery, HistoryQuery, Store};
 use prefix_core::signal::Corroboration;
-use prefix_core::store::{ChangeSet, CorroborationHistoryQuery, HistoryQuery, Store};
 
 use super::sample::{at, corroboration, event, other_pop, pop, reads, victim};
 use super::write;

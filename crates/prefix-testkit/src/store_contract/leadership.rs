@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{TimeDelta, Utc};
 use prefix_core::id::InstanceId;
-use prefix_core::store::{Candidacy, ChangeSet, Epoch, ReadSet, Store, StoreError};
+use prefix_core::ports::{Candidacy, ChangeSet, Epoch, ReadSet, Store, StoreError};
 use tokio::task::JoinSet;
 
 use super::sample::{audit, candidacy, mitigation, other_pop, reads};

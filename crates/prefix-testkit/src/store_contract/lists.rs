@@ -7,7 +7,7 @@ use prefix_core::audit::{Actor, AuditEntry};
 use prefix_core::event::Event;
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::page::PageRequest;
-use prefix_core::store::{AuditQuery, ChangeSet, EventQuery, MitigationQuery, Store};
+use prefix_core::ports::{AuditQuery, ChangeSet, EventQuery, MitigationQuery, Store};
 
 use super::sample::{
     admission, at, audit, ended, event, mitigation, other_pop, pop, reads, victim, with_port,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use prefix_core::id::PanicId;
 use prefix_core::panic::{PanicScope, Thaw};
-use prefix_core::store::{ChangeSet, Snapshot, Store};
+use prefix_core::ports::{ChangeSet, Snapshot, Store};
 use tokio::task::JoinSet;
 
 use super::sample::{admission, at, mitigation, panic_scope, reads};

@@ -16,6 +16,7 @@ use prefix_core::matching::{DestinationPorts, Matching};
 use prefix_core::mitigation::{EndReason, Mitigation, Progress, ReportedMatch, SpeakerView, Status};
 use prefix_core::name::Pop;
 use prefix_core::panic::{PanicOrigin, PanicScope};
+use prefix_core::ports::{Candidacy, Epoch, IdempotencyRecord, ReadSet, RequestKey};
 use prefix_core::protocol::number::UDP;
 use prefix_core::rate::BitsPerSecond;
 use prefix_core::safelist::SafelistEntry;
@@ -23,7 +24,6 @@ use prefix_core::signal::{
     ConfidenceMode, Correlation, Corroboration, CorroborationScope, GroupStatus, PrimaryDimensions, Signal,
     SignalGroup, SignalRole,
 };
-use prefix_core::store::{Candidacy, Epoch, ReadSet, ReplyKey, StoredReply};
 use prefix_core::ttl::Ttl;
 
 /// The pop of most rows.
@@ -180,10 +180,10 @@ pub fn safe(prefix: &str) -> SafelistEntry {
 }
 
 /// A stored reply and its key.
-pub fn reply(key: &str, seconds: i64) -> (ReplyKey, StoredReply) {
-    let key = ReplyKey { principal: "alice".into(), path: "/v1/events".into(), key: key.into() };
+pub fn reply(key: &str, seconds: i64) -> (RequestKey, IdempotencyRecord) {
+    let key = RequestKey { principal: "alice".into(), path: "/v1/events".into(), key: key.into() };
     let reply = format!("{{\"at\":{seconds}}}");
-    (key, StoredReply { body_hash: [7; 32], reply, created_at: at(seconds) })
+    (key, IdempotencyRecord { body_hash: [7; 32], reply, created_at: at(seconds) })
 }
 
 /// A candidacy at `pop` for a lease of a minute.

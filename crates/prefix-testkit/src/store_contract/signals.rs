@@ -6,10 +6,10 @@ use std::sync::Arc;
 use prefix_core::id::{GroupId, MitigationId};
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::page::PageRequest;
-use prefix_core::signal::{GroupStatus, SignalGroup};
-use prefix_core::store::{
+use prefix_core::ports::{
     ChangeSet, GroupChange, GroupQuery, ReadSet, Retention, Snapshot, Store, StoreError,
 };
+use prefix_core::signal::{GroupStatus, SignalGroup};
 use tokio::task::JoinSet;
 
 use super::corroborations::put_signals;

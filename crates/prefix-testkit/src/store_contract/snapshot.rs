@@ -6,7 +6,7 @@ use std::sync::Arc;
 use prefix_core::event::EventAction;
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{Mitigation, Status};
-use prefix_core::store::{ChangeSet, ReadSet, Store};
+use prefix_core::ports::{ChangeSet, ReadSet, Store};
 
 use super::sample::{admission, at, ended, event, mitigation, other_pop, pop, reads, victim, with_port};
 use super::{change, facts, insert, write};

@@ -9,9 +9,10 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use futures::stream::BoxStream;
+use prefix_core::Announcer;
 use prefix_core::announcer::{AnnounceError, OwnPath, Peer, RibPath, SpeakerEvent};
 use prefix_core::audit::AuditEntry;
-use prefix_core::chain::ChainHead;
+use prefix_core::audit_chain::ChainHead;
 use prefix_core::event::Event;
 use prefix_core::flowspec::RouteKey;
 use prefix_core::id::{EventId, GroupId, InstanceId, MitigationId, PanicId};
@@ -19,14 +20,14 @@ use prefix_core::mitigation::Mitigation;
 use prefix_core::name::{CustomerId, Pop, SourceName};
 use prefix_core::page::Page;
 use prefix_core::panic::PanicScope;
+use prefix_core::ports::{
+    AuditLog, AuditQuery, Bucket, Candidacy, ChangeFeed, ChangeSet, CorroborationHistoryQuery, Election,
+    Epoch, EventQuery, FeedCursor, GroupQuery, History, HistoryQuery, Leadership, Maintenance,
+    MitigationQuery, PoolState, PopStats, ReadSet, Reads, Retention, RowChanges, SeriesQuery, SignalReads,
+    Snapshot, SourceActivity, Statistics, StoreError, Totals, UnitOfWork, WaitingCorroborations,
+};
 use prefix_core::safelist::Safelist;
 use prefix_core::signal::{Corroboration, SignalGroup};
-use prefix_core::store::{
-    AuditQuery, Bucket, Candidacy, ChangeSet, Changes, CorroborationHistoryQuery, Election, Epoch,
-    EventQuery, FeedCursor, GroupQuery, HistoryQuery, MitigationQuery, PoolState, PopStats, ReadSet,
-    Retention, SeriesQuery, Snapshot, SourceActivity, StoreError, Totals, WaitingCorroborations,
-};
-use prefix_core::{Announcer, Store};
 use prefix_testkit::fakes::announcer::Change;
 use prefix_testkit::fakes::{MemoryAnnouncer, MemoryStore};
 use tokio::sync::watch;
@@ -142,7 +143,7 @@ impl Announcer for Mortal<MemoryAnnouncer> {
 }
 
 #[async_trait]
-impl Store for Mortal<MemoryStore> {
+impl UnitOfWork for Mortal<MemoryStore> {
     async fn transact(
         &self,
         reads: &ReadSet,
@@ -155,78 +156,12 @@ impl Store for Mortal<MemoryStore> {
         }
         result
     }
+}
 
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.served(self.port.ping()).await
-    }
-
+#[async_trait]
+impl Reads for Mortal<MemoryStore> {
     async fn unfinished(&self, pop: &Pop) -> Result<Vec<Mitigation>, StoreError> {
         self.served(self.port.unfinished(pop)).await
-    }
-
-    async fn mitigation(&self, id: MitigationId) -> Result<Option<Mitigation>, StoreError> {
-        self.served(self.port.mitigation(id)).await
-    }
-
-    async fn mitigations(&self, query: &MitigationQuery) -> Result<Page<Mitigation>, StoreError> {
-        self.served(self.port.mitigations(query)).await
-    }
-
-    async fn event(&self, id: EventId) -> Result<Option<Event>, StoreError> {
-        self.served(self.port.event(id)).await
-    }
-
-    async fn events(&self, query: &EventQuery) -> Result<Page<Event>, StoreError> {
-        self.served(self.port.events(query)).await
-    }
-
-    async fn audit(&self, query: &AuditQuery) -> Result<Page<AuditEntry>, StoreError> {
-        self.served(self.port.audit(query)).await
-    }
-
-    async fn safelist(&self) -> Result<Safelist, StoreError> {
-        self.served(self.port.safelist()).await
-    }
-
-    async fn stats(&self) -> Result<BTreeMap<Pop, PopStats>, StoreError> {
-        self.served(self.port.stats()).await
-    }
-
-    async fn totals(&self) -> Result<Totals, StoreError> {
-        self.served(self.port.totals()).await
-    }
-
-    async fn series(&self, query: &SeriesQuery) -> Result<Vec<Bucket>, StoreError> {
-        self.served(self.port.series(query)).await
-    }
-
-    async fn prune(&self, retention: &Retention, limit: u32) -> Result<u64, StoreError> {
-        self.served(self.port.prune(retention, limit)).await
-    }
-
-    fn is_shared(&self) -> bool {
-        self.port.is_shared()
-    }
-
-    async fn claim(&self, candidacy: &Candidacy) -> Result<Election, StoreError> {
-        self.served(self.port.claim(candidacy)).await
-    }
-
-    async fn resign(&self, pop: &Pop, instance: InstanceId, epoch: Option<Epoch>) -> Result<(), StoreError> {
-        self.served(self.port.resign(pop, instance, epoch)).await
-    }
-
-    async fn changes(
-        &self,
-        pop: &Pop,
-        reader: InstanceId,
-        since: Option<FeedCursor>,
-    ) -> Result<Changes, StoreError> {
-        self.served(self.port.changes(pop, reader, since)).await
-    }
-
-    async fn by_ids(&self, ids: &[MitigationId]) -> Result<Vec<Mitigation>, StoreError> {
-        self.served(self.port.by_ids(ids)).await
     }
 
     async fn unfinished_ids(
@@ -237,6 +172,30 @@ impl Store for Mortal<MemoryStore> {
         self.served(self.port.unfinished_ids(pop, customer)).await
     }
 
+    async fn mitigation(&self, id: MitigationId) -> Result<Option<Mitigation>, StoreError> {
+        self.served(self.port.mitigation(id)).await
+    }
+
+    async fn mitigations(&self, query: &MitigationQuery) -> Result<Page<Mitigation>, StoreError> {
+        self.served(self.port.mitigations(query)).await
+    }
+
+    async fn by_ids(&self, ids: &[MitigationId]) -> Result<Vec<Mitigation>, StoreError> {
+        self.served(self.port.by_ids(ids)).await
+    }
+
+    async fn event(&self, id: EventId) -> Result<Option<Event>, StoreError> {
+        self.served(self.port.event(id)).await
+    }
+
+    async fn events(&self, query: &EventQuery) -> Result<Page<Event>, StoreError> {
+        self.served(self.port.events(query)).await
+    }
+
+    async fn safelist(&self) -> Result<Safelist, StoreError> {
+        self.served(self.port.safelist()).await
+    }
+
     async fn panic_scopes(&self) -> Result<Vec<PanicScope>, StoreError> {
         self.served(self.port.panic_scopes()).await
     }
@@ -244,19 +203,10 @@ impl Store for Mortal<MemoryStore> {
     async fn panic_scope(&self, id: PanicId) -> Result<Option<PanicScope>, StoreError> {
         self.served(self.port.panic_scope(id)).await
     }
+}
 
-    async fn seal(&self, pop: &Pop, leader: Epoch, limit: u32) -> Result<u32, StoreError> {
-        self.served(self.port.seal(pop, leader, limit)).await
-    }
-
-    async fn chain_head(&self, pop: &Pop) -> Result<Option<ChainHead>, StoreError> {
-        self.served(self.port.chain_head(pop)).await
-    }
-
-    async fn chain(&self, pop: &Pop, from: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
-        self.served(self.port.chain(pop, from, limit)).await
-    }
-
+#[async_trait]
+impl SignalReads for Mortal<MemoryStore> {
     async fn groups(&self, query: &GroupQuery) -> Result<Page<SignalGroup>, StoreError> {
         self.served(self.port.groups(query)).await
     }
@@ -293,7 +243,25 @@ impl Store for Mortal<MemoryStore> {
     ) -> Result<BTreeMap<SourceName, DateTime<Utc>>, StoreError> {
         self.served(self.port.last_heard(sources)).await
     }
+}
 
+#[async_trait]
+impl Statistics for Mortal<MemoryStore> {
+    async fn stats(&self) -> Result<BTreeMap<Pop, PopStats>, StoreError> {
+        self.served(self.port.stats()).await
+    }
+
+    async fn totals(&self) -> Result<Totals, StoreError> {
+        self.served(self.port.totals()).await
+    }
+
+    async fn series(&self, query: &SeriesQuery) -> Result<Vec<Bucket>, StoreError> {
+        self.served(self.port.series(query)).await
+    }
+}
+
+#[async_trait]
+impl History for Mortal<MemoryStore> {
     async fn history(&self, query: &HistoryQuery) -> Result<Vec<Event>, StoreError> {
         self.served(self.port.history(query)).await
     }
@@ -303,6 +271,63 @@ impl Store for Mortal<MemoryStore> {
         query: &CorroborationHistoryQuery,
     ) -> Result<Vec<Corroboration>, StoreError> {
         self.served(self.port.corroboration_history(query)).await
+    }
+}
+
+#[async_trait]
+impl AuditLog for Mortal<MemoryStore> {
+    async fn audit(&self, query: &AuditQuery) -> Result<Page<AuditEntry>, StoreError> {
+        self.served(self.port.audit(query)).await
+    }
+
+    async fn seal_audit(&self, pop: &Pop, leader: Epoch, limit: u32) -> Result<u32, StoreError> {
+        self.served(self.port.seal_audit(pop, leader, limit)).await
+    }
+
+    async fn audit_chain_head(&self, pop: &Pop) -> Result<Option<ChainHead>, StoreError> {
+        self.served(self.port.audit_chain_head(pop)).await
+    }
+
+    async fn audit_chain(&self, pop: &Pop, from: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        self.served(self.port.audit_chain(pop, from, limit)).await
+    }
+}
+
+#[async_trait]
+impl Leadership for Mortal<MemoryStore> {
+    fn is_shared(&self) -> bool {
+        self.port.is_shared()
+    }
+
+    async fn claim(&self, candidacy: &Candidacy) -> Result<Election, StoreError> {
+        self.served(self.port.claim(candidacy)).await
+    }
+
+    async fn resign(&self, pop: &Pop, instance: InstanceId, epoch: Option<Epoch>) -> Result<(), StoreError> {
+        self.served(self.port.resign(pop, instance, epoch)).await
+    }
+}
+
+#[async_trait]
+impl ChangeFeed for Mortal<MemoryStore> {
+    async fn changes(
+        &self,
+        pop: &Pop,
+        reader: InstanceId,
+        since: Option<FeedCursor>,
+    ) -> Result<RowChanges, StoreError> {
+        self.served(self.port.changes(pop, reader, since)).await
+    }
+}
+
+#[async_trait]
+impl Maintenance for Mortal<MemoryStore> {
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.served(self.port.ping()).await
+    }
+
+    async fn prune(&self, retention: &Retention, limit: u32) -> Result<u64, StoreError> {
+        self.served(self.port.prune(retention, limit)).await
     }
 
     fn pool(&self) -> PoolState {

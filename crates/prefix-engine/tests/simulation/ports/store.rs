@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use prefix_core::Store;
 use prefix_core::audit::AuditEntry;
-use prefix_core::chain::ChainHead;
+use prefix_core::audit_chain::ChainHead;
 use prefix_core::event::Event;
 use prefix_core::id::{EventId, GroupId, MitigationId};
 use prefix_core::id::{InstanceId, PanicId};
@@ -15,14 +15,14 @@ use prefix_core::name::CustomerId;
 use prefix_core::name::{Pop, SourceName};
 use prefix_core::page::Page;
 use prefix_core::panic::PanicScope;
+use prefix_core::ports::{
+    AuditLog, AuditQuery, Bucket, Candidacy, ChangeFeed, ChangeSet, CorroborationHistoryQuery, Election,
+    Epoch, EventQuery, FeedCursor, GroupQuery, History, HistoryQuery, Leadership, Maintenance,
+    MitigationQuery, PoolState, PopStats, ReadSet, Reads, Retention, RowChanges, SeriesQuery, SignalReads,
+    Snapshot, SourceActivity, Statistics, StoreError, Totals, UnitOfWork, WaitingCorroborations,
+};
 use prefix_core::safelist::Safelist;
 use prefix_core::signal::{Corroboration, SignalGroup};
-use prefix_core::store::{
-    AuditQuery, Bucket, ChangeSet, EventQuery, GroupQuery, HistoryQuery, MitigationQuery, PoolState,
-    PopStats, ReadSet, Retention, SeriesQuery, Snapshot, SourceActivity, StoreError, Totals,
-    WaitingCorroborations,
-};
-use prefix_core::store::{Candidacy, Changes, CorroborationHistoryQuery, Election, Epoch, FeedCursor};
 
 use tokio::time::Instant;
 
@@ -30,7 +30,7 @@ use super::{Tie, Timer};
 use crate::witness::Deeds;
 
 #[async_trait]
-impl Store for Tie<dyn Store> {
+impl UnitOfWork for Tie<dyn Store> {
     async fn transact(
         &self,
         reads: &ReadSet,
@@ -69,86 +69,12 @@ impl Store for Tie<dyn Store> {
         }
         result
     }
+}
 
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.bond.stored(self.port.ping()).await
-    }
-
+#[async_trait]
+impl Reads for Tie<dyn Store> {
     async fn unfinished(&self, pop: &Pop) -> Result<Vec<Mitigation>, StoreError> {
         self.bond.stored(self.port.unfinished(pop)).await
-    }
-
-    async fn mitigation(&self, id: MitigationId) -> Result<Option<Mitigation>, StoreError> {
-        self.bond.stored(self.port.mitigation(id)).await
-    }
-
-    async fn mitigations(&self, query: &MitigationQuery) -> Result<Page<Mitigation>, StoreError> {
-        self.bond.stored(self.port.mitigations(query)).await
-    }
-
-    async fn event(&self, id: EventId) -> Result<Option<Event>, StoreError> {
-        self.bond.stored(self.port.event(id)).await
-    }
-
-    async fn events(&self, query: &EventQuery) -> Result<Page<Event>, StoreError> {
-        self.bond.stored(self.port.events(query)).await
-    }
-
-    async fn audit(&self, query: &AuditQuery) -> Result<Page<AuditEntry>, StoreError> {
-        self.bond.stored(self.port.audit(query)).await
-    }
-
-    async fn safelist(&self) -> Result<Safelist, StoreError> {
-        self.bond.stored(self.port.safelist()).await
-    }
-
-    async fn stats(&self) -> Result<BTreeMap<Pop, PopStats>, StoreError> {
-        self.bond.stored(self.port.stats()).await
-    }
-
-    async fn totals(&self) -> Result<Totals, StoreError> {
-        self.bond.stored(self.port.totals()).await
-    }
-
-    async fn series(&self, query: &SeriesQuery) -> Result<Vec<Bucket>, StoreError> {
-        self.bond.stored(self.port.series(query)).await
-    }
-
-    async fn prune(&self, retention: &Retention, limit: u32) -> Result<u64, StoreError> {
-        self.bond.stored(self.port.prune(retention, limit)).await
-    }
-
-    fn is_shared(&self) -> bool {
-        self.port.is_shared()
-    }
-
-    async fn claim(&self, candidacy: &Candidacy) -> Result<Election, StoreError> {
-        let asked = Instant::now();
-        let election = self.bond.stored(self.port.claim(candidacy)).await;
-        let election = match self.bond.lie {
-            Some(lie) => lie.bend_election(candidacy, election),
-            None => election,
-        };
-        self.bond.witness.claimed(&self.bond, asked, candidacy.instance, &election);
-        election
-    }
-
-    async fn resign(&self, pop: &Pop, instance: InstanceId, epoch: Option<Epoch>) -> Result<(), StoreError> {
-        self.bond.witness.resigned(&self.bond);
-        self.bond.stored(self.port.resign(pop, instance, epoch)).await
-    }
-
-    async fn changes(
-        &self,
-        pop: &Pop,
-        reader: InstanceId,
-        since: Option<FeedCursor>,
-    ) -> Result<Changes, StoreError> {
-        self.bond.stored(self.port.changes(pop, reader, since)).await
-    }
-
-    async fn by_ids(&self, ids: &[MitigationId]) -> Result<Vec<Mitigation>, StoreError> {
-        self.bond.stored(self.port.by_ids(ids)).await
     }
 
     async fn unfinished_ids(
@@ -159,6 +85,30 @@ impl Store for Tie<dyn Store> {
         self.bond.stored(self.port.unfinished_ids(pop, customer)).await
     }
 
+    async fn mitigation(&self, id: MitigationId) -> Result<Option<Mitigation>, StoreError> {
+        self.bond.stored(self.port.mitigation(id)).await
+    }
+
+    async fn mitigations(&self, query: &MitigationQuery) -> Result<Page<Mitigation>, StoreError> {
+        self.bond.stored(self.port.mitigations(query)).await
+    }
+
+    async fn by_ids(&self, ids: &[MitigationId]) -> Result<Vec<Mitigation>, StoreError> {
+        self.bond.stored(self.port.by_ids(ids)).await
+    }
+
+    async fn event(&self, id: EventId) -> Result<Option<Event>, StoreError> {
+        self.bond.stored(self.port.event(id)).await
+    }
+
+    async fn events(&self, query: &EventQuery) -> Result<Page<Event>, StoreError> {
+        self.bond.stored(self.port.events(query)).await
+    }
+
+    async fn safelist(&self) -> Result<Safelist, StoreError> {
+        self.bond.stored(self.port.safelist()).await
+    }
+
     async fn panic_scopes(&self) -> Result<Vec<PanicScope>, StoreError> {
         self.bond.stored(self.port.panic_scopes()).await
     }
@@ -166,19 +116,10 @@ impl Store for Tie<dyn Store> {
     async fn panic_scope(&self, id: PanicId) -> Result<Option<PanicScope>, StoreError> {
         self.bond.stored(self.port.panic_scope(id)).await
     }
+}
 
-    async fn seal(&self, pop: &Pop, leader: Epoch, limit: u32) -> Result<u32, StoreError> {
-        self.bond.stored(self.port.seal(pop, leader, limit)).await
-    }
-
-    async fn chain_head(&self, pop: &Pop) -> Result<Option<ChainHead>, StoreError> {
-        self.bond.stored(self.port.chain_head(pop)).await
-    }
-
-    async fn chain(&self, pop: &Pop, from: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
-        self.bond.stored(self.port.chain(pop, from, limit)).await
-    }
-
+#[async_trait]
+impl SignalReads for Tie<dyn Store> {
     async fn groups(&self, query: &GroupQuery) -> Result<Page<SignalGroup>, StoreError> {
         self.bond.stored(self.port.groups(query)).await
     }
@@ -215,7 +156,25 @@ impl Store for Tie<dyn Store> {
     ) -> Result<BTreeMap<SourceName, DateTime<Utc>>, StoreError> {
         self.bond.stored(self.port.last_heard(sources)).await
     }
+}
 
+#[async_trait]
+impl Statistics for Tie<dyn Store> {
+    async fn stats(&self) -> Result<BTreeMap<Pop, PopStats>, StoreError> {
+        self.bond.stored(self.port.stats()).await
+    }
+
+    async fn totals(&self) -> Result<Totals, StoreError> {
+        self.bond.stored(self.port.totals()).await
+    }
+
+    async fn series(&self, query: &SeriesQuery) -> Result<Vec<Bucket>, StoreError> {
+        self.bond.stored(self.port.series(query)).await
+    }
+}
+
+#[async_trait]
+impl History for Tie<dyn Store> {
     async fn history(&self, query: &HistoryQuery) -> Result<Vec<Event>, StoreError> {
         self.bond.stored(self.port.history(query)).await
     }
@@ -225,6 +184,71 @@ impl Store for Tie<dyn Store> {
         query: &CorroborationHistoryQuery,
     ) -> Result<Vec<Corroboration>, StoreError> {
         self.bond.stored(self.port.corroboration_history(query)).await
+    }
+}
+
+#[async_trait]
+impl AuditLog for Tie<dyn Store> {
+    async fn audit(&self, query: &AuditQuery) -> Result<Page<AuditEntry>, StoreError> {
+        self.bond.stored(self.port.audit(query)).await
+    }
+
+    async fn seal_audit(&self, pop: &Pop, leader: Epoch, limit: u32) -> Result<u32, StoreError> {
+        self.bond.stored(self.port.seal_audit(pop, leader, limit)).await
+    }
+
+    async fn audit_chain_head(&self, pop: &Pop) -> Result<Option<ChainHead>, StoreError> {
+        self.bond.stored(self.port.audit_chain_head(pop)).await
+    }
+
+    async fn audit_chain(&self, pop: &Pop, from: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        self.bond.stored(self.port.audit_chain(pop, from, limit)).await
+    }
+}
+
+#[async_trait]
+impl Leadership for Tie<dyn Store> {
+    fn is_shared(&self) -> bool {
+        self.port.is_shared()
+    }
+
+    async fn claim(&self, candidacy: &Candidacy) -> Result<Election, StoreError> {
+        let asked = Instant::now();
+        let election = self.bond.stored(self.port.claim(candidacy)).await;
+        let election = match self.bond.lie {
+            Some(lie) => lie.bend_election(candidacy, election),
+            None => election,
+        };
+        self.bond.witness.claimed(&self.bond, asked, candidacy.instance, &election);
+        election
+    }
+
+    async fn resign(&self, pop: &Pop, instance: InstanceId, epoch: Option<Epoch>) -> Result<(), StoreError> {
+        self.bond.witness.resigned(&self.bond);
+        self.bond.stored(self.port.resign(pop, instance, epoch)).await
+    }
+}
+
+#[async_trait]
+impl ChangeFeed for Tie<dyn Store> {
+    async fn changes(
+        &self,
+        pop: &Pop,
+        reader: InstanceId,
+        since: Option<FeedCursor>,
+    ) -> Result<RowChanges, StoreError> {
+        self.bond.stored(self.port.changes(pop, reader, since)).await
+    }
+}
+
+#[async_trait]
+impl Maintenance for Tie<dyn Store> {
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.bond.stored(self.port.ping()).await
+    }
+
+    async fn prune(&self, retention: &Retention, limit: u32) -> Result<u64, StoreError> {
+        self.bond.stored(self.port.prune(retention, limit)).await
     }
 
     fn pool(&self) -> PoolState {

@@ -8,11 +8,11 @@ use prefix_core::event::Event;
 use prefix_core::mitigation::Mitigation;
 use prefix_core::name::SourceName;
 use prefix_core::page::{Cursor, Page, PageRequest};
-use prefix_core::signal::Corroboration;
-use prefix_core::store::{
+use prefix_core::ports::{
     AuditQuery, Bucket, CorroborationHistoryQuery, EventQuery, HistoryQuery, MitigationQuery, SeriesMetric,
     SeriesQuery,
 };
+use prefix_core::signal::Corroboration;
 
 use super::state::State;
 

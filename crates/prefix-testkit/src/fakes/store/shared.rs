@@ -1,22 +1,23 @@
-//! What several instances share: leadership, the feed of changes, the sealed audit chain.
+//! What several instances share: leadership, the change feed, the sealed audit chain.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::audit::AuditEntry;
-use prefix_core::chain::{self, ChainHead};
+use prefix_core::audit_chain::{self, ChainHead};
 use prefix_core::id::{InstanceId, MitigationId};
 use prefix_core::name::Pop;
-use prefix_core::store::{
-    Candidacy, Changed, Changes, Election, Epoch, FeedCursor, Leader, OtherInstance, ReadSet, StoreError,
+use prefix_core::ports::{
+    Candidacy, ChangedRows, Election, Epoch, FeedCursor, Leader, OtherInstance, ReadSet, RowChanges,
+    StoreError,
 };
 
 /// An instance that has not reported itself for so long is gone.
 const GONE_AFTER: TimeDelta = TimeDelta::seconds(10);
 
-/// See the module.
+/// Who leads which pop, which instances are there, what they changed, and the newest sealed entries.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Several {
+pub(super) struct SharedState {
     leaders: BTreeMap<Pop, (Leader, DateTime<Utc>)>,
     epochs: BTreeMap<Pop, Epoch>,
     instances: BTreeMap<(Pop, InstanceId), (DateTime<Utc>, Candidacy)>,
@@ -24,7 +25,7 @@ pub(super) struct Several {
     heads: BTreeMap<Pop, ChainHead>,
 }
 
-impl Several {
+impl SharedState {
     /// Refuses the unit of work of a leader that is none any more.
     pub(super) fn check(&self, pop: &Pop, epoch: Option<Epoch>) -> Result<(), StoreError> {
         let Some(epoch) = epoch else { return Ok(()) };
@@ -95,16 +96,16 @@ impl Several {
         self.feed.extend(by_pop.into_iter().map(|(pop, ids)| (pop, reads.instance, ids)));
     }
 
-    pub(super) fn changes(&self, pop: &Pop, reader: InstanceId, since: Option<FeedCursor>) -> Changes {
+    pub(super) fn changes(&self, pop: &Pop, reader: InstanceId, since: Option<FeedCursor>) -> RowChanges {
         let cursor = FeedCursor(self.feed.len() as u64);
-        let Some(since) = since else { return Changes { cursor, changed: Changed::Anything } };
+        let Some(since) = since else { return RowChanges { cursor, changed: ChangedRows::Anything } };
         let read = usize::try_from(since.0).unwrap_or(usize::MAX);
         if read > self.feed.len() {
-            return Changes { cursor, changed: Changed::Anything };
+            return RowChanges { cursor, changed: ChangedRows::Anything };
         }
         let news = self.feed.iter().skip(read).filter(|(of, by, _)| of == pop && *by != Some(reader));
         let ids: BTreeSet<MitigationId> = news.flat_map(|(_, _, ids)| ids.iter().copied()).collect();
-        Changes { cursor, changed: Changed::Only(ids.into_iter().collect()) }
+        RowChanges { cursor, changed: ChangedRows::Only(ids.into_iter().collect()) }
     }
 
     /// Seals entries that are not sealed yet, oldest first.
@@ -118,7 +119,7 @@ impl Several {
         let mut head = self.head(pop);
         let mut sealed = 0;
         for entry in entries {
-            head = chain::seal(head, std::slice::from_mut(entry));
+            head = audit_chain::seal(head, std::slice::from_mut(entry));
             sealed += 1;
         }
         if let Some(head) = head {

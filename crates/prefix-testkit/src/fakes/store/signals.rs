@@ -8,10 +8,10 @@ use prefix_core::id::{GroupId, SignalId};
 use prefix_core::mitigation::Mitigation;
 use prefix_core::name::{Pop, SourceName, VectorName};
 use prefix_core::page::{Cursor, Page};
-use prefix_core::signal::{Corroboration, GroupStatus, SignalGroup};
-use prefix_core::store::{
+use prefix_core::ports::{
     ChangeSet, GroupQuery, MOST_CORROBORATIONS, ReadSet, SourceActivity, StoreError, WaitingCorroborations,
 };
+use prefix_core::signal::{Corroboration, GroupStatus, SignalGroup};
 
 use super::select::{is, page};
 

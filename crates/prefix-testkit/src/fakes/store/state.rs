@@ -11,13 +11,14 @@ use prefix_core::id::{MitigationId, PanicId};
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::name::{CustomerId, Pop};
 use prefix_core::panic::PanicScope;
+use prefix_core::ports::{
+    ChangeSet, Epoch, IdempotencyRecord, PopStats, QuotaCounts, ReadSet, RequestKey, Retention, Snapshot,
+    StoreError,
+};
 use prefix_core::safelist::Safelist;
 use prefix_core::signal::{GroupStatus, SignalGroup};
-use prefix_core::store::{
-    ChangeSet, Epoch, PopStats, QuotaCounts, ReadSet, ReplyKey, Retention, Snapshot, StoreError, StoredReply,
-};
 
-use super::shared::Several;
+use super::shared::SharedState;
 use super::signals::Signals;
 
 /// A rule at a pop.
@@ -32,9 +33,9 @@ pub(super) struct State {
     pub(super) audit: Vec<(Pop, AuditEntry)>,
     pub(super) safelist: Safelist,
     pub(super) panic: BTreeMap<PanicId, PanicScope>,
-    pub(super) several: Several,
+    pub(super) shared: SharedState,
     pub(super) signals: Signals,
-    replies: HashMap<ReplyKey, StoredReply>,
+    replies: HashMap<RequestKey, IdempotencyRecord>,
     claims: HashMap<Claim, MitigationId>,
     global: i64,
     pops: BTreeMap<Pop, i64>,
@@ -89,7 +90,8 @@ impl State {
         }
         for key in &reads.replies {
             let stored = self.replies.get(key);
-            if let Some(reply) = stored.filter(|reply| reply.created_at > reads.now - StoredReply::KEPT) {
+            if let Some(reply) = stored.filter(|reply| reply.created_at > reads.now - IdempotencyRecord::KEPT)
+            {
                 snapshot.replies.insert(key.clone(), reply.clone());
             }
         }
@@ -118,7 +120,7 @@ impl State {
 
     /// Writes everything, or nothing.
     pub(super) fn apply(&mut self, reads: &ReadSet, changes: ChangeSet) -> Result<(), StoreError> {
-        self.several.check(&reads.pop, reads.leader)?;
+        self.shared.check(&reads.pop, reads.leader)?;
         self.check(&changes)?;
         let delta = changes.quota_delta();
         let rows = self.next_rows(&changes)?;
@@ -127,7 +129,7 @@ impl State {
         let changed: HashSet<MitigationId> = rows.iter().map(|row| row.mitigation_id).collect();
         self.claims.retain(|_, claimant| !changed.contains(claimant));
         self.claims.extend(claims);
-        self.several.note(reads, rows.iter().map(|row| (row.pop.clone(), row.mitigation_id)));
+        self.shared.note(reads, rows.iter().map(|row| (row.pop.clone(), row.mitigation_id)));
         self.mitigations.extend(rows.into_iter().map(|row| (row.mitigation_id, row)));
         self.signals.groups.extend(groups.into_iter().map(|group| (group.group_id, group)));
         self.global += delta.global;
@@ -219,7 +221,7 @@ impl State {
             }
         }
         for (key, reply) in &changes.replies {
-            let lapsed = reply.created_at - StoredReply::KEPT;
+            let lapsed = reply.created_at - IdempotencyRecord::KEPT;
             if self.replies.get(key).is_some_and(|stored| stored.created_at > lapsed) {
                 return Err(StoreError::Conflict("the reply is stored already".into()));
             }
@@ -239,7 +241,7 @@ impl State {
     pub(super) fn seal(&mut self, pop: &Pop, leader: Epoch, limit: u32) -> Result<u32, StoreError> {
         let open = self.audit.iter_mut().filter(|(of, entry)| of == pop && entry.seal.is_none());
         let entries = open.map(|(_, entry)| entry).take(limit as usize).collect();
-        self.several.seal(pop, entries, leader)
+        self.shared.seal(pop, entries, leader)
     }
 
     /// Sealed entries of a pop from a number on.

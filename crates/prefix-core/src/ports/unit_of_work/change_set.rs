@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::RequestKey;
 use crate::address::Prefix;
 use crate::audit::AuditEntry;
 use crate::event::Event;
@@ -12,11 +13,10 @@ use crate::name::CustomerId;
 use crate::panic::PanicScope;
 use crate::safelist::SafelistEntry;
 use crate::signal::{Corroboration, SignalGroup};
-use crate::store::ReplyKey;
 
-/// A stored answer to a request with an `Idempotency-Key`.
+/// The stored answer to a request with an `Idempotency-Key`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredReply {
+pub struct IdempotencyRecord {
     /// SHA-256 of the request's body.
     pub body_hash: [u8; 32],
     /// The answer, in the engine's own serialisation.
@@ -25,7 +25,7 @@ pub struct StoredReply {
     pub created_at: DateTime<Utc>,
 }
 
-impl StoredReply {
+impl IdempotencyRecord {
     /// How long a reply counts. An older one is as good as gone, and another may be stored under its key.
     pub const KEPT: TimeDelta = TimeDelta::hours(24);
 }
@@ -70,7 +70,7 @@ pub struct ChangeSet {
     /// (their raw details stay as they were first).
     pub corroborations: Vec<Corroboration>,
     /// Replies to keep.
-    pub replies: Vec<(ReplyKey, StoredReply)>,
+    pub replies: Vec<(RequestKey, IdempotencyRecord)>,
     /// Panic scopes to put: new ones, and thawed ones in the place of what they were.
     pub panic_put: Vec<PanicScope>,
     /// How many mitigations were newly let in (`pending` for the first time): they count toward the rate of new rules.

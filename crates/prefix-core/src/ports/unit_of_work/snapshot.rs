@@ -5,19 +5,20 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::IdempotencyRecord;
 use crate::address::VictimIp;
 use crate::flowspec::RouteKey;
 use crate::id::{GroupId, InstanceId, MitigationId};
 use crate::mitigation::Mitigation;
 use crate::name::{CustomerId, ExternalEventId, Pop, SourceName};
 use crate::panic::PanicScope;
+use crate::ports::Epoch;
 use crate::safelist::Safelist;
 use crate::signal::{Corroboration, SignalGroup};
-use crate::store::{Epoch, StoredReply};
 
 /// Identifies a request that may be repeated (`Idempotency-Key`): the same key of the same principal on the same path.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ReplyKey {
+pub struct RequestKey {
     /// Whose request.
     pub principal: String,
     /// Of which endpoint.
@@ -37,7 +38,7 @@ pub struct ReadSet {
     /// The instance at work: what it commits stands in the feed of the others, and not in its own.
     pub instance: Option<InstanceId>,
     /// Work that only the leader of the pop may do: nothing is stored, and the unit of work ends as
-    /// [`Deposed`](crate::store::StoreError::Deposed), unless this epoch is that of the pop's leader.
+    /// [`Deposed`](crate::ports::StoreError::Deposed), unless this epoch is that of the pop's leader.
     pub leader: Option<Epoch>,
     /// Lock and read quota counters, rate of new rules, safelist and panic scopes.
     pub admission: bool,
@@ -61,7 +62,7 @@ pub struct ReadSet {
     /// Whether these sources ever reported these victims by a ban.
     pub sightings: BTreeSet<(SourceName, VictimIp)>,
     /// Replies stored under these keys.
-    pub replies: BTreeSet<ReplyKey>,
+    pub replies: BTreeSet<RequestKey>,
     /// The open signal groups of `victims` at `pop`, and the groups of the mitigations in the snapshot that are not
     /// final.
     pub victim_groups: bool,
@@ -133,7 +134,7 @@ pub struct Snapshot {
     /// Those of `sightings` that were reported before.
     pub sightings: HashSet<(SourceName, VictimIp)>,
     /// Those of `replies` that are stored.
-    pub replies: HashMap<ReplyKey, StoredReply>,
+    pub replies: HashMap<RequestKey, IdempotencyRecord>,
     /// The signal groups asked for by id, victim or pop, each once, oldest first.
     pub groups: Vec<SignalGroup>,
     /// The corroborating signals, oldest first, without their raw details.

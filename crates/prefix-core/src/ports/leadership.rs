@@ -5,9 +5,11 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::StoreError;
 use crate::id::InstanceId;
 use crate::name::Pop;
 
@@ -79,4 +81,18 @@ impl Election {
     pub fn won_by(&self, instance: InstanceId) -> Option<Epoch> {
         self.leader.as_ref().filter(|leader| leader.instance == instance).map(|leader| leader.epoch)
     }
+}
+
+/// Which instance of a pop announces.
+#[async_trait]
+pub trait Leadership: Send + Sync {
+    /// True if several instances can work on this storage at the same time.
+    fn is_shared(&self) -> bool;
+
+    /// Reports an instance, and takes or renews the leadership of its pop if nobody else has it: after a crash the
+    /// same instance has it again at once, another one when the lease is over. A new leader has a new, higher epoch.
+    async fn claim(&self, candidacy: &Candidacy) -> Result<Election, StoreError>;
+
+    /// Gives the leadership back, so that nobody has to wait for the end of the lease, and reports the instance gone.
+    async fn resign(&self, pop: &Pop, instance: InstanceId, epoch: Option<Epoch>) -> Result<(), StoreError>;
 }

@@ -1,0 +1,44 @@
+//! Whether storage answers, how it is used, and how it is kept small.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::StoreError;
+
+/// What is to be deleted because of its age. Each `None` keeps everything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Events received before this time go, unless the mitigation they belong to is not final.
+    pub events_before: Option<DateTime<Utc>>,
+    /// Final mitigations that ended before this time go.
+    pub mitigations_before: Option<DateTime<Utc>>,
+    /// Stored replies of before this time go.
+    pub replies_before: Option<DateTime<Utc>>,
+    /// Signal groups whose window ended before this time go, unless they are open or the mitigation that they were
+    /// handed on to is not final.
+    pub groups_before: Option<DateTime<Utc>>,
+    /// Corroborating signals that were over before this time go.
+    pub corroborations_before: Option<DateTime<Utc>>,
+}
+
+/// The connections of the adapter to its database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolState {
+    /// In use.
+    pub active: usize,
+    /// Open and waiting.
+    pub idle: usize,
+}
+
+/// The care of the database itself.
+#[async_trait]
+pub trait Maintenance: Send + Sync {
+    /// Cheap proof that storage answers.
+    async fn ping(&self) -> Result<(), StoreError>;
+
+    /// Deletes at most `limit` rows that are too old; returns how many went. Zero means that nothing is left to do.
+    async fn prune(&self, retention: &Retention, limit: u32) -> Result<u64, StoreError>;
+
+    /// The state of the connections.
+    fn pool(&self) -> PoolState;
+}

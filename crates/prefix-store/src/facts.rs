@@ -1,0 +1,126 @@
+//! The facts of a unit of work as rows, and the snapshot that they make.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use prefix_core::panic::PanicScope;
+use prefix_core::ports::{QuotaCounts, ReadSet, RequestKey, Snapshot, StoreError};
+use prefix_core::safelist::Safelist;
+
+use crate::cache::Cache;
+use crate::error::{Failure, from_diesel};
+use crate::executor::Executor;
+use crate::key;
+use crate::queries;
+use crate::queries::admission::{AdmissionRow, CounterRow, SecondRow};
+use crate::row::{self, CorroborationRow, GroupRow, MitigationRow, ReplyRow};
+use crate::writes::scope;
+
+/// What was read. A mitigation or signal group can come several times.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    /// Only with `admission`.
+    pub(crate) admission: Option<Admission>,
+    pub(crate) mitigations: Vec<MitigationRow>,
+    /// Which of the episodes are known: their positions.
+    pub(crate) episodes: Vec<i64>,
+    /// Which of the sightings are known: their positions.
+    pub(crate) sightings: Vec<i64>,
+    pub(crate) replies: Vec<ReplyRow>,
+    pub(crate) groups: Vec<GroupRow>,
+    pub(crate) corroborations: Vec<CorroborationRow>,
+}
+
+/// What only an admission needs.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    pub(crate) active: i64,
+    pub(crate) counters: Vec<CounterRow>,
+    pub(crate) minute: Vec<SecondRow>,
+    pub(crate) safelist: Safelist,
+    pub(crate) panic: Arc<Vec<PanicScope>>,
+}
+
+impl Admission {
+    /// With the safelist and the panic scopes, which are read if the cache does not have these revisions of them.
+    pub(crate) async fn read(
+        executor: &mut impl Executor,
+        cache: &Cache,
+        row: AdmissionRow,
+        counters: Vec<CounterRow>,
+        minute: Vec<SecondRow>,
+    ) -> Result<Self, Failure> {
+        let AdmissionRow { active, safelist_revision, panic_revision } = row;
+        let safelist = match cache.safelist(safelist_revision) {
+            Some(list) => list,
+            None => {
+                let rows = executor.fetch_all(queries::safelist::entries()).await?;
+                cache.put_safelist(safelist_revision, rows)?
+            }
+        };
+        let panic = match cache.panic(panic_revision) {
+            Some(scopes) => scopes,
+            None => cache.put_panic(panic_revision, executor.fetch_all(queries::panic::active()).await?)?,
+        };
+        Ok(Self { active, counters, minute, safelist, panic })
+    }
+}
+
+impl Facts {
+    /// The snapshot, but for the groups of its mitigations: only now it is known which they are.
+    pub(crate) async fn into_snapshot(
+        self,
+        executor: &mut impl Executor,
+        reads: &ReadSet,
+    ) -> Result<Snapshot, StoreError> {
+        let mut rows = self.mitigations;
+        let mut seen = HashSet::new();
+        rows.retain(|row| seen.insert(row.mitigation_id));
+        let mut snapshot = Snapshot { mitigations: row::readable(rows), ..Snapshot::default() };
+        if let Some(admission) = self.admission {
+            snapshot.quota = quota(reads, &admission);
+            (snapshot.safelist, snapshot.panic) = (admission.safelist, admission.panic);
+        }
+        snapshot.episodes = picked(reads.episodes.iter(), &self.episodes).cloned().collect();
+        snapshot.sightings = picked(reads.sightings.iter(), &self.sightings).cloned().collect();
+        for row in self.replies {
+            let is_of = |key: &&RequestKey| key::of_reply(key) == row.reply_id;
+            if let Some(key) = reads.replies.iter().find(is_of) {
+                snapshot.replies.insert(key.clone(), row.parse()?);
+            }
+        }
+        let mut groups = self.groups;
+        let named: Vec<_> = row::groups_of(&snapshot.mitigations).filter(|_| reads.victim_groups).collect();
+        if !named.is_empty() {
+            // only while correlated mitigations live: one more round trip
+            let rows = executor.fetch_all(queries::signals::groups_by_ids(named)).await;
+            groups.extend(rows.map_err(|error| from_diesel(&error))?);
+        }
+        snapshot.groups = row::groups(groups);
+        snapshot.corroborations = row::corroborations(self.corroborations);
+        Ok(snapshot)
+    }
+}
+
+fn picked<'a, T: 'a>(all: impl Iterator<Item = &'a T>, numbers: &[i64]) -> impl Iterator<Item = &'a T> {
+    let numbers: HashSet<i64> = numbers.iter().copied().collect();
+    (0..).zip(all).filter(move |(number, _)| numbers.contains(number)).map(|(_, item)| item)
+}
+
+fn quota(reads: &ReadSet, admission: &Admission) -> QuotaCounts {
+    let count = |number: i64| u64::try_from(number).unwrap_or(0);
+    let mut quota = QuotaCounts {
+        customers: reads.customers.iter().map(|customer| (customer.clone(), 0)).collect(),
+        pop: 0,
+        global: count(admission.active),
+        new_last_minute: count(admission.minute.iter().map(|row| row.total).sum()),
+    };
+    for row in &admission.counters {
+        if row.scope == scope::POP {
+            quota.pop = count(row.active);
+        } else if let Some(of_customer) = quota.customers.get_mut(row.name.as_str()) {
+            *of_customer = count(row.active);
+        }
+    }
+    quota
+}
