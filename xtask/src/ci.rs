@@ -1,32 +1,40 @@
-//! `cargo xtask ci`: everything that must hold before a change goes in. `.ci/run` calls it.
+//! `cargo xtask ci`: everything that must hold before a change goes in, which `.ci/run` calls; `cargo xtask check`: the
+//! part of it that is quick enough to be asked after every few lines.
 
 use crate::steps::Steps;
+use crate::test::{self, Selection};
 use crate::workspace::{self, cargo, find_program, run};
-use crate::{layers, promises, test, tidy};
+use crate::{layers, promises, tidy};
 use anyhow::{Result, bail};
 use std::path::PathBuf;
 
 /// Runs every check, also after one that failed, and says how each went.
 pub(crate) fn run_all() -> Result<()> {
     let mut steps = Steps::default();
-    steps.step("format", || run(cargo().args(["fmt", "--all", "--check"])));
-    steps.step("layers and tidiness", house);
-    steps.step("clippy", || {
-        run(cargo().args(["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"]))
-    });
+    add_quick(&mut steps);
     steps.step("licences, bans and sources", deny);
-    steps.step("documentation", || {
-        let mut doc = cargo();
-        doc.args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "--deny warnings");
-        run(&mut doc)
-    });
-    test::add_to(&mut steps, &[]);
-    test::tell_what_was_not_run()?;
+    steps.step("documentation", documentation);
+    test::add_to(&mut steps, &Selection::everything());
     steps.finish("ci")
 }
 
+/// Runs the checks that need neither real parts nor a linked program.
+pub(crate) fn check() -> Result<()> {
+    let mut steps = Steps::default();
+    add_quick(&mut steps);
+    steps.finish("check")
+}
+
+fn add_quick(steps: &mut Steps) {
+    steps.step("format", || run(cargo().args(["fmt", "--all", "--check"])));
+    steps.step("layers and tidiness", rules);
+    steps.step("clippy", || {
+        run(cargo().args(["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"]))
+    });
+}
+
 /// The rules that no compiler checks.
-pub(crate) fn house() -> Result<()> {
+pub(crate) fn rules() -> Result<()> {
     let findings = tidy::check()?;
     for warning in &findings.warnings {
         println!("warning: {warning}");
@@ -37,9 +45,17 @@ pub(crate) fn house() -> Result<()> {
         println!("error: {error}");
     }
     if !errors.is_empty() {
-        bail!("{} rules of the house are broken", errors.len());
+        bail!("{} rules are broken", errors.len());
     }
     Ok(())
+}
+
+/// With the examples, because cargo then takes the features of the tests too, and clippy has checked all dependencies
+/// with these already.
+fn documentation() -> Result<()> {
+    let mut doc = cargo();
+    doc.args(["doc", "--workspace", "--no-deps", "--quiet", "--lib", "--bins", "--examples"]);
+    run(doc.env("RUSTDOCFLAGS", "--deny warnings"))
 }
 
 /// Advisories are left out: their database is a repository that not every machine reaches.

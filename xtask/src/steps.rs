@@ -1,5 +1,6 @@
 //! A list of steps that are all run, told with their time, and counted honestly at the end.
 
+use crate::workspace;
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
@@ -17,7 +18,14 @@ pub(crate) struct Count {
 pub(crate) struct Steps {
     done: Vec<(String, Duration, Result<(), String>)>,
     tests: Count,
+    slow_tests: Vec<(Duration, String)>,
 }
+
+/// So many of the slowest steps and tests are told.
+const SLOWEST: usize = 10;
+
+/// What the target folder of a full run may hold, in octets.
+const TARGET_FOLDER_AT_MOST: u64 = 15_000_000_000;
 
 impl Steps {
     /// Does one step; a failure is remembered, and the next step still done.
@@ -43,10 +51,31 @@ impl Steps {
         self.done.push((name.to_owned(), start.elapsed(), outcome));
     }
 
-    /// Prints the table of the steps and, as the last line, how many tests and other steps passed and failed.
-    pub(crate) fn finish(self, task: &str) -> Result<()> {
-        println!("\n=== {task}");
-        for (name, took, outcome) in &self.done {
+    /// Adds tests with the time of each, for the list of the slowest.
+    pub(crate) fn slow_tests(&mut self, tests: Vec<(Duration, String)>) {
+        self.slow_tests.extend(tests);
+    }
+
+    /// Prints the slowest tests, the size of the target folder, the steps with the slowest first, and as the last line
+    /// how many tests and other steps passed and failed.
+    pub(crate) fn finish(mut self, task: &str) -> Result<()> {
+        if !self.slow_tests.is_empty() {
+            println!("\n=== the slowest tests");
+            self.slow_tests.sort_by(|one, other| other.cmp(one));
+            for (took, name) in self.slow_tests.iter().take(SLOWEST) {
+                println!("        {:7.1} s  {name}", took.as_secs_f64());
+            }
+        }
+        tell_target_folder()?;
+        println!("\n=== {task}: the slowest steps first");
+        self.done.sort_by_key(|(_, took, _)| std::cmp::Reverse(*took));
+        // Failed ones are told however quick they were.
+        let told = self
+            .done
+            .iter()
+            .enumerate()
+            .filter(|(place, (_, _, outcome))| *place < SLOWEST || outcome.is_err());
+        for (_, (name, took, outcome)) in told {
             let seconds = took.as_secs_f64();
             match outcome {
                 Ok(()) => println!("ok      {seconds:7.1} s  {name}"),
@@ -56,6 +85,8 @@ impl Steps {
                 }
             }
         }
+        let whole: Duration = self.done.iter().map(|(_, took, _)| *took).sum();
+        println!("        {:7.1} s  all {} steps", whole.as_secs_f64(), self.done.len());
         let failed_steps = self.done.iter().filter(|(_, _, outcome)| outcome.is_err()).count();
         let passed_steps = self.done.len() - failed_steps;
         // A step whose tests failed counts once for itself and once for each test: more than nothing, never less.
@@ -66,6 +97,19 @@ impl Steps {
         }
         Ok(())
     }
+}
+
+/// Says how large the target folder is.
+fn tell_target_folder() -> Result<()> {
+    let folder = workspace::target_dir()?;
+    let octets = workspace::size_of(&folder);
+    #[allow(clippy::cast_precision_loss, reason = "for people")]
+    let gigabytes = |octets: u64| octets as f64 / 1e9;
+    println!("\ntarget folder: {:.1} GB", gigabytes(octets));
+    if octets > TARGET_FOLDER_AT_MOST {
+        println!("warning: a full run shall leave at most {:.1} GB there", gigabytes(TARGET_FOLDER_AT_MOST));
+    }
+    Ok(())
 }
 
 /// Runs a test runner, shows its output as it comes, and counts what it says. A runner that fails without naming a failed
