@@ -1,36 +1,46 @@
 //! `cargo xtask ci`: everything that must hold before a change goes in, which `.ci/run` calls; `cargo xtask check`: the
 //! part of it that is quick enough to be asked after every few lines.
 
-use crate::steps::Steps;
+use crate::steps::{Beside, Steps};
 use crate::test::{self, Selection};
 use crate::workspace::{self, cargo, find_program, run};
 use crate::{layers, promises, tidy};
 use anyhow::{Result, bail};
 use std::path::PathBuf;
+use std::process::Command;
 
 /// Runs every check, also after one that failed, and says how each went.
 pub(crate) fn run_all() -> Result<()> {
-    let mut steps = Steps::default();
-    add_quick(&mut steps);
-    steps.step("licences, bans and sources", deny);
-    steps.step("documentation", documentation);
-    test::add_to(&mut steps, &Selection::everything());
+    let mut steps = Steps::begin();
+    steps.step("format", format);
+    steps.step("layers and tidiness", rules);
+    let beside = vec![
+        Beside { name: "clippy", command: || Ok(clippy()) },
+        Beside { name: "documentation", command: || Ok(documentation()) },
+        Beside { name: "licences, bans and sources", command: deny },
+    ];
+    test::add_to(&mut steps, &Selection::everything(), beside);
+    workspace::tell_size_of_target()?;
     steps.finish("ci")
 }
 
 /// Runs the checks that need neither real parts nor a linked program.
 pub(crate) fn check() -> Result<()> {
-    let mut steps = Steps::default();
-    add_quick(&mut steps);
+    let mut steps = Steps::begin();
+    steps.step("format", format);
+    steps.step("layers and tidiness", rules);
+    steps.step("clippy", || run(&mut clippy()));
     steps.finish("check")
 }
 
-fn add_quick(steps: &mut Steps) {
-    steps.step("format", || run(cargo().args(["fmt", "--all", "--check"])));
-    steps.step("layers and tidiness", rules);
-    steps.step("clippy", || {
-        run(cargo().args(["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"]))
-    });
+fn format() -> Result<()> {
+    run(cargo().args(["fmt", "--all", "--check"]))
+}
+
+fn clippy() -> Command {
+    let mut clippy = cargo();
+    clippy.args(["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"]);
+    clippy
 }
 
 /// The rules that no compiler checks.
@@ -52,24 +62,18 @@ pub(crate) fn rules() -> Result<()> {
 
 /// With the examples, because cargo then takes the features of the tests too, and clippy has checked all dependencies
 /// with these already.
-fn documentation() -> Result<()> {
+fn documentation() -> Command {
     let mut doc = cargo();
     doc.args(["doc", "--workspace", "--no-deps", "--quiet", "--lib", "--bins", "--examples"]);
-    run(doc.env("RUSTDOCFLAGS", "--deny warnings"))
+    doc.env("RUSTDOCFLAGS", "--deny warnings");
+    doc
 }
 
 /// Advisories are left out: their database is a repository that not every machine reaches.
-fn deny() -> Result<()> {
+fn deny() -> Result<Command> {
     let mut deny = workspace::command(cargo_deny()?);
-    run(deny.args([
-        "--workspace",
-        "--locked",
-        "check",
-        "--hide-inclusion-graph",
-        "bans",
-        "licenses",
-        "sources",
-    ]))
+    deny.args(["--workspace", "--locked", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"]);
+    Ok(deny)
 }
 
 /// `cargo-deny` as set up, as installed, or compiled now, which takes minutes.

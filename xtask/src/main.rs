@@ -7,6 +7,7 @@
 
 mod bench;
 mod ci;
+mod count;
 mod demo;
 mod ignored;
 mod junit;

@@ -1,11 +1,13 @@
 //! `cargo xtask test` and `cargo xtask e2e`: every test that this machine can run, with real parts.
 
+use crate::count::run_tests;
 use crate::setup;
-use crate::steps::{Count, Steps, run_tests};
-use crate::workspace::{self, cargo, find_program, run};
+use crate::steps::{Beside, Steps};
+use crate::workspace::{self, cargo, find_program, output, run};
 use crate::{ignored, junit};
 use anyhow::{Context, Result};
 use cargo_metadata::Metadata;
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
@@ -76,81 +78,107 @@ impl Selection {
 pub(crate) fn all(arguments: &[String]) -> Result<()> {
     let selection = Selection::of(arguments, &workspace::metadata()?);
     setup::run()?;
-    let mut steps = Steps::default();
-    add_to(&mut steps, &selection);
+    let mut steps = Steps::begin();
+    if selection.crates.is_empty() && selection.filter.is_empty() {
+        add_to(&mut steps, &selection, Vec::new());
+    } else {
+        add_runner(&mut steps, "tests", &selection, None, Vec::new());
+        if selection.filter.is_empty() {
+            steps.counted("documentation examples", || run_tests(&mut documentation_examples(&selection)));
+        }
+    }
     steps.finish("test")
-}
-
-/// Builds and runs everything as further steps of `steps`.
-pub(crate) fn add_to(steps: &mut Steps, selection: &Selection) {
-    let whole = selection.crates.is_empty() && selection.filter.is_empty();
-    add_runner(steps, "unit, contract, scenario, end-to-end and fault tests", selection, None);
-    if selection.filter.is_empty() {
-        steps.counted("documentation examples", || {
-            run_tests(cargo().args(["test", "--doc", "--quiet"]).args(selection.packages()))
-        });
-    }
-    if whole {
-        steps.counted("ten thousand simulated schedules", simulation);
-        steps.step("what was not run", ignored::tell);
-    }
-}
-
-/// The engine's simulation at length: it has both cores for itself.
-fn simulation() -> Result<Count> {
-    let mut command = cargo();
-    command.args(["test", "--workspace", "--test", "simulation", "--", "--nocapture"]);
-    run_tests(command.env("SCHEDULES", "10000"))
 }
 
 /// The end-to-end tests alone.
 pub(crate) fn end_to_end(filter: &[String]) -> Result<()> {
     setup::run()?;
-    let mut steps = Steps::default();
+    let mut steps = Steps::begin();
     let selection = Selection::end_to_end(filter);
-    add_runner(&mut steps, "end-to-end tests", &selection, Some("e2e_"));
+    add_runner(&mut steps, "end-to-end tests", &selection, Some("e2e_"), Vec::new());
     steps.finish("e2e")
 }
 
+/// Builds and runs everything as further steps of `steps`, with what else is to be done `beside` the tests.
+pub(crate) fn add_to(steps: &mut Steps, selection: &Selection, mut beside: Vec<Beside>) {
+    beside.push(Beside {
+        name: "documentation examples",
+        command: || Ok(documentation_examples(&Selection::everything())),
+    });
+    beside.push(Beside { name: "ten thousand simulated schedules", command: || Ok(simulation()) });
+    add_runner(steps, "unit, contract, scenario, end-to-end and fault tests", selection, None, beside);
+    steps.step("what was not run", ignored::tell);
+}
+
+fn documentation_examples(selection: &Selection) -> Command {
+    let mut command = cargo();
+    command.args(["test", "--doc", "--quiet"]).args(selection.packages());
+    command
+}
+
+/// The engine's simulation at length.
+fn simulation() -> Command {
+    let mut command = cargo();
+    command.args(["test", "--workspace", "--test", "simulation", "--", "--nocapture"]);
+    command.env("SCHEDULES", "10000");
+    command
+}
+
 /// Builds the tests of `selection`, starts what they share, and runs those whose names begin with `prefix`.
-fn add_runner(steps: &mut Steps, name: &str, selection: &Selection, prefix: Option<&str>) {
+fn add_runner(
+    steps: &mut Steps,
+    name: &str,
+    selection: &Selection,
+    prefix: Option<&str>,
+    beside: Vec<Beside>,
+) {
     steps.step("build the programs and the tests", || {
         run(cargo().args(["test", "--no-run", "--quiet"]).args(selection.packages()))
     });
-    let started = junit::forget();
-    steps.counted(name, || {
-        started?;
-        let mut command = runner(selection, prefix);
-        let shared = if selection.needs_postgres() { Some(SharedPostgres::start()?) } else { None };
-        if let Some(postgres) = &shared {
-            command.env(SharedPostgres::VARIABLE, &postgres.url);
-        }
-        run_tests(&mut command)
+    let runner = junit::forget().and_then(|()| runner(selection, prefix));
+    steps.together(beside, |steps| {
+        steps.counted(name, || {
+            let mut command = runner?;
+            let shared = if selection.needs_postgres() { Some(SharedPostgres::start()?) } else { None };
+            if let Some(postgres) = &shared {
+                command.env(SharedPostgres::VARIABLE, &postgres.url);
+            }
+            run_tests(&mut command)
+        });
     });
-    steps.slow_tests(junit::tests());
+    steps.add_tests(junit::tests());
 }
 
-/// nextest where present, because it runs each test in a process of its own; cargo's own runner elsewhere.
-fn runner(selection: &Selection, prefix: Option<&str>) -> Command {
+/// nextest where present, because it runs each test in a process of its own; cargo's own runner elsewhere. The former is
+/// told what was built, so that it does not wait for a cargo that builds something else.
+fn runner(selection: &Selection, prefix: Option<&str>) -> Result<Command> {
     let mut command = cargo();
-    if find_program("cargo-nextest").is_some() {
-        command.args(["nextest", "run", "--config-file", NEXTEST]).args(selection.packages());
-        let ours: Vec<String> = selection.crates.iter().map(|name| format!("package(={name})")).collect();
-        let named = prefix.map(|prefix| format!("test(/^{prefix}/)"));
-        let mut expression = Vec::new();
-        if !ours.is_empty() {
-            expression.push(format!("({})", ours.join(" | ")));
-        }
-        expression.extend(named);
-        if !expression.is_empty() {
-            command.args(["--filterset", &expression.join(" & ")]);
-        }
-        command.arg("--no-fail-fast").args(&selection.filter);
-    } else {
+    if find_program("cargo-nextest").is_none() {
         command.args(["test", "--lib", "--bins", "--tests", "--examples", "--no-fail-fast"]);
         command.args(selection.packages()).args(prefix).args(&selection.filter);
+        return Ok(command);
     }
-    command
+    let folder = workspace::target_dir()?.join("nextest");
+    fs::create_dir_all(&folder)?;
+    let list = ["nextest", "list", "--list-type", "binaries-only", "--message-format", "json"];
+    let tests = output(cargo().args(list).args(["--cargo-quiet"]).args(selection.packages()))?;
+    let packages = output(cargo().args(["metadata", "--format-version", "1", "--quiet"]))?;
+    let (tests_file, packages_file) = (folder.join("tests.json"), folder.join("packages.json"));
+    fs::write(&tests_file, tests)?;
+    fs::write(&packages_file, packages)?;
+    command.args(["nextest", "run", "--config-file", NEXTEST, "--no-fail-fast", "--binaries-metadata"]);
+    command.arg(tests_file).arg("--cargo-metadata").arg(packages_file);
+    let mut expressions: Vec<String> =
+        prefix.map(|prefix| format!("test(/^{prefix}/)")).into_iter().collect();
+    if !selection.crates.is_empty() {
+        let ours: Vec<String> = selection.crates.iter().map(|name| format!("package(={name})")).collect();
+        expressions.push(format!("({})", ours.join(" | ")));
+    }
+    if !expressions.is_empty() {
+        command.args(["--filterset", &expressions.join(" & ")]);
+    }
+    command.args(&selection.filter);
+    Ok(command)
 }
 
 /// One PostgreSQL for all tests of the run that do not stop theirs.

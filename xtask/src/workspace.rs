@@ -33,7 +33,7 @@ pub(crate) fn target_dir() -> Result<PathBuf> {
 
 /// What the files below `folder` take on the disk, in octets. One that has several names counts once, one that vanishes
 /// meanwhile does not count.
-pub(crate) fn size_of(folder: &Path) -> u64 {
+fn size_of(folder: &Path) -> u64 {
     let (mut octets, mut seen, mut folders) = (0, HashSet::new(), vec![folder.to_path_buf()]);
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -67,6 +67,35 @@ pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.current_dir(root());
     command
+}
+
+/// `command`, for which everything else on this machine goes first.
+pub(crate) fn nice(command: Command) -> Command {
+    let mut nice = self::command("nice");
+    nice.args(["-n", "19"]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => nice.env(name, value),
+            None => nice.env_remove(name),
+        };
+    }
+    nice
+}
+
+/// Says how large the target folder is, and that it is too large.
+pub(crate) fn tell_size_of_target() -> Result<()> {
+    /// What a full run may leave there, in octets.
+    const AT_MOST: u64 = 15_000_000_000;
+    let octets = size_of(&target_dir()?);
+    let (whole, tenth) = (octets / 1_000_000_000, octets / 100_000_000 % 10);
+    println!("\ntarget folder: {whole}.{tenth} GB");
+    if octets > AT_MOST {
+        println!(
+            "warning: a full run on a clean clone must leave less than {} GB there",
+            AT_MOST / 1_000_000_000
+        );
+    }
+    Ok(())
 }
 
 /// The cargo that runs us.
