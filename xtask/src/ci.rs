@@ -3,7 +3,7 @@
 
 use crate::steps::{Beside, Steps};
 use crate::test::{self, Selection};
-use crate::workspace::{self, cargo, find_program, run};
+use crate::workspace::{self, cargo, find_program, nice, run};
 use crate::{layers, promises, tidy};
 use anyhow::{Result, bail};
 use std::path::PathBuf;
@@ -15,9 +15,9 @@ pub(crate) fn run_all() -> Result<()> {
     steps.step("format", format);
     steps.step("layers and tidiness", rules);
     let beside = vec![
-        Beside { name: "clippy", command: || Ok(clippy()) },
-        Beside { name: "documentation", command: || Ok(documentation()) },
-        Beside { name: "licences, bans and sources", command: deny },
+        Beside { name: "clippy", command: || Ok(nice(&clippy())) },
+        Beside { name: "documentation", command: || Ok(nice(&documentation())) },
+        Beside { name: "licences, bans and sources", command: || Ok(nice(&deny()?)) },
     ];
     test::add_to(&mut steps, &Selection::everything(), beside);
     workspace::tell_size_of_target()?;

@@ -1,5 +1,6 @@
 //! The tests that a run left out, as the test programs themselves name them.
 
+use crate::test::TARGETS;
 use crate::workspace::{self, cargo, output};
 use anyhow::Result;
 use cargo_metadata::Message;
@@ -9,7 +10,8 @@ use std::path::Path;
 /// Prints every ignored test with its reason, so that a green run does not hide what it left out.
 pub(crate) fn tell() -> Result<()> {
     println!("`cargo xtask bench` measures, `cargo xtask demo` shows: neither is part of a test run");
-    let built = output(cargo().args(["test", "--workspace", "--no-run", "--message-format", "json"]))?;
+    let built =
+        output(cargo().args(["test", "--workspace", "--no-run", "--message-format", "json", TARGETS]))?;
     for message in Message::parse_stream(Cursor::new(built)) {
         if let Message::CompilerArtifact(artifact) = message?
             && artifact.profile.test

@@ -1,7 +1,6 @@
 //! A list of steps that are all run, told with their time, and counted honestly at the end.
 
 use crate::count::Count;
-use crate::workspace::nice;
 use anyhow::{Context, Result, bail};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -26,8 +25,7 @@ struct Done {
     outcome: Result<(), String>,
 }
 
-/// A step that computes and waits for nothing. It is done beside one that mostly waits, with the processor time that
-/// this one leaves.
+/// A step that is done while another one is.
 pub(crate) struct Beside {
     pub(crate) name: &'static str,
     /// What to run. Its output is shown when the other step is over.
@@ -137,7 +135,7 @@ impl Beside {
     }
 
     fn output(&self) -> Result<(String, Count)> {
-        let mut command = nice((self.command)()?);
+        let mut command = (self.command)()?;
         let output =
             command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {}", self.name))?;
         let text =

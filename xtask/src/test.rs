@@ -1,14 +1,14 @@
 //! `cargo xtask test` and `cargo xtask e2e`: every test that this machine can run, with real parts.
 
 use crate::count::run_tests;
-use crate::setup;
 use crate::steps::{Beside, Steps};
-use crate::workspace::{self, cargo, find_program, output, run};
+use crate::workspace::{self, cargo, find_program, nice, output, run};
 use crate::{ignored, junit};
 use anyhow::{Context, Result};
 use cargo_metadata::Metadata;
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::num::NonZero;
 use std::process::{Child, Command, Stdio};
 
 /// The runner's settings, and the profile in them that we use.
@@ -77,7 +77,6 @@ impl Selection {
 /// `cargo xtask test`: the tests of the crates that the first arguments name, or all; other arguments go to the runner.
 pub(crate) fn all(arguments: &[String]) -> Result<()> {
     let selection = Selection::of(arguments, &workspace::metadata()?);
-    setup::run()?;
     let mut steps = Steps::begin();
     if selection.crates.is_empty() && selection.filter.is_empty() {
         add_to(&mut steps, &selection, Vec::new());
@@ -92,7 +91,6 @@ pub(crate) fn all(arguments: &[String]) -> Result<()> {
 
 /// The end-to-end tests alone.
 pub(crate) fn end_to_end(filter: &[String]) -> Result<()> {
-    setup::run()?;
     let mut steps = Steps::begin();
     let selection = Selection::end_to_end(filter);
     add_runner(&mut steps, "end-to-end tests", &selection, Some("e2e_"), Vec::new());
@@ -103,9 +101,9 @@ pub(crate) fn end_to_end(filter: &[String]) -> Result<()> {
 pub(crate) fn add_to(steps: &mut Steps, selection: &Selection, mut beside: Vec<Beside>) {
     beside.push(Beside {
         name: "documentation examples",
-        command: || Ok(documentation_examples(&Selection::everything())),
+        command: || Ok(nice(&documentation_examples(&Selection::everything()))),
     });
-    beside.push(Beside { name: "ten thousand simulated schedules", command: || Ok(simulation()) });
+    beside.push(Beside { name: "ten thousand simulated schedules", command: || Ok(nice(&simulation())) });
     add_runner(steps, "unit, contract, scenario, end-to-end and fault tests", selection, None, beside);
     steps.step("what was not run", ignored::tell);
 }
@@ -124,7 +122,8 @@ fn simulation() -> Command {
     command
 }
 
-/// Builds the tests of `selection`, starts what they share, and runs those whose names begin with `prefix`.
+/// Builds the tests of `selection` while what they need is installed, starts what they share, and runs those whose names
+/// begin with `prefix`.
 fn add_runner(
     steps: &mut Steps,
     name: &str,
@@ -132,8 +131,9 @@ fn add_runner(
     prefix: Option<&str>,
     beside: Vec<Beside>,
 ) {
-    steps.step("build the programs and the tests", || {
-        run(cargo().args(["test", "--no-run", "--quiet"]).args(selection.packages()))
+    let setup = Beside { name: "setup", command: setup };
+    steps.together(vec![setup], |steps| {
+        steps.step("build the programs and the tests", || build(selection));
     });
     let runner = junit::forget().and_then(|()| runner(selection, prefix));
     steps.together(beside, |steps| {
@@ -149,25 +149,51 @@ fn add_runner(
     steps.add_tests(junit::tests());
 }
 
+fn setup() -> Result<Command> {
+    let mut setup = workspace::command(std::env::current_exe()?);
+    setup.arg("setup");
+    Ok(setup)
+}
+
+/// What is built of each crate: unit tests, integration tests and the programs that they start. Not the examples, which
+/// clippy has checked, and each of which would be linked.
+pub(crate) const TARGETS: &str = "--tests";
+
+/// Builds the tests, the programs that they start, and the one example that they need.
+fn build(selection: &Selection) -> Result<()> {
+    run(cargo().args(["test", "--no-run", "--quiet", TARGETS]).args(selection.packages()))?;
+    if selection.needs_postgres() {
+        // In two commands, because `cargo test` would make a test program of it.
+        run(cargo().args(["build", "--quiet", "--example", "postgres"]).args(selection.packages()))?;
+    }
+    Ok(())
+}
+
 /// nextest where present, because it runs each test in a process of its own; cargo's own runner elsewhere. The former is
 /// told what was built, so that it does not wait for a cargo that builds something else.
 fn runner(selection: &Selection, prefix: Option<&str>) -> Result<Command> {
     let mut command = cargo();
     if find_program("cargo-nextest").is_none() {
-        command.args(["test", "--lib", "--bins", "--tests", "--examples", "--no-fail-fast"]);
+        command.args(["test", "--no-fail-fast", TARGETS]);
         command.args(selection.packages()).args(prefix).args(&selection.filter);
         return Ok(command);
     }
     let folder = workspace::target_dir()?.join("nextest");
     fs::create_dir_all(&folder)?;
     let list = ["nextest", "list", "--list-type", "binaries-only", "--message-format", "json"];
-    let tests = output(cargo().args(list).args(["--cargo-quiet"]).args(selection.packages()))?;
+    let tests = output(cargo().args(list).args(["--cargo-quiet", TARGETS]).args(selection.packages()))?;
     let packages = output(cargo().args(["metadata", "--format-version", "1", "--quiet"]))?;
     let (tests_file, packages_file) = (folder.join("tests.json"), folder.join("packages.json"));
     fs::write(&tests_file, tests)?;
     fs::write(&packages_file, packages)?;
     command.args(["nextest", "run", "--config-file", NEXTEST, "--no-fail-fast", "--binaries-metadata"]);
     command.arg(tests_file).arg("--cargo-metadata").arg(packages_file);
+    // Tests with real parts mostly wait; those that compute count for so many (`xtask/nextest.toml`). With `--no-capture`
+    // they are run one by one.
+    if !selection.filter.iter().any(|option| option == "--no-capture") {
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        command.args(["--test-threads", &(processors * 3).to_string()]);
+    }
     let mut expressions: Vec<String> =
         prefix.map(|prefix| format!("test(/^{prefix}/)")).into_iter().collect();
     if !selection.crates.is_empty() {

@@ -69,8 +69,9 @@ pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// `command`, for which everything else on this machine goes first.
-pub(crate) fn nice(command: Command) -> Command {
+/// `command` with the processor time that everything else on this machine leaves: for what computes while tests run, most
+/// of which wait, and some of which look at the clock.
+pub(crate) fn nice(command: &Command) -> Command {
     let mut nice = self::command("nice");
     nice.args(["-n", "19"]).arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
