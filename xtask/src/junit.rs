@@ -7,13 +7,14 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
-fn report() -> Result<PathBuf> {
-    Ok(workspace::target_dir()?.join("nextest/default/junit.xml"))
+/// Where nextest puts it, wherever cargo puts what it builds.
+fn report() -> PathBuf {
+    workspace::root().join("target/nextest/default/junit.xml")
 }
 
 /// Removes the report of an earlier run.
 pub(crate) fn forget() -> Result<()> {
-    let report = report()?;
+    let report = report();
     match fs::remove_file(&report) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             Err(error).with_context(|| format!("cannot remove {}", report.display()))
@@ -24,7 +25,7 @@ pub(crate) fn forget() -> Result<()> {
 
 /// Each test of the last run with its time; none where cargo's own runner ran them.
 pub(crate) fn tests() -> Vec<(Duration, String)> {
-    let text = report().and_then(|report| Ok(fs::read_to_string(report)?)).unwrap_or_default();
+    let text = fs::read_to_string(report()).unwrap_or_default();
     of(&text)
 }
 

@@ -166,19 +166,22 @@ mod tests {
         assert!(steps.finish("both").is_err());
     }
 
-    fn shell(script: &str) -> Result<Command> {
+    fn shell(script: &str) -> Command {
         let mut shell = Command::new("sh");
         shell.args(["-c", script]);
-        Ok(shell)
+        shell
     }
 
     #[test]
     fn steps_beside_another_are_done_and_counted_like_all() {
         let mut steps = Steps::begin();
-        let works = Beside { name: "works", command: || shell("echo 'test result: ok. 3 passed; 0 failed'") };
-        let fails =
-            Beside { name: "fails", command: || shell("echo 'test result: x. 1 passed; 2 failed'; false") };
-        let breaks = Beside { name: "breaks", command: || shell("echo why >&2; false") };
+        let works =
+            Beside { name: "works", command: || Ok(shell("echo 'test result: ok. 3 passed; 0 failed'")) };
+        let fails = Beside {
+            name: "fails",
+            command: || Ok(shell("echo 'test result: x. 1 passed; 2 failed'; false")),
+        };
+        let breaks = Beside { name: "breaks", command: || Ok(shell("echo why >&2; false")) };
         steps.together(vec![works, fails, breaks], |steps| steps.step("waits", || Ok(())));
         let told: Vec<_> =
             steps.done.iter().map(|done| (done.name.as_str(), done.count, done.outcome.is_ok())).collect();

@@ -5,7 +5,7 @@ use crate::steps::{Beside, Steps};
 use crate::workspace::{self, cargo, find_program, nice, output, run};
 use crate::{ignored, junit};
 use anyhow::{Context, Result};
-use cargo_metadata::Metadata;
+use cargo_metadata::{Metadata, Target};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::num::NonZero;
@@ -76,13 +76,17 @@ impl Selection {
 
 /// `cargo xtask test`: the tests of the crates that the first arguments name, or all; other arguments go to the runner.
 pub(crate) fn all(arguments: &[String]) -> Result<()> {
-    let selection = Selection::of(arguments, &workspace::metadata()?);
+    let workspace = workspace::metadata()?;
+    let selection = Selection::of(arguments, &workspace);
     let mut steps = Steps::begin();
     if selection.crates.is_empty() && selection.filter.is_empty() {
         add_to(&mut steps, &selection, Vec::new());
     } else {
         add_runner(&mut steps, "tests", &selection, None, Vec::new());
-        if selection.filter.is_empty() {
+        let ours = workspace.workspace_packages();
+        let mut ours = ours.iter().filter(|package| selection.crates.contains(&package.name));
+        let has_library = ours.any(|package| package.targets.iter().any(Target::is_lib));
+        if has_library && selection.filter.is_empty() {
             steps.counted("documentation examples", || run_tests(&mut documentation_examples(&selection)));
         }
     }
