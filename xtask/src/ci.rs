@@ -16,7 +16,7 @@ pub(crate) fn run_all() -> Result<()> {
     steps.step("layers and tidiness", rules);
     let beside = vec![
         Beside { name: "clippy", command: || Ok(nice(&clippy())) },
-        Beside { name: "documentation", command: || Ok(nice(&documentation())) },
+        Beside { name: "documentation", command: || Ok(nice(&documentation()?)) },
         Beside { name: "licences, bans and sources", command: || Ok(nice(&deny()?)) },
     ];
     test::add_to(&mut steps, &Selection::everything(), beside);
@@ -60,13 +60,18 @@ pub(crate) fn rules() -> Result<()> {
     Ok(())
 }
 
-/// With the examples, because cargo then takes the features of the tests too, and clippy has checked all dependencies
-/// with these already.
-fn documentation() -> Command {
+/// Of each library, and of each program that has no library of its name. With an example, because cargo then takes the
+/// features of the tests too, and clippy has checked all dependencies with these already.
+fn documentation() -> Result<Command> {
+    let workspace = workspace::metadata()?;
+    let targets = || workspace.packages.iter().flat_map(|package| &package.targets);
+    let is_library = |name: &str| targets().any(|target| target.is_lib() && target.name == name);
+    let programs = targets().filter(|target| target.is_bin() && !is_library(&target.name));
     let mut doc = cargo();
-    doc.args(["doc", "--workspace", "--no-deps", "--quiet", "--lib", "--bins", "--examples"]);
+    doc.args(["doc", "--workspace", "--no-deps", "--quiet", "--lib", "--example", test::POSTGRES]);
+    doc.args(programs.flat_map(|program| ["--bin", &program.name]));
     doc.env("RUSTDOCFLAGS", "--deny warnings");
-    doc
+    Ok(doc)
 }
 
 /// Advisories are left out: their database is a repository that not every machine reaches.

@@ -17,6 +17,9 @@ const NEXTEST: &str = "xtask/nextest.toml";
 /// Whose code the examples of the lab are.
 const TESTKIT: &str = "prefix-testkit";
 
+/// The example of the testkit that starts the shared PostgreSQL.
+pub(crate) const POSTGRES: &str = "postgres";
+
 /// What the tests of one crate start besides their own program: further crates that are built with it.
 const NEEDED: &[(&str, &[&str])] = &[
     ("prefix-store", &[TESTKIT]),
@@ -168,7 +171,7 @@ fn build(selection: &Selection) -> Result<()> {
     run(cargo().args(["test", "--no-run", "--quiet", TARGETS]).args(selection.packages()))?;
     if selection.needs_postgres() {
         // In two commands, because `cargo test` would make a test program of it.
-        run(cargo().args(["build", "--quiet", "--example", "postgres"]).args(selection.packages()))?;
+        run(cargo().args(["build", "--quiet", "--example", POSTGRES]).args(selection.packages()))?;
     }
     Ok(())
 }
@@ -223,7 +226,7 @@ impl SharedPostgres {
 
     /// Starts the example of the testkit, which was built with the tests.
     fn start() -> Result<Self> {
-        let program = workspace::target_dir()?.join("debug/examples/postgres");
+        let program = workspace::target_dir()?.join("debug/examples").join(POSTGRES);
         let mut server =
             workspace::command(&program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().with_context(
                 || format!("cannot start {}, which starts the shared PostgreSQL", program.display()),
