@@ -1,17 +1,18 @@
-//! The arrows between our crates, as data, and a check that there is no other.
+//! The arrows between our crates, as data, and a check that there are these and no other.
 //!
 //! `docs/architecture.md` says why: arrows point down, adapters never meet, and what decides knows no I/O.
 
 use crate::workspace;
 use anyhow::{Context, Result};
-use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
+use cargo_metadata::{DependencyKind, Metadata, Package};
+use std::fs;
 
-/// What one of our crates may depend on.
+/// What one of our crates depends on.
 struct Layer {
     name: &'static str,
-    /// Our crates it may use in its code.
+    /// Our crates that its code uses: no other is allowed, and none is named in vain.
     uses: &'static [&'static str],
-    /// Our crates its tests may use besides; the testkit every test may use.
+    /// Our crates its tests use besides; the testkit every test may use.
     tests_use: &'static [&'static str],
     purity: Purity,
 }
@@ -58,8 +59,8 @@ const LAYERS: &[Layer] = &[
     Layer { name: "prefix-gobgp", uses: &["prefix-core"], tests_use: &[], purity: Purity::Free },
     Layer {
         name: "prefix-api",
-        uses: &["prefix-diagnostics", "prefix-core", "prefix-engine", "prefix-policy", "prefix-signals"],
-        tests_use: &[],
+        uses: &["prefix-diagnostics", "prefix-core", "prefix-engine", "prefix-signals"],
+        tests_use: &["prefix-policy"],
         purity: Purity::Free,
     },
     Layer { name: "prefix-guard", uses: &["prefix-core"], tests_use: &[], purity: Purity::Ports },
@@ -90,13 +91,8 @@ const LAYERS: &[Layer] = &[
         tests_use: &[],
         purity: Purity::Free,
     },
-    Layer { name: "prefix-client", uses: &["prefix-core"], tests_use: &[], purity: Purity::Free },
-    Layer {
-        name: "prefix-testkit",
-        uses: &["prefix-core", "prefix-engine", "prefix-policy"],
-        tests_use: &["prefix-client"],
-        purity: Purity::Free,
-    },
+    Layer { name: "prefix-client", uses: &[], tests_use: &[], purity: Purity::Free },
+    Layer { name: "prefix-testkit", uses: &["prefix-core"], tests_use: &[], purity: Purity::Free },
     Layer {
         name: "prefix-runtime",
         uses: &[
@@ -151,14 +147,17 @@ const INPUT_AND_OUTPUT: &[&str] = &["tokio", "futures", "tracing-subscriber", "m
 const ADAPTERS_ONLY: &[&str] =
     &["actix-web", "diesel", "diesel-async", "reqwest", "tonic", "figment", "clap"];
 
-/// Every arrow that the table does not allow, each as a sentence.
+/// The page that shows the table to people.
+const PAGE: &str = "docs/architecture.md";
+
+/// Every arrow that the table does not allow, every arrow of the table that is none, and what the page says otherwise,
+/// each as a sentence.
 pub(crate) fn violations() -> Result<Vec<String>> {
-    let metadata = MetadataCommand::new()
-        .manifest_path(workspace::root().join("Cargo.toml"))
-        .no_deps()
-        .exec()
-        .context("cannot read the workspace with `cargo metadata`")?;
-    Ok(violations_in(&metadata))
+    let page =
+        fs::read_to_string(workspace::root().join(PAGE)).with_context(|| format!("cannot read {PAGE}"))?;
+    let mut found = violations_in(&workspace::metadata()?);
+    found.extend(LAYERS.iter().filter_map(|layer| missing_row(layer, &page)));
+    Ok(found)
 }
 
 fn violations_in(metadata: &Metadata) -> Vec<String> {
@@ -167,7 +166,10 @@ fn violations_in(metadata: &Metadata) -> Vec<String> {
     let mut found = Vec::new();
     for package in &packages {
         match LAYERS.iter().find(|layer| layer.name == package.name.as_str()) {
-            Some(layer) => found.extend(forbidden_arrows(layer, package, &ours)),
+            Some(layer) => {
+                found.extend(forbidden_arrows(layer, package, &ours));
+                found.extend(unused_arrows(layer, package));
+            }
             None => found.push(format!(
                 "{} has no layer: say in the table of xtask/src/layers.rs what it may depend on",
                 package.name
@@ -207,6 +209,41 @@ fn forbidden_arrows(layer: &Layer, package: &Package, ours: &[&str]) -> Vec<Stri
     found
 }
 
+/// What the table allows and the manifest does not use: sooner or later somebody takes it for a wish.
+fn unused_arrows(layer: &Layer, package: &Package) -> Vec<String> {
+    let is_used = |name: &str, in_tests: bool| {
+        let mut dependencies = package.dependencies.iter();
+        dependencies.any(|one| one.name == name && (one.kind == DependencyKind::Development) == in_tests)
+    };
+    let code = layer
+        .uses
+        .iter()
+        .filter(|name| !is_used(name, false))
+        .map(|name| (layer.name.to_owned(), name, "does"));
+    let tests = layer.tests_use.iter().filter(|name| !is_used(name, true));
+    let tests = tests.map(|name| (format!("the tests of {}", layer.name), name, "do"));
+    code.chain(tests)
+        .map(|(from, to, verb)| {
+            format!("{from} may depend on {to}, and {verb} not: remove it from the table of layers")
+        })
+        .collect()
+}
+
+/// The row of the page that the table asks for, if the page has another or none. The tasks are told in one row that says
+/// nothing of arrows.
+fn missing_row(layer: &Layer, page: &str) -> Option<String> {
+    if layer.name.starts_with("xtask") {
+        return None;
+    }
+    let folder = if layer.name.starts_with("prefix-") { "crates" } else { "bins" };
+    let begin = format!("| `{folder}/{}` |", layer.name);
+    let names: Vec<&str> = layer.uses.iter().map(|name| name.trim_start_matches("prefix-")).collect();
+    let knows = if names.is_empty() { "nothing of ours".to_owned() } else { names.join(", ") };
+    let end = format!("| {knows} |");
+    let is_there = page.lines().any(|line| line.starts_with(&begin) && line.ends_with(&end));
+    (!is_there).then(|| format!("{PAGE}: the row of {} must end with `{end}`", layer.name))
+}
+
 fn list(names: &[&str]) -> String {
     if names.is_empty() { "none of our crates".to_owned() } else { names.join(", ") }
 }
@@ -214,6 +251,7 @@ fn list(names: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cargo_metadata::MetadataCommand;
 
     #[test]
     fn all_arrows_point_down() {
@@ -233,6 +271,40 @@ mod tests {
             "stranger has no layer: say in the table of xtask/src/layers.rs what it may depend on",
         ];
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn an_arrow_that_nobody_uses_is_found() {
+        let metadata: Metadata = MetadataCommand::parse(include_str!("layers/upward.json")).unwrap();
+        let packages = metadata.workspace_packages();
+        let store = packages.iter().find(|package| package.name.as_str() == "prefix-store").unwrap();
+        let layer = Layer {
+            name: "prefix-store",
+            uses: &["prefix-core", "prefix-policy"],
+            tests_use: &["prefix-client"],
+            purity: Purity::Free,
+        };
+        let expected = [
+            "prefix-store may depend on prefix-policy, and does not: remove it from the table of layers",
+            "the tests of prefix-store may depend on prefix-client, and do not: remove it from the table of layers",
+        ];
+        assert_eq!(unused_arrows(&layer, store), expected);
+    }
+
+    #[test]
+    fn the_page_shows_the_arrows_of_the_table() {
+        let layer = Layer {
+            name: "prefix-engine",
+            uses: &["prefix-core", "prefix-policy"],
+            tests_use: &[],
+            purity: Purity::Ports,
+        };
+        assert_eq!(missing_row(&layer, "| `crates/prefix-engine` | use cases | core, policy |\n"), None);
+        let expected = "docs/architecture.md: the row of prefix-engine must end with `| core, policy |`";
+        assert_eq!(
+            missing_row(&layer, "| `crates/prefix-engine` | use cases | core |\n"),
+            Some(expected.to_owned())
+        );
     }
 
     #[test]

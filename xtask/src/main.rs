@@ -7,7 +7,10 @@
 
 mod bench;
 mod ci;
+mod count;
 mod demo;
+mod ignored;
+mod junit;
 mod layers;
 mod promises;
 mod setup;
@@ -45,9 +48,10 @@ enum Task {
     },
     /// Run every test that this machine can run, with real speakers, routers and databases
     Test {
-        /// Handed to the test runner: a part of test names, or options after `--`
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        filter: Vec<String>,
+        /// First the crates whose tests are run (all crates, unless named); the rest is handed to the test runner: a part
+        /// of test names, or options after `--`
+        #[arg(value_name = "CRATE | FILTER", trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
     },
     /// Run the end-to-end tests alone
     E2e {
@@ -57,7 +61,9 @@ enum Task {
     },
     /// Run everything that must hold before a change goes in: format, layers, clippy, deny, documentation, tests
     Ci,
-    /// Check the layers and the rules of the house that no compiler checks
+    /// Run the quick part of it: format, layers, tidiness, clippy
+    Check,
+    /// Check the layers and the other rules that no compiler checks
     Tidy,
 }
 
@@ -76,9 +82,10 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Setup => setup::run(),
         Task::Demo { keep } => demo::show(keep),
         Task::Bench { quick } => bench::measure(quick),
-        Task::Test { filter } => test::all(&filter),
+        Task::Test { arguments } => test::all(&arguments),
         Task::E2e { filter } => test::end_to_end(&filter),
         Task::Ci => ci::run_all(),
-        Task::Tidy => ci::house(),
+        Task::Check => ci::check(),
+        Task::Tidy => ci::rules(),
     }
 }

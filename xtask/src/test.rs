@@ -1,80 +1,217 @@
 //! `cargo xtask test` and `cargo xtask e2e`: every test that this machine can run, with real parts.
 
-use crate::setup;
-use crate::steps::{Count, Steps, run_tests};
-use crate::workspace::{self, cargo, find_program, run};
+use crate::count::run_tests;
+use crate::steps::{Beside, Steps};
+use crate::workspace::{self, cargo, find_program, nice, output, run};
+use crate::{ignored, junit};
 use anyhow::{Context, Result};
+use cargo_metadata::{Metadata, Target};
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::num::NonZero;
 use std::process::{Child, Command, Stdio};
 
-/// Every test; arguments go to the test runner.
-pub(crate) fn all(filter: &[String]) -> Result<()> {
-    setup::run()?;
-    let mut steps = Steps::default();
-    add_to(&mut steps, filter);
-    tell_what_was_not_run()?;
-    steps.finish("test")
+/// The runner's settings, and the profile in them that we use.
+const NEXTEST: &str = "xtask/nextest.toml";
+
+/// Whose code the examples of the lab are.
+const TESTKIT: &str = "prefix-testkit";
+
+/// The example of the testkit that starts the shared PostgreSQL.
+pub(crate) const POSTGRES: &str = "postgres";
+
+/// What the tests of one crate start besides their own program: further crates that are built with it.
+const NEEDED: &[(&str, &[&str])] = &[
+    ("prefix-store", &[TESTKIT]),
+    ("prefixd", &["prefixdctl", TESTKIT]),
+    ("prefixdctl", &["prefixd", TESTKIT]),
+];
+
+/// Which tests are run.
+#[derive(Debug, Default)]
+pub(crate) struct Selection {
+    /// Names of our crates; all of them when empty.
+    crates: Vec<String>,
+    /// Handed to the test runner.
+    filter: Vec<String>,
 }
 
-/// Builds and runs everything as further steps of `steps`.
-pub(crate) fn add_to(steps: &mut Steps, filter: &[String]) {
-    steps.step("build the programs", || run(cargo().args(["build", "--workspace", "--bins"])));
-    steps.counted("unit, contract, scenario, end-to-end and fault tests", || {
-        let postgres = SharedPostgres::start()?;
-        postgres.serve(runner(filter))
-    });
-    steps.counted("documentation examples", || {
-        run_tests(cargo().args(["test", "--workspace", "--doc", "--quiet"]))
-    });
-    if filter.is_empty() {
-        steps.counted("ten thousand simulated schedules", simulation);
+impl Selection {
+    /// Every test of every crate.
+    pub(crate) fn everything() -> Self {
+        Self::default()
+    }
+
+    /// Leading names of crates select these, the rest is for the test runner.
+    fn of(arguments: &[String], workspace: &Metadata) -> Self {
+        let packages = workspace.workspace_packages();
+        let is_crate = |name: &String| packages.iter().any(|package| package.name.as_str() == name);
+        let crates = arguments.iter().take_while(|name| is_crate(name)).count();
+        let (crates, filter) = arguments.split_at(crates);
+        Self { crates: crates.to_vec(), filter: filter.to_vec() }
+    }
+
+    fn end_to_end(filter: &[String]) -> Self {
+        Self { crates: vec!["prefixd".to_owned()], filter: filter.to_vec() }
+    }
+
+    /// The options of cargo that name the crates to build. The same ones for each command, because the features of the
+    /// dependencies, and with them what is built anew, follow from the crates that are named.
+    fn packages(&self) -> Vec<&str> {
+        if self.crates.is_empty() {
+            return vec!["--workspace"];
+        }
+        let mut names: Vec<&str> = self.crates.iter().map(String::as_str).collect();
+        for (name, needed) in NEEDED {
+            if self.crates.iter().any(|one| one == name) {
+                names.extend(*needed);
+            }
+        }
+        names.sort_unstable();
+        names.dedup();
+        names.into_iter().flat_map(|name| ["--package", name]).collect()
+    }
+
+    fn needs_postgres(&self) -> bool {
+        self.packages().contains(&TESTKIT) || self.crates.is_empty()
     }
 }
 
-/// The engine's simulation at length. It has both cores for itself, and a profile in which this takes a minute or two.
-fn simulation() -> Result<Count> {
-    let mut command = cargo();
-    command.args(["test", "--profile", "simulation", "--package", "prefix-engine", "--test", "simulation"]);
-    run_tests(command.args(["--", "--nocapture"]).env("SCHEDULES", "10000"))
+/// `cargo xtask test`: the tests of the crates that the first arguments name, or all; other arguments go to the runner.
+pub(crate) fn all(arguments: &[String]) -> Result<()> {
+    let workspace = workspace::metadata()?;
+    let selection = Selection::of(arguments, &workspace);
+    let mut steps = Steps::begin();
+    if selection.crates.is_empty() && selection.filter.is_empty() {
+        add_to(&mut steps, &selection, Vec::new());
+    } else {
+        add_runner(&mut steps, "tests", &selection, None, Vec::new());
+        let ours = workspace.workspace_packages();
+        let mut ours = ours.iter().filter(|package| selection.crates.contains(&package.name));
+        let has_library = ours.any(|package| package.targets.iter().any(Target::is_lib));
+        if has_library && selection.filter.is_empty() {
+            steps.counted("documentation examples", || run_tests(&mut documentation_examples(&selection)));
+        }
+    }
+    steps.finish("test")
 }
 
 /// The end-to-end tests alone.
 pub(crate) fn end_to_end(filter: &[String]) -> Result<()> {
-    setup::run()?;
-    let mut steps = Steps::default();
-    steps.step("build the programs", || run(cargo().args(["build", "--workspace", "--bins"])));
-    steps.counted("end-to-end tests", || {
-        let postgres = SharedPostgres::start()?;
-        let mut command = cargo();
-        if nextest() {
-            command.args(["nextest", "run", "--config-file", NEXTEST]);
-        } else {
-            command.arg("test");
-        }
-        command.arg("--no-fail-fast");
-        command.args(["--package", "prefixd", "--test", "e2e_*"]).args(filter);
-        postgres.serve(command)
-    });
+    let mut steps = Steps::begin();
+    let selection = Selection::end_to_end(filter);
+    add_runner(&mut steps, "end-to-end tests", &selection, Some("e2e_"), Vec::new());
     steps.finish("e2e")
 }
 
-const NEXTEST: &str = "xtask/nextest.toml";
+/// Builds and runs everything as further steps of `steps`, with what else is to be done `beside` the tests.
+pub(crate) fn add_to(steps: &mut Steps, selection: &Selection, mut beside: Vec<Beside>) {
+    beside.push(Beside {
+        name: "documentation examples",
+        command: || Ok(nice(&documentation_examples(&Selection::everything()))),
+    });
+    beside.push(Beside { name: "ten thousand simulated schedules", command: || Ok(nice(&simulation())) });
+    add_runner(steps, "unit, contract, scenario, end-to-end and fault tests", selection, None, beside);
+    steps.step("what was not run", ignored::tell);
+}
 
-/// nextest where present, because it runs each test in a process of its own; cargo's own runner elsewhere.
-fn runner(filter: &[String]) -> Command {
+fn documentation_examples(selection: &Selection) -> Command {
     let mut command = cargo();
-    if nextest() {
-        command.args(["nextest", "run", "--config-file", NEXTEST]);
-    } else {
-        command.args(["test", "--lib", "--bins", "--tests", "--examples"]);
-    }
-    command.args(["--workspace", "--no-fail-fast"]).args(filter);
+    command.args(["test", "--doc", "--quiet"]).args(selection.packages());
     command
 }
 
-fn nextest() -> bool {
-    find_program("cargo-nextest").is_some()
+/// The engine's simulation at length.
+fn simulation() -> Command {
+    let mut command = cargo();
+    command.args(["test", "--workspace", "--test", "simulation", "--", "--nocapture"]);
+    command.env("SCHEDULES", "10000");
+    command
+}
+
+/// Builds the tests of `selection` while what they need is installed, starts what they share, and runs those whose names
+/// begin with `prefix`.
+fn add_runner(
+    steps: &mut Steps,
+    name: &str,
+    selection: &Selection,
+    prefix: Option<&str>,
+    beside: Vec<Beside>,
+) {
+    let setup = Beside { name: "setup", command: setup };
+    steps.together(vec![setup], |steps| {
+        steps.step("build the programs and the tests", || build(selection));
+    });
+    let runner = junit::forget().and_then(|()| runner(selection, prefix));
+    steps.together(beside, |steps| {
+        steps.counted(name, || {
+            let mut command = runner?;
+            let shared = if selection.needs_postgres() { Some(SharedPostgres::start()?) } else { None };
+            if let Some(postgres) = &shared {
+                command.env(SharedPostgres::VARIABLE, &postgres.url);
+            }
+            run_tests(&mut command)
+        });
+    });
+    steps.add_tests(junit::tests());
+}
+
+fn setup() -> Result<Command> {
+    let mut setup = workspace::command(std::env::current_exe()?);
+    setup.arg("setup");
+    Ok(setup)
+}
+
+/// What is built of each crate: unit tests, integration tests and the programs that they start. Not the examples, which
+/// clippy has checked, and each of which would be linked.
+pub(crate) const TARGETS: &str = "--tests";
+
+/// Builds the tests, the programs that they start, and the one example that they need.
+fn build(selection: &Selection) -> Result<()> {
+    run(cargo().args(["test", "--no-run", "--quiet", TARGETS]).args(selection.packages()))?;
+    if selection.needs_postgres() {
+        // In two commands, because `cargo test` would make a test program of it.
+        run(cargo().args(["build", "--quiet", "--example", POSTGRES]).args(selection.packages()))?;
+    }
+    Ok(())
+}
+
+/// nextest where present, because it runs each test in a process of its own; cargo's own runner elsewhere. The former is
+/// told what was built, so that it does not wait for a cargo that builds something else.
+fn runner(selection: &Selection, prefix: Option<&str>) -> Result<Command> {
+    let mut command = cargo();
+    if find_program("cargo-nextest").is_none() {
+        command.args(["test", "--no-fail-fast", TARGETS]);
+        command.args(selection.packages()).args(prefix).args(&selection.filter);
+        return Ok(command);
+    }
+    let folder = workspace::target_dir()?.join("nextest");
+    fs::create_dir_all(&folder)?;
+    let list = ["nextest", "list", "--list-type", "binaries-only", "--message-format", "json"];
+    let tests = output(cargo().args(list).args(["--cargo-quiet", TARGETS]).args(selection.packages()))?;
+    let packages = output(cargo().args(["metadata", "--format-version", "1", "--quiet"]))?;
+    let (tests_file, packages_file) = (folder.join("tests.json"), folder.join("packages.json"));
+    fs::write(&tests_file, tests)?;
+    fs::write(&packages_file, packages)?;
+    command.args(["nextest", "run", "--config-file", NEXTEST, "--no-fail-fast", "--binaries-metadata"]);
+    command.arg(tests_file).arg("--cargo-metadata").arg(packages_file);
+    // Tests with real parts mostly wait; those that compute count for so many (`xtask/nextest.toml`). With `--no-capture`
+    // they are run one by one.
+    if !selection.filter.iter().any(|option| option == "--no-capture") {
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        command.args(["--test-threads", &(processors * 3).to_string()]);
+    }
+    let mut expressions: Vec<String> =
+        prefix.map(|prefix| format!("test(/^{prefix}/)")).into_iter().collect();
+    if !selection.crates.is_empty() {
+        let ours: Vec<String> = selection.crates.iter().map(|name| format!("package(={name})")).collect();
+        expressions.push(format!("({})", ours.join(" | ")));
+    }
+    if !expressions.is_empty() {
+        command.args(["--filterset", &expressions.join(" & ")]);
+    }
+    command.args(&selection.filter);
+    Ok(command)
 }
 
 /// One PostgreSQL for all tests of the run that do not stop theirs.
@@ -84,19 +221,21 @@ struct SharedPostgres {
 }
 
 impl SharedPostgres {
+    /// Where the tests look for it.
+    const VARIABLE: &str = "PREFIXD_LAB_POSTGRES";
+
+    /// Starts the example of the testkit, which was built with the tests.
     fn start() -> Result<Self> {
-        let run = ["run", "--quiet", "--package", "prefix-testkit", "--example", "postgres"];
-        let mut server = cargo().args(run).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let program = workspace::target_dir()?.join("debug/examples").join(POSTGRES);
+        let mut server =
+            workspace::command(&program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().with_context(
+                || format!("cannot start {}, which starts the shared PostgreSQL", program.display()),
+            )?;
         let mut url = String::new();
         let output = server.stdout.take().context("the shared PostgreSQL has no output")?;
         BufReader::new(output).read_line(&mut url)?;
         anyhow::ensure!(!url.is_empty(), "the shared PostgreSQL did not start");
         Ok(Self { server, url: url.trim().to_owned() })
-    }
-
-    /// Runs `command`, whose tests find this server.
-    fn serve(&self, mut command: Command) -> Result<Count> {
-        run_tests(command.env("PREFIXD_LAB_POSTGRES", &self.url))
     }
 }
 
@@ -108,41 +247,42 @@ impl Drop for SharedPostgres {
     }
 }
 
-/// Names every ignored test with its reason, so that a green run does not hide what it left out.
-pub(crate) fn tell_what_was_not_run() -> Result<()> {
-    let listed = workspace::output(workspace::command("git").args(["ls-files", "*.rs"]))?;
-    let mut ignored = Vec::new();
-    for name in listed.lines() {
-        let text = fs::read_to_string(workspace::root().join(name)).unwrap_or_default();
-        ignored.extend(ignored_tests(&text).map(|(test, reason)| format!("{name}: {test}: {reason}")));
-    }
-    println!("\n=== not run");
-    println!("`cargo xtask bench` measures, `cargo xtask demo` shows: neither is part of a test run");
-    for line in ignored {
-        println!("{line}");
-    }
-    Ok(())
-}
-
-/// The tests marked `#[ignore = "reason"]`.
-fn ignored_tests(text: &str) -> impl Iterator<Item = (&str, &str)> {
-    text.split("#[ignore").skip(1).filter_map(|rest| {
-        let (attribute, rest) = rest.split_once("]\n")?;
-        let reason = attribute.trim_start_matches([' ', '=']).trim_matches('"');
-        let name = rest.split_once("fn ")?.1.split_once('(')?.0;
-        Some((name, reason))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn words(text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
     #[test]
-    fn an_ignored_test_is_listed_with_its_reason() {
-        let marker = "#[ignore";
-        let text = format!("#[test]\n{marker} = \"needs a router\"]\nfn a_router_forwards() {{}}\n");
-        let found: Vec<_> = ignored_tests(&text).collect();
-        assert_eq!(found, [("a_router_forwards", "needs a router")]);
+    fn leading_crates_are_selected_and_the_rest_is_a_filter() {
+        let workspace = workspace::metadata().unwrap();
+        let selection = Selection::of(&words("prefix-store prefix-core tls --nocapture"), &workspace);
+        assert_eq!(selection.crates, ["prefix-store", "prefix-core"]);
+        assert_eq!(selection.filter, ["tls", "--nocapture"]);
+        let selection = Selection::of(&words("tls prefix-store"), &workspace);
+        assert!(selection.crates.is_empty());
+        assert_eq!(selection.packages(), ["--workspace"]);
+    }
+
+    #[test]
+    fn a_crate_is_built_with_what_its_tests_start() {
+        let selection = Selection::end_to_end(&[]);
+        let expected = ["--package", "prefix-testkit", "--package", "prefixd", "--package", "prefixdctl"];
+        assert_eq!(selection.packages(), expected);
+        assert!(selection.needs_postgres());
+        let of_the_core = Selection { crates: words("prefix-core"), ..Selection::default() };
+        assert_eq!(of_the_core.packages(), ["--package", "prefix-core"]);
+        assert!(!of_the_core.needs_postgres());
+    }
+
+    #[test]
+    fn each_crate_of_the_table_exists() {
+        let workspace = workspace::metadata().unwrap();
+        let packages = workspace.workspace_packages();
+        for name in NEEDED.iter().flat_map(|(name, needed)| std::iter::once(name).chain(*needed)) {
+            assert!(packages.iter().any(|package| package.name.as_str() == *name), "{name}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Rules of the house that no compiler checks: how files are named, opened and kept small, and that nothing names a
+//! Rules that no compiler checks: how files are named, opened and kept small, and that nothing names a
 //! person's machine.
 
 use crate::workspace;
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_house_is_tidy() {
+    fn every_file_keeps_the_rules() {
         let findings = check().unwrap();
         assert!(findings.errors.is_empty(), "\n  {}\n", findings.errors.join("\n  "));
     }

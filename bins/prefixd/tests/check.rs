@@ -1,5 +1,4 @@
 //! `--check` on folders of files: what each mistake is called, and where it is.
-#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::path::Path;
 

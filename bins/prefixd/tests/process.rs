@@ -1,5 +1,4 @@
 //! The daemon as a process: what its exit codes say, how it starts, reloads and ends.
-#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

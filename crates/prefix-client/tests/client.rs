@@ -1,5 +1,4 @@
 //! What the client promises about retries, idempotency, errors and lists, against a server made for the occasion.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use futures::TryStreamExt;
 use prefix_client::{

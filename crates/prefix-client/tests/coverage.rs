@@ -1,5 +1,4 @@
 //! Every operation that the server documents can be called, and every operation listed here is called by some method.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use prefix_client::operation::{ALL, Operation};
 use prefix_client::{

@@ -1,5 +1,4 @@
 //! What the client trusts, and how it shows who it is, against a TLS server made for the occasion.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use prefix_client::{ApiError, Client, ClientOptions};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};

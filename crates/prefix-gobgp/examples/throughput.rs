@@ -2,7 +2,7 @@
 //! throughput -- [v3|v4] [RULES]`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a measurement")]
 
-#[path = "../tests/support/mod.rs"]
+#[path = "../tests/support.rs"]
 mod support;
 
 use std::time::{Duration, Instant};

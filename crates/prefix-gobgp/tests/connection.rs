@@ -1,14 +1,9 @@
 //! A speaker that is away, restarts, hangs, is upgraded, or is reached in another way than plain TCP.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
-
-#[path = "support/proxy.rs"]
-mod proxy;
-mod support;
-#[path = "support/versions.rs"]
-mod versions;
 
 use std::time::{Duration, Instant};
 
+use crate::proxy::Proxy;
+use crate::support::{adapter, all_ok, assert_is, many, next, next_that, own, settings, table};
 use futures::{FutureExt, StreamExt};
 use prefix_core::Announcer;
 use prefix_core::announcer::{AnnounceError, SpeakerEvent};
@@ -16,10 +11,8 @@ use prefix_core::flowspec::Action;
 use prefix_gobgp::{Api, Endpoint, Gobgp, TlsIdentity, TlsSettings};
 use prefix_testkit::lab::wait::{PATIENCE, until};
 use prefix_testkit::lab::{Family, GobgpVersion, Gobgpd, Loopback};
-use proxy::Proxy;
-use support::{adapter, all_ok, assert_is, many, next, next_that, own, settings, table};
 
-versions::with_both_versions! {
+crate::versions::with_both_versions! {
     a_speaker_that_is_down_is_unreachable_and_nothing_was_sent
     a_restart_is_told_and_leaves_an_empty_table
     rules_are_back_within_a_second_of_the_speakers_return
@@ -322,7 +315,7 @@ async fn a_speaker_may_be_upgraded_under_a_running_adapter() {
 async fn what_listens_but_never_answers_is_unreachable_in_time() {
     let address = Loopback::claim().unwrap().port(50_051);
     let _silent = std::net::TcpListener::bind(address).unwrap();
-    let owner = support::owner("fra1");
+    let owner = crate::support::owner("fra1");
     let mut settings = prefix_gobgp::Settings::new(address.to_string().parse().unwrap(), owner);
     settings.connect_timeout = Duration::from_millis(200);
     let gobgp = Gobgp::new(settings);

@@ -1,24 +1,20 @@
 //! The contract of the port, kept by `GoBGP` 3 and 4.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-#[path = "contract/port.rs"]
 mod port;
-mod support;
-
 macro_rules! contract {
     ($($promise:ident)*) => {
         mod v3 { $(
             #[tokio::test]
             async fn $promise() {
                 let speaker = prefix_testkit::lab::Gobgpd::v3().start().await.unwrap();
-                crate::port::$promise(&crate::support::adapter(&speaker)).await;
+                super::port::$promise(&crate::support::adapter(&speaker)).await;
             }
         )* }
         mod v4 { $(
             #[tokio::test]
             async fn $promise() {
                 let speaker = prefix_testkit::lab::Gobgpd::v4().start().await.unwrap();
-                crate::port::$promise(&crate::support::adapter(&speaker)).await;
+                super::port::$promise(&crate::support::adapter(&speaker)).await;
             }
         )* }
     };

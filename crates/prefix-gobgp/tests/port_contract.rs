@@ -1,7 +1,4 @@
 //! The generic contract of the Announcer port, the one that the fake keeps, kept by `GoBGP` 3 and 4.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
-
-mod support;
 
 mod v3 {
     prefix_testkit::announcer_contract!(async {

@@ -1,15 +1,12 @@
 //! What else is in the speaker's table, and what a router receives.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
-
-#[path = "support/neighbor.rs"]
-mod neighbor;
-mod support;
-#[path = "support/versions.rs"]
-mod versions;
 
 use std::time::Duration;
 
-use neighbor::Neighbor;
+use crate::neighbor::Neighbor;
+use crate::support::{
+    adapter, all_ok, assert_is, blackhole, many, next, next_that, one_of_everything, own, owner, police,
+    rule, settings, table,
+};
 use prefix_core::Announcer;
 use prefix_core::announcer::{AfiSafi, Route, SessionState, SpeakerEvent};
 use prefix_core::flowspec::Action;
@@ -17,12 +14,8 @@ use prefix_core::ownership::Ownership;
 use prefix_gobgp::{Community, Gobgp};
 use prefix_testkit::lab::wait::{PATIENCE, until};
 use prefix_testkit::lab::{Exabgp, Family, GobgpVersion, Gobgpd, RouterSeat, RouterUpdate};
-use support::{
-    adapter, all_ok, assert_is, blackhole, many, next, next_that, one_of_everything, own, owner, police,
-    rule, settings, table,
-};
 
-versions::with_both_versions! {
+crate::versions::with_both_versions! {
     a_router_receives_the_very_octets_of_each_rule
     a_changed_action_reaches_a_router_without_a_withdrawal_in_between
     no_two_rules_share_an_update_when_they_are_announced

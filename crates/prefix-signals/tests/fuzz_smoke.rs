@@ -1,6 +1,5 @@
 //! The fuzz targets for a few thousand inputs each: seeds that are good, and what a seeded hand makes of them. Any
 //! panic is a failure; `cargo fuzz` (`fuzz/`) looks longer.
-#![allow(clippy::unwrap_used)]
 
 #[path = "../fuzz/entry.rs"]
 mod entry;

@@ -1,11 +1,8 @@
 //! Payloads as detectors send them, and what is read from them. Those named `made-` are written by hand; the others are
 //! captures, or of the vendor's documentation where their name says so.
-#![allow(clippy::unwrap_used)]
 
-mod support;
-
+use crate::support::{World, expect, payloads, shown, shown_items};
 use prefix_signals::{alertmanager, fastnetmon};
-use support::{World, expect, payloads, shown, shown_items};
 
 #[test]
 fn alertmanager_is_read_as_it_writes() {
@@ -29,7 +26,7 @@ fn fastnetmon_is_read_as_it_writes() {
 fn a_repeat_is_the_same_episode_and_a_new_start_is_another() {
     let world = World::of("alertmanager");
     let ids = |name: &str| {
-        let payload = std::fs::read(support::file(name)).unwrap();
+        let payload = std::fs::read(crate::support::file(name)).unwrap();
         let items = alertmanager::read(&payload, world.context()).unwrap();
         items.into_iter().map(|item| item.unwrap().external_event_id.unwrap()).collect::<Vec<_>>()
     };

@@ -1,14 +1,11 @@
 //! Whatever is sent, no adapter panics, and what it gives is an event that the contract allows.
-#![allow(clippy::unwrap_used)]
 
-mod support;
-
+use crate::support::World;
 use prefix_core::event::{Report, Reports};
 use prefix_signals::webhook::AdapterDocument;
 use prefix_signals::{alertmanager, fastnetmon};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use support::World;
 
 /// JSON in which the words of the formats are likely.
 fn value() -> impl Strategy<Value = Value> {
@@ -85,7 +82,7 @@ fn value() -> impl Strategy<Value = Value> {
 fn allowed(report: &Report) {
     assert!(!report.top_dst_ports.contains(&0));
     assert!(report.confidence.is_none_or(|confidence| (0.0..=1.0).contains(&confidence.value())));
-    assert!(report.vector.as_ref().is_none_or(support::is_vector), "{report:?}");
+    assert!(report.vector.as_ref().is_none_or(crate::support::is_vector), "{report:?}");
     assert!(report.bps.is_none_or(|rate| i64::try_from(rate.get()).is_ok()));
     assert!(report.pps.is_none_or(|rate| i64::try_from(rate.get()).is_ok()));
     let details = report.raw_details.as_deref().unwrap();

@@ -1,14 +1,11 @@
 //! The recipes of `configs/webhook-recipes`, loaded as they stand there, with payloads made from each vendor's public
 //! documentation.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::path::Path;
 
+use crate::support::{World, expect, payloads, shown_items};
 use prefix_signals::webhook::{Adapter, AdapterDocument};
 use serde::Deserialize;
-use support::{World, expect, payloads, shown_items};
 
 #[derive(Deserialize)]
 struct Recipe {

@@ -1,15 +1,12 @@
 //! Adapters of the configuration: what they read, and what is refused when they are loaded.
-#![allow(clippy::unwrap_used)]
 
-mod support;
-
+use crate::support::{World, now};
 use prefix_core::confidence::Confidence;
 use prefix_core::event::Report;
 use prefix_diagnostics::Diagnostic;
 use prefix_signals::Item;
 use prefix_signals::webhook::{Adapter, AdapterDocument, Auth};
 use serde_json::{Value, json};
-use support::{World, now};
 
 /// The example of the contract, with what a test changes.
 fn document(change: impl FnOnce(&mut Value)) -> AdapterDocument {

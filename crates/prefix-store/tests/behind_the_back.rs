@@ -1,6 +1,5 @@
 //! What others do to the tables behind the store's back: tamper with the audit, write rows that cannot be read, and the
 //! store itself as it was one version ago.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};

@@ -1,5 +1,4 @@
 //! Both stores keep the contract of the port.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod sqlite {
     use prefix_store::{Options, StoreUrl, open};

@@ -1,5 +1,4 @@
 //! Several instances on one PostgreSQL: what the contract of the port cannot say, because it is about this server.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,5 +1,4 @@
 //! Migrations by hand: what is told of a database, what is applied, and what is left alone.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::path::Path;
 use std::process::Command;
@@ -87,7 +86,7 @@ async fn only_what_is_missing_is_applied() {
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_server_nothing_changes_until_it_is_migrated_also_behind_a_pooler() {
     let server = Postgres::start().await.unwrap();
-    let pooler = PgBouncer::start(&server, 2).await.unwrap();
+    let pooler = PgBouncer::start(&server.address().to_string(), 2).await.unwrap();
     for is_pooled in [false, true] {
         let database = server.create_database().await.unwrap();
         let url = if is_pooled { pooler.url(&database) } else { database.url().to_owned() };

@@ -1,6 +1,5 @@
 //! A million events and two hundred thousand mitigations stay listable: a page costs the same wherever it is and
-//! whatever it filters. Takes minutes: `cargo test -p prefix-store --test million -- --ignored --nocapture`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+//! whatever it filters. Takes minutes: `cargo test -p prefix-store --test all million -- --ignored --nocapture`.
 
 use std::process::Command;
 use std::sync::Arc;

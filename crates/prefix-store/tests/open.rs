@@ -1,5 +1,4 @@
 //! Opening a database: folders, locks, migrations, and what is refused.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::process::Command;
 

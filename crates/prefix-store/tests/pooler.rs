@@ -1,6 +1,5 @@
 //! The store behind a transaction pooler that knows nothing of prepared statements, with fewer connections to the
 //! server than the store has to the pooler: the URL says nothing of it, and the contract is kept all the same.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::sync::Arc;
 
@@ -15,20 +14,18 @@ use tokio::sync::OnceCell;
 /// Connections from the pooler to each database.
 const FEW: u8 = 3;
 
-/// One server and one pooler for all tests. Never dropped: the watchdogs of their processes end them with the tests.
-async fn parts() -> &'static (Postgres, PgBouncer) {
-    static PARTS: OnceCell<(Postgres, PgBouncer)> = OnceCell::const_new();
-    let start = async || {
-        let server = Postgres::start().await.unwrap();
-        let pooler = PgBouncer::start(&server, FEW).await.unwrap();
-        (server, pooler)
-    };
-    PARTS.get_or_init(start).await
+/// A database of the server that all tests share, and the pooler of this test program before that server. The pooler is
+/// never dropped: the watchdog of its process ends it with the tests.
+async fn parts() -> (Database, &'static PgBouncer) {
+    static POOLER: OnceCell<PgBouncer> = OnceCell::const_new();
+    let database = Postgres::shared_database().await.unwrap();
+    let start = async || PgBouncer::start(database.server(), FEW).await.unwrap();
+    let pooler = POOLER.get_or_init(start).await;
+    (database, pooler)
 }
 
 async fn database() -> (Database, StoreUrl) {
-    let (server, pooler) = parts().await;
-    let database = server.create_database().await.unwrap();
+    let (database, pooler) = parts().await;
     let url = pooler.url(&database).parse().unwrap();
     (database, url)
 }
@@ -69,9 +66,8 @@ async fn several_instances_migrate_at_once() {
 /// A statement of another client, left on a server connection under a name that ours uses too, and settings.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_other_clients_leave_on_a_connection_does_no_harm() {
-    let (database, url) = database().await;
-    let (_, pooler) = parts().await;
-    let store = connect(&url).await;
+    let (database, pooler) = parts().await;
+    let store = connect(&pooler.url(&database).parse().unwrap()).await;
     for round in 0..20 {
         let names: Vec<String> = (0..200).map(|n| format!("prepare s{n} as select {n}")).collect();
         let mess = format!("deallocate all; set enable_indexscan = off; {}", names.join(";"));
@@ -88,9 +84,8 @@ async fn what_other_clients_leave_on_a_connection_does_no_harm() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_left_on_the_connections_of_the_pooler() {
-    let (database, url) = database().await;
-    let (_, pooler) = parts().await;
-    let store = connect(&url).await;
+    let (database, pooler) = parts().await;
+    let store = connect(&pooler.url(&database).parse().unwrap()).await;
     for number in 0..10 {
         let changes = prefix_core::ports::ChangeSet {
             mitigations: vec![insert(&mitigation(number))],

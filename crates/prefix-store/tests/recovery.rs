@@ -1,5 +1,4 @@
 //! Outages of the database: what they look like, and that nobody has to restart anything.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

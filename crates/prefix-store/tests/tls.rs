@@ -1,5 +1,4 @@
 //! `sslmode` means what it means in libpq.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};

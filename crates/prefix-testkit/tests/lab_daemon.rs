@@ -1,5 +1,4 @@
 //! The daemon's launcher keeps its promises, shown with a stand-in that only answers its health check.
-#![allow(clippy::unwrap_used, reason = "a failing step is a failing test")]
 
 use prefix_testkit::lab::{Daemon, DaemonBuilder, get};
 use std::path::Path;

@@ -1,5 +1,4 @@
 //! The real detectors of the lab, and what they really say. Needs root.
-#![allow(clippy::unwrap_used, reason = "a failing step is a failing test")]
 
 use prefix_testkit::lab::{
     Alertmanager, AlertmanagerTimes, Exchange, Exporter, FastNetMon, Flood, LinkEnd, Namespace, Prometheus,

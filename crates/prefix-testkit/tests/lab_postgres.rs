@@ -1,5 +1,4 @@
 //! The lab's PostgreSQL does what the tests of the daemon rely on.
-#![allow(clippy::unwrap_used, reason = "a failing step is a failing test")]
 
 use prefix_testkit::lab::{PgBouncer, Postgres};
 
@@ -26,7 +25,7 @@ async fn two_databases_of_one_cluster_know_nothing_of_each_other() {
 async fn a_pooler_hands_out_a_session_for_a_transaction_only() {
     let postgres = Postgres::start().await.unwrap();
     let database = postgres.create_database().await.unwrap();
-    let pooler = PgBouncer::start(&postgres, 1).await.unwrap();
+    let pooler = PgBouncer::start(database.server(), 1).await.unwrap();
     let session = "select pg_backend_pid()";
     let first = pooler.psql(&database, session).await.unwrap();
     let second = pooler.psql(&database, session).await.unwrap();

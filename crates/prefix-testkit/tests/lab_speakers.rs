@@ -1,5 +1,4 @@
 //! The lab's speakers and routers do what the tests of the daemon rely on.
-#![allow(clippy::unwrap_used, reason = "a failing step is a failing test")]
 
 use prefix_testkit::lab::{Bird, Exabgp, Family, Frr, Gobgpd, GobgpdBuilder, RouterSeat, RouterUpdate, wait};
 use std::sync::Arc;

@@ -1,5 +1,4 @@
 //! The fake store keeps the contract of the port, and fails as it is told.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::sync::Arc;
 use std::time::Duration;

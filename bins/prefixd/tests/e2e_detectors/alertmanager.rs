@@ -1,6 +1,6 @@
 //! Alertmanager 0.25, told by rules of Prometheus 2.42 over numbers that the test sets.
 
-use crate::stage::{Network, discard};
+use crate::test_network::{Network, discard};
 use prefix_client::{Mitigation, MitigationId, MitigationStatus};
 use prefix_testkit::lab::{Alertmanager, AlertmanagerTimes, Exchange, Exporter, Prometheus, Recorder, wait};
 use serde_json::Value;

@@ -1,6 +1,6 @@
 //! FastNetMon 1.2.4 on the router before the filter, and its notify script as it is shipped.
 
-use crate::stage::{Network, OUTSIDE, Streets, discard, program};
+use crate::test_network::{Namespaces, Network, OUTSIDE, discard, program};
 use prefix_client::MitigationStatus;
 use prefix_testkit::lab::{Exchange, FastNetMon, Flood, Recorder, Sink, wait};
 use serde_json::Value;
@@ -36,7 +36,7 @@ fn was_answered(action: &'static str, status: &'static str) -> impl Fn(&Exchange
 async fn a_flood_that_fastnetmon_sees_is_filtered_until_fastnetmon_says_that_it_is_over() {
     let steps = ["{action: discard, ttl_seconds: 600}"];
     let net = Network::with_gobgp_4().exabgp().far_away().steps(&steps).start().await;
-    let streets = Streets::around(&net).await;
+    let namespaces = Namespaces::around(&net).await;
     let recorder = Recorder::inside(net.between(), Some(net.daemon.http_address())).unwrap();
     let host = tempfile::tempdir().unwrap();
     let programs = program("prefixdctl").parent().unwrap().display().to_string();
@@ -52,10 +52,10 @@ async fn a_flood_that_fastnetmon_sees_is_filtered_until_fastnetmon_says_that_it_
         .await
         .unwrap();
     let flood = |from: &str, to: &str, rate: u32| {
-        Flood::start_with(&streets.attacker, address(from), address(to), rate).unwrap()
+        Flood::start_with(&namespaces.attacker, address(from), address(to), rate).unwrap()
     };
-    let questions = Sink::start(&streets.victim, address("203.0.113.53:53")).unwrap();
-    let attacked = Sink::start(&streets.victim, address("203.0.113.53:9999")).unwrap();
+    let questions = Sink::start(&namespaces.victim, address("203.0.113.53:53")).unwrap();
+    let attacked = Sink::start(&namespaces.victim, address("203.0.113.53:9999")).unwrap();
     let _asking = flood("198.51.100.2:4001", "203.0.113.53:53", 500);
     questions.packets_arrive(wait::PATIENCE).await.unwrap();
     // So that the way is known, and the first packet of the attack does not wait for it.

@@ -1,6 +1,6 @@
 //! Whatever arrives, the answer is a refusal that helps: never a 5xx, never a dead daemon, never a rule.
 
-use crate::stage::{Network, NetworkBuilder, RawAnswer, discard, udp_flood};
+use crate::test_network::{Network, NetworkBuilder, RawAnswer, discard, udp_flood};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 

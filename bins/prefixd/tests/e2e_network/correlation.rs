@@ -1,6 +1,6 @@
 //! Several detectors on one attack: rules reach the router when enough of them agree, and leave it when the last lets go.
 
-use crate::stage::{Network, NetworkBuilder, discard, udp_flood};
+use crate::test_network::{Network, NetworkBuilder, discard, udp_flood};
 use prefix_client::{EventStatus, MitigationStatus};
 use serde_json::{Value, json};
 

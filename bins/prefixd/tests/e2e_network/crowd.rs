@@ -1,6 +1,6 @@
 //! Many at once: what must be decided inside the transaction is.
 
-use crate::stage::{Attack, Network, NetworkBuilder, discard, udp_flood};
+use crate::test_network::{Attack, Network, NetworkBuilder, discard, udp_flood};
 use prefix_client::{EventAnswer, EventStatus, MitigationStatus, Mode};
 use prefix_testkit::lab::Change;
 use tokio::task::JoinSet;

@@ -1,6 +1,6 @@
 //! Accepted means durable, refused means not stored: when the daemon is killed, and when its database is.
 
-use crate::stage::{Network, NetworkBuilder, RawHttp, udp_flood};
+use crate::test_network::{Network, NetworkBuilder, RawHttp, udp_flood};
 use prefix_client::{EventId, EventQuery, MitigationStatus};
 use prefix_testkit::lab::wait;
 use std::collections::HashSet;

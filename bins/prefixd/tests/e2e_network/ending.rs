@@ -1,6 +1,6 @@
 //! The end of a daemon that is busy: who had asked before SIGTERM is answered, whoever has seen the question by then.
 
-use crate::stage::{Network, udp_flood};
+use crate::test_network::{Network, udp_flood};
 use std::net::SocketAddrV4;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -1,6 +1,6 @@
 //! An attack that goes on meets a stronger rule, in place.
 
-use crate::stage::{Network, discard, police, udp_flood};
+use crate::test_network::{Network, discard, police, udp_flood};
 use prefix_client::{EventStatus, MitigationStatus};
 use prefix_testkit::lab::{Change, wait};
 

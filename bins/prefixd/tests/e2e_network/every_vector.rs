@@ -1,7 +1,7 @@
 //! Each built-in vector, IPv4 and IPv6, policed and discarded, through both speakers: the router gets the rule intended,
 //! byte for byte; every router keeps its session; and the rule leaves at its time.
 
-use crate::stage::{Action, Attack, Network, Rule};
+use crate::test_network::{Action, Attack, Network, Rule};
 use prefix_client::{Mitigation, MitigationStatus};
 use prefix_testkit::lab::{Bird, Change, Family, Frr, GobgpVersion, RouterUpdate, wait};
 use std::collections::HashMap;
@@ -106,11 +106,11 @@ async fn every_vector_with(version: GobgpVersion, action: Action) {
 
 /// An attack of each vector and family on a victim of its own, and the rule it calls for.
 fn attacks_and_rules(action: Action) -> Vec<(Attack, Rule)> {
-    let mut stories = Vec::new();
+    let mut attacks = Vec::new();
     for (number, (vector, ipv4, ipv6)) in VECTORS.into_iter().enumerate() {
         let host = 100 + number;
         let attack = Attack::new(vector, &format!("203.0.113.{host}"));
-        stories.push((attack, Rule::new(&format!("0120 cb0071{host:02x} {ipv4}"), action)));
+        attacks.push((attack, Rule::new(&format!("0120 cb0071{host:02x} {ipv4}"), action)));
 
         let attack = Attack::new(vector, &format!("2001:db8:10::{host:x}"));
         // Packet Too Big must pass, so ICMPv6 is policed, at the rate of `guardrails.default_police_rate_bps`.
@@ -119,9 +119,9 @@ fn attacks_and_rules(action: Action) -> Vec<(Attack, Rule)> {
             action => action,
         };
         let destination = format!("018000 20010db8 00100000 00000000 0000{host:04x}");
-        stories.push((attack, Rule::new(&format!("{destination} {ipv6}"), action)));
+        attacks.push((attack, Rule::new(&format!("{destination} {ipv6}"), action)));
     }
-    stories
+    attacks
 }
 
 async fn routers_accept(bird: &Bird, frr: &Frr, count: usize) {

@@ -1,7 +1,7 @@
 //! The daemon keeps a guard: it starts one, sees it, replaces what is not it, and the guard takes over when it dies. More
 //! of this, and what routers see of it, is told by the tests of reliability.
 
-use crate::stage::{Network, NetworkBuilder, Prefixdctl, Said, discard, program, udp_flood};
+use crate::test_network::{Network, NetworkBuilder, Prefixdctl, Said, discard, program, udp_flood};
 use prefix_testkit::lab::{Guard, wait};
 use serde_json::{Value, json};
 use std::path::PathBuf;

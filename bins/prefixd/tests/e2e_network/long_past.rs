@@ -1,6 +1,6 @@
 //! A long past costs nothing: pages stay as fast as the first, and what is too old goes in small steps.
 
-use crate::stage::{Network, NetworkBuilder, udp_flood};
+use crate::test_network::{Network, NetworkBuilder, udp_flood};
 use prefix_client::EventQuery;
 use prefix_testkit::lab::wait;
 use serde_json::Value;

@@ -1,6 +1,6 @@
 //! People and detectors take rules away again, and forbid them.
 
-use crate::stage::{Network, discard, udp_flood};
+use crate::test_network::{Network, discard, udp_flood};
 use prefix_client::{
     EndReason, EventStatus, MitigationStatus, Mode, NewMitigation, NewSafelistEntry, Outcome, Protocol,
 };

@@ -1,6 +1,6 @@
 //! The daemon as a process: how it starts, reloads, ends, and what `prefixdctl` says of it.
 
-use crate::stage::{Network, Prefixdctl, discard, police, program, udp_flood};
+use crate::test_network::{Network, Prefixdctl, discard, police, program, udp_flood};
 use prefix_client::{EventStatus, MitigationStatus};
 use prefix_testkit::lab::wait;
 use std::process::Command;

@@ -1,6 +1,6 @@
 //! What a customer serves stays open while everything else to the same address is filtered.
 
-use crate::stage::{Network, discard, police, udp_flood};
+use crate::test_network::{Network, discard, police, udp_flood};
 
 const DNS_SERVER: &str = "203.0.113.53";
 const DNS_SERVER_V6: &str = "2001:db8:10::53";

@@ -1,6 +1,6 @@
 //! Two instances of a pop on one PostgreSQL, behind a pooler that lends its sessions by the transaction.
 
-use crate::stage::{Beside, Network, discard, udp_flood};
+use crate::test_network::{Beside, Network, discard, udp_flood};
 use prefix_client::MitigationStatus;
 use prefix_testkit::lab::{Change, Daemon, Database, PgBouncer, Postgres, wait};
 use serde_json::Value;
@@ -20,7 +20,8 @@ struct Site {
 
 async fn site() -> Site {
     let postgres = Postgres::start().await.unwrap_or_else(|error| panic!("{error}"));
-    let pooler = PgBouncer::start(&postgres, 12).await.unwrap_or_else(|error| panic!("{error}"));
+    let pooler =
+        PgBouncer::start(&postgres.address().to_string(), 12).await.unwrap_or_else(|error| panic!("{error}"));
     let database = postgres.create_database().await.unwrap_or_else(|error| panic!("{error}"));
     let network = Network::with_gobgp_4().exabgp().steps(&["{action: discard, ttl_seconds: 600}"]);
     let net = network.setting("storage.url", pooler.url(&database)).start().await;

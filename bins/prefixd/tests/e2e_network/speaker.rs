@@ -1,6 +1,6 @@
 //! The speaker comes and goes, and others use it too: its table is made equal to what is written down, and not more.
 
-use crate::stage::{Network, NetworkBuilder, discard, police, udp_flood};
+use crate::test_network::{Network, NetworkBuilder, discard, police, udp_flood};
 use prefix_client::MitigationStatus;
 use prefix_testkit::lab::{Family, wait};
 use std::time::{Duration, Instant};

@@ -1,6 +1,6 @@
 //! Ten thousand rules at once, and an FRR that resets its session on the first message it does not like.
 
-use crate::stage::{Network, udp_flood};
+use crate::test_network::{Network, udp_flood};
 use prefix_testkit::lab::{Family, wait};
 use std::time::Duration;
 use tokio::task::JoinSet;

@@ -1,11 +1,13 @@
 //! The disk is full, or the database is read-only: nothing is acknowledged, rules leave on time, and when there is room
 //! again the daemon goes on by itself.
 
-use crate::intent::by_hand;
-use crate::outage::{more_acknowledged, network, refuses, rules_leave, some_acknowledged, whole_again};
-use crate::posters::Posters;
-use crate::random::Random;
-use crate::stage::Network;
+use crate::reliability::intent::by_hand;
+use crate::reliability::outage::{
+    more_acknowledged, network, refuses, rules_leave, some_acknowledged, whole_again,
+};
+use crate::reliability::posters::Posters;
+use crate::reliability::random::Random;
+use crate::test_network::Network;
 use prefix_testkit::lab::{Postgres, Volume, wait};
 use std::fs::OpenOptions;
 use std::io::Write;

@@ -1,14 +1,14 @@
 //! PostgreSQL goes away under load, for moments and for a minute, and comes back: nothing is half done meanwhile, rules
 //! leave on time without it, and nobody has to restart anything.
 
-use crate::intent::{by_hand, router_equals_intent, worst_overtime};
-use crate::outage::{
+use crate::reliability::intent::{by_hand, router_equals_intent, worst_overtime};
+use crate::reliability::outage::{
     answers_without_database, more_acknowledged, network, refuses, rules_leave, some_acknowledged,
     whole_again,
 };
-use crate::posters::Posters;
-use crate::random::Random;
-use crate::stage::Network;
+use crate::reliability::posters::Posters;
+use crate::reliability::random::Random;
+use crate::test_network::Network;
 use prefix_client::MitigationStatus;
 use prefix_testkit::lab::wait;
 use std::time::{Duration, Instant};

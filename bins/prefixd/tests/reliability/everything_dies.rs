@@ -1,9 +1,9 @@
 //! The power fails: daemon, speaker and database are killed at once, under load, and start again in any order.
 
-use crate::intent::{assert_nothing_lost, chain_is_whole, own_rules, router_equals_intent};
-use crate::posters::Posters;
-use crate::random::Random;
-use crate::stage::Network;
+use crate::reliability::intent::{assert_nothing_lost, chain_is_whole, own_rules, router_equals_intent};
+use crate::reliability::posters::Posters;
+use crate::reliability::random::Random;
+use crate::test_network::Network;
 use prefix_testkit::lab::{Postgres, wait};
 use std::time::{Duration, Instant};
 

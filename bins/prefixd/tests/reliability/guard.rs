@@ -1,8 +1,8 @@
 //! The daemon is killed for good, and the guard takes its rules out of the routers when their time is over: not earlier,
 //! and not much later.
 
-use crate::intent::{overtimes, own_rules};
-use crate::stage::{Attack, Network, NetworkBuilder, Prefixdctl, program, udp_flood};
+use crate::reliability::intent::{overtimes, own_rules};
+use crate::test_network::{Attack, Network, NetworkBuilder, Prefixdctl, program, udp_flood};
 use prefix_client::MitigationStatus;
 use prefix_testkit::lab::{Family, Guard, wait};
 use std::path::PathBuf;

@@ -1,12 +1,12 @@
 //! `kill -9` of the daemon, a hundred times at random moments, while detectors post.
 
-use crate::intent::{
+use crate::reliability::intent::{
     UNFINISHED, assert_nothing_lost, chain_is_whole, own_rules, peak_of_own_rules, router_equals_intent,
     worst_overtime,
 };
-use crate::posters::Posters;
-use crate::random::{Random, number_of_environment};
-use crate::stage::{Network, NetworkBuilder, discard};
+use crate::reliability::posters::Posters;
+use crate::reliability::random::{Random, number_of_environment};
+use crate::test_network::{Network, NetworkBuilder, discard};
 use prefix_testkit::lab::{Family, wait};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! What is written down against what routers hold.
 
-use crate::posters::Ledger;
-use crate::stage::Network;
+use crate::reliability::posters::Ledger;
+use crate::test_network::Network;
 use prefix_client::{EventQuery, MitigationId, MitigationStatus, Mode, NewMitigation, Protocol};
 use prefix_testkit::lab::{RouterUpdate, wait};
 use std::collections::{BTreeMap, BTreeSet};
@@ -90,7 +90,7 @@ async fn stored_events(net: &Network) -> BTreeMap<String, Option<String>> {
     stored
 }
 
-/// The most own rules that the router held at once, over the whole story.
+/// The most own rules that the router held at once, over the whole test.
 pub(crate) fn peak_of_own_rules(updates: &[RouterUpdate]) -> usize {
     let (mut held, mut peak) = (BTreeSet::new(), 0);
     for update in updates {
@@ -123,7 +123,7 @@ pub(crate) fn overtimes(updates: &[RouterUpdate]) -> Vec<f64> {
     found
 }
 
-/// How long after its not-after the router still held a rule, in seconds: the worst over the whole story, negative when
+/// How long after its not-after the router still held a rule, in seconds: the worst over the whole test, negative when
 /// every rule that left or was renewed was so before its time.
 pub(crate) fn worst_overtime(updates: &[RouterUpdate]) -> f64 {
     let (mut held, mut worst) = (BTreeMap::new(), f64::NEG_INFINITY);

@@ -1,7 +1,7 @@
 //! The network between the daemon and its speaker is cut and healed, while rules come, go and expire.
 
-use crate::intent::{by_hand, own_rules, router_equals_intent};
-use crate::stage::{Attack, Network, udp_flood};
+use crate::reliability::intent::{by_hand, own_rules, router_equals_intent};
+use crate::test_network::{Attack, Network, udp_flood};
 use prefix_client::{HealthDetail, MitigationStatus};
 use prefix_testkit::lab::{Family, wait};
 use std::time::{Duration, Instant};

@@ -1,8 +1,10 @@
 //! A database that cannot write, whatever the reason: what holds before, meanwhile and after.
 
-use crate::intent::{UNFINISHED, assert_nothing_lost, own_rules, router_equals_intent, worst_overtime};
-use crate::posters::{Ledger, Posters};
-use crate::stage::{Network, NetworkBuilder, udp_flood};
+use crate::reliability::intent::{
+    UNFINISHED, assert_nothing_lost, own_rules, router_equals_intent, worst_overtime,
+};
+use crate::reliability::posters::{Ledger, Posters};
+use crate::test_network::{Network, NetworkBuilder, udp_flood};
 use prefix_client::{MitigationId, MitigationStatus};
 use prefix_testkit::lab::wait;
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! Real packets through a real router: they stop when a rule arrives, and flow again when it leaves.
 
-use crate::intent::overtimes;
-use crate::stage::{Attack, Network, NetworkBuilder, Streets, udp_flood};
+use crate::reliability::intent::overtimes;
+use crate::test_network::{Attack, Namespaces, Network, NetworkBuilder, udp_flood};
 use prefix_testkit::lab::{Flood, Guard, PACKETS_PER_SECOND, Sink, wait};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,19 +17,19 @@ struct Traffic {
     questions: Sink,
     attack_v6: Sink,
     _floods: [Flood; 3],
-    _streets: Streets,
+    _namespaces: Namespaces,
 }
 
 impl Traffic {
     /// Lets both flow.
     async fn through(net: &Network) -> Self {
-        let streets = Streets::around(net).await;
-        let sink = |text: &str| Sink::start(&streets.victim, address(text)).unwrap();
+        let namespaces = Namespaces::around(net).await;
+        let sink = |text: &str| Sink::start(&namespaces.victim, address(text)).unwrap();
         let attack = sink("203.0.113.53:9999");
         let questions = sink("203.0.113.53:53");
         let attack_v6 = sink("[2001:db8:10::53]:9999");
         let flood =
-            |from: &str, to: &str| Flood::start(&streets.attacker, address(from), address(to)).unwrap();
+            |from: &str, to: &str| Flood::start(&namespaces.attacker, address(from), address(to)).unwrap();
         let floods = [
             flood("198.51.100.2:4000", "203.0.113.53:9999"),
             flood("198.51.100.2:4001", "203.0.113.53:53"),
@@ -38,7 +38,7 @@ impl Traffic {
         for sink in [&attack, &questions, &attack_v6] {
             sink.packets_arrive(wait::PATIENCE).await.unwrap();
         }
-        Self { attack, questions, attack_v6, _floods: floods, _streets: streets }
+        Self { attack, questions, attack_v6, _floods: floods, _namespaces: namespaces }
     }
 
     /// The attack is stopped, and the questions get through.

@@ -1,7 +1,7 @@
 //! The kill switch: every own rule leaves and none comes back, with the daemon or without it, with a database or without.
 
-use crate::intent::{LIVING, UNFINISHED, own_rules};
-use crate::stage::{Attack, Network, NetworkBuilder, Prefixdctl, udp_flood};
+use crate::reliability::intent::{LIVING, UNFINISHED, own_rules};
+use crate::test_network::{Attack, Network, NetworkBuilder, Prefixdctl, udp_flood};
 use prefix_client::MitigationStatus;
 use prefix_testkit::lab::{Family, wait};
 use std::time::{Duration, Instant};

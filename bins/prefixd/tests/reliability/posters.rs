@@ -1,7 +1,7 @@
 //! Detectors under load that never give up: each post has a key of its own and is sent again until it is answered.
 
-use crate::random::Random;
-use crate::stage::{Attack, RawAnswer, RawHttp, udp_flood};
+use crate::reliability::random::Random;
+use crate::test_network::{Attack, RawAnswer, RawHttp, udp_flood};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

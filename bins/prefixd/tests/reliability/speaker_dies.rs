@@ -1,8 +1,8 @@
 //! gobgpd is killed and comes back with an empty table.
 
-use crate::intent::{own_rules, router_equals_intent};
-use crate::random::Random;
-use crate::stage::{Network, NetworkBuilder, udp_flood};
+use crate::reliability::intent::{own_rules, router_equals_intent};
+use crate::reliability::random::Random;
+use crate::test_network::{Network, NetworkBuilder, udp_flood};
 use prefix_testkit::lab::{Family, wait};
 use std::time::{Duration, Instant};
 

@@ -1,8 +1,8 @@
 //! gobgpd is stopped in its tracks (SIGSTOP) while rules come and go, and wakes up after every call has timed out: what it
 //! then does late is found and repaired.
 
-use crate::intent::{by_hand, own_rules, router_equals_intent};
-use crate::stage::{Attack, Network, udp_flood};
+use crate::reliability::intent::{by_hand, own_rules, router_equals_intent};
+use crate::test_network::{Attack, Network, udp_flood};
 use prefix_client::{MitigationId, MitigationStatus};
 use prefix_testkit::lab::{Family, wait};
 use std::time::{Duration, Instant};
@@ -103,7 +103,7 @@ async fn what_a_killed_daemon_asked_of_a_stopped_speaker_is_repaired_by_the_next
     );
 }
 
-fn network() -> crate::stage::NetworkBuilder {
+fn network() -> crate::test_network::NetworkBuilder {
     Network::with_gobgp_4()
         .exabgp()
         .steps(&["{action: discard, ttl_seconds: 600}"])
@@ -123,7 +123,7 @@ async fn foreign_rule(net: &Network) {
 }
 
 async fn ids_of(net: &Network, victims: &str) -> Vec<MitigationId> {
-    let living = net.mitigations(&crate::intent::LIVING).await;
+    let living = net.mitigations(&crate::reliability::intent::LIVING).await;
     let of = living.iter().filter(|one| one.victim_ip.to_string().starts_with(victims));
     of.map(|one| one.mitigation_id).collect()
 }

@@ -1,6 +1,6 @@
 //! Commands that change something: what they ask, send and say.
 
-use crate::program::{EVENT, MITIGATION, OTHER_MITIGATION, Program, ctl, fixture, mitigation, server};
+use super::program::{EVENT, MITIGATION, OTHER_MITIGATION, Program, ctl, fixture, mitigation, server};
 use serde_json::{Value, json};
 use wiremock::matchers::{body_json, body_partial_json, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};

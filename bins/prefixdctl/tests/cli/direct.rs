@@ -1,7 +1,7 @@
 //! The commands for the day on which nothing answers: they read the files, and say what they could not do. What they do to a
 //! real speaker is told by the daemon's tests.
 
-use crate::program::{Program, Run};
+use super::program::{Program, Run};
 use serde_json::{Value, json};
 use std::path::Path;
 

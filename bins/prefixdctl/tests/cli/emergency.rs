@@ -1,6 +1,6 @@
 //! The kill switch, and the check of the audit trail.
 
-use crate::program::{MITIGATION, ctl, fixture, problem, server};
+use super::program::{MITIGATION, ctl, fixture, problem, server};
 use serde_json::{Value, json};
 use wiremock::matchers::{body_json, method, path, query_param, query_param_is_missing};
 use wiremock::{Mock, MockServer, ResponseTemplate};

@@ -1,6 +1,6 @@
 //! Sending and explaining events.
 
-use crate::program::{EVENT, MITIGATION, Program, ctl, fixture, problem, server};
+use super::program::{EVENT, MITIGATION, Program, ctl, fixture, problem, server};
 use serde_json::{Value, json};
 use wiremock::matchers::{body_partial_json, method, path, query_param};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
@@ -164,7 +164,7 @@ async fn an_event_is_explained_and_a_mitigation_found_by_the_same_word() {
         .respond_with(ResponseTemplate::new(200).set_body_string(fixture!("event")))
         .mount(&server)
         .await;
-    let mitigation = crate::program::mitigation();
+    let mitigation = super::program::mitigation();
     Mock::given(path(format!("/v1/mitigations/{MITIGATION}")))
         .respond_with(ResponseTemplate::new(200).set_body_json(mitigation))
         .mount(&server)

@@ -1,6 +1,6 @@
 //! One exit code for each kind of end, and errors that say what and where.
 
-use crate::program::{Program, ctl, fixture, problem, server};
+use super::program::{Program, ctl, fixture, problem, server};
 use serde_json::{Value, json};
 
 #[tokio::test]

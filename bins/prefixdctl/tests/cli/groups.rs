@@ -1,6 +1,6 @@
 //! Signals that corroborate, and the groups they count in.
 
-use crate::program::{Program, ctl, fixture, server};
+use super::program::{Program, ctl, fixture, server};
 use serde_json::json;
 use wiremock::matchers::{body_json, header_exists, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};

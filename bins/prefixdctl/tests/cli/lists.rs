@@ -1,6 +1,6 @@
 //! Lists in every format, one page or all of them.
 
-use crate::program::{Program, ctl, fixture, server};
+use super::program::{Program, ctl, fixture, server};
 use serde_json::{Value, json};
 use wiremock::matchers::{header, method, path, query_param, query_param_is_missing};
 use wiremock::{Mock, MockServer, ResponseTemplate};

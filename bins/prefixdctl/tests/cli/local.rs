@@ -1,6 +1,6 @@
 //! Commands that need no server.
 
-use crate::program::Program;
+use super::program::Program;
 use std::path::{Path, PathBuf};
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The schema, told and brought up to date with no server at all.
 
-use crate::program::{Program, Run};
+use super::program::{Program, Run};
 use prefix_store::{Options, StoreUrl, open};
 use std::path::Path;
 use std::process::Command;

@@ -1,6 +1,6 @@
 //! Every operation of the API is reached by the command that claims it.
 
-use crate::program::{EVENT, MITIGATION, OTHER_MITIGATION, Program};
+use super::program::{EVENT, MITIGATION, OTHER_MITIGATION, Program};
 use prefix_client::operation::{self, Operation};
 use std::collections::BTreeSet;
 use wiremock::matchers::any;
@@ -75,7 +75,7 @@ async fn every_operation_is_reached_by_its_command() {
         let server = MockServer::start().await;
         // Refused everywhere: only what was asked counts, and `health` falls back to the public answer.
         Mock::given(any())
-            .respond_with(ResponseTemplate::new(401).set_body_json(crate::program::problem(
+            .respond_with(ResponseTemplate::new(401).set_body_json(super::program::problem(
                 401,
                 "unauthenticated",
                 "who are you",

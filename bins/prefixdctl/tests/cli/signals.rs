@@ -1,6 +1,6 @@
 //! Passing on what foreign detectors send.
 
-use crate::program::{EVENT, MITIGATION, Program, ctl, server};
+use super::program::{EVENT, MITIGATION, Program, ctl, server};
 use serde_json::{Value, json};
 use std::io::Write;
 use tempfile::NamedTempFile;

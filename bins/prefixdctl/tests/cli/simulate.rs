@@ -1,6 +1,6 @@
 //! Trying a configuration: over the API, and on the storage itself.
 
-use crate::program::{EVENT, MITIGATION, Program, Run, ctl, server};
+use super::program::{EVENT, MITIGATION, Program, Run, ctl, server};
 use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::decision::{Decision, Outcome};
 use prefix_core::event::{Event, EventStatus};

@@ -11,10 +11,10 @@ use prefix_testkit::fakes::ScriptedClock;
 use tokio::task::JoinHandle;
 
 use crate::config::Config;
-use crate::liars::Lie;
-use crate::ports::{Bond, MortalClock, Tie};
-use crate::witness::Witness;
-use crate::world::beginning;
+use crate::defects::Defect;
+use crate::observer::Observer;
+use crate::ports::{Link, LinkedPort, MortalClock};
+use crate::testbed::beginning;
 
 /// What a daemon is made of.
 #[derive(Clone)]
@@ -22,11 +22,11 @@ pub(crate) struct Parts {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) announcer: Arc<dyn Announcer>,
     pub(crate) clock: Arc<ScriptedClock>,
-    pub(crate) witness: Arc<Witness>,
+    pub(crate) observer: Arc<Observer>,
     /// A guard watches the speaker.
     pub(crate) guard: bool,
     /// What its ports pretend.
-    pub(crate) lie: Option<Lie>,
+    pub(crate) defect: Option<Defect>,
 }
 
 /// What a daemon sees of the guard.
@@ -48,20 +48,20 @@ enum State {
     Stopping(JoinHandle<()>),
 }
 
-/// See the module.
+/// A daemon and what starts it again.
 pub(crate) struct Daemon {
     name: &'static str,
     instance: InstanceId,
     parts: Parts,
-    bond: Arc<Bond>,
+    link: Arc<Link>,
     state: State,
 }
 
 impl Daemon {
     /// One that does not run.
     pub(crate) fn down(name: &'static str, number: u128, parts: Parts) -> Self {
-        let bond = Bond::new(name, false, parts.witness.clone(), None);
-        Self { name, instance: uuid::Uuid::from_u128(number).into(), parts, bond, state: State::Down }
+        let link = Link::new(name, false, parts.observer.clone(), None);
+        Self { name, instance: uuid::Uuid::from_u128(number).into(), parts, link, state: State::Down }
     }
 
     /// Begins to start.
@@ -70,20 +70,20 @@ impl Daemon {
             return;
         }
         let parts = &self.parts;
-        let bond = Bond::new(self.name, config.dry_run, parts.witness.clone(), parts.lie);
+        let link = Link::new(self.name, config.dry_run, parts.observer.clone(), parts.defect);
         let engine = EngineParts {
-            store: Arc::new(Tie { port: parts.store.clone(), bond: bond.clone() }),
-            announcer: Arc::new(Tie { port: parts.announcer.clone(), bond: bond.clone() }),
-            clock: Arc::new(MortalClock { clock: parts.clock.clone(), bond: bond.clone() }),
+            store: Arc::new(LinkedPort { port: parts.store.clone(), link: link.clone() }),
+            announcer: Arc::new(LinkedPort { port: parts.announcer.clone(), link: link.clone() }),
+            clock: Arc::new(MortalClock { clock: parts.clock.clone(), link: link.clone() }),
             policy: config.policy(),
             settings: config.settings(),
             instance: self.instance,
             guard: Some(Arc::new(Seen { guard: parts.guard })),
             frozen: marker.cloned().into_iter().collect(),
         };
-        parts.witness.story.tell(self.name, if config.dry_run { "starts in dry-run" } else { "starts" });
-        parts.witness.disturb();
-        self.bond = bond;
+        parts.observer.trace.tell(self.name, if config.dry_run { "starts in dry-run" } else { "starts" });
+        parts.observer.disturb();
+        self.link = link;
         self.state = State::Starting(tokio::spawn(Engine::start(engine)));
     }
 
@@ -91,20 +91,20 @@ impl Daemon {
     pub(crate) fn stop(&mut self) {
         if let State::Up(engine) = &self.state {
             let engine = engine.clone();
-            self.parts.witness.story.tell(self.name, "is told to stop");
-            self.parts.witness.disturb();
+            self.parts.observer.trace.tell(self.name, "is told to stop");
+            self.parts.observer.disturb();
             self.state = State::Stopping(tokio::spawn(async move { engine.shutdown().await }));
         }
     }
 
     /// Follows what became of it since the last look.
     pub(crate) async fn look(&mut self) {
-        let story = &self.parts.witness.story;
-        if self.bond.is_dead() {
+        let trace = &self.parts.observer.trace;
+        if self.link.is_dead() {
             if let State::Starting(start) = &self.state {
                 start.abort();
             }
-            self.parts.witness.resigned(&self.bond);
+            self.parts.observer.resigned(&self.link);
             self.state = State::Down;
             return;
         }
@@ -112,32 +112,32 @@ impl Daemon {
             State::Starting(start) if start.is_finished() => {
                 self.state = match start.await {
                     Ok(Ok(engine)) => {
-                        story.tell(self.name, "runs");
-                        self.parts.witness.disturb();
+                        trace.tell(self.name, "runs");
+                        self.parts.observer.disturb();
                         State::Up(engine)
                     }
                     Ok(Err(error)) => {
-                        story.tell(self.name, format!("cannot start: {error}"));
-                        self.bond.life.cancel();
+                        trace.tell(self.name, format!("cannot start: {error}"));
+                        self.link.life.cancel();
                         State::Down
                     }
                     Err(_) => {
-                        story.wrong(format!("{} met a defect while it started", self.name));
+                        trace.wrong(format!("{} met a defect while it started", self.name));
                         State::Down
                     }
                 };
             }
             State::Stopping(stop) if stop.is_finished() => {
-                story.tell(self.name, "has stopped");
-                self.parts.witness.disturb();
+                trace.tell(self.name, "has stopped");
+                self.parts.observer.disturb();
                 // whatever it left behind ends with its process
-                self.bond.life.cancel();
+                self.link.life.cancel();
                 self.state = State::Down;
             }
             State::Up(engine) => {
                 let failed = tokio::time::timeout(std::time::Duration::ZERO, engine.failed()).await.is_ok();
-                if failed && !self.bond.is_dead() {
-                    story.wrong(format!("a task of {} ended by itself", self.name));
+                if failed && !self.link.is_dead() {
+                    trace.wrong(format!("a task of {} ended by itself", self.name));
                 }
             }
             _ => {}
@@ -145,18 +145,18 @@ impl Daemon {
     }
 
     /// The engine, if it runs and serves.
-    pub(crate) fn engine(&self) -> Option<(&Engine, &Arc<Bond>)> {
+    pub(crate) fn engine(&self) -> Option<(&Engine, &Arc<Link>)> {
         match &self.state {
-            State::Up(engine) if !self.bond.is_dead() => Some((engine, &self.bond)),
+            State::Up(engine) if !self.link.is_dead() => Some((engine, &self.link)),
             _ => None,
         }
     }
 
     pub(crate) fn is_down(&self) -> bool {
-        matches!(self.state, State::Down) || self.bond.is_dead()
+        matches!(self.state, State::Down) || self.link.is_dead()
     }
 
-    pub(crate) fn bond(&self) -> &Arc<Bond> {
-        &self.bond
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        &self.link
     }
 }

@@ -1,4 +1,4 @@
-//! The ports of one daemon: they tell the story, watch for what a daemon must never do, and can kill it between any
+//! The ports of one daemon: they tell the trace, watch for what a daemon must never do, and can kill it between any
 //! two of its effects. From that moment on nothing it does has any effect, and nothing answers it.
 
 mod announcer;
@@ -15,12 +15,12 @@ use prefix_testkit::fakes::ScriptedClock;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::liars::Lie;
-use crate::witness::Witness;
+use crate::defects::Defect;
+use crate::observer::Observer;
 
 /// Where a daemon is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Timer {
+pub(crate) enum CrashPoint {
     /// The effect does not happen any more.
     Before,
     /// Half of it happens: of several changes the first ones.
@@ -29,48 +29,48 @@ pub(crate) enum Timer {
     After,
 }
 
-struct MitigationEnd {
+struct PlannedCrash {
     effects: u32,
-    moment: Timer,
+    point: CrashPoint,
 }
 
-/// What ties a daemon to the world.
-pub(crate) struct Bond {
-    /// Its name in the story.
+/// What connects a daemon to the testbed.
+pub(crate) struct Link {
+    /// Its name in the trace.
     pub(crate) name: &'static str,
     /// True if it runs in dry-run: nothing it does may reach the speaker.
     pub(crate) dry_run: bool,
     /// Its life.
     pub(crate) life: CancellationToken,
-    pub(crate) witness: Arc<Witness>,
+    pub(crate) observer: Arc<Observer>,
     /// What its ports pretend.
-    pub(crate) lie: Option<Lie>,
+    pub(crate) defect: Option<Defect>,
     /// A direct panic binds it: it announces nothing any more.
     pub(crate) frozen: AtomicBool,
     /// Only it cannot reach storage.
     pub(crate) cut_off: AtomicBool,
     /// Stopped, as by SIGSTOP: what it does waits until it wakes.
     asleep: watch::Sender<bool>,
-    end: Mutex<Option<MitigationEnd>>,
+    planned_crash: Mutex<Option<PlannedCrash>>,
 }
 
-impl Bond {
+impl Link {
     pub(crate) fn new(
         name: &'static str,
         dry_run: bool,
-        witness: Arc<Witness>,
-        lie: Option<Lie>,
+        observer: Arc<Observer>,
+        defect: Option<Defect>,
     ) -> Arc<Self> {
         Arc::new(Self {
             name,
             dry_run,
             life: CancellationToken::new(),
-            witness,
-            lie,
+            observer,
+            defect,
             frozen: AtomicBool::new(false),
             cut_off: AtomicBool::new(false),
             asleep: watch::channel(false).0,
-            end: Mutex::new(None),
+            planned_crash: Mutex::new(None),
         })
     }
 
@@ -97,8 +97,9 @@ impl Bond {
     }
 
     /// It dies at its n-th effect from now on (0 = the next one).
-    pub(crate) fn doom(&self, effects: u32, moment: Timer) {
-        *self.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(MitigationEnd { effects, moment });
+    pub(crate) fn crash_after(&self, effects: u32, point: CrashPoint) {
+        *self.planned_crash.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(PlannedCrash { effects, point });
     }
 
     pub(crate) fn is_dead(&self) -> bool {
@@ -108,21 +109,21 @@ impl Bond {
     /// Kills it without any farewell.
     pub(crate) fn kill(&self, when: &str) {
         if !self.is_dead() {
-            self.witness.story.tell(self.name, format!("is killed {when}"));
+            self.observer.trace.tell(self.name, format!("is killed {when}"));
             self.life.cancel();
-            self.witness.disturb();
+            self.observer.disturb();
         }
     }
 
     /// Counts one effect. Returns how it ends, if it is the last.
-    fn count(&self) -> Option<Timer> {
-        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = end.as_mut()?;
+    fn count(&self) -> Option<CrashPoint> {
+        let mut planned_crash = self.planned_crash.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = planned_crash.as_mut()?;
         if next.effects > 0 {
             next.effects -= 1;
             return None;
         }
-        end.take().map(|end| end.moment)
+        planned_crash.take().map(|planned_crash| planned_crash.point)
     }
 
     /// The answer of a call, or none ever again. A call that was under way at the end may have had its effect.
@@ -150,20 +151,20 @@ impl Bond {
 }
 
 /// A port of one daemon.
-pub(crate) struct Tie<P: ?Sized> {
+pub(crate) struct LinkedPort<P: ?Sized> {
     pub(crate) port: Arc<P>,
-    pub(crate) bond: Arc<Bond>,
+    pub(crate) link: Arc<Link>,
 }
 
 /// The clock of one daemon. Whoever asks after its death is one of its tasks, and ends.
 pub(crate) struct MortalClock {
     pub(crate) clock: Arc<ScriptedClock>,
-    pub(crate) bond: Arc<Bond>,
+    pub(crate) link: Arc<Link>,
 }
 
 impl Clock for MortalClock {
     fn now(&self) -> DateTime<Utc> {
-        if self.bond.is_dead() {
+        if self.link.is_dead() {
             // past the panic hook: a dead daemon has nothing to say
             std::panic::resume_unwind(Box::new("the daemon is dead"));
         }

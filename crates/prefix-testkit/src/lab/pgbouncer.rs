@@ -3,8 +3,7 @@
 use super::folder::Folder;
 use super::postgres::{self, Account};
 use super::process::Process;
-use super::{Database, LabError, Loopback, Postgres, programs};
-use std::net::SocketAddrV4;
+use super::{Database, LabError, Loopback, programs};
 use tokio::net::TcpStream;
 
 const PORT: u16 = 6432;
@@ -18,16 +17,15 @@ pub struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// Starts one in front of `postgres` with at most `connections` connections to it.
+    /// Starts one in front of the server at `HOST:PORT`, with at most `connections` connections to each of its databases.
     ///
     /// # Errors
     /// [`LabError::Missing`] without `PgBouncer`.
-    pub async fn start(postgres: &Postgres, connections: u8) -> Result<Self, LabError> {
+    pub async fn start(server: &str, connections: u8) -> Result<Self, LabError> {
         let program = programs::find_installed("pgbouncer")?;
         let folder = Folder::new("pgbouncer")?;
         let address = Loopback::claim()?;
-        let configuration =
-            folder.write("pgbouncer.ini", &configuration(postgres.address(), &address, connections))?;
+        let configuration = folder.write("pgbouncer.ini", &configuration(server, &address, connections))?;
         // it refuses to run as root, as PostgreSQL does
         let account = Account::of_the_server()?;
         account.give(folder.path())?;
@@ -63,8 +61,8 @@ impl PgBouncer {
     }
 }
 
-fn configuration(server: SocketAddrV4, address: &Loopback, connections: u8) -> String {
-    let (host, port) = (server.ip(), server.port());
+fn configuration(server: &str, address: &Loopback, connections: u8) -> String {
+    let (host, port) = server.rsplit_once(':').unwrap_or((server, "5432"));
     format!(
         "[databases]
 * = host={host} port={port} user=postgres

@@ -329,6 +329,12 @@ impl Database {
         &self.url
     }
 
+    /// Host and port of its server, as in `127.x.y.z:5432`.
+    pub fn server(&self) -> &str {
+        let server = self.url.rsplit_once('@').map_or(self.url.as_str(), |(_, server)| server);
+        server.split_once('/').map_or(server, |(server, _)| server)
+    }
+
     /// Runs SQL and returns the output of `psql`, columns separated by `|`, without a header.
     ///
     /// # Errors

@@ -8,10 +8,10 @@ use prefix_core::announcer::{AnnounceError, OwnPath, Peer, RibPath, SpeakerEvent
 use prefix_core::flowspec::RouteKey;
 use prefix_testkit::fakes::announcer::Change;
 
-use super::{Tie, Timer};
-use crate::liars::Lie;
+use super::{CrashPoint, LinkedPort};
+use crate::defects::Defect;
 
-impl Tie<dyn Announcer> {
+impl LinkedPort<dyn Announcer> {
     /// Sends changes, or dies on the way: `send` carries the first so many out.
     async fn change<F>(
         &self,
@@ -21,26 +21,28 @@ impl Tie<dyn Announcer> {
     where
         F: Future<Output = Vec<Result<(), AnnounceError>>>,
     {
-        let bond = &self.bond;
-        if bond.is_dead() {
+        let link = &self.link;
+        if link.is_dead() {
             return std::future::pending().await;
         }
-        bond.witness.sends(bond, &changes);
+        link.observer.sends(link, &changes);
         let all = changes.len();
         let words = || changes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        match bond.count() {
-            Some(Timer::Before) => bond.die(&format!("before it can tell the speaker: {}", words())).await,
-            Some(Timer::Half) => {
-                drop(bond.alive(send(all.div_ceil(2))).await);
-                bond.die(&format!("while it tells the speaker: {}", words())).await
+        match link.count() {
+            Some(CrashPoint::Before) => {
+                link.die(&format!("before it can tell the speaker: {}", words())).await
             }
-            Some(Timer::After) => {
-                drop(bond.alive(send(all)).await);
-                bond.die(&format!("before it hears what becomes of: {}", words())).await
+            Some(CrashPoint::Half) => {
+                drop(link.alive(send(all.div_ceil(2))).await);
+                link.die(&format!("while it tells the speaker: {}", words())).await
+            }
+            Some(CrashPoint::After) => {
+                drop(link.alive(send(all)).await);
+                link.die(&format!("before it hears what becomes of: {}", words())).await
             }
             None => {
-                let results = bond.alive(send(all)).await;
-                bond.witness.told(bond, &changes, &results);
+                let results = link.alive(send(all)).await;
+                link.observer.told(link, &changes, &results);
                 results
             }
         }
@@ -48,12 +50,12 @@ impl Tie<dyn Announcer> {
 }
 
 #[async_trait]
-impl Announcer for Tie<dyn Announcer> {
+impl Announcer for LinkedPort<dyn Announcer> {
     async fn announce(&self, paths: &[OwnPath]) -> Vec<Result<(), AnnounceError>> {
         let changes = paths.iter().map(|path| Change::Announce(Box::new(path.clone()))).collect();
         self.change(changes, |some| async move {
-            match self.bond.lie {
-                Some(lie) => lie.announce(&self.bond, &*self.port, &paths[..some]).await,
+            match self.link.defect {
+                Some(defect) => defect.announce(&self.link, &*self.port, &paths[..some]).await,
                 None => self.port.announce(&paths[..some]).await,
             }
         })
@@ -63,8 +65,8 @@ impl Announcer for Tie<dyn Announcer> {
     async fn withdraw(&self, keys: &[RouteKey]) -> Vec<Result<(), AnnounceError>> {
         let changes = keys.iter().map(|key| Change::Withdraw(key.clone())).collect();
         self.change(changes, |some| async move {
-            match self.bond.lie {
-                Some(lie) => lie.withdraw(&self.bond, &*self.port, &keys[..some]).await,
+            match self.link.defect {
+                Some(defect) => defect.withdraw(&self.link, &*self.port, &keys[..some]).await,
                 None => self.port.withdraw(&keys[..some]).await,
             }
         })
@@ -72,28 +74,28 @@ impl Announcer for Tie<dyn Announcer> {
     }
 
     async fn table(&self) -> Result<BoxStream<'static, Result<RibPath, AnnounceError>>, AnnounceError> {
-        let table = self.bond.alive(self.port.table()).await?;
-        if self.bond.lie.is_none() {
+        let table = self.link.alive(self.port.table()).await?;
+        if self.link.defect.is_none() {
             return Ok(table);
         }
         let paths: Vec<_> = table.collect().await;
-        Ok(futures::stream::iter(Lie::bend_table(&self.bond, paths)).boxed())
+        Ok(futures::stream::iter(Defect::bend_table(&self.link, paths)).boxed())
     }
 
     async fn find(&self, keys: &[RouteKey]) -> Result<Vec<Option<RibPath>>, AnnounceError> {
-        let found = self.bond.alive(self.port.find(keys)).await?;
-        if self.bond.lie.is_none() {
+        let found = self.link.alive(self.port.find(keys)).await?;
+        if self.link.defect.is_none() {
             return Ok(found);
         }
-        Ok(keys.iter().zip(found).map(|(key, path)| Lie::bend_path(&self.bond, key, path)).collect())
+        Ok(keys.iter().zip(found).map(|(key, path)| Defect::bend_path(&self.link, key, path)).collect())
     }
 
     async fn peers(&self) -> Result<Vec<Peer>, AnnounceError> {
-        self.bond.alive(self.port.peers()).await
+        self.link.alive(self.port.peers()).await
     }
 
     fn watch(&self) -> BoxStream<'static, SpeakerEvent> {
-        let life = self.bond.life.clone();
+        let life = self.link.life.clone();
         let events = self.port.watch().take_until(async move { life.cancelled().await });
         events.chain(futures::stream::pending()).boxed()
     }

@@ -26,55 +26,55 @@ use prefix_core::signal::{Corroboration, SignalGroup};
 
 use tokio::time::Instant;
 
-use super::{Tie, Timer};
-use crate::witness::Deeds;
+use super::{CrashPoint, LinkedPort};
+use crate::observer::Deeds;
 
 #[async_trait]
-impl UnitOfWork for Tie<dyn Store> {
+impl UnitOfWork for LinkedPort<dyn Store> {
     async fn transact(
         &self,
         reads: &ReadSet,
         decide: &mut (dyn FnMut(Snapshot) -> ChangeSet + Send),
     ) -> Result<(), StoreError> {
-        let bond = &self.bond;
-        if bond.is_dead() {
+        let link = &self.link;
+        if link.is_dead() {
             return std::future::pending().await;
         }
         // a unit of work is one effect: what half of it would be is the store's own affair, and its contract forbids it
-        let end = bond.count();
-        if matches!(end, Some(Timer::Before | Timer::Half)) {
-            return bond.die("before it can write").await;
+        let end = link.count();
+        if matches!(end, Some(CrashPoint::Before | CrashPoint::Half)) {
+            return link.die("before it can write").await;
         }
         let mut deeds = Deeds::default();
-        let lie = bond.lie;
+        let defect = link.defect;
         let mut spy = |mut snapshot| {
-            if let Some(lie) = lie {
-                lie.bend_facts(&mut snapshot);
+            if let Some(defect) = defect {
+                defect.bend_facts(&mut snapshot);
             }
             let changes = decide(snapshot);
             deeds = Deeds::of(&changes);
-            lie.map_or_else(|| changes.clone(), |lie| lie.bend_changes(changes.clone()))
+            defect.map_or_else(|| changes.clone(), |defect| defect.bend_changes(changes.clone()))
         };
         let mut reads = reads.clone();
-        if let Some(lie) = lie {
-            lie.bend_reads(&mut reads);
+        if let Some(defect) = defect {
+            defect.bend_reads(&mut reads);
         }
-        let result = bond.stored(self.port.transact(&reads, &mut spy)).await;
-        if let Some(lie) = lie {
-            lie.tamper(&bond.witness.store);
+        let result = link.stored(self.port.transact(&reads, &mut spy)).await;
+        if let Some(defect) = defect {
+            defect.tamper(&link.observer.store);
         }
-        bond.witness.wrote(bond, &deeds, &result);
+        link.observer.wrote(link, &deeds, &result);
         if end.is_some() {
-            return bond.die("before it hears that it is written").await;
+            return link.die("before it hears that it is written").await;
         }
         result
     }
 }
 
 #[async_trait]
-impl Reads for Tie<dyn Store> {
+impl Reads for LinkedPort<dyn Store> {
     async fn unfinished(&self, pop: &Pop) -> Result<Vec<Mitigation>, StoreError> {
-        self.bond.stored(self.port.unfinished(pop)).await
+        self.link.stored(self.port.unfinished(pop)).await
     }
 
     async fn unfinished_ids(
@@ -82,54 +82,54 @@ impl Reads for Tie<dyn Store> {
         pop: Option<&Pop>,
         customer: Option<&CustomerId>,
     ) -> Result<Vec<MitigationId>, StoreError> {
-        self.bond.stored(self.port.unfinished_ids(pop, customer)).await
+        self.link.stored(self.port.unfinished_ids(pop, customer)).await
     }
 
     async fn mitigation(&self, id: MitigationId) -> Result<Option<Mitigation>, StoreError> {
-        self.bond.stored(self.port.mitigation(id)).await
+        self.link.stored(self.port.mitigation(id)).await
     }
 
     async fn mitigations(&self, query: &MitigationQuery) -> Result<Page<Mitigation>, StoreError> {
-        self.bond.stored(self.port.mitigations(query)).await
+        self.link.stored(self.port.mitigations(query)).await
     }
 
     async fn by_ids(&self, ids: &[MitigationId]) -> Result<Vec<Mitigation>, StoreError> {
-        self.bond.stored(self.port.by_ids(ids)).await
+        self.link.stored(self.port.by_ids(ids)).await
     }
 
     async fn event(&self, id: EventId) -> Result<Option<Event>, StoreError> {
-        self.bond.stored(self.port.event(id)).await
+        self.link.stored(self.port.event(id)).await
     }
 
     async fn events(&self, query: &EventQuery) -> Result<Page<Event>, StoreError> {
-        self.bond.stored(self.port.events(query)).await
+        self.link.stored(self.port.events(query)).await
     }
 
     async fn safelist(&self) -> Result<Safelist, StoreError> {
-        self.bond.stored(self.port.safelist()).await
+        self.link.stored(self.port.safelist()).await
     }
 
     async fn panic_scopes(&self) -> Result<Vec<PanicScope>, StoreError> {
-        self.bond.stored(self.port.panic_scopes()).await
+        self.link.stored(self.port.panic_scopes()).await
     }
 
     async fn panic_scope(&self, id: PanicId) -> Result<Option<PanicScope>, StoreError> {
-        self.bond.stored(self.port.panic_scope(id)).await
+        self.link.stored(self.port.panic_scope(id)).await
     }
 }
 
 #[async_trait]
-impl SignalReads for Tie<dyn Store> {
+impl SignalReads for LinkedPort<dyn Store> {
     async fn groups(&self, query: &GroupQuery) -> Result<Page<SignalGroup>, StoreError> {
-        self.bond.stored(self.port.groups(query)).await
+        self.link.stored(self.port.groups(query)).await
     }
 
     async fn group(&self, id: GroupId) -> Result<Option<SignalGroup>, StoreError> {
-        self.bond.stored(self.port.group(id)).await
+        self.link.stored(self.port.group(id)).await
     }
 
     async fn open_groups(&self, pop: &Pop, limit: u32) -> Result<Vec<SignalGroup>, StoreError> {
-        self.bond.stored(self.port.open_groups(pop, limit)).await
+        self.link.stored(self.port.open_groups(pop, limit)).await
     }
 
     async fn waiting_corroborations(
@@ -139,7 +139,7 @@ impl SignalReads for Tie<dyn Store> {
         source: Option<&SourceName>,
         limit: u32,
     ) -> Result<(WaitingCorroborations, Vec<Corroboration>), StoreError> {
-        self.bond.stored(self.port.waiting_corroborations(pop, now, source, limit)).await
+        self.link.stored(self.port.waiting_corroborations(pop, now, source, limit)).await
     }
 
     async fn corroborator_activity(
@@ -147,108 +147,108 @@ impl SignalReads for Tie<dyn Store> {
         pop: &Pop,
         since: DateTime<Utc>,
     ) -> Result<Vec<SourceActivity>, StoreError> {
-        self.bond.stored(self.port.corroborator_activity(pop, since)).await
+        self.link.stored(self.port.corroborator_activity(pop, since)).await
     }
 
     async fn last_heard(
         &self,
         sources: &[SourceName],
     ) -> Result<BTreeMap<SourceName, DateTime<Utc>>, StoreError> {
-        self.bond.stored(self.port.last_heard(sources)).await
+        self.link.stored(self.port.last_heard(sources)).await
     }
 }
 
 #[async_trait]
-impl Statistics for Tie<dyn Store> {
+impl Statistics for LinkedPort<dyn Store> {
     async fn stats(&self) -> Result<BTreeMap<Pop, PopStats>, StoreError> {
-        self.bond.stored(self.port.stats()).await
+        self.link.stored(self.port.stats()).await
     }
 
     async fn totals(&self) -> Result<Totals, StoreError> {
-        self.bond.stored(self.port.totals()).await
+        self.link.stored(self.port.totals()).await
     }
 
     async fn series(&self, query: &SeriesQuery) -> Result<Vec<Bucket>, StoreError> {
-        self.bond.stored(self.port.series(query)).await
+        self.link.stored(self.port.series(query)).await
     }
 }
 
 #[async_trait]
-impl History for Tie<dyn Store> {
+impl History for LinkedPort<dyn Store> {
     async fn history(&self, query: &HistoryQuery) -> Result<Vec<Event>, StoreError> {
-        self.bond.stored(self.port.history(query)).await
+        self.link.stored(self.port.history(query)).await
     }
 
     async fn corroboration_history(
         &self,
         query: &CorroborationHistoryQuery,
     ) -> Result<Vec<Corroboration>, StoreError> {
-        self.bond.stored(self.port.corroboration_history(query)).await
+        self.link.stored(self.port.corroboration_history(query)).await
     }
 }
 
 #[async_trait]
-impl AuditLog for Tie<dyn Store> {
+impl AuditLog for LinkedPort<dyn Store> {
     async fn audit(&self, query: &AuditQuery) -> Result<Page<AuditEntry>, StoreError> {
-        self.bond.stored(self.port.audit(query)).await
+        self.link.stored(self.port.audit(query)).await
     }
 
     async fn seal_audit(&self, pop: &Pop, leader: Epoch, limit: u32) -> Result<u32, StoreError> {
-        self.bond.stored(self.port.seal_audit(pop, leader, limit)).await
+        self.link.stored(self.port.seal_audit(pop, leader, limit)).await
     }
 
     async fn audit_chain_head(&self, pop: &Pop) -> Result<Option<ChainHead>, StoreError> {
-        self.bond.stored(self.port.audit_chain_head(pop)).await
+        self.link.stored(self.port.audit_chain_head(pop)).await
     }
 
     async fn audit_chain(&self, pop: &Pop, from: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
-        self.bond.stored(self.port.audit_chain(pop, from, limit)).await
+        self.link.stored(self.port.audit_chain(pop, from, limit)).await
     }
 }
 
 #[async_trait]
-impl Leadership for Tie<dyn Store> {
+impl Leadership for LinkedPort<dyn Store> {
     fn is_shared(&self) -> bool {
         self.port.is_shared()
     }
 
     async fn claim(&self, candidacy: &Candidacy) -> Result<Election, StoreError> {
         let asked = Instant::now();
-        let election = self.bond.stored(self.port.claim(candidacy)).await;
-        let election = match self.bond.lie {
-            Some(lie) => lie.bend_election(candidacy, election),
+        let election = self.link.stored(self.port.claim(candidacy)).await;
+        let election = match self.link.defect {
+            Some(defect) => defect.bend_election(candidacy, election),
             None => election,
         };
-        self.bond.witness.claimed(&self.bond, asked, candidacy.instance, &election);
+        self.link.observer.claimed(&self.link, asked, candidacy.instance, &election);
         election
     }
 
     async fn resign(&self, pop: &Pop, instance: InstanceId, epoch: Option<Epoch>) -> Result<(), StoreError> {
-        self.bond.witness.resigned(&self.bond);
-        self.bond.stored(self.port.resign(pop, instance, epoch)).await
+        self.link.observer.resigned(&self.link);
+        self.link.stored(self.port.resign(pop, instance, epoch)).await
     }
 }
 
 #[async_trait]
-impl ChangeFeed for Tie<dyn Store> {
+impl ChangeFeed for LinkedPort<dyn Store> {
     async fn changes(
         &self,
         pop: &Pop,
         reader: InstanceId,
         since: Option<FeedCursor>,
     ) -> Result<RowChanges, StoreError> {
-        self.bond.stored(self.port.changes(pop, reader, since)).await
+        self.link.stored(self.port.changes(pop, reader, since)).await
     }
 }
 
 #[async_trait]
-impl Maintenance for Tie<dyn Store> {
+impl Maintenance for LinkedPort<dyn Store> {
     async fn ping(&self) -> Result<(), StoreError> {
-        self.bond.stored(self.port.ping()).await
+        self.link.stored(self.port.ping()).await
     }
 
     async fn prune(&self, retention: &Retention, limit: u32) -> Result<u64, StoreError> {
-        self.bond.stored(self.port.prune(retention, limit)).await
+        self.link.stored(self.port.prune(retention, limit)).await
     }
 
     fn pool(&self) -> PoolState {

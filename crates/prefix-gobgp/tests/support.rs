@@ -1,5 +1,5 @@
 //! What the tests of this crate share: rules to announce, and an adapter for a speaker of the lab.
-#![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(dead_code, reason = "an example uses a part of it")]
 
 use std::time::Duration;
 

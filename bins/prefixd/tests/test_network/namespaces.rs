@@ -1,4 +1,4 @@
-//! Attacker and victim on both sides of the router of a network, as networks of their own: for stories about packets.
+//! Attacker and victim on both sides of the router of a network, as networks of their own: for tests about packets.
 
 use super::Network;
 use prefix_testkit::lab::{Forwarding, LinkEnd, Namespace};
@@ -9,13 +9,13 @@ pub(crate) const OUTSIDE: &str = "outside";
 /// The two networks. The attacker is 198.51.100.2 and `2001:db8:a::2`, the victim the name server of the inventory,
 /// 203.0.113.53 and `2001:db8:10::53`, of which everything but port 53 may be dropped.
 #[derive(Debug)]
-pub(crate) struct Streets {
+pub(crate) struct Namespaces {
     pub(crate) attacker: Namespace,
     pub(crate) victim: Namespace,
     _forwarding: Forwarding,
 }
 
-impl Streets {
+impl Namespaces {
     /// Builds them around a router that is [far away](super::NetworkBuilder::far_away) and enforces what it receives.
     pub(crate) async fn around(net: &Network) -> Self {
         let router = net.between();

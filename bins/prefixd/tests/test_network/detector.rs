@@ -25,7 +25,7 @@ impl Detector {
         self.tries(attack).await.unwrap_or_else(|error| panic!("{attack:?} was refused: {error}"))
     }
 
-    /// The same, where the story is about the refusal.
+    /// The same, where the test is about the refusal.
     pub(crate) async fn tries(&self, attack: &Attack) -> Result<EventAnswer, ApiError> {
         self.client.send_event(&attack.ban(&self.source), false).await.map(|reply| reply.value)
     }

@@ -1,5 +1,4 @@
 //! The program as scripts and people meet it: arguments in, exit code, stdout and stderr out.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod changes;
 mod direct;

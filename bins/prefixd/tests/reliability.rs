@@ -2,16 +2,6 @@
 //!
 //! Each test is named for its promise, and `docs/reliability.md` names each test. The numbers that a test measured are on
 //! its output (`--nocapture`), in lines that begin with `measured:`.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a failing step is a failing test, and what was measured is said"
-)]
-
-#[path = "../stage/mod.rs"]
-mod stage;
 
 mod intent;
 mod outage;

@@ -1,5 +1,5 @@
-//! Parts that lie: a simulation that does not notice them proves nothing. Each lie is one deliberate defect between a
-//! daemon and its ports.
+//! Deliberate defects, each between a daemon and one of its ports: a simulation that does not notice them proves
+//! nothing.
 
 use prefix_core::Announcer;
 use prefix_core::announcer::{AnnounceError, OwnPath, RibPath};
@@ -8,13 +8,13 @@ use prefix_core::ownership::{NotAfter, Ownership};
 use prefix_core::store::{Candidacy, ChangeSet, Election, Epoch, Leader, ReadSet, Snapshot, StoreError};
 use prefix_testkit::fakes::MemoryStore;
 
-use crate::ports::Bond;
-use crate::temper::Temper;
-use crate::world::{FOREIGN, route};
+use crate::conditions::Conditions;
+use crate::ports::Link;
+use crate::testbed::{FOREIGN, route};
 
 /// One deliberate defect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lie {
+pub(crate) enum Defect {
     /// Storage says that events are stored, and forgets them.
     ForgetsEvents,
     /// Storage does not keep the answers to repeatable requests.
@@ -37,7 +37,7 @@ pub(crate) enum Lie {
     PromisesLonger,
 }
 
-impl Lie {
+impl Defect {
     pub(crate) const ALL: [Self; 10] = [
         Self::ForgetsEvents,
         Self::ForgetsReplies,
@@ -69,12 +69,12 @@ impl Lie {
         }
     }
 
-    /// What a schedule must be like for the lie to be told at all.
-    pub(crate) fn needs(self, temper: &mut Temper) {
-        temper.dry_run = false;
-        temper.panics |= self == Self::ForgetsPanic;
+    /// What a schedule must be like for the defect to show at all.
+    pub(crate) fn needs(self, conditions: &mut Conditions) {
+        conditions.dry_run = false;
+        conditions.panics |= self == Self::ForgetsPanic;
         if self == Self::LetsEverybodyLead {
-            temper.instances = 2;
+            conditions.instances = 2;
         }
     }
 
@@ -134,7 +134,7 @@ impl Lie {
 
     pub(crate) async fn announce(
         self,
-        bond: &Bond,
+        link: &Link,
         speaker: &dyn Announcer,
         paths: &[OwnPath],
     ) -> Vec<Result<(), AnnounceError>> {
@@ -142,13 +142,13 @@ impl Lie {
         match self {
             Self::AnnouncesNothing => {
                 for path in &paths {
-                    bond.witness.open().pretended.insert(path.route.key(), as_listed(path));
+                    link.observer.open().pretended.insert(path.route.key(), as_listed(path));
                 }
                 return paths.iter().map(|_| Ok(())).collect();
             }
             Self::WithdrawsNothing => {
                 paths.iter().for_each(|path| {
-                    bond.witness.open().hidden.remove(&path.route.key());
+                    link.observer.open().hidden.remove(&path.route.key());
                 });
             }
             Self::PromisesLonger => {
@@ -161,21 +161,21 @@ impl Lie {
 
     pub(crate) async fn withdraw(
         self,
-        bond: &Bond,
+        link: &Link,
         speaker: &dyn Announcer,
         keys: &[RouteKey],
     ) -> Vec<Result<(), AnnounceError>> {
         match self {
             Self::AnnouncesNothing => {
                 keys.iter().for_each(|key| {
-                    bond.witness.open().pretended.remove(key);
+                    link.observer.open().pretended.remove(key);
                 });
             }
             Self::WithdrawsNothing => {
-                bond.witness.open().hidden.extend(keys.iter().cloned());
+                link.observer.open().hidden.extend(keys.iter().cloned());
                 return keys.iter().map(|_| Ok(())).collect();
             }
-            Self::WithdrawsForeign => bond.witness.speaker.remove(&route(FOREIGN)),
+            Self::WithdrawsForeign => link.observer.speaker.remove(&route(FOREIGN)),
             _ => {}
         }
         speaker.withdraw(keys).await
@@ -183,10 +183,10 @@ impl Lie {
 
     /// The table without what is hidden and with what is pretended.
     pub(crate) fn bend_table(
-        bond: &Bond,
+        link: &Link,
         paths: Vec<Result<RibPath, AnnounceError>>,
     ) -> Vec<Result<RibPath, AnnounceError>> {
-        let facts = bond.witness.open();
+        let facts = link.observer.open();
         let is_shown = |path: &Result<RibPath, AnnounceError>| {
             path.as_ref().map_or(true, |path| !facts.hidden.contains(&path.key))
         };
@@ -196,8 +196,8 @@ impl Lie {
     }
 
     /// The same for one route.
-    pub(crate) fn bend_path(bond: &Bond, key: &RouteKey, path: Option<RibPath>) -> Option<RibPath> {
-        let facts = bond.witness.open();
+    pub(crate) fn bend_path(link: &Link, key: &RouteKey, path: Option<RibPath>) -> Option<RibPath> {
+        let facts = link.observer.open();
         facts.pretended.get(key).cloned().or(path.filter(|_| !facts.hidden.contains(key)))
     }
 }

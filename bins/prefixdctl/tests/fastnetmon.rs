@@ -1,6 +1,5 @@
 //! `configs/fastnetmon/prefixd-fastnetmon`, the notify script for FastNetMon Community, called as FastNetMon calls it, with
 //! a stand-in for prefixdctl that writes down what it was given.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failing step is a failing test")]
 
 mod host;
 

@@ -1,10 +1,10 @@
-//! The configuration folder of a story: a small network that every test knows, and what a test changes of it.
+//! The configuration folder of a test: a small network that every test knows, and what a test changes of it.
 
 use prefix_testkit::lab::Gobgpd;
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// The customers of every story. 203.0.113.53 serves DNS.
+/// The customers of every test. 203.0.113.53 serves DNS.
 const INVENTORY: &str = "
 customers:
   - customer_id: acme

@@ -1,4 +1,4 @@
-//! The world of one schedule: a daemon between storage and a speaker, people, troubles, and a guard.
+//! The testbed of one schedule: a daemon between storage and a speaker, people, faults, and a guard.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,29 +15,29 @@ use prefix_testkit::announcer_contract::own_rule;
 use prefix_testkit::fakes::{MemoryAnnouncer, MemoryStore, ScriptedClock};
 
 use crate::checks::SETTLED;
+use crate::conditions::Conditions;
 use crate::daemon::{Daemon, Parts};
-use crate::dice::Dice;
+use crate::defects::Defect;
 use crate::guard::Guard;
-use crate::liars::Lie;
-use crate::people::Door;
-use crate::ports::{Bond, Timer};
+use crate::observer::Observer;
+use crate::people::LoadBalancer;
+use crate::ports::{CrashPoint, Link};
+use crate::random::Random;
 use crate::settings::Files;
-use crate::temper::Temper;
-use crate::witness::Witness;
 
 /// A rule of somebody else that must survive everything.
 pub(crate) const FOREIGN: &str = "dst 192.0.2.1/32";
 
-/// See the module.
-pub(crate) struct World {
-    pub(crate) dice: Dice,
-    pub(crate) temper: Temper,
+/// Everything of one schedule.
+pub(crate) struct Testbed {
+    pub(crate) random: Random,
+    pub(crate) conditions: Conditions,
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) speaker: Arc<MemoryAnnouncer>,
     pub(crate) clock: Arc<ScriptedClock>,
-    pub(crate) witness: Arc<Witness>,
+    pub(crate) observer: Arc<Observer>,
     pub(crate) daemons: Vec<Daemon>,
-    pub(crate) door: Door,
+    pub(crate) balancer: LoadBalancer,
     pub(crate) guard: Option<Guard>,
     pub(crate) files: Files,
     /// The marker of a direct panic beside the first daemon.
@@ -68,13 +68,13 @@ pub(crate) fn foreign(key: RouteKey, ownership: Ownership) -> RibPath {
     RibPath { key, action: Some(Action::Discard), ownership, local: true, attributes: "theirs".into() }
 }
 
-impl World {
-    /// A world in which nothing has happened yet, but that an earlier daemon left a rule behind.
-    pub(crate) async fn new(seed: u64, lie: Option<Lie>) -> Self {
-        let mut dice = Dice::of(seed);
-        let mut temper = Temper::of(&mut dice);
-        if let Some(lie) = lie {
-            lie.needs(&mut temper);
+impl Testbed {
+    /// A testbed in which nothing has happened yet, but that an earlier daemon left a rule behind.
+    pub(crate) async fn new(seed: u64, defect: Option<Defect>) -> Self {
+        let mut random = Random::of(seed);
+        let mut conditions = Conditions::of(&mut random);
+        if let Some(defect) = defect {
+            defect.needs(&mut conditions);
         }
         let store = Arc::new(MemoryStore::new());
         let speaker = Arc::new(MemoryAnnouncer::new());
@@ -82,34 +82,35 @@ impl World {
         store.set_clock(Arc::new(ScriptedClock::following_tokio(beginning())));
         speaker.set_call_timeout(Duration::from_secs(5));
         speaker.put(foreign(route(FOREIGN), Ownership::Foreign));
-        if !temper.dry_run {
+        if !conditions.dry_run {
             let mut orphan = own_rule("dst 198.51.100.77/32", Action::Discard, 77);
             orphan.tags.not_after = NotAfter::at_or_after(beginning() + TimeDelta::hours(24));
             speaker.announce(&[orphan]).await;
         }
-        let witness = Arc::new(Witness::new(store.clone(), speaker.clone(), temper.is_strict()));
-        store.set_shared(temper.instances > 1);
+        let observer = Arc::new(Observer::new(store.clone(), speaker.clone(), conditions.is_strict()));
+        store.set_shared(conditions.instances > 1);
         let parts = Parts {
             store: store.clone(),
             announcer: speaker.clone(),
             clock: clock.clone(),
-            witness: witness.clone(),
-            guard: temper.guard,
-            lie,
+            observer: observer.clone(),
+            guard: conditions.guard,
+            defect,
         };
-        let names = if temper.instances > 1 { &["prefixd-a", "prefixd-b"][..] } else { &["prefixd"] };
+        let names = if conditions.instances > 1 { &["prefixd-a", "prefixd-b"][..] } else { &["prefixd"] };
         let daemons =
             (1..).zip(names).map(|(number, name)| Daemon::down(name, number, parts.clone())).collect();
-        let guard = temper.guard.then(|| Guard::start(speaker.clone(), clock.clone(), witness.story.clone()));
-        let mut world = Self {
-            dice,
-            temper,
+        let guard =
+            conditions.guard.then(|| Guard::start(speaker.clone(), clock.clone(), observer.trace.clone()));
+        let mut testbed = Self {
+            random,
+            conditions,
             store,
             speaker,
             clock,
-            witness,
+            observer,
             daemons,
-            door: Door::default(),
+            balancer: LoadBalancer::default(),
             guard,
             files: Files::Usual,
             marker: None,
@@ -121,14 +122,14 @@ impl World {
             storage_troubled: false,
         };
         for _ in 0..names.len() {
-            world.start();
+            testbed.start();
         }
-        world.pass(Duration::from_millis(20)).await;
-        world
+        testbed.pass(Duration::from_millis(20)).await;
+        testbed
     }
 
     pub(crate) fn tell(&self, who: &'static str, what: impl Into<String>) {
-        self.witness.story.tell(who, what);
+        self.observer.trace.tell(who, what);
     }
 
     pub(crate) fn now(&self) -> DateTime<Utc> {
@@ -141,25 +142,25 @@ impl World {
         for daemon in &mut self.daemons {
             daemon.look().await;
         }
-        self.door.open(self.daemons.iter().filter_map(Daemon::engine));
+        self.balancer.serve_by(self.daemons.iter().filter_map(Daemon::engine));
     }
 
     /// True if some daemon runs and nothing keeps any from its work.
     pub(crate) fn is_served(&self) -> bool {
-        let hindered = |daemon: &Daemon| daemon.bond().is_hindered() && !daemon.is_down();
+        let hindered = |daemon: &Daemon| daemon.link().is_hindered() && !daemon.is_down();
         self.daemons.iter().any(|daemon| daemon.engine().is_some()) && !self.daemons.iter().any(hindered)
     }
 
     fn any_daemon(&mut self) -> usize {
-        self.dice.index(self.daemons.len())
+        self.random.index(self.daemons.len())
     }
 
     pub(crate) fn start(&mut self) {
-        let config = self.files.config(&self.temper);
+        let config = self.files.config(&self.conditions);
         let Some(first) = self.daemons.iter().position(Daemon::is_down) else { return };
         let marker = self.marker.as_ref().filter(|_| first == 0);
         self.daemons[first].start(&config, marker);
-        self.daemons[first].bond().frozen.store(marker.is_some(), Ordering::Relaxed);
+        self.daemons[first].link().frozen.store(marker.is_some(), Ordering::Relaxed);
     }
 
     /// Everything unfinished, by age.
@@ -174,22 +175,22 @@ impl World {
 
     /// One thing happens.
     pub(crate) async fn act(&mut self) {
-        let temper = self.temper;
+        let conditions = self.conditions;
         let when = |is: bool, weight: u64| if is { weight } else { 0 };
-        let act = self.dice.weighted(&[
+        let act = self.random.weighted(&[
             (10, Act::Reports),
-            (when(temper.correlation, 3), Act::Corroboration),
-            (when(temper.operators, 3), Act::Operator),
-            (when(temper.faults, 3), Act::SpeakerFault),
-            (when(temper.late, 4), Act::SpeakerLate),
-            (when(temper.outages, 2), Act::SpeakerOutage),
-            (when(temper.strangers, 3), Act::Stranger),
-            (when(temper.storage, 3), Act::StorageFault),
-            (when(temper.kills, 2), Act::Kill),
-            (when(temper.stops, 1), Act::Stop),
-            (when(temper.jumps, 1), Act::Jump),
-            (when(temper.sleeps, 2), Act::Sleep),
-            (when(temper.panics, 2), Act::KillSwitch),
+            (when(conditions.correlation, 3), Act::Corroboration),
+            (when(conditions.operators, 3), Act::Operator),
+            (when(conditions.faults, 3), Act::SpeakerFault),
+            (when(conditions.late, 4), Act::SpeakerLate),
+            (when(conditions.outages, 2), Act::SpeakerOutage),
+            (when(conditions.strangers, 3), Act::Stranger),
+            (when(conditions.storage, 3), Act::StorageFault),
+            (when(conditions.kills, 2), Act::Kill),
+            (when(conditions.stops, 1), Act::Stop),
+            (when(conditions.jumps, 1), Act::Jump),
+            (when(conditions.sleeps, 2), Act::Sleep),
+            (when(conditions.panics, 2), Act::KillSwitch),
             (when(self.daemons.iter().any(Daemon::is_down), 6), Act::Start),
             (when(self.speaker_troubled || self.storage_troubled, 4), Act::Heal),
             (2, Act::Wait),
@@ -214,64 +215,64 @@ impl World {
             Act::Jump => self.jump(),
             Act::Heal => self.heal(),
             Act::Wait => {
-                let seconds = self.dice.pick(&[1, 5, 20, 35, 70]);
+                let seconds = self.random.pick(&[1, 5, 20, 35, 70]);
                 self.pass(Duration::from_secs(seconds)).await;
             }
         }
-        let pause = self.dice.pick(temper.pauses);
+        let pause = self.random.pick(conditions.pauses);
         self.pass(Duration::from_millis(pause)).await;
     }
 
     fn kill(&mut self) {
         let which = self.any_daemon();
-        let bond: Arc<Bond> = self.daemons[which].bond().clone();
-        if bond.is_dead() {
+        let link: Arc<Link> = self.daemons[which].link().clone();
+        if link.is_dead() {
             return;
         }
-        let moment = self.dice.pick(&[Timer::Before, Timer::Half, Timer::After]);
-        match self.dice.below(3) {
-            0 => bond.kill("at an idle moment"),
-            _ => bond.doom(u32::try_from(self.dice.below(6)).unwrap_or(0), moment),
+        let point = self.random.pick(&[CrashPoint::Before, CrashPoint::Half, CrashPoint::After]);
+        match self.random.below(3) {
+            0 => link.kill("at an idle moment"),
+            _ => link.crash_after(u32::try_from(self.random.below(6)).unwrap_or(0), point),
         }
     }
 
     /// A daemon is stopped for a while, as by SIGSTOP, or only it cannot reach storage.
     fn sleep(&mut self) {
         let which = self.any_daemon();
-        let bond = self.daemons[which].bond().clone();
-        let time = Duration::from_millis(self.dice.pick(&[500, 2_900, 3_900, 6_000, 30_000]));
-        let cut = self.dice.once_in(2);
-        self.tell(bond.name, if cut { "cannot reach storage" } else { "is stopped, as by SIGSTOP" });
-        self.witness.disturb();
+        let link = self.daemons[which].link().clone();
+        let time = Duration::from_millis(self.random.pick(&[500, 2_900, 3_900, 6_000, 30_000]));
+        let cut = self.random.once_in(2);
+        self.tell(link.name, if cut { "cannot reach storage" } else { "is stopped, as by SIGSTOP" });
+        self.observer.disturb();
         if cut {
-            bond.cut_off.store(true, Ordering::Relaxed);
+            link.cut_off.store(true, Ordering::Relaxed);
         } else {
-            bond.set_asleep(true);
+            link.set_asleep(true);
         }
-        let witness = self.witness.clone();
+        let observer = self.observer.clone();
         tokio::spawn(async move {
             tokio::time::sleep(time).await;
-            if bond.is_hindered() && !bond.is_dead() {
-                witness.story.tell(bond.name, if cut { "reaches storage again" } else { "wakes" });
+            if link.is_hindered() && !link.is_dead() {
+                observer.trace.tell(link.name, if cut { "reaches storage again" } else { "wakes" });
             }
-            bond.cut_off.store(false, Ordering::Relaxed);
-            bond.set_asleep(false);
-            witness.disturb();
+            link.cut_off.store(false, Ordering::Relaxed);
+            link.set_asleep(false);
+            observer.disturb();
         });
     }
 
     fn jump(&mut self) {
-        let seconds = self.dice.pick(&[-400_i64, -30, -2, 2, 30, 400]);
+        let seconds = self.random.pick(&[-400_i64, -30, -2, 2, 30, 400]);
         let to = (self.now() + TimeDelta::seconds(seconds)).max(beginning());
         self.clock.set(to);
         self.tell("clock", format!("is set by {seconds} s, to {}", to.format("%H:%M:%S")));
-        self.witness.disturb();
+        self.observer.disturb();
     }
 
     /// Every trouble ends, and a daemon runs.
     pub(crate) async fn recover(&mut self) {
         self.heal();
-        self.tell("world", "all trouble is over");
+        self.tell("testbed", "all trouble is over");
         for _ in 0..60 {
             self.pass(Duration::from_secs(1)).await;
             self.start();
@@ -280,18 +281,18 @@ impl World {
             }
         }
         if self.daemons.iter().any(|daemon| daemon.engine().is_none()) {
-            self.witness.story.wrong("a daemon does not come up although nothing is in its way");
+            self.observer.trace.wrong("a daemon does not come up although nothing is in its way");
         }
-        self.daemons.iter().for_each(|daemon| daemon.bond().doom(u32::MAX, Timer::Before));
+        self.daemons.iter().for_each(|daemon| daemon.link().crash_after(u32::MAX, CrashPoint::Before));
         // everybody who still waits for an answer, and whoever tries again
         self.pass(Duration::from_secs(15)).await;
         self.speaker.let_late_changes_happen();
-        self.witness.disturb();
+        self.observer.disturb();
         // a whole pass of the reconciler and the longest wait for another try
         self.pass(Duration::from_secs(46)).await;
         // a step that is taken at this very moment is carried through
         for _ in 0..20 {
-            if self.witness.quiet_for() >= SETTLED {
+            if self.observer.quiet_for() >= SETTLED {
                 break;
             }
             self.pass(SETTLED).await;
@@ -303,10 +304,10 @@ impl World {
         let latest = self.unfinished().iter().map(|row| row.expires_at).max();
         let left = latest.map_or(TimeDelta::zero(), |at| at - self.now());
         let left = left.to_std().unwrap_or_default() + Duration::from_secs(12);
-        self.tell("world", "nobody reports anything any more");
+        self.tell("testbed", "nobody reports anything any more");
         self.pass(left).await;
         // the last audit entries are sealed a moment later
-        while self.witness.quiet_for() < Duration::from_secs(2) {
+        while self.observer.quiet_for() < Duration::from_secs(2) {
             self.pass(Duration::from_secs(1)).await;
         }
     }

@@ -1,4 +1,4 @@
-//! Who sees everything: what daemons do as they do it, what was acknowledged, and when the world was last disturbed.
+//! What the checks know: what daemons do as they do it, what was acknowledged, and when the testbed was last disturbed.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
@@ -18,8 +18,8 @@ use prefix_testkit::fakes::announcer::Change;
 use prefix_testkit::fakes::{MemoryAnnouncer, MemoryStore};
 use tokio::time::Instant;
 
-use crate::ports::Bond;
-use crate::story::Story;
+use crate::ports::Link;
+use crate::trace::Trace;
 
 /// From this age on a path of somebody else is known to every daemon that can know of it.
 const KNOWN: Duration = Duration::from_secs(2);
@@ -55,9 +55,9 @@ pub(crate) struct Facts {
     pub(crate) hidden: HashSet<RouteKey>,
 }
 
-/// See the module.
-pub(crate) struct Witness {
-    pub(crate) story: Story,
+/// What happened so far, as far as a check asks for it.
+pub(crate) struct Observer {
+    pub(crate) trace: Trace,
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) speaker: Arc<MemoryAnnouncer>,
     /// True if the speaker does nothing of its own accord: then every row is right at the moment it is written.
@@ -65,7 +65,7 @@ pub(crate) struct Witness {
     facts: Mutex<Facts>,
 }
 
-impl Witness {
+impl Observer {
     pub(crate) fn new(store: Arc<MemoryStore>, speaker: Arc<MemoryAnnouncer>, strict: bool) -> Self {
         let facts = Facts {
             calm_since: Instant::now(),
@@ -79,7 +79,7 @@ impl Witness {
             pretended: HashMap::new(),
             hidden: HashSet::new(),
         };
-        Self { story: Story::new(), store, speaker, strict, facts: Mutex::new(facts) }
+        Self { trace: Trace::new(), store, speaker, strict, facts: Mutex::new(facts) }
     }
 
     pub(crate) fn open(&self) -> MutexGuard<'_, Facts> {
@@ -114,7 +114,7 @@ impl Witness {
         let first = key.map(|key| *facts.keys.entry(key).or_insert(event));
         drop(facts);
         if let Some(first) = first.filter(|first| *first != event) {
-            self.story.wrong(format!(
+            self.trace.wrong(format!(
                 "the repeated request ({words}) was carried out twice: event {first}, then event {event}"
             ));
         }
@@ -124,7 +124,7 @@ impl Witness {
     pub(crate) fn corroborated(&self, signal: SignalId) {
         let stored = self.store.all_corroborations();
         if !stored.iter().any(|one| one.signal_id == signal) {
-            self.story.wrong(format!("the acknowledged corroborating signal {signal} is not stored"));
+            self.trace.wrong(format!("the acknowledged corroborating signal {signal} is not stored"));
         }
     }
 
@@ -134,12 +134,12 @@ impl Witness {
         for ack in facts.acks.iter_mut().filter(|ack| all || !ack.seen) {
             ack.seen = true;
             if !self.store.holds_event(ack.event) {
-                self.story.wrong(format!("the acknowledged event {} is not stored", ack.event));
+                self.trace.wrong(format!("the acknowledged event {} is not stored", ack.event));
             }
             if let Some(id) = ack.mitigation
                 && !self.store.with_mitigations(|rows| rows.contains_key(&id))
             {
-                self.story.wrong(format!("the acknowledged mitigation {} is not stored", name(id)));
+                self.trace.wrong(format!("the acknowledged mitigation {} is not stored", name(id)));
             }
         }
     }
@@ -150,15 +150,15 @@ impl Witness {
     }
 
     /// A daemon is about to ask the speaker for changes.
-    pub(crate) fn sends(&self, bond: &Bond, changes: &[Change]) {
+    pub(crate) fn sends(&self, link: &Link, changes: &[Change]) {
         for change in changes {
             let key = change.key();
-            if bond.dry_run {
-                self.story.wrong(format!("{} runs in dry-run and tells the speaker: {change}", bond.name));
+            if link.dry_run {
+                self.trace.wrong(format!("{} runs in dry-run and tells the speaker: {change}", link.name));
             }
-            self.check_lease(bond, change);
-            if change.announced().is_some() && bond.frozen.load(Ordering::Relaxed) {
-                self.story.wrong(format!("{} is frozen and tells the speaker: {change}", bond.name));
+            self.check_lease(link, change);
+            if change.announced().is_some() && link.frozen.load(Ordering::Relaxed) {
+                self.trace.wrong(format!("{} is frozen and tells the speaker: {change}", link.name));
             }
             if let Some(path) = change.announced() {
                 let tag = path.tags.mitigation;
@@ -166,7 +166,7 @@ impl Witness {
                     rows.values().any(|row| MitigationTag::from(row.mitigation_id) == tag)
                 });
                 if !written {
-                    self.story.wrong(format!("{} announces what is not written: {change}", bond.name));
+                    self.trace.wrong(format!("{} announces what is not written: {change}", link.name));
                 }
             }
             // to one that cannot be reached nothing is sent at all
@@ -175,10 +175,10 @@ impl Witness {
             let holder = self.speaker.local(&key).map(|path| path.ownership);
             match holder.filter(|_| known) {
                 Some(Ownership::OtherPop { .. }) => {
-                    self.story.wrong(format!("{} touches a path of another pop: {change}", bond.name));
+                    self.trace.wrong(format!("{} touches a path of another pop: {change}", link.name));
                 }
                 Some(Ownership::Foreign) if change.is_withdraw() => {
-                    self.story.wrong(format!("{} takes a path of somebody else away: {change}", bond.name));
+                    self.trace.wrong(format!("{} takes a path of somebody else away: {change}", link.name));
                 }
                 _ => {}
             }
@@ -188,7 +188,7 @@ impl Witness {
     /// A daemon asked for the leadership, and was answered.
     pub(crate) fn claimed(
         &self,
-        bond: &Bond,
+        link: &Link,
         asked: Instant,
         instance: InstanceId,
         election: &Result<Election, StoreError>,
@@ -199,34 +199,34 @@ impl Witness {
         let mut facts = self.open();
         let known = facts.epoch;
         facts.epoch = Some(epoch).max(known);
-        facts.leases.insert(bond.name, asked + TERM);
+        facts.leases.insert(link.name, asked + TERM);
         let now = Instant::now();
-        let other = facts.leases.iter().find(|(name, until)| **name != bond.name && **until > now);
+        let other = facts.leases.iter().find(|(name, until)| **name != link.name && **until > now);
         let other = other.map(|(name, until)| (*name, *until - now));
         drop(facts);
         if let Some((other, left)) = other {
-            self.story.wrong(format!(
+            self.trace.wrong(format!(
                 "{} leads, and {other} leads for {} ms more",
-                bond.name,
+                link.name,
                 left.as_millis()
             ));
         }
         match known {
-            Some(known) if known > epoch => self.story.wrong(format!(
+            Some(known) if known > epoch => self.trace.wrong(format!(
                 "{} leads in epoch {}, after epoch {} had begun",
-                bond.name, epoch.0, known.0
+                link.name, epoch.0, known.0
             )),
             Some(known) if known == epoch => {}
             _ => {
                 self.disturb();
-                self.story.tell(bond.name, format!("leads, in epoch {}", epoch.0));
+                self.trace.tell(link.name, format!("leads, in epoch {}", epoch.0));
             }
         }
     }
 
     /// A daemon gives its leadership back, or is gone.
-    pub(crate) fn resigned(&self, bond: &Bond) {
-        self.open().leases.remove(bond.name);
+    pub(crate) fn resigned(&self, link: &Link) {
+        self.open().leases.remove(link.name);
     }
 
     /// Somebody was told that a scope is frozen.
@@ -245,50 +245,50 @@ impl Witness {
         self.store.with_mitigations(|rows| {
             for row in rows.values().filter(|row| row.lives()) {
                 if scopes.iter().any(|scope| scope.covers(&row.pop, row.customer_id.as_ref())) {
-                    self.story.wrong(format!("{} lives in a frozen scope", name(row.mitigation_id)));
+                    self.trace.wrong(format!("{} lives in a frozen scope", name(row.mitigation_id)));
                 }
             }
         });
     }
 
     /// What a daemon without a lease may still send: no new rule.
-    fn check_lease(&self, bond: &Bond, change: &Change) {
-        let holds = self.open().leases.get(bond.name).is_some_and(|until| *until > Instant::now());
+    fn check_lease(&self, link: &Link, change: &Change) {
+        let holds = self.open().leases.get(link.name).is_some_and(|until| *until > Instant::now());
         let Some(path) = change.announced().filter(|_| !holds && self.store.is_shared()) else { return };
         let there = self.speaker.local(&change.key()).map(|path| path.ownership);
         let renews = matches!(there, Some(Ownership::Own { mitigation, .. }) if mitigation == Some(path.tags.mitigation));
         if !renews {
-            self.story.wrong(format!("{} has no lease and tells the speaker: {change}", bond.name));
+            self.trace.wrong(format!("{} has no lease and tells the speaker: {change}", link.name));
         }
     }
 
     /// The speaker answered.
-    pub(crate) fn told(&self, bond: &Bond, changes: &[Change], results: &[Result<(), AnnounceError>]) {
+    pub(crate) fn told(&self, link: &Link, changes: &[Change], results: &[Result<(), AnnounceError>]) {
         for (change, result) in changes.iter().zip(results) {
             let answer = match result {
                 Ok(()) => "done".to_owned(),
                 Err(error) => error.to_string(),
             };
-            self.story.tell(bond.name, format!("tells the speaker: {change} ({answer})"));
+            self.trace.tell(link.name, format!("tells the speaker: {change} ({answer})"));
         }
     }
 
     /// Storage answered.
-    pub(crate) fn wrote(&self, bond: &Bond, deeds: &Deeds, result: &Result<(), StoreError>) {
+    pub(crate) fn wrote(&self, link: &Link, deeds: &Deeds, result: &Result<(), StoreError>) {
         match result {
             Ok(()) if deeds.words.is_empty() => {}
             Ok(()) => {
                 self.open().last_write = Instant::now();
-                self.story.tell(bond.name, format!("writes: {}", deeds.words.join("; ")));
+                self.trace.tell(link.name, format!("writes: {}", deeds.words.join("; ")));
             }
             Err(error) => {
-                self.story.tell(bond.name, format!("cannot write ({error}): {}", deeds.words.join("; ")));
+                self.trace.tell(link.name, format!("cannot write ({error}): {}", deeds.words.join("; ")));
                 return;
             }
         }
         for ended in &deeds.ended {
             if ended.revived {
-                self.story.wrong(format!("{} was over and lives again", name(ended.id)));
+                self.trace.wrong(format!("{} was over and lives again", name(ended.id)));
             }
             if !self.strict {
                 continue;
@@ -296,7 +296,7 @@ impl Witness {
             let Some(path) = ended.key.as_ref().and_then(|key| self.speaker.local(key)) else { continue };
             let tag = MitigationTag::from(ended.id);
             if matches!(path.ownership, Ownership::Own { mitigation: Some(held), .. } if held == tag) {
-                self.story.wrong(format!(
+                self.trace.wrong(format!(
                     "{} is written down as over while the speaker holds its rule {}",
                     name(ended.id),
                     path.key.flow()
@@ -318,7 +318,7 @@ struct Ended {
     revived: bool,
 }
 
-/// What a unit of work does, for the story and the checks.
+/// What a unit of work does, for the trace and the checks.
 #[derive(Default)]
 pub(crate) struct Deeds {
     words: Vec<String>,

@@ -1,4 +1,4 @@
-//! A network of its own for each story: speaker, routers, database, daemon, and the people around it.
+//! A network of its own for each test: speaker, routers, database, daemon, and the people around it.
 
 use super::{Detector, RawHttp, Router, configuration};
 use prefix_client::{Client, ClientOptions, Mitigation, MitigationId, MitigationQuery, MitigationStatus};
@@ -65,12 +65,12 @@ impl NetworkBuilder {
         self
     }
 
-    /// With a PostgreSQL that the story may stop.
+    /// With a PostgreSQL that the test may stop.
     pub(crate) fn own_postgres(self) -> Self {
         self.own_postgres_like(Postgres::builder())
     }
 
-    /// With such a PostgreSQL, which the story may stop.
+    /// With such a PostgreSQL, which the test may stop.
     pub(crate) fn own_postgres_like(mut self, postgres: PostgresBuilder) -> Self {
         self.storage = Storage::OwnPostgres(postgres);
         self
@@ -125,7 +125,7 @@ impl NetworkBuilder {
                 (Some(postgres), Some(database))
             }
         };
-        let folder = tempfile::Builder::new().prefix("prefixd-story-").tempdir().unwrap();
+        let folder = tempfile::Builder::new().prefix("prefixd-test-").tempdir().unwrap();
         let storage = database.as_ref().map_or("sqlite://data/prefixd.db", Database::url);
         let mut settings = configuration::settings(&speaker, storage);
         for (path, value) in self.settings {
@@ -187,7 +187,7 @@ pub(crate) struct Beside {
     _folder: tempfile::TempDir,
 }
 
-/// A network in which a story happens. Everything in it ends with it, the daemon first.
+/// The network of one test. Everything in it ends with it, the daemon first.
 #[derive(Debug)]
 pub(crate) struct Network {
     /// Posts events.
@@ -234,29 +234,29 @@ impl Network {
 
     /// The router that shows every byte: ExaBGP.
     pub(crate) fn router(&self) -> &Router {
-        self.router.as_ref().expect("the story asked for no ExaBGP")
+        self.router.as_ref().expect("the test asked for no ExaBGP")
     }
 
     pub(crate) fn bird(&self) -> &Bird {
-        self.bird.as_ref().expect("the story asked for no BIRD")
+        self.bird.as_ref().expect("the test asked for no BIRD")
     }
 
     pub(crate) fn frr(&self) -> &Frr {
-        self.frr.as_ref().expect("the story asked for no FRR")
+        self.frr.as_ref().expect("the test asked for no FRR")
     }
 
     pub(crate) fn frr_mut(&mut self) -> &mut Frr {
-        self.frr.as_mut().expect("the story asked for no FRR")
+        self.frr.as_mut().expect("the test asked for no FRR")
     }
 
     /// The network between the daemon and its speaker.
     pub(crate) fn between(&self) -> &Arc<Namespace> {
-        &self.between.as_ref().expect("the story asked for a speaker far away").0
+        &self.between.as_ref().expect("the test asked for no speaker far away").0
     }
 
     /// Starts another instance with the same configuration, a folder and a state of its own.
     pub(crate) async fn another_instance(&self) -> Beside {
-        let folder = tempfile::Builder::new().prefix("prefixd-story-").tempdir().unwrap();
+        let folder = tempfile::Builder::new().prefix("prefixd-test-").tempdir().unwrap();
         for name in ["prefixd.yaml", "inventory.yaml", "playbooks.yaml"] {
             std::fs::copy(self.folder().join(name), folder.path().join(name)).unwrap();
         }

@@ -6,13 +6,13 @@ macro_rules! with_both_versions {
         mod v3 { $(
             #[tokio::test]
             async fn $promise() {
-                crate::$promise(prefix_testkit::lab::GobgpVersion::V3).await;
+                super::$promise(prefix_testkit::lab::GobgpVersion::V3).await;
             }
         )* }
         mod v4 { $(
             #[tokio::test]
             async fn $promise() {
-                crate::$promise(prefix_testkit::lab::GobgpVersion::V4).await;
+                super::$promise(prefix_testkit::lab::GobgpVersion::V4).await;
             }
         )* }
     };

@@ -3,7 +3,7 @@
 use prefix_client::{EventAction, NewEvent};
 use serde_json::{Value, json};
 
-/// A report about one attack, ready to be posted as often as the story needs it.
+/// A report about one attack, ready to be posted as often as the test needs it.
 #[derive(Debug, Clone)]
 pub(crate) struct Attack {
     victim: String,

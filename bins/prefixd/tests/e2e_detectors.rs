@@ -3,16 +3,6 @@
 //!
 //! Detectors are as they are: nothing of what they say is written by the tests. What they were answered is read by a
 //! [`prefix_testkit::lab::Recorder`] between them and the daemon.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a failing step is a failing test, and what was measured is said"
-)]
-
-#[path = "../stage/mod.rs"]
-mod stage;
 
 mod alertmanager;
 mod fastnetmon;

@@ -1,4 +1,4 @@
-//! What happened in a schedule, in the words of an operator: who did what, when, and what is wrong with it.
+//! The trace of a schedule, in the words of an operator: who did what, when, and what is wrong with it.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -13,34 +13,34 @@ struct Line {
     what: String,
 }
 
-struct Pages {
+struct Record {
     began: Instant,
     lines: Vec<Line>,
     wrong: Option<String>,
 }
 
-/// See the module; clones write the same story.
+/// What happened in a schedule; clones write the same trace.
 #[derive(Clone)]
-pub(crate) struct Story {
-    pages: Arc<Mutex<Pages>>,
+pub(crate) struct Trace {
+    record: Arc<Mutex<Record>>,
 }
 
-impl Story {
+impl Trace {
     /// Begins now, by tokio's time.
     pub(crate) fn new() -> Self {
-        let pages = Pages { began: Instant::now(), lines: Vec::new(), wrong: None };
-        Self { pages: Arc::new(Mutex::new(pages)) }
+        let record = Record { began: Instant::now(), lines: Vec::new(), wrong: None };
+        Self { record: Arc::new(Mutex::new(record)) }
     }
 
-    fn open(&self) -> MutexGuard<'_, Pages> {
-        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    fn open(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Somebody did something.
     pub(crate) fn tell(&self, who: impl Into<Cow<'static, str>>, what: impl Into<String>) {
-        let mut pages = self.open();
-        let at = pages.began.elapsed();
-        pages.lines.push(Line { at, who: who.into(), what: what.into() });
+        let mut record = self.open();
+        let at = record.began.elapsed();
+        record.lines.push(Line { at, who: who.into(), what: what.into() });
     }
 
     /// Something is broken that must hold. The first finding counts, later ones are mostly its consequences.
@@ -55,11 +55,11 @@ impl Story {
         self.open().wrong.clone()
     }
 
-    /// The whole story up to the first finding, for people.
+    /// The whole trace up to the first finding, for people.
     pub(crate) fn text(&self) -> String {
-        let pages = self.open();
+        let record = self.open();
         let mut text = String::new();
-        for line in &pages.lines {
+        for line in &record.lines {
             let (minutes, seconds) = (line.at.as_secs() / 60, line.at.as_secs() % 60);
             let millis = line.at.subsec_millis();
             // writing to a text cannot fail

@@ -1,5 +1,4 @@
 //! What the tests of this crate share: a context, and reports as text for people.
-#![allow(dead_code, reason = "each test program uses a part")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

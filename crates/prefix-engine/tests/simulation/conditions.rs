@@ -1,12 +1,12 @@
-//! The temper of a schedule: which troubles it knows at all. A schedule that knows few of them goes deeper into those
+//! The conditions of a schedule: which faults it knows at all. A schedule that knows few of them goes deeper into those
 //! than one in which everything happens at once.
 
-use crate::dice::Dice;
+use crate::random::Random;
 
-/// See the module.
+/// What may happen in a schedule, and how often.
 #[derive(Clone, Copy, Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "each trouble is there or not, independently of the others")]
-pub(crate) struct Temper {
+pub(crate) struct Conditions {
     /// Nothing may reach the speaker.
     pub(crate) dry_run: bool,
     /// A stop leaves rules in place.
@@ -45,27 +45,27 @@ pub(crate) struct Temper {
     pub(crate) pauses: &'static [u64],
 }
 
-impl Temper {
-    pub(crate) fn of(dice: &mut Dice) -> Self {
+impl Conditions {
+    pub(crate) fn of(random: &mut Random) -> Self {
         Self {
-            dry_run: dice.once_in(25),
-            preserve: dice.once_in(2),
-            guard: dice.once_in(2),
-            faults: dice.once_in(2),
-            late: dice.once_in(3),
-            outages: dice.once_in(2),
-            strangers: dice.once_in(3),
-            storage: dice.once_in(2),
-            kills: dice.once_in(2),
-            stops: dice.once_in(3),
-            jumps: dice.once_in(3),
-            instances: if dice.once_in(3) { 2 } else { 1 },
-            sleeps: dice.once_in(2),
-            panics: dice.once_in(4),
-            operators: !dice.once_in(3),
-            correlation: dice.once_in(3),
-            actions: 20 + dice.below(31),
-            pauses: dice.pick(&[
+            dry_run: random.once_in(25),
+            preserve: random.once_in(2),
+            guard: random.once_in(2),
+            faults: random.once_in(2),
+            late: random.once_in(3),
+            outages: random.once_in(2),
+            strangers: random.once_in(3),
+            storage: random.once_in(2),
+            kills: random.once_in(2),
+            stops: random.once_in(3),
+            jumps: random.once_in(3),
+            instances: if random.once_in(3) { 2 } else { 1 },
+            sleeps: random.once_in(2),
+            panics: random.once_in(4),
+            operators: !random.once_in(3),
+            correlation: random.once_in(3),
+            actions: 20 + random.below(31),
+            pauses: random.pick(&[
                 &[1, 5, 20, 60, 150, 400][..],
                 &[3, 40, 150, 700, 2_500, 6_000],
                 &[40, 700, 2_500, 11_000, 31_000],

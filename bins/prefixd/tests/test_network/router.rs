@@ -5,7 +5,7 @@ use prefix_testkit::lab::{Exabgp, LabError, RouterUpdate, wait};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The receiving router of a story.
+/// The receiving router of a test.
 #[derive(Debug)]
 pub(crate) struct Router(pub(super) Arc<Exabgp>);
 
