@@ -26,7 +26,6 @@ pub mod settings;
 mod shared;
 mod speaker;
 mod timers;
-pub mod view;
 mod waiting;
 
 pub use answer::{
@@ -40,8 +39,8 @@ pub use engine::{
     CorroborationReport, Engine, EngineParts, Played, PolicyChange, Rehearsal, SimulationReport, with_fates,
 };
 pub use error::EngineError;
-pub use prefix_policy::Policy;
 pub use prefix_policy::correlation::ScopeProblem;
 pub use prefix_policy::course::{Ingested, RefusedEvent, Touched};
 pub use prefix_policy::simulation::{Actual, Change, Diff, Ending, Simulated, Summary};
+pub use prefix_policy::{ManualRequest, Policy};
 pub use settings::Settings;

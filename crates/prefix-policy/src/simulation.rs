@@ -11,7 +11,6 @@ mod happening;
 mod outcome;
 mod recorded;
 mod time;
-mod view;
 mod world;
 
 #[cfg(test)]
