@@ -10,24 +10,28 @@ use syn::{
 /// Derives serde in both directions and, with the feature `openapi`, the schema; `#[schema(...)]` works as in utoipa.
 ///
 /// A member with an empty value (text, number, list, map, `bool`) reads as that where it is null or missing, and is
-/// documented as always there. An `Option` is documented as nullable. Identifiers, addresses, rates and words are
-/// documented as what they are in JSON.
+/// documented as always there. An `Option` is documented as nullable, an `IfAny` too, and is left out where there is
+/// none; an `Always` is documented as never null. Identifiers, addresses, rates and words are documented as what they are
+/// in JSON. The doc comments are the descriptions of the document.
 ///
-/// `#[wire(body)]` on the struct: what clients send. An empty member is left out, and a list is documented as nullable.
+/// On the struct: `#[wire(as = Name)]` names its schema. `#[wire(body)]` is for what clients send: an empty member is left
+/// out, and a list is documented as nullable.
 ///
-/// On a member:
-/// - `#[wire(always)]`: an `Option` that every server of today sends, so that only an older or newer one leaves it out;
-/// - `#[wire(strict)]`: must be there;
-/// - `#[wire(lenient)]`: a struct whose default stands for null and missing.
+/// On a member: `#[wire(strict)]`, it must be there; `#[wire(lenient)]`, its default stands for null and missing.
 #[proc_macro_attribute]
 pub fn wire(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let mut shape = parse_macro_input!(item as ItemStruct);
-    let is_body = !arguments.is_empty();
+    let arguments = Tokens::from(arguments);
+    let is_body = arguments.to_string() == "body";
+    if !is_body && !arguments.is_empty() {
+        shape.attrs.push(parse_quote!(#[schema(#arguments)]));
+    }
     schema_by_feature(&mut shape.attrs);
     shape.fields.iter_mut().for_each(|field| expand(field, is_body));
     quote! {
         #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
         #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+        #[allow(missing_docs, reason = "a member that the document does not describe speaks for itself")]
         #shape
     }
     .into()
@@ -37,30 +41,18 @@ fn expand(field: &mut Field, is_body: bool) {
     let marks = take_marks(&mut field.attrs);
     let is = |mark: &str| marks.iter().any(|found| found == mark);
     let kind = outer(&field.ty).map(ToString::to_string).unwrap_or_default();
-    let is_empty_possible = matches!(
-        kind.as_str(),
-        "String" | "Vec" | "BTreeMap" | "Value" | "bool" | "u8" | "u16" | "u32" | "u64" | "usize" | "f64"
-    );
-    let mut skips = mentions(&field.attrs, "skip_serializing_if");
     let mut documented = in_json(&field.ty);
-    if is_body {
-        let condition = match kind.as_str() {
-            "Option" => Some("Option::is_none"),
-            "Vec" if !is("strict") => Some("Vec::is_empty"),
-            _ => None,
-        };
-        if let Some(condition) = condition {
-            field.attrs.push(parse_quote!(#[serde(skip_serializing_if = #condition)]));
-            skips = true;
-        }
-        if condition == Some("Vec::is_empty") {
+    let empty = match kind.as_str() {
+        "IfAny" => Some("Option::is_none"),
+        "Option" if is_body => Some("Option::is_none"),
+        "Vec" if is_body && !is("strict") => {
             documented = parse_quote!(Option<#documented>);
+            Some("Vec::is_empty")
         }
-    }
-    if is("always")
-        && let Some(inner) = inner(&documented)
-    {
-        documented = inner;
+        _ => None,
+    };
+    if let Some(empty) = empty {
+        field.attrs.push(parse_quote!(#[serde(skip_serializing_if = #empty)]));
     }
     if documented != field.ty
         && !mentions(&field.attrs, "value_type")
@@ -68,9 +60,13 @@ fn expand(field: &mut Field, is_body: bool) {
     {
         field.attrs.push(parse_quote!(#[schema(value_type = #documented)]));
     }
-    if is("lenient") || (is_empty_possible && !is("strict") && !mentions(&field.attrs, "flatten")) {
+    let has_empty_value = matches!(
+        kind.as_str(),
+        "String" | "Vec" | "BTreeMap" | "Value" | "bool" | "u8" | "u16" | "u32" | "u64" | "usize" | "f64"
+    );
+    if is("lenient") || (has_empty_value && !is("strict")) {
         field.attrs.push(parse_quote!(#[serde(default, deserialize_with = "crate::lenient::or_default")]));
-        if !skips {
+        if !mentions(&field.attrs, "skip_serializing_if") && !mentions(&field.attrs, "required") {
             field.attrs.push(parse_quote!(#[schema(required = true)]));
         }
     }
@@ -95,10 +91,15 @@ fn in_json(of: &Type) -> Type {
         | "StageResult" => return parse_quote!(String),
         _ => {}
     }
+    let kind = last.ident.to_string();
     if let PathArguments::AngleBracketed(arguments) = &mut last.arguments {
         for argument in &mut arguments.args {
-            if let GenericArgument::Type(inner) = argument {
-                *inner = in_json(inner);
+            let GenericArgument::Type(inner) = argument else { continue };
+            *inner = in_json(inner);
+            match kind.as_str() {
+                "Always" => return inner.clone(),
+                "IfAny" => return parse_quote!(Option<#inner>),
+                _ => {}
             }
         }
     }
@@ -108,16 +109,6 @@ fn in_json(of: &Type) -> Type {
 fn outer(of: &Type) -> Option<&Ident> {
     let Type::Path(path) = of else { return None };
     path.path.segments.last().map(|segment| &segment.ident)
-}
-
-/// `T` of `Option<T>`.
-fn inner(of: &Type) -> Option<Type> {
-    let Type::Path(path) = of else { return None };
-    let PathArguments::AngleBracketed(arguments) = &path.path.segments.last()?.arguments else { return None };
-    arguments.args.iter().find_map(|argument| match argument {
-        GenericArgument::Type(inner) => Some(inner.clone()),
-        _ => None,
-    })
 }
 
 /// Takes the words of `#[wire(...)]` away.

@@ -6,6 +6,7 @@ use serde::Serializer;
 use serde_json::Value;
 
 use crate::AuditId;
+use crate::lenient::{Always, IfAny};
 use crate::word::words;
 
 words! {
@@ -29,9 +30,8 @@ pub struct AuditEntry {
     #[schema(minimum = 0)]
     pub seq: Option<i64>,
     /// When, with exactly six decimals.
-    #[wire(always)]
     #[serde(serialize_with = "six_decimals")]
-    pub timestamp: Option<DateTime<Utc>>,
+    pub timestamp: Always<DateTime<Utc>>,
     /// The version of this shape.
     #[schema(example = 1)]
     pub schema_version: u8,
@@ -40,16 +40,13 @@ pub struct AuditEntry {
     #[schema(schema_with = ActorType::schema)]
     pub actor_type: ActorType,
     /// Who; missing for the daemon itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub actor_id: Option<String>,
+    pub actor_id: IfAny<String>,
     /// What was done.
     pub action: String,
     /// The kind of thing it was done to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub target_type: Option<String>,
+    pub target_type: IfAny<String>,
     /// Which one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub target_id: Option<String>,
+    pub target_id: IfAny<String>,
     /// Request id, reason, before and after.
     pub details: Value,
     /// `hash` of the entry before; null until it is sealed.
@@ -82,8 +79,6 @@ words! {
 
 /// Whether the chain is whole.
 #[wire]
-#[derive(Eq)]
-#[allow(missing_docs, reason = "what the document does not describe speaks for itself")]
 pub struct ChainVerdict {
     #[wire(strict)]
     pub valid: bool,
@@ -97,17 +92,14 @@ pub struct ChainVerdict {
     /// off.
     pub head_hash: Option<String>,
     /// The first fault; missing if there is none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub broken: Option<ChainBreak>,
+    pub broken: IfAny<ChainBreak>,
 }
 
 /// Where the chain is broken.
 #[wire]
-#[derive(Eq)]
 pub struct ChainBreak {
     /// The number of the entry that is wrong, or was expected.
-    #[wire(always)]
-    pub seq: Option<i64>,
+    pub seq: Always<i64>,
     /// The entry; null if it is missing.
     pub audit_id: Option<AuditId>,
     /// `hash` (the entry was changed), `link` (it does not follow the one before), `gap` (entries are missing) or

@@ -5,22 +5,20 @@ use prefix_api_macros::wire;
 use serde_json::{Map, Value};
 
 use crate::FieldError;
+use crate::lenient::{Always, IfAny};
 
 /// What a reload did.
-#[wire]
+#[wire(as = ReloadedAnswer)]
 #[derive(Default)]
-#[schema(as = ReloadedAnswer)]
 pub struct Reloaded {
     /// The files that are in force now.
     pub reloaded: Vec<String>,
     /// When.
-    #[wire(always)]
-    pub timestamp: Option<DateTime<Utc>>,
+    pub timestamp: Always<DateTime<Utc>>,
     /// Keys that only a restart makes active.
     pub restart_required: Vec<String>,
     /// The difference between the files and what runs; of a dry run only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub changes: Option<Vec<ConfigChange>>,
+    pub changes: IfAny<Vec<ConfigChange>>,
 }
 
 /// What replacing a document of the configuration would lead to. Without a dry run the answer is the document alone.
@@ -37,8 +35,7 @@ pub struct ConfigEdited {
 }
 
 /// One difference between a file and what runs.
-#[wire]
-#[schema(as = ChangeAnswer)]
+#[wire(as = ChangeAnswer)]
 pub struct ConfigChange {
     /// The file.
     pub file: String,

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use prefix_api_macros::wire;
 
+use crate::lenient::Always;
 use crate::{MitigationId, RawJson, SignalGroupId, SignalId};
 
 /// A corroborating signal. At least one dimension that its source declares (`match_dimensions`) must be there; `pop`
@@ -37,7 +38,6 @@ pub struct NewCorroboration {
 
 /// What a corroborating signal did.
 #[wire]
-#[derive(Eq)]
 pub struct CorroborationAnswer {
     /// Our identifier.
     pub signal_id: SignalId,
@@ -51,37 +51,29 @@ pub struct CorroborationAnswer {
 }
 
 /// Which corroborating sources were heard.
-#[wire]
-#[derive(Eq)]
-#[schema(as = ActivityAnswer)]
+#[wire(as = ActivityAnswer)]
 pub struct CorroboratorActivity {
     /// From here on.
-    #[wire(always)]
-    pub since: Option<DateTime<Utc>>,
+    pub since: Always<DateTime<Utc>>,
     /// Those that were.
     pub sources: Vec<SourceActivity>,
 }
 
 /// When a source was heard.
 #[wire]
-#[derive(Eq)]
-#[allow(missing_docs, reason = "what the document does not describe speaks for itself")]
 pub struct SourceActivity {
     pub source: String,
     /// Its newest signal.
-    #[wire(always)]
-    pub last_seen: Option<DateTime<Utc>>,
+    pub last_seen: Always<DateTime<Utc>>,
     /// How many there were.
     pub count: u64,
 }
 
 /// The corroborating signals that wait for a group.
-#[wire]
-#[schema(as = CacheAnswer)]
+#[wire(as = CacheAnswer)]
 pub struct CorroboratorCache {
     /// The server's time: what ends before it is over.
-    #[wire(always)]
-    pub now: Option<DateTime<Utc>>,
+    pub now: Always<DateTime<Utc>>,
     /// How many wait, whatever is listed.
     pub total: u64,
     /// How many of each source wait.
@@ -92,8 +84,6 @@ pub struct CorroboratorCache {
 
 /// How many of a source.
 #[wire]
-#[derive(Eq)]
-#[allow(missing_docs, reason = "what the document does not describe speaks for itself")]
 pub struct SourceCount {
     pub source: String,
     pub count: u64,
@@ -117,23 +107,19 @@ pub struct CachedSignal {
     /// About this interface.
     pub interface: Option<String>,
     /// How sure it is.
-    #[wire(always)]
     #[schema(minimum = 0, maximum = 1)]
-    pub confidence: Option<f64>,
+    pub confidence: Always<f64>,
     /// The weight of its source.
-    #[wire(always)]
     #[schema(minimum = 0)]
-    pub weight: Option<f64>,
+    pub weight: Always<f64>,
     /// When it was received.
-    #[wire(always)]
-    pub ingested_at: Option<DateTime<Utc>>,
+    pub ingested_at: Always<DateTime<Utc>>,
     /// Until when groups yet to come take it up.
-    #[wire(always)]
-    pub expires_at: Option<DateTime<Utc>>,
+    pub expires_at: Always<DateTime<Utc>>,
     /// What was sent along, as it came.
-    #[wire(always)]
     #[serde(default, deserialize_with = "crate::lenient::present")]
-    pub raw_details: Option<RawJson>,
+    #[schema(required = true)]
+    pub raw_details: Always<RawJson>,
     /// The groups that it joined: none while it waits.
     pub attached_group_ids: Vec<SignalGroupId>,
 }

@@ -2,6 +2,7 @@
 
 use prefix_api_macros::wire;
 
+use crate::lenient::Always;
 use crate::word::words;
 use crate::{ActionType, BitsPerSecond, PacketsPerSecond};
 
@@ -138,11 +139,9 @@ pub struct Decision {
 #[wire]
 pub struct DecidedRule {
     /// The rule for people.
-    #[wire(always)]
-    pub flow: Option<String>,
+    pub flow: Always<String>,
     /// The bytes of the rule, hexadecimal.
-    #[wire(always)]
-    pub nlri: Option<String>,
+    pub nlri: Always<String>,
     /// What is done with matching packets.
     #[schema(schema_with = ActionType::schema, required = true)]
     pub action_type: Option<ActionType>,
@@ -151,13 +150,11 @@ pub struct DecidedRule {
     /// Packets per second, of `police`.
     pub rate_pps: Option<PacketsPerSecond>,
     /// How long it lives without another report.
-    #[wire(always)]
-    pub ttl_seconds: Option<u32>,
+    pub ttl_seconds: Always<u32>,
 }
 
 /// One station of a decision.
 #[wire]
-#[derive(Eq)]
 pub struct TraceEntry {
     /// `identity`, `inventory`, `extend`, `correlation`, `playbook`, `rule`, `allowed_ports`, `guardrails` or
     /// `announce`.

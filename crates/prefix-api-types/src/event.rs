@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use chrono::{DateTime, Utc};
 use prefix_api_macros::wire;
 
+use crate::lenient::{Always, IfAny};
 use crate::word::words;
 use crate::{
     BitsPerSecond, Decision, EventId, Guardrail, MitigationId, MitigationStatus, PacketsPerSecond, Protocol,
@@ -59,11 +60,9 @@ pub struct Event {
     /// Who reported.
     pub source: String,
     /// The detector's own time.
-    #[wire(always)]
-    pub event_timestamp: Option<DateTime<Utc>>,
+    pub event_timestamp: Always<DateTime<Utc>>,
     /// The server's time of receipt.
-    #[wire(always)]
-    pub ingested_at: Option<DateTime<Utc>>,
+    pub ingested_at: Always<DateTime<Utc>>,
     /// The address under attack.
     #[schema(example = "203.0.113.10")]
     pub victim_ip: IpAddr,
@@ -101,8 +100,7 @@ pub struct Event {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::lenient::present")]
     pub raw_details: Option<RawJson>,
     /// Why it was or was not mitigated; only when asked for by id.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub decision: Option<Decision>,
+    pub decision: IfAny<Decision>,
 }
 
 /// A detector's report. Unknown members are ignored; null counts as missing.
@@ -196,29 +194,23 @@ pub struct EventAnswer {
     /// The signal group it joined.
     pub signal_group_id: Option<SignalGroupId>,
     /// With `queued`: what the mitigation waits for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub guardrail: Option<Guardrail>,
+    pub guardrail: IfAny<Guardrail>,
     /// With `queued`: when it may be let in.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub retry_after_seconds: Option<Seconds>,
+    pub retry_after_seconds: IfAny<Seconds>,
     /// If an unban touched more than one mitigation: all of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mitigations: Vec<ReleasedMitigation>,
     /// Why; with `?explain=true`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub decision: Option<Decision>,
+    pub decision: IfAny<Decision>,
 }
 
 /// What an unban did to one mitigation.
-#[wire]
-#[schema(as = TouchedAnswer)]
-#[allow(missing_docs, reason = "what the document does not describe speaks for itself")]
+#[wire(as = TouchedAnswer)]
 pub struct ReleasedMitigation {
     pub mitigation_id: MitigationId,
     /// `withdrawn` or `released`.
     pub status: EventStatus,
-    #[wire(always)]
-    pub mitigation_status: Option<MitigationStatus>,
+    pub mitigation_status: Always<MitigationStatus>,
 }
 
 /// What became of the events of a batch.
@@ -233,32 +225,25 @@ pub struct BatchAnswer {
 }
 
 /// What became of one event of a batch.
-#[wire]
-#[schema(as = BatchItemAnswer)]
+#[wire(as = BatchItemAnswer)]
 pub struct BatchResult {
     /// Its place in the batch, from 0.
     #[wire(strict)]
     pub index: usize,
     /// Our identifier; the nil UUID if nothing was stored.
-    #[wire(always)]
-    pub event_id: Option<EventId>,
+    pub event_id: Always<EventId>,
     /// The detector's identifier.
     pub external_event_id: Option<String>,
     /// As of a single event, or `rejected`.
     pub status: EventStatus,
     /// The mitigation it made, renewed or released, or the `rejected` row.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mitigation_id: Option<MitigationId>,
+    pub mitigation_id: IfAny<MitigationId>,
     /// Where that stands now.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mitigation_status: Option<MitigationStatus>,
+    pub mitigation_status: IfAny<MitigationStatus>,
     /// Why it was rejected.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
+    pub error: IfAny<String>,
     /// The guardrail that refused it, or that it waits for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub guardrail: Option<Guardrail>,
+    pub guardrail: IfAny<Guardrail>,
     /// When sending it again may help.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub retry_after_seconds: Option<Seconds>,
+    pub retry_after_seconds: IfAny<Seconds>,
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use chrono::{DateTime, Utc};
 use prefix_api_macros::wire;
 
+use crate::lenient::{Always, IfAny};
 use crate::word::words;
 use crate::{MitigationId, SignalGroupId, SignalId};
 
@@ -26,29 +27,23 @@ pub struct SignalGroup {
     /// Its identifier.
     pub group_id: SignalGroupId,
     /// The pop that received its signals, and decides over them.
-    #[wire(always)]
     #[schema(example = "fra1")]
-    pub pop: Option<String>,
+    pub pop: Always<String>,
     /// The address under attack.
     #[schema(example = "203.0.113.10")]
     pub victim_ip: IpAddr,
     /// The kind of attack.
-    #[wire(always)]
     #[schema(example = "udp_flood")]
-    pub vector: Option<String>,
+    pub vector: Always<String>,
     /// When its first signal was received.
-    #[wire(always)]
-    pub created_at: Option<DateTime<Utc>>,
+    pub created_at: Always<DateTime<Utc>>,
     /// When its window ends, counted from the first signal.
-    #[wire(always)]
-    pub window_expires_at: Option<DateTime<Utc>>,
+    pub window_expires_at: Always<DateTime<Utc>>,
     /// What its signals amount to, as of the last look.
-    #[wire(always)]
     #[schema(minimum = 0, maximum = 1)]
-    pub derived_confidence: Option<f64>,
+    pub derived_confidence: Always<f64>,
     /// How many identities are behind them.
-    #[wire(always)]
-    pub source_count: Option<u32>,
+    pub source_count: Always<u32>,
     /// `open`; `resolved` = met and handed on; `expired` = its window ended without a quorum.
     #[schema(schema_with = GroupStatus::schema)]
     pub status: GroupStatus,
@@ -58,20 +53,15 @@ pub struct SignalGroup {
     #[wire(lenient)]
     pub primary_dimensions: PrimaryDimensions,
     /// The playbook that its newest primary signal matches: its terms decide what is enough.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub playbook_name: Option<String>,
+    pub playbook_name: IfAny<String>,
     /// The mitigation that it was handed on to; only when asked for by id.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mitigation_id: Option<MitigationId>,
+    pub mitigation_id: IfAny<MitigationId>,
     /// What it has to reach by the terms in force; only when asked for by id, and while it is open.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub required: Option<RequiredAgreement>,
+    pub required: IfAny<RequiredAgreement>,
     /// How its confidence comes about, and what is missing, in words; only when asked for by id, and while it is open.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub explanation: Option<String>,
+    pub explanation: IfAny<String>,
     /// Its signals in the order of receipt; only when asked for by id.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub events: Option<Vec<GroupSignal>>,
+    pub events: IfAny<Vec<GroupSignal>>,
 }
 
 /// What makes a group enough: the terms of its playbook, else those of correlation.yaml.
@@ -87,7 +77,7 @@ pub struct RequiredAgreement {
 
 /// What the primary signals of a group are about.
 #[wire]
-#[derive(Default, Eq)]
+#[derive(Default)]
 #[allow(clippy::struct_field_names, reason = "the members' names are those of the contract")]
 pub struct PrimaryDimensions {
     /// Customers.
@@ -104,27 +94,21 @@ pub struct PrimaryDimensions {
 #[wire]
 pub struct GroupSignal {
     /// The group.
-    #[wire(always)]
-    pub group_id: Option<SignalGroupId>,
+    pub group_id: Always<SignalGroupId>,
     /// The event, or the corroborating signal.
     pub event_id: SignalId,
     /// The weight of its source when it was received.
-    #[wire(always)]
     #[schema(minimum = 0)]
-    pub source_weight: Option<f64>,
+    pub source_weight: Always<f64>,
     /// It counts, but can never trigger.
     pub is_corroborating: bool,
     /// Under which name it was reported.
-    #[wire(always)]
-    pub source: Option<String>,
+    pub source: Always<String>,
     /// Who is behind it: one identity counts once.
-    #[wire(always)]
-    pub identity: Option<String>,
+    pub identity: Always<String>,
     /// How sure it was.
-    #[wire(always)]
     #[schema(minimum = 0, maximum = 1)]
-    pub confidence: Option<f64>,
+    pub confidence: Always<f64>,
     /// When it was received: decay is counted from here.
-    #[wire(always)]
-    pub ingested_at: Option<DateTime<Utc>>,
+    pub ingested_at: Always<DateTime<Utc>>,
 }

@@ -6,11 +6,10 @@ use chrono::{DateTime, Utc};
 use prefix_api_macros::wire;
 
 use crate::PeerState;
+use crate::lenient::{Always, IfAny};
 
 /// Alive.
-#[wire]
-#[derive(Eq)]
-#[schema(as = HealthAnswer)]
+#[wire(as = HealthAnswer)]
 pub struct HealthSummary {
     /// Always `ok`.
     pub status: String,
@@ -19,23 +18,18 @@ pub struct HealthSummary {
     /// How callers prove who they are.
     pub auth_mode: String,
     /// Whether requests are accepted, as last known.
-    #[wire(always)]
-    pub ready: Option<bool>,
+    pub ready: Always<bool>,
 }
 
 /// Ready.
-#[wire]
-#[derive(Eq)]
-#[schema(as = ReadyAnswer)]
+#[wire(as = ReadyAnswer)]
 pub struct Ready {
     /// Always true.
     pub ready: bool,
 }
 
 /// The state of everything.
-#[wire]
-#[schema(as = DetailAnswer)]
-#[allow(missing_docs, reason = "what the document does not describe speaks for itself")]
+#[wire(as = DetailAnswer)]
 pub struct HealthDetail {
     /// `healthy`; or `degraded`: storage or speaker fails, no BGP session is up, a withdraw is stuck, or the guard is
     /// silent.
@@ -53,8 +47,7 @@ pub struct HealthDetail {
     /// Pending mitigations of the pop.
     pub pending_mitigations: u64,
     /// Queued mitigations of the pop.
-    #[wire(always)]
-    pub queued_mitigations: Option<u64>,
+    pub queued_mitigations: Always<u64>,
     /// Withdrawing for longer than `bgp.withdraw_alarm_seconds`.
     pub withdraw_stuck: u64,
     /// FlowSpec paths without our owner tag.
@@ -63,17 +56,12 @@ pub struct HealthDetail {
     pub database: String,
     #[wire(lenient)]
     pub gobgp: Speaker,
-    #[wire(always)]
-    pub guard: Option<Guard>,
-    #[wire(always)]
-    pub leader: Option<Leader>,
-    #[wire(always)]
-    pub panic: Option<PanicSummary>,
-    #[wire(always)]
-    pub config_loaded_at: Option<DateTime<Utc>>,
+    pub guard: Always<Guard>,
+    pub leader: Always<Leader>,
+    pub panic: Always<PanicSummary>,
+    pub config_loaded_at: Always<DateTime<Utc>>,
     /// `none` or `bearer`.
-    #[wire(always)]
-    pub auth_mode: Option<String>,
+    pub auth_mode: Always<String>,
     /// What is wrong, in words.
     pub problems: Vec<String>,
 }
@@ -91,21 +79,16 @@ impl HealthDetail {
 }
 
 /// The speaker.
-#[wire]
-#[derive(Default, Eq)]
-#[schema(as = SpeakerAnswer)]
-#[allow(missing_docs, reason = "what the document does not describe speaks for itself")]
+#[wire(as = SpeakerAnswer)]
+#[derive(Default)]
 pub struct Speaker {
     /// `connected`, `error`, or `unknown` (not asked, or not needed).
     pub status: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
+    pub error: IfAny<String>,
 }
 
 /// The process that ends rules when the daemon cannot.
-#[wire]
-#[derive(Eq)]
-#[schema(as = GuardAnswer)]
+#[wire(as = GuardAnswer)]
 pub struct Guard {
     /// `spawn`, `external` or `off`.
     #[schema(example = "spawn")]
@@ -113,27 +96,20 @@ pub struct Guard {
     /// Whether its heartbeat is younger than ten seconds.
     pub alive: bool,
     /// Its last heartbeat; missing if none was ever seen.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_seen: Option<DateTime<Utc>>,
+    pub last_seen: IfAny<DateTime<Utc>>,
 }
 
 /// Which instance of the pop announces.
-#[wire]
-#[derive(Eq)]
-#[schema(as = LeaderAnswer)]
-#[allow(missing_docs, reason = "what the document does not describe speaks for itself")]
+#[wire(as = LeaderAnswer)]
 pub struct Leader {
-    #[wire(always)]
-    pub pop: Option<String>,
+    pub pop: Always<String>,
     pub is_leader: bool,
     /// The leading instance; null if none is known.
     pub instance: Option<String>,
 }
 
 /// The kill switch.
-#[wire]
-#[derive(Eq)]
-#[schema(as = PanicAnswer)]
+#[wire(as = PanicAnswer)]
 pub struct PanicSummary {
     /// Whether anything is; `GET /v1/panic` says what.
     pub frozen: bool,

@@ -2,6 +2,12 @@
 
 use serde::{Deserialize, Deserializer};
 
+/// A member that every server of today sends; `None` only where an older or newer one leaves it out.
+pub(crate) type Always<T> = Option<T>;
+
+/// A member that is left out where there is none.
+pub(crate) type IfAny<T> = Option<T>;
+
 /// `null` reads as the default; together with `#[serde(default)]` so does a member that is missing.
 pub(crate) fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where

@@ -36,37 +36,25 @@ mod simulation;
 mod stats;
 mod word;
 
-pub use audit::{ActorType, AuditEntry, ChainBreak, ChainProblem, ChainVerdict};
-pub use config::{ConfigChange, ConfigEdited, NewPlaybooks, Reloaded};
-pub use corroborator::{
-    CachedSignal, CorroborationAnswer, CorroboratorActivity, CorroboratorCache, NewCorroboration,
-    SourceActivity, SourceCount,
-};
-pub use decision::{DecidedRule, Decision, DecisionOutcome, Guardrail, Stage, StageResult, TraceEntry};
-pub use dry_run::DryRun;
-pub use event::{
-    BatchAnswer, BatchResult, Event, EventAction, EventAnswer, EventStatus, NewEvent, NewEvents,
-    ReleasedMitigation,
-};
-pub use group::{GroupSignal, GroupStatus, PrimaryDimensions, RequiredAgreement, SignalGroup};
-pub use health::{Guard, HealthDetail, HealthSummary, Leader, PanicSummary, Ready, Speaker};
-pub use id::{AuditId, EventId, MitigationId, PanicId, SignalGroupId, SignalId};
-pub use mitigation::{
-    Acknowledge, Acknowledged, ActionType, BgpState, BulkResult, BulkStatus, BulkWithdrawn, Correlation,
-    EndReason, Lease, Mitigation, MitigationStatus, NewMitigation, PacketLength, Withdraw, WithdrawMany,
-};
-pub use network::{CustomerRef, History, Peer, PeerState, Peers, Pop, ServiceRef};
-pub use page::{AuditPage, EventPage, GroupPage, MitigationPage, Page, PageItem};
-pub use panic::{NewPanic, PanicOrigin, PanicScope, PanicStarted, PanicState, Thaw};
-pub use problem::{FieldError, Problem};
-pub use protocol::Protocol;
-pub use rate::{BitsPerSecond, PacketsPerSecond, RateError};
-pub use raw::RawJson;
-pub use safelist::{NewSafelistEntry, SafelistAdded, SafelistEntry};
-pub use seconds::Seconds;
-pub use signal::{SignalResult, SignalsAnswer};
-pub use simulation::{
-    ActualOutcome, Diff, NewSimulation, RecordedEvents, SimulatedChange, SimulatedEvent, Simulation,
-    SimulationSummary,
-};
-pub use stats::{Bucket, PopCount, Series, Stats, Timeseries};
+pub use audit::*;
+pub use config::*;
+pub use corroborator::*;
+pub use decision::*;
+pub use dry_run::*;
+pub use event::*;
+pub use group::*;
+pub use health::*;
+pub use id::*;
+pub use mitigation::*;
+pub use network::*;
+pub use page::*;
+pub use panic::*;
+pub use problem::*;
+pub use protocol::*;
+pub use rate::*;
+pub use raw::*;
+pub use safelist::*;
+pub use seconds::*;
+pub use signal::*;
+pub use simulation::*;
+pub use stats::*;

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use ipnetwork::IpNetwork;
 use prefix_api_macros::wire;
 
+use crate::lenient::{Always, IfAny};
 use crate::word::words;
 use crate::{
     BitsPerSecond, Decision, EventId, Guardrail, MitigationId, PacketsPerSecond, Protocol, SignalGroupId,
@@ -111,13 +112,11 @@ pub struct Mitigation {
     #[schema(example = "203.0.113.10")]
     pub victim_ip: IpAddr,
     /// The kind of attack.
-    #[wire(always)]
     #[schema(example = "udp_flood")]
-    pub vector: Option<String>,
+    pub vector: Always<String>,
     /// The destination of the rule.
-    #[wire(always)]
     #[schema(example = "203.0.113.10/32")]
-    pub dst_prefix: Option<IpNetwork>,
+    pub dst_prefix: Always<IpNetwork>,
     /// IP protocol number; null = any.
     #[schema(value_type = Option<u8>)]
     pub protocol: Option<Protocol>,
@@ -170,14 +169,11 @@ pub struct Mitigation {
     #[wire(lenient)]
     pub bgp: BgpState,
     /// When it was written down first.
-    #[wire(always)]
-    pub created_at: Option<DateTime<Utc>>,
+    pub created_at: Always<DateTime<Utc>>,
     /// When it changed last.
-    #[wire(always)]
-    pub updated_at: Option<DateTime<Utc>>,
+    pub updated_at: Always<DateTime<Utc>>,
     /// When it ends unless a report renews it.
-    #[wire(always)]
-    pub expires_at: Option<DateTime<Utc>>,
+    pub expires_at: Always<DateTime<Utc>>,
     /// When the speaker confirmed the removal.
     pub withdrawn_at: Option<DateTime<Utc>>,
     /// The event that made it; null for manual ones.
@@ -195,28 +191,23 @@ pub struct Mitigation {
     /// Made while nothing was announced.
     pub dry_run: bool,
     /// Why it is as it is; only when asked for by id or with `?explain=true`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub decision: Option<Decision>,
+    pub decision: IfAny<Decision>,
 }
 
 /// What one source holds on a mitigation.
 #[wire]
-#[derive(Eq)]
 pub struct Lease {
     /// Who holds it.
     pub source: String,
     /// The last report.
-    #[wire(always)]
-    pub last_event_at: Option<DateTime<Utc>>,
+    pub last_event_at: Always<DateTime<Utc>>,
     /// When it lapses by itself.
-    #[wire(always)]
-    pub expires_at: Option<DateTime<Utc>>,
+    pub expires_at: Always<DateTime<Utc>>,
 }
 
 /// What is known of a rule at the speaker.
-#[wire]
-#[derive(Default, Eq)]
-#[schema(as = Bgp)]
+#[wire(as = Bgp)]
+#[derive(Default)]
 pub struct BgpState {
     /// The rule is wanted at the speaker.
     pub intended: bool,
@@ -227,25 +218,20 @@ pub struct BgpState {
     /// Established sessions that carry its family; 0: no router has it.
     pub peers_established: u32,
     /// What went wrong last.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
+    pub error: IfAny<String>,
 }
 
 /// The corroboration behind a mitigation.
 #[wire]
 pub struct Correlation {
     /// The group of signals.
-    #[wire(always)]
-    pub signal_group_id: Option<SignalGroupId>,
+    pub signal_group_id: Always<SignalGroupId>,
     /// The confidence of all of them together.
-    #[wire(always)]
-    pub derived_confidence: Option<f64>,
+    pub derived_confidence: Always<f64>,
     /// How many sources.
-    #[wire(always)]
-    pub source_count: Option<u32>,
+    pub source_count: Always<u32>,
     /// The quorum was met.
-    #[wire(always)]
-    pub corroboration_met: Option<bool>,
+    pub corroboration_met: Always<bool>,
     /// Which sources; null in lists.
     pub contributing_sources: Option<Vec<String>>,
     /// How the confidence came about; null in lists.
@@ -254,7 +240,7 @@ pub struct Correlation {
 
 /// Lengths of IP packets in bytes, both included.
 #[wire]
-#[derive(Copy, Eq)]
+#[derive(Copy)]
 pub struct PacketLength {
     /// The shortest.
     #[wire(strict)]
@@ -378,7 +364,6 @@ pub struct Withdraw {
 
 /// Which mitigations end, and why.
 #[wire(body)]
-#[allow(missing_docs, reason = "what the document does not describe speaks for itself")]
 pub struct WithdrawMany {
     #[wire(strict)]
     #[schema(min_items = 1, max_items = 100)]
@@ -393,7 +378,6 @@ pub struct WithdrawMany {
 
 /// Which mitigations were seen.
 #[wire(body)]
-#[allow(missing_docs, reason = "what the document does not describe speaks for itself")]
 pub struct Acknowledge {
     #[wire(strict)]
     #[schema(min_items = 1, max_items = 100)]
@@ -415,22 +399,18 @@ words! {
 }
 
 /// What became of one mitigation of a bulk operation.
-#[wire]
-#[schema(as = BulkItemAnswer)]
-#[allow(missing_docs, reason = "what the document does not describe speaks for itself")]
+#[wire(as = BulkItemAnswer)]
 pub struct BulkResult {
     pub mitigation_id: MitigationId,
     /// `withdrawn`, `withdrawing`, `acknowledged` or `error`.
     #[wire(lenient)]
     pub status: BulkStatus,
     /// Why nothing was done.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
+    pub error: IfAny<String>,
 }
 
 /// What a bulk withdraw did.
-#[wire]
-#[schema(as = WithdrawnAnswer)]
+#[wire(as = WithdrawnAnswer)]
 pub struct BulkWithdrawn {
     /// How many are withdrawn or being withdrawn.
     pub withdrawn: usize,
@@ -441,8 +421,7 @@ pub struct BulkWithdrawn {
 }
 
 /// What a bulk acknowledge did.
-#[wire]
-#[schema(as = AcknowledgedAnswer)]
+#[wire(as = AcknowledgedAnswer)]
 pub struct Acknowledged {
     /// How many are acknowledged now.
     pub acknowledged: usize,

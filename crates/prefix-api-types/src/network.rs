@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use prefix_api_macros::wire;
 
+use crate::lenient::{Always, IfAny};
 use crate::word::words;
 use crate::{Event, Mitigation};
 
@@ -28,17 +29,14 @@ words! {
 }
 
 /// A BGP neighbor.
-#[wire]
-#[schema(as = PeerAnswer)]
+#[wire(as = PeerAnswer)]
 pub struct Peer {
     /// The name in `bgp.neighbors`, else its address.
     pub name: String,
     /// Its address.
-    #[wire(always)]
-    pub address: Option<IpAddr>,
+    pub address: Always<IpAddr>,
     /// Its autonomous system number.
-    #[wire(always)]
-    pub asn: Option<u32>,
+    pub asn: Always<u32>,
     /// `idle`, `connect`, `active`, `opensent`, `openconfirm`, `established` or `unknown`.
     pub state: PeerState,
     /// How long the session has been established.
@@ -46,13 +44,11 @@ pub struct Peer {
     /// The families it carries.
     pub families: Vec<String>,
     /// Own rules that go to it.
-    #[wire(always)]
-    pub announced_rules: Option<u64>,
+    pub announced_rules: Always<u64>,
 }
 
 /// The BGP neighbors.
-#[wire]
-#[schema(as = PeersAnswer)]
+#[wire(as = PeersAnswer)]
 pub struct Peers {
     /// Sorted by name.
     #[wire(strict)]
@@ -62,9 +58,7 @@ pub struct Peers {
 }
 
 /// A pop.
-#[wire]
-#[derive(Eq)]
-#[schema(as = PopAnswer)]
+#[wire(as = PopAnswer)]
 pub struct Pop {
     /// Its name.
     pub pop: String,
@@ -75,17 +69,14 @@ pub struct Pop {
 }
 
 /// What is known about an address.
-#[wire]
-#[schema(as = HistoryAnswer)]
+#[wire(as = HistoryAnswer)]
 pub struct History {
     /// The address.
     pub ip: IpAddr,
     /// Whose it is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub customer: Option<CustomerRef>,
+    pub customer: IfAny<CustomerRef>,
     /// Which service of the customer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub service: Option<ServiceRef>,
+    pub service: IfAny<ServiceRef>,
     /// Newest first.
     pub events: Vec<Event>,
     /// Newest first.
@@ -93,26 +84,17 @@ pub struct History {
 }
 
 /// A customer, in short.
-#[wire]
-#[derive(Eq)]
-#[schema(as = CustomerAnswer)]
-#[allow(missing_docs, reason = "what the document does not describe speaks for itself")]
+#[wire(as = CustomerAnswer)]
 pub struct CustomerRef {
     pub customer_id: String,
-    #[wire(always)]
-    pub name: Option<String>,
+    pub name: Always<String>,
     /// `strict`, `normal` or `relaxed`.
-    #[wire(always)]
-    pub policy_profile: Option<String>,
+    pub policy_profile: Always<String>,
 }
 
 /// A service, in short.
-#[wire]
-#[derive(Eq)]
-#[schema(as = ServiceAnswer)]
-#[allow(missing_docs, reason = "what the document does not describe speaks for itself")]
+#[wire(as = ServiceAnswer)]
 pub struct ServiceRef {
     pub service_id: String,
-    #[wire(always)]
-    pub name: Option<String>,
+    pub name: Always<String>,
 }

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use prefix_api_macros::wire;
 
 use crate::PanicId;
+use crate::lenient::Always;
 use crate::word::words;
 
 words! {
@@ -18,7 +19,6 @@ words! {
 
 /// What is to be frozen.
 #[wire(body)]
-#[derive(Eq)]
 pub struct NewPanic {
     /// Why.
     #[schema(min_length = 1, max_length = 1024)]
@@ -32,7 +32,6 @@ pub struct NewPanic {
 
 /// What is to be thawed.
 #[wire(body)]
-#[derive(Eq)]
 pub struct Thaw {
     /// Why.
     #[schema(min_length = 1, max_length = 1024)]
@@ -43,19 +42,15 @@ pub struct Thaw {
 
 /// What a panic did.
 #[wire]
-#[derive(Eq)]
-#[allow(missing_docs, reason = "what the document does not describe speaks for itself")]
 pub struct PanicStarted {
-    #[wire(always)]
-    pub panic_id: Option<PanicId>,
+    pub panic_id: Always<PanicId>,
     /// Why.
     pub reason: String,
     /// Frozen at this pop only; null = at every pop.
     pub pop: Option<String>,
     /// Frozen for this customer only; null = for everybody.
     pub customer_id: Option<String>,
-    #[wire(always)]
-    pub started_at: Option<DateTime<Utc>>,
+    pub started_at: Always<DateTime<Utc>>,
     /// Who.
     pub started_by: String,
     /// Mitigations of the scope that had not ended.
@@ -71,7 +66,7 @@ pub struct PanicStarted {
 
 /// What is frozen.
 #[wire]
-#[derive(Default, Eq)]
+#[derive(Default)]
 pub struct PanicState {
     /// Whether anything is.
     pub frozen: bool,
@@ -81,23 +76,18 @@ pub struct PanicState {
 
 /// One scope that is frozen.
 #[wire]
-#[derive(Eq)]
-#[allow(missing_docs, reason = "what the document does not describe speaks for itself")]
 pub struct PanicScope {
-    #[wire(always)]
-    pub panic_id: Option<PanicId>,
+    pub panic_id: Always<PanicId>,
     /// Why.
     pub reason: String,
     /// This pop only; null = every pop.
     pub pop: Option<String>,
     /// This customer only; null = everybody.
     pub customer_id: Option<String>,
-    #[wire(always)]
-    pub started_at: Option<DateTime<Utc>>,
+    pub started_at: Always<DateTime<Utc>>,
     /// Who.
     pub started_by: String,
     /// `api`, or `direct` if it was `prefixdctl panic --direct`.
-    #[wire(always)]
     #[schema(example = "api")]
-    pub origin: Option<PanicOrigin>,
+    pub origin: Always<PanicOrigin>,
 }

@@ -2,6 +2,7 @@
 
 use prefix_api_macros::wire;
 
+use crate::lenient::IfAny;
 use crate::{Decision, EventId, Guardrail, MitigationId, Seconds};
 
 /// An answer that is no success (RFC 9457).
@@ -27,23 +28,17 @@ pub struct Problem {
     /// The id of the request.
     pub instance: String,
     /// Each mistake with its place.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub errors: Option<Vec<FieldError>>,
+    pub errors: IfAny<Vec<FieldError>>,
     /// When to send the request again.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub retry_after_seconds: Option<Seconds>,
+    pub retry_after_seconds: IfAny<Seconds>,
     /// With kind `guardrail`: which one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub guardrail: Option<Guardrail>,
+    pub guardrail: IfAny<Guardrail>,
     /// With kind `unknown-vector`: the defined ones.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub vectors: Option<Vec<String>>,
+    pub vectors: IfAny<Vec<String>>,
     /// With kind `mass-withdraw`: what would be withdrawn.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub affected_mitigations: Option<Vec<MitigationId>>,
+    pub affected_mitigations: IfAny<Vec<MitigationId>>,
     /// A refused event is stored: its identifier.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub event_id: Option<EventId>,
+    pub event_id: IfAny<EventId>,
     /// The detector's identifier of a refused event.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::lenient::present")]
     #[schema(value_type = Option<String>)]
@@ -53,18 +48,15 @@ pub struct Problem {
     #[schema(value_type = Option<uuid::Uuid>)]
     pub mitigation_id: Option<Option<MitigationId>>,
     /// With `?explain=true`: why.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<serde_json::Value>)]
-    pub decision: Option<Decision>,
+    pub decision: IfAny<Decision>,
     /// False in the answer of `GET /v1/health/ready`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(ignore)]
-    pub ready: Option<bool>,
+    pub ready: IfAny<bool>,
 }
 
 /// One mistake of a request.
 #[wire]
-#[derive(Eq)]
 pub struct FieldError {
     /// A JSON Pointer into the body, `?name` for a query parameter, `{name}` for a part of the path, or
     /// `file.yaml:LINE`.

@@ -5,31 +5,26 @@ use ipnetwork::IpNetwork;
 use prefix_api_macros::wire;
 
 use crate::MitigationId;
+use crate::lenient::{Always, IfAny};
 
 /// An entry of the safelist: no rule touches this prefix.
 #[wire]
-#[derive(Eq)]
 pub struct SafelistEntry {
     /// What is safe.
     #[schema(example = "203.0.113.0/28")]
     pub prefix: IpNetwork,
     /// Since when.
-    #[wire(always)]
-    pub added_at: Option<DateTime<Utc>>,
+    pub added_at: Always<DateTime<Utc>>,
     /// By whom; `config` for entries of the configuration file.
-    #[wire(always)]
-    pub added_by: Option<String>,
+    pub added_by: Always<String>,
     /// Why.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    pub reason: IfAny<String>,
     /// From when on it no longer counts.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub expires_at: Option<DateTime<Utc>>,
+    pub expires_at: IfAny<DateTime<Utc>>,
 }
 
 /// What is to be safe.
 #[wire(body)]
-#[derive(Eq)]
 pub struct NewSafelistEntry {
     /// Without host bits; an address stands for itself alone.
     #[schema(example = "203.0.113.0/28")]
@@ -42,9 +37,7 @@ pub struct NewSafelistEntry {
 }
 
 /// A new or changed entry of the safelist.
-#[wire]
-#[derive(Eq)]
-#[schema(as = SafelistAnswer)]
+#[wire(as = SafelistAnswer)]
 pub struct SafelistAdded {
     /// The entry.
     #[serde(flatten)]

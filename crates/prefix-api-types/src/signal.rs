@@ -2,6 +2,7 @@
 
 use prefix_api_macros::wire;
 
+use crate::lenient::IfAny;
 use crate::{EventId, EventStatus, Guardrail, MitigationId, MitigationStatus, Seconds};
 
 /// What became of the items of a foreign payload.
@@ -16,8 +17,7 @@ pub struct SignalsAnswer {
 }
 
 /// What became of one item of a foreign payload.
-#[wire]
-#[schema(as = SignalItemAnswer)]
+#[wire(as = SignalItemAnswer)]
 pub struct SignalResult {
     /// Its place in the payload, from 0.
     #[wire(strict)]
@@ -25,21 +25,15 @@ pub struct SignalResult {
     /// As of a single event, or `error`.
     pub status: EventStatus,
     /// Our identifier, if the event is stored.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub event_id: Option<EventId>,
+    pub event_id: IfAny<EventId>,
     /// The mitigation it made, renewed or released, or the `rejected` row.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mitigation_id: Option<MitigationId>,
+    pub mitigation_id: IfAny<MitigationId>,
     /// Where that stands now.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mitigation_status: Option<MitigationStatus>,
+    pub mitigation_status: IfAny<MitigationStatus>,
     /// Why it failed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
+    pub error: IfAny<String>,
     /// The guardrail that refused it, or that it waits for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub guardrail: Option<Guardrail>,
+    pub guardrail: IfAny<Guardrail>,
     /// When it may help to send it again.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub retry_after_seconds: Option<Seconds>,
+    pub retry_after_seconds: IfAny<Seconds>,
 }

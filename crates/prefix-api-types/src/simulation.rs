@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use prefix_api_macros::wire;
 use serde_json::Value;
 
+use crate::lenient::{Always, IfAny};
 use crate::word::words;
 use crate::{
     DecidedRule, Decision, EndReason, EventId, EventStatus, Guardrail, MitigationId, NewEvent, NewPlaybooks,
@@ -57,9 +58,7 @@ pub struct RecordedEvents {
 }
 
 /// What would become of events.
-#[wire]
-#[schema(as = SimulationAnswer)]
-#[allow(missing_docs, reason = "what the document does not describe speaks for itself")]
+#[wire(as = SimulationAnswer)]
 pub struct Simulation {
     pub summary: SimulationSummary,
     /// In the order of the events.
@@ -97,8 +96,7 @@ pub struct SimulatedEvent {
     #[wire(strict)]
     pub index: u64,
     /// Of a recorded event.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub event_id: Option<EventId>,
+    pub event_id: IfAny<EventId>,
     /// When it is received.
     pub at: DateTime<Utc>,
     /// As of an event; `rejected` if it is refused.
@@ -107,11 +105,9 @@ pub struct SimulatedEvent {
     /// What refuses it, or what its mitigation waits for.
     pub guardrail: Option<Guardrail>,
     /// Why.
-    #[wire(always)]
-    pub decision: Option<Decision>,
+    pub decision: Always<Decision>,
     /// The rule.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rule: Option<DecidedRule>,
+    pub rule: IfAny<DecidedRule>,
     /// It is held, and makes a mitigation later: something else than a report completes its group. Missing = false.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schema(value_type = Option<bool>)]
@@ -121,8 +117,7 @@ pub struct SimulatedEvent {
     /// Why that mitigation ends.
     pub end_reason: Option<EndReason>,
     /// What was done.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub actual: Option<ActualOutcome>,
+    pub actual: IfAny<ActualOutcome>,
     /// `same`, `added`, `missing` or `changed` against what was done; null for events that never happened.
     #[schema(example = "same")]
     pub diff: Option<Diff>,
@@ -134,7 +129,6 @@ pub struct SimulatedEvent {
 
 /// What was done about a recorded event.
 #[wire]
-#[allow(missing_docs, reason = "what the document does not describe speaks for itself")]
 pub struct ActualOutcome {
     pub status: EventStatus,
     pub mitigation_id: Option<MitigationId>,

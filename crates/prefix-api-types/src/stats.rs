@@ -16,9 +16,8 @@ words! {
 }
 
 /// Counts of everything.
-#[wire]
-#[derive(Default, Eq)]
-#[schema(as = StatsAnswer)]
+#[wire(as = StatsAnswer)]
+#[derive(Default)]
 pub struct Stats {
     /// Active mitigations of all pops.
     pub total_active: u64,
@@ -31,9 +30,7 @@ pub struct Stats {
 }
 
 /// Counts of a pop.
-#[wire]
-#[derive(Eq)]
-#[schema(as = PopCounts)]
+#[wire(as = PopCounts)]
 pub struct PopCount {
     /// The pop.
     pub pop: String,
@@ -44,9 +41,7 @@ pub struct PopCount {
 }
 
 /// A series of counts without gaps.
-#[wire]
-#[derive(Eq)]
-#[schema(as = SeriesAnswer)]
+#[wire(as = SeriesAnswer)]
 pub struct Timeseries {
     /// `mitigations` or `events`.
     pub metric: Series,
@@ -55,9 +50,7 @@ pub struct Timeseries {
 }
 
 /// A count.
-#[wire]
-#[derive(Eq)]
-#[schema(as = BucketAnswer)]
+#[wire(as = BucketAnswer)]
 pub struct Bucket {
     /// Where the bucket begins.
     pub bucket: DateTime<Utc>,
