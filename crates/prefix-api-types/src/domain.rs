@@ -55,7 +55,7 @@ impl From<prefix_core::protocol::Protocol> for Protocol {
 
 impl<T> Page<T> {
     /// A page of rows, each shown by `show`.
-    pub fn of<R>(rows: Rows<R>, show: impl Fn(&R) -> T) -> Self {
+    pub fn of<R>(rows: &Rows<R>, show: impl Fn(&R) -> T) -> Self {
         Self {
             items: rows.items.iter().map(show).collect(),
             next_cursor: rows.next_cursor.map(|cursor| cursor.to_string()),

@@ -1,6 +1,7 @@
 //! Mitigations and decisions.
 
 use prefix_core::decision as domain;
+use prefix_core::flowspec::Dscp;
 use prefix_core::lease::Lease as DomainLease;
 use prefix_core::mitigation::Mitigation as Row;
 use prefix_core::signal::Correlation as DomainCorrelation;
@@ -50,7 +51,7 @@ impl Mitigation {
             rate_bps: action.rate_bps.map(Into::into),
             rate_pps: action.rate_pps.map(Into::into),
             redirect_to: text(action.redirect_to.as_ref()),
-            dscp_mark: action.dscp_mark.map(|mark| mark.get()),
+            dscp_mark: action.dscp_mark.map(Dscp::get),
             playbook: text(row.playbook.as_ref()),
             step: row.progress.step.into(),
             leases: row.leases.iter().map(Lease::from).collect(),

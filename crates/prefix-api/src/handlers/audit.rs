@@ -81,7 +81,7 @@ pub(crate) async fn list(api: Data<Api>, mut query: Query) -> Reply {
     };
     checked(query.finish())?;
     let page = api.engine.audit(&filter).await?;
-    ok(&AuditPage::of(page, |entry| AuditEntry::from(entry)))
+    ok(&AuditPage::of(&page, |entry| AuditEntry::from(entry)))
 }
 
 /// Check the chain of the answering instance's pop, or a part of it.

@@ -128,7 +128,7 @@ pub(crate) async fn list(api: Data<Api>, mut query: Query) -> Reply {
     };
     checked(query.finish())?;
     let page = api.engine.events(&filter).await?;
-    ok(&EventPage::of(page, |event| Event::of(event, false)))
+    ok(&EventPage::of(&page, |event| Event::of(event, false)))
 }
 
 /// One event with its raw details, and why it was or was not mitigated.

@@ -37,7 +37,7 @@ pub(crate) async fn list(api: Data<Api>, mut query: Query) -> Reply {
     };
     checked(query.finish())?;
     let page = api.engine.signal_groups(&filter).await?;
-    ok(&GroupPage::of(page, |group| SignalGroup::from(group)))
+    ok(&GroupPage::of(&page, |group| SignalGroup::from(group)))
 }
 
 fn statuses(text: &str) -> Result<Vec<GroupStatus>, String> {

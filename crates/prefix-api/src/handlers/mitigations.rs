@@ -48,7 +48,7 @@ pub(crate) async fn list(api: Data<Api>, mut query: Query) -> Reply {
     };
     checked(query.finish())?;
     let page = api.engine.mitigations(&filter).await?;
-    ok(&MitigationPage::of(page, |row| answer::mitigation(row, false)))
+    ok(&MitigationPage::of(&page, |row| answer::mitigation(row, false)))
 }
 
 fn statuses(text: &str) -> Result<Vec<Status>, String> {
