@@ -28,8 +28,15 @@ enum Purity {
 }
 
 const LAYERS: &[Layer] = &[
+    Layer { name: "prefix-api-macros", uses: &[], tests_use: &[], purity: Purity::Pure },
     Layer { name: "prefix-core", uses: &[], tests_use: &[], purity: Purity::Pure },
     Layer { name: "prefix-policy", uses: &["prefix-core"], tests_use: &[], purity: Purity::Pure },
+    Layer {
+        name: "prefix-api-types",
+        uses: &["prefix-api-macros", "prefix-core", "prefix-policy"],
+        tests_use: &[],
+        purity: Purity::Pure,
+    },
     Layer { name: "prefix-signals", uses: &["prefix-core"], tests_use: &[], purity: Purity::Pure },
     Layer {
         name: "prefix-engine",
@@ -41,8 +48,8 @@ const LAYERS: &[Layer] = &[
     Layer { name: "prefix-gobgp", uses: &["prefix-core"], tests_use: &[], purity: Purity::Free },
     Layer {
         name: "prefix-api",
-        uses: &["prefix-core", "prefix-engine", "prefix-policy", "prefix-signals"],
-        tests_use: &[],
+        uses: &["prefix-api-types", "prefix-core", "prefix-engine", "prefix-signals"],
+        tests_use: &["prefix-policy"],
         purity: Purity::Free,
     },
     Layer { name: "prefix-guard", uses: &["prefix-core"], tests_use: &[], purity: Purity::Ports },
@@ -52,7 +59,7 @@ const LAYERS: &[Layer] = &[
         tests_use: &[],
         purity: Purity::Free,
     },
-    Layer { name: "prefix-client", uses: &["prefix-core"], tests_use: &[], purity: Purity::Free },
+    Layer { name: "prefix-client", uses: &["prefix-api-types"], tests_use: &[], purity: Purity::Free },
     Layer {
         name: "prefix-testkit",
         uses: &["prefix-core", "prefix-engine", "prefix-policy"],
@@ -78,6 +85,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "prefixdctl",
         uses: &[
+            "prefix-api-types",
             "prefix-core",
             "prefix-client",
             "prefix-config",

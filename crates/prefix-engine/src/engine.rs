@@ -24,7 +24,7 @@ use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::panic::PanicScope;
 use prefix_core::safelist::SafelistEntry;
 use prefix_core::{Announcer, Clock, Store};
-use prefix_policy::{CheckContext, ManualRequest, Policy};
+use prefix_policy::{LeaderState, ManualRequest, Policy};
 use tokio::sync::{broadcast, oneshot};
 use tokio::time::timeout;
 

@@ -13,8 +13,8 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use prefix_client::{
     BitsPerSecond, EventAction, EventId, EventQuery, EventStatus, Mode, NewEvent, PacketsPerSecond, Protocol,
+    RawJson,
 };
-use serde_json::value::RawValue;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -157,7 +157,7 @@ async fn send(session: &Session, arguments: SendArgs) -> Result<Exit, Failure> {
     let answer = reply.value;
     session.print_rows(ANSWER, std::slice::from_ref(&answer))?;
     if session.format() != Format::Csv {
-        session.note(&explain::status(&answer.status, answer.guardrail.as_deref()));
+        session.note(&explain::status(&answer.status, answer.guardrail.as_ref()));
         if let Some(decision) = &answer.decision {
             session.print(&format!(
                 "\n{}",
@@ -168,7 +168,7 @@ async fn send(session: &Session, arguments: SendArgs) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-fn raw_details(file: &std::path::Path) -> Result<Box<RawValue>, Failure> {
+fn raw_details(file: &std::path::Path) -> Result<RawJson, Failure> {
     serde_json::from_slice(&read(file)?)
         .map_err(|error| Failure::Invalid(format!("{} is no JSON: {error}", file.display())))
 }

@@ -113,7 +113,7 @@ async fn fastnetmon(session: &Session, arguments: &FastnetmonArgs) -> Result<Exi
     let answer = reply.value;
     session.print_rows(ANSWER, std::slice::from_ref(&answer))?;
     if session.format() != Format::Csv {
-        session.note(&explain::status(&answer.status, answer.guardrail.as_deref()));
+        session.note(&explain::status(&answer.status, answer.guardrail.as_ref()));
         if let Some(decision) = &answer.decision {
             session.print(&format!(
                 "\n{}",

@@ -12,7 +12,7 @@ use crate::progress::Progress;
 use crate::session::Session;
 use crate::views::{DIFFERENCES, SIMULATED};
 use clap::Args;
-use prefix_client::{EventStatus, NewEvent, Reply, SimulatedEvent, Simulation};
+use prefix_client::{Diff, EventStatus, NewEvent, Reply, SimulatedEvent, Simulation};
 use serde_json::{Map, Value, json};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -190,7 +190,7 @@ async fn ask(session: &Session, request: &Map<String, Value>) -> Result<Reply<Si
 }
 
 fn is_different(result: &SimulatedEvent) -> bool {
-    result.diff.as_deref().is_some_and(|diff| diff != "same")
+    result.diff.as_ref().is_some_and(|diff| *diff != Diff::Same)
 }
 
 fn show(

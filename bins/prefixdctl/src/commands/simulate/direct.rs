@@ -68,7 +68,7 @@ pub(super) async fn run(
         refresh: TimeDelta::try_seconds(refresh).unwrap_or(TimeDelta::seconds(30)),
         until: Some(until),
     };
-    let mut told = Told::new(session, arguments.only_diff);
+    let mut told = ResultWriter::new(session, arguments.only_diff);
     let mut progress = Progress::new(session, "events", None);
     let mut simulation = Simulation::new(start);
     while let Some(read) = record.recv().await.transpose()? {
@@ -301,7 +301,7 @@ fn unread(error: StoreError) -> Failure {
 }
 
 /// What is told of the results: as they come for programs, the first ones for people.
-struct Told<'a> {
+struct ResultWriter<'a> {
     session: &'a Session,
     only_diff: bool,
     tally: Tally,
@@ -313,7 +313,7 @@ struct Told<'a> {
     failure: Option<Failure>,
 }
 
-impl<'a> Told<'a> {
+impl<'a> ResultWriter<'a> {
     fn new(session: &'a Session, only_diff: bool) -> Self {
         Self {
             session,
@@ -336,13 +336,16 @@ impl<'a> Told<'a> {
             return;
         }
         let written = match format {
-            Format::Json | Format::Yaml => serde_json::to_string(result).map(|line| self.line(&line)),
+            Format::Json | Format::Yaml => {
+                serde_json::to_string(&SimulatedEvent::from(result)).map(|line| self.line(&line))
+            }
             Format::Table | Format::Wide if self.rows.len() >= MOST_ROWS => {
                 self.more += 1;
                 Ok(())
             }
             Format::Table | Format::Wide | Format::Csv => {
-                serde_json::to_value(result).and_then(serde_json::from_value).map(|row| self.rows.push(row))
+                self.rows.push(SimulatedEvent::from(result));
+                Ok(())
             }
         };
         if let Err(error) = written {
@@ -375,6 +378,7 @@ impl<'a> Told<'a> {
 
     fn end(mut self, summary: &Summary) -> Result<Tally, Failure> {
         self.flush()?;
+        let summary = SimulationSummary::from(summary);
         let body = json!(summary);
         match self.session.format() {
             Format::Json | Format::Yaml => {
@@ -390,8 +394,6 @@ impl<'a> Told<'a> {
             Format::Csv => {}
             Format::Table | Format::Wide => {
                 self.rows.sort_by_key(|row| row.index);
-                let summary: SimulationSummary = serde_json::from_value(body)
-                    .map_err(|error| Failure::General(format!("the summary cannot be read: {error}")))?;
                 let tally = self.tally;
                 let told = || told::summary(self.session.eyes(), &summary, Some(&tally));
                 shown(self.session, &self.rows, true, told)?;
