@@ -30,10 +30,17 @@ enum Purity {
 
 const LAYERS: &[Layer] = &[
     Layer { name: "prefix-diagnostics", uses: &[], tests_use: &[], purity: Purity::Pure },
+    Layer { name: "prefix-api-macros", uses: &[], tests_use: &[], purity: Purity::Pure },
     Layer { name: "prefix-core", uses: &[], tests_use: &[], purity: Purity::Pure },
     Layer {
         name: "prefix-policy",
         uses: &["prefix-diagnostics", "prefix-core"],
+        tests_use: &[],
+        purity: Purity::Pure,
+    },
+    Layer {
+        name: "prefix-api-types",
+        uses: &["prefix-api-macros", "prefix-core", "prefix-policy"],
         tests_use: &[],
         purity: Purity::Pure,
     },
@@ -59,7 +66,7 @@ const LAYERS: &[Layer] = &[
     Layer { name: "prefix-gobgp", uses: &["prefix-core"], tests_use: &[], purity: Purity::Free },
     Layer {
         name: "prefix-api",
-        uses: &["prefix-diagnostics", "prefix-core", "prefix-engine", "prefix-signals"],
+        uses: &["prefix-diagnostics", "prefix-api-types", "prefix-core", "prefix-engine", "prefix-signals"],
         tests_use: &["prefix-policy"],
         purity: Purity::Free,
     },
@@ -91,7 +98,7 @@ const LAYERS: &[Layer] = &[
         tests_use: &[],
         purity: Purity::Free,
     },
-    Layer { name: "prefix-client", uses: &[], tests_use: &[], purity: Purity::Free },
+    Layer { name: "prefix-client", uses: &["prefix-api-types"], tests_use: &[], purity: Purity::Free },
     Layer { name: "prefix-testkit", uses: &["prefix-core"], tests_use: &[], purity: Purity::Free },
     Layer {
         name: "prefix-runtime",
@@ -125,7 +132,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "prefixdctl",
-        uses: &["prefix-client", "prefix-config", "prefix-direct"],
+        uses: &["prefix-api-types", "prefix-client", "prefix-config", "prefix-direct"],
         tests_use: &["prefix-core", "prefix-policy", "prefix-store"],
         purity: Purity::Free,
     },

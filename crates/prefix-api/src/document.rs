@@ -1,19 +1,11 @@
 //! The OpenAPI document: written by the handlers' annotations, completed from the route table.
 
-mod bodies;
 mod complete;
 
 use utoipa::openapi::OpenApi as Document;
 use utoipa::{IntoParams, OpenApi};
 
-pub(crate) use bodies::{
-    AcknowledgeBody, BatchBody, EventBody, ManualBody, PanicBody, PlaybooksBody, SafelistBody,
-    SimulationBody, ThawBody, WithdrawBody, WithdrawManyBody,
-};
-
 use complete::Completed;
-
-pub(crate) use bodies::signals::CorroborationBody;
 
 use crate::handlers::{
     audit, config, document, events, health, history, mitigations, panic, peers, safelist, signals, simulate,
@@ -56,7 +48,7 @@ use crate::handlers::{corroborator, groups};
         simulate::post,
         audit::list, audit::verify,
     ),
-    components(schemas(complete::ProblemBody)),
+    components(schemas(prefix_api_types::Problem)),
     modifiers(&Completed),
 )]
 pub(crate) struct ApiDocument;
@@ -134,7 +126,7 @@ mod tests {
             }
         }
         let routed: BTreeSet<_> =
-            ENDPOINTS.iter().map(|e| format!("{} {}", e.verb.as_str(), e.path)).collect();
+            ENDPOINTS.iter().map(|e| format!("{} {}", e.method.as_str(), e.path)).collect();
         assert_eq!(documented, routed);
     }
 
@@ -143,8 +135,8 @@ mod tests {
         let document = parsed();
         let mut ids = BTreeSet::new();
         for endpoint in ENDPOINTS {
-            let operation = &document["paths"][endpoint.path][endpoint.verb.as_str().to_lowercase()];
-            let name = format!("{} {}", endpoint.verb.as_str(), endpoint.path);
+            let operation = &document["paths"][endpoint.path][endpoint.method.as_str().to_lowercase()];
+            let name = format!("{} {}", endpoint.method.as_str(), endpoint.path);
             assert!(operation["summary"].is_string(), "{name}");
             assert!(ids.insert(operation["operationId"].as_str().unwrap().to_owned()), "{name}");
             let responses = operation["responses"].as_object().unwrap();

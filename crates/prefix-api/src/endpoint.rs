@@ -14,35 +14,10 @@ use crate::handlers::{
 use crate::handlers::{corroborator, groups};
 use crate::limits::Budget;
 
-/// A method that some endpoint has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Verb {
-    /// Reads.
-    Get,
-    /// Makes or does.
-    Post,
-    /// Replaces.
-    Put,
-    /// Removes.
-    Delete,
-}
-
-impl Verb {
-    /// The word of HTTP.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Delete => "DELETE",
-        }
-    }
-}
-
 /// One endpoint.
 pub(crate) struct Endpoint {
     /// Its method.
-    pub(crate) verb: Verb,
+    pub(crate) method: Method,
     /// Its path template.
     pub(crate) path: &'static str,
     /// What it asks of its caller.
@@ -54,16 +29,15 @@ pub(crate) struct Endpoint {
 
 use Budget::{Events, Free, Requests};
 use Permission::{Administer, Audit, Intake, Operate, Public, Read};
-use Verb::{Delete, Get, Post, Put};
 
 const fn endpoint(
-    verb: Verb,
+    method: Method,
     path: &'static str,
     permission: Permission,
     budget: Budget,
     handler: fn() -> Route,
 ) -> Endpoint {
-    Endpoint { verb, path, permission, budget, handler }
+    Endpoint { method, path, permission, budget, handler }
 }
 
 /// The endpoint whose caller an adapter of the configuration knows.
@@ -72,59 +46,59 @@ const WEBHOOK: &str = "/v1/signals/webhook/{name}";
 /// Every endpoint there is.
 #[rustfmt::skip]
 pub(crate) const ENDPOINTS: &[Endpoint] = &[
-    endpoint(Get, "/openapi.json", Public, Requests, || web::get().to(document::get)),
-    endpoint(Get, "/v1/health", Public, Free, || web::get().to(health::get)),
-    endpoint(Get, "/v1/health/ready", Public, Free, || web::get().to(health::ready)),
-    endpoint(Get, "/v1/health/detail", Read, Free, || web::get().to(health::detail)),
+    endpoint(Method::GET, "/openapi.json", Public, Requests, || web::get().to(document::get)),
+    endpoint(Method::GET, "/v1/health", Public, Free, || web::get().to(health::get)),
+    endpoint(Method::GET, "/v1/health/ready", Public, Free, || web::get().to(health::ready)),
+    endpoint(Method::GET, "/v1/health/detail", Read, Free, || web::get().to(health::detail)),
 
-    endpoint(Post, "/v1/events", Intake, Events, || web::post().to(events::post)),
-    endpoint(Post, "/v1/events/batch", Intake, Events, || web::post().to(events::post_batch)),
-    endpoint(Get, "/v1/events", Read, Requests, || web::get().to(events::list)),
-    endpoint(Get, "/v1/events/{id}", Read, Requests, || web::get().to(events::get)),
+    endpoint(Method::POST, "/v1/events", Intake, Events, || web::post().to(events::post)),
+    endpoint(Method::POST, "/v1/events/batch", Intake, Events, || web::post().to(events::post_batch)),
+    endpoint(Method::GET, "/v1/events", Read, Requests, || web::get().to(events::list)),
+    endpoint(Method::GET, "/v1/events/{id}", Read, Requests, || web::get().to(events::get)),
 
-    endpoint(Post, "/v1/signals/alertmanager", Intake, Events, || web::post().to(signals::alertmanager::post)),
-    endpoint(Post, "/v1/signals/fastnetmon", Intake, Events, || web::post().to(signals::fastnetmon::post)),
-    endpoint(Post, WEBHOOK, Intake, Events, || web::post().to(signals::webhook::post)),
+    endpoint(Method::POST, "/v1/signals/alertmanager", Intake, Events, || web::post().to(signals::alertmanager::post)),
+    endpoint(Method::POST, "/v1/signals/fastnetmon", Intake, Events, || web::post().to(signals::fastnetmon::post)),
+    endpoint(Method::POST, WEBHOOK, Intake, Events, || web::post().to(signals::webhook::post)),
 
-    endpoint(Get, "/v1/mitigations", Read, Requests, || web::get().to(mitigations::list)),
-    endpoint(Post, "/v1/mitigations", Operate, Requests, || web::post().to(mitigations::post)),
-    endpoint(Post, "/v1/mitigations/withdraw", Operate, Free, || web::post().to(mitigations::withdraw_many)),
-    endpoint(Post, "/v1/mitigations/acknowledge", Operate, Requests, || web::post().to(mitigations::acknowledge)),
-    endpoint(Get, "/v1/mitigations/{id}", Read, Requests, || web::get().to(mitigations::get)),
-    endpoint(Post, "/v1/mitigations/{id}/withdraw", Operate, Free, || web::post().to(mitigations::withdraw)),
+    endpoint(Method::GET, "/v1/mitigations", Read, Requests, || web::get().to(mitigations::list)),
+    endpoint(Method::POST, "/v1/mitigations", Operate, Requests, || web::post().to(mitigations::post)),
+    endpoint(Method::POST, "/v1/mitigations/withdraw", Operate, Free, || web::post().to(mitigations::withdraw_many)),
+    endpoint(Method::POST, "/v1/mitigations/acknowledge", Operate, Requests, || web::post().to(mitigations::acknowledge)),
+    endpoint(Method::GET, "/v1/mitigations/{id}", Read, Requests, || web::get().to(mitigations::get)),
+    endpoint(Method::POST, "/v1/mitigations/{id}/withdraw", Operate, Free, || web::post().to(mitigations::withdraw)),
 
-    endpoint(Post, "/v1/signals/corroborator", Intake, Events, || web::post().to(corroborator::post)),
-    endpoint(Get, "/v1/signals/corroborator/activity", Read, Requests, || web::get().to(corroborator::activity)),
-    endpoint(Get, "/v1/signals/corroborator/cache", Administer, Requests, || web::get().to(corroborator::cache)),
-    endpoint(Get, "/v1/signal-groups", Read, Requests, || web::get().to(groups::list)),
-    endpoint(Get, "/v1/signal-groups/{id}", Read, Requests, || web::get().to(groups::get)),
+    endpoint(Method::POST, "/v1/signals/corroborator", Intake, Events, || web::post().to(corroborator::post)),
+    endpoint(Method::GET, "/v1/signals/corroborator/activity", Read, Requests, || web::get().to(corroborator::activity)),
+    endpoint(Method::GET, "/v1/signals/corroborator/cache", Administer, Requests, || web::get().to(corroborator::cache)),
+    endpoint(Method::GET, "/v1/signal-groups", Read, Requests, || web::get().to(groups::list)),
+    endpoint(Method::GET, "/v1/signal-groups/{id}", Read, Requests, || web::get().to(groups::get)),
 
-    endpoint(Get, "/v1/safelist", Read, Requests, || web::get().to(safelist::list)),
-    endpoint(Post, "/v1/safelist", Administer, Requests, || web::post().to(safelist::post)),
-    endpoint(Delete, "/v1/safelist/{prefix}", Administer, Requests, || web::delete().to(safelist::delete)),
+    endpoint(Method::GET, "/v1/safelist", Read, Requests, || web::get().to(safelist::list)),
+    endpoint(Method::POST, "/v1/safelist", Administer, Requests, || web::post().to(safelist::post)),
+    endpoint(Method::DELETE, "/v1/safelist/{prefix}", Administer, Requests, || web::delete().to(safelist::delete)),
 
-    endpoint(Get, "/v1/panic", Read, Free, || web::get().to(panic::get)),
-    endpoint(Post, "/v1/panic", Administer, Free, || web::post().to(panic::post)),
-    endpoint(Post, "/v1/panic/thaw", Administer, Free, || web::post().to(panic::thaw)),
+    endpoint(Method::GET, "/v1/panic", Read, Free, || web::get().to(panic::get)),
+    endpoint(Method::POST, "/v1/panic", Administer, Free, || web::post().to(panic::post)),
+    endpoint(Method::POST, "/v1/panic/thaw", Administer, Free, || web::post().to(panic::thaw)),
 
-    endpoint(Get, "/v1/stats", Read, Requests, || web::get().to(stats::get)),
-    endpoint(Get, "/v1/stats/timeseries", Read, Requests, || web::get().to(stats::timeseries)),
-    endpoint(Get, "/v1/pops", Read, Requests, || web::get().to(stats::pops)),
-    endpoint(Get, "/v1/peers", Read, Requests, || web::get().to(peers::list)),
-    endpoint(Get, "/v1/ip/{ip}/history", Read, Requests, || web::get().to(history::get)),
+    endpoint(Method::GET, "/v1/stats", Read, Requests, || web::get().to(stats::get)),
+    endpoint(Method::GET, "/v1/stats/timeseries", Read, Requests, || web::get().to(stats::timeseries)),
+    endpoint(Method::GET, "/v1/pops", Read, Requests, || web::get().to(stats::pops)),
+    endpoint(Method::GET, "/v1/peers", Read, Requests, || web::get().to(peers::list)),
+    endpoint(Method::GET, "/v1/ip/{ip}/history", Read, Requests, || web::get().to(history::get)),
 
-    endpoint(Get, "/v1/config/settings", Read, Requests, || web::get().to(config::settings)),
-    endpoint(Get, "/v1/config/inventory", Read, Requests, || web::get().to(config::inventory)),
-    endpoint(Get, "/v1/config/playbooks", Read, Requests, || web::get().to(config::playbooks)),
-    endpoint(Put, "/v1/config/playbooks", Administer, Requests, || web::put().to(config::put_playbooks)),
-    endpoint(Get, "/v1/config/correlation", Read, Requests, || web::get().to(config::correlation)),
-    endpoint(Put, "/v1/config/correlation", Administer, Requests, || web::put().to(config::put_correlation)),
-    endpoint(Post, "/v1/config/reload", Administer, Requests, || web::post().to(config::reload)),
+    endpoint(Method::GET, "/v1/config/settings", Read, Requests, || web::get().to(config::settings)),
+    endpoint(Method::GET, "/v1/config/inventory", Read, Requests, || web::get().to(config::inventory)),
+    endpoint(Method::GET, "/v1/config/playbooks", Read, Requests, || web::get().to(config::playbooks)),
+    endpoint(Method::PUT, "/v1/config/playbooks", Administer, Requests, || web::put().to(config::put_playbooks)),
+    endpoint(Method::GET, "/v1/config/correlation", Read, Requests, || web::get().to(config::correlation)),
+    endpoint(Method::PUT, "/v1/config/correlation", Administer, Requests, || web::put().to(config::put_correlation)),
+    endpoint(Method::POST, "/v1/config/reload", Administer, Requests, || web::post().to(config::reload)),
 
-    endpoint(Post, "/v1/simulate", Operate, Requests, || web::post().to(simulate::post)),
+    endpoint(Method::POST, "/v1/simulate", Operate, Requests, || web::post().to(simulate::post)),
 
-    endpoint(Get, "/v1/audit", Audit, Requests, || web::get().to(audit::list)),
-    endpoint(Get, "/v1/audit/verify", Audit, Requests, || web::get().to(audit::verify)),
+    endpoint(Method::GET, "/v1/audit", Audit, Requests, || web::get().to(audit::list)),
+    endpoint(Method::GET, "/v1/audit/verify", Audit, Requests, || web::get().to(audit::verify)),
 ];
 
 impl Endpoint {
@@ -151,12 +125,12 @@ impl Endpoint {
 
 /// The endpoint of a method and a path template.
 pub(crate) fn find(method: &Method, path: &str) -> Option<&'static Endpoint> {
-    of_path(path).find(|endpoint| endpoint.verb.as_str() == method.as_str())
+    of_path(path).find(|endpoint| endpoint.method == *method)
 }
 
 /// The methods of a path template, for the header `Allow`.
 pub(crate) fn allow(path: &str) -> String {
-    of_path(path).map(|endpoint| endpoint.verb.as_str()).collect::<Vec<_>>().join(", ")
+    of_path(path).map(|endpoint| endpoint.method.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 fn of_path(path: &str) -> impl Iterator<Item = &'static Endpoint> {
@@ -191,7 +165,7 @@ mod tests {
     #[test]
     fn no_endpoint_is_listed_twice() {
         let mut seen = HashSet::new();
-        assert!(ENDPOINTS.iter().all(|endpoint| seen.insert((endpoint.verb, endpoint.path))));
+        assert!(ENDPOINTS.iter().all(|endpoint| seen.insert((&endpoint.method, endpoint.path))));
     }
 
     /// The rows of http-api.md §2.2, as they stand there: detector, viewer, operator, admin.
@@ -242,7 +216,7 @@ mod tests {
     #[test]
     fn the_table_grants_what_the_contract_grants_and_nothing_else() {
         for endpoint in ENDPOINTS.iter().filter(|endpoint| !endpoint.is_public()) {
-            let name = format!("{} {}", endpoint.verb.as_str(), endpoint.path.trim_start_matches("/v1"));
+            let name = format!("{} {}", endpoint.method.as_str(), endpoint.path.trim_start_matches("/v1"));
             let row = MATRIX.iter().find(|(known, _)| *known == name);
             let (_, granted) = row.unwrap_or_else(|| panic!("{name} is not in the matrix"));
             for (role, granted) in Role::ALL.into_iter().zip(granted) {

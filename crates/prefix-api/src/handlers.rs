@@ -18,11 +18,11 @@ pub(crate) mod stats;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, HttpResponseBuilder};
+use prefix_api_types::{DryRun, MitigationId};
 use prefix_diagnostics::Diagnostic;
 use prefix_engine::Answer;
 use serde::Serialize;
 
-use crate::answer::DryRun;
 use crate::problem::Problem;
 
 /// What a handler answers.
@@ -43,7 +43,8 @@ fn ok(body: &impl Serialize) -> Reply {
 }
 
 /// What a dry run would have answered and done.
-fn dry(result: Option<impl Serialize>, affected_mitigations: Vec<prefix_core::id::MitigationId>) -> Reply {
+fn dry(result: Option<impl Serialize>, affected_mitigations: Vec<impl Into<MitigationId>>) -> Reply {
+    let affected_mitigations = affected_mitigations.into_iter().map(Into::into).collect();
     ok(&DryRun { dry_run: true, result, affected_mitigations })
 }
 

@@ -12,7 +12,7 @@ use prefix_engine::{
 };
 use serde_json::{Value, json};
 
-use crate::answer::EventAnswer;
+use crate::answer;
 use crate::api::Api;
 use crate::call::Call;
 use crate::handlers::{Reply, mark_replay, respond};
@@ -63,7 +63,7 @@ pub(crate) async fn one(
     };
     match &answer.value {
         EventOutcome::Accepted(ingested) => {
-            let mut response = respond(StatusCode::ACCEPTED, &EventAnswer::new(ingested, explain))?;
+            let mut response = respond(StatusCode::ACCEPTED, &answer::event(ingested, explain))?;
             mark_replay(&mut response, &answer);
             Ok(response)
         }
@@ -132,11 +132,13 @@ fn of_chunk(caller: &Caller, number: usize) -> Caller {
 
 fn refusal(refused: &RefusedEvent, explain: bool) -> Problem {
     let problem = Problem::new(Kind::Guardrail, refused.refusal.detail.clone())
-        .with("guardrail", refused.refusal.guardrail)
-        .with("event_id", refused.event_id)
-        .with("external_event_id", &refused.external_event_id)
-        .with("mitigation_id", refused.mitigation_id)
         .audited(true)
         .retry_after(refused.refusal.retry_after_seconds);
-    if explain { problem.with("decision", &refused.decision) } else { problem }
+    problem.with(|body| {
+        body.guardrail = Some(refused.refusal.guardrail.into());
+        body.event_id = Some(refused.event_id.into());
+        body.external_event_id = Some(refused.external_event_id.as_ref().map(ToString::to_string));
+        body.mitigation_id = Some(Some(refused.mitigation_id.into()));
+        body.decision = explain.then(|| (&refused.decision).into());
+    })
 }

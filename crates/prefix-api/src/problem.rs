@@ -7,35 +7,12 @@ use std::fmt;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
+use prefix_api_types::Problem as Body;
 use prefix_core::audit::AuditAction;
 use prefix_diagnostics::Diagnostic;
-use serde::Serialize;
-use serde_json::{Map, Value, json};
 
 pub(crate) use kind::Kind;
-
-/// One mistake of a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-pub(crate) struct FieldError {
-    /// A JSON Pointer into the body, `?name` for a query parameter, `{name}` for a part of the path, or
-    /// `file.yaml:LINE`.
-    pub(crate) pointer: String,
-    /// What is wrong and how to mend it.
-    pub(crate) detail: String,
-}
-
-impl FieldError {
-    /// A mistake at a place. Details may quote what was sent, so they are cut to a length that helps.
-    pub(crate) fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        const MOST: usize = 300;
-        let mut detail = detail.into();
-        if let Some((end, _)) = detail.char_indices().nth(MOST) {
-            detail.truncate(end);
-            detail.push_str("...");
-        }
-        Self { pointer: pointer.into(), detail }
-    }
-}
+pub(crate) use prefix_api_types::FieldError;
 
 impl From<Diagnostic> for FieldError {
     fn from(diagnostic: Diagnostic) -> Self {
@@ -46,51 +23,37 @@ impl From<Diagnostic> for FieldError {
 /// More mistakes than these are counted, not shown.
 const MOST_ERRORS: usize = 50;
 
+/// Diagnostics as they are answered.
+pub(crate) fn field_errors(diagnostics: impl IntoIterator<Item = Diagnostic>) -> Vec<FieldError> {
+    diagnostics.into_iter().map(|found| FieldError::new(found.pointer(), found.text)).collect()
+}
+
 /// An answer that is no success.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Problem {
     kind: Kind,
-    detail: String,
-    errors: Vec<FieldError>,
-    members: Map<String, Value>,
-    retry_after: Option<u64>,
+    /// As it is answered, but for the id of the request.
+    body: Box<Body>,
     allow: Option<String>,
     replayed: bool,
     audited: bool,
 }
 
-/// The body, its members in the order in which people read.
-#[derive(Serialize)]
-struct Shown<'a> {
-    #[serde(rename = "type")]
-    kind: String,
-    title: &'static str,
-    status: u16,
-    detail: &'a str,
-    error: &'a str,
-    instance: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    errors: Option<&'a Vec<FieldError>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    retry_after_seconds: Option<u64>,
-    #[serde(flatten)]
-    members: &'a Map<String, Value>,
-}
-
 impl Problem {
     /// A problem of a kind; `detail` is for people, lower case, without full stop.
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        let (detail, members) = (detail.into(), Map::new());
-        Self {
-            kind,
+        let detail = detail.into();
+        let body = Body {
+            problem_type: format!("urn:prefixd:problem:{}", kind.suffix()),
+            title: kind.title().to_owned(),
+            status: kind.status().as_u16(),
+            error: detail.clone(),
             detail,
-            errors: Vec::new(),
-            members,
-            retry_after: kind.default_retry(),
-            allow: None,
-            replayed: false,
-            audited: false,
-        }
+            errors: (kind == Kind::BadRequest).then(Vec::new),
+            retry_after_seconds: kind.default_retry().map(Into::into),
+            ..Body::default()
+        };
+        Self { kind, body: Box::new(body), allow: None, replayed: false, audited: false }
     }
 
     /// A request that breaks the endpoint's schema, with everything that is wrong with it.
@@ -116,7 +79,7 @@ impl Problem {
                 detail: format!("{hidden} more mistakes are not shown"),
             });
         }
-        Self { errors, ..Self::new(Kind::BadRequest, detail) }
+        Self::new(Kind::BadRequest, detail).of_fields(errors)
     }
 
     /// A request with one mistake.
@@ -125,21 +88,24 @@ impl Problem {
     }
 
     /// With `errors[]`.
-    pub(crate) fn with_errors(mut self, errors: Vec<Diagnostic>) -> Self {
-        self.errors = errors.into_iter().map(FieldError::from).collect();
-        self
+    pub(crate) fn with_errors(self, errors: Vec<Diagnostic>) -> Self {
+        self.of_fields(field_errors(errors))
     }
 
-    /// With a further member.
-    pub(crate) fn with(mut self, name: &str, value: impl Serialize) -> Self {
-        self.members.insert(name.to_owned(), json!(value));
+    fn of_fields(self, errors: Vec<FieldError>) -> Self {
+        let shown = !errors.is_empty() || self.kind == Kind::BadRequest;
+        self.with(|body| body.errors = shown.then_some(errors))
+    }
+
+    /// With further members.
+    pub(crate) fn with(mut self, set: impl FnOnce(&mut Body)) -> Self {
+        set(&mut self.body);
         self
     }
 
     /// With the seconds after which it makes sense to ask again.
-    pub(crate) fn retry_after(mut self, seconds: Option<u64>) -> Self {
-        self.retry_after = seconds;
-        self
+    pub(crate) fn retry_after(self, seconds: Option<u64>) -> Self {
+        self.with(|body| body.retry_after_seconds = seconds.map(Into::into))
     }
 
     /// Whether it was given before, to the same `Idempotency-Key`.
@@ -189,39 +155,29 @@ impl Problem {
 
     /// Its mistakes.
     pub(crate) fn errors(&self) -> &[FieldError] {
-        &self.errors
+        self.body.errors.as_deref().unwrap_or_default()
     }
 
     /// What it says to people.
     pub(crate) fn detail(&self) -> &str {
-        &self.detail
+        &self.body.detail
     }
 
     /// The body; `instance` is the id of the request.
     #[cfg(test)]
-    pub(crate) fn body(&self, instance: &str) -> Value {
+    pub(crate) fn body(&self, instance: &str) -> serde_json::Value {
         serde_json::to_value(self.shown(instance)).unwrap_or_default()
     }
 
-    fn shown<'a>(&'a self, instance: &'a str) -> Shown<'a> {
-        Shown {
-            kind: format!("urn:prefixd:problem:{}", self.kind.suffix()),
-            title: self.kind.title(),
-            status: self.kind.status().as_u16(),
-            detail: &self.detail,
-            error: &self.detail,
-            instance,
-            errors: (!self.errors.is_empty() || self.kind == Kind::BadRequest).then_some(&self.errors),
-            retry_after_seconds: self.retry_after,
-            members: &self.members,
-        }
+    fn shown(&self, instance: &str) -> Body {
+        Body { instance: instance.to_owned(), ..(*self.body).clone() }
     }
 
     /// The answer.
     pub(crate) fn response(&self, instance: &str) -> HttpResponse {
         let mut response = HttpResponseBuilder::new(self.kind.status());
         response.content_type("application/problem+json");
-        if let Some(seconds) = self.retry_after.filter(|_| self.kind.has_retry_header()) {
+        if let Some(seconds) = self.body.retry_after_seconds.filter(|_| self.kind.has_retry_header()) {
             response.insert_header((header::RETRY_AFTER, seconds.to_string()));
         }
         if self.kind == Kind::Unauthenticated {
@@ -241,7 +197,7 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.kind.suffix(), self.detail)
+        write!(f, "{}: {}", self.kind.suffix(), self.body.detail)
     }
 }
 
@@ -258,6 +214,8 @@ impl ResponseError for Problem {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

@@ -28,7 +28,7 @@ pub(crate) fn register() {
     metrics::describe_gauge!(IN_FLIGHT, "HTTP requests being worked on");
     metrics::describe_counter!(REJECTED, "events refused");
     for endpoint in ENDPOINTS {
-        let (method, route) = (endpoint.verb.as_str(), endpoint.path);
+        let (method, route) = (endpoint.method.as_str(), endpoint.path);
         gauge!(IN_FLIGHT, "method" => method, "route" => route).set(0.0);
         for class in ["2xx", "4xx", "5xx"] {
             counter!(REQUESTS, "method" => method, "route" => route, "status_class" => class).increment(0);

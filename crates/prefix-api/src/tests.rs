@@ -15,6 +15,7 @@ mod operation;
 mod outage;
 mod panic;
 mod safelist;
+mod shapes;
 mod signals;
 mod simulate;
 mod wire;

@@ -1,7 +1,7 @@
 //! Everything that can go wrong between a client and the server, told apart by who has to act.
 
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
+use prefix_api_types::{FieldError, Guardrail, Problem as Document, Seconds};
 use std::fmt;
 use std::time::Duration;
 
@@ -103,7 +103,7 @@ pub struct Problem {
     /// The server's id of the request.
     pub request_id: Option<String>,
     /// The code of the guardrail that refused.
-    pub guardrail: Option<String>,
+    pub guardrail: Option<Guardrail>,
     /// The defined vectors, where the one of the request is not.
     pub vectors: Vec<String>,
     /// How long to wait before the next try.
@@ -130,40 +130,6 @@ impl fmt::Display for Problem {
     }
 }
 
-/// One entry of `errors[]`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct FieldError {
-    /// A JSON Pointer into the body, `?name` for a query parameter, or `file.yaml:LINE`.
-    #[serde(default)]
-    pub pointer: String,
-    /// What is wrong there.
-    #[serde(default)]
-    pub detail: String,
-}
-
-/// The document as it is on the wire.
-#[derive(Deserialize)]
-struct ProblemDocument {
-    #[serde(rename = "type", default)]
-    problem_type: String,
-    #[serde(default)]
-    title: String,
-    #[serde(default)]
-    detail: Option<String>,
-    #[serde(default)]
-    error: Option<String>,
-    #[serde(default)]
-    instance: Option<String>,
-    #[serde(default)]
-    guardrail: Option<String>,
-    #[serde(default)]
-    retry_after_seconds: Option<f64>,
-    #[serde(default)]
-    errors: Vec<FieldError>,
-    #[serde(default)]
-    vectors: Vec<String>,
-}
-
 /// Reads the body of a refusal; anything but a problem document becomes [`ApiError::Unexpected`].
 pub(crate) fn refusal(
     status: u16,
@@ -171,22 +137,24 @@ pub(crate) fn refusal(
     retry_after: Option<Duration>,
     body: &[u8],
 ) -> ApiError {
-    let document = serde_json::from_slice::<ProblemDocument>(body).ok();
-    let Some(document) = document.filter(|document| document.detail.is_some() || !document.title.is_empty())
+    let document = serde_json::from_slice::<Document>(body).ok();
+    let Some(document) =
+        document.filter(|document| !document.detail.is_empty() || !document.title.is_empty())
     else {
         return ApiError::Unexpected { status, request_id, excerpt: excerpt(body) };
     };
-    let detail = document.detail.or(document.error).unwrap_or_else(|| document.title.clone());
-    let told = document.retry_after_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let said = [document.detail, document.error].into_iter().find(|text| !text.is_empty());
+    let told = document.retry_after_seconds.and_then(Seconds::duration);
+    let instance = Some(document.instance).filter(|instance| !instance.is_empty());
     ApiError::Problem(Box::new(Problem {
         status,
         problem_type: document.problem_type,
+        detail: said.unwrap_or_else(|| document.title.clone()),
         title: document.title,
-        detail,
-        errors: document.errors,
-        request_id: document.instance.or(request_id),
+        errors: document.errors.unwrap_or_default(),
+        request_id: instance.or(request_id),
         guardrail: document.guardrail,
-        vectors: document.vectors,
+        vectors: document.vectors.unwrap_or_default(),
         retry_after: retry_after.or(told),
         body: String::from_utf8_lossy(body).into_owned(),
     }))

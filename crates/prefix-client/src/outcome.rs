@@ -1,7 +1,6 @@
 //! Carried out, or only tried: every change of the API can be rehearsed with `?dry_run=true`.
 
-use crate::id::MitigationId;
-use serde::Deserialize;
+use prefix_api_types::DryRun;
 
 /// Whether a change happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,20 +34,4 @@ impl<T> Outcome<T> {
     pub fn is_rehearsal(&self) -> bool {
         matches!(self, Self::Rehearsed(_))
     }
-}
-
-/// The answer to a change with `?dry_run=true`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(bound(deserialize = "T: Deserialize<'de>"))]
-pub struct DryRun<T> {
-    /// The normal answer, where there is one.
-    #[serde(default = "none")]
-    pub result: Option<T>,
-    /// The mitigations that the change would touch.
-    #[serde(default)]
-    pub affected_mitigations: Vec<MitigationId>,
-}
-
-fn none<T>() -> Option<T> {
-    None
 }

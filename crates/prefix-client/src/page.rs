@@ -7,36 +7,8 @@ use crate::reply::Reply;
 use crate::transport::Call;
 use bytes::Bytes;
 use futures::Stream;
-use serde::Deserialize;
-use serde::de::{DeserializeOwned, Error as _};
-
-/// One page of a list.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Page<T> {
-    /// The items, newest first.
-    pub items: Vec<T>,
-    /// Where the next page begins; `None` on the last.
-    pub next_cursor: Option<String>,
-}
-
-/// An item of a list.
-pub trait Listed: DeserializeOwned {
-    /// The member of the page that holds the items.
-    const KEY: &'static str;
-}
-
-impl<'de, T: Listed> Deserialize<'de> for Page<T> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut members = serde_json::Map::deserialize(deserializer)?;
-        let items = members.remove(T::KEY).ok_or_else(|| D::Error::missing_field(T::KEY))?;
-        let items = serde_json::from_value(items).map_err(D::Error::custom)?;
-        let next_cursor = match members.remove("next_cursor") {
-            Some(serde_json::Value::String(cursor)) => Some(cursor),
-            _ => None,
-        };
-        Ok(Self { items, next_cursor })
-    }
-}
+use prefix_api_types::{Page, PageItem};
+use serde::de::DeserializeOwned;
 
 /// A list that is read page by page.
 #[derive(Debug)]
@@ -55,7 +27,7 @@ enum Next {
     Done,
 }
 
-impl<T: Listed> Paged<T> {
+impl<T: PageItem + DeserializeOwned> Paged<T> {
     pub(crate) fn new(client: &Client, operation: Operation, query: Vec<(&'static str, String)>) -> Self {
         Self { client: client.clone(), operation, query, next: Next::First, item: std::marker::PhantomData }
     }
@@ -88,7 +60,7 @@ impl<T: Listed> Paged<T> {
 }
 
 /// Several pages as one page of the API, each item as the server wrote it.
-pub fn joined<T: Listed>(pages: &[Bytes]) -> Result<String, serde_json::Error> {
+pub fn joined<T: PageItem>(pages: &[Bytes]) -> Result<String, serde_json::Error> {
     use serde_json::value::RawValue;
     use std::collections::BTreeMap;
 
@@ -98,10 +70,10 @@ pub fn joined<T: Listed>(pages: &[Bytes]) -> Result<String, serde_json::Error> {
         read.push(serde_json::from_slice::<BTreeMap<&str, &RawValue>>(page)?);
     }
     for page in &read {
-        let list = page.get(T::KEY).map_or("[]", |raw| raw.get());
+        let list = page.get(T::MEMBER).map_or("[]", |raw| raw.get());
         items.extend(serde_json::from_str::<Vec<&RawValue>>(list)?);
     }
     let list = items.iter().map(|raw| raw.get()).collect::<Vec<_>>().join(",");
-    let (key, count) = (T::KEY, items.len());
+    let (key, count) = (T::MEMBER, items.len());
     Ok(format!(r#"{{"{key}":[{list}],"count":{count},"next_cursor":null,"has_more":false}}"#))
 }

@@ -3,10 +3,11 @@
 use crate::client::{Client, chain};
 use crate::error::{self, ApiError};
 use crate::operation::Operation;
-use crate::outcome::{DryRun, Mode, Outcome};
+use crate::outcome::{Mode, Outcome};
 use crate::reply::Reply;
 use bytes::Bytes;
 use chrono::Utc;
+use prefix_api_types::DryRun;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Method, Url};
 use serde::Serialize;

@@ -255,9 +255,8 @@ async fn a_panic_is_sent_as_the_contract_says_and_its_answer_read() {
     let panic = NewPanic { reason: "drill".into(), pop: Some("fra1".into()), customer_id: None };
     let Outcome::Done(started) = client.panic(&panic, Mode::Apply).await.unwrap().value else { panic!() };
     assert_eq!((started.rules, started.withdrawn, started.withdrawing), (3, 2, 1));
-    assert_eq!((started.scope.pop.as_deref(), started.scope.started_by.as_str()), (Some("fra1"), "eve"));
-    let Outcome::Done(state) = client.thaw("over", started.scope.panic_id, Mode::Apply).await.unwrap().value
-    else {
+    assert_eq!((started.pop.as_deref(), started.started_by.as_str()), (Some("fra1"), "eve"));
+    let Outcome::Done(state) = client.thaw("over", started.panic_id, Mode::Apply).await.unwrap().value else {
         panic!()
     };
     assert!(state.frozen);

@@ -27,7 +27,6 @@ mod source_liveness;
 mod speaker;
 mod telemetry;
 mod timers;
-pub mod view;
 
 pub use answer::{
     Acknowledged, Answer, BatchItem, BulkItem, Created, EventOutcome, Health, History, Inadmissible,
@@ -40,8 +39,8 @@ pub use engine::{
     CorroborationReport, Engine, EngineParts, PolicyChange, Rehearsal, SimulationInput, SimulationReport,
 };
 pub use error::EngineError;
-pub use prefix_policy::Policy;
 pub use prefix_policy::correlation::ScopeProblem;
 pub use prefix_policy::simulation::{Actual, Change, Diff, Ending, Simulated, Summary};
 pub use prefix_policy::use_cases::{Ingested, RefusedEvent, Touched};
+pub use prefix_policy::{ManualRequest, Policy};
 pub use settings::Settings;

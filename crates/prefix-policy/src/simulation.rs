@@ -12,7 +12,6 @@ mod recorded_input;
 mod sequential_ids;
 mod state;
 mod time;
-mod view;
 
 #[cfg(test)]
 mod tests;

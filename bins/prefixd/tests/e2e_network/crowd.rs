@@ -1,7 +1,7 @@
 //! Many at once: what must be decided inside the transaction is.
 
 use crate::test_network::{Attack, Network, NetworkBuilder, discard, udp_flood};
-use prefix_client::{EventAnswer, EventStatus, MitigationStatus, Mode};
+use prefix_client::{EventAnswer, EventStatus, Guardrail, MitigationStatus, Mode};
 use prefix_testkit::lab::Change;
 use tokio::task::JoinSet;
 
@@ -50,8 +50,8 @@ async fn exactly_the_quota(network: NetworkBuilder) {
 
     assert_eq!(count(&answers, &EventStatus::Accepted), 50);
     assert_eq!(count(&answers, &EventStatus::Queued), 150);
-    let guardrails = answers.iter().filter_map(|answer| answer.guardrail.as_deref());
-    assert!(guardrails.into_iter().all(|code| code == "quota_pop"));
+    let guardrails = answers.iter().filter_map(|answer| answer.guardrail.as_ref());
+    assert!(guardrails.into_iter().all(|code| *code == Guardrail::QuotaPop));
     net.router().holds(50).await;
     let queued = net.mitigations(&[MitigationStatus::Queued]).await;
     assert_eq!(queued.len(), 150);

@@ -2,7 +2,8 @@
 
 use crate::test_network::{Network, discard, udp_flood};
 use prefix_client::{
-    EndReason, EventStatus, MitigationStatus, Mode, NewMitigation, NewSafelistEntry, Outcome, Protocol,
+    EndReason, EventStatus, Guardrail, MitigationStatus, Mode, NewMitigation, NewSafelistEntry, Outcome,
+    Protocol,
 };
 
 const UDP_TO_VICTIM: &str = "0120 cb00710a 038111";
@@ -56,7 +57,10 @@ async fn an_operators_withdraw_wins_over_detectors_that_go_on() {
     assert!(ended.reason.unwrap().contains("customer called"));
 
     let again = net.detector.posts(&attack).await;
-    assert_eq!((again.status, again.guardrail.as_deref()), (EventStatus::Queued, Some("quiet_period")));
+    assert_eq!(
+        (again.status, again.guardrail.as_ref().map(Guardrail::as_str)),
+        (EventStatus::Queued, Some("quiet_period"))
+    );
     assert_eq!(net.router().history_of(&rule).len(), 2, "it came and went, and did not come again");
 }
 
@@ -84,7 +88,10 @@ async fn a_safelisted_address_loses_its_rules_and_gets_no_new_ones() {
 
     let refused = net.detector.tries(&attack).await.unwrap_err();
     let problem = refused.problem().unwrap();
-    assert_eq!((problem.status, problem.guardrail.as_deref()), (422, Some("safelisted")));
+    assert_eq!(
+        (problem.status, problem.guardrail.as_ref().map(Guardrail::as_str)),
+        (422, Some("safelisted"))
+    );
     assert!(problem.detail.contains("203.0.113.0/28"), "{}", problem.detail);
 
     net.client.remove_from_safelist(entry.prefix, Mode::Apply).await.unwrap();
@@ -109,11 +116,11 @@ async fn a_rule_made_by_hand_is_taken_literally_and_still_guarded() {
 
     by_hand.victim_ip = "192.0.2.1".parse().unwrap();
     let refused = net.client.create_mitigation(&by_hand, Mode::Apply).await.unwrap_err();
-    assert_eq!(refused.problem().unwrap().guardrail.as_deref(), Some("not_owned"));
+    assert_eq!(refused.problem().unwrap().guardrail.as_ref().map(Guardrail::as_str), Some("not_owned"));
     by_hand.victim_ip = "203.0.113.10".parse().unwrap();
     by_hand.dst_ports = vec![179];
     let refused = net.client.create_mitigation(&by_hand, Mode::Apply).await.unwrap_err();
-    assert_eq!(refused.problem().unwrap().guardrail.as_deref(), Some("control_plane"));
+    assert_eq!(refused.problem().unwrap().guardrail.as_ref().map(Guardrail::as_str), Some("control_plane"));
     net.router().holds(1).await;
 }
 

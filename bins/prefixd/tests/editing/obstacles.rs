@@ -111,7 +111,7 @@ async fn mistakes_are_told_by_their_place_and_files_are_compared_with_what_runs(
     let edited = json!({"playbooks": [playbook("one", 3)]}).to_string();
     std::fs::write(folder.path().join("playbooks.yaml"), edited).unwrap();
     let answer = client.reload(false, Mode::DryRun).await.unwrap().value;
-    let changes = answer.result().unwrap().changes.clone();
+    let changes = answer.result().unwrap().changes.clone().unwrap();
     let said: Vec<_> = changes
         .iter()
         .map(|change| (change.file.as_str(), change.path.as_str(), change.old.clone(), change.new.clone()))

@@ -33,7 +33,7 @@ async fn post(client: Client, next: Arc<AtomicU32>, stop: Arc<AtomicBool>) -> Ve
             "two" => 2,
             other => panic!("{other} was never a playbook"),
         };
-        let facts = (rule.rate_bps.map(|rate| rate.0), rule.ttl_seconds);
+        let facts = (rule.rate_bps.map(|rate| rate.0), rule.ttl_seconds.map(u64::from));
         assert_eq!(facts, (Some(number * 1_000_000), Some(number * 100)), "half of {name}");
         decided.push(name);
     }

@@ -2,7 +2,7 @@
 
 use crate::reliability::intent::{LIVING, UNFINISHED, own_rules};
 use crate::test_network::{Attack, Network, NetworkBuilder, Prefixdctl, udp_flood};
-use prefix_client::MitigationStatus;
+use prefix_client::{Guardrail, MitigationStatus};
 use prefix_testkit::lab::{Family, wait};
 use std::time::{Duration, Instant};
 
@@ -147,7 +147,7 @@ async fn everything_is_frozen(net: &Network) {
     frozen.await.unwrap_or_else(|error| panic!("{error}\n{}", net.daemon.log_tail()));
     let refused = net.detector.tries(&udp_flood("203.0.113.99")).await.unwrap_err();
     assert_eq!(refused.status(), Some(422));
-    assert_eq!(refused.problem().unwrap().guardrail.as_deref(), Some("frozen"));
+    assert_eq!(refused.problem().unwrap().guardrail.as_ref().map(Guardrail::as_str), Some("frozen"));
     assert!(net.client.health_detail().await.unwrap().value.panic.is_some_and(|panic| panic.frozen));
     wait::until("all rows to end", wait::PATIENCE, async || {
         let left = net.mitigations(&UNFINISHED).await;

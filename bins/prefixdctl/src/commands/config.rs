@@ -88,7 +88,7 @@ async fn show(session: &Session, part: Part) -> Result<Exit, Failure> {
 
 async fn diff(session: &Session, force: bool) -> Result<Exit, Failure> {
     let reply = session.client()?.reload(force, Mode::DryRun).await?;
-    let changes = reply.value.result().map(|reloaded| reloaded.changes.as_slice()).unwrap_or_default();
+    let changes = reply.value.result().and_then(|reloaded| reloaded.changes.as_deref()).unwrap_or_default();
     session.print_list(&reply.body, CHANGES, changes, "difference between the files and what runs")?;
     if let Outcome::Rehearsed(rehearsal) = &reply.value {
         if !rehearsal.affected_mitigations.is_empty() {

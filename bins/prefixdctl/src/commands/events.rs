@@ -13,9 +13,8 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use prefix_client::{
     BitsPerSecond, EventAction, EventAnswer, EventId, EventQuery, EventStatus, Mode, NewEvent,
-    PacketsPerSecond, Protocol, Reply,
+    PacketsPerSecond, Protocol, RawJson, Reply,
 };
-use serde_json::value::RawValue;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -163,7 +162,7 @@ pub(super) fn show_answer(session: &Session, reply: &Reply<EventAnswer>) -> Resu
     let answer = &reply.value;
     session.print_rows(ANSWER, std::slice::from_ref(answer))?;
     if session.format() != Format::Csv {
-        session.note(&explain::status(&answer.status, answer.guardrail.as_deref()));
+        session.note(&explain::status(&answer.status, answer.guardrail.as_ref()));
         if let Some(decision) = &answer.decision {
             session.print(&format!(
                 "\n{}",
@@ -174,7 +173,7 @@ pub(super) fn show_answer(session: &Session, reply: &Reply<EventAnswer>) -> Resu
     Ok(Exit::Ok)
 }
 
-fn raw_details(file: &std::path::Path) -> Result<Box<RawValue>, Failure> {
+fn raw_details(file: &std::path::Path) -> Result<RawJson, Failure> {
     serde_json::from_slice(&read(file)?)
         .map_err(|error| Failure::Invalid(format!("{} is no JSON: {error}", file.display())))
 }

@@ -69,7 +69,7 @@ pub(crate) async fn run(session: &Session, command: GroupsCommand) -> Result<Exi
                 session.print(&explain::group(session.eyes(), &group))?;
                 session.print("\n")?;
             }
-            session.print_rows(GROUP_SIGNALS, &group.events)?;
+            session.print_rows(GROUP_SIGNALS, group.events.as_deref().unwrap_or_default())?;
             Ok(Exit::Ok)
         }
     }

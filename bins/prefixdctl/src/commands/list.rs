@@ -6,7 +6,8 @@ use crate::output::{Column, Format, csv};
 use crate::progress::Progress;
 use crate::session::Session;
 use clap::Args;
-use prefix_client::{Listed, Paged, joined};
+use prefix_client::{PageItem, Paged, joined};
+use serde::de::DeserializeOwned;
 
 /// The largest page of the API.
 pub(super) const LARGEST_PAGE: u32 = 1000;
@@ -36,7 +37,7 @@ impl ListArgs {
 }
 
 /// Reads and shows a list of `what`.
-pub(super) async fn show<T: Listed>(
+pub(super) async fn show<T: PageItem + DeserializeOwned>(
     session: &Session,
     mut list: Paged<T>,
     arguments: &ListArgs,

@@ -123,15 +123,14 @@ fn urgent(session: &Session) -> Result<Client, Failure> {
 
 fn report(session: &Session, started: &PanicStarted) -> String {
     let mut prose = Prose::new(session.eyes());
-    let scope = &started.scope;
     prose.toned(
         Tone::Bad,
-        &format!("FROZEN: {}", scope_of(scope.pop.as_deref(), scope.customer_id.as_deref())),
+        &format!("FROZEN: {}", scope_of(started.pop.as_deref(), started.customer_id.as_deref())),
     );
-    let id = scope.panic_id.map(|id| id.to_string()).unwrap_or_default();
+    let id = started.panic_id.map(|id| id.to_string()).unwrap_or_default();
     prose.fact("id", &id);
-    prose.fact("reason", &scope.reason);
-    prose.fact("by", &scope.started_by);
+    prose.fact("reason", &started.reason);
+    prose.fact("by", &started.started_by);
     prose.fact(
         "rules",
         &format!("{}: {} withdrawn, {} withdrawing", started.rules, started.withdrawn, started.withdrawing),

@@ -13,7 +13,7 @@ use crate::progress::Progress;
 use crate::session::Session;
 use crate::views::{DIFFERENCES, SIMULATED};
 use clap::Args;
-use prefix_client::{EventStatus, NewEvent, Reply, SimulatedEvent, Simulation};
+use prefix_client::{Diff, EventStatus, NewEvent, Reply, SimulatedEvent, Simulation};
 use prefix_direct::Documents;
 use serde_json::{Map, Value, json};
 use std::net::IpAddr;
@@ -173,7 +173,7 @@ async fn ask(session: &Session, request: &Map<String, Value>) -> Result<Reply<Si
 }
 
 fn is_different(result: &SimulatedEvent) -> bool {
-    result.diff.as_deref().is_some_and(|diff| diff != "same")
+    result.diff.as_ref().is_some_and(|diff| *diff != Diff::Same)
 }
 
 fn show(

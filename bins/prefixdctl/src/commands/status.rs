@@ -38,7 +38,7 @@ pub(crate) async fn run(session: &Session) -> Result<Exit, Failure> {
         client.panic_state()
     );
     // Without the health there is no status; anything else may be missing, and is said to be.
-    let mut health = health?;
+    let health = health?;
     match session.format() {
         Format::Json | Format::Yaml => {
             let mut parts = BTreeMap::new();
@@ -58,11 +58,11 @@ pub(crate) async fn run(session: &Session) -> Result<Exit, Failure> {
         }
         Format::Csv => session.print_rows(FACTS, std::slice::from_ref(&health.value))?,
         Format::Table | Format::Wide => {
-            if let Ok(panic) = panic {
-                health.value.panic = Some(panic.value);
-            }
+            let is_frozen = health.value.panic.as_ref().is_some_and(|panic| panic.frozen);
+            let unread = PanicState { frozen: is_frozen, scopes: Vec::new() };
+            let panic = panic.map_or(unread, |reply| reply.value);
             let total = stats.as_ref().ok().map(|reply| reply.value.total_events);
-            session.print(&screen(session.eyes(), &health.value, &peers, total, &rules))?;
+            session.print(&screen(session.eyes(), &health.value, &panic, &peers, total, &rules))?;
         }
     }
     Ok(Exit::Ok)
@@ -92,13 +92,14 @@ const FACTS: &[Column<HealthDetail>] = &[
 fn screen(
     eyes: Eyes,
     health: &HealthDetail,
+    panic: &PanicState,
     peers: &Result<Reply<Vec<Peer>>, ApiError>,
     events: Option<u64>,
     rules: &Result<Reply<Page<Mitigation>>, ApiError>,
 ) -> String {
     let mut prose = Prose::new(eyes);
     headline(&mut prose, health);
-    alarms(&mut prose, health);
+    alarms(&mut prose, health, panic);
     prose.line("");
     parts(&mut prose, health);
     counts(&mut prose, health, events);
@@ -140,9 +141,9 @@ fn headline(prose: &mut Prose, health: &HealthDetail) {
 }
 
 /// What somebody has to do something about.
-fn alarms(prose: &mut Prose, health: &HealthDetail) {
+fn alarms(prose: &mut Prose, health: &HealthDetail, panic: &PanicState) {
     let now = prose.eyes().now;
-    let mut lines = health.panic.as_ref().map_or_else(Vec::new, |panic| frozen(panic, now));
+    let mut lines = frozen(panic, now);
     lines.extend(health.problems.iter().cloned());
     if lines.is_empty() && !health.is_healthy() {
         lines.push("the server names no problem".to_owned());
@@ -260,10 +261,14 @@ mod tests {
     }
 
     fn shown(health: &HealthDetail, rules: serde_json::Value) -> String {
+        shown_frozen(health, rules, &PanicState::default())
+    }
+
+    fn shown_frozen(health: &HealthDetail, rules: serde_json::Value, panic: &PanicState) -> String {
         let eyes =
             Eyes { now: Utc.with_ymd_and_hms(2026, 11, 22, 10, 0, 0).unwrap(), paint: Paint::new(false) };
         let peers = fixture(include_str!("../../tests/fixtures/peers.json"))["peers"].take();
-        screen(eyes, health, &Ok(reply(peers)), Some(51_234), &Ok(reply(rules)))
+        screen(eyes, health, panic, &Ok(reply(peers)), Some(51_234), &Ok(reply(rules)))
     }
 
     #[test]
@@ -288,13 +293,14 @@ mod tests {
 
     #[test]
     fn a_frozen_daemon_says_so_first() {
-        let mut health: HealthDetail =
+        let health: HealthDetail =
             serde_json::from_str(include_str!("../../tests/fixtures/health.json")).unwrap();
-        health.panic = Some(PanicState { frozen: true, scopes: Vec::new() });
-        let text = shown(&health, serde_json::json!({"mitigations": []}));
+        let rules = serde_json::json!({"mitigations": []});
+        let panic = PanicState { frozen: true, scopes: Vec::new() };
+        let text = shown_frozen(&health, rules.clone(), &panic);
         assert!(text.lines().nth(2).unwrap().contains("FROZEN"), "{text}");
-        health.panic = Some(serde_json::from_str(include_str!("../../tests/fixtures/panic.json")).unwrap());
-        insta::assert_snapshot!(shown(&health, serde_json::json!({"mitigations": []})));
+        let panic = serde_json::from_str(include_str!("../../tests/fixtures/panic.json")).unwrap();
+        insta::assert_snapshot!(shown_frozen(&health, rules, &panic));
     }
 
     #[test]

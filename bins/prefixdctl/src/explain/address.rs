@@ -155,7 +155,7 @@ fn events(prose: &mut Prose, history: &History) {
                 .mitigation_id
                 .and_then(|id| history.mitigations.iter().find(|mitigation| mitigation.mitigation_id == id));
             let refused = row.filter(|row| row.status == MitigationStatus::Rejected);
-            match refused.and_then(|row| row.guardrail.as_deref()) {
+            match refused.and_then(|row| row.guardrail.as_ref()) {
                 Some(code) => format!("{word} by guardrail {code}"),
                 None => format!("{word}: {}", status(word, None)),
             }

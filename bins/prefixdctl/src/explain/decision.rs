@@ -4,7 +4,9 @@ use crate::explain::guardrail;
 use crate::human::span;
 use crate::output::{Eyes, Prose, Tone};
 use crate::views::action;
-use prefix_client::{ActionType, DecidedRule, Decision, Mitigation, TraceLine};
+use prefix_client::{
+    ActionType, DecidedRule, Decision, DecisionOutcome, Mitigation, StageResult, TraceEntry,
+};
 
 /// What the outcome of a decision means.
 fn outcome(word: &str, waits: bool) -> &str {
@@ -31,26 +33,27 @@ fn rule(rule: &DecidedRule) -> String {
         words.extend(rule.rate_pps.map(|rate| rate.to_string()));
     }
     let flow = rule.flow.as_ref().map(|flow| format!(": {flow}")).unwrap_or_default();
-    let ttl = rule.ttl_seconds.map(|ttl| format!(" (for {} unless renewed)", span(ttl))).unwrap_or_default();
+    let ttl =
+        rule.ttl_seconds.map(|ttl| format!(" (for {} unless renewed)", span(ttl.into()))).unwrap_or_default();
     format!("{}{flow}{ttl}", words.join(" "))
 }
 
-fn trace(prose: &mut Prose, line: &TraceLine, outcome: &str) {
-    let (mark, tone) = match line.result.as_str() {
+fn trace(prose: &mut Prose, line: &TraceEntry, outcome: &DecisionOutcome) {
+    let (mark, tone) = match line.result {
         // where nothing more was to be done, because a rule does the work already
-        "stop" if outcome == "extend" => ("✓", Tone::Good),
-        "pass" => ("✓", Tone::Good),
-        "stop" => ("✗", Tone::Bad),
-        "skip" => ("-", Tone::Dim),
-        _ => ("·", Tone::Plain),
+        StageResult::Stop if *outcome == DecisionOutcome::Extend => ("✓", Tone::Good),
+        StageResult::Pass => ("✓", Tone::Good),
+        StageResult::Stop => ("✗", Tone::Bad),
+        StageResult::Skip => ("-", Tone::Dim),
+        StageResult::Info | StageResult::Other(_) => ("·", Tone::Plain),
     };
-    prose.item(tone, mark, &format!("{:<14} {}", line.stage.replace('_', " "), line.detail));
+    prose.item(tone, mark, &format!("{:<14} {}", line.stage.as_str().replace('_', " "), line.detail));
 }
 
 /// A decision; a refusal that is one for a time only makes the rule wait.
 pub(crate) fn decision(eyes: Eyes, decision: &Decision, waits: bool) -> String {
     let mut prose = Prose::new(eyes);
-    prose.heading(&format!("The decision was to {}", outcome(&decision.outcome, waits)));
+    prose.heading(&format!("The decision was to {}", outcome(decision.outcome.as_str(), waits)));
     for (label, value) in [
         ("customer", &decision.customer_id),
         ("service", &decision.service_id),
@@ -69,7 +72,7 @@ pub(crate) fn decision(eyes: Eyes, decision: &Decision, waits: bool) -> String {
     }
     if let Some(code) = &decision.guardrail {
         let label = if waits { "waits" } else { "refused" };
-        prose.fact(label, &format!("{code}: {}", guardrail(code)));
+        prose.fact(label, &format!("{code}: {}", guardrail(code.as_str())));
     }
     if !decision.trace.is_empty() {
         prose.heading("Step by step");

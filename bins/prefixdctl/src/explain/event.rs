@@ -8,7 +8,8 @@ use crate::explain::words::{status, stopped_by, until};
 use crate::human::age;
 use crate::output::{Eyes, Prose, Tone};
 use prefix_client::{
-    Event, EventAction, EventStatus, GroupStatus, Mitigation, MitigationStatus, SignalGroup,
+    Event, EventAction, EventStatus, GroupStatus, Guardrail, Mitigation, MitigationStatus, SignalGroup,
+    Stage, StageResult,
 };
 
 /// An event with what it led to, as far as that could be read.
@@ -155,8 +156,8 @@ pub(crate) fn advice(next: &mut Next, reported: &Reported, eyes: Eyes) {
     let why = decision.and_then(stopped_by).unwrap_or_default();
     match event.status.as_ref() {
         Some(EventStatus::Rejected) => {
-            let code = decision.and_then(|decision| decision.guardrail.as_deref());
-            let code = code.or_else(|| mitigation.as_ref()?.guardrail.as_deref());
+            let code = decision.and_then(|decision| decision.guardrail.as_ref());
+            let code = code.or_else(|| mitigation.as_ref()?.guardrail.as_ref()).map(Guardrail::as_str);
             let customer = decision.and_then(|decision| decision.customer_id.as_deref());
             after_refusal(next, code.unwrap_or_default(), why, event.victim_ip, customer, false);
         }
@@ -170,7 +171,10 @@ pub(crate) fn advice(next: &mut Next, reported: &Reported, eyes: Eyes) {
         },
         Some(EventStatus::AcceptedNoPlaybook) => {
             if decision.is_some_and(|decision| {
-                decision.trace.iter().any(|line| line.stage == "allowed_ports" && line.result == "stop")
+                decision
+                    .trace
+                    .iter()
+                    .any(|line| line.stage == Stage::AllowedPorts && line.result == StageResult::Stop)
             }) {
                 next.add("to police its own ports instead, set on_allowed_ports: police in the step of the playbook");
             } else {

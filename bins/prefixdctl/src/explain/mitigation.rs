@@ -8,7 +8,7 @@ use crate::human::age;
 use crate::output::{Eyes, Prose, Tone};
 use crate::views::{action, mitigation_tone};
 use chrono::{DateTime, Utc};
-use prefix_client::{Correlation, EndReason, Mitigation, MitigationStatus};
+use prefix_client::{Correlation, EndReason, Guardrail, Mitigation, MitigationStatus};
 
 /// The one sentence: is it filtering, and if not, why not?
 pub(crate) fn headline(mitigation: &Mitigation, eyes: Eyes) -> (Tone, String) {
@@ -25,7 +25,10 @@ pub(crate) fn headline(mitigation: &Mitigation, eyes: Eyes) -> (Tone, String) {
             )
         }
         MitigationStatus::Queued => {
-            let why = mitigation.reason.as_deref().or_else(|| mitigation.guardrail.as_deref().map(guardrail));
+            let why = mitigation
+                .reason
+                .as_deref()
+                .or_else(|| mitigation.guardrail.as_ref().map(|code| guardrail(code.as_str())));
             let why = why.map(|why| format!(": {why}")).unwrap_or_default();
             format!("{victim} is not mitigated yet: the rule against {vector} waits{why}")
         }
@@ -42,7 +45,10 @@ pub(crate) fn headline(mitigation: &Mitigation, eyes: Eyes) -> (Tone, String) {
         }
         MitigationStatus::Rejected => {
             let code = mitigation.guardrail.as_ref().map(|code| format!(" {code}")).unwrap_or_default();
-            let why = mitigation.reason.as_deref().or_else(|| mitigation.guardrail.as_deref().map(guardrail));
+            let why = mitigation
+                .reason
+                .as_deref()
+                .or_else(|| mitigation.guardrail.as_ref().map(|code| guardrail(code.as_str())));
             format!(
                 "{victim} was not mitigated: guardrail{code} refused the rule{}",
                 why.map(|why| format!(": {why}")).unwrap_or_default()
@@ -87,7 +93,7 @@ fn because(mitigation: &Mitigation) -> String {
 /// What helps, as this mitigation stands.
 pub(crate) fn advice(next: &mut Next, mitigation: &Mitigation) {
     let (id, ip) = (mitigation.mitigation_id, mitigation.victim_ip);
-    let code = mitigation.guardrail.as_deref().unwrap_or_default();
+    let code = mitigation.guardrail.as_ref().map_or("", Guardrail::as_str);
     let said = mitigation.reason.as_deref().unwrap_or_default();
     match &mitigation.status {
         MitigationStatus::Rejected | MitigationStatus::Queued => {
@@ -194,7 +200,7 @@ fn rule_facts(prose: &mut Prose, mitigation: &Mitigation) {
     prose.fact("status", &format!("{}{step}", mitigation.status));
     if let Some(code) = &mitigation.guardrail {
         let label = if mitigation.status == MitigationStatus::Queued { "waits" } else { "refused" };
-        prose.fact(label, &format!("{code}: {}", guardrail(code)));
+        prose.fact(label, &format!("{code}: {}", guardrail(code.as_str())));
     }
     if let Some(flow) = &mitigation.flow {
         prose.fact("rule", &format!("{}: {flow}", action(mitigation)));

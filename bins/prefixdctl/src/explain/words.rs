@@ -2,7 +2,7 @@
 
 use crate::human::age;
 use chrono::{DateTime, Utc};
-use prefix_client::{Decision, EndReason, EventStatus};
+use prefix_client::{Decision, EndReason, EventStatus, Guardrail, StageResult};
 
 /// A moment, both ways: `10:03:00 UTC (in 3m)`.
 pub(crate) fn until(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
@@ -27,8 +27,8 @@ pub(crate) fn ending(reason: &EndReason) -> &str {
 
 /// What the stage said that ended a decision, without the code of the guardrail before it.
 pub(crate) fn stopped_by(decision: &Decision) -> Option<&str> {
-    let line = decision.trace.iter().rev().find(|line| line.result == "stop")?;
-    let code = decision.guardrail.as_deref().map(|code| format!("{code}: "));
+    let line = decision.trace.iter().rev().find(|line| line.result == StageResult::Stop)?;
+    let code = decision.guardrail.as_ref().map(|code| format!("{code}: "));
     let detail = line.detail.as_str();
     Some(code.and_then(|code| detail.strip_prefix(code.as_str())).unwrap_or(detail))
 }
@@ -73,7 +73,7 @@ pub(crate) fn guardrail(code: &str) -> &'static str {
 }
 
 /// What became of an event, in a sentence.
-pub(crate) fn status(status: &EventStatus, code: Option<&str>) -> String {
+pub(crate) fn status(status: &EventStatus, code: Option<&Guardrail>) -> String {
     let sentence = match status {
         EventStatus::Accepted => "a new mitigation was made",
         EventStatus::Extended => "a living mitigation already covers it and was renewed",
@@ -91,7 +91,7 @@ pub(crate) fn status(status: &EventStatus, code: Option<&str>) -> String {
         EventStatus::Other(_) => "its status is one that this version of prefixdctl does not know",
     };
     match code {
-        Some(code) => format!("{sentence}: {}", guardrail(code)),
+        Some(code) => format!("{sentence}: {}", guardrail(code.as_str())),
         None => sentence.to_owned(),
     }
 }

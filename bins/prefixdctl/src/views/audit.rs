@@ -5,7 +5,7 @@ use prefix_client::AuditEntry;
 
 /// Who did it: the name, or for the daemon itself its kind.
 fn actor(row: &AuditEntry) -> Cell {
-    Cell::text(row.actor_id.as_ref().unwrap_or(&row.actor_type))
+    Cell::text(row.actor_id.as_deref().unwrap_or(row.actor_type.as_str()))
 }
 
 /// The reason, the one detail that people ask for first.

@@ -2,7 +2,7 @@
 
 use crate::output::{Cell, Column, Shown, Tone};
 use crate::views::events::status;
-use prefix_client::{BatchResult, BulkResult, SignalResult};
+use prefix_client::{BatchResult, BulkResult, BulkStatus, SignalResult};
 
 /// The columns of a batch of events.
 pub(crate) const BATCH: &[Column<BatchResult>] = &[
@@ -35,12 +35,12 @@ pub(crate) const SIGNALS: &[Column<SignalResult>] = &[
 ];
 
 fn bulk_status(row: &BulkResult) -> Cell {
-    let tone = match row.status.as_str() {
-        "error" => Tone::Bad,
-        "withdrawing" => Tone::Warn,
+    let tone = match row.status {
+        BulkStatus::Error => Tone::Bad,
+        BulkStatus::Withdrawing => Tone::Warn,
         _ => Tone::Good,
     };
-    Cell::Toned(tone, row.status.clone())
+    Cell::Toned(tone, row.status.to_string())
 }
 
 /// The columns of a change to several mitigations.

@@ -31,12 +31,12 @@ pub(crate) const FROZEN: &[Column<PanicScope>] = &[
 
 /// The columns of what a panic did.
 pub(crate) const PANIC: &[Column<PanicStarted>] = &[
-    Column::new("id", Shown::Always, |row| Cell::optional(row.scope.panic_id)),
-    Column::new("pop", Shown::Always, |row| Cell::optional(row.scope.pop.as_ref())),
-    Column::new("customer", Shown::Always, |row| Cell::optional(row.scope.customer_id.as_ref())),
-    Column::new("since", Shown::Always, |row| Cell::time(row.scope.started_at)),
-    Column::new("by", Shown::Always, |row| Cell::text(&row.scope.started_by)),
-    Column::new("reason", Shown::Always, |row| Cell::text(&row.scope.reason)),
+    Column::new("id", Shown::Always, |row| Cell::optional(row.panic_id)),
+    Column::new("pop", Shown::Always, |row| Cell::optional(row.pop.as_ref())),
+    Column::new("customer", Shown::Always, |row| Cell::optional(row.customer_id.as_ref())),
+    Column::new("since", Shown::Always, |row| Cell::time(row.started_at)),
+    Column::new("by", Shown::Always, |row| Cell::text(&row.started_by)),
+    Column::new("reason", Shown::Always, |row| Cell::text(&row.reason)),
     Column::new("rules", Shown::Always, |row| Cell::text(row.rules)),
     Column::new("withdrawn", Shown::Always, |row| Cell::text(row.withdrawn)),
     Column::new("withdrawing", Shown::Always, |row| Cell::text(row.withdrawing)),

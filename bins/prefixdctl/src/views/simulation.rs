@@ -2,7 +2,7 @@
 
 use crate::output::{Cell, Column, Shown, Tone};
 use crate::views::events::status;
-use prefix_client::{ActualOutcome, DecidedRule, SimulatedEvent};
+use prefix_client::{ActualOutcome, DecidedRule, Diff, SimulatedEvent};
 
 fn rule(rule: Option<&DecidedRule>) -> Cell {
     Cell::optional(rule.and_then(|rule| rule.flow.as_ref()))
@@ -37,18 +37,14 @@ fn changes(row: &SimulatedEvent) -> Cell {
 }
 
 fn diff(row: &SimulatedEvent) -> Cell {
-    match row.diff.as_deref() {
-        None => Cell::Empty,
-        Some(word) => {
-            let tone = match word {
-                "same" => Tone::Dim,
-                "added" => Tone::Good,
-                "missing" => Tone::Bad,
-                _ => Tone::Warn,
-            };
-            Cell::Toned(tone, word.to_owned())
-        }
-    }
+    let Some(diff) = &row.diff else { return Cell::Empty };
+    let tone = match diff {
+        Diff::Same => Tone::Dim,
+        Diff::Added => Tone::Good,
+        Diff::Missing => Tone::Bad,
+        Diff::Changed | Diff::Other(_) => Tone::Warn,
+    };
+    Cell::Toned(tone, diff.to_string())
 }
 
 fn exact_time(row: &SimulatedEvent) -> Cell {

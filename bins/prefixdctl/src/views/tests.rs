@@ -50,7 +50,7 @@ fn groups_and_what_corroborates_them() {
         "attached_group_ids": [group.group_id], "mitigation_ids": []});
     let text = [
         forms(GROUPS, &rows(fixture!("groups"), "groups")),
-        forms(GROUP_SIGNALS, &group.events),
+        forms(GROUP_SIGNALS, group.events.as_deref().unwrap()),
         forms(CORROBORATED, &[serde_json::from_value(answer).unwrap()]),
         forms(SOURCE_ACTIVITY, &rows(fixture!("activity"), "sources")),
         forms(CACHED_SIGNALS, &rows(fixture!("cache"), "signals")),

@@ -1,55 +1,16 @@
 //! What every operation has in common: credentials, and the answers that are no success.
 
-use serde_json::Value;
+use actix_web::http::Method;
+use utoipa::Modify;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, Response, ResponseBuilder};
-use utoipa::{Modify, ToSchema};
 
 use crate::access::Permission;
-use crate::endpoint::{ENDPOINTS, Endpoint, Verb};
+use crate::endpoint::{ENDPOINTS, Endpoint};
 use crate::limits::Budget;
-use crate::problem::FieldError;
 use crate::settings::VERSION;
 
 const SCHEME: &str = "bearer";
-
-/// An answer that is no success (RFC 9457).
-#[derive(ToSchema)]
-#[schema(as = Problem)]
-#[allow(dead_code, reason = "read by the derive only")]
-pub(crate) struct ProblemBody {
-    /// `urn:prefixd:problem:` and the kind.
-    #[schema(example = "urn:prefixd:problem:guardrail")]
-    r#type: String,
-    /// The kind in words.
-    title: String,
-    /// The status of the answer.
-    status: u16,
-    /// What is wrong and how to mend it.
-    detail: String,
-    /// The same as `detail`.
-    error: String,
-    /// The id of the request.
-    instance: String,
-    /// Each mistake with its place.
-    errors: Option<Vec<FieldError>>,
-    /// When to send the request again.
-    retry_after_seconds: Option<u64>,
-    /// With kind `guardrail`: which one.
-    guardrail: Option<String>,
-    /// With kind `unknown-vector`: the defined ones.
-    vectors: Option<Vec<String>>,
-    /// With kind `mass-withdraw`: what would be withdrawn.
-    affected_mitigations: Option<Vec<uuid::Uuid>>,
-    /// A refused event is stored: its identifier.
-    event_id: Option<uuid::Uuid>,
-    /// The detector's identifier of a refused event.
-    external_event_id: Option<String>,
-    /// The `rejected` row of a refused rule.
-    mitigation_id: Option<uuid::Uuid>,
-    /// With `?explain=true`: why.
-    decision: Option<Value>,
-}
 
 /// Completes the document from the route table.
 pub(crate) struct Completed;
@@ -62,11 +23,11 @@ impl Modify for Completed {
         document.components.get_or_insert_default().add_security_scheme(SCHEME, SecurityScheme::Http(bearer));
         for endpoint in ENDPOINTS {
             let Some(item) = document.paths.paths.get_mut(endpoint.path) else { continue };
-            let operation = match endpoint.verb {
-                Verb::Get => &mut item.get,
-                Verb::Post => &mut item.post,
-                Verb::Put => &mut item.put,
-                Verb::Delete => &mut item.delete,
+            let operation = match endpoint.method {
+                Method::POST => &mut item.post,
+                Method::PUT => &mut item.put,
+                Method::DELETE => &mut item.delete,
+                _ => &mut item.get,
             };
             let Some(operation) = operation else { continue };
             operation.security = Some(if endpoint.is_public() {
@@ -93,7 +54,8 @@ fn problem(text: String) -> Response {
 fn problems(endpoint: &Endpoint) -> Vec<(&'static str, String)> {
     let mut answers = vec![("500", "A fault of prefixd, never of the input.".to_owned())];
     let mut add = |status, text: &str| answers.push((status, text.to_owned()));
-    let with_body = matches!(endpoint.verb, Verb::Post | Verb::Put) && endpoint.path != "/v1/config/reload";
+    let with_body =
+        matches!(endpoint.method, Method::POST | Method::PUT) && endpoint.path != "/v1/config/reload";
     if !endpoint.is_public() {
         add("400", "The request breaks the schema; errors[] says where.");
         add("401", "No or invalid credentials.");
@@ -120,7 +82,7 @@ fn problems(endpoint: &Endpoint) -> Vec<(&'static str, String)> {
         add("413", "The body is larger than 1 MiB.");
         add("415", "The body is not JSON.");
     }
-    if endpoint.verb != Verb::Get {
+    if endpoint.method != Method::GET {
         add("422", "Refused by a guardrail, the configuration or the state; type says which.");
     }
     if endpoint.budget != Budget::Free {

@@ -1,16 +1,12 @@
 //! Who did what.
 
 use actix_web::web::Data;
-use prefix_core::chain::{ChainHash, ChainProblem, Verdict};
-use prefix_core::id::AuditId;
+use prefix_api_types::{AuditEntry, AuditPage, ChainVerdict};
+use prefix_core::chain::ChainHash;
 use prefix_core::store::AuditQuery;
 use prefix_diagnostics::Diagnostic;
-use prefix_engine::view;
-use serde::Serialize;
-use utoipa::ToSchema;
 
 use super::{Reply, checked, ok};
-use crate::answer::AuditPage;
 use crate::api::Api;
 use crate::query::Query;
 use crate::value;
@@ -85,7 +81,7 @@ pub(crate) async fn list(api: Data<Api>, mut query: Query) -> Reply {
     };
     checked(query.finish())?;
     let page = api.engine.audit(&filter).await?;
-    ok(&AuditPage::from(page.map(|entry| view::audit(&entry))))
+    ok(&AuditPage::of(&page, |entry| AuditEntry::from(entry)))
 }
 
 /// Check the chain of the answering instance's pop, or a part of it.
@@ -96,7 +92,7 @@ pub(crate) async fn list(api: Data<Api>, mut query: Query) -> Reply {
         ("to_seq" = Option<i64>, Query, minimum = 1, description = "Up to this entry; default the last."),
         ("expect" = Option<String>, Query, description = "A `head_hash` noted earlier: is it still part of the chain?"),
     ),
-    responses((status = 200, description = "The verdict.", body = VerifyAnswer))
+    responses((status = 200, description = "The verdict.", body = ChainVerdict))
 )]
 pub(crate) async fn verify(api: Data<Api>, mut query: Query) -> Reply {
     let (from, to) = (query.optional("from_seq", seq), query.optional("to_seq", seq));
@@ -109,7 +105,7 @@ pub(crate) async fn verify(api: Data<Api>, mut query: Query) -> Reply {
     }
     checked(if errors.is_empty() { Ok(()) } else { Err(errors) })?;
     let verdict = api.engine.verify_audit(from, to, expect).await?;
-    ok(&VerifyAnswer::from(verdict))
+    ok(&ChainVerdict::from(verdict))
 }
 
 fn seq(text: &str) -> Result<i64, String> {
@@ -117,58 +113,6 @@ fn seq(text: &str) -> Result<i64, String> {
     let seq = if plain { text.parse().ok() } else { None };
     seq.filter(|seq| *seq >= 1)
         .ok_or_else(|| format!("must be the number of an entry, from 1, not {}", value::quoted(text)))
-}
-
-/// Whether the chain is whole.
-#[derive(Serialize, ToSchema)]
-#[schema(as = ChainVerdict)]
-pub(crate) struct VerifyAnswer {
-    valid: bool,
-    /// How many entries were checked.
-    checked: u64,
-    /// The first of them; null if there are none.
-    first_seq: Option<i64>,
-    /// The last of them.
-    last_seq: Option<i64>,
-    /// The hash of the last one. Noted outside of prefixd and given as `expect` later, it shows whether the end was cut
-    /// off.
-    head_hash: Option<String>,
-    /// The first fault; missing if there is none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    broken: Option<BrokenAnswer>,
-}
-
-/// Where the chain is broken.
-#[derive(Serialize, ToSchema)]
-#[schema(as = ChainBreak)]
-pub(crate) struct BrokenAnswer {
-    /// The number of the entry that is wrong, or was expected.
-    seq: i64,
-    /// The entry; null if it is missing.
-    #[schema(value_type = Option<Uuid>)]
-    audit_id: Option<AuditId>,
-    /// `hash` (the entry was changed), `link` (it does not follow the one before), `gap` (entries are missing) or
-    /// `expect_missing`.
-    #[schema(value_type = String, example = "hash")]
-    problem: ChainProblem,
-}
-
-impl From<Verdict> for VerifyAnswer {
-    fn from(verdict: Verdict) -> Self {
-        let broken = verdict.broken.map(|broken| BrokenAnswer {
-            seq: broken.seq,
-            audit_id: broken.audit_id,
-            problem: broken.problem,
-        });
-        Self {
-            valid: broken.is_none(),
-            checked: verdict.checked,
-            first_seq: verdict.first_seq,
-            last_seq: verdict.last_seq,
-            head_hash: verdict.head_hash.map(|hash| hash.to_string()),
-            broken,
-        }
-    }
 }
 
 fn action(word: &str) -> Result<String, String> {

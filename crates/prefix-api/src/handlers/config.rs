@@ -1,17 +1,17 @@
 //! The running configuration, and loading it anew (http-api.md §11).
 
 use actix_web::web::Data;
+use prefix_api_types::{ConfigChange, ConfigEdited, NewPlaybooks, Reloaded};
 use prefix_diagnostics::Diagnostic;
+use serde_json::{Map, Value};
 
 use super::{Reply, both, checked, dry, ok};
 use crate::access::Role;
-use crate::answer::{ChangeAnswer, EditedAnswer, ReloadedAnswer};
 use crate::api::Api;
 use crate::body::Body;
 use crate::call::Call;
-use crate::config_control::{ConfigDocument, EditAnswer, EditError, ReloadAnswer, ReloadError};
-use crate::document::PlaybooksBody;
-use crate::problem::{FieldError, Kind, Problem};
+use crate::config_control::{self, ConfigDocument, EditAnswer, EditError, ReloadAnswer, ReloadError};
+use crate::problem::{Kind, Problem, field_errors};
 use crate::query::Query;
 
 /// The settings that run: listed keys only, secrets left out.
@@ -48,7 +48,7 @@ pub(crate) async fn playbooks(api: Data<Api>) -> Reply {
         crate::document::DryRunParameter,
         ("force" = Option<bool>, Query, description = "Let a reload pass that withdraws many living rules at once."),
     ),
-    responses((status = 200, description = "What is in force now.", body = ReloadedAnswer))
+    responses((status = 200, description = "What is in force now.", body = Reloaded))
 )]
 pub(crate) async fn reload(api: Data<Api>, call: Call, mut query: Query) -> Reply {
     let (dry_run, force) = (query.flag("dry_run"), query.flag("force"));
@@ -80,7 +80,7 @@ pub(crate) async fn correlation(api: Data<Api>, call: Call) -> Reply {
         crate::document::DryRunParameter,
         ("force" = Option<bool>, Query, description = "Let a document pass that withdraws many living rules at once."),
     ),
-    request_body = PlaybooksBody,
+    request_body = NewPlaybooks,
     responses((status = 200, description = "What runs now, as GET shows it. A dry run adds `changes` and `warnings`.", body = serde_json::Value))
 )]
 pub(crate) async fn put_playbooks(api: Data<Api>, call: Call, query: Query, body: Body) -> Reply {
@@ -109,11 +109,9 @@ async fn edit(api: &Api, document: ConfigDocument, call: &Call, mut query: Query
         return ok(&done.view);
     }
     let EditAnswer { view, withdrawn, changes, warnings } = done;
-    let changes = changes.into_iter().map(ChangeAnswer::from).collect();
-    dry(
-        Some(EditedAnswer { view, changes, warnings: warnings.into_iter().map(FieldError::from).collect() }),
-        withdrawn,
-    )
+    let document = if let Value::Object(members) = view { members } else { Map::new() };
+    let changes = changes.into_iter().map(change).collect();
+    dry(Some(ConfigEdited { document, changes, warnings: field_errors(warnings) }), withdrawn)
 }
 
 impl From<EditError> for Problem {
@@ -133,8 +131,7 @@ impl From<EditError> for Problem {
 
 fn invalid(what: &str, errors: Vec<Diagnostic>) -> Problem {
     let first = errors.first().map_or_else(String::new, |error| {
-        let FieldError { pointer, detail } = error.clone().into();
-        format!(": {pointer} {detail}")
+        format!(": {} {}", error.pointer(), error.text)
     });
     let count = match errors.len() {
         1 => "1 mistake".to_owned(),
@@ -144,11 +141,16 @@ fn invalid(what: &str, errors: Vec<Diagnostic>) -> Problem {
     Problem::new(Kind::ConfigInvalid, detail).with_errors(errors)
 }
 
-fn shown(api: &Api, done: ReloadAnswer, with_changes: bool) -> ReloadedAnswer {
-    let changes = done.changes.into_iter().map(ChangeAnswer::from);
-    ReloadedAnswer {
+fn change(change: config_control::ConfigChange) -> ConfigChange {
+    let config_control::ConfigChange { file, path, old, new } = change;
+    ConfigChange { file, path, old, new }
+}
+
+fn shown(api: &Api, done: ReloadAnswer, with_changes: bool) -> Reloaded {
+    let changes = done.changes.into_iter().map(change);
+    Reloaded {
         reloaded: done.reloaded,
-        timestamp: api.now(),
+        timestamp: Some(api.now()),
         restart_required: done.restart_required,
         changes: with_changes.then(|| changes.collect()),
     }

@@ -3,11 +3,13 @@
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use chrono::TimeDelta;
+use prefix_api_types::{
+    CachedSignal, CorroborationAnswer, CorroboratorActivity, CorroboratorCache, SourceActivity, SourceCount,
+};
 use prefix_diagnostics::Diagnostic;
-use prefix_engine::{EngineError, ScopeProblem, view};
+use prefix_engine::{CorroborationTaken, EngineError, ScopeProblem};
 
 use super::{Reply, both, checked, mark_replay, ok, respond};
-use crate::answer::signals::{ActivityAnswer, CacheAnswer, CorroborationAnswer};
 use crate::api::Api;
 use crate::body::Body;
 use crate::call::Call;
@@ -22,7 +24,7 @@ use crate::request::{self, CorroborationDraft};
 #[utoipa::path(
     post, path = "/v1/signals/corroborator", tag = "signals", operation_id = "post_corroboration",
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; a repetition within 24 h gets the first answer.")),
-    request_body = crate::document::CorroborationBody,
+    request_body = prefix_api_types::NewCorroboration,
     responses((status = 200, description = "Stored, and attached to every group that it is about.", body = CorroborationAnswer))
 )]
 pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Result<Body, Problem>) -> Reply {
@@ -43,9 +45,18 @@ pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Res
         return Err(no_dimension(&problem)).inspect_err(invalid);
     }
     let answer = api.engine.corroborate(report, &call.repeatable(false, body.hash)).await?;
-    let mut response = respond(StatusCode::OK, &CorroborationAnswer::from(&answer.value))?;
+    let mut response = respond(StatusCode::OK, &shown(&answer.value))?;
     mark_replay(&mut response, &answer);
     Ok(response)
+}
+
+fn shown(taken: &CorroborationTaken) -> CorroborationAnswer {
+    CorroborationAnswer {
+        signal_id: taken.signal_id.into(),
+        status: if taken.attached_group_ids.is_empty() { "cached" } else { "attached" }.to_owned(),
+        attached_group_ids: taken.attached_group_ids.iter().copied().map(Into::into).collect(),
+        mitigation_ids: taken.mitigation_ids.iter().copied().map(Into::into).collect(),
+    }
 }
 
 /// Which members could have said what the signal is about.
@@ -59,13 +70,18 @@ fn no_dimension(problem: &ScopeProblem) -> Problem {
 #[utoipa::path(
     get, path = "/v1/signals/corroborator/activity", tag = "signals", operation_id = "corroborator_activity",
     params(("minutes" = Option<u16>, Query, description = "How far back, 1 to 1440; default 60.", minimum = 1, maximum = 1440)),
-    responses((status = 200, description = "Those that were heard.", body = ActivityAnswer))
+    responses((status = 200, description = "Those that were heard.", body = CorroboratorActivity))
 )]
 pub(crate) async fn activity(api: Data<Api>, mut query: Query) -> Reply {
     let minutes = query.integer("minutes", 1..=1440).unwrap_or(60);
     checked(query.finish())?;
     let since = api.engine.now() - TimeDelta::minutes(minutes.into());
-    ok(&ActivityAnswer::new(since, api.engine.corroborator_activity(since).await?))
+    let sources = api.engine.corroborator_activity(since).await?.into_iter().map(|one| SourceActivity {
+        source: one.source.to_string(),
+        last_seen: Some(one.last_seen),
+        count: one.count,
+    });
+    ok(&CorroboratorActivity { since: Some(since), sources: sources.collect() })
 }
 
 /// The corroborating signals of this pop that wait for a group, newest first.
@@ -75,7 +91,7 @@ pub(crate) async fn activity(api: Data<Api>, mut query: Query) -> Reply {
         ("source" = Option<String>, Query, description = "List only those of this source."),
         ("limit" = Option<u16>, Query, description = "The most signals, 1 to 1000; default 100.", minimum = 1, maximum = 1000),
     ),
-    responses((status = 200, description = "Those that wait.", body = CacheAnswer))
+    responses((status = 200, description = "Those that wait.", body = CorroboratorCache))
 )]
 pub(crate) async fn cache(api: Data<Api>, mut query: Query) -> Reply {
     let source = query.parsed("source");
@@ -83,5 +99,13 @@ pub(crate) async fn cache(api: Data<Api>, mut query: Query) -> Reply {
     checked(query.finish())?;
     let now = api.engine.now();
     let (waiting, signals) = api.engine.waiting_corroborations(source.as_ref(), limit.into()).await?;
-    ok(&CacheAnswer::new(now, waiting, signals.iter().map(view::corroboration).collect()))
+    let by_source = waiting.by_source.into_iter();
+    ok(&CorroboratorCache {
+        now: Some(now),
+        total: waiting.total,
+        by_source: by_source
+            .map(|(source, count)| SourceCount { source: source.to_string(), count })
+            .collect(),
+        signals: signals.iter().map(CachedSignal::from).collect(),
+    })
 }

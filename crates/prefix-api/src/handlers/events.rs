@@ -2,16 +2,16 @@
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
-use prefix_core::event::{EventStatus, Report};
+use prefix_api_types::{BatchAnswer, Event, EventAnswer, EventPage};
+use prefix_core::event::Report;
 use prefix_core::id::EventId;
 use prefix_core::store::EventQuery;
 use prefix_diagnostics::{KeyPath, Node};
-use prefix_engine::{BatchItem, EngineError, EventOutcome, Inadmissible, InvalidItem, view};
+use prefix_engine::{BatchItem, EngineError, Inadmissible, InvalidItem};
 use serde_json::json;
-use uuid::Uuid;
 
 use super::{Reply, both, checked, from_path, mark_replay, ok, respond};
-use crate::answer::{BatchAnswer, BatchItemAnswer, EventAnswer, EventPage};
+use crate::answer;
 use crate::api::Api;
 use crate::body::Body;
 use crate::call::Call;
@@ -30,7 +30,7 @@ use crate::value;
         ("explain" = Option<bool>, Query, description = "Add `decision` to the answer."),
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; a repetition within 24 h gets the first answer."),
     ),
-    request_body = crate::document::EventBody,
+    request_body = prefix_api_types::NewEvent,
     responses((status = 202, description = "Stored, and decided.", body = EventAnswer))
 )]
 pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Result<Body, Problem>) -> Reply {
@@ -49,7 +49,7 @@ pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Res
 #[utoipa::path(
     post, path = "/v1/events/batch", tag = "events", operation_id = "post_events",
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; a repetition within 24 h gets the first answer.")),
-    request_body = crate::document::BatchBody,
+    request_body = prefix_api_types::NewEvents,
     responses(
         (status = 202, description = "Every event was accepted.", body = BatchAnswer),
         (status = 207, description = "At least one event was rejected.", body = BatchAnswer),
@@ -77,11 +77,9 @@ pub(crate) async fn post_batch(
         .map(|(index, item)| read_item(&api, &call, index, item, &mut refusals))
         .collect();
     let answer = intake::many(&api, &call, items, refusals, body.hash).await?;
-    let results: Vec<_> = answer.value.iter().enumerate().map(batch_item).collect();
-    let rejected = results.iter().filter(|item| item.status == EventStatus::Rejected).count();
-    let status = if rejected == 0 { StatusCode::ACCEPTED } else { StatusCode::MULTI_STATUS };
-    let mut response =
-        respond(status, &BatchAnswer { accepted: results.len() - rejected, rejected, results })?;
+    let batch = answer::batch(&answer.value);
+    let status = if batch.rejected == 0 { StatusCode::ACCEPTED } else { StatusCode::MULTI_STATUS };
+    let mut response = respond(status, &batch)?;
     mark_replay(&mut response, &answer);
     Ok(response)
 }
@@ -129,18 +127,18 @@ pub(crate) async fn list(api: Data<Api>, mut query: Query) -> Reply {
     };
     checked(query.finish())?;
     let page = api.engine.events(&filter).await?;
-    ok(&EventPage::from(page.map(|event| view::event(&event, false))))
+    ok(&EventPage::of(&page, |event| Event::of(event, false)))
 }
 
 /// One event with its raw details, and why it was or was not mitigated.
 #[utoipa::path(
     get, path = "/v1/events/{id}", tag = "events", operation_id = "get_event",
     params(("id" = Uuid, Path, description = "`event_id` of the event.")),
-    responses((status = 200, description = "The event.", body = view::EventObject))
+    responses((status = 200, description = "The event.", body = Event))
 )]
 pub(crate) async fn get(api: Data<Api>, id: Path<String>) -> Reply {
     let id: EventId = from_path("id", &id, value::id_of)?;
-    ok(&view::event(&api.engine.event(id).await?, true))
+    ok(&Event::of(&api.engine.event(id).await?, true))
 }
 
 /// The source of an event that is otherwise unreadable, for the metrics.
@@ -161,42 +159,4 @@ fn admissible(api: &Api, draft: Draft) -> Result<Report, Inadmissible> {
 
 fn invalid(external_event_id: Option<String>, problem: &Problem) -> InvalidItem {
     InvalidItem { external_event_id, error: problem.detail().to_owned(), inadmissible: None }
-}
-
-fn batch_item((index, outcome): (usize, &EventOutcome)) -> BatchItemAnswer {
-    match outcome {
-        EventOutcome::Accepted(ingested) => BatchItemAnswer {
-            index,
-            event_id: ingested.event_id.as_uuid(),
-            external_event_id: ingested.external_event_id.as_ref().map(|id| id.as_str().to_owned()),
-            status: ingested.status,
-            mitigation_id: ingested.mitigation_id,
-            mitigation_status: ingested.mitigation_status,
-            error: None,
-            guardrail: ingested.guardrail,
-            retry_after_seconds: ingested.retry_after_seconds,
-        },
-        EventOutcome::Refused(refused) => BatchItemAnswer {
-            index,
-            event_id: refused.event_id.as_uuid(),
-            external_event_id: refused.external_event_id.as_ref().map(|id| id.as_str().to_owned()),
-            status: EventStatus::Rejected,
-            mitigation_id: Some(refused.mitigation_id),
-            mitigation_status: None,
-            error: Some(refused.refusal.detail.clone()),
-            guardrail: Some(refused.refusal.guardrail),
-            retry_after_seconds: refused.refusal.retry_after_seconds,
-        },
-        EventOutcome::Invalid(item) => BatchItemAnswer {
-            index,
-            event_id: Uuid::nil(),
-            external_event_id: item.external_event_id.clone(),
-            status: EventStatus::Rejected,
-            mitigation_id: None,
-            mitigation_status: None,
-            error: Some(item.error.clone()),
-            guardrail: None,
-            retry_after_seconds: None,
-        },
-    }
 }

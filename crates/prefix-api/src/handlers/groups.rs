@@ -1,14 +1,13 @@
 //! Signal groups: what several sources say about one attack (http-api.md §7).
 
 use actix_web::web::{Data, Path};
+use prefix_api_types::{GroupPage, GroupSignal, RequiredAgreement, SignalGroup};
 use prefix_core::id::GroupId;
 use prefix_core::signal::GroupStatus;
 use prefix_core::store::GroupQuery;
-use prefix_engine::view;
 
 use super::mitigations::pop;
 use super::{Reply, checked, from_path, ok};
-use crate::answer::signals::GroupPage;
 use crate::api::Api;
 use crate::query::Query;
 use crate::value;
@@ -38,7 +37,7 @@ pub(crate) async fn list(api: Data<Api>, mut query: Query) -> Reply {
     };
     checked(query.finish())?;
     let page = api.engine.signal_groups(&filter).await?;
-    ok(&GroupPage::from(page.map(|group| view::group(&group))))
+    ok(&GroupPage::of(&page, |group| SignalGroup::from(group)))
 }
 
 fn statuses(text: &str) -> Result<Vec<GroupStatus>, String> {
@@ -54,10 +53,23 @@ fn statuses(text: &str) -> Result<Vec<GroupStatus>, String> {
 #[utoipa::path(
     get, path = "/v1/signal-groups/{id}", tag = "signals", operation_id = "get_signal_group",
     params(("id" = Uuid, Path, description = "`group_id` of the group.")),
-    responses((status = 200, description = "The group.", body = view::GroupObject))
+    responses((status = 200, description = "The group.", body = SignalGroup))
 )]
 pub(crate) async fn get(api: Data<Api>, id: Path<String>) -> Reply {
     let id: GroupId = from_path("id", &id, value::id_of)?;
     let group = api.engine.signal_group(id).await?;
-    ok(&view::group_in_full(&group, &api.engine.policy(), api.engine.now()))
+    let (policy, now) = (api.engine.policy(), api.engine.now());
+    let is_open = group.is_open(now);
+    let terms = policy.terms(group.playbook.as_ref());
+    let required = RequiredAgreement {
+        min_sources: terms.min_sources,
+        confidence_threshold: terms.confidence_threshold.value(),
+    };
+    ok(&SignalGroup {
+        mitigation_id: group.mitigation_id.map(Into::into),
+        required: is_open.then_some(required),
+        explanation: is_open.then(|| policy.correlation_of(&group, now).explanation),
+        events: Some(group.signals.iter().map(|signal| GroupSignal::of(id, signal)).collect()),
+        ..SignalGroup::from(&group)
+    })
 }

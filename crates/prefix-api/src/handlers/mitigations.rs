@@ -2,15 +2,15 @@
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
+use prefix_api_types::{Acknowledged, BulkStatus, BulkWithdrawn, Mitigation, MitigationPage};
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::Status;
 use prefix_core::name::{Pop, SourceName};
 use prefix_core::store::MitigationQuery;
-use prefix_engine::view::ManualRequest;
-use prefix_engine::{BulkItem, EngineError, view};
+use prefix_engine::{EngineError, ManualRequest};
 
 use super::{Reply, both, checked, dry, from_path, mark_replay, ok, respond};
-use crate::answer::{AcknowledgedAnswer, BulkItemAnswer, DryRun, MitigationPage, WithdrawnAnswer};
+use crate::answer::{self, bulk};
 use crate::api::Api;
 use crate::body::Body;
 use crate::call::Call;
@@ -48,7 +48,7 @@ pub(crate) async fn list(api: Data<Api>, mut query: Query) -> Reply {
     };
     checked(query.finish())?;
     let page = api.engine.mitigations(&filter).await?;
-    ok(&MitigationPage::from(page.map(|row| view::mitigation(&row, false))))
+    ok(&MitigationPage::of(&page, |row| answer::mitigation(row, false)))
 }
 
 fn statuses(text: &str) -> Result<Vec<Status>, String> {
@@ -66,11 +66,11 @@ pub(super) fn pop(text: &str) -> Result<Option<Pop>, String> {
 #[utoipa::path(
     get, path = "/v1/mitigations/{id}", tag = "mitigations", operation_id = "get_mitigation",
     params(("id" = Uuid, Path, description = "`mitigation_id` of the mitigation.")),
-    responses((status = 200, description = "The mitigation.", body = view::MitigationObject))
+    responses((status = 200, description = "The mitigation.", body = Mitigation))
 )]
 pub(crate) async fn get(api: Data<Api>, id: Path<String>) -> Reply {
     let id: MitigationId = from_path("id", &id, value::id_of)?;
-    ok(&view::mitigation(&api.engine.mitigation(id).await?, true))
+    ok(&answer::mitigation(&api.engine.mitigation(id).await?, true))
 }
 
 /// Make a rule by hand. Playbooks are skipped, guardrails are not; the match is taken literally.
@@ -81,10 +81,10 @@ pub(crate) async fn get(api: Data<Api>, id: Path<String>) -> Reply {
         ("explain" = Option<bool>, Query, description = "Add `decision` to the answer."),
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; a repetition within 24 h gets the first answer."),
     ),
-    request_body = crate::document::ManualBody,
+    request_body = prefix_api_types::NewMitigation,
     responses(
-        (status = 201, description = "A new mitigation.", body = view::MitigationObject),
-        (status = 200, description = "The same rule lived already and was changed in place; or the answer of a dry run.", body = view::MitigationObject),
+        (status = 201, description = "A new mitigation.", body = Mitigation),
+        (status = 200, description = "The same rule lived already and was changed in place; or the answer of a dry run.", body = Mitigation),
     )
 )]
 pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Body) -> Reply {
@@ -94,7 +94,7 @@ pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Bod
     let request = manual_request(&api, &call, manual)?;
     let answer = api.engine.create(request, &call.repeatable(dry_run, body.hash)).await?;
     let created = &answer.value;
-    let shown = view::mitigation(&created.view, explain);
+    let shown = answer::mitigation(&created.view, explain);
     if dry_run {
         let affected = if created.replaced { vec![shown.mitigation_id] } else { Vec::new() };
         return dry(Some(shown), affected);
@@ -121,8 +121,8 @@ fn manual_request(api: &Api, call: &Call, manual: Manual) -> Result<ManualReques
 #[utoipa::path(
     post, path = "/v1/mitigations/{id}/withdraw", tag = "mitigations", operation_id = "withdraw_mitigation",
     params(crate::document::DryRunParameter, ("id" = Uuid, Path, description = "`mitigation_id` of the mitigation.")),
-    request_body = crate::document::WithdrawBody,
-    responses((status = 200, description = "The mitigation, `withdrawing` or `withdrawn`.", body = view::MitigationObject))
+    request_body = prefix_api_types::Withdraw,
+    responses((status = 200, description = "The mitigation, `withdrawing` or `withdrawn`.", body = Mitigation))
 )]
 pub(crate) async fn withdraw(
     api: Data<Api>,
@@ -135,7 +135,7 @@ pub(crate) async fn withdraw(
     let dry_run = query.flag("dry_run");
     let ((), reason) = both(query.finish(), request::withdraw(&body.tree))?;
     let withdrawn = api.engine.withdraw(id, &reason, &call.caller(dry_run)).await?;
-    let shown = view::mitigation(&withdrawn, false);
+    let shown = answer::mitigation(&withdrawn, false);
     if dry_run { dry(Some(shown), vec![id]) } else { ok(&shown) }
 }
 
@@ -143,18 +143,18 @@ pub(crate) async fn withdraw(
 #[utoipa::path(
     post, path = "/v1/mitigations/withdraw", tag = "mitigations", operation_id = "withdraw_mitigations",
     params(crate::document::DryRunParameter),
-    request_body = crate::document::WithdrawManyBody,
-    responses((status = 200, description = "What became of each.", body = WithdrawnAnswer))
+    request_body = prefix_api_types::WithdrawMany,
+    responses((status = 200, description = "What became of each.", body = BulkWithdrawn))
 )]
 pub(crate) async fn withdraw_many(api: Data<Api>, call: Call, mut query: Query, body: Body) -> Reply {
     let dry_run = query.flag("dry_run");
     let ((), asked) = both(query.finish(), request::withdraw_many(&body.tree))?;
     let items = api.engine.withdraw_many(asked.ids, &asked.reason, &call.caller(dry_run)).await?;
     let (done, failed, results) = bulk(&items, |status| match status {
-        Status::Withdrawing => "withdrawing",
-        _ => "withdrawn",
+        Status::Withdrawing => BulkStatus::Withdrawing,
+        _ => BulkStatus::Withdrawn,
     });
-    let answer = WithdrawnAnswer { withdrawn: done.len(), failed, results };
+    let answer = BulkWithdrawn { withdrawn: done.len(), failed, results };
     if dry_run { dry(Some(answer), done) } else { ok(&answer) }
 }
 
@@ -162,33 +162,14 @@ pub(crate) async fn withdraw_many(api: Data<Api>, call: Call, mut query: Query, 
 #[utoipa::path(
     post, path = "/v1/mitigations/acknowledge", tag = "mitigations", operation_id = "acknowledge_mitigations",
     params(crate::document::DryRunParameter),
-    request_body = crate::document::AcknowledgeBody,
-    responses((status = 200, description = "What became of each.", body = AcknowledgedAnswer))
+    request_body = prefix_api_types::Acknowledge,
+    responses((status = 200, description = "What became of each.", body = Acknowledged))
 )]
 pub(crate) async fn acknowledge(api: Data<Api>, call: Call, mut query: Query, body: Body) -> Reply {
     let dry_run = query.flag("dry_run");
     let ((), ids) = both(query.finish(), request::acknowledge(&body.tree))?;
     let items = api.engine.acknowledge(ids, &call.caller(dry_run)).await?;
-    let (done, failed, results) = bulk(&items, |_| "acknowledged");
-    let answer = AcknowledgedAnswer { acknowledged: done.len(), failed, results };
-    if dry_run {
-        ok(&DryRun { dry_run, result: Some(answer), affected_mitigations: done })
-    } else {
-        ok(&answer)
-    }
-}
-
-fn bulk(
-    items: &[BulkItem],
-    word: impl Fn(Status) -> &'static str,
-) -> (Vec<MitigationId>, usize, Vec<BulkItemAnswer>) {
-    let done: Vec<_> =
-        items.iter().filter(|item| item.result.is_ok()).map(|item| item.mitigation_id).collect();
-    let results = items.iter().map(|item| BulkItemAnswer {
-        mitigation_id: item.mitigation_id,
-        status: item.result.as_ref().map_or("error", |status| word(*status)),
-        error: item.result.as_ref().err().cloned(),
-    });
-    let failed = items.len() - done.len();
-    (done, failed, results.collect())
+    let (done, failed, results) = bulk(&items, |_| BulkStatus::Acknowledged);
+    let answer = Acknowledged { acknowledged: done.len(), failed, results };
+    if dry_run { dry(Some(answer), done) } else { ok(&answer) }
 }

@@ -1,12 +1,8 @@
 //! The kill switch (http-api.md §9).
 
 use actix_web::web::Data;
-use chrono::{DateTime, Utc};
-use prefix_core::id::{MitigationId, PanicId};
-use prefix_core::panic::PanicScope;
+use prefix_api_types::{MitigationId, PanicScope, PanicStarted};
 use prefix_engine::{Caller, EngineError, PanicRequest, PanicState};
-use serde::Serialize;
-use utoipa::ToSchema;
 
 use super::{Reply, both, dry, ok};
 use crate::api::Api;
@@ -24,8 +20,8 @@ const ALIKE: f64 = 0.75;
 #[utoipa::path(
     post, path = "/v1/panic", tag = "panic", operation_id = "panic",
     params(crate::document::DryRunParameter),
-    request_body = crate::document::PanicBody,
-    responses((status = 200, description = "Frozen, and what became of the rules so far.", body = PanicAnswer))
+    request_body = prefix_api_types::NewPanic,
+    responses((status = 200, description = "Frozen, and what became of the rules so far.", body = PanicStarted))
 )]
 pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Body) -> Reply {
     let dry_run = query.flag("dry_run");
@@ -40,13 +36,15 @@ pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Bod
         Some(pop) => doubt(&api, pop.as_str()).await.into_iter().collect(),
         None => Vec::new(),
     };
-    let answer = PanicAnswer {
-        panic_id: started.scope.panic_id,
-        reason: started.scope.reason,
-        pop: started.scope.pop.map(|pop| pop.to_string()),
-        customer_id: started.scope.customer_id.map(|customer| customer.to_string()),
-        started_at: started.scope.started_at,
-        started_by: started.scope.started_by,
+    let PanicScope { panic_id, reason, pop, customer_id, started_at, started_by, origin: _ } =
+        PanicScope::from(&started.scope);
+    let answer = PanicStarted {
+        panic_id,
+        reason,
+        pop,
+        customer_id,
+        started_at,
+        started_by,
         rules: started.rules,
         withdrawn: started.withdrawn,
         withdrawing: started.withdrawing,
@@ -59,25 +57,25 @@ pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Bod
 #[utoipa::path(
     post, path = "/v1/panic/thaw", tag = "panic", operation_id = "thaw",
     params(crate::document::DryRunParameter),
-    request_body = crate::document::ThawBody,
-    responses((status = 200, description = "What is still frozen.", body = PanicStateAnswer))
+    request_body = prefix_api_types::Thaw,
+    responses((status = 200, description = "What is still frozen.", body = prefix_api_types::PanicState))
 )]
 pub(crate) async fn thaw(api: Data<Api>, call: Call, mut query: Query, body: Body) -> Reply {
     let dry_run = query.flag("dry_run");
     let ((), asked) = both(query.finish(), request::thaw(&body.tree))?;
     let state = api.engine.thaw(&asked.reason, asked.panic_id, &call.caller(dry_run)).await?;
-    let answer = PanicStateAnswer::from(state);
+    let answer = shown(&state);
     if dry_run { dry(Some(answer), Vec::<MitigationId>::new()) } else { ok(&answer) }
 }
 
 /// What is frozen.
 #[utoipa::path(
     get, path = "/v1/panic", tag = "panic", operation_id = "panic_state",
-    responses((status = 200, description = "The scopes that are frozen.", body = PanicStateAnswer))
+    responses((status = 200, description = "The scopes that are frozen.", body = prefix_api_types::PanicState))
 )]
 pub(crate) async fn get(api: Data<Api>) -> Reply {
     let state = api.engine.panic_state().await.map_err(past_storage)?;
-    ok(&PanicStateAnswer::from(state))
+    ok(&shown(&state))
 }
 
 /// A switch that hits nothing is worse than one that refuses: whoever mistypes a customer would believe that its rules
@@ -128,78 +126,9 @@ fn past_storage(error: EngineError) -> Problem {
     error.into()
 }
 
-/// What a panic did.
-#[derive(Serialize, ToSchema)]
-#[schema(as = PanicStarted)]
-pub(crate) struct PanicAnswer {
-    #[schema(value_type = Uuid)]
-    panic_id: PanicId,
-    /// Why.
-    reason: String,
-    /// Frozen at this pop only; null = at every pop.
-    pop: Option<String>,
-    /// Frozen for this customer only; null = for everybody.
-    customer_id: Option<String>,
-    started_at: DateTime<Utc>,
-    /// Who.
-    started_by: String,
-    /// Mitigations of the scope that had not ended.
-    rules: u64,
-    /// So many of them have ended: their rules are gone, as the speaker confirmed.
-    withdrawn: u64,
-    /// So many are on their way out, for as long as it takes.
-    withdrawing: u64,
-    /// What may have been meant otherwise.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    warnings: Vec<String>,
-}
-
-/// What is frozen.
-#[derive(Serialize, ToSchema)]
-#[schema(as = PanicState)]
-pub(crate) struct PanicStateAnswer {
-    /// Whether anything is.
-    frozen: bool,
-    /// Oldest first.
-    scopes: Vec<ScopeAnswer>,
-}
-
-/// One scope that is frozen.
-#[derive(Serialize, ToSchema)]
-#[schema(as = PanicScope)]
-pub(crate) struct ScopeAnswer {
-    #[schema(value_type = Uuid)]
-    panic_id: PanicId,
-    /// Why.
-    reason: String,
-    /// This pop only; null = every pop.
-    pop: Option<String>,
-    /// This customer only; null = everybody.
-    customer_id: Option<String>,
-    started_at: DateTime<Utc>,
-    /// Who.
-    started_by: String,
-    /// `api`, or `direct` if it was `prefixdctl panic --direct`.
-    #[schema(example = "api")]
-    origin: &'static str,
-}
-
-impl From<PanicState> for PanicStateAnswer {
-    fn from(state: PanicState) -> Self {
-        Self { frozen: state.frozen, scopes: state.scopes.into_iter().map(ScopeAnswer::from).collect() }
-    }
-}
-
-impl From<PanicScope> for ScopeAnswer {
-    fn from(scope: PanicScope) -> Self {
-        Self {
-            panic_id: scope.panic_id,
-            reason: scope.reason,
-            pop: scope.pop.map(|pop| pop.to_string()),
-            customer_id: scope.customer_id.map(|customer| customer.to_string()),
-            started_at: scope.started_at,
-            started_by: scope.started_by,
-            origin: scope.origin.as_str(),
-        }
+fn shown(state: &PanicState) -> prefix_api_types::PanicState {
+    prefix_api_types::PanicState {
+        frozen: state.frozen,
+        scopes: state.scopes.iter().map(PanicScope::from).collect(),
     }
 }

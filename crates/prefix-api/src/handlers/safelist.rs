@@ -3,13 +3,12 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
+use prefix_api_types::{MitigationId, SafelistAdded, SafelistEntry};
 use prefix_core::address::Prefix;
-use prefix_core::id::MitigationId;
-use prefix_core::safelist::SafelistEntry;
-use prefix_engine::{EngineError, view};
+use prefix_core::safelist::SafelistEntry as Entry;
+use prefix_engine::EngineError;
 
 use super::{Reply, both, checked, dry, from_path, ok, respond};
-use crate::answer::SafelistAnswer;
 use crate::api::Api;
 use crate::body::Body;
 use crate::call::Call;
@@ -19,21 +18,21 @@ use crate::request;
 /// Every entry that counts.
 #[utoipa::path(
     get, path = "/v1/safelist", tag = "safelist", operation_id = "list_safelist",
-    responses((status = 200, description = "The entries.", body = Vec<view::SafelistObject>))
+    responses((status = 200, description = "The entries.", body = Vec<SafelistEntry>))
 )]
 pub(crate) async fn list(api: Data<Api>) -> Reply {
     let entries = api.engine.safelist().await?;
-    ok(&entries.iter().map(view::safelist).collect::<Vec<_>>())
+    ok(&entries.iter().map(SafelistEntry::from).collect::<Vec<_>>())
 }
 
 /// Add an entry, or change the one of the same prefix. Living rules that touch it are withdrawn at once.
 #[utoipa::path(
     post, path = "/v1/safelist", tag = "safelist", operation_id = "add_safelist",
     params(crate::document::DryRunParameter),
-    request_body = crate::document::SafelistBody,
+    request_body = prefix_api_types::NewSafelistEntry,
     responses(
-        (status = 201, description = "A new entry.", body = SafelistAnswer),
-        (status = 200, description = "The prefix was listed before; or the answer of a dry run.", body = SafelistAnswer),
+        (status = 201, description = "A new entry.", body = SafelistAdded),
+        (status = 200, description = "The prefix was listed before; or the answer of a dry run.", body = SafelistAdded),
     )
 )]
 pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Body) -> Reply {
@@ -45,7 +44,7 @@ pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Bod
             format!("expires_at {end} is in the past, the entry would never count; leave it out or mend it");
         return Err(EngineError::NotAllowed(detail).into());
     }
-    let entry = SafelistEntry {
+    let entry = Entry {
         prefix: new.prefix,
         added_at: now,
         added_by: call.principal().id.to_string(),
@@ -53,9 +52,9 @@ pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Bod
         expires_at: new.expires_at,
     };
     let added = api.engine.safelist_add(entry, &call.caller(dry_run)).await?;
-    let answer = SafelistAnswer {
-        entry: view::safelist(&added.entry),
-        withdrawn_mitigations: added.withdrawn.clone(),
+    let answer = SafelistAdded {
+        entry: SafelistEntry::from(&added.entry),
+        withdrawn_mitigations: added.withdrawn.iter().copied().map(Into::into).collect(),
     };
     if dry_run {
         return dry(Some(answer), added.withdrawn);

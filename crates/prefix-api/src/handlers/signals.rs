@@ -12,7 +12,7 @@ use prefix_engine::InvalidItem;
 use prefix_signals::{Context, Item};
 
 use super::{Reply, mark_replay, ok};
-use crate::answer::SignalsAnswer;
+use crate::answer;
 use crate::api::Api;
 use crate::body::{Body, RawBody};
 use crate::call::Call;
@@ -85,7 +85,7 @@ async fn answer(api: &Api, call: &Call, source: &SourceName, items: Vec<Item>, b
         })
     });
     let answer = intake::many(api, call, items.collect(), Vec::new(), body_hash).await?;
-    let mut response = ok(&SignalsAnswer::new(&answer.value))?;
+    let mut response = ok(&answer::signals(&answer.value))?;
     mark_replay(&mut response, &answer);
     Ok(response)
 }

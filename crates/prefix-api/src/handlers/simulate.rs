@@ -2,16 +2,15 @@
 
 use actix_web::web::Data;
 use chrono::TimeDelta;
+use prefix_api_types::{NewSimulation, SimulatedEvent, Simulation, SimulationSummary};
 use prefix_core::store::HistoryQuery;
 use prefix_engine::{EngineError, SimulationInput};
 use serde_json::Value;
 
 use super::{Reply, both, ok};
-use crate::answer::SimulationAnswer;
 use crate::api::Api;
 use crate::body::Body;
 use crate::config_control::Candidate;
-use crate::document::SimulationBody;
 use crate::problem::{Kind, Problem};
 use crate::query::Query;
 use crate::request::{self, Wanted};
@@ -24,8 +23,8 @@ const MOST_RECORDED: u32 = 100_000;
 /// Run events through a configuration: nothing is announced or stored.
 #[utoipa::path(
     post, path = "/v1/simulate", tag = "simulation", operation_id = "simulate",
-    request_body = SimulationBody,
-    responses((status = 200, description = "What would become of each event, beside what was done. Results are in the order of the events.", body = SimulationAnswer))
+    request_body = NewSimulation,
+    responses((status = 200, description = "What would become of each event, beside what was done. Results are in the order of the events.", body = Simulation))
 )]
 pub(crate) async fn post(api: Data<Api>, query: Query, body: Body) -> Reply {
     let ((), wanted) = both(query.finish(), request::simulate(&body.tree))?;
@@ -59,7 +58,11 @@ pub(crate) async fn post(api: Data<Api>, query: Query, body: Body) -> Reply {
     };
     let candidate = candidate(value);
     let policy = if candidate.is_empty() { None } else { Some(api.config.candidate(candidate).await?) };
-    ok(&SimulationAnswer::from(api.engine.simulate(policy, played).await?))
+    let report = api.engine.simulate(policy, played).await?;
+    ok(&Simulation {
+        summary: SimulationSummary::from(&report.summary),
+        results: report.results.iter().map(SimulatedEvent::from).collect(),
+    })
 }
 
 fn candidate(mut body: Value) -> Candidate {

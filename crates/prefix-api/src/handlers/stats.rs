@@ -2,11 +2,11 @@
 
 use actix_web::web::Data;
 use chrono::{DateTime, TimeDelta, Utc};
+use prefix_api_types::{Bucket, Pop, PopCount, Series, Stats, Timeseries};
 use prefix_core::store::{SeriesMetric, SeriesQuery};
 use prefix_diagnostics::Diagnostic;
 
 use super::{Reply, checked, ok};
-use crate::answer::{BucketAnswer, PopAnswer, PopCounts, SeriesAnswer, StatsAnswer};
 use crate::api::Api;
 use crate::query::Query;
 use crate::value;
@@ -14,18 +14,18 @@ use crate::value;
 /// How many mitigations and events there are.
 #[utoipa::path(
     get, path = "/v1/stats", tag = "operation", operation_id = "stats",
-    responses((status = 200, description = "The counts.", body = StatsAnswer))
+    responses((status = 200, description = "The counts.", body = Stats))
 )]
 pub(crate) async fn get(api: Data<Api>) -> Reply {
     let totals = api.engine.totals().await?;
     let pops = api.engine.pops().await?;
-    ok(&StatsAnswer {
+    ok(&Stats {
         total_active: pops.iter().map(|(_, counts)| counts.active).sum(),
         total_mitigations: totals.mitigations,
         total_events: totals.events,
         pops: pops
             .into_iter()
-            .map(|(pop, counts)| PopCounts {
+            .map(|(pop, counts)| PopCount {
                 pop: pop.to_string(),
                 active: counts.active,
                 total: counts.total,
@@ -37,10 +37,10 @@ pub(crate) async fn get(api: Data<Api>) -> Reply {
 /// The pops, the own one always among them.
 #[utoipa::path(
     get, path = "/v1/pops", tag = "operation", operation_id = "list_pops",
-    responses((status = 200, description = "The pops.", body = Vec<PopAnswer>))
+    responses((status = 200, description = "The pops.", body = Vec<Pop>))
 )]
 pub(crate) async fn pops(api: Data<Api>) -> Reply {
-    let pops = api.engine.pops().await?.into_iter().map(|(pop, counts)| PopAnswer {
+    let pops = api.engine.pops().await?.into_iter().map(|(pop, counts)| Pop {
         pop: pop.to_string(),
         active_mitigations: counts.active,
         total_mitigations: counts.total,
@@ -56,7 +56,7 @@ pub(crate) async fn pops(api: Data<Api>) -> Reply {
         ("range" = Option<String>, Query, description = "How far back, up to `7d`; default `24h`."),
         ("bucket" = Option<String>, Query, description = "Length of a bucket, from `5m`; default `1h`."),
     ),
-    responses((status = 200, description = "The series, gaps filled with 0.", body = SeriesAnswer))
+    responses((status = 200, description = "The series, gaps filled with 0.", body = Timeseries))
 )]
 pub(crate) async fn timeseries(api: Data<Api>, mut query: Query) -> Reply {
     let metric =
@@ -75,12 +75,11 @@ pub(crate) async fn timeseries(api: Data<Api>, mut query: Query) -> Reply {
     let (start, end) = window(api.now(), range, bucket);
     let series = api.engine.series(&SeriesQuery { metric, start, end, bucket }).await?;
     let metric = match metric {
-        SeriesMetric::Mitigations => "mitigations",
-        SeriesMetric::Events => "events",
+        SeriesMetric::Mitigations => Series::Mitigations,
+        SeriesMetric::Events => Series::Events,
     };
-    let buckets =
-        series.into_iter().map(|one| BucketAnswer { bucket: one.start, count: one.count }).collect();
-    ok(&SeriesAnswer { metric, buckets })
+    let buckets = series.into_iter().map(|one| Bucket { bucket: one.start, count: one.count }).collect();
+    ok(&Timeseries { metric, buckets })
 }
 
 /// Whole buckets, the last of which holds `now`.

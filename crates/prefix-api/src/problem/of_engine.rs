@@ -9,19 +9,23 @@ impl From<EngineError> for Problem {
         let detail = error.to_string();
         match error {
             EngineError::Guardrail { refusal, mitigation_id } => Self::new(Kind::Guardrail, detail)
-                .with("guardrail", refusal.guardrail)
-                .with("mitigation_id", mitigation_id)
+                .with(|body| {
+                    body.guardrail = Some(refusal.guardrail.into());
+                    body.mitigation_id = Some(mitigation_id.map(Into::into));
+                })
                 // the engine audits what it stores
                 .audited(mitigation_id.is_some())
                 .retry_after(refusal.retry_after_seconds),
             EngineError::UnknownVector { defined, .. } => {
-                Self::new(Kind::UnknownVector, detail).with("vectors", defined)
+                let vectors = defined.iter().map(ToString::to_string).collect();
+                Self::new(Kind::UnknownVector, detail).with(|body| body.vectors = Some(vectors))
             }
             EngineError::CorroboratingOnly(_) => Self::new(Kind::CorroboratingOnly, detail),
             EngineError::NotAllowed(_) => Self::new(Kind::NotAllowed, detail),
             EngineError::NotFound(_) => Self::new(Kind::NotFound, detail),
             EngineError::MassWithdraw { mitigations, .. } => {
-                Self::new(Kind::MassWithdraw, detail).with("affected_mitigations", mitigations)
+                let affected = mitigations.into_iter().map(Into::into).collect();
+                Self::new(Kind::MassWithdraw, detail).with(|body| body.affected_mitigations = Some(affected))
             }
             EngineError::Replayed(first) => Self::from(*first).replayed(true),
             EngineError::IdempotencyMismatch => Self::new(Kind::IdempotencyMismatch, detail),

@@ -24,7 +24,7 @@ pub(super) fn request(endpoint: &crate::endpoint::Endpoint) -> TestRequest {
         .replace("{name}", "tokened")
         .replace("{ip}", "203.0.113.10")
         .replace("{prefix}", "203.0.113.0%2F28");
-    let method = Method::from_bytes(endpoint.verb.as_str().as_bytes()).unwrap();
+    let method = Method::from_bytes(endpoint.method.as_str().as_bytes()).unwrap();
     super::lab::raw(method, &path, "{}")
 }
 
@@ -35,7 +35,7 @@ async fn every_role_reaches_exactly_its_endpoints() {
         let mut refused = 0;
         for endpoint in ENDPOINTS {
             let seen = lab.send(request(endpoint)).await;
-            let name = format!("{role:?} {} {}", endpoint.verb.as_str(), endpoint.path);
+            let name = format!("{role:?} {} {}", endpoint.method.as_str(), endpoint.path);
             if endpoint.permission.is_granted_to(role) {
                 assert!(
                     ![401, 403, 405, 500].contains(&seen.status),

@@ -36,7 +36,7 @@ async fn every_answer_without_storage_is_from_memory_or_says_when_to_come_again(
     lab.store.set_down(true);
     let mut refused = 0;
     for endpoint in ENDPOINTS {
-        let seen = match endpoint.verb.as_str() {
+        let seen = match endpoint.method.as_str() {
             "POST" => {
                 lab.send(posting(
                     &endpoint.path.replace("{id}", ID).replace("{name}", "open"),
@@ -46,7 +46,7 @@ async fn every_answer_without_storage_is_from_memory_or_says_when_to_come_again(
             }
             _ => lab.send(request(endpoint)).await,
         };
-        let name = format!("{} {}: {}", endpoint.verb.as_str(), endpoint.path, seen.text);
+        let name = format!("{} {}: {}", endpoint.method.as_str(), endpoint.path, seen.text);
         if seen.status == 503 {
             refused += 1;
             assert_eq!(seen.problem(), "storage-unavailable", "{name}");

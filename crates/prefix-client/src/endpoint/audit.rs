@@ -2,11 +2,13 @@
 
 use crate::client::Client;
 use crate::error::ApiError;
-use crate::model::audit::{AuditEntry, AuditQuery, ChainQuery, ChainVerdict};
+
 use crate::operation;
-use crate::page::{Page, Paged};
+use crate::page::Paged;
+use crate::query::{AuditQuery, ChainQuery};
 use crate::reply::Reply;
 use crate::transport::Call;
+use prefix_api_types::{AuditEntry, ChainVerdict, Page};
 
 impl Client {
     /// The first page of entries.

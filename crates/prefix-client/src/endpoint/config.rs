@@ -2,11 +2,12 @@
 
 use crate::client::Client;
 use crate::error::ApiError;
-use crate::model::config::{ConfigEdited, Reloaded};
+
 use crate::operation::{self, Operation};
 use crate::outcome::{Mode, Outcome};
 use crate::reply::Reply;
 use crate::transport::Call;
+use prefix_api_types::{ConfigEdited, Reloaded};
 use serde_json::Value;
 
 impl Client {

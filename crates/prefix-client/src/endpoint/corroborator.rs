@@ -2,13 +2,12 @@
 
 use crate::client::Client;
 use crate::error::ApiError;
-use crate::model::corroborator::{
-    CorroborationAnswer, CorroboratorActivity, CorroboratorCache, NewCorroboration,
-};
-use crate::model::query::Pairs;
+
 use crate::operation;
+use crate::query::Pairs;
 use crate::reply::Reply;
 use crate::transport::Call;
+use prefix_api_types::{CorroborationAnswer, CorroboratorActivity, CorroboratorCache, NewCorroboration};
 
 impl Client {
     /// Corroborates what others report, or will report within the window.

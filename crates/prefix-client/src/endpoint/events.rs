@@ -2,13 +2,13 @@
 
 use crate::client::Client;
 use crate::error::ApiError;
-use crate::id::EventId;
-use crate::model::event::{BatchAnswer, Event, EventAnswer, EventQuery, NewEvent};
 use crate::operation;
-use crate::page::{Page, Paged};
+use crate::page::Paged;
+use crate::query::EventQuery;
 use crate::reply::Reply;
 use crate::transport::Call;
 use bytes::Bytes;
+use prefix_api_types::{BatchAnswer, Event, EventAnswer, EventId, NewEvent, Page};
 
 impl Client {
     /// Reports an attack, or its end; `explain` asks for the decision.

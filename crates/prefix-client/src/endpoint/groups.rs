@@ -2,12 +2,12 @@
 
 use crate::client::Client;
 use crate::error::ApiError;
-use crate::id::SignalGroupId;
-use crate::model::group::{GroupQuery, SignalGroup};
 use crate::operation;
-use crate::page::{Page, Paged};
+use crate::page::Paged;
+use crate::query::GroupQuery;
 use crate::reply::Reply;
 use crate::transport::Call;
+use prefix_api_types::{Page, SignalGroup, SignalGroupId};
 
 impl Client {
     /// The first page of signal groups.

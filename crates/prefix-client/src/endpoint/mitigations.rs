@@ -2,28 +2,16 @@
 
 use crate::client::Client;
 use crate::error::ApiError;
-use crate::id::MitigationId;
-use crate::model::mitigation::{Acknowledged, BulkWithdrawn, Mitigation, MitigationQuery, NewMitigation};
 use crate::operation;
 use crate::outcome::{Mode, Outcome};
-use crate::page::{Page, Paged};
+use crate::page::Paged;
+use crate::query::MitigationQuery;
 use crate::reply::Reply;
 use crate::transport::Call;
-use serde::Serialize;
-
-#[derive(Serialize)]
-struct Withdrawal<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mitigation_ids: Option<&'a [MitigationId]>,
-    reason: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    operator_id: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct Acknowledgement<'a> {
-    mitigation_ids: &'a [MitigationId],
-}
+use prefix_api_types::{
+    Acknowledge, Acknowledged, BulkWithdrawn, Mitigation, MitigationId, NewMitigation, Page, Withdraw,
+    WithdrawMany,
+};
 
 /// A key belongs to what is stored; a rehearsal stores nothing.
 fn keyed(call: Call, mode: Mode) -> Call {
@@ -66,7 +54,7 @@ impl Client {
         operator: Option<&str>,
         mode: Mode,
     ) -> Result<Reply<Outcome<Mitigation>>, ApiError> {
-        let body = Withdrawal { mitigation_ids: None, reason, operator_id: operator };
+        let body = Withdraw { reason: reason.to_owned(), operator_id: operator.map(str::to_owned) };
         let call = Call::new(operation::MITIGATIONS_WITHDRAW).argument(&id).body(&body)?;
         self.change(keyed(call, mode), mode).await
     }
@@ -79,7 +67,11 @@ impl Client {
         operator: Option<&str>,
         mode: Mode,
     ) -> Result<Reply<Outcome<BulkWithdrawn>>, ApiError> {
-        let body = Withdrawal { mitigation_ids: Some(ids), reason, operator_id: operator };
+        let body = WithdrawMany {
+            mitigation_ids: ids.to_vec(),
+            reason: reason.to_owned(),
+            operator_id: operator.map(str::to_owned),
+        };
         self.change(keyed(Call::new(operation::MITIGATIONS_WITHDRAW_BULK).body(&body)?, mode), mode).await
     }
 
@@ -89,7 +81,7 @@ impl Client {
         ids: &[MitigationId],
         mode: Mode,
     ) -> Result<Reply<Outcome<Acknowledged>>, ApiError> {
-        let body = Acknowledgement { mitigation_ids: ids };
+        let body = Acknowledge { mitigation_ids: ids.to_vec() };
         self.change(keyed(Call::new(operation::MITIGATIONS_ACKNOWLEDGE).body(&body)?, mode), mode).await
     }
 }

@@ -2,20 +2,11 @@
 
 use crate::client::Client;
 use crate::error::ApiError;
-use crate::id::PanicId;
-use crate::model::panic::{NewPanic, PanicStarted, PanicState};
 use crate::operation;
 use crate::outcome::{Mode, Outcome};
 use crate::reply::Reply;
 use crate::transport::Call;
-use serde::Serialize;
-
-#[derive(Serialize)]
-struct Thawing<'a> {
-    reason: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    panic_id: Option<PanicId>,
-}
+use prefix_api_types::{NewPanic, PanicId, PanicStarted, PanicState, Thaw};
 
 impl Client {
     /// Freezes a scope, then takes every rule of it away. Repeating it adds a scope, which harms nobody.
@@ -39,6 +30,7 @@ impl Client {
         panic_id: Option<PanicId>,
         mode: Mode,
     ) -> Result<Reply<Outcome<PanicState>>, ApiError> {
-        self.change(Call::new(operation::THAW).body(&Thawing { reason, panic_id })?, mode).await
+        self.change(Call::new(operation::THAW).body(&Thaw { reason: reason.to_owned(), panic_id })?, mode)
+            .await
     }
 }

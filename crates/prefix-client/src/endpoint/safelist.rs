@@ -2,12 +2,12 @@
 
 use crate::client::Client;
 use crate::error::ApiError;
-use crate::model::safelist::{NewSafelistEntry, SafelistAdded, SafelistEntry};
 use crate::operation;
 use crate::outcome::{Mode, Outcome};
 use crate::reply::Reply;
 use crate::transport::Call;
 use ipnetwork::IpNetwork;
+use prefix_api_types::{NewSafelistEntry, SafelistAdded, SafelistEntry};
 
 impl Client {
     /// Every entry.

@@ -2,12 +2,11 @@
 
 use crate::client::Client;
 use crate::error::ApiError;
-use crate::model::event::EventAnswer;
-use crate::model::signal::SignalsAnswer;
 use crate::operation;
 use crate::reply::Reply;
 use crate::transport::Call;
 use bytes::Bytes;
+use prefix_api_types::{EventAnswer, SignalsAnswer};
 
 impl Client {
     /// Passes a payload of Alertmanager's webhook on; `source` replaces the usual one.

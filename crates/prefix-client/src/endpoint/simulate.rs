@@ -2,10 +2,10 @@
 
 use crate::client::Client;
 use crate::error::ApiError;
-use crate::model::simulation::Simulation;
 use crate::operation;
 use crate::reply::Reply;
 use crate::transport::Call;
+use prefix_api_types::Simulation;
 use serde::Serialize;
 
 impl Client {

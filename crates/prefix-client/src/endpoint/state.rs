@@ -2,12 +2,11 @@
 
 use crate::client::Client;
 use crate::error::ApiError;
-use crate::model::health::{HealthDetail, HealthSummary};
-use crate::model::network::{History, Peer, Peers, Pop, Series, Stats, Timeseries};
-use crate::model::query::Pairs;
 use crate::operation;
+use crate::query::Pairs;
 use crate::reply::Reply;
 use crate::transport::Call;
+use prefix_api_types::{HealthDetail, HealthSummary, History, Peer, Peers, Pop, Series, Stats, Timeseries};
 use std::net::IpAddr;
 
 impl Client {

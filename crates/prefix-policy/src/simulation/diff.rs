@@ -6,7 +6,6 @@ use prefix_core::decision::DecidedRule;
 use prefix_core::event::{Event, EventStatus};
 use prefix_core::guardrail::Guardrail;
 use prefix_core::id::MitigationId;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::outcome::{Ending, Simulated};
@@ -53,8 +52,7 @@ impl Actual {
 }
 
 /// What is different.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Diff {
     /// Nothing.
     Same,
@@ -79,7 +77,7 @@ impl Diff {
 }
 
 /// One thing that is different.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Change {
     /// Which: `status`, `guardrail`, `flow`, `action`, `mitigated_later` or `duration_seconds`.
     pub field: &'static str,

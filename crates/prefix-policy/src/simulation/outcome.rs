@@ -9,7 +9,6 @@ use prefix_core::guardrail::Guardrail;
 use prefix_core::id::EventId;
 use prefix_core::mitigation::{EndReason, Mitigation};
 use prefix_core::name::Identity;
-use serde::Serialize;
 
 use super::diff::{Actual, Diff, Difference};
 
@@ -97,7 +96,7 @@ pub struct Simulated {
 }
 
 /// Counts.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Events taken.
     pub events: u64,

@@ -33,7 +33,7 @@ impl Tally {
         let mut tally = Self::default();
         for result in results {
             if let Some(diff) = &result.diff {
-                tally.count(diff, result.changes.iter().map(|change| change.field.as_str()));
+                tally.count(diff.as_str(), result.changes.iter().map(|change| change.field.as_str()));
             }
         }
         tally

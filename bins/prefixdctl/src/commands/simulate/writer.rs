@@ -50,13 +50,16 @@ impl<'a> ResultWriter<'a> {
             return;
         }
         let written = match format {
-            Format::Json | Format::Yaml => serde_json::to_string(result).map(|line| self.line(&line)),
+            Format::Json | Format::Yaml => {
+                serde_json::to_string(&SimulatedEvent::from(result)).map(|line| self.line(&line))
+            }
             Format::Table | Format::Wide if self.rows.len() >= MOST_ROWS => {
                 self.more += 1;
                 Ok(())
             }
             Format::Table | Format::Wide | Format::Csv => {
-                serde_json::to_value(result).and_then(serde_json::from_value).map(|row| self.rows.push(row))
+                self.rows.push(SimulatedEvent::from(result));
+                Ok(())
             }
         };
         if let Err(error) = written {
@@ -90,6 +93,7 @@ impl<'a> ResultWriter<'a> {
     /// Prints the rest.
     pub(super) fn finish(mut self, counts: &Summary) -> Result<Tally, Failure> {
         self.flush()?;
+        let counts = SimulationSummary::from(counts);
         let body = json!(counts);
         match self.session.format() {
             Format::Json | Format::Yaml => {
@@ -105,8 +109,6 @@ impl<'a> ResultWriter<'a> {
             Format::Csv => {}
             Format::Table | Format::Wide => {
                 self.rows.sort_by_key(|row| row.index);
-                let counts: SimulationSummary = serde_json::from_value(body)
-                    .map_err(|error| Failure::General(format!("the summary cannot be read: {error}")))?;
                 let tally = self.tally;
                 let head = || summary(self.session.eyes(), &counts, Some(&tally));
                 shown(self.session, &self.rows, true, head)?;

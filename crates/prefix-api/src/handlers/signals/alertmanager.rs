@@ -1,9 +1,9 @@
 //! Alertmanager.
 
 use actix_web::web::Data;
+use prefix_api_types::SignalsAnswer;
 use prefix_signals::alertmanager;
 
-use crate::answer::SignalsAnswer;
 use crate::api::Api;
 use crate::body::RawBody;
 use crate::call::Call;

@@ -1,9 +1,9 @@
 //! FastNetMon.
 
 use actix_web::web::Data;
+use prefix_api_types::EventAnswer;
 use prefix_signals::fastnetmon;
 
-use crate::answer::EventAnswer;
 use crate::api::Api;
 use crate::body::RawBody;
 use crate::call::Call;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderMap;
 use actix_web::web::{Data, ReqData};
+use prefix_api_types::SignalsAnswer;
 use prefix_signals::webhook::{Adapter, Auth};
 
-use crate::answer::SignalsAnswer;
 use crate::api::Api;
 use crate::body::RawBody;
 use crate::call::Call;

@@ -1,0 +1,72 @@
+//! The ids of the API, each its own type, so that an event is never withdrawn and a mitigation never looked up as an event.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+use uuid::Uuid;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Uuid);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(formatter)
+            }
+        }
+
+        impl From<Uuid> for $name {
+            fn from(id: Uuid) -> Self {
+                Self(id)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = uuid::Error;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                text.parse().map(Self)
+            }
+        }
+    };
+}
+
+id! {
+    /// The server's id of one stored event.
+    EventId
+}
+
+id! {
+    /// The id of one mitigation.
+    MitigationId
+}
+
+id! {
+    /// The id of a group of signals that wait for each other.
+    SignalGroupId
+}
+
+id! {
+    /// The id of one corroborating signal, or of the event that is a signal.
+    SignalId
+}
+
+id! {
+    /// The id of one pull of the kill switch.
+    PanicId
+}
+
+id! {
+    /// The id of one entry of the audit log.
+    AuditId
+}
+
+impl EventId {
+    /// True for the nil id, which a batch gives to an item of which nothing was stored.
+    pub fn is_nil(&self) -> bool {
+        self.0.is_nil()
+    }
+}
