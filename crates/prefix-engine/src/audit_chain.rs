@@ -1,16 +1,19 @@
-//! The audit chain of the pop grows: the leader seals what everybody has written, soon after the commit and at least each
-//! second (metrics-and-feeds.md §4).
+//! The audit chain of the pop grows: the leader seals what every instance has written, soon after the commit and at
+//! least each second (metrics-and-feeds.md §4).
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use prefix_core::Store;
 use prefix_core::chain::{ChainHash, ChainHead, Verdict, Verifier};
+use prefix_core::name::Pop;
 use prefix_core::store::StoreError;
+use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::shared::Shared;
+use crate::leadership::Leadership;
 
 /// Entries sealed in one transaction.
 const AT_ONCE: u32 = 500;
@@ -18,56 +21,66 @@ const AT_ONCE: u32 = 500;
 const PAGE: u32 = 500;
 /// Commits of so long are sealed together.
 const GATHER: Duration = Duration::from_millis(100);
-/// The longest wait: other instances write too, and ring no bell here.
-const AT_LEAST: Duration = Duration::from_millis(900);
+/// The longest wait: other instances write too, and notify nobody here.
+const PERIOD: Duration = Duration::from_millis(900);
 
-/// Seals until it is told to stop.
-pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
-    let mut failed = false;
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = timeout(AT_LEAST, shared.to_seal.notified()) => {}
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = sleep(GATHER) => {}
-        }
-        let result = seal_all(&shared).await;
-        if let Err(error) = &result
-            && !failed
-        {
-            warn!(%error, "audit entries cannot be sealed yet");
-        }
-        failed = result.is_err();
-    }
+/// Seals the audit entries of a pop while this instance leads it.
+pub(crate) struct AuditSealer {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) leadership: Arc<Leadership>,
+    pub(crate) pop: Pop,
+    /// Notified when audit entries wait to be sealed.
+    pub(crate) to_seal: Arc<Notify>,
 }
 
-/// Seals whatever is there.
-pub(crate) async fn seal_all(shared: &Shared) -> Result<(), StoreError> {
-    while let Some(epoch) = shared.leadership.leading() {
-        match shared.store.seal(&shared.settings.pop, epoch, AT_ONCE).await {
-            Ok(sealed) if sealed < AT_ONCE => break,
-            Ok(_) => {}
-            Err(StoreError::Deposed) => {
-                shared.leadership.deposed(epoch);
-                break;
+impl AuditSealer {
+    /// Seals until `stop`.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let mut failed = false;
+        loop {
+            let wait = async {
+                let _ = timeout(PERIOD, self.to_seal.notified()).await;
+                sleep(GATHER).await;
+            };
+            if stop.run_until_cancelled(wait).await.is_none() {
+                return;
             }
-            Err(error) => return Err(error),
+            let result = self.seal_all().await;
+            if let Err(error) = &result
+                && !failed
+            {
+                warn!(%error, "audit entries cannot be sealed yet");
+            }
+            failed = result.is_err();
         }
     }
-    Ok(())
+
+    /// Seals whatever is there.
+    pub(crate) async fn seal_all(&self) -> Result<(), StoreError> {
+        while let Some(epoch) = self.leadership.leading() {
+            match self.store.seal(&self.pop, epoch, AT_ONCE).await {
+                Ok(sealed) if sealed < AT_ONCE => break,
+                Ok(_) => {}
+                Err(StoreError::Deposed) => {
+                    self.leadership.deposed(epoch);
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Checks the chain of the pop from one number to another (`None` = from its beginning, to its end), and whether a
 /// hash that was noted earlier is part of it.
 pub(crate) async fn verify(
-    shared: &Shared,
+    store: &dyn Store,
+    pop: &Pop,
     from: Option<i64>,
     to: Option<i64>,
     expect: Option<ChainHash>,
 ) -> Result<Verdict, StoreError> {
-    let (store, pop) = (&shared.store, &shared.settings.pop);
     let from = from.unwrap_or(1).max(1);
     let head = store.chain_head(pop).await?;
     let newest = head.map_or(i64::MAX, |head| head.seq);

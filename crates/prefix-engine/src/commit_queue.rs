@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use prefix_core::flowspec::RouteKey;
-use prefix_core::mitigation::{Mitigation, Status};
+use prefix_core::mitigation::Mitigation;
 use prefix_core::safelist::Safelist;
 use prefix_core::store::{ChangeSet, Epoch, GroupChange, MitigationChange, ReadSet, Snapshot, StoreError};
 use prefix_policy::SafelistIndex;
@@ -19,8 +19,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 use tracing::{debug, error, warn};
 
-use crate::alerts;
-use crate::change_feed;
 use crate::error::EngineError;
 use crate::shared::Shared;
 use crate::telemetry;
@@ -227,7 +225,11 @@ pub(crate) async fn run(shared: Arc<Shared>, mut commands: Commands) {
                 continue;
             }
             Work::Follow(rows) => {
-                change_feed::follow(&shared, rows);
+                // whoever committed them has counted them
+                let counted = |row: &Mitigation| {
+                    shared.intents.get(row.mitigation_id).is_some_and(|held| held.counts())
+                };
+                shared.follow_rows(rows.into_iter().map(|row| (counted(&row), row)));
                 continue;
             }
         };
@@ -261,7 +263,6 @@ pub(crate) async fn run(shared: Arc<Shared>, mut commands: Commands) {
 async fn read_book(shared: &Shared) -> Reloaded {
     let rows = shared.store.unfinished(&shared.settings.pop).await?;
     let keys = shared.intents.reload(rows);
-    shared.deadline_moved.notify_one();
     Ok(keys)
 }
 
@@ -386,7 +387,7 @@ async fn commit(shared: &Arc<Shared>, batch: &mut [Entry], write: bool) -> Resul
 /// Where and when a unit of work happens.
 fn setting<'a>(shared: &'a Shared, reads: &ReadSet, snapshot: &Snapshot) -> UnitOfWorkContext<'a> {
     let safelist = if reads.admission {
-        shared.safelist_index(&snapshot.safelist)
+        shared.safelist_cache.index(&snapshot.safelist)
     } else {
         Arc::new(SafelistIndex::new(&Safelist::default()))
     };
@@ -396,7 +397,7 @@ fn setting<'a>(shared: &'a Shared, reads: &ReadSet, snapshot: &Snapshot) -> Unit
         now: reads.now,
         dry_run: !shared.enforced(),
         safelist,
-        frozen: shared.frozen.completed(snapshot.panic.clone()),
+        frozen: shared.panic_scopes.completed(snapshot.panic.clone()),
         id_generator: &RandomIds,
     }
 }
@@ -405,7 +406,7 @@ fn setting<'a>(shared: &'a Shared, reads: &ReadSet, snapshot: &Snapshot) -> Unit
 fn remember(shared: &Shared, result: &Result<(), StoreError>, committed: &Committed, commands: usize) {
     match result {
         Err(failure @ StoreError::Unavailable(_)) => drop(shared.outage.failed(failure, commands)),
-        Ok(()) if committed.is_something() => shared.outage.is_over(),
+        Ok(()) if committed.is_something() => shared.outage.ended(),
         _ => {}
     }
 }
@@ -413,7 +414,7 @@ fn remember(shared: &Shared, result: &Result<(), StoreError>, committed: &Commit
 /// What is to be followed after a commit: the rows, and of the events only what is counted.
 #[derive(Default)]
 struct Committed {
-    events: Vec<telemetry::EventNote>,
+    events: Vec<telemetry::EventSummary>,
     mitigations: Vec<MitigationChange>,
     groups: Vec<GroupChange>,
     audited: bool,
@@ -422,7 +423,7 @@ struct Committed {
 
 impl Committed {
     fn of(changes: &ChangeSet) -> Self {
-        let events = changes.events.iter().map(telemetry::EventNote::of).collect();
+        let events = changes.events.iter().map(telemetry::EventSummary::of).collect();
         Self {
             events,
             mitigations: changes.mitigations.clone(),
@@ -442,30 +443,22 @@ impl Committed {
 fn follow(shared: &Shared, changes: Committed) {
     for event in &changes.events {
         telemetry::event(event);
-        shared.liveness.heard(&event.source, event.received_at);
+        shared.liveness.reported(&event.source, event.received_at);
     }
-    changes.groups.iter().for_each(|change| telemetry::group(shared, change));
+    for change in &changes.groups {
+        telemetry::group(change);
+        shared.liveness.joined(&change.after);
+    }
     changes.mitigations.iter().for_each(telemetry::mitigation);
-    changes.notes.iter().for_each(|note| telemetry::note(shared, note));
-    changes.mitigations.iter().for_each(|change| alerts::changed(shared, change));
-    let mut keys = Vec::new();
-    let mut freed = false;
-    for change in changes.mitigations {
-        let row = with_next_revision(*change.after, change.before.as_deref());
+    for event in &changes.notes {
+        telemetry::domain_event(event, shared.now());
+        shared.alerts.domain_event(event);
+    }
+    changes.mitigations.iter().for_each(|change| shared.alerts.changed(change));
+    shared.follow_rows(changes.mitigations.into_iter().map(|change| {
         let before = change.before.as_deref();
-        freed |= row.status == Status::Queued || before.is_some_and(|old| old.counts() && !row.counts());
-        shared.confirmation_waiters.reached(row.mitigation_id, row.status);
-        if row.pop == shared.settings.pop {
-            keys.extend(shared.intents.follow(row));
-        }
-    }
-    if !keys.is_empty() {
-        shared.route_queue.enqueue(keys);
-        shared.deadline_moved.notify_one();
-    }
-    if freed {
-        shared.queue_moved.notify_one();
-    }
+        (before.is_some_and(Mitigation::counts), with_next_revision(*change.after, before))
+    }));
     if changes.audited {
         shared.to_seal.notify_one();
     }

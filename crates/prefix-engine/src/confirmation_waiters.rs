@@ -7,14 +7,14 @@ use prefix_core::id::MitigationId;
 use prefix_core::mitigation::Status;
 use tokio::sync::oneshot;
 
-/// Who waits for which mitigation to leave `pending` or `withdrawing`.
+/// The requests that wait for a mitigation to leave `pending` or `withdrawing`.
 #[derive(Default)]
 pub(crate) struct ConfirmationWaiters {
     waiters: Mutex<HashMap<MitigationId, Vec<oneshot::Sender<Status>>>>,
 }
 
 impl ConfirmationWaiters {
-    /// Registers before looking at the current status, so that no confirmation is missed in between.
+    /// Waits for a mitigation. To be called before its status is read, so that no confirmation is missed in between.
     pub(crate) fn register(&self, id: MitigationId) -> oneshot::Receiver<Status> {
         let (sender, receiver) = oneshot::channel();
         let mut waiters = self.waiters.lock().unwrap_or_else(PoisonError::into_inner);
@@ -24,7 +24,7 @@ impl ConfirmationWaiters {
         receiver
     }
 
-    /// A committed row reached a status that somebody may wait for.
+    /// A committed row reached this status.
     pub(crate) fn reached(&self, id: MitigationId, status: Status) {
         if matches!(status, Status::Pending | Status::Withdrawing) {
             return;
@@ -36,12 +36,12 @@ impl ConfirmationWaiters {
         }
     }
 
-    /// The mitigations that somebody waits for.
+    /// The mitigations that requests wait for.
     pub(crate) fn ids(&self) -> Vec<MitigationId> {
         self.waiters.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
     }
 
-    /// Forgets those who gave up.
+    /// Forgets the requests that gave up.
     pub(crate) fn sweep(&self) {
         let mut waiters = self.waiters.lock().unwrap_or_else(PoisonError::into_inner);
         waiters.retain(|_, waiting| {

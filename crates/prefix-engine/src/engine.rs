@@ -28,7 +28,6 @@ use prefix_policy::{CheckContext, ManualRequest, Policy};
 use tokio::sync::{broadcast, oneshot};
 use tokio::time::timeout;
 
-use crate::alerts;
 use crate::answer::{
     Answer, BatchItem, BulkItem, Created, EventOutcome, Inadmissible, InvalidItem, MitigationView,
     ReloadReport, SafelistAdded,
@@ -383,7 +382,7 @@ impl Engine {
     /// What a policy would withdraw if it were in force now.
     pub async fn rehearse(&self, policy: &Policy) -> Result<Rehearsal, EngineError> {
         let shared = &self.running.shared;
-        let safelist = shared.safelist_index(&shared.store.safelist().await?);
+        let safelist = shared.safelist_cache.index(&shared.store.safelist().await?);
         let now = shared.now();
         let rows = shared.intents.rows();
         // what a panic withdraws is withdrawn without this reload
@@ -409,12 +408,12 @@ impl Engine {
         // what began is ended, whether or not the caller waits for it
         let replaced = tokio::spawn(async move {
             let shared = &engine.running.shared;
-            let before = shared.set_policy(policy);
-            telemetry::expected(&shared.policy());
+            let before = shared.policy_in_force.replace(policy, shared.now());
+            telemetry::initial_series(&shared.policy());
             let carried_out = engine.carry_out(change, &caller).await;
             if carried_out.is_err() {
                 // nobody would withdraw later what no longer passes: then it is the former policy that runs
-                shared.restore_policy(before);
+                shared.policy_in_force.restore(before);
             }
             carried_out
         });
@@ -435,7 +434,7 @@ impl Engine {
             shared.route_queue.enqueue(commit_queue.reload().await?);
         }
         let policy = shared.policy();
-        let safelist = shared.safelist_index(&shared.store.safelist().await?);
+        let safelist = shared.safelist_cache.index(&shared.store.safelist().await?);
         let context = CheckContext { now: shared.now(), safelist: &safelist, frozen: &[] };
         let rows = shared.intents.rows();
         let failing = rows.iter().filter(|row| row.lives() || row.status == Status::Queued);
@@ -451,7 +450,7 @@ impl Engine {
         let conclusion = Conclusion { change, caller: caller.clone(), earlier: withdrawn.clone() };
         let (command, answer) = Revalidate::concluding(last, conclusion);
         withdrawn.extend(self.ask(command, answer).await??);
-        alerts::config_reloaded(shared, caller.actor.name(), withdrawn.len());
+        shared.alerts.config_reloaded(caller.actor.name(), withdrawn.len());
         Ok(ReloadReport { withdrawn })
     }
 

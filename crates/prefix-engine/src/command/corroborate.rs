@@ -102,7 +102,7 @@ impl Command for Corroborate {
         };
         if let Ok((Answer { value, replayed: false }, _)) = &answer {
             telemetry::corroboration(&self.signal);
-            shared.liveness.heard(&self.signal.source, self.signal.received_at);
+            shared.liveness.reported(&self.signal.source, self.signal.received_at);
             if value.attached_group_ids.is_empty() {
                 shared.liveness.waits(&self.signal);
             }

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::reply;
-use crate::alerts::{self, Refused};
+use crate::alerts::RefusalSubject;
 use crate::answer::Answer;
 use crate::caller::Caller;
 use crate::commit_queue::{Command, LONG_WAIT};
@@ -228,13 +228,13 @@ impl Command for Create {
             telemetry::refused(refusal);
             if !self.caller.dry_run {
                 let route = Mitigation::route_for(&self.request.matching, &self.request.action).ok();
-                let about = Refused {
+                let about = RefusalSubject {
                     mitigation_id: *mitigation_id,
                     victim_ip: self.request.victim_ip,
                     vector: &self.request.vector,
                     flow: route.as_ref().map(ToString::to_string),
                 };
-                alerts::rejected(shared, refusal, &about);
+                shared.alerts.rejected(refusal, &about);
             }
         }
         let _ = self.reply.send(answer);

@@ -35,7 +35,6 @@ impl Command for Expire {
         for id in self.ids {
             shared.intents.expire_ended(id, now, now + RETRY);
         }
-        shared.deadline_moved.notify_one();
     }
 
     fn weight(&self) -> usize {

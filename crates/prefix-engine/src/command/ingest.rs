@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::reply;
-use crate::alerts::{self, Refused};
+use crate::alerts::RefusalSubject;
 use crate::answer::{Answer, BatchItem, EventOutcome};
 use crate::caller::Caller;
 use crate::commit_queue::{Command, LONG_WAIT};
@@ -107,13 +107,13 @@ fn count(shared: &Shared, outcomes: &[EventOutcome], items: &[(BatchItem, Ids)])
             telemetry::refused(&refused.refusal);
             telemetry::event_refused(report.source.as_str());
             let vector = report.vector.clone().unwrap_or_else(prefix_policy::unknown_vector);
-            let about = Refused {
+            let about = RefusalSubject {
                 mitigation_id: Some(refused.mitigation_id),
                 victim_ip: report.victim_ip,
                 vector: &vector,
                 flow: refused.decision.rule.as_ref().map(|rule| rule.flow.clone()),
             };
-            alerts::rejected(shared, &refused.refusal, &about);
+            shared.alerts.rejected(&refused.refusal, &about);
         }
     }
 }

@@ -10,7 +10,6 @@ use prefix_core::store::{ReadSet, StoreError};
 use serde_json::json;
 use tokio::sync::oneshot;
 
-use crate::alerts;
 use crate::caller::Caller;
 use crate::commit_queue::Command;
 use crate::error::EngineError;
@@ -42,7 +41,7 @@ impl Command for Freeze {
 
     fn run(&mut self, shared: &Shared, uow: &mut UnitOfWork<'_>) {
         let scope = &self.scope;
-        self.over = uow.has_thawed(scope.panic_id) || shared.frozen.is_thawed(scope.panic_id);
+        self.over = uow.has_thawed(scope.panic_id) || shared.panic_scopes.is_thawed(scope.panic_id);
         if self.over {
             return;
         }
@@ -63,10 +62,10 @@ impl Command for Freeze {
         if result.is_ok() && !self.over && !self.caller.dry_run {
             // one that was begun past storage was told when it began
             if self.scope.origin == PanicOrigin::Api {
-                alerts::panic_started(shared, &self.scope);
+                shared.alerts.panic_started(&self.scope);
             }
-            shared.frozen.begun(self.scope);
-            shared.follow_freeze();
+            shared.panic_scopes.started(self.scope);
+            shared.withdraw_frozen();
         }
         let _ = self.reply.send(result.map_err(EngineError::from));
     }
@@ -188,9 +187,9 @@ impl Command for Unfreeze {
         let Self { thawed, caller, reply, .. } = *self;
         if result.is_ok() && !caller.dry_run && !thawed.is_empty() {
             let ids: Vec<PanicId> = thawed.iter().map(|scope| scope.panic_id).collect();
-            shared.frozen.thawed(&ids);
-            shared.follow_freeze();
-            thawed.iter().for_each(|scope| alerts::panic_thawed(shared, scope));
+            shared.panic_scopes.thawed(&ids);
+            shared.withdraw_frozen();
+            thawed.iter().for_each(|scope| shared.alerts.panic_thawed(scope));
         }
         let _ = reply.send(result.map(|()| thawed).map_err(EngineError::from));
     }

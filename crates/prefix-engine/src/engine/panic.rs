@@ -11,7 +11,6 @@ use tokio::time::{Instant, sleep};
 use tracing::warn;
 
 use super::Engine;
-use crate::alerts;
 use crate::answer::{PanicRequest, PanicStarted, PanicState};
 use crate::caller::Caller;
 use crate::command::panic::{EndFrozen, Freeze, Unfreeze};
@@ -40,7 +39,7 @@ impl Engine {
         let (engine, caller) = (self.clone(), caller.clone());
         // what began is ended, whether or not the caller waits for it
         let carried_out = tokio::spawn(async move {
-            let _ending = engine.running.shared.frozen.ending();
+            let _ending = engine.running.shared.panic_scopes.ending();
             let (command, answer) = Freeze::new(scope.clone(), caller.clone());
             engine.ask_urgently(command, answer).await??;
             Ok(engine.withdraw_scope(scope, &caller).await)
@@ -156,7 +155,7 @@ impl Engine {
     pub async fn panic_state(&self) -> Result<PanicState, EngineError> {
         let shared = &self.running.shared;
         let stored = shared.store.panic_scopes().await?;
-        Ok(PanicState::of(shared.frozen.completed(stored.into()).to_vec()))
+        Ok(PanicState::of(shared.panic_scopes.completed(stored.into()).to_vec()))
     }
 
     /// Freezes without storage: from this moment nothing of the scope is announced here, and every own rule in it
@@ -165,10 +164,9 @@ impl Engine {
     #[allow(clippy::needless_pass_by_value, reason = "whoever freezes hands the scope over")]
     pub fn freeze_direct(&self, scope: PanicScope) {
         let shared = &self.running.shared;
-        if shared.frozen.begun_directly(&scope) {
-            shared.follow_freeze();
-            shared.frozen.moved.notify_one();
-            alerts::panic_started(shared, &scope);
+        if shared.panic_scopes.started_directly(&scope) {
+            shared.withdraw_frozen();
+            shared.alerts.panic_started(&scope);
         }
     }
 

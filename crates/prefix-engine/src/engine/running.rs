@@ -19,26 +19,19 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::EngineParts;
-use crate::audit_chain;
 use crate::caller::{Caller, IdempotencyKey};
-use crate::change_feed;
 use crate::command::record::Record;
 use crate::command::revalidate::Revalidate;
 use crate::command::safelist::{Change, ChangeSafelist};
 use crate::commit_queue::{self, CommitQueue};
-use crate::dispatcher::{Dispatcher, RouteQueue};
+use crate::dispatcher::RouteQueue;
 use crate::error::EngineError;
-use crate::leadership;
-use crate::reconciler::Reconciler;
 use crate::shared::Shared;
-use crate::speaker::SpeakerState;
-use crate::timers;
-use crate::{alerts, panic_state, telemetry};
+use crate::{panic_state, telemetry};
 
 /// See the module.
 pub(super) struct Running {
     pub(super) shared: Arc<Shared>,
-    pub(super) speaker: Arc<SpeakerState>,
     pub(super) started: Instant,
     commit_queue: Mutex<Option<CommitQueue>>,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -79,21 +72,21 @@ const STOP_PATIENCE: Duration = Duration::from_secs(10);
 impl Running {
     pub(super) async fn start(parts: EngineParts) -> Result<Arc<Self>, EngineError> {
         let (instance, direct) = (parts.instance, parts.frozen.clone());
-        let speaker = Arc::new(SpeakerState::new(parts.settings.neighbors.clone()));
-        let (dispatch, receiver) = RouteQueue::new();
-        let shared = Arc::new(Shared::new(parts, dispatch));
-        telemetry::expected(&shared.policy());
-        panic_state::load(&shared, direct).await?;
-        if let Some(misfit) = leadership::introduce(&shared).await? {
-            return Err(EngineError::NotAllowed(misfit));
+        let (route_queue, routes) = RouteQueue::new();
+        let shared = Arc::new(Shared::new(parts, route_queue));
+        telemetry::initial_series(&shared.policy());
+        panic_state::load(&shared.panic_scopes, &*shared.store, direct).await?;
+        shared.withdraw_frozen();
+        if let Some(problem) = shared.candidate().join().await? {
+            return Err(EngineError::NotAllowed(problem));
         }
         let (commit_queue, commands) = CommitQueue::new();
         let failure = CancellationToken::new();
         let watch = Watch { shared: shared.clone(), failure: failure.clone() };
-        let writer = watch.spawn("commit_queue", commit_queue::run(shared.clone(), commands));
+        let writer = watch.spawn("commit queue", commit_queue::run(shared.clone(), commands));
 
         let (stop, end_of_renewal) = (CancellationToken::new(), CancellationToken::new());
-        let renewal = watch.spawn("leadership", leadership::run(shared.clone(), end_of_renewal.clone()));
+        let renewal = watch.spawn("leadership", shared.candidate().run(end_of_renewal.clone()));
         let prepared = async {
             match shared.leadership.to_prepare() {
                 Some(epoch) => prepare(&shared, &commit_queue, epoch).await,
@@ -107,31 +100,15 @@ impl Running {
             Ok(checked) => checked,
             Err(error) => {
                 end_of_renewal.cancel();
-                leadership::resign(&shared).await;
+                shared.candidate().resign().await;
                 return Err(error);
             }
         };
         record_start(&shared, &commit_queue, checked).await?;
-        let dispatcher = Dispatcher::new(shared.clone(), commit_queue.clone());
-        let mut tasks = vec![
-            watch.spawn("dispatcher", dispatcher.run(receiver, stop.clone())),
-            watch.spawn("deadlines", timers::deadlines(shared.clone(), commit_queue.clone(), stop.clone())),
-            watch.spawn("steps", timers::steps(shared.clone(), commit_queue.clone(), stop.clone())),
-            watch.spawn("queue", timers::queue(shared.clone(), commit_queue.clone(), stop.clone())),
-            watch.spawn("groups", timers::groups(shared.clone(), commit_queue.clone(), stop.clone())),
-            watch.spawn("safelist", timers::safelist(shared.clone(), commit_queue.clone(), stop.clone())),
-            watch.spawn(
-                "housekeeping",
-                timers::housekeeping(shared.clone(), commit_queue.clone(), stop.clone()),
-            ),
-            watch.spawn("succession", succession(shared.clone(), commit_queue.clone(), stop.clone())),
-            watch.spawn("follower", change_feed::run(shared.clone(), commit_queue.clone(), stop.clone())),
-            watch.spawn("panic", panic_state::run(shared.clone(), commit_queue.clone(), stop.clone())),
-            watch.spawn("alerts", alerts::watch(shared.clone(), speaker.clone(), stop.clone())),
-            watch.spawn("sealing", audit_chain::run(shared.clone(), stop.clone())),
-        ];
-        let reconciler = Arc::new(Reconciler::new(shared.clone(), commit_queue.clone(), speaker.clone()));
-        tasks.push(watch.spawn("reconciler", reconciler.run(stop.clone())));
+        let tasks = shared.tasks(&commit_queue, routes, &stop);
+        let mut tasks: Vec<_> = tasks.into_iter().map(|(name, task)| watch.spawn(name, task)).collect();
+        let succession = succession(shared.clone(), commit_queue.clone(), stop.clone());
+        tasks.push(watch.spawn("succession", succession));
         let leads = shared.leadership.epoch().is_some();
         info!(
             pop = %shared.settings.pop, mode = shared.settings.mode.as_str(), rules = checked.rules, leads,
@@ -139,7 +116,6 @@ impl Running {
         );
         Ok(Arc::new(Self {
             shared,
-            speaker,
             started: Instant::now(),
             commit_queue: Mutex::new(Some(commit_queue)),
             writer: Mutex::new(Some(writer)),
@@ -205,7 +181,7 @@ impl Running {
         if self.shared.stopping.swap(true, Ordering::AcqRel) {
             return;
         }
-        leadership::step_aside(&self.shared).await;
+        self.shared.candidate().step_aside().await;
         if let Some(commit_queue) = self.commit_queue() {
             let entry = AuditEntry::new(self.shared.now(), Actor::SYSTEM, AuditAction::Stop, json!({}));
             let (record, answer) = Record::new(vec![entry]);
@@ -242,7 +218,7 @@ impl Running {
             self.clear_speaker().await;
         }
         // only now: whoever comes next finds everything written that was confirmed
-        leadership::resign(&self.shared).await;
+        self.shared.candidate().resign().await;
         info!("engine stopped");
     }
 
@@ -276,7 +252,8 @@ impl Running {
 
     /// Seals what was written last, as far as storage lets it.
     async fn seal_rest(&self) {
-        let sealed = tokio::time::timeout(Duration::from_secs(2), audit_chain::seal_all(&self.shared)).await;
+        let sealed =
+            tokio::time::timeout(Duration::from_secs(2), self.shared.audit_sealer().seal_all()).await;
         if !matches!(sealed, Ok(Ok(()))) {
             warn!("the last audit entries are sealed after the next start");
         }
@@ -284,12 +261,12 @@ impl Running {
 
     /// Takes every own rule off the wire, because nobody would end them while the daemon is away.
     async fn clear_speaker(&self) {
-        if !leadership::is_last(&self.shared).await {
+        if !self.shared.candidate().is_last().await {
             info!("own rules stay: another instance of the pop looks after them");
             return;
         }
         // a withdraw names a route, not an owner: routes of others are left alone
-        let keys = self.shared.intents.ours();
+        let keys = self.shared.intents.own_routes();
         if keys.is_empty() {
             return;
         }
@@ -347,7 +324,7 @@ impl Running {
                 )
             }
             Err(_) => {
-                let seen = keys.iter().filter(|key| shared.intents.is_seen(key, false));
+                let seen = keys.iter().filter(|key| shared.intents.is_owner_known(key, false));
                 (seen.cloned().collect(), Duration::ZERO)
             }
         };
@@ -383,7 +360,7 @@ struct Checked {
 }
 
 fn lost() -> EngineError {
-    EngineError::Internal("the commit_queue ended".into())
+    EngineError::Internal("the commit queue ended".into())
 }
 
 /// Takes over whenever this instance is elected later than at its start.
@@ -427,7 +404,6 @@ async fn prepare(
         // with nothing to compare, only a look at each route tells what has left the speaker by itself
         shared.route_queue.enqueue(shared.intents.keys());
     }
-    shared.deadline_moved.notify_one();
     shared.leadership.rows_checked(epoch);
     Ok(Checked { rules, withdrawn })
 }

@@ -3,80 +3,83 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use prefix_core::Store;
 use prefix_core::guardrail::Guardrail;
 use prefix_core::id::MitigationId;
-use prefix_core::store::StoreError;
+use prefix_core::safelist::Safelist;
 use prefix_policy::CheckContext;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use super::ROWS_AT_ONCE;
 use crate::command::revalidate::Revalidate;
-use crate::commit_queue::CommitQueue;
-use crate::shared::Shared;
+use crate::policy_in_force::{PolicyInForce, SafelistCache};
+use crate::task_context::TaskContext;
 
-/// Between two looks at the list.
-const LOOK: Duration = Duration::from_secs(2);
-/// Rows checked in one transaction.
-const AT_ONCE: usize = 512;
-/// A changed list is looked at so often: rows that another instance let in just before may be heard of just after.
-const LOOKS: u32 = 2;
+/// Between two reads of the list.
+const PERIOD: Duration = Duration::from_secs(2);
+/// Rows are checked so often against a changed list: one that another instance admitted just before may be followed
+/// just after.
+const CHECKS: u32 = 2;
 
-/// Follows the safelist until it is told to stop.
-pub(crate) async fn safelist(shared: Arc<Shared>, commit_queue: CommitQueue, stop: CancellationToken) {
-    if !shared.store.is_shared() {
-        // nobody else changes it
-        return stop.cancelled().await;
-    }
-    let (mut revision, mut looks) = (None, 0);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = sleep(LOOK) => {}
-        }
-        let Some(epoch) = shared.leadership.leading() else { continue };
-        match covered(&shared, &mut revision, &mut looks).await {
-            Ok(ids) => {
-                for ids in ids.chunks(AT_ONCE) {
-                    let (command, answer) = Revalidate::new(ids.to_vec());
-                    if commit_queue.led_by(epoch).submit(Box::new(command)).is_err() {
-                        return;
-                    }
-                    if let Ok(Ok(withdrawn)) = answer.await
-                        && !withdrawn.is_empty()
-                    {
-                        warn!(withdrawn = withdrawn.len(), "rules are safelisted now and are withdrawn");
-                    }
-                }
-            }
-            Err(error) => debug!(%error, "the safelist cannot be read"),
-        }
-    }
+/// Reads the safelist again and again.
+pub(crate) struct SafelistTimer {
+    pub(crate) context: TaskContext,
+    pub(crate) policy: Arc<PolicyInForce>,
+    pub(crate) safelist: Arc<SafelistCache>,
+    pub(crate) store: Arc<dyn Store>,
 }
 
-/// The rules of this pop that the list covers, if it changed lately.
-async fn covered(
-    shared: &Shared,
-    revision: &mut Option<i64>,
-    looks: &mut u32,
-) -> Result<Vec<MitigationId>, StoreError> {
-    let list = shared.store.safelist().await?;
-    if *revision != Some(list.revision) {
-        *revision = Some(list.revision);
-        *looks = LOOKS;
+impl SafelistTimer {
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        if !self.store.is_shared() {
+            // nobody else changes it
+            return stop.cancelled().await;
+        }
+        let (mut revision, mut checks) = (None, 0);
+        while stop.run_until_cancelled(sleep(PERIOD)).await.is_some() {
+            let Some(epoch) = self.context.leadership.leading() else { continue };
+            let list = match self.store.safelist().await {
+                Ok(list) => list,
+                Err(error) => {
+                    debug!(%error, "the safelist cannot be read");
+                    continue;
+                }
+            };
+            if revision.replace(list.revision) != Some(list.revision) {
+                checks = CHECKS;
+            }
+            if checks == 0 {
+                continue;
+            }
+            checks -= 1;
+            for ids in self.covered(&list).chunks(ROWS_AT_ONCE) {
+                let (command, answer) = Revalidate::new(ids.to_vec());
+                if self.context.commit_queue.led_by(epoch).submit(Box::new(command)).is_err() {
+                    return;
+                }
+                if let Ok(Ok(withdrawn)) = answer.await
+                    && !withdrawn.is_empty()
+                {
+                    warn!(withdrawn = withdrawn.len(), "rules are safelisted now and are withdrawn");
+                }
+            }
+        }
     }
-    if *looks == 0 {
-        return Ok(Vec::new());
+
+    /// The rules of this pop that the list covers, oldest first.
+    fn covered(&self, list: &Safelist) -> Vec<MitigationId> {
+        let (policy, safelist) = (self.policy.get(), self.safelist.index(list));
+        let context = CheckContext { now: self.context.now(), safelist: &safelist, frozen: &[] };
+        let mut rows = self.context.intents.rows();
+        rows.retain(|row| {
+            let verdict = policy.revalidate(row, context);
+            row.status.claims_rule()
+                && verdict.is_err_and(|refusal| refusal.guardrail == Guardrail::Safelisted)
+        });
+        let mut ids: Vec<MitigationId> = rows.iter().map(|row| row.mitigation_id).collect();
+        ids.sort();
+        ids
     }
-    *looks -= 1;
-    let (policy, safelist) = (shared.policy(), shared.safelist_index(&list));
-    let context = CheckContext { now: shared.now(), safelist: &safelist, frozen: &[] };
-    let mut rows = shared.intents.rows();
-    rows.retain(|row| {
-        let verdict = policy.revalidate(row, context);
-        row.status.claims_rule() && verdict.is_err_and(|refusal| refusal.guardrail == Guardrail::Safelisted)
-    });
-    let mut ids: Vec<MitigationId> = rows.iter().map(|row| row.mitigation_id).collect();
-    ids.sort();
-    Ok(ids)
 }

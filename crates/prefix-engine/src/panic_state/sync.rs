@@ -1,0 +1,138 @@
+//! Keeps the panic scopes of this instance and those of storage the same, and ends the rows that a panic covers.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prefix_core::Store;
+use prefix_core::id::PanicId;
+use prefix_core::panic::PanicScope;
+use prefix_core::store::StoreError;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::PanicScopes;
+use crate::caller::Caller;
+use crate::command::panic::{EndFrozen, Freeze};
+use crate::task_context::TaskContext;
+
+/// Between two reads of what other instances froze and thawed: well below the second within which it binds all.
+const PERIOD: Duration = Duration::from_millis(400);
+/// Rows ended in one transaction.
+const AT_ONCE: usize = 512;
+/// A command that was dropped is submitted again.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Before anything is announced: what storage has, and what was started past it (`direct`) and is not thawed.
+pub(crate) async fn load(
+    scopes: &PanicScopes,
+    store: &dyn Store,
+    direct: Vec<PanicScope>,
+) -> Result<(), StoreError> {
+    let generation = scopes.generation();
+    let stored = store.panic_scopes().await?;
+    scopes.update(stored, generation);
+    for scope in direct {
+        match store.panic_scope(scope.panic_id).await? {
+            Some(known) if known.thawed.is_some() => {
+                info!(panic_id = %scope.panic_id, "a marker of a panic is left over that was thawed already");
+                scopes.thawed(&[scope.panic_id]);
+            }
+            Some(_) => {}
+            None => {
+                scopes.started_directly(&scope);
+            }
+        }
+    }
+    for scope in scopes.scopes().iter() {
+        warn!(panic_id = %scope.panic_id, reason = scope.reason, by = scope.started_by, "a panic is on, its scope stays frozen");
+    }
+    Ok(())
+}
+
+/// Follows what other instances freeze and thaw, records what was started past storage, and ends the rows that a panic
+/// covers, also after a crash of whoever asked for it.
+pub(crate) struct PanicSync {
+    pub(crate) context: TaskContext,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) scopes: Arc<PanicScopes>,
+}
+
+impl PanicSync {
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let mut reported = HashSet::new();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.scopes.to_record.notified() => {}
+                () = sleep(PERIOD) => {}
+            }
+            let work = async {
+                let synced = self.sync(&mut reported).await;
+                self.end_covered().await;
+                synced
+            };
+            match stop.run_until_cancelled(work).await {
+                Some(Ok(())) => {}
+                // what is known stays frozen; that storage does not answer is logged elsewhere
+                Some(Err(_)) => sleep(PERIOD).await,
+                None => return,
+            }
+        }
+    }
+
+    /// A panic that cannot be recorded is logged once: those are in `reported`.
+    async fn sync(&self, reported: &mut HashSet<PanicId>) -> Result<(), StoreError> {
+        let Self { scopes, store, .. } = self;
+        let generation = scopes.generation();
+        let stored = store.panic_scopes().await?;
+        if scopes.update(stored, generation) {
+            info!(scopes = scopes.scopes().len(), "another instance froze or thawed something");
+            self.withdraw_frozen();
+        }
+        for scope in scopes.unrecorded() {
+            let id = scope.panic_id;
+            match store.panic_scope(id).await? {
+                Some(known) if known.thawed.is_some() => {
+                    scopes.thawed(&[id]);
+                    self.withdraw_frozen();
+                }
+                Some(known) => scopes.started(known),
+                None => {
+                    let (command, answer) = Freeze::new(scope, Caller::system());
+                    if self.context.commit_queue.submit_urgent(Box::new(command)).is_err() {
+                        return Ok(());
+                    }
+                    if let Ok(Ok(Err(error))) = timeout(PATIENCE, answer).await
+                        && reported.insert(id)
+                    {
+                        error!(%error, panic_id = %id, "a panic that began past storage cannot be recorded yet: it holds on this instance alone");
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Withdraws what is frozen now, before its end is written.
+    fn withdraw_frozen(&self) {
+        self.context.route_queue.enqueue(self.context.intents.freeze(self.scopes.scopes()));
+    }
+
+    async fn end_covered(&self) {
+        // others repair nothing of this pop: two would only get into each other's way
+        if self.context.leadership.leading().is_none() || self.scopes.is_ending() {
+            return;
+        }
+        for ids in self.context.intents.panic_pending().chunks(AT_ONCE) {
+            let (command, answer) = EndFrozen::new(ids.to_vec(), &Caller::system());
+            if self.context.commit_queue.submit_urgent(Box::new(command)).is_err() {
+                return;
+            }
+            if !matches!(timeout(PATIENCE, answer).await, Ok(Ok(Ok(())))) {
+                return;
+            }
+        }
+    }
+}
