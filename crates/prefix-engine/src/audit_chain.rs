@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::leadership::Leadership;
+use crate::task_context::TaskContext;
 
 /// Entries sealed in one transaction.
 const AT_ONCE: u32 = 500;
@@ -24,52 +25,46 @@ const GATHER: Duration = Duration::from_millis(100);
 /// The longest wait: other instances write too, and notify nobody here.
 const PERIOD: Duration = Duration::from_millis(900);
 
-/// Seals the audit entries of a pop while this instance leads it.
-pub(crate) struct AuditSealer {
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) leadership: Arc<Leadership>,
-    pub(crate) pop: Pop,
-    /// Notified when audit entries wait to be sealed.
-    pub(crate) to_seal: Arc<Notify>,
+/// Seals while this instance leads, until `stop`; `to_seal` is notified when entries wait.
+pub(crate) async fn run(context: TaskContext, to_seal: Arc<Notify>, stop: CancellationToken) {
+    let TaskContext { settings, store, leadership, .. } = &context;
+    let mut failed = false;
+    loop {
+        let wait = async {
+            let _ = timeout(PERIOD, to_seal.notified()).await;
+            sleep(GATHER).await;
+        };
+        if stop.run_until_cancelled(wait).await.is_none() {
+            return;
+        }
+        let result = seal_all(&**store, leadership, &settings.pop).await;
+        if let Err(error) = &result
+            && !failed
+        {
+            warn!(%error, "audit entries cannot be sealed yet");
+        }
+        failed = result.is_err();
+    }
 }
 
-impl AuditSealer {
-    /// Seals until `stop`.
-    pub(crate) async fn run(self, stop: CancellationToken) {
-        let mut failed = false;
-        loop {
-            let wait = async {
-                let _ = timeout(PERIOD, self.to_seal.notified()).await;
-                sleep(GATHER).await;
-            };
-            if stop.run_until_cancelled(wait).await.is_none() {
-                return;
+/// Seals whatever is there.
+pub(crate) async fn seal_all(
+    store: &dyn Store,
+    leadership: &Leadership,
+    pop: &Pop,
+) -> Result<(), StoreError> {
+    while let Some(epoch) = leadership.leading() {
+        match store.seal(pop, epoch, AT_ONCE).await {
+            Ok(sealed) if sealed < AT_ONCE => break,
+            Ok(_) => {}
+            Err(StoreError::Deposed) => {
+                leadership.deposed(epoch);
+                break;
             }
-            let result = self.seal_all().await;
-            if let Err(error) = &result
-                && !failed
-            {
-                warn!(%error, "audit entries cannot be sealed yet");
-            }
-            failed = result.is_err();
+            Err(error) => return Err(error),
         }
     }
-
-    /// Seals whatever is there.
-    pub(crate) async fn seal_all(&self) -> Result<(), StoreError> {
-        while let Some(epoch) = self.leadership.leading() {
-            match self.store.seal(&self.pop, epoch, AT_ONCE).await {
-                Ok(sealed) if sealed < AT_ONCE => break,
-                Ok(_) => {}
-                Err(StoreError::Deposed) => {
-                    self.leadership.deposed(epoch);
-                    break;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 /// Checks the chain of the pop from one number to another (`None` = from its beginning, to its end), and whether a

@@ -387,7 +387,7 @@ async fn commit(shared: &Arc<Shared>, batch: &mut [Entry], write: bool) -> Resul
 /// Where and when a unit of work happens.
 fn setting<'a>(shared: &'a Shared, reads: &ReadSet, snapshot: &Snapshot) -> UnitOfWorkContext<'a> {
     let safelist = if reads.admission {
-        shared.safelist_cache.index(&snapshot.safelist)
+        shared.policy_in_force.safelist_index(&snapshot.safelist)
     } else {
         Arc::new(SafelistIndex::new(&Safelist::default()))
     };

@@ -382,7 +382,7 @@ impl Engine {
     /// What a policy would withdraw if it were in force now.
     pub async fn rehearse(&self, policy: &Policy) -> Result<Rehearsal, EngineError> {
         let shared = &self.running.shared;
-        let safelist = shared.safelist_cache.index(&shared.store.safelist().await?);
+        let safelist = shared.policy_in_force.safelist_index(&shared.store.safelist().await?);
         let now = shared.now();
         let rows = shared.intents.rows();
         // what a panic withdraws is withdrawn without this reload
@@ -434,7 +434,7 @@ impl Engine {
             shared.route_queue.enqueue(commit_queue.reload().await?);
         }
         let policy = shared.policy();
-        let safelist = shared.safelist_cache.index(&shared.store.safelist().await?);
+        let safelist = shared.policy_in_force.safelist_index(&shared.store.safelist().await?);
         let context = CheckContext { now: shared.now(), safelist: &safelist, frozen: &[] };
         let rows = shared.intents.rows();
         let failing = rows.iter().filter(|row| row.lives() || row.status == Status::Queued);

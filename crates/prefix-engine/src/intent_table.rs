@@ -22,6 +22,7 @@ use prefix_core::ownership::{NotAfter, Tags};
 use prefix_core::panic::PanicScope;
 use tokio::sync::Notify;
 
+use crate::confirmation_waiters::ConfirmationWaiters;
 use adj_rib_out::AdjRibOut;
 pub(crate) use adj_rib_out::AnnouncedPath;
 use rows::Rows;
@@ -93,6 +94,10 @@ pub(crate) struct IntentTable {
     state: Mutex<State>,
     /// Notified when a deadline or a renewal may have come closer.
     pub(crate) deadline_moved: Notify,
+    /// Notified when a quota may have freed up, or a row was queued.
+    pub(crate) admission_due: Notify,
+    /// Requests that wait for a row to be confirmed.
+    pub(crate) confirmation_waiters: ConfirmationWaiters,
 }
 
 impl IntentTable {
@@ -132,12 +137,12 @@ impl IntentTable {
 
     /// The row, if it is unfinished.
     pub(crate) fn get(&self, id: MitigationId) -> Option<Arc<Mitigation>> {
-        self.lock().rows.get(id).cloned()
+        self.lock().rows.by_id.get(&id).cloned()
     }
 
     /// Every unfinished row.
     pub(crate) fn rows(&self) -> Vec<Arc<Mitigation>> {
-        self.lock().rows.iter().cloned().collect()
+        self.lock().rows.by_id.values().cloned().collect()
     }
 
     /// The living rows of a victim.
@@ -157,7 +162,7 @@ impl IntentTable {
 
     /// Every route that an unfinished row names.
     pub(crate) fn keys(&self) -> Vec<RouteKey> {
-        self.lock().rows.keys().cloned().collect()
+        self.lock().rows.by_key.keys().cloned().collect()
     }
 
     /// What the speaker should hold for this route.
@@ -176,7 +181,8 @@ impl IntentTable {
         if state.adj_rib_out.is_held_by_other_pop(key) {
             return RouteChange::Nothing;
         }
-        let (Some(row), Some(confirmed)) = (state.rows.get(*id), state.adj_rib_out.confirmed(key)) else {
+        let (Some(row), Some(confirmed)) = (state.rows.by_id.get(id), state.adj_rib_out.confirmed(key))
+        else {
             return RouteChange::Announce(desired);
         };
         let same = confirmed.action == path.action && confirmed.tags.mitigation == path.tags.mitigation;
@@ -190,13 +196,13 @@ impl IntentTable {
 
     /// True if some row waits to be admitted.
     pub(crate) fn has_queued(&self) -> bool {
-        self.lock().rows.has_queued()
+        self.lock().rows.queued > 0
     }
 
     /// How many rows there are of each kind; `stuck_since` is the latest decision of a withdrawal that counts as stuck.
     pub(crate) fn counts(&self, stuck_since: DateTime<Utc>) -> Counts {
         let mut counts = Counts::default();
-        for row in self.lock().rows.iter() {
+        for row in self.lock().rows.by_id.values() {
             match row.status {
                 Status::Active | Status::Escalated => counts.active += 1,
                 Status::Pending => counts.pending += 1,
@@ -214,7 +220,7 @@ impl IntentTable {
     pub(crate) fn begin_to_lead(&self) {
         self.forget_speaker();
         let mut state = self.lock();
-        state.schedule.forget_ends();
+        state.schedule.over.clear();
         // a follower may have learned of a row before it learned of the thaw; the reload finds again what is frozen
         state.panic_pending.clear();
     }
@@ -258,7 +264,7 @@ impl State {
             self.plan_renewal(id);
         }
         let keys = sorted(keys);
-        for key in keys.iter().filter(|key| !self.rows.names(key)) {
+        for key in keys.iter().filter(|key| !self.rows.by_key.contains_key(key)) {
             self.adj_rib_out.unnamed(key, is_final);
         }
         keys

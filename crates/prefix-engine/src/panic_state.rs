@@ -14,7 +14,7 @@ use prefix_core::id::PanicId;
 use prefix_core::panic::PanicScope;
 use tokio::sync::Notify;
 
-pub(crate) use sync::{PanicSync, load};
+pub(crate) use sync::{load, run};
 
 /// The frozen scopes that this instance knows of.
 #[derive(Default)]

@@ -1,4 +1,4 @@
-//! The policy in force, and the index of the safelist that guardrails look addresses up in.
+//! What verdicts are based on: the policy in force, and the index of the newest safelist.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,46 +13,47 @@ pub(crate) struct LoadedPolicy {
     at: DateTime<Utc>,
 }
 
-/// The policy in force. It is read without waiting; a reload replaces it as a whole.
-pub(crate) struct PolicyInForce(ArcSwap<LoadedPolicy>);
+impl LoadedPolicy {
+    fn new(policy: Policy, at: DateTime<Utc>) -> Self {
+        Self { policy: Arc::new(policy), at }
+    }
+}
+
+/// The policy in force, which a reload replaces as a whole, and the index of the newest safelist that was read.
+pub(crate) struct PolicyInForce {
+    loaded: ArcSwap<LoadedPolicy>,
+    safelist: Mutex<Arc<SafelistIndex>>,
+}
 
 impl PolicyInForce {
     pub(crate) fn new(policy: Policy, now: DateTime<Utc>) -> Self {
-        Self(ArcSwap::from_pointee(LoadedPolicy { policy: Arc::new(policy), at: now }))
+        Self {
+            loaded: ArcSwap::from_pointee(LoadedPolicy::new(policy, now)),
+            safelist: Mutex::new(Arc::new(SafelistIndex::new(&Safelist::default()))),
+        }
     }
 
     pub(crate) fn get(&self) -> Arc<Policy> {
-        self.0.load().policy.clone()
+        self.loaded.load().policy.clone()
     }
 
     /// Since when it is in force: another time means another policy.
     pub(crate) fn loaded_at(&self) -> DateTime<Utc> {
-        self.0.load().at
+        self.loaded.load().at
     }
 
     /// Puts a policy in force. Returns the former one, for [`Self::restore`].
     pub(crate) fn replace(&self, policy: Policy, now: DateTime<Utc>) -> Arc<LoadedPolicy> {
-        self.0.swap(Arc::new(LoadedPolicy { policy: Arc::new(policy), at: now }))
+        self.loaded.swap(Arc::new(LoadedPolicy::new(policy, now)))
     }
 
     pub(crate) fn restore(&self, former: Arc<LoadedPolicy>) {
-        self.0.store(former);
+        self.loaded.store(former);
     }
-}
 
-/// The index of the newest safelist that was read; built once per revision.
-pub(crate) struct SafelistCache(Mutex<Arc<SafelistIndex>>);
-
-impl Default for SafelistCache {
-    fn default() -> Self {
-        Self(Mutex::new(Arc::new(SafelistIndex::new(&Safelist::default()))))
-    }
-}
-
-impl SafelistCache {
-    /// The index of this list.
-    pub(crate) fn index(&self, list: &Safelist) -> Arc<SafelistIndex> {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The index of this safelist; built once per revision.
+    pub(crate) fn safelist_index(&self, list: &Safelist) -> Arc<SafelistIndex> {
+        let mut held = self.safelist.lock().unwrap_or_else(PoisonError::into_inner);
         if held.revision() != list.revision {
             *held = Arc::new(SafelistIndex::new(list));
         }
@@ -60,7 +61,7 @@ impl SafelistCache {
     }
 
     /// The newest index that a transaction has used.
-    pub(crate) fn latest(&self) -> Arc<SafelistIndex> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(crate) fn latest_safelist(&self) -> Arc<SafelistIndex> {
+        self.safelist.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

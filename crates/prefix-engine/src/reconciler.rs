@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -267,7 +268,7 @@ impl Reconciler {
         let started = self.context.now();
         let counts = self.pass(started).await;
         if let Ok((_, foreign)) = counts {
-            self.speaker.set_foreign_rules(foreign);
+            self.speaker.foreign_rules.store(foreign, Ordering::Relaxed);
         }
         telemetry::reconciled(&counts, self.context.now() - started, self.context.settings.pop.as_str());
         counts.is_ok()

@@ -16,23 +16,21 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::alerts::{AlertWatch, Alerts};
-use crate::audit_chain::AuditSealer;
-use crate::change_feed::ChangeFeed;
 use crate::commit_queue::CommitQueue;
-use crate::confirmation_waiters::ConfirmationWaiters;
 use crate::dispatcher::{Dispatcher, RouteQueue, RouteQueueReceiver};
 use crate::engine::EngineParts;
 use crate::intent_table::IntentTable;
 use crate::leadership::{Candidate, Leadership};
 use crate::outage::StorageOutage;
-use crate::panic_state::{PanicScopes, PanicSync};
-use crate::policy_in_force::{PolicyInForce, SafelistCache};
+use crate::panic_state::{self, PanicScopes};
+use crate::policy_in_force::PolicyInForce;
 use crate::reconciler::Reconciler;
 use crate::settings::Settings;
 use crate::source_liveness::SourceLiveness;
 use crate::speaker::SpeakerState;
 use crate::task_context::TaskContext;
-use crate::timers::{self, AdmissionTimer, GroupTimer, Housekeeping, SafelistTimer, StepTimer};
+use crate::timers::{self, GroupTimer};
+use crate::{audit_chain, change_feed};
 
 /// The parts of a running engine.
 pub(crate) struct Shared {
@@ -42,17 +40,13 @@ pub(crate) struct Shared {
     pub(crate) settings: Arc<Settings>,
     pub(crate) guard: Option<Arc<dyn GuardWatch>>,
     pub(crate) policy_in_force: Arc<PolicyInForce>,
-    pub(crate) safelist_cache: Arc<SafelistCache>,
     pub(crate) intents: Arc<IntentTable>,
     pub(crate) leadership: Arc<Leadership>,
     pub(crate) route_queue: RouteQueue,
-    pub(crate) confirmation_waiters: Arc<ConfirmationWaiters>,
     pub(crate) panic_scopes: Arc<PanicScopes>,
     pub(crate) speaker: Arc<SpeakerState>,
     pub(crate) alerts: Arc<Alerts>,
     pub(crate) liveness: Arc<SourceLiveness>,
-    /// Notified when a quota may have freed up, or a row was queued.
-    pub(crate) admission_due: Arc<Notify>,
     /// Notified when audit entries wait to be sealed.
     pub(crate) to_seal: Arc<Notify>,
     pub(crate) stopping: Arc<AtomicBool>,
@@ -71,16 +65,13 @@ impl Shared {
             clock,
             guard,
             policy_in_force,
-            safelist_cache: Arc::default(),
             intents: Arc::default(),
             leadership: Arc::new(Leadership::new(instance)),
             route_queue,
-            confirmation_waiters: Arc::default(),
             panic_scopes: Arc::default(),
             speaker: Arc::new(SpeakerState::new(settings.neighbors.clone())),
             alerts: Arc::new(alerts),
             liveness: Arc::default(),
-            admission_due: Arc::default(),
             to_seal: Arc::default(),
             stopping: Arc::default(),
             outage: StorageOutage::default(),
@@ -116,11 +107,11 @@ impl Shared {
             if row.pop == self.settings.pop {
                 keys.extend(self.intents.follow(row));
             }
-            self.confirmation_waiters.reached(id, status);
+            self.intents.confirmation_waiters.reached(id, status);
         }
         self.route_queue.enqueue(keys);
         if is_admission_due {
-            self.admission_due.notify_one();
+            self.intents.admission_due.notify_one();
         }
     }
 
@@ -149,21 +140,13 @@ impl Shared {
         }
     }
 
-    /// What seals the audit entries of the pop.
-    pub(crate) fn audit_sealer(&self) -> AuditSealer {
-        AuditSealer {
-            store: self.store.clone(),
-            leadership: self.leadership.clone(),
-            pop: self.settings.pop.clone(),
-            to_seal: self.to_seal.clone(),
-        }
-    }
-
     /// The handles that nearly every task uses.
     pub(crate) fn task_context(&self, commit_queue: &CommitQueue) -> TaskContext {
         TaskContext {
             clock: self.clock.clone(),
             settings: self.settings.clone(),
+            store: self.store.clone(),
+            policy: self.policy_in_force.clone(),
             leadership: self.leadership.clone(),
             intents: self.intents.clone(),
             route_queue: self.route_queue.clone(),
@@ -178,46 +161,11 @@ impl Shared {
         routes: RouteQueueReceiver,
         stop: &CancellationToken,
     ) -> Vec<(&'static str, BoxFuture<'static, ()>)> {
-        let context = || self.task_context(commit_queue);
-        let stop = || stop.clone();
+        let (context, stop) = (|| self.task_context(commit_queue), || stop.clone());
         let dispatcher = Dispatcher::new(context(), self.announcer.clone());
         let reconciler = Reconciler::new(context(), self.announcer.clone(), self.speaker.clone());
-        let steps = StepTimer {
-            context: context(),
-            policy: self.policy_in_force.clone(),
-            safelist: self.safelist_cache.clone(),
-            store: self.store.clone(),
-        };
-        let admission = AdmissionTimer {
-            context: context(),
-            policy: self.policy_in_force.clone(),
-            due: self.admission_due.clone(),
-        };
-        let groups = GroupTimer {
-            context: context(),
-            policy: self.policy_in_force.clone(),
-            store: self.store.clone(),
-            liveness: self.liveness.clone(),
-            alerts: self.alerts.clone(),
-        };
-        let safelist = SafelistTimer {
-            context: context(),
-            policy: self.policy_in_force.clone(),
-            safelist: self.safelist_cache.clone(),
-            store: self.store.clone(),
-        };
-        let housekeeping = Housekeeping {
-            context: context(),
-            store: self.store.clone(),
-            confirmation_waiters: self.confirmation_waiters.clone(),
-        };
-        let change_feed = ChangeFeed {
-            context: context(),
-            store: self.store.clone(),
-            confirmation_waiters: self.confirmation_waiters.clone(),
-        };
-        let panic =
-            PanicSync { context: context(), store: self.store.clone(), scopes: self.panic_scopes.clone() };
+        let groups =
+            GroupTimer { context: context(), liveness: self.liveness.clone(), alerts: self.alerts.clone() };
         let alert_watch = AlertWatch {
             context: context(),
             alerts: self.alerts.clone(),
@@ -225,19 +173,20 @@ impl Shared {
             announcer: self.announcer.clone(),
             guard: self.guard.clone(),
         };
+        let to_seal = self.to_seal.clone();
         vec![
             ("dispatcher", dispatcher.run(routes, stop()).boxed()),
             ("reconciler", reconciler.run(stop()).boxed()),
             ("deadlines", timers::deadlines(context(), stop()).boxed()),
-            ("steps", steps.run(stop()).boxed()),
-            ("admission", admission.run(stop()).boxed()),
+            ("steps", timers::steps(context(), stop()).boxed()),
+            ("admission", timers::admission(context(), stop()).boxed()),
             ("groups", groups.run(stop()).boxed()),
-            ("safelist", safelist.run(stop()).boxed()),
-            ("housekeeping", housekeeping.run(stop()).boxed()),
-            ("change feed", change_feed.run(stop()).boxed()),
-            ("panic", panic.run(stop()).boxed()),
+            ("safelist", timers::safelist(context(), stop()).boxed()),
+            ("housekeeping", timers::housekeeping(context(), stop()).boxed()),
+            ("change feed", change_feed::run(context(), stop()).boxed()),
+            ("panic", panic_state::run(context(), self.panic_scopes.clone(), stop()).boxed()),
             ("alerts", alert_watch.run(stop()).boxed()),
-            ("audit chain", self.audit_sealer().run(stop()).boxed()),
+            ("audit chain", audit_chain::run(context(), to_seal, stop()).boxed()),
         ]
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use metrics::gauge;
@@ -47,7 +47,7 @@ pub(crate) struct SpeakerState {
     state: Mutex<State>,
     neighbors: Vec<Neighbor>,
     /// Rules of others in its table, as of the last pass of the reconciler.
-    foreign_rules: AtomicU64,
+    pub(crate) foreign_rules: AtomicU64,
     /// Notified when a session went up or down.
     pub(crate) session_changed: Notify,
 }
@@ -128,15 +128,6 @@ impl SpeakerState {
             peer.families.clone_from(&known.families);
         }
         state.peers.insert(peer.address, peer);
-    }
-
-    pub(crate) fn set_foreign_rules(&self, rules: u64) {
-        self.foreign_rules.store(rules, Ordering::Relaxed);
-    }
-
-    /// Rules of others in its table, as of the last pass of the reconciler.
-    pub(crate) fn foreign_rules(&self) -> u64 {
-        self.foreign_rules.load(Ordering::Relaxed)
     }
 
     pub(crate) fn connection(&self) -> Speaker {

@@ -3,19 +3,23 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use prefix_core::Clock;
+use prefix_core::{Clock, Store};
 
 use crate::commit_queue::CommitQueue;
 use crate::dispatcher::RouteQueue;
 use crate::intent_table::IntentTable;
 use crate::leadership::Leadership;
+use crate::policy_in_force::PolicyInForce;
 use crate::settings::Settings;
 
-/// The intents and the leadership to read, and the two queues to write to: the commit queue, and that of the dispatcher.
+/// What a task reads: intents, leadership, policy, storage and the time; and the queues it writes to: that of the
+/// dispatcher, and the commit queue.
 #[derive(Clone)]
 pub(crate) struct TaskContext {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: Arc<Settings>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) policy: Arc<PolicyInForce>,
     pub(crate) leadership: Arc<Leadership>,
     pub(crate) intents: Arc<IntentTable>,
     pub(crate) route_queue: RouteQueue,

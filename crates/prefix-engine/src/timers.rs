@@ -8,12 +8,12 @@ mod housekeeping;
 mod safelist;
 mod steps;
 
-pub(crate) use admission::AdmissionTimer;
+pub(crate) use admission::admission;
 pub(crate) use deadlines::deadlines;
 pub(crate) use groups::GroupTimer;
-pub(crate) use housekeeping::Housekeeping;
-pub(crate) use safelist::SafelistTimer;
-pub(crate) use steps::StepTimer;
+pub(crate) use housekeeping::housekeeping;
+pub(crate) use safelist::safelist;
+pub(crate) use steps::steps;
 
 /// Rows of one transaction when many are due at once.
 const ROWS_AT_ONCE: usize = 512;

@@ -1,5 +1,7 @@
 //! How things stand, in numbers and in words, and what the guard had to do.
 
+use std::sync::atomic::Ordering;
+
 use chrono::{SecondsFormat, TimeDelta};
 use prefix_core::announcer::SessionState;
 use prefix_core::audit::{Actor, ActorType, AuditAction, AuditEntry};
@@ -70,7 +72,7 @@ impl Engine {
             pending: counts.pending,
             queued: counts.queued,
             withdraw_stuck: counts.withdraw_stuck,
-            foreign_rules: shared.speaker.foreign_rules(),
+            foreign_rules: shared.speaker.foreign_rules.load(Ordering::Relaxed),
             uptime: self.running.started.elapsed(),
             config_loaded_at: shared.policy_in_force.loaded_at(),
             guard,

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::EngineParts;
+use crate::audit_chain;
 use crate::caller::{Caller, IdempotencyKey};
 use crate::command::record::Record;
 use crate::command::revalidate::Revalidate;
@@ -152,7 +153,7 @@ impl Running {
         let deadline = Instant::now() + self.shared.settings.announce_timeout;
         let mut reached = HashMap::new();
         for id in ids {
-            let confirmation = self.shared.confirmation_waiters.register(*id);
+            let confirmation = self.shared.intents.confirmation_waiters.register(*id);
             // a row that the intents does not hold any more has ended
             let Some(row) = self.shared.intents.get(*id) else {
                 if let Ok(Some(row)) = self.shared.store.mitigation(*id).await {
@@ -252,8 +253,9 @@ impl Running {
 
     /// Seals what was written last, as far as storage lets it.
     async fn seal_rest(&self) {
-        let sealed =
-            tokio::time::timeout(Duration::from_secs(2), self.shared.audit_sealer().seal_all()).await;
+        let Shared { store, leadership, settings, .. } = &*self.shared;
+        let sealing = audit_chain::seal_all(&**store, leadership, &settings.pop);
+        let sealed = tokio::time::timeout(Duration::from_secs(2), sealing).await;
         if !matches!(sealed, Ok(Ok(()))) {
             warn!("the last audit entries are sealed after the next start");
         }

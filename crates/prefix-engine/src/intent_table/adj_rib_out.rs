@@ -98,7 +98,7 @@ impl IntentTable {
     pub(crate) fn own_routes(&self) -> Vec<RouteKey> {
         let state = self.lock();
         let rib = &state.adj_rib_out;
-        let all = state.rows.keys().chain(rib.entries.keys()).chain(&rib.orphans);
+        let all = state.rows.by_key.keys().chain(rib.entries.keys()).chain(&rib.orphans);
         sorted(all.filter(|key| matches!(state.withdrawal(key), RouteChange::Withdraw)).cloned().collect())
     }
 
@@ -177,7 +177,7 @@ impl IntentTable {
     /// Notes whether somebody else's API path stands on a route that our rows name.
     pub(crate) fn note_foreign(&self, key: &RouteKey, is_foreign: bool) {
         let mut state = self.lock();
-        if is_foreign && state.rows.names(key) {
+        if is_foreign && state.rows.by_key.contains_key(key) {
             state.adj_rib_out.foreign.insert(key.clone());
         } else {
             state.adj_rib_out.foreign.remove(key);

@@ -15,7 +15,7 @@ impl IntentTable {
         let mut state = self.lock();
         state.frozen = scopes;
         let covered: Vec<Arc<Mitigation>> =
-            state.rows.iter().filter(|row| state.is_frozen(row)).cloned().collect();
+            state.rows.by_id.values().filter(|row| state.is_frozen(row)).cloned().collect();
         let newly = covered.iter().filter(|row| state.panic_pending.insert(row.mitigation_id));
         sorted(newly.flat_map(|row| route_keys(row)).collect())
     }
@@ -28,7 +28,8 @@ impl IntentTable {
     /// Rows that a panic covered and whose end is not written yet, oldest first.
     pub(crate) fn panic_pending(&self) -> Vec<MitigationId> {
         let state = self.lock();
-        let claims = |id: &&MitigationId| state.rows.get(**id).is_some_and(|row| row.status.claims_rule());
+        let claims =
+            |id: &&MitigationId| state.rows.by_id.get(*id).is_some_and(|row| row.status.claims_rule());
         let mut ids: Vec<MitigationId> = state.panic_pending.iter().filter(claims).copied().collect();
         ids.sort();
         ids
@@ -38,7 +39,7 @@ impl IntentTable {
     pub(crate) fn clear_panic_pending(&self, ids: &[MitigationId]) -> Vec<RouteKey> {
         let mut state = self.lock();
         let spared: Vec<_> = ids.iter().filter(|id| state.panic_pending.remove(id)).collect();
-        spared.into_iter().filter_map(|id| state.rows.get(*id)).flat_map(|row| route_keys(row)).collect()
+        spared.into_iter().filter_map(|id| state.rows.by_id.get(id)).flat_map(|row| route_keys(row)).collect()
     }
 }
 

@@ -17,34 +17,17 @@ const REMEMBERED: usize = 10_000;
 /// The unfinished rows with their indexes.
 #[derive(Default)]
 pub(super) struct Rows {
-    by_id: HashMap<MitigationId, Arc<Mitigation>>,
-    by_key: HashMap<RouteKey, Vec<MitigationId>>,
+    pub(super) by_id: HashMap<MitigationId, Arc<Mitigation>>,
+    pub(super) by_key: HashMap<RouteKey, Vec<MitigationId>>,
     by_victim: HashMap<VictimIp, Vec<MitigationId>>,
-    queued: u64,
+    pub(super) queued: u64,
     /// The last revisions of rows that ended lately: an older state that was read meanwhile must not bring one back.
     ended: HashMap<MitigationId, i64>,
     ended_in_order: VecDeque<MitigationId>,
 }
 
 impl Rows {
-    pub(super) fn get(&self, id: MitigationId) -> Option<&Arc<Mitigation>> {
-        self.by_id.get(&id)
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Mitigation>> {
-        self.by_id.values()
-    }
-
-    /// The routes that rows name.
-    pub(super) fn keys(&self) -> impl Iterator<Item = &RouteKey> {
-        self.by_key.keys()
-    }
-
-    /// True if a row names this route.
-    pub(super) fn names(&self, key: &RouteKey) -> bool {
-        self.by_key.contains_key(key)
-    }
-
+    /// The rows that name a route.
     pub(super) fn of_route(&self, key: &RouteKey) -> impl Iterator<Item = &Arc<Mitigation>> {
         self.by_key.get(key).into_iter().flatten().filter_map(|id| self.by_id.get(id))
     }
@@ -53,13 +36,9 @@ impl Rows {
         self.by_victim.get(&victim).into_iter().flatten().filter_map(|id| self.by_id.get(id))
     }
 
-    pub(super) fn has_queued(&self) -> bool {
-        self.queued > 0
-    }
-
     /// True if a newer revision of this row is known.
     pub(super) fn is_outdated(&self, row: &Mitigation) -> bool {
-        let held = self.get(row.mitigation_id).map(|held| held.revision);
+        let held = self.by_id.get(&row.mitigation_id).map(|held| held.revision);
         let known = held.max(self.ended.get(&row.mitigation_id).copied());
         known.is_some_and(|revision| revision > row.revision)
     }

@@ -21,7 +21,7 @@ pub(super) struct Schedule {
     /// Rows whose end is being written: each once, however often it is found to be due.
     expiring: HashSet<MitigationId>,
     /// Rows whose end was passed on to the speaker, and which end that was.
-    over: HashMap<MitigationId, DateTime<Utc>>,
+    pub(super) over: HashMap<MitigationId, DateTime<Utc>>,
 }
 
 impl Schedule {
@@ -34,11 +34,6 @@ impl Schedule {
     pub(super) fn clear_renewals(&mut self) {
         self.renewals.clear();
         self.renew_at.clear();
-    }
-
-    /// The speaker has been told of no end.
-    pub(super) fn forget_ends(&mut self) {
-        self.over.clear();
     }
 
     pub(super) fn add_deadline(&mut self, row: &Mitigation) {
@@ -78,7 +73,7 @@ impl IntentTable {
         let State { rows, schedule, .. } = &mut *state;
         let mut ids = take_due(&mut schedule.deadlines, now, limit);
         let mut keys = Vec::new();
-        for row in ids.iter().filter_map(|id| rows.get(*id)) {
+        for row in ids.iter().filter_map(|id| rows.by_id.get(id)) {
             if schedule.over.insert(row.mitigation_id, row.expires_at) != Some(row.expires_at) {
                 keys.extend(row.key());
             }
@@ -95,7 +90,7 @@ impl IntentTable {
         for id in &ids {
             schedule.renew_at.remove(id);
         }
-        ids.into_iter().filter_map(|id| rows.get(id)).flat_map(|row| route_keys(row)).collect()
+        ids.into_iter().filter_map(|id| rows.by_id.get(&id)).flat_map(|row| route_keys(row)).collect()
     }
 
     /// The end of a row was written, or not: one that still claims its rule gets its deadline back, at the earliest at
@@ -104,7 +99,7 @@ impl IntentTable {
         let mut state = self.lock();
         let State { rows, schedule, .. } = &mut *state;
         schedule.expiring.remove(&id);
-        let end = rows.get(id).filter(|row| row.status.claims_rule()).map(|row| row.expires_at);
+        let end = rows.by_id.get(&id).filter(|row| row.status.claims_rule()).map(|row| row.expires_at);
         if end.is_none_or(|end| end > now) {
             schedule.over.remove(&id);
         }
@@ -134,11 +129,10 @@ impl State {
         if let Some(at) = self.schedule.renew_at.remove(&id) {
             self.schedule.renewals.remove(&(at, id));
         }
-        let due = self
-            .rows
-            .get(id)
-            .and_then(|row| self.renewal_time(row).into_iter().chain(self.former_time(row)).min());
-        if let Some(at) = due {
+        let row = self.rows.by_id.get(&id);
+        if let Some(at) =
+            row.and_then(|row| self.renewal_time(row).into_iter().chain(self.former_time(row)).min())
+        {
             self.schedule.renewals.insert((at, id));
             self.schedule.renew_at.insert(id, at);
         }

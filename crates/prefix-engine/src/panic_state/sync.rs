@@ -53,86 +53,82 @@ pub(crate) async fn load(
 
 /// Follows what other instances freeze and thaw, records what was started past storage, and ends the rows that a panic
 /// covers, also after a crash of whoever asked for it.
-pub(crate) struct PanicSync {
-    pub(crate) context: TaskContext,
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) scopes: Arc<PanicScopes>,
+pub(crate) async fn run(context: TaskContext, scopes: Arc<PanicScopes>, stop: CancellationToken) {
+    let mut reported = HashSet::new();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = scopes.to_record.notified() => {}
+            () = sleep(PERIOD) => {}
+        }
+        let work = async {
+            let synced = sync(&context, &scopes, &mut reported).await;
+            end_covered(&context, &scopes).await;
+            synced
+        };
+        match stop.run_until_cancelled(work).await {
+            Some(Ok(())) => {}
+            // what is known stays frozen; that storage does not answer is logged elsewhere
+            Some(Err(_)) => sleep(PERIOD).await,
+            None => return,
+        }
+    }
 }
 
-impl PanicSync {
-    pub(crate) async fn run(self, stop: CancellationToken) {
-        let mut reported = HashSet::new();
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = self.scopes.to_record.notified() => {}
-                () = sleep(PERIOD) => {}
-            }
-            let work = async {
-                let synced = self.sync(&mut reported).await;
-                self.end_covered().await;
-                synced
-            };
-            match stop.run_until_cancelled(work).await {
-                Some(Ok(())) => {}
-                // what is known stays frozen; that storage does not answer is logged elsewhere
-                Some(Err(_)) => sleep(PERIOD).await,
-                None => return,
-            }
-        }
+/// A panic that cannot be recorded is logged once: those are in `reported`.
+async fn sync(
+    context: &TaskContext,
+    scopes: &PanicScopes,
+    reported: &mut HashSet<PanicId>,
+) -> Result<(), StoreError> {
+    let TaskContext { store, commit_queue, .. } = context;
+    let generation = scopes.generation();
+    let stored = store.panic_scopes().await?;
+    if scopes.update(stored, generation) {
+        info!(scopes = scopes.scopes().len(), "another instance froze or thawed something");
+        withdraw_frozen(context, scopes);
     }
-
-    /// A panic that cannot be recorded is logged once: those are in `reported`.
-    async fn sync(&self, reported: &mut HashSet<PanicId>) -> Result<(), StoreError> {
-        let Self { scopes, store, .. } = self;
-        let generation = scopes.generation();
-        let stored = store.panic_scopes().await?;
-        if scopes.update(stored, generation) {
-            info!(scopes = scopes.scopes().len(), "another instance froze or thawed something");
-            self.withdraw_frozen();
-        }
-        for scope in scopes.unrecorded() {
-            let id = scope.panic_id;
-            match store.panic_scope(id).await? {
-                Some(known) if known.thawed.is_some() => {
-                    scopes.thawed(&[id]);
-                    self.withdraw_frozen();
+    for scope in scopes.unrecorded() {
+        let id = scope.panic_id;
+        match store.panic_scope(id).await? {
+            Some(known) if known.thawed.is_some() => {
+                scopes.thawed(&[id]);
+                withdraw_frozen(context, scopes);
+            }
+            Some(known) => scopes.started(known),
+            None => {
+                let (command, answer) = Freeze::new(scope, Caller::system());
+                if commit_queue.submit_urgent(Box::new(command)).is_err() {
+                    return Ok(());
                 }
-                Some(known) => scopes.started(known),
-                None => {
-                    let (command, answer) = Freeze::new(scope, Caller::system());
-                    if self.context.commit_queue.submit_urgent(Box::new(command)).is_err() {
-                        return Ok(());
-                    }
-                    if let Ok(Ok(Err(error))) = timeout(PATIENCE, answer).await
-                        && reported.insert(id)
-                    {
-                        error!(%error, panic_id = %id, "a panic that began past storage cannot be recorded yet: it holds on this instance alone");
-                    }
+                if let Ok(Ok(Err(error))) = timeout(PATIENCE, answer).await
+                    && reported.insert(id)
+                {
+                    error!(%error, panic_id = %id, "a panic that began past storage cannot be recorded yet: it holds on this instance alone");
                 }
             }
         }
-        Ok(())
     }
+    Ok(())
+}
 
-    /// Withdraws what is frozen now, before its end is written.
-    fn withdraw_frozen(&self) {
-        self.context.route_queue.enqueue(self.context.intents.freeze(self.scopes.scopes()));
+/// Withdraws what is frozen now, before its end is written.
+fn withdraw_frozen(context: &TaskContext, scopes: &PanicScopes) {
+    context.route_queue.enqueue(context.intents.freeze(scopes.scopes()));
+}
+
+async fn end_covered(context: &TaskContext, scopes: &PanicScopes) {
+    // others repair nothing of this pop: two would only get into each other's way
+    if context.leadership.leading().is_none() || scopes.is_ending() {
+        return;
     }
-
-    async fn end_covered(&self) {
-        // others repair nothing of this pop: two would only get into each other's way
-        if self.context.leadership.leading().is_none() || self.scopes.is_ending() {
+    for ids in context.intents.panic_pending().chunks(AT_ONCE) {
+        let (command, answer) = EndFrozen::new(ids.to_vec(), &Caller::system());
+        if context.commit_queue.submit_urgent(Box::new(command)).is_err() {
             return;
         }
-        for ids in self.context.intents.panic_pending().chunks(AT_ONCE) {
-            let (command, answer) = EndFrozen::new(ids.to_vec(), &Caller::system());
-            if self.context.commit_queue.submit_urgent(Box::new(command)).is_err() {
-                return;
-            }
-            if !matches!(timeout(PATIENCE, answer).await, Ok(Ok(Ok(())))) {
-                return;
-            }
+        if !matches!(timeout(PATIENCE, answer).await, Ok(Ok(Ok(())))) {
+            return;
         }
     }
 }

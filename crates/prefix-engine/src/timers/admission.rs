@@ -12,13 +12,12 @@ use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::name::CustomerId;
 use prefix_policy::use_cases::Tried;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::command::admit::{self, Admit};
 use crate::commit_queue::CommitQueue;
-use crate::policy_in_force::PolicyInForce;
 use crate::task_context::TaskContext;
 
 /// A command that was dropped is tried again like any other.
@@ -26,34 +25,24 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two rounds, however fast quotas are freed.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Admits queued rows.
-pub(crate) struct AdmissionTimer {
-    pub(crate) context: TaskContext,
-    pub(crate) policy: Arc<PolicyInForce>,
-    /// Notified when a quota may have freed up, or a row was queued.
-    pub(crate) due: Arc<Notify>,
-}
-
-impl AdmissionTimer {
-    /// Admits what nothing is against any more, until `stop`.
-    pub(crate) async fn run(self, stop: CancellationToken) {
-        let TaskContext { leadership, intents, commit_queue, .. } = &self.context;
-        let mut quiet = QuietPeriods::default();
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = self.due.notified() => {}
-                () = sleep(Duration::from_secs(1)) => {}
-            }
-            let Some(epoch) = leadership.leading().filter(|_| intents.has_queued()) else { continue };
-            quiet.update(self.context.now(), self.policy.loaded_at());
-            let mut queued = intents.rows();
-            queued.retain(|row| row.status == Status::Queued);
-            if !round(queued, &commit_queue.led_by(epoch), &mut quiet).await {
-                return;
-            }
-            sleep(PAUSE).await;
+/// Admits the queued rows that no guardrail holds back any more, until `stop`.
+pub(crate) async fn admission(context: TaskContext, stop: CancellationToken) {
+    let TaskContext { policy, leadership, intents, commit_queue, .. } = &context;
+    let mut quiet = QuietPeriods::default();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = intents.admission_due.notified() => {}
+            () = sleep(Duration::from_secs(1)) => {}
         }
+        let Some(epoch) = leadership.leading().filter(|_| intents.has_queued()) else { continue };
+        quiet.update(context.now(), policy.loaded_at());
+        let mut queued = intents.rows();
+        queued.retain(|row| row.status == Status::Queued);
+        if !round(queued, &commit_queue.led_by(epoch), &mut quiet).await {
+            return;
+        }
+        sleep(PAUSE).await;
     }
 }
 

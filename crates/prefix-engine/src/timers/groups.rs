@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use prefix_core::Store;
 use prefix_core::id::GroupId;
 use prefix_core::name::SourceName;
 use prefix_core::store::StoreError;
@@ -16,7 +15,6 @@ use tracing::debug;
 use crate::alerts::Alerts;
 use crate::command::groups::{CloseGroups, RefreshGroups};
 use crate::commit_queue::CommitQueue;
-use crate::policy_in_force::PolicyInForce;
 use crate::source_liveness::SourceLiveness;
 use crate::task_context::TaskContext;
 use crate::telemetry;
@@ -33,26 +31,24 @@ const SELDOM: Duration = Duration::from_secs(5);
 /// Closes and refreshes signal groups, and watches for detectors that fall silent.
 pub(crate) struct GroupTimer {
     pub(crate) context: TaskContext,
-    pub(crate) policy: Arc<PolicyInForce>,
-    pub(crate) store: Arc<dyn Store>,
     pub(crate) liveness: Arc<SourceLiveness>,
     pub(crate) alerts: Arc<Alerts>,
 }
 
 impl GroupTimer {
     pub(crate) async fn run(self, stop: CancellationToken) {
-        let TaskContext { settings, leadership, commit_queue, .. } = &self.context;
+        let TaskContext { settings, policy: in_force, leadership, commit_queue, .. } = &self.context;
         let (mut seldom, mut refreshed) = (None::<Instant>, Instant::now());
-        let mut refreshed_under = self.policy.loaded_at();
+        let mut refreshed_under = in_force.loaded_at();
         loop {
-            let policy = self.policy.get();
+            let policy = in_force.get();
             let is_frequent = policy.correlates()
                 || policy.parts().sources.iter().any(|(_, entry)| entry.silent_after_seconds > 0);
             let period = if is_frequent { OFTEN } else { SELDOM };
             if stop.run_until_cancelled(sleep(period)).await.is_none() {
                 return;
             }
-            let policy = self.policy.get();
+            let policy = in_force.get();
             self.check_detectors(&policy).await;
             self.liveness.expired(self.context.now()).iter().for_each(telemetry::corroboration_expired);
             let is_seldom = seldom.is_none_or(|at| at.elapsed() >= SELDOM);
@@ -68,7 +64,7 @@ impl GroupTimer {
                     continue;
                 }
                 // another policy may be content with what is held, and edge detectors do not report again
-                let loaded_at = self.policy.loaded_at();
+                let loaded_at = in_force.loaded_at();
                 let has_changed = loaded_at != refreshed_under;
                 if has_changed || refreshed.elapsed() >= settings.reconciliation_interval {
                     refreshed = Instant::now();
@@ -84,7 +80,7 @@ impl GroupTimer {
     /// Closes groups whose window is over.
     async fn close(&self, commit_queue: &CommitQueue) -> Result<(), StoreError> {
         let now = self.context.now();
-        let open = self.store.open_groups(&self.context.settings.pop, AT_ONCE).await?;
+        let open = self.context.store.open_groups(&self.context.settings.pop, AT_ONCE).await?;
         let over = open.iter().filter(|group| group.window_ends_at <= now);
         let ids: Vec<GroupId> = over.map(|group| group.group_id).collect();
         if !ids.is_empty() {
@@ -108,7 +104,7 @@ impl GroupTimer {
         if !policy.correlates() || !(all || anything_decays) {
             return Ok(());
         }
-        let open = self.store.open_groups(&self.context.settings.pop, MAX_GROUPS).await?;
+        let open = self.context.store.open_groups(&self.context.settings.pop, MAX_GROUPS).await?;
         let open = open
             .into_iter()
             .filter(|group| all || (decays(group.playbook.as_ref()) && group.signals.len() > 1));
@@ -137,7 +133,7 @@ impl GroupTimer {
         self.liveness.watch(&watched, now);
         let seem_silent = self.liveness.seem_silent(&watched, now);
         if !seem_silent.is_empty() {
-            match self.store.last_heard(&seem_silent).await {
+            match self.context.store.last_heard(&seem_silent).await {
                 Ok(last) => last.iter().for_each(|(source, at)| self.liveness.reported(source, *at)),
                 // it is not known who reported
                 Err(_) => return,
@@ -161,7 +157,7 @@ impl GroupTimer {
             return;
         }
         let (pop, now) = (&self.context.settings.pop, self.context.now());
-        if let Ok((waiting, _)) = self.store.waiting_corroborations(pop, now, None, 0).await {
+        if let Ok((waiting, _)) = self.context.store.waiting_corroborations(pop, now, None, 0).await {
             for source in corroborating {
                 let count = waiting.by_source.get(source).copied().unwrap_or(0);
                 telemetry::corroborations_waiting(source, count);

@@ -1,10 +1,8 @@
 //! Old rows are deleted in small steps, and safelist entries whose time is over leave the list.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::TimeDelta;
-use prefix_core::Store;
+use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::store::Retention;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
@@ -13,7 +11,7 @@ use tracing::{info, warn};
 use crate::caller::Caller;
 use crate::command::safelist::{Change, ChangeSafelist};
 use crate::commit_queue::CommitQueue;
-use crate::confirmation_waiters::ConfirmationWaiters;
+use crate::settings::Settings;
 use crate::task_context::TaskContext;
 
 /// Rows deleted in one step of retention.
@@ -23,71 +21,62 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// The activity of corroborating sources can be asked for so far back.
 const ACTIVITY: Duration = Duration::from_hours(24);
 
-/// Cleans up each minute.
-pub(crate) struct Housekeeping {
-    pub(crate) context: TaskContext,
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) confirmation_waiters: Arc<ConfirmationWaiters>,
+/// Cleans up each minute, until `stop`.
+pub(crate) async fn housekeeping(context: TaskContext, stop: CancellationToken) {
+    let TaskContext { store, leadership, intents, commit_queue, .. } = &context;
+    let mut tick = interval(Duration::from_mins(1));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(tick.tick()).await.is_some() {
+        intents.confirmation_waiters.sweep();
+        let Some(epoch) = leadership.leading() else {
+            // whoever begins to lead does it at once
+            if stop.run_until_cancelled(leadership.changed(Duration::from_secs(1))).await.is_none() {
+                return;
+            }
+            tick.reset_immediately();
+            continue;
+        };
+        sweep_safelist(&context, &commit_queue.led_by(epoch)).await;
+        let retention = retention(&context.settings, context.now());
+        let mut pruned = 0;
+        while leadership.leading().is_some() {
+            match store.prune(&retention, PRUNE_AT_ONCE).await {
+                Ok(0) => break,
+                Ok(rows) => pruned += rows,
+                Err(error) => {
+                    warn!(%error, "old rows could not be deleted");
+                    break;
+                }
+            }
+            if stop.run_until_cancelled(sleep(PAUSE)).await.is_none() {
+                return;
+            }
+        }
+        if pruned > 0 {
+            info!(rows = pruned, "old rows deleted");
+        }
+    }
 }
 
-impl Housekeeping {
-    pub(crate) async fn run(self, stop: CancellationToken) {
-        let TaskContext { leadership, commit_queue, .. } = &self.context;
-        let mut tick = interval(Duration::from_mins(1));
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while stop.run_until_cancelled(tick.tick()).await.is_some() {
-            self.confirmation_waiters.sweep();
-            let Some(epoch) = leadership.leading() else {
-                // whoever begins to lead does it at once
-                if stop.run_until_cancelled(leadership.changed(Duration::from_secs(1))).await.is_none() {
-                    return;
-                }
-                tick.reset_immediately();
-                continue;
-            };
-            self.sweep_safelist(&commit_queue.led_by(epoch)).await;
-            let retention = self.retention();
-            let mut pruned = 0;
-            while leadership.leading().is_some() {
-                match self.store.prune(&retention, PRUNE_AT_ONCE).await {
-                    Ok(0) => break,
-                    Ok(rows) => pruned += rows,
-                    Err(error) => {
-                        warn!(%error, "old rows could not be deleted");
-                        break;
-                    }
-                }
-                if stop.run_until_cancelled(sleep(PAUSE)).await.is_none() {
-                    return;
-                }
-            }
-            if pruned > 0 {
-                info!(rows = pruned, "old rows deleted");
-            }
-        }
+async fn sweep_safelist(context: &TaskContext, commit_queue: &CommitQueue) {
+    let now = context.now();
+    let Ok(list) = context.store.safelist().await else { return };
+    if list.entries.iter().any(|entry| !entry.counts(now)) {
+        let (command, _answer) = ChangeSafelist::new(Change::Sweep, Caller::system());
+        let _ = commit_queue.submit_request(Box::new(command)).await;
     }
+}
 
-    async fn sweep_safelist(&self, commit_queue: &CommitQueue) {
-        let now = self.context.now();
-        let Ok(list) = self.store.safelist().await else { return };
-        if list.entries.iter().any(|entry| !entry.counts(now)) {
-            let (command, _answer) = ChangeSafelist::new(Change::Sweep, Caller::system());
-            let _ = commit_queue.submit_request(Box::new(command)).await;
-        }
-    }
-
-    fn retention(&self) -> Retention {
-        let (now, settings) = (self.context.now(), &self.context.settings);
-        let before = |keep: Option<Duration>| {
-            keep.and_then(|keep| TimeDelta::from_std(keep).ok()).and_then(|keep| now.checked_sub_signed(keep))
-        };
-        Retention {
-            events_before: before(settings.retain_events),
-            mitigations_before: before(settings.retain_mitigations),
-            replies_before: now.checked_sub_signed(TimeDelta::hours(24)),
-            groups_before: before(settings.retain_events),
-            // a simulation reads them beside the events
-            corroborations_before: before(settings.retain_events.map(|keep| keep.max(ACTIVITY))),
-        }
+fn retention(settings: &Settings, now: DateTime<Utc>) -> Retention {
+    let before = |keep: Option<Duration>| {
+        keep.and_then(|keep| TimeDelta::from_std(keep).ok()).and_then(|keep| now.checked_sub_signed(keep))
+    };
+    Retention {
+        events_before: before(settings.retain_events),
+        mitigations_before: before(settings.retain_mitigations),
+        replies_before: now.checked_sub_signed(TimeDelta::hours(24)),
+        groups_before: before(settings.retain_events),
+        // a simulation reads them beside the events
+        corroborations_before: before(settings.retain_events.map(|keep| keep.max(ACTIVITY))),
     }
 }

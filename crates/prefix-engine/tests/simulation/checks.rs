@@ -12,39 +12,39 @@ use prefix_core::ownership::{MitigationTag, Ownership};
 use prefix_core::signal::{GroupStatus, SignalGroup};
 
 use crate::guard::Guard;
+use crate::observer::name;
 use crate::settings::{CUSTOMER_QUOTA, POP_QUOTA};
-use crate::witness::name;
-use crate::world::{FOREIGN, World, route};
+use crate::simulation::{FOREIGN, Simulation, route};
 
-/// After so long without trouble a daemon has found and mended everything: a pass each 30 s, a last try after 7.5 s.
-const MENDED: Duration = Duration::from_secs(45);
+/// After so long without faults a daemon has found and repaired everything: a pass each 30 s, a last try after 7.5 s.
+const REPAIRED: Duration = Duration::from_secs(45);
 
 /// So long after the last change of the intent the speaker has it.
 pub(crate) const SETTLED: Duration = Duration::from_secs(1);
 
 type Counters = (i64, BTreeMap<Pop, i64>, BTreeMap<CustomerId, i64>);
 
-impl World {
+impl Simulation {
     /// After each step.
     pub(crate) fn check_always(&self) {
-        self.witness.check_acks(false);
+        self.observer.check_acks(false);
         let counters = self.store.counters();
         self.store.with_mitigations(|rows| self.check_quotas(rows.values(), counters));
         let foreign = self.speaker.local(&route(FOREIGN));
         if !foreign.is_some_and(|path| path.ownership == Ownership::Foreign) {
             self.wrong(format!("the foreign rule {FOREIGN} was touched"));
         }
-        self.witness.check_frozen();
+        self.observer.check_frozen();
         self.check_quorum();
         self.check_overdue();
-        let well = !self.speaker_troubled && !self.storage_troubled && self.is_served();
-        if well && self.witness.calm_for() >= MENDED && self.witness.quiet_for() >= SETTLED {
+        let well = !self.is_speaker_faulty && !self.is_storage_faulty && self.is_served();
+        if well && self.observer.calm_for() >= REPAIRED && self.observer.quiet_for() >= SETTLED {
             self.check_equal();
         }
     }
 
     fn wrong(&self, what: impl Into<String>) {
-        self.witness.story.wrong(what);
+        self.observer.log.wrong(what);
     }
 
     fn check_quotas<'a>(&self, rows: impl Iterator<Item = &'a Mitigation>, counters: Counters) {
@@ -87,7 +87,7 @@ impl World {
 
     /// No detector filters alone where two must agree, and nobody is forgotten in a group.
     fn check_quorum(&self) {
-        if !self.temper.correlation {
+        if !self.profile.correlation {
             return;
         }
         let groups: BTreeMap<_, _> =
@@ -119,10 +119,10 @@ impl World {
 
     /// Nobody leaves a rule behind: neither a daemon nor, in its place, a guard.
     fn check_overdue(&self) {
-        let calm = self.witness.calm_for();
-        let by_daemon = self.is_served() && !self.temper.dry_run && calm >= MENDED;
+        let calm = self.observer.calm_for();
+        let by_daemon = self.is_served() && !self.profile.dry_run && calm >= REPAIRED;
         let by_guard = self.guard.is_some() && calm >= Guard::EVERY + Duration::from_secs(2);
-        if self.speaker_troubled || !(by_daemon || by_guard) {
+        if self.is_speaker_faulty || !(by_daemon || by_guard) {
             return;
         }
         let grace =
@@ -176,7 +176,7 @@ impl World {
             }
         }
         for (key, _) in table {
-            if !self.temper.dry_run {
+            if !self.profile.dry_run {
                 self.wrong(format!("{} is in the table, and no living mitigation wants it", key.flow()));
             }
         }
@@ -207,7 +207,7 @@ impl World {
     /// At the very end: every rule has left, and every row knows.
     pub(crate) async fn check_end(&self) {
         self.check_chain().await;
-        self.witness.check_acks(true);
+        self.observer.check_acks(true);
         let now = self.now();
         let forgotten = |group: &SignalGroup| {
             group.status == GroupStatus::Open && group.window_ends_at + TimeDelta::seconds(5) < now
@@ -224,7 +224,7 @@ impl World {
                 row.expires_at.format("%H:%M:%S")
             ));
         }
-        if !self.temper.dry_run {
+        if !self.profile.dry_run {
             for path in self.speaker.own_paths() {
                 self.wrong(format!("{} never leaves the table", path.key.flow()));
             }

@@ -1,4 +1,4 @@
-//! A daemon and its supervisor: it starts, runs, stops, dies, and is started again.
+//! One daemon of a schedule, and its supervisor.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use prefix_testkit::fakes::ScriptedClock;
 use tokio::task::JoinHandle;
 
 use crate::config::Config;
-use crate::liars::Lie;
+use crate::defects::Defect;
+use crate::observer::Observer;
 use crate::ports::{Bond, MortalClock, Tie};
-use crate::witness::Witness;
-use crate::world::beginning;
+use crate::simulation::beginning;
 
 /// What a daemon is made of.
 #[derive(Clone)]
@@ -22,11 +22,11 @@ pub(crate) struct Parts {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) announcer: Arc<dyn Announcer>,
     pub(crate) clock: Arc<ScriptedClock>,
-    pub(crate) witness: Arc<Witness>,
+    pub(crate) observer: Arc<Observer>,
     /// A guard watches the speaker.
     pub(crate) guard: bool,
     /// What its ports pretend.
-    pub(crate) lie: Option<Lie>,
+    pub(crate) defect: Option<Defect>,
 }
 
 /// What a daemon sees of the guard.
@@ -48,7 +48,7 @@ enum State {
     Stopping(JoinHandle<()>),
 }
 
-/// See the module.
+/// A daemon that starts, runs, stops, dies, and is started again.
 pub(crate) struct Daemon {
     name: &'static str,
     instance: InstanceId,
@@ -60,7 +60,7 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// One that does not run.
     pub(crate) fn down(name: &'static str, number: u128, parts: Parts) -> Self {
-        let bond = Bond::new(name, false, parts.witness.clone(), None);
+        let bond = Bond::new(name, false, parts.observer.clone(), None);
         Self { name, instance: uuid::Uuid::from_u128(number).into(), parts, bond, state: State::Down }
     }
 
@@ -70,7 +70,7 @@ impl Daemon {
             return;
         }
         let parts = &self.parts;
-        let bond = Bond::new(self.name, config.dry_run, parts.witness.clone(), parts.lie);
+        let bond = Bond::new(self.name, config.dry_run, parts.observer.clone(), parts.defect);
         let engine = EngineParts {
             store: Arc::new(Tie { port: parts.store.clone(), bond: bond.clone() }),
             announcer: Arc::new(Tie { port: parts.announcer.clone(), bond: bond.clone() }),
@@ -81,8 +81,8 @@ impl Daemon {
             guard: Some(Arc::new(Seen { guard: parts.guard })),
             frozen: marker.cloned().into_iter().collect(),
         };
-        parts.witness.story.tell(self.name, if config.dry_run { "starts in dry-run" } else { "starts" });
-        parts.witness.disturb();
+        parts.observer.log.add(self.name, if config.dry_run { "starts in dry-run" } else { "starts" });
+        parts.observer.disturb();
         self.bond = bond;
         self.state = State::Starting(tokio::spawn(Engine::start(engine)));
     }
@@ -91,20 +91,20 @@ impl Daemon {
     pub(crate) fn stop(&mut self) {
         if let State::Up(engine) = &self.state {
             let engine = engine.clone();
-            self.parts.witness.story.tell(self.name, "is told to stop");
-            self.parts.witness.disturb();
+            self.parts.observer.log.add(self.name, "is told to stop");
+            self.parts.observer.disturb();
             self.state = State::Stopping(tokio::spawn(async move { engine.shutdown().await }));
         }
     }
 
-    /// Follows what became of it since the last look.
-    pub(crate) async fn look(&mut self) {
-        let story = &self.parts.witness.story;
+    /// Follows what became of it since the last call.
+    pub(crate) async fn follow(&mut self) {
+        let log = &self.parts.observer.log;
         if self.bond.is_dead() {
             if let State::Starting(start) = &self.state {
                 start.abort();
             }
-            self.parts.witness.resigned(&self.bond);
+            self.parts.observer.resigned(&self.bond);
             self.state = State::Down;
             return;
         }
@@ -112,24 +112,24 @@ impl Daemon {
             State::Starting(start) if start.is_finished() => {
                 self.state = match start.await {
                     Ok(Ok(engine)) => {
-                        story.tell(self.name, "runs");
-                        self.parts.witness.disturb();
+                        log.add(self.name, "runs");
+                        self.parts.observer.disturb();
                         State::Up(engine)
                     }
                     Ok(Err(error)) => {
-                        story.tell(self.name, format!("cannot start: {error}"));
+                        log.add(self.name, format!("cannot start: {error}"));
                         self.bond.life.cancel();
                         State::Down
                     }
                     Err(_) => {
-                        story.wrong(format!("{} met a defect while it started", self.name));
+                        log.wrong(format!("{} met a defect while it started", self.name));
                         State::Down
                     }
                 };
             }
             State::Stopping(stop) if stop.is_finished() => {
-                story.tell(self.name, "has stopped");
-                self.parts.witness.disturb();
+                log.add(self.name, "has stopped");
+                self.parts.observer.disturb();
                 // whatever it left behind ends with its process
                 self.bond.life.cancel();
                 self.state = State::Down;
@@ -137,7 +137,7 @@ impl Daemon {
             State::Up(engine) => {
                 let failed = tokio::time::timeout(std::time::Duration::ZERO, engine.failed()).await.is_ok();
                 if failed && !self.bond.is_dead() {
-                    story.wrong(format!("a task of {} ended by itself", self.name));
+                    log.wrong(format!("a task of {} ended by itself", self.name));
                 }
             }
             _ => {}

@@ -10,9 +10,9 @@ use prefix_core::ownership::Ownership;
 use prefix_core::{Announcer, Clock};
 use prefix_testkit::fakes::{MemoryAnnouncer, ScriptedClock};
 
-use crate::story::Story;
+use crate::log::Log;
 
-/// See the module.
+/// The guard of a schedule.
 pub(crate) struct Guard;
 
 impl Guard {
@@ -22,7 +22,7 @@ impl Guard {
     pub(crate) const EVERY: Duration = Duration::from_secs(10);
 
     /// Works until the end of the schedule.
-    pub(crate) fn start(speaker: Arc<MemoryAnnouncer>, clock: Arc<ScriptedClock>, story: Story) -> Self {
+    pub(crate) fn start(speaker: Arc<MemoryAnnouncer>, clock: Arc<ScriptedClock>, log: Log) -> Self {
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(Self::EVERY).await;
@@ -38,8 +38,7 @@ impl Guard {
                 for path in paths.iter().filter(is_overdue) {
                     let done = speaker.withdraw(std::slice::from_ref(&path.key)).await;
                     let answer = if done.iter().all(Result::is_ok) { "done" } else { "not done" };
-                    story
-                        .tell("guard", format!("withdraws {}, which is overdue ({answer})", path.key.flow()));
+                    log.add("guard", format!("withdraws {}, which is overdue ({answer})", path.key.flow()));
                 }
             }
         });

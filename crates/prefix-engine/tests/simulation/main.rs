@@ -1,33 +1,33 @@
 //! Seeded schedules of the whole engine over the fakes: faults between any two effects, kills, clock jumps, late and
-//! repeated answers, operators, strangers, duplicates. What is checked is what the house promises whatever happens.
+//! repeated answers, operators, changes by others, duplicates. What is checked is what docs/reliability.md promises.
 //!
 //! `SCHEDULES=n cargo test -p prefix-engine --test simulation` runs so many (`FIRST=n` begins there, `ALL=1` goes on
-//! after a failure and lists them); `SEED=n` runs one again. A seed fixes what the world does. In which order the
-//! engine's own tasks get their turn it does not, so a rare failure may need `REPEAT=n`.
+//! after a failure and lists them); `SEED=n` runs one again. A seed fixes what the simulation does. In which order
+//! the engine's own tasks run it does not, so a rare failure may need `REPEAT=n`.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "these are tests")]
 
 mod checks;
+mod clients;
 #[allow(dead_code, reason = "shared with the engine's other tests")]
 #[path = "../engine/lab/config.rs"]
 mod config;
 mod daemon;
-mod dice;
+mod defects;
+mod faults;
 mod guard;
-mod liars;
-mod people;
+mod log;
+mod observer;
 mod ports;
+mod profile;
+mod random;
 mod run;
 mod settings;
-mod story;
-mod temper;
-mod troubles;
-mod witness;
+mod simulation;
 #[allow(dead_code, reason = "shared with the engine's other tests")]
 #[path = "../engine/lab/words.rs"]
 mod words;
-mod world;
 
-use liars::Lie;
+use defects::Defect;
 use run::{Failure, schedule, schedules};
 
 /// How many schedules a run without further wishes makes.
@@ -39,10 +39,10 @@ fn wish(name: &str) -> Option<u64> {
         .map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
 }
 
-fn tell(failure: &Failure) -> String {
-    let Failure { seed, finding, story } = failure;
+fn describe(failure: &Failure) -> String {
+    let Failure { seed, finding, log } = failure;
     format!(
-        "seed {seed}: {finding}\n\nwhat happened, in minutes and seconds since the beginning:\n{story}\nto see it again:\n  \
+        "seed {seed}: {finding}\n\nwhat happened, in minutes and seconds since the beginning:\n{log}\nto see it again:\n  \
          SEED={seed} REPEAT=20 cargo test -p prefix-engine --test simulation whatever_happens -- --nocapture\n"
     )
 }
@@ -54,7 +54,7 @@ fn whatever_happens_nothing_is_lost_and_nothing_is_left_behind() {
     if let Some(seed) = wish("SEED") {
         for _ in 0..wish("REPEAT").unwrap_or(1) {
             if let Err(failure) = schedule(seed, None) {
-                panic!("{}", tell(&failure));
+                panic!("{}", describe(&failure));
             }
         }
         return;
@@ -67,18 +67,18 @@ fn whatever_happens_nothing_is_lost_and_nothing_is_left_behind() {
         failures.iter().for_each(|failure| println!("seed {}: {}", failure.seed, failure.finding));
     }
     if let Some(failure) = failures.first() {
-        panic!("{}", tell(failure));
+        panic!("{}", describe(failure));
     }
 }
 
 /// A simulation that cannot fail proves nothing: each deliberate defect is found, for what it is.
 #[test]
 fn a_part_that_lies_is_found_out() {
-    for lie in Lie::ALL {
-        let found = (0..400).find_map(|seed| schedule(seed, Some(lie)).err());
-        let found = found.unwrap_or_else(|| panic!("{lie:?} is not noticed in 400 schedules"));
-        let expected = lie.findings().iter().any(|words| found.finding.contains(words));
-        assert!(expected, "{lie:?} is taken for something else: {}", tell(&found));
-        assert!(found.story.contains("WRONG"), "{lie:?}: the story does not say what is wrong");
+    for defect in Defect::ALL {
+        let found = (0..400).find_map(|seed| schedule(seed, Some(defect)).err());
+        let found = found.unwrap_or_else(|| panic!("{defect:?} is not noticed in 400 schedules"));
+        let expected = defect.findings().iter().any(|words| found.finding.contains(words));
+        assert!(expected, "{defect:?} is taken for something else: {}", describe(&found));
+        assert!(found.log.contains("WRONG"), "{defect:?}: the log does not say what is wrong");
     }
 }

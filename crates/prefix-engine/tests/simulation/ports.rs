@@ -1,5 +1,5 @@
-//! The ports of one daemon: they tell the story, watch for what a daemon must never do, and can kill it between any
-//! two of its effects. From that moment on nothing it does has any effect, and nothing answers it.
+//! The ports of one daemon: they log, check what a daemon must never do, and can kill it between any two of its effects.
+//! From then on nothing it does has any effect, and nothing answers it.
 
 mod announcer;
 mod store;
@@ -15,12 +15,12 @@ use prefix_testkit::fakes::ScriptedClock;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::liars::Lie;
-use crate::witness::Witness;
+use crate::defects::Defect;
+use crate::observer::Observer;
 
 /// Where a daemon is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Timer {
+pub(crate) enum KillPoint {
     /// The effect does not happen any more.
     Before,
     /// Half of it happens: of several changes the first ones.
@@ -29,48 +29,49 @@ pub(crate) enum Timer {
     After,
 }
 
-struct MitigationEnd {
+struct PlannedKill {
+    /// Effects before it.
     effects: u32,
-    moment: Timer,
+    point: KillPoint,
 }
 
-/// What ties a daemon to the world.
+/// What the ports of one daemon share.
 pub(crate) struct Bond {
-    /// Its name in the story.
+    /// Its name in the log.
     pub(crate) name: &'static str,
     /// True if it runs in dry-run: nothing it does may reach the speaker.
     pub(crate) dry_run: bool,
     /// Its life.
     pub(crate) life: CancellationToken,
-    pub(crate) witness: Arc<Witness>,
+    pub(crate) observer: Arc<Observer>,
     /// What its ports pretend.
-    pub(crate) lie: Option<Lie>,
+    pub(crate) defect: Option<Defect>,
     /// A direct panic binds it: it announces nothing any more.
     pub(crate) frozen: AtomicBool,
     /// Only it cannot reach storage.
     pub(crate) cut_off: AtomicBool,
     /// Stopped, as by SIGSTOP: what it does waits until it wakes.
     asleep: watch::Sender<bool>,
-    end: Mutex<Option<MitigationEnd>>,
+    planned_kill: Mutex<Option<PlannedKill>>,
 }
 
 impl Bond {
     pub(crate) fn new(
         name: &'static str,
         dry_run: bool,
-        witness: Arc<Witness>,
-        lie: Option<Lie>,
+        observer: Arc<Observer>,
+        defect: Option<Defect>,
     ) -> Arc<Self> {
         Arc::new(Self {
             name,
             dry_run,
             life: CancellationToken::new(),
-            witness,
-            lie,
+            observer,
+            defect,
             frozen: AtomicBool::new(false),
             cut_off: AtomicBool::new(false),
             asleep: watch::channel(false).0,
-            end: Mutex::new(None),
+            planned_kill: Mutex::new(None),
         })
     }
 
@@ -97,32 +98,33 @@ impl Bond {
     }
 
     /// It dies at its n-th effect from now on (0 = the next one).
-    pub(crate) fn doom(&self, effects: u32, moment: Timer) {
-        *self.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(MitigationEnd { effects, moment });
+    pub(crate) fn doom(&self, effects: u32, point: KillPoint) {
+        *self.planned_kill.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(PlannedKill { effects, point });
     }
 
     pub(crate) fn is_dead(&self) -> bool {
         self.life.is_cancelled()
     }
 
-    /// Kills it without any farewell.
+    /// Kills it.
     pub(crate) fn kill(&self, when: &str) {
         if !self.is_dead() {
-            self.witness.story.tell(self.name, format!("is killed {when}"));
+            self.observer.log.add(self.name, format!("is killed {when}"));
             self.life.cancel();
-            self.witness.disturb();
+            self.observer.disturb();
         }
     }
 
     /// Counts one effect. Returns how it ends, if it is the last.
-    fn count(&self) -> Option<Timer> {
-        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = end.as_mut()?;
+    fn count(&self) -> Option<KillPoint> {
+        let mut planned = self.planned_kill.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = planned.as_mut()?;
         if next.effects > 0 {
             next.effects -= 1;
             return None;
         }
-        end.take().map(|end| end.moment)
+        planned.take().map(|kill| kill.point)
     }
 
     /// The answer of a call, or none ever again. A call that was under way at the end may have had its effect.

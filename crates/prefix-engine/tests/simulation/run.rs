@@ -4,63 +4,67 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::liars::Lie;
-use crate::witness::Witness;
-use crate::world::World;
+use crate::defects::Defect;
+use crate::observer::Observer;
+use crate::simulation::Simulation;
 
 /// A schedule in which something was wrong.
 pub(crate) struct Failure {
     pub(crate) seed: u64,
     pub(crate) finding: String,
-    pub(crate) story: String,
+    pub(crate) log: String,
 }
 
-type Seen = Mutex<Option<Arc<Witness>>>;
+type Seen = Mutex<Option<Arc<Observer>>>;
 
-async fn live(seed: u64, lie: Option<Lie>, seen: &Seen) {
-    let mut world = World::new(seed, lie).await;
-    let witness = world.witness.clone();
-    *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(witness.clone());
-    let is_over = || witness.story.finding().is_some();
-    for _ in 0..world.temper.actions {
-        world.act().await;
-        world.check_always();
+async fn live(seed: u64, defect: Option<Defect>, seen: &Seen) {
+    let mut simulation = Simulation::new(seed, defect).await;
+    let observer = simulation.observer.clone();
+    *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(observer.clone());
+    let is_over = || observer.log.finding().is_some();
+    for _ in 0..simulation.profile.actions {
+        simulation.act().await;
+        simulation.check_always();
         if is_over() {
             return;
         }
     }
-    world.recover().await;
-    world.check_always();
-    world.check_equal();
+    simulation.recover().await;
+    simulation.check_always();
+    simulation.check_equal();
     if is_over() {
         return;
     }
-    world.run_out().await;
-    world.check_always();
-    world.check_end().await;
+    simulation.run_out().await;
+    simulation.check_always();
+    simulation.check_end().await;
 }
 
 /// Runs one schedule.
-pub(crate) fn schedule(seed: u64, lie: Option<Lie>) -> Result<(), Failure> {
+pub(crate) fn schedule(seed: u64, defect: Option<Defect>) -> Result<(), Failure> {
     let seen = Seen::default();
     let lived = catch_unwind(AssertUnwindSafe(|| {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_time().start_paused(true).build().unwrap();
-        runtime.block_on(live(seed, lie, &seen));
+        runtime.block_on(live(seed, defect, &seen));
     }));
-    let witness = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let finding = witness.as_ref().and_then(|witness| witness.story.finding());
+    let observer = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let finding = observer.as_ref().and_then(|observer| observer.log.finding());
     let finding = match (lived, finding) {
         (Ok(()), None) => return Ok(()),
         (Ok(()), Some(finding)) => finding,
         (Err(_), finding) => finding.unwrap_or_else(|| "the simulation itself panicked, see above".into()),
     };
-    let story = witness.map(|witness| witness.story.text()).unwrap_or_default();
-    Err(Failure { seed, finding, story })
+    let log = observer.map(|observer| observer.log.text()).unwrap_or_default();
+    Err(Failure { seed, finding, log })
 }
 
 /// Runs schedules on every core, all of them or until one fails. Returns how many were run and the failures by seed.
-pub(crate) fn schedules(seeds: std::ops::Range<u64>, lie: Option<Lie>, all: bool) -> (u64, Vec<Failure>) {
+pub(crate) fn schedules(
+    seeds: std::ops::Range<u64>,
+    defect: Option<Defect>,
+    all: bool,
+) -> (u64, Vec<Failure>) {
     let next = AtomicU64::new(seeds.start);
     let done = AtomicU64::new(0);
     let stop = AtomicBool::new(false);
@@ -74,7 +78,7 @@ pub(crate) fn schedules(seeds: std::ops::Range<u64>, lie: Option<Lie>, all: bool
                     if seed >= seeds.end {
                         return;
                     }
-                    let result = schedule(seed, lie);
+                    let result = schedule(seed, defect);
                     done.fetch_add(1, Ordering::Relaxed);
                     let Err(found) = result else { continue };
                     stop.store(!all, Ordering::Relaxed);

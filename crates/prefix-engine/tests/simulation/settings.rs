@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use prefix_core::address::Prefix;
 
 use crate::config::Config;
-use crate::temper::Temper;
+use crate::profile::Profile;
 
 const NUMBERS: &str = "
 playbooks:
@@ -52,21 +52,21 @@ impl Files {
     pub(crate) const ALL: [Self; 3] = [Self::Usual, Self::Protected, Self::WithoutBlackHoles];
 
     /// The configuration that they mean in this schedule, which is read once.
-    pub(crate) fn config(self, temper: &Temper) -> Config {
+    pub(crate) fn config(self, profile: &Profile) -> Config {
         static READ: Mutex<BTreeMap<(Files, bool, bool, bool), Config>> = Mutex::new(BTreeMap::new());
         let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (self, temper.dry_run, temper.preserve, temper.correlation);
-        read.entry(key).or_insert_with(|| self.read(temper)).clone()
+        let key = (self, profile.dry_run, profile.preserve, profile.correlation);
+        read.entry(key).or_insert_with(|| self.read(profile)).clone()
     }
 
-    fn read(self, temper: &Temper) -> Config {
+    fn read(self, profile: &Profile) -> Config {
         let guardrails = match self {
             Self::Usual => "allow_rtbh: true",
             Self::Protected => "allow_rtbh: true, protected_prefixes: [203.0.113.8/30]",
             Self::WithoutBlackHoles => "allow_rtbh: false",
         };
-        let (dry_run, preserve) = (temper.dry_run, temper.preserve);
-        let correlation = if temper.correlation { CORRELATION } else { "" };
+        let (dry_run, preserve) = (profile.dry_run, profile.preserve);
+        let correlation = if profile.correlation { CORRELATION } else { "" };
         Config::read(&format!(
             "{NUMBERS}{correlation}guardrails: {{max_lifetime_seconds: 240, max_lifetime_cooldown_seconds: 30, {guardrails}}}
 dry_run: {dry_run}
@@ -75,7 +75,7 @@ preserve_announcements: {preserve}
         ))
     }
 
-    /// For the story.
+    /// For the log.
     pub(crate) fn words(self) -> &'static str {
         match self {
             Self::Usual => "the usual configuration",

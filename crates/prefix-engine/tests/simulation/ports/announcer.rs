@@ -8,8 +8,8 @@ use prefix_core::announcer::{AnnounceError, OwnPath, Peer, RibPath, SpeakerEvent
 use prefix_core::flowspec::RouteKey;
 use prefix_testkit::fakes::announcer::Change;
 
-use super::{Tie, Timer};
-use crate::liars::Lie;
+use super::{KillPoint, Tie};
+use crate::defects::Defect;
 
 impl Tie<dyn Announcer> {
     /// Sends changes, or dies on the way: `send` carries the first so many out.
@@ -25,22 +25,24 @@ impl Tie<dyn Announcer> {
         if bond.is_dead() {
             return std::future::pending().await;
         }
-        bond.witness.sends(bond, &changes);
+        bond.observer.sends(bond, &changes);
         let all = changes.len();
         let words = || changes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         match bond.count() {
-            Some(Timer::Before) => bond.die(&format!("before it can tell the speaker: {}", words())).await,
-            Some(Timer::Half) => {
+            Some(KillPoint::Before) => {
+                bond.die(&format!("before it can tell the speaker: {}", words())).await
+            }
+            Some(KillPoint::Half) => {
                 drop(bond.alive(send(all.div_ceil(2))).await);
                 bond.die(&format!("while it tells the speaker: {}", words())).await
             }
-            Some(Timer::After) => {
+            Some(KillPoint::After) => {
                 drop(bond.alive(send(all)).await);
                 bond.die(&format!("before it hears what becomes of: {}", words())).await
             }
             None => {
                 let results = bond.alive(send(all)).await;
-                bond.witness.told(bond, &changes, &results);
+                bond.observer.told(bond, &changes, &results);
                 results
             }
         }
@@ -52,8 +54,8 @@ impl Announcer for Tie<dyn Announcer> {
     async fn announce(&self, paths: &[OwnPath]) -> Vec<Result<(), AnnounceError>> {
         let changes = paths.iter().map(|path| Change::Announce(Box::new(path.clone()))).collect();
         self.change(changes, |some| async move {
-            match self.bond.lie {
-                Some(lie) => lie.announce(&self.bond, &*self.port, &paths[..some]).await,
+            match self.bond.defect {
+                Some(defect) => defect.announce(&self.bond, &*self.port, &paths[..some]).await,
                 None => self.port.announce(&paths[..some]).await,
             }
         })
@@ -63,8 +65,8 @@ impl Announcer for Tie<dyn Announcer> {
     async fn withdraw(&self, keys: &[RouteKey]) -> Vec<Result<(), AnnounceError>> {
         let changes = keys.iter().map(|key| Change::Withdraw(key.clone())).collect();
         self.change(changes, |some| async move {
-            match self.bond.lie {
-                Some(lie) => lie.withdraw(&self.bond, &*self.port, &keys[..some]).await,
+            match self.bond.defect {
+                Some(defect) => defect.withdraw(&self.bond, &*self.port, &keys[..some]).await,
                 None => self.port.withdraw(&keys[..some]).await,
             }
         })
@@ -73,19 +75,19 @@ impl Announcer for Tie<dyn Announcer> {
 
     async fn table(&self) -> Result<BoxStream<'static, Result<RibPath, AnnounceError>>, AnnounceError> {
         let table = self.bond.alive(self.port.table()).await?;
-        if self.bond.lie.is_none() {
+        if self.bond.defect.is_none() {
             return Ok(table);
         }
         let paths: Vec<_> = table.collect().await;
-        Ok(futures::stream::iter(Lie::bend_table(&self.bond, paths)).boxed())
+        Ok(futures::stream::iter(Defect::alter_table(&self.bond, paths)).boxed())
     }
 
     async fn find(&self, keys: &[RouteKey]) -> Result<Vec<Option<RibPath>>, AnnounceError> {
         let found = self.bond.alive(self.port.find(keys)).await?;
-        if self.bond.lie.is_none() {
+        if self.bond.defect.is_none() {
             return Ok(found);
         }
-        Ok(keys.iter().zip(found).map(|(key, path)| Lie::bend_path(&self.bond, key, path)).collect())
+        Ok(keys.iter().zip(found).map(|(key, path)| Defect::alter_path(&self.bond, key, path)).collect())
     }
 
     async fn peers(&self) -> Result<Vec<Peer>, AnnounceError> {

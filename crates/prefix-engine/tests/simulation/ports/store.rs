@@ -26,8 +26,8 @@ use prefix_core::store::{Candidacy, Changes, CorroborationHistoryQuery, Election
 
 use tokio::time::Instant;
 
-use super::{Tie, Timer};
-use crate::witness::Deeds;
+use super::{KillPoint, Tie};
+use crate::observer::UnitOfWorkSummary;
 
 #[async_trait]
 impl Store for Tie<dyn Store> {
@@ -42,28 +42,28 @@ impl Store for Tie<dyn Store> {
         }
         // a unit of work is one effect: what half of it would be is the store's own affair, and its contract forbids it
         let end = bond.count();
-        if matches!(end, Some(Timer::Before | Timer::Half)) {
+        if matches!(end, Some(KillPoint::Before | KillPoint::Half)) {
             return bond.die("before it can write").await;
         }
-        let mut deeds = Deeds::default();
-        let lie = bond.lie;
+        let mut summary = UnitOfWorkSummary::default();
+        let defect = bond.defect;
         let mut spy = |mut snapshot| {
-            if let Some(lie) = lie {
-                lie.bend_facts(&mut snapshot);
+            if let Some(defect) = defect {
+                defect.alter_facts(&mut snapshot);
             }
             let changes = decide(snapshot);
-            deeds = Deeds::of(&changes);
-            lie.map_or_else(|| changes.clone(), |lie| lie.bend_changes(changes.clone()))
+            summary = UnitOfWorkSummary::of(&changes);
+            defect.map_or_else(|| changes.clone(), |defect| defect.alter_changes(changes.clone()))
         };
         let mut reads = reads.clone();
-        if let Some(lie) = lie {
-            lie.bend_reads(&mut reads);
+        if let Some(defect) = defect {
+            defect.alter_reads(&mut reads);
         }
         let result = bond.stored(self.port.transact(&reads, &mut spy)).await;
-        if let Some(lie) = lie {
-            lie.tamper(&bond.witness.store);
+        if let Some(defect) = defect {
+            defect.tamper(&bond.observer.store);
         }
-        bond.witness.wrote(bond, &deeds, &result);
+        bond.observer.wrote(bond, &summary, &result);
         if end.is_some() {
             return bond.die("before it hears that it is written").await;
         }
@@ -125,16 +125,16 @@ impl Store for Tie<dyn Store> {
     async fn claim(&self, candidacy: &Candidacy) -> Result<Election, StoreError> {
         let asked = Instant::now();
         let election = self.bond.stored(self.port.claim(candidacy)).await;
-        let election = match self.bond.lie {
-            Some(lie) => lie.bend_election(candidacy, election),
+        let election = match self.bond.defect {
+            Some(defect) => defect.alter_election(candidacy, election),
             None => election,
         };
-        self.bond.witness.claimed(&self.bond, asked, candidacy.instance, &election);
+        self.bond.observer.claimed(&self.bond, asked, candidacy.instance, &election);
         election
     }
 
     async fn resign(&self, pop: &Pop, instance: InstanceId, epoch: Option<Epoch>) -> Result<(), StoreError> {
-        self.bond.witness.resigned(&self.bond);
+        self.bond.observer.resigned(&self.bond);
         self.bond.stored(self.port.resign(pop, instance, epoch)).await
     }
 

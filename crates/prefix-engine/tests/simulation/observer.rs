@@ -1,4 +1,4 @@
-//! Who sees everything: what daemons do as they do it, what was acknowledged, and when the world was last disturbed.
+//! Observes what daemons do as they do it, what was acknowledged, and when something was last disturbed.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
@@ -18,8 +18,8 @@ use prefix_testkit::fakes::announcer::Change;
 use prefix_testkit::fakes::{MemoryAnnouncer, MemoryStore};
 use tokio::time::Instant;
 
+use crate::log::Log;
 use crate::ports::Bond;
-use crate::story::Story;
 
 /// From this age on a path of somebody else is known to every daemon that can know of it.
 const KNOWN: Duration = Duration::from_secs(2);
@@ -49,15 +49,15 @@ pub(crate) struct Facts {
     leases: HashMap<&'static str, Instant>,
     /// Scopes that somebody was told are frozen, and nobody has asked to thaw.
     frozen: Vec<PanicScope>,
-    /// What a liar pretends stands in the table.
+    /// What a defect pretends stands in the table.
     pub(crate) pretended: HashMap<RouteKey, RibPath>,
-    /// What a liar pretends does not.
+    /// What a defect pretends does not.
     pub(crate) hidden: HashSet<RouteKey>,
 }
 
-/// See the module.
-pub(crate) struct Witness {
-    pub(crate) story: Story,
+/// What was observed, and the checks on it.
+pub(crate) struct Observer {
+    pub(crate) log: Log,
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) speaker: Arc<MemoryAnnouncer>,
     /// True if the speaker does nothing of its own accord: then every row is right at the moment it is written.
@@ -65,7 +65,7 @@ pub(crate) struct Witness {
     facts: Mutex<Facts>,
 }
 
-impl Witness {
+impl Observer {
     pub(crate) fn new(store: Arc<MemoryStore>, speaker: Arc<MemoryAnnouncer>, strict: bool) -> Self {
         let facts = Facts {
             calm_since: Instant::now(),
@@ -79,19 +79,19 @@ impl Witness {
             pretended: HashMap::new(),
             hidden: HashSet::new(),
         };
-        Self { story: Story::new(), store, speaker, strict, facts: Mutex::new(facts) }
+        Self { log: Log::new(), store, speaker, strict, facts: Mutex::new(facts) }
     }
 
     pub(crate) fn open(&self) -> MutexGuard<'_, Facts> {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Something happened that daemons need time to mend.
+    /// Something happened that daemons need time to repair.
     pub(crate) fn disturb(&self) {
         self.open().calm_since = Instant::now();
     }
 
-    /// How long nothing has happened that needs mending.
+    /// How long nothing has happened that needs repair.
     pub(crate) fn calm_for(&self) -> Duration {
         self.open().calm_since.elapsed()
     }
@@ -114,7 +114,7 @@ impl Witness {
         let first = key.map(|key| *facts.keys.entry(key).or_insert(event));
         drop(facts);
         if let Some(first) = first.filter(|first| *first != event) {
-            self.story.wrong(format!(
+            self.log.wrong(format!(
                 "the repeated request ({words}) was carried out twice: event {first}, then event {event}"
             ));
         }
@@ -124,7 +124,7 @@ impl Witness {
     pub(crate) fn corroborated(&self, signal: SignalId) {
         let stored = self.store.all_corroborations();
         if !stored.iter().any(|one| one.signal_id == signal) {
-            self.story.wrong(format!("the acknowledged corroborating signal {signal} is not stored"));
+            self.log.wrong(format!("the acknowledged corroborating signal {signal} is not stored"));
         }
     }
 
@@ -134,12 +134,12 @@ impl Witness {
         for ack in facts.acks.iter_mut().filter(|ack| all || !ack.seen) {
             ack.seen = true;
             if !self.store.holds_event(ack.event) {
-                self.story.wrong(format!("the acknowledged event {} is not stored", ack.event));
+                self.log.wrong(format!("the acknowledged event {} is not stored", ack.event));
             }
             if let Some(id) = ack.mitigation
                 && !self.store.with_mitigations(|rows| rows.contains_key(&id))
             {
-                self.story.wrong(format!("the acknowledged mitigation {} is not stored", name(id)));
+                self.log.wrong(format!("the acknowledged mitigation {} is not stored", name(id)));
             }
         }
     }
@@ -154,11 +154,11 @@ impl Witness {
         for change in changes {
             let key = change.key();
             if bond.dry_run {
-                self.story.wrong(format!("{} runs in dry-run and tells the speaker: {change}", bond.name));
+                self.log.wrong(format!("{} runs in dry-run and tells the speaker: {change}", bond.name));
             }
             self.check_lease(bond, change);
             if change.announced().is_some() && bond.frozen.load(Ordering::Relaxed) {
-                self.story.wrong(format!("{} is frozen and tells the speaker: {change}", bond.name));
+                self.log.wrong(format!("{} is frozen and tells the speaker: {change}", bond.name));
             }
             if let Some(path) = change.announced() {
                 let tag = path.tags.mitigation;
@@ -166,7 +166,7 @@ impl Witness {
                     rows.values().any(|row| MitigationTag::from(row.mitigation_id) == tag)
                 });
                 if !written {
-                    self.story.wrong(format!("{} announces what is not written: {change}", bond.name));
+                    self.log.wrong(format!("{} announces what is not written: {change}", bond.name));
                 }
             }
             // to one that cannot be reached nothing is sent at all
@@ -175,10 +175,10 @@ impl Witness {
             let holder = self.speaker.local(&key).map(|path| path.ownership);
             match holder.filter(|_| known) {
                 Some(Ownership::OtherPop { .. }) => {
-                    self.story.wrong(format!("{} touches a path of another pop: {change}", bond.name));
+                    self.log.wrong(format!("{} touches a path of another pop: {change}", bond.name));
                 }
                 Some(Ownership::Foreign) if change.is_withdraw() => {
-                    self.story.wrong(format!("{} takes a path of somebody else away: {change}", bond.name));
+                    self.log.wrong(format!("{} takes a path of somebody else away: {change}", bond.name));
                 }
                 _ => {}
             }
@@ -205,21 +205,21 @@ impl Witness {
         let other = other.map(|(name, until)| (*name, *until - now));
         drop(facts);
         if let Some((other, left)) = other {
-            self.story.wrong(format!(
+            self.log.wrong(format!(
                 "{} leads, and {other} leads for {} ms more",
                 bond.name,
                 left.as_millis()
             ));
         }
         match known {
-            Some(known) if known > epoch => self.story.wrong(format!(
+            Some(known) if known > epoch => self.log.wrong(format!(
                 "{} leads in epoch {}, after epoch {} had begun",
                 bond.name, epoch.0, known.0
             )),
             Some(known) if known == epoch => {}
             _ => {
                 self.disturb();
-                self.story.tell(bond.name, format!("leads, in epoch {}", epoch.0));
+                self.log.add(bond.name, format!("leads, in epoch {}", epoch.0));
             }
         }
     }
@@ -245,7 +245,7 @@ impl Witness {
         self.store.with_mitigations(|rows| {
             for row in rows.values().filter(|row| row.lives()) {
                 if scopes.iter().any(|scope| scope.covers(&row.pop, row.customer_id.as_ref())) {
-                    self.story.wrong(format!("{} lives in a frozen scope", name(row.mitigation_id)));
+                    self.log.wrong(format!("{} lives in a frozen scope", name(row.mitigation_id)));
                 }
             }
         });
@@ -258,7 +258,7 @@ impl Witness {
         let there = self.speaker.local(&change.key()).map(|path| path.ownership);
         let renews = matches!(there, Some(Ownership::Own { mitigation, .. }) if mitigation == Some(path.tags.mitigation));
         if !renews {
-            self.story.wrong(format!("{} has no lease and tells the speaker: {change}", bond.name));
+            self.log.wrong(format!("{} has no lease and tells the speaker: {change}", bond.name));
         }
     }
 
@@ -269,26 +269,26 @@ impl Witness {
                 Ok(()) => "done".to_owned(),
                 Err(error) => error.to_string(),
             };
-            self.story.tell(bond.name, format!("tells the speaker: {change} ({answer})"));
+            self.log.add(bond.name, format!("tells the speaker: {change} ({answer})"));
         }
     }
 
     /// Storage answered.
-    pub(crate) fn wrote(&self, bond: &Bond, deeds: &Deeds, result: &Result<(), StoreError>) {
+    pub(crate) fn wrote(&self, bond: &Bond, summary: &UnitOfWorkSummary, result: &Result<(), StoreError>) {
         match result {
-            Ok(()) if deeds.words.is_empty() => {}
+            Ok(()) if summary.words.is_empty() => {}
             Ok(()) => {
                 self.open().last_write = Instant::now();
-                self.story.tell(bond.name, format!("writes: {}", deeds.words.join("; ")));
+                self.log.add(bond.name, format!("writes: {}", summary.words.join("; ")));
             }
             Err(error) => {
-                self.story.tell(bond.name, format!("cannot write ({error}): {}", deeds.words.join("; ")));
+                self.log.add(bond.name, format!("cannot write ({error}): {}", summary.words.join("; ")));
                 return;
             }
         }
-        for ended in &deeds.ended {
+        for ended in &summary.ended {
             if ended.revived {
-                self.story.wrong(format!("{} was over and lives again", name(ended.id)));
+                self.log.wrong(format!("{} was over and lives again", name(ended.id)));
             }
             if !self.strict {
                 continue;
@@ -296,7 +296,7 @@ impl Witness {
             let Some(path) = ended.key.as_ref().and_then(|key| self.speaker.local(key)) else { continue };
             let tag = MitigationTag::from(ended.id);
             if matches!(path.ownership, Ownership::Own { mitigation: Some(held), .. } if held == tag) {
-                self.story.wrong(format!(
+                self.log.wrong(format!(
                     "{} is written down as over while the speaker holds its rule {}",
                     name(ended.id),
                     path.key.flow()
@@ -306,7 +306,7 @@ impl Witness {
     }
 }
 
-/// A mitigation for people: the end of its id, which is also its mark on the wire.
+/// A mitigation for people: the end of its id, which is also in the tag of its path.
 pub(crate) fn name(id: MitigationId) -> String {
     let text = id.to_string();
     format!("m-{}", &text[text.len() - 4..])
@@ -318,25 +318,25 @@ struct Ended {
     revived: bool,
 }
 
-/// What a unit of work does, for the story and the checks.
+/// What a unit of work does, for the log and the checks.
 #[derive(Default)]
-pub(crate) struct Deeds {
+pub(crate) struct UnitOfWorkSummary {
     words: Vec<String>,
     ended: Vec<Ended>,
 }
 
-impl Deeds {
+impl UnitOfWorkSummary {
     pub(crate) fn of(changes: &ChangeSet) -> Self {
-        let mut deeds = Self::default();
+        let mut summary = Self::default();
         for event in &changes.events {
             let report = &event.report;
             let what = if report.action == EventAction::Ban { "reports" } else { "ends" };
             let answer = event.status.as_str();
-            deeds.words.push(format!("{} {what} {}: {answer}", report.source, report.victim_ip));
+            summary.words.push(format!("{} {what} {}: {answer}", report.source, report.victim_ip));
         }
         for change in &changes.mitigations {
             let before = change.before.as_deref();
-            deeds.words.push(row_words(before, &change.after));
+            summary.words.push(row_words(before, &change.after));
             let over =
                 |row: &Mitigation| matches!(row.status, Status::Withdrawn | Status::Expired) && !row.dry_run;
             let was_over = before.is_some_and(|row| row.status.is_final());
@@ -344,24 +344,24 @@ impl Deeds {
                 let taken = change.after.superseded_by.is_some();
                 let key = change.after.key().filter(|_| !taken);
                 let revived = was_over && !change.after.status.is_final();
-                deeds.ended.push(Ended { id: change.after.mitigation_id, key, revived });
+                summary.ended.push(Ended { id: change.after.mitigation_id, key, revived });
             }
         }
         for entry in &changes.safelist_put {
-            deeds.words.push(format!("safelist + {}", entry.prefix));
+            summary.words.push(format!("safelist + {}", entry.prefix));
         }
         for prefix in &changes.safelist_remove {
-            deeds.words.push(format!("safelist - {prefix}"));
+            summary.words.push(format!("safelist - {prefix}"));
         }
         for entry in &changes.audit {
             if matches!(
                 entry.action.as_str(),
                 "reconcile" | "start" | "stop" | "config_reload" | "panic" | "thaw"
             ) {
-                deeds.words.push(format!("audit {} {}", entry.action, entry.details));
+                summary.words.push(format!("audit {} {}", entry.action, entry.details));
             }
         }
-        deeds
+        summary
     }
 }
 

@@ -1,4 +1,4 @@
-//! The world of one schedule: a daemon between storage and a speaker, people, troubles, and a guard.
+//! The simulation of one schedule: daemons between storage and a speaker, their clients, faults, and a guard.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,29 +15,29 @@ use prefix_testkit::announcer_contract::own_rule;
 use prefix_testkit::fakes::{MemoryAnnouncer, MemoryStore, ScriptedClock};
 
 use crate::checks::SETTLED;
+use crate::clients::Endpoint;
 use crate::daemon::{Daemon, Parts};
-use crate::dice::Dice;
+use crate::defects::Defect;
 use crate::guard::Guard;
-use crate::liars::Lie;
-use crate::people::Door;
-use crate::ports::{Bond, Timer};
+use crate::observer::Observer;
+use crate::ports::{Bond, KillPoint};
+use crate::profile::Profile;
+use crate::random::Random;
 use crate::settings::Files;
-use crate::temper::Temper;
-use crate::witness::Witness;
 
 /// A rule of somebody else that must survive everything.
 pub(crate) const FOREIGN: &str = "dst 192.0.2.1/32";
 
-/// See the module.
-pub(crate) struct World {
-    pub(crate) dice: Dice,
-    pub(crate) temper: Temper,
+/// The state of one schedule.
+pub(crate) struct Simulation {
+    pub(crate) random: Random,
+    pub(crate) profile: Profile,
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) speaker: Arc<MemoryAnnouncer>,
     pub(crate) clock: Arc<ScriptedClock>,
-    pub(crate) witness: Arc<Witness>,
+    pub(crate) observer: Arc<Observer>,
     pub(crate) daemons: Vec<Daemon>,
-    pub(crate) door: Door,
+    pub(crate) endpoint: Endpoint,
     pub(crate) guard: Option<Guard>,
     pub(crate) files: Files,
     /// The marker of a direct panic beside the first daemon.
@@ -48,9 +48,9 @@ pub(crate) struct World {
     pub(crate) thaws_under_way: Arc<AtomicU64>,
     /// Numbers the requests that can be repeated.
     pub(crate) keys: Arc<AtomicU64>,
-    pub(crate) speaker_troubled: bool,
+    pub(crate) is_speaker_faulty: bool,
     pub(crate) speaker_hangs: bool,
-    pub(crate) storage_troubled: bool,
+    pub(crate) is_storage_faulty: bool,
 }
 
 /// When a schedule begins: 2026-01-01 00:00:00.
@@ -68,13 +68,13 @@ pub(crate) fn foreign(key: RouteKey, ownership: Ownership) -> RibPath {
     RibPath { key, action: Some(Action::Discard), ownership, local: true, attributes: "theirs".into() }
 }
 
-impl World {
-    /// A world in which nothing has happened yet, but that an earlier daemon left a rule behind.
-    pub(crate) async fn new(seed: u64, lie: Option<Lie>) -> Self {
-        let mut dice = Dice::of(seed);
-        let mut temper = Temper::of(&mut dice);
-        if let Some(lie) = lie {
-            lie.needs(&mut temper);
+impl Simulation {
+    /// Nothing has happened yet, but that an earlier daemon left a rule behind.
+    pub(crate) async fn new(seed: u64, defect: Option<Defect>) -> Self {
+        let mut random = Random::of(seed);
+        let mut profile = Profile::of(&mut random);
+        if let Some(defect) = defect {
+            defect.needs(&mut profile);
         }
         let store = Arc::new(MemoryStore::new());
         let speaker = Arc::new(MemoryAnnouncer::new());
@@ -82,66 +82,66 @@ impl World {
         store.set_clock(Arc::new(ScriptedClock::following_tokio(beginning())));
         speaker.set_call_timeout(Duration::from_secs(5));
         speaker.put(foreign(route(FOREIGN), Ownership::Foreign));
-        if !temper.dry_run {
+        if !profile.dry_run {
             let mut orphan = own_rule("dst 198.51.100.77/32", Action::Discard, 77);
             orphan.tags.not_after = NotAfter::at_or_after(beginning() + TimeDelta::hours(24));
             speaker.announce(&[orphan]).await;
         }
-        let witness = Arc::new(Witness::new(store.clone(), speaker.clone(), temper.is_strict()));
-        store.set_shared(temper.instances > 1);
+        let observer = Arc::new(Observer::new(store.clone(), speaker.clone(), profile.is_strict()));
+        store.set_shared(profile.instances > 1);
         let parts = Parts {
             store: store.clone(),
             announcer: speaker.clone(),
             clock: clock.clone(),
-            witness: witness.clone(),
-            guard: temper.guard,
-            lie,
+            observer: observer.clone(),
+            guard: profile.guard,
+            defect,
         };
-        let names = if temper.instances > 1 { &["prefixd-a", "prefixd-b"][..] } else { &["prefixd"] };
+        let names = if profile.instances > 1 { &["prefixd-a", "prefixd-b"][..] } else { &["prefixd"] };
         let daemons =
             (1..).zip(names).map(|(number, name)| Daemon::down(name, number, parts.clone())).collect();
-        let guard = temper.guard.then(|| Guard::start(speaker.clone(), clock.clone(), witness.story.clone()));
-        let mut world = Self {
-            dice,
-            temper,
+        let guard = profile.guard.then(|| Guard::start(speaker.clone(), clock.clone(), observer.log.clone()));
+        let mut simulation = Self {
+            random,
+            profile,
             store,
             speaker,
             clock,
-            witness,
+            observer,
             daemons,
-            door: Door::default(),
+            endpoint: Endpoint::default(),
             guard,
             files: Files::Usual,
             marker: None,
             thaws: Arc::default(),
             thaws_under_way: Arc::default(),
             keys: Arc::default(),
-            speaker_troubled: false,
+            is_speaker_faulty: false,
             speaker_hangs: false,
-            storage_troubled: false,
+            is_storage_faulty: false,
         };
         for _ in 0..names.len() {
-            world.start();
+            simulation.start();
         }
-        world.pass(Duration::from_millis(20)).await;
-        world
+        simulation.pass(Duration::from_millis(20)).await;
+        simulation
     }
 
-    pub(crate) fn tell(&self, who: &'static str, what: impl Into<String>) {
-        self.witness.story.tell(who, what);
+    pub(crate) fn log(&self, who: &'static str, what: impl Into<String>) {
+        self.observer.log.add(who, what);
     }
 
     pub(crate) fn now(&self) -> DateTime<Utc> {
         self.clock.now()
     }
 
-    /// Time passes, and everybody looks up.
+    /// Time passes; then the states of the daemons are followed.
     pub(crate) async fn pass(&mut self, time: Duration) {
         tokio::time::sleep(time).await;
         for daemon in &mut self.daemons {
-            daemon.look().await;
+            daemon.follow().await;
         }
-        self.door.open(self.daemons.iter().filter_map(Daemon::engine));
+        self.endpoint.open(self.daemons.iter().filter_map(Daemon::engine));
     }
 
     /// True if some daemon runs and nothing keeps any from its work.
@@ -151,11 +151,11 @@ impl World {
     }
 
     fn any_daemon(&mut self) -> usize {
-        self.dice.index(self.daemons.len())
+        self.random.index(self.daemons.len())
     }
 
     pub(crate) fn start(&mut self) {
-        let config = self.files.config(&self.temper);
+        let config = self.files.config(&self.profile);
         let Some(first) = self.daemons.iter().position(Daemon::is_down) else { return };
         let marker = self.marker.as_ref().filter(|_| first == 0);
         self.daemons[first].start(&config, marker);
@@ -172,26 +172,26 @@ impl World {
         self.keys.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// One thing happens.
+    /// One random action or fault.
     pub(crate) async fn act(&mut self) {
-        let temper = self.temper;
+        let profile = self.profile;
         let when = |is: bool, weight: u64| if is { weight } else { 0 };
-        let act = self.dice.weighted(&[
+        let act = self.random.weighted(&[
             (10, Act::Reports),
-            (when(temper.correlation, 3), Act::Corroboration),
-            (when(temper.operators, 3), Act::Operator),
-            (when(temper.faults, 3), Act::SpeakerFault),
-            (when(temper.late, 4), Act::SpeakerLate),
-            (when(temper.outages, 2), Act::SpeakerOutage),
-            (when(temper.strangers, 3), Act::Stranger),
-            (when(temper.storage, 3), Act::StorageFault),
-            (when(temper.kills, 2), Act::Kill),
-            (when(temper.stops, 1), Act::Stop),
-            (when(temper.jumps, 1), Act::Jump),
-            (when(temper.sleeps, 2), Act::Sleep),
-            (when(temper.panics, 2), Act::KillSwitch),
+            (when(profile.correlation, 3), Act::Corroboration),
+            (when(profile.operators, 3), Act::Operator),
+            (when(profile.faults, 3), Act::SpeakerFault),
+            (when(profile.late, 4), Act::SpeakerLate),
+            (when(profile.outages, 2), Act::SpeakerOutage),
+            (when(profile.table_changes, 3), Act::TableChange),
+            (when(profile.storage, 3), Act::StorageFault),
+            (when(profile.kills, 2), Act::Kill),
+            (when(profile.stops, 1), Act::Stop),
+            (when(profile.jumps, 1), Act::Jump),
+            (when(profile.sleeps, 2), Act::Sleep),
+            (when(profile.panics, 2), Act::KillSwitch),
             (when(self.daemons.iter().any(Daemon::is_down), 6), Act::Start),
-            (when(self.speaker_troubled || self.storage_troubled, 4), Act::Heal),
+            (when(self.is_speaker_faulty || self.is_storage_faulty, 4), Act::Heal),
             (2, Act::Wait),
         ]);
         match act {
@@ -201,7 +201,7 @@ impl World {
             Act::SpeakerFault => self.speaker_fault(),
             Act::SpeakerLate => self.speaker_late(),
             Act::SpeakerOutage => self.speaker_outage(),
-            Act::Stranger => self.stranger(),
+            Act::TableChange => self.table_change(),
             Act::StorageFault => self.storage_fault(),
             Act::Kill => self.kill(),
             Act::Stop => {
@@ -214,11 +214,11 @@ impl World {
             Act::Jump => self.jump(),
             Act::Heal => self.heal(),
             Act::Wait => {
-                let seconds = self.dice.pick(&[1, 5, 20, 35, 70]);
+                let seconds = self.random.pick(&[1, 5, 20, 35, 70]);
                 self.pass(Duration::from_secs(seconds)).await;
             }
         }
-        let pause = self.dice.pick(temper.pauses);
+        let pause = self.random.pick(profile.pauses);
         self.pass(Duration::from_millis(pause)).await;
     }
 
@@ -228,10 +228,10 @@ impl World {
         if bond.is_dead() {
             return;
         }
-        let moment = self.dice.pick(&[Timer::Before, Timer::Half, Timer::After]);
-        match self.dice.below(3) {
-            0 => bond.kill("at an idle moment"),
-            _ => bond.doom(u32::try_from(self.dice.below(6)).unwrap_or(0), moment),
+        let point = self.random.pick(&[KillPoint::Before, KillPoint::Half, KillPoint::After]);
+        match self.random.below(3) {
+            0 => bond.kill("while idle"),
+            _ => bond.doom(u32::try_from(self.random.below(6)).unwrap_or(0), point),
         }
     }
 
@@ -239,39 +239,39 @@ impl World {
     fn sleep(&mut self) {
         let which = self.any_daemon();
         let bond = self.daemons[which].bond().clone();
-        let time = Duration::from_millis(self.dice.pick(&[500, 2_900, 3_900, 6_000, 30_000]));
-        let cut = self.dice.once_in(2);
-        self.tell(bond.name, if cut { "cannot reach storage" } else { "is stopped, as by SIGSTOP" });
-        self.witness.disturb();
+        let time = Duration::from_millis(self.random.pick(&[500, 2_900, 3_900, 6_000, 30_000]));
+        let cut = self.random.once_in(2);
+        self.log(bond.name, if cut { "cannot reach storage" } else { "is stopped, as by SIGSTOP" });
+        self.observer.disturb();
         if cut {
             bond.cut_off.store(true, Ordering::Relaxed);
         } else {
             bond.set_asleep(true);
         }
-        let witness = self.witness.clone();
+        let observer = self.observer.clone();
         tokio::spawn(async move {
             tokio::time::sleep(time).await;
             if bond.is_hindered() && !bond.is_dead() {
-                witness.story.tell(bond.name, if cut { "reaches storage again" } else { "wakes" });
+                observer.log.add(bond.name, if cut { "reaches storage again" } else { "wakes" });
             }
             bond.cut_off.store(false, Ordering::Relaxed);
             bond.set_asleep(false);
-            witness.disturb();
+            observer.disturb();
         });
     }
 
     fn jump(&mut self) {
-        let seconds = self.dice.pick(&[-400_i64, -30, -2, 2, 30, 400]);
+        let seconds = self.random.pick(&[-400_i64, -30, -2, 2, 30, 400]);
         let to = (self.now() + TimeDelta::seconds(seconds)).max(beginning());
         self.clock.set(to);
-        self.tell("clock", format!("is set by {seconds} s, to {}", to.format("%H:%M:%S")));
-        self.witness.disturb();
+        self.log("clock", format!("is set by {seconds} s, to {}", to.format("%H:%M:%S")));
+        self.observer.disturb();
     }
 
-    /// Every trouble ends, and a daemon runs.
+    /// Every fault ends, and the daemons run.
     pub(crate) async fn recover(&mut self) {
         self.heal();
-        self.tell("world", "all trouble is over");
+        self.log("simulation", "all faults are over");
         for _ in 0..60 {
             self.pass(Duration::from_secs(1)).await;
             self.start();
@@ -280,18 +280,18 @@ impl World {
             }
         }
         if self.daemons.iter().any(|daemon| daemon.engine().is_none()) {
-            self.witness.story.wrong("a daemon does not come up although nothing is in its way");
+            self.observer.log.wrong("a daemon does not come up although nothing is in its way");
         }
-        self.daemons.iter().for_each(|daemon| daemon.bond().doom(u32::MAX, Timer::Before));
+        self.daemons.iter().for_each(|daemon| daemon.bond().doom(u32::MAX, KillPoint::Before));
         // everybody who still waits for an answer, and whoever tries again
         self.pass(Duration::from_secs(15)).await;
         self.speaker.let_late_changes_happen();
-        self.witness.disturb();
+        self.observer.disturb();
         // a whole pass of the reconciler and the longest wait for another try
         self.pass(Duration::from_secs(46)).await;
         // a step that is taken at this very moment is carried through
         for _ in 0..20 {
-            if self.witness.quiet_for() >= SETTLED {
+            if self.observer.quiet_for() >= SETTLED {
                 break;
             }
             self.pass(SETTLED).await;
@@ -303,10 +303,10 @@ impl World {
         let latest = self.unfinished().iter().map(|row| row.expires_at).max();
         let left = latest.map_or(TimeDelta::zero(), |at| at - self.now());
         let left = left.to_std().unwrap_or_default() + Duration::from_secs(12);
-        self.tell("world", "nobody reports anything any more");
+        self.log("simulation", "detectors report nothing any more");
         self.pass(left).await;
         // the last audit entries are sealed a moment later
-        while self.witness.quiet_for() < Duration::from_secs(2) {
+        while self.observer.quiet_for() < Duration::from_secs(2) {
             self.pass(Duration::from_secs(1)).await;
         }
     }
@@ -320,7 +320,7 @@ enum Act {
     SpeakerFault,
     SpeakerLate,
     SpeakerOutage,
-    Stranger,
+    TableChange,
     StorageFault,
     Kill,
     Sleep,

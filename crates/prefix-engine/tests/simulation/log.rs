@@ -1,4 +1,4 @@
-//! What happened in a schedule, in the words of an operator: who did what, when, and what is wrong with it.
+//! The log of a schedule, for people: who did what, when, and what is wrong with it.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -13,53 +13,53 @@ struct Line {
     what: String,
 }
 
-struct Pages {
+struct State {
     began: Instant,
     lines: Vec<Line>,
     wrong: Option<String>,
 }
 
-/// See the module; clones write the same story.
+/// The log; clones write to the same one.
 #[derive(Clone)]
-pub(crate) struct Story {
-    pages: Arc<Mutex<Pages>>,
+pub(crate) struct Log {
+    state: Arc<Mutex<State>>,
 }
 
-impl Story {
+impl Log {
     /// Begins now, by tokio's time.
     pub(crate) fn new() -> Self {
-        let pages = Pages { began: Instant::now(), lines: Vec::new(), wrong: None };
-        Self { pages: Arc::new(Mutex::new(pages)) }
+        let state = State { began: Instant::now(), lines: Vec::new(), wrong: None };
+        Self { state: Arc::new(Mutex::new(state)) }
     }
 
-    fn open(&self) -> MutexGuard<'_, Pages> {
-        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Somebody did something.
-    pub(crate) fn tell(&self, who: impl Into<Cow<'static, str>>, what: impl Into<String>) {
-        let mut pages = self.open();
-        let at = pages.began.elapsed();
-        pages.lines.push(Line { at, who: who.into(), what: what.into() });
+    pub(crate) fn add(&self, who: impl Into<Cow<'static, str>>, what: impl Into<String>) {
+        let mut state = self.lock();
+        let at = state.began.elapsed();
+        state.lines.push(Line { at, who: who.into(), what: what.into() });
     }
 
     /// Something is broken that must hold. The first finding counts, later ones are mostly its consequences.
     pub(crate) fn wrong(&self, what: impl Into<String>) {
         let what = what.into();
-        self.tell("WRONG", what.clone());
-        self.open().wrong.get_or_insert(what);
+        self.add("WRONG", what.clone());
+        self.lock().wrong.get_or_insert(what);
     }
 
     /// What is wrong, if anything is.
     pub(crate) fn finding(&self) -> Option<String> {
-        self.open().wrong.clone()
+        self.lock().wrong.clone()
     }
 
-    /// The whole story up to the first finding, for people.
+    /// The whole log up to the first finding, for people.
     pub(crate) fn text(&self) -> String {
-        let pages = self.open();
+        let state = self.lock();
         let mut text = String::new();
-        for line in &pages.lines {
+        for line in &state.lines {
             let (minutes, seconds) = (line.at.as_secs() / 60, line.at.as_secs() % 60);
             let millis = line.at.subsec_millis();
             // writing to a text cannot fail

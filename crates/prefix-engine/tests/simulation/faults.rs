@@ -1,4 +1,4 @@
-//! What happens to a daemon: its speaker and its storage fail in every way that they can, and strangers meddle.
+//! Faults of the speaker and of storage, and changes of the speaker's table by others.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -9,25 +9,25 @@ use prefix_core::ownership::Ownership;
 use prefix_testkit::fakes::announcer::AnnounceFault;
 use prefix_testkit::fakes::store::Fault;
 
-use crate::world::{FOREIGN, World, foreign, route};
+use crate::simulation::{FOREIGN, Simulation, foreign, route};
 
-impl World {
+impl Simulation {
     /// The next changes or reads of the speaker fail.
     pub(crate) fn speaker_fault(&mut self) {
-        let fault = self.dice.pick(&[
+        let fault = self.random.pick(&[
             AnnounceFault::Refused,
             AnnounceFault::Unreachable,
             AnnounceFault::Lost,
             AnnounceFault::AnswerLost,
         ]);
-        let times = 1 + self.dice.index(4);
+        let times = 1 + self.random.index(4);
         let words = match fault {
             AnnounceFault::Refused => "refused",
             AnnounceFault::Unreachable => "not sent at all",
             AnnounceFault::Lost => "lost on the way",
             _ => "carried out, but the answer is lost",
         };
-        let what = match self.dice.below(4) {
+        let what = match self.random.below(4) {
             0 => {
                 self.speaker.fail_withdraws(times, fault);
                 format!("the next {times} withdrawals will be {words}")
@@ -37,7 +37,7 @@ impl World {
                 format!("the next {times} reads will get no answer")
             }
             2 => {
-                self.speaker.break_table_after(self.dice.index(3));
+                self.speaker.break_table_after(self.random.index(3));
                 "the next reading of the table will break off".to_owned()
             }
             _ => {
@@ -45,27 +45,29 @@ impl World {
                 format!("the next {times} announcements will be {words}")
             }
         };
-        self.trouble_speaker(what);
+        self.note_speaker_fault(what);
     }
 
     /// Effects that come late, in another order, or twice; a speaker that hangs.
     pub(crate) fn speaker_late(&mut self) {
-        let times = 1 + self.dice.index(3);
-        let fault = self.dice.pick(&[AnnounceFault::Late, AnnounceFault::Repeated]);
+        let times = 1 + self.random.index(3);
+        let fault = self.random.pick(&[AnnounceFault::Late, AnnounceFault::Repeated]);
         let words = if fault == AnnounceFault::Late { "come late" } else { "happen again later" };
-        match self.dice.below(4) {
+        match self.random.below(4) {
             0 => {
                 self.speaker.fail_withdraws(times, fault);
-                self.trouble_speaker(format!("the next {times} withdrawals will {words}, without an answer"));
+                self.note_speaker_fault(format!(
+                    "the next {times} withdrawals will {words}, without an answer"
+                ));
             }
             1 => {
                 self.speaker.stall();
                 self.speaker_hangs = true;
-                self.trouble_speaker("stops, as by SIGSTOP".to_owned());
+                self.note_speaker_fault("stops, as by SIGSTOP".to_owned());
             }
             _ => {
                 self.speaker.fail_announces(times, fault);
-                self.trouble_speaker(format!(
+                self.note_speaker_fault(format!(
                     "the next {times} announcements will {words}, without an answer"
                 ));
             }
@@ -75,9 +77,9 @@ impl World {
 
     /// Minutes later, long after everybody has given up, what was sent takes effect.
     fn schedule_late_effects(&mut self) {
-        let after = Duration::from_millis(self.dice.pick(&[300, 3_000, 9_000, 40_000, 180_000]));
-        let reverse = self.dice.once_in(2);
-        let (speaker, witness) = (self.speaker.clone(), self.witness.clone());
+        let after = Duration::from_millis(self.random.pick(&[300, 3_000, 9_000, 40_000, 180_000]));
+        let reverse = self.random.once_in(2);
+        let (speaker, observer) = (self.speaker.clone(), self.observer.clone());
         tokio::spawn(async move {
             tokio::time::sleep(after).await;
             let happened = speaker.let_late_changes_happen_as(|late| {
@@ -86,70 +88,70 @@ impl World {
                 }
             });
             if !happened.is_empty() {
-                witness.disturb();
+                observer.disturb();
                 let words: Vec<String> = happened.iter().map(ToString::to_string).collect();
                 let order = if reverse { ", in reverse order" } else { "" };
-                witness.story.tell("speaker", format!("carries out late{order}: {}", words.join(", ")));
+                observer.log.add("speaker", format!("carries out late{order}: {}", words.join(", ")));
             }
         });
     }
 
     /// The speaker is away, comes back, or comes back empty.
     pub(crate) fn speaker_outage(&mut self) {
-        match self.dice.below(4) {
+        match self.random.below(4) {
             0 => {
                 self.speaker.disconnect("the cable is out");
-                self.trouble_speaker("cannot be reached".to_owned());
+                self.note_speaker_fault("cannot be reached".to_owned());
             }
             1 => {
-                self.speaker.set_delay(Duration::from_millis(self.dice.pick(&[20, 300, 2_000])));
-                self.trouble_speaker("is slow from now on".to_owned());
+                self.speaker.set_delay(Duration::from_millis(self.random.pick(&[20, 300, 2_000])));
+                self.note_speaker_fault("is slow from now on".to_owned());
             }
             _ => {
                 self.speaker.restart();
                 self.speaker.put(foreign(route(FOREIGN), Ownership::Foreign));
-                self.tell("speaker", "restarts with an empty table; its operator puts the foreign rule back");
-                self.witness.disturb();
+                self.log("speaker", "restarts with an empty table; its operator puts the foreign rule back");
+                self.observer.disturb();
             }
         }
     }
 
     /// Somebody else changes the table.
-    pub(crate) fn stranger(&mut self) {
+    pub(crate) fn table_change(&mut self) {
         let own = self.speaker.own_paths();
-        // one that hangs does nothing for strangers either
+        // one that hangs takes no changes of others either
         if own.is_empty() || self.speaker_hangs {
             return;
         }
-        let path = own[self.dice.index(own.len())].clone();
+        let path = own[self.random.index(own.len())].clone();
         let flow = path.key.flow();
-        match self.dice.below(4) {
+        match self.random.below(4) {
             0 => {
                 self.speaker.remove(&path.key);
-                self.tell("stranger", format!("takes {flow} out of the table"));
+                self.log("other", format!("takes {flow} out of the table"));
             }
             1 => {
                 let attributes = "changed by hand".into();
                 self.speaker.put(RibPath { action: Some(Action::Discard), attributes, ..path });
-                self.tell("stranger", format!("changes the action of {flow}"));
+                self.log("other", format!("changes the action of {flow}"));
             }
             2 => self.somebody_puts(path.key, Ownership::Foreign, "a path of their own"),
             _ => self.somebody_puts(path.key, Ownership::OtherPop { owner: 7 }, "a path of another pop"),
         }
-        self.witness.disturb();
+        self.observer.disturb();
     }
 
     fn somebody_puts(&mut self, key: RouteKey, ownership: Ownership, what: &str) {
-        self.tell("stranger", format!("puts {what} in place of {}", key.flow()));
-        self.witness.somebody_put(&key);
+        self.log("other", format!("puts {what} in place of {}", key.flow()));
+        self.observer.somebody_put(&key);
         self.speaker.put(foreign(key, ownership));
     }
 
     /// Storage fails once, for a while, or hangs.
     pub(crate) fn storage_fault(&mut self) {
-        self.storage_troubled = true;
-        let times = 1 + self.dice.index(3);
-        let what = match self.dice.below(6) {
+        self.is_storage_faulty = true;
+        let times = 1 + self.random.index(3);
+        let what = match self.random.below(6) {
             0 => {
                 self.store.set_down(true);
                 "is down".to_owned()
@@ -171,8 +173,8 @@ impl World {
                 format!("will store {times} units of work and lose the answer")
             }
         };
-        self.tell("storage", what);
-        self.witness.disturb();
+        self.log("storage", what);
+        self.observer.disturb();
     }
 
     /// What was wrong with speaker and storage is over. What is late stays so.
@@ -188,16 +190,16 @@ impl World {
             daemon.bond().set_asleep(false);
             daemon.bond().cut_off.store(false, Ordering::Relaxed);
         }
-        if self.speaker_troubled || self.storage_troubled {
-            self.tell("world", "speaker and storage are well again");
+        if self.is_speaker_faulty || self.is_storage_faulty {
+            self.log("simulation", "the faults of speaker and storage are over");
         }
-        (self.speaker_troubled, self.speaker_hangs, self.storage_troubled) = (false, false, false);
-        self.witness.disturb();
+        (self.is_speaker_faulty, self.speaker_hangs, self.is_storage_faulty) = (false, false, false);
+        self.observer.disturb();
     }
 
-    fn trouble_speaker(&mut self, what: String) {
-        self.speaker_troubled = true;
-        self.tell("speaker", what);
-        self.witness.disturb();
+    fn note_speaker_fault(&mut self, what: String) {
+        self.is_speaker_faulty = true;
+        self.log("speaker", what);
+        self.observer.disturb();
     }
 }

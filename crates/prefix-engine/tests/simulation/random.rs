@@ -1,15 +1,15 @@
-//! Chance that repeats itself: everything that the world does in a schedule is thrown with these dice.
+//! Repeatable random numbers: a seed fixes every choice of a schedule.
 
 /// The generator `SplitMix64`: small, and the same everywhere.
 #[derive(Clone, Debug)]
-pub(crate) struct Dice(u64);
+pub(crate) struct Random(u64);
 
-impl Dice {
-    /// The dice of a seed. Neighboring seeds have nothing in common.
+impl Random {
+    /// The generator of a seed. Neighboring seeds have nothing in common.
     pub(crate) fn of(seed: u64) -> Self {
-        let mut dice = Self(seed.wrapping_mul(0xd134_2543_de82_ef95).wrapping_add(0x632b_e59b_d9b4_e019));
-        dice.next();
-        dice
+        let mut random = Self(seed.wrapping_mul(0xd134_2543_de82_ef95).wrapping_add(0x632b_e59b_d9b4_e019));
+        random.next();
+        random
     }
 
     fn next(&mut self) -> u64 {

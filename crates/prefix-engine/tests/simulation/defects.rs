@@ -1,5 +1,5 @@
-//! Parts that lie: a simulation that does not notice them proves nothing. Each lie is one deliberate defect between a
-//! daemon and its ports.
+//! Ports with a deliberate defect: a simulation that does not find them proves nothing. Each
+//! stands between a daemon and its ports.
 
 use prefix_core::Announcer;
 use prefix_core::announcer::{AnnounceError, OwnPath, RibPath};
@@ -9,12 +9,12 @@ use prefix_core::store::{Candidacy, ChangeSet, Election, Epoch, Leader, ReadSet,
 use prefix_testkit::fakes::MemoryStore;
 
 use crate::ports::Bond;
-use crate::temper::Temper;
-use crate::world::{FOREIGN, route};
+use crate::profile::Profile;
+use crate::simulation::{FOREIGN, route};
 
 /// One deliberate defect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lie {
+pub(crate) enum Defect {
     /// Storage says that events are stored, and forgets them.
     ForgetsEvents,
     /// Storage does not keep the answers to repeatable requests.
@@ -37,7 +37,7 @@ pub(crate) enum Lie {
     PromisesLonger,
 }
 
-impl Lie {
+impl Defect {
     pub(crate) const ALL: [Self; 10] = [
         Self::ForgetsEvents,
         Self::ForgetsReplies,
@@ -69,22 +69,22 @@ impl Lie {
         }
     }
 
-    /// What a schedule must be like for the lie to be told at all.
-    pub(crate) fn needs(self, temper: &mut Temper) {
-        temper.dry_run = false;
-        temper.panics |= self == Self::ForgetsPanic;
+    /// What a schedule must have for the defect to show at all.
+    pub(crate) fn needs(self, profile: &mut Profile) {
+        profile.dry_run = false;
+        profile.panics |= self == Self::ForgetsPanic;
         if self == Self::LetsEverybodyLead {
-            temper.instances = 2;
+            profile.instances = 2;
         }
     }
 
-    pub(crate) fn bend_reads(self, reads: &mut ReadSet) {
+    pub(crate) fn alter_reads(self, reads: &mut ReadSet) {
         if self == Self::LetsEverybodyLead {
             reads.leader = None;
         }
     }
 
-    pub(crate) fn bend_facts(self, facts: &mut Snapshot) {
+    pub(crate) fn alter_facts(self, facts: &mut Snapshot) {
         match self {
             Self::ForgetsPanic => facts.panic = std::sync::Arc::default(),
             Self::CountsNothing => {
@@ -96,7 +96,7 @@ impl Lie {
         }
     }
 
-    pub(crate) fn bend_changes(self, mut changes: ChangeSet) -> ChangeSet {
+    pub(crate) fn alter_changes(self, mut changes: ChangeSet) -> ChangeSet {
         match self {
             Self::ForgetsEvents => changes.events.clear(),
             Self::ForgetsReplies => changes.replies.clear(),
@@ -105,7 +105,7 @@ impl Lie {
         changes
     }
 
-    pub(crate) fn bend_election(
+    pub(crate) fn alter_election(
         self,
         candidacy: &Candidacy,
         election: Result<Election, StoreError>,
@@ -142,13 +142,13 @@ impl Lie {
         match self {
             Self::AnnouncesNothing => {
                 for path in &paths {
-                    bond.witness.open().pretended.insert(path.route.key(), as_listed(path));
+                    bond.observer.open().pretended.insert(path.route.key(), as_listed(path));
                 }
                 return paths.iter().map(|_| Ok(())).collect();
             }
             Self::WithdrawsNothing => {
                 paths.iter().for_each(|path| {
-                    bond.witness.open().hidden.remove(&path.route.key());
+                    bond.observer.open().hidden.remove(&path.route.key());
                 });
             }
             Self::PromisesLonger => {
@@ -168,25 +168,25 @@ impl Lie {
         match self {
             Self::AnnouncesNothing => {
                 keys.iter().for_each(|key| {
-                    bond.witness.open().pretended.remove(key);
+                    bond.observer.open().pretended.remove(key);
                 });
             }
             Self::WithdrawsNothing => {
-                bond.witness.open().hidden.extend(keys.iter().cloned());
+                bond.observer.open().hidden.extend(keys.iter().cloned());
                 return keys.iter().map(|_| Ok(())).collect();
             }
-            Self::WithdrawsForeign => bond.witness.speaker.remove(&route(FOREIGN)),
+            Self::WithdrawsForeign => bond.observer.speaker.remove(&route(FOREIGN)),
             _ => {}
         }
         speaker.withdraw(keys).await
     }
 
     /// The table without what is hidden and with what is pretended.
-    pub(crate) fn bend_table(
+    pub(crate) fn alter_table(
         bond: &Bond,
         paths: Vec<Result<RibPath, AnnounceError>>,
     ) -> Vec<Result<RibPath, AnnounceError>> {
-        let facts = bond.witness.open();
+        let facts = bond.observer.open();
         let is_shown = |path: &Result<RibPath, AnnounceError>| {
             path.as_ref().map_or(true, |path| !facts.hidden.contains(&path.key))
         };
@@ -196,8 +196,8 @@ impl Lie {
     }
 
     /// The same for one route.
-    pub(crate) fn bend_path(bond: &Bond, key: &RouteKey, path: Option<RibPath>) -> Option<RibPath> {
-        let facts = bond.witness.open();
+    pub(crate) fn alter_path(bond: &Bond, key: &RouteKey, path: Option<RibPath>) -> Option<RibPath> {
+        let facts = bond.observer.open();
         facts.pretended.get(key).cloned().or(path.filter(|_| !facts.hidden.contains(key)))
     }
 }

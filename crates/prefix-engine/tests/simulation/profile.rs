@@ -1,12 +1,12 @@
-//! The temper of a schedule: which troubles it knows at all. A schedule that knows few of them goes deeper into those
-//! than one in which everything happens at once.
+//! Which kinds of faults and actions a schedule has at all. A schedule with few of them goes deeper into those than one
+//! in which everything happens at once.
 
-use crate::dice::Dice;
+use crate::random::Random;
 
-/// See the module.
+/// The kinds of faults and actions of a schedule.
 #[derive(Clone, Copy, Debug)]
-#[allow(clippy::struct_excessive_bools, reason = "each trouble is there or not, independently of the others")]
-pub(crate) struct Temper {
+#[allow(clippy::struct_excessive_bools, reason = "each kind is there or not, independently of the others")]
+pub(crate) struct Profile {
     /// Nothing may reach the speaker.
     pub(crate) dry_run: bool,
     /// A stop leaves rules in place.
@@ -20,7 +20,7 @@ pub(crate) struct Temper {
     /// Connection lost, speaker restarted.
     pub(crate) outages: bool,
     /// Others change the table.
-    pub(crate) strangers: bool,
+    pub(crate) table_changes: bool,
     /// Storage fails, is down or hangs.
     pub(crate) storage: bool,
     /// The daemon is killed.
@@ -31,9 +31,9 @@ pub(crate) struct Temper {
     pub(crate) jumps: bool,
     /// Instances of the pop, on one storage and one speaker.
     pub(crate) instances: usize,
-    /// An instance is stopped and wakes later, or loses sight of storage.
+    /// An instance is stopped and continues later, or cannot reach storage.
     pub(crate) sleeps: bool,
-    /// Somebody pulls the kill switch.
+    /// Operators start panics and thaw them.
     pub(crate) panics: bool,
     /// Operators create, withdraw, change safelist and configuration.
     pub(crate) operators: bool,
@@ -45,27 +45,27 @@ pub(crate) struct Temper {
     pub(crate) pauses: &'static [u64],
 }
 
-impl Temper {
-    pub(crate) fn of(dice: &mut Dice) -> Self {
+impl Profile {
+    pub(crate) fn of(random: &mut Random) -> Self {
         Self {
-            dry_run: dice.once_in(25),
-            preserve: dice.once_in(2),
-            guard: dice.once_in(2),
-            faults: dice.once_in(2),
-            late: dice.once_in(3),
-            outages: dice.once_in(2),
-            strangers: dice.once_in(3),
-            storage: dice.once_in(2),
-            kills: dice.once_in(2),
-            stops: dice.once_in(3),
-            jumps: dice.once_in(3),
-            instances: if dice.once_in(3) { 2 } else { 1 },
-            sleeps: dice.once_in(2),
-            panics: dice.once_in(4),
-            operators: !dice.once_in(3),
-            correlation: dice.once_in(3),
-            actions: 20 + dice.below(31),
-            pauses: dice.pick(&[
+            dry_run: random.once_in(25),
+            preserve: random.once_in(2),
+            guard: random.once_in(2),
+            faults: random.once_in(2),
+            late: random.once_in(3),
+            outages: random.once_in(2),
+            table_changes: random.once_in(3),
+            storage: random.once_in(2),
+            kills: random.once_in(2),
+            stops: random.once_in(3),
+            jumps: random.once_in(3),
+            instances: if random.once_in(3) { 2 } else { 1 },
+            sleeps: random.once_in(2),
+            panics: random.once_in(4),
+            operators: !random.once_in(3),
+            correlation: random.once_in(3),
+            actions: 20 + random.below(31),
+            pauses: random.pick(&[
                 &[1, 5, 20, 60, 150, 400][..],
                 &[3, 40, 150, 700, 2_500, 6_000],
                 &[40, 700, 2_500, 11_000, 31_000],
@@ -75,6 +75,6 @@ impl Temper {
 
     /// True if what the speaker holds changes only when it is told to.
     pub(crate) fn is_strict(&self) -> bool {
-        !self.late && !self.strangers && !self.sleeps
+        !self.late && !self.table_changes && !self.sleeps
     }
 }
