@@ -5,7 +5,7 @@ mod messages;
 mod watch;
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::Clock;
@@ -17,6 +17,7 @@ use prefix_core::name::Pop;
 use tokio::sync::broadcast;
 use tracing::{error, info, warn};
 
+use crate::mutex::Mutex;
 use crate::policy_in_force::PolicyInForce;
 pub(crate) use messages::RefusalSubject;
 pub(crate) use watch::AlertWatch;
@@ -55,14 +56,10 @@ impl Alerts {
         Self { clock, pop, policy, raised: Mutex::default(), sender: broadcast::channel(WAITING).0 }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Raised> {
-        self.raised.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Logs an alert, keeps it, and passes it on.
     fn raise(&self, alert: Alert) {
         log(&alert);
-        let mut raised = self.lock();
+        let mut raised = self.raised.lock();
         if raised.newest.len() == KEPT {
             raised.newest.pop_front();
         }
@@ -78,17 +75,17 @@ impl Alerts {
 
     /// The newest ones, oldest first.
     pub(crate) fn newest(&self) -> Vec<Alert> {
-        self.lock().newest.iter().cloned().collect()
+        self.raised.lock().newest.iter().cloned().collect()
     }
 
     /// The number of rules in the speaker that no session carries.
     pub(crate) fn unseen(&self) -> usize {
-        self.lock().unseen.count()
+        self.raised.lock().unseen.count()
     }
 
     /// True if no such refusal was raised within [`REPEAT_AFTER`].
     fn is_first_refusal(&self, guardrail: Guardrail, victim: VictimIp, now: DateTime<Utc>) -> bool {
-        let refused = &mut self.lock().refused;
+        let refused = &mut self.raised.lock().refused;
         refused.retain(|_, at| now - *at < REPEAT_AFTER);
         let is_first = !refused.contains_key(&(guardrail, victim));
         refused.entry((guardrail, victim)).or_insert(now);
@@ -97,7 +94,7 @@ impl Alerts {
 
     /// True if nothing queued was raised within [`REPEAT_AFTER`].
     fn is_first_queued(&self, now: DateTime<Utc>) -> bool {
-        let queued = &mut self.lock().queued;
+        let queued = &mut self.raised.lock().queued;
         let is_first = queued.is_none_or(|at| now - at >= REPEAT_AFTER);
         if is_first {
             *queued = Some(now);

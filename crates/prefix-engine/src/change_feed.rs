@@ -1,4 +1,4 @@
-//! What other instances commit: the intent table of this instance follows it, and whoever waits for it here is told.
+//! What other instances commit: the intent table of this instance follows it, and requests that wait here are answered.
 //!
 //! Rows are read by what changed, not by who changed it; the revision of a row keeps an answer that comes late from
 //! undoing what was committed here meanwhile.

@@ -1,11 +1,12 @@
 //! Requests that wait for the speaker's confirmation of what they have just committed.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::Status;
 use tokio::sync::oneshot;
+
+use crate::mutex::Mutex;
 
 /// The requests that wait for a mitigation to leave `pending` or `withdrawing`.
 #[derive(Default)]
@@ -17,7 +18,7 @@ impl ConfirmationWaiters {
     /// Waits for a mitigation. To be called before its status is read, so that no confirmation is missed in between.
     pub(crate) fn register(&self, id: MitigationId) -> oneshot::Receiver<Status> {
         let (sender, receiver) = oneshot::channel();
-        let mut waiters = self.waiters.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiters = self.waiters.lock();
         let waiting = waiters.entry(id).or_default();
         waiting.retain(|waiter| !waiter.is_closed());
         waiting.push(sender);
@@ -29,7 +30,7 @@ impl ConfirmationWaiters {
         if matches!(status, Status::Pending | Status::Withdrawing) {
             return;
         }
-        let waiting = self.waiters.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        let waiting = self.waiters.lock().remove(&id);
         for waiter in waiting.into_iter().flatten() {
             // a request that gave up waiting is fine
             let _ = waiter.send(status);
@@ -38,12 +39,12 @@ impl ConfirmationWaiters {
 
     /// The mitigations that requests wait for.
     pub(crate) fn ids(&self) -> Vec<MitigationId> {
-        self.waiters.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+        self.waiters.lock().keys().copied().collect()
     }
 
     /// Forgets the requests that gave up.
     pub(crate) fn sweep(&self) {
-        let mut waiters = self.waiters.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiters = self.waiters.lock();
         waiters.retain(|_, waiting| {
             waiting.retain(|waiter| !waiter.is_closed());
             !waiting.is_empty()

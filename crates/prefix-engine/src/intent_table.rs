@@ -5,12 +5,11 @@
 //! why rules leave on time even while storage is down.
 
 mod adj_rib_out;
-mod panic_pending;
 mod rows;
 mod schedule;
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use prefix_core::address::VictimIp;
@@ -23,6 +22,7 @@ use prefix_core::panic::PanicScope;
 use tokio::sync::Notify;
 
 use crate::confirmation_waiters::ConfirmationWaiters;
+use crate::mutex::Mutex;
 use adj_rib_out::AdjRibOut;
 pub(crate) use adj_rib_out::AnnouncedPath;
 use rows::Rows;
@@ -101,14 +101,9 @@ pub(crate) struct IntentTable {
 }
 
 impl IntentTable {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // no panic can leave the state half written: every method mutates whole entries
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Replaces all rows by what the store holds. Returns the routes of rows that changed.
     pub(crate) fn reload(&self, rows: Vec<Mitigation>) -> Vec<RouteKey> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let mut before = state.rows.clear();
         state.schedule.clear();
         let mut keys: Vec<RouteKey> = Vec::new();
@@ -128,7 +123,7 @@ impl IntentTable {
 
     /// Follows a committed row. Returns the routes whose desired path may have changed.
     pub(crate) fn follow(&self, row: Mitigation) -> Vec<RouteKey> {
-        let keys = self.lock().put(row);
+        let keys = self.state.lock().put(row);
         if !keys.is_empty() {
             self.deadline_moved.notify_one();
         }
@@ -137,48 +132,48 @@ impl IntentTable {
 
     /// The row, if it is unfinished.
     pub(crate) fn get(&self, id: MitigationId) -> Option<Arc<Mitigation>> {
-        self.lock().rows.by_id.get(&id).cloned()
+        self.state.lock().rows.by_id.get(&id).cloned()
     }
 
     /// Every unfinished row.
     pub(crate) fn rows(&self) -> Vec<Arc<Mitigation>> {
-        self.lock().rows.by_id.values().cloned().collect()
+        self.state.lock().rows.by_id.values().cloned().collect()
     }
 
     /// The living rows of a victim.
     pub(crate) fn living_of(&self, victim: VictimIp) -> Vec<Arc<Mitigation>> {
-        self.lock().rows.of_victim(victim).filter(|row| row.lives()).cloned().collect()
+        self.state.lock().rows.of_victim(victim).filter(|row| row.lives()).cloned().collect()
     }
 
     /// The unfinished rows that name a route.
     pub(crate) fn of_route(&self, key: &RouteKey) -> Vec<Arc<Mitigation>> {
-        self.lock().rows.of_route(key).cloned().collect()
+        self.state.lock().rows.of_route(key).cloned().collect()
     }
 
     /// The mitigation that an audit entry about a route names.
     pub(crate) fn mitigation_of_route(&self, key: &RouteKey) -> Option<MitigationId> {
-        self.lock().rows.of_route(key).next().map(|row| row.mitigation_id)
+        self.state.lock().rows.of_route(key).next().map(|row| row.mitigation_id)
     }
 
     /// Every route that an unfinished row names.
     pub(crate) fn keys(&self) -> Vec<RouteKey> {
-        self.lock().rows.by_key.keys().cloned().collect()
+        self.state.lock().rows.by_key.keys().cloned().collect()
     }
 
     /// What the speaker should hold for this route.
     pub(crate) fn desired_path(&self, key: &RouteKey, now: DateTime<Utc>) -> DesiredPath {
-        self.lock().desired_path(key, now)
+        self.state.lock().desired_path(key, now)
     }
 
     /// What is to be sent for a route now: nothing if the speaker has confirmed just that, with a not-after time that
     /// is neither later than the row allows nor due to be renewed.
     pub(crate) fn route_change(&self, key: &RouteKey, now: DateTime<Utc>) -> RouteChange {
-        let state = self.lock();
+        let state = self.state.lock();
         let desired = state.desired_path(key, now);
         let DesiredPath::Path { id, path, .. } = &desired else {
             return if desired == DesiredPath::Former { RouteChange::Nothing } else { state.withdrawal(key) };
         };
-        if state.adj_rib_out.is_held_by_other_pop(key) {
+        if state.adj_rib_out.held_by_other_pop.contains(key) {
             return RouteChange::Nothing;
         }
         let (Some(row), Some(confirmed)) = (state.rows.by_id.get(id), state.adj_rib_out.confirmed(key))
@@ -196,13 +191,13 @@ impl IntentTable {
 
     /// True if some row waits to be admitted.
     pub(crate) fn has_queued(&self) -> bool {
-        self.lock().rows.queued > 0
+        self.state.lock().rows.queued > 0
     }
 
     /// How many rows there are of each kind; `stuck_since` is the latest decision of a withdrawal that counts as stuck.
     pub(crate) fn counts(&self, stuck_since: DateTime<Utc>) -> Counts {
         let mut counts = Counts::default();
-        for row in self.lock().rows.by_id.values() {
+        for row in self.state.lock().rows.by_id.values() {
             match row.status {
                 Status::Active | Status::Escalated => counts.active += 1,
                 Status::Pending => counts.pending += 1,
@@ -216,10 +211,42 @@ impl IntentTable {
         counts
     }
 
+    /// From now on these scopes are frozen. Returns the routes of rows that are covered for the first time.
+    pub(crate) fn freeze(&self, scopes: Arc<Vec<PanicScope>>) -> Vec<RouteKey> {
+        let mut state = self.state.lock();
+        state.frozen = scopes;
+        let covered: Vec<Arc<Mitigation>> =
+            state.rows.by_id.values().filter(|row| state.is_frozen(row)).cloned().collect();
+        let newly = covered.iter().filter(|row| state.panic_pending.insert(row.mitigation_id));
+        sorted(newly.flat_map(|row| route_keys(row)).collect())
+    }
+
+    /// True if a panic covered this row.
+    pub(crate) fn is_panic_pending(&self, id: MitigationId) -> bool {
+        self.state.lock().panic_pending.contains(&id)
+    }
+
+    /// Rows that a panic covered and whose end is not written yet, oldest first.
+    pub(crate) fn panic_pending(&self) -> Vec<MitigationId> {
+        let state = self.state.lock();
+        let claims =
+            |id: &&MitigationId| state.rows.by_id.get(*id).is_some_and(|row| row.status.claims_rule());
+        let mut ids: Vec<MitigationId> = state.panic_pending.iter().filter(claims).copied().collect();
+        ids.sort();
+        ids
+    }
+
+    /// These rows are panic-pending no more: they began after the thaw. Returns their routes.
+    pub(crate) fn clear_panic_pending(&self, ids: &[MitigationId]) -> Vec<RouteKey> {
+        let mut state = self.state.lock();
+        let spared: Vec<_> = ids.iter().filter(|id| state.panic_pending.remove(id)).collect();
+        spared.into_iter().filter_map(|id| state.rows.by_id.get(id)).flat_map(|row| route_keys(row)).collect()
+    }
+
     /// This instance begins to lead: what it knows of the speaker is older than what its predecessor did there.
     pub(crate) fn begin_to_lead(&self) {
         self.forget_speaker();
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.schedule.over.clear();
         // a follower may have learned of a row before it learned of the thaw; the reload finds again what is frozen
         state.panic_pending.clear();
@@ -268,6 +295,12 @@ impl State {
             self.adj_rib_out.unnamed(key, is_final);
         }
         keys
+    }
+
+    /// True if a panic covers this row now.
+    fn is_frozen(&self, row: &Mitigation) -> bool {
+        row.status.claims_rule()
+            && self.frozen.iter().any(|scope| scope.covers(&row.pop, row.customer_id.as_ref()))
     }
 
     /// A withdrawal names a route, not an owner, so it is sent only where a path of ours can be.

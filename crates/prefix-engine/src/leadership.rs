@@ -7,7 +7,6 @@
 
 mod candidate;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -19,6 +18,7 @@ use tracing::{info, warn};
 
 pub(crate) use candidate::Candidate;
 
+use crate::mutex::Mutex;
 use crate::settings::Settings;
 
 /// How long a lease lasts.
@@ -46,8 +46,9 @@ pub(crate) enum LeaderState {
     Following,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Role {
+    #[default]
     Following,
     /// Elected: rows are to be read and checked.
     Elected(Epoch),
@@ -76,6 +77,7 @@ pub(crate) struct PopInstances {
     pub(crate) clock_ahead: TimeDelta,
 }
 
+#[derive(Default)]
 struct State {
     role: Role,
     /// The end of the lease by the own monotonic clock; `None` = it never ends.
@@ -102,24 +104,13 @@ pub(crate) struct Leadership {
 
 impl Leadership {
     pub(crate) fn new(instance: InstanceId) -> Self {
-        let state = State {
-            role: Role::Following,
-            until: None,
-            unanswered: false,
-            yields_until: None,
-            pop: PopInstances::default(),
-        };
         Self {
             instance,
-            state: Mutex::new(state),
+            state: Mutex::default(),
             elected: Notify::new(),
             read_table: Notify::new(),
             changed: Notify::new(),
         }
-    }
-
-    fn open(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn instance(&self) -> InstanceId {
@@ -128,7 +119,7 @@ impl Leadership {
 
     /// What may be done now: to be called right before it is done.
     pub(crate) fn state(&self) -> LeaderState {
-        let state = self.open();
+        let state = self.state.lock();
         let holds = || state.until.is_none_or(|until| Instant::now() + MARGIN < until);
         match state.role {
             Role::Following => LeaderState::Following,
@@ -156,7 +147,7 @@ impl Leadership {
 
     /// The epoch, while this instance leads as far as it knows: also when storage does not answer.
     pub(crate) fn in_charge(&self) -> Option<Epoch> {
-        match self.open().role {
+        match self.state.lock().role {
             Role::Leading(epoch) => Some(epoch),
             _ => None,
         }
@@ -165,12 +156,12 @@ impl Leadership {
     /// The epoch in which this instance was elected and has not been replaced, as far as it knows: storage decides
     /// whether what it writes still counts.
     pub(crate) fn epoch(&self) -> Option<Epoch> {
-        self.open().role.epoch()
+        self.state.lock().role.epoch()
     }
 
     /// The epoch for which rows are still to be checked.
     pub(crate) fn to_prepare(&self) -> Option<Epoch> {
-        match self.open().role {
+        match self.state.lock().role {
             Role::Elected(epoch) => Some(epoch),
             _ => None,
         }
@@ -178,7 +169,7 @@ impl Leadership {
 
     /// The epoch for which the speaker's table is still to be read.
     pub(crate) fn table_to_read(&self) -> Option<Epoch> {
-        match self.open().role {
+        match self.state.lock().role {
             Role::RowsChecked(epoch) => Some(epoch),
             _ => None,
         }
@@ -196,7 +187,7 @@ impl Leadership {
     }
 
     fn advance(&self, from: Role, to: Role) {
-        let mut state = self.open();
+        let mut state = self.state.lock();
         if state.role == from {
             state.role = to;
             drop(state);
@@ -206,7 +197,7 @@ impl Leadership {
 
     /// Storage says that a later epoch has begun.
     pub(crate) fn deposed(&self, epoch: Epoch) {
-        let mut state = self.open();
+        let mut state = self.state.lock();
         if state.role.epoch() == Some(epoch) {
             state.role = Role::Following;
             drop(state);
@@ -223,12 +214,12 @@ impl Leadership {
 
     /// The instances of the pop.
     pub(crate) fn pop(&self) -> PopInstances {
-        self.open().pop.clone()
+        self.state.lock().pop.clone()
     }
 
     /// True if another instance lived at the last election: it takes over when this one stops.
     pub(crate) fn has_others(&self) -> bool {
-        !self.open().pop.others.is_empty()
+        !self.state.lock().pop.others.is_empty()
     }
 
     /// What is wrong with the instances of the pop, for people.
@@ -268,14 +259,14 @@ impl Leadership {
 
     /// True if it is to be elected when no instance leads.
     fn is_candidate(&self) -> bool {
-        let state = self.open();
+        let state = self.state.lock();
         !state.unanswered && state.yields_until.is_none_or(|until| Instant::now() >= until)
     }
 
     /// Follows the result of an election.
     fn follow(&self, election: Election, asked: Instant, shared_storage: bool) {
         let won = election.won_by(self.instance);
-        let mut state = self.open();
+        let mut state = self.state.lock();
         let held = state.role.epoch();
         let was_unanswered = std::mem::take(&mut state.unanswered);
         if was_unanswered {
@@ -312,7 +303,7 @@ impl Leadership {
 
     /// A claim got no answer.
     fn unanswered(&self, error: &StoreError) {
-        let mut state = self.open();
+        let mut state = self.state.lock();
         if !state.unanswered && state.role != Role::Following {
             warn!(%error, "the leadership of the pop cannot be renewed");
         }

@@ -30,6 +30,7 @@ mod engine;
 mod error;
 mod intent_table;
 mod leadership;
+mod mutex;
 mod outage;
 mod panic_state;
 mod policy_in_force;

@@ -1,12 +1,13 @@
 //! Storage that takes no changes: logged when it begins, now and then while it lasts, and when it is over. An outage of
 //! an hour fills no disk.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use prefix_core::store::StoreError;
 use tokio::time::Instant;
 use tracing::{error, info};
+
+use crate::mutex::Mutex;
 
 /// Between two reminders.
 const REMINDER: Duration = Duration::from_secs(30);
@@ -24,13 +25,9 @@ struct Outage {
 }
 
 impl StorageOutage {
-    fn lock(&self) -> MutexGuard<'_, Option<Outage>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// So many commands failed. Returns true if that was logged.
     pub(crate) fn failed(&self, failure: &StoreError, commands: usize) -> bool {
-        let (mut outage, now) = (self.lock(), Instant::now());
+        let (mut outage, now) = (self.0.lock(), Instant::now());
         let Some(known) = outage.as_mut() else {
             error!(error = %failure, "storage takes no changes: events are answered with 503, rules leave on time all the same");
             *outage = Some(Outage { failure: failure.clone(), began: now, logged: now, commands });
@@ -49,7 +46,7 @@ impl StorageOutage {
 
     /// A change was taken.
     pub(crate) fn ended(&self) {
-        if let Some(Outage { began, commands, .. }) = self.lock().take() {
+        if let Some(Outage { began, commands, .. }) = self.0.lock().take() {
             let seconds = began.elapsed().as_secs();
             info!(seconds, commands, "storage takes changes again");
         }
@@ -57,7 +54,7 @@ impl StorageOutage {
 
     /// What keeps storage from taking changes, as far as is known.
     pub(crate) fn failure(&self) -> Option<StoreError> {
-        self.lock().as_ref().map(|outage| outage.failure.clone())
+        self.0.lock().as_ref().map(|outage| outage.failure.clone())
     }
 }
 

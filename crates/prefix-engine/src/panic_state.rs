@@ -7,12 +7,14 @@
 mod sync;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use prefix_core::id::PanicId;
 use prefix_core::panic::PanicScope;
 use tokio::sync::Notify;
+
+use crate::mutex::Mutex;
 
 pub(crate) use sync::{load, run};
 
@@ -56,10 +58,6 @@ impl State {
 }
 
 impl PanicScopes {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The request of a panic ends its rows in its caller's name; until it is done the leader leaves them alone.
     pub(crate) fn ending(&self) -> EndingGuard<'_> {
         self.ending.fetch_add(1, Ordering::AcqRel);
@@ -73,12 +71,12 @@ impl PanicScopes {
 
     /// Everything that is frozen.
     pub(crate) fn scopes(&self) -> Arc<Vec<PanicScope>> {
-        self.lock().scopes.clone()
+        self.state.lock().scopes.clone()
     }
 
     /// What a transaction has read, with what storage does not know yet.
     pub(crate) fn completed(&self, stored: Arc<Vec<PanicScope>>) -> Arc<Vec<PanicScope>> {
-        let state = self.lock();
+        let state = self.state.lock();
         let is_new = |scope: &&PanicScope| stored.iter().all(|other| other.panic_id != scope.panic_id);
         let more: Vec<PanicScope> = state.unrecorded.iter().filter(is_new).cloned().collect();
         if more.is_empty() { stored } else { Arc::new(stored.iter().cloned().chain(more).collect()) }
@@ -86,12 +84,12 @@ impl PanicScopes {
 
     /// To be noted before storage is read, for [`Self::update`].
     fn generation(&self) -> u64 {
-        self.lock().generation
+        self.state.lock().generation
     }
 
     /// Takes over what storage has, read at this generation. Returns true if that is something else than was known.
     fn update(&self, stored: Vec<PanicScope>, generation: u64) -> bool {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if state.generation != generation {
             return false;
         }
@@ -110,14 +108,14 @@ impl PanicScopes {
 
     /// A scope was committed.
     pub(crate) fn started(&self, scope: PanicScope) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.unrecorded.retain(|other| other.panic_id != scope.panic_id);
         state.put(scope);
     }
 
     /// A scope was started past storage. Returns false if it is known already, or was thawed.
     pub(crate) fn started_directly(&self, scope: &PanicScope) -> bool {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let is_known = state.scopes.iter().any(|other| other.panic_id == scope.panic_id);
         if is_known || state.thawed.contains(&scope.panic_id) || scope.thawed.is_some() {
             return false;
@@ -130,17 +128,17 @@ impl PanicScopes {
 
     /// True if it is known to be frozen no more.
     pub(crate) fn is_thawed(&self, id: PanicId) -> bool {
-        self.lock().thawed.contains(&id)
+        self.state.lock().thawed.contains(&id)
     }
 
     /// Those that storage does not know yet, as far as is known.
     fn unrecorded(&self) -> Vec<PanicScope> {
-        self.lock().unrecorded.clone()
+        self.state.lock().unrecorded.clone()
     }
 
     /// These scopes are frozen no more.
     pub(crate) fn thawed(&self, ids: &[PanicId]) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let scopes = state.scopes.iter().filter(|scope| !ids.contains(&scope.panic_id)).cloned().collect();
         state.scopes = Arc::new(scopes);
         state.unrecorded.retain(|scope| !ids.contains(&scope.panic_id));

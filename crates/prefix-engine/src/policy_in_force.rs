@@ -1,22 +1,18 @@
 //! What verdicts are based on: the policy in force, and the index of the newest safelist.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
 use prefix_core::safelist::Safelist;
 use prefix_policy::{Policy, SafelistIndex};
 
+use crate::mutex::Mutex;
+
 /// A policy, and since when it is in force.
 pub(crate) struct LoadedPolicy {
     policy: Arc<Policy>,
     at: DateTime<Utc>,
-}
-
-impl LoadedPolicy {
-    fn new(policy: Policy, at: DateTime<Utc>) -> Self {
-        Self { policy: Arc::new(policy), at }
-    }
 }
 
 /// The policy in force, which a reload replaces as a whole, and the index of the newest safelist that was read.
@@ -27,10 +23,8 @@ pub(crate) struct PolicyInForce {
 
 impl PolicyInForce {
     pub(crate) fn new(policy: Policy, now: DateTime<Utc>) -> Self {
-        Self {
-            loaded: ArcSwap::from_pointee(LoadedPolicy::new(policy, now)),
-            safelist: Mutex::new(Arc::new(SafelistIndex::new(&Safelist::default()))),
-        }
+        let loaded = ArcSwap::from_pointee(LoadedPolicy { policy: Arc::new(policy), at: now });
+        Self { loaded, safelist: Mutex::new(Arc::new(SafelistIndex::new(&Safelist::default()))) }
     }
 
     pub(crate) fn get(&self) -> Arc<Policy> {
@@ -44,7 +38,7 @@ impl PolicyInForce {
 
     /// Puts a policy in force. Returns the former one, for [`Self::restore`].
     pub(crate) fn replace(&self, policy: Policy, now: DateTime<Utc>) -> Arc<LoadedPolicy> {
-        self.loaded.swap(Arc::new(LoadedPolicy::new(policy, now)))
+        self.loaded.swap(Arc::new(LoadedPolicy { policy: Arc::new(policy), at: now }))
     }
 
     pub(crate) fn restore(&self, former: Arc<LoadedPolicy>) {
@@ -53,7 +47,7 @@ impl PolicyInForce {
 
     /// The index of this safelist; built once per revision.
     pub(crate) fn safelist_index(&self, list: &Safelist) -> Arc<SafelistIndex> {
-        let mut held = self.safelist.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.safelist.lock();
         if held.revision() != list.revision {
             *held = Arc::new(SafelistIndex::new(list));
         }
@@ -62,6 +56,6 @@ impl PolicyInForce {
 
     /// The newest index that a transaction has used.
     pub(crate) fn latest_safelist(&self) -> Arc<SafelistIndex> {
-        self.safelist.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.safelist.lock().clone()
     }
 }

@@ -349,7 +349,7 @@ impl Reconciler {
     fn was_announced(&self, key: &RouteKey, started: DateTime<Utc>) -> bool {
         match self.confirmed(key) {
             Some(confirmed) => confirmed.at < started,
-            // nothing was confirmed since this start: the row tells
+            // nothing was confirmed since this start: the row says it
             None => {
                 let rows = self.context.intents.of_route(key);
                 rows.iter().any(|row| row.lives() && row.speaker.announced)

@@ -158,3 +158,88 @@ pub(crate) fn audit_entries(
     }
     entries
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use prefix_core::ownership::NotAfter;
+    use prefix_testkit::announcer_contract::own_rule;
+
+    use super::*;
+
+    fn now() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_767_225_600, 0).unwrap()
+    }
+
+    fn ours() -> OwnPath {
+        let mut path = own_rule("dst 203.0.113.10/32", Action::Discard, 1);
+        path.tags.not_after = NotAfter::at_or_after(now() + TimeDelta::seconds(60));
+        path
+    }
+
+    fn listed(path: &OwnPath) -> RibPath {
+        let ownership =
+            Ownership::Own { not_after: Some(path.tags.not_after), mitigation: Some(path.tags.mitigation) };
+        let (key, action) = (path.route.key(), Some(path.action));
+        RibPath { key, action, ownership, local: true, attributes: "listed".into() }
+    }
+
+    fn desired(path: &OwnPath) -> DesiredPath {
+        DesiredPath::Path { id: MitigationId::generate(), step: 1, path: Box::new(path.clone()) }
+    }
+
+    fn difference(path: &RibPath, desired: &DesiredPath, confirmed: Option<&OwnPath>) -> String {
+        let confirmed =
+            confirmed.map(|path| AnnouncedPath { action: path.action, tags: path.tags, at: now() });
+        match compare(path, desired, confirmed.as_ref(), now()) {
+            None => "none".into(),
+            Some(RibDifference::Outdated) => "outdated".into(),
+            Some(RibDifference::Orphan) => "orphan".into(),
+            Some(RibDifference::HeldByOtherPop(_)) => "held by another pop".into(),
+            Some(RibDifference::Differs(found)) => found,
+        }
+    }
+
+    #[test]
+    fn an_own_path_is_as_desired_or_not() {
+        let path = ours();
+        assert_eq!(difference(&listed(&path), &desired(&path), None), "none");
+        let mut later = path.clone();
+        later.tags.not_after = NotAfter(path.tags.not_after.0 + 60);
+        assert_eq!(
+            difference(&listed(&later), &desired(&path), None),
+            "its not-after time is too late: listed"
+        );
+        assert_eq!(difference(&listed(&path), &desired(&later), None), "none", "it is renewed in time");
+        let other = own_rule("dst 203.0.113.10/32", Action::Discard, 2);
+        assert_eq!(
+            difference(&listed(&other), &desired(&path), None),
+            "the tags are not ours any more: listed"
+        );
+        assert_eq!(difference(&listed(&other), &desired(&path), Some(&other)), "outdated");
+    }
+
+    #[test]
+    fn an_own_path_that_is_not_desired_is_an_orphan_and_a_former_one_only_past_its_time() {
+        let mut path = ours();
+        assert_eq!(difference(&listed(&path), &DesiredPath::Absent, None), "orphan");
+        assert_eq!(difference(&listed(&path), &DesiredPath::Former, None), "none");
+        path.tags.not_after = NotAfter::at_or_after(now() - TimeDelta::seconds(1));
+        assert_eq!(difference(&listed(&path), &DesiredPath::Former, None), "orphan");
+    }
+
+    #[test]
+    fn paths_of_others_matter_only_where_ours_is_desired() {
+        let path = ours();
+        let foreign = RibPath { ownership: Ownership::Foreign, ..listed(&path) };
+        let of_pop = RibPath { ownership: Ownership::OtherPop { owner: 7 }, ..listed(&path) };
+        let found = "a path of somebody else stands in its place: listed";
+        assert_eq!(difference(&foreign, &desired(&path), None), found);
+        assert_eq!(difference(&of_pop, &desired(&path), None), "held by another pop");
+        for theirs in [&foreign, &of_pop] {
+            assert_eq!(difference(theirs, &DesiredPath::Absent, None), "none");
+        }
+        let learned = RibPath { local: false, ..foreign };
+        assert_eq!(difference(&learned, &desired(&path), None), "none", "a session brought it");
+    }
+}

@@ -2,12 +2,13 @@
 //! needed are counted when they expire.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::id::SignalId;
 use prefix_core::name::SourceName;
 use prefix_core::signal::{Corroboration, SignalGroup, SignalRole};
+
+use crate::mutex::Mutex;
 
 /// The sources that are watched for silence, and the signals that wait for a group.
 #[derive(Default)]
@@ -42,20 +43,16 @@ pub(crate) struct LivenessChanges {
 }
 
 impl SourceLiveness {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// A source reported something.
     pub(crate) fn reported(&self, source: &SourceName, at: DateTime<Utc>) {
-        if let Some(last) = self.lock().last.get_mut(source) {
+        if let Some(last) = self.state.lock().last.get_mut(source) {
             *last = (*last).max(at);
         }
     }
 
     /// Watches these sources from now on, and no others.
     pub(crate) fn watch(&self, sources: &BTreeMap<SourceName, u32>, now: DateTime<Utc>) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.last.retain(|source, _| sources.contains_key(source));
         state.silent.retain(|source, _| sources.contains_key(source));
         for source in sources.keys() {
@@ -69,7 +66,7 @@ impl SourceLiveness {
         sources: &BTreeMap<SourceName, u32>,
         now: DateTime<Utc>,
     ) -> Vec<SourceName> {
-        let state = self.lock();
+        let state = self.state.lock();
         let is_silent = |source: &SourceName, longest: u32| {
             state.last.get(source).is_some_and(|last| now - *last >= TimeDelta::seconds(longest.into()))
         };
@@ -83,7 +80,7 @@ impl SourceLiveness {
     /// Which sources fell silent and which report again, once every report to other instances is known.
     pub(crate) fn update(&self, sources: &BTreeMap<SourceName, u32>, now: DateTime<Utc>) -> LivenessChanges {
         let mut changes = LivenessChanges::default();
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         for (source, longest) in sources {
             let Some(last) = state.last.get(source).copied() else { continue };
             let is_silent = now - last >= TimeDelta::seconds((*longest).into());
@@ -101,17 +98,17 @@ impl SourceLiveness {
 
     /// Those that are silent now.
     pub(crate) fn silent(&self) -> Vec<(SourceName, Silence)> {
-        self.lock().silent.iter().map(|(source, silence)| (source.clone(), *silence)).collect()
+        self.state.lock().silent.iter().map(|(source, silence)| (source.clone(), *silence)).collect()
     }
 
     /// A corroborating signal found no group yet.
     pub(crate) fn waits(&self, signal: &Corroboration) {
-        self.lock().waiting.insert(signal.signal_id, (signal.source.clone(), signal.expires_at));
+        self.state.lock().waiting.insert(signal.signal_id, (signal.source.clone(), signal.expires_at));
     }
 
     /// The signals of this group wait no longer.
     pub(crate) fn joined(&self, group: &SignalGroup) {
-        let waiting = &mut self.lock().waiting;
+        let waiting = &mut self.state.lock().waiting;
         for signal in group.signals.iter().filter(|signal| signal.role == SignalRole::Corroborating) {
             waiting.remove(&signal.signal_id);
         }
@@ -120,7 +117,7 @@ impl SourceLiveness {
     /// The sources of the waiting signals that have expired: one for each signal, and only once.
     pub(crate) fn expired(&self, now: DateTime<Utc>) -> Vec<SourceName> {
         let mut over = Vec::new();
-        self.lock().waiting.retain(|_, (source, expires_at)| {
+        self.state.lock().waiting.retain(|_, (source, expires_at)| {
             let lives = *expires_at > now;
             if !lives {
                 over.push(source.clone());

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use metrics::gauge;
 use prefix_core::Announcer;
@@ -13,6 +12,7 @@ use tokio::sync::Notify;
 use tracing::{info, warn};
 
 use crate::answer::Speaker;
+use crate::mutex::Mutex;
 use crate::settings::Neighbor;
 
 /// The family of the speaker's table that a route belongs to.
@@ -71,17 +71,13 @@ impl SpeakerState {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(crate) fn connected(&self) {
         info!("the speaker answers");
-        self.lock().connection = Speaker::Connected;
+        self.state.lock().connection = Speaker::Connected;
     }
 
     pub(crate) fn disconnected(&self, reason: &str) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if !matches!(state.connection, Speaker::Disconnected(_)) {
             warn!(reason, "the speaker does not answer");
         }
@@ -98,7 +94,7 @@ impl SpeakerState {
     /// Reads the state of every neighbor.
     pub(crate) async fn refresh(&self, announcer: &dyn Announcer) {
         if let Ok(peers) = announcer.peers().await {
-            self.lock().peers.clear();
+            self.state.lock().peers.clear();
             peers.into_iter().for_each(|peer| self.peer_changed(peer));
         }
     }
@@ -107,7 +103,7 @@ impl SpeakerState {
         let name = self.name(peer.address);
         let up = peer.state == SessionState::Established;
         gauge!("prefixd_bgp_session_up", "peer" => name.clone()).set(f64::from(u8::from(up)));
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let before = state.peers.get(&peer.address).map(|peer| peer.state);
         if before.is_some_and(|before| before != peer.state) {
             info!(peer = name, state = %peer.state, "BGP session changed");
@@ -131,17 +127,17 @@ impl SpeakerState {
     }
 
     pub(crate) fn connection(&self) -> Speaker {
-        self.lock().connection.clone()
+        self.state.lock().connection.clone()
     }
 
     /// The sessions that went up or down since the last time.
     pub(crate) fn take_changes(&self) -> Vec<SessionChange> {
-        std::mem::take(&mut self.lock().changes)
+        std::mem::take(&mut self.state.lock().changes)
     }
 
     /// True if the speaker has any neighbor.
     pub(crate) fn has_peers(&self) -> bool {
-        !self.lock().peers.is_empty()
+        !self.state.lock().peers.is_empty()
     }
 
     fn is_configured(&self, address: IpAddr) -> bool {
@@ -150,7 +146,7 @@ impl SpeakerState {
 
     /// Every neighbor that the speaker has or the configuration names.
     pub(crate) fn peers(&self) -> Vec<(String, Peer)> {
-        let state = self.lock();
+        let state = self.state.lock();
         let mut peers: BTreeMap<IpAddr, Peer> = state.peers.clone();
         for neighbor in &self.neighbors {
             peers.entry(neighbor.address).or_insert_with(|| Peer {
@@ -167,7 +163,7 @@ impl SpeakerState {
 
     /// Established sessions that carry a family.
     pub(crate) fn established(&self, family: AfiSafi) -> u32 {
-        let state = self.lock();
+        let state = self.state.lock();
         let carries =
             |peer: &&Peer| peer.state == SessionState::Established && peer.families.contains(&family);
         u32::try_from(state.peers.values().filter(carries).count()).unwrap_or(u32::MAX)

@@ -293,14 +293,16 @@ mod sources {
     //! `source` comes from requests: beyond so many values it becomes one label.
 
     use std::collections::HashSet;
-    use std::sync::{LazyLock, Mutex, PoisonError};
+    use std::sync::LazyLock;
+
+    use crate::mutex::Mutex;
 
     const MAX_LABELS: usize = 100;
 
     static SEEN: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
 
     pub(super) fn label(source: &str) -> String {
-        let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = SEEN.lock();
         if seen.contains(source) {
             return source.to_owned();
         }

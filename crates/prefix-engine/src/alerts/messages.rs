@@ -174,7 +174,7 @@ impl Alerts {
 
     /// Its rule is there for the first time.
     fn confirmed(&self, row: &Mitigation) {
-        let was_raised = self.lock().created.remove(&row.mitigation_id);
+        let was_raised = self.raised.lock().created.remove(&row.mitigation_id);
         if was_raised {
             return;
         }
@@ -187,7 +187,7 @@ impl Alerts {
     }
 
     fn ended(&self, row: &Mitigation, was: Option<Status>) {
-        self.lock().created.remove(&row.mitigation_id);
+        self.raised.lock().created.remove(&row.mitigation_id);
         // what only waited was never raised as created
         if was == Some(Status::Queued) {
             return;

@@ -133,7 +133,7 @@ impl AlertWatch {
             }
             changes.iter().for_each(|change| self.alerts.session_changed(change, &intents.rows()));
             // news of a session does not always name its families: they are read before an alert is raised
-            let is_doubtful = !self.alerts.lock().unseen.since.is_empty() && self.speaker.has_peers();
+            let is_doubtful = !self.alerts.raised.lock().unseen.since.is_empty() && self.speaker.has_peers();
             if is_doubtful && refreshed.elapsed() >= REFRESH {
                 refreshed = Instant::now();
                 let _ = timeout(SWEEP, self.speaker.refresh(&*self.announcer)).await;
@@ -154,7 +154,7 @@ impl AlertWatch {
         let is_late =
             |row: &&Arc<Mitigation>| row.status == Status::Pending && now - row.updated_at > longest;
         let late: Vec<_> = {
-            let created = &mut self.alerts.lock().created;
+            let created = &mut self.alerts.raised.lock().created;
             // some end while another instance leads
             created.retain(|id| self.context.intents.get(*id).is_some());
             rows.iter().filter(is_late).filter(|row| created.insert(row.mitigation_id)).collect()
@@ -172,7 +172,7 @@ impl AlertWatch {
         };
         let mut found: Vec<&Arc<Mitigation>> = rows.iter().filter(is_stuck).collect();
         {
-            let raised = &mut self.alerts.lock().stuck;
+            let raised = &mut self.alerts.raised.lock().stuck;
             let stuck: HashSet<MitigationId> = found.iter().map(|row| row.mitigation_id).collect();
             raised.retain(|id| stuck.contains(id));
             found.retain(|row| raised.insert(row.mitigation_id));
@@ -207,7 +207,7 @@ impl AlertWatch {
         found.sort_by_key(|row| row.mitigation_id);
         let ids: Vec<MitigationId> = found.iter().map(|row| row.mitigation_id).collect();
         let new = {
-            let unseen = &mut self.alerts.lock().unseen;
+            let unseen = &mut self.alerts.raised.lock().unseen;
             unseen.raised.retain(|id| intents.get(*id).is_some());
             unseen.update(&ids, now)
         };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use prefix_core::flowspec::RouteKey;
 use tokio::sync::mpsc;
 
-/// What the dispatcher is told.
+/// One message to the dispatcher.
 pub(super) enum Enqueued {
     /// These routes may differ.
     Now(Vec<RouteKey>),

@@ -36,7 +36,7 @@ pub(crate) struct AnnouncedPath {
 pub(super) struct AdjRibOut {
     entries: HashMap<RouteKey, AdjRibOutEntry>,
     /// Routes of other pops: never touched.
-    held_by_other_pop: HashSet<RouteKey>,
+    pub(super) held_by_other_pop: HashSet<RouteKey>,
     /// Routes that our rows name and somebody else has a path of.
     foreign: HashSet<RouteKey>,
     /// Routes with a path of ours that no row names any more.
@@ -54,13 +54,9 @@ impl AdjRibOut {
         self.entries.get(key)?.confirmed
     }
 
-    pub(super) fn is_held_by_other_pop(&self, key: &RouteKey) -> bool {
-        self.held_by_other_pop.contains(key)
-    }
-
     /// True if somebody else's path stands on this route.
     pub(super) fn is_of_others(&self, key: &RouteKey) -> bool {
-        self.foreign.contains(key) || self.is_held_by_other_pop(key)
+        self.foreign.contains(key) || self.held_by_other_pop.contains(key)
     }
 
     /// True if a path of ours was confirmed on this route or left behind there.
@@ -91,12 +87,12 @@ impl AdjRibOut {
 impl IntentTable {
     /// What is known of a route at the speaker.
     pub(crate) fn adj_rib_out(&self, key: &RouteKey) -> Option<AdjRibOutEntry> {
-        self.lock().adj_rib_out.entries.get(key).cloned()
+        self.state.lock().adj_rib_out.entries.get(key).cloned()
     }
 
     /// Every route that a path of ours can stand on, and nobody else's: what a stop may withdraw.
     pub(crate) fn own_routes(&self) -> Vec<RouteKey> {
-        let state = self.lock();
+        let state = self.state.lock();
         let rib = &state.adj_rib_out;
         let all = state.rows.by_key.keys().chain(rib.entries.keys()).chain(&rib.orphans);
         sorted(all.filter(|key| matches!(state.withdrawal(key), RouteChange::Withdraw)).cloned().collect())
@@ -104,19 +100,19 @@ impl IntentTable {
 
     /// True if it is known whose path stands on a route, if any, before it is announced or (`announce` = false) withdrawn.
     pub(crate) fn is_owner_known(&self, key: &RouteKey, announce: bool) -> bool {
-        let rib = &self.lock().adj_rib_out;
+        let rib = &self.state.lock().adj_rib_out;
         // of the many paths of others only those are remembered that stand on a route that a row names
         rib.confirmed(key).is_some() || rib.observed.contains(key) || (announce && rib.table_read)
     }
 
     /// The speaker's whole table was read: from now on its events tell what others change.
     pub(crate) fn table_was_read(&self) {
-        self.lock().adj_rib_out.table_read = true;
+        self.state.lock().adj_rib_out.table_read = true;
     }
 
     /// The speaker confirmed a path.
     pub(crate) fn confirmed(&self, key: &RouteKey, path: AnnouncedPath) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let entry = state.adj_rib_out.entries.entry(key.clone()).or_default();
         entry.confirmed = Some(path);
         entry.error = None;
@@ -128,7 +124,7 @@ impl IntentTable {
 
     /// Another pop has a path of this route: it is never replaced.
     pub(crate) fn held_by_other_pop(&self, key: &RouteKey, error: &str) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.adj_rib_out.held_by_other_pop.insert(key.clone());
         let entry = state.adj_rib_out.entries.entry(key.clone()).or_default();
         entry.confirmed = None;
@@ -138,17 +134,17 @@ impl IntentTable {
 
     /// Another pop's path of this route is gone. Returns true if there was one.
     pub(crate) fn released_by_other_pop(&self, key: &RouteKey) -> bool {
-        self.lock().adj_rib_out.held_by_other_pop.remove(key)
+        self.state.lock().adj_rib_out.held_by_other_pop.remove(key)
     }
 
     /// Every route that other pops have paths of.
     pub(crate) fn all_held_by_other_pop(&self) -> HashSet<RouteKey> {
-        self.lock().adj_rib_out.held_by_other_pop.clone()
+        self.state.lock().adj_rib_out.held_by_other_pop.clone()
     }
 
     /// The speaker has no path of ours there, or not the right one: whatever was confirmed counts no longer.
     pub(crate) fn gone(&self, key: &RouteKey) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let rib = &mut state.adj_rib_out;
         rib.entries.remove(key);
         rib.orphans.remove(key);
@@ -158,7 +154,7 @@ impl IntentTable {
 
     /// The speaker may be a new one: nothing that it confirmed before counts.
     pub(crate) fn forget_speaker(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let rib = &mut state.adj_rib_out;
         rib.entries.clear();
         rib.orphans.clear();
@@ -169,14 +165,14 @@ impl IntentTable {
 
     /// A path of ours stands there that no row names.
     pub(crate) fn orphaned(&self, key: &RouteKey) {
-        let rib = &mut self.lock().adj_rib_out;
+        let rib = &mut self.state.lock().adj_rib_out;
         rib.orphans.insert(key.clone());
         rib.observed.insert(key.clone());
     }
 
     /// Notes whether somebody else's API path stands on a route that our rows name.
     pub(crate) fn note_foreign(&self, key: &RouteKey, is_foreign: bool) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if is_foreign && state.rows.by_key.contains_key(key) {
             state.adj_rib_out.foreign.insert(key.clone());
         } else {
@@ -186,17 +182,17 @@ impl IntentTable {
 
     /// Announcements of these routes are sent now.
     pub(crate) fn announcing<'a>(&self, keys: impl Iterator<Item = &'a RouteKey>) {
-        let entries = &mut self.lock().adj_rib_out.entries;
+        let entries = &mut self.state.lock().adj_rib_out.entries;
         keys.for_each(|key| entries.entry(key.clone()).or_default().sent = true);
     }
 
     /// True if a path of ours may have come back to a route since it was last known to be empty.
     pub(crate) fn was_sent(&self, key: &RouteKey) -> bool {
-        self.lock().adj_rib_out.entries.get(key).is_some_and(|entry| entry.sent)
+        self.state.lock().adj_rib_out.entries.get(key).is_some_and(|entry| entry.sent)
     }
 
     /// Something went wrong with a route.
     pub(crate) fn failed(&self, key: &RouteKey, error: &str) {
-        self.lock().adj_rib_out.entries.entry(key.clone()).or_default().error = Some(error.to_owned());
+        self.state.lock().adj_rib_out.entries.entry(key.clone()).or_default().error = Some(error.to_owned());
     }
 }

@@ -58,18 +58,18 @@ fn take_due(due: &mut Due, now: DateTime<Utc>, limit: usize) -> Vec<MitigationId
 impl IntentTable {
     /// The next time at which a row expires or a not-after time is to be renewed.
     pub(crate) fn next_deadline(&self) -> Option<DateTime<Utc>> {
-        let Schedule { deadlines, renewals, .. } = &self.lock().schedule;
+        let Schedule { deadlines, renewals, .. } = &self.state.lock().schedule;
         [deadlines, renewals].into_iter().filter_map(|due| due.first().map(|(at, _)| *at)).min()
     }
 
     /// Takes up to `limit` rows whose time is over off the list of deadlines. Also returns the routes of those that are
-    /// taken for the first time: for the others the speaker has been told.
+    /// taken for the first time: those of the others were passed on already.
     pub(crate) fn take_expired(
         &self,
         now: DateTime<Utc>,
         limit: usize,
     ) -> (Vec<MitigationId>, Vec<RouteKey>) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let State { rows, schedule, .. } = &mut *state;
         let mut ids = take_due(&mut schedule.deadlines, now, limit);
         let mut keys = Vec::new();
@@ -84,7 +84,7 @@ impl IntentTable {
 
     /// Takes the routes whose not-after time is to be renewed off the list.
     pub(crate) fn take_renewals(&self, now: DateTime<Utc>) -> Vec<RouteKey> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let State { rows, schedule, .. } = &mut *state;
         let ids = take_due(&mut schedule.renewals, now, usize::MAX);
         for id in &ids {
@@ -96,7 +96,7 @@ impl IntentTable {
     /// The end of a row was written, or not: one that still claims its rule gets its deadline back, at the earliest at
     /// `at` if it is over. That happens when storage failed, and when the clock was set back meanwhile.
     pub(crate) fn expire_ended(&self, id: MitigationId, now: DateTime<Utc>, at: DateTime<Utc>) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let State { rows, schedule, .. } = &mut *state;
         schedule.expiring.remove(&id);
         let end = rows.by_id.get(&id).filter(|row| row.status.claims_rule()).map(|row| row.expires_at);

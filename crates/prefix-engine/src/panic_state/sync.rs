@@ -118,7 +118,7 @@ fn withdraw_frozen(context: &TaskContext, scopes: &PanicScopes) {
 }
 
 async fn end_covered(context: &TaskContext, scopes: &PanicScopes) {
-    // others repair nothing of this pop: two would only get into each other's way
+    // only the leader does it: two instances would conflict
     if context.leadership.leading().is_none() || scopes.is_ending() {
         return;
     }
