@@ -16,7 +16,7 @@ use tokio::sync::broadcast;
 use tracing::{error, info, warn};
 
 pub(crate) use causes::{
-    Refused, changed, config_reloaded, detector_silent, guard_withdrew, panic_started, panic_thawed, rejected,
+    changed, config_reloaded, detector_silent, guard_withdrew, panic_started, panic_thawed, rejected,
 };
 pub(crate) use watch::{Unseen, watch};
 

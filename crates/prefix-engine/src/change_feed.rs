@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::store::{Changed, FeedCursor, StoreError};
 use tokio::time::{MissedTickBehavior, interval};
@@ -82,14 +81,12 @@ pub(crate) fn follow(shared: &Shared, rows: Vec<Mitigation>) {
     let mut keys = Vec::new();
     let mut queue = false;
     for row in rows {
-        let id: MitigationId = row.mitigation_id;
-        let status = row.status;
-        let before = shared.intents.get(id);
-        queue |= status == Status::Queued || before.is_some_and(|old| old.counts() && !row.counts());
+        let before = shared.intents.get(row.mitigation_id);
+        queue |= row.status == Status::Queued || before.is_some_and(|old| old.counts() && !row.counts());
+        shared.confirmation_waiters.reached(&row);
         if row.pop == shared.settings.pop {
             keys.extend(shared.intents.follow(row));
         }
-        shared.confirmation_waiters.reached(id, status);
     }
     if !keys.is_empty() {
         shared.route_queue.enqueue(keys);

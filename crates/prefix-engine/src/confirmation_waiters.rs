@@ -1,21 +1,26 @@
 //! Requests that wait for the speaker's confirmation of what they have just committed.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use prefix_core::id::MitigationId;
-use prefix_core::mitigation::Status;
+use prefix_core::mitigation::{Mitigation, Status};
 use tokio::sync::oneshot;
+
+/// True while the speaker has yet to confirm what was committed.
+pub(crate) fn awaits_speaker(status: Status) -> bool {
+    matches!(status, Status::Pending | Status::Withdrawing)
+}
 
 /// Who waits for which mitigation to leave `pending` or `withdrawing`.
 #[derive(Default)]
 pub(crate) struct ConfirmationWaiters {
-    waiters: Mutex<HashMap<MitigationId, Vec<oneshot::Sender<Status>>>>,
+    waiters: Mutex<HashMap<MitigationId, Vec<oneshot::Sender<Arc<Mitigation>>>>>,
 }
 
 impl ConfirmationWaiters {
     /// Registers before looking at the current status, so that no confirmation is missed in between.
-    pub(crate) fn register(&self, id: MitigationId) -> oneshot::Receiver<Status> {
+    pub(crate) fn register(&self, id: MitigationId) -> oneshot::Receiver<Arc<Mitigation>> {
         let (sender, receiver) = oneshot::channel();
         let mut waiters = self.waiters.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = waiters.entry(id).or_default();
@@ -24,15 +29,17 @@ impl ConfirmationWaiters {
         receiver
     }
 
-    /// A committed row reached a status that somebody may wait for.
-    pub(crate) fn reached(&self, id: MitigationId, status: Status) {
-        if matches!(status, Status::Pending | Status::Withdrawing) {
+    /// A committed row may have reached a status that somebody waits for.
+    pub(crate) fn reached(&self, row: &Mitigation) {
+        if awaits_speaker(row.status) {
             return;
         }
-        let waiting = self.waiters.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-        for waiter in waiting.into_iter().flatten() {
+        let waiting = self.waiters.lock().unwrap_or_else(PoisonError::into_inner).remove(&row.mitigation_id);
+        let Some(waiting) = waiting else { return };
+        let row = Arc::new(row.clone());
+        for waiter in waiting {
             // a request that gave up waiting is fine
-            let _ = waiter.send(status);
+            let _ = waiter.send(row.clone());
         }
     }
 

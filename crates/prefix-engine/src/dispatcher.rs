@@ -369,8 +369,7 @@ impl Dispatcher {
             return;
         }
         let entries = paths.iter().map(|path| replacement(&self.shared, path)).collect();
-        let (record, _answer) = Record::new(entries);
-        let _ = self.commit_queue.led_by(self.epoch).submit(Box::new(record));
+        let _ = self.commit_queue.led_by(self.epoch).submit(Record(entries));
     }
 
     async fn send(&mut self, announce: Vec<Change>, withdraw: Vec<Change>, pace: Duration) {
@@ -507,7 +506,7 @@ impl Dispatcher {
             return;
         }
         // the commit_queue is gone only when the engine is
-        let _ = self.commit_queue.led_by(self.epoch).submit(Box::new(settle));
+        let _ = self.commit_queue.led_by(self.epoch).submit(settle);
     }
 }
 

@@ -313,9 +313,8 @@ impl Reconciler {
             return;
         }
         telemetry::drifts(&list);
-        let (record, _answer) = Record::new(self.audit_entries(&list));
         // a drift is mended even if nobody can write it down at the moment
-        let _ = self.commit_queue.led_by(epoch).submit(Box::new(record));
+        let _ = self.commit_queue.led_by(epoch).submit(Record(self.audit_entries(&list)));
     }
 
     /// One entry per route, and one for all the rest when there are many: a speaker that came back empty is one thing
@@ -432,7 +431,7 @@ impl Reconciler {
         }
         self.mend(drifts, epoch);
         if !settle.confirmed.is_empty() {
-            let _ = self.commit_queue.led_by(epoch).submit(Box::new(settle));
+            let _ = self.commit_queue.led_by(epoch).submit(settle);
         }
         Ok((own, foreign))
     }

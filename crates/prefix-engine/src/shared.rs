@@ -4,10 +4,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use prefix_core::guard::GuardWatch;
 use prefix_core::safelist::Safelist;
-use prefix_core::store::ReadSet;
 use prefix_core::{Announcer, Clock, Store};
 use prefix_policy::{Policy, SafelistIndex};
 use tokio::sync::Notify;
@@ -127,19 +126,5 @@ impl Shared {
     /// Takes what is frozen now off the wire, before its end is written down.
     pub(crate) fn follow_freeze(&self) {
         self.route_queue.enqueue(self.intents.freeze(self.frozen.scopes()));
-    }
-
-    /// A read set with the look-back times that the policy needs.
-    pub(crate) fn read_set(&self) -> ReadSet {
-        let now = self.now();
-        let policy = self.policy();
-        let parts = policy.parts();
-        let quiet = i64::from(parts.timers.quiet_period_after_withdraw_seconds);
-        let cooldown = i64::from(parts.guardrails.max_lifetime_cooldown_seconds);
-        let mut reads = ReadSet::new(self.settings.pop.clone(), now);
-        reads.instance = Some(self.leadership.instance());
-        reads.recent_since = now - TimeDelta::seconds(quiet.max(cooldown));
-        reads.rejected_since = now - TimeDelta::hours(1);
-        reads
     }
 }

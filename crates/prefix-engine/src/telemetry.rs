@@ -6,7 +6,6 @@ pub(crate) use expected::expected;
 
 use std::sync::Arc;
 
-use crate::alerts::{self, Refused};
 use crate::reconciler::Drift;
 use crate::shared::Shared;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -21,7 +20,6 @@ use prefix_core::mitigation::{EndReason, Mitigation, Status};
 use prefix_core::name::{SourceName, VectorName};
 use prefix_core::signal::{Corroboration, GroupStatus, SignalRole};
 use prefix_core::store::{GroupChange, MitigationChange, PoolState};
-use prefix_policy::use_cases::DomainEvent;
 use tracing::{debug, info, warn};
 
 /// What is counted and logged of a stored event.
@@ -44,18 +42,6 @@ impl EventNote {
             victim_ip: event.report.victim_ip,
             status: event.status,
         }
-    }
-}
-
-/// It was committed.
-pub(crate) fn note(shared: &Shared, note: &DomainEvent) {
-    match note {
-        DomainEvent::Refused { refusal, about } => {
-            refused(refusal);
-            alerts::rejected(shared, refusal, &Refused::of(about));
-        }
-        DomainEvent::Step { from, row } => step(from, row),
-        DomainEvent::FirstConfirmation { created_at } => first_confirmation(*created_at, shared.now()),
     }
 }
 
@@ -225,7 +211,7 @@ pub(crate) fn corroborating_only(source: &str) {
 }
 
 /// The running step of a mitigation changed.
-fn step(before: &str, row: &Mitigation) {
+pub(crate) fn step(before: &str, row: &Mitigation) {
     let to = row.action.action_type().as_str();
     counter!(
         "prefixd_escalations_total",
@@ -236,7 +222,7 @@ fn step(before: &str, row: &Mitigation) {
 }
 
 /// The speaker confirmed a new rule.
-fn first_confirmation(created_at: DateTime<Utc>, now: DateTime<Utc>) {
+pub(crate) fn first_confirmation(created_at: DateTime<Utc>, now: DateTime<Utc>) {
     if let Ok(took) = (now - created_at).to_std() {
         histogram!("prefixd_event_to_announce_seconds").record(took.as_secs_f64());
     }

@@ -13,9 +13,8 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::caller::Caller;
 use crate::command::expire::Expire;
-use crate::command::safelist::{Change, ChangeSafelist};
+use crate::command::safelist::{ChangeSafelist, SafelistChange};
 use crate::command::steps::Steps;
 use crate::commit_queue::CommitQueue;
 use crate::shared::Shared;
@@ -59,7 +58,7 @@ pub(crate) async fn deadlines(shared: Arc<Shared>, commit_queue: CommitQueue, st
             if ids.is_empty() {
                 break;
             }
-            if commit_queue.led_by(epoch).submit(Box::new(Expire { ids })).is_err() {
+            if commit_queue.led_by(epoch).submit(Expire(ids)).is_err() {
                 return;
             }
         }
@@ -99,8 +98,7 @@ pub(crate) async fn steps(shared: Arc<Shared>, commit_queue: CommitQueue, stop: 
         let Some(epoch) = shared.leadership.leading() else { continue };
         let ids: Vec<_> = rows.iter().filter(|row| due(row)).map(|row| row.mitigation_id).collect();
         for ids in ids.chunks(EXPIRE_AT_ONCE) {
-            if commit_queue.led_by(epoch).submit_request(Box::new(Steps { ids: ids.to_vec() })).await.is_err()
-            {
+            if commit_queue.led_by(epoch).submit_request(Steps(ids.to_vec())).await.is_err() {
                 return;
             }
         }
@@ -156,8 +154,7 @@ async fn sweep_safelist(shared: &Arc<Shared>, commit_queue: &CommitQueue) {
         Err(_) => return,
     };
     if expired {
-        let (command, _answer) = ChangeSafelist::new(Change::Sweep, Caller::system());
-        let _ = commit_queue.submit_request(Box::new(command)).await;
+        let _ = commit_queue.submit_request(ChangeSafelist::new(SafelistChange::Sweep)).await;
     }
 }
 

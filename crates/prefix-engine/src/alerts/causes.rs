@@ -1,16 +1,15 @@
 //! The words of each alert.
 
 use chrono::{SecondsFormat, TimeDelta};
-use prefix_core::address::VictimIp;
 use prefix_core::alert::{Alert, AlertType};
 use prefix_core::announcer::SessionState;
 use prefix_core::guard::GuardWithdrawal;
 use prefix_core::guardrail::Refusal;
-use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{EndReason, Mitigation, Status};
-use prefix_core::name::{SourceName, VectorName};
+use prefix_core::name::SourceName;
 use prefix_core::panic::{PanicOrigin, PanicScope};
 use prefix_core::store::MitigationChange;
+use prefix_policy::use_cases::RefusedRule;
 
 use crate::shared::Shared;
 use crate::source_liveness::Silence;
@@ -107,25 +106,8 @@ pub(crate) fn guard_withdrew(shared: &Shared, withdrawn: &[GuardWithdrawal]) {
     shared.alerts.raise(alert);
 }
 
-/// What a guardrail refused.
-pub(crate) struct Refused<'a> {
-    /// The row, if there is one.
-    pub(crate) mitigation_id: Option<MitigationId>,
-    pub(crate) victim_ip: VictimIp,
-    pub(crate) vector: &'a VectorName,
-    pub(crate) flow: Option<String>,
-}
-
-impl<'a> Refused<'a> {
-    /// A change of this mitigation.
-    pub(crate) fn of(row: &'a Mitigation) -> Self {
-        let flow = row.route.as_ref().map(ToString::to_string);
-        Self { mitigation_id: Some(row.mitigation_id), victim_ip: row.victim_ip, vector: &row.vector, flow }
-    }
-}
-
 /// A guardrail refused something: told once per guardrail and victim in a minute.
-pub(crate) fn rejected(shared: &Shared, refusal: &Refusal, about: &Refused<'_>) {
+pub(crate) fn rejected(shared: &Shared, refusal: &Refusal, about: &RefusedRule) {
     let (now, victim) = (shared.now(), about.victim_ip);
     if !shared.alerts.is_first_refusal(refusal.guardrail, victim, now) {
         return;

@@ -76,7 +76,7 @@ async fn close(shared: &Shared, commit_queue: &CommitQueue) -> Result<(), StoreE
     let ids: Vec<GroupId> = over.map(|group| group.group_id).collect();
     if !ids.is_empty() {
         // a commit_queue that is gone has ended the engine
-        let _ = commit_queue.submit(Box::new(CloseGroups { ids }));
+        let _ = commit_queue.submit(CloseGroups(ids));
     }
     Ok(())
 }
@@ -106,7 +106,7 @@ async fn refresh(
     }
     let groups: Vec<_> = groups.into_iter().collect();
     for groups in groups.chunks(AT_ONCE as usize) {
-        let _ = commit_queue.submit_request(Box::new(RefreshGroups::new(groups.to_vec()))).await;
+        let _ = commit_queue.submit_request(RefreshGroups(groups.to_vec())).await;
     }
     Ok(())
 }

@@ -38,11 +38,9 @@ pub(crate) async fn safelist(shared: Arc<Shared>, commit_queue: CommitQueue, sto
         match covered(&shared, &mut revision, &mut looks).await {
             Ok(ids) => {
                 for ids in ids.chunks(AT_ONCE) {
-                    let (command, answer) = Revalidate::new(ids.to_vec());
-                    if commit_queue.led_by(epoch).submit(Box::new(command)).is_err() {
-                        return;
-                    }
-                    if let Ok(Ok(withdrawn)) = answer.await
+                    let command = Revalidate::new(ids.to_vec());
+                    let Ok(answer) = commit_queue.led_by(epoch).submit(command) else { return };
+                    if let Ok(withdrawn) = answer.await
                         && !withdrawn.is_empty()
                     {
                         warn!(withdrawn = withdrawn.len(), "rules are safelisted now and are withdrawn");
