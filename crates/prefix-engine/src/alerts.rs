@@ -19,7 +19,6 @@ use tracing::{error, info, warn};
 
 use crate::mutex::Mutex;
 use crate::policy_in_force::PolicyInForce;
-pub(crate) use messages::RefusalSubject;
 pub(crate) use watch::AlertWatch;
 use watch::UnseenRules;
 

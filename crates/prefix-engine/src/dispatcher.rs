@@ -288,7 +288,7 @@ impl Dispatcher {
             return;
         }
         // the commit queue ends only with the engine
-        let _ = self.context.commit_queue.led_by(self.epoch).submit(Box::new(settle));
+        let _ = self.context.commit_queue.led_by(self.epoch).submit(settle);
     }
 }
 

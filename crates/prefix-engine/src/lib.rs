@@ -46,12 +46,10 @@ mod timers;
 pub mod view;
 
 pub use answer::{
-    Acknowledged, Answer, BatchItem, BulkItem, Created, EventOutcome, Health, History, Inadmissible,
-    InvalidItem, LeaderView, MitigationView, PanicRequest, PanicStarted, PanicState, PeerView, ReloadReport,
-    SafelistAdded, Speaker, Withdrawn,
+    Acknowledged, Answer, BatchItem, BulkItem, Created, Health, History, LeaderView, MitigationView,
+    PanicRequest, PanicStarted, PanicState, PeerView, ReloadReport, Speaker, Withdrawn,
 };
 pub use caller::{Caller, IdempotencyKey};
-pub use command::corroborate::CorroborationTaken;
 pub use engine::{
     CorroborationReport, Engine, EngineParts, PolicyChange, Rehearsal, SimulationInput, SimulationReport,
     with_ends,
@@ -60,5 +58,8 @@ pub use error::EngineError;
 pub use prefix_policy::Policy;
 pub use prefix_policy::correlation::ScopeProblem;
 pub use prefix_policy::simulation::{Actual, Change, Diff, Ending, Simulated, Summary};
-pub use prefix_policy::use_cases::{Ingested, RefusedEvent, Touched};
+pub use prefix_policy::use_cases::{
+    CorroborationTaken, EventOutcome, Inadmissible, Ingested, InvalidItem, RefusedEvent, SafelistAdded,
+    Touched,
+};
 pub use settings::Settings;

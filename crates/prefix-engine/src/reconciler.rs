@@ -255,9 +255,8 @@ impl Reconciler {
         telemetry::drifts(&drifts);
         let entries =
             rib_diff::audit_entries(&drifts, |key| intents.mitigation_of_route(key), self.context.now());
-        let (record, _answer) = Record::new(entries);
         // a drift is repaired even if it cannot be written at the moment
-        let _ = commit_queue.led_by(epoch).submit(Box::new(record));
+        let _ = commit_queue.led_by(epoch).submit(Record(entries));
     }
 
     /// One pass over the whole table. Returns false if it could not be read.
@@ -340,7 +339,7 @@ impl Reconciler {
         }
         self.repair(differences, epoch);
         if !settle.confirmed.is_empty() {
-            let _ = self.context.commit_queue.led_by(epoch).submit(Box::new(settle));
+            let _ = self.context.commit_queue.led_by(epoch).submit(settle);
         }
         Ok((own, foreign))
     }

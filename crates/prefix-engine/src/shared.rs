@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use prefix_core::decision::Decision;
 use prefix_core::guard::GuardWatch;
 use prefix_core::mitigation::{Mitigation, Status};
-use prefix_core::store::ReadSet;
 use prefix_core::{Announcer, Clock, Store};
 use prefix_policy::Policy;
 use tokio::sync::Notify;
@@ -101,32 +101,20 @@ impl Shared {
     pub(crate) fn follow_rows(&self, rows: impl IntoIterator<Item = (bool, Mitigation)>) {
         let mut keys = Vec::new();
         let mut is_admission_due = false;
-        for (counted, row) in rows {
-            let (id, status) = (row.mitigation_id, row.status);
-            is_admission_due |= status == Status::Queued || (counted && !row.counts());
+        for (counted, mut row) in rows {
+            is_admission_due |= row.status == Status::Queued || (counted && !row.counts());
             if row.pop == self.settings.pop {
-                keys.extend(self.intents.follow(row));
+                // the table keeps no explanations, whoever waits gets them
+                let decision = std::mem::replace(&mut row.decision, Decision::open());
+                keys.extend(self.intents.follow(row.clone()));
+                row.decision = decision;
             }
-            self.intents.confirmation_waiters.reached(id, status);
+            self.intents.confirmation_waiters.reached(&row);
         }
         self.route_queue.enqueue(keys);
         if is_admission_due {
             self.intents.admission_due.notify_one();
         }
-    }
-
-    /// A read set with the look-back times that the policy needs.
-    pub(crate) fn read_set(&self) -> ReadSet {
-        let now = self.now();
-        let policy = self.policy();
-        let parts = policy.parts();
-        let quiet = i64::from(parts.timers.quiet_period_after_withdraw_seconds);
-        let cooldown = i64::from(parts.guardrails.max_lifetime_cooldown_seconds);
-        let mut reads = ReadSet::new(self.settings.pop.clone(), now);
-        reads.instance = Some(self.leadership.instance());
-        reads.recent_since = now - TimeDelta::seconds(quiet.max(cooldown));
-        reads.rejected_since = now - TimeDelta::hours(1);
-        reads
     }
 
     /// This instance as a candidate for the leadership of its pop.

@@ -18,7 +18,6 @@ use prefix_core::mitigation::{EndReason, Mitigation, Status};
 use prefix_core::name::{SourceName, VectorName};
 use prefix_core::signal::{Corroboration, GroupStatus, SignalRole};
 use prefix_core::store::{GroupChange, MitigationChange, PoolState};
-use prefix_policy::use_cases::DomainEvent;
 use tracing::{debug, info, warn};
 
 use crate::rib_diff::Drift;
@@ -43,15 +42,6 @@ impl EventSummary {
             victim_ip: event.report.victim_ip,
             status: event.status,
         }
-    }
-}
-
-/// A unit of work was committed in which this happened.
-pub(crate) fn domain_event(event: &DomainEvent, now: DateTime<Utc>) {
-    match event {
-        DomainEvent::Refused { refusal, .. } => refused(refusal),
-        DomainEvent::Step { from, row } => step(from, row),
-        DomainEvent::FirstConfirmation { created_at } => first_confirmation(*created_at, now),
     }
 }
 
@@ -220,7 +210,7 @@ pub(crate) fn corroborating_only(source: &str) {
 }
 
 /// The running step of a mitigation changed.
-fn step(before: &str, row: &Mitigation) {
+pub(crate) fn step(before: &str, row: &Mitigation) {
     let to = row.action.action_type().as_str();
     counter!(
         "prefixd_escalations_total",
@@ -231,7 +221,7 @@ fn step(before: &str, row: &Mitigation) {
 }
 
 /// The speaker confirmed a new rule.
-fn first_confirmation(created_at: DateTime<Utc>, now: DateTime<Utc>) {
+pub(crate) fn first_confirmation(created_at: DateTime<Utc>, now: DateTime<Utc>) {
     if let Ok(took) = (now - created_at).to_std() {
         histogram!("prefixd_event_to_announce_seconds").record(took.as_secs_f64());
     }

@@ -3,17 +3,15 @@
 use std::sync::Arc;
 
 use chrono::{SecondsFormat, TimeDelta};
-use prefix_core::address::VictimIp;
 use prefix_core::alert::{Alert, AlertType};
 use prefix_core::announcer::SessionState;
 use prefix_core::guard::GuardWithdrawal;
 use prefix_core::guardrail::Refusal;
-use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{EndReason, Mitigation, Status};
-use prefix_core::name::{SourceName, VectorName};
+use prefix_core::name::SourceName;
 use prefix_core::panic::{PanicOrigin, PanicScope};
 use prefix_core::store::MitigationChange;
-use prefix_policy::use_cases::DomainEvent;
+use prefix_policy::use_cases::RefusedRule;
 
 use super::Alerts;
 use crate::source_liveness::Silence;
@@ -23,23 +21,6 @@ use crate::speaker::SessionChange;
 const SUSPICIOUS: TimeDelta = TimeDelta::seconds(10);
 /// So many rules are named.
 const MAX_NAMED: usize = 5;
-
-/// What a guardrail refused something for.
-pub(crate) struct RefusalSubject<'a> {
-    /// The row, if there is one.
-    pub(crate) mitigation_id: Option<MitigationId>,
-    pub(crate) victim_ip: VictimIp,
-    pub(crate) vector: &'a VectorName,
-    pub(crate) flow: Option<String>,
-}
-
-impl<'a> RefusalSubject<'a> {
-    /// A change of this mitigation.
-    pub(crate) fn of(row: &'a Mitigation) -> Self {
-        let flow = row.route.as_ref().map(ToString::to_string);
-        Self { mitigation_id: Some(row.mitigation_id), victim_ip: row.victim_ip, vector: &row.vector, flow }
-    }
-}
 
 impl Alerts {
     /// A panic froze a scope.
@@ -115,28 +96,21 @@ impl Alerts {
         self.raise(alert);
     }
 
-    /// A unit of work was committed in which this happened.
-    pub(crate) fn domain_event(&self, event: &DomainEvent) {
-        if let DomainEvent::Refused { refusal, about } = event {
-            self.rejected(refusal, &RefusalSubject::of(about));
-        }
-    }
-
     /// A guardrail refused something: raised once per guardrail and victim in a minute.
-    pub(crate) fn rejected(&self, refusal: &Refusal, about: &RefusalSubject<'_>) {
-        let (now, victim) = (self.clock.now(), about.victim_ip);
+    pub(crate) fn rejected(&self, refusal: &Refusal, rule: &RefusedRule) {
+        let (now, victim) = (self.clock.now(), rule.victim_ip);
         if !self.is_first_refusal(refusal.guardrail, victim, now) {
             return;
         }
-        let title = format!("refused by guardrail {}: {} to {victim}", refusal.guardrail, about.vector);
+        let title = format!("refused by guardrail {}: {} to {victim}", refusal.guardrail, rule.vector);
         let mut alert = Alert::new(AlertType::GuardrailRejected, now, title, refusal.detail.clone());
         alert.guardrail = Some(refusal.guardrail);
-        alert.mitigation_id = about.mitigation_id;
+        alert.mitigation_id = rule.mitigation_id;
         alert.victim_ip = Some(victim);
         alert.customer_id = self.policy.get().lookup(victim).map(|owner| owner.customer_id().clone());
-        alert.vector = Some(about.vector.clone());
+        alert.vector = Some(rule.vector.clone());
         alert.pop = Some(self.pop.clone());
-        alert.flow.clone_from(&about.flow);
+        alert.flow.clone_from(&rule.flow);
         self.raise(alert);
     }
 

@@ -71,8 +71,8 @@ impl Dispatcher {
         let now = self.context.now();
         let entry =
             |path: &RibPath| replacement(path, self.context.intents.mitigation_of_route(&path.key), now);
-        let (record, _answer) = Record::new(paths.iter().map(entry).collect());
-        let _ = self.context.commit_queue.led_by(self.epoch).submit(Box::new(record));
+        let _ =
+            self.context.commit_queue.led_by(self.epoch).submit(Record(paths.iter().map(entry).collect()));
     }
 
     /// Keeps of a burst only what is right whoever leads.

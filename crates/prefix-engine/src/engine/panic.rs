@@ -40,8 +40,7 @@ impl Engine {
         // what began is ended, whether or not the caller waits for it
         let carried_out = tokio::spawn(async move {
             let _ending = engine.running.shared.panic_scopes.ending();
-            let (command, answer) = Freeze::new(scope.clone(), caller.clone());
-            engine.ask_urgently(command, answer).await??;
+            engine.ask_urgently(Freeze { scope: scope.clone(), caller: caller.clone() }).await?;
             Ok(engine.withdraw_scope(scope, &caller).await)
         });
         carried_out
@@ -62,7 +61,7 @@ impl Engine {
         PanicStarted { scope, rules, withdrawn: rules - withdrawing, withdrawing, affected }
     }
 
-    /// The mitigations of a scope that are not final; what the intents knows, if storage does not answer.
+    /// The mitigations of a scope that are not final; what the intent table knows, if storage does not answer.
     async fn in_scope(&self, pop: Option<&Pop>, customer: Option<&CustomerId>) -> Vec<MitigationId> {
         let shared = &self.running.shared;
         let mut ids = match shared.store.unfinished_ids(pop, customer).await {
@@ -87,8 +86,7 @@ impl Engine {
 
     async fn end_frozen(&self, ids: &[MitigationId], caller: &Caller) -> Result<(), EngineError> {
         for ids in ids.chunks(AT_ONCE) {
-            let (command, answer) = EndFrozen::new(ids.to_vec(), caller);
-            self.ask_urgently(command, answer).await??;
+            self.ask_urgently(EndFrozen { ids: ids.to_vec(), caller: caller.clone() }).await?;
         }
         Ok(())
     }
@@ -146,8 +144,7 @@ impl Engine {
             let ids = store.unfinished_ids(scope.pop.as_ref(), scope.customer_id.as_ref()).await?;
             self.end_frozen(&ids, &Caller::system()).await?;
         }
-        let (command, answer) = Unfreeze::new(id, reason, caller.clone());
-        self.ask_urgently(command, answer).await??;
+        self.ask_urgently(Unfreeze { id, reason: reason.to_owned(), caller: caller.clone() }).await?;
         self.panic_state().await
     }
 

@@ -9,8 +9,7 @@ use prefix_core::announcer::{AnnounceError, RibPath};
 use prefix_core::audit::{Actor, AuditAction, AuditEntry};
 use prefix_core::flowspec::RouteKey;
 use prefix_core::id::MitigationId;
-use prefix_core::mitigation::Status;
-use prefix_core::store::Epoch;
+use prefix_core::mitigation::Mitigation;
 use serde_json::json;
 use tokio::sync::OwnedMutexGuard;
 use tokio::task::JoinHandle;
@@ -19,18 +18,18 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::EngineParts;
+use super::succession::{Checked, prepare, record_start, succession};
 use crate::audit_chain;
-use crate::caller::{Caller, IdempotencyKey};
+use crate::caller::IdempotencyKey;
 use crate::command::record::Record;
-use crate::command::revalidate::Revalidate;
-use crate::command::safelist::{Change, ChangeSafelist};
 use crate::commit_queue::{self, CommitQueue};
+use crate::confirmation_waiters::awaits_speaker;
 use crate::dispatcher::RouteQueue;
 use crate::error::EngineError;
 use crate::shared::Shared;
 use crate::{panic_state, telemetry};
 
-/// See the module.
+/// The tasks of a running engine, and what its facade needs of them.
 pub(super) struct Running {
     pub(super) shared: Arc<Shared>,
     pub(super) started: Instant,
@@ -134,6 +133,12 @@ impl Running {
         self.commit_queue.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The commit queue, for requests: none are taken once the engine stops.
+    pub(super) fn open_commit_queue(&self) -> Result<CommitQueue, EngineError> {
+        let is_stopping = self.shared.stopping.load(Ordering::Acquire);
+        self.commit_queue().filter(|_| !is_stopping).ok_or(EngineError::ShuttingDown)
+    }
+
     /// Lets the first of several requests with one `Idempotency-Key` pass, and the others wait until it has ended.
     pub(super) async fn claim(&self, key: Option<&IdempotencyKey>) -> Option<OwnedMutexGuard<()>> {
         let key = key?;
@@ -148,33 +153,33 @@ impl Running {
     }
 
     /// Waits until the speaker confirmed what was committed for these mitigations, or the time for it is over.
-    /// Returns the statuses they have reached.
-    pub(super) async fn wait(&self, ids: &[MitigationId]) -> HashMap<MitigationId, Status> {
+    /// Returns the rows as they are then; those that were not confirmed while this waited are without explanation.
+    pub(super) async fn wait(&self, ids: Vec<MitigationId>) -> HashMap<MitigationId, Arc<Mitigation>> {
         let deadline = Instant::now() + self.shared.settings.announce_timeout;
         let mut reached = HashMap::new();
         for id in ids {
-            let confirmation = self.shared.intents.confirmation_waiters.register(*id);
-            // a row that the intents does not hold any more has ended
-            let Some(row) = self.shared.intents.get(*id) else {
-                if let Ok(Some(row)) = self.shared.store.mitigation(*id).await {
-                    reached.insert(*id, row.status);
-                }
-                continue;
+            let confirmation = self.shared.intents.confirmation_waiters.register(id);
+            let row = match self.shared.intents.get(id) {
+                Some(row) if awaits_speaker(row.status) => match timeout_at(deadline, confirmation).await {
+                    Ok(Ok(row)) => row,
+                    _ => row,
+                },
+                Some(row) => row,
+                // it ended before anybody listened
+                None => match self.shared.store.mitigation(id).await {
+                    Ok(Some(row)) => Arc::new(row),
+                    _ => continue,
+                },
             };
-            if !matches!(row.status, Status::Pending | Status::Withdrawing) {
-                reached.insert(*id, row.status);
-                continue;
-            }
-            match timeout_at(deadline, confirmation).await {
-                Ok(Ok(status)) => {
-                    reached.insert(*id, status);
-                }
-                _ => {
-                    reached.insert(*id, row.status);
-                }
-            }
+            reached.insert(id, row);
         }
         reached
+    }
+
+    /// The same for those that have not ended, by a caller who does not ask what became of them.
+    pub(super) async fn wait_for_known(&self, ids: &[MitigationId]) {
+        let unfinished = ids.iter().copied().filter(|id| self.shared.intents.get(*id).is_some());
+        self.wait(unfinished.collect()).await;
     }
 
     /// Stops in the order of the flow: no new work, the timers, what is written already, the speaker.
@@ -185,8 +190,7 @@ impl Running {
         self.shared.candidate().step_aside().await;
         if let Some(commit_queue) = self.commit_queue() {
             let entry = AuditEntry::new(self.shared.now(), Actor::SYSTEM, AuditAction::Stop, json!({}));
-            let (record, answer) = Record::new(vec![entry]);
-            if commit_queue.submit(Box::new(record)).is_ok() {
+            if let Ok(answer) = commit_queue.submit(Record(vec![entry])) {
                 // what was accepted before this entry is committed with it or earlier
                 let _ = tokio::time::timeout(Duration::from_secs(5), answer).await;
             }
@@ -244,7 +248,7 @@ impl Running {
         let deadline = Instant::now() + self.shared.settings.announce_timeout;
         let unconfirmed = || {
             let rows = self.shared.intents.rows();
-            rows.iter().any(|row| matches!(row.status, Status::Pending | Status::Withdrawing))
+            rows.iter().any(|row| awaits_speaker(row.status))
         };
         while self.shared.enforced() && unconfirmed() && Instant::now() < deadline {
             sleep(Duration::from_millis(20)).await;
@@ -352,92 +356,4 @@ struct Look {
     /// From then on it is looked at anew. Looks take no more than a fifth of the time: the speaker reads its whole table
     /// for each, so that a look before every burst of ten thousand rules would last longer than the withdrawals.
     stale: Instant,
-}
-
-/// What came of a check of the stored intents.
-#[derive(Clone, Copy)]
-struct Checked {
-    rules: usize,
-    withdrawn: usize,
-}
-
-fn lost() -> EngineError {
-    EngineError::Internal("the commit queue ended".into())
-}
-
-/// Takes over whenever this instance is elected later than at its start.
-async fn succession(shared: Arc<Shared>, commit_queue: CommitQueue, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = shared.leadership.elected.notified() => {}
-        }
-        while let Some(epoch) = shared.leadership.to_prepare() {
-            let prepared = tokio::select! {
-                () = stop.cancelled() => return,
-                prepared = prepare(&shared, &commit_queue, epoch) => prepared,
-            };
-            match prepared {
-                Ok(checked) => {
-                    info!(rules = checked.rules, withdrawn = checked.withdrawn, "rules taken over");
-                }
-                Err(error) => {
-                    warn!(%error, "rules cannot be taken over yet");
-                    sleep(commit_queue::RETRY).await;
-                }
-            }
-        }
-    }
-}
-
-/// Makes ready to lead: the intents is as storage has it, and no stored intent is announced before it has passed today's
-/// policy.
-async fn prepare(
-    shared: &Arc<Shared>,
-    commit_queue: &CommitQueue,
-    epoch: Epoch,
-) -> Result<Checked, EngineError> {
-    shared.intents.begin_to_lead();
-    // no route is looked at before the speaker's table: what stands there already is not sent again
-    commit_queue.reload().await?;
-    let rules = shared.intents.rows().len();
-    let withdrawn = check_intents(shared, &commit_queue.led_by(epoch)).await?;
-    if !shared.enforced() {
-        // with nothing to compare, only a look at each route tells what has left the speaker by itself
-        shared.route_queue.enqueue(shared.intents.keys());
-    }
-    shared.leadership.rows_checked(epoch);
-    Ok(Checked { rules, withdrawn })
-}
-
-async fn check_intents(shared: &Arc<Shared>, commit_queue: &CommitQueue) -> Result<usize, EngineError> {
-    let change = Change::Configure(shared.settings.safelist.clone());
-    let (command, answer) = ChangeSafelist::new(change, Caller::system());
-    commit_queue.submit(Box::new(command))?;
-    answer.await.map_err(|_| lost())??;
-    let mut ids: Vec<MitigationId> = shared.intents.rows().iter().map(|row| row.mitigation_id).collect();
-    ids.sort();
-    let mut withdrawn = 0;
-    for ids in ids.chunks(512) {
-        let (command, answer) = Revalidate::new(ids.to_vec());
-        commit_queue.submit(Box::new(command))?;
-        withdrawn += answer.await.map_err(|_| lost())??.len();
-    }
-    if withdrawn > 0 {
-        warn!(withdrawn, "stored rules no longer pass and are withdrawn");
-    }
-    Ok(withdrawn)
-}
-
-async fn record_start(
-    shared: &Arc<Shared>,
-    commit_queue: &CommitQueue,
-    checked: Checked,
-) -> Result<(), EngineError> {
-    let Checked { rules, withdrawn } = checked;
-    let details = json!({ "mode": shared.settings.mode.as_str(), "rules": rules, "withdrawn": withdrawn });
-    let (record, answer) =
-        Record::new(vec![AuditEntry::new(shared.now(), Actor::SYSTEM, AuditAction::Start, details)]);
-    commit_queue.submit(Box::new(record))?;
-    answer.await.map_err(|_| lost())?
 }

@@ -16,6 +16,7 @@ use prefix_policy::correlation::scope_of;
 use prefix_policy::simulation::{
     self, Actual, Input, MitigationEnd, Simulated, Simulation, Start, Summary, held_in, in_order,
 };
+use prefix_policy::use_cases::Inadmissible;
 
 use super::Engine;
 use crate::error::EngineError;
@@ -95,16 +96,10 @@ impl Engine {
 fn imagined(policy: &Policy, reports: Vec<Report>) -> Result<Vec<(u64, Input)>, EngineError> {
     let mut inputs = Vec::with_capacity(reports.len());
     for (index, report) in (0..).zip(reports) {
-        if let Some(vector) = report.vector.as_ref().filter(|vector| policy.vector(vector).is_none()) {
-            let (vector, defined) = (vector.to_string(), policy.vector_names());
-            return Err(EngineError::UnknownVector { vector, defined });
-        }
-        if report.source.is_operator() {
-            let detail = format!(
-                "source {:?} is reserved: names beginning with \"operator:\" belong to people",
-                report.source.as_str()
-            );
-            return Err(EngineError::NotAllowed(detail));
+        match policy.check_report(&report) {
+            // such a report is shown as refused
+            Ok(()) | Err(Inadmissible::CorroboratingOnly(_)) => {}
+            Err(inadmissible) => return Err(inadmissible.into()),
         }
         inputs.push((index, Input::imagined(report.timestamp, report)));
     }

@@ -97,11 +97,9 @@ async fn sync(
             }
             Some(known) => scopes.started(known),
             None => {
-                let (command, answer) = Freeze::new(scope, Caller::system());
-                if commit_queue.submit_urgent(Box::new(command)).is_err() {
-                    return Ok(());
-                }
-                if let Ok(Ok(Err(error))) = timeout(PATIENCE, answer).await
+                let command = Freeze { scope, caller: Caller::system() };
+                let Ok(answer) = commit_queue.submit_urgent(command) else { return Ok(()) };
+                if let Ok(Err(error)) = timeout(PATIENCE, answer).await
                     && reported.insert(id)
                 {
                     error!(%error, panic_id = %id, "a panic that began past storage cannot be recorded yet: it holds on this instance alone");
@@ -123,11 +121,9 @@ async fn end_covered(context: &TaskContext, scopes: &PanicScopes) {
         return;
     }
     for ids in context.intents.panic_pending().chunks(AT_ONCE) {
-        let (command, answer) = EndFrozen::new(ids.to_vec(), &Caller::system());
-        if context.commit_queue.submit_urgent(Box::new(command)).is_err() {
-            return;
-        }
-        if !matches!(timeout(PATIENCE, answer).await, Ok(Ok(Ok(())))) {
+        let command = EndFrozen { ids: ids.to_vec(), caller: Caller::system() };
+        let Ok(answer) = context.commit_queue.submit_urgent(command) else { return };
+        if !matches!(timeout(PATIENCE, answer).await, Ok(Ok(_))) {
             return;
         }
     }

@@ -12,7 +12,6 @@ use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::name::CustomerId;
 use prefix_policy::use_cases::Tried;
-use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -80,12 +79,8 @@ async fn round(
         if ids.is_empty() {
             return true;
         }
-        let (done, finished) = oneshot::channel();
-        if commit_queue.submit_request(Box::new(Admit::new(ids, done))).await.is_err() {
-            return false;
-        }
-        let Ok(Ok(Tried { is_over: false, full: customers, quiet: rest })) =
-            timeout(PATIENCE, finished).await
+        let Ok(answer) = commit_queue.submit_request(Admit(ids)).await else { return false };
+        let Ok(Ok(Tried { is_over: false, full: customers, quiet: rest })) = timeout(PATIENCE, answer).await
         else {
             return true;
         };

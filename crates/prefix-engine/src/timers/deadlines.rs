@@ -40,7 +40,7 @@ pub(crate) async fn deadlines(context: TaskContext, stop: CancellationToken) {
             if ids.is_empty() {
                 break;
             }
-            if commit_queue.led_by(epoch).submit(Box::new(Expire { ids })).is_err() {
+            if commit_queue.led_by(epoch).submit(Expire(ids)).is_err() {
                 return;
             }
         }

@@ -85,7 +85,7 @@ impl GroupTimer {
         let ids: Vec<GroupId> = over.map(|group| group.group_id).collect();
         if !ids.is_empty() {
             // the commit queue ends only with the engine
-            let _ = commit_queue.submit(Box::new(CloseGroups { ids }));
+            let _ = commit_queue.submit(CloseGroups(ids));
         }
         Ok(())
     }
@@ -115,7 +115,7 @@ impl GroupTimer {
         }
         let groups: Vec<_> = groups.into_iter().collect();
         for groups in groups.chunks(AT_ONCE as usize) {
-            let _ = commit_queue.submit_request(Box::new(RefreshGroups::new(groups.to_vec()))).await;
+            let _ = commit_queue.submit_request(RefreshGroups(groups.to_vec())).await;
         }
         Ok(())
     }

@@ -8,8 +8,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::caller::Caller;
-use crate::command::safelist::{Change, ChangeSafelist};
+use crate::command::safelist::{ChangeSafelist, SafelistChange};
 use crate::commit_queue::CommitQueue;
 use crate::settings::Settings;
 use crate::task_context::TaskContext;
@@ -62,8 +61,7 @@ async fn sweep_safelist(context: &TaskContext, commit_queue: &CommitQueue) {
     let now = context.now();
     let Ok(list) = context.store.safelist().await else { return };
     if list.entries.iter().any(|entry| !entry.counts(now)) {
-        let (command, _answer) = ChangeSafelist::new(Change::Sweep, Caller::system());
-        let _ = commit_queue.submit_request(Box::new(command)).await;
+        let _ = commit_queue.submit_request(ChangeSafelist::new(SafelistChange::Sweep)).await;
     }
 }
 

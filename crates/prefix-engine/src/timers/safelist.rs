@@ -44,11 +44,9 @@ pub(crate) async fn safelist(context: TaskContext, stop: CancellationToken) {
         }
         checks -= 1;
         for ids in covered(&context, &list).chunks(ROWS_AT_ONCE) {
-            let (command, answer) = Revalidate::new(ids.to_vec());
-            if context.commit_queue.led_by(epoch).submit(Box::new(command)).is_err() {
-                return;
-            }
-            if let Ok(Ok(withdrawn)) = answer.await
+            let command = Revalidate::new(ids.to_vec());
+            let Ok(answer) = context.commit_queue.led_by(epoch).submit(command) else { return };
+            if let Ok(withdrawn) = answer.await
                 && !withdrawn.is_empty()
             {
                 warn!(withdrawn = withdrawn.len(), "rules are safelisted now and are withdrawn");

@@ -37,8 +37,7 @@ pub(crate) async fn steps(context: TaskContext, stop: CancellationToken) {
         let Some(epoch) = leadership.leading() else { continue };
         let ids: Vec<_> = rows.iter().filter(|row| is_due(row)).map(|row| row.mitigation_id).collect();
         for ids in ids.chunks(ROWS_AT_ONCE) {
-            let steps = Steps { ids: ids.to_vec() };
-            if commit_queue.led_by(epoch).submit_request(Box::new(steps)).await.is_err() {
+            if commit_queue.led_by(epoch).submit_request(Steps(ids.to_vec())).await.is_err() {
                 return;
             }
         }

@@ -1,9 +1,9 @@
-//! Queued mitigations are let in, oldest first, as soon as nothing is against them any more.
+//! Queued mitigations are admitted, oldest first, as soon as no guardrail refuses them any more.
 
 use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use prefix_core::audit::{Actor, AuditAction, AuditEntry};
+use prefix_core::audit::{Actor, AuditAction};
 use prefix_core::decision::{Decision, Outcome, Stage, StageResult};
 use prefix_core::guardrail::Guardrail;
 use prefix_core::id::MitigationId;
@@ -15,10 +15,10 @@ use super::ending::end_with_companions;
 use super::row::admit_row;
 use super::unit_of_work::UnitOfWork;
 
-/// What trying them has shown about those that were not tried.
+/// What trying queued mitigations has shown about those that were not tried.
 #[derive(Debug, Default)]
 pub struct Tried {
-    /// None of them can come in now.
+    /// None of them can be admitted now.
     pub is_over: bool,
     /// Those of these customers cannot.
     pub full: HashSet<CustomerId>,
@@ -26,7 +26,7 @@ pub struct Tried {
     pub quiet: Vec<(MitigationId, DateTime<Utc>)>,
 }
 
-/// Lets a queued one in if nothing is against it any more.
+/// Admits a queued mitigation if no guardrail refuses it any more.
 pub fn try_queued(uow: &mut UnitOfWork<'_>, id: MitigationId, tried: &mut Tried) {
     let now = uow.now;
     let waits = |row: &&Mitigation| row.status == Status::Queued && row.expires_at > now;
@@ -34,7 +34,7 @@ pub fn try_queued(uow: &mut UnitOfWork<'_>, id: MitigationId, tried: &mut Tried)
     if row.customer_id.as_ref().is_some_and(|id| tried.full.contains(id)) {
         return;
     }
-    let verdict = uow.decide(row.victim_ip, None, |policy, facts| policy.admit(&row, facts));
+    let verdict = uow.decide(row.victim_ip, None, None, |policy, facts| policy.admit(&row, facts));
     match verdict {
         Ok(()) => {
             if let Some(key) = row.key() {
@@ -47,8 +47,7 @@ pub fn try_queued(uow: &mut UnitOfWork<'_>, id: MitigationId, tried: &mut Tried)
                 announcement.conclude(&mut row.decision);
             });
             let details = json!({ "after": { "status": "pending" }, "queued_at": row.created_at });
-            let entry = AuditEntry::new(now, Actor::SYSTEM, AuditAction::Announce, details);
-            uow.audit(entry.on("mitigation", id));
+            uow.audit_mitigation(&Actor::SYSTEM, AuditAction::Announce, id, details);
         }
         Err(refusal) if refusal.guardrail.is_temporary() => {
             match refusal.guardrail {
@@ -75,9 +74,7 @@ pub fn try_queued(uow: &mut UnitOfWork<'_>, id: MitigationId, tried: &mut Tried)
             };
             end_with_companions(uow, id, reason);
             let details = json!({ "guardrail": refusal.guardrail, "reason": refusal.detail });
-            uow.audit(
-                AuditEntry::new(now, Actor::SYSTEM, AuditAction::Withdraw, details).on("mitigation", id),
-            );
+            uow.audit_mitigation(&Actor::SYSTEM, AuditAction::Withdraw, id, details);
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Signal groups in the course of things: reports join, sources leave, and a group that becomes enough is handed on to a
-//! mitigation at once, whatever completed it.
+//! Signal groups: reports join, sources leave, and a group that becomes enough is handed on to a mitigation at once,
+//! whatever completed it.
 
-use prefix_core::audit::{AuditAction, AuditEntry};
+use prefix_core::audit::AuditAction;
 use prefix_core::decision::{Decision, Stage, StageResult, TraceEntry};
 use prefix_core::event::{EventAction, Reach, Report};
 use prefix_core::id::{EventId, GroupId, MitigationId};
@@ -9,10 +9,11 @@ use prefix_core::lease::Lease;
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::signal::{GroupStatus, Signal, SignalGroup, SignalRole};
 use prefix_core::ttl::Ttl;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::ban::{hold, insert, reject};
-use super::ingest::{Author, Ids};
+use super::domain_event::{DomainEvent, RefusedRule};
+use super::ingest::{Author, Ids, Intake};
 use super::row::Entry;
 use super::unit_of_work::UnitOfWork;
 use crate::policy::Policy;
@@ -33,7 +34,8 @@ impl Joined {
 }
 
 /// Weighs a ban together with what was said about the same attack before; `None` if nothing is weighed.
-pub(super) fn join(uow: &UnitOfWork<'_>, report: &Report, ids: &Ids, author: &Author<'_>) -> Option<Joined> {
+pub(super) fn join(uow: &UnitOfWork<'_>, intake: &Intake<'_>) -> Option<Joined> {
+    let Intake { report, ids, author, .. } = *intake;
     let policy = uow.policy.clone();
     let joins = report.reach != Reach::Outgoing && !policy.parts().sources.is_corroborating(&report.source);
     if !policy.correlates() || !joins {
@@ -202,6 +204,7 @@ pub fn refresh_group(uow: &mut UnitOfWork<'_>, id: GroupId, author: &Author<'_>)
     }
     let is_due = group.met && !was_met && group.is_open(uow.now);
     rejoined(uow, group);
+    uow.emit(DomainEvent::GroupRefreshed);
     if is_due {
         trigger(uow, id, author, "time or the configuration has changed what is needed");
     }
@@ -235,36 +238,30 @@ pub(crate) fn trigger(
     let report = report_of(&group, &signal);
     let event = EventId::from(signal.signal_id.as_uuid());
     let ids = Ids::new(event, uow.id_generator);
-    let verdict = uow.decide_in(group.victim_ip, &group, |policy, facts| policy.decide_ban(&report, facts));
-    let details = json!({
-        "request_id": author.request_id,
-        "event_id": event,
-        "signal_group_id": id,
-        "reason": because,
-    });
-    let audit = |uow: &mut UnitOfWork<'_>, action, mitigation: MitigationId, more: serde_json::Value| {
-        let mut details = details.clone();
-        if let (Some(details), serde_json::Value::Object(more)) = (details.as_object_mut(), more) {
-            details.extend(more);
-        }
-        let entry = AuditEntry::new(uow.now, author.actor.clone(), action, details);
-        uow.audit(entry.on("mitigation", mitigation));
+    let intake = Intake { report: &report, ids: &ids, author, group: Some(id) };
+    let verdict =
+        uow.decide(group.victim_ip, None, Some(&group), |policy, facts| policy.decide_ban(&report, facts));
+    let audit = |uow: &mut UnitOfWork<'_>, action, mitigation, mut details: Value| {
+        details["request_id"] = json!(author.request_id);
+        details["event_id"] = json!(event);
+        details["signal_group_id"] = json!(id);
+        details["reason"] = json!(because);
+        uow.audit_mitigation(author.actor, action, mitigation, details);
     };
     match verdict {
         BanVerdict::Mitigate { plan, companion, mut decision } => {
-            told(&mut decision, because);
+            note_trigger(&mut decision, because);
             uow.conclude(&mut decision);
             let leases = leases(&uow.policy, &group, plan.ttl, uow.now);
-            let status =
-                insert(uow, &report, &ids, plan, companion, &decision, &Entry::Admitted, leases, Some(id));
+            let status = insert(uow, &intake, (plan, companion), &decision, &Entry::Admitted, leases);
             audit(uow, AuditAction::Announce, ids.mitigation, json!({ "mitigation_status": status }));
             Some((ids.mitigation, status, decision))
         }
         BanVerdict::Queue { refusal, plan, companion, mut decision } => {
-            told(&mut decision, because);
+            note_trigger(&mut decision, because);
             let leases = leases(&uow.policy, &group, plan.ttl, uow.now);
             let entry = Entry::Queued(&refusal);
-            let status = insert(uow, &report, &ids, plan, companion, &decision, &entry, leases, Some(id));
+            let status = insert(uow, &intake, (plan, companion), &decision, &entry, leases);
             let why =
                 json!({ "guardrail": refusal.guardrail, "refused": refusal.detail, "status": "queued" });
             audit(uow, AuditAction::Ingest, ids.mitigation, why);
@@ -279,11 +276,11 @@ pub(crate) fn trigger(
             Some((target, uow.row(target)?.status, decision))
         }
         BanVerdict::Refuse { refusal, plan, decision } => {
-            let mitigation = reject(uow, &report, &ids, *plan, &refusal, &decision, Some(id));
+            let mitigation = reject(uow, &intake, *plan, &refusal, &decision);
             let why = json!({ "guardrail": refusal.guardrail, "refused": refusal.detail });
             audit(uow, AuditAction::Reject, mitigation, why);
-            if let Some(row) = uow.row(mitigation).cloned() {
-                uow.emit(super::DomainEvent::Refused { refusal, about: Box::new(row) });
+            if let Some(rule) = uow.row(mitigation).map(RefusedRule::of) {
+                uow.emit(DomainEvent::Refused { refusal, rule, source: None });
             }
             None
         }
@@ -291,14 +288,15 @@ pub(crate) fn trigger(
     }
 }
 
-fn told(decision: &mut Decision, because: &str) {
+/// Notes in the explanation what triggered the group, behind what correlation said.
+fn note_trigger(decision: &mut Decision, because: &str) {
     let entry = TraceEntry {
         stage: Stage::Correlation,
         result: StageResult::Info,
         detail: format!("triggered now: {because}"),
     };
     let behind = decision.trace.iter().rposition(|entry| entry.stage == Stage::Correlation);
-    decision.trace.insert(behind.map_or(decision.trace.len(), |place| place + 1), entry);
+    decision.trace.insert(behind.map_or(decision.trace.len(), |index| index + 1), entry);
 }
 
 /// The report that a signal was, as far as a decision needs it.
