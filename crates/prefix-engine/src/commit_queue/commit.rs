@@ -89,9 +89,9 @@ async fn commit(shared: &Shared, batch: &mut [Entry], write: bool) -> Result<(),
         let (committed, panicked, reads) = (&mut committed, &mut panicked, &reads);
         let mut decide = |snapshot| {
             let changes = catch_unwind(AssertUnwindSafe(|| {
-                let uow_context = uow_context(shared, reads, &snapshot);
+                let uow_context = uow_context(shared, &context, reads, &snapshot);
                 let mut uow = UnitOfWork::new(uow_context, policy.clone(), snapshot);
-                batch.iter_mut().for_each(|entry| entry.request.run(&context, &mut uow));
+                batch.iter_mut().for_each(|entry| entry.request.run(&mut uow));
                 (uow.take_domain_events(), uow.finish())
             }));
             *panicked = changes.is_err();
@@ -117,7 +117,12 @@ async fn commit(shared: &Shared, batch: &mut [Entry], write: bool) -> Result<(),
 }
 
 /// Where, when and under which conditions a unit of work is done.
-fn uow_context<'a>(shared: &'a Shared, reads: &ReadSet, snapshot: &Snapshot) -> UnitOfWorkContext<'a> {
+fn uow_context<'a>(
+    shared: &'a Shared,
+    instance: &'a CommandContext<'a>,
+    reads: &ReadSet,
+    snapshot: &Snapshot,
+) -> UnitOfWorkContext<'a> {
     let safelist = if reads.admission {
         shared.safelist_index(&snapshot.safelist)
     } else {
@@ -131,6 +136,7 @@ fn uow_context<'a>(shared: &'a Shared, reads: &ReadSet, snapshot: &Snapshot) -> 
         safelist,
         frozen: shared.frozen.completed(snapshot.panic.clone()),
         id_generator: &RandomIds,
+        instance,
     }
 }
 

@@ -38,7 +38,7 @@ pub struct Ingested {
     pub signal_group_id: Option<GroupId>,
     /// What a `queued` mitigation waits for.
     pub guardrail: Option<Guardrail>,
-    /// With `queued`: when it may be let in.
+    /// With `queued`: when it may be admitted.
     pub retry_after_seconds: Option<u64>,
     /// If an unban touched more than one mitigation: all of them.
     pub mitigations: Vec<Touched>,
