@@ -1,4 +1,4 @@
-//! What other instances commit: this instance's intents follows, and whoever waits for it here is told.
+//! What other instances commit: this instance's intent table follows, and whoever waits for it here is told.
 //!
 //! Rows are read by what changed, not by who changed it; the revision of a row keeps an answer that comes late from
 //! undoing what was committed here meanwhile.
@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::store::{Changed, FeedCursor, StoreError};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -74,25 +73,4 @@ async fn look(
         commit_queue.follow(rows).map_err(|error| StoreError::Unavailable(error.to_string()))?;
     }
     Ok(changes.cursor)
-}
-
-/// The intents follows these rows. Nothing is counted: whoever committed them has done so.
-pub(crate) fn follow(shared: &Shared, rows: Vec<Mitigation>) {
-    let mut keys = Vec::new();
-    let mut queue = false;
-    for row in rows {
-        let before = shared.intents.get(row.mitigation_id);
-        queue |= row.status == Status::Queued || before.is_some_and(|old| old.counts() && !row.counts());
-        shared.confirmation_waiters.reached(&row);
-        if row.pop == shared.settings.pop {
-            keys.extend(shared.intents.follow(row));
-        }
-    }
-    if !keys.is_empty() {
-        shared.route_queue.enqueue(keys);
-        shared.deadline_moved.notify_one();
-    }
-    if queue {
-        shared.queue_moved.notify_one();
-    }
 }

@@ -18,9 +18,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 use tracing::debug;
 
-use crate::change_feed;
 use crate::error::EngineError;
 use crate::shared::Shared;
+use after_commit::follow_others;
 use commit::commit_batch;
 use request::{AnyRequest, request};
 
@@ -65,7 +65,7 @@ pub(crate) struct CommitQueue {
     leader: Option<Epoch>,
 }
 
-/// The side of the commit_queue that [`run`] reads.
+/// The side of the commit queue that [`run`] reads.
 pub(crate) struct Commands {
     urgent: mpsc::UnboundedReceiver<Work>,
     other: mpsc::UnboundedReceiver<Work>,
@@ -200,7 +200,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut commands: Commands) {
                 continue;
             }
             Work::Follow(rows) => {
-                change_feed::follow(&shared, rows);
+                follow_others(&shared, rows);
                 continue;
             }
         };

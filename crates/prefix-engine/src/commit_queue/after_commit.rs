@@ -46,12 +46,41 @@ pub(super) fn follow(shared: &Shared, committed: Committed) {
     committed.mitigations.iter().for_each(telemetry::mitigation);
     committed.domain_events.into_iter().for_each(|event| follow_event(shared, event));
     committed.mitigations.iter().for_each(|change| alerts::changed(shared, change));
+    follow_rows(
+        shared,
+        committed.mitigations.into_iter().map(|change| {
+            let before = change.before.as_deref();
+            let row = with_next_revision(*change.after, before);
+            let frees = before.is_some_and(|old| old.counts() && !row.counts());
+            (row, frees)
+        }),
+    );
+    if committed.audited {
+        shared.to_seal.notify_one();
+    }
+}
+
+/// Makes the intent table follow rows that other instances have committed. Nothing is counted: whoever committed them has
+/// done so.
+pub(super) fn follow_others(shared: &Shared, rows: Vec<Mitigation>) {
+    let frees = |row: &Mitigation| {
+        shared.intents.get(row.mitigation_id).is_some_and(|old| old.counts() && !row.counts())
+    };
+    follow_rows(
+        shared,
+        rows.into_iter().map(|row| {
+            let frees = frees(&row);
+            (row, frees)
+        }),
+    );
+}
+
+/// Makes the intent table, the dispatcher and whoever waits follow committed rows, each with whether it frees a quota.
+fn follow_rows(shared: &Shared, rows: impl Iterator<Item = (Mitigation, bool)>) {
     let mut keys = Vec::new();
-    let mut freed = false;
-    for change in committed.mitigations {
-        let row = with_next_revision(*change.after, change.before.as_deref());
-        let before = change.before.as_deref();
-        freed |= row.status == Status::Queued || before.is_some_and(|old| old.counts() && !row.counts());
+    let mut queue = false;
+    for (row, frees) in rows {
+        queue |= frees || row.status == Status::Queued;
         shared.confirmation_waiters.reached(&row);
         if row.pop == shared.settings.pop {
             keys.extend(shared.intents.follow(row));
@@ -61,11 +90,8 @@ pub(super) fn follow(shared: &Shared, committed: Committed) {
         shared.route_queue.enqueue(keys);
         shared.deadline_moved.notify_one();
     }
-    if freed {
+    if queue {
         shared.queue_moved.notify_one();
-    }
-    if committed.audited {
-        shared.to_seal.notify_one();
     }
 }
 
@@ -92,7 +118,7 @@ fn follow_event(shared: &Shared, event: DomainEvent) {
         }
         DomainEvent::GroupRefreshed => telemetry::groups_refreshed(1),
         DomainEvent::Frozen(scope) => {
-            // one that was begun past storage was told when it began
+            // one that was begun past storage was alerted when it began
             if scope.origin == PanicOrigin::Api {
                 alerts::panic_started(shared, &scope);
             }

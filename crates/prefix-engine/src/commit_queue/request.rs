@@ -38,8 +38,8 @@ pub(crate) trait Command: Send + 'static {
     /// Decides and changes. Must give the same answer when it is run again on the same facts.
     fn run(&mut self, uow: &mut UnitOfWork<'_>) -> Self::Output;
 
-    /// What is to be done in memory after the commit, or after its failure, that no changed row and no domain event
-    /// tells.
+    /// What is to be done in memory after the commit, or after its failure, and follows from no changed row and no domain
+    /// event.
     fn after(self, _result: Result<&Self::Output, &StoreError>, _shared: &Shared)
     where
         Self: Sized,

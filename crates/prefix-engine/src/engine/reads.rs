@@ -159,7 +159,7 @@ impl Engine {
     pub async fn peers(&self) -> Vec<PeerView> {
         let shared = &self.running.shared;
         if !matches!(self.running.speaker.connection(), Speaker::Disconnected(_)) {
-            // a hanging speaker is not waited for: what was heard last is shown
+            // a hanging speaker is not waited for: what it answered last is shown
             let refresh = self.running.speaker.refresh(&*shared.announcer);
             let _ = tokio::time::timeout(PATIENCE, refresh).await;
         }

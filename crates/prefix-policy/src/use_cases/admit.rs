@@ -40,11 +40,12 @@ pub fn try_queued(uow: &mut UnitOfWork<'_>, id: MitigationId, tried: &mut Tried)
             if let Some(key) = row.key() {
                 uow.take_over(&key, id);
             }
-            let announcement = uow.announcement();
+            let mut decision = row.decision;
+            note_admission(&mut decision, (now - row.created_at).num_seconds());
+            uow.conclude(&mut decision);
             uow.edit(id, |row| {
                 admit_row(row, now);
-                note_admission(&mut row.decision, (now - row.created_at).num_seconds());
-                announcement.conclude(&mut row.decision);
+                row.decision = decision;
             });
             let details = json!({ "after": { "status": "pending" }, "queued_at": row.created_at });
             uow.audit_mitigation(&Actor::SYSTEM, AuditAction::Announce, id, details);

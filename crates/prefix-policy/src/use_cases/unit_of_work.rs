@@ -12,7 +12,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use prefix_core::address::VictimIp;
 use prefix_core::audit::{Actor, AuditAction, AuditEntry};
-use prefix_core::decision::Decision;
+use prefix_core::decision::{Decision, Stage, StageResult};
 use prefix_core::event::{Event, EventAction};
 use prefix_core::flowspec::RouteKey;
 use prefix_core::id::{GroupId, MitigationId, SignalId};
@@ -29,7 +29,6 @@ use serde_json::Value;
 use super::domain_event::DomainEvent;
 use super::id_generator::IdGenerator;
 use super::instance_facts::InstanceFacts;
-use super::outcome::Announcement;
 use crate::facts::{CheckContext, Facts};
 use crate::policy::Policy;
 use crate::safelist::SafelistIndex;
@@ -208,15 +207,12 @@ impl<'a> UnitOfWork<'a> {
 
     /// Adds the last stage to the decision for a rule that is admitted: whether it is announced.
     pub(super) fn conclude(&self, decision: &mut Decision) {
-        self.announcement().conclude(decision);
-    }
-
-    pub(super) fn announcement(&self) -> Announcement {
-        match (self.stores, self.dry_run) {
-            (false, _) => Announcement::Simulated,
-            (true, true) => Announcement::Skipped,
-            (true, false) => Announcement::Made,
-        }
+        let (result, detail) = match (self.stores, self.dry_run) {
+            (false, _) => (StageResult::Pass, "the rule would be stored and announced"),
+            (true, true) => (StageResult::Skip, "mode dry-run: the rule is stored, the speaker is not told"),
+            (true, false) => (StageResult::Pass, "the rule is stored, and announced from now on"),
+        };
+        decision.note(Stage::Announce, result, detail);
     }
 
     /// Writes an audit entry about a mitigation.

@@ -20,7 +20,6 @@ use prefix_policy::use_cases::{
     confirm_withdrawn, create, end_frozen, freeze, is_news, remove_from_safelist, revalidate, sweep_safelist,
     thaw, withdraw,
 };
-use serde_json::json;
 
 use crate::world::{HOST, WEB, World, at, discard, report};
 
@@ -341,7 +340,7 @@ fn an_operators_rule_that_a_guardrail_refuses_leaves_a_rejected_row() {
 
 #[test]
 fn a_report_is_admissible_by_the_configuration_alone() {
-    let world = World::with_playbooks(json!({ "playbooks": [] }));
+    let world = World::with_steps(discard());
     let policy = world.policy();
     assert_eq!(policy.check_report(&report("udp_flood", HOST)), Ok(()));
     let unknown = policy.check_report(&report("no_such_vector", HOST));
