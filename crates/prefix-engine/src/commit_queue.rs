@@ -20,6 +20,7 @@ use tracing::debug;
 
 use crate::error::EngineError;
 use crate::shared::Shared;
+use after_commit::follow_others;
 use commit::commit_batch;
 use request::{AnyRequest, request};
 
@@ -64,7 +65,7 @@ pub(crate) struct CommitQueue {
     leader: Option<Epoch>,
 }
 
-/// The side of the commit_queue that [`run`] reads.
+/// The side of the commit queue that [`run`] reads.
 pub(crate) struct Commands {
     urgent: mpsc::UnboundedReceiver<Work>,
     other: mpsc::UnboundedReceiver<Work>,
@@ -199,11 +200,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut commands: Commands) {
                 continue;
             }
             Work::Follow(rows) => {
-                // whoever committed them has counted them
-                let counted = |row: &Mitigation| {
-                    shared.intents.get(row.mitigation_id).is_some_and(|held| held.counts())
-                };
-                shared.follow_rows(rows.into_iter().map(|row| (counted(&row), row)));
+                follow_others(&shared, rows);
                 continue;
             }
         };

@@ -1,4 +1,4 @@
-//! The engine's face: one method per use case.
+//! The facade of the engine: one method per use case.
 
 mod health;
 mod intake;
@@ -60,7 +60,7 @@ pub struct Engine {
     running: Arc<Running>,
 }
 
-/// How long a request waits for its turn: detectors give up after ten seconds, and send again.
+/// How long a request waits to be carried out: detectors give up after ten seconds, and send again.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Engine {

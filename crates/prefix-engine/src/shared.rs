@@ -7,9 +7,7 @@ use std::sync::atomic::AtomicBool;
 use chrono::{DateTime, Utc};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use prefix_core::decision::Decision;
 use prefix_core::guard::GuardWatch;
-use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::{Announcer, Clock, Store};
 use prefix_policy::Policy;
 use tokio::sync::Notify;
@@ -94,27 +92,6 @@ impl Shared {
     /// Withdraws what is frozen now, before its end is written.
     pub(crate) fn withdraw_frozen(&self) {
         self.route_queue.enqueue(self.intents.freeze(self.panic_scopes.scopes()));
-    }
-
-    /// Makes the intent table, the dispatcher, the admission of queued rows and whoever waits follow committed rows,
-    /// each with whether it counted toward quotas before.
-    pub(crate) fn follow_rows(&self, rows: impl IntoIterator<Item = (bool, Mitigation)>) {
-        let mut keys = Vec::new();
-        let mut is_admission_due = false;
-        for (counted, mut row) in rows {
-            is_admission_due |= row.status == Status::Queued || (counted && !row.counts());
-            if row.pop == self.settings.pop {
-                // the table keeps no explanations, whoever waits gets them
-                let decision = std::mem::replace(&mut row.decision, Decision::open());
-                keys.extend(self.intents.follow(row.clone()));
-                row.decision = decision;
-            }
-            self.intents.confirmation_waiters.reached(&row);
-        }
-        self.route_queue.enqueue(keys);
-        if is_admission_due {
-            self.intents.admission_due.notify_one();
-        }
     }
 
     /// This instance as a candidate for the leadership of its pop.

@@ -32,7 +32,7 @@ use prefix_core::safelist::Safelist;
 
 use crate::policy::Policy;
 use crate::safelist::SafelistIndex;
-use crate::use_cases::{Author, EventOutcome, Ids, UnitOfWork, UnitOfWorkContext, ingest};
+use crate::use_cases::{Author, EventOutcome, Ids, NothingSent, UnitOfWork, UnitOfWorkContext, ingest};
 use event_queue::EventQueue;
 use sequential_ids::SequentialIds;
 use state::SimulationState;
@@ -99,7 +99,7 @@ impl Simulation {
         }
     }
 
-    /// Takes the next event, once everything has happened that was due before it. Events come in the order of their
+    /// Takes the next event, once every timer has run that was due before it. Events come in the order of their
     /// times: an earlier one counts as of now.
     ///
     /// `sink` gets each result as soon as it is known: that of an event which made a mitigation when that has ended, so
@@ -152,7 +152,7 @@ impl Simulation {
             Some(id) => self.waiting.entry(id).or_default().push(result),
             None => {
                 let ended = made.and_then(|id| self.state.ending(id));
-                self.tell(result, ended, sink);
+                self.emit(result, ended, sink);
             }
         }
         self.run_timers_of_now(sink);
@@ -166,7 +166,7 @@ impl Simulation {
         let mut rest: Vec<Simulated> = waiting.chain(held).collect();
         rest.sort_by_key(|result| result.index);
         for result in rest {
-            self.tell(result, None, sink);
+            self.emit(result, None, sink);
         }
         self.summary
     }
@@ -192,6 +192,7 @@ impl Simulation {
             safelist: self.index.clone(),
             frozen: Arc::default(),
             id_generator: &self.id_generator,
+            instance: &NothingSent,
         };
         let mut uow = UnitOfWork::new(context, self.start.policy.clone(), snapshot);
         let done = run(&mut uow);
@@ -208,7 +209,7 @@ impl Simulation {
         for id in change.ended {
             let ended = self.state.ending(id);
             for result in self.waiting.remove(&id).into_iter().flatten() {
-                self.tell(result, ended, sink);
+                self.emit(result, ended, sink);
             }
         }
         if self.held.contains_key(&victim) {
@@ -217,7 +218,7 @@ impl Simulation {
         done
     }
 
-    /// Tells of the events whose groups wait no more: whether they have made a mitigation after all.
+    /// Completes the results of events whose groups wait no more: whether they have made a mitigation after all.
     fn settle_held(&mut self, victim: VictimIp, sink: &mut dyn FnMut(Simulated)) {
         let held = self.held.remove(&victim).unwrap_or_default();
         let state = &self.state;
@@ -231,13 +232,13 @@ impl Simulation {
             result.led_to = made.is_some();
             match made.filter(|id| self.state.is_unfinished(*id)) {
                 Some(id) => self.waiting.entry(id).or_default().push(result),
-                None => self.tell(result, made.and_then(|id| self.state.ending(id)), sink),
+                None => self.emit(result, made.and_then(|id| self.state.ending(id)), sink),
             }
         }
     }
 
-    /// A result is complete.
-    fn tell(&mut self, mut result: Simulated, ended: Option<Ending>, sink: &mut dyn FnMut(Simulated)) {
+    /// Hands over a result that is complete.
+    fn emit(&mut self, mut result: Simulated, ended: Option<Ending>, sink: &mut dyn FnMut(Simulated)) {
         result.ended = ended;
         result.diff = result.actual.as_ref().map(|actual| diff::compare(actual, &result, self.start.until));
         if let Some(difference) = &result.diff {

@@ -17,6 +17,7 @@ mod expire;
 mod groups;
 mod id_generator;
 mod ingest;
+mod instance_facts;
 mod outcome;
 mod panic;
 mod revalidate;
@@ -42,6 +43,7 @@ pub(crate) use groups::trigger;
 pub use groups::{act_on_group, close_group, refresh_group};
 pub use id_generator::{IdGenerator, RandomIds};
 pub use ingest::{Author, Ids, ingest};
+pub use instance_facts::{InstanceFacts, NothingSent};
 pub use outcome::{EventOutcome, Ingested, InvalidItem, RefusedEvent, Touched};
 pub use panic::{end_frozen, freeze, thaw};
 pub use revalidate::revalidate;
@@ -49,7 +51,7 @@ pub use safelist::{
     SafelistAdded, add_to_safelist, configure_safelist, is_safelisted_by, remove_from_safelist,
     sweep_safelist,
 };
-pub use settle::{Confirmed, SpeakerFacts, confirm, confirm_withdrawn, is_news};
+pub use settle::{Confirmed, confirm, confirm_withdrawn, is_news};
 pub use steps::step_if_due;
 pub use unit_of_work::{UnitOfWork, UnitOfWorkContext};
 pub use withdraw::withdraw;

@@ -21,7 +21,7 @@ impl Command for Acknowledge {
         reads.mitigations.extend(&self.ids);
     }
 
-    fn run(&mut self, _context: &CommandContext<'_>, uow: &mut UnitOfWork<'_>) -> Self::Output {
+    fn run(&mut self, uow: &mut UnitOfWork<'_>) -> Self::Output {
         self.ids.iter().map(|id| acknowledge(uow, *id, &self.caller.author())).collect()
     }
 

@@ -24,7 +24,7 @@ impl Command for Admit {
         }
     }
 
-    fn run(&mut self, _context: &CommandContext<'_>, uow: &mut UnitOfWork<'_>) -> Tried {
+    fn run(&mut self, uow: &mut UnitOfWork<'_>) -> Tried {
         let mut tried = Tried::default();
         for id in &self.0 {
             if tried.is_over {

@@ -35,7 +35,7 @@ impl Command for Corroborate {
         }
     }
 
-    fn run(&mut self, _context: &CommandContext<'_>, uow: &mut UnitOfWork<'_>) -> CorroborationTaken {
+    fn run(&mut self, uow: &mut UnitOfWork<'_>) -> CorroborationTaken {
         // it is received when it takes effect, as reports are: then a record tells what came first
         let mut signal = self.signal.clone();
         signal.received_at = uow.now;

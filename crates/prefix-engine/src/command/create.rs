@@ -31,7 +31,7 @@ impl Command for Create {
         reads.routes.extend(self.request.key());
     }
 
-    fn run(&mut self, _context: &CommandContext<'_>, uow: &mut UnitOfWork<'_>) -> Creation {
+    fn run(&mut self, uow: &mut UnitOfWork<'_>) -> Creation {
         create(uow, &self.request, self.id, &self.caller.author())
     }
 

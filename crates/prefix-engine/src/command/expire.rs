@@ -22,7 +22,7 @@ impl Command for Expire {
         reads.victims.extend(companions.map(|row| row.victim_ip));
     }
 
-    fn run(&mut self, _context: &CommandContext<'_>, uow: &mut UnitOfWork<'_>) {
+    fn run(&mut self, uow: &mut UnitOfWork<'_>) {
         self.0.iter().for_each(|id| expire(uow, *id));
     }
 

@@ -18,7 +18,7 @@ impl Command for CloseGroups {
         reads.groups.extend(&self.0);
     }
 
-    fn run(&mut self, _context: &CommandContext<'_>, uow: &mut UnitOfWork<'_>) {
+    fn run(&mut self, uow: &mut UnitOfWork<'_>) {
         self.0.iter().for_each(|id| close_group(uow, *id));
     }
 
@@ -44,7 +44,7 @@ impl Command for RefreshGroups {
         read_groups(&self.0, context, reads);
     }
 
-    fn run(&mut self, _context: &CommandContext<'_>, uow: &mut UnitOfWork<'_>) {
+    fn run(&mut self, uow: &mut UnitOfWork<'_>) {
         let caller = Caller::system();
         for (id, _) in &self.0 {
             refresh_group(uow, *id, &caller.author());
@@ -71,7 +71,7 @@ impl Command for ActOnGroups {
         read_groups(&self.groups, context, reads);
     }
 
-    fn run(&mut self, _context: &CommandContext<'_>, uow: &mut UnitOfWork<'_>) -> Self::Output {
+    fn run(&mut self, uow: &mut UnitOfWork<'_>) -> Self::Output {
         let author = self.caller.author();
         let groups = self.groups.iter();
         groups.filter_map(|(id, _)| act_on_group(uow, *id, &author, &self.because)).collect()

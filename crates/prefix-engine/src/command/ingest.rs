@@ -70,7 +70,7 @@ impl Command for Ingest {
         self.item.reads(context, reads);
     }
 
-    fn run(&mut self, _context: &CommandContext<'_>, uow: &mut UnitOfWork<'_>) -> EventOutcome {
+    fn run(&mut self, uow: &mut UnitOfWork<'_>) -> EventOutcome {
         self.item.run(uow, &self.caller)
     }
 
@@ -114,7 +114,7 @@ impl Command for IngestBatch {
         self.items.iter().for_each(|item| item.reads(context, reads));
     }
 
-    fn run(&mut self, _context: &CommandContext<'_>, uow: &mut UnitOfWork<'_>) -> Vec<EventOutcome> {
+    fn run(&mut self, uow: &mut UnitOfWork<'_>) -> Vec<EventOutcome> {
         self.items.iter().map(|item| item.run(uow, &self.caller)).collect()
     }
 

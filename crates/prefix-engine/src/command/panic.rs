@@ -18,14 +18,8 @@ pub(crate) struct Freeze {
 impl Command for Freeze {
     type Output = ();
 
-    fn reads(&self, _context: &CommandContext<'_>, reads: &mut ReadSet) {
-        reads.admission = true;
-    }
-
-    fn run(&mut self, context: &CommandContext<'_>, uow: &mut UnitOfWork<'_>) {
-        if !context.frozen.is_thawed(self.scope.panic_id) {
-            freeze(uow, &self.scope, &self.caller.author());
-        }
+    fn run(&mut self, uow: &mut UnitOfWork<'_>) {
+        freeze(uow, &self.scope, &self.caller.author());
     }
 
     fn is_dry_run(&self) -> bool {
@@ -48,7 +42,7 @@ impl Command for EndFrozen {
         reads.mitigations.extend(&self.ids);
     }
 
-    fn run(&mut self, _context: &CommandContext<'_>, uow: &mut UnitOfWork<'_>) -> Self::Output {
+    fn run(&mut self, uow: &mut UnitOfWork<'_>) -> Self::Output {
         let author = self.caller.author();
         self.ids.iter().copied().filter(|id| !end_frozen(uow, *id, &author)).collect()
     }
@@ -74,11 +68,7 @@ pub(crate) struct Unfreeze {
 impl Command for Unfreeze {
     type Output = ();
 
-    fn reads(&self, _context: &CommandContext<'_>, reads: &mut ReadSet) {
-        reads.admission = true;
-    }
-
-    fn run(&mut self, _context: &CommandContext<'_>, uow: &mut UnitOfWork<'_>) {
+    fn run(&mut self, uow: &mut UnitOfWork<'_>) {
         thaw(uow, self.id, &self.reason, &self.caller.author());
     }
 }

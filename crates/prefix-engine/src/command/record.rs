@@ -14,7 +14,7 @@ impl Command for Record {
 
     fn reads(&self, _context: &CommandContext<'_>, _reads: &mut ReadSet) {}
 
-    fn run(&mut self, _context: &CommandContext<'_>, uow: &mut UnitOfWork<'_>) {
+    fn run(&mut self, uow: &mut UnitOfWork<'_>) {
         self.0.iter().cloned().for_each(|entry| uow.audit(entry));
     }
 }

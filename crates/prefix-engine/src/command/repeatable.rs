@@ -35,9 +35,9 @@ impl<C: Repeatable> Command for Once<C> {
         reads.replies.extend(self.0.caller().idempotency.as_ref().map(reply_key));
     }
 
-    fn run(&mut self, context: &CommandContext<'_>, uow: &mut UnitOfWork<'_>) -> Self::Output {
+    fn run(&mut self, uow: &mut UnitOfWork<'_>) -> Self::Output {
         let Some(key) = self.0.caller().idempotency.clone() else {
-            return Ok(Answer::first(self.0.run(context, uow)));
+            return Ok(Answer::first(self.0.run(uow)));
         };
         if let Some(stored) = uow.reply(&reply_key(&key)) {
             if stored.body_hash != key.body_hash {
@@ -47,7 +47,7 @@ impl<C: Repeatable> Command for Once<C> {
                 .map_err(|error| EngineError::Internal(format!("stored reply cannot be read: {error}")))?;
             return Ok(Answer { value, replayed: true });
         }
-        let answer = self.0.run(context, uow);
+        let answer = self.0.run(uow);
         if let Some(Ok(reply)) = C::encode(&answer) {
             let stored = StoredReply { body_hash: key.body_hash, reply, created_at: uow.now };
             uow.put_reply(reply_key(&key), stored);

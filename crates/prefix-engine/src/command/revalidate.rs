@@ -52,7 +52,7 @@ impl Command for Revalidate {
         reads.victims.extend(context.rows(&self.ids).map(|row| row.victim_ip));
     }
 
-    fn run(&mut self, _context: &CommandContext<'_>, uow: &mut UnitOfWork<'_>) -> Self::Output {
+    fn run(&mut self, uow: &mut UnitOfWork<'_>) -> Self::Output {
         let author = self.caller.author();
         let withdrawn: Vec<_> = self.ids.iter().copied().filter(|id| revalidate(uow, *id, &author)).collect();
         if let Some(Conclusion { change, caller, earlier }) = &self.conclusion {

@@ -50,7 +50,7 @@ impl Command for AddToSafelist {
         reads.victims.extend(covered.map(|row| row.victim_ip));
     }
 
-    fn run(&mut self, _context: &CommandContext<'_>, uow: &mut UnitOfWork<'_>) -> Self::Output {
+    fn run(&mut self, uow: &mut UnitOfWork<'_>) -> Self::Output {
         add_to_safelist(uow, &self.entry, &self.caller.author())
     }
 
@@ -85,11 +85,7 @@ impl ChangeSafelist {
 impl Command for ChangeSafelist {
     type Output = Result<(), UseCaseError>;
 
-    fn reads(&self, _context: &CommandContext<'_>, reads: &mut ReadSet) {
-        reads.admission = true;
-    }
-
-    fn run(&mut self, _context: &CommandContext<'_>, uow: &mut UnitOfWork<'_>) -> Self::Output {
+    fn run(&mut self, uow: &mut UnitOfWork<'_>) -> Self::Output {
         let author = self.caller.author();
         match &self.change {
             SafelistChange::Remove(prefix) => remove_from_safelist(uow, *prefix, &author)?,

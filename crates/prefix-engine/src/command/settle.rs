@@ -1,13 +1,11 @@
 //! What the speaker confirmed is written down.
 
 use prefix_core::flowspec::RouteKey;
-use prefix_core::id::MitigationId;
 use prefix_core::store::{ReadSet, StoreError};
 pub(crate) use prefix_policy::use_cases::{Confirmed, is_news};
-use prefix_policy::use_cases::{SpeakerFacts, UnitOfWork, confirm, confirm_withdrawn};
+use prefix_policy::use_cases::{UnitOfWork, confirm, confirm_withdrawn};
 
 use crate::commit_queue::{Command, CommandContext, RETRY};
-use crate::intent_table::IntentTable;
 use crate::shared::Shared;
 
 /// Writes down which paths are in the speaker's table, and which rules have left it.
@@ -15,16 +13,6 @@ use crate::shared::Shared;
 pub(crate) struct Settle {
     pub(crate) confirmed: Vec<Confirmed>,
     pub(crate) gone: Vec<RouteKey>,
-}
-
-impl SpeakerFacts for IntentTable {
-    fn was_sent(&self, key: &RouteKey) -> bool {
-        Self::was_sent(self, key)
-    }
-
-    fn is_panic_pending(&self, id: MitigationId) -> bool {
-        Self::is_panic_pending(self, id)
-    }
 }
 
 impl Command for Settle {
@@ -39,9 +27,9 @@ impl Command for Settle {
         }
     }
 
-    fn run(&mut self, context: &CommandContext<'_>, uow: &mut UnitOfWork<'_>) {
+    fn run(&mut self, uow: &mut UnitOfWork<'_>) {
         self.confirmed.iter().for_each(|confirmed| confirm(uow, confirmed));
-        self.gone.iter().for_each(|key| confirm_withdrawn(uow, key, context.intents));
+        self.gone.iter().for_each(|key| confirm_withdrawn(uow, key));
     }
 
     fn after(self, result: Result<&(), &StoreError>, shared: &Shared) {

@@ -22,7 +22,7 @@ impl Command for Steps {
         }
     }
 
-    fn run(&mut self, _context: &CommandContext<'_>, uow: &mut UnitOfWork<'_>) {
+    fn run(&mut self, uow: &mut UnitOfWork<'_>) {
         self.0.iter().for_each(|id| step_if_due(uow, *id));
     }
 

@@ -26,7 +26,7 @@ impl Command for Withdraw {
         reads.victims.extend(context.rows(&self.ids).map(|row| row.victim_ip));
     }
 
-    fn run(&mut self, _context: &CommandContext<'_>, uow: &mut UnitOfWork<'_>) -> Self::Output {
+    fn run(&mut self, uow: &mut UnitOfWork<'_>) -> Self::Output {
         self.ids.iter().map(|id| withdraw(uow, *id, &self.reason, &self.caller.author())).collect()
     }
 

@@ -1,7 +1,8 @@
 //! What follows a commit: the intent table, the dispatcher, whoever waits, metrics, log and alerts.
 
+use prefix_core::decision::Decision;
 use prefix_core::id::PanicId;
-use prefix_core::mitigation::Mitigation;
+use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::panic::PanicOrigin;
 use prefix_core::store::{ChangeSet, GroupChange, MitigationChange};
 use prefix_policy::use_cases::DomainEvent;
@@ -49,12 +50,52 @@ pub(super) fn follow(shared: &Shared, committed: Committed) {
     committed.mitigations.iter().for_each(telemetry::mitigation);
     committed.domain_events.into_iter().for_each(|event| follow_event(shared, event));
     committed.mitigations.iter().for_each(|change| shared.alerts.changed(change));
-    shared.follow_rows(committed.mitigations.into_iter().map(|change| {
-        let before = change.before.as_deref();
-        (before.is_some_and(Mitigation::counts), with_next_revision(*change.after, before))
-    }));
+    follow_rows(
+        shared,
+        committed.mitigations.into_iter().map(|change| {
+            let before = change.before.as_deref();
+            let row = with_next_revision(*change.after, before);
+            let frees = before.is_some_and(|old| old.counts() && !row.counts());
+            (row, frees)
+        }),
+    );
     if committed.audited {
         shared.to_seal.notify_one();
+    }
+}
+
+/// Makes the intent table follow rows that other instances have committed. Nothing is counted: whoever committed them has
+/// done so.
+pub(super) fn follow_others(shared: &Shared, rows: Vec<Mitigation>) {
+    let frees = |row: &Mitigation| {
+        shared.intents.get(row.mitigation_id).is_some_and(|old| old.counts() && !row.counts())
+    };
+    follow_rows(
+        shared,
+        rows.into_iter().map(|row| {
+            let frees = frees(&row);
+            (row, frees)
+        }),
+    );
+}
+
+/// Makes the intent table, the dispatcher and whoever waits follow committed rows, each with whether it frees a quota.
+fn follow_rows(shared: &Shared, rows: impl Iterator<Item = (Mitigation, bool)>) {
+    let mut keys = Vec::new();
+    let mut is_admission_due = false;
+    for (mut row, frees) in rows {
+        is_admission_due |= frees || row.status == Status::Queued;
+        if row.pop == shared.settings.pop {
+            // the table keeps no explanations, whoever waits gets them
+            let decision = std::mem::replace(&mut row.decision, Decision::open());
+            keys.extend(shared.intents.follow(row.clone()));
+            row.decision = decision;
+        }
+        shared.intents.confirmation_waiters.reached(&row);
+    }
+    shared.route_queue.enqueue(keys);
+    if is_admission_due {
+        shared.intents.admission_due.notify_one();
     }
 }
 
@@ -81,7 +122,7 @@ fn follow_event(shared: &Shared, event: DomainEvent) {
         }
         DomainEvent::GroupRefreshed => telemetry::groups_refreshed(1),
         DomainEvent::Frozen(scope) => {
-            // one that was begun past storage was told when it began
+            // one that was begun past storage was alerted when it began
             if scope.origin == PanicOrigin::Api {
                 shared.alerts.panic_started(&scope);
             }

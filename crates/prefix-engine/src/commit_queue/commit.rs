@@ -90,9 +90,9 @@ async fn commit(shared: &Shared, batch: &mut [Entry], write: bool) -> Result<(),
         let (committed, panicked, reads) = (&mut committed, &mut panicked, &reads);
         let mut decide = |snapshot| {
             let changes = catch_unwind(AssertUnwindSafe(|| {
-                let uow_context = uow_context(shared, reads, &snapshot);
+                let uow_context = uow_context(shared, &context, reads, &snapshot);
                 let mut uow = UnitOfWork::new(uow_context, policy.clone(), snapshot);
-                batch.iter_mut().for_each(|entry| entry.request.run(&context, &mut uow));
+                batch.iter_mut().for_each(|entry| entry.request.run(&mut uow));
                 (uow.take_domain_events(), uow.finish())
             }));
             *panicked = changes.is_err();
@@ -118,7 +118,12 @@ async fn commit(shared: &Shared, batch: &mut [Entry], write: bool) -> Result<(),
 }
 
 /// Where, when and under which conditions a unit of work is done.
-fn uow_context<'a>(shared: &'a Shared, reads: &ReadSet, snapshot: &Snapshot) -> UnitOfWorkContext<'a> {
+fn uow_context<'a>(
+    shared: &'a Shared,
+    instance: &'a CommandContext<'a>,
+    reads: &ReadSet,
+    snapshot: &Snapshot,
+) -> UnitOfWorkContext<'a> {
     let safelist = if reads.admission {
         shared.policy_in_force.safelist_index(&snapshot.safelist)
     } else {
@@ -132,6 +137,7 @@ fn uow_context<'a>(shared: &'a Shared, reads: &ReadSet, snapshot: &Snapshot) -> 
         safelist,
         frozen: shared.panic_scopes.completed(snapshot.panic.clone()),
         id_generator: &RandomIds,
+        instance,
     }
 }
 

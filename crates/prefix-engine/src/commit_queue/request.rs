@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use prefix_core::address::VictimIp;
-use prefix_core::id::MitigationId;
+use prefix_core::flowspec::RouteKey;
+use prefix_core::id::{MitigationId, PanicId};
 use prefix_core::mitigation::Mitigation;
 use prefix_core::store::{ReadSet, StoreError};
 use prefix_policy::Policy;
-use prefix_policy::use_cases::UnitOfWork;
+use prefix_policy::use_cases::{InstanceFacts, UnitOfWork};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -29,14 +30,16 @@ pub(crate) trait Command: Send + 'static {
     /// What it answers once it is committed.
     type Output: Send + 'static;
 
-    /// Names the facts it needs.
-    fn reads(&self, context: &CommandContext<'_>, reads: &mut ReadSet);
+    /// Names the facts it needs: without further ones the quotas, the safelist and what is frozen.
+    fn reads(&self, _context: &CommandContext<'_>, reads: &mut ReadSet) {
+        reads.admission = true;
+    }
 
     /// Decides and changes. Must give the same answer when it is run again on the same facts.
-    fn run(&mut self, context: &CommandContext<'_>, uow: &mut UnitOfWork<'_>) -> Self::Output;
+    fn run(&mut self, uow: &mut UnitOfWork<'_>) -> Self::Output;
 
-    /// What is to be done in memory after the commit, or after its failure, that no changed row and no domain event
-    /// tells.
+    /// What is to be done in memory after the commit, or after its failure, and follows from no changed row and no domain
+    /// event.
     fn after(self, _result: Result<&Self::Output, &StoreError>, _shared: &Shared)
     where
         Self: Sized,
@@ -59,7 +62,7 @@ pub(crate) trait Command: Send + 'static {
     }
 }
 
-/// What a command may look at beside the facts of its transaction: the policy, and what only this instance knows.
+/// What a command may look at to name the facts it needs: the policy, and what this instance knows.
 pub(crate) struct CommandContext<'a> {
     /// The policy that decides.
     pub(crate) policy: &'a Policy,
@@ -82,6 +85,20 @@ impl CommandContext<'_> {
         reads.admission = true;
         reads.victims.insert(victim);
         reads.customers.extend(self.policy.lookup(victim).map(|owner| owner.customer_id().clone()));
+    }
+}
+
+impl InstanceFacts for CommandContext<'_> {
+    fn was_sent(&self, key: &RouteKey) -> bool {
+        self.intents.was_sent(key)
+    }
+
+    fn is_panic_pending(&self, id: MitigationId) -> bool {
+        self.intents.is_panic_pending(id)
+    }
+
+    fn is_thawed(&self, id: PanicId) -> bool {
+        self.frozen.is_thawed(id)
     }
 }
 
@@ -112,7 +129,7 @@ impl<T> Future for Reply<T> {
 /// A request of any answer, as the queue sees it.
 pub(super) trait AnyRequest: Send {
     fn reads(&self, context: &CommandContext<'_>, reads: &mut ReadSet);
-    fn run(&mut self, context: &CommandContext<'_>, uow: &mut UnitOfWork<'_>);
+    fn run(&mut self, uow: &mut UnitOfWork<'_>);
     /// The transaction was committed, or was not.
     fn done(self: Box<Self>, shared: &Shared, result: Result<(), StoreError>);
     /// True if nobody waits for the answer any more: it was told that nothing is stored, so nothing shall be.
@@ -140,8 +157,8 @@ impl<C: Command> AnyRequest for Request<C> {
         self.command.reads(context, reads);
     }
 
-    fn run(&mut self, context: &CommandContext<'_>, uow: &mut UnitOfWork<'_>) {
-        self.output = Some(self.command.run(context, uow));
+    fn run(&mut self, uow: &mut UnitOfWork<'_>) {
+        self.output = Some(self.command.run(uow));
     }
 
     fn done(self: Box<Self>, shared: &Shared, result: Result<(), StoreError>) {

@@ -106,7 +106,7 @@ impl Engine {
         })
     }
 
-    /// The guard took rules away. `Ok` means that it is written down; otherwise it is to be told again.
+    /// The guard took rules away. `Ok` means that it is written down; otherwise it is to be reported again.
     pub async fn guard_withdrew(&self, withdrawn: Vec<GuardWithdrawal>) -> Result<(), EngineError> {
         if withdrawn.is_empty() {
             return Ok(());

@@ -156,7 +156,7 @@ impl Engine {
     }
 
     /// Freezes without storage: from this moment nothing of the scope is announced here, and every own rule in it
-    /// leaves the wire. It is recorded in storage as soon as that works. A scope that is known already, or was thawed,
+    /// is withdrawn. It is recorded in storage as soon as that works. A scope that is known already, or was thawed,
     /// changes nothing.
     #[allow(clippy::needless_pass_by_value, reason = "whoever freezes hands the scope over")]
     pub fn freeze_direct(&self, scope: PanicScope) {

@@ -1,4 +1,4 @@
-//! A policy takes another one's place: what that would withdraw, the brake on it, and what is written down.
+//! A policy is replaced: what that would withdraw, the limit of it without `force`, and what is written down.
 
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ pub struct PolicyChange {
     pub action: AuditAction,
     /// Which part of the configuration: `all`, `playbooks`, `correlation`.
     pub part: &'static str,
-    /// Whether the brake was off.
+    /// Whether more than the [limit](Rehearsal::brake) may be withdrawn.
     pub force: bool,
     /// Further members of the details; no secrets.
     pub details: Map<String, Value>,
@@ -67,7 +67,7 @@ impl PolicyChange {
     }
 }
 
-/// The brake of a reload. Below ten living rules a tenth is less than one rule, which nobody would call a mass.
+/// The limit of what a reload withdraws without `force`: below ten living rules a tenth is less than one rule.
 fn is_mass(failing: usize, living: usize) -> bool {
     failing > 10 || (living >= 10 && failing * 10 > living)
 }

@@ -37,10 +37,10 @@ impl Engine {
         let panic_pending = shared.intents.is_panic_pending(mitigation.mitigation_id);
         let intended = mitigation.lives() && !mitigation.dry_run && !panic_pending;
         if let Some(key) = mitigation.key().filter(|_| here && !mitigation.status.is_final()) {
-            let wire = shared.intents.adj_rib_out(&key).unwrap_or_default();
-            mitigation.speaker.announced = wire.confirmed.is_some();
-            mitigation.speaker.error = wire.error;
-            if let Some(confirmed) = wire.confirmed {
+            let announced = shared.intents.adj_rib_out(&key).unwrap_or_default();
+            mitigation.speaker.announced = announced.confirmed.is_some();
+            mitigation.speaker.error = announced.error;
+            if let Some(confirmed) = announced.confirmed {
                 mitigation.speaker.last_confirmed_at = Some(confirmed.at);
                 mitigation.speaker.not_after = Some(confirmed.tags.not_after);
             }
@@ -160,7 +160,7 @@ impl Engine {
     pub async fn peers(&self) -> Vec<PeerView> {
         let shared = &self.running.shared;
         if !matches!(self.running.shared.speaker.connection(), Speaker::Disconnected(_)) {
-            // a hanging speaker is not waited for: what was heard last is shown
+            // a hanging speaker is not waited for: what it answered last is shown
             let refresh = self.running.shared.speaker.refresh(&*shared.announcer);
             let _ = tokio::time::timeout(PATIENCE, refresh).await;
         }

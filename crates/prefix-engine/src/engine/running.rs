@@ -265,7 +265,7 @@ impl Running {
         }
     }
 
-    /// Takes every own rule off the wire, because nobody would end them while the daemon is away.
+    /// Withdraws every own rule, because nobody would end them while the daemon is away.
     async fn clear_speaker(&self) {
         if !self.shared.candidate().is_last().await {
             info!("own rules stay: another instance of the pop looks after them");

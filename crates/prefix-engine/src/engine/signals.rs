@@ -72,7 +72,7 @@ impl Engine {
             raw_details: sent.raw_details,
         };
         let victims = self.victims_of(&signal).await?;
-        // what takes effect in the same unit of work is told apart by identifiers: this one comes after the events that
+        // what takes effect in the same unit of work is ordered by identifiers: this one comes after the events that
         // came up while storage was read
         signal.signal_id = SignalId::generate();
         let because = because(&signal);
@@ -124,7 +124,7 @@ impl Engine {
         Ok(shared.store.waiting_corroborations(pop, now, source, limit).await?)
     }
 
-    /// Which corroborating sources this pop has heard since.
+    /// Which corroborating sources this pop has received signals from since.
     pub async fn corroborator_activity(
         &self,
         since: DateTime<Utc>,

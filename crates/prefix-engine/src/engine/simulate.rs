@@ -51,14 +51,14 @@ impl Engine {
     pub async fn simulate(
         &self,
         policy: Option<Policy>,
-        played: SimulationInput,
+        input: SimulationInput,
     ) -> Result<SimulationReport, EngineError> {
         let shared = &self.running.shared;
         let policy = policy.map_or_else(|| self.policy(), Arc::new);
         let _only_one = self.running.simulating.lock().await;
         // what is still to come is not on record, neither events nor ends
         let now = shared.now();
-        let played = match played {
+        let input = match input {
             SimulationInput::Recorded(query) => {
                 SimulationInput::Recorded(HistoryQuery { end: query.end.min(now), ..query })
             }
@@ -69,12 +69,12 @@ impl Engine {
             policy: policy.clone(),
             safelist: shared.store.safelist().await?,
             refresh: TimeDelta::from_std(shared.settings.reconciliation_interval).unwrap_or_default(),
-            until: match &played {
+            until: match &input {
                 SimulationInput::Imagined(_) => None,
                 SimulationInput::Recorded(query) => Some(query.end),
             },
         };
-        let (inputs, signals) = match played {
+        let (inputs, signals) = match input {
             SimulationInput::Imagined(reports) => (imagined(&policy, reports)?, Vec::new()),
             SimulationInput::Recorded(query) => {
                 let store = shared.store.as_ref();
@@ -92,7 +92,7 @@ impl Engine {
     }
 }
 
-/// Events that never happened, with their places in the request, in the order of their times.
+/// Events that never happened, with their index in the request, in the order of their times.
 fn imagined(policy: &Policy, reports: Vec<Report>) -> Result<Vec<(u64, Input)>, EngineError> {
     let mut inputs = Vec::with_capacity(reports.len());
     for (index, report) in (0..).zip(reports) {
@@ -181,7 +181,7 @@ pub async fn with_ends(store: &dyn Store, page: Vec<Event>) -> Result<Vec<Input>
 }
 
 fn run(start: Start, inputs: Vec<(u64, Input)>, signals: Vec<Corroboration>) -> SimulationReport {
-    let places: Vec<u64> = inputs.iter().map(|(place, _)| *place).collect();
+    let indexes: Vec<u64> = inputs.iter().map(|(index, _)| *index).collect();
     let mut results: Vec<Simulated> = Vec::with_capacity(inputs.len());
     let mut simulation = Simulation::new(start);
     let inputs = inputs.into_iter().map(|(_, input)| input).collect();
@@ -190,8 +190,8 @@ fn run(start: Start, inputs: Vec<(u64, Input)>, signals: Vec<Corroboration>) -> 
     }
     let summary = simulation.finish(&mut |result| results.push(result));
     for result in &mut results {
-        if let Some(place) = usize::try_from(result.index).ok().and_then(|taken| places.get(taken)) {
-            result.index = *place;
+        if let Some(index) = usize::try_from(result.index).ok().and_then(|taken| indexes.get(taken)) {
+            result.index = *index;
         }
     }
     results.sort_by_key(|result| result.index);

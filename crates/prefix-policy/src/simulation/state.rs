@@ -37,7 +37,7 @@ pub(super) struct SimulationState {
     grouped: BTreeSet<VictimIp>,
     customers: HashMap<CustomerId, u64>,
     rules: u64,
-    /// Rules let in, by second.
+    /// Rules admitted, by second.
     admitted: VecDeque<(i64, u64)>,
     /// What was ever reported, as hashes: a mix-up of two among millions is less likely than a broken disk, and the
     /// whole words of a year would not fit into memory.

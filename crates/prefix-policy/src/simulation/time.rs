@@ -60,7 +60,7 @@ impl Simulation {
             if !policy.may_step(row) {
                 continue;
             }
-            let timers = policy.step_moments(row).map(whole_second).filter(|at| *at > now);
+            let timers = policy.step_times(row).map(whole_second).filter(|at| *at > now);
             // what is reported can only make a step due whose time has come
             let soon = (changed && policy.awaits_reports(row, next_second(now))).then(|| next_second(now));
             if let Some(at) = timers.chain(soon).min() {

@@ -40,11 +40,12 @@ pub fn try_queued(uow: &mut UnitOfWork<'_>, id: MitigationId, tried: &mut Tried)
             if let Some(key) = row.key() {
                 uow.take_over(&key, id);
             }
-            let announcement = uow.announcement();
+            let mut decision = row.decision;
+            note_admission(&mut decision, (now - row.created_at).num_seconds());
+            uow.conclude(&mut decision);
             uow.edit(id, |row| {
                 admit_row(row, now);
-                let_in(&mut row.decision, (now - row.created_at).num_seconds());
-                announcement.conclude(&mut row.decision);
+                row.decision = decision;
             });
             let details = json!({ "after": { "status": "pending" }, "queued_at": row.created_at });
             uow.audit_mitigation(&Actor::SYSTEM, AuditAction::Announce, id, details);
@@ -79,13 +80,17 @@ pub fn try_queued(uow: &mut UnitOfWork<'_>, id: MitigationId, tried: &mut Tried)
     }
 }
 
-/// The refusal that a decision ended with was one for a time: whoever reads it now must not take the rule for refused.
-fn let_in(decision: &mut Decision, seconds: i64) {
+/// The refusal that a decision ended with was a temporary one: it becomes a note, so that nobody takes the rule for
+/// refused.
+fn note_admission(decision: &mut Decision, seconds: i64) {
     for entry in decision.trace.iter_mut().filter(|entry| entry.result == StageResult::Stop) {
         entry.result = StageResult::Info;
-        entry.detail = format!("waited at first: {}", entry.detail);
+        entry.detail = format!("queued at first: {}", entry.detail);
     }
     decision.outcome = Outcome::Mitigate;
     decision.guardrail = None;
-    decision.pass(Stage::Guardrails, format!("let in after {seconds} s: nothing is against it any more"));
+    decision.pass(
+        Stage::Guardrails,
+        format!("admitted after {seconds} s in the queue: no guardrail refuses it any more"),
+    );
 }

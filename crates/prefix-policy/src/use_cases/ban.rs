@@ -31,7 +31,7 @@ pub(crate) const REJECTED_COUNTS: TimeDelta = TimeDelta::hours(1);
 
 /// Decides over a ban and changes the rows.
 pub(super) fn ban(uow: &mut UnitOfWork<'_>, intake: Intake<'_>) -> EventOutcome {
-    let Intake { report, ids, .. } = intake;
+    let report = intake.report;
     let joined = groups::join(uow, &intake);
     let verdict =
         uow.decide(report.victim_ip, None, joined.as_ref().map(|joined| &joined.group), |policy, facts| {
@@ -43,7 +43,6 @@ pub(super) fn ban(uow: &mut UnitOfWork<'_>, intake: Intake<'_>) -> EventOutcome 
     let group = joined.and_then(|joined| groups::keep(uow, joined, renews));
     let intake = Intake { group, ..intake };
     let leases = |uow: &UnitOfWork<'_>, ttl| first_leases(uow, report, ttl, group.filter(|_| is_first));
-    let target = AuditTarget::Mitigation(ids.mitigation);
     match verdict {
         BanVerdict::NotMitigated(decision) => {
             unmitigated(uow, &intake, EventStatus::AcceptedNoMitigation, decision)
@@ -58,29 +57,61 @@ pub(super) fn ban(uow: &mut UnitOfWork<'_>, intake: Intake<'_>) -> EventOutcome 
             }
             extend(uow, &intake, mitigation, decision)
         }
-        BanVerdict::Mitigate { plan, companion, mut decision } => {
-            uow.conclude(&mut decision);
+        BanVerdict::Mitigate { plan, companion, decision } => {
             let leases = leases(uow, plan.ttl);
-            let status = insert(uow, &intake, (plan, companion), &decision, &Entry::Admitted, leases);
-            intake.audit(uow, AuditAction::Announce, target, json!({ "mitigation_status": status }));
-            intake.accepted(EventStatus::Accepted, Some((ids.mitigation, status)), decision).into()
+            mitigate(uow, &intake, (plan, companion), None, decision, leases)
         }
         BanVerdict::Queue { refusal, plan, companion, decision } => {
             let leases = leases(uow, plan.ttl);
-            let entry = Entry::Queued(&refusal);
-            let status = insert(uow, &intake, (plan, companion), &decision, &entry, leases);
-            let why = json!({ "guardrail": refusal.guardrail, "reason": refusal.detail, "status": "queued" });
-            intake.audit(uow, AuditAction::Ingest, target, why);
-            let mut answer = intake.accepted(EventStatus::Queued, Some((ids.mitigation, status)), decision);
-            answer.guardrail = Some(refusal.guardrail);
-            answer.retry_after_seconds = refusal.retry_after_seconds.or(Some(1));
-            answer.into()
+            mitigate(uow, &intake, (plan, companion), Some(refusal), decision, leases)
         }
         BanVerdict::Refuse { refusal, plan, decision } => refuse(uow, &intake, *plan, refusal, decision),
     }
 }
 
-fn refuse(
+/// Adds the row of a plan, and that of its companion, which shares its leases: admitted, or queued until a guardrail
+/// refuses it no more. The first row of an open group is what the group is handed on to.
+pub(super) fn mitigate(
+    uow: &mut UnitOfWork<'_>,
+    intake: &Intake<'_>,
+    (plan, companion): (Plan, Option<Plan>),
+    queued: Option<Refusal>,
+    mut decision: Decision,
+    leases: Vec<Lease>,
+) -> EventOutcome {
+    let entry = queued.as_ref().map_or(Entry::Admitted, Entry::Queued);
+    if queued.is_none() {
+        uow.conclude(&mut decision);
+    }
+    let (id, vector) = (intake.ids.mitigation, vector_of(intake.report));
+    let origin = origin(uow, intake, &vector, leases, &decision);
+    let companion = companion.map(|plan| {
+        let origin = Origin { id: intake.ids.companion, ..origin.clone() };
+        Mitigation { parent_id: Some(id), ..new_row(uow, plan, origin, &entry) }
+    });
+    let row = new_row(uow, plan, origin, &entry);
+    let status = row.status;
+    uow.insert(row);
+    companion.into_iter().for_each(|row| uow.insert(row));
+    if let Some(group) = intake.group {
+        groups::hand_on(uow, group, id);
+    }
+    let Some(refusal) = queued else {
+        let details = json!({ "mitigation_status": status });
+        intake.audit(uow, AuditAction::Announce, AuditTarget::Mitigation(id), details);
+        return intake.accepted(EventStatus::Accepted, Some((id, status)), decision).into();
+    };
+    let mut why = intake.words_of(&refusal);
+    why["status"] = json!("queued");
+    intake.audit(uow, AuditAction::Ingest, AuditTarget::Mitigation(id), why);
+    let mut answer = intake.accepted(EventStatus::Queued, Some((id, status)), decision);
+    answer.guardrail = Some(refusal.guardrail);
+    answer.retry_after_seconds = refusal.retry_after_seconds.or(Some(1));
+    answer.into()
+}
+
+/// Writes the refusal down: one row per rule and guardrail within an hour, repeats update it.
+pub(super) fn refuse(
     uow: &mut UnitOfWork<'_>,
     intake: &Intake<'_>,
     plan: Plan,
@@ -88,17 +119,20 @@ fn refuse(
     decision: Decision,
 ) -> EventOutcome {
     let report = intake.report;
-    let mitigation_id = reject(uow, intake, plan, &refusal, &decision);
-    let why = json!({ "guardrail": refusal.guardrail, "reason": refusal.detail });
+    let vector = vector_of(report);
+    let origin = origin(uow, intake, &vector, Vec::new(), &decision);
+    let row = new_row(uow, plan, origin, &Entry::Rejected(&refusal));
+    let mitigation_id = put_rejected(uow, row);
+    let why = intake.words_of(&refusal);
     intake.audit(uow, AuditAction::Reject, AuditTarget::Mitigation(mitigation_id), why);
-    let rule = RefusedRule {
-        mitigation_id: Some(mitigation_id),
-        victim_ip: report.victim_ip,
-        vector: vector_of(report),
-        flow: decision.rule.as_ref().map(|rule| rule.flow.clone()),
-    };
-    let source = Some(report.source.clone());
-    uow.emit(DomainEvent::Refused { refusal: refusal.clone(), rule, source });
+    if let Some(mut rule) = uow.row(mitigation_id).map(RefusedRule::of) {
+        let is_reported = intake.because.is_none();
+        if is_reported {
+            rule.flow = decision.rule.as_ref().map(|rule| rule.flow.clone());
+        }
+        let source = is_reported.then(|| report.source.clone());
+        uow.emit(DomainEvent::Refused { refusal: refusal.clone(), rule, source });
+    }
     EventOutcome::Refused(Box::new(RefusedEvent {
         event_id: intake.ids.event,
         external_event_id: report.external_event_id.clone(),
@@ -152,50 +186,6 @@ fn confidence(uow: &UnitOfWork<'_>, report: &Report) -> Confidence {
     report.confidence.unwrap_or_else(|| uow.policy.default_confidence(&report.source))
 }
 
-/// Adds the row of a plan, and that of its companion, which shares its leases. The first row of an open group is what
-/// the group is handed on to.
-pub(super) fn insert(
-    uow: &mut UnitOfWork<'_>,
-    intake: &Intake<'_>,
-    (plan, companion): (Plan, Option<Plan>),
-    decision: &Decision,
-    entry: &Entry<'_>,
-    leases: Vec<Lease>,
-) -> Status {
-    let ids = intake.ids;
-    let vector = vector_of(intake.report);
-    let origin = origin(uow, intake, &vector, leases, decision);
-    let companion = companion.map(|plan| {
-        let mut row = new_row(uow, plan, Origin { id: ids.companion, ..origin.clone() }, entry);
-        row.parent_id = Some(ids.mitigation);
-        row
-    });
-    let row = new_row(uow, plan, origin, entry);
-    let status = row.status;
-    uow.insert(row);
-    if let Some(row) = companion {
-        uow.insert(row);
-    }
-    if let Some(group) = intake.group {
-        groups::hand_on(uow, group, ids.mitigation);
-    }
-    status
-}
-
-/// Writes the refusal down: one row per rule and guardrail within an hour, repeats update it.
-pub(super) fn reject(
-    uow: &mut UnitOfWork<'_>,
-    intake: &Intake<'_>,
-    plan: Plan,
-    refusal: &Refusal,
-    decision: &Decision,
-) -> MitigationId {
-    let vector = vector_of(intake.report);
-    let row =
-        new_row(uow, plan, origin(uow, intake, &vector, Vec::new(), decision), &Entry::Rejected(refusal));
-    put_rejected(uow, row)
-}
-
 fn origin<'a>(
     uow: &UnitOfWork<'_>,
     intake: &Intake<'_>,
@@ -243,35 +233,30 @@ pub(super) fn put_rejected(uow: &mut UnitOfWork<'_>, mut row: Mitigation) -> Mit
     id
 }
 
-/// More leases on a running mitigation and on the companions that live and die with it. Returns the one that they are on.
-pub(super) fn hold(
+/// Renews or adds leases of a running mitigation, and of the companions that live and die with it. Returns the one that
+/// the leases are on, and what `renew` returned for that.
+pub(super) fn hold<R>(
     uow: &mut UnitOfWork<'_>,
     mitigation: MitigationId,
-    leases: impl Fn(Ttl, DateTime<Utc>) -> Vec<Lease>,
-) -> MitigationId {
+    mut renew: impl FnMut(&mut Mitigation, DateTime<Utc>) -> R,
+) -> (MitigationId, Option<R>) {
     let (target, members) = members(uow, mitigation);
     let now = uow.now;
+    let mut of_target = None;
     for id in members {
-        let Some(ttl) = uow.row(id).map(|row| row.ttl) else { continue };
-        uow.edit(id, |row| {
-            for lease in leases(ttl, now) {
-                match row.lease_mut(&lease.source) {
-                    Some(held) => {
-                        for claim in &lease.claims {
-                            held.renew(claim.event_id.as_ref(), lease.confidence, now, claim.expires_at);
-                        }
-                        held.edge = lease.edge;
-                    }
-                    None => row.leases.push(lease),
-                }
-            }
+        let renewed = uow.edit(id, |row| {
+            let renewed = renew(row, now);
             row.leases.retain(|lease| lease.lives(now));
             row.follow_leases();
             row.updated_at = now;
             row.progress.refused_step = None;
+            renewed
         });
+        if id == target {
+            of_target = renewed;
+        }
     }
-    target
+    (target, of_target)
 }
 
 /// A mitigation or, for a companion, its parent; and all that share the leases of that.
@@ -291,44 +276,30 @@ fn extend(
     decision: Decision,
 ) -> EventOutcome {
     let Intake { report, ids, .. } = *intake;
-    let (target, members) = members(uow, mitigation);
-    let confidence = confidence(uow, report);
-    let now = uow.now;
-    let mut audited = None;
-    for id in members {
-        let Some(ttl) = uow.row(id).map(|row| row.ttl) else { continue };
-        let (until, edge) = uow.policy.lease_until_by(&report.source, report.reports, ttl, now);
-        let counted = uow.edit(id, |row| {
-            let episode = report.external_event_id.as_ref();
-            let repeats = match row.lease_mut(&report.source) {
-                Some(lease) => {
-                    lease.renew(episode, confidence, now, until);
-                    lease.edge = edge;
-                    count_repeat(lease, now)
-                }
-                None => {
-                    let source = report.source.clone();
-                    row.leases.push(Lease::new(source, episode.cloned(), confidence, edge, now, until));
-                    Some(1)
-                }
-            };
-            row.leases.retain(|lease| lease.lives(now));
-            row.follow_leases();
-            row.updated_at = now;
-            row.last_event_id = Some(ids.event);
-            row.progress.refused_step = None;
-            repeats
-        });
-        if id == target {
-            audited = counted.flatten();
+    let (policy, confidence) = (uow.policy.clone(), confidence(uow, report));
+    let episode = report.external_event_id.as_ref();
+    let (target, repeats) = hold(uow, mitigation, |row, now| {
+        let (until, edge) = policy.lease_until_by(&report.source, report.reports, row.ttl, now);
+        row.last_event_id = Some(ids.event);
+        match row.lease_mut(&report.source) {
+            Some(lease) => {
+                lease.renew(episode, confidence, now, until);
+                lease.edge = edge;
+                count_repeat(lease, now)
+            }
+            None => {
+                let source = report.source.clone();
+                row.leases.push(Lease::new(source, episode.cloned(), confidence, edge, now, until));
+                Some(1)
+            }
         }
-    }
+    });
     steps::after_report(uow, target, confidence);
     let row = uow.row(target);
     let status = row.map_or(Status::Active, |row| row.status);
     let expires_at = row.map(|row| row.expires_at);
     let guardrail = row.and_then(|row| row.guardrail);
-    if let Some(repeats) = audited {
+    if let Some(repeats) = repeats.flatten() {
         let details = json!({ "reports": repeats, "expires_at": expires_at });
         intake.audit(uow, AuditAction::Extend, AuditTarget::Mitigation(target), details);
     }

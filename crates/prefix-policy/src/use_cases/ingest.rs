@@ -3,6 +3,7 @@
 use prefix_core::audit::{Actor, AuditAction, AuditEntry};
 use prefix_core::decision::Decision;
 use prefix_core::event::{Event, EventAction, EventStatus, Report};
+use prefix_core::guardrail::Refusal;
 use prefix_core::id::{EventId, GroupId, MitigationId};
 use prefix_core::mitigation::Status;
 use prefix_core::name::Identity;
@@ -64,11 +65,13 @@ pub(super) struct Intake<'a> {
     pub(super) author: &'a Author<'a>,
     /// The signal group that it joined or left.
     pub(super) group: Option<GroupId>,
+    /// Why it is acted on now, if it was taken earlier and its group has become enough only now.
+    pub(super) because: Option<&'a str>,
 }
 
 /// Decides over a report, changes the rows, and stores it as an event.
 pub fn ingest(uow: &mut UnitOfWork<'_>, report: &Report, ids: &Ids, author: &Author<'_>) -> EventOutcome {
-    let intake = Intake { report, ids, author, group: None };
+    let intake = Intake { report, ids, author, group: None, because: None };
     let outcome = match report.action {
         EventAction::Ban => ban::ban(uow, intake),
         EventAction::Unban => unban::unban(uow, intake),
@@ -94,14 +97,16 @@ impl Intake<'_> {
         if !uow.stores {
             return;
         }
-        let mut details = json!({
-            "request_id": self.author.request_id,
-            "event_id": self.ids.event,
-            "external_event_id": self.report.external_event_id,
-            "source": self.report.source,
-            "victim_ip": self.report.victim_ip,
-            "vector": self.report.vector,
-        });
+        let mut details = json!({ "request_id": self.author.request_id, "event_id": self.ids.event });
+        match self.because {
+            Some(because) => details["reason"] = json!(because),
+            None => {
+                details["external_event_id"] = json!(self.report.external_event_id);
+                details["source"] = json!(self.report.source);
+                details["victim_ip"] = json!(self.report.victim_ip);
+                details["vector"] = json!(self.report.vector);
+            }
+        }
         if let Some(group) = self.group {
             details["signal_group_id"] = json!(group);
         }
@@ -113,6 +118,12 @@ impl Intake<'_> {
             AuditTarget::Mitigation(id) => entry.on("mitigation", id),
             AuditTarget::Event => entry.on("event", self.ids.event),
         });
+    }
+
+    /// What a guardrail said, for the audit entry.
+    pub(super) fn words_of(&self, refusal: &Refusal) -> Value {
+        let detail = if self.because.is_some() { "refused" } else { "reason" };
+        json!({ "guardrail": refusal.guardrail, detail: refusal.detail })
     }
 
     /// The answer to an event that was not refused.

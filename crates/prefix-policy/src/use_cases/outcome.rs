@@ -1,6 +1,6 @@
 //! What became of a report.
 
-use prefix_core::decision::{Decision, Stage, StageResult};
+use prefix_core::decision::Decision;
 use prefix_core::event::EventStatus;
 use prefix_core::guardrail::{Guardrail, Refusal};
 use prefix_core::id::{EventId, GroupId, MitigationId};
@@ -38,7 +38,7 @@ pub struct Ingested {
     pub signal_group_id: Option<GroupId>,
     /// What a `queued` mitigation waits for.
     pub guardrail: Option<Guardrail>,
-    /// With `queued`: when it may be let in.
+    /// With `queued`: when it may be admitted.
     pub retry_after_seconds: Option<u64>,
     /// If an unban touched more than one mitigation: all of them.
     pub mitigations: Vec<Touched>,
@@ -103,15 +103,6 @@ impl EventOutcome {
         }
     }
 
-    /// The guardrail that refused it, or that its `queued` mitigation waits for.
-    pub fn guardrail(&self) -> Option<Guardrail> {
-        match self {
-            Self::Accepted(ingested) => ingested.guardrail,
-            Self::Refused(refused) => Some(refused.refusal.guardrail),
-            Self::Invalid(_) => None,
-        }
-    }
-
     /// Why; `None` for what no policy has looked at.
     pub fn decision(&self) -> Option<&Decision> {
         match self {
@@ -132,27 +123,4 @@ pub struct InvalidItem {
     /// The same of a single event, as it is to be answered again to its `Idempotency-Key`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inadmissible: Option<Inadmissible>,
-}
-
-/// Whether a rule that is admitted is announced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Announcement {
-    /// It is.
-    Made,
-    /// It is not (`mode: dry-run`).
-    Skipped,
-    /// It would be: this is a simulation.
-    Simulated,
-}
-
-impl Announcement {
-    /// Adds the last stage to a decision.
-    pub(super) fn conclude(self, decision: &mut Decision) {
-        let (result, detail) = match self {
-            Self::Made => (StageResult::Pass, "the rule is stored, and announced from now on"),
-            Self::Skipped => (StageResult::Skip, "mode dry-run: the rule is stored, the speaker is not told"),
-            Self::Simulated => (StageResult::Pass, "the rule would be stored and announced"),
-        };
-        decision.note(Stage::Announce, result, detail);
-    }
 }

@@ -10,10 +10,10 @@ use super::domain_event::DomainEvent;
 use super::ingest::Author;
 use super::unit_of_work::UnitOfWork;
 
-/// Freezes a scope: from the commit on no transaction of any instance admits anything in it. One that was thawed in
-/// this unit of work stays thawed.
+/// Freezes a scope: from the commit on no transaction of any instance admits anything in it. One that was thawed before
+/// it could be recorded stays thawed.
 pub fn freeze(uow: &mut UnitOfWork<'_>, scope: &PanicScope, author: &Author<'_>) {
-    if uow.has_thawed(scope.panic_id) {
+    if uow.has_thawed(scope.panic_id) || uow.instance.is_thawed(scope.panic_id) {
         return;
     }
     let details = json!({

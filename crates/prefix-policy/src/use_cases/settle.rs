@@ -27,15 +27,6 @@ pub struct Confirmed {
     pub not_after: NotAfter,
 }
 
-/// What this instance has sent to the speaker, which storage does not know.
-pub trait SpeakerFacts {
-    /// True if the last change sent for this rule was an announcement.
-    fn was_sent(&self, key: &RouteKey) -> bool;
-
-    /// True if a panic takes the rule of this mitigation away, and its end is not written down yet.
-    fn is_panic_pending(&self, id: MitigationId) -> bool;
-}
-
 /// True if a confirmation of this row says something that is not written down yet.
 pub fn is_news(row: &Mitigation) -> bool {
     row.status == Status::Pending
@@ -76,14 +67,14 @@ pub fn confirm(uow: &mut UnitOfWork<'_>, confirmed: &Confirmed) {
 
 /// The speaker has no path of ours for this rule: rows that were withdrawing it have ended, and rows whose deadline or
 /// panic took it away before that was written down begin to end.
-pub fn confirm_withdrawn(uow: &mut UnitOfWork<'_>, key: &RouteKey, speaker: &impl SpeakerFacts) {
+pub fn confirm_withdrawn(uow: &mut UnitOfWork<'_>, key: &RouteKey) {
     // storage may have been slow: the rule was wanted again meanwhile, and its next withdraw is confirmed anew
-    if speaker.was_sent(key) {
+    if uow.instance.was_sent(key) {
         return;
     }
     for id in uow.naming(key, |row| !row.status.is_final()) {
         if write_overdue_end(uow, id) {
-            write_panic_end(uow, id, speaker);
+            write_panic_end(uow, id);
             finish(uow, id, key);
         }
     }
@@ -109,9 +100,9 @@ fn write_overdue_end(uow: &mut UnitOfWork<'_>, id: MitigationId) -> bool {
 }
 
 /// A panic took the rule away, before its row was written.
-fn write_panic_end(uow: &mut UnitOfWork<'_>, id: MitigationId, speaker: &impl SpeakerFacts) {
+fn write_panic_end(uow: &mut UnitOfWork<'_>, id: MitigationId) {
     let now = uow.now;
-    let ends = |row: &Mitigation| row.lives() && uow.is_frozen(row) && speaker.is_panic_pending(id);
+    let ends = |row: &Mitigation| row.lives() && uow.is_frozen(row) && uow.instance.is_panic_pending(id);
     if !uow.row(id).is_some_and(ends) {
         return;
     }

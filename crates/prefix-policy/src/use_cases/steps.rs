@@ -81,7 +81,7 @@ fn take(uow: &mut UnitOfWork<'_>, id: MitigationId, mut plan: StepPlan, action: 
     let companion = plan.companion.take();
     let why = std::mem::take(&mut plan.reason);
     let next = stepped(row, plan, uow.now);
-    // a step changes what was checked when the mitigation was let in, so it is checked again
+    // a step changes what was checked when the mitigation was admitted, so it is checked again
     if let Err(refusal) = uow.policy.revalidate(&next, uow.check_context()) {
         refuse(uow, id, step, &refusal);
         return;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use prefix_core::address::VictimIp;
 use prefix_core::audit::{Actor, AuditAction, AuditEntry};
-use prefix_core::decision::Decision;
+use prefix_core::decision::{Decision, Stage, StageResult};
 use prefix_core::event::{Event, EventAction};
 use prefix_core::flowspec::RouteKey;
 use prefix_core::id::{GroupId, MitigationId, SignalId};
@@ -28,7 +28,7 @@ use serde_json::Value;
 
 use super::domain_event::DomainEvent;
 use super::id_generator::IdGenerator;
-use super::outcome::Announcement;
+use super::instance_facts::InstanceFacts;
 use crate::facts::{CheckContext, Facts};
 use crate::policy::Policy;
 use crate::safelist::SafelistIndex;
@@ -47,12 +47,14 @@ pub struct UnitOfWorkContext<'a> {
     /// Somebody stores what comes of it. Otherwise events, audit entries and what rows were before are not written down
     /// at all, and the rows are taken by [`UnitOfWork::into_rows`].
     pub stores: bool,
-    /// The safelist of the snapshot, or an empty one where no rule is let in.
+    /// The safelist of the snapshot, or an empty one where no rule is admitted.
     pub safelist: Arc<SafelistIndex>,
     /// The panic scopes that are not thawed.
     pub frozen: Arc<Vec<PanicScope>>,
     /// Where new identifiers come from.
     pub id_generator: &'a dyn IdGenerator,
+    /// What the instance knows that does it.
+    pub instance: &'a dyn InstanceFacts,
 }
 
 /// The rows that a transaction has read, with every change that its use cases make to them.
@@ -65,6 +67,7 @@ pub struct UnitOfWork<'a> {
     pub(crate) dry_run: bool,
     pub(crate) stores: bool,
     pub(crate) id_generator: &'a dyn IdGenerator,
+    pub(super) instance: &'a dyn InstanceFacts,
     tracked: BTreeMap<MitigationId, Tracked<Mitigation>>,
     groups: BTreeMap<GroupId, Tracked<SignalGroup>>,
     groups_by_victim: HashMap<VictimIp, Vec<GroupId>>,
@@ -94,6 +97,7 @@ impl<'a> UnitOfWork<'a> {
             dry_run: context.dry_run,
             stores: context.stores,
             id_generator: context.id_generator,
+            instance: context.instance,
             tracked: BTreeMap::new(),
             groups_by_victim: by_victim(&snapshot.groups),
             groups: snapshot.groups.into_iter().map(|row| (row.group_id, Tracked::read(row))).collect(),
@@ -157,28 +161,28 @@ impl<'a> UnitOfWork<'a> {
         decide(&self.policy, &facts)
     }
 
-    /// What stands against any rule in this transaction.
-    pub fn check_context(&self) -> CheckContext<'_> {
+    /// What can refuse any rule, as of this transaction.
+    pub(super) fn check_context(&self) -> CheckContext<'_> {
         CheckContext { now: self.now, safelist: &self.index, frozen: &self.frozen }
     }
 
     /// True if a panic covers this row, as of this transaction.
-    pub fn is_frozen(&self, row: &Mitigation) -> bool {
+    pub(super) fn is_frozen(&self, row: &Mitigation) -> bool {
         self.frozen.iter().any(|scope| scope.covers(&row.pop, row.customer_id.as_ref()))
     }
 
     /// True if the source ever reported this episode.
-    pub fn knows_episode(&self, source: &SourceName, id: &ExternalEventId) -> bool {
+    pub(super) fn knows_episode(&self, source: &SourceName, id: &ExternalEventId) -> bool {
         self.episodes.contains(&(source.clone(), id.clone()))
     }
 
     /// True if the source ever reported this victim.
-    pub fn has_seen(&self, source: &SourceName, victim: VictimIp) -> bool {
+    pub(super) fn has_seen(&self, source: &SourceName, victim: VictimIp) -> bool {
         self.sightings.contains(&(source.clone(), victim))
     }
 
     /// Stores an event.
-    pub fn put_event(&mut self, event: Event) {
+    pub(super) fn put_event(&mut self, event: Event) {
         if event.report.action == EventAction::Ban {
             let source = &event.report.source;
             self.sightings.insert((source.clone(), event.report.victim_ip));
@@ -190,28 +194,25 @@ impl<'a> UnitOfWork<'a> {
     }
 
     /// Notes what is to be counted, logged or alerted once this is committed.
-    pub fn emit(&mut self, event: DomainEvent) {
+    pub(super) fn emit(&mut self, event: DomainEvent) {
         if self.stores {
             self.domain_events.push(event);
         }
     }
 
-    /// Everything that was [noted](Self::emit).
+    /// Everything that was noted.
     pub fn take_domain_events(&mut self) -> Vec<DomainEvent> {
         std::mem::take(&mut self.domain_events)
     }
 
     /// Adds the last stage to the decision for a rule that is admitted: whether it is announced.
-    pub fn conclude(&self, decision: &mut Decision) {
-        self.announcement().conclude(decision);
-    }
-
-    pub(super) fn announcement(&self) -> Announcement {
-        match (self.stores, self.dry_run) {
-            (false, _) => Announcement::Simulated,
-            (true, true) => Announcement::Skipped,
-            (true, false) => Announcement::Made,
-        }
+    pub(super) fn conclude(&self, decision: &mut Decision) {
+        let (result, detail) = match (self.stores, self.dry_run) {
+            (false, _) => (StageResult::Pass, "the rule would be stored and announced"),
+            (true, true) => (StageResult::Skip, "mode dry-run: the rule is stored, the speaker is not told"),
+            (true, false) => (StageResult::Pass, "the rule is stored, and announced from now on"),
+        };
+        decision.note(Stage::Announce, result, detail);
     }
 
     /// Writes an audit entry about a mitigation.
@@ -243,7 +244,7 @@ impl<'a> UnitOfWork<'a> {
         self.changes.replies.push((key, reply));
     }
 
-    /// All rows and groups as they are now, changed or not, and how many rows were newly let in.
+    /// All rows and groups as they are now, changed or not, and how many rows were newly admitted.
     pub fn into_rows(self) -> (Vec<Mitigation>, Vec<SignalGroup>, u64) {
         let rows = self.tracked.into_values().map(|tracked| tracked.row).collect();
         let groups = self.groups.into_values().map(|tracked| tracked.row).collect();

@@ -441,7 +441,7 @@ mod tests {
             if page.is_empty() {
                 break;
             }
-            places.extend(page.iter().map(RecordedInput::place));
+            places.extend(page.iter().map(RecordedInput::order));
         }
         assert_eq!(places.len(), 3 * usize::try_from(EVENTS).unwrap());
         assert!(places.is_sorted(), "in one order");

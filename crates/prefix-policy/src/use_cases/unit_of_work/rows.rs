@@ -21,19 +21,23 @@ impl UnitOfWork<'_> {
     }
 
     /// A row that was asked for or made here.
-    pub fn row(&self, id: MitigationId) -> Option<&Mitigation> {
+    pub(in crate::use_cases) fn row(&self, id: MitigationId) -> Option<&Mitigation> {
         self.tracked.get(&id).map(|tracked| &tracked.row)
     }
 
     /// The rows of this pop that pass a test, oldest first (ids are ordered by time of creation).
-    pub fn ids(&self, test: impl Fn(&Mitigation) -> bool) -> Vec<MitigationId> {
+    pub(in crate::use_cases) fn ids(&self, test: impl Fn(&Mitigation) -> bool) -> Vec<MitigationId> {
         let pop = self.pop;
         let own = self.tracked.values().map(|tracked| &tracked.row).filter(|row| row.pop == *pop);
         own.filter(|row| test(row)).map(|row| row.mitigation_id).collect()
     }
 
     /// The rows of a victim at this pop that pass a test, oldest first.
-    pub fn of_victim(&self, victim: VictimIp, test: impl Fn(&Mitigation) -> bool) -> Vec<MitigationId> {
+    pub(in crate::use_cases) fn of_victim(
+        &self,
+        victim: VictimIp,
+        test: impl Fn(&Mitigation) -> bool,
+    ) -> Vec<MitigationId> {
         let pop = self.pop;
         let ids = self.by_victim.get(&victim).into_iter().flatten();
         let rows = ids.filter_map(|id| self.row(*id)).filter(|row| row.pop == *pop);
@@ -44,14 +48,22 @@ impl UnitOfWork<'_> {
     }
 
     /// The rows at this pop that have this rule and pass a test, oldest first.
-    pub fn of_route(&self, key: &RouteKey, test: impl Fn(&Mitigation) -> bool) -> Vec<MitigationId> {
+    pub(in crate::use_cases) fn of_route(
+        &self,
+        key: &RouteKey,
+        test: impl Fn(&Mitigation) -> bool,
+    ) -> Vec<MitigationId> {
         let mut found = self.naming(key, test);
         found.retain(|id| self.row(*id).is_some_and(|row| row.key().as_ref() == Some(key)));
         found
     }
 
     /// The same, with those that had it before their last step.
-    pub fn naming(&self, key: &RouteKey, test: impl Fn(&Mitigation) -> bool) -> Vec<MitigationId> {
+    pub(in crate::use_cases) fn naming(
+        &self,
+        key: &RouteKey,
+        test: impl Fn(&Mitigation) -> bool,
+    ) -> Vec<MitigationId> {
         let pop = self.pop;
         let names = |row: &Mitigation| {
             let former = || row.progress.former.as_ref().and_then(FormerRule::key);
@@ -66,13 +78,17 @@ impl UnitOfWork<'_> {
     }
 
     /// The companions of a mitigation that are not final.
-    pub fn companions(&self, parent: MitigationId) -> Vec<MitigationId> {
+    pub(in crate::use_cases) fn companions(&self, parent: MitigationId) -> Vec<MitigationId> {
         let Some(row) = self.row(parent) else { return Vec::new() };
         self.of_victim(row.victim_ip, |other| other.parent_id == Some(parent) && !other.status.is_final())
     }
 
     /// Changes a row. Counters follow.
-    pub fn edit<R>(&mut self, id: MitigationId, change: impl FnOnce(&mut Mitigation) -> R) -> Option<R> {
+    pub(in crate::use_cases) fn edit<R>(
+        &mut self,
+        id: MitigationId,
+        change: impl FnOnce(&mut Mitigation) -> R,
+    ) -> Option<R> {
         let tracked = self.tracked.get_mut(&id)?;
         tracked.touch(self.stores);
         let (counted, lived, ruled) = (tracked.row.counts(), tracked.row.lives(), tracked.row.key());
@@ -91,7 +107,7 @@ impl UnitOfWork<'_> {
     }
 
     /// Adds a row. An older one of the same rule that is being withdrawn is taken over: no withdraw is sent for it.
-    pub fn insert(&mut self, row: Mitigation) {
+    pub(in crate::use_cases) fn insert(&mut self, row: Mitigation) {
         if let Some(key) = row.key() {
             if row.status.claims_rule() {
                 self.end_overdue(&key);
@@ -121,7 +137,7 @@ impl UnitOfWork<'_> {
     }
 
     /// Ends the rows that are withdrawing this rule in favour of `successor`.
-    pub fn take_over(&mut self, key: &RouteKey, successor: MitigationId) {
+    pub(in crate::use_cases) fn take_over(&mut self, key: &RouteKey, successor: MitigationId) {
         let now = self.now;
         for id in self.of_route(key, |row| row.status == Status::Withdrawing) {
             self.edit(id, |row| {

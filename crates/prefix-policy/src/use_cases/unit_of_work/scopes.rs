@@ -12,12 +12,12 @@ use crate::safelist::SafelistIndex;
 
 impl UnitOfWork<'_> {
     /// The safelist as it is in this transaction.
-    pub fn safelist(&self) -> &[SafelistEntry] {
+    pub(in crate::use_cases) fn safelist(&self) -> &[SafelistEntry] {
         &self.safelist.entries
     }
 
     /// Puts a safelist entry, in the place of one of the same prefix.
-    pub fn put_safelist(&mut self, entry: SafelistEntry) {
+    pub(in crate::use_cases) fn put_safelist(&mut self, entry: SafelistEntry) {
         let mut entries: Vec<SafelistEntry> = self.safelist.entries.to_vec();
         entries.retain(|other| other.prefix != entry.prefix);
         entries.push(entry.clone());
@@ -28,7 +28,7 @@ impl UnitOfWork<'_> {
     }
 
     /// Removes the safelist entry of a prefix.
-    pub fn remove_safelist(&mut self, prefix: Prefix) {
+    pub(in crate::use_cases) fn remove_safelist(&mut self, prefix: Prefix) {
         let mut entries: Vec<SafelistEntry> = self.safelist.entries.to_vec();
         entries.retain(|other| other.prefix != prefix);
         self.replace_safelist(entries);
@@ -42,7 +42,7 @@ impl UnitOfWork<'_> {
     }
 
     /// Freezes a scope, or thaws it.
-    pub fn put_panic(&mut self, scope: PanicScope) {
+    pub(in crate::use_cases) fn put_panic(&mut self, scope: PanicScope) {
         let mut frozen = self.frozen.to_vec();
         frozen.retain(|other| other.panic_id != scope.panic_id);
         if scope.thawed.is_none() {
@@ -54,7 +54,7 @@ impl UnitOfWork<'_> {
     }
 
     /// True if a scope was thawed in this very transaction.
-    pub fn has_thawed(&self, id: PanicId) -> bool {
+    pub(in crate::use_cases) fn has_thawed(&self, id: PanicId) -> bool {
         self.changes.panic_put.iter().any(|scope| scope.panic_id == id && scope.thawed.is_some())
     }
 }

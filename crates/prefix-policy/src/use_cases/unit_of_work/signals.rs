@@ -23,7 +23,7 @@ pub(super) fn by_victim(groups: &[SignalGroup]) -> HashMap<VictimIp, Vec<GroupId
 
 impl UnitOfWork<'_> {
     /// A signal group that was asked for or made here.
-    pub fn group(&self, id: GroupId) -> Option<&SignalGroup> {
+    pub(in crate::use_cases) fn group(&self, id: GroupId) -> Option<&SignalGroup> {
         self.groups.get(&id).map(|tracked| &tracked.row)
     }
 

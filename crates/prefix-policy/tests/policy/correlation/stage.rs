@@ -13,8 +13,8 @@ use prefix_core::signal::{Corroboration, CorroborationScope, SignalGroup};
 use prefix_core::store::Snapshot;
 use prefix_policy::correlation::{ScopeProblem, scope_of};
 use prefix_policy::use_cases::{
-    Author, CorroborationTaken, EventOutcome, Ids, RandomIds, UnitOfWork, UnitOfWorkContext, close_group,
-    corroborate, expire, ingest, refresh_group,
+    Author, CorroborationTaken, EventOutcome, Ids, NothingSent, RandomIds, UnitOfWork, UnitOfWorkContext,
+    close_group, corroborate, expire, ingest, refresh_group,
 };
 use prefix_policy::{Policy, PolicyParts, SafelistIndex};
 
@@ -80,6 +80,7 @@ impl Stage {
             safelist: Arc::new(SafelistIndex::default()),
             frozen: Arc::default(),
             id_generator: &RandomIds,
+            instance: &NothingSent,
         };
         let mut uow = UnitOfWork::new(context, self.policy.clone(), snapshot);
         let result = work(&mut uow);
