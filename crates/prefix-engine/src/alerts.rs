@@ -1,72 +1,69 @@
-//! Alerts: what somebody should be told. Every alert is made here, logged, kept for a while, and passed on to whoever
-//! delivers it.
+//! Alerts: what people are to know. Every alert is made here, logged, kept for a while, and passed on to whoever delivers
+//! it.
 
-mod causes;
+mod messages;
 mod watch;
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use prefix_core::Clock;
 use prefix_core::address::VictimIp;
 use prefix_core::alert::{Alert, Severity};
 use prefix_core::guardrail::Guardrail;
 use prefix_core::id::MitigationId;
+use prefix_core::name::Pop;
 use tokio::sync::broadcast;
 use tracing::{error, info, warn};
 
-pub(crate) use causes::{
-    Refused, changed, config_reloaded, detector_silent, guard_withdrew, panic_started, panic_thawed, rejected,
-};
-pub(crate) use watch::{Unseen, watch};
+use crate::mutex::Mutex;
+use crate::policy_in_force::PolicyInForce;
+pub(crate) use watch::AlertWatch;
+use watch::UnseenRules;
 
 /// So many of the newest alerts are kept.
 const KEPT: usize = 256;
 /// So many alerts may wait for a slow receiver before it misses some.
 const WAITING: usize = 1024;
-/// What is refused or queued again and again is told once in this time.
-const SILENCE: TimeDelta = TimeDelta::seconds(60);
-/// One sweep tells of so many mitigations one by one; the last of them also counts the others.
-const MOST_AT_ONCE: usize = 10;
+/// What is refused or queued again and again raises one alert in this time.
+const REPEAT_AFTER: TimeDelta = TimeDelta::seconds(60);
 
-/// See the module.
+/// Raises alerts, each no more often than people can read.
 pub(crate) struct Alerts {
-    told: Mutex<Told>,
+    clock: Arc<dyn Clock>,
+    pop: Pop,
+    policy: Arc<PolicyInForce>,
+    raised: Mutex<Raised>,
     sender: broadcast::Sender<Alert>,
 }
 
-/// What was told already.
+/// What was raised already.
 #[derive(Default)]
-struct Told {
+struct Raised {
     newest: VecDeque<Alert>,
     refused: HashMap<(Guardrail, VictimIp), DateTime<Utc>>,
     queued: Option<DateTime<Utc>>,
-    /// Mitigations that were told as created while their rule was still pending.
+    /// Mitigations whose creation was raised while their rule was still pending.
     created: HashSet<MitigationId>,
     stuck: HashSet<MitigationId>,
-    unseen: Unseen,
-}
-
-impl Default for Alerts {
-    fn default() -> Self {
-        Self { told: Mutex::default(), sender: broadcast::channel(WAITING).0 }
-    }
+    unseen: UnseenRules,
 }
 
 impl Alerts {
-    fn open(&self) -> MutexGuard<'_, Told> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn new(clock: Arc<dyn Clock>, pop: Pop, policy: Arc<PolicyInForce>) -> Self {
+        Self { clock, pop, policy, raised: Mutex::default(), sender: broadcast::channel(WAITING).0 }
     }
 
-    /// Tells it.
-    pub(crate) fn raise(&self, alert: Alert) {
+    /// Logs an alert, keeps it, and passes it on.
+    fn raise(&self, alert: Alert) {
         log(&alert);
-        let mut told = self.open();
-        if told.newest.len() == KEPT {
-            told.newest.pop_front();
+        let mut raised = self.raised.lock();
+        if raised.newest.len() == KEPT {
+            raised.newest.pop_front();
         }
-        told.newest.push_back(alert.clone());
-        // nobody may be listening
+        raised.newest.push_back(alert.clone());
+        // there may be no receiver
         let _ = self.sender.send(alert);
     }
 
@@ -77,29 +74,29 @@ impl Alerts {
 
     /// The newest ones, oldest first.
     pub(crate) fn newest(&self) -> Vec<Alert> {
-        self.open().newest.iter().cloned().collect()
+        self.raised.lock().newest.iter().cloned().collect()
     }
 
-    /// Rules in the speaker that no session carries.
+    /// The number of rules in the speaker that no session carries.
     pub(crate) fn unseen(&self) -> usize {
-        self.open().unseen.standing()
+        self.raised.lock().unseen.count()
     }
 
-    /// True if this was not told within the last minute.
+    /// True if no such refusal was raised within [`REPEAT_AFTER`].
     fn is_first_refusal(&self, guardrail: Guardrail, victim: VictimIp, now: DateTime<Utc>) -> bool {
-        let mut told = self.open();
-        told.refused.retain(|_, at| now - *at < SILENCE);
-        let is_first = !told.refused.contains_key(&(guardrail, victim));
-        told.refused.entry((guardrail, victim)).or_insert(now);
+        let refused = &mut self.raised.lock().refused;
+        refused.retain(|_, at| now - *at < REPEAT_AFTER);
+        let is_first = !refused.contains_key(&(guardrail, victim));
+        refused.entry((guardrail, victim)).or_insert(now);
         is_first
     }
 
-    /// True if nothing queued was told within the last minute.
+    /// True if nothing queued was raised within [`REPEAT_AFTER`].
     fn is_first_queued(&self, now: DateTime<Utc>) -> bool {
-        let mut told = self.open();
-        let is_first = told.queued.is_none_or(|at| now - at >= SILENCE);
+        let queued = &mut self.raised.lock().queued;
+        let is_first = queued.is_none_or(|at| now - at >= REPEAT_AFTER);
         if is_first {
-            told.queued = Some(now);
+            *queued = Some(now);
         }
         is_first
     }
@@ -111,7 +108,7 @@ fn log(alert: &Alert) {
     let mitigation_id = alert.mitigation_id.map(|id| id.to_string());
     let victim_ip = alert.victim_ip.map(|ip| ip.to_string());
     let (flow, peer) = (alert.flow.as_deref(), alert.peer.as_deref());
-    macro_rules! tell {
+    macro_rules! log {
         ($level:ident) => {
             $level!(
                 alert = alert_type,
@@ -127,8 +124,8 @@ fn log(alert: &Alert) {
         };
     }
     match alert.severity {
-        Severity::Critical => tell!(error),
-        Severity::Warning => tell!(warn),
-        Severity::Info => tell!(info),
+        Severity::Critical => log!(error),
+        Severity::Warning => log!(warn),
+        Severity::Info => log!(info),
     }
 }

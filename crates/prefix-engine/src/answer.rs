@@ -8,11 +8,9 @@ use prefix_core::event::Event;
 use prefix_core::guard::GuardStatus;
 use prefix_core::id::{InstanceId, MitigationId};
 use prefix_core::mitigation::{Mitigation, Status};
-use prefix_core::name::{CustomerId, Pop, SourceName, VectorName};
+use prefix_core::name::{CustomerId, Pop};
 use prefix_core::panic::PanicScope;
-use prefix_core::safelist::SafelistEntry;
-use prefix_policy::use_cases::{Ingested, Ingestion, RefusedEvent};
-use serde::{Deserialize, Serialize};
+use prefix_policy::use_cases::InvalidItem;
 
 /// An answer that may be the repetition of an earlier one.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,56 +26,6 @@ impl<T> Answer<T> {
     pub fn first(value: T) -> Self {
         Self { value, replayed: false }
     }
-}
-
-/// What became of an event. Both are stored.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EventOutcome {
-    /// Any status but `rejected`.
-    Accepted(Box<Ingested>),
-    /// Refused by a guardrail.
-    Refused(Box<RefusedEvent>),
-    /// Not stored: its vector is not defined, or its source is reserved or only corroborates. Only inside a batch.
-    Invalid(InvalidItem),
-}
-
-impl From<Ingestion> for EventOutcome {
-    fn from(ingestion: Ingestion) -> Self {
-        match ingestion {
-            Ingestion::Accepted(ingested) => Self::Accepted(ingested),
-            Ingestion::Refused(refused) => Self::Refused(refused),
-        }
-    }
-}
-
-/// Why an item of a batch was not stored.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct InvalidItem {
-    /// The detector's identifier, as far as it could be read.
-    pub external_event_id: Option<String>,
-    /// What is wrong and how to mend it.
-    pub error: String,
-    /// The same of a single event, as it is to be answered again to its `Idempotency-Key`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub inadmissible: Option<Inadmissible>,
-}
-
-/// Why a report is no event: it is well-formed, and what runs refuses it before it is looked at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Inadmissible {
-    /// Its vector is not defined.
-    UnknownVector {
-        /// What was named.
-        vector: String,
-        /// What is defined.
-        defined: Vec<VectorName>,
-    },
-    /// It may not be reported like this, and why.
-    NotAllowed(String),
-    /// Its source may corroborate, but not trigger.
-    CorroboratingOnly(SourceName),
 }
 
 /// An item of a batch as the API read it: a report, or why it is none.
@@ -121,17 +69,6 @@ pub struct BulkItem {
 
 /// Mitigations that an operator has seen.
 pub type Acknowledged = Vec<BulkItem>;
-
-/// A safelist entry that was put.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SafelistAdded {
-    /// The entry.
-    pub entry: SafelistEntry,
-    /// True if the prefix was listed before.
-    pub updated: bool,
-    /// What is withdrawn because of it.
-    pub withdrawn: Vec<MitigationId>,
-}
 
 /// What is known about an address.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,16 +1,20 @@
-//! The audit chain of the pop grows: the leader seals what everybody has written, soon after the commit and at least each
-//! second (metrics-and-feeds.md §4).
+//! The audit chain of the pop grows: the leader seals what every instance has written, soon after the commit and at
+//! least each second (metrics-and-feeds.md §4).
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use prefix_core::Store;
 use prefix_core::chain::{ChainHash, ChainHead, Verdict, Verifier};
+use prefix_core::name::Pop;
 use prefix_core::store::StoreError;
+use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::shared::Shared;
+use crate::leadership::Leadership;
+use crate::task_context::TaskContext;
 
 /// Entries sealed in one transaction.
 const AT_ONCE: u32 = 500;
@@ -18,22 +22,22 @@ const AT_ONCE: u32 = 500;
 const PAGE: u32 = 500;
 /// Commits of so long are sealed together.
 const GATHER: Duration = Duration::from_millis(100);
-/// The longest wait: other instances write too, and ring no bell here.
-const AT_LEAST: Duration = Duration::from_millis(900);
+/// The longest wait: other instances write too, and notify nobody here.
+const PERIOD: Duration = Duration::from_millis(900);
 
-/// Seals until it is told to stop.
-pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
+/// Seals while this instance leads, until `stop`; `to_seal` is notified when entries wait.
+pub(crate) async fn run(context: TaskContext, to_seal: Arc<Notify>, stop: CancellationToken) {
+    let TaskContext { settings, store, leadership, .. } = &context;
     let mut failed = false;
     loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = timeout(AT_LEAST, shared.to_seal.notified()) => {}
+        let wait = async {
+            let _ = timeout(PERIOD, to_seal.notified()).await;
+            sleep(GATHER).await;
+        };
+        if stop.run_until_cancelled(wait).await.is_none() {
+            return;
         }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = sleep(GATHER) => {}
-        }
-        let result = seal_all(&shared).await;
+        let result = seal_all(&**store, leadership, &settings.pop).await;
         if let Err(error) = &result
             && !failed
         {
@@ -44,13 +48,17 @@ pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
 }
 
 /// Seals whatever is there.
-pub(crate) async fn seal_all(shared: &Shared) -> Result<(), StoreError> {
-    while let Some(epoch) = shared.leadership.leading() {
-        match shared.store.seal_audit(&shared.settings.pop, epoch, AT_ONCE).await {
+pub(crate) async fn seal_all(
+    store: &dyn Store,
+    leadership: &Leadership,
+    pop: &Pop,
+) -> Result<(), StoreError> {
+    while let Some(epoch) = leadership.leading() {
+        match store.seal_audit(pop, epoch, AT_ONCE).await {
             Ok(sealed) if sealed < AT_ONCE => break,
             Ok(_) => {}
             Err(StoreError::Deposed) => {
-                shared.leadership.deposed(epoch);
+                leadership.deposed(epoch);
                 break;
             }
             Err(error) => return Err(error),
@@ -62,12 +70,12 @@ pub(crate) async fn seal_all(shared: &Shared) -> Result<(), StoreError> {
 /// Checks the chain of the pop from one number to another (`None` = from its beginning, to its end), and whether a
 /// hash that was noted earlier is part of it.
 pub(crate) async fn verify(
-    shared: &Shared,
+    store: &dyn Store,
+    pop: &Pop,
     from: Option<i64>,
     to: Option<i64>,
     expect: Option<ChainHash>,
 ) -> Result<Verdict, StoreError> {
-    let (store, pop) = (&shared.store, &shared.settings.pop);
     let from = from.unwrap_or(1).max(1);
     let head = store.audit_chain_head(pop).await?;
     let newest = head.map_or(i64::MAX, |head| head.seq);

@@ -1,101 +1,64 @@
-//! What other instances commit: this instance's intents follows, and whoever waits for it here is told.
+//! What other instances commit: the intent table of this instance follows it, and requests that wait here are answered.
 //!
 //! Rows are read by what changed, not by who changed it; the revision of a row keeps an answer that comes late from
 //! undoing what was committed here meanwhile.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use prefix_core::id::MitigationId;
-use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::store::{Changed, FeedCursor, StoreError};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::commit_queue::CommitQueue;
-use crate::shared::Shared;
+use crate::task_context::TaskContext;
 
-/// Between two looks at the feed.
-const LOOK: Duration = Duration::from_millis(200);
+/// Between two reads of the feed.
+const PERIOD: Duration = Duration::from_millis(200);
 /// Rows read at once.
 const ROWS: usize = 500;
 
-/// Follows the feed until it is told to stop.
-pub(crate) async fn run(shared: Arc<Shared>, commit_queue: CommitQueue, stop: CancellationToken) {
-    if !shared.store.is_shared() {
+/// Hands the rows that other instances have changed to the commit queue, until `stop`.
+pub(crate) async fn run(context: TaskContext, stop: CancellationToken) {
+    if !context.store.is_shared() {
         return stop.cancelled().await;
     }
-    let mut tick = interval(LOOK);
+    let mut tick = interval(PERIOD);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut cursor = None;
     let mut failing = false;
     loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = tick.tick() => {}
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            read = look(&shared, &commit_queue, cursor) => match read {
-                Ok(next) => {
-                    cursor = Some(next);
-                    failing = false;
-                }
-                Err(error) => {
-                    // the same changes are read again
-                    if !failing {
-                        warn!(%error, "what other instances take in cannot be read, so it is not announced from here; tried again 5 times a second");
-                    }
-                    failing = true;
-                }
+        let next = async {
+            tick.tick().await;
+            read(&context, cursor).await
+        };
+        let Some(result) = stop.run_until_cancelled(next).await else { return };
+        // after a failure the same changes are read again
+        match &result {
+            Ok(next) => cursor = Some(*next),
+            Err(error) if !failing => {
+                warn!(%error, "changes of other instances cannot be read, so they are not announced from here; tried again 5 times a second");
             }
+            Err(_) => {}
         }
+        failing = result.is_err();
     }
 }
 
-async fn look(
-    shared: &Shared,
-    commit_queue: &CommitQueue,
-    since: Option<FeedCursor>,
-) -> Result<FeedCursor, StoreError> {
-    let instance = shared.leadership.instance();
-    let changes = shared.store.changes(&shared.settings.pop, instance, since).await?;
+async fn read(context: &TaskContext, since: Option<FeedCursor>) -> Result<FeedCursor, StoreError> {
+    let TaskContext { settings, store, leadership, intents, route_queue, commit_queue, .. } = context;
+    let changes = store.changes(&settings.pop, leadership.instance(), since).await?;
     let ids = match changes.changed {
         Changed::Only(ids) => ids,
         Changed::Anything => {
             let reloaded = commit_queue.reload().await;
             let keys = reloaded.map_err(|error| StoreError::Unavailable(error.to_string()))?;
-            shared.route_queue.enqueue(keys);
-            shared.confirmation_waiters.ids()
+            route_queue.enqueue(keys);
+            intents.confirmation_waiters.ids()
         }
     };
     for ids in ids.chunks(ROWS) {
-        let rows = shared.store.by_ids(ids).await?;
+        let rows = store.by_ids(ids).await?;
         commit_queue.follow(rows).map_err(|error| StoreError::Unavailable(error.to_string()))?;
     }
     Ok(changes.cursor)
-}
-
-/// The intents follows these rows. Nothing is counted: whoever committed them has done so.
-pub(crate) fn follow(shared: &Shared, rows: Vec<Mitigation>) {
-    let mut keys = Vec::new();
-    let mut queue = false;
-    for row in rows {
-        let id: MitigationId = row.mitigation_id;
-        let status = row.status;
-        let before = shared.intents.get(id);
-        queue |= status == Status::Queued || before.is_some_and(|old| old.counts() && !row.counts());
-        if row.pop == shared.settings.pop {
-            keys.extend(shared.intents.follow(row));
-        }
-        shared.confirmation_waiters.reached(id, status);
-    }
-    if !keys.is_empty() {
-        shared.route_queue.enqueue(keys);
-        shared.deadline_moved.notify_one();
-    }
-    if queue {
-        shared.queue_moved.notify_one();
-    }
 }

@@ -1,4 +1,4 @@
-//! The commands of the commit_queue, one file per use case.
+//! The commands of the commit queue: what each reads, and the use case that it runs.
 
 pub(crate) mod acknowledge;
 pub(crate) mod admit;
@@ -9,10 +9,9 @@ pub(crate) mod groups;
 pub(crate) mod ingest;
 pub(crate) mod panic;
 pub(crate) mod record;
+pub(crate) mod repeatable;
 pub(crate) mod revalidate;
 pub(crate) mod safelist;
 pub(crate) mod settle;
 pub(crate) mod steps;
 pub(crate) mod withdraw;
-
-mod reply;

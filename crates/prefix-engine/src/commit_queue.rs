@@ -1,81 +1,43 @@
-//! The commit_queue: every change of the written intent, one transaction at a time, many commands each.
+//! The commit queue: every change of the written intent, one transaction at a time, many commands each.
 //!
 //! Commands that arrive while a transaction is under way are committed together by the next one, so throughput follows
-//! the load and an idle system answers at once. A command is pure over its [`UnitOfWork`]; it may run again after a
+//! the load and an idle system answers at once. A command is pure over its unit of work; it may run again after a
 //! conflict, and it answers only after the commit.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+mod after_commit;
+mod commit;
+mod request;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use prefix_core::flowspec::RouteKey;
-use prefix_core::mitigation::{Mitigation, Status};
-use prefix_core::safelist::Safelist;
-use prefix_core::store::{ChangeSet, Epoch, GroupChange, MitigationChange, ReadSet, Snapshot, StoreError};
-use prefix_policy::SafelistIndex;
-use prefix_policy::use_cases::{DomainEvent, RandomIds, UnitOfWork, UnitOfWorkContext};
+use prefix_core::mitigation::Mitigation;
+use prefix_core::store::{Epoch, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout};
-use tracing::{debug, error, warn};
+use tracing::debug;
 
-use crate::alerts;
-use crate::change_feed;
 use crate::error::EngineError;
 use crate::shared::Shared;
-use crate::telemetry;
+use after_commit::follow_others;
+use commit::commit_batch;
+use request::{AnyRequest, request};
+
+pub(crate) use request::{Command, CommandContext, Reply, RequestClaim};
 
 /// The most commands in one transaction.
 const BATCH: usize = 256;
 
-/// From this age on a command that nobody waits for was answered "not stored" at the border, and is dropped.
-pub(crate) const LONG_WAIT: Duration = Duration::from_secs(25);
-
-/// One change of the written intent.
-pub(crate) trait Command: Send {
-    /// Names the facts it needs.
-    fn reads(&self, shared: &Shared, reads: &mut ReadSet);
-
-    /// Decides and changes; the uow holds the facts, `shared` only what this instance is and has sent. Must give the same answer when it is run again on the same facts.
-    fn run(&mut self, shared: &Shared, uow: &mut UnitOfWork<'_>);
-
-    /// The transaction was committed, or was not.
-    fn done(self: Box<Self>, shared: &Arc<Shared>, result: Result<(), StoreError>);
-
-    /// True if nobody waits for the answer any more: it was told that nothing is stored, so nothing shall be.
-    fn is_abandoned(&self) -> bool {
-        false
-    }
-
-    /// True if nothing may be written: it then runs in a transaction of its own, whose changes are dropped.
-    fn is_dry_run(&self) -> bool {
-        false
-    }
-
-    /// How many commands of average size it stands for.
-    fn weight(&self) -> usize {
-        1
-    }
-}
+/// How long the daemon's own commands wait before they are handed over again after a failure of storage.
+pub(crate) const RETRY: Duration = Duration::from_millis(500);
 
 /// The most requests that wait for their transaction.
 const WAITING: usize = 4096;
 
-/// A request's claim: the commit_queue takes it, or whoever waits for it gives it up, whichever is first. What was given up
-/// is never stored.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct RequestClaim(Arc<AtomicBool>);
-
-impl RequestClaim {
-    /// True for the first who asks.
-    pub(crate) fn take(&self) -> bool {
-        !self.0.swap(true, Ordering::AcqRel)
-    }
-}
-
 struct Entry {
-    command: Box<dyn Command>,
-    /// Taken when it is its claim, unless nobody waits for it any more.
+    request: Box<dyn AnyRequest>,
+    /// Taken before it is carried out, unless whoever waits has given it up.
     claim: RequestClaim,
     /// Work of the leader: it counts only in this epoch.
     leader: Option<Epoch>,
@@ -88,7 +50,7 @@ pub(crate) type Reloaded = Result<Vec<RouteKey>, StoreError>;
 
 enum Work {
     Entry(Entry),
-    /// The intents is to be read anew.
+    /// The intent table is to be read anew.
     Reload(oneshot::Sender<Reloaded>),
     /// Rows that other instances have changed.
     Follow(Vec<Mitigation>),
@@ -103,7 +65,7 @@ pub(crate) struct CommitQueue {
     leader: Option<Epoch>,
 }
 
-/// The side of the commit_queue that [`run`] reads.
+/// The side of the commit queue that [`run`] reads.
 pub(crate) struct Commands {
     urgent: mpsc::UnboundedReceiver<Work>,
     other: mpsc::UnboundedReceiver<Work>,
@@ -118,7 +80,7 @@ impl CommitQueue {
         (Self { sender, urgent: urgent_sender, permits, leader: None }, Commands { urgent, other })
     }
 
-    /// The same commit_queue for work of the leader: once another epoch has begun, it is dropped as
+    /// The same commit queue for work of the leader: once another epoch has begun, it is dropped as
     /// [`Deposed`](StoreError::Deposed).
     pub(crate) fn led_by(&self, epoch: Epoch) -> Self {
         Self { leader: Some(epoch), ..self.clone() }
@@ -126,47 +88,58 @@ impl CommitQueue {
 
     /// Hands over what has to be written about the speaker or the time. Never waits: rules leave on time however slow
     /// storage is, and there is no more of it than there are rules.
-    pub(crate) fn submit(&self, command: Box<dyn Command>) -> Result<(), EngineError> {
-        self.send(Entry { command, claim: RequestClaim::default(), leader: self.leader, _permit: None })
+    pub(crate) fn submit<C: Command>(&self, command: C) -> Result<Reply<C::Output>, EngineError> {
+        self.send(&self.sender, command, RequestClaim::default(), None)
     }
 
     /// Hands over what takes rules away by somebody's will: it comes before everything that waits.
-    pub(crate) fn submit_urgent(&self, command: Box<dyn Command>) -> Result<(), EngineError> {
-        let entry = Entry { command, claim: RequestClaim::default(), leader: self.leader, _permit: None };
-        self.urgent.send(Work::Entry(entry)).map_err(|_| EngineError::ShuttingDown)
+    pub(crate) fn submit_urgent<C: Command>(&self, command: C) -> Result<Reply<C::Output>, EngineError> {
+        self.send(&self.urgent, command, RequestClaim::default(), None)
     }
 
     /// Hands a request over; waits while too many are waiting already.
-    pub(crate) async fn submit_request(&self, command: Box<dyn Command>) -> Result<(), EngineError> {
+    pub(crate) async fn submit_request<C: Command>(
+        &self,
+        command: C,
+    ) -> Result<Reply<C::Output>, EngineError> {
         self.submit_claimed(command, RequestClaim::default()).await
     }
 
-    /// The same; dropped unless its claim is still there to be taken when it comes.
-    pub(crate) async fn submit_claimed(
+    /// The same; dropped unless its claim is still there to be taken when it is to be carried out.
+    pub(crate) async fn submit_claimed<C: Command>(
         &self,
-        command: Box<dyn Command>,
+        command: C,
         claim: RequestClaim,
-    ) -> Result<(), EngineError> {
+    ) -> Result<Reply<C::Output>, EngineError> {
         let permit = self.permits.clone().acquire_owned().await.map_err(|_| EngineError::ShuttingDown)?;
-        self.send(Entry { command, claim, leader: self.leader, _permit: Some(permit) })
+        self.send(&self.sender, command, claim, Some(permit))
     }
 
-    /// Reads the intents anew, between two transactions: nothing that is committed meanwhile is missed. The routes are the
-    /// caller's to look at. If storage did not answer, the commit_queue tries again by itself.
+    /// Reads the intent table anew, between two transactions: nothing that is committed meanwhile is missed. The routes
+    /// are the caller's to look at. If storage did not answer, the commit queue tries again by itself.
     pub(crate) async fn reload(&self) -> Result<Vec<RouteKey>, EngineError> {
         let (done, reloaded) = oneshot::channel();
         self.sender.send(Work::Reload(done)).map_err(|_| EngineError::ShuttingDown)?;
         Ok(reloaded.await.map_err(|_| EngineError::ShuttingDown)??)
     }
 
-    /// The intents is to follow rows that other instances have changed. In claim with everything else that changes it, so
-    /// that a intents which is read anew at this moment does not lose them.
+    /// The intent table is to follow rows that other instances have changed: in turn with everything else that changes
+    /// it, so that a table which is read anew at this moment does not lose them.
     pub(crate) fn follow(&self, rows: Vec<Mitigation>) -> Result<(), EngineError> {
         self.sender.send(Work::Follow(rows)).map_err(|_| EngineError::ShuttingDown)
     }
 
-    fn send(&self, entry: Entry) -> Result<(), EngineError> {
-        self.sender.send(Work::Entry(entry)).map_err(|_| EngineError::ShuttingDown)
+    fn send<C: Command>(
+        &self,
+        sender: &mpsc::UnboundedSender<Work>,
+        command: C,
+        claim: RequestClaim,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Result<Reply<C::Output>, EngineError> {
+        let (request, reply) = request(command);
+        let entry = Entry { request, claim, leader: self.leader, _permit: permit };
+        sender.send(Work::Entry(entry)).map_err(|_| EngineError::ShuttingDown)?;
+        Ok(reply)
     }
 }
 
@@ -221,23 +194,23 @@ pub(crate) async fn run(shared: Arc<Shared>, mut commands: Commands) {
         let first = match first {
             Work::Entry(entry) => entry,
             Work::Reload(done) => {
-                let reloaded = read_book(&shared).await;
+                let reloaded = read_intents(&shared).await;
                 stale = reloaded.is_err();
                 let _ = done.send(reloaded);
                 continue;
             }
             Work::Follow(rows) => {
-                change_feed::follow(&shared, rows);
+                follow_others(&shared, rows);
                 continue;
             }
         };
-        let alone = first.command.is_dry_run();
-        let mut weight = first.command.weight();
+        let alone = first.request.is_dry_run();
+        let mut weight = first.request.weight();
         let mut batch = vec![first];
         while !alone && weight < BATCH {
             match commands.try_recv() {
-                Some(Work::Entry(entry)) if !entry.command.is_dry_run() => {
-                    weight += entry.command.weight();
+                Some(Work::Entry(entry)) if !entry.request.is_dry_run() => {
+                    weight += entry.request.weight();
                     batch.push(entry);
                 }
                 Some(work) => {
@@ -249,7 +222,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut commands: Commands) {
         }
         // where everything is read and nothing written, reading all of it before each attempt would be all it does
         if stale && reloaded.is_none_or(|at| at.elapsed() >= RETRY) {
-            // after an unanswered commit nobody knows what is stored: the intents is read anew before it is believed
+            // after an unanswered commit nobody knows what is stored: the intent table is read anew first
             stale = !reload(&shared).await;
             reloaded = (!stale).then(Instant::now);
         }
@@ -258,226 +231,21 @@ pub(crate) async fn run(shared: Arc<Shared>, mut commands: Commands) {
     }
 }
 
-async fn read_book(shared: &Shared) -> Reloaded {
+async fn read_intents(shared: &Shared) -> Reloaded {
     let rows = shared.store.unfinished(&shared.settings.pop).await?;
     let keys = shared.intents.reload(rows);
-    shared.deadline_moved.notify_one();
     Ok(keys)
 }
 
 async fn reload(shared: &Shared) -> bool {
-    match read_book(shared).await {
+    match read_intents(shared).await {
         Ok(keys) => {
             shared.route_queue.enqueue(keys);
             true
         }
         Err(error) => {
-            debug!(%error, "the intents cannot be read anew yet");
+            debug!(%error, "the intent table cannot be read anew yet");
             false
         }
     }
 }
-
-/// Returns true if it is not known what is stored.
-async fn commit_batch(shared: &Arc<Shared>, mut batch: Vec<Entry>, write: bool) -> bool {
-    batch.retain(|entry| !entry.command.is_abandoned());
-    let current = shared.leadership.epoch();
-    let (mut batch, outdated): (Vec<Entry>, Vec<Entry>) =
-        batch.into_iter().partition(|entry| entry.leader.is_none() || entry.leader == current);
-    for entry in outdated {
-        entry.command.done(shared, Err(StoreError::Deposed));
-    }
-    if batch.is_empty() {
-        return false;
-    }
-    match commit(shared, &mut batch, write).await {
-        Ok(()) => {
-            for entry in batch {
-                entry.command.done(shared, Ok(()));
-            }
-            false
-        }
-        // what the leader wanted is found again by the next one; requests are everybody's work
-        Err(StoreError::Deposed) if shared.leadership.epoch() != current => {
-            Box::pin(commit_batch(shared, batch, write)).await
-        }
-        Err(problem) if batch.len() > 1 && !matches!(problem, StoreError::Unavailable(_)) => {
-            warn!(%problem, commands = batch.len(), "a transaction was refused, each command is tried alone");
-            let mut stale = false;
-            let mut lost = None;
-            for entry in batch {
-                let mut alone = vec![entry];
-                let result = match &lost {
-                    Some(failure) => Err(StoreError::clone(failure)),
-                    None => commit(shared, &mut alone, write).await,
-                };
-                stale |= result.as_ref().is_err_and(leaves_doubt);
-                lost = result.as_ref().err().filter(|e| matches!(e, StoreError::Unavailable(_))).cloned();
-                for entry in alone {
-                    entry.command.done(shared, result.clone());
-                }
-            }
-            stale
-        }
-        Err(failure) => {
-            if !matches!(failure, StoreError::Unavailable(_)) {
-                error!(error = %failure, commands = batch.len(), "a transaction failed");
-            }
-            for entry in batch {
-                entry.command.done(shared, Err(failure.clone()));
-            }
-            leaves_doubt(&failure)
-        }
-    }
-}
-
-/// True if the intents may not be what is stored: an unanswered commit, or somebody else who changed rows.
-fn leaves_doubt(failure: &StoreError) -> bool {
-    matches!(failure, StoreError::Unavailable(_) | StoreError::Conflict(_))
-}
-
-async fn commit(shared: &Arc<Shared>, batch: &mut [Entry], write: bool) -> Result<(), StoreError> {
-    // facts are named and decided over under one and the same policy
-    let (policy, reads) = loop {
-        let policy = shared.policy();
-        let mut reads = shared.read_set();
-        reads.leader = batch.iter().find_map(|entry| entry.leader);
-        batch.iter().for_each(|entry| entry.command.reads(shared, &mut reads));
-        if Arc::ptr_eq(&policy, &shared.policy()) {
-            break (policy, reads);
-        }
-    };
-    let commands = batch.len();
-    let mut committed = Committed::default();
-    let mut panicked = false;
-    let result = {
-        let (committed, panicked, reads) = (&mut committed, &mut panicked, &reads);
-        let mut decide = move |snapshot| {
-            let changes = catch_unwind(AssertUnwindSafe(|| {
-                let mut uow = UnitOfWork::new(setting(shared, reads, &snapshot), policy.clone(), snapshot);
-                for entry in batch.iter_mut() {
-                    entry.command.run(shared, &mut uow);
-                }
-                (uow.take_domain_events(), uow.finish())
-            }));
-            *panicked = changes.is_err();
-            let (notes, changes) =
-                if write { changes.unwrap_or_default() } else { (Vec::new(), ChangeSet::default()) };
-            *committed = Committed { notes, ..Committed::of(&changes) };
-            changes
-        };
-        shared.store.transact(reads, &mut decide).await
-    };
-    if let (Err(StoreError::Deposed), Some(epoch)) = (&result, reads.leader) {
-        shared.leadership.deposed(epoch);
-    }
-    remember(shared, &result, &committed, commands);
-    result?;
-    if panicked {
-        // one request that hits a defect must not end the daemon, and again after each restart when it is repeated
-        return Err(StoreError::Invalid(
-            "the decision ended in a defect of prefixd, which the log names".into(),
-        ));
-    }
-    follow(shared, committed);
-    Ok(())
-}
-
-/// Where and when a unit of work happens.
-fn setting<'a>(shared: &'a Shared, reads: &ReadSet, snapshot: &Snapshot) -> UnitOfWorkContext<'a> {
-    let safelist = if reads.admission {
-        shared.safelist_index(&snapshot.safelist)
-    } else {
-        Arc::new(SafelistIndex::new(&Safelist::default()))
-    };
-    UnitOfWorkContext {
-        stores: true,
-        pop: &shared.settings.pop,
-        now: reads.now,
-        dry_run: !shared.enforced(),
-        safelist,
-        frozen: shared.frozen.completed(snapshot.panic.clone()),
-        id_generator: &RandomIds,
-    }
-}
-
-/// Keeps why nothing can be written, until something was.
-fn remember(shared: &Shared, result: &Result<(), StoreError>, committed: &Committed, commands: usize) {
-    match result {
-        Err(failure @ StoreError::Unavailable(_)) => drop(shared.outage.failed(failure, commands)),
-        Ok(()) if committed.is_something() => shared.outage.is_over(),
-        _ => {}
-    }
-}
-
-/// What is to be followed after a commit: the rows, and of the events only what is counted.
-#[derive(Default)]
-struct Committed {
-    events: Vec<telemetry::EventNote>,
-    mitigations: Vec<MitigationChange>,
-    groups: Vec<GroupChange>,
-    audited: bool,
-    notes: Vec<DomainEvent>,
-}
-
-impl Committed {
-    fn of(changes: &ChangeSet) -> Self {
-        let events = changes.events.iter().map(telemetry::EventNote::of).collect();
-        Self {
-            events,
-            mitigations: changes.mitigations.clone(),
-            groups: changes.groups.clone(),
-            audited: !changes.audit.is_empty(),
-            notes: Vec::new(),
-        }
-    }
-
-    /// False for a decision that changed nothing: storage that cannot be written takes that, too.
-    fn is_something(&self) -> bool {
-        self.audited || !self.events.is_empty() || !self.mitigations.is_empty() || !self.groups.is_empty()
-    }
-}
-
-/// Makes the intents, the speaker's dispatcher and everyone who waits follow what is committed.
-fn follow(shared: &Shared, changes: Committed) {
-    for event in &changes.events {
-        telemetry::event(event);
-        shared.liveness.heard(&event.source, event.received_at);
-    }
-    changes.groups.iter().for_each(|change| telemetry::group(shared, change));
-    changes.mitigations.iter().for_each(telemetry::mitigation);
-    changes.notes.iter().for_each(|note| telemetry::note(shared, note));
-    changes.mitigations.iter().for_each(|change| alerts::changed(shared, change));
-    let mut keys = Vec::new();
-    let mut freed = false;
-    for change in changes.mitigations {
-        let row = with_next_revision(*change.after, change.before.as_deref());
-        let before = change.before.as_deref();
-        freed |= row.status == Status::Queued || before.is_some_and(|old| old.counts() && !row.counts());
-        shared.confirmation_waiters.reached(row.mitigation_id, row.status);
-        if row.pop == shared.settings.pop {
-            keys.extend(shared.intents.follow(row));
-        }
-    }
-    if !keys.is_empty() {
-        shared.route_queue.enqueue(keys);
-        shared.deadline_moved.notify_one();
-    }
-    if freed {
-        shared.queue_moved.notify_one();
-    }
-    if changes.audited {
-        shared.to_seal.notify_one();
-    }
-}
-
-/// The row as the store holds it after the commit.
-fn with_next_revision(mut row: Mitigation, before: Option<&Mitigation>) -> Mitigation {
-    if let Some(before) = before {
-        row.revision = before.revision + 1;
-    }
-    row
-}
-
-/// How long the daemon's own commands wait before they are handed over again after a failure of storage.
-pub(crate) const RETRY: Duration = Duration::from_millis(500);

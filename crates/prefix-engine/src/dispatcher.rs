@@ -1,129 +1,87 @@
-//! The dispatcher owns the way to the speaker: it makes each route there what the intents says it should be.
+//! The dispatcher makes each route at the speaker what the intent table says it should be.
 //!
-//! It works by level, not by edge. A enqueued only says that a route may differ; what is sent is decided when it is sent,
+//! It works by level, not by edge. The queue only says that a route may differ; what is sent is decided when it is sent,
 //! so changes of one route coalesce, and a rule that is taken over is never withdrawn in between. Changes go out in
 //! bursts at a bounded pace, because speakers pack what comes faster into messages that routers refuse. No answer
 //! means unknown: the route is read back before it is believed.
 
 mod lease_uncertain;
+mod read_first;
 mod retry_queue;
+mod route_queue;
+mod send;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use prefix_core::announcer::{AnnounceError, OwnPath, RibPath};
-use prefix_core::flowspec::{Action, RouteKey};
+use prefix_core::Announcer;
+use prefix_core::announcer::{AnnounceError, OwnPath};
+use prefix_core::flowspec::RouteKey;
 use prefix_core::id::MitigationId;
-use prefix_core::ownership::Ownership;
 use prefix_core::pacing::Burst;
 use prefix_core::store::Epoch;
-use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::command::record::Record;
 use crate::command::settle::{Confirmed, Settle, is_news};
-use crate::commit_queue::CommitQueue;
 use crate::intent_table::{AnnouncedPath, DesiredPath, RouteChange};
 use crate::leadership::LeaderState;
-use crate::reconciler::{held_by, replacement};
-use crate::shared::Shared;
-use crate::telemetry;
+use crate::task_context::TaskContext;
 use retry_queue::RetryQueue;
+use route_queue::Enqueued;
+pub(crate) use route_queue::{RouteQueue, RouteQueueReceiver};
 
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
-/// Between two looks at whether this instance may go on.
-const PATIENCE: Duration = Duration::from_millis(100);
-/// Between two looks at a route that waits until it is known again who leads.
-const HELD_BACK: Duration = Duration::from_millis(500);
-
-enum Enqueued {
-    Now(Vec<RouteKey>),
-    Later(Vec<RouteKey>, Duration),
-    /// The speaker is there again: nothing waits any longer.
-    Reconnected,
-}
-
-/// Tells the dispatcher which routes to look at.
-#[derive(Clone)]
-pub(crate) struct RouteQueue {
-    sender: mpsc::UnboundedSender<Enqueued>,
-}
-
-/// The receiving side of [`RouteQueue`].
-pub(crate) struct RouteQueueReceiver(mpsc::UnboundedReceiver<Enqueued>);
-
-impl RouteQueue {
-    pub(crate) fn new() -> (Self, RouteQueueReceiver) {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        (Self { sender }, RouteQueueReceiver(receiver))
-    }
-
-    /// These routes may differ from what is wanted.
-    pub(crate) fn enqueue(&self, keys: Vec<RouteKey>) {
-        if !keys.is_empty() {
-            // a dispatcher that has stopped needs no enqueued
-            let _ = self.sender.send(Enqueued::Now(keys));
-        }
-    }
-
-    /// The same, after a while.
-    pub(crate) fn enqueue_later(&self, keys: Vec<RouteKey>, after: Duration) {
-        let _ = self.sender.send(Enqueued::Later(keys, after));
-    }
-
-    /// The speaker is there again.
-    pub(crate) fn reconnected(&self) {
-        let _ = self.sender.send(Enqueued::Reconnected);
-    }
-}
+/// The longest wait for a change of the leadership.
+const LEADERSHIP_WAIT: Duration = Duration::from_millis(100);
 
 #[derive(Default)]
 struct Attempt {
     failures: u32,
-    /// An earlier change may still take effect: only a read-back tells what is there.
+    /// An earlier update may still take effect: only a read-back tells what is there.
     unresolved: bool,
 }
 
 /// One route of a burst.
-struct Change {
+struct RouteUpdate {
     key: RouteKey,
+    /// The path to announce; `None` = a withdrawal.
     path: Option<(MitigationId, u16, OwnPath)>,
 }
 
-/// See the module.
+/// Sends what differs between the intent table and the speaker.
 pub(crate) struct Dispatcher {
-    shared: Arc<Shared>,
-    commit_queue: CommitQueue,
+    context: TaskContext,
+    announcer: Arc<dyn Announcer>,
     dirty: VecDeque<RouteKey>,
     listed: HashSet<RouteKey>,
     retries: RetryQueue,
     attempts: HashMap<RouteKey, Attempt>,
-    /// Routes that were read back right before the burst that is next.
-    looked_at: HashSet<RouteKey>,
+    /// Routes that were read right before the burst that is next.
+    read_first: HashSet<RouteKey>,
     next_burst: Instant,
-    /// In which epoch a burst goes out: what comes of it is written down as work of that leader.
+    /// In which epoch a burst goes out: what comes of it is written as work of that leader.
     epoch: Epoch,
 }
 
 impl Dispatcher {
-    pub(crate) fn new(shared: Arc<Shared>, commit_queue: CommitQueue) -> Self {
+    pub(crate) fn new(context: TaskContext, announcer: Arc<dyn Announcer>) -> Self {
         Self {
-            shared,
-            commit_queue,
+            context,
+            announcer,
             dirty: VecDeque::new(),
             listed: HashSet::new(),
             retries: RetryQueue::default(),
             attempts: HashMap::new(),
-            looked_at: HashSet::new(),
+            read_first: HashSet::new(),
             next_burst: Instant::now(),
             epoch: Epoch(0),
         }
     }
 
-    /// Works until it is told to stop.
+    /// Works until `stop`; a burst that is under way is ended.
     pub(crate) async fn run(mut self, mut receiver: RouteQueueReceiver, stop: CancellationToken) {
         loop {
             while let Ok(enqueued) = receiver.0.try_recv() {
@@ -142,28 +100,27 @@ impl Dispatcher {
                 }
                 continue;
             }
-            if Instant::now() < self.next_burst {
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    () = sleep_until(self.next_burst) => {}
-                }
+            if Instant::now() < self.next_burst
+                && stop.run_until_cancelled(sleep_until(self.next_burst)).await.is_none()
+            {
+                return;
             }
             // right before each burst: a leader whose lease ran out sends nothing
-            match self.shared.leadership.state() {
+            match self.context.leadership.state() {
                 LeaderState::Leading(epoch) => self.burst(epoch, true).await,
                 LeaderState::LeaseUncertain(epoch) => self.burst(epoch, false).await,
                 LeaderState::Following => self.forget(),
                 LeaderState::Waiting => {
-                    tokio::select! {
-                        () = stop.cancelled() => return,
-                        () = self.shared.leadership.changed(PATIENCE) => {}
+                    let changed = self.context.leadership.changed(LEADERSHIP_WAIT);
+                    if stop.run_until_cancelled(changed).await.is_none() {
+                        return;
                     }
                 }
             }
         }
     }
 
-    /// Another instance sends: it looks at every route itself. What an earlier call may still do stays known.
+    /// Another instance sends: it compares every route itself. What an earlier call may still do stays known.
     fn forget(&mut self) {
         self.dirty.clear();
         self.listed.clear();
@@ -203,7 +160,7 @@ impl Dispatcher {
     /// Sends what is to be sent of the next routes; `surely` = this instance leads.
     async fn burst(&mut self, epoch: Epoch, surely: bool) {
         self.epoch = epoch;
-        let now = self.shared.now();
+        let now = self.context.now();
         let mut announce = Vec::new();
         let mut withdraw = Vec::new();
         let mut known = Settle::default();
@@ -211,23 +168,25 @@ impl Dispatcher {
         while !burst.is_full() {
             let Some(key) = self.dirty.pop_front() else { break };
             self.listed.remove(&key);
-            match self.shared.intents.route_change(&key, now) {
+            match self.context.intents.route_change(&key, now) {
                 RouteChange::Announce(DesiredPath::Path { id, step, path }) => {
                     burst.add_announcement();
-                    announce.push(Change { key, path: Some((id, step, *path)) });
+                    announce.push(RouteUpdate { key, path: Some((id, step, *path)) });
                 }
-                RouteChange::Withdraw if burst.add_withdrawal(&key) => withdraw.push(Change { key, path: None }),
+                RouteChange::Withdraw if burst.add_withdrawal(&key) => {
+                    withdraw.push(RouteUpdate { key, path: None });
+                }
                 RouteChange::Withdraw => {
                     // first of the next burst
                     self.listed.insert(key.clone());
                     self.dirty.push_front(key);
                     break;
                 }
-                RouteChange::Known { id, step, path } => {
-                    Self::confirmed(&self.shared, &mut known, id, key, step, path);
+                RouteChange::Confirmed { id, step, path } => {
+                    self.note_confirmed(&mut known, id, key, step, path);
                 }
-                RouteChange::Gone => {
-                    self.shared.intents.gone(&key);
+                RouteChange::NotOurs => {
+                    self.context.intents.gone(&key);
                     known.gone.push(key);
                 }
                 RouteChange::Announce(_) | RouteChange::Nothing => {}
@@ -238,234 +197,52 @@ impl Dispatcher {
             return;
         }
         let began = Instant::now();
-        self.next_burst = began + burst.duration(self.shared.settings.max_changes_per_second);
-        if self.shared.enforced() {
-            if surely && self.look_first(&announce, &withdraw).await {
+        self.next_burst = began + burst.duration(self.context.settings.max_changes_per_second);
+        if self.context.settings.enforced() {
+            if surely && self.read_first(&announce, &withdraw).await {
                 return;
             }
             let (announce, withdraw) =
-                if surely { (announce, withdraw) } else { self.sort_out(announce, withdraw).await };
+                if surely { (announce, withdraw) } else { self.keep_safe(announce, withdraw).await };
             if announce.len() + withdraw.len() > 0 {
                 self.send(announce, withdraw, burst, began).await;
             }
         } else {
-            // dry-run changes nothing at the speaker, but what left it by its own time is written down
+            // dry-run changes nothing at the speaker, but what left it at its not-after time is written
             self.read_back(withdraw).await;
         }
-    }
-
-    /// Leaves of a burst only what is right whoever leads.
-    async fn sort_out(&mut self, announce: Vec<Change>, withdraw: Vec<Change>) -> (Vec<Change>, Vec<Change>) {
-        let all: Vec<Change> = announce.into_iter().chain(withdraw).collect();
-        let keys: Vec<RouteKey> = all.iter().map(|change| change.key.clone()).collect();
-        let found = self.shared.announcer.find(&keys).await;
-        let now = self.shared.now();
-        let (mut announce, mut withdraw, mut settle) = (Vec::new(), Vec::new(), Settle::default());
-        let found = match found {
-            Ok(found) => found,
-            Err(error) => {
-                // nothing was sent: that stays different from a change without an answer
-                let error = AnnounceError::Unreachable(format!("its table cannot be read: {error}"));
-                keys.iter().for_each(|key| self.failed(key, &error));
-                return (announce, withdraw);
-            }
-        };
-        for (change, found) in all.into_iter().zip(found) {
-            let found = found.filter(|path| path.ownership.is_own());
-            match (&change.path, &found) {
-                (None, None) if !self.is_unresolved(&change.key) => self.confirm(change, &mut settle),
-                (None, Some(path))
-                    if lease_uncertain::must_go(&self.shared.intents, &change.key, path, now) =>
-                {
-                    withdraw.push(change);
-                }
-                (Some((_, _, wanted)), Some(path)) if lease_uncertain::may_live_on(wanted, path) => {
-                    announce.push(change);
-                }
-                (_, found) => {
-                    let wait = found.as_ref().and_then(|path| lease_uncertain::time_left(path, now));
-                    self.retries.put(Instant::now() + wait.unwrap_or(HELD_BACK).min(HELD_BACK), change.key);
-                }
-            }
-        }
-        self.settle(settle);
-        (announce, withdraw)
-    }
-
-    /// A change names a route, not an owner. Where nobody has seen yet whose path stands there it is read back first:
-    /// what belongs to somebody else is not taken away, and what belongs to another pop is not replaced. Returns true
-    /// if there was anything to look at: time has passed, and what is to be sent is decided anew.
-    async fn look_first(&mut self, announce: &[Change], withdraw: &[Change]) -> bool {
-        let is_unseen = |change: &&Change| {
-            let key = &change.key;
-            // an announcement without an answer was sent only where nobody else's path was to stay
-            let is_tried = self.attempts.get(key).is_some_and(|attempt| attempt.unresolved);
-            !is_tried
-                && !self.looked_at.contains(key)
-                && !self.shared.intents.is_seen(key, change.path.is_some())
-        };
-        let both = || announce.iter().chain(withdraw);
-        let unseen: Vec<&Change> = both().filter(is_unseen).collect();
-        if unseen.is_empty() {
-            self.looked_at.clear();
-            return false;
-        }
-        let keys: Vec<RouteKey> = unseen.iter().map(|change| change.key.clone()).collect();
-        let announces: Vec<bool> = unseen.iter().map(|change| change.path.is_some()).collect();
-        let found = self.shared.announcer.find(&keys).await;
-        self.next_burst = Instant::now();
-        match found {
-            Ok(found) => {
-                let mut replaced = Vec::new();
-                for ((key, announces), path) in keys.into_iter().zip(announces).zip(found) {
-                    let path = path.filter(|path| path.local);
-                    let intents = &self.shared.intents;
-                    match path.as_ref().map(|path| path.ownership) {
-                        Some(Ownership::OtherPop { owner }) => {
-                            intents.held_by_other_pop(&key, &held_by(owner))
-                        }
-                        Some(Ownership::Foreign) => {
-                            intents.note_foreign(&key, true);
-                            replaced.extend(path.filter(|_| announces));
-                        }
-                        _ => {}
-                    }
-                    self.looked_at.insert(key);
-                }
-                self.tell_replaced(&replaced);
-                both().for_each(|change| self.list(change.key.clone()));
-            }
-            Err(error) => {
-                // nothing was sent: that stays different from a change without an answer
-                let error = AnnounceError::Unreachable(format!("its table cannot be read: {error}"));
-                keys.iter().for_each(|key| self.failed(key, &error));
-                let rest = both().filter(|change| !keys.contains(&change.key));
-                rest.for_each(|change| self.list(change.key.clone()));
-            }
-        }
-        true
-    }
-
-    fn tell_replaced(&self, paths: &[RibPath]) {
-        if paths.is_empty() {
-            return;
-        }
-        let entries = paths.iter().map(|path| replacement(&self.shared, path)).collect();
-        let (record, _answer) = Record::new(entries);
-        let _ = self.commit_queue.led_by(self.epoch).submit(Box::new(record));
-    }
-
-    async fn send(&mut self, announce: Vec<Change>, withdraw: Vec<Change>, burst: Burst, began: Instant) {
-        let paths: Vec<OwnPath> = announce
-            .iter()
-            .filter_map(|change| change.path.as_ref())
-            .map(|(_, _, path)| path.clone())
-            .collect();
-        let keys: Vec<RouteKey> = withdraw.iter().map(|change| change.key.clone()).collect();
-        self.shared.intents.sending(announce.iter().map(|change| change.key.clone()));
-        let started = Instant::now();
-        let announcer = &self.shared.announcer;
-        let (announced, withdrawn) = tokio::join!(
-            async { if paths.is_empty() { Vec::new() } else { announcer.announce(&paths).await } },
-            async { if keys.is_empty() { Vec::new() } else { announcer.withdraw(&keys).await } },
-        );
-        let per_second = self.shared.settings.max_changes_per_second;
-        self.next_burst = Instant::now() + burst.pause(per_second, began.elapsed());
-        let confirmed = |results: &[Result<(), AnnounceError>]| results.iter().filter(|r| r.is_ok()).count();
-        telemetry::speaker_call(started.elapsed(), confirmed(&announced), confirmed(&withdrawn));
-        let failures = announced.iter().chain(&withdrawn).filter_map(|result| result.as_ref().err());
-        telemetry::speaker_failed(failures);
-        let mut verify = Vec::new();
-        let mut settle = Settle::default();
-        for (change, result) in
-            announce.into_iter().chain(withdraw).zip(announced.into_iter().chain(withdrawn))
-        {
-            match result {
-                Ok(()) if self.is_unresolved(&change.key) => verify.push(change),
-                Ok(()) => self.confirm(change, &mut settle),
-                Err(error) => self.failed(&change.key, &error),
-            }
-        }
-        if !verify.is_empty() {
-            self.verify(verify, &mut settle).await;
-        }
-        self.settle(settle);
     }
 
     fn is_unresolved(&self, key: &RouteKey) -> bool {
         self.attempts.get(key).is_some_and(|attempt| attempt.unresolved)
     }
 
-    /// An earlier change without an answer may have come in between: what is there now decides.
-    async fn verify(&mut self, changes: Vec<Change>, settle: &mut Settle) {
-        let keys: Vec<RouteKey> = changes.iter().map(|change| change.key.clone()).collect();
-        match self.shared.announcer.find(&keys).await {
-            Ok(found) => {
-                for (change, found) in changes.into_iter().zip(found) {
-                    if matches_wish(&change, found.as_ref()) {
-                        self.confirm(change, settle);
-                    } else {
-                        self.failed(
-                            &change.key,
-                            &AnnounceError::Unknown("an earlier change came late".into()),
-                        );
-                    }
-                }
-            }
-            Err(error) => changes.iter().for_each(|change| self.failed(&change.key, &error)),
-        }
-    }
-
-    async fn read_back(&mut self, changes: Vec<Change>) {
-        let keys: Vec<RouteKey> = changes.iter().map(|change| change.key.clone()).collect();
-        if keys.is_empty() {
-            return;
-        }
-        let mut settle = Settle::default();
-        match self.shared.announcer.find(&keys).await {
-            Ok(found) => {
-                for (change, found) in changes.into_iter().zip(found) {
-                    if found.is_some_and(|path| path.ownership.is_own()) {
-                        self.retries.put(Instant::now() + LONGEST_RETRY, change.key);
-                    } else {
-                        self.confirm(change, &mut settle);
-                    }
-                }
-            }
-            Err(_) => {
-                let at = Instant::now() + LONGEST_RETRY;
-                changes.into_iter().for_each(|change| self.retries.put(at, change.key));
-            }
-        }
-        self.settle(settle);
-    }
-
-    fn confirm(&mut self, change: Change, settle: &mut Settle) {
-        self.attempts.remove(&change.key);
-        match change.path {
+    /// The speaker has just what was sent.
+    fn confirm(&mut self, update: RouteUpdate, settle: &mut Settle) {
+        self.attempts.remove(&update.key);
+        match update.path {
             Some((id, step, path)) => {
-                let path = AnnouncedPath { action: path.action, tags: path.tags, at: self.shared.now() };
-                self.shared.intents.confirmed(&change.key, path);
-                self.shared.deadline_moved.notify_one();
-                Self::confirmed(&self.shared, settle, id, change.key, step, path);
+                let path = AnnouncedPath { action: path.action, tags: path.tags, at: self.context.now() };
+                self.context.intents.confirmed(&update.key, path);
+                self.note_confirmed(settle, id, update.key, step, path);
             }
             None => {
-                self.shared.intents.gone(&change.key);
-                settle.gone.push(change.key);
+                self.context.intents.gone(&update.key);
+                settle.gone.push(update.key);
             }
         }
     }
 
     /// Notes a confirmation, unless the row says all of it already.
-    fn confirmed(
-        shared: &Shared,
+    fn note_confirmed(
+        &self,
         settle: &mut Settle,
         id: MitigationId,
         key: RouteKey,
         step: u16,
         path: AnnouncedPath,
     ) {
-        if shared.intents.get(id).is_some_and(|row| is_news(&row)) {
+        if self.context.intents.get(id).is_some_and(|row| is_news(&row)) {
             let (action, not_after) = (path.action, path.tags.not_after);
             settle.confirmed.push(Confirmed { id, key, step, action, not_after });
         }
@@ -480,35 +257,25 @@ impl Dispatcher {
         let spread =
             key.nlri().as_bytes().iter().fold(0_u32, |sum, byte| sum.wrapping_mul(31) + u32::from(*byte));
         let wait = wait + wait * (spread % 256) / 512;
-        self.shared.intents.failed(key, &error.to_string());
+        self.context.intents.failed(key, &error.to_string());
         self.retries.put(Instant::now() + wait, key.clone());
+    }
+
+    /// The table could not be read and nothing was sent: that stays different from an update without an answer.
+    fn failed_to_read(&mut self, keys: &[RouteKey], error: &AnnounceError) {
+        let error = AnnounceError::Unreachable(format!("its table cannot be read: {error}"));
+        keys.iter().for_each(|key| self.failed(key, &error));
     }
 
     fn settle(&self, settle: Settle) {
         if settle.confirmed.is_empty() && settle.gone.is_empty() {
             return;
         }
-        // the commit_queue is gone only when the engine is
-        let _ = self.commit_queue.led_by(self.epoch).submit(Box::new(settle));
+        // the commit queue ends only with the engine
+        let _ = self.context.commit_queue.led_by(self.epoch).submit(settle);
     }
 }
 
-/// Rates travel as 32-bit floating point numbers, so actions are compared as the communities they become.
-pub(crate) fn is_same_on_wire(a: &Action, b: &Action) -> bool {
-    a.action_type() == b.action_type() && a.extended_communities() == b.extended_communities()
-}
-
-fn matches_wish(change: &Change, found: Option<&RibPath>) -> bool {
-    match (&change.path, found) {
-        (None, found) => !found.is_some_and(|path| path.ownership.is_own()),
-        (Some((_, _, wanted)), Some(found)) => {
-            let own = Ownership::Own {
-                not_after: Some(wanted.tags.not_after),
-                mitigation: Some(wanted.tags.mitigation),
-            };
-            found.action.as_ref().is_some_and(|action| is_same_on_wire(action, &wanted.action))
-                && found.ownership == own
-        }
-        (Some(_), None) => false,
-    }
+fn keys_of(updates: &[RouteUpdate]) -> Vec<RouteKey> {
+    updates.iter().map(|update| update.key.clone()).collect()
 }

@@ -4,9 +4,8 @@ use prefix_core::guardrail::Refusal;
 use prefix_core::id::MitigationId;
 use prefix_core::name::{SourceName, VectorName};
 use prefix_core::store::StoreError;
+use prefix_policy::use_cases::{Inadmissible, UseCaseError};
 use thiserror::Error;
-
-use crate::answer::Inadmissible;
 
 /// A refusal or a failure. Nothing was changed, with the one exception that the variant names.
 #[derive(Clone, Debug, PartialEq, Error)]
@@ -85,6 +84,15 @@ impl From<Inadmissible> for EngineError {
             Inadmissible::UnknownVector { vector, defined } => Self::UnknownVector { vector, defined },
             Inadmissible::NotAllowed(detail) => Self::NotAllowed(detail),
             Inadmissible::CorroboratingOnly(source) => Self::CorroboratingOnly(source),
+        }
+    }
+}
+
+impl From<UseCaseError> for EngineError {
+    fn from(error: UseCaseError) -> Self {
+        match error {
+            UseCaseError::NotFound(detail) => Self::NotFound(detail),
+            UseCaseError::NotAllowed(detail) => Self::NotAllowed(detail),
         }
     }
 }

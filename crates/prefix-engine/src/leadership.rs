@@ -1,13 +1,12 @@
-//! One leader per pop: who may touch the speaker, and until when.
+//! One leader per pop: which instance may change the speaker, and until when.
 //!
 //! Leadership is a row in storage with an epoch and a lease. This instance counts its lease by its own monotonic clock
-//! from before it asked, and stops a margin earlier, so it has stopped before anybody else can begin; storage checks
-//! the epoch of everything it writes. Storage that is not shared has one instance, which leads from its start to its
-//! end. See docs/adr/0008-one-leader-per-pop.md.
+//! from before it asked, and stops a margin earlier, so it has stopped before any other can begin; storage checks the
+//! epoch of everything it writes. Storage that is not shared has one instance, which leads from its start to its end.
+//! See docs/adr/0008-one-leader-per-pop.md.
 
-mod election;
+mod candidate;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -17,15 +16,16 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
-pub(crate) use election::{introduce, is_last, resign, run, step_aside};
+pub(crate) use candidate::Candidate;
 
+use crate::mutex::Mutex;
 use crate::settings::Settings;
 
 /// How long a lease lasts.
 const TERM: Duration = Duration::from_secs(4);
 /// What is left of a lease in which nothing is begun any more: a call has to reach the speaker before the lease ends.
 const MARGIN: Duration = Duration::from_secs(1);
-/// After an outage of storage the leader of before has so long to renew its lease: it knows what is on the wire.
+/// After an outage of storage the leader of before has so long to renew its lease: it knows what is announced.
 const PRECEDENCE: Duration = Duration::from_millis(2500);
 /// A claim that took longer says nothing about clocks.
 const PROMPT: Duration = Duration::from_millis(500);
@@ -37,22 +37,23 @@ const SKEW: TimeDelta = TimeDelta::seconds(1);
 pub(crate) enum LeaderState {
     /// Everything.
     Leading(Epoch),
-    /// It led, its lease is over, and storage does not answer: nobody knows whether somebody else leads. Only what is
-    /// right whoever leads may be done.
+    /// It led, its lease is over, and storage does not answer: another instance may lead by now. Only what is right
+    /// whoever leads may be done.
     LeaseUncertain(Epoch),
-    /// Nothing yet: it prepares itself to lead, or will know in a moment whether it still does.
+    /// Nothing yet: it prepares to lead, or waits for the answer to its claim.
     Waiting,
     /// Nothing.
     Following,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Role {
+    #[default]
     Following,
     /// Elected: rows are to be read and checked.
     Elected(Epoch),
-    /// Rows are checked: the speaker's table is to be looked at.
-    Prepared(Epoch),
+    /// Rows are checked: the speaker's table is to be read.
+    RowsChecked(Epoch),
     Leading(Epoch),
 }
 
@@ -60,14 +61,14 @@ impl Role {
     fn epoch(self) -> Option<Epoch> {
         match self {
             Self::Following => None,
-            Self::Elected(epoch) | Self::Prepared(epoch) | Self::Leading(epoch) => Some(epoch),
+            Self::Elected(epoch) | Self::RowsChecked(epoch) | Self::Leading(epoch) => Some(epoch),
         }
     }
 }
 
 /// The instances of the pop, as of the last election.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct PopState {
+pub(crate) struct PopInstances {
     /// Who leads.
     pub(crate) leader: Option<Leader>,
     /// The other living instances.
@@ -76,68 +77,59 @@ pub(crate) struct PopState {
     pub(crate) clock_ahead: TimeDelta,
 }
 
+#[derive(Default)]
 struct State {
     role: Role,
     /// The end of the lease by the own monotonic clock; `None` = it never ends.
     until: Option<Instant>,
     /// The last claim got no answer.
     unanswered: bool,
-    /// Until when it lets the leader of before go first.
+    /// Until when it leaves the claim to the leader of before.
     yields_until: Option<Instant>,
-    pop: PopState,
+    pop: PopInstances,
 }
 
-/// See the module.
+/// What this instance knows of the leadership of its pop.
 pub(crate) struct Leadership {
     instance: InstanceId,
     state: Mutex<State>,
-    /// Rung when this instance was elected.
+    /// Notified when this instance was elected.
     pub(crate) elected: Notify,
-    /// Rung when the speaker's table is to be looked at: it has checked its rows, or is sure again that it leads.
-    pub(crate) look: Notify,
-    /// Rung for everybody at each change of its standing.
+    /// Notified when the speaker's table is to be read: the rows are checked, or it is certain again that this
+    /// instance leads.
+    pub(crate) read_table: Notify,
+    /// Notifies all who wait for a change of the state.
     changed: Notify,
 }
 
 impl Leadership {
     pub(crate) fn new(instance: InstanceId) -> Self {
-        let state = State {
-            role: Role::Following,
-            until: None,
-            unanswered: false,
-            yields_until: None,
-            pop: PopState::default(),
-        };
         Self {
             instance,
-            state: Mutex::new(state),
+            state: Mutex::default(),
             elected: Notify::new(),
-            look: Notify::new(),
+            read_table: Notify::new(),
             changed: Notify::new(),
         }
-    }
-
-    fn open(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn instance(&self) -> InstanceId {
         self.instance
     }
 
-    /// What may be done now. To be asked right before it is done.
+    /// What may be done now: to be called right before it is done.
     pub(crate) fn state(&self) -> LeaderState {
-        let state = self.open();
+        let state = self.state.lock();
         let holds = || state.until.is_none_or(|until| Instant::now() + MARGIN < until);
         match state.role {
             Role::Following => LeaderState::Following,
             Role::Leading(epoch) if holds() => LeaderState::Leading(epoch),
             Role::Leading(epoch) if state.unanswered => LeaderState::LeaseUncertain(epoch),
-            Role::Elected(_) | Role::Prepared(_) | Role::Leading(_) => LeaderState::Waiting,
+            Role::Elected(_) | Role::RowsChecked(_) | Role::Leading(_) => LeaderState::Waiting,
         }
     }
 
-    /// The epoch, while this instance surely leads.
+    /// The epoch, while it is certain that this instance leads.
     pub(crate) fn leading(&self) -> Option<Epoch> {
         match self.state() {
             LeaderState::Leading(epoch) => Some(epoch),
@@ -153,9 +145,9 @@ impl Leadership {
         self.leading()
     }
 
-    /// The epoch, while this instance leads as far as it knows: also when it has lost sight of storage.
+    /// The epoch, while this instance leads as far as it knows: also when storage does not answer.
     pub(crate) fn in_charge(&self) -> Option<Epoch> {
-        match self.open().role {
+        match self.state.lock().role {
             Role::Leading(epoch) => Some(epoch),
             _ => None,
         }
@@ -164,38 +156,38 @@ impl Leadership {
     /// The epoch in which this instance was elected and has not been replaced, as far as it knows: storage decides
     /// whether what it writes still counts.
     pub(crate) fn epoch(&self) -> Option<Epoch> {
-        self.open().role.epoch()
+        self.state.lock().role.epoch()
     }
 
     /// The epoch for which rows are still to be checked.
     pub(crate) fn to_prepare(&self) -> Option<Epoch> {
-        match self.open().role {
+        match self.state.lock().role {
             Role::Elected(epoch) => Some(epoch),
             _ => None,
         }
     }
 
-    /// The epoch for which the speaker's table is still to be looked at.
-    pub(crate) fn to_look(&self) -> Option<Epoch> {
-        match self.open().role {
-            Role::Prepared(epoch) => Some(epoch),
+    /// The epoch for which the speaker's table is still to be read.
+    pub(crate) fn table_to_read(&self) -> Option<Epoch> {
+        match self.state.lock().role {
+            Role::RowsChecked(epoch) => Some(epoch),
             _ => None,
         }
     }
 
     /// Rows are checked.
     pub(crate) fn rows_checked(&self, epoch: Epoch) {
-        self.advance(Role::Elected(epoch), Role::Prepared(epoch));
-        self.look.notify_one();
+        self.advance(Role::Elected(epoch), Role::RowsChecked(epoch));
+        self.read_table.notify_one();
     }
 
-    /// The speaker's table was looked at: from now on this instance leads.
-    pub(crate) fn table_seen(&self, epoch: Epoch) {
-        self.advance(Role::Prepared(epoch), Role::Leading(epoch));
+    /// The speaker's table was read: from now on this instance leads.
+    pub(crate) fn table_read(&self, epoch: Epoch) {
+        self.advance(Role::RowsChecked(epoch), Role::Leading(epoch));
     }
 
     fn advance(&self, from: Role, to: Role) {
-        let mut state = self.open();
+        let mut state = self.state.lock();
         if state.role == from {
             state.role = to;
             drop(state);
@@ -205,7 +197,7 @@ impl Leadership {
 
     /// Storage says that a later epoch has begun.
     pub(crate) fn deposed(&self, epoch: Epoch) {
-        let mut state = self.open();
+        let mut state = self.state.lock();
         if state.role.epoch() == Some(epoch) {
             state.role = Role::Following;
             drop(state);
@@ -214,23 +206,23 @@ impl Leadership {
         }
     }
 
-    /// Returns at the next change of the standing, or after `at_most`.
+    /// Returns at the next change of the state, or after `at_most`.
     pub(crate) async fn changed(&self, at_most: Duration) {
-        // a lease that runs out rings no bell
+        // a lease that runs out notifies nobody
         let _ = timeout(at_most, self.changed.notified()).await;
     }
 
     /// The instances of the pop.
-    pub(crate) fn pop(&self) -> PopState {
-        self.open().pop.clone()
+    pub(crate) fn pop(&self) -> PopInstances {
+        self.state.lock().pop.clone()
     }
 
-    /// True if another living instance was seen at the last election: it takes over when this one stops.
+    /// True if another instance lived at the last election: it takes over when this one stops.
     pub(crate) fn has_others(&self) -> bool {
-        !self.open().pop.others.is_empty()
+        !self.state.lock().pop.others.is_empty()
     }
 
-    /// What is wrong among the instances of the pop, in words.
+    /// What is wrong with the instances of the pop, for people.
     pub(crate) fn problems(&self, settings: &Settings) -> Vec<String> {
         let pop = self.pop();
         let mut problems = Vec::new();
@@ -253,9 +245,9 @@ impl Leadership {
             problems.push(format!("the clock of this machine is {}", off(pop.clock_ahead)));
         }
         if let Some(leader) = &pop.leader
-            && let Some(misfit) = misfit(leader, settings)
+            && let Some(problem) = incompatibility(leader, settings)
         {
-            problems.push(misfit);
+            problems.push(problem);
         }
         if matches!(self.state(), LeaderState::LeaseUncertain(_)) {
             problems.push(
@@ -265,16 +257,16 @@ impl Leadership {
         problems
     }
 
-    /// True if it shall be elected when nobody leads.
+    /// True if it is to be elected when no instance leads.
     fn is_candidate(&self) -> bool {
-        let state = self.open();
+        let state = self.state.lock();
         !state.unanswered && state.yields_until.is_none_or(|until| Instant::now() >= until)
     }
 
-    /// Takes in what an election brought.
+    /// Follows the result of an election.
     fn follow(&self, election: Election, asked: Instant, shared_storage: bool) {
         let won = election.won_by(self.instance);
-        let mut state = self.open();
+        let mut state = self.state.lock();
         let held = state.role.epoch();
         let was_unanswered = std::mem::take(&mut state.unanswered);
         if was_unanswered {
@@ -283,7 +275,7 @@ impl Leadership {
         let known = state.pop.clock_ahead;
         let comparable = shared_storage && asked.elapsed() <= PROMPT;
         let clock_ahead = if comparable { election.clock_ahead } else { known };
-        state.pop = PopState { leader: election.leader, others: election.others, clock_ahead };
+        state.pop = PopInstances { leader: election.leader, others: election.others, clock_ahead };
         match won {
             Some(epoch) => {
                 state.until = shared_storage.then(|| asked + TERM);
@@ -296,7 +288,7 @@ impl Leadership {
                 } else if was_unanswered {
                     drop(state);
                     // what the speaker lost meanwhile could not be announced
-                    self.look.notify_one();
+                    self.read_table.notify_one();
                     self.changed.notify_waiters();
                 }
             }
@@ -311,7 +303,7 @@ impl Leadership {
 
     /// A claim got no answer.
     fn unanswered(&self, error: &StoreError) {
-        let mut state = self.open();
+        let mut state = self.state.lock();
         if !state.unanswered && state.role != Role::Following {
             warn!(%error, "the leadership of the pop cannot be renewed");
         }
@@ -327,7 +319,7 @@ fn off(ahead: TimeDelta) -> String {
 }
 
 /// Why an instance with these settings cannot work beside this leader.
-fn misfit(leader: &Leader, settings: &Settings) -> Option<String> {
+fn incompatibility(leader: &Leader, settings: &Settings) -> Option<String> {
     let who = format!("instance {} leads pop {}", leader.instance, settings.pop);
     if leader.mode != settings.mode.as_str() {
         return Some(format!(

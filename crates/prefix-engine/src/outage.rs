@@ -1,46 +1,43 @@
-//! Storage that takes no changes: said when it begins, now and then while it lasts, and when it is over. An outage of an
-//! hour fills no disk.
+//! Storage that takes no changes: logged when it begins, now and then while it lasts, and when it is over. An outage of
+//! an hour fills no disk.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use prefix_core::store::StoreError;
 use tokio::time::Instant;
 use tracing::{error, info};
 
+use crate::mutex::Mutex;
+
 /// Between two reminders.
 const REMINDER: Duration = Duration::from_secs(30);
 
-/// See the module.
+/// The outage of storage that lasts, if there is one.
 #[derive(Default)]
-pub(crate) struct Outage(Mutex<Option<Lasting>>);
+pub(crate) struct StorageOutage(Mutex<Option<Outage>>);
 
-struct Lasting {
+struct Outage {
     failure: StoreError,
     began: Instant,
-    told: Instant,
-    /// Commands that came to nothing since it began.
+    logged: Instant,
+    /// Commands that failed since it began.
     commands: usize,
 }
 
-impl Outage {
-    fn open(&self) -> MutexGuard<'_, Option<Lasting>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// So many commands came to nothing. Returns true if that was said.
+impl StorageOutage {
+    /// So many commands failed. Returns true if that was logged.
     pub(crate) fn failed(&self, failure: &StoreError, commands: usize) -> bool {
-        let (mut lasting, now) = (self.open(), Instant::now());
-        let Some(known) = lasting.as_mut() else {
+        let (mut outage, now) = (self.0.lock(), Instant::now());
+        let Some(known) = outage.as_mut() else {
             error!(error = %failure, "storage takes no changes: events are answered with 503, rules leave on time all the same");
-            *lasting = Some(Lasting { failure: failure.clone(), began: now, told: now, commands });
+            *outage = Some(Outage { failure: failure.clone(), began: now, logged: now, commands });
             return true;
         };
         known.failure = failure.clone();
         known.commands += commands;
-        let is_due = now - known.told >= REMINDER;
+        let is_due = now - known.logged >= REMINDER;
         if is_due {
-            known.told = now;
+            known.logged = now;
             let (seconds, commands) = ((now - known.began).as_secs(), known.commands);
             error!(error = %failure, seconds, commands, "storage still takes no changes");
         }
@@ -48,8 +45,8 @@ impl Outage {
     }
 
     /// A change was taken.
-    pub(crate) fn is_over(&self) {
-        if let Some(Lasting { began, commands, .. }) = self.open().take() {
+    pub(crate) fn ended(&self) {
+        if let Some(Outage { began, commands, .. }) = self.0.lock().take() {
             let seconds = began.elapsed().as_secs();
             info!(seconds, commands, "storage takes changes again");
         }
@@ -57,7 +54,7 @@ impl Outage {
 
     /// What keeps storage from taking changes, as far as is known.
     pub(crate) fn failure(&self) -> Option<StoreError> {
-        self.open().as_ref().map(|lasting| lasting.failure.clone())
+        self.0.lock().as_ref().map(|outage| outage.failure.clone())
     }
 }
 
@@ -66,17 +63,17 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn an_outage_of_an_hour_is_said_twice_a_minute_and_not_at_each_attempt() {
-        let outage = Outage::default();
+    async fn an_outage_of_an_hour_is_logged_twice_a_minute_and_not_at_each_attempt() {
+        let outage = StorageOutage::default();
         let failure = StoreError::Unavailable("no route to host".into());
-        let mut said = 0;
+        let mut logged = 0;
         for _ in 0..7200 {
-            said += u32::from(outage.failed(&failure, 1));
+            logged += u32::from(outage.failed(&failure, 1));
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
-        assert_eq!((said, outage.failure()), (120, Some(failure.clone())));
-        outage.is_over();
+        assert_eq!((logged, outage.failure()), (120, Some(failure.clone())));
+        outage.ended();
         assert_eq!(outage.failure(), None);
-        assert!(outage.failed(&failure, 1), "another one is said again");
+        assert!(outage.failed(&failure, 1), "another one is logged again");
     }
 }

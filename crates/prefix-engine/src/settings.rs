@@ -1,4 +1,4 @@
-//! What the engine is told at start and keeps until it stops.
+//! Settings that only a restart changes.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -66,4 +66,11 @@ pub struct Settings {
     pub speaker_address: String,
     /// Hash of the configuration, in hex: instances of a pop shall have the same.
     pub configuration: String,
+}
+
+impl Settings {
+    /// True if rules are announced.
+    pub(crate) fn enforced(&self) -> bool {
+        self.mode == Mode::Enforced
+    }
 }

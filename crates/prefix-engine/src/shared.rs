@@ -1,87 +1,79 @@
-//! What every part of the engine may look at.
+//! The composition root: the parts of a running engine, and how the tasks are built from them. The commit queue and the
+//! facade use it as a whole; every task gets only the parts it needs.
 
-use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use arc_swap::ArcSwap;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use prefix_core::guard::GuardWatch;
-use prefix_core::safelist::Safelist;
-use prefix_core::store::ReadSet;
 use prefix_core::{Announcer, Clock, Store};
-use prefix_policy::{Policy, SafelistIndex};
+use prefix_policy::Policy;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
-use crate::alerts::Alerts;
-use crate::confirmation_waiters::ConfirmationWaiters;
-use crate::dispatcher::RouteQueue;
+use crate::alerts::{AlertWatch, Alerts};
+use crate::commit_queue::CommitQueue;
+use crate::dispatcher::{Dispatcher, RouteQueue, RouteQueueReceiver};
 use crate::engine::EngineParts;
 use crate::intent_table::IntentTable;
-use crate::leadership::Leadership;
-use crate::outage::Outage;
-use crate::panic_state::PanicScopes;
-use crate::settings::{Mode, Settings};
+use crate::leadership::{Candidate, Leadership};
+use crate::outage::StorageOutage;
+use crate::panic_state::{self, PanicScopes};
+use crate::policy_in_force::PolicyInForce;
+use crate::reconciler::Reconciler;
+use crate::settings::Settings;
 use crate::source_liveness::SourceLiveness;
+use crate::speaker::SpeakerState;
+use crate::task_context::TaskContext;
+use crate::timers::{self, GroupTimer};
+use crate::{audit_chain, change_feed};
 
-/// See the module.
+/// The parts of a running engine.
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) announcer: Arc<dyn Announcer>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) settings: Settings,
-    pub(crate) intents: IntentTable,
-    pub(crate) leadership: Leadership,
-    pub(crate) route_queue: RouteQueue,
-    pub(crate) confirmation_waiters: ConfirmationWaiters,
-    pub(crate) frozen: PanicScopes,
-    pub(crate) alerts: Alerts,
-    pub(crate) liveness: SourceLiveness,
+    pub(crate) settings: Arc<Settings>,
     pub(crate) guard: Option<Arc<dyn GuardWatch>>,
-    /// Rung when a deadline may have come closer.
-    pub(crate) deadline_moved: Notify,
-    /// Rung when a quota may have freed up, or a row was queued.
-    pub(crate) queue_moved: Notify,
-    /// Rung when audit entries wait to be sealed.
-    pub(crate) to_seal: Notify,
-    pub(crate) foreign_rules: AtomicU64,
-    pub(crate) stopping: AtomicBool,
+    pub(crate) policy_in_force: Arc<PolicyInForce>,
+    pub(crate) intents: Arc<IntentTable>,
+    pub(crate) leadership: Arc<Leadership>,
+    pub(crate) route_queue: RouteQueue,
+    pub(crate) panic_scopes: Arc<PanicScopes>,
+    pub(crate) speaker: Arc<SpeakerState>,
+    pub(crate) alerts: Arc<Alerts>,
+    pub(crate) liveness: Arc<SourceLiveness>,
+    /// Notified when audit entries wait to be sealed.
+    pub(crate) to_seal: Arc<Notify>,
+    pub(crate) stopping: Arc<AtomicBool>,
     /// Whether changes can be written. A full disk can still be read.
-    pub(crate) outage: Outage,
-    policy: ArcSwap<Loaded>,
-    safelist: Mutex<Arc<SafelistIndex>>,
-}
-
-/// A policy and since when it is in force.
-pub(crate) struct Loaded {
-    policy: Arc<Policy>,
-    at: DateTime<Utc>,
+    pub(crate) outage: StorageOutage,
 }
 
 impl Shared {
     pub(crate) fn new(parts: EngineParts, route_queue: RouteQueue) -> Self {
         let EngineParts { store, announcer, clock, policy, settings, instance, guard, frozen: _ } = parts;
-        let policy = ArcSwap::from_pointee(Loaded { policy: Arc::new(policy), at: clock.now() });
+        let policy_in_force = Arc::new(PolicyInForce::new(policy, clock.now()));
+        let alerts = Alerts::new(clock.clone(), settings.pop.clone(), policy_in_force.clone());
         Self {
             store,
             announcer,
             clock,
-            settings,
-            intents: IntentTable::default(),
-            leadership: Leadership::new(instance),
-            route_queue,
-            confirmation_waiters: ConfirmationWaiters::default(),
-            frozen: PanicScopes::default(),
-            alerts: Alerts::default(),
-            liveness: SourceLiveness::default(),
             guard,
-            deadline_moved: Notify::new(),
-            queue_moved: Notify::new(),
-            to_seal: Notify::new(),
-            foreign_rules: AtomicU64::new(0),
-            stopping: AtomicBool::new(false),
-            outage: Outage::default(),
-            policy,
-            safelist: Mutex::new(Arc::new(SafelistIndex::new(&Safelist::default()))),
+            policy_in_force,
+            intents: Arc::default(),
+            leadership: Arc::new(Leadership::new(instance)),
+            route_queue,
+            panic_scopes: Arc::default(),
+            speaker: Arc::new(SpeakerState::new(settings.neighbors.clone())),
+            alerts: Arc::new(alerts),
+            liveness: Arc::default(),
+            to_seal: Arc::default(),
+            stopping: Arc::default(),
+            outage: StorageOutage::default(),
+            settings: Arc::new(settings),
         }
     }
 
@@ -90,56 +82,76 @@ impl Shared {
     }
 
     pub(crate) fn enforced(&self) -> bool {
-        self.settings.mode == Mode::Enforced
+        self.settings.enforced()
     }
 
     pub(crate) fn policy(&self) -> Arc<Policy> {
-        self.policy.load().policy.clone()
+        self.policy_in_force.get()
     }
 
-    pub(crate) fn policy_loaded_at(&self) -> DateTime<Utc> {
-        self.policy.load().at
+    /// Withdraws what is frozen now, before its end is written.
+    pub(crate) fn withdraw_frozen(&self) {
+        self.route_queue.enqueue(self.intents.freeze(self.panic_scopes.scopes()));
     }
 
-    /// Puts a policy in force. Returns the former one, for [`Self::restore_policy`].
-    pub(crate) fn set_policy(&self, policy: Policy) -> Arc<Loaded> {
-        self.policy.swap(Arc::new(Loaded { policy: Arc::new(policy), at: self.now() }))
-    }
-
-    pub(crate) fn restore_policy(&self, former: Arc<Loaded>) {
-        self.policy.store(former);
-    }
-
-    /// The index of a safelist; built once per revision.
-    pub(crate) fn safelist_index(&self, list: &Safelist) -> Arc<SafelistIndex> {
-        let mut held = self.safelist.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.revision() != list.revision {
-            *held = Arc::new(SafelistIndex::new(list));
+    /// This instance as a candidate for the leadership of its pop.
+    pub(crate) fn candidate(&self) -> Candidate {
+        Candidate {
+            leadership: self.leadership.clone(),
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            settings: self.settings.clone(),
+            stopping: self.stopping.clone(),
         }
-        held.clone()
     }
 
-    /// The newest index that a transaction has seen.
-    pub(crate) fn latest_safelist(&self) -> Arc<SafelistIndex> {
-        self.safelist.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The handles that nearly every task uses.
+    pub(crate) fn task_context(&self, commit_queue: &CommitQueue) -> TaskContext {
+        TaskContext {
+            clock: self.clock.clone(),
+            settings: self.settings.clone(),
+            store: self.store.clone(),
+            policy: self.policy_in_force.clone(),
+            leadership: self.leadership.clone(),
+            intents: self.intents.clone(),
+            route_queue: self.route_queue.clone(),
+            commit_queue: commit_queue.clone(),
+        }
     }
 
-    /// Takes what is frozen now off the wire, before its end is written down.
-    pub(crate) fn follow_freeze(&self) {
-        self.route_queue.enqueue(self.intents.freeze(self.frozen.scopes()));
-    }
-
-    /// A read set with the look-back times that the policy needs.
-    pub(crate) fn read_set(&self) -> ReadSet {
-        let now = self.now();
-        let policy = self.policy();
-        let parts = policy.parts();
-        let quiet = i64::from(parts.timers.quiet_period_after_withdraw_seconds);
-        let cooldown = i64::from(parts.guardrails.max_lifetime_cooldown_seconds);
-        let mut reads = ReadSet::new(self.settings.pop.clone(), now);
-        reads.instance = Some(self.leadership.instance());
-        reads.recent_since = now - TimeDelta::seconds(quiet.max(cooldown));
-        reads.rejected_since = now - TimeDelta::hours(1);
-        reads
+    /// Every task between the start and the stop of an engine, with its name; each runs until `stop`.
+    pub(crate) fn tasks(
+        &self,
+        commit_queue: &CommitQueue,
+        routes: RouteQueueReceiver,
+        stop: &CancellationToken,
+    ) -> Vec<(&'static str, BoxFuture<'static, ()>)> {
+        let (context, stop) = (|| self.task_context(commit_queue), || stop.clone());
+        let dispatcher = Dispatcher::new(context(), self.announcer.clone());
+        let reconciler = Reconciler::new(context(), self.announcer.clone(), self.speaker.clone());
+        let groups =
+            GroupTimer { context: context(), liveness: self.liveness.clone(), alerts: self.alerts.clone() };
+        let alert_watch = AlertWatch {
+            context: context(),
+            alerts: self.alerts.clone(),
+            speaker: self.speaker.clone(),
+            announcer: self.announcer.clone(),
+            guard: self.guard.clone(),
+        };
+        let to_seal = self.to_seal.clone();
+        vec![
+            ("dispatcher", dispatcher.run(routes, stop()).boxed()),
+            ("reconciler", reconciler.run(stop()).boxed()),
+            ("deadlines", timers::deadlines(context(), stop()).boxed()),
+            ("steps", timers::steps(context(), stop()).boxed()),
+            ("admission", timers::admission(context(), stop()).boxed()),
+            ("groups", groups.run(stop()).boxed()),
+            ("safelist", timers::safelist(context(), stop()).boxed()),
+            ("housekeeping", timers::housekeeping(context(), stop()).boxed()),
+            ("change feed", change_feed::run(context(), stop()).boxed()),
+            ("panic", panic_state::run(context(), self.panic_scopes.clone(), stop()).boxed()),
+            ("alerts", alert_watch.run(stop()).boxed()),
+            ("audit chain", audit_chain::run(context(), to_seal, stop()).boxed()),
+        ]
     }
 }

@@ -1,15 +1,16 @@
-//! Who was heard, and when: a detector that fell silent is told of, and corroborating signals that nobody needed are
-//! counted when their time is over.
+//! When each source reported last: a detector that falls silent is found, and corroborating signals that no group
+//! needed are counted when they expire.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::id::SignalId;
 use prefix_core::name::SourceName;
-use prefix_core::signal::Corroboration;
+use prefix_core::signal::{Corroboration, SignalGroup, SignalRole};
 
-/// See the module.
+use crate::mutex::Mutex;
+
+/// The sources that are watched for silence, and the signals that wait for a group.
 #[derive(Default)]
 pub(crate) struct SourceLiveness {
     state: Mutex<State>,
@@ -17,13 +18,13 @@ pub(crate) struct SourceLiveness {
 
 #[derive(Default)]
 struct State {
-    /// When each watched source was heard last, or was watched first.
+    /// When each watched source reported last, or was watched first.
     last: HashMap<SourceName, DateTime<Utc>>,
     silent: BTreeMap<SourceName, Silence>,
     waiting: HashMap<SignalId, (SourceName, DateTime<Utc>)>,
 }
 
-/// A source that was not heard for too long.
+/// The silence of a source that has reported nothing for too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Silence {
     /// Since when.
@@ -32,30 +33,26 @@ pub(crate) struct Silence {
     pub(crate) longest: u32,
 }
 
-/// What a look has found.
+/// What changed since the last update.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Look {
-    /// Fell silent just now.
+pub(crate) struct LivenessChanges {
+    /// Sources that fell silent.
     pub(crate) fell_silent: Vec<(SourceName, Silence)>,
-    /// Are heard again.
-    pub(crate) are_back: Vec<SourceName>,
+    /// Silent sources that report again.
+    pub(crate) reports_again: Vec<SourceName>,
 }
 
 impl SourceLiveness {
-    fn open(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A source said something.
-    pub(crate) fn heard(&self, source: &SourceName, at: DateTime<Utc>) {
-        if let Some(last) = self.open().last.get_mut(source) {
+    /// A source reported something.
+    pub(crate) fn reported(&self, source: &SourceName, at: DateTime<Utc>) {
+        if let Some(last) = self.state.lock().last.get_mut(source) {
             *last = (*last).max(at);
         }
     }
 
     /// Watches these sources from now on, and no others.
     pub(crate) fn watch(&self, sources: &BTreeMap<SourceName, u32>, now: DateTime<Utc>) {
-        let mut state = self.open();
+        let mut state = self.state.lock();
         state.last.retain(|source, _| sources.contains_key(source));
         state.silent.retain(|source, _| sources.contains_key(source));
         for source in sources.keys() {
@@ -63,13 +60,13 @@ impl SourceLiveness {
         }
     }
 
-    /// Those that seem to be silent, as far as this instance has heard.
+    /// Those that seem to be silent, as far as this instance knows.
     pub(crate) fn seem_silent(
         &self,
         sources: &BTreeMap<SourceName, u32>,
         now: DateTime<Utc>,
     ) -> Vec<SourceName> {
-        let state = self.open();
+        let state = self.state.lock();
         let is_silent = |source: &SourceName, longest: u32| {
             state.last.get(source).is_some_and(|last| now - *last >= TimeDelta::seconds(longest.into()))
         };
@@ -80,44 +77,47 @@ impl SourceLiveness {
             .collect()
     }
 
-    /// Who fell silent and who is back, once everything that other instances heard is known.
-    pub(crate) fn look(&self, sources: &BTreeMap<SourceName, u32>, now: DateTime<Utc>) -> Look {
-        let mut look = Look::default();
-        let mut state = self.open();
+    /// Which sources fell silent and which report again, once every report to other instances is known.
+    pub(crate) fn update(&self, sources: &BTreeMap<SourceName, u32>, now: DateTime<Utc>) -> LivenessChanges {
+        let mut changes = LivenessChanges::default();
+        let mut state = self.state.lock();
         for (source, longest) in sources {
             let Some(last) = state.last.get(source).copied() else { continue };
             let is_silent = now - last >= TimeDelta::seconds((*longest).into());
             if is_silent {
                 let silence = Silence { since: last, longest: *longest };
                 if state.silent.insert(source.clone(), silence).is_none() {
-                    look.fell_silent.push((source.clone(), silence));
+                    changes.fell_silent.push((source.clone(), silence));
                 }
             } else if state.silent.remove(source).is_some() {
-                look.are_back.push(source.clone());
+                changes.reports_again.push(source.clone());
             }
         }
-        look
+        changes
     }
 
     /// Those that are silent now.
     pub(crate) fn silent(&self) -> Vec<(SourceName, Silence)> {
-        self.open().silent.iter().map(|(source, silence)| (source.clone(), *silence)).collect()
+        self.state.lock().silent.iter().map(|(source, silence)| (source.clone(), *silence)).collect()
     }
 
     /// A corroborating signal found no group yet.
     pub(crate) fn waits(&self, signal: &Corroboration) {
-        self.open().waiting.insert(signal.signal_id, (signal.source.clone(), signal.expires_at));
+        self.state.lock().waiting.insert(signal.signal_id, (signal.source.clone(), signal.expires_at));
     }
 
-    /// It found one.
-    pub(crate) fn attached(&self, signal: SignalId) {
-        self.open().waiting.remove(&signal);
+    /// The signals of this group wait no longer.
+    pub(crate) fn joined(&self, group: &SignalGroup) {
+        let waiting = &mut self.state.lock().waiting;
+        for signal in group.signals.iter().filter(|signal| signal.role == SignalRole::Corroborating) {
+            waiting.remove(&signal.signal_id);
+        }
     }
 
-    /// The sources of those whose time is over, once each.
+    /// The sources of the waiting signals that have expired: one for each signal, and only once.
     pub(crate) fn expired(&self, now: DateTime<Utc>) -> Vec<SourceName> {
         let mut over = Vec::new();
-        self.open().waiting.retain(|_, (source, expires_at)| {
+        self.state.lock().waiting.retain(|_, (source, expires_at)| {
             let lives = *expires_at > now;
             if !lives {
                 over.push(source.clone());
@@ -141,23 +141,23 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_told_once_and_again_after_the_source_was_back() {
+    fn silence_is_found_once_and_again_after_the_source_was_back() {
         let (liveness, sources) = (SourceLiveness::default(), BTreeMap::from([(flow(), 60)]));
         liveness.watch(&sources, at(0));
-        assert_eq!(liveness.look(&sources, at(59)), Look::default());
+        assert_eq!(liveness.update(&sources, at(59)), LivenessChanges::default());
         let silence = Silence { since: at(0), longest: 60 };
-        assert_eq!(liveness.look(&sources, at(60)).fell_silent, [(flow(), silence)]);
-        assert_eq!(liveness.look(&sources, at(90)), Look::default(), "once");
-        liveness.heard(&flow(), at(95));
-        assert_eq!(liveness.look(&sources, at(96)).are_back, [flow()]);
-        assert_eq!(liveness.look(&sources, at(155)).fell_silent.len(), 1);
+        assert_eq!(liveness.update(&sources, at(60)).fell_silent, [(flow(), silence)]);
+        assert_eq!(liveness.update(&sources, at(90)), LivenessChanges::default(), "once");
+        liveness.reported(&flow(), at(95));
+        assert_eq!(liveness.update(&sources, at(96)).reports_again, [flow()]);
+        assert_eq!(liveness.update(&sources, at(155)).fell_silent.len(), 1);
     }
 
     #[test]
     fn a_source_that_is_watched_no_longer_is_not_silent() {
         let (liveness, sources) = (SourceLiveness::default(), BTreeMap::from([(flow(), 60)]));
         liveness.watch(&sources, at(0));
-        liveness.look(&sources, at(60));
+        liveness.update(&sources, at(60));
         liveness.watch(&BTreeMap::new(), at(61));
         assert_eq!(liveness.silent(), []);
     }

@@ -1,8 +1,8 @@
-//! What the speaker says of itself and its neighbors, as last heard.
+//! The state of the speaker and its neighbors, as it was last reported.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::AtomicU64;
 
 use metrics::gauge;
 use prefix_core::Announcer;
@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use tracing::{info, warn};
 
 use crate::answer::Speaker;
+use crate::mutex::Mutex;
 use crate::settings::Neighbor;
 
 /// The family of the speaker's table that a route belongs to.
@@ -33,20 +34,22 @@ pub(crate) struct SessionChange {
     pub(crate) state: SessionState,
 }
 
-struct Heard {
+struct State {
     connection: Speaker,
     peers: BTreeMap<IpAddr, Peer>,
-    /// Whether the session of a configured neighbor was up when its speaker last said something of it.
+    /// Whether the session of a configured neighbor was up when it was last reported.
     up: BTreeMap<IpAddr, bool>,
     changes: Vec<SessionChange>,
 }
 
-/// See the module.
+/// Whether the speaker is connected, and the states of its BGP sessions.
 pub(crate) struct SpeakerState {
-    heard: Mutex<Heard>,
+    state: Mutex<State>,
     neighbors: Vec<Neighbor>,
-    /// Rung when a session changed.
-    pub(crate) moved: Notify,
+    /// Rules of others in its table, as of the last pass of the reconciler.
+    pub(crate) foreign_rules: AtomicU64,
+    /// Notified when a session went up or down.
+    pub(crate) session_changed: Notify,
 }
 
 impl SpeakerState {
@@ -54,43 +57,44 @@ impl SpeakerState {
         for neighbor in &neighbors {
             gauge!("prefixd_bgp_session_up", "peer" => neighbor.name.clone()).set(0.0);
         }
-        let heard = Heard {
+        let state = State {
             connection: Speaker::Unknown,
             peers: BTreeMap::new(),
             up: BTreeMap::new(),
             changes: Vec::new(),
         };
-        Self { heard: Mutex::new(heard), neighbors, moved: Notify::new() }
-    }
-
-    fn open(&self) -> MutexGuard<'_, Heard> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+        Self {
+            state: Mutex::new(state),
+            neighbors,
+            foreign_rules: AtomicU64::new(0),
+            session_changed: Notify::new(),
+        }
     }
 
     pub(crate) fn connected(&self) {
         info!("the speaker answers");
-        self.open().connection = Speaker::Connected;
+        self.state.lock().connection = Speaker::Connected;
     }
 
     pub(crate) fn disconnected(&self, reason: &str) {
-        let mut heard = self.open();
-        if !matches!(heard.connection, Speaker::Disconnected(_)) {
+        let mut state = self.state.lock();
+        if !matches!(state.connection, Speaker::Disconnected(_)) {
             warn!(reason, "the speaker does not answer");
         }
-        heard.connection = Speaker::Disconnected(reason.to_owned());
-        for peer in heard.peers.values_mut() {
+        state.connection = Speaker::Disconnected(reason.to_owned());
+        for peer in state.peers.values_mut() {
             peer.state = SessionState::Unknown;
             peer.uptime = None;
         }
-        let names: Vec<String> = heard.peers.keys().map(|address| self.name(*address)).collect();
-        drop(heard);
+        let names: Vec<String> = state.peers.keys().map(|address| self.name(*address)).collect();
+        drop(state);
         names.into_iter().for_each(|name| gauge!("prefixd_bgp_session_up", "peer" => name).set(0.0));
     }
 
-    /// Asks for every neighbor anew.
+    /// Reads the state of every neighbor.
     pub(crate) async fn refresh(&self, announcer: &dyn Announcer) {
         if let Ok(peers) = announcer.peers().await {
-            self.open().peers.clear();
+            self.state.lock().peers.clear();
             peers.into_iter().for_each(|peer| self.peer_changed(peer));
         }
     }
@@ -99,41 +103,41 @@ impl SpeakerState {
         let name = self.name(peer.address);
         let up = peer.state == SessionState::Established;
         gauge!("prefixd_bgp_session_up", "peer" => name.clone()).set(f64::from(u8::from(up)));
-        let mut heard = self.open();
-        let before = heard.peers.get(&peer.address).map(|peer| peer.state);
+        let mut state = self.state.lock();
+        let before = state.peers.get(&peer.address).map(|peer| peer.state);
         if before.is_some_and(|before| before != peer.state) {
             info!(peer = name, state = %peer.state, "BGP session changed");
         }
         if self.is_configured(peer.address) && peer.state != SessionState::Unknown {
-            let was_up = heard.up.insert(peer.address, up);
-            // what a start finds is no change
+            let was_up = state.up.insert(peer.address, up);
+            // what is found at a start is no change
             if was_up.is_some_and(|was_up| was_up != up) {
-                heard.changes.push(SessionChange { peer: name, state: peer.state });
-                self.moved.notify_one();
+                state.changes.push(SessionChange { peer: name, state: peer.state });
+                self.session_changed.notify_one();
             }
         }
         // events name no families once a session is down; what it carried is still worth showing
         let mut peer = peer;
         if peer.families.is_empty()
-            && let Some(known) = heard.peers.get(&peer.address)
+            && let Some(known) = state.peers.get(&peer.address)
         {
             peer.families.clone_from(&known.families);
         }
-        heard.peers.insert(peer.address, peer);
+        state.peers.insert(peer.address, peer);
     }
 
     pub(crate) fn connection(&self) -> Speaker {
-        self.open().connection.clone()
+        self.state.lock().connection.clone()
     }
 
     /// The sessions that went up or down since the last time.
     pub(crate) fn take_changes(&self) -> Vec<SessionChange> {
-        std::mem::take(&mut self.open().changes)
+        std::mem::take(&mut self.state.lock().changes)
     }
 
     /// True if the speaker has any neighbor.
     pub(crate) fn has_peers(&self) -> bool {
-        !self.open().peers.is_empty()
+        !self.state.lock().peers.is_empty()
     }
 
     fn is_configured(&self, address: IpAddr) -> bool {
@@ -142,8 +146,8 @@ impl SpeakerState {
 
     /// Every neighbor that the speaker has or the configuration names.
     pub(crate) fn peers(&self) -> Vec<(String, Peer)> {
-        let heard = self.open();
-        let mut peers: BTreeMap<IpAddr, Peer> = heard.peers.clone();
+        let state = self.state.lock();
+        let mut peers: BTreeMap<IpAddr, Peer> = state.peers.clone();
         for neighbor in &self.neighbors {
             peers.entry(neighbor.address).or_insert_with(|| Peer {
                 address: neighbor.address,
@@ -153,16 +157,16 @@ impl SpeakerState {
                 families: Vec::new(),
             });
         }
-        drop(heard);
+        drop(state);
         peers.into_values().map(|peer| (self.name(peer.address), peer)).collect()
     }
 
     /// Established sessions that carry a family.
     pub(crate) fn established(&self, family: AfiSafi) -> u32 {
-        let heard = self.open();
+        let state = self.state.lock();
         let carries =
             |peer: &&Peer| peer.state == SessionState::Established && peer.families.contains(&family);
-        u32::try_from(heard.peers.values().filter(carries).count()).unwrap_or(u32::MAX)
+        u32::try_from(state.peers.values().filter(carries).count()).unwrap_or(u32::MAX)
     }
 
     fn name(&self, address: IpAddr) -> String {

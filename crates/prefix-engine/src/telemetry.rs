@@ -1,14 +1,11 @@
-//! One call per thing that happened: it logs, structured, and counts. A metric can so never be defined and not moved.
+//! One call per thing that happened: it logs, structured, and counts. So no metric is defined that nothing moves.
 
-mod expected;
+mod initial_series;
 
-pub(crate) use expected::expected;
+pub(crate) use initial_series::initial_series;
 
 use std::sync::Arc;
 
-use crate::alerts::{self, Refused};
-use crate::reconciler::Drift;
-use crate::shared::Shared;
 use chrono::{DateTime, TimeDelta, Utc};
 use metrics::{counter, gauge, histogram};
 use prefix_core::address::VictimIp;
@@ -21,11 +18,12 @@ use prefix_core::mitigation::{EndReason, Mitigation, Status};
 use prefix_core::name::{SourceName, VectorName};
 use prefix_core::signal::{Corroboration, GroupStatus, SignalRole};
 use prefix_core::store::{GroupChange, MitigationChange, PoolState};
-use prefix_policy::use_cases::DomainEvent;
 use tracing::{debug, info, warn};
 
+use crate::rib_diff::Drift;
+
 /// What is counted and logged of a stored event.
-pub(crate) struct EventNote {
+pub(crate) struct EventSummary {
     event_id: EventId,
     pub(crate) source: SourceName,
     pub(crate) received_at: DateTime<Utc>,
@@ -34,7 +32,7 @@ pub(crate) struct EventNote {
     status: EventStatus,
 }
 
-impl EventNote {
+impl EventSummary {
     pub(crate) fn of(event: &Event) -> Self {
         Self {
             event_id: event.event_id,
@@ -47,26 +45,14 @@ impl EventNote {
     }
 }
 
-/// It was committed.
-pub(crate) fn note(shared: &Shared, note: &DomainEvent) {
-    match note {
-        DomainEvent::Refused { refusal, about } => {
-            refused(refusal);
-            alerts::rejected(shared, refusal, &Refused::of(about));
-        }
-        DomainEvent::Step { from, row } => step(from, row),
-        DomainEvent::FirstConfirmation { created_at } => first_confirmation(*created_at, shared.now()),
-    }
-}
-
 /// An event was stored.
-pub(crate) fn event(note: &EventNote) {
-    let vector = note.vector.as_ref().map_or("", |vector| vector.as_str());
-    let source = sources::label(note.source.as_str());
+pub(crate) fn event(event: &EventSummary) {
+    let vector = event.vector.as_ref().map_or("", |vector| vector.as_str());
+    let source = sources::label(event.source.as_str());
     counter!("prefixd_events_ingested_total", "source" => source, "vector" => vector.to_owned()).increment(1);
     debug!(
-        event_id = %note.event_id, source = %note.source, victim_ip = %note.victim_ip,
-        status = note.status.as_str(), "event stored"
+        event_id = %event.event_id, source = %event.source, victim_ip = %event.victim_ip,
+        status = event.status.as_str(), "event stored"
     );
 }
 
@@ -117,7 +103,7 @@ pub(crate) fn mitigation(change: &MitigationChange) {
 }
 
 /// A new signal group or a change of one was committed.
-pub(crate) fn group(shared: &Shared, change: &GroupChange) {
+pub(crate) fn group(change: &GroupChange) {
     let (before, group) = (change.before.as_deref(), &*change.after);
     let vector = || group.vector.to_string();
     if before.is_none_or(|before| before.status != group.status) {
@@ -148,7 +134,6 @@ pub(crate) fn group(shared: &Shared, change: &GroupChange) {
         if !was_there(signal.signal_id) {
             let source = sources::label(signal.source.as_str());
             counter!("prefixd_corroborator_attached_total", "source" => source).increment(1);
-            shared.liveness.attached(signal.signal_id);
         }
     }
 }
@@ -177,14 +162,14 @@ pub(crate) fn groups_refreshed(groups: u64) {
     counter!("prefixd_signal_group_decay_refreshes_total").increment(groups);
 }
 
-/// A silent detector is heard again.
-pub(crate) fn detector_is_back(source: &SourceName) {
-    info!(%source, "a detector that was silent is heard again");
+/// A detector that was silent reports again.
+pub(crate) fn detector_reports_again(source: &SourceName) {
+    info!(%source, "a detector that was silent reports again");
 }
 
-/// How things stand: once per second.
+/// The gauges of rows and connections: set each second.
 #[allow(clippy::cast_precision_loss, reason = "gauges of counts far below 2^52")]
-pub(crate) fn standing(rows: &[Arc<Mitigation>], stuck: u64, pool: PoolState, pop: &str) {
+pub(crate) fn state(rows: &[Arc<Mitigation>], stuck: u64, pool: PoolState, pop: &str) {
     let count = |test: &dyn Fn(&Mitigation) -> bool| rows.iter().filter(|row| test(row)).count() as f64;
     for action in ActionType::ALL {
         let active = |row: &Mitigation| {
@@ -225,7 +210,7 @@ pub(crate) fn corroborating_only(source: &str) {
 }
 
 /// The running step of a mitigation changed.
-fn step(before: &str, row: &Mitigation) {
+pub(crate) fn step(before: &str, row: &Mitigation) {
     let to = row.action.action_type().as_str();
     counter!(
         "prefixd_escalations_total",
@@ -236,7 +221,7 @@ fn step(before: &str, row: &Mitigation) {
 }
 
 /// The speaker confirmed a new rule.
-fn first_confirmation(created_at: DateTime<Utc>, now: DateTime<Utc>) {
+pub(crate) fn first_confirmation(created_at: DateTime<Utc>, now: DateTime<Utc>) {
     if let Ok(took) = (now - created_at).to_std() {
         histogram!("prefixd_event_to_announce_seconds").record(took.as_secs_f64());
     }
@@ -249,12 +234,12 @@ pub(crate) fn speaker_call(took: std::time::Duration, announced: usize, withdraw
     counter!("prefixd_announcements_total", "status" => "withdrawn").increment(withdrawn as u64);
 }
 
-/// The guard took rules away.
+/// The guard withdrew rules.
 pub(crate) fn guard_withdrew(rules: usize) {
     counter!("prefixd_guard_withdrawals_total").increment(rules as u64);
 }
 
-/// Changes of one burst did not reach the speaker, or nobody knows whether they did. One line for all of them: when
+/// Updates of one burst did not reach the speaker, or it is not known whether they did. One line for all of them: when
 /// the speaker is away there are many, and they say the same.
 pub(crate) fn speaker_failed<'a>(mut failures: impl Iterator<Item = &'a AnnounceError>) {
     if let Some(first) = failures.next() {
@@ -262,7 +247,7 @@ pub(crate) fn speaker_failed<'a>(mut failures: impl Iterator<Item = &'a Announce
     }
 }
 
-/// Intent and table differ: the first few are told one by one.
+/// Intent and table differ: the first few are logged one by one.
 pub(crate) fn drifts(drifts: &[Drift]) {
     for drift in drifts {
         counter!("prefixd_reconcile_drift_total", "kind" => drift.kind).increment(1);
@@ -271,28 +256,26 @@ pub(crate) fn drifts(drifts: &[Drift]) {
         let (kind, found) = (drift.kind, &drift.found);
         warn!(
             flow = drift.key.flow(),
-            kind, found, "the speaker's table differs from the intent and is mended"
+            kind, found, "the speaker's table differs from the intent and is repaired"
         );
     }
     if drifts.len() > 10 {
-        warn!(routes = drifts.len(), "so many routes differed from the intent and are mended");
+        warn!(routes = drifts.len(), "so many routes differ from the intent and are repaired");
     }
 }
 
-/// A reconciliation pass ended.
-pub(crate) fn reconciled(result: Result<(usize, u64, TimeDelta), &str>, pop: &str) {
+/// A reconciliation pass ended, with the number of own paths and of rules of others.
+#[allow(clippy::cast_precision_loss, reason = "gauges of counts far below 2^52")]
+pub(crate) fn reconciled(result: &Result<(usize, u64), AnnounceError>, took: TimeDelta, pop: &str) {
     let status = if result.is_ok() { "success" } else { "error" };
     counter!("prefixd_reconciliation_runs_total", "status" => status).increment(1);
     match result {
-        Ok((own, foreign, took)) => {
-            #[allow(clippy::cast_precision_loss, reason = "a gauge of a count far below 2^52")]
-            {
-                gauge!("prefixd_reconciliation_active_count", "pop" => pop.to_owned()).set(own as f64);
-                gauge!("prefixd_foreign_rules").set(foreign as f64);
-            }
+        Ok((own, foreign)) => {
+            gauge!("prefixd_reconciliation_active_count", "pop" => pop.to_owned()).set(*own as f64);
+            gauge!("prefixd_foreign_rules").set(*foreign as f64);
             debug!(own, foreign, milliseconds = took.num_milliseconds(), "intent and table compared");
         }
-        Err(error) => warn!(error, "the speaker's table could not be read"),
+        Err(error) => warn!(%error, "the speaker's table could not be read"),
     }
 }
 
@@ -300,18 +283,20 @@ mod sources {
     //! `source` comes from requests: beyond so many values it becomes one label.
 
     use std::collections::HashSet;
-    use std::sync::{LazyLock, Mutex, PoisonError};
+    use std::sync::LazyLock;
 
-    const MOST: usize = 100;
+    use crate::mutex::Mutex;
+
+    const MAX_LABELS: usize = 100;
 
     static SEEN: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
 
     pub(super) fn label(source: &str) -> String {
-        let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = SEEN.lock();
         if seen.contains(source) {
             return source.to_owned();
         }
-        if seen.len() >= MOST {
+        if seen.len() >= MAX_LABELS {
             return "_other".to_owned();
         }
         seen.insert(source.to_owned());

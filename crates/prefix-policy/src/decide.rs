@@ -1,4 +1,5 @@
-//! Decisions: each way in one file, all from the same rule builder and the same guardrails.
+//! Decisions: one file for bans, one for operators' requests, one for steps, all with the same rule builder and the same
+//! guardrails.
 
 mod ban;
 mod manual;
@@ -6,9 +7,12 @@ mod rule_draft;
 mod step;
 
 use prefix_core::announcer::Route;
-use prefix_core::decision::{Decision, Stage, StageResult};
+use prefix_core::decision::{Decision, Outcome, Stage, StageResult};
 use prefix_core::flowspec::Rule;
+use prefix_core::guardrail::Refusal;
+use prefix_core::mitigation::Mitigation;
 
+use crate::facts::Facts;
 use crate::inventory::CustomerMatch;
 
 /// Whether every packet that `other` reaches is reached by `route` too.
@@ -40,4 +44,19 @@ fn note_owner(decision: &mut Decision, victim: prefix_core::address::VictimIp, o
 
 fn skip(decision: &mut Decision, stage: Stage, text: impl Into<String>) {
     decision.note(stage, StageResult::Skip, text);
+}
+
+/// Ends a decision with what a guardrail said.
+fn stop_at_guardrail(decision: &mut Decision, refusal: &Refusal) {
+    decision.guardrail = Some(refusal.guardrail);
+    decision.stop(Stage::Guardrails, Outcome::Refuse, format!("{}: {refusal}", refusal.guardrail));
+}
+
+/// The living or queued mitigation that has this rule.
+fn same_rule<'a>(route: &Route, facts: &Facts<'a>) -> Option<&'a Mitigation> {
+    facts.unfinished.iter().copied().find(|row| row.status.claims_rule() && has_route(row, route))
+}
+
+fn has_route(mitigation: &Mitigation, route: &Route) -> bool {
+    mitigation.key().is_some_and(|key| key == route.key())
 }

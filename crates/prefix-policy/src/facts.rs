@@ -9,8 +9,8 @@ use prefix_core::store::QuotaCounts;
 
 use crate::safelist::SafelistIndex;
 
-/// What stands against rules whatever they match: looked at whenever a rule is let in, changes its step, or is checked
-/// again.
+/// What can refuse any rule, whatever it matches: checked whenever a rule is admitted, changes its step, or is
+/// revalidated.
 #[derive(Clone, Copy, Debug)]
 pub struct CheckContext<'a> {
     /// The time of the decision.
@@ -36,14 +36,14 @@ pub struct Facts<'a> {
     pub safelist: &'a SafelistIndex,
     /// The panic scopes that are not thawed.
     pub frozen: &'a [PanicScope],
-    /// How much room is left.
+    /// How far the quotas are used.
     pub quota: &'a QuotaCounts,
     /// The signal group of this attack, with the report at hand in it; `None` = nothing is weighed.
     pub group: Option<&'a SignalGroup>,
 }
 
 impl<'a> Facts<'a> {
-    /// What stands against any rule.
+    /// What can refuse any rule.
     pub(crate) fn check_context(&self) -> CheckContext<'a> {
         CheckContext { now: self.now, safelist: self.safelist, frozen: self.frozen }
     }

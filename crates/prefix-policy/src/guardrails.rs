@@ -18,7 +18,7 @@ use prefix_core::ttl::Ttl;
 use crate::facts::{CheckContext, Facts};
 use crate::policy::Policy;
 
-/// A finished rule before it is let in.
+/// A finished rule before it is admitted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Candidate<'a> {
     pub(crate) pop: &'a Pop,
@@ -69,7 +69,7 @@ impl Policy {
         Ok(route)
     }
 
-    /// A queued mitigation asks to be let in: every guardrail and quota again.
+    /// A queued mitigation asks to be admitted: every guardrail and quota again.
     pub fn admit(&self, queued: &Mitigation, facts: &Facts<'_>) -> Result<(), Refusal> {
         let candidate = Candidate::of(queued);
         let route = self.check_rule(&candidate, facts.check_context())?;
@@ -112,9 +112,9 @@ impl Policy {
     }
 
     /// `new_rate` and the quotas for so many new rules of a customer; says how full they are.
-    pub(crate) fn check_room(
+    pub(crate) fn check_quotas(
         &self,
-        customer: Option<&prefix_core::name::CustomerId>,
+        customer: Option<&CustomerId>,
         routes: &[&Route],
         facts: &Facts<'_>,
     ) -> Result<String, Refusal> {

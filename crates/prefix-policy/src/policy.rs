@@ -1,15 +1,17 @@
 //! The policy in force: everything the configuration says about decisions, immutable, swapped as a whole.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::address::VictimIp;
 use prefix_core::confidence::Confidence;
-use prefix_core::name::{SourceName, VectorName};
+use prefix_core::name::{Pop, SourceName, VectorName};
+use prefix_core::store::ReadSet;
 use prefix_core::ttl::Ttl;
 
 use crate::inventory::{CustomerMatch, Inventory};
 use crate::playbook::Playbooks;
 use crate::profile::Profile;
 use crate::settings::{CorrelationSettings, EscalationDefaults, Guardrails, Quotas, Reports, Timers};
+use crate::use_cases::REJECTED_COUNTS;
 use crate::vector::VectorTemplate;
 
 /// What a policy is made of.
@@ -79,6 +81,21 @@ impl Policy {
         now: DateTime<Utc>,
     ) -> (DateTime<Utc>, bool) {
         self.parts.correlation.sources.lease_until(source, adapter_default, ttl, now)
+    }
+
+    /// How far back ended mitigations matter to decisions: for the quiet period after an operator's withdraw and the
+    /// cooldown of the absolute lifetime.
+    pub(crate) fn look_back(&self) -> TimeDelta {
+        let quiet = self.parts.timers.quiet_period_after_withdraw_seconds;
+        TimeDelta::seconds(quiet.max(self.parts.guardrails.max_lifetime_cooldown_seconds).into())
+    }
+
+    /// A read set that asks for nothing yet, with the look-back times that decisions need.
+    pub fn read_set(&self, pop: Pop, now: DateTime<Utc>) -> ReadSet {
+        let mut reads = ReadSet::new(pop, now);
+        reads.recent_since = now - self.look_back();
+        reads.rejected_since = now - REJECTED_COUNTS;
+        reads
     }
 
     /// For a report without confidence.

@@ -1,8 +1,8 @@
-//! What a policy would have done: events, recorded or made up, go through the very course that the daemon takes, over a
+//! What a policy would have done: events, recorded or made up, go through the same use cases as in the daemon, over a
 //! state that exists only in memory.
 //!
-//! Nothing is read, stored or announced, no clock is asked, and the same input gives the same output. Time passes by an
-//! event_queue of timers that matter: a day without events costs nothing. A speaker is taken to confirm every rule at once.
+//! Nothing is read, stored or announced, no clock is asked, and the same input gives the same output. Time passes by a
+//! queue of the timers that matter: a day without events costs nothing. A speaker is assumed to confirm every rule at once.
 
 mod diff;
 mod event_queue;
@@ -31,7 +31,7 @@ use prefix_core::safelist::Safelist;
 
 use crate::policy::Policy;
 use crate::safelist::SafelistIndex;
-use crate::use_cases::{Author, Ids, Ingestion, UnitOfWork, UnitOfWorkContext, ingest};
+use crate::use_cases::{Author, EventOutcome, Ids, NothingSent, UnitOfWork, UnitOfWorkContext, ingest};
 use event_queue::EventQueue;
 use sequential_ids::SequentialIds;
 use state::SimulationState;
@@ -54,11 +54,11 @@ pub struct Start {
     pub safelist: Safelist,
     /// How often confidences that decay follow the time (`timers.reconciliation_interval_seconds`).
     pub refresh: TimeDelta,
-    /// Where the record ends: what had not ended by then has no end. `None` = everything takes its course.
+    /// Where the record ends: what had not ended by then has no end. `None` = time passes until everything has ended.
     pub until: Option<DateTime<Utc>>,
 }
 
-/// See the module.
+/// A policy, the state of its daemon in memory, and the results that are not complete yet.
 pub struct Simulation {
     start: Start,
     index: Arc<SafelistIndex>,
@@ -98,7 +98,7 @@ impl Simulation {
         }
     }
 
-    /// Takes the next event, once everything has happened that was due before it. Events come in the order of their
+    /// Takes the next event, once every timer has run that was due before it. Events come in the order of their
     /// times: an earlier one counts as of now.
     ///
     /// `sink` gets each result as soon as it is known: that of an event which made a mitigation when that has ended, so
@@ -121,12 +121,12 @@ impl Simulation {
             let author = Author { identity: input.identity.as_ref(), ..SYSTEM };
             let ids = Ids::new(event_id, &self.id_generator);
             self.state.ask(report);
-            let ingestion =
+            let outcome =
                 self.in_unit_of_work(report.victim_ip, sink, |uow| ingest(uow, report, &ids, &author));
             self.state.remember(report);
             self.look_at(report.victim_ip, true);
-            group = ingestion.signal_group_id();
-            split(ingestion)
+            group = outcome.signal_group_id();
+            split(outcome)
         };
         self.summary.count(status, guardrail);
         let result = Simulated {
@@ -152,13 +152,13 @@ impl Simulation {
             Some(id) => self.waiting.entry(id).or_default().push(result),
             None => {
                 let ended = made.and_then(|id| self.state.ending(id));
-                self.tell(result, ended, sink);
+                self.emit(result, ended, sink);
             }
         }
         self.run_timers_of_now(sink);
     }
 
-    /// Lets everything happen that is still to come, and closes the account.
+    /// Runs every timer that is still to come, and returns the counts.
     pub fn finish(mut self, sink: &mut dyn FnMut(Simulated)) -> Summary {
         self.pass_until(self.start.until.unwrap_or(DateTime::<Utc>::MAX_UTC), sink);
         let waiting = std::mem::take(&mut self.waiting).into_values().flatten();
@@ -166,17 +166,17 @@ impl Simulation {
         let mut rest: Vec<Simulated> = waiting.chain(held).collect();
         rest.sort_by_key(|result| result.index);
         for result in rest {
-            self.tell(result, None, sink);
+            self.emit(result, None, sink);
         }
         self.summary
     }
 
-    /// What has come of it so far.
+    /// The counts so far.
     pub fn summary(&self) -> &Summary {
         &self.summary
     }
 
-    /// Runs a piece of the course over what is known of a victim, and makes it true.
+    /// Runs a use case over the state of a victim, and keeps what it changes.
     fn in_unit_of_work<R>(
         &mut self,
         victim: VictimIp,
@@ -184,7 +184,7 @@ impl Simulation {
         run: impl FnOnce(&mut UnitOfWork<'_>) -> R,
     ) -> R {
         let snapshot = self.state.snapshot(victim, self.now, &self.start.policy, &self.start.safelist);
-        let setting = UnitOfWorkContext {
+        let context = UnitOfWorkContext {
             pop: &self.start.pop,
             now: self.now,
             dry_run: true,
@@ -192,23 +192,24 @@ impl Simulation {
             safelist: self.index.clone(),
             frozen: Arc::default(),
             id_generator: &self.id_generator,
+            instance: &NothingSent,
         };
-        let mut uow = UnitOfWork::new(setting, self.start.policy.clone(), snapshot);
+        let mut uow = UnitOfWork::new(context, self.start.policy.clone(), snapshot);
         let done = run(&mut uow);
         let (rows, groups, admitted) = uow.into_rows();
-        let effect = self.state.put_back(victim, rows, groups, admitted, self.now);
-        self.summary.mitigations += effect.made;
+        let change = self.state.put_back(victim, rows, groups, admitted, self.now);
+        self.summary.mitigations += change.made;
         self.summary.peak_rules = self.summary.peak_rules.max(self.state.rules());
-        if effect.queued {
+        if change.queued {
             self.event_queue.queue_within_a_second(self.now);
         }
-        if effect.made_room {
+        if change.freed_quota {
             self.event_queue.queue_at_once(self.now);
         }
-        for id in effect.ended {
+        for id in change.ended {
             let ended = self.state.ending(id);
             for result in self.waiting.remove(&id).into_iter().flatten() {
-                self.tell(result, ended, sink);
+                self.emit(result, ended, sink);
             }
         }
         if self.held.contains_key(&victim) {
@@ -217,7 +218,7 @@ impl Simulation {
         done
     }
 
-    /// Tells of the events whose groups wait no more: whether they have made a mitigation after all.
+    /// Completes the results of events whose groups wait no more: whether they have made a mitigation after all.
     fn settle_held(&mut self, victim: VictimIp, sink: &mut dyn FnMut(Simulated)) {
         let held = self.held.remove(&victim).unwrap_or_default();
         let state = &self.state;
@@ -231,13 +232,13 @@ impl Simulation {
             result.led_to = made.is_some();
             match made.filter(|id| self.state.is_unfinished(*id)) {
                 Some(id) => self.waiting.entry(id).or_default().push(result),
-                None => self.tell(result, made.and_then(|id| self.state.ending(id)), sink),
+                None => self.emit(result, made.and_then(|id| self.state.ending(id)), sink),
             }
         }
     }
 
-    /// A result is complete.
-    fn tell(&mut self, mut result: Simulated, ended: Option<Ending>, sink: &mut dyn FnMut(Simulated)) {
+    /// Hands over a result that is complete.
+    fn emit(&mut self, mut result: Simulated, ended: Option<Ending>, sink: &mut dyn FnMut(Simulated)) {
         result.ended = ended;
         result.diff = result.actual.as_ref().map(|actual| diff::compare(actual, &result, self.start.until));
         if let Some(difference) = &result.diff {
@@ -248,15 +249,16 @@ impl Simulation {
 }
 
 /// The status, the mitigation, what the guardrails said, and why.
-fn split(ingestion: Ingestion) -> (EventStatus, Option<MitigationId>, Option<Guardrail>, Decision) {
-    match ingestion {
-        Ingestion::Accepted(done) => {
+fn split(outcome: EventOutcome) -> (EventStatus, Option<MitigationId>, Option<Guardrail>, Decision) {
+    match outcome {
+        EventOutcome::Accepted(done) => {
             let guardrail = done.guardrail.filter(|_| done.status == EventStatus::Queued);
             (done.status, done.mitigation_id, guardrail, done.decision)
         }
-        Ingestion::Refused(refused) => {
+        EventOutcome::Refused(refused) => {
             (EventStatus::Rejected, None, Some(refused.refusal.guardrail), refused.decision)
         }
+        EventOutcome::Invalid(_) => (EventStatus::Rejected, None, None, Decision::open()),
     }
 }
 

@@ -140,7 +140,7 @@ pub struct ManualRequest {
 #[derive(Clone, Debug, PartialEq)]
 #[allow(clippy::large_enum_variant, reason = "made once per request and taken apart at once")]
 pub enum ManualVerdict {
-    /// The same rule is there already: its action, rate and TTL become these. A queued one is let in with them.
+    /// The same rule is there already: its action, rate and TTL become these. A queued one is admitted with them.
     Replace {
         /// Which one.
         mitigation: MitigationId,

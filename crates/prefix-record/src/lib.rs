@@ -19,7 +19,7 @@ const PAGE: u32 = 2_000;
 /// Mitigations read at once.
 const ROWS: usize = 500;
 
-/// When something took effect, and its identifier: the order of the record ([`RecordedInput::place`]).
+/// When something took effect, and its identifier: the order of the record ([`RecordedInput::order`]).
 type Place = (DateTime<Utc>, Option<Uuid>);
 
 /// Reads both records page by page, and holds never more of either than a page.
@@ -140,7 +140,7 @@ mod tests {
         let mut places = Vec::new();
         while let Some(page) = record.next_page().await.unwrap() {
             assert!(page.len() <= 2 * PAGE as usize);
-            places.extend(page.iter().map(RecordedInput::place));
+            places.extend(page.iter().map(RecordedInput::order));
         }
         assert_eq!(places.len(), 3 * usize::try_from(EVENTS).unwrap());
         assert!(places.is_sorted(), "in one order");

@@ -1,35 +1,39 @@
-//! What no single change tells: rules that stay pending, withdrawals that do not end, rules that no session carries.
+//! Alerts about what no single change shows: rules that stay pending, withdrawals that do not end, rules that no session
+//! carries.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use prefix_core::Announcer;
 use prefix_core::alert::AlertType;
 use prefix_core::announcer::AfiSafi;
-use prefix_core::guard::GuardMode;
+use prefix_core::guard::{GuardMode, GuardWatch};
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{Mitigation, Status};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use super::MOST_AT_ONCE;
-use super::causes::{created, flow, raise, session_changed};
+use super::Alerts;
+use super::messages::flow;
 use crate::answer::Speaker;
-use crate::shared::Shared;
 use crate::speaker::{SpeakerState, family_of};
+use crate::task_context::TaskContext;
+
+/// One sweep raises alerts of so many mitigations; the last of them also counts the others.
+const MAX_AT_ONCE: usize = 10;
 
 /// Between two sweeps.
 const SWEEP: Duration = Duration::from_secs(1);
-/// Sessions flap, and come after the rules when a speaker starts: so long a rule may go unseen.
+/// Sessions flap, and come after the rules when a speaker starts: so long a rule may be carried by no session.
 const GRACE: TimeDelta = TimeDelta::seconds(5);
-
-/// Between two questions for the families of sessions.
-const ASK: Duration = Duration::from_secs(4);
+/// Between two reads of the families of sessions.
+const REFRESH: Duration = Duration::from_secs(4);
 /// A guard that has just been started needs a moment.
 const GUARD_GRACE: TimeDelta = TimeDelta::seconds(10);
-/// Its absence is said again after this time.
+/// Its absence is logged again after this time.
 const GUARD_REMINDER: TimeDelta = TimeDelta::seconds(60);
 
 /// The families that rules belong to.
@@ -38,61 +42,56 @@ const FAMILIES: [AfiSafi; 4] =
 
 /// Rules that the speaker has, while no session carries their family.
 #[derive(Default)]
-pub(crate) struct Unseen {
+pub(super) struct UnseenRules {
     since: HashMap<MitigationId, DateTime<Utc>>,
-    told: HashSet<MitigationId>,
-    standing: usize,
+    raised: HashSet<MitigationId>,
+    count: usize,
 }
 
-impl Unseen {
-    pub(super) fn standing(&self) -> usize {
-        self.standing
+impl UnseenRules {
+    /// How many there are, those of the last seconds left out.
+    pub(super) fn count(&self) -> usize {
+        self.count
     }
 
-    /// True if something seems to be unseen.
-    fn is_doubtful(&self) -> bool {
-        !self.since.is_empty()
-    }
-
-    /// Takes what is unseen now; returns what is to be told.
-    fn look(&mut self, unseen: &[MitigationId], now: DateTime<Utc>) -> Vec<MitigationId> {
+    /// Takes over what is unseen now; returns what an alert is to be raised about.
+    fn update(&mut self, unseen: &[MitigationId], now: DateTime<Utc>) -> HashSet<MitigationId> {
         let current: HashSet<MitigationId> = unseen.iter().copied().collect();
         self.since.retain(|id, _| current.contains(id));
-        let mut tell = Vec::new();
-        self.standing = 0;
+        let mut new = HashSet::new();
+        self.count = 0;
         for id in unseen {
             if now - *self.since.entry(*id).or_insert(now) >= GRACE {
-                self.standing += 1;
-                if self.told.insert(*id) {
-                    tell.push(*id);
+                self.count += 1;
+                if self.raised.insert(*id) {
+                    new.insert(*id);
                 }
             }
         }
-        tell
+        new
     }
 }
 
-/// Whether anybody would end our rules if this daemon died.
+/// Whether a guard would end our rules if this daemon died.
 #[derive(Default)]
-struct Unguarded {
+struct MissingGuard {
     since: Option<DateTime<Utc>>,
-    told: Option<DateTime<Utc>>,
+    logged: Option<DateTime<Utc>>,
 }
 
-impl Unguarded {
-    fn look(&mut self, shared: &Shared) {
-        let Some(guard) = shared.guard.as_ref().filter(|_| shared.enforced()) else { return };
-        let (status, now) = (guard.status(), shared.now());
+impl MissingGuard {
+    fn update(&mut self, guard: &dyn GuardWatch, now: DateTime<Utc>) {
+        let status = guard.status();
         if status.alive || status.mode == GuardMode::Off {
-            if self.told.take().is_some() {
+            if self.logged.take().is_some() {
                 info!("the guard is alive again");
             }
             self.since = None;
             return;
         }
         let since = *self.since.get_or_insert(now);
-        if now - since >= GUARD_GRACE && self.told.is_none_or(|at| now - at >= GUARD_REMINDER) {
-            self.told = Some(now);
+        if now - since >= GUARD_GRACE && self.logged.is_none_or(|at| now - at >= GUARD_REMINDER) {
+            self.logged = Some(now);
             error!(
                 mode = ?status.mode,
                 last_seen = status.last_seen.map(|at| at.to_string()),
@@ -102,134 +101,147 @@ impl Unguarded {
     }
 }
 
-/// Sweeps until it is told to stop.
-pub(crate) async fn watch(shared: Arc<Shared>, speaker: Arc<SpeakerState>, stop: CancellationToken) {
-    let mut unguarded = Unguarded::default();
-    let mut asked = Instant::now();
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = speaker.moved.notified() => {}
-            () = sleep(SWEEP) => {}
-        }
-        let changes = speaker.take_changes();
-        unguarded.look(&shared);
-        // the others see the same speaker
-        if shared.leadership.in_charge().is_some() {
-            changes.iter().for_each(|change| session_changed(&shared, change));
-            // news of a session does not always name its families: they are asked for before anybody is woken
-            let doubtful = shared.alerts.open().unseen.is_doubtful() && speaker.has_peers();
-            if doubtful && asked.elapsed() >= ASK {
-                asked = Instant::now();
-                let _ = timeout(SWEEP, speaker.refresh(&*shared.announcer)).await;
-            }
-            sweep(&shared, &speaker);
-        }
-    }
+/// Sweeps over the intents and the speaker's sessions.
+pub(crate) struct AlertWatch {
+    pub(crate) context: TaskContext,
+    pub(crate) alerts: Arc<Alerts>,
+    pub(crate) speaker: Arc<SpeakerState>,
+    pub(crate) announcer: Arc<dyn Announcer>,
+    /// `None`: no guard is expected.
+    pub(crate) guard: Option<Arc<dyn GuardWatch>>,
 }
 
-fn sweep(shared: &Shared, speaker: &SpeakerState) {
-    let now = shared.now();
-    let rows = shared.intents.rows();
-    pending(shared, &rows, now);
-    stuck(shared, &rows, now);
-    unseen(shared, speaker, &rows, now);
+impl AlertWatch {
+    /// Sweeps each second and when a session changes, until `stop`.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let TaskContext { settings, leadership, intents, .. } = &self.context;
+        let mut missing_guard = MissingGuard::default();
+        let mut refreshed = Instant::now();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.speaker.session_changed.notified() => {}
+                () = sleep(SWEEP) => {}
+            }
+            let changes = self.speaker.take_changes();
+            if let Some(guard) = self.guard.as_ref().filter(|_| settings.enforced()) {
+                missing_guard.update(&**guard, self.context.now());
+            }
+            // the other instances have the same speaker
+            if leadership.in_charge().is_none() {
+                continue;
+            }
+            changes.iter().for_each(|change| self.alerts.session_changed(change, &intents.rows()));
+            // news of a session does not always name its families: they are read before an alert is raised
+            let is_doubtful = !self.alerts.raised.lock().unseen.since.is_empty() && self.speaker.has_peers();
+            if is_doubtful && refreshed.elapsed() >= REFRESH {
+                refreshed = Instant::now();
+                let _ = timeout(SWEEP, self.speaker.refresh(&*self.announcer)).await;
+            }
+            self.sweep();
+        }
+    }
+
+    fn sweep(&self) {
+        let (rows, now) = (self.context.intents.rows(), self.context.now());
+        self.pending(&rows, now);
+        self.stuck(&rows, now);
+        self.unseen(&rows, now);
+    }
+
+    fn pending(&self, rows: &[Arc<Mitigation>], now: DateTime<Utc>) {
+        let longest = span(self.context.settings.announce_timeout);
+        let is_late =
+            |row: &&Arc<Mitigation>| row.status == Status::Pending && now - row.updated_at > longest;
+        let late: Vec<_> = {
+            let created = &mut self.alerts.raised.lock().created;
+            // some end while another instance leads
+            created.retain(|id| self.context.intents.get(*id).is_some());
+            rows.iter().filter(is_late).filter(|row| created.insert(row.mitigation_id)).collect()
+        };
+        for row in late {
+            let message = "the speaker has not confirmed the rule yet; it is announced as soon as it can be";
+            self.alerts.created(row, message);
+        }
+    }
+
+    fn stuck(&self, rows: &[Arc<Mitigation>], now: DateTime<Utc>) {
+        let longest = span(self.context.settings.withdraw_alarm);
+        let is_stuck = |row: &&Arc<Mitigation>| {
+            row.status == Status::Withdrawing && row.ended_at.is_some_and(|at| now - at >= longest)
+        };
+        let mut found: Vec<&Arc<Mitigation>> = rows.iter().filter(is_stuck).collect();
+        {
+            let raised = &mut self.alerts.raised.lock().stuck;
+            let stuck: HashSet<MitigationId> = found.iter().map(|row| row.mitigation_id).collect();
+            raised.retain(|id| stuck.contains(id));
+            found.retain(|row| raised.insert(row.mitigation_id));
+        }
+        let message = |row: &Mitigation| {
+            let error = row.key().and_then(|key| self.context.intents.adj_rib_out(&key)?.error);
+            let error = error.map(|error| format!(" The speaker: {error}.")).unwrap_or_default();
+            format!(
+                "the rule is to be withdrawn for more than {} s and the speaker has not confirmed that it is gone; \
+                 it is repeated until it does.{error}",
+                longest.num_seconds()
+            )
+        };
+        self.raise_all(AlertType::WithdrawStuck, "withdraw is stuck", &found, message);
+    }
+
+    fn unseen(&self, rows: &[Arc<Mitigation>], now: DateTime<Utc>) {
+        let TaskContext { settings, intents, .. } = &self.context;
+        let mut uncarried: Vec<AfiSafi> = Vec::new();
+        if settings.has_sessions && self.speaker.connection() == Speaker::Connected {
+            uncarried.extend(FAMILIES.iter().filter(|family| self.speaker.established(**family) == 0));
+        }
+        let is_confirmed =
+            |row: &Mitigation| row.key().and_then(|key| intents.adj_rib_out(&key)?.confirmed).is_some();
+        let is_unseen = |row: &&Arc<Mitigation>| {
+            row.lives()
+                && !row.dry_run
+                && row.route.as_ref().is_some_and(|route| uncarried.contains(&family_of(route)))
+                && is_confirmed(row)
+        };
+        let mut found: Vec<&Arc<Mitigation>> = rows.iter().filter(is_unseen).collect();
+        found.sort_by_key(|row| row.mitigation_id);
+        let ids: Vec<MitigationId> = found.iter().map(|row| row.mitigation_id).collect();
+        let new = {
+            let unseen = &mut self.alerts.raised.lock().unseen;
+            unseen.raised.retain(|id| intents.get(*id).is_some());
+            unseen.update(&ids, now)
+        };
+        found.retain(|row| new.contains(&row.mitigation_id));
+        let message = |row: &Mitigation| {
+            let family =
+                row.route.as_ref().map(family_of).map(|family| family.to_string()).unwrap_or_default();
+            format!(
+                "the speaker has the rule, but no established BGP session carries {family}: no router filters by it. \
+                 Negotiate the family with the neighbors, or bring their sessions up."
+            )
+        };
+        self.raise_all(AlertType::RuleUnseen, "no router has the rule", &found, message);
+    }
+
+    /// Raises one alert each; of very many the last one says how many there are.
+    fn raise_all(
+        &self,
+        kind: AlertType,
+        what: &str,
+        rows: &[&Arc<Mitigation>],
+        message: impl Fn(&Mitigation) -> String,
+    ) {
+        let more = rows.len().saturating_sub(MAX_AT_ONCE);
+        for (index, row) in rows.iter().take(MAX_AT_ONCE).enumerate() {
+            let mut message = message(row);
+            if more > 0 && index + 1 == MAX_AT_ONCE {
+                message = format!("{message} The same holds for {more} more rules.");
+            }
+            self.alerts.raise_for(kind, row, format!("{what}: {}", flow(row)), message);
+        }
+    }
 }
 
 fn span(duration: Duration) -> TimeDelta {
     TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
-}
-
-fn pending(shared: &Shared, rows: &[Arc<Mitigation>], now: DateTime<Utc>) {
-    let longest = span(shared.settings.announce_timeout);
-    let late = |row: &&Arc<Mitigation>| row.status == Status::Pending && now - row.updated_at > longest;
-    let late: Vec<_> = {
-        let mut told = shared.alerts.open();
-        // some end while another instance leads
-        told.created.retain(|id| shared.intents.get(*id).is_some());
-        rows.iter().filter(late).filter(|row| told.created.insert(row.mitigation_id)).collect()
-    };
-    for row in late {
-        created(
-            shared,
-            row,
-            "the speaker has not confirmed the rule yet; it is announced as soon as it can be",
-        );
-    }
-}
-
-fn stuck(shared: &Shared, rows: &[Arc<Mitigation>], now: DateTime<Utc>) {
-    let longest = span(shared.settings.withdraw_alarm);
-    let is_stuck = |row: &&Arc<Mitigation>| {
-        row.status == Status::Withdrawing && row.ended_at.is_some_and(|at| now - at >= longest)
-    };
-    let mut found: Vec<&Arc<Mitigation>> = rows.iter().filter(is_stuck).collect();
-    {
-        let mut told = shared.alerts.open();
-        let stuck: HashSet<MitigationId> = found.iter().map(|row| row.mitigation_id).collect();
-        told.stuck.retain(|id| stuck.contains(id));
-        found.retain(|row| told.stuck.insert(row.mitigation_id));
-    }
-    let seconds = shared.settings.withdraw_alarm.as_secs();
-    let message = |row: &Mitigation| {
-        let error = row.key().and_then(|key| shared.intents.wire(&key)).and_then(|wire| wire.error);
-        let error = error.map(|error| format!(" The speaker: {error}.")).unwrap_or_default();
-        format!(
-            "the rule is to be withdrawn for more than {seconds} s and the speaker has not confirmed that it is gone; \
-             it is repeated until it does.{error}"
-        )
-    };
-    tell(shared, AlertType::WithdrawStuck, "withdraw is stuck", &found, message);
-}
-
-fn unseen(shared: &Shared, speaker: &SpeakerState, rows: &[Arc<Mitigation>], now: DateTime<Utc>) {
-    let looks = shared.settings.has_sessions && speaker.connection() == Speaker::Connected;
-    let blind: Vec<AfiSafi> =
-        FAMILIES.into_iter().filter(|family| speaker.established(*family) == 0).collect();
-    let looks = looks && !blind.is_empty();
-    let is_unseen = |row: &&Arc<Mitigation>| {
-        row.lives()
-            && !row.dry_run
-            && row.route.as_ref().is_some_and(|route| blind.contains(&family_of(route)))
-            && row
-                .key()
-                .and_then(|key| shared.intents.wire(&key))
-                .is_some_and(|wire| wire.confirmed.is_some())
-    };
-    let mut found: Vec<&Arc<Mitigation>> =
-        if looks { rows.iter().filter(is_unseen).collect() } else { Vec::new() };
-    found.sort_by_key(|row| row.mitigation_id);
-    let ids: Vec<MitigationId> = found.iter().map(|row| row.mitigation_id).collect();
-    let new: HashSet<MitigationId> = {
-        let mut told = shared.alerts.open();
-        told.unseen.told.retain(|id| shared.intents.get(*id).is_some());
-        told.unseen.look(&ids, now).into_iter().collect()
-    };
-    found.retain(|row| new.contains(&row.mitigation_id));
-    let message = |row: &Mitigation| {
-        let family = row.route.as_ref().map(family_of).map(|family| family.to_string()).unwrap_or_default();
-        format!(
-            "the speaker has the rule, but no established BGP session carries {family}: no router filters by it. \
-             Negotiate the family with the neighbors, or bring their sessions up."
-        )
-    };
-    tell(shared, AlertType::RuleUnseen, "no router has the rule", &found, message);
-}
-
-/// One alert each; of very many the last one tells how many there are.
-fn tell(
-    shared: &Shared,
-    kind: AlertType,
-    what: &str,
-    rows: &[&Arc<Mitigation>],
-    message: impl Fn(&Mitigation) -> String,
-) {
-    let more = rows.len().saturating_sub(MOST_AT_ONCE);
-    for (place, row) in rows.iter().take(MOST_AT_ONCE).enumerate() {
-        let mut message = message(row);
-        if more > 0 && place + 1 == MOST_AT_ONCE {
-            message = format!("{message} The same holds for {more} more rules.");
-        }
-        raise(shared, kind, row, format!("{what}: {}", flow(row)), message);
-    }
 }

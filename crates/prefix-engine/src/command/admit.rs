@@ -1,59 +1,41 @@
-//! Queued mitigations are let in, oldest first, as soon as nothing is against them any more.
-
-use std::sync::Arc;
+//! Queued mitigations are tried.
 
 use prefix_core::id::MitigationId;
-use prefix_core::store::{ReadSet, StoreError};
+use prefix_core::store::ReadSet;
 use prefix_policy::use_cases::{Tried, UnitOfWork, try_queued};
-use tokio::sync::oneshot;
 
-use crate::commit_queue::Command;
-use crate::shared::Shared;
+use crate::commit_queue::{Command, CommandContext};
 
 /// The most rows looked at in one transaction.
 pub(crate) const MOST: usize = 128;
 
-/// See the module.
-pub(crate) struct Admit {
-    ids: Vec<MitigationId>,
-    done: oneshot::Sender<Tried>,
-    tried: Tried,
-}
-
-impl Admit {
-    /// To be tried in this order.
-    pub(crate) fn new(ids: Vec<MitigationId>, done: oneshot::Sender<Tried>) -> Self {
-        Self { ids, done, tried: Tried::default() }
-    }
-}
+/// Tries queued mitigations in this order, until none of the rest can be admitted.
+pub(crate) struct Admit(pub(crate) Vec<MitigationId>);
 
 impl Command for Admit {
-    fn reads(&self, shared: &Shared, reads: &mut ReadSet) {
+    type Output = Tried;
+
+    fn reads(&self, context: &CommandContext<'_>, reads: &mut ReadSet) {
         reads.admission = true;
-        reads.mitigations.extend(self.ids.iter().copied());
-        for row in self.ids.iter().filter_map(|id| shared.intents.get(*id)) {
+        reads.mitigations.extend(&self.0);
+        for row in context.rows(&self.0) {
             reads.victims.insert(row.victim_ip);
             reads.customers.extend(row.customer_id.clone());
         }
     }
 
-    fn run(&mut self, _shared: &Shared, uow: &mut UnitOfWork<'_>) {
-        self.tried = Tried::default();
-        for id in &self.ids {
-            if self.tried.is_over {
+    fn run(&mut self, uow: &mut UnitOfWork<'_>) -> Tried {
+        let mut tried = Tried::default();
+        for id in &self.0 {
+            if tried.is_over {
                 break;
             }
-            try_queued(uow, *id, &mut self.tried);
+            try_queued(uow, *id, &mut tried);
         }
-    }
-
-    fn done(self: Box<Self>, _shared: &Arc<Shared>, result: Result<(), StoreError>) {
-        let Self { done, tried, .. } = *self;
-        let tried = if result.is_ok() { tried } else { Tried { is_over: true, ..Tried::default() } };
-        let _ = done.send(tried);
+        tried
     }
 
     fn weight(&self) -> usize {
-        self.ids.len()
+        self.0.len()
     }
 }

@@ -1,44 +1,39 @@
-//! The time of mitigations is over. Their rules leave the wire by the same deadline, whether or not this is written
+//! The time of mitigations is over. Their rules leave the speaker by the same deadline, whether or not this is written
 //! down yet.
-
-use std::sync::Arc;
 
 use prefix_core::id::MitigationId;
 use prefix_core::store::{ReadSet, StoreError};
-use prefix_policy::use_cases::{self, UnitOfWork};
+use prefix_policy::use_cases::{UnitOfWork, expire};
 
-use crate::commit_queue::{Command, RETRY};
+use crate::commit_queue::{Command, CommandContext, RETRY};
 use crate::shared::Shared;
 
-/// See the module.
-pub(crate) struct Expire {
-    pub(crate) ids: Vec<MitigationId>,
-}
+/// Ends mitigations whose time is over.
+pub(crate) struct Expire(pub(crate) Vec<MitigationId>);
 
 impl Command for Expire {
-    fn reads(&self, shared: &Shared, reads: &mut ReadSet) {
+    type Output = ();
+
+    fn reads(&self, context: &CommandContext<'_>, reads: &mut ReadSet) {
         reads.admission = true;
-        reads.mitigations.extend(self.ids.iter().copied());
+        reads.mitigations.extend(&self.0);
         // another mitigation of the victim may need a companion
-        let rows = self.ids.iter().filter_map(|id| shared.intents.get(*id));
-        reads.victims.extend(rows.filter(|row| row.parent_id.is_some()).map(|row| row.victim_ip));
+        let companions = context.rows(&self.0).filter(|row| row.parent_id.is_some());
+        reads.victims.extend(companions.map(|row| row.victim_ip));
     }
 
-    fn run(&mut self, _shared: &Shared, uow: &mut UnitOfWork<'_>) {
-        for id in &self.ids {
-            use_cases::expire(uow, *id);
-        }
+    fn run(&mut self, uow: &mut UnitOfWork<'_>) {
+        self.0.iter().for_each(|id| expire(uow, *id));
     }
 
-    fn done(self: Box<Self>, shared: &Arc<Shared>, _result: Result<(), StoreError>) {
+    fn after(self, _result: Result<&(), &StoreError>, shared: &Shared) {
         let now = shared.now();
-        for id in self.ids {
+        for id in self.0 {
             shared.intents.expire_ended(id, now, now + RETRY);
         }
-        shared.deadline_moved.notify_one();
     }
 
     fn weight(&self) -> usize {
-        self.ids.len() / 4 + 1
+        self.0.len() / 4 + 1
     }
 }

@@ -1,99 +1,125 @@
 //! Events of detectors: one, or several in order. Each is stored, whatever becomes of it.
 
-use std::sync::Arc;
-
 use prefix_core::event::EventAction;
 use prefix_core::id::EventId;
-use prefix_core::store::{ReadSet, StoreError};
-use prefix_policy::use_cases::{self, Ids, RandomIds, UnitOfWork};
-use tokio::sync::oneshot;
-use tokio::time::Instant;
+use prefix_core::store::ReadSet;
+use prefix_policy::use_cases::{EventOutcome, Ids, RandomIds, UnitOfWork, ingest};
 
-use super::reply;
-use crate::alerts::{self, Refused};
-use crate::answer::{Answer, BatchItem, EventOutcome};
+use super::repeatable::Repeatable;
+use crate::answer::BatchItem;
 use crate::caller::Caller;
-use crate::commit_queue::{Command, LONG_WAIT};
-use crate::error::EngineError;
-use crate::shared::Shared;
-use crate::telemetry;
+use crate::commit_queue::{Command, CommandContext};
 
-type Reply = Result<Answer<Vec<EventOutcome>>, EngineError>;
+/// One item as it was sent, with the identifiers of what it may make.
+struct Item {
+    sent: BatchItem,
+    ids: Ids,
+}
 
-/// See the module.
+impl Item {
+    fn new(sent: BatchItem) -> Self {
+        Self { sent, ids: Ids::new(EventId::generate(), &RandomIds) }
+    }
+
+    fn reads(&self, context: &CommandContext<'_>, reads: &mut ReadSet) {
+        let Ok(report) = &self.sent else { return };
+        // what is left of a group without one of its sources may be enough: unbans may make rules, too
+        context.read_victim(report.victim_ip, reads);
+        if report.action == EventAction::Unban {
+            reads.sightings.insert((report.source.clone(), report.victim_ip));
+            reads.episodes.extend(report.external_event_id.clone().map(|id| (report.source.clone(), id)));
+        }
+    }
+
+    fn run(&self, uow: &mut UnitOfWork<'_>, caller: &Caller) -> EventOutcome {
+        match &self.sent {
+            Ok(report) => ingest(uow, report, &self.ids, &caller.author()),
+            Err(invalid) => EventOutcome::Invalid(invalid.clone()),
+        }
+    }
+}
+
+fn read_signals(context: &CommandContext<'_>, reads: &mut ReadSet) {
+    reads.admission = true;
+    reads.victim_groups = context.policy.correlates();
+    reads.corroborations = context.policy.uses_corroboration();
+}
+
+/// False for a refusal that holds for a while only.
+fn is_lasting(outcome: &EventOutcome) -> bool {
+    !matches!(outcome, EventOutcome::Refused(refused) if refused.refusal.retry_after_seconds.is_some())
+}
+
+/// Takes one event.
 pub(crate) struct Ingest {
-    items: Vec<(BatchItem, Ids)>,
+    item: Item,
     caller: Caller,
-    arrived: Instant,
-    reply: oneshot::Sender<Reply>,
-    result: Option<Reply>,
 }
 
 impl Ingest {
-    pub(crate) fn new(items: Vec<BatchItem>, caller: Caller) -> (Self, oneshot::Receiver<Reply>) {
-        let (reply, receiver) = oneshot::channel();
-        let items = items.into_iter().map(|item| (item, Ids::new(EventId::generate(), &RandomIds))).collect();
-        (Self { items, caller, arrived: Instant::now(), reply, result: None }, receiver)
+    pub(crate) fn new(item: BatchItem, caller: Caller) -> Self {
+        Self { item: Item::new(item), caller }
     }
 }
 
 impl Command for Ingest {
-    fn reads(&self, shared: &Shared, reads: &mut ReadSet) {
-        reads.admission = true;
-        let policy = shared.policy();
-        reads.victim_groups = policy.correlates();
-        reads.corroborations = policy.uses_corroboration();
-        for report in self.items.iter().filter_map(|(item, _)| item.as_ref().ok()) {
-            reads.victims.insert(report.victim_ip);
-            if report.action == EventAction::Unban {
-                reads.sightings.insert((report.source.clone(), report.victim_ip));
-                if let Some(id) = &report.external_event_id {
-                    reads.episodes.insert((report.source.clone(), id.clone()));
-                }
-            }
-            // what is left of a group without one of its sources may be enough
-            if let Some(owned) = policy.lookup(report.victim_ip) {
-                reads.customers.insert(owned.customer_id().clone());
-            }
-        }
-        reply::reads(&self.caller, reads);
+    type Output = EventOutcome;
+
+    fn reads(&self, context: &CommandContext<'_>, reads: &mut ReadSet) {
+        read_signals(context, reads);
+        self.item.reads(context, reads);
     }
 
-    fn run(&mut self, _shared: &Shared, uow: &mut UnitOfWork<'_>) {
-        if let Some(stored) = reply::stored(uow, &self.caller) {
-            self.result = Some(stored.map(|value| Answer { value, replayed: true }));
-            return;
-        }
-        let caller = &self.caller;
-        let outcomes: Vec<EventOutcome> =
-            self.items.iter().map(|(item, ids)| ingest_item(uow, item, ids, caller)).collect();
-        let repeatable = outcomes.iter().all(|outcome| match outcome {
-            EventOutcome::Refused(refused) => refused.refusal.retry_after_seconds.is_none(),
-            _ => true,
-        });
-        if repeatable {
-            reply::store(uow, caller, &outcomes, uow.now);
-        }
-        self.result = Some(Ok(Answer::first(outcomes)));
+    fn run(&mut self, uow: &mut UnitOfWork<'_>) -> EventOutcome {
+        self.item.run(uow, &self.caller)
     }
 
-    fn is_abandoned(&self) -> bool {
-        // a client that hung up early may not ask again; one that waited this long was told to
-        self.reply.is_closed() && self.arrived.elapsed() > LONG_WAIT
+    fn ends_with_caller(&self) -> bool {
+        true
+    }
+}
+
+impl Repeatable for Ingest {
+    fn caller(&self) -> &Caller {
+        &self.caller
     }
 
-    fn done(self: Box<Self>, shared: &Arc<Shared>, result: Result<(), StoreError>) {
-        let answer = match result {
-            Ok(()) => {
-                self.result.unwrap_or_else(|| Err(EngineError::Internal("a command did not run".into())))
-            }
-            Err(error) => Err(error.into()),
-        };
-        if let Ok(Answer { value, replayed: false }) = &answer {
-            count(shared, value, &self.items);
-        }
-        // the client may be gone; what it sent is stored all the same
-        let _ = self.reply.send(answer);
+    // a list of one, as it is stored since the first version: other instances may be older
+    fn encode(outcome: &EventOutcome) -> Option<serde_json::Result<String>> {
+        is_lasting(outcome).then(|| serde_json::to_string(&[outcome]))
+    }
+
+    fn decode(stored: &str) -> serde_json::Result<EventOutcome> {
+        serde_json::from_str(stored).map(|[outcome]: [EventOutcome; 1]| outcome)
+    }
+}
+
+/// Takes several events in order, as if sent alone.
+pub(crate) struct IngestBatch {
+    items: Vec<Item>,
+    caller: Caller,
+}
+
+impl IngestBatch {
+    pub(crate) fn new(items: impl Iterator<Item = BatchItem>, caller: Caller) -> Self {
+        Self { items: items.map(Item::new).collect(), caller }
+    }
+}
+
+impl Command for IngestBatch {
+    type Output = Vec<EventOutcome>;
+
+    fn reads(&self, context: &CommandContext<'_>, reads: &mut ReadSet) {
+        read_signals(context, reads);
+        self.items.iter().for_each(|item| item.reads(context, reads));
+    }
+
+    fn run(&mut self, uow: &mut UnitOfWork<'_>) -> Vec<EventOutcome> {
+        self.items.iter().map(|item| item.run(uow, &self.caller)).collect()
+    }
+
+    fn ends_with_caller(&self) -> bool {
+        true
     }
 
     fn weight(&self) -> usize {
@@ -101,26 +127,16 @@ impl Command for Ingest {
     }
 }
 
-fn count(shared: &Shared, outcomes: &[EventOutcome], items: &[(BatchItem, Ids)]) {
-    for (outcome, (item, _)) in outcomes.iter().zip(items) {
-        if let (EventOutcome::Refused(refused), Ok(report)) = (outcome, item) {
-            telemetry::refused(&refused.refusal);
-            telemetry::event_refused(report.source.as_str());
-            let vector = report.vector.clone().unwrap_or_else(prefix_policy::unknown_vector);
-            let about = Refused {
-                mitigation_id: Some(refused.mitigation_id),
-                victim_ip: report.victim_ip,
-                vector: &vector,
-                flow: refused.decision.rule.as_ref().map(|rule| rule.flow.clone()),
-            };
-            alerts::rejected(shared, &refused.refusal, &about);
-        }
+impl Repeatable for IngestBatch {
+    fn caller(&self) -> &Caller {
+        &self.caller
     }
-}
 
-fn ingest_item(uow: &mut UnitOfWork<'_>, item: &BatchItem, ids: &Ids, caller: &Caller) -> EventOutcome {
-    match item {
-        Ok(report) => use_cases::ingest(uow, report, ids, &caller.author()).into(),
-        Err(invalid) => EventOutcome::Invalid(invalid.clone()),
+    fn encode(outcomes: &Vec<EventOutcome>) -> Option<serde_json::Result<String>> {
+        outcomes.iter().all(is_lasting).then(|| serde_json::to_string(outcomes))
+    }
+
+    fn decode(stored: &str) -> serde_json::Result<Vec<EventOutcome>> {
+        serde_json::from_str(stored)
     }
 }

@@ -1,23 +1,20 @@
 //! The check of every second: mitigations for which time alone may have made a step due.
 
-use std::sync::Arc;
-
 use prefix_core::id::MitigationId;
-use prefix_core::store::{ReadSet, StoreError};
+use prefix_core::store::ReadSet;
 use prefix_policy::use_cases::{UnitOfWork, step_if_due};
 
-use crate::commit_queue::Command;
-use crate::shared::Shared;
+use crate::commit_queue::{Command, CommandContext};
 
-/// See the module.
-pub(crate) struct Steps {
-    pub(crate) ids: Vec<MitigationId>,
-}
+/// Takes the steps that are due. What fails is found due again in the next second.
+pub(crate) struct Steps(pub(crate) Vec<MitigationId>);
 
 impl Command for Steps {
-    fn reads(&self, shared: &Shared, reads: &mut ReadSet) {
+    type Output = ();
+
+    fn reads(&self, context: &CommandContext<'_>, reads: &mut ReadSet) {
         reads.admission = true;
-        for row in self.ids.iter().filter_map(|id| shared.intents.get(*id)) {
+        for row in context.rows(&self.0) {
             // a step that changes the match must see every other rule of the victim
             reads.victims.insert(row.victim_ip);
             // its companion may be one rule more
@@ -25,17 +22,11 @@ impl Command for Steps {
         }
     }
 
-    fn run(&mut self, _shared: &Shared, uow: &mut UnitOfWork<'_>) {
-        for id in &self.ids {
-            step_if_due(uow, *id);
-        }
-    }
-
-    fn done(self: Box<Self>, _shared: &Arc<Shared>, _result: Result<(), StoreError>) {
-        // the next second looks again
+    fn run(&mut self, uow: &mut UnitOfWork<'_>) {
+        self.0.iter().for_each(|id| step_if_due(uow, *id));
     }
 
     fn weight(&self) -> usize {
-        self.ids.len()
+        self.0.len()
     }
 }

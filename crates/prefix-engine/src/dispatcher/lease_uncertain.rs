@@ -1,8 +1,8 @@
-//! What may still be done at the speaker when the lease is over and storage does not answer.
+//! What may still be sent to the speaker when the lease is over and storage does not answer.
 //!
-//! Nobody knows then whether another instance leads. So nothing is announced that is not there, nothing is changed,
-//! and each path is read back first: a path that has outlived its not-after time may be withdrawn by anybody, one whose
-//! end is written down is to go whoever leads, and one that lives on by the same row may live a little longer.
+//! It is not known then whether another instance leads. So nothing is announced that is not there, nothing is changed,
+//! and each path is read first: a path that has outlived its not-after time may be withdrawn by anybody, one whose end
+//! is written must go whoever leads, and one that lives on by the same row may live a little longer.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use prefix_core::flowspec::RouteKey;
 use prefix_core::mitigation::Status;
 use prefix_core::ownership::{MitigationTag, Ownership};
 
-use super::is_same_on_wire;
 use crate::intent_table::IntentTable;
+use crate::rib_diff::is_same_on_wire;
 
 /// True if the path that stands there must go, whoever leads.
 pub(super) fn must_go(intents: &IntentTable, key: &RouteKey, found: &RibPath, now: DateTime<Utc>) -> bool {
@@ -38,13 +38,13 @@ pub(super) fn time_left(found: &RibPath, now: DateTime<Utc>) -> Option<Duration>
     (not_after.time() - now).to_std().ok().map(|left| left + Duration::from_millis(1))
 }
 
-/// True if the wanted path is the one that stands there, with a later not-after time.
-pub(super) fn may_live_on(wanted: &OwnPath, found: &RibPath) -> bool {
+/// True if the desired path is the one that stands there, with a later not-after time.
+pub(super) fn may_live_on(desired: &OwnPath, found: &RibPath) -> bool {
     let Ownership::Own { not_after: Some(not_after), mitigation: Some(mitigation) } = found.ownership else {
         return false;
     };
     found.local
-        && mitigation == wanted.tags.mitigation
-        && not_after < wanted.tags.not_after
-        && found.action.as_ref().is_some_and(|action| is_same_on_wire(action, &wanted.action))
+        && mitigation == desired.tags.mitigation
+        && not_after < desired.tags.not_after
+        && found.action.as_ref().is_some_and(|action| is_same_on_wire(action, &desired.action))
 }

@@ -1,11 +1,11 @@
-//! Routes to look at again after a while: each once, at the earliest of the times it was named with.
+//! Routes to compare again after a while.
 
 use std::collections::{BTreeSet, HashMap};
 
 use prefix_core::flowspec::RouteKey;
 use tokio::time::Instant;
 
-/// See the module.
+/// Routes by the time at which they are due: each once, at the earliest of the times it was put with.
 #[derive(Default)]
 pub(super) struct RetryQueue {
     due: BTreeSet<(Instant, RouteKey)>,
@@ -59,16 +59,16 @@ mod tests {
     fn a_route_waits_once_and_no_longer_than_its_earliest_time() {
         let (now, second) = (Instant::now(), Duration::from_secs(1));
         let (a, b) = (key("dst 203.0.113.10/32"), key("dst 203.0.113.11/32"));
-        let mut later = RetryQueue::default();
-        later.put(now + second * 2, a.clone());
-        later.put(now + second, a.clone());
-        later.put(now + second * 3, a.clone());
-        later.put(now + second * 2, b.clone());
-        assert_eq!(later.next(), Some(now + second));
-        assert_eq!(later.take_due(now), []);
-        assert_eq!(later.take_due(now + second), std::slice::from_ref(&a));
-        later.put(now + second * 9, a.clone());
-        assert_eq!(later.take_all(), [b, a]);
-        assert_eq!(later.next(), None);
+        let mut retries = RetryQueue::default();
+        retries.put(now + second * 2, a.clone());
+        retries.put(now + second, a.clone());
+        retries.put(now + second * 3, a.clone());
+        retries.put(now + second * 2, b.clone());
+        assert_eq!(retries.next(), Some(now + second));
+        assert_eq!(retries.take_due(now), []);
+        assert_eq!(retries.take_due(now + second), std::slice::from_ref(&a));
+        retries.put(now + second * 9, a.clone());
+        assert_eq!(retries.take_all(), [b, a]);
+        assert_eq!(retries.next(), None);
     }
 }

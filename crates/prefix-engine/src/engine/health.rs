@@ -14,7 +14,7 @@ use serde_json::json;
 use super::Engine;
 use crate::answer::{Health, LeaderView, PeerView, Speaker};
 use crate::error::EngineError;
-use crate::{alerts, telemetry};
+use crate::telemetry;
 
 /// What is wrong: the first kind makes the whole daemon `degraded`.
 #[derive(Default)]
@@ -31,7 +31,7 @@ impl Engine {
         let peers = self.peers().await;
         let longest = TimeDelta::from_std(shared.settings.withdraw_alarm).unwrap_or(TimeDelta::MAX);
         let counts = shared.intents.counts(shared.now() - longest);
-        let speaker = self.running.speaker.connection();
+        let speaker = self.running.shared.speaker.connection();
         let guard = shared.guard.as_ref().map(|guard| guard.status());
         let mut problems = Problems::default();
         if let Err(error) = &database {
@@ -72,12 +72,12 @@ impl Engine {
             pending: counts.pending,
             queued: counts.queued,
             withdraw_stuck: counts.withdraw_stuck,
-            foreign_rules: shared.foreign_rules.load(Ordering::Relaxed),
+            foreign_rules: shared.speaker.foreign_rules.load(Ordering::Relaxed),
             uptime: self.running.started.elapsed(),
-            config_loaded_at: shared.policy_loaded_at(),
+            config_loaded_at: shared.policy_in_force.loaded_at(),
             guard,
             leader,
-            panic_frozen: !shared.frozen.scopes().is_empty(),
+            panic_frozen: !shared.panic_scopes.scopes().is_empty(),
             degraded: !problems.degrading.is_empty(),
             problems: problems.degrading.into_iter().chain(problems.other).collect(),
         }
@@ -106,7 +106,7 @@ impl Engine {
         })
     }
 
-    /// The guard took rules away. `Ok` means that it is written down; otherwise it is to be told again.
+    /// The guard took rules away. `Ok` means that it is written down; otherwise it is to be reported again.
     pub async fn guard_withdrew(&self, withdrawn: Vec<GuardWithdrawal>) -> Result<(), EngineError> {
         if withdrawn.is_empty() {
             return Ok(());
@@ -127,7 +127,7 @@ impl Engine {
         });
         self.record_all(entries.collect()).await?;
         telemetry::guard_withdrew(withdrawn.len());
-        alerts::guard_withdrew(shared, &withdrawn);
+        shared.alerts.guard_withdrew(&withdrawn);
         Ok(())
     }
 

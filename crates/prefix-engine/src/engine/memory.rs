@@ -7,7 +7,7 @@ use prefix_core::store::MitigationQuery;
 
 use crate::intent_table::IntentTable;
 
-/// The page that storage would answer with; `None` if it may hold rows that are not in the intents.
+/// The page that storage would answer with; `None` if it may hold rows that are not in the intent table.
 pub(super) fn mitigations(
     intents: &IntentTable,
     own: &Pop,

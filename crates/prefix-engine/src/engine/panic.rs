@@ -11,7 +11,6 @@ use tokio::time::{Instant, sleep};
 use tracing::warn;
 
 use super::Engine;
-use crate::alerts;
 use crate::answer::{PanicRequest, PanicStarted, PanicState};
 use crate::caller::Caller;
 use crate::command::panic::{EndFrozen, Freeze, Unfreeze};
@@ -40,9 +39,8 @@ impl Engine {
         let (engine, caller) = (self.clone(), caller.clone());
         // what began is ended, whether or not the caller waits for it
         let carried_out = tokio::spawn(async move {
-            let _ending = engine.running.shared.frozen.ending();
-            let (command, answer) = Freeze::new(scope.clone(), caller.clone());
-            engine.ask_urgently(command, answer).await??;
+            let _ending = engine.running.shared.panic_scopes.ending();
+            engine.ask_urgently(Freeze { scope: scope.clone(), caller: caller.clone() }).await?;
             Ok(engine.withdraw_scope(scope, &caller).await)
         });
         carried_out
@@ -63,7 +61,7 @@ impl Engine {
         PanicStarted { scope, rules, withdrawn: rules - withdrawing, withdrawing, affected }
     }
 
-    /// The mitigations of a scope that are not final; what the intents knows, if storage does not answer.
+    /// The mitigations of a scope that are not final; what the intent table knows, if storage does not answer.
     async fn in_scope(&self, pop: Option<&Pop>, customer: Option<&CustomerId>) -> Vec<MitigationId> {
         let shared = &self.running.shared;
         let mut ids = match shared.store.unfinished_ids(pop, customer).await {
@@ -88,8 +86,7 @@ impl Engine {
 
     async fn end_frozen(&self, ids: &[MitigationId], caller: &Caller) -> Result<(), EngineError> {
         for ids in ids.chunks(AT_ONCE) {
-            let (command, answer) = EndFrozen::new(ids.to_vec(), caller);
-            self.ask_urgently(command, answer).await??;
+            self.ask_urgently(EndFrozen { ids: ids.to_vec(), caller: caller.clone() }).await?;
         }
         Ok(())
     }
@@ -147,8 +144,7 @@ impl Engine {
             let ids = store.unfinished_ids(scope.pop.as_ref(), scope.customer_id.as_ref()).await?;
             self.end_frozen(&ids, &Caller::system()).await?;
         }
-        let (command, answer) = Unfreeze::new(id, reason, caller.clone());
-        self.ask_urgently(command, answer).await??;
+        self.ask_urgently(Unfreeze { id, reason: reason.to_owned(), caller: caller.clone() }).await?;
         self.panic_state().await
     }
 
@@ -156,19 +152,18 @@ impl Engine {
     pub async fn panic_state(&self) -> Result<PanicState, EngineError> {
         let shared = &self.running.shared;
         let stored = shared.store.panic_scopes().await?;
-        Ok(PanicState::of(shared.frozen.completed(stored.into()).to_vec()))
+        Ok(PanicState::of(shared.panic_scopes.completed(stored.into()).to_vec()))
     }
 
     /// Freezes without storage: from this moment nothing of the scope is announced here, and every own rule in it
-    /// leaves the wire. It is recorded in storage as soon as that works. A scope that is known already, or was thawed,
+    /// is withdrawn. It is recorded in storage as soon as that works. A scope that is known already, or was thawed,
     /// changes nothing.
     #[allow(clippy::needless_pass_by_value, reason = "whoever freezes hands the scope over")]
     pub fn freeze_direct(&self, scope: PanicScope) {
         let shared = &self.running.shared;
-        if shared.frozen.begun_directly(&scope) {
-            shared.follow_freeze();
-            shared.frozen.moved.notify_one();
-            alerts::panic_started(shared, &scope);
+        if shared.panic_scopes.started_directly(&scope) {
+            shared.withdraw_frozen();
+            shared.alerts.panic_started(&scope);
         }
     }
 

@@ -37,16 +37,16 @@ impl Engine {
         let panic_pending = shared.intents.is_panic_pending(mitigation.mitigation_id);
         let intended = mitigation.lives() && !mitigation.dry_run && !panic_pending;
         if let Some(key) = mitigation.key().filter(|_| here && !mitigation.status.is_final()) {
-            let wire = shared.intents.wire(&key).unwrap_or_default();
-            mitigation.speaker.announced = wire.confirmed.is_some();
-            mitigation.speaker.error = wire.error;
-            if let Some(confirmed) = wire.confirmed {
+            let announced = shared.intents.adj_rib_out(&key).unwrap_or_default();
+            mitigation.speaker.announced = announced.confirmed.is_some();
+            mitigation.speaker.error = announced.error;
+            if let Some(confirmed) = announced.confirmed {
                 mitigation.speaker.last_confirmed_at = Some(confirmed.at);
                 mitigation.speaker.not_after = Some(confirmed.tags.not_after);
             }
         }
         let family = mitigation.route.as_ref().map(family_of);
-        let peers_established = family.map_or(0, |family| self.running.speaker.established(family));
+        let peers_established = family.map_or(0, |family| self.running.shared.speaker.established(family));
         let shadowed_by = self.shadow_of(&mitigation);
         MitigationView { mitigation, intended, peers_established, shadowed_by, explained: true }
     }
@@ -117,7 +117,8 @@ impl Engine {
         to_seq: Option<i64>,
         expect: Option<ChainHash>,
     ) -> Result<Verdict, EngineError> {
-        Ok(audit_chain::verify(&self.running.shared, from_seq, to_seq, expect).await?)
+        let shared = &self.running.shared;
+        Ok(audit_chain::verify(&*shared.store, &shared.settings.pop, from_seq, to_seq, expect).await?)
     }
 
     /// The safelist, expired entries left out.
@@ -158,9 +159,9 @@ impl Engine {
     /// The BGP neighbors.
     pub async fn peers(&self) -> Vec<PeerView> {
         let shared = &self.running.shared;
-        if !matches!(self.running.speaker.connection(), Speaker::Disconnected(_)) {
-            // a hanging speaker is not waited for: what was heard last is shown
-            let refresh = self.running.speaker.refresh(&*shared.announcer);
+        if !matches!(self.running.shared.speaker.connection(), Speaker::Disconnected(_)) {
+            // a hanging speaker is not waited for: what it answered last is shown
+            let refresh = self.running.shared.speaker.refresh(&*shared.announcer);
             let _ = tokio::time::timeout(PATIENCE, refresh).await;
         }
         let rows = shared.intents.rows();
@@ -175,7 +176,7 @@ impl Engine {
         let count = |families: &[AfiSafi]| -> u64 {
             announced.iter().filter(|(family, _)| families.contains(family)).map(|(_, count)| count).sum()
         };
-        let peers = self.running.speaker.peers().into_iter().map(|(name, peer)| {
+        let peers = self.running.shared.speaker.peers().into_iter().map(|(name, peer)| {
             let up = peer.state == SessionState::Established;
             let announced_rules = if up { count(&peer.families) } else { 0 };
             PeerView { name, peer, announced_rules }

@@ -9,9 +9,8 @@ use prefix_core::announcer::{AnnounceError, RibPath};
 use prefix_core::audit::{Actor, AuditAction, AuditEntry};
 use prefix_core::flowspec::RouteKey;
 use prefix_core::id::MitigationId;
-use prefix_core::mitigation::Status;
+use prefix_core::mitigation::Mitigation;
 use prefix_core::pacing::Burst;
-use prefix_core::store::Epoch;
 use serde_json::json;
 use tokio::sync::OwnedMutexGuard;
 use tokio::task::JoinHandle;
@@ -20,26 +19,20 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::EngineParts;
+use super::succession::{Checked, prepare, record_start, succession};
 use crate::audit_chain;
-use crate::caller::{Caller, IdempotencyKey};
-use crate::change_feed;
+use crate::caller::IdempotencyKey;
 use crate::command::record::Record;
-use crate::command::revalidate::Revalidate;
-use crate::command::safelist::{Change, ChangeSafelist};
 use crate::commit_queue::{self, CommitQueue};
-use crate::dispatcher::{Dispatcher, RouteQueue};
+use crate::confirmation_waiters::awaits_speaker;
+use crate::dispatcher::RouteQueue;
 use crate::error::EngineError;
-use crate::leadership;
-use crate::reconciler::Reconciler;
 use crate::shared::Shared;
-use crate::speaker::SpeakerState;
-use crate::timers;
-use crate::{alerts, panic_state, telemetry};
+use crate::{panic_state, telemetry};
 
-/// See the module.
+/// The tasks of a running engine, and what its facade needs of them.
 pub(super) struct Running {
     pub(super) shared: Arc<Shared>,
-    pub(super) speaker: Arc<SpeakerState>,
     pub(super) started: Instant,
     commit_queue: Mutex<Option<CommitQueue>>,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -80,21 +73,21 @@ const STOP_PATIENCE: Duration = Duration::from_secs(10);
 impl Running {
     pub(super) async fn start(parts: EngineParts) -> Result<Arc<Self>, EngineError> {
         let (instance, direct) = (parts.instance, parts.frozen.clone());
-        let speaker = Arc::new(SpeakerState::new(parts.settings.neighbors.clone()));
-        let (dispatch, receiver) = RouteQueue::new();
-        let shared = Arc::new(Shared::new(parts, dispatch));
-        telemetry::expected(&shared.policy());
-        panic_state::load(&shared, direct).await?;
-        if let Some(misfit) = leadership::introduce(&shared).await? {
-            return Err(EngineError::NotAllowed(misfit));
+        let (route_queue, routes) = RouteQueue::new();
+        let shared = Arc::new(Shared::new(parts, route_queue));
+        telemetry::initial_series(&shared.policy());
+        panic_state::load(&shared.panic_scopes, &*shared.store, direct).await?;
+        shared.withdraw_frozen();
+        if let Some(problem) = shared.candidate().join().await? {
+            return Err(EngineError::NotAllowed(problem));
         }
         let (commit_queue, commands) = CommitQueue::new();
         let failure = CancellationToken::new();
         let watch = Watch { shared: shared.clone(), failure: failure.clone() };
-        let writer = watch.spawn("commit_queue", commit_queue::run(shared.clone(), commands));
+        let writer = watch.spawn("commit queue", commit_queue::run(shared.clone(), commands));
 
         let (stop, end_of_renewal) = (CancellationToken::new(), CancellationToken::new());
-        let renewal = watch.spawn("leadership", leadership::run(shared.clone(), end_of_renewal.clone()));
+        let renewal = watch.spawn("leadership", shared.candidate().run(end_of_renewal.clone()));
         let prepared = async {
             match shared.leadership.to_prepare() {
                 Some(epoch) => prepare(&shared, &commit_queue, epoch).await,
@@ -108,31 +101,15 @@ impl Running {
             Ok(checked) => checked,
             Err(error) => {
                 end_of_renewal.cancel();
-                leadership::resign(&shared).await;
+                shared.candidate().resign().await;
                 return Err(error);
             }
         };
         record_start(&shared, &commit_queue, checked).await?;
-        let dispatcher = Dispatcher::new(shared.clone(), commit_queue.clone());
-        let mut tasks = vec![
-            watch.spawn("dispatcher", dispatcher.run(receiver, stop.clone())),
-            watch.spawn("deadlines", timers::deadlines(shared.clone(), commit_queue.clone(), stop.clone())),
-            watch.spawn("steps", timers::steps(shared.clone(), commit_queue.clone(), stop.clone())),
-            watch.spawn("queue", timers::queue(shared.clone(), commit_queue.clone(), stop.clone())),
-            watch.spawn("groups", timers::groups(shared.clone(), commit_queue.clone(), stop.clone())),
-            watch.spawn("safelist", timers::safelist(shared.clone(), commit_queue.clone(), stop.clone())),
-            watch.spawn(
-                "housekeeping",
-                timers::housekeeping(shared.clone(), commit_queue.clone(), stop.clone()),
-            ),
-            watch.spawn("succession", succession(shared.clone(), commit_queue.clone(), stop.clone())),
-            watch.spawn("follower", change_feed::run(shared.clone(), commit_queue.clone(), stop.clone())),
-            watch.spawn("panic", panic_state::run(shared.clone(), commit_queue.clone(), stop.clone())),
-            watch.spawn("alerts", alerts::watch(shared.clone(), speaker.clone(), stop.clone())),
-            watch.spawn("sealing", audit_chain::run(shared.clone(), stop.clone())),
-        ];
-        let reconciler = Arc::new(Reconciler::new(shared.clone(), commit_queue.clone(), speaker.clone()));
-        tasks.push(watch.spawn("reconciler", reconciler.run(stop.clone())));
+        let tasks = shared.tasks(&commit_queue, routes, &stop);
+        let mut tasks: Vec<_> = tasks.into_iter().map(|(name, task)| watch.spawn(name, task)).collect();
+        let succession = succession(shared.clone(), commit_queue.clone(), stop.clone());
+        tasks.push(watch.spawn("succession", succession));
         let leads = shared.leadership.epoch().is_some();
         info!(
             pop = %shared.settings.pop, mode = shared.settings.mode.as_str(), rules = checked.rules, leads,
@@ -140,7 +117,6 @@ impl Running {
         );
         Ok(Arc::new(Self {
             shared,
-            speaker,
             started: Instant::now(),
             commit_queue: Mutex::new(Some(commit_queue)),
             writer: Mutex::new(Some(writer)),
@@ -158,6 +134,12 @@ impl Running {
         self.commit_queue.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The commit queue, for requests: none are taken once the engine stops.
+    pub(super) fn open_commit_queue(&self) -> Result<CommitQueue, EngineError> {
+        let is_stopping = self.shared.stopping.load(Ordering::Acquire);
+        self.commit_queue().filter(|_| !is_stopping).ok_or(EngineError::ShuttingDown)
+    }
+
     /// Lets the first of several requests with one `Idempotency-Key` pass, and the others wait until it has ended.
     pub(super) async fn claim(&self, key: Option<&IdempotencyKey>) -> Option<OwnedMutexGuard<()>> {
         let key = key?;
@@ -172,33 +154,33 @@ impl Running {
     }
 
     /// Waits until the speaker confirmed what was committed for these mitigations, or the time for it is over.
-    /// Returns the statuses they have reached.
-    pub(super) async fn wait(&self, ids: &[MitigationId]) -> HashMap<MitigationId, Status> {
+    /// Returns the rows as they are then; those that were not confirmed while this waited are without explanation.
+    pub(super) async fn wait(&self, ids: Vec<MitigationId>) -> HashMap<MitigationId, Arc<Mitigation>> {
         let deadline = Instant::now() + self.shared.settings.announce_timeout;
         let mut reached = HashMap::new();
         for id in ids {
-            let confirmation = self.shared.confirmation_waiters.register(*id);
-            // a row that the intents does not hold any more has ended
-            let Some(row) = self.shared.intents.get(*id) else {
-                if let Ok(Some(row)) = self.shared.store.mitigation(*id).await {
-                    reached.insert(*id, row.status);
-                }
-                continue;
+            let confirmation = self.shared.intents.confirmation_waiters.register(id);
+            let row = match self.shared.intents.get(id) {
+                Some(row) if awaits_speaker(row.status) => match timeout_at(deadline, confirmation).await {
+                    Ok(Ok(row)) => row,
+                    _ => row,
+                },
+                Some(row) => row,
+                // it ended before anybody listened
+                None => match self.shared.store.mitigation(id).await {
+                    Ok(Some(row)) => Arc::new(row),
+                    _ => continue,
+                },
             };
-            if !matches!(row.status, Status::Pending | Status::Withdrawing) {
-                reached.insert(*id, row.status);
-                continue;
-            }
-            match timeout_at(deadline, confirmation).await {
-                Ok(Ok(status)) => {
-                    reached.insert(*id, status);
-                }
-                _ => {
-                    reached.insert(*id, row.status);
-                }
-            }
+            reached.insert(id, row);
         }
         reached
+    }
+
+    /// The same for those that have not ended, by a caller who does not ask what became of them.
+    pub(super) async fn wait_for_known(&self, ids: &[MitigationId]) {
+        let unfinished = ids.iter().copied().filter(|id| self.shared.intents.get(*id).is_some());
+        self.wait(unfinished.collect()).await;
     }
 
     /// Stops in the order of the flow: no new work, the timers, what is written already, the speaker.
@@ -206,11 +188,10 @@ impl Running {
         if self.shared.stopping.swap(true, Ordering::AcqRel) {
             return;
         }
-        leadership::step_aside(&self.shared).await;
+        self.shared.candidate().step_aside().await;
         if let Some(commit_queue) = self.commit_queue() {
             let entry = AuditEntry::new(self.shared.now(), Actor::SYSTEM, AuditAction::Stop, json!({}));
-            let (record, answer) = Record::new(vec![entry]);
-            if commit_queue.submit(Box::new(record)).is_ok() {
+            if let Ok(answer) = commit_queue.submit(Record(vec![entry])) {
                 // what was accepted before this entry is committed with it or earlier
                 let _ = tokio::time::timeout(Duration::from_secs(5), answer).await;
             }
@@ -243,7 +224,7 @@ impl Running {
             self.clear_speaker().await;
         }
         // only now: whoever comes next finds everything written that was confirmed
-        leadership::resign(&self.shared).await;
+        self.shared.candidate().resign().await;
         info!("engine stopped");
     }
 
@@ -268,7 +249,7 @@ impl Running {
         let deadline = Instant::now() + self.shared.settings.announce_timeout;
         let unconfirmed = || {
             let rows = self.shared.intents.rows();
-            rows.iter().any(|row| matches!(row.status, Status::Pending | Status::Withdrawing))
+            rows.iter().any(|row| awaits_speaker(row.status))
         };
         while self.shared.enforced() && unconfirmed() && Instant::now() < deadline {
             sleep(Duration::from_millis(20)).await;
@@ -277,20 +258,22 @@ impl Running {
 
     /// Seals what was written last, as far as storage lets it.
     async fn seal_rest(&self) {
-        let sealed = tokio::time::timeout(Duration::from_secs(2), audit_chain::seal_all(&self.shared)).await;
+        let Shared { store, leadership, settings, .. } = &*self.shared;
+        let sealing = audit_chain::seal_all(&**store, leadership, &settings.pop);
+        let sealed = tokio::time::timeout(Duration::from_secs(2), sealing).await;
         if !matches!(sealed, Ok(Ok(()))) {
             warn!("the last audit entries are sealed after the next start");
         }
     }
 
-    /// Takes every own rule off the wire, because nobody would end them while the daemon is away.
+    /// Withdraws every own rule, because nobody would end them while the daemon is away.
     async fn clear_speaker(&self) {
-        if !leadership::is_last(&self.shared).await {
+        if !self.shared.candidate().is_last().await {
             info!("own rules stay: another instance of the pop looks after them");
             return;
         }
         // a withdraw names a route, not an owner: routes of others are left alone
-        let keys = self.shared.intents.ours();
+        let keys = self.shared.intents.own_routes();
         if keys.is_empty() {
             return;
         }
@@ -348,7 +331,7 @@ impl Running {
                 )
             }
             Err(_) => {
-                let seen = keys.iter().filter(|key| shared.intents.is_seen(key, false));
+                let seen = keys.iter().filter(|key| shared.intents.is_owner_known(key, false));
                 (seen.cloned().collect(), Duration::ZERO)
             }
         };
@@ -370,93 +353,4 @@ struct Look {
     /// From then on it is looked at anew. Looks take no more than a fifth of the time: the speaker reads its whole table
     /// for each, so that a look before every burst of ten thousand rules would last longer than the withdrawals.
     stale: Instant,
-}
-
-/// What came of a check of the stored intents.
-#[derive(Clone, Copy)]
-struct Checked {
-    rules: usize,
-    withdrawn: usize,
-}
-
-fn lost() -> EngineError {
-    EngineError::Internal("the commit_queue ended".into())
-}
-
-/// Takes over whenever this instance is elected later than at its start.
-async fn succession(shared: Arc<Shared>, commit_queue: CommitQueue, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = shared.leadership.elected.notified() => {}
-        }
-        while let Some(epoch) = shared.leadership.to_prepare() {
-            let prepared = tokio::select! {
-                () = stop.cancelled() => return,
-                prepared = prepare(&shared, &commit_queue, epoch) => prepared,
-            };
-            match prepared {
-                Ok(checked) => {
-                    info!(rules = checked.rules, withdrawn = checked.withdrawn, "rules taken over");
-                }
-                Err(error) => {
-                    warn!(%error, "rules cannot be taken over yet");
-                    sleep(commit_queue::RETRY).await;
-                }
-            }
-        }
-    }
-}
-
-/// Makes ready to lead: the intents is as storage has it, and no stored intent is announced before it has passed today's
-/// policy.
-async fn prepare(
-    shared: &Arc<Shared>,
-    commit_queue: &CommitQueue,
-    epoch: Epoch,
-) -> Result<Checked, EngineError> {
-    shared.intents.begin_to_lead();
-    // no route is looked at before the speaker's table: what stands there already is not sent again
-    commit_queue.reload().await?;
-    let rules = shared.intents.rows().len();
-    let withdrawn = check_intents(shared, &commit_queue.led_by(epoch)).await?;
-    if !shared.enforced() {
-        // with nothing to compare, only a look at each route tells what has left the speaker by itself
-        shared.route_queue.enqueue(shared.intents.keys());
-    }
-    shared.deadline_moved.notify_one();
-    shared.leadership.rows_checked(epoch);
-    Ok(Checked { rules, withdrawn })
-}
-
-async fn check_intents(shared: &Arc<Shared>, commit_queue: &CommitQueue) -> Result<usize, EngineError> {
-    let change = Change::Configure(shared.settings.safelist.clone());
-    let (command, answer) = ChangeSafelist::new(change, Caller::system());
-    commit_queue.submit(Box::new(command))?;
-    answer.await.map_err(|_| lost())??;
-    let mut ids: Vec<MitigationId> = shared.intents.rows().iter().map(|row| row.mitigation_id).collect();
-    ids.sort();
-    let mut withdrawn = 0;
-    for ids in ids.chunks(512) {
-        let (command, answer) = Revalidate::new(ids.to_vec());
-        commit_queue.submit(Box::new(command))?;
-        withdrawn += answer.await.map_err(|_| lost())??.len();
-    }
-    if withdrawn > 0 {
-        warn!(withdrawn, "stored rules no longer pass and are withdrawn");
-    }
-    Ok(withdrawn)
-}
-
-async fn record_start(
-    shared: &Arc<Shared>,
-    commit_queue: &CommitQueue,
-    checked: Checked,
-) -> Result<(), EngineError> {
-    let Checked { rules, withdrawn } = checked;
-    let details = json!({ "mode": shared.settings.mode.as_str(), "rules": rules, "withdrawn": withdrawn });
-    let (record, answer) =
-        Record::new(vec![AuditEntry::new(shared.now(), Actor::SYSTEM, AuditAction::Start, details)]);
-    commit_queue.submit(Box::new(record))?;
-    answer.await.map_err(|_| lost())?
 }

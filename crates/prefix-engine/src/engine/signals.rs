@@ -11,13 +11,14 @@ use prefix_core::page::Page;
 use prefix_core::signal::{Corroboration, CorroborationScope, SignalGroup};
 use prefix_core::store::{GroupQuery, SourceActivity, WaitingCorroborations};
 use prefix_policy::correlation::{ScopeProblem, scope_of};
-use prefix_policy::use_cases::because;
+use prefix_policy::use_cases::{CorroborationTaken, because};
 
 use super::Engine;
 use crate::answer::Answer;
 use crate::caller::Caller;
-use crate::command::corroborate::{Corroborate, CorroborationTaken};
+use crate::command::corroborate::Corroborate;
 use crate::command::groups::ActOnGroups;
+use crate::command::repeatable::Once;
 use crate::error::EngineError;
 use crate::telemetry;
 
@@ -47,13 +48,10 @@ impl Engine {
     ) -> Result<Answer<CorroborationTaken>, EngineError> {
         let policy = self.policy();
         if let Some(vector) = &sent.scope.vector
-            && policy.vector(vector).is_none()
+            && let Err(inadmissible) = policy.check_vector(vector)
         {
             telemetry::unknown_vector(sent.source.as_str());
-            return Err(EngineError::UnknownVector {
-                vector: vector.to_string(),
-                defined: policy.vector_names(),
-            });
+            return Err(inadmissible.into());
         }
         let allowed = scope_of(&policy, &sent.source, &sent.scope);
         allowed.map_err(|problem| EngineError::NotAllowed(problem.to_string()))?;
@@ -74,18 +72,19 @@ impl Engine {
             raw_details: sent.raw_details,
         };
         let victims = self.victims_of(&signal).await?;
-        // what takes effect in the same unit of work is told apart by identifiers: this one comes after the events that
+        // what takes effect in the same unit of work is ordered by identifiers: this one comes after the events that
         // came up while storage was read
         signal.signal_id = SignalId::generate();
         let because = because(&signal);
-        let (command, answer) = Corroborate::new(signal, victims, caller.clone());
-        let (mut taken, deferred) = self.ask(command, answer).await??;
-        if !deferred.is_empty() {
+        let command = Corroborate { signal, victims, caller: caller.clone() };
+        let mut taken = self.ask(Once(command)).await??;
+        let groups = std::mem::take(&mut taken.value.deferred);
+        if !groups.is_empty() {
             // the signal is stored and counts; what it completes is acted on now, or with the next report
-            let (command, made) = ActOnGroups::new(deferred, because, caller.clone());
-            taken.value.mitigation_ids.extend(self.ask(command, made).await.unwrap_or_default());
+            let command = ActOnGroups { groups, because, caller: caller.clone() };
+            taken.value.mitigation_ids.extend(self.ask(command).await.unwrap_or_default());
         }
-        self.running.wait(&taken.value.mitigation_ids).await;
+        self.running.wait_for_known(&taken.value.mitigation_ids).await;
         Ok(taken)
     }
 
@@ -125,7 +124,7 @@ impl Engine {
         Ok(shared.store.waiting_corroborations(pop, now, source, limit).await?)
     }
 
-    /// Which corroborating sources this pop has heard since.
+    /// Which corroborating sources this pop has received signals from since.
     pub async fn corroborator_activity(
         &self,
         since: DateTime<Utc>,

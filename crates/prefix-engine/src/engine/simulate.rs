@@ -11,6 +11,7 @@ use prefix_core::store::HistoryQuery;
 use prefix_policy::Policy;
 use prefix_policy::correlation::scope_of;
 use prefix_policy::simulation::{Input, RecordedInput, Simulated, Simulation, Start, Summary, in_order};
+use prefix_policy::use_cases::Inadmissible;
 use prefix_record::RecordReader;
 
 use super::Engine;
@@ -42,14 +43,14 @@ impl Engine {
     pub async fn simulate(
         &self,
         policy: Option<Policy>,
-        played: SimulationInput,
+        input: SimulationInput,
     ) -> Result<SimulationReport, EngineError> {
         let shared = &self.running.shared;
         let policy = policy.map_or_else(|| self.policy(), Arc::new);
         let _only_one = self.running.simulating.lock().await;
         // what is still to come is not on record, neither events nor ends
         let now = shared.now();
-        let played = match played {
+        let input = match input {
             SimulationInput::Recorded(query) => {
                 SimulationInput::Recorded(HistoryQuery { end: query.end.min(now), ..query })
             }
@@ -60,12 +61,12 @@ impl Engine {
             policy: policy.clone(),
             safelist: shared.store.safelist().await?,
             refresh: TimeDelta::from_std(shared.settings.reconciliation_interval).unwrap_or_default(),
-            until: match &played {
+            until: match &input {
                 SimulationInput::Imagined(_) => None,
                 SimulationInput::Recorded(query) => Some(query.end),
             },
         };
-        let (inputs, indices) = match played {
+        let (inputs, indices) = match input {
             SimulationInput::Imagined(reports) => {
                 let (indices, inputs): (Vec<u64>, Vec<Input>) =
                     imagined(&policy, reports)?.into_iter().unzip();
@@ -85,16 +86,10 @@ impl Engine {
 fn imagined(policy: &Policy, reports: Vec<Report>) -> Result<Vec<(u64, Input)>, EngineError> {
     let mut inputs = Vec::with_capacity(reports.len());
     for (index, report) in (0..).zip(reports) {
-        if let Some(vector) = report.vector.as_ref().filter(|vector| policy.vector(vector).is_none()) {
-            let (vector, defined) = (vector.to_string(), policy.vector_names());
-            return Err(EngineError::UnknownVector { vector, defined });
-        }
-        if report.source.is_operator() {
-            let detail = format!(
-                "source {:?} is reserved: names beginning with \"operator:\" belong to people",
-                report.source.as_str()
-            );
-            return Err(EngineError::NotAllowed(detail));
+        match policy.check_report(&report) {
+            // such a report is shown as refused
+            Ok(()) | Err(Inadmissible::CorroboratingOnly(_)) => {}
+            Err(inadmissible) => return Err(inadmissible.into()),
         }
         inputs.push((index, Input::imagined(report.timestamp, report)));
     }

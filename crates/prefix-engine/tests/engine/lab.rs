@@ -35,7 +35,7 @@ use mortal::Mortal;
 pub(crate) use mortal::{Deed, Observer, Reach};
 pub(crate) use words::*;
 
-/// See the module.
+/// A running engine, and everything around it that a test scripts.
 pub(crate) struct Lab {
     pub(crate) engine: Engine,
     pub(crate) store: Arc<MemoryStore>,

@@ -181,7 +181,7 @@ impl Play {
                 let victim = event.victim_ip;
                 let outcome = lab.engine.ingest(report(event), &caller).await.map(|answer| answer.value);
                 let mut line = answer(&outcome);
-                line["hears"] = json!(format!("{heard} {victim}"));
+                line["receives"] = json!(format!("{heard} {victim}"));
                 record.add(lab.now(), line);
             }
             RecordedInput::Withdraw { operator, mitigation, reason } => {
@@ -210,7 +210,7 @@ impl Play {
                 };
                 let added =
                     lab.engine.safelist_add(entry, &caller(Actor::operator(&operator))).await.unwrap();
-                record.add(lab.now(), json!({ "hears": format!("{operator} safelists {prefix}"), "withdrawn": added.withdrawn }));
+                record.add(lab.now(), json!({ "receives": format!("{operator} safelists {prefix}"), "withdrawn": added.withdrawn }));
             }
             RecordedInput::Speaker(line) => match line {
                 SpeakerLine::Up => lab.speaker.connect(),
@@ -301,8 +301,8 @@ fn answer(outcome: &Result<EventOutcome, EngineError>) -> Value {
 
 fn result_line(heard: &str, result: Result<(MitigationId, Status), EngineError>) -> Value {
     match result {
-        Ok((id, status)) => json!({ "hears": heard, "mitigation": id, "which_is": status }),
-        Err(error) => json!({ "hears": heard, "answers": "error", "why": error.to_string() }),
+        Ok((id, status)) => json!({ "receives": heard, "mitigation": id, "which_is": status }),
+        Err(error) => json!({ "receives": heard, "answers": "error", "why": error.to_string() }),
     }
 }
 
@@ -371,7 +371,7 @@ async fn play(folder: &Path) -> String {
 fn readable(line: &Value) -> String {
     const FIRST: [&str; 9] = [
         "at",
-        "hears",
+        "receives",
         "answers",
         "writes",
         "tells_the_speaker",

@@ -1,4 +1,4 @@
-//! What signals amount to. Pure numbers: the order of the signals plays no part.
+//! The joint confidence of signals. Pure numbers: the order of the signals plays no part.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use prefix_core::confidence::Confidence;
 use prefix_core::name::Identity;
 use prefix_core::signal::{ConfidenceMode, Signal, Witness};
 
-/// See the module.
+/// The joint confidence of the signals of a group.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Score {
     /// How sure all of them are together.

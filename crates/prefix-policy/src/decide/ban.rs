@@ -1,7 +1,9 @@
 //! A ban, in the order of http-api.md §3.3: whose address, whose episode, which rule, does one do the work already, may
 //! it be.
 
-use prefix_core::announcer::Route;
+use std::sync::LazyLock;
+
+use prefix_core::address::VictimIp;
 use prefix_core::decision::{DecidedRule, Decision, Outcome, Stage, StageResult};
 use prefix_core::event::{Reach, Report};
 use prefix_core::guardrail::Refusal;
@@ -9,7 +11,7 @@ use prefix_core::mitigation::{Mitigation, ReportedMatch, Status};
 use prefix_core::name::VectorName;
 
 use super::rule_draft::{RuleDraft, describe};
-use super::{covers, note_owner, skip};
+use super::{covers, has_route, note_owner, same_rule, skip, stop_at_guardrail};
 use crate::compose::{Attack, protocol_name};
 use crate::facts::Facts;
 use crate::inventory::CustomerMatch;
@@ -54,11 +56,8 @@ impl Policy {
             let why = format!("{} reported this attack before as {id:?}", report.source);
             return extend(decision, mitigation, &why);
         }
-        let vector = report.vector.clone().unwrap_or_else(unknown_vector);
-        let unnamed = VectorTemplate::default();
-        let template = self.vector(&vector).unwrap_or(&unnamed);
-        let reported = ReportedMatch { protocol: report.protocol, dst_ports: report.top_dst_ports.clone() };
-        let attack = Attack { victim: report.victim_ip, vector: &vector, template, reported: &reported };
+        let (vector, reported) = described(report);
+        let attack = self.attack(report.victim_ip, &vector, &reported);
         let playbook = self.playbook_for(report, &attack, &owner);
         let wanted = playbook.and_then(|playbook| {
             playbook.step(0).map(|step| (playbook, self.draft(attack, owner, &playbook.name, (0, step))))
@@ -150,14 +149,14 @@ impl Policy {
         let companion = self.companion(draft, &mut plan, &mut decision, facts);
         let mut routes = vec![&route];
         routes.extend(companion.as_ref().and_then(|plan| plan.route.as_ref()));
-        let let_in = self
+        let admitted = self
             .check_history(&draft.candidate(facts.pop), &route, facts)
-            .and_then(|()| self.check_room(plan.customer_id.as_ref(), &routes, facts));
-        match let_in {
-            Ok(room) => {
+            .and_then(|()| self.check_quotas(plan.customer_id.as_ref(), &routes, facts));
+        match admitted {
+            Ok(quotas) => {
                 decision.outcome = Outcome::Mitigate;
                 let rule = self.passed_rule(&draft.candidate(facts.pop));
-                decision.pass(Stage::Guardrails, format!("all passed: {rule}; {room}"));
+                decision.pass(Stage::Guardrails, format!("all passed: {rule}; {quotas}"));
                 BanVerdict::Mitigate { plan, companion, decision }
             }
             Err(refusal) if refusal.guardrail.is_temporary() => {
@@ -179,11 +178,7 @@ impl Policy {
         let companion = self.companion_plan(draft)?;
         let route = companion.route.as_ref()?;
         let mut info = |text: String| decision.note(Stage::Guardrails, StageResult::Info, text);
-        let twin = facts
-            .unfinished
-            .iter()
-            .find(|m| m.status.claims_rule() && m.key().is_some_and(|key| key == route.key()));
-        if let Some(twin) = twin {
+        if let Some(twin) = same_rule(route, facts) {
             info(format!("mitigation {} has the rule for fragments already: {route}", twin.mitigation_id));
             return None;
         }
@@ -242,12 +237,20 @@ impl Policy {
 
     /// The playbook that a report matches.
     pub(crate) fn playbook_of(&self, report: &Report, owner: &CustomerMatch<'_>) -> Option<&Playbook> {
-        let vector = report.vector.clone().unwrap_or_else(unknown_vector);
-        let unnamed = VectorTemplate::default();
-        let template = self.vector(&vector).unwrap_or(&unnamed);
-        let reported = ReportedMatch { protocol: report.protocol, dst_ports: report.top_dst_ports.clone() };
-        let attack = Attack { victim: report.victim_ip, vector: &vector, template, reported: &reported };
+        let (vector, reported) = described(report);
+        let attack = self.attack(report.victim_ip, &vector, &reported);
         self.playbook_for(report, &attack, owner)
+    }
+
+    /// An attack of a vector; one that is not defined any more matches every packet.
+    fn attack<'a>(
+        &'a self,
+        victim: VictimIp,
+        vector: &'a VectorName,
+        reported: &'a ReportedMatch,
+    ) -> Attack<'a> {
+        static UNDEFINED: LazyLock<VectorTemplate> = LazyLock::new(VectorTemplate::default);
+        Attack { victim, vector, template: self.vector(vector).unwrap_or(&UNDEFINED), reported }
     }
 
     fn playbook_for(
@@ -275,7 +278,8 @@ impl Policy {
         facts: &Facts<'a>,
     ) -> Option<(&'a Mitigation, String)> {
         let wanted = draft.route.as_ref()?;
-        let mut rows = candidates(facts);
+        let mut rows: Vec<&Mitigation> =
+            facts.unfinished.iter().copied().filter(|row| row.status.claims_rule()).collect();
         // Living before queued, the same rule before a wider one, older before newer.
         rows.sort_by_key(|m| (!m.lives(), !has_route(m, wanted), m.mitigation_id));
         rows.into_iter().find_map(|m| {
@@ -325,6 +329,12 @@ impl Policy {
     }
 }
 
+/// The vector of a report, and what it says about the packets.
+fn described(report: &Report) -> (VectorName, ReportedMatch) {
+    let reported = ReportedMatch { protocol: report.protocol, dst_ports: report.top_dst_ports.clone() };
+    (report.vector.clone().unwrap_or_else(unknown_vector), reported)
+}
+
 /// The mitigation of the same episode that lives: its own vector first, the newest first.
 fn same_episode<'a>(report: &Report, facts: &Facts<'a>) -> Option<&'a Mitigation> {
     let id = report.external_event_id.as_ref()?;
@@ -333,14 +343,6 @@ fn same_episode<'a>(report: &Report, facts: &Facts<'a>) -> Option<&'a Mitigation
     living
         .filter(claims)
         .max_by_key(|m| (m.parent_id.is_none(), Some(&m.vector) == report.vector.as_ref(), m.mitigation_id))
-}
-
-fn candidates<'a>(facts: &Facts<'a>) -> Vec<&'a Mitigation> {
-    facts.unfinished.iter().copied().filter(|m| m.status.claims_rule()).collect()
-}
-
-fn has_route(mitigation: &Mitigation, route: &Route) -> bool {
-    mitigation.key().is_some_and(|key| key == route.key())
 }
 
 fn who_strengthens(mitigation: &Mitigation) -> String {
@@ -378,11 +380,6 @@ fn note_no_extension(decision: &mut Decision, draft: &RuleDraft<'_>, facts: &Fac
         format!("not done by what lives or waits for {victim}: {}", others.join("; "))
     };
     decision.pass(Stage::Extend, text);
-}
-
-fn stop_at_guardrail(decision: &mut Decision, refusal: &Refusal) {
-    decision.guardrail = Some(refusal.guardrail);
-    decision.stop(Stage::Guardrails, Outcome::Refuse, format!("{}: {refusal}", refusal.guardrail));
 }
 
 fn refuse(mut decision: Decision, refusal: Refusal, plan: Plan) -> BanVerdict {

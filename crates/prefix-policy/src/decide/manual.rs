@@ -8,7 +8,7 @@ use prefix_core::matching::DestinationPorts;
 use prefix_core::mitigation::Mitigation;
 
 use super::rule_draft::describe;
-use super::{note_owner, skip};
+use super::{note_owner, same_rule, skip, stop_at_guardrail};
 use crate::facts::Facts;
 use crate::guardrails::Candidate;
 use crate::inventory::{CustomerMatch, Service};
@@ -34,7 +34,7 @@ impl Policy {
         plan.route = Mitigation::route_for(&plan.matching, &plan.action).ok();
         plan.warnings = warnings(&plan, owner.as_ref());
         decision.rule = plan.route.as_ref().map(|route| DecidedRule::new(route, &plan.action, ttl));
-        let twin = plan.route.as_ref().and_then(|route| twin(route, facts));
+        let twin = plan.route.as_ref().and_then(|route| same_rule(route, facts));
         note_way(&mut decision, &plan, twin);
         let candidate = Candidate {
             pop: facts.pop,
@@ -59,17 +59,17 @@ impl Policy {
             }
             (None, Err(refusal)) => return refuse(decision, refusal, Some(plan)),
         };
-        // What lives has its place already; what waits still needs one.
-        let room = match twin {
-            Some(twin) if twin.lives() => Ok("the rule lives already, it needs no room".to_owned()),
-            _ => self.check_room(plan.customer_id.as_ref(), &[&route], facts),
+        // what lives counts already; what is queued does not yet
+        let quotas = match twin {
+            Some(twin) if twin.lives() => Ok("the rule lives already and counts in the quotas".to_owned()),
+            _ => self.check_quotas(plan.customer_id.as_ref(), &[&route], facts),
         };
-        match room {
+        match quotas {
             Err(refusal) => refuse(decision, refusal, Some(plan)),
-            Ok(room) => {
+            Ok(quotas) => {
                 decision.outcome = Outcome::Mitigate;
                 let rule = self.passed_rule(&candidate);
-                decision.pass(Stage::Guardrails, format!("all passed: {rule}; {room}"));
+                decision.pass(Stage::Guardrails, format!("all passed: {rule}; {quotas}"));
                 match twin {
                     Some(twin) => ManualVerdict::Replace { mitigation: twin.mitigation_id, plan, decision },
                     None => ManualVerdict::Mitigate { plan, decision },
@@ -77,15 +77,6 @@ impl Policy {
             }
         }
     }
-}
-
-fn twin<'a>(route: &Route, facts: &Facts<'a>) -> Option<&'a Mitigation> {
-    let key = route.key();
-    facts
-        .unfinished
-        .iter()
-        .copied()
-        .find(|m| m.status.claims_rule() && m.key().is_some_and(|other| other == key))
 }
 
 fn note_way(decision: &mut Decision, plan: &Plan, twin: Option<&Mitigation>) {
@@ -148,7 +139,6 @@ fn hit_service(plan: &Plan, service: &Service) -> Vec<String> {
 }
 
 fn refuse(mut decision: Decision, refusal: Refusal, plan: Option<Plan>) -> ManualVerdict {
-    decision.guardrail = Some(refusal.guardrail);
-    decision.stop(Stage::Guardrails, Outcome::Refuse, format!("{}: {refusal}", refusal.guardrail));
+    stop_at_guardrail(&mut decision, &refusal);
     ManualVerdict::Refuse { refusal, plan, decision }
 }

@@ -17,7 +17,7 @@ use crate::policy::Policy;
 use crate::profile::Profile;
 use crate::verdict::Plan;
 
-/// See the module.
+/// The rule that a step makes for an attack on a customer, before it is checked.
 pub(super) struct RuleDraft<'a> {
     pub(super) attack: Attack<'a>,
     pub(super) owner: CustomerMatch<'a>,

@@ -1,13 +1,16 @@
-//! From step to step (configuration.md §4.4): up while the attack lasts and the reports are sure, down when they are not
-//! any more or after the longest time.
+//! Steps of a playbook (configuration.md §4.4): up while the attack lasts and its confidence is enough, down when it is
+//! not any more or after the longest time.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::confidence::Confidence;
+use prefix_core::guardrail::Refusal;
+use prefix_core::lease::Lease;
 use prefix_core::mitigation::Mitigation;
 
-use super::rule_draft::describe;
+use super::rule_draft::{RuleDraft, describe};
 use crate::compose::Attack;
 use crate::facts::CheckContext;
+use crate::guardrails::Candidate;
 use crate::playbook::{Playbook, Step};
 use crate::policy::Policy;
 use crate::profile::Profile;
@@ -46,19 +49,7 @@ impl Policy {
     /// The companion for fragments that the running step of a mitigation wants.
     pub fn companion_of(&self, mitigation: &Mitigation) -> Option<Plan> {
         let playbook = self.running_playbook(mitigation)?;
-        let number = mitigation.progress.step;
-        let step = playbook.step(number)?;
-        let owner = self.lookup(mitigation.victim_ip)?;
-        let attack = Attack {
-            victim: mitigation.victim_ip,
-            vector: &mitigation.vector,
-            template: self.vector(&mitigation.vector)?,
-            reported: &mitigation.progress.reported,
-        };
-        let draft = self.draft(attack, owner, &playbook.name, (number, step));
-        if draft.composed.skip.is_some() {
-            return None;
-        }
+        let draft = self.draft_of(playbook, mitigation, mitigation.progress.step)?;
         self.companion_plan(&draft)
     }
 
@@ -83,9 +74,9 @@ impl Policy {
             && self.running_playbook(mitigation).is_some_and(|playbook| playbook.steps.len() > 1)
     }
 
-    /// The timers at which time alone can make a step due, past ones among them. The speaker confirms a step a little
+    /// The times at which time alone can make a step due, past ones among them. The speaker confirms a step a little
     /// later than it was taken, and with it the next one.
-    pub(crate) fn step_moments(&self, mitigation: &Mitigation) -> impl Iterator<Item = DateTime<Utc>> {
+    pub(crate) fn step_times(&self, mitigation: &Mitigation) -> impl Iterator<Item = DateTime<Utc>> {
         let (escalation, progress) = (&self.parts().escalation, &mitigation.progress);
         let profile = self.profile_of(mitigation.victim_ip);
         let playbook = self.running_playbook(mitigation);
@@ -99,11 +90,11 @@ impl Policy {
         let longest = TimeDelta::seconds(escalation.max_escalated_duration_seconds.into());
         let back = progress.escalated_since.map(|since| (since, longest));
         let dues = [up, down, back].into_iter().flatten().map(|(since, wait)| since + wait);
-        // whoever no longer reports is no longer weighed, which can make the others surer
-        dues.chain(mitigation.leases.iter().map(prefix_core::lease::Lease::expires_at))
+        // whoever no longer reports is no longer weighed, which can raise the confidence of the others
+        dues.chain(mitigation.leases.iter().map(Lease::expires_at))
     }
 
-    /// True if by then the next step has had the time that it needs, and waits for reports that are sure enough.
+    /// True if by then the next step has had the time that it needs, and waits for reports whose confidence is enough.
     pub(crate) fn awaits_reports(&self, mitigation: &Mitigation, by: DateTime<Utc>) -> bool {
         let progress = &mitigation.progress;
         let next = progress.step.checked_add(1);
@@ -187,6 +178,24 @@ impl Policy {
         })
     }
 
+    /// The rule that a step makes for the attack that a mitigation is about; `None` if it makes none.
+    fn draft_of<'a>(
+        &'a self,
+        playbook: &'a Playbook,
+        mitigation: &'a Mitigation,
+        number: u16,
+    ) -> Option<RuleDraft<'a>> {
+        let attack = Attack {
+            victim: mitigation.victim_ip,
+            vector: &mitigation.vector,
+            template: self.vector(&mitigation.vector)?,
+            reported: &mitigation.progress.reported,
+        };
+        let owner = self.lookup(mitigation.victim_ip)?;
+        let draft = self.draft(attack, owner, &playbook.name, (number, playbook.step(number)?));
+        draft.composed.skip.is_none().then_some(draft)
+    }
+
     /// What the mitigation becomes; `None` if the step makes no rule.
     fn step_plan(
         &self,
@@ -195,26 +204,14 @@ impl Policy {
         number: u16,
         reason: &str,
         check_context: CheckContext<'_>,
-    ) -> Option<Result<StepPlan, prefix_core::guardrail::Refusal>> {
-        let step = playbook.step(number)?;
-        let owner = self.lookup(mitigation.victim_ip)?;
-        let template = self.vector(&mitigation.vector)?;
-        let attack = Attack {
-            victim: mitigation.victim_ip,
-            vector: &mitigation.vector,
-            template,
-            reported: &mitigation.progress.reported,
-        };
-        let draft = self.draft(attack, owner, &playbook.name, (number, step));
-        if draft.composed.skip.is_some() {
-            return None;
-        }
+    ) -> Option<Result<StepPlan, Refusal>> {
+        let draft = self.draft_of(playbook, mitigation, number)?;
         let route = match self.check_rule(&draft.candidate(&mitigation.pop), check_context) {
             Ok(route) => route,
             Err(refusal) => return Some(Err(refusal)),
         };
         let companion = self.companion_plan(&draft).filter(|plan| {
-            let candidate = crate::guardrails::Candidate {
+            let candidate = Candidate {
                 matching: &plan.matching,
                 action: &plan.action,
                 ..draft.candidate(&mitigation.pop)

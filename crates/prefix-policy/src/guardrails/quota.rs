@@ -1,4 +1,4 @@
-//! How much room is left: new rules per minute, rules of a customer, of the pop, in all.
+//! Quotas: new rules per minute, rules of a customer, of the pop, in all.
 
 use prefix_core::announcer::Route;
 use prefix_core::guardrail::{Guardrail, Refusal};
@@ -28,7 +28,7 @@ pub(super) fn check(
         );
         return Err(Refusal::retry_after(Guardrail::NewRate, text, RATE_WINDOW_SECONDS));
     }
-    // A rule that is being withdrawn is taken over by a new one of the same NLRI and makes room for it.
+    // A rule that is being withdrawn is taken over by a new one of the same NLRI and does not count beside it.
     let taken_over: Vec<&Mitigation> =
         facts.unfinished.iter().copied().filter(|m| is_taken_over(m, routes)).collect();
     let freed = |test: &dyn Fn(&Mitigation) -> bool| {

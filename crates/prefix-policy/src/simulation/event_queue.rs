@@ -18,11 +18,11 @@ pub(super) enum Timer {
     Refresh,
     /// A step of a mitigation of this victim may be due.
     Steps(VictimIp),
-    /// What waits may come in.
+    /// A queued mitigation may be admitted.
     Queue,
 }
 
-/// See the module.
+/// The timers that are planned, by time.
 #[derive(Debug, Default)]
 pub(super) struct EventQueue {
     heap: BinaryHeap<Reverse<(DateTime<Utc>, Timer)>>,
@@ -51,12 +51,12 @@ impl EventQueue {
         }
     }
 
-    /// Room was made.
+    /// A quota was freed.
     pub(super) fn queue_at_once(&mut self, now: DateTime<Utc>) {
         self.plan(Timer::Queue, now);
     }
 
-    /// One more waits.
+    /// One more is queued.
     pub(super) fn queue_within_a_second(&mut self, now: DateTime<Utc>) {
         self.plan(Timer::Queue, next_second(now));
     }

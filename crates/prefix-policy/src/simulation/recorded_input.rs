@@ -21,9 +21,9 @@ pub enum RecordedInput {
 }
 
 impl RecordedInput {
-    /// Its place in the record: what takes effect in the same microsecond is told apart by its identifier, which grows
-    /// with time.
-    pub fn place(&self) -> (DateTime<Utc>, Option<Uuid>) {
+    /// What the record is ordered by: what takes effect in the same microsecond is told apart by its identifier, which
+    /// grows with time.
+    pub fn order(&self) -> (DateTime<Utc>, Option<Uuid>) {
         match self {
             Self::Event(input) => (input.at, input.event_id.map(|id| id.as_uuid())),
             Self::Corroboration(signal) => (signal.received_at, Some(signal.signal_id.as_uuid())),
@@ -41,7 +41,7 @@ pub fn in_order(
         corroborations.into_iter().map(|signal| RecordedInput::Corroboration(Box::new(signal))).peekable();
     std::iter::from_fn(move || {
         let is_signal = match (events.peek(), signals.peek()) {
-            (Some(event), Some(signal)) => signal.place() < event.place(),
+            (Some(event), Some(signal)) => signal.order() < event.order(),
             (None, signal) => signal.is_some(),
             (_, None) => false,
         };
@@ -143,7 +143,7 @@ mod tests {
         let events = vec![event(1, 10), event(2, 20), event(2, 40), event(5, 1)];
         let signals = vec![signal(0, 99), signal(2, 10), signal(2, 30), signal(9, 2)];
         let ids: Vec<u128> =
-            in_order(events, signals).map(|input| input.place().1.unwrap().as_u128()).collect();
+            in_order(events, signals).map(|input| input.order().1.unwrap().as_u128()).collect();
         assert_eq!(ids, [99, 10, 10, 20, 30, 40, 1, 2]);
     }
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::use_cases::IdGenerator;
 
-/// See the module.
+/// Counts identifiers up from 1.
 #[derive(Debug, Default)]
 pub(super) struct SequentialIds(Cell<u128>);
 

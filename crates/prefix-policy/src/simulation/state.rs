@@ -17,28 +17,27 @@ use prefix_core::store::{MOST_CORROBORATIONS, QuotaCounts, Snapshot};
 use super::outcome::Ending;
 use super::time;
 use crate::policy::Policy;
+use crate::use_cases::REJECTED_COUNTS;
 use crate::vector::unknown_vector;
 
-/// How long a rejected row is updated by repeats.
-const REJECTED_COUNTS: TimeDelta = TimeDelta::hours(1);
 /// New rules are counted by second, over so many seconds and the one that runs.
 const RATE_SECONDS: i64 = 60;
 /// Victims are swept of what no decision looks at any more once so many more are known than after the last sweep.
 const SWEEP_AFTER: usize = 4_096;
 
-/// See the module.
+/// The rows of a simulation, by victim, and what is counted of them.
 pub(super) struct SimulationState {
     /// True if confidences of groups change with time alone.
     pub(super) decays: bool,
-    victims: HashMap<VictimIp, Known>,
-    /// Where a mitigation is found.
-    places: HashMap<MitigationId, VictimIp>,
+    victims: HashMap<VictimIp, VictimState>,
+    /// The victim of each mitigation.
+    victim_of: HashMap<MitigationId, VictimIp>,
     queued: BTreeSet<(MitigationId, VictimIp)>,
     /// Victims with groups.
     grouped: BTreeSet<VictimIp>,
     customers: HashMap<CustomerId, u64>,
     rules: u64,
-    /// Rules let in, by second.
+    /// Rules admitted, by second.
     admitted: VecDeque<(i64, u64)>,
     /// What was ever reported, as hashes: a mix-up of two among millions is less likely than a broken disk, and the
     /// whole words of a year would not fit into memory.
@@ -52,27 +51,27 @@ pub(super) struct SimulationState {
     may_open: Option<VectorName>,
     recent: TimeDelta,
     swept: usize,
-    /// The rows that a unit of work has at hand: whether they took up room, and whether they were final.
+    /// The rows that a unit of work has at hand: whether they counted against the quotas, and whether they were final.
     given: Vec<(MitigationId, bool, bool)>,
 }
 
-/// What is known of a victim.
+/// The rows of a victim.
 #[derive(Default)]
-struct Known {
+struct VictimState {
     /// In the order of their making.
     rows: Vec<Mitigation>,
     groups: Vec<SignalGroup>,
 }
 
-/// What a unit of work has brought about.
+/// How a unit of work has changed the state.
 #[derive(Debug, Default)]
-pub(super) struct Effect {
+pub(super) struct StateChange {
     /// So many new mitigations.
     pub(super) made: u64,
     /// One more waits.
     pub(super) queued: bool,
-    /// A rule takes up room no more.
-    pub(super) made_room: bool,
+    /// A rule counts against the quotas no more.
+    pub(super) freed_quota: bool,
     /// These have ended.
     pub(super) ended: Vec<MitigationId>,
 }
@@ -80,13 +79,10 @@ pub(super) struct Effect {
 impl SimulationState {
     /// An empty one, for decisions of this policy.
     pub(super) fn new(policy: &Policy) -> Self {
-        let parts = policy.parts();
-        let quiet = parts.timers.quiet_period_after_withdraw_seconds;
-        let cooldown = parts.guardrails.max_lifetime_cooldown_seconds;
         Self {
             decays: time::decays(policy),
             victims: HashMap::new(),
-            places: HashMap::new(),
+            victim_of: HashMap::new(),
             queued: BTreeSet::new(),
             grouped: BTreeSet::new(),
             customers: HashMap::new(),
@@ -97,7 +93,7 @@ impl SimulationState {
             asked: None,
             waiting: VecDeque::new(),
             may_open: None,
-            recent: TimeDelta::seconds(quiet.max(cooldown).into()),
+            recent: policy.look_back(),
             swept: 0,
             given: Vec::new(),
         }
@@ -139,7 +135,7 @@ impl SimulationState {
         let mut concerned: BTreeSet<CustomerId> =
             policy.lookup(victim).map(|owner| owner.customer_id().clone()).into_iter().collect();
         if let Some(known) = self.victims.get_mut(&victim) {
-            known.forget(now, self.recent, &mut self.places);
+            known.forget(now, self.recent, &mut self.victim_of);
             concerned.extend(known.rows.iter().filter_map(|row| row.customer_id.clone()));
             let as_read = |row: &Mitigation| (row.mitigation_id, row.counts(), row.status.is_final());
             self.given = known.rows.iter().map(as_read).collect();
@@ -178,7 +174,7 @@ impl SimulationState {
         snapshot
     }
 
-    /// Makes true what was decided about a victim: all its rows and groups as they are now.
+    /// Takes over what a unit of work made of a victim: all its rows and groups as they are now.
     pub(super) fn put_back(
         &mut self,
         victim: VictimIp,
@@ -186,8 +182,8 @@ impl SimulationState {
         groups: Vec<SignalGroup>,
         admitted: u64,
         now: DateTime<Utc>,
-    ) -> Effect {
-        let mut effect = Effect::default();
+    ) -> StateChange {
+        let mut change = StateChange::default();
         if admitted > 0 {
             match self.admitted.back_mut().filter(|(at, _)| *at == now.timestamp()) {
                 Some((_, count)) => *count += admitted,
@@ -195,7 +191,7 @@ impl SimulationState {
             }
         }
         if rows.is_empty() && groups.is_empty() {
-            return effect;
+            return change;
         }
         for row in &rows {
             let id = row.mitigation_id;
@@ -206,20 +202,20 @@ impl SimulationState {
                 let counters = customer.into_iter().chain([&mut self.rules]);
                 counters
                     .for_each(|count| *count = if counted { count.saturating_sub(1) } else { *count + 1 });
-                effect.made_room |= counted;
+                change.freed_quota |= counted;
             }
             if row.status == Status::Queued {
-                effect.queued |= self.queued.insert((id, victim));
+                change.queued |= self.queued.insert((id, victim));
             } else if !self.queued.is_empty() {
                 self.queued.remove(&(id, victim));
             }
             match before {
                 None => {
-                    self.places.insert(id, victim);
+                    self.victim_of.insert(id, victim);
                     let is_made = row.status != Status::Rejected && row.parent_id.is_none();
-                    effect.made += u64::from(is_made);
+                    change.made += u64::from(is_made);
                 }
-                Some((_, _, was_final)) if row.status.is_final() && !was_final => effect.ended.push(id),
+                Some((_, _, was_final)) if row.status.is_final() && !was_final => change.ended.push(id),
                 Some(_) => {}
             }
         }
@@ -235,16 +231,16 @@ impl SimulationState {
         if self.victims.len() > self.swept.saturating_mul(2).saturating_add(SWEEP_AFTER) {
             self.sweep(now, victim);
         }
-        effect
+        change
     }
 
     /// Forgets victims of whom there is nothing left to know.
     fn sweep(&mut self, now: DateTime<Utc>, except: VictimIp) {
-        let Self { victims, places, recent, .. } = self;
+        let Self { victims, victim_of, recent, .. } = self;
         victims.retain(|victim, known| {
             // what has just ended is still to be told
             if *victim != except {
-                known.forget(now, *recent, places);
+                known.forget(now, *recent, victim_of);
             }
             !known.rows.is_empty() || !known.groups.is_empty()
         });
@@ -253,7 +249,7 @@ impl SimulationState {
 
     /// The most recent state of a mitigation.
     pub(super) fn row(&self, id: MitigationId) -> Option<&Mitigation> {
-        let known = self.victims.get(self.places.get(&id)?)?;
+        let known = self.victims.get(self.victim_of.get(&id)?)?;
         known.rows.iter().find(|row| row.mitigation_id == id)
     }
 
@@ -274,24 +270,24 @@ impl SimulationState {
         self.row(id).and_then(Ending::of)
     }
 
-    /// So many rules take up room.
+    /// So many rules count against the quotas.
     pub(super) fn rules(&self) -> u64 {
         self.rules
     }
 
-    /// What waits or lives for a victim.
+    /// The mitigations of a victim that have not ended.
     pub(super) fn unfinished_of(&self, victim: VictimIp) -> impl Iterator<Item = &Mitigation> {
         let rows = self.victims.get(&victim).into_iter().flat_map(|known| known.rows.iter());
         rows.filter(|row| !row.status.is_final())
     }
 
-    /// What waits or lives longer than it may.
+    /// The mitigations of a victim whose time is over.
     pub(super) fn overdue(&self, victim: VictimIp, now: DateTime<Utc>) -> Vec<MitigationId> {
         let due = self.unfinished_of(victim).filter(|row| row.expires_at <= now);
         due.map(|row| row.mitigation_id).collect()
     }
 
-    /// What waits, oldest first.
+    /// The queued mitigations, oldest first.
     pub(super) fn queued(&self) -> Vec<(MitigationId, VictimIp)> {
         self.queued.iter().copied().collect()
     }
@@ -362,13 +358,13 @@ impl SimulationState {
     }
 }
 
-impl Known {
+impl VictimState {
     /// Final rows leave once no decision looks at them.
     fn forget(
         &mut self,
         now: DateTime<Utc>,
         recent: TimeDelta,
-        places: &mut HashMap<MitigationId, VictimIp>,
+        victim_of: &mut HashMap<MitigationId, VictimIp>,
     ) {
         let is_needed = |row: &Mitigation| {
             let closed_at = row.ended_at.unwrap_or(row.updated_at);
@@ -381,7 +377,7 @@ impl Known {
         self.rows.retain(|row| {
             let stays = is_needed(row);
             if !stays {
-                places.remove(&row.mitigation_id);
+                victim_of.remove(&row.mitigation_id);
             }
             stays
         });

@@ -1,4 +1,4 @@
-//! Time passes: deadlines, windows, steps, the queue, decay. What the daemon does in its timers, in the same order.
+//! Timers: deadlines, windows, steps, the queue, decay. What the daemon does in its timers, in the same order.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::address::VictimIp;
@@ -13,20 +13,20 @@ use crate::use_cases::{Tried, close_group, expire, refresh_group, step_if_due, t
 use crate::verdict::StepVerdict;
 
 impl Simulation {
-    /// Everything that is due before an event comes to pass.
+    /// Runs every timer that is due before this time.
     pub(super) fn pass_until(&mut self, end: DateTime<Utc>, sink: &mut dyn FnMut(Simulated)) {
         while let Some((at, timer)) = self.event_queue.next_before(end) {
             self.now = self.now.max(at);
-            self.come_to(timer, sink);
+            self.run_timer(timer, sink);
         }
     }
 
-    /// What an event has made due at once.
+    /// Runs the timers that an event has made due at once.
     pub(super) fn run_timers_of_now(&mut self, sink: &mut dyn FnMut(Simulated)) {
         self.pass_until(self.now + TimeDelta::nanoseconds(1), sink);
     }
 
-    fn come_to(&mut self, timer: Timer, sink: &mut dyn FnMut(Simulated)) {
+    fn run_timer(&mut self, timer: Timer, sink: &mut dyn FnMut(Simulated)) {
         match timer {
             Timer::Deadline(victim) => {
                 let due = self.state.overdue(victim, self.now);
@@ -60,7 +60,7 @@ impl Simulation {
             if !policy.may_step(row) {
                 continue;
             }
-            let timers = policy.step_moments(row).map(whole_second).filter(|at| *at > now);
+            let timers = policy.step_times(row).map(whole_second).filter(|at| *at > now);
             // what is reported can only make a step due whose time has come
             let soon = (changed && policy.awaits_reports(row, next_second(now))).then(|| next_second(now));
             if let Some(at) = timers.chain(soon).min() {
@@ -83,7 +83,7 @@ impl Simulation {
         self.state.unfinished_of(victim).filter(due).map(|row| row.mitigation_id).collect()
     }
 
-    /// Lets in what may come in, oldest first, and no further than it can help.
+    /// Tries queued mitigations, oldest first, until none of the rest can be admitted.
     fn admit(&mut self, sink: &mut dyn FnMut(Simulated)) {
         let mut tried = Tried::default();
         for (id, victim) in self.state.queued() {

@@ -1,9 +1,9 @@
-//! Queued mitigations are let in, oldest first, as soon as nothing is against them any more.
+//! Queued mitigations are admitted, oldest first, as soon as no guardrail refuses them any more.
 
 use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use prefix_core::audit::{Actor, AuditAction, AuditEntry};
+use prefix_core::audit::{Actor, AuditAction};
 use prefix_core::decision::{Decision, Outcome, Stage, StageResult};
 use prefix_core::guardrail::Guardrail;
 use prefix_core::id::MitigationId;
@@ -15,10 +15,10 @@ use super::ending::end_with_companions;
 use super::row::admit_row;
 use super::unit_of_work::UnitOfWork;
 
-/// What trying them has shown about those that were not tried.
+/// What trying queued mitigations has shown about those that were not tried.
 #[derive(Debug, Default)]
 pub struct Tried {
-    /// None of them can come in now.
+    /// None of them can be admitted now.
     pub is_over: bool,
     /// Those of these customers cannot.
     pub full: HashSet<CustomerId>,
@@ -26,7 +26,7 @@ pub struct Tried {
     pub quiet: Vec<(MitigationId, DateTime<Utc>)>,
 }
 
-/// Lets a queued one in if nothing is against it any more.
+/// Admits a queued mitigation if no guardrail refuses it any more.
 pub fn try_queued(uow: &mut UnitOfWork<'_>, id: MitigationId, tried: &mut Tried) {
     let now = uow.now;
     let waits = |row: &&Mitigation| row.status == Status::Queued && row.expires_at > now;
@@ -34,21 +34,21 @@ pub fn try_queued(uow: &mut UnitOfWork<'_>, id: MitigationId, tried: &mut Tried)
     if row.customer_id.as_ref().is_some_and(|id| tried.full.contains(id)) {
         return;
     }
-    let verdict = uow.decide(row.victim_ip, None, |policy, facts| policy.admit(&row, facts));
+    let verdict = uow.decide(row.victim_ip, None, None, |policy, facts| policy.admit(&row, facts));
     match verdict {
         Ok(()) => {
             if let Some(key) = row.key() {
                 uow.take_over(&key, id);
             }
-            let announcement = uow.announcement();
+            let mut decision = row.decision;
+            note_admission(&mut decision, (now - row.created_at).num_seconds());
+            uow.conclude(&mut decision);
             uow.edit(id, |row| {
                 admit_row(row, now);
-                let_in(&mut row.decision, (now - row.created_at).num_seconds());
-                announcement.conclude(&mut row.decision);
+                row.decision = decision;
             });
             let details = json!({ "after": { "status": "pending" }, "queued_at": row.created_at });
-            let entry = AuditEntry::new(now, Actor::SYSTEM, AuditAction::Announce, details);
-            uow.audit(entry.on("mitigation", id));
+            uow.audit_mitigation(&Actor::SYSTEM, AuditAction::Announce, id, details);
         }
         Err(refusal) if refusal.guardrail.is_temporary() => {
             match refusal.guardrail {
@@ -75,20 +75,22 @@ pub fn try_queued(uow: &mut UnitOfWork<'_>, id: MitigationId, tried: &mut Tried)
             };
             end_with_companions(uow, id, reason);
             let details = json!({ "guardrail": refusal.guardrail, "reason": refusal.detail });
-            uow.audit(
-                AuditEntry::new(now, Actor::SYSTEM, AuditAction::Withdraw, details).on("mitigation", id),
-            );
+            uow.audit_mitigation(&Actor::SYSTEM, AuditAction::Withdraw, id, details);
         }
     }
 }
 
-/// The refusal that a decision ended with was one for a time: whoever reads it now must not take the rule for refused.
-fn let_in(decision: &mut Decision, seconds: i64) {
+/// The refusal that a decision ended with was a temporary one: it becomes a note, so that nobody takes the rule for
+/// refused.
+fn note_admission(decision: &mut Decision, seconds: i64) {
     for entry in decision.trace.iter_mut().filter(|entry| entry.result == StageResult::Stop) {
         entry.result = StageResult::Info;
-        entry.detail = format!("waited at first: {}", entry.detail);
+        entry.detail = format!("queued at first: {}", entry.detail);
     }
     decision.outcome = Outcome::Mitigate;
     decision.guardrail = None;
-    decision.pass(Stage::Guardrails, format!("let in after {seconds} s: nothing is against it any more"));
+    decision.pass(
+        Stage::Guardrails,
+        format!("admitted after {seconds} s in the queue: no guardrail refuses it any more"),
+    );
 }

@@ -1,7 +1,7 @@
 //! An address is under attack: a new mitigation, a renewed one, one that waits, or the reason why there is none.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use prefix_core::audit::{AuditAction, AuditEntry};
+use prefix_core::audit::AuditAction;
 use prefix_core::confidence::Confidence;
 use prefix_core::decision::Decision;
 use prefix_core::event::{EventStatus, Report};
@@ -14,9 +14,10 @@ use prefix_core::signal::GroupStatus;
 use prefix_core::ttl::Ttl;
 use serde_json::json;
 
+use super::domain_event::{DomainEvent, RefusedRule};
 use super::groups::{self, Joined};
-use super::ingest::{Author, Effect, Ids, audit_entry};
-use super::outcome::{Ingested, RefusedEvent};
+use super::ingest::{AuditTarget, Intake};
+use super::outcome::{EventOutcome, RefusedEvent};
 use super::row::{Entry, Origin, new_row};
 use super::steps;
 use super::unit_of_work::UnitOfWork;
@@ -25,101 +26,141 @@ use crate::verdict::{BanVerdict, Plan};
 /// Repeats of a lease are audited once in this time, with a count.
 const AUDIT_REPEATS: TimeDelta = TimeDelta::seconds(60);
 
+/// How long repeats of a refusal update its rejected row, instead of adding another one.
+pub(crate) const REJECTED_COUNTS: TimeDelta = TimeDelta::hours(1);
+
 /// Decides over a ban and changes the rows.
-pub(super) fn ban(uow: &mut UnitOfWork<'_>, report: &Report, ids: &Ids, author: &Author<'_>) -> Effect {
-    let joined = groups::join(uow, report, ids, author);
-    let verdict = match &joined {
-        Some(joined) => {
-            uow.decide_in(report.victim_ip, &joined.group, |policy, facts| policy.decide_ban(report, facts))
-        }
-        None => uow.decide(report.victim_ip, None, |policy, facts| policy.decide_ban(report, facts)),
-    };
+pub(super) fn ban(uow: &mut UnitOfWork<'_>, intake: Intake<'_>) -> EventOutcome {
+    let report = intake.report;
+    let joined = groups::join(uow, &intake);
+    let verdict =
+        uow.decide(report.victim_ip, None, joined.as_ref().map(|joined| &joined.group), |policy, facts| {
+            policy.decide_ban(report, facts)
+        });
     let completes = joined.as_ref().is_some_and(Joined::completes);
     let is_first = joined.as_ref().is_none_or(|joined| joined.group.status == GroupStatus::Open);
     let renews = matches!(verdict, BanVerdict::Extend { .. } | BanVerdict::NotMitigated(_));
     let group = joined.and_then(|joined| groups::keep(uow, joined, renews));
-    let mut effect = match verdict {
+    let intake = Intake { group, ..intake };
+    let leases = |uow: &UnitOfWork<'_>, ttl| first_leases(uow, report, ttl, group.filter(|_| is_first));
+    match verdict {
         BanVerdict::NotMitigated(decision) => {
-            unmitigated(uow, report, ids, author, EventStatus::AcceptedNoMitigation, decision, group)
+            unmitigated(uow, &intake, EventStatus::AcceptedNoMitigation, decision)
         }
-        BanVerdict::Hold(decision) => held(uow, report, ids, author, decision, group.filter(|_| completes)),
+        BanVerdict::Hold(decision) => held(uow, &intake, decision, completes),
         BanVerdict::NoPlaybook(decision) => {
-            unmitigated(uow, report, ids, author, EventStatus::AcceptedNoPlaybook, decision, group)
+            unmitigated(uow, &intake, EventStatus::AcceptedNoPlaybook, decision)
         }
         BanVerdict::Extend { mitigation, decision } => {
             if let Some(group) = group.filter(|_| completes) {
                 groups::hand_on(uow, group, mitigation);
             }
-            extend(uow, report, ids, author, mitigation, decision)
+            extend(uow, &intake, mitigation, decision)
         }
-        BanVerdict::Mitigate { plan, companion, mut decision } => {
-            uow.conclude(&mut decision);
-            let entry = Entry::Admitted;
-            let leases = first_leases(uow, report, plan.ttl, group.filter(|_| is_first));
-            let status = insert(uow, report, ids, plan, companion, &decision, &entry, leases, group);
-            let row = json!({ "mitigation_status": status });
-            let audit = audit_entry(uow, report, ids, author, AuditAction::Announce, row)
-                .on("mitigation", ids.mitigation);
-            let answer = answer(report, ids, EventStatus::Accepted, Some((ids.mitigation, status)), decision);
-            Effect::accepted(answer, Some(audit))
+        BanVerdict::Mitigate { plan, companion, decision } => {
+            let leases = leases(uow, plan.ttl);
+            mitigate(uow, &intake, (plan, companion), None, decision, leases)
         }
         BanVerdict::Queue { refusal, plan, companion, decision } => {
-            let entry = Entry::Queued(&refusal);
-            let leases = first_leases(uow, report, plan.ttl, group.filter(|_| is_first));
-            let status = insert(uow, report, ids, plan, companion, &decision, &entry, leases, group);
-            let why = json!({ "guardrail": refusal.guardrail, "reason": refusal.detail, "status": "queued" });
-            let audit = audit_entry(uow, report, ids, author, AuditAction::Ingest, why)
-                .on("mitigation", ids.mitigation);
-            let mut answer =
-                answer(report, ids, EventStatus::Queued, Some((ids.mitigation, status)), decision);
-            answer.guardrail = Some(refusal.guardrail);
-            answer.retry_after_seconds = refusal.retry_after_seconds.or(Some(1));
-            Effect::accepted(answer, Some(audit))
+            let leases = leases(uow, plan.ttl);
+            mitigate(uow, &intake, (plan, companion), Some(refusal), decision, leases)
         }
-        BanVerdict::Refuse { refusal, plan, decision } => {
-            let mitigation_id = reject(uow, report, ids, *plan, &refusal, &decision, group);
-            let why = json!({ "guardrail": refusal.guardrail, "reason": refusal.detail });
-            let audit = audit_entry(uow, report, ids, author, AuditAction::Reject, why)
-                .on("mitigation", mitigation_id);
-            let refused = RefusedEvent {
-                event_id: ids.event,
-                external_event_id: report.external_event_id.clone(),
-                mitigation_id,
-                signal_group_id: group,
-                refusal,
-                decision,
-            };
-            Effect::refused(refused, audit)
-        }
+        BanVerdict::Refuse { refusal, plan, decision } => refuse(uow, &intake, *plan, refusal, decision),
+    }
+}
+
+/// Adds the row of a plan, and that of its companion, which shares its leases: admitted, or queued until a guardrail
+/// refuses it no more. The first row of an open group is what the group is handed on to.
+pub(super) fn mitigate(
+    uow: &mut UnitOfWork<'_>,
+    intake: &Intake<'_>,
+    (plan, companion): (Plan, Option<Plan>),
+    queued: Option<Refusal>,
+    mut decision: Decision,
+    leases: Vec<Lease>,
+) -> EventOutcome {
+    let entry = queued.as_ref().map_or(Entry::Admitted, Entry::Queued);
+    if queued.is_none() {
+        uow.conclude(&mut decision);
+    }
+    let (id, vector) = (intake.ids.mitigation, vector_of(intake.report));
+    let origin = origin(uow, intake, &vector, leases, &decision);
+    let companion = companion.map(|plan| {
+        let origin = Origin { id: intake.ids.companion, ..origin.clone() };
+        Mitigation { parent_id: Some(id), ..new_row(uow, plan, origin, &entry) }
+    });
+    let row = new_row(uow, plan, origin, &entry);
+    let status = row.status;
+    uow.insert(row);
+    companion.into_iter().for_each(|row| uow.insert(row));
+    if let Some(group) = intake.group {
+        groups::hand_on(uow, group, id);
+    }
+    let Some(refusal) = queued else {
+        let details = json!({ "mitigation_status": status });
+        intake.audit(uow, AuditAction::Announce, AuditTarget::Mitigation(id), details);
+        return intake.accepted(EventStatus::Accepted, Some((id, status)), decision).into();
     };
-    effect.joined(group);
-    effect
+    let mut why = intake.words_of(&refusal);
+    why["status"] = json!("queued");
+    intake.audit(uow, AuditAction::Ingest, AuditTarget::Mitigation(id), why);
+    let mut answer = intake.accepted(EventStatus::Queued, Some((id, status)), decision);
+    answer.guardrail = Some(refusal.guardrail);
+    answer.retry_after_seconds = refusal.retry_after_seconds.or(Some(1));
+    answer.into()
+}
+
+/// Writes the refusal down: one row per rule and guardrail within an hour, repeats update it.
+pub(super) fn refuse(
+    uow: &mut UnitOfWork<'_>,
+    intake: &Intake<'_>,
+    plan: Plan,
+    refusal: Refusal,
+    decision: Decision,
+) -> EventOutcome {
+    let report = intake.report;
+    let vector = vector_of(report);
+    let origin = origin(uow, intake, &vector, Vec::new(), &decision);
+    let row = new_row(uow, plan, origin, &Entry::Rejected(&refusal));
+    let mitigation_id = put_rejected(uow, row);
+    let why = intake.words_of(&refusal);
+    intake.audit(uow, AuditAction::Reject, AuditTarget::Mitigation(mitigation_id), why);
+    if let Some(mut rule) = uow.row(mitigation_id).map(RefusedRule::of) {
+        let is_reported = intake.because.is_none();
+        if is_reported {
+            rule.flow = decision.rule.as_ref().map(|rule| rule.flow.clone());
+        }
+        let source = is_reported.then(|| report.source.clone());
+        uow.emit(DomainEvent::Refused { refusal: refusal.clone(), rule, source });
+    }
+    EventOutcome::Refused(Box::new(RefusedEvent {
+        event_id: intake.ids.event,
+        external_event_id: report.external_event_id.clone(),
+        mitigation_id,
+        signal_group_id: intake.group,
+        refusal,
+        decision,
+    }))
 }
 
 /// Its sources do not agree enough, or it is a report that triggers nothing by itself: then it may still have completed
 /// the quorum of those that do.
-fn held(
-    uow: &mut UnitOfWork<'_>,
-    report: &Report,
-    ids: &Ids,
-    author: &Author<'_>,
-    decision: Decision,
-    completed: Option<GroupId>,
-) -> Effect {
-    let because = format!("{} completes the quorum", report.source);
-    let made = completed.and_then(|group| groups::trigger(uow, group, author, &because));
+fn held(uow: &mut UnitOfWork<'_>, intake: &Intake<'_>, decision: Decision, completes: bool) -> EventOutcome {
+    let because = format!("{} completes the quorum", intake.report.source);
+    let completed = intake.group.filter(|_| completes);
+    let made = completed.and_then(|group| groups::trigger(uow, group, intake.author, &because));
     let Some((mitigation, status, decision)) = made else {
-        return unmitigated(uow, report, ids, author, EventStatus::Held, decision, None);
+        return unmitigated(uow, intake, EventStatus::Held, decision);
     };
     let details = json!({ "status": "accepted", "mitigation_id": mitigation });
-    let audit = audit_entry(uow, report, ids, author, AuditAction::Ingest, details).on("event", ids.event);
+    intake.audit(uow, AuditAction::Ingest, AuditTarget::Event, details);
     let became = if status == Status::Queued { EventStatus::Queued } else { EventStatus::Accepted };
-    let mut answer = answer(report, ids, became, Some((mitigation, status)), decision);
+    let mut answer = intake.accepted(became, Some((mitigation, status)), decision);
     if status == Status::Queued {
         answer.guardrail = uow.row(mitigation).and_then(|row| row.guardrail);
         answer.retry_after_seconds = Some(1);
     }
-    Effect::accepted(answer, Some(audit))
+    answer.into()
 }
 
 /// Whoever holds a new mitigation: everybody who made its group enough, or whoever reports a further rule of it.
@@ -145,83 +186,35 @@ fn confidence(uow: &UnitOfWork<'_>, report: &Report) -> Confidence {
     report.confidence.unwrap_or_else(|| uow.policy.default_confidence(&report.source))
 }
 
-/// Adds the row of a plan, and that of its companion, which shares its leases. The first row of an open group is what
-/// the group is handed on to.
-#[allow(clippy::too_many_arguments, reason = "each is a fact of its own about the new rows")]
-pub(super) fn insert(
-    uow: &mut UnitOfWork<'_>,
-    report: &Report,
-    ids: &Ids,
-    plan: Plan,
-    companion: Option<Plan>,
-    decision: &Decision,
-    entry: &Entry<'_>,
+fn origin<'a>(
+    uow: &UnitOfWork<'_>,
+    intake: &Intake<'_>,
+    vector: &'a VectorName,
     leases: Vec<Lease>,
-    group: Option<GroupId>,
-) -> Status {
-    let vector = vector_of(report);
-    let correlation =
-        group.and_then(|id| uow.group(id)).map(|group| uow.policy.correlation_of(group, uow.now));
-    let origin = |id, leases| Origin {
-        id,
-        victim_ip: report.victim_ip,
-        vector: &vector,
-        event: Some(ids.event),
+    decision: &'a Decision,
+) -> Origin<'a> {
+    let group = intake.group.and_then(|id| uow.group(id));
+    Origin {
+        id: intake.ids.mitigation,
+        victim_ip: intake.report.victim_ip,
+        vector,
+        event: Some(intake.ids.event),
         leases,
-        correlation: correlation.clone(),
+        correlation: group.map(|group| uow.policy.correlation_of(group, uow.now)),
         reason: None,
         decision,
-    };
-    let row = new_row(uow, plan, origin(ids.mitigation, leases.clone()), entry);
-    let status = row.status;
-    uow.insert(row);
-    if let Some(plan) = companion {
-        let mut row = new_row(uow, plan, origin(ids.companion, leases), entry);
-        row.parent_id = Some(ids.mitigation);
-        uow.insert(row);
     }
-    if let Some(group) = group {
-        groups::hand_on(uow, group, ids.mitigation);
-    }
-    status
-}
-
-/// Writes the refusal down: one row per rule and guardrail within an hour, repeats update it.
-pub(super) fn reject(
-    uow: &mut UnitOfWork<'_>,
-    report: &Report,
-    ids: &Ids,
-    plan: Plan,
-    refusal: &Refusal,
-    decision: &Decision,
-    group: Option<GroupId>,
-) -> MitigationId {
-    let vector = vector_of(report);
-    let group = group.and_then(|id| uow.group(id));
-    let correlation = group.map(|group| uow.policy.correlation_of(group, uow.now));
-    let origin = Origin {
-        id: ids.mitigation,
-        victim_ip: report.victim_ip,
-        vector: &vector,
-        event: Some(ids.event),
-        leases: Vec::new(),
-        correlation,
-        reason: None,
-        decision,
-    };
-    let row = new_row(uow, plan, origin, &Entry::Rejected(refusal));
-    put_rejected(uow, row)
 }
 
 /// Puts a rejected row, or updates the one that is less than an hour old.
-pub fn put_rejected(uow: &mut UnitOfWork<'_>, mut row: Mitigation) -> MitigationId {
+pub(super) fn put_rejected(uow: &mut UnitOfWork<'_>, mut row: Mitigation) -> MitigationId {
     // without a rule there is no identity: the match then stands for it
     let same = |other: &Mitigation| {
         other.status == Status::Rejected
             && other.guardrail == row.guardrail
             && other.vector == row.vector
             && other.matching == row.matching
-            && other.created_at > row.created_at - TimeDelta::hours(1)
+            && other.created_at > row.created_at - REJECTED_COUNTS
     };
     let earlier = uow.of_victim(row.victim_ip, same).pop();
     if let Some(id) = earlier {
@@ -240,35 +233,30 @@ pub fn put_rejected(uow: &mut UnitOfWork<'_>, mut row: Mitigation) -> Mitigation
     id
 }
 
-/// More leases on a running mitigation and on the companions that live and die with it. Returns the one that they are on.
-pub(super) fn hold(
+/// Renews or adds leases of a running mitigation, and of the companions that live and die with it. Returns the one that
+/// the leases are on, and what `renew` returned for that.
+pub(super) fn hold<R>(
     uow: &mut UnitOfWork<'_>,
     mitigation: MitigationId,
-    leases: impl Fn(Ttl, DateTime<Utc>) -> Vec<Lease>,
-) -> MitigationId {
+    mut renew: impl FnMut(&mut Mitigation, DateTime<Utc>) -> R,
+) -> (MitigationId, Option<R>) {
     let (target, members) = members(uow, mitigation);
     let now = uow.now;
+    let mut of_target = None;
     for id in members {
-        let Some(ttl) = uow.row(id).map(|row| row.ttl) else { continue };
-        uow.edit(id, |row| {
-            for lease in leases(ttl, now) {
-                match row.lease_mut(&lease.source) {
-                    Some(held) => {
-                        for claim in &lease.claims {
-                            held.renew(claim.event_id.as_ref(), lease.confidence, now, claim.expires_at);
-                        }
-                        held.edge = lease.edge;
-                    }
-                    None => row.leases.push(lease),
-                }
-            }
+        let renewed = uow.edit(id, |row| {
+            let renewed = renew(row, now);
             row.leases.retain(|lease| lease.lives(now));
             row.follow_leases();
             row.updated_at = now;
             row.progress.refused_step = None;
+            renewed
         });
+        if id == target {
+            of_target = renewed;
+        }
     }
-    target
+    (target, of_target)
 }
 
 /// A mitigation or, for a companion, its parent; and all that share the leases of that.
@@ -283,60 +271,45 @@ fn members(uow: &UnitOfWork<'_>, mitigation: MitigationId) -> (MitigationId, Vec
 
 fn extend(
     uow: &mut UnitOfWork<'_>,
-    report: &Report,
-    ids: &Ids,
-    author: &Author<'_>,
+    intake: &Intake<'_>,
     mitigation: MitigationId,
     decision: Decision,
-) -> Effect {
-    let (target, members) = members(uow, mitigation);
-    let confidence = confidence(uow, report);
-    let now = uow.now;
-    let mut audited = None;
-    for id in members {
-        let Some(ttl) = uow.row(id).map(|row| row.ttl) else { continue };
-        let (until, edge) = uow.policy.lease_until_by(&report.source, report.reports, ttl, now);
-        let counted = uow.edit(id, |row| {
-            let episode = report.external_event_id.as_ref();
-            let repeats = match row.lease_mut(&report.source) {
-                Some(lease) => {
-                    lease.renew(episode, confidence, now, until);
-                    lease.edge = edge;
-                    count_repeat(lease, now)
-                }
-                None => {
-                    let source = report.source.clone();
-                    row.leases.push(Lease::new(source, episode.cloned(), confidence, edge, now, until));
-                    Some(1)
-                }
-            };
-            row.leases.retain(|lease| lease.lives(now));
-            row.follow_leases();
-            row.updated_at = now;
-            row.last_event_id = Some(ids.event);
-            row.progress.refused_step = None;
-            repeats
-        });
-        if id == target {
-            audited = counted.flatten();
+) -> EventOutcome {
+    let Intake { report, ids, .. } = *intake;
+    let (policy, confidence) = (uow.policy.clone(), confidence(uow, report));
+    let episode = report.external_event_id.as_ref();
+    let (target, repeats) = hold(uow, mitigation, |row, now| {
+        let (until, edge) = policy.lease_until_by(&report.source, report.reports, row.ttl, now);
+        row.last_event_id = Some(ids.event);
+        match row.lease_mut(&report.source) {
+            Some(lease) => {
+                lease.renew(episode, confidence, now, until);
+                lease.edge = edge;
+                count_repeat(lease, now)
+            }
+            None => {
+                let source = report.source.clone();
+                row.leases.push(Lease::new(source, episode.cloned(), confidence, edge, now, until));
+                Some(1)
+            }
         }
-    }
+    });
     steps::after_report(uow, target, confidence);
     let row = uow.row(target);
     let status = row.map_or(Status::Active, |row| row.status);
     let expires_at = row.map(|row| row.expires_at);
     let guardrail = row.and_then(|row| row.guardrail);
-    let audit: Option<AuditEntry> = audited.map(|repeats| {
+    if let Some(repeats) = repeats.flatten() {
         let details = json!({ "reports": repeats, "expires_at": expires_at });
-        audit_entry(uow, report, ids, author, AuditAction::Extend, details).on("mitigation", target)
-    });
+        intake.audit(uow, AuditAction::Extend, AuditTarget::Mitigation(target), details);
+    }
     // also what still waits is `extended` (http-api.md §3.3): its place in the queue is renewed
-    let mut answer = answer(report, ids, EventStatus::Extended, Some((target, status)), decision);
+    let mut answer = intake.accepted(EventStatus::Extended, Some((target, status)), decision);
     if status == Status::Queued {
         answer.guardrail = guardrail;
         answer.retry_after_seconds = Some(1);
     }
-    Effect::accepted(answer, audit)
+    answer.into()
 }
 
 /// How many reports the audit entry due now stands for; `None` while none is due.
@@ -350,37 +323,12 @@ fn count_repeat(lease: &mut Lease, now: DateTime<Utc>) -> Option<u32> {
 }
 
 fn unmitigated(
-    uow: &UnitOfWork<'_>,
-    report: &Report,
-    ids: &Ids,
-    author: &Author<'_>,
+    uow: &mut UnitOfWork<'_>,
+    intake: &Intake<'_>,
     status: EventStatus,
     decision: Decision,
-    group: Option<GroupId>,
-) -> Effect {
-    let details = json!({ "status": status, "signal_group_id": group });
-    let audit = audit_entry(uow, report, ids, author, AuditAction::Ingest, details).on("event", ids.event);
-    Effect::accepted(answer(report, ids, status, None, decision), Some(audit))
-}
-
-/// The answer to an event.
-pub(super) fn answer(
-    report: &Report,
-    ids: &Ids,
-    status: EventStatus,
-    mitigation: Option<(MitigationId, Status)>,
-    decision: Decision,
-) -> Ingested {
-    Ingested {
-        event_id: ids.event,
-        external_event_id: report.external_event_id.clone(),
-        status,
-        mitigation_id: mitigation.map(|(id, _)| id),
-        mitigation_status: mitigation.map(|(_, status)| status),
-        signal_group_id: None,
-        guardrail: None,
-        retry_after_seconds: None,
-        mitigations: Vec::new(),
-        decision,
-    }
+) -> EventOutcome {
+    let details = json!({ "status": status, "signal_group_id": intake.group });
+    intake.audit(uow, AuditAction::Ingest, AuditTarget::Event, details);
+    intake.accepted(status, None, decision).into()
 }

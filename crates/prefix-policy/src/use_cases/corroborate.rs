@@ -3,10 +3,12 @@
 
 use prefix_core::address::VictimIp;
 use prefix_core::audit::{AuditAction, AuditEntry};
-use prefix_core::id::{GroupId, MitigationId};
+use prefix_core::id::{GroupId, MitigationId, SignalId};
 use prefix_core::signal::Corroboration;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::domain_event::DomainEvent;
 use super::groups::{rejoined, trigger};
 use super::ingest::Author;
 use super::unit_of_work::UnitOfWork;
@@ -14,15 +16,18 @@ use super::unit_of_work::UnitOfWork;
 /// So many groups are named in an audit entry and remembered with a signal; the others are counted.
 pub(super) const MOST_NAMED: usize = 16;
 
-/// What a corroborating signal did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Corroborated {
-    /// The groups that it joined.
-    pub attached: Vec<GroupId>,
+/// What a corroborating signal did, as it is stored for a repetition of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CorroborationTaken {
+    /// Our identifier.
+    pub signal_id: SignalId,
+    /// The groups that it joined; empty = it waits for one.
+    pub attached_group_ids: Vec<GroupId>,
     /// The mitigations that it completed the quorum of.
-    pub mitigations: Vec<MitigationId>,
+    pub mitigation_ids: Vec<MitigationId>,
     /// Groups that it completed, and that are to be acted on by [`act_on_group`](super::act_on_group): the facts about
     /// their victims were not read.
+    #[serde(skip)]
     pub deferred: Vec<(GroupId, VictimIp)>,
 }
 
@@ -33,36 +38,42 @@ pub fn corroborate(
     mut signal: Corroboration,
     author: &Author<'_>,
     is_known: impl Fn(VictimIp) -> bool,
-) -> Corroborated {
-    let mut done = Corroborated::default();
+) -> CorroborationTaken {
+    let mut taken = CorroborationTaken {
+        signal_id: signal.signal_id,
+        attached_group_ids: Vec::new(),
+        mitigation_ids: Vec::new(),
+        deferred: Vec::new(),
+    };
     for id in uow.all_living_groups() {
         let Some(Joined { victim, is_due }) = join_group(uow, &signal, id) else { continue };
         if signal.attached.len() < MOST_NAMED {
             signal.attached.insert(id);
         }
-        done.attached.push(id);
+        taken.attached_group_ids.push(id);
         if is_due && !is_known(victim) {
-            done.deferred.push((id, victim));
+            taken.deferred.push((id, victim));
         } else if is_due {
             let because = because(&signal);
             let made = trigger(uow, id, author, &because);
-            done.mitigations.extend(made.map(|(mitigation, _, _)| mitigation));
+            taken.mitigation_ids.extend(made.map(|(mitigation, _, _)| mitigation));
         }
     }
-    let named: Vec<&GroupId> = done.attached.iter().take(MOST_NAMED).collect();
+    let named: Vec<&GroupId> = taken.attached_group_ids.iter().take(MOST_NAMED).collect();
     let details = json!({
         "request_id": author.request_id,
         "source": signal.source,
         "signal_id": signal.signal_id,
         "scope": signal.scope,
         "signal_groups": named,
-        "signal_group_count": done.attached.len(),
-        "mitigations": done.mitigations,
+        "signal_group_count": taken.attached_group_ids.len(),
+        "mitigations": taken.mitigation_ids,
     });
     let entry = AuditEntry::new(uow.now, author.actor.clone(), AuditAction::Corroborate, details);
     uow.audit(entry.on("signal", signal.signal_id));
+    uow.emit(DomainEvent::Corroborated(Box::new(signal.clone())));
     uow.put_corroboration(signal);
-    done
+    taken
 }
 
 /// A group that was joined.

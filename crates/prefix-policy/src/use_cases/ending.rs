@@ -1,6 +1,6 @@
 //! How a mitigation ends, together with the companions that share its leases.
 
-use prefix_core::audit::{Actor, AuditAction, AuditEntry};
+use prefix_core::audit::{Actor, AuditAction};
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{EndReason, Mitigation};
 use serde_json::json;
@@ -10,7 +10,7 @@ use crate::verdict::Plan;
 
 /// Ends a mitigation and its companions, except those that another one needs too. What is ending or has ended already
 /// is left as it is.
-pub fn end_with_companions(uow: &mut UnitOfWork<'_>, id: MitigationId, reason: EndReason) {
+pub(super) fn end_with_companions(uow: &mut UnitOfWork<'_>, id: MitigationId, reason: EndReason) {
     let mut ids = uow.companions(id);
     ids.retain(|companion| !is_inherited(uow, *companion));
     ids.push(id);
@@ -27,7 +27,7 @@ pub fn end_with_companions(uow: &mut UnitOfWork<'_>, id: MitigationId, reason: E
 
 /// A companion whose parent ends goes on with another living mitigation of the victim whose step wants the same rule
 /// for fragments. Returns false if there is none.
-pub fn is_inherited(uow: &mut UnitOfWork<'_>, companion: MitigationId) -> bool {
+pub(super) fn is_inherited(uow: &mut UnitOfWork<'_>, companion: MitigationId) -> bool {
     let Some((heir, plan)) = heir(uow, companion) else { return false };
     let Some(parent) = uow.row(heir).cloned() else { return false };
     let now = uow.now;
@@ -49,8 +49,7 @@ pub fn is_inherited(uow: &mut UnitOfWork<'_>, companion: MitigationId) -> bool {
         "before": { "parent_id": before },
         "after": { "parent_id": heir },
     });
-    let entry = AuditEntry::new(now, Actor::SYSTEM, AuditAction::Extend, details);
-    uow.audit(entry.on("mitigation", companion));
+    uow.audit_mitigation(&Actor::SYSTEM, AuditAction::Extend, companion, details);
     true
 }
 

@@ -1,9 +1,10 @@
-//! Signal groups in the course of things: reports join, sources leave, and a group that becomes enough is handed on to a
-//! mitigation at once, whatever completed it.
+//! Signal groups: reports join, sources leave, and a group that becomes enough is handed on to a mitigation at once,
+//! whatever completed it.
 
-use prefix_core::audit::{AuditAction, AuditEntry};
+use chrono::{DateTime, Utc};
+use prefix_core::audit::AuditAction;
 use prefix_core::decision::{Decision, Stage, StageResult, TraceEntry};
-use prefix_core::event::{EventAction, Reach, Report};
+use prefix_core::event::{EventAction, EventStatus, Reach, Report};
 use prefix_core::id::{EventId, GroupId, MitigationId};
 use prefix_core::lease::Lease;
 use prefix_core::mitigation::{Mitigation, Status};
@@ -11,9 +12,10 @@ use prefix_core::signal::{GroupStatus, Signal, SignalGroup, SignalRole};
 use prefix_core::ttl::Ttl;
 use serde_json::json;
 
-use super::ban::{hold, insert, reject};
-use super::ingest::{Author, Ids};
-use super::row::Entry;
+use super::ban::{hold, mitigate, refuse};
+use super::domain_event::DomainEvent;
+use super::ingest::{AuditTarget, Author, Ids, Intake};
+use super::outcome::EventOutcome;
 use super::unit_of_work::UnitOfWork;
 use crate::policy::Policy;
 use crate::verdict::BanVerdict;
@@ -33,7 +35,8 @@ impl Joined {
 }
 
 /// Weighs a ban together with what was said about the same attack before; `None` if nothing is weighed.
-pub(super) fn join(uow: &UnitOfWork<'_>, report: &Report, ids: &Ids, author: &Author<'_>) -> Option<Joined> {
+pub(super) fn join(uow: &UnitOfWork<'_>, intake: &Intake<'_>) -> Option<Joined> {
+    let Intake { report, ids, author, .. } = *intake;
     let policy = uow.policy.clone();
     let joins = report.reach != Reach::Outgoing
         && !policy.parts().correlation.sources.is_corroborating(&report.source);
@@ -72,7 +75,7 @@ pub(super) fn keep(uow: &mut UnitOfWork<'_>, joined: Joined, renews: bool) -> Op
             uow.note_attached(signal.signal_id, id);
         }
         uow.insert_group(group);
-        tell_mitigations(uow, id);
+        update_correlation(uow, id);
     } else {
         rejoined(uow, group);
     }
@@ -83,11 +86,11 @@ pub(super) fn keep(uow: &mut UnitOfWork<'_>, joined: Joined, renews: bool) -> Op
 pub(super) fn rejoined(uow: &mut UnitOfWork<'_>, group: SignalGroup) {
     let id = group.group_id;
     uow.edit_group(id, |row| *row = group);
-    tell_mitigations(uow, id);
+    update_correlation(uow, id);
 }
 
-/// The mitigations that stand on a group remember what it amounts to now.
-fn tell_mitigations(uow: &mut UnitOfWork<'_>, id: GroupId) {
+/// Writes the state of a group into the mitigations that stand on it.
+fn update_correlation(uow: &mut UnitOfWork<'_>, id: GroupId) {
     let Some(group) = uow.group(id) else { return };
     let stands = |row: &Mitigation| {
         !row.status.is_final() && row.correlation.as_ref().is_some_and(|known| known.signal_group_id == id)
@@ -113,12 +116,7 @@ pub(super) fn hand_on(uow: &mut UnitOfWork<'_>, id: GroupId, mitigation: Mitigat
 }
 
 /// Every source with a signal that can trigger holds the mitigation from now on, by each of its episodes.
-pub(super) fn leases(
-    policy: &Policy,
-    group: &SignalGroup,
-    ttl: Ttl,
-    now: chrono::DateTime<chrono::Utc>,
-) -> Vec<Lease> {
+pub(super) fn leases(policy: &Policy, group: &SignalGroup, ttl: Ttl, now: DateTime<Utc>) -> Vec<Lease> {
     let mut leases: Vec<Lease> = Vec::new();
     for signal in group.signals.iter().filter(|signal| policy.can_trigger(signal)) {
         let (until, edge) = policy.lease_until_by(&signal.source, signal.reports, ttl, now);
@@ -203,6 +201,7 @@ pub fn refresh_group(uow: &mut UnitOfWork<'_>, id: GroupId, author: &Author<'_>)
     }
     let is_due = group.met && !was_met && group.is_open(uow.now);
     rejoined(uow, group);
+    uow.emit(DomainEvent::GroupRefreshed);
     if is_due {
         trigger(uow, id, author, "time or the configuration has changed what is needed");
     }
@@ -236,70 +235,62 @@ pub(crate) fn trigger(
     let report = report_of(&group, &signal);
     let event = EventId::from(signal.signal_id.as_uuid());
     let ids = Ids::new(event, uow.id_generator);
-    let verdict = uow.decide_in(group.victim_ip, &group, |policy, facts| policy.decide_ban(&report, facts));
-    let details = json!({
-        "request_id": author.request_id,
-        "event_id": event,
-        "signal_group_id": id,
-        "reason": because,
-    });
-    let audit = |uow: &mut UnitOfWork<'_>, action, mitigation: MitigationId, more: serde_json::Value| {
-        let mut details = details.clone();
-        if let (Some(details), serde_json::Value::Object(more)) = (details.as_object_mut(), more) {
-            details.extend(more);
-        }
-        let entry = AuditEntry::new(uow.now, author.actor.clone(), action, details);
-        uow.audit(entry.on("mitigation", mitigation));
-    };
-    match verdict {
+    let intake = Intake { report: &report, ids: &ids, author, group: Some(id), because: Some(because) };
+    let verdict =
+        uow.decide(group.victim_ip, None, Some(&group), |policy, facts| policy.decide_ban(&report, facts));
+    let outcome = match verdict {
         BanVerdict::Mitigate { plan, companion, mut decision } => {
-            told(&mut decision, because);
-            uow.conclude(&mut decision);
+            note_trigger(&mut decision, because);
             let leases = leases(&uow.policy, &group, plan.ttl, uow.now);
-            let status =
-                insert(uow, &report, &ids, plan, companion, &decision, &Entry::Admitted, leases, Some(id));
-            audit(uow, AuditAction::Announce, ids.mitigation, json!({ "mitigation_status": status }));
-            Some((ids.mitigation, status, decision))
+            mitigate(uow, &intake, (plan, companion), None, decision, leases)
         }
         BanVerdict::Queue { refusal, plan, companion, mut decision } => {
-            told(&mut decision, because);
+            note_trigger(&mut decision, because);
             let leases = leases(&uow.policy, &group, plan.ttl, uow.now);
-            let entry = Entry::Queued(&refusal);
-            let status = insert(uow, &report, &ids, plan, companion, &decision, &entry, leases, Some(id));
-            let why =
-                json!({ "guardrail": refusal.guardrail, "refused": refusal.detail, "status": "queued" });
-            audit(uow, AuditAction::Ingest, ids.mitigation, why);
-            Some((ids.mitigation, status, decision))
+            mitigate(uow, &intake, (plan, companion), Some(refusal), decision, leases)
         }
         BanVerdict::Extend { mitigation, decision } => {
             let policy = uow.policy.clone();
-            let target = hold(uow, mitigation, |ttl, now| leases(&policy, &group, ttl, now));
-            let expires_at = uow.row(target).map(|row| row.expires_at);
-            audit(uow, AuditAction::Extend, target, json!({ "expires_at": expires_at }));
+            let (target, _) = hold(uow, mitigation, |row, now| {
+                for lease in leases(&policy, &group, row.ttl, now) {
+                    add_lease(row, lease, now);
+                }
+            });
+            let details = json!({ "expires_at": uow.row(target).map(|row| row.expires_at) });
+            intake.audit(uow, AuditAction::Extend, AuditTarget::Mitigation(target), details);
             hand_on(uow, id, target);
-            Some((target, uow.row(target)?.status, decision))
+            let status = uow.row(target)?.status;
+            intake.accepted(EventStatus::Extended, Some((target, status)), decision).into()
         }
-        BanVerdict::Refuse { refusal, plan, decision } => {
-            let mitigation = reject(uow, &report, &ids, *plan, &refusal, &decision, Some(id));
-            let why = json!({ "guardrail": refusal.guardrail, "refused": refusal.detail });
-            audit(uow, AuditAction::Reject, mitigation, why);
-            if let Some(row) = uow.row(mitigation).cloned() {
-                uow.emit(super::DomainEvent::Refused { refusal, about: Box::new(row) });
+        BanVerdict::Refuse { refusal, plan, decision } => refuse(uow, &intake, *plan, refusal, decision),
+        BanVerdict::NoPlaybook(_) | BanVerdict::NotMitigated(_) | BanVerdict::Hold(_) => return None,
+    };
+    let EventOutcome::Accepted(made) = outcome else { return None };
+    Some((made.mitigation_id?, made.mitigation_status?, made.decision))
+}
+
+/// Adds the claims of a lease to the one that its source holds already.
+fn add_lease(row: &mut Mitigation, lease: Lease, now: DateTime<Utc>) {
+    match row.lease_mut(&lease.source) {
+        Some(held) => {
+            for claim in &lease.claims {
+                held.renew(claim.event_id.as_ref(), lease.confidence, now, claim.expires_at);
             }
-            None
+            held.edge = lease.edge;
         }
-        BanVerdict::NoPlaybook(_) | BanVerdict::NotMitigated(_) | BanVerdict::Hold(_) => None,
+        None => row.leases.push(lease),
     }
 }
 
-fn told(decision: &mut Decision, because: &str) {
+/// Notes in the explanation what triggered the group, behind what correlation said.
+fn note_trigger(decision: &mut Decision, because: &str) {
     let entry = TraceEntry {
         stage: Stage::Correlation,
         result: StageResult::Info,
         detail: format!("triggered now: {because}"),
     };
     let behind = decision.trace.iter().rposition(|entry| entry.stage == Stage::Correlation);
-    decision.trace.insert(behind.map_or(decision.trace.len(), |place| place + 1), entry);
+    decision.trace.insert(behind.map_or(decision.trace.len(), |index| index + 1), entry);
 }
 
 /// The report that a signal was, as far as a decision needs it.

@@ -3,7 +3,7 @@
 
 use prefix_core::id::{GroupId, MitigationId, SignalId};
 
-/// See the module.
+/// Makes the identifiers of new rows.
 pub trait IdGenerator {
     /// For a mitigation. Ids are ordered by time of creation.
     fn mitigation(&self) -> MitigationId;

@@ -1,13 +1,16 @@
 //! A report of a detector: it is stored, whatever becomes of it.
 
 use prefix_core::audit::{Actor, AuditAction, AuditEntry};
+use prefix_core::decision::Decision;
 use prefix_core::event::{Event, EventAction, EventStatus, Report};
+use prefix_core::guardrail::Refusal;
 use prefix_core::id::{EventId, GroupId, MitigationId};
+use prefix_core::mitigation::Status;
 use prefix_core::name::Identity;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::id_generator::IdGenerator;
-use super::outcome::{Ingested, Ingestion, RefusedEvent};
+use super::outcome::{EventOutcome, Ingested};
 use super::unit_of_work::UnitOfWork;
 use super::{ban, unban};
 
@@ -54,96 +57,107 @@ impl Author<'_> {
     }
 }
 
-/// What one report does, found by [`ban`] or [`unban`].
-pub(super) struct Effect {
-    pub(super) outcome: Ingestion,
-    pub(super) status: EventStatus,
-    pub(super) mitigation_id: Option<MitigationId>,
-    /// `None` where the repeat of a lease is only counted.
-    pub(super) audit: Option<AuditEntry>,
+/// A report that is being taken.
+#[derive(Clone, Copy)]
+pub(super) struct Intake<'a> {
+    pub(super) report: &'a Report,
+    pub(super) ids: &'a Ids,
+    pub(super) author: &'a Author<'a>,
+    /// The signal group that it joined or left.
+    pub(super) group: Option<GroupId>,
+    /// Why it is acted on now, if it was taken earlier and its group has become enough only now.
+    pub(super) because: Option<&'a str>,
 }
 
 /// Decides over a report, changes the rows, and stores it as an event.
-pub fn ingest(uow: &mut UnitOfWork<'_>, report: &Report, ids: &Ids, author: &Author<'_>) -> Ingestion {
-    let effect = match report.action {
-        EventAction::Ban => ban::ban(uow, report, ids, author),
-        EventAction::Unban => unban::unban(uow, report, ids, author),
+pub fn ingest(uow: &mut UnitOfWork<'_>, report: &Report, ids: &Ids, author: &Author<'_>) -> EventOutcome {
+    let intake = Intake { report, ids, author, group: None, because: None };
+    let outcome = match report.action {
+        EventAction::Ban => ban::ban(uow, intake),
+        EventAction::Unban => unban::unban(uow, intake),
     };
-    if !uow.stores {
-        return effect.outcome;
+    if uow.stores {
+        uow.put_event(Event {
+            event_id: ids.event,
+            ingested_at: uow.now,
+            report: report.clone(),
+            identity: author.identity_of(report),
+            status: outcome.status(),
+            mitigation_id: outcome.mitigation_id(),
+            signal_group_id: outcome.signal_group_id(),
+            decision: outcome.decision().cloned().unwrap_or_else(Decision::open),
+        });
     }
-    uow.put_event(Event {
-        event_id: ids.event,
-        ingested_at: uow.now,
-        report: report.clone(),
-        identity: author.identity_of(report),
-        status: effect.status,
-        mitigation_id: effect.mitigation_id,
-        signal_group_id: effect.outcome.signal_group_id(),
-        decision: effect.outcome.decision().clone(),
-    });
-    if let Some(entry) = effect.audit {
-        uow.audit(entry);
-    }
-    effect.outcome
+    outcome
 }
 
-/// The audit entry of an event: its action is what became of it.
-pub(super) fn audit_entry(
-    uow: &UnitOfWork<'_>,
-    report: &Report,
-    ids: &Ids,
-    author: &Author<'_>,
-    action: AuditAction,
-    more: serde_json::Value,
-) -> AuditEntry {
-    if !uow.stores {
-        return AuditEntry::new(uow.now, Actor::SYSTEM, action, serde_json::Value::Null);
+impl Intake<'_> {
+    /// Writes the audit entry of the event: its action is what became of it.
+    pub(super) fn audit(&self, uow: &mut UnitOfWork<'_>, action: AuditAction, on: AuditTarget, more: Value) {
+        if !uow.stores {
+            return;
+        }
+        let mut details = json!({ "request_id": self.author.request_id, "event_id": self.ids.event });
+        match self.because {
+            Some(because) => details["reason"] = json!(because),
+            None => {
+                details["external_event_id"] = json!(self.report.external_event_id);
+                details["source"] = json!(self.report.source);
+                details["victim_ip"] = json!(self.report.victim_ip);
+                details["vector"] = json!(self.report.vector);
+            }
+        }
+        if let Some(group) = self.group {
+            details["signal_group_id"] = json!(group);
+        }
+        if let (Some(details), Value::Object(more)) = (details.as_object_mut(), more) {
+            details.extend(more);
+        }
+        let entry = AuditEntry::new(uow.now, self.author.actor.clone(), action, details);
+        uow.audit(match on {
+            AuditTarget::Mitigation(id) => entry.on("mitigation", id),
+            AuditTarget::Event => entry.on("event", self.ids.event),
+        });
     }
-    let mut details = json!({
-        "request_id": author.request_id,
-        "event_id": ids.event,
-        "external_event_id": report.external_event_id,
-        "source": report.source,
-        "victim_ip": report.victim_ip,
-        "vector": report.vector,
-    });
-    if let (Some(details), serde_json::Value::Object(more)) = (details.as_object_mut(), more) {
-        details.extend(more);
+
+    /// What a guardrail said, for the audit entry.
+    pub(super) fn words_of(&self, refusal: &Refusal) -> Value {
+        let detail = if self.because.is_some() { "refused" } else { "reason" };
+        json!({ "guardrail": refusal.guardrail, detail: refusal.detail })
     }
-    AuditEntry::new(uow.now, author.actor.clone(), action, details)
+
+    /// The answer to an event that was not refused.
+    pub(super) fn accepted(
+        &self,
+        status: EventStatus,
+        mitigation: Option<(MitigationId, Status)>,
+        decision: Decision,
+    ) -> Ingested {
+        Ingested {
+            event_id: self.ids.event,
+            external_event_id: self.report.external_event_id.clone(),
+            status,
+            mitigation_id: mitigation.map(|(id, _)| id),
+            mitigation_status: mitigation.map(|(_, status)| status),
+            signal_group_id: self.group,
+            guardrail: None,
+            retry_after_seconds: None,
+            mitigations: Vec::new(),
+            decision,
+        }
+    }
 }
 
-impl Effect {
-    /// An event that was not refused.
-    pub(super) fn accepted(ingested: Ingested, audit: Option<AuditEntry>) -> Self {
-        Self {
-            status: ingested.status,
-            mitigation_id: ingested.mitigation_id,
-            outcome: Ingestion::Accepted(Box::new(ingested)),
-            audit,
-        }
-    }
+/// What the audit entry of an event is about.
+pub(super) enum AuditTarget {
+    /// A mitigation that it made, renewed or released.
+    Mitigation(MitigationId),
+    /// The event itself.
+    Event,
+}
 
-    /// An event that a guardrail refused.
-    pub(super) fn refused(refused: RefusedEvent, audit: AuditEntry) -> Self {
-        Self {
-            status: EventStatus::Rejected,
-            mitigation_id: Some(refused.mitigation_id),
-            outcome: Ingestion::Refused(Box::new(refused)),
-            audit: Some(audit),
-        }
-    }
-
-    /// The report joined a group: the answer and the audit name it.
-    pub(super) fn joined(&mut self, group: Option<GroupId>) {
-        let Some(group) = group else { return };
-        match &mut self.outcome {
-            Ingestion::Accepted(ingested) => ingested.signal_group_id = Some(group),
-            Ingestion::Refused(refused) => refused.signal_group_id = Some(group),
-        }
-        if let Some(details) = self.audit.as_mut().and_then(|entry| entry.details.as_object_mut()) {
-            details.insert("signal_group_id".to_owned(), json!(group));
-        }
+impl From<Ingested> for EventOutcome {
+    fn from(ingested: Ingested) -> Self {
+        Self::Accepted(Box::new(ingested))
     }
 }

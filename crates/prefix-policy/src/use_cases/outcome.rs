@@ -1,12 +1,14 @@
 //! What became of a report.
 
-use prefix_core::decision::{Decision, Stage, StageResult};
+use prefix_core::decision::Decision;
 use prefix_core::event::EventStatus;
 use prefix_core::guardrail::{Guardrail, Refusal};
 use prefix_core::id::{EventId, GroupId, MitigationId};
 use prefix_core::mitigation::Status;
 use prefix_core::name::ExternalEventId;
 use serde::{Deserialize, Serialize};
+
+use super::admissible::Inadmissible;
 
 /// What an unban did to one mitigation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,7 +38,7 @@ pub struct Ingested {
     pub signal_group_id: Option<GroupId>,
     /// What a `queued` mitigation waits for.
     pub guardrail: Option<Guardrail>,
-    /// With `queued`: when it may be let in.
+    /// With `queued`: when it may be admitted.
     pub retry_after_seconds: Option<u64>,
     /// If an unban touched more than one mitigation: all of them.
     pub mitigations: Vec<Touched>,
@@ -62,21 +64,33 @@ pub struct RefusedEvent {
     pub decision: Decision,
 }
 
-/// Either; both are stored.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Ingestion {
-    /// Any status but `rejected`.
+/// What became of a report.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventOutcome {
+    /// Stored, with any status but `rejected`.
     Accepted(Box<Ingested>),
-    /// Refused by a guardrail.
+    /// Stored, and refused by a guardrail.
     Refused(Box<RefusedEvent>),
+    /// Not stored: it could not be read, or it is [`Inadmissible`].
+    Invalid(InvalidItem),
 }
 
-impl Ingestion {
-    /// Why.
-    pub fn decision(&self) -> &Decision {
+impl EventOutcome {
+    /// Its status as an event.
+    pub fn status(&self) -> EventStatus {
         match self {
-            Self::Accepted(ingested) => &ingested.decision,
-            Self::Refused(refused) => &refused.decision,
+            Self::Accepted(ingested) => ingested.status,
+            Self::Refused(_) | Self::Invalid(_) => EventStatus::Rejected,
+        }
+    }
+
+    /// The mitigation it made, renewed or released, or the `rejected` row.
+    pub fn mitigation_id(&self) -> Option<MitigationId> {
+        match self {
+            Self::Accepted(ingested) => ingested.mitigation_id,
+            Self::Refused(refused) => Some(refused.mitigation_id),
+            Self::Invalid(_) => None,
         }
     }
 
@@ -85,29 +99,28 @@ impl Ingestion {
         match self {
             Self::Accepted(ingested) => ingested.signal_group_id,
             Self::Refused(refused) => refused.signal_group_id,
+            Self::Invalid(_) => None,
+        }
+    }
+
+    /// Why; `None` for what no policy has looked at.
+    pub fn decision(&self) -> Option<&Decision> {
+        match self {
+            Self::Accepted(ingested) => Some(&ingested.decision),
+            Self::Refused(refused) => Some(&refused.decision),
+            Self::Invalid(_) => None,
         }
     }
 }
 
-/// What becomes of a rule that is let in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Announcement {
-    /// The speaker is told.
-    Made,
-    /// It is not (`mode: dry-run`).
-    Skipped,
-    /// It would be: this is a simulation.
-    Imagined,
-}
-
-impl Announcement {
-    /// Ends a decision for a rule with its last stage.
-    pub(super) fn conclude(self, decision: &mut Decision) {
-        let (result, detail) = match self {
-            Self::Made => (StageResult::Pass, "the rule is stored, and announced from now on"),
-            Self::Skipped => (StageResult::Skip, "mode dry-run: the rule is stored, the speaker is not told"),
-            Self::Imagined => (StageResult::Pass, "the rule would be stored and announced"),
-        };
-        decision.note(Stage::Announce, result, detail);
-    }
+/// Why a report was not stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InvalidItem {
+    /// The detector's identifier, as far as it could be read.
+    pub external_event_id: Option<String>,
+    /// What is wrong and how to mend it.
+    pub error: String,
+    /// The same of a single event, as it is to be answered again to its `Idempotency-Key`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inadmissible: Option<Inadmissible>,
 }

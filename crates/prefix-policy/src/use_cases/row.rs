@@ -14,28 +14,29 @@ use super::unit_of_work::UnitOfWork;
 use crate::verdict::Plan;
 
 /// What a new row is about, besides its plan.
-pub struct Origin<'a> {
+#[derive(Clone)]
+pub(super) struct Origin<'a> {
     /// Its identifier.
-    pub id: MitigationId,
+    pub(super) id: MitigationId,
     /// The address under attack.
-    pub victim_ip: VictimIp,
+    pub(super) victim_ip: VictimIp,
     /// The kind of attack.
-    pub vector: &'a VectorName,
+    pub(super) vector: &'a VectorName,
     /// The event that made it.
-    pub event: Option<EventId>,
+    pub(super) event: Option<EventId>,
     /// Its first leases.
-    pub leases: Vec<Lease>,
+    pub(super) leases: Vec<Lease>,
     /// The signals it stands on.
-    pub correlation: Option<Correlation>,
+    pub(super) correlation: Option<Correlation>,
     /// Why, in the words of an operator.
-    pub reason: Option<String>,
+    pub(super) reason: Option<String>,
     /// Why.
-    pub decision: &'a Decision,
+    pub(super) decision: &'a Decision,
 }
 
-/// A row that is let in now, waits, or was refused.
-pub enum Entry<'a> {
-    /// It is let in.
+/// A row that is admitted now, waits, or was refused.
+pub(super) enum Entry<'a> {
+    /// It is admitted.
     Admitted,
     /// It waits for this.
     Queued(&'a Refusal),
@@ -44,7 +45,7 @@ pub enum Entry<'a> {
 }
 
 /// Builds the row. In dry-run an admitted one is active at once, and nothing is ever announced.
-pub fn new_row(uow: &UnitOfWork<'_>, plan: Plan, origin: Origin<'_>, entry: &Entry<'_>) -> Mitigation {
+pub(super) fn new_row(uow: &UnitOfWork<'_>, plan: Plan, origin: Origin<'_>, entry: &Entry<'_>) -> Mitigation {
     let now = uow.now;
     let dry_run = uow.dry_run;
     let lifetime_ends_at = now + plan.lifetime;
@@ -98,8 +99,8 @@ pub fn new_row(uow: &UnitOfWork<'_>, plan: Plan, origin: Origin<'_>, entry: &Ent
     row
 }
 
-/// A queued row is let in: from now on its rule is wanted on the wire.
-pub fn admit_row(row: &mut Mitigation, now: DateTime<Utc>) {
+/// A queued row is admitted: from now on its rule is to be announced.
+pub(super) fn admit_row(row: &mut Mitigation, now: DateTime<Utc>) {
     if row.admit(now).is_err() {
         return;
     }

@@ -1,12 +1,15 @@
 //! Steps of a playbook: up while the attack lasts, down when it eases, always in place and never past a guardrail.
 
-use prefix_core::audit::{Actor, AuditAction, AuditEntry};
+use chrono::{DateTime, Utc};
+use prefix_core::announcer::Route;
+use prefix_core::audit::{Actor, AuditAction};
 use prefix_core::confidence::Confidence;
+use prefix_core::guardrail::{Guardrail, Refusal};
 use prefix_core::id::MitigationId;
-use prefix_core::mitigation::{EndReason, FormerRule, Mitigation};
+use prefix_core::mitigation::{EndReason, FormerRule, Mitigation, Status};
 use serde_json::json;
 
-use super::domain_event::DomainEvent;
+use super::domain_event::{DomainEvent, RefusedRule};
 use super::ending::{end_with_companions, is_inherited};
 use super::row::{Entry, Origin, new_row};
 use super::unit_of_work::UnitOfWork;
@@ -39,7 +42,7 @@ pub fn step_if_due(uow: &mut UnitOfWork<'_>, id: MitigationId) {
     }
 }
 
-fn stepped(row: &Mitigation, plan: StepPlan, now: chrono::DateTime<chrono::Utc>) -> Mitigation {
+fn stepped(row: &Mitigation, plan: StepPlan, now: DateTime<Utc>) -> Mitigation {
     let mut next = row.clone();
     if row.key().is_some_and(|key| key != plan.route.key()) {
         let former = FormerRule { matching: row.matching.clone(), action: row.action };
@@ -64,12 +67,7 @@ fn stepped(row: &Mitigation, plan: StepPlan, now: chrono::DateTime<chrono::Utc>)
         _ => Some(now),
     };
     if row.dry_run {
-        let to = if plan.step == 0 {
-            prefix_core::mitigation::Status::Active
-        } else {
-            prefix_core::mitigation::Status::Escalated
-        };
-        next.status = to;
+        next.status = if plan.step == 0 { Status::Active } else { Status::Escalated };
         next.progress.from_step = None;
         next.progress.former = None;
     }
@@ -83,7 +81,7 @@ fn take(uow: &mut UnitOfWork<'_>, id: MitigationId, mut plan: StepPlan, action: 
     let companion = plan.companion.take();
     let why = std::mem::take(&mut plan.reason);
     let next = stepped(row, plan, uow.now);
-    // a step changes what was checked when the mitigation was let in, so it is checked again
+    // a step changes what was checked when the mitigation was admitted, so it is checked again
     if let Err(refusal) = uow.policy.revalidate(&next, uow.check_context()) {
         refuse(uow, id, step, &refusal);
         return;
@@ -93,9 +91,7 @@ fn take(uow: &mut UnitOfWork<'_>, id: MitigationId, mut plan: StepPlan, action: 
     let taken = key.as_ref().map(|key| uow.of_route(key, claims)).unwrap_or_default();
     if !taken.is_empty() {
         let detail = format!("another mitigation ({}) already has this rule", taken[0]);
-        let refusal =
-            prefix_core::guardrail::Refusal::new(prefix_core::guardrail::Guardrail::Semantic, detail);
-        refuse(uow, id, step, &refusal);
+        refuse(uow, id, step, &Refusal::new(Guardrail::Semantic, detail));
         return;
     }
     let before = row.action.action_type().as_str();
@@ -104,21 +100,20 @@ fn take(uow: &mut UnitOfWork<'_>, id: MitigationId, mut plan: StepPlan, action: 
         "before": { "step": row.progress.step, "action": row.action, "flow": flow(row) },
         "after": { "step": step, "action": next.action, "flow": flow(&next) },
     });
-    let entry = AuditEntry::new(uow.now, Actor::SYSTEM, action, details).on("mitigation", id);
     // where another one is still withdrawing this rule, it is taken over as by a new mitigation
     if let Some(key) = &key {
         uow.take_over(key, id);
     }
     uow.emit(DomainEvent::Step { from: before, row: Box::new(next.clone()) });
     uow.edit(id, |row| *row = next);
-    uow.audit(entry);
+    uow.audit_mitigation(&Actor::SYSTEM, action, id, details);
     follow_with_companion(uow, id, companion);
 }
 
 /// The companion for fragments becomes what the new step says: changed in place, added, or ended.
 fn follow_with_companion(uow: &mut UnitOfWork<'_>, parent: MitigationId, plan: Option<Plan>) {
     let now = uow.now;
-    let key = plan.as_ref().and_then(|plan| plan.route.as_ref()).map(prefix_core::announcer::Route::key);
+    let key = plan.as_ref().and_then(|plan| plan.route.as_ref()).map(Route::key);
     let mut kept = false;
     let mut companions = uow.companions(parent);
     // one that is withdrawing already is taken over by a new one of the same rule
@@ -163,15 +158,17 @@ fn follow_with_companion(uow: &mut UnitOfWork<'_>, parent: MitigationId, plan: O
         companion.follow_leases();
         companion
     };
-    // the step itself needs no room, but this is one rule more
+    // the step itself counts against no quota, but this is one rule more
     let companion = make(uow, &Entry::Admitted);
-    match uow.decide(row.victim_ip, None, |policy, facts| policy.admit(&companion, facts)) {
+    match uow.decide(row.victim_ip, None, None, |policy, facts| policy.admit(&companion, facts)) {
         Ok(()) => uow.insert(companion),
         Err(refusal) if refusal.guardrail.is_temporary() => {
             let companion = make(uow, &Entry::Queued(&refusal));
             uow.insert(companion);
         }
-        Err(refusal) => uow.emit(DomainEvent::Refused { refusal, about: Box::new(companion) }),
+        Err(refusal) => {
+            uow.emit(DomainEvent::Refused { refusal, rule: RefusedRule::of(&companion), source: None });
+        }
     }
 }
 
@@ -179,14 +176,14 @@ fn flow(row: &Mitigation) -> Option<String> {
     row.route.as_ref().map(ToString::to_string)
 }
 
-fn refuse(uow: &mut UnitOfWork<'_>, id: MitigationId, step: u16, refusal: &prefix_core::guardrail::Refusal) {
+fn refuse(uow: &mut UnitOfWork<'_>, id: MitigationId, step: u16, refusal: &Refusal) {
     if uow.row(id).is_none_or(|row| row.progress.refused_step == Some(step)) {
         return;
     }
     uow.edit(id, |row| row.progress.refused_step = Some(step));
     let details = json!({ "step": step, "guardrail": refusal.guardrail, "reason": refusal.detail });
-    if let Some(row) = uow.row(id).cloned() {
-        uow.emit(DomainEvent::Refused { refusal: refusal.clone(), about: Box::new(row) });
+    if let Some(rule) = uow.row(id).map(RefusedRule::of) {
+        uow.emit(DomainEvent::Refused { refusal: refusal.clone(), rule, source: None });
     }
-    uow.audit(AuditEntry::new(uow.now, Actor::SYSTEM, AuditAction::Reject, details).on("mitigation", id));
+    uow.audit_mitigation(&Actor::SYSTEM, AuditAction::Reject, id, details);
 }

@@ -3,37 +3,31 @@
 use prefix_core::audit::AuditAction;
 use prefix_core::decision::{Decision, Outcome, Stage, StageResult};
 use prefix_core::event::{EventStatus, Report};
-use prefix_core::id::{EventId, GroupId, MitigationId};
-use prefix_core::mitigation::{EndReason, Mitigation, Status};
+use prefix_core::id::{EventId, MitigationId};
+use prefix_core::mitigation::{EndReason, Mitigation};
 use serde_json::json;
 
-use super::ban::answer;
 use super::ending::end_with_companions;
-use super::ingest::{Author, Effect, Ids, audit_entry};
-use super::outcome::Touched;
-
 use super::groups;
+use super::ingest::{AuditTarget, Intake};
+use super::outcome::{EventOutcome, Touched};
 use super::unit_of_work::UnitOfWork;
 
 /// Releases what the source holds, for the episode if it names one.
-pub(super) fn unban(uow: &mut UnitOfWork<'_>, report: &Report, ids: &Ids, author: &Author<'_>) -> Effect {
+pub(super) fn unban(uow: &mut UnitOfWork<'_>, intake: Intake<'_>) -> EventOutcome {
+    let Intake { report, ids, author, .. } = intake;
+    let episode = report.external_event_id.as_ref();
     let held = |row: &Mitigation| {
-        let live = row.lives() || row.status == Status::Queued;
         let lease = row.lease(&report.source);
-        let claimed = lease
-            .is_some_and(|lease| report.external_event_id.as_ref().is_none_or(|id| lease.claims_episode(id)));
-        let vector =
-            report.external_event_id.is_some() || report.vector.as_ref().is_none_or(|v| *v == row.vector);
-        live && row.parent_id.is_none() && claimed && vector
+        let claimed = lease.is_some_and(|lease| episode.is_none_or(|id| lease.claims_episode(id)));
+        let vector = episode.is_some() || report.vector.as_ref().is_none_or(|v| *v == row.vector);
+        row.status.claims_rule() && row.parent_id.is_none() && claimed && vector
     };
     let found = uow.of_victim(report.victim_ip, held);
     let left = groups::leave(uow, report, author);
+    let intake = Intake { group: left, ..intake };
     let touched: Vec<Touched> = found.iter().filter_map(|id| release(uow, *id, report, ids.event)).collect();
-    let Some(newest) = touched.last().cloned() else {
-        let mut effect = nothing_held(uow, report, ids, author, left);
-        effect.joined(left);
-        return effect;
-    };
+    let Some(newest) = touched.last().cloned() else { return nothing_held(uow, &intake) };
     let withdrawn = newest.status == EventStatus::Withdrawn;
     let mut decision = Decision::open();
     decision.outcome = if withdrawn { Outcome::Withdraw } else { Outcome::Release };
@@ -52,15 +46,13 @@ pub(super) fn unban(uow: &mut UnitOfWork<'_>, report: &Report, ids: &Ids, author
         "reason": EndReason::DetectorUnban.as_str(),
         "mitigations": touched.iter().map(|t| t.mitigation_id).collect::<Vec<_>>(),
     });
-    let audit = audit_entry(uow, report, ids, author, action, details).on("mitigation", newest.mitigation_id);
-    let place = Some((newest.mitigation_id, newest.mitigation_status));
-    let mut answer = answer(report, ids, newest.status, place, decision);
+    intake.audit(uow, action, AuditTarget::Mitigation(newest.mitigation_id), details);
+    let standing = Some((newest.mitigation_id, newest.mitigation_status));
+    let mut answer = intake.accepted(newest.status, standing, decision);
     if touched.len() > 1 {
         answer.mitigations = touched;
     }
-    let mut effect = Effect::accepted(answer, Some(audit));
-    effect.joined(left);
-    effect
+    answer.into()
 }
 
 fn release(uow: &mut UnitOfWork<'_>, id: MitigationId, report: &Report, event: EventId) -> Option<Touched> {
@@ -90,13 +82,8 @@ fn release(uow: &mut UnitOfWork<'_>, id: MitigationId, report: &Report, event: E
     Some(Touched { mitigation_id: id, status, mitigation_status: uow.row(id)?.status })
 }
 
-fn nothing_held(
-    uow: &UnitOfWork<'_>,
-    report: &Report,
-    ids: &Ids,
-    author: &Author<'_>,
-    left: Option<GroupId>,
-) -> Effect {
+fn nothing_held(uow: &mut UnitOfWork<'_>, intake: &Intake<'_>) -> EventOutcome {
+    let Intake { report, group: left, .. } = *intake;
     let known = match &report.external_event_id {
         Some(id) => uow.knows_episode(&report.source, id),
         None => uow.has_seen(&report.source, report.victim_ip),
@@ -117,7 +104,6 @@ fn nothing_held(
             decision.note(Stage::Correlation, StageResult::Stop, text);
         }
     }
-    let details = json!({ "status": status });
-    let audit = audit_entry(uow, report, ids, author, AuditAction::Ingest, details).on("event", ids.event);
-    Effect::accepted(answer(report, ids, status, None, decision), Some(audit))
+    intake.audit(uow, AuditAction::Ingest, AuditTarget::Event, json!({ "status": status }));
+    intake.accepted(status, None, decision).into()
 }

@@ -11,5 +11,6 @@ mod guardrails;
 mod laws;
 mod manual;
 mod steps;
+mod use_cases;
 mod vectors;
 mod world;

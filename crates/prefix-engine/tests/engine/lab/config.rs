@@ -36,7 +36,7 @@ playbooks:
     steps: [{action: discard, ttl_seconds: 300}]
 "#;
 
-/// See the module. Sections and keys are those of the configuration files.
+/// The configuration of a test. Sections and keys are those of the configuration files.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Config {

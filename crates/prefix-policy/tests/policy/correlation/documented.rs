@@ -81,7 +81,7 @@ fn a_corroborator() {
     });
     is_documented(says(&mut stage, "flow", 0.5), "held", "0.5");
     let done = stage.corroborates("netflow", of_customer(None), 0.5).unwrap();
-    assert_eq!(done.mitigations.len(), 1);
+    assert_eq!(done.mitigation_ids.len(), 1);
     let said = stage.living()[0].correlation.as_ref().unwrap().explanation.clone();
     is_documented(("", said), "", "0.75");
 }

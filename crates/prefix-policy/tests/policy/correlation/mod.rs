@@ -269,14 +269,14 @@ fn a_corroborating_signal_completes_a_group_at_once_whichever_comes_first() {
     let mut late = two_of(|parts| parts.correlation.sources = sources(std::slice::from_ref(&helper)));
     assert_eq!(late.says(&report("udp_flood", HOST).from("a").sure(0.6)), "held");
     let done = late.corroborates("helper", of_customer(None), 0.5).unwrap();
-    assert_eq!(done.attached, [late.group().group_id]);
-    assert_eq!(done.mitigations, [late.living()[0].mitigation_id]);
+    assert_eq!(done.attached_group_ids, [late.group().group_id]);
+    assert_eq!(done.mitigation_ids, [late.living()[0].mitigation_id]);
     assert_eq!(late.living()[0].triggering_event_id, Some(late.events[0].event_id));
     assert_eq!(late.living()[0].leases.len(), 1, "who corroborates holds nothing");
 
     let mut early = two_of(|parts| parts.correlation.sources = sources(&[helper]));
     let done = early.corroborates("helper", of_customer(None), 0.5).unwrap();
-    assert!(done.attached.is_empty() && early.groups.is_empty(), "it never triggers");
+    assert!(done.attached_group_ids.is_empty() && early.groups.is_empty(), "it never triggers");
     early.later(100);
     assert_eq!(early.says(&report("udp_flood", HOST).from("a").sure(0.6)), "accepted");
     let waiting = early.waiting.values().next().unwrap();
@@ -308,7 +308,7 @@ fn a_corroborating_signal_is_matched_by_declared_dimensions_only() {
     assert!(matches!(problem, ScopeProblem::NoDimension { .. }), "{problem}");
     let dns = CorroborationScope { service_id: Some("dns".parse().unwrap()), ..of_customer(None) };
     let done = stage.corroborates("helper", dns.clone(), 0.9).unwrap();
-    assert!(done.attached.is_empty(), "the host is in no service, and the customer does not count");
+    assert!(done.attached_group_ids.is_empty(), "the host is in no service, and the customer does not count");
     assert_eq!(stage.says(&report("udp_flood", RESOLVER).from("a").sure(0.6)), "accepted");
 }
 
@@ -323,7 +323,7 @@ fn a_pop_alone_is_about_everything_and_needs_a_vector() {
     };
     assert_eq!(stage.corroborates("helper", pop(None), 0.9).unwrap_err(), ScopeProblem::PopAlone);
     stage.says(&report("udp_flood", HOST).from("a").sure(0.6));
-    assert_eq!(stage.corroborates("helper", pop(Some("udp_flood")), 0.9).unwrap().mitigations.len(), 1);
+    assert_eq!(stage.corroborates("helper", pop(Some("udp_flood")), 0.9).unwrap().mitigation_ids.len(), 1);
 }
 
 #[test]
@@ -418,7 +418,7 @@ fn a_source_that_is_only_to_corroborate_from_now_on_triggers_nothing_that_it_sai
     parts.correlation.sources = sources(&[helper, ("a", corroborating(&[Dimension::CustomerId]))]);
     stage.policy = std::sync::Arc::new(prefix_policy::Policy::new(parts));
     let done = stage.corroborates("helper", of_customer(None), 0.9).unwrap();
-    assert_eq!((done.attached.len(), done.mitigations.len()), (1, 0));
+    assert_eq!((done.attached_group_ids.len(), done.mitigation_ids.len()), (1, 0));
     assert_eq!(stage.says(&report("udp_flood", HOST).from("a").sure(0.9)), "accepted_no_mitigation");
 }
 
@@ -432,7 +432,7 @@ fn a_pop_beside_a_wrong_customer_is_about_nothing_without_a_vector() {
         customer_id: Some("nobody".parse().unwrap()),
         ..CorroborationScope::default()
     };
-    assert!(stage.corroborates("helper", scope.clone(), 0.9).unwrap().attached.is_empty());
+    assert!(stage.corroborates("helper", scope.clone(), 0.9).unwrap().attached_group_ids.is_empty());
     let named = CorroborationScope { vector: Some("udp_flood".parse().unwrap()), ..scope };
-    assert_eq!(stage.corroborates("helper", named, 0.9).unwrap().mitigations.len(), 1);
+    assert_eq!(stage.corroborates("helper", named, 0.9).unwrap().mitigation_ids.len(), 1);
 }

@@ -13,8 +13,8 @@ use prefix_core::signal::{Corroboration, CorroborationScope, SignalGroup};
 use prefix_core::store::Snapshot;
 use prefix_policy::correlation::{ScopeProblem, scope_of};
 use prefix_policy::use_cases::{
-    Author, Corroborated, Ids, Ingestion, RandomIds, UnitOfWork, UnitOfWorkContext, close_group, corroborate,
-    expire, ingest, refresh_group,
+    Author, CorroborationTaken, EventOutcome, Ids, NothingSent, RandomIds, UnitOfWork, UnitOfWorkContext,
+    close_group, corroborate, expire, ingest, refresh_group,
 };
 use prefix_policy::{Policy, PolicyParts, SafelistIndex};
 
@@ -72,7 +72,7 @@ impl Stage {
                 snapshot.episodes.insert((event.report.source.clone(), id.clone()));
             }
         }
-        let setting = UnitOfWorkContext {
+        let context = UnitOfWorkContext {
             stores: true,
             pop: &self.pop,
             now: self.now,
@@ -80,8 +80,9 @@ impl Stage {
             safelist: Arc::new(SafelistIndex::default()),
             frozen: Arc::default(),
             id_generator: &RandomIds,
+            instance: &NothingSent,
         };
-        let mut uow = UnitOfWork::new(setting, self.policy.clone(), snapshot);
+        let mut uow = UnitOfWork::new(context, self.policy.clone(), snapshot);
         let result = work(&mut uow);
         let changes = uow.finish();
         self.rows.extend(
@@ -102,7 +103,7 @@ impl Stage {
         self.events.last().unwrap().status.as_str()
     }
 
-    pub(super) fn says_as(&mut self, report: &Report, identity: Option<&str>) -> Ingestion {
+    pub(super) fn says_as(&mut self, report: &Report, identity: Option<&str>) -> EventOutcome {
         let identity: Option<Identity> = identity.map(|name| name.parse().unwrap());
         let ids = Ids::new(EventId::generate(), &RandomIds);
         let actor = Actor::SYSTEM;
@@ -125,7 +126,7 @@ impl Stage {
         source: &str,
         scope: CorroborationScope,
         confidence: f64,
-    ) -> Result<Corroborated, ScopeProblem> {
+    ) -> Result<CorroborationTaken, ScopeProblem> {
         let source = source.parse().unwrap();
         scope_of(&self.policy, &source, &scope)?;
         let signal = Corroboration {

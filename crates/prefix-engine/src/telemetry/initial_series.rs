@@ -8,7 +8,7 @@ use prefix_policy::Policy;
 use super::sources;
 
 /// Puts every series of these vectors and sources to 0 unless it is there already.
-pub(crate) fn expected(policy: &Policy) {
+pub(crate) fn initial_series(policy: &Policy) {
     for vector in policy.vector_names() {
         let vector = || vector.to_string();
         for status in GroupStatus::ALL.map(GroupStatus::as_str) {
@@ -88,7 +88,7 @@ mod tests {
             ..PolicyParts::default()
         });
         let asked = Asked::default();
-        metrics::with_local_recorder(&asked, || expected(&policy));
+        metrics::with_local_recorder(&asked, || initial_series(&policy));
         let asked = asked.0.into_inner().unwrap();
         for series in [
             "prefixd_signal_groups_total status=expired vector=udp_flood",

@@ -1,0 +1,143 @@
+//! What the speaker confirmed is written down: rules that are in its table, and rules that have left it.
+
+use prefix_core::audit::{Actor, AuditAction};
+use prefix_core::flowspec::{Action, RouteKey};
+use prefix_core::id::MitigationId;
+use prefix_core::mitigation::{EndReason, Mitigation, Status};
+use prefix_core::ownership::NotAfter;
+use serde_json::json;
+
+use super::domain_event::DomainEvent;
+use super::ending::is_inherited;
+use super::expire::deadline;
+use super::unit_of_work::UnitOfWork;
+
+/// A path that the speaker has.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Confirmed {
+    /// The mitigation whose rule it is.
+    pub id: MitigationId,
+    /// The rule.
+    pub key: RouteKey,
+    /// The step that was announced, 0-based.
+    pub step: u16,
+    /// The action that was announced.
+    pub action: Action,
+    /// The time until which the path says that it counts.
+    pub not_after: NotAfter,
+}
+
+/// True if a confirmation of this row says something that is not written down yet.
+pub fn is_news(row: &Mitigation) -> bool {
+    row.status == Status::Pending
+        || row.progress.step_confirmed_at.is_none()
+        || row.progress.former.is_some()
+        || !row.speaker.announced
+}
+
+/// The speaker has the path of a mitigation. A confirmation of what the row no longer is changes nothing.
+pub fn confirm(uow: &mut UnitOfWork<'_>, confirmed: &Confirmed) {
+    let now = uow.now;
+    let same = |row: &&Mitigation| {
+        row.lives()
+            && row.progress.step == confirmed.step
+            && row.action == confirmed.action
+            && row.key().as_ref() == Some(&confirmed.key)
+    };
+    let Some(row) = uow.row(confirmed.id).filter(same) else { return };
+    let first = row.status == Status::Pending;
+    let step = row.progress.step_confirmed_at.is_none();
+    if first {
+        let created_at = row.created_at;
+        uow.emit(DomainEvent::FirstConfirmation { created_at });
+    }
+    if first || step {
+        let details = json!({
+            "flow": confirmed.key.flow(),
+            "action": confirmed.action,
+            "step": confirmed.step,
+        });
+        uow.audit_mitigation(&Actor::SYSTEM, AuditAction::Confirm, confirmed.id, details);
+    }
+    uow.edit(confirmed.id, |row| {
+        row.progress.former = None;
+        row.confirm(Some(confirmed.not_after), now)
+    });
+}
+
+/// The speaker has no path of ours for this rule: rows that were withdrawing it have ended, and rows whose deadline or
+/// panic took it away before that was written down begin to end.
+pub fn confirm_withdrawn(uow: &mut UnitOfWork<'_>, key: &RouteKey) {
+    // storage may have been slow: the rule was wanted again meanwhile, and its next withdraw is confirmed anew
+    if uow.instance.was_sent(key) {
+        return;
+    }
+    for id in uow.naming(key, |row| !row.status.is_final()) {
+        if write_overdue_end(uow, id) {
+            write_panic_end(uow, id);
+            finish(uow, id, key);
+        }
+    }
+}
+
+/// The rule left at its deadline, before its row was written. Returns false for a companion that goes on with another
+/// mitigation.
+fn write_overdue_end(uow: &mut UnitOfWork<'_>, id: MitigationId) -> bool {
+    let now = uow.now;
+    let is_overdue = |row: &Mitigation| row.lives() && row.expires_at <= now;
+    if !uow.row(id).is_some_and(is_overdue) {
+        return true;
+    }
+    if is_inherited(uow, id) {
+        return false;
+    }
+    let Some(row) = uow.row(id) else { return false };
+    let reason = deadline(row);
+    let details = json!({ "reason": reason.as_str(), "expires_at": row.expires_at });
+    uow.edit(id, |row| row.begin_end(reason, now));
+    uow.audit_mitigation(&Actor::SYSTEM, AuditAction::Expire, id, details);
+    true
+}
+
+/// A panic took the rule away, before its row was written.
+fn write_panic_end(uow: &mut UnitOfWork<'_>, id: MitigationId) {
+    let now = uow.now;
+    let ends = |row: &Mitigation| row.lives() && uow.is_frozen(row) && uow.instance.is_panic_pending(id);
+    if !uow.row(id).is_some_and(ends) {
+        return;
+    }
+    uow.edit(id, |row| {
+        row.leases.clear();
+        row.begin_end(EndReason::Panic, now)
+    });
+    let details = json!({ "reason": EndReason::Panic.as_str() });
+    uow.audit_mitigation(&Actor::SYSTEM, AuditAction::Withdraw, id, details);
+}
+
+fn finish(uow: &mut UnitOfWork<'_>, id: MitigationId, key: &RouteKey) {
+    let is_former = |row: &Mitigation| row.progress.former.is_some() && row.key().as_ref() != Some(key);
+    let concerned = |row: &Mitigation| row.status == Status::Withdrawing || is_former(row);
+    if !uow.row(id).is_some_and(concerned) {
+        return;
+    }
+    let now = uow.now;
+    let finished = uow.edit(id, |row| {
+        if row.status != Status::Withdrawing {
+            // the former rule was over before its successor could be announced
+            row.progress.former = None;
+            return false;
+        }
+        if row.key().as_ref() == Some(key) {
+            row.speaker.attempted = false;
+            row.speaker.announced = false;
+        } else {
+            row.progress.former = None;
+        }
+        let clean = !row.speaker.attempted && row.progress.former.is_none();
+        clean && row.finish_end(now).is_ok()
+    });
+    if finished == Some(true) {
+        let details = json!({ "flow": key.flow() });
+        uow.audit_mitigation(&Actor::SYSTEM, AuditAction::WithdrawConfirmed, id, details);
+    }
+}

@@ -1,0 +1,165 @@
+//! The mitigations of a unit of work: found by identifier, victim and rule, changed one at a time, counted for the quotas.
+
+use prefix_core::address::VictimIp;
+use prefix_core::audit::{Actor, AuditAction};
+use prefix_core::flowspec::RouteKey;
+use prefix_core::id::MitigationId;
+use prefix_core::mitigation::{FormerRule, Mitigation, Status};
+use prefix_core::name::{CustomerId, Pop};
+use serde_json::json;
+
+use super::UnitOfWork;
+use super::tracked::Tracked;
+use crate::use_cases::expire::deadline;
+
+impl UnitOfWork<'_> {
+    pub(super) fn list(&mut self, key: RouteKey, id: MitigationId) {
+        let ids = self.by_route.entry(key).or_default();
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+
+    /// A row that was asked for or made here.
+    pub(in crate::use_cases) fn row(&self, id: MitigationId) -> Option<&Mitigation> {
+        self.tracked.get(&id).map(|tracked| &tracked.row)
+    }
+
+    /// The rows of this pop that pass a test, oldest first (ids are ordered by time of creation).
+    pub(in crate::use_cases) fn ids(&self, test: impl Fn(&Mitigation) -> bool) -> Vec<MitigationId> {
+        let pop = self.pop;
+        let own = self.tracked.values().map(|tracked| &tracked.row).filter(|row| row.pop == *pop);
+        own.filter(|row| test(row)).map(|row| row.mitigation_id).collect()
+    }
+
+    /// The rows of a victim at this pop that pass a test, oldest first.
+    pub(in crate::use_cases) fn of_victim(
+        &self,
+        victim: VictimIp,
+        test: impl Fn(&Mitigation) -> bool,
+    ) -> Vec<MitigationId> {
+        let pop = self.pop;
+        let ids = self.by_victim.get(&victim).into_iter().flatten();
+        let rows = ids.filter_map(|id| self.row(*id)).filter(|row| row.pop == *pop);
+        let mut found: Vec<MitigationId> =
+            rows.filter(|row| test(row)).map(|row| row.mitigation_id).collect();
+        found.sort();
+        found
+    }
+
+    /// The rows at this pop that have this rule and pass a test, oldest first.
+    pub(in crate::use_cases) fn of_route(
+        &self,
+        key: &RouteKey,
+        test: impl Fn(&Mitigation) -> bool,
+    ) -> Vec<MitigationId> {
+        let mut found = self.naming(key, test);
+        found.retain(|id| self.row(*id).is_some_and(|row| row.key().as_ref() == Some(key)));
+        found
+    }
+
+    /// The same, with those that had it before their last step.
+    pub(in crate::use_cases) fn naming(
+        &self,
+        key: &RouteKey,
+        test: impl Fn(&Mitigation) -> bool,
+    ) -> Vec<MitigationId> {
+        let pop = self.pop;
+        let names = |row: &Mitigation| {
+            let former = || row.progress.former.as_ref().and_then(FormerRule::key);
+            row.key().as_ref() == Some(key) || former().as_ref() == Some(key)
+        };
+        let ids = self.by_route.get(key).into_iter().flatten();
+        let rows = ids.filter_map(|id| self.row(*id)).filter(|row| row.pop == *pop);
+        let found = rows.filter(|row| test(row) && names(row));
+        let mut found: Vec<MitigationId> = found.map(|row| row.mitigation_id).collect();
+        found.sort();
+        found
+    }
+
+    /// The companions of a mitigation that are not final.
+    pub(in crate::use_cases) fn companions(&self, parent: MitigationId) -> Vec<MitigationId> {
+        let Some(row) = self.row(parent) else { return Vec::new() };
+        self.of_victim(row.victim_ip, |other| other.parent_id == Some(parent) && !other.status.is_final())
+    }
+
+    /// Changes a row. Counters follow.
+    pub(in crate::use_cases) fn edit<R>(
+        &mut self,
+        id: MitigationId,
+        change: impl FnOnce(&mut Mitigation) -> R,
+    ) -> Option<R> {
+        let tracked = self.tracked.get_mut(&id)?;
+        tracked.touch(self.stores);
+        let (counted, lived, ruled) = (tracked.row.counts(), tracked.row.lives(), tracked.row.key());
+        let result = change(&mut tracked.row);
+        let rules = tracked.row.key().filter(|key| ruled.as_ref() != Some(key));
+        let admitted = !lived && tracked.row.lives();
+        let (counts, customer) = (tracked.row.counts(), tracked.row.customer_id.clone());
+        let pop = tracked.row.pop.clone();
+        self.count(counted, counts, &pop, customer.as_ref());
+        self.changes.admitted += u64::from(admitted);
+        self.quota.new_last_minute += u64::from(admitted);
+        if let Some(key) = rules {
+            self.list(key, id);
+        }
+        Some(result)
+    }
+
+    /// Adds a row. An older one of the same rule that is being withdrawn is taken over: no withdraw is sent for it.
+    pub(in crate::use_cases) fn insert(&mut self, row: Mitigation) {
+        if let Some(key) = row.key() {
+            if row.status.claims_rule() {
+                self.end_overdue(&key);
+            }
+            if row.lives() {
+                self.take_over(&key, row.mitigation_id);
+            }
+            self.list(key, row.mitigation_id);
+        }
+        self.count(false, row.counts(), &row.pop, row.customer_id.as_ref());
+        self.changes.admitted += u64::from(row.lives());
+        self.quota.new_last_minute += u64::from(row.lives());
+        self.by_victim.entry(row.victim_ip).or_default().push(row.mitigation_id);
+        self.tracked.insert(row.mitigation_id, Tracked::new(row));
+    }
+
+    /// Writes down that the time of rows of this rule is over, which otherwise happens a timer later.
+    fn end_overdue(&mut self, key: &RouteKey) {
+        let now = self.now;
+        let overdue = |row: &Mitigation| row.status.claims_rule() && row.expires_at <= now;
+        for id in self.of_route(key, overdue) {
+            let Some(reason) = self.row(id).map(deadline) else { continue };
+            let details = json!({ "reason": reason.as_str() });
+            self.edit(id, |row| row.begin_end(reason, now));
+            self.audit_mitigation(&Actor::SYSTEM, AuditAction::Expire, id, details);
+        }
+    }
+
+    /// Ends the rows that are withdrawing this rule in favour of `successor`.
+    pub(in crate::use_cases) fn take_over(&mut self, key: &RouteKey, successor: MitigationId) {
+        let now = self.now;
+        for id in self.of_route(key, |row| row.status == Status::Withdrawing) {
+            self.edit(id, |row| {
+                row.superseded_by = Some(successor);
+                row.finish_end(now)
+            });
+        }
+    }
+
+    fn count(&mut self, before: bool, after: bool, pop: &Pop, customer: Option<&CustomerId>) {
+        let shift = |counter: &mut u64| {
+            *counter = if after { *counter + 1 } else { counter.saturating_sub(1) };
+        };
+        if before == after {
+            return;
+        }
+        shift(&mut self.quota.global);
+        if pop == self.pop {
+            shift(&mut self.quota.pop);
+        }
+        if let Some(customer) = customer {
+            shift(self.quota.customers.entry(customer.clone()).or_default());
+        }
+    }
+}

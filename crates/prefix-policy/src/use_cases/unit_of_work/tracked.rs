@@ -1,0 +1,29 @@
+//! A row as it was read and as it is now.
+
+/// A row of the unit of work, and whether it has changed.
+pub(super) struct Tracked<T> {
+    pub(super) before: Option<Box<T>>,
+    pub(super) row: T,
+    pub(super) changed: bool,
+}
+
+impl<T: Clone> Tracked<T> {
+    /// As it was read.
+    pub(super) fn read(row: T) -> Self {
+        Self { before: None, row, changed: false }
+    }
+
+    /// Made here.
+    pub(super) fn new(row: T) -> Self {
+        Self { before: None, row, changed: true }
+    }
+
+    /// To be changed: what it was is remembered, if somebody stores the difference.
+    pub(super) fn touch(&mut self, remembers: bool) -> &mut T {
+        if !self.changed {
+            self.before = remembers.then(|| Box::new(self.row.clone()));
+            self.changed = true;
+        }
+        &mut self.row
+    }
+}

@@ -1,0 +1,35 @@
+//! An operator ends a mitigation. That always wins: every lease ends, whoever holds it.
+
+use prefix_core::audit::AuditAction;
+use prefix_core::id::MitigationId;
+use prefix_core::mitigation::{EndReason, Mitigation, Status};
+use serde_json::json;
+
+use super::ending::end_with_companions;
+use super::error::UseCaseError;
+use super::ingest::Author;
+use super::unit_of_work::UnitOfWork;
+
+/// Ends a mitigation and its companions. Repeating it is harmless until it has ended. Returns the row after the change.
+pub fn withdraw(
+    uow: &mut UnitOfWork<'_>,
+    id: MitigationId,
+    reason: &str,
+    author: &Author<'_>,
+) -> Result<Box<Mitigation>, UseCaseError> {
+    let not_found = || UseCaseError::NotFound(format!("there is no mitigation {id}"));
+    let status = uow.row(id).ok_or_else(not_found)?.status;
+    if status.is_final() {
+        let detail = format!("mitigation {id} is {status} already; nothing is left to withdraw");
+        return Err(UseCaseError::NotAllowed(detail));
+    }
+    if status != Status::Withdrawing {
+        let reason = format!("{}: {reason}", author.actor.name());
+        end_with_companions(uow, id, EndReason::Operator);
+        uow.edit(id, |row| row.reason = Some(reason.clone()));
+        let details =
+            json!({ "request_id": author.request_id, "reason": reason, "before": { "status": status } });
+        uow.audit_mitigation(author.actor, AuditAction::Withdraw, id, details);
+    }
+    uow.row(id).cloned().map(Box::new).ok_or_else(not_found)
+}

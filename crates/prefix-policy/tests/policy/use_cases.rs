@@ -1,0 +1,351 @@
+//! What people and the speaker change, over rows in memory: no runtime, no storage.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use prefix_core::audit::{Actor, AuditAction};
+use prefix_core::flowspec::RouteKey;
+use prefix_core::guardrail::Guardrail;
+use prefix_core::id::{MitigationId, PanicId};
+use prefix_core::mitigation::{EndReason, Mitigation, Status};
+use prefix_core::name::Pop;
+use prefix_core::ownership::NotAfter;
+use prefix_core::panic::{PanicOrigin, PanicScope};
+use prefix_core::safelist::{Safelist, SafelistEntry};
+use prefix_core::store::{ChangeSet, Snapshot};
+use prefix_policy::ManualRequest;
+use prefix_policy::use_cases::{
+    Author, Confirmed, Creation, DomainEvent, Inadmissible, InstanceFacts, NothingSent, RandomIds,
+    UnitOfWork, UnitOfWorkContext, UseCaseError, acknowledge, add_to_safelist, configure_safelist, confirm,
+    confirm_withdrawn, create, end_frozen, freeze, is_news, remove_from_safelist, revalidate, sweep_safelist,
+    thaw, withdraw,
+};
+
+use crate::world::{HOST, WEB, World, at, discard, report};
+
+const ADA: Actor = Actor { kind: prefix_core::audit::ActorType::Operator, id: None };
+const BY_ADA: Author<'_> = Author { actor: &ADA, request_id: "r-1", identity: None };
+
+/// What a unit of work returned, wrote and noted.
+struct Done<R> {
+    result: R,
+    changes: ChangeSet,
+    events: Vec<DomainEvent>,
+}
+
+impl<R> Done<R> {
+    fn row(&self, id: MitigationId) -> &Mitigation {
+        let change = self.changes.mitigations.iter().find(|change| change.after.mitigation_id == id);
+        &change.unwrap().after
+    }
+
+    fn audited(&self) -> Vec<&str> {
+        self.changes.audit.iter().map(|entry| entry.action.as_str()).collect()
+    }
+}
+
+fn run<R>(world: &World, work: impl FnOnce(&mut UnitOfWork<'_>) -> R) -> Done<R> {
+    run_at(world, &NothingSent, work)
+}
+
+fn run_at<R>(
+    world: &World,
+    instance: &dyn InstanceFacts,
+    work: impl FnOnce(&mut UnitOfWork<'_>) -> R,
+) -> Done<R> {
+    let pop: Pop = "fra1".parse().unwrap();
+    let safelist = Safelist { revision: 1, entries: world.safelist.clone().into() };
+    let context = UnitOfWorkContext {
+        stores: true,
+        pop: &pop,
+        now: world.now,
+        dry_run: false,
+        safelist: Arc::new(world.safelist_index()),
+        frozen: Arc::new(world.frozen.clone()),
+        id_generator: &RandomIds,
+        instance,
+    };
+    let snapshot = Snapshot { mitigations: world.rows.clone(), safelist, ..Snapshot::default() };
+    let mut uow = UnitOfWork::new(context, Arc::new(world.policy()), snapshot);
+    let result = work(&mut uow);
+    let events = uow.take_domain_events();
+    Done { result, events, changes: uow.finish() }
+}
+
+fn world() -> (World, MitigationId) {
+    let mut world = World::with_steps(discard());
+    let id = world.raise(&report("udp_flood", HOST));
+    (world, id)
+}
+
+/// What this instance has sent, as a test says.
+#[derive(Default)]
+struct Sent {
+    routes: BTreeSet<RouteKey>,
+    panic_pending: BTreeSet<MitigationId>,
+}
+
+impl InstanceFacts for Sent {
+    fn was_sent(&self, key: &RouteKey) -> bool {
+        self.routes.contains(key)
+    }
+
+    fn is_panic_pending(&self, id: MitigationId) -> bool {
+        self.panic_pending.contains(&id)
+    }
+
+    fn is_thawed(&self, _id: PanicId) -> bool {
+        false
+    }
+}
+
+fn confirmed(row: &Mitigation) -> Confirmed {
+    let not_after = NotAfter::at_or_after(at(100));
+    let (id, key, step) = (row.mitigation_id, row.key().unwrap(), row.progress.step);
+    Confirmed { id, key, step, action: row.action, not_after }
+}
+
+#[test]
+fn the_first_confirmation_makes_a_pending_rule_active() {
+    let (mut world, id) = world();
+    world.edit(id).status = Status::Pending;
+    world.edit(id).progress.step_confirmed_at = None;
+    assert!(is_news(world.find(id)));
+    let path = confirmed(world.find(id));
+    let done = run(&world, |uow| confirm(uow, &path));
+    assert_eq!(done.row(id).status, Status::Active);
+    assert!(!is_news(done.row(id)));
+    assert_eq!(done.audited(), [AuditAction::Confirm].map(AuditAction::as_str));
+    assert!(matches!(done.events[..], [DomainEvent::FirstConfirmation { .. }]));
+}
+
+#[test]
+fn a_confirmation_of_another_step_changes_nothing() {
+    let (world, id) = world();
+    let path = Confirmed { step: 1, ..confirmed(world.find(id)) };
+    let done = run(&world, |uow| confirm(uow, &path));
+    assert!(done.changes.mitigations.is_empty() && done.changes.audit.is_empty());
+}
+
+#[test]
+fn a_rule_that_left_the_speaker_has_ended() {
+    let (mut world, id) = world();
+    let now = world.now;
+    world.edit(id).begin_end(EndReason::Operator, now).unwrap();
+    let key = world.find(id).key().unwrap();
+    let wanted_again = Sent { routes: [key.clone()].into(), ..Sent::default() };
+    let done = run_at(&world, &wanted_again, |uow| confirm_withdrawn(uow, &key));
+    assert!(done.changes.mitigations.is_empty(), "it was sent again meanwhile");
+    let done = run(&world, |uow| confirm_withdrawn(uow, &key));
+    assert_eq!(done.row(id).status, Status::Withdrawn);
+    assert_eq!(done.audited(), [AuditAction::WithdrawConfirmed].map(AuditAction::as_str));
+}
+
+#[test]
+fn a_rule_that_left_before_its_end_was_written_ends_by_its_deadline_or_its_panic() {
+    let (mut world, id) = world();
+    let key = world.find(id).key().unwrap();
+    let sent = Sent { panic_pending: [id].into(), ..Sent::default() };
+    let done = run_at(&world, &sent, |uow| confirm_withdrawn(uow, &key));
+    assert!(done.changes.mitigations.is_empty(), "nothing is frozen, and its time is not over");
+    world.panic(None, None);
+    let done = run_at(&world, &sent, |uow| confirm_withdrawn(uow, &key));
+    let row = done.row(id);
+    assert_eq!((row.status, row.end_reason), (Status::Withdrawn, Some(EndReason::Panic)));
+    world.frozen.clear();
+    world.later(1_000);
+    let done = run(&world, |uow| confirm_withdrawn(uow, &key));
+    let row = done.row(id);
+    assert_eq!((row.status, row.end_reason), (Status::Expired, Some(EndReason::Ttl)));
+    assert_eq!(
+        done.audited(),
+        [AuditAction::Expire, AuditAction::WithdrawConfirmed].map(AuditAction::as_str)
+    );
+}
+
+#[test]
+fn an_operator_withdraws_once() {
+    let (mut world, id) = world();
+    let done = run(&world, |uow| withdraw(uow, id, "wrong", &BY_ADA));
+    assert_eq!(done.result.as_ref().unwrap().status, Status::Withdrawing);
+    assert_eq!(done.audited(), [AuditAction::Withdraw].map(AuditAction::as_str));
+    assert_eq!(done.changes.audit[0].details["request_id"], "r-1");
+    *world.edit(id) = done.row(id).clone();
+    let again = run(&world, |uow| withdraw(uow, id, "wrong", &BY_ADA));
+    assert!(again.result.is_ok() && again.changes.audit.is_empty(), "repeating it is harmless");
+    let now = world.now;
+    world.edit(id).finish_end(now).unwrap();
+    let done = run(&world, |uow| withdraw(uow, id, "wrong", &BY_ADA));
+    assert!(matches!(done.result, Err(UseCaseError::NotAllowed(_))));
+    let done = run(&world, |uow| withdraw(uow, MitigationId::generate(), "wrong", &BY_ADA));
+    assert!(matches!(done.result, Err(UseCaseError::NotFound(_))));
+}
+
+#[test]
+fn a_mitigation_is_acknowledged_once() {
+    let (mut world, id) = world();
+    let done = run(&world, |uow| acknowledge(uow, id, &BY_ADA));
+    assert_eq!(done.result, Ok(Status::Active));
+    assert_eq!(done.row(id).acknowledged_at, Some(world.now));
+    *world.edit(id) = done.row(id).clone();
+    let done = run(&world, |uow| acknowledge(uow, id, &BY_ADA));
+    assert!(matches!(done.result, Err(UseCaseError::NotAllowed(_))));
+    assert!(done.changes.audit.is_empty());
+}
+
+fn everything() -> PanicScope {
+    PanicScope {
+        panic_id: PanicId::generate(),
+        reason: "a wrong rule".into(),
+        pop: None,
+        customer_id: None,
+        started_at: at(0),
+        started_by: "ada".into(),
+        origin: PanicOrigin::Api,
+        thawed: None,
+    }
+}
+
+#[test]
+fn a_panic_ends_what_it_covers_and_nothing_after_its_thaw() {
+    let (mut world, id) = world();
+    let done = run(&world, |uow| end_frozen(uow, id, &BY_ADA));
+    assert!(!done.result && done.changes.mitigations.is_empty(), "nothing is frozen");
+    let scope = everything();
+    let done = run(&world, |uow| {
+        freeze(uow, &scope, &BY_ADA);
+        end_frozen(uow, id, &BY_ADA)
+    });
+    assert!(done.result, "it sees the freeze of its own unit of work");
+    assert_eq!(done.row(id).end_reason, Some(EndReason::Panic));
+    assert_eq!(done.audited(), [AuditAction::Panic, AuditAction::Withdraw].map(AuditAction::as_str));
+    assert!(matches!(&done.events[..], [DomainEvent::Frozen(frozen)] if *frozen == scope));
+    world.frozen.push(scope.clone());
+    let done = run(&world, |uow| {
+        thaw(uow, Some(scope.panic_id), "solved", &BY_ADA);
+        freeze(uow, &scope, &BY_ADA);
+    });
+    assert_eq!(
+        done.audited(),
+        [AuditAction::Thaw].map(AuditAction::as_str),
+        "what is thawed is not frozen again"
+    );
+    assert!(done.changes.panic_put[0].thawed.is_some());
+    assert!(matches!(&done.events[..], [DomainEvent::Thawed(scopes)] if scopes.len() == 1));
+}
+
+#[test]
+fn what_passes_no_longer_is_withdrawn_with_its_reason() {
+    let (mut world, id) = world();
+    assert!(!run(&world, |uow| revalidate(uow, id, &BY_ADA)).result);
+    world.safe("203.0.113.99/32");
+    let done = run(&world, |uow| revalidate(uow, id, &BY_ADA));
+    assert!(done.result);
+    assert_eq!(done.row(id).end_reason, Some(EndReason::Safelist));
+    world.safelist.clear();
+    world.edit(id).dry_run = true;
+    let done = run(&world, |uow| revalidate(uow, id, &BY_ADA));
+    assert!(done.result, "this unit of work is not of a dry run");
+    assert_eq!(done.row(id).end_reason, Some(EndReason::DryRunEnded));
+}
+
+fn entry(prefix: &str) -> SafelistEntry {
+    SafelistEntry {
+        prefix: prefix.parse().unwrap(),
+        added_at: at(0),
+        added_by: "ada".into(),
+        reason: None,
+        expires_at: None,
+    }
+}
+
+#[test]
+fn a_safelist_entry_withdraws_what_it_overlaps() {
+    let (mut world, id) = world();
+    let other = world.raise(&report("udp_flood", WEB));
+    let done = run(&world, |uow| add_to_safelist(uow, &entry("203.0.113.99/32"), &BY_ADA));
+    let added = done.result.as_ref().unwrap();
+    assert_eq!((added.updated, &added.withdrawn[..]), (false, &[id][..]));
+    assert_eq!(done.row(id).end_reason, Some(EndReason::Safelist));
+    assert!(done.changes.mitigations.iter().all(|change| change.after.mitigation_id != other));
+    let over = SafelistEntry { expires_at: Some(at(-1)), ..entry("203.0.113.99/32") };
+    assert!(run(&world, |uow| add_to_safelist(uow, &over, &BY_ADA)).result.unwrap().withdrawn.is_empty());
+}
+
+#[test]
+fn configured_entries_change_with_the_configuration_only() {
+    let mut world = World::with_steps(discard());
+    world.safe("203.0.113.1/32");
+    let prefix = "203.0.113.1/32".parse().unwrap();
+    let done = run(&world, |uow| remove_from_safelist(uow, prefix, &BY_ADA));
+    assert!(matches!(done.result, Err(UseCaseError::NotAllowed(_))));
+    let done = run(&world, |uow| add_to_safelist(uow, &entry("203.0.113.1/32"), &BY_ADA));
+    assert!(matches!(done.result, Err(UseCaseError::NotAllowed(_))));
+    let next = ["203.0.113.2/32".parse().unwrap()];
+    let done = run(&world, |uow| configure_safelist(uow, &next, &BY_ADA));
+    assert_eq!(
+        done.audited(),
+        [AuditAction::SafelistRemove, AuditAction::SafelistAdd].map(AuditAction::as_str)
+    );
+    assert_eq!(done.changes.safelist_remove, [prefix]);
+    world.safelist[0].expires_at = Some(at(-1));
+    let done = run(&world, |uow| sweep_safelist(uow, &BY_ADA));
+    assert_eq!(
+        (done.audited(), done.changes.safelist_remove.len()),
+        (vec![AuditAction::SafelistExpired.as_str()], 1)
+    );
+}
+
+fn request(world: &World) -> ManualRequest {
+    let plan = world.plan(&report("udp_flood", WEB));
+    ManualRequest {
+        victim_ip: WEB.parse().unwrap(),
+        matching: plan.matching,
+        action: plan.action,
+        ttl: None,
+        flaw: None,
+        vector: "udp_flood".parse().unwrap(),
+        reason: "by hand".into(),
+        operator: "operator:ada".parse().unwrap(),
+    }
+}
+
+#[test]
+fn an_operators_rule_is_made_once_and_changed_in_place() {
+    let mut world = World::with_steps(discard());
+    let (request, id) = (request(&world), MitigationId::generate());
+    let done = run(&world, |uow| create(uow, &request, id, &BY_ADA));
+    let Creation::Made { row, replaced: false } = done.result else { panic!("{:?}", done.result) };
+    assert_eq!((row.mitigation_id, row.status, row.progress.manual), (id, Status::Pending, true));
+    world.rows.push(*row);
+    let again = run(&world, |uow| create(uow, &request, MitigationId::generate(), &BY_ADA));
+    let Creation::Made { row, replaced: true } = again.result else { panic!("{:?}", again.result) };
+    assert_eq!((row.mitigation_id, row.leases.len()), (id, 1));
+}
+
+#[test]
+fn an_operators_rule_that_a_guardrail_refuses_leaves_a_rejected_row() {
+    let mut world = World::with_steps(discard());
+    let request = request(&world);
+    world.safe("203.0.113.20/32");
+    let done = run(&world, |uow| create(uow, &request, MitigationId::generate(), &BY_ADA));
+    let Creation::Refused { refusal, mitigation_id } = &done.result else { panic!("{:?}", done.result) };
+    assert_eq!(refusal.guardrail, Guardrail::Safelisted);
+    assert_eq!(done.row(mitigation_id.unwrap()).status, Status::Rejected);
+    assert!(matches!(
+        &done.events[..],
+        [DomainEvent::Refused { source: None, rule, .. }] if rule.mitigation_id == *mitigation_id
+    ));
+}
+
+#[test]
+fn a_report_is_admissible_by_the_configuration_alone() {
+    let world = World::with_steps(discard());
+    let policy = world.policy();
+    assert_eq!(policy.check_report(&report("udp_flood", HOST)), Ok(()));
+    let unknown = policy.check_report(&report("no_such_vector", HOST));
+    assert!(matches!(unknown, Err(Inadmissible::UnknownVector { vector, .. }) if vector == "no_such_vector"));
+    let mut reserved = report("udp_flood", HOST);
+    reserved.source = "operator:ada".parse().unwrap();
+    assert!(matches!(policy.check_report(&reserved), Err(Inadmissible::NotAllowed(_))));
+}
