@@ -109,10 +109,11 @@ impl Engine {
     }
 }
 
-/// Where the mitigation of an event stands, and where all stand that it touched if they are several.
-fn standings(
-    outcome: &mut EventOutcome,
-) -> (Option<(MitigationId, &mut Status)>, Vec<(MitigationId, &mut Status)>) {
+/// A mitigation, and where an answer says that it stands.
+type Standing<'a> = (MitigationId, &'a mut Status);
+
+/// The mitigation of an event, and all that it touched if they are several.
+fn standings(outcome: &mut EventOutcome) -> (Option<Standing<'_>>, Vec<Standing<'_>>) {
     let EventOutcome::Accepted(ingested) = outcome else { return (None, Vec::new()) };
     let touched = ingested.mitigations.iter_mut();
     let touched = touched.map(|touched| (touched.mitigation_id, &mut touched.mitigation_status));

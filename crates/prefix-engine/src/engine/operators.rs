@@ -60,7 +60,9 @@ impl Engine {
             return row;
         }
         let id = row.mitigation_id;
-        let Some(now) = self.running.wait(vec![id]).await.remove(&id) else { return row };
+        let reached = self.running.wait(vec![id]).await.remove(&id);
+        // the intent table may be behind what another instance has committed
+        let Some(now) = reached.filter(|now| now.revision >= row.revision) else { return row };
         let mut now = Arc::unwrap_or_clone(now);
         // the intent table keeps no explanations
         if now.decision == Decision::open() {
@@ -100,7 +102,8 @@ impl Engine {
         };
         let items = ids.into_iter().zip(rows).map(|(mitigation_id, row)| {
             let status = |row: Box<Mitigation>| {
-                reached.get(&mitigation_id).map_or(row.status, |reached| reached.status)
+                let now = reached.get(&mitigation_id).filter(|now| now.revision >= row.revision);
+                now.map_or(row.status, |now| now.status)
             };
             BulkItem { mitigation_id, result: row.map(status).map_err(|error| error.to_string()) }
         });

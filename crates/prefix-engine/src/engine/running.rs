@@ -163,7 +163,7 @@ impl Running {
             let row = match self.shared.intents.get(id) {
                 Some(row) if awaits_speaker(row.status) => match timeout_at(deadline, confirmation).await {
                     Ok(Ok(row)) => row,
-                    _ => row,
+                    _ => self.shared.intents.get(id).unwrap_or(row),
                 },
                 Some(row) => row,
                 // it ended before anybody listened

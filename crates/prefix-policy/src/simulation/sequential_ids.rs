@@ -1,4 +1,4 @@
-//! Identifiers by count: the same every time, and in the order of their making, as those of the daemon are.
+//! Sequential identifiers: the same every time, and in the order of their creation, as those of the daemon are.
 
 use std::cell::Cell;
 

@@ -1,4 +1,4 @@
-//! The state of a simulation: what a daemon keeps in storage, as far as decisions look at it, and no longer than they do.
+//! The state of a simulation: the rows that a daemon has in storage, as far and as long as decisions look at them.
 
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
@@ -234,7 +234,7 @@ impl SimulationState {
         change
     }
 
-    /// Forgets victims of whom there is nothing left to know.
+    /// Forgets victims without rows and groups.
     fn sweep(&mut self, now: DateTime<Utc>, except: VictimIp) {
         let Self { victims, victim_of, recent, .. } = self;
         victims.retain(|victim, known| {

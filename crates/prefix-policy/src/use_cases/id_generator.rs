@@ -1,5 +1,4 @@
-//! Where the identifiers of what is made come from: chance in the daemon, a count in a simulation, whose answers are the
-//! same every time.
+//! Identifiers of new rows: random in the daemon, sequential in a simulation, whose answers are the same every time.
 
 use prefix_core::id::{GroupId, MitigationId, SignalId};
 

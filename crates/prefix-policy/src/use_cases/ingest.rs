@@ -149,6 +149,7 @@ impl Intake<'_> {
 }
 
 /// What the audit entry of an event is about.
+#[derive(Clone, Copy)]
 pub(super) enum AuditTarget {
     /// A mitigation that it made, renewed or released.
     Mitigation(MitigationId),
