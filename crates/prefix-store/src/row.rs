@@ -10,7 +10,7 @@ mod panic;
 mod safelist;
 mod signal;
 
-pub(crate) use audit::{AuditRow, HeadRow, NewAudit, SealRow, Sealed, SealedAuditRow, UnsealedRow, head};
+pub(crate) use audit::{AuditRow, HeadRow, NewAudit, SealRow, Sealed, SealedAuditRow, UnsealedRow};
 pub(crate) use counter::{QuotaCounterDelta, TallyDelta};
 pub(crate) use event::{EventRow, NewEvent};
 pub(crate) use mitigation::{MitigationRow, NewMitigation, phase_of, route_kind};

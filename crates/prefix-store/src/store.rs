@@ -33,7 +33,7 @@ use crate::queries::mitigations::StatusPartition;
 use crate::queries::statistics::BucketRow;
 use crate::queries::{admission, audit, events, mitigations, panic, safelist, signals, statistics};
 use crate::retry::Retry;
-use crate::row::{self, EventRow, GroupRow, MitigationRow, PanicRow, Parsed, SealedAuditRow};
+use crate::row::{self, EventRow, GroupRow, HeadRow, MitigationRow, PanicRow, Parsed, SealedAuditRow};
 use crate::sql::{Fetched, Sql, VALUES_AT_ONCE};
 use crate::sql_type::{Id, Micros};
 
@@ -339,7 +339,7 @@ impl<D: Database> AuditLog for SqlStore<D> {
     }
 
     async fn audit_chain_head(&self, pop: &Pop) -> Result<Option<ChainHead>, StoreError> {
-        Ok(self.one(audit::chain_head(pop.as_str())).await?.map(row::head))
+        Ok(self.one(audit::chain_head(pop.as_str())).await?.map(HeadRow::parse))
     }
 
     async fn audit_chain(&self, pop: &Pop, from: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {

@@ -176,9 +176,10 @@ record! {
     HeadRow of audit_chain { seq: i64, hash: Vec<u8> }
 }
 
-/// The newest sealed entry of a pop, as its row says.
-pub(crate) fn head(row: HeadRow) -> ChainHead {
-    ChainHead { seq: row.seq, hash: hash(&row.hash) }
+impl HeadRow {
+    pub(crate) fn parse(self) -> ChainHead {
+        ChainHead { seq: self.seq, hash: hash(&self.hash) }
+    }
 }
 
 /// The next entries of a chain.
@@ -206,7 +207,7 @@ impl<'a> Sealed<'a> {
                 "audit entries were deleted from the database before they were sealed"
             );
         }
-        let head = seal(before.map(head), &mut entries);
+        let head = seal(before.map(HeadRow::parse), &mut entries);
         let seals = entries.iter().filter_map(|entry| NewSeal::of(entry, pop)).collect();
         Self { positions, seals, head }
     }

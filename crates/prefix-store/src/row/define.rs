@@ -92,6 +92,7 @@ macro_rules! row {
 
         const _: () = {
             #[derive(Debug)]
+            #[allow(clippy::ref_option_ref, reason = "references to columns, some of which borrow")]
             pub(crate) struct Columns<'r $(, $life)?> {
                 $($column: Vec<&'r $type>),*
             }
