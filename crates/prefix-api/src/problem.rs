@@ -14,12 +14,6 @@ use prefix_diagnostics::Diagnostic;
 pub(crate) use kind::Kind;
 pub(crate) use prefix_api_types::FieldError;
 
-impl From<Diagnostic> for FieldError {
-    fn from(diagnostic: Diagnostic) -> Self {
-        Self::new(diagnostic.pointer(), diagnostic.text)
-    }
-}
-
 /// More mistakes than these are counted, not shown.
 const MOST_ERRORS: usize = 50;
 
@@ -58,10 +52,10 @@ impl Problem {
 
     /// A request that breaks the endpoint's schema, with everything that is wrong with it.
     pub(crate) fn bad_request(errors: Vec<Diagnostic>) -> Self {
-        Self::of_fields(errors.into_iter().map(FieldError::from).collect())
+        Self::malformed(field_errors(errors))
     }
 
-    fn of_fields(mut errors: Vec<FieldError>) -> Self {
+    fn malformed(mut errors: Vec<FieldError>) -> Self {
         let shown = |error: &FieldError| match error.pointer.as_str() {
             "" => error.detail.clone(),
             place => format!("{place} {}", error.detail),
@@ -84,7 +78,7 @@ impl Problem {
 
     /// A request with one mistake.
     pub(crate) fn at(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self::of_fields(vec![FieldError::new(pointer, detail)])
+        Self::malformed(vec![FieldError::new(pointer, detail)])
     }
 
     /// With `errors[]`.

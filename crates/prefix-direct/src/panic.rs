@@ -11,7 +11,7 @@ use prefix_core::announcer::AnnounceError;
 use prefix_core::flowspec::RouteKey;
 use prefix_core::id::PanicId;
 use prefix_guard::files::{PanicAck, PanicMarker, StateDir};
-use prefix_guard::{Heartbeat, SweepSettings, SweepResult, sweep};
+use prefix_guard::{Heartbeat, SweepResult, SweepSettings, sweep};
 use tokio::time::Instant;
 
 use crate::error::DirectError;

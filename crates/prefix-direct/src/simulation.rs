@@ -44,12 +44,11 @@ impl RecordedSimulation {
         timeout: Duration,
     ) -> Result<Self, DirectError> {
         let Configuration { settings, inventory, playbooks, correlation, .. } = configuration;
-        let policy = candidate(Base { settings, inventory, playbooks, correlation }, documents).map_err(
-            |errors| {
+        let policy =
+            candidate(Base { settings, inventory, playbooks, correlation }, documents).map_err(|errors| {
                 let lines = errors.iter().map(|error| format!("{}: {}", error.pointer(), error.text));
                 DirectError::Candidate { mistakes: lines.collect() }
-            },
-        )?;
+            })?;
         let refresh = i64::try_from(settings.keys.timers.reconciliation_interval_seconds).unwrap_or(i64::MAX);
         // what has not happened yet is no difference
         let until = query.end.min(Utc::now());

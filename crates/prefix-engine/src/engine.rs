@@ -32,7 +32,7 @@ use crate::settings::Settings;
 pub use policy_change::{PolicyChange, Rehearsal};
 use running::Running;
 pub use signals::CorroborationReport;
-pub use simulate::{SimulationInput, SimulationReport, with_ends};
+pub use simulate::{SimulationInput, SimulationReport};
 
 /// What the engine is composed of.
 pub struct EngineParts {

@@ -111,7 +111,7 @@ async fn with_ends(store: &dyn Store, page: Vec<Event>) -> Result<Vec<Input>, St
 
 #[cfg(test)]
 mod tests {
-    use prefix_core::store::ChangeSet;
+    use prefix_core::store::{ChangeSet, UnitOfWork};
     use prefix_testkit::fakes::MemoryStore;
     use prefix_testkit::store_contract::sample;
 

@@ -130,9 +130,8 @@ impl From<EditError> for Problem {
 }
 
 fn invalid(what: &str, errors: Vec<Diagnostic>) -> Problem {
-    let first = errors.first().map_or_else(String::new, |error| {
-        format!(": {} {}", error.pointer(), error.text)
-    });
+    let first =
+        errors.first().map_or_else(String::new, |error| format!(": {} {}", error.pointer(), error.text));
     let count = match errors.len() {
         1 => "1 mistake".to_owned(),
         count => format!("{count} mistakes"),

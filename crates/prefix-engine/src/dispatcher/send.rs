@@ -1,7 +1,5 @@
 //! One burst at the speaker: sent, read back where an earlier answer is missing, and settled.
 
-use std::time::Duration;
-
 use prefix_core::announcer::{AnnounceError, OwnPath};
 use prefix_core::pacing::Burst;
 use tokio::time::Instant;

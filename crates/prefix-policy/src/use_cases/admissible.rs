@@ -37,7 +37,9 @@ impl Policy {
             self.check_vector(vector)?;
         }
         // what such a source reported while it was primary it may still end
-        if report.action == EventAction::Ban && self.parts().correlation.sources.is_corroborating(&report.source) {
+        if report.action == EventAction::Ban
+            && self.parts().correlation.sources.is_corroborating(&report.source)
+        {
             return Err(Inadmissible::CorroboratingOnly(report.source.clone()));
         }
         Ok(())
