@@ -106,7 +106,8 @@ pub(super) fn assets(customers: &[Customer], found: &mut Diagnostics) -> Vec<Ass
     for (customer_index, customer) in numbered(customers) {
         for (service_index, service) in numbered(&customer.services) {
             for (asset_index, asset) in numbered(&service.assets) {
-                let place = AssetPosition { customer: customer_index, service: service_index, asset: asset_index };
+                let place =
+                    AssetPosition { customer: customer_index, service: service_index, asset: asset_index };
                 let Some((first, last)) = bounds(asset, place, found) else { continue };
                 within_prefixes(customer, asset, (first, last), place, found);
                 ranges.push(AssetRange { family: asset.ip.family(), first, last, place });
