@@ -62,7 +62,10 @@ fn check_source(name: &SourceName, source: &SourcePolicy, found: &mut Diagnostic
                 .to_owned(),
         ),
         (SourceMode::Primary, false) => {
-            error("match_dimensions", ".match_dimensions is only allowed with mode: corroborating".to_owned())
+            error(
+                "match_dimensions",
+                ".match_dimensions is only allowed with mode: corroborating".to_owned(),
+            );
         }
         _ => {}
     }

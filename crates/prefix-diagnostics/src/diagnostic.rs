@@ -174,7 +174,7 @@ impl Diagnostics {
     /// The value must lie within the range, ends included; the text begins with the path.
     pub fn range<T>(&mut self, path: &str, value: T, range: std::ops::RangeInclusive<T>)
     where
-        T: PartialOrd + fmt::Display,
+        T: PartialOrd + fmt::Display + Copy,
     {
         if !range.contains(&value) {
             self.error_of(path, format!("must be {}..{}, not {value}", range.start(), range.end()));

@@ -55,7 +55,7 @@ mod tests {
 
         let text = r#"{"vector": 1, "customer_id": "", "pop": "FRA", "interface": [], "confidence": 2}"#;
         let errors = corroboration(&Node::from_json_text(text).unwrap()).unwrap_err();
-        let places: Vec<_> = errors.iter().map(|error| error.pointer()).collect();
+        let places: Vec<_> = errors.iter().map(Diagnostic::pointer).collect();
         assert_eq!(places, ["/source", "/vector", "/customer_id", "/pop", "/interface", "/confidence"]);
     }
 

@@ -7,6 +7,7 @@ use prefix_core::flowspec::{Action, ActionParts, ActionType};
 use prefix_core::matching::PacketLength;
 use prefix_core::name::VectorName;
 use prefix_core::protocol::{Protocol, number};
+use prefix_core::ttl::Ttl;
 use prefix_diagnostics::{Diagnostic, Diagnostics, KeyPath};
 
 use super::document::{FragmentsOption, MatchDocument, PlaybookDocument, PlaybooksDocument, StepDocument};
@@ -202,7 +203,7 @@ impl Check<'_> {
         let mut error = |key: &str, text: String| self.found.error(at.key(key), text);
         let (ttl, min, max) = (step.ttl_seconds, guardrails.min_ttl(), guardrails.max_ttl());
         if !(min..=max).contains(&ttl) {
-            let [ttl, min, max] = [ttl, min, max].map(|ttl| ttl.seconds());
+            let [ttl, min, max] = [ttl, min, max].map(Ttl::seconds);
             error("ttl_seconds", format!("ttl_seconds {ttl} is outside {min}..{max} of the guardrails"));
         }
         for (key, rate) in

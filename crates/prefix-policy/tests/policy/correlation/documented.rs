@@ -77,7 +77,7 @@ fn decay() {
 #[test]
 fn a_corroborator() {
     let mut stage = two(0.7, |parts| {
-        parts.correlation.sources = sources(&[("netflow", corroborating(&[Dimension::CustomerId]))])
+        parts.correlation.sources = sources(&[("netflow", corroborating(&[Dimension::CustomerId]))]);
     });
     is_documented(says(&mut stage, "flow", 0.5), "held", "0.5");
     let done = stage.corroborates("netflow", of_customer(None), 0.5).unwrap();
