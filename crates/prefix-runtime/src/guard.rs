@@ -206,7 +206,7 @@ async fn guard(
     match end {
         ExitReason::Requested => tracing::info!("the guard ends: it was told to stop"),
         ExitReason::NothingLeft => {
-            tracing::info!("the guard ends: the daemon is gone, and no own rule is left")
+            tracing::info!("the guard ends: the daemon is gone, and no own rule is left");
         }
     }
     ExitCode::SUCCESS
