@@ -87,6 +87,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "prefix-direct",
         uses: &[
+            "prefix-diagnostics",
             "prefix-core",
             "prefix-policy",
             "prefix-record",
@@ -121,6 +122,7 @@ const LAYERS: &[Layer] = &[
         name: "prefixd",
         uses: &["prefix-runtime"],
         tests_use: &[
+            "prefix-diagnostics",
             "prefix-core",
             "prefix-policy",
             "prefix-engine",
