@@ -16,7 +16,7 @@ use prefix_core::event::{Event, EventAction, EventStatus, Reach, Report};
 use prefix_core::id::{EventId, MitigationId};
 use prefix_core::mitigation::{EndReason, Mitigation, Status};
 use prefix_core::safelist::Safelist;
-use prefix_core::store::{ChangeSet, MitigationChange, ReadSet};
+use prefix_core::ports::{ChangeSet, MitigationChange, ReadSet};
 use prefix_policy::simulation::{Input, Simulated, Simulation, Start};
 use prefix_store::{Options, open};
 use prefix_testkit::store_contract::sample;

@@ -38,6 +38,3 @@ pub mod ttl;
 pub use announcer::Announcer;
 pub use clock::Clock;
 pub use ports::Store;
-
-pub use audit_chain as chain;
-pub use ports as store;

@@ -1,6 +1,6 @@
 //! The ports to durable storage, each named by its use. An adapter implements all of them and so is a [`Store`].
 //!
-//! Every change is one unit of work ([`UnitOfWork`]), so quotas and the uniqueness of a living rule are decided where
+//! Every change is one unit of work ([`Transactions`]), so quotas and the uniqueness of a living rule are decided where
 //! they are enforced, and no SQL knows a policy. Lists and counts for people are plain reads.
 
 mod audit_log;
@@ -11,7 +11,7 @@ mod maintenance;
 mod reads;
 mod signals;
 mod statistics;
-mod unit_of_work;
+mod transactions;
 
 use thiserror::Error;
 
@@ -23,24 +23,19 @@ pub use maintenance::{Maintenance, PoolState, Retention};
 pub use reads::{EventQuery, MitigationQuery, Reads};
 pub use signals::{GroupQuery, SignalReads, SourceActivity, WaitingCorroborations};
 pub use statistics::{Bucket, PopStats, SeriesMetric, SeriesQuery, Statistics, Totals};
-pub use unit_of_work::{
+pub use transactions::{
     ChangeSet, GroupChange, IdempotencyRecord, MOST_CORROBORATIONS, MitigationChange, QuotaCounts,
-    QuotaDelta, ReadSet, RequestKey, Snapshot, UnitOfWork,
+    QuotaDelta, ReadSet, RequestKey, Snapshot, Transactions,
 };
-
-// the names before, until no other crate uses them
-pub use ChangedRows as Changed;
-pub use IdempotencyRecord as StoredReply;
-pub use RequestKey as ReplyKey;
 
 /// Durable storage: every port at once. Whoever has a `dyn Store` calls the methods of all of them.
 pub trait Store:
-    UnitOfWork + Reads + SignalReads + Statistics + History + AuditLog + Leadership + ChangeFeed + Maintenance
+    Transactions + Reads + SignalReads + Statistics + History + AuditLog + Leadership + ChangeFeed + Maintenance
 {
 }
 
 impl<S> Store for S where
-    S: UnitOfWork
+    S: Transactions
         + Reads
         + SignalReads
         + Statistics

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use prefix_core::announcer::AnnounceError;
-use prefix_core::store::StoreError;
+use prefix_core::ports::StoreError;
 use prefix_gobgp::Endpoint;
 use prefix_store::{OpenError, StoreUrl};
 use thiserror::Error;

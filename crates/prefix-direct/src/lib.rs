@@ -22,7 +22,7 @@ pub use speaker::{Speaker, SpeakerRoutes};
 pub use prefix_config::candidate::Documents;
 pub use prefix_core::announcer::AnnounceError;
 pub use prefix_core::flowspec::RouteKey;
-pub use prefix_core::store::HistoryQuery;
+pub use prefix_core::ports::HistoryQuery;
 pub use prefix_guard::SweepResult;
 pub use prefix_guard::files::log::Entry;
 pub use prefix_policy::simulation::{Diff, Simulated, Summary};

@@ -9,7 +9,7 @@ use prefix_config::candidate::{Base, Documents, candidate};
 use prefix_config::folder::Configuration;
 use prefix_core::name::Pop;
 use prefix_core::safelist::Safelist;
-use prefix_core::store::HistoryQuery;
+use prefix_core::ports::HistoryQuery;
 use prefix_policy::simulation::{RecordedInput, Simulated, Simulation, Start, Summary};
 use prefix_record::RecordReader;
 use tokio::sync::mpsc;

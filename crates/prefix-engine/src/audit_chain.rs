@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prefix_core::Store;
-use prefix_core::chain::{ChainHash, ChainHead, Verdict, Verifier};
+use prefix_core::audit_chain::{ChainHash, ChainHead, Verdict, Verifier};
 use prefix_core::name::Pop;
-use prefix_core::store::StoreError;
+use prefix_core::ports::StoreError;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use prefix_core::store::{Changed, FeedCursor, StoreError};
+use prefix_core::ports::{ChangedRows, FeedCursor, StoreError};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -48,8 +48,8 @@ async fn read(context: &TaskContext, since: Option<FeedCursor>) -> Result<FeedCu
     let TaskContext { settings, store, leadership, intents, route_queue, commit_queue, .. } = context;
     let changes = store.changes(&settings.pop, leadership.instance(), since).await?;
     let ids = match changes.changed {
-        Changed::Only(ids) => ids,
-        Changed::Anything => {
+        ChangedRows::Only(ids) => ids,
+        ChangedRows::Anything => {
             let reloaded = commit_queue.reload().await;
             let keys = reloaded.map_err(|error| StoreError::Unavailable(error.to_string()))?;
             route_queue.enqueue(keys);

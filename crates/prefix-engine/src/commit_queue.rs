@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use prefix_core::flowspec::RouteKey;
 use prefix_core::mitigation::Mitigation;
-use prefix_core::store::{Epoch, StoreError};
+use prefix_core::ports::{Epoch, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 use tracing::debug;

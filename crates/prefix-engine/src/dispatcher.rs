@@ -20,7 +20,7 @@ use prefix_core::announcer::{AnnounceError, OwnPath};
 use prefix_core::flowspec::RouteKey;
 use prefix_core::id::MitigationId;
 use prefix_core::pacing::Burst;
-use prefix_core::store::Epoch;
+use prefix_core::ports::Epoch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 

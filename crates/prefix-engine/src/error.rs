@@ -3,7 +3,7 @@
 use prefix_core::guardrail::Refusal;
 use prefix_core::id::MitigationId;
 use prefix_core::name::{SourceName, VectorName};
-use prefix_core::store::StoreError;
+use prefix_core::ports::StoreError;
 use prefix_policy::use_cases::{Inadmissible, UseCaseError};
 use thiserror::Error;
 

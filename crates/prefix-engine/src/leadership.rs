@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use prefix_core::id::InstanceId;
-use prefix_core::store::{Election, Epoch, Leader, OtherInstance, StoreError};
+use prefix_core::ports::{Election, Epoch, Leader, OtherInstance, StoreError};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 use tracing::{info, warn};

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use prefix_core::store::StoreError;
+use prefix_core::ports::StoreError;
 use tokio::time::Instant;
 use tracing::{error, info};
 

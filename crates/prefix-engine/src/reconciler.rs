@@ -14,7 +14,7 @@ use prefix_core::Announcer;
 use prefix_core::announcer::{AnnounceError, RibPath, SpeakerEvent};
 use prefix_core::flowspec::RouteKey;
 use prefix_core::ownership::{Ownership, Tags};
-use prefix_core::store::Epoch;
+use prefix_core::ports::Epoch;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;

@@ -17,7 +17,7 @@ use prefix_core::id::EventId;
 use prefix_core::mitigation::{EndReason, Mitigation, Status};
 use prefix_core::name::{SourceName, VectorName};
 use prefix_core::signal::{Corroboration, GroupStatus, SignalRole};
-use prefix_core::store::{GroupChange, MitigationChange, PoolState};
+use prefix_core::ports::{GroupChange, MitigationChange, PoolState};
 use tracing::{debug, info, warn};
 
 use crate::rib_diff::Drift;

@@ -8,7 +8,7 @@ use std::error::Error;
 use chrono::Utc;
 use prefix_core::event::{EventAction, Report};
 use prefix_core::name::Pop;
-use prefix_core::store::QuotaCounts;
+use prefix_core::ports::QuotaCounts;
 use prefix_diagnostics::Diagnostic;
 use prefix_policy::{
     BanVerdict, Facts, Guardrails, InventoryDocument, PlaybooksDocument, Policy, PolicyParts, SafelistIndex,

@@ -5,7 +5,7 @@ use prefix_core::mitigation::Mitigation;
 use prefix_core::name::{CustomerId, Pop};
 use prefix_core::panic::PanicScope;
 use prefix_core::signal::SignalGroup;
-use prefix_core::store::QuotaCounts;
+use prefix_core::ports::QuotaCounts;
 
 use crate::safelist::SafelistIndex;
 

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::address::VictimIp;
 use prefix_core::confidence::Confidence;
 use prefix_core::name::{Pop, SourceName, VectorName};
-use prefix_core::store::ReadSet;
+use prefix_core::ports::ReadSet;
 use prefix_core::ttl::Ttl;
 
 use crate::inventory::{CustomerMatch, Inventory};

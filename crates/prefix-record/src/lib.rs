@@ -10,7 +10,7 @@ use prefix_core::event::Event;
 use prefix_core::id::{EventId, GroupId, MitigationId, SignalId};
 use prefix_core::name::Pop;
 use prefix_core::signal::Corroboration;
-use prefix_core::store::{CorroborationHistoryQuery, HistoryQuery, StoreError};
+use prefix_core::ports::{CorroborationHistoryQuery, HistoryQuery, StoreError};
 use prefix_policy::simulation::{Actual, Input, MitigationEnd, RecordedInput, held_in, in_order, recorded};
 use uuid::Uuid;
 
@@ -111,7 +111,7 @@ async fn with_ends(store: &dyn Store, page: Vec<Event>) -> Result<Vec<Input>, St
 
 #[cfg(test)]
 mod tests {
-    use prefix_core::store::{ChangeSet, UnitOfWork};
+    use prefix_core::ports::{ChangeSet, Transactions};
     use prefix_testkit::fakes::MemoryStore;
     use prefix_testkit::store_contract::sample;
 

@@ -12,13 +12,13 @@ use prefix_engine::settings as engine;
 use prefix_gobgp::Gobgp;
 use prefix_guard::files::StateDir;
 
-use crate::config::Environment;
-pub use crate::config::candidate::policy;
-use crate::config::folder::ConfigSource;
-use crate::config::settings::bgp::Backend;
-use crate::config::settings::http::AuthMode;
-use crate::config::settings::{Mode, Settings};
-use crate::config::speaker::SpeakerSettings;
+use prefix_config::Environment;
+pub use prefix_config::candidate::policy;
+use prefix_config::folder::ConfigSource;
+use prefix_config::settings::bgp::Backend;
+use prefix_config::settings::http::AuthMode;
+use prefix_config::settings::{Mode, Settings};
+use prefix_config::speaker::SpeakerSettings;
 use crate::error::StartError;
 use crate::guard_supervisor::{GuardSupervisor, Launch};
 use crate::machine;
@@ -133,7 +133,7 @@ mod tests {
     use prefix_policy::{Inventory, Playbooks};
 
     use super::*;
-    use crate::config::correlation::CorrelationKeys;
+    use prefix_config::correlation::CorrelationKeys;
     use crate::development;
 
     fn settings(environment: &[(&str, &str)]) -> Settings {

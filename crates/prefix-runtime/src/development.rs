@@ -1,7 +1,7 @@
 //! The built-in configuration: enough to try prefixd out in a checkout, and too little to be taken for production.
 
-use crate::config::Environment;
-use crate::config::folder::{ConfigSource, Files};
+use prefix_config::Environment;
+use prefix_config::folder::{ConfigSource, Files};
 
 /// Its files; the addresses are those reserved for documentation (RFC 5737, RFC 3849).
 const FILES: &[(&str, &str)] = &[
@@ -36,7 +36,7 @@ pub fn notice(enforce: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::settings::Mode;
+    use prefix_config::settings::Mode;
 
     #[test]
     fn it_passes_every_check_and_listens_on_loopback_only() {

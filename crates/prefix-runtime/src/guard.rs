@@ -18,13 +18,13 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use self::guard_host::StateDirHost;
 use self::heartbeat_writer::HeartbeatWriter;
-use crate::cli::GuardArguments;
+use crate::request::GuardArguments;
 use crate::compose;
-use crate::config::Environment;
-use crate::config::folder::ConfigSource;
-use crate::config::settings::bgp::Backend;
-use crate::config::settings::operation::{LogFormat, ObservabilityKeys};
-use crate::config::speaker::SpeakerSettings;
+use prefix_config::Environment;
+use prefix_config::folder::ConfigSource;
+use prefix_config::settings::bgp::Backend;
+use prefix_config::settings::operation::{LogFormat, ObservabilityKeys};
+use prefix_config::speaker::SpeakerSettings;
 use crate::logging;
 use crate::service_manager::ServiceManager;
 

@@ -17,7 +17,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep};
 
 use crate::compose;
-use crate::config::speaker::SpeakerSettings;
+use prefix_config::speaker::SpeakerSettings;
 
 /// The time between two checks of the guard.
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);

@@ -22,8 +22,6 @@ pub mod service_manager;
 pub mod start;
 pub mod state_dir;
 
-use prefix_config as config;
-use request as cli;
 
 pub use prefix_config::settings::values::ListenAddress;
 
@@ -31,7 +29,7 @@ use request::{Request, Task};
 
 /// Does what the command line asks for; returns when that has ended.
 pub fn run(request: &Request) -> ExitCode {
-    let environment = config::process_environment();
+    let environment = prefix_config::process_environment();
     let chosen = match start::choose(request, environment.clone(), start::default_folder()) {
         Ok(chosen) => chosen,
         Err(error) => return failed(&format!("error: {error}")),

@@ -4,8 +4,8 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
-use crate::config::Environment;
-use crate::config::settings::operation::{LogFormat, ObservabilityKeys};
+use prefix_config::Environment;
+use prefix_config::settings::operation::{LogFormat, ObservabilityKeys};
 
 /// Starts the log. `RUST_LOG` wins over `observability.log_level`.
 pub fn start(keys: &ObservabilityKeys, environment: &Environment) -> Result<(), TryInitError> {

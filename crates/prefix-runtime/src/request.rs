@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::config::settings::values::ListenAddress;
+use prefix_config::settings::values::ListenAddress;
 
 /// One run of the program.
 #[derive(Debug, Clone, Default)]

@@ -17,11 +17,11 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio::task::JoinError;
 
 use crate::compose;
-use crate::config::correlation::CorrelationKeys;
-use crate::config::edit::hide_secrets;
-use crate::config::folder::{ConfigSource, Configuration};
-use crate::config::settings::Settings;
-use crate::config::settings::view::settings_view;
+use prefix_config::correlation::CorrelationKeys;
+use prefix_config::edit::hide_secrets;
+use prefix_config::folder::{ConfigSource, Configuration};
+use prefix_config::settings::Settings;
+use prefix_config::settings::view::settings_view;
 
 mod candidate;
 pub mod difference;

@@ -13,11 +13,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use crate::compose;
-use crate::config::Environment;
-use crate::config::folder::{ConfigSource, Configuration};
-use crate::config::settings::Settings;
-use crate::config::settings::values::ListenAddress;
-use crate::config::speaker::SpeakerSettings;
+use prefix_config::Environment;
+use prefix_config::folder::{ConfigSource, Configuration};
+use prefix_config::settings::Settings;
+use prefix_config::settings::values::ListenAddress;
+use prefix_config::speaker::SpeakerSettings;
 use crate::error::StartError;
 use crate::guard_log;
 use crate::guard_supervisor::GuardSupervisor;

@@ -5,7 +5,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
-use crate::config::Environment;
+use prefix_config::Environment;
 
 /// The service manager, if there is one.
 #[derive(Debug)]

@@ -4,9 +4,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::config::Environment;
-use crate::config::folder::{ConfigSource, Configuration, Files};
-use crate::config::loaded::Loaded;
+use prefix_config::Environment;
+use prefix_config::folder::{ConfigSource, Configuration, Files};
+use prefix_config::loaded::Loaded;
 use crate::development;
 use crate::request::Request;
 

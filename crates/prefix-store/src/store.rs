@@ -19,7 +19,7 @@ use prefix_core::panic::PanicScope;
 use prefix_core::ports::{
     AuditLog, AuditQuery, Bucket, ChangeSet, CorroborationHistoryQuery, Epoch, EventQuery, GroupQuery,
     History, HistoryQuery, Maintenance, MitigationQuery, PoolState, PopStats, ReadSet, Reads, Retention,
-    SeriesQuery, SignalReads, Snapshot, SourceActivity, Statistics, StoreError, Totals, UnitOfWork,
+    SeriesQuery, SignalReads, Snapshot, SourceActivity, Statistics, StoreError, Totals, Transactions,
     WaitingCorroborations,
 };
 use prefix_core::safelist::Safelist;
@@ -107,7 +107,7 @@ impl<D: Database> SqlStore<D> {
 }
 
 #[async_trait]
-impl<D: Database> UnitOfWork for SqlStore<D> {
+impl<D: Database> Transactions for SqlStore<D> {
     async fn transact(
         &self,
         reads: &ReadSet,

@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::decision::{Decision, Outcome};
 use prefix_core::event::{Event, EventStatus};
 use prefix_core::mitigation::Status;
-use prefix_core::store::{ChangeSet, MitigationChange, ReadSet};
+use prefix_core::ports::{ChangeSet, MitigationChange, ReadSet};
 use prefix_store::{Options, StoreUrl, open};
 use prefix_testkit::store_contract::sample;
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! Events, the audit log, the safelist and panics.
 
 use prefix_core::audit::AuditEntry as DomainAudit;
-use prefix_core::chain::{self, ChainHash, Verdict};
+use prefix_core::audit_chain::{self, ChainHash, Verdict};
 use prefix_core::event::Event as Row;
 use prefix_core::panic::PanicScope as DomainScope;
 use prefix_core::safelist::SafelistEntry as DomainEntry;

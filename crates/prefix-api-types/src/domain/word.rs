@@ -15,7 +15,7 @@ macro_rules! words {
 words! {
     ActionType from prefix_core::flowspec::ActionType { Police Discard Redirect Mark Rtbh }
     ActorType from prefix_core::audit::ActorType { System Detector Operator }
-    ChainProblem from prefix_core::chain::ChainProblem { Hash Link Gap ExpectMissing }
+    ChainProblem from prefix_core::audit_chain::ChainProblem { Hash Link Gap ExpectMissing }
     DecisionOutcome from prefix_core::decision::Outcome {
         Mitigate Extend Hold NoPlaybook NotMitigated Refuse Withdraw Release None
     }

@@ -2,8 +2,8 @@
 
 use actix_web::web::Data;
 use prefix_api_types::{AuditEntry, AuditPage, ChainVerdict};
-use prefix_core::chain::ChainHash;
-use prefix_core::store::AuditQuery;
+use prefix_core::audit_chain::ChainHash;
+use prefix_core::ports::AuditQuery;
 use prefix_diagnostics::Diagnostic;
 
 use super::{Reply, checked, ok};

@@ -5,7 +5,7 @@ use actix_web::web::{Data, Path};
 use prefix_api_types::{BatchAnswer, Event, EventAnswer, EventPage};
 use prefix_core::event::Report;
 use prefix_core::id::EventId;
-use prefix_core::store::EventQuery;
+use prefix_core::ports::EventQuery;
 use prefix_diagnostics::{KeyPath, Node};
 use prefix_engine::{BatchItem, EngineError, Inadmissible, InvalidItem};
 use serde_json::json;

@@ -6,7 +6,7 @@ use prefix_api_types::{Acknowledged, BulkStatus, BulkWithdrawn, Mitigation, Miti
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::Status;
 use prefix_core::name::{Pop, SourceName};
-use prefix_core::store::MitigationQuery;
+use prefix_core::ports::MitigationQuery;
 use prefix_engine::{EngineError, ManualRequest};
 
 use super::{Reply, both, checked, dry, from_path, mark_replay, ok, respond};

@@ -3,7 +3,7 @@
 use actix_web::web::Data;
 use chrono::TimeDelta;
 use prefix_api_types::{NewSimulation, SimulatedEvent, Simulation, SimulationSummary};
-use prefix_core::store::HistoryQuery;
+use prefix_core::ports::HistoryQuery;
 use prefix_engine::{EngineError, SimulationInput};
 use serde_json::Value;
 

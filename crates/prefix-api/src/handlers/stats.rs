@@ -3,7 +3,7 @@
 use actix_web::web::Data;
 use chrono::{DateTime, TimeDelta, Utc};
 use prefix_api_types::{Bucket, Pop, PopCount, Series, Stats, Timeseries};
-use prefix_core::store::{SeriesMetric, SeriesQuery};
+use prefix_core::ports::{SeriesMetric, SeriesQuery};
 use prefix_diagnostics::Diagnostic;
 
 use super::{Reply, checked, ok};

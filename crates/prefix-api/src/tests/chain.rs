@@ -53,7 +53,7 @@ async fn entries_show_what_was_hashed() {
     let stored = lab.store.all_audit();
     for shown in &entries {
         let entry = stored.iter().find(|entry| json!(entry.audit_id) == shown["audit_id"]).unwrap();
-        assert_eq!(*shown, Value::Object(prefix_core::chain::document(entry)));
+        assert_eq!(*shown, Value::Object(prefix_core::audit_chain::document(entry)));
     }
     let first = entries.iter().find(|entry| entry["seq"] == 1).unwrap();
     assert_eq!(first["prev_hash"], "0".repeat(64));

@@ -6,7 +6,7 @@ use prefix_api_types::{
     Peers, Problem, SafelistAdded, SafelistEntry, SignalGroup, Simulation, Stats,
 };
 use prefix_core::announcer::Route;
-use prefix_core::chain;
+use prefix_core::audit_chain;
 use prefix_core::flowspec::{Fragment, TcpFlags};
 use prefix_core::guardrail::Guardrail;
 use prefix_core::id::MitigationId;

@@ -10,7 +10,7 @@ use prefix_core::guardrail::Refusal;
 use prefix_core::mitigation::{EndReason, Mitigation, Status};
 use prefix_core::name::SourceName;
 use prefix_core::panic::{PanicOrigin, PanicScope};
-use prefix_core::store::MitigationChange;
+use prefix_core::ports::MitigationChange;
 use prefix_policy::use_cases::RefusedRule;
 
 use super::Alerts;

@@ -2,7 +2,7 @@
 
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::Status;
-use prefix_core::store::ReadSet;
+use prefix_core::ports::ReadSet;
 use prefix_policy::use_cases::{UnitOfWork, UseCaseError, acknowledge};
 
 use crate::caller::Caller;

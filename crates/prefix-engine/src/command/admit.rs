@@ -1,7 +1,7 @@
 //! Queued mitigations are tried.
 
 use prefix_core::id::MitigationId;
-use prefix_core::store::ReadSet;
+use prefix_core::ports::ReadSet;
 use prefix_policy::use_cases::{Tried, UnitOfWork, try_queued};
 
 use crate::commit_queue::{Command, CommandContext};

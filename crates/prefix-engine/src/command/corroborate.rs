@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use prefix_core::address::VictimIp;
 use prefix_core::signal::Corroboration;
-use prefix_core::store::ReadSet;
+use prefix_core::ports::ReadSet;
 use prefix_policy::use_cases::{CorroborationTaken, UnitOfWork, corroborate};
 
 use super::repeatable::Repeatable;

@@ -1,7 +1,7 @@
 //! An operator's rule.
 
 use prefix_core::id::MitigationId;
-use prefix_core::store::ReadSet;
+use prefix_core::ports::ReadSet;
 use prefix_policy::ManualRequest;
 use prefix_policy::use_cases::{Creation, UnitOfWork, create};
 

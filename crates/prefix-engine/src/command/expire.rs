@@ -2,7 +2,7 @@
 //! down yet.
 
 use prefix_core::id::MitigationId;
-use prefix_core::store::{ReadSet, StoreError};
+use prefix_core::ports::{ReadSet, StoreError};
 use prefix_policy::use_cases::{UnitOfWork, expire};
 
 use crate::commit_queue::{Command, CommandContext, RETRY};

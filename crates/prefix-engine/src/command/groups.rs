@@ -2,7 +2,7 @@
 
 use prefix_core::address::VictimIp;
 use prefix_core::id::{GroupId, MitigationId};
-use prefix_core::store::ReadSet;
+use prefix_core::ports::ReadSet;
 use prefix_policy::use_cases::{UnitOfWork, act_on_group, close_group, refresh_group};
 
 use crate::caller::Caller;

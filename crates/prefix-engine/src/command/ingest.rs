@@ -2,7 +2,7 @@
 
 use prefix_core::event::EventAction;
 use prefix_core::id::EventId;
-use prefix_core::store::ReadSet;
+use prefix_core::ports::ReadSet;
 use prefix_policy::use_cases::{EventOutcome, Ids, RandomIds, UnitOfWork, ingest};
 
 use super::repeatable::Repeatable;

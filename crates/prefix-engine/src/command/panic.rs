@@ -2,7 +2,7 @@
 
 use prefix_core::id::{MitigationId, PanicId};
 use prefix_core::panic::PanicScope;
-use prefix_core::store::{ReadSet, StoreError};
+use prefix_core::ports::{ReadSet, StoreError};
 use prefix_policy::use_cases::{UnitOfWork, end_frozen, freeze, thaw};
 
 use crate::caller::Caller;

@@ -1,7 +1,7 @@
 //! Audit entries that belong to no other change.
 
 use prefix_core::audit::AuditEntry;
-use prefix_core::store::ReadSet;
+use prefix_core::ports::ReadSet;
 use prefix_policy::use_cases::UnitOfWork;
 
 use crate::commit_queue::{Command, CommandContext};

@@ -1,6 +1,6 @@
 //! Repeated requests: the answer that was given to an `Idempotency-Key` is given again.
 
-use prefix_core::store::{ReadSet, ReplyKey, StoredReply};
+use prefix_core::ports::{ReadSet, RequestKey, IdempotencyRecord};
 use prefix_policy::use_cases::UnitOfWork;
 
 use crate::answer::Answer;
@@ -23,8 +23,8 @@ pub(crate) trait Repeatable: Command {
 /// Runs a command once per `Idempotency-Key`.
 pub(crate) struct Once<C>(pub(crate) C);
 
-fn reply_key(key: &IdempotencyKey) -> ReplyKey {
-    ReplyKey { principal: key.principal.clone(), path: key.path.clone(), key: key.key.clone() }
+fn reply_key(key: &IdempotencyKey) -> RequestKey {
+    RequestKey { principal: key.principal.clone(), path: key.path.clone(), key: key.key.clone() }
 }
 
 impl<C: Repeatable> Command for Once<C> {
@@ -49,7 +49,7 @@ impl<C: Repeatable> Command for Once<C> {
         }
         let answer = self.0.run(uow);
         if let Some(Ok(reply)) = C::encode(&answer) {
-            let stored = StoredReply { body_hash: key.body_hash, reply, created_at: uow.now };
+            let stored = IdempotencyRecord { body_hash: key.body_hash, reply, created_at: uow.now };
             uow.put_reply(reply_key(&key), stored);
         }
         Ok(Answer::first(answer))

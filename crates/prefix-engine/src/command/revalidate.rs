@@ -1,7 +1,7 @@
 //! Stored intents are checked against today's policy.
 
 use prefix_core::id::MitigationId;
-use prefix_core::store::ReadSet;
+use prefix_core::ports::ReadSet;
 use prefix_policy::use_cases::{UnitOfWork, revalidate};
 
 use crate::caller::Caller;

@@ -1,7 +1,7 @@
 //! What the speaker confirmed is written down.
 
 use prefix_core::flowspec::RouteKey;
-use prefix_core::store::{ReadSet, StoreError};
+use prefix_core::ports::{ReadSet, StoreError};
 pub(crate) use prefix_policy::use_cases::{Confirmed, is_news};
 use prefix_policy::use_cases::{UnitOfWork, confirm, confirm_withdrawn};
 

@@ -1,7 +1,7 @@
 //! The check of every second: mitigations for which time alone may have made a step due.
 
 use prefix_core::id::MitigationId;
-use prefix_core::store::ReadSet;
+use prefix_core::ports::ReadSet;
 use prefix_policy::use_cases::{UnitOfWork, step_if_due};
 
 use crate::commit_queue::{Command, CommandContext};

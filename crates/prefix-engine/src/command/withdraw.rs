@@ -2,7 +2,7 @@
 
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::Mitigation;
-use prefix_core::store::ReadSet;
+use prefix_core::ports::ReadSet;
 use prefix_policy::use_cases::{UnitOfWork, UseCaseError, withdraw};
 
 use crate::caller::Caller;

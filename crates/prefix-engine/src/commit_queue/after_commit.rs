@@ -4,7 +4,7 @@ use prefix_core::decision::Decision;
 use prefix_core::id::PanicId;
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::panic::PanicOrigin;
-use prefix_core::store::{ChangeSet, GroupChange, MitigationChange};
+use prefix_core::ports::{ChangeSet, GroupChange, MitigationChange};
 use prefix_policy::use_cases::DomainEvent;
 
 use crate::shared::Shared;

@@ -11,7 +11,7 @@ use prefix_core::address::VictimIp;
 use prefix_core::flowspec::RouteKey;
 use prefix_core::id::{MitigationId, PanicId};
 use prefix_core::mitigation::Mitigation;
-use prefix_core::store::{ReadSet, StoreError};
+use prefix_core::ports::{ReadSet, StoreError};
 use prefix_policy::Policy;
 use prefix_policy::use_cases::{InstanceFacts, UnitOfWork};
 use tokio::sync::oneshot;

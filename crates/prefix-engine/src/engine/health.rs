@@ -8,7 +8,7 @@ use prefix_core::audit::{Actor, ActorType, AuditAction, AuditEntry};
 use prefix_core::guard::{GuardMode, GuardStatus, GuardWithdrawal};
 use prefix_core::id::MitigationId;
 use prefix_core::ownership::MitigationTag;
-use prefix_core::store::StoreError;
+use prefix_core::ports::StoreError;
 use serde_json::json;
 
 use super::Engine;

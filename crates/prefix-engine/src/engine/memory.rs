@@ -3,7 +3,7 @@
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::name::Pop;
 use prefix_core::page::{Cursor, Page};
-use prefix_core::store::MitigationQuery;
+use prefix_core::ports::MitigationQuery;
 
 use crate::intent_table::IntentTable;
 

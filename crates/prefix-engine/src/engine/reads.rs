@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use prefix_core::address::VictimIp;
 use prefix_core::announcer::{AfiSafi, Route, SessionState};
 use prefix_core::audit::AuditEntry;
-use prefix_core::chain::{ChainHash, Verdict};
+use prefix_core::audit_chain::{ChainHash, Verdict};
 use prefix_core::event::Event;
 use prefix_core::flowspec::RouteKey;
 use prefix_core::id::{EventId, MitigationId};
@@ -15,7 +15,7 @@ use prefix_core::mitigation::Mitigation;
 use prefix_core::name::Pop;
 use prefix_core::page::{Page, PageRequest};
 use prefix_core::safelist::SafelistEntry;
-use prefix_core::store::{
+use prefix_core::ports::{
     AuditQuery, Bucket, EventQuery, MitigationQuery, PopStats, SeriesQuery, StoreError, Totals,
 };
 
@@ -223,7 +223,7 @@ mod tests {
     use chrono::TimeDelta;
 
     use super::*;
-    use prefix_core::store::SeriesMetric;
+    use prefix_core::ports::SeriesMetric;
 
     #[test]
     fn gaps_of_a_series_are_filled_with_zero() {

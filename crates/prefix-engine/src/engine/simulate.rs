@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use prefix_core::Store;
 use prefix_core::event::Report;
 use prefix_core::name::Pop;
-use prefix_core::store::HistoryQuery;
+use prefix_core::ports::HistoryQuery;
 use prefix_policy::Policy;
 use prefix_policy::correlation::scope_of;
 use prefix_policy::simulation::{Input, RecordedInput, Simulated, Simulation, Start, Summary, in_order};

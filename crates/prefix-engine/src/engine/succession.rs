@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use prefix_core::audit::{Actor, AuditAction, AuditEntry};
 use prefix_core::id::MitigationId;
-use prefix_core::store::Epoch;
+use prefix_core::ports::Epoch;
 use serde_json::json;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;

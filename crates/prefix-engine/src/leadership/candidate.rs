@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use prefix_core::store::{Candidacy, StoreError};
+use prefix_core::ports::{Candidacy, StoreError};
 use prefix_core::{Clock, Store};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;

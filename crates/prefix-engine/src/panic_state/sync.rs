@@ -7,7 +7,7 @@ use std::time::Duration;
 use prefix_core::Store;
 use prefix_core::id::PanicId;
 use prefix_core::panic::PanicScope;
-use prefix_core::store::StoreError;
+use prefix_core::ports::StoreError;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};

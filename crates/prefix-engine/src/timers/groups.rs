@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use prefix_core::id::GroupId;
 use prefix_core::name::SourceName;
-use prefix_core::store::StoreError;
+use prefix_core::ports::StoreError;
 use prefix_policy::Policy;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;

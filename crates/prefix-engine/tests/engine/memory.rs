@@ -2,7 +2,7 @@
 
 use prefix_core::mitigation::Status;
 use prefix_core::page::PageRequest;
-use prefix_core::store::MitigationQuery;
+use prefix_core::ports::MitigationQuery;
 use prefix_engine::EngineError;
 
 use crate::lab::{Lab, alice, at, ban, unban};

@@ -15,7 +15,7 @@ use prefix_core::decision::{Stage, StageResult};
 use prefix_core::event::{EventStatus, Report};
 use prefix_core::mitigation::Status;
 use prefix_core::signal::CorroborationScope;
-use prefix_core::store::HistoryQuery;
+use prefix_core::ports::HistoryQuery;
 use prefix_engine::CorroborationReport;
 use prefix_policy::simulation::{Diff, Simulated, Simulation, Start, Summary};
 use prefix_record::RecordReader;

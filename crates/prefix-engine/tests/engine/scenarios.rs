@@ -21,7 +21,7 @@ use prefix_core::mitigation::Status;
 use prefix_core::name::SourceName;
 use prefix_core::protocol::Protocol;
 use prefix_core::safelist::SafelistEntry;
-use prefix_core::store::MitigationQuery;
+use prefix_core::ports::MitigationQuery;
 use prefix_core::ttl::Ttl;
 use prefix_engine::{Caller, EngineError, EventOutcome};
 use prefix_policy::ManualRequest;

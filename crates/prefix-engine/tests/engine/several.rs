@@ -45,7 +45,7 @@ impl Instance {
         self.told.lock().unwrap().clone()
     }
 
-    async fn verdict(&self) -> prefix_core::chain::Verdict {
+    async fn verdict(&self) -> prefix_core::audit_chain::Verdict {
         self.engine.verify_audit(None, None, None).await.unwrap()
     }
 }

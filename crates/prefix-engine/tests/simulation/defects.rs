@@ -5,7 +5,7 @@ use prefix_core::Announcer;
 use prefix_core::announcer::{AnnounceError, OwnPath, RibPath};
 use prefix_core::flowspec::RouteKey;
 use prefix_core::ownership::{NotAfter, Ownership};
-use prefix_core::store::{Candidacy, ChangeSet, Election, Epoch, Leader, ReadSet, Snapshot, StoreError};
+use prefix_core::ports::{Candidacy, ChangeSet, Election, Epoch, Leader, ReadSet, Snapshot, StoreError};
 use prefix_testkit::fakes::MemoryStore;
 
 use crate::conditions::Conditions;

@@ -13,7 +13,7 @@ use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::ownership::{MitigationTag, Ownership};
 use prefix_core::panic::PanicScope;
 use prefix_core::ports::Leadership;
-use prefix_core::store::{ChangeSet, Election, Epoch, StoreError};
+use prefix_core::ports::{ChangeSet, Election, Epoch, StoreError};
 use prefix_testkit::fakes::announcer::Change;
 use prefix_testkit::fakes::{MemoryAnnouncer, MemoryStore};
 use tokio::time::Instant;

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 use prefix_core::Clock;
-use prefix_core::store::StoreError;
+use prefix_core::ports::StoreError;
 use prefix_testkit::fakes::ScriptedClock;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;

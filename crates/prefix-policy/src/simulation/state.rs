@@ -12,7 +12,7 @@ use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::name::{CustomerId, ExternalEventId, PlaybookName, SourceName, VectorName};
 use prefix_core::safelist::Safelist;
 use prefix_core::signal::{Corroboration, GroupStatus, SignalGroup};
-use prefix_core::store::{MOST_CORROBORATIONS, QuotaCounts, Snapshot};
+use prefix_core::ports::{MOST_CORROBORATIONS, QuotaCounts, Snapshot};
 
 use super::outcome::Ending;
 use super::time;

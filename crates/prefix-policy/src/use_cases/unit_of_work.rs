@@ -21,8 +21,8 @@ use prefix_core::name::{ExternalEventId, Pop, SourceName};
 use prefix_core::panic::PanicScope;
 use prefix_core::safelist::Safelist;
 use prefix_core::signal::{Corroboration, SignalGroup};
-use prefix_core::store::{
-    ChangeSet, GroupChange, MitigationChange, QuotaCounts, ReplyKey, Snapshot, StoredReply,
+use prefix_core::ports::{
+    ChangeSet, GroupChange, MitigationChange, QuotaCounts, RequestKey, Snapshot, IdempotencyRecord,
 };
 use serde_json::Value;
 
@@ -82,7 +82,7 @@ pub struct UnitOfWork<'a> {
     frozen: Arc<Vec<PanicScope>>,
     episodes: HashSet<(SourceName, ExternalEventId)>,
     sightings: HashSet<(SourceName, VictimIp)>,
-    replies: HashMap<ReplyKey, StoredReply>,
+    replies: HashMap<RequestKey, IdempotencyRecord>,
     changes: ChangeSet,
     domain_events: Vec<DomainEvent>,
 }
@@ -234,12 +234,12 @@ impl<'a> UnitOfWork<'a> {
     }
 
     /// The reply stored under a key, here or earlier.
-    pub fn reply(&self, key: &ReplyKey) -> Option<&StoredReply> {
+    pub fn reply(&self, key: &RequestKey) -> Option<&IdempotencyRecord> {
         self.replies.get(key)
     }
 
     /// Stores a reply under a key.
-    pub fn put_reply(&mut self, key: ReplyKey, reply: StoredReply) {
+    pub fn put_reply(&mut self, key: RequestKey, reply: IdempotencyRecord) {
         self.replies.insert(key.clone(), reply.clone());
         self.changes.replies.push((key, reply));
     }

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::compose;
-use crate::config::speaker::SpeakerSettings;
+use prefix_config::speaker::SpeakerSettings;
 use crate::service_manager::ServiceManager;
 
 const PERIOD: Duration = Duration::from_secs(1);

@@ -5,7 +5,7 @@ use prefix_policy::Policy;
 
 use super::Running;
 use super::edit::refused;
-use crate::config::candidate::{Base, Documents, candidate};
+use prefix_config::candidate::{Base, Documents, candidate};
 
 impl Running {
     pub(super) fn candidate(&self, tried: Candidate) -> Result<Policy, EditError> {

@@ -14,11 +14,11 @@ use serde_json::{Map, Value, json};
 use super::difference::differences;
 use super::{Running, State, blocking, correlation_document, playbooks_document};
 use crate::compose;
-use crate::config::correlation::CorrelationKeys;
-use crate::config::edit::replace::{ReplaceError, Replaced, replace};
-use crate::config::edit::text::text_of;
-use crate::config::edit::{self, Document, hide_secrets};
-use crate::config::loaded::{Loaded, is_malformed};
+use prefix_config::correlation::CorrelationKeys;
+use prefix_config::edit::replace::{ReplaceError, Replaced, replace};
+use prefix_config::edit::text::text_of;
+use prefix_config::edit::{self, Document, hide_secrets};
+use prefix_config::loaded::{Loaded, is_malformed};
 
 /// More changes than these are counted in the audit, not listed.
 const MOST_CHANGES: usize = 100;

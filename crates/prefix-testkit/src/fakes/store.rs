@@ -24,7 +24,7 @@ use prefix_core::ports::{
     AuditLog, AuditQuery, Bucket, Candidacy, ChangeFeed, ChangeSet, CorroborationHistoryQuery, Election,
     Epoch, EventQuery, FeedCursor, GroupQuery, History, HistoryQuery, Leadership, Maintenance,
     MitigationQuery, PoolState, PopStats, ReadSet, Reads, Retention, RowChanges, SeriesQuery, SignalReads,
-    Snapshot, SourceActivity, Statistics, StoreError, Totals, UnitOfWork, WaitingCorroborations,
+    Snapshot, SourceActivity, Statistics, StoreError, Totals, Transactions, WaitingCorroborations,
 };
 use prefix_core::safelist::Safelist;
 use prefix_core::signal::{Corroboration, SignalGroup};
@@ -253,7 +253,7 @@ impl Inner {
 }
 
 #[async_trait]
-impl UnitOfWork for MemoryStore {
+impl Transactions for MemoryStore {
     async fn transact(
         &self,
         reads: &ReadSet,

@@ -24,7 +24,7 @@ use prefix_core::ports::{
     AuditLog, AuditQuery, Bucket, Candidacy, ChangeFeed, ChangeSet, CorroborationHistoryQuery, Election,
     Epoch, EventQuery, FeedCursor, GroupQuery, History, HistoryQuery, Leadership, Maintenance,
     MitigationQuery, PoolState, PopStats, ReadSet, Reads, Retention, RowChanges, SeriesQuery, SignalReads,
-    Snapshot, SourceActivity, Statistics, StoreError, Totals, UnitOfWork, WaitingCorroborations,
+    Snapshot, SourceActivity, Statistics, StoreError, Totals, Transactions, WaitingCorroborations,
 };
 use prefix_core::safelist::Safelist;
 use prefix_core::signal::{Corroboration, SignalGroup};
@@ -143,7 +143,7 @@ impl Announcer for Mortal<MemoryAnnouncer> {
 }
 
 #[async_trait]
-impl UnitOfWork for Mortal<MemoryStore> {
+impl Transactions for Mortal<MemoryStore> {
     async fn transact(
         &self,
         reads: &ReadSet,

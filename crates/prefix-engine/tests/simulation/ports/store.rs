@@ -19,7 +19,7 @@ use prefix_core::ports::{
     AuditLog, AuditQuery, Bucket, Candidacy, ChangeFeed, ChangeSet, CorroborationHistoryQuery, Election,
     Epoch, EventQuery, FeedCursor, GroupQuery, History, HistoryQuery, Leadership, Maintenance,
     MitigationQuery, PoolState, PopStats, ReadSet, Reads, Retention, RowChanges, SeriesQuery, SignalReads,
-    Snapshot, SourceActivity, Statistics, StoreError, Totals, UnitOfWork, WaitingCorroborations,
+    Snapshot, SourceActivity, Statistics, StoreError, Totals, Transactions, WaitingCorroborations,
 };
 use prefix_core::safelist::Safelist;
 use prefix_core::signal::{Corroboration, SignalGroup};
@@ -30,7 +30,7 @@ use super::{CrashPoint, LinkedPort};
 use crate::observer::Deeds;
 
 #[async_trait]
-impl UnitOfWork for LinkedPort<dyn Store> {
+impl Transactions for LinkedPort<dyn Store> {
     async fn transact(
         &self,
         reads: &ReadSet,

@@ -15,7 +15,7 @@ use super::StoreError;
 ///
 /// `Ok` means durable: synchronously on disk. A dropped future never leaves half a unit of work behind.
 #[async_trait]
-pub trait UnitOfWork: Send + Sync {
+pub trait Transactions: Send + Sync {
     /// One unit of work in one transaction: read `reads`, let `decide` turn them into changes, write those.
     ///
     /// With `reads.admission` the quota, safelist and panic rows are locked first, so that units of work with it run
