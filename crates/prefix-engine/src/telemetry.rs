@@ -16,8 +16,8 @@ use prefix_core::guardrail::Refusal;
 use prefix_core::id::EventId;
 use prefix_core::mitigation::{EndReason, Mitigation, Status};
 use prefix_core::name::{SourceName, VectorName};
-use prefix_core::signal::{Corroboration, GroupStatus, SignalRole};
 use prefix_core::ports::{GroupChange, MitigationChange, PoolState};
+use prefix_core::signal::{Corroboration, GroupStatus, SignalRole};
 use tracing::{debug, info, warn};
 
 use crate::rib_diff::Drift;

@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use prefix_core::mitigation::Mitigation;
 use prefix_core::name::{CustomerId, Pop};
 use prefix_core::panic::PanicScope;
-use prefix_core::signal::SignalGroup;
 use prefix_core::ports::QuotaCounts;
+use prefix_core::signal::SignalGroup;
 
 use crate::safelist::SafelistIndex;
 

@@ -9,8 +9,8 @@ use prefix_core::Store;
 use prefix_core::event::Event;
 use prefix_core::id::{EventId, GroupId, MitigationId, SignalId};
 use prefix_core::name::Pop;
-use prefix_core::signal::Corroboration;
 use prefix_core::ports::{CorroborationHistoryQuery, HistoryQuery, StoreError};
+use prefix_core::signal::Corroboration;
 use prefix_policy::simulation::{Actual, Input, MitigationEnd, RecordedInput, held_in, in_order, recorded};
 use uuid::Uuid;
 

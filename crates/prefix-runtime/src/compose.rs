@@ -12,6 +12,10 @@ use prefix_engine::settings as engine;
 use prefix_gobgp::Gobgp;
 use prefix_guard::files::StateDir;
 
+use crate::error::StartError;
+use crate::guard_supervisor::{GuardSupervisor, Launch};
+use crate::machine;
+use crate::mock_speaker::MockSpeaker;
 use prefix_config::Environment;
 pub use prefix_config::candidate::policy;
 use prefix_config::folder::ConfigSource;
@@ -19,10 +23,6 @@ use prefix_config::settings::bgp::Backend;
 use prefix_config::settings::http::AuthMode;
 use prefix_config::settings::{Mode, Settings};
 use prefix_config::speaker::SpeakerSettings;
-use crate::error::StartError;
-use crate::guard_supervisor::{GuardSupervisor, Launch};
-use crate::machine;
-use crate::mock_speaker::MockSpeaker;
 
 /// The clock of the machine.
 pub fn clock() -> Arc<dyn Clock> {
@@ -133,8 +133,8 @@ mod tests {
     use prefix_policy::{Inventory, Playbooks};
 
     use super::*;
-    use prefix_config::correlation::CorrelationKeys;
     use crate::development;
+    use prefix_config::correlation::CorrelationKeys;
 
     fn settings(environment: &[(&str, &str)]) -> Settings {
         let environment =

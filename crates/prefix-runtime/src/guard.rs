@@ -18,15 +18,15 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use self::guard_host::StateDirHost;
 use self::heartbeat_writer::HeartbeatWriter;
-use crate::request::GuardArguments;
 use crate::compose;
+use crate::logging;
+use crate::request::GuardArguments;
+use crate::service_manager::ServiceManager;
 use prefix_config::Environment;
 use prefix_config::folder::ConfigSource;
 use prefix_config::settings::bgp::Backend;
 use prefix_config::settings::operation::{LogFormat, ObservabilityKeys};
 use prefix_config::speaker::SpeakerSettings;
-use crate::logging;
-use crate::service_manager::ServiceManager;
 
 /// How long `guard.lock` may be held by a daemon that only checks whether there is a guard.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);

@@ -22,7 +22,6 @@ pub mod service_manager;
 pub mod start;
 pub mod state_dir;
 
-
 pub use prefix_config::settings::values::ListenAddress;
 
 use request::{Request, Task};

@@ -13,11 +13,6 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use crate::compose;
-use prefix_config::Environment;
-use prefix_config::folder::{ConfigSource, Configuration};
-use prefix_config::settings::Settings;
-use prefix_config::settings::values::ListenAddress;
-use prefix_config::speaker::SpeakerSettings;
 use crate::error::StartError;
 use crate::guard_log;
 use crate::guard_supervisor::GuardSupervisor;
@@ -26,6 +21,11 @@ use crate::panic_marker;
 use crate::running::RunningConfig;
 use crate::service_manager::ServiceManager;
 use crate::state_dir::{self, HeartbeatWriter, Identity};
+use prefix_config::Environment;
+use prefix_config::folder::{ConfigSource, Configuration};
+use prefix_config::settings::Settings;
+use prefix_config::settings::values::ListenAddress;
+use prefix_config::speaker::SpeakerSettings;
 
 /// How often what was recorded is folded together when nobody reads the metrics.
 const FOLD_INTERVAL: Duration = Duration::from_secs(5);

@@ -4,11 +4,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use crate::development;
+use crate::request::Request;
 use prefix_config::Environment;
 use prefix_config::folder::{ConfigSource, Configuration, Files};
 use prefix_config::loaded::Loaded;
-use crate::development;
-use crate::request::Request;
 
 /// Where the configuration is looked for when no folder is named.
 pub const DEFAULT_FOLDER: &str = "/etc/prefixd";

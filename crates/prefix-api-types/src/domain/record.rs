@@ -53,7 +53,7 @@ impl From<&DomainAudit> for AuditEntry {
             action: entry.action.clone(),
             target_type: entry.target_type.clone(),
             target_id: entry.target_id.clone(),
-            details: chain::document(entry).remove("details").unwrap_or_default(),
+            details: audit_chain::document(entry).remove("details").unwrap_or_default(),
             prev_hash: entry.seal.map(|seal| hash(seal.prev_hash)),
             hash: entry.seal.map(|seal| hash(seal.hash)),
         }
@@ -210,10 +210,10 @@ mod tests {
             plain.clone(),
             DomainAudit { actor: Actor::operator("alice"), ..plain.clone() }.on("mitigation", 7),
         ];
-        chain::seal(None, &mut sealed);
+        audit_chain::seal(None, &mut sealed);
         for entry in sealed.iter().chain([&plain]) {
             let shown = serde_json::to_value(AuditEntry::from(entry)).unwrap();
-            assert_eq!(shown, Value::Object(chain::document(entry)));
+            assert_eq!(shown, Value::Object(audit_chain::document(entry)));
         }
     }
 }

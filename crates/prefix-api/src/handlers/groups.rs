@@ -3,8 +3,8 @@
 use actix_web::web::{Data, Path};
 use prefix_api_types::{GroupPage, GroupSignal, RequiredAgreement, SignalGroup};
 use prefix_core::id::GroupId;
-use prefix_core::signal::GroupStatus;
 use prefix_core::ports::GroupQuery;
+use prefix_core::signal::GroupStatus;
 
 use super::mitigations::pop;
 use super::{Reply, checked, from_path, ok};

@@ -100,8 +100,8 @@ fn what_is_stored_loses_nothing() {
     let event = shown(&Event::of(&sample::event(1), true));
     assert_eq!(event["top_dst_ports_json"], "[53,80]");
     let mut entries = [sample::audit("7")];
-    chain::seal(None, &mut entries);
-    assert_eq!(shown(&AuditEntry::from(&entries[0])), Value::Object(chain::document(&entries[0])));
+    audit_chain::seal(None, &mut entries);
+    assert_eq!(shown(&AuditEntry::from(&entries[0])), Value::Object(audit_chain::document(&entries[0])));
     shown(&SignalGroup::from(&sample::group(1)));
     shown(&CachedSignal::from(&sample::corroboration("netflow", 0)));
     shown(&SafelistEntry::from(&sample::safe("203.0.113.0/28")));

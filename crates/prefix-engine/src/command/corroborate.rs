@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use prefix_core::address::VictimIp;
-use prefix_core::signal::Corroboration;
 use prefix_core::ports::ReadSet;
+use prefix_core::signal::Corroboration;
 use prefix_policy::use_cases::{CorroborationTaken, UnitOfWork, corroborate};
 
 use super::repeatable::Repeatable;

@@ -1,6 +1,6 @@
 //! Repeated requests: the answer that was given to an `Idempotency-Key` is given again.
 
-use prefix_core::ports::{ReadSet, RequestKey, IdempotencyRecord};
+use prefix_core::ports::{IdempotencyRecord, ReadSet, RequestKey};
 use prefix_policy::use_cases::UnitOfWork;
 
 use crate::answer::Answer;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use prefix_core::address::Prefix;
 use prefix_core::mitigation::Mitigation;
-use prefix_core::safelist::SafelistEntry;
 use prefix_core::ports::ReadSet;
+use prefix_core::safelist::SafelistEntry;
 use prefix_policy::use_cases::{
     SafelistAdded, UnitOfWork, UseCaseError, add_to_safelist, configure_safelist, is_safelisted_by,
     remove_from_safelist, sweep_safelist,

@@ -3,8 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use prefix_core::safelist::Safelist;
 use prefix_core::ports::{ReadSet, Snapshot, StoreError};
+use prefix_core::safelist::Safelist;
 use prefix_policy::SafelistIndex;
 use prefix_policy::use_cases::{RandomIds, UnitOfWork, UnitOfWorkContext};
 use tracing::{error, warn};

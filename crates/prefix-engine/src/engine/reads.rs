@@ -14,10 +14,10 @@ use prefix_core::id::{EventId, MitigationId};
 use prefix_core::mitigation::Mitigation;
 use prefix_core::name::Pop;
 use prefix_core::page::{Page, PageRequest};
-use prefix_core::safelist::SafelistEntry;
 use prefix_core::ports::{
     AuditQuery, Bucket, EventQuery, MitigationQuery, PopStats, SeriesQuery, StoreError, Totals,
 };
+use prefix_core::safelist::SafelistEntry;
 
 use super::{Engine, memory};
 use crate::answer::{History, MitigationView, PeerView, Speaker};

@@ -8,8 +8,8 @@ use prefix_core::confidence::Confidence;
 use prefix_core::id::{GroupId, SignalId};
 use prefix_core::name::SourceName;
 use prefix_core::page::Page;
-use prefix_core::signal::{Corroboration, CorroborationScope, SignalGroup};
 use prefix_core::ports::{GroupQuery, SourceActivity, WaitingCorroborations};
+use prefix_core::signal::{Corroboration, CorroborationScope, SignalGroup};
 use prefix_policy::correlation::{ScopeProblem, scope_of};
 use prefix_policy::use_cases::{CorroborationTaken, because};
 

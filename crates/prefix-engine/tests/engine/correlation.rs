@@ -7,9 +7,9 @@ use prefix_core::alert::AlertType;
 use prefix_core::event::EventStatus;
 use prefix_core::mitigation::Status;
 use prefix_core::name::CustomerId;
+use prefix_core::ports::GroupQuery;
 use prefix_core::ports::SignalReads;
 use prefix_core::signal::{CorroborationScope, GroupStatus, SignalGroup};
-use prefix_core::ports::GroupQuery;
 use prefix_engine::{CorroborationReport, CorroborationTaken, EngineError};
 use prefix_testkit::fakes::{MemoryAnnouncer, MemoryStore, ScriptedClock};
 

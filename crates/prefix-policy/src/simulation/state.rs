@@ -10,9 +10,9 @@ use prefix_core::event::{EventAction, Report};
 use prefix_core::id::{EventId, GroupId, MitigationId};
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::name::{CustomerId, ExternalEventId, PlaybookName, SourceName, VectorName};
+use prefix_core::ports::{MOST_CORROBORATIONS, QuotaCounts, Snapshot};
 use prefix_core::safelist::Safelist;
 use prefix_core::signal::{Corroboration, GroupStatus, SignalGroup};
-use prefix_core::ports::{MOST_CORROBORATIONS, QuotaCounts, Snapshot};
 
 use super::outcome::Ending;
 use super::time;

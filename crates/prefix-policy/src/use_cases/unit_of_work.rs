@@ -19,11 +19,11 @@ use prefix_core::id::{GroupId, MitigationId, SignalId};
 use prefix_core::mitigation::{FormerRule, Mitigation, Status};
 use prefix_core::name::{ExternalEventId, Pop, SourceName};
 use prefix_core::panic::PanicScope;
+use prefix_core::ports::{
+    ChangeSet, GroupChange, IdempotencyRecord, MitigationChange, QuotaCounts, RequestKey, Snapshot,
+};
 use prefix_core::safelist::Safelist;
 use prefix_core::signal::{Corroboration, SignalGroup};
-use prefix_core::ports::{
-    ChangeSet, GroupChange, MitigationChange, QuotaCounts, RequestKey, Snapshot, IdempotencyRecord,
-};
 use serde_json::Value;
 
 use super::domain_event::DomainEvent;

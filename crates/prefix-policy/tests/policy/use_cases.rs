@@ -11,8 +11,8 @@ use prefix_core::mitigation::{EndReason, Mitigation, Status};
 use prefix_core::name::Pop;
 use prefix_core::ownership::NotAfter;
 use prefix_core::panic::{PanicOrigin, PanicScope};
-use prefix_core::safelist::{Safelist, SafelistEntry};
 use prefix_core::ports::{ChangeSet, Snapshot};
+use prefix_core::safelist::{Safelist, SafelistEntry};
 use prefix_policy::ManualRequest;
 use prefix_policy::use_cases::{
     Author, Confirmed, Creation, DomainEvent, Inadmissible, InstanceFacts, NothingSent, RandomIds,

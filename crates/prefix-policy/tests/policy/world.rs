@@ -9,8 +9,8 @@ use prefix_core::lease::Lease;
 use prefix_core::mitigation::{EndReason, Mitigation, SpeakerView, Status};
 use prefix_core::name::Pop;
 use prefix_core::panic::{PanicOrigin, PanicScope};
-use prefix_core::safelist::{Safelist, SafelistEntry};
 use prefix_core::ports::QuotaCounts;
+use prefix_core::safelist::{Safelist, SafelistEntry};
 use prefix_policy::{
     BanVerdict, CheckContext, Facts, InventoryDocument, ManualRequest, ManualVerdict, Plan,
     PlaybooksDocument, Policy, PolicyParts, SafelistIndex, StepVerdict,

@@ -8,8 +8,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::compose;
-use prefix_config::speaker::SpeakerSettings;
 use crate::service_manager::ServiceManager;
+use prefix_config::speaker::SpeakerSettings;
 
 const PERIOD: Duration = Duration::from_secs(1);
 /// A guard publishes its state more often than this, if all calls of the speaker are answered at once.

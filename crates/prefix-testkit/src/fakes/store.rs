@@ -17,10 +17,7 @@ use prefix_core::event::Event;
 use prefix_core::id::{EventId, MitigationId};
 use prefix_core::mitigation::Mitigation;
 use prefix_core::name::{CustomerId, Pop};
-use prefix_core::ports::{
-    AuditLog, ChangeFeed, ChangeSet, History, Leadership, Maintenance, ReadSet, Reads, SignalReads, Snapshot,
-    Statistics, StoreError, Transactions,
-};
+use prefix_core::ports::{ChangeSet, ReadSet, Snapshot, StoreError};
 use prefix_core::signal::{Corroboration, SignalGroup};
 use tokio::sync::watch;
 

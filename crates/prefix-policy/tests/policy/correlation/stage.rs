@@ -9,8 +9,8 @@ use prefix_core::event::{Event, EventAction, Report};
 use prefix_core::id::{EventId, GroupId, MitigationId, SignalId};
 use prefix_core::mitigation::Mitigation;
 use prefix_core::name::{Identity, Pop};
-use prefix_core::signal::{Corroboration, CorroborationScope, SignalGroup};
 use prefix_core::ports::Snapshot;
+use prefix_core::signal::{Corroboration, CorroborationScope, SignalGroup};
 use prefix_policy::correlation::{ScopeProblem, scope_of};
 use prefix_policy::use_cases::{
     Author, CorroborationTaken, EventOutcome, Ids, NothingSent, RandomIds, UnitOfWork, UnitOfWorkContext,
