@@ -14,4 +14,4 @@ pub(crate) use event::{Draft, Item, batch, event};
 pub(crate) use manual::{Manual, manual};
 pub(crate) use panic::{panic, thaw};
 pub(crate) use safelist::safelist;
-pub(crate) use simulate::{Wanted, simulate};
+pub(crate) use simulate::{SimulationBody, simulate};

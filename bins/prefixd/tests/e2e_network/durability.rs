@@ -29,14 +29,14 @@ async fn survives_kill_9(network: NetworkBuilder, seed: u32) {
     let mut random = Random(seed);
     let mut accepted = Vec::new();
     for round in 0..ROUNDS {
-        let (tell, mut told) = mpsc::unbounded_channel();
-        let posters = post_until_it_breaks(net.raw, &victims, &tell);
-        drop(tell);
+        let (results, mut told) = mpsc::unbounded_channel();
+        let posters = post_until_it_breaks(net.raw, &victims, &results);
+        drop(results);
         // Killed the moment that the answer to one of the first twenty events is in.
         let last = random.below(20);
         let mut of_this_round = Vec::new();
         while let Some(told) = told.recv().await {
-            if let Told::Accepted(event) = told {
+            if let PostResult::Accepted(event) = told {
                 of_this_round.push(event);
                 if of_this_round.len() > last {
                     break;
@@ -46,7 +46,7 @@ async fn survives_kill_9(network: NetworkBuilder, seed: u32) {
         net.daemon.kill9();
         posters.join_all().await;
         while let Some(told) = told.recv().await {
-            if let Told::Accepted(event) = told {
+            if let PostResult::Accepted(event) = told {
                 of_this_round.push(event);
             }
         }
@@ -75,16 +75,16 @@ async fn an_event_refused_because_the_database_is_gone_is_not_stored() {
     let mut net = Network::with_gobgp_4().exabgp().own_postgres().start().await;
     let victims = Arc::new(AtomicU32::new(0));
     for _ in 0..3 {
-        let (tell, mut told) = mpsc::unbounded_channel();
+        let (results, mut told) = mpsc::unbounded_channel();
         let stop = Arc::new(AtomicUsize::new(0));
-        let posters = post_until_told(net.raw, &victims, &tell, &stop);
-        drop(tell);
+        let posters = post_until_told(net.raw, &victims, &results, &stop);
+        drop(results);
         let (mut accepted, mut refused) = (Vec::new(), Vec::new());
         let mut stopped = false;
         while let Some(told) = told.recv().await {
             match told {
-                Told::Accepted(event) => accepted.push(event),
-                Told::Refused(victim) => refused.push(victim),
+                PostResult::Accepted(event) => accepted.push(event),
+                PostResult::Refused(victim) => refused.push(victim),
             }
             if accepted.len() >= 20 && !stopped {
                 net.postgres.as_ref().unwrap().stop_immediate().await.unwrap();
@@ -128,7 +128,7 @@ async fn rules_leave_on_time_while_the_database_is_gone() {
 }
 
 /// What a poster heard.
-enum Told {
+enum PostResult {
     /// 202 for the event with this id.
     Accepted(EventId),
     /// 5xx for the event with this id of the detector.
@@ -139,12 +139,12 @@ enum Told {
 fn post_until_it_breaks(
     raw: RawHttp,
     victims: &Arc<AtomicU32>,
-    tell: &mpsc::UnboundedSender<Told>,
+    results: &mpsc::UnboundedSender<PostResult>,
 ) -> JoinSet<()> {
     let mut posters = JoinSet::new();
     for _ in 0..POSTERS {
-        let (victims, tell) = (victims.clone(), tell.clone());
-        posters.spawn(async move { while post_one(raw, &victims, &tell).await.is_ok() {} });
+        let (victims, results) = (victims.clone(), results.clone());
+        posters.spawn(async move { while post_one(raw, &victims, &results).await.is_ok() {} });
     }
     posters
 }
@@ -153,15 +153,15 @@ fn post_until_it_breaks(
 fn post_until_told(
     raw: RawHttp,
     victims: &Arc<AtomicU32>,
-    tell: &mpsc::UnboundedSender<Told>,
+    results: &mpsc::UnboundedSender<PostResult>,
     stop: &Arc<AtomicUsize>,
 ) -> JoinSet<()> {
     let mut posters = JoinSet::new();
     for _ in 0..POSTERS {
-        let (victims, tell, stop) = (victims.clone(), tell.clone(), stop.clone());
+        let (victims, results, stop) = (victims.clone(), results.clone(), stop.clone());
         posters.spawn(async move {
             while stop.load(Ordering::Relaxed) == 0 {
-                let _ = post_one(raw, &victims, &tell).await;
+                let _ = post_one(raw, &victims, &results).await;
             }
         });
     }
@@ -171,7 +171,7 @@ fn post_until_told(
 async fn post_one(
     raw: RawHttp,
     victims: &AtomicU32,
-    tell: &mpsc::UnboundedSender<Told>,
+    results: &mpsc::UnboundedSender<PostResult>,
 ) -> std::io::Result<()> {
     let number = victims.fetch_add(1, Ordering::Relaxed);
     let [_, b, c, d] = number.to_be_bytes();
@@ -179,12 +179,12 @@ async fn post_one(
     let attack = udp_flood(&format!("10.{}.{c}.{d}", 200 + b)).episode(episode.clone());
     let answer = raw.post("/v1/events", attack.document("netflow").to_string().as_bytes()).await?;
     let told = match answer.status {
-        202 => Told::Accepted(answer.json()["event_id"].as_str().unwrap().parse().unwrap()),
-        503 => Told::Refused(episode),
+        202 => PostResult::Accepted(answer.json()["event_id"].as_str().unwrap().parse().unwrap()),
+        503 => PostResult::Refused(episode),
         status => panic!("{status} {}", answer.json()),
     };
     // Nobody listens any more when the round is over.
-    let _ = tell.send(told);
+    let _ = results.send(told);
     Ok(())
 }
 

@@ -20,7 +20,7 @@ impl Connection {
     }
 
     /// The head of the next answer, in lower case; whatever came before the connection broke.
-    async fn hears(&mut self) -> String {
+    async fn receives(&mut self) -> String {
         let (mut answer, mut buffer) = (Vec::new(), [0; 4096]);
         let whole = async {
             loop {
@@ -59,7 +59,7 @@ async fn who_had_asked_before_sigterm_is_answered_even_from_the_backlog() {
     for _ in 0..40 {
         let mut connection = Connection::open(to).await;
         connection.asks("GET /v1/health HTTP/1.1\r\nHost: prefixd\r\n\r\n").await;
-        assert!(connection.hears().await.starts_with("http/1.1 200"));
+        assert!(connection.receives().await.starts_with("http/1.1 200"));
         connections.push(connection);
     }
     // From here on nobody takes a connection or reads a byte until after the signal.
@@ -73,7 +73,7 @@ async fn who_had_asked_before_sigterm_is_answered_even_from_the_backlog() {
     let (ended, ()) = tokio::join!(net.daemon.sigterm(), async { net.daemon.cont() });
     let mut answers = JoinSet::new();
     for mut connection in connections {
-        answers.spawn(async move { connection.hears().await });
+        answers.spawn(async move { connection.receives().await });
     }
     let answers = answers.join_all().await;
     let refused = |head: &&String| {

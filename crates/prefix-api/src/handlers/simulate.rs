@@ -13,7 +13,7 @@ use crate::body::Body;
 use crate::config_control::Candidate;
 use crate::problem::{Kind, Problem};
 use crate::query::Query;
-use crate::request::{self, Wanted};
+use crate::request::{self, SimulationBody};
 
 /// The longest part of the record over HTTP.
 const LONGEST: TimeDelta = TimeDelta::days(7);
@@ -30,7 +30,7 @@ pub(crate) async fn post(api: Data<Api>, query: Query, body: Body) -> Reply {
     let ((), wanted) = both(query.finish(), request::simulate(&body.tree))?;
     let ((), value) = both(Ok(()), body.value())?;
     let played = match wanted {
-        Wanted::Events(drafts) => {
+        SimulationBody::Events(drafts) => {
             let mut reports = Vec::with_capacity(drafts.len());
             for draft in drafts {
                 if let Some(vector) = draft.undefined_vector {
@@ -40,7 +40,7 @@ pub(crate) async fn post(api: Data<Api>, query: Query, body: Body) -> Reply {
             }
             SimulationInput::Imagined(reports)
         }
-        Wanted::History(recorded) => {
+        SimulationBody::History(recorded) => {
             if recorded.end - recorded.start > LONGEST {
                 let detail = "history of more than 7 days: take a shorter time, or run prefixdctl simulate --direct, \
                               which has no limit";

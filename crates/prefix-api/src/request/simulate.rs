@@ -30,7 +30,7 @@ pub(crate) struct Recorded {
 
 /// What is to be simulated.
 #[derive(Debug)]
-pub(crate) enum Wanted {
+pub(crate) enum SimulationBody {
     /// Made up; each has its time.
     Events(Vec<Draft>),
     /// Recorded.
@@ -38,7 +38,7 @@ pub(crate) enum Wanted {
 }
 
 /// Reads a request but for the candidate documents, which are not the schema's.
-pub(crate) fn simulate(node: &Node) -> Result<Wanted, Vec<Diagnostic>> {
+pub(crate) fn simulate(node: &Node) -> Result<SimulationBody, Vec<Diagnostic>> {
     let mut members = Members::open(node, KeyPath::root())?;
     match (members.has("events"), members.has("history")) {
         (true, false) => {
@@ -52,7 +52,7 @@ pub(crate) fn simulate(node: &Node) -> Result<Wanted, Vec<Diagnostic>> {
                     Err(found) => errors.extend(found),
                 }
             }
-            if errors.is_empty() { Ok(Wanted::Events(drafts)) } else { Err(errors) }
+            if errors.is_empty() { Ok(SimulationBody::Events(drafts)) } else { Err(errors) }
         }
         (false, true) => {
             let recorded = members.object("history", |history| {
@@ -65,7 +65,7 @@ pub(crate) fn simulate(node: &Node) -> Result<Wanted, Vec<Diagnostic>> {
                 let victim_ip = history.optional("victim_ip", value::address);
                 Some(Recorded { start: start?, end: end?, sources, victim_ip })
             });
-            members.finish(|| recorded.map(Wanted::History))
+            members.finish(|| recorded.map(SimulationBody::History))
         }
         (both, _) => {
             let detail =

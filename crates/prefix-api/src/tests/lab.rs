@@ -31,7 +31,7 @@ use crate::{
     ReloadError,
 };
 
-/// See the module.
+/// The API over the fakes of storage and speaker, without a network.
 pub(super) struct Lab {
     pub(super) api: Data<Api>,
     pub(super) store: Arc<MemoryStore>,

@@ -132,7 +132,7 @@ impl Record {
         let (record, clock) = (self.clone(), clock.clone());
         Arc::new(move |deed| {
             let line = match deed {
-                Deed::Told(change, result) => {
+                Deed::Sent(change, result) => {
                     let mut line = json!({ "tells_the_speaker": change.to_string() });
                     if let Some(path) = change.announced() {
                         line["until"] = json!((path.tags.not_after.time() - beginning()).num_seconds());

@@ -67,7 +67,7 @@ impl Site {
         let told = Arc::new(Mutex::new(Vec::new()));
         let notes = told.clone();
         let observer: Observer = Arc::new(move |deed| {
-            if let Deed::Told(change, _) = deed {
+            if let Deed::Sent(change, _) = deed {
                 notes.lock().unwrap().push(change.to_string());
             }
         });

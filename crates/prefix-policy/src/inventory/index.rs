@@ -36,7 +36,7 @@ pub(super) struct AddressMatch {
 /// Owners of spans with this bit are positions in `places`, those without are customers.
 const ASSET: u32 = 1 << 31;
 
-/// See the module.
+/// Which customer and which asset an address belongs to, for IPv4 and IPv6.
 #[derive(Clone, Debug, Default)]
 pub(super) struct AddressIndex {
     v4: SpansV4,

@@ -57,7 +57,7 @@ struct Leaf<A, const N: usize> {
     owners: [u32; N],
 }
 
-/// See the module.
+/// A static B+ tree of disjoint spans of the address space, each with its owner.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Spans<A, const INNER: usize, const LEAF: usize> {
     /// From the root down; each key is the first of a block one level below.

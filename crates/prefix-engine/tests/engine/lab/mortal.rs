@@ -37,7 +37,7 @@ use tokio_util::sync::CancellationToken;
 #[derive(Clone, Debug)]
 pub(crate) enum Deed {
     /// A change that was asked of the speaker, and its answer.
-    Told(Change, Result<(), AnnounceError>),
+    Sent(Change, Result<(), AnnounceError>),
     /// An audit entry that was committed.
     Wrote(AuditEntry),
 }
@@ -109,14 +109,14 @@ impl Announcer for Mortal<MemoryAnnouncer> {
     async fn announce(&self, paths: &[OwnPath]) -> Vec<Result<(), AnnounceError>> {
         let results = self.alive(self.port.announce(paths)).await;
         let changes = paths.iter().map(|path| Change::Announce(Box::new(path.clone())));
-        self.observe(changes.zip(&results).map(|(change, result)| Deed::Told(change, result.clone())));
+        self.observe(changes.zip(&results).map(|(change, result)| Deed::Sent(change, result.clone())));
         results
     }
 
     async fn withdraw(&self, keys: &[RouteKey]) -> Vec<Result<(), AnnounceError>> {
         let results = self.alive(self.port.withdraw(keys)).await;
         let changes = keys.iter().map(|key| Change::Withdraw(key.clone()));
-        self.observe(changes.zip(&results).map(|(change, result)| Deed::Told(change, result.clone())));
+        self.observe(changes.zip(&results).map(|(change, result)| Deed::Sent(change, result.clone())));
         results
     }
 

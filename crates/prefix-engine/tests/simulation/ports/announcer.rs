@@ -38,7 +38,7 @@ impl LinkedPort<dyn Announcer> {
             }
             Some(CrashPoint::After) => {
                 drop(link.alive(send(all)).await);
-                link.die(&format!("before it hears what becomes of: {}", words())).await
+                link.die(&format!("before it learns what becomes of: {}", words())).await
             }
             None => {
                 let results = link.alive(send(all)).await;

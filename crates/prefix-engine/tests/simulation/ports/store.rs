@@ -65,7 +65,7 @@ impl Transactions for LinkedPort<dyn Store> {
         }
         link.observer.wrote(link, &deeds, &result);
         if end.is_some() {
-            return link.die("before it hears that it is written").await;
+            return link.die("before it learns that it is written").await;
         }
         result
     }
