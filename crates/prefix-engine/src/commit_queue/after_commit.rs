@@ -91,7 +91,12 @@ fn follow_rows(shared: &Shared, rows: impl Iterator<Item = (Mitigation, bool)>) 
             keys.extend(shared.intents.follow(row.clone()));
             row.decision = decision;
         }
-        shared.intents.confirmation_waiters.reached(&row);
+        // an older state that another instance had committed answers nobody
+        let is_newest =
+            shared.intents.get(row.mitigation_id).is_none_or(|held| held.revision <= row.revision);
+        if is_newest {
+            shared.intents.confirmation_waiters.reached(&row);
+        }
     }
     shared.route_queue.enqueue(keys);
     if is_admission_due {

@@ -27,6 +27,12 @@ use crate::telemetry;
 /// So many safelisted mitigations are withdrawn in one unit of work.
 const AT_ONCE: usize = 512;
 
+/// True if `now` is not older than a row as a request has changed it, which still has the revision that was read: the
+/// intent table may be behind what another instance has committed.
+fn follows(now: &Mitigation, changed: &Mitigation) -> bool {
+    now.revision > changed.revision || (now.revision == changed.revision && now.status == changed.status)
+}
+
 impl Engine {
     /// An operator's rule.
     pub async fn create(
@@ -61,8 +67,7 @@ impl Engine {
         }
         let id = row.mitigation_id;
         let reached = self.running.wait(vec![id]).await.remove(&id);
-        // the intent table may be behind what another instance has committed
-        let Some(now) = reached.filter(|now| now.revision >= row.revision) else { return row };
+        let Some(now) = reached.filter(|now| follows(now, &row)) else { return row };
         let mut now = Arc::unwrap_or_clone(now);
         // the intent table keeps no explanations
         if now.decision == Decision::open() {
@@ -102,7 +107,7 @@ impl Engine {
         };
         let items = ids.into_iter().zip(rows).map(|(mitigation_id, row)| {
             let status = |row: Box<Mitigation>| {
-                let now = reached.get(&mitigation_id).filter(|now| now.revision >= row.revision);
+                let now = reached.get(&mitigation_id).filter(|now| follows(now, &row));
                 now.map_or(row.status, |now| now.status)
             };
             BulkItem { mitigation_id, result: row.map(status).map_err(|error| error.to_string()) }
