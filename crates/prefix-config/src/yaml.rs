@@ -58,19 +58,29 @@ impl Format for Yaml {
     }
 
     fn member<'de, A: MapAccess<'de>>(self, map: &mut A) -> Result<Option<Member>, A::Error> {
-        let Some(Located(key)) = map.next_key()? else { return Ok(None) };
+        let Some(Key(key, line)) = map.next_key()? else { return Ok(None) };
         let Located(value) = map.next_value()?;
-        let line = if key.line == 0 { value.line } else { key.line };
-        let key = match key.content {
+        Ok(Some(Member { key, line: if line == 0 { value.line } else { line }, value }))
+    }
+}
+
+/// A key of a map, as text whatever it looks like, and its line. The parser adds the line to an error that is made while
+/// it reads the key.
+struct Key(Box<str>, u32);
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Located(node) = Located::deserialize(deserializer)?;
+        let text = match node.content {
             Content::Text(text) => text,
             Content::Unsigned(number) => number.to_string(),
             Content::Signed(number) => number.to_string(),
             Content::Float(number) => number.to_string(),
             Content::Bool(value) => value.to_string(),
             Content::Null => "null".to_owned(),
-            _ => return Err(A::Error::custom("a key must be plain text")),
+            _ => return Err(D::Error::custom("a key must be plain text")),
         };
-        Ok(Some(Member { key: key.into(), line, value }))
+        Ok(Self(text.into(), node.line))
     }
 }
 
@@ -154,6 +164,13 @@ mod tests {
     fn broken_yaml_names_its_line() {
         let (line, text) = parse("a: 1\nb: [1, 2\nc: 3\n").unwrap_err();
         assert!(line > 0 && !text.contains("line"), "{line} {text}");
+    }
+
+    #[test]
+    fn a_key_that_is_no_text_names_its_line() {
+        for text in ["pop: fra1\n? [a, b]\n: 1\n", "pop: fra1\n? {a: b}\n: 1\n", "a:\n  ? [a, b]\n  : 1\n"] {
+            assert_eq!(parse(text).unwrap_err(), (2, "a key must be plain text".to_owned()), "{text}");
+        }
     }
 
     #[test]
