@@ -41,14 +41,16 @@ macro_rules! checked_number {
     };
 }
 
-/// A closed set of words: each variant with the word that stands for it in API, storage, logs and metrics.
+/// A closed set of words: each variant with the word that stands for it in API, storage, logs and metrics. The crate that
+/// uses it needs `serde`.
+#[macro_export]
 macro_rules! words {
     (
         $(#[$meta:meta])*
         pub enum $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $word:literal),+ $(,)? }
     ) => {
         $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::serde::Serialize, ::serde::Deserialize)]
         pub enum $name {
             $($(#[$variant_meta])* #[serde(rename = $word)] $variant),+
         }
@@ -65,9 +67,34 @@ macro_rules! words {
             }
         }
 
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        impl ::core::fmt::Display for $name {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+/// A section of the configuration: each key with its type and the value that it has where the file does not name it. The
+/// crate that uses it needs `serde`.
+#[macro_export]
+macro_rules! section {
+    (
+        $(#[$meta:meta])*
+        pub struct $name:ident $(<$param:ident = $param_default:ty>)? {
+            $($(#[$key_meta:meta])* pub $key:ident: $type:ty = $default:expr),+ $(,)?
+        }
+    ) => {
+        #[derive(Clone, Debug, PartialEq, ::serde::Serialize, ::serde::Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        $(#[$meta])*
+        pub struct $name $(<$param = $param_default>)? {
+            $($(#[$key_meta])* pub $key: $type),+
+        }
+
+        impl $(<$param>)? ::core::default::Default for $name $(<$param>)? {
+            fn default() -> Self {
+                Self { $($key: $default),+ }
             }
         }
     };

@@ -14,6 +14,7 @@ use crate::guardrails::Candidate;
 use crate::playbook::{Playbook, Step};
 use crate::policy::Policy;
 use crate::profile::Profile;
+use crate::settings::duration;
 use crate::verdict::{Plan, StepPlan, StepVerdict};
 
 /// Where a mitigation goes, and why.
@@ -87,7 +88,7 @@ impl Policy {
         let confirmed = progress.step_confirmed_at.map(|at| at + TimeDelta::milliseconds(1));
         let up = confirmed.zip(after(progress.step.checked_add(1)));
         let down = progress.below_since.zip(after(Some(progress.step)));
-        let longest = TimeDelta::seconds(escalation.max_escalated_duration_seconds.into());
+        let longest = duration(escalation.max_escalated_duration_seconds);
         let back = progress.escalated_since.map(|since| (since, longest));
         let dues = [up, down, back].into_iter().flatten().map(|(since, wait)| since + wait);
         // whoever no longer reports is no longer weighed, which can raise the confidence of the others
@@ -115,14 +116,15 @@ impl Policy {
     /// Persistence of a step in seconds, for a customer with this profile.
     fn persistence(&self, profile: Profile, step: &Step) -> u32 {
         profile.persistence(
-            step.require_persistence_seconds.unwrap_or(self.parts().escalation.min_persistence_seconds),
+            step.keys.require_persistence_seconds.unwrap_or(self.parts().escalation.min_persistence_seconds),
         )
     }
 
     /// Confidence that a step requires, for a customer with this profile.
     fn required_confidence(&self, profile: Profile, step: &Step) -> Confidence {
-        profile
-            .confidence(step.require_confidence_at_least.unwrap_or(self.parts().escalation.min_confidence()))
+        profile.confidence(
+            step.keys.require_confidence_at_least.unwrap_or(self.parts().escalation.min_confidence()),
+        )
     }
 
     fn next_move(&self, playbook: &Playbook, mitigation: &Mitigation, now: DateTime<Utc>) -> Option<Move> {
@@ -131,8 +133,7 @@ impl Policy {
             progress.step_confirmed_at.filter(|_| mitigation.lives() && progress.from_step.is_none())?;
         let reported = mitigation.leases.iter().any(|lease| lease.lives(now));
         let longest = escalation.max_escalated_duration_seconds;
-        let too_long =
-            progress.escalated_since.is_some_and(|since| now - since >= TimeDelta::seconds(longest.into()));
+        let too_long = progress.escalated_since.is_some_and(|since| now - since >= duration(longest));
         if progress.step > 0 && too_long && reported {
             let text =
                 format!("escalated for {longest} s, the longest (escalation.max_escalated_duration_seconds)");

@@ -18,7 +18,7 @@ use crate::settings::Guardrails;
 use crate::vector::{VectorTemplate, Vectors};
 
 /// The longest persistence, seconds.
-const LONGEST_PERSISTENCE: u32 = 86_400;
+const LONGEST_PERSISTENCE: u64 = 86_400;
 
 /// What a document is checked against, and what was found.
 pub(super) struct Check<'a> {
@@ -166,18 +166,7 @@ impl Check<'_> {
             for vector in playbook.matches.vector.as_slice() {
                 self.meets(vector, step, &at);
             }
-            let Some(action) = self.action(step, &at) else { continue };
-            built.push(Step {
-                action,
-                ttl: step.ttl_seconds,
-                require_confidence_at_least: step.require_confidence_at_least,
-                require_persistence_seconds: step.require_persistence_seconds,
-                on_allowed_ports: step.on_allowed_ports,
-                on_unknown_ports: step.on_unknown_ports,
-                fragments: step.fragments,
-                allowed_ports_rate: step.allowed_ports_rate_bps,
-                matches: step.matches.clone(),
-            });
+            built.extend(self.action(step, &at).map(|action| Step { action, keys: step.clone() }));
         }
         built
     }
@@ -238,7 +227,7 @@ impl Check<'_> {
             refused(at.key("fragments"), &"the companion rule", "allow_fragment_match");
         }
         let at = at.key("match");
-        for (key, switch) in guardrails.missing(step.matches.uses()) {
+        for (key, switch) in guardrails.missing(&step.matches) {
             refused(at.key(key), &"the rule", switch);
         }
         self.no_port_zero(&step.matches.src_ports, at.key("src_ports"));
@@ -282,7 +271,7 @@ impl Guardrails {
     pub fn unusable_vectors(&self, vectors: &Vectors) -> Vec<Diagnostic> {
         let mut by_switch: BTreeMap<&'static str, Vec<&str>> = BTreeMap::new();
         for (name, template) in vectors.iter() {
-            for (_, switch) in self.missing(template.uses()) {
+            for (_, switch) in self.missing(template) {
                 by_switch.entry(switch).or_default().push(name.as_str());
             }
         }

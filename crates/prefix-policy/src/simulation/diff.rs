@@ -6,6 +6,7 @@ use prefix_core::decision::DecidedRule;
 use prefix_core::event::{Event, EventStatus};
 use prefix_core::guardrail::Guardrail;
 use prefix_core::id::MitigationId;
+use prefix_core::words;
 use serde_json::{Value, json};
 
 use super::outcome::{Ending, Simulated};
@@ -51,28 +52,17 @@ impl Actual {
     }
 }
 
-/// What is different.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Diff {
-    /// Nothing.
-    Same,
-    /// The event would have made or renewed a mitigation, and did not.
-    Added,
-    /// The event made or renewed a mitigation, and would not have.
-    Missing,
-    /// Something else.
-    Changed,
-}
-
-impl Diff {
-    /// The word of the contract.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Same => "same",
-            Self::Added => "added",
-            Self::Missing => "missing",
-            Self::Changed => "changed",
-        }
+words! {
+    /// What is different.
+    pub enum Diff {
+        /// Nothing.
+        Same = "same",
+        /// The event would have made or renewed a mitigation, and did not.
+        Added = "added",
+        /// The event made or renewed a mitigation, and would not have.
+        Missing = "missing",
+        /// Something else.
+        Changed = "changed",
     }
 }
 

@@ -91,9 +91,7 @@ pub(crate) fn join_group(uow: &mut UnitOfWork<'_>, signal: &Corroboration, id: G
     if !policy.corroborates(signal, &group, uow.pop) || !policy.attach(&mut group, signal) {
         return None;
     }
-    let was_met = group.met;
-    policy.reconsider(&mut group, uow.now);
-    let joined = Joined { victim: group.victim_ip, is_due: group.met && !was_met && group.is_open(uow.now) };
+    let joined = Joined { is_due: policy.reconsider(&mut group, uow.now), victim: group.victim_ip };
     rejoined(uow, group);
     Some(joined)
 }
