@@ -32,9 +32,9 @@ impl Ids {
     pub fn new(event: EventId, id_generator: &dyn IdGenerator) -> Self {
         Self {
             event,
-            mitigation: id_generator.mitigation(),
-            companion: id_generator.mitigation(),
-            group: id_generator.group(),
+            mitigation: id_generator.next().into(),
+            companion: id_generator.next().into(),
+            group: id_generator.next().into(),
         }
     }
 }

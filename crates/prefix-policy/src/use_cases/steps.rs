@@ -140,7 +140,7 @@ fn follow_with_companion(uow: &mut UnitOfWork<'_>, parent: MitigationId, plan: O
     let taken = key.as_ref().is_some_and(|key| !uow.of_route(key, claims).is_empty());
     let (Some(plan), false, false) = (plan, kept, taken) else { return };
     let Some(row) = uow.row(parent).cloned() else { return };
-    let id = uow.id_generator.mitigation();
+    let id = MitigationId::from(uow.id_generator.next());
     let make = |uow: &UnitOfWork<'_>, entry: &Entry<'_>| {
         let origin = Origin {
             id,
