@@ -13,7 +13,7 @@ pub struct Frr {
     process: Process,
     folder: Folder,
     peer: String,
-    seat: RouterSeat,
+    _seat: RouterSeat,
 }
 
 /// FRR's view of its session.
@@ -45,16 +45,10 @@ impl Frr {
         command.args(["--log", "stdout"]).current_dir(folder.path());
         let process = Process::start("bgpd", command, &folder.join("bgpd.log"))?;
         let peer = speaker.bgp_address().ip().to_string();
-        let router = Self { process, folder, peer, seat: seat.clone() };
+        let router = Self { process, folder, peer, _seat: seat.clone() };
         router.wait_until_up().await?;
         Ok(router)
     }
-
-    /// The address and AS number that it was started with.
-    pub fn seat(&self) -> &RouterSeat {
-        &self.seat
-    }
-
     /// Kills it (SIGKILL): the speaker sees the connection close.
     pub fn kill9(&mut self) {
         self.process.kill();
@@ -179,11 +173,6 @@ impl Frr {
         let mut command = Command::new(programs::find_installed("vtysh")?);
         command.arg("--vty_socket").arg(self.folder.path()).arg("-c").arg(words);
         process::run(command).await
-    }
-
-    /// Its log.
-    pub fn log(&self) -> String {
-        self.process.log()
     }
 }
 

@@ -12,12 +12,7 @@ use prefix_core::ports::{AuditQuery, ChangeSet, EventQuery, MitigationQuery, Sto
 use super::sample::{
     admission, at, audit, ended, event, mitigation, other_pop, pop, reads, victim, with_port,
 };
-use super::{insert, write};
-
-async fn put(store: &dyn Store, rows: &[Mitigation]) {
-    let mitigations = rows.iter().map(insert).collect();
-    write(store, &admission(), ChangeSet { mitigations, ..ChangeSet::default() }).await.unwrap();
-}
+use super::{insert, put, write};
 
 /// Most rows share their instant, and new ones arrive in between.
 pub async fn a_list_is_read_in_pages_without_skipping_or_repeating(store: &Arc<dyn Store>) {
@@ -46,7 +41,7 @@ pub async fn a_list_is_read_in_pages_without_skipping_or_repeating(store: &Arc<d
             let newer = Mitigation { created_at: at(100), ..mitigation(newest) };
             newest += 1;
             if query.status.is_empty() {
-                put(&**store, &[newer]).await;
+                put(&**store, [&newer]).await;
             }
             let Some(cursor) = page.next_cursor else { break };
             // as the client gives it back
