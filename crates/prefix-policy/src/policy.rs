@@ -90,10 +90,8 @@ impl Policy {
 
     /// A read set that asks for nothing yet, with the look-back times that decisions need.
     pub fn read_set(&self, pop: Pop, now: DateTime<Utc>) -> ReadSet {
-        let mut reads = ReadSet::new(pop, now);
-        reads.recent_since = now - self.look_back();
-        reads.rejected_since = now - REJECTED_COUNTS;
-        reads
+        let (recent_since, rejected_since) = (now - self.look_back(), now - REJECTED_COUNTS);
+        ReadSet { recent_since, rejected_since, ..ReadSet::new(pop, now) }
     }
 
     /// For a report without confidence.

@@ -47,20 +47,13 @@ pub(super) fn spare(
     if !ports.is_empty() {
         composed.matching.dst_ports = DestinationPorts::Only(ports.clone());
     }
-    let mut weaken = Weaken::No;
-    match service {
-        None => {
-            composed.note(
-                Stage::AllowedPorts,
-                StageResult::Skip,
-                "no service of the inventory has this address",
-            );
-        }
-        Some(service) => {
-            weaken = allowed_ports(ports, step, service, composed);
-            weaken = weaken.max(asked_sources(service, composed));
-        }
-    }
+    let mut weaken = if let Some(service) = service {
+        allowed_ports(ports, step, service, composed).max(asked_sources(service, composed))
+    } else {
+        let text = "no service of the inventory has this address";
+        composed.note(Stage::AllowedPorts, StageResult::Skip, text);
+        Weaken::No
+    };
     let icmp_v6 = path_mtu_discovery(composed);
     // A step that polices ICMPv6 anyway keeps its rate: nothing of it was discarded.
     if icmp_v6 && !matches!(composed.action, Action::Police(_)) {
@@ -130,17 +123,12 @@ fn allowed_ports(ports: &BTreeSet<u16>, step: &Step, service: &Service, composed
     } else {
         let spared: BTreeSet<u16> = ports.intersection(&allowed).copied().collect();
         let spared = list(&spared);
-        composed.note(
-            stage,
-            StageResult::Pass,
-            format!(
-                "ports {} are attacked, {spared} are left out because service {id} serves them",
-                list(ports)
-            ),
-        );
-        composed
-            .warnings
-            .push(format!("ports {spared} of service {id} are left out: what attacks them passes this rule"));
+        let attacked = list(ports);
+        let text =
+            format!("ports {attacked} are attacked, {spared} are left out because service {id} serves them");
+        composed.note(stage, StageResult::Pass, text);
+        let text = format!("ports {spared} of service {id} are left out: what attacks them passes this rule");
+        composed.warnings.push(text);
     }
     composed.matching.dst_ports = DestinationPorts::Only(left);
     Weaken::No

@@ -64,11 +64,7 @@ fn words(
     let role = if only_corroborates { " corroborating" } else { "" };
     let value = match mode {
         ConfidenceMode::NoisyOr => {
-            format!(
-                "{}{}",
-                short(witness.score),
-                factors(&of_identity, group, terms, now).unwrap_or_default()
-            )
+            short(witness.score) + &factors(&of_identity, group, terms, now).unwrap_or_default()
         }
         ConfidenceMode::WeightedMean => {
             format!("{} of weight {}", short(witness.weighted), short(witness.weight))

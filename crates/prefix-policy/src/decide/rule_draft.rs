@@ -156,17 +156,13 @@ impl<'a> RuleDraft<'a> {
 
 /// An action for people: `police 50000000 bit/s`.
 pub(super) fn describe(action: &Action) -> String {
-    let mut text = action.action_type().to_string();
     let parts = action.parts();
-    let details = [
+    let words = [
+        Some(parts.action_type.to_string()),
         parts.rate_bps.map(|rate| rate.to_string()),
         parts.rate_pps.map(|rate| rate.to_string()),
         parts.redirect_to.map(|target| format!("to {target}")),
         parts.dscp_mark.map(|dscp| format!("DSCP {}", dscp.get())),
     ];
-    for detail in details.into_iter().flatten() {
-        text.push(' ');
-        text.push_str(&detail);
-    }
-    text
+    words.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }

@@ -13,7 +13,7 @@ use prefix_diagnostics::{Diagnostic, Diagnostics, KeyPath};
 use super::document::{FragmentsOption, MatchDocument, PlaybookDocument, PlaybooksDocument, StepDocument};
 use super::{OneOrMany, Playbook, Step};
 use crate::intersect::{self, PACKET_LENGTHS};
-use crate::inventory::Inventory;
+use crate::inventory::{Customer, Inventory};
 use crate::settings::Guardrails;
 use crate::vector::{VectorTemplate, Vectors};
 
@@ -98,6 +98,9 @@ impl Check<'_> {
 
     fn keys(&mut self, keys: &MatchDocument, at: &KeyPath) {
         let (vectors, inventory) = (self.vectors, self.inventory);
+        let lacks = |is_it: &dyn Fn(&Customer) -> bool| {
+            inventory.is_some_and(|inventory| !inventory.customers().iter().any(is_it))
+        };
         self.each(Some(&keys.vector), &at.key("vector"), |found, at, vector| {
             if vectors.get(vector).is_none() {
                 let text = "is not defined: it is neither built in nor under vectors";
@@ -106,19 +109,12 @@ impl Check<'_> {
         });
         self.each(keys.source.as_ref(), &at.key("source"), |_, _, _| {});
         self.each(keys.customer_id.as_ref(), &at.key("customer_id"), |found, at, id| {
-            let is_known = |inventory: &Inventory| {
-                inventory.customers().iter().any(|customer| customer.customer_id == *id)
-            };
-            if inventory.is_some_and(|inventory| !is_known(inventory)) {
+            if lacks(&|customer| customer.customer_id == *id) {
                 found.warning(at, format!("the inventory has no customer \"{id}\""));
             }
         });
         self.each(keys.service_id.as_ref(), &at.key("service_id"), |found, at, id| {
-            let is_known = |inventory: &Inventory| {
-                let mut services = inventory.customers().iter().flat_map(|customer| &customer.services);
-                services.any(|service| service.service_id == *id)
-            };
-            if inventory.is_some_and(|inventory| !is_known(inventory)) {
+            if lacks(&|customer| customer.services.iter().any(|service| service.service_id == *id)) {
                 found.warning(at, format!("the inventory has no service \"{id}\""));
             }
         });

@@ -140,12 +140,6 @@ fn lasts_as_long(was: Option<Ending>, is: Option<Ending>, until: Option<DateTime
 
 /// An action in one line, e.g. `police 50000000 bit/s`.
 fn action(rule: &DecidedRule) -> String {
-    let mut text = rule.action_type.as_str().to_owned();
-    if let Some(rate) = rule.rate_bps {
-        text = format!("{text} {rate}");
-    }
-    if let Some(rate) = rule.rate_pps {
-        text = format!("{text} {rate}");
-    }
-    text
+    let rates = [rule.rate_bps.map(|rate| format!(" {rate}")), rule.rate_pps.map(|rate| format!(" {rate}"))];
+    rates.into_iter().flatten().fold(rule.action_type.to_string(), |text, rate| text + &rate)
 }

@@ -55,6 +55,19 @@ impl Author<'_> {
     pub fn identity_of(&self, report: &Report) -> Identity {
         self.identity.cloned().unwrap_or_else(|| report.source.as_identity())
     }
+
+    /// Writes an audit entry that names the request.
+    pub(super) fn audit(
+        &self,
+        uow: &mut UnitOfWork<'_>,
+        action: AuditAction,
+        on: (&str, impl ToString),
+        mut details: Value,
+    ) {
+        details["request_id"] = json!(self.request_id);
+        let entry = AuditEntry::new(uow.now, self.actor.clone(), action, details);
+        uow.audit(entry.on(on.0, on.1));
+    }
 }
 
 /// A report that is being taken.
