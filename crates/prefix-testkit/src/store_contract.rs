@@ -26,6 +26,7 @@ use std::any::Any;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use prefix_core::event::Event;
 use prefix_core::mitigation::Mitigation;
 use prefix_core::ports::{ChangeSet, MitigationChange, ReadSet, RowChange, Snapshot, Store, StoreError};
 
@@ -112,6 +113,12 @@ fn changed(mitigations: impl IntoIterator<Item = MitigationChange>) -> ChangeSet
 /// New mitigations and nothing else.
 fn new_rows<'a>(new: impl IntoIterator<Item = &'a Mitigation>) -> ChangeSet {
     changed(new.into_iter().map(insert))
+}
+
+/// Stores new events.
+async fn put_events(store: &dyn Store, events: &[Event]) {
+    let changes = ChangeSet { events: events.to_vec(), ..ChangeSet::default() };
+    write(store, &sample::reads(), changes).await.unwrap();
 }
 
 /// Stores new mitigations.

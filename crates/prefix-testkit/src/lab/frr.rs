@@ -180,14 +180,8 @@ fn configuration(seat: &RouterSeat, speaker: &Gobgpd) -> String {
     let (router, asn, router_id) = (seat.address(), seat.asn(), seat.address().router_id());
     let (peer, peer_asn) = (speaker.bgp_address(), speaker.asn());
     let (peer, port) = (peer.ip(), peer.port());
-    let multihop = if asn == peer_asn {
-        String::new()
-    } else {
-        format!(
-            " neighbor {peer} ebgp-multihop 10
-"
-        )
-    };
+    let multihop =
+        if asn == peer_asn { String::new() } else { format!(" neighbor {peer} ebgp-multihop 10\n") };
     let families: String = ["ipv4 unicast", "ipv6 unicast", "ipv4 flowspec", "ipv6 flowspec"]
         .map(|family| format!(" address-family {family}\n  neighbor {peer} activate\n exit-address-family\n"))
         .concat();

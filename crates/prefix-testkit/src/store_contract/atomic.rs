@@ -10,7 +10,7 @@ use prefix_core::ports::{AuditQuery, ChangeSet, ReadSet, Store, StoreError, Tota
 use super::sample::{
     admission, at, audit, ended, event, mitigation, other_pop, reads, reply, safe, victim, with_port,
 };
-use super::{change, changed, facts, insert, new_rows, put, write};
+use super::{change, changed, facts, insert, new_rows, put, put_events, write};
 
 async fn stored(store: &dyn Store, row: &Mitigation) -> Mitigation {
     store.mitigation(row.mitigation_id).await.unwrap().unwrap()
@@ -42,8 +42,7 @@ pub async fn a_unit_of_work_is_stored_as_a_whole(store: &Arc<dyn Store>) {
 /// The last part fails, so the first part is not there either.
 pub async fn a_refused_unit_of_work_stores_nothing(store: &Arc<dyn Store>) {
     let known = event(1);
-    let first = ChangeSet { events: vec![known.clone()], ..ChangeSet::default() };
-    write(&**store, &reads(), first).await.unwrap();
+    put_events(&**store, std::slice::from_ref(&known)).await;
     let row = mitigation(2);
     let changes = ChangeSet {
         events: vec![event(2), known],
@@ -252,8 +251,7 @@ pub async fn times_are_exact_to_the_microsecond(store: &Arc<dyn Store>) {
         let happened = Event { ingested_at: time(micros), ..event(1) };
         events.push(happened);
     }
-    let changes = ChangeSet { events: events.clone(), ..ChangeSet::default() };
-    write(&**store, &reads(), changes).await.unwrap();
+    put_events(&**store, &events).await;
     for event in events {
         assert_eq!(store.event(event.event_id).await.unwrap().unwrap().ingested_at, event.ingested_at);
     }

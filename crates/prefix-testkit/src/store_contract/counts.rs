@@ -10,7 +10,7 @@ use prefix_core::ports::{
 };
 
 use super::sample::{at, ended, event, mitigation, other_pop, pop, reads, reply};
-use super::{change, changed, facts, insert, put, write};
+use super::{change, changed, facts, insert, put, put_events, write};
 
 /// Through insert, change and prune.
 pub async fn totals_and_stats_follow_the_rows(store: &Arc<dyn Store>) {
@@ -21,8 +21,7 @@ pub async fn totals_and_stats_follow_the_rows(store: &Arc<dyn Store>) {
     let ending = Mitigation { status: Status::Withdrawing, ..mitigation(3) };
     let elsewhere = Mitigation { pop: other_pop(), status: Status::Active, ..mitigation(4) };
     put(&**store, [&living, &queued, &ending, &elsewhere, &ended(5, Status::Expired, -500)]).await;
-    let events = ChangeSet { events: vec![event(1), event(2), event(3)], ..ChangeSet::default() };
-    write(&**store, &reads(), events).await.unwrap();
+    put_events(&**store, &[event(1), event(2), event(3)]).await;
     let stats = store.stats().await.unwrap();
     assert_eq!(stats[&pop()], PopStats { active: 2, total: 4 });
     assert_eq!(stats[&other_pop()], PopStats { active: 1, total: 1 });

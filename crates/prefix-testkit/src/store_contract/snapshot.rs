@@ -9,7 +9,7 @@ use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::ports::{ChangeSet, ReadSet, Store};
 
 use super::sample::{admission, at, ended, event, mitigation, other_pop, pop, reads, victim, with_port};
-use super::{change, changed, facts, insert, put, write};
+use super::{change, changed, facts, insert, put, put_events, write};
 
 async fn ids(store: &dyn Store, reads: &ReadSet) -> BTreeSet<MitigationId> {
     facts(store, reads).await.mitigations.iter().map(|row| row.mitigation_id).collect()
@@ -163,7 +163,7 @@ pub async fn episodes_and_sightings_are_remembered_for_bans(store: &Arc<dyn Stor
     nameless.report.external_event_id = None;
     let mut often = vec![ban.clone(), unban.clone(), nameless.clone()];
     often.extend((0..20).map(|_| event(1)));
-    write(&**store, &reads(), ChangeSet { events: often, ..ChangeSet::default() }).await.unwrap();
+    put_events(&**store, &often).await;
     let source = ban.report.source.clone();
     let other: prefix_core::name::SourceName = "other".parse().unwrap();
     let id = |number: u32| event(number).report.external_event_id.unwrap();
