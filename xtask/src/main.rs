@@ -19,18 +19,12 @@ mod test;
 mod tidy;
 mod workspace;
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 use std::process::ExitCode;
 
 /// Development tasks of prefixd.
 #[derive(Parser)]
 #[command(name = "cargo xtask", disable_version_flag = true)]
-struct Arguments {
-    #[command(subcommand)]
-    task: Task,
-}
-
-#[derive(Subcommand)]
 enum Task {
     /// Install what the tests and the demo need: speakers, routers, a database, linters
     Setup,
@@ -68,7 +62,7 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse().task) {
+    match run(Task::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

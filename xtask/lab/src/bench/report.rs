@@ -1,5 +1,6 @@
 //! The table: ours, yardstick, ratio, bar; on the terminal and in `docs/benchmarks.md`.
 
+use crate::screen::Screen;
 use anyhow::{Context, Result};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -80,7 +81,7 @@ impl Row {
     }
 
     /// In one line.
-    pub(super) fn told(&self) -> String {
+    fn told(&self) -> String {
         let [_, work, ours, yardstick, ratio, bar, met] = self.cells();
         format!("{work}: {ours}, yardstick {yardstick}, ratio {ratio}, bar {bar}: {met}")
     }
@@ -108,6 +109,12 @@ impl Report {
 
     pub(super) fn add(&mut self, row: Row) {
         self.rows.push(row);
+    }
+
+    /// Tells a row at once, and keeps it.
+    pub(super) fn tell(&mut self, screen: Screen, row: Row) {
+        screen.fact(&format!("row {}", row.number), &row.told());
+        self.add(row);
     }
 
     /// As a Markdown table with aligned columns.
