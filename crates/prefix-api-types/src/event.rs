@@ -14,7 +14,7 @@ use crate::{
 
 words! {
     /// What a detector says.
-    pub enum EventAction {
+    pub enum EventAction from prefix_core::event::EventAction {
         /// The attack is on.
         Ban = "ban",
         /// The attack is over.
@@ -24,7 +24,7 @@ words! {
 
 words! {
     /// What became of an event.
-    pub enum EventStatus {
+    pub enum EventStatus from prefix_core::event::EventStatus {
         /// A new mitigation exists.
         Accepted = "accepted",
         /// A living mitigation was renewed.
@@ -226,6 +226,7 @@ pub struct BatchAnswer {
 
 /// What became of one event of a batch.
 #[wire(as = BatchItemAnswer)]
+#[derive(Default)]
 pub struct BatchResult {
     /// Its place in the batch, from 0.
     #[wire(strict)]

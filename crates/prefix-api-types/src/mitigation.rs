@@ -14,7 +14,7 @@ use crate::{
 
 words! {
     /// The state of a mitigation.
-    pub enum MitigationStatus {
+    pub enum MitigationStatus from prefix_core::mitigation::Status {
         /// Waits for a quota, the pace of new rules, or the end of a quiet period.
         Queued = "queued",
         /// Stored, not yet confirmed by the speaker.
@@ -43,7 +43,7 @@ impl MitigationStatus {
 
 words! {
     /// What routers do with the packets of a rule.
-    pub enum ActionType {
+    pub enum ActionType from prefix_core::flowspec::ActionType {
         /// Limit them to a rate.
         Police = "police",
         /// Drop them all.
@@ -59,7 +59,7 @@ words! {
 
 words! {
     /// Why a mitigation ended.
-    pub enum EndReason {
+    pub enum EndReason from prefix_core::mitigation::EndReason {
         /// Nobody reported the attack any more.
         Ttl = "ttl",
         /// It had lived as long as a rule may.

@@ -3,6 +3,7 @@
 //! The API neither reads files nor knows their syntax. It shows what the daemon says runs, and passes a reload on.
 
 use async_trait::async_trait;
+pub use prefix_api_types::ConfigChange;
 use prefix_core::id::MitigationId;
 use prefix_diagnostics::Diagnostic;
 use prefix_engine::{Caller, EngineError, Policy};
@@ -122,19 +123,6 @@ pub struct ReloadAnswer {
     pub withdrawn: Vec<MitigationId>,
     /// The difference between the files and what runs; shown by a dry run only.
     pub changes: Vec<ConfigChange>,
-}
-
-/// One difference between a file and what runs.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ConfigChange {
-    /// The file, e.g. `inventory.yaml`.
-    pub file: String,
-    /// The place in it, e.g. `customers[0].policy_profile`.
-    pub path: String,
-    /// What runs; null if nothing does.
-    pub old: Value,
-    /// What the file says; null if it is silent.
-    pub new: Value,
 }
 
 /// Why a reload changed nothing.

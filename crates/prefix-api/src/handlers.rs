@@ -17,13 +17,16 @@ pub(crate) mod simulate;
 pub(crate) mod stats;
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use prefix_api_types::{DryRun, MitigationId};
 use prefix_diagnostics::Diagnostic;
-use prefix_engine::Answer;
 use serde::Serialize;
 
 use crate::problem::Problem;
+
+/// The header of an answer that was given before.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// What a handler answers.
 pub(crate) type Reply = Result<HttpResponse, Problem>;
@@ -48,12 +51,13 @@ fn dry(result: Option<impl Serialize>, affected_mitigations: Vec<impl Into<Mitig
     ok(&DryRun { dry_run: true, result, affected_mitigations })
 }
 
-/// Says that an answer was given before.
-pub(crate) fn mark_replay<T>(response: &mut HttpResponse, answer: &Answer<T>) {
-    if answer.replayed {
-        let name = actix_web::http::header::HeaderName::from_static("idempotency-replayed");
-        response.headers_mut().insert(name, actix_web::http::header::HeaderValue::from_static("true"));
+/// An answer that says so if it was given before.
+pub(crate) fn repeatable(status: StatusCode, body: &impl Serialize, replayed: bool) -> Reply {
+    let mut response = respond(status, body)?;
+    if replayed {
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     }
+    Ok(response)
 }
 
 /// Both, or the mistakes of both.

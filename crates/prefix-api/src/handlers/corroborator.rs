@@ -9,7 +9,7 @@ use prefix_api_types::{
 use prefix_diagnostics::Diagnostic;
 use prefix_engine::{CorroborationTaken, EngineError, ScopeProblem};
 
-use super::{Reply, both, checked, mark_replay, ok, respond};
+use super::{Reply, both, checked, ok, repeatable};
 use crate::api::Api;
 use crate::body::Body;
 use crate::call::Call;
@@ -45,9 +45,7 @@ pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Res
         return Err(no_dimension(&problem)).inspect_err(invalid);
     }
     let answer = api.engine.corroborate(report, &call.repeatable(false, body.hash)).await?;
-    let mut response = respond(StatusCode::OK, &shown(&answer.value))?;
-    mark_replay(&mut response, &answer);
-    Ok(response)
+    repeatable(StatusCode::OK, &shown(&answer.value), answer.replayed)
 }
 
 fn shown(taken: &CorroborationTaken) -> CorroborationAnswer {

@@ -9,7 +9,7 @@ use prefix_core::name::{Pop, SourceName};
 use prefix_core::ports::MitigationQuery;
 use prefix_engine::{EngineError, ManualRequest};
 
-use super::{Reply, both, checked, dry, from_path, mark_replay, ok, respond};
+use super::{Reply, both, checked, dry, from_path, ok, repeatable};
 use crate::answer::{self, bulk};
 use crate::api::Api;
 use crate::body::Body;
@@ -99,9 +99,8 @@ pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Bod
         let affected = if created.replaced { vec![shown.mitigation_id] } else { Vec::new() };
         return dry(Some(shown), affected);
     }
-    let mut response = respond(if created.replaced { StatusCode::OK } else { StatusCode::CREATED }, &shown)?;
-    mark_replay(&mut response, &answer);
-    Ok(response)
+    let status = if created.replaced { StatusCode::OK } else { StatusCode::CREATED };
+    repeatable(status, &shown, answer.replayed)
 }
 
 fn manual_request(api: &Api, call: &Call, manual: Manual) -> Result<ManualRequest, Problem> {
@@ -113,7 +112,7 @@ fn manual_request(api: &Api, call: &Call, manual: Manual) -> Result<ManualReques
         flaw: manual.flaw,
         vector: manual.vector.map_err(|text| EngineError::from(api.unknown_vector(&text)))?,
         reason: manual.reason,
-        operator: SourceName::operator(&call.principal().id),
+        operator: SourceName::operator(&call.principal.id),
     })
 }
 
@@ -148,8 +147,8 @@ pub(crate) async fn withdraw(
 )]
 pub(crate) async fn withdraw_many(api: Data<Api>, call: Call, mut query: Query, body: Body) -> Reply {
     let dry_run = query.flag("dry_run");
-    let ((), asked) = both(query.finish(), request::withdraw_many(&body.tree))?;
-    let items = api.engine.withdraw_many(asked.ids, &asked.reason, &call.caller(dry_run)).await?;
+    let ((), (ids, reason)) = both(query.finish(), request::withdraw_many(&body.tree))?;
+    let items = api.engine.withdraw_many(ids, &reason, &call.caller(dry_run)).await?;
     let (done, failed, results) = bulk(&items, |status| match status {
         Status::Withdrawing => BulkStatus::Withdrawing,
         _ => BulkStatus::Withdrawn,

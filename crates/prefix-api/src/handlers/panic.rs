@@ -2,6 +2,7 @@
 
 use actix_web::web::Data;
 use prefix_api_types::{MitigationId, PanicScope, PanicStarted};
+use prefix_diagnostics::nearest;
 use prefix_engine::{Caller, EngineError, PanicRequest, PanicState};
 
 use super::{Reply, both, dry, ok};
@@ -11,9 +12,6 @@ use crate::call::Call;
 use crate::problem::{Kind, Problem};
 use crate::query::Query;
 use crate::request;
-
-/// How alike two names must be for one to be what the other was meant to be, 0 to 1.
-const ALIKE: f64 = 0.75;
 
 /// Freeze a scope, then withdraw every rule in it. Without `pop` and `customer_id` that is everything at every pop.
 /// Repeating it adds a scope. While storage is down it answers 503, and `prefixdctl panic --direct` is the way.
@@ -26,7 +24,6 @@ const ALIKE: f64 = 0.75;
 pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Body) -> Reply {
     let dry_run = query.flag("dry_run");
     let ((), asked) = both(query.finish(), request::panic(&body.tree))?;
-    let asked = PanicRequest { reason: asked.reason, pop: asked.pop, customer_id: asked.customer_id };
     let caller = call.caller(dry_run);
     customer_is_known(&api, &asked, &call).await?;
     let pop = asked.pop.clone();
@@ -62,8 +59,8 @@ pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Bod
 )]
 pub(crate) async fn thaw(api: Data<Api>, call: Call, mut query: Query, body: Body) -> Reply {
     let dry_run = query.flag("dry_run");
-    let ((), asked) = both(query.finish(), request::thaw(&body.tree))?;
-    let state = api.engine.thaw(&asked.reason, asked.panic_id, &call.caller(dry_run)).await?;
+    let ((), (reason, id)) = both(query.finish(), request::thaw(&body.tree))?;
+    let state = api.engine.thaw(&reason, id, &call.caller(dry_run)).await?;
     let answer = shown(&state);
     if dry_run { dry(Some(answer), Vec::<MitigationId>::new()) } else { ok(&answer) }
 }
@@ -107,12 +104,6 @@ async fn doubt(api: &Api, pop: &str) -> Option<String> {
     (!known.contains(&pop)).then(|| {
         format!("pop {pop} is frozen, but no rule of it was ever seen; known are {}", known.join(", "))
     })
-}
-
-fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let alike = known.map(|known| (strsim::jaro_winkler(word, known), known));
-    let best = alike.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
-    (best.0 >= ALIKE).then_some(best.1)
 }
 
 /// Whoever cannot freeze through storage is told the other way.

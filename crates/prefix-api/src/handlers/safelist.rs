@@ -47,7 +47,7 @@ pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Bod
     let entry = Entry {
         prefix: new.prefix,
         added_at: now,
-        added_by: call.principal().id.to_string(),
+        added_by: call.principal.id.to_string(),
         reason: new.reason,
         expires_at: new.expires_at,
     };

@@ -6,18 +6,18 @@ pub(crate) mod webhook;
 
 use std::collections::BTreeMap;
 
+use actix_web::http::StatusCode;
 use prefix_core::name::{SourceName, VectorName};
 use prefix_diagnostics::{Diagnostic, KeyPath};
 use prefix_engine::InvalidItem;
 use prefix_signals::{Context, Item};
 
-use super::{Reply, mark_replay, ok};
+use super::{Reply, repeatable};
 use crate::answer;
 use crate::api::Api;
 use crate::body::{Body, RawBody};
 use crate::call::Call;
 use crate::intake;
-use crate::limits::Budget;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::report::{self, Rejection};
@@ -69,11 +69,8 @@ fn read<T>(
 /// Hands the items of a payload on, and answers for each.
 async fn answer(api: &Api, call: &Call, source: &SourceName, items: Vec<Item>, body_hash: [u8; 32]) -> Reply {
     // the first event was paid for at the gate
-    let rest = u32::try_from(items.len()).unwrap_or(u32::MAX).saturating_sub(1);
     let from = Some(source.as_str());
-    api.limiter
-        .take_rest(Budget::Events, call.bucket(), rest)
-        .inspect_err(|_| report::event_refused(Rejection::RateLimited, from, items.len() as u64))?;
+    intake::take_rest(api, call, from, items.len())?;
     let items = items.into_iter().map(|item| {
         item.map_err(|bad| {
             report::event_refused(Rejection::Invalid, from, 1);
@@ -85,7 +82,5 @@ async fn answer(api: &Api, call: &Call, source: &SourceName, items: Vec<Item>, b
         })
     });
     let answer = intake::many(api, call, items.collect(), Vec::new(), body_hash).await?;
-    let mut response = ok(&answer::signals(&answer.value))?;
-    mark_replay(&mut response, &answer);
-    Ok(response)
+    repeatable(StatusCode::OK, &answer::signals(&answer.value), answer.replayed)
 }

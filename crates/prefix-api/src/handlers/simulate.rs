@@ -3,7 +3,6 @@
 use actix_web::web::Data;
 use chrono::TimeDelta;
 use prefix_api_types::{NewSimulation, SimulatedEvent, Simulation, SimulationSummary};
-use prefix_core::ports::HistoryQuery;
 use prefix_engine::{EngineError, SimulationInput};
 use serde_json::Value;
 
@@ -17,8 +16,6 @@ use crate::request::{self, SimulationBody};
 
 /// The longest part of the record over HTTP.
 const LONGEST: TimeDelta = TimeDelta::days(7);
-/// The most recorded events over HTTP.
-const MOST_RECORDED: u32 = 100_000;
 
 /// Run events through a configuration: nothing is announced or stored.
 #[utoipa::path(
@@ -46,14 +43,7 @@ pub(crate) async fn post(api: Data<Api>, query: Query, body: Body) -> Reply {
                               which has no limit";
                 return Err(Problem::new(Kind::NotAllowed, detail));
             }
-            SimulationInput::Recorded(HistoryQuery {
-                start: recorded.start,
-                end: recorded.end,
-                sources: recorded.sources,
-                victim_ip: recorded.victim_ip,
-                after: None,
-                limit: MOST_RECORDED,
-            })
+            SimulationInput::Recorded(recorded)
         }
     };
     let candidate = candidate(value);
