@@ -6,6 +6,7 @@ mod commands;
 mod confirm;
 mod exit;
 mod explain;
+mod files;
 mod human;
 mod output;
 mod progress;
@@ -13,7 +14,6 @@ mod session;
 mod views;
 
 use clap::Parser;
-use clap::error::ErrorKind;
 use exit::Exit;
 use std::process::ExitCode;
 
@@ -21,22 +21,17 @@ fn main() -> ExitCode {
     let arguments = match cli::Cli::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
-            let exit = match error.kind() {
-                _ if !error.use_stderr() => Exit::Ok,
-                // an address, a rate, an id that is none: what the API would refuse as well
-                ErrorKind::ValueValidation => Exit::Refused,
-                _ => Exit::Usage,
-            };
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
             // Nothing can be said if even the help cannot be printed.
             let _ = error.print();
             return exit.into();
         }
     };
-    let reporter = exit::Reporter::new(arguments.global.output);
+    let format = arguments.global.output;
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            return reporter.report(&exit::Failure::General(format!("cannot start: {error}"))).into();
+            return exit::Failure::General(format!("cannot start: {error}")).report(format).into();
         }
     };
     let result = runtime.block_on(async {
@@ -46,6 +41,6 @@ fn main() -> ExitCode {
     });
     match result {
         Ok(exit) => exit.into(),
-        Err(failure) => reporter.report(&failure).into(),
+        Err(failure) => failure.report(format).into(),
     }
 }

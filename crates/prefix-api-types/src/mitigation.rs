@@ -324,33 +324,6 @@ pub struct NewMitigation {
     pub icmp_type: Vec<u8>,
 }
 
-impl NewMitigation {
-    /// A rule that drops everything of `protocol` to `victim_ip`; narrow it by setting more.
-    pub fn discard(victim_ip: IpAddr, protocol: Protocol, reason: impl Into<String>) -> Self {
-        Self {
-            reason: reason.into(),
-            victim_ip,
-            protocol,
-            action: ActionType::Discard,
-            dst_ports: Vec::new(),
-            excluded_dst_ports: Vec::new(),
-            src_ports: Vec::new(),
-            tcp_flags: Vec::new(),
-            fragment: Vec::new(),
-            packet_length: None,
-            dscp: Vec::new(),
-            icmp_type: Vec::new(),
-            rate_bps: None,
-            rate_pps: None,
-            redirect_to: None,
-            dscp_mark: None,
-            ttl_seconds: None,
-            dst_prefix: None,
-            vector: None,
-        }
-    }
-}
-
 /// Why a mitigation ends.
 #[wire(body)]
 pub struct Withdraw {

@@ -123,7 +123,7 @@ pub(crate) fn address(eyes: Eyes, history: &History, finding: &Finding) -> Strin
 
 /// What lives or waits now, one line each.
 fn living(prose: &mut Prose, history: &History) {
-    let eyes = prose.eyes();
+    let eyes = prose.eyes;
     let unfinished: Vec<_> =
         history.mitigations.iter().filter(|mitigation| !mitigation.status.is_final()).collect();
     if unfinished.is_empty() {
@@ -144,7 +144,7 @@ fn events(prose: &mut Prose, history: &History) {
     if history.events.is_empty() {
         return;
     }
-    let eyes = prose.eyes();
+    let eyes = prose.eyes;
     prose.heading("The newest reports");
     for event in history.events.iter().take(MOST_EVENTS) {
         let when = event.ingested_at.map(|time| age(time, eyes.now)).unwrap_or_default();
