@@ -24,6 +24,7 @@ use prefix_diagnostics::Diagnostic;
 use serde::Serialize;
 
 use crate::problem::Problem;
+use crate::query::Query;
 
 /// The header of an answer that was given before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -69,6 +70,12 @@ fn both<A, B>(a: Result<A, Vec<Diagnostic>>, b: Result<B, Vec<Diagnostic>>) -> R
             Err(Problem::bad_request(errors))
         }
     }
+}
+
+/// Whether a change is only rehearsed, and what is asked for; or the mistakes of query and body.
+fn change<T>(mut query: Query, asked: Result<T, Vec<Diagnostic>>) -> Result<(bool, T), Problem> {
+    let dry_run = query.flag("dry_run");
+    both(query.finish(), asked).map(|((), asked)| (dry_run, asked))
 }
 
 /// The value, or its mistakes.

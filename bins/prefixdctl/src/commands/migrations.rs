@@ -45,14 +45,6 @@ const MIGRATIONS: &[Column<Migration>] = &[
     Column::new("applied_at", Shown::Always, |row| Cell::time(row.applied_at)),
 ];
 
-impl From<MigrationState> for Migration {
-    fn from(migration: MigrationState) -> Self {
-        let MigrationState { version, name, is_applied, applied_at } = migration;
-        let state = if is_applied { APPLIED } else { "pending" };
-        Self { version, name, state, applied_at }
-    }
-}
-
 /// Carries the command out.
 pub(crate) async fn run(session: &Session, command: &MigrationsCommand) -> Result<Exit, Failure> {
     let database = session.warned(session.config_folder().database()?);
@@ -92,7 +84,11 @@ fn show_applied(
 }
 
 fn show(session: &Session, database: &Database, states: Vec<MigrationState>) -> Result<(), Failure> {
-    let migrations = states.into_iter().map(Migration::from).collect();
+    let shown = |MigrationState { version, name, is_applied, applied_at }| {
+        let state = if is_applied { APPLIED } else { "pending" };
+        Migration { version, name, state, applied_at }
+    };
+    let migrations = states.into_iter().map(shown).collect();
     let document = Document { database: database.to_string(), migrations };
     if session.print_own(&document)? || (document.migrations.is_empty() && session.format() != Format::Csv) {
         return Ok(());

@@ -19,15 +19,11 @@ const RULES: u32 = 10;
 
 /// Shows the screen; exit 0 also when degraded.
 pub(crate) async fn run(session: &Session) -> Result<Exit, Failure> {
+    use MitigationStatus::{Active, Escalated, Pending, Withdrawing};
     let client = session.client()?;
     // Queued rules are only counted: hundreds that wait would hide the few that filter.
     let living = MitigationQuery {
-        status: vec![
-            MitigationStatus::Pending,
-            MitigationStatus::Active,
-            MitigationStatus::Escalated,
-            MitigationStatus::Withdrawing,
-        ],
+        status: vec![Pending, Active, Escalated, Withdrawing],
         page: PageQuery { limit: Some(RULES), ..PageQuery::default() },
         ..MitigationQuery::default()
     };

@@ -65,14 +65,10 @@ pub(crate) fn subject(history: &History) -> Subject<'_> {
 fn owner(history: &History) -> String {
     match (&history.customer, &history.service) {
         (Some(customer), service) => {
-            let service = service.as_ref().map(|service| format!(", service {}", service.service_id));
-            let profile = customer.policy_profile.as_ref().map(|profile| format!(", profile {profile}"));
-            format!(
-                "customer {}{}{}",
-                customer.customer_id,
-                service.unwrap_or_default(),
-                profile.unwrap_or_default()
-            )
+            let mut words = vec![format!("customer {}", customer.customer_id)];
+            words.extend(service.as_ref().map(|service| format!("service {}", service.service_id)));
+            words.extend(customer.policy_profile.as_ref().map(|profile| format!("profile {profile}")));
+            words.join(", ")
         }
         (None, _) => "nobody's: it is in no customer's prefix".to_owned(),
     }

@@ -65,11 +65,8 @@ pub(crate) fn answer(reported: &Reported, eyes: Eyes) -> (Tone, String) {
             now_there("this detector called the attack over, but others still report it")
         }
         Some(word @ (EventStatus::NoActiveMitigation | EventStatus::NotFound)) => {
-            let text = format!(
-                "{}'s report that an attack on {ip} is over changed nothing: {}",
-                event.source,
-                status(word, None)
-            );
+            let (source, why) = (&event.source, status(word, None));
+            let text = format!("{source}'s report that an attack on {ip} is over changed nothing: {why}");
             (Tone::Plain, text)
         }
         Some(word @ EventStatus::Other(_)) => (Tone::Plain, format!("{ip}: {}", status(word, None))),

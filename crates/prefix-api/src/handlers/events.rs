@@ -5,6 +5,7 @@ use actix_web::web::{Data, Path};
 use prefix_api_types::{BatchAnswer, Event, EventAnswer, EventPage};
 use prefix_core::event::Report;
 use prefix_core::id::EventId;
+use prefix_core::name::SourceName;
 use prefix_core::ports::EventQuery;
 use prefix_diagnostics::{KeyPath, Node};
 use prefix_engine::{BatchItem, EngineError, Inadmissible, InvalidItem};
@@ -137,8 +138,7 @@ pub(crate) async fn get(api: Data<Api>, id: Path<String>) -> Reply {
 
 /// The source of an event that is otherwise unreadable, for the metrics.
 fn source(tree: &Node) -> Option<String> {
-    let name: prefix_core::name::SourceName = value::parsed(&tree.as_map()?.get("source")?.value).ok()?;
-    Some(name.as_str().to_owned())
+    value::member::<SourceName>(tree, "source").map(|name| name.as_str().to_owned())
 }
 
 /// Whether the vector's name can be one at all.

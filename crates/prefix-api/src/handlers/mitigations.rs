@@ -9,7 +9,7 @@ use prefix_core::name::{Pop, SourceName};
 use prefix_core::ports::MitigationQuery;
 use prefix_engine::{EngineError, ManualRequest};
 
-use super::{Reply, both, checked, dry, from_path, ok, repeatable};
+use super::{Reply, both, change, checked, dry, from_path, ok, repeatable};
 use crate::answer::{self, bulk};
 use crate::api::Api;
 use crate::body::Body;
@@ -127,12 +127,11 @@ pub(crate) async fn withdraw(
     api: Data<Api>,
     call: Call,
     id: Path<String>,
-    mut query: Query,
+    query: Query,
     body: Body,
 ) -> Reply {
     let id: MitigationId = from_path("id", &id, value::id_of)?;
-    let dry_run = query.flag("dry_run");
-    let ((), reason) = both(query.finish(), request::withdraw(&body.tree))?;
+    let (dry_run, reason) = change(query, request::withdraw(&body.tree))?;
     let withdrawn = api.engine.withdraw(id, &reason, &call.caller(dry_run)).await?;
     let shown = answer::mitigation(&withdrawn, false);
     if dry_run { dry(Some(shown), vec![id]) } else { ok(&shown) }
@@ -145,9 +144,8 @@ pub(crate) async fn withdraw(
     request_body = prefix_api_types::WithdrawMany,
     responses((status = 200, description = "What became of each.", body = BulkWithdrawn))
 )]
-pub(crate) async fn withdraw_many(api: Data<Api>, call: Call, mut query: Query, body: Body) -> Reply {
-    let dry_run = query.flag("dry_run");
-    let ((), (ids, reason)) = both(query.finish(), request::withdraw_many(&body.tree))?;
+pub(crate) async fn withdraw_many(api: Data<Api>, call: Call, query: Query, body: Body) -> Reply {
+    let (dry_run, (ids, reason)) = change(query, request::withdraw_many(&body.tree))?;
     let items = api.engine.withdraw_many(ids, &reason, &call.caller(dry_run)).await?;
     let (done, failed, results) = bulk(&items, |status| match status {
         Status::Withdrawing => BulkStatus::Withdrawing,
@@ -164,9 +162,8 @@ pub(crate) async fn withdraw_many(api: Data<Api>, call: Call, mut query: Query, 
     request_body = prefix_api_types::Acknowledge,
     responses((status = 200, description = "What became of each.", body = Acknowledged))
 )]
-pub(crate) async fn acknowledge(api: Data<Api>, call: Call, mut query: Query, body: Body) -> Reply {
-    let dry_run = query.flag("dry_run");
-    let ((), ids) = both(query.finish(), request::acknowledge(&body.tree))?;
+pub(crate) async fn acknowledge(api: Data<Api>, call: Call, query: Query, body: Body) -> Reply {
+    let (dry_run, ids) = change(query, request::acknowledge(&body.tree))?;
     let items = api.engine.acknowledge(ids, &call.caller(dry_run)).await?;
     let (done, failed, results) = bulk(&items, |_| BulkStatus::Acknowledged);
     let answer = Acknowledged { acknowledged: done.len(), failed, results };

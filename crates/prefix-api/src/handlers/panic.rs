@@ -5,7 +5,7 @@ use prefix_api_types::{MitigationId, PanicScope, PanicStarted};
 use prefix_diagnostics::nearest;
 use prefix_engine::{Caller, EngineError, PanicRequest, PanicState};
 
-use super::{Reply, both, dry, ok};
+use super::{Reply, change, dry, ok};
 use crate::api::Api;
 use crate::body::Body;
 use crate::call::Call;
@@ -21,9 +21,8 @@ use crate::request;
     request_body = prefix_api_types::NewPanic,
     responses((status = 200, description = "Frozen, and what became of the rules so far.", body = PanicStarted))
 )]
-pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Body) -> Reply {
-    let dry_run = query.flag("dry_run");
-    let ((), asked) = both(query.finish(), request::panic(&body.tree))?;
+pub(crate) async fn post(api: Data<Api>, call: Call, query: Query, body: Body) -> Reply {
+    let (dry_run, asked) = change(query, request::panic(&body.tree))?;
     let caller = call.caller(dry_run);
     customer_is_known(&api, &asked, &call).await?;
     let pop = asked.pop.clone();
@@ -57,9 +56,8 @@ pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Bod
     request_body = prefix_api_types::Thaw,
     responses((status = 200, description = "What is still frozen.", body = prefix_api_types::PanicState))
 )]
-pub(crate) async fn thaw(api: Data<Api>, call: Call, mut query: Query, body: Body) -> Reply {
-    let dry_run = query.flag("dry_run");
-    let ((), (reason, id)) = both(query.finish(), request::thaw(&body.tree))?;
+pub(crate) async fn thaw(api: Data<Api>, call: Call, query: Query, body: Body) -> Reply {
+    let (dry_run, (reason, id)) = change(query, request::thaw(&body.tree))?;
     let state = api.engine.thaw(&reason, id, &call.caller(dry_run)).await?;
     let answer = shown(&state);
     if dry_run { dry(Some(answer), Vec::<MitigationId>::new()) } else { ok(&answer) }

@@ -1,16 +1,16 @@
 //! Signals: what detectors send in formats of their own. prefix-signals reads them; from there on they are events.
 
-pub(crate) mod alertmanager;
-pub(crate) mod fastnetmon;
 pub(crate) mod webhook;
 
 use std::collections::BTreeMap;
 
 use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use prefix_api_types::{EventAnswer, SignalsAnswer};
 use prefix_core::name::{SourceName, VectorName};
 use prefix_diagnostics::{Diagnostic, KeyPath};
 use prefix_engine::InvalidItem;
-use prefix_signals::{Context, Item};
+use prefix_signals::{Context, Item, alertmanager, fastnetmon};
 
 use super::{Reply, repeatable};
 use crate::answer;
@@ -83,4 +83,55 @@ async fn answer(api: &Api, call: &Call, source: &SourceName, items: Vec<Item>, b
     });
     let answer = intake::many(api, call, items.collect(), Vec::new(), body_hash).await?;
     repeatable(StatusCode::OK, &answer::signals(&answer.value), answer.replayed)
+}
+
+/// Take the alerts of Alertmanager (webhook, version 4); each is an event, or an error of its own.
+#[utoipa::path(
+    post, path = "/v1/signals/alertmanager", tag = "signals", operation_id = "post_alertmanager",
+    params(
+        ("source" = Option<String>, Query, description = "The source of the events; default `alertmanager`."),
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; a repetition within 24 h gets the first answer."),
+    ),
+    request_body(content = serde_json::Value, description = "As Alertmanager sends it."),
+    responses((status = 200, description = "What became of each alert.", body = SignalsAnswer))
+)]
+pub(crate) async fn alertmanager(
+    api: Data<Api>,
+    call: Call,
+    mut query: Query,
+    body: Result<RawBody, Problem>,
+) -> Reply {
+    let given = query.parsed("source");
+    let (bytes, hash) = payload(&call, query, body)?;
+    let source = source(given, "alertmanager")?;
+    intake::may_report(&call, &source)?;
+    let items = read(&api, &source, |context| alertmanager::read(&bytes, context))?;
+    answer(&api, &call, &source, items, hash).await
+}
+
+/// Take a message of FastNetMon, Advanced or community edition: it is one event.
+#[utoipa::path(
+    post, path = "/v1/signals/fastnetmon", tag = "signals", operation_id = "post_fastnetmon",
+    params(
+        ("source" = Option<String>, Query, description = "The source of the event; default `fastnetmon`."),
+        ("action" = Option<String>, Query, description = "`ban`, `unban`, `partial_block` or `alert`, for a body without it."),
+        ("explain" = Option<bool>, Query, description = "Add `decision` to the answer."),
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; a repetition within 24 h gets the first answer."),
+    ),
+    request_body(content = serde_json::Value, description = "As FastNetMon Advanced sends it, or the notify script of the community edition."),
+    responses((status = 202, description = "Stored, and decided.", body = EventAnswer))
+)]
+pub(crate) async fn fastnetmon(
+    api: Data<Api>,
+    call: Call,
+    mut query: Query,
+    body: Result<RawBody, Problem>,
+) -> Reply {
+    let (given, explain) = (query.parsed("source"), query.flag("explain"));
+    let action = query.optional("action", |word| Ok(word.to_owned()));
+    let (bytes, hash) = payload(&call, query, body)?;
+    let source = source(given, "fastnetmon")?;
+    intake::may_report(&call, &source)?;
+    let report = read(&api, &source, |context| fastnetmon::read(&bytes, action.as_deref(), context))?;
+    intake::one(&api, &call, Ok(report), explain, hash).await
 }

@@ -95,7 +95,7 @@ impl Row {
 }
 
 /// All lines.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Report {
     rows: Vec<Row>,
 }
@@ -103,10 +103,6 @@ pub(super) struct Report {
 const HEAD: [&str; 7] = ["row", "work", "ours", "yardstick", "ratio", "bar", ""];
 
 impl Report {
-    pub(super) fn new() -> Self {
-        Self { rows: Vec::new() }
-    }
-
     pub(super) fn add(&mut self, row: Row) {
         self.rows.push(row);
     }
@@ -202,7 +198,7 @@ mod tests {
 
     #[test]
     fn the_table_says_what_was_missed() {
-        let mut report = Report::new();
+        let mut report = Report::default();
         report.add(Row::rate("3", "repeats".to_owned(), 50.0, "bare", 200.0, Bar::AtLeast(0.5)));
         let (ours, bare) = (Duration::from_millis(3), Duration::from_millis(2));
         report.add(Row::time("1", "first".to_owned(), ours, "bare", bare, Bar::AtMost(1.5)));

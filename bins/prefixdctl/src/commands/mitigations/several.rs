@@ -93,16 +93,12 @@ fn parts(ids: &[MitigationId]) -> Vec<(usize, &[MitigationId])> {
 
 /// The rules that `--all` means.
 async fn select(client: &Client, arguments: &WithdrawArgs) -> Result<Vec<Mitigation>, Failure> {
+    use MitigationStatus::{Active, Escalated, Pending, Queued};
     if arguments.victim.is_none() && arguments.customer.is_none() {
         return Err(Failure::Usage("--all needs --victim or --customer".to_owned()));
     }
     let query = MitigationQuery {
-        status: vec![
-            MitigationStatus::Queued,
-            MitigationStatus::Pending,
-            MitigationStatus::Active,
-            MitigationStatus::Escalated,
-        ],
+        status: vec![Queued, Pending, Active, Escalated],
         victim_ip: arguments.victim,
         customer_id: arguments.customer.clone(),
         page: PageQuery { limit: Some(LARGEST_PAGE), ..PageQuery::default() },
