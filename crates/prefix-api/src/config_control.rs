@@ -7,6 +7,7 @@ pub use prefix_api_types::ConfigChange;
 use prefix_core::id::MitigationId;
 use prefix_diagnostics::Diagnostic;
 use prefix_engine::{Caller, EngineError, Policy};
+use serde::Deserialize;
 use serde_json::Value;
 use thiserror::Error;
 
@@ -53,7 +54,7 @@ pub trait ConfigControl: Send + Sync {
 }
 
 /// Documents that are tried.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub struct Candidate {
     /// As of `PUT /v1/config/playbooks`.
     pub playbooks: Option<Value>,

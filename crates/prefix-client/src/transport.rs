@@ -185,15 +185,18 @@ impl Client {
             };
             // A pause that ends after the deadline helps nobody: the refusal itself is the better answer.
             let pause = pause.filter(|pause| number <= RETRIES && Instant::now() + *pause < deadline);
-            self.tell(&Attempt {
-                method: call.operation.method,
-                url: url.as_str(),
-                number,
-                status: result.as_ref().ok().map(|answer| answer.status),
-                took: begun.elapsed(),
-                request_id: result.as_ref().ok().and_then(|answer| answer.request_id.as_deref()),
-                pause,
-            });
+            if let Some(observer) = &self.observer {
+                let answer = result.as_ref().ok();
+                observer(&Attempt {
+                    method: call.operation.method,
+                    url: url.as_str(),
+                    number,
+                    status: answer.map(|answer| answer.status),
+                    took: begun.elapsed(),
+                    request_id: answer.and_then(|answer| answer.request_id.as_deref()),
+                    pause,
+                });
+            }
             if let Some(pause) = pause {
                 tokio::time::sleep(pause).await;
                 number += 1;
@@ -241,11 +244,5 @@ impl Client {
         // The outermost text ("error sending request") says nothing that "cannot reach" does not.
         let reason = std::error::Error::source(&error).map_or_else(|| chain(&error), chain);
         ApiError::Connect { base, reason }
-    }
-
-    fn tell(&self, attempt: &Attempt<'_>) {
-        if let Some(observer) = &self.observer {
-            observer(attempt);
-        }
     }
 }

@@ -70,8 +70,7 @@ fn head(session: &Session, status: &GuardStatus) -> String {
         let not_after = not_after.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
         prose.fact("last", &format!("{time} withdrew {flow} (not after {not_after})"));
     }
-    if let Some(own) = &status.own_paths {
-        prose.fact("own", &format!("{} rules in the speaker, {} overdue", own.len(), status.overdue()));
-    }
+    let own = |own: &Vec<_>| format!("{} rules in the speaker, {} overdue", own.len(), status.overdue());
+    prose.fact_of("own", status.own_paths.as_ref().map(own));
     prose.finish()
 }

@@ -4,7 +4,6 @@ use actix_web::web::Data;
 use chrono::TimeDelta;
 use prefix_api_types::{NewSimulation, SimulatedEvent, Simulation, SimulationSummary};
 use prefix_engine::{EngineError, SimulationInput};
-use serde_json::Value;
 
 use super::{Reply, both, ok};
 use crate::api::Api;
@@ -46,20 +45,11 @@ pub(crate) async fn post(api: Data<Api>, query: Query, body: Body) -> Reply {
             SimulationInput::Recorded(recorded)
         }
     };
-    let candidate = candidate(value);
+    let candidate: Candidate = serde_json::from_value(value).unwrap_or_default();
     let policy = if candidate.is_empty() { None } else { Some(api.config.candidate(candidate).await?) };
     let report = api.engine.simulate(policy, played).await?;
     ok(&Simulation {
         summary: SimulationSummary::from(&report.summary),
         results: report.results.iter().map(SimulatedEvent::from).collect(),
     })
-}
-
-fn candidate(mut body: Value) -> Candidate {
-    let mut take = |name: &str| body.get_mut(name).map(Value::take).filter(|value| !value.is_null());
-    Candidate {
-        playbooks: take("playbooks"),
-        correlation: take("correlation"),
-        guardrails: take("guardrails"),
-    }
 }
