@@ -14,6 +14,7 @@ mod session;
 mod views;
 
 use clap::Parser;
+use clap::error::ErrorKind;
 use exit::Exit;
 use std::process::ExitCode;
 
@@ -21,7 +22,12 @@ fn main() -> ExitCode {
     let arguments = match cli::Cli::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
-            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+            let exit = match error.kind() {
+                _ if !error.use_stderr() => Exit::Ok,
+                // an address, a rate, an id that is none: what the API would refuse as well
+                ErrorKind::ValueValidation => Exit::Refused,
+                _ => Exit::Usage,
+            };
             // Nothing can be said if even the help cannot be printed.
             let _ = error.print();
             return exit.into();

@@ -71,14 +71,14 @@ async fn usage_is_64() {
         &["--cert", "only.pem", "peers"],
     ] {
         let run = Program::bare(env!("CARGO_BIN_EXE_prefixdctl")).run(arguments).await;
-        assert_eq!(run.code, 64, "{arguments:?}: {}", run.stderr);
+        assert_eq!(run.code, 5, "{arguments:?}: {}", run.stderr);
         assert!(run.stderr.starts_with("error: "), "{arguments:?}: {}", run.stderr);
         assert_eq!(run.stdout, "", "{arguments:?}");
     }
 }
 
 #[tokio::test]
-async fn a_value_that_is_none_is_64_like_every_wrong_argument() {
+async fn a_value_that_is_none_is_5_as_if_the_server_had_refused_it() {
     for arguments in [
         &["history", "not-an-address"][..],
         &["events", "get", "not-an-id"],
