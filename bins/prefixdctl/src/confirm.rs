@@ -1,6 +1,7 @@
 //! The question before something that cannot be taken back.
 
 use crate::exit::Failure;
+use crate::output::printable;
 use crate::session::Session;
 use prefix_client::Mode;
 use std::io::{BufRead, IsTerminal, Write};
@@ -15,8 +16,8 @@ pub(crate) fn confirm(session: &Session, question: &str) -> Result<bool, Failure
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(Failure::Usage(format!("{question}: without a terminal to ask on, --yes is required")));
     }
-    let asked =
-        write!(std::io::stderr().lock(), "{question}? [y/N] ").and_then(|()| std::io::stderr().flush());
+    let asked = write!(std::io::stderr().lock(), "{}? [y/N] ", printable(question))
+        .and_then(|()| std::io::stderr().flush());
     let mut answer = String::new();
     let read = asked.and_then(|()| std::io::stdin().lock().read_line(&mut answer));
     read.map_err(|error| Failure::General(format!("cannot ask: {error}")))?;

@@ -1,6 +1,6 @@
 //! How a run ends: one exit code for each kind of end, and one line that says what went wrong.
 
-use crate::output::{Format, printable};
+use crate::output::{Format, printable, printable_json};
 use prefix_client::{ApiError, OptionsError};
 use prefix_direct::{DirectError, ErrorKind};
 use std::io::Write;
@@ -149,7 +149,7 @@ impl Failure {
         // A closed stderr changes nothing about the exit code.
         if format == Format::Json {
             if let Some(document) = self.document() {
-                let _ = writeln!(stderr, "{}", document.trim_end());
+                let _ = writeln!(stderr, "{}", printable_json(document.trim_end()));
             }
         } else {
             for line in self.lines() {

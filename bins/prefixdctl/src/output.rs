@@ -6,7 +6,7 @@ mod prose;
 mod table;
 
 pub(crate) use document::{indented, yaml};
-pub(crate) use paint::{Paint, Tone, printable};
+pub(crate) use paint::{Paint, Tone, printable, printable_json};
 pub(crate) use prose::Prose;
 pub(crate) use table::{Cell, Column, Shown, csv, table};
 
@@ -27,7 +27,7 @@ pub(crate) enum Format {
     Table,
     // All columns, exact times
     Wide,
-    // The body of the API, unchanged
+    // The body of the API; what a terminal would obey is escaped
     Json,
     // The body of the API as YAML
     Yaml,
@@ -47,7 +47,7 @@ impl Session {
     pub(crate) fn print_document(&self, body: &[u8]) -> Result<bool, Failure> {
         let text = match self.format() {
             Format::Json if self.stdout_is_terminal => indented(body)?,
-            Format::Json => String::from_utf8_lossy(body).into_owned(),
+            Format::Json => printable_json(&String::from_utf8_lossy(body)),
             Format::Yaml if body.is_empty() => String::new(),
             Format::Yaml => yaml(body)?,
             Format::Table | Format::Wide | Format::Csv => return Ok(false),

@@ -125,7 +125,7 @@ impl ConfigSource {
             Files::BuiltIn(texts) => {
                 Ok(texts.iter().find(|(known, _)| *known == name).map(|(_, text)| (*text).to_owned()))
             }
-            Files::Folder(folder) => match std::fs::read_to_string(folder.join(name)) {
+            Files::Folder(folder) => match read_file(&folder.join(name)) {
                 Ok(text) => Ok(Some(text)),
                 Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
                 Err(error) if error.kind() == ErrorKind::InvalidData => {
@@ -135,6 +135,22 @@ impl ConfigSource {
             },
         }
     }
+}
+
+/// The largest file, in octets: an inventory of a million customers is a tenth of it.
+const LARGEST_FILE: u64 = 1 << 30;
+
+/// Reads a regular file. Whatever else has its name is not opened: a pipe would be waited for, a device may never end.
+fn read_file(path: &Path) -> std::io::Result<String> {
+    let metadata = std::fs::metadata(path)?;
+    let refused = |text: &str| Err(std::io::Error::other(text));
+    if !metadata.is_file() {
+        return refused("it is no regular file");
+    }
+    if metadata.len() > LARGEST_FILE {
+        return refused("it is larger than 1 GiB");
+    }
+    std::fs::read_to_string(path)
 }
 
 pub(super) fn whole_file(name: &str, text: impl Into<String>) -> Diagnostic {

@@ -3,30 +3,43 @@
 use prefix_diagnostics::{Content, KeyPath, Node};
 
 use super::Environment;
+use super::substituted::Substituted;
 use super::yaml;
 
-/// Replaces variables in every value of the document and returns what could not be replaced.
+/// What became of the variables of a document.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Interpolated {
+    /// What could not be replaced: its place, and why.
+    pub(super) mistakes: Vec<(KeyPath, String)>,
+    /// What was put in from the environment.
+    pub(super) substituted: Vec<Substituted>,
+}
+
+/// Replaces variables in every value of the document.
 ///
 /// Unquoted values are read again as YAML scalars afterwards, so `${POOL}` can be a number; quoted ones stay text.
 /// A variable never adds structure: its text cannot become a list or a map.
-pub(super) fn interpolate(
-    node: &mut Node,
-    source: &str,
-    environment: &Environment,
-) -> Vec<(KeyPath, String)> {
-    let mut mistakes = Vec::new();
+pub(super) fn interpolate(node: &mut Node, source: &str, environment: &Environment) -> Interpolated {
+    let mut done = Interpolated::default();
     node.for_each(&mut |node, path| {
         let Content::Text(text) = &node.content else { return };
         if !text.contains("${") {
             return;
         }
-        match replace(text, environment) {
+        let mut variables = Vec::new();
+        let replaced = replace(text, environment, &mut variables);
+        done.substituted.extend(variables.into_iter().map(|variable| Substituted {
+            value: environment.get(&variable).cloned().unwrap_or_default(),
+            variable,
+            path: path.clone(),
+        }));
+        match replaced {
             Ok(replaced) if yaml::is_quoted(node, source) => node.content = Content::Text(replaced),
             Ok(replaced) => node.content = scalar(replaced),
-            Err(mistake) => mistakes.push((path.clone(), mistake)),
+            Err(mistake) => done.mistakes.push((path.clone(), mistake)),
         }
     });
-    mistakes
+    done
 }
 
 /// Reads a text as an unquoted YAML scalar.
@@ -49,7 +62,20 @@ pub(super) fn references(node: &mut Node) -> Vec<KeyPath> {
     found
 }
 
-fn replace(text: &str, environment: &Environment) -> Result<String, String> {
+/// The variables of the environment that the document needs.
+pub(super) fn variables(node: &mut Node, environment: &Environment) -> Vec<String> {
+    let mut variables = Vec::new();
+    node.for_each(&mut |node, _| {
+        if let Content::Text(text) = &node.content {
+            // what cannot be replaced is said by whoever replaces it
+            let _ = replace(text, environment, &mut variables);
+        }
+    });
+    variables
+}
+
+/// The text with every variable replaced; `used` gets the names of those that the environment gave a value for.
+fn replace(text: &str, environment: &Environment, used: &mut Vec<String>) -> Result<String, String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("${") {
@@ -73,7 +99,10 @@ fn replace(text: &str, environment: &Environment) -> Result<String, String> {
             ));
         }
         match (environment.get(name).filter(|value| !value.is_empty() || fallback.is_none()), fallback) {
-            (Some(value), _) => out.push_str(value),
+            (Some(value), _) => {
+                out.push_str(value);
+                used.push(name.to_owned());
+            }
             (None, Some(fallback)) => out.push_str(fallback),
             (None, None) => {
                 return Err(format!(
@@ -110,7 +139,7 @@ mod tests {
             ("$SITE $$ {}", "$SITE $$ {}"),
             ("a$${x}${SITE}", "a${x}fra1"),
         ] {
-            assert_eq!(replace(text, &environment()).as_deref(), Ok(replaced), "{text}");
+            assert_eq!(replace(text, &environment(), &mut Vec::new()).as_deref(), Ok(replaced), "{text}");
         }
     }
 
@@ -122,7 +151,7 @@ mod tests {
             ("${}", "\"\" is not the name"),
             ("${A B}", "\"A B\" is not the name"),
         ] {
-            let mistake = replace(text, &environment()).unwrap_err();
+            let mistake = replace(text, &environment(), &mut Vec::new()).unwrap_err();
             assert!(mistake.contains(part), "{mistake}");
         }
     }
@@ -131,7 +160,7 @@ mod tests {
     fn unquoted_values_take_the_type_of_their_text_and_quoted_ones_stay_text() {
         let source = "a: ${POOL}\nb: \"${POOL}\"\nc:\n  - ${WORD}\nd: ${TRICK}\ne: ${SITE}\n";
         let mut node = yaml::parse(source).unwrap();
-        assert_eq!(interpolate(&mut node, source, &environment()), []);
+        assert_eq!(interpolate(&mut node, source, &environment()).mistakes, []);
         let json = serde_json::to_string(&figment::value::Value::serialize(&node).unwrap()).unwrap();
         assert_eq!(json, r#"{"a":12,"b":"12","c":[true],"d":"[a, b]","e":"fra1"}"#);
     }
@@ -141,6 +170,7 @@ mod tests {
         let source = "a: ${NO}\nb: [x, '${NOT}']\n";
         let mut node = yaml::parse(source).unwrap();
         let places: Vec<_> = interpolate(&mut node, source, &environment())
+            .mistakes
             .into_iter()
             .map(|(path, _)| path.to_string())
             .collect();

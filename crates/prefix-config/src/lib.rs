@@ -15,6 +15,7 @@ mod merge;
 mod read;
 pub mod settings;
 pub mod speaker;
+mod substituted;
 mod yaml;
 
 /// The environment, passed as a value so that nothing below reads the process's own.

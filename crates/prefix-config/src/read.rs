@@ -7,8 +7,9 @@ use serde::de::DeserializeOwned;
 use serde_saphyr::DuplicateKeyPolicy;
 
 use super::Environment;
-use super::interpolate::interpolate;
+use super::interpolate::{Interpolated, interpolate};
 use super::merge::{Overridden, Overrides, merge};
+use super::substituted::{self, Substituted};
 use super::yaml::{self, SyntaxError, options, syntax_error};
 
 /// A text and what its file is called.
@@ -92,6 +93,7 @@ struct Places {
     /// The document, where each value that was taken out has left its place.
     node: OnceCell<Node>,
     overridden: Overridden,
+    substituted: Vec<Substituted>,
     spoilt: Vec<KeyPath>,
 }
 
@@ -112,13 +114,15 @@ impl Places {
             return None;
         }
         let place = self.place(&path, node.line_of(&path));
-        Some(Diagnostic { path, ..diagnostic }.at(place))
+        Some(substituted::hide(&self.substituted, Diagnostic { path, ..diagnostic }.at(place)))
     }
 
     fn decode<T: DeserializeOwned>(mut self, mut node: Node) -> Reading<T> {
         let decoded = decode(&mut node, &|path, line| self.place(path, line));
         (self.node, self.spoilt) = (OnceCell::from(node), decoded.spoilt);
-        Reading { value: decoded.value, diagnostics: decoded.errors, places: self }
+        let hide = |error| substituted::hide(&self.substituted, error);
+        let diagnostics = decoded.errors.into_iter().map(hide).collect();
+        Reading { value: decoded.value, diagnostics, places: self }
     }
 }
 
@@ -159,12 +163,12 @@ pub(super) fn read_node<T: DeserializeOwned>(
     environment: &Environment,
 ) -> Reading<T> {
     let file = source.file.as_str();
-    let unset = interpolate(&mut node, &source.text, environment);
+    let Interpolated { mistakes: unset, substituted } = interpolate(&mut node, &source.text, environment);
     let lines: Vec<u64> = unset.iter().map(|(path, _)| node.line_of(path)).collect();
     let mut given_twice = repeated(file, &node);
     let mut overridden = merge(&mut node, overrides);
     let refused = std::mem::take(&mut overridden.refused);
-    let places = Places { source: Some(source.clone()), overridden, ..Places::default() };
+    let places = Places { source: Some(source.clone()), overridden, substituted, ..Places::default() };
     let mut reading = places.decode(node);
     // A variable without value leaves its text in place, whose shape means nothing.
     reading.diagnostics.retain(|error| !unset.iter().any(|(path, _)| *path == error.path));

@@ -10,8 +10,13 @@ use prefix_gobgp::{TlsIdentity, TlsSettings};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::Environment;
+use super::folder::{ConfigSource, SETTINGS};
+use super::interpolate::variables;
+use super::merge::Overrides;
 use super::settings::bgp::BgpKeys;
 use super::settings::{Keys, Settings};
+use super::yaml;
 
 /// The members of prefixd.yaml that are read.
 pub(super) const MEMBERS: [&str; 3] = ["pop", "bgp", "state_dir"];
@@ -81,10 +86,28 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
+impl ConfigSource {
+    /// The part of the environment that [`ConfigSource::load_speaker`] needs: the overrides of `pop`, `bgp` and
+    /// `state_dir`, and the variables that stand in them. Secrets of anything else are not among it.
+    pub fn speaker_environment(&self) -> Environment {
+        let environment = self.environment();
+        let overrides = Overrides::of("settings", environment).only(&MEMBERS);
+        let mut names: Vec<String> = overrides.variables().map(str::to_owned).collect();
+        if let Some(mut node) = self.text(SETTINGS).ok().flatten().and_then(|text| yaml::parse(&text).ok()) {
+            node.keep_members(&MEMBERS);
+            names.extend(variables(&mut node, environment));
+        }
+        names.into_iter().filter_map(|name| environment.get_key_value(&name)).map(owned).collect()
+    }
+}
+
+fn owned((name, value): (&String, &String)) -> (String, String) {
+    (name.clone(), value.clone())
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::Environment;
-    use crate::folder::{ConfigSource, Files};
+    use crate::folder::Files;
     use crate::loaded::Loaded;
 
     use super::*;
@@ -98,6 +121,29 @@ mod tests {
     }
 
     const BGP: &str = "bgp: {local_asn: 65010, router_id: 10.0.0.1, guard: {grace_seconds: 7}}";
+
+    #[test]
+    fn the_speaker_needs_no_secret_of_anything_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!(
+            "pop: \"${{SITE}}\"\n{BGP}\nstate_dir: ${{STATE:-data}}\nstorage: {{url: \"postgres://u:${{PASSWORD}}@h/d\"}}\n"
+        );
+        std::fs::write(folder.path().join("prefixd.yaml"), text).unwrap();
+        let names = [
+            "SITE",
+            "PASSWORD",
+            "PREFIXD_API_TOKEN",
+            "DATABASE_URL",
+            "PREFIXD__BGP__OWNER_TAG",
+            "PREFIXD__STORAGE__URL",
+            "PREFIXD__STATE_DIR",
+            "RADWARE_SECRET",
+        ];
+        let environment = names.map(|name| (name.to_owned(), "7".to_owned())).into();
+        let source = ConfigSource::new(Files::Folder(folder.path().to_path_buf()), environment);
+        let needed: Vec<String> = source.speaker_environment().into_keys().collect();
+        assert_eq!(needed, ["PREFIXD__BGP__OWNER_TAG", "PREFIXD__STATE_DIR", "SITE"]);
+    }
 
     #[test]
     fn mistakes_anywhere_else_change_nothing() {

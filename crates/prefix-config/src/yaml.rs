@@ -14,6 +14,11 @@ pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
     Ok(if matches!(node.content, Content::Null) { Node { line: 1, ..Node::empty() } } else { node })
 }
 
+/// How deep lists and maps may be nested: twice what any file needs. Reading is recursive, and threads have 2 MiB of stack.
+const DEEPEST: usize = 24;
+/// The most values that aliases may stand for, all together.
+const MOST_REPLAYED: usize = 200_000;
+
 /// How YAML is read everywhere: text that looks like a number must be quoted to be text, only `true` and `false`
 /// are truth values, and a file may be as large as a provider's whole inventory.
 pub(super) fn options(duplicates: DuplicateKeyPolicy) -> serde_saphyr::Options {
@@ -28,6 +33,11 @@ pub(super) fn options(duplicates: DuplicateKeyPolicy) -> serde_saphyr::Options {
             max_nodes: 200_000_000,
             max_total_scalar_bytes: 2 << 30,
             max_documents: 1,
+            max_depth: DEEPEST,
+            max_recorded_anchor_events: MOST_REPLAYED,
+        },
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: MOST_REPLAYED,
         },
     }
 }

@@ -11,12 +11,14 @@
 //! | `panic.json` | `prefixdctl panic --direct` | [`PanicMarker`] |
 //! | `panic.ack` | the daemon | [`PanicAck`]: it is frozen |
 //!
-//! A file is replaced as a whole, so nobody ever reads a part of one.
+//! A file is replaced as a whole, so nobody ever reads a part of one. Folder and files are only believed if nobody else
+//! can have written them ([`Untrusted`]).
 
 use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, Utc};
 use prefix_core::id::PanicId;
@@ -25,7 +27,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::GuardState;
 
+mod access;
 pub mod log;
+
+pub use access::Untrusted;
+
+/// The largest file that is read, in octets.
+const LARGEST: u64 = 1 << 20;
+
+/// Numbers the files that this process writes.
+static WRITTEN: AtomicU64 = AtomicU64::new(0);
 
 /// The guard's heartbeat, written once a second.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,12 +105,14 @@ impl StateDir {
         Self(folder.into())
     }
 
-    /// Creates the folder with mode 0700 if it is missing. An existing folder keeps its mode.
+    /// Creates the folder with mode 0700 if it is missing. An existing folder keeps its mode, but others must not be
+    /// able to write there.
     ///
     /// # Errors
-    /// It cannot be created.
+    /// It cannot be created, or is [`Untrusted`].
     pub fn create(&self) -> io::Result<()> {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0)
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
+        access::check_folder(&self.0).map(|_| ())
     }
 
     /// The path of the folder.
@@ -129,10 +142,15 @@ impl StateDir {
     }
 
     fn replace<T: Serialize>(&self, name: &str, content: &T, durably: bool) -> io::Result<()> {
-        // two programs may write at once
-        let temporary = self.path(&format!(".{name}.{}", std::process::id()));
+        access::check_folder(&self.0)?;
+        // several programs, and several threads of one, may write at once
+        let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
+        let temporary = self.path(&format!(".{name}.{}.{number}", std::process::id()));
+        // left by a process of the same number that died
+        let _ = std::fs::remove_file(&temporary);
         let written = (|| {
-            let mut file = File::create(&temporary)?;
+            let mut file =
+                access::open(&temporary, OpenOptions::new().write(true).create_new(true).mode(0o600))?;
             file.set_permissions(Permissions::from_mode(0o644))?;
             file.write_all(&serde_json::to_vec(content)?)?;
             file.write_all(b"\n")?;
@@ -152,20 +170,38 @@ impl StateDir {
     /// Reads a file; `None` if it does not exist.
     ///
     /// # Errors
-    /// It cannot be read, or is not JSON of a `T`.
+    /// It cannot be read, is [`Untrusted`], larger than 1 MiB, or not JSON of a `T`.
     pub fn read<T: DeserializeOwned>(&self, name: &str) -> io::Result<Option<T>> {
-        match std::fs::read(self.path(name)) {
-            Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+        let Some(bytes) = found(self.bytes(name))? else { return Ok(None) };
+        Ok(Some(serde_json::from_slice(&bytes)?))
+    }
+
+    fn bytes(&self, name: &str) -> io::Result<Vec<u8>> {
+        let owner = access::check_folder(&self.0)?;
+        let path = self.path(name);
+        let file = access::open(&path, OpenOptions::new().read(true))?;
+        access::check_file(&path, &file, owner)?;
+        let mut bytes = Vec::new();
+        if file.take(LARGEST + 1).read_to_end(&mut bytes)? as u64 > LARGEST {
+            return Err(io::Error::new(ErrorKind::FileTooLarge, format!("{name} is larger than 1 MiB")));
         }
+        Ok(bytes)
+    }
+
+    /// Opens a file, in a folder that is believed.
+    fn open(&self, name: &str, how: &mut OpenOptions) -> io::Result<File> {
+        access::check_folder(&self.0)?;
+        access::open(&self.path(name), how)
     }
 
     /// Removes a file, if it exists.
     ///
     /// # Errors
-    /// It exists and cannot be removed.
+    /// It exists and cannot be removed, or the folder is [`Untrusted`].
     pub fn remove(&self, name: &str) -> io::Result<()> {
+        if found(access::check_folder(&self.0))?.is_none() {
+            return Ok(());
+        }
         match std::fs::remove_file(self.path(name)) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             _ => Ok(()),
@@ -176,10 +212,10 @@ impl StateDir {
     /// file is closed, and so when the process ends in any way.
     ///
     /// # Errors
-    /// It cannot be opened or locked at all.
+    /// It cannot be opened or locked at all, or is [`Untrusted`].
     pub fn lock(&self, name: &str) -> io::Result<Option<File>> {
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(self.path(name))?;
+        let mut how = OpenOptions::new();
+        let file = self.open(name, how.read(true).write(true).create(true).truncate(false).mode(0o644))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -193,16 +229,22 @@ impl StateDir {
     /// # Errors
     /// The file or `/proc/locks` cannot be read.
     pub fn lock_holder(&self, name: &str) -> io::Result<Option<u32>> {
-        let mut file = match File::open(self.path(name)) {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
+        let opened = self.open(name, OpenOptions::new().read(true));
+        let Some(mut file) = found(opened)? else { return Ok(None) };
         let mut text = String::new();
         file.read_to_string(&mut text)?;
         let Ok(pid) = text.trim().parse() else { return Ok(None) };
         let locks = std::fs::read_to_string("/proc/locks")?;
         Ok(holds_lock(&locks, pid, file.metadata()?.ino()).then_some(pid))
+    }
+}
+
+/// `None` for what does not exist.
+fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

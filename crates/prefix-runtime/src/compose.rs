@@ -1,7 +1,6 @@
 //! The one place where settings become the parts of a daemon.
 
 use std::num::NonZeroU32;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,8 +72,7 @@ pub fn guard_supervisor(
     if settings.keys.mode != Mode::Enforced || bgp.backend() == Backend::Mock {
         return None;
     }
-    let launch =
-        Launch { folder: source.of_folder().map(Path::to_path_buf), settings: SpeakerSettings::of(settings) };
+    let launch = Launch { source: source.clone(), settings: SpeakerSettings::of(settings) };
     Some(GuardSupervisor::new(bgp.guard.mode, state.clone(), launch))
 }
 

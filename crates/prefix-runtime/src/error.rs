@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use metrics_exporter_prometheus::BuildError;
 use prefix_engine::EngineError;
@@ -37,6 +38,22 @@ pub enum StartError {
     /// A mode of `http.auth` that only later versions have.
     #[error("this http.auth.mode is not in this version")]
     AuthMode,
+    /// Others than this user and root can write into the state folder, or to a file in it.
+    #[error("state_dir: {error}")]
+    StateDir {
+        /// What is wrong, and how to mend it.
+        #[source]
+        error: io::Error,
+    },
+    /// Another daemon has the state folder.
+    #[error(
+        "state_dir: another prefixd runs in {}, and this one would announce beside it (mode enforced): stop the other one, or give each a state_dir of its own",
+        folder.display()
+    )]
+    StateDirInUse {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// The database.
     #[error("storage.url cannot be used: {0}")]
     Storage(#[source] OpenError),

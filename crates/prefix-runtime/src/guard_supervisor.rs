@@ -2,7 +2,6 @@
 //! another version or configuration, and kills one that hangs.
 
 use std::fs::File;
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,6 +16,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep};
 
 use crate::compose;
+use prefix_config::folder::ConfigSource;
 use prefix_config::speaker::SpeakerSettings;
 
 /// The time between two checks of the guard.
@@ -34,6 +34,10 @@ const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 /// The time between two log messages about the same problem.
 const REMINDER_INTERVAL: Duration = Duration::from_mins(1);
+/// What of its environment a daemon passes on besides what the configuration of the speaker names. `NOTIFY_SOCKET` and
+/// `WATCHDOG_*` are not among it: the service manager waits for notifications of the daemon only.
+const PASSED_ON: [&str; 9] =
+    ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "RUST_LOG", "RUST_BACKTRACE", "LD_LIBRARY_PATH", "LD_PRELOAD"];
 /// The greatest age of an observation that counts: a disk that hangs must not make a dead guard look alive.
 const STALE: Duration = Duration::from_secs(10);
 
@@ -79,8 +83,8 @@ impl GuardWatch for ObservedGuard {
 /// What a guard is started with.
 #[derive(Debug, Clone)]
 pub struct Launch {
-    /// The configuration folder; `None` for the built-in configuration.
-    pub folder: Option<PathBuf>,
+    /// The configuration that it reads its part of.
+    pub source: ConfigSource,
     /// The speaker that it guards.
     pub settings: SpeakerSettings,
 }
@@ -308,9 +312,14 @@ fn command(launch: &Launch) -> Command {
     let mut command = Command::new("/proc/self/exe");
     std::os::unix::process::CommandExt::arg0(&mut command, "prefixd");
     command.args(["guard", "--spawned"]);
-    match &launch.folder {
+    // what it does not need it does not get: above all the secrets of API, database and detectors
+    command
+        .env_clear()
+        .envs(std::env::vars_os().filter(|(name, _)| PASSED_ON.iter().any(|known| name == known)));
+    command.envs(launch.source.speaker_environment());
+    match launch.source.of_folder() {
         Some(folder) => {
-            command.arg("--config").arg(std::path::absolute(folder).unwrap_or_else(|_| folder.clone()));
+            command.arg("--config").arg(std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned()));
         }
         // the guard does not know that --enforce changed the built-in configuration
         None => {
@@ -320,10 +329,6 @@ fn command(launch: &Launch) -> Command {
     let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
     // it may be relative to the working folder of this process
     command.env("PREFIXD__STATE_DIR", quoted(&launch.settings.state_dir.to_string_lossy()));
-    // the service manager waits for notifications of the daemon only
-    for name in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"] {
-        command.env_remove(name);
-    }
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).current_dir("/");
     command
 }

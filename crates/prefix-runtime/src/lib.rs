@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 pub mod compose;
 pub mod development;
@@ -25,6 +26,9 @@ pub mod state_dir;
 pub use prefix_config::settings::values::ListenAddress;
 
 use request::{Request, Task};
+
+/// How long the end waits for threads that read or write files.
+const BLOCKED_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Does what the command line asks for; returns when that has ended.
 pub fn run(request: &Request) -> ExitCode {
@@ -55,7 +59,10 @@ pub fn run(request: &Request) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(&format!("error: the runtime cannot be started: {error}")),
     };
-    match runtime.block_on(serve::serve(chosen.source, configuration, environment)) {
+    let served = runtime.block_on(serve::serve(chosen.source, configuration, environment));
+    // a disk that hangs must not hold up the end: what is on it is either written or repaired by the next start
+    runtime.shutdown_timeout(BLOCKED_PATIENCE);
+    match served {
         Ok(code) => code,
         Err(error) => {
             tracing::error!(target: "prefixd", "{error}");

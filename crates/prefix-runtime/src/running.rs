@@ -24,9 +24,11 @@ use prefix_config::settings::Settings;
 use prefix_config::settings::view::settings_view;
 
 mod candidate;
+mod checking;
 pub mod difference;
 mod edit;
 
+use self::checking::Checker;
 use self::difference::differences;
 
 /// The files that a reload makes active.
@@ -42,13 +44,16 @@ struct Running {
     settings: Settings,
     adapters: Arc<ArcSwap<Adapters>>,
     state: Mutex<State>,
-    /// Held by the one change that is under way.
+    checker: Checker,
+    /// Held by the one change that is under way, never while it is checked for the first time.
     reload: AsyncMutex<()>,
 }
 
 struct State {
     correlation: CorrelationKeys,
     loaded_at: DateTime<Utc>,
+    /// How often it was replaced.
+    changes: u64,
 }
 
 impl RunningConfig {
@@ -61,7 +66,7 @@ impl RunningConfig {
         engine: Engine,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let state = Mutex::new(State { correlation, loaded_at: clock.now() });
+        let state = Mutex::new(State { correlation, loaded_at: clock.now(), changes: 0 });
         Self(Arc::new(Running {
             source,
             engine,
@@ -69,6 +74,7 @@ impl RunningConfig {
             settings,
             adapters,
             state,
+            checker: Checker::default(),
             reload: AsyncMutex::new(()),
         }))
     }
@@ -79,14 +85,19 @@ impl Running {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Notes what runs from now on.
+    fn changed(&self, correlation: CorrelationKeys) {
+        let mut state = self.state();
+        *state = State { correlation, loaded_at: self.clock.now(), changes: state.changes + 1 };
+    }
+
     fn with_loaded_at(&self, mut view: Value) -> Value {
         view["loaded_at"] = json!(self.state().loaded_at);
         view
     }
 
-    async fn load(&self) -> Result<Configuration, ReloadError> {
-        let source = self.source.clone();
-        let loaded = blocking(move || source.load()).await?;
+    fn load(source: &ConfigSource) -> Result<Configuration, ReloadError> {
+        let loaded = source.load();
         for diagnostic in &loaded.diagnostics {
             if diagnostic.is_error() {
                 tracing::error!(place = diagnostic.pointer(), "{}", diagnostic.text);
@@ -98,8 +109,9 @@ impl Running {
     }
 
     async fn replace(&self, force: bool, caller: &Caller) -> Result<ReloadAnswer, ReloadError> {
-        let _one_at_a_time = self.reload.lock().await;
-        let Configuration { settings, inventory, playbooks, correlation, adapters, .. } = self.load().await?;
+        let source = self.source.clone();
+        let (configuration, _turn) = self.checked_in_turn(move || Self::load(&source)).await?;
+        let Configuration { settings, inventory, playbooks, correlation, adapters, .. } = configuration;
         let policy = compose::policy(&self.settings, inventory, playbooks, &correlation);
         let restart_required = self.restart_required(&settings);
         let changes =
@@ -107,7 +119,7 @@ impl Running {
         let report = self.engine.reload(policy, force, caller).await?;
         if !caller.dry_run {
             self.adapters.store(Arc::new(adapters));
-            *self.state() = State { correlation, loaded_at: self.clock.now() };
+            self.changed(correlation);
             tracing::info!(withdrawn = report.withdrawn.len(), ?restart_required, "configuration reloaded");
         }
         let reloaded = RELOADED.iter().filter(|name| self.source.has(name)).map(|name| (*name).to_owned());

@@ -23,8 +23,8 @@ use crate::service_manager::ServiceManager;
 use crate::state_dir::{self, HeartbeatWriter, Identity};
 use prefix_config::Environment;
 use prefix_config::folder::{ConfigSource, Configuration};
-use prefix_config::settings::Settings;
 use prefix_config::settings::values::ListenAddress;
+use prefix_config::settings::{Mode, Settings};
 use prefix_config::speaker::SpeakerSettings;
 
 /// How often what was recorded is folded together when nobody reads the metrics.
@@ -38,7 +38,7 @@ struct Daemon {
     engine: Engine,
     config: Arc<RunningConfig>,
     server: RunningServer,
-    manager: ServiceManager,
+    manager: Arc<ServiceManager>,
     /// Ended last: until then somebody has to know that the daemon lives.
     state: State,
 }
@@ -124,7 +124,7 @@ impl Daemon {
         let clock = compose::clock();
         let policy = compose::policy(&settings, inventory, playbooks, &correlation);
         let folder = StateDir::at(SpeakerSettings::of(&settings).state_dir);
-        let identity = Identity::take(&folder);
+        let identity = Identity::take(&folder, settings.keys.mode == Mode::Enforced)?;
         let (instance, pop) = (identity.instance, settings.pop.clone());
         let mut state = State {
             watchers: Vec::new(),
@@ -177,14 +177,16 @@ impl Daemon {
                 return Err(StartError::Listen { key: "http.listen", address: api.listen, error });
             }
         };
-        Ok(Self { engine, config, server, manager: ServiceManager::from_environment(environment), state })
+        let manager = Arc::new(ServiceManager::from_environment(environment));
+        Ok(Self { engine, config, server, manager, state })
     }
 
     async fn run(mut self, mut signals: Signals) -> ExitCode {
         let code = loop {
             tokio::select! {
                 wish = signals.next() => match wish {
-                    Wish::Reload => self.reload().await,
+                    // beside everything else: files that do not answer must not hold up a stop
+                    Wish::Reload => drop(tokio::spawn(reload(Arc::clone(&self.config), Arc::clone(&self.manager)))),
                     Wish::Stop(signal) => {
                         tracing::info!(signal, "stopping: running requests are finished, new ones refused");
                         break ExitCode::SUCCESS;
@@ -201,15 +203,6 @@ impl Daemon {
         code
     }
 
-    async fn reload(&self) {
-        self.manager.reloading();
-        let status = match self.config.reload(false, &Caller::system()).await {
-            Ok(_) => "configuration reloaded".to_owned(),
-            Err(error) => format!("reload refused: {error}"),
-        };
-        self.manager.ready(&status);
-    }
-
     /// In order: no new work, then the accepted work, then the speaker and storage.
     async fn stop(self) {
         self.manager.stopping();
@@ -218,6 +211,15 @@ impl Daemon {
         drop(self.state);
         tracing::info!("stopped");
     }
+}
+
+async fn reload(config: Arc<RunningConfig>, manager: Arc<ServiceManager>) {
+    manager.reloading();
+    let status = match config.reload(false, &Caller::system()).await {
+        Ok(_) => "configuration reloaded".to_owned(),
+        Err(error) => format!("reload refused: {error}"),
+    };
+    manager.ready(&status);
 }
 
 fn broken(reason: &str) -> ExitCode {

@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use crate::development;
 use crate::request::Request;
@@ -47,9 +49,22 @@ pub fn choose(
     }
 }
 
-/// `--check`: prints each diagnostic and starts nothing.
+/// How long `--check` may take: some ten times what the largest inventory takes.
+const CHECK_PATIENCE: Duration = Duration::from_mins(1);
+
+/// `--check`: prints each diagnostic and starts nothing. It ends within a minute, whatever the files are on.
 pub fn check(chosen: &Chosen, out: &mut impl Write) -> std::io::Result<ExitCode> {
-    let loaded = chosen.source.load();
+    let (sender, loaded) = mpsc::channel();
+    let source = chosen.source.clone();
+    std::thread::Builder::new().spawn(move || sender.send(source.load()))?;
+    let Ok(loaded) = loaded.recv_timeout(CHECK_PATIENCE) else {
+        let (folder, seconds) = (chosen.source.folder().display(), CHECK_PATIENCE.as_secs());
+        writeln!(
+            out,
+            "error {folder}: the check did not end within {seconds} s: is the folder on a disk that answers?"
+        )?;
+        return Ok(ExitCode::FAILURE);
+    };
     print(&loaded, chosen.source.folder(), out)?;
     Ok(if loaded.value.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

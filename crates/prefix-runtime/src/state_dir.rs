@@ -1,7 +1,8 @@
 //! The daemon's side of the state folder: who it is, that it lives, and what was left there for it.
 //!
 //! A folder that cannot be used is no reason not to start: rules are then announced without a guard, health says so,
-//! and at the end they are withdrawn.
+//! and at the end they are withdrawn. One in which others can write is a reason: they could freeze this daemon, or make
+//! its guard believe that it lives. And so is one that another daemon uses, if both would announce.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -11,10 +12,11 @@ use prefix_core::id::InstanceId;
 use prefix_core::name::Pop;
 use prefix_core::panic::{PanicOrigin, PanicScope};
 use prefix_guard::Heartbeat;
-use prefix_guard::files::{PanicMarker, StateDir};
+use prefix_guard::files::{PanicMarker, StateDir, Untrusted};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::error::StartError;
 use crate::{compose, machine};
 
 /// The time between two heartbeats of the daemon.
@@ -29,22 +31,27 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Takes the identity of the folder; a second daemon in the same folder has one of its own until it ends.
-    pub fn take(state: &StateDir) -> Self {
+    /// Takes the identity of the folder. A second daemon in the same folder has one of its own until it ends, unless it is
+    /// `enforcing`: both would announce through one speaker and withdraw each other's rules, with a guard that watches
+    /// only one of them.
+    pub fn take(state: &StateDir, enforcing: bool) -> Result<Self, StartError> {
+        let folder = || state.folder().to_owned();
         let taken = state.create().and_then(|()| state.lock(StateDir::INSTANCE)).and_then(|lock| {
             lock.map(|mut file| Ok((read_or_write(&mut file, &machine::identity())?, file))).transpose()
         });
         match taken {
-            Ok(Some((instance, lock))) => Self { instance, _lock: Some(lock) },
+            Ok(Some((instance, lock))) => Ok(Self { instance, _lock: Some(lock) }),
+            Ok(None) if enforcing => Err(StartError::StateDirInUse { folder: folder() }),
+            Err(error) if Untrusted::is(&error) => Err(StartError::StateDir { error }),
             Ok(None) => {
                 let folder = state.folder().display().to_string();
                 tracing::warn!(folder, "another daemon uses this state_dir: each should have its own");
-                Self { instance: InstanceId::generate(), _lock: None }
+                Ok(Self { instance: InstanceId::generate(), _lock: None })
             }
             Err(error) => {
                 let folder = state.folder().display().to_string();
                 tracing::error!(folder, %error, "state_dir cannot be used: no guard can be seen, and a direct panic cannot reach this daemon");
-                Self { instance: InstanceId::generate(), _lock: None }
+                Ok(Self { instance: InstanceId::generate(), _lock: None })
             }
         }
     }
@@ -134,22 +141,48 @@ pub fn scope(marker: &PanicMarker, pop: &Pop) -> PanicScope {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[tokio::test]
     async fn an_identity_is_kept_over_restarts_and_never_shared() {
         let folder = tempfile::tempdir().unwrap();
         let state = StateDir::at(folder.path().join("state"));
-        let first = Identity::take(&state);
-        let second = Identity::take(&state);
+        let first = Identity::take(&state, false).unwrap();
+        let second = Identity::take(&state, false).unwrap();
         assert_ne!(first.instance, second.instance);
         let known = first.instance;
         drop((first, second));
-        assert_eq!(Identity::take(&state).instance, known);
+        assert_eq!(Identity::take(&state, false).unwrap().instance, known);
         std::fs::write(state.path(StateDir::INSTANCE), "nonsense").unwrap();
-        let anew = Identity::take(&state).instance;
+        let anew = Identity::take(&state, false).unwrap().instance;
         assert_ne!(anew, known);
-        assert_eq!(Identity::take(&state).instance, anew);
+        assert_eq!(Identity::take(&state, false).unwrap().instance, anew);
+    }
+
+    #[test]
+    fn a_second_daemon_that_announces_is_refused_in_the_same_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateDir::at(folder.path().join("state"));
+        let first = Identity::take(&state, true).unwrap();
+        let refused = Identity::take(&state, true).unwrap_err();
+        assert!(
+            matches!(&refused, StartError::StateDirInUse { folder } if folder == state.folder()),
+            "{refused}"
+        );
+        drop(first);
+        Identity::take(&state, true).unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_others_can_write_is_a_reason_not_to_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateDir::at(folder.path().join("state"));
+        state.create().unwrap();
+        std::fs::set_permissions(state.folder(), std::fs::Permissions::from_mode(0o777)).unwrap();
+        let refused = Identity::take(&state, false).unwrap_err().to_string();
+        assert!(refused.starts_with("state_dir: others than its owner may write to"), "{refused}");
     }
 
     #[test]
@@ -191,6 +224,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("file"), "").unwrap();
         let state = StateDir::at(folder.path().join("file/state"));
-        assert_ne!(Identity::take(&state).instance, Identity::take(&state).instance);
+        assert_ne!(
+            Identity::take(&state, false).unwrap().instance,
+            Identity::take(&state, false).unwrap().instance
+        );
     }
 }

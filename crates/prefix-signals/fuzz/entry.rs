@@ -10,6 +10,8 @@ use prefix_core::address::Family;
 use prefix_core::event::Report;
 use prefix_core::flowspec::Rule;
 use prefix_core::name::{SourceName, VectorName};
+use prefix_signals::expression::{Anchored, ExpressionBudget, Pattern, Steps};
+use prefix_signals::jsonpath::JsonPath;
 use prefix_signals::webhook::{Adapter, AdapterDocument, Auth};
 use prefix_signals::{Context, alertmanager as am, fastnetmon as fnm};
 use serde_json::json;
@@ -70,7 +72,7 @@ static ADAPTER: LazyLock<Adapter> = LazyLock::new(|| {
             "pps": {"type": "computed", "paths": ["$.a", "$.b"], "scale": 1e300}},
     }))
     .unwrap();
-    document.build(|_| Some("secret".to_owned())).0.unwrap()
+    document.build(|_| Some("secret".to_owned()), &mut ExpressionBudget::default()).0.unwrap()
 });
 
 /// The body of a webhook.
@@ -102,5 +104,43 @@ pub fn nlri(data: &[u8]) {
             let again = Rule::decode(family, rule.nlri().as_bytes());
             assert_eq!(again.map(|again| again.to_string()).ok(), Some(rule.to_string()));
         }
+    }
+}
+
+/// A path in the first line, a document in the rest. What is accepted finds what the reference finds, within its steps.
+pub fn jsonpath(data: &[u8]) {
+    const STEPS: usize = 20_000;
+    let Some((path, document)) = std::str::from_utf8(data).ok().and_then(|text| text.split_once('\n')) else {
+        return;
+    };
+    let Ok(compiled) = JsonPath::parse(path, &mut ExpressionBudget::default()) else { return };
+    let Ok(document) = serde_json::from_str(document) else { return };
+    let steps = Steps::new(STEPS);
+    let found = compiled.all(&document, usize::MAX, &steps);
+    assert!(found.len() <= STEPS);
+    if steps.are_used_up() {
+        return;
+    }
+    if let Ok(reference) = serde_json_path::JsonPath::parse(path) {
+        // its regular expressions are those of I-Regexp with other anchors
+        if !path.contains("match") && !path.contains("search") {
+            assert_eq!(found, reference.query(&document).all(), "{path}");
+        }
+    }
+}
+
+/// A pattern in each line: together they stay within the budget, and none searches without paying.
+pub fn patterns(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let mut budget = ExpressionBudget::default();
+    let patterns = text.lines().flat_map(|line| {
+        [Anchored::Yes, Anchored::No].map(|anchored| Pattern::compile(line, anchored, &mut budget))
+    });
+    let patterns: Vec<Pattern> = patterns.flatten().collect();
+    let size: usize = patterns.iter().map(Pattern::size).sum();
+    assert!(size <= ExpressionBudget::MOST_PATTERN_OCTETS);
+    let steps = Steps::new(100_000);
+    for pattern in &patterns {
+        let _ = (pattern.fits(text, &steps), pattern.group(text, pattern.groups() - 1, &steps));
     }
 }

@@ -6,8 +6,10 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod alertmanager;
+pub mod expression;
 pub mod fastnetmon;
 mod item;
+pub mod jsonpath;
 mod reading;
 pub mod webhook;
 

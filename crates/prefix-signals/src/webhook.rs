@@ -7,7 +7,6 @@ mod adapter;
 mod auth;
 mod build;
 mod document;
-mod path;
 mod transform;
 
 use std::collections::BTreeMap;

@@ -57,3 +57,29 @@ fn no_bytes_of_a_speaker_make_the_nlri_decoder_panic() {
     let seeds: Vec<_> = of_the_contract.iter().map(|text| hex::decode(text).unwrap()).collect();
     smoke(entry::nlri, &seeds);
 }
+
+#[test]
+fn whatever_path_is_accepted_finds_what_the_reference_finds() {
+    let document = r#"{"alerts":[{"ip":"203.0.113.10","level":3,"tags":["a","b"]},{"level":7.5}],"limit":5,"x":{"y":[[1,2],[3]]}}"#;
+    let paths = [
+        "$.alerts[*].ip",
+        "$..level",
+        "$.alerts[?@.level > 3 && @.level <= $.limit || !@.ip].tags[0,-1]",
+        "$['alerts'][::-1]",
+        "$.x.y[0:2:1][-1:]",
+        "$.alerts[?length(@.tags) == 2 || count(@..*) < 3]",
+        "$.alerts[?value(@..ip) == '203.0.113.10']",
+        "$.alerts[?search(@.ip, '0.1[13]')]",
+        "$..[?(@.y[0][0]==1)]",
+        "$..*",
+    ];
+    let seeds: Vec<_> = paths.iter().map(|path| format!("{path}\n{document}").into_bytes()).collect();
+    smoke(entry::jsonpath, &seeds);
+}
+
+#[test]
+fn no_patterns_together_exceed_their_budget() {
+    // small ones: thousands of large ones would take minutes to compile, and have tests of their own
+    let seeds = [b"([0-9.]+)G".to_vec(), b"(a|b){3}".to_vec(), b"(?-u:\\w+)".to_vec()];
+    smoke(entry::patterns, &seeds);
+}

@@ -2,6 +2,7 @@
 
 use crate::support::World;
 use prefix_core::event::{Report, Reports};
+use prefix_signals::expression::ExpressionBudget;
 use prefix_signals::webhook::AdapterDocument;
 use prefix_signals::{alertmanager, fastnetmon};
 use proptest::prelude::*;
@@ -121,7 +122,7 @@ proptest! {
                 "top_dst_ports": "$..top_dst_ports", "action": "$.action"},
             "confidence_scale": 0.001, "transforms": {"pps": {"type": "computed", "paths": ["$.bps", "$.pps"], "scale": 1e300}},
         })).unwrap();
-        let adapter = document.build(|_| None).0.unwrap();
+        let adapter = document.build(|_| None, &mut ExpressionBudget::default()).0.unwrap();
         let world = World::of("any");
         let items = adapter.read(body.to_string().as_bytes(), world.context());
         for report in items.into_iter().flatten().flatten() {

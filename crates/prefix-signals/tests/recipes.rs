@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use crate::support::{World, expect, payloads, shown_items};
+use prefix_signals::expression::ExpressionBudget;
 use prefix_signals::webhook::{Adapter, AdapterDocument};
 use serde::Deserialize;
 
@@ -18,7 +19,7 @@ fn recipe(name: &str) -> Adapter {
     let text = std::fs::read_to_string(folder.join(format!("{name}.yaml"))).unwrap();
     let recipe: Recipe = serde_saphyr::from_str(&text).unwrap();
     let [document] = recipe.webhook_adapters.as_slice() else { panic!("{name} has not one adapter") };
-    let (adapter, mistakes) = document.build(|_| Some("secret".to_owned()));
+    let (adapter, mistakes) = document.build(|_| Some("secret".to_owned()), &mut ExpressionBudget::default());
     assert!(mistakes.is_empty(), "{mistakes:?}");
     adapter.unwrap()
 }

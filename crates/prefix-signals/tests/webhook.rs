@@ -5,6 +5,7 @@ use prefix_core::confidence::Confidence;
 use prefix_core::event::Report;
 use prefix_diagnostics::Diagnostic;
 use prefix_signals::Item;
+use prefix_signals::expression::{ExpressionBudget, Steps};
 use prefix_signals::webhook::{Adapter, AdapterDocument, Auth};
 use serde_json::{Value, json};
 
@@ -27,12 +28,14 @@ fn document(change: impl FnOnce(&mut Value)) -> AdapterDocument {
 }
 
 fn adapter(change: impl FnOnce(&mut Value)) -> Adapter {
-    let (adapter, mistakes) = document(change).build(|_| Some("secret".to_owned()));
+    let (adapter, mistakes) =
+        document(change).build(|_| Some("secret".to_owned()), &mut ExpressionBudget::default());
     adapter.unwrap_or_else(|| panic!("{mistakes:?}"))
 }
 
 fn mistakes(change: impl FnOnce(&mut Value)) -> Vec<String> {
-    let (adapter, mistakes) = document(change).build(|_| Some("secret".to_owned()));
+    let (adapter, mistakes) =
+        document(change).build(|_| Some("secret".to_owned()), &mut ExpressionBudget::default());
     assert!(adapter.is_none() || !mistakes.iter().any(Diagnostic::is_error));
     mistakes.into_iter().map(|mistake| mistake.text).collect()
 }
@@ -238,16 +241,83 @@ fn every_mistake_is_found_when_the_adapter_is_loaded() {
 #[test]
 fn a_secret_comes_from_the_environment_and_must_be_there() {
     for value in [None, Some(String::new())] {
-        let (adapter, mistakes) = document(|_| ()).build(|_| value.clone());
+        let (adapter, mistakes) = document(|_| ()).build(|_| value.clone(), &mut ExpressionBudget::default());
         assert!(adapter.is_none());
         assert_eq!(mistakes[0].path, "auth.secret_env".into());
         assert!(mistakes[0].text.contains("RADWARE_SECRET is not set"), "{}", mistakes[0].text);
     }
-    let (_, found) = document(|document| document["enabled"] = json!(false)).build(|_| None);
+    let (_, found) = document(|document| document["enabled"] = json!(false))
+        .build(|_| None, &mut ExpressionBudget::default());
     assert!(found.is_empty(), "{found:?}");
     let found = mistakes(|document| document["auth"] = json!({"type": "hmac"}));
     assert!(found[0].contains("needs secret_env"), "{found:?}");
-    let (adapter, found) = document(|document| document["auth"] = json!({"type": "none"})).build(|_| None);
+    let (adapter, found) = document(|document| document["auth"] = json!({"type": "none"}))
+        .build(|_| None, &mut ExpressionBudget::default());
     assert!(matches!(adapter.unwrap().auth(), Auth::None));
     assert!(!found[0].is_error() && found[0].text.contains("for labs only"), "{found:?}");
+}
+
+/// Payloads and paths that cost much together: refused as a whole, in a moment, with what helps.
+#[test]
+fn a_payload_over_which_the_paths_take_too_long_is_refused() {
+    let adapter = adapter(|document| {
+        document["root_path"] = json!("$..alerts[*]");
+        document["fields"]["vector"] = json!("$..[?count($..*) < 0]");
+    });
+    let mut alerts = vec![json!({"target": {"ip": "203.0.113.10"}}); 100];
+    alerts[0]["ballast"] = vec![0; 10_000].into();
+    let payload = json!({ "alerts": alerts }).to_string();
+    let refused = adapter.read(payload.as_bytes(), World::of("radware").context()).unwrap_err();
+    assert!(
+        refused.text.contains("adapter radware takes more than") && refused.text.contains("filters"),
+        "{refused}"
+    );
+    assert!(Steps::MOST >= 10_000_000, "{}", Steps::MOST);
+}
+
+#[test]
+fn nodes_that_are_found_again_and_again_do_not_multiply_the_payload() {
+    let adapter = adapter(|document| document["root_path"] = json!("$.alerts[0,0,0,0,0,0]"));
+    let alert = alert(|alert| alert["text"] = "x".repeat(100_000).into());
+    let payload = json!({ "alerts": [alert] }).to_string();
+    let refused = adapter.read(payload.as_bytes(), World::of("radware").context()).unwrap_err();
+    assert!(refused.text.contains("more than 4 times the payload"), "{refused}");
+}
+
+#[test]
+fn expressions_that_explode_are_refused_with_their_key_when_they_are_loaded() {
+    let parentheses = format!("$[?{}@.a{}]", "(".repeat(1000), ")".repeat(1000));
+    let filters = format!("${}x{}", "[?@.a".repeat(60), "]".repeat(60));
+    for (path, part) in [(&parentheses, "at most 512 are accepted"), (&filters, "nested deeper than 6")] {
+        let said = mistakes(|document| document["fields"]["bps"] = json!(path));
+        assert!(said[0].starts_with("fields.bps: ") && said[0].contains(part), "{said:?}");
+    }
+    for (pattern, part) in [(r"\w{9}{9}{9}", "KiB of memory"), ("((((a{50}){50}){50}){50})", "KiB of memory")]
+    {
+        let said = mistakes(|document| {
+            document["transforms"]["vector"] = json!({"type": "regex_extract", "pattern": pattern});
+        });
+        assert!(said[0].starts_with("transforms.vector: ") && said[0].contains(part), "{said:?}");
+    }
+    let said = mistakes(|document| {
+        document["transforms"]["bps"] = json!({"type": "computed", "paths": vec!["$.a"; 17]});
+    });
+    assert!(said[0].contains("17 paths, at most 16"), "{said:?}");
+}
+
+#[test]
+fn the_adapters_of_a_configuration_share_one_budget() {
+    let mut budget = ExpressionBudget::default();
+    let mut accepted = 0;
+    let refused = loop {
+        let document = document(|document| {
+            document["transforms"]["vector"] = json!({"type": "regex_extract", "pattern": r"\w{5}"});
+        });
+        match document.build(|_| Some("secret".to_owned()), &mut budget) {
+            (Some(_), _) => accepted += 1,
+            (None, mistakes) => break mistakes,
+        }
+    };
+    assert!((5..200).contains(&accepted), "{accepted}");
+    assert!(refused[0].text.contains("KiB of memory together"), "{refused:?}");
 }

@@ -71,6 +71,14 @@ pub enum OpenError {
         /// Why.
         source: std::io::Error,
     },
+    /// The permissions of a file of the database cannot be read or set.
+    #[error("cannot restrict {} to its owner: {source}", path.display())]
+    Permissions {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The lock file cannot be used.
     #[error("cannot use the lock file {}: {source}", path.display())]
     LockFile {

@@ -1,6 +1,7 @@
 //! SQLite: one thread writes, a few connections read. Every transaction begins as a writer (`BEGIN IMMEDIATE`), so it
 //! never has to give up half-way because another one wrote in between.
 
+mod access;
 mod connect;
 mod leadership;
 mod lock;
@@ -90,6 +91,7 @@ fn migrated(path: &Path, options: Options) -> Result<Migrated, OpenError> {
             .map_err(|source| OpenError::Folder { path: folder.to_owned(), source })?;
     }
     let lock = options.exclusive.then(|| Lock::take(path)).transpose()?;
+    access::restrict(path)?;
     let mut connection = connect::writer(path, options.statement_timeout)?;
     let applied = migrate::run(&mut connection, path)?;
     Ok(Migrated { connection, lock, applied })

@@ -1,5 +1,6 @@
 //! Opening a database: folders, locks, migrations, and what is refused.
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use prefix_store::{OpenError, Options, StoreUrl, open};
@@ -37,6 +38,39 @@ async fn folder_and_file_are_made_and_kept() {
             write(&*store, &admission(), changes).await.unwrap();
         }
     }
+}
+
+/// The permissions of the files of the database, by name.
+fn modes(folder: &tempfile::TempDir) -> Vec<(String, u32)> {
+    let entries = std::fs::read_dir(folder.path().join("some/where")).unwrap().map(Result::unwrap);
+    let mut modes: Vec<_> = entries
+        .map(|entry| {
+            let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+            (entry.file_name().into_string().unwrap(), mode)
+        })
+        .collect();
+    modes.sort();
+    modes
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_files_of_sqlite_are_for_their_owner_alone_also_those_that_were_there_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = ["prefixd.db", "prefixd.db-shm", "prefixd.db-wal", "prefixd.db.lock"];
+    let private = names.map(|name| (name.to_owned(), 0o600));
+    let store = open(&sqlite(&folder), Options::default()).await.unwrap();
+    let changes =
+        prefix_core::ports::ChangeSet { mitigations: vec![insert(&mitigation(1))], ..Default::default() };
+    write(&*store, &admission(), changes).await.unwrap();
+    assert_eq!(modes(&folder), private);
+    // as an older version made them
+    for name in names {
+        let path = folder.path().join("some/where").join(name);
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    let direct = open(&sqlite(&folder), Options { exclusive: false, ..Options::default() }).await.unwrap();
+    assert_eq!(modes(&folder), private);
+    drop((direct, store));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@ pub(crate) mod corroborator;
 use crate::commands::events::show_answer;
 use crate::exit::{Exit, Failure};
 use crate::files::read_or_stdin;
+use crate::output::printable_json;
 use crate::session::Session;
 use crate::views::SIGNALS;
 use clap::{Args, Subcommand};
@@ -163,7 +164,7 @@ fn rehearse(
     ];
     lines.extend(headers.iter().map(|(name, value)| format!("{name}: {value}")));
     let body = String::from_utf8_lossy(payload);
-    session.print(&format!("{}\n\n{}\n", lines.join("\n"), body.trim_end()))?;
+    session.print(&format!("{}\n\n{}\n", lines.join("\n"), printable_json(body.trim_end())))?;
     session.note("nothing was sent");
     Ok(Exit::Ok)
 }

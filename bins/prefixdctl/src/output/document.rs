@@ -1,6 +1,7 @@
 //! A body of the API, shown without a change of content or order.
 
 use crate::exit::Failure;
+use crate::output::paint::{is_obeyed, printable_json};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
@@ -26,13 +27,17 @@ pub(crate) fn indented(body: &[u8]) -> Result<String, Failure> {
         return Ok(String::new());
     }
     serde_json::to_string_pretty(&read(body)?)
+        .map(|text| printable_json(&text))
         .map_err(|error| Failure::General(format!("cannot write JSON: {error}")))
 }
 
-/// The same content as YAML.
+/// The same content as YAML. If it contains what a terminal obeys, in the form of JSON, which is YAML too and has an
+/// escape for each such character.
 pub(crate) fn yaml(body: &[u8]) -> Result<String, Failure> {
-    serde_saphyr::to_string(&read(body)?)
-        .map_err(|error| Failure::General(format!("cannot write YAML: {error}")))
+    let text = serde_saphyr::to_string(&read(body)?)
+        .map_err(|error| Failure::General(format!("cannot write YAML: {error}")))?;
+    let is_harmful = |letter: char| is_obeyed(letter) && letter != '\n';
+    if text.chars().any(is_harmful) { indented(body).map(|json| json + "\n") } else { Ok(text) }
 }
 
 #[cfg(test)]
@@ -47,6 +52,17 @@ mod tests {
         let text = indented(BODY).unwrap();
         assert!(text.find("zebra").unwrap() < text.find("apple").unwrap(), "{text}");
         assert!(text.contains("9223372036854775807"));
+    }
+
+    #[test]
+    fn no_format_lets_a_name_command_the_terminal() {
+        let body = serde_json::json!({"reason": "\u{1b}[2J\u{9b}31m\u{7f}\u{202e}txt.exe\u{2069}", "b\u{85}\u{202d}": "a\tb\nc"});
+        let bytes = body.to_string().into_bytes();
+        for text in [indented(&bytes).unwrap(), yaml(&bytes).unwrap()] {
+            assert!(!text.chars().any(|letter| is_obeyed(letter) && letter != '\n'), "{text:?}");
+            let back: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
+            assert_eq!(back, body, "{text}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::exit::Failure;
 use crate::human::age;
 use crate::output::Eyes;
-use crate::output::paint::{Tone, printable};
+use crate::output::paint::{Tone, printable, printable_csv};
 use chrono::{DateTime, SecondsFormat, Utc};
 use comfy_table::{Attribute, Color, ColumnConstraint, ContentArrangement, Table, presets};
 
@@ -133,11 +133,24 @@ pub(crate) fn csv<T>(columns: &[Column<T>], rows: &[T], header: bool) -> Result<
         writer.write_record(names).map_err(|error| failed(&error))?;
     }
     for row in rows {
-        let cells = visible(columns, Shown::Wide).map(|column| (column.cell)(row).exact());
+        let cells = visible(columns, Shown::Wide).map(|column| harmless(&(column.cell)(row).exact()));
         writer.write_record(cells).map_err(|error| failed(&error))?;
     }
     let bytes = writer.into_inner().map_err(|error| failed(&error))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// A text that no spreadsheet takes for a formula: such a one gets an apostrophe in front, which says that it is text
+/// (OWASP, "CSV Injection"). Numbers stay numbers.
+fn harmless(text: &str) -> String {
+    let text = printable_csv(text);
+    // full-width signs too: some programs read them alike
+    let begins = text.starts_with(['=', '+', '-', '@', '\t', '\n', '＝', '＋', '－', '＠']);
+    let is_number = || {
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
+        digits && text.parse::<f64>().is_ok_and(f64::is_finite)
+    };
+    if begins && !is_number() { format!("'{text}") } else { text }
 }
 
 #[cfg(test)]
@@ -167,5 +180,28 @@ mod tests {
             csv(COLUMNS, &rows, true).unwrap(),
             "name,at_time\na,1970-01-01T00:00:40Z\n\"b,\"\"c\"\"\",1970-01-01T00:02:40Z\n"
         );
+    }
+
+    #[test]
+    fn no_name_is_a_formula_in_csv_and_numbers_stay_numbers() {
+        for (text, expected) in [
+            ("=HYPERLINK(\"http://x\")", "'=HYPERLINK(\"http://x\")"),
+            ("+1+cmd|' /C calc'!A0", "'+1+cmd|' /C calc'!A0"),
+            ("-2+3", "'-2+3"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("\t=1", "'\t=1"),
+            ("\n=1", "'\n=1"),
+            ("\r=1", "\\r=1"),
+            ("＝1", "'＝1"),
+            ("-inf", "'-inf"),
+            ("-", "'-"),
+            ("-5", "-5"),
+            ("+1.5e3", "+1.5e3"),
+            ("0.25", "0.25"),
+            ("a=b", "a=b"),
+            ("\u{1b}[2J\u{202e}", "\\u{1b}[2J\\u{202e}"),
+        ] {
+            assert_eq!(harmless(text), expected, "{text:?}");
+        }
     }
 }

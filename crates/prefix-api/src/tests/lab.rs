@@ -295,7 +295,13 @@ fn adapters() -> Adapters {
             "fields": {"victim_ip": "$.ip", "vector": "$.kind", "source_id": "$.id", "action": "$.state"},
         }))
         .unwrap();
-        document.build(|_| Some("secret".to_owned())).0.unwrap()
+        document
+            .build(
+                |_| Some("secret".to_owned()),
+                &mut prefix_signals::expression::ExpressionBudget::default(),
+            )
+            .0
+            .unwrap()
     };
     let signed = json!({"type": "hmac", "secret_env": "SECRET"});
     let timed =

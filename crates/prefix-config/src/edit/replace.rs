@@ -22,6 +22,9 @@ pub enum ReplaceError {
     /// A folder, a pipe, ...
     #[error("{} is no regular file", .0.display())]
     NotAFile(PathBuf),
+    /// A folder has the name of the backup, or of the new text before it is moved.
+    #[error("{} is a folder, and a file of this name has to be written: move it away", .0.display())]
+    InTheWay(PathBuf),
     /// Two at once.
     #[error("another process is writing in {}, try again", .0.display())]
     Busy(PathBuf),
@@ -41,7 +44,7 @@ impl ReplaceError {
     /// Whether the way the files are kept forbids it, so that trying again does not help.
     pub fn is_forbidden(&self) -> bool {
         match self {
-            Self::Symlink(_) | Self::NotAFile(_) => true,
+            Self::Symlink(_) | Self::NotAFile(_) | Self::InTheWay(_) => true,
             Self::Busy(_) => false,
             Self::Disk { cause, .. } => {
                 matches!(cause.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem)
@@ -103,6 +106,11 @@ fn backup(name: &str) -> String {
     format!("{name}.bak")
 }
 
+/// What the new text of a file is called until it is moved.
+fn staged(name: &str) -> String {
+    format!(".{name}.new")
+}
+
 fn replace_by_steps(
     folder: &Path,
     name: &str,
@@ -113,12 +121,18 @@ fn replace_by_steps(
     let _lock = lock(folder)?;
     let path = folder.join(name);
     let before = keep(&path)?;
-    // what stands there is replaced itself, whatever it is
+    // a link or a pipe is replaced itself, whatever it leads to, but a folder cannot be
+    for name in [backup(name), staged(name), staged(&backup(name))] {
+        let path = folder.join(name);
+        if path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {
+            return Err(ReplaceError::InTheWay(path));
+        }
+    }
     let backup_before = keep(&folder.join(backup(name))).ok().flatten();
     let like = before.as_ref().map_or_else(|| Like::of(&folder.join(model)), |kept| kept.like);
     let replaced = Replaced { folder: folder.to_owned(), name: name.to_owned(), before, backup_before };
     let mut reach = |step| reached(step).map_err(|cause| disk("written", &path)(cause));
-    let staged = stage(folder, name, text.as_bytes(), like)?;
+    let new = stage(folder, name, text.as_bytes(), like)?;
     let carried_out = (|| {
         reach(Step::Staged)?;
         if let Some(before) = &replaced.before {
@@ -126,12 +140,12 @@ fn replace_by_steps(
             sync(folder)?;
         }
         reach(Step::BackedUp)?;
-        std::fs::rename(&staged, &path).map_err(disk("replaced", &path))?;
+        std::fs::rename(&new, &path).map_err(disk("replaced", &path))?;
         reach(Step::Moved)?;
         sync(folder)
     })();
     let Err(error) = carried_out else { return Ok(replaced) };
-    let _ = std::fs::remove_file(&staged);
+    let _ = std::fs::remove_file(&new);
     let undone = restore(folder, name, replaced.before.as_ref())
         .and_then(|()| restore(folder, &backup(name), replaced.backup_before.as_ref()));
     // the first mistake is what is to be mended
@@ -185,7 +199,7 @@ impl Like {
 
 /// Writes a file beside the one that it is to become.
 fn stage(folder: &Path, name: &str, bytes: &[u8], like: Like) -> Result<PathBuf, ReplaceError> {
-    let path = folder.join(format!(".{name}.new"));
+    let path = folder.join(staged(name));
     // left by a process that died; the lock says that nobody is at it
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(disk("written", &path)(error)),

@@ -1,9 +1,9 @@
 //! The guard's log: a line of JSON for each path that it withdrew, read by the daemon once and in order. Its files
 //! rotate, so that it stays bounded.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, ErrorKind, Seek, SeekFrom, Write};
-use std::os::unix::fs::MetadataExt;
+use std::fs::OpenOptions;
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
 use chrono::{DateTime, Utc};
 use prefix_core::flowspec::RouteKey;
@@ -100,7 +100,8 @@ fn append_within(state: &StateDir, gone: &[GuardWithdrawal], largest: u64) -> io
         serde_json::to_writer(&mut lines, &entry)?;
         lines.push(b'\n');
     }
-    let mut file = File::options().append(true).create(true).open(path)?;
+    let mut how = OpenOptions::new();
+    let mut file = state.open(StateDir::GUARD_LOG, how.append(true).create(true).mode(0o644))?;
     file.write_all(&lines)?;
     file.sync_data()
 }
@@ -121,7 +122,7 @@ fn name(number: usize) -> String {
 pub fn read_on(state: &StateDir, position: Option<Position>) -> io::Result<(Vec<Entry>, Option<Position>)> {
     let mut files = Vec::new();
     for number in (0..=KEPT).rev() {
-        match File::open(state.path(&name(number))) {
+        match state.open(&name(number), OpenOptions::new().read(true)) {
             Ok(file) => {
                 let inode = file.metadata()?.ino();
                 files.push((inode, file));
@@ -166,11 +167,10 @@ pub fn read_on(state: &StateDir, position: Option<Position>) -> io::Result<(Vec<
 /// A file cannot be read.
 pub fn last(state: &StateDir) -> io::Result<Option<Entry>> {
     for number in 0..=KEPT {
-        let text = match std::fs::read_to_string(state.path(&name(number))) {
-            Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            Err(error) => return Err(error),
-        };
+        let opened = super::found(state.open(&name(number), OpenOptions::new().read(true)))?;
+        let Some(mut file) = opened else { continue };
+        let mut text = String::new();
+        file.read_to_string(&mut text)?;
         if let Some(entry) = text.lines().rev().find_map(|line| serde_json::from_str(line).ok()) {
             return Ok(Some(entry));
         }
@@ -180,6 +180,8 @@ pub fn last(state: &StateDir) -> io::Result<Option<Entry>> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
     use crate::guard::tests::world::key;
 

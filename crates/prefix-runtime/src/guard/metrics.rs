@@ -1,5 +1,6 @@
 //! The guard's own `/metrics`, served by a minimal HTTP/1.1 server.
 
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -7,20 +8,35 @@ use prefix_guard::GuardState;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
 /// The longest time for one request and its answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The most clients at a time.
+const MOST_CLIENTS: usize = 16;
 /// The largest head of a request, in octets.
 const LONGEST_HEAD: usize = 8192;
 
-/// Answers requests without end, one after the other.
+/// Answers requests without end, several at a time. When there are too many, the oldest is given up: whoever holds
+/// connections open keeps nobody else out.
 pub(super) async fn serve(listener: TcpListener, guard: watch::Receiver<GuardState>) {
+    let mut answering: VecDeque<AbortHandle> = VecDeque::new();
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                // a client that disconnects early needs no answer
-                let _ = timeout(PATIENCE, answer(stream, &guard)).await;
+                answering.retain(|answer| !answer.is_finished());
+                if answering.len() >= MOST_CLIENTS
+                    && let Some(oldest) = answering.pop_front()
+                {
+                    oldest.abort();
+                }
+                let guard = guard.clone();
+                let answer = tokio::spawn(async move {
+                    // a client that disconnects early needs no answer
+                    let _ = timeout(PATIENCE, answer(stream, &guard)).await;
+                });
+                answering.push_back(answer.abort_handle());
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection for metrics cannot be accepted");
@@ -145,5 +161,32 @@ mod tests {
         }
         assert!(ask("GET / HTTP/1.1\r\n\r\n").await.starts_with("HTTP/1.1 404"));
         assert!(ask("POST /metrics HTTP/1.1\r\n\r\n").await.starts_with("HTTP/1.1 405"));
+    }
+
+    /// Nobody is answered only because a slow one was given up in the end: that would take the whole patience.
+    #[tokio::test]
+    async fn clients_that_send_and_read_nothing_keep_nobody_out() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let (_sender, receiver) = watch::channel(state());
+        tokio::spawn(serve(listener, receiver));
+        let mut silent = Vec::new();
+        for _ in 0..3 * MOST_CLIENTS {
+            silent.push(TcpStream::connect(at).await.unwrap());
+        }
+        let asking = async {
+            let mut stream = TcpStream::connect(at).await.unwrap();
+            stream.write_all(b"GET /metrics HTTP/1.1\r\n\r\n").await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            answer
+        };
+        let answer = timeout(PATIENCE / 2, asking).await.expect("the silent ones keep it waiting");
+        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+        // the oldest was given up long before its time
+        assert_eq!(
+            timeout(PATIENCE / 2, silent[0].read(&mut [0; 1])).await.expect("it is still open").ok(),
+            Some(0)
+        );
     }
 }

@@ -12,7 +12,7 @@ use prefix_signals::webhook::Adapters;
 use serde_json::{Map, Value, json};
 
 use super::difference::differences;
-use super::{Running, State, blocking, correlation_document, playbooks_document};
+use super::{Running, blocking, correlation_document, playbooks_document};
 use crate::compose;
 use prefix_config::correlation::CorrelationKeys;
 use prefix_config::edit::replace::{ReplaceError, Replaced, replace};
@@ -44,9 +44,9 @@ impl Running {
         force: bool,
         caller: Caller,
     ) -> Result<EditAnswer, EditError> {
-        let _one_at_a_time = self.reload.lock().await;
         let running = Arc::clone(&self);
-        let ready = blocking(move || running.prepare(known(document), body)).await??;
+        let (ready, _turn) =
+            self.checked_in_turn(move || running.prepare(known(document), body.clone())).await?;
         let rehearsal = self.engine.rehearse(&ready.policy).await?;
         if caller.dry_run {
             let view = self.view_of(&ready);
@@ -80,7 +80,7 @@ impl Running {
         if let Some(adapters) = adapters {
             self.adapters.store(Arc::new(adapters));
         }
-        *self.state() = State { correlation, loaded_at: self.clock.now() };
+        self.changed(correlation);
         tracing::info!(
             file = document.file(),
             changes = changes.len(),
@@ -154,7 +154,9 @@ impl Running {
     fn write(&self, document: Document, text: &str) -> Result<Option<Replaced>, ReplaceError> {
         let (folder, file) = (self.source.folder(), document.file());
         let path = folder.join(file);
-        if !path.is_symlink() && std::fs::read_to_string(&path).is_ok_and(|stands| stands == text) {
+        // a pipe would be waited for
+        let is_file = path.symlink_metadata().is_ok_and(|metadata| metadata.is_file());
+        if is_file && std::fs::read_to_string(&path).is_ok_and(|stands| stands == text) {
             return Ok(None);
         }
         if document == Document::Correlation && !path.exists() {

@@ -10,9 +10,10 @@ use prefix_diagnostics::{Diagnostic, KeyPath};
 use serde_json::Value;
 
 use super::auth::Auth;
-use super::path::Path;
 use super::transform::{Extract, Number};
+use crate::expression::Steps;
 use crate::item::{BadItem, Context, Item, MOST_ITEMS, no_json, quoted, shown, too_many};
+use crate::jsonpath::JsonPath;
 use crate::reading;
 
 /// An adapter that runs.
@@ -20,19 +21,43 @@ use crate::reading;
 pub struct Adapter {
     pub(super) name: SourceName,
     pub(super) auth: Auth,
-    pub(super) root: Option<Path>,
-    pub(super) victim_ip: Path,
-    pub(super) vector: Option<Path>,
+    pub(super) root: Option<JsonPath>,
+    pub(super) victim_ip: JsonPath,
+    pub(super) vector: Option<JsonPath>,
     pub(super) vectors: Vectors,
-    pub(super) timestamp: Option<Path>,
+    pub(super) timestamp: Option<JsonPath>,
     pub(super) bps: Number,
     pub(super) pps: Number,
     pub(super) confidence: Number,
     pub(super) confidence_scale: f64,
-    pub(super) source_id: Option<Path>,
+    pub(super) source_id: Option<JsonPath>,
     pub(super) source_id_prefix: String,
-    pub(super) top_dst_ports: Option<Path>,
-    pub(super) action: Option<Path>,
+    pub(super) top_dst_ports: Option<JsonPath>,
+    pub(super) action: Option<JsonPath>,
+}
+
+/// What the nodes of a payload may take as `raw_details`, in multiples of the payload: nodes may overlap.
+const MOST_DETAILS: usize = 4;
+/// The same for small payloads, in octets: what JSON escapes may make a text longer.
+const LEAST_DETAILS: usize = 64 << 10;
+
+/// The texts of the nodes of one payload.
+struct Details<'p> {
+    /// How the only node was written, if that is known.
+    whole: Option<&'p str>,
+    /// Octets that are left.
+    left: usize,
+}
+
+impl Details<'_> {
+    fn of(&mut self, node: &Value) -> Option<String> {
+        if let Some(whole) = self.whole {
+            return Some(whole.trim().to_owned());
+        }
+        let text = serde_json::to_string(node).ok()?;
+        self.left = self.left.saturating_sub(text.len());
+        Some(text)
+    }
 }
 
 /// How a detector's word becomes a vector.
@@ -46,10 +71,10 @@ pub(super) struct Vectors {
 impl Vectors {
     /// The vector of a word. What the configuration names and nobody defines is passed over, so that no attack is lost
     /// because of it.
-    fn of(&self, word: Option<&str>, context: Context<'_>) -> Option<VectorName> {
+    fn of(&self, word: Option<&str>, context: Context<'_>, steps: &Steps) -> Option<VectorName> {
         let defined = |name: &VectorName| (context.is_vector)(name);
         let word = word.and_then(|word| match &self.extract {
-            Some(extract) => extract.apply(word),
+            Some(extract) => extract.apply(word, steps),
             None => Some(word),
         });
         let mapped = word.and_then(|word| self.map.get(word).cloned()).filter(defined);
@@ -71,13 +96,34 @@ impl Adapter {
         &self.auth
     }
 
-    /// Reads a payload; one item per node, in order. `context.source` is the adapter's own name.
+    /// Reads a payload; one item per node, in order. `context.source` is the adapter's own name. A payload over which the
+    /// paths of the adapter take more than [`Steps::MOST`] steps is refused as a whole.
     pub fn read(&self, payload: &[u8], context: Context<'_>) -> Result<Vec<Item>, Diagnostic> {
+        self.read_within(payload, context, &Steps::default())
+    }
+
+    fn read_within(
+        &self,
+        payload: &[u8],
+        context: Context<'_>,
+        steps: &Steps,
+    ) -> Result<Vec<Item>, Diagnostic> {
         let body: Value = serde_json::from_slice(payload).map_err(|error| no_json(&error))?;
         let nodes = match &self.root {
             None => vec![&body],
-            Some(root) => root.all(&body),
+            Some(root) => root.all(&body, MOST_ITEMS + 1, steps),
         };
+        let refused = |text: String| Err(Diagnostic::shape(KeyPath::root(), text));
+        let too_costly = || {
+            let name = &self.name;
+            refused(format!(
+                "reading this payload by the paths of adapter {name} takes more than {} steps: name members instead of \"..\" and filters, or send less at once",
+                Steps::MOST
+            ))
+        };
+        if steps.are_used_up() {
+            return too_costly();
+        }
         if nodes.len() > MOST_ITEMS {
             return Err(too_many("", nodes.len()));
         }
@@ -87,18 +133,33 @@ impl Adapter {
         if nodes.is_empty() {
             return nothing_at("root_path");
         }
-        if nodes.iter().all(|node| self.victim_ip.first(node).is_none()) {
+        let is_nowhere = nodes.iter().all(|node| self.victim_ip.first(node, steps).is_none());
+        if is_nowhere && !steps.are_used_up() {
             return nothing_at("fields.victim_ip");
         }
         let whole = if self.root.is_none() { std::str::from_utf8(payload).ok() } else { None };
-        Ok(nodes.into_iter().map(|node| self.item(node, whole, context)).collect())
+        let mut details = Details { whole, left: payload.len() * MOST_DETAILS + LEAST_DETAILS };
+        let mut items = Vec::with_capacity(nodes.len());
+        for node in nodes {
+            items.push(self.item(node, &mut details, context, steps));
+            if steps.are_used_up() {
+                return too_costly();
+            }
+            if details.left == 0 {
+                return refused(format!(
+                    "root_path of adapter {} finds the same members again and again: what it finds is more than {MOST_DETAILS} times the payload",
+                    self.name
+                ));
+            }
+        }
+        Ok(items)
     }
 
-    /// Reads one node. `text` is how it was written, if that is known.
-    fn item(&self, node: &Value, text: Option<&str>, context: Context<'_>) -> Item {
-        let external_event_id = self.episode(node)?;
+    /// Reads one node.
+    fn item(&self, node: &Value, details: &mut Details<'_>, context: Context<'_>, steps: &Steps) -> Item {
+        let external_event_id = self.episode(node, steps)?;
         let bad = |error: String| BadItem { external_event_id: external_event_id.clone(), error };
-        let victim_ip = match self.victim_ip.first(node) {
+        let victim_ip = match self.victim_ip.first(node, steps) {
             None => return Err(bad("victim_ip: there is nothing at its place".to_owned())),
             Some(Value::String(text)) => reading::address(text)
                 .ok_or_else(|| bad(format!("victim_ip: {} is no IPv4 or IPv6 address", quoted(text))))?,
@@ -106,34 +167,34 @@ impl Adapter {
                 return Err(bad(format!("victim_ip: must be a text, not {}", shown(other))));
             }
         };
-        let action = self.action_of(node).map_err(bad)?;
-        let word = self.vector.as_ref().and_then(|path| path.first(node)).and_then(reading::text);
+        let action = self.action_of(node, steps).map_err(bad)?;
+        let word = self.vector.as_ref().and_then(|path| path.first(node, steps)).and_then(reading::text);
         // an unban that names no kind of attack is for all of them
         let vector = match (action, &word) {
             (EventAction::Unban, None) => None,
-            _ => self.vectors.of(word.as_deref(), context),
+            _ => self.vectors.of(word.as_deref(), context, steps),
         };
-        let timestamp = self.timestamp.as_ref().and_then(|path| path.first(node)?.as_str());
+        let timestamp = self.timestamp.as_ref().and_then(|path| path.first(node, steps)?.as_str());
         Ok(Report {
             timestamp: timestamp.and_then(reading::event_time).unwrap_or(context.now),
             source: self.name.clone(),
             victim_ip,
             vector,
             protocol: None,
-            bps: self.bps.rate(node).map(BitsPerSecond::saturating),
-            pps: self.pps.rate(node).map(PacketsPerSecond::saturating),
-            top_dst_ports: self.ports(node),
-            confidence: self.confidence_of(node, context),
+            bps: self.bps.rate(node, steps).map(BitsPerSecond::saturating),
+            pps: self.pps.rate(node, steps).map(PacketsPerSecond::saturating),
+            top_dst_ports: self.ports(node, steps),
+            confidence: self.confidence_of(node, context, steps),
             action,
             external_event_id,
             reach: Reach::Full,
             reports: None,
-            raw_details: text.map(|text| text.trim().to_owned()).or_else(|| serde_json::to_string(node).ok()),
+            raw_details: details.of(node),
         })
     }
 
-    fn episode(&self, node: &Value) -> Result<Option<ExternalEventId>, BadItem> {
-        let id = self.source_id.as_ref().and_then(|path| path.first(node)).and_then(reading::text);
+    fn episode(&self, node: &Value, steps: &Steps) -> Result<Option<ExternalEventId>, BadItem> {
+        let id = self.source_id.as_ref().and_then(|path| path.first(node, steps)).and_then(reading::text);
         let Some(id) = id.filter(|id| !id.is_empty()) else { return Ok(None) };
         let id = format!("{}{id}", self.source_id_prefix);
         id.parse()
@@ -141,8 +202,8 @@ impl Adapter {
             .map_err(|error| BadItem { external_event_id: None, error: format!("source_id: {error}") })
     }
 
-    fn action_of(&self, node: &Value) -> Result<EventAction, String> {
-        match self.action.as_ref().and_then(|path| path.first(node)) {
+    fn action_of(&self, node: &Value, steps: &Steps) -> Result<EventAction, String> {
+        match self.action.as_ref().and_then(|path| path.first(node, steps)) {
             None => Ok(EventAction::Ban),
             Some(Value::String(word)) if word == "ban" => Ok(EventAction::Ban),
             Some(Value::String(word)) if word == "unban" => Ok(EventAction::Unban),
@@ -150,20 +211,22 @@ impl Adapter {
         }
     }
 
-    fn ports(&self, node: &Value) -> BTreeSet<u16> {
+    fn ports(&self, node: &Value, steps: &Steps) -> BTreeSet<u16> {
         let Some(path) = &self.top_dst_ports else { return BTreeSet::new() };
-        let found = path.all(node);
+        let found = path.all(node, MOST_ITEMS, steps);
         reading::ports_among(found.into_iter().flat_map(|value| match value {
             Value::Array(ports) => ports.iter(),
             other => std::slice::from_ref(other).iter(),
         }))
     }
 
-    fn confidence_of(&self, node: &Value, context: Context<'_>) -> Option<Confidence> {
-        if let (None, Some(Value::String(word))) = (&self.confidence.transform, self.confidence.raw(node)) {
+    fn confidence_of(&self, node: &Value, context: Context<'_>, steps: &Steps) -> Option<Confidence> {
+        if let (None, Some(Value::String(word))) =
+            (&self.confidence.transform, self.confidence.raw(node, steps))
+        {
             return context.mapped_confidence(word);
         }
-        let value = self.confidence.of(node)? / self.confidence_scale;
+        let value = self.confidence.of(node, steps)? / self.confidence_scale;
         (!value.is_nan()).then(|| Confidence::clamped(value))
     }
 }

@@ -5,41 +5,38 @@ use std::str::FromStr;
 
 use prefix_core::name::SourceName;
 use prefix_diagnostics::{Diagnostic, Diagnostics, KeyPath};
-use regex::Regex;
 
 use super::adapter::{Adapter, Vectors};
 use super::auth::{Auth, Secret, Signature, Timestamp};
 use super::document::{AdapterAuthKind, AdapterDocument, Transform, Transformed};
-use super::path::Path;
 use super::transform::{Extract, Number, NumberTransform};
+use crate::expression::{Anchored, ExpressionBudget, Pattern};
+use crate::jsonpath::JsonPath;
 
 /// The header of a signature, unless the document says another.
 const SIGNATURE_HEADER: &str = "X-Signature-SHA256";
 
-/// Collects what is wrong with a document; each text begins with the key.
-#[derive(Default)]
-struct Found(Diagnostics);
+/// The most paths of a transformation.
+const MOST_FACTORS: usize = 16;
 
-impl Found {
+/// Collects what is wrong with a document; each text begins with the key.
+struct Found<'b>(Diagnostics, &'b mut ExpressionBudget);
+
+impl Found<'_> {
     fn error(&mut self, at: impl Into<KeyPath>, text: impl Display) {
         let at = at.into();
         let text = format!("{at}: {text}");
         self.0.error(at, text);
     }
 
-    fn path(&mut self, at: &KeyPath, text: Option<&String>) -> Option<Path> {
-        Path::compile(text?).map_err(|error| self.error(at.clone(), error)).ok()
+    fn path(&mut self, at: &KeyPath, text: Option<&String>) -> Option<JsonPath> {
+        JsonPath::parse(text?, self.1).map_err(|error| self.error(at.clone(), error)).ok()
     }
 
     fn extract(&mut self, at: &KeyPath, pattern: &str, group: usize) -> Option<Extract> {
-        let compiled = Regex::new(pattern).map_err(|error| {
-            // its first lines only draw the pattern
-            let text = error.to_string();
-            let last = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
-            self.error(at.clone(), format!("{pattern:?} is no regular expression: {last}"));
-        });
-        let pattern = compiled.ok()?;
-        let groups = pattern.captures_len();
+        let compiled = Pattern::compile(pattern, Anchored::No, self.1);
+        let pattern = compiled.map_err(|error| self.error(at.clone(), error)).ok()?;
+        let groups = pattern.groups();
         if group >= groups {
             let last = groups - 1;
             let text = format!("group {group} does not exist, the pattern has groups 0 to {last}");
@@ -59,9 +56,13 @@ impl Found {
 impl AdapterDocument {
     /// Compiles the document. `secret` gives the value of an environment variable, which must be set if the adapter is
     /// enabled. The adapter is there if no diagnostic is an error; a disabled one is checked all the same. Paths are relative
-    /// to the document.
-    pub fn build(&self, secret: impl Fn(&str) -> Option<String>) -> (Option<Adapter>, Vec<Diagnostic>) {
-        let mut found = Found::default();
+    /// to the document. Its paths and patterns are charged to the budget of the whole configuration.
+    pub fn build(
+        &self,
+        secret: impl Fn(&str) -> Option<String>,
+        budget: &mut ExpressionBudget,
+    ) -> (Option<Adapter>, Vec<Diagnostic>) {
+        let mut found = Found(Diagnostics::default(), budget);
         let name = self.check_name(&mut found);
         let auth = self.auth(secret, &mut found);
         let scale = self.confidence_scale.unwrap_or(1.0);
@@ -108,7 +109,7 @@ impl AdapterDocument {
         (adapter.filter(|_| sound), found.0.into_vec())
     }
 
-    fn check_name(&self, found: &mut Found) -> Option<SourceName> {
+    fn check_name(&self, found: &mut Found<'_>) -> Option<SourceName> {
         let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if (1..=64).contains(&self.name.len()) && self.name.chars().all(word) {
             return SourceName::from_str(&self.name).ok();
@@ -118,7 +119,7 @@ impl AdapterDocument {
         None
     }
 
-    fn auth(&self, secret: impl Fn(&str) -> Option<String>, found: &mut Found) -> Option<Auth> {
+    fn auth(&self, secret: impl Fn(&str) -> Option<String>, found: &mut Found<'_>) -> Option<Auth> {
         let auth = &self.auth;
         if auth.timestamp_header.is_some() != auth.max_age_seconds.is_some() {
             found.error("auth", "timestamp_header and max_age_seconds need each other");
@@ -163,7 +164,7 @@ impl AdapterDocument {
         }
     }
 
-    fn number_transform(&self, member: Transformed, found: &mut Found) -> Option<NumberTransform> {
+    fn number_transform(&self, member: Transformed, found: &mut Found<'_>) -> Option<NumberTransform> {
         let at = KeyPath::from("transforms").key(member.as_str());
         match self.transforms.get(&member)? {
             Transform::UnitConversion { multiplier } => {
@@ -174,8 +175,17 @@ impl AdapterDocument {
                 if paths.is_empty() {
                     found.error(at.clone(), "computed needs one path or more in paths");
                 }
+                if paths.len() > MOST_FACTORS {
+                    let count = paths.len();
+                    found.error(
+                        at,
+                        format!("computed has {count} paths, at most {MOST_FACTORS} are accepted"),
+                    );
+                    return None;
+                }
                 found.above_0(&at, "scale ", *scale);
-                let paths: Option<Vec<Path>> = paths.iter().map(|path| found.path(&at, Some(path))).collect();
+                let paths: Option<Vec<JsonPath>> =
+                    paths.iter().map(|path| found.path(&at, Some(path))).collect();
                 Some(NumberTransform::Product { paths: paths?, scale: *scale })
             }
             Transform::RegexExtract { pattern, group } => {
@@ -184,7 +194,7 @@ impl AdapterDocument {
         }
     }
 
-    fn vector_transform(&self, found: &mut Found) -> Option<Extract> {
+    fn vector_transform(&self, found: &mut Found<'_>) -> Option<Extract> {
         let at = KeyPath::from("transforms").key(Transformed::Vector.as_str());
         match self.transforms.get(&Transformed::Vector)? {
             Transform::RegexExtract { pattern, group } => found.extract(&at, pattern, *group),

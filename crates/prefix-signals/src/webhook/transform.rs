@@ -1,9 +1,9 @@
 //! Arithmetic between a detector's numbers and ours.
 
-use regex::Regex;
 use serde_json::Value;
 
-use super::path::Path;
+use crate::expression::{Pattern, Steps};
+use crate::jsonpath::JsonPath;
 use crate::reading;
 
 /// A compiled transformation of a number.
@@ -12,7 +12,7 @@ pub(super) enum NumberTransform {
     /// Times a number.
     Times(f64),
     /// A product of numbers elsewhere in the node.
-    Product { paths: Vec<Path>, scale: f64 },
+    Product { paths: Vec<JsonPath>, scale: f64 },
     /// The number in a text.
     Extract(Extract),
 }
@@ -20,50 +20,50 @@ pub(super) enum NumberTransform {
 /// A part of a text.
 #[derive(Clone, Debug)]
 pub(super) struct Extract {
-    pub(super) pattern: Regex,
+    pub(super) pattern: Pattern,
     pub(super) group: usize,
 }
 
 impl Extract {
     /// The group of the first match.
-    pub(super) fn apply<'a>(&self, text: &'a str) -> Option<&'a str> {
-        Some(self.pattern.captures(text)?.get(self.group)?.as_str())
+    pub(super) fn apply<'a>(&self, text: &'a str, steps: &Steps) -> Option<&'a str> {
+        self.pattern.group(text, self.group, steps)
     }
 }
 
 /// A number of a member of the event: where it is, and what is done to it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Number {
-    pub(super) path: Option<Path>,
+    pub(super) path: Option<JsonPath>,
     pub(super) transform: Option<NumberTransform>,
 }
 
 impl Number {
     /// The value as it is in the node.
-    pub(super) fn raw<'a>(&self, node: &'a Value) -> Option<&'a Value> {
-        self.path.as_ref()?.first(node)
+    pub(super) fn raw<'a>(&self, node: &'a Value, steps: &Steps) -> Option<&'a Value> {
+        self.path.as_ref()?.first(node, steps)
     }
 
     /// The number after its transformation. A text counts only where one is to be taken apart.
-    pub(super) fn of(&self, node: &Value) -> Option<f64> {
+    pub(super) fn of(&self, node: &Value, steps: &Steps) -> Option<f64> {
         match &self.transform {
-            None => self.raw(node)?.as_f64(),
-            Some(NumberTransform::Times(multiplier)) => Some(self.raw(node)?.as_f64()? * multiplier),
-            Some(NumberTransform::Product { paths, scale }) => {
-                paths.iter().try_fold(*scale, |product, path| Some(product * path.first(node)?.as_f64()?))
-            }
+            None => self.raw(node, steps)?.as_f64(),
+            Some(NumberTransform::Times(multiplier)) => Some(self.raw(node, steps)?.as_f64()? * multiplier),
+            Some(NumberTransform::Product { paths, scale }) => paths
+                .iter()
+                .try_fold(*scale, |product, path| Some(product * path.first(node, steps)?.as_f64()?)),
             Some(NumberTransform::Extract(extract)) => {
-                extract.apply(&reading::text(self.raw(node)?)?)?.trim().parse().ok()
+                extract.apply(&reading::text(self.raw(node, steps)?)?, steps)?.trim().parse().ok()
             }
         }
     }
 
     /// The number as a rate.
-    pub(super) fn rate(&self, node: &Value) -> Option<u64> {
+    pub(super) fn rate(&self, node: &Value, steps: &Steps) -> Option<u64> {
         match &self.transform {
             // beyond 2^53 a float loses digits
-            None => self.raw(node).filter(|value| value.is_number()).and_then(reading::rate),
-            Some(_) => reading::rounded(self.of(node)?),
+            None => self.raw(node, steps).filter(|value| value.is_number()).and_then(reading::rate),
+            Some(_) => reading::rounded(self.of(node, steps)?),
         }
     }
 }

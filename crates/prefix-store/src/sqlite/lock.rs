@@ -1,6 +1,7 @@
 //! One daemon per file: a second one would announce what the first withdraws.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use crate::OpenError;
@@ -23,6 +24,7 @@ impl Lock {
             .truncate(false)
             .read(true)
             .write(true)
+            .mode(super::access::MODE)
             .open(&path)
             .map_err(unusable)?;
         match file.try_lock() {

@@ -3,7 +3,7 @@
 use super::shown;
 use super::summary::{Tally, summary};
 use crate::exit::Failure;
-use crate::output::{Format, csv};
+use crate::output::{Format, csv, printable_json};
 use crate::session::Session;
 use crate::views::DIFFERENCES;
 use prefix_client::{SimulatedEvent, SimulationSummary};
@@ -50,9 +50,8 @@ impl<'a> ResultWriter<'a> {
             return;
         }
         let written = match format {
-            Format::Json | Format::Yaml => {
-                serde_json::to_string(&SimulatedEvent::from(result)).map(|line| self.line(&line))
-            }
+            Format::Json | Format::Yaml => serde_json::to_string(&SimulatedEvent::from(result))
+                .map(|line| self.line(&printable_json(&line))),
             Format::Table | Format::Wide if self.rows.len() >= MOST_ROWS => {
                 self.more += 1;
                 Ok(())

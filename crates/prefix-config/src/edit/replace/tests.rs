@@ -154,3 +154,21 @@ fn two_writers_do_not_meet() {
     drop(held);
     replace(folder.path(), NAME, NAME, "new").unwrap();
 }
+
+#[test]
+fn a_folder_or_a_pipe_that_has_a_name_of_ours_is_told_or_replaced() {
+    for name in ["playbooks.yaml.bak", ".playbooks.yaml.new", ".playbooks.yaml.bak.new"] {
+        let folder = folder();
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+        let error = replace(folder.path(), NAME, NAME, "new").unwrap_err();
+        assert!(matches!(&error, ReplaceError::InTheWay(path) if path.ends_with(name)), "{name}: {error}");
+        assert!(error.is_forbidden() && error.to_string().contains("move it away"), "{error}");
+        assert_eq!(std::fs::read_to_string(folder.path().join(NAME)).unwrap(), "old");
+    }
+    let folder = folder();
+    let backup = folder.path().join("playbooks.yaml.bak");
+    symlink("/etc/passwd", &backup).unwrap();
+    replace(folder.path(), NAME, NAME, "new").unwrap();
+    assert_eq!(files(folder.path()), pairs(&[(NAME, "new"), ("playbooks.yaml.bak", "old")]));
+    assert!(!backup.is_symlink());
+}
