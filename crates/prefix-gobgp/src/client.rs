@@ -108,9 +108,14 @@ fn session_state(number: i32) -> SessionState {
     }
 }
 
+/// Nanoseconds of a second: a timestamp has fewer beside its seconds.
+const NANOS: u32 = 1_000_000_000;
+
 fn since(timestamp: &Timestamp) -> Option<Duration> {
     let seconds = u64::try_from(timestamp.seconds).ok().filter(|seconds| *seconds > 0)?;
-    let then = SystemTime::UNIX_EPOCH + Duration::new(seconds, u32::try_from(timestamp.nanos).ok()?);
+    // a speaker may name any time, also one that no clock can have
+    let then = SystemTime::UNIX_EPOCH
+        .checked_add(Duration::new(seconds, u32::try_from(timestamp.nanos).ok().filter(|n| *n < NANOS)?))?;
     Some(SystemTime::now().duration_since(then).unwrap_or_default())
 }
 
