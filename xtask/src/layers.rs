@@ -28,52 +28,36 @@ enum Purity {
     Free,
 }
 
+use Purity::{Free, Ports, Pure};
+
+const fn layer(name: &'static str, purity: Purity, uses: &'static [&'static str]) -> Layer {
+    Layer { name, uses, tests_use: &[], purity }
+}
+
 const LAYERS: &[Layer] = &[
-    Layer { name: "prefix-diagnostics", uses: &[], tests_use: &[], purity: Purity::Pure },
-    Layer { name: "prefix-api-macros", uses: &[], tests_use: &[], purity: Purity::Pure },
-    Layer { name: "prefix-core", uses: &[], tests_use: &[], purity: Purity::Pure },
+    layer("prefix-diagnostics", Pure, &[]),
+    layer("prefix-api-macros", Pure, &[]),
+    layer("prefix-core", Pure, &[]),
+    layer("prefix-policy", Pure, &["prefix-diagnostics", "prefix-core"]),
+    layer("prefix-api-types", Pure, &["prefix-api-macros", "prefix-core", "prefix-policy"]),
+    layer("prefix-signals", Pure, &["prefix-diagnostics", "prefix-core"]),
+    layer("prefix-record", Ports, &["prefix-core", "prefix-policy"]),
+    layer("prefix-engine", Ports, &["prefix-core", "prefix-policy", "prefix-record"]),
+    layer("prefix-store", Free, &["prefix-core"]),
+    layer("prefix-gobgp", Free, &["prefix-core"]),
     Layer {
-        name: "prefix-policy",
-        uses: &["prefix-diagnostics", "prefix-core"],
-        tests_use: &[],
-        purity: Purity::Pure,
-    },
-    Layer {
-        name: "prefix-api-types",
-        uses: &["prefix-api-macros", "prefix-core", "prefix-policy"],
-        tests_use: &[],
-        purity: Purity::Pure,
-    },
-    Layer {
-        name: "prefix-signals",
-        uses: &["prefix-diagnostics", "prefix-core"],
-        tests_use: &[],
-        purity: Purity::Pure,
-    },
-    Layer {
-        name: "prefix-record",
-        uses: &["prefix-core", "prefix-policy"],
-        tests_use: &[],
-        purity: Purity::Ports,
-    },
-    Layer {
-        name: "prefix-engine",
-        uses: &["prefix-core", "prefix-policy", "prefix-record"],
-        tests_use: &[],
-        purity: Purity::Ports,
-    },
-    Layer { name: "prefix-store", uses: &["prefix-core"], tests_use: &[], purity: Purity::Free },
-    Layer { name: "prefix-gobgp", uses: &["prefix-core"], tests_use: &[], purity: Purity::Free },
-    Layer {
-        name: "prefix-api",
-        uses: &["prefix-diagnostics", "prefix-api-types", "prefix-core", "prefix-engine", "prefix-signals"],
         tests_use: &["prefix-policy"],
-        purity: Purity::Free,
+        ..layer(
+            "prefix-api",
+            Free,
+            &["prefix-diagnostics", "prefix-api-types", "prefix-core", "prefix-engine", "prefix-signals"],
+        )
     },
-    Layer { name: "prefix-guard", uses: &["prefix-core"], tests_use: &[], purity: Purity::Ports },
-    Layer {
-        name: "prefix-config",
-        uses: &[
+    layer("prefix-guard", Ports, &["prefix-core"]),
+    layer(
+        "prefix-config",
+        Free,
+        &[
             "prefix-diagnostics",
             "prefix-core",
             "prefix-policy",
@@ -81,12 +65,11 @@ const LAYERS: &[Layer] = &[
             "prefix-store",
             "prefix-gobgp",
         ],
-        tests_use: &[],
-        purity: Purity::Free,
-    },
-    Layer {
-        name: "prefix-direct",
-        uses: &[
+    ),
+    layer(
+        "prefix-direct",
+        Free,
+        &[
             "prefix-diagnostics",
             "prefix-core",
             "prefix-policy",
@@ -96,14 +79,13 @@ const LAYERS: &[Layer] = &[
             "prefix-guard",
             "prefix-config",
         ],
-        tests_use: &[],
-        purity: Purity::Free,
-    },
-    Layer { name: "prefix-client", uses: &["prefix-api-types"], tests_use: &[], purity: Purity::Free },
-    Layer { name: "prefix-testkit", uses: &["prefix-core"], tests_use: &[], purity: Purity::Free },
-    Layer {
-        name: "prefix-runtime",
-        uses: &[
+    ),
+    layer("prefix-client", Free, &["prefix-api-types"]),
+    layer("prefix-testkit", Free, &["prefix-core"]),
+    layer(
+        "prefix-runtime",
+        Free,
+        &[
             "prefix-diagnostics",
             "prefix-core",
             "prefix-policy",
@@ -115,12 +97,8 @@ const LAYERS: &[Layer] = &[
             "prefix-guard",
             "prefix-api",
         ],
-        tests_use: &[],
-        purity: Purity::Free,
-    },
+    ),
     Layer {
-        name: "prefixd",
-        uses: &["prefix-runtime"],
         tests_use: &[
             "prefix-diagnostics",
             "prefix-core",
@@ -130,21 +108,14 @@ const LAYERS: &[Layer] = &[
             "prefix-api",
             "prefix-client",
         ],
-        purity: Purity::Free,
+        ..layer("prefixd", Free, &["prefix-runtime"])
     },
     Layer {
-        name: "prefixdctl",
-        uses: &["prefix-api-types", "prefix-client", "prefix-config", "prefix-direct"],
         tests_use: &["prefix-core", "prefix-policy", "prefix-store"],
-        purity: Purity::Free,
+        ..layer("prefixdctl", Free, &["prefix-api-types", "prefix-client", "prefix-config", "prefix-direct"])
     },
-    Layer { name: "xtask", uses: &[], tests_use: &[], purity: Purity::Free },
-    Layer {
-        name: "xtask-lab",
-        uses: &["prefix-core", "prefix-policy", "prefix-testkit"],
-        tests_use: &[],
-        purity: Purity::Free,
-    },
+    layer("xtask", Free, &[]),
+    layer("xtask-lab", Free, &["prefix-core", "prefix-policy", "prefix-testkit"]),
 ];
 
 const TESTKIT: &str = "prefix-testkit";

@@ -5,12 +5,11 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its terminal")]
 
-mod bench;
 mod ci;
 mod count;
-mod demo;
 mod ignored;
 mod junit;
+mod lab;
 mod layers;
 mod promises;
 mod setup;
@@ -19,18 +18,12 @@ mod test;
 mod tidy;
 mod workspace;
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 use std::process::ExitCode;
 
 /// Development tasks of prefixd.
 #[derive(Parser)]
 #[command(name = "cargo xtask", disable_version_flag = true)]
-struct Arguments {
-    #[command(subcommand)]
-    task: Task,
-}
-
-#[derive(Subcommand)]
 enum Task {
     /// Install what the tests and the demo need: speakers, routers, a database, linters
     Setup,
@@ -68,7 +61,7 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse().task) {
+    match run(Task::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -80,8 +73,8 @@ fn main() -> ExitCode {
 fn run(task: Task) -> anyhow::Result<()> {
     match task {
         Task::Setup => setup::run(),
-        Task::Demo { keep } => demo::show(keep),
-        Task::Bench { quick } => bench::measure(quick),
+        Task::Demo { keep } => lab::show(keep),
+        Task::Bench { quick } => lab::measure(quick),
         Task::Test { arguments } => test::all(&arguments),
         Task::E2e { filter } => test::end_to_end(&filter),
         Task::Ci => ci::run_all(),

@@ -160,6 +160,28 @@ fn broken_yaml_is_said_with_its_line() {
 }
 
 #[test]
+fn a_file_of_playbooks_that_says_nothing_lacks_a_playbook() {
+    for text in ["", "null\n", "# nothing\n", "---\n"] {
+        let loaded = load(&[("playbooks.yaml", text)], &[]);
+        assert!(loaded.value.is_none());
+        assert!(
+            said(&loaded).contains("error playbooks.yaml:1: at least one playbook is needed"),
+            "{text:?}"
+        );
+    }
+}
+
+#[test]
+fn a_key_that_is_no_text_and_seconds_of_a_step_are_said_with_what_is_written() {
+    let playbooks = PLAYBOOKS.replace("ttl_seconds: 120", "ttl_seconds: 120}\n      - {action: discard, ttl_seconds: 120, require_persistence_seconds: 5000000000");
+    let loaded = load(&[("playbooks.yaml", &playbooks)], &[]);
+    let expected = "error playbooks.yaml:6: require_persistence_seconds must be at most 86400";
+    assert_eq!(said(&loaded), expected);
+    let loaded = load(&[("inventory.yaml", "customers: []\n? [a, b]\n: 1\n")], &[]);
+    assert!(said(&loaded).contains("error inventory.yaml:2: a key must be plain text"), "{}", said(&loaded));
+}
+
+#[test]
 fn the_environment_wins_and_is_named_in_what_it_broke() {
     let loaded = load(
         &[],

@@ -11,7 +11,7 @@ mod raw_http;
 mod router;
 mod rule;
 
-pub(crate) use attack::{Attack, udp_flood};
+pub(crate) use attack::{Attack, drop_by_hand, udp_flood};
 pub(crate) use detector::Detector;
 pub(crate) use namespaces::{Namespaces, OUTSIDE};
 pub(crate) use network::{Beside, Network, NetworkBuilder, program};

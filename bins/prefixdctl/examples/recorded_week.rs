@@ -98,7 +98,7 @@ async fn main() {
         let victim = report.victim_ip;
         if result.status == EventStatus::Accepted {
             let row = mitigation(&report, &result);
-            living.insert(victim.into(), row.mitigation_id);
+            living.insert(victim.ip(), row.mitigation_id);
             changes.mitigations.push(MitigationChange { before: None, after: Box::new(row) });
         }
         changes.events.push(Event {
@@ -107,7 +107,7 @@ async fn main() {
             identity: report.source.as_identity(),
             report,
             status: result.status,
-            mitigation_id: living.get(&victim.into()).copied(),
+            mitigation_id: living.get(&victim.ip()).copied(),
             signal_group_id: None,
             decision: result.decision,
         });

@@ -9,7 +9,7 @@ use std::io::{BufRead, IsTerminal, Write};
 ///
 /// Returns false if the person says no.
 pub(crate) fn confirm(session: &Session, question: &str) -> Result<bool, Failure> {
-    if session.assumes_yes() || session.mode() == Mode::DryRun {
+    if session.global.yes || session.mode() == Mode::DryRun {
         return Ok(true);
     }
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {

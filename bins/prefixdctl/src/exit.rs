@@ -92,7 +92,7 @@ impl Failure {
         }
     }
 
-    /// One line, and one more for each mistake that the server found.
+    /// One line, and one more for each mistake that the server, or the reader of a file, found.
     fn lines(&self) -> Vec<String> {
         match self {
             Self::Api(error) => {
@@ -114,7 +114,7 @@ impl Failure {
                 lines
             }
             Self::Usage(text) | Self::Invalid(text) | Self::Connection(text) | Self::General(text) => {
-                vec![format!("error: {text}")]
+                format!("error: {text}").lines().map(str::to_owned).collect()
             }
             Self::BrokenPipe => Vec::new(),
         }
@@ -142,32 +142,20 @@ impl Failure {
             serde_json::json!({"type": "about:blank", "title": title, "detail": detail, "error": detail});
         Some(document.to_string())
     }
-}
 
-/// Writes on stderr what went wrong.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Reporter {
-    format: Format,
-}
-
-impl Reporter {
-    pub(crate) fn new(format: Format) -> Self {
-        Self { format }
-    }
-
-    /// Writes the failure and returns its exit code.
-    pub(crate) fn report(self, failure: &Failure) -> Exit {
+    /// Writes on stderr what went wrong, and returns the exit code.
+    pub(crate) fn report(&self, format: Format) -> Exit {
         let mut stderr = std::io::stderr().lock();
         // A closed stderr changes nothing about the exit code.
-        if self.format == Format::Json {
-            if let Some(document) = failure.document() {
+        if format == Format::Json {
+            if let Some(document) = self.document() {
                 let _ = writeln!(stderr, "{}", document.trim_end());
             }
         } else {
-            for line in failure.lines() {
+            for line in self.lines() {
                 let _ = writeln!(stderr, "{}", printable(&line));
             }
         }
-        failure.exit()
+        self.exit()
     }
 }

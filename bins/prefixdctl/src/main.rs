@@ -6,6 +6,7 @@ mod commands;
 mod confirm;
 mod exit;
 mod explain;
+mod files;
 mod human;
 mod output;
 mod progress;
@@ -32,11 +33,11 @@ fn main() -> ExitCode {
             return exit.into();
         }
     };
-    let reporter = exit::Reporter::new(arguments.global.output);
+    let format = arguments.global.output;
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            return reporter.report(&exit::Failure::General(format!("cannot start: {error}"))).into();
+            return exit::Failure::General(format!("cannot start: {error}")).report(format).into();
         }
     };
     let result = runtime.block_on(async {
@@ -46,6 +47,6 @@ fn main() -> ExitCode {
     });
     match result {
         Ok(exit) => exit.into(),
-        Err(failure) => reporter.report(&failure).into(),
+        Err(failure) => failure.report(format).into(),
     }
 }

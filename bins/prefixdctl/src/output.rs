@@ -10,10 +10,13 @@ pub(crate) use paint::{Paint, Tone, printable};
 pub(crate) use prose::Prose;
 pub(crate) use table::{Cell, Column, Shown, csv, table};
 
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::session::Session;
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use clap::ValueEnum;
+use prefix_client::MitigationId;
+use serde::Serialize;
 
 /// How an answer is shown.
 ///
@@ -43,7 +46,7 @@ impl Session {
     /// Shows a body of the API as JSON or YAML; false if another format is wanted.
     pub(crate) fn print_document(&self, body: &[u8]) -> Result<bool, Failure> {
         let text = match self.format() {
-            Format::Json if self.stdout_is_terminal() => indented(body)?,
+            Format::Json if self.stdout_is_terminal => indented(body)?,
             Format::Json => String::from_utf8_lossy(body).into_owned(),
             Format::Yaml if body.is_empty() => String::new(),
             Format::Yaml => yaml(body)?,
@@ -54,15 +57,46 @@ impl Session {
     }
 
     /// Shows several bodies one after another; false if another format is wanted.
-    pub(crate) fn print_document_list<B: AsRef<[u8]>>(&self, bodies: &[B]) -> Result<bool, Failure> {
+    pub(crate) fn print_document_list(&self, bodies: &[Bytes]) -> Result<bool, Failure> {
         let mut shown = false;
         for (index, body) in bodies.iter().enumerate() {
             if index > 0 && self.format() == Format::Yaml {
                 self.print("---\n")?;
             }
-            shown = self.print_document(body.as_ref())?;
+            shown = self.print_document(body)?;
         }
         Ok(shown)
+    }
+
+    /// Shows a document of our own as JSON or YAML; false if another format is wanted.
+    pub(crate) fn print_own(&self, document: &impl Serialize) -> Result<bool, Failure> {
+        let body = serde_json::to_vec(document);
+        self.print_document(&body.map_err(|error| Failure::General(format!("cannot write JSON: {error}")))?)
+    }
+
+    /// Shows a body of the API as JSON or YAML, and what `otherwise` prints in another format.
+    pub(crate) fn show(
+        &self,
+        body: &[u8],
+        otherwise: impl FnOnce() -> Result<(), Failure>,
+    ) -> Result<Exit, Failure> {
+        if !self.print_document(body)? {
+            otherwise()?;
+        }
+        Ok(Exit::Ok)
+    }
+
+    /// Says that nothing was changed, and what would become of which mitigations.
+    pub(crate) fn note_rehearsal(&self, verb: &str, affected: &[MitigationId]) {
+        self.note("dry run: nothing was changed");
+        for id in affected {
+            self.note(&format!("{verb} mitigation {id}"));
+        }
+    }
+
+    /// Shows one row as table, wide or CSV.
+    pub(crate) fn print_row<T>(&self, columns: &[Column<T>], row: &T) -> Result<(), Failure> {
+        self.print_rows(columns, std::slice::from_ref(row))
     }
 
     /// Shows rows as table, wide or CSV.
@@ -82,14 +116,13 @@ impl Session {
         columns: &[Column<T>],
         rows: &[T],
         what: &str,
-    ) -> Result<(), Failure> {
-        if self.print_document(body)? {
-            return Ok(());
-        }
-        if rows.is_empty() && self.format() != Format::Csv {
-            self.note(&format!("no {what}"));
-            return Ok(());
-        }
-        self.print_rows(columns, rows)
+    ) -> Result<Exit, Failure> {
+        self.show(body, || {
+            if rows.is_empty() && self.format() != Format::Csv {
+                self.note(&format!("no {what}"));
+                return Ok(());
+            }
+            self.print_rows(columns, rows)
+        })
     }
 }

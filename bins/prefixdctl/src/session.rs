@@ -2,24 +2,25 @@
 
 use crate::cli::Global;
 use crate::exit::Failure;
+use crate::files::read;
 use crate::output::{Eyes, Format, Paint};
 use chrono::{DateTime, Utc};
 use prefix_client::{Attempt, Client, ClientOptions, Mode};
 use prefix_direct::{Checked, ConfigFolder};
 use std::io::{ErrorKind, IsTerminal, Write};
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// One run of prefixdctl.
 #[derive(Debug)]
 pub(crate) struct Session {
-    global: Global,
+    pub(crate) global: Global,
     /// The time that ages count from.
     pub(crate) now: DateTime<Utc>,
     /// Colours, if stdout is a terminal.
     pub(crate) paint: Paint,
     stdout: std::io::Stdout,
-    stdout_is_terminal: bool,
+    /// True if people look at stdout.
+    pub(crate) stdout_is_terminal: bool,
 }
 
 impl Session {
@@ -32,7 +33,7 @@ impl Session {
         }
         let stdout_is_terminal = std::io::stdout().is_terminal();
         let no_color = global.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let paint = Paint::new(stdout_is_terminal && !no_color);
+        let paint = Paint { on: stdout_is_terminal && !no_color };
         Ok(Self { global, now: Utc::now(), paint, stdout: std::io::stdout(), stdout_is_terminal })
     }
 
@@ -77,25 +78,9 @@ impl Session {
         if self.global.dry_run { Mode::DryRun } else { Mode::Apply }
     }
 
-    pub(crate) fn is_verbose(&self) -> bool {
-        self.global.verbose
-    }
-
-    pub(crate) fn is_quiet(&self) -> bool {
-        self.global.quiet
-    }
-
-    pub(crate) fn assumes_yes(&self) -> bool {
-        self.global.yes
-    }
-
     /// How long a request may take.
     pub(crate) fn timeout(&self) -> Duration {
         Duration::from_secs(self.global.timeout)
-    }
-
-    pub(crate) fn config_dir(&self) -> &Path {
-        &self.global.config
     }
 
     /// The folder that --config names, for commands that work without the API.
@@ -112,11 +97,6 @@ impl Session {
     /// The time and the colours for what people read.
     pub(crate) fn eyes(&self) -> Eyes {
         Eyes { now: self.now, paint: self.paint }
-    }
-
-    /// True if people look at stdout.
-    pub(crate) fn stdout_is_terminal(&self) -> bool {
-        self.stdout_is_terminal
     }
 
     /// True if a bar on stderr is seen by people and wanted by them.
@@ -141,24 +121,6 @@ impl Session {
             // A closed stderr is no reason to stop.
             let _ = writeln!(std::io::stderr().lock(), "{}", crate::output::printable(text));
         }
-    }
-}
-
-/// Reads a file that an option names.
-pub(crate) fn read(file: impl AsRef<Path>) -> Result<Vec<u8>, Failure> {
-    let file: PathBuf = file.as_ref().to_owned();
-    std::fs::read(&file).map_err(|error| Failure::Usage(format!("cannot read {}: {error}", file.display())))
-}
-
-/// Reads a file that may be `-` for stdin.
-pub(crate) fn read_or_stdin(file: &Path) -> Result<Vec<u8>, Failure> {
-    if file != Path::new("-") {
-        return read(file);
-    }
-    let mut bytes = Vec::new();
-    match std::io::Read::read_to_end(&mut std::io::stdin().lock(), &mut bytes) {
-        Ok(_) => Ok(bytes),
-        Err(error) => Err(Failure::Usage(format!("cannot read stdin: {error}"))),
     }
 }
 

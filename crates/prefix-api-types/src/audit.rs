@@ -11,7 +11,7 @@ use crate::word::words;
 
 words! {
     /// The kind of whoever did something.
-    pub enum ActorType {
+    pub enum ActorType from prefix_core::audit::ActorType {
         /// The daemon itself.
         System = "system",
         /// A detector or adapter.
@@ -65,7 +65,7 @@ fn six_decimals<S: Serializer>(time: &Option<DateTime<Utc>>, serializer: S) -> R
 
 words! {
     /// What is wrong with the chain.
-    pub enum ChainProblem {
+    pub enum ChainProblem from prefix_core::audit_chain::ChainProblem {
         /// The entry is not what was sealed.
         Hash = "hash",
         /// It does not follow the one before.

@@ -8,7 +8,7 @@ use crate::{ActionType, BitsPerSecond, PacketsPerSecond};
 
 words! {
     /// Why a rule was refused, or what it waits for.
-    pub enum Guardrail {
+    pub enum Guardrail from prefix_core::guardrail::Guardrail {
         /// A panic scope covers the rule.
         Frozen = "frozen",
         /// The destination is not within a customer's prefix.
@@ -50,7 +50,7 @@ words! {
 
 words! {
     /// What came of a decision.
-    pub enum DecisionOutcome {
+    pub enum DecisionOutcome from prefix_core::decision::Outcome {
         /// A new mitigation.
         Mitigate = "mitigate",
         /// A living mitigation was renewed.
@@ -74,7 +74,7 @@ words! {
 
 words! {
     /// A station on the way of a decision, in their order.
-    pub enum Stage {
+    pub enum Stage from prefix_core::decision::Stage {
         /// Who reports.
         Identity = "identity",
         /// Whose address it is.
@@ -98,7 +98,7 @@ words! {
 
 words! {
     /// How a stage of a decision ended.
-    pub enum StageResult {
+    pub enum StageResult from prefix_core::decision::StageResult {
         /// It went on.
         Pass = "pass",
         /// It ended the decision.

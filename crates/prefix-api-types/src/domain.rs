@@ -4,45 +4,10 @@ mod group;
 mod mitigation;
 mod record;
 mod simulation;
-mod word;
 
 use prefix_core::page::Page as Rows;
 
-use crate::{
-    AuditId, BitsPerSecond, EventId, MitigationId, PacketsPerSecond, Page, PanicId, Protocol, SignalGroupId,
-    SignalId,
-};
-
-macro_rules! ids {
-    ($($id:ident from $domain:ident,)+) => {$(
-        impl From<prefix_core::id::$domain> for $id {
-            fn from(id: prefix_core::id::$domain) -> Self {
-                Self(id.as_uuid())
-            }
-        }
-    )+};
-}
-
-ids! {
-    AuditId from AuditId,
-    EventId from EventId,
-    MitigationId from MitigationId,
-    PanicId from PanicId,
-    SignalGroupId from GroupId,
-    SignalId from SignalId,
-}
-
-impl From<prefix_core::rate::BitsPerSecond> for BitsPerSecond {
-    fn from(rate: prefix_core::rate::BitsPerSecond) -> Self {
-        Self(rate.get())
-    }
-}
-
-impl From<prefix_core::rate::PacketsPerSecond> for PacketsPerSecond {
-    fn from(rate: prefix_core::rate::PacketsPerSecond) -> Self {
-        Self(rate.get())
-    }
-}
+use crate::{Page, Protocol};
 
 impl From<prefix_core::protocol::Protocol> for Protocol {
     fn from(protocol: prefix_core::protocol::Protocol) -> Self {

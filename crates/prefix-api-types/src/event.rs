@@ -14,7 +14,7 @@ use crate::{
 
 words! {
     /// What a detector says.
-    pub enum EventAction {
+    pub enum EventAction from prefix_core::event::EventAction {
         /// The attack is on.
         Ban = "ban",
         /// The attack is over.
@@ -24,7 +24,7 @@ words! {
 
 words! {
     /// What became of an event.
-    pub enum EventStatus {
+    pub enum EventStatus from prefix_core::event::EventStatus {
         /// A new mitigation exists.
         Accepted = "accepted",
         /// A living mitigation was renewed.
@@ -142,31 +142,6 @@ pub struct NewEvent {
     pub raw_details: Option<RawJson>,
 }
 
-impl NewEvent {
-    /// A report of `source` that `victim_ip` is under attack by `vector`.
-    pub fn ban(source: impl Into<String>, victim_ip: IpAddr, vector: impl Into<String>) -> Self {
-        Self {
-            timestamp: None,
-            source: source.into(),
-            victim_ip,
-            vector: Some(vector.into()),
-            protocol: None,
-            bps: None,
-            pps: None,
-            top_dst_ports: Vec::new(),
-            confidence: None,
-            action: None,
-            event_id: None,
-            raw_details: None,
-        }
-    }
-
-    /// A report of `source` that the attack on `victim_ip` is over.
-    pub fn unban(source: impl Into<String>, victim_ip: IpAddr) -> Self {
-        Self { action: Some(EventAction::Unban), vector: None, ..Self::ban(source, victim_ip, "") }
-    }
-}
-
 /// Several reports.
 #[wire(body)]
 pub struct NewEvents {
@@ -226,6 +201,7 @@ pub struct BatchAnswer {
 
 /// What became of one event of a batch.
 #[wire(as = BatchItemAnswer)]
+#[derive(Default)]
 pub struct BatchResult {
     /// Its place in the batch, from 0.
     #[wire(strict)]

@@ -11,7 +11,7 @@ use crate::{MitigationId, SignalGroupId, SignalId};
 
 words! {
     /// The state of a signal group.
-    pub enum GroupStatus {
+    pub enum GroupStatus from prefix_core::signal::GroupStatus {
         /// Its window runs.
         Open = "open",
         /// Met, and handed on.

@@ -5,8 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 use uuid::Uuid;
 
-macro_rules! id {
-    ($(#[$doc:meta])* $name:ident) => {
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident from $domain:ident;)+) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
@@ -24,6 +24,13 @@ macro_rules! id {
             }
         }
 
+        #[cfg(feature = "domain")]
+        impl From<prefix_core::id::$domain> for $name {
+            fn from(id: prefix_core::id::$domain) -> Self {
+                Self(id.as_uuid())
+            }
+        }
+
         impl FromStr for $name {
             type Err = uuid::Error;
 
@@ -31,37 +38,22 @@ macro_rules! id {
                 text.parse().map(Self)
             }
         }
-    };
+    )+};
 }
 
-id! {
+ids! {
     /// The server's id of one stored event.
-    EventId
-}
-
-id! {
+    EventId from EventId;
     /// The id of one mitigation.
-    MitigationId
-}
-
-id! {
+    MitigationId from MitigationId;
     /// The id of a group of signals that wait for each other.
-    SignalGroupId
-}
-
-id! {
+    SignalGroupId from GroupId;
     /// The id of one corroborating signal, or of the event that is a signal.
-    SignalId
-}
-
-id! {
+    SignalId from SignalId;
     /// The id of one pull of the kill switch.
-    PanicId
-}
-
-id! {
+    PanicId from PanicId;
     /// The id of one entry of the audit log.
-    AuditId
+    AuditId from AuditId;
 }
 
 impl EventId {

@@ -14,7 +14,7 @@ use crate::{
 
 words! {
     /// The state of a mitigation.
-    pub enum MitigationStatus {
+    pub enum MitigationStatus from prefix_core::mitigation::Status {
         /// Waits for a quota, the pace of new rules, or the end of a quiet period.
         Queued = "queued",
         /// Stored, not yet confirmed by the speaker.
@@ -43,7 +43,7 @@ impl MitigationStatus {
 
 words! {
     /// What routers do with the packets of a rule.
-    pub enum ActionType {
+    pub enum ActionType from prefix_core::flowspec::ActionType {
         /// Limit them to a rate.
         Police = "police",
         /// Drop them all.
@@ -59,7 +59,7 @@ words! {
 
 words! {
     /// Why a mitigation ended.
-    pub enum EndReason {
+    pub enum EndReason from prefix_core::mitigation::EndReason {
         /// Nobody reported the attack any more.
         Ttl = "ttl",
         /// It had lived as long as a rule may.
@@ -322,33 +322,6 @@ pub struct NewMitigation {
     /// ICMP types, 0 to 255.
     #[schema(max_items = 256)]
     pub icmp_type: Vec<u8>,
-}
-
-impl NewMitigation {
-    /// A rule that drops everything of `protocol` to `victim_ip`; narrow it by setting more.
-    pub fn discard(victim_ip: IpAddr, protocol: Protocol, reason: impl Into<String>) -> Self {
-        Self {
-            reason: reason.into(),
-            victim_ip,
-            protocol,
-            action: ActionType::Discard,
-            dst_ports: Vec::new(),
-            excluded_dst_ports: Vec::new(),
-            src_ports: Vec::new(),
-            tcp_flags: Vec::new(),
-            fragment: Vec::new(),
-            packet_length: None,
-            dscp: Vec::new(),
-            icmp_type: Vec::new(),
-            rate_bps: None,
-            rate_pps: None,
-            redirect_to: None,
-            dscp_mark: None,
-            ttl_seconds: None,
-            dst_prefix: None,
-            vector: None,
-        }
-    }
 }
 
 /// Why a mitigation ends.

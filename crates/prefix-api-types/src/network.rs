@@ -10,7 +10,7 @@ use crate::{Event, Mitigation};
 
 words! {
     /// The state of a BGP session (RFC 4271 §8.2.2).
-    pub enum PeerState {
+    pub enum PeerState from prefix_core::announcer::SessionState {
         /// Not trying.
         Idle = "idle",
         /// Waiting for TCP.

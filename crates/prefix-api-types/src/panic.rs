@@ -9,7 +9,7 @@ use crate::word::words;
 
 words! {
     /// How a panic began.
-    pub enum PanicOrigin {
+    pub enum PanicOrigin from prefix_core::panic::PanicOrigin {
         /// Over the API.
         Api = "api",
         /// By `prefixdctl panic --direct`, past API and storage.

@@ -4,15 +4,42 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// Bits per second, 0 to 2^63-1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct BitsPerSecond(pub u64);
+macro_rules! rates {
+    ($($(#[$doc:meta])* $name:ident in $unit:literal;)+) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub u64);
 
-/// Packets per second, 0 to 2^63-1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct PacketsPerSecond(pub u64);
+        impl FromStr for $name {
+            type Err = RateError;
+
+            fn from_str(text: &str) -> Result<Self, RateError> {
+                parse(text).map(Self)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.pad(&format!(concat!("{}", $unit), humane(self.0)))
+            }
+        }
+
+        #[cfg(feature = "domain")]
+        impl From<prefix_core::rate::$name> for $name {
+            fn from(rate: prefix_core::rate::$name) -> Self {
+                Self(rate.get())
+            }
+        }
+    )+};
+}
+
+rates! {
+    /// Bits per second, 0 to 2^63-1.
+    BitsPerSecond in "bit/s";
+    /// Packets per second, 0 to 2^63-1.
+    PacketsPerSecond in "pkt/s";
+}
 
 /// Why a text is no rate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -81,34 +108,6 @@ fn humane(value: u64) -> String {
         rest => format!("{whole}.{rest:02}"),
     };
     format!("{number} {letter}")
-}
-
-impl FromStr for BitsPerSecond {
-    type Err = RateError;
-
-    fn from_str(text: &str) -> Result<Self, RateError> {
-        parse(text).map(Self)
-    }
-}
-
-impl FromStr for PacketsPerSecond {
-    type Err = RateError;
-
-    fn from_str(text: &str) -> Result<Self, RateError> {
-        parse(text).map(Self)
-    }
-}
-
-impl fmt::Display for BitsPerSecond {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(&format!("{}bit/s", humane(self.0)))
-    }
-}
-
-impl fmt::Display for PacketsPerSecond {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(&format!("{}pkt/s", humane(self.0)))
-    }
 }
 
 #[cfg(test)]

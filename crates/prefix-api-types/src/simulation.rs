@@ -15,7 +15,7 @@ use crate::{
 
 words! {
     /// How what would be done compares to what was.
-    pub enum Diff {
+    pub enum Diff from prefix_policy::simulation::Diff {
         /// Nothing is different.
         Same = "same",
         /// It would have been mitigated, and was not.

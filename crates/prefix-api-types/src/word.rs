@@ -2,6 +2,22 @@
 
 /// Defines an open enum with its words, `Display`, serde, and its schema for the OpenAPI document.
 macro_rules! words {
+    ($(#[$doc:meta])* pub enum $name:ident from $domain:path {
+        $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+
+    }) => {
+        $crate::word::words! {
+            $(#[$doc])* pub enum $name { $($(#[$variant_doc])* $variant = $word,)+ }
+        }
+
+        #[cfg(feature = "domain")]
+        impl From<$domain> for $name {
+            fn from(word: $domain) -> Self {
+                match word {
+                    $(<$domain>::$variant => Self::$variant,)+
+                }
+            }
+        }
+    };
     ($(#[$doc:meta])* pub enum $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

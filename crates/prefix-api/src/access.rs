@@ -7,11 +7,8 @@ pub use authenticate::AuthMode;
 pub(crate) use authenticate::Authenticator;
 pub(crate) use principal::{AuthMethod, Principal};
 
-use serde::{Deserialize, Serialize};
-
 /// What a principal is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Role {
     /// Reports attacks and sees nothing.
     Detector,

@@ -53,11 +53,8 @@ fn batch_result((index, outcome): (usize, &EventOutcome)) -> BatchResult {
         event_id: Some(event_id),
         external_event_id,
         status: EventStatus::Rejected,
-        mitigation_id: None,
-        mitigation_status: None,
         error: Some(error),
-        guardrail: None,
-        retry_after_seconds: None,
+        ..BatchResult::default()
     };
     match outcome {
         EventOutcome::Accepted(ingested) => BatchResult {
@@ -67,9 +64,9 @@ fn batch_result((index, outcome): (usize, &EventOutcome)) -> BatchResult {
             status: ingested.status.into(),
             mitigation_id: ingested.mitigation_id.map(Into::into),
             mitigation_status: ingested.mitigation_status.map(Into::into),
-            error: None,
             guardrail: ingested.guardrail.map(Into::into),
             retry_after_seconds: ingested.retry_after_seconds.map(Into::into),
+            ..BatchResult::default()
         },
         EventOutcome::Refused(refused) => {
             let (id, refusal) =

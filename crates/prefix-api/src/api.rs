@@ -91,11 +91,11 @@ impl Api {
     /// Writes the audit entry of a refusal that the engine never saw. A refusal stands even if it cannot be written.
     pub(crate) async fn audit_refusal(&self, call: &Call, action: AuditAction, mut details: Value) {
         if let Some(details) = details.as_object_mut() {
-            details.insert("request_id".to_owned(), json!(call.request_id()));
-            details.insert("path".to_owned(), json!(call.path()));
+            details.insert("request_id".to_owned(), json!(call.request_id.as_str()));
+            details.insert("path".to_owned(), json!(call.path));
         }
-        let entry = AuditEntry::new(self.now(), call.principal().actor(), action, details);
-        if let Err(error) = self.engine.record(entry.on("endpoint", call.endpoint())).await {
+        let entry = AuditEntry::new(self.now(), call.principal.actor(), action, details);
+        if let Err(error) = self.engine.record(entry.on("endpoint", &call.endpoint)).await {
             tracing::warn!(%error, action = action.as_str(), "the audit entry of a refusal could not be written");
         }
     }

@@ -18,11 +18,16 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// A request that passed the gate.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
-    principal: Principal,
-    request_id: RequestId,
-    endpoint: String,
-    path: String,
-    bucket: String,
+    /// Who calls.
+    pub(crate) principal: Principal,
+    /// The id of the request.
+    pub(crate) request_id: RequestId,
+    /// Method and path template.
+    pub(crate) endpoint: String,
+    /// The path as it was asked for.
+    pub(crate) path: String,
+    /// Whose tokens it takes: the principal's; or the address's, of those who need not say who they are.
+    pub(crate) bucket: String,
     key: Result<Option<String>, Diagnostic>,
 }
 
@@ -46,38 +51,13 @@ impl Call {
         }
     }
 
-    /// Who calls.
-    pub(crate) fn principal(&self) -> &Principal {
-        &self.principal
-    }
-
-    /// The id of the request.
-    pub(crate) fn request_id(&self) -> &str {
-        self.request_id.as_str()
-    }
-
-    /// Method and path template.
-    pub(crate) fn endpoint(&self) -> &str {
-        &self.endpoint
-    }
-
-    /// The path as it was asked for.
-    pub(crate) fn path(&self) -> &str {
-        &self.path
-    }
-
-    /// Whose tokens it takes: the principal's; or the address's, of those who need not say who they are.
-    pub(crate) fn bucket(&self) -> &str {
-        &self.bucket
-    }
-
     /// The caller for the engine.
     pub(crate) fn caller(&self, dry_run: bool) -> Caller {
         Caller {
             // tokens and certificates are one identity each, once they exist; until then each source is its own
             identity: None,
             actor: self.principal.actor(),
-            request_id: self.request_id().to_owned(),
+            request_id: self.request_id.as_str().to_owned(),
             dry_run,
             idempotency: None,
         }

@@ -3,9 +3,11 @@
 //! The API neither reads files nor knows their syntax. It shows what the daemon says runs, and passes a reload on.
 
 use async_trait::async_trait;
+pub use prefix_api_types::ConfigChange;
 use prefix_core::id::MitigationId;
 use prefix_diagnostics::Diagnostic;
 use prefix_engine::{Caller, EngineError, Policy};
+use serde::Deserialize;
 use serde_json::Value;
 use thiserror::Error;
 
@@ -52,7 +54,7 @@ pub trait ConfigControl: Send + Sync {
 }
 
 /// Documents that are tried.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub struct Candidate {
     /// As of `PUT /v1/config/playbooks`.
     pub playbooks: Option<Value>,
@@ -122,19 +124,6 @@ pub struct ReloadAnswer {
     pub withdrawn: Vec<MitigationId>,
     /// The difference between the files and what runs; shown by a dry run only.
     pub changes: Vec<ConfigChange>,
-}
-
-/// One difference between a file and what runs.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ConfigChange {
-    /// The file, e.g. `inventory.yaml`.
-    pub file: String,
-    /// The place in it, e.g. `customers[0].policy_profile`.
-    pub path: String,
-    /// What runs; null if nothing does.
-    pub old: Value,
-    /// What the file says; null if it is silent.
-    pub new: Value,
 }
 
 /// Why a reload changed nothing.

@@ -8,10 +8,9 @@ use utoipa::{IntoParams, OpenApi};
 use complete::Completed;
 
 use crate::handlers::{
-    audit, config, document, events, health, history, mitigations, panic, peers, safelist, signals, simulate,
-    stats,
+    audit, config, corroborator, document, events, groups, health, history, mitigations, panic, peers,
+    safelist, signals, simulate, stats,
 };
-use crate::handlers::{corroborator, groups};
 
 /// The document.
 #[derive(OpenApi)]
@@ -35,7 +34,7 @@ use crate::handlers::{corroborator, groups};
     paths(
         document::get, health::get, health::ready, health::detail,
         events::post, events::post_batch, events::list, events::get,
-        signals::alertmanager::post, signals::fastnetmon::post, signals::webhook::post,
+        signals::alertmanager, signals::fastnetmon, signals::webhook::post,
         mitigations::list, mitigations::post, mitigations::withdraw_many, mitigations::acknowledge,
         mitigations::get, mitigations::withdraw,
         corroborator::post, corroborator::activity, corroborator::cache,

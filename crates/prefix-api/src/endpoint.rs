@@ -8,10 +8,9 @@ use actix_web::{Route, web};
 use crate::access::Permission;
 use crate::gate::gate;
 use crate::handlers::{
-    audit, config, document, events, health, history, mitigations, panic, peers, safelist, signals, simulate,
-    stats,
+    audit, config, corroborator, document, events, groups, health, history, mitigations, panic, peers,
+    safelist, signals, simulate, stats,
 };
-use crate::handlers::{corroborator, groups};
 use crate::limits::Budget;
 
 /// One endpoint.
@@ -56,8 +55,8 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
     endpoint(Method::GET, "/v1/events", Read, Requests, || web::get().to(events::list)),
     endpoint(Method::GET, "/v1/events/{id}", Read, Requests, || web::get().to(events::get)),
 
-    endpoint(Method::POST, "/v1/signals/alertmanager", Intake, Events, || web::post().to(signals::alertmanager::post)),
-    endpoint(Method::POST, "/v1/signals/fastnetmon", Intake, Events, || web::post().to(signals::fastnetmon::post)),
+    endpoint(Method::POST, "/v1/signals/alertmanager", Intake, Events, || web::post().to(signals::alertmanager)),
+    endpoint(Method::POST, "/v1/signals/fastnetmon", Intake, Events, || web::post().to(signals::fastnetmon)),
     endpoint(Method::POST, WEBHOOK, Intake, Events, || web::post().to(signals::webhook::post)),
 
     endpoint(Method::GET, "/v1/mitigations", Read, Requests, || web::get().to(mitigations::list)),

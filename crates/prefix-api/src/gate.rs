@@ -107,15 +107,15 @@ fn admit(request: &HttpRequest) -> Result<(), Problem> {
         }
     };
     let call = Call::new(request, principal);
-    if let Err(problem) = api.limiter.take(endpoint.budget, call.bucket(), 1) {
+    if let Err(problem) = api.limiter.take(endpoint.budget, &call.bucket, 1) {
         if endpoint.is_intake() {
             report::event_refused(Rejection::RateLimited, None, 1);
         }
         return Err(problem);
     }
-    tracing::Span::current().record("actor", &*call.principal().id);
-    request.extensions_mut().insert(call.principal().clone());
-    check_role(call.principal().role, endpoint)
+    tracing::Span::current().record("actor", &*call.principal.id);
+    request.extensions_mut().insert(call.principal.clone());
+    check_role(call.principal.role, endpoint)
 }
 
 /// Who calls. A webhook adapter that does not ask for credentials of the API has a principal of its own; the handler

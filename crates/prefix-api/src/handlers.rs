@@ -17,13 +17,17 @@ pub(crate) mod simulate;
 pub(crate) mod stats;
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use prefix_api_types::{DryRun, MitigationId};
 use prefix_diagnostics::Diagnostic;
-use prefix_engine::Answer;
 use serde::Serialize;
 
 use crate::problem::Problem;
+use crate::query::Query;
+
+/// The header of an answer that was given before.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// What a handler answers.
 pub(crate) type Reply = Result<HttpResponse, Problem>;
@@ -48,12 +52,13 @@ fn dry(result: Option<impl Serialize>, affected_mitigations: Vec<impl Into<Mitig
     ok(&DryRun { dry_run: true, result, affected_mitigations })
 }
 
-/// Says that an answer was given before.
-pub(crate) fn mark_replay<T>(response: &mut HttpResponse, answer: &Answer<T>) {
-    if answer.replayed {
-        let name = actix_web::http::header::HeaderName::from_static("idempotency-replayed");
-        response.headers_mut().insert(name, actix_web::http::header::HeaderValue::from_static("true"));
+/// An answer that says so if it was given before.
+pub(crate) fn repeatable(status: StatusCode, body: &impl Serialize, replayed: bool) -> Reply {
+    let mut response = respond(status, body)?;
+    if replayed {
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     }
+    Ok(response)
 }
 
 /// Both, or the mistakes of both.
@@ -65,6 +70,12 @@ fn both<A, B>(a: Result<A, Vec<Diagnostic>>, b: Result<B, Vec<Diagnostic>>) -> R
             Err(Problem::bad_request(errors))
         }
     }
+}
+
+/// Whether a change is only rehearsed, and what is asked for; or the mistakes of query and body.
+fn change<T>(mut query: Query, asked: Result<T, Vec<Diagnostic>>) -> Result<(bool, T), Problem> {
+    let dry_run = query.flag("dry_run");
+    both(query.finish(), asked).map(|((), asked)| (dry_run, asked))
 }
 
 /// The value, or its mistakes.

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::answer;
 use crate::api::Api;
 use crate::call::Call;
-use crate::handlers::{Reply, mark_replay, respond};
+use crate::handlers::{Reply, repeatable};
 use crate::problem::{Kind, Problem};
 use crate::query::Query;
 use crate::report::{self, Rejection};
@@ -33,14 +33,22 @@ pub(crate) fn no_dry_run(query: &mut Query) {
 }
 
 /// The mistakes of a request outside its body.
-pub(crate) fn request_errors(call: &Call, query: Query) -> Result<(), Vec<Diagnostic>> {
-    let errors: Vec<_> = query.finish().err().into_iter().chain(call.check_key().err()).flatten().collect();
-    if errors.is_empty() { Ok(()) } else { Err(errors) }
+pub(crate) fn request_errors(call: &Call, mut query: Query) -> Result<(), Vec<Diagnostic>> {
+    query.errors.extend(call.check_key().err().into_iter().flatten());
+    query.finish()
+}
+
+/// Takes what a request of so many events costs beyond the one token that it paid at the gate.
+pub(crate) fn take_rest(api: &Api, call: &Call, source: Option<&str>, events: usize) -> Result<(), Problem> {
+    let rest = u32::try_from(events).unwrap_or(u32::MAX).saturating_sub(1);
+    api.limiter
+        .take_rest(&call.bucket, rest)
+        .inspect_err(|_| report::event_refused(Rejection::RateLimited, source, events as u64))
 }
 
 /// Whether the principal may report as this source.
 pub(crate) fn may_report(call: &Call, source: &SourceName) -> Result<(), Problem> {
-    if !call.principal().may_report_as(source) {
+    if !call.principal.may_report_as(source) {
         report::event_refused(Rejection::ForbiddenSource, Some(source.as_str()), 1);
         let detail = format!("this token may not report as source {}", value::quoted(source.as_str()));
         return Err(Problem::new(Kind::SourceNotAllowed, detail));
@@ -63,9 +71,7 @@ pub(crate) async fn one(
     };
     match &answer.value {
         EventOutcome::Accepted(ingested) => {
-            let mut response = respond(StatusCode::ACCEPTED, &answer::event(ingested, explain))?;
-            mark_replay(&mut response, &answer);
-            Ok(response)
+            repeatable(StatusCode::ACCEPTED, &answer::event(ingested, explain), answer.replayed)
         }
         EventOutcome::Refused(refused) => Err(refusal(refused, explain).replayed(answer.replayed)),
         EventOutcome::Invalid(InvalidItem { inadmissible: Some(inadmissible), .. }) => {

@@ -57,15 +57,10 @@ impl Limiter {
         }
     }
 
-    /// Takes what a request costs beyond the one token that it paid at the gate: at most the rest of a full bucket, so that
+    /// Takes what a request of several events costs beyond the one token that it paid at the gate: at most the rest of a full bucket, so that
     /// a request larger than the burst gets in when the bucket was full.
-    pub(crate) fn take_rest(&self, budget: Budget, caller: &str, cost: u32) -> Result<(), Problem> {
-        let burst = match budget {
-            Budget::Free => return Ok(()),
-            Budget::Events => self.events.burst,
-            Budget::Requests => self.requests.burst,
-        };
-        self.take(budget, caller, cost.min(burst.get() - 1))
+    pub(crate) fn take_rest(&self, caller: &str, cost: u32) -> Result<(), Problem> {
+        self.take(Budget::Events, caller, cost.min(self.events.burst.get() - 1))
     }
 
     /// Takes `cost` tokens of a caller, or says when there will be enough.
@@ -133,7 +128,7 @@ mod tests {
         for burst in [1, 2, 10] {
             let limiter = limiter(burst);
             assert!(limiter.take(Budget::Events, "a", 1).is_ok());
-            assert!(limiter.take_rest(Budget::Events, "a", 500).is_ok(), "{burst}");
+            assert!(limiter.take_rest("a", 500).is_ok(), "{burst}");
             assert!(limiter.take(Budget::Events, "a", 1).is_err(), "it cost the whole bucket");
         }
     }

@@ -17,7 +17,8 @@ use crate::value;
 #[derive(Debug)]
 pub(crate) struct Query {
     pairs: Vec<(String, String)>,
-    errors: Vec<Diagnostic>,
+    /// What is wrong so far.
+    pub(crate) errors: Vec<Diagnostic>,
 }
 
 impl Query {

@@ -1,14 +1,9 @@
 //! Every request has an id, which answer, log and audit share.
 
-use std::future::{Ready, ready};
 use std::sync::Arc;
 
-use actix_web::dev::Payload;
 use actix_web::http::header::{HeaderMap, HeaderName};
-use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use uuid::Uuid;
-
-use crate::problem::Problem;
 
 /// The header that carries it.
 pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -33,16 +28,6 @@ impl RequestId {
 fn is_valid(text: &str) -> bool {
     let ok = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     (1..=128).contains(&text.len()) && text.bytes().all(ok)
-}
-
-impl FromRequest for RequestId {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let id = request.extensions().get::<Self>().cloned();
-        ready(Ok(id.unwrap_or_else(|| Self::of(request.headers()))))
-    }
 }
 
 #[cfg(test)]

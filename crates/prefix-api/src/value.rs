@@ -101,6 +101,11 @@ pub(crate) fn id_of<T: From<uuid::Uuid>>(text: &str) -> Parsed<T> {
 }
 
 /// No address or prefix is longer, and no message should repeat a megabyte.
+/// One member of a body that may be malformed elsewhere.
+pub(crate) fn member<T: FromStr<Err: Display>>(node: &Node, name: &str) -> Option<T> {
+    parsed(&node.as_map()?.get(name)?.value).ok()
+}
+
 fn bounded<T: FromStr<Err: Display>>(node: &Node) -> Parsed<T> {
     match text(node)? {
         text if text.len() > 64 => Err(format!("{} is no IPv4 or IPv6 address", quoted(text))),

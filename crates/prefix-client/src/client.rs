@@ -107,20 +107,6 @@ impl ClientOptions {
             user_agent: concat!("prefix-client/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }
-
-    /// The same options with a bearer token.
-    #[must_use]
-    pub fn with_token(mut self, token: impl Into<String>) -> Self {
-        self.token = Some(token.into());
-        self
-    }
-
-    /// The same options with another timeout.
-    #[must_use]
-    pub fn with_timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
-        self
-    }
 }
 
 /// Why no client can be made of the options.
@@ -264,7 +250,8 @@ mod tests {
 
     #[test]
     fn a_token_with_a_line_break_is_refused() {
-        let options = ClientOptions::for_base("http://127.0.0.1:1").unwrap().with_token("a\nb");
+        let mut options = ClientOptions::for_base("http://127.0.0.1:1").unwrap();
+        options.token = Some("a\nb".to_owned());
         assert!(matches!(Client::new(options), Err(OptionsError::Token)));
     }
 

@@ -1,13 +1,18 @@
 //! The methods of the client, one for each operation, in the areas of the API.
 
-mod audit;
-mod config;
-mod corroborator;
+mod changes;
 mod events;
-mod groups;
+mod lists;
 mod mitigations;
-mod panic;
-mod safelist;
+mod reads;
 mod signals;
-mod simulate;
-mod state;
+
+use crate::error::ApiError;
+use crate::outcome::Outcome;
+use crate::reply::Reply;
+
+/// The answer of an operation.
+pub type Answer<T> = Result<Reply<T>, ApiError>;
+
+/// The answer of an operation that can be rehearsed.
+pub type Changed<T> = Answer<Outcome<T>>;

@@ -28,10 +28,11 @@ mod reply;
 mod transport;
 
 pub use client::{BaseUrl, BaseUrlError, Client, ClientOptions, OptionsError};
+pub use endpoint::{Answer, Changed};
 pub use error::{ApiError, Problem};
 pub use outcome::{Mode, Outcome};
 pub use page::{Paged, joined};
 pub use prefix_api_types::*;
-pub use query::{AuditQuery, ChainQuery, EventQuery, GroupQuery, MitigationQuery};
+pub use query::{AuditQuery, ChainQuery, EventQuery, GroupQuery, MitigationQuery, PageQuery};
 pub use reply::Reply;
 pub use transport::Attempt;

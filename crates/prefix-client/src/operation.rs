@@ -4,7 +4,7 @@
 //! test compares the list with the document that the server publishes.
 
 /// One operation of the API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Operation {
     /// The HTTP method, upper case.
     pub method: &'static str,

@@ -3,19 +3,22 @@
 use crate::client::Client;
 use crate::error::ApiError;
 use crate::operation::Operation;
+use crate::query::pairs;
 use crate::reply::Reply;
 use crate::transport::Call;
 use bytes::Bytes;
 use futures::Stream;
 use prefix_api_types::{Page, PageItem};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::json;
 
 /// A list that is read page by page.
 #[derive(Debug)]
 pub struct Paged<T> {
     client: Client,
     operation: Operation,
-    query: Vec<(&'static str, String)>,
+    query: Vec<(String, String)>,
     next: Next,
     item: std::marker::PhantomData<fn() -> T>,
 }
@@ -28,16 +31,18 @@ enum Next {
 }
 
 impl<T: PageItem + DeserializeOwned> Paged<T> {
-    pub(crate) fn new(client: &Client, operation: Operation, query: Vec<(&'static str, String)>) -> Self {
-        Self { client: client.clone(), operation, query, next: Next::First, item: std::marker::PhantomData }
+    pub(crate) fn new(client: &Client, operation: Operation, query: &impl Serialize) -> Self {
+        let (client, query) = (client.clone(), pairs(query));
+        Self { client, operation, query, next: Next::First, item: std::marker::PhantomData }
     }
 
     /// The next page, or `None` after the last.
     pub async fn next_page(&mut self) -> Result<Option<Reply<Page<T>>>, ApiError> {
-        let mut call = Call::new(self.operation).query(self.query.iter().cloned());
+        let mut call = Call::new(self.operation);
+        call.query.clone_from(&self.query);
         match &self.next {
             Next::First => {}
-            Next::At(cursor) => call = call.query([("cursor", cursor.clone())]),
+            Next::At(cursor) => call = call.query(&json!({"cursor": cursor})),
             Next::Done => return Ok(None),
         }
         let reply = self.client.call::<Page<T>>(call).await?;

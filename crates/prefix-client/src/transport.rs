@@ -4,6 +4,7 @@ use crate::client::{Client, chain};
 use crate::error::{self, ApiError};
 use crate::operation::Operation;
 use crate::outcome::{Mode, Outcome};
+use crate::query::pairs;
 use crate::reply::Reply;
 use bytes::Bytes;
 use chrono::Utc;
@@ -12,6 +13,7 @@ use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Method, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -43,11 +45,11 @@ pub struct Attempt<'a> {
 pub(crate) type Observer = Arc<dyn Fn(&Attempt<'_>) + Send + Sync>;
 
 /// One call in the making.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Call {
     operation: Operation,
     arguments: Vec<String>,
-    query: Vec<(&'static str, String)>,
+    pub(crate) query: Vec<(String, String)>,
     headers: Vec<(String, String)>,
     body: Option<Bytes>,
     idempotency_key: Option<String>,
@@ -57,15 +59,7 @@ pub(crate) struct Call {
 
 impl Call {
     pub(crate) fn new(operation: Operation) -> Self {
-        Self {
-            operation,
-            arguments: Vec::new(),
-            query: Vec::new(),
-            headers: Vec::new(),
-            body: None,
-            idempotency_key: None,
-            also_good: None,
-        }
+        Self { operation, ..Self::default() }
     }
 
     pub(crate) fn argument(mut self, value: &impl ToString) -> Self {
@@ -73,8 +67,8 @@ impl Call {
         self
     }
 
-    pub(crate) fn query(mut self, pairs: impl IntoIterator<Item = (&'static str, String)>) -> Self {
-        self.query.extend(pairs);
+    pub(crate) fn query(mut self, query: &impl Serialize) -> Self {
+        self.query.extend(pairs(query));
         self
     }
 
@@ -87,7 +81,7 @@ impl Call {
     pub(crate) fn mode(self, mode: Mode) -> Self {
         match mode {
             Mode::Apply => self,
-            Mode::DryRun => self.query([("dry_run", "true".to_owned())]),
+            Mode::DryRun => self.query(&json!({"dry_run": true})),
         }
     }
 
@@ -97,18 +91,16 @@ impl Call {
     }
 
     pub(crate) fn body(self, body: &impl Serialize) -> Result<Self, ApiError> {
-        match serde_json::to_vec(body) {
-            Ok(bytes) => Ok(self.raw_body(bytes)),
-            Err(error) => {
-                Err(ApiError::Encode { path: self.operation.path.to_owned(), reason: error.to_string() })
-            }
-        }
+        let bytes = serde_json::to_vec(body).map_err(|error| ApiError::Encode {
+            path: self.operation.path.to_owned(),
+            reason: error.to_string(),
+        })?;
+        Ok(self.raw_body(bytes))
     }
 
-    /// With the key `given`, or a new one: every attempt of this call carries the same.
-    pub(crate) fn idempotent(mut self, given: Option<&str>) -> Self {
-        let key = given.map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned);
-        self.idempotency_key = Some(key);
+    /// With a new key: every attempt of this call carries the same.
+    pub(crate) fn idempotent(mut self) -> Self {
+        self.idempotency_key = Some(uuid::Uuid::new_v4().to_string());
         self
     }
 
@@ -193,15 +185,18 @@ impl Client {
             };
             // A pause that ends after the deadline helps nobody: the refusal itself is the better answer.
             let pause = pause.filter(|pause| number <= RETRIES && Instant::now() + *pause < deadline);
-            self.tell(&Attempt {
-                method: call.operation.method,
-                url: url.as_str(),
-                number,
-                status: result.as_ref().ok().map(|answer| answer.status),
-                took: begun.elapsed(),
-                request_id: result.as_ref().ok().and_then(|answer| answer.request_id.as_deref()),
-                pause,
-            });
+            if let Some(observer) = &self.observer {
+                let answer = result.as_ref().ok();
+                observer(&Attempt {
+                    method: call.operation.method,
+                    url: url.as_str(),
+                    number,
+                    status: answer.map(|answer| answer.status),
+                    took: begun.elapsed(),
+                    request_id: answer.and_then(|answer| answer.request_id.as_deref()),
+                    pause,
+                });
+            }
             if let Some(pause) = pause {
                 tokio::time::sleep(pause).await;
                 number += 1;
@@ -216,12 +211,7 @@ impl Client {
     }
 
     async fn attempt(&self, call: &Call, url: &Url, left: Duration) -> Result<Answer, ApiError> {
-        let method = match call.operation.method {
-            "POST" => Method::POST,
-            "PUT" => Method::PUT,
-            "DELETE" => Method::DELETE,
-            _ => Method::GET,
-        };
+        let method = call.operation.method.parse().unwrap_or(Method::GET);
         let mut request = self.http.request(method, url.clone()).timeout(left);
         if let Some(body) = &call.body {
             request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
@@ -254,11 +244,5 @@ impl Client {
         // The outermost text ("error sending request") says nothing that "cannot reach" does not.
         let reason = std::error::Error::source(&error).map_or_else(|| chain(&error), chain);
         ApiError::Connect { base, reason }
-    }
-
-    fn tell(&self, attempt: &Attempt<'_>) {
-        if let Some(observer) = &self.observer {
-            observer(attempt);
-        }
     }
 }

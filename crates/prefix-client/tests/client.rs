@@ -2,8 +2,8 @@
 
 use futures::TryStreamExt;
 use prefix_client::{
-    ApiError, BitsPerSecond, ChainProblem, ChainQuery, Client, ClientOptions, EventQuery, EventStatus,
-    MitigationStatus, Mode, NewEvent, NewPanic, Outcome, PanicOrigin,
+    ApiError, ChainProblem, ChainQuery, Client, ClientOptions, EventQuery, EventStatus, MitigationStatus,
+    Mode, NewEvent, NewPanic, Outcome, PanicOrigin,
 };
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -18,9 +18,9 @@ fn client(server: &MockServer) -> Client {
 }
 
 fn flood() -> NewEvent {
-    let mut event = NewEvent::ban("lab", "203.0.113.10".parse().unwrap(), "udp_flood");
-    event.bps = Some(BitsPerSecond(10_000_000));
-    event
+    let event =
+        json!({"source": "lab", "victim_ip": "203.0.113.10", "vector": "udp_flood", "bps": 10_000_000});
+    serde_json::from_value(event).unwrap()
 }
 
 fn accepted() -> serde_json::Value {
@@ -53,7 +53,8 @@ async fn an_event_is_sent_as_the_contract_says_and_its_answer_read() {
         .expect(1)
         .mount(&server)
         .await;
-    let options = ClientOptions::for_base(&server.uri()).unwrap().with_token("secret");
+    let mut options = ClientOptions::for_base(&server.uri()).unwrap();
+    options.token = Some("secret".to_owned());
     let reply = Client::new(options).unwrap().send_event(&flood(), true).await.unwrap();
     assert_eq!(reply.value.status, EventStatus::Accepted);
     assert_eq!(reply.value.mitigation_status, Some(MitigationStatus::Active));
@@ -116,7 +117,8 @@ async fn the_pause_is_the_one_the_server_asks_for() {
 async fn a_pause_beyond_the_deadline_is_not_waited_for() {
     let server = MockServer::start().await;
     Mock::given(path("/v1/stats")).respond_with(unavailable("60")).expect(1).mount(&server).await;
-    let options = ClientOptions::for_base(&server.uri()).unwrap().with_timeout(Duration::from_secs(20));
+    let mut options = ClientOptions::for_base(&server.uri()).unwrap();
+    options.timeout = Duration::from_secs(20);
     let begun = Instant::now();
     let error = Client::new(options).unwrap().stats().await.unwrap_err();
     assert_eq!(error.problem().unwrap().retry_after, Some(Duration::from_mins(1)));
@@ -159,7 +161,8 @@ async fn an_answer_that_does_not_come_is_a_timeout() {
         .respond_with(ResponseTemplate::new(200).set_delay(Duration::from_mins(1)))
         .mount(&server)
         .await;
-    let options = ClientOptions::for_base(&server.uri()).unwrap().with_timeout(Duration::from_millis(200));
+    let mut options = ClientOptions::for_base(&server.uri()).unwrap();
+    options.timeout = Duration::from_millis(200);
     let error = Client::new(options).unwrap().health().await.unwrap_err();
     assert!(matches!(error, ApiError::Timeout { .. }), "{error:?}");
 }

@@ -3,8 +3,9 @@
 use prefix_client::operation::{ALL, Operation};
 use prefix_client::{
     AuditQuery, ChainQuery, Client, ClientOptions, EventQuery, MitigationQuery, Mode, NewEvent,
-    NewMitigation, NewPanic, NewSafelistEntry, Protocol, Series,
+    NewMitigation, NewPanic, NewSafelistEntry, Series,
 };
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::Path;
 use wiremock::matchers::any;
@@ -54,8 +55,10 @@ async fn every_operation_is_called_by_a_method() {
     let client = Client::new(ClientOptions::for_base(&server.uri()).unwrap()).unwrap();
     let id = "0193f0a0-0000-7000-8000-000000000001";
     let ip = "203.0.113.10".parse().unwrap();
-    let event = NewEvent::ban("lab", ip, "udp_flood");
-    let rule = NewMitigation::discard(ip, Protocol::Number(17), "drill");
+    let event = json!({"source": "lab", "victim_ip": ip, "vector": "udp_flood"});
+    let event: NewEvent = serde_json::from_value(event).unwrap();
+    let rule = json!({"reason": "drill", "victim_ip": ip, "protocol": 17, "action": "discard"});
+    let rule: NewMitigation = serde_json::from_value(rule).unwrap();
     let mitigation = id.parse().unwrap();
     let entry =
         NewSafelistEntry { prefix: "203.0.113.0/28".parse().unwrap(), reason: None, expires_at: None };

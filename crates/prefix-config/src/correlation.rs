@@ -16,7 +16,7 @@ pub type CorrelationKeys = CorrelationSettings<AdapterDocument>;
 
 /// The longest half life of the decay, seconds.
 fn longest_half_life(keys: &CorrelationKeys) -> u64 {
-    u64::from(keys.window_seconds) * 10
+    keys.window_seconds.saturating_mul(10)
 }
 
 /// Checks everything that a single key cannot say.
@@ -33,7 +33,7 @@ pub fn check(keys: &CorrelationKeys) -> Vec<Diagnostic> {
         found.error_of("default_weight", format!("must be 0 or more, not {}", keys.default_weight));
     }
     let (half_life, longest) = (keys.confidence_decay_half_life_seconds, longest_half_life(keys));
-    if u64::from(half_life) > longest {
+    if half_life > longest {
         let key = "confidence_decay_half_life_seconds";
         found.error(key, format!("{key} must be at most {longest} (10 x window_seconds), not {half_life}"));
     }

@@ -1,5 +1,6 @@
 //! A document that comes as the body of a request: read like its file, against what runs, and written as a file again.
 
+use prefix_core::words;
 use prefix_diagnostics::{Diagnostic, KeyPath, Node};
 use prefix_policy::settings::Guardrails;
 use prefix_policy::{Inventory, Playbooks, PlaybooksDocument, Vectors};
@@ -21,24 +22,18 @@ pub mod text;
 
 pub use self::secret::{HIDDEN, hide_secrets};
 
-/// A document of its own that can be replaced as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Document {
-    /// playbooks.yaml
-    Playbooks,
-    /// correlation.yaml
-    Correlation,
+words! {
+    /// A document of its own that can be replaced as a whole: its word is the first one of its overrides, and its key in
+    /// prefixd.yaml.
+    pub enum Document {
+        /// playbooks.yaml
+        Playbooks = "playbooks",
+        /// correlation.yaml
+        Correlation = "correlation",
+    }
 }
 
 impl Document {
-    /// The first word of its overrides, and its key in prefixd.yaml.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Playbooks => "playbooks",
-            Self::Correlation => "correlation",
-        }
-    }
-
     /// Its file.
     pub fn file(self) -> &'static str {
         match self {
@@ -65,7 +60,7 @@ pub fn playbooks(
     if is_without {
         let text = "missing key \"playbooks\": the whole list, in its order";
         reading.add([Diagnostic::shape(KeyPath::root(), text)]);
-        return Loaded::of(reading, None);
+        return Loaded::new(None, reading.diagnostics);
     }
     if let Some(document) = &mut reading.value {
         let built_in = Vectors::default();
@@ -75,7 +70,7 @@ pub fn playbooks(
     let found = reading.value.as_ref().map(|document| correlation::check_playbooks(correlation, document));
     reading.add(found.unwrap_or_default());
     let playbooks = reading.build(|document| document.build(guardrails, Some(inventory)));
-    Loaded::of(reading, playbooks)
+    Loaded::new(playbooks, reading.diagnostics)
 }
 
 /// Reads the terms of correlation; paths lead into the body. A member that is left out stays as it runs, and so does a
@@ -93,7 +88,7 @@ pub fn correlation(
         reading.add(correlation::check(keys));
         reading.add(correlation::contradicted(keys, playbooks));
     }
-    Loaded::of(reading, keys)
+    Loaded::new(keys, reading.diagnostics)
 }
 
 /// The webhook adapters of a correlation document that passed every other check, ready to run. Their secrets come from
@@ -117,7 +112,7 @@ pub fn guardrails(body: Value, running: &Keys) -> Loaded<Keys> {
     let mut reading: Reading<Section> = Reading::of_body(node(section));
     let keys = reading.value.take().map(|Section { guardrails }| Keys { guardrails, ..running.clone() });
     reading.add(keys.as_ref().map(rules::check_limits).unwrap_or_default());
-    Loaded::of(reading, keys)
+    Loaded::new(keys, reading.diagnostics)
 }
 
 /// The body of a document with what runs in place of the members that it leaves out, but for the playbooks.

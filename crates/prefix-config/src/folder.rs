@@ -80,10 +80,7 @@ impl ConfigSource {
 
     /// What relative paths are relative to.
     pub fn folder(&self) -> &Path {
-        match &self.files {
-            Files::Folder(folder) => folder,
-            Files::BuiltIn(_) => Path::new(""),
-        }
+        self.of_folder().unwrap_or(Path::new(""))
     }
 
     /// Whether the file is there.

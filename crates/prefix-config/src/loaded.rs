@@ -2,8 +2,6 @@
 
 use prefix_diagnostics::{Checked, Diagnostic, Kind};
 
-use super::read::Reading;
-
 /// A value, or why there is none.
 #[derive(Debug)]
 pub struct Loaded<T> {
@@ -17,11 +15,6 @@ impl<T> Loaded<T> {
     pub(super) fn new(value: Option<T>, diagnostics: Vec<Diagnostic>) -> Self {
         let is_sound = !diagnostics.iter().any(Diagnostic::is_error);
         Self { value: value.filter(|_| is_sound), diagnostics }
-    }
-
-    /// What a reading came to, with what became of its value.
-    pub(super) fn of<D>(reading: Reading<D>, value: Option<T>) -> Self {
-        Self::new(value, reading.diagnostics)
     }
 
     /// The value with its warnings, or the errors.

@@ -7,11 +7,8 @@ use figment::providers::Serialized;
 use figment::value::{Dict, Value};
 use prefix_diagnostics::{KeyPath, Node, Place};
 
-use super::Environment;
-use super::yaml;
-
-/// First words of overrides that mean a file of their own.
-const FILES: [&str; 4] = ["inventory", "playbooks", "correlation", "alerting"];
+use super::folder::OTHERS;
+use super::{Environment, yaml};
 
 /// Overrides of one document: the keys after `PREFIXD__` and the value as written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,7 +28,7 @@ impl Overrides {
             let words: Vec<String> =
                 variable.strip_prefix("PREFIXD__")?.split("__").map(str::to_ascii_lowercase).collect();
             let first = words.first()?.as_str();
-            let words = match FILES.contains(&first) {
+            let words = match OTHERS.iter().any(|(_, word)| *word == first) {
                 true if first == document => words[1..].to_vec(),
                 false if document == "settings" => words,
                 _ => return None,

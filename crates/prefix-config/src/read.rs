@@ -36,11 +36,10 @@ impl<T> Reading<T> {
     }
 
     /// A text that is no YAML.
-    pub(super) fn unreadable(file: &str, (line, text): SyntaxError) -> Self {
-        let diagnostic = Diagnostic::shape(KeyPath::root(), text).at(Place::line(file, line));
+    pub(super) fn unreadable(file: &str, error: SyntaxError) -> Self {
         let source = Some(Source { file: file.to_owned(), text: String::new() });
         let places = Places { source, node: OnceCell::from(Node::empty()), ..Places::default() };
-        Self { value: None, diagnostics: vec![diagnostic], places }
+        Self { value: None, diagnostics: vec![not_yaml(file, error)], places }
     }
 
     /// Reads a document that came as a body: nothing is replaced in it and nothing laid over it.
@@ -79,6 +78,11 @@ impl<T> Reading<T> {
     pub(super) fn is_sound(&self) -> bool {
         !self.diagnostics.iter().any(Diagnostic::is_error)
     }
+}
+
+/// What is said about a text that is no YAML.
+fn not_yaml(file: &str, (line, text): SyntaxError) -> Diagnostic {
+    Diagnostic::shape(KeyPath::root(), text).at(Place::line(file, line))
 }
 
 /// Where the places of a document are.
@@ -136,15 +140,15 @@ pub(super) fn read_file<T: DeserializeOwned>(
             Err(error) => refused = Some(syntax_error(&error)),
         }
     }
-    let reading = match yaml::parse(&source.text) {
+    let mut reading = match yaml::parse(&source.text) {
         Ok(node) => read_node(&source, node, &overrides, environment),
         Err(error) => return Reading::unreadable(&source.file, error),
     };
-    match refused {
+    if let Some(error) = refused.filter(|_| reading.diagnostics.is_empty()) {
         // The two ways of reading must agree; if ever they do not, the stricter one is heeded.
-        Some(error) if reading.diagnostics.is_empty() => Reading::unreadable(&source.file, error),
-        _ => reading,
+        reading.diagnostics.push(not_yaml(&source.file, error));
     }
+    reading
 }
 
 /// Reads a document that was parsed already.

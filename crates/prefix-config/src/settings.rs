@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use prefix_core::address::Prefix;
 use prefix_core::name::Pop;
+use prefix_core::{section, words};
 use prefix_policy::settings::{EscalationDefaults, Guardrails, Quotas, Timers};
 use serde::{Deserialize, Serialize};
 
@@ -18,77 +19,48 @@ use self::bgp::BgpKeys;
 use self::http::{AuthMode, HttpKeys};
 use self::operation::{ObservabilityKeys, ShutdownKeys, StorageKeys};
 
-/// Whether anything reaches the speaker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mode {
-    /// Everything is decided and stored, nothing is announced.
-    #[default]
-    DryRun,
-    /// Rules are announced.
-    Enforced,
-}
-
-impl Mode {
-    /// The word of the configuration.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::DryRun => "dry-run",
-            Self::Enforced => "enforced",
-        }
+words! {
+    /// Whether anything reaches the speaker.
+    #[derive(Default)]
+    pub enum Mode {
+        /// Everything is decided and stored, nothing is announced.
+        #[default]
+        DryRun = "dry-run",
+        /// Rules are announced.
+        Enforced = "enforced",
     }
 }
 
-/// The file as it is written, defaults filled in. Keys without default are optional here, so that one that is missing
-/// does not hide the mistakes of the others.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Keys {
-    /// Name of this site; required.
-    pub pop: Option<Pop>,
-    /// Dry-run or enforced.
-    pub mode: Mode,
-    /// Folder for what must survive a restart beside the storage.
-    pub state_dir: PathBuf,
-    /// The API.
-    pub http: HttpKeys,
-    /// The speaker.
-    pub bgp: BgpKeys,
-    /// Bounds of every rule.
-    pub guardrails: Guardrails,
-    /// Ceilings.
-    pub quotas: Quotas,
-    /// Lifetimes and intervals.
-    pub timers: Timers,
-    /// From step to step.
-    pub escalation: EscalationDefaults,
-    /// The database.
-    pub storage: StorageKeys,
-    /// Log, metrics, audit copy.
-    pub observability: ObservabilityKeys,
-    /// Prefixes that are never filtered.
-    pub safelist: SafelistKeys,
-    /// The end.
-    pub shutdown: ShutdownKeys,
-}
-
-impl Default for Keys {
-    fn default() -> Self {
-        Self {
-            pop: None,
-            mode: Mode::default(),
-            state_dir: PathBuf::from("data"),
-            http: HttpKeys::default(),
-            bgp: BgpKeys::default(),
-            guardrails: Guardrails::default(),
-            quotas: Quotas::default(),
-            timers: Timers::default(),
-            escalation: EscalationDefaults::default(),
-            storage: StorageKeys::default(),
-            observability: ObservabilityKeys::default(),
-            safelist: SafelistKeys::default(),
-            shutdown: ShutdownKeys::default(),
-        }
+section! {
+    /// The file as it is written, defaults filled in. Keys without default are optional here, so that one that is missing
+    /// does not hide the mistakes of the others.
+    pub struct Keys {
+        /// Name of this site; required.
+        pub pop: Option<Pop> = None,
+        /// Dry-run or enforced.
+        pub mode: Mode = Mode::default(),
+        /// Folder for what must survive a restart beside the storage.
+        pub state_dir: PathBuf = PathBuf::from("data"),
+        /// The API.
+        pub http: HttpKeys = HttpKeys::default(),
+        /// The speaker.
+        pub bgp: BgpKeys = BgpKeys::default(),
+        /// Bounds of every rule.
+        pub guardrails: Guardrails = Guardrails::default(),
+        /// Ceilings.
+        pub quotas: Quotas = Quotas::default(),
+        /// Lifetimes and intervals.
+        pub timers: Timers = Timers::default(),
+        /// From step to step.
+        pub escalation: EscalationDefaults = EscalationDefaults::default(),
+        /// The database.
+        pub storage: StorageKeys = StorageKeys::default(),
+        /// Log, metrics, audit copy.
+        pub observability: ObservabilityKeys = ObservabilityKeys::default(),
+        /// Prefixes that are never filtered.
+        pub safelist: SafelistKeys = SafelistKeys::default(),
+        /// The end.
+        pub shutdown: ShutdownKeys = ShutdownKeys::default(),
     }
 }
 

@@ -32,12 +32,30 @@ pub(super) fn options(duplicates: DuplicateKeyPolicy) -> serde_saphyr::Options {
     }
 }
 
+/// What the parser says in its own terms, and the same in those of whoever wrote the file.
+const PLAIN_WORDS: &[(&str, &str)] = &[
+    ("expected mapping start", "expected a map of keys, found nothing"),
+    ("expected '-' indicator", "the indentation does not fit the lines before it"),
+    ("expected <block end>", "the indentation does not fit the lines before it"),
+    (
+        "mapping values are not allowed",
+        "`: ` for a second time in a value: put it in quotes, or in a line of its own",
+    ),
+    ("tabs disallowed", "a tab in the indentation: indent with spaces"),
+    (
+        "unknown anchor",
+        "`*` refers to an anchor (`&`) that is not there; text that begins with `*` needs quotes",
+    ),
+    ("budget breached: Documents", "a second document begins (`---`): a file holds one"),
+];
+
 pub(super) fn syntax_error(error: &serde_saphyr::Error) -> SyntaxError {
     let line = error.location().map_or(0, |location| location.line());
     let text = error.without_snippet().to_string();
     // The place is said once, in front of the text.
-    let text = text.split(" at line ").next().unwrap_or_default().trim_end_matches('.').to_owned();
-    (line, text)
+    let text = text.split(" at line ").next().unwrap_or_default().trim_end_matches('.');
+    let plain = PLAIN_WORDS.iter().find(|(said, _)| text.contains(said)).map_or(text, |(_, plain)| plain);
+    (line, plain.to_owned())
 }
 
 /// Whether the value stands in quotes or in a block of text, so that it is text whatever it looks like.
@@ -58,19 +76,29 @@ impl Format for Yaml {
     }
 
     fn member<'de, A: MapAccess<'de>>(self, map: &mut A) -> Result<Option<Member>, A::Error> {
-        let Some(Located(key)) = map.next_key()? else { return Ok(None) };
+        let Some(Key(key, line)) = map.next_key()? else { return Ok(None) };
         let Located(value) = map.next_value()?;
-        let line = if key.line == 0 { value.line } else { key.line };
-        let key = match key.content {
+        Ok(Some(Member { key, line: if line == 0 { value.line } else { line }, value }))
+    }
+}
+
+/// A key of a map, as text whatever it looks like, and its line. The parser adds the line to an error that is made while
+/// it reads the key.
+struct Key(Box<str>, u32);
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Located(node) = Located::deserialize(deserializer)?;
+        let text = match node.content {
             Content::Text(text) => text,
             Content::Unsigned(number) => number.to_string(),
             Content::Signed(number) => number.to_string(),
             Content::Float(number) => number.to_string(),
             Content::Bool(value) => value.to_string(),
             Content::Null => "null".to_owned(),
-            _ => return Err(A::Error::custom("a key must be plain text")),
+            _ => return Err(D::Error::custom("a key must be plain text")),
         };
-        Ok(Some(Member { key: key.into(), line, value }))
+        Ok(Self(text.into(), node.line))
     }
 }
 
@@ -154,6 +182,33 @@ mod tests {
     fn broken_yaml_names_its_line() {
         let (line, text) = parse("a: 1\nb: [1, 2\nc: 3\n").unwrap_err();
         assert!(line > 0 && !text.contains("line"), "{line} {text}");
+    }
+
+    #[test]
+    fn a_key_that_is_no_text_names_its_line() {
+        for text in ["pop: fra1\n? [a, b]\n: 1\n", "pop: fra1\n? {a: b}\n: 1\n", "a:\n  ? [a, b]\n  : 1\n"] {
+            assert_eq!(parse(text).unwrap_err(), (2, "a key must be plain text".to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_the_words_of_the_writer() {
+        for (text, line, words) in [
+            ("a: b: c\n", 1, "in quotes"),
+            ("a:\n  - b: 1\n   c: 2\n", 3, "the indentation does not fit"),
+            ("a:\n\t- b\n", 2, "a tab in the indentation"),
+            ("a: *b\n", 1, "an anchor (`&`) that is not there"),
+            ("a: 1\n---\nb: 2\n", 2, "a second document begins"),
+        ] {
+            let (at, said) = parse(text).unwrap_err();
+            assert!(at == line && said.contains(words), "{text:?}: {at}: {said}");
+        }
+        for nothing in ["null", "~", "---\n", "&a"] {
+            let read: Result<std::collections::BTreeMap<String, u8>, _> =
+                serde_saphyr::from_str_with_options(nothing, options(DuplicateKeyPolicy::Error));
+            let said = syntax_error(&read.unwrap_err());
+            assert_eq!(said, (1, "expected a map of keys, found nothing".to_owned()), "{nothing:?}");
+        }
     }
 
     #[test]

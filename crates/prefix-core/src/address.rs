@@ -109,12 +109,6 @@ impl From<IpAddr> for VictimIp {
     }
 }
 
-impl From<VictimIp> for IpAddr {
-    fn from(victim: VictimIp) -> Self {
-        victim.0
-    }
-}
-
 impl FromStr for VictimIp {
     type Err = AddressError;
 

@@ -5,7 +5,6 @@
 //! serialise all transactions.
 
 use std::fmt;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -27,22 +26,11 @@ pub struct InvalidHash;
 impl ChainHash {
     /// The `prev_hash` of the first entry of a chain.
     pub const ZERO: Self = Self([0; 32]);
-
-    /// The 32 octets.
-    pub fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
 }
 
 impl From<[u8; 32]> for ChainHash {
     fn from(bytes: [u8; 32]) -> Self {
         Self(bytes)
-    }
-}
-
-impl fmt::Display for ChainHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
     }
 }
 
@@ -52,17 +40,7 @@ impl fmt::Debug for ChainHash {
     }
 }
 
-impl FromStr for ChainHash {
-    type Err = InvalidHash;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut bytes = [0; 32];
-        hex::decode_to_slice(text, &mut bytes).map_err(|_| InvalidHash)?;
-        Ok(Self(bytes))
-    }
-}
-
-serde_as_text!(ChainHash);
+hex_octets!(ChainHash(32), InvalidHash, |_: String| InvalidHash);
 
 /// The number and the hashes of a sealed entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -9,7 +9,7 @@ use crate::rate::{BitsPerSecond, PacketsPerSecond};
 use crate::ttl::Ttl;
 
 /// The result of a decision.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs, reason = "the words of the contract, http-api.md §5.1")]
 pub enum Outcome {
@@ -21,6 +21,7 @@ pub enum Outcome {
     Refuse,
     Withdraw,
     Release,
+    #[default]
     None,
 }
 
@@ -97,7 +98,7 @@ impl DecidedRule {
 }
 
 /// A decision and its explanation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
     /// The result of a decision.
     pub outcome: Outcome,
@@ -122,17 +123,7 @@ pub struct Decision {
 impl Decision {
     /// A decision before its first stage.
     pub fn open() -> Self {
-        Self {
-            outcome: Outcome::None,
-            customer_id: None,
-            service_id: None,
-            profile: None,
-            playbook: None,
-            step: None,
-            rule: None,
-            guardrail: None,
-            trace: Vec::new(),
-        }
+        Self::default()
     }
 
     /// Adds the result of a stage.

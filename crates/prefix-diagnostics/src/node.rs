@@ -1,6 +1,6 @@
 //! A document as a tree of values that remember the line of each key and value, and the keys that are given twice.
 
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::ser::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::path::{KeyPath, Segment};
@@ -272,11 +272,7 @@ impl Serialize for Node {
             Content::Text(text) => serializer.serialize_str(text),
             Content::List(items) => serializer.collect_seq(items),
             Content::Map(map) => {
-                let mut members = serializer.serialize_map(Some(map.members.len()))?;
-                map.members
-                    .iter()
-                    .try_for_each(|member| members.serialize_entry(&member.key, &member.value))?;
-                members.end()
+                serializer.collect_map(map.members.iter().map(|member| (&member.key, &member.value)))
             }
             Content::Raw(raw) => raw.1.serialize(serializer),
         }

@@ -12,23 +12,17 @@ use crate::error::DirectError;
 
 /// A database that is not open yet. It is shown as its URL without credentials.
 #[derive(Debug, Clone)]
-pub struct Database {
-    url: StoreUrl,
-}
+pub struct Database(pub(crate) StoreUrl);
 
 impl Database {
-    pub(crate) fn new(url: StoreUrl) -> Self {
-        Self { url }
-    }
-
     /// All migrations of this program, and which of them the database has. `timeout` is for the connection.
     pub async fn migrations(&self, timeout: Duration) -> Result<Vec<MigrationState>, DirectError> {
-        migrations::status(&self.url, single(timeout)).await.map_err(|error| self.error(error))
+        migrations::status(&self.0, single(timeout)).await.map_err(|error| self.error(error))
     }
 
     /// Applies the migrations that are missing, all or none, and returns them.
     pub async fn migrate(&self, timeout: Duration) -> Result<Vec<MigrationState>, DirectError> {
-        migrations::run(&self.url, single(timeout)).await.map_err(|error| self.error(error))
+        migrations::run(&self.0, single(timeout)).await.map_err(|error| self.error(error))
     }
 
     /// Opens it beside a running daemon, if its schema is up to date: who only reads changes nothing, not even that.
@@ -40,15 +34,15 @@ impl Database {
             statement_timeout: timeout,
             exclusive: false,
         };
-        let states = migrations::status(&self.url, options).await.map_err(|error| self.error(error))?;
+        let states = migrations::status(&self.0, options).await.map_err(|error| self.error(error))?;
         if states.iter().any(|state| !state.is_applied) {
-            return Err(DirectError::Unmigrated { url: self.url.clone() });
+            return Err(DirectError::Unmigrated { url: self.0.clone() });
         }
-        prefix_store::open(&self.url, options).await.map_err(|error| self.error(error))
+        prefix_store::open(&self.0, options).await.map_err(|error| self.error(error))
     }
 
     fn error(&self, error: OpenError) -> DirectError {
-        match (error, &self.url) {
+        match (error, &self.0) {
             (OpenError::InUse { path }, _) => DirectError::InUse { path },
             (error @ OpenError::Unavailable { .. }, StoreUrl::Postgres(_)) => DirectError::NoDatabase(error),
             (error, _) => DirectError::Database(error),
@@ -58,7 +52,7 @@ impl Database {
 
 impl fmt::Display for Database {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.url.fmt(out)
+        self.0.fmt(out)
     }
 }
 

@@ -47,7 +47,7 @@ impl ConfigFolder {
     /// The database: only `storage` is read, and `DATABASE_URL` wins. Nothing is opened yet.
     pub fn database(&self) -> Result<Checked<Database>, DirectError> {
         let Checked { value, warnings } = self.checked(self.source().load_storage())?;
-        Ok(Checked { value: Database::new(value), warnings })
+        Ok(Checked { value: Database(value), warnings })
     }
 
     /// All files. The shared secret of the API may be missing: it is in the daemon's environment, and only the daemon

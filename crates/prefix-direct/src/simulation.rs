@@ -52,7 +52,7 @@ impl RecordedSimulation {
         let refresh = i64::try_from(settings.keys.timers.reconciliation_interval_seconds).unwrap_or(i64::MAX);
         // what has not happened yet is no difference
         let until = query.end.min(Utc::now());
-        let database = Database::new(settings.keys.storage.url().0);
+        let database = Database(settings.keys.storage.url().0);
         let mut record = read(database, timeout, query, settings.pop.clone(), policy.uses_corroboration())?;
         let Some(Read::Safelist(safelist)) = record.recv().await.transpose()? else {
             return Err(DirectError::NoRecord);

@@ -21,7 +21,7 @@ use prefix_core::guard::GuardWithdrawal;
 use prefix_core::ownership::NotAfter;
 use prefix_core::{Announcer, Clock};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 use tracing::{info, warn};
 
@@ -56,9 +56,10 @@ pub struct Settings {
 }
 
 /// Reads the watch stream in a task of its own: a stream that nobody polls may block other calls of the adapter.
-fn subscribe(announcer: Arc<dyn Announcer>) -> (mpsc::UnboundedReceiver<SpeakerEvent>, AbortOnDrop) {
+fn subscribe(announcer: Arc<dyn Announcer>) -> (mpsc::UnboundedReceiver<SpeakerEvent>, JoinSet<()>) {
     let (sender, receiver) = mpsc::unbounded_channel();
-    let task = tokio::spawn(async move {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
         loop {
             let mut watch = announcer.watch();
             while let Some(event) = watch.next().await {
@@ -70,15 +71,7 @@ fn subscribe(announcer: Arc<dyn Announcer>) -> (mpsc::UnboundedReceiver<SpeakerE
             sleep(CHECK_INTERVAL).await;
         }
     });
-    (receiver, AbortOnDrop(task))
-}
-
-struct AbortOnDrop(JoinHandle<()>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+    (receiver, tasks)
 }
 
 /// What the guard needs of the host it runs on: the daemon's heartbeat, and a log of its withdrawals.

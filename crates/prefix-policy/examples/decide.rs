@@ -79,7 +79,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{:?} {:?}: {}", entry.stage, entry.result, entry.detail);
     }
     if let BanVerdict::Mitigate {
-        plan: prefix_policy::Plan { route: Some(route), action, ttl, .. }, ..
+        waits: None,
+        plan: prefix_policy::Plan { route: Some(route), action, ttl, .. },
+        ..
     } = verdict
     {
         println!("=> {route}, {}, for {ttl}", action.action_type());

@@ -15,9 +15,9 @@ use prefix_core::mitigation::ReportedMatch;
 use prefix_core::name::VectorName;
 use prefix_core::protocol::{Protocol, number};
 
-use crate::intersect::{self, Parts};
+use crate::intersect;
 use crate::inventory::Service;
-use crate::playbook::{FragmentsOption, Step};
+use crate::playbook::{FragmentsOption, Step, StepMatch};
 use crate::ports::list;
 use crate::settings::Guardrails;
 use crate::vector::{VectorTemplate, is_reflected};
@@ -101,9 +101,9 @@ pub(crate) fn compose(
         composed.note(Stage::AllowedPorts, StageResult::Skip, "a black hole takes allowed ports too");
         return composed;
     }
-    let parts = intersect::parts(attack.template, &step.matches).unwrap_or_else(|problem| {
+    let parts = intersect::parts(attack.template, &step.keys.matches).unwrap_or_else(|problem| {
         composed.flaw(problem);
-        Parts::default()
+        StepMatch::default()
     });
     composed.matching = Matching {
         dst_prefix: attack.victim.host_prefix(),
@@ -126,7 +126,7 @@ pub(crate) fn compose(
 }
 
 fn agree_on_protocol(attack: &Attack<'_>, composed: &mut Composed) {
-    let fixed = attack.template.protocol.and_then(|protocol| protocol.number(attack.family()));
+    let fixed = attack.template.protocol_number(attack.family());
     if let (Some(fixed), Some(reported)) = (fixed, attack.reported_protocol())
         && fixed != reported
     {
@@ -207,7 +207,7 @@ pub(crate) fn companion(
     if composed.action == Action::Rtbh || !names_ports(&composed.matching) {
         return None;
     }
-    let action = match step.fragments {
+    let action = match step.keys.fragments {
         FragmentsOption::None => return None,
         FragmentsOption::Police => service::policing(step, guardrails).ok()?,
         FragmentsOption::Discard => Action::Discard,
@@ -217,7 +217,7 @@ pub(crate) fn companion(
 }
 
 fn fragments_pass(attack: &Attack<'_>, step: &Step, composed: &mut Composed) {
-    let passes = step.fragments == FragmentsOption::None && names_ports(&composed.matching);
+    let passes = step.keys.fragments == FragmentsOption::None && names_ports(&composed.matching);
     if passes && is_reflected(attack.vector) {
         composed.warnings.push(
             "fragments other than the first carry no ports and pass this rule; a reflection of large packets is \

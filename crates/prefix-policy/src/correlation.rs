@@ -19,7 +19,7 @@ use prefix_core::name::PlaybookName;
 use prefix_core::signal::{Correlation, Signal, SignalGroup, SignalRole};
 
 use crate::policy::Policy;
-use crate::settings::CorrelationTerms;
+use crate::settings::{CorrelationTerms, clamped};
 
 /// Confidences that differ by less are equal: the last digits of a float decide over nobody's traffic.
 const TOLERANCE: f64 = 1e-9;
@@ -44,8 +44,7 @@ impl Policy {
         CorrelationTerms {
             min_sources: own.min_sources.unwrap_or(global.min_sources),
             confidence_threshold: own.confidence_threshold.unwrap_or(global.confidence_threshold),
-            half_life_seconds: half_life
-                .map_or(global.half_life_seconds, |seconds| u32::try_from(seconds).unwrap_or(u32::MAX)),
+            half_life_seconds: half_life.map_or(global.half_life_seconds, clamped),
         }
     }
 
@@ -56,12 +55,14 @@ impl Policy {
     }
 
     /// Looks at a group anew: confidence and count follow its signals. `met` is set when it is enough, and kept.
-    pub fn reconsider(&self, group: &mut SignalGroup, now: DateTime<Utc>) {
+    /// Returns true if an open group has become enough by this.
+    pub fn reconsider(&self, group: &mut SignalGroup, now: DateTime<Utc>) -> bool {
         let (score, terms) = (self.score(group, now), self.terms(group.playbook.as_ref()));
         group.derived_confidence = score.confidence;
         group.source_count = score.source_count;
-        let has_primary = self.trigger_of(group).is_some();
-        group.met |= has_primary && is_enough(&score, &terms);
+        let completes = !group.met && self.trigger_of(group).is_some() && is_enough(&score, &terms);
+        group.met |= completes;
+        completes && group.is_open(now)
     }
 
     /// True if a signal may start a mitigation, as its source is configured now.

@@ -2,9 +2,9 @@
 
 mod destination;
 mod frozen;
-mod history;
-mod quota;
-mod rule;
+pub(crate) mod history;
+pub(crate) mod quota;
+pub(crate) mod rule;
 
 use prefix_core::address::VictimIp;
 use prefix_core::announcer::Route;
@@ -57,13 +57,7 @@ impl Policy {
         check_context: CheckContext<'_>,
     ) -> Result<Route, Refusal> {
         frozen::check(check_context.frozen, candidate.pop, candidate.customer)?;
-        destination::check(
-            self,
-            candidate.matching,
-            candidate.action,
-            check_context.safelist,
-            check_context.now,
-        )?;
+        destination::check(self, candidate.matching, candidate.action, check_context)?;
         let route = rule::check(self, candidate)?;
         rule::values(self, candidate)?;
         Ok(route)
@@ -85,39 +79,8 @@ impl Policy {
         check_context: CheckContext<'_>,
     ) -> Result<(), Refusal> {
         frozen::check(check_context.frozen, &mitigation.pop, mitigation.customer_id.as_ref())?;
-        destination::check(
-            self,
-            &mitigation.matching,
-            &mitigation.action,
-            check_context.safelist,
-            check_context.now,
-        )?;
+        destination::check(self, &mitigation.matching, &mitigation.action, check_context)?;
         rule::switches(self, &mitigation.matching, &mitigation.action)?;
         history::lifetime(self, mitigation, check_context.now)
-    }
-
-    /// `max_lifetime` and `quiet_period`, for automatic rules.
-    pub(crate) fn check_history(
-        &self,
-        candidate: &Candidate<'_>,
-        route: &Route,
-        facts: &Facts<'_>,
-    ) -> Result<(), Refusal> {
-        history::check(self, candidate, route, facts)
-    }
-
-    /// By which numbers a rule passed [`Self::check_rule`].
-    pub(crate) fn passed_rule(&self, candidate: &Candidate<'_>) -> String {
-        rule::passed(self, candidate)
-    }
-
-    /// `new_rate` and the quotas for so many new rules of a customer; says how full they are.
-    pub(crate) fn check_quotas(
-        &self,
-        customer: Option<&CustomerId>,
-        routes: &[&Route],
-        facts: &Facts<'_>,
-    ) -> Result<String, Refusal> {
-        quota::check(self, customer, routes, facts)
     }
 }

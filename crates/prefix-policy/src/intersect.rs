@@ -3,32 +3,19 @@
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
-use prefix_core::flowspec::{Fragment, TcpFlags};
 use prefix_core::matching::{Matching, PacketLength};
 
 use crate::playbook::StepMatch;
-use crate::settings::Uses;
 use crate::vector::VectorTemplate;
 
 /// The lengths an IP packet can have for us, in bytes: a header at least, a jumbo frame at most.
 pub(crate) const PACKET_LENGTHS: RangeInclusive<u16> = 20..=9_216;
 
-/// The components of a match that neither the victim nor ports of a report decide.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Parts {
-    pub(crate) src_ports: BTreeSet<u16>,
-    pub(crate) tcp_flags: TcpFlags,
-    pub(crate) fragment: Fragment,
-    pub(crate) packet_length: Option<PacketLength>,
-    pub(crate) dscp: BTreeSet<u8>,
-    pub(crate) icmp_type: BTreeSet<u8>,
-}
-
 /// The intersection of both.
-pub(crate) fn parts(vector: &VectorTemplate, step: &StepMatch) -> Result<Parts, String> {
+pub(crate) fn parts(vector: &VectorTemplate, step: &StepMatch) -> Result<StepMatch, String> {
     let tcp_flags = vector.tcp_flags.and(step.tcp_flags);
     let fragment = vector.fragment.intersection(step.fragment);
-    Ok(Parts {
+    Ok(StepMatch {
         src_ports: both(&vector.src_ports, &step.src_ports, "source port")?,
         tcp_flags: tcp_flags.map_err(|_| "the TCP flags of vector and step exclude each other".to_owned())?,
         fragment: fragment.map_err(|_| "vector and step have no kind of fragment in common".to_owned())?,
@@ -56,46 +43,35 @@ fn lengths(one: Option<PacketLength>, other: Option<PacketLength>) -> Result<Opt
     Ok(Some(common))
 }
 
-impl StepMatch {
-    pub(crate) fn uses(&self) -> Uses {
-        Uses {
-            src_ports: !self.src_ports.is_empty(),
-            tcp_flags: !self.tcp_flags.is_empty(),
-            fragment: !self.fragment.is_empty(),
-            icmp_type: !self.icmp_type.is_empty(),
-            packet_length: self.packet_length.is_some(),
-            dscp: !self.dscp.is_empty(),
-        }
-    }
+/// Which components a match has, of those that a switch allows: in the order of [`crate::Guardrails::missing`].
+pub(crate) trait Uses {
+    /// Whether each is there.
+    fn uses(&self) -> [bool; 6];
 }
 
-impl VectorTemplate {
-    pub(crate) fn uses(&self) -> Uses {
-        Uses {
-            src_ports: !self.src_ports.is_empty(),
-            tcp_flags: !self.tcp_flags.is_empty(),
-            fragment: !self.fragment.is_empty(),
-            icmp_type: !self.icmp_type.is_empty(),
-            packet_length: self.packet_length.is_some(),
-            dscp: !self.dscp.is_empty(),
+macro_rules! uses {
+    ($($matching:ty),+) => {$(
+        impl Uses for $matching {
+            fn uses(&self) -> [bool; 6] {
+                [
+                    !self.src_ports.is_empty(),
+                    !self.tcp_flags.is_empty(),
+                    !self.fragment.is_empty(),
+                    !self.icmp_type.is_empty(),
+                    self.packet_length.is_some(),
+                    !self.dscp.is_empty(),
+                ]
+            }
         }
-    }
+    )+};
 }
 
-/// The components that a finished match has.
-pub(crate) fn uses(matching: &Matching) -> Uses {
-    Uses {
-        src_ports: !matching.src_ports.is_empty(),
-        tcp_flags: !matching.tcp_flags.is_empty(),
-        fragment: !matching.fragment.is_empty(),
-        icmp_type: !matching.icmp_type.is_empty(),
-        packet_length: matching.packet_length.is_some(),
-        dscp: !matching.dscp.is_empty(),
-    }
-}
+uses!(StepMatch, VectorTemplate, Matching);
 
 #[cfg(test)]
 mod tests {
+    use prefix_core::flowspec::{Fragment, TcpFlags};
+
     use super::*;
 
     #[test]

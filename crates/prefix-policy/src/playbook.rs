@@ -4,12 +4,9 @@ mod check;
 mod document;
 mod one_or_many;
 
-use prefix_core::address::Family;
-use prefix_core::confidence::Confidence;
+use prefix_core::event::Report;
 use prefix_core::flowspec::Action;
-use prefix_core::name::{CustomerId, PlaybookName, ServiceId, SourceName, VectorName};
-use prefix_core::rate::BitsPerSecond;
-use prefix_core::ttl::Ttl;
+use prefix_core::name::{PlaybookName, ServiceId};
 use prefix_diagnostics::{Checked, Diagnostic, Diagnostics};
 
 use check::Check;
@@ -19,7 +16,8 @@ pub use document::{
 };
 pub use one_or_many::OneOrMany;
 
-use crate::inventory::Inventory;
+use crate::compose::Attack;
+use crate::inventory::{CustomerMatch, Inventory};
 use crate::settings::Guardrails;
 use crate::vector::Vectors;
 
@@ -28,22 +26,8 @@ use crate::vector::Vectors;
 pub struct Step {
     /// What is done with matching packets.
     pub action: Action,
-    /// The TTL before the customer's profile scales it.
-    pub ttl: Ttl,
-    /// The confidence it needs, before the profile.
-    pub require_confidence_at_least: Option<Confidence>,
-    /// How many seconds the step before it must have been confirmed, before the profile.
-    pub require_persistence_seconds: Option<u32>,
-    /// When only ports that the service serves are attacked.
-    pub on_allowed_ports: OnAllowedPorts,
-    /// When the report names no port and the service serves some.
-    pub on_unknown_ports: OnUnknownPorts,
-    /// The companion rule for fragments.
-    pub fragments: FragmentsOption,
-    /// The rate where ports that the service serves are policed.
-    pub allowed_ports_rate: Option<BitsPerSecond>,
-    /// Narrows the vector.
-    pub matches: StepMatch,
+    /// The step as it is written; TTL, confidence and persistence are those before the customer's profile scales them.
+    pub keys: StepDocument,
 }
 
 /// A playbook.
@@ -59,43 +43,20 @@ pub struct Playbook {
     pub steps: Vec<Step>,
 }
 
-/// What a playbook is chosen by.
-#[derive(Clone, Copy, Debug)]
-pub struct AttackFacts<'a> {
-    /// The vector of the report.
-    pub vector: &'a VectorName,
-    /// Who reports.
-    pub source: &'a SourceName,
-    /// Whose address it is.
-    pub customer_id: &'a CustomerId,
-    /// The service, if an asset names the address.
-    pub service_id: Option<&'a ServiceId>,
-    /// The protocol of the vector, else of the report; `None` = any.
-    pub protocol: Option<u8>,
-    /// The family of the victim.
-    pub family: Family,
-    /// Whether the report names destination ports.
-    pub has_ports: bool,
-}
-
 impl Playbook {
     /// True if all keys of `match` hold.
-    pub fn is_for(&self, attack: &AttackFacts<'_>) -> bool {
+    fn is_for(&self, report: &Report, attack: &Attack<'_>, owner: &CustomerMatch<'_>) -> bool {
         let keys = &self.matches;
-        let fits_protocol = keys
-            .protocol
-            .and_then(|protocol| protocol.number(attack.family))
-            .is_none_or(|number| attack.protocol == Some(number));
-        let fits_service = keys
-            .service_id
-            .as_ref()
-            .is_none_or(|wanted| attack.service_id.is_some_and(|service| wanted.contains(service)));
+        let protocol = keys.protocol.and_then(|protocol| protocol.number(report.victim_ip.family()));
+        let fits_service = |wanted: &OneOrMany<ServiceId>| {
+            owner.service_id().is_some_and(|service| wanted.contains(service))
+        };
         keys.vector.contains(attack.vector)
-            && keys.source.as_ref().is_none_or(|wanted| wanted.contains(attack.source))
-            && keys.customer_id.as_ref().is_none_or(|wanted| wanted.contains(attack.customer_id))
-            && fits_service
-            && fits_protocol
-            && (!keys.require_top_ports || attack.has_ports)
+            && keys.source.as_ref().is_none_or(|wanted| wanted.contains(&report.source))
+            && keys.customer_id.as_ref().is_none_or(|wanted| wanted.contains(owner.customer_id()))
+            && keys.service_id.as_ref().is_none_or(fits_service)
+            && protocol.is_none_or(|number| attack.protocol() == Some(number))
+            && (!keys.require_top_ports || !report.top_dst_ports.is_empty())
     }
 
     /// A step by its number.
@@ -134,9 +95,14 @@ impl PlaybooksDocument {
 
 impl Playbooks {
     /// The first playbook that matches, else the default one.
-    pub fn select(&self, attack: &AttackFacts<'_>) -> Option<&Playbook> {
+    pub(crate) fn select(
+        &self,
+        report: &Report,
+        attack: &Attack<'_>,
+        owner: &CustomerMatch<'_>,
+    ) -> Option<&Playbook> {
         let default = || self.default_playbook.and_then(|position| self.list.get(position));
-        self.list.iter().find(|playbook| playbook.is_for(attack)).or_else(default)
+        self.list.iter().find(|playbook| playbook.is_for(report, attack, owner)).or_else(default)
     }
 
     /// A playbook by its name.

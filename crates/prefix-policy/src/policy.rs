@@ -10,7 +10,9 @@ use prefix_core::ttl::Ttl;
 use crate::inventory::{CustomerMatch, Inventory};
 use crate::playbook::Playbooks;
 use crate::profile::Profile;
-use crate::settings::{CorrelationSettings, EscalationDefaults, Guardrails, Quotas, Reports, Timers};
+use crate::settings::{
+    CorrelationSettings, EscalationDefaults, Guardrails, Quotas, Reports, Timers, duration,
+};
 use crate::use_cases::REJECTED_COUNTS;
 use crate::vector::VectorTemplate;
 
@@ -67,12 +69,8 @@ impl Policy {
         self.parts.inventory.lookup(victim)
     }
 
-    /// Until when a report of this source holds a lease now, and whether the source reports edges only.
-    pub fn lease_until(&self, source: &SourceName, ttl: Ttl, now: DateTime<Utc>) -> (DateTime<Utc>, bool) {
-        self.lease_until_by(source, None, ttl, now)
-    }
-
-    /// Like [`Self::lease_until`], for a report that came through an adapter with a default of its own.
+    /// Until when a report of this source holds a lease now, and whether the source reports edges only. `adapter_default` is
+    /// what the adapter says through which the report came.
     pub fn lease_until_by(
         &self,
         source: &SourceName,
@@ -87,15 +85,13 @@ impl Policy {
     /// cooldown of the absolute lifetime.
     pub(crate) fn look_back(&self) -> TimeDelta {
         let quiet = self.parts.timers.quiet_period_after_withdraw_seconds;
-        TimeDelta::seconds(quiet.max(self.parts.guardrails.max_lifetime_cooldown_seconds).into())
+        duration(quiet.max(self.parts.guardrails.max_lifetime_cooldown_seconds))
     }
 
     /// A read set that asks for nothing yet, with the look-back times that decisions need.
     pub fn read_set(&self, pop: Pop, now: DateTime<Utc>) -> ReadSet {
-        let mut reads = ReadSet::new(pop, now);
-        reads.recent_since = now - self.look_back();
-        reads.rejected_since = now - REJECTED_COUNTS;
-        reads
+        let (recent_since, rejected_since) = (now - self.look_back(), now - REJECTED_COUNTS);
+        ReadSet { recent_since, rejected_since, ..ReadSet::new(pop, now) }
     }
 
     /// For a report without confidence.

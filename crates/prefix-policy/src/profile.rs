@@ -2,34 +2,25 @@
 
 use prefix_core::confidence::Confidence;
 use prefix_core::ttl::Ttl;
-use serde::{Deserialize, Serialize};
+use prefix_core::words;
 
-/// The profile of a customer (configuration.md §4.3).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Profile {
-    /// Protect early, hold long.
-    Strict,
-    /// As the playbook says.
-    #[default]
-    Normal,
-    /// Act late, let go early.
-    Relaxed,
+use crate::settings::clamped;
+
+words! {
+    /// The profile of a customer (configuration.md §4.3).
+    #[derive(Default)]
+    pub enum Profile {
+        /// Protect early, hold long.
+        Strict = "strict",
+        /// As the playbook says.
+        #[default]
+        Normal = "normal",
+        /// Act late, let go early.
+        Relaxed = "relaxed",
+    }
 }
 
 impl Profile {
-    /// Every profile.
-    pub const ALL: [Self; 3] = [Self::Strict, Self::Normal, Self::Relaxed];
-
-    /// The word of the contract.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Strict => "strict",
-            Self::Normal => "normal",
-            Self::Relaxed => "relaxed",
-        }
-    }
-
     /// What persistence, required confidence and TTL are multiplied by.
     pub fn factors(self) -> (f64, f64, f64) {
         match self {
@@ -40,8 +31,8 @@ impl Profile {
     }
 
     /// Seconds of persistence, rounded to whole ones.
-    pub fn persistence(self, seconds: u32) -> u32 {
-        let scaled = (f64::from(seconds) * self.factors().0).round().clamp(0.0, f64::from(u32::MAX));
+    pub fn persistence(self, seconds: u64) -> u32 {
+        let scaled = (f64::from(clamped(seconds)) * self.factors().0).round().clamp(0.0, f64::from(u32::MAX));
         #[allow(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,

@@ -31,7 +31,9 @@ use prefix_core::safelist::Safelist;
 
 use crate::policy::Policy;
 use crate::safelist::SafelistIndex;
-use crate::use_cases::{Author, EventOutcome, Ids, NothingSent, UnitOfWork, UnitOfWorkContext, ingest};
+use crate::use_cases::{
+    Author, EventOutcome, IdGenerator, Ids, NothingSent, UnitOfWork, UnitOfWorkContext, ingest,
+};
 use event_queue::EventQueue;
 use sequential_ids::SequentialIds;
 use state::SimulationState;
@@ -109,7 +111,7 @@ impl Simulation {
         let index = self.taken;
         self.taken += 1;
         self.summary.events += 1;
-        let event_id = input.event_id.unwrap_or_else(|| self.id_generator.event());
+        let event_id = input.event_id.unwrap_or_else(|| self.id_generator.next().into());
         let report = &input.report;
         let policy = self.start.policy.clone();
         let mut group = None;
@@ -148,13 +150,7 @@ impl Simulation {
             return;
         }
         let made = mitigation.filter(|_| matches!(status, EventStatus::Accepted | EventStatus::Queued));
-        match made.filter(|id| self.state.is_unfinished(*id)) {
-            Some(id) => self.waiting.entry(id).or_default().push(result),
-            None => {
-                let ended = made.and_then(|id| self.state.ending(id));
-                self.emit(result, ended, sink);
-            }
-        }
+        self.emit_at_end(result, made, sink);
         self.run_timers_of_now(sink);
     }
 
@@ -230,10 +226,20 @@ impl Simulation {
         for Held { event, mut result, .. } in settled {
             let made = self.state.made_by(victim, event);
             result.led_to = made.is_some();
-            match made.filter(|id| self.state.is_unfinished(*id)) {
-                Some(id) => self.waiting.entry(id).or_default().push(result),
-                None => self.emit(result, made.and_then(|id| self.state.ending(id)), sink),
-            }
+            self.emit_at_end(result, made, sink);
+        }
+    }
+
+    /// Hands over a result, once the mitigation that it has made, if any, has ended.
+    fn emit_at_end(
+        &mut self,
+        result: Simulated,
+        made: Option<MitigationId>,
+        sink: &mut dyn FnMut(Simulated),
+    ) {
+        match made.filter(|id| self.state.is_unfinished(*id)) {
+            Some(id) => self.waiting.entry(id).or_default().push(result),
+            None => self.emit(result, made.and_then(|id| self.state.ending(id)), sink),
         }
     }
 

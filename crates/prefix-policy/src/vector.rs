@@ -77,11 +77,6 @@ impl VectorTemplate {
     pub fn protocol_number(&self, family: Family) -> Option<u8> {
         self.protocol.and_then(|protocol| protocol.number(family))
     }
-
-    /// True if the report's protocol is used: the vector fixes none, not even "any".
-    pub fn takes_reported_protocol(&self) -> bool {
-        self.protocol.is_none()
-    }
 }
 
 /// The vectors by name: built-in ones and own ones.

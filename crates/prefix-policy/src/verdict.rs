@@ -68,17 +68,6 @@ pub enum BanVerdict {
         /// Why.
         decision: Decision,
     },
-    /// A new rule, as soon as a quota, the rate of new rules or a quiet period lets it in.
-    Queue {
-        /// What it waits for.
-        refusal: Refusal,
-        /// The rule.
-        plan: Plan,
-        /// The rule for fragments.
-        companion: Option<Plan>,
-        /// Why.
-        decision: Decision,
-    },
     /// A guardrail says no.
     Refuse {
         /// Which one.
@@ -90,6 +79,8 @@ pub enum BanVerdict {
     },
     /// A new rule.
     Mitigate {
+        /// Which quota, rate of new rules or quiet period it waits for; none if it is let in at once.
+        waits: Option<Refusal>,
         /// The rule.
         plan: Plan,
         /// The rule for fragments.
@@ -107,7 +98,6 @@ impl BanVerdict {
             | Self::Hold(decision)
             | Self::NoPlaybook(decision)
             | Self::Extend { decision, .. }
-            | Self::Queue { decision, .. }
             | Self::Refuse { decision, .. }
             | Self::Mitigate { decision, .. } => decision,
         }

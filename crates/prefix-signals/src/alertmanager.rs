@@ -133,22 +133,15 @@ impl Alert {
 }
 
 fn item(raw: &RawValue, context: Context<'_>) -> Item {
+    let bad = |external_event_id, error: String| BadItem { external_event_id, error };
     let members = match serde_json::from_str(raw.get()) {
         Ok(Value::Object(members)) => members,
-        Ok(_) => {
-            return Err(BadItem { external_event_id: None, error: "an alert must be an object".to_owned() });
-        }
-        Err(error) => {
-            return Err(BadItem {
-                external_event_id: None,
-                error: format!("the alert cannot be read: {error}"),
-            });
-        }
+        Ok(_) => return Err(bad(None, "an alert must be an object".to_owned())),
+        Err(error) => return Err(bad(None, format!("the alert cannot be read: {error}"))),
     };
     let alert = Alert { members };
     let external_event_id = alert.episode();
-    let victim_ip =
-        alert.victim().map_err(|error| BadItem { external_event_id: external_event_id.clone(), error })?;
+    let victim_ip = alert.victim().map_err(|error| bad(external_event_id.clone(), error))?;
     let resolved = alert.text("status").is_some_and(|status| status.eq_ignore_ascii_case("resolved"));
     let word = [alert.label("vector"), alert.annotation("vector"), alert.label("alertname")];
     let word = word.into_iter().flatten().find_map(reading::text).unwrap_or_default();

@@ -9,6 +9,7 @@ use prefix_core::confidence::Confidence;
 use prefix_core::event::{EventAction, Reach, Report, Reports};
 use prefix_core::name::{ExternalEventId, VectorName};
 use prefix_core::rate::{BitsPerSecond, PacketsPerSecond};
+use prefix_core::words;
 use prefix_diagnostics::{Diagnostic, KeyPath};
 use serde_json::{Map, Value};
 
@@ -16,32 +17,20 @@ use crate::item::{Context, no_json, quoted};
 use crate::reading;
 use counters::Counters;
 
-/// What FastNetMon did.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Action {
-    Ban,
-    PartialBlock,
-    Alert,
-    Unban,
+words! {
+    /// What FastNetMon did.
+    enum Action {
+        Ban = "ban",
+        PartialBlock = "partial_block",
+        Alert = "alert",
+        Unban = "unban",
+    }
 }
 
 impl Action {
-    const WORDS: [(&'static str, Self); 4] = [
-        ("ban", Self::Ban),
-        ("unban", Self::Unban),
-        ("partial_block", Self::PartialBlock),
-        ("alert", Self::Alert),
-    ];
-
     fn read(word: &str) -> Result<Self, String> {
-        let known = Self::WORDS.iter().find(|(known, _)| *known == word);
-        known
-            .map(|(_, action)| *action)
-            .ok_or_else(|| format!("must be ban, unban, partial_block or alert, not {}", quoted(word)))
-    }
-
-    fn word(self) -> &'static str {
-        Self::WORDS.iter().find(|(_, action)| *action == self).map_or("ban", |(word, _)| word)
+        let known = Self::ALL.into_iter().find(|action| action.as_str() == word);
+        known.ok_or_else(|| format!("must be ban, unban, partial_block or alert, not {}", quoted(word)))
     }
 
     fn confidence(self) -> Option<f64> {
@@ -84,7 +73,7 @@ pub fn read(payload: &[u8], action: Option<&str>, context: Context<'_>) -> Resul
     let vector = vector.or_else(Context::unknown_vector);
     let open = vector.as_ref().is_some_and(|vector| vector.as_str() == "unknown");
     let confidence =
-        context.mapped_confidence(action.word()).or_else(|| action.confidence().map(Confidence::clamped));
+        context.mapped_confidence(action.as_str()).or_else(|| action.confidence().map(Confidence::clamped));
     Ok(Report {
         timestamp: began(details).or_else(|| began(&members)).unwrap_or(context.now),
         source: context.source.clone(),

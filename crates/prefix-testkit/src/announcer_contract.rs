@@ -2,6 +2,7 @@
 //!
 //! [`announcer_contract!`](macro@crate::announcer_contract) makes one test of each promise. A promise wants an
 //! announcer that is connected to a speaker of its own, with an empty table.
+#![allow(missing_docs, reason = "the names of the tests say what is promised")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc, reason = "these are tests")]
 
 use std::time::Duration;
@@ -131,7 +132,6 @@ async fn next(events: &mut BoxStream<'static, SpeakerEvent>) -> SpeakerEvent {
     event.expect("an event in time").expect("a watch never ends")
 }
 
-#[allow(missing_docs, reason = "the name says what is promised")]
 pub async fn every_kind_of_path_is_listed_as_announced(announcer: &impl Announcer) {
     assert_eq!(table(announcer).await, []);
     let mut paths = every_kind();
@@ -142,7 +142,6 @@ pub async fn every_kind_of_path_is_listed_as_announced(announcer: &impl Announce
     listed.iter().zip(&paths).for_each(|(listed, path)| assert_listed(listed, path));
 }
 
-#[allow(missing_docs, reason = "the name says what is promised")]
 pub async fn announcing_again_replaces_action_and_tags_in_place(announcer: &impl Announcer) {
     let rule = "dst 203.0.113.10/32 proto udp sport =53";
     for path in [
@@ -157,7 +156,6 @@ pub async fn announcing_again_replaces_action_and_tags_in_place(announcer: &impl
     }
 }
 
-#[allow(missing_docs, reason = "the name says what is promised")]
 pub async fn a_route_has_one_identity_however_it_was_written(announcer: &impl Announcer) {
     announce(announcer, &[own_rule("dst 203.0.113.10/32 dport =80|=53|=53", Action::Discard, 1)]).await;
     let again = own_rule("dport =53|=80 dst 203.0.113.10/32", police(10), 2);
@@ -167,7 +165,6 @@ pub async fn a_route_has_one_identity_however_it_was_written(announcer: &impl An
     assert_listed(&listed[0], &again);
 }
 
-#[allow(missing_docs, reason = "the name says what is promised")]
 pub async fn a_withdrawal_takes_that_route_and_no_other(announcer: &impl Announcer) {
     let paths = every_kind();
     announce(announcer, &paths).await;
@@ -180,7 +177,6 @@ pub async fn a_withdrawal_takes_that_route_and_no_other(announcer: &impl Announc
     }
 }
 
-#[allow(missing_docs, reason = "the name says what is promised")]
 pub async fn withdrawing_what_is_not_there_is_no_error(announcer: &impl Announcer) {
     announce(announcer, &[own_rule("dst 203.0.113.10/32", Action::Discard, 1)]).await;
     let absent: Vec<_> = every_kind().iter().map(|path| path.route.key()).collect();
@@ -188,14 +184,12 @@ pub async fn withdrawing_what_is_not_there_is_no_error(announcer: &impl Announce
     assert_eq!(table(announcer).await.len(), 1);
 }
 
-#[allow(missing_docs, reason = "the name says what is promised")]
 pub async fn no_changes_are_no_results(announcer: &impl Announcer) {
     assert_eq!(announcer.announce(&[]).await, []);
     assert_eq!(announcer.withdraw(&[]).await, []);
     assert_eq!(announcer.find(&[]).await, Ok(vec![]));
 }
 
-#[allow(missing_docs, reason = "the name says what is promised")]
 pub async fn single_routes_are_found_in_the_order_asked(announcer: &impl Announcer) {
     let paths = every_kind();
     announce(announcer, &paths).await;
@@ -211,7 +205,6 @@ pub async fn single_routes_are_found_in_the_order_asked(announcer: &impl Announc
     }
 }
 
-#[allow(missing_docs, reason = "the name says what is promised")]
 pub async fn a_path_that_cannot_be_sent_is_refused_and_the_others_are_announced(announcer: &impl Announcer) {
     let mut hole = own_blackhole("203.0.113.13/32", 4);
     hole.action = Action::Discard;
@@ -230,7 +223,6 @@ pub async fn a_path_that_cannot_be_sent_is_refused_and_the_others_are_announced(
     assert_eq!(table(announcer).await.len(), 2);
 }
 
-#[allow(missing_docs, reason = "the name says what is promised")]
 pub async fn results_come_in_the_order_of_many_paths(announcer: &impl Announcer) {
     let host = |number: u32| std::net::Ipv4Addr::from(0x0a00_0000 + number);
     let mut paths: Vec<OwnPath> = (1..=1_200)
@@ -246,7 +238,6 @@ pub async fn results_come_in_the_order_of_many_paths(announcer: &impl Announcer)
     assert_eq!(table(announcer).await.len(), 1);
 }
 
-#[allow(missing_docs, reason = "the name says what is promised")]
 pub async fn a_watch_begins_with_connected_and_tells_every_change(announcer: &impl Announcer) {
     let mut events = announcer.watch();
     assert_eq!(next(&mut events).await, SpeakerEvent::Connected);
@@ -265,7 +256,6 @@ pub async fn a_watch_begins_with_connected_and_tells_every_change(announcer: &im
     }
 }
 
-#[allow(missing_docs, reason = "the name says what is promised")]
 pub async fn two_watches_tell_the_same(announcer: &impl Announcer) {
     let (mut first, mut second) = (announcer.watch(), announcer.watch());
     assert_eq!(next(&mut first).await, SpeakerEvent::Connected);
@@ -276,7 +266,6 @@ pub async fn two_watches_tell_the_same(announcer: &impl Announcer) {
     assert_eq!(first, second);
 }
 
-#[allow(missing_docs, reason = "the name says what is promised")]
 pub async fn a_speaker_without_neighbors_has_no_peers(announcer: &impl Announcer) {
     assert_eq!(announcer.peers().await, Ok(vec![]));
 }

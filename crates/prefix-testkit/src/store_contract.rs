@@ -26,8 +26,9 @@ use std::any::Any;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use prefix_core::event::Event;
 use prefix_core::mitigation::Mitigation;
-use prefix_core::ports::{ChangeSet, MitigationChange, ReadSet, Snapshot, Store, StoreError};
+use prefix_core::ports::{ChangeSet, MitigationChange, ReadSet, RowChange, Snapshot, Store, StoreError};
 
 /// An empty store, and what must live as long as it does.
 pub struct Fresh {
@@ -93,15 +94,36 @@ pub async fn facts(store: &dyn Store, reads: &ReadSet) -> Snapshot {
 }
 
 /// A new row.
-pub fn insert(row: &Mitigation) -> MitigationChange {
-    MitigationChange { before: None, after: Box::new(row.clone()) }
+pub fn insert<T: Clone>(row: &T) -> RowChange<T> {
+    RowChange { before: None, after: Box::new(row.clone()) }
 }
 
 /// A changed row.
-pub fn change(before: &Mitigation, change: impl FnOnce(&mut Mitigation)) -> MitigationChange {
+pub fn change<T: Clone>(before: &T, change: impl FnOnce(&mut T)) -> RowChange<T> {
     let mut after = before.clone();
     change(&mut after);
-    MitigationChange { before: Some(Box::new(before.clone())), after: Box::new(after) }
+    RowChange { before: Some(Box::new(before.clone())), after: Box::new(after) }
+}
+
+/// These mitigations and nothing else.
+fn changed(mitigations: impl IntoIterator<Item = MitigationChange>) -> ChangeSet {
+    ChangeSet { mitigations: mitigations.into_iter().collect(), ..ChangeSet::default() }
+}
+
+/// New mitigations and nothing else.
+fn new_rows<'a>(new: impl IntoIterator<Item = &'a Mitigation>) -> ChangeSet {
+    changed(new.into_iter().map(insert))
+}
+
+/// Stores new events.
+async fn put_events(store: &dyn Store, events: &[Event]) {
+    let changes = ChangeSet { events: events.to_vec(), ..ChangeSet::default() };
+    write(store, &sample::reads(), changes).await.unwrap();
+}
+
+/// Stores new mitigations.
+async fn put<'a>(store: &dyn Store, new: impl IntoIterator<Item = &'a Mitigation>) {
+    write(store, &sample::admission(), new_rows(new)).await.unwrap();
 }
 
 /// One test per promise. `$fresh` is an `async fn() -> Fresh`.

@@ -30,7 +30,7 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     let screen = Screen::new();
     ensure!(!cfg!(debug_assertions), "a debug build says nothing about speed: run `cargo xtask bench`");
     let pace = if options.quick { Pace::QUICK } else { Pace::WHOLE };
-    let mut report = Report::new();
+    let mut report = Report::default();
     screen.heading("Row 8: inventory lookup");
     lookup::measure(screen, &mut report)?;
     screen.heading("Row 4: from POST to a rule at the receiving peer");

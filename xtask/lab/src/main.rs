@@ -8,18 +8,12 @@ mod bench;
 mod demo;
 mod screen;
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 use std::process::ExitCode;
 
 /// The tasks of `cargo xtask` that need real parts.
 #[derive(Parser)]
 #[command(name = "cargo xtask", disable_version_flag = true)]
-struct Arguments {
-    #[command(subcommand)]
-    task: Task,
-}
-
-#[derive(Subcommand)]
 enum Task {
     /// Show the way of one event: a rule in a real router, and away again
     Demo {
@@ -32,7 +26,7 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    let task = Arguments::parse().task;
+    let task = Task::parse();
     let outcome = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime.block_on(run(task)),
         Err(error) => Err(error.into()),

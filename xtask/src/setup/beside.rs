@@ -98,14 +98,9 @@ impl PrivateApt {
         command.arg("-o").arg(format!("Dir::State::status={folder}/status"));
         command.arg("-o").arg(format!("Dir::Cache={folder}/cache"));
         // The unprivileged download user of apt cannot write below a checkout in someone's home.
-        command.args([
-            "-o",
-            "APT::Sandbox::User=root",
-            "-o",
-            "Acquire::Languages=none",
-            "-o",
-            "Acquire::Retries=3",
-        ]);
+        for option in ["APT::Sandbox::User=root", "Acquire::Languages=none", "Acquire::Retries=3"] {
+            command.args(["-o", option]);
+        }
         command.env("DEBIAN_FRONTEND", "noninteractive").stdin(std::process::Stdio::null());
         command
     }

@@ -190,7 +190,8 @@ async fn post_one(
 
 /// The detector's ids of all stored events.
 async fn stored_episodes(net: &Network) -> HashSet<String> {
-    let query = EventQuery { limit: Some(1000), ..EventQuery::default() };
+    let mut query = EventQuery::default();
+    query.page.limit = Some(1000);
     let stored = wait::until("the list of events", wait::PATIENCE, async || {
         let mut pages = net.client.all_events(&query);
         let mut stored = HashSet::new();

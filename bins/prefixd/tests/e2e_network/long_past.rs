@@ -112,7 +112,8 @@ async fn prunes_without_a_pause(network: NetworkBuilder) {
     assert!(slowest < Duration::from_secs(1), "an event waited {slowest:?}");
 
     let month_ago = chrono::Utc::now() - chrono::TimeDelta::days(30);
-    let old = EventQuery { end: Some(month_ago), ..EventQuery::default() };
+    let mut old = EventQuery::default();
+    old.page.end = Some(month_ago);
     assert_eq!(net.client.events(&old).await.unwrap().value.items, []);
     net.client.event(event).await.unwrap();
 }

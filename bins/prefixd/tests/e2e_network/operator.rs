@@ -1,10 +1,7 @@
 //! People and detectors take rules away again, and forbid them.
 
-use crate::test_network::{Network, discard, udp_flood};
-use prefix_client::{
-    EndReason, EventStatus, Guardrail, MitigationStatus, Mode, NewMitigation, NewSafelistEntry, Outcome,
-    Protocol,
-};
+use crate::test_network::{Network, discard, drop_by_hand, udp_flood};
+use prefix_client::{EndReason, EventStatus, Guardrail, MitigationStatus, Mode, NewSafelistEntry, Outcome};
 
 const UDP_TO_VICTIM: &str = "0120 cb00710a 038111";
 
@@ -102,11 +99,7 @@ async fn a_safelisted_address_loses_its_rules_and_gets_no_new_ones() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rule_made_by_hand_is_taken_literally_and_still_guarded() {
     let net = Network::with_gobgp_4().exabgp().start().await;
-    let mut by_hand = NewMitigation::discard(
-        "203.0.113.10".parse().unwrap(),
-        Protocol::Word("tcp".to_owned()),
-        "bots on the web shop",
-    );
+    let mut by_hand = drop_by_hand("203.0.113.10", "tcp", "bots on the web shop");
     by_hand.dst_ports = vec![443, 80];
     by_hand.tcp_flags = vec!["syn".to_owned(), "!ack".to_owned()];
     let made = net.client.create_mitigation(&by_hand, Mode::Apply).await.unwrap();
@@ -133,8 +126,7 @@ async fn a_rehearsal_changes_nothing() {
 
     let rehearsed = net.client.withdraw_mitigation(id, "only a question", None, Mode::DryRun).await.unwrap();
     assert!(rehearsed.value.is_rehearsal());
-    let victim = "203.0.113.99".parse().unwrap();
-    let by_hand = NewMitigation::discard(victim, Protocol::Word("udp".to_owned()), "only a question");
+    let by_hand = drop_by_hand("203.0.113.99", "udp", "only a question");
     assert!(net.client.create_mitigation(&by_hand, Mode::DryRun).await.unwrap().value.is_rehearsal());
 
     // A rule that does come shows that the others would have.

@@ -1,11 +1,11 @@
 //! While events flow, each is decided by the one document or the other, and the file is whole at every moment.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use prefix_client::{AuditQuery, Client, ClientOptions, Mode, NewEvent};
+use prefix_client::{AuditQuery, Client, ClientOptions, Mode};
 use prefix_config::Environment;
 use prefix_config::folder::{ConfigSource, Files};
 use prefix_testkit::lab::Daemon;
@@ -24,7 +24,8 @@ async fn post(client: Client, next: Arc<AtomicU32>, stop: Arc<AtomicBool>) -> Ve
     let mut decided = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         let victim = Ipv4Addr::from(0x0a00_0000 + next.fetch_add(1, Ordering::Relaxed));
-        let event = NewEvent::ban("lab", IpAddr::V4(victim), "udp_flood");
+        let event = json!({"source": "lab", "victim_ip": victim, "vector": "udp_flood"});
+        let event = serde_json::from_value(event).unwrap();
         let answer = client.send_event(&event, true).await.expect("an event was refused").value;
         let decision = answer.decision.unwrap();
         let (name, rule) = (decision.playbook.unwrap(), decision.rule.unwrap());
@@ -79,7 +80,8 @@ async fn every_event_is_decided_by_one_document_and_the_file_is_whole_all_the_ti
         admin.set_playbooks(&document, false, Mode::Apply).await.expect("a change was refused");
         // in force at once: what is sent from now on is decided by it
         let victim = Ipv4Addr::from(0x0a80_0000 + u32::try_from(change).unwrap());
-        let event = NewEvent::ban("lab", IpAddr::V4(victim), "udp_flood");
+        let event = json!({"source": "lab", "victim_ip": victim, "vector": "udp_flood"});
+        let event = serde_json::from_value(event).unwrap();
         let decision = admin.send_event(&event, true).await.unwrap().value.decision.unwrap();
         assert_eq!(decision.playbook.as_deref(), Some(name));
     }

@@ -1,8 +1,8 @@
 //! What is written down against what routers hold.
 
 use crate::reliability::posters::Ledger;
-use crate::test_network::Network;
-use prefix_client::{EventQuery, MitigationId, MitigationStatus, Mode, NewMitigation, Protocol};
+use crate::test_network::{Network, drop_by_hand};
+use prefix_client::{EventQuery, MitigationId, MitigationStatus, Mode};
 use prefix_testkit::lab::{RouterUpdate, wait};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -78,7 +78,8 @@ pub(crate) async fn assert_nothing_lost(net: &Network, ledger: &Ledger) {
 
 /// Every stored event: our id, and the detector's.
 async fn stored_events(net: &Network) -> BTreeMap<String, Option<String>> {
-    let query = EventQuery { limit: Some(1000), ..EventQuery::default() };
+    let mut query = EventQuery::default();
+    query.page.limit = Some(1000);
     let mut pages = net.client.all_events(&query);
     let mut stored = BTreeMap::new();
     while let Some(page) = pages.next_page().await.unwrap_or_else(|error| panic!("{error}")) {
@@ -159,8 +160,7 @@ pub(crate) async fn chain_is_whole(net: &Network) -> u64 {
 
 /// An operator's rule that drops UDP to `victim` for so long.
 pub(crate) async fn by_hand(net: &Network, victim: &str, ttl: Duration) -> MitigationId {
-    let victim = victim.parse().expect("an address");
-    let mut rule = NewMitigation::discard(victim, Protocol::Word("udp".to_owned()), "a test");
+    let mut rule = drop_by_hand(victim, "udp", "a test");
     rule.ttl_seconds = Some(ttl.as_secs());
     let made = net.client.create_mitigation(&rule, Mode::Apply).await;
     let made = made.unwrap_or_else(|error| panic!("{error}")).value;

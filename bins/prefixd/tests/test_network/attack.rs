@@ -1,6 +1,6 @@
 //! What a detector has to say, in the words of a test.
 
-use prefix_client::{EventAction, NewEvent};
+use prefix_client::{EventAction, NewEvent, NewMitigation};
 use serde_json::{Value, json};
 
 /// A report about one attack, ready to be posted as often as the test needs it.
@@ -10,6 +10,12 @@ pub(crate) struct Attack {
     vector: String,
     ports: Vec<u16>,
     episode: Option<String>,
+}
+
+/// A rule by hand that drops what goes to `victim`.
+pub(crate) fn drop_by_hand(victim: &str, protocol: &str, reason: &str) -> NewMitigation {
+    let rule = json!({"reason": reason, "victim_ip": victim, "protocol": protocol, "action": "discard"});
+    serde_json::from_value(rule).expect("a rule")
 }
 
 /// A UDP flood on `victim`.
@@ -38,12 +44,11 @@ impl Attack {
 
     /// The event of `source` that says it began, or goes on.
     pub(crate) fn ban(&self, source: &str) -> NewEvent {
-        let victim = self.victim.parse().expect("a victim is an address");
-        let mut event = NewEvent::ban(source, victim, &self.vector);
-        event.top_dst_ports.clone_from(&self.ports);
-        event.confidence = Some(0.9);
-        event.event_id.clone_from(&self.episode);
-        event
+        let document = json!({
+            "source": source, "victim_ip": self.victim, "vector": self.vector, "top_dst_ports": self.ports,
+            "confidence": 0.9, "event_id": self.episode,
+        });
+        serde_json::from_value(document).expect("an event")
     }
 
     /// The event of `source` that says it is over.

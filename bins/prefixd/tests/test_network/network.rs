@@ -277,8 +277,8 @@ impl Network {
 
     /// The mitigations in one of these statuses, newest first, all pages.
     pub(crate) async fn mitigations(&self, status: &[MitigationStatus]) -> Vec<Mitigation> {
-        let query =
-            MitigationQuery { status: status.to_vec(), limit: Some(1000), ..MitigationQuery::default() };
+        let mut query = MitigationQuery { status: status.to_vec(), ..MitigationQuery::default() };
+        query.page.limit = Some(1000);
         let mut pages = self.client.all_mitigations(&query);
         let mut all = Vec::new();
         while let Some(page) = pages.next_page().await.unwrap_or_else(|error| panic!("{error}")) {

@@ -44,9 +44,7 @@ pub(crate) async fn run(session: &Session, command: AuditCommand) -> Result<Exit
         actor_id: arguments.actor,
         target_type: None,
         target_id: arguments.target,
-        start: arguments.list.start.map(|moment| moment.resolve(session.now)),
-        end: arguments.list.end.map(|moment| moment.resolve(session.now)),
-        limit: Some(arguments.list.page_size()),
+        page: arguments.list.page(session.now),
     };
     list::show(session, session.client()?.all_audit(&query), &arguments.list, AUDIT, "audit entries").await
 }

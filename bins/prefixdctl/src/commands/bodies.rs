@@ -1,8 +1,42 @@
 //! Several answers to the parts of one request, as the one answer that the API would have given.
 
 use crate::exit::Failure;
+use crate::progress::Progress;
+use crate::session::Session;
 use bytes::Bytes;
+use prefix_client::ApiError;
 use serde_json::{Map, Value};
+
+/// The answers to the parts that were sent, each with the number of its items, and why the next part has none.
+#[derive(Default)]
+pub(super) struct Answers {
+    pub(super) bodies: Vec<Bytes>,
+    pub(super) sizes: Vec<usize>,
+    pub(super) broken: Option<ApiError>,
+}
+
+/// Sends one part after another until one fails. What was done before is done: its results are kept.
+pub(super) async fn in_parts<P>(
+    session: &Session,
+    what: &str,
+    parts: Vec<(usize, P)>,
+    send: impl AsyncFn(P) -> Result<Bytes, ApiError>,
+) -> Answers {
+    let mut progress = Progress::new(session, what, Some(parts.iter().map(|(size, _)| size).sum()));
+    let mut answers = Answers::default();
+    for (size, part) in parts {
+        match send(part).await {
+            Ok(body) => answers.bodies.push(body),
+            Err(error) => {
+                answers.broken = Some(error);
+                break;
+            }
+        }
+        answers.sizes.push(size);
+        progress.advance(size);
+    }
+    answers
+}
 
 /// Adds up `counters` and strings the `results` together; a result's `index` counts on over all parts.
 ///

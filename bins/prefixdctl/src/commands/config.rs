@@ -74,16 +74,12 @@ async fn show(session: &Session, part: Part) -> Result<Exit, Failure> {
         Part::Playbooks => client.config_playbooks().await?,
         Part::Correlation => client.config_correlation().await?,
     };
-    if session.print_document(&reply.body)? {
-        return Ok(Exit::Ok);
-    }
-    if session.format() == Format::Csv {
-        return Err(Failure::Usage(
-            "a configuration is no list: choose json or yaml instead of csv".to_owned(),
-        ));
-    }
-    session.print(&yaml(&reply.body)?)?;
-    Ok(Exit::Ok)
+    session.show(&reply.body, || match session.format() {
+        Format::Csv => {
+            Err(Failure::Usage("a configuration is no list: choose json or yaml instead of csv".to_owned()))
+        }
+        _ => session.print(&yaml(&reply.body)?),
+    })
 }
 
 async fn diff(session: &Session, force: bool) -> Result<Exit, Failure> {
@@ -95,8 +91,7 @@ async fn diff(session: &Session, force: bool) -> Result<Exit, Failure> {
             let count = rehearsal.affected_mitigations.len();
             session.note(&format!("a reload would withdraw {count} living mitigation(s)"));
         }
-        let restart = rehearsal.result.as_ref().map(|result| result.restart_required.as_slice());
-        note_restart(session, restart.unwrap_or_default());
+        note_restart(session, rehearsal.result.as_ref().map_or(&[], |result| &result.restart_required));
     }
     Ok(Exit::Ok)
 }
@@ -107,16 +102,18 @@ pub(crate) async fn reload(session: &Session, arguments: &ReloadArgs) -> Result<
         return diff(session, arguments.force).await;
     }
     let reply = session.client()?.reload(arguments.force, Mode::Apply).await?;
-    if session.print_document(&reply.body)? {
-        return Ok(Exit::Ok);
-    }
-    if let Outcome::Done(reloaded) = &reply.value {
-        let what =
-            if reloaded.reloaded.is_empty() { "nothing".to_owned() } else { reloaded.reloaded.join(", ") };
-        session.print(&format!("reloaded {}\n", crate::output::printable(&what)))?;
-        note_restart(session, &reloaded.restart_required);
-    }
-    Ok(Exit::Ok)
+    session.show(&reply.body, || {
+        if let Outcome::Done(reloaded) = &reply.value {
+            let what = if reloaded.reloaded.is_empty() {
+                "nothing".to_owned()
+            } else {
+                reloaded.reloaded.join(", ")
+            };
+            session.print(&format!("reloaded {}\n", crate::output::printable(&what)))?;
+            note_restart(session, &reloaded.restart_required);
+        }
+        Ok(())
+    })
 }
 
 fn note_restart(session: &Session, keys: &[String]) {

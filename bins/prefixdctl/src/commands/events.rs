@@ -6,14 +6,15 @@ use crate::commands::list::{self, ListArgs};
 use crate::commands::simulate;
 use crate::exit::{Exit, Failure};
 use crate::explain;
+use crate::files;
 use crate::output::Format;
-use crate::session::{Session, read};
+use crate::session::Session;
 use crate::views::{ANSWER, EVENTS};
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use prefix_client::{
     BitsPerSecond, EventAction, EventAnswer, EventId, EventQuery, EventStatus, Mode, NewEvent,
-    PacketsPerSecond, Protocol, RawJson, Reply,
+    PacketsPerSecond, Protocol, Reply,
 };
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -111,28 +112,24 @@ pub(crate) async fn run(session: &Session, command: EventsCommand) -> Result<Exi
                 source: arguments.source,
                 victim_ip: arguments.victim,
                 vector: arguments.vector,
-                start: arguments.list.start.map(|moment| moment.resolve(session.now)),
-                end: arguments.list.end.map(|moment| moment.resolve(session.now)),
-                limit: Some(arguments.list.page_size()),
+                page: arguments.list.page(session.now),
             };
             list::show(session, session.client()?.all_events(&query), &arguments.list, EVENTS, "events").await
         }
         EventsCommand::Get { id } => {
             let reply = session.client()?.event(id).await?;
-            if session.print_document(&reply.body)? {
-                return Ok(Exit::Ok);
-            }
-            session.print_rows(EVENTS, std::slice::from_ref(&reply.value))?;
-            if session.format() != Format::Csv {
-                session.print(&format!("\n{}", explain::event(session.eyes(), &reply.value.into())))?;
-            }
-            Ok(Exit::Ok)
+            session.show(&reply.body, || {
+                session.print_row(EVENTS, &reply.value)?;
+                if session.format() == Format::Csv {
+                    return Ok(());
+                }
+                session.print(&format!("\n{}", explain::event(session.eyes(), &reply.value.into())))
+            })
         }
     }
 }
 
 async fn send(session: &Session, arguments: SendArgs) -> Result<Exit, Failure> {
-    let raw_details = arguments.raw.as_deref().map(raw_details).transpose()?;
     let event = NewEvent {
         timestamp: Some(arguments.timestamp.unwrap_or(session.now)),
         source: arguments.source,
@@ -145,7 +142,7 @@ async fn send(session: &Session, arguments: SendArgs) -> Result<Exit, Failure> {
         confidence: arguments.confidence,
         action: arguments.unban.then_some(EventAction::Unban),
         event_id: arguments.event_id,
-        raw_details,
+        raw_details: arguments.raw.as_deref().map(files::json).transpose()?,
     };
     if session.mode() == Mode::DryRun {
         return simulate::rehearse(session, &event, arguments.explain).await;
@@ -156,24 +153,16 @@ async fn send(session: &Session, arguments: SendArgs) -> Result<Exit, Failure> {
 
 /// Shows what became of one event, and why where that was asked for.
 pub(super) fn show_answer(session: &Session, reply: &Reply<EventAnswer>) -> Result<Exit, Failure> {
-    if session.print_document(&reply.body)? {
-        return Ok(Exit::Ok);
-    }
-    let answer = &reply.value;
-    session.print_rows(ANSWER, std::slice::from_ref(answer))?;
-    if session.format() != Format::Csv {
-        session.note(&explain::status(&answer.status, answer.guardrail.as_ref()));
-        if let Some(decision) = &answer.decision {
-            session.print(&format!(
-                "\n{}",
-                explain::decision(session.eyes(), decision, answer.status == EventStatus::Queued)
-            ))?;
+    session.show(&reply.body, || {
+        let answer = &reply.value;
+        session.print_row(ANSWER, answer)?;
+        if session.format() != Format::Csv {
+            session.note(&explain::status(&answer.status, answer.guardrail.as_ref()));
+            if let Some(decision) = &answer.decision {
+                let waits = answer.status == EventStatus::Queued;
+                session.print(&format!("\n{}", explain::decision(session.eyes(), decision, waits)))?;
+            }
         }
-    }
-    Ok(Exit::Ok)
-}
-
-fn raw_details(file: &std::path::Path) -> Result<RawJson, Failure> {
-    serde_json::from_slice(&read(file)?)
-        .map_err(|error| Failure::Invalid(format!("{} is no JSON: {error}", file.display())))
+        Ok(())
+    })
 }

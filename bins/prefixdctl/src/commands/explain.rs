@@ -46,23 +46,22 @@ pub(crate) async fn run(session: &Session, arguments: &ExplainArgs) -> Result<Ex
             let history = client.history(ip, Some(100)).await?;
             let (finding, body) = find(&client, &history).await?;
             let text = explain::address(session.eyes(), &history.value, &finding);
-            show(session, &body, &finding, &text)?;
+            show(session, &body, &finding, &text)
         }
         Subject::Id(id) => match client.event(EventId(id)).await {
             Ok(reply) => {
                 let reported = around(&client, reply.value).await;
                 let text = explain::event(session.eyes(), &reported);
-                show(session, &reply.body, &Finding::Reported(Box::new(reported)), &text)?;
+                show(session, &reply.body, &Finding::Reported(Box::new(reported)), &text)
             }
             Err(error) if error.status() == Some(404) => {
                 let reply = client.mitigation(MitigationId(id)).await?;
                 let text = explain::mitigation(session.eyes(), &reply.value);
-                show(session, &reply.body, &Finding::Ruled(Box::new(reply.value)), &text)?;
+                show(session, &reply.body, &Finding::Ruled(Box::new(reply.value)), &text)
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => Err(error.into()),
         },
     }
-    Ok(Exit::Ok)
 }
 
 /// An event with its mitigation and its group as they stand now. What cannot be read is left out: the event explains
@@ -95,18 +94,11 @@ async fn find(client: &Client, history: &Reply<History>) -> Result<(Finding, Byt
     }
 }
 
-fn show(session: &Session, body: &[u8], finding: &Finding, text: &str) -> Result<(), Failure> {
-    if session.print_document(body)? {
-        return Ok(());
-    }
-    match (session.format(), finding) {
-        (Format::Csv, Finding::Ruled(mitigation)) => {
-            session.print_rows(MITIGATIONS, std::slice::from_ref(mitigation.as_ref()))
-        }
-        (Format::Csv, Finding::Reported(reported)) => {
-            session.print_rows(EVENTS, std::slice::from_ref(&reported.event))
-        }
+fn show(session: &Session, body: &[u8], finding: &Finding, text: &str) -> Result<Exit, Failure> {
+    session.show(body, || match (session.format(), finding) {
+        (Format::Csv, Finding::Ruled(mitigation)) => session.print_row(MITIGATIONS, mitigation.as_ref()),
+        (Format::Csv, Finding::Reported(reported)) => session.print_row(EVENTS, &reported.event),
         (Format::Csv, Finding::Nothing) => session.print_rows(EVENTS, &[]),
         _ => session.print(text),
-    }
+    })
 }

@@ -51,26 +51,21 @@ pub(crate) async fn run(session: &Session, command: GroupsCommand) -> Result<Exi
                 victim_ip: arguments.victim,
                 vector: arguments.vector,
                 pop: arguments.pop,
-                start: arguments.list.start.map(|moment| moment.resolve(session.now)),
-                end: arguments.list.end.map(|moment| moment.resolve(session.now)),
-                limit: Some(arguments.list.page_size()),
+                page: arguments.list.page(session.now),
             };
             let list = session.client()?.all_signal_groups(&query);
             list::show(session, list, &arguments.list, GROUPS, "signal groups").await
         }
         GroupsCommand::Get { id } => {
             let reply = session.client()?.signal_group(id).await?;
-            if session.print_document(&reply.body)? {
-                return Ok(Exit::Ok);
-            }
-            let group = reply.value;
-            // one table has one header: as CSV it is the signals
-            if session.format() != Format::Csv {
-                session.print(&explain::group(session.eyes(), &group))?;
-                session.print("\n")?;
-            }
-            session.print_rows(GROUP_SIGNALS, group.events.as_deref().unwrap_or_default())?;
-            Ok(Exit::Ok)
+            session.show(&reply.body, || {
+                let group = &reply.value;
+                // one table has one header: as CSV it is the signals
+                if session.format() != Format::Csv {
+                    session.print(&(explain::group(session.eyes(), group) + "\n"))?;
+                }
+                session.print_rows(GROUP_SIGNALS, group.events.as_deref().unwrap_or_default())
+            })
         }
     }
 }

@@ -27,13 +27,7 @@ const OWN_PATHS: &[Column<OwnPath>] = &[
 ];
 
 /// Carries the command out.
-pub(crate) async fn run(session: &Session, command: &GuardCommand) -> Result<Exit, Failure> {
-    match command {
-        GuardCommand::Status => status(session).await,
-    }
-}
-
-async fn status(session: &Session) -> Result<Exit, Failure> {
+pub(crate) async fn run(session: &Session, GuardCommand::Status: &GuardCommand) -> Result<Exit, Failure> {
     let speaker = session.warned(session.config_folder().speaker()?);
     let mut status = guard_status(&speaker).await?;
     show(session, &status)?;
@@ -44,9 +38,7 @@ async fn status(session: &Session) -> Result<Exit, Failure> {
 }
 
 fn show(session: &Session, status: &GuardStatus) -> Result<(), Failure> {
-    let document = serde_json::to_vec(status)
-        .map_err(|error| Failure::General(format!("the status cannot be written: {error}")))?;
-    if session.print_document(&document)? {
+    if session.print_own(status)? {
         return Ok(());
     }
     let paths = status.own_paths.as_deref().unwrap_or_default();
@@ -68,9 +60,7 @@ fn head(session: &Session, status: &GuardStatus) -> String {
             let (tone, word) = if status.alive { (Tone::Good, "alive") } else { (Tone::Bad, "SILENT") };
             prose.toned(tone, &format!("guard {word}, heartbeat {age} s ago"));
             prose.fact("process", &format!("{}, version {}", guard.pid, guard.version));
-            if let Some(problem) = &guard.state.problem {
-                prose.fact("problem", problem);
-            }
+            prose.fact_of("problem", guard.state.problem.as_ref());
             prose.fact("took away", &format!("{} since it began", guard.state.withdrawn));
         }
         _ => prose.toned(Tone::Bad, "no guard has run on this host: if the daemon dies, its rules stay"),
@@ -80,8 +70,7 @@ fn head(session: &Session, status: &GuardStatus) -> String {
         let not_after = not_after.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
         prose.fact("last", &format!("{time} withdrew {flow} (not after {not_after})"));
     }
-    if let Some(own) = &status.own_paths {
-        prose.fact("own", &format!("{} rules in the speaker, {} overdue", own.len(), status.overdue()));
-    }
+    let own = |own: &Vec<_>| format!("{} rules in the speaker, {} overdue", own.len(), status.overdue());
+    prose.fact_of("own", status.own_paths.as_ref().map(own));
     prose.finish()
 }

@@ -1,10 +1,11 @@
 //! `history`: what happened to an address.
 
 use crate::exit::{Exit, Failure};
-use crate::output::{Format, Tone};
+use crate::output::{Column, Format, Tone};
 use crate::session::Session;
 use crate::views::{EVENTS, MITIGATIONS};
 use clap::Args;
+use prefix_client::History;
 use std::net::IpAddr;
 
 /// Which address.
@@ -20,13 +21,12 @@ pub(crate) struct HistoryArgs {
 /// Carries the command out. As CSV it lists the events: one table has one header.
 pub(crate) async fn run(session: &Session, arguments: &HistoryArgs) -> Result<Exit, Failure> {
     let reply = session.client()?.history(arguments.ip, Some(arguments.limit)).await?;
-    if session.print_document(&reply.body)? {
-        return Ok(Exit::Ok);
-    }
-    let history = reply.value;
+    session.show(&reply.body, || for_people(session, &reply.value))
+}
+
+fn for_people(session: &Session, history: &History) -> Result<(), Failure> {
     if session.format() == Format::Csv {
-        session.print_rows(EVENTS, &history.events)?;
-        return Ok(Exit::Ok);
+        return session.print_rows(EVENTS, &history.events);
     }
     let owner = match (&history.customer, &history.service) {
         (Some(customer), Some(service)) => {
@@ -39,13 +39,14 @@ pub(crate) async fn run(session: &Session, arguments: &HistoryArgs) -> Result<Ex
     if history.events.is_empty() && history.mitigations.is_empty() {
         session.note("nothing ever happened to it");
     }
-    if !history.mitigations.is_empty() {
-        session.print(&format!("\n{}\n", session.paint.paint(Tone::Strong, "Mitigations")))?;
-        session.print_rows(MITIGATIONS, &history.mitigations)?;
+    part(session, "Mitigations", MITIGATIONS, &history.mitigations)?;
+    part(session, "Events", EVENTS, &history.events)
+}
+
+fn part<T>(session: &Session, title: &str, columns: &[Column<T>], rows: &[T]) -> Result<(), Failure> {
+    if rows.is_empty() {
+        return Ok(());
     }
-    if !history.events.is_empty() {
-        session.print(&format!("\n{}\n", session.paint.paint(Tone::Strong, "Events")))?;
-        session.print_rows(EVENTS, &history.events)?;
-    }
-    Ok(Exit::Ok)
+    session.print(&format!("\n{}\n", session.paint.paint(Tone::Strong, title)))?;
+    session.print_rows(columns, rows)
 }

@@ -5,8 +5,10 @@ use crate::human::Moment;
 use crate::output::{Column, Format, csv};
 use crate::progress::Progress;
 use crate::session::Session;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use clap::Args;
-use prefix_client::{PageItem, Paged, joined};
+use prefix_client::{PageItem, PageQuery, Paged, joined};
 use serde::de::DeserializeOwned;
 
 /// The largest page of the API.
@@ -23,16 +25,20 @@ pub(crate) struct ListArgs {
     all: bool,
     /// Only from this time on: RFC 3339, or how long ago (2h, 7d)
     #[arg(long, value_name = "TIME")]
-    pub(super) start: Option<Moment>,
+    start: Option<Moment>,
     /// Only before this time
     #[arg(long, value_name = "TIME")]
-    pub(super) end: Option<Moment>,
+    end: Option<Moment>,
 }
 
 impl ListArgs {
-    /// The size of a page to ask for.
-    pub(super) fn page_size(&self) -> u32 {
-        if self.all { LARGEST_PAGE } else { self.limit }
+    /// What to ask for.
+    pub(super) fn page(&self, now: DateTime<Utc>) -> PageQuery {
+        PageQuery {
+            start: self.start.map(|moment| moment.resolve(now)),
+            end: self.end.map(|moment| moment.resolve(now)),
+            limit: Some(if self.all { LARGEST_PAGE } else { self.limit }),
+        }
     }
 }
 
@@ -66,16 +72,16 @@ pub(super) async fn show<T: PageItem + DeserializeOwned>(
         }
     }
     drop(progress);
-    match (session.format(), bodies.as_slice()) {
-        (Format::Csv, _) => {}
-        (Format::Json | Format::Yaml, [body]) => {
-            session.print_document(body)?;
-        }
-        (Format::Json | Format::Yaml, pages) => {
+    let whole = match bodies.as_slice() {
+        [] => Bytes::new(),
+        [body] => body.clone(),
+        pages => {
             let unreadable = |error| Failure::General(format!("the pages cannot be joined: {error}"));
-            session.print_document(joined::<T>(pages).map_err(unreadable)?.as_bytes())?;
+            joined::<T>(pages).map_err(unreadable)?.into()
         }
-        (Format::Table | Format::Wide, _) => session.print_list(&[], columns, &rows, what)?,
+    };
+    if session.format() != Format::Csv {
+        session.print_list(&whole, columns, &rows, what)?;
     }
     if more && !arguments.all {
         session.note(&format!("there are more {what}: --all shows every one"));

@@ -45,14 +45,6 @@ const MIGRATIONS: &[Column<Migration>] = &[
     Column::new("applied_at", Shown::Always, |row| Cell::time(row.applied_at)),
 ];
 
-impl From<MigrationState> for Migration {
-    fn from(migration: MigrationState) -> Self {
-        let MigrationState { version, name, is_applied, applied_at } = migration;
-        let state = if is_applied { APPLIED } else { "pending" };
-        Self { version, name, state, applied_at }
-    }
-}
-
 /// Carries the command out.
 pub(crate) async fn run(session: &Session, command: &MigrationsCommand) -> Result<Exit, Failure> {
     let database = session.warned(session.config_folder().database()?);
@@ -64,40 +56,41 @@ pub(crate) async fn run(session: &Session, command: &MigrationsCommand) -> Resul
         MigrationsCommand::Run if session.mode() == Mode::DryRun => {
             let mut states = database.migrations(session.timeout()).await?;
             states.retain(|state| !state.is_applied);
-            let pending = states.len();
-            show(session, &database, states)?;
-            session.note(&match pending {
-                0 => format!("{database} is up to date"),
-                pending => format!("would apply {} to {database}", count(pending)),
-            });
+            show_applied(session, &database, states, "would apply")?;
         }
         MigrationsCommand::Run => {
             let work = Box::pin(database.migrate(session.timeout()));
             let states = Progress::during(session, "applying migrations", work).await?;
-            let applied = states.len();
-            show(session, &database, states)?;
-            session.note(&match applied {
-                0 => format!("{database} is up to date"),
-                applied => format!("applied {} to {database}", count(applied)),
-            });
+            show_applied(session, &database, states, "applied")?;
         }
     }
     Ok(Exit::Ok)
 }
 
-fn count(migrations: usize) -> String {
-    if migrations == 1 { "1 migration".to_owned() } else { format!("{migrations} migrations") }
+fn show_applied(
+    session: &Session,
+    database: &Database,
+    states: Vec<MigrationState>,
+    verb: &str,
+) -> Result<(), Failure> {
+    let count = states.len();
+    show(session, database, states)?;
+    session.note(&match count {
+        0 => format!("{database} is up to date"),
+        1 => format!("{verb} 1 migration to {database}"),
+        _ => format!("{verb} {count} migrations to {database}"),
+    });
+    Ok(())
 }
 
 fn show(session: &Session, database: &Database, states: Vec<MigrationState>) -> Result<(), Failure> {
-    let migrations = states.into_iter().map(Migration::from).collect();
+    let shown = |MigrationState { version, name, is_applied, applied_at }| {
+        let state = if is_applied { APPLIED } else { "pending" };
+        Migration { version, name, state, applied_at }
+    };
+    let migrations = states.into_iter().map(shown).collect();
     let document = Document { database: database.to_string(), migrations };
-    let body = serde_json::to_vec(&document)
-        .map_err(|error| Failure::General(format!("the migrations cannot be written: {error}")))?;
-    if session.print_document(&body)? {
-        return Ok(());
-    }
-    if document.migrations.is_empty() && session.format() != Format::Csv {
+    if session.print_own(&document)? || (document.migrations.is_empty() && session.format() != Format::Csv) {
         return Ok(());
     }
     session.print_rows(MIGRATIONS, &document.migrations)

@@ -80,9 +80,7 @@ async fn list(session: &Session, arguments: MitigationListArgs) -> Result<Exit, 
         vector: arguments.vector,
         pop: arguments.pop,
         acknowledged: arguments.acknowledged,
-        start: arguments.list.start.map(|moment| moment.resolve(session.now)),
-        end: arguments.list.end.map(|moment| moment.resolve(session.now)),
-        limit: Some(arguments.list.page_size()),
+        page: arguments.list.page(session.now),
     };
     let list = session.client()?.all_mitigations(&query);
     list::show(session, list, &arguments.list, MITIGATIONS, "mitigations").await
@@ -90,33 +88,24 @@ async fn list(session: &Session, arguments: MitigationListArgs) -> Result<Exit, 
 
 async fn get(session: &Session, id: MitigationId) -> Result<Exit, Failure> {
     let reply = session.client()?.mitigation(id).await?;
-    if session.print_document(&reply.body)? {
-        return Ok(Exit::Ok);
-    }
-    if session.format() == Format::Table {
-        session.print(&explain::mitigation(session.eyes(), &reply.value))?;
-    } else {
-        session.print_rows(MITIGATIONS, std::slice::from_ref(&reply.value))?;
-    }
-    Ok(Exit::Ok)
+    session.show(&reply.body, || match session.format() {
+        Format::Table => session.print(&explain::mitigation(session.eyes(), &reply.value)),
+        _ => session.print_row(MITIGATIONS, &reply.value),
+    })
 }
 
 /// Shows the one mitigation that a change made or touched.
-fn show_changed(session: &Session, reply: &Reply<Outcome<Mitigation>>) -> Result<(), Failure> {
-    if session.print_document(&reply.body)? {
-        return Ok(());
-    }
-    if let Some(mitigation) = reply.value.result() {
-        session.print_rows(MITIGATIONS, std::slice::from_ref(mitigation))?;
-        for warning in &mitigation.warnings {
-            session.note(&format!("warning: {warning}"));
+fn show_changed(session: &Session, reply: &Reply<Outcome<Mitigation>>) -> Result<Exit, Failure> {
+    session.show(&reply.body, || {
+        if let Some(mitigation) = reply.value.result() {
+            session.print_row(MITIGATIONS, mitigation)?;
+            for warning in &mitigation.warnings {
+                session.note(&format!("warning: {warning}"));
+            }
         }
-    }
-    if let Outcome::Rehearsed(rehearsal) = &reply.value {
-        session.note("dry run: nothing was changed");
-        for id in &rehearsal.affected_mitigations {
-            session.note(&format!("would touch mitigation {id}"));
+        if let Outcome::Rehearsed(rehearsal) = &reply.value {
+            session.note_rehearsal("would touch", &rehearsal.affected_mitigations);
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }

@@ -75,28 +75,23 @@ pub(crate) async fn run(session: &Session, arguments: PanicArgs) -> Result<Exit,
         }
         failure
     })?;
-    if session.print_document(&reply.body)? {
-        return Ok(Exit::Ok);
-    }
-    if session.format() == Format::Csv {
-        session.print_rows(PANIC, reply.value.result().map_or(&[][..], std::slice::from_ref))?;
-        return Ok(Exit::Ok);
-    }
-    match &reply.value {
-        Outcome::Done(started) => session.print(&report(session, started))?,
-        Outcome::Rehearsed(rehearsed) => {
-            let rules = rehearsed.result.as_ref().map_or(0, |result| result.rules);
-            session.print(&format!("would freeze {scope} and take {rules} rule(s) away\n"))?;
-            session.note("dry run: nothing was changed");
-            for id in &rehearsed.affected_mitigations {
-                session.note(&format!("would withdraw mitigation {id}"));
+    session.show(&reply.body, || {
+        if session.format() == Format::Csv {
+            return session.print_rows(PANIC, reply.value.result().map_or(&[][..], std::slice::from_ref));
+        }
+        match &reply.value {
+            Outcome::Done(started) => session.print(&report(session, started))?,
+            Outcome::Rehearsed(rehearsed) => {
+                let rules = rehearsed.result.as_ref().map_or(0, |result| result.rules);
+                session.print(&format!("would freeze {scope} and take {rules} rule(s) away\n"))?;
+                session.note_rehearsal("would withdraw", &rehearsed.affected_mitigations);
             }
         }
-    }
-    for warning in reply.value.result().map_or(&[][..], |started| &started.warnings) {
-        session.note(&format!("warning: {warning}"));
-    }
-    Ok(Exit::Ok)
+        for warning in reply.value.result().map_or(&[][..], |started| &started.warnings) {
+            session.note(&format!("warning: {warning}"));
+        }
+        Ok(())
+    })
 }
 
 /// What to do when API or database are gone.
@@ -106,7 +101,7 @@ const DIRECT: &str =
 /// A client that says at once, not after its retries, that there is another way.
 fn urgent(session: &Session) -> Result<Client, Failure> {
     let client = session.client()?;
-    if session.is_verbose() || session.is_quiet() {
+    if session.global.verbose || session.global.quiet {
         return Ok(client);
     }
     Ok(client.observed(|attempt: &Attempt<'_>| {
@@ -147,17 +142,13 @@ fn report(session: &Session, started: &PanicStarted) -> String {
 
 async fn status(session: &Session) -> Result<Exit, Failure> {
     let reply = session.client()?.panic_state().await?;
-    if session.print_document(&reply.body)? {
-        return Ok(Exit::Ok);
-    }
-    if reply.value.scopes.is_empty() && session.format() != Format::Csv {
-        let said =
-            if reply.value.frozen { "frozen; the server does not say what" } else { "nothing is frozen" };
-        session.print(&format!("{said}\n"))?;
-        return Ok(Exit::Ok);
-    }
-    session.print_rows(FROZEN, &reply.value.scopes)?;
-    Ok(Exit::Ok)
+    session.show(&reply.body, || {
+        if !reply.value.scopes.is_empty() || session.format() == Format::Csv {
+            return session.print_rows(FROZEN, &reply.value.scopes);
+        }
+        let frozen = reply.value.frozen;
+        session.print(if frozen { "frozen; the server does not say what\n" } else { "nothing is frozen\n" })
+    })
 }
 
 /// Lets rules in again.
@@ -167,27 +158,26 @@ pub(crate) async fn thaw(session: &Session, arguments: &ThawArgs) -> Result<Exit
         return Ok(Exit::General);
     }
     let reply = session.client()?.thaw(&arguments.reason, arguments.id, session.mode()).await?;
-    if session.print_document(&reply.body)? {
-        return Ok(Exit::Ok);
-    }
-    let scopes = reply.value.result().map_or(&[][..], |state| &state.scopes);
-    if session.format() == Format::Csv {
-        session.print_rows(FROZEN, scopes)?;
-        return Ok(Exit::Ok);
-    }
-    let rehearsal = session.mode() == Mode::DryRun;
-    match (scopes.is_empty(), rehearsal) {
-        (true, false) => session.print("thawed: nothing is frozen any more\n")?,
-        (true, true) => session.print("nothing would be frozen any more\n")?,
-        (false, _) => {
-            session.print(if rehearsal { "would still be frozen:\n" } else { "still frozen:\n" })?;
+    session.show(&reply.body, || {
+        let scopes = reply.value.result().map_or(&[][..], |state| &state.scopes);
+        if session.format() == Format::Csv {
+            return session.print_rows(FROZEN, scopes);
+        }
+        let rehearsal = session.mode() == Mode::DryRun;
+        session.print(match (scopes.is_empty(), rehearsal) {
+            (true, false) => "thawed: nothing is frozen any more\n",
+            (true, true) => "nothing would be frozen any more\n",
+            (false, false) => "still frozen:\n",
+            (false, true) => "would still be frozen:\n",
+        })?;
+        if !scopes.is_empty() {
             session.print_rows(FROZEN, scopes)?;
         }
-    }
-    session.note(if rehearsal {
-        "dry run: nothing was changed"
-    } else {
-        "nothing is announced again by itself: new reports raise new rules"
-    });
-    Ok(Exit::Ok)
+        session.note(if rehearsal {
+            "dry run: nothing was changed"
+        } else {
+            "nothing is announced again by itself: new reports raise new rules"
+        });
+        Ok(())
+    })
 }

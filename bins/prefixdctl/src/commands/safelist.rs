@@ -8,7 +8,7 @@ use crate::views::SAFELIST;
 use chrono::TimeDelta;
 use clap::{Args, Subcommand};
 use ipnetwork::IpNetwork;
-use prefix_client::NewSafelistEntry;
+use prefix_client::{NewSafelistEntry, Outcome};
 
 /// What to do with the safelist.
 #[derive(Debug, Subcommand)]
@@ -48,9 +48,9 @@ pub(crate) async fn run(session: &Session, command: SafelistCommand) -> Result<E
     match command {
         SafelistCommand::List => {
             let reply = session.client()?.safelist().await?;
-            session.print_list(&reply.body, SAFELIST, &reply.value, "safelist entries")?;
+            session.print_list(&reply.body, SAFELIST, &reply.value, "safelist entries")
         }
-        SafelistCommand::Add(arguments) => add(session, arguments).await?,
+        SafelistCommand::Add(arguments) => add(session, arguments).await,
         SafelistCommand::Remove { prefix, operator: _ } => {
             if !confirm(session, &format!("remove {prefix} from the safelist"))? {
                 return Ok(Exit::General);
@@ -61,42 +61,34 @@ pub(crate) async fn run(session: &Session, command: SafelistCommand) -> Result<E
             }
             let done = if reply.value.is_rehearsal() { "would be removed" } else { "removed" };
             session.note(&format!("{prefix} {done} from the safelist"));
+            Ok(Exit::Ok)
         }
     }
-    Ok(Exit::Ok)
 }
 
-async fn add(session: &Session, arguments: SafelistAddArgs) -> Result<(), Failure> {
-    let expires_at = match arguments.expires {
-        None => None,
-        Some(Seconds(seconds)) => {
-            let delta = i64::try_from(seconds).ok().and_then(TimeDelta::try_seconds);
-            let end = delta.and_then(|delta| session.now.checked_add_signed(delta));
-            Some(end.ok_or_else(|| {
-                Failure::Usage("--expires reaches beyond the end of the calendar".to_owned())
-            })?)
-        }
+async fn add(session: &Session, arguments: SafelistAddArgs) -> Result<Exit, Failure> {
+    let end = |Seconds(seconds)| {
+        let delta = i64::try_from(seconds).ok().and_then(TimeDelta::try_seconds);
+        let end = delta.and_then(|delta| session.now.checked_add_signed(delta));
+        end.ok_or_else(|| Failure::Usage("--expires reaches beyond the end of the calendar".to_owned()))
     };
+    let expires_at = arguments.expires.map(end).transpose()?;
     let entry = NewSafelistEntry { prefix: arguments.prefix, reason: arguments.reason, expires_at };
     let reply = session.client()?.add_to_safelist(&entry, session.mode()).await?;
-    if session.print_document(&reply.body)? {
-        return Ok(());
-    }
-    let rehearsal = reply.value.is_rehearsal();
-    let withdrawn = match &reply.value {
-        prefix_client::Outcome::Done(added) => &added.withdrawn_mitigations,
-        prefix_client::Outcome::Rehearsed(dry_run) => &dry_run.affected_mitigations,
-    };
-    let withdrawn = withdrawn.clone();
-    if let Some(added) = reply.value.result() {
-        session.print_rows(SAFELIST, std::slice::from_ref(&added.entry))?;
-    }
-    if rehearsal {
-        session.note("dry run: nothing was changed");
-    }
-    for id in withdrawn {
-        let verb = if rehearsal { "would withdraw" } else { "withdrew" };
-        session.note(&format!("{verb} mitigation {id}"));
-    }
-    Ok(())
+    session.show(&reply.body, || {
+        if let Some(added) = reply.value.result() {
+            session.print_row(SAFELIST, &added.entry)?;
+        }
+        match &reply.value {
+            Outcome::Rehearsed(dry_run) => {
+                session.note_rehearsal("would withdraw", &dry_run.affected_mitigations);
+            }
+            Outcome::Done(added) => {
+                for id in &added.withdrawn_mitigations {
+                    session.note(&format!("withdrew mitigation {id}"));
+                }
+            }
+        }
+        Ok(())
+    })
 }

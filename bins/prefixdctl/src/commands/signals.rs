@@ -4,7 +4,8 @@ pub(crate) mod corroborator;
 
 use crate::commands::events::show_answer;
 use crate::exit::{Exit, Failure};
-use crate::session::{Session, read_or_stdin};
+use crate::files::read_or_stdin;
+use crate::session::Session;
 use crate::views::SIGNALS;
 use clap::{Args, Subcommand};
 use hmac::{Hmac, KeyInit, Mac};

@@ -4,9 +4,10 @@ mod direct;
 mod summary;
 mod writer;
 
-use crate::commands::events::batch::{content, events, name};
+use crate::commands::events::batch::events;
 use crate::exit::{Exit, Failure};
 use crate::explain;
+use crate::files::{document, name, text};
 use crate::human::Moment;
 use crate::output::Format;
 use crate::progress::Progress;
@@ -133,7 +134,7 @@ pub(crate) async fn rehearse_file(session: &Session, file: &Path) -> Result<Exit
 }
 
 fn of_file(file: &Path) -> Result<Map<String, Value>, Failure> {
-    let text = content(file)?;
+    let text = text(file)?;
     let invalid = |problem: String| Failure::Invalid(format!("{}: {problem}", name(file)));
     let found = events(&text).map_err(|error| invalid(error.to_string()))?;
     match found.len() {
@@ -157,13 +158,6 @@ fn of_record(session: &Session, arguments: &SimulateArgs) -> Map<String, Value> 
         "victim_ip": arguments.victim,
     });
     Map::from_iter([("history".to_owned(), history)])
-}
-
-fn document(file: &Path) -> Result<Value, Failure> {
-    prefix_config::edit::body::of_text(&name(file), &content(file)?).map_err(|errors| {
-        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        Failure::Invalid(lines.join("\n"))
-    })
 }
 
 /// The server does all at once, so the bar only tells that it goes on.
@@ -203,14 +197,11 @@ fn shown(
     recorded: bool,
     head: impl FnOnce() -> String,
 ) -> Result<(), Failure> {
-    let is_csv = session.format() == Format::Csv;
-    if !is_csv {
+    if session.format() != Format::Csv {
         session.print(&head())?;
-    }
-    if rows.is_empty() && !is_csv {
-        return Ok(());
-    }
-    if !is_csv {
+        if rows.is_empty() {
+            return Ok(());
+        }
         session.print("\n")?;
     }
     session.print_rows(if recorded { DIFFERENCES } else { SIMULATED }, rows)

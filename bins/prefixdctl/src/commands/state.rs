@@ -67,15 +67,13 @@ pub(crate) async fn health(session: &Session, arguments: &HealthArgs) -> Result<
 /// Shows the BGP neighbours.
 pub(crate) async fn peers(session: &Session) -> Result<Exit, Failure> {
     let reply = session.client()?.peers().await?;
-    session.print_list(&reply.body, PEERS, &reply.value, "peers")?;
-    Ok(Exit::Ok)
+    session.print_list(&reply.body, PEERS, &reply.value, "peers")
 }
 
 /// Shows the sites.
 pub(crate) async fn pops(session: &Session) -> Result<Exit, Failure> {
     let reply = session.client()?.pops().await?;
-    session.print_list(&reply.body, POPS, &reply.value, "sites")?;
-    Ok(Exit::Ok)
+    session.print_list(&reply.body, POPS, &reply.value, "sites")
 }
 
 /// Shows totals, or a series.
@@ -86,17 +84,15 @@ pub(crate) async fn stats(session: &Session, arguments: &StatsArgs) -> Result<Ex
         let reply = client.timeseries(&series, Some(&arguments.range), Some(&arguments.bucket)).await?;
         let largest = reply.value.buckets.iter().map(|bucket| bucket.count).max().unwrap_or_default();
         let rows: Vec<_> = reply.value.buckets.into_iter().map(|bucket| (bucket, largest)).collect();
-        session.print_list(&reply.body, TIMESERIES, &rows, "buckets")?;
-        return Ok(Exit::Ok);
+        return session.print_list(&reply.body, TIMESERIES, &rows, "buckets");
     }
     let reply = client.stats().await?;
-    if session.print_document(&reply.body)? {
-        return Ok(Exit::Ok);
-    }
-    session.print_rows(TOTALS, std::slice::from_ref(&reply.value))?;
-    if session.format() != Format::Csv && !reply.value.pops.is_empty() {
+    session.show(&reply.body, || {
+        session.print_row(TOTALS, &reply.value)?;
+        if session.format() == Format::Csv || reply.value.pops.is_empty() {
+            return Ok(());
+        }
         session.print("\n")?;
-        session.print_rows(POP_COUNTS, &reply.value.pops)?;
-    }
-    Ok(Exit::Ok)
+        session.print_rows(POP_COUNTS, &reply.value.pops)
+    })
 }

@@ -5,10 +5,11 @@ use crate::human::{age, span};
 use crate::output::{Cell, Column, Eyes, Format, Prose, Shown, Tone, table};
 use crate::session::Session;
 use crate::views::{MITIGATIONS, PEERS, scope_of};
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use prefix_client::{
-    ApiError, HealthDetail, Mitigation, MitigationQuery, MitigationStatus, Page, PanicState, Peer, PeerState,
-    Reply,
+    ApiError, HealthDetail, Mitigation, MitigationQuery, MitigationStatus, Page, PageQuery, PanicState, Peer,
+    PeerState, Reply,
 };
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -18,16 +19,12 @@ const RULES: u32 = 10;
 
 /// Shows the screen; exit 0 also when degraded.
 pub(crate) async fn run(session: &Session) -> Result<Exit, Failure> {
+    use MitigationStatus::{Active, Escalated, Pending, Withdrawing};
     let client = session.client()?;
     // Queued rules are only counted: hundreds that wait would hide the few that filter.
     let living = MitigationQuery {
-        status: vec![
-            MitigationStatus::Pending,
-            MitigationStatus::Active,
-            MitigationStatus::Escalated,
-            MitigationStatus::Withdrawing,
-        ],
-        limit: Some(RULES),
+        status: vec![Pending, Active, Escalated, Withdrawing],
+        page: PageQuery { limit: Some(RULES), ..PageQuery::default() },
         ..MitigationQuery::default()
     };
     let (health, peers, stats, rules, panic) = futures::join!(
@@ -41,22 +38,18 @@ pub(crate) async fn run(session: &Session) -> Result<Exit, Failure> {
     let health = health?;
     match session.format() {
         Format::Json | Format::Yaml => {
-            let mut parts = BTreeMap::new();
-            let bodies = [
+            let bodies = BTreeMap::from([
                 ("health", Some(&health.body)),
                 ("peers", peers.as_ref().ok().map(|reply| &reply.body)),
                 ("panic", panic.as_ref().ok().map(|reply| &reply.body)),
                 ("stats", stats.as_ref().ok().map(|reply| &reply.body)),
                 ("mitigations", rules.as_ref().ok().map(|reply| &reply.body)),
-            ];
-            for (name, body) in bodies {
-                parts.insert(name, body.and_then(|body| serde_json::from_slice::<Box<RawValue>>(body).ok()));
-            }
-            let body = serde_json::to_vec(&parts)
-                .map_err(|error| Failure::General(format!("cannot write the status: {error}")))?;
-            session.print_document(&body)?;
+            ]);
+            let part = |body: Option<&Bytes>| serde_json::from_slice::<Box<RawValue>>(body?).ok();
+            let parts: BTreeMap<_, _> = bodies.iter().map(|(name, body)| (name, part(*body))).collect();
+            session.print_own(&parts)?;
         }
-        Format::Csv => session.print_rows(FACTS, std::slice::from_ref(&health.value))?,
+        Format::Csv => session.print_row(FACTS, &health.value)?,
         Format::Table | Format::Wide => {
             let is_frozen = health.value.panic.as_ref().is_some_and(|panic| panic.frozen);
             let unread = PanicState { frozen: is_frozen, scopes: Vec::new() };
@@ -124,7 +117,7 @@ fn screen(
 }
 
 fn headline(prose: &mut Prose, health: &HealthDetail) {
-    let paint = prose.eyes().paint;
+    let paint = prose.eyes.paint;
     let tone = if health.is_healthy() { Tone::Good } else { Tone::Bad };
     let mode = if health.is_enforced() {
         paint.paint(Tone::Plain, "enforced")
@@ -142,7 +135,7 @@ fn headline(prose: &mut Prose, health: &HealthDetail) {
 
 /// What somebody has to do something about.
 fn alarms(prose: &mut Prose, health: &HealthDetail, panic: &PanicState) {
-    let now = prose.eyes().now;
+    let now = prose.eyes.now;
     let mut lines = frozen(panic, now);
     lines.extend(health.problems.iter().cloned());
     if lines.is_empty() && !health.is_healthy() {
@@ -178,7 +171,7 @@ fn frozen(panic: &PanicState, now: DateTime<Utc>) -> Vec<String> {
 
 /// The parts that prefixd is made of, each with a light.
 fn parts(prose: &mut Prose, health: &HealthDetail) {
-    let now = prose.eyes().now;
+    let now = prose.eyes.now;
     match (health.gobgp.status.as_str(), &health.gobgp.error) {
         // Dry-run needs no speaker, so nobody asked it.
         ("unknown", None) => prose.item(Tone::Dim, "○", "speaker   not asked"),
@@ -225,7 +218,7 @@ fn light(prose: &mut Prose, good: bool, label: &str, text: &str) {
 }
 
 fn counts(prose: &mut Prose, health: &HealthDetail, events: Option<u64>) {
-    let paint = prose.eyes().paint;
+    let paint = prose.eyes.paint;
     let stuck = if health.withdraw_stuck > 0 { Tone::Bad } else { Tone::Dim };
     let mut counts = vec![
         paint.paint(Tone::Strong, &format!("{} active", health.active_mitigations)),
@@ -266,7 +259,7 @@ mod tests {
 
     fn shown_frozen(health: &HealthDetail, rules: serde_json::Value, panic: &PanicState) -> String {
         let eyes =
-            Eyes { now: Utc.with_ymd_and_hms(2026, 11, 22, 10, 0, 0).unwrap(), paint: Paint::new(false) };
+            Eyes { now: Utc.with_ymd_and_hms(2026, 11, 22, 10, 0, 0).unwrap(), paint: Paint { on: false } };
         let peers = fixture(include_str!("../../tests/fixtures/peers.json"))["peers"].take();
         screen(eyes, health, panic, &Ok(reply(peers)), Some(51_234), &Ok(reply(rules)))
     }

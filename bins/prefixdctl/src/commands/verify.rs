@@ -7,7 +7,6 @@ use crate::session::Session;
 use crate::views::VERDICT;
 use clap::Args;
 use prefix_client::{ChainBreak, ChainProblem, ChainQuery, ChainVerdict, Reply};
-use serde_json::json;
 
 /// Entries that one request checks: well within the time of a request.
 const STRIDE: i64 = 50_000;
@@ -36,21 +35,19 @@ fn hash(text: &str) -> Result<String, String> {
 /// Checks the chain of the answering instance's site; exit 1 if it is broken.
 pub(crate) async fn run(session: &Session, arguments: &VerifyArgs) -> Result<Exit, Failure> {
     let (verdict, body) = whole(session, arguments).await?;
-    let exit = if verdict.valid { Exit::Ok } else { Exit::General };
-    if session.print_document(&body)? {
-        return Ok(exit);
-    }
-    if session.format() == Format::Csv {
-        session.print_rows(VERDICT, std::slice::from_ref(&verdict))?;
-        return Ok(exit);
-    }
-    session.print(&report(session, &verdict))?;
-    if verdict.valid && verdict.head_hash.is_some() {
-        session.note(
-            "note the head outside of this host; `prefixdctl audit verify --expect HEAD` tells later whether the end was cut off",
-        );
-    }
-    Ok(exit)
+    session.show(&body, || {
+        if session.format() == Format::Csv {
+            return session.print_row(VERDICT, &verdict);
+        }
+        session.print(&report(session, &verdict))?;
+        if verdict.valid && verdict.head_hash.is_some() {
+            session.note(
+                "note the head outside of this host; `prefixdctl audit verify --expect HEAD` tells later whether the end was cut off",
+            );
+        }
+        Ok(())
+    })?;
+    Ok(if verdict.valid { Exit::Ok } else { Exit::General })
 }
 
 /// The verdict on everything that was asked for, stride by stride, and a body that says it.
@@ -88,7 +85,12 @@ async fn whole(session: &Session, arguments: &VerifyArgs) -> Result<(ChainVerdic
             None => verdict,
         };
         if joined.broken.is_some() || !more {
-            let body = if first { body.to_vec() } else { document(&joined)? };
+            let body = if first {
+                body.to_vec()
+            } else {
+                serde_json::to_vec(&joined)
+                    .map_err(|error| Failure::General(format!("cannot write the verdict: {error}")))?
+            };
             return Ok((joined, body));
         }
         from = Some(to.saturating_add(1));
@@ -108,20 +110,6 @@ fn joined(before: ChainVerdict, after: ChainVerdict) -> ChainVerdict {
     }
 }
 
-/// A verdict in the shape of the API.
-fn document(verdict: &ChainVerdict) -> Result<Vec<u8>, Failure> {
-    let mut document = json!({
-        "valid": verdict.valid, "checked": verdict.checked, "first_seq": verdict.first_seq,
-        "last_seq": verdict.last_seq, "head_hash": verdict.head_hash,
-    });
-    if let Some(broken) = &verdict.broken {
-        document["broken"] =
-            json!({"seq": broken.seq, "audit_id": broken.audit_id, "problem": broken.problem});
-    }
-    serde_json::to_vec(&document)
-        .map_err(|error| Failure::General(format!("cannot write the verdict: {error}")))
-}
-
 fn report(session: &Session, verdict: &ChainVerdict) -> String {
     let mut prose = Prose::new(session.eyes());
     let range = match (verdict.first_seq, verdict.last_seq) {
@@ -134,15 +122,11 @@ fn report(session: &Session, verdict: &ChainVerdict) -> String {
         Some(broken) => {
             prose.toned(Tone::Bad, &format!("the audit chain is BROKEN: {}", fault(broken)));
             prose.fact("sound", &range);
-            if let Some(id) = broken.audit_id {
-                prose.fact("entry", &id.to_string());
-            }
+            prose.fact_of("entry", broken.audit_id);
         }
     }
     // of a broken chain it is only the last sound one, which nobody should note
-    if let Some(head) = verdict.head_hash.as_ref().filter(|_| verdict.valid) {
-        prose.fact("head", head);
-    }
+    prose.fact_of("head", verdict.head_hash.as_ref().filter(|_| verdict.valid));
     prose.finish()
 }
 

@@ -65,14 +65,10 @@ pub(crate) fn subject(history: &History) -> Subject<'_> {
 fn owner(history: &History) -> String {
     match (&history.customer, &history.service) {
         (Some(customer), service) => {
-            let service = service.as_ref().map(|service| format!(", service {}", service.service_id));
-            let profile = customer.policy_profile.as_ref().map(|profile| format!(", profile {profile}"));
-            format!(
-                "customer {}{}{}",
-                customer.customer_id,
-                service.unwrap_or_default(),
-                profile.unwrap_or_default()
-            )
+            let mut words = vec![format!("customer {}", customer.customer_id)];
+            words.extend(service.as_ref().map(|service| format!("service {}", service.service_id)));
+            words.extend(customer.policy_profile.as_ref().map(|profile| format!("profile {profile}")));
+            words.join(", ")
         }
         (None, _) => "nobody's: it is in no customer's prefix".to_owned(),
     }
@@ -123,7 +119,7 @@ pub(crate) fn address(eyes: Eyes, history: &History, finding: &Finding) -> Strin
 
 /// What lives or waits now, one line each.
 fn living(prose: &mut Prose, history: &History) {
-    let eyes = prose.eyes();
+    let eyes = prose.eyes;
     let unfinished: Vec<_> =
         history.mitigations.iter().filter(|mitigation| !mitigation.status.is_final()).collect();
     if unfinished.is_empty() {
@@ -144,7 +140,7 @@ fn events(prose: &mut Prose, history: &History) {
     if history.events.is_empty() {
         return;
     }
-    let eyes = prose.eyes();
+    let eyes = prose.eyes;
     prose.heading("The newest reports");
     for event in history.events.iter().take(MOST_EVENTS) {
         let when = event.ingested_at.map(|time| age(time, eyes.now)).unwrap_or_default();

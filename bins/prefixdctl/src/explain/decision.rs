@@ -54,22 +54,14 @@ fn trace(prose: &mut Prose, line: &TraceEntry, outcome: &DecisionOutcome) {
 pub(crate) fn decision(eyes: Eyes, decision: &Decision, waits: bool) -> String {
     let mut prose = Prose::new(eyes);
     prose.heading(&format!("The decision was to {}", outcome(decision.outcome.as_str(), waits)));
-    for (label, value) in [
-        ("customer", &decision.customer_id),
-        ("service", &decision.service_id),
-        ("profile", &decision.profile),
-    ] {
-        if let Some(value) = value {
-            prose.fact(label, value);
-        }
-    }
+    prose.fact_of("customer", decision.customer_id.as_ref());
+    prose.fact_of("service", decision.service_id.as_ref());
+    prose.fact_of("profile", decision.profile.as_ref());
     if let Some(playbook) = &decision.playbook {
         let step = decision.step.map(|step| format!(", step {step}")).unwrap_or_default();
         prose.fact("playbook", &format!("{playbook}{step}"));
     }
-    if let Some(wanted) = &decision.rule {
-        prose.fact("rule", &rule(wanted));
-    }
+    prose.fact_of("rule", decision.rule.as_ref().map(rule));
     if let Some(code) = &decision.guardrail {
         let label = if waits { "waits" } else { "refused" };
         prose.fact(label, &format!("{code}: {}", guardrail(code.as_str())));

@@ -1,7 +1,7 @@
 //! An event: what was reported, what became of it, and why.
 
 use crate::explain::decision::{decision, rule_line};
-use crate::explain::group::{facts as group_facts, lacks};
+use crate::explain::group::{facts as group_facts, needs};
 use crate::explain::mitigation::{advice as mitigation_advice, headline as mitigation_headline};
 use crate::explain::next::{Next, after_refusal, by_hand, wait_for_agreement};
 use crate::explain::words::{status, stopped_by, until};
@@ -65,11 +65,8 @@ pub(crate) fn answer(reported: &Reported, eyes: Eyes) -> (Tone, String) {
             now_there("this detector called the attack over, but others still report it")
         }
         Some(word @ (EventStatus::NoActiveMitigation | EventStatus::NotFound)) => {
-            let text = format!(
-                "{}'s report that an attack on {ip} is over changed nothing: {}",
-                event.source,
-                status(word, None)
-            );
+            let (source, why) = (&event.source, status(word, None));
+            let text = format!("{source}'s report that an attack on {ip} is over changed nothing: {why}");
             (Tone::Plain, text)
         }
         Some(word @ EventStatus::Other(_)) => (Tone::Plain, format!("{ip}: {}", status(word, None))),
@@ -88,14 +85,8 @@ fn held(reported: &Reported, eyes: Eyes, why: Option<&str>) -> (Tone, String) {
     };
     match &group.status {
         GroupStatus::Open => {
-            let missing = lacks(group).unwrap_or_else(|| "agreement".to_owned());
-            let end = group.window_expires_at.map(|end| format!(" until {}", until(end, eyes.now)));
-            let text = format!(
-                "{ip} is not mitigated: {} reports it, and the rule needs {missing}{}",
-                reported.event.source,
-                end.unwrap_or_default()
-            );
-            (Tone::Warn, text)
+            let (source, needs) = (&reported.event.source, needs(group, eyes));
+            (Tone::Warn, format!("{ip} is not mitigated: {source} reports it, and the rule needs {needs}"))
         }
         GroupStatus::Resolved => match &reported.mitigation {
             Some(mitigation) => {
@@ -108,11 +99,9 @@ fn held(reported: &Reported, eyes: Eyes, why: Option<&str>) -> (Tone, String) {
         },
         _ => {
             let end = group.window_expires_at.map(|end| format!(" at {}", until(end, eyes.now)));
-            let text = format!(
-                "{ip} is not mitigated: not enough detectors agreed before the window ended{}",
-                end.unwrap_or_default()
-            );
-            (Tone::Warn, text)
+            let end = end.unwrap_or_default();
+            let why = "not enough detectors agreed before the window ended";
+            (Tone::Warn, format!("{ip} is not mitigated: {why}{end}"))
         }
     }
 }
@@ -141,12 +130,9 @@ fn facts(prose: &mut Prose, event: &Event) {
     if !size.is_empty() {
         prose.fact("attack", &size.join(", "));
     }
-    if let Some(word) = &event.status {
-        prose.fact("outcome", &format!("{word}: {}", status(word, None)));
-    }
-    if let Some(id) = event.mitigation_id {
-        prose.fact("rule", &format!("mitigation {id}"));
-    }
+    let outcome = event.status.as_ref().map(|word| format!("{word}: {}", status(word, None)));
+    prose.fact_of("outcome", outcome);
+    prose.fact_of("rule", event.mitigation_id.map(|id| format!("mitigation {id}")));
 }
 
 /// What helps, after this report.
@@ -212,7 +198,7 @@ pub(crate) fn event(eyes: Eyes, reported: &Reported) -> String {
 
 /// What was reported, and how that was decided.
 pub(crate) fn steps(prose: &mut Prose, reported: &Reported) {
-    let eyes = prose.eyes();
+    let eyes = prose.eyes;
     let event = &reported.event;
     prose.toned(Tone::Strong, &said(event, eyes));
     facts(prose, event);

@@ -6,7 +6,7 @@ use crate::output::{Eyes, Prose, Tone};
 use prefix_client::{GroupStatus, SignalGroup};
 
 /// What a group lacks: `1 more source` or `confidence 0.6 of 0.8`, or both.
-pub(crate) fn lacks(group: &SignalGroup) -> Option<String> {
+fn lacks(group: &SignalGroup) -> Option<String> {
     let required = group.required?;
     let sources = group.source_count.unwrap_or_default();
     let confidence = group.derived_confidence.unwrap_or_default();
@@ -29,8 +29,15 @@ pub(crate) fn lacks(group: &SignalGroup) -> Option<String> {
     Some(missing.join(" and "))
 }
 
+/// What a group that is still open needs, and until when.
+pub(crate) fn needs(group: &SignalGroup, eyes: Eyes) -> String {
+    let missing = lacks(group).unwrap_or_else(|| "agreement".to_owned());
+    let end = group.window_expires_at.map(|end| format!(" until {}", until(end, eyes.now)));
+    missing + &end.unwrap_or_default()
+}
+
 /// At most three digits after the point.
-pub(crate) fn short(value: f64) -> String {
+fn short(value: f64) -> String {
     let text = format!("{value:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
@@ -39,14 +46,7 @@ fn headline(group: &SignalGroup, eyes: Eyes) -> (Tone, String) {
     let attack =
         format!("the attack {} on {}", group.vector.as_deref().unwrap_or("unknown"), group.victim_ip);
     match &group.status {
-        GroupStatus::Open => {
-            let missing = lacks(group).unwrap_or_else(|| "agreement".to_owned());
-            let end = group
-                .window_expires_at
-                .map(|end| format!(" until {}", until(end, eyes.now)))
-                .unwrap_or_default();
-            (Tone::Warn, format!("{attack} is held: it needs {missing}{end}"))
-        }
+        GroupStatus::Open => (Tone::Warn, format!("{attack} is held: it needs {}", needs(group, eyes))),
         GroupStatus::Resolved => {
             (Tone::Good, format!("{attack} was agreed on and handed on to a mitigation"))
         }
@@ -61,15 +61,9 @@ fn headline(group: &SignalGroup, eyes: Eyes) -> (Tone, String) {
 /// The facts of a group.
 pub(crate) fn facts(prose: &mut Prose, group: &SignalGroup) {
     prose.fact("group", &format!("{}, {}", group.group_id, group.status));
-    let sources = group.source_count.unwrap_or_default();
-    let confidence = short(group.derived_confidence.unwrap_or_default());
-    match &group.explanation {
-        Some(text) => prose.fact("agree", text),
-        None => prose.fact("agree", &format!("{sources} sources, confidence {confidence}")),
-    }
-    if let Some(playbook) = &group.playbook_name {
-        prose.fact("playbook", &format!("{playbook}, whose terms count"));
-    }
+    prose.fact("agree", &agreement(group.explanation.as_ref(), group.source_count, group.derived_confidence));
+    let playbook = group.playbook_name.as_ref();
+    prose.fact_of("playbook", playbook.map(|playbook| format!("{playbook}, whose terms count")));
     let dimensions = &group.primary_dimensions;
     for (label, values) in [
         ("customer", &dimensions.customer_ids),
@@ -81,9 +75,15 @@ pub(crate) fn facts(prose: &mut Prose, group: &SignalGroup) {
             prose.fact(label, &values.join(", "));
         }
     }
-    if let Some(id) = group.mitigation_id {
-        prose.fact("rule", &format!("mitigation {id}"));
-    }
+    prose.fact_of("rule", group.mitigation_id.map(|id| format!("mitigation {id}")));
+}
+
+/// How far the sources agree, in the words of the server if it has some.
+pub(crate) fn agreement(told: Option<&String>, sources: Option<u32>, confidence: Option<f64>) -> String {
+    told.cloned().unwrap_or_else(|| {
+        let (sources, confidence) = (sources.unwrap_or_default(), short(confidence.unwrap_or_default()));
+        format!("{sources} sources, confidence {confidence}")
+    })
 }
 
 /// A group.

@@ -1,6 +1,6 @@
 //! A mitigation: what it does, where it is, how long it stays, who asked for it, and why.
 
-use crate::explain::group::short;
+use crate::explain::group::agreement;
 use crate::explain::next::{Next, after_refusal, by_hand};
 use crate::explain::words::ending;
 use crate::explain::{decision, guardrail};
@@ -8,7 +8,7 @@ use crate::human::age;
 use crate::output::{Eyes, Prose, Tone};
 use crate::views::{action, mitigation_tone};
 use chrono::{DateTime, Utc};
-use prefix_client::{Correlation, EndReason, Guardrail, Mitigation, MitigationStatus};
+use prefix_client::{EndReason, Guardrail, Mitigation, MitigationStatus};
 
 /// The one sentence: is it filtering, and if not, why not?
 pub(crate) fn headline(mitigation: &Mitigation, eyes: Eyes) -> (Tone, String) {
@@ -25,12 +25,7 @@ pub(crate) fn headline(mitigation: &Mitigation, eyes: Eyes) -> (Tone, String) {
             )
         }
         MitigationStatus::Queued => {
-            let why = mitigation
-                .reason
-                .as_deref()
-                .or_else(|| mitigation.guardrail.as_ref().map(|code| guardrail(code.as_str())));
-            let why = why.map(|why| format!(": {why}")).unwrap_or_default();
-            format!("{victim} is not mitigated yet: the rule against {vector} waits{why}")
+            format!("{victim} is not mitigated yet: the rule against {vector} waits{}", why(mitigation))
         }
         MitigationStatus::Withdrawing => {
             format!("the rule for {victim} against {vector} is being taken away{}", because(mitigation))
@@ -45,14 +40,7 @@ pub(crate) fn headline(mitigation: &Mitigation, eyes: Eyes) -> (Tone, String) {
         }
         MitigationStatus::Rejected => {
             let code = mitigation.guardrail.as_ref().map(|code| format!(" {code}")).unwrap_or_default();
-            let why = mitigation
-                .reason
-                .as_deref()
-                .or_else(|| mitigation.guardrail.as_ref().map(|code| guardrail(code.as_str())));
-            format!(
-                "{victim} was not mitigated: guardrail{code} refused the rule{}",
-                why.map(|why| format!(": {why}")).unwrap_or_default()
-            )
+            format!("{victim} was not mitigated: guardrail{code} refused the rule{}", why(mitigation))
         }
         MitigationStatus::Other(word) => format!("{victim}: {word}"),
     };
@@ -82,6 +70,12 @@ fn living(mitigation: &Mitigation, tone: Tone) -> (Tone, String) {
         [first @ .., last] => format!(", because {} and {last} report it", first.join(", ")),
     };
     (tone, format!("{victim} is mitigated against {vector}{because}: {}", action(mitigation)))
+}
+
+/// Why a rule waits or was refused: what the server says, or what its guardrail means.
+fn why(mitigation: &Mitigation) -> String {
+    let meant = || mitigation.guardrail.as_ref().map(|code| guardrail(code.as_str()));
+    mitigation.reason.as_deref().or_else(meant).map(|why| format!(": {why}")).unwrap_or_default()
 }
 
 fn because(mitigation: &Mitigation) -> String {
@@ -177,7 +171,7 @@ pub(crate) fn mitigation(eyes: Eyes, mitigation: &Mitigation) -> String {
 
 /// What it does, where it is, who asked for it, and how that was decided.
 pub(crate) fn steps(prose: &mut Prose, mitigation: &Mitigation) {
-    let eyes = prose.eyes();
+    let eyes = prose.eyes;
     rule_facts(prose, mitigation);
     people_facts(prose, mitigation);
     if !mitigation.warnings.is_empty() {
@@ -202,64 +196,41 @@ fn rule_facts(prose: &mut Prose, mitigation: &Mitigation) {
         let label = if mitigation.status == MitigationStatus::Queued { "waits" } else { "refused" };
         prose.fact(label, &format!("{code}: {}", guardrail(code.as_str())));
     }
-    if let Some(flow) = &mitigation.flow {
-        prose.fact("rule", &format!("{}: {flow}", action(mitigation)));
-    }
+    let flow = mitigation.flow.as_ref();
+    prose.fact_of("rule", flow.map(|flow| format!("{}: {flow}", action(mitigation))));
     prose.fact("where", &place(mitigation));
-    if let Some(error) = &mitigation.bgp.error {
-        prose.fact("problem", error);
-    }
-    let now = prose.eyes().now;
+    prose.fact_of("problem", mitigation.bgp.error.as_ref());
+    let now = prose.eyes.now;
     prose.fact("when", &times(mitigation, now));
-    if let Some(reason) = &mitigation.end_reason {
-        prose.fact("ended", ending(reason));
-    }
-    if let Some(parent) = mitigation.parent_id {
-        prose.fact("part of", &format!("mitigation {parent}, whose fragments it handles"));
-    }
-    if let Some(heir) = mitigation.superseded_by {
-        prose.fact("heir", &format!("mitigation {heir} took the rule over"));
-    }
-    if let Some(other) = mitigation.shadowed_by {
-        prose.fact("behind", &format!("mitigation {other}, which routers apply first"));
-    }
+    prose.fact_of("ended", mitigation.end_reason.as_ref().map(ending));
+    let parent = mitigation.parent_id;
+    prose.fact_of("part of", parent.map(|id| format!("mitigation {id}, whose fragments it handles")));
+    prose.fact_of("heir", mitigation.superseded_by.map(|id| format!("mitigation {id} took the rule over")));
+    let other = mitigation.shadowed_by;
+    prose.fact_of("behind", other.map(|id| format!("mitigation {id}, which routers apply first")));
 }
 
 /// Who asked for it, whom it protects, and what people said of it.
 fn people_facts(prose: &mut Prose, mitigation: &Mitigation) {
-    let now = prose.eyes().now;
+    let now = prose.eyes.now;
     for lease in &mitigation.leases {
         let last =
             lease.last_event_at.map(|time| format!(" reported {}", age(time, now))).unwrap_or_default();
         let until = lease.expires_at.map(|time| format!(", its claim ends {}", age(time, now)));
         prose.fact("source", &format!("{}{last}{}", lease.source, until.unwrap_or_default()));
     }
-    if let Some(correlation) = &mitigation.correlation {
-        agreement(prose, correlation);
+    if let Some(found) = &mitigation.correlation {
+        let agreed = agreement(found.explanation.as_ref(), found.source_count, found.derived_confidence);
+        prose.fact("agree", &agreed);
+        prose.fact_of("group", found.signal_group_id);
     }
     if let Some(customer) = &mitigation.customer_id {
         let service = mitigation.service_id.as_ref().map(|service| format!(", service {service}"));
         prose.fact("for", &format!("customer {customer}{}", service.unwrap_or_default()));
     }
-    if let Some(reason) = &mitigation.reason {
-        prose.fact("reason", reason);
-    }
+    prose.fact_of("reason", mitigation.reason.as_ref());
     if let Some(person) = &mitigation.acknowledged_by {
         let when = mitigation.acknowledged_at.map(|time| format!(", {}", age(time, now)));
         prose.fact("noted by", &format!("{person}{}", when.unwrap_or_default()));
-    }
-}
-
-/// How several detectors agreed.
-fn agreement(prose: &mut Prose, correlation: &Correlation) {
-    let sources = correlation.source_count.unwrap_or_default();
-    let confidence = short(correlation.derived_confidence.unwrap_or_default());
-    let text = match &correlation.explanation {
-        Some(explanation) => explanation.clone(),
-        None => format!("{sources} sources, confidence {confidence}"),
-    };
-    prose.fact("agree", &text);
-    if let Some(group) = correlation.signal_group_id {
-        prose.fact("group", &group.to_string());
     }
 }

@@ -1,7 +1,6 @@
 //! What to do next, where that is known.
 
-use crate::explain::group::lacks;
-use crate::explain::words::until;
+use crate::explain::group::needs;
 use crate::output::{Eyes, Prose, Tone};
 use prefix_client::SignalGroup;
 use std::net::IpAddr;
@@ -40,9 +39,7 @@ pub(crate) fn by_hand(ip: IpAddr) -> String {
 
 /// A held attack waits for others to say the same.
 pub(crate) fn wait_for_agreement(next: &mut Next, group: &SignalGroup, eyes: Eyes) {
-    let missing = lacks(group).unwrap_or_else(|| "agreement".to_owned());
-    let end = group.window_expires_at.map(|end| format!(" until {}", until(end, eyes.now)));
-    next.add(format!("it needs {missing}{}; then the rule is made at once", end.unwrap_or_default()));
+    next.add(format!("it needs {}; then the rule is made at once", needs(group, eyes)));
     next.add("see whether the other detectors are heard: `prefixdctl events list --start 1h`, `prefixdctl signals activity`");
     next.add(by_hand(group.victim_ip));
 }

@@ -15,7 +15,7 @@ const MITIGATION: &str = "0193f0a0-0000-7000-8000-00000000000a";
 const GROUP: &str = "0193f0a0-0000-7000-8000-0000000000a1";
 
 fn eyes() -> Eyes {
-    Eyes { now: Utc.with_ymd_and_hms(2026, 11, 22, 10, 0, 0).unwrap(), paint: Paint::new(false) }
+    Eyes { now: Utc.with_ymd_and_hms(2026, 11, 22, 10, 0, 0).unwrap(), paint: Paint { on: false } }
 }
 
 /// A report of two minutes ago that ended like this at the last line of its trace.

@@ -30,18 +30,10 @@ impl Tone {
 /// Paints, or leaves plain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Paint {
-    on: bool,
+    pub(crate) on: bool,
 }
 
 impl Paint {
-    pub(crate) fn new(on: bool) -> Self {
-        Self { on }
-    }
-
-    pub(crate) fn is_on(self) -> bool {
-        self.on
-    }
-
     /// `text` in the colour of `tone`.
     pub(crate) fn paint(self, tone: Tone, text: &str) -> String {
         let text = printable(text);
@@ -81,7 +73,7 @@ mod tests {
 
     #[test]
     fn colour_is_only_added_when_it_is_on() {
-        assert_eq!(Paint::new(false).paint(Tone::Bad, "x"), "x");
-        assert_eq!(Paint::new(true).paint(Tone::Good, "x"), "\u{1b}[32mx\u{1b}[0m");
+        assert_eq!(Paint { on: false }.paint(Tone::Bad, "x"), "x");
+        assert_eq!(Paint { on: true }.paint(Tone::Good, "x"), "\u{1b}[32mx\u{1b}[0m");
     }
 }

@@ -5,17 +5,13 @@ use crate::output::{Eyes, Tone};
 /// A text in the making.
 #[derive(Debug)]
 pub(crate) struct Prose {
-    eyes: Eyes,
+    pub(crate) eyes: Eyes,
     text: String,
 }
 
 impl Prose {
     pub(crate) fn new(eyes: Eyes) -> Self {
         Self { eyes, text: String::new() }
-    }
-
-    pub(crate) fn eyes(&self) -> Eyes {
-        self.eyes
     }
 
     /// A line whose parts are painted, and so made harmless, already.
@@ -43,6 +39,13 @@ impl Prose {
         let paint = self.eyes.paint;
         let label = paint.paint(Tone::Dim, &format!("{label:<8}"));
         self.line(format!("  {label}  {}", paint.paint(Tone::Plain, text)));
+    }
+
+    /// One fact, if there is something to say.
+    pub(crate) fn fact_of(&mut self, label: &str, text: Option<impl ToString>) {
+        if let Some(text) = text {
+            self.fact(label, &text.to_string());
+        }
     }
 
     /// One item behind a coloured mark.

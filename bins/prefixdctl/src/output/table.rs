@@ -97,7 +97,7 @@ fn visible<T>(columns: &[Column<T>], layout: Shown) -> impl Iterator<Item = &Col
 pub(crate) fn table<T>(columns: &[Column<T>], rows: &[T], layout: Shown, eyes: Eyes, indent: u16) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    if eyes.paint.is_on() {
+    if eyes.paint.on {
         table.enforce_styling().set_content_arrangement(ContentArrangement::Dynamic);
     } else {
         table.force_no_tty();
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_table_tells_ages_and_csv_exact_times() {
-        let eyes = Eyes { now: DateTime::from_timestamp(100, 0).unwrap(), paint: Paint::new(false) };
+        let eyes = Eyes { now: DateTime::from_timestamp(100, 0).unwrap(), paint: Paint { on: false } };
         let rows = [("a", 40), ("b,\"c\"", 160)];
         assert_eq!(
             table(COLUMNS, &rows, Shown::Table, eyes, 0),

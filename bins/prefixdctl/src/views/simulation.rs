@@ -10,10 +10,7 @@ fn rule(rule: Option<&DecidedRule>) -> Cell {
 
 fn action(rule: Option<&DecidedRule>) -> Cell {
     let Some(rule) = rule else { return Cell::Empty };
-    let rates = [
-        rule.rate_bps.as_ref().map(|rate| format!("{rate} bit/s")),
-        rule.rate_pps.as_ref().map(|rate| format!("{rate} packet/s")),
-    ];
+    let rates = [rule.rate_bps.map(|rate| rate.to_string()), rule.rate_pps.map(|rate| rate.to_string())];
     let words = rule.action_type.iter().map(ToString::to_string).chain(rates.into_iter().flatten());
     Cell::text(words.collect::<Vec<_>>().join(" "))
 }

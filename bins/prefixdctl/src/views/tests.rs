@@ -27,7 +27,7 @@ fn rows<T: DeserializeOwned>(text: &str, key: &str) -> Vec<T> {
 
 /// All three forms in one text.
 fn forms<T>(columns: &[Column<T>], rows: &[T]) -> String {
-    let eyes = Eyes { now: now(), paint: Paint::new(false) };
+    let eyes = Eyes { now: now(), paint: Paint { on: false } };
     let short = table(columns, rows, Shown::Table, eyes, 0);
     let wide = table(columns, rows, Shown::Wide, eyes, 0);
     format!("table\n{short}\nwide\n{wide}\ncsv\n{}", csv(columns, rows, true).unwrap())

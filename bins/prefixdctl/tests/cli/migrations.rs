@@ -55,6 +55,18 @@ async fn the_schema_is_told_rehearsed_and_brought_up_to_date() {
     insta::assert_snapshot!(said.join("\n"));
 }
 
+#[tokio::test]
+async fn a_broken_configuration_is_told_line_by_line() {
+    let folder = folder("pop: \"FRA 1\"\nstorage: {url: 5}\n");
+    for line in ["migrations status", "guard status", "panic --direct --reason drill --yes"] {
+        let run = ctl(folder.path(), &line.split(' ').collect::<Vec<_>>()).await.ended(5);
+        let lines: Vec<_> = run.stderr.lines().collect();
+        assert_eq!(lines[0], "error: the configuration cannot be used", "{line}");
+        assert!(lines.len() > 1 && lines[1].starts_with("error DIR/prefixd.yaml"), "{line}: {}", run.stderr);
+        assert!(!run.stderr.contains("\\n"), "{line}: {}", run.stderr);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_is_not_migrated_under_its_daemon() {
     let folder = folder(SETTINGS);

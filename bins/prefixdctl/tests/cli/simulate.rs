@@ -51,6 +51,16 @@ async fn json_is_the_answer_and_only_diff_leaves_out_what_is_the_same() {
 }
 
 #[tokio::test]
+async fn a_rate_has_its_unit_once() {
+    let mut answer = answer();
+    let rule = &mut answer["results"][1]["rule"];
+    (rule["action_type"], rule["rate_bps"]) = (json!("police"), json!(50_000_000));
+    let server = server(200, &answer.to_string()).await;
+    let csv = ctl(&server, &[&RECORD[..], &["-o", "csv"]].concat()).await.ended(0);
+    assert!(csv.stdout.contains(",police 50 Mbit/s,"), "{}", csv.stdout);
+}
+
+#[tokio::test]
 async fn a_script_can_ask_for_an_exit_code_of_differences() {
     let server = server(200, &answer().to_string()).await;
     ctl(&server, &[&RECORD[..], &["--fail-on-diff"]].concat()).await.ended(1);

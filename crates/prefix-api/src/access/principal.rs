@@ -1,16 +1,12 @@
 //! Whoever calls, after the credentials were checked.
 
 use std::collections::BTreeSet;
-use std::future::{Ready, ready};
 use std::sync::Arc;
 
-use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use prefix_core::audit::{Actor, ActorType};
 use prefix_core::name::SourceName;
 
 use super::Role;
-use crate::problem::{Kind, Problem};
 
 /// How a principal proved who it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -71,16 +67,5 @@ impl Principal {
     /// Whether it may report as this source.
     pub(crate) fn may_report_as(&self, source: &SourceName) -> bool {
         self.sources.as_ref().is_none_or(|sources| sources.contains(source))
-    }
-}
-
-impl FromRequest for Principal {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let principal = request.extensions().get::<Self>().cloned();
-        // public endpoints have no principal, and ask for none
-        ready(principal.ok_or_else(|| Problem::new(Kind::Unauthenticated, "no credentials were checked")))
     }
 }

@@ -97,13 +97,10 @@ pub(crate) async fn list(api: Data<Api>, mut query: Query) -> Reply {
 pub(crate) async fn verify(api: Data<Api>, mut query: Query) -> Reply {
     let (from, to) = (query.optional("from_seq", seq), query.optional("to_seq", seq));
     let expect = query.parsed::<ChainHash>("expect");
-    let mut errors = query.finish().err().unwrap_or_default();
-    if let (Some(from), Some(to)) = (from, to)
-        && from > to
-    {
-        errors.push(Diagnostic::query("from_seq", "must not be behind to_seq"));
+    if from.zip(to).is_some_and(|(from, to)| from > to) {
+        query.errors.push(Diagnostic::query("from_seq", "must not be behind to_seq"));
     }
-    checked(if errors.is_empty() { Ok(()) } else { Err(errors) })?;
+    checked(query.finish())?;
     let verdict = api.engine.verify_audit(from, to, expect).await?;
     ok(&ChainVerdict::from(verdict))
 }

@@ -1,7 +1,7 @@
 //! The running configuration, and loading it anew (http-api.md §11).
 
 use actix_web::web::Data;
-use prefix_api_types::{ConfigChange, ConfigEdited, NewPlaybooks, Reloaded};
+use prefix_api_types::{ConfigEdited, NewPlaybooks, Reloaded};
 use prefix_diagnostics::Diagnostic;
 use serde_json::{Map, Value};
 
@@ -10,7 +10,7 @@ use crate::access::Role;
 use crate::api::Api;
 use crate::body::Body;
 use crate::call::Call;
-use crate::config_control::{self, ConfigDocument, EditAnswer, EditError, ReloadAnswer, ReloadError};
+use crate::config_control::{ConfigDocument, EditAnswer, EditError, ReloadAnswer, ReloadError};
 use crate::problem::{Kind, Problem, field_errors};
 use crate::query::Query;
 
@@ -70,7 +70,7 @@ pub(crate) async fn reload(api: Data<Api>, call: Call, mut query: Query) -> Repl
     responses((status = 200, description = "The document of correlation.yaml with `loaded_at`; `secret_env` is `***` unless for an admin.", body = serde_json::Value))
 )]
 pub(crate) async fn correlation(api: Data<Api>, call: Call) -> Reply {
-    ok(&api.config.correlation_view(call.principal().role == Role::Admin))
+    ok(&api.config.correlation_view(call.principal.role == Role::Admin))
 }
 
 /// Replaces playbooks and vectors: checked, written to playbooks.yaml, and in force at once.
@@ -110,7 +110,6 @@ async fn edit(api: &Api, document: ConfigDocument, call: &Call, mut query: Query
     }
     let EditAnswer { view, withdrawn, changes, warnings } = done;
     let document = if let Value::Object(members) = view { members } else { Map::new() };
-    let changes = changes.into_iter().map(change).collect();
     dry(Some(ConfigEdited { document, changes, warnings: field_errors(warnings) }), withdrawn)
 }
 
@@ -140,17 +139,11 @@ fn invalid(what: &str, errors: Vec<Diagnostic>) -> Problem {
     Problem::new(Kind::ConfigInvalid, detail).with_errors(errors)
 }
 
-fn change(change: config_control::ConfigChange) -> ConfigChange {
-    let config_control::ConfigChange { file, path, old, new } = change;
-    ConfigChange { file, path, old, new }
-}
-
 fn shown(api: &Api, done: ReloadAnswer, with_changes: bool) -> Reloaded {
-    let changes = done.changes.into_iter().map(change);
     Reloaded {
         reloaded: done.reloaded,
         timestamp: Some(api.now()),
         restart_required: done.restart_required,
-        changes: with_changes.then(|| changes.collect()),
+        changes: with_changes.then_some(done.changes),
     }
 }

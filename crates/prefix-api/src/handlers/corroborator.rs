@@ -9,7 +9,7 @@ use prefix_api_types::{
 use prefix_diagnostics::Diagnostic;
 use prefix_engine::{CorroborationTaken, EngineError, ScopeProblem};
 
-use super::{Reply, both, checked, mark_replay, ok, respond};
+use super::{Reply, both, checked, ok, repeatable};
 use crate::api::Api;
 use crate::body::Body;
 use crate::call::Call;
@@ -41,13 +41,13 @@ pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Res
         return Err(EngineError::from(api.unknown_vector(&vector)).into());
     }
     // what else is wrong with the scope is a matter of configuration, and the engine says so
-    if let Err(problem @ ScopeProblem::NoDimension { .. }) = api.engine.check_scope(source, &report.scope) {
-        return Err(no_dimension(&problem)).inspect_err(invalid);
+    let scope = api.engine.check_scope(source, &report.scope);
+    if let Err(problem @ ScopeProblem::NoDimension { declared, .. }) = &scope {
+        let missing = declared.iter().map(|one| Diagnostic::shape(one.as_str(), problem.to_string()));
+        return Err(Problem::bad_request(missing.collect())).inspect_err(invalid);
     }
     let answer = api.engine.corroborate(report, &call.repeatable(false, body.hash)).await?;
-    let mut response = respond(StatusCode::OK, &shown(&answer.value))?;
-    mark_replay(&mut response, &answer);
-    Ok(response)
+    repeatable(StatusCode::OK, &shown(&answer.value), answer.replayed)
 }
 
 fn shown(taken: &CorroborationTaken) -> CorroborationAnswer {
@@ -57,13 +57,6 @@ fn shown(taken: &CorroborationTaken) -> CorroborationAnswer {
         attached_group_ids: taken.attached_group_ids.iter().copied().map(Into::into).collect(),
         mitigation_ids: taken.mitigation_ids.iter().copied().map(Into::into).collect(),
     }
-}
-
-/// Which members could have said what the signal is about.
-fn no_dimension(problem: &ScopeProblem) -> Problem {
-    let ScopeProblem::NoDimension { declared, .. } = problem else { return Problem::internal() };
-    let missing = declared.iter().map(|dimension| Diagnostic::shape(dimension.as_str(), problem.to_string()));
-    Problem::bad_request(missing.collect())
 }
 
 /// Which corroborating sources were heard lately, by this pop.

@@ -5,18 +5,18 @@ use actix_web::web::{Data, Path};
 use prefix_api_types::{BatchAnswer, Event, EventAnswer, EventPage};
 use prefix_core::event::Report;
 use prefix_core::id::EventId;
+use prefix_core::name::SourceName;
 use prefix_core::ports::EventQuery;
 use prefix_diagnostics::{KeyPath, Node};
 use prefix_engine::{BatchItem, EngineError, Inadmissible, InvalidItem};
 use serde_json::json;
 
-use super::{Reply, both, checked, from_path, mark_replay, ok, respond};
+use super::{Reply, both, checked, from_path, ok, repeatable};
 use crate::answer;
 use crate::api::Api;
 use crate::body::Body;
 use crate::call::Call;
 use crate::intake;
-use crate::limits::Budget;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::report::{self, Rejection};
@@ -66,10 +66,7 @@ pub(crate) async fn post_batch(
     let ((), sent) = both(intake::request_errors(&call, query), request::batch(&body.tree, api.now()))
         .inspect_err(|_| report::event_refused(Rejection::Invalid, None, 1))?;
     // the first event was paid for at the gate
-    let rest = u32::try_from(sent.len()).unwrap_or(u32::MAX).saturating_sub(1);
-    api.limiter
-        .take_rest(Budget::Events, call.bucket(), rest)
-        .inspect_err(|_| report::event_refused(Rejection::RateLimited, None, sent.len() as u64))?;
+    intake::take_rest(&api, &call, None, sent.len())?;
     let mut refusals = Vec::new();
     let items: Vec<_> = sent
         .into_iter()
@@ -79,9 +76,7 @@ pub(crate) async fn post_batch(
     let answer = intake::many(&api, &call, items, refusals, body.hash).await?;
     let batch = answer::batch(&answer.value);
     let status = if batch.rejected == 0 { StatusCode::ACCEPTED } else { StatusCode::MULTI_STATUS };
-    let mut response = respond(status, &batch)?;
-    mark_replay(&mut response, &answer);
-    Ok(response)
+    repeatable(status, &batch, answer.replayed)
 }
 
 /// An item of a batch for the engine; what it is refused for is noted for the audit log.
@@ -143,8 +138,7 @@ pub(crate) async fn get(api: Data<Api>, id: Path<String>) -> Reply {
 
 /// The source of an event that is otherwise unreadable, for the metrics.
 fn source(tree: &Node) -> Option<String> {
-    let name: prefix_core::name::SourceName = value::parsed(&tree.as_map()?.get("source")?.value).ok()?;
-    Some(name.as_str().to_owned())
+    value::member::<SourceName>(tree, "source").map(|name| name.as_str().to_owned())
 }
 
 /// Whether the vector's name can be one at all.

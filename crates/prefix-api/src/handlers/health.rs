@@ -81,13 +81,8 @@ fn shown(health: Health, mode: &str, auth_mode: &str) -> HealthDetail {
 }
 
 fn guard(status: Option<GuardStatus>) -> Guard {
-    let mode = match status.map_or(GuardMode::Off, |status| status.mode) {
-        GuardMode::Spawn => "spawn",
-        GuardMode::External => "external",
-        GuardMode::Off => "off",
-    };
     Guard {
-        mode: mode.to_owned(),
+        mode: status.map_or(GuardMode::Off, |status| status.mode).as_str().to_owned(),
         alive: status.is_some_and(|status| status.alive),
         last_seen: status.and_then(|status| status.last_seen),
     }

@@ -9,7 +9,7 @@ use prefix_core::name::{Pop, SourceName};
 use prefix_core::ports::MitigationQuery;
 use prefix_engine::{EngineError, ManualRequest};
 
-use super::{Reply, both, checked, dry, from_path, mark_replay, ok, respond};
+use super::{Reply, both, change, checked, dry, from_path, ok, repeatable};
 use crate::answer::{self, bulk};
 use crate::api::Api;
 use crate::body::Body;
@@ -99,9 +99,8 @@ pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Bod
         let affected = if created.replaced { vec![shown.mitigation_id] } else { Vec::new() };
         return dry(Some(shown), affected);
     }
-    let mut response = respond(if created.replaced { StatusCode::OK } else { StatusCode::CREATED }, &shown)?;
-    mark_replay(&mut response, &answer);
-    Ok(response)
+    let status = if created.replaced { StatusCode::OK } else { StatusCode::CREATED };
+    repeatable(status, &shown, answer.replayed)
 }
 
 fn manual_request(api: &Api, call: &Call, manual: Manual) -> Result<ManualRequest, Problem> {
@@ -113,7 +112,7 @@ fn manual_request(api: &Api, call: &Call, manual: Manual) -> Result<ManualReques
         flaw: manual.flaw,
         vector: manual.vector.map_err(|text| EngineError::from(api.unknown_vector(&text)))?,
         reason: manual.reason,
-        operator: SourceName::operator(&call.principal().id),
+        operator: SourceName::operator(&call.principal.id),
     })
 }
 
@@ -128,12 +127,11 @@ pub(crate) async fn withdraw(
     api: Data<Api>,
     call: Call,
     id: Path<String>,
-    mut query: Query,
+    query: Query,
     body: Body,
 ) -> Reply {
     let id: MitigationId = from_path("id", &id, value::id_of)?;
-    let dry_run = query.flag("dry_run");
-    let ((), reason) = both(query.finish(), request::withdraw(&body.tree))?;
+    let (dry_run, reason) = change(query, request::withdraw(&body.tree))?;
     let withdrawn = api.engine.withdraw(id, &reason, &call.caller(dry_run)).await?;
     let shown = answer::mitigation(&withdrawn, false);
     if dry_run { dry(Some(shown), vec![id]) } else { ok(&shown) }
@@ -146,10 +144,9 @@ pub(crate) async fn withdraw(
     request_body = prefix_api_types::WithdrawMany,
     responses((status = 200, description = "What became of each.", body = BulkWithdrawn))
 )]
-pub(crate) async fn withdraw_many(api: Data<Api>, call: Call, mut query: Query, body: Body) -> Reply {
-    let dry_run = query.flag("dry_run");
-    let ((), asked) = both(query.finish(), request::withdraw_many(&body.tree))?;
-    let items = api.engine.withdraw_many(asked.ids, &asked.reason, &call.caller(dry_run)).await?;
+pub(crate) async fn withdraw_many(api: Data<Api>, call: Call, query: Query, body: Body) -> Reply {
+    let (dry_run, (ids, reason)) = change(query, request::withdraw_many(&body.tree))?;
+    let items = api.engine.withdraw_many(ids, &reason, &call.caller(dry_run)).await?;
     let (done, failed, results) = bulk(&items, |status| match status {
         Status::Withdrawing => BulkStatus::Withdrawing,
         _ => BulkStatus::Withdrawn,
@@ -165,9 +162,8 @@ pub(crate) async fn withdraw_many(api: Data<Api>, call: Call, mut query: Query, 
     request_body = prefix_api_types::Acknowledge,
     responses((status = 200, description = "What became of each.", body = Acknowledged))
 )]
-pub(crate) async fn acknowledge(api: Data<Api>, call: Call, mut query: Query, body: Body) -> Reply {
-    let dry_run = query.flag("dry_run");
-    let ((), ids) = both(query.finish(), request::acknowledge(&body.tree))?;
+pub(crate) async fn acknowledge(api: Data<Api>, call: Call, query: Query, body: Body) -> Reply {
+    let (dry_run, ids) = change(query, request::acknowledge(&body.tree))?;
     let items = api.engine.acknowledge(ids, &call.caller(dry_run)).await?;
     let (done, failed, results) = bulk(&items, |_| BulkStatus::Acknowledged);
     let answer = Acknowledged { acknowledged: done.len(), failed, results };

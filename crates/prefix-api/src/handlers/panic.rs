@@ -2,18 +2,16 @@
 
 use actix_web::web::Data;
 use prefix_api_types::{MitigationId, PanicScope, PanicStarted};
+use prefix_diagnostics::nearest;
 use prefix_engine::{Caller, EngineError, PanicRequest, PanicState};
 
-use super::{Reply, both, dry, ok};
+use super::{Reply, change, dry, ok};
 use crate::api::Api;
 use crate::body::Body;
 use crate::call::Call;
 use crate::problem::{Kind, Problem};
 use crate::query::Query;
 use crate::request;
-
-/// How alike two names must be for one to be what the other was meant to be, 0 to 1.
-const ALIKE: f64 = 0.75;
 
 /// Freeze a scope, then withdraw every rule in it. Without `pop` and `customer_id` that is everything at every pop.
 /// Repeating it adds a scope. While storage is down it answers 503, and `prefixdctl panic --direct` is the way.
@@ -23,10 +21,8 @@ const ALIKE: f64 = 0.75;
     request_body = prefix_api_types::NewPanic,
     responses((status = 200, description = "Frozen, and what became of the rules so far.", body = PanicStarted))
 )]
-pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Body) -> Reply {
-    let dry_run = query.flag("dry_run");
-    let ((), asked) = both(query.finish(), request::panic(&body.tree))?;
-    let asked = PanicRequest { reason: asked.reason, pop: asked.pop, customer_id: asked.customer_id };
+pub(crate) async fn post(api: Data<Api>, call: Call, query: Query, body: Body) -> Reply {
+    let (dry_run, asked) = change(query, request::panic(&body.tree))?;
     let caller = call.caller(dry_run);
     customer_is_known(&api, &asked, &call).await?;
     let pop = asked.pop.clone();
@@ -60,10 +56,9 @@ pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Bod
     request_body = prefix_api_types::Thaw,
     responses((status = 200, description = "What is still frozen.", body = prefix_api_types::PanicState))
 )]
-pub(crate) async fn thaw(api: Data<Api>, call: Call, mut query: Query, body: Body) -> Reply {
-    let dry_run = query.flag("dry_run");
-    let ((), asked) = both(query.finish(), request::thaw(&body.tree))?;
-    let state = api.engine.thaw(&asked.reason, asked.panic_id, &call.caller(dry_run)).await?;
+pub(crate) async fn thaw(api: Data<Api>, call: Call, query: Query, body: Body) -> Reply {
+    let (dry_run, (reason, id)) = change(query, request::thaw(&body.tree))?;
+    let state = api.engine.thaw(&reason, id, &call.caller(dry_run)).await?;
     let answer = shown(&state);
     if dry_run { dry(Some(answer), Vec::<MitigationId>::new()) } else { ok(&answer) }
 }
@@ -107,12 +102,6 @@ async fn doubt(api: &Api, pop: &str) -> Option<String> {
     (!known.contains(&pop)).then(|| {
         format!("pop {pop} is frozen, but no rule of it was ever seen; known are {}", known.join(", "))
     })
-}
-
-fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let alike = known.map(|known| (strsim::jaro_winkler(word, known), known));
-    let best = alike.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
-    (best.0 >= ALIKE).then_some(best.1)
 }
 
 /// Whoever cannot freeze through storage is told the other way.

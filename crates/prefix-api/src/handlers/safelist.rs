@@ -8,7 +8,7 @@ use prefix_core::address::Prefix;
 use prefix_core::safelist::SafelistEntry as Entry;
 use prefix_engine::EngineError;
 
-use super::{Reply, both, checked, dry, from_path, ok, respond};
+use super::{Reply, change, dry, from_path, ok, respond};
 use crate::api::Api;
 use crate::body::Body;
 use crate::call::Call;
@@ -35,9 +35,8 @@ pub(crate) async fn list(api: Data<Api>) -> Reply {
         (status = 200, description = "The prefix was listed before; or the answer of a dry run.", body = SafelistAdded),
     )
 )]
-pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Body) -> Reply {
-    let dry_run = query.flag("dry_run");
-    let ((), new) = both(query.finish(), request::safelist(&body.tree))?;
+pub(crate) async fn post(api: Data<Api>, call: Call, query: Query, body: Body) -> Reply {
+    let (dry_run, new) = change(query, request::safelist(&body.tree))?;
     let now = api.now();
     if let Some(end) = new.expires_at.filter(|end| *end <= now) {
         let detail =
@@ -47,7 +46,7 @@ pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Bod
     let entry = Entry {
         prefix: new.prefix,
         added_at: now,
-        added_by: call.principal().id.to_string(),
+        added_by: call.principal.id.to_string(),
         reason: new.reason,
         expires_at: new.expires_at,
     };
@@ -74,11 +73,10 @@ pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Bod
         (status = 200, description = "The answer of a dry run."),
     )
 )]
-pub(crate) async fn delete(api: Data<Api>, call: Call, prefix: Path<String>, mut query: Query) -> Reply {
+pub(crate) async fn delete(api: Data<Api>, call: Call, prefix: Path<String>, query: Query) -> Reply {
     let parse = |text: &str| text.parse::<Prefix>().map_err(|error| error.to_string());
     let prefix = from_path("prefix", &prefix, parse)?;
-    let dry_run = query.flag("dry_run");
-    checked(query.finish())?;
+    let (dry_run, ()) = change(query, Ok(()))?;
     api.engine.safelist_remove(prefix, &call.caller(dry_run)).await?;
     if dry_run { dry(None::<()>, Vec::<MitigationId>::new()) } else { Ok(HttpResponse::NoContent().finish()) }
 }

@@ -1,23 +1,23 @@
 //! Signals: what detectors send in formats of their own. prefix-signals reads them; from there on they are events.
 
-pub(crate) mod alertmanager;
-pub(crate) mod fastnetmon;
 pub(crate) mod webhook;
 
 use std::collections::BTreeMap;
 
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use prefix_api_types::{EventAnswer, SignalsAnswer};
 use prefix_core::name::{SourceName, VectorName};
 use prefix_diagnostics::{Diagnostic, KeyPath};
 use prefix_engine::InvalidItem;
-use prefix_signals::{Context, Item};
+use prefix_signals::{Context, Item, alertmanager, fastnetmon};
 
-use super::{Reply, mark_replay, ok};
+use super::{Reply, repeatable};
 use crate::answer;
 use crate::api::Api;
 use crate::body::{Body, RawBody};
 use crate::call::Call;
 use crate::intake;
-use crate::limits::Budget;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::report::{self, Rejection};
@@ -69,11 +69,8 @@ fn read<T>(
 /// Hands the items of a payload on, and answers for each.
 async fn answer(api: &Api, call: &Call, source: &SourceName, items: Vec<Item>, body_hash: [u8; 32]) -> Reply {
     // the first event was paid for at the gate
-    let rest = u32::try_from(items.len()).unwrap_or(u32::MAX).saturating_sub(1);
     let from = Some(source.as_str());
-    api.limiter
-        .take_rest(Budget::Events, call.bucket(), rest)
-        .inspect_err(|_| report::event_refused(Rejection::RateLimited, from, items.len() as u64))?;
+    intake::take_rest(api, call, from, items.len())?;
     let items = items.into_iter().map(|item| {
         item.map_err(|bad| {
             report::event_refused(Rejection::Invalid, from, 1);
@@ -85,7 +82,56 @@ async fn answer(api: &Api, call: &Call, source: &SourceName, items: Vec<Item>, b
         })
     });
     let answer = intake::many(api, call, items.collect(), Vec::new(), body_hash).await?;
-    let mut response = ok(&answer::signals(&answer.value))?;
-    mark_replay(&mut response, &answer);
-    Ok(response)
+    repeatable(StatusCode::OK, &answer::signals(&answer.value), answer.replayed)
+}
+
+/// Take the alerts of Alertmanager (webhook, version 4); each is an event, or an error of its own.
+#[utoipa::path(
+    post, path = "/v1/signals/alertmanager", tag = "signals", operation_id = "post_alertmanager",
+    params(
+        ("source" = Option<String>, Query, description = "The source of the events; default `alertmanager`."),
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; a repetition within 24 h gets the first answer."),
+    ),
+    request_body(content = serde_json::Value, description = "As Alertmanager sends it."),
+    responses((status = 200, description = "What became of each alert.", body = SignalsAnswer))
+)]
+pub(crate) async fn alertmanager(
+    api: Data<Api>,
+    call: Call,
+    mut query: Query,
+    body: Result<RawBody, Problem>,
+) -> Reply {
+    let given = query.parsed("source");
+    let (bytes, hash) = payload(&call, query, body)?;
+    let source = source(given, "alertmanager")?;
+    intake::may_report(&call, &source)?;
+    let items = read(&api, &source, |context| alertmanager::read(&bytes, context))?;
+    answer(&api, &call, &source, items, hash).await
+}
+
+/// Take a message of FastNetMon, Advanced or community edition: it is one event.
+#[utoipa::path(
+    post, path = "/v1/signals/fastnetmon", tag = "signals", operation_id = "post_fastnetmon",
+    params(
+        ("source" = Option<String>, Query, description = "The source of the event; default `fastnetmon`."),
+        ("action" = Option<String>, Query, description = "`ban`, `unban`, `partial_block` or `alert`, for a body without it."),
+        ("explain" = Option<bool>, Query, description = "Add `decision` to the answer."),
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; a repetition within 24 h gets the first answer."),
+    ),
+    request_body(content = serde_json::Value, description = "As FastNetMon Advanced sends it, or the notify script of the community edition."),
+    responses((status = 202, description = "Stored, and decided.", body = EventAnswer))
+)]
+pub(crate) async fn fastnetmon(
+    api: Data<Api>,
+    call: Call,
+    mut query: Query,
+    body: Result<RawBody, Problem>,
+) -> Reply {
+    let (given, explain) = (query.parsed("source"), query.flag("explain"));
+    let action = query.optional("action", |word| Ok(word.to_owned()));
+    let (bytes, hash) = payload(&call, query, body)?;
+    let source = source(given, "fastnetmon")?;
+    intake::may_report(&call, &source)?;
+    let report = read(&api, &source, |context| fastnetmon::read(&bytes, action.as_deref(), context))?;
+    intake::one(&api, &call, Ok(report), explain, hash).await
 }

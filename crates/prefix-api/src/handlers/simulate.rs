@@ -3,9 +3,7 @@
 use actix_web::web::Data;
 use chrono::TimeDelta;
 use prefix_api_types::{NewSimulation, SimulatedEvent, Simulation, SimulationSummary};
-use prefix_core::ports::HistoryQuery;
 use prefix_engine::{EngineError, SimulationInput};
-use serde_json::Value;
 
 use super::{Reply, both, ok};
 use crate::api::Api;
@@ -17,8 +15,6 @@ use crate::request::{self, SimulationBody};
 
 /// The longest part of the record over HTTP.
 const LONGEST: TimeDelta = TimeDelta::days(7);
-/// The most recorded events over HTTP.
-const MOST_RECORDED: u32 = 100_000;
 
 /// Run events through a configuration: nothing is announced or stored.
 #[utoipa::path(
@@ -46,30 +42,14 @@ pub(crate) async fn post(api: Data<Api>, query: Query, body: Body) -> Reply {
                               which has no limit";
                 return Err(Problem::new(Kind::NotAllowed, detail));
             }
-            SimulationInput::Recorded(HistoryQuery {
-                start: recorded.start,
-                end: recorded.end,
-                sources: recorded.sources,
-                victim_ip: recorded.victim_ip,
-                after: None,
-                limit: MOST_RECORDED,
-            })
+            SimulationInput::Recorded(recorded)
         }
     };
-    let candidate = candidate(value);
+    let candidate: Candidate = serde_json::from_value(value).unwrap_or_default();
     let policy = if candidate.is_empty() { None } else { Some(api.config.candidate(candidate).await?) };
     let report = api.engine.simulate(policy, played).await?;
     ok(&Simulation {
         summary: SimulationSummary::from(&report.summary),
         results: report.results.iter().map(SimulatedEvent::from).collect(),
     })
-}
-
-fn candidate(mut body: Value) -> Candidate {
-    let mut take = |name: &str| body.get_mut(name).map(Value::take).filter(|value| !value.is_null());
-    Candidate {
-        playbooks: take("playbooks"),
-        correlation: take("correlation"),
-        guardrails: take("guardrails"),
-    }
 }

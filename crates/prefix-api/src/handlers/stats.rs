@@ -67,11 +67,10 @@ pub(crate) async fn timeseries(api: Data<Api>, mut query: Query) -> Reply {
         query.optional("range", |text| duration(text, shortest, longest)).unwrap_or(TimeDelta::hours(24));
     let bucket = query.optional("bucket", |text| duration(text, shortest, longest));
     let bucket = bucket.unwrap_or(TimeDelta::hours(1).min(range));
-    let mut errors = query.finish().err().unwrap_or_default();
-    if errors.is_empty() && bucket > range {
-        errors.push(Diagnostic::query("bucket", "must not be longer than range"));
+    if query.errors.is_empty() && bucket > range {
+        query.errors.push(Diagnostic::query("bucket", "must not be longer than range"));
     }
-    checked(if errors.is_empty() { Ok(()) } else { Err(errors) })?;
+    checked(query.finish())?;
     let (start, end) = window(api.now(), range, bucket);
     let series = api.engine.series(&SeriesQuery { metric, start, end, bucket }).await?;
     let metric = match metric {

@@ -2,83 +2,55 @@
 
 use actix_web::http::StatusCode;
 
-/// A kind of problem, by the suffix of its `type`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs, reason = "the words of the contract, http-api.md §1.2")]
-pub(crate) enum Kind {
-    BadRequest,
-    Unauthenticated,
-    Forbidden,
-    SourceNotAllowed,
-    NotFound,
-    MethodNotAllowed,
-    TooLarge,
-    UnsupportedMediaType,
-    Guardrail,
-    UnknownVector,
-    CorroboratingOnly,
-    NotAllowed,
-    ConfigInvalid,
-    MassWithdraw,
-    IdempotencyMismatch,
-    RateLimited,
-    Internal,
-    StorageUnavailable,
-    ShuttingDown,
-}
-
 /// Seconds that a client waits before it sends again, if nothing better is known.
 const RETRY_SECONDS: u64 = 5;
 
-impl Kind {
-    /// Every kind.
-    #[cfg(test)]
-    pub(crate) const ALL: [Self; 19] = [
-        Self::BadRequest,
-        Self::Unauthenticated,
-        Self::Forbidden,
-        Self::SourceNotAllowed,
-        Self::NotFound,
-        Self::MethodNotAllowed,
-        Self::TooLarge,
-        Self::UnsupportedMediaType,
-        Self::Guardrail,
-        Self::UnknownVector,
-        Self::CorroboratingOnly,
-        Self::NotAllowed,
-        Self::ConfigInvalid,
-        Self::MassWithdraw,
-        Self::IdempotencyMismatch,
-        Self::RateLimited,
-        Self::Internal,
-        Self::StorageUnavailable,
-        Self::ShuttingDown,
-    ];
-
-    fn facts(self) -> (u16, &'static str, &'static str) {
-        match self {
-            Self::BadRequest => (400, "bad-request", "Malformed request"),
-            Self::Unauthenticated => (401, "unauthenticated", "Credentials missing or invalid"),
-            Self::Forbidden => (403, "forbidden", "Role too low"),
-            Self::SourceNotAllowed => (403, "source-not-allowed", "Source not allowed"),
-            Self::NotFound => (404, "not-found", "Not found"),
-            Self::MethodNotAllowed => (405, "method-not-allowed", "Method not allowed"),
-            Self::TooLarge => (413, "too-large", "Body too large"),
-            Self::UnsupportedMediaType => (415, "unsupported-media-type", "Not JSON"),
-            Self::Guardrail => (422, "guardrail", "Refused by a guardrail"),
-            Self::UnknownVector => (422, "unknown-vector", "Unknown vector"),
-            Self::CorroboratingOnly => (422, "corroborating-only", "Source may not trigger"),
-            Self::NotAllowed => (422, "not-allowed", "Not allowed in this state"),
-            Self::ConfigInvalid => (422, "config-invalid", "Invalid configuration"),
-            Self::MassWithdraw => (422, "mass-withdraw", "Too many rules withdrawn at once"),
-            Self::IdempotencyMismatch => (422, "idempotency-mismatch", "Idempotency key used before"),
-            Self::RateLimited => (429, "rate-limited", "Too many requests"),
-            Self::Internal => (500, "internal", "Internal error"),
-            Self::StorageUnavailable => (503, "storage-unavailable", "Storage not available"),
-            Self::ShuttingDown => (503, "shutting-down", "Shutting down"),
+macro_rules! kinds {
+    ($($kind:ident = $status:literal $suffix:literal, $title:literal;)+) => {
+        /// A kind of problem, by the suffix of its `type`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[allow(missing_docs, reason = "the words of the contract, http-api.md §1.2")]
+        pub(crate) enum Kind {
+            $($kind,)+
         }
-    }
 
+        impl Kind {
+            /// Every kind.
+            #[cfg(test)]
+            pub(crate) const ALL: &[Self] = &[$(Self::$kind,)+];
+
+            fn facts(self) -> (u16, &'static str, &'static str) {
+                match self {
+                    $(Self::$kind => ($status, $suffix, $title),)+
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    BadRequest = 400 "bad-request", "Malformed request";
+    Unauthenticated = 401 "unauthenticated", "Credentials missing or invalid";
+    Forbidden = 403 "forbidden", "Role too low";
+    SourceNotAllowed = 403 "source-not-allowed", "Source not allowed";
+    NotFound = 404 "not-found", "Not found";
+    MethodNotAllowed = 405 "method-not-allowed", "Method not allowed";
+    TooLarge = 413 "too-large", "Body too large";
+    UnsupportedMediaType = 415 "unsupported-media-type", "Not JSON";
+    Guardrail = 422 "guardrail", "Refused by a guardrail";
+    UnknownVector = 422 "unknown-vector", "Unknown vector";
+    CorroboratingOnly = 422 "corroborating-only", "Source may not trigger";
+    NotAllowed = 422 "not-allowed", "Not allowed in this state";
+    ConfigInvalid = 422 "config-invalid", "Invalid configuration";
+    MassWithdraw = 422 "mass-withdraw", "Too many rules withdrawn at once";
+    IdempotencyMismatch = 422 "idempotency-mismatch", "Idempotency key used before";
+    RateLimited = 429 "rate-limited", "Too many requests";
+    Internal = 500 "internal", "Internal error";
+    StorageUnavailable = 503 "storage-unavailable", "Storage not available";
+    ShuttingDown = 503 "shutting-down", "Shutting down";
+}
+
+impl Kind {
     /// The status of the answer.
     pub(crate) fn status(self) -> StatusCode {
         StatusCode::from_u16(self.facts().0).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)

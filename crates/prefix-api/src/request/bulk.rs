@@ -9,15 +9,6 @@ use crate::value;
 /// The most mitigations of one request.
 const MOST_MITIGATIONS: usize = 100;
 
-/// Mitigations, and why something is done to them.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Reasoned {
-    /// Which ones.
-    pub(crate) ids: Vec<MitigationId>,
-    /// Why.
-    pub(crate) reason: String,
-}
-
 /// Reads `{reason}`.
 pub(crate) fn withdraw(node: &Node) -> Result<String, Vec<Diagnostic>> {
     let mut members = Members::open(node, KeyPath::root())?;
@@ -26,11 +17,11 @@ pub(crate) fn withdraw(node: &Node) -> Result<String, Vec<Diagnostic>> {
 }
 
 /// Reads `{mitigation_ids, reason}`.
-pub(crate) fn withdraw_many(node: &Node) -> Result<Reasoned, Vec<Diagnostic>> {
+pub(crate) fn withdraw_many(node: &Node) -> Result<(Vec<MitigationId>, String), Vec<Diagnostic>> {
     let mut members = Members::open(node, KeyPath::root())?;
     let ids = ids(&mut members);
     let reason = members.required("reason", value::free_text);
-    members.finish(|| Some(Reasoned { ids, reason: reason? }))
+    members.finish(|| Some((ids, reason?)))
 }
 
 /// Reads `{mitigation_ids}`.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use prefix_core::event::{EventAction, Reach, Report};
-use prefix_core::name::VectorName;
+use prefix_core::name::{ExternalEventId, VectorName};
 use prefix_diagnostics::{Diagnostic, KeyPath, Members, Node};
 
 use crate::value;
@@ -98,9 +98,7 @@ pub(crate) fn batch(node: &Node, now: DateTime<Utc>) -> Result<Vec<Item>, Vec<Di
 
 /// The identifier of an item that could not be read, if that much can.
 fn sent_id(item: &Node) -> Option<String> {
-    let sent = &item.as_map()?.get("event_id")?.value;
-    let id: prefix_core::name::ExternalEventId = value::parsed(sent).ok()?;
-    Some(id.as_str().to_owned())
+    value::member::<ExternalEventId>(item, "event_id").map(|id| id.as_str().to_owned())
 }
 
 #[cfg(test)]

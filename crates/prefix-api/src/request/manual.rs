@@ -40,28 +40,14 @@ pub(crate) struct Manual {
     pub(crate) flaw: Option<Refusal>,
 }
 
-/// What the members say, before they are put together.
-struct Parts {
-    protocol: Option<Protocol>,
-    dst_prefix: Option<Prefix>,
-    dst_ports: BTreeSet<u16>,
-    excluded: BTreeSet<u16>,
-    src_ports: BTreeSet<u16>,
-    tcp_flags: Vec<String>,
-    fragment: Fragment,
-    packet_length: Option<PacketLength>,
-    dscp: BTreeSet<u8>,
-    icmp_type: BTreeSet<u8>,
-}
-
 /// Reads an operator's rule.
 pub(crate) fn manual(node: &Node) -> Result<Manual, Vec<Diagnostic>> {
     let mut members = Members::open(node, KeyPath::root())?;
     let reason = members.required("reason", value::free_text);
     let victim_ip = members.required("victim_ip", value::address);
     let vector = members.optional("vector", vector);
-    let parts = parts(&mut members);
-    if let (Some(victim), Some(prefix)) = (victim_ip, parts.dst_prefix)
+    let (dst_prefix, matching) = matching(&mut members);
+    if let (Some(victim), Some(prefix)) = (victim_ip, dst_prefix)
         && !prefix.contains(victim)
     {
         members.error("dst_prefix", format!("{prefix} must contain victim_ip {victim}"));
@@ -72,7 +58,7 @@ pub(crate) fn manual(node: &Node) -> Result<Manual, Vec<Diagnostic>> {
         let victim_ip = victim_ip?;
         let (reason, action) = (reason?, action?);
         let vector = vector.or_else(|| DEFAULT_VECTOR.parse().ok().map(Ok))?;
-        let (matching, odd_match) = parts.matching(victim_ip);
+        let (matching, odd_match) = matching(victim_ip);
         let (action, odd_action) = match action {
             Ok(action) => (action, None),
             Err(refusal) => (Action::Discard, Some(refusal)),
@@ -87,19 +73,26 @@ pub(crate) fn manual(node: &Node) -> Result<Manual, Vec<Diagnostic>> {
     })
 }
 
-fn parts(members: &mut Members<'_>) -> Parts {
+/// The prefix it asks for, and what it matches once the address is known, with what no rule can match.
+fn matching(
+    members: &mut Members<'_>,
+) -> (Option<Prefix>, impl FnOnce(VictimIp) -> (Matching, Option<Refusal>) + use<>) {
     let protocol = members.required("protocol", |node| match value::text(node) {
         Ok("") => Ok(Protocol::Any),
         _ => value::protocol(node),
     });
     let dst_prefix = members.optional("dst_prefix", value::prefix);
     let mut ports = |name| members.list(name, MOST_PORTS, value::port).into_iter().collect::<BTreeSet<_>>();
-    let (dst_ports, excluded, src_ports) =
-        (ports("dst_ports"), ports("excluded_dst_ports"), ports("src_ports"));
-    if !dst_ports.is_empty() && !excluded.is_empty() {
+    let (only, excluded, src_ports) = (ports("dst_ports"), ports("excluded_dst_ports"), ports("src_ports"));
+    if !only.is_empty() && !excluded.is_empty() {
         members.error("excluded_dst_ports", "must be empty if dst_ports is not; a rule has one of the two");
     }
-    let tcp_flags = members.list("tcp_flags", 16, |node| {
+    let dst_ports = match (only.is_empty(), excluded.is_empty()) {
+        (false, _) => DestinationPorts::Only(only),
+        (true, false) => DestinationPorts::Except(excluded),
+        (true, true) => DestinationPorts::Any,
+    };
+    let flags = members.list("tcp_flags", 16, |node| {
         let word = value::text(node)?;
         TcpFlags::from_words([word]).map_err(|error| flag_error(&error, word)).map(|_| word.to_owned())
     });
@@ -107,51 +100,35 @@ fn parts(members: &mut Members<'_>) -> Parts {
         let word = value::text(node)?;
         Fragment::from_words([word]).map_err(|error| flag_error(&error, word))
     });
+    let fragment = fragment.into_iter().fold(Fragment::default(), Fragment::union);
     let packet_length = packet_length(members);
     let dscp = members.list("dscp", 64, |node| value::integer(node, 0..=63)).into_iter().collect();
     let icmp_type =
         members.list("icmp_type", 256, |node| value::integer(node, 0..=255)).into_iter().collect();
-    Parts {
-        protocol,
-        dst_prefix,
-        dst_ports,
-        excluded,
-        src_ports,
-        tcp_flags,
-        fragment: fragment.into_iter().fold(Fragment::default(), Fragment::union),
-        packet_length,
-        dscp,
-        icmp_type,
-    }
-}
-
-impl Parts {
-    fn matching(self, victim_ip: VictimIp) -> (Matching, Option<Refusal>) {
-        let (tcp_flags, flaw) = match TcpFlags::from_words(&self.tcp_flags) {
+    let matching = move |victim_ip: VictimIp| {
+        let (tcp_flags, flaw) = match TcpFlags::from_words(&flags) {
             Ok(flags) => (flags, None),
             Err(error) => {
                 let refusal = Refusal::new(Guardrail::Semantic, format!("tcp_flags: {error}"));
                 (TcpFlags::default(), Some(refusal))
             }
         };
-        let dst_ports = match (self.dst_ports.is_empty(), self.excluded.is_empty()) {
-            (false, _) => DestinationPorts::Only(self.dst_ports),
-            (true, false) => DestinationPorts::Except(self.excluded),
-            (true, true) => DestinationPorts::Any,
-        };
+        let dst_prefix = dst_prefix.unwrap_or_else(|| victim_ip.host_prefix());
+        let protocol = protocol.and_then(|protocol| protocol.number(victim_ip.family()));
         let matching = Matching {
-            dst_prefix: self.dst_prefix.unwrap_or_else(|| victim_ip.host_prefix()),
-            protocol: self.protocol.and_then(|protocol| protocol.number(victim_ip.family())),
+            dst_prefix,
+            protocol,
             dst_ports,
-            src_ports: self.src_ports,
+            src_ports,
             tcp_flags,
-            fragment: self.fragment,
-            packet_length: self.packet_length,
-            dscp: self.dscp,
-            icmp_type: self.icmp_type,
+            fragment,
+            packet_length,
+            dscp,
+            icmp_type,
         };
         (matching, flaw)
-    }
+    };
+    (dst_prefix, matching)
 }
 
 fn flag_error(error: &BitmaskError, word: &str) -> String {

@@ -1,46 +1,27 @@
 //! The kill switch (http-api.md §9).
 
 use prefix_core::id::PanicId;
-use prefix_core::name::{CustomerId, Pop};
+use prefix_core::name::Pop;
 use prefix_diagnostics::{Diagnostic, KeyPath, Members, Node, Parsed};
+use prefix_engine::PanicRequest;
 
 use crate::value;
 
-/// What is to be frozen.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Panic {
-    /// Why.
-    pub(crate) reason: String,
-    /// At this pop only.
-    pub(crate) pop: Option<Pop>,
-    /// Of this customer only.
-    pub(crate) customer_id: Option<CustomerId>,
-}
-
-/// What is to be thawed.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Thaw {
-    /// Why.
-    pub(crate) reason: String,
-    /// Only this one.
-    pub(crate) panic_id: Option<PanicId>,
-}
-
 /// Reads `{reason, pop?, customer_id?}`.
-pub(crate) fn panic(node: &Node) -> Result<Panic, Vec<Diagnostic>> {
+pub(crate) fn panic(node: &Node) -> Result<PanicRequest, Vec<Diagnostic>> {
     let mut members = Members::open(node, KeyPath::root())?;
     let reason = members.required("reason", value::free_text);
     let pop = members.optional("pop", pop);
     let customer_id = members.optional("customer_id", value::parsed);
-    members.finish(|| Some(Panic { reason: reason?, pop: pop.flatten(), customer_id }))
+    members.finish(|| Some(PanicRequest { reason: reason?, pop: pop.flatten(), customer_id }))
 }
 
 /// Reads `{reason, panic_id?}`.
-pub(crate) fn thaw(node: &Node) -> Result<Thaw, Vec<Diagnostic>> {
+pub(crate) fn thaw(node: &Node) -> Result<(String, Option<PanicId>), Vec<Diagnostic>> {
     let mut members = Members::open(node, KeyPath::root())?;
     let reason = members.required("reason", value::free_text);
     let panic_id = members.optional("panic_id", value::id);
-    members.finish(|| Some(Thaw { reason: reason?, panic_id }))
+    members.finish(|| Some((reason?, panic_id)))
 }
 
 /// `all` is every pop, as in the lists: nobody who writes it means to freeze a place of that name and nothing else.
@@ -59,7 +40,7 @@ mod tests {
     #[test]
     fn a_panic_has_a_reason_and_may_have_a_scope() {
         let read = |text: &str| panic(&Node::from_json_text(text).unwrap());
-        let everything = Panic { reason: "a wrong rule".into(), pop: None, customer_id: None };
+        let everything = PanicRequest { reason: "a wrong rule".into(), pop: None, customer_id: None };
         assert_eq!(read(r#"{"reason": "a wrong rule"}"#).as_ref(), Ok(&everything));
         assert_eq!(read(r#"{"reason": "a wrong rule", "pop": "all", "customer_id": null}"#), Ok(everything));
         let some = read(r#"{"reason": "x", "pop": "ams1", "customer_id": "acme"}"#).unwrap();
@@ -74,7 +55,7 @@ mod tests {
     #[test]
     fn a_thaw_has_a_reason_and_may_name_one_panic() {
         let read = |text: &str| thaw(&Node::from_json_text(text).unwrap());
-        assert_eq!(read(r#"{"reason": "over"}"#).unwrap().panic_id, None);
+        assert_eq!(read(r#"{"reason": "over"}"#).unwrap(), ("over".to_owned(), None));
         assert_eq!(places(read(r#"{"panic_id": "5"}"#)), ["/reason", "/panic_id"]);
     }
 }

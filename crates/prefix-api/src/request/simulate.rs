@@ -1,10 +1,6 @@
 //! What is to be simulated (http-api.md §10): events that never happened, or a part of what is recorded.
 
-use std::collections::BTreeSet;
-
-use chrono::{DateTime, Utc};
-use prefix_core::address::VictimIp;
-use prefix_core::name::SourceName;
+use prefix_core::ports::HistoryQuery;
 use prefix_diagnostics::{Diagnostic, KeyPath, Members, Node};
 
 use super::event::{Draft, event};
@@ -15,18 +11,8 @@ const MOST_EVENTS: usize = 1_000;
 /// So many sources may be named.
 const MOST_SOURCES: usize = 1_000;
 
-/// A part of what is recorded.
-#[derive(Debug)]
-pub(crate) struct Recorded {
-    /// Received from here on.
-    pub(crate) start: DateTime<Utc>,
-    /// Received before.
-    pub(crate) end: DateTime<Utc>,
-    /// Of these sources; empty = all.
-    pub(crate) sources: BTreeSet<SourceName>,
-    /// Against this address.
-    pub(crate) victim_ip: Option<VictimIp>,
-}
+/// The most recorded events over HTTP.
+const MOST_RECORDED: u32 = 100_000;
 
 /// What is to be simulated.
 #[derive(Debug)]
@@ -34,7 +20,7 @@ pub(crate) enum SimulationBody {
     /// Made up; each has its time.
     Events(Vec<Draft>),
     /// Recorded.
-    History(Recorded),
+    History(HistoryQuery),
 }
 
 /// Reads a request but for the candidate documents, which are not the schema's.
@@ -63,7 +49,8 @@ pub(crate) fn simulate(node: &Node) -> Result<SimulationBody, Vec<Diagnostic>> {
                 }
                 let sources = history.list("sources", MOST_SOURCES, value::parsed).into_iter().collect();
                 let victim_ip = history.optional("victim_ip", value::address);
-                Some(Recorded { start: start?, end: end?, sources, victim_ip })
+                let (start, end, limit) = (start?, end?, MOST_RECORDED);
+                Some(HistoryQuery { start, end, sources, victim_ip, after: None, limit })
             });
             members.finish(|| recorded.map(SimulationBody::History))
         }

@@ -137,10 +137,12 @@ async fn a_customer_that_is_none_is_a_slip_and_freezes_nothing() {
     let seen = lab.post("/v1/panic", &json!({"reason": "drill", "customer_id": "amce"})).await;
     assert_eq!((seen.status, seen.problem()), (422, "not-allowed"));
     assert!(seen.body["detail"].as_str().unwrap().ends_with("did you mean acme?"), "{}", seen.text);
+    let seen = lab.post("/v1/panic", &json!({"reason": "drill", "customer_id": "ACME"})).await;
+    assert!(seen.body["detail"].as_str().unwrap().ends_with("did you mean acme?"), "{}", seen.text);
     let seen = lab.post("/v1/panic", &json!({"reason": "drill", "customer_id": "zzz"})).await;
     assert!(seen.body["detail"].as_str().unwrap().ends_with("lists them"), "{}", seen.text);
     assert_eq!(lab.get("/v1/panic").await.body["frozen"], false);
-    assert_eq!(lab.audited("reject").len(), 2, "every 422 is on record");
+    assert_eq!(lab.audited("reject").len(), 3, "every 422 is on record");
     // another pop may have customers that this one does not know
     let other = json!({"reason": "drill", "customer_id": "amce", "pop": "ams1"});
     assert_eq!(lab.post("/v1/panic", &other).await.status, 200);

@@ -1,12 +1,12 @@
-//! Passing on what foreign detectors send, as they wrote it.
+//! Signals: what foreign detectors send, as they wrote it, and sources that only corroborate.
 
 use crate::client::Client;
-use crate::error::ApiError;
+use crate::endpoint::Answer;
 use crate::operation;
-use crate::reply::Reply;
 use crate::transport::Call;
 use bytes::Bytes;
-use prefix_api_types::{EventAnswer, SignalsAnswer};
+use prefix_api_types::{CorroborationAnswer, EventAnswer, NewCorroboration, SignalsAnswer};
+use serde_json::json;
 
 impl Client {
     /// Passes a payload of Alertmanager's webhook on; `source` replaces the usual one.
@@ -14,10 +14,9 @@ impl Client {
         &self,
         payload: impl Into<Bytes>,
         source: Option<&str>,
-    ) -> Result<Reply<SignalsAnswer>, ApiError> {
-        let source = source.map(|source| ("source", source.to_owned()));
-        let call = Call::new(operation::SIGNALS_ALERTMANAGER).query(source).raw_body(payload);
-        self.call(call.idempotent(None)).await
+    ) -> Answer<SignalsAnswer> {
+        let call = Call::new(operation::SIGNALS_ALERTMANAGER).query(&json!({"source": source}));
+        self.call(call.raw_body(payload).idempotent()).await
     }
 
     /// Passes a message of FastNetMon on; `action` is for payloads without one, `explain` asks for the decision.
@@ -27,12 +26,10 @@ impl Client {
         source: Option<&str>,
         action: Option<&str>,
         explain: bool,
-    ) -> Result<Reply<EventAnswer>, ApiError> {
-        let source = source.map(|source| ("source", source.to_owned()));
-        let action = action.map(|action| ("action", action.to_owned()));
-        let explain = explain.then(|| ("explain", "true".to_owned()));
-        let call = Call::new(operation::SIGNALS_FASTNETMON).query(source).query(action).query(explain);
-        self.call(call.raw_body(payload).idempotent(None)).await
+    ) -> Answer<EventAnswer> {
+        let query = json!({"source": source, "action": action, "explain": explain.then_some(true)});
+        let call = Call::new(operation::SIGNALS_FASTNETMON).query(&query).raw_body(payload);
+        self.call(call.idempotent()).await
     }
 
     /// Passes a payload on to the webhook adapter `name`, with the headers of its signature.
@@ -41,8 +38,15 @@ impl Client {
         name: &str,
         payload: impl Into<Bytes>,
         headers: Vec<(String, String)>,
-    ) -> Result<Reply<SignalsAnswer>, ApiError> {
+    ) -> Answer<SignalsAnswer> {
         let call = Call::new(operation::SIGNALS_WEBHOOK).argument(&name).headers(headers).raw_body(payload);
-        self.call(call.idempotent(None)).await
+        self.call(call.idempotent()).await
+    }
+
+    /// Corroborates what others report, or will report within the window.
+    ///
+    /// The call carries a new idempotency key, the same on every retry.
+    pub async fn corroborate(&self, signal: &NewCorroboration) -> Answer<CorroborationAnswer> {
+        self.call(Call::new(operation::SIGNALS_CORROBORATE).body(signal)?.idempotent()).await
     }
 }

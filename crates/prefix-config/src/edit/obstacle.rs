@@ -13,7 +13,7 @@ impl ConfigSource {
     /// that stand in it, in whose place their values would be written. Empty if nothing is in the way.
     pub fn obstacles(&self, document: Document) -> Vec<Diagnostic> {
         let file = document.file();
-        let over = Overrides::of(document.word(), self.environment());
+        let over = Overrides::of(document.as_str(), self.environment());
         let over = over.variables().map(|variable| {
             let text = format!("this variable lies over {file}, and would go on to win over what is written: take it out of the environment and restart");
             Diagnostic::error(KeyPath::root(), text).at(Place::Environment(variable.to_owned()))
@@ -28,7 +28,7 @@ impl ConfigSource {
             Ok(Some(text)) => (document.file(), parsed(&text)),
             Ok(None) => {
                 let settings = self.text(SETTINGS).ok().flatten();
-                (SETTINGS, settings.and_then(|text| parsed(&text)?.take_member(document.word())))
+                (SETTINGS, settings.and_then(|text| parsed(&text)?.take_member(document.as_str())))
             }
         };
         let Some(mut node) = node else { return Vec::new() };

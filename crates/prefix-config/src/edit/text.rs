@@ -36,7 +36,7 @@ where
     let text =
         format!("# Written by prefixd, comments are lost. The file before this one: {file}.bak\n{body}");
     let source = Source { file: file.to_owned(), text: text.clone() };
-    let back = read_file::<T>(source, document.word(), &Environment::new());
+    let back = read_file::<T>(source, document.as_str(), &Environment::new());
     if back.is_sound() && back.value.as_ref() == Some(content) {
         Ok(text)
     } else {

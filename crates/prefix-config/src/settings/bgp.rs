@@ -5,77 +5,52 @@ use std::path::PathBuf;
 
 use prefix_core::announcer::AfiSafi;
 pub use prefix_core::guard::GuardMode;
+use prefix_core::section;
 use prefix_gobgp::{Api, Community, Endpoint};
 use serde::{Deserialize, Serialize};
 
-/// `bgp`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct BgpKeys {
-    /// What announces; [`BgpKeys::backend`] also heeds the old key.
-    #[serde(rename = "backend")]
-    pub backend_key: Option<Backend>,
-    /// The old key for the same.
-    pub mode: Option<OldMode>,
-    /// Where the speaker's API listens.
-    pub gobgp_grpc: Endpoint,
-    /// Version of its API.
-    pub gobgp_api: Api,
-    /// TLS to it.
-    pub gobgp_tls: SpeakerTlsKeys,
-    /// Our autonomous system; required.
-    pub local_asn: Option<u32>,
-    /// Our BGP identifier; required.
-    pub router_id: Option<Ipv4Addr>,
-    /// Who should be up.
-    pub neighbors: Vec<NeighborKeys>,
-    /// Second word of the owner community.
-    pub owner_tag: u32,
-    /// Pace toward the speaker.
-    pub max_changes_per_second: u32,
-    /// Longest wait of a request for the speaker, milliseconds; 0 = none.
-    pub announce_timeout_ms: u64,
-    /// Longest time to connect, seconds.
-    pub connect_timeout_seconds: u64,
-    /// Longest time of one call, seconds.
-    pub request_timeout_seconds: u64,
-    /// From when on a withdrawal counts as stuck, seconds.
-    pub withdraw_alarm_seconds: u64,
-    /// Next hop of `rtbh`, IPv4.
-    pub rtbh_next_hop_v4: Ipv4Addr,
-    /// Next hop of `rtbh`, IPv6.
-    pub rtbh_next_hop_v6: Ipv6Addr,
-    /// The dead man.
-    pub guard: GuardKeys,
-    /// Further communities of every own rule.
-    pub communities: Vec<Community>,
-    /// Further communities of `rtbh`.
-    pub rtbh_communities: Vec<Community>,
-}
-
-impl Default for BgpKeys {
-    fn default() -> Self {
-        Self {
-            backend_key: None,
-            mode: None,
-            gobgp_grpc: Endpoint::Tcp { host: "127.0.0.1".to_owned(), port: 50051 },
-            gobgp_api: Api::default(),
-            gobgp_tls: SpeakerTlsKeys::default(),
-            local_asn: None,
-            router_id: None,
-            neighbors: Vec::new(),
-            owner_tag: 8955,
-            max_changes_per_second: 10_000,
-            announce_timeout_ms: 1000,
-            connect_timeout_seconds: 10,
-            request_timeout_seconds: 30,
-            withdraw_alarm_seconds: 30,
-            rtbh_next_hop_v4: Ipv4Addr::new(192, 0, 2, 1),
-            rtbh_next_hop_v6: Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 1),
-            guard: GuardKeys::default(),
-            communities: Vec::new(),
-            rtbh_communities: vec![Community::BLACKHOLE, Community::NO_EXPORT],
-        }
+section! {
+    /// `bgp`.
+    pub struct BgpKeys {
+        /// What announces; [`BgpKeys::backend`] also heeds the old key.
+        #[serde(rename = "backend")]
+        pub backend_key: Option<Backend> = None,
+        /// The old key for the same.
+        pub mode: Option<OldMode> = None,
+        /// Where the speaker's API listens.
+        pub gobgp_grpc: Endpoint = Endpoint::Tcp { host: "127.0.0.1".to_owned(), port: 50051 },
+        /// Version of its API.
+        pub gobgp_api: Api = Api::default(),
+        /// TLS to it.
+        pub gobgp_tls: SpeakerTlsKeys = SpeakerTlsKeys::default(),
+        /// Our autonomous system; required.
+        pub local_asn: Option<u32> = None,
+        /// Our BGP identifier; required.
+        pub router_id: Option<Ipv4Addr> = None,
+        /// Who should be up.
+        pub neighbors: Vec<NeighborKeys> = Vec::new(),
+        /// Second word of the owner community.
+        pub owner_tag: u32 = 8955,
+        /// Pace toward the speaker.
+        pub max_changes_per_second: u32 = 10_000,
+        /// Longest wait of a request for the speaker, milliseconds; 0 = none.
+        pub announce_timeout_ms: u64 = 1000,
+        /// Longest time to connect, seconds.
+        pub connect_timeout_seconds: u64 = 10,
+        /// Longest time of one call, seconds.
+        pub request_timeout_seconds: u64 = 30,
+        /// From when on a withdrawal counts as stuck, seconds.
+        pub withdraw_alarm_seconds: u64 = 30,
+        /// Next hop of `rtbh`, IPv4.
+        pub rtbh_next_hop_v4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1),
+        /// Next hop of `rtbh`, IPv6.
+        pub rtbh_next_hop_v6: Ipv6Addr = Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 1),
+        /// The dead man.
+        pub guard: GuardKeys = GuardKeys::default(),
+        /// Further communities of every own rule.
+        pub communities: Vec<Community> = Vec::new(),
+        /// Further communities of `rtbh`.
+        pub rtbh_communities: Vec<Community> = vec![Community::BLACKHOLE, Community::NO_EXPORT],
     }
 }
 
@@ -139,18 +114,13 @@ pub struct NeighborKeys {
     pub password_env: Option<String>,
 }
 
-/// `bgp.guard`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct GuardKeys {
-    /// Who runs it.
-    pub mode: GuardMode,
-    /// How long after its not-after a path may stand, seconds.
-    pub grace_seconds: u64,
-}
-
-impl Default for GuardKeys {
-    fn default() -> Self {
-        Self { mode: GuardMode::Spawn, grace_seconds: 10 }
+section! {
+    /// `bgp.guard`.
+    #[derive(Eq)]
+    pub struct GuardKeys {
+        /// Who runs it.
+        pub mode: GuardMode = GuardMode::Spawn,
+        /// How long after its not-after a path may stand, seconds.
+        pub grace_seconds: u64 = 10,
     }
 }

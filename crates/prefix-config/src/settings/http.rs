@@ -1,66 +1,42 @@
 //! `http`: where the API listens and who gets in.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use prefix_core::name::SourceName;
+use prefix_core::section;
 use serde::{Deserialize, Serialize};
 
 use super::values::{ListenAddress, Unsupported};
 
-/// `http`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct HttpKeys {
-    /// Address of the API.
-    pub listen: ListenAddress,
-    /// The one origin that browsers may call from.
-    pub cors_origin: Option<String>,
-    /// Who gets in.
-    pub auth: AuthKeys,
-    /// TLS of the API.
-    pub tls: TlsKeys,
-    /// Requests per second.
-    pub rate_limit: RateLimitKeys,
-}
-
-impl Default for HttpKeys {
-    fn default() -> Self {
-        Self {
-            listen: ListenAddress(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080)),
-            cors_origin: None,
-            auth: AuthKeys::default(),
-            tls: TlsKeys::default(),
-            rate_limit: RateLimitKeys::default(),
-        }
+section! {
+    /// `http`.
+    pub struct HttpKeys {
+        /// Address of the API.
+        pub listen: ListenAddress = ListenAddress::local(8080),
+        /// The one origin that browsers may call from.
+        pub cors_origin: Option<String> = None,
+        /// Who gets in.
+        pub auth: AuthKeys = AuthKeys::default(),
+        /// TLS of the API.
+        pub tls: TlsKeys = TlsKeys::default(),
+        /// Requests per second.
+        pub rate_limit: RateLimitKeys = RateLimitKeys::default(),
     }
 }
 
-/// `http.auth`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AuthKeys {
-    /// Required.
-    pub mode: Option<AuthMode>,
-    /// Name of the variable with the shared secret.
-    pub bearer_token_env: String,
-    /// Certificate to role, first match wins.
-    pub mtls_roles: Vec<MtlsRole>,
-    /// Not supported.
-    pub ldap: Option<Unsupported>,
-    /// Not supported.
-    pub radius: Option<Unsupported>,
-}
-
-impl Default for AuthKeys {
-    fn default() -> Self {
-        Self {
-            mode: None,
-            bearer_token_env: "PREFIXD_API_TOKEN".to_owned(),
-            mtls_roles: Vec::new(),
-            ldap: None,
-            radius: None,
-        }
+section! {
+    /// `http.auth`.
+    pub struct AuthKeys {
+        /// Required.
+        pub mode: Option<AuthMode> = None,
+        /// Name of the variable with the shared secret.
+        pub bearer_token_env: String = "PREFIXD_API_TOKEN".to_owned(),
+        /// Certificate to role, first match wins.
+        pub mtls_roles: Vec<MtlsRole> = Vec::new(),
+        /// Not supported.
+        pub ldap: Option<Unsupported> = None,
+        /// Not supported.
+        pub radius: Option<Unsupported> = None,
     }
 }
 
@@ -125,22 +101,17 @@ impl TlsKeys {
     }
 }
 
-/// `http.rate_limit`: token buckets per principal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RateLimitKeys {
-    /// Intake.
-    pub events_per_second: u32,
-    /// Intake at once.
-    pub burst: u32,
-    /// All else.
-    pub requests_per_second: u32,
-    /// All else at once.
-    pub requests_burst: u32,
-}
-
-impl Default for RateLimitKeys {
-    fn default() -> Self {
-        Self { events_per_second: 100, burst: 500, requests_per_second: 100, requests_burst: 1000 }
+section! {
+    /// `http.rate_limit`: token buckets per principal.
+    #[derive(Eq)]
+    pub struct RateLimitKeys {
+        /// Intake.
+        pub events_per_second: u32 = 100,
+        /// Intake at once.
+        pub burst: u32 = 500,
+        /// All else.
+        pub requests_per_second: u32 = 100,
+        /// All else at once.
+        pub requests_burst: u32 = 1000,
     }
 }

@@ -1,36 +1,25 @@
 //! `storage`, `observability` and `shutdown`: how the daemon is run.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use prefix_core::section;
 use prefix_store::StoreUrl;
 use serde::{Deserialize, Serialize};
 
 use super::values::{ListenAddress, OptionalListenAddress, StorageUrl};
 
-/// `storage`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct StorageKeys {
-    /// The database; [`StorageKeys::url`] also heeds the old key.
-    #[serde(rename = "url")]
-    pub url_key: Option<StorageUrl>,
-    /// The old key for the same.
-    pub connection_string: Option<StorageUrl>,
-    /// Connections at once (PostgreSQL).
-    pub max_connections: u32,
-    /// How long rows are kept.
-    pub retention: RetentionKeys,
-}
-
-impl Default for StorageKeys {
-    fn default() -> Self {
-        Self {
-            url_key: None,
-            connection_string: None,
-            max_connections: 10,
-            retention: RetentionKeys::default(),
-        }
+section! {
+    /// `storage`.
+    pub struct StorageKeys {
+        /// The database; [`StorageKeys::url`] also heeds the old key.
+        #[serde(rename = "url")]
+        pub url_key: Option<StorageUrl> = None,
+        /// The old key for the same.
+        pub connection_string: Option<StorageUrl> = None,
+        /// Connections at once (PostgreSQL).
+        pub max_connections: u32 = 10,
+        /// How long rows are kept.
+        pub retention: RetentionKeys = RetentionKeys::default(),
     }
 }
 
@@ -47,47 +36,30 @@ impl StorageKeys {
     }
 }
 
-/// `storage.retention`: days; 0 keeps for ever.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RetentionKeys {
-    /// Events.
-    pub events_days: u32,
-    /// Ended mitigations.
-    pub mitigations_days: u32,
-    /// Audit entries.
-    pub audit_days: u32,
-}
-
-impl Default for RetentionKeys {
-    fn default() -> Self {
-        Self { events_days: 30, mitigations_days: 365, audit_days: 0 }
+section! {
+    /// `storage.retention`: days; 0 keeps for ever.
+    #[derive(Eq)]
+    pub struct RetentionKeys {
+        /// Events.
+        pub events_days: u32 = 30,
+        /// Ended mitigations.
+        pub mitigations_days: u32 = 365,
+        /// Audit entries.
+        pub audit_days: u32 = 0,
     }
 }
 
-/// `observability`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ObservabilityKeys {
-    /// For machines or for people.
-    pub log_format: LogFormat,
-    /// A level, or directives like `info,prefix_engine=debug`.
-    pub log_level: String,
-    /// Where `/metrics` is served; empty = nowhere.
-    pub metrics_listen: OptionalListenAddress,
-    /// Copy of each audit entry.
-    pub audit_log_path: Option<PathBuf>,
-}
-
-impl Default for ObservabilityKeys {
-    fn default() -> Self {
-        let metrics = ListenAddress(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9090));
-        Self {
-            log_format: LogFormat::Json,
-            log_level: "info".to_owned(),
-            metrics_listen: OptionalListenAddress(Some(metrics)),
-            audit_log_path: None,
-        }
+section! {
+    /// `observability`.
+    pub struct ObservabilityKeys {
+        /// For machines or for people.
+        pub log_format: LogFormat = LogFormat::Json,
+        /// A level, or directives like `info,prefix_engine=debug`.
+        pub log_level: String = "info".to_owned(),
+        /// Where `/metrics` is served; empty = nowhere.
+        pub metrics_listen: OptionalListenAddress = OptionalListenAddress(Some(ListenAddress::local(9090))),
+        /// Copy of each audit entry.
+        pub audit_log_path: Option<PathBuf> = None,
     }
 }
 
@@ -101,18 +73,13 @@ pub enum LogFormat {
     Pretty,
 }
 
-/// `shutdown`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ShutdownKeys {
-    /// For running requests, seconds.
-    pub drain_timeout_seconds: u64,
-    /// Leave own rules in the speaker.
-    pub preserve_announcements: bool,
-}
-
-impl Default for ShutdownKeys {
-    fn default() -> Self {
-        Self { drain_timeout_seconds: 30, preserve_announcements: true }
+section! {
+    /// `shutdown`.
+    #[derive(Eq)]
+    pub struct ShutdownKeys {
+        /// For running requests, seconds.
+        pub drain_timeout_seconds: u64 = 30,
+        /// Leave own rules in the speaker.
+        pub preserve_announcements: bool = true,
     }
 }

@@ -11,7 +11,7 @@ mod http;
 mod limits;
 
 /// A day, in seconds: no lifetime is longer.
-const DAY: u32 = 86_400;
+const DAY: u64 = 86_400;
 
 /// Checks everything that a single key cannot say.
 pub fn check(keys: &Keys, environment: &Environment) -> Vec<Diagnostic> {

@@ -5,12 +5,20 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::str::FromStr;
 
+use prefix_core::serde_as_text;
 use prefix_store::{StoreUrl, UrlError};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// An address and port to listen on: `127.0.0.1:8080`, `[::1]:8080`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ListenAddress(pub SocketAddr);
+
+impl ListenAddress {
+    /// A port of 127.0.0.1.
+    pub(super) fn local(port: u16) -> Self {
+        Self(SocketAddr::from(([127, 0, 0, 1], port)))
+    }
+}
 
 impl FromStr for ListenAddress {
     type Err = String;
@@ -30,17 +38,7 @@ impl fmt::Display for ListenAddress {
     }
 }
 
-impl<'de> Deserialize<'de> for ListenAddress {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-impl Serialize for ListenAddress {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
+serde_as_text!(ListenAddress);
 
 /// A listen address that the empty text switches off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

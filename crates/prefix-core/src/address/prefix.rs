@@ -120,12 +120,6 @@ fn unmapped(ip: IpAddr, len: u8) -> (IpAddr, u8) {
     (ip, len)
 }
 
-impl From<VictimIp> for Prefix {
-    fn from(victim: VictimIp) -> Self {
-        Self::host(victim)
-    }
-}
-
 impl TryFrom<IpNetwork> for Prefix {
     type Error = AddressError;
 

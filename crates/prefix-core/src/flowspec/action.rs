@@ -175,21 +175,19 @@ impl Action {
 
     /// Whether this action passes no more traffic than `other`.
     pub fn strength_at_least(&self, other: &Self) -> bool {
-        let within = |own: Option<u64>, limit: Option<u64>| {
-            limit.is_none_or(|limit| own.is_some_and(|own| own <= limit))
-        };
         match (self, other) {
             (Self::Discard | Self::Rtbh, _) => true,
             (Self::Police(own), Self::Police(theirs)) => {
-                within(own.rate_bps.map(BitsPerSecond::get), theirs.rate_bps.map(BitsPerSecond::get))
-                    && within(
-                        own.rate_pps.map(PacketsPerSecond::get),
-                        theirs.rate_pps.map(PacketsPerSecond::get),
-                    )
+                within(own.rate_bps, theirs.rate_bps) && within(own.rate_pps, theirs.rate_pps)
             }
             _ => self == other,
         }
     }
+}
+
+/// Whether a rate is as low as its limit, if there is one.
+fn within<R: PartialOrd>(own: Option<R>, limit: Option<R>) -> bool {
+    limit.is_none_or(|limit| own.is_some_and(|own| own <= limit))
 }
 
 impl TryFrom<ActionParts> for Action {

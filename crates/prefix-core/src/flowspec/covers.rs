@@ -22,14 +22,12 @@ impl Rule {
         match component {
             // compared by the caller
             Component::Destination | Component::Source => true,
-            Component::TcpFlags => match (self.tcp_flags(), other.tcp_flags()) {
-                (Some(outer), inner) => inner.is_some_and(|inner| inner.is_subset_of(outer)),
-                (None, _) => true,
-            },
-            Component::Fragment => match (self.fragment(), other.fragment()) {
-                (Some(outer), inner) => inner.is_some_and(|inner| self.covers_fragments(outer, inner)),
-                (None, _) => true,
-            },
+            Component::TcpFlags => self
+                .tcp_flags()
+                .is_none_or(|outer| other.tcp_flags().is_some_and(|inner| inner.is_subset_of(outer))),
+            Component::Fragment => self.fragment().is_none_or(|outer| {
+                other.fragment().is_some_and(|inner| self.covers_fragments(outer, inner))
+            }),
             // the port component matches as soon as one of the two ports does
             Component::Port => self.port().is_none_or(|outer| {
                 narrower(other.port(), outer)

@@ -151,27 +151,5 @@ impl FromStr for Nlri {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ScopeHash([u8; 16]);
 
-impl ScopeHash {
-    /// The 16 octets.
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-}
-
-impl fmt::Display for ScopeHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
-    }
-}
-
-impl FromStr for ScopeHash {
-    type Err = NlriError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut bytes = [0; 16];
-        hex::decode_to_slice(text, &mut bytes).map_err(|_| NlriError::Hex(text.to_owned()))?;
-        Ok(Self(bytes))
-    }
-}
-
-serde_as_text!(Nlri, ScopeHash);
+hex_octets!(ScopeHash(16), NlriError, NlriError::Hex);
+serde_as_text!(Nlri);

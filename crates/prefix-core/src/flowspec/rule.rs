@@ -25,7 +25,8 @@ pub struct Rule {
 impl Rule {
     /// A builder of a rule with this destination.
     pub fn to(destination: Prefix) -> RuleBuilder {
-        RuleBuilder { destination, source: None, numerics: BTreeMap::new(), bitmasks: BTreeMap::new() }
+        let (numerics, bitmasks) = (BTreeMap::new(), BTreeMap::new());
+        RuleBuilder(Self { destination, source: None, numerics, bitmasks, nlri: Nlri::unicast(destination) })
     }
 
     /// The destination.
@@ -113,13 +114,9 @@ impl Hash for Rule {
 }
 
 /// Collects components; [`RuleBuilder::build`] checks them. Setting one twice keeps the last.
+#[must_use]
 #[derive(Debug, Clone)]
-pub struct RuleBuilder {
-    destination: Prefix,
-    source: Option<Prefix>,
-    numerics: BTreeMap<Component, Numeric>,
-    bitmasks: BTreeMap<Component, Bitmask>,
-}
+pub struct RuleBuilder(Rule);
 
 /// Accessors of [`Rule`] and setters of [`RuleBuilder`], one of each per component.
 macro_rules! components {
@@ -133,7 +130,6 @@ macro_rules! components {
 
         impl RuleBuilder {
             $($(#[$doc])*
-            #[must_use]
             pub fn $name(self, value: $type) -> Self {
                 self.$with(Component::$component, value)
             })*
@@ -168,21 +164,20 @@ components! {
 
 impl RuleBuilder {
     /// The source prefix, of the destination's family.
-    #[must_use]
     pub fn source(mut self, prefix: Prefix) -> Self {
-        self.source = Some(prefix);
+        self.0.source = Some(prefix);
         self
     }
 
     /// A numeric component; callers pass no other.
     pub(super) fn with_numeric(mut self, component: Component, value: Numeric) -> Self {
-        self.numerics.insert(component, value);
+        self.0.numerics.insert(component, value);
         self
     }
 
     /// TCP flags or fragment; callers pass no other.
     pub(super) fn with_bitmask(mut self, component: Component, value: Bitmask) -> Self {
-        self.bitmasks.insert(component, value);
+        self.0.bitmasks.insert(component, value);
         self
     }
 
@@ -192,24 +187,21 @@ impl RuleBuilder {
     /// A value is out of its range, a component matches nothing, the families differ, or the encoding has 240 octets or
     /// more.
     pub fn build(self) -> Result<Rule, RuleError> {
-        let Self { destination, source, numerics, bitmasks } = self;
-        let family = destination.family();
-        if let Some(source_prefix) = source
-            && source_prefix.family() != family
-        {
+        let Self(mut rule) = self;
+        let (destination, family) = (rule.destination, rule.family());
+        if let Some(source_prefix) = rule.source.filter(|source| source.family() != family) {
             return Err(RuleError::MixedFamilies { destination, source_prefix });
         }
-        if family == Family::Ipv4 && numerics.contains_key(&Component::FlowLabel) {
+        if family == Family::Ipv4 && rule.numerics.contains_key(&Component::FlowLabel) {
             return Err(RuleError::FlowLabelOnIpv4);
         }
-        let numerics = numerics
-            .into_iter()
+        let numerics = rule.numerics.into_iter();
+        rule.numerics = numerics
             .map(|(component, numeric)| Ok((component, numeric_in_range(component, numeric)?)))
             .collect::<Result<_, RuleError>>()?;
-        for (component, bitmask) in &bitmasks {
+        for (component, bitmask) in &rule.bitmasks {
             bitmask_in_range(family, *component, bitmask)?;
         }
-        let mut rule = Rule { destination, source, numerics, bitmasks, nlri: Nlri::unicast(destination) };
         let bytes = encode_components(family, &rule.wire_components());
         if bytes.len() > MAX_BYTES {
             return Err(RuleError::TooLong { bytes: bytes.len() });

@@ -8,9 +8,6 @@ use crate::address::{Family, Prefix};
 const END_OF_LIST: u8 = 0x80;
 const AND: u8 = 0x40;
 const LENGTH: u8 = 0x30;
-const LESS: u8 = 0x04;
-const GREATER: u8 = 0x02;
-const EQUAL: u8 = 0x01;
 const NOT: u8 = 0x02;
 const MATCH: u8 = 0x01;
 
@@ -151,7 +148,7 @@ fn items<T>(alternatives: impl Iterator<Item = Vec<T>>, item: impl Fn(T) -> (u8,
 }
 
 fn numeric_items(numeric: &Numeric) -> Vec<WireItem> {
-    items(numeric.alternatives(), |condition| (bits_of(condition.relation), condition.value))
+    items(numeric.alternatives(), |condition| (condition.relation as u8, condition.value))
 }
 
 fn bitmask_items(component: Component, bitmask: &Bitmask) -> Vec<WireItem> {
@@ -164,39 +161,13 @@ fn bitmask_items(component: Component, bitmask: &Bitmask) -> Vec<WireItem> {
     })
 }
 
-fn bits_of(relation: Relation) -> u8 {
-    match relation {
-        Relation::Never => 0,
-        Relation::Less => LESS,
-        Relation::AtMost => LESS | EQUAL,
-        Relation::Equal => EQUAL,
-        Relation::AtLeast => GREATER | EQUAL,
-        Relation::Greater => GREATER,
-        Relation::NotEqual => LESS | GREATER,
-        Relation::Always => LESS | GREATER | EQUAL,
-    }
-}
-
-fn relation_of(op: u8) -> Relation {
-    match (op & LESS != 0, op & GREATER != 0, op & EQUAL != 0) {
-        (false, false, false) => Relation::Never,
-        (true, false, false) => Relation::Less,
-        (true, false, true) => Relation::AtMost,
-        (false, false, true) => Relation::Equal,
-        (false, true, true) => Relation::AtLeast,
-        (false, true, false) => Relation::Greater,
-        (true, true, false) => Relation::NotEqual,
-        (true, true, true) => Relation::Always,
-    }
-}
-
 /// Alternatives of ANDed items. The AND bit of the first item means nothing (RFC 8955 §4.2.1.1).
 fn alternatives(items: &[WireItem]) -> impl Iterator<Item = &[WireItem]> {
     items.chunk_by(|_, next| next.is_and())
 }
 
 fn read_numeric(component: Component, items: &[WireItem]) -> Result<Numeric, NlriError> {
-    let condition = |item: &WireItem| Condition { relation: relation_of(item.op), value: item.value };
+    let condition = |item: &WireItem| Condition { relation: Relation::of_bits(item.op), value: item.value };
     let terms = alternatives(items).map(|term| term.iter().map(condition).collect::<Vec<_>>());
     Numeric::from_conditions(terms).map_err(|error| match error {
         NumericError::MatchesNothing => RuleError::MatchesNothing(component).into(),

@@ -53,12 +53,7 @@ impl Status {
     pub fn may_become(self, next: Self) -> bool {
         match self {
             Self::Queued => matches!(next, Self::Pending | Self::Withdrawn | Self::Expired),
-            Self::Pending => {
-                matches!(
-                    next,
-                    Self::Active | Self::Escalated | Self::Withdrawing | Self::Expired | Self::Withdrawn
-                )
-            }
+            Self::Pending => !matches!(next, Self::Queued | Self::Pending | Self::Rejected),
             Self::Active => matches!(next, Self::Escalated | Self::Withdrawing),
             Self::Escalated => matches!(next, Self::Active | Self::Withdrawing),
             Self::Withdrawing => matches!(next, Self::Withdrawn | Self::Expired),

@@ -6,7 +6,7 @@ mod snapshot;
 
 use async_trait::async_trait;
 
-pub use change_set::{ChangeSet, GroupChange, IdempotencyRecord, MitigationChange, QuotaDelta};
+pub use change_set::{ChangeSet, GroupChange, IdempotencyRecord, MitigationChange, QuotaDelta, RowChange};
 pub use snapshot::{MOST_CORROBORATIONS, QuotaCounts, ReadSet, RequestKey, Snapshot};
 
 use super::StoreError;

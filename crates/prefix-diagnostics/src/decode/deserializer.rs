@@ -32,8 +32,8 @@ pub(crate) enum Problem {
     },
     /// A value of another type, or out of its type's range.
     WrongType {
-        /// What stands there, in serde's terms.
-        found: Unexpected,
+        /// What stands there.
+        found: Found,
         /// What was wanted, in serde's terms.
         expected: String,
     },
@@ -43,21 +43,13 @@ pub(crate) enum Problem {
 
 /// The value that did not fit.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Unexpected {
-    /// `true` or `false`.
-    Bool(bool),
-    /// A number, as text.
-    Number(String),
-    /// Text.
-    Text(String),
-    /// Nothing.
-    Nothing,
-    /// A list.
-    List,
-    /// A map.
-    Map,
-    /// Anything else, in serde's words.
-    Other(String),
+pub(crate) struct Found {
+    /// In words for people.
+    pub(crate) text: String,
+    /// Whether the words repeat the value, which may be a secret.
+    pub(crate) is_shown: bool,
+    /// Whether quotes would make it text.
+    pub(crate) lacks_quotes: bool,
 }
 
 /// A problem and its place.
@@ -116,19 +108,23 @@ impl de::Error for DecodeError {
     }
 }
 
-impl From<de::Unexpected<'_>> for Unexpected {
+impl From<de::Unexpected<'_>> for Found {
     fn from(found: de::Unexpected<'_>) -> Self {
-        match found {
-            de::Unexpected::Bool(value) => Self::Bool(value),
-            de::Unexpected::Unsigned(value) => Self::Number(value.to_string()),
-            de::Unexpected::Signed(value) => Self::Number(value.to_string()),
-            de::Unexpected::Float(value) => Self::Number(value.to_string()),
-            de::Unexpected::Str(value) => Self::Text(value.to_owned()),
-            de::Unexpected::Unit | de::Unexpected::Option => Self::Nothing,
-            de::Unexpected::Seq => Self::List,
-            de::Unexpected::Map => Self::Map,
-            other => Self::Other(other.to_string()),
-        }
+        use de::Unexpected::{Bool, Float, Map, Option, Seq, Signed, Str, Unit, Unsigned};
+        let lacks_quotes = matches!(found, Bool(_) | Unsigned(_) | Signed(_) | Float(_));
+        let text = match found {
+            Bool(value) => value.to_string(),
+            Unsigned(number) => format!("the number {number}"),
+            Signed(number) => format!("the number {number}"),
+            Float(number) => format!("the number {number}"),
+            Str(text) if text.chars().count() > 60 => "a long text".to_owned(),
+            Str(text) => format!("the text {text:?}"),
+            Unit | Option => "nothing".to_owned(),
+            Seq => "a list".to_owned(),
+            Map => "a map of keys".to_owned(),
+            other => other.to_string(),
+        };
+        Self { text, is_shown: lacks_quotes || matches!(found, Str(_)), lacks_quotes }
     }
 }
 
@@ -187,9 +183,7 @@ impl<'de> Deserializer<'de> for Checked<'_> {
     ) -> Result<V::Value, DecodeError> {
         match self.0.content {
             // serde would read the members by position; a configuration names them.
-            Content::List(_) => {
-                Err(Problem::WrongType { found: Unexpected::List, expected: "a map".to_owned() }.into())
-            }
+            Content::List(_) => Err(de::Error::invalid_type(de::Unexpected::Seq, &"a map")),
             _ => self.deserialize_any(visitor),
         }
     }

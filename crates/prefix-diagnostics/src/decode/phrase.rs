@@ -1,6 +1,6 @@
 //! Errors in words for people: what stands there, what would be right, and the nearest thing that is known.
 
-use super::deserializer::{Problem, Unexpected};
+use super::deserializer::Problem;
 use crate::path::{KeyPath, Segment};
 use crate::suggest::did_you_mean;
 
@@ -18,13 +18,10 @@ pub(super) fn phrase(path: &KeyPath, problem: &Problem) -> String {
             format!("{}{word:?} is not one of {known_list}{hint}", subject(path))
         }
         Problem::WrongType { found, expected } => {
-            let quote =
-                if expected == "a string" && matches!(found, Unexpected::Number(_) | Unexpected::Bool(_)) {
-                    " (put it in quotes)"
-                } else {
-                    ""
-                };
-            format!("{}expected {}, found {}{quote}", subject(path), wanted(expected), what(path, found))
+            let what =
+                if found.is_shown && is_secret(path) { "a value of another type" } else { &found.text };
+            let quote = if expected == "a string" && found.lacks_quotes { " (put it in quotes)" } else { "" };
+            format!("{}expected {}, found {what}{quote}", subject(path), wanted(expected))
         }
         Problem::Refused(text) => {
             let subject = subject(path);
@@ -65,20 +62,6 @@ fn wanted(expected: &str) -> String {
         _ if expected.starts_with("struct ") => "a map of keys".to_owned(),
         _ if expected.starts_with("enum ") => "a word".to_owned(),
         _ => expected.to_owned(),
-    }
-}
-
-fn what(path: &KeyPath, found: &Unexpected) -> String {
-    match found {
-        Unexpected::Nothing => "nothing".to_owned(),
-        Unexpected::List => "a list".to_owned(),
-        Unexpected::Map => "a map of keys".to_owned(),
-        Unexpected::Other(text) => text.clone(),
-        _ if is_secret(path) => "a value of another type".to_owned(),
-        Unexpected::Bool(value) => value.to_string(),
-        Unexpected::Number(number) => format!("the number {number}"),
-        Unexpected::Text(text) if text.chars().count() > 60 => "a long text".to_owned(),
-        Unexpected::Text(text) => format!("the text {text:?}"),
     }
 }
 

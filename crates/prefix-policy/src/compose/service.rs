@@ -28,7 +28,7 @@ enum Weaken {
 /// The rate where served ports are policed: the step's own for that case, else the one it polices with, else the
 /// default.
 pub(super) fn policing(step: &Step, guardrails: &Guardrails) -> Result<Action, ActionError> {
-    match (step.allowed_ports_rate, step.action) {
+    match (step.keys.allowed_ports_rate_bps, step.action) {
         (Some(rate), _) => Action::police(Some(rate), None),
         (None, Action::Police(_)) => Ok(step.action),
         (None, _) => Action::police(Some(guardrails.default_police_rate), None),
@@ -47,20 +47,13 @@ pub(super) fn spare(
     if !ports.is_empty() {
         composed.matching.dst_ports = DestinationPorts::Only(ports.clone());
     }
-    let mut weaken = Weaken::No;
-    match service {
-        None => {
-            composed.note(
-                Stage::AllowedPorts,
-                StageResult::Skip,
-                "no service of the inventory has this address",
-            );
-        }
-        Some(service) => {
-            weaken = allowed_ports(ports, step, service, composed);
-            weaken = weaken.max(asked_sources(service, composed));
-        }
-    }
+    let mut weaken = if let Some(service) = service {
+        allowed_ports(ports, step, service, composed).max(asked_sources(service, composed))
+    } else {
+        let text = "no service of the inventory has this address";
+        composed.note(Stage::AllowedPorts, StageResult::Skip, text);
+        Weaken::No
+    };
     let icmp_v6 = path_mtu_discovery(composed);
     // A step that polices ICMPv6 anyway keeps its rate: nothing of it was discarded.
     if icmp_v6 && !matches!(composed.action, Action::Police(_)) {
@@ -130,17 +123,12 @@ fn allowed_ports(ports: &BTreeSet<u16>, step: &Step, service: &Service, composed
     } else {
         let spared: BTreeSet<u16> = ports.intersection(&allowed).copied().collect();
         let spared = list(&spared);
-        composed.note(
-            stage,
-            StageResult::Pass,
-            format!(
-                "ports {} are attacked, {spared} are left out because service {id} serves them",
-                list(ports)
-            ),
-        );
-        composed
-            .warnings
-            .push(format!("ports {spared} of service {id} are left out: what attacks them passes this rule"));
+        let attacked = list(ports);
+        let text =
+            format!("ports {attacked} are attacked, {spared} are left out because service {id} serves them");
+        composed.note(stage, StageResult::Pass, text);
+        let text = format!("ports {spared} of service {id} are left out: what attacks them passes this rule");
+        composed.warnings.push(text);
     }
     composed.matching.dst_ports = DestinationPorts::Only(left);
     Weaken::No
@@ -148,7 +136,7 @@ fn allowed_ports(ports: &BTreeSet<u16>, step: &Step, service: &Service, composed
 
 /// The rule covers ports of the service and cannot be narrowed: the step says what then.
 fn only_allowed_ports(step: &Step, why: &str, composed: &mut Composed) -> Weaken {
-    match step.on_allowed_ports {
+    match step.keys.on_allowed_ports {
         OnAllowedPorts::Police => {
             let text = format!("{why}: policed, never discarded (on_allowed_ports: police)");
             composed.note(Stage::AllowedPorts, StageResult::Pass, text);
@@ -163,7 +151,7 @@ fn only_allowed_ports(step: &Step, why: &str, composed: &mut Composed) -> Weaken
 
 fn unknown_ports(allowed: BTreeSet<u16>, step: &Step, service: &Service, composed: &mut Composed) -> Weaken {
     let (id, served) = (&service.service_id, list(&allowed));
-    match step.on_unknown_ports {
+    match step.keys.on_unknown_ports {
         OnUnknownPorts::Exclude => {
             let text = format!(
                 "no attacked port is known: everything but ports {served} of service {id} (on_unknown_ports: exclude)"
@@ -190,7 +178,7 @@ fn unknown_ports(allowed: BTreeSet<u16>, step: &Step, service: &Service, compose
 fn fragments(step: &Step, why: &str, composed: &mut Composed) -> Weaken {
     let portless = Fragment::IS_FRAGMENT.union(Fragment::LAST_FRAGMENT);
     let pure = portless.contains(composed.matching.fragment);
-    let (text, weaken) = if pure && step.fragments == FragmentsOption::Discard {
+    let (text, weaken) = if pure && step.keys.fragments == FragmentsOption::Discard {
         (format!("{why}: their fragments are treated like all others (fragments: discard)"), Weaken::No)
     } else {
         (

@@ -26,16 +26,12 @@ pub fn explain(
     if let more @ 1.. = score.witnesses.len().saturating_sub(MOST_NAMED) {
         named.push(format!("and {more} more"));
     }
-    let how = match mode {
-        ConfidenceMode::NoisyOr => "noisy_or",
-        ConfidenceMode::WeightedMean => "weighted_mean",
-    };
     let decay = match terms.half_life_seconds {
         0 => String::new(),
         seconds => format!(", halved every {seconds} s"),
     };
     let mut text = format!(
-        "{} of {} sources agree ({}); {how}{decay} gives confidence {}, {} is needed",
+        "{} of {} sources agree ({}); {mode}{decay} gives confidence {}, {} is needed",
         score.source_count,
         terms.min_sources,
         named.join(", "),
@@ -68,11 +64,7 @@ fn words(
     let role = if only_corroborates { " corroborating" } else { "" };
     let value = match mode {
         ConfidenceMode::NoisyOr => {
-            format!(
-                "{}{}",
-                short(witness.score),
-                factors(&of_identity, group, terms, now).unwrap_or_default()
-            )
+            short(witness.score) + &factors(&of_identity, group, terms, now).unwrap_or_default()
         }
         ConfidenceMode::WeightedMean => {
             format!("{} of weight {}", short(witness.weighted), short(witness.weight))
@@ -97,16 +89,11 @@ fn factors(
     let mut text = format!("confidence {}", short(strongest.confidence.value()));
     let bare = text.len();
     if (strongest.weight - 1.0).abs() > f64::EPSILON {
-        text.push_str(" x weight ");
-        text.push_str(&short(strongest.weight));
+        let _ = write!(text, " x weight {}", short(strongest.weight));
     }
     if left(strongest) < 1.0 {
         let age = (now - strongest.received_at).num_seconds();
-        text.push_str(" x ");
-        text.push_str(&short(left(strongest)));
-        text.push_str(" for its age of ");
-        text.push_str(&age.to_string());
-        text.push_str(" s");
+        let _ = write!(text, " x {} for its age of {age} s", short(left(strongest)));
     }
     (text.len() > bare).then(|| format!(" = {text}"))
 }

@@ -26,15 +26,12 @@ impl Policy {
         identity: Identity,
         now: DateTime<Utc>,
     ) -> Signal {
+        let supports = report.reach == Reach::Supporting;
         Signal {
             signal_id: SignalId::from(event),
             source: report.source.clone(),
             identity,
-            role: if report.reach == Reach::Supporting {
-                SignalRole::Supporting
-            } else {
-                SignalRole::Primary
-            },
+            role: if supports { SignalRole::Supporting } else { SignalRole::Primary },
             weight: self.weight(&report.source),
             confidence: report.confidence.unwrap_or_else(|| self.default_confidence(&report.source)),
             received_at: now,

@@ -14,8 +14,9 @@ use super::rule_draft::{RuleDraft, describe};
 use super::{covers, has_route, note_owner, same_rule, skip, stop_at_guardrail};
 use crate::compose::{Attack, protocol_name};
 use crate::facts::Facts;
+use crate::guardrails::{Candidate, history, quota, rule};
 use crate::inventory::CustomerMatch;
-use crate::playbook::{AttackFacts, Playbook};
+use crate::playbook::Playbook;
 use crate::policy::Policy;
 use crate::vector::{VectorTemplate, unknown_vector};
 use crate::verdict::{BanVerdict, Plan};
@@ -30,14 +31,12 @@ impl Policy {
         self.note_identity(report, &mut decision);
         let Some(owner) = self.lookup(report.victim_ip) else {
             let text = format!("{} lies in no prefix and is no asset of any customer", report.victim_ip);
-            decision.stop(Stage::Inventory, Outcome::NotMitigated, text);
-            return BanVerdict::NotMitigated(decision);
+            return not_mitigated(decision, text);
         };
         if self.parts().correlation.sources.is_corroborating(&report.source) {
             // the border refuses it; this one was under way while the configuration changed
             let text = format!("{} only corroborates, it never triggers", report.source);
-            decision.stop(Stage::Inventory, Outcome::NotMitigated, text);
-            return BanVerdict::NotMitigated(decision);
+            return not_mitigated(decision, text);
         }
         if report.reach == Reach::Outgoing {
             let text = format!(
@@ -45,8 +44,7 @@ impl Policy {
                 report.victim_ip,
                 owner.customer_id()
             );
-            decision.stop(Stage::Inventory, Outcome::NotMitigated, text);
-            return BanVerdict::NotMitigated(decision);
+            return not_mitigated(decision, text);
         }
         note_owner(&mut decision, report.victim_ip, &owner);
         // what lives within a panic scope is being withdrawn, so it does nobody's work any more
@@ -58,7 +56,7 @@ impl Policy {
         }
         let (vector, reported) = described(report);
         let attack = self.attack(report.victim_ip, &vector, &reported);
-        let playbook = self.playbook_for(report, &attack, &owner);
+        let playbook = self.parts().playbooks.select(report, &attack, &owner);
         let wanted = playbook.and_then(|playbook| {
             playbook.step(0).map(|step| (playbook, self.draft(attack, owner, &playbook.name, (0, step))))
         });
@@ -149,22 +147,22 @@ impl Policy {
         let companion = self.companion(draft, &mut plan, &mut decision, facts);
         let mut routes = vec![&route];
         routes.extend(companion.as_ref().and_then(|plan| plan.route.as_ref()));
-        let admitted = self
-            .check_history(&draft.candidate(facts.pop), &route, facts)
-            .and_then(|()| self.check_quotas(plan.customer_id.as_ref(), &routes, facts));
-        match admitted {
+        let admitted = history::check(self, &draft.candidate(facts.pop), &route, facts)
+            .and_then(|()| quota::check(self, plan.customer_id.as_ref(), &routes, facts));
+        let waits = match admitted {
             Ok(quotas) => {
                 decision.outcome = Outcome::Mitigate;
-                let rule = self.passed_rule(&draft.candidate(facts.pop));
+                let rule = rule::passed(self, &draft.candidate(facts.pop));
                 decision.pass(Stage::Guardrails, format!("all passed: {rule}; {quotas}"));
-                BanVerdict::Mitigate { plan, companion, decision }
+                None
             }
             Err(refusal) if refusal.guardrail.is_temporary() => {
                 stop_at_guardrail(&mut decision, &refusal);
-                BanVerdict::Queue { refusal, plan, companion, decision }
+                Some(refusal)
             }
-            Err(refusal) => refuse(decision, refusal, plan),
-        }
+            Err(refusal) => return refuse(decision, refusal, plan),
+        };
+        BanVerdict::Mitigate { waits, plan, companion, decision }
     }
 
     /// The companion for fragments, unless one is there already or a guardrail refuses it, which does not stop the rule.
@@ -182,7 +180,7 @@ impl Policy {
             info(format!("mitigation {} has the rule for fragments already: {route}", twin.mitigation_id));
             return None;
         }
-        let candidate = crate::guardrails::Candidate {
+        let candidate = Candidate {
             matching: &companion.matching,
             action: &companion.action,
             flaw: None,
@@ -239,7 +237,7 @@ impl Policy {
     pub(crate) fn playbook_of(&self, report: &Report, owner: &CustomerMatch<'_>) -> Option<&Playbook> {
         let (vector, reported) = described(report);
         let attack = self.attack(report.victim_ip, &vector, &reported);
-        self.playbook_for(report, &attack, owner)
+        self.parts().playbooks.select(report, &attack, owner)
     }
 
     /// An attack of a vector; one that is not defined any more matches every packet.
@@ -251,23 +249,6 @@ impl Policy {
     ) -> Attack<'a> {
         static UNDEFINED: LazyLock<VectorTemplate> = LazyLock::new(VectorTemplate::default);
         Attack { victim, vector, template: self.vector(vector).unwrap_or(&UNDEFINED), reported }
-    }
-
-    fn playbook_for(
-        &self,
-        report: &Report,
-        attack: &Attack<'_>,
-        owner: &CustomerMatch<'_>,
-    ) -> Option<&Playbook> {
-        self.parts().playbooks.select(&AttackFacts {
-            vector: attack.vector,
-            source: &report.source,
-            customer_id: owner.customer_id(),
-            service_id: owner.service_id(),
-            protocol: attack.protocol(),
-            family: report.victim_ip.family(),
-            has_ports: !report.top_dst_ports.is_empty(),
-        })
     }
 
     /// A living or queued mitigation that makes the wanted rule needless, and why.
@@ -327,6 +308,11 @@ impl Policy {
         let (Some(running), Some(wanted)) = (&mitigation.route, &there.route) else { return false };
         covers(running, wanted) && mitigation.action.strength_at_least(&there.composed.action)
     }
+}
+
+fn not_mitigated(mut decision: Decision, text: String) -> BanVerdict {
+    decision.stop(Stage::Inventory, Outcome::NotMitigated, text);
+    BanVerdict::NotMitigated(decision)
 }
 
 /// The vector of a report, and what it says about the packets.

@@ -10,7 +10,7 @@ use prefix_core::mitigation::Mitigation;
 use super::rule_draft::describe;
 use super::{note_owner, same_rule, skip, stop_at_guardrail};
 use crate::facts::Facts;
-use crate::guardrails::Candidate;
+use crate::guardrails::{Candidate, quota, rule};
 use crate::inventory::{CustomerMatch, Service};
 use crate::policy::Policy;
 use crate::ports::list;
@@ -62,13 +62,13 @@ impl Policy {
         // what lives counts already; what is queued does not yet
         let quotas = match twin {
             Some(twin) if twin.lives() => Ok("the rule lives already and counts in the quotas".to_owned()),
-            _ => self.check_quotas(plan.customer_id.as_ref(), &[&route], facts),
+            _ => quota::check(self, plan.customer_id.as_ref(), &[&route], facts),
         };
         match quotas {
             Err(refusal) => refuse(decision, refusal, Some(plan)),
             Ok(quotas) => {
                 decision.outcome = Outcome::Mitigate;
-                let rule = self.passed_rule(&candidate);
+                let rule = rule::passed(self, &candidate);
                 decision.pass(Stage::Guardrails, format!("all passed: {rule}; {quotas}"));
                 match twin {
                     Some(twin) => ManualVerdict::Replace { mitigation: twin.mitigation_id, plan, decision },

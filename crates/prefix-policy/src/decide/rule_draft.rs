@@ -15,6 +15,7 @@ use crate::inventory::CustomerMatch;
 use crate::playbook::Step;
 use crate::policy::Policy;
 use crate::profile::Profile;
+use crate::settings::duration;
 use crate::verdict::Plan;
 
 /// The rule that a step makes for an attack on a customer, before it is checked.
@@ -44,7 +45,7 @@ impl Policy {
             (None, None) => Mitigation::route_for(&composed.matching, &composed.action).ok(),
             _ => None,
         };
-        let ttl = self.ttl(owner.customer.policy_profile, step.ttl);
+        let ttl = self.ttl(owner.customer.policy_profile, step.keys.ttl_seconds);
         RuleDraft { attack, owner, playbook, number, step, ttl, composed, route }
     }
 
@@ -54,7 +55,7 @@ impl Policy {
     }
 
     fn lifetime(&self) -> TimeDelta {
-        TimeDelta::seconds(self.parts().guardrails.max_lifetime_seconds.into())
+        duration(self.parts().guardrails.max_lifetime_seconds)
     }
 
     /// The plan of a draft.
@@ -135,17 +136,17 @@ impl<'a> RuleDraft<'a> {
     pub(super) fn line(&self) -> (Stage, StageResult, String) {
         let what = self.route.as_ref().map_or_else(|| "no rule can be built".to_owned(), Route::to_string);
         let profile = self.owner.customer.policy_profile;
-        let clamped = if profile.ttl(self.step.ttl) == self.ttl {
+        let clamped = if profile.ttl(self.step.keys.ttl_seconds) == self.ttl {
             String::new()
         } else {
-            format!(" = {}, the guardrails bound it to {}", profile.ttl(self.step.ttl), self.ttl)
+            format!(" = {}, the guardrails bound it to {}", profile.ttl(self.step.keys.ttl_seconds), self.ttl)
         };
         let text = format!(
             "{what}: {}, TTL {} (step {} says {}, profile {} makes it x {}{clamped})",
             describe(&self.composed.action),
             self.ttl,
             self.number,
-            self.step.ttl,
+            self.step.keys.ttl_seconds,
             profile.as_str(),
             profile.factors().2
         );
@@ -155,17 +156,13 @@ impl<'a> RuleDraft<'a> {
 
 /// An action for people: `police 50000000 bit/s`.
 pub(super) fn describe(action: &Action) -> String {
-    let mut text = action.action_type().to_string();
     let parts = action.parts();
-    let details = [
+    let words = [
+        Some(parts.action_type.to_string()),
         parts.rate_bps.map(|rate| rate.to_string()),
         parts.rate_pps.map(|rate| rate.to_string()),
         parts.redirect_to.map(|target| format!("to {target}")),
         parts.dscp_mark.map(|dscp| format!("DSCP {}", dscp.get())),
     ];
-    for detail in details.into_iter().flatten() {
-        text.push(' ');
-        text.push_str(&detail);
-    }
-    text
+    words.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }

@@ -14,6 +14,7 @@ use crate::guardrails::Candidate;
 use crate::playbook::{Playbook, Step};
 use crate::policy::Policy;
 use crate::profile::Profile;
+use crate::settings::duration;
 use crate::verdict::{Plan, StepPlan, StepVerdict};
 
 /// Where a mitigation goes, and why.
@@ -77,17 +78,11 @@ impl Policy {
     /// The times at which time alone can make a step due, past ones among them. The speaker confirms a step a little
     /// later than it was taken, and with it the next one.
     pub(crate) fn step_times(&self, mitigation: &Mitigation) -> impl Iterator<Item = DateTime<Utc>> {
-        let (escalation, progress) = (&self.parts().escalation, &mitigation.progress);
-        let profile = self.profile_of(mitigation.victim_ip);
-        let playbook = self.running_playbook(mitigation);
-        let after = |number: Option<u16>| {
-            let step = playbook.and_then(|playbook| playbook.step(number?));
-            step.map(|step| TimeDelta::seconds(self.persistence(profile, step).into()))
-        };
+        let progress = &mitigation.progress;
         let confirmed = progress.step_confirmed_at.map(|at| at + TimeDelta::milliseconds(1));
-        let up = confirmed.zip(after(progress.step.checked_add(1)));
-        let down = progress.below_since.zip(after(Some(progress.step)));
-        let longest = TimeDelta::seconds(escalation.max_escalated_duration_seconds.into());
+        let up = confirmed.zip(self.wait_before(mitigation, progress.step.checked_add(1)));
+        let down = progress.below_since.zip(self.wait_before(mitigation, Some(progress.step)));
+        let longest = duration(self.parts().escalation.max_escalated_duration_seconds);
         let back = progress.escalated_since.map(|since| (since, longest));
         let dues = [up, down, back].into_iter().flatten().map(|(since, wait)| since + wait);
         // whoever no longer reports is no longer weighed, which can raise the confidence of the others
@@ -96,13 +91,14 @@ impl Policy {
 
     /// True if by then the next step has had the time that it needs, and waits for reports whose confidence is enough.
     pub(crate) fn awaits_reports(&self, mitigation: &Mitigation, by: DateTime<Utc>) -> bool {
-        let progress = &mitigation.progress;
-        let next = progress.step.checked_add(1);
-        let step =
-            self.running_playbook(mitigation).zip(next).and_then(|(playbook, next)| playbook.step(next));
-        let seconds = step.map(|step| self.persistence(self.profile_of(mitigation.victim_ip), step));
-        let due = progress.step_confirmed_at.zip(seconds);
-        due.is_some_and(|(since, seconds)| since + TimeDelta::seconds(seconds.into()) <= by)
+        let wait = self.wait_before(mitigation, mitigation.progress.step.checked_add(1));
+        mitigation.progress.step_confirmed_at.zip(wait).is_some_and(|(since, wait)| since + wait <= by)
+    }
+
+    /// The persistence of this step of the running playbook.
+    fn wait_before(&self, mitigation: &Mitigation, number: Option<u16>) -> Option<TimeDelta> {
+        let step = self.running_playbook(mitigation)?.step(number?)?;
+        Some(TimeDelta::seconds(self.persistence(self.profile_of(mitigation.victim_ip), step).into()))
     }
 
     /// The playbook that moves this mitigation; none for companions, operators' rules, and when it is gone.
@@ -115,14 +111,15 @@ impl Policy {
     /// Persistence of a step in seconds, for a customer with this profile.
     fn persistence(&self, profile: Profile, step: &Step) -> u32 {
         profile.persistence(
-            step.require_persistence_seconds.unwrap_or(self.parts().escalation.min_persistence_seconds),
+            step.keys.require_persistence_seconds.unwrap_or(self.parts().escalation.min_persistence_seconds),
         )
     }
 
     /// Confidence that a step requires, for a customer with this profile.
     fn required_confidence(&self, profile: Profile, step: &Step) -> Confidence {
-        profile
-            .confidence(step.require_confidence_at_least.unwrap_or(self.parts().escalation.min_confidence()))
+        profile.confidence(
+            step.keys.require_confidence_at_least.unwrap_or(self.parts().escalation.min_confidence()),
+        )
     }
 
     fn next_move(&self, playbook: &Playbook, mitigation: &Mitigation, now: DateTime<Utc>) -> Option<Move> {
@@ -131,8 +128,7 @@ impl Policy {
             progress.step_confirmed_at.filter(|_| mitigation.lives() && progress.from_step.is_none())?;
         let reported = mitigation.leases.iter().any(|lease| lease.lives(now));
         let longest = escalation.max_escalated_duration_seconds;
-        let too_long =
-            progress.escalated_since.is_some_and(|since| now - since >= TimeDelta::seconds(longest.into()));
+        let too_long = progress.escalated_since.is_some_and(|since| now - since >= duration(longest));
         if progress.step > 0 && too_long && reported {
             let text =
                 format!("escalated for {longest} s, the longest (escalation.max_escalated_duration_seconds)");

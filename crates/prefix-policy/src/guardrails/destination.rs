@@ -1,14 +1,13 @@
 //! Where a rule points: only at customers, never at what is safe, ours, or too wide.
 
-use chrono::{DateTime, Utc};
 use prefix_core::address::{Family, Prefix};
 use prefix_core::flowspec::Action;
 use prefix_core::guardrail::{Guardrail, Refusal};
 use prefix_core::matching::{DestinationPorts, Matching};
 use prefix_core::protocol::number::TCP;
 
+use crate::facts::CheckContext;
 use crate::policy::Policy;
-use crate::safelist::SafelistIndex;
 
 /// The port of BGP.
 const BGP: u16 = 179;
@@ -18,8 +17,7 @@ pub(super) fn check(
     policy: &Policy,
     matching: &Matching,
     action: &Action,
-    safelist: &SafelistIndex,
-    now: DateTime<Utc>,
+    check_context: CheckContext<'_>,
 ) -> Result<(), Refusal> {
     let destination = matching.dst_prefix;
     if policy.parts().inventory.owner(destination).is_none() {
@@ -27,7 +25,7 @@ pub(super) fn check(
             format!("{destination} lies in no prefix of a customer; add it to inventory.yaml if it is ours");
         return Err(Refusal::new(Guardrail::NotOwned, text));
     }
-    if let Some(entry) = safelist.overlapping(&destination, now) {
+    if let Some(entry) = check_context.safelist.overlapping(&destination, check_context.now) {
         let text = format!("{destination} intersects safelist entry {}", entry.prefix);
         return Err(Refusal::new(Guardrail::Safelisted, text));
     }

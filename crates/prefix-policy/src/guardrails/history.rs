@@ -1,6 +1,6 @@
 //! What happened before: a rule at the end of its absolute lifetime rests, and an operator's withdraw counts.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use prefix_core::announcer::Route;
 use prefix_core::guardrail::{Guardrail, Refusal};
 use prefix_core::mitigation::{EndReason, Mitigation};
@@ -9,9 +9,10 @@ use super::Candidate;
 use crate::decide::covers;
 use crate::facts::Facts;
 use crate::policy::Policy;
+use crate::settings::duration;
 
 /// `max_lifetime`, `quiet_period`: only automatic rules are asked.
-pub(super) fn check(
+pub(crate) fn check(
     policy: &Policy,
     candidate: &Candidate<'_>,
     route: &Route,
@@ -47,10 +48,10 @@ pub(super) fn check(
 /// The most seconds, rounded up, that any of these must still rest; `None` if none must.
 fn longest_rest<'a>(
     ended: impl Iterator<Item = &'a Mitigation>,
-    seconds: u32,
+    seconds: u64,
     now: DateTime<Utc>,
 ) -> Option<u64> {
-    let rest = TimeDelta::seconds(seconds.into());
+    let rest = duration(seconds);
     let left = ended.filter_map(|m| m.ended_at).map(|at| at + rest - now).max()?;
     let milliseconds = u64::try_from(left.num_milliseconds()).ok().filter(|left| *left > 0)?;
     Some(milliseconds.div_ceil(1_000))
@@ -59,7 +60,7 @@ fn longest_rest<'a>(
 /// The absolute lifetime of a living mitigation, by what stood when it began and by what stands now.
 pub(super) fn lifetime(policy: &Policy, mitigation: &Mitigation, now: DateTime<Utc>) -> Result<(), Refusal> {
     let seconds = policy.parts().guardrails.max_lifetime_seconds;
-    let end = mitigation.lifetime_ends_at.min(mitigation.created_at + TimeDelta::seconds(seconds.into()));
+    let end = mitigation.lifetime_ends_at.min(mitigation.created_at + duration(seconds));
     if end > now {
         return Ok(());
     }

@@ -12,7 +12,7 @@ use crate::policy::Policy;
 const RATE_WINDOW_SECONDS: u64 = 60;
 
 /// `new_rate`, `quota_customer`, `quota_pop`, `quota_global` for new rules with these routes. Says how full they are.
-pub(super) fn check(
+pub(crate) fn check(
     policy: &Policy,
     customer: Option<&CustomerId>,
     routes: &[&Route],

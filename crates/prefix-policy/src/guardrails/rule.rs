@@ -9,7 +9,6 @@ use prefix_core::matching::{DestinationPorts, Matching};
 use prefix_core::mitigation::Mitigation;
 
 use super::Candidate;
-use crate::intersect;
 use crate::policy::Policy;
 use crate::ports::port_terms;
 
@@ -86,7 +85,7 @@ pub(super) fn switches(policy: &Policy, matching: &Matching, action: &Action) ->
         let text = format!("action {} is switched off (guardrails.{name})", action.action_type());
         return Err(Refusal::new(Guardrail::ActionNotAllowed, text));
     }
-    match guardrails.missing(intersect::uses(matching)).first() {
+    match guardrails.missing(matching).first() {
         Some((key, switch)) => {
             let text = format!("matching on {key} is switched off (guardrails.{switch})");
             Err(Refusal::new(Guardrail::MatchNotAllowed, text))
@@ -117,7 +116,7 @@ pub(super) fn values(policy: &Policy, candidate: &Candidate<'_>) -> Result<(), R
 }
 
 /// By which numbers a rule passed.
-pub(super) fn passed(policy: &Policy, candidate: &Candidate<'_>) -> String {
+pub(crate) fn passed(policy: &Policy, candidate: &Candidate<'_>) -> String {
     let guardrails = &policy.parts().guardrails;
     let (destination, ttl) = (candidate.matching.dst_prefix, candidate.ttl);
     let lengths = guardrails.dst_prefix(destination.family());

@@ -13,12 +13,12 @@ use prefix_diagnostics::{Diagnostic, Diagnostics, KeyPath};
 use super::document::{FragmentsOption, MatchDocument, PlaybookDocument, PlaybooksDocument, StepDocument};
 use super::{OneOrMany, Playbook, Step};
 use crate::intersect::{self, PACKET_LENGTHS};
-use crate::inventory::Inventory;
+use crate::inventory::{Customer, Inventory};
 use crate::settings::Guardrails;
 use crate::vector::{VectorTemplate, Vectors};
 
 /// The longest persistence, seconds.
-const LONGEST_PERSISTENCE: u32 = 86_400;
+const LONGEST_PERSISTENCE: u64 = 86_400;
 
 /// What a document is checked against, and what was found.
 pub(super) struct Check<'a> {
@@ -98,6 +98,9 @@ impl Check<'_> {
 
     fn keys(&mut self, keys: &MatchDocument, at: &KeyPath) {
         let (vectors, inventory) = (self.vectors, self.inventory);
+        let lacks = |is_it: &dyn Fn(&Customer) -> bool| {
+            inventory.is_some_and(|inventory| !inventory.customers().iter().any(is_it))
+        };
         self.each(Some(&keys.vector), &at.key("vector"), |found, at, vector| {
             if vectors.get(vector).is_none() {
                 let text = "is not defined: it is neither built in nor under vectors";
@@ -106,19 +109,12 @@ impl Check<'_> {
         });
         self.each(keys.source.as_ref(), &at.key("source"), |_, _, _| {});
         self.each(keys.customer_id.as_ref(), &at.key("customer_id"), |found, at, id| {
-            let is_known = |inventory: &Inventory| {
-                inventory.customers().iter().any(|customer| customer.customer_id == *id)
-            };
-            if inventory.is_some_and(|inventory| !is_known(inventory)) {
+            if lacks(&|customer| customer.customer_id == *id) {
                 found.warning(at, format!("the inventory has no customer \"{id}\""));
             }
         });
         self.each(keys.service_id.as_ref(), &at.key("service_id"), |found, at, id| {
-            let is_known = |inventory: &Inventory| {
-                let mut services = inventory.customers().iter().flat_map(|customer| &customer.services);
-                services.any(|service| service.service_id == *id)
-            };
-            if inventory.is_some_and(|inventory| !is_known(inventory)) {
+            if lacks(&|customer| customer.services.iter().any(|service| service.service_id == *id)) {
                 found.warning(at, format!("the inventory has no service \"{id}\""));
             }
         });
@@ -166,18 +162,7 @@ impl Check<'_> {
             for vector in playbook.matches.vector.as_slice() {
                 self.meets(vector, step, &at);
             }
-            let Some(action) = self.action(step, &at) else { continue };
-            built.push(Step {
-                action,
-                ttl: step.ttl_seconds,
-                require_confidence_at_least: step.require_confidence_at_least,
-                require_persistence_seconds: step.require_persistence_seconds,
-                on_allowed_ports: step.on_allowed_ports,
-                on_unknown_ports: step.on_unknown_ports,
-                fragments: step.fragments,
-                allowed_ports_rate: step.allowed_ports_rate_bps,
-                matches: step.matches.clone(),
-            });
+            built.extend(self.action(step, &at).map(|action| Step { action, keys: step.clone() }));
         }
         built
     }
@@ -238,7 +223,7 @@ impl Check<'_> {
             refused(at.key("fragments"), &"the companion rule", "allow_fragment_match");
         }
         let at = at.key("match");
-        for (key, switch) in guardrails.missing(step.matches.uses()) {
+        for (key, switch) in guardrails.missing(&step.matches) {
             refused(at.key(key), &"the rule", switch);
         }
         self.no_port_zero(&step.matches.src_ports, at.key("src_ports"));
@@ -282,7 +267,7 @@ impl Guardrails {
     pub fn unusable_vectors(&self, vectors: &Vectors) -> Vec<Diagnostic> {
         let mut by_switch: BTreeMap<&'static str, Vec<&str>> = BTreeMap::new();
         for (name, template) in vectors.iter() {
-            for (_, switch) in self.missing(template.uses()) {
+            for (_, switch) in self.missing(template) {
                 by_switch.entry(switch).or_default().push(name.as_str());
             }
         }

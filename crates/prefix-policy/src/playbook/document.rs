@@ -109,7 +109,7 @@ pub struct StepDocument {
     pub require_confidence_at_least: Option<Confidence>,
     /// How long the step before it must have been confirmed, 0..=86400.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub require_persistence_seconds: Option<u32>,
+    pub require_persistence_seconds: Option<u64>,
     /// When only ports that the service serves are attacked.
     #[serde(default)]
     pub on_allowed_ports: OnAllowedPorts,

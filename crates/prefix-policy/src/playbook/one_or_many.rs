@@ -4,12 +4,13 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use prefix_diagnostics::KeyPath;
+use serde::Serialize;
 use serde::de::value::{SeqAccessDeserializer, StrDeserializer};
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
-use serde::{Serialize, Serializer};
 
 /// One value or a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 pub enum OneOrMany<T> {
     /// Written as `key: value`.
     One(T),
@@ -38,15 +39,6 @@ impl<T: PartialEq> OneOrMany<T> {
     /// True if the value is one of these.
     pub fn contains(&self, value: &T) -> bool {
         self.as_slice().contains(value)
-    }
-}
-
-impl<T: Serialize> Serialize for OneOrMany<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::One(value) => value.serialize(serializer),
-            Self::Many(values) => values.serialize(serializer),
-        }
     }
 }
 

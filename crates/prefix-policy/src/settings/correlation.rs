@@ -2,10 +2,11 @@
 
 use chrono::TimeDelta;
 use prefix_core::confidence::Confidence;
+use prefix_core::section;
 pub use prefix_core::signal::ConfidenceMode;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use super::{Sources, seconds};
+use super::{Sources, clamped, duration};
 
 /// What makes a group enough: the values of a playbook, else those of correlation.yaml.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,53 +19,36 @@ pub struct CorrelationTerms {
     pub half_life_seconds: u32,
 }
 
-/// correlation.yaml: how far sources must agree, and what is known of each. `A` describes a webhook adapter; policy does
-/// not look into it. See [`crate::Policy::terms`] for the terms of a group.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, bound(deserialize = "A: Deserialize<'de>"))]
-pub struct CorrelationSettings<A = ()> {
-    /// Off: every ban goes straight to the playbooks.
-    pub enabled: bool,
-    /// How confidences are joined.
-    pub confidence_mode: ConfidenceMode,
-    /// How long a group gathers signals, counted from its first; above 0.
-    #[serde(deserialize_with = "seconds")]
-    pub window_seconds: u32,
-    /// Identities that must agree where the playbook does not say, at least 1.
-    pub min_sources: u32,
-    /// The confidence that they must reach together, 0..=1.
-    pub confidence_threshold: f64,
-    /// The weight of sources without entry, from 0.
-    pub default_weight: f64,
-    /// After so many seconds a signal weighs half; 0 = never.
-    #[serde(deserialize_with = "seconds")]
-    pub confidence_decay_half_life_seconds: u32,
-    /// The sources, by name.
-    pub sources: Sources,
-    /// Own intake formats.
-    pub webhook_adapters: Vec<A>,
-}
-
-impl<A> Default for CorrelationSettings<A> {
-    fn default() -> Self {
-        Self {
-            enabled: false,
-            confidence_mode: ConfidenceMode::NoisyOr,
-            window_seconds: 300,
-            min_sources: 1,
-            confidence_threshold: 0.5,
-            default_weight: 1.0,
-            confidence_decay_half_life_seconds: 0,
-            sources: Sources::default(),
-            webhook_adapters: Vec::new(),
-        }
+section! {
+    /// correlation.yaml: how far sources must agree, and what is known of each. `A` describes a webhook adapter; policy does
+    /// not look into it. See [`crate::Policy::terms`] for the terms of a group.
+    #[serde(bound(deserialize = "A: Deserialize<'de>"))]
+    pub struct CorrelationSettings<A = ()> {
+        /// Off: every ban goes straight to the playbooks.
+        pub enabled: bool = false,
+        /// How confidences are joined.
+        pub confidence_mode: ConfidenceMode = ConfidenceMode::NoisyOr,
+        /// How long a group gathers signals, counted from its first; above 0.
+        pub window_seconds: u64 = 300,
+        /// Identities that must agree where the playbook does not say, at least 1.
+        pub min_sources: u32 = 1,
+        /// The confidence that they must reach together, 0..=1.
+        pub confidence_threshold: f64 = 0.5,
+        /// The weight of sources without entry, from 0.
+        pub default_weight: f64 = 1.0,
+        /// After so many seconds a signal weighs half; 0 = never.
+        pub confidence_decay_half_life_seconds: u64 = 0,
+        /// The sources, by name.
+        pub sources: Sources = Sources::default(),
+        /// Own intake formats.
+        pub webhook_adapters: Vec<A> = Vec::new(),
     }
 }
 
 impl<A> CorrelationSettings<A> {
     /// How long a group gathers signals.
     pub fn window(&self) -> TimeDelta {
-        TimeDelta::seconds(self.window_seconds.into())
+        duration(self.window_seconds)
     }
 
     /// The terms where the playbook does not say.
@@ -72,7 +56,7 @@ impl<A> CorrelationSettings<A> {
         CorrelationTerms {
             min_sources: self.min_sources,
             confidence_threshold: Confidence::clamped(self.confidence_threshold),
-            half_life_seconds: self.confidence_decay_half_life_seconds,
+            half_life_seconds: clamped(self.confidence_decay_half_life_seconds),
         }
     }
 

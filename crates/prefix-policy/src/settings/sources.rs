@@ -2,14 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use prefix_core::confidence::Confidence;
 pub use prefix_core::event::Reports;
 use prefix_core::name::SourceName;
 use prefix_core::ttl::Ttl;
-use serde::{Deserialize, Serialize};
+use prefix_core::{section, words};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use super::seconds;
+use super::{clamped, duration};
+
+/// A number of seconds; more than 2^32-1 becomes 2^32-1.
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    u64::deserialize(deserializer).map(clamped)
+}
 
 /// Whether a source can trigger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -22,75 +28,43 @@ pub enum SourceMode {
     Corroborating,
 }
 
-/// What a corroborating signal shares with a group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Dimension {
-    /// `customer_id`
-    CustomerId,
-    /// `pop`
-    Pop,
-    /// `service_id`
-    ServiceId,
-    /// `interface`
-    Interface,
-}
-
-impl Dimension {
-    /// Every dimension.
-    pub const ALL: [Self; 4] = [Self::CustomerId, Self::Pop, Self::ServiceId, Self::Interface];
-
-    /// The word of the contract.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::CustomerId => "customer_id",
-            Self::Pop => "pop",
-            Self::ServiceId => "service_id",
-            Self::Interface => "interface",
-        }
+words! {
+    /// What a corroborating signal shares with a group.
+    pub enum Dimension {
+        /// The customer.
+        CustomerId = "customer_id",
+        /// The pop.
+        Pop = "pop",
+        /// The service.
+        ServiceId = "service_id",
+        /// The interface.
+        Interface = "interface",
     }
 }
 
-/// An entry of `sources`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SourcePolicy {
-    /// Weight in correlation, from 0.
-    pub weight: f64,
-    /// A label.
-    #[serde(rename = "type")]
-    pub label: String,
-    /// For signals without confidence.
-    pub default_confidence: Confidence,
-    /// Word to confidence, for adapters.
-    pub confidence_mapping: BTreeMap<String, Confidence>,
-    /// How it reports; `None` leaves it to the adapter's own default.
-    pub reports: Option<Reports>,
-    /// How long an edge source holds its lease without unban.
-    #[serde(deserialize_with = "seconds")]
-    pub edge_hold_seconds: u32,
-    /// No signal for so long raises an alert; 0 = off.
-    #[serde(deserialize_with = "seconds")]
-    pub silent_after_seconds: u32,
-    /// Whether it can trigger.
-    pub mode: SourceMode,
-    /// For corroborating ones: what a signal must share.
-    pub match_dimensions: Vec<Dimension>,
-}
-
-impl Default for SourcePolicy {
-    fn default() -> Self {
-        Self {
-            weight: 1.0,
-            label: String::new(),
-            default_confidence: Confidence::ZERO,
-            confidence_mapping: BTreeMap::new(),
-            reports: None,
-            edge_hold_seconds: Sources::EDGE_HOLD_SECONDS,
-            silent_after_seconds: 0,
-            mode: SourceMode::Primary,
-            match_dimensions: Vec::new(),
-        }
+section! {
+    /// An entry of `sources`.
+    pub struct SourcePolicy {
+        /// Weight in correlation, from 0.
+        pub weight: f64 = 1.0,
+        /// A label.
+        #[serde(rename = "type")]
+        pub label: String = String::new(),
+        /// For signals without confidence.
+        pub default_confidence: Confidence = Confidence::ZERO,
+        /// Word to confidence, for adapters.
+        pub confidence_mapping: BTreeMap<String, Confidence> = BTreeMap::new(),
+        /// How it reports; `None` leaves it to the adapter's own default.
+        pub reports: Option<Reports> = None,
+        /// How long an edge source holds its lease without unban.
+        pub edge_hold_seconds: u64 = Sources::EDGE_HOLD_SECONDS,
+        /// No signal for so long raises an alert; 0 = off.
+        #[serde(deserialize_with = "seconds")]
+        pub silent_after_seconds: u32 = 0,
+        /// Whether it can trigger.
+        pub mode: SourceMode = SourceMode::Primary,
+        /// For corroborating ones: what a signal must share.
+        pub match_dimensions: Vec<Dimension> = Vec::new(),
     }
 }
 
@@ -106,7 +80,7 @@ impl Sources {
     pub const EDGE_BY_DEFAULT: [&'static str; 2] = ["fastnetmon", "alertmanager"];
 
     /// How long an edge source without entry holds its lease.
-    pub const EDGE_HOLD_SECONDS: u32 = 3_600;
+    pub const EDGE_HOLD_SECONDS: u64 = 3_600;
 
     /// From the entries of the configuration.
     pub fn new(entries: BTreeMap<SourceName, SourcePolicy>) -> Self {
@@ -160,7 +134,7 @@ impl Sources {
             Reports::Repeat => (ttl.after(now), false),
             Reports::Edge => {
                 let hold = self.get(source).map_or(Self::EDGE_HOLD_SECONDS, |entry| entry.edge_hold_seconds);
-                (now + TimeDelta::seconds(hold.into()), true)
+                (now + duration(hold), true)
             }
         }
     }
@@ -168,6 +142,8 @@ impl Sources {
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
+
     use super::*;
 
     fn source(name: &str) -> SourceName {

@@ -6,6 +6,7 @@ use prefix_core::decision::DecidedRule;
 use prefix_core::event::{Event, EventStatus};
 use prefix_core::guardrail::Guardrail;
 use prefix_core::id::MitigationId;
+use prefix_core::words;
 use serde_json::{Value, json};
 
 use super::outcome::{Ending, Simulated};
@@ -51,28 +52,17 @@ impl Actual {
     }
 }
 
-/// What is different.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Diff {
-    /// Nothing.
-    Same,
-    /// The event would have made or renewed a mitigation, and did not.
-    Added,
-    /// The event made or renewed a mitigation, and would not have.
-    Missing,
-    /// Something else.
-    Changed,
-}
-
-impl Diff {
-    /// The word of the contract.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Same => "same",
-            Self::Added => "added",
-            Self::Missing => "missing",
-            Self::Changed => "changed",
-        }
+words! {
+    /// What is different.
+    pub enum Diff {
+        /// Nothing.
+        Same = "same",
+        /// The event would have made or renewed a mitigation, and did not.
+        Added = "added",
+        /// The event made or renewed a mitigation, and would not have.
+        Missing = "missing",
+        /// Something else.
+        Changed = "changed",
     }
 }
 
@@ -150,12 +140,6 @@ fn lasts_as_long(was: Option<Ending>, is: Option<Ending>, until: Option<DateTime
 
 /// An action in one line, e.g. `police 50000000 bit/s`.
 fn action(rule: &DecidedRule) -> String {
-    let mut text = rule.action_type.as_str().to_owned();
-    if let Some(rate) = rule.rate_bps {
-        text = format!("{text} {rate}");
-    }
-    if let Some(rate) = rule.rate_pps {
-        text = format!("{text} {rate}");
-    }
-    text
+    let rates = [rule.rate_bps.map(|rate| format!(" {rate}")), rule.rate_pps.map(|rate| format!(" {rate}"))];
+    rates.into_iter().flatten().fold(rule.action_type.to_string(), |text, rate| text + &rate)
 }

@@ -135,9 +135,4 @@ impl Summary {
     pub(super) fn count_diff(&mut self, diff: Diff) {
         *self.by_diff.entry(diff).or_default() += 1;
     }
-
-    /// True if something recorded would have been different.
-    pub fn has_differences(&self) -> bool {
-        self.by_diff.iter().any(|(diff, count)| *diff != Diff::Same && *count > 0)
-    }
 }

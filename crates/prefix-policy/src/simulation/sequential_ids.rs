@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 
-use prefix_core::id::{EventId, GroupId, MitigationId, SignalId};
 use uuid::Uuid;
 
 use crate::use_cases::IdGenerator;
@@ -11,29 +10,10 @@ use crate::use_cases::IdGenerator;
 #[derive(Debug, Default)]
 pub(super) struct SequentialIds(Cell<u128>);
 
-impl SequentialIds {
+impl IdGenerator for SequentialIds {
     fn next(&self) -> Uuid {
         let next = self.0.get() + 1;
         self.0.set(next);
         Uuid::from_u128(next)
-    }
-
-    /// For an event that has no identifier of its own.
-    pub(super) fn event(&self) -> EventId {
-        self.next().into()
-    }
-}
-
-impl IdGenerator for SequentialIds {
-    fn mitigation(&self) -> MitigationId {
-        self.next().into()
-    }
-
-    fn group(&self) -> GroupId {
-        self.next().into()
-    }
-
-    fn signal(&self) -> SignalId {
-        self.next().into()
     }
 }

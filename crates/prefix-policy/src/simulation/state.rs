@@ -26,6 +26,7 @@ const RATE_SECONDS: i64 = 60;
 const SWEEP_AFTER: usize = 4_096;
 
 /// The rows of a simulation, by victim, and what is counted of them.
+#[derive(Default)]
 pub(super) struct SimulationState {
     /// True if confidences of groups change with time alone.
     pub(super) decays: bool,
@@ -79,24 +80,7 @@ pub(super) struct StateChange {
 impl SimulationState {
     /// An empty one, for decisions of this policy.
     pub(super) fn new(policy: &Policy) -> Self {
-        Self {
-            decays: time::decays(policy),
-            victims: HashMap::new(),
-            victim_of: HashMap::new(),
-            queued: BTreeSet::new(),
-            grouped: BTreeSet::new(),
-            customers: HashMap::new(),
-            rules: 0,
-            admitted: VecDeque::new(),
-            episodes: HashSet::new(),
-            sightings: HashSet::new(),
-            asked: None,
-            waiting: VecDeque::new(),
-            may_open: None,
-            recent: policy.look_back(),
-            swept: 0,
-            given: Vec::new(),
-        }
+        Self { decays: time::decays(policy), recent: policy.look_back(), ..Self::default() }
     }
 
     /// A report is about to be decided on.

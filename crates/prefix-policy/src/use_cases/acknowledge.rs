@@ -31,7 +31,6 @@ pub fn acknowledge(
         row.acknowledged_by = Some(author.actor.name().to_owned());
         row.updated_at = now;
     });
-    let details = json!({ "request_id": author.request_id });
-    uow.audit_mitigation(author.actor, AuditAction::Acknowledge, id, details);
+    author.audit(uow, AuditAction::Acknowledge, ("mitigation", id), json!({}));
     Ok(status)
 }

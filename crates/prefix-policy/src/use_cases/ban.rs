@@ -42,7 +42,6 @@ pub(super) fn ban(uow: &mut UnitOfWork<'_>, intake: Intake<'_>) -> EventOutcome 
     let renews = matches!(verdict, BanVerdict::Extend { .. } | BanVerdict::NotMitigated(_));
     let group = joined.and_then(|joined| groups::keep(uow, joined, renews));
     let intake = Intake { group, ..intake };
-    let leases = |uow: &UnitOfWork<'_>, ttl| first_leases(uow, report, ttl, group.filter(|_| is_first));
     match verdict {
         BanVerdict::NotMitigated(decision) => {
             unmitigated(uow, &intake, EventStatus::AcceptedNoMitigation, decision)
@@ -57,13 +56,9 @@ pub(super) fn ban(uow: &mut UnitOfWork<'_>, intake: Intake<'_>) -> EventOutcome 
             }
             extend(uow, &intake, mitigation, decision)
         }
-        BanVerdict::Mitigate { plan, companion, decision } => {
-            let leases = leases(uow, plan.ttl);
-            mitigate(uow, &intake, (plan, companion), None, decision, leases)
-        }
-        BanVerdict::Queue { refusal, plan, companion, decision } => {
-            let leases = leases(uow, plan.ttl);
-            mitigate(uow, &intake, (plan, companion), Some(refusal), decision, leases)
+        BanVerdict::Mitigate { waits, plan, companion, decision } => {
+            let leases = first_leases(uow, report, plan.ttl, group.filter(|_| is_first));
+            mitigate(uow, &intake, (plan, companion), waits, decision, leases)
         }
         BanVerdict::Refuse { refusal, plan, decision } => refuse(uow, &intake, *plan, refusal, decision),
     }

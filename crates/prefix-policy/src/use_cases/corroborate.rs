@@ -2,7 +2,7 @@
 //! lack nothing else.
 
 use prefix_core::address::VictimIp;
-use prefix_core::audit::{AuditAction, AuditEntry};
+use prefix_core::audit::AuditAction;
 use prefix_core::id::{GroupId, MitigationId, SignalId};
 use prefix_core::signal::Corroboration;
 use serde::{Deserialize, Serialize};
@@ -61,7 +61,6 @@ pub fn corroborate(
     }
     let named: Vec<&GroupId> = taken.attached_group_ids.iter().take(MOST_NAMED).collect();
     let details = json!({
-        "request_id": author.request_id,
         "source": signal.source,
         "signal_id": signal.signal_id,
         "scope": signal.scope,
@@ -69,8 +68,7 @@ pub fn corroborate(
         "signal_group_count": taken.attached_group_ids.len(),
         "mitigations": taken.mitigation_ids,
     });
-    let entry = AuditEntry::new(uow.now, author.actor.clone(), AuditAction::Corroborate, details);
-    uow.audit(entry.on("signal", signal.signal_id));
+    author.audit(uow, AuditAction::Corroborate, ("signal", signal.signal_id), details);
     uow.emit(DomainEvent::Corroborated(Box::new(signal.clone())));
     uow.put_corroboration(signal);
     taken
@@ -91,9 +89,7 @@ pub(crate) fn join_group(uow: &mut UnitOfWork<'_>, signal: &Corroboration, id: G
     if !policy.corroborates(signal, &group, uow.pop) || !policy.attach(&mut group, signal) {
         return None;
     }
-    let was_met = group.met;
-    policy.reconsider(&mut group, uow.now);
-    let joined = Joined { victim: group.victim_ip, is_due: group.met && !was_met && group.is_open(uow.now) };
+    let joined = Joined { is_due: policy.reconsider(&mut group, uow.now), victim: group.victim_ip };
     rejoined(uow, group);
     Some(joined)
 }

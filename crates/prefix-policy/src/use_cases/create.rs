@@ -9,12 +9,12 @@ use prefix_core::id::MitigationId;
 use prefix_core::lease::Lease;
 use prefix_core::mitigation::Mitigation;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::ban::put_rejected;
 use super::domain_event::{DomainEvent, RefusedRule};
 use super::ingest::Author;
-use super::row::{Entry, Origin, admit_row, new_row};
+use super::row::{Entry, Origin, admit_row, new_row, set_action};
 use super::unit_of_work::UnitOfWork;
 use crate::verdict::{ManualRequest, ManualVerdict, Plan};
 
@@ -63,7 +63,7 @@ pub fn create(
                 "reason": request.reason,
                 "after": { "flow": row.route.as_ref().map(ToString::to_string), "action": row.action },
             });
-            audit(uow, author, AuditAction::Announce, id, details);
+            author.audit(uow, AuditAction::Announce, ("mitigation", id), details);
             uow.insert(row.clone());
             Creation::Made { row: Box::new(row), replaced: false }
         }
@@ -79,7 +79,7 @@ pub fn create(
             // without a row the refusal is audited like any other, by whoever answers
             if let Some(id) = mitigation_id {
                 let details = json!({ "guardrail": refusal.guardrail, "reason": refusal.detail });
-                audit(uow, author, AuditAction::Reject, id, details);
+                author.audit(uow, AuditAction::Reject, ("mitigation", id), details);
             }
             refused(uow, request, refusal, mitigation_id)
         }
@@ -140,10 +140,7 @@ fn replace(
     let before = uow.row(id).map(|row| json!({ "action": row.action, "expires_at": row.expires_at }));
     let changed = uow.edit(id, |row| {
         admit_row(row, now);
-        if row.action != plan.action {
-            row.progress.step_confirmed_at = row.dry_run.then_some(now);
-        }
-        row.action = plan.action;
+        set_action(row, plan.action, now);
         row.ttl = plan.ttl;
         row.warnings = plan.warnings;
         row.progress.manual = true;
@@ -164,18 +161,6 @@ fn replace(
         "before": before,
         "after": { "action": row.action, "expires_at": row.expires_at },
     });
-    audit(uow, author, AuditAction::Extend, id, details);
+    author.audit(uow, AuditAction::Extend, ("mitigation", id), details);
     Creation::Made { row: Box::new(row), replaced: true }
-}
-
-/// Writes an audit entry that names the request.
-fn audit(
-    uow: &mut UnitOfWork<'_>,
-    author: &Author<'_>,
-    action: AuditAction,
-    id: MitigationId,
-    mut details: Value,
-) {
-    details["request_id"] = json!(author.request_id);
-    uow.audit_mitigation(author.actor, action, id, details);
 }

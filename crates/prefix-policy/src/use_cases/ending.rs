@@ -5,6 +5,7 @@ use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{EndReason, Mitigation};
 use serde_json::json;
 
+use super::row::set_action;
 use super::unit_of_work::UnitOfWork;
 use crate::verdict::Plan;
 
@@ -39,10 +40,7 @@ pub(super) fn is_inherited(uow: &mut UnitOfWork<'_>, companion: MitigationId) ->
         row.ttl = plan.ttl;
         row.follow_leases();
         row.updated_at = now;
-        if row.action != plan.action {
-            row.action = plan.action;
-            row.progress.step_confirmed_at = row.dry_run.then_some(now);
-        }
+        set_action(row, plan.action, now);
     });
     let details = json!({
         "reason": "its mitigation ended, and another one needs the rule for fragments too",

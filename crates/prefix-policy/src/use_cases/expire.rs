@@ -2,7 +2,7 @@
 
 use prefix_core::audit::{Actor, AuditAction};
 use prefix_core::id::MitigationId;
-use prefix_core::mitigation::{EndReason, Mitigation};
+use prefix_core::mitigation::{EndReason, Mitigation, Status};
 use serde_json::json;
 
 use super::ending::is_inherited;
@@ -16,14 +16,22 @@ pub(super) fn deadline(row: &Mitigation) -> EndReason {
 /// Ends a row whose time is over; a report may have been faster. A companion goes on with another mitigation that needs
 /// it.
 pub fn expire(uow: &mut UnitOfWork<'_>, id: MitigationId) {
+    end_overdue(uow, id, Status::claims_rule);
+}
+
+/// The same for a row whose status is one of these. Returns false for a companion that goes on.
+pub(super) fn end_overdue(uow: &mut UnitOfWork<'_>, id: MitigationId, ends: fn(Status) -> bool) -> bool {
     let now = uow.now;
-    let due = |row: &Mitigation| row.status.claims_rule() && row.expires_at <= now;
-    if uow.row(id).is_none_or(|row| !due(row)) || is_inherited(uow, id) {
-        return;
+    if !uow.row(id).is_some_and(|row| ends(row.status) && row.expires_at <= now) {
+        return true;
     }
-    let Some(row) = uow.row(id) else { return };
+    if is_inherited(uow, id) {
+        return false;
+    }
+    let Some(row) = uow.row(id) else { return false };
     let reason = deadline(row);
     let details = json!({ "reason": reason.as_str(), "expires_at": row.expires_at });
     uow.edit(id, |row| row.begin_end(reason, now));
     uow.audit_mitigation(&Actor::SYSTEM, AuditAction::Expire, id, details);
+    true
 }

@@ -152,18 +152,16 @@ pub(super) fn leave(uow: &mut UnitOfWork<'_>, report: &Report, author: &Author<'
         if !Policy::leave(&mut group, &report.source, episode) {
             continue;
         }
-        let was_met = group.met;
         // the terms are those of the newest report that can trigger and is still there
         let newest = policy.trigger_of(&group).map(|signal| report_of(&group, signal));
         if let (Some(newest), Some(owner)) = (newest, policy.lookup(group.victim_ip)) {
             group.playbook = policy.playbook_of(&newest, &owner).map(|playbook| playbook.name.clone());
         }
-        policy.reconsider(&mut group, uow.now);
+        let is_due = policy.reconsider(&mut group, uow.now);
         let is_empty = group.signals.iter().all(|signal| signal.role == SignalRole::Corroborating);
         if is_empty && group.status == GroupStatus::Open {
             group.status = GroupStatus::Expired;
         }
-        let is_due = group.met && !was_met && group.is_open(uow.now);
         if group.signals.is_empty() {
             // a mitigation remembers who agreed, also after the last of them has let go
             uow.edit_group(id, |row| *row = group);
@@ -195,11 +193,10 @@ pub fn close_group(uow: &mut UnitOfWork<'_>, id: GroupId) {
 pub fn refresh_group(uow: &mut UnitOfWork<'_>, id: GroupId, author: &Author<'_>) -> bool {
     let Some(mut group) = uow.group(id).cloned() else { return false };
     let (before, was_met) = (group.derived_confidence, group.met);
-    uow.policy.clone().reconsider(&mut group, uow.now);
+    let is_due = uow.policy.reconsider(&mut group, uow.now);
     if group.derived_confidence == before && group.met == was_met {
         return false;
     }
-    let is_due = group.met && !was_met && group.is_open(uow.now);
     rejoined(uow, group);
     uow.emit(DomainEvent::GroupRefreshed);
     if is_due {
@@ -239,15 +236,10 @@ pub(crate) fn trigger(
     let verdict =
         uow.decide(group.victim_ip, None, Some(&group), |policy, facts| policy.decide_ban(&report, facts));
     let outcome = match verdict {
-        BanVerdict::Mitigate { plan, companion, mut decision } => {
+        BanVerdict::Mitigate { waits, plan, companion, mut decision } => {
             note_trigger(&mut decision, because);
             let leases = leases(&uow.policy, &group, plan.ttl, uow.now);
-            mitigate(uow, &intake, (plan, companion), None, decision, leases)
-        }
-        BanVerdict::Queue { refusal, plan, companion, mut decision } => {
-            note_trigger(&mut decision, because);
-            let leases = leases(&uow.policy, &group, plan.ttl, uow.now);
-            mitigate(uow, &intake, (plan, companion), Some(refusal), decision, leases)
+            mitigate(uow, &intake, (plan, companion), waits, decision, leases)
         }
         BanVerdict::Extend { mitigation, decision } => {
             let policy = uow.policy.clone();

@@ -32,9 +32,9 @@ impl Ids {
     pub fn new(event: EventId, id_generator: &dyn IdGenerator) -> Self {
         Self {
             event,
-            mitigation: id_generator.mitigation(),
-            companion: id_generator.mitigation(),
-            group: id_generator.group(),
+            mitigation: id_generator.next().into(),
+            companion: id_generator.next().into(),
+            group: id_generator.next().into(),
         }
     }
 }
@@ -54,6 +54,19 @@ impl Author<'_> {
     /// Who counts for a report in correlation.
     pub fn identity_of(&self, report: &Report) -> Identity {
         self.identity.cloned().unwrap_or_else(|| report.source.as_identity())
+    }
+
+    /// Writes an audit entry that names the request.
+    pub(super) fn audit(
+        &self,
+        uow: &mut UnitOfWork<'_>,
+        action: AuditAction,
+        on: (&str, impl ToString),
+        mut details: Value,
+    ) {
+        details["request_id"] = json!(self.request_id);
+        let entry = AuditEntry::new(uow.now, self.actor.clone(), action, details);
+        uow.audit(entry.on(on.0, on.1));
     }
 }
 

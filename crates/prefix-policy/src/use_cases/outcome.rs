@@ -85,31 +85,28 @@ impl EventOutcome {
         }
     }
 
-    /// The mitigation it made, renewed or released, or the `rejected` row.
-    pub fn mitigation_id(&self) -> Option<MitigationId> {
+    /// What is stored of it: mitigation, signal group and decision.
+    fn stored(&self) -> Option<(Option<MitigationId>, Option<GroupId>, &Decision)> {
         match self {
-            Self::Accepted(ingested) => ingested.mitigation_id,
-            Self::Refused(refused) => Some(refused.mitigation_id),
+            Self::Accepted(done) => Some((done.mitigation_id, done.signal_group_id, &done.decision)),
+            Self::Refused(done) => Some((Some(done.mitigation_id), done.signal_group_id, &done.decision)),
             Self::Invalid(_) => None,
         }
+    }
+
+    /// The mitigation it made, renewed or released, or the `rejected` row.
+    pub fn mitigation_id(&self) -> Option<MitigationId> {
+        self.stored()?.0
     }
 
     /// The signal group it joined.
     pub fn signal_group_id(&self) -> Option<GroupId> {
-        match self {
-            Self::Accepted(ingested) => ingested.signal_group_id,
-            Self::Refused(refused) => refused.signal_group_id,
-            Self::Invalid(_) => None,
-        }
+        self.stored()?.1
     }
 
     /// Why; `None` for what no policy has looked at.
     pub fn decision(&self) -> Option<&Decision> {
-        match self {
-            Self::Accepted(ingested) => Some(&ingested.decision),
-            Self::Refused(refused) => Some(&refused.decision),
-            Self::Invalid(_) => None,
-        }
+        Some(self.stored()?.2)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The kill switch: a scope is frozen first, then everything in it ends. A thaw announces nothing again by itself.
 
-use prefix_core::audit::{AuditAction, AuditEntry};
+use prefix_core::audit::AuditAction;
 use prefix_core::id::{MitigationId, PanicId};
 use prefix_core::mitigation::EndReason;
 use prefix_core::panic::{PanicScope, Thaw};
@@ -17,15 +17,13 @@ pub fn freeze(uow: &mut UnitOfWork<'_>, scope: &PanicScope, author: &Author<'_>)
         return;
     }
     let details = json!({
-        "request_id": author.request_id,
         "reason": scope.reason,
         "origin": scope.origin,
         "started_by": scope.started_by,
         "started_at": scope.started_at,
         "after": { "pop": scope.pop, "customer_id": scope.customer_id },
     });
-    let entry = AuditEntry::new(uow.now, author.actor.clone(), AuditAction::Panic, details);
-    uow.audit(entry.on("panic", scope.panic_id));
+    author.audit(uow, AuditAction::Panic, ("panic", scope.panic_id), details);
     uow.put_panic(scope.clone());
     uow.emit(DomainEvent::Frozen(scope.clone()));
 }
@@ -39,7 +37,6 @@ pub fn end_frozen(uow: &mut UnitOfWork<'_>, id: MitigationId, author: &Author<'_
         return false;
     }
     let details = json!({
-        "request_id": author.request_id,
         "reason": EndReason::Panic.as_str(),
         "before": { "status": row.status },
     });
@@ -49,7 +46,7 @@ pub fn end_frozen(uow: &mut UnitOfWork<'_>, id: MitigationId, author: &Author<'_
             row.leases.clear();
         }
     });
-    uow.audit_mitigation(author.actor, AuditAction::Withdraw, id, details);
+    author.audit(uow, AuditAction::Withdraw, ("mitigation", id), details);
     true
 }
 
@@ -59,12 +56,10 @@ pub fn thaw(uow: &mut UnitOfWork<'_>, id: Option<PanicId>, reason: &str, author:
     let mut scopes: Vec<PanicScope> = uow.check_context().frozen.iter().filter(is_meant).cloned().collect();
     for scope in &mut scopes {
         let details = json!({
-            "request_id": author.request_id,
             "reason": reason,
             "before": { "pop": scope.pop, "customer_id": scope.customer_id, "started_at": scope.started_at },
         });
-        let entry = AuditEntry::new(uow.now, author.actor.clone(), AuditAction::Thaw, details);
-        uow.audit(entry.on("panic", scope.panic_id));
+        author.audit(uow, AuditAction::Thaw, ("panic", scope.panic_id), details);
         let by = author.actor.name().to_owned();
         scope.thawed = Some(Thaw { at: uow.now, by, reason: reason.to_owned() });
         uow.put_panic(scope.clone());

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use prefix_core::address::VictimIp;
 use prefix_core::decision::Decision;
+use prefix_core::flowspec::Action;
 use prefix_core::guardrail::{Guardrail, Refusal};
 use prefix_core::id::{EventId, MitigationId};
 use prefix_core::lease::Lease;
@@ -97,6 +98,14 @@ pub(super) fn new_row(uow: &UnitOfWork<'_>, plan: Plan, origin: Origin<'_>, entr
     };
     row.follow_leases();
     row
+}
+
+/// Another action of the same rule counts as confirmed once the speaker has said so; in dry-run it does at once.
+pub(super) fn set_action(row: &mut Mitigation, action: Action, now: DateTime<Utc>) {
+    if row.action != action {
+        row.action = action;
+        row.progress.step_confirmed_at = row.dry_run.then_some(now);
+    }
 }
 
 /// A queued row is admitted: from now on its rule is to be announced.

@@ -1,11 +1,11 @@
 //! The safelist changes: a new entry withdraws every living rule it overlaps.
 
 use prefix_core::address::Prefix;
-use prefix_core::audit::{AuditAction, AuditEntry};
+use prefix_core::audit::AuditAction;
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{EndReason, Mitigation};
 use prefix_core::safelist::SafelistEntry;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::ending::end_with_companions;
 use super::error::UseCaseError;
@@ -44,14 +44,13 @@ pub fn add_to_safelist(
     let entry = SafelistEntry { added_at: uow.now, ..entry.clone() };
     uow.put_safelist(entry.clone());
     let details = json!({ "reason": entry.reason, "expires_at": entry.expires_at, "updated": updated });
-    audit(uow, author, AuditAction::SafelistAdd, &entry.prefix, details);
+    author.audit(uow, AuditAction::SafelistAdd, ("safelist", &entry.prefix), details);
     let withdrawn =
         if entry.counts(uow.now) { uow.ids(|row| is_safelisted_by(row, &entry)) } else { Vec::new() };
     for id in &withdrawn {
         end_with_companions(uow, *id, EndReason::Safelist);
         let reason = format!("safelisted: {}", entry.prefix);
-        let details = json!({ "reason": reason, "request_id": author.request_id });
-        uow.audit_mitigation(author.actor, AuditAction::Withdraw, *id, details);
+        author.audit(uow, AuditAction::Withdraw, ("mitigation", id), json!({ "reason": reason }));
     }
     Ok(SafelistAdded { entry, updated, withdrawn })
 }
@@ -73,7 +72,7 @@ pub fn remove_from_safelist(
     let before =
         json!({ "reason": entry.reason, "added_by": entry.added_by, "expires_at": entry.expires_at });
     uow.remove_safelist(prefix);
-    audit(uow, author, AuditAction::SafelistRemove, &prefix, json!({ "before": before }));
+    author.audit(uow, AuditAction::SafelistRemove, ("safelist", &prefix), json!({ "before": before }));
     Ok(())
 }
 
@@ -84,7 +83,7 @@ pub fn configure_safelist(uow: &mut UnitOfWork<'_>, prefixes: &[Prefix], author:
     for prefix in listed.iter().filter(|prefix| !prefixes.contains(prefix)) {
         uow.remove_safelist(*prefix);
         let details = json!({ "reason": "left the configuration" });
-        audit(uow, author, AuditAction::SafelistRemove, prefix, details);
+        author.audit(uow, AuditAction::SafelistRemove, ("safelist", prefix), details);
     }
     for prefix in prefixes.iter().filter(|prefix| !listed.contains(prefix)) {
         uow.put_safelist(SafelistEntry {
@@ -94,7 +93,8 @@ pub fn configure_safelist(uow: &mut UnitOfWork<'_>, prefixes: &[Prefix], author:
             reason: None,
             expires_at: None,
         });
-        audit(uow, author, AuditAction::SafelistAdd, prefix, json!({ "reason": "configuration" }));
+        let details = json!({ "reason": "configuration" });
+        author.audit(uow, AuditAction::SafelistAdd, ("safelist", prefix), details);
     }
 }
 
@@ -104,18 +104,6 @@ pub fn sweep_safelist(uow: &mut UnitOfWork<'_>, author: &Author<'_>) {
     let over = uow.safelist().iter().filter(|entry| !entry.counts(now)).map(|entry| entry.prefix);
     for prefix in over.collect::<Vec<Prefix>>() {
         uow.remove_safelist(prefix);
-        audit(uow, author, AuditAction::SafelistExpired, &prefix, json!({}));
+        author.audit(uow, AuditAction::SafelistExpired, ("safelist", &prefix), json!({}));
     }
-}
-
-fn audit(
-    uow: &mut UnitOfWork<'_>,
-    author: &Author<'_>,
-    action: AuditAction,
-    prefix: &Prefix,
-    mut details: Value,
-) {
-    details["request_id"] = json!(author.request_id);
-    let entry = AuditEntry::new(uow.now, author.actor.clone(), action, details);
-    uow.audit(entry.on("safelist", prefix));
 }

@@ -8,8 +8,7 @@ use prefix_core::ownership::NotAfter;
 use serde_json::json;
 
 use super::domain_event::DomainEvent;
-use super::ending::is_inherited;
-use super::expire::deadline;
+use super::expire::end_overdue;
 use super::unit_of_work::UnitOfWork;
 
 /// A path that the speaker has.
@@ -73,30 +72,11 @@ pub fn confirm_withdrawn(uow: &mut UnitOfWork<'_>, key: &RouteKey) {
         return;
     }
     for id in uow.naming(key, |row| !row.status.is_final()) {
-        if write_overdue_end(uow, id) {
+        if end_overdue(uow, id, Status::lives) {
             write_panic_end(uow, id);
             finish(uow, id, key);
         }
     }
-}
-
-/// The rule left at its deadline, before its row was written. Returns false for a companion that goes on with another
-/// mitigation.
-fn write_overdue_end(uow: &mut UnitOfWork<'_>, id: MitigationId) -> bool {
-    let now = uow.now;
-    let is_overdue = |row: &Mitigation| row.lives() && row.expires_at <= now;
-    if !uow.row(id).is_some_and(is_overdue) {
-        return true;
-    }
-    if is_inherited(uow, id) {
-        return false;
-    }
-    let Some(row) = uow.row(id) else { return false };
-    let reason = deadline(row);
-    let details = json!({ "reason": reason.as_str(), "expires_at": row.expires_at });
-    uow.edit(id, |row| row.begin_end(reason, now));
-    uow.audit_mitigation(&Actor::SYSTEM, AuditAction::Expire, id, details);
-    true
 }
 
 /// A panic took the rule away, before its row was written.

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::domain_event::{DomainEvent, RefusedRule};
 use super::ending::{end_with_companions, is_inherited};
-use super::row::{Entry, Origin, new_row};
+use super::row::{Entry, Origin, new_row, set_action};
 use super::unit_of_work::UnitOfWork;
 use crate::verdict::{Plan, StepPlan, StepVerdict};
 
@@ -124,10 +124,7 @@ fn follow_with_companion(uow: &mut UnitOfWork<'_>, parent: MitigationId, plan: O
             Some(plan) => {
                 kept = true;
                 uow.edit(id, |row| {
-                    if row.action != plan.action {
-                        row.action = plan.action;
-                        row.progress.step_confirmed_at = row.dry_run.then_some(now);
-                    }
+                    set_action(row, plan.action, now);
                     row.ttl = plan.ttl;
                     row.updated_at = now;
                 });
@@ -140,7 +137,7 @@ fn follow_with_companion(uow: &mut UnitOfWork<'_>, parent: MitigationId, plan: O
     let taken = key.as_ref().is_some_and(|key| !uow.of_route(key, claims).is_empty());
     let (Some(plan), false, false) = (plan, kept, taken) else { return };
     let Some(row) = uow.row(parent).cloned() else { return };
-    let id = uow.id_generator.mitigation();
+    let id = MitigationId::from(uow.id_generator.next());
     let make = |uow: &UnitOfWork<'_>, entry: &Entry<'_>| {
         let origin = Origin {
             id,

@@ -19,9 +19,7 @@ use prefix_core::id::{GroupId, MitigationId, SignalId};
 use prefix_core::mitigation::{FormerRule, Mitigation, Status};
 use prefix_core::name::{ExternalEventId, Pop, SourceName};
 use prefix_core::panic::PanicScope;
-use prefix_core::ports::{
-    ChangeSet, GroupChange, IdempotencyRecord, MitigationChange, QuotaCounts, RequestKey, Snapshot,
-};
+use prefix_core::ports::{ChangeSet, IdempotencyRecord, QuotaCounts, RequestKey, Snapshot};
 use prefix_core::safelist::Safelist;
 use prefix_core::signal::{Corroboration, SignalGroup};
 use serde_json::Value;
@@ -100,12 +98,8 @@ impl<'a> UnitOfWork<'a> {
             instance: context.instance,
             tracked: BTreeMap::new(),
             groups_by_victim: by_victim(&snapshot.groups),
-            groups: snapshot.groups.into_iter().map(|row| (row.group_id, Tracked::read(row))).collect(),
-            corroborations: snapshot
-                .corroborations
-                .into_iter()
-                .map(|row| (row.signal_id, Tracked::read(row)))
-                .collect(),
+            groups: Tracked::all(snapshot.groups, |row| row.group_id),
+            corroborations: Tracked::all(snapshot.corroborations, |row| row.signal_id),
             by_victim: HashMap::new(),
             by_route: HashMap::new(),
             quota: snapshot.quota,
@@ -253,25 +247,12 @@ impl<'a> UnitOfWork<'a> {
 
     /// What is to be written.
     pub fn finish(self) -> ChangeSet {
-        let mut changes = self.changes;
-        changes.mitigations = self
-            .tracked
-            .into_values()
-            .filter(|tracked| tracked.changed)
-            .map(|tracked| MitigationChange { before: tracked.before, after: Box::new(tracked.row) })
-            .collect();
-        changes.groups = self
-            .groups
-            .into_values()
-            .filter(|tracked| tracked.changed)
-            .map(|tracked| GroupChange { before: tracked.before, after: Box::new(tracked.row) })
-            .collect();
-        changes.corroborations = self
-            .corroborations
-            .into_values()
-            .filter(|tracked| tracked.changed)
-            .map(|tracked| tracked.row)
-            .collect();
-        changes
+        let corroborations = self.corroborations.into_values().filter_map(Tracked::change);
+        ChangeSet {
+            mitigations: self.tracked.into_values().filter_map(Tracked::change).collect(),
+            groups: self.groups.into_values().filter_map(Tracked::change).collect(),
+            corroborations: corroborations.map(|change| *change.after).collect(),
+            ..self.changes
+        }
     }
 }

@@ -27,9 +27,8 @@ pub fn withdraw(
         let reason = format!("{}: {reason}", author.actor.name());
         end_with_companions(uow, id, EndReason::Operator);
         uow.edit(id, |row| row.reason = Some(reason.clone()));
-        let details =
-            json!({ "request_id": author.request_id, "reason": reason, "before": { "status": status } });
-        uow.audit_mitigation(author.actor, AuditAction::Withdraw, id, details);
+        let details = json!({ "reason": reason, "before": { "status": status } });
+        author.audit(uow, AuditAction::Withdraw, ("mitigation", id), details);
     }
     uow.row(id).cloned().map(Box::new).ok_or_else(not_found)
 }

@@ -155,7 +155,7 @@ fn a_black_hole_takes_allowed_ports_too() {
 #[test]
 fn the_companion_reaches_the_fragments_that_ports_do_not() {
     let companion = |options: Value, vector: &str| match step(options).ban(&report(vector, RESOLVER)) {
-        BanVerdict::Mitigate { companion, .. } => companion.map(|plan| line(&plan)),
+        BanVerdict::Mitigate { waits: None, companion, .. } => companion.map(|plan| line(&plan)),
         other => panic!("{other:#?}"),
     };
     assert_eq!(companion(json!({}), "udp_flood"), None);
@@ -176,7 +176,8 @@ fn a_companion_has_the_ttl_of_its_rule_and_is_not_made_twice() {
     let first = world.raise(&report("dns_amplification", RESOLVER));
     assert_eq!(world.rows[1].parent_id, Some(first));
     assert_eq!(world.rows[0].ttl, world.rows[1].ttl);
-    let BanVerdict::Mitigate { companion, decision, .. } = world.ban(&report("ntp_amplification", RESOLVER))
+    let BanVerdict::Mitigate { waits: None, companion, decision, .. } =
+        world.ban(&report("ntp_amplification", RESOLVER))
     else {
         panic!()
     };
@@ -188,7 +189,8 @@ fn a_companion_has_the_ttl_of_its_rule_and_is_not_made_twice() {
 fn a_refused_companion_does_not_stop_the_rule() {
     let mut world = step(json!({ "fragments": "police" }));
     world.parts.guardrails.allow_fragment_match = false;
-    let BanVerdict::Mitigate { plan, companion, .. } = world.ban(&report("udp_flood", RESOLVER)) else {
+    let BanVerdict::Mitigate { waits: None, plan, companion, .. } = world.ban(&report("udp_flood", RESOLVER))
+    else {
         panic!()
     };
     assert_eq!(companion, None);

@@ -80,7 +80,7 @@ fn the_default_playbook_is_used_when_nothing_matches() {
 fn a_new_rule_says_how_it_came_about() {
     let world = World::with_steps(discard());
     let reported = report("udp_flood", RESOLVER).on(&[53, 80]).sure(0.9);
-    let BanVerdict::Mitigate { plan, decision, .. } = world.ban(&reported) else { panic!() };
+    let BanVerdict::Mitigate { waits: None, plan, decision, .. } = world.ban(&reported) else { panic!() };
     assert_eq!(decision.outcome, Outcome::Mitigate);
     assert_eq!(decision.customer_id.unwrap().as_str(), "acme");
     assert_eq!(decision.service_id.unwrap().as_str(), "dns");
@@ -120,9 +120,9 @@ fn an_episode_id_belongs_to_its_source_and_victim() {
     let mut world = World::with_steps(discard());
     world.raise(&report("udp_flood", HOST).on(&[80]).episode("e1"));
     let other_source = report("udp_flood", HOST).on(&[443]).episode("e1").from("other");
-    assert!(matches!(world.ban(&other_source), BanVerdict::Mitigate { .. }));
+    assert!(matches!(world.ban(&other_source), BanVerdict::Mitigate { waits: None, .. }));
     let other_victim = report("udp_flood", "203.0.113.98").on(&[80]).episode("e1");
-    assert!(matches!(world.ban(&other_victim), BanVerdict::Mitigate { .. }));
+    assert!(matches!(world.ban(&other_victim), BanVerdict::Mitigate { waits: None, .. }));
 }
 
 #[test]
@@ -131,10 +131,13 @@ fn an_ended_episode_begins_anew() {
     let reported = report("udp_flood", HOST).episode("e1");
     let id = world.raise(&reported);
     world.end(id, prefix_core::mitigation::EndReason::DetectorUnban);
-    assert!(matches!(world.ban(&reported), BanVerdict::Mitigate { .. }));
+    assert!(matches!(world.ban(&reported), BanVerdict::Mitigate { waits: None, .. }));
     let row = world.edit(id);
     row.status = Status::Withdrawing;
-    assert!(matches!(world.ban(&reported), BanVerdict::Mitigate { .. }), "withdrawing does not live");
+    assert!(
+        matches!(world.ban(&reported), BanVerdict::Mitigate { waits: None, .. }),
+        "withdrawing does not live"
+    );
 }
 
 #[test]
@@ -142,9 +145,15 @@ fn a_wider_rule_at_least_as_strong_does_the_work_of_a_narrower_one() {
     let mut world = World::with_steps(discard());
     let id = world.raise(&report("udp_flood", HOST).on(&[80, 443]));
     assert_eq!(extended(&world.ban(&report("udp_flood", HOST).on(&[80]).from("other"))), id);
-    assert!(matches!(world.ban(&report("udp_flood", HOST).on(&[80, 8080])), BanVerdict::Mitigate { .. }));
+    assert!(matches!(
+        world.ban(&report("udp_flood", HOST).on(&[80, 8080])),
+        BanVerdict::Mitigate { waits: None, .. }
+    ));
     assert!(
-        matches!(world.ban(&report("generic", HOST).over("udp").on(&[80])), BanVerdict::Mitigate { .. }),
+        matches!(
+            world.ban(&report("generic", HOST).over("udp").on(&[80])),
+            BanVerdict::Mitigate { waits: None, .. }
+        ),
         "another vector has its own rule"
     );
 }
@@ -154,7 +163,8 @@ fn a_weaker_action_does_not_do_the_work_of_a_stronger_one() {
     let mut world = World::with_steps(police());
     let id = world.raise(&report("udp_flood", HOST).on(&[80, 443]));
     world.parts.playbooks = World::with_steps(discard()).parts.playbooks;
-    let BanVerdict::Mitigate { decision, .. } = world.ban(&report("udp_flood", HOST).on(&[80])) else {
+    let BanVerdict::Mitigate { waits: None, decision, .. } = world.ban(&report("udp_flood", HOST).on(&[80]))
+    else {
         panic!()
     };
     let extend = decision.trace.iter().find(|entry| entry.stage == Stage::Extend).unwrap();
@@ -223,7 +233,9 @@ fn a_queued_mitigation_is_renewed_and_not_queued_twice() {
 fn a_full_quota_queues_a_ban_with_its_numbers() {
     let mut world = World::with_steps(discard());
     world.quota.customers.insert("acme".parse().unwrap(), 5);
-    let BanVerdict::Queue { refusal, plan, decision, .. } = world.ban(&report("udp_flood", HOST)) else {
+    let BanVerdict::Mitigate { waits: Some(refusal), plan, decision, .. } =
+        world.ban(&report("udp_flood", HOST))
+    else {
         panic!()
     };
     assert_eq!(refusal.guardrail, Guardrail::QuotaCustomer);

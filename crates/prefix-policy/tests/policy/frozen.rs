@@ -36,7 +36,7 @@ fn scopes_of_others_refuse_nothing() {
     world.panic(Some("ams1"), None);
     world.panic(None, Some("somebody-else"));
     world.panic(Some("ams1"), Some("acme"));
-    assert!(matches!(world.ban(&report("udp_flood", HOST)), BanVerdict::Mitigate { .. }));
+    assert!(matches!(world.ban(&report("udp_flood", HOST)), BanVerdict::Mitigate { waits: None, .. }));
     world.panic(Some("fra1"), Some("acme"));
     assert_eq!(refused(&world, &report("udp_flood", HOST)).guardrail, Guardrail::Frozen);
 }

@@ -240,7 +240,7 @@ fn neighbouring_excluded_ports_count_as_one_term() {
 
 fn refusal(verdict: BanVerdict) -> (bool, Refusal) {
     match verdict {
-        BanVerdict::Queue { refusal, .. } => (true, refusal),
+        BanVerdict::Mitigate { waits: Some(refusal), .. } => (true, refusal),
         BanVerdict::Refuse { refusal, .. } => (false, refusal),
         other => panic!("let in: {other:#?}"),
     }
@@ -256,12 +256,15 @@ fn after_an_operators_withdraw_detectors_wait_and_operators_do_not() {
     let (queued, quiet) = refusal(world.ban(&report("udp_flood", HOST).on(&[443])));
     assert!(queued);
     assert_eq!((quiet.guardrail, quiet.retry_after_seconds), (Guardrail::QuietPeriod, Some(100)));
-    assert!(matches!(world.ban(&report("syn_flood", HOST)), BanVerdict::Mitigate { .. }), "only that vector");
+    assert!(
+        matches!(world.ban(&report("syn_flood", HOST)), BanVerdict::Mitigate { waits: None, .. }),
+        "only that vector"
+    );
     let mut request = case().request;
     request.vector = "udp_flood".parse().unwrap();
     assert!(matches!(world.manual(&request), ManualVerdict::Mitigate { .. }));
     world.later(100);
-    assert!(matches!(world.ban(&reported), BanVerdict::Mitigate { .. }));
+    assert!(matches!(world.ban(&reported), BanVerdict::Mitigate { waits: None, .. }));
 }
 
 #[test]
@@ -274,9 +277,12 @@ fn a_rule_at_the_end_of_its_life_rests() {
     let (queued, rest) = refusal(world.ban(&reported));
     assert!(!queued);
     assert_eq!((rest.guardrail, rest.retry_after_seconds), (Guardrail::MaxLifetime, Some(299)));
-    assert!(matches!(world.ban(&report("udp_flood", HOST).on(&[443])), BanVerdict::Mitigate { .. }));
+    assert!(matches!(
+        world.ban(&report("udp_flood", HOST).on(&[443])),
+        BanVerdict::Mitigate { waits: None, .. }
+    ));
     world.later(299);
-    assert!(matches!(world.ban(&reported), BanVerdict::Mitigate { .. }));
+    assert!(matches!(world.ban(&reported), BanVerdict::Mitigate { waits: None, .. }));
 }
 
 #[test]
@@ -288,7 +294,10 @@ fn a_rule_and_its_companion_need_room_for_two() {
     assert!(queued);
     assert_eq!(full.guardrail, Guardrail::QuotaGlobal);
     world.quota.global = 498;
-    assert!(matches!(world.ban(&report("ntp_amplification", HOST)), BanVerdict::Mitigate { .. }));
+    assert!(matches!(
+        world.ban(&report("ntp_amplification", HOST)),
+        BanVerdict::Mitigate { waits: None, .. }
+    ));
 }
 
 #[test]
@@ -298,7 +307,7 @@ fn taking_over_a_withdrawing_rule_needs_no_further_room() {
     let row = world.edit(id);
     (row.status, row.end_reason) = (Status::Withdrawing, Some(EndReason::DetectorUnban));
     world.quota.pop = 100;
-    assert!(matches!(world.ban(&report("udp_flood", HOST)), BanVerdict::Mitigate { .. }));
+    assert!(matches!(world.ban(&report("udp_flood", HOST)), BanVerdict::Mitigate { waits: None, .. }));
     assert_eq!(refusal(world.ban(&report("udp_flood", HOST).on(&[80]))).1.guardrail, Guardrail::QuotaPop);
 }
 

@@ -103,9 +103,7 @@ fn world(step: &Value, udp: &[u16], tcp: &[u16]) -> World {
 /// Everything that would be announced.
 fn plans(verdict: BanVerdict) -> Vec<Plan> {
     match verdict {
-        BanVerdict::Mitigate { plan, companion, .. } | BanVerdict::Queue { plan, companion, .. } => {
-            std::iter::once(plan).chain(companion).collect()
-        }
+        BanVerdict::Mitigate { plan, companion, .. } => std::iter::once(plan).chain(companion).collect(),
         _ => Vec::new(),
     }
 }

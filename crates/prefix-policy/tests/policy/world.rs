@@ -152,7 +152,7 @@ impl World {
     /// The plan of a report that must lead to a new rule.
     pub(crate) fn plan(&self, report: &Report) -> Plan {
         match self.ban(report) {
-            BanVerdict::Mitigate { plan, .. } => plan,
+            BanVerdict::Mitigate { waits: None, plan, .. } => plan,
             other => panic!("no new rule: {other:#?}"),
         }
     }
@@ -160,7 +160,7 @@ impl World {
     /// The rule of a report and what it does: `dst ... | discard`.
     pub(crate) fn rule(&self, report: &Report) -> String {
         match self.ban(report) {
-            BanVerdict::Mitigate { plan, .. } => line(&plan),
+            BanVerdict::Mitigate { waits: None, plan, .. } => line(&plan),
             BanVerdict::NoPlaybook(_) => "no rule".to_owned(),
             BanVerdict::Refuse { refusal, .. } => format!("refused: {}", refusal.guardrail),
             other => panic!("unexpected: {other:#?}"),
@@ -169,7 +169,7 @@ impl World {
 
     /// Carries out a report that must lead to a new rule: the row lives and is confirmed.
     pub(crate) fn raise(&mut self, report: &Report) -> MitigationId {
-        let BanVerdict::Mitigate { plan, companion, decision } = self.ban(report) else {
+        let BanVerdict::Mitigate { waits: None, plan, companion, decision } = self.ban(report) else {
             panic!("no new rule: {:#?}", self.ban(report))
         };
         let row = self.row(plan, report, decision.clone());
@@ -184,7 +184,7 @@ impl World {
     }
 
     fn row(&self, plan: Plan, report: &Report, decision: Decision) -> Mitigation {
-        let (until, edge) = self.policy().lease_until(&report.source, plan.ttl, self.now);
+        let (until, edge) = self.policy().lease_until_by(&report.source, None, plan.ttl, self.now);
         let lease = Lease::new(
             report.source.clone(),
             report.external_event_id.clone(),

@@ -66,7 +66,7 @@ impl Running {
                 Document::Playbooks => AuditAction::ConfigPlaybooksUpdate,
                 Document::Correlation => AuditAction::ConfigCorrelationUpdate,
             },
-            part: document.word(),
+            part: document.as_str(),
             force,
             details: details(&changes),
         };

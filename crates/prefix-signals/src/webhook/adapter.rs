@@ -81,17 +81,14 @@ impl Adapter {
         if nodes.len() > MOST_ITEMS {
             return Err(too_many("", nodes.len()));
         }
+        let nothing_at = |key: &str| {
+            Err(Diagnostic::shape(KeyPath::root(), format!("nothing is at {key} of adapter {}", self.name)))
+        };
         if nodes.is_empty() {
-            return Err(Diagnostic::shape(
-                KeyPath::root(),
-                format!("nothing is at root_path of adapter {}", self.name),
-            ));
+            return nothing_at("root_path");
         }
         if nodes.iter().all(|node| self.victim_ip.first(node).is_none()) {
-            return Err(Diagnostic::shape(
-                KeyPath::root(),
-                format!("nothing is at fields.victim_ip of adapter {}", self.name),
-            ));
+            return nothing_at("fields.victim_ip");
         }
         let whole = if self.root.is_none() { std::str::from_utf8(payload).ok() } else { None };
         Ok(nodes.into_iter().map(|node| self.item(node, whole, context)).collect())

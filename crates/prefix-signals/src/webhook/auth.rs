@@ -5,6 +5,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use thiserror::Error;
 
 /// How an adapter knows its detector.
 #[derive(Clone, Debug)]
@@ -43,16 +44,9 @@ impl fmt::Debug for Secret {
 }
 
 /// A signature does not hold. Texts are for whoever sets a detector up, and say nothing of the secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0}")]
 pub struct SignatureError(String);
-
-impl fmt::Display for SignatureError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for SignatureError {}
 
 impl Signature {
     /// Checks a body. `header` gives the value of a header, if it is there exactly once and is text.

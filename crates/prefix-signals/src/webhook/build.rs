@@ -42,10 +42,8 @@ impl Found {
         let groups = pattern.captures_len();
         if group >= groups {
             let last = groups - 1;
-            self.error(
-                at.clone(),
-                format!("group {group} does not exist, the pattern has groups 0 to {last}"),
-            );
+            let text = format!("group {group} does not exist, the pattern has groups 0 to {last}");
+            self.error(at.clone(), text);
             return None;
         }
         Some(Extract { pattern, group })

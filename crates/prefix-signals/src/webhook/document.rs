@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use prefix_core::name::VectorName;
+use prefix_core::words;
 use serde::{Deserialize, Serialize};
 
 /// One adapter.
@@ -113,26 +114,14 @@ pub struct AdapterFields {
     pub action: Option<String>,
 }
 
-/// What can be transformed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs)] // the members are those of an event
-pub enum Transformed {
-    Bps,
-    Pps,
-    Confidence,
-    Vector,
-}
-
-impl Transformed {
-    /// The key.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Bps => "bps",
-            Self::Pps => "pps",
-            Self::Confidence => "confidence",
-            Self::Vector => "vector",
-        }
+words! {
+    /// What can be transformed.
+    #[allow(missing_docs, reason = "the members are those of an event")]
+    pub enum Transformed {
+        Bps = "bps",
+        Pps = "pps",
+        Confidence = "confidence",
+        Vector = "vector",
     }
 }
 

@@ -43,7 +43,7 @@ pub struct MemoryAnnouncer {
     stalled: watch::Sender<bool>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Inner {
     table: Table,
     peers: Vec<Peer>,
@@ -69,21 +69,7 @@ impl Default for MemoryAnnouncer {
 impl MemoryAnnouncer {
     /// A connected speaker with an empty table.
     pub fn new() -> Self {
-        let inner = Inner {
-            table: Table::default(),
-            peers: Vec::new(),
-            down: None,
-            announce_faults: VecDeque::new(),
-            withdraw_faults: VecDeque::new(),
-            read_faults: 0,
-            reads: 0,
-            break_table_after: None,
-            late: Vec::new(),
-            delay: Duration::ZERO,
-            call_timeout: Duration::from_secs(30),
-            history: Vec::new(),
-            watchers: Vec::new(),
-        };
+        let inner = Inner { call_timeout: Duration::from_secs(30), ..Inner::default() };
         Self { inner: Mutex::new(inner), stalled: watch::channel(false).0 }
     }
 

@@ -190,12 +190,7 @@ impl MemoryStore {
     }
 
     fn read<T>(&self, read: impl FnOnce(&State) -> T) -> Result<T, StoreError> {
-        let mut inner = self.lock();
-        inner.calls.reads += 1;
-        if inner.down {
-            return Err(down());
-        }
-        Ok(read(&inner.state))
+        self.change(|state, _| read(state))
     }
 }
 

@@ -22,7 +22,7 @@ pub struct AlertmanagerTimes {
 /// A running Alertmanager.
 #[derive(Debug)]
 pub struct Alertmanager {
-    process: Process,
+    _process: Process,
     address: Loopback,
     _folder: Folder,
 }
@@ -46,17 +46,12 @@ impl Alertmanager {
         command.arg("--log.level=debug");
         let process = Process::start("alertmanager", command, &folder.join("alertmanager.log"))?;
         process.http_ready(address.port(PORT), "/-/ready").await?;
-        Ok(Self { process, address, _folder: folder })
+        Ok(Self { _process: process, address, _folder: folder })
     }
 
     /// The address of its HTTP API.
     pub fn address(&self) -> SocketAddrV4 {
         self.address.port(PORT)
-    }
-
-    /// Its log.
-    pub fn log(&self) -> String {
-        self.process.log()
     }
 }
 

@@ -90,14 +90,6 @@ impl Bird {
         Ok(routes)
     }
 
-    /// How many routes of a family BIRD holds.
-    ///
-    /// # Errors
-    /// [`LabError::Command`].
-    pub async fn count(&self, family: Family) -> Result<usize, LabError> {
-        Ok(self.routes(family).await?.len())
-    }
-
     /// Waits until `fits` holds for the routes of a family.
     ///
     /// # Errors
@@ -119,11 +111,6 @@ impl Bird {
         let mut command = Command::new(programs::find_installed("birdc")?);
         command.arg("-s").arg(self.folder.join("control")).args(words.split_whitespace());
         process::run(command).await
-    }
-
-    /// Its log.
-    pub fn log(&self) -> String {
-        self.process.log()
     }
 }
 

@@ -12,42 +12,31 @@ const HTTP_PORT: u16 = 8080;
 const METRICS_PORT: u16 = 9090;
 
 /// Builder of a [`Daemon`].
+#[must_use]
 #[derive(Debug)]
 pub struct DaemonBuilder {
     configuration: PathBuf,
     program: Option<PathBuf>,
     environment: Vec<(String, String)>,
     arguments: Vec<String>,
-    readiness_path: String,
 }
 
 impl DaemonBuilder {
     /// The binary, if not the one of this build: in tests of the binary's own package `env!("CARGO_BIN_EXE_prefixd")`.
-    #[must_use]
     pub fn program(mut self, program: impl Into<PathBuf>) -> Self {
         self.program = Some(program.into());
         self
     }
 
     /// A variable of its environment, like `PREFIXD__BGP__GOBGP_GRPC`.
-    #[must_use]
     pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
         self.environment.push((name.to_owned(), value.into()));
         self
     }
 
     /// A further argument.
-    #[must_use]
     pub fn argument(mut self, argument: &str) -> Self {
         self.arguments.push(argument.to_owned());
-        self
-    }
-
-    /// The path that must answer 200 before the daemon counts as started; `/v1/health/ready` by default.
-    /// `/v1/health/live` is for a daemon that starts without its database or speaker.
-    #[must_use]
-    pub fn ready_when(mut self, path: &str) -> Self {
-        path.clone_into(&mut self.readiness_path);
         self
     }
 
@@ -69,7 +58,7 @@ impl DaemonBuilder {
         command.env_remove("DATABASE_URL").env_remove("RUST_LOG");
         command.envs(self.environment);
         let process = Process::start("prefixd", command, &folder.join("prefixd.log"))?;
-        let daemon = Daemon { process, address, readiness_path: self.readiness_path, _folder: folder };
+        let daemon = Daemon { process, address, _folder: folder };
         daemon.wait_until_ready().await?;
         Ok(daemon)
     }
@@ -80,7 +69,6 @@ impl DaemonBuilder {
 pub struct Daemon {
     process: Process,
     address: Loopback,
-    readiness_path: String,
     _folder: Folder,
 }
 
@@ -92,7 +80,6 @@ impl Daemon {
             program: None,
             environment: Vec::new(),
             arguments: Vec::new(),
-            readiness_path: "/v1/health/ready".to_owned(),
         }
     }
 
@@ -132,7 +119,7 @@ impl Daemon {
     /// # Errors
     /// [`LabError::Deadline`], [`LabError::Ended`].
     pub async fn wait_until_ready(&self) -> Result<(), LabError> {
-        self.process.http_ready(self.http_address(), &self.readiness_path).await
+        self.process.http_ready(self.http_address(), "/v1/health/ready").await
     }
 
     /// Its process id.

@@ -71,14 +71,6 @@ impl Exabgp {
             .await
     }
 
-    /// The state of the session as ExaBGP reported it last: `connected`, `up` or `down`.
-    ///
-    /// # Errors
-    /// [`LabError::Unreadable`].
-    pub fn session_state(&self) -> Result<String, LabError> {
-        self.read(|journal| journal.state().to_owned())
-    }
-
     /// How many times the session came up: 1 as long as it was never lost.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Builder of a [`FastNetMon`].
+#[must_use]
 #[derive(Debug)]
 pub struct FastNetMonBuilder {
     device: String,
@@ -19,28 +20,24 @@ pub struct FastNetMonBuilder {
 
 impl FastNetMonBuilder {
     /// A network whose hosts it protects, like `203.0.113.0/24`.
-    #[must_use]
     pub fn network(mut self, prefix: &str) -> Self {
         self.networks.push(prefix.to_owned());
         self
     }
 
     /// The number of packets per second to one host that is an attack.
-    #[must_use]
     pub fn threshold(mut self, packets_per_second: u32) -> Self {
         self.packets_per_second = packets_per_second;
         self
     }
 
     /// The least duration of a ban; after it, `FastNetMon` lifts the ban once the attack is over.
-    #[must_use]
     pub fn ban_seconds(mut self, seconds: u32) -> Self {
         self.ban_seconds = seconds;
         self
     }
 
     /// A variable of its environment, and so of the script's.
-    #[must_use]
     pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
         self.environment.push((name.to_owned(), value.into()));
         self

@@ -13,7 +13,7 @@ pub struct Frr {
     process: Process,
     folder: Folder,
     peer: String,
-    seat: RouterSeat,
+    _seat: RouterSeat,
 }
 
 /// FRR's view of its session.
@@ -45,16 +45,10 @@ impl Frr {
         command.args(["--log", "stdout"]).current_dir(folder.path());
         let process = Process::start("bgpd", command, &folder.join("bgpd.log"))?;
         let peer = speaker.bgp_address().ip().to_string();
-        let router = Self { process, folder, peer, seat: seat.clone() };
+        let router = Self { process, folder, peer, _seat: seat.clone() };
         router.wait_until_up().await?;
         Ok(router)
     }
-
-    /// The address and AS number that it was started with.
-    pub fn seat(&self) -> &RouterSeat {
-        &self.seat
-    }
-
     /// Kills it (SIGKILL): the speaker sees the connection close.
     pub fn kill9(&mut self) {
         self.process.kill();
@@ -180,25 +174,14 @@ impl Frr {
         command.arg("--vty_socket").arg(self.folder.path()).arg("-c").arg(words);
         process::run(command).await
     }
-
-    /// Its log.
-    pub fn log(&self) -> String {
-        self.process.log()
-    }
 }
 
 fn configuration(seat: &RouterSeat, speaker: &Gobgpd) -> String {
     let (router, asn, router_id) = (seat.address(), seat.asn(), seat.address().router_id());
     let (peer, peer_asn) = (speaker.bgp_address(), speaker.asn());
     let (peer, port) = (peer.ip(), peer.port());
-    let multihop = if asn == peer_asn {
-        String::new()
-    } else {
-        format!(
-            " neighbor {peer} ebgp-multihop 10
-"
-        )
-    };
+    let multihop =
+        if asn == peer_asn { String::new() } else { format!(" neighbor {peer} ebgp-multihop 10\n") };
     let families: String = ["ipv4 unicast", "ipv6 unicast", "ipv4 flowspec", "ipv6 flowspec"]
         .map(|family| format!(" address-family {family}\n  neighbor {peer} activate\n exit-address-family\n"))
         .concat();

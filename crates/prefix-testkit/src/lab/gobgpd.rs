@@ -5,8 +5,7 @@ mod control;
 
 use super::folder::Folder;
 use super::process::Process;
-use super::{Certificates, Family, LabError, Loopback, Namespace, RouterSeat, programs};
-use configuration::Configuration;
+use super::{Certificates, LabError, Loopback, Namespace, RouterSeat, programs};
 use nix::sys::signal::Signal;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
@@ -56,13 +55,12 @@ enum Protection {
 }
 
 /// Builder of a [`Gobgpd`].
+#[must_use]
 #[derive(Debug)]
 pub struct GobgpdBuilder {
     version: GobgpVersion,
     asn: u32,
     neighbors: Vec<RouterSeat>,
-    families: Vec<Family>,
-    graceful_restart_seconds: Option<u16>,
     api: Api,
     protection: Protection,
     place: Option<(Arc<Namespace>, Ipv4Addr)>,
@@ -70,56 +68,36 @@ pub struct GobgpdBuilder {
 
 impl GobgpdBuilder {
     /// Its AS number; 65010 by default.
-    #[must_use]
     pub fn asn(mut self, asn: u32) -> Self {
         self.asn = asn;
         self
     }
 
     /// Adds a neighbor: the router on `seat`.
-    #[must_use]
     pub fn neighbor(mut self, seat: &RouterSeat) -> Self {
         self.neighbors.push(seat.clone());
         self
     }
 
-    /// The families offered to every neighbor; all by default.
-    #[must_use]
-    pub fn families(mut self, families: &[Family]) -> Self {
-        self.families = families.to_vec();
-        self
-    }
-
-    /// Graceful restart (RFC 4724) with this restart time for every neighbor.
-    #[must_use]
-    pub fn graceful_restart(mut self, seconds: u16) -> Self {
-        self.graceful_restart_seconds = Some(seconds);
-        self
-    }
-
     /// The API on a Unix socket instead of TCP.
-    #[must_use]
     pub fn unix_socket(mut self) -> Self {
         self.api = Api::UnixSocket;
         self
     }
 
     /// The API over TLS, with certificates made for this speaker ([`Gobgpd::certificates`]).
-    #[must_use]
     pub fn tls(mut self) -> Self {
         self.protection = Protection::Tls;
         self
     }
 
     /// The API over TLS, for clients with a certificate only. gobgpd 3.10 cannot do this.
-    #[must_use]
     pub fn mutual_tls(mut self) -> Self {
         self.protection = Protection::MutualTls;
         self
     }
 
     /// Inside `namespace`, its API on `address` there. Its routers have to be inside too.
-    #[must_use]
     pub fn inside(mut self, namespace: &Arc<Namespace>, address: Ipv4Addr) -> Self {
         self.place = Some((namespace.clone(), address));
         self
@@ -134,15 +112,7 @@ impl GobgpdBuilder {
         let control = self.version.program("gobgp")?;
         let folder = Folder::new("gobgpd")?;
         let address = Loopback::claim()?;
-        let configuration = Configuration {
-            asn: self.asn,
-            address: &address,
-            port: BGP_PORT,
-            neighbors: &self.neighbors,
-            families: &self.families,
-            graceful_restart_seconds: self.graceful_restart_seconds,
-        };
-        let configuration = folder.write("gobgpd.toml", &configuration.to_string())?;
+        let configuration = folder.write("gobgpd.toml", &self.configuration(&address))?;
         let certificates = match self.protection {
             Protection::None => None,
             _ => Some(Certificates::create(folder.path(), address.ip())?),
@@ -152,7 +122,6 @@ impl GobgpdBuilder {
             Api::Tcp => address.port(API_PORT).to_string(),
             Api::UnixSocket => format!("unix://{}", folder.join("api.sock").display()),
         };
-        let namespace = self.place.map(|(namespace, _)| namespace);
         let mut command = Command::new(program);
         command.arg("-f").arg(configuration).arg("--pprof-disable").arg(format!("--api-hosts={endpoint}"));
         if let Some(certificates) = &certificates {
@@ -162,23 +131,16 @@ impl GobgpdBuilder {
                 command.arg("--tls-client-ca-file").arg(&certificates.authority);
             }
         }
-        let command = Namespace::wrap_in(namespace.as_ref(), command);
+        let command = Namespace::wrap_in(self.namespace(), command);
         let process = Process::start("gobgpd", command, &folder.join("gobgpd.log"))?;
-        let speaker = Gobgpd {
-            process,
-            control,
-            endpoint,
-            protection: self.protection,
-            namespace,
-            version: self.version,
-            asn: self.asn,
-            address,
-            neighbors: self.neighbors,
-            certificates,
-            _folder: folder,
-        };
+        let speaker =
+            Gobgpd { process, control, endpoint, setup: self, address, certificates, _folder: folder };
         speaker.wait_until_ready().await?;
         Ok(speaker)
+    }
+
+    fn namespace(&self) -> Option<&Arc<Namespace>> {
+        self.place.as_ref().map(|(namespace, _)| namespace)
     }
 }
 
@@ -188,12 +150,8 @@ pub struct Gobgpd {
     process: Process,
     control: PathBuf,
     endpoint: String,
-    protection: Protection,
-    namespace: Option<Arc<Namespace>>,
-    version: GobgpVersion,
-    asn: u32,
+    setup: GobgpdBuilder,
     address: Loopback,
-    neighbors: Vec<RouterSeat>,
     certificates: Option<Certificates>,
     _folder: Folder,
 }
@@ -215,8 +173,6 @@ impl Gobgpd {
             version,
             asn: 65010,
             neighbors: Vec::new(),
-            families: Family::ALL.to_vec(),
-            graceful_restart_seconds: None,
             api: Api::Tcp,
             protection: Protection::None,
             place: None,
@@ -225,12 +181,12 @@ impl Gobgpd {
 
     /// Its version.
     pub fn version(&self) -> GobgpVersion {
-        self.version
+        self.setup.version
     }
 
     /// Its AS number.
     pub fn asn(&self) -> u32 {
-        self.asn
+        self.setup.asn
     }
 
     /// The address on which it accepts BGP sessions.
@@ -250,22 +206,17 @@ impl Gobgpd {
 
     /// The routers it was configured for.
     pub fn neighbors(&self) -> &[RouterSeat] {
-        &self.neighbors
+        &self.setup.neighbors
     }
 
     /// The namespace that it runs in.
     pub fn namespace(&self) -> Option<&Arc<Namespace>> {
-        self.namespace.as_ref()
+        self.setup.namespace()
     }
 
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.process.pid()
-    }
-
-    /// Its log.
-    pub fn log(&self) -> String {
-        self.process.log()
     }
 
     /// Stops it (SIGSTOP): connections stay open and nothing is answered, until [`Self::cont`].

@@ -18,6 +18,7 @@ const PORT: u16 = 5432;
 const SHARED: &str = "PREFIXD_LAB_POSTGRES";
 
 /// Builder of a [`Postgres`].
+#[must_use]
 #[derive(Debug, Default)]
 pub struct PostgresBuilder {
     fsync: bool,
@@ -28,14 +29,12 @@ pub struct PostgresBuilder {
 impl PostgresBuilder {
     /// Waits for the disk at each commit, as in production. Off by default: tests are faster then, and a killed
     /// *process* loses nothing; a machine without power would.
-    #[must_use]
     pub fn fsync(mut self) -> Self {
         self.fsync = true;
         self
     }
 
     /// A further server setting, like `max_connections=300`.
-    #[must_use]
     pub fn setting(mut self, setting: &str) -> Self {
         self.settings.push(setting.to_owned());
         self
@@ -43,7 +42,6 @@ impl PostgresBuilder {
 
     /// Keeps the data on `volume`, which needs about 60 MiB for it. It writes its log in small pieces there, so that a
     /// full disk is felt soon.
-    #[must_use]
     pub fn data_on(mut self, volume: &Volume) -> Self {
         self.data = Some(volume.path().to_path_buf());
         self.setting("min_wal_size=2MB").setting("max_wal_size=4MB")
@@ -203,12 +201,6 @@ impl Postgres {
     pub fn freeze(&self) {
         self.process.signal(Signal::SIGSTOP);
     }
-
-    /// Continues it (SIGCONT).
-    pub fn thaw(&self) {
-        self.process.signal(Signal::SIGCONT);
-    }
-
     /// Stops the whole server (SIGSTOP), the processes of its connections included, until the returned value is
     /// dropped: connections stay open, and nothing is answered.
     ///

@@ -14,8 +14,8 @@ const INTERVAL: &str = "200ms";
 /// A running Prometheus.
 #[derive(Debug)]
 pub struct Prometheus {
-    process: Process,
-    address: Loopback,
+    _process: Process,
+    _address: Loopback,
     _folder: Folder,
 }
 
@@ -41,17 +41,7 @@ impl Prometheus {
         command.arg(format!("--web.listen-address={}", address.port(PORT)));
         let process = Process::start("prometheus", command, &folder.join("prometheus.log"))?;
         process.http_ready(address.port(PORT), "/-/ready").await?;
-        Ok(Self { process, address, _folder: folder })
-    }
-
-    /// Its address.
-    pub fn address(&self) -> SocketAddrV4 {
-        self.address.port(PORT)
-    }
-
-    /// Its log.
-    pub fn log(&self) -> String {
-        self.process.log()
+        Ok(Self { _process: process, _address: address, _folder: folder })
     }
 }
 

@@ -10,7 +10,7 @@ use prefix_core::ports::{AuditQuery, ChangeSet, ReadSet, Store, StoreError, Tota
 use super::sample::{
     admission, at, audit, ended, event, mitigation, other_pop, reads, reply, safe, victim, with_port,
 };
-use super::{change, facts, insert, write};
+use super::{change, changed, facts, insert, new_rows, put, put_events, write};
 
 async fn stored(store: &dyn Store, row: &Mitigation) -> Mitigation {
     store.mitigation(row.mitigation_id).await.unwrap().unwrap()
@@ -42,8 +42,7 @@ pub async fn a_unit_of_work_is_stored_as_a_whole(store: &Arc<dyn Store>) {
 /// The last part fails, so the first part is not there either.
 pub async fn a_refused_unit_of_work_stores_nothing(store: &Arc<dyn Store>) {
     let known = event(1);
-    let first = ChangeSet { events: vec![known.clone()], ..ChangeSet::default() };
-    write(&**store, &reads(), first).await.unwrap();
+    put_events(&**store, std::slice::from_ref(&known)).await;
     let row = mitigation(2);
     let changes = ChangeSet {
         events: vec![event(2), known],
@@ -62,15 +61,13 @@ pub async fn a_refused_unit_of_work_stores_nothing(store: &Arc<dyn Store>) {
     let quota = facts(&**store, &admission()).await.quota;
     assert_eq!((quota.global, quota.pop, quota.new_last_minute), (0, 0, 0));
     // and the store goes on
-    let changes = ChangeSet { mitigations: vec![insert(&row)], ..ChangeSet::default() };
-    write(&**store, &admission(), changes).await.unwrap();
+    put(&**store, [&row]).await;
 }
 
 /// A change based on an old revision is a conflict; a new decision over the new row is not.
 pub async fn a_row_that_changed_in_between_is_not_overwritten(store: &Arc<dyn Store>) {
     let old = mitigation(1);
-    let changes = ChangeSet { mitigations: vec![insert(&old)], ..ChangeSet::default() };
-    write(&**store, &reads(), changes).await.unwrap();
+    write(&**store, &reads(), new_rows([&old])).await.unwrap();
     let extend = |row: &Mitigation, seconds: i64| ChangeSet {
         mitigations: vec![change(row, |row| row.expires_at = at(seconds))],
         audit: vec![audit("x")],
@@ -100,11 +97,9 @@ pub async fn a_row_that_changed_in_between_is_not_overwritten(store: &Arc<dyn St
 pub async fn a_rule_has_one_claimant_per_pop(store: &Arc<dyn Store>) {
     for (number, status) in (1..).zip([Status::Queued, Status::Pending, Status::Active, Status::Escalated]) {
         let first = Mitigation { status, ..mitigation(number) };
-        let changes = ChangeSet { mitigations: vec![insert(&first)], ..ChangeSet::default() };
-        write(&**store, &admission(), changes).await.unwrap();
+        put(&**store, [&first]).await;
         let second = mitigation(number);
-        let changes = ChangeSet { mitigations: vec![insert(&second)], ..ChangeSet::default() };
-        let refused = write(&**store, &admission(), changes).await;
+        let refused = write(&**store, &admission(), new_rows([&second])).await;
         assert!(matches!(refused, Err(StoreError::Conflict(_))), "{status}: {refused:?}");
         let others = [
             Mitigation { pop: other_pop(), ..mitigation(number) },
@@ -113,23 +108,19 @@ pub async fn a_rule_has_one_claimant_per_pop(store: &Arc<dyn Store>) {
             ended(number, Status::Withdrawn, 0),
             ended(number, Status::Rejected, 0),
         ];
-        let changes = ChangeSet { mitigations: others.iter().map(insert).collect(), ..ChangeSet::default() };
-        write(&**store, &admission(), changes).await.unwrap();
+        put(&**store, &others).await;
     }
     let ruleless = Mitigation { route: None, ..ended(9, Status::Rejected, 0) };
-    let changes = ChangeSet { mitigations: vec![insert(&ruleless)], ..ChangeSet::default() };
-    write(&**store, &admission(), changes).await.unwrap();
+    put(&**store, [&ruleless]).await;
     let ruleless = Mitigation { route: None, ..mitigation(9) };
-    let changes = ChangeSet { mitigations: vec![insert(&ruleless)], ..ChangeSet::default() };
-    let refused = write(&**store, &admission(), changes).await;
+    let refused = write(&**store, &admission(), new_rows([&ruleless])).await;
     assert!(matches!(refused, Err(StoreError::Invalid(_))), "{refused:?}");
 }
 
 /// One row gives the rule up and another claims it.
 pub async fn a_rule_can_be_taken_over_in_one_unit_of_work(store: &Arc<dyn Store>) {
     let old = mitigation(1);
-    let changes = ChangeSet { mitigations: vec![insert(&old)], ..ChangeSet::default() };
-    write(&**store, &admission(), changes).await.unwrap();
+    put(&**store, [&old]).await;
     let new = mitigation(1);
     let end = change(&old, |row| {
         row.status = Status::Withdrawn;
@@ -157,8 +148,7 @@ pub async fn nothing_decided_means_nothing_stored(store: &Arc<dyn Store>) {
 /// Counters and indexes rely on it.
 pub async fn what_identifies_a_row_never_changes(store: &Arc<dyn Store>) {
     let row = mitigation(1);
-    let changes = ChangeSet { mitigations: vec![insert(&row)], ..ChangeSet::default() };
-    write(&**store, &reads(), changes).await.unwrap();
+    write(&**store, &reads(), new_rows([&row])).await.unwrap();
     let changes: [fn(&mut Mitigation); 4] = [
         |row| row.pop = other_pop(),
         |row| row.victim_ip = victim(2),
@@ -166,7 +156,7 @@ pub async fn what_identifies_a_row_never_changes(store: &Arc<dyn Store>) {
         |row| row.created_at = at(1),
     ];
     for edit in changes {
-        let changes = ChangeSet { mitigations: vec![change(&row, edit)], ..ChangeSet::default() };
+        let changes = changed([change(&row, edit)]);
         let refused = write(&**store, &reads(), changes).await;
         assert!(matches!(refused, Err(StoreError::Invalid(_))), "{refused:?}");
     }
@@ -261,8 +251,7 @@ pub async fn times_are_exact_to_the_microsecond(store: &Arc<dyn Store>) {
         let happened = Event { ingested_at: time(micros), ..event(1) };
         events.push(happened);
     }
-    let changes = ChangeSet { events: events.clone(), ..ChangeSet::default() };
-    write(&**store, &reads(), changes).await.unwrap();
+    put_events(&**store, &events).await;
     for event in events {
         assert_eq!(store.event(event.event_id).await.unwrap().unwrap().ingested_at, event.ingested_at);
     }

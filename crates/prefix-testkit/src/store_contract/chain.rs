@@ -153,9 +153,7 @@ pub async fn many_writers_and_a_sealer_make_one_chain(store: &Arc<dyn Store>, ot
             }
         });
     }
-    while let Some(done) = tasks.join_next().await {
-        done.unwrap();
-    }
+    tasks.join_all().await;
     is_over.store(true, Ordering::Release);
     sealing.await.unwrap();
     let verdict = verify(&**store, &pop()).await;
@@ -208,9 +206,7 @@ pub async fn two_that_seal_at_once_make_one_chain(store: &Arc<dyn Store>, other:
             }
         });
     }
-    while let Some(done) = tasks.join_next().await {
-        done.unwrap();
-    }
+    tasks.join_all().await;
     let verdict = verify(&**other, &pop()).await;
     assert_eq!((verdict.checked, verdict.broken), (50, None));
 }

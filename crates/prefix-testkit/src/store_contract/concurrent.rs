@@ -8,13 +8,7 @@ use prefix_core::ports::{ChangeSet, MitigationQuery, Snapshot, Store, Totals};
 use tokio::task::JoinSet;
 
 use super::sample::{admission, at, audit, event, mitigation, pop, reads, safe, victim};
-use super::{change, facts, insert, write};
-
-async fn all(mut tasks: JoinSet<()>) {
-    while let Some(done) = tasks.join_next().await {
-        done.unwrap();
-    }
-}
+use super::{change, facts, insert, put, write};
 
 /// Fifty decisions over the same rule: one inserts, the others find its row.
 pub async fn equal_rules_at_once_make_one_mitigation(store: &Arc<dyn Store>) {
@@ -41,7 +35,7 @@ pub async fn equal_rules_at_once_make_one_mitigation(store: &Arc<dyn Store>) {
                 }
             });
         }
-        all(tasks).await;
+        tasks.join_all().await;
         let query = MitigationQuery { victim_ip: Some(victim(number)), ..MitigationQuery::default() };
         let rows = store.mitigations(&query).await.unwrap().items;
         assert_eq!(rows.len(), 1);
@@ -76,7 +70,7 @@ pub async fn a_quota_is_never_exceeded_by_one(store: &Arc<dyn Store>) {
             store.transact(&reads, &mut decide).await.unwrap();
         });
     }
-    all(tasks).await;
+    tasks.join_all().await;
     assert_eq!(store.unfinished(&pop()).await.unwrap().len(), 50);
     assert_eq!(store.totals().await.unwrap(), Totals { mitigations: 50, events: 200 });
     assert_eq!(facts(&**store, &admission()).await.quota.global, 50);
@@ -158,15 +152,14 @@ pub async fn a_safelist_entry_is_seen_by_every_later_admission(store: &Arc<dyn S
         write(&**store, &admission(), put).await.unwrap();
         let list = facts(&**store, &admission()).await.safelist;
         assert!(list.overlapping(&prefix, at(0)).is_some(), "{prefix}");
-        all(tasks).await;
+        tasks.join_all().await;
     }
 }
 
 /// Many rows, each changed by its own caller ten times.
 pub async fn writers_of_different_rows_all_succeed(store: &Arc<dyn Store>) {
     let rows: Vec<Mitigation> = (0..20).map(mitigation).collect();
-    let changes = ChangeSet { mitigations: rows.iter().map(insert).collect(), ..ChangeSet::default() };
-    write(&**store, &admission(), changes).await.unwrap();
+    put(&**store, &rows).await;
     let mut tasks = JoinSet::new();
     for row in rows {
         let store = Arc::clone(store);
@@ -183,7 +176,7 @@ pub async fn writers_of_different_rows_all_succeed(store: &Arc<dyn Store>) {
             }
         });
     }
-    all(tasks).await;
+    tasks.join_all().await;
     assert!(store.unfinished(&pop()).await.unwrap().iter().all(|row| row.revision == 10));
     assert_eq!(store.totals().await.unwrap().events, 200);
 }

@@ -9,13 +9,8 @@ use prefix_core::ports::{
     Bucket, ChangeSet, PopStats, ReadSet, Retention, SeriesMetric, SeriesQuery, Store, Totals,
 };
 
-use super::sample::{admission, at, ended, event, mitigation, other_pop, pop, reads, reply};
-use super::{change, facts, insert, write};
-
-async fn put(store: &dyn Store, rows: &[&Mitigation]) {
-    let mitigations = rows.iter().map(|row| insert(row)).collect();
-    write(store, &admission(), ChangeSet { mitigations, ..ChangeSet::default() }).await.unwrap();
-}
+use super::sample::{at, ended, event, mitigation, other_pop, pop, reads, reply};
+use super::{change, changed, facts, insert, put, put_events, write};
 
 /// Through insert, change and prune.
 pub async fn totals_and_stats_follow_the_rows(store: &Arc<dyn Store>) {
@@ -25,9 +20,8 @@ pub async fn totals_and_stats_follow_the_rows(store: &Arc<dyn Store>) {
     let queued = Mitigation { status: Status::Queued, ..mitigation(2) };
     let ending = Mitigation { status: Status::Withdrawing, ..mitigation(3) };
     let elsewhere = Mitigation { pop: other_pop(), status: Status::Active, ..mitigation(4) };
-    put(&**store, &[&living, &queued, &ending, &elsewhere, &ended(5, Status::Expired, -500)]).await;
-    let events = ChangeSet { events: vec![event(1), event(2), event(3)], ..ChangeSet::default() };
-    write(&**store, &reads(), events).await.unwrap();
+    put(&**store, [&living, &queued, &ending, &elsewhere, &ended(5, Status::Expired, -500)]).await;
+    put_events(&**store, &[event(1), event(2), event(3)]).await;
     let stats = store.stats().await.unwrap();
     assert_eq!(stats[&pop()], PopStats { active: 2, total: 4 });
     assert_eq!(stats[&other_pop()], PopStats { active: 1, total: 1 });
@@ -37,7 +31,7 @@ pub async fn totals_and_stats_follow_the_rows(store: &Arc<dyn Store>) {
         change(&queued, |row| row.status = Status::Pending),
         change(&ending, |row| row.status = Status::Expired),
     ];
-    write(&**store, &reads(), ChangeSet { mitigations: changes, ..ChangeSet::default() }).await.unwrap();
+    write(&**store, &reads(), changed(changes)).await.unwrap();
     assert_eq!(store.stats().await.unwrap()[&pop()], PopStats { active: 1, total: 4 });
     let retention =
         Retention { mitigations_before: Some(at(1)), events_before: Some(at(1)), ..Retention::default() };
@@ -80,7 +74,7 @@ pub async fn pruning_takes_what_is_old_in_small_steps(store: &Arc<dyn Store>) {
     let long = Mitigation { created_at: at(-2000), ..ended(2, Status::Withdrawn, -10) };
     let living = Mitigation { created_at: at(-2000), ..mitigation(3) };
     let refused = Mitigation { created_at: at(-2000), ..ended(4, Status::Rejected, -1000) };
-    put(&**store, &[&old, &long, &living, &refused]).await;
+    put(&**store, [&old, &long, &living, &refused]).await;
     let events = (0..10).map(|n| Event { ingested_at: at(-100 + i64::from(n)), ..event(n) }).collect();
     let replies = vec![reply("old", -90_000), reply("new", 0)];
     write(&**store, &reads(), ChangeSet { events, replies, ..ChangeSet::default() }).await.unwrap();
@@ -125,7 +119,7 @@ pub async fn an_event_of_a_living_mitigation_is_not_pruned(store: &Arc<dyn Store
     assert_eq!(store.prune(&retention, 10).await.unwrap(), 1);
     assert!(store.event(of_row.event_id).await.unwrap().is_some());
     let end = change(&row, |row| row.status = Status::Expired);
-    write(&**store, &reads(), ChangeSet { mitigations: vec![end], ..ChangeSet::default() }).await.unwrap();
+    write(&**store, &reads(), changed([end])).await.unwrap();
     assert_eq!(store.prune(&retention, 10).await.unwrap(), 1);
 }
 

@@ -6,18 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use prefix_core::id::{InstanceId, MitigationId};
 use prefix_core::mitigation::{Mitigation, Status};
-use prefix_core::ports::{ChangeSet, ChangedRows, FeedCursor, ReadSet, Store};
+use prefix_core::ports::{ChangedRows, FeedCursor, ReadSet, Store};
 use tokio::task::JoinSet;
 
 use super::sample::{admission, ended, mitigation, other_pop, pop, reads};
-use super::{change, insert, write};
+use super::{change, changed, new_rows, write};
 
 fn by(instance: InstanceId) -> ReadSet {
     ReadSet { instance: Some(instance), ..reads() }
-}
-
-fn unit(rows: &[&Mitigation]) -> ChangeSet {
-    ChangeSet { mitigations: rows.iter().map(|row| insert(row)).collect(), ..ChangeSet::default() }
 }
 
 async fn news(
@@ -43,8 +39,8 @@ pub async fn what_others_change_is_in_the_feed_of_its_pop(store: &Arc<dyn Store>
     let of_elsewhere = other.changes(&other_pop(), b, None).await.unwrap().cursor;
     let (first, second, elsewhere) =
         (mitigation(1), mitigation(2), Mitigation { pop: other_pop(), ..mitigation(3) });
-    write(&**store, &by(a), unit(&[&first, &elsewhere])).await.unwrap();
-    write(&**store, &reads(), unit(&[&second])).await.unwrap();
+    write(&**store, &by(a), new_rows([&first, &elsewhere])).await.unwrap();
+    write(&**store, &reads(), new_rows([&second])).await.unwrap();
     let (of_a, seen) = news(&**store, a, of_a).await;
     assert_eq!(seen, [second.mitigation_id].into(), "its own work is no news");
     let (of_b, seen) = news(&**other, b, of_b).await;
@@ -53,8 +49,7 @@ pub async fn what_others_change_is_in_the_feed_of_its_pop(store: &Arc<dyn Store>
     assert_eq!(there, ChangedRows::Only(vec![elsewhere.mitigation_id]), "a row is news where it belongs");
     // what was read is not read again, as long as nothing else goes on
     let end = change(&first, |row| row.status = Status::Withdrawing);
-    let changes = ChangeSet { mitigations: vec![end], ..ChangeSet::default() };
-    write(&**other, &by(b), changes).await.unwrap();
+    write(&**other, &by(b), changed([end])).await.unwrap();
     let (_, seen) = news(&**store, a, of_a).await;
     assert!(seen.contains(&first.mitigation_id));
     let (of_b, _) = news(&**other, b, of_b).await;
@@ -108,7 +103,7 @@ pub async fn the_feed_misses_nothing_under_concurrent_writers(
                 // transactions of all lengths overlap: those with the lock of an admission wait for each other
                 let mut reads = if (task + number) % 3 == 0 { admission() } else { reads() };
                 reads.instance = Some(writer);
-                let unit = unit(&[&row]);
+                let unit = new_rows([&row]);
                 let mut decide = |_| {
                     if number % 7 == task % 7 {
                         std::thread::sleep(std::time::Duration::from_millis(3));
@@ -133,7 +128,7 @@ pub async fn the_feed_misses_nothing_under_concurrent_writers(
 pub async fn rows_are_read_by_their_ids(store: &Arc<dyn Store>, other: &Arc<dyn Store>) {
     let rows =
         [mitigation(1), ended(2, Status::Expired, 0), Mitigation { pop: other_pop(), ..mitigation(3) }];
-    write(&**store, &reads(), unit(&rows.iter().collect::<Vec<_>>())).await.unwrap();
+    write(&**store, &reads(), new_rows(&rows)).await.unwrap();
     let mut ids: Vec<MitigationId> = rows.iter().map(|row| row.mitigation_id).collect();
     ids.push(MitigationId::generate());
     let mut found = other.by_ids(&ids).await.unwrap();
@@ -154,7 +149,7 @@ pub async fn unfinished_rows_are_found_by_pop_and_customer(store: &Arc<dyn Store
         ended(6, Status::Withdrawn, 0),
         ended(7, Status::Rejected, 0),
     ];
-    write(&**store, &reads(), unit(&rows.iter().collect::<Vec<_>>())).await.unwrap();
+    write(&**store, &reads(), new_rows(&rows)).await.unwrap();
     let acme = "globex".parse().unwrap();
     for (pop, customer) in
         [(None, None), (Some(pop()), None), (None, Some(&acme)), (Some(other_pop()), Some(&acme))]

@@ -9,11 +9,7 @@ use prefix_core::ports::{ChangeSet, CorroborationHistoryQuery, HistoryQuery, Sto
 use prefix_core::signal::Corroboration;
 
 use super::sample::{at, corroboration, event, other_pop, pop, reads, victim};
-use super::write;
-
-async fn put(store: &dyn Store, events: &[Event]) {
-    write(store, &reads(), ChangeSet { events: events.to_vec(), ..ChangeSet::default() }).await.unwrap();
-}
+use super::{put_events, write};
 
 fn of(number: u32, source: &str, seconds: i64) -> Event {
     let mut event = Event { ingested_at: at(seconds), ..event(number) };
@@ -41,7 +37,7 @@ fn in_order(events: impl IntoIterator<Item = Event>) -> Vec<EventId> {
 /// All of an event, except what nobody replays.
 pub async fn a_recorded_event_has_neither_raw_details_nor_a_trace(store: &Arc<dyn Store>) {
     let mut happened = event(1);
-    put(&**store, std::slice::from_ref(&happened)).await;
+    put_events(&**store, std::slice::from_ref(&happened)).await;
     happened.report.raw_details = None;
     happened.decision.trace.clear();
     assert_eq!(store.history(&everything()).await.unwrap(), [happened]);
@@ -53,7 +49,7 @@ pub async fn a_recording_is_read_in_pages_without_skipping_or_repeating(store: &
     // not stored in their order
     let events: Vec<Event> =
         (0..97_u32).map(|n| n * 31 % 97).map(|n| of(n, sources[n as usize % 3], i64::from(n) / 25)).collect();
-    put(&**store, &events).await;
+    put_events(&**store, &events).await;
     for (names, limit) in
         [(&[][..], 10), (&sources[..1], 7), (&sources[..2], 10), (&sources[..], 97), (&[], 1)]
     {
@@ -80,7 +76,7 @@ pub async fn a_long_recording_comes_whole(store: &Arc<dyn Store>) {
     let sources = ["a", "b"];
     let events: Vec<Event> =
         (0..2_345_u32).map(|n| of(n % 50, sources[n as usize % 2], i64::from(n) / 100)).collect();
-    put(&**store, &events).await;
+    put_events(&**store, &events).await;
     for sources in [BTreeSet::new(), sources.map(|name| name.parse().unwrap()).into()] {
         let query = HistoryQuery { sources, limit: 2_300, ..everything() };
         let first = store.history(&query).await.unwrap();
@@ -97,7 +93,7 @@ pub async fn a_recording_is_filtered(store: &Arc<dyn Store>) {
     let long = "é".repeat(1024);
     let events =
         [of(1, "a", 0), of(1, "b", 10), of(2, "a", 20), of(2, &long, 20), of(1, "a", 30), of(3, "c", -1_001)];
-    put(&**store, &events).await;
+    put_events(&**store, &events).await;
     let names = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect::<BTreeSet<_>>();
     let last = (events[4].ingested_at, events[4].event_id);
     let queries = [
@@ -161,7 +157,7 @@ pub async fn recorded_corroborations_are_read_in_pages(store: &Arc<dyn Store>) {
 /// By an event or a corroborating signal, whichever came later, at any pop.
 pub async fn a_source_was_heard_when_it_last_said_anything(store: &Arc<dyn Store>) {
     let long = "ü".repeat(1024);
-    put(&**store, &[of(1, "both", 10), of(1, "both", 5), of(2, &long, 7), of(2, "other", 99)]).await;
+    put_events(&**store, &[of(1, "both", 10), of(1, "both", 5), of(2, &long, 7), of(2, "other", 99)]).await;
     let elsewhere = Corroboration { received_by: other_pop(), ..corroboration("both", 20) };
     let signals =
         vec![elsewhere, corroboration("both", 15), corroboration("quiet", -500), corroboration(&long, 6)];

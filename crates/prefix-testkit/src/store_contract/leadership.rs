@@ -201,9 +201,7 @@ pub async fn nothing_of_an_old_epoch_is_stored_once_the_next_has_begun(
         // the same instance, started again, takes over at once
         epoch = lead(&**other, instance).await;
         let begun = other.totals().await.unwrap().mitigations;
-        while let Some(done) = tasks.join_next().await {
-            done.unwrap();
-        }
+        tasks.join_all().await;
         assert_eq!(other.totals().await.unwrap().mitigations, begun, "a deposed leader stored something");
     }
 }

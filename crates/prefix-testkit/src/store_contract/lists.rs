@@ -12,12 +12,7 @@ use prefix_core::ports::{AuditQuery, ChangeSet, EventQuery, MitigationQuery, Sto
 use super::sample::{
     admission, at, audit, ended, event, mitigation, other_pop, pop, reads, victim, with_port,
 };
-use super::{insert, write};
-
-async fn put(store: &dyn Store, rows: &[Mitigation]) {
-    let mitigations = rows.iter().map(insert).collect();
-    write(store, &admission(), ChangeSet { mitigations, ..ChangeSet::default() }).await.unwrap();
-}
+use super::{insert, put, put_events, write};
 
 /// Most rows share their instant, and new ones arrive in between.
 pub async fn a_list_is_read_in_pages_without_skipping_or_repeating(store: &Arc<dyn Store>) {
@@ -46,7 +41,7 @@ pub async fn a_list_is_read_in_pages_without_skipping_or_repeating(store: &Arc<d
             let newer = Mitigation { created_at: at(100), ..mitigation(newest) };
             newest += 1;
             if query.status.is_empty() {
-                put(&**store, &[newer]).await;
+                put(&**store, [&newer]).await;
             }
             let Some(cursor) = page.next_cursor else { break };
             // as the client gives it back
@@ -141,8 +136,7 @@ pub async fn events_are_filtered(store: &Arc<dyn Store>) {
     nameless.report.vector = None;
     nameless.ingested_at = at(60);
     let events = [event(1), other, nameless];
-    let changes = ChangeSet { events: events.to_vec(), ..ChangeSet::default() };
-    write(&**store, &reads(), changes).await.unwrap();
+    put_events(&**store, &events).await;
     let count = async |query: EventQuery| store.events(&query).await.unwrap().items.len();
     let any = EventQuery::default;
     assert_eq!(count(any()).await, 3);
@@ -181,9 +175,7 @@ pub async fn audit_entries_are_filtered(store: &Arc<dyn Store>) {
 /// They can be a megabyte each, and a page has a thousand rows.
 pub async fn a_list_has_no_raw_details(store: &Arc<dyn Store>) {
     let mut happened = event(1);
-    write(&**store, &reads(), ChangeSet { events: vec![happened.clone()], ..ChangeSet::default() })
-        .await
-        .unwrap();
+    put_events(&**store, std::slice::from_ref(&happened)).await;
     assert!(store.event(happened.event_id).await.unwrap().unwrap().report.raw_details.is_some());
     happened.report.raw_details = None;
     assert_eq!(store.events(&EventQuery::default()).await.unwrap().items, [happened]);

@@ -75,8 +75,6 @@ pub async fn a_freeze_and_an_admission_never_overlap(store: &Arc<dyn Store>, oth
     }
     write(&**store, &admission(), put(&panic_scope(0))).await.unwrap();
     let frozen = other.totals().await.unwrap().mitigations;
-    while let Some(done) = tasks.join_next().await {
-        done.unwrap();
-    }
+    tasks.join_all().await;
     assert_eq!(store.totals().await.unwrap().mitigations, frozen);
 }

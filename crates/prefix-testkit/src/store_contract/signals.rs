@@ -16,24 +16,14 @@ use super::corroborations::put_signals;
 use super::sample::{
     admission, at, corroboration, event, group, mitigation, other_pop, pop, reads, standing_on, victim,
 };
-use super::{change, facts, insert, write};
-
-fn new(group: &SignalGroup) -> GroupChange {
-    GroupChange { before: None, after: Box::new(group.clone()) }
-}
-
-fn edit(before: &SignalGroup, edit: impl FnOnce(&mut SignalGroup)) -> GroupChange {
-    let mut after = before.clone();
-    edit(&mut after);
-    GroupChange { before: Some(Box::new(before.clone())), after: Box::new(after) }
-}
+use super::{change, changed, facts, insert, write};
 
 fn groups(groups: Vec<GroupChange>) -> ChangeSet {
     ChangeSet { groups, ..ChangeSet::default() }
 }
 
 async fn put(store: &dyn Store, rows: &[&SignalGroup]) {
-    write(store, &reads(), groups(rows.iter().map(|row| new(row)).collect())).await.unwrap();
+    write(store, &reads(), groups(rows.iter().copied().map(insert).collect())).await.unwrap();
 }
 
 /// With the event that joined it and the signal that was attached.
@@ -42,7 +32,7 @@ pub async fn a_group_is_given_back_as_it_came(store: &Arc<dyn Store>) {
     row.mitigation_id = Some(MitigationId::generate());
     let happened = prefix_core::event::Event { signal_group_id: Some(row.group_id), ..event(1) };
     let changes =
-        ChangeSet { events: vec![happened.clone()], groups: vec![new(&row)], ..ChangeSet::default() };
+        ChangeSet { events: vec![happened.clone()], groups: vec![insert(&row)], ..ChangeSet::default() };
     write(&**store, &admission(), changes).await.unwrap();
     assert_eq!(store.group(row.group_id).await.unwrap(), Some(row));
     assert_eq!(store.group(GroupId::generate()).await.unwrap(), None);
@@ -56,13 +46,13 @@ pub async fn a_pop_victim_and_vector_have_one_open_group(store: &Arc<dyn Store>)
     let mut attempts = 0;
     let mut decide = |_| {
         attempts += 1;
-        groups(vec![new(&group(1))])
+        groups(vec![insert(&group(1))])
     };
     let refused = store.transact(&reads(), &mut decide).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
     assert!(attempts > 1, "a conflict is repeated before it is reported");
     let (a, b) = (group(7), group(7));
-    let refused = write(&**store, &reads(), groups(vec![new(&a), new(&b)])).await;
+    let refused = write(&**store, &reads(), groups(vec![insert(&a), insert(&b)])).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
     assert_eq!(store.group(a.group_id).await.unwrap(), None);
     let others = [
@@ -76,8 +66,8 @@ pub async fn a_pop_victim_and_vector_have_one_open_group(store: &Arc<dyn Store>)
     put(&**store, &others.each_ref()).await;
     // one ends and another begins in one unit of work
     let next = group(1);
-    let end = edit(&first, |row| row.status = GroupStatus::Expired);
-    write(&**store, &reads(), groups(vec![new(&next), end])).await.unwrap();
+    let end = change(&first, |row| row.status = GroupStatus::Expired);
+    write(&**store, &reads(), groups(vec![insert(&next), end])).await.unwrap();
     assert_eq!(store.group(first.group_id).await.unwrap().unwrap().status, GroupStatus::Expired);
     assert_eq!(store.group(next.group_id).await.unwrap(), Some(next));
 }
@@ -92,8 +82,8 @@ pub async fn signals_at_once_make_one_group(store: &Arc<dyn Store>) {
             asked.victims.insert(victim(1));
             let mut decide = |facts: Snapshot| {
                 let change = match facts.groups.first() {
-                    Some(row) => edit(row, |row| row.source_count += 1),
-                    None => new(&SignalGroup { source_count: 1, ..group(1) }),
+                    Some(row) => change(row, |row| row.source_count += 1),
+                    None => insert(&SignalGroup { source_count: 1, ..group(1) }),
                 };
                 groups(vec![change])
             };
@@ -102,9 +92,7 @@ pub async fn signals_at_once_make_one_group(store: &Arc<dyn Store>) {
             }
         });
     }
-    while let Some(done) = tasks.join_next().await {
-        done.unwrap();
-    }
+    tasks.join_all().await;
     let found = store.groups(&GroupQuery::default()).await.unwrap().items;
     assert_eq!(found.iter().map(|row| (row.source_count, row.revision)).collect::<Vec<_>>(), [(8, 7)]);
 }
@@ -113,11 +101,11 @@ pub async fn signals_at_once_make_one_group(store: &Arc<dyn Store>) {
 pub async fn a_group_that_changed_in_between_is_not_overwritten(store: &Arc<dyn Store>) {
     let old = group(1);
     put(&**store, &[&old]).await;
-    let count = |row: &SignalGroup, count: u32| groups(vec![edit(row, |row| row.source_count = count)]);
+    let count = |row: &SignalGroup, count: u32| groups(vec![change(row, |row| row.source_count = count)]);
     write(&**store, &reads(), count(&old, 3)).await.unwrap();
     let now = store.group(old.group_id).await.unwrap().unwrap();
     assert_eq!((now.revision, now.source_count), (old.revision + 1, 3));
-    let close = groups(vec![edit(&old, |row| row.status = GroupStatus::Resolved)]);
+    let close = groups(vec![change(&old, |row| row.status = GroupStatus::Resolved)]);
     for late in [count(&old, 4), close] {
         let mut attempts = 0;
         let mut decide = |_| {
@@ -138,7 +126,7 @@ pub async fn a_group_that_changed_in_between_is_not_overwritten(store: &Arc<dyn 
             group.status = GroupStatus::Resolved;
             group.mitigation_id = Some(row);
         };
-        groups(vec![edit(&facts.groups[0], hand_on)])
+        groups(vec![change(&facts.groups[0], hand_on)])
     };
     store.transact(&asked, &mut again).await.unwrap();
     let handed_on = store.group(old.group_id).await.unwrap().unwrap();
@@ -158,8 +146,8 @@ pub async fn what_identifies_a_group_never_changes(store: &Arc<dyn Store>) {
         |row| row.created_at = at(1),
         |row| row.window_ends_at = at(1),
     ];
-    for change in changes {
-        let refused = write(&**store, &reads(), groups(vec![edit(&row, change)])).await;
+    for edit in changes {
+        let refused = write(&**store, &reads(), groups(vec![change(&row, edit)])).await;
         assert!(matches!(refused, Err(StoreError::Invalid(_))), "{refused:?}");
     }
 }
@@ -324,8 +312,7 @@ pub async fn old_groups_and_corroborations_are_pruned(store: &Arc<dyn Store>) {
     put(&**store, &all.each_ref()).await;
     let signals = [corroboration("a", -400), corroboration("a", -301), corroboration("a", -300)];
     put_signals(&**store, &signals).await;
-    let changes = ChangeSet { mitigations: vec![insert(&row)], ..ChangeSet::default() };
-    write(&**store, &admission(), changes).await.unwrap();
+    super::put(&**store, [&row]).await;
     let kept = async || {
         let mut kept = Vec::new();
         for row in &all {
@@ -348,9 +335,7 @@ pub async fn old_groups_and_corroborations_are_pruned(store: &Arc<dyn Store>) {
     let left = store.corroborator_activity(&pop(), at(-9_999)).await.unwrap();
     assert_eq!((left.len(), left[0].count, left[0].last_seen), (1, 1, at(-300)));
     let end = change(&row, |row| row.status = Status::Expired);
-    write(&**store, &admission(), ChangeSet { mitigations: vec![end], ..ChangeSet::default() })
-        .await
-        .unwrap();
+    write(&**store, &admission(), changed([end])).await.unwrap();
     assert_eq!(store.prune(&retention, 100).await.unwrap(), 1);
     assert_eq!(kept().await, [true, false, true, false, false]);
 }

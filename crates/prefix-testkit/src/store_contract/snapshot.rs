@@ -9,12 +9,7 @@ use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::ports::{ChangeSet, ReadSet, Store};
 
 use super::sample::{admission, at, ended, event, mitigation, other_pop, pop, reads, victim, with_port};
-use super::{change, facts, insert, write};
-
-async fn put(store: &dyn Store, rows: &[&Mitigation]) {
-    let mitigations = rows.iter().map(|row| insert(row)).collect();
-    write(store, &admission(), ChangeSet { mitigations, ..ChangeSet::default() }).await.unwrap();
-}
+use super::{change, changed, facts, insert, put, put_events, write};
 
 async fn ids(store: &dyn Store, reads: &ReadSet) -> BTreeSet<MitigationId> {
     facts(store, reads).await.mitigations.iter().map(|row| row.mitigation_id).collect()
@@ -27,7 +22,7 @@ fn ids_of(rows: &[&Mitigation]) -> BTreeSet<MitigationId> {
 /// Asked for by id.
 pub async fn rows_are_found_by_id_whatever_their_status_and_pop(store: &Arc<dyn Store>) {
     let (a, b) = (ended(1, Status::Expired, -9_999_999), Mitigation { pop: other_pop(), ..mitigation(2) });
-    put(&**store, &[&a, &b, &mitigation(3)]).await;
+    put(&**store, [&a, &b, &mitigation(3)]).await;
     let mut asked = reads();
     asked.mitigations.extend([a.mitigation_id, b.mitigation_id, MitigationId::generate()]);
     let mut found = facts(&**store, &asked).await.mitigations;
@@ -49,8 +44,8 @@ pub async fn the_rows_of_a_victim_are_the_unfinished_and_the_recent(store: &Arc<
     let gone_elsewhere = Mitigation { pop: other_pop(), ..ended(1, Status::Expired, 0) };
     let another = mitigation(2);
     let wanted = [&living, &queued, &ending, &recent, &expired, &refused];
-    put(&**store, &wanted).await;
-    put(&**store, &[&long_ago, &refused_long_ago, &elsewhere, &gone_elsewhere, &another]).await;
+    put(&**store, wanted).await;
+    put(&**store, [&long_ago, &refused_long_ago, &elsewhere, &gone_elsewhere, &another]).await;
     let mut asked = ReadSet { recent_since: at(-100), rejected_since: at(-3600), ..reads() };
     asked.victims.extend([victim(1), victim(7)]);
     assert_eq!(ids(&**store, &asked).await, ids_of(&wanted));
@@ -68,8 +63,8 @@ pub async fn the_rows_of_a_rule_are_the_unfinished(store: &Arc<dyn Store>) {
         Mitigation { pop: other_pop(), ..mitigation(1) },
         mitigation(3),
     ];
-    put(&**store, &[&living, &ending, &queued]).await;
-    put(&**store, &others.iter().collect::<Vec<_>>()).await;
+    put(&**store, [&living, &ending, &queued]).await;
+    put(&**store, &others).await;
     let mut asked = reads();
     asked.routes.extend([living.key().unwrap(), queued.key().unwrap(), mitigation(9).key().unwrap()]);
     assert_eq!(ids(&**store, &asked).await, ids_of(&[&living, &ending, &queued]));
@@ -84,8 +79,8 @@ pub async fn the_queue_begins_with_the_oldest(store: &Arc<dyn Store>) {
     };
     let rows = [queued(1, 3), queued(2, 1), queued(3, 2), queued(4, 4)];
     let elsewhere = Mitigation { pop: other_pop(), ..queued(5, 0) };
-    put(&**store, &rows.iter().collect::<Vec<_>>()).await;
-    put(&**store, &[&elsewhere, &mitigation(6)]).await;
+    put(&**store, &rows).await;
+    put(&**store, [&elsewhere, &mitigation(6)]).await;
     let asked = ReadSet { queued: 3, ..reads() };
     assert_eq!(ids(&**store, &asked).await, ids_of(&[&rows[1], &rows[2], &rows[0]]));
     assert!(ids(&**store, &reads()).await.is_empty());
@@ -94,7 +89,7 @@ pub async fn the_queue_begins_with_the_oldest(store: &Arc<dyn Store>) {
 /// Asked for in every way.
 pub async fn each_row_comes_once(store: &Arc<dyn Store>) {
     let row = Mitigation { status: Status::Queued, ..mitigation(1) };
-    put(&**store, &[&row]).await;
+    put(&**store, [&row]).await;
     let mut asked = ReadSet { queued: 10, ..admission() };
     asked.mitigations.insert(row.mitigation_id);
     asked.victims.insert(row.victim_ip);
@@ -109,7 +104,7 @@ pub async fn counters_follow_the_rows(store: &Arc<dyn Store>) {
     let nobody = Mitigation { customer_id: None, ..mitigation(3) };
     let queued = Mitigation { status: Status::Queued, ..mitigation(4) };
     let elsewhere = Mitigation { pop: other_pop(), ..mitigation(5) };
-    put(&**store, &[&acme, &globex, &nobody, &queued, &elsewhere]).await;
+    put(&**store, [&acme, &globex, &nobody, &queued, &elsewhere]).await;
     let mut asked = admission();
     asked.customers.extend(["acme", "globex", "initech"].map(|name| name.parse().unwrap()));
     let counts = async || {
@@ -126,7 +121,7 @@ pub async fn counters_follow_the_rows(store: &Arc<dyn Store>) {
         change(&globex, |row| row.status = Status::Withdrawn),
         change(&queued, |row| row.status = Status::Pending),
     ];
-    let changes = ChangeSet { mitigations: changes, ..ChangeSet::default() };
+    let changes = changed(changes);
     // without the lock of an admission, too
     write(&**store, &reads(), changes).await.unwrap();
     assert_eq!(counts().await, (4, 3, vec![3, 0, 0]));
@@ -168,7 +163,7 @@ pub async fn episodes_and_sightings_are_remembered_for_bans(store: &Arc<dyn Stor
     nameless.report.external_event_id = None;
     let mut often = vec![ban.clone(), unban.clone(), nameless.clone()];
     often.extend((0..20).map(|_| event(1)));
-    write(&**store, &reads(), ChangeSet { events: often, ..ChangeSet::default() }).await.unwrap();
+    put_events(&**store, &often).await;
     let source = ban.report.source.clone();
     let other: prefix_core::name::SourceName = "other".parse().unwrap();
     let id = |number: u32| event(number).report.external_event_id.unwrap();
@@ -186,12 +181,12 @@ pub async fn the_unfinished_rows_of_a_pop_are_complete(store: &Arc<dyn Store>) {
     let rows: Vec<Mitigation> =
         (0..2_345).map(|number| with_port(number / 3, 1 + (number % 3) as u16)).collect();
     for rows in rows.chunks(500) {
-        put(&**store, &rows.iter().collect::<Vec<_>>()).await;
+        put(&**store, rows).await;
     }
     let ending = Mitigation { status: Status::Withdrawing, ..mitigation(9_999) };
     put(
         &**store,
-        &[&ending, &ended(1, Status::Expired, 0), &Mitigation { pop: other_pop(), ..mitigation(1) }],
+        [&ending, &ended(1, Status::Expired, 0), &Mitigation { pop: other_pop(), ..mitigation(1) }],
     )
     .await;
     let found: BTreeSet<MitigationId> =

@@ -39,15 +39,8 @@ pub(super) async fn transactions_per_second(
     std::fs::write(file.path(), script)?;
     let (clients, seconds) = (clients.to_string(), seconds.to_string());
     let mut pgbench = Command::new(program()?);
-    pgbench.args([
-        "--no-vacuum",
-        "--protocol=prepared",
-        "--jobs=2",
-        "--client",
-        &clients,
-        "--time",
-        &seconds,
-    ]);
+    pgbench.args(["--no-vacuum", "--protocol=prepared", "--jobs=2"]);
+    pgbench.args(["--client", &clients, "--time", &seconds]);
     pgbench.arg("--file").arg(file.path()).arg(database.url());
     let output = pgbench.output().await.context("cannot run pgbench")?;
     let text = String::from_utf8_lossy(&output.stdout);

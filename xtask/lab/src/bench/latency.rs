@@ -40,8 +40,7 @@ pub(super) async fn measure(screen: Screen, report: &mut Report, pace: Pace) -> 
         let (ours, bare) = (quantile(&mut ours, share), quantile(&mut bare, share));
         let work = format!("POST to rule at the peer, idle, {name}");
         let row = Row::time("4", work, ours, "one INSERT + one AddPath", bare, Bar::AtMost(bar));
-        screen.fact("row 4", &row.told());
-        report.add(row);
+        report.tell(screen, row);
     }
     Ok(())
 }

@@ -28,8 +28,7 @@ pub(super) fn measure(screen: Screen, report: &mut Report) -> Result<()> {
         for (place, (kind, mask)) in [("hit", 0), ("miss", 0x2000_0000)].into_iter().enumerate() {
             let (p50, p99) = times(&inventory, customers, mask)?;
             let row = Row::bound("8", format!("lookup among {told} customers, {kind}, p99"), p99, 1_000.0);
-            screen.fact("row 8", &row.told());
-            report.add(row);
+            report.tell(screen, row);
             if customers == 100 {
                 of_hundred.push(p50);
             } else if customers == 1_000_000 {

@@ -1,5 +1,6 @@
 //! The table: ours, yardstick, ratio, bar; on the terminal and in `docs/benchmarks.md`.
 
+use crate::screen::Screen;
 use anyhow::{Context, Result};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -80,7 +81,7 @@ impl Row {
     }
 
     /// In one line.
-    pub(super) fn told(&self) -> String {
+    fn told(&self) -> String {
         let [_, work, ours, yardstick, ratio, bar, met] = self.cells();
         format!("{work}: {ours}, yardstick {yardstick}, ratio {ratio}, bar {bar}: {met}")
     }
@@ -94,7 +95,7 @@ impl Row {
 }
 
 /// All lines.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Report {
     rows: Vec<Row>,
 }
@@ -102,12 +103,14 @@ pub(super) struct Report {
 const HEAD: [&str; 7] = ["row", "work", "ours", "yardstick", "ratio", "bar", ""];
 
 impl Report {
-    pub(super) fn new() -> Self {
-        Self { rows: Vec::new() }
-    }
-
     pub(super) fn add(&mut self, row: Row) {
         self.rows.push(row);
+    }
+
+    /// Tells a row at once, and keeps it.
+    pub(super) fn tell(&mut self, screen: Screen, row: Row) {
+        screen.fact(&format!("row {}", row.number), &row.told());
+        self.add(row);
     }
 
     /// As a Markdown table with aligned columns.
@@ -195,7 +198,7 @@ mod tests {
 
     #[test]
     fn the_table_says_what_was_missed() {
-        let mut report = Report::new();
+        let mut report = Report::default();
         report.add(Row::rate("3", "repeats".to_owned(), 50.0, "bare", 200.0, Bar::AtLeast(0.5)));
         let (ours, bare) = (Duration::from_millis(3), Duration::from_millis(2));
         report.add(Row::time("1", "first".to_owned(), ours, "bare", bare, Bar::AtMost(1.5)));

@@ -27,8 +27,7 @@ pub(super) async fn measure(screen: Screen, report: &mut Report, pace: Pace) -> 
         let ours = repeated_events(&rig, connections, pace).await?;
         let work = format!("repeated events/s on live mitigations, {connections} connections");
         let row = Row::rate("3", work, ours, "pgbench, one INSERT", bare, Bar::AtLeast(0.5));
-        screen.fact("row 3", &row.told());
-        report.add(row);
+        report.tell(screen, row);
     }
     let mut with_few = Vec::new();
     for connections in CONNECTIONS {
@@ -36,8 +35,7 @@ pub(super) async fn measure(screen: Screen, report: &mut Report, pace: Pace) -> 
         let ours = new_mitigations(&rig, &next, connections, pace).await?;
         let work = format!("new mitigations/s, in the RIB, {connections} connections");
         let row = Row::rate("1", work, ours, "pgbench, three INSERTs", bare, Bar::AtLeast(0.9));
-        screen.fact("row 1", &row.told());
-        report.add(row);
+        report.tell(screen, row);
         with_few.push(ours);
     }
     crowd(&rig, &next, pace.crowd).await?;
@@ -45,8 +43,7 @@ pub(super) async fn measure(screen: Screen, report: &mut Report, pace: Pace) -> 
         let ours = new_mitigations(&rig, &next, connections, pace).await?;
         let work = format!("new mitigations/s with {} live rules, {connections} connections", pace.crowd);
         let row = Row::rate("1", work, ours, "the same with few", with_few, Bar::AtLeast(0.9));
-        screen.fact("row 1", &row.told());
-        report.add(row);
+        report.tell(screen, row);
     }
     Ok(())
 }

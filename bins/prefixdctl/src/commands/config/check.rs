@@ -40,7 +40,7 @@ const FINDINGS: &[Column<Finding>] = &[
 
 /// Runs `prefixd --config DIR --check` and shows what it found; exit 5 on errors.
 pub(super) fn run(session: &Session, dir: Option<&Path>) -> Result<Exit, Failure> {
-    let dir = dir.unwrap_or_else(|| session.config_dir());
+    let dir = dir.unwrap_or_else(|| &session.global.config);
     if !dir.is_dir() {
         return Err(Failure::Invalid(format!("{} is no folder", dir.display())));
     }
@@ -53,13 +53,15 @@ pub(super) fn run(session: &Session, dir: Option<&Path>) -> Result<Exit, Failure
             ))
         })?;
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    let (findings, others): (Vec<_>, Vec<_>) =
-        text.lines().map(|line| Finding::parse(line).ok_or(line)).partition(Result::is_ok);
-    let findings: Vec<_> = findings.into_iter().flatten().collect();
-    let errors = findings.iter().filter(|finding| finding.is_error()).count();
-    for line in others.into_iter().filter_map(Result::err).filter(|line| !line.trim().is_empty()) {
-        session.note(line);
+    let mut findings = Vec::new();
+    for line in text.lines() {
+        match Finding::parse(line) {
+            Some(finding) => findings.push(finding),
+            None if line.trim().is_empty() => {}
+            None => session.note(line),
+        }
     }
+    let errors = findings.iter().filter(|finding| finding.is_error()).count();
     if !output.status.success() && errors == 0 {
         // Not a verdict on the files: the daemon could not even look.
         return Err(Failure::General(format!("{} --check failed: {}", program.display(), output.status)));
@@ -71,13 +73,7 @@ pub(super) fn run(session: &Session, dir: Option<&Path>) -> Result<Exit, Failure
 }
 
 fn show(session: &Session, findings: &[Finding]) -> Result<(), Failure> {
-    if matches!(session.format(), Format::Json | Format::Yaml) {
-        let body = serde_json::to_vec(findings)
-            .map_err(|error| Failure::General(format!("cannot write the findings: {error}")))?;
-        session.print_document(&body)?;
-        return Ok(());
-    }
-    if findings.is_empty() && session.format() != Format::Csv {
+    if session.print_own(&findings)? || (findings.is_empty() && session.format() != Format::Csv) {
         return Ok(());
     }
     session.print_rows(FINDINGS, findings)

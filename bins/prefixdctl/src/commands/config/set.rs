@@ -1,13 +1,13 @@
 //! `config set`: a document of the configuration, from a file of this host into the files of the server.
 
 use crate::exit::{Exit, Failure};
+use crate::files;
 use crate::output::printable;
-use crate::session::{Session, read};
+use crate::session::Session;
 use crate::views::CHANGES;
 use clap::{Args, ValueEnum};
 use prefix_client::{ConfigEdited, DryRun, Outcome};
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Which document, and from where.
 #[derive(Debug, Args)]
@@ -30,42 +30,22 @@ enum Document {
     Correlation,
 }
 
-impl Document {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Playbooks => "playbooks",
-            Self::Correlation => "correlation",
-        }
-    }
-}
-
 /// Carries the command out.
 pub(crate) async fn run(session: &Session, arguments: &SetArgs) -> Result<Exit, Failure> {
-    let name = name(&arguments.file);
-    let document = prefix_config::edit::body::of_text(&name, &text(&arguments.file)?).map_err(|errors| {
-        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        Failure::Invalid(lines.join("\n"))
-    })?;
+    let document = files::document(&arguments.file)?;
     let client = session.client()?;
     let (force, mode) = (arguments.force, session.mode());
-    let reply = match arguments.document {
-        Document::Playbooks => client.set_playbooks(&document, force, mode).await?,
-        Document::Correlation => client.set_correlation(&document, force, mode).await?,
+    let (word, reply) = match arguments.document {
+        Document::Playbooks => ("playbooks", client.set_playbooks(&document, force, mode).await?),
+        Document::Correlation => ("correlation", client.set_correlation(&document, force, mode).await?),
     };
-    if session.print_document(&reply.body)? {
-        return Ok(Exit::Ok);
-    }
-    match &reply.value {
-        Outcome::Rehearsed(rehearsal) => preview(session, &reply.body, rehearsal)?,
+    session.show(&reply.body, || match &reply.value {
+        Outcome::Rehearsed(rehearsal) => preview(session, &reply.body, rehearsal),
         Outcome::Done(_) => {
-            session.print(&format!(
-                "{} replaced by {}, in force now\n",
-                arguments.document.word(),
-                printable(&name)
-            ))?;
+            let name = printable(&files::name(&arguments.file));
+            session.print(&format!("{word} replaced by {name}, in force now\n"))
         }
-    }
-    Ok(Exit::Ok)
+    })
 }
 
 /// What would be different, and whom that concerns.
@@ -84,17 +64,4 @@ fn preview(session: &Session, body: &[u8], rehearsal: &DryRun<ConfigEdited>) -> 
     }
     session.note("dry run: nothing was changed");
     Ok(())
-}
-
-fn name(file: &Path) -> String {
-    if file == Path::new("-") { "stdin".to_owned() } else { file.display().to_string() }
-}
-
-fn text(file: &Path) -> Result<String, Failure> {
-    if file == Path::new("-") {
-        let mut text = String::new();
-        let read = std::io::stdin().lock().read_to_string(&mut text);
-        return read.map(|_| text).map_err(|error| Failure::Usage(format!("cannot read stdin: {error}")));
-    }
-    String::from_utf8(read(file)?).map_err(|_| Failure::Usage(format!("{} is no text", file.display())))
 }

@@ -1,16 +1,15 @@
 //! `events batch`: a file of any length, cut into requests that the API takes.
 
-use crate::commands::bodies::merged;
+use crate::commands::bodies::{Answers, in_parts, merged};
 use crate::exit::{Exit, Failure};
+use crate::files::{name, text};
 use crate::output::Format;
-use crate::progress::Progress;
 use crate::session::Session;
 use crate::views::BATCH;
 use bytes::Bytes;
 use prefix_client::{BatchAnswer, EventStatus};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::io::Read;
 use std::path::Path;
 
 /// The most events of one request.
@@ -24,33 +23,17 @@ const TAIL: &str = "]}";
 
 /// Sends the file and shows what became of each event.
 pub(super) async fn run(session: &Session, file: &Path) -> Result<Exit, Failure> {
-    let text = content(file)?;
+    let text = text(file)?;
     let events = events(&text).map_err(|error| Failure::Invalid(format!("{}: {error}", name(file))))?;
     if events.is_empty() {
         return Err(Failure::Invalid(format!("{} holds no event", name(file))));
     }
     let client = session.client()?;
-    let mut progress = Progress::new(session, "events", Some(events.len()));
-    let mut bodies = Vec::new();
-    let mut sizes = Vec::new();
-    let mut done = 0;
-    let mut broken = None;
-    for request in requests(&events) {
-        match client.send_raw_batch(request.body).await {
-            Ok(reply) => bodies.push(reply.body),
-            // What was sent before is stored: its results must not be lost with this request.
-            Err(error) => {
-                broken = Some(error);
-                break;
-            }
-        }
-        sizes.push(request.size);
-        done += request.size;
-        progress.advance(request.size);
-    }
-    drop(progress);
+    let send = async |body| client.send_raw_batch(body).await.map(|reply| reply.body);
+    let Answers { bodies, sizes, broken } = in_parts(session, "events", requests(&events), send).await;
     let rejected = if bodies.is_empty() { 0 } else { show(session, &bodies, &sizes)? };
     if let Some(error) = broken {
+        let done: usize = sizes.iter().sum();
         if done > 0 {
             session.note(&format!("sent the first {done} of {} events, then this happened:", events.len()));
         }
@@ -90,23 +73,6 @@ fn within_item(error: &str) -> &str {
     if rest.starts_with('/') { rest } else { error }
 }
 
-pub(in crate::commands) fn name(file: &Path) -> String {
-    if file == Path::new("-") { "stdin".to_owned() } else { file.display().to_string() }
-}
-
-pub(in crate::commands) fn content(file: &Path) -> Result<String, Failure> {
-    let mut text = String::new();
-    let read = if file == Path::new("-") {
-        std::io::stdin().lock().read_to_string(&mut text)
-    } else {
-        std::fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text))
-    };
-    match read {
-        Ok(_) => Ok(text),
-        Err(error) => Err(Failure::Usage(format!("cannot read {}: {error}", name(file)))),
-    }
-}
-
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow)]
@@ -129,16 +95,10 @@ pub(in crate::commands) fn events(text: &str) -> Result<Vec<&RawValue>, serde_js
     Ok(values)
 }
 
-/// One request of a batch.
-struct Request {
-    body: String,
-    size: usize,
-}
-
-/// Cuts the events into requests of at most 100 events and 1 MiB.
+/// Cuts the events into requests of at most 100 events and 1 MiB, each with the number of its events.
 ///
 /// An event that is larger alone gets a request of its own, and the server's refusal.
-fn requests(events: &[&RawValue]) -> Vec<Request> {
+fn requests(events: &[&RawValue]) -> Vec<(usize, String)> {
     let mut requests = Vec::new();
     let mut body = HEAD.to_owned();
     let mut size = 0;
@@ -146,7 +106,7 @@ fn requests(events: &[&RawValue]) -> Vec<Request> {
         let event = event.get();
         let grown = body.len() + 1 + event.len() + TAIL.len();
         if size > 0 && (size == MOST_EVENTS || grown > MOST_BYTES) {
-            requests.push(Request { body: std::mem::replace(&mut body, HEAD.to_owned()) + TAIL, size });
+            requests.push((size, std::mem::replace(&mut body, HEAD.to_owned()) + TAIL));
             size = 0;
         }
         if size > 0 {
@@ -156,7 +116,7 @@ fn requests(events: &[&RawValue]) -> Vec<Request> {
         size += 1;
     }
     if size > 0 {
-        requests.push(Request { body: body + TAIL, size });
+        requests.push((size, body + TAIL));
     }
     requests
 }
@@ -191,7 +151,7 @@ mod tests {
     #[test]
     fn requests_hold_a_hundred_events_at_most() {
         let text = format!("[{}]", vec!["{}"; 250].join(","));
-        let sizes: Vec<_> = requests(&events(&text).unwrap()).iter().map(|request| request.size).collect();
+        let sizes: Vec<_> = requests(&events(&text).unwrap()).iter().map(|(size, _)| *size).collect();
         assert_eq!(sizes, [100, 100, 50]);
     }
 
@@ -200,10 +160,10 @@ mod tests {
         let event = format!("\"{}\"", "x".repeat(300_000));
         let text = format!("[{}]", [event.as_str(); 7].join(","));
         let requests = requests(&events(&text).unwrap());
-        assert_eq!(requests.iter().map(|request| request.size).collect::<Vec<_>>(), [3, 3, 1]);
-        for request in &requests {
-            assert!(request.body.len() <= MOST_BYTES);
-            serde_json::from_str::<serde_json::Value>(&request.body).unwrap();
+        assert_eq!(requests.iter().map(|(size, _)| *size).collect::<Vec<_>>(), [3, 3, 1]);
+        for (_, body) in &requests {
+            assert!(body.len() <= MOST_BYTES);
+            serde_json::from_str::<serde_json::Value>(body).unwrap();
         }
         let huge = format!("[\"{}\"]", "x".repeat(2 * MOST_BYTES));
         assert_eq!(super::requests(&events(&huge).unwrap()).len(), 1);

@@ -1,19 +1,18 @@
 //! Changing several mitigations: withdrawing and acknowledging, a hundred to a request.
 
-use crate::commands::bodies::merged;
+use crate::commands::bodies::{Answers, in_parts, merged};
 use crate::commands::list::LARGEST_PAGE;
 use crate::commands::mitigations::show_changed;
 use crate::confirm::confirm;
 use crate::exit::{Exit, Failure};
 use crate::output::printable;
-use crate::progress::Progress;
 use crate::session::Session;
 use crate::views::{BULK, action};
 use bytes::Bytes;
 use clap::Args;
 use futures::TryStreamExt;
 use prefix_client::{
-    BulkResult, Client, Mitigation, MitigationId, MitigationQuery, MitigationStatus, Outcome,
+    BulkResult, Client, Mitigation, MitigationId, MitigationQuery, MitigationStatus, Outcome, PageQuery,
 };
 use serde::Deserialize;
 use std::net::IpAddr;
@@ -70,42 +69,39 @@ pub(super) async fn withdraw(session: &Session, arguments: WithdrawArgs) -> Resu
     };
     if let ([id], false) = (ids.as_slice(), arguments.all) {
         let reply = client.withdraw_mitigation(*id, &arguments.reason, operator, session.mode()).await?;
-        show_changed(session, &reply)?;
+        let exit = show_changed(session, &reply)?;
         if let Outcome::Done(mitigation) = &reply.value
             && mitigation.status == MitigationStatus::Withdrawing
         {
             session.note("the speaker has not confirmed it yet; the removal is repeated until it does");
         }
-        return Ok(Exit::Ok);
+        return Ok(exit);
     }
     if !confirm(session, &format!("withdraw {} mitigation(s)", ids.len()))? {
         return Ok(Exit::General);
     }
-    let mut bodies = Bodies::new(session, &ids);
-    for part in ids.chunks(MOST) {
+    let send = async |part: &[MitigationId]| {
         let reply = client.withdraw_mitigations(part, &arguments.reason, operator, session.mode()).await;
-        if !bodies.take(part, reply.map(|reply| reply.body)) {
-            break;
-        }
-    }
-    bodies.show("withdrawn")
+        reply.map(|reply| reply.body)
+    };
+    show(session, in_parts(session, "mitigations", parts(&ids), send).await, "withdrawn")
+}
+
+fn parts(ids: &[MitigationId]) -> Vec<(usize, &[MitigationId])> {
+    ids.chunks(MOST).map(|part| (part.len(), part)).collect()
 }
 
 /// The rules that `--all` means.
 async fn select(client: &Client, arguments: &WithdrawArgs) -> Result<Vec<Mitigation>, Failure> {
+    use MitigationStatus::{Active, Escalated, Pending, Queued};
     if arguments.victim.is_none() && arguments.customer.is_none() {
         return Err(Failure::Usage("--all needs --victim or --customer".to_owned()));
     }
     let query = MitigationQuery {
-        status: vec![
-            MitigationStatus::Queued,
-            MitigationStatus::Pending,
-            MitigationStatus::Active,
-            MitigationStatus::Escalated,
-        ],
+        status: vec![Queued, Pending, Active, Escalated],
         victim_ip: arguments.victim,
         customer_id: arguments.customer.clone(),
-        limit: Some(LARGEST_PAGE),
+        page: PageQuery { limit: Some(LARGEST_PAGE), ..PageQuery::default() },
         ..MitigationQuery::default()
     };
     Ok(client.all_mitigations(&query).into_stream().try_collect().await?)
@@ -114,98 +110,54 @@ async fn select(client: &Client, arguments: &WithdrawArgs) -> Result<Vec<Mitigat
 /// Takes note of mitigations.
 pub(super) async fn acknowledge(session: &Session, ids: &[MitigationId]) -> Result<Exit, Failure> {
     let client = session.client()?;
-    let mut bodies = Bodies::new(session, ids);
-    for part in ids.chunks(MOST) {
-        let reply = client.acknowledge_mitigations(part, session.mode()).await;
-        if !bodies.take(part, reply.map(|reply| reply.body)) {
-            break;
-        }
-    }
-    bodies.show("acknowledged")
-}
-
-/// The answers so far.
-struct Bodies<'a> {
-    session: &'a Session,
-    progress: Progress,
-    answers: Vec<Bytes>,
-    sizes: Vec<usize>,
-    broken: Option<prefix_client::ApiError>,
+    let send = async |part: &[MitigationId]| {
+        client.acknowledge_mitigations(part, session.mode()).await.map(|reply| reply.body)
+    };
+    show(session, in_parts(session, "mitigations", parts(ids), send).await, "acknowledged")
 }
 
 /// What all bulk answers, and the rehearsals of one, have in common.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Answer {
-    #[serde(default)]
     failed: usize,
-    #[serde(default)]
     results: Vec<BulkResult>,
-    #[serde(default)]
     dry_run: bool,
-    #[serde(default)]
     result: Option<Box<Answer>>,
-    #[serde(default)]
     affected_mitigations: Vec<MitigationId>,
 }
 
-impl<'a> Bodies<'a> {
-    fn new(session: &'a Session, ids: &[MitigationId]) -> Self {
-        let progress = Progress::new(session, "mitigations", Some(ids.len()));
-        Self { session, progress, answers: Vec::new(), sizes: Vec::new(), broken: None }
-    }
-
-    /// Keeps one answer; false if there is no point in going on.
-    fn take(&mut self, part: &[MitigationId], body: Result<Bytes, prefix_client::ApiError>) -> bool {
-        self.progress.advance(part.len());
-        match body {
-            Ok(body) => {
-                self.answers.push(body);
-                self.sizes.push(part.len());
-                true
-            }
-            Err(error) => {
-                self.broken = Some(error);
-                false
-            }
+/// Shows what became of each, or would.
+fn show(session: &Session, answers: Answers, counter: &str) -> Result<Exit, Failure> {
+    let Answers { bodies, sizes, broken } = answers;
+    let read = |body: &Bytes| {
+        serde_json::from_slice::<Answer>(body)
+            .map_err(|error| Failure::General(format!("the answer cannot be read: {error}")))
+    };
+    let answers = bodies.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let rehearsal = answers.iter().any(|answer| answer.dry_run);
+    if rehearsal && session.print_document_list(&bodies)? {
+        // One rehearsal after another: there is no answer of the API that holds several.
+    } else if rehearsal {
+        let ids: Vec<_> = answers.iter().flat_map(|answer| &answer.affected_mitigations).collect();
+        for id in &ids {
+            session.print(&id.to_string())?;
         }
+        session
+            .note(&format!("dry run: nothing was changed, {} mitigation(s) would be {counter}", ids.len()));
+    } else if !bodies.is_empty() {
+        let body = merged(&bodies, &[counter, "failed"], &sizes)?;
+        let rows: Vec<_> = answers.iter().flat_map(|answer| answer.results.iter().cloned()).collect();
+        session.print_list(&body, BULK, &rows, "mitigations")?;
     }
-
-    fn show(self, counter: &str) -> Result<Exit, Failure> {
-        let Self { session, progress, answers: bodies, sizes, broken } = self;
-        drop(progress);
-        let read = |body: &Bytes| {
-            serde_json::from_slice::<Answer>(body)
-                .map_err(|error| Failure::General(format!("the answer cannot be read: {error}")))
-        };
-        let answers = bodies.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        let rehearsal = answers.iter().any(|answer| answer.dry_run);
-        if rehearsal && session.print_document_list(&bodies)? {
-            // One rehearsal after another: there is no answer of the API that holds several.
-        } else if rehearsal {
-            let ids: Vec<_> = answers.iter().flat_map(|answer| &answer.affected_mitigations).collect();
-            for id in &ids {
-                session.print(&id.to_string())?;
-            }
-            session.note(&format!(
-                "dry run: nothing was changed, {} mitigation(s) would be {counter}",
-                ids.len()
-            ));
-        } else if !bodies.is_empty() {
-            let body = merged(&bodies, &[counter, "failed"], &sizes)?;
-            let rows: Vec<_> = answers.iter().flat_map(|answer| answer.results.iter().cloned()).collect();
-            session.print_list(&body, BULK, &rows, "mitigations")?;
+    if let Some(error) = broken {
+        if !sizes.is_empty() {
+            let done: usize = sizes.iter().sum();
+            session.note(&printable(&format!("after the first {done} this happened:")));
         }
-        if let Some(error) = broken {
-            if !sizes.is_empty() {
-                let done: usize = sizes.iter().sum();
-                session.note(&printable(&format!("after the first {done} this happened:")));
-            }
-            return Err(error.into());
-        }
-        let failed: usize = answers
-            .iter()
-            .map(|answer| answer.failed + answer.result.as_ref().map_or(0, |result| result.failed))
-            .sum();
-        Ok(if failed > 0 { Exit::Refused } else { Exit::Ok })
+        return Err(error.into());
     }
+    let has_failed =
+        |answer: &Answer| answer.failed > 0 || answer.result.as_ref().is_some_and(|result| result.failed > 0);
+    Ok(if answers.iter().any(has_failed) { Exit::Refused } else { Exit::Ok })
 }

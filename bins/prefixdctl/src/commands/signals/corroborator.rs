@@ -1,7 +1,8 @@
 //! Sources that only corroborate: send for one, see which were heard, see what waits.
 
 use crate::exit::{Exit, Failure};
-use crate::session::{Session, read};
+use crate::files;
+use crate::session::Session;
 use crate::views::{CACHED_SIGNALS, CORROBORATED, SOURCE_ACTIVITY};
 use clap::Args;
 use prefix_client::{Mode, NewCorroboration};
@@ -57,13 +58,6 @@ pub(crate) struct CacheArgs {
 
 /// `signals corroborate`.
 pub(crate) async fn corroborate(session: &Session, arguments: CorroborateArgs) -> Result<Exit, Failure> {
-    let raw_details = match &arguments.raw {
-        Some(file) => Some(
-            serde_json::from_slice(&read(file)?)
-                .map_err(|error| Failure::Invalid(format!("{} is no JSON: {error}", file.display())))?,
-        ),
-        None => None,
-    };
     let signal = NewCorroboration {
         source: arguments.source,
         vector: arguments.vector,
@@ -72,7 +66,7 @@ pub(crate) async fn corroborate(session: &Session, arguments: CorroborateArgs) -
         service_id: arguments.service_id,
         interface: arguments.interface,
         confidence: arguments.confidence,
-        raw_details,
+        raw_details: arguments.raw.as_deref().map(files::json).transpose()?,
     };
     if session.mode() == Mode::DryRun {
         let body = serde_json::to_vec(&signal)
@@ -80,27 +74,27 @@ pub(crate) async fn corroborate(session: &Session, arguments: CorroborateArgs) -
         return super::rehearse(session, "corroborator", &[], &[], &body);
     }
     let reply = session.client()?.corroborate(&signal).await?;
-    if session.print_document(&reply.body)? {
-        return Ok(Exit::Ok);
-    }
-    let answer = reply.value;
-    session.print_rows(CORROBORATED, std::slice::from_ref(&answer))?;
-    session.note(&match (answer.attached_group_ids.len(), answer.mitigation_ids.len()) {
-        (0, _) => "no attack that it is about is known: it waits for one until its window ends".to_owned(),
-        (groups, 0) => format!("it counts in {groups} group(s); no mitigation was made by it"),
-        (groups, made) => {
-            format!("it counts in {groups} group(s), and completed the quorum of {made} mitigation(s)")
-        }
-    });
-    Ok(Exit::Ok)
+    session.show(&reply.body, || {
+        let answer = &reply.value;
+        session.print_row(CORROBORATED, answer)?;
+        session.note(&match (answer.attached_group_ids.len(), answer.mitigation_ids.len()) {
+            (0, _) => {
+                "no attack that it is about is known: it waits for one until its window ends".to_owned()
+            }
+            (groups, 0) => format!("it counts in {groups} group(s); no mitigation was made by it"),
+            (groups, made) => {
+                format!("it counts in {groups} group(s), and completed the quorum of {made} mitigation(s)")
+            }
+        });
+        Ok(())
+    })
 }
 
 /// `signals activity`.
 pub(crate) async fn activity(session: &Session, arguments: &ActivityArgs) -> Result<Exit, Failure> {
     let reply = session.client()?.corroborator_activity(Some(arguments.minutes)).await?;
     let what = format!("corroborating source was heard in the last {} minutes", arguments.minutes);
-    session.print_list(&reply.body, SOURCE_ACTIVITY, &reply.value.sources, &what)?;
-    Ok(Exit::Ok)
+    session.print_list(&reply.body, SOURCE_ACTIVITY, &reply.value.sources, &what)
 }
 
 /// `signals cache`.

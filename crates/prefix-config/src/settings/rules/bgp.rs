@@ -33,7 +33,7 @@ pub(super) fn check(keys: &Keys, found: &mut Diagnostics) {
     found.range("bgp.announce_timeout_ms", bgp.announce_timeout_ms, 0..=60_000);
     found.range("bgp.connect_timeout_seconds", bgp.connect_timeout_seconds, 1..=300);
     found.range("bgp.request_timeout_seconds", bgp.request_timeout_seconds, 1..=300);
-    found.range("bgp.withdraw_alarm_seconds", bgp.withdraw_alarm_seconds, 1..=super::DAY.into());
+    found.range("bgp.withdraw_alarm_seconds", bgp.withdraw_alarm_seconds, 1..=super::DAY);
     found.range("bgp.guard.grace_seconds", bgp.guard.grace_seconds, 0..=3600);
     neighbors(&bgp.neighbors, found);
 }
@@ -73,37 +73,24 @@ fn tls(bgp: &BgpKeys, found: &mut Diagnostics) {
 fn neighbors(neighbors: &[NeighborKeys], found: &mut Diagnostics) {
     let (mut names, mut addresses) = (BTreeSet::new(), BTreeSet::new());
     for (index, neighbor) in neighbors.iter().enumerate() {
-        let path = format!("bgp.neighbors.{index}");
+        let mut error = |key: &str, text: String| {
+            found.error(format!("bgp.neighbors.{index}.{key}"), format!("neighbors[{index}].{key}{text}"));
+        };
         if neighbor.name.trim().is_empty() {
-            found.error(format!("{path}.name"), format!("neighbors[{index}].name must not be empty"));
+            error("name", " must not be empty".to_owned());
         } else if !names.insert(&neighbor.name) {
-            found.error(
-                format!("{path}.name"),
-                format!("neighbors[{index}].name: {:?} is the name of another neighbor", neighbor.name),
-            );
+            error("name", format!(": {:?} is the name of another neighbor", neighbor.name));
         }
         if !addresses.insert(neighbor.address) {
-            found.error(
-                format!("{path}.address"),
-                format!(
-                    "neighbors[{index}].address: {} is the address of another neighbor",
-                    neighbor.address
-                ),
-            );
+            error("address", format!(": {} is the address of another neighbor", neighbor.address));
         }
         if neighbor.peer_asn == 0 {
-            found.error(
-                format!("{path}.peer_asn"),
-                format!("neighbors[{index}].peer_asn must be 1..4294967295, not 0"),
-            );
+            error("peer_asn", " must be 1..4294967295, not 0".to_owned());
         }
         if neighbor.password_env.is_some() {
-            found.warning(
-                format!("{path}.password_env"),
-                format!(
-                    "neighbors[{index}].password_env is ignored: passwords of sessions belong to the speaker"
-                ),
-            );
+            let text = "password_env is ignored: passwords of sessions belong to the speaker";
+            found
+                .warning(format!("bgp.neighbors.{index}.password_env"), format!("neighbors[{index}].{text}"));
         }
     }
 }

@@ -21,9 +21,7 @@ pub(super) fn check(keys: &Keys, environment: &Environment, found: &mut Diagnost
     ] {
         found.range(&format!("http.rate_limit.{key}"), value, 1..=1_000_000);
     }
-    if let Some(origin) = &http.cors_origin
-        && !is_origin(origin)
-    {
+    if let Some(origin) = http.cors_origin.as_ref().filter(|origin| !is_origin(origin)) {
         found.error_of(
             "http.cors_origin",
             format!("must be one origin like \"https://noc.example.net\", not {origin:?}"),

@@ -78,6 +78,28 @@ fn each_rule_says_what_is_wrong_and_where() {
 }
 
 #[test]
+fn seconds_beyond_32_bits_are_shown_as_they_are_written() {
+    for (section, key, range) in [
+        ("timers", "default_ttl_seconds", "1..86400"),
+        ("timers", "min_ttl_seconds", "1..86400"),
+        ("timers", "max_ttl_seconds", "1..86400"),
+        ("timers", "quiet_period_after_withdraw_seconds", "0..86400"),
+        ("guardrails", "min_ttl_seconds", "1..86400"),
+        ("guardrails", "max_ttl_seconds", "1..86400"),
+        ("guardrails", "max_lifetime_seconds", "1..2592000"),
+        ("guardrails", "max_lifetime_cooldown_seconds", "0..86400"),
+        ("escalation", "min_persistence_seconds", "0..86400"),
+        ("escalation", "max_escalated_duration_seconds", "1..86400"),
+    ] {
+        let said = with(&format!("{section}: {{{key}: 5000000000}}")).join("\n");
+        let expected = format!("error prefixd.yaml:4: {section}.{key} must be {range}, not 5000000000");
+        assert!(said.contains(&expected) && !said.contains("4294967295"), "{key}: {said}");
+    }
+    let approval = with("guardrails: {approval: {expires_seconds: 5000000000}}").join("\n");
+    assert!(approval.contains("must be 1..604800, not 5000000000"), "{approval}");
+}
+
+#[test]
 fn the_rules_of_access_and_of_the_speaker_are_said() {
     let cases = [
         "http: {auth: {}}\nbgp: {local_asn: 1, router_id: 10.0.0.1}",

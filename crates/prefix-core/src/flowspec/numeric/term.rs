@@ -2,25 +2,34 @@
 
 use std::cmp::Ordering;
 
-/// How a packet's value relates to the number in a condition.
+/// How a packet's value relates to the number in a condition. As a number each is its relation bits in an operator octet:
+/// 4 for less, 2 for greater, 1 for equal (RFC 8955 §4.2.1.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::flowspec) enum Relation {
     /// Never true: no relation bit is set.
     Never,
+    /// `=`
+    Equal,
+    /// `>`
+    Greater,
+    /// `>=`
+    AtLeast,
     /// `<`
     Less,
     /// `<=`
     AtMost,
-    /// `=`
-    Equal,
-    /// `>=`
-    AtLeast,
-    /// `>`
-    Greater,
     /// `!=`
     NotEqual,
     /// Always true: all relation bits are set.
     Always,
+}
+
+impl Relation {
+    /// The relation that the low three bits of an operator octet name.
+    pub(in crate::flowspec) fn of_bits(op: u8) -> Self {
+        use Relation::{Always, AtLeast, AtMost, Equal, Greater, Less, Never, NotEqual};
+        [Never, Equal, Greater, AtLeast, Less, AtMost, NotEqual, Always][usize::from(op & 0b111)]
+    }
 }
 
 /// A relation to a number.

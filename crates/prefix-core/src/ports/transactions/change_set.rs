@@ -30,26 +30,22 @@ impl IdempotencyRecord {
     pub const KEPT: TimeDelta = TimeDelta::hours(24);
 }
 
-/// A new or changed mitigation.
+/// A new or changed row.
 #[derive(Clone, Debug, PartialEq)]
-pub struct MitigationChange {
+pub struct RowChange<T> {
     /// The row as it was read; `None` inserts. The store refuses the change (as a conflict, repeated by itself) if the
     /// row's revision is no longer that of `before`, and stores `after` with the next revision.
-    pub before: Option<Box<Mitigation>>,
+    pub before: Option<Box<T>>,
     /// The row as it shall be.
-    pub after: Box<Mitigation>,
+    pub after: Box<T>,
 }
 
-/// A new or changed signal group.
-#[derive(Clone, Debug, PartialEq)]
-pub struct GroupChange {
-    /// The row as it was read; `None` inserts. As with [`MitigationChange::before`], a change of an older revision is
-    /// a conflict. A second open group of the same pop, victim and vector is a conflict too. Id, pop, victim, vector,
-    /// time of creation and the end of the window stay as they were.
-    pub before: Option<Box<SignalGroup>>,
-    /// The row as it shall be.
-    pub after: Box<SignalGroup>,
-}
+/// A new or changed mitigation.
+pub type MitigationChange = RowChange<Mitigation>;
+
+/// A new or changed signal group. A second open group of the same pop, victim and vector is a conflict too. Id, pop,
+/// victim, vector, time of creation and the end of the window stay as they were.
+pub type GroupChange = RowChange<SignalGroup>;
 
 /// Everything that one unit of work writes, all or nothing.
 #[derive(Clone, Debug, Default)]

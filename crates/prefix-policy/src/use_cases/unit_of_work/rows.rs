@@ -25,11 +25,21 @@ impl UnitOfWork<'_> {
         self.tracked.get(&id).map(|tracked| &tracked.row)
     }
 
-    /// The rows of this pop that pass a test, oldest first (ids are ordered by time of creation).
+    /// Those of these rows that are of this pop and pass a test, oldest first (ids are ordered by time of creation).
+    fn passing<'r>(
+        &self,
+        rows: impl Iterator<Item = &'r Mitigation>,
+        test: impl Fn(&Mitigation) -> bool,
+    ) -> Vec<MitigationId> {
+        let own = rows.filter(|row| row.pop == *self.pop && test(row));
+        let mut found: Vec<MitigationId> = own.map(|row| row.mitigation_id).collect();
+        found.sort();
+        found
+    }
+
+    /// The rows at this pop that pass a test, oldest first.
     pub(in crate::use_cases) fn ids(&self, test: impl Fn(&Mitigation) -> bool) -> Vec<MitigationId> {
-        let pop = self.pop;
-        let own = self.tracked.values().map(|tracked| &tracked.row).filter(|row| row.pop == *pop);
-        own.filter(|row| test(row)).map(|row| row.mitigation_id).collect()
+        self.passing(self.tracked.values().map(|tracked| &tracked.row), test)
     }
 
     /// The rows of a victim at this pop that pass a test, oldest first.
@@ -38,13 +48,8 @@ impl UnitOfWork<'_> {
         victim: VictimIp,
         test: impl Fn(&Mitigation) -> bool,
     ) -> Vec<MitigationId> {
-        let pop = self.pop;
         let ids = self.by_victim.get(&victim).into_iter().flatten();
-        let rows = ids.filter_map(|id| self.row(*id)).filter(|row| row.pop == *pop);
-        let mut found: Vec<MitigationId> =
-            rows.filter(|row| test(row)).map(|row| row.mitigation_id).collect();
-        found.sort();
-        found
+        self.passing(ids.filter_map(|id| self.row(*id)), test)
     }
 
     /// The rows at this pop that have this rule and pass a test, oldest first.
@@ -53,9 +58,7 @@ impl UnitOfWork<'_> {
         key: &RouteKey,
         test: impl Fn(&Mitigation) -> bool,
     ) -> Vec<MitigationId> {
-        let mut found = self.naming(key, test);
-        found.retain(|id| self.row(*id).is_some_and(|row| row.key().as_ref() == Some(key)));
-        found
+        self.naming(key, |row| row.key().as_ref() == Some(key) && test(row))
     }
 
     /// The same, with those that had it before their last step.
@@ -64,17 +67,12 @@ impl UnitOfWork<'_> {
         key: &RouteKey,
         test: impl Fn(&Mitigation) -> bool,
     ) -> Vec<MitigationId> {
-        let pop = self.pop;
         let names = |row: &Mitigation| {
             let former = || row.progress.former.as_ref().and_then(FormerRule::key);
             row.key().as_ref() == Some(key) || former().as_ref() == Some(key)
         };
         let ids = self.by_route.get(key).into_iter().flatten();
-        let rows = ids.filter_map(|id| self.row(*id)).filter(|row| row.pop == *pop);
-        let found = rows.filter(|row| test(row) && names(row));
-        let mut found: Vec<MitigationId> = found.map(|row| row.mitigation_id).collect();
-        found.sort();
-        found
+        self.passing(ids.filter_map(|id| self.row(*id)), |row| test(row) && names(row))
     }
 
     /// The companions of a mitigation that are not final.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use async_trait::async_trait;
 use chrono::{DateTime, SubsecRound, Utc};
 use prefix_core::address::VictimIp;
 use prefix_core::id::{GroupId, SignalId};
@@ -9,10 +10,12 @@ use prefix_core::mitigation::Mitigation;
 use prefix_core::name::{Pop, SourceName, VectorName};
 use prefix_core::page::{Cursor, Page};
 use prefix_core::ports::{
-    ChangeSet, GroupQuery, MOST_CORROBORATIONS, ReadSet, SourceActivity, StoreError, WaitingCorroborations,
+    ChangeSet, GroupQuery, MOST_CORROBORATIONS, ReadSet, SignalReads, SourceActivity, StoreError,
+    WaitingCorroborations,
 };
 use prefix_core::signal::{Corroboration, GroupStatus, SignalGroup};
 
+use super::MemoryStore;
 use super::select::{is, page};
 
 /// Of whom at most one group is open.
@@ -125,68 +128,6 @@ impl Signals {
             self.corroborations.insert(signal.signal_id, signal);
         }
     }
-
-    /// A page of groups.
-    pub(super) fn page(&self, query: &GroupQuery) -> Page<SignalGroup> {
-        let matches = |group: &&SignalGroup| {
-            (query.status.is_empty() || query.status.contains(&group.status))
-                && is(query.pop.as_ref(), Some(&group.pop))
-                && is(query.victim_ip.as_ref(), Some(&group.victim_ip))
-                && is(query.vector.as_ref(), Some(&group.vector))
-        };
-        page(self.groups.values().filter(matches), &query.page, |group| Cursor {
-            at: group.created_at,
-            id: group.group_id.as_uuid(),
-        })
-    }
-
-    /// Open groups, those whose window ends first.
-    pub(super) fn open(&self, pop: &Pop, limit: u32) -> Vec<SignalGroup> {
-        let mut open: Vec<SignalGroup> =
-            self.groups.values().filter(|group| is_open(group) && group.pop == *pop).cloned().collect();
-        open.sort_by_key(|group| (group.window_ends_at, group.group_id));
-        open.truncate(limit as usize);
-        open
-    }
-
-    /// Those that wait for a group.
-    pub(super) fn waiting(
-        &self,
-        pop: &Pop,
-        now: DateTime<Utc>,
-        source: Option<&SourceName>,
-        limit: u32,
-    ) -> (WaitingCorroborations, Vec<Corroboration>) {
-        let waits = |signal: &&Corroboration| {
-            signal.received_by == *pop && signal.expires_at > now && signal.attached.is_empty()
-        };
-        let mut rows: Vec<&Corroboration> = self.corroborations.values().filter(waits).collect();
-        let mut counts =
-            WaitingCorroborations { total: rows.len() as u64, ..WaitingCorroborations::default() };
-        for row in &rows {
-            *counts.by_source.entry(row.source.clone()).or_default() += 1;
-        }
-        rows.retain(|row| source.is_none_or(|source| row.source == *source));
-        rows.sort_by_key(|row| std::cmp::Reverse(place(row)));
-        (counts, rows.into_iter().take(limit as usize).cloned().collect())
-    }
-
-    /// What a pop has received since.
-    pub(super) fn activity(&self, pop: &Pop, since: DateTime<Utc>) -> Vec<SourceActivity> {
-        let mut activity: BTreeMap<&SourceName, (DateTime<Utc>, u64)> = BTreeMap::new();
-        let is_meant = |row: &&Corroboration| row.received_by == *pop && row.received_at >= since;
-        for row in self.corroborations.values().filter(is_meant) {
-            let (last_seen, count) = activity.entry(&row.source).or_insert((row.received_at, 0));
-            *last_seen = row.received_at.max(*last_seen);
-            *count += 1;
-        }
-        let of_source = |(source, (last_seen, count)): (&SourceName, _)| SourceActivity {
-            source: source.clone(),
-            last_seen,
-            count,
-        };
-        activity.into_iter().map(of_source).collect()
-    }
 }
 
 /// True if nothing changes that stays as it was.
@@ -195,4 +136,102 @@ fn is_same(before: &SignalGroup, after: &SignalGroup) -> bool {
         && key(before) == key(after)
         && before.created_at == after.created_at
         && before.window_ends_at == after.window_ends_at
+}
+
+#[async_trait]
+impl SignalReads for MemoryStore {
+    async fn groups(&self, query: &GroupQuery) -> Result<Page<SignalGroup>, StoreError> {
+        self.read(|state| {
+            let matches = |group: &&SignalGroup| {
+                (query.status.is_empty() || query.status.contains(&group.status))
+                    && is(query.pop.as_ref(), Some(&group.pop))
+                    && is(query.victim_ip.as_ref(), Some(&group.victim_ip))
+                    && is(query.vector.as_ref(), Some(&group.vector))
+            };
+            page(state.signals.groups.values().filter(matches), &query.page, |group| Cursor {
+                at: group.created_at,
+                id: group.group_id.as_uuid(),
+            })
+        })
+    }
+
+    async fn group(&self, id: GroupId) -> Result<Option<SignalGroup>, StoreError> {
+        self.read(|state| state.signals.groups.get(&id).cloned())
+    }
+
+    async fn open_groups(&self, pop: &Pop, limit: u32) -> Result<Vec<SignalGroup>, StoreError> {
+        self.read(|state| {
+            let mut open: Vec<SignalGroup> = state
+                .signals
+                .groups
+                .values()
+                .filter(|group| is_open(group) && group.pop == *pop)
+                .cloned()
+                .collect();
+            open.sort_by_key(|group| (group.window_ends_at, group.group_id));
+            open.truncate(limit as usize);
+            open
+        })
+    }
+
+    async fn waiting_corroborations(
+        &self,
+        pop: &Pop,
+        now: DateTime<Utc>,
+        source: Option<&SourceName>,
+        limit: u32,
+    ) -> Result<(WaitingCorroborations, Vec<Corroboration>), StoreError> {
+        self.read(|state| {
+            let waits = |signal: &&Corroboration| {
+                signal.received_by == *pop && signal.expires_at > now && signal.attached.is_empty()
+            };
+            let mut rows: Vec<&Corroboration> = state.signals.corroborations.values().filter(waits).collect();
+            let mut counts =
+                WaitingCorroborations { total: rows.len() as u64, ..WaitingCorroborations::default() };
+            for row in &rows {
+                *counts.by_source.entry(row.source.clone()).or_default() += 1;
+            }
+            rows.retain(|row| source.is_none_or(|source| row.source == *source));
+            rows.sort_by_key(|row| std::cmp::Reverse(place(row)));
+            (counts, rows.into_iter().take(limit as usize).cloned().collect())
+        })
+    }
+
+    async fn corroborator_activity(
+        &self,
+        pop: &Pop,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<SourceActivity>, StoreError> {
+        self.read(|state| {
+            let mut activity: BTreeMap<&SourceName, (DateTime<Utc>, u64)> = BTreeMap::new();
+            let is_meant = |row: &&Corroboration| row.received_by == *pop && row.received_at >= since;
+            for row in state.signals.corroborations.values().filter(is_meant) {
+                let (last_seen, count) = activity.entry(&row.source).or_insert((row.received_at, 0));
+                *last_seen = row.received_at.max(*last_seen);
+                *count += 1;
+            }
+            let of_source = |(source, (last_seen, count)): (&SourceName, _)| SourceActivity {
+                source: source.clone(),
+                last_seen,
+                count,
+            };
+            activity.into_iter().map(of_source).collect()
+        })
+    }
+
+    async fn last_heard(
+        &self,
+        sources: &[SourceName],
+    ) -> Result<BTreeMap<SourceName, DateTime<Utc>>, StoreError> {
+        self.read(|state| {
+            let events = state.events.iter().map(|event| (&event.report.source, event.ingested_at));
+            let signals = state.signals.corroborations.values().map(|row| (&row.source, row.received_at));
+            let mut heard = BTreeMap::new();
+            for (source, at) in events.chain(signals).filter(|(source, _)| sources.contains(source)) {
+                let last = heard.entry(source.clone()).or_insert(at);
+                *last = at.max(*last);
+            }
+            heard
+        })
+    }
 }

@@ -12,8 +12,7 @@ use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::name::{CustomerId, Pop};
 use prefix_core::panic::PanicScope;
 use prefix_core::ports::{
-    ChangeSet, Epoch, IdempotencyRecord, PopStats, QuotaCounts, ReadSet, RequestKey, Retention, Snapshot,
-    StoreError,
+    ChangeSet, Epoch, IdempotencyRecord, QuotaCounts, ReadSet, RequestKey, Retention, Snapshot, StoreError,
 };
 use prefix_core::safelist::Safelist;
 use prefix_core::signal::{GroupStatus, SignalGroup};
@@ -244,16 +243,6 @@ impl State {
         self.shared.seal(pop, entries, leader)
     }
 
-    /// Sealed entries of a pop from a number on.
-    pub(super) fn chain(&self, pop: &Pop, from: i64, limit: u32) -> Vec<AuditEntry> {
-        let of_pop = self.audit.iter().filter(|(of, _)| of == pop).map(|(_, entry)| entry);
-        let mut sealed: Vec<AuditEntry> =
-            of_pop.filter(|entry| entry.seal.is_some_and(|seal| seal.seq >= from)).cloned().collect();
-        sealed.sort_by_key(|entry| entry.seal.map(|seal| seal.seq));
-        sealed.truncate(limit as usize);
-        sealed
-    }
-
     fn store_rest(&mut self, reads: &ReadSet, changes: ChangeSet) {
         for mut event in changes.events {
             event.ingested_at = event.ingested_at.trunc_subsecs(6);
@@ -281,16 +270,6 @@ impl State {
 
     pub(super) fn unfinished(&self, pop: &Pop) -> Vec<Mitigation> {
         self.mitigations.values().filter(|row| row.pop == *pop && !row.status.is_final()).cloned().collect()
-    }
-
-    pub(super) fn stats(&self) -> BTreeMap<Pop, PopStats> {
-        let mut stats: BTreeMap<Pop, PopStats> = BTreeMap::new();
-        for row in self.mitigations.values() {
-            let of_pop = stats.entry(row.pop.clone()).or_default();
-            of_pop.total += 1;
-            of_pop.active += u64::from(row.status.lives() || row.status == Status::Withdrawing);
-        }
-        stats
     }
 
     pub(super) fn prune(&mut self, retention: &Retention, limit: u32) -> u64 {

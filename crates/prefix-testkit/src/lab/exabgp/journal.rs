@@ -9,7 +9,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
 
 /// The state of the session and the updates read so far.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Journal {
     path: PathBuf,
     read: u64,
@@ -26,8 +26,7 @@ pub(super) struct Journal {
 impl Journal {
     pub(super) fn new(path: PathBuf) -> Self {
         let state = "not connected yet".to_owned();
-        let (updates, unfinished, living) = (Vec::new(), Vec::new(), BTreeMap::new());
-        Self { path, read: 0, unfinished, updates, messages: 0, state, times_up: 0, living }
+        Self { path, state, ..Self::default() }
     }
 
     pub(super) fn updates(&self) -> &[RouterUpdate] {

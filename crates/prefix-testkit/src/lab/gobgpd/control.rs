@@ -2,7 +2,7 @@
 //! the code under test.
 
 use super::{Gobgpd, Protection};
-use crate::lab::{Family, LabError, Namespace, RouterSeat, process, wait};
+use crate::lab::{Family, LabError, Namespace, process};
 use serde_json::Value;
 use std::process::Command;
 
@@ -19,13 +19,13 @@ impl Gobgpd {
         };
         if let Some(certificates) = &self.certificates {
             command.arg("--tls").arg("--tls-ca-file").arg(&certificates.authority);
-            if self.protection == Protection::MutualTls {
+            if self.setup.protection == Protection::MutualTls {
                 command.arg("--tls-client-cert-file").arg(&certificates.client_certificate);
                 command.arg("--tls-client-key-file").arg(&certificates.client_key);
             }
         }
         command.args(arguments);
-        process::run(Namespace::wrap_in(self.namespace.as_ref(), command)).await
+        process::run(Namespace::wrap_in(self.namespace(), command)).await
     }
 
     /// Adds a path as a client other than prefixd would; `path` in GoBGP's syntax, like
@@ -73,20 +73,6 @@ impl Gobgpd {
     /// [`LabError::Command`], [`LabError::Unreadable`].
     pub async fn rules(&self, family: Family) -> Result<Vec<String>, LabError> {
         Ok(self.rib(family).await?.into_iter().map(|(rule, _)| rule).collect())
-    }
-
-    /// Waits until the session with the router on `seat` is up.
-    ///
-    /// # Errors
-    /// [`LabError::Deadline`].
-    pub async fn wait_for_session(&self, seat: &RouterSeat) -> Result<(), LabError> {
-        let router = seat.address().to_string();
-        wait::until(format!("gobgpd's session with {router}"), wait::PATIENCE, async || {
-            let listed = self.cli(&["neighbor"]).await.map_err(|error| error.to_string())?;
-            let line = listed.lines().find(|line| line.split_whitespace().next() == Some(&router));
-            if line.is_some_and(|line| line.contains("Establ")) { Ok(()) } else { Err(listed) }
-        })
-        .await
     }
 }
 
