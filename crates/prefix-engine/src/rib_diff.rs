@@ -195,8 +195,7 @@ mod tests {
     }
 
     fn difference(path: &RibPath, desired: &DesiredPath, confirmed: Option<&OwnPath>) -> String {
-        let confirmed =
-            confirmed.map(|path| AnnouncedPath::new(path.action, path.tags, now()));
+        let confirmed = confirmed.map(|path| AnnouncedPath::new(path.action, path.tags, now()));
         match compare(path, desired, confirmed.as_ref(), now()) {
             None => "none".into(),
             Some(RibDifference::Outdated) => "outdated".into(),

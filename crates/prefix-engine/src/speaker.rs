@@ -152,7 +152,9 @@ impl SpeakerState {
         let state = self.state.lock();
         let (since, error) = state.unread.as_ref().filter(|(since, _)| since.elapsed() >= UNREAD_FOR)?;
         let seconds = since.elapsed().as_secs();
-        Some(format!("the speaker's table could not be read for {seconds} s, so rules are not compared with it: {error}"))
+        Some(format!(
+            "the speaker's table could not be read for {seconds} s, so rules are not compared with it: {error}"
+        ))
     }
 
     /// The sessions that went up or down since the last time.

@@ -4,9 +4,9 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use tokio::time::Instant;
 use prefix_core::flowspec::{Action, RouteKey};
 use prefix_core::ownership::Tags;
+use tokio::time::Instant;
 
 use super::{IntentTable, RouteChange, sorted};
 
