@@ -128,3 +128,18 @@ fn neighbor_address(text: &str) -> Option<IpAddr> {
 fn negotiated(local: Vec<AfiSafi>, remote: &[AfiSafi]) -> Vec<AfiSafi> {
     local.into_iter().filter(|family| remote.contains(family)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_that_no_clock_can_have_is_no_uptime() {
+        let timestamp = |seconds, nanos| Timestamp { seconds, nanos };
+        for impossible in [timestamp(i64::MAX, 0), timestamp(1, i32::MAX), timestamp(1, -1), timestamp(-1, 0)]
+        {
+            assert_eq!(since(&impossible), None, "{impossible:?}");
+        }
+        assert!(since(&timestamp(1_767_225_600, 5)).is_some_and(|uptime| uptime > Duration::from_secs(1)));
+    }
+}
