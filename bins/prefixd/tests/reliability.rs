@@ -18,3 +18,4 @@ mod packets;
 mod panic;
 mod speaker_dies;
 mod speaker_hangs;
+mod takeovers;

@@ -10,8 +10,9 @@ mod read_first;
 mod retry_queue;
 mod route_queue;
 mod send;
+mod work_queue;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,11 +32,14 @@ use crate::task_context::TaskContext;
 use retry_queue::RetryQueue;
 use route_queue::Enqueued;
 pub(crate) use route_queue::{RouteQueue, RouteQueueReceiver};
+use work_queue::WorkQueue;
 
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
 /// The longest wait for a change of the leadership.
 const LEADERSHIP_WAIT: Duration = Duration::from_millis(100);
+/// How long updates that must be read back wait for others: one look at the speaker's table serves them all.
+const READ_BACK_WAIT: Duration = Duration::from_millis(200);
 
 #[derive(Default)]
 struct Attempt {
@@ -55,12 +59,12 @@ struct RouteUpdate {
 pub(crate) struct Dispatcher {
     context: TaskContext,
     announcer: Arc<dyn Announcer>,
-    dirty: VecDeque<RouteKey>,
-    listed: HashSet<RouteKey>,
+    waiting: WorkQueue,
     retries: RetryQueue,
     attempts: HashMap<RouteKey, Attempt>,
-    /// Routes that were read right before the burst that is next.
-    read_first: HashSet<RouteKey>,
+    /// Updates that the speaker took, on routes where an earlier one without an answer may have come in between.
+    to_read_back: HashMap<RouteKey, RouteUpdate>,
+    read_back_at: Instant,
     next_burst: Instant,
     /// In which epoch a burst goes out: what comes of it is written as work of that leader.
     epoch: Epoch,
@@ -71,11 +75,11 @@ impl Dispatcher {
         Self {
             context,
             announcer,
-            dirty: VecDeque::new(),
-            listed: HashSet::new(),
+            waiting: WorkQueue::default(),
             retries: RetryQueue::default(),
             attempts: HashMap::new(),
-            read_first: HashSet::new(),
+            to_read_back: HashMap::new(),
+            read_back_at: Instant::now(),
             next_burst: Instant::now(),
             epoch: Epoch(0),
         }
@@ -88,7 +92,13 @@ impl Dispatcher {
                 self.take(enqueued);
             }
             self.take_due();
-            if self.dirty.is_empty() {
+            if !self.to_read_back.is_empty()
+                && (self.waiting.is_empty() || self.read_back_at <= Instant::now())
+            {
+                self.resolve().await;
+                continue;
+            }
+            if self.waiting.is_empty() {
                 let wake = self.retries.next();
                 tokio::select! {
                     () = stop.cancelled() => return,
@@ -122,8 +132,8 @@ impl Dispatcher {
 
     /// Another instance sends: it compares every route itself. What an earlier call may still do stays known.
     fn forget(&mut self) {
-        self.dirty.clear();
-        self.listed.clear();
+        self.waiting = WorkQueue::default();
+        self.to_read_back.clear();
         self.retries = RetryQueue::default();
         self.attempts.retain(|_, attempt| {
             attempt.failures = 0;
@@ -148,8 +158,9 @@ impl Dispatcher {
     }
 
     fn list(&mut self, key: RouteKey) {
-        if self.listed.insert(key.clone()) {
-            self.dirty.push_back(key);
+        if !self.waiting.contains(&key) {
+            let change = self.context.intents.route_change(&key, self.context.now());
+            self.waiting.push(key, matches!(change, RouteChange::Announce(_)));
         }
     }
 
@@ -166,8 +177,7 @@ impl Dispatcher {
         let mut known = Settle::default();
         let mut burst = Burst::default();
         while !burst.is_full() {
-            let Some(key) = self.dirty.pop_front() else { break };
-            self.listed.remove(&key);
+            let Some(key) = self.waiting.pop() else { break };
             match self.context.intents.route_change(&key, now) {
                 RouteChange::Announce(DesiredPath::Path { id, step, path }) => {
                     burst.add_announcement();
@@ -177,9 +187,7 @@ impl Dispatcher {
                     withdraw.push(RouteUpdate { key, path: None });
                 }
                 RouteChange::Withdraw => {
-                    // first of the next burst
-                    self.listed.insert(key.clone());
-                    self.dirty.push_front(key);
+                    self.waiting.put_back_withdrawal(key);
                     break;
                 }
                 RouteChange::Confirmed { id, step, path } => {
@@ -222,7 +230,7 @@ impl Dispatcher {
         self.attempts.remove(&update.key);
         match update.path {
             Some((id, step, path)) => {
-                let path = AnnouncedPath { action: path.action, tags: path.tags, at: self.context.now() };
+                let path = AnnouncedPath::new(path.action, path.tags, self.context.now());
                 self.context.intents.confirmed(&update.key, path);
                 self.note_confirmed(settle, id, update.key, step, path);
             }
@@ -262,9 +270,9 @@ impl Dispatcher {
     }
 
     /// The table could not be read and nothing was sent: that stays different from an update without an answer.
-    fn failed_to_read(&mut self, keys: &[RouteKey], error: &AnnounceError) {
+    fn failed_to_read<'a>(&mut self, keys: impl IntoIterator<Item = &'a RouteKey>, error: &AnnounceError) {
         let error = AnnounceError::Unreachable(format!("its table cannot be read: {error}"));
-        keys.iter().for_each(|key| self.failed(key, &error));
+        keys.into_iter().for_each(|key| self.failed(key, &error));
     }
 
     fn settle(&self, settle: Settle) {

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use prefix_core::Announcer;
 use prefix_core::announcer::{AnnounceError, RibPath, SpeakerEvent};
@@ -16,7 +15,7 @@ use prefix_core::flowspec::RouteKey;
 use prefix_core::ownership::{Ownership, Tags};
 use prefix_core::ports::Epoch;
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::answer::Speaker;
@@ -35,6 +34,13 @@ const ECHO: Duration = Duration::from_millis(200);
 /// The longest first pass of an elected leader: a speaker that does not answer by then carries out nothing either, and
 /// the table is read again once it does.
 const FIRST_PASS: Duration = Duration::from_secs(5);
+
+/// The longest pass of all. A speaker sends 100,000 paths in some seconds.
+const LONGEST_PASS: Duration = Duration::from_secs(120);
+
+/// So many paths that are as they should be become confirmations at once. A pass that is cut off loses none that it
+/// has made known: what is not confirmed yet is found again by the next pass.
+const ADOPTED_AT_ONCE: usize = 500;
 
 /// Before a pass that failed is tried again.
 const RETRY: Duration = Duration::from_secs(2);
@@ -157,12 +163,15 @@ impl Reconciler {
             // in dry-run the table is none of our business
             SpeakerEvent::PathChanged { .. } if !settings.enforced() => {}
             SpeakerEvent::PathChanged { key, path } => {
-                if self.note_owner(&key, path.as_deref()) {
-                    route_queue.enqueue(vec![key.clone()]);
-                }
-                let is_suspect = match &path {
-                    Some(path) => !matches!(self.compare(path), None | Some(RibDifference::Outdated)),
-                    None => self.is_missing(&key),
+                let is_suspect = match path.as_deref() {
+                    // the best path came over a session: it says nothing of the one that we act on
+                    Some(path) if !path.local => self.is_missing(&key) || intents.is_of_others(&key),
+                    path => {
+                        if self.note_owner(&key, path) {
+                            route_queue.enqueue(vec![key.clone()]);
+                        }
+                        path.map_or_else(|| self.is_missing(&key), |path| self.is_suspect(path))
+                    }
                 };
                 if is_suspect {
                     // the receiver lives as long as this loop
@@ -172,12 +181,23 @@ impl Reconciler {
         }
     }
 
-    /// Keeps track of routes that others have. Returns true if another pop released one.
+    /// True if a local path is to be read again once the echoes of our own changes are over.
+    fn is_suspect(&self, path: &RibPath) -> bool {
+        match self.compare(path) {
+            Some(RibDifference::Outdated) => false,
+            Some(_) => true,
+            // a late update of ours has put an earlier not-after time back
+            None => self.confirmed(&path.key).is_some_and(|confirmed| ends_before(path, &confirmed)),
+        }
+    }
+
+    /// Keeps track of routes on which others have the local path: one learned over a session occupies nothing.
+    /// Returns true if another pop released one.
     fn note_owner(&self, key: &RouteKey, path: Option<&RibPath>) -> bool {
         let intents = &self.context.intents;
-        let foreign = path.is_some_and(|path| path.local && path.ownership == Ownership::Foreign);
-        intents.note_foreign(key, foreign);
-        match path.map(|path| path.ownership) {
+        let owner = path.filter(|path| path.local).map(|path| path.ownership);
+        intents.note_foreign(key, owner == Some(Ownership::Foreign));
+        match owner {
             Some(Ownership::OtherPop { owner }) => {
                 intents.held_by_other_pop(key, &rib_diff::held_by(owner));
                 false
@@ -209,13 +229,22 @@ impl Reconciler {
         // without a connection there is nothing to read, and the next one begins with a whole pass
         let Ok(found) = self.announcer.find(&keys).await else { return };
         let mut differences = Differences::default();
+        let mut adopted = Adopted::default();
         for (key, path) in keys.into_iter().zip(found) {
+            let path = path.filter(|path| path.local);
+            if self.note_owner(&key, path.as_ref()) {
+                differences.enqueued.push(key.clone());
+            }
             match path {
-                Some(path) => self.sort_in(&path, self.compare(&path), &mut differences),
+                Some(path) => match self.compare(&path) {
+                    None => adopted.extend(self.adoption(&path)),
+                    difference => self.sort_in(&path, difference, &mut differences),
+                },
                 None if self.is_missing(&key) => differences.add(key, "missing", "no path"),
                 None => {}
             }
         }
+        self.adopt(&mut adopted, epoch);
         self.repair(differences, epoch);
     }
 
@@ -264,12 +293,12 @@ impl Reconciler {
         if !self.context.settings.enforced() {
             return true;
         }
-        let started = self.context.now();
-        let counts = self.pass(started).await;
+        let (started, clock) = (Instant::now(), self.context.now());
+        let counts = self.bounded_pass(started).await;
         if let Ok((_, foreign)) = counts {
             self.speaker.foreign_rules.store(foreign, Ordering::Relaxed);
         }
-        telemetry::reconciled(&counts, self.context.now() - started, self.context.settings.pop.as_str());
+        telemetry::reconciled(&counts, self.context.now() - clock, self.context.settings.pop.as_str());
         counts.is_ok()
     }
 
@@ -283,7 +312,7 @@ impl Reconciler {
     }
 
     /// Returns how many own paths and how many rules of others there are.
-    async fn pass(&self, started: DateTime<Utc>) -> Result<(usize, u64), AnnounceError> {
+    async fn pass(&self, started: Instant) -> Result<(usize, u64), AnnounceError> {
         let intents = &self.context.intents;
         let purpose = self.purpose();
         // only what was desired and confirmed before the pass began can be missing from it
@@ -292,34 +321,42 @@ impl Reconciler {
         let mut table = self.announcer.table().await?;
         let mut seen = HashSet::with_capacity(before.len());
         let mut differences = Differences::default();
-        let mut settle = Settle::default();
+        let mut adopted = Adopted::default();
         let mut foreign = 0;
         while let Some(path) = table.next().await {
             let path = path?;
-            let is_own = path.ownership.is_own();
-            if !is_own {
-                foreign += u64::from(path.key.kind().is_flowspec());
+            foreign += u64::from(!path.ownership.is_own() && path.key.kind().is_flowspec());
+            // a path that was learned over a session is none that we act on
+            if !path.local {
+                continue;
             }
-            if is_own && path.local {
+            if rib_diff::is_ours(&path) {
                 seen.insert(path.key.clone());
             }
             if matches!(path.ownership, Ownership::OtherPop { .. }) {
                 released.remove(&path.key);
             }
-            if path.local {
-                self.note_owner(&path.key, Some(&path));
-            }
-            if matches!(purpose, Pass::Observe) {
-                continue;
-            }
-            match self.compare(&path) {
-                None if is_own && path.local => self.adopt(&path, &mut settle),
-                difference => self.sort_in(&path, difference, &mut differences),
+            self.note_owner(&path.key, Some(&path));
+            match (self.compare(&path), &purpose) {
+                (_, Pass::Observe) => {}
+                (None, Pass::Repair(epoch)) => {
+                    adopted.extend(self.adoption(&path));
+                    if adopted.len() >= ADOPTED_AT_ONCE {
+                        self.adopt(&mut adopted, *epoch);
+                    }
+                }
+                (None, Pass::Learn) => {
+                    if let Some((confirmed, _)) = self.adoption(&path) {
+                        intents.confirmed(&path.key, confirmed);
+                    }
+                }
+                (difference, _) => self.sort_in(&path, difference, &mut differences),
             }
         }
         intents.table_was_read();
         let own = seen.len();
         let Pass::Repair(epoch) = purpose else { return Ok((own, foreign)) };
+        self.adopt(&mut adopted, epoch);
         differences.enqueued.extend(released.into_iter().filter(|key| intents.released_by_other_pop(key)));
         let held_by_other_pop = intents.all_held_by_other_pop();
         for key in before {
@@ -338,16 +375,24 @@ impl Reconciler {
             }
         }
         self.repair(differences, epoch);
-        if !settle.confirmed.is_empty() {
-            let _ = self.context.commit_queue.led_by(epoch).submit(settle);
-        }
         Ok((own, foreign))
     }
 
+    /// A pass that ends: a table of which there is always more is none that can be compared.
+    async fn bounded_pass(&self, started: Instant) -> Result<(usize, u64), AnnounceError> {
+        let endless = |_| {
+            let problem = format!("the table has not ended for {} s", LONGEST_PASS.as_secs());
+            Err(AnnounceError::Unknown(problem))
+        };
+        let passed = timeout(LONGEST_PASS, self.pass(started)).await.unwrap_or_else(endless);
+        self.speaker.table_read(passed.as_ref().err());
+        passed
+    }
+
     /// True if the rule was in the table before a pass began: only then it is missing from it.
-    fn was_announced(&self, key: &RouteKey, started: DateTime<Utc>) -> bool {
+    fn was_announced(&self, key: &RouteKey, started: Instant) -> bool {
         match self.confirmed(key) {
-            Some(confirmed) => confirmed.at < started,
+            Some(confirmed) => confirmed.seen < started,
             // nothing was confirmed since this start: the row says it
             None => {
                 let rows = self.context.intents.of_route(key);
@@ -356,19 +401,41 @@ impl Reconciler {
         }
     }
 
-    /// A path that is as it should be: after a restart this is how the daemon learns what is announced.
-    fn adopt(&self, path: &RibPath, settle: &mut Settle) {
-        let intents = &self.context.intents;
-        let Ownership::Own { not_after: Some(not_after), .. } = path.ownership else { return };
-        let DesiredPath::Path { id, step, path: desired } = self.desired(&path.key) else { return };
+    /// What a path that is as it should be confirms, unless it is known already: after a restart this is how the daemon
+    /// learns what is announced.
+    fn adoption(&self, path: &RibPath) -> Option<(AnnouncedPath, Confirmed)> {
+        let Ownership::Own { not_after: Some(not_after), .. } = path.ownership else { return None };
+        let DesiredPath::Path { id, step, path: desired } = self.desired(&path.key) else { return None };
         if self.confirmed(&path.key).is_some_and(|known| known.tags.not_after == not_after) {
-            return;
+            return None;
         }
         let tags = Tags { not_after, mitigation: desired.tags.mitigation };
-        intents.confirmed(&path.key, AnnouncedPath { action: desired.action, tags, at: self.context.now() });
-        if intents.get(id).is_some_and(|row| is_news(&row)) {
-            let key = path.key.clone();
-            settle.confirmed.push(Confirmed { id, key, step, action: desired.action, not_after });
+        let confirmed = AnnouncedPath::new(desired.action, tags, self.context.now());
+        let row = Confirmed { id, key: path.key.clone(), step, action: desired.action, not_after };
+        Some((confirmed, row))
+    }
+
+    /// Makes these paths known as confirmed, and has their rows say so, in one go.
+    fn adopt(&self, adopted: &mut Adopted, epoch: Epoch) {
+        let intents = &self.context.intents;
+        let mut settle = Settle::default();
+        for (confirmed, row) in adopted.drain(..) {
+            intents.confirmed(&row.key, confirmed);
+            if intents.get(row.id).is_some_and(|known| is_news(&known)) {
+                settle.confirmed.push(row);
+            }
+        }
+        if !settle.confirmed.is_empty() {
+            // the commit queue ends only with the engine
+            let _ = self.context.commit_queue.led_by(epoch).submit(settle);
         }
     }
+}
+
+/// Paths that are as they should be: what is noted of the route, and of its row.
+type Adopted = Vec<(AnnouncedPath, Confirmed)>;
+
+/// True if the path in the table ends earlier than the one that was confirmed: it is to be renewed earlier, too.
+fn ends_before(path: &RibPath, confirmed: &AnnouncedPath) -> bool {
+    matches!(path.ownership, Ownership::Own { not_after: Some(at), .. } if at < confirmed.tags.not_after)
 }

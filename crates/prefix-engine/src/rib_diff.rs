@@ -90,10 +90,16 @@ pub(crate) fn is_same_on_wire(a: &Action, b: &Action) -> bool {
     a.action_type() == b.action_type() && a.extended_communities() == b.extended_communities()
 }
 
+/// True if this is a path of ours that a change of ours acts on. One that a session brought back is none: it goes when
+/// the path it was learned from goes.
+pub(crate) fn is_ours(path: &RibPath) -> bool {
+    path.local && path.ownership.is_own()
+}
+
 /// True if what was found on a route is just what was sent there; `sent` = `None` for a withdrawal.
 pub(crate) fn is_as_sent(sent: Option<&OwnPath>, found: Option<&RibPath>) -> bool {
-    match (sent, found) {
-        (None, found) => !found.is_some_and(|path| path.ownership.is_own()),
+    match (sent, found.filter(|path| path.local)) {
+        (None, found) => !found.is_some_and(is_ours),
         (Some(sent), Some(found)) => {
             let own = Ownership::Own {
                 not_after: Some(sent.tags.not_after),
@@ -189,8 +195,7 @@ mod tests {
     }
 
     fn difference(path: &RibPath, desired: &DesiredPath, confirmed: Option<&OwnPath>) -> String {
-        let confirmed =
-            confirmed.map(|path| AnnouncedPath { action: path.action, tags: path.tags, at: now() });
+        let confirmed = confirmed.map(|path| AnnouncedPath::new(path.action, path.tags, now()));
         match compare(path, desired, confirmed.as_ref(), now()) {
             None => "none".into(),
             Some(RibDifference::Outdated) => "outdated".into(),

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use metrics::gauge;
 use prefix_core::Announcer;
 use prefix_core::address::Family;
-use prefix_core::announcer::{AfiSafi, Peer, Route, SessionState};
+use prefix_core::announcer::{AfiSafi, AnnounceError, Peer, Route, SessionState};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::answer::Speaker;
@@ -40,7 +42,12 @@ struct State {
     /// Whether the session of a configured neighbor was up when it was last reported.
     up: BTreeMap<IpAddr, bool>,
     changes: Vec<SessionChange>,
+    /// Since when the table could not be read, and why.
+    unread: Option<(Instant, String)>,
 }
+
+/// The table may be unreadable for so long before that is a problem: a speaker that was just restarted is none.
+const UNREAD_FOR: Duration = Duration::from_secs(60);
 
 /// Whether the speaker is connected, and the states of its BGP sessions.
 pub(crate) struct SpeakerState {
@@ -62,6 +69,7 @@ impl SpeakerState {
             peers: BTreeMap::new(),
             up: BTreeMap::new(),
             changes: Vec::new(),
+            unread: None,
         };
         Self {
             state: Mutex::new(state),
@@ -128,6 +136,25 @@ impl SpeakerState {
 
     pub(crate) fn connection(&self) -> Speaker {
         self.state.lock().connection.clone()
+    }
+
+    /// A read of the whole table has ended, with this error or well.
+    pub(crate) fn table_read(&self, error: Option<&AnnounceError>) {
+        let unread = &mut self.state.lock().unread;
+        *unread = error.map(|error| {
+            let since = unread.as_ref().map_or_else(Instant::now, |(since, _)| *since);
+            (since, error.to_string())
+        });
+    }
+
+    /// Why rules are not compared with the speaker's table any more, if that lasts.
+    pub(crate) fn table_problem(&self) -> Option<String> {
+        let state = self.state.lock();
+        let (since, error) = state.unread.as_ref().filter(|(since, _)| since.elapsed() >= UNREAD_FOR)?;
+        let seconds = since.elapsed().as_secs();
+        Some(format!(
+            "the speaker's table could not be read for {seconds} s, so rules are not compared with it: {error}"
+        ))
     }
 
     /// The sessions that went up or down since the last time.

@@ -108,9 +108,14 @@ fn session_state(number: i32) -> SessionState {
     }
 }
 
+/// Nanoseconds of a second: a timestamp has fewer beside its seconds.
+const NANOS: u32 = 1_000_000_000;
+
 fn since(timestamp: &Timestamp) -> Option<Duration> {
     let seconds = u64::try_from(timestamp.seconds).ok().filter(|seconds| *seconds > 0)?;
-    let then = SystemTime::UNIX_EPOCH + Duration::new(seconds, u32::try_from(timestamp.nanos).ok()?);
+    // a speaker may name any time, also one that no clock can have
+    let then = SystemTime::UNIX_EPOCH
+        .checked_add(Duration::new(seconds, u32::try_from(timestamp.nanos).ok().filter(|n| *n < NANOS)?))?;
     Some(SystemTime::now().duration_since(then).unwrap_or_default())
 }
 
@@ -122,4 +127,19 @@ fn neighbor_address(text: &str) -> Option<IpAddr> {
 /// The families that both sides offer, in the order of this side.
 fn negotiated(local: Vec<AfiSafi>, remote: &[AfiSafi]) -> Vec<AfiSafi> {
     local.into_iter().filter(|family| remote.contains(family)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_that_no_clock_can_have_is_no_uptime() {
+        let timestamp = |seconds, nanos| Timestamp { seconds, nanos };
+        for impossible in [timestamp(i64::MAX, 0), timestamp(1, i32::MAX), timestamp(1, -1), timestamp(-1, 0)]
+        {
+            assert_eq!(since(&impossible), None, "{impossible:?}");
+        }
+        assert!(since(&timestamp(1_767_225_600, 5)).is_some_and(|uptime| uptime > Duration::from_secs(1)));
+    }
 }

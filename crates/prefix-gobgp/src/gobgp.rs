@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -10,7 +11,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use prefix_core::Announcer;
 use prefix_core::announcer::{AnnounceError, OwnPath, Peer, RibPath, SpeakerEvent};
 use prefix_core::flowspec::{RouteKey, RouteKind};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tonic::{Code, Status};
 
 use crate::Settings;
@@ -24,6 +25,8 @@ use crate::watch::Watch;
 /// The most changes in one message. The speaker applies or refuses a message as a whole, so a larger one costs more to
 /// split when one path in it is refused.
 const CHANGES_PER_MESSAGE: usize = 500;
+/// How long the changes of a refused message are sent one by one. A lease of the leadership lasts several times as long.
+const ONE_BY_ONE: Duration = Duration::from_millis(500);
 /// The most octets in one message, far below the limits of gRPC.
 const OCTETS_PER_MESSAGE: usize = 1 << 20;
 
@@ -104,9 +107,7 @@ impl Shared {
             match self.apply(message).await {
                 Ok(()) => results.extend(message.iter().map(|_| Ok(()))),
                 Err(AnnounceError::Refused(_)) if message.len() > 1 => {
-                    for change in message {
-                        results.push(self.apply(std::slice::from_ref(change)).await);
-                    }
+                    results.extend(self.apply_one_by_one(message).await);
                 }
                 Err(error) => results.extend(message.iter().map(|_| Err(error.clone()))),
             }
@@ -117,6 +118,22 @@ impl Shared {
                 results.resize(changes.len(), Err(rest));
                 break;
             }
+        }
+        results
+    }
+
+    /// One result per change of a message that was refused as a whole, to find the ones at fault. It takes no longer
+    /// than [`ONE_BY_ONE`]: the caller looks again whether it still leads before it asks for the rest.
+    async fn apply_one_by_one(&self, message: &[Change]) -> Vec<Result<(), AnnounceError>> {
+        let until = Instant::now() + ONE_BY_ONE;
+        let mut results = Vec::with_capacity(message.len());
+        for change in message {
+            if Instant::now() >= until {
+                let rest = "not sent yet: the speaker refused a message, and its changes are sent one by one";
+                results.resize(message.len(), Err(AnnounceError::Unreachable(rest.to_owned())));
+                break;
+            }
+            results.push(self.apply(std::slice::from_ref(change)).await);
         }
         results
     }

@@ -256,10 +256,27 @@ impl Network {
 
     /// Starts another instance with the same configuration, a folder and a state of its own.
     pub(crate) async fn another_instance(&self) -> Beside {
+        self.beside(|_| {}).await
+    }
+
+    /// Starts an instance of another pop on the same database. It announces nothing: this pop's speaker is not its own.
+    pub(crate) async fn instance_of_another_pop(&self, pop: &str) -> Beside {
+        let change = |settings: &mut Value| {
+            settings["pop"] = pop.into();
+            settings["mode"] = "dry-run".into();
+        };
+        self.beside(change).await
+    }
+
+    async fn beside(&self, change: impl FnOnce(&mut Value)) -> Beside {
         let folder = tempfile::Builder::new().prefix("prefixd-test-").tempdir().unwrap();
         for name in ["prefixd.yaml", "inventory.yaml", "playbooks.yaml"] {
             std::fs::copy(self.folder().join(name), folder.path().join(name)).unwrap();
         }
+        let file = folder.path().join("prefixd.yaml");
+        let mut settings = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+        change(&mut settings);
+        std::fs::write(&file, settings.to_string()).unwrap();
         let daemon = daemon(folder.path()).start().await.unwrap_or_else(|error| panic!("{error}"));
         let client = client(&daemon.url());
         Beside { detector: Detector::new("netflow", client.clone()), client, daemon, _folder: folder }

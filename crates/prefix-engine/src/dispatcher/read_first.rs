@@ -1,15 +1,20 @@
 //! What is read from the speaker before a burst is sent. An update names a route, not an owner.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use prefix_core::announcer::RibPath;
+use prefix_core::flowspec::RouteKey;
 use prefix_core::ownership::Ownership;
 use tokio::time::Instant;
 
 use super::{Dispatcher, RouteUpdate, keys_of, lease_uncertain};
 use crate::command::record::Record;
 use crate::command::settle::Settle;
-use crate::rib_diff::{held_by, replacement};
+use crate::rib_diff::{held_by, is_ours, replacement};
+
+/// So many routes are read at once at most: unicast ones are asked for by name.
+const MOST_READ: usize = 10_000;
 
 /// Before a route that waits until it is known again who leads is read again.
 const HELD_BACK: Duration = Duration::from_millis(500);
@@ -18,20 +23,24 @@ impl Dispatcher {
     /// Reads the routes of which it is not known yet whose path stands there: what belongs to somebody else is not
     /// withdrawn, and what belongs to another pop is not replaced. Returns true if there was anything to read: time has
     /// passed, and what is to be sent is decided anew.
+    ///
+    /// The speaker reads its whole table for one look, so the routes that wait behind this burst are read with it. From
+    /// then on the speaker's events tell what others change.
     pub(super) async fn read_first(&mut self, announce: &[RouteUpdate], withdraw: &[RouteUpdate]) -> bool {
-        let is_unknown = |update: &&RouteUpdate| {
+        let is_unknown = |(key, announces): &(&RouteKey, bool)| {
             // an announcement without an answer was sent only where nobody else's path was to stay
-            !self.is_unresolved(&update.key)
-                && !self.read_first.contains(&update.key)
-                && !self.context.intents.is_owner_known(&update.key, update.path.is_some())
+            !self.is_unresolved(key) && !self.context.intents.is_owner_known(key, *announces)
         };
         let both = || announce.iter().chain(withdraw);
-        let unknown = both().filter(is_unknown).map(|update| (update.key.clone(), update.path.is_some()));
-        let (keys, announces): (Vec<_>, Vec<_>) = unknown.unzip();
+        let burst = both().map(|update| (&update.key, update.path.is_some())).filter(is_unknown);
+        let mut keys: Vec<(RouteKey, bool)> =
+            burst.map(|(key, announces)| (key.clone(), announces)).collect();
         if keys.is_empty() {
-            self.read_first.clear();
             return false;
         }
+        let waiting = self.waiting.iter().filter(is_unknown).take(MOST_READ);
+        keys.extend(waiting.map(|(key, announces)| (key.clone(), announces)));
+        let (keys, announces): (Vec<_>, Vec<_>) = keys.into_iter().unzip();
         let found = self.announcer.find(&keys).await;
         self.next_burst = Instant::now();
         match found {
@@ -50,15 +59,17 @@ impl Dispatcher {
                         }
                         _ => {}
                     }
-                    self.read_first.insert(key);
+                    intents.owner_read(key);
                 }
                 self.audit_replaced(&replaced);
                 both().for_each(|update| self.list(update.key.clone()));
             }
             Err(error) => {
-                self.failed_to_read(&keys, &error);
-                let rest = both().filter(|update| !keys.contains(&update.key));
-                rest.for_each(|update| self.list(update.key.clone()));
+                let both = || both().map(|update| &update.key);
+                let unread: HashSet<&RouteKey> = keys.iter().collect();
+                let (unread, rest): (Vec<&RouteKey>, Vec<_>) = both().partition(|key| unread.contains(key));
+                self.failed_to_read(unread, &error);
+                rest.into_iter().for_each(|key| self.list(key.clone()));
             }
         }
         true
@@ -93,7 +104,7 @@ impl Dispatcher {
         };
         let now = self.context.now();
         for (update, found) in all.into_iter().zip(found) {
-            let found = found.filter(|path| path.ownership.is_own());
+            let found = found.filter(is_ours);
             match (&update.path, &found) {
                 (None, None) if !self.is_unresolved(&update.key) => self.confirm(update, &mut settle),
                 (None, Some(path))

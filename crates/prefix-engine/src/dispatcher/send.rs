@@ -4,9 +4,9 @@ use prefix_core::announcer::{AnnounceError, OwnPath};
 use prefix_core::pacing::Burst;
 use tokio::time::Instant;
 
-use super::{Dispatcher, LONGEST_RETRY, RouteUpdate, keys_of};
+use super::{Dispatcher, LONGEST_RETRY, READ_BACK_WAIT, RouteUpdate, keys_of};
 use crate::command::settle::Settle;
-use crate::rib_diff::is_as_sent;
+use crate::rib_diff::{is_as_sent, is_ours};
 use crate::telemetry;
 
 impl Dispatcher {
@@ -33,30 +33,34 @@ impl Dispatcher {
         telemetry::speaker_call(started.elapsed(), confirmed(&announced), confirmed(&withdrawn));
         let failures = announced.iter().chain(&withdrawn).filter_map(|result| result.as_ref().err());
         telemetry::speaker_failed(failures);
-        let mut unresolved = Vec::new();
         let mut settle = Settle::default();
         let updates = announce.into_iter().chain(withdraw);
         for (update, result) in updates.zip(announced.into_iter().chain(withdrawn)) {
+            let earlier = self.to_read_back.remove(&update.key);
             match result {
-                Ok(()) if self.is_unresolved(&update.key) => unresolved.push(update),
+                Ok(()) if self.is_unresolved(&update.key) => {
+                    if self.to_read_back.is_empty() && earlier.is_none() {
+                        self.read_back_at = Instant::now() + READ_BACK_WAIT;
+                    }
+                    self.to_read_back.insert(update.key.clone(), update);
+                }
                 Ok(()) => self.confirm(update, &mut settle),
                 Err(error) => self.failed(&update.key, &error),
             }
-        }
-        if !unresolved.is_empty() {
-            self.resolve(unresolved, &mut settle).await;
         }
         self.settle(settle);
     }
 
     /// An earlier update without an answer may have come in between: what is there now decides.
-    async fn resolve(&mut self, updates: Vec<RouteUpdate>, settle: &mut Settle) {
+    pub(super) async fn resolve(&mut self) {
+        let updates: Vec<RouteUpdate> = self.to_read_back.drain().map(|(_, update)| update).collect();
+        let mut settle = Settle::default();
         match self.announcer.find(&keys_of(&updates)).await {
             Ok(found) => {
                 for (update, found) in updates.into_iter().zip(found) {
                     let sent = update.path.as_ref().map(|(_, _, path)| path);
                     if is_as_sent(sent, found.as_ref()) {
-                        self.confirm(update, settle);
+                        self.confirm(update, &mut settle);
                     } else {
                         let error = AnnounceError::Unknown("an earlier change came late".into());
                         self.failed(&update.key, &error);
@@ -65,6 +69,7 @@ impl Dispatcher {
             }
             Err(error) => updates.iter().for_each(|update| self.failed(&update.key, &error)),
         }
+        self.settle(settle);
     }
 
     /// Confirms the withdrawals of routes that no path of ours stands on; the others are read again later.
@@ -78,7 +83,7 @@ impl Dispatcher {
             let is_gone = found
                 .as_ref()
                 .and_then(|found| found.get(index))
-                .is_some_and(|path| !path.as_ref().is_some_and(|path| path.ownership.is_own()));
+                .is_some_and(|path| !path.as_ref().is_some_and(is_ours));
             if is_gone {
                 self.confirm(update, &mut settle);
             } else {

@@ -40,6 +40,7 @@ impl Engine {
         if let Speaker::Disconnected(reason) = &speaker {
             problems.degrading.push(format!("speaker: {reason}"));
         }
+        problems.degrading.extend(shared.speaker.table_problem());
         problems.degrading.extend(self.sessions_problem(&peers));
         if counts.withdraw_stuck > 0 {
             problems.degrading.push(format!("withdrawals that took too long: {}", counts.withdraw_stuck));

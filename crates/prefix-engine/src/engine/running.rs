@@ -215,13 +215,14 @@ impl Running {
             error!("storage does not answer: what was not acknowledged yet is not written");
         }
         self.seal_rest().await;
+        if self.shared.enforced() && !self.may_leave_rules() {
+            self.clear_speaker().await;
+        }
+        // not earlier: nobody else may begin to lead while this instance withdraws
         self.end_of_renewal.cancel();
         let renewal = self.renewal.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(renewal) = renewal {
             let _ = timeout_at(Instant::now() + STOP_PATIENCE, renewal).await;
-        }
-        if self.shared.enforced() && !self.may_leave_rules() {
-            self.clear_speaker().await;
         }
         // only now: whoever comes next finds everything written that was confirmed
         self.shared.candidate().resign().await;

@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use prefix_core::flowspec::{Action, RouteKey};
 use prefix_core::ownership::Tags;
+use tokio::time::Instant;
 
 use super::{IntentTable, RouteChange, sorted};
 
@@ -27,8 +28,17 @@ pub(crate) struct AnnouncedPath {
     pub(crate) action: Action,
     /// Its tags.
     pub(crate) tags: Tags,
-    /// When it was confirmed.
+    /// When it was confirmed, for people.
     pub(crate) at: DateTime<Utc>,
+    /// The same for comparisons: by no clock that can be set.
+    pub(crate) seen: Instant,
+}
+
+impl AnnouncedPath {
+    /// A path that the speaker confirms now.
+    pub(crate) fn new(action: Action, tags: Tags, now: DateTime<Utc>) -> Self {
+        Self { action, tags, at: now, seen: Instant::now() }
+    }
 }
 
 /// What is known of every route at the speaker.
@@ -44,6 +54,8 @@ pub(super) struct AdjRibOut {
     /// The orphans that were observed in the speaker's table. The others are former rules: whose path stands there has
     /// not been read yet.
     observed: HashSet<RouteKey>,
+    /// Routes that were read since the connection stands, and on which nobody else has put a path since.
+    owner_read: HashSet<RouteKey>,
     /// The whole table was read since the connection stands.
     table_read: bool,
 }
@@ -98,16 +110,29 @@ impl IntentTable {
         sorted(all.filter(|key| matches!(state.withdrawal(key), RouteChange::Withdraw)).cloned().collect())
     }
 
+    /// True if somebody else's local path stands on a route.
+    pub(crate) fn is_of_others(&self, key: &RouteKey) -> bool {
+        self.state.lock().adj_rib_out.is_of_others(key)
+    }
+
     /// True if it is known whose path stands on a route, if any, before it is announced or (`announce` = false) withdrawn.
     pub(crate) fn is_owner_known(&self, key: &RouteKey, announce: bool) -> bool {
         let rib = &self.state.lock().adj_rib_out;
         // of the many paths of others only those are remembered that stand on a route that a row names
-        rib.confirmed(key).is_some() || rib.observed.contains(key) || (announce && rib.table_read)
+        rib.confirmed(key).is_some()
+            || rib.observed.contains(key)
+            || rib.owner_read.contains(key)
+            || (announce && rib.table_read)
     }
 
     /// The speaker's whole table was read: from now on its events tell what others change.
     pub(crate) fn table_was_read(&self) {
         self.state.lock().adj_rib_out.table_read = true;
+    }
+
+    /// A route was read, and what others have there is noted: from now on the speaker's events tell what they change.
+    pub(crate) fn owner_read(&self, key: RouteKey) {
+        self.state.lock().adj_rib_out.owner_read.insert(key);
     }
 
     /// The speaker confirmed a path.
@@ -149,6 +174,7 @@ impl IntentTable {
         rib.entries.remove(key);
         rib.orphans.remove(key);
         rib.observed.remove(key);
+        rib.owner_read.remove(key);
         state.plan_renewals(key);
     }
 
@@ -159,6 +185,7 @@ impl IntentTable {
         rib.entries.clear();
         rib.orphans.clear();
         rib.observed.clear();
+        rib.owner_read.clear();
         rib.table_read = false;
         state.schedule.clear_renewals();
     }
@@ -173,6 +200,9 @@ impl IntentTable {
     /// Notes whether somebody else's API path stands on a route that our rows name.
     pub(crate) fn note_foreign(&self, key: &RouteKey, is_foreign: bool) {
         let mut state = self.state.lock();
+        if is_foreign {
+            state.adj_rib_out.owner_read.remove(key);
+        }
         if is_foreign && state.rows.by_key.contains_key(key) {
             state.adj_rib_out.foreign.insert(key.clone());
         } else {

@@ -390,3 +390,19 @@ async fn a_slow_speaker_delays_and_loses_nothing() {
     lab.seconds(8).await;
     assert_eq!((lab.status(second).await, lab.rules().len()), (Status::Active, 2));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_never_ends_is_a_problem_that_health_names() {
+    let lab = Lab::usual().await;
+    lab.speaker.set_call_timeout(Duration::from_hours(1));
+    lab.speaker.stall();
+    lab.seconds(60).await;
+    assert!(!lab.engine.health().await.degraded, "one slow read is no problem yet");
+    lab.seconds(240).await;
+    let health = lab.engine.health().await;
+    assert!(health.degraded);
+    assert!(health.problems.iter().any(|problem| problem.contains("table could not be read")), "{health:?}");
+    lab.speaker.wake();
+    lab.seconds(40).await;
+    assert!(!lab.engine.health().await.degraded, "{:?}", lab.engine.health().await.problems);
+}

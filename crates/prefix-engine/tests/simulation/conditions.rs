@@ -21,6 +21,8 @@ pub(crate) struct Conditions {
     pub(crate) outages: bool,
     /// Others change the table.
     pub(crate) strangers: bool,
+    /// The speaker prefers paths that it learned to local ones.
+    pub(crate) learned_paths_win: bool,
     /// Storage fails, is down or hangs.
     pub(crate) storage: bool,
     /// The daemon is killed.
@@ -55,6 +57,7 @@ impl Conditions {
             late: random.once_in(3),
             outages: random.once_in(2),
             strangers: random.once_in(3),
+            learned_paths_win: random.once_in(4),
             storage: random.once_in(2),
             kills: random.once_in(2),
             stops: random.once_in(3),

@@ -123,7 +123,7 @@ impl Testbed {
         }
         let path = own[self.random.index(own.len())].clone();
         let flow = path.key.flow();
-        match self.random.below(4) {
+        match self.random.below(6) {
             0 => {
                 self.speaker.remove(&path.key);
                 self.tell("stranger", format!("takes {flow} out of the table"));
@@ -134,9 +134,25 @@ impl Testbed {
                 self.tell("stranger", format!("changes the action of {flow}"));
             }
             2 => self.somebody_puts(path.key, Ownership::Foreign, "a path of their own"),
+            3 => self.neighbor(path),
+            4 => {
+                self.speaker.remove_learned(&path.key);
+                self.tell("neighbor", format!("withdraws {flow}"));
+            }
             _ => self.somebody_puts(path.key, Ownership::OtherPop { owner: 7 }, "a path of another pop"),
         }
         self.observer.disturb();
+    }
+
+    /// A BGP neighbor announces the same route: another pop, somebody else, or a router that sends our own path back.
+    fn neighbor(&mut self, path: RibPath) {
+        let (ownership, words) = match self.random.below(3) {
+            0 => (Ownership::OtherPop { owner: 7 }, "a rule of another pop"),
+            1 => (Ownership::Foreign, "a rule of its own"),
+            _ => (path.ownership, "our own path"),
+        };
+        self.tell("neighbor", format!("announces {} too: {words}", path.key.flow()));
+        self.speaker.put(RibPath { ownership, local: false, ..path });
     }
 
     fn somebody_puts(&mut self, key: RouteKey, ownership: Ownership, what: &str) {

@@ -81,6 +81,7 @@ impl Testbed {
         let clock = Arc::new(ScriptedClock::following_tokio(beginning()));
         store.set_clock(Arc::new(ScriptedClock::following_tokio(beginning())));
         speaker.set_call_timeout(Duration::from_secs(5));
+        speaker.prefer_learned(conditions.learned_paths_win);
         speaker.put(foreign(route(FOREIGN), Ownership::Foreign));
         if !conditions.dry_run {
             let mut orphan = own_rule("dst 198.51.100.77/32", Action::Discard, 77);

@@ -51,6 +51,7 @@ struct Inner {
     announce_faults: VecDeque<AnnounceFault>,
     withdraw_faults: VecDeque<AnnounceFault>,
     read_faults: usize,
+    reads: usize,
     break_table_after: Option<usize>,
     late: Vec<Change>,
     delay: Duration,
@@ -167,7 +168,7 @@ impl MemoryAnnouncer {
         self.disconnect("the speaker restarts");
         {
             let mut inner = self.lock();
-            inner.table = Table::default();
+            inner.table.clear();
             inner.late.clear();
         }
         self.connect();
@@ -180,6 +181,24 @@ impl MemoryAnnouncer {
         let key = path.key.clone();
         inner.table.put(path);
         inner.tell_best(&key);
+    }
+
+    /// Removes the path of a route that a BGP neighbor has announced: it withdraws it, or its session is down.
+    pub fn remove_learned(&self, key: &RouteKey) {
+        let mut inner = self.lock();
+        if inner.table.remove_learned(key) {
+            inner.tell_best(key);
+        }
+    }
+
+    /// Whether learned paths are better than local ones: events tell of the best path only. They are not at first.
+    pub fn prefer_learned(&self, prefer: bool) {
+        self.lock().table.prefers_learned = prefer;
+    }
+
+    /// How often the table, or routes of it, were read.
+    pub fn reads(&self) -> usize {
+        self.lock().reads
     }
 
     /// Removes the local path of a route, as another client does.
@@ -200,9 +219,9 @@ impl MemoryAnnouncer {
         self.lock().table.local(key).cloned()
     }
 
-    /// The own paths, by route.
+    /// The own local paths, by route.
     pub fn own_paths(&self) -> Vec<RibPath> {
-        self.paths().into_iter().filter(|path| path.ownership.is_own()).collect()
+        self.paths().into_iter().filter(|path| path.local && path.ownership.is_own()).collect()
     }
 
     /// The whole table, by route, unicast paths of others included.
@@ -273,6 +292,7 @@ impl MemoryAnnouncer {
         }
         let mut inner = self.lock();
         inner.reachable()?;
+        inner.reads += 1;
         if inner.read_faults > 0 {
             inner.read_faults -= 1;
             return Err(no_answer());
@@ -377,7 +397,7 @@ impl Announcer for MemoryAnnouncer {
         }
         self.read().await?;
         let inner = self.lock();
-        Ok(keys.iter().map(|key| inner.table.best(key).cloned()).collect())
+        Ok(keys.iter().map(|key| inner.table.find(key).cloned()).collect())
     }
 
     async fn peers(&self) -> Result<Vec<Peer>, AnnounceError> {

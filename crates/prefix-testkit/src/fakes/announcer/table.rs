@@ -11,6 +11,8 @@ use prefix_core::ownership::Ownership;
 pub(super) struct Table {
     local: BTreeMap<RouteKey, RibPath>,
     learned: BTreeMap<RouteKey, RibPath>,
+    /// Learned paths are better than local ones, as with a higher LOCAL_PREF (RFC 4271 §5.1.5).
+    pub(super) prefers_learned: bool,
 }
 
 /// Whether the port reports the path: unicast paths only with an owner community.
@@ -24,6 +26,11 @@ impl Table {
         paths.insert(path.key.clone(), path);
     }
 
+    pub(super) fn clear(&mut self) {
+        self.local.clear();
+        self.learned.clear();
+    }
+
     /// True if there was one.
     pub(super) fn remove_local(&mut self, key: &RouteKey) -> bool {
         self.local.remove(key).is_some()
@@ -33,9 +40,20 @@ impl Table {
         self.local.get(key)
     }
 
-    /// Speakers prefer local paths.
-    pub(super) fn best(&self, key: &RouteKey) -> Option<&RibPath> {
+    /// True if there was one.
+    pub(super) fn remove_learned(&mut self, key: &RouteKey) -> bool {
+        self.learned.remove(key).is_some()
+    }
+
+    /// The path that changes act on, else a learned one.
+    pub(super) fn find(&self, key: &RouteKey) -> Option<&RibPath> {
         self.local.get(key).or_else(|| self.learned.get(key))
+    }
+
+    /// The best path, which events tell of.
+    pub(super) fn best(&self, key: &RouteKey) -> Option<&RibPath> {
+        let learned = self.learned.get(key).filter(|_| self.prefers_learned);
+        learned.or_else(|| self.find(key))
     }
 
     /// Every path, by route.
