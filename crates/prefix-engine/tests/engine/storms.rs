@@ -124,5 +124,5 @@ async fn nobody_else_leads_while_an_instance_withdraws_its_rules_at_a_stop() {
         newcomer.seconds(10).await;
         assert!(newcomer.engine.health().await.leader.is_leader);
     };
-    tokio::join!(leader.engine.stop(), newcomer);
+    tokio::join!(leader.engine.shutdown(), newcomer);
 }
