@@ -13,6 +13,7 @@ mod check;
 mod e2e_detectors;
 mod e2e_network;
 mod editing;
+mod hostile;
 mod process;
 mod reliability;
 mod test_network;

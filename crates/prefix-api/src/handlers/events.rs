@@ -67,9 +67,7 @@ pub(crate) async fn post_batch(
         .inspect_err(|_| report::event_refused(Rejection::Invalid, None, 1))?;
     // the first event was paid for at the gate
     let rest = u32::try_from(sent.len()).unwrap_or(u32::MAX).saturating_sub(1);
-    api.limiter
-        .take_rest(Budget::Events, call.bucket(), rest)
-        .inspect_err(|_| report::event_refused(Rejection::RateLimited, None, sent.len() as u64))?;
+    api.limiter.charge(Budget::Events, call.bucket(), rest);
     let mut refusals = Vec::new();
     let items: Vec<_> = sent
         .into_iter()

@@ -71,9 +71,7 @@ async fn answer(api: &Api, call: &Call, source: &SourceName, items: Vec<Item>, b
     // the first event was paid for at the gate
     let rest = u32::try_from(items.len()).unwrap_or(u32::MAX).saturating_sub(1);
     let from = Some(source.as_str());
-    api.limiter
-        .take_rest(Budget::Events, call.bucket(), rest)
-        .inspect_err(|_| report::event_refused(Rejection::RateLimited, from, items.len() as u64))?;
+    api.limiter.charge(Budget::Events, call.bucket(), rest);
     let items = items.into_iter().map(|item| {
         item.map_err(|bad| {
             report::event_refused(Rejection::Invalid, from, 1);

@@ -21,6 +21,7 @@ pub(crate) struct Reasoned {
 /// Reads `{reason}`.
 pub(crate) fn withdraw(node: &Node) -> Result<String, Vec<Diagnostic>> {
     let mut members = Members::open(node, KeyPath::root())?;
+    members.accept("operator_id");
     let reason = members.required("reason", value::free_text);
     members.finish(|| reason)
 }
@@ -28,6 +29,7 @@ pub(crate) fn withdraw(node: &Node) -> Result<String, Vec<Diagnostic>> {
 /// Reads `{mitigation_ids, reason}`.
 pub(crate) fn withdraw_many(node: &Node) -> Result<Reasoned, Vec<Diagnostic>> {
     let mut members = Members::open(node, KeyPath::root())?;
+    members.accept("operator_id");
     let ids = ids(&mut members);
     let reason = members.required("reason", value::free_text);
     members.finish(|| Some(Reasoned { ids, reason: reason? }))
@@ -36,6 +38,7 @@ pub(crate) fn withdraw_many(node: &Node) -> Result<Reasoned, Vec<Diagnostic>> {
 /// Reads `{mitigation_ids}`.
 pub(crate) fn acknowledge(node: &Node) -> Result<Vec<MitigationId>, Vec<Diagnostic>> {
     let mut members = Members::open(node, KeyPath::root())?;
+    members.accept("operator_id");
     let ids = ids(&mut members);
     members.finish(|| Some(ids))
 }

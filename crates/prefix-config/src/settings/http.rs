@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use prefix_core::address::Prefix;
 use prefix_core::name::SourceName;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,10 @@ pub struct HttpKeys {
     pub listen: ListenAddress,
     /// The one origin that browsers may call from.
     pub cors_origin: Option<String>,
+    /// The address under which browsers reach the API: for links, and to tell our own pages from others.
+    pub public_url: Option<String>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Prefix>,
     /// Who gets in.
     pub auth: AuthKeys,
     /// TLS of the API.
@@ -29,6 +34,8 @@ impl Default for HttpKeys {
         Self {
             listen: ListenAddress(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080)),
             cors_origin: None,
+            public_url: None,
+            trusted_proxies: Vec::new(),
             auth: AuthKeys::default(),
             tls: TlsKeys::default(),
             rate_limit: RateLimitKeys::default(),
