@@ -1,8 +1,11 @@
-//! Configuration, files and texts that somebody made in order to harm: refused with a clear word, within a moment, and
-//! the daemon lives on.
+//! Configuration, files, texts and peers that mean harm, with the real program: refused with a clear word, within a
+//! moment, and the daemon lives on.
 
+mod crowd;
 mod expressions;
 mod files;
+mod generated;
 mod program;
+mod slow;
 mod state_dir;
 mod texts;

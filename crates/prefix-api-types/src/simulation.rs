@@ -123,7 +123,7 @@ pub struct SimulatedEvent {
     pub diff: Option<Diff>,
     /// What is different.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schema(required = true)]
+    #[schema(required = false)]
     pub changes: Vec<SimulatedChange>,
 }
 

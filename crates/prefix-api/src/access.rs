@@ -50,6 +50,8 @@ pub(crate) enum Permission {
     Audit,
     /// To change what prefixd does.
     Administer,
+    /// To panic and thaw: as [`Self::Administer`], and besides whatever can be reached while there is no admin.
+    KillSwitch,
 }
 
 impl Permission {
@@ -60,8 +62,15 @@ impl Permission {
             Self::Intake => role != Role::Viewer,
             Self::Read => role != Role::Detector,
             Self::Operate | Self::Audit => matches!(role, Role::Operator | Role::Admin),
-            Self::Administer => role == Role::Admin,
+            Self::Administer | Self::KillSwitch => role == Role::Admin,
         }
+    }
+
+    /// Whether a principal has it. `has_admin`: storage holds an operator of role admin. Without one the shared secret
+    /// is all there is, and the switch must never wait for an account (http-api.md §9).
+    pub(crate) fn is_granted_to_principal(self, principal: &Principal, has_admin: bool) -> bool {
+        let by_secret = self == Self::KillSwitch && principal.auth_method == AuthMethod::Bearer && !has_admin;
+        self.is_granted_to(principal.role) || (by_secret && principal.role == Role::Operator)
     }
 
     /// The roles that have it, for messages and documents.

@@ -6,16 +6,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
 use prefix_core::Clock;
+use prefix_core::address::Prefix;
 use prefix_core::audit::{AuditAction, AuditEntry};
 use prefix_engine::{Engine, EngineError, Inadmissible};
 use prefix_signals::webhook::Adapters;
 use serde_json::{Value, json};
 
-use crate::access::Authenticator;
+use crate::access::{AuthMode, Authenticator};
 use crate::call::Call;
 use crate::config_control::ConfigControl;
+use crate::connections::Connections;
 use crate::limits::Limiter;
 use crate::settings::ApiSettings;
+use crate::sites::Sites;
 
 /// What the API is composed of.
 pub struct ApiParts {
@@ -39,6 +42,9 @@ pub(crate) struct Api {
     pub(crate) auth_mode: &'static str,
     pub(crate) limiter: Limiter,
     pub(crate) cors_origin: Option<String>,
+    pub(crate) sites: Sites,
+    pub(crate) trusted_proxies: Arc<[Prefix]>,
+    pub(crate) connections: Arc<Connections>,
     ready: AtomicBool,
     draining: AtomicBool,
 }
@@ -46,6 +52,7 @@ pub(crate) struct Api {
 impl Api {
     /// Composes the API.
     pub(crate) fn new(settings: &ApiSettings, parts: ApiParts) -> Self {
+        let trusted_proxies: Arc<[Prefix]> = settings.trusted_proxies.clone().into();
         Self {
             engine: parts.engine,
             config: parts.config,
@@ -55,6 +62,14 @@ impl Api {
             auth_mode: settings.auth.as_str(),
             limiter: Limiter::new(&settings.rate_limits),
             cors_origin: settings.cors_origin.clone(),
+            sites: Sites {
+                listen: settings.listen,
+                public_url: settings.public_url.clone(),
+                cors_origin: settings.cors_origin.clone(),
+                everyone_is_admin: settings.auth == AuthMode::None,
+            },
+            connections: Arc::new(Connections::new(settings.connections, Arc::clone(&trusted_proxies))),
+            trusted_proxies,
             ready: AtomicBool::new(false),
             draining: AtomicBool::new(false),
         }
@@ -81,6 +96,13 @@ impl Api {
     /// From now on nothing new is accepted.
     pub(crate) fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
+        self.connections.drain();
+    }
+
+    /// Whether storage holds an operator of role admin. This version has no operators.
+    #[allow(clippy::unused_self, reason = "operators will be counted in storage")]
+    pub(crate) fn has_admin(&self) -> bool {
+        false
     }
 
     /// Whether the daemon is going down.

@@ -1,17 +1,23 @@
-//! The body of a request: JSON in UTF-8, at most 1 MiB, read within a bounded time.
+//! The body of a request: JSON in UTF-8, at most 1 MiB, read within a bounded time. After a body that could not be read
+//! the connection is closed: what still comes on it is nobody's request.
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use futures::StreamExt;
 use prefix_diagnostics::{Diagnostic, KeyPath, Node};
 use sha2::{Digest, Sha256};
 
+use crate::api::Api;
+use crate::connections::Connection;
 use crate::problem::{Kind, Problem};
+use crate::request;
+use crate::settings::BODY_TIMEOUT;
 
 /// The largest body.
 pub(crate) const MAX_BYTES: usize = 1024 * 1024;
@@ -19,8 +25,8 @@ pub(crate) const MAX_BYTES: usize = 1024 * 1024;
 /// What is read of a larger body, and thrown away, so that its sender hears the answer instead of a reset.
 const DISCARD_BYTES: usize = 8 * MAX_BYTES;
 
-/// A sender that needs longer for its body is not waited for.
-const READ_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a body is still read when the daemon goes down.
+const DRAIN_GRACE: Duration = Duration::from_secs(2);
 
 /// A body that is JSON.
 #[derive(Debug)]
@@ -35,6 +41,14 @@ pub(crate) struct Body {
 /// A body that says to be JSON, byte by byte as it came.
 #[derive(Debug)]
 pub(crate) struct RawBody(pub(crate) Vec<u8>);
+
+/// No body: who sends one nevertheless means something by it, which would be ignored. `{}` says nothing.
+#[derive(Debug)]
+pub(crate) struct NoBody;
+
+/// Marks a request whose body was not read to its end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unread;
 
 impl Body {
     /// Reads bytes as JSON.
@@ -70,6 +84,29 @@ impl FromRequest for Body {
     }
 }
 
+impl FromRequest for NoBody {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let length = request.headers().get(CONTENT_LENGTH);
+        let is_empty = length.is_none_or(|length| length.as_bytes().iter().all(|byte| *byte == b'0'));
+        if is_empty && !is_chunked(request) {
+            return Box::pin(async { Ok(Self) });
+        }
+        let body = Body::from_request(request, payload);
+        Box::pin(async move {
+            request::nothing(&body.await?.tree).map_err(Problem::bad_request)?;
+            Ok(Self)
+        })
+    }
+}
+
+/// Whether the body comes in chunks, so that nobody knows where it ends.
+pub(crate) fn is_chunked(request: &HttpRequest) -> bool {
+    request.headers().contains_key(TRANSFER_ENCODING)
+}
+
 impl FromRequest for RawBody {
     type Error = Problem;
     type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
@@ -79,18 +116,45 @@ impl FromRequest for RawBody {
         let announced =
             request.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
         let payload = web::Payload::from_request(request, payload);
+        let request = request.clone();
         Box::pin(async move {
-            checked?;
-            let payload = payload.await.map_err(|_| Problem::at("", "the body cannot be read"))?;
-            let reading = tokio::time::timeout(READ_TIMEOUT, read(payload, announced));
-            let bytes = reading.await.map_err(|_| {
-                Problem::at(
-                    "",
-                    format!("the body did not arrive within {} s; nothing was done", READ_TIMEOUT.as_secs()),
-                )
-            })??;
-            Ok(Self(bytes))
+            let sender = request.conn_data::<Arc<Connection>>().cloned();
+            let read = async {
+                checked?;
+                let payload = payload.await.map_err(|_| Problem::at("", "the body cannot be read"))?;
+                if let Some(sender) = &sender {
+                    sender.body_began();
+                }
+                in_time(&request, read(payload, announced)).await
+            };
+            let read = read.await;
+            if let Some(sender) = &sender {
+                sender.body_ended();
+            }
+            if read.is_err() {
+                request.extensions_mut().insert(Unread);
+            }
+            read.map(Self)
         })
+    }
+}
+
+/// The body, if it arrives in time. A daemon that goes down gives it less.
+async fn in_time(
+    request: &HttpRequest,
+    body: impl Future<Output = Result<Vec<u8>, Problem>>,
+) -> Result<Vec<u8>, Problem> {
+    let goes_down = async {
+        let Some(api) = request.app_data::<web::Data<Api>>() else { return std::future::pending().await };
+        api.connections.draining().cancelled().await;
+        tokio::time::sleep(DRAIN_GRACE).await;
+    };
+    tokio::select! {
+        body = tokio::time::timeout(BODY_TIMEOUT, body) => body.map_err(|_| {
+            let text = format!("the body did not arrive within {} s; nothing was done", BODY_TIMEOUT.as_secs());
+            Problem::at("", text)
+        })?,
+        () = goes_down => Err(prefix_engine::EngineError::ShuttingDown.into()),
     }
 }
 

@@ -1,15 +1,18 @@
 //! One request, as handlers see it: who calls, under which id, and whether a repetition is to be recognised.
 
 use std::future::{Ready, ready};
+use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::HeaderName;
-use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use prefix_diagnostics::{Diagnostic, KeyPath, Place};
 use prefix_engine::{Caller, IdempotencyKey};
 
 use crate::access::{AuthMethod, Principal};
+use crate::api::Api;
 use crate::problem::{Kind, Problem};
+use crate::proxies;
 use crate::request_id::RequestId;
 
 /// The header that makes a request repeatable.
@@ -37,9 +40,8 @@ impl Call {
         let request_id = request.extensions().get::<RequestId>().cloned();
         let pattern = request.match_pattern().unwrap_or_else(|| request.path().to_owned());
         let bucket = match principal.auth_method {
-            // a signature is checked behind the buckets, so nobody can empty the one of somebody else
-            AuthMethod::None | AuthMethod::Webhook => address(request),
-            AuthMethod::Bearer => principal.id.to_string(),
+            AuthMethod::None => address(request),
+            AuthMethod::Bearer | AuthMethod::Signature => principal.id.to_string(),
         };
         Self {
             principal,
@@ -81,11 +83,16 @@ impl Call {
     }
 }
 
-/// The bucket of an address.
+/// The bucket of the client's address; behind a trusted proxy that is whom the proxy names.
 pub(crate) fn address(request: &HttpRequest) -> String {
-    request
-        .peer_addr()
-        .map_or_else(|| "address unknown".to_owned(), |peer| format!("address {}", peer.ip().to_canonical()))
+    let proxies = request.app_data::<web::Data<Api>>().map(|api| Arc::clone(&api.trusted_proxies));
+    request.peer_addr().map_or_else(
+        || "address unknown".to_owned(),
+        |peer| {
+            let client = proxies::client(&proxies.unwrap_or_default(), peer.ip(), request.headers());
+            format!("address {client}")
+        },
+    )
 }
 
 fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, Diagnostic> {

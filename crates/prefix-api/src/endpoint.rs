@@ -27,7 +27,7 @@ pub(crate) struct Endpoint {
 }
 
 use Budget::{Events, Free, Requests};
-use Permission::{Administer, Audit, Intake, Operate, Public, Read};
+use Permission::{Administer, Audit, Intake, KillSwitch, Operate, Public, Read};
 
 const fn endpoint(
     method: Method,
@@ -77,8 +77,8 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
     endpoint(Method::DELETE, "/v1/safelist/{prefix}", Administer, Requests, || web::delete().to(safelist::delete)),
 
     endpoint(Method::GET, "/v1/panic", Read, Free, || web::get().to(panic::get)),
-    endpoint(Method::POST, "/v1/panic", Administer, Free, || web::post().to(panic::post)),
-    endpoint(Method::POST, "/v1/panic/thaw", Administer, Free, || web::post().to(panic::thaw)),
+    endpoint(Method::POST, "/v1/panic", KillSwitch, Free, || web::post().to(panic::post)),
+    endpoint(Method::POST, "/v1/panic/thaw", KillSwitch, Free, || web::post().to(panic::thaw)),
 
     endpoint(Method::GET, "/v1/stats", Read, Requests, || web::get().to(stats::get)),
     endpoint(Method::GET, "/v1/stats/timeseries", Read, Requests, || web::get().to(stats::timeseries)),
@@ -114,6 +114,11 @@ impl Endpoint {
     /// Whether an adapter of the configuration says who may call it.
     pub(crate) fn is_webhook(&self) -> bool {
         self.path == WEBHOOK
+    }
+
+    /// Whether an operator changes something with it, or tries what a change would do.
+    pub(crate) fn changes(&self) -> bool {
+        self.method != Method::GET && !self.is_intake()
     }
 
     /// Whether it takes what detectors report.

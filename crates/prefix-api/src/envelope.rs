@@ -1,5 +1,6 @@
 //! The outermost layer: every request gets an id, every answer its headers, every failure its form.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
@@ -13,6 +14,8 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
 
 use crate::api::Api;
+use crate::body::{Unread, is_chunked};
+use crate::connections::Connection;
 use crate::problem::Problem;
 use crate::report;
 use crate::request_id::{self, RequestId};
@@ -28,6 +31,10 @@ pub(crate) async fn envelope(
     let route = request.match_pattern();
     let running = report::request_began(request.method(), route.as_deref());
     let began = Instant::now();
+    let connection = request.request().conn_data::<Arc<Connection>>().cloned();
+    if let Some(connection) = &connection {
+        connection.request_began();
+    }
 
     let mut response = if origin.is_some() && is_preflight(&request) {
         request.into_response(HttpResponse::NoContent().finish())
@@ -39,9 +46,13 @@ pub(crate) async fn envelope(
         let problem = problem.unwrap_or_else(|| Problem::of_status(response.status()));
         response = response.into_response(problem.response(id.as_str()));
     }
-    if response.status() == StatusCode::SERVICE_UNAVAILABLE && is_draining(response.request()) {
+    let drained = response.status() == StatusCode::SERVICE_UNAVAILABLE && is_draining(response.request());
+    if drained || leaves_a_body(response.request(), response.status()) {
         // on this connection nothing will be answered any more; the next one may lead to another instance
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
+    if let Some(connection) = &connection {
+        connection.request_ended();
     }
     running.ended(response.status(), began.elapsed());
     let status = response.status();
@@ -54,6 +65,11 @@ pub(crate) async fn envelope(
         cors_headers(headers, origin, status);
     }
     Ok(response)
+}
+
+/// Whether a part of the body may still come: what follows on this connection is then no request.
+fn leaves_a_body(request: &HttpRequest, status: StatusCode) -> bool {
+    request.extensions().contains::<Unread>() || (!status.is_success() && is_chunked(request))
 }
 
 fn is_draining(request: &HttpRequest) -> bool {

@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::AUTHORIZATION;
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, web};
 use futures::FutureExt;
@@ -12,7 +13,7 @@ use prefix_core::audit::AuditAction;
 use prefix_signals::webhook::Auth;
 use serde_json::json;
 
-use crate::access::{Principal, Role};
+use crate::access::{AuthMethod, Principal};
 use crate::api::Api;
 use crate::call::{Call, address};
 use crate::endpoint::{self, Endpoint};
@@ -95,27 +96,43 @@ fn admit(request: &HttpRequest) -> Result<(), Problem> {
     if api.is_draining() && !endpoint.is_health() {
         return Err(prefix_engine::EngineError::ShuttingDown.into());
     }
+    let has_proof = !api.sites.everyone_is_admin && request.headers().contains_key(AUTHORIZATION);
+    api.sites.check(request.method(), request.headers(), has_proof)?;
     if endpoint.is_public() {
         return api.limiter.take(endpoint.budget, &address(request), 1);
     }
     let principal = match identify(api, request, endpoint) {
         Ok(principal) => principal,
         Err(problem) => {
-            // whoever guesses draws from the bucket of the address
-            api.limiter.take(Budget::Requests, &address(request), 1)?;
-            return Err(problem);
+            return Err(failed(api, request, problem));
         }
     };
     let call = Call::new(request, principal);
-    if let Err(problem) = api.limiter.take(endpoint.budget, &call.bucket, 1) {
-        if endpoint.is_intake() {
-            report::event_refused(Rejection::RateLimited, None, 1);
-        }
-        return Err(problem);
+    // a signature is checked by the handler, and only then its sender is known and pays
+    if call.principal.auth_method != AuthMethod::Signature {
+        pay(api, endpoint.budget, &call)?;
     }
     tracing::Span::current().record("actor", &*call.principal.id);
     request.extensions_mut().insert(call.principal.clone());
-    check_role(call.principal.role, endpoint)
+    check_role(api, &call.principal, endpoint)
+}
+
+/// Takes the first token of a request.
+pub(crate) fn pay(api: &Api, budget: Budget, call: &Call) -> Result<(), Problem> {
+    api.limiter.take(budget, &call.bucket, 1).inspect_err(|_| {
+        if budget == Budget::Events {
+            report::event_refused(Rejection::RateLimited, None, 1);
+        }
+    })
+}
+
+/// The answer to credentials or a signature that do not hold: whoever guesses pays from a small bucket of its address,
+/// which nobody who is let in draws from.
+pub(crate) fn failed(api: &Api, request: &HttpRequest, problem: Problem) -> Problem {
+    if problem.kind() != Kind::Unauthenticated {
+        return problem;
+    }
+    api.limiter.take(Budget::Failures, &address(request), 1).err().unwrap_or(problem)
 }
 
 /// Who calls. A webhook adapter that does not ask for credentials of the API has a principal of its own; the handler
@@ -130,7 +147,9 @@ fn identify(api: &Api, request: &HttpRequest, endpoint: &Endpoint) -> Result<Pri
             )
         })?;
         let of_the_api = matches!(adapter.auth(), Auth::Bearer);
-        let principal = Principal::webhook(adapter.source());
+        let by_signature = matches!(adapter.auth(), Auth::Hmac(_));
+        let method = if by_signature { AuthMethod::Signature } else { AuthMethod::None };
+        let principal = Principal::webhook(adapter.source(), method);
         request.extensions_mut().insert(adapter);
         if !of_the_api {
             return Ok(principal);
@@ -139,10 +158,11 @@ fn identify(api: &Api, request: &HttpRequest, endpoint: &Endpoint) -> Result<Pri
     api.authenticator.identify(request.headers())
 }
 
-fn check_role(role: Role, endpoint: &Endpoint) -> Result<(), Problem> {
-    if endpoint.permission.is_granted_to(role) {
+fn check_role(api: &Api, principal: &Principal, endpoint: &Endpoint) -> Result<(), Problem> {
+    if endpoint.permission.is_granted_to_principal(principal, api.has_admin()) {
         return Ok(());
     }
+    let role = principal.role;
     let needed = endpoint.permission.roles().join(", ");
     Err(Problem::new(
         Kind::Forbidden,

@@ -16,6 +16,7 @@ use crate::answer;
 use crate::api::Api;
 use crate::call::Call;
 use crate::handlers::{Reply, repeatable};
+use crate::limits::Budget;
 use crate::problem::{Kind, Problem};
 use crate::query::Query;
 use crate::report::{self, Rejection};
@@ -38,12 +39,10 @@ pub(crate) fn request_errors(call: &Call, mut query: Query) -> Result<(), Vec<Di
     query.finish()
 }
 
-/// Takes what a request of so many events costs beyond the one token that it paid at the gate.
-pub(crate) fn take_rest(api: &Api, call: &Call, source: Option<&str>, events: usize) -> Result<(), Problem> {
+/// Takes what a request of so many events costs beyond the one token that it paid at the gate, as a debt if need be.
+pub(crate) fn charge_rest(api: &Api, call: &Call, events: usize) {
     let rest = u32::try_from(events).unwrap_or(u32::MAX).saturating_sub(1);
-    api.limiter
-        .take_rest(&call.bucket, rest)
-        .inspect_err(|_| report::event_refused(Rejection::RateLimited, source, events as u64))
+    api.limiter.charge(Budget::Events, &call.bucket, rest);
 }
 
 /// Whether the principal may report as this source.

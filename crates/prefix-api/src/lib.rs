@@ -11,6 +11,7 @@ mod api;
 mod body;
 mod call;
 mod config_control;
+mod connections;
 mod document;
 mod drain;
 mod endpoint;
@@ -23,12 +24,14 @@ mod handlers;
 mod intake;
 mod limits;
 mod problem;
+mod proxies;
 mod query;
 mod report;
 mod request;
 mod request_id;
 mod server;
 mod settings;
+mod sites;
 mod span;
 #[cfg(test)]
 mod tests;
@@ -39,6 +42,7 @@ pub use api::ApiParts;
 pub use config_control::{
     Candidate, ConfigChange, ConfigControl, ConfigDocument, EditAnswer, EditError, ReloadAnswer, ReloadError,
 };
+pub use connections::ConnectionLimits;
 pub use limits::RateLimits;
 pub use server::{RunningServer, server};
 pub use settings::ApiSettings;

@@ -163,6 +163,11 @@ impl Problem {
         serde_json::to_value(self.shown(instance)).unwrap_or_default()
     }
 
+    /// The body as text, under another status of the same meaning.
+    pub(crate) fn text_with_status(&self, instance: &str, status: u16) -> String {
+        serde_json::to_string(&Body { status, ..self.shown(instance) }).unwrap_or_default()
+    }
+
     fn shown(&self, instance: &str) -> Body {
         Body { instance: instance.to_owned(), ..(*self.body).clone() }
     }

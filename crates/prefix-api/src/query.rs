@@ -1,4 +1,5 @@
-//! The query of a URL, read like a body: every mistake is noted, unknown parameters are ignored.
+//! The query of a URL, read like a body: every mistake is noted. Unknown parameters are ignored where something is only
+//! read or reported; where something is changed they are mistakes, since `?dryrun=true` must not be the real thing.
 
 use std::fmt::Display;
 use std::future::{Ready, ready};
@@ -8,8 +9,9 @@ use std::str::FromStr;
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use prefix_core::page::PageRequest;
-use prefix_diagnostics::{Diagnostic, Parsed};
+use prefix_diagnostics::{Diagnostic, Parsed, did_you_mean};
 
+use crate::endpoint::{self, Endpoint};
 use crate::problem::Problem;
 use crate::value;
 
@@ -19,6 +21,8 @@ pub(crate) struct Query {
     pairs: Vec<(String, String)>,
     /// What is wrong so far.
     pub(crate) errors: Vec<Diagnostic>,
+    known: Vec<&'static str>,
+    strict: bool,
 }
 
 impl Query {
@@ -30,11 +34,23 @@ impl Query {
             let name = pair.split('=').next().filter(|name| is_utf8(name)).unwrap_or_default();
             Diagnostic::query(name, "must be UTF-8, percent-encoded")
         });
-        Self { errors: errors.collect(), pairs }
+        Self { errors: errors.collect(), pairs, known: Vec::new(), strict: false }
+    }
+
+    /// Unknown parameters are mistakes.
+    #[must_use]
+    pub(crate) fn strict(mut self) -> Self {
+        self.strict = true;
+        self
     }
 
     /// A parameter; an empty one counts as missing.
-    pub(crate) fn optional<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Parsed<T>) -> Option<T> {
+    pub(crate) fn optional<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Parsed<T>,
+    ) -> Option<T> {
+        self.known.push(name);
         let mut given = self.pairs.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str());
         let (first, second) = (given.next()?, given.next());
         let parsed = match second {
@@ -46,12 +62,12 @@ impl Query {
     }
 
     /// A parameter that a type of the domain reads.
-    pub(crate) fn parsed<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<T> {
+    pub(crate) fn parsed<T: FromStr<Err: Display>>(&mut self, name: &'static str) -> Option<T> {
         self.optional(name, |text| text.parse().map_err(|error: T::Err| error.to_string()))
     }
 
     /// A parameter that is `true` or `false`.
-    pub(crate) fn boolean(&mut self, name: &str) -> Option<bool> {
+    pub(crate) fn boolean(&mut self, name: &'static str) -> Option<bool> {
         self.optional(name, |text| match text {
             "true" => Ok(true),
             "false" => Ok(false),
@@ -60,12 +76,12 @@ impl Query {
     }
 
     /// A switch that is off unless it is `true`.
-    pub(crate) fn flag(&mut self, name: &str) -> bool {
+    pub(crate) fn flag(&mut self, name: &'static str) -> bool {
         self.boolean(name).unwrap_or(false)
     }
 
     /// An integer within a range.
-    pub(crate) fn integer(&mut self, name: &str, range: RangeInclusive<u16>) -> Option<u16> {
+    pub(crate) fn integer(&mut self, name: &'static str, range: RangeInclusive<u16>) -> Option<u16> {
         self.optional(name, |text| {
             let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
             let value = if plain { text.parse::<u16>().ok() } else { None };
@@ -81,7 +97,7 @@ impl Query {
     }
 
     /// One of these words.
-    pub(crate) fn word<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Option<T> {
+    pub(crate) fn word<T: Copy>(&mut self, name: &'static str, words: &[(&str, T)]) -> Option<T> {
         self.optional(name, |text| value::one_of(text, words))
     }
 
@@ -96,7 +112,13 @@ impl Query {
     }
 
     /// Ends the reading.
-    pub(crate) fn finish(self) -> Result<(), Vec<Diagnostic>> {
+    pub(crate) fn finish(mut self) -> Result<(), Vec<Diagnostic>> {
+        if self.strict {
+            for (name, _) in self.pairs.iter().filter(|(name, _)| !self.known.contains(&name.as_str())) {
+                let hint = did_you_mean(name, self.known.iter().copied());
+                self.errors.push(Diagnostic::query(name, format!("is not known here{hint}")));
+            }
+        }
         if self.errors.is_empty() { Ok(()) } else { Err(self.errors) }
     }
 }
@@ -124,7 +146,10 @@ impl FromRequest for Query {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(Self::new(request.query_string())))
+        let query = Self::new(request.query_string());
+        let pattern = request.match_pattern().unwrap_or_default();
+        let changes = endpoint::find(request.method(), &pattern).is_some_and(Endpoint::changes);
+        ready(Ok(if changes { query.strict() } else { query }))
     }
 }
 
@@ -163,6 +188,22 @@ mod tests {
         for good in ["a=%C3%BC", "a=%zz&b=%", "a=100%+%4", "", "a=%F0%9F%94%A5"] {
             assert!(Query::new(good).finish().is_ok(), "{good}");
         }
+    }
+
+    #[test]
+    fn a_parameter_that_nobody_knows_is_a_mistake_where_something_is_changed() {
+        let read = |query: Query| {
+            let mut query = query;
+            query.flag("dry_run");
+            query.flag("force");
+            query
+        };
+        assert_eq!(
+            errors(read(Query::new("dryrun=true&x=1").strict())),
+            ["?dryrun is not known here (did you mean \"dry_run\"?)", "?x is not known here"]
+        );
+        assert!(read(Query::new("dryrun=true&x=1")).finish().is_ok());
+        assert!(read(Query::new("dry_run=true").strict()).finish().is_ok());
     }
 
     #[test]

@@ -12,6 +12,8 @@ use crate::endpoint::ENDPOINTS;
 const REQUESTS: &str = "prefixd_http_requests_total";
 const DURATION: &str = "prefixd_http_request_duration_seconds";
 const IN_FLIGHT: &str = "prefixd_http_in_flight_requests";
+const CONNECTIONS: &str = "prefixd_http_connections";
+const CLOSED: &str = "prefixd_http_connections_closed_total";
 const REJECTED: &str = "prefixd_events_rejected_total";
 
 /// The label of what came from outside and is not known.
@@ -33,6 +35,12 @@ pub(crate) fn register() {
         for class in ["2xx", "4xx", "5xx"] {
             counter!(REQUESTS, "method" => method, "route" => route, "status_class" => class).increment(0);
         }
+    }
+    metrics::describe_gauge!(CONNECTIONS, "open HTTP connections");
+    metrics::describe_counter!(CLOSED, "HTTP connections that the server ended, by why");
+    gauge!(CONNECTIONS).set(0.0);
+    for why in Closed::ALL {
+        counter!(CLOSED, "reason" => why.as_str()).increment(0);
     }
     for reason in
         ["guardrail", "unknown_vector", "corroborating_only", "forbidden_source", "rate_limited", "invalid"]
@@ -81,6 +89,49 @@ impl Drop for Running {
 fn method_label(method: &Method) -> &'static str {
     const KNOWN: [&str; 7] = ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"];
     KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or(OTHER)
+}
+
+/// Why the server ended a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closed {
+    /// It had waited longest when there were too many.
+    Crowded,
+    /// There were too many, and none of them could make room.
+    Refused,
+    /// The head of its request took too long.
+    SlowHead,
+    /// It sent no further request.
+    Idle,
+    /// It did not read its answer.
+    SlowReader,
+    /// What it sent is no HTTP.
+    Malformed,
+}
+
+impl Closed {
+    const ALL: [Self; 6] =
+        [Self::Crowded, Self::Refused, Self::SlowHead, Self::Idle, Self::SlowReader, Self::Malformed];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Crowded => "crowded",
+            Self::Refused => "refused",
+            Self::SlowHead => "slow_head",
+            Self::Idle => "idle",
+            Self::SlowReader => "slow_reader",
+            Self::Malformed => "malformed",
+        }
+    }
+}
+
+/// The server ended a connection.
+pub(crate) fn connection_closed(why: Closed) {
+    counter!(CLOSED, "reason" => why.as_str()).increment(1);
+}
+
+/// So many connections are open.
+pub(crate) fn connections(count: usize) {
+    gauge!(CONNECTIONS).set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
 }
 
 /// Why events were refused at the border.

@@ -8,6 +8,8 @@ mod panic;
 mod safelist;
 mod simulate;
 
+use prefix_diagnostics::{Diagnostic, KeyPath, Members, Node};
+
 pub(crate) use bulk::{acknowledge, withdraw, withdraw_many};
 pub(crate) use corroboration::{CorroborationDraft, corroboration};
 pub(crate) use event::{Draft, Item, batch, event};
@@ -15,3 +17,8 @@ pub(crate) use manual::{Manual, manual};
 pub(crate) use panic::{panic, thaw};
 pub(crate) use safelist::safelist;
 pub(crate) use simulate::{SimulationBody, simulate};
+
+/// Reads `{}`: a request that takes no body.
+pub(crate) fn nothing(node: &Node) -> Result<(), Vec<Diagnostic>> {
+    Members::open(node, KeyPath::root())?.finish(|| Some(()))
+}

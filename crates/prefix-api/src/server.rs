@@ -1,20 +1,27 @@
 //! The server: binds, serves, and ends without dropping what it accepted.
 
+use std::future::ready;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_http::HttpService;
+use actix_http::error::DispatchError;
+use actix_server::{Server, ServerBuilder};
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::body::BoxBody;
-use actix_web::dev::{ServerHandle, ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::dev::{AppConfig, ServerHandle, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
 use actix_web::rt::net::TcpStream;
-use actix_web::{App, HttpResponse, HttpServer, web};
+use actix_web::{App, HttpResponse, web};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
 use tracing_actix_web::TracingLogger;
 
 use crate::api::{Api, ApiParts};
+use crate::connections::GuardedStream;
 use crate::drain::Takers;
 use crate::endpoint;
 use crate::envelope::envelope;
@@ -25,6 +32,9 @@ use crate::span::RequestSpan;
 
 /// How often readiness is looked at when nobody asks.
 const READY_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Connections that each worker takes beyond the limit, until those that make room have left.
+const SPARE_CONNECTIONS: usize = 8;
 
 /// How long the end waits until what had arrived before it is taken. It takes milliseconds unless a worker hangs.
 const TAKING_LIMIT: Duration = Duration::from_secs(5);
@@ -48,26 +58,77 @@ pub async fn server(settings: &ApiSettings, parts: ApiParts) -> io::Result<Runni
     let shared = web::Data::from(Arc::clone(&api));
     let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
     let takers = Arc::new(Takers::new(workers));
-    let taking = Arc::clone(&takers);
-    let server = HttpServer::new(move || app(shared.clone()))
+    // above the limit so many more are taken in each worker, so that there is always somebody who makes room
+    let of_a_worker = settings.connections.total / workers + SPARE_CONNECTIONS;
+    let builder = Server::build()
         .workers(workers)
-        .on_connect(move |stream, _| {
-            if let Some(stream) = stream.downcast_ref::<TcpStream>() {
-                taking.took(stream);
-            }
-        })
-        .bind(settings.listen)?;
-    let address = server.addrs().first().copied().unwrap_or(settings.listen);
-    let server = server
+        .max_concurrent_connections(of_a_worker)
         .disable_signals()
-        .client_request_timeout(HEAD_TIMEOUT)
-        .client_disconnect_timeout(HEAD_TIMEOUT)
-        .keep_alive(KEEP_ALIVE)
-        .shutdown_timeout(settings.drain_timeout.as_secs().max(1))
-        .run();
+        .shutdown_timeout(settings.drain_timeout.as_secs().max(1));
+    let listener = TcpListener::bind(settings.listen)?;
+    let address = listener.local_addr()?;
+    let server = listen(builder, listener, shared, &takers)?.run();
     let handle = server.handle();
     let watch = tokio::spawn(watch_readiness(Arc::clone(&api)));
     Ok(RunningServer { api, address, takers, handle, server: tokio::spawn(server), watch })
+}
+
+/// Takes connections from a listener.
+fn listen(
+    builder: ServerBuilder,
+    listener: TcpListener,
+    api: web::Data<Api>,
+    takers: &Arc<Takers>,
+) -> io::Result<ServerBuilder> {
+    let address = listener.local_addr()?;
+    let stops = builder.graceful_shutdown_signal();
+    let takers = Arc::clone(takers);
+    builder.listen("prefixd-api", listener, move || {
+        let (takers, connections, stops) = (Arc::clone(&takers), Arc::clone(&api.connections), stops.clone());
+        let stops = move || {
+            let stops = stops.clone();
+            async move { stops.notified().await }
+        };
+        fn_service(move |stream: TcpStream| {
+            takers.took(&stream);
+            let peer = stream.peer_addr().ok();
+            let stream = connections.take(stream);
+            // who is refused has been told so
+            ready(stream.map(|stream| (stream, peer)).ok_or(DispatchError::DisconnectTimeout))
+        })
+        .and_then(http(api.clone(), address, stops))
+    })
+}
+
+/// HTTP/1.1 over streams with deadlines: what `HttpServer` puts together, but for the stream. The library's own deadlines
+/// are for the first head of a connection and for the time between two requests.
+pub(crate) fn http<S, F>(
+    api: web::Data<Api>,
+    address: SocketAddr,
+    stops: impl Fn() -> F + 'static,
+) -> impl ServiceFactory<
+    (GuardedStream<S>, Option<SocketAddr>),
+    Config = (),
+    Response = (),
+    Error = DispatchError,
+    InitError = (),
+>
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    F: Future<Output = ()> + 'static,
+{
+    let app = app(api).into_factory().map_err(|error: actix_web::Error| error.error_response());
+    HttpService::build()
+        .graceful_shutdown_signal(stops)
+        .keep_alive(KEEP_ALIVE)
+        .client_request_timeout(HEAD_TIMEOUT)
+        .client_disconnect_timeout(HEAD_TIMEOUT)
+        .local_addr(address)
+        .on_connect_ext(|stream: &GuardedStream<S>, data| {
+            data.insert(Arc::clone(stream.connection()));
+        })
+        // what the address and the name of the server are is nowhere asked of the application
+        .h1(map_config(app, |()| AppConfig::default()))
 }
 
 /// The whole application: envelope, log, gate, handlers.

@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use prefix_core::address::Prefix;
+
 use crate::access::AuthMode;
+use crate::connections::ConnectionLimits;
 use crate::limits::RateLimits;
 
 /// How the API listens and whom it lets in.
@@ -13,6 +16,12 @@ pub struct ApiSettings {
     pub listen: SocketAddr,
     /// The one origin that browsers may call from besides our own, e.g. `https://noc.example.net`.
     pub cors_origin: Option<String>,
+    /// The address under which browsers reach it, e.g. `https://prefixd.example.net`.
+    pub public_url: Option<String>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Prefix>,
+    /// How many connections there may be.
+    pub connections: ConnectionLimits,
     /// How callers prove who they are.
     pub auth: AuthMode,
     /// How many requests a principal may send.
@@ -25,8 +34,14 @@ pub struct ApiSettings {
 /// more tightly below, so this ends only what is stuck.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long a client may take to send the head of a request.
+/// How long a client may take to send the head of a request, from its first byte on.
 pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a client may take to send the body of a request, however it is written.
+pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long an answer waits for a client that takes nothing of it.
+pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How long an idle connection is kept.
 pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(75);

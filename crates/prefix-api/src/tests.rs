@@ -2,9 +2,11 @@
 
 mod access;
 mod bad_input;
+mod bodies;
 mod border;
 mod chain;
 mod config_edit;
+mod conformance;
 mod corroborator;
 mod events;
 mod groups;
@@ -12,10 +14,12 @@ mod lab;
 mod limits;
 mod mitigations;
 mod operation;
+mod other_sites;
 mod outage;
 mod panic;
 mod safelist;
 mod shapes;
 mod signals;
 mod simulate;
+mod slow_peers;
 mod wire;

@@ -6,6 +6,22 @@ use serde::{Deserialize, Serialize};
 use crate::confidence::Confidence;
 use crate::name::{ExternalEventId, SourceName};
 
+/// The most leases of a mitigation: every answer that shows it holds all of them.
+pub const MOST_LEASES: usize = 100;
+
+/// The most claims of a lease.
+pub const MOST_CLAIMS: usize = 100;
+
+/// Leaves the leases that end last, and those of operators. What leaves ends before what stays, so no rule ends sooner
+/// for it; a source that goes on reporting gets a lease again.
+pub fn bound(leases: &mut Vec<Lease>) {
+    while leases.len() > MOST_LEASES {
+        let of_detectors = leases.iter().enumerate().filter(|(_, lease)| !lease.source.is_operator());
+        let Some((first, _)) = of_detectors.min_by_key(|(_, lease)| lease.expires_at()) else { return };
+        leases.remove(first);
+    }
+}
+
 /// One attack episode that a source reports on this mitigation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
@@ -83,7 +99,14 @@ impl Lease {
         self.claims.retain(|claim| claim.event_id.as_ref() == event_id || claim.expires_at > now);
         match self.claims.iter_mut().find(|claim| claim.event_id.as_ref() == event_id) {
             Some(claim) => claim.expires_at = claim.expires_at.max(expires_at),
-            None => self.claims.push(Claim { event_id: event_id.cloned(), expires_at }),
+            None => {
+                if self.claims.len() >= MOST_CLAIMS {
+                    let ends_first =
+                        (0..self.claims.len()).min_by_key(|index| self.claims[*index].expires_at);
+                    ends_first.into_iter().for_each(|index| drop(self.claims.remove(index)));
+                }
+                self.claims.push(Claim { event_id: event_id.cloned(), expires_at });
+            }
         }
     }
 
@@ -138,6 +161,26 @@ mod tests {
         lease.renew(Some(&id("a")), Confidence::ZERO, at(10), at(40));
         assert_eq!(lease.expires_at(), at(100));
         assert_eq!(lease.confidence, Confidence::ZERO);
+    }
+
+    #[test]
+    fn leases_and_claims_are_bounded_and_those_that_end_last_stay() {
+        let of = |source: &str, ends: i64| {
+            Lease::new(source.parse().unwrap(), None, Confidence::ONE, false, at(0), at(ends))
+        };
+        let mut leases: Vec<_> = (0..5_000).map(|n| of(&format!("s{n}"), 100 + n % 500)).collect();
+        leases.insert(0, Lease { source: SourceName::operator("alice"), ..of("x", 1) });
+        bound(&mut leases);
+        assert_eq!(leases.len(), MOST_LEASES);
+        assert!(leases[0].source.is_operator(), "an operator's lease stays");
+        assert!(leases[1..].iter().all(|lease| lease.expires_at() >= at(590)), "{leases:?}");
+
+        let mut lease = lease();
+        for n in 0..1_000 {
+            lease.renew(Some(&id(&format!("e{n}"))), Confidence::ONE, at(1), at(200 + n));
+        }
+        assert_eq!(lease.claims.len(), MOST_CLAIMS);
+        assert!(lease.claims_episode(&id("e999")) && !lease.claims_episode(&id("e1")));
     }
 
     #[test]

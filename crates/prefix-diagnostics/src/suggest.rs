@@ -1,12 +1,23 @@
 //! The nearest known word, if it is near enough to be meant.
 
+/// So alike are two names of which one may be meant by the other, 0 to 1.
+const NEAR: f64 = 0.82;
+
 /// The candidate that a hand may have meant by `word`; none if nothing is near.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let asked = folded(word);
-    let scored =
-        candidates.into_iter().map(|candidate| (strsim::jaro_winkler(&asked, &folded(candidate)), candidate));
-    let best = scored.max_by(|(left, _), (right, _)| left.total_cmp(right))?;
-    (best.0 >= 0.82).then_some(best.1)
+    let (mut best, mut score) = (None, 0.0);
+    for candidate in candidates {
+        let known = folded(candidate);
+        let alike = strsim::jaro_winkler(&asked, &known);
+        // "ports" for "dst_ports": half of a name is as near as a slip
+        let is_end = known.strip_suffix(&asked).is_some_and(|rest| rest.ends_with('_'));
+        let alike = if is_end && !asked.is_empty() { alike.max(NEAR) } else { alike };
+        if alike > score {
+            (best, score) = (Some(candidate), alike);
+        }
+    }
+    best.filter(|_| score >= NEAR)
 }
 
 /// ` (did you mean "ttl_seconds"?)`, or nothing.
@@ -29,6 +40,8 @@ mod tests {
         assert_eq!(nearest("ttl-seconds", keys), Some("ttl_seconds"));
         assert_eq!(nearest("rate_bbs", keys), Some("rate_bps"));
         assert_eq!(nearest("colour", keys), None);
+        assert_eq!(nearest("ports", ["dst_ports", "excluded_dst_ports", "src_ports"]), Some("dst_ports"));
+        assert_eq!(nearest("", ["dst_ports"]), None);
         assert_eq!(did_you_mean("Action", keys), " (did you mean \"action\"?)");
     }
 }

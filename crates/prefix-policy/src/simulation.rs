@@ -4,6 +4,7 @@
 //! Nothing is read, stored or announced, no clock is asked, and the same input gives the same output. Time passes by a
 //! queue of the timers that matter: a day without events costs nothing. A speaker is assumed to confirm every rule at once.
 
+mod bound;
 mod diff;
 mod event_queue;
 mod outcome;
@@ -38,6 +39,7 @@ use event_queue::EventQueue;
 use sequential_ids::SequentialIds;
 use state::SimulationState;
 
+pub use bound::{Bound, Stopped};
 pub use diff::{Actual, Change, Diff, Difference, SAME_DURATION};
 pub use outcome::{Ending, Input, Simulated, Summary};
 pub use recorded::{MitigationEnd, held_in, recorded};
@@ -74,6 +76,9 @@ pub struct Simulation {
     /// Results of events whose groups wait for more.
     held: HashMap<VictimIp, Vec<Held>>,
     summary: Summary,
+    bound: Bound,
+    steps: u64,
+    stopped: Option<Stopped>,
 }
 
 /// An event that may still make a mitigation.
@@ -86,7 +91,15 @@ struct Held {
 impl Simulation {
     /// Before the first event.
     pub fn new(start: Start) -> Self {
+        Self::bounded(start, Bound::default())
+    }
+
+    /// The same, but it ends early ([`Self::stopped`]) where the bound says so. From then on nothing happens any more.
+    pub fn bounded(start: Start, bound: Bound) -> Self {
         Self {
+            bound,
+            steps: 0,
+            stopped: None,
             index: Arc::new(SafelistIndex::new(&start.safelist)),
             id_generator: SequentialIds::default(),
             state: SimulationState::new(&start.policy),
@@ -107,6 +120,9 @@ impl Simulation {
     /// not always in the order of the events ([`Simulated::index`]).
     pub fn take(&mut self, input: Input, sink: &mut dyn FnMut(Simulated)) {
         self.pass_until(input.at, sink);
+        if !self.may_go_on() {
+            return;
+        }
         self.now = self.now.max(input.at);
         let index = self.taken;
         self.taken += 1;
@@ -156,7 +172,21 @@ impl Simulation {
 
     /// Runs every timer that is still to come, and returns the counts.
     pub fn finish(mut self, sink: &mut dyn FnMut(Simulated)) -> Summary {
+        self.run_out(sink);
+        self.tell_the_rest(sink)
+    }
+
+    /// The same, or why it ended early.
+    pub fn finish_bounded(mut self, sink: &mut dyn FnMut(Simulated)) -> Result<Summary, Stopped> {
+        self.run_out(sink);
+        self.stopped.map_or_else(|| Ok(self.tell_the_rest(sink)), Err)
+    }
+
+    fn run_out(&mut self, sink: &mut dyn FnMut(Simulated)) {
         self.pass_until(self.start.until.unwrap_or(DateTime::<Utc>::MAX_UTC), sink);
+    }
+
+    fn tell_the_rest(mut self, sink: &mut dyn FnMut(Simulated)) -> Summary {
         let waiting = std::mem::take(&mut self.waiting).into_values().flatten();
         let held = std::mem::take(&mut self.held).into_values().flatten().map(|held| held.result);
         let mut rest: Vec<Simulated> = waiting.chain(held).collect();
@@ -165,6 +195,20 @@ impl Simulation {
             self.emit(result, None, sink);
         }
         self.summary
+    }
+
+    /// Why it ended early, if it did: what it has told is then not all there is.
+    pub fn stopped(&self) -> Option<Stopped> {
+        self.stopped
+    }
+
+    /// Counts a step, and says whether it may be taken.
+    fn may_go_on(&mut self) -> bool {
+        if self.stopped.is_none() {
+            self.steps += 1;
+            self.stopped = self.bound.reached(self.steps);
+        }
+        self.stopped.is_none()
     }
 
     /// The counts so far.
@@ -179,6 +223,7 @@ impl Simulation {
         sink: &mut dyn FnMut(Simulated),
         run: impl FnOnce(&mut UnitOfWork<'_>) -> R,
     ) -> R {
+        self.steps += 1;
         let snapshot = self.state.snapshot(victim, self.now, &self.start.policy, &self.start.safelist);
         let context = UnitOfWorkContext {
             pop: &self.start.pop,

@@ -11,6 +11,7 @@ use prefix_engine::settings as engine;
 use prefix_gobgp::Gobgp;
 use prefix_guard::files::StateDir;
 
+use crate::descriptors;
 use crate::error::StartError;
 use crate::guard_supervisor::{GuardSupervisor, Launch};
 use crate::machine;
@@ -112,8 +113,12 @@ pub fn api_settings(settings: &Settings, environment: &Environment) -> Result<Ap
         }
         AuthMode::Credentials | AuthMode::Mtls => return Err(StartError::AuthMode),
     };
+    let storage_connections = settings.keys.storage.max_connections.max(2);
     Ok(ApiSettings {
         listen: http.listen.0,
+        public_url: http.public_url.clone(),
+        trusted_proxies: http.trusted_proxies.clone(),
+        connections: descriptors::connections(descriptors::raise(), storage_connections),
         cors_origin: http.cors_origin.clone(),
         auth,
         rate_limits: RateLimits {

@@ -6,11 +6,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 pub mod compose;
+pub mod descriptors;
 pub mod development;
 pub mod error;
 pub mod guard;
 pub mod guard_log;
 pub mod guard_supervisor;
+pub mod log_flood;
 pub mod logging;
 pub mod machine;
 pub mod metrics;
@@ -52,13 +54,15 @@ pub fn run(request: &Request) -> ExitCode {
     let Some(configuration) = loaded.value else {
         return failed("the configuration has errors, nothing was started");
     };
-    if let Err(error) = logging::start(&configuration.settings.keys.observability, &environment) {
-        return failed(&format!("error: the log cannot be started: {error}"));
-    }
+    let flood = match logging::start(&configuration.settings.keys.observability, &environment) {
+        Ok(flood) => flood,
+        Err(error) => return failed(&format!("error: the log cannot be started: {error}")),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&format!("error: the runtime cannot be started: {error}")),
     };
+    runtime.spawn(flood.report_for_ever());
     let served = runtime.block_on(serve::serve(chosen.source, configuration, environment));
     // a disk that hangs must not hold up the end: what is on it is either written or repaired by the next start
     runtime.shutdown_timeout(BLOCKED_PATIENCE);

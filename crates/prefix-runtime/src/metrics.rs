@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::http::header::CONTENT_TYPE;
@@ -12,6 +13,12 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 mod table;
 
 use self::table::{Kind, METRICS, Metric};
+
+/// Connections at once: descriptors are for other things.
+const MOST_READERS: usize = 16;
+
+/// How long a reader may wait before it reads again on the same connection. Most read every 15 s and come again.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// The recorder of this process, and the text it can be read as.
 #[derive(Clone)]
@@ -47,7 +54,8 @@ impl Metrics {
                 }),
             )
         };
-        Ok(HttpServer::new(app).workers(1).disable_signals().bind(at)?.run())
+        let server = HttpServer::new(app).workers(1).max_connections(MOST_READERS).keep_alive(KEEP_ALIVE);
+        Ok(server.disable_signals().bind(at)?.run())
     }
 }
 

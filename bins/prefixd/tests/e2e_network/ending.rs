@@ -46,7 +46,7 @@ fn event(number: usize) -> String {
     let body =
         udp_flood(&format!("10.200.{}.{}", number >> 8, number & 0xff)).document("netflow").to_string();
     format!(
-        "POST /v1/events HTTP/1.1\r\nHost: prefixd\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        "POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )
 }
@@ -58,7 +58,7 @@ async fn who_had_asked_before_sigterm_is_answered_even_from_the_backlog() {
     let mut connections = Vec::new();
     for _ in 0..40 {
         let mut connection = Connection::open(to).await;
-        connection.asks("GET /v1/health HTTP/1.1\r\nHost: prefixd\r\n\r\n").await;
+        connection.asks("GET /v1/health HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
         assert!(connection.receives().await.starts_with("http/1.1 200"));
         connections.push(connection);
     }

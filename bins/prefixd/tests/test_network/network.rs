@@ -25,6 +25,7 @@ pub(crate) struct NetworkBuilder {
     storage: Storage,
     settings: Vec<(String, Value)>,
     playbooks: String,
+    descriptors: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -73,6 +74,12 @@ impl NetworkBuilder {
     /// With such a PostgreSQL, which the test may stop.
     pub(crate) fn own_postgres_like(mut self, postgres: PostgresBuilder) -> Self {
         self.storage = Storage::OwnPostgres(postgres);
+        self
+    }
+
+    /// With a daemon that may have so many descriptors.
+    pub(crate) fn descriptors(mut self, most: u32) -> Self {
+        self.descriptors = Some(most);
         self
     }
 
@@ -132,7 +139,11 @@ impl NetworkBuilder {
             configuration::set(&mut settings, &path, value);
         }
         configuration::write(folder.path(), &settings, &self.playbooks);
-        let daemon = daemon(folder.path()).start().await?;
+        let mut daemon = daemon(folder.path());
+        if let Some(most) = self.descriptors {
+            daemon = daemon.descriptors(most);
+        }
+        let daemon = daemon.start().await?;
         let client = client(&daemon.url());
         Ok(Network {
             detector: Detector::new("netflow", client.clone()),
@@ -218,6 +229,7 @@ impl Network {
             is_far: false,
             storage: Storage::Sqlite,
             settings: Vec::new(),
+            descriptors: None,
             playbooks: configuration::playbooks(&["{action: discard, ttl_seconds: 60}"]),
         }
     }

@@ -15,8 +15,8 @@ pub(crate) enum AuthMethod {
     None,
     /// By the shared secret.
     Bearer,
-    /// As the detector of a webhook adapter that knows it by a signature, or not at all.
-    Webhook,
+    /// As the detector of a webhook adapter, by the signature of its body, which the handler checks.
+    Signature,
 }
 
 /// A caller with a role. Extracted from a request that passed the gate.
@@ -49,11 +49,11 @@ impl Principal {
     }
 
     /// Whoever may post to a webhook adapter without credentials of the API: its detector, and nobody else.
-    pub(crate) fn webhook(adapter: &SourceName) -> Self {
+    pub(crate) fn webhook(adapter: &SourceName, auth_method: AuthMethod) -> Self {
         Self {
             role: Role::Detector,
             id: format!("webhook:{adapter}").into(),
-            auth_method: AuthMethod::Webhook,
+            auth_method,
             sources: Some(Arc::new(BTreeSet::from([adapter.clone()]))),
         }
     }

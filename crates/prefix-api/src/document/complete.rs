@@ -2,8 +2,12 @@
 
 use actix_web::http::Method;
 use utoipa::Modify;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::schema::{
+    AnyOfBuilder, ArrayBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type,
+};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, OpenApi, Ref, Response, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder};
 
 use crate::access::Permission;
 use crate::endpoint::{ENDPOINTS, Endpoint};
@@ -11,6 +15,8 @@ use crate::limits::Budget;
 use crate::settings::VERSION;
 
 const SCHEME: &str = "bearer";
+
+const JSON: &str = "application/json";
 
 /// Completes the document from the route table.
 pub(crate) struct Completed;
@@ -35,6 +41,9 @@ impl Modify for Completed {
             } else {
                 vec![SecurityRequirement::new(SCHEME, Vec::<String>::new())]
             });
+            if has_dry_run(operation) {
+                rehearsed(operation);
+            }
             for (status, text) in problems(endpoint) {
                 operation
                     .responses
@@ -44,6 +53,56 @@ impl Modify for Completed {
             }
         }
     }
+}
+
+fn has_dry_run(operation: &Operation) -> bool {
+    let mut parameters = operation.parameters.iter().flatten();
+    parameters.any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.name == "dry_run"))
+}
+
+/// 200 is besides the answer of a dry run, with the normal answer in it.
+fn rehearsed(operation: &mut Operation) {
+    let responses = &mut operation.responses.responses;
+    // what a dry run would have answered: that, whatever its status
+    let normal = ["200", "201"].iter().find_map(|status| match responses.get(*status) {
+        Some(RefOr::T(response)) => schema_of(response),
+        _ => None,
+    });
+    let result: RefOr<Schema> = match &normal {
+        Some(normal) => AnyOfBuilder::new().item(normal.clone()).item(null()).into(),
+        None => null().into(),
+    };
+    let id = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)));
+    let dry = ObjectBuilder::new()
+        .description(Some(
+            "The answer to a change with `?dry_run=true`: nothing was stored, announced or audited.",
+        ))
+        .property("dry_run", ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([true])))
+        .property("result", result)
+        .property("affected_mitigations", ArrayBuilder::new().items(id))
+        .required("dry_run")
+        .required("result")
+        .required("affected_mitigations");
+    let Some(RefOr::T(response)) = responses.get_mut("200") else { return };
+    let of_200 = schema_of(response);
+    let both: RefOr<Schema> = match of_200 {
+        Some(normal) => AnyOfBuilder::new().item(normal).item(dry).into(),
+        None => dry.into(),
+    };
+    response.content.insert(JSON.to_owned(), ContentBuilder::new().schema(Some(both)).build().into());
+}
+
+fn schema_of(response: &Response) -> Option<RefOr<Schema>> {
+    match response.content.get(JSON)? {
+        RefOr::T(content) => content.schema.clone(),
+        RefOr::Ref(_) => None,
+    }
+}
+
+fn null() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Null)
 }
 
 fn problem(text: String) -> Response {

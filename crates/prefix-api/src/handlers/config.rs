@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::{Reply, both, checked, dry, ok};
 use crate::access::Role;
 use crate::api::Api;
-use crate::body::Body;
+use crate::body::{Body, NoBody};
 use crate::call::Call;
 use crate::config_control::{ConfigDocument, EditAnswer, EditError, ReloadAnswer, ReloadError};
 use crate::problem::{Kind, Problem, field_errors};
@@ -50,7 +50,7 @@ pub(crate) async fn playbooks(api: Data<Api>) -> Reply {
     ),
     responses((status = 200, description = "What is in force now.", body = Reloaded))
 )]
-pub(crate) async fn reload(api: Data<Api>, call: Call, mut query: Query) -> Reply {
+pub(crate) async fn reload(api: Data<Api>, call: Call, mut query: Query, _: NoBody) -> Reply {
     let (dry_run, force) = (query.flag("dry_run"), query.flag("force"));
     checked(query.finish())?;
     match api.config.reload(force, &call.caller(dry_run)).await {

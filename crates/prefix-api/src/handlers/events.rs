@@ -66,7 +66,7 @@ pub(crate) async fn post_batch(
     let ((), sent) = both(intake::request_errors(&call, query), request::batch(&body.tree, api.now()))
         .inspect_err(|_| report::event_refused(Rejection::Invalid, None, 1))?;
     // the first event was paid for at the gate
-    intake::take_rest(&api, &call, None, sent.len())?;
+    intake::charge_rest(&api, &call, sent.len());
     let mut refusals = Vec::new();
     let items: Vec<_> = sent
         .into_iter()

@@ -70,7 +70,7 @@ fn read<T>(
 async fn answer(api: &Api, call: &Call, source: &SourceName, items: Vec<Item>, body_hash: [u8; 32]) -> Reply {
     // the first event was paid for at the gate
     let from = Some(source.as_str());
-    intake::take_rest(api, call, from, items.len())?;
+    intake::charge_rest(api, call, items.len());
     let items = items.into_iter().map(|item| {
         item.map_err(|bad| {
             report::event_refused(Rejection::Invalid, from, 1);

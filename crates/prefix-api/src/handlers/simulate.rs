@@ -34,13 +34,15 @@ pub(crate) async fn post(api: Data<Api>, query: Query, body: Body) -> Reply {
                 }
                 reports.push(draft.report);
             }
+            let times = reports.iter().map(|report| report.timestamp);
+            if times.clone().max().zip(times.min()).is_some_and(|(last, first)| last - first > LONGEST) {
+                return Err(too_long("events over more than 7 days"));
+            }
             SimulationInput::Imagined(reports)
         }
         SimulationBody::History(recorded) => {
             if recorded.end - recorded.start > LONGEST {
-                let detail = "history of more than 7 days: take a shorter time, or run prefixdctl simulate --direct, \
-                              which has no limit";
-                return Err(Problem::new(Kind::NotAllowed, detail));
+                return Err(too_long("history of more than 7 days"));
             }
             SimulationInput::Recorded(recorded)
         }
@@ -52,4 +54,10 @@ pub(crate) async fn post(api: Data<Api>, query: Query, body: Body) -> Reply {
         summary: SimulationSummary::from(&report.summary),
         results: report.results.iter().map(SimulatedEvent::from).collect(),
     })
+}
+
+fn too_long(what: &str) -> Problem {
+    let detail =
+        format!("{what}: take a shorter time, or run prefixdctl simulate --direct, which has no limit");
+    Problem::new(Kind::NotAllowed, detail)
 }

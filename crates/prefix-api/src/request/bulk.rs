@@ -12,6 +12,7 @@ const MOST_MITIGATIONS: usize = 100;
 /// Reads `{reason}`.
 pub(crate) fn withdraw(node: &Node) -> Result<String, Vec<Diagnostic>> {
     let mut members = Members::open(node, KeyPath::root())?;
+    members.accept("operator_id");
     let reason = members.required("reason", value::free_text);
     members.finish(|| reason)
 }
@@ -19,6 +20,7 @@ pub(crate) fn withdraw(node: &Node) -> Result<String, Vec<Diagnostic>> {
 /// Reads `{mitigation_ids, reason}`.
 pub(crate) fn withdraw_many(node: &Node) -> Result<(Vec<MitigationId>, String), Vec<Diagnostic>> {
     let mut members = Members::open(node, KeyPath::root())?;
+    members.accept("operator_id");
     let ids = ids(&mut members);
     let reason = members.required("reason", value::free_text);
     members.finish(|| Some((ids, reason?)))
@@ -27,6 +29,7 @@ pub(crate) fn withdraw_many(node: &Node) -> Result<(Vec<MitigationId>, String), 
 /// Reads `{mitigation_ids}`.
 pub(crate) fn acknowledge(node: &Node) -> Result<Vec<MitigationId>, Vec<Diagnostic>> {
     let mut members = Members::open(node, KeyPath::root())?;
+    members.accept("operator_id");
     let ids = ids(&mut members);
     members.finish(|| Some(ids))
 }

@@ -18,7 +18,7 @@ pub(crate) struct CorroborationDraft {
 
 /// Reads one.
 pub(crate) fn corroboration(node: &Node) -> Result<CorroborationDraft, Vec<Diagnostic>> {
-    let mut members = Members::open(node, KeyPath::root())?;
+    let mut members = Members::open(node, KeyPath::root())?.tolerant();
     let source = members.required("source", value::parsed);
     let vector = members.optional("vector", vector);
     let customer_id = members.optional("customer_id", value::parsed);

@@ -26,7 +26,7 @@ pub(crate) struct Draft {
 
 /// Reads one event.
 pub(crate) fn event(node: &Node, at: KeyPath, now: DateTime<Utc>) -> Result<Draft, Vec<Diagnostic>> {
-    let mut members = Members::open(node, at)?;
+    let mut members = Members::open(node, at)?.tolerant();
     let action = members.optional("action", |node| {
         value::word(node, &[("ban", EventAction::Ban), ("unban", EventAction::Unban)])
     });
@@ -86,7 +86,7 @@ pub(crate) type Item = Result<Draft, (Option<String>, Vec<Diagnostic>)>;
 
 /// Reads a batch. A malformed item is no mistake of the batch.
 pub(crate) fn batch(node: &Node, now: DateTime<Utc>) -> Result<Vec<Item>, Vec<Diagnostic>> {
-    let mut members = Members::open_but(node, KeyPath::root(), Some("events"))?;
+    let mut members = Members::open_but(node, KeyPath::root(), Some("events"))?.tolerant();
     let items = members.required_items("events", MOST_EVENTS);
     members.finish(|| Some(()))?;
     let list = KeyPath::from("events");

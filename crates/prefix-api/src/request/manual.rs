@@ -43,6 +43,8 @@ pub(crate) struct Manual {
 /// Reads an operator's rule.
 pub(crate) fn manual(node: &Node) -> Result<Manual, Vec<Diagnostic>> {
     let mut members = Members::open(node, KeyPath::root())?;
+    // the identity is the caller's, whatever stands there
+    members.accept("operator_id");
     let reason = members.required("reason", value::free_text);
     let victim_ip = members.required("victim_ip", value::address);
     let vector = members.optional("vector", vector);
@@ -153,7 +155,8 @@ fn packet_length(members: &mut Members<'_>) -> Option<PacketLength> {
     Some(length)
 }
 
-/// The action; members of other actions are ignored.
+/// The action. A member that it does not take is a contradiction: a `discard` with a rate would drop what was to be
+/// limited.
 fn action(members: &mut Members<'_>) -> Option<Result<Action, Refusal>> {
     use ActionType as T;
     let words = [T::Police, T::Discard, T::Redirect, T::Mark, T::Rtbh].map(|kind| (kind.as_str(), kind));
@@ -164,7 +167,19 @@ fn action(members: &mut Members<'_>) -> Option<Result<Action, Refusal>> {
     let dscp_mark = members.optional("dscp_mark", |node| {
         value::integer(node, 0..=63).and_then(|code| Dscp::new(code).map_err(|error| error.to_string()))
     });
-    match kind? {
+    let kind = kind?;
+    for (name, of) in [
+        ("rate_bps", T::Police),
+        ("rate_pps", T::Police),
+        ("redirect_to", T::Redirect),
+        ("dscp_mark", T::Mark),
+    ] {
+        if kind != of && members.has(name) {
+            let text = format!("is for {} and not for {}; leave it out", of.as_str(), kind.as_str());
+            members.error(name, text);
+        }
+    }
+    match kind {
         T::Police => police(members, rate_bps, rate_pps),
         T::Discard => Some(Ok(Action::Discard)),
         T::Rtbh => Some(Ok(Action::Rtbh)),
@@ -191,7 +206,7 @@ fn police(
 }
 
 /// Notes that a member is missing, unless it is there and was only unreadable.
-fn needed<T>(members: &mut Members<'_>, name: &str, detail: &str, value: Option<T>) -> Option<T> {
+fn needed<T>(members: &mut Members<'_>, name: &'static str, detail: &str, value: Option<T>) -> Option<T> {
     if value.is_none() && !members.has(name) {
         members.error(name, detail);
     }
@@ -299,7 +314,11 @@ mod tests {
     }
 
     #[test]
-    fn members_of_another_action_are_ignored() {
-        assert!(read(r#", "protocol": "udp", "action": "discard", "rate_bps": 0"#).unwrap().flaw.is_none());
+    fn members_of_another_action_are_contradictions() {
+        assert_eq!(places(r#", "protocol": "udp", "action": "discard", "rate_bps": 0"#), ["/rate_bps"]);
+        assert_eq!(
+            places(r#", "protocol": "udp", "action": "police", "rate_bps": 8000, "dscp_mark": 1"#),
+            ["/dscp_mark"]
+        );
     }
 }

@@ -26,6 +26,9 @@ pub(crate) enum SimulationBody {
 /// Reads a request but for the candidate documents, which are not the schema's.
 pub(crate) fn simulate(node: &Node) -> Result<SimulationBody, Vec<Diagnostic>> {
     let mut members = Members::open(node, KeyPath::root())?;
+    for document in ["playbooks", "correlation", "guardrails"] {
+        members.accept(document);
+    }
     match (members.has("events"), members.has("history")) {
         (true, false) => {
             let items = members.required_items("events", MOST_EVENTS);
@@ -65,7 +68,8 @@ pub(crate) fn simulate(node: &Node) -> Result<SimulationBody, Vec<Diagnostic>> {
 
 /// An event with its time: there is no time of receipt.
 fn timed(item: &Node, at: &KeyPath) -> Result<Draft, Vec<Diagnostic>> {
-    let mut members = Members::open(item, at.clone())?;
+    // an event is read as intake reads it
+    let mut members = Members::open(item, at.clone())?.tolerant();
     let timestamp = members.required("timestamp", value::time);
     let timed = members.finish(|| timestamp);
     match (timed, event(item, at.clone(), timestamp.unwrap_or_default())) {

@@ -13,7 +13,7 @@ use crate::access::{AuthMethod, Principal, Role};
 use crate::endpoint::ENDPOINTS;
 
 fn principal(role: Role) -> Principal {
-    Principal { role, id: "alice".into(), auth_method: AuthMethod::Bearer, sources: None }
+    Principal { role, id: "alice".into(), auth_method: AuthMethod::None, sources: None }
 }
 
 pub(super) fn request(endpoint: &crate::endpoint::Endpoint) -> TestRequest {

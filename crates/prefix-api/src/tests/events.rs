@@ -256,3 +256,20 @@ async fn what_is_not_stored_is_503() {
     lab.store.set_down(false);
     assert!(lab.store.all_events().is_empty());
 }
+
+#[actix_web::test]
+async fn the_same_key_at_the_same_time_is_one_request() {
+    let lab = Lab::usual().await;
+    let send = |body: serde_json::Value| {
+        lab.send(posting("/v1/events", &body).insert_header(("Idempotency-Key", "race")))
+    };
+    let seen = futures::future::join_all((0..30).map(|_| send(flood(10)))).await;
+    let first = seen[0].body["event_id"].clone();
+    assert!(seen.iter().all(|seen| seen.status == 202 && seen.body["event_id"] == first), "{seen:?}");
+    let replayed = seen.iter().filter(|seen| seen.header("idempotency-replayed") == Some("true")).count();
+    assert_eq!((lab.store.all_events().len(), replayed), (1, 29));
+    // with another body it is another request, whoever comes first
+    let seen = futures::future::join_all([send(flood(10)), send(flood(11)), send(flood(10))]).await;
+    let statuses: Vec<_> = seen.iter().map(|seen| seen.status).collect();
+    assert_eq!(statuses, [202, 422, 202]);
+}

@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use actix_http::Request;
 use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
 use actix_web::test::{self, TestRequest};
@@ -27,8 +28,8 @@ use crate::access::{Authenticator, Principal};
 use crate::api::{Api, ApiParts};
 use crate::limits::{Limiter, RateLimits};
 use crate::{
-    ApiSettings, AuthMode, Candidate, ConfigControl, ConfigDocument, EditAnswer, EditError, ReloadAnswer,
-    ReloadError,
+    ApiSettings, AuthMode, Candidate, ConfigControl, ConfigDocument, ConnectionLimits, EditAnswer, EditError,
+    ReloadAnswer, ReloadError,
 };
 
 /// The API over the fakes of storage and speaker, without a network.
@@ -144,6 +145,9 @@ pub(super) fn settings() -> ApiSettings {
     ApiSettings {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         cors_origin: None,
+        public_url: None,
+        trusted_proxies: Vec::new(),
+        connections: ConnectionLimits { total: 1_000, per_address: 1_000 },
         auth: AuthMode::None,
         rate_limits: wide(),
         drain_timeout: Duration::from_secs(5),
@@ -164,7 +168,7 @@ fn weighing_policy() -> Policy {
     Policy::new(parts)
 }
 
-fn policy() -> Policy {
+pub(super) fn policy() -> Policy {
     let guardrails = Guardrails::default();
     let inventory: InventoryDocument = serde_json::from_value(json!({"customers": [{
         "customer_id": "acme", "name": "ACME Corp", "prefixes": ["203.0.113.0/24", "2001:db8:10::/48"],
@@ -239,13 +243,21 @@ impl Lab {
 
     /// Sends a request.
     pub(super) async fn send(&self, request: TestRequest) -> Seen {
+        self.send_request(request.to_request()).await
+    }
+
+    /// Sends a request, and checks that the answer is as documented.
+    pub(super) async fn send_request(&self, request: Request) -> Seen {
+        let (method, path) = (request.method().clone(), request.path().to_owned());
         let app = test::init_service(crate::server::app(self.api.clone())).await;
-        let response = test::call_service(&app, request.to_request()).await;
+        let response = test::call_service(&app, request).await;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let bytes: Bytes = test::read_body(response).await;
         let text = String::from_utf8(bytes.to_vec()).unwrap();
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Seen { status, headers, body, text }
+        let seen = Seen { status, headers, body, text };
+        super::conformance::check(&method, &path, status, seen.header("content-type"), &seen.text);
+        seen
     }
 
     pub(super) async fn get(&self, uri: &str) -> Seen {

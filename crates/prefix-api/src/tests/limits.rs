@@ -25,12 +25,17 @@ async fn events_beyond_the_burst_wait() {
 }
 
 #[actix_web::test]
-async fn an_unaffordable_batch_is_refused_whole() {
+async fn a_batch_overdraws_a_bucket_that_is_not_empty_and_the_debt_is_paid_back() {
     let lab = Lab::limited(few_events(3)).await;
     lab.post("/v1/events", &flood(1)).await;
-    let seen = lab.post("/v1/events/batch", &json!({"events": [flood(2), flood(3), flood(4)]})).await;
+    let batch: Vec<_> = (2..=100).map(flood).collect();
+    let seen = lab.post("/v1/events/batch", &json!({"events": batch})).await;
+    assert_eq!(seen.status, 202, "let in whole: {}", seen.text);
+    assert_eq!(lab.store.all_events().len(), 100);
+    let seen = lab.post("/v1/events", &flood(1)).await;
     assert_eq!(seen.status, 429);
-    assert_eq!(lab.store.all_events().len(), 1);
+    let wait = seen.body["retry_after_seconds"].as_u64().unwrap();
+    assert!((96..=98).contains(&wait), "a hundred events less a burst of three, and one token: {wait}");
 }
 
 #[actix_web::test]

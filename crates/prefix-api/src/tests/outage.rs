@@ -14,9 +14,9 @@ fn body(path: &str) -> Value {
         "/v1/events/batch" => json!({"events": [flood(10)]}),
         "/v1/signals/corroborator" => json!({"source": "netflow", "customer_id": "acme"}),
         "/v1/mitigations" => rule(10),
-        "/v1/mitigations/withdraw" | "/v1/mitigations/acknowledge" => {
-            json!({"mitigation_ids": [id], "reason": "r"})
-        }
+        "/v1/mitigations/withdraw" => json!({"mitigation_ids": [id], "reason": "r"}),
+        "/v1/mitigations/acknowledge" => json!({"mitigation_ids": [id]}),
+        "/v1/config/reload" => json!({}),
         "/v1/signals/alertmanager" => {
             json!({"version": "4", "alerts": [{"labels": {"victim_ip": "203.0.113.10"}}]})
         }

@@ -230,7 +230,7 @@ async fn a_webhook_without_anything_in_it_is_malformed() {
 #[actix_web::test]
 async fn a_token_reports_through_adapters_of_its_sources_only() {
     let source: SourceName = "alertmanager".parse().unwrap();
-    let lab = Lab::of(Principal::webhook(&source)).await;
+    let lab = Lab::of(Principal::webhook(&source, crate::access::AuthMethod::None)).await;
     assert_eq!(lab.post("/v1/signals/alertmanager", &alerts(&[alert(10, "firing")])).await.status, 200);
     let body = hooked(&[json!({"ip": "203.0.113.10", "kind": "udp_flood"})]);
     for (uri, body) in [

@@ -139,3 +139,54 @@ async fn what_is_too_much_or_undefined_is_refused() {
         assert_eq!((seen.status, seen.problem()), (422, "unknown-vector"));
     }
 }
+
+/// Two sources must agree within a window of a century, and confidences decay for a month: 546 bytes that would take
+/// forever.
+fn endless() -> Policy {
+    let mut parts = super::lab::policy().parts().clone();
+    parts.correlation.enabled = true;
+    parts.correlation.min_sources = 3;
+    parts.correlation.window_seconds = u64::from(u32::MAX);
+    parts.correlation.confidence_decay_half_life_seconds = 2_592_000;
+    Policy::new(parts)
+}
+
+fn from_two_sources() -> Value {
+    let mut other = event(1);
+    other["source"] = json!("other");
+    json!({"events": [event(0), other], "correlation": {}})
+}
+
+#[actix_web::test]
+async fn a_simulation_that_would_never_end_is_refused_with_its_bound() {
+    let lab = Lab::usual().await;
+    *lab.config.candidate.lock().unwrap() = Some(Ok(endless()));
+    let seen = lab.post("/v1/simulate", &from_two_sources()).await;
+    assert_eq!((seen.status, seen.problem()), (422, "not-allowed"), "{}", seen.text);
+    let detail = seen.body["detail"].as_str().unwrap();
+    assert!(detail.contains("more than 200060 steps") && detail.contains("--direct"), "{detail}");
+}
+
+#[actix_web::test]
+async fn events_over_more_than_a_week_are_refused() {
+    let lab = Lab::usual().await;
+    let mut late = event(0);
+    late["timestamp"] = json!("2026-01-08T00:00:01Z");
+    let seen = lab.post("/v1/simulate", &json!({"events": [event(0), late]})).await;
+    assert_eq!((seen.status, seen.problem()), (422, "not-allowed"));
+    assert!(seen.body["detail"].as_str().unwrap().contains("7 days"), "{}", seen.text);
+}
+
+#[actix_web::test]
+async fn a_simulation_ends_with_its_request_and_the_next_one_waits_for_that() {
+    let lab = Lab::usual().await;
+    for _ in 0..20 {
+        *lab.config.candidate.lock().unwrap() = Some(Ok(endless()));
+        let body = from_two_sources();
+        let request = lab.post("/v1/simulate", &body);
+        let left = tokio::time::timeout(std::time::Duration::from_millis(20), request).await;
+        assert!(left.is_err(), "it would have taken longer");
+    }
+    let seen = lab.post("/v1/simulate", &json!({"events": [event(0)]})).await;
+    assert_eq!(seen.status, 200, "{}", seen.text);
+}

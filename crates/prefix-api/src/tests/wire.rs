@@ -15,7 +15,7 @@ async fn running() -> RunningServer {
 fn post(body: &str) -> Vec<u8> {
     let length = body.len();
     let head = format!(
-        "POST /v1/events HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+        "POST /v1/events HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
     );
     [head.as_bytes(), body.as_bytes()].concat()
 }

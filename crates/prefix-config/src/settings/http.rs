@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use prefix_core::address::Prefix;
 use prefix_core::name::SourceName;
 use prefix_core::section;
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,10 @@ section! {
         pub listen: ListenAddress = ListenAddress::local(8080),
         /// The one origin that browsers may call from.
         pub cors_origin: Option<String> = None,
+        /// The address under which browsers reach the API: for links, and to tell our own pages from others.
+        pub public_url: Option<String> = None,
+        /// Proxies whose `X-Forwarded-For` is believed.
+        pub trusted_proxies: Vec<Prefix> = Vec::new(),
         /// Who gets in.
         pub auth: AuthKeys = AuthKeys::default(),
         /// TLS of the API.

@@ -30,6 +30,7 @@ pub fn settings_view(settings: &Settings) -> Value {
         "mode": keys.mode,
         "http": {
             "listen": keys.http.listen,
+            "public_url": keys.http.public_url,
             "auth": {"mode": settings.auth_mode},
             "rate_limit": keys.http.rate_limit,
             "cors_origin": keys.http.cors_origin,

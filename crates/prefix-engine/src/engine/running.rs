@@ -42,7 +42,8 @@ pub(super) struct Running {
     renewal: Mutex<Option<JoinHandle<()>>>,
     end_of_renewal: CancellationToken,
     pub(super) failure: CancellationToken,
-    pub(super) simulating: tokio::sync::Mutex<()>,
+    /// Held by a simulation until it has ended, whoever waits for it.
+    pub(super) simulating: Arc<tokio::sync::Mutex<()>>,
     claims: Mutex<HashMap<IdempotencyKeyName, Arc<tokio::sync::Mutex<()>>>>,
 }
 
@@ -125,7 +126,7 @@ impl Running {
             renewal: Mutex::new(Some(renewal)),
             end_of_renewal,
             failure,
-            simulating: tokio::sync::Mutex::new(()),
+            simulating: Arc::default(),
             claims: Mutex::new(HashMap::new()),
         }))
     }

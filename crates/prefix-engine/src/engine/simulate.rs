@@ -2,6 +2,7 @@
 //! goes on beside it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::TimeDelta;
 use prefix_core::Store;
@@ -10,7 +11,9 @@ use prefix_core::name::Pop;
 use prefix_core::ports::HistoryQuery;
 use prefix_policy::Policy;
 use prefix_policy::correlation::scope_of;
-use prefix_policy::simulation::{Input, RecordedInput, Simulated, Simulation, Start, Summary, in_order};
+use prefix_policy::simulation::{
+    Bound, Input, RecordedInput, Simulated, Simulation, Start, Stopped, Summary, in_order,
+};
 use prefix_policy::use_cases::Inadmissible;
 use prefix_record::RecordReader;
 
@@ -19,6 +22,20 @@ use crate::error::EngineError;
 
 /// The most corroborating signals beside recorded events.
 const MOST_SIGNALS: u32 = 1_000_000;
+
+/// The most steps of one simulation: so many, which take seconds, and so many for each event, which are more than can
+/// follow of it unless windows or decay go on for months.
+const MOST_STEPS: u64 = 200_000;
+const STEPS_OF_AN_EVENT: u64 = 30;
+
+/// Ends the simulation when nobody waits for it any more.
+struct CancelOnDrop(Arc<AtomicBool>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
 
 /// What goes through the policy.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,7 +56,8 @@ pub struct SimulationReport {
 }
 
 impl Engine {
-    /// Runs events through a policy, `None` = the one that runs. One simulation at a time: others wait.
+    /// Runs events through a policy, `None` = the one that runs. One simulation at a time: others wait until it has
+    /// ended. When the caller drops the future the simulation ends within a few steps.
     pub async fn simulate(
         &self,
         policy: Option<Policy>,
@@ -47,7 +65,7 @@ impl Engine {
     ) -> Result<SimulationReport, EngineError> {
         let shared = &self.running.shared;
         let policy = policy.map_or_else(|| self.policy(), Arc::new);
-        let _only_one = self.running.simulating.lock().await;
+        let only_one = Arc::clone(&self.running.simulating).lock_owned().await;
         // what is still to come is not on record, neither events nor ends
         let now = shared.now();
         let input = match input {
@@ -77,8 +95,23 @@ impl Engine {
                 (recorded(shared.store.as_ref(), &policy, pop, query).await?, Vec::new())
             }
         };
-        let ran = tokio::task::spawn_blocking(move || run(start, inputs, &indices)).await;
-        ran.map_err(|panic| EngineError::Internal(format!("the simulation ended: {panic}")))
+        let cancelled = CancelOnDrop(Arc::default());
+        let steps = MOST_STEPS + STEPS_OF_AN_EVENT * inputs.len() as u64;
+        let bound = Bound { steps, cancelled: Arc::clone(&cancelled.0) };
+        let job = move || {
+            let report = run(start, bound, inputs, &indices);
+            // it belongs to the work, which goes on for a moment when its caller has left
+            drop(only_one);
+            report
+        };
+        let ran = tokio::task::spawn_blocking(job).await;
+        let ran = ran.map_err(|panic| EngineError::Internal(format!("the simulation ended: {panic}")))?;
+        ran.map_err(|stopped| {
+            EngineError::NotAllowed(format!(
+                "the simulation takes {stopped}: take fewer events, a shorter time, or shorter windows and slower decay of \
+                 correlation, or run prefixdctl simulate --direct, which has no limit"
+            ))
+        })
     }
 }
 
@@ -138,18 +171,26 @@ async fn recorded(
 }
 
 /// `indices` are those of the events, in the order in which they are taken, where it is another order than theirs.
-fn run(start: Start, inputs: Vec<RecordedInput>, indices: &[u64]) -> SimulationReport {
+fn run(
+    start: Start,
+    bound: Bound,
+    inputs: Vec<RecordedInput>,
+    indices: &[u64],
+) -> Result<SimulationReport, Stopped> {
     let mut results: Vec<Simulated> = Vec::with_capacity(inputs.len());
-    let mut simulation = Simulation::new(start);
+    let mut simulation = Simulation::bounded(start, bound);
     for input in inputs {
+        if let Some(stopped) = simulation.stopped() {
+            return Err(stopped);
+        }
         simulation.apply(input, &mut |result| results.push(result));
     }
-    let summary = simulation.finish(&mut |result| results.push(result));
+    let summary = simulation.finish_bounded(&mut |result| results.push(result))?;
     for result in &mut results {
         if let Some(index) = usize::try_from(result.index).ok().and_then(|taken| indices.get(taken)) {
             result.index = *index;
         }
     }
     results.sort_by_key(|result| result.index);
-    SimulationReport { summary, results }
+    Ok(SimulationReport { summary, results })
 }

@@ -63,6 +63,9 @@ impl Simulation {
     /// that this policy would not take is passed over. Nothing is told of it but what it completes.
     pub fn corroborate(&mut self, mut signal: Corroboration, sink: &mut dyn FnMut(Simulated)) {
         self.pass_until(signal.received_at, sink);
+        if !self.may_go_on() {
+            return;
+        }
         self.now = self.now.max(signal.received_at);
         let policy = self.start.policy.clone();
         if scope_of(&policy, &signal.source, &signal.scope).is_err() {

@@ -216,3 +216,30 @@ fn the_world_forgets_what_no_decision_looks_at() {
     simulation.finish(&mut |_| told += 1);
     assert_eq!(told, 2_000);
 }
+
+#[test]
+fn a_bounded_simulation_ends_at_its_bound_and_at_once_when_nobody_waits() {
+    let start = || Start {
+        pop: "fra1".parse().unwrap(),
+        policy: Arc::new(Policy::new(parts())),
+        safelist: Safelist::default(),
+        refresh: TimeDelta::seconds(30),
+        until: None,
+    };
+    let run = |bound: Bound| {
+        let mut simulation = Simulation::bounded(start(), bound);
+        let mut told = 0;
+        for input in imagined((0..100).map(|n| report(n, 1))) {
+            simulation.take(input, &mut |_| told += 1);
+        }
+        let taken = simulation.summary().events;
+        (taken, simulation.finish_bounded(&mut |_| told += 1).map(|summary| summary.events))
+    };
+    assert_eq!(run(Bound::default()), (100, Ok(100)));
+    let (taken, ended) = run(Bound { steps: 10, ..Bound::default() });
+    assert!(taken <= 10, "{taken}");
+    assert_eq!(ended, Err(Stopped::Steps(10)));
+    let cancelled = Bound::default();
+    cancelled.cancelled.store(true, std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(run(cancelled), (0, Err(Stopped::Cancelled)));
+}

@@ -16,6 +16,9 @@ impl Simulation {
     /// Runs every timer that is due before this time.
     pub(super) fn pass_until(&mut self, end: DateTime<Utc>, sink: &mut dyn FnMut(Simulated)) {
         while let Some((at, timer)) = self.event_queue.next_before(end) {
+            if !self.may_go_on() {
+                return;
+            }
             self.now = self.now.max(at);
             self.run_timer(timer, sink);
         }

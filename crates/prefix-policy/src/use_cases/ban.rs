@@ -7,7 +7,7 @@ use prefix_core::decision::Decision;
 use prefix_core::event::{EventStatus, Report};
 use prefix_core::guardrail::Refusal;
 use prefix_core::id::{GroupId, MitigationId};
-use prefix_core::lease::Lease;
+use prefix_core::lease::{self, Lease};
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::name::VectorName;
 use prefix_core::signal::GroupStatus;
@@ -242,6 +242,7 @@ pub(super) fn hold<R>(
         let renewed = uow.edit(id, |row| {
             let renewed = renew(row, now);
             row.leases.retain(|lease| lease.lives(now));
+            lease::bound(&mut row.leases);
             row.follow_leases();
             row.updated_at = now;
             row.progress.refused_step = None;

@@ -6,7 +6,7 @@ use prefix_core::audit::AuditAction;
 use prefix_core::decision::{Decision, Stage, StageResult, TraceEntry};
 use prefix_core::event::{EventAction, EventStatus, Reach, Report};
 use prefix_core::id::{EventId, GroupId, MitigationId};
-use prefix_core::lease::Lease;
+use prefix_core::lease::{self, Lease};
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::signal::{GroupStatus, Signal, SignalGroup, SignalRole};
 use prefix_core::ttl::Ttl;
@@ -135,6 +135,7 @@ pub(super) fn leases(policy: &Policy, group: &SignalGroup, ttl: Ttl, now: DateTi
             )),
         }
     }
+    lease::bound(&mut leases);
     leases
 }
 

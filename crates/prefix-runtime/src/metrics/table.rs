@@ -188,6 +188,13 @@ pub(super) const METRICS: &[Metric] = &[
     metric("prefixd_http_requests_total", Counter, Unknown, "Requests answered"),
     metric("prefixd_http_request_duration_seconds", TO_TEN_SECONDS, Unknown, "Duration of requests"),
     metric("prefixd_http_in_flight_requests", Gauge, Unknown, "Requests being answered"),
+    metric("prefixd_http_connections", Gauge, One, "Open HTTP connections"),
+    metric(
+        "prefixd_http_connections_closed_total",
+        Counter,
+        Words("reason", &["crowded", "refused", "slow_head", "idle", "slow_reader", "malformed"]),
+        "HTTP connections that the server ended",
+    ),
     metric("prefixd_alerts_sent_total", Counter, Unknown, "Alerts, by what became of them"),
     metric("prefixd_alert_queue_depth", Gauge, One, "Alerts that wait"),
     metric("prefixd_ws_clients", Gauge, One, "Clients of the live feed"),

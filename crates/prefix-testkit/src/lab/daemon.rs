@@ -19,9 +19,17 @@ pub struct DaemonBuilder {
     program: Option<PathBuf>,
     environment: Vec<(String, String)>,
     arguments: Vec<String>,
+    descriptors: Option<u32>,
 }
 
 impl DaemonBuilder {
+    /// So many descriptors and not more, as after `ulimit -n`.
+    #[must_use]
+    pub fn descriptors(mut self, most: u32) -> Self {
+        self.descriptors = Some(most);
+        self
+    }
+
     /// The binary, if not the one of this build: in tests of the binary's own package `env!("CARGO_BIN_EXE_prefixd")`.
     pub fn program(mut self, program: impl Into<PathBuf>) -> Self {
         self.program = Some(program.into());
@@ -51,7 +59,14 @@ impl DaemonBuilder {
         };
         let folder = Folder::new("prefixd")?;
         let address = Loopback::claim()?;
-        let mut command = Command::new(program);
+        let mut command = match self.descriptors {
+            None => Command::new(program),
+            Some(most) => {
+                let mut shell = Command::new("/bin/sh");
+                shell.args(["-c", &format!("ulimit -n {most}; exec \"$0\" \"$@\"")]).arg(program);
+                shell
+            }
+        };
         command.arg("--config").arg(self.configuration).args(self.arguments);
         command.env("PREFIXD__HTTP__LISTEN", address.port(HTTP_PORT).to_string());
         command.env("PREFIXD__OBSERVABILITY__METRICS_LISTEN", address.port(METRICS_PORT).to_string());
@@ -80,6 +95,7 @@ impl Daemon {
             program: None,
             environment: Vec::new(),
             arguments: Vec::new(),
+            descriptors: None,
         }
     }
 

@@ -11,8 +11,10 @@ use prefix_signals::webhook::{Adapter, Auth};
 use crate::api::Api;
 use crate::body::RawBody;
 use crate::call::Call;
+use crate::gate::{failed, pay};
 use crate::handlers::Reply;
 use crate::intake;
+use crate::limits::Budget;
 use crate::problem::{Kind, Problem};
 use crate::query::Query;
 
@@ -35,20 +37,24 @@ pub(crate) async fn post(
     query: Query,
     body: Result<RawBody, Problem>,
 ) -> Reply {
-    let body = body.and_then(|body| verified(&adapter, &request, body, &api))?;
+    let body = body?;
+    if let Auth::Hmac(_) = adapter.auth() {
+        verify(&adapter, &request, &body, &api).map_err(|problem| failed(&api, &request, problem))?;
+        pay(&api, Budget::Events, &call)?;
+    }
     let (bytes, hash) = super::payload(&call, query, Ok(body))?;
     intake::may_report(&call, adapter.source())?;
     let items = super::read(&api, adapter.source(), |context| adapter.read(&bytes, context))?;
     super::answer(&api, &call, adapter.source(), items, hash).await
 }
 
-/// The body, if its signature holds or none is asked for.
-fn verified(adapter: &Adapter, request: &HttpRequest, body: RawBody, api: &Api) -> Result<RawBody, Problem> {
+/// Whether the signature of the body holds, if one is asked for.
+fn verify(adapter: &Adapter, request: &HttpRequest, body: &RawBody, api: &Api) -> Result<(), Problem> {
     if let Auth::Hmac(signature) = adapter.auth() {
         let checked = signature.verify(&body.0, |name| only(request.headers(), name), api.now());
         checked.map_err(|error| Problem::new(Kind::Unauthenticated, error.to_string()))?;
     }
-    Ok(body)
+    Ok(())
 }
 
 /// The value of a header that is there once, and text.

@@ -27,6 +27,20 @@ pub(super) fn check(keys: &Keys, environment: &Environment, found: &mut Diagnost
             format!("must be one origin like \"https://noc.example.net\", not {origin:?}"),
         );
     }
+    if let Some(url) = &http.public_url
+        && !is_url(url)
+    {
+        found.error_of(
+            "http.public_url",
+            format!("must be a URL like \"https://prefixd.example.net\", not {url:?}"),
+        );
+    }
+    for (index, prefix) in http.trusted_proxies.iter().enumerate().filter(|(_, prefix)| prefix.len() == 0) {
+        found.warning(
+            format!("http.trusted_proxies.{index}"),
+            format!("http.trusted_proxies {prefix} believes everybody what they say about their address"),
+        );
+    }
     tls(http, found);
     auth(http, environment, found);
 }
@@ -35,6 +49,13 @@ pub(super) fn check(keys: &Keys, environment: &Environment, found: &mut Diagnost
 fn is_origin(text: &str) -> bool {
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', ' ', '*', '@']))
+}
+
+/// An origin, and perhaps a path.
+fn is_url(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once("://") else { return false };
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    is_origin(&format!("{scheme}://{host}")) && !path.contains(['?', '#', ' '])
 }
 
 fn tls(http: &HttpKeys, found: &mut Diagnostics) {
