@@ -75,10 +75,6 @@ impl Cursors {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.1.iter().find(|(number, _)| *number == cursor.0).map(|(_, seen)| seen.clone())
     }
-
-    fn forget(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).1.clear();
-    }
 }
 
 #[derive(QueryableByName)]
@@ -107,11 +103,8 @@ pub(super) async fn changes(
     since: Option<FeedCursor>,
 ) -> Result<RowChanges, StoreError> {
     let before = since.and_then(|cursor| cursors.of(cursor));
-    let news = read(pool, pop, reader, before.as_ref()).await;
-    let news = news.inspect_err(|_| {
-        // behind an outage may stand another server, or this one as of an earlier time
-        cursors.forget();
-    })?;
+    // a look that failed loses nothing: the next one says whether it is still the same server
+    let news = read(pool, pop, reader, before.as_ref()).await?;
     let problem = || format!("{} is no snapshot", news.snapshot);
     let now = Seen::parse(&news.snapshot, news.server)
         .ok_or_else(|| StoreError::Corrupt { table: "changes", problem: problem() })?;
