@@ -2,8 +2,13 @@
 //! another, and never returns a connection in the middle of a transaction.
 
 mod begin;
+mod course;
+mod customers;
 mod feed;
+mod fence;
+mod grant;
 mod leadership;
+mod log;
 mod migrate;
 mod pool;
 mod pooler;
@@ -35,6 +40,7 @@ use crate::migrate::Migration;
 use crate::migrations::Found;
 use crate::store::{Database, Lane, SqlStore};
 use crate::{OpenError, Options, PostgresUrl};
+use course::{Contention, Course};
 use pool::Pool;
 
 /// More writers than that only wait for each other.
@@ -53,6 +59,7 @@ pub(crate) struct Postgres {
     /// For leadership: nothing may delay a renewal.
     claims: Pool,
     cursors: feed::Cursors,
+    contention: Contention,
     /// True while the feed is being pruned.
     is_pruning: Arc<AtomicBool>,
 }
@@ -69,6 +76,7 @@ pub(crate) async fn open(url: &PostgresUrl, options: Options) -> Result<SqlStore
         feed: Pool::new(url, options, FEED)?,
         claims: Pool::new(url, options, 1)?,
         cursors: feed::Cursors::default(),
+        contention: Contention::default(),
         is_pruning: Arc::default(),
     }))
 }
@@ -115,6 +123,11 @@ impl Postgres {
 
 impl Database for Postgres {
     type Connection = AsyncPgConnection;
+    type Course = Course;
+
+    fn begin(&self) -> Course {
+        Course::new(&self.contention)
+    }
 
     async fn read<T: Send + 'static>(
         &self,
@@ -132,9 +145,10 @@ impl Database for Postgres {
         &self,
         reads: &Arc<ReadSet>,
         cache: &Arc<Cache>,
+        course: &mut Course,
         decide: &mut (dyn FnMut(Snapshot) -> ChangeSet + Send),
     ) -> Result<(), Failure> {
-        transact::run(&self.writes, reads, cache, decide).await
+        transact::run(&self.writes, reads, cache, course, decide).await
     }
 
     async fn seal(&self, pop: &Pop, leader: Epoch, limit: u32) -> Result<u32, StoreError> {

@@ -28,9 +28,14 @@ impl Retry {
 
     /// After a failed attempt: waits a moment and lets another one begin, or returns the error for good.
     pub(crate) async fn after(&mut self, failure: Failure) -> Result<(), StoreError> {
-        self.count += 1;
+        let is_prepared = failure.grant.is_some();
+        self.count += u32::from(!is_prepared);
         if !failure.again || self.count >= ATTEMPTS || self.began.elapsed() > PATIENCE {
             return Err(failure.error);
+        }
+        if is_prepared {
+            // what it needed it has now: nobody was faster
+            return Ok(());
         }
         tracing::debug!(error = %failure.error, attempt = self.count, "a transaction is run again");
         tokio::time::sleep(jitter(Duration::from_millis(1 << self.count))).await;

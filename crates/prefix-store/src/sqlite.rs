@@ -118,6 +118,9 @@ impl Sqlite {
 
 impl Database for Sqlite {
     type Connection = SqliteConnection;
+    type Course = ();
+
+    fn begin(&self) {}
 
     async fn read<T: Send + 'static>(
         &self,
@@ -132,6 +135,7 @@ impl Database for Sqlite {
         &self,
         reads: &Arc<ReadSet>,
         cache: &Arc<Cache>,
+        (): &mut (),
         decide: &mut (dyn FnMut(Snapshot) -> ChangeSet + Send),
     ) -> Result<(), Failure> {
         let done = transact::run(&self.writer, reads, cache, decide).await;
@@ -162,8 +166,10 @@ impl Leadership for SqlStore<Sqlite> {
     async fn claim(&self, candidacy: &Candidacy) -> Result<Election, StoreError> {
         crate::leadership::check(candidacy)?;
         let asked = candidacy.clone();
-        let renewed =
-            self.database.readers.run(Lane::Engine, move |connection| leadership::renewed(connection, &asked));
+        let renewed = self
+            .database
+            .readers
+            .run(Lane::Engine, move |connection| leadership::renewed(connection, &asked));
         if let Some(election) = renewed.await?.map_err(|error| from_diesel(&error))? {
             return Ok(election);
         }

@@ -49,6 +49,11 @@ pub(crate) enum Lane {
 /// One of the databases: how it runs queries, units of work, and what changes rows beside them.
 pub(crate) trait Database: Send + Sync + 'static {
     type Connection: Executor;
+    /// What a unit of work learns from one attempt for the next.
+    type Course: Send;
+
+    /// Before the first attempt.
+    fn begin(&self) -> Self::Course;
 
     /// Runs queries that change nothing on one connection of the lane.
     fn read<T: Send + 'static>(
@@ -62,6 +67,7 @@ pub(crate) trait Database: Send + Sync + 'static {
         &self,
         reads: &Arc<ReadSet>,
         cache: &Arc<Cache>,
+        course: &mut Self::Course,
         decide: &mut (dyn FnMut(Snapshot) -> ChangeSet + Send),
     ) -> impl Future<Output = Result<(), Failure>> + Send;
 
@@ -124,9 +130,9 @@ impl<D: Database> Transactions for SqlStore<D> {
         decide: &mut (dyn FnMut(Snapshot) -> ChangeSet + Send),
     ) -> Result<(), StoreError> {
         let reads = Arc::new(reads.clone());
-        let mut retry = Retry::new();
+        let (mut retry, mut course) = (Retry::new(), self.database.begin());
         loop {
-            match self.database.attempt(&reads, &self.cache, decide).await {
+            match self.database.attempt(&reads, &self.cache, &mut course, decide).await {
                 Ok(()) => return Ok(()),
                 Err(failure) => retry.after(failure).await?,
             }
@@ -140,7 +146,8 @@ impl<D: Database> Reads for SqlStore<D> {
         let mut found = Vec::new();
         let mut after: Option<Place> = None;
         loop {
-            let rows = self.all(Lane::Engine, mitigations::unfinished(pop.as_str(), after, page::CHUNK)).await?;
+            let rows =
+                self.all(Lane::Engine, mitigations::unfinished(pop.as_str(), after, page::CHUNK)).await?;
             let Some(row) = rows.last() else { return Ok(found) };
             after = Some(row.place());
             found.extend(row::readable(rows));
@@ -157,7 +164,10 @@ impl<D: Database> Reads for SqlStore<D> {
     }
 
     async fn mitigation(&self, id: MitigationId) -> Result<Option<Mitigation>, StoreError> {
-        self.one(Lane::People, mitigations::by_id(Id(id.as_uuid()))).await?.map(MitigationRow::parse).transpose()
+        self.one(Lane::People, mitigations::by_id(Id(id.as_uuid())))
+            .await?
+            .map(MitigationRow::parse)
+            .transpose()
     }
 
     async fn mitigations(&self, query: &MitigationQuery) -> Result<Page<Mitigation>, StoreError> {
@@ -334,9 +344,9 @@ impl<D: Database> AuditLog for SqlStore<D> {
             return Ok(Page { items: Vec::new(), next_cursor: None });
         }
         let (query, limit) = (query.clone(), query.page.limit);
-        let read = self
-            .database
-            .read(Lane::People, move |connection| async move { audit::page(connection, &query).await }.boxed());
+        let read = self.database.read(Lane::People, move |connection| {
+            async move { audit::page(connection, &query).await }.boxed()
+        });
         let entries = read.await?.into_iter().map(SealedAuditRow::parse).collect();
         Ok(Page::from_overfull(entries, limit, |entry: &AuditEntry| Cursor {
             at: entry.timestamp,

@@ -20,7 +20,8 @@ use prefix_core::mitigation::{FormerRule, Mitigation, Status};
 use prefix_core::name::{ExternalEventId, Pop, SourceName};
 use prefix_core::panic::PanicScope;
 use prefix_core::ports::{
-    ChangeSet, GroupChange, IdempotencyRecord, MitigationChange, QuotaCounts, RequestKey, Snapshot,
+    ChangeSet, GroupChange, IdempotencyRecord, MitigationChange, QuotaCounts, QuotaLimits, RequestKey,
+    Snapshot,
 };
 use prefix_core::safelist::Safelist;
 use prefix_core::signal::{Corroboration, SignalGroup};
@@ -254,6 +255,9 @@ impl<'a> UnitOfWork<'a> {
     /// What is to be written.
     pub fn finish(self) -> ChangeSet {
         let mut changes = self.changes;
+        let quotas = &self.policy.parts().quotas;
+        changes.limits =
+            QuotaLimits { customer: quotas.max_active_per_customer, global: quotas.max_active_global };
         changes.mitigations = self
             .tracked
             .into_values()

@@ -8,6 +8,7 @@ use deadpool::managed::{self, Manager, Metrics, PoolError, RecycleError, Recycle
 use diesel::connection::CacheSize;
 use diesel::result::QueryResult;
 use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use prefix_core::ports::{PoolState, StoreError};
 use tokio::task::JoinHandle;
@@ -17,6 +18,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::begin::{PLANNER, Session, begin};
 use super::{pooler, tls};
 use crate::error::Failure;
+use crate::executor::Executor;
+use crate::sql::{Fetched, Sql};
 use crate::{OpenError, Options, PostgresUrl};
 
 /// What was sent and not acknowledged for so long ends a connection, at both ends: a server that cannot get rid of an
@@ -209,6 +212,16 @@ impl Pool {
             Err(_) => transaction.roll_back(self.patience()).await,
         }
         result.map_err(|failure| failure.error)
+    }
+
+    /// Every row of a query.
+    pub(super) async fn fetch_all<R: Fetched>(&self, sql: Sql<R>) -> Result<Vec<R>, Failure> {
+        Ok(self.run(move |client| client.fetch_all(sql).boxed()).await?)
+    }
+
+    /// The first row of a query.
+    pub(super) async fn fetch<R: Fetched>(&self, sql: Sql<R>) -> Result<Option<R>, Failure> {
+        Ok(self.fetch_all(sql).await?.into_iter().next())
     }
 
     /// The server's own timeout comes first; this one is for a server that says nothing at all.
