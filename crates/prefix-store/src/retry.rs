@@ -17,20 +17,27 @@ const PATIENCE: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub(crate) struct Retry {
     began: Instant,
+    /// When somebody was faster for the first time.
+    collided: Option<Instant>,
     count: u32,
 }
 
 impl Retry {
     /// Before the first attempt.
     pub(crate) fn new() -> Self {
-        Self { began: Instant::now(), count: 0 }
+        Self { began: Instant::now(), collided: None, count: 0 }
     }
 
     /// After a failed attempt: waits a moment and lets another one begin, or returns the error for good.
     pub(crate) async fn after(&mut self, failure: Failure) -> Result<(), StoreError> {
         let is_prepared = failure.grant.is_some();
         self.count += u32::from(!is_prepared);
-        if !failure.again || self.count >= ATTEMPTS || self.began.elapsed() > PATIENCE {
+        // a conflict is found at once, however long the unit of work waited for its turn before
+        let since = match failure.error {
+            StoreError::Conflict(_) => *self.collided.get_or_insert_with(Instant::now),
+            _ => self.began,
+        };
+        if !failure.again || self.count >= ATTEMPTS || since.elapsed() > PATIENCE {
             return Err(failure.error);
         }
         if is_prepared {

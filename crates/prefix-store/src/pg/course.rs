@@ -53,6 +53,11 @@ impl Course {
         self.ceiling
     }
 
+    /// True if the decision saw that the quota is full, and lets a rule in all the same.
+    pub(super) fn is_forced(&self, limit: u64) -> bool {
+        self.ceiling.is_some_and(|ceiling| ceiling >= limit)
+    }
+
     /// Learns from an attempt.
     pub(super) fn after(&mut self, done: Result<(), Failure>) -> Result<(), Failure> {
         if let Err(failure) = &done {

@@ -109,7 +109,7 @@ impl Unit {
             Ok(()) => transaction.ended(),
             Err(_) => transaction.roll_back(patience).await,
         }
-        let written = self.granted(written).await;
+        let written = self.granted(written, writes.limits.global).await;
         if written.is_ok() && writes.touches_standing() {
             fence::every_pop(&self.pool, &self.reads).await?;
         }
@@ -125,16 +125,22 @@ impl Unit {
     ) -> Result<(), Failure> {
         let session = transaction.session();
         let client = transaction.client();
-        let entries =
-            log::entries(client, &self.reads, writes, counts, locked, self.course.ceiling().is_some())
-                .await?;
+        let entries = log::entries(
+            client,
+            &self.reads,
+            writes,
+            counts,
+            locked,
+            self.course.is_forced(writes.limits.global),
+        )
+        .await?;
         write::all(client, session, writes, &entries, counts).await
     }
 
     /// What a grant has to be asked for is asked for now, when nothing is locked any more.
-    async fn granted(&self, written: Result<(), Failure>) -> Result<(), Failure> {
+    async fn granted(&self, written: Result<(), Failure>, limit: u64) -> Result<(), Failure> {
         let Err(Failure { grant: Some(needed), .. }) = written else { return written };
-        let outcome = grant::ask(&self.pool, &self.reads, &needed, self.course.ceiling().is_some()).await;
+        let outcome = grant::ask(&self.pool, &self.reads, &needed, self.course.is_forced(limit)).await;
         match outcome {
             Ok(ceiling) => Err(Failure::needs(GrantNeeded { ceiling, ..needed })),
             Err(failure) => Err(failure.before_commit()),
