@@ -10,6 +10,9 @@ use crate::error::Failure;
 /// How often a unit of work is run at most.
 const ATTEMPTS: u32 = 6;
 
+/// How often it may ask for more of the global quota besides.
+const GRANTS: u32 = 20;
+
 /// After this time no further attempt begins: the caller has a deadline of its own.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -20,18 +23,24 @@ pub(crate) struct Retry {
     /// When somebody was faster for the first time.
     collided: Option<Instant>,
     count: u32,
+    /// How often more of the quota was asked for.
+    grants: u32,
 }
 
 impl Retry {
     /// Before the first attempt.
     pub(crate) fn new() -> Self {
-        Self { began: Instant::now(), collided: None, count: 0 }
+        Self { began: Instant::now(), collided: None, count: 0, grants: 0 }
     }
 
     /// After a failed attempt: waits a moment and lets another one begin, or returns the error for good.
     pub(crate) async fn after(&mut self, failure: Failure) -> Result<(), StoreError> {
-        let is_prepared = failure.grant.is_some();
-        self.count += u32::from(!is_prepared);
+        if failure.grant.is_some() && self.grants < GRANTS {
+            // what it needed it has now; others that waited for the same connections may have used it meanwhile
+            self.grants += 1;
+            return Ok(());
+        }
+        self.count += 1;
         // a conflict is found at once, however long the unit of work waited for its turn before
         let since = match failure.error {
             StoreError::Conflict(_) => *self.collided.get_or_insert_with(Instant::now),
@@ -39,10 +48,6 @@ impl Retry {
         };
         if !failure.again || self.count >= ATTEMPTS || since.elapsed() > PATIENCE {
             return Err(failure.error);
-        }
-        if is_prepared {
-            // what it needed it has now: nobody was faster
-            return Ok(());
         }
         tracing::debug!(error = %failure.error, attempt = self.count, "a transaction is run again");
         tokio::time::sleep(jitter(Duration::from_millis(1 << self.count))).await;

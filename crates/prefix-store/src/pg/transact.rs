@@ -39,7 +39,7 @@ pub(super) async fn run(
         course: course.clone(),
     };
     tokio::spawn(async move {
-        drop(result.send(unit.run(facts, answers).await));
+        drop(result.send(Box::pin(unit.run(facts, answers)).await));
     });
     let answer = move |changes| drop(answer.send(changes));
     let done = Caller { facts: facts_receiver, answer, result: result_receiver }.converse(decide).await;
