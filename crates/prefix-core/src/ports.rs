@@ -25,7 +25,7 @@ pub use signals::{GroupQuery, SignalReads, SourceActivity, WaitingCorroborations
 pub use statistics::{Bucket, PopStats, SeriesMetric, SeriesQuery, Statistics, Totals};
 pub use transactions::{
     ChangeSet, GroupChange, IdempotencyRecord, MOST_CORROBORATIONS, MitigationChange, QuotaCounts,
-    QuotaDelta, ReadSet, RequestKey, RowChange, Snapshot, Transactions,
+    QuotaDelta, QuotaLimits, ReadSet, RequestKey, RowChange, Snapshot, Transactions,
 };
 
 /// Durable storage: every port at once. Whoever has a `dyn Store` calls the methods of all of them.

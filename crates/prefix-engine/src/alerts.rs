@@ -2,9 +2,10 @@
 //! it.
 
 mod messages;
+mod refusals;
 mod watch;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -19,6 +20,7 @@ use tracing::{error, info, warn};
 
 use crate::mutex::Mutex;
 use crate::policy_in_force::PolicyInForce;
+use refusals::Refusals;
 pub(crate) use watch::AlertWatch;
 use watch::UnseenRules;
 
@@ -42,7 +44,7 @@ pub(crate) struct Alerts {
 #[derive(Default)]
 struct Raised {
     newest: VecDeque<Alert>,
-    refused: HashMap<(Guardrail, VictimIp), DateTime<Utc>>,
+    refused: Refusals,
     queued: Option<DateTime<Utc>>,
     /// Mitigations whose creation was raised while their rule was still pending.
     created: HashSet<MitigationId>,
@@ -84,11 +86,7 @@ impl Alerts {
 
     /// True if no such refusal was raised within [`REPEAT_AFTER`].
     fn is_first_refusal(&self, guardrail: Guardrail, victim: VictimIp, now: DateTime<Utc>) -> bool {
-        let refused = &mut self.raised.lock().refused;
-        refused.retain(|_, at| now - *at < REPEAT_AFTER);
-        let is_first = !refused.contains_key(&(guardrail, victim));
-        refused.entry((guardrail, victim)).or_insert(now);
-        is_first
+        self.raised.lock().refused.is_first(guardrail, victim, now)
     }
 
     /// True if nothing queued was raised within [`REPEAT_AFTER`].

@@ -49,8 +49,11 @@ async fn read(context: &TaskContext, since: Option<FeedCursor>) -> Result<FeedCu
     let changes = store.changes(&settings.pop, leadership.instance(), since).await?;
     let ids = match changes.changed {
         ChangedRows::Only(ids) => ids,
-        ChangedRows::Anything => {
-            let reloaded = commit_queue.reload().await;
+        changed @ (ChangedRows::Anything | ChangedRows::Replaced) => {
+            let reloaded = match changed {
+                ChangedRows::Replaced => commit_queue.replace().await,
+                _ => commit_queue.reload().await,
+            };
             let keys = reloaded.map_err(|error| StoreError::Unavailable(error.to_string()))?;
             route_queue.enqueue(keys);
             intents.confirmation_waiters.ids()

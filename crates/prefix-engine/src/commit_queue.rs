@@ -48,10 +48,19 @@ struct Entry {
 /// The routes of rows that are not what they were, or why nobody knows.
 pub(crate) type Reloaded = Result<Vec<RouteKey>, StoreError>;
 
+/// What the intent table is read from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// The storage that was read before.
+    Known,
+    /// Another one, or one that went back in time.
+    Replaced,
+}
+
 enum Work {
     Entry(Entry),
-    /// The intent table is to be read anew.
-    Reload(oneshot::Sender<Reloaded>),
+    /// The intent table is to be read anew; from storage that is not the one that was read before.
+    Reload(oneshot::Sender<Reloaded>, Source),
     /// Rows that other instances have changed.
     Follow(Vec<Mitigation>),
 }
@@ -118,8 +127,17 @@ impl CommitQueue {
     /// Reads the intent table anew, between two transactions: nothing that is committed meanwhile is missed. The routes
     /// are the caller's to look at. If storage did not answer, the commit queue tries again by itself.
     pub(crate) async fn reload(&self) -> Result<Vec<RouteKey>, EngineError> {
+        self.read_anew(Source::Known).await
+    }
+
+    /// The same from storage that is not the one that was read before.
+    pub(crate) async fn replace(&self) -> Result<Vec<RouteKey>, EngineError> {
+        self.read_anew(Source::Replaced).await
+    }
+
+    async fn read_anew(&self, source: Source) -> Result<Vec<RouteKey>, EngineError> {
         let (done, reloaded) = oneshot::channel();
-        self.sender.send(Work::Reload(done)).map_err(|_| EngineError::ShuttingDown)?;
+        self.sender.send(Work::Reload(done, source)).map_err(|_| EngineError::ShuttingDown)?;
         Ok(reloaded.await.map_err(|_| EngineError::ShuttingDown)??)
     }
 
@@ -193,8 +211,8 @@ pub(crate) async fn run(shared: Arc<Shared>, mut commands: Commands) {
         };
         let first = match first {
             Work::Entry(entry) => entry,
-            Work::Reload(done) => {
-                let reloaded = read_intents(&shared).await;
+            Work::Reload(done, source) => {
+                let reloaded = read_intents(&shared, source).await;
                 stale = reloaded.is_err();
                 let _ = done.send(reloaded);
                 continue;
@@ -231,14 +249,19 @@ pub(crate) async fn run(shared: Arc<Shared>, mut commands: Commands) {
     }
 }
 
-async fn read_intents(shared: &Shared) -> Reloaded {
+async fn read_intents(shared: &Shared, source: Source) -> Reloaded {
     let rows = shared.store.unfinished(&shared.settings.pop).await?;
-    let keys = shared.intents.reload(rows);
-    Ok(keys)
+    Ok(match source {
+        Source::Known => shared.intents.reload(rows),
+        Source::Replaced => {
+            shared.outage.was_replaced(shared.now());
+            shared.intents.replace(rows)
+        }
+    })
 }
 
 async fn reload(shared: &Shared) -> bool {
-    match read_intents(shared).await {
+    match read_intents(shared, Source::Known).await {
         Ok(keys) => {
             shared.route_queue.enqueue(keys);
             true

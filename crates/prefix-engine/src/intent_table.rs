@@ -121,6 +121,18 @@ impl IntentTable {
         sorted(keys)
     }
 
+    /// The same where storage is not the one that was read before: revisions say nothing, and every route is named.
+    pub(crate) fn replace(&self, rows: Vec<Mitigation>) -> Vec<RouteKey> {
+        let known = {
+            let mut state = self.state.lock();
+            state.rows.forget_ended();
+            state.rows.by_key.keys().cloned().collect::<Vec<_>>()
+        };
+        self.reload(rows);
+        let state = self.state.lock();
+        sorted(known.into_iter().chain(state.rows.by_key.keys().cloned()).collect())
+    }
+
     /// Follows a committed row. Returns the routes whose desired path may have changed.
     pub(crate) fn follow(&self, row: Mitigation) -> Vec<RouteKey> {
         let keys = self.state.lock().put(row);

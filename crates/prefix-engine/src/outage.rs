@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use prefix_core::ports::StoreError;
 use tokio::time::Instant;
 use tracing::{error, info};
@@ -12,9 +13,18 @@ use crate::mutex::Mutex;
 /// Between two reminders.
 const REMINDER: Duration = Duration::from_secs(30);
 
+/// So long people are told that storage was replaced.
+const TOLD: Duration = Duration::from_hours(1);
+
 /// The outage of storage that lasts, if there is one.
 #[derive(Default)]
-pub(crate) struct StorageOutage(Mutex<Option<Outage>>);
+pub(crate) struct StorageOutage(Mutex<Option<Outage>>, Mutex<Option<Replaced>>);
+
+/// Storage was replaced by another or an older one.
+struct Replaced {
+    at: DateTime<Utc>,
+    told_until: Instant,
+}
 
 struct Outage {
     failure: StoreError,
@@ -50,6 +60,24 @@ impl StorageOutage {
             let seconds = began.elapsed().as_secs();
             info!(seconds, commands, "storage takes changes again");
         }
+    }
+
+    /// Storage is not the one that was read before, or went back in time.
+    pub(crate) fn was_replaced(&self, now: DateTime<Utc>) {
+        error!(
+            "the database went back in time, or is another one: everything is read anew; what was answered in the moments before may be lost"
+        );
+        *self.1.lock() = Some(Replaced { at: now, told_until: Instant::now() + TOLD });
+    }
+
+    /// That it was, for people.
+    pub(crate) fn problem(&self) -> Option<String> {
+        let replaced = self.1.lock();
+        let replaced = replaced.as_ref().filter(|replaced| Instant::now() < replaced.told_until)?;
+        Some(format!(
+            "the database went back in time, or is another one, at {}: everything was read anew; compare the events and mitigations of the moments before with what detectors and operators sent",
+            replaced.at.to_rfc3339_opts(SecondsFormat::Secs, true)
+        ))
     }
 
     /// What keeps storage from taking changes, as far as is known.

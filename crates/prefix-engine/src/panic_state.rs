@@ -42,6 +42,8 @@ struct State {
     scopes: Arc<Vec<PanicScope>>,
     /// Started past storage, and not recorded there as far as is known.
     unrecorded: Vec<PanicScope>,
+    /// Those of `unrecorded` that a request is about to record itself.
+    recording: HashSet<PanicId>,
     thawed: HashSet<PanicId>,
     /// Counts what was started and thawed here, so that an older answer of storage is not believed.
     generation: u64,
@@ -106,9 +108,24 @@ impl PanicScopes {
         has_changed
     }
 
+    /// A request freezes a scope here at once, and is about to record it.
+    pub(crate) fn starting(&self, scope: &PanicScope) {
+        let mut state = self.state.lock();
+        state.unrecorded.push(scope.clone());
+        state.recording.insert(scope.panic_id);
+        state.put(scope.clone());
+    }
+
+    /// Its request could not record it: that is done as soon as storage takes it.
+    pub(crate) fn record_later(&self, id: PanicId) {
+        self.state.lock().recording.remove(&id);
+        self.to_record.notify_one();
+    }
+
     /// A scope was committed.
     pub(crate) fn started(&self, scope: PanicScope) {
         let mut state = self.state.lock();
+        state.recording.remove(&scope.panic_id);
         state.unrecorded.retain(|other| other.panic_id != scope.panic_id);
         state.put(scope);
     }
@@ -131,9 +148,11 @@ impl PanicScopes {
         self.state.lock().thawed.contains(&id)
     }
 
-    /// Those that storage does not know yet, as far as is known.
+    /// Those that storage does not know yet, as far as is known, and that nobody else is about to record.
     fn unrecorded(&self) -> Vec<PanicScope> {
-        self.state.lock().unrecorded.clone()
+        let state = self.state.lock();
+        let is_left = |scope: &&PanicScope| !state.recording.contains(&scope.panic_id);
+        state.unrecorded.iter().filter(is_left).cloned().collect()
     }
 
     /// These scopes are frozen no more.

@@ -10,17 +10,53 @@ use prefix_core::ports::StoreError;
 pub(crate) struct Failure {
     pub(crate) error: StoreError,
     pub(crate) again: bool,
+    /// What has to be done before it is run again.
+    pub(crate) grant: Option<GrantNeeded>,
+    /// It needs the locks of several pops, and held one already that does not come first.
+    pub(crate) needs_several: bool,
+}
+
+/// A pop needs more of the global quota than it was granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GrantNeeded {
+    pub(crate) pop: String,
+    /// So many rules in all.
+    pub(crate) rules: i64,
+    /// The global quota.
+    pub(crate) limit: i64,
+    /// It is not to be had: as many rules there are in all, as far as the pop is concerned.
+    pub(crate) ceiling: Option<u64>,
 }
 
 impl Failure {
     /// The database did not do it, for a reason that lies outside the unit of work.
     pub(crate) fn unavailable(problem: impl Display) -> Self {
-        Self { error: StoreError::Unavailable(problem.to_string()), again: false }
+        Self {
+            error: StoreError::Unavailable(problem.to_string()),
+            again: false,
+            grant: None,
+            needs_several: false,
+        }
     }
 
     /// Somebody else was faster.
     pub(crate) fn conflict(problem: impl Display) -> Self {
-        Self { error: StoreError::Conflict(problem.to_string()), again: true }
+        Self {
+            error: StoreError::Conflict(problem.to_string()),
+            again: true,
+            grant: None,
+            needs_several: false,
+        }
+    }
+
+    /// The pop has to be granted more first.
+    pub(crate) fn needs(grant: GrantNeeded) -> Self {
+        Self { grant: Some(grant), ..Self::conflict("the pop needs more of the global quota") }
+    }
+
+    /// The locks of several pops have to be taken in their order.
+    pub(crate) fn needs_several() -> Self {
+        Self { needs_several: true, ..Self::conflict("rows of several pops change") }
     }
 
     /// True if the database did not do it for a reason that lies outside the unit of work.
@@ -38,7 +74,7 @@ impl Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let again = matches!(error, StoreError::Conflict(_));
-        Self { error, again }
+        Self { error, again, grant: None, needs_several: false }
     }
 }
 
@@ -49,13 +85,22 @@ impl From<Error> for Failure {
         let again = matches!(error, Error::DatabaseError(DatabaseErrorKind::Unknown, _));
         let error = from_diesel(&error);
         let again = again && matches!(error, StoreError::Unavailable(_));
-        Self { again: again || matches!(error, StoreError::Conflict(_)), error }
+        Self {
+            again: again || matches!(error, StoreError::Conflict(_)),
+            error,
+            grant: None,
+            needs_several: false,
+        }
     }
 }
 
+/// Stands in the errors that statements raise by themselves, whatever the language of the server.
+pub(crate) const CONFLICT: &str = "prefixd conflict";
+
 /// The columns and constraints whose uniqueness other transactions compete for. Any other doubled key is a defect of
 /// the caller, which running again does not mend.
-const CONTESTED: [&str; 6] = [
+const CONTESTED: [&str; 7] = [
+    "pop_log_pkey",
     "mitigations_claim",
     "mitigations.nlri",
     "replies_pkey",
@@ -87,6 +132,8 @@ pub(crate) fn from_diesel(error: &Error) -> StoreError {
                 | DatabaseErrorKind::ForeignKeyViolation
                 | DatabaseErrorKind::ExclusionViolation
                 | DatabaseErrorKind::RestrictViolation => StoreError::Invalid(message.to_owned()),
+                // a statement found that what was decided over is no more
+                _ if message.contains(CONFLICT) => StoreError::Conflict(message.to_owned()),
                 // SQLITE_TOOBIG, and a row or field beyond the limits of PostgreSQL
                 _ if message.contains("too big") => StoreError::Invalid(message.to_owned()),
                 _ => StoreError::Unavailable(message.to_owned()),

@@ -1,8 +1,9 @@
 //! The facts of a unit of work as rows, and the snapshot that they make.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use prefix_core::name::CustomerId;
 use prefix_core::panic::PanicScope;
 use prefix_core::ports::{QuotaCounts, ReadSet, RequestKey, Snapshot, StoreError};
 use prefix_core::safelist::Safelist;
@@ -12,9 +13,8 @@ use crate::error::{Failure, from_diesel};
 use crate::executor::Executor;
 use crate::key;
 use crate::queries;
-use crate::queries::admission::{AdmissionRow, CounterRow, SecondRow};
+use crate::queries::admission::Head;
 use crate::row::{self, CorroborationRow, GroupRow, MitigationRow, ReplyRow};
-use crate::writes::scope;
 
 /// What was read. A mitigation or signal group can come several times.
 #[derive(Debug, Default)]
@@ -34,11 +34,24 @@ pub(crate) struct Facts {
 /// What only an admission needs.
 #[derive(Debug)]
 pub(crate) struct Admission {
-    pub(crate) active: i64,
-    pub(crate) counters: Vec<CounterRow>,
-    pub(crate) minute: Vec<SecondRow>,
+    pub(crate) counts: Counts,
     pub(crate) safelist: Safelist,
     pub(crate) panic: Arc<Vec<PanicScope>>,
+}
+
+/// What counts toward the quotas.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Counts {
+    /// The newest row of the pop's log.
+    pub(crate) head: Head,
+    /// Rules of all pops.
+    pub(crate) global: i64,
+    /// What all pops hold of the global quota.
+    pub(crate) granted: i64,
+    /// Rules by customer.
+    pub(crate) customers: HashMap<String, i64>,
+    /// New ones of the last minute.
+    pub(crate) minute: i64,
 }
 
 impl Admission {
@@ -46,11 +59,9 @@ impl Admission {
     pub(crate) async fn read(
         executor: &mut impl Executor,
         cache: &Cache,
-        row: AdmissionRow,
-        counters: Vec<CounterRow>,
-        minute: Vec<SecondRow>,
+        counts: Counts,
+        (safelist_revision, panic_revision): (i64, i64),
     ) -> Result<Self, Failure> {
-        let AdmissionRow { active, safelist_revision, panic_revision } = row;
         let safelist = match cache.safelist(safelist_revision) {
             Some(list) => list,
             None => {
@@ -62,7 +73,7 @@ impl Admission {
             Some(scopes) => scopes,
             None => cache.put_panic(panic_revision, executor.fetch_all(queries::panic::active()).await?)?,
         };
-        Ok(Self { active, counters, minute, safelist, panic })
+        Ok(Self { counts, safelist, panic })
     }
 }
 
@@ -78,7 +89,7 @@ impl Facts {
         rows.retain(|row| seen.insert(row.mitigation_id));
         let mut snapshot = Snapshot { mitigations: row::readable(rows), ..Snapshot::default() };
         if let Some(admission) = self.admission {
-            snapshot.quota = quota(reads, &admission);
+            snapshot.quota = quota(reads, &admission.counts);
             (snapshot.safelist, snapshot.panic) = (admission.safelist, admission.panic);
         }
         snapshot.episodes = picked(reads.episodes.iter(), &self.episodes).cloned().collect();
@@ -107,20 +118,14 @@ fn picked<'a, T: 'a>(all: impl Iterator<Item = &'a T>, numbers: &[i64]) -> impl 
     (0..).zip(all).filter(move |(number, _)| numbers.contains(number)).map(|(_, item)| item)
 }
 
-fn quota(reads: &ReadSet, admission: &Admission) -> QuotaCounts {
+fn quota(reads: &ReadSet, counts: &Counts) -> QuotaCounts {
     let count = |number: i64| u64::try_from(number).unwrap_or(0);
-    let mut quota = QuotaCounts {
-        customers: reads.customers.iter().map(|customer| (customer.clone(), 0)).collect(),
-        pop: 0,
-        global: count(admission.active),
-        new_last_minute: count(admission.minute.iter().map(|row| row.total).sum()),
-    };
-    for row in &admission.counters {
-        if row.scope == scope::POP {
-            quota.pop = count(row.active);
-        } else if let Some(of_customer) = quota.customers.get_mut(row.name.as_str()) {
-            *of_customer = count(row.active);
-        }
+    let of_customer =
+        |customer: &CustomerId| counts.customers.get(customer.as_str()).map_or(0, |active| count(*active));
+    QuotaCounts {
+        customers: reads.customers.iter().map(|customer| (customer.clone(), of_customer(customer))).collect(),
+        pop: count(counts.head.active),
+        global: count(counts.global),
+        new_last_minute: count(counts.minute),
     }
-    quota
 }

@@ -42,6 +42,11 @@ pub(crate) fn of_leadership(pop: &Pop) -> i64 {
     head(&digest(&["leadership", pop.as_str()]))
 }
 
+/// The lock of those that change which rules there are at a pop.
+pub(crate) fn of_admission(pop: &str) -> i64 {
+    head(&digest(&["admission", pop]))
+}
+
 /// The lock of those that seal the chain of a pop.
 pub(crate) fn of_sealing(pop: &Pop) -> i64 {
     head(&digest(&["sealing", pop.as_str()]))

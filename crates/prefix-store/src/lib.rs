@@ -38,7 +38,9 @@ pub use url::{PostgresUrl, StoreUrl, UrlError};
 /// How to use the database.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// The most connections, at least 2. On SQLite one of them writes; on PostgreSQL there is one more for leadership.
+    /// The most connections, at least 2. On SQLite one of them writes, and one more reads for the engine itself. On
+    /// PostgreSQL half of them, at most four, write, and the others read; there are two more for the change feed and
+    /// one for leadership, which neither reads nor writes delay.
     pub max_connections: u32,
     /// How long a connection may take to come about.
     pub connect_timeout: Duration,

@@ -25,9 +25,11 @@ macro_rules! migrations {
 }
 
 /// For PostgreSQL.
-pub(crate) const POSTGRES: &[Migration] = migrations!("postgres": 1 "foundation", 2 "safety", 3 "signals");
+pub(crate) const POSTGRES: &[Migration] =
+    migrations!("postgres": 1 "foundation", 2 "safety", 3 "signals", 4 "admission");
 /// For SQLite.
-pub(crate) const SQLITE: &[Migration] = migrations!("sqlite": 1 "foundation", 2 "safety", 3 "signals");
+pub(crate) const SQLITE: &[Migration] =
+    migrations!("sqlite": 1 "foundation", 2 "safety", 3 "signals", 4 "admission");
 
 /// Those of `known` that a database at version `found` lacks.
 pub(crate) fn missing(known: &'static [Migration], found: i64) -> Result<&'static [Migration], OpenError> {

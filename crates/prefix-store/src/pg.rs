@@ -2,8 +2,13 @@
 //! another, and never returns a connection in the middle of a transaction.
 
 mod begin;
+mod course;
+mod customers;
 mod feed;
+mod fence;
+mod grant;
 mod leadership;
+mod log;
 mod migrate;
 mod pool;
 mod pooler;
@@ -33,29 +38,45 @@ use crate::cache::Cache;
 use crate::error::Failure;
 use crate::migrate::Migration;
 use crate::migrations::Found;
-use crate::store::{Database, SqlStore};
+use crate::store::{Database, Lane, SqlStore};
 use crate::{OpenError, Options, PostgresUrl};
+use course::{Contention, Course};
 use pool::Pool;
 
-/// A database on a server.
+/// More writers than that only wait for each other.
+const MOST_WRITERS: u32 = 4;
+/// One looks at the feed, the other reads the rows that it names.
+const FEED: u32 = 2;
+
+/// A database on a server. What must not wait for something else has connections of its own.
 pub(crate) struct Postgres {
-    pool: Pool,
-    /// Of its own for leadership: a renewal must not wait for a connection behind a crowd of readers.
+    /// For lists and counts: however many wait for a slow answer, they delay only each other.
+    reads: Pool,
+    /// For units of work, and what is done beside them: seals, pruning.
+    writes: Pool,
+    /// For following what other instances commit.
+    feed: Pool,
+    /// For leadership: nothing may delay a renewal.
     claims: Pool,
     cursors: feed::Cursors,
+    contention: Contention,
     /// True while the feed is being pruned.
     is_pruning: Arc<AtomicBool>,
 }
 
 /// Connects and migrates.
 pub(crate) async fn open(url: &PostgresUrl, options: Options) -> Result<SqlStore<Postgres>, OpenError> {
-    let pool = Pool::new(url, options, options.max_connections.max(2))?;
-    migrate_by(&pool, url).await?;
-    let claims = Pool::new(url, options, 1)?;
+    let most = options.max_connections.max(2);
+    let writers = (most / 2).clamp(1, MOST_WRITERS);
+    let writes = Pool::new(url, options, writers)?;
+    migrate_by(&writes, url).await?;
     Ok(SqlStore::new(Postgres {
-        pool,
-        claims,
+        reads: Pool::new(url, options, most - writers)?,
+        writes,
+        feed: Pool::new(url, options, FEED)?,
+        claims: Pool::new(url, options, 1)?,
         cursors: feed::Cursors::default(),
+        contention: Contention::default(),
         is_pruning: Arc::default(),
     }))
 }
@@ -90,7 +111,7 @@ impl Postgres {
         if self.is_pruning.swap(true, Ordering::AcqRel) {
             return;
         }
-        let (pool, is_pruning) = (self.pool.clone(), Arc::clone(&self.is_pruning));
+        let (pool, is_pruning) = (self.writes.clone(), Arc::clone(&self.is_pruning));
         tokio::spawn(async move {
             if let Err(error) = feed::prune(&pool).await {
                 tracing::debug!(%error, "the feed of changes was not pruned; the next attempt comes in a second");
@@ -102,33 +123,44 @@ impl Postgres {
 
 impl Database for Postgres {
     type Connection = AsyncPgConnection;
+    type Course = Course;
+
+    fn begin(&self) -> Course {
+        Course::new(&self.contention)
+    }
 
     async fn read<T: Send + 'static>(
         &self,
+        lane: Lane,
         query: impl for<'c> FnOnce(&'c mut AsyncPgConnection) -> BoxFuture<'c, QueryResult<T>> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.pool.run(query).await
+        let pool = match lane {
+            Lane::People => &self.reads,
+            Lane::Engine => &self.feed,
+        };
+        pool.run(query).await
     }
 
     async fn attempt(
         &self,
         reads: &Arc<ReadSet>,
         cache: &Arc<Cache>,
+        course: &mut Course,
         decide: &mut (dyn FnMut(Snapshot) -> ChangeSet + Send),
     ) -> Result<(), Failure> {
-        transact::run(&self.pool, reads, cache, decide).await
+        transact::run(&self.writes, reads, cache, course, decide).await
     }
 
     async fn seal(&self, pop: &Pop, leader: Epoch, limit: u32) -> Result<u32, StoreError> {
-        seal::run(&self.pool, pop, leader, limit).await
+        seal::run(&self.writes, pop, leader, limit).await
     }
 
     async fn prune(&self, retention: Retention, limit: u32) -> Result<u64, StoreError> {
-        prune::run(&self.pool, retention, limit).await
+        prune::run(&self.writes, retention, limit).await
     }
 
     fn pool(&self) -> PoolState {
-        self.pool.state()
+        self.reads.state() + self.writes.state() + self.feed.state() + self.claims.state()
     }
 }
 
@@ -159,6 +191,6 @@ impl ChangeFeed for SqlStore<Postgres> {
         reader: InstanceId,
         since: Option<FeedCursor>,
     ) -> Result<RowChanges, StoreError> {
-        feed::changes(&self.database.pool, &self.database.cursors, pop, reader, since).await
+        feed::changes(&self.database.feed, &self.database.cursors, pop, reader, since).await
     }
 }

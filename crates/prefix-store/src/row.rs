@@ -11,7 +11,7 @@ mod safelist;
 mod signal;
 
 pub(crate) use audit::{AuditRow, HeadRow, NewAudit, SealRow, Sealed, SealedAuditRow, UnsealedRow};
-pub(crate) use counter::{QuotaCounterDelta, TallyDelta};
+pub(crate) use counter::{QuotaCounterDelta, TallyDelta, TallyNote};
 pub(crate) use event::{EventRow, NewEvent};
 pub(crate) use mitigation::{MitigationRow, NewMitigation, phase_of, route_kind};
 pub(crate) use panic::{NewPanic, PanicRow};

@@ -13,6 +13,7 @@ mod readers;
 mod seal;
 mod snapshot;
 mod transact;
+mod wal;
 mod write;
 mod writer;
 
@@ -37,16 +38,18 @@ use crate::executor::Executor;
 use crate::migrate::Migration;
 use crate::migrations::Found;
 use crate::sql::{Fetched, Sql};
-use crate::store::{Database, SqlStore};
+use crate::store::{Database, Lane, SqlStore};
 use crate::{OpenError, Options};
 use lock::Lock;
 use readers::Readers;
+use wal::Wal;
 use writer::{Slot, Writer};
 
 /// A database in one file.
 pub(crate) struct Sqlite {
     writer: Writer,
     readers: Readers,
+    wal: Wal,
     // released after writer and readers are gone
     _lock: Option<Lock>,
 }
@@ -58,6 +61,7 @@ pub(crate) async fn open(path: &Path, options: Options) -> Result<SqlStore<Sqlit
         let Migrated { connection, lock, .. } = migrated(&path, options)?;
         Ok(SqlStore::new(Sqlite {
             writer: Writer::start(connection, path.clone(), options.statement_timeout),
+            wal: Wal::of(&path),
             readers: Readers::new(path, options),
             _lock: lock,
         }))
@@ -116,21 +120,29 @@ impl Sqlite {
 
 impl Database for Sqlite {
     type Connection = SqliteConnection;
+    type Course = ();
+
+    fn begin(&self) {}
 
     async fn read<T: Send + 'static>(
         &self,
+        lane: Lane,
         query: impl for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, QueryResult<T>> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.readers.run(|connection| block_on(query(connection))).await?.map_err(|error| from_diesel(&error))
+        let read = self.readers.run(lane, |connection| block_on(query(connection)));
+        read.await?.map_err(|error| from_diesel(&error))
     }
 
     async fn attempt(
         &self,
         reads: &Arc<ReadSet>,
         cache: &Arc<Cache>,
+        (): &mut (),
         decide: &mut (dyn FnMut(Snapshot) -> ChangeSet + Send),
     ) -> Result<(), Failure> {
-        transact::run(&self.writer, reads, cache, decide).await
+        let done = transact::run(&self.writer, reads, cache, decide).await;
+        self.wal.after_commit(&self.readers, &self.writer);
+        done
     }
 
     async fn seal(&self, pop: &Pop, leader: Epoch, limit: u32) -> Result<u32, StoreError> {
@@ -156,7 +168,10 @@ impl Leadership for SqlStore<Sqlite> {
     async fn claim(&self, candidacy: &Candidacy) -> Result<Election, StoreError> {
         crate::leadership::check(candidacy)?;
         let asked = candidacy.clone();
-        let renewed = self.database.readers.run(move |connection| leadership::renewed(connection, &asked));
+        let renewed = self
+            .database
+            .readers
+            .run(Lane::Engine, move |connection| leadership::renewed(connection, &asked));
         if let Some(election) = renewed.await?.map_err(|error| from_diesel(&error))? {
             return Ok(election);
         }

@@ -37,13 +37,28 @@ use crate::row::{self, EventRow, GroupRow, HeadRow, MitigationRow, PanicRow, Par
 use crate::sql::{Fetched, Sql, VALUES_AT_ONCE};
 use crate::sql_type::{Id, Micros};
 
+/// Which connections a read takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// Those for lists and counts that people ask for, however many of them wait for a slow answer.
+    People,
+    /// Those that the engine relies on to follow what is committed, which no list may hold up.
+    Engine,
+}
+
 /// One of the databases: how it runs queries, units of work, and what changes rows beside them.
 pub(crate) trait Database: Send + Sync + 'static {
     type Connection: Executor;
+    /// What a unit of work learns from one attempt for the next.
+    type Course: Send;
 
-    /// Runs queries that change nothing on one connection.
+    /// Before the first attempt.
+    fn begin(&self) -> Self::Course;
+
+    /// Runs queries that change nothing on one connection of the lane.
     fn read<T: Send + 'static>(
         &self,
+        lane: Lane,
         query: impl for<'c> FnOnce(&'c mut Self::Connection) -> BoxFuture<'c, QueryResult<T>> + Send + 'static,
     ) -> impl Future<Output = Result<T, StoreError>> + Send;
 
@@ -52,6 +67,7 @@ pub(crate) trait Database: Send + Sync + 'static {
         &self,
         reads: &Arc<ReadSet>,
         cache: &Arc<Cache>,
+        course: &mut Self::Course,
         decide: &mut (dyn FnMut(Snapshot) -> ChangeSet + Send),
     ) -> impl Future<Output = Result<(), Failure>> + Send;
 
@@ -82,17 +98,17 @@ impl<D: Database> SqlStore<D> {
         Self { database, cache: Arc::default() }
     }
 
-    async fn all<R: Fetched>(&self, sql: Sql<R>) -> Result<Vec<R>, StoreError> {
-        self.database.read(move |connection| connection.fetch_all(sql).boxed()).await
+    async fn all<R: Fetched>(&self, lane: Lane, sql: Sql<R>) -> Result<Vec<R>, StoreError> {
+        self.database.read(lane, move |connection| connection.fetch_all(sql).boxed()).await
     }
 
-    async fn one<R: Fetched>(&self, sql: Sql<R>) -> Result<Option<R>, StoreError> {
-        self.database.read(move |connection| connection.fetch_one(sql).boxed()).await
+    async fn one<R: Fetched>(&self, lane: Lane, sql: Sql<R>) -> Result<Option<R>, StoreError> {
+        self.database.read(lane, move |connection| connection.fetch_one(sql).boxed()).await
     }
 
     /// The rows of several statements, on one connection.
-    async fn each<R: Fetched>(&self, statements: Vec<Sql<R>>) -> Result<Vec<R>, StoreError> {
-        let read = self.database.read(move |connection| {
+    async fn each<R: Fetched>(&self, lane: Lane, statements: Vec<Sql<R>>) -> Result<Vec<R>, StoreError> {
+        let read = self.database.read(lane, move |connection| {
             let read = async move {
                 let mut rows = Vec::new();
                 for sql in statements {
@@ -114,9 +130,9 @@ impl<D: Database> Transactions for SqlStore<D> {
         decide: &mut (dyn FnMut(Snapshot) -> ChangeSet + Send),
     ) -> Result<(), StoreError> {
         let reads = Arc::new(reads.clone());
-        let mut retry = Retry::new();
+        let (mut retry, mut course) = (Retry::new(), self.database.begin());
         loop {
-            match self.database.attempt(&reads, &self.cache, decide).await {
+            match self.database.attempt(&reads, &self.cache, &mut course, decide).await {
                 Ok(()) => return Ok(()),
                 Err(failure) => retry.after(failure).await?,
             }
@@ -130,7 +146,8 @@ impl<D: Database> Reads for SqlStore<D> {
         let mut found = Vec::new();
         let mut after: Option<Place> = None;
         loop {
-            let rows = self.all(mitigations::unfinished(pop.as_str(), after, page::CHUNK)).await?;
+            let rows =
+                self.all(Lane::Engine, mitigations::unfinished(pop.as_str(), after, page::CHUNK)).await?;
             let Some(row) = rows.last() else { return Ok(found) };
             after = Some(row.place());
             found.extend(row::readable(rows));
@@ -143,17 +160,20 @@ impl<D: Database> Reads for SqlStore<D> {
         customer: Option<&CustomerId>,
     ) -> Result<Vec<MitigationId>, StoreError> {
         let sql = mitigations::unfinished_ids(pop.map(Pop::as_str), customer.map(CustomerId::as_str));
-        Ok(self.all(sql).await?.into_iter().map(|row| row.mitigation_id.0.into()).collect())
+        Ok(self.all(Lane::Engine, sql).await?.into_iter().map(|row| row.mitigation_id.0.into()).collect())
     }
 
     async fn mitigation(&self, id: MitigationId) -> Result<Option<Mitigation>, StoreError> {
-        self.one(mitigations::by_id(Id(id.as_uuid()))).await?.map(MitigationRow::parse).transpose()
+        self.one(Lane::People, mitigations::by_id(Id(id.as_uuid())))
+            .await?
+            .map(MitigationRow::parse)
+            .transpose()
     }
 
     async fn mitigations(&self, query: &MitigationQuery) -> Result<Page<Mitigation>, StoreError> {
         let partitions = StatusPartition::of(query);
         let pages = partitions.iter().map(|partition| mitigations::page(query, partition)).collect();
-        Ok(page::of(self.each(pages).await?, query.page.limit))
+        Ok(page::of(self.each(Lane::People, pages).await?, query.page.limit))
     }
 
     async fn by_ids(&self, ids: &[MitigationId]) -> Result<Vec<Mitigation>, StoreError> {
@@ -162,21 +182,21 @@ impl<D: Database> Reads for SqlStore<D> {
         }
         let ids: Vec<Id> = ids.iter().map(|id| Id(id.as_uuid())).collect();
         let parts = ids.chunks(VALUES_AT_ONCE).map(|ids| mitigations::by_ids(ids.to_vec())).collect();
-        Ok(row::readable(self.each(parts).await?))
+        Ok(row::readable(self.each(Lane::Engine, parts).await?))
     }
 
     async fn event(&self, id: EventId) -> Result<Option<Event>, StoreError> {
-        self.one(events::by_id(Id(id.as_uuid()))).await?.map(EventRow::parse).transpose()
+        self.one(Lane::People, events::by_id(Id(id.as_uuid()))).await?.map(EventRow::parse).transpose()
     }
 
     async fn events(&self, query: &EventQuery) -> Result<Page<Event>, StoreError> {
-        Ok(page::of(self.all(events::page(query)).await?, query.page.limit))
+        Ok(page::of(self.all(Lane::People, events::page(query)).await?, query.page.limit))
     }
 
     async fn safelist(&self) -> Result<Safelist, StoreError> {
         let known = self.cache.newest_safelist();
         let revision = known.as_ref().map(|list| list.revision);
-        let read = self.database.read(move |connection| {
+        let read = self.database.read(Lane::People, move |connection| {
             async move { safelist::changed_since(connection, revision).await }.boxed()
         });
         match (read.await?, known) {
@@ -186,11 +206,11 @@ impl<D: Database> Reads for SqlStore<D> {
     }
 
     async fn panic_scopes(&self) -> Result<Vec<PanicScope>, StoreError> {
-        self.all(panic::active()).await?.into_iter().map(PanicRow::parse).collect()
+        self.all(Lane::Engine, panic::active()).await?.into_iter().map(PanicRow::parse).collect()
     }
 
     async fn panic_scope(&self, id: PanicId) -> Result<Option<PanicScope>, StoreError> {
-        self.one(panic::by_id(Id(id.as_uuid()))).await?.map(PanicRow::parse).transpose()
+        self.one(Lane::Engine, panic::by_id(Id(id.as_uuid()))).await?.map(PanicRow::parse).transpose()
     }
 }
 
@@ -199,15 +219,15 @@ impl<D: Database> SignalReads for SqlStore<D> {
     async fn groups(&self, query: &GroupQuery) -> Result<Page<SignalGroup>, StoreError> {
         let lists = signals::group_lists(query);
         let pages = lists.into_iter().map(|status| signals::groups(query, status)).collect();
-        Ok(page::of(self.each(pages).await?, query.page.limit))
+        Ok(page::of(self.each(Lane::People, pages).await?, query.page.limit))
     }
 
     async fn group(&self, id: GroupId) -> Result<Option<SignalGroup>, StoreError> {
-        self.one(signals::group(Id(id.as_uuid()))).await?.map(GroupRow::parse).transpose()
+        self.one(Lane::People, signals::group(Id(id.as_uuid()))).await?.map(GroupRow::parse).transpose()
     }
 
     async fn open_groups(&self, pop: &Pop, limit: u32) -> Result<Vec<SignalGroup>, StoreError> {
-        let rows = self.all(signals::open_groups(pop.as_str(), limit.into())).await?;
+        let rows = self.all(Lane::People, signals::open_groups(pop.as_str(), limit.into())).await?;
         Ok(row::readable(rows))
     }
 
@@ -220,7 +240,7 @@ impl<D: Database> SignalReads for SqlStore<D> {
     ) -> Result<(WaitingCorroborations, Vec<Corroboration>), StoreError> {
         let counts = signals::waiting_counts(pop.as_str(), now.into());
         let newest = signals::waiting(pop.as_str(), now.into(), source.map(SourceName::as_str), limit.into());
-        let read = self.database.read(move |connection| {
+        let read = self.database.read(Lane::People, move |connection| {
             async move { Ok((connection.fetch_all(counts).await?, connection.fetch_all(newest).await?)) }
                 .boxed()
         });
@@ -233,7 +253,7 @@ impl<D: Database> SignalReads for SqlStore<D> {
         pop: &Pop,
         since: DateTime<Utc>,
     ) -> Result<Vec<SourceActivity>, StoreError> {
-        row::activity(self.all(signals::activity(pop.as_str(), since.into())).await?)
+        row::activity(self.all(Lane::People, signals::activity(pop.as_str(), since.into())).await?)
     }
 
     async fn last_heard(
@@ -241,7 +261,7 @@ impl<D: Database> SignalReads for SqlStore<D> {
         sources: &[SourceName],
     ) -> Result<BTreeMap<SourceName, DateTime<Utc>>, StoreError> {
         let sources = sources.to_vec();
-        let read = self.database.read(move |connection| {
+        let read = self.database.read(Lane::People, move |connection| {
             let read = async move {
                 let mut heard = BTreeMap::new();
                 for source in sources {
@@ -259,15 +279,15 @@ impl<D: Database> SignalReads for SqlStore<D> {
 #[async_trait]
 impl<D: Database> Statistics for SqlStore<D> {
     async fn stats(&self) -> Result<BTreeMap<Pop, PopStats>, StoreError> {
-        statistics::stats(self.all(statistics::tallies()).await?)
+        statistics::stats(self.all(Lane::People, statistics::tallies()).await?)
     }
 
     async fn totals(&self) -> Result<Totals, StoreError> {
-        Ok(statistics::totals(&self.all(statistics::tallies()).await?))
+        Ok(statistics::totals(&self.all(Lane::People, statistics::tallies()).await?))
     }
 
     async fn series(&self, query: &SeriesQuery) -> Result<Vec<Bucket>, StoreError> {
-        let rows = self.all(statistics::series(query)).await?;
+        let rows = self.all(Lane::People, statistics::series(query)).await?;
         Ok(rows.into_iter().filter_map(BucketRow::parse).collect())
     }
 }
@@ -278,7 +298,7 @@ impl<D: Database> History for SqlStore<D> {
         let mut recording = Recording::new(query.limit, query.after, |id| id.as_uuid());
         loop {
             let (query, (after, limit)) = (query.clone(), recording.next());
-            let read = self.database.read(move |connection| {
+            let read = self.database.read(Lane::People, move |connection| {
                 let read = async move {
                     let (rows, next) = events::history(connection, &query, after, limit).await?;
                     // parsed where blocking does no harm
@@ -300,7 +320,7 @@ impl<D: Database> History for SqlStore<D> {
         let mut recording = Recording::new(query.limit, query.after, |id| id.as_uuid());
         loop {
             let (query, (after, limit)) = (query.clone(), recording.next());
-            let read = self.database.read(move |connection| {
+            let read = self.database.read(Lane::People, move |connection| {
                 let read = async move {
                     let (rows, next) = signals::history(connection, &query, after, limit).await?;
                     Ok((row::readable(rows), next))
@@ -324,9 +344,9 @@ impl<D: Database> AuditLog for SqlStore<D> {
             return Ok(Page { items: Vec::new(), next_cursor: None });
         }
         let (query, limit) = (query.clone(), query.page.limit);
-        let read = self
-            .database
-            .read(move |connection| async move { audit::page(connection, &query).await }.boxed());
+        let read = self.database.read(Lane::People, move |connection| {
+            async move { audit::page(connection, &query).await }.boxed()
+        });
         let entries = read.await?.into_iter().map(SealedAuditRow::parse).collect();
         Ok(Page::from_overfull(entries, limit, |entry: &AuditEntry| Cursor {
             at: entry.timestamp,
@@ -339,11 +359,11 @@ impl<D: Database> AuditLog for SqlStore<D> {
     }
 
     async fn audit_chain_head(&self, pop: &Pop) -> Result<Option<ChainHead>, StoreError> {
-        Ok(self.one(audit::chain_head(pop.as_str())).await?.map(HeadRow::parse))
+        Ok(self.one(Lane::People, audit::chain_head(pop.as_str())).await?.map(HeadRow::parse))
     }
 
     async fn audit_chain(&self, pop: &Pop, from: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
-        let rows = self.all(audit::chain(pop.as_str(), from, limit.into())).await?;
+        let rows = self.all(Lane::People, audit::chain(pop.as_str(), from, limit.into())).await?;
         Ok(rows.into_iter().map(SealedAuditRow::parse).collect())
     }
 }
@@ -351,7 +371,7 @@ impl<D: Database> AuditLog for SqlStore<D> {
 #[async_trait]
 impl<D: Database> Maintenance for SqlStore<D> {
     async fn ping(&self) -> Result<(), StoreError> {
-        self.one(admission::row()).await.map(drop)
+        self.one(Lane::Engine, admission::row()).await.map(drop)
     }
 
     async fn prune(&self, retention: &Retention, limit: u32) -> Result<u64, StoreError> {

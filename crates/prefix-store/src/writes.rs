@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use prefix_core::mitigation::{Mitigation, Status};
-use prefix_core::ports::{ChangeSet, QuotaDelta, ReadSet, StoreError};
+use prefix_core::name::{CustomerId, Pop};
+use prefix_core::ports::{ChangeSet, MitigationChange, QuotaDelta, QuotaLimits, ReadSet, StoreError};
 use prefix_core::signal::SignalGroup;
 
+use crate::key;
 use crate::row::{
     NewAudit, NewCorroboration, NewEvent, NewGroup, NewMitigation, NewPanic, NewReply, NewSafelistEntry,
-    QuotaCounterDelta, TallyDelta, phase_of,
+    TallyDelta, phase_of,
 };
 use crate::sql_type::Id;
 
@@ -29,18 +31,34 @@ pub(crate) mod tally {
     pub(crate) const ACTIVE: &str = "active";
 }
 
-/// The scopes of quota counters.
-pub(crate) mod scope {
-    pub(crate) const POP: &str = "pop";
-    pub(crate) const CUSTOMER: &str = "customer";
+/// The scope of the quota counters that pops share.
+pub(crate) const CUSTOMER: &str = "customer";
+
+/// How the rules of a pop change. A unit of work without any for a pop changes only what its rows say, and runs beside
+/// every other one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Link {
+    pub(crate) pop: String,
+    /// How the number of rules that count toward the quotas changes.
+    pub(crate) active: i64,
+    /// So many were newly let in.
+    pub(crate) admitted: i64,
+}
+
+/// How the rules of a customer change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CustomerDelta<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) active: i64,
 }
 
 /// Everything to write, in the order of writing.
 pub(crate) struct Writes<'a> {
-    /// Change of the global quota counter.
-    pub(crate) global: i64,
-    /// The other quota counters, in the order in which every transaction locks them.
-    pub(crate) counters: Vec<QuotaCounterDelta<'a>>,
+    /// The changes of the pops whose rules change, in the order in which every transaction locks them.
+    pub(crate) links: Vec<Link>,
+    /// Those of customers, in the order in which every transaction locks them.
+    pub(crate) customers: Vec<CustomerDelta<'a>>,
+    pub(crate) limits: QuotaLimits,
     /// True if the safelist gets a new revision.
     pub(crate) safelist: bool,
     /// True if the panic scopes get a new revision.
@@ -63,33 +81,29 @@ pub(crate) struct Writes<'a> {
     pub(crate) safelist_put: Vec<NewSafelistEntry>,
     pub(crate) safelist_remove: Vec<String>,
     pub(crate) panic_put: Vec<NewPanic>,
-    pub(crate) pop: &'a str,
     /// The instance at work.
     pub(crate) instance: Option<Id>,
-    /// The Unix second of the unit of work, and how many were admitted in it.
+    /// The epoch of the leader whose work it is, or 0.
+    pub(crate) epoch: i64,
+    /// The Unix second of the unit of work.
     pub(crate) second: i64,
-    pub(crate) admitted: i64,
     pub(crate) tallies: Vec<TallyDelta<'a>>,
 }
 
 impl<'a> Writes<'a> {
-    /// `shard` is that of the counts of rows.
+    /// The change set as rows.
     pub(crate) fn new(
         reads: &'a ReadSet,
         changes: &'a ChangeSet,
         delta: &'a QuotaDelta,
-        shard: i16,
     ) -> Result<Self, StoreError> {
-        let pops = delta.pops.iter().map(|(pop, by)| (scope::POP, pop.as_str(), *by));
-        let customers =
-            delta.customers.iter().map(|(customer, by)| (scope::CUSTOMER, customer.as_str(), *by));
-        let counters = pops.chain(customers);
-        let mut counters: Vec<_> =
-            counters.map(|(scope, name, active)| QuotaCounterDelta { scope, name, active }).collect();
-        counters.sort_by_key(|counter| (counter.scope, counter.name));
+        let customer =
+            |(name, active): (&'a CustomerId, &i64)| CustomerDelta { name: name.as_str(), active: *active };
         let mut writes = Self {
-            global: delta.global,
-            counters,
+            links: links(reads, changes, delta),
+            // sorted by name, as the map is
+            customers: delta.customers.iter().map(customer).collect(),
+            limits: changes.limits,
             safelist: !changes.safelist_put.is_empty() || !changes.safelist_remove.is_empty(),
             panic: !changes.panic_put.is_empty(),
             releases: Vec::new(),
@@ -113,11 +127,10 @@ impl<'a> Writes<'a> {
             safelist_put: changes.safelist_put.iter().map(NewSafelistEntry::new).collect::<Result<_, _>>()?,
             safelist_remove: changes.safelist_remove.iter().map(ToString::to_string).collect(),
             panic_put: changes.panic_put.iter().map(NewPanic::new).collect::<Result<_, _>>()?,
-            pop: reads.pop.as_str(),
             instance: reads.instance.map(|instance| Id(instance.as_uuid())),
+            epoch: reads.leader.map_or(0, |epoch| epoch.0),
             second: reads.now.timestamp(),
-            admitted: i64::try_from(changes.admitted).unwrap_or(i64::MAX),
-            tallies: tallies(changes, shard),
+            tallies: tallies(changes),
         };
         for change in &changes.mitigations {
             let Some(before) = &change.before else {
@@ -126,9 +139,7 @@ impl<'a> Writes<'a> {
             };
             check_same(before, &change.after)?;
             let row = NewMitigation::new(&change.after, before.revision + 1)?;
-            let is_indexed = phase_of(before.status) != row.phase
-                || before.key() != change.after.key()
-                || before.acknowledged_at.is_some() != row.acknowledged;
+            let is_indexed = is_structural(change) || before.acknowledged_at.is_some() != row.acknowledged;
             let update = Changed { row, is_indexed };
             let list = if update.row.claims_rule() { &mut writes.updates } else { &mut writes.releases };
             list.push(update);
@@ -153,9 +164,18 @@ impl<'a> Writes<'a> {
         Ok(writes)
     }
 
-    /// True if the row of the admission changes and so must be locked.
-    pub(crate) fn touches_admission(&self) -> bool {
-        self.safelist || self.panic || self.global != 0 || !self.counters.is_empty()
+    /// True if something changes that binds every pop.
+    pub(crate) fn touches_standing(&self) -> bool {
+        self.safelist || self.panic
+    }
+
+    /// True if rows are both released and updated: then they are locked first, in the order of their ids.
+    pub(crate) fn rows_to_lock(&self) -> Vec<Id> {
+        if self.releases.is_empty() || self.updates.is_empty() {
+            return Vec::new();
+        }
+        let changed = self.releases.iter().chain(&self.updates);
+        changed.map(|update| update.row.mitigation_id).collect()
     }
 
     /// Every new or changed mitigation, for the feed of its pop.
@@ -212,7 +232,34 @@ fn is_active(status: Status) -> bool {
     status.lives() || status == Status::Withdrawing
 }
 
-fn tallies(changes: &ChangeSet, shard: i16) -> Vec<TallyDelta<'_>> {
+/// True if it changes which rules there are: others decide over that, not only over this row.
+fn is_structural(change: &MitigationChange) -> bool {
+    change.before.as_ref().is_none_or(|before| {
+        phase_of(before.status) != phase_of(change.after.status)
+            || before.key() != change.after.key()
+            || before.counts() != change.after.counts()
+    })
+}
+
+/// The pops whose rules change, in the order of their locks.
+fn links(reads: &ReadSet, changes: &ChangeSet, delta: &QuotaDelta) -> Vec<Link> {
+    let mut pops: BTreeMap<&Pop, (i64, i64)> = BTreeMap::new();
+    for change in changes.mitigations.iter().filter(|change| is_structural(change)) {
+        pops.entry(&change.after.pop).or_default();
+    }
+    if changes.admitted > 0 || !changes.groups.is_empty() || !changes.corroborations.is_empty() {
+        pops.entry(&reads.pop).or_default().1 = i64::try_from(changes.admitted).unwrap_or(i64::MAX);
+    }
+    for (pop, by) in &delta.pops {
+        pops.entry(pop).or_default().0 = *by;
+    }
+    let link = |(pop, (active, admitted)): (&Pop, _)| Link { pop: pop.to_string(), active, admitted };
+    let mut links: Vec<Link> = pops.into_iter().map(link).collect();
+    links.sort_by_cached_key(|link| key::of_admission(&link.pop));
+    links
+}
+
+fn tallies(changes: &ChangeSet) -> Vec<TallyDelta<'_>> {
     let mut counts: BTreeMap<(&'static str, &str), i64> = BTreeMap::new();
     let events = i64::try_from(changes.events.len()).unwrap_or(i64::MAX);
     counts.insert((tally::EVENTS, ""), events);
@@ -224,5 +271,5 @@ fn tallies(changes: &ChangeSet, shard: i16) -> Vec<TallyDelta<'_>> {
             i64::from(is_active(change.after.status)) - i64::from(was_active);
     }
     let counts = counts.into_iter().filter(|(_, by)| *by != 0);
-    counts.map(|((kind, name), total)| TallyDelta { kind, name, shard, total }).collect()
+    counts.map(|((kind, name), total)| TallyDelta { kind, name, shard: 0, total }).collect()
 }

@@ -8,6 +8,7 @@
 )]
 
 mod behind_the_back;
+mod connections;
 mod contract;
 mod instances;
 mod migrations;

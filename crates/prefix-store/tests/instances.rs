@@ -4,14 +4,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use prefix_core::id::InstanceId;
+use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::ports::{
-    Candidacy, ChangeSet, ChangedRows, Epoch, FeedCursor, ReadSet, RowChanges, Store, StoreError,
+    Candidacy, ChangeSet, ChangedRows, Epoch, FeedCursor, QuotaLimits, ReadSet, RowChanges, Store, StoreError,
 };
 use prefix_store::{Options, StoreUrl, open};
 use prefix_testkit::lab::{Database, Postgres, wait};
 use prefix_testkit::store_contract::chain::verify;
-use prefix_testkit::store_contract::sample::{audit, candidacy, mitigation, pop, reads};
-use prefix_testkit::store_contract::{insert, write};
+use prefix_testkit::store_contract::sample::{
+    admission, audit, candidacy, event, mitigation, other_pop, panic_scope, pop, reads,
+};
+use prefix_testkit::store_contract::{change, insert, write};
 
 async fn on(database: &Database) -> Arc<dyn Store> {
     let url: StoreUrl = database.url().parse().unwrap();
@@ -45,6 +48,8 @@ async fn a_renewal_does_not_wait_for_the_leaders_transactions() {
     let (_database, store, _) = two().await;
     let instance = InstanceId::generate();
     let epoch = lead(&*store, instance, None).await.unwrap();
+    // a pop that has its share of the quota decides once
+    write(&*store, &admission(), row(2)).await.unwrap();
     let (began, wait_for_it) = tokio::sync::oneshot::channel();
     let (finish, finished) = std::sync::mpsc::channel::<()>();
     let slow = {
@@ -111,6 +116,128 @@ async fn a_leader_that_hangs_in_a_transaction_holds_nobody_up_for_long() {
     let late = hanging.await.unwrap();
     assert!(matches!(late, Err(StoreError::Deposed | StoreError::Unavailable(_))), "{late:?}");
     assert_eq!(other.totals().await.unwrap().mitigations, 0);
+}
+
+/// It holds the lock of its pop, and is never heard of again: nobody elsewhere notices, and at its own pop the server ends
+/// its transaction.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_instance_that_is_paused_in_an_admission_delays_no_other_pop() {
+    let (database, store, other) = two().await;
+    let elsewhere = ReadSet { pop: other_pop(), ..admission() };
+    let there = |number| ChangeSet {
+        mitigations: vec![insert(&Mitigation { pop: other_pop(), ..mitigation(number) })],
+        ..ChangeSet::default()
+    };
+    write(&*other, &elsewhere, there(100)).await.unwrap();
+    write(&*other, &admission(), row(3)).await.unwrap();
+    let (started, wait_for_it) = tokio::sync::oneshot::channel();
+    let (resume, resumed) = std::sync::mpsc::channel::<()>();
+    let paused = {
+        let (store, rival) = (Arc::clone(&store), on(&database).await);
+        tokio::spawn(async move {
+            let (mut started, mut attempts) = (Some(started), 0);
+            let mut decide = move |_| {
+                attempts += 1;
+                let handle = tokio::runtime::Handle::current();
+                tokio::task::block_in_place(|| {
+                    if attempts == 1 {
+                        // somebody else is faster, so the next attempt locks first
+                        handle.block_on(write(&*rival, &admission(), row(2))).unwrap();
+                    } else {
+                        started.take().map(|started| started.send(()));
+                        let _ = resumed.recv();
+                    }
+                });
+                row(1)
+            };
+            store.transact(&admission(), &mut decide).await
+        })
+    };
+    wait_for_it.await.unwrap();
+    let locks = "select count(*) from pg_locks where locktype = 'advisory' and granted \
+                 and database = (select oid from pg_database where datname = current_database())";
+    assert_eq!(database.psql(locks).await.unwrap(), "1", "the pop is held");
+    let work = async {
+        // elsewhere everything goes on, and at the same pop what changes no rules
+        write(&*other, &elsewhere, there(101)).await.unwrap();
+        let news = ChangeSet { events: vec![event(7)], audit: vec![audit("x")], ..ChangeSet::default() };
+        write(&*other, &admission(), news).await.unwrap();
+    };
+    tokio::time::timeout(Duration::from_millis(600), work).await.expect("nobody waits for the paused one");
+    // a panic of every pop waits until the server has ended the paused transaction
+    let began = Instant::now();
+    let panic = ChangeSet { panic_put: vec![panic_scope(0)], ..ChangeSet::default() };
+    write(&*other, &elsewhere, panic).await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    drop(resume);
+    let late = paused.await.unwrap();
+    assert!(matches!(late, Err(StoreError::Unavailable(_))), "{late:?}");
+    assert_eq!(other.totals().await.unwrap().mitigations, 4);
+}
+
+/// What the tables must not say, whenever they are looked at.
+const VIOLATIONS: &str = "with heads as (select distinct on (pop) * from pop_log order by pop, version desc),
+    living as (select pop, customer_id from mitigations where phase in ('living', 'ending'))
+    select concat_ws('; ',
+        (select 'the quota is exceeded: ' || count(*) from living having count(*) > 20),
+        (select 'pop ' || string_agg(h.pop || ' ' || h.active, ',') from heads as h
+            where h.active <> (select count(*) from living as l where l.pop = h.pop)),
+        (select 'granted ' || a.granted from admission as a where a.granted <> (select sum(granted) from heads)),
+        (select 'more granted than there is: ' || a.granted from admission as a where a.granted > 20),
+        (select 'counter ' || q.active from quota_counters as q where q.name = 'acme'
+            and q.active <> (select count(*) from living)))";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn quotas_are_exact_over_pops_whatever_is_killed() {
+    let database = Postgres::shared_database().await.unwrap();
+    let limits = QuotaLimits { customer: 20, global: 20 };
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let mut tasks = tokio::task::JoinSet::new();
+    for task in 0..10_u32 {
+        let store = on(&database).await;
+        tasks.spawn(async move {
+            let pop: prefix_core::name::Pop = format!("pop{}", task % 5).parse().unwrap();
+            let (mut ids, mut done) = (Vec::new(), 0_u32);
+            for number in task * 100_000.. {
+                if Instant::now() > deadline {
+                    break;
+                }
+                let row = Mitigation { pop: pop.clone(), ..mitigation(number) };
+                let mut reads = ReadSet { pop: pop.clone(), ..admission() };
+                reads.mitigations.extend(&ids);
+                reads.customers.extend(row.customer_id.clone());
+                let mut decide = |facts: prefix_core::ports::Snapshot| {
+                    let living = facts.mitigations.iter().find(|row| !row.status.is_final());
+                    let end = |row: &Mitigation| {
+                        change(row, |row| {
+                            (row.status, row.ended_at) = (Status::Withdrawn, Some(row.created_at));
+                        })
+                    };
+                    let is_free = facts.quota.global < 20 && number % 3 > 0;
+                    let change = if is_free { Some(insert(&row)) } else { living.map(end) };
+                    ChangeSet { mitigations: change.into_iter().collect(), limits, ..ChangeSet::default() }
+                };
+                if store.transact(&reads, &mut decide).await.is_ok() {
+                    done += 1;
+                }
+                ids.push(row.mitigation_id);
+                ids.drain(..ids.len().saturating_sub(40));
+            }
+            done
+        });
+    }
+    let kill = "select count(pg_terminate_backend(pid)) from (select pid from pg_stat_activity \
+                where datname = current_database() and pid <> pg_backend_pid() order by random() limit 2) as victims";
+    let mut looks = 0;
+    while Instant::now() < deadline {
+        database.psql(kill).await.unwrap();
+        assert_eq!(database.psql(VIOLATIONS).await.unwrap(), "", "at look {looks}");
+        looks += 1;
+    }
+    let done: u32 = tasks.join_all().await.into_iter().sum();
+    assert_eq!(database.psql(VIOLATIONS).await.unwrap(), "");
+    println!("measured: {done} units of work by 10 writers of 5 pops, {looks} looks and kills, no violation");
+    assert!(done > 100, "{done}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -184,6 +311,41 @@ async fn behind_a_restart_of_the_server_everything_is_read_anew() {
     // leadership survives it
     assert_eq!(lead(&*store, a, Some(epoch)).await, Some(epoch));
     assert_eq!(lead(&*store, b, None).await, None);
+}
+
+/// Numbers are given only to transactions that write.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_that_only_looks_writes_nothing() {
+    let (database, store, other) = two().await;
+    let (a, b) = (InstanceId::generate(), InstanceId::generate());
+    lead(&*store, a, None).await.unwrap();
+    assert_eq!(lead(&*other, b, None).await, None);
+    let mut cursor = look(&*other, b, None).await.cursor;
+    let written = "select xmin from instances where instance = ";
+    let written = format!("{written}'{}'", b.as_uuid());
+    let (mut versions, began) = (std::collections::BTreeSet::new(), Instant::now());
+    for _ in 0..20 {
+        assert_eq!(lead(&*other, b, None).await, None);
+        cursor = look(&*other, b, Some(cursor)).await.cursor;
+        versions.insert(database.psql(&written).await.unwrap());
+    }
+    let (reports, seconds) = (versions.len() as u64, began.elapsed().as_secs());
+    assert!(reports <= 2 + seconds / 2, "{reports} reports in {seconds} s");
+}
+
+/// As a server that took over without the last change knows it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_without_the_last_change_is_another_one() {
+    let (database, store, other) = two().await;
+    let (a, b) = (InstanceId::generate(), InstanceId::generate());
+    write(&*store, &ReadSet { instance: Some(a), ..admission() }, row(1)).await.unwrap();
+    write(&*store, &ReadSet { instance: Some(a), ..admission() }, row(2)).await.unwrap();
+    let cursor = look(&*other, b, None).await.cursor;
+    assert_eq!(look(&*other, b, Some(cursor)).await.changed, ChangedRows::Only(Vec::new()));
+    database.psql("delete from pop_log where version = (select max(version) from pop_log)").await.unwrap();
+    let news = look(&*other, b, Some(cursor)).await;
+    assert_eq!(news.changed, ChangedRows::Replaced);
+    assert_eq!(look(&*other, b, Some(news.cursor)).await.changed, ChangedRows::Only(Vec::new()), "told once");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,9 +5,12 @@ use std::process::Command;
 use std::time::Duration;
 
 use chrono::Utc;
+use prefix_core::ports::{ChangeSet, QuotaLimits, ReadSet};
 use prefix_store::migrations::{MigrationState, run, status};
 use prefix_store::{OpenError, Options, StoreUrl, open};
 use prefix_testkit::lab::{PgBouncer, Postgres};
+use prefix_testkit::store_contract::sample::{admission, mitigation};
+use prefix_testkit::store_contract::{facts, insert, write};
 
 /// For commands: beside a daemon.
 fn options() -> Options {
@@ -19,8 +22,8 @@ fn names(states: &[MigrationState], is_applied: bool) -> Vec<(i64, &'static str)
     states.iter().map(|state| (state.version, state.name)).collect()
 }
 
-const ALL: [(i64, &str); 3] = [(1, "foundation"), (2, "safety"), (3, "signals")];
-const LATER: [(i64, &str); 2] = [ALL[1], ALL[2]];
+const ALL: [(i64, &str); 4] = [(1, "foundation"), (2, "safety"), (3, "signals"), (4, "admission")];
+const LATER: [(i64, &str); 3] = [ALL[1], ALL[2], ALL[3]];
 
 fn run_sql(file: &Path, sql: &str) {
     let script =
@@ -56,7 +59,7 @@ async fn the_file_of_a_daemon_is_read_and_not_migrated_under_it() {
     // as if the daemon were one version older
     run_sql(&file, "PRAGMA user_version = 1");
     let states = status(&url, options()).await.unwrap();
-    assert_eq!(states.iter().map(|state| state.is_applied).collect::<Vec<_>>(), [true, false, false]);
+    assert_eq!(states.iter().map(|state| state.is_applied).collect::<Vec<_>>(), [true, false, false, false]);
     let error = run(&url, options()).await.unwrap_err();
     assert!(matches!(error, OpenError::InUse { .. }), "{error}");
     drop(daemon);
@@ -81,6 +84,63 @@ async fn only_what_is_missing_is_applied() {
     assert_eq!(names(&run(&url, options()).await.unwrap(), true), LATER);
     let states = status(&url, options()).await.unwrap();
     assert_eq!(states[0].applied_at, Some("2026-01-02T03:04:05.000006Z".parse().unwrap()));
+}
+
+/// What counts toward the quotas stood in other tables until version 3.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_counters_of_the_version_before_are_kept() {
+    let second = admission().now.timestamp();
+    let counters = format!(
+        "update admission set active = 12, safelist_revision = 3, panic_revision = 2; \
+         insert into quota_counters (scope, name, active) values \
+             ('pop', 'fra1', 7), ('pop', 'ams1', 5), ('customer', 'acme', 9); \
+         insert into admissions (pop, second, total) values ('fra1', {}, 4), ('fra1', {}, 2), ('par1', {}, 1);",
+        second - 61,
+        second - 60,
+        second - 1
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("prefixd.db");
+    let schema = concat!(
+        include_str!("../../../migrations/sqlite/0001_foundation.sql"),
+        include_str!("../../../migrations/sqlite/0002_safety.sql"),
+        include_str!("../../../migrations/sqlite/0003_signals.sql"),
+    );
+    run_sql(&file, &format!("{schema}; {counters} PRAGMA user_version = 3;"));
+
+    let database = Postgres::shared_database().await.unwrap();
+    let schema = concat!(
+        include_str!("../../../migrations/postgres/0001_foundation.sql"),
+        include_str!("../../../migrations/postgres/0002_safety.sql"),
+        include_str!("../../../migrations/postgres/0003_signals.sql"),
+    );
+    let table = "create table prefixd_schema (version bigint primary key, name text not null, \
+                 applied_at timestamptz not null default now()); \
+                 insert into prefixd_schema values (1, 'foundation'), (2, 'safety'), (3, 'signals');";
+    database.psql(&format!("{table} {schema} {counters}")).await.unwrap();
+
+    for url in [StoreUrl::Sqlite(file), database.url().parse().unwrap()] {
+        let store = open(&url, Options::default()).await.unwrap();
+        let mut asked = admission();
+        asked.customers.insert("acme".parse().unwrap());
+        let quota = facts(&*store, &asked).await.quota;
+        assert_eq!((quota.global, quota.pop, quota.new_last_minute), (12, 7, 2), "{url:?}");
+        assert_eq!(quota.customers["acme"], 9);
+        let of = |name: &str| ReadSet { pop: name.parse().unwrap(), ..asked.clone() };
+        assert_eq!(facts(&*store, &of("ams1")).await.quota.pop, 5);
+        let elsewhere = facts(&*store, &of("par1")).await.quota;
+        assert_eq!((elsewhere.pop, elsewhere.new_last_minute), (0, 1));
+        // and what comes is counted on top of it
+        let changes = ChangeSet {
+            mitigations: vec![insert(&mitigation(1))],
+            admitted: 1,
+            limits: QuotaLimits { customer: 10, global: 13 },
+            ..ChangeSet::default()
+        };
+        write(&*store, &asked, changes).await.unwrap();
+        let quota = facts(&*store, &asked).await.quota;
+        assert_eq!((quota.global, quota.pop, quota.new_last_minute), (13, 8, 3), "{url:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,7 +182,7 @@ async fn a_database_of_a_newer_program_is_an_error_that_says_so() {
     for url in [sqlite, postgres] {
         for outcome in [status(&url, options()).await, run(&url, options()).await] {
             let error = outcome.unwrap_err();
-            assert!(matches!(error, OpenError::Newer { found: 77, known: 3 }), "{error}");
+            assert!(matches!(error, OpenError::Newer { found: 77, known: 4 }), "{error}");
         }
     }
 }

@@ -9,6 +9,8 @@ use prefix_testkit::lab::{Database, Postgres};
 use prefix_testkit::store_contract::sample::{admission, audit, event, mitigation, reads};
 use prefix_testkit::store_contract::{facts, insert, write};
 
+use crate::connections::Holder;
+
 fn unit(number: u32) -> ChangeSet {
     ChangeSet {
         mitigations: vec![insert(&mitigation(number))],
@@ -64,28 +66,17 @@ async fn a_lock_that_somebody_holds_is_waited_for_only_so_long() {
     let database = Postgres::shared_database().await.unwrap();
     let store = on(&database, impatient()).await;
     write(&*store, &admission(), unit(1)).await.unwrap();
-    let url = database.url().to_owned();
-    let holder = std::process::Command::new("psql")
-        .args([&url, "-c", "begin; select * from admission for update; select pg_sleep(60)"])
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .spawn();
-    let mut holder = holder.unwrap();
-    let held = "select count(*) from pg_stat_activity where query like '%pg_sleep%' and state = 'active' \
-                and datname = current_database() and pid <> pg_backend_pid()";
-    while database.psql(held).await.unwrap() != "1" {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    // the next place in the log of the pop
+    let next = "insert into pop_log (pop, version, second, epoch, standing, active, granted, admitted) \
+                select 'fra1', max(version) + 1, 0, 0, 0, 1, 1, 0 from pop_log";
+    let holder = Holder::of(&database, next).await;
     let began = Instant::now();
     let late = write(&*store, &admission(), unit(2)).await;
     assert!(matches!(late, Err(StoreError::Unavailable(_))), "{late:?}");
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
     // what does not need the lock goes on
     write(&*store, &reads(), ChangeSet { audit: vec![audit("x")], ..ChangeSet::default() }).await.unwrap();
-    let end = "select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep%' \
-               and datname = current_database() and pid <> pg_backend_pid()";
-    database.psql(end).await.unwrap();
-    holder.wait().unwrap();
+    holder.release().await;
     write(&*store, &admission(), unit(3)).await.unwrap();
     assert_eq!(store.totals().await.unwrap().mitigations, 2);
 }

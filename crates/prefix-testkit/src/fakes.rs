@@ -6,4 +6,4 @@ pub mod store;
 
 pub use announcer::MemoryAnnouncer;
 pub use clock::ScriptedClock;
-pub use store::MemoryStore;
+pub use store::{Backup, MemoryStore};

@@ -146,6 +146,8 @@ macro_rules! store_contract {
         $crate::store_contract!($fresh, concurrent:
             equal_rules_at_once_make_one_mitigation,
             a_quota_is_never_exceeded_by_one,
+            quotas_hold_over_all_pops_and_nothing_of_them_is_lost,
+            one_pop_ends_rules_of_another,
             a_dropped_caller_leaves_nothing_half_done,
             a_caller_that_decided_is_stored_even_if_it_is_dropped,
             a_safelist_entry_is_seen_by_every_later_admission,

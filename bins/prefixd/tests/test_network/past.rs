@@ -20,8 +20,7 @@ impl Network {
                         source_key, external_event_id, episode_key, sighting_key, victim_ip, vector, null, doc,
                         raw_details
                      from events, generate_series(1, {count}) as number where event_id = '{event}';
-                     update tallies set total = total + {count}
-                     where (kind, name, shard) = (select kind, name, shard from tallies where kind = 'events' limit 1);
+                     insert into tally_log (kind, name, total) values ('events', '', {count});
                      analyze events;"
                 );
                 database.psql(&sql).await.unwrap();

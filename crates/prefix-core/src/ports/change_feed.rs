@@ -26,6 +26,9 @@ pub enum ChangedRows {
     Only(Vec<MitigationId>),
     /// The reader was away for too long, or reads for the first time: everything is to be read anew.
     Anything,
+    /// The database is not the one that was read before, or went back in time: a restored backup, or a server that took
+    /// over without the last changes. What is known may never have happened; everything is to be read anew.
+    Replaced,
 }
 
 /// How a follower learns what the leader and other instances wrote.

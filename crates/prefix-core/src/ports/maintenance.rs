@@ -30,6 +30,14 @@ pub struct PoolState {
     pub idle: usize,
 }
 
+impl std::ops::Add for PoolState {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { active: self.active + other.active, idle: self.idle + other.idle }
+    }
+}
+
 /// The care of the database itself.
 #[async_trait]
 pub trait Maintenance: Send + Sync {

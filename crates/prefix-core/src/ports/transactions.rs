@@ -6,7 +6,9 @@ mod snapshot;
 
 use async_trait::async_trait;
 
-pub use change_set::{ChangeSet, GroupChange, IdempotencyRecord, MitigationChange, QuotaDelta, RowChange};
+pub use change_set::{
+    ChangeSet, GroupChange, IdempotencyRecord, MitigationChange, QuotaDelta, QuotaLimits, RowChange,
+};
 pub use snapshot::{MOST_CORROBORATIONS, QuotaCounts, ReadSet, RequestKey, Snapshot};
 
 use super::StoreError;
@@ -18,9 +20,10 @@ use super::StoreError;
 pub trait Transactions: Send + Sync {
     /// One unit of work in one transaction: read `reads`, let `decide` turn them into changes, write those.
     ///
-    /// With `reads.admission` the quota, safelist and panic rows are locked first, so that units of work with it run
-    /// one after the other, in all instances. `decide` is pure and may be called again after a conflict. An empty
-    /// change set commits nothing.
+    /// What is decided over holds when it is written: a row that changed in between, or with `reads.admission` any change
+    /// of which rules there are at the pop, is a conflict, after which `decide` is called again with what is there now. It
+    /// is pure for that reason. Nothing that a unit of work of one pop locks delays another pop for longer than its
+    /// commit. An empty change set commits nothing.
     async fn transact(
         &self,
         reads: &ReadSet,

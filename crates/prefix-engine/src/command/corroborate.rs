@@ -28,7 +28,9 @@ impl Command for Corroborate {
         self.victims.iter().for_each(|victim| context.read_victim(*victim, reads));
         // groups that mitigations stand on can be joined, too
         for row in context.intents.rows() {
-            if let Some(correlation) = &row.correlation {
+            if let Some(correlation) = &row.correlation
+                && context.policy.may_corroborate(&self.signal, &row, &reads.pop)
+            {
                 reads.mitigations.insert(row.mitigation_id);
                 reads.groups.insert(correlation.signal_group_id);
             }

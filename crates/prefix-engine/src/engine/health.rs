@@ -60,6 +60,7 @@ impl Engine {
             )
         }));
         problems.other.extend(shared.leadership.problems(&shared.settings));
+        problems.other.extend(shared.outage.problem());
         let leader = LeaderView {
             is_leader: shared.leadership.in_charge().is_some(),
             instance: shared.leadership.pop().leader.map(|leader| leader.instance),

@@ -18,13 +18,16 @@ use crate::error::EngineError;
 
 /// Rows ended in one transaction.
 const AT_ONCE: usize = 512;
+/// Between two attempts to record a panic.
+const AGAIN: Duration = Duration::from_millis(200);
 /// Between two looks at whether the speaker has confirmed.
 const LOOK: Duration = Duration::from_millis(20);
 
 impl Engine {
     /// Freezes a scope, then withdraws every rule in it, whoever holds it and whichever pop announces it. Answers as
-    /// soon as all are gone, at the latest after `announce_timeout`. Once frozen it never fails: what could not be
-    /// written is written later, by whoever leads.
+    /// soon as all are gone, at the latest after `announce_timeout`. Rules of this instance leave before anything is
+    /// written. If the freeze cannot be recorded within `announce_timeout` that is an error, and it is recorded later all
+    /// the same; once it is, nothing fails any more: what could not be written is written by whoever leads.
     pub async fn panic(&self, request: PanicRequest, caller: &Caller) -> Result<PanicStarted, EngineError> {
         let scope = PanicScope {
             panic_id: PanicId::generate(),
@@ -40,16 +43,51 @@ impl Engine {
         // what began is ended, whether or not the caller waits for it
         let carried_out = tokio::spawn(async move {
             let _ending = engine.running.shared.panic_scopes.ending();
-            engine.ask_urgently(Freeze { scope: scope.clone(), caller: caller.clone() }).await?;
-            Ok(engine.withdraw_scope(scope, &caller).await)
+            // some are gone before the others can be read
+            let known = engine.known_in_scope(scope.pop.as_ref(), scope.customer_id.as_ref());
+            engine.freeze(&scope, &caller).await?;
+            Ok(engine.withdraw_scope(scope, known, &caller).await)
         });
         carried_out
             .await
             .unwrap_or_else(|error| Err(EngineError::Internal(format!("the panic ended: {error}"))))
     }
 
-    async fn withdraw_scope(&self, scope: PanicScope, caller: &Caller) -> PanicStarted {
-        let affected = self.in_scope(scope.pop.as_ref(), scope.customer_id.as_ref()).await;
+    /// Freezes a scope here, which takes its rules off the wire at once, and records it. A commit that fails is repeated;
+    /// if storage does not come back in time, the scope stays frozen here and is recorded later.
+    async fn freeze(&self, scope: &PanicScope, caller: &Caller) -> Result<(), EngineError> {
+        let shared = &self.running.shared;
+        let deadline = Instant::now() + shared.settings.announce_timeout;
+        if !caller.dry_run {
+            shared.panic_scopes.starting(scope);
+            shared.withdraw_frozen();
+        }
+        loop {
+            let frozen = self.ask_urgently(Freeze { scope: scope.clone(), caller: caller.clone() }).await;
+            match frozen {
+                Err(EngineError::StorageUnavailable(_)) if !caller.dry_run && Instant::now() < deadline => {
+                    sleep(AGAIN).await;
+                }
+                Err(error) if !caller.dry_run => {
+                    warn!(%error, panic_id = %scope.panic_id, "a panic cannot be recorded yet: it holds on this instance alone");
+                    shared.panic_scopes.record_later(scope.panic_id);
+                    return Err(error);
+                }
+                frozen => return frozen,
+            }
+        }
+    }
+
+    async fn withdraw_scope(
+        &self,
+        scope: PanicScope,
+        known: Vec<MitigationId>,
+        caller: &Caller,
+    ) -> PanicStarted {
+        let mut affected = self.in_scope(scope.pop.as_ref(), scope.customer_id.as_ref()).await;
+        affected.extend(known);
+        affected.sort();
+        affected.dedup();
         let rules = affected.len() as u64;
         if caller.dry_run {
             return PanicStarted { scope, rules, withdrawn: 0, withdrawing: rules, affected };

@@ -78,6 +78,12 @@ impl Rows {
         Some(row)
     }
 
+    /// Forgets what ended: storage may know nothing of it.
+    pub(super) fn forget_ended(&mut self) {
+        self.ended.clear();
+        self.ended_in_order.clear();
+    }
+
     /// Removes every row and returns them. What ended stays remembered.
     pub(super) fn clear(&mut self) -> HashMap<MitigationId, Arc<Mitigation>> {
         self.by_key.clear();

@@ -258,11 +258,43 @@ async fn an_unanswered_freeze_is_believed_once_it_is_known() {
     let lab = Lab::usual().await;
     let id = lab.mitigate(ban(ACME, "udp_flood")).await;
     lab.store.fail_next(1, Fault::AfterCommit);
-    let error = lab.engine.panic(everything(), &alice()).await.unwrap_err();
-    assert!(matches!(error, EngineError::StorageUnavailable(_)));
-    lab.seconds(1).await;
+    // it is committed again
+    let started = lab.engine.panic(everything(), &alice()).await.unwrap();
+    assert_eq!(counts(&started), (1, 1, 0));
     assert_eq!(lab.row(id).await.end_reason, Some(EndReason::Panic));
     assert_eq!(lab.rules(), [] as [String; 0]);
+    assert_eq!(lab.engine.panic_state().await.unwrap().scopes.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_withdraws_at_once_while_storage_is_down_and_is_recorded_when_it_is_back() {
+    let lab = Lab::usual().await;
+    let id = lab.mitigate(ban(ACME, "udp_flood")).await;
+    lab.store.set_down(true);
+    let engine = lab.engine.clone();
+    let asked = tokio::spawn(async move { engine.panic(everything(), &alice()).await });
+    lab.settle().await;
+    assert_eq!(lab.rules(), [] as [String; 0], "before anything is written");
+    let error = asked.await.unwrap().unwrap_err();
+    assert!(matches!(error, EngineError::StorageUnavailable(_)), "{error}");
+    lab.seconds(90).await;
+    assert_eq!(lab.rules(), [] as [String; 0], "not even by reconciliation");
+    lab.store.set_down(false);
+    lab.seconds(2).await;
+    let row = lab.row(id).await;
+    assert_eq!((row.status, row.end_reason), (Status::Withdrawn, Some(EndReason::Panic)));
+    assert_eq!(lab.engine.panic_state().await.unwrap().scopes.len(), 1);
+    assert_eq!(lab.audited("panic").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_whose_commit_fails_at_first_succeeds_with_the_next() {
+    let lab = Lab::usual().await;
+    lab.mitigate(ban(ACME, "udp_flood")).await;
+    lab.store.fail_next(2, Fault::BeforeCommit);
+    let started = lab.engine.panic(everything(), &alice()).await.unwrap();
+    assert_eq!(counts(&started), (1, 1, 0));
+    assert_eq!(lab.audited("panic").len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

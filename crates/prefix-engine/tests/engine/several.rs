@@ -545,3 +545,27 @@ async fn what_is_reported_right_after_a_thaw_stays_whichever_instance_heard_of_t
         assert_eq!(leader.rules().len(), 1, "phase {phase}");
     }
 }
+
+/// A fail-over that lost the last changes: what had ended lives again in the database, and what had begun is gone.
+#[tokio::test(start_paused = true)]
+async fn a_database_that_went_back_in_time_is_read_anew_and_told() {
+    let site = Site::new();
+    let leader = site.start(1).await;
+    let first = leader.hear(ban("203.0.113.10", "udp_flood")).await;
+    leader.seconds(2).await;
+    let backup = site.store.backup();
+    leader.hear(unban("203.0.113.10")).await;
+    leader.hear(ban("203.0.113.11", "udp_flood")).await;
+    leader.seconds(2).await;
+    assert_eq!(leader.rules().len(), 1);
+    site.store.go_back(&backup);
+    leader.seconds(5).await;
+    let rules = leader.rules();
+    assert!(rules.len() == 1 && rules[0].starts_with(UDP), "the table is what is written: {rules:?}");
+    assert_eq!(leader.row(first.mitigation_id.unwrap()).await.status, Status::Active);
+    let problems = leader.engine.health().await.problems;
+    assert!(problems.iter().any(|problem| problem.contains("went back in time")), "{problems:?}");
+    // a repetition extends a rule that is there
+    let again = leader.hear(ban("203.0.113.10", "udp_flood")).await;
+    assert_eq!((again.status, again.mitigation_id), (EventStatus::Extended, first.mitigation_id));
+}

@@ -1,9 +1,11 @@
 //! Which corroborating signals belong to which groups: by what their source declares that it shares with an attack.
 
-use prefix_core::name::{Pop, SourceName};
-use prefix_core::signal::{Corroboration, CorroborationScope, SignalGroup};
+use prefix_core::mitigation::Mitigation;
+use prefix_core::name::{Pop, SourceName, VectorName};
+use prefix_core::signal::{Corroboration, CorroborationScope, PrimaryDimensions, SignalGroup};
 use thiserror::Error;
 
+use super::members::dimensions;
 use crate::policy::Policy;
 use crate::settings::{Dimension, SourceMode};
 
@@ -74,12 +76,32 @@ impl Policy {
     /// True if a corroborating signal is about the attack of a group: the same vector, if it names one, and at least
     /// one dimension that its source declares. What the pop did not receive itself is nobody's.
     pub fn corroborates(&self, corroboration: &Corroboration, group: &SignalGroup, pop: &Pop) -> bool {
+        group.pop == *pop && self.is_about(corroboration, &group.vector, &group.dimensions, pop)
+    }
+
+    /// The same of the attack that a mitigation of this pop stands on, by what the inventory says of its victim now: true
+    /// if the group may be one that the signal corroborates. So nobody has to read the groups of all mitigations.
+    pub fn may_corroborate(&self, corroboration: &Corroboration, row: &Mitigation, pop: &Pop) -> bool {
+        // the group knows the owner of before
+        let owner =
+            self.lookup(row.victim_ip).filter(|owner| row.customer_id.as_ref() == Some(owner.customer_id()));
+        row.pop == *pop
+            && owner
+                .is_none_or(|owner| self.is_about(corroboration, &row.vector, &dimensions(pop, &owner), pop))
+    }
+
+    fn is_about(
+        &self,
+        corroboration: &Corroboration,
+        vector: &VectorName,
+        shared: &PrimaryDimensions,
+        pop: &Pop,
+    ) -> bool {
         let scope = &corroboration.scope;
         let Ok(filled) = scope_of(self, &corroboration.source, scope) else { return false };
         // a pop is about every attack there, so it only narrows what a vector names
         let narrows = |dimension: &Dimension| *dimension != Dimension::Pop || scope.vector.is_some();
         let of = |dimension: &Dimension| filled.contains(dimension) && narrows(dimension);
-        let shared = &group.dimensions;
         let shares = |dimension: Dimension| match dimension {
             Dimension::CustomerId => {
                 scope.customer_id.as_ref().is_some_and(|id| shared.customer_ids.contains(id))
@@ -91,8 +113,7 @@ impl Policy {
             Dimension::Interface => scope.interface.as_ref().is_some_and(|id| shared.interfaces.contains(id)),
         };
         corroboration.received_by == *pop
-            && group.pop == *pop
-            && scope.vector.as_ref().is_none_or(|vector| *vector == group.vector)
+            && scope.vector.as_ref().is_none_or(|named| named == vector)
             && Dimension::ALL.into_iter().filter(of).any(shares)
     }
 }

@@ -122,7 +122,7 @@ impl Policy {
 }
 
 /// What a corroborating signal can share with an attack on this address.
-fn dimensions(pop: &Pop, owner: &CustomerMatch<'_>) -> PrimaryDimensions {
+pub(super) fn dimensions(pop: &Pop, owner: &CustomerMatch<'_>) -> PrimaryDimensions {
     let interface = owner.asset().and_then(|asset| asset.interface.as_deref());
     PrimaryDimensions {
         customer_ids: BTreeSet::from([owner.customer_id().clone()]),

@@ -19,7 +19,7 @@ use prefix_core::id::{GroupId, MitigationId, SignalId};
 use prefix_core::mitigation::{FormerRule, Mitigation, Status};
 use prefix_core::name::{ExternalEventId, Pop, SourceName};
 use prefix_core::panic::PanicScope;
-use prefix_core::ports::{ChangeSet, IdempotencyRecord, QuotaCounts, RequestKey, Snapshot};
+use prefix_core::ports::{ChangeSet, IdempotencyRecord, QuotaCounts, QuotaLimits, RequestKey, Snapshot};
 use prefix_core::safelist::Safelist;
 use prefix_core::signal::{Corroboration, SignalGroup};
 use serde_json::Value;
@@ -248,7 +248,9 @@ impl<'a> UnitOfWork<'a> {
     /// What is to be written.
     pub fn finish(self) -> ChangeSet {
         let corroborations = self.corroborations.into_values().filter_map(Tracked::change);
+        let quotas = &self.policy.parts().quotas;
         ChangeSet {
+            limits: QuotaLimits { customer: quotas.max_active_per_customer, global: quotas.max_active_global },
             mitigations: self.tracked.into_values().filter_map(Tracked::change).collect(),
             groups: self.groups.into_values().filter_map(Tracked::change).collect(),
             corroborations: corroborations.map(|change| *change.after).collect(),

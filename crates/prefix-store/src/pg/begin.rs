@@ -34,8 +34,8 @@ impl Session {
     }
 }
 
-/// A leader that is stopped in the middle of a transaction holds nobody up for longer than its lease.
-const LEADER_IDLE: Duration = Duration::from_secs(3);
+/// An instance that is stopped in the middle of a transaction holds its pop up for so long, and its successor.
+const IDLE: Duration = Duration::from_millis(750);
 
 /// The lock of a pop's leadership: transactions of a leader share it, and whoever takes over has it alone. So none of
 /// a deposed leader's transactions can be committed once the next epoch has begun. It ends with its transaction.
@@ -46,25 +46,26 @@ pub(super) fn leadership_lock(pop: &Pop) -> i64 {
 /// A transaction that gives up by itself, is durable even where the server's default is not, and plans each of its
 /// statements once: none of them has a choice of plans that depends on its values.
 pub(super) fn begin(session: Session, timeout: Duration) -> String {
-    with_idle(session, timeout, timeout * 2)
-}
-
-/// The same, with a share of the leadership's lock for the work of a leader.
-pub(super) fn begin_as(session: Session, timeout: Duration, pop: &Pop, leader: Option<Epoch>) -> String {
-    if leader.is_none() {
-        return begin(session, timeout);
-    }
-    let begin = with_idle(session, timeout, LEADER_IDLE.min(timeout * 2));
-    format!("{begin}; SELECT pg_advisory_xact_lock_shared({})", leadership_lock(pop))
-}
-
-fn with_idle(session: Session, timeout: Duration, idle: Duration) -> String {
     let preamble = session.preamble();
-    let (statement, idle) = (timeout.as_millis(), idle.as_millis());
+    let (statement, idle) = (timeout.as_millis(), IDLE.as_millis());
     format!(
         "BEGIN ISOLATION LEVEL READ COMMITTED; {preamble}SELECT set_config('statement_timeout', '{statement}', true), \
          set_config('idle_in_transaction_session_timeout', '{idle}', true), \
          set_config('plan_cache_mode', 'force_generic_plan', true), set_config('synchronous_commit', \
          replace(current_setting('synchronous_commit'), 'off', 'on'), true)"
     )
+}
+
+/// The same, with a share of the leadership's lock for the work of a leader.
+pub(super) fn begin_as(session: Session, timeout: Duration, pop: &Pop, leader: Option<Epoch>) -> String {
+    let begin = begin(session, timeout);
+    if leader.is_none() {
+        return begin;
+    }
+    format!("{begin}; SELECT pg_advisory_xact_lock_shared({})", leadership_lock(pop))
+}
+
+/// Behind one of these: waits for the lock of those that change which rules there are at a pop.
+pub(super) fn and_lock_admission(begin: &str, pop: &str) -> String {
+    format!("{begin}; SELECT pg_advisory_xact_lock({})", key::of_admission(pop))
 }

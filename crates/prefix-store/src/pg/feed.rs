@@ -15,6 +15,7 @@ use prefix_core::name::Pop;
 use prefix_core::ports::{ChangedRows, FeedCursor, RowChanges, StoreError};
 
 use super::begin::begin;
+use super::log::POPS;
 use super::pool::Pool;
 use crate::error::Failure;
 use crate::sql_type::{Id, Instant, Micros, Uid};
@@ -36,22 +37,31 @@ struct Seen {
     running: Vec<i64>,
     /// When the server was started: another server may count transactions differently.
     server: Micros,
+    /// The server's history: a new one begins when a standby takes over, or a backup is restored up to some moment.
+    timeline: String,
+    /// The newest number in the log of the pop, which only grows.
+    version: i64,
 }
 
 impl Seen {
     /// From `low:high:running,running`, as PostgreSQL writes a snapshot.
-    fn parse(snapshot: &str, server: Micros) -> Option<Self> {
-        let mut parts = snapshot.split(':');
+    fn parse(news: &News) -> Option<Self> {
+        let mut parts = news.snapshot.split(':');
         let (low, high) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
         let running = parts.next()?.split(',').filter(|number| !number.is_empty());
         let running = running.map(|number| number.parse().ok()).collect::<Option<_>>()?;
-        Some(Self { low, high, running, server })
+        let (server, timeline, version) = (news.server, news.timeline.clone(), news.version);
+        Some(Self { low, high, running, server, timeline, version })
+    }
+
+    /// True if what was seen then may never have happened, as far as the database knows now.
+    fn is_undone(&self, now: &Self) -> bool {
+        now.version < self.version || now.high < self.high || now.timeline != self.timeline
     }
 
     /// True if every change since then is still in the feed.
     fn is_covered(&self, pruned: i64, now: &Self) -> bool {
-        // a lower number than before: the database was restored
-        self.server == now.server && self.low > pruned && self.high <= now.high
+        self.server == now.server && self.low > pruned && !self.is_undone(now)
     }
 }
 
@@ -75,10 +85,6 @@ impl Cursors {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.1.iter().find(|(number, _)| *number == cursor.0).map(|(_, seen)| seen.clone())
     }
-
-    fn forget(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).1.clear();
-    }
 }
 
 #[derive(QueryableByName)]
@@ -87,6 +93,10 @@ struct News {
     snapshot: String,
     #[diesel(sql_type = Instant)]
     server: Micros,
+    #[diesel(sql_type = Text)]
+    timeline: String,
+    #[diesel(sql_type = BigInt)]
+    version: i64,
     #[diesel(sql_type = BigInt)]
     pruned: i64,
     #[diesel(sql_type = Array<Uid>)]
@@ -94,6 +104,8 @@ struct News {
 }
 
 const NEWS: &str = "SELECT pg_current_snapshot()::text AS snapshot, pg_postmaster_start_time() AS server,
+    CASE WHEN pg_is_in_recovery() THEN '' ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END AS timeline,
+    coalesce((SELECT l.version FROM pop_log AS l WHERE l.pop = $3 ORDER BY l.version DESC LIMIT 1), 0) AS version,
     (SELECT pruned FROM feed) AS pruned,
     ARRAY(SELECT DISTINCT id FROM changes AS c, UNNEST(c.ids) AS id
           WHERE (c.xid >= $1 OR c.xid = ANY ($2)) AND c.pop = $3 AND c.instance IS DISTINCT FROM $4) AS ids";
@@ -107,16 +119,15 @@ pub(super) async fn changes(
     since: Option<FeedCursor>,
 ) -> Result<RowChanges, StoreError> {
     let before = since.and_then(|cursor| cursors.of(cursor));
-    let news = read(pool, pop, reader, before.as_ref()).await;
-    let news = news.inspect_err(|_| {
-        // behind an outage may stand another server, or this one as of an earlier time
-        cursors.forget();
-    })?;
+    // a look that failed loses nothing: the next one says whether it is still the same server
+    let news = read(pool, pop, reader, before.as_ref()).await?;
     let problem = || format!("{} is no snapshot", news.snapshot);
-    let now = Seen::parse(&news.snapshot, news.server)
-        .ok_or_else(|| StoreError::Corrupt { table: "changes", problem: problem() })?;
-    let is_covered = before.is_some_and(|before| before.is_covered(news.pruned, &now));
-    let changed = if is_covered {
+    let now =
+        Seen::parse(&news).ok_or_else(|| StoreError::Corrupt { table: "changes", problem: problem() })?;
+    let is_covered = before.as_ref().is_some_and(|before| before.is_covered(news.pruned, &now));
+    let changed = if before.is_some_and(|before| before.is_undone(&now)) {
+        ChangedRows::Replaced
+    } else if is_covered {
         ChangedRows::Only(news.ids.into_iter().map(|id| id.0.into()).collect())
     } else {
         ChangedRows::Anything
@@ -158,7 +169,23 @@ const PRUNE: &str = "WITH bound AS (
 const PRUNE_FOREIGN: &str =
     "DELETE FROM changes WHERE xid > pg_snapshot_xmax(pg_current_snapshot())::text::bigint";
 
-/// Deletes what is old, unless another instance does it right now.
+/// Adds up the counts of rows that were only noted.
+const FOLD: &str = "WITH gone AS (DELETE FROM tally_log RETURNING kind, name, total)
+    INSERT INTO tallies (kind, name, shard, total)
+    SELECT kind, name, 0, sum(total)::bigint FROM gone GROUP BY kind, name ORDER BY kind, name
+    ON CONFLICT (kind, name, shard) DO UPDATE SET total = tallies.total + EXCLUDED.total";
+
+/// The old rows of the pops' logs: no decision is so old, and the rate of new rules looks back a minute.
+const SHORTEN: &str = ", old AS (
+        SELECT p.pop, least(h.version, (
+            SELECT l.version FROM pop_log AS l WHERE l.pop = p.pop AND l.at >= clock_timestamp() - INTERVAL '3 minutes'
+            ORDER BY l.version LIMIT 1)) AS until
+        FROM pops AS p CROSS JOIN LATERAL (
+            SELECT l.version FROM pop_log AS l WHERE l.pop = p.pop ORDER BY l.version DESC LIMIT 1) AS h
+    )
+    DELETE FROM pop_log AS l USING old WHERE l.pop = old.pop AND l.version < old.until";
+
+/// Deletes what is old and adds up what was noted, unless another instance does it right now.
 pub(super) async fn prune(pool: &Pool) -> Result<(), StoreError> {
     let mut transaction = pool.get().await?.begin();
     let begin = begin(transaction.session(), pool.statement_timeout());
@@ -168,6 +195,8 @@ pub(super) async fn prune(pool: &Pool) -> Result<(), StoreError> {
         if try_lock(client).await? {
             client.batch_execute(PRUNE).await?;
             client.batch_execute(PRUNE_FOREIGN).await?;
+            client.batch_execute(FOLD).await?;
+            client.batch_execute(&format!("{POPS}{SHORTEN}")).await?;
         }
         client.batch_execute("COMMIT").await?;
         Ok(())
@@ -191,8 +220,19 @@ async fn try_lock(client: &mut AsyncPgConnection) -> QueryResult<bool> {
 mod tests {
     use super::*;
 
+    fn news(snapshot: &str, server: i64) -> News {
+        News {
+            snapshot: snapshot.to_owned(),
+            server: Micros::from_micros(server),
+            timeline: "00000001".to_owned(),
+            version: 7,
+            pruned: 0,
+            ids: Vec::new(),
+        }
+    }
+
     fn seen(snapshot: &str, server: i64) -> Seen {
-        Seen::parse(snapshot, Micros::from_micros(server)).unwrap()
+        Seen::parse(&news(snapshot, server)).unwrap()
     }
 
     #[test]
@@ -201,7 +241,7 @@ mod tests {
         assert_eq!((quiet.low, quiet.high, quiet.running), (748, 748, vec![]));
         let busy = seen("748:752:748,750", 1);
         assert_eq!((busy.low, busy.high, busy.running), (748, 752, vec![748, 750]));
-        assert_eq!(Seen::parse("748", Micros::from_micros(1)), None);
+        assert_eq!(Seen::parse(&news("748", 1)), None);
     }
 
     #[test]
@@ -211,5 +251,18 @@ mod tests {
         assert!(!seen("748:752:748", 1).is_covered(748, &now));
         assert!(!seen("748:752:748", 2).is_covered(0, &now), "another start of the server");
         assert!(!seen("990:990:", 1).is_covered(0, &now), "a restored database");
+    }
+
+    #[test]
+    fn a_database_that_went_back_is_told_from_one_that_was_restarted() {
+        let before = seen("748:752:748", 1);
+        assert!(!before.is_undone(&seen("900:900:", 2)), "only restarted");
+        assert!(before.is_undone(&seen("700:700:", 2)), "fewer transactions");
+        assert!(before.is_undone(&Seen { version: 6, ..seen("900:900:", 2) }), "fewer changes of the pop");
+        assert!(
+            before.is_undone(&Seen { timeline: "00000002".into(), ..seen("900:900:", 2) }),
+            "another history"
+        );
+        assert!(!before.is_undone(&Seen { version: 8, ..seen("900:900:", 1) }));
     }
 }

@@ -13,7 +13,6 @@ use super::pool::Pool;
 use crate::error::Failure;
 use crate::executor::Executor;
 use crate::leadership::GONE_AFTER;
-use crate::queries::NumberRow;
 use crate::row::define::record;
 use crate::sql::Sql;
 use crate::sql_type::{Id, Micros};
@@ -27,6 +26,14 @@ record! {
     /// Another instance; its clock in microseconds.
     InstanceRow { instance: Id, configuration: String, clock_ahead: i64 }
 }
+
+record! {
+    /// How much a clock is ahead, in microseconds, and whether its instance was reported a moment ago.
+    NoticeRow { clock_ahead: i64, is_known: bool }
+}
+
+/// An instance is reported so often, in seconds: well within [`GONE_AFTER`].
+const REPORTED_EVERY: i64 = 2;
 
 /// One candidacy.
 pub(super) async fn claim(pool: &Pool, candidacy: &Candidacy) -> Result<Election, StoreError> {
@@ -70,21 +77,29 @@ fn is_free(row: Option<&LeaderRow>, candidacy: &Candidacy) -> bool {
     row.is_none_or(|row| !row.lives || row.instance.0 == candidacy.instance.as_uuid())
 }
 
-/// Notes that the candidate is there; returns how much its clock is ahead, in microseconds.
+/// Notes that the candidate is there, unless that stands there from a moment ago: a follower that only looks writes
+/// nothing. Returns how much its clock is ahead, in microseconds.
 async fn report(client: &mut AsyncPgConnection, candidacy: &Candidacy) -> QueryResult<i64> {
-    let report: Sql<NumberRow> = Sql::new(
-        "INSERT INTO instances (pop, instance, configuration, clock_ahead, seen)
-        VALUES (?, ?, ?, (extract(epoch FROM ? - clock_timestamp()) * 1000000)::bigint, clock_timestamp())
-        ON CONFLICT (pop, instance) DO UPDATE SET configuration = EXCLUDED.configuration,
-            clock_ahead = EXCLUDED.clock_ahead, seen = EXCLUDED.seen
-        RETURNING clock_ahead AS number",
+    let (pop, instance) = (candidacy.pop.as_str(), Id(candidacy.instance.as_uuid()));
+    let look: Sql<NoticeRow> = Sql::new(
+        "SELECT (extract(epoch FROM ? - clock_timestamp()) * 1000000)::bigint AS clock_ahead,
+            EXISTS (SELECT FROM instances WHERE pop = ? AND instance = ? AND configuration = ?
+                AND seen > clock_timestamp() - ? * INTERVAL '1 second') AS is_known",
     );
-    let report = report
-        .bind(candidacy.pop.as_str())
-        .bind(Id(candidacy.instance.as_uuid()))
-        .bind(candidacy.configuration.as_str())
-        .bind(Micros::from(candidacy.clock));
-    client.fetch_one(report).await?.map(|row| row.number).ok_or(Error::NotFound)
+    let look = look.bind(Micros::from(candidacy.clock)).bind(pop).bind(instance);
+    let look = look.bind(candidacy.configuration.as_str()).bind(REPORTED_EVERY);
+    let NoticeRow { clock_ahead, is_known } = client.fetch_one(look).await?.ok_or(Error::NotFound)?;
+    if !is_known {
+        let report = Sql::new(
+            "INSERT INTO instances (pop, instance, configuration, clock_ahead, seen)
+            VALUES (?, ?, ?, ?, clock_timestamp())
+            ON CONFLICT (pop, instance) DO UPDATE SET configuration = EXCLUDED.configuration,
+                clock_ahead = EXCLUDED.clock_ahead, seen = EXCLUDED.seen",
+        );
+        let report = report.bind(pop).bind(instance).bind(candidacy.configuration.as_str()).bind(clock_ahead);
+        client.execute(report).await?;
+    }
+    Ok(clock_ahead)
 }
 
 /// A lease in microseconds.

@@ -8,6 +8,7 @@ use deadpool::managed::{self, Manager, Metrics, PoolError, RecycleError, Recycle
 use diesel::connection::CacheSize;
 use diesel::result::QueryResult;
 use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use prefix_core::ports::{PoolState, StoreError};
 use tokio::task::JoinHandle;
@@ -17,7 +18,16 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::begin::{PLANNER, Session, begin};
 use super::{pooler, tls};
 use crate::error::Failure;
+use crate::executor::Executor;
+use crate::sql::{Fetched, Sql};
 use crate::{OpenError, Options, PostgresUrl};
+
+/// What was sent and not acknowledged for so long ends a connection, at both ends: a server that cannot get rid of an
+/// answer holds the locks of its transaction meanwhile, whatever its other time-outs are.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(2);
+
+/// How often a server looks whether the client of a running statement is still there.
+const LOOK_AT_CLIENT: Duration = Duration::from_secs(1);
 
 /// A connection and the task that serves its socket.
 pub(super) struct Connection {
@@ -31,6 +41,7 @@ struct Connector {
     config: Config,
     tls: MakeRustlsConnect,
     timeout: Duration,
+    statement_timeout: Duration,
 }
 
 impl Manager for Connector {
@@ -48,7 +59,7 @@ impl Manager for Connector {
             });
             let is_pooled = pooler::stands_between(&client).await.map_err(|error| with_causes(&error))?;
             let session = if is_pooled { Session::Pooled } else { Session::Kept };
-            let client = prepare(client, session).await?;
+            let client = prepare(client, session, self.statement_timeout).await?;
             Ok(Connection { client, session, socket })
         };
         let timeout = self.timeout;
@@ -66,12 +77,27 @@ impl Manager for Connector {
 }
 
 /// Makes the connection ready for transactions.
-async fn prepare(client: tokio_postgres::Client, session: Session) -> Result<AsyncPgConnection, String> {
+async fn prepare(
+    client: tokio_postgres::Client,
+    session: Session,
+    statement_timeout: Duration,
+) -> Result<AsyncPgConnection, String> {
     match session {
         Session::Kept => {
             let mut client = AsyncPgConnection::try_from(client).await.map_err(|error| error.to_string())?;
             let settings = PLANNER.map(|name| format!("SET {name} = off; ")).concat();
+            // the server gives up by itself, also when nobody is left to wait for the answer
+            let settings = format!("{settings}SET statement_timeout = {}", statement_timeout.as_millis());
             client.batch_execute(&settings).await.map_err(|error| error.to_string())?;
+            // not every version and platform has these
+            for (name, value) in
+                [("client_connection_check_interval", LOOK_AT_CLIENT), ("tcp_user_timeout", UNACKNOWLEDGED)]
+            {
+                let set = format!("SET {name} = {}", value.as_millis());
+                if let Err(error) = client.batch_execute(&set).await {
+                    tracing::debug!(%error, name, "the database does not have this setting");
+                }
+            }
             Ok(client)
         }
         Session::Pooled => {
@@ -111,12 +137,16 @@ impl Pool {
         config.connect_timeout(options.connect_timeout);
         // A server that vanished without a word is noticed in seconds, not hours.
         config.keepalives_idle(Duration::from_secs(10));
-        config.tcp_user_timeout(options.statement_timeout * 2);
+        config.tcp_user_timeout(UNACKNOWLEDGED);
         if config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_))) {
             config.ssl_mode(SslMode::Disable);
         }
-        let connector =
-            Connector { config, tls: tls::connector(&url.tls)?, timeout: options.connect_timeout };
+        let connector = Connector {
+            config,
+            tls: tls::connector(&url.tls)?,
+            timeout: options.connect_timeout,
+            statement_timeout: options.statement_timeout,
+        };
         let most = usize::try_from(most).unwrap_or(usize::MAX).max(1);
         let inner = managed::Pool::builder(connector)
             .max_size(most)
@@ -144,12 +174,22 @@ impl Pool {
         self.options.statement_timeout + Duration::from_secs(1)
     }
 
-    /// Runs a query that changes nothing but itself.
-    pub(super) async fn run<T: Send>(
+    /// Runs a query that changes nothing but itself. If its caller is gone, the connection is not free before the
+    /// server is done with it: the pool never has more of the server's processes at work than connections.
+    pub(super) async fn run<T: Send + 'static>(
         &self,
+        query: impl for<'c> FnOnce(&'c mut AsyncPgConnection) -> BoxFuture<'c, QueryResult<T>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (pool, lease) = (self.clone(), self.get().await?);
+        let work = tokio::spawn(async move { pool.run_on(lease, query).await });
+        work.await.unwrap_or_else(|error| Err(StoreError::Unavailable(format!("the query ended: {error}"))))
+    }
+
+    async fn run_on<T: Send>(
+        &self,
+        mut lease: Lease,
         query: impl for<'c> FnOnce(&'c mut AsyncPgConnection) -> BoxFuture<'c, QueryResult<T>> + Send,
     ) -> Result<T, StoreError> {
-        let mut lease = self.get().await?;
         if lease.session() == Session::Kept {
             let result = self.within(async { Ok(query(lease.client()).await?) }).await;
             if result.as_ref().is_err_and(Failure::is_outage) {
@@ -172,6 +212,16 @@ impl Pool {
             Err(_) => transaction.roll_back(self.patience()).await,
         }
         result.map_err(|failure| failure.error)
+    }
+
+    /// Every row of a query.
+    pub(super) async fn fetch_all<R: Fetched>(&self, sql: Sql<R>) -> Result<Vec<R>, Failure> {
+        Ok(self.run(move |client| client.fetch_all(sql).boxed()).await?)
+    }
+
+    /// The first row of a query.
+    pub(super) async fn fetch<R: Fetched>(&self, sql: Sql<R>) -> Result<Option<R>, Failure> {
+        Ok(self.fetch_all(sql).await?.into_iter().next())
     }
 
     /// The server's own timeout comes first; this one is for a server that says nothing at all.

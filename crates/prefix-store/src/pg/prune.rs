@@ -13,7 +13,10 @@ use crate::queries::NumberRow;
 use crate::queries::retention::expired;
 use crate::sql::Sql;
 
-/// At most `limit` rows in all.
+/// One instance is enough: the leaders of all pops would delete the same rows.
+const LOCK: i64 = 8_955_000_135;
+
+/// At most `limit` rows in all; none if another instance deletes some at this moment.
 pub(super) async fn run(pool: &Pool, retention: Retention, limit: u32) -> Result<u64, StoreError> {
     let mut transaction = pool.get().await?.begin();
     let begin = begin(transaction.session(), pool.statement_timeout());
@@ -36,6 +39,12 @@ async fn delete(
     limit: i64,
 ) -> QueryResult<u64> {
     client.batch_execute(begin).await?;
+    let lock: Sql<NumberRow> =
+        Sql::new("SELECT pg_try_advisory_xact_lock(?)::int::bigint AS number").bind(LOCK);
+    if client.fetch_one(lock).await?.is_none_or(|row| row.number == 0) {
+        client.batch_execute("ROLLBACK").await?;
+        return Ok(0);
+    }
     let mut left = limit;
     for expired in expired(&retention) {
         // the others are not counted, and no count has an empty kind

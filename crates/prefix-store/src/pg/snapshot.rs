@@ -1,5 +1,4 @@
-//! The facts of a unit of work. All queries are sent at once, behind `BEGIN` and the lock, and answered in one round
-//! trip.
+//! The facts of a unit of work. All queries are sent at once, behind `BEGIN`, and answered in one round trip.
 //!
 //! Many keys are looked up by one index probe each, whatever the planner believes about the table. A cached plan that was
 //! made while few rows were unfinished would read all of them for each key when an attack has made thousands. So these
@@ -9,28 +8,31 @@
 use diesel::result::QueryResult;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use prefix_core::name::{CustomerId, ExternalEventId, SourceName};
-use prefix_core::ports::{MOST_CORROBORATIONS, ReadSet, Snapshot};
+use prefix_core::ports::{MOST_CORROBORATIONS, ReadSet, Snapshot, StoreError};
 
+use super::log::POPS;
 use crate::cache::Cache;
 use crate::error::Failure;
 use crate::executor::Executor;
-use crate::facts::{Admission, Facts};
+use crate::facts::{Admission, Counts, Facts};
 use crate::key;
 use crate::leadership::check_epoch;
-use crate::queries::admission::CounterRow;
+use crate::queries::admission::Head;
 use crate::queries::{self, NumberRow, admission, mitigations, signals};
+use crate::row::define::record;
 use crate::row::{GroupRow, MitigationRow, route_kind};
 use crate::sql::{Fetched, Record, Sql};
 use crate::sql_type::{Id, Micros};
-use crate::writes::scope;
+use crate::writes::CUSTOMER;
 
-/// Begins the transaction with `begin`, and reads what `reads` names.
+/// Begins the transaction with `begin`, and reads what `reads` names; with an admission, what counts toward the quotas
+/// comes besides.
 pub(super) async fn read(
     client: &mut AsyncPgConnection,
     reads: &ReadSet,
     cache: &Cache,
     begin: &str,
-) -> Result<Snapshot, Failure> {
+) -> Result<(Snapshot, Option<Counts>), Failure> {
     let mut opener: &AsyncPgConnection = client;
     let pipe = Pipe { client };
     let pop = reads.pop.as_str();
@@ -43,9 +45,8 @@ pub(super) async fn read(
         began,
         // read behind the lock that keeps it as it is until the transaction ends
         epoch,
-        lock,
-        counters,
-        minute,
+        // before the rows: what changes in between makes the log longer
+        counts,
         by_id,
         by_victim,
         closed_by_victim,
@@ -61,9 +62,7 @@ pub(super) async fn read(
     ) = futures::join!(
         opener.batch_execute(begin),
         pipe.fetch_if(reads.leader.is_some(), || queries::epoch(pop)),
-        pipe.fetch_if(by_admission, admission::lock),
-        pipe.fetch_if(by_admission, || counters(reads)),
-        pipe.fetch_if(by_admission, || admission::last_minute(reads)),
+        pipe.fetch_if(by_admission, || counts_of(reads)),
         pipe.fetch_if(!reads.mitigations.is_empty(), || mitigations::by_ids(ids())),
         pipe.fetch_if(victims, || unfinished_of_victims(reads)),
         pipe.fetch_if(victims, || closed_of_victims(reads)),
@@ -96,11 +95,14 @@ pub(super) async fn read(
     for more in [groups_by_id?, open_groups?] {
         facts.groups.extend(more);
     }
-    let (counters, minute) = (counters?, minute?);
-    if let Some(row) = lock?.pop() {
-        facts.admission = Some(Admission::read(client, cache, row, counters, minute).await?);
+    let mut known = None;
+    if let Some(row) = counts?.pop() {
+        let revisions = (row.safelist_revision, row.panic_revision);
+        let counts = row.counts()?;
+        known = Some(counts.clone());
+        facts.admission = Some(Admission::read(client, cache, counts, revisions).await?);
     }
-    Ok(facts.into_snapshot(client, reads).await?)
+    Ok((facts.into_snapshot(client, reads).await?, known))
 }
 
 /// A connection on which statements follow each other without waiting for answers.
@@ -120,13 +122,55 @@ fn numbers(rows: Vec<NumberRow>) -> Vec<i64> {
     rows.into_iter().map(|row| row.number).collect()
 }
 
-fn counters(reads: &ReadSet) -> Sql<CounterRow> {
+record! {
+    /// All that counts toward the quotas, as of one moment.
+    CountsRow {
+        version: i64, standing: i64, active: i64, granted: i64,
+        granted_in_all: i64, safelist_revision: i64, panic_revision: i64,
+        global: i64, minute: i64, customers: String
+    }
+}
+
+impl CountsRow {
+    fn counts(&self) -> Result<Counts, StoreError> {
+        let customers = serde_json::from_str(&self.customers)
+            .map_err(|error| StoreError::Corrupt { table: "quota_counters", problem: error.to_string() })?;
+        let &Self { version, standing, active, granted, .. } = self;
+        Ok(Counts {
+            head: Head { version, standing, active, granted },
+            global: self.global,
+            granted: self.granted_in_all,
+            customers,
+            minute: self.minute,
+        })
+    }
+}
+
+/// One statement, so that the numbers fit each other. The pops are found by one index probe each.
+fn counts_of(reads: &ReadSet) -> Sql<CountsRow> {
     let customers: Vec<&str> = reads.customers.iter().map(CustomerId::as_str).collect();
-    Sql::select("FROM quota_counters WHERE scope = ? AND name = ? OR scope = ? AND name = ANY (?)")
-        .bind(scope::POP)
+    Sql::new(POPS)
+        .push(
+            "
+        SELECT coalesce(h.version, 0) AS version, coalesce(h.standing, 0) AS standing,
+            coalesce(h.active, 0) AS active, coalesce(h.granted, 0) AS granted,
+            a.granted AS granted_in_all, a.safelist_revision, a.panic_revision,
+            (SELECT coalesce(sum(e.active), 0)::bigint FROM pops AS p CROSS JOIN LATERAL (
+                SELECT l.active FROM pop_log AS l WHERE l.pop = p.pop ORDER BY l.version DESC LIMIT 1
+            ) AS e) AS global,
+            (SELECT coalesce(sum(l.admitted), 0)::bigint FROM pop_log AS l
+                WHERE l.pop = ? AND l.second >= ? AND l.admitted > 0) AS minute,
+            (SELECT coalesce(json_object_agg(q.name, q.active), '{}')::text FROM quota_counters AS q
+                WHERE q.scope = ? AND q.name = ANY (?)) AS customers
+        FROM admission AS a LEFT JOIN LATERAL (
+            SELECT version, standing, active, granted FROM pop_log WHERE pop = ? ORDER BY version DESC LIMIT 1
+        ) AS h ON true",
+        )
         .bind(reads.pop.as_str())
-        .bind(scope::CUSTOMER)
+        .bind(admission::minute_ago(reads))
+        .bind(CUSTOMER)
         .bind(customers)
+        .bind(reads.pop.as_str())
 }
 
 /// `keys` makes the rows `k` of the keys, `condition` finds the rows of a key.

@@ -1,17 +1,20 @@
-//! Writes a change set: a handful of statements, sent at once. Where nothing has to be looked at in between, `COMMIT`
-//! follows in the same round trip.
+//! Writes a change set: a handful of statements, sent at once, and `COMMIT` with them: what others wait for is locked for
+//! as long as the server needs, not for a round trip.
 
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::result::QueryResult;
+use diesel::sql_types::BigInt;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
 use super::begin::Session;
-use crate::error::Failure;
+use super::{customers, log};
+use crate::error::{CONFLICT, Failure};
 use crate::executor::Executor;
+use crate::facts::Counts;
 use crate::queries::{admission, safelist};
-use crate::row::NewAudit;
 use crate::row::define::{Insert, Row, Update};
+use crate::row::{NewAudit, TallyDelta, TallyNote};
 use crate::sql::Sql;
 use crate::sql_type::Id;
 use crate::writes::{Changed, Writes};
@@ -52,25 +55,23 @@ pub(super) async fn all(
     client: &AsyncPgConnection,
     session: Session,
     writes: &Writes<'_>,
+    entries: &[log::Entry<'_>],
+    counts: Option<&Counts>,
 ) -> Result<(), Failure> {
-    // Counts of changed rows decide whether the transaction may be committed. And behind a pooler a prepared statement
-    // must be closed before the transaction ends, that of the commit as well.
-    let is_checked = !writes.releases.is_empty()
-        || !writes.updates.is_empty()
-        || !writes.closed_groups.is_empty()
-        || !writes.changed_groups.is_empty()
-        || !writes.replies.is_empty()
-        || session == Session::Pooled;
-    let commit_now = async {
-        let mut client = client;
-        if is_checked { Ok(0) } else { Commit.execute(&mut client).await }
-    };
-    // First what others compete for, in the order in which everybody locks it. Each of these futures sends exactly what
+    // First what waits for nobody; then what others compete for, in the order in which everybody locks it: pops, rows,
+    // claims, customers. A statement that finds something else than was decided over raises an error, so the commit can
+    // follow at once. Each of these futures sends exactly what
     // it has to send when it is polled first, or when it is its turn to prepare a statement: none may await an answer
     // before it sends another statement, which would then come behind the commit.
+    let tallies: Vec<TallyNote<'_>> = writes.tallies.iter().map(TallyDelta::note).collect();
     let (
-        first,
-        counters,
+        events,
+        audit,
+        noted,
+        tally,
+        locked,
+        appended,
+        rows,
         releases,
         updates,
         mitigations,
@@ -78,19 +79,22 @@ pub(super) async fn all(
         group_updates,
         groups,
         corroborations,
-        events,
-        audit,
         replies,
+        standing,
         removed,
         put,
         panic,
-        noted,
-        seconds,
-        tally,
+        new_customers,
+        customers,
         commit,
     ) = futures::join!(
-        touch_admission(client, writes),
-        insert(client, &writes.counters),
+        insert(client, &writes.events),
+        insert_audit(client, writes),
+        note_changes(client, writes),
+        insert(client, &tallies),
+        log::lock(client, entries),
+        log::append(client, writes, entries),
+        lock_rows(client, writes),
         update(client, &writes.releases),
         update(client, &writes.updates),
         insert(client, &writes.mitigations),
@@ -98,54 +102,90 @@ pub(super) async fn all(
         update(client, &writes.changed_groups),
         insert(client, &writes.groups),
         insert(client, &writes.corroborations),
-        insert(client, &writes.events),
-        insert_audit(client, writes),
-        insert(client, &writes.replies),
+        insert_all(client, &writes.replies),
+        touch_standing(client, writes),
         remove_safelist(client, writes),
         insert(client, &writes.safelist_put),
         insert(client, &writes.panic_put),
-        note_changes(client, writes),
-        count_admissions(client, writes),
-        insert(client, &writes.tallies),
-        commit_now,
+        customers::add_new(client, writes, counts),
+        customers::change(client, writes, counts),
+        commit_now(client, session),
     );
     // In the order of sending: the first error is the cause, those behind it say that the transaction is aborted.
-    first?;
-    counters?;
-    expect(releases?, writes.releases.len(), "a mitigation")?;
-    expect(updates?, writes.updates.len(), "a mitigation")?;
-    mitigations?;
-    expect(group_ends?, writes.closed_groups.len(), "a signal group")?;
-    expect(group_updates?, writes.changed_groups.len(), "a signal group")?;
-    groups?;
-    corroborations?;
     events?;
     audit?;
-    expect(replies?, writes.replies.len(), "a stored reply")?;
+    noted?;
+    tally?;
+    locked?;
+    appended?;
+    rows?;
+    releases?;
+    updates?;
+    mitigations?;
+    group_ends?;
+    group_updates?;
+    groups?;
+    corroborations?;
+    replies?;
+    standing?;
     removed?;
     put?;
     panic?;
-    noted?;
-    seconds?;
-    tally?;
+    new_customers?;
+    customers?;
     commit?;
-    if is_checked {
-        let mut client = client;
-        match session {
-            Session::Kept => drop(Commit.execute(&mut client).await?),
-            Session::Pooled => client.batch_execute("COMMIT").await?,
-        }
-    }
-    Ok(())
+    Ok(commit_later(client, session).await?)
 }
 
-fn expect(changed: usize, expected: usize, what: &str) -> Result<(), Failure> {
-    if changed == expected {
-        return Ok(());
+/// Sends the commit behind what was sent before, where that may be. Behind a pooler it may not: a prepared statement has
+/// to be closed before the transaction ends, that of the commit as well.
+pub(super) async fn commit_now(mut client: &AsyncPgConnection, session: Session) -> QueryResult<usize> {
+    match session {
+        Session::Kept => Commit.execute(&mut client).await,
+        Session::Pooled => Ok(0),
     }
-    Err(Failure::conflict(format!(
-        "{what} was changed in between ({changed} of {expected} are as they were read)"
-    )))
+}
+
+/// Commits when everything is answered, where it could not be done at once.
+pub(super) async fn commit_later(mut client: &AsyncPgConnection, session: Session) -> QueryResult<()> {
+    match session {
+        Session::Kept => Ok(()),
+        Session::Pooled => client.batch_execute("COMMIT").await,
+    }
+}
+
+/// Changes as many rows as there are, or raises an error that says that something came in between.
+#[derive(Debug)]
+struct Checked<Q> {
+    change: Q,
+    rows: i64,
+    table: &'static str,
+}
+
+impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Checked<Q> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("WITH changed AS (");
+        self.change.walk_ast(out.reborrow())?;
+        out.push_sql(" RETURNING 1) SELECT CASE WHEN count(*) = ");
+        out.push_bind_param::<BigInt, _>(&self.rows)?;
+        out.push_sql(" THEN 0 ELSE ('");
+        out.push_sql(CONFLICT);
+        out.push_sql(": rows of ");
+        out.push_sql(self.table);
+        out.push_sql(" changed in between, but for ' || count(*))::bigint END FROM changed");
+        Ok(())
+    }
+}
+
+impl<Q: QueryId> QueryId for Checked<Q> {
+    type QueryId = Checked<Q::QueryId>;
+    const HAS_STATIC_QUERY_ID: bool = Q::HAS_STATIC_QUERY_ID;
+}
+
+impl<Q, Connection> diesel::RunQueryDsl<Connection> for Checked<Q> {}
+
+fn checked<Q, R: Row>(change: Q, rows: &[R]) -> Checked<Q> {
+    Checked { change, rows: i64::try_from(rows.len()).unwrap_or(i64::MAX), table: R::TABLE }
 }
 
 // None of these sends anything if there is nothing to write.
@@ -165,25 +205,35 @@ async fn update<R: Row>(mut client: &AsyncPgConnection, changed: &[Changed<R>]) 
     if changed.is_empty() {
         return Ok(0);
     }
-    Update::<_, true>(R::columns(changed.iter().map(|changed| &changed.row))).execute(&mut client).await
+    let update = Update::<_, true>(R::columns(changed.iter().map(|changed| &changed.row)));
+    let rows = i64::try_from(changed.len()).unwrap_or(i64::MAX);
+    Checked { change: update, rows, table: R::TABLE }.execute(&mut client).await
 }
 
-async fn touch_admission(mut client: &AsyncPgConnection, writes: &Writes<'_>) -> QueryResult<usize> {
-    if !writes.touches_admission() {
+/// The same as [`insert`] of rows that others may have put in between.
+async fn insert_all<R: Row>(mut client: &AsyncPgConnection, rows: &[R]) -> QueryResult<usize> {
+    if rows.is_empty() {
+        return Ok(0);
+    }
+    checked(Insert(R::columns(rows.iter())), rows).execute(&mut client).await
+}
+
+/// Where rows are both released and updated, none may be locked before one of a lower id.
+async fn lock_rows(mut client: &AsyncPgConnection, writes: &Writes<'_>) -> QueryResult<usize> {
+    let ids = writes.rows_to_lock();
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let lock = Sql::new("SELECT mitigation_id FROM mitigations WHERE mitigation_id = ANY (?) ");
+    let lock = lock.bind(ids).push("ORDER BY mitigation_id FOR NO KEY UPDATE");
+    Executor::execute(&mut client, lock).await
+}
+
+async fn touch_standing(mut client: &AsyncPgConnection, writes: &Writes<'_>) -> QueryResult<usize> {
+    if !writes.touches_standing() {
         return Ok(0);
     }
     Executor::execute(&mut client, admission::touch(writes)).await
-}
-
-async fn count_admissions(mut client: &AsyncPgConnection, writes: &Writes<'_>) -> QueryResult<usize> {
-    if writes.admitted == 0 {
-        return Ok(0);
-    }
-    let mut other = client;
-    let count = Executor::execute(&mut client, admission::count(writes));
-    let forget = Executor::execute(&mut other, admission::forget(writes));
-    let (counted, forgotten) = futures::join!(count, forget);
-    counted.and(forgotten)
 }
 
 async fn remove_safelist(mut client: &AsyncPgConnection, writes: &Writes<'_>) -> QueryResult<usize> {

@@ -1,4 +1,4 @@
-//! What every admission reads and locks: quota counters, the rate of new rules, revisions of what is kept in memory.
+//! What admissions read and write: the log of a pop, quota counters, revisions of what is kept in memory.
 
 use diesel::result::{Error, QueryResult};
 use prefix_core::ports::{IdempotencyRecord, ReadSet};
@@ -10,33 +10,49 @@ use crate::sql::Sql;
 use crate::sql_type::Micros;
 use crate::writes::Writes;
 
-/// So many seconds of admissions are kept; a minute is needed.
-const KEPT_SECONDS: i64 = 300;
-
 record! {
-    /// The one row of the admission.
-    AdmissionRow of admission { active: i64, safelist_revision: i64, panic_revision: i64 }
+    /// The one row of the admission: what all pops hold of the global quota, and what binds all of them.
+    AdmissionRow of admission { granted: i64, safelist_revision: i64, panic_revision: i64 }
 }
 
 record! {
-    /// A quota counter.
-    CounterRow of quota_counters { scope: String, name: String, active: i64 }
+    /// The quota counter of a customer.
+    CounterRow of quota_counters { name: String, active: i64 }
 }
 
 record! {
-    /// How many rules were let in within a second.
-    SecondRow of admissions { total: i64 }
+    /// The newest row of a pop's log.
+    HeadRow of pop_log { pop: String, version: i64, standing: i64, active: i64, granted: i64 }
+}
+
+record! {
+    /// Rules that were let in by one unit of work.
+    AdmittedRow of pop_log { admitted: i64 }
+}
+
+/// The newest row of a pop's log: no decision counts that was made over an older one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Head {
+    /// Its number; 0 if there is none.
+    pub(crate) version: i64,
+    /// Grows with what binds every pop.
+    pub(crate) standing: i64,
+    /// Rules that count toward the quotas.
+    pub(crate) active: i64,
+    /// So many the pop may have without asking for more.
+    pub(crate) granted: i64,
+}
+
+impl From<HeadRow> for Head {
+    fn from(row: HeadRow) -> Self {
+        let HeadRow { version, standing, active, granted, .. } = row;
+        Self { version, standing, active, granted }
+    }
 }
 
 /// The row of the admission as it is.
 pub(crate) fn row() -> Sql<AdmissionRow> {
     Sql::select("FROM admission")
-}
-
-/// The same for a unit of work: on PostgreSQL whoever holds it is alone until the transaction ends, on SQLite every
-/// writer is.
-pub(crate) fn lock() -> Sql<AdmissionRow> {
-    row().push_by_dialect(" FOR UPDATE", "")
 }
 
 /// The revision of the safelist.
@@ -45,41 +61,31 @@ pub(crate) async fn revision(executor: &mut impl Executor) -> QueryResult<i64> {
     row.map(|row| row.safelist_revision).ok_or(Error::NotFound)
 }
 
-/// How many rules of the pop were let in, for each second of the last minute.
-pub(crate) fn last_minute(reads: &ReadSet) -> Sql<SecondRow> {
-    // the second of a minute ago counts whole: rather one too many than one too few
-    Sql::select("FROM admissions WHERE pop = ? AND second >= ?")
-        .bind(reads.pop.as_str())
-        .bind(reads.now.timestamp() - 60)
+/// The newest row of a pop's log.
+pub(crate) fn head(pop: &str) -> Sql<HeadRow> {
+    Sql::select("FROM pop_log WHERE pop = ? ORDER BY version DESC LIMIT 1").bind(pop)
 }
 
-/// Changes the row of the admission.
+/// The rules of the pop that were let in during the last minute.
+pub(crate) fn last_minute(reads: &ReadSet) -> Sql<AdmittedRow> {
+    // the second of a minute ago counts whole: rather one too many than one too few
+    Sql::select("FROM pop_log WHERE pop = ? AND second >= ? AND admitted > 0")
+        .bind(reads.pop.as_str())
+        .bind(minute_ago(reads))
+}
+
+/// The first second that counts toward the rate of new rules.
+pub(crate) fn minute_ago(reads: &ReadSet) -> i64 {
+    reads.now.timestamp() - 60
+}
+
+/// What binds every pop has changed.
 pub(crate) fn touch(writes: &Writes<'_>) -> Sql {
     Sql::new(
-        "UPDATE admission SET active = active + ?, safelist_revision = safelist_revision + ?, \
-         panic_revision = panic_revision + ?",
+        "UPDATE admission SET safelist_revision = safelist_revision + ?, panic_revision = panic_revision + ?",
     )
-    .bind(writes.global)
     .bind(i64::from(writes.safelist))
     .bind(i64::from(writes.panic))
-}
-
-/// Counts admissions in their second.
-pub(crate) fn count(writes: &Writes<'_>) -> Sql {
-    Sql::new(
-        "INSERT INTO admissions (pop, second, total) VALUES (?, ?, ?) \
-         ON CONFLICT (pop, second) DO UPDATE SET total = admissions.total + EXCLUDED.total",
-    )
-    .bind(writes.pop)
-    .bind(writes.second)
-    .bind(writes.admitted)
-}
-
-/// Forgets the seconds that no rate needs any more.
-pub(crate) fn forget(writes: &Writes<'_>) -> Sql {
-    Sql::new("DELETE FROM admissions WHERE pop = ? AND second < ?")
-        .bind(writes.pop)
-        .bind(writes.second - KEPT_SECONDS)
 }
 
 /// The idempotency record of this id, if it still counts.

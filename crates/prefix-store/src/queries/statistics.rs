@@ -11,13 +11,18 @@ use crate::sql_type::Micros;
 use crate::writes::tally;
 
 record! {
-    /// A stored count. A shard can be below zero, the sum never is.
-    TallyRow of tallies { kind: String, name: String, total: i64 }
+    /// A stored count. A part of one can be below zero, the sum never is.
+    TallyRow { kind: String, name: String, total: i64 }
 }
 
 /// Every stored count.
 pub(crate) fn tallies() -> Sql<TallyRow> {
-    Sql::select("FROM tallies")
+    Sql::by_dialect(
+        "SELECT kind, name, sum(total)::bigint AS total FROM (
+             SELECT kind, name, total FROM tallies UNION ALL SELECT kind, name, total FROM tally_log
+         ) AS parts GROUP BY kind, name",
+        "SELECT kind, name, total FROM tallies",
+    )
 }
 
 fn count(total: i64) -> u64 {

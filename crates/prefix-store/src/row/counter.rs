@@ -3,7 +3,7 @@
 use super::define::row;
 
 row! {
-    /// How the active rules of a pop or customer change.
+    /// How the active rules of a customer change.
     QuotaCounterDelta<'a> of quota_counters put if ("", "") {
         Key scope: &'static str,
         Key name: &'a str,
@@ -12,11 +12,27 @@ row! {
 }
 
 row! {
-    /// How a count of rows changes. In PostgreSQL writers of the same count meet on one of several shards.
+    /// How a count of rows changes, where it is added up at once.
     TallyDelta<'a> of tallies put if ("", "") {
         Key kind: &'static str,
         Key name: &'a str,
         Key shard: i16,
         Added total: i64,
+    }
+}
+
+row! {
+    /// The same where it is only noted: nobody waits for anybody.
+    TallyNote<'a> of tally_log {
+        Once kind: &'static str,
+        Once name: &'a str,
+        Once total: i64,
+    }
+}
+
+impl<'a> TallyDelta<'a> {
+    /// As a note.
+    pub(crate) fn note(&self) -> TallyNote<'a> {
+        TallyNote { kind: self.kind, name: self.name, total: self.total }
     }
 }

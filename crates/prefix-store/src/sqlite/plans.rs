@@ -265,7 +265,7 @@ fn every_row_is_changed_by_its_key() {
     };
     for changes in [first, second] {
         let (reads, delta) = (admission(), changes.quota_delta());
-        write::all(&mut connection, &Writes::new(&reads, &changes, &delta, 0).unwrap()).unwrap();
+        write::all(&mut connection, &Writes::new(&reads, &changes, &delta).unwrap()).unwrap();
     }
     statements.lock().unwrap().retain(|sql| !sql.starts_with("INSERT"));
     check(&mut connection, &statements, 7);

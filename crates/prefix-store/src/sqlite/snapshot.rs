@@ -1,24 +1,24 @@
 //! The facts of a unit of work: one small prepared query per key, which costs microseconds inside the process.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use diesel::result::QueryResult;
 use diesel::sqlite::SqliteConnection;
 use futures::executor::block_on;
-use prefix_core::name::CustomerId;
 use prefix_core::ports::{MOST_CORROBORATIONS, ReadSet, Snapshot};
 
 use super::{fetch_all, fetch_one};
 use crate::cache::Cache;
 use crate::error::Failure;
-use crate::facts::{Admission, Facts};
+use crate::facts::{Admission, Counts, Facts};
 use crate::key;
 use crate::leadership::check_epoch;
+use crate::queries::admission::{CounterRow, Head};
 use crate::queries::{self, NumberRow, admission, mitigations, signals};
 use crate::row::{GroupRow, MitigationRow, route_kind};
 use crate::sql::Sql;
 use crate::sql_type::{Id, Micros};
-use crate::writes::scope;
+use crate::writes::CUSTOMER;
 
 /// Reads what `reads` names.
 pub(super) fn read(
@@ -64,15 +64,30 @@ fn find_admission(
     reads: &ReadSet,
     cache: &Cache,
 ) -> Result<Option<Admission>, Failure> {
-    let Some(row) = fetch_one(connection, admission::lock())? else { return Ok(None) };
-    let mut counters = Vec::new();
-    let customers = reads.customers.iter().map(|customer| (scope::CUSTOMER, CustomerId::as_str(customer)));
-    for (scope, name) in customers.chain([(scope::POP, reads.pop.as_str())]) {
-        let counter = Sql::select("FROM quota_counters WHERE scope = ? AND name = ?").bind(scope).bind(name);
-        counters.extend(fetch_one(connection, counter)?);
+    let Some(row) = fetch_one(connection, admission::row())? else { return Ok(None) };
+    let mut customers = HashMap::new();
+    for customer in &reads.customers {
+        let counter = Sql::select("FROM quota_counters WHERE scope = ? AND name = ?");
+        let counter: Option<CounterRow> =
+            fetch_one(connection, counter.bind(CUSTOMER).bind(customer.as_str()))?;
+        customers.extend(counter.map(|row| (row.name, row.active)));
     }
     let minute = fetch_all(connection, admission::last_minute(reads))?;
-    block_on(Admission::read(connection, cache, row, counters, minute)).map(Some)
+    let counts = Counts {
+        head: head(connection, reads.pop.as_str())?,
+        // there is one writer, and every pop is granted what it has
+        global: row.granted,
+        granted: row.granted,
+        customers,
+        minute: minute.iter().map(|row| row.admitted).sum(),
+    };
+    let revisions = (row.safelist_revision, row.panic_revision);
+    block_on(Admission::read(connection, cache, counts, revisions)).map(Some)
+}
+
+/// The newest row of a pop's log.
+pub(super) fn head(connection: &mut SqliteConnection, pop: &str) -> QueryResult<Head> {
+    Ok(fetch_one(connection, admission::head(pop))?.map_or_else(Head::default, Head::from))
 }
 
 fn find_groups(connection: &mut SqliteConnection, reads: &ReadSet) -> QueryResult<Vec<GroupRow>> {

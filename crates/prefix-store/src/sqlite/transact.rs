@@ -55,6 +55,6 @@ fn unit_of_work(
         return Ok(((), End::Rollback));
     }
     let delta = changes.quota_delta();
-    write::all(connection, &Writes::new(reads, &changes, &delta, 0)?)?;
+    write::all(connection, &Writes::new(reads, &changes, &delta)?)?;
     Ok(((), End::Commit))
 }

@@ -2,28 +2,35 @@
 
 use std::fmt::Display;
 
+use chrono::Utc;
 use diesel::RunQueryDsl;
 use diesel::result::QueryResult;
 use diesel::sqlite::SqliteConnection;
 use futures::executor::block_on;
 
-use super::execute;
+use super::{execute, snapshot};
 use crate::error::Failure;
 use crate::executor::Executor;
 use crate::queries::{admission, audit, safelist};
+use crate::row::QuotaCounterDelta;
 use crate::row::define::{Row, Update};
-use crate::writes::{Changed, Writes};
+use crate::sql::Sql;
+use crate::sql_type::Micros;
+use crate::writes::{CUSTOMER, Changed, CustomerDelta, Link, Writes};
 
 /// Writes everything.
 pub(super) fn all(connection: &mut SqliteConnection, writes: &Writes<'_>) -> Result<(), Failure> {
-    if writes.touches_admission() {
+    if writes.touches_standing() {
         execute(connection, admission::touch(writes))?;
     }
-    insert(connection, &writes.counters)?;
-    if writes.admitted > 0 {
-        execute(connection, admission::count(writes))?;
-        execute(connection, admission::forget(writes))?;
+    for link in &writes.links {
+        append(connection, writes, link)?;
     }
+    let customer = |delta: &CustomerDelta<'_>| {
+        let counter = QuotaCounterDelta { scope: CUSTOMER, name: delta.name, active: delta.active };
+        block_on(connection.insert(&[counter])).map(drop)
+    };
+    writes.customers.iter().try_for_each(customer)?;
     insert(connection, &writes.tallies)?;
     for change in writes.releases.iter().chain(&writes.updates) {
         update(connection, change, &format_args!("mitigation {}", change.row.mitigation_id.0))?;
@@ -47,6 +54,42 @@ pub(super) fn all(connection: &mut SqliteConnection, writes: &Writes<'_>) -> Res
     }
     insert(connection, &writes.safelist_put)?;
     insert(connection, &writes.panic_put)?;
+    Ok(())
+}
+
+/// So many seconds of a pop's log are kept; a minute is needed.
+const KEPT_SECONDS: i64 = 300;
+/// Old rows of the log are deleted at each of so many new ones.
+const PRUNED_EVERY: i64 = 64;
+
+/// The next row of a pop's log.
+fn append(connection: &mut SqliteConnection, writes: &Writes<'_>, link: &Link) -> Result<(), Failure> {
+    let pop = link.pop.as_str();
+    let head = snapshot::head(connection, pop)?;
+    let (version, active) = (head.version + 1, head.active + link.active);
+    let standing = head.standing + i64::from(writes.touches_standing());
+    let append = Sql::new(
+        "INSERT INTO pop_log (pop, version, at, second, instance, epoch, standing, active, granted, admitted) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(pop)
+    .bind(version)
+    .bind(Micros::from(Utc::now()))
+    .bind(writes.second)
+    .bind(writes.instance)
+    .bind(writes.epoch)
+    .bind(standing)
+    .bind(active)
+    .bind(active)
+    .bind(link.admitted);
+    execute(connection, append)?;
+    if link.active != 0 {
+        execute(connection, Sql::new("UPDATE admission SET granted = granted + ?").bind(link.active))?;
+    }
+    if version % PRUNED_EVERY == 0 {
+        let old = Sql::new("DELETE FROM pop_log WHERE pop = ? AND version < ? AND second < ?");
+        execute(connection, old.bind(pop).bind(version).bind(writes.second - KEPT_SECONDS))?;
+    }
     Ok(())
 }
 

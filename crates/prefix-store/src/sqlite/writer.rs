@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
+use diesel::result::QueryResult;
 use diesel::sqlite::SqliteConnection;
 use prefix_core::ports::StoreError;
 use tokio::sync::oneshot;
@@ -17,6 +18,7 @@ use crate::error::Failure;
 type Job = Box<dyn FnOnce(&mut Slot) + Send>;
 
 /// The way to the thread. It ends when the last one is dropped.
+#[derive(Clone)]
 pub(super) struct Writer {
     jobs: mpsc::Sender<Job>,
 }
@@ -35,6 +37,14 @@ impl Slot {
             self.connection = Some(opened.map_err(Failure::unavailable)?);
         }
         self.connection.as_mut().ok_or_else(|| Failure::unavailable("no connection"))
+    }
+
+    /// Runs `work` outside of a transaction.
+    pub(super) fn outside<T>(
+        &mut self,
+        work: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>,
+    ) -> Result<T, Failure> {
+        Ok(work(self.connection()?)?)
     }
 
     /// Runs `work` in a transaction: committed if it says so, rolled back otherwise.

@@ -47,6 +47,10 @@ pub struct Calls {
     pub reads: u64,
 }
 
+/// What a store held at some moment.
+#[derive(Clone, Debug)]
+pub struct Backup(Box<State>);
+
 /// A store in memory, with fault injection.
 pub struct MemoryStore {
     inner: Mutex<Inner>,
@@ -148,6 +152,19 @@ impl MemoryStore {
     /// Changes what is stored behind everybody's back: for tests that something notices it.
     pub fn tamper_audit(&self, tamper: impl FnOnce(&mut Vec<(Pop, AuditEntry)>)) {
         tamper(&mut self.lock().state.audit);
+    }
+
+    /// What is stored now, for [`Self::go_back`].
+    pub fn backup(&self) -> Backup {
+        Backup(Box::new(self.lock().state.clone()))
+    }
+
+    /// Everything is as it was then: a backup was restored, or a server took over without the last changes.
+    pub fn go_back(&self, to: &Backup) {
+        let mut inner = self.lock();
+        let times = inner.state.shared.times_put_back() + 1;
+        inner.state = (*to.0).clone();
+        inner.state.shared.put_back(times);
     }
 
     /// The database's clock; the machine's unless told otherwise.

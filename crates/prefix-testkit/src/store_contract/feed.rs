@@ -24,7 +24,7 @@ async fn news(
     let changes = store.changes(&pop(), reader, Some(since)).await.unwrap();
     match changes.changed {
         ChangedRows::Only(ids) => (changes.cursor, ids.into_iter().collect()),
-        ChangedRows::Anything => panic!("nothing was lost"),
+        ChangedRows::Anything | ChangedRows::Replaced => panic!("nothing was lost"),
     }
 }
 

@@ -71,6 +71,25 @@ pub struct ChangeSet {
     pub panic_put: Vec<PanicScope>,
     /// How many mitigations were newly let in (`pending` for the first time): they count toward the rate of new rules.
     pub admitted: u64,
+    /// What the counters must not exceed by this change, whatever other pops change at the same time.
+    pub limits: QuotaLimits,
+}
+
+/// How many rules there may be at most. Storage checks it where a count is shared with other pops: the decision saw what
+/// was committed a moment ago. A change that is within the limit by what its decision saw is never refused for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuotaLimits {
+    /// Of any one customer.
+    pub customer: u64,
+    /// In all.
+    pub global: u64,
+}
+
+impl Default for QuotaLimits {
+    /// None.
+    fn default() -> Self {
+        Self { customer: u64::MAX, global: u64::MAX }
+    }
 }
 
 /// How the counters of the quotas change.

@@ -40,7 +40,7 @@ pub struct ReadSet {
     /// Work that only the leader of the pop may do: nothing is stored, and the unit of work ends as
     /// [`Deposed`](crate::ports::StoreError::Deposed), unless this epoch is that of the pop's leader.
     pub leader: Option<Epoch>,
-    /// Lock and read quota counters, rate of new rules, safelist and panic scopes.
+    /// Read quota counters, rate of new rules, safelist and panic scopes, which still hold at the commit.
     pub admission: bool,
     /// Counters of these customers.
     pub customers: BTreeSet<CustomerId>,

@@ -23,9 +23,24 @@ pub(super) struct SharedState {
     instances: BTreeMap<(Pop, InstanceId), (DateTime<Utc>, Candidacy)>,
     feed: Vec<(Pop, Option<InstanceId>, BTreeSet<MitigationId>)>,
     heads: BTreeMap<Pop, ChainHead>,
+    /// How often the store was put back to an earlier state.
+    past: u64,
 }
 
+/// A cursor is a place in the feed, and above these bits how often the store was put back.
+const PAST_SHIFT: u32 = 40;
+
 impl SharedState {
+    /// Goes on from an earlier state, as a restored database does.
+    pub(super) fn put_back(&mut self, times: u64) {
+        self.past = times;
+    }
+
+    /// How often it was put back.
+    pub(super) fn times_put_back(&self) -> u64 {
+        self.past
+    }
+
     /// Refuses the unit of work of a leader that is none any more.
     pub(super) fn check(&self, pop: &Pop, epoch: Option<Epoch>) -> Result<(), StoreError> {
         let Some(epoch) = epoch else { return Ok(()) };
@@ -97,9 +112,13 @@ impl SharedState {
     }
 
     pub(super) fn changes(&self, pop: &Pop, reader: InstanceId, since: Option<FeedCursor>) -> RowChanges {
-        let cursor = FeedCursor(self.feed.len() as u64);
+        let cursor = FeedCursor((self.past << PAST_SHIFT) | self.feed.len() as u64);
         let Some(since) = since else { return RowChanges { cursor, changed: ChangedRows::Anything } };
-        let read = usize::try_from(since.0).unwrap_or(usize::MAX);
+        if since.0 >> PAST_SHIFT < self.past {
+            return RowChanges { cursor, changed: ChangedRows::Replaced };
+        }
+        let read = usize::try_from(since.0 & !(u64::MAX << PAST_SHIFT)).unwrap_or(usize::MAX);
+        let read = if since.0 >> PAST_SHIFT > self.past { usize::MAX } else { read };
         if read > self.feed.len() {
             return RowChanges { cursor, changed: ChangedRows::Anything };
         }
