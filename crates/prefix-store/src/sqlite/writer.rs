@@ -65,8 +65,10 @@ impl Slot {
             Ok((value, end))
         });
         let committed = matches!(result, Ok((_, End::Commit)));
-        if !committed && connection.batch_execute("ROLLBACK").is_err() {
-            // some errors have rolled back already; a fresh connection is in no transaction for sure
+        let rolled_back = committed || connection.batch_execute("ROLLBACK").is_ok();
+        // some errors have rolled back already: a fresh connection is in no transaction for sure. And one that was opened
+        // while the files could not be written stays unable to write.
+        if !rolled_back || result.as_ref().is_err_and(Failure::is_outage) {
             self.connection = None;
         }
         result.map(|(value, _)| value)
