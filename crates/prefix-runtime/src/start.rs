@@ -56,7 +56,10 @@ const CHECK_PATIENCE: Duration = Duration::from_mins(1);
 pub fn check(chosen: &Chosen, out: &mut impl Write) -> std::io::Result<ExitCode> {
     let (sender, loaded) = mpsc::channel();
     let source = chosen.source.clone();
-    std::thread::Builder::new().spawn(move || sender.send(source.load()))?;
+    std::thread::Builder::new().spawn(move || {
+        // nobody listens any more when it took too long
+        let _ = sender.send(source.load());
+    })?;
     let Ok(loaded) = loaded.recv_timeout(CHECK_PATIENCE) else {
         let (folder, seconds) = (chosen.source.folder().display(), CHECK_PATIENCE.as_secs());
         writeln!(

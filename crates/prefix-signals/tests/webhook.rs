@@ -5,7 +5,7 @@ use prefix_core::confidence::Confidence;
 use prefix_core::event::Report;
 use prefix_diagnostics::Diagnostic;
 use prefix_signals::Item;
-use prefix_signals::expression::{ExpressionBudget, Steps};
+use prefix_signals::expression::ExpressionBudget;
 use prefix_signals::webhook::{Adapter, AdapterDocument, Auth};
 use serde_json::{Value, json};
 
@@ -272,7 +272,6 @@ fn a_payload_over_which_the_paths_take_too_long_is_refused() {
         refused.text.contains("adapter radware takes more than") && refused.text.contains("filters"),
         "{refused}"
     );
-    assert!(Steps::MOST >= 10_000_000, "{}", Steps::MOST);
 }
 
 #[test]

@@ -60,10 +60,10 @@ fn a_folder_with_the_name_of_the_backup_is_told_and_nothing_is_changed() {
 
 #[test]
 fn yaml_that_explodes_is_refused_within_a_moment() {
-    let mut billion = "a: &a [x, x, x, x, x, x, x, x, x]\n".to_owned();
-    for (one, next) in ('a'..'m').zip('b'..='m') {
-        billion += &format!("{next}: &{next} [{}]\n", vec![format!("*{one}"); 9].join(", "));
-    }
+    let nine =
+        |(one, next): (char, char)| format!("{next}: &{next} [{}]\n", vec![format!("*{one}"); 9].join(", "));
+    let first = "a: &a [x, x, x, x, x, x, x, x, x]\n".to_owned();
+    let billion: String = std::iter::once(first).chain(('a'..'m').zip('b'..='m').map(nine)).collect();
     let quadratic = format!("a: &a [{}]\nplaybooks: [{}]\n", "x,".repeat(50_000), "*a,".repeat(50_000));
     let deep = format!("playbooks: {}{}\n", "[".repeat(200_000), "]".repeat(200_000));
     let maps = format!("playbooks: {}1{}\n", "{a: ".repeat(100_000), "}".repeat(100_000));

@@ -146,9 +146,8 @@ pub(super) fn ask(at: SocketAddr, method: &str, path: &str, body: &Value) -> (u1
     let length = body.len();
     write!(
             stream,
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}",
-            at
-        )
+            "{method} {path} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
         .unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();

@@ -54,7 +54,7 @@ impl From<Untrusted> for io::Error {
 impl Untrusted {
     /// Whether an error of the state folder says that something is not believed.
     pub fn is(error: &io::Error) -> bool {
-        error.get_ref().is_some_and(|inner| inner.is::<Self>())
+        error.get_ref().and_then(|inner| inner.downcast_ref::<Self>()).is_some()
     }
 }
 
