@@ -136,10 +136,16 @@ mod tests {
     #[test]
     fn a_time_that_no_clock_can_have_is_no_uptime() {
         let timestamp = |seconds, nanos| Timestamp { seconds, nanos };
-        for impossible in [timestamp(i64::MAX, 0), timestamp(1, i32::MAX), timestamp(1, -1), timestamp(-1, 0)]
-        {
-            assert_eq!(since(&impossible), None, "{impossible:?}");
+        let impossible =
+            [timestamp(1, i32::MAX), timestamp(1, -1), timestamp(-1, 0), timestamp(i64::MAX, i32::MAX)];
+        for timestamp in impossible {
+            assert_eq!(since(&timestamp), None, "{timestamp:?}");
         }
+        assert_eq!(
+            since(&timestamp(i64::MAX, 0)),
+            Some(Duration::ZERO),
+            "what is yet to come has lasted no time"
+        );
         assert!(since(&timestamp(1_767_225_600, 5)).is_some_and(|uptime| uptime > Duration::from_secs(1)));
     }
 }

@@ -22,7 +22,8 @@ async fn a_leader_that_dies_or_pauses_is_replaced_in_time_beside_another_pop_und
     let mut net = network.steps(&["{action: discard, ttl_seconds: 5}"]).start().await;
     let mut other = net.another_instance().await;
     let neighbor = net.instance_of_another_pop("ams1").await;
-    let load = [Load::start(&net.detector, 1), Load::start(&other.detector, 2), Load::start(&neighbor.detector, 3)];
+    let load =
+        [Load::start(&net.detector, 1), Load::start(&other.detector, 2), Load::start(&neighbor.detector, 3)];
     let (mut kills, mut pauses) = (Vec::new(), Vec::new());
     for number in 0..takeovers {
         tokio::time::sleep(random.moment_within(Duration::from_secs(1))).await;
@@ -32,7 +33,11 @@ async fn a_leader_that_dies_or_pauses_is_replaced_in_time_beside_another_pop_und
             (&mut other.daemon, &mut net.daemon)
         };
         let dies = random.percent(50);
-        if dies { leader.kill9() } else { leader.stop() }
+        if dies {
+            leader.kill9()
+        } else {
+            leader.stop()
+        }
         let since = Instant::now();
         let led = wait::until("the other instance to lead".to_owned(), wait::PATIENCE, async || {
             if leads(next).await == Some(true) { Ok(()) } else { Err("it follows") }
@@ -76,7 +81,8 @@ async fn pause_of(neighbor: &Beside, net: &Network, random: &mut Random) {
 
 /// Whether this instance leads; `None` if it does not answer.
 async fn leads(daemon: &Daemon) -> Option<bool> {
-    let answer = tokio::time::timeout(Duration::from_secs(1), daemon.get("/v1/health/detail")).await.ok()?.ok()?;
+    let answer =
+        tokio::time::timeout(Duration::from_secs(1), daemon.get("/v1/health/detail")).await.ok()?.ok()?;
     let health: serde_json::Value = serde_json::from_str(&answer.body).ok()?;
     health["leader"]["is_leader"].as_bool()
 }
@@ -104,7 +110,8 @@ struct Load {
 impl Load {
     fn start(detector: &crate::test_network::Detector, part: u8) -> Self {
         let (ending, accepted) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
-        let (end, count, detector) = (ending.clone(), accepted.clone(), detector.named(&format!("load{part}")));
+        let (end, count, detector) =
+            (ending.clone(), accepted.clone(), detector.named(&format!("load{part}")));
         let task = tokio::spawn(async move {
             let mut host = 0_u32;
             while !end.load(Ordering::Relaxed) {

@@ -26,7 +26,8 @@ pub(crate) async fn post(api: Data<Api>, call: Call, query: Query, body: Body) -
     let caller = call.caller(dry_run);
     customer_is_known(&api, &asked, &call).await?;
     let pop = asked.pop.clone();
-    let started = api.engine.panic(asked, &caller).await.map_err(past_storage)?;
+    let panicked = api.engine.panic(asked, &caller).await;
+    let started = panicked.map_err(if dry_run { past_storage } else { unrecorded })?;
     // only now: no doubt delays a panic
     let warnings = match &pop {
         Some(pop) => doubt(&api, pop.as_str()).await.into_iter().collect(),
@@ -104,7 +105,19 @@ async fn doubt(api: &Api, pop: &str) -> Option<String> {
     })
 }
 
-/// Whoever cannot freeze through storage is told the other way.
+/// The scope is frozen on this instance, whose rules leave, and storage does not know of it yet.
+fn unrecorded(error: EngineError) -> Problem {
+    if let EngineError::StorageUnavailable(cause) = &error {
+        tracing::warn!(%cause, "a panic cannot be recorded: storage is not available");
+        let detail = "storage is not available: this instance has frozen the scope, withdraws the rules that it announces, \
+                      and records it once storage is back; other instances do not know of it yet: send it again, or on \
+                      their hosts: prefixdctl panic --direct --reason \"...\"";
+        return Problem::new(Kind::StorageUnavailable, detail);
+    }
+    error.into()
+}
+
+/// Whoever cannot ask storage is told the other way.
 fn past_storage(error: EngineError) -> Problem {
     if let EngineError::StorageUnavailable(cause) = &error {
         tracing::warn!(%cause, "the kill switch was asked for while storage is not available");

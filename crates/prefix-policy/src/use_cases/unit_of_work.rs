@@ -250,7 +250,10 @@ impl<'a> UnitOfWork<'a> {
         let corroborations = self.corroborations.into_values().filter_map(Tracked::change);
         let quotas = &self.policy.parts().quotas;
         ChangeSet {
-            limits: QuotaLimits { customer: quotas.max_active_per_customer, global: quotas.max_active_global },
+            limits: QuotaLimits {
+                customer: quotas.max_active_per_customer,
+                global: quotas.max_active_global,
+            },
             mitigations: self.tracked.into_values().filter_map(Tracked::change).collect(),
             groups: self.groups.into_values().filter_map(Tracked::change).collect(),
             corroborations: corroborations.map(|change| *change.after).collect(),
