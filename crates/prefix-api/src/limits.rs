@@ -109,9 +109,9 @@ impl Buckets {
         let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
         let until_full = full_at.get(caller).map_or(Duration::ZERO, |full| *full - now);
         // at least one token is there
-        let most = self.capacity - self.period;
+        let most = self.capacity.saturating_sub(self.period);
         if until_full > most {
-            return Err(until_full - most);
+            return Err(until_full.saturating_sub(most));
         }
         self.add(&mut full_at, caller, cost, now);
         Ok(())

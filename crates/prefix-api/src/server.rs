@@ -17,6 +17,7 @@ use actix_web::middleware::from_fn;
 use actix_web::rt::net::TcpStream;
 use actix_web::{App, HttpResponse, web};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpSocket;
 use tokio::task::JoinHandle;
 use tracing_actix_web::TracingLogger;
 
@@ -65,12 +66,22 @@ pub async fn server(settings: &ApiSettings, parts: ApiParts) -> io::Result<Runni
         .max_concurrent_connections(of_a_worker)
         .disable_signals()
         .shutdown_timeout(settings.drain_timeout.as_secs().max(1));
-    let listener = TcpListener::bind(settings.listen)?;
+    let listener = listener(settings.listen)?;
     let address = listener.local_addr()?;
     let server = listen(builder, listener, shared, &takers)?.run();
     let handle = server.handle();
     let watch = tokio::spawn(watch_readiness(Arc::clone(&api)));
     Ok(RunningServer { api, address, takers, handle, server: tokio::spawn(server), watch })
+}
+
+/// Connections that nobody has taken yet, at most: those of a busy moment wait there and are not refused.
+const BACKLOG: u32 = 1024;
+
+fn listener(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
 }
 
 /// Takes connections from a listener.

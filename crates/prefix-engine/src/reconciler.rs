@@ -36,7 +36,7 @@ const ECHO: Duration = Duration::from_millis(200);
 const FIRST_PASS: Duration = Duration::from_secs(5);
 
 /// The longest pass of all. A speaker sends 100,000 paths in some seconds.
-const LONGEST_PASS: Duration = Duration::from_secs(120);
+const LONGEST_PASS: Duration = Duration::from_mins(2);
 
 /// So many paths that are as they should be become confirmations at once. A pass that is cut off loses none that it
 /// has made known: what is not confirmed yet is found again by the next pass.

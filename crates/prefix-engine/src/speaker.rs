@@ -47,7 +47,7 @@ struct State {
 }
 
 /// The table may be unreadable for so long before that is a problem: a speaker that was just restarted is none.
-const UNREAD_FOR: Duration = Duration::from_secs(60);
+const UNREAD_FOR: Duration = Duration::from_mins(1);
 
 /// Whether the speaker is connected, and the states of its BGP sessions.
 pub(crate) struct SpeakerState {

@@ -43,9 +43,9 @@ impl FloodFilter {
         }
         let may_write = place.written < MOST;
         if may_write {
-            place.written += 1
+            place.written += 1;
         } else {
-            place.left_out += 1
+            place.left_out += 1;
         }
         may_write
     }

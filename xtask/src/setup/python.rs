@@ -22,8 +22,8 @@ pub(super) fn install_missing(lab: &Path) -> Result<()> {
 /// `welcome` are built for some kinds of machine only; `cargo xtask ci` compiles what is missing.
 fn install(environment: &Path, needed: &[&str], welcome: &[&str]) -> Result<()> {
     let stamp = environment.join("requirements.txt");
-    let wanted: String = needed.iter().chain(welcome).map(|requirement| format!("{requirement}\n")).collect();
-    let names = wanted.trim_end().replace('\n', " ");
+    let names = [needed, welcome].concat().join(" ");
+    let wanted = [needed, welcome].concat().join("\n") + "\n";
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         println!("setup: {names} is installed");
         return Ok(());

@@ -34,9 +34,9 @@ async fn a_leader_that_dies_or_pauses_is_replaced_in_time_beside_another_pop_und
         };
         let dies = random.percent(50);
         if dies {
-            leader.kill9()
+            leader.kill9();
         } else {
-            leader.stop()
+            leader.stop();
         }
         let since = Instant::now();
         let led = wait::until("the other instance to lead".to_owned(), wait::PATIENCE, async || {

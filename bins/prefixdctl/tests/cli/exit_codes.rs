@@ -71,7 +71,7 @@ async fn usage_is_64() {
         &["--cert", "only.pem", "peers"],
     ] {
         let run = Program::bare(env!("CARGO_BIN_EXE_prefixdctl")).run(arguments).await;
-        assert_eq!(run.code, 5, "{arguments:?}: {}", run.stderr);
+        assert_eq!(run.code, 64, "{arguments:?}: {}", run.stderr);
         assert!(run.stderr.starts_with("error: "), "{arguments:?}: {}", run.stderr);
         assert_eq!(run.stdout, "", "{arguments:?}");
     }
@@ -90,7 +90,7 @@ async fn a_value_that_is_none_is_5_as_if_the_server_had_refused_it() {
         &["--api", "http://127.0.0.1:1/v1", "peers"],
     ] {
         let run = Program::bare(env!("CARGO_BIN_EXE_prefixdctl")).run(arguments).await;
-        assert_eq!(run.code, 64, "{arguments:?}: {}", run.stderr);
+        assert_eq!(run.code, 5, "{arguments:?}: {}", run.stderr);
         assert!(run.stderr.starts_with("error: "), "{arguments:?}: {}", run.stderr);
         assert_eq!(run.stdout, "", "{arguments:?}");
     }

@@ -179,9 +179,9 @@ impl Connection {
         if draining && head {
             deadline = deadline.min(state.since + DRAIN_GRACE);
         }
-        match Instant::now() >= deadline {
-            true => Patience::Over(if head { Over::Head } else { Over::Idle }),
-            false => Patience::Until(deadline),
+        if Instant::now() < deadline {
+            return Patience::Until(deadline);
         }
+        Patience::Over(if head { Over::Head } else { Over::Idle })
     }
 }

@@ -24,7 +24,6 @@ pub struct DaemonBuilder {
 
 impl DaemonBuilder {
     /// So many descriptors and not more, as after `ulimit -n`.
-    #[must_use]
     pub fn descriptors(mut self, most: u32) -> Self {
         self.descriptors = Some(most);
         self

@@ -11,7 +11,7 @@ use prefix_core::ownership::Ownership;
 pub(super) struct Table {
     local: BTreeMap<RouteKey, RibPath>,
     learned: BTreeMap<RouteKey, RibPath>,
-    /// Learned paths are better than local ones, as with a higher LOCAL_PREF (RFC 4271 §5.1.5).
+    /// Learned paths are better than local ones, as with a higher `LOCAL_PREF` (RFC 4271 §5.1.5).
     pub(super) prefers_learned: bool,
 }
 
