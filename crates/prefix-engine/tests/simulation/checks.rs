@@ -121,7 +121,9 @@ impl Testbed {
     fn check_overdue(&self) {
         let calm = self.observer.calm_for();
         let by_daemon = self.is_served() && !self.conditions.dry_run && calm >= MENDED;
-        let by_guard = self.guard.is_some() && calm >= Guard::EVERY + Duration::from_secs(2);
+        let by_guard = self.guard.is_some()
+            && calm >= Guard::EVERY + Duration::from_secs(2)
+            && self.observer.since_step() >= Guard::HELD + Guard::EVERY + Duration::from_secs(2);
         if self.speaker_troubled || !(by_daemon || by_guard) {
             return;
         }
