@@ -34,8 +34,9 @@ fn a_pipe_as_panic_marker_hangs_neither_the_start_nor_the_stop() {
     chmod(&state, 0o700);
     let marker = fifo(&state.join("panic.json"));
     let daemon = Daemon::start(&mut prefixd(folder.path()));
-    // and one that comes later
+    // and one that comes later: a look every 250 ms has found none in between, so that it is told again
     std::fs::remove_file(&marker).unwrap();
+    std::thread::sleep(Duration::from_secs(1));
     fifo(&marker);
     let line = daemon.logged("panic.json cannot be read");
     assert!(line.contains("is no regular file"), "{line}");
