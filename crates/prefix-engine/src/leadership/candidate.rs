@@ -102,17 +102,15 @@ impl Candidate {
         if !self.store.is_shared() {
             return leadership.epoch().is_some();
         }
-        // without an answer the last one counts
-        if self.claim(false).await.is_ok()
-            && leadership.epoch().is_none()
-            && leadership.pop().leader.is_none()
-        {
+        let is_answered = self.claim(false).await.is_ok();
+        if is_answered && leadership.epoch().is_none() && leadership.pop().leader.is_none() {
             // the leader went before this one, and left the rules to it
             let _ = self.claim(!leadership.has_others()).await;
         }
         match leadership.epoch() {
             None => false,
-            Some(_) if leadership.has_others() => !self.is_succeeded().await,
+            Some(_) if is_answered && leadership.has_others() => !self.is_succeeded().await,
+            // without an answer nobody can take over, however many live
             Some(_) => true,
         }
     }
