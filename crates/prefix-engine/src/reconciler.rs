@@ -293,12 +293,12 @@ impl Reconciler {
         if !self.context.settings.enforced() {
             return true;
         }
-        let (started, clock) = (Instant::now(), self.context.now());
+        let started = Instant::now();
         let counts = self.bounded_pass(started).await;
         if let Ok((_, foreign)) = counts {
             self.speaker.foreign_rules.store(foreign, Ordering::Relaxed);
         }
-        telemetry::reconciled(&counts, self.context.now() - clock, self.context.settings.pop.as_str());
+        telemetry::reconciled(&counts, started.elapsed(), self.context.settings.pop.as_str());
         counts.is_ok()
     }
 

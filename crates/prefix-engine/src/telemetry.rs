@@ -5,8 +5,9 @@ mod initial_series;
 pub(crate) use initial_series::initial_series;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use metrics::{counter, gauge, histogram};
 use prefix_core::address::VictimIp;
 use prefix_core::announcer::AnnounceError;
@@ -228,7 +229,7 @@ pub(crate) fn first_confirmation(created_at: DateTime<Utc>, now: DateTime<Utc>) 
 }
 
 /// One call to the speaker ended.
-pub(crate) fn speaker_call(took: std::time::Duration, announced: usize, withdrawn: usize) {
+pub(crate) fn speaker_call(took: Duration, announced: usize, withdrawn: usize) {
     histogram!("prefixd_announcements_latency_seconds").record(took.as_secs_f64());
     counter!("prefixd_announcements_total", "status" => "announced").increment(announced as u64);
     counter!("prefixd_announcements_total", "status" => "withdrawn").increment(withdrawn as u64);
@@ -266,14 +267,14 @@ pub(crate) fn drifts(drifts: &[Drift]) {
 
 /// A reconciliation pass ended, with the number of own paths and of rules of others.
 #[allow(clippy::cast_precision_loss, reason = "gauges of counts far below 2^52")]
-pub(crate) fn reconciled(result: &Result<(usize, u64), AnnounceError>, took: TimeDelta, pop: &str) {
+pub(crate) fn reconciled(result: &Result<(usize, u64), AnnounceError>, took: Duration, pop: &str) {
     let status = if result.is_ok() { "success" } else { "error" };
     counter!("prefixd_reconciliation_runs_total", "status" => status).increment(1);
     match result {
         Ok((own, foreign)) => {
             gauge!("prefixd_reconciliation_active_count", "pop" => pop.to_owned()).set(*own as f64);
             gauge!("prefixd_foreign_rules").set(*foreign as f64);
-            debug!(own, foreign, milliseconds = took.num_milliseconds(), "intent and table compared");
+            debug!(own, foreign, milliseconds = took.as_millis(), "intent and table compared");
         }
         Err(error) => warn!(%error, "the speaker's table could not be read"),
     }

@@ -1,23 +1,23 @@
 //! Thousands of rules at once: the speaker's table is read a few times and not once for each burst, and neither new
 //! rules nor withdrawals wait behind the others.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use prefix_core::mitigation::Status;
 use prefix_engine::PanicRequest;
-use prefix_testkit::fakes::{MemoryAnnouncer, MemoryStore, ScriptedClock};
 use tokio::time::Instant;
 
-use crate::lab::{Config, Lab, alice, ban, beginning, detector, instance, unban};
+use crate::lab::{Lab, alice, ban, detector, unban};
 
 const RULES: usize = 3_000;
 
-const LARGE: &str = "
+/// Quotas for all of them.
+pub(crate) const LARGE: &str = "
 quotas: {max_active_per_customer: 10000, max_active_per_pop: 10000, max_active_global: 10000, max_new_per_minute: 10000, max_announcements_per_peer: 10000}
 ";
 
-fn victim(number: usize) -> String {
+/// One of so many addresses.
+pub(crate) fn victim(number: usize) -> String {
     format!("2001:db8:10::{number:x}")
 }
 
@@ -88,41 +88,4 @@ async fn rules_whose_answers_were_lost_are_read_back_together() {
     assert_eq!((lab.rules().len(), lab.count(Status::Withdrawn)), (0, RULES));
     let reads = lab.speaker.reads() - reads;
     assert!(reads < RULES / 100, "the table was read {reads} times for {RULES} rules");
-}
-
-#[tokio::test(start_paused = true)]
-async fn nobody_else_leads_while_an_instance_withdraws_its_rules_at_a_stop() {
-    let store = Arc::new(MemoryStore::new());
-    let clock = Arc::new(ScriptedClock::following_tokio(beginning()));
-    store.set_shared(true);
-    store.set_clock(clock.clone());
-    let speaker = Arc::new(MemoryAnnouncer::new());
-    let start = async |number| {
-        let config = Config::read(&format!("{LARGE}preserve_announcements: false"));
-        Lab::try_start(store.clone(), speaker.clone(), clock.clone(), config, None, instance(number))
-            .await
-            .unwrap()
-    };
-    let leader = start(1).await;
-    let reports = (1..=800).map(|number| Ok(ban(&victim(number), "udp_flood"))).collect();
-    leader.engine.ingest_batch(reports, &detector()).await.unwrap();
-    leader.seconds(1).await;
-    assert_eq!(leader.rules().len(), 800);
-    // four bursts take longer than a lease lasts
-    speaker.set_delay(Duration::from_secs(3));
-    let newcomer = async {
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        let newcomer = start(2).await;
-        while !newcomer.rules().is_empty() {
-            assert!(
-                !newcomer.engine.health().await.leader.is_leader,
-                "{} rules are left",
-                newcomer.rules().len()
-            );
-            newcomer.wait(Duration::from_millis(100)).await;
-        }
-        newcomer.seconds(10).await;
-        assert!(newcomer.engine.health().await.leader.is_leader);
-    };
-    tokio::join!(leader.engine.shutdown(), newcomer);
 }

@@ -38,23 +38,17 @@ pub(crate) async fn post(
     body: Result<RawBody, Problem>,
 ) -> Reply {
     let body = body?;
-    if let Auth::Hmac(_) = adapter.auth() {
-        verify(&adapter, &request, &body, &api).map_err(|problem| failed(&api, &request, problem))?;
+    if let Auth::Hmac(signature) = adapter.auth() {
+        let checked = signature.verify(&body.0, |name| only(request.headers(), name), api.now());
+        checked.map_err(|error| {
+            failed(&api, &request, Problem::new(Kind::Unauthenticated, error.to_string()))
+        })?;
         pay(&api, Budget::Events, &call)?;
     }
     let (bytes, hash) = super::payload(&call, query, Ok(body))?;
     intake::may_report(&call, adapter.source())?;
     let items = super::read(&api, adapter.source(), |context| adapter.read(&bytes, context))?;
     super::answer(&api, &call, adapter.source(), items, hash).await
-}
-
-/// Whether the signature of the body holds, if one is asked for.
-fn verify(adapter: &Adapter, request: &HttpRequest, body: &RawBody, api: &Api) -> Result<(), Problem> {
-    if let Auth::Hmac(signature) = adapter.auth() {
-        let checked = signature.verify(&body.0, |name| only(request.headers(), name), api.now());
-        checked.map_err(|error| Problem::new(Kind::Unauthenticated, error.to_string()))?;
-    }
-    Ok(())
 }
 
 /// The value of a header that is there once, and text.
