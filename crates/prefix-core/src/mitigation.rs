@@ -1,5 +1,6 @@
 //! A mitigation: a stored intent to filter, from its first report until the speaker confirmed that its rule is gone.
 
+mod row_clock;
 mod status;
 mod transition;
 
@@ -8,6 +9,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+pub use row_clock::RowClock;
 pub use status::{EndReason, Status, UnknownStatus};
 pub use transition::TransitionError;
 
@@ -171,6 +173,9 @@ pub struct Mitigation {
     pub correlation: Option<Correlation>,
     /// The last decision about it.
     pub decision: Decision,
+    /// By which setting of storage's clock its times are meant.
+    #[serde(default, skip_serializing_if = "RowClock::is_first")]
+    pub clock: RowClock,
 }
 
 impl Mitigation {

@@ -175,6 +175,7 @@ impl GuardSupervisor {
             time: alive.time,
             counter: alive.counter,
             goodbye: false,
+            storage_time: None,
         });
         self.monitor.observe(heartbeat, now, compose::clock().now());
         let is_alive = match self.monitor.liveness(now) {

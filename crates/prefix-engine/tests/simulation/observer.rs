@@ -5,11 +5,12 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use prefix_core::announcer::{AnnounceError, RibPath};
 use prefix_core::event::EventAction;
 use prefix_core::flowspec::RouteKey;
 use prefix_core::id::{EventId, InstanceId, MitigationId, SignalId};
-use prefix_core::mitigation::{Mitigation, Status};
+use prefix_core::mitigation::{EndReason, Mitigation, Status};
 use prefix_core::ownership::{MitigationTag, Ownership};
 use prefix_core::panic::PanicScope;
 use prefix_core::ports::Leadership;
@@ -37,6 +38,10 @@ pub(crate) struct Ack {
 
 pub(crate) struct Facts {
     calm_since: Instant,
+    /// When the deciding clock was last set.
+    stepped: Option<Instant>,
+    /// When the time of a living rule is over, by the clock that nobody sets.
+    deadlines: HashMap<MitigationId, Instant>,
     last_write: Instant,
     acks: Vec<Ack>,
     /// The first answer to each `Idempotency-Key`.
@@ -69,6 +74,8 @@ impl Observer {
     pub(crate) fn new(store: Arc<MemoryStore>, speaker: Arc<MemoryAnnouncer>, strict: bool) -> Self {
         let facts = Facts {
             calm_since: Instant::now(),
+            stepped: None,
+            deadlines: HashMap::new(),
             last_write: Instant::now(),
             acks: Vec::new(),
             keys: HashMap::new(),
@@ -89,6 +96,17 @@ impl Observer {
     /// Something happened that daemons need time to mend.
     pub(crate) fn disturb(&self) {
         self.open().calm_since = Instant::now();
+    }
+
+    /// The clock by which everything is decided was set.
+    pub(crate) fn step(&self) {
+        self.open().stepped = Some(Instant::now());
+        self.disturb();
+    }
+
+    /// How long ago that was.
+    pub(crate) fn since_step(&self) -> Duration {
+        self.open().stepped.map_or(Duration::MAX, |at| at.elapsed())
     }
 
     /// How long nothing has happened that needs mending.
@@ -273,8 +291,30 @@ impl Observer {
         }
     }
 
+    /// No rule ends before its time because somebody has set a clock, or because a daemon was replaced.
+    fn check_time(&self, timed: Timed, decided: Instant) {
+        let mut facts = self.open();
+        match timed {
+            Timed::Lives { id, left } => drop(facts.deadlines.insert(id, decided + left)),
+            Timed::IsOver { id } => {
+                let early = facts.deadlines.remove(&id).map(|at| at.saturating_duration_since(decided));
+                drop(facts);
+                if let Some(early) = early.filter(|early| *early > TOLERANCE) {
+                    let early = early.as_secs();
+                    self.trace.wrong(format!("the time of {} is over {early} s too early", name(id)));
+                }
+            }
+        }
+    }
+
     /// Storage answered.
-    pub(crate) fn wrote(&self, link: &Link, deeds: &Deeds, result: &Result<(), StoreError>) {
+    pub(crate) fn wrote(
+        &self,
+        link: &Link,
+        deeds: &Deeds,
+        decided: Instant,
+        result: &Result<(), StoreError>,
+    ) {
         match result {
             Ok(()) if deeds.words.is_empty() => {}
             Ok(()) => {
@@ -285,6 +325,9 @@ impl Observer {
                 self.trace.tell(link.name, format!("cannot write ({error}): {}", deeds.words.join("; ")));
                 return;
             }
+        }
+        for timed in &deeds.timed {
+            self.check_time(*timed, decided);
         }
         for ended in &deeds.ended {
             if ended.revived {
@@ -312,6 +355,18 @@ pub(crate) fn name(id: MitigationId) -> String {
     format!("m-{}", &text[text.len() - 4..])
 }
 
+/// By how much two measurements of one deadline may differ.
+const TOLERANCE: Duration = Duration::from_secs(3);
+
+/// What a unit of work says of the time of a rule.
+#[derive(Clone, Copy)]
+enum Timed {
+    /// So much is left to it.
+    Lives { id: MitigationId, left: Duration },
+    /// It is over.
+    IsOver { id: MitigationId },
+}
+
 struct Ended {
     id: MitigationId,
     key: Option<RouteKey>,
@@ -323,11 +378,14 @@ struct Ended {
 pub(crate) struct Deeds {
     words: Vec<String>,
     ended: Vec<Ended>,
+    timed: Vec<Timed>,
 }
 
 impl Deeds {
     pub(crate) fn of(changes: &ChangeSet) -> Self {
         let mut deeds = Self::default();
+        // every entry that a use case writes has the time of its unit of work
+        let now = changes.audit.iter().map(|entry| entry.timestamp).max();
         for event in &changes.events {
             let report = &event.report;
             let what = if report.action == EventAction::Ban { "reports" } else { "ends" };
@@ -336,6 +394,7 @@ impl Deeds {
         }
         for change in &changes.mitigations {
             let before = change.before.as_deref();
+            deeds.timed.extend(timed(before, &change.after, now));
             deeds.words.push(row_words(before, &change.after));
             let over =
                 |row: &Mitigation| matches!(row.status, Status::Withdrawn | Status::Expired) && !row.dry_run;
@@ -363,6 +422,16 @@ impl Deeds {
         }
         deeds
     }
+}
+
+fn timed(before: Option<&Mitigation>, row: &Mitigation, now: Option<DateTime<Utc>>) -> Option<Timed> {
+    let id = row.mitigation_id;
+    if row.lives() {
+        let left = (row.expires_at - now?).to_std().unwrap_or_default();
+        return Some(Timed::Lives { id, left });
+    }
+    let lived = before.is_some_and(Mitigation::lives);
+    (lived && row.end_reason == Some(EndReason::Ttl)).then_some(Timed::IsOver { id })
 }
 
 fn row_words(before: Option<&Mitigation>, row: &Mitigation) -> String {

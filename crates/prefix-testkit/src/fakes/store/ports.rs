@@ -60,6 +60,24 @@ impl Maintenance for MemoryStore {
         self.read(|_| ())
     }
 
+    async fn retention_horizon(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
+        self.read(|state| state.horizon)
+    }
+
+    async fn move_retention_horizon(
+        &self,
+        from: Option<DateTime<Utc>>,
+        to: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        self.change(|state, _| {
+            let is_there = state.horizon == from;
+            if is_there {
+                state.horizon = Some(to);
+            }
+            is_there
+        })
+    }
+
     async fn prune(&self, retention: &Retention, limit: u32) -> Result<u64, StoreError> {
         self.change(|state, _| state.prune(retention, limit))
     }
