@@ -381,7 +381,7 @@ impl<D: Database> Maintenance for SqlStore<D> {
     }
 
     async fn retention_horizon(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
-        Ok(self.one(retention::horizon()).await?.and_then(HorizonRow::parse))
+        Ok(self.one(Lane::Engine, retention::horizon()).await?.and_then(HorizonRow::parse))
     }
 
     async fn move_retention_horizon(

@@ -68,12 +68,7 @@ impl Anchor {
 
 /// `time` was at `from`: what is it at `to`?
 fn shifted(time: DateTime<Utc>, from: Duration, to: Duration) -> DateTime<Utc> {
-    let by = |time: Duration| TimeDelta::from_std(time).unwrap_or(TimeDelta::MAX);
-    let moved = match to.checked_sub(from) {
-        Some(later) => time.checked_add_signed(by(later)),
-        None => time.checked_sub_signed(by(from - to)),
-    };
-    moved.unwrap_or(time)
+    time.checked_add_signed(signed(to) - signed(from)).unwrap_or(time)
 }
 
 fn signed(time: Duration) -> TimeDelta {

@@ -18,8 +18,6 @@ pub fn wrong_clock(ahead_seconds: i64) -> Result<Vec<(String, String)>, LabError
         ("LD_PRELOAD", library.display().to_string()),
         ("FAKETIME", format!("{ahead_seconds:+}s")),
         ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
-        ("DONT_FAKE_MONOTONIC", "1".to_owned()),
-        ("NO_FAKE_STAT", "1".to_owned()),
     ];
     Ok(environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }

@@ -127,7 +127,7 @@ pub async fn an_event_of_a_living_mitigation_is_not_pruned(store: &Arc<dyn Store
 pub async fn no_kind_of_old_rows_has_to_wait_for_another(store: &Arc<dyn Store>) {
     let old = |number| Mitigation { created_at: at(-2000), ..ended(number, Status::Expired, -1000) };
     let rows: Vec<Mitigation> = (0..10).map(old).collect();
-    put(&**store, &rows.iter().collect::<Vec<_>>()).await;
+    put(&**store, &rows).await;
     let events = (0..40).map(|n| Event { ingested_at: at(-100 - i64::from(n)), ..event(n) }).collect();
     let replies = (0..10).map(|n| reply(&format!("old {n}"), -90_000)).collect();
     write(&**store, &reads(), ChangeSet { events, replies, ..ChangeSet::default() }).await.unwrap();

@@ -1,6 +1,7 @@
 //! The storage ports that change rows in memory, and those between instances.
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use prefix_core::id::InstanceId;
 use prefix_core::name::Pop;
 use prefix_core::ports::{
