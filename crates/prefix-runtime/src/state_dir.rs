@@ -16,6 +16,7 @@ use prefix_core::panic::{PanicOrigin, PanicScope};
 use prefix_engine::Engine;
 use prefix_guard::files::{PanicMarker, StateDir, Untrusted};
 use prefix_guard::{BootAnchor, Heartbeat};
+use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -86,7 +87,11 @@ fn read_or_write(file: &mut File, machine: &str) -> io::Result<InstanceId> {
 
 /// The time of storage for the heartbeat: of the engine, once it runs, and until then of the daemon before.
 #[derive(Clone, Default)]
-struct StorageTime(Arc<Mutex<Known>>);
+struct StorageTime {
+    known: Arc<Mutex<Known>>,
+    /// That there is something to write before the next second.
+    changed: Arc<Notify>,
+}
 
 #[derive(Default)]
 struct Known {
@@ -100,11 +105,11 @@ impl StorageTime {
         let last: Option<Heartbeat> = state.read(StateDir::DAEMON_ALIVE).ok().flatten();
         let last = last.and_then(|heartbeat| heartbeat.storage_time);
         let last = last.filter(|time| time.boot_id == machine::boot_id());
-        Self(Arc::new(Mutex::new(Known { engine: None, last })))
+        Self { known: Arc::new(Mutex::new(Known { engine: None, last })), changed: Arc::default() }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The newest that is valid: an older one goes on to be right, as long as the machine runs.
@@ -137,9 +142,11 @@ impl HeartbeatWriter {
         self.time.known().last.as_ref().map(|time| time.anchor)
     }
 
-    /// From now on the heartbeat says what this engine knows of the time.
+    /// From now on the heartbeat says what this engine knows of the time, beginning at once: a daemon that dies in its
+    /// first second leaves it to its successor.
     pub fn follow(&self, engine: Engine) {
         self.time.known().engine = Some(engine);
+        self.time.changed.notify_one();
     }
 }
 
@@ -159,11 +166,14 @@ async fn write_heartbeats(state: StateDir, time: StorageTime) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failing = false;
     for counter in 1.. {
-        ticks.tick().await;
-        let (state, time) = (state.clone(), time.newest());
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = time.changed.notified() => {}
+        }
+        let (state, newest) = (state.clone(), time.newest());
         // A disk that hangs must not hold up anything else.
         let written =
-            spawn_blocking(move || state.write(StateDir::DAEMON_ALIVE, &heartbeat(counter, false, time)))
+            spawn_blocking(move || state.write(StateDir::DAEMON_ALIVE, &heartbeat(counter, false, newest)))
                 .await;
         let error = written.map_err(io::Error::other).and_then(|written| written).err();
         if let (Some(error), false) = (&error, failing) {
