@@ -110,11 +110,11 @@ impl StorageClock {
     }
 
     /// Never begins before what is stored already: the clock of the machine may have been set back while nobody looked.
-    pub(crate) fn begin_after(&self, newest: DateTime<Utc>) {
+    pub(crate) fn begin_after(&self, last_written: DateTime<Utc>) {
         let since_boot = self.machine.since_boot();
         let mut state = self.state.lock();
-        if state.estimate.now(since_boot).is_some_and(|now| newest - now > STEP_HERE) {
-            state.estimate.begin_at(newest, since_boot);
+        if state.estimate.now(since_boot).is_some_and(|now| last_written - now > STEP_HERE) {
+            state.estimate.begin_at(last_written, since_boot);
         }
     }
 

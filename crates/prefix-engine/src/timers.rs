@@ -16,7 +16,7 @@ pub(crate) use clock_steps::clock_steps;
 pub(crate) use deadlines::deadlines;
 pub(crate) use groups::GroupTimer;
 pub(crate) use housekeeping::housekeeping;
-pub(crate) use retention::{RetentionState, newest};
+pub(crate) use retention::{RetentionState, last_written};
 pub(crate) use safelist::safelist;
 pub(crate) use steps::steps;
 

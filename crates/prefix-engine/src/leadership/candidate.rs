@@ -119,12 +119,15 @@ impl Candidate {
         }
     }
 
-    /// The first claim of a start: it asks for the time first, because nobody leads without. `newest` is the newest time
-    /// that is stored. Returns why this instance cannot work beside the living leader, if it cannot.
-    pub(crate) async fn join(&self, newest: Option<DateTime<Utc>>) -> Result<Option<String>, StoreError> {
+    /// The first claim of a start: it asks for the time first, because nobody leads without. `last_written` is
+    /// the time of what was stored last, which counts if nothing of this boot knows the time. Returns why this instance cannot work beside the living leader, if it cannot.
+    pub(crate) async fn join(
+        &self,
+        last_written: Option<DateTime<Utc>>,
+    ) -> Result<Option<String>, StoreError> {
         self.claim(false).await?;
-        if let Some(newest) = newest.filter(|_| !self.store.is_shared()) {
-            self.clock.begin_after(newest);
+        if let Some(time) = last_written.filter(|_| !self.store.is_shared() && self.anchor.is_none()) {
+            self.clock.begin_after(time);
         }
         if self.clock.is_valid() {
             self.claim(true).await?;

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::Store;
+use prefix_core::name::Pop;
 use prefix_core::page::PageRequest;
-use prefix_core::ports::{AuditQuery, EventQuery, StoreError};
+use prefix_core::ports::{AuditQuery, StoreError};
 
 use crate::mutex::Mutex;
 
@@ -21,7 +22,7 @@ struct State {
     lagging: Option<(DateTime<Utc>, Duration)>,
     /// How much it lags.
     by: TimeDelta,
-    /// The newest time that was stored before this start.
+    /// When something was last stored before this start.
     begin: Option<DateTime<Utc>>,
 }
 
@@ -30,9 +31,9 @@ struct State {
 pub(crate) struct RetentionState(Mutex<State>);
 
 impl RetentionState {
-    /// Where the horizon begins, if none is stored: at the newest time that was stored before this start.
-    pub(crate) fn begin_at(&self, newest: Option<DateTime<Utc>>) {
-        self.0.lock().begin = newest;
+    /// Where the horizon begins, if none is stored: when something was last stored before this start.
+    pub(crate) fn begin_at(&self, last_written: Option<DateTime<Utc>>) {
+        self.0.lock().begin = last_written;
     }
 
     /// Where the horizon may move to now; `None` if retention waits. Without a horizon it begins at what was stored before
@@ -75,13 +76,20 @@ impl RetentionState {
     }
 }
 
-/// The newest time that is stored, of events and of the audit log; `None` in an empty database.
-pub(crate) async fn newest(store: &dyn Store) -> Result<Option<DateTime<Utc>>, StoreError> {
+/// When the audit log of a pop was last written to, in the order of its commits: after a clock was set back, the latest
+/// time is that of an older entry. `None` for an empty log.
+pub(crate) async fn last_written(store: &dyn Store, pop: &Pop) -> Result<Option<DateTime<Utc>>, StoreError> {
     let page = PageRequest { limit: 1, ..PageRequest::default() };
-    let audit = store.audit(&AuditQuery { page, ..AuditQuery::default() }).await?;
-    let events = store.events(&EventQuery { page, ..EventQuery::default() }).await?;
-    let audited = audit.items.first().map(|entry| entry.timestamp);
-    Ok(audited.max(events.items.first().map(|event| event.ingested_at)))
+    let newest = store.audit(&AuditQuery { page, ..AuditQuery::default() }).await?.items.into_iter().next();
+    // what is not sealed yet was written after everything that is
+    let last = match newest.filter(|entry| entry.seal.is_none()) {
+        Some(entry) => Some(entry),
+        None => {
+            let Some(head) = store.audit_chain_head(pop).await? else { return Ok(None) };
+            store.audit_chain(pop, head.seq, 1).await?.into_iter().next()
+        }
+    };
+    Ok(last.map(|entry| entry.timestamp))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::announcer::{AnnounceError, RibPath};
 use prefix_core::event::EventAction;
 use prefix_core::flowspec::RouteKey;
@@ -98,9 +98,19 @@ impl Observer {
         self.open().calm_since = Instant::now();
     }
 
-    /// The clock by which everything is decided was set.
-    pub(crate) fn step(&self) {
-        self.open().stepped = Some(Instant::now());
+    /// The clock by which everything is decided was set. By a little is followed at once, and takes as much from what is
+    /// left to each rule.
+    pub(crate) fn step(&self, by: TimeDelta) {
+        let mut facts = self.open();
+        facts.stepped = Some(Instant::now());
+        if let Ok(by) = by.to_std()
+            && by <= SMALL_STEP
+        {
+            for deadline in facts.deadlines.values_mut() {
+                *deadline = deadline.checked_sub(by).unwrap_or(*deadline);
+            }
+        }
+        drop(facts);
         self.disturb();
     }
 
@@ -323,6 +333,8 @@ impl Observer {
             }
             Err(error) => {
                 self.trace.tell(link.name, format!("cannot write ({error}): {}", deeds.words.join("; ")));
+                // it may be stored or not
+                self.open().deadlines.retain(|id, _| !deeds.timed.iter().any(|timed| timed.id() == *id));
                 return;
             }
         }
@@ -358,6 +370,9 @@ pub(crate) fn name(id: MitigationId) -> String {
 /// By how much two measurements of one deadline may differ.
 const TOLERANCE: Duration = Duration::from_secs(3);
 
+/// A clock that is set by no more is followed at once.
+const SMALL_STEP: Duration = Duration::from_secs(2);
+
 /// What a unit of work says of the time of a rule.
 #[derive(Clone, Copy)]
 enum Timed {
@@ -365,6 +380,14 @@ enum Timed {
     Lives { id: MitigationId, left: Duration },
     /// It is over.
     IsOver { id: MitigationId },
+}
+
+impl Timed {
+    fn id(self) -> MitigationId {
+        match self {
+            Self::Lives { id, .. } | Self::IsOver { id } => id,
+        }
+    }
 }
 
 struct Ended {

@@ -130,6 +130,12 @@ impl Link {
             Some(PlannedPause { effects, time });
     }
 
+    /// What is planned for its next effects does not happen.
+    pub(crate) fn spare(&self) {
+        *self.planned_crash.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.planned_pause.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// Counts one effect or claim toward a planned pause.
     fn pause_point(self: &Arc<Self>) {
         let mut planned = self.planned_pause.lock().unwrap_or_else(PoisonError::into_inner);

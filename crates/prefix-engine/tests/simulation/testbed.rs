@@ -290,7 +290,7 @@ impl Testbed {
                 let to = (self.now() + by).max(beginning());
                 self.clock.set(to);
                 self.tell("clock", format!("is set by {seconds} s, to {}", to.format("%F %H:%M:%S")));
-                self.observer.step();
+                self.observer.step(by);
             }
         }
         self.observer.disturb();
@@ -298,6 +298,7 @@ impl Testbed {
 
     /// Every trouble ends, and a daemon runs.
     pub(crate) async fn recover(&mut self) {
+        self.daemons.iter().for_each(|daemon| daemon.link().spare());
         self.heal();
         self.tell("testbed", "all trouble is over");
         for _ in 0..60 {
@@ -310,7 +311,6 @@ impl Testbed {
         if self.daemons.iter().any(|daemon| daemon.engine().is_none()) {
             self.observer.trace.wrong("a daemon does not come up although nothing is in its way");
         }
-        self.daemons.iter().for_each(|daemon| daemon.link().crash_after(u32::MAX, CrashPoint::Before));
         // everybody who still waits for an answer, and whoever tries again
         self.pass(Duration::from_secs(15)).await;
         self.speaker.let_late_changes_happen();
