@@ -27,7 +27,7 @@ use prefix_core::signal::{Corroboration, SignalGroup};
 use tokio::time::Instant;
 
 use super::{CrashPoint, LinkedPort};
-use crate::observer::Deeds;
+use crate::deeds::Deeds;
 
 #[async_trait]
 impl Transactions for LinkedPort<dyn Store> {
