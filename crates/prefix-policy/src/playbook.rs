@@ -11,8 +11,8 @@ use prefix_diagnostics::{Checked, Diagnostic, Diagnostics};
 
 use check::Check;
 pub use document::{
-    CorrelationOverride, FragmentsOption, MatchDocument, OnAllowedPorts, OnUnknownPorts, PlaybookDocument,
-    PlaybooksDocument, StepDocument, StepMatch,
+    CorrelationOverride, FragmentsOption, MatchDocument, OnAllowedPorts, OnTooManyPorts, OnUnknownPorts,
+    PlaybookDocument, PlaybooksDocument, StepDocument,
 };
 pub use one_or_many::OneOrMany;
 

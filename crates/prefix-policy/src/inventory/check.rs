@@ -10,7 +10,6 @@ use prefix_trie::joint::JointPrefixMap;
 
 use super::customer::{Asset, Customer, Service};
 use super::index::{AssetPosition, AssetRange};
-use crate::ports::merged_ranges;
 use crate::settings::Guardrails;
 
 /// The most addresses of one range.
@@ -54,10 +53,10 @@ fn ports(service: &Service, at: impl Fn() -> KeyPath, guardrails: &Guardrails, f
     ];
     for (key, protocol, list, excluded) in lists {
         let at = || at().key(key).key(protocol);
-        if list.contains(&0) {
+        if list.contains(0) {
             found.error(at(), "ports are from 1 to 65535, not 0");
         }
-        let (terms, most) = (merged_ranges(list).len(), guardrails.max_ports);
+        let (terms, most) = (list.merged().len(), guardrails.max_ports);
         if excluded && terms > most {
             let text = format!(
                 "leaving these ports out of a rule takes {terms} port terms, guardrails.max_ports is {most}: such \

@@ -6,6 +6,7 @@ use std::fmt::Display;
 use prefix_core::flowspec::{Action, ActionParts, ActionType};
 use prefix_core::matching::PacketLength;
 use prefix_core::name::VectorName;
+use prefix_core::port::PortSet;
 use prefix_core::protocol::{Protocol, number};
 use prefix_core::ttl::Ttl;
 use prefix_diagnostics::{Diagnostic, Diagnostics, KeyPath};
@@ -73,7 +74,7 @@ impl Check<'_> {
                 || matches!(vector.protocol, Some(Protocol::Number(number)) if numbers.contains(&number))
         };
         let (tcp, udp) = (is(&[number::TCP], Protocol::Tcp), is(&[number::UDP], Protocol::Udp));
-        let terms = vector.dst_ports.len() + vector.src_ports.len();
+        let terms = vector.dst_ports.terms() + vector.src_ports.terms();
         if terms > 0 && !tcp && !udp {
             error("names ports, which exist with protocol udp or tcp only");
         }
@@ -88,7 +89,7 @@ impl Check<'_> {
         let most = self.guardrails.max_ports;
         if terms > most {
             let text = format!(
-                "vector \"{name}\" names {terms} ports, guardrails.max_ports is {most}: its rules will be refused \
+                "vector \"{name}\" takes {terms} port terms, guardrails.max_ports is {most}: its rules will be refused \
                  unless events name fewer"
             );
             self.found.warning(at.clone(), text);
@@ -254,8 +255,8 @@ impl Check<'_> {
         }
     }
 
-    fn no_port_zero(&mut self, ports: &BTreeSet<u16>, at: KeyPath) {
-        if ports.contains(&0) {
+    fn no_port_zero(&mut self, ports: &PortSet, at: KeyPath) {
+        if ports.contains(0) {
             self.found.error(at, "ports are from 1 to 65535, not 0");
         }
     }
