@@ -187,6 +187,8 @@ fn any_of<T: Copy + Into<u64>>(values: &BTreeSet<T>) -> Result<Numeric, RuleErro
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::protocol::number::UDP;
 
@@ -211,6 +213,38 @@ mod tests {
             ..to_host()
         };
         assert_eq!(ports(&[53, 80]).rule().unwrap(), ports(&[80, 53, 53]).rule().unwrap());
+    }
+
+    fn sets() -> impl Strategy<Value = PortSet> {
+        let range =
+            (0_u16..=60, 0_u16..=8).prop_map(|(first, more)| PortRange::new(first, first + more).unwrap());
+        prop::collection::vec(range, 1..6).prop_map(|ranges| ranges.into_iter().collect())
+    }
+
+    proptest! {
+        /// A range and the list of its ports are two rules for the same packets.
+        #[test]
+        fn a_range_and_its_list_of_ports_mean_the_same_packets(ranges in sets()) {
+            let listed: PortSet = (0..=65_535_u16).filter(|port| ranges.contains(*port)).collect();
+            let both: [fn(PortSet) -> DestinationPorts; 2] = [DestinationPorts::Only, DestinationPorts::Except];
+            for ports in both {
+                let of = |set: &PortSet| Matching { protocol: Some(UDP), dst_ports: ports(set.clone()), ..to_host() };
+                let (ranged, single) = (of(&ranges), of(&listed));
+                for port in (0..=80).chain([65_535]) {
+                    prop_assert_eq!(ranged.dst_ports.matches(port), single.dst_ports.matches(port));
+                }
+                let (Ok(ranged), Ok(single)) = (ranged.rule(), single.rule()) else { continue };
+                prop_assert!(ranged.covers(&single) && single.covers(&ranged), "{ranged} and {single}");
+                let numbers = ranged.destination_port().unwrap();
+                for port in 0..=80 {
+                    prop_assert_eq!(numbers.matches(port.into()), ports(ranges.clone()).matches(port));
+                }
+            }
+            let source = Matching { protocol: Some(UDP), src_ports: ranges.clone(), ..to_host() };
+            if let Ok(rule) = source.rule() {
+                prop_assert!((0..=80).all(|port| rule.source_port().unwrap().matches(port.into()) == ranges.contains(port)));
+            }
+        }
     }
 
     #[test]

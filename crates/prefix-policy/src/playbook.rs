@@ -3,6 +3,7 @@
 mod check;
 mod document;
 mod one_or_many;
+mod precedes;
 
 use prefix_core::event::Report;
 use prefix_core::flowspec::Action;

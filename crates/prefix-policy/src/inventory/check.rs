@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
-use prefix_core::address::Prefix;
+use prefix_core::address::{Family, Prefix};
 use prefix_diagnostics::{Diagnostics, KeyPath};
 use prefix_trie::joint::JointPrefixMap;
 
@@ -12,11 +12,19 @@ use super::customer::{Asset, Customer, Service};
 use super::index::{AssetPosition, AssetRange};
 use crate::settings::Guardrails;
 
+/// The shortest prefixes that are plausible as one customer's, in bits: a whole /8, and a registry's usual /19.
+const SHORTEST_V4: u8 = 8;
+const SHORTEST_V6: u8 = 19;
+
 /// The most addresses of one range.
 const LARGEST_RANGE: u128 = 65_536;
 
 /// Identifiers, ports, and customers without prefixes.
 pub(super) fn customers(customers: &[Customer], guardrails: &Guardrails, found: &mut Diagnostics) {
+    if customers.is_empty() {
+        let text = "the inventory has no customers: no address is ours, so nothing is ever mitigated";
+        found.warning("customers", text);
+    }
     let mut seen = HashSet::with_capacity(customers.len());
     for (index, customer) in customers.iter().enumerate() {
         let id = &customer.customer_id;
@@ -81,6 +89,19 @@ pub(super) fn prefixes(customers: &[Customer], found: &mut Diagnostics) -> Joint
         if let Some(before) = map.insert(prefix.as_network(), index) {
             let text = format!("prefix {prefix} belongs to customer \"{}\" already", name(customers, before));
             found.error(at(index, number), text);
+        }
+    }
+    for (index, number, prefix) in all() {
+        let shortest = match prefix.family() {
+            Family::Ipv4 => SHORTEST_V4,
+            Family::Ipv6 => SHORTEST_V6,
+        };
+        if prefix.len() < shortest {
+            let text = format!(
+                "prefix {prefix} is shorter than /{shortest}: addresses of others count as ours, and reports of them \
+                 make rules"
+            );
+            found.warning(at(index, number), text);
         }
     }
     for (index, number, prefix) in all() {

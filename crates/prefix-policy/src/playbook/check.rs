@@ -58,10 +58,29 @@ impl Check<'_> {
                 steps: self.steps(playbook, &at.key("steps")),
             });
         }
+        self.reached(document);
         if let Some(name) = document.default_playbook.as_ref().filter(|name| !names.contains(name)) {
             self.found.error("default_playbook", format!("there is no playbook \"{name}\""));
         }
         built
+    }
+
+    /// Warns of playbooks that an earlier one always precedes. The default one is used all the same.
+    fn reached(&mut self, document: &PlaybooksDocument) {
+        for (index, later) in document.playbooks.iter().enumerate() {
+            let mut earlier = document.playbooks.iter().take(index);
+            let first = earlier.find(|earlier| earlier.matches.precedes(&later.matches, self.vectors));
+            let Some(first) = first.filter(|_| document.default_playbook.as_ref() != Some(&later.name))
+            else {
+                continue;
+            };
+            let at = KeyPath::from("playbooks").index(index).key("match");
+            let text = format!(
+                "playbook \"{}\" is never used: \"{}\" stands before it and matches all that it matches",
+                later.name, first.name
+            );
+            self.found.warning(at, text);
+        }
     }
 
     fn vector(&mut self, name: &VectorName, vector: &VectorTemplate, at: &KeyPath) {
