@@ -28,7 +28,7 @@ fn document(change: impl FnOnce(&mut Value)) -> AdapterDocument {
     serde_json::from_value(document).unwrap()
 }
 
-fn adapter(change: impl FnOnce(&mut Value)) -> Adapter {
+pub(crate) fn adapter(change: impl FnOnce(&mut Value)) -> Adapter {
     let (adapter, mistakes) =
         document(change).build(|_| Some("secret".to_owned()), &mut ExpressionBudget::default());
     adapter.unwrap_or_else(|| panic!("{mistakes:?}"))
