@@ -6,6 +6,7 @@
 
 use prefix_core::confidence::Confidence;
 use prefix_core::event::{EventAction, Reach, Report, Reports};
+use prefix_core::matching::PacketMatch;
 use prefix_core::name::ExternalEventId;
 use prefix_core::rate::{BitsPerSecond, PacketsPerSecond};
 use prefix_diagnostics::{Diagnostic, KeyPath};
@@ -14,7 +15,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::item::{BadItem, Context, Item, MOST_ITEMS, no_json, quoted, shown, too_many};
-use crate::reading;
+use crate::reading::{self, Ports, Reading, Unread};
 
 /// The version of the webhook that is read.
 const VERSION: &str = "4";
@@ -87,9 +88,20 @@ impl Alert {
         self.members.get(name)?.as_str()
     }
 
-    /// The first that can be read: annotation, then label.
-    fn said<T>(&self, name: &str, read: impl Fn(&Value) -> Option<T>) -> Option<T> {
-        [self.annotation(name), self.label(name)].into_iter().flatten().find_map(read)
+    /// The first that can be read: annotation, then label. One that cannot is named.
+    fn said<T>(&self, name: &str, unread: &mut Unread, read: impl Fn(&Value) -> Reading<T>) -> Option<T> {
+        let said = [self.annotation(name), self.label(name)].into_iter().flatten();
+        said.into_iter().find_map(|value| unread.keep(name, value, &read))
+    }
+
+    /// The ports: of the annotation, else of the label. Without what cannot be read the rule would be wider.
+    fn ports(&self) -> Result<Ports, String> {
+        for value in [self.annotation("top_dst_ports"), self.label("top_dst_ports")].into_iter().flatten() {
+            if let Some(ports) = reading::ports(value)? {
+                return Ok(ports);
+            }
+        }
+        Ok(Ports::default())
     }
 
     fn episode(&self) -> Option<ExternalEventId> {
@@ -116,11 +128,9 @@ impl Alert {
         })
     }
 
-    fn confidence(&self, context: Context<'_>) -> Confidence {
-        let said = self.annotation("confidence").and_then(|value| {
-            let number: f64 = reading::text(value)?.trim().parse().ok()?;
-            Confidence::new(number).ok()
-        });
+    fn confidence(&self, context: Context<'_>, unread: &mut Unread) -> Confidence {
+        let said = self.annotation("confidence");
+        let said = said.and_then(|value| unread.keep("confidence", value, reading::confidence));
         let severity = || {
             let word = self.label("severity")?.as_str()?;
             let usual = || SEVERITIES.iter().find(|(known, _)| known.eq_ignore_ascii_case(word));
@@ -143,26 +153,39 @@ fn item(raw: &RawValue, context: Context<'_>) -> Item {
     let external_event_id = alert.episode();
     let victim_ip = alert.victim().map_err(|error| bad(external_event_id.clone(), error))?;
     let resolved = alert.text("status").is_some_and(|status| status.eq_ignore_ascii_case("resolved"));
-    let word = [alert.label("vector"), alert.annotation("vector"), alert.label("alertname")];
-    let word = word.into_iter().flatten().find_map(reading::text).unwrap_or_default();
+    let action = if resolved { EventAction::Unban } else { EventAction::Ban };
+    let mut unread = Unread::default();
+    let ports = unread.ports(action, alert.ports()).map_err(|error| bad(external_event_id.clone(), error))?;
+    let named = [alert.label("vector"), alert.annotation("vector")].into_iter().flatten();
+    let named = named.filter_map(reading::text).find(|word| !word.trim().is_empty());
+    if let Some(word) = named.as_deref().filter(|word| context.vector(word).is_none()) {
+        unread.name("vector", &format!("{} is no vector, the attack counts as unknown", quoted(word)));
+    }
+    let word = named.or_else(|| reading::text(alert.label("alertname")?)).unwrap_or_default();
+    let vector = match ports.fragments {
+        true => Context::fragment_flood(),
+        false => context.vector(&word).or_else(Context::unknown_vector),
+    };
+    let protocol = alert.said("protocol", &mut unread, reading::protocol);
+    let started = alert.members.get("startsAt");
     Ok(Report {
-        timestamp: alert.text("startsAt").and_then(reading::event_time).unwrap_or(context.now),
+        timestamp: started
+            .and_then(|value| unread.keep("startsAt", value, reading::moment))
+            .unwrap_or(context.now),
         source: context.source.clone(),
         victim_ip,
-        vector: context.vector(&word).or_else(Context::unknown_vector),
-        protocol: alert.said("protocol", |value| reading::protocol(&reading::text(value)?)),
-        bps: alert.said("bps", reading::rate).map(BitsPerSecond::saturating),
-        pps: alert.said("pps", reading::rate).map(PacketsPerSecond::saturating),
-        top_dst_ports: alert
-            .said("top_dst_ports", |value| {
-                Some(reading::ports(&reading::text(value)?)).filter(|ports| !ports.is_empty())
-            })
-            .unwrap_or_default(),
-        confidence: Some(alert.confidence(context)),
-        action: if resolved { EventAction::Unban } else { EventAction::Ban },
+        vector,
+        protocol: protocol.or(ports.protocol),
+        bps: alert.said("bps", &mut unread, reading::rate).map(BitsPerSecond::saturating),
+        pps: alert.said("pps", &mut unread, reading::rate).map(PacketsPerSecond::saturating),
+        top_dst_ports: ports.list,
+        matches: PacketMatch::default(),
+        confidence: Some(alert.confidence(context, &mut unread)),
+        action,
         external_event_id,
         reach: Reach::Full,
         reports: Some(Reports::Edge),
+        unread: unread.0,
         raw_details: Some(raw.get().to_owned()),
     })
 }

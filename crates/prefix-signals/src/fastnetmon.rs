@@ -7,7 +7,9 @@ mod counters;
 
 use prefix_core::confidence::Confidence;
 use prefix_core::event::{EventAction, Reach, Report, Reports};
+use prefix_core::matching::PacketMatch;
 use prefix_core::name::{ExternalEventId, VectorName};
+use prefix_core::port::PortList;
 use prefix_core::rate::{BitsPerSecond, PacketsPerSecond};
 use prefix_core::words;
 use prefix_diagnostics::{Diagnostic, KeyPath};
@@ -72,6 +74,7 @@ pub fn read(payload: &[u8], action: Option<&str>, context: Context<'_>) -> Resul
     };
     let vector = vector.or_else(Context::unknown_vector);
     let open = vector.as_ref().is_some_and(|vector| vector.as_str() == "unknown");
+    let mut unread = reading::Unread::default();
     let confidence =
         context.mapped_confidence(action.as_str()).or_else(|| action.confidence().map(Confidence::clamped));
     Ok(Report {
@@ -81,15 +84,20 @@ pub fn read(payload: &[u8], action: Option<&str>, context: Context<'_>) -> Resul
         // an unban is for whatever was reported: the counters at the end of an attack need not say what it was
         vector: vector.filter(|_| action != Action::Unban),
         // a vector that fixes a protocol must not be contradicted by a detector's guess
-        protocol: text(details, "attack_protocol").filter(|_| open).and_then(reading::protocol),
+        protocol: details
+            .get("attack_protocol")
+            .filter(|_| open)
+            .and_then(|value| unread.keep("attack_protocol", value, reading::protocol)),
         bps: counters.bits_per_second(advanced).map(BitsPerSecond::saturating),
         pps: counters.packets_per_second().map(PacketsPerSecond::saturating),
-        top_dst_ports: std::collections::BTreeSet::new(),
+        top_dst_ports: PortList::default(),
+        matches: PacketMatch::default(),
         confidence,
         action: if action == Action::Unban { EventAction::Unban } else { EventAction::Ban },
         external_event_id: if advanced { episode(details)? } else { None },
         reach: reach(details, action, advanced),
         reports: Some(Reports::Edge),
+        unread: unread.0,
         raw_details: std::str::from_utf8(payload).ok().map(|text| text.trim().to_owned()),
     })
 }

@@ -76,6 +76,8 @@ pub(crate) fn shown(report: &Report) -> Value {
     put("confidence", json!(report.confidence.map(Confidence::value)));
     put("top_dst_ports", json!(report.top_dst_ports));
     put("event_id", json!(report.external_event_id));
+    put("match", if report.matches.is_empty() { Value::Null } else { json!(report.matches) });
+    put("unread", json!(report.unread));
     shown
 }
 

@@ -215,6 +215,9 @@ impl Policy {
         let text =
             format!("{} reports {vector} to {} with {confidence}{size}", report.source, report.victim_ip);
         decision.pass(Stage::Identity, text);
+        for unread in &report.unread {
+            decision.note(Stage::Identity, StageResult::Info, unread.as_str());
+        }
     }
 
     /// The facts that every playbook was compared with.
@@ -317,8 +320,7 @@ fn not_mitigated(mut decision: Decision, text: String) -> BanVerdict {
 
 /// The vector of a report, and what it says about the packets.
 fn described(report: &Report) -> (VectorName, ReportedMatch) {
-    let reported = ReportedMatch { protocol: report.protocol, dst_ports: report.top_dst_ports.clone() };
-    (report.vector.clone().unwrap_or_else(unknown_vector), reported)
+    (report.vector.clone().unwrap_or_else(unknown_vector), ReportedMatch::from(report))
 }
 
 /// The mitigation of the same episode that lives: its own vector first, the newest first.

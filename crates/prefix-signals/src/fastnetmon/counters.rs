@@ -19,7 +19,7 @@ pub(super) struct Counters {
 
 impl Counters {
     pub(super) fn of(details: &Map<String, Value>) -> Self {
-        let given = |name: &str| details.get(name).and_then(reading::rate);
+        let given = |name: &str| details.get(name).and_then(|value| reading::rate(value).ok().flatten());
         let packets = |name: &str| given(name).unwrap_or(0);
         Self {
             bits: given("total_incoming_traffic_bits"),
