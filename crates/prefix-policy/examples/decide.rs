@@ -59,6 +59,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         confidence: None,
         action: EventAction::Ban,
         external_event_id: None,
+        ended_at: None,
         reach: prefix_core::event::Reach::Full,
         reports: None,
         raw_details: None,

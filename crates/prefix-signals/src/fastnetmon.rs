@@ -88,6 +88,7 @@ pub fn read(payload: &[u8], action: Option<&str>, context: Context<'_>) -> Resul
         confidence,
         action: if action == Action::Unban { EventAction::Unban } else { EventAction::Ban },
         external_event_id: if advanced { episode(details)? } else { None },
+        ended_at: None,
         reach: reach(details, action, advanced),
         reports: Some(Reports::Edge),
         raw_details: std::str::from_utf8(payload).ok().map(|text| text.trim().to_owned()),

@@ -132,6 +132,7 @@ mod tests {
                 confidence: None,
                 action: EventAction::Unban,
                 external_event_id: None,
+                ended_at: None,
                 reach: prefix_core::event::Reach::Full,
                 reports: None,
                 raw_details: Some(r#"{"rate": 1.10, "id": 12345678901234567890123}"#.into()),

@@ -118,6 +118,7 @@ mod tests {
             confidence: None,
             action: EventAction::Ban,
             external_event_id: None,
+            ended_at: None,
             reach: Reach::Full,
             reports: None,
             raw_details: None,

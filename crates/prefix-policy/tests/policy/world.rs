@@ -298,6 +298,7 @@ pub(crate) fn report(vector: &str, victim: &str) -> Report {
         confidence: None,
         action: EventAction::Ban,
         external_event_id: None,
+        ended_at: None,
         reach: prefix_core::event::Reach::Full,
         reports: None,
         raw_details: None,

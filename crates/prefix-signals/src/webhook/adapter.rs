@@ -187,6 +187,7 @@ impl Adapter {
             confidence: self.confidence_of(node, context, steps),
             action,
             external_event_id,
+            ended_at: None,
             reach: Reach::Full,
             reports: None,
             raw_details: details.of(node),

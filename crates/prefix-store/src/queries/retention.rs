@@ -32,6 +32,9 @@ const MITIGATIONS_SQLITE: &str = "DELETE FROM mitigations WHERE mitigation_id IN
 const REPLIES: &str = "DELETE FROM replies WHERE reply_id IN (
     SELECT reply_id FROM replies WHERE created_at < ? ORDER BY created_at LIMIT ?) RETURNING '' AS name";
 
+const ENDS: &str = "DELETE FROM episode_ends WHERE end_key IN (
+    SELECT end_key FROM episode_ends WHERE noted_at < ? ORDER BY noted_at LIMIT ?) RETURNING '' AS name";
+
 const GROUPS: &str = "DELETE FROM signal_groups WHERE group_id IN (
     SELECT group_id FROM signal_groups AS g WHERE window_ends_at < ? AND status <> 'open' AND NOT EXISTS (
         SELECT 1 FROM mitigations AS m WHERE m.mitigation_id = g.mitigation_id AND m.phase <> 'final')
@@ -46,6 +49,7 @@ pub(crate) fn expired(retention: &Retention) -> impl Iterator<Item = Expired> {
         (EVENTS, EVENTS, retention.events_before, Some(tally::EVENTS)),
         (MITIGATIONS_PG, MITIGATIONS_SQLITE, retention.mitigations_before, Some(tally::MITIGATIONS)),
         (REPLIES, REPLIES, retention.replies_before, None),
+        (ENDS, ENDS, retention.events_before, None),
         (GROUPS, GROUPS, retention.groups_before, None),
         (CORROBORATIONS, CORROBORATIONS, retention.corroborations_before, None),
     ];

@@ -48,6 +48,8 @@ struct Document<D = Decision> {
     reach: Reach,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reports: Option<Reports>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ended_at: Option<DateTime<Utc>>,
     decision: D,
 }
 
@@ -128,6 +130,7 @@ impl EventRow {
                 confidence: doc.confidence,
                 action: doc.action,
                 external_event_id: external.transpose().map_err(|error| bad(&error))?,
+                ended_at: doc.ended_at,
                 reach: doc.reach,
                 reports: doc.reports,
                 raw_details: self.raw_details,
@@ -175,6 +178,7 @@ impl<'a> NewEvent<'a> {
             identity: Some(&event.identity).filter(|id| id.as_str() != report.source.as_str()).cloned(),
             reach: report.reach,
             reports: report.reports,
+            ended_at: report.ended_at,
             decision: event.decision.clone(),
         };
         let external = report.external_event_id.as_ref();

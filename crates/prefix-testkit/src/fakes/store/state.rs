@@ -9,7 +9,7 @@ use prefix_core::event::{Event, EventAction};
 use prefix_core::flowspec::RouteKey;
 use prefix_core::id::{MitigationId, PanicId};
 use prefix_core::mitigation::{Mitigation, Status};
-use prefix_core::name::{CustomerId, Pop};
+use prefix_core::name::{CustomerId, ExternalEventId, Pop, SourceName};
 use prefix_core::panic::PanicScope;
 use prefix_core::ports::{
     ChangeSet, Epoch, IdempotencyRecord, QuotaCounts, ReadSet, RequestKey, Retention, Snapshot, StoreError,
@@ -35,6 +35,8 @@ pub(super) struct State {
     pub(super) shared: SharedState,
     pub(super) signals: Signals,
     replies: HashMap<RequestKey, IdempotencyRecord>,
+    /// When episodes ended last, and when that was noted.
+    ends: HashMap<(SourceName, ExternalEventId), (DateTime<Utc>, DateTime<Utc>)>,
     claims: HashMap<Claim, MitigationId>,
     global: i64,
     pops: BTreeMap<Pop, i64>,
@@ -85,6 +87,11 @@ impl State {
             let episode = (report.source.clone(), id.clone());
             if reads.episodes.contains(&episode) {
                 snapshot.episodes.insert(episode);
+            }
+        }
+        for episode in &reads.ends {
+            if let Some((ended_at, _)) = self.ends.get(episode) {
+                snapshot.ends.insert(episode.clone(), *ended_at);
             }
         }
         for key in &reads.replies {
@@ -254,6 +261,10 @@ impl State {
         }
         self.signals.put(changes.corroborations);
         self.panic.extend(changes.panic_put.into_iter().map(|scope| (scope.panic_id, scope)));
+        for (episode, ended_at) in changes.ends {
+            let latest = self.ends.get(&episode).map_or(ended_at, |(known, _)| ended_at.max(*known));
+            self.ends.insert(episode, (latest, reads.now));
+        }
         self.replies.extend(changes.replies);
         if changes.safelist_put.is_empty() && changes.safelist_remove.is_empty() {
             return;
@@ -289,6 +300,7 @@ impl State {
         self.mitigations.retain(|_, row| {
             !take(row.status.is_final() && is_old(closed_at(row), retention.mitigations_before))
         });
+        self.ends.retain(|_, (_, noted_at)| !take(is_old(*noted_at, retention.events_before)));
         self.replies.retain(|_, reply| !take(is_old(reply.created_at, retention.replies_before)));
         let mitigations = &self.mitigations;
         let is_held = |group: &SignalGroup| {
