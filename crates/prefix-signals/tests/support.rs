@@ -76,6 +76,7 @@ pub(crate) fn shown(report: &Report) -> Value {
     put("confidence", json!(report.confidence.map(Confidence::value)));
     put("top_dst_ports", json!(report.top_dst_ports));
     put("event_id", json!(report.external_event_id));
+    put("ended_at", json!(report.ended_at.map(|time| time.to_rfc3339())));
     shown
 }
 
