@@ -168,11 +168,7 @@ fn most_bytes(request: &HttpRequest) -> usize {
     api.map_or(MAX_BYTES, |api| api.max_signal_body_bytes)
 }
 
-async fn read(
-    mut payload: web::Payload,
-    announced: Option<u64>,
-    most: usize,
-) -> Result<Vec<u8>, Problem> {
+async fn read(mut payload: web::Payload, announced: Option<u64>, most: usize) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();
     let mut seen = 0_usize;
     while let Some(chunk) = payload.next().await {

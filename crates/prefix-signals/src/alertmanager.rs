@@ -165,8 +165,7 @@ fn item(raw: &RawValue, context: Context<'_>) -> Item {
     let word = [alert.label("vector"), alert.annotation("vector"), alert.label("alertname")];
     let word = word.into_iter().flatten().find_map(reading::text).unwrap_or_default();
     let vector = context.vector(&word);
-    let victim_ip =
-        alert.victim(vector.is_some()).map_err(|error| bad(external_event_id.clone(), error))?;
+    let victim_ip = alert.victim(vector.is_some()).map_err(|error| bad(external_event_id.clone(), error))?;
     let resolved = alert.text("status").is_some_and(|status| status.eq_ignore_ascii_case("resolved"));
     Ok(Report {
         timestamp: alert.text("startsAt").and_then(reading::event_time).unwrap_or(context.now),

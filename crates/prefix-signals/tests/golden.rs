@@ -156,7 +156,10 @@ fn a_placeholder_of_a_direction_hides_no_real_one() {
         (format!(r#""{threshold}":"incoming","attack_direction":"outgoing""#), "Full"),
         (format!(r#""{threshold}":"other","attack_direction":"outgoing""#), "Full"),
         (r#""attack_direction":"internal""#.to_owned(), "Full"),
-        (r#""attack_direction":"unknown","total_outgoing_pps":5,"total_incoming_pps":0"#.to_owned(), "Outgoing"),
+        (
+            r#""attack_direction":"unknown","total_outgoing_pps":5,"total_incoming_pps":0"#.to_owned(),
+            "Outgoing",
+        ),
         (r#""total_outgoing_pps":5,"incoming_udp_pps":1"#.to_owned(), "Full"),
         (r#""total_outgoing_pps":5,"total_incoming_pps":"many""#.to_owned(), "Full"),
         (r#""total_outgoing_pps":0,"total_incoming_pps":0"#.to_owned(), "Full"),
@@ -199,7 +202,9 @@ fn the_rules_that_came_along_narrow_where_they_agree() {
     };
     let (syn, udp) = (r#""incoming_tcp_pps":9,"incoming_syn_tcp_pps":9"#, r#""incoming_udp_pps":9"#);
     let rule = |destination: &str, protocol: &str, ports: &str| {
-        format!(r#"{{"destination_prefix":"{destination}","protocols":["{protocol}"],"destination_ports":{ports}}}"#)
+        format!(
+            r#"{{"destination_prefix":"{destination}","protocols":["{protocol}"],"destination_ports":{ports}}}"#
+        )
     };
     let host = "203.0.113.1/32";
     let ports = |counters: &str, rules: &[String]| {
@@ -209,9 +214,17 @@ fn the_rules_that_came_along_narrow_where_they_agree() {
     assert_eq!(ports(syn, &[rule(host, "tcp", "[443,80]"), rule(host, "tcp", "[80,443]")]), [80, 443]);
     assert_eq!(ports(syn, &[rule(host, "tcp", "[443]"), rule(host, "tcp", "[80]")]), [0_u16; 0]);
     assert_eq!(ports(syn, &[rule(host, "tcp", "[443]"), rule(host, "tcp", "[]")]), [0_u16; 0]);
-    assert_eq!(ports(udp, &[rule(host, "tcp", "[443]")]), [0_u16; 0], "of another protocol than what was counted");
+    assert_eq!(
+        ports(udp, &[rule(host, "tcp", "[443]")]),
+        [0_u16; 0],
+        "of another protocol than what was counted"
+    );
     assert_eq!(ports(syn, &[rule("203.0.113.2/32", "tcp", "[443]")]), [0_u16; 0], "of another address");
-    assert_eq!(ports("", &[rule(host, "tcp", "[443]"), rule(host, "udp", "[443]")]), [0_u16; 0], "no protocol");
+    assert_eq!(
+        ports("", &[rule(host, "tcp", "[443]"), rule(host, "udp", "[443]")]),
+        [0_u16; 0],
+        "no protocol"
+    );
     for bad in [r#"["443a"]"#, "[0]", "[70000]", "[[443]]"] {
         let refused = read("203.0.113.1", syn, &format!("[{}]", rule(host, "tcp", bad))).unwrap_err();
         assert_eq!(refused.pointer(), "/flow_spec_rules/0/destination_ports", "{bad}");
@@ -222,7 +235,9 @@ fn the_rules_that_came_along_narrow_where_they_agree() {
         assert!(fastnetmon::read(over.as_bytes(), None, world.context()).is_ok(), "an end always passes");
     }
     let two = format!("[{},{}]", rule(host, "tcp", "[1]"), rule("203.0.113.2/32", "tcp", "[1]"));
-    for (ip, rules) in [("0.0.0.0", two.as_str()), ("::", "[]"), ("", r#"[{"destination_prefix":"203.0.113.0/24"}]"#)] {
+    for (ip, rules) in
+        [("0.0.0.0", two.as_str()), ("::", "[]"), ("", r#"[{"destination_prefix":"203.0.113.0/24"}]"#)]
+    {
         assert_eq!(read(ip, syn, rules).unwrap_err().pointer(), "/ip", "{ip} {rules}");
     }
     let named = read("0.0.0.0", "", &format!("[{}]", rule(host, "tcp", "[1]"))).unwrap();

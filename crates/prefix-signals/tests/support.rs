@@ -89,6 +89,15 @@ pub(crate) fn shown_items(items: &[Item]) -> Value {
     Value::Array(items.iter().map(item).collect())
 }
 
+/// The same of the nodes of a webhook, some of which are left out.
+pub(crate) fn shown_nodes(nodes: &[Option<Item>]) -> Value {
+    let shown = nodes.iter().map(|node| match node {
+        Some(item) => shown_items(std::slice::from_ref(item))[0].take(),
+        None => json!("ignored"),
+    });
+    Value::Array(shown.collect())
+}
+
 /// A file of the tests.
 pub(crate) fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name)

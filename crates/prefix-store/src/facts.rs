@@ -96,7 +96,8 @@ impl Facts {
         snapshot.episodes = picked(reads.episodes.iter(), &self.episodes).cloned().collect();
         snapshot.sightings = picked(reads.sightings.iter(), &self.sightings).cloned().collect();
         for row in self.ends {
-            let is_of = |(source, id): &&(SourceName, ExternalEventId)| key::of_end(source, id) == row.end_key;
+            let is_of =
+                |(source, id): &&(SourceName, ExternalEventId)| key::of_end(source, id) == row.end_key;
             if let Some(episode) = reads.ends.iter().find(is_of) {
                 snapshot.ends.insert(episode.clone(), row::time("episode_ends", "", row.ended_at)?);
             }

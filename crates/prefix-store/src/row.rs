@@ -65,7 +65,11 @@ pub(crate) fn readable<R: Parsed>(rows: Vec<R>) -> Vec<R::Value> {
     rows.into_iter().filter_map(R::readable).collect()
 }
 
-pub(crate) fn time(table: &'static str, id: impl Display, micros: Micros) -> Result<DateTime<Utc>, StoreError> {
+pub(crate) fn time(
+    table: &'static str,
+    id: impl Display,
+    micros: Micros,
+) -> Result<DateTime<Utc>, StoreError> {
     micros.time().ok_or_else(|| corrupt(table, id, format!("{} is no time", micros.get())))
 }
 

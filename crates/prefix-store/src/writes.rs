@@ -9,8 +9,8 @@ use prefix_core::signal::SignalGroup;
 
 use crate::key;
 use crate::row::{
-    NewAudit, NewCorroboration, NewEnd, NewEvent, NewGroup, NewMitigation, NewPanic, NewReply, NewSafelistEntry,
-    TallyDelta, phase_of,
+    NewAudit, NewCorroboration, NewEnd, NewEvent, NewGroup, NewMitigation, NewPanic, NewReply,
+    NewSafelistEntry, TallyDelta, phase_of,
 };
 use crate::sql_type::Id;
 
@@ -121,11 +121,7 @@ impl<'a> Writes<'a> {
                 .iter()
                 .map(|entry| NewAudit::new(entry, &reads.pop))
                 .collect::<Result<_, _>>()?,
-            ends: changes
-                .ends
-                .iter()
-                .map(|(episode, at)| NewEnd::new(episode, *at, reads.now))
-                .collect(),
+            ends: changes.ends.iter().map(|(episode, at)| NewEnd::new(episode, *at, reads.now)).collect(),
             replies: changes
                 .replies
                 .iter()

@@ -93,7 +93,8 @@ async fn an_adapter_that_must_wait_is_told_so_by_503_and_an_alert_group_is_let_i
 async fn the_body_of_a_signal_may_be_larger_than_others() {
     let lab = Lab::usual().await;
     let padded = |path: &str, size: usize| {
-        let mut body = json!({"version": "4", "alerts": [{"labels": {"victim_ip": "203.0.113.10"}}]}).to_string();
+        let mut body =
+            json!({"version": "4", "alerts": [{"labels": {"victim_ip": "203.0.113.10"}}]}).to_string();
         body.push_str(&" ".repeat(size - body.len()));
         super::lab::raw(actix_web::http::Method::POST, path, body)
     };

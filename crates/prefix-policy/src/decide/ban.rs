@@ -216,7 +216,8 @@ impl Policy {
             format!("{} reports {vector} to {} with {confidence}{size}", report.source, report.victim_ip);
         decision.pass(Stage::Identity, text);
         if report.reports == Some(Reports::Repeat) {
-            let text = "a late copy: it began before its source said that it is over, so it holds for one TTL";
+            let text =
+                "a late copy: it began before its source said that it is over, so it holds for one TTL";
             decision.note(Stage::Identity, StageResult::Info, text);
         }
     }

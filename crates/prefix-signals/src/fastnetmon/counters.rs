@@ -27,7 +27,9 @@ fn all_outgoing(details: &Map<String, Value>) -> bool {
             .filter(move |(name, value)| {
                 let name = name.strip_prefix("total_").unwrap_or(name);
                 let counts = ["_traffic", "_traffic_bits", "_pps", "_flows"];
-                name.starts_with(direction) && counts.iter().any(|end| name.ends_with(end)) && !value.is_null()
+                name.starts_with(direction)
+                    && counts.iter().any(|end| name.ends_with(end))
+                    && !value.is_null()
             })
             .map(|(_, value)| reading::rate(value))
             .collect::<Vec<_>>()
