@@ -14,6 +14,7 @@ use prefix_config::folder::{ConfigSource, Files};
 use prefix_core::Store;
 use prefix_core::event::{Event, EventAction, EventStatus, Reach, Report};
 use prefix_core::id::{EventId, MitigationId};
+use prefix_core::matching::PacketMatch;
 use prefix_core::mitigation::{EndReason, Mitigation, Status};
 use prefix_core::ports::{ChangeSet, MitigationChange, ReadSet};
 use prefix_core::safelist::Safelist;
@@ -49,12 +50,14 @@ fn week(events: u32) -> Vec<Report> {
                 bps: Some(prefix_core::rate::BitsPerSecond::saturating(1_000_000_000)),
                 pps: None,
                 top_dst_ports: [443].into(),
+                matches: PacketMatch::default(),
                 confidence: Some(0.9.try_into().unwrap()),
                 action: EventAction::Ban,
                 external_event_id: Some(format!("attack-{attack}").parse().unwrap()),
                 ended_at: None,
                 reach: Reach::Full,
                 reports: None,
+                unread: Vec::new(),
                 raw_details: None,
             });
         }

@@ -7,7 +7,7 @@ mod simulation;
 
 use prefix_core::page::Page as Rows;
 
-use crate::{Page, Protocol};
+use crate::{Page, PortRange, Protocol};
 
 impl From<prefix_core::protocol::Protocol> for Protocol {
     fn from(protocol: prefix_core::protocol::Protocol) -> Self {
@@ -36,4 +36,8 @@ fn texts<'a, N: ToString + 'a>(names: impl IntoIterator<Item = &'a N>) -> Vec<St
 /// A name as text, where there is one.
 fn text(name: Option<&impl ToString>) -> Option<String> {
     name.map(ToString::to_string)
+}
+
+fn ports(ranges: &[prefix_core::port::PortRange]) -> Vec<PortRange> {
+    ranges.iter().copied().map(PortRange::from).collect()
 }

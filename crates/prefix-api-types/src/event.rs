@@ -8,8 +8,8 @@ use prefix_api_macros::wire;
 use crate::lenient::{Always, IfAny};
 use crate::word::words;
 use crate::{
-    BitsPerSecond, Decision, EventId, Guardrail, MitigationId, MitigationStatus, PacketsPerSecond, Protocol,
-    RawJson, Seconds, SignalGroupId,
+    BitsPerSecond, Decision, EventId, Guardrail, MitigationId, MitigationStatus, PacketLength,
+    PacketsPerSecond, PortRange, Protocol, RawJson, Seconds, SignalGroupId,
 };
 
 words! {
@@ -78,11 +78,14 @@ pub struct Event {
     /// Packets per second.
     #[schema(minimum = 0)]
     pub pps: Option<PacketsPerSecond>,
-    /// The destination ports most hit, sorted.
-    pub top_dst_ports: Vec<u16>,
+    /// The destination ports most hit, in the order of the report, each once.
+    pub top_dst_ports: Vec<PortRange>,
     /// The same list as a text of JSON.
     #[schema(example = "[53,123]")]
     pub top_dst_ports_json: String,
+    /// What else the packets of the attack share.
+    #[serde(rename = "match")]
+    pub matches: IfAny<EventMatch>,
     /// How sure the detector was.
     #[schema(minimum = 0, maximum = 1)]
     pub confidence: Option<f64>,
@@ -126,9 +129,12 @@ pub struct NewEvent {
     /// Packets per second.
     #[schema(minimum = 0)]
     pub pps: Option<PacketsPerSecond>,
-    /// The destination ports most hit, in any order.
+    /// The destination ports most hit, the strongest first.
     #[schema(max_items = 1024)]
-    pub top_dst_ports: Vec<u16>,
+    pub top_dst_ports: Vec<PortRange>,
+    /// What else the packets of the attack share: it narrows the rule.
+    #[serde(rename = "match")]
+    pub matches: Option<EventMatch>,
     /// How sure the detector is; default of the source.
     #[schema(minimum = 0, maximum = 1)]
     pub confidence: Option<f64>,
@@ -140,6 +146,24 @@ pub struct NewEvent {
     pub event_id: Option<String>,
     /// Anything; stored as it came, never interpreted.
     pub raw_details: Option<RawJson>,
+}
+
+/// What the packets of an attack share besides protocol and destination ports. It narrows the rule, never widens it.
+#[wire(body)]
+#[derive(Default)]
+pub struct EventMatch {
+    /// Source ports.
+    #[schema(max_items = 1024)]
+    pub src_ports: Vec<PortRange>,
+    /// Length of the IP packet.
+    pub packet_length: Option<PacketLength>,
+    /// All hold: `syn`, `!ack`, ...
+    pub tcp_flags: Vec<String>,
+    /// Any of `is_fragment`, `first_fragment`, `last_fragment`, `dont_fragment`.
+    pub fragment: Vec<String>,
+    /// ICMP types, 0 to 255.
+    #[schema(max_items = 256)]
+    pub icmp_type: Vec<u8>,
 }
 
 /// Several reports.

@@ -9,7 +9,8 @@ use prefix_api_macros::wire;
 use crate::lenient::{Always, IfAny};
 use crate::word::words;
 use crate::{
-    BitsPerSecond, Decision, EventId, Guardrail, MitigationId, PacketsPerSecond, Protocol, SignalGroupId,
+    BitsPerSecond, Decision, EventId, Guardrail, MitigationId, PacketsPerSecond, PortRange, Protocol,
+    SignalGroupId,
 };
 
 words! {
@@ -121,11 +122,11 @@ pub struct Mitigation {
     #[schema(value_type = Option<u8>)]
     pub protocol: Option<Protocol>,
     /// Destination ports, sorted; empty = any, or those of `excluded_dst_ports`.
-    pub dst_ports: Vec<u16>,
+    pub dst_ports: Vec<PortRange>,
     /// Every destination port but these, sorted.
-    pub excluded_dst_ports: Vec<u16>,
+    pub excluded_dst_ports: Vec<PortRange>,
     /// Source ports, sorted; empty = any.
-    pub src_ports: Vec<u16>,
+    pub src_ports: Vec<PortRange>,
     /// TCP flags, all of which must hold: `syn`, `!ack`, ...
     pub tcp_flags: Vec<String>,
     /// Kinds of fragments, any of which matches.
@@ -303,13 +304,13 @@ pub struct NewMitigation {
     pub vector: Option<String>,
     /// Exactly these destination ports.
     #[schema(max_items = 1024)]
-    pub dst_ports: Vec<u16>,
+    pub dst_ports: Vec<PortRange>,
     /// Every destination port but these; not together with `dst_ports`.
     #[schema(max_items = 1024)]
-    pub excluded_dst_ports: Vec<u16>,
+    pub excluded_dst_ports: Vec<PortRange>,
     /// Exactly these source ports.
     #[schema(max_items = 1024)]
-    pub src_ports: Vec<u16>,
+    pub src_ports: Vec<PortRange>,
     /// All must hold: `syn`, `!ack`, ...
     pub tcp_flags: Vec<String>,
     /// Any of `is_fragment`, `first_fragment`, `last_fragment`, `dont_fragment`.

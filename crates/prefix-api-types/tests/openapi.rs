@@ -51,6 +51,7 @@ fn table() -> BTreeMap<&'static str, Through> {
         "DetailAnswer": HealthDetail,
         "Event": Event,
         "EventAnswer": EventAnswer,
+        "EventMatch": EventMatch,
         "EventPage": EventPage,
         "FieldError": FieldError,
         "GroupPage": GroupPage,
@@ -62,6 +63,7 @@ fn table() -> BTreeMap<&'static str, Through> {
         "Lease": Lease,
         "Mitigation": Mitigation,
         "MitigationPage": MitigationPage,
+        "PacketLength": PacketLength,
         "PanicAnswer": PanicSummary,
         "PanicScope": PanicScope,
         "PanicStarted": PanicStarted,
@@ -70,6 +72,7 @@ fn table() -> BTreeMap<&'static str, Through> {
         "PeersAnswer": Peers,
         "PopAnswer": Pop,
         "PopCounts": PopCount,
+        "PortRange": PortRange,
         "PrimaryDimensions": PrimaryDimensions,
         "Problem": Problem,
         "ReadyAnswer": Ready,
@@ -219,12 +222,7 @@ fn nothing_of_the_least_answer_is_lost() {
     for (name, through) in table() {
         let sent = document.example(document.schema(name), name, Style::Least);
         let written = through(&sent);
-        for (member, value) in sent.as_object().unwrap() {
-            assert!(
-                written.get(member).is_some_and(|written| covers(written, value)),
-                "{name}: {member}: {written}"
-            );
-        }
+        assert!(covers(&written, &sent), "{name}: {sent}: {written}");
     }
 }
 

@@ -33,7 +33,7 @@ pub fn corroboration(data: &[u8]) {
 
 fn must_be_an_event(draft: &request::Draft) {
     let report = &draft.report;
-    assert!(!report.top_dst_ports.contains(&0));
+    assert!(!report.top_dst_ports.contains(0));
     assert!(report.bps.is_none_or(|rate| i64::try_from(rate.get()).is_ok()));
     assert!(report.vector.is_none() || draft.undefined_vector.is_none());
     must_be_sure_within_bounds(report.confidence);

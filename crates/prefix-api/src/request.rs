@@ -4,6 +4,7 @@ mod bulk;
 mod corroboration;
 mod event;
 mod manual;
+mod packets;
 mod panic;
 mod safelist;
 mod simulate;

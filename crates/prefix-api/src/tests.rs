@@ -9,6 +9,7 @@ mod config_edit;
 mod conformance;
 mod corroborator;
 mod events;
+mod forms;
 mod groups;
 mod lab;
 mod limits;

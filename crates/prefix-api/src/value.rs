@@ -6,14 +6,22 @@ use std::str::FromStr;
 use chrono::{DateTime, Datelike, Utc};
 use prefix_core::address::{Prefix, VictimIp};
 use prefix_core::confidence::Confidence;
+use prefix_core::port::{PortError, PortRange};
 use prefix_core::protocol::Protocol;
 use prefix_core::rate::{BitsPerSecond, MAX_RATE, PacketsPerSecond};
 pub(crate) use prefix_diagnostics::value::*;
 use prefix_diagnostics::{Content, Node, Parsed};
 
-/// A port, 1..=65535.
-pub(crate) fn port(node: &Node) -> Parsed<u16> {
-    integer(node, 1..=u16::MAX)
+/// A port, 1..=65535, or a text that is a range of ports like `8000-8010`.
+pub(crate) fn port(node: &Node) -> Parsed<PortRange> {
+    match &node.content {
+        Content::Text(text) if text.contains('-') => {
+            text.parse().map_err(|error: PortError| error.to_string())
+        }
+        _ => integer(node, 1..=u16::MAX)
+            .map(PortRange::from)
+            .map_err(|error| format!("{error}; a range of ports is a text like \"8000-8010\"")),
+    }
 }
 
 /// Bits per second, 0..=2^63-1.
@@ -34,8 +42,10 @@ pub(crate) fn confidence(node: &Node) -> Parsed<Confidence> {
         Content::Unsigned(1) => Ok(Confidence::ONE),
         Content::Unsigned(value) => wrong(value),
         Content::Signed(value) => wrong(value),
-        Content::Float(value) => Confidence::new(*value).or_else(|_| wrong(value)),
-        _ => wrong(&node.kind()),
+        _ => match float(node) {
+            Some((value, written)) => Confidence::new(value).or_else(|_| wrong(&written)),
+            None => wrong(&node.kind()),
+        },
     }
 }
 
@@ -52,7 +62,7 @@ pub(crate) fn protocol(node: &Node) -> Parsed<Protocol> {
         Content::Text(_) => {
             word(node, &WORDS).map_err(|error| format!("{error}; a number is written without quotes"))
         }
-        Content::Unsigned(_) | Content::Signed(_) | Content::Float(_) => {
+        Content::Unsigned(_) | Content::Signed(_) | Content::Raw(_) => {
             integer(node, 0..=u8::MAX).map(Protocol::Number)
         }
         _ => {
@@ -61,14 +71,15 @@ pub(crate) fn protocol(node: &Node) -> Parsed<Protocol> {
     }
 }
 
-/// An address.
+/// An address, or the prefix that holds it alone (`203.0.113.10/32`).
 pub(crate) fn address(node: &Node) -> Parsed<VictimIp> {
-    bounded(node)
+    short(node).and_then(|text| VictimIp::of_host(text).map_err(|error| error.to_string()))
 }
 
 /// A prefix without host bits; an address is the prefix that holds it alone.
 pub(crate) fn prefix(node: &Node) -> Parsed<Prefix> {
-    bounded(node)
+    short(node)?;
+    parsed(node)
 }
 
 /// A time of RFC 3339 in the years 1970 to 9999, in whole microseconds.
@@ -100,16 +111,16 @@ pub(crate) fn id_of<T: From<uuid::Uuid>>(text: &str) -> Parsed<T> {
     })
 }
 
-/// No address or prefix is longer, and no message should repeat a megabyte.
 /// One member of a body that may be malformed elsewhere.
 pub(crate) fn member<T: FromStr<Err: Display>>(node: &Node, name: &str) -> Option<T> {
     parsed(&node.as_map()?.get(name)?.value).ok()
 }
 
-fn bounded<T: FromStr<Err: Display>>(node: &Node) -> Parsed<T> {
+/// A text that an address or a prefix may have: no longer, because no message should repeat a megabyte.
+fn short(node: &Node) -> Parsed<&str> {
     match text(node)? {
         text if text.len() > 64 => Err(format!("{} is no IPv4 or IPv6 address", quoted(text))),
-        _ => parsed(node),
+        text => Ok(text),
     }
 }
 
@@ -124,15 +135,33 @@ mod tests {
     #[test]
     fn integers_are_integers_within_their_range() {
         assert_eq!(integer(&tree("9223372036854775807"), 0..=MAX_RATE), Ok(MAX_RATE));
-        for bad in ["-1", "9223372036854775808", "18446744073709551616", "1.0", "1e3", "\"1\"", "true", "-0"]
-        {
+        assert_eq!(integer(&tree("1500000000.0"), 0..=MAX_RATE), Ok(1_500_000_000));
+        assert_eq!(integer(&tree("1.5e9"), 0..=MAX_RATE), Ok(1_500_000_000));
+        for (bad, quoted) in [
+            ("-1", "-1"),
+            ("9223372036854775808", "9223372036854775808"),
+            ("9223372036854775808.0", "9223372036854775808.0"),
+            ("18446744073709551616", "18446744073709551616"),
+            ("1500000000.50", "1500000000.50"),
+            ("-1.0", "-1.0"),
+            ("1e-3", "1e-3"),
+            ("\"1\"", "a text"),
+            ("true", "a boolean"),
+        ] {
             let message = integer(&tree(bad), 0..=MAX_RATE).unwrap_err();
-            assert!(
-                message.starts_with("must be an integer from 0 to 9223372036854775807"),
-                "{bad}: {message}"
-            );
+            let expected = format!("must be an integer from 0 to 9223372036854775807, not {quoted}");
+            assert_eq!(message, expected, "{bad}");
         }
-        assert!(port(&tree("0")).is_err() && port(&tree("65536")).is_err() && port(&tree("65535")).is_ok());
+    }
+
+    #[test]
+    fn ports_are_integers_and_ranges_are_texts() {
+        assert_eq!(port(&tree("65535")), Ok(PortRange::from(65_535)));
+        assert_eq!(port(&tree("\"8000-8010\"")), Ok(PortRange::new(8_000, 8_010).unwrap()));
+        for bad in ["0", "65536", "\"53\"", "\"0-5\"", "\"8010-8000\"", "\"a-b\"", "53.5", "[53]"] {
+            let message = port(&tree(bad)).unwrap_err();
+            assert!(message.contains("8000-8010"), "{bad}: {message}");
+        }
     }
 
     #[test]
@@ -140,7 +169,11 @@ mod tests {
         for good in ["0", "1", "0.5", "1.0", "-0.0"] {
             assert!(confidence(&tree(good)).is_ok(), "{good}");
         }
-        for bad in ["7", "-1", "1.0001", "\"0.5\"", "\"NaN\"", "1e300"] {
+        for bad in ["7", "7.0", "-1", "1.00010", "1e300"] {
+            let message = confidence(&tree(bad)).unwrap_err();
+            assert_eq!(message, format!("must be a number from 0 to 1, not {bad}"));
+        }
+        for bad in ["\"0.5\"", "\"NaN\"", "[]"] {
             let message = confidence(&tree(bad)).unwrap_err();
             assert!(message.starts_with("must be a number from 0 to 1"), "{bad}: {message}");
         }
@@ -167,7 +200,8 @@ mod tests {
     fn protocols_are_words_or_numbers() {
         assert_eq!(protocol(&tree("\"icmp\"")), Ok(Protocol::Icmp));
         assert_eq!(protocol(&tree("47")), Ok(Protocol::Number(47)));
-        for bad in ["256", "\"17\"", "\"\"", "\"UDP\"", "17.0", "[]"] {
+        assert_eq!(protocol(&tree("47.0")), Ok(Protocol::Number(47)));
+        for bad in ["256", "\"17\"", "\"\"", "\"UDP\"", "17.5", "[]"] {
             assert!(protocol(&tree(bad)).is_err(), "{bad}");
         }
     }

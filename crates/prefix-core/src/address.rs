@@ -97,6 +97,19 @@ impl VictimIp {
         Family::of(self.0)
     }
 
+    /// Reads an address, or the prefix that holds it alone: `203.0.113.10/32`, `2001:db8::1/128`.
+    ///
+    /// # Errors
+    /// The text is neither, or a shorter prefix.
+    pub fn of_host(text: &str) -> Result<Self, AddressError> {
+        if !text.contains('/') {
+            return text.parse();
+        }
+        let prefix: Prefix = text.parse()?;
+        let host = prefix.is_host().then(|| prefix.network().into());
+        host.ok_or_else(|| AddressError::PrefixNotAllowed(text.to_owned()))
+    }
+
     /// The prefix that holds this address only: /32 or /128.
     pub fn host_prefix(self) -> Prefix {
         Prefix::host(self)

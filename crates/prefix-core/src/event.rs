@@ -1,7 +1,5 @@
 //! Events: reports of detectors, and their results.
 
-use std::collections::BTreeSet;
-
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +7,9 @@ use crate::address::VictimIp;
 use crate::confidence::Confidence;
 use crate::decision::Decision;
 use crate::id::{EventId, GroupId, MitigationId};
+use crate::matching::PacketMatch;
 use crate::name::{ExternalEventId, Identity, SourceName, VectorName};
+use crate::port::PortList;
 use crate::protocol::Protocol;
 use crate::rate::{BitsPerSecond, PacketsPerSecond};
 
@@ -66,8 +66,10 @@ pub struct Report {
     pub bps: Option<BitsPerSecond>,
     /// The size of the attack in packets per second.
     pub pps: Option<PacketsPerSecond>,
-    /// The destination ports most hit, 1..=65535.
-    pub top_dst_ports: BTreeSet<u16>,
+    /// The destination ports most hit, 1..=65535, in the order of the report: the strongest first.
+    pub top_dst_ports: PortList,
+    /// What else the packets of the attack share: it narrows the rule.
+    pub matches: PacketMatch,
     /// The confidence of the detector, 0 to 1.
     pub confidence: Option<Confidence>,
     /// Ban or unban.
@@ -82,6 +84,8 @@ pub struct Report {
     /// How its adapter says that its source reports. The configuration of the source wins, except over
     /// [`Reports::Repeat`]: what says of itself that it holds for one TTL is never held longer.
     pub reports: Option<Reports>,
+    /// What was sent and could not be read, one sentence each: named in the decision and in the warnings of the rule.
+    pub unread: Vec<String>,
     /// JSON text as it came: stored, never interpreted.
     pub raw_details: Option<String>,
 }

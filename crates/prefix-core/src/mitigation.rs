@@ -3,8 +3,6 @@
 mod status;
 mod transition;
 
-use std::collections::BTreeSet;
-
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -15,13 +13,15 @@ use crate::address::VictimIp;
 use crate::announcer::Route;
 use crate::confidence::Confidence;
 use crate::decision::Decision;
+use crate::event::Report;
 use crate::flowspec::{Action, RouteKey, RuleError};
 use crate::guardrail::Guardrail;
 use crate::id::{EventId, MitigationId};
 use crate::lease::Lease;
-use crate::matching::Matching;
+use crate::matching::{Matching, PacketMatch};
 use crate::name::{CustomerId, PlaybookName, Pop, ServiceId, SourceName, VectorName};
 use crate::ownership::NotAfter;
+use crate::port::PortList;
 use crate::protocol::Protocol;
 use crate::signal::Correlation;
 use crate::ttl::Ttl;
@@ -47,9 +47,26 @@ pub struct ReportedMatch {
     /// The protocol, if the detector named one.
     #[serde(default)]
     pub protocol: Option<Protocol>,
-    /// The destination ports most hit.
+    /// The destination ports most hit, in the order of the report.
     #[serde(default)]
-    pub dst_ports: BTreeSet<u16>,
+    pub dst_ports: PortList,
+    /// What else its packets share.
+    #[serde(default, skip_serializing_if = "PacketMatch::is_empty")]
+    pub matches: PacketMatch,
+    /// What the report said and nobody could read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<String>,
+}
+
+impl From<&Report> for ReportedMatch {
+    fn from(report: &Report) -> Self {
+        Self {
+            protocol: report.protocol,
+            dst_ports: report.top_dst_ports.clone(),
+            matches: report.matches.clone(),
+            unread: report.unread.clone(),
+        }
+    }
 }
 
 /// The progress of a mitigation in its playbook.

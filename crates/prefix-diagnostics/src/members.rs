@@ -163,6 +163,15 @@ impl<'a> Members<'a> {
         }
     }
 
+    /// The members that nobody has asked for so far.
+    pub fn unread_names(&self) -> Vec<String> {
+        let members = self.map.members.iter();
+        members
+            .filter(|member| !self.known.contains(&&*member.key))
+            .map(|member| member.key.to_string())
+            .collect()
+    }
+
     fn known_names(&self) -> String {
         let mut names = self.known.clone();
         names.sort_unstable();

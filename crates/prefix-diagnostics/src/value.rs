@@ -7,6 +7,9 @@ use std::str::FromStr;
 use crate::members::Parsed;
 use crate::node::{Content, Node};
 
+/// The most characters of a number within a message.
+const LONGEST_NUMBER: usize = 40;
+
 /// The most characters of a text that people write, such as a reason.
 const LONGEST_TEXT: usize = 1024;
 
@@ -57,21 +60,42 @@ pub fn one_of<T: Copy>(text: &str, words: &[(&str, T)]) -> Parsed<T> {
     })
 }
 
-/// An integer within a range.
+/// A number with a fraction or an exponent, and how it was written.
+pub fn float(node: &Node) -> Option<(f64, String)> {
+    match &node.content {
+        Content::Float(number) => Some((*number, format!("{number:?}"))),
+        Content::Raw(raw) => match raw.1.content {
+            Content::Float(number) => Some((number, raw.0.get().chars().take(LONGEST_NUMBER).collect())),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// A float that is a whole number from 0 on, such as `1500000000.0`.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked before")]
+pub(crate) fn whole(number: f64) -> Option<u64> {
+    /// 2^63: the first number that no member takes.
+    const TOO_LARGE: f64 = 9_223_372_036_854_775_808.0;
+    ((0.0..TOO_LARGE).contains(&number) && number.fract() == 0.0).then_some(number as u64)
+}
+
+/// An integer within a range; it may be written with a fraction of 0.
 pub fn integer<T>(node: &Node, range: RangeInclusive<T>) -> Parsed<T>
 where
     T: TryFrom<u64> + PartialOrd + Display,
 {
     let expected = || format!("must be an integer from {} to {}", range.start(), range.end());
-    match &node.content {
-        Content::Unsigned(value) => T::try_from(*value)
-            .ok()
-            .filter(|value| range.contains(value))
-            .ok_or_else(|| format!("{}, not {value}", expected())),
-        Content::Signed(value) => Err(format!("{}, not {value}", expected())),
-        Content::Float(value) => Err(format!("{} without fraction or exponent, not {value}", expected())),
-        _ => Err(format!("{}, not {}", expected(), node.kind())),
-    }
+    let within = |value: u64| T::try_from(value).ok().filter(|value| range.contains(value));
+    let (value, shown) = match &node.content {
+        Content::Unsigned(value) => (Some(*value), value.to_string()),
+        Content::Signed(value) => (None, value.to_string()),
+        _ => match float(node) {
+            Some((number, written)) => (whole(number), written),
+            None => (None, node.kind().to_owned()),
+        },
+    };
+    value.and_then(within).ok_or_else(|| format!("{}, not {shown}", expected()))
 }
 
 /// JSON that is kept as it came: the value of `raw_details`.

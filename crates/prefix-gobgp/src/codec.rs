@@ -5,11 +5,11 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use bytes::Bytes;
 use prefix_core::announcer::{AnnounceError, OwnPath, RibPath, Route};
 use prefix_core::flowspec::{Action, RouteKey, RouteKind};
-use prefix_core::ownership::{Owner, Ownership};
+use prefix_core::ownership::{LargeCommunity, Owner, Ownership};
 
 use crate::attributes::{self, Attributes};
 use crate::path::{Change, RibEntry};
-use crate::{Community, Settings};
+use crate::{AnyCommunity, Community, Settings};
 
 /// Encodes and decodes paths. The attributes that all own paths share are encoded once.
 #[derive(Debug)]
@@ -21,24 +21,25 @@ pub(crate) struct Codec {
     next_hop_v6: Ipv6Addr,
     flowspec_communities: Option<Bytes>,
     blackhole_communities: Option<Bytes>,
-    /// The communities of black holes, sorted, to recognise one whose communities were changed.
-    blackhole: Vec<Community>,
+    flowspec_large: Vec<LargeCommunity>,
+    /// The communities of black holes, to recognise one whose communities were changed.
+    blackhole: (Vec<Community>, Vec<LargeCommunity>),
 }
 
 impl Codec {
     pub(crate) fn new(settings: &Settings) -> Self {
-        let mut blackhole = settings.rtbh_communities.clone();
-        blackhole.extend(&settings.communities);
-        blackhole.sort_unstable();
-        blackhole.dedup();
+        let (standard, large) = AnyCommunity::split(settings.communities.iter().copied());
+        let of_blackholes = settings.rtbh_communities.iter().chain(&settings.communities).copied();
+        let blackhole = AnyCommunity::split(of_blackholes);
         Self {
             owner: settings.owner,
             origin: attributes::origin(),
             flowspec_next_hop: attributes::next_hop(Ipv4Addr::UNSPECIFIED),
             next_hop_v4: attributes::next_hop(settings.next_hop_v4),
             next_hop_v6: settings.next_hop_v6,
-            flowspec_communities: attributes::communities(&settings.communities),
-            blackhole_communities: attributes::communities(&blackhole),
+            flowspec_communities: attributes::communities(&standard),
+            blackhole_communities: attributes::communities(&blackhole.0),
+            flowspec_large: large,
             blackhole,
         }
     }
@@ -58,7 +59,10 @@ impl Codec {
             change.attributes.extend(self.flowspec_communities.clone());
             change.attributes.push(attributes::extended_communities(&path.action.extended_communities()));
         }
-        change.attributes.push(attributes::large_communities(&self.owner.communities(path.tags)));
+        let further = if is_rtbh { &self.blackhole.1 } else { &self.flowspec_large };
+        let tags = self.owner.communities(path.tags);
+        let large: Vec<LargeCommunity> = tags.iter().chain(further).copied().collect();
+        change.attributes.push(attributes::large_communities(&large));
         Ok(change)
     }
 
@@ -101,7 +105,9 @@ impl Codec {
         if kind.is_flowspec() {
             return Action::from_extended_communities(&attributes.extended).ok();
         }
-        let is_complete = self.blackhole.iter().all(|community| attributes.communities.contains(community));
+        let (standard, large) = &self.blackhole;
+        let is_complete = standard.iter().all(|community| attributes.communities.contains(community))
+            && large.iter().all(|community| attributes.large.contains(community));
         is_complete.then_some(Action::Rtbh)
     }
 }
@@ -175,20 +181,26 @@ mod tests {
     #[test]
     fn configured_communities_stand_on_every_path_once() {
         let mut settings = settings();
-        settings.communities = vec!["65010:1".parse().unwrap(), Community::NO_EXPORT];
+        settings.communities =
+            ["65010:1", "4200000000:1:2", "NO_EXPORT"].map(|text| text.parse().unwrap()).to_vec();
         let codec = Codec::new(&settings);
         let communities = |path: &OwnPath| {
             let change = codec.announcement(path).unwrap();
-            Attributes::decode(change.attributes.iter().map(|a| &a[..])).communities
+            let read = read_back(&codec, &change);
+            assert!(matches!(read.ownership, Ownership::Own { .. }) && read.action == Some(path.action));
+            let attributes = Attributes::decode(change.attributes.iter().map(|a| &a[..]));
+            let large: Vec<String> = attributes.large.iter().map(ToString::to_string).collect();
+            assert_eq!((large.len(), large[3].as_str()), (4, "4200000000:1:2"), "behind the three tags");
+            attributes.communities
         };
         let rule = flowspec("203.0.113.10/32", Action::Discard);
-        assert_eq!(communities(&rule), settings.communities);
+        let own = "65010:1".parse().unwrap();
+        assert_eq!(communities(&rule), [own, Community::NO_EXPORT]);
         let blackhole = OwnPath {
             route: Route::Blackhole("203.0.113.10/32".parse().unwrap()),
             action: Action::Rtbh,
             tags: tags(),
         };
-        let own = "65010:1".parse().unwrap();
         assert_eq!(communities(&blackhole), [own, Community::BLACKHOLE, Community::NO_EXPORT]);
     }
 

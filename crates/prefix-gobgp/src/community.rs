@@ -1,16 +1,18 @@
-//! Communities (RFC 1997) as operators write them: `65535:666`, or a registered name.
+//! Communities as operators write them: `65535:666` or a registered name (RFC 1997), or large ones like
+//! `4200000000:1:2` (RFC 8092).
 
 use std::fmt;
 use std::str::FromStr;
 
+use prefix_core::ownership::LargeCommunity;
 use prefix_core::serde_as_text;
 use thiserror::Error;
 
 /// The text is no community.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
-    "\"{0}\" is no community, write two numbers from 0 to 65535 like \"65535:666\", or a name like \"NO_EXPORT\" or \
-     \"BLACKHOLE\""
+    "\"{0}\" is no community, write two numbers from 0 to 65535 like \"65535:666\", three numbers like \"4200000000:1:2\" \
+     for a large one, or a name like \"NO_EXPORT\" or \"BLACKHOLE\""
 )]
 pub struct CommunityError(String);
 
@@ -72,7 +74,64 @@ impl fmt::Display for Community {
     }
 }
 
-serde_as_text!(Community);
+serde_as_text!(Community, AnyCommunity);
+
+/// A community of the configuration, standard or large. Text and JSON are `65535:666` and `4200000000:1:2`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum AnyCommunity {
+    /// Four octets (RFC 1997).
+    Standard(Community),
+    /// Three numbers of four octets, for networks whose number has four octets itself (RFC 8092).
+    Large(LargeCommunity),
+}
+
+impl AnyCommunity {
+    /// The standard ones and the large ones among these, each sorted and once.
+    pub(crate) fn split(all: impl IntoIterator<Item = Self>) -> (Vec<Community>, Vec<LargeCommunity>) {
+        let (mut standard, mut large) = (Vec::new(), Vec::new());
+        for community in all {
+            match community {
+                Self::Standard(community) => standard.push(community),
+                Self::Large(community) => large.push(community),
+            }
+        }
+        standard.sort_unstable();
+        standard.dedup();
+        large.sort_unstable();
+        large.dedup();
+        (standard, large)
+    }
+}
+
+impl From<Community> for AnyCommunity {
+    fn from(community: Community) -> Self {
+        Self::Standard(community)
+    }
+}
+
+impl FromStr for AnyCommunity {
+    type Err = CommunityError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parts: Vec<&str> = text.split(':').collect();
+        let [global, local_1, local_2] = parts[..] else { return text.parse().map(Self::Standard) };
+        let number =
+            |part: &str| part.bytes().all(|b| b.is_ascii_digit()).then(|| part.parse::<u32>().ok()).flatten();
+        let large = number(global).zip(number(local_1)).zip(number(local_2));
+        large
+            .map(|((global, local_1), local_2)| Self::Large(LargeCommunity { global, local_1, local_2 }))
+            .ok_or_else(|| CommunityError(text.to_owned()))
+    }
+}
+
+impl fmt::Display for AnyCommunity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Standard(community) => community.fmt(f),
+            Self::Large(community) => community.fmt(f),
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -91,6 +150,24 @@ mod tests {
             assert_eq!(text.parse::<Community>().unwrap().get(), number, "{text}");
         }
         assert_eq!("NO_EXPORT".parse::<Community>().unwrap().to_string(), "65535:65281");
+    }
+
+    #[test]
+    fn three_numbers_are_a_large_community() {
+        let large: AnyCommunity = "4200000000:1:4294967295".parse().unwrap();
+        assert_eq!(
+            large,
+            AnyCommunity::Large(LargeCommunity { global: 4_200_000_000, local_1: 1, local_2: u32::MAX })
+        );
+        assert_eq!(large.to_string(), "4200000000:1:4294967295");
+        assert_eq!("no-export".parse(), Ok(AnyCommunity::from(Community::NO_EXPORT)));
+        for text in ["", "1:2:3:4", "4294967296:1:1", "1::2", "-1:1:1", "+1:1:1", "70000:1", "a:b:c"] {
+            let message = text.parse::<AnyCommunity>().unwrap_err().to_string();
+            assert!(
+                message.contains(&format!("{text:?}")) && message.contains("4200000000:1:2"),
+                "{message}"
+            );
+        }
     }
 
     #[test]

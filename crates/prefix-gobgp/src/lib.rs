@@ -21,7 +21,7 @@ mod proto;
 mod settings;
 mod watch;
 
-pub use community::{Community, CommunityError};
+pub use community::{AnyCommunity, Community, CommunityError};
 pub use endpoint::{Endpoint, EndpointError};
 pub use gobgp::Gobgp;
 pub use settings::{Api, Settings, TlsIdentity, TlsSettings};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use prefix_core::ownership::Owner;
 use serde::{Deserialize, Serialize};
 
-use crate::{Community, Endpoint};
+use crate::{AnyCommunity, Community, Endpoint};
 
 /// The version of the speaker's API: `bgp.gobgp_api`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -60,9 +60,9 @@ pub struct Settings {
     /// The next hop of IPv6 black holes (RFC 7999); `100::1` unless configured.
     pub next_hop_v6: Ipv6Addr,
     /// Communities of every own path.
-    pub communities: Vec<Community>,
+    pub communities: Vec<AnyCommunity>,
     /// Further communities of black holes; `BLACKHOLE` and `NO_EXPORT` unless configured.
-    pub rtbh_communities: Vec<Community>,
+    pub rtbh_communities: Vec<AnyCommunity>,
 }
 
 impl Settings {
@@ -78,7 +78,7 @@ impl Settings {
             next_hop_v4: Ipv4Addr::new(192, 0, 2, 1),
             next_hop_v6: Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 1),
             communities: Vec::new(),
-            rtbh_communities: vec![Community::BLACKHOLE, Community::NO_EXPORT],
+            rtbh_communities: vec![Community::BLACKHOLE.into(), Community::NO_EXPORT.into()],
         }
     }
 }

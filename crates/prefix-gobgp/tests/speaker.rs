@@ -107,8 +107,8 @@ async fn configured_communities_and_next_hops_reach_a_router(version: GobgpVersi
     let speaker = Gobgpd::version_of(version).neighbor(&seat).start().await.unwrap();
     let router = Exabgp::start(&seat, &speaker).await.unwrap();
     let mut settings = settings(&speaker);
-    settings.communities = vec!["65010:77".parse().unwrap()];
-    settings.rtbh_communities = vec![Community::BLACKHOLE];
+    settings.communities = vec!["65010:77".parse().unwrap(), "4200000000:1:77".parse().unwrap()];
+    settings.rtbh_communities = vec![Community::BLACKHOLE.into()];
     settings.next_hop_v4 = "192.0.2.66".parse().unwrap();
     settings.next_hop_v6 = "100::66".parse().unwrap();
     let gobgp = Gobgp::new(settings.clone());
@@ -127,6 +127,10 @@ async fn configured_communities_and_next_hops_reach_a_router(version: GobgpVersi
     let expected = [own_community, Community::BLACKHOLE.get()];
     assert_eq!(attributes(Family::Ipv4Unicast).communities, expected);
     assert_eq!(attributes(Family::Ipv6Unicast).communities, expected);
+    for family in [Family::Ipv4FlowSpec, Family::Ipv4Unicast, Family::Ipv6Unicast] {
+        let large = attributes(family).large_communities;
+        assert!(large.len() == 4 && large.contains(&[4_200_000_000, 1, 77]), "{large:?}");
+    }
     assert_eq!(attributes(Family::Ipv4Unicast).next_hop, Some(settings.next_hop_v4.into()));
     assert_eq!(attributes(Family::Ipv6Unicast).next_hop, Some(settings.next_hop_v6.into()));
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use prefix_core::event::{EventAction, Reach, Report};
+use prefix_core::matching::PacketMatch;
 use prefix_core::safelist::Safelist;
 use prefix_policy::simulation::{Input, Simulation, Start};
 use prefix_policy::{
@@ -61,12 +62,14 @@ fn day() -> Vec<Input> {
             bps: None,
             pps: None,
             top_dst_ports: [443].into(),
+            matches: PacketMatch::default(),
             confidence: Some(0.9.try_into().unwrap()),
             action: EventAction::Ban,
             external_event_id: Some(format!("attack-{attack}").parse().unwrap()),
             ended_at: None,
             reach: Reach::Full,
             reports: None,
+            unread: Vec::new(),
             raw_details: None,
         };
         Input::imagined(at, report)

@@ -7,6 +7,7 @@ use std::error::Error;
 
 use chrono::Utc;
 use prefix_core::event::{EventAction, Report};
+use prefix_core::matching::PacketMatch;
 use prefix_core::name::Pop;
 use prefix_core::ports::QuotaCounts;
 use prefix_diagnostics::Diagnostic;
@@ -56,12 +57,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         bps: None,
         pps: None,
         top_dst_ports: [53, 80, 443].into(),
+        matches: PacketMatch::default(),
         confidence: None,
         action: EventAction::Ban,
         external_event_id: None,
         ended_at: None,
         reach: prefix_core::event::Reach::Full,
         reports: None,
+        unread: Vec::new(),
         raw_details: None,
     };
     let pop: Pop = "fra1".parse()?;

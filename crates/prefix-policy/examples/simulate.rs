@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::event::{EventAction, Reach, Report};
+use prefix_core::matching::PacketMatch;
 use prefix_core::safelist::Safelist;
 use prefix_diagnostics::Diagnostic;
 use prefix_policy::simulation::{Actual, Input, Simulated, Simulation, Start};
@@ -63,12 +64,14 @@ fn report(at: DateTime<Utc>) -> Result<Report, Box<dyn Error>> {
         bps: None,
         pps: None,
         top_dst_ports: [].into(),
+        matches: PacketMatch::default(),
         confidence: Some("0.9".parse::<f64>()?.try_into()?),
         action: EventAction::Ban,
         external_event_id: None,
         ended_at: None,
         reach: Reach::Full,
         reports: None,
+        unread: Vec::new(),
         raw_details: None,
     })
 }

@@ -5,20 +5,18 @@
 
 mod service;
 
-use std::collections::BTreeSet;
-
 use prefix_core::address::{Family, VictimIp};
 use prefix_core::decision::{Stage, StageResult};
 use prefix_core::flowspec::{Action, Fragment};
-use prefix_core::matching::{DestinationPorts, Matching};
+use prefix_core::matching::{DestinationPorts, Matching, PacketMatch};
 use prefix_core::mitigation::ReportedMatch;
 use prefix_core::name::VectorName;
+use prefix_core::port::PortList;
 use prefix_core::protocol::{Protocol, number};
 
 use crate::intersect;
 use crate::inventory::Service;
-use crate::playbook::{FragmentsOption, Step, StepMatch};
-use crate::ports::list;
+use crate::playbook::{FragmentsOption, Step};
 use crate::settings::Guardrails;
 use crate::vector::{VectorTemplate, is_reflected};
 
@@ -89,7 +87,7 @@ pub(crate) fn compose(
         flaw: None,
         skip: None,
         notes: Vec::new(),
-        warnings: Vec::new(),
+        warnings: attack.reported.unread.clone(),
     };
     agree_on_protocol(attack, &mut composed);
     if step.action == Action::Rtbh {
@@ -101,10 +99,17 @@ pub(crate) fn compose(
         composed.note(Stage::AllowedPorts, StageResult::Skip, "a black hole takes allowed ports too");
         return composed;
     }
-    let parts = intersect::parts(attack.template, &step.keys.matches).unwrap_or_else(|problem| {
-        composed.flaw(problem);
-        StepMatch::default()
-    });
+    let reported = switched_on(&attack.reported.matches, guardrails, &mut composed);
+    let wanted = intersect::parts(attack.template, &step.keys.matches);
+    let (asked, parts) = wanted
+        .and_then(|asked| {
+            let parts = intersect::narrowed(&asked, &reported, "vector, step and report")?;
+            Ok((asked, parts))
+        })
+        .unwrap_or_else(|problem| {
+            composed.flaw(problem);
+            <(PacketMatch, PacketMatch)>::default()
+        });
     composed.matching = Matching {
         dst_prefix: attack.victim.host_prefix(),
         protocol: attack.protocol(),
@@ -116,11 +121,18 @@ pub(crate) fn compose(
         dscp: parts.dscp,
         icmp_type: parts.icmp_type,
     };
-    let attacked = attacked_ports(attack, &mut composed);
+    let attacked = attacked_ports(attack, asked.fragment, &mut composed);
     if composed.flaw.is_some() {
         return composed;
     }
+    let attacked = service::bound(attack, attacked, step, service, guardrails, &mut composed);
     service::spare(&attacked, step, service, guardrails, &mut composed);
+    let rule = composed.matching.rule();
+    if !reported.fragment.is_empty() && rule.is_ok_and(|rule| rule.ports_miss_its_fragments()) {
+        composed.flaw(
+            "the report names fragments other than the first, which carry no ports, and the rule names ports",
+        );
+    }
     fragments_pass(attack, step, &mut composed);
     composed
 }
@@ -139,12 +151,41 @@ fn agree_on_protocol(attack: &Attack<'_>, composed: &mut Composed) {
     }
 }
 
-/// The destination ports under attack; none where nobody names any, or where they say nothing.
-fn attacked_ports(attack: &Attack<'_>, composed: &mut Composed) -> BTreeSet<u16> {
+/// What a report says of the packets, without the components that a switch forbids: these are named.
+fn switched_on(reported: &PacketMatch, guardrails: &Guardrails, composed: &mut Composed) -> PacketMatch {
+    let mut left = reported.clone();
+    for (key, switch) in guardrails.missing(reported) {
+        match key {
+            "src_ports" => left.src_ports = PacketMatch::default().src_ports,
+            "tcp_flags" => left.tcp_flags = PacketMatch::default().tcp_flags,
+            "fragment" => left.fragment = Fragment::default(),
+            "icmp_type" => left.icmp_type.clear(),
+            "packet_length" => left.packet_length = None,
+            _ => left.dscp.clear(),
+        }
+        composed.warnings.push(format!(
+            "match.{key} of the report is left out, because guardrails.{switch} is false: the rule is wider than the report"
+        ));
+    }
+    left
+}
+
+/// Destination ports under attack.
+#[derive(Debug, Default)]
+struct Attacked {
+    /// None where nobody names any, or where they say nothing.
+    ports: PortList,
+    /// Whether the report named them.
+    reported: bool,
+}
+
+/// The destination ports under attack. `asked` is what vector and step say of fragments.
+fn attacked_ports(attack: &Attack<'_>, asked: Fragment, composed: &mut Composed) -> Attacked {
     let reported = &attack.reported.dst_ports;
     let own = &attack.template.dst_ports;
-    let ignored = |why: &str| format!("ports {} of the report are ignored: {why}", list(reported));
-    let why = if reaches_portless_fragments(composed.matching.fragment) {
+    let of_vector = || Attacked { ports: own.ranges().iter().copied().collect(), reported: false };
+    let ignored = |why: &str| format!("ports {reported} of the report are ignored: {why}");
+    let why = if reaches_portless_fragments(asked) {
         Some("fragments other than the first carry none")
     } else if is_reflected(attack.vector) {
         Some("reflected traffic comes from the vector's source port to any destination port")
@@ -158,32 +199,30 @@ fn attacked_ports(attack: &Attack<'_>, composed: &mut Composed) -> BTreeSet<u16>
         if !reported.is_empty() {
             composed.note(Stage::Rule, StageResult::Info, ignored(why));
         }
-        return own.clone();
+        return of_vector();
     }
     if composed.matching.protocol.is_none() {
         if !reported.is_empty() {
             composed.flaw(format!(
-                "the report names ports {} but no protocol: a rule for any protocol has no ports and would be wider \
-                 than the report; let the detector send the protocol",
-                list(reported)
+                "the report names ports {reported} but no protocol: a rule for any protocol has no ports and would be \
+                 wider than the report; let the detector send the protocol"
             ));
         }
-        return BTreeSet::new();
+        return Attacked::default();
     }
     match (own.is_empty(), reported.is_empty()) {
-        (true, _) => reported.clone(),
-        (_, true) => own.clone(),
-        _ => {
-            let common: BTreeSet<u16> = own.intersection(reported).copied().collect();
+        (true, true) => Attacked::default(),
+        (true, false) => Attacked { ports: reported.clone(), reported: true },
+        (false, true) => of_vector(),
+        (false, false) => {
+            let common: PortList = reported.within(own).collect();
             if common.is_empty() {
                 composed.flaw(format!(
-                    "the report names ports {}, {} is an attack on ports {}: nothing is left to match",
-                    list(reported),
-                    attack.vector,
-                    list(own)
+                    "the report names ports {reported}, {} is an attack on ports {own}: nothing is left to match",
+                    attack.vector
                 ));
             }
-            common
+            Attacked { ports: common, reported: true }
         }
     }
 }

@@ -3,44 +3,56 @@
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
-use prefix_core::matching::{Matching, PacketLength};
+use prefix_core::matching::{Matching, PacketLength, PacketMatch};
+use prefix_core::port::PortSet;
 
-use crate::playbook::StepMatch;
 use crate::vector::VectorTemplate;
 
 /// The lengths an IP packet can have for us, in bytes: a header at least, a jumbo frame at most.
 pub(crate) const PACKET_LENGTHS: RangeInclusive<u16> = 20..=9_216;
 
-/// The intersection of both.
-pub(crate) fn parts(vector: &VectorTemplate, step: &StepMatch) -> Result<StepMatch, String> {
-    let tcp_flags = vector.tcp_flags.and(step.tcp_flags);
-    let fragment = vector.fragment.intersection(step.fragment);
-    Ok(StepMatch {
-        src_ports: both(&vector.src_ports, &step.src_ports, "source port")?,
-        tcp_flags: tcp_flags.map_err(|_| "the TCP flags of vector and step exclude each other".to_owned())?,
-        fragment: fragment.map_err(|_| "vector and step have no kind of fragment in common".to_owned())?,
-        packet_length: lengths(vector.packet_length, step.packet_length)?,
-        dscp: both(&vector.dscp, &step.dscp, "DSCP")?,
-        icmp_type: both(&vector.icmp_type, &step.icmp_type, "ICMP type")?,
+/// The intersection of a vector and the match of a step.
+pub(crate) fn parts(vector: &VectorTemplate, step: &PacketMatch) -> Result<PacketMatch, String> {
+    narrowed(&vector.packets(), step, "vector and step")
+}
+
+/// The intersection of two matches; `whose` names both for the error.
+pub(crate) fn narrowed(one: &PacketMatch, other: &PacketMatch, whose: &str) -> Result<PacketMatch, String> {
+    let nothing = |what: &str| format!("{whose} have no {what} in common");
+    let tcp_flags = one.tcp_flags.and(other.tcp_flags);
+    let fragment = one.fragment.intersection(other.fragment);
+    Ok(PacketMatch {
+        src_ports: ports(&one.src_ports, &other.src_ports).ok_or_else(|| nothing("source port"))?,
+        tcp_flags: tcp_flags.map_err(|_| format!("the TCP flags of {whose} exclude each other"))?,
+        fragment: fragment.map_err(|_| nothing("kind of fragment"))?,
+        packet_length: lengths(one.packet_length, other.packet_length)
+            .ok_or_else(|| nothing("packet length"))?,
+        dscp: both(&one.dscp, &other.dscp).ok_or_else(|| nothing("DSCP"))?,
+        icmp_type: both(&one.icmp_type, &other.icmp_type).ok_or_else(|| nothing("ICMP type"))?,
     })
 }
 
-/// The values in both lists; an empty list holds all.
-fn both<T: Ord + Copy>(one: &BTreeSet<T>, other: &BTreeSet<T>, what: &str) -> Result<BTreeSet<T>, String> {
+/// The values in both lists, of which an empty one holds all; `None` if there are none.
+fn both<T: Ord + Copy>(one: &BTreeSet<T>, other: &BTreeSet<T>) -> Option<BTreeSet<T>> {
     if one.is_empty() || other.is_empty() {
-        return Ok(if one.is_empty() { other.clone() } else { one.clone() });
+        return Some(if one.is_empty() { other.clone() } else { one.clone() });
     }
-    let common: BTreeSet<T> = one.intersection(other).copied().collect();
-    if common.is_empty() { Err(format!("vector and step have no {what} in common")) } else { Ok(common) }
+    Some(one.intersection(other).copied().collect()).filter(|common: &BTreeSet<T>| !common.is_empty())
 }
 
-fn lengths(one: Option<PacketLength>, other: Option<PacketLength>) -> Result<Option<PacketLength>, String> {
-    let (Some(a), Some(b)) = (one, other) else { return Ok(one.or(other)) };
-    let common = PacketLength { min: a.min.max(b.min), max: a.max.min(b.max) };
-    if common.min > common.max {
-        return Err("vector and step have no packet length in common".to_owned());
+/// The same for ports.
+fn ports(one: &PortSet, other: &PortSet) -> Option<PortSet> {
+    if one.is_empty() || other.is_empty() {
+        return Some(if one.is_empty() { other.clone() } else { one.clone() });
     }
-    Ok(Some(common))
+    Some(one.intersection(other)).filter(|common| !common.is_empty())
+}
+
+/// The same for lengths.
+fn lengths(one: Option<PacketLength>, other: Option<PacketLength>) -> Option<Option<PacketLength>> {
+    let (Some(a), Some(b)) = (one, other) else { return Some(one.or(other)) };
+    let common = PacketLength { min: a.min.max(b.min), max: a.max.min(b.max) };
+    (common.min <= common.max).then_some(Some(common))
 }
 
 /// Which components a match has, of those that a switch allows: in the order of [`crate::Guardrails::missing`].
@@ -66,7 +78,7 @@ macro_rules! uses {
     )+};
 }
 
-uses!(StepMatch, VectorTemplate, Matching);
+uses!(PacketMatch, VectorTemplate, Matching);
 
 #[cfg(test)]
 mod tests {
@@ -77,7 +89,7 @@ mod tests {
     #[test]
     fn nothing_in_common_is_an_error_and_never_any_packet() {
         let template = VectorTemplate {
-            src_ports: BTreeSet::from([53]),
+            src_ports: [53].into(),
             tcp_flags: TcpFlags::from_words(["syn"]).unwrap(),
             fragment: Fragment::IS_FRAGMENT,
             packet_length: Some(PacketLength { min: 20, max: 100 }),
@@ -86,17 +98,20 @@ mod tests {
             ..VectorTemplate::default()
         };
         let steps = [
-            StepMatch { src_ports: BTreeSet::from([123]), ..StepMatch::default() },
-            StepMatch { tcp_flags: TcpFlags::from_words(["!syn"]).unwrap(), ..StepMatch::default() },
-            StepMatch { fragment: Fragment::FIRST_FRAGMENT, ..StepMatch::default() },
-            StepMatch { packet_length: Some(PacketLength { min: 101, max: 200 }), ..StepMatch::default() },
-            StepMatch { dscp: BTreeSet::from([2]), ..StepMatch::default() },
-            StepMatch { icmp_type: BTreeSet::from([0]), ..StepMatch::default() },
+            PacketMatch { src_ports: [123].into(), ..PacketMatch::default() },
+            PacketMatch { tcp_flags: TcpFlags::from_words(["!syn"]).unwrap(), ..PacketMatch::default() },
+            PacketMatch { fragment: Fragment::FIRST_FRAGMENT, ..PacketMatch::default() },
+            PacketMatch {
+                packet_length: Some(PacketLength { min: 101, max: 200 }),
+                ..PacketMatch::default()
+            },
+            PacketMatch { dscp: BTreeSet::from([2]), ..PacketMatch::default() },
+            PacketMatch { icmp_type: BTreeSet::from([0]), ..PacketMatch::default() },
         ];
         for step in steps {
             assert!(parts(&template, &step).is_err(), "{step:?}");
         }
-        assert!(parts(&template, &StepMatch::default()).is_ok());
+        assert!(parts(&template, &PacketMatch::default()).is_ok());
     }
 
     #[test]
@@ -106,10 +121,10 @@ mod tests {
             packet_length: Some(PacketLength { min: 20, max: 100 }),
             ..VectorTemplate::default()
         };
-        let step = StepMatch {
+        let step = PacketMatch {
             tcp_flags: TcpFlags::from_words(["!rst"]).unwrap(),
             packet_length: Some(PacketLength { min: 60, max: 1_500 }),
-            ..StepMatch::default()
+            ..PacketMatch::default()
         };
         let parts = parts(&template, &step).unwrap();
         assert_eq!(parts.tcp_flags.to_string(), "syn&!rst&!ack");

@@ -3,6 +3,7 @@
 mod check;
 mod document;
 mod one_or_many;
+mod precedes;
 
 use prefix_core::event::Report;
 use prefix_core::flowspec::Action;
@@ -11,8 +12,8 @@ use prefix_diagnostics::{Checked, Diagnostic, Diagnostics};
 
 use check::Check;
 pub use document::{
-    CorrelationOverride, FragmentsOption, MatchDocument, OnAllowedPorts, OnUnknownPorts, PlaybookDocument,
-    PlaybooksDocument, StepDocument, StepMatch,
+    CorrelationOverride, FragmentsOption, MatchDocument, OnAllowedPorts, OnTooManyPorts, OnUnknownPorts,
+    PlaybookDocument, PlaybooksDocument, StepDocument,
 };
 pub use one_or_many::OneOrMany;
 

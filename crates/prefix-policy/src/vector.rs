@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use prefix_core::address::Family;
 use prefix_core::flowspec::{Fragment, TcpFlags};
-use prefix_core::matching::PacketLength;
+use prefix_core::matching::{PacketLength, PacketMatch};
 use prefix_core::name::VectorName;
+use prefix_core::port::PortSet;
 use prefix_core::protocol::Protocol;
 use serde::{Deserialize, Serialize};
 
@@ -48,10 +49,10 @@ pub struct VectorTemplate {
     pub protocol: Option<Protocol>,
     /// Destination ports; they count like ports of the report.
     #[serde(default)]
-    pub dst_ports: BTreeSet<u16>,
+    pub dst_ports: PortSet,
     /// Source ports.
     #[serde(default)]
-    pub src_ports: BTreeSet<u16>,
+    pub src_ports: PortSet,
     /// TCP flags, all of which must hold.
     #[serde(default)]
     pub tcp_flags: TcpFlags,
@@ -73,6 +74,18 @@ pub struct VectorTemplate {
 }
 
 impl VectorTemplate {
+    /// What its packets share besides protocol and destination ports.
+    pub(crate) fn packets(&self) -> PacketMatch {
+        PacketMatch {
+            src_ports: self.src_ports.clone(),
+            tcp_flags: self.tcp_flags,
+            fragment: self.fragment,
+            packet_length: self.packet_length,
+            dscp: self.dscp.clone(),
+            icmp_type: self.icmp_type.clone(),
+        }
+    }
+
     /// The protocol number toward this family; `None` = any, or that of the report.
     pub fn protocol_number(&self, family: Family) -> Option<u8> {
         self.protocol.and_then(|protocol| protocol.number(family))
@@ -158,7 +171,7 @@ fn builtin() -> impl Iterator<Item = (VectorName, VectorTemplate)> {
     let floods = FLOODS.iter().map(|(word, template)| (name(word), template()));
     let reflected = REFLECTORS.iter().map(|(service, port)| {
         let template = VectorTemplate {
-            src_ports: BTreeSet::from([*port]),
+            src_ports: [*port].into(),
             ..of(Protocol::Udp, &format!("answers of {service} servers to forged requests"))
         };
         (name(&format!("{service}{AMPLIFICATION}")), template)
@@ -207,7 +220,7 @@ mod tests {
             let template = vectors.get(&name).unwrap();
             assert!(is_reflected(&name));
             assert_eq!(template.protocol, Some(Protocol::Udp));
-            assert_eq!(template.src_ports, BTreeSet::from([port]));
+            assert_eq!(template.src_ports, [port].into());
             assert!(template.dst_ports.is_empty());
         }
     }

@@ -36,7 +36,7 @@ fn with<T>(read: impl FnOnce(Context<'_>) -> T) -> T {
 }
 
 fn must_be_an_event(report: &Report) {
-    assert!(!report.top_dst_ports.contains(&0));
+    assert!(!report.top_dst_ports.contains(0));
     assert!(report.vector.as_ref().is_none_or(is_vector));
     assert!(report.confidence.is_none_or(|confidence| (0.0..=1.0).contains(&confidence.value())));
     assert!(report.bps.is_none_or(|rate| i64::try_from(rate.get()).is_ok()));

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use prefix_core::address::VictimIp;
 use prefix_core::confidence::Confidence;
 use prefix_core::event::{EventAction, Reach, Report, Reports};
+use prefix_core::matching::PacketMatch;
 use prefix_core::name::ExternalEventId;
 use prefix_core::rate::{BitsPerSecond, PacketsPerSecond};
 use prefix_diagnostics::{Diagnostic, KeyPath};
@@ -16,7 +17,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::item::{BadItem, Context, Item, MOST_ITEMS, no_json, quoted, shown, too_many};
-use crate::reading;
+use crate::reading::{self, Ports, Reading, Unread};
 
 /// The version of the webhook that is read.
 const VERSION: &str = "4";
@@ -92,9 +93,20 @@ impl Alert {
         self.members.get(name)?.as_str()
     }
 
-    /// The first that can be read: annotation, then label.
-    fn said<T>(&self, name: &str, read: impl Fn(&Value) -> Option<T>) -> Option<T> {
-        [self.annotation(name), self.label(name)].into_iter().flatten().find_map(read)
+    /// The first that can be read: annotation, then label. One that cannot is named.
+    fn said<T>(&self, name: &str, unread: &mut Unread, read: impl Fn(&Value) -> Reading<T>) -> Option<T> {
+        let said = [self.annotation(name), self.label(name)].into_iter().flatten();
+        said.into_iter().find_map(|value| unread.keep(name, value, &read))
+    }
+
+    /// The ports: of the annotation, else of the label. Without what cannot be read the rule would be wider.
+    fn ports(&self) -> Result<Ports, String> {
+        for value in [self.annotation("top_dst_ports"), self.label("top_dst_ports")].into_iter().flatten() {
+            if let Some(ports) = reading::ports(value)? {
+                return Ok(ports);
+            }
+        }
+        Ok(Ports::default())
     }
 
     fn episode(&self) -> Option<ExternalEventId> {
@@ -132,11 +144,9 @@ impl Alert {
         })
     }
 
-    fn confidence(&self, context: Context<'_>) -> Confidence {
-        let said = self.annotation("confidence").and_then(|value| {
-            let number: f64 = reading::text(value)?.trim().parse().ok()?;
-            Confidence::new(number).ok()
-        });
+    fn confidence(&self, context: Context<'_>, unread: &mut Unread) -> Confidence {
+        let said = self.annotation("confidence");
+        let said = said.and_then(|value| unread.keep("confidence", value, reading::confidence));
         let severity = || {
             let word = self.label("severity")?.as_str()?;
             let usual = || SEVERITIES.iter().find(|(known, _)| known.eq_ignore_ascii_case(word));
@@ -162,30 +172,43 @@ fn item(raw: &RawValue, context: Context<'_>) -> Item {
         let error = format!("{name} tells of a query that failed, not of an attack");
         return Err(bad(external_event_id, error));
     }
-    let word = [alert.label("vector"), alert.annotation("vector"), alert.label("alertname")];
-    let word = word.into_iter().flatten().find_map(reading::text).unwrap_or_default();
-    let vector = context.vector(&word);
-    let victim_ip = alert.victim(vector.is_some()).map_err(|error| bad(external_event_id.clone(), error))?;
+    let named = [alert.label("vector"), alert.annotation("vector")].into_iter().flatten();
+    let named = named.filter_map(reading::text).find(|word| !word.trim().is_empty());
+    let word = named.clone().or_else(|| reading::text(alert.label("alertname")?)).unwrap_or_default();
+    let known = context.vector(&word);
+    let victim_ip = alert.victim(known.is_some()).map_err(|error| bad(external_event_id.clone(), error))?;
     let resolved = alert.text("status").is_some_and(|status| status.eq_ignore_ascii_case("resolved"));
+    let action = if resolved { EventAction::Unban } else { EventAction::Ban };
+    let mut unread = Unread::default();
+    let ports = unread.ports(action, alert.ports()).map_err(|error| bad(external_event_id.clone(), error))?;
+    if let Some(word) = named.filter(|_| known.is_none()) {
+        unread.name("vector", &format!("{} is no vector, the attack counts as unknown", quoted(&word)));
+    }
+    let vector = match ports.fragments {
+        true => Context::fragment_flood(),
+        false => known.or_else(Context::unknown_vector),
+    };
+    let protocol = alert.said("protocol", &mut unread, reading::protocol);
+    let started = alert.members.get("startsAt");
     Ok(Report {
-        timestamp: alert.text("startsAt").and_then(reading::event_time).unwrap_or(context.now),
+        timestamp: started
+            .and_then(|value| unread.keep("startsAt", value, reading::moment))
+            .unwrap_or(context.now),
         source: context.source.clone(),
         victim_ip,
-        vector: vector.or_else(Context::unknown_vector),
-        protocol: alert.said("protocol", |value| reading::protocol(&reading::text(value)?)),
-        bps: alert.said("bps", reading::rate).map(BitsPerSecond::saturating),
-        pps: alert.said("pps", reading::rate).map(PacketsPerSecond::saturating),
-        top_dst_ports: alert
-            .said("top_dst_ports", |value| {
-                Some(reading::ports(&reading::text(value)?)).filter(|ports| !ports.is_empty())
-            })
-            .unwrap_or_default(),
-        confidence: Some(alert.confidence(context)),
-        action: if resolved { EventAction::Unban } else { EventAction::Ban },
+        vector,
+        protocol: protocol.or(ports.protocol),
+        bps: alert.said("bps", &mut unread, reading::rate).map(BitsPerSecond::saturating),
+        pps: alert.said("pps", &mut unread, reading::rate).map(PacketsPerSecond::saturating),
+        top_dst_ports: ports.list,
+        matches: PacketMatch::default(),
+        confidence: Some(alert.confidence(context, &mut unread)),
+        action,
         external_event_id,
         ended_at: alert.ended_at().filter(|_| resolved),
         reach: Reach::Full,
         reports: Some(Reports::Edge),
+        unread: unread.0,
         raw_details: Some(raw.get().to_owned()),
     })
 }

@@ -100,12 +100,14 @@ pub fn read(payload: &[u8], action: Option<&str>, context: Context<'_>) -> Resul
     };
     let vector = vector.filter(|vector| vector.as_str() != "unknown");
     let open = vector.is_none();
+    let mut unread = reading::Unread::default();
     let narrowed = match action.ends() {
         true => Narrowing::default(),
-        false => rules.narrowing(victim_ip, vector.as_ref())?,
+        false => rules.narrowing(victim_ip, vector.as_ref(), &mut unread)?,
     };
     // a vector that fixes a protocol must not be contradicted by a detector's guess
-    let guessed = text(details, "attack_protocol").and_then(reading::protocol);
+    let guessed = details.get("attack_protocol").filter(|_| open);
+    let guessed = guessed.and_then(|value| unread.keep("attack_protocol", value, reading::protocol));
     // That an attack goes on is said of whatever was reported, and so is its end: the counters then need not say what it
     // was.
     let vector = match action {
@@ -122,12 +124,14 @@ pub fn read(payload: &[u8], action: Option<&str>, context: Context<'_>) -> Resul
         bps: counters.bits_per_second(advanced).map(BitsPerSecond::saturating),
         pps: counters.packets_per_second().map(PacketsPerSecond::saturating),
         top_dst_ports: narrowed.dst_ports,
+        matches: narrowed.matches,
         confidence: action.confidence(context),
         action: if action.ends() { EventAction::Unban } else { EventAction::Ban },
         external_event_id: if advanced { episode(details)? } else { None },
         ended_at: None,
         reach: reach(details, action, advanced, &counters),
         reports: Some(Reports::Edge),
+        unread: unread.0,
         raw_details: std::str::from_utf8(payload).ok().map(|text| text.trim().to_owned()),
     })
 }

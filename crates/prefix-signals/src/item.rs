@@ -29,9 +29,15 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// The vector that a word names, if it names one.
+    /// The vector that a word names, if it names one: in any case, with `-` or space for `_`.
     pub(crate) fn vector(&self, word: &str) -> Option<VectorName> {
-        word.trim().parse().ok().filter(|name| (self.is_vector)(name))
+        let word = word.trim().to_ascii_lowercase().replace(['-', ' '], "_");
+        word.parse().ok().filter(|name| (self.is_vector)(name))
+    }
+
+    /// The vector of attacks that consist of fragments.
+    pub(crate) fn fragment_flood() -> Option<VectorName> {
+        "fragment_flood".parse().ok()
     }
 
     /// The vector of whatever nobody recognised.

@@ -1,15 +1,105 @@
-//! Foreign values become types of the domain; what cannot be read is not given.
+//! Foreign values become types of the domain. What is there and cannot be read is never the same as what is not there: it
+//! is an error, or it is named.
 
-use std::collections::BTreeSet;
+mod packets;
+mod ports;
 
 use chrono::{DateTime, Datelike, Utc};
 use prefix_core::address::VictimIp;
-use prefix_core::protocol::Protocol;
+use prefix_core::confidence::Confidence;
+use prefix_core::event::EventAction;
+use prefix_core::protocol::{Protocol, number};
 use prefix_core::rate::MAX_RATE;
 use serde_json::Value;
 
-/// More ports than these are no "top" ports.
-const MOST_PORTS: usize = 1024;
+use crate::item::shown;
+
+pub(crate) use packets::{fragment, packet_length, tcp_flags};
+pub(crate) use ports::{Ports, ports, source_ports};
+
+/// What a member says: `None` if it is there but says nothing, such as an empty text; or why it cannot be read.
+pub(crate) type Reading<T> = Result<Option<T>, String>;
+
+/// The members of an item that were there and could not be read, a sentence each.
+#[derive(Debug, Default)]
+pub(crate) struct Unread(pub(crate) Vec<String>);
+
+impl Unread {
+    /// What a member says. What it says and nobody can read is named and left out.
+    pub(crate) fn keep<T>(
+        &mut self,
+        member: &str,
+        value: &Value,
+        read: impl FnOnce(&Value) -> Reading<T>,
+    ) -> Option<T> {
+        read(value).unwrap_or_else(|problem| {
+            self.name(member, &problem);
+            None
+        })
+    }
+
+    /// The destination ports of an item. Without those that cannot be read a ban would make a wider rule than was
+    /// reported; an unban makes none and never gets lost for them.
+    pub(crate) fn ports(
+        &mut self,
+        action: EventAction,
+        read: Result<Ports, String>,
+    ) -> Result<Ports, String> {
+        match (read, action) {
+            (Err(problem), EventAction::Unban) => {
+                self.name("top_dst_ports", &problem);
+                Ok(Ports::default())
+            }
+            (Err(problem), EventAction::Ban) => {
+                Err(format!("top_dst_ports: {problem}; without them the rule would be wider than the report"))
+            }
+            (read, _) => read,
+        }
+    }
+
+    /// Names a member that is left out.
+    pub(crate) fn name(&mut self, member: &str, problem: &str) {
+        self.0.push(format!("{member} of the report is left out: {problem}"));
+    }
+}
+
+/// Whether a value says nothing: null, an empty text, an empty list.
+pub(crate) fn silent(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.trim().is_empty(),
+        Value::Array(items) => items.is_empty(),
+        _ => false,
+    }
+}
+
+/// A number, or a text that is one like `1000000` or `2.5e+06`; finite.
+pub(crate) fn number(value: &Value) -> Reading<f64> {
+    let number = match value {
+        _ if silent(value) => return Ok(None),
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    };
+    let number = number.filter(|number: &f64| number.is_finite());
+    number.map(Some).ok_or_else(|| format!("{} is no number", shown(value)))
+}
+
+/// A whole number from 0 on, however it is written: `53`, `53.0`.
+pub(crate) fn whole(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_f64().filter(|number| number.fract() == 0.0).and_then(rounded))
+}
+
+/// A confidence from 0 to 1, or a text like `0.9` or `90%`.
+pub(crate) fn confidence(value: &Value) -> Reading<Confidence> {
+    let percent = value.as_str().and_then(|text| text.trim().strip_suffix('%'));
+    let said = match percent {
+        Some(percent) => number(&Value::from(percent.trim()))?.map(|percent| percent / 100.0),
+        None => number(value)?,
+    };
+    let read = said.map(|number| Confidence::new(number).map_err(|error| error.to_string()));
+    read.transpose()
+}
 
 /// The text of a value that people would call a text or a number.
 pub(crate) fn text(value: &Value) -> Option<String> {
@@ -20,9 +110,10 @@ pub(crate) fn text(value: &Value) -> Option<String> {
     }
 }
 
-/// An address; leading zeros of IPv6 groups and IPv4-mapped IPv6 are read as what they mean.
+/// An address, or the prefix that holds it alone; leading zeros of IPv6 groups and IPv4-mapped IPv6 are read as what they
+/// mean.
 pub(crate) fn address(text: &str) -> Option<VictimIp> {
-    text.trim().parse().ok()
+    VictimIp::of_host(text.trim()).ok()
 }
 
 /// The address of `host:port`, `[v6]:port` or an address alone.
@@ -41,18 +132,20 @@ pub(crate) fn address_of_instance(text: &str) -> Option<VictimIp> {
 }
 
 /// A rate, 0..=2^63-1, as JSON number or as a text like `1000000` or `2.5e+06`.
-pub(crate) fn rate(value: &Value) -> Option<u64> {
-    match value {
+pub(crate) fn rate(value: &Value) -> Reading<u64> {
+    let rate = match value {
+        _ if silent(value) => return Ok(None),
         Value::Number(number) => number.as_u64().map_or_else(|| rounded(number.as_f64()?), checked),
         Value::String(text) => {
             let text = text.trim();
             match text.parse::<u64>() {
                 Ok(rate) => checked(rate),
-                Err(_) => rounded(text.parse().ok()?),
+                Err(_) => text.parse().ok().and_then(rounded),
             }
         }
         _ => None,
-    }
+    };
+    rate.map(Some).ok_or_else(|| format!("{} is no rate", shown(value)))
 }
 
 fn checked(rate: u64) -> Option<u64> {
@@ -69,23 +162,20 @@ pub(crate) fn rounded(number: f64) -> Option<u64> {
         .and_then(checked)
 }
 
-/// A word or a number.
-pub(crate) fn protocol(text: &str) -> Option<Protocol> {
-    let word = text.trim().to_ascii_lowercase();
-    // for the domain an empty text is any protocol; a detector that leaves it empty says nothing
-    (!word.is_empty()).then(|| word.parse().ok()).flatten()
-}
-
-/// Ports of a text like `53,123`; what is none, 0 included, is left out.
-pub(crate) fn ports(text: &str) -> BTreeSet<u16> {
-    let words = text.split([',', ' ']).filter_map(|word| word.trim().parse::<u16>().ok());
-    words.filter(|port| *port > 0).take(MOST_PORTS).collect()
-}
-
-/// Ports among JSON numbers; what is none is left out.
-pub(crate) fn ports_among<'a>(values: impl Iterator<Item = &'a Value>) -> BTreeSet<u16> {
-    let ports = values.filter_map(|value| u16::try_from(value.as_u64()?).ok());
-    ports.filter(|port| *port > 0).take(MOST_PORTS).collect()
+/// A protocol by word in any case, or by number. For the domain an empty text is any protocol; a detector that leaves it
+/// empty says nothing.
+pub(crate) fn protocol(value: &Value) -> Reading<Protocol> {
+    if silent(value) {
+        return Ok(None);
+    }
+    let word = text(value).map(|word| word.trim().to_ascii_lowercase());
+    let read = word.and_then(|word| word.parse().ok());
+    let named = read.map(|protocol| match protocol {
+        Protocol::Number(number::TCP) => Protocol::Tcp,
+        Protocol::Number(number::UDP) => Protocol::Udp,
+        other => other,
+    });
+    named.map(Some).ok_or_else(|| format!("{} is no protocol that is known here", shown(value)))
 }
 
 /// A time of RFC 3339 in the years 1970 to 9999, to the nanosecond.
@@ -97,6 +187,15 @@ pub(crate) fn time(text: &str) -> Option<DateTime<Utc>> {
 /// The same in whole microseconds, as events keep it.
 pub(crate) fn event_time(text: &str) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp_micros(time(text)?.timestamp_micros())
+}
+
+/// The time of a member, as events keep it.
+pub(crate) fn moment(value: &Value) -> Reading<DateTime<Utc>> {
+    if silent(value) {
+        return Ok(None);
+    }
+    let time = value.as_str().and_then(event_time);
+    time.map(Some).ok_or_else(|| format!("{} is no time like 2026-01-31T12:00:00Z", shown(value)))
 }
 
 #[cfg(test)]
@@ -143,18 +242,64 @@ mod tests {
             (json!("-1"), None),
             (json!(-0.4), None),
             (json!("1.4G"), None),
-            (json!(""), None),
             (json!(true), None),
         ] {
-            assert_eq!(rate(&value), expected, "{value}");
+            assert_eq!(rate(&value).ok().flatten(), expected, "{value}");
+            assert_eq!(rate(&value).is_ok(), expected.is_some(), "{value}");
+        }
+        assert_eq!(rate(&json!("")), Ok(None));
+    }
+
+    #[test]
+    fn a_confidence_is_a_number_or_says_so_as_text() {
+        for (value, expected) in [
+            (json!(0.9), Some(0.9)),
+            (json!("0.9"), Some(0.9)),
+            (json!("90%"), Some(0.9)),
+            (json!(1), Some(1.0)),
+        ] {
+            assert_eq!(confidence(&value).unwrap().map(Confidence::value), expected, "{value}");
+        }
+        assert_eq!(confidence(&json!("")), Ok(None));
+        for bad in
+            [json!("high"), json!(7), json!("NaN"), json!(-0.1), json!("190%"), json!([0.9]), json!(true)]
+        {
+            assert!(confidence(&bad).is_err(), "{bad}");
         }
     }
 
     #[test]
-    fn a_port_is_never_0() {
-        assert_eq!(ports("53, 123,0,70000,x,53"), BTreeSet::from([53, 123]));
-        let values = [json!(0), json!(80), json!(-1), json!("53"), json!(65536), json!(1.5)];
-        assert_eq!(ports_among(values.iter()), BTreeSet::from([80]));
+    fn a_protocol_is_a_word_in_any_case_or_a_number() {
+        for (value, expected) in [
+            (json!("TCP"), Some(Protocol::Tcp)),
+            (json!(6), Some(Protocol::Tcp)),
+            (json!("17"), Some(Protocol::Udp)),
+            (json!(" Any "), Some(Protocol::Any)),
+            (json!(132), Some(Protocol::Number(132))),
+            (json!(""), None),
+        ] {
+            assert_eq!(protocol(&value), Ok(expected), "{value}");
+        }
+        assert!(protocol(&json!("ipx")).is_err() && protocol(&json!(256)).is_err());
+    }
+
+    #[test]
+    fn a_victim_may_be_written_as_the_prefix_of_a_host() {
+        let read = |text| address(text).map(|ip| ip.to_string());
+        assert_eq!(read("203.0.113.49/32").as_deref(), Some("203.0.113.49"));
+        assert_eq!(read("2001:db8::1/128").as_deref(), Some("2001:db8::1"));
+        assert_eq!(
+            (read("203.0.113.0/24"), read("203.0.113.49/33"), read("2001:db8::1/32")),
+            (None, None, None)
+        );
+    }
+
+    #[test]
+    fn what_is_left_out_is_named() {
+        let mut unread = Unread::default();
+        assert_eq!(unread.keep("bps", &json!("1.4G"), rate), None);
+        assert_eq!(unread.keep("pps", &json!(""), rate), None);
+        assert_eq!(unread.0, ["bps of the report is left out: \"1.4G\" is no rate"]);
     }
 
     #[test]

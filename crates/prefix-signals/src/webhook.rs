@@ -8,6 +8,7 @@ mod auth;
 mod build;
 mod condition;
 mod document;
+mod packets;
 mod transform;
 
 use std::collections::BTreeMap;

@@ -3,6 +3,7 @@
 
 use crate::support::{World, expect, payloads, shown, shown_items};
 use prefix_signals::{alertmanager, fastnetmon};
+use serde_json::json;
 
 #[test]
 fn alertmanager_is_read_as_it_writes() {
@@ -209,22 +210,35 @@ fn the_rules_that_came_along_narrow_where_they_agree() {
     let host = "203.0.113.1/32";
     let ports = |counters: &str, rules: &[String]| {
         let rules = format!("[{}]", rules.join(","));
-        read("203.0.113.1", counters, &rules).unwrap().top_dst_ports.into_iter().collect::<Vec<u16>>()
+        read("203.0.113.1", counters, &rules).unwrap().top_dst_ports.to_string()
     };
-    assert_eq!(ports(syn, &[rule(host, "tcp", "[443,80]"), rule(host, "tcp", "[80,443]")]), [80, 443]);
-    assert_eq!(ports(syn, &[rule(host, "tcp", "[443]"), rule(host, "tcp", "[80]")]), [0_u16; 0]);
-    assert_eq!(ports(syn, &[rule(host, "tcp", "[443]"), rule(host, "tcp", "[]")]), [0_u16; 0]);
-    assert_eq!(
-        ports(udp, &[rule(host, "tcp", "[443]")]),
-        [0_u16; 0],
-        "of another protocol than what was counted"
-    );
-    assert_eq!(ports(syn, &[rule("203.0.113.2/32", "tcp", "[443]")]), [0_u16; 0], "of another address");
-    assert_eq!(
-        ports("", &[rule(host, "tcp", "[443]"), rule(host, "udp", "[443]")]),
-        [0_u16; 0],
-        "no protocol"
-    );
+    assert_eq!(ports(syn, &[rule(host, "tcp", "[443,80]"), rule(host, "tcp", "[80,443]")]), "443, 80");
+    assert_eq!(ports(syn, &[rule(host, "tcp", "[443]"), rule(host, "tcp", "[80]")]), "");
+    assert_eq!(ports(syn, &[rule(host, "tcp", "[443]"), rule(host, "tcp", "[]")]), "");
+    assert_eq!(ports(udp, &[rule(host, "tcp", "[443]")]), "", "of another protocol than what was counted");
+    assert_eq!(ports(syn, &[rule("203.0.113.2/32", "tcp", "[443]")]), "", "of another address");
+    assert_eq!(ports("", &[rule(host, "tcp", "[443]"), rule(host, "udp", "[443]")]), "", "no protocol");
+    let matched = |counters: &str, more: &str| {
+        let rule = rule(host, "tcp", "[443]").replace('}', &format!(",{more}}}"));
+        let report = read("203.0.113.1", counters, &format!("[{rule}]")).unwrap();
+        (serde_json::to_value(&report.matches).unwrap(), report.unread.len())
+    };
+    for (counters, more, expected, unread) in [
+        (syn, r#""tcp_flags":["syn"]"#, json!({"tcp_flags": ["syn"]}), 0),
+        (r#""incoming_tcp_pps":9"#, r#""tcp_flags":["syn"]"#, json!({}), 1),
+        (syn, r#""tcp_flags":["christmas"]"#, json!({}), 1),
+        (
+            syn,
+            r#""source_ports":[53],"packet_lengths":[60,80]"#,
+            json!({"src_ports": [53], "packet_length": {"min": 60, "max": 80}}),
+            0,
+        ),
+        (syn, r#""packet_lengths":[1]"#, json!({}), 1),
+        (syn, r#""fragmentation_flags":["dont-fragment"]"#, json!({"fragment": ["dont_fragment"]}), 0),
+        (syn, r#""source_prefix":"198.51.100.7/32","vlans":[5]"#, json!({}), 0),
+    ] {
+        assert_eq!(matched(counters, more), (expected, unread), "{counters} {more}");
+    }
     for bad in [r#"["443a"]"#, "[0]", "[70000]", "[[443]]"] {
         let refused = read("203.0.113.1", syn, &format!("[{}]", rule(host, "tcp", bad))).unwrap_err();
         assert_eq!(refused.pointer(), "/flow_spec_rules/0/destination_ports", "{bad}");

@@ -81,7 +81,7 @@ fn value() -> impl Strategy<Value = Value> {
 }
 
 fn allowed(report: &Report) {
-    assert!(!report.top_dst_ports.contains(&0));
+    assert!(!report.top_dst_ports.contains(0));
     assert!(report.confidence.is_none_or(|confidence| (0.0..=1.0).contains(&confidence.value())));
     assert!(report.vector.as_ref().is_none_or(crate::support::is_vector), "{report:?}");
     assert!(report.bps.is_none_or(|rate| i64::try_from(rate.get()).is_ok()));

@@ -77,6 +77,8 @@ pub(crate) fn shown(report: &Report) -> Value {
     put("top_dst_ports", json!(report.top_dst_ports));
     put("event_id", json!(report.external_event_id));
     put("ended_at", json!(report.ended_at.map(|time| time.to_rfc3339())));
+    put("match", if report.matches.is_empty() { Value::Null } else { json!(report.matches) });
+    put("unread", json!(report.unread));
     shown
 }
 

@@ -3,6 +3,7 @@
 use crate::support::{World, now};
 use prefix_core::confidence::Confidence;
 use prefix_core::event::Report;
+use prefix_core::protocol::Protocol;
 use prefix_diagnostics::Diagnostic;
 use prefix_signals::Item;
 use prefix_signals::expression::ExpressionBudget;
@@ -72,7 +73,7 @@ fn every_member_is_read_from_its_place() {
             alert["pps"] = json!(99.6);
             alert["score"] = json!(85);
             alert["id"] = json!(4711);
-            alert["ports"] = json!([53, 0, 70000, "80", 123, 53]);
+            alert["ports"] = json!([443, "80/udp", "8000-8010", 443.0]);
         }),
     );
     assert_eq!(report.source.as_str(), "radware");
@@ -82,20 +83,24 @@ fn every_member_is_read_from_its_place() {
     assert_eq!(report.pps.unwrap().get(), 100);
     assert!(near(report.confidence, 0.85));
     assert_eq!(report.external_event_id.unwrap().as_str(), "radware-4711");
-    assert_eq!(report.top_dst_ports.into_iter().collect::<Vec<_>>(), [53, 123]);
+    assert_eq!(report.top_dst_ports.to_string(), "443, 80, 8000-8010");
+    assert_eq!(report.protocol, Some(Protocol::Udp));
+    assert!(report.unread.is_empty());
     assert_eq!(report.reports, None, "how the source reports is for the configuration to say");
 }
 
 #[test]
-fn only_a_victim_is_required_and_numbers_are_numbers() {
+fn only_a_victim_is_required_and_what_cannot_be_read_is_named() {
     let report = one(
         &adapter(|_| ()),
         &alert(|alert| {
-            alert["kbps"] = json!("1400");
+            alert["type"] = json!("strange");
+            alert["kbps"] = json!("much");
             alert["pps"] = json!(-1);
             alert["time"] = json!("yesterday");
+            alert["score"] = json!("surely");
             alert["id"] = json!(null);
-            alert["ports"] = json!("53");
+            alert["ports"] = json!("");
         }),
     );
     assert_eq!(
@@ -104,6 +109,49 @@ fn only_a_victim_is_required_and_numbers_are_numbers() {
     );
     assert_eq!(report.timestamp, now());
     assert!(report.top_dst_ports.is_empty());
+    let named: Vec<&str> = report.unread.iter().filter_map(|text| text.split(' ').next()).collect();
+    assert_eq!(named, ["vector", "bps", "pps", "confidence", "timestamp"], "{:?}", report.unread);
+    assert_eq!(report.unread[1], "bps of the report is left out: \"much\" is no number");
+    let silent = one(&adapter(|_| ()), &alert(|_| ()));
+    assert!(silent.unread.is_empty(), "{:?}", silent.unread);
+}
+
+#[test]
+fn numbers_and_ports_may_be_texts() {
+    let report = one(
+        &adapter(|_| ()),
+        &alert(|alert| {
+            alert["kbps"] = json!("1020000");
+            alert["pps"] = json!("2.5e+06");
+            alert["score"] = json!("90");
+            alert["ports"] = json!("4444,5555");
+        }),
+    );
+    assert_eq!(report.bps.unwrap().get(), 1_020_000_000);
+    assert_eq!(report.pps.unwrap().get(), 2_500_000);
+    assert!(near(report.confidence, 0.9));
+    assert_eq!(report.top_dst_ports.as_slice(), [4444, 5555]);
+}
+
+#[test]
+fn unreadable_ports_are_an_error_of_a_ban_and_never_keep_an_unban_away() {
+    let item = |state: &str, ports: Value| {
+        let alert = alert(|alert| (alert["state"], alert["ports"]) = (json!(state), ports));
+        read(
+            &adapter(|document| document["fields"]["action"] = json!("$.state")),
+            &json!({"alerts": [alert]}),
+        )
+        .pop()
+        .unwrap()
+    };
+    let error = item("ban", json!("80,http")).unwrap_err().error;
+    assert!(error.starts_with("top_dst_ports: \"http\" is no port"), "{error}");
+    assert!(item("ban", json!([80, 0])).is_err());
+    let unban = item("unban", json!("80,http")).unwrap();
+    assert!(unban.unread[0].starts_with("top_dst_ports"), "{:?}", unban.unread);
+    let fragments = item("ban", json!(0)).unwrap();
+    assert_eq!(fragments.vector.unwrap().as_str(), "fragment_flood", "counters call them port 0");
+    assert!(fragments.top_dst_ports.is_empty());
 }
 
 #[test]
@@ -137,7 +185,8 @@ fn confidence_is_scaled_clamped_or_a_word_of_the_configuration() {
     assert!(near(confidence(json!(4000)), 1.0));
     assert!(near(confidence(json!(-3)), 0.0));
     assert!(near(confidence(json!("high")), 0.8));
-    assert_eq!(confidence(json!("40")), None);
+    assert!(near(confidence(json!("40")), 0.4));
+    assert_eq!(confidence(json!("low")), None);
 }
 
 #[test]
@@ -245,6 +294,53 @@ fn a_node_that_does_not_meet_every_condition_is_left_out() {
     // what is left out needs no victim, and a payload of nothing else is no mistake of its sender
     let nothing = nodes(&choosing, &json!({"alerts": [{"live": false}, {}]}));
     assert_eq!(nothing, [None, None]);
+}
+
+/// What else the packets share narrows the rule; source ports that cannot be read would make it wider.
+#[test]
+fn what_the_packets_share_is_read_from_its_place() {
+    let packets = adapter(|document| {
+        let fields = document["fields"].as_object_mut().unwrap();
+        for (name, path) in [
+            ("src_ports", "$.src"),
+            ("packet_length", "$.len"),
+            ("tcp_flags", "$.flags[*]"),
+            ("fragment", "$.frag"),
+        ] {
+            fields.insert(name.to_owned(), json!(path));
+        }
+    });
+    let said = |change: &dyn Fn(&mut Value)| {
+        let item = read(&packets, &json!({"alerts": [alert(change)]})).remove(0);
+        item.map(|report| (serde_json::to_value(&report.matches).unwrap(), report.unread))
+    };
+    let (matches, unread) = said(&|alert| {
+        alert["src"] = json!("53,123");
+        alert["len"] = json!("60-100");
+        alert["flags"] = json!(["SYN", "!ack"]);
+        alert["frag"] = json!("is-fragment");
+    })
+    .unwrap();
+    let expected = json!({"src_ports": [53, 123], "packet_length": {"min": 60, "max": 100}, "tcp_flags": ["syn", "!ack"],
+        "fragment": ["is_fragment"]});
+    assert_eq!((matches, unread), (expected, vec![]));
+    assert_eq!(said(&|_| ()).unwrap().0, json!({}));
+    let (matches, unread) = said(&|alert| {
+        alert["len"] = json!("long");
+        alert["flags"] = json!([5]);
+        alert["frag"] = json!("some");
+    })
+    .unwrap();
+    assert_eq!((matches, unread.len()), (json!({}), 3), "named and left out");
+    for ports in [json!("53,x"), json!(0), json!([70_000])] {
+        let bad = said(&|alert| alert["src"] = ports.clone()).unwrap_err();
+        assert!(bad.error.starts_with("src_ports: ") && bad.error.contains("wider"), "{}", bad.error);
+        let over = said(&|alert| {
+            alert["src"] = ports.clone();
+            alert["state"] = json!("unban");
+        });
+        assert_eq!(over.unwrap().1.len(), 1, "an end always passes");
+    }
 }
 
 #[test]

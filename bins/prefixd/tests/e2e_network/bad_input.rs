@@ -156,13 +156,6 @@ fn events() -> Vec<Bad> {
             400,
             "/top_dst_ports",
         ),
-        event(
-            "more ports than a rule may name",
-            "top_dst_ports",
-            json!((1..=40).collect::<Vec<_>>()),
-            422,
-            "max_ports",
-        ),
         event("confidence 7", "confidence", json!(7), 400, "/confidence"),
         event("confidence -1", "confidence", json!(-1), 400, "/confidence"),
         event("confidence as text", "confidence", json!("NaN"), 400, "/confidence"),
@@ -285,6 +278,13 @@ fn other_endpoints() -> Vec<Bad> {
             manual(json!({"protocol": "tcp", "tcp_flags": ["syn", "!syn"]})),
             422,
             "semantic",
+        ),
+        post(
+            "more ports than a rule may hold",
+            path,
+            manual(json!({"dst_ports": (1..=40).collect::<Vec<_>>()})),
+            422,
+            "max_ports",
         ),
         post(
             "a rule with ports and without protocol",

@@ -7,6 +7,7 @@ use crate::commands::simulate;
 use crate::exit::{Exit, Failure};
 use crate::explain;
 use crate::files;
+use crate::human::{host, protocol};
 use crate::output::Format;
 use crate::session::Session;
 use crate::views::{ANSWER, EVENTS};
@@ -14,7 +15,7 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use prefix_client::{
     BitsPerSecond, EventAction, EventAnswer, EventId, EventQuery, EventStatus, Mode, NewEvent,
-    PacketsPerSecond, Protocol, Reply,
+    PacketsPerSecond, PortRange, Protocol, Reply,
 };
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -45,13 +46,13 @@ pub(crate) struct SendArgs {
     #[arg(long)]
     source: String,
     /// The attacked address
-    #[arg(long, value_name = "IP")]
+    #[arg(long, value_name = "IP", value_parser = host)]
     victim: IpAddr,
     /// The kind of attack, such as `udp_flood`; needed unless --unban
     #[arg(long, required_unless_present = "unban")]
     vector: Option<String>,
     /// udp, tcp, icmp, gre, any or a number, for vectors that leave it open
-    #[arg(long)]
+    #[arg(long, value_parser = protocol)]
     protocol: Option<Protocol>,
     /// Bits per second, such as 2.5G
     #[arg(long, value_name = "RATE")]
@@ -59,9 +60,9 @@ pub(crate) struct SendArgs {
     /// Packets per second, such as 800k
     #[arg(long, value_name = "RATE")]
     pps: Option<PacketsPerSecond>,
-    /// The attacked ports, such as 53,123
+    /// The attacked ports, strongest first, such as 53,8000-8010
     #[arg(long, value_delimiter = ',')]
-    ports: Vec<u16>,
+    ports: Vec<PortRange>,
     /// How sure the detector is, 0 to 1
     #[arg(long)]
     confidence: Option<f64>,
@@ -139,6 +140,7 @@ async fn send(session: &Session, arguments: SendArgs) -> Result<Exit, Failure> {
         bps: arguments.bps,
         pps: arguments.pps,
         top_dst_ports: arguments.ports,
+        matches: None,
         confidence: arguments.confidence,
         action: arguments.unban.then_some(EventAction::Unban),
         event_id: arguments.event_id,

@@ -30,13 +30,37 @@ async fn a_rule_is_created_as_it_was_described() {
 async fn flags_fragments_and_codes_reach_the_api_as_numbers_and_words() {
     let server = server(201, &mitigation().to_string()).await;
     let line = "mitigations create --victim 2001:db8::1 --protocol 6 --action mark --mark 8 --reason r --tcp-flags \
-        syn,!ack --fragment is_fragment,first_fragment --dscp 0,46 --src-ports 53 --exclude-ports 80,443 --icmp-type 8";
+        syn,!ack --fragment is_fragment,first_fragment --dscp 0,46 --src-ports 53,1024-2047 --exclude-ports 80,8000-8010 --icmp-type 8";
     ctl(&server, &line.split_whitespace().collect::<Vec<_>>()).await.ended(0);
     let body: Value = server.received_requests().await.unwrap()[0].body_json().unwrap();
     let expected = json!({"reason": "r", "victim_ip": "2001:db8::1", "protocol": 6, "action": "mark", "dscp_mark": 8,
         "tcp_flags": ["syn", "!ack"], "fragment": ["is_fragment", "first_fragment"], "dscp": [0, 46],
-        "src_ports": [53], "excluded_dst_ports": [80, 443], "icmp_type": [8]});
+        "src_ports": [53, "1024-2047"], "excluded_dst_ports": [80, "8000-8010"], "icmp_type": [8]});
     assert_eq!(body, expected);
+}
+
+#[tokio::test]
+async fn what_is_no_port_no_protocol_and_no_victim_is_said_as_it_was_written() {
+    let server = MockServer::start().await;
+    for (given, value, quoted) in [
+        ("--ports", "8000-8010,http", "`http` is no port"),
+        ("--ports", "0", "`0` is no port"),
+        ("--exclude-ports", "8010-8000", "`8010-8000` is no port"),
+        ("--src-ports", "70000", "`70000` is no port"),
+        ("--protocol", "", "an empty text is no protocol"),
+        ("--victim", "203.0.113.0/24", "`203.0.113.0/24` has more than one address"),
+    ] {
+        let mut line = vec!["mitigations", "create", "--action", "discard", "--reason", "r"];
+        for (option, usual) in [("--victim", "203.0.113.10/32"), ("--protocol", "tcp")] {
+            if option != given {
+                line.extend([option, usual]);
+            }
+        }
+        line.extend([given, value]);
+        let run = ctl(&server, &line).await.ended(64);
+        assert!(run.stderr.contains(quoted), "{value}: {}", run.stderr);
+    }
+    assert!(server.received_requests().await.unwrap().is_empty());
 }
 
 #[tokio::test]

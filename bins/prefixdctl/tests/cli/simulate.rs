@@ -126,7 +126,7 @@ async fn recorded() -> tempfile::TempDir {
     event.ingested_at = began();
     event.report.reach = prefix_core::event::Reach::Full;
     event.report.reports = None;
-    event.report.top_dst_ports.clear();
+    event.report.top_dst_ports = [].into();
     event.status = EventStatus::Accepted;
     event.mitigation_id = Some(row.mitigation_id);
     event.decision = Decision { outcome: Outcome::Mitigate, ..Decision::open() };

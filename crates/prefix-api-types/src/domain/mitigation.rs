@@ -6,7 +6,7 @@ use prefix_core::lease::Lease as DomainLease;
 use prefix_core::mitigation::Mitigation as Row;
 use prefix_core::signal::Correlation as DomainCorrelation;
 
-use super::{text, texts};
+use super::{ports, text, texts};
 use crate::{
     BgpState, Correlation, DecidedRule, Decision, Lease, Mitigation, PacketLength, Protocol, TraceEntry,
 };
@@ -34,14 +34,12 @@ impl Mitigation {
             vector: Some(row.vector.to_string()),
             dst_prefix: Some(matching.dst_prefix.as_network()),
             protocol: matching.protocol.map(Protocol::Number),
-            dst_ports: matching.dst_ports.only(),
-            excluded_dst_ports: matching.dst_ports.excluded(),
-            src_ports: matching.src_ports.iter().copied().collect(),
+            dst_ports: ports(matching.dst_ports.only()),
+            excluded_dst_ports: ports(matching.dst_ports.excluded()),
+            src_ports: ports(matching.src_ports.ranges()),
             tcp_flags: matching.tcp_flags.words(),
             fragment: texts(&matching.fragment.words()),
-            packet_length: matching
-                .packet_length
-                .map(|length| PacketLength { min: length.min, max: length.max }),
+            packet_length: matching.packet_length.map(Into::into),
             dscp: matching.dscp.iter().copied().collect(),
             icmp_type: matching.icmp_type.iter().copied().collect(),
             flow: text(row.route.as_ref()),
@@ -75,6 +73,12 @@ impl Mitigation {
             dry_run: row.dry_run,
             decision: in_full.then(|| Decision::from(&row.decision)),
         }
+    }
+}
+
+impl From<prefix_core::matching::PacketLength> for PacketLength {
+    fn from(length: prefix_core::matching::PacketLength) -> Self {
+        Self { min: length.min, max: length.max }
     }
 }
 

@@ -3,18 +3,20 @@
 use prefix_core::audit::AuditEntry as DomainAudit;
 use prefix_core::audit_chain::{self, ChainHash, Verdict};
 use prefix_core::event::Event as Row;
+use prefix_core::matching::PacketMatch;
 use prefix_core::panic::PanicScope as DomainScope;
 use prefix_core::safelist::SafelistEntry as DomainEntry;
 
-use super::text;
-use crate::{AuditEntry, ChainBreak, ChainVerdict, Decision, Event, PanicScope, RawJson, SafelistEntry};
+use super::{ports, text, texts};
+use crate::{
+    AuditEntry, ChainBreak, ChainVerdict, Decision, Event, EventMatch, PanicScope, RawJson, SafelistEntry,
+};
 
 impl Event {
     /// Shows an event, with its raw details and decision where `in_full`.
     pub fn of(event: &Row, in_full: bool) -> Self {
         let report = &event.report;
-        let top_dst_ports: Vec<u16> = report.top_dst_ports.iter().copied().collect();
-        let ports: Vec<String> = top_dst_ports.iter().map(ToString::to_string).collect();
+        let top_dst_ports = ports(report.top_dst_ports.as_slice());
         Self {
             event_id: event.event_id.into(),
             external_event_id: text(report.external_event_id.as_ref()),
@@ -26,8 +28,9 @@ impl Event {
             protocol: report.protocol.map(Into::into),
             bps: report.bps.map(Into::into),
             pps: report.pps.map(Into::into),
+            top_dst_ports_json: serde_json::to_string(&top_dst_ports).unwrap_or_default(),
             top_dst_ports,
-            top_dst_ports_json: format!("[{}]", ports.join(",")),
+            matches: EventMatch::of(&report.matches),
             confidence: report.confidence.map(prefix_core::confidence::Confidence::value),
             action: Some(report.action.into()),
             status: Some(event.status.into()),
@@ -36,6 +39,19 @@ impl Event {
             raw_details: in_full.then(|| RawJson::or_null(report.raw_details.as_deref())),
             decision: in_full.then(|| Decision::from(&event.decision)),
         }
+    }
+}
+
+impl EventMatch {
+    /// Shows what a report says of the packets; `None` if it says nothing.
+    fn of(matches: &PacketMatch) -> Option<Self> {
+        (!matches.is_empty()).then(|| Self {
+            src_ports: ports(matches.src_ports.ranges()),
+            packet_length: matches.packet_length.map(Into::into),
+            tcp_flags: matches.tcp_flags.words(),
+            fragment: texts(&matches.fragment.words()),
+            icmp_type: matches.icmp_type.iter().copied().collect(),
+        })
     }
 }
 
@@ -106,8 +122,6 @@ impl From<&DomainScope> for PanicScope {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use chrono::DateTime;
     use prefix_core::audit::{Actor, AuditAction};
     use prefix_core::event::{EventAction, EventStatus, Report};
@@ -128,13 +142,15 @@ mod tests {
                 protocol: Some(Protocol::Udp),
                 bps: None,
                 pps: None,
-                top_dst_ports: BTreeSet::from([123, 53]),
+                top_dst_ports: [123, 53].into(),
+                matches: PacketMatch::default(),
                 confidence: None,
                 action: EventAction::Unban,
                 external_event_id: None,
                 ended_at: None,
                 reach: prefix_core::event::Reach::Full,
                 reports: None,
+                unread: Vec::new(),
                 raw_details: Some(r#"{"rate": 1.10, "id": 12345678901234567890123}"#.into()),
             },
             identity: "fastnetmon".parse().unwrap(),
@@ -153,7 +169,7 @@ mod tests {
         {
             assert_eq!(shown.get(member), Some(&Value::Null), "{member}");
         }
-        assert_eq!(shown["top_dst_ports_json"], "[53,123]");
+        assert_eq!(shown["top_dst_ports_json"], "[123,53]");
         assert_eq!(shown["victim_ip"], "203.0.113.10");
         assert_eq!(shown["event_timestamp"], "2026-11-18T11:06:40.000005Z");
         assert!(shown.get("raw_details").is_none() && shown.get("decision").is_none());

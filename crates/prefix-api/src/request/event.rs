@@ -1,16 +1,12 @@
 //! Events (http-api.md §3.1) and batches of them (§3.5).
 
-use std::collections::BTreeSet;
-
 use chrono::{DateTime, Utc};
 use prefix_core::event::{EventAction, Reach, Report};
 use prefix_core::name::{ExternalEventId, VectorName};
 use prefix_diagnostics::{Diagnostic, KeyPath, Members, Node};
 
+use super::packets::{MOST_PORTS, event_match};
 use crate::value;
-
-/// More ports than these are no "top" ports, and no rule could hold a hundredth of them.
-pub(crate) const MOST_PORTS: usize = 1024;
 
 /// The largest batch.
 const MOST_EVENTS: usize = 100;
@@ -41,8 +37,8 @@ pub(crate) fn event(node: &Node, at: KeyPath, now: DateTime<Utc>) -> Result<Draf
     let protocol = members.optional("protocol", value::protocol);
     let bps = members.optional("bps", value::bits_per_second);
     let pps = members.optional("pps", value::packets_per_second);
-    let top_dst_ports: BTreeSet<u16> =
-        members.list("top_dst_ports", MOST_PORTS, value::port).into_iter().collect();
+    let top_dst_ports = members.list("top_dst_ports", MOST_PORTS, value::port);
+    let (matches, unread) = event_match(&mut members);
     let confidence = members.optional("confidence", value::confidence);
     let external_event_id = members.optional("event_id", value::parsed);
     let raw_details = members.optional("raw_details", value::raw);
@@ -57,17 +53,24 @@ pub(crate) fn event(node: &Node, at: KeyPath, now: DateTime<Utc>) -> Result<Draf
             protocol,
             bps,
             pps,
-            top_dst_ports,
+            top_dst_ports: top_dst_ports.into_iter().collect(),
+            matches,
             confidence,
             action,
             external_event_id,
             ended_at: None,
             reach: Reach::Full,
             reports: None,
+            unread: unread.iter().map(|name| not_read(name)).collect(),
             raw_details,
         };
         Some(Draft { report, undefined_vector })
     })
+}
+
+/// Names a member of `match` that is not read: without it the rule may be wider than the report.
+fn not_read(name: &str) -> String {
+    format!("match.{} of the report is left out: it is not known here", value::quoted(name))
 }
 
 /// A vector's name, or a text that is certainly none: whether a vector is defined is no question of the schema.
@@ -115,14 +118,14 @@ mod tests {
     }
 
     const FULL: &str = r#"{"timestamp": "2026-01-01T00:00:00Z", "source": "fnm", "victim_ip": "::ffff:203.0.113.10",
-        "vector": "udp_flood", "protocol": "udp", "bps": 1, "pps": 2, "top_dst_ports": [53, 123, 53],
+        "vector": "udp_flood", "protocol": "udp", "bps": 1, "pps": 2, "top_dst_ports": [123, 53, 123],
         "confidence": 0.9, "action": "ban", "event_id": "a-1", "raw_details": {"x": 1.10}, "later": {}}"#;
 
     #[test]
     fn a_full_event_is_read() {
         let Draft { report, undefined_vector } = read(FULL).unwrap();
         assert_eq!(report.victim_ip.to_string(), "203.0.113.10");
-        assert_eq!(report.top_dst_ports, BTreeSet::from([53, 123]));
+        assert_eq!(report.top_dst_ports, [123, 53].into());
         assert_eq!(report.raw_details.as_deref(), Some(r#"{"x": 1.10}"#));
         assert_eq!(report.external_event_id.unwrap().as_str(), "a-1");
         assert_eq!(undefined_vector, None);
@@ -171,6 +174,41 @@ mod tests {
                 ["/vector"]
             );
         }
+    }
+
+    #[test]
+    fn the_match_of_an_attack_is_read_and_its_unknown_members_are_named() {
+        let with = |members: &str| {
+            read(&format!(
+                r#"{{"source": "a", "victim_ip": "203.0.113.10/32", "vector": "syn_flood", "match": {members}}}"#
+            ))
+        };
+        let report = with(
+            r#"{"src_ports": [53, "1024-2047"], "packet_length": {"min": 60, "max": 60.0}, "tcp_flags": ["syn", "!ack"],
+               "fragment": ["first_fragment"], "icmp_type": [8], "src_port": 53, "ttl": 64}"#,
+        );
+        let report = report.unwrap().report;
+        assert_eq!(
+            serde_json::to_value(&report.matches).unwrap(),
+            serde_json::json!({"src_ports": [53, "1024-2047"], "packet_length": {"min": 60, "max": 60},
+                "tcp_flags": ["syn", "!ack"], "fragment": ["first_fragment"], "icmp_type": [8]})
+        );
+        assert_eq!(
+            report.unread,
+            [
+                "match.\"src_port\" of the report is left out: it is not known here",
+                "match.\"ttl\" of the report is left out: it is not known here"
+            ]
+        );
+        let places = |members: &str| -> Vec<String> {
+            with(members).unwrap_err().into_iter().map(|error| error.pointer()).collect()
+        };
+        assert_eq!(
+            places(r#"{"src_ports": [0], "tcp_flags": ["syn", "sin"], "packet_length": 60}"#),
+            ["/match/src_ports/0", "/match/tcp_flags/1", "/match/packet_length"]
+        );
+        assert_eq!(places(r#"{"tcp_flags": ["syn", "!syn"]}"#), ["/match/tcp_flags"]);
+        assert_eq!(places("[]"), ["/match"]);
     }
 
     #[test]

@@ -1,20 +1,17 @@
 //! An operator's rule (http-api.md §4.3). The match is taken literally.
 
-use std::collections::BTreeSet;
-
 use prefix_core::address::{Prefix, VictimIp};
-use prefix_core::flowspec::{
-    Action, ActionError, ActionType, BitmaskError, Dscp, Fragment, RouteTarget, TcpFlags,
-};
+use prefix_core::flowspec::{Action, ActionError, ActionType, Dscp, RouteTarget, TcpFlags};
 use prefix_core::guardrail::{Guardrail, Refusal};
-use prefix_core::matching::{DestinationPorts, Matching, PacketLength};
+use prefix_core::matching::{DestinationPorts, Matching};
 use prefix_core::name::VectorName;
 use prefix_core::protocol::Protocol;
 use prefix_core::rate::{BitsPerSecond, PacketsPerSecond};
 use prefix_core::ttl::Ttl;
 use prefix_diagnostics::{Diagnostic, KeyPath, Members, Node, Parsed};
 
-use super::event::{MOST_PORTS, vector};
+use super::event::vector;
+use super::packets::{packets, ports};
 use crate::value;
 
 /// The vector of a rule that names none.
@@ -84,8 +81,7 @@ fn matching(
         _ => value::protocol(node),
     });
     let dst_prefix = members.optional("dst_prefix", value::prefix);
-    let mut ports = |name| members.list(name, MOST_PORTS, value::port).into_iter().collect::<BTreeSet<_>>();
-    let (only, excluded, src_ports) = (ports("dst_ports"), ports("excluded_dst_ports"), ports("src_ports"));
+    let (only, excluded) = (ports(members, "dst_ports"), ports(members, "excluded_dst_ports"));
     if !only.is_empty() && !excluded.is_empty() {
         members.error("excluded_dst_ports", "must be empty if dst_ports is not; a rule has one of the two");
     }
@@ -94,21 +90,10 @@ fn matching(
         (true, false) => DestinationPorts::Except(excluded),
         (true, true) => DestinationPorts::Any,
     };
-    let flags = members.list("tcp_flags", 16, |node| {
-        let word = value::text(node)?;
-        TcpFlags::from_words([word]).map_err(|error| flag_error(&error, word)).map(|_| word.to_owned())
-    });
-    let fragment = members.list("fragment", 8, |node| {
-        let word = value::text(node)?;
-        Fragment::from_words([word]).map_err(|error| flag_error(&error, word))
-    });
-    let fragment = fragment.into_iter().fold(Fragment::default(), Fragment::union);
-    let packet_length = packet_length(members);
+    let packets = packets(members);
     let dscp = members.list("dscp", 64, |node| value::integer(node, 0..=63)).into_iter().collect();
-    let icmp_type =
-        members.list("icmp_type", 256, |node| value::integer(node, 0..=255)).into_iter().collect();
     let matching = move |victim_ip: VictimIp| {
-        let (tcp_flags, flaw) = match TcpFlags::from_words(&flags) {
+        let (tcp_flags, flaw) = match TcpFlags::from_words(&packets.tcp_flags) {
             Ok(flags) => (flags, None),
             Err(error) => {
                 let refusal = Refusal::new(Guardrail::Semantic, format!("tcp_flags: {error}"));
@@ -121,38 +106,16 @@ fn matching(
             dst_prefix,
             protocol,
             dst_ports,
-            src_ports,
+            src_ports: packets.src_ports,
             tcp_flags,
-            fragment,
-            packet_length,
+            fragment: packets.fragment,
+            packet_length: packets.packet_length,
             dscp,
-            icmp_type,
+            icmp_type: packets.icmp_type,
         };
         (matching, flaw)
     };
     (dst_prefix, matching)
-}
-
-fn flag_error(error: &BitmaskError, word: &str) -> String {
-    match error {
-        BitmaskError::UnknownWord { known, .. } => {
-            format!("must be one of {known}, not {}", value::quoted(word))
-        }
-        other => other.to_string(),
-    }
-}
-
-fn packet_length(members: &mut Members<'_>) -> Option<PacketLength> {
-    let length = members.object("packet_length", |members| {
-        let min = members.required("min", |node| value::integer(node, 0..=u16::MAX));
-        let max = members.required("max", |node| value::integer(node, 0..=u16::MAX));
-        Some(PacketLength { min: min?, max: max? })
-    })?;
-    if length.min > length.max {
-        members.error("packet_length", format!("min {} must not be above max {}", length.min, length.max));
-        return None;
-    }
-    Some(length)
 }
 
 /// The action. A member that it does not take is a contradiction: a `discard` with a rate would drop what was to be
@@ -250,6 +213,28 @@ mod tests {
         assert_eq!(manual.vector.unwrap().as_str(), "unknown");
         assert_eq!(manual.ttl.unwrap().seconds(), 60);
         assert_eq!(manual.action.rate_bps().unwrap().get(), 1_000_000);
+    }
+
+    #[test]
+    fn ranges_of_ports_are_texts_and_merge() {
+        let manual = read(
+            r#", "protocol": "udp", "dst_ports": ["8000-8010", 53, "8011-8020", 8005], "src_ports": ["1024-65535"],
+               "action": "discard""#,
+        );
+        let rule = manual.unwrap().matching.rule().unwrap();
+        assert_eq!(
+            rule.to_string(),
+            "dst 203.0.113.10/32 proto udp dport =53|>=8000&<=8020 sport >=1024&<=65535"
+        );
+        let excluded = read(
+            r#", "protocol": "udp", "excluded_dst_ports": ["8000-8010", 53, 8011], "action": "discard""#,
+        );
+        let rule = excluded.unwrap().matching.rule().unwrap();
+        assert_eq!(rule.to_string(), "dst 203.0.113.10/32 proto udp dport <53|>53&<8000|>8011");
+        assert_eq!(
+            places(r#", "protocol": "udp", "action": "discard", "dst_ports": ["0-8"]"#),
+            ["/dst_ports/0"]
+        );
     }
 
     #[test]

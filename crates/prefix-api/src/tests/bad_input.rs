@@ -60,14 +60,19 @@ async fn the_bad_input_table() {
         (with("bps", "-1"), "/bps"),
         (with("bps", "9223372036854775808"), "/bps"),
         (with("bps", "1e99"), "/bps"),
-        (with("bps", "1.0"), "/bps"),
+        (with("bps", "1.5"), "/bps"),
+        (with("match", "[]"), "/match"),
+        (with("match", r#"{"src_ports": ["0-8"]}"#), "/match/src_ports/0"),
+        (with("match", r#"{"tcp_flags": ["syn", "!syn"]}"#), "/match/tcp_flags"),
         (with("pps", "\"1\""), "/pps"),
         (ports("[0]"), "/top_dst_ports/0"),
         (ports("[65536]"), "/top_dst_ports/0"),
         (ports("[-1]"), "/top_dst_ports/0"),
+        (ports("[\"53-\"]"), "/top_dst_ports/0"),
         (ports("53"), "/top_dst_ports"),
         (ports(&many), "/top_dst_ports"),
         (with("victim_ip", "\"203.0.113.0/24\""), "/victim_ip"),
+        (with("victim_ip", "\"2001:db8::/64\""), "/victim_ip"),
         (with("victim_ip", "\"fe80::1%eth0\""), "/victim_ip"),
         (with("victim_ip", "\"203.0.113.010\""), "/victim_ip"),
         (with("victim_ip", "\"\""), "/victim_ip"),
@@ -101,17 +106,20 @@ async fn the_bad_input_table() {
 async fn what_only_looks_odd_is_accepted() {
     let lab = Lab::usual().await;
     let mut event = flood(10);
-    event["victim_ip"] = json!("::ffff:203.0.113.10");
+    event["victim_ip"] = json!("::ffff:203.0.113.10/128");
     event["unknown"] = json!({"a": 1});
     event["bps"] = json!(i64::MAX);
     event["protocol"] = Value::Null;
-    event["top_dst_ports"] = json!([65_535, 1, 1]);
+    event["pps"] = json!(2.0);
+    event["top_dst_ports"] = json!([65_535, 1, 1, "8000-8010"]);
     let seen = lab.post("/v1/events", &event).await;
     assert_eq!(seen.status, 202, "{}", seen.text);
     let id = seen.body["event_id"].as_str().unwrap();
     let stored = lab.get(&format!("/v1/events/{id}")).await;
     assert_eq!(stored.body["victim_ip"], "203.0.113.10");
-    assert_eq!(stored.body["top_dst_ports"], json!([1, 65_535]));
+    assert_eq!(stored.body["top_dst_ports"], json!([65_535, 1, "8000-8010"]));
+    assert_eq!(stored.body["top_dst_ports_json"], r#"[65535,1,"8000-8010"]"#);
+    assert_eq!(stored.body["pps"], 2);
     assert_eq!(stored.body["bps"], json!(i64::MAX));
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use prefix_core::announcer::AfiSafi;
 pub use prefix_core::guard::GuardMode;
 use prefix_core::section;
-use prefix_gobgp::{Api, Community, Endpoint};
+use prefix_gobgp::{AnyCommunity, Api, Community, Endpoint};
 use serde::{Deserialize, Serialize};
 
 section! {
@@ -48,9 +48,10 @@ section! {
         /// The dead man.
         pub guard: GuardKeys = GuardKeys::default(),
         /// Further communities of every own rule.
-        pub communities: Vec<Community> = Vec::new(),
+        pub communities: Vec<AnyCommunity> = Vec::new(),
         /// Further communities of `rtbh`.
-        pub rtbh_communities: Vec<Community> = vec![Community::BLACKHOLE, Community::NO_EXPORT],
+        pub rtbh_communities: Vec<AnyCommunity> =
+            vec![Community::BLACKHOLE.into(), Community::NO_EXPORT.into()],
     }
 }
 

@@ -58,13 +58,33 @@ impl Numeric {
         Self::from_terms(terms, NumericError::MatchesNothing)
     }
 
+    /// One of these ranges, each from its first to its last value: `=80|>=8000&<=8010`.
+    pub fn any_of_ranges(ranges: impl IntoIterator<Item = (u64, u64)>) -> Result<Self, NumericError> {
+        let term = |(first, last)| Term::conjunction(&[at_least(first), at_most(last)]);
+        Self::from_terms(ranges.into_iter().flat_map(term).collect(), NumericError::Empty)
+    }
+
+    /// Nothing of these ranges, out of 0..=`max`: `<53|>53&<8000|>8010`. Like [`Self::none_of`] for the values in them.
+    pub fn none_of_ranges(
+        ranges: impl IntoIterator<Item = (u64, u64)>,
+        max: u64,
+    ) -> Result<Self, NumericError> {
+        let excluded = Self::any_of_ranges(ranges.into_iter().filter(|(first, _)| *first <= max))?;
+        let mut terms = Vec::new();
+        let mut above = None;
+        for (first, last) in excluded.intervals(max) {
+            let below = Condition { relation: Relation::Less, value: first };
+            terms.extend(Term::conjunction(&above.into_iter().chain([below]).collect::<Vec<_>>()));
+            above = Some(Condition { relation: Relation::Greater, value: last });
+        }
+        terms.extend(Term::conjunction(&above.into_iter().collect::<Vec<_>>()));
+        terms.retain(|term| term.first() <= max);
+        Self::from_terms(terms, NumericError::MatchesNothing)
+    }
+
     /// From `min` to `max`, both included: `>=20&<=100`, or `=20` if they are equal.
     pub fn range(min: u64, max: u64) -> Result<Self, NumericError> {
-        let conditions = [
-            Condition { relation: Relation::AtLeast, value: min },
-            Condition { relation: Relation::AtMost, value: max },
-        ];
-        Self::from_conditions([conditions])
+        Self::from_conditions([[at_least(min), at_most(max)]])
     }
 
     /// An OR of ANDed conditions.
@@ -165,11 +185,6 @@ impl Numeric {
         self.conditions().all(|condition| matches!(condition.relation, Relation::Less | Relation::Greater))
     }
 
-    /// The count for `guardrails.max_ports`: the terms, or for an exclusion the excluded ranges (`<53|>53` is 1).
-    pub fn port_terms(&self, max: u64) -> usize {
-        if self.is_exclusion() { self.excluded_ranges(max).len() } else { self.term_count() }
-    }
-
     /// The values, ascending, if it is a plain list (`=80|=443`).
     pub fn values(&self) -> Option<Vec<u64>> {
         self.terms
@@ -193,6 +208,14 @@ impl Numeric {
             _ => None,
         }
     }
+}
+
+fn at_least(value: u64) -> Condition {
+    Condition { relation: Relation::AtLeast, value }
+}
+
+fn at_most(value: u64) -> Condition {
+    Condition { relation: Relation::AtMost, value }
 }
 
 #[cfg(test)]
@@ -243,19 +266,16 @@ mod tests {
     }
 
     #[test]
-    fn port_terms_count_values_or_excluded_ranges() {
-        for (text, terms) in [
-            ("=53", 1),
-            ("=53|=54|=55", 3),
-            ("<53|>53", 1),
-            ("<53|>54", 1),
-            ("<53|>53&<443|>443", 2),
-            (">1023", 1),
-            (">=20&<=100", 1),
-            (">0&<65535", 2),
-        ] {
-            assert_eq!(text.parse::<Numeric>().unwrap().port_terms(PORT), terms, "{text}");
-        }
+    fn lists_of_ranges_have_their_ends_and_exclusions_their_gaps() {
+        let any = |ranges: &[(u64, u64)]| Numeric::any_of_ranges(ranges.iter().copied()).unwrap().to_string();
+        assert_eq!(any(&[(8000, 8010), (80, 80), (0, 5)]), "<=5|=80|>=8000&<=8010");
+        assert_eq!(Numeric::any_of_ranges([]), Err(NumericError::Empty));
+        let none = |ranges: &[(u64, u64)]| Numeric::none_of_ranges(ranges.iter().copied(), PORT);
+        assert_eq!(none(&[(8000, 8010), (53, 53)]).unwrap().to_string(), "<53|>53&<8000|>8010");
+        assert_eq!(none(&[(53, 53), (54, 60)]).unwrap().to_string(), "<53|>60");
+        assert_eq!(none(&[(0, 1023), (50_000, 65_535)]).unwrap().to_string(), ">1023&<50000");
+        assert_eq!(none(&[(0, 65_535)]), Err(NumericError::MatchesNothing));
+        assert_eq!(none(&[]), Err(NumericError::Empty));
     }
 
     #[test]

@@ -64,11 +64,6 @@ impl Rule {
         Component::ALL.into_iter().filter(has).collect()
     }
 
-    /// The count for `guardrails.max_ports`: the terms of all port components, exclusions as merged ranges.
-    pub fn port_terms(&self) -> usize {
-        self.ports().map(|(component, numeric)| numeric.port_terms(component.max_value())).sum()
-    }
-
     /// Whether the rule has a port component, and so matches no fragment but the first (RFC 8955 §4.2.2.4).
     pub fn names_ports(&self) -> bool {
         self.ports().next().is_some()

@@ -222,14 +222,6 @@ fn terms_that_match_nothing_are_left_out() {
 }
 
 #[test]
-fn port_terms_add_up_over_the_port_components() {
-    let terms = |text: &str| format!("dst 203.0.113.10 {text}").parse::<Rule>().unwrap().port_terms();
-    assert_eq!(terms("proto udp"), 0);
-    assert_eq!(terms("proto udp dport =53|=80 sport <123|>123"), 3);
-    assert_eq!(terms("proto udp port <53|>53&<443|>443"), 2);
-}
-
-#[test]
 fn texts_that_are_no_rule_say_what_is_missing() {
     for (text, part) in [
         ("", "needs a destination"),

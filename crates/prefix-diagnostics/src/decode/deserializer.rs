@@ -147,7 +147,11 @@ impl<'de> Deserializer<'de> for Checked<'_> {
             Content::Bool(value) => visitor.visit_bool(*value),
             Content::Unsigned(number) => visitor.visit_u64(*number),
             Content::Signed(number) => visitor.visit_i64(*number),
-            Content::Float(number) => visitor.visit_f64(*number),
+            // an integer may be written with a fraction of 0; a key that takes any number takes integers too
+            Content::Float(number) => match crate::value::whole(*number) {
+                Some(number) => visitor.visit_u64(number),
+                None => visitor.visit_f64(*number),
+            },
             Content::Null | Content::TakenOut => visitor.visit_unit(),
             Content::Raw(raw) => Checked(&raw.1).deserialize_any(visitor),
             Content::Map(map) => visitor.visit_map(Members::of(&map.members)),

@@ -4,7 +4,7 @@
 //! Each folder of `tests/scenarios` has a configuration, `events.jsonl` (one thing that happens per line, `at` so many
 //! seconds) and `expected.jsonl`. Mitigations are called m1, m2, ... in the order of their creation.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -16,9 +16,10 @@ use prefix_core::audit::{Actor, AuditEntry};
 use prefix_core::event::{EventAction, EventStatus, Report};
 use prefix_core::flowspec::ActionParts;
 use prefix_core::id::MitigationId;
-use prefix_core::matching::{DestinationPorts, Matching};
+use prefix_core::matching::{DestinationPorts, Matching, PacketMatch};
 use prefix_core::mitigation::Status;
 use prefix_core::name::SourceName;
+use prefix_core::port::{PortList, PortSet};
 use prefix_core::ports::MitigationQuery;
 use prefix_core::protocol::Protocol;
 use prefix_core::safelist::SafelistEntry;
@@ -97,7 +98,7 @@ struct EventLine {
     vector: Option<prefix_core::name::VectorName>,
     protocol: Option<Protocol>,
     #[serde(default)]
-    top_dst_ports: BTreeSet<u16>,
+    top_dst_ports: PortList,
     confidence: Option<prefix_core::confidence::Confidence>,
     #[serde(default)]
     action: EventAction,
@@ -111,7 +112,7 @@ struct CreateLine {
     victim_ip: prefix_core::address::VictimIp,
     protocol: Option<Protocol>,
     #[serde(default)]
-    dst_ports: BTreeSet<u16>,
+    dst_ports: PortSet,
     action: ActionParts,
     ttl_seconds: Option<Ttl>,
     reason: String,
@@ -248,12 +249,14 @@ fn report(line: EventLine) -> Report {
         bps: None,
         pps: None,
         top_dst_ports: line.top_dst_ports,
+        matches: PacketMatch::default(),
         confidence: line.confidence,
         action: line.action,
         external_event_id: line.event_id,
         ended_at: None,
         reach: prefix_core::event::Reach::Full,
         reports: None,
+        unread: Vec::new(),
         raw_details: None,
     }
 }

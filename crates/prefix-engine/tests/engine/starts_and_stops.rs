@@ -1,6 +1,5 @@
 //! A daemon that is killed, started, reloaded or told to stop leaves nothing behind that nobody looks after.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use prefix_core::Announcer;
@@ -9,6 +8,7 @@ use prefix_core::flowspec::Action;
 use prefix_core::matching::DestinationPorts;
 use prefix_core::mitigation::{EndReason, Status};
 use prefix_core::ownership::NotAfter;
+use prefix_core::port::PortSet;
 use prefix_engine::EngineError;
 use prefix_testkit::announcer_contract::own_rule;
 use prefix_testkit::fakes::announcer::Call;
@@ -307,7 +307,7 @@ async fn a_stop_that_does_not_preserve_clears_the_speaker_and_the_next_start_bri
 #[tokio::test(start_paused = true)]
 async fn a_stop_withdraws_long_rules_in_bursts_that_every_router_takes() {
     let lab = Lab::with(&format!("preserve_announcements: false\n{MANY}")).await;
-    let excluded: BTreeSet<u16> = (1..=8).map(|port| port * 1_000).collect();
+    let excluded: PortSet = (1..=8).map(|port| port * 1_000).collect();
     for host in 1..=240 {
         let mut request = manual(&format!("203.0.113.{host}"), Action::Discard);
         request.matching.dst_ports = DestinationPorts::Except(excluded.clone());

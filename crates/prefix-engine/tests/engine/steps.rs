@@ -185,7 +185,7 @@ async fn a_refused_step_is_audited_once_and_tried_again_with_the_next_report() {
     match: {vector: udp_flood}
     steps:
       - {action: police, rate_bps: 50000000, ttl_seconds: 600}
-      - {action: discard, ttl_seconds: 600, require_persistence_seconds: 30, require_confidence_at_least: 0, match: {src_ports: [53]}}",
+      - {action: discard, ttl_seconds: 600, require_persistence_seconds: 30, require_confidence_at_least: 0, match: {src_ports: [53]}, on_too_many_ports: refuse}",
     )
     .await;
     let report = || ban("203.0.113.10", "udp_flood").ports(&[1, 3, 5, 7, 9, 11, 13, 15]);

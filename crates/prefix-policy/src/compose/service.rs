@@ -1,17 +1,15 @@
 //! What a service needs left alone: its own ports, and the answers it asked for.
 
-use std::collections::BTreeSet;
-
 use prefix_core::address::Family;
 use prefix_core::decision::{Stage, StageResult};
 use prefix_core::flowspec::{Action, ActionError, Fragment};
 use prefix_core::matching::DestinationPorts;
+use prefix_core::port::{PortList, PortSet};
 use prefix_core::protocol::number;
 
-use super::{Composed, reaches_portless_fragments};
+use super::{Attack, Attacked, Composed, reaches_portless_fragments};
 use crate::inventory::{Service, ServicePorts};
-use crate::playbook::{FragmentsOption, OnAllowedPorts, OnUnknownPorts, Step};
-use crate::ports::list;
+use crate::playbook::{FragmentsOption, OnAllowedPorts, OnTooManyPorts, OnUnknownPorts, Step};
 use crate::settings::Guardrails;
 
 /// How far the action of the step must be weakened.
@@ -35,10 +33,65 @@ pub(super) fn policing(step: &Step, guardrails: &Guardrails) -> Result<Action, A
     }
 }
 
+/// The ports under attack as far as a rule may hold them: of more than `guardrails.max_ports` the step says what becomes.
+pub(super) fn bound(
+    attack: &Attack<'_>,
+    attacked: Attacked,
+    step: &Step,
+    service: Option<&Service>,
+    guardrails: &Guardrails,
+    composed: &mut Composed,
+) -> PortSet {
+    let (most, protocol) = (guardrails.max_ports, composed.matching.protocol);
+    let room = most.saturating_sub(composed.matching.src_ports.terms());
+    let served = service.map(|service| of_protocol(&service.allowed_ports, protocol)).unwrap_or_default();
+    let named = attacked.ports.to_set();
+    let left = named.difference(&served);
+    // where only served ports are attacked these are policed
+    let wanted = if left.is_empty() { &named } else { &left };
+    if !attacked.reported || wanted.terms() <= room {
+        return named;
+    }
+    let too_many = format!(
+        "the report names ports {}, more than a rule may hold (guardrails.max_ports is {most})",
+        attacked.ports
+    );
+    let (ports, text) = match step.keys.on_too_many_ports {
+        OnTooManyPorts::Refuse => return named,
+        OnTooManyPorts::AsUnknown => {
+            let text = format!("{too_many}: treated as if it named none (on_too_many_ports: as_unknown)");
+            (attack.template.dst_ports.clone(), text)
+        }
+        OnTooManyPorts::KeepFirst => {
+            let kept = first_within(&attacked.ports, wanted, room);
+            if kept.is_empty() {
+                return named;
+            }
+            let rest = wanted.difference(&kept);
+            let text = format!(
+                "{too_many}: the rule has the first, {kept}; ports {rest} are left out, what attacks them passes this \
+                 rule (on_too_many_ports: keep_first)"
+            );
+            (named.difference(&rest), text)
+        }
+    };
+    composed.note(Stage::Rule, StageResult::Info, text.as_str());
+    composed.warnings.push(text);
+    ports
+}
+
+/// The first ports of a report that are in a set and fit into so many terms.
+fn first_within(reported: &PortList, wanted: &PortSet, room: usize) -> PortSet {
+    reported.within(wanted).fold(PortSet::default(), |kept, range| {
+        let more = kept.union(&[range].into_iter().collect());
+        if more.terms() <= room { more } else { kept }
+    })
+}
+
 /// Leaves out what the service serves, and weakens the action where that is not possible. `ports` are those under
 /// attack, none if nobody named any.
 pub(super) fn spare(
-    ports: &BTreeSet<u16>,
+    ports: &PortSet,
     step: &Step,
     service: Option<&Service>,
     guardrails: &Guardrails,
@@ -77,21 +130,21 @@ fn warn_of_lost_answers(service: &Service, composed: &mut Composed) {
     if !asked.is_empty() && composed.matching.src_ports.is_empty() {
         composed.warnings.push(format!(
             "the rule names no source port, so it also discards answers from ports {} that service {} asks for",
-            list(&asked),
+            asked,
             service.service_id
         ));
     }
 }
 
 /// The ports of a protocol; of both where the rule is for any protocol.
-fn of_protocol(ports: &ServicePorts, protocol: Option<u8>) -> BTreeSet<u16> {
+fn of_protocol(ports: &ServicePorts, protocol: Option<u8>) -> PortSet {
     match protocol {
         Some(protocol) => ports.of(protocol).cloned().unwrap_or_default(),
-        None => ports.udp.union(&ports.tcp).copied().collect(),
+        None => ports.udp.union(&ports.tcp),
     }
 }
 
-fn allowed_ports(ports: &BTreeSet<u16>, step: &Step, service: &Service, composed: &mut Composed) -> Weaken {
+fn allowed_ports(ports: &PortSet, step: &Step, service: &Service, composed: &mut Composed) -> Weaken {
     let id = &service.service_id;
     let stage = Stage::AllowedPorts;
     let any_protocol = composed.matching.protocol.is_none();
@@ -100,7 +153,7 @@ fn allowed_ports(ports: &BTreeSet<u16>, step: &Step, service: &Service, composed
         composed.note(stage, StageResult::Skip, format!("service {id} serves no ports of this protocol"));
         return Weaken::No;
     }
-    let served = list(&allowed);
+    let served = allowed.to_string();
     if reaches_portless_fragments(composed.matching.fragment) {
         return fragments(step, &format!("service {id} serves ports {served}"), composed);
     }
@@ -111,21 +164,18 @@ fn allowed_ports(ports: &BTreeSet<u16>, step: &Step, service: &Service, composed
     if ports.is_empty() {
         return unknown_ports(allowed, step, service, composed);
     }
-    let left: BTreeSet<u16> = ports.difference(&allowed).copied().collect();
+    let left = ports.difference(&allowed);
     if left.is_empty() {
-        let why = format!("only ports {} are attacked, which service {id} serves", list(ports));
+        let why = format!("only ports {ports} are attacked, which service {id} serves");
         return only_allowed_ports(step, &why, composed);
     }
-    if left.len() == ports.len() {
-        let text =
-            format!("ports {} are attacked, service {id} serves {served}: nothing to leave out", list(ports));
+    let spared = ports.intersection(&allowed);
+    if spared.is_empty() {
+        let text = format!("ports {ports} are attacked, service {id} serves {served}: nothing to leave out");
         composed.note(stage, StageResult::Pass, text);
     } else {
-        let spared: BTreeSet<u16> = ports.intersection(&allowed).copied().collect();
-        let spared = list(&spared);
-        let attacked = list(ports);
         let text =
-            format!("ports {attacked} are attacked, {spared} are left out because service {id} serves them");
+            format!("ports {ports} are attacked, {spared} are left out because service {id} serves them");
         composed.note(stage, StageResult::Pass, text);
         let text = format!("ports {spared} of service {id} are left out: what attacks them passes this rule");
         composed.warnings.push(text);
@@ -149,8 +199,8 @@ fn only_allowed_ports(step: &Step, why: &str, composed: &mut Composed) -> Weaken
     }
 }
 
-fn unknown_ports(allowed: BTreeSet<u16>, step: &Step, service: &Service, composed: &mut Composed) -> Weaken {
-    let (id, served) = (&service.service_id, list(&allowed));
+fn unknown_ports(allowed: PortSet, step: &Step, service: &Service, composed: &mut Composed) -> Weaken {
+    let (id, served) = (&service.service_id, allowed.to_string());
     match step.keys.on_unknown_ports {
         OnUnknownPorts::Exclude => {
             let text = format!(
@@ -194,13 +244,11 @@ fn fragments(step: &Step, why: &str, composed: &mut Composed) -> Weaken {
 fn asked_sources(service: &Service, composed: &mut Composed) -> Weaken {
     let matching = &composed.matching;
     let asked = &service.allowed_source_ports;
-    let hit: BTreeSet<u16> =
-        matching.src_ports.intersection(&of_protocol(asked, matching.protocol)).copied().collect();
+    let hit = matching.src_ports.intersection(&of_protocol(asked, matching.protocol));
     if !hit.is_empty() {
         let text = format!(
             "service {} asks others on ports {} itself: the rule is policed, never discarded",
-            service.service_id,
-            list(&hit)
+            service.service_id, hit
         );
         composed.note(Stage::AllowedPorts, StageResult::Info, text);
         return Weaken::NeverDiscard;

@@ -37,7 +37,7 @@ impl Policy {
             received_at: now,
             episode: report.external_event_id.clone(),
             reports: report.reports,
-            reported: ReportedMatch { protocol: report.protocol, dst_ports: report.top_dst_ports.clone() },
+            reported: ReportedMatch::from(report),
         }
     }
 

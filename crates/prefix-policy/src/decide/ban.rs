@@ -220,6 +220,9 @@ impl Policy {
                 "a late copy: it began before its source said that it is over, so it holds for one TTL";
             decision.note(Stage::Identity, StageResult::Info, text);
         }
+        for unread in &report.unread {
+            decision.note(Stage::Identity, StageResult::Info, unread.as_str());
+        }
     }
 
     /// The facts that every playbook was compared with.
@@ -322,8 +325,7 @@ fn not_mitigated(mut decision: Decision, text: String) -> BanVerdict {
 
 /// The vector of a report, and what it says about the packets.
 fn described(report: &Report) -> (VectorName, ReportedMatch) {
-    let reported = ReportedMatch { protocol: report.protocol, dst_ports: report.top_dst_ports.clone() };
-    (report.vector.clone().unwrap_or_else(unknown_vector), reported)
+    (report.vector.clone().unwrap_or_else(unknown_vector), ReportedMatch::from(report))
 }
 
 /// The mitigation of the same episode and vector that lives, the newest first. Another vector under the same id is a

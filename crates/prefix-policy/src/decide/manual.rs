@@ -6,6 +6,7 @@ use prefix_core::flowspec::Action;
 use prefix_core::guardrail::Refusal;
 use prefix_core::matching::DestinationPorts;
 use prefix_core::mitigation::Mitigation;
+use prefix_core::port::PortSet;
 
 use super::rule_draft::describe;
 use super::{note_owner, same_rule, skip, stop_at_guardrail};
@@ -13,7 +14,6 @@ use crate::facts::Facts;
 use crate::guardrails::{Candidate, quota, rule};
 use crate::inventory::{CustomerMatch, Service};
 use crate::policy::Policy;
-use crate::ports::list;
 use crate::verdict::{ManualRequest, ManualVerdict, Plan};
 
 impl Policy {
@@ -124,15 +124,15 @@ fn hit_service(plan: &Plan, service: &Service) -> Vec<String> {
         _ => "matches",
     };
     let lists = [("udp", &service.allowed_ports.udp, 17), ("tcp", &service.allowed_ports.tcp, 6)];
-    let hit = |(word, ports, number): (&str, &std::collections::BTreeSet<u16>, u8)| {
+    let hit = |(word, ports, number): (&str, &PortSet, u8)| {
         if matching.protocol.is_some_and(|protocol| protocol != number) {
             return None;
         }
-        let ports = ports.iter().copied().filter(|port| match &matching.dst_ports {
-            DestinationPorts::Any => true,
-            named => named.matches(*port),
-        });
-        let hit = list(&ports.collect());
+        let hit = match &matching.dst_ports {
+            DestinationPorts::Any => ports.clone(),
+            DestinationPorts::Only(named) => ports.intersection(named),
+            DestinationPorts::Except(spared) => ports.difference(spared),
+        };
         (!hit.is_empty()).then(|| format!("the rule {verb} {word} ports {hit}, which service {id} serves"))
     };
     lists.into_iter().filter_map(hit).collect()

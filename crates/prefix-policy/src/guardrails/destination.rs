@@ -47,8 +47,8 @@ fn control_plane(policy: &Policy, matching: &Matching) -> Result<(), Refusal> {
             "{destination} holds {own}, an address of our own (neighbor, router id, speaker or API)"
         ));
     }
-    let to_bgp = matches!(&matching.dst_ports, DestinationPorts::Only(named) if named.contains(&BGP));
-    let names_bgp = to_bgp || matching.src_ports.contains(&BGP);
+    let to_bgp = matches!(&matching.dst_ports, DestinationPorts::Only(named) if named.contains(BGP));
+    let names_bgp = to_bgp || matching.src_ports.contains(BGP);
     if names_bgp && matching.protocol.is_none_or(|protocol| protocol == TCP) {
         return refuse("the match names TCP port 179: BGP sessions are never filtered".to_owned());
     }

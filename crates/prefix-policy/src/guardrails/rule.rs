@@ -65,10 +65,10 @@ fn with_one_port(matching: &Matching) -> Matching {
     let dst_ports = match &matching.dst_ports {
         DestinationPorts::Any => DestinationPorts::Any,
         DestinationPorts::Only(ports) | DestinationPorts::Except(ports) => {
-            DestinationPorts::Only(ports.iter().take(1).copied().collect())
+            DestinationPorts::Only(ports.ranges().iter().take(1).copied().collect())
         }
     };
-    let src_ports = matching.src_ports.iter().take(1).copied().collect();
+    let src_ports = matching.src_ports.ranges().iter().take(1).copied().collect();
     Matching { dst_ports, src_ports, ..matching.clone() }
 }
 

@@ -4,20 +4,27 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
-use prefix_core::address::Prefix;
+use prefix_core::address::{Family, Prefix};
 use prefix_diagnostics::{Diagnostics, KeyPath};
 use prefix_trie::joint::JointPrefixMap;
 
 use super::customer::{Asset, Customer, Service};
 use super::index::{AssetPosition, AssetRange};
-use crate::ports::merged_ranges;
 use crate::settings::Guardrails;
+
+/// The shortest prefixes that are plausible as one customer's, in bits: a whole /8, and a registry's usual /19.
+const SHORTEST_V4: u8 = 8;
+const SHORTEST_V6: u8 = 19;
 
 /// The most addresses of one range.
 const LARGEST_RANGE: u128 = 65_536;
 
 /// Identifiers, ports, and customers without prefixes.
 pub(super) fn customers(customers: &[Customer], guardrails: &Guardrails, found: &mut Diagnostics) {
+    if customers.is_empty() {
+        let text = "the inventory has no customers: no address is ours, so nothing is ever mitigated";
+        found.warning("customers", text);
+    }
     let mut seen = HashSet::with_capacity(customers.len());
     for (index, customer) in customers.iter().enumerate() {
         let id = &customer.customer_id;
@@ -54,10 +61,10 @@ fn ports(service: &Service, at: impl Fn() -> KeyPath, guardrails: &Guardrails, f
     ];
     for (key, protocol, list, excluded) in lists {
         let at = || at().key(key).key(protocol);
-        if list.contains(&0) {
+        if list.contains(0) {
             found.error(at(), "ports are from 1 to 65535, not 0");
         }
-        let (terms, most) = (merged_ranges(list).len(), guardrails.max_ports);
+        let (terms, most) = (list.merged().len(), guardrails.max_ports);
         if excluded && terms > most {
             let text = format!(
                 "leaving these ports out of a rule takes {terms} port terms, guardrails.max_ports is {most}: such \
@@ -82,6 +89,19 @@ pub(super) fn prefixes(customers: &[Customer], found: &mut Diagnostics) -> Joint
         if let Some(before) = map.insert(prefix.as_network(), index) {
             let text = format!("prefix {prefix} belongs to customer \"{}\" already", name(customers, before));
             found.error(at(index, number), text);
+        }
+    }
+    for (index, number, prefix) in all() {
+        let shortest = match prefix.family() {
+            Family::Ipv4 => SHORTEST_V4,
+            Family::Ipv6 => SHORTEST_V6,
+        };
+        if prefix.len() < shortest {
+            let text = format!(
+                "prefix {prefix} is shorter than /{shortest}: addresses of others count as ours, and reports of them \
+                 make rules"
+            );
+            found.warning(at(index, number), text);
         }
     }
     for (index, number, prefix) in all() {

@@ -1,9 +1,8 @@
 //! Customers, their services and the addresses these have.
 
-use std::collections::BTreeSet;
-
 use prefix_core::address::{Prefix, VictimIp};
 use prefix_core::name::{CustomerId, ServiceId};
+use prefix_core::port::PortSet;
 use prefix_core::protocol::number::{TCP, UDP};
 use serde::{Deserialize, Serialize};
 
@@ -72,15 +71,15 @@ pub struct Asset {
 pub struct ServicePorts {
     /// Of UDP.
     #[serde(default)]
-    pub udp: BTreeSet<u16>,
+    pub udp: PortSet,
     /// Of TCP.
     #[serde(default)]
-    pub tcp: BTreeSet<u16>,
+    pub tcp: PortSet,
 }
 
 impl ServicePorts {
     /// The ports of a protocol number; none for protocols without ports.
-    pub fn of(&self, protocol: u8) -> Option<&BTreeSet<u16>> {
+    pub fn of(&self, protocol: u8) -> Option<&PortSet> {
         match protocol {
             UDP => Some(&self.udp),
             TCP => Some(&self.tcp),

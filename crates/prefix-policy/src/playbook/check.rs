@@ -6,6 +6,7 @@ use std::fmt::Display;
 use prefix_core::flowspec::{Action, ActionParts, ActionType};
 use prefix_core::matching::PacketLength;
 use prefix_core::name::VectorName;
+use prefix_core::port::PortSet;
 use prefix_core::protocol::{Protocol, number};
 use prefix_core::ttl::Ttl;
 use prefix_diagnostics::{Diagnostic, Diagnostics, KeyPath};
@@ -57,10 +58,29 @@ impl Check<'_> {
                 steps: self.steps(playbook, &at.key("steps")),
             });
         }
+        self.reached(document);
         if let Some(name) = document.default_playbook.as_ref().filter(|name| !names.contains(name)) {
             self.found.error("default_playbook", format!("there is no playbook \"{name}\""));
         }
         built
+    }
+
+    /// Warns of playbooks that an earlier one always precedes. The default one is used all the same.
+    fn reached(&mut self, document: &PlaybooksDocument) {
+        for (index, later) in document.playbooks.iter().enumerate() {
+            let mut earlier = document.playbooks.iter().take(index);
+            let first = earlier.find(|earlier| earlier.matches.precedes(&later.matches, self.vectors));
+            let Some(first) = first.filter(|_| document.default_playbook.as_ref() != Some(&later.name))
+            else {
+                continue;
+            };
+            let at = KeyPath::from("playbooks").index(index).key("match");
+            let text = format!(
+                "playbook \"{}\" is never used: \"{}\" stands before it and matches all that it matches",
+                later.name, first.name
+            );
+            self.found.warning(at, text);
+        }
     }
 
     fn vector(&mut self, name: &VectorName, vector: &VectorTemplate, at: &KeyPath) {
@@ -73,7 +93,7 @@ impl Check<'_> {
                 || matches!(vector.protocol, Some(Protocol::Number(number)) if numbers.contains(&number))
         };
         let (tcp, udp) = (is(&[number::TCP], Protocol::Tcp), is(&[number::UDP], Protocol::Udp));
-        let terms = vector.dst_ports.len() + vector.src_ports.len();
+        let terms = vector.dst_ports.terms() + vector.src_ports.terms();
         if terms > 0 && !tcp && !udp {
             error("names ports, which exist with protocol udp or tcp only");
         }
@@ -88,7 +108,7 @@ impl Check<'_> {
         let most = self.guardrails.max_ports;
         if terms > most {
             let text = format!(
-                "vector \"{name}\" names {terms} ports, guardrails.max_ports is {most}: its rules will be refused \
+                "vector \"{name}\" takes {terms} port terms, guardrails.max_ports is {most}: its rules will be refused \
                  unless events name fewer"
             );
             self.found.warning(at.clone(), text);
@@ -254,8 +274,8 @@ impl Check<'_> {
         }
     }
 
-    fn no_port_zero(&mut self, ports: &BTreeSet<u16>, at: KeyPath) {
-        if ports.contains(&0) {
+    fn no_port_zero(&mut self, ports: &PortSet, at: KeyPath) {
+        if ports.contains(0) {
             self.found.error(at, "ports are from 1 to 65535, not 0");
         }
     }

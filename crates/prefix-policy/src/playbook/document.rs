@@ -1,10 +1,10 @@
 //! playbooks.yaml as it is written: typed, unknown keys refused, not yet checked.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use prefix_core::confidence::Confidence;
-use prefix_core::flowspec::{ActionType, Dscp, Fragment, RouteTarget, TcpFlags};
-use prefix_core::matching::PacketLength;
+use prefix_core::flowspec::{ActionType, Dscp, RouteTarget};
+use prefix_core::matching::PacketMatch;
 use prefix_core::name::{CustomerId, PlaybookName, ServiceId, SourceName, VectorName};
 use prefix_core::protocol::Protocol;
 use prefix_core::rate::{BitsPerSecond, PacketsPerSecond};
@@ -116,6 +116,9 @@ pub struct StepDocument {
     /// When the event names no port and the service serves some.
     #[serde(default)]
     pub on_unknown_ports: OnUnknownPorts,
+    /// When the event names more ports than a rule may hold.
+    #[serde(default)]
+    pub on_too_many_ports: OnTooManyPorts,
     /// The companion rule for fragments.
     #[serde(default)]
     pub fragments: FragmentsOption,
@@ -123,8 +126,8 @@ pub struct StepDocument {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed_ports_rate_bps: Option<BitsPerSecond>,
     /// Narrows the vector.
-    #[serde(default, rename = "match", skip_serializing_if = "StepMatch::is_empty")]
-    pub matches: StepMatch,
+    #[serde(default, rename = "match", skip_serializing_if = "PacketMatch::is_empty")]
+    pub matches: PacketMatch,
 }
 
 /// When only ports that the service serves are attacked.
@@ -149,6 +152,19 @@ pub enum OnUnknownPorts {
     PoliceAll,
 }
 
+/// When the event names more ports than a rule may hold (`guardrails.max_ports`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnTooManyPorts {
+    /// The first of them, in the order of the report.
+    #[default]
+    KeepFirst,
+    /// As if the event named none.
+    AsUnknown,
+    /// No rule: the guardrail `max_ports` refuses it.
+    Refuse,
+}
+
 /// The companion rule for fragments, which no port match reaches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -160,40 +176,4 @@ pub enum FragmentsOption {
     Police,
     /// Discarded.
     Discard,
-}
-
-/// Narrows the vector; the parts have the shapes of the mitigation object.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct StepMatch {
-    /// Source ports.
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
-    pub src_ports: BTreeSet<u16>,
-    /// TCP flags, all of which must hold.
-    #[serde(skip_serializing_if = "TcpFlags::is_empty")]
-    pub tcp_flags: TcpFlags,
-    /// Kinds of fragments, any of them.
-    #[serde(skip_serializing_if = "no_fragment")]
-    pub fragment: Fragment,
-    /// Packet length in bytes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub packet_length: Option<PacketLength>,
-    /// DSCP values, 0..=63.
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
-    pub dscp: BTreeSet<u8>,
-    /// ICMP types.
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
-    pub icmp_type: BTreeSet<u8>,
-}
-
-impl StepMatch {
-    /// True if it narrows nothing.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde wants")]
-fn no_fragment(fragment: &Fragment) -> bool {
-    fragment.is_empty()
 }

@@ -97,6 +97,8 @@ mod tests {
     use chrono::TimeDelta;
     use prefix_core::event::{EventAction, Reach, Report};
     use prefix_core::id::{EventId, SignalId};
+    use prefix_core::matching::PacketMatch;
+    use prefix_core::port::PortList;
     use prefix_core::signal::CorroborationScope;
 
     use super::*;
@@ -114,13 +116,15 @@ mod tests {
             protocol: None,
             bps: None,
             pps: None,
-            top_dst_ports: BTreeSet::new(),
+            top_dst_ports: PortList::default(),
+            matches: PacketMatch::default(),
             confidence: None,
             action: EventAction::Ban,
             external_event_id: None,
             ended_at: None,
             reach: Reach::Full,
             reports: None,
+            unread: Vec::new(),
             raw_details: None,
         };
         Input { event_id: Some(EventId::from(Uuid::from_u128(id))), ..Input::imagined(at(seconds), report) }

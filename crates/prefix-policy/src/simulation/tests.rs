@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::event::{EventAction, EventStatus, Reach, Report};
 use prefix_core::guardrail::Guardrail;
+use prefix_core::matching::PacketMatch;
 use prefix_core::mitigation::EndReason;
 use prefix_core::safelist::Safelist;
 
@@ -40,12 +41,14 @@ fn report(seconds: i64, victim: u8) -> Report {
         bps: None,
         pps: None,
         top_dst_ports: [].into(),
+        matches: PacketMatch::default(),
         confidence: Some(0.9.try_into().unwrap()),
         action: EventAction::Ban,
         external_event_id: None,
         ended_at: None,
         reach: Reach::Full,
         reports: None,
+        unread: Vec::new(),
         raw_details: None,
     }
 }

@@ -297,12 +297,14 @@ fn report_of(group: &SignalGroup, signal: &Signal) -> Report {
         bps: None,
         pps: None,
         top_dst_ports: signal.reported.dst_ports.clone(),
+        matches: signal.reported.matches.clone(),
         confidence: Some(signal.confidence),
         action: EventAction::Ban,
         external_event_id: signal.episode.clone(),
         ended_at: None,
         reach: Reach::Full,
         reports: signal.reports,
+        unread: signal.reported.unread.clone(),
         raw_details: None,
     }
 }

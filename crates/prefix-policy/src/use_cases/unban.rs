@@ -42,6 +42,7 @@ pub(super) fn unban(uow: &mut UnitOfWork<'_>, intake: Intake<'_>) -> EventOutcom
         format!("{} reports no more; the rule is still held by {}", report.source, others.join(", "))
     };
     decision.note(Stage::Identity, StageResult::Info, detail);
+    name_unread(report, &mut decision);
     let action = if withdrawn { AuditAction::Withdraw } else { AuditAction::Release };
     let details = json!({
         "reason": EndReason::DetectorUnban.as_str(),
@@ -83,6 +84,12 @@ fn release(uow: &mut UnitOfWork<'_>, id: MitigationId, report: &Report, event: E
     Some(Touched { mitigation_id: id, status, mitigation_status: uow.row(id)?.status })
 }
 
+fn name_unread(report: &Report, decision: &mut Decision) {
+    for unread in &report.unread {
+        decision.note(Stage::Identity, StageResult::Info, unread.as_str());
+    }
+}
+
 fn nothing_held(uow: &mut UnitOfWork<'_>, intake: &Intake<'_>) -> EventOutcome {
     let Intake { report, group: left, .. } = *intake;
     let known = match &report.external_event_id {
@@ -96,6 +103,7 @@ fn nothing_held(uow: &mut UnitOfWork<'_>, intake: &Intake<'_>) -> EventOutcome {
         (EventStatus::NotFound, "this source never reported that")
     };
     let mut decision = Decision::open();
+    name_unread(report, &mut decision);
     let words = format!("{}: {detail}", report.source);
     match left {
         None => decision.note(Stage::Identity, StageResult::Stop, words),

@@ -75,6 +75,7 @@ fn doubts_about_an_inventory_are_warnings() {
             { "service_id": "s", "allowed_ports": { "tcp": many } },
         ]},
         { "customer_id": "none" },
+        { "customer_id": "all", "prefixes": ["0.0.0.0/0", "10.0.0.0/8", "2000::/3", "2001:db8::/32"] },
     ]}));
     assert_eq!(
         found,
@@ -82,10 +83,35 @@ fn doubts_about_an_inventory_are_warnings() {
             "warning /customers/1/services/0/allowed_ports/tcp: leaving these ports out of a rule takes 9 port terms, \
          guardrails.max_ports is 8: such rules will be refused; list fewer ports, or raise max_ports",
             "warning /customers/2: customer \"none\" has no prefixes: none of its addresses is protected",
+            "warning /customers/3/prefixes/0: prefix 0.0.0.0/0 is shorter than /8: addresses of others count as ours, and \
+         reports of them make rules",
+            "warning /customers/3/prefixes/2: prefix 2000::/3 is shorter than /19: addresses of others count as ours, and \
+         reports of them make rules",
+            "warning /customers/0/prefixes/0: prefix 192.0.2.0/24 lies within 0.0.0.0/0 of customer \"all\": the longer \
+         prefix wins, its addresses belong to \"wide\"",
             "warning /customers/1/prefixes/0: prefix 192.0.2.128/25 lies within 192.0.2.0/24 of customer \"wide\": the \
          longer prefix wins, its addresses belong to \"long\"",
         ]
     );
+}
+
+#[test]
+fn an_inventory_without_customers_protects_nothing() {
+    let expected = "warning /customers: the inventory has no customers: no address is ours, so nothing is ever mitigated";
+    assert_eq!(inventory(json!({ "customers": [] })), [expected]);
+    assert_eq!(inventory(json!({})), [expected]);
+}
+
+#[test]
+fn services_name_ports_and_ranges() {
+    let of = |ports: Value| {
+        inventory(json!({ "customers": [{ "customer_id": "a", "prefixes": ["192.0.2.0/24"], "services": [
+            { "service_id": "s", "allowed_ports": { "tcp": ports } },
+        ]}]}))
+    };
+    assert!(of(json!([53, "5000-5010", "8000-9000"])).is_empty());
+    let many: Vec<String> = (1..=9).map(|n| format!("{}-{}", n * 100, n * 100 + 5)).collect();
+    assert!(of(json!(many))[0].contains("takes 9 port terms"), "excluded ranges count once each");
 }
 
 #[test]

@@ -65,7 +65,7 @@ const SPOILS: [Spoil; 15] = [
     }),
     (Guardrail::MatchNotAllowed, |case| {
         case.world.parts.guardrails.allow_src_port_match = false;
-        case.request.matching.src_ports.insert(53);
+        case.request.matching.src_ports = [53].into();
     }),
     (Guardrail::MaxPorts, |case| {
         case.world.parts.guardrails.max_ports = 8;
@@ -123,7 +123,7 @@ fn own_addresses_and_bgp_are_never_touched() {
     assert_eq!(refused(&own).guardrail, Guardrail::ControlPlane);
     for spoil in
         [(|matching: &mut Matching| matching.dst_ports = ports([80, 179])) as fn(&mut Matching), |matching| {
-            matching.src_ports.extend([179]);
+            matching.src_ports = [179].into();
         }]
     {
         let mut bgp = case();

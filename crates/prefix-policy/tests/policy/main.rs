@@ -6,6 +6,7 @@ mod allowed_ports;
 mod bans;
 mod correlation;
 mod documents;
+mod forms;
 mod frozen;
 mod guardrails;
 mod laws;

@@ -6,9 +6,11 @@ use prefix_core::event::{EventAction, Report};
 use prefix_core::guardrail::Refusal;
 use prefix_core::id::{MitigationId, PanicId};
 use prefix_core::lease::Lease;
+use prefix_core::matching::PacketMatch;
 use prefix_core::mitigation::{EndReason, Mitigation, SpeakerView, Status};
 use prefix_core::name::Pop;
 use prefix_core::panic::{PanicOrigin, PanicScope};
+use prefix_core::port::PortList;
 use prefix_core::ports::QuotaCounts;
 use prefix_core::safelist::{Safelist, SafelistEntry};
 use prefix_policy::{
@@ -294,13 +296,15 @@ pub(crate) fn report(vector: &str, victim: &str) -> Report {
         protocol: None,
         bps: None,
         pps: None,
-        top_dst_ports: std::collections::BTreeSet::new(),
+        top_dst_ports: PortList::default(),
+        matches: PacketMatch::default(),
         confidence: None,
         action: EventAction::Ban,
         external_event_id: None,
         ended_at: None,
         reach: prefix_core::event::Reach::Full,
         reports: None,
+        unread: Vec::new(),
         raw_details: None,
     }
 }

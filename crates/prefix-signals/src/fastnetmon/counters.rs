@@ -34,13 +34,13 @@ fn all_outgoing(details: &Map<String, Value>) -> bool {
             .map(|(_, value)| reading::rate(value))
             .collect::<Vec<_>>()
     };
-    counted("outgoing_").iter().flatten().any(|rate| *rate > 0)
-        && counted("incoming_").iter().all(|rate| *rate == Some(0))
+    counted("outgoing_").iter().flatten().any(|rate| rate.is_some_and(|rate| rate > 0))
+        && counted("incoming_").iter().all(|rate| matches!(rate, Ok(Some(0))))
 }
 
 impl Counters {
     pub(super) fn of(details: &Map<String, Value>) -> Self {
-        let given = |name: &str| details.get(name).and_then(reading::rate);
+        let given = |name: &str| details.get(name).and_then(|value| reading::rate(value).ok().flatten());
         let packets = |name: &str| given(name).unwrap_or(0);
         Self {
             bits: given("total_incoming_traffic_bits"),

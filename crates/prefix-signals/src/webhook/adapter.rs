@@ -1,6 +1,6 @@
 //! A compiled adapter at work: a payload becomes items.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use prefix_core::confidence::Confidence;
 use prefix_core::event::{EventAction, Reach, Report};
@@ -12,11 +12,12 @@ use serde_json::Value;
 use super::auth::Auth;
 use super::condition::{self, Condition};
 use super::document::MappedAction;
+use super::packets::Packets;
 use super::transform::{Extract, Number};
 use crate::expression::Steps;
 use crate::item::{BadItem, Context, Item, MOST_ITEMS, no_json, quoted, shown, too_many};
 use crate::jsonpath::JsonPath;
-use crate::reading;
+use crate::reading::{self, Ports, Unread};
 
 /// An adapter that runs.
 #[derive(Clone, Debug)]
@@ -35,6 +36,7 @@ pub struct Adapter {
     pub(super) source_id: Option<JsonPath>,
     pub(super) source_id_prefix: String,
     pub(super) top_dst_ports: Option<JsonPath>,
+    pub(super) packets: Packets,
     pub(super) action: Option<JsonPath>,
     pub(super) actions: BTreeMap<String, MappedAction>,
     pub(super) conditions: Vec<Condition>,
@@ -73,6 +75,12 @@ pub(super) struct Vectors {
 }
 
 impl Vectors {
+    /// Whether a word is one of the map, or a vector.
+    fn knows(&self, word: &str, context: Context<'_>, steps: &Steps) -> bool {
+        let word = self.extract.as_ref().map_or(Some(word), |extract| extract.apply(word, steps));
+        word.is_some_and(|word| self.map.contains_key(word) || context.vector(word).is_some())
+    }
+
     /// The vector of a word. What the configuration names and nobody defines is passed over, so that no attack is lost
     /// because of it.
     fn of(&self, word: Option<&str>, context: Context<'_>, steps: &Steps) -> Option<VectorName> {
@@ -188,28 +196,50 @@ impl Adapter {
             }
         };
         let action = action.map_err(bad)?;
+        let mut unread = Unread::default();
+        let ports = unread.ports(action, self.ports(node, steps)).map_err(bad)?;
+        let matches = self.packets.read(node, action, &mut unread, steps).map_err(bad)?;
         let word = self.vector.as_ref().and_then(|path| path.first(node, steps)).and_then(reading::text);
+        if let Some(word) = word.as_deref().filter(|word| !self.vectors.knows(word, context, steps)) {
+            unread.name("vector", &format!("{} is neither in vector_map nor a vector", quoted(word)));
+        }
         // an unban that names no kind of attack is for all of them
         let vector = match (action, &word) {
+            _ if ports.fragments => Context::fragment_flood(),
             (EventAction::Unban, None) => None,
             _ => self.vectors.of(word.as_deref(), context, steps),
         };
-        let timestamp = self.timestamp.as_ref().and_then(|path| path.first(node, steps)?.as_str());
+        let (bps, pps) = (self.bps.rate(node, steps), self.pps.rate(node, steps));
+        let confidence = self.confidence_of(node, context, steps);
+        let numbers = [
+            ("bps", &self.bps, bps.is_some()),
+            ("pps", &self.pps, pps.is_some()),
+            ("confidence", &self.confidence, confidence.is_some()),
+        ];
+        for (member, number, _) in numbers.into_iter().filter(|(.., is_read)| !is_read) {
+            if let Some(value) = number.said(node, steps) {
+                unread.name(member, &format!("{} is no number", shown(value)));
+            }
+        }
+        let timestamp = self.timestamp.as_ref().and_then(|path| path.first(node, steps));
+        let timestamp = timestamp.and_then(|value| unread.keep("timestamp", value, reading::moment));
         Ok(Report {
-            timestamp: timestamp.and_then(reading::event_time).unwrap_or(context.now),
+            timestamp: timestamp.unwrap_or(context.now),
             source: self.name.clone(),
             victim_ip,
             vector,
-            protocol: None,
-            bps: self.bps.rate(node, steps).map(BitsPerSecond::saturating),
-            pps: self.pps.rate(node, steps).map(PacketsPerSecond::saturating),
-            top_dst_ports: self.ports(node, steps),
-            confidence: self.confidence_of(node, context, steps),
+            protocol: ports.protocol,
+            bps: bps.map(BitsPerSecond::saturating),
+            pps: pps.map(PacketsPerSecond::saturating),
+            top_dst_ports: ports.list,
+            matches,
+            confidence,
             action,
             external_event_id,
             ended_at: None,
             reach: Reach::Full,
             reports: None,
+            unread: unread.0,
             raw_details: details.of(node),
         })
     }
@@ -231,20 +261,18 @@ impl Adapter {
         condition::action(&self.actions, self.action.as_ref().and_then(|path| path.first(node, steps)))
     }
 
-    fn ports(&self, node: &Value, steps: &Steps) -> BTreeSet<u16> {
-        let Some(path) = &self.top_dst_ports else { return BTreeSet::new() };
-        let found = path.all(node, MOST_ITEMS, steps);
-        reading::ports_among(found.into_iter().flat_map(|value| match value {
-            Value::Array(ports) => ports.iter(),
-            other => std::slice::from_ref(other).iter(),
-        }))
+    fn ports(&self, node: &Value, steps: &Steps) -> Result<Ports, String> {
+        let Some(path) = &self.top_dst_ports else { return Ok(Ports::default()) };
+        let found = path.all(node, MOST_ITEMS, steps).into_iter().cloned().collect();
+        Ok(reading::ports(&Value::Array(found))?.unwrap_or_default())
     }
 
     fn confidence_of(&self, node: &Value, context: Context<'_>, steps: &Steps) -> Option<Confidence> {
         if let (None, Some(Value::String(word))) =
             (&self.confidence.transform, self.confidence.raw(node, steps))
+            && let Some(mapped) = context.mapped_confidence(word)
         {
-            return context.mapped_confidence(word);
+            return Some(mapped);
         }
         let value = self.confidence.of(node, steps)? / self.confidence_scale;
         (!value.is_nan()).then(|| Confidence::clamped(value))

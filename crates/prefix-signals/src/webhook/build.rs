@@ -10,6 +10,7 @@ use super::adapter::{Adapter, Vectors};
 use super::auth::{Auth, Secret, Signature, Timestamp};
 use super::condition::{Condition, plain};
 use super::document::{AdapterAuthKind, AdapterDocument, Transform, Transformed};
+use super::packets::Packets;
 use super::transform::{Extract, Number, NumberTransform};
 use crate::expression::{Anchored, ExpressionBudget, Pattern};
 use crate::jsonpath::JsonPath;
@@ -79,6 +80,12 @@ impl AdapterDocument {
         let confidence = field("confidence", fields.confidence.as_ref());
         let source_id = field("source_id", fields.source_id.as_ref());
         let top_dst_ports = field("top_dst_ports", fields.top_dst_ports.as_ref());
+        let packets = Packets {
+            src_ports: field("src_ports", fields.src_ports.as_ref()),
+            packet_length: field("packet_length", fields.packet_length.as_ref()),
+            tcp_flags: field("tcp_flags", fields.tcp_flags.as_ref()),
+            fragment: field("fragment", fields.fragment.as_ref()),
+        };
         let action = field("action", fields.action.as_ref());
         if action.is_none() && fields.action.is_none() && !self.action_map.is_empty() {
             found.error("action_map", "needs fields.action, the place of the word");
@@ -108,6 +115,7 @@ impl AdapterDocument {
                 source_id,
                 source_id_prefix: self.source_id_prefix.clone().unwrap_or_default(),
                 top_dst_ports,
+                packets,
                 action,
                 actions: self.action_map.clone(),
                 conditions: conditions?,

@@ -144,6 +144,14 @@ pub struct AdapterFields {
     #[serde(default)]
     pub top_dst_ports: Option<String>,
     #[serde(default)]
+    pub src_ports: Option<String>,
+    #[serde(default)]
+    pub packet_length: Option<String>,
+    #[serde(default)]
+    pub tcp_flags: Option<String>,
+    #[serde(default)]
+    pub fragment: Option<String>,
+    #[serde(default)]
     pub action: Option<String>,
 }
 

@@ -44,26 +44,42 @@ impl Number {
         self.path.as_ref()?.first(node, steps)
     }
 
-    /// The number after its transformation. A text counts only where one is to be taken apart.
+    /// The number after its transformation; a text may be one.
     pub(super) fn of(&self, node: &Value, steps: &Steps) -> Option<f64> {
         match &self.transform {
-            None => self.raw(node, steps)?.as_f64(),
-            Some(NumberTransform::Times(multiplier)) => Some(self.raw(node, steps)?.as_f64()? * multiplier),
+            None => number(self.raw(node, steps)?),
+            Some(NumberTransform::Times(multiplier)) => Some(number(self.raw(node, steps)?)? * multiplier),
             Some(NumberTransform::Product { paths, scale }) => paths
                 .iter()
-                .try_fold(*scale, |product, path| Some(product * path.first(node, steps)?.as_f64()?)),
+                .try_fold(*scale, |product, path| Some(product * number(path.first(node, steps)?)?)),
             Some(NumberTransform::Extract(extract)) => {
                 extract.apply(&reading::text(self.raw(node, steps)?)?, steps)?.trim().parse().ok()
             }
         }
     }
 
+    /// The member if it is there and says something: then it is also to be read.
+    pub(super) fn said<'a>(&self, node: &'a Value, steps: &Steps) -> Option<&'a Value> {
+        match &self.transform {
+            Some(NumberTransform::Product { paths, .. }) => {
+                let factors: Option<Vec<&Value>> = paths.iter().map(|path| path.first(node, steps)).collect();
+                factors?.into_iter().find(|value| number(value).is_none())
+            }
+            _ => self.raw(node, steps),
+        }
+        .filter(|value| !reading::silent(value))
+    }
+
     /// The number as a rate.
     pub(super) fn rate(&self, node: &Value, steps: &Steps) -> Option<u64> {
         match &self.transform {
             // beyond 2^53 a float loses digits
-            None => self.raw(node, steps).filter(|value| value.is_number()).and_then(reading::rate),
+            None => self.raw(node, steps).and_then(|value| reading::rate(value).ok().flatten()),
             Some(_) => reading::rounded(self.of(node, steps)?),
         }
     }
+}
+
+fn number(value: &Value) -> Option<f64> {
+    reading::number(value).ok().flatten()
 }

@@ -1,16 +1,16 @@
 //! The row of an event.
 
-use std::collections::BTreeSet;
-
 use chrono::{DateTime, Utc};
 use prefix_core::confidence::Confidence;
 use prefix_core::decision::{DecidedRule, Decision, Outcome};
 use prefix_core::event::{Event, EventAction, EventStatus, Reach, Report, Reports};
 use prefix_core::guardrail::Guardrail;
 use prefix_core::id::GroupId;
+use prefix_core::matching::PacketMatch;
 use prefix_core::name::{
     CustomerId, ExternalEventId, Identity, PlaybookName, ServiceId, SourceName, VectorName,
 };
+use prefix_core::port::PortList;
 use prefix_core::ports::StoreError;
 use prefix_core::protocol::Protocol;
 use prefix_core::rate::{BitsPerSecond, PacketsPerSecond};
@@ -33,8 +33,10 @@ struct Document<D = Decision> {
     bps: Option<BitsPerSecond>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pps: Option<PacketsPerSecond>,
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    top_dst_ports: BTreeSet<u16>,
+    #[serde(default, skip_serializing_if = "PortList::is_empty")]
+    top_dst_ports: PortList,
+    #[serde(default, rename = "match", skip_serializing_if = "PacketMatch::is_empty")]
+    matches: PacketMatch,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     confidence: Option<Confidence>,
     action: EventAction,
@@ -50,6 +52,8 @@ struct Document<D = Decision> {
     reports: Option<Reports>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ended_at: Option<DateTime<Utc>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    unread: Vec<String>,
     decision: D,
 }
 
@@ -127,12 +131,14 @@ impl EventRow {
                 bps: doc.bps,
                 pps: doc.pps,
                 top_dst_ports: doc.top_dst_ports,
+                matches: doc.matches,
                 confidence: doc.confidence,
                 action: doc.action,
                 external_event_id: external.transpose().map_err(|error| bad(&error))?,
                 ended_at: doc.ended_at,
                 reach: doc.reach,
                 reports: doc.reports,
+                unread: doc.unread,
                 raw_details: self.raw_details,
             },
             identity: doc.identity.unwrap_or_else(|| source.as_identity()),
@@ -171,6 +177,7 @@ impl<'a> NewEvent<'a> {
             bps: report.bps,
             pps: report.pps,
             top_dst_ports: report.top_dst_ports.clone(),
+            matches: report.matches.clone(),
             confidence: report.confidence,
             action: report.action,
             status: event.status,
@@ -179,6 +186,7 @@ impl<'a> NewEvent<'a> {
             reach: report.reach,
             reports: report.reports,
             ended_at: report.ended_at,
+            unread: report.unread.clone(),
             decision: event.decision.clone(),
         };
         let external = report.external_event_id.as_ref();

@@ -12,7 +12,7 @@ use prefix_core::event::{Event, EventAction, EventStatus, Report, Reports};
 use prefix_core::flowspec::Action;
 use prefix_core::id::{EventId, GroupId, InstanceId, MitigationId, PanicId, SignalId};
 use prefix_core::lease::Lease;
-use prefix_core::matching::{DestinationPorts, Matching};
+use prefix_core::matching::{DestinationPorts, Matching, PacketMatch};
 use prefix_core::mitigation::{EndReason, Mitigation, Progress, ReportedMatch, SpeakerView, Status};
 use prefix_core::name::Pop;
 use prefix_core::panic::{PanicOrigin, PanicScope};
@@ -75,7 +75,7 @@ pub fn with_port(number: u32, port: u16) -> Mitigation {
     let victim_ip = victim(number);
     let matching = Matching {
         protocol: Some(UDP),
-        dst_ports: DestinationPorts::Only(BTreeSet::from([port])),
+        dst_ports: DestinationPorts::Only([port].into()),
         ..Matching::everything_to(victim_ip.host_prefix())
     };
     let action = Action::police(Some(BitsPerSecond::saturating(50_000_000)), None).unwrap();
@@ -146,13 +146,15 @@ pub fn event(number: u32) -> Event {
             protocol: Some(prefix_core::protocol::Protocol::Udp),
             bps: Some(BitsPerSecond::saturating(u64::MAX)),
             pps: None,
-            top_dst_ports: BTreeSet::from([53, 80]),
+            top_dst_ports: [53, 80].into(),
+            matches: PacketMatch::default(),
             confidence: Some(Confidence::new(0.1 + 0.2).unwrap()),
             action: EventAction::Ban,
             external_event_id: Some(format!("episode-{number}").parse().unwrap()),
             ended_at: None,
             reach: prefix_core::event::Reach::Supporting,
             reports: Some(prefix_core::event::Reports::Edge),
+            unread: Vec::new(),
             raw_details: Some("{}".into()),
         },
         identity: "token fastnetmon".parse().unwrap(),

@@ -2,14 +2,14 @@
 
 use crate::commands::mitigations::show_changed;
 use crate::exit::{Exit, Failure};
-use crate::human::Seconds;
+use crate::human::{Seconds, host, protocol};
 use crate::session::Session;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use ipnetwork::IpNetwork;
 use prefix_client::{
     ActionType, BitsPerSecond, MitigationStatus, NewMitigation, Outcome, PacketLength, PacketsPerSecond,
-    Protocol,
+    PortRange, Protocol,
 };
 use std::net::IpAddr;
 
@@ -20,10 +20,10 @@ const FRAGMENTS: [&str; 4] = ["is_fragment", "first_fragment", "last_fragment", 
 #[derive(Debug, Args)]
 pub(crate) struct CreateArgs {
     /// The attacked address
-    #[arg(long, value_name = "IP")]
+    #[arg(long, value_name = "IP", value_parser = host)]
     victim: IpAddr,
     /// udp, tcp, icmp, gre, any or a number
-    #[arg(long)]
+    #[arg(long, value_parser = protocol)]
     protocol: Protocol,
     /// What routers do with matching packets
     #[arg(long, value_parser = PossibleValuesParser::new(ActionType::WORDS))]
@@ -31,15 +31,15 @@ pub(crate) struct CreateArgs {
     /// Why: it is kept, and shown to everybody
     #[arg(long)]
     reason: String,
-    /// Destination ports to match, such as 53,123
+    /// Destination ports to match, such as 53,8000-8010
     #[arg(long, value_delimiter = ',')]
-    ports: Vec<u16>,
+    ports: Vec<PortRange>,
     /// Destination ports to spare
     #[arg(long, value_delimiter = ',')]
-    exclude_ports: Vec<u16>,
+    exclude_ports: Vec<PortRange>,
     /// Source ports to match
     #[arg(long, value_delimiter = ',')]
-    src_ports: Vec<u16>,
+    src_ports: Vec<PortRange>,
     /// Flags that must all hold, such as syn,!ack
     #[arg(long, value_delimiter = ',', value_name = "FLAGS")]
     tcp_flags: Vec<String>,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use prefix_core::ownership::Owner;
 use prefix_diagnostics::Diagnostics;
-use prefix_gobgp::Endpoint;
+use prefix_gobgp::{AnyCommunity, Endpoint};
 
 use crate::settings::Keys;
 use crate::settings::bgp::{BgpKeys, NeighborKeys, OldMode};
@@ -35,7 +35,25 @@ pub(super) fn check(keys: &Keys, found: &mut Diagnostics) {
     found.range("bgp.request_timeout_seconds", bgp.request_timeout_seconds, 1..=300);
     found.range("bgp.withdraw_alarm_seconds", bgp.withdraw_alarm_seconds, 1..=super::DAY);
     found.range("bgp.guard.grace_seconds", bgp.guard.grace_seconds, 0..=3600);
+    communities(bgp, found);
     neighbors(&bgp.neighbors, found);
+}
+
+/// A configured community that reads like one of the marks of own paths would make paths look like another's.
+fn communities(bgp: &BgpKeys, found: &mut Diagnostics) {
+    let marks = bgp.owner_tag..=bgp.owner_tag.saturating_add(2);
+    for (key, list) in [("communities", &bgp.communities), ("rtbh_communities", &bgp.rtbh_communities)] {
+        for (index, community) in list.iter().enumerate() {
+            let AnyCommunity::Large(large) = community else { continue };
+            if Some(large.global) == bgp.local_asn && marks.contains(&large.local_1) {
+                let text = format!(
+                    "{key}[{index}]: {large} is a mark of own paths (bgp.owner_tag {}): choose another second number",
+                    bgp.owner_tag
+                );
+                found.error(format!("bgp.{key}.{index}"), text);
+            }
+        }
+    }
 }
 
 fn identity(bgp: &BgpKeys, found: &mut Diagnostics) {

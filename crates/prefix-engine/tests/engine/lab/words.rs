@@ -1,14 +1,13 @@
 //! What detectors and operators say, in few words.
 
-use std::collections::BTreeSet;
-
 use chrono::DateTime;
 use prefix_core::audit::Actor;
 use prefix_core::confidence::Confidence;
 use prefix_core::event::{EventAction, Reach, Report};
 use prefix_core::flowspec::Action;
-use prefix_core::matching::Matching;
+use prefix_core::matching::{Matching, PacketMatch};
 use prefix_core::name::SourceName;
+use prefix_core::port::PortList;
 use prefix_core::ttl::Ttl;
 use prefix_engine::{Caller, IdempotencyKey};
 use prefix_policy::ManualRequest;
@@ -23,13 +22,15 @@ pub(crate) fn ban(victim: &str, vector: &str) -> Report {
         protocol: None,
         bps: None,
         pps: None,
-        top_dst_ports: BTreeSet::new(),
+        top_dst_ports: PortList::default(),
+        matches: PacketMatch::default(),
         confidence: None,
         action: EventAction::Ban,
         external_event_id: None,
         ended_at: None,
         reach: Reach::Full,
         reports: None,
+        unread: Vec::new(),
         raw_details: None,
     }
 }
