@@ -68,6 +68,56 @@ fn an_outgoing_attack_is_told_as_one() {
     assert!(sent.stdin.contains("\"attack_direction\":\"outgoing\""), "{}", sent.stdin);
 }
 
+/// A ban by hand (`fastnetmon_api_client ban`) comes with direction `other`, and so does its end.
+#[test]
+fn every_direction_is_told_as_it_is() {
+    for direction in ["incoming", "outgoing", "internal", "other", "unknown", "sideways"] {
+        let host = Host::new();
+        for action in ["ban", "attack_details", "unban"] {
+            let called = host.calls(&["203.0.113.10", direction, "0", action], b"");
+            assert_eq!(called.code, 0, "{direction} {action}: {}", called.stderr);
+        }
+        let sent = host.sent();
+        let told = format!("\"attack_direction\":\"{direction}\"");
+        assert!(sent.len() == 3 && sent.iter().all(|sent| sent.stdin.contains(&told)), "{sent:?}");
+        assert!(sent[2].arguments.ends_with("--action unban"), "{sent:?}");
+    }
+}
+
+#[test]
+fn what_is_no_direction_is_said_and_loses_nothing() {
+    for direction in ["", "in\"coming", "../../x", "two words"] {
+        let host = Host::new();
+        host.prefixdctl_exits_with(2);
+        assert_eq!(host.calls(&["203.0.113.10", direction, "0", "ban"], b"").code, 75, "{direction}");
+        let called = host.calls(&["203.0.113.10/32", direction, "0", "unban"], b"");
+        assert!(called.stderr.contains("not a direction"), "{}", called.stderr);
+        assert_eq!(host.spooled(), ["203.0.113.10-incoming.word"]);
+        host.prefixdctl_exits_with(0);
+        host.spool_empties();
+        let last = host.sent().pop().unwrap();
+        assert!(last.arguments.ends_with("--action unban"), "{last:?}");
+        assert!(last.stdin.contains("\"attack_direction\":\"unknown\""), "{last:?}");
+    }
+}
+
+/// Also where the words of its ban and of its end differ in their direction.
+#[test]
+fn an_unban_takes_the_place_of_the_ban_that_waits_whatever_their_directions() {
+    for (of_ban, of_unban) in [("other", "incoming"), ("incoming", "other"), ("internal", "outgoing")] {
+        let host = Host::new();
+        host.prefixdctl_exits_with(2);
+        host.calls(&["203.0.113.10", of_ban, "0", "ban"], b"");
+        host.calls(&["203.0.113.10", of_unban, "0", "unban"], b"");
+        assert_eq!(host.spooled(), ["203.0.113.10-incoming.word"]);
+        let before = host.sent().len();
+        host.prefixdctl_exits_with(0);
+        host.spool_empties();
+        let sent = host.sent().split_off(before);
+        assert!(sent.iter().all(|sent| sent.arguments.ends_with("--action unban")), "{sent:?}");
+    }
+}
+
 #[test]
 fn an_unban_is_not_lost_while_prefixd_is_away() {
     let host = Host::new();

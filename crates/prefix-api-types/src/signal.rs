@@ -22,7 +22,7 @@ pub struct SignalResult {
     /// Its place in the payload, from 0.
     #[wire(strict)]
     pub index: usize,
-    /// As of a single event, or `error`.
+    /// As of a single event, `error`, or `ignored` for what an adapter leaves out.
     pub status: EventStatus,
     /// Our identifier, if the event is stored.
     pub event_id: IfAny<EventId>,

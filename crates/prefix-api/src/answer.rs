@@ -84,11 +84,21 @@ fn batch_result((index, outcome): (usize, &EventOutcome)) -> BatchResult {
     }
 }
 
-/// Shows what became of the items of a foreign payload.
-pub(crate) fn signals(outcomes: &[EventOutcome]) -> SignalsAnswer {
+/// Shows what became of the items of a foreign payload; `counts` says which of them have an outcome.
+pub(crate) fn signals(outcomes: &[EventOutcome], counts: &[bool]) -> SignalsAnswer {
     let BatchAnswer { accepted, rejected, results } = batch(outcomes);
-    let results = results.into_iter().map(|item| SignalResult {
-        index: item.index,
+    let ignored = |index: usize| SignalResult {
+        index,
+        status: "ignored".into(),
+        event_id: None,
+        mitigation_id: None,
+        mitigation_status: None,
+        error: None,
+        guardrail: None,
+        retry_after_seconds: None,
+    };
+    let shown = |index: usize, item: BatchResult| SignalResult {
+        index,
         status: if item.status == EventStatus::Rejected { "error".into() } else { item.status },
         event_id: item.event_id.filter(|id| !id.is_nil()),
         mitigation_id: item.mitigation_id,
@@ -96,8 +106,14 @@ pub(crate) fn signals(outcomes: &[EventOutcome]) -> SignalsAnswer {
         error: item.error,
         guardrail: item.guardrail,
         retry_after_seconds: item.retry_after_seconds,
-    });
-    SignalsAnswer { processed: accepted, failed: rejected, results: results.collect() }
+    };
+    let mut results = results.into_iter();
+    let each =
+        counts.iter().enumerate().map(|(index, counts)| match counts.then(|| results.next()).flatten() {
+            Some(item) => shown(index, item),
+            None => ignored(index),
+        });
+    SignalsAnswer { processed: accepted, failed: rejected, results: each.collect() }
 }
 
 /// Shows what became of each of several mitigations: which were changed, how many were not, and one result per item.

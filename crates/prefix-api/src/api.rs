@@ -41,6 +41,7 @@ pub(crate) struct Api {
     pub(crate) authenticator: Authenticator,
     pub(crate) auth_mode: &'static str,
     pub(crate) limiter: Limiter,
+    pub(crate) max_signal_body_bytes: usize,
     pub(crate) cors_origin: Option<String>,
     pub(crate) sites: Sites,
     pub(crate) trusted_proxies: Arc<[Prefix]>,
@@ -61,6 +62,7 @@ impl Api {
             authenticator: Authenticator::new(&settings.auth),
             auth_mode: settings.auth.as_str(),
             limiter: Limiter::new(&settings.rate_limits),
+            max_signal_body_bytes: settings.max_signal_body_bytes,
             cors_origin: settings.cors_origin.clone(),
             sites: Sites {
                 listen: settings.listen,

@@ -1,4 +1,4 @@
-//! The body of a request: JSON in UTF-8, at most 1 MiB, read within a bounded time. After a body that could not be read
+//! The body of a request: JSON in UTF-8, at most 1 MiB (of what an adapter takes: `http.max_signal_body_bytes`), read within a bounded time. After a body that could not be read
 //! the connection is closed: what still comes on it is nobody's request.
 
 use std::future::Future;
@@ -15,15 +15,16 @@ use sha2::{Digest, Sha256};
 
 use crate::api::Api;
 use crate::connections::Connection;
+use crate::endpoint::{self, Endpoint};
 use crate::problem::{Kind, Problem};
 use crate::request;
 use crate::settings::BODY_TIMEOUT;
 
-/// The largest body.
+/// The largest body, but for adapters.
 pub(crate) const MAX_BYTES: usize = 1024 * 1024;
 
-/// What is read of a larger body, and thrown away, so that its sender hears the answer instead of a reset.
-const DISCARD_BYTES: usize = 8 * MAX_BYTES;
+/// What is read beyond the limit, and thrown away, so that the sender hears the answer instead of a reset.
+const DISCARD_BYTES: usize = 7 * MAX_BYTES;
 
 /// How long a body is still read when the daemon goes down.
 const DRAIN_GRACE: Duration = Duration::from_secs(2);
@@ -116,6 +117,7 @@ impl FromRequest for RawBody {
         let announced =
             request.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
         let payload = web::Payload::from_request(request, payload);
+        let most = most_bytes(request);
         let request = request.clone();
         Box::pin(async move {
             let sender = request.conn_data::<Arc<Connection>>().cloned();
@@ -125,7 +127,7 @@ impl FromRequest for RawBody {
                 if let Some(sender) = &sender {
                     sender.body_began();
                 }
-                in_time(&request, read(payload, announced)).await
+                in_time(&request, read(payload, announced, most)).await
             };
             let read = read.await;
             if let Some(sender) = &sender {
@@ -158,27 +160,37 @@ async fn in_time(
     }
 }
 
-async fn read(mut payload: web::Payload, announced: Option<u64>) -> Result<Vec<u8>, Problem> {
+/// The largest body that this request may have.
+fn most_bytes(request: &HttpRequest) -> usize {
+    let pattern = request.match_pattern().unwrap_or_default();
+    let is_adapter = endpoint::find(request.method(), &pattern).is_some_and(Endpoint::is_adapter);
+    let api = request.app_data::<web::Data<Api>>().filter(|_| is_adapter);
+    api.map_or(MAX_BYTES, |api| api.max_signal_body_bytes)
+}
+
+async fn read(mut payload: web::Payload, announced: Option<u64>, most: usize) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();
     let mut seen = 0_usize;
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| Problem::at("", format!("the body broke off: {error}")))?;
         seen = seen.saturating_add(chunk.len());
-        if seen <= MAX_BYTES {
+        if seen <= most {
             bytes.extend_from_slice(&chunk);
         } else {
             bytes = Vec::new();
         }
-        if seen > DISCARD_BYTES {
+        if seen > most + DISCARD_BYTES {
             break;
         }
     }
-    if seen > MAX_BYTES {
-        let size = announced.map_or_else(|| format!("more than {MAX_BYTES}"), |size| size.to_string());
+    if seen > most {
+        let size = announced.map_or_else(|| format!("more than {most}"), |size| size.to_string());
+        let mib = most / MAX_BYTES;
+        let in_mib = if mib * MAX_BYTES == most { format!(" ({mib} MiB)") } else { String::new() };
         return Err(Problem::new(
             Kind::TooLarge,
             format!(
-                "the body has {size} bytes, at most {MAX_BYTES} (1 MiB) are read; split it into several requests"
+                "the body has {size} bytes, at most {most}{in_mib} are read; split it into several requests"
             ),
         ));
     }

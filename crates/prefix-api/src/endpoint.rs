@@ -26,7 +26,7 @@ pub(crate) struct Endpoint {
     handler: fn() -> Route,
 }
 
-use Budget::{Events, Free, Requests};
+use Budget::{Events, Free, Requests, Signals};
 use Permission::{Administer, Audit, Intake, KillSwitch, Operate, Public, Read};
 
 const fn endpoint(
@@ -55,9 +55,9 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
     endpoint(Method::GET, "/v1/events", Read, Requests, || web::get().to(events::list)),
     endpoint(Method::GET, "/v1/events/{id}", Read, Requests, || web::get().to(events::get)),
 
-    endpoint(Method::POST, "/v1/signals/alertmanager", Intake, Events, || web::post().to(signals::alertmanager)),
-    endpoint(Method::POST, "/v1/signals/fastnetmon", Intake, Events, || web::post().to(signals::fastnetmon)),
-    endpoint(Method::POST, WEBHOOK, Intake, Events, || web::post().to(signals::webhook::post)),
+    endpoint(Method::POST, "/v1/signals/alertmanager", Intake, Signals, || web::post().to(signals::alertmanager)),
+    endpoint(Method::POST, "/v1/signals/fastnetmon", Intake, Signals, || web::post().to(signals::fastnetmon)),
+    endpoint(Method::POST, WEBHOOK, Intake, Signals, || web::post().to(signals::webhook::post)),
 
     endpoint(Method::GET, "/v1/mitigations", Read, Requests, || web::get().to(mitigations::list)),
     endpoint(Method::POST, "/v1/mitigations", Operate, Requests, || web::post().to(mitigations::post)),
@@ -66,7 +66,7 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
     endpoint(Method::GET, "/v1/mitigations/{id}", Read, Requests, || web::get().to(mitigations::get)),
     endpoint(Method::POST, "/v1/mitigations/{id}/withdraw", Operate, Free, || web::post().to(mitigations::withdraw)),
 
-    endpoint(Method::POST, "/v1/signals/corroborator", Intake, Events, || web::post().to(corroborator::post)),
+    endpoint(Method::POST, "/v1/signals/corroborator", Intake, Signals, || web::post().to(corroborator::post)),
     endpoint(Method::GET, "/v1/signals/corroborator/activity", Read, Requests, || web::get().to(corroborator::activity)),
     endpoint(Method::GET, "/v1/signals/corroborator/cache", Administer, Requests, || web::get().to(corroborator::cache)),
     endpoint(Method::GET, "/v1/signal-groups", Read, Requests, || web::get().to(groups::list)),
@@ -114,6 +114,11 @@ impl Endpoint {
     /// Whether an adapter of the configuration says who may call it.
     pub(crate) fn is_webhook(&self) -> bool {
         self.path == WEBHOOK
+    }
+
+    /// Whether it takes what foreign detectors send, in bodies as large as they make them.
+    pub(crate) fn is_adapter(&self) -> bool {
+        self.budget == Budget::Signals
     }
 
     /// Whether an operator changes something with it, or tries what a change would do.

@@ -120,7 +120,7 @@ fn admit(request: &HttpRequest) -> Result<(), Problem> {
 /// Takes the first token of a request.
 pub(crate) fn pay(api: &Api, budget: Budget, call: &Call) -> Result<(), Problem> {
     api.limiter.take(budget, &call.bucket, 1).inspect_err(|_| {
-        if budget == Budget::Events {
+        if matches!(budget, Budget::Events | Budget::Signals) {
             report::event_refused(Rejection::RateLimited, None, 1);
         }
     })

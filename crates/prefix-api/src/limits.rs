@@ -33,6 +33,8 @@ pub(crate) enum Budget {
     Free,
     /// One per event.
     Events,
+    /// The same tokens, for adapters: their senders send again after 503 only, so that is what they are told.
+    Signals,
     /// One per request.
     Requests,
     /// One per refused credential or signature, by address. It delays nobody who is let in.
@@ -76,7 +78,8 @@ impl Limiter {
         buckets.take(caller, cost).map_err(|wait| {
             // rounded up: a client that waits as long as it is told must get in
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            Problem::new(Kind::RateLimited, format!("too many {what}; send again in {seconds} s"))
+            let kind = if budget == Budget::Signals { Kind::Busy } else { Kind::RateLimited };
+            Problem::new(kind, format!("too many {what}; send again in {seconds} s"))
                 .retry_after(Some(seconds.max(1)))
         })
     }
@@ -91,7 +94,7 @@ impl Limiter {
     fn buckets(&self, budget: Budget) -> Option<(&Buckets, &'static str)> {
         match budget {
             Budget::Free => None,
-            Budget::Events => Some((&self.events, "events")),
+            Budget::Events | Budget::Signals => Some((&self.events, "events")),
             Budget::Requests => Some((&self.requests, "requests")),
             Budget::Failures => Some((&self.failures, "refused credentials from this address")),
         }

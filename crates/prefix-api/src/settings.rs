@@ -26,6 +26,8 @@ pub struct ApiSettings {
     pub auth: AuthMode,
     /// How many requests a principal may send.
     pub rate_limits: RateLimits,
+    /// The largest body that an adapter reads; every other body may have 1 MiB.
+    pub max_signal_body_bytes: usize,
     /// How long a shutdown waits for running requests.
     pub drain_timeout: Duration,
 }

@@ -18,6 +18,7 @@ mod operation;
 mod other_sites;
 mod outage;
 mod panic;
+mod reports;
 mod safelist;
 mod shapes;
 mod signals;

@@ -76,14 +76,28 @@ pub struct Report {
     pub action: EventAction,
     /// The detector's identifier of the attack episode.
     pub external_event_id: Option<ExternalEventId>,
+    /// Of an unban: when the episode ended by the detector's clock. A later ban of that episode which began no later
+    /// than this (`timestamp`) is a late copy.
+    pub ended_at: Option<DateTime<Utc>>,
     /// What it can cause.
     pub reach: Reach,
-    /// How its adapter says that its source reports; the configuration of the source wins.
+    /// How its adapter says that its source reports. The configuration of the source wins, except over
+    /// [`Reports::Repeat`]: what says of itself that it holds for one TTL is never held longer.
     pub reports: Option<Reports>,
     /// What was sent and could not be read, one sentence each: named in the decision and in the warnings of the rule.
     pub unread: Vec<String>,
     /// JSON text as it came: stored, never interpreted.
     pub raw_details: Option<String>,
+}
+
+impl Report {
+    /// The episode whose last end decides over it: that of a ban whose adapter says that an attack began, because a late
+    /// copy may come after the end.
+    pub fn end_read(&self) -> Option<(SourceName, ExternalEventId)> {
+        let may_be_late = self.action == EventAction::Ban && self.reports == Some(Reports::Edge);
+        let id = self.external_event_id.clone().filter(|_| may_be_late || self.ended_at.is_some())?;
+        Some((self.source.clone(), id))
+    }
 }
 
 words! {

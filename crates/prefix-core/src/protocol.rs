@@ -22,7 +22,7 @@ pub mod number {
 }
 
 /// A protocol, by name or number. JSON is a string or a number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Written", into = "Written")]
 pub enum Protocol {
     /// `udp`

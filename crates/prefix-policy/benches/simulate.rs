@@ -66,6 +66,7 @@ fn day() -> Vec<Input> {
             confidence: Some(0.9.try_into().unwrap()),
             action: EventAction::Ban,
             external_event_id: Some(format!("attack-{attack}").parse().unwrap()),
+            ended_at: None,
             reach: Reach::Full,
             reports: None,
             unread: Vec::new(),

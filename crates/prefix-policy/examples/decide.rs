@@ -61,6 +61,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         confidence: None,
         action: EventAction::Ban,
         external_event_id: None,
+        ended_at: None,
         reach: prefix_core::event::Reach::Full,
         reports: None,
         unread: Vec::new(),

@@ -68,6 +68,7 @@ fn report(at: DateTime<Utc>) -> Result<Report, Box<dyn Error>> {
         confidence: Some("0.9".parse::<f64>()?.try_into()?),
         action: EventAction::Ban,
         external_event_id: None,
+        ended_at: None,
         reach: Reach::Full,
         reports: None,
         unread: Vec::new(),

@@ -127,6 +127,7 @@ pub fn api_settings(settings: &Settings, environment: &Environment) -> Result<Ap
             requests_per_second: at_least_one(limits.requests_per_second),
             requests_burst: at_least_one(limits.requests_burst),
         },
+        max_signal_body_bytes: usize::try_from(http.max_signal_body_bytes).unwrap_or(usize::MAX),
         drain_timeout: Duration::from_secs(settings.keys.shutdown.drain_timeout_seconds),
     })
 }

@@ -78,7 +78,7 @@ static ADAPTER: LazyLock<Adapter> = LazyLock::new(|| {
 /// The body of a webhook.
 pub fn webhook(data: &[u8]) {
     if let Ok(items) = with(|context| ADAPTER.read(data, context)) {
-        items.iter().flatten().for_each(must_be_an_event);
+        items.iter().flatten().flatten().for_each(must_be_an_event);
     }
 }
 

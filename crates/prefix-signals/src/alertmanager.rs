@@ -1,9 +1,11 @@
 //! The webhook of Alertmanager, version 4 (also of what speaks it: Grafana Mimir, `VictoriaMetrics`).
 //!
 //! Everything is text there, also numbers. A group that is `firing` holds resolved alerts, so each alert's own status
-//! counts. `fingerprint` and `startsAt` together name one attack: a repeat has the same, a second attack on the same
-//! labels a new `startsAt`.
+//! counts. The `fingerprint` names an attack. `startsAt` does not: it moves with two Prometheus servers, and when an alert
+//! resolves and fires again between two notifications.
 
+use chrono::{DateTime, Utc};
+use prefix_core::address::VictimIp;
 use prefix_core::confidence::Confidence;
 use prefix_core::event::{EventAction, Reach, Report, Reports};
 use prefix_core::matching::PacketMatch;
@@ -22,6 +24,9 @@ const VERSION: &str = "4";
 
 /// Severity as confidence, unless the configuration of the source says otherwise.
 const SEVERITIES: [(&str, f64); 3] = [("critical", 0.9), ("warning", 0.7), ("info", 0.5)];
+
+/// Alerts that Grafana makes of a query that failed: they carry the labels of the rule and tell of no attack.
+const FAILED_QUERIES: [&str; 2] = ["DatasourceError", "DatasourceNoData"];
 
 /// For alerts that say neither confidence nor a known severity.
 const OTHERWISE: f64 = 0.5;
@@ -105,22 +110,33 @@ impl Alert {
     }
 
     fn episode(&self) -> Option<ExternalEventId> {
-        let fingerprint = self.text("fingerprint").filter(|text| !text.is_empty())?;
-        let began = reading::time(self.text("startsAt")?)?;
-        format!("{fingerprint}-{}", began.timestamp_millis()).parse().ok()
+        self.text("fingerprint").filter(|text| !text.is_empty())?.parse().ok()
     }
 
-    fn victim(&self) -> Result<prefix_core::address::VictimIp, String> {
+    /// When it ended, by the clock of Prometheus: never before it began.
+    fn ended_at(&self) -> Option<DateTime<Utc>> {
+        let time = |name: &str| self.text(name).and_then(reading::event_time);
+        time("endsAt").max(time("startsAt"))
+    }
+
+    /// The victim. An `instance` is the target that was scraped: it is a victim only where the alert says which attack it
+    /// is about.
+    fn victim(&self, names_attack: bool) -> Result<VictimIp, String> {
         let named = [self.label("victim_ip"), self.annotation("victim_ip")].into_iter().flatten();
         let named = named.filter_map(reading::text).find_map(|text| reading::address(&text));
         let instance = || reading::address_of_instance(&reading::text(self.label("instance")?)?);
-        named.or_else(instance).ok_or_else(|| {
+        named.or_else(|| instance().filter(|_| names_attack)).ok_or_else(|| {
             let shown = |place: &str, value: Option<&Value>| match value.and_then(reading::text) {
                 Some(text) => format!("{place} is {}", quoted(&text)),
                 None => format!("there is no {place}"),
             };
+            let why_not = if !names_attack && instance().is_some() {
+                ", which counts only in an alert that names a vector"
+            } else {
+                ""
+            };
             format!(
-                "no address: {}, {}, {}; label the alert with victim_ip",
+                "no address: {}, {}, {}{why_not}; label the alert with victim_ip",
                 shown("label victim_ip", self.label("victim_ip")),
                 shown("annotation victim_ip", self.annotation("victim_ip")),
                 shown("label instance", self.label("instance")),
@@ -151,20 +167,26 @@ fn item(raw: &RawValue, context: Context<'_>) -> Item {
     };
     let alert = Alert { members };
     let external_event_id = alert.episode();
-    let victim_ip = alert.victim().map_err(|error| bad(external_event_id.clone(), error))?;
+    let named = alert.label("alertname").and_then(Value::as_str);
+    if let Some(name) = named.filter(|name| FAILED_QUERIES.contains(name)) {
+        let error = format!("{name} tells of a query that failed, not of an attack");
+        return Err(bad(external_event_id, error));
+    }
+    let named = [alert.label("vector"), alert.annotation("vector")].into_iter().flatten();
+    let named = named.filter_map(reading::text).find(|word| !word.trim().is_empty());
+    let word = named.clone().or_else(|| reading::text(alert.label("alertname")?)).unwrap_or_default();
+    let known = context.vector(&word);
+    let victim_ip = alert.victim(known.is_some()).map_err(|error| bad(external_event_id.clone(), error))?;
     let resolved = alert.text("status").is_some_and(|status| status.eq_ignore_ascii_case("resolved"));
     let action = if resolved { EventAction::Unban } else { EventAction::Ban };
     let mut unread = Unread::default();
     let ports = unread.ports(action, alert.ports()).map_err(|error| bad(external_event_id.clone(), error))?;
-    let named = [alert.label("vector"), alert.annotation("vector")].into_iter().flatten();
-    let named = named.filter_map(reading::text).find(|word| !word.trim().is_empty());
-    if let Some(word) = named.as_deref().filter(|word| context.vector(word).is_none()) {
-        unread.name("vector", &format!("{} is no vector, the attack counts as unknown", quoted(word)));
+    if let Some(word) = named.filter(|_| known.is_none()) {
+        unread.name("vector", &format!("{} is no vector, the attack counts as unknown", quoted(&word)));
     }
-    let word = named.or_else(|| reading::text(alert.label("alertname")?)).unwrap_or_default();
     let vector = match ports.fragments {
         true => Context::fragment_flood(),
-        false => context.vector(&word).or_else(Context::unknown_vector),
+        false => known.or_else(Context::unknown_vector),
     };
     let protocol = alert.said("protocol", &mut unread, reading::protocol);
     let started = alert.members.get("startsAt");
@@ -183,6 +205,7 @@ fn item(raw: &RawValue, context: Context<'_>) -> Item {
         confidence: Some(alert.confidence(context, &mut unread)),
         action,
         external_event_id,
+        ended_at: alert.ended_at().filter(|_| resolved),
         reach: Reach::Full,
         reports: Some(Reports::Edge),
         unread: unread.0,

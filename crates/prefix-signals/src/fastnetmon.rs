@@ -4,12 +4,12 @@
 //! `unknown`, so the counters say what it is; the community edition names a type and no identifier.
 
 mod counters;
+mod flow_spec_rules;
 
+use prefix_core::address::VictimIp;
 use prefix_core::confidence::Confidence;
 use prefix_core::event::{EventAction, Reach, Report, Reports};
-use prefix_core::matching::PacketMatch;
 use prefix_core::name::{ExternalEventId, VectorName};
-use prefix_core::port::PortList;
 use prefix_core::rate::{BitsPerSecond, PacketsPerSecond};
 use prefix_core::words;
 use prefix_diagnostics::{Diagnostic, KeyPath};
@@ -18,30 +18,57 @@ use serde_json::{Map, Value};
 use crate::item::{Context, no_json, quoted};
 use crate::reading;
 use counters::Counters;
+use flow_spec_rules::{FlowSpecRules, Narrowing};
 
 words! {
     /// What FastNetMon did.
     enum Action {
         Ban = "ban",
         PartialBlock = "partial_block",
+        AttackStatus = "attack_status",
         Alert = "alert",
         Unban = "unban",
+        PartialUnblock = "partial_unblock",
     }
 }
 
 impl Action {
     fn read(word: &str) -> Result<Self, String> {
         let known = Self::ALL.into_iter().find(|action| action.as_str() == word);
-        known.ok_or_else(|| format!("must be ban, unban, partial_block or alert, not {}", quoted(word)))
+        known.ok_or_else(|| {
+            let words: Vec<&str> = Self::ALL.into_iter().map(Self::as_str).collect();
+            format!("must be one of {}, not {}", words.join(", "), quoted(word))
+        })
     }
 
-    fn confidence(self) -> Option<f64> {
-        match self {
-            Self::Ban => Some(0.9),
+    /// Whether it says that the attack is over.
+    fn ends(self) -> bool {
+        matches!(self, Self::Unban | Self::PartialUnblock)
+    }
+
+    fn confidence(self, context: Context<'_>) -> Option<Confidence> {
+        let usual = match self {
+            // how sure FastNetMon is of an attack that goes on is said by its ban
+            Self::AttackStatus => context.mapped_confidence(Self::Ban.as_str()),
+            _ => None,
+        };
+        let number = match self {
+            Self::Ban | Self::AttackStatus => Some(0.9),
             Self::PartialBlock => Some(0.7),
             Self::Alert => Some(0.5),
-            Self::Unban => None,
-        }
+            Self::Unban | Self::PartialUnblock => None,
+        };
+        context.mapped_confidence(self.as_str()).or(usual).or_else(|| number.map(Confidence::clamped))
+    }
+}
+
+words! {
+    /// Where the packets of an attack go, as far as FastNetMon knows. Its `unknown` is no direction.
+    enum Direction {
+        Incoming = "incoming",
+        Outgoing = "outgoing",
+        Internal = "internal",
+        Other = "other",
     }
 }
 
@@ -59,47 +86,72 @@ pub fn read(payload: &[u8], action: Option<&str>, context: Context<'_>) -> Resul
     };
     let advanced = details.contains_key("attack_uuid") || members.contains_key("alert_scope");
     let action = which_action(&members, action, advanced)?;
-    let victim_ip = match members.get("ip") {
-        None | Some(Value::Null) => return Err(Diagnostic::shape("ip", "is required")),
-        Some(Value::String(text)) => reading::address(text).ok_or_else(|| {
-            Diagnostic::shape("ip", format!("must be an IPv4 or IPv6 address, not {}", quoted(text)))
-        })?,
-        Some(_) => return Err(Diagnostic::shape("ip", "must be a text")),
+    // whatever came along with it, an end is taken: only a rule could become wider by what cannot be read
+    let rules = match FlowSpecRules::of(&members) {
+        Err(_) if action.ends() => FlowSpecRules::default(),
+        rules => rules?,
     };
+    let victim_ip = victim(&members, &rules)?;
     let counters = Counters::of(details);
     let vector = if advanced {
         counters.vector().or_else(|| named_vector(details, context))
     } else {
         community_vector(details, &counters, context)
     };
-    let vector = vector.or_else(Context::unknown_vector);
-    let open = vector.as_ref().is_some_and(|vector| vector.as_str() == "unknown");
+    let vector = vector.filter(|vector| vector.as_str() != "unknown");
+    let open = vector.is_none();
     let mut unread = reading::Unread::default();
-    let confidence =
-        context.mapped_confidence(action.as_str()).or_else(|| action.confidence().map(Confidence::clamped));
+    let narrowed = match action.ends() {
+        true => Narrowing::default(),
+        false => rules.narrowing(victim_ip, vector.as_ref(), &mut unread)?,
+    };
+    // a vector that fixes a protocol must not be contradicted by a detector's guess
+    let guessed = details.get("attack_protocol").filter(|_| open);
+    let guessed = guessed.and_then(|value| unread.keep("attack_protocol", value, reading::protocol));
+    // That an attack goes on is said of whatever was reported, and so is its end: the counters then need not say what it
+    // was.
+    let vector = match action {
+        Action::AttackStatus => vector,
+        _ if action.ends() => None,
+        _ => vector.or_else(Context::unknown_vector),
+    };
     Ok(Report {
         timestamp: began(details).or_else(|| began(&members)).unwrap_or(context.now),
         source: context.source.clone(),
         victim_ip,
-        // an unban is for whatever was reported: the counters at the end of an attack need not say what it was
-        vector: vector.filter(|_| action != Action::Unban),
-        // a vector that fixes a protocol must not be contradicted by a detector's guess
-        protocol: details
-            .get("attack_protocol")
-            .filter(|_| open)
-            .and_then(|value| unread.keep("attack_protocol", value, reading::protocol)),
+        vector,
+        protocol: guessed.or(narrowed.protocol).filter(|_| open),
         bps: counters.bits_per_second(advanced).map(BitsPerSecond::saturating),
         pps: counters.packets_per_second().map(PacketsPerSecond::saturating),
-        top_dst_ports: PortList::default(),
-        matches: PacketMatch::default(),
-        confidence,
-        action: if action == Action::Unban { EventAction::Unban } else { EventAction::Ban },
+        top_dst_ports: narrowed.dst_ports,
+        matches: narrowed.matches,
+        confidence: action.confidence(context),
+        action: if action.ends() { EventAction::Unban } else { EventAction::Ban },
         external_event_id: if advanced { episode(details)? } else { None },
-        reach: reach(details, action, advanced),
+        ended_at: None,
+        reach: reach(details, action, advanced, &counters),
         reports: Some(Reports::Edge),
         unread: unread.0,
         raw_details: std::str::from_utf8(payload).ok().map(|text| text.trim().to_owned()),
     })
+}
+
+/// The address under attack. A rule by hand has none of its own: then the rules that came along name it.
+fn victim(members: &Map<String, Value>, rules: &FlowSpecRules<'_>) -> Result<VictimIp, Diagnostic> {
+    let nowhere = |text: &str| ["", "0.0.0.0", "::"].contains(&text.trim());
+    let error = |text: &str| Err(Diagnostic::shape("ip", text));
+    match members.get("ip") {
+        Some(Value::String(text)) if !nowhere(text) => reading::address(text).ok_or_else(|| {
+            Diagnostic::shape("ip", format!("must be an IPv4 or IPv6 address, not {}", quoted(text)))
+        }),
+        None | Some(Value::Null | Value::String(_)) => match rules.victim() {
+            Some(victim) => Ok(victim),
+            None if rules.are_none() && members.get("ip").is_none_or(Value::is_null) => error("is required"),
+            None if rules.are_none() => error("names no address, and no flow_spec_rules name one"),
+            None => error("names no address, and the flow_spec_rules do not agree on one"),
+        },
+        Some(_) => error("must be a text"),
+    }
 }
 
 fn which_action(
@@ -128,7 +180,8 @@ fn episode(details: &Map<String, Value>) -> Result<Option<ExternalEventId>, Diag
     let at = "attack_details.attack_uuid";
     match details.get("attack_uuid") {
         None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) if text.is_empty() => Ok(None),
+        // all zeros stand for no attack that has a name
+        Some(Value::String(text)) if text.chars().all(|c| matches!(c, '0' | '-')) => Ok(None),
         Some(Value::String(text)) => text
             .parse()
             .map(Some)
@@ -141,14 +194,20 @@ fn began(members: &Map<String, Value>) -> Option<chrono::DateTime<chrono::Utc>> 
     text(members, "attack_start").and_then(reading::event_time)
 }
 
-fn reach(details: &Map<String, Value>, action: Action, advanced: bool) -> Reach {
-    let by_threshold = text(details, "attack_detection_threshold_direction").filter(|_| advanced);
-    let direction = by_threshold.or_else(|| text(details, "attack_direction"));
+/// What it can cause. A placeholder in place of a direction never hides the real one, and with none the counters say it.
+fn reach(details: &Map<String, Value>, action: Action, advanced: bool, counters: &Counters) -> Reach {
+    let said = |name: &str| {
+        let word = text(details, name)?.trim();
+        Direction::ALL.into_iter().find(|known| known.as_str().eq_ignore_ascii_case(word))
+    };
+    let by_threshold = Some("attack_detection_threshold_direction").filter(|_| advanced);
+    let direction = by_threshold.and_then(said).or_else(|| said("attack_direction"));
+    let is_outgoing = direction.map_or_else(|| counters.are_outgoing(), |word| word == Direction::Outgoing);
     match action {
-        Action::Unban => Reach::Full,
-        _ if direction == Some("outgoing") => Reach::Outgoing,
+        Action::Unban | Action::PartialUnblock => Reach::Full,
+        _ if is_outgoing => Reach::Outgoing,
         Action::Alert => Reach::Supporting,
-        Action::Ban | Action::PartialBlock => Reach::Full,
+        Action::Ban | Action::PartialBlock | Action::AttackStatus => Reach::Full,
     }
 }
 

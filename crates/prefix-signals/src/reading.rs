@@ -1,9 +1,7 @@
 //! Foreign values become types of the domain. What is there and cannot be read is never the same as what is not there: it
 //! is an error, or it is named.
 
-#[allow(dead_code, reason = "for adapters that know of packets")]
 mod packets;
-#[allow(dead_code, reason = "for adapters that know of packets")]
 mod ports;
 
 use chrono::{DateTime, Datelike, Utc};
@@ -16,9 +14,7 @@ use serde_json::Value;
 
 use crate::item::shown;
 
-#[allow(unused_imports, reason = "for adapters that know of packets")]
-pub(crate) use packets::{fragment, icmp_types, packet_length, tcp_flags};
-#[allow(unused_imports, reason = "for adapters that know of packets")]
+pub(crate) use packets::{fragment, packet_length, tcp_flags};
 pub(crate) use ports::{Ports, ports, source_ports};
 
 /// What a member says: `None` if it is there but says nothing, such as an empty text; or why it cannot be read.

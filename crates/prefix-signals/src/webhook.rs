@@ -6,7 +6,9 @@
 mod adapter;
 mod auth;
 mod build;
+mod condition;
 mod document;
+mod packets;
 mod transform;
 
 use std::collections::BTreeMap;
@@ -15,7 +17,8 @@ use std::sync::Arc;
 pub use adapter::Adapter;
 pub use auth::{Auth, SignatureError};
 pub use document::{
-    AdapterAuth, AdapterAuthKind, AdapterDocument, AdapterFields, HmacAlgorithm, Transform, Transformed,
+    AdapterAuth, AdapterAuthKind, AdapterDocument, AdapterFields, HmacAlgorithm, MappedAction, Transform,
+    Transformed, When,
 };
 
 /// The adapters that are enabled, by name.

@@ -3,6 +3,7 @@
 
 use crate::support::{World, expect, payloads, shown, shown_items};
 use prefix_signals::{alertmanager, fastnetmon};
+use serde_json::json;
 
 #[test]
 fn alertmanager_is_read_as_it_writes() {
@@ -22,17 +23,41 @@ fn fastnetmon_is_read_as_it_writes() {
     }
 }
 
+/// `startsAt` moves: two Prometheus servers, an attack in pulses.
 #[test]
-fn a_repeat_is_the_same_episode_and_a_new_start_is_another() {
+fn the_fingerprint_alone_names_the_episode() {
     let world = World::of("alertmanager");
     let ids = |name: &str| {
         let payload = std::fs::read(crate::support::file(name)).unwrap();
         let items = alertmanager::read(&payload, world.context()).unwrap();
         items.into_iter().map(|item| item.unwrap().external_event_id.unwrap()).collect::<Vec<_>>()
     };
+    for name in ["report-a1-1-firing", "report-a1-2-repeat", "report-a1-3-resolved"] {
+        assert_eq!(ids(&format!("payloads/alertmanager/{name}.json"))[0].as_str(), "76e1835e58ab43f1");
+    }
     let group = ids("payloads/alertmanager/firing-group-of-6.json");
     assert_eq!(group, ids("payloads/alertmanager/mixed-firing-group-2-resolved.json"));
-    assert_eq!(ids("payloads/alertmanager/firing-single.json"), ids("payloads/alertmanager/resolved.json"));
+}
+
+#[test]
+fn an_alert_without_victim_is_none_though_it_has_an_instance() {
+    let world = World::of("alertmanager");
+    let read = |labels: &str| {
+        let text = format!(r#"{{"version":"4","alerts":[{{"status":"firing","labels":{labels}}}]}}"#);
+        alertmanager::read(text.as_bytes(), world.context()).unwrap().pop().unwrap()
+    };
+    let down = read(r#"{"alertname":"InstanceDown","instance":"203.0.113.20:9100"}"#).unwrap_err();
+    assert!(down.error.contains("counts only in an alert that names a vector"), "{}", down.error);
+    for labels in [
+        r#"{"alertname":"udp_flood","instance":"203.0.113.20:9100"}"#,
+        r#"{"alertname":"x","vector":"syn_flood","instance":"203.0.113.20:9100"}"#,
+    ] {
+        assert_eq!(read(labels).unwrap().victim_ip.to_string(), "203.0.113.20");
+    }
+    for name in ["DatasourceError", "DatasourceNoData"] {
+        let labels = format!(r#"{{"alertname":"{name}","victim_ip":"203.0.113.20","vector":"udp_flood"}}"#);
+        assert!(read(&labels).unwrap_err().error.contains("query that failed"), "{name}");
+    }
 }
 
 #[test]
@@ -110,6 +135,127 @@ fn fastnetmon_without_what_it_must_have_is_malformed() {
         let malformed = fastnetmon::read(text.as_bytes(), action, world.context()).unwrap_err();
         assert_eq!(malformed.pointer(), pointer, "{text}");
     }
+}
+
+fn details(more: &str) -> String {
+    format!(r#"{{"ip":"203.0.113.1","action":"ban","alert_scope":"host","attack_details":{{{more}}}}}"#)
+}
+
+#[test]
+fn a_placeholder_of_a_direction_hides_no_real_one() {
+    let world = World::of("fastnetmon");
+    let reach = |more: &str| {
+        let report = fastnetmon::read(details(more).as_bytes(), None, world.context()).unwrap();
+        format!("{:?}", report.reach)
+    };
+    let threshold = "attack_detection_threshold_direction";
+    for (members, expected) in [
+        (format!(r#""{threshold}":"unknown","attack_direction":"outgoing""#), "Outgoing"),
+        (format!(r#""{threshold}":"","attack_direction":"outgoing""#), "Outgoing"),
+        (format!(r#""{threshold}":"sideways","attack_direction":"Outgoing""#), "Outgoing"),
+        (format!(r#""{threshold}":null,"attack_direction":"outgoing""#), "Outgoing"),
+        (format!(r#""{threshold}":"incoming","attack_direction":"outgoing""#), "Full"),
+        (format!(r#""{threshold}":"other","attack_direction":"outgoing""#), "Full"),
+        (r#""attack_direction":"internal""#.to_owned(), "Full"),
+        (
+            r#""attack_direction":"unknown","total_outgoing_pps":5,"total_incoming_pps":0"#.to_owned(),
+            "Outgoing",
+        ),
+        (r#""total_outgoing_pps":5,"incoming_udp_pps":1"#.to_owned(), "Full"),
+        (r#""total_outgoing_pps":5,"total_incoming_pps":"many""#.to_owned(), "Full"),
+        (r#""total_outgoing_pps":0,"total_incoming_pps":0"#.to_owned(), "Full"),
+        (r#""attack_direction":"incoming","total_outgoing_pps":5"#.to_owned(), "Full"),
+        (String::new(), "Full"),
+    ] {
+        assert_eq!(reach(&members), expected, "{members}");
+    }
+}
+
+#[test]
+fn an_attack_that_goes_on_is_of_whatever_was_reported_and_as_sure_as_its_ban() {
+    let mapped = World::of("fastnetmon").mapping("ban", 0.8).mapping("partial_block", 0.6);
+    let status = details(r#""attack_uuid":"u""#).replace("\"ban\"", "\"attack_status\"");
+    let report = fastnetmon::read(status.as_bytes(), None, mapped.context()).unwrap();
+    assert_eq!((report.vector, format!("{:?}", report.action)), (None, "Ban".to_owned()));
+    assert!((report.confidence.unwrap().value() - 0.8).abs() < 1e-9);
+    let counted = status.replace("\"u\"", "\"u\",\"incoming_udp_pps\":7");
+    let report = fastnetmon::read(counted.as_bytes(), None, World::of("fastnetmon").context()).unwrap();
+    assert_eq!(report.vector.unwrap().as_str(), "udp_flood");
+    assert!((report.confidence.unwrap().value() - 0.9).abs() < 1e-9);
+}
+
+#[test]
+fn an_attack_uuid_of_zeros_is_none() {
+    let world = World::of("fastnetmon");
+    let zeros = details(r#""attack_uuid":"00000000-0000-0000-0000-000000000000""#);
+    assert_eq!(fastnetmon::read(zeros.as_bytes(), None, world.context()).unwrap().external_event_id, None);
+}
+
+/// What all rules agree on narrows, and what cannot be read is never left out in silence.
+#[test]
+fn the_rules_that_came_along_narrow_where_they_agree() {
+    let world = World::of("fastnetmon");
+    let read = |ip: &str, counters: &str, rules: &str| {
+        let text = format!(
+            r#"{{"ip":"{ip}","action":"ban","alert_scope":"host","attack_details":{{{counters}}},"flow_spec_rules":{rules}}}"#
+        );
+        fastnetmon::read(text.as_bytes(), None, world.context())
+    };
+    let (syn, udp) = (r#""incoming_tcp_pps":9,"incoming_syn_tcp_pps":9"#, r#""incoming_udp_pps":9"#);
+    let rule = |destination: &str, protocol: &str, ports: &str| {
+        format!(
+            r#"{{"destination_prefix":"{destination}","protocols":["{protocol}"],"destination_ports":{ports}}}"#
+        )
+    };
+    let host = "203.0.113.1/32";
+    let ports = |counters: &str, rules: &[String]| {
+        let rules = format!("[{}]", rules.join(","));
+        read("203.0.113.1", counters, &rules).unwrap().top_dst_ports.to_string()
+    };
+    assert_eq!(ports(syn, &[rule(host, "tcp", "[443,80]"), rule(host, "tcp", "[80,443]")]), "443, 80");
+    assert_eq!(ports(syn, &[rule(host, "tcp", "[443]"), rule(host, "tcp", "[80]")]), "");
+    assert_eq!(ports(syn, &[rule(host, "tcp", "[443]"), rule(host, "tcp", "[]")]), "");
+    assert_eq!(ports(udp, &[rule(host, "tcp", "[443]")]), "", "of another protocol than what was counted");
+    assert_eq!(ports(syn, &[rule("203.0.113.2/32", "tcp", "[443]")]), "", "of another address");
+    assert_eq!(ports("", &[rule(host, "tcp", "[443]"), rule(host, "udp", "[443]")]), "", "no protocol");
+    let matched = |counters: &str, more: &str| {
+        let rule = rule(host, "tcp", "[443]").replace('}', &format!(",{more}}}"));
+        let report = read("203.0.113.1", counters, &format!("[{rule}]")).unwrap();
+        (serde_json::to_value(&report.matches).unwrap(), report.unread.len())
+    };
+    for (counters, more, expected, unread) in [
+        (syn, r#""tcp_flags":["syn"]"#, json!({"tcp_flags": ["syn"]}), 0),
+        (r#""incoming_tcp_pps":9"#, r#""tcp_flags":["syn"]"#, json!({}), 1),
+        (syn, r#""tcp_flags":["christmas"]"#, json!({}), 1),
+        (
+            syn,
+            r#""source_ports":[53],"packet_lengths":[60,80]"#,
+            json!({"src_ports": [53], "packet_length": {"min": 60, "max": 80}}),
+            0,
+        ),
+        (syn, r#""packet_lengths":[1]"#, json!({}), 1),
+        (syn, r#""fragmentation_flags":["dont-fragment"]"#, json!({"fragment": ["dont_fragment"]}), 0),
+        (syn, r#""source_prefix":"198.51.100.7/32","vlans":[5]"#, json!({}), 0),
+    ] {
+        assert_eq!(matched(counters, more), (expected, unread), "{counters} {more}");
+    }
+    for bad in [r#"["443a"]"#, "[0]", "[70000]", "true"] {
+        let refused = read("203.0.113.1", syn, &format!("[{}]", rule(host, "tcp", bad))).unwrap_err();
+        assert_eq!(refused.pointer(), "/flow_spec_rules/0/destination_ports", "{bad}");
+        let over = format!(
+            r#"{{"ip":"203.0.113.1","action":"partial_unblock","attack_details":{{}},"flow_spec_rules":[{}]}}"#,
+            rule(host, "tcp", bad)
+        );
+        assert!(fastnetmon::read(over.as_bytes(), None, world.context()).is_ok(), "an end always passes");
+    }
+    let two = format!("[{},{}]", rule(host, "tcp", "[1]"), rule("203.0.113.2/32", "tcp", "[1]"));
+    for (ip, rules) in
+        [("0.0.0.0", two.as_str()), ("::", "[]"), ("", r#"[{"destination_prefix":"203.0.113.0/24"}]"#)]
+    {
+        assert_eq!(read(ip, syn, rules).unwrap_err().pointer(), "/ip", "{ip} {rules}");
+    }
+    let named = read("0.0.0.0", "", &format!("[{}]", rule(host, "tcp", "[1]"))).unwrap();
+    assert_eq!((named.victim_ip.to_string(), named.protocol), ("203.0.113.1".to_owned(), "tcp".parse().ok()));
 }
 
 #[test]

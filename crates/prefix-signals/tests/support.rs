@@ -76,6 +76,7 @@ pub(crate) fn shown(report: &Report) -> Value {
     put("confidence", json!(report.confidence.map(Confidence::value)));
     put("top_dst_ports", json!(report.top_dst_ports));
     put("event_id", json!(report.external_event_id));
+    put("ended_at", json!(report.ended_at.map(|time| time.to_rfc3339())));
     put("match", if report.matches.is_empty() { Value::Null } else { json!(report.matches) });
     put("unread", json!(report.unread));
     shown
@@ -88,6 +89,15 @@ pub(crate) fn shown_items(items: &[Item]) -> Value {
         Err(bad) => json!({"error": bad.error, "event_id": bad.external_event_id}),
     };
     Value::Array(items.iter().map(item).collect())
+}
+
+/// The same of the nodes of a webhook, some of which are left out.
+pub(crate) fn shown_nodes(nodes: &[Option<Item>]) -> Value {
+    let shown = nodes.iter().map(|node| match node {
+        Some(item) => shown_items(std::slice::from_ref(item))[0].take(),
+        None => json!("ignored"),
+    });
+    Value::Array(shown.collect())
 }
 
 /// A file of the tests.

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use prefix_core::name::CustomerId;
+use prefix_core::name::{CustomerId, ExternalEventId, SourceName};
 use prefix_core::panic::PanicScope;
 use prefix_core::ports::{QuotaCounts, ReadSet, RequestKey, Snapshot, StoreError};
 use prefix_core::safelist::Safelist;
@@ -14,7 +14,7 @@ use crate::executor::Executor;
 use crate::key;
 use crate::queries;
 use crate::queries::admission::Head;
-use crate::row::{self, CorroborationRow, GroupRow, MitigationRow, ReplyRow};
+use crate::row::{self, CorroborationRow, EndRow, GroupRow, MitigationRow, ReplyRow};
 
 /// What was read. A mitigation or signal group can come several times.
 #[derive(Debug, Default)]
@@ -26,6 +26,7 @@ pub(crate) struct Facts {
     pub(crate) episodes: Vec<i64>,
     /// Which of the sightings are known: their positions.
     pub(crate) sightings: Vec<i64>,
+    pub(crate) ends: Vec<EndRow>,
     pub(crate) replies: Vec<ReplyRow>,
     pub(crate) groups: Vec<GroupRow>,
     pub(crate) corroborations: Vec<CorroborationRow>,
@@ -94,6 +95,13 @@ impl Facts {
         }
         snapshot.episodes = picked(reads.episodes.iter(), &self.episodes).cloned().collect();
         snapshot.sightings = picked(reads.sightings.iter(), &self.sightings).cloned().collect();
+        for row in self.ends {
+            let is_of =
+                |(source, id): &&(SourceName, ExternalEventId)| key::of_end(source, id) == row.end_key;
+            if let Some(episode) = reads.ends.iter().find(is_of) {
+                snapshot.ends.insert(episode.clone(), row::time("episode_ends", "", row.ended_at)?);
+            }
+        }
         for row in self.replies {
             let is_of = |key: &&RequestKey| key::of_reply(key) == row.reply_id;
             if let Some(key) = reads.replies.iter().find(is_of) {

@@ -32,6 +32,11 @@ pub(crate) fn of_episode(source: &SourceName, id: &ExternalEventId) -> i64 {
     head(&digest(&[source.as_str(), id.as_str()]))
 }
 
+/// The id of the end of an episode: the whole digest, which stands for source and id.
+pub(crate) fn of_end(source: &SourceName, id: &ExternalEventId) -> Vec<u8> {
+    digest(&[source.as_str(), id.as_str()]).to_vec()
+}
+
 /// The key of a source that saw a victim.
 pub(crate) fn of_sighting(source: &SourceName, victim: VictimIp) -> i64 {
     head(&digest(&[source.as_str(), &victim.to_string()]))

@@ -4,6 +4,7 @@
 mod audit;
 mod counter;
 pub(crate) mod define;
+mod episode_end;
 mod event;
 mod mitigation;
 mod panic;
@@ -12,6 +13,7 @@ mod signal;
 
 pub(crate) use audit::{AuditRow, HeadRow, NewAudit, SealRow, Sealed, SealedAuditRow, UnsealedRow};
 pub(crate) use counter::{QuotaCounterDelta, TallyDelta, TallyNote};
+pub(crate) use episode_end::{EndRow, NewEnd};
 pub(crate) use event::{EventRow, NewEvent};
 pub(crate) use mitigation::{MitigationRow, NewMitigation, phase_of, route_kind};
 pub(crate) use panic::{NewPanic, PanicRow};
@@ -63,7 +65,11 @@ pub(crate) fn readable<R: Parsed>(rows: Vec<R>) -> Vec<R::Value> {
     rows.into_iter().filter_map(R::readable).collect()
 }
 
-fn time(table: &'static str, id: impl Display, micros: Micros) -> Result<DateTime<Utc>, StoreError> {
+pub(crate) fn time(
+    table: &'static str,
+    id: impl Display,
+    micros: Micros,
+) -> Result<DateTime<Utc>, StoreError> {
     micros.time().ok_or_else(|| corrupt(table, id, format!("{} is no time", micros.get())))
 }
 

@@ -9,8 +9,8 @@ use prefix_core::signal::SignalGroup;
 
 use crate::key;
 use crate::row::{
-    NewAudit, NewCorroboration, NewEvent, NewGroup, NewMitigation, NewPanic, NewReply, NewSafelistEntry,
-    TallyDelta, phase_of,
+    NewAudit, NewCorroboration, NewEnd, NewEvent, NewGroup, NewMitigation, NewPanic, NewReply,
+    NewSafelistEntry, TallyDelta, phase_of,
 };
 use crate::sql_type::Id;
 
@@ -77,6 +77,8 @@ pub(crate) struct Writes<'a> {
     pub(crate) corroborations: Vec<NewCorroboration<'a>>,
     pub(crate) events: Vec<NewEvent<'a>>,
     pub(crate) audit: Vec<NewAudit<'a>>,
+    /// In the order in which every transaction writes them.
+    pub(crate) ends: Vec<NewEnd>,
     pub(crate) replies: Vec<NewReply<'a>>,
     pub(crate) safelist_put: Vec<NewSafelistEntry>,
     pub(crate) safelist_remove: Vec<String>,
@@ -119,6 +121,7 @@ impl<'a> Writes<'a> {
                 .iter()
                 .map(|entry| NewAudit::new(entry, &reads.pop))
                 .collect::<Result<_, _>>()?,
+            ends: changes.ends.iter().map(|(episode, at)| NewEnd::new(episode, *at, reads.now)).collect(),
             replies: changes
                 .replies
                 .iter()

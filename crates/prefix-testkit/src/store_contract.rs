@@ -162,6 +162,7 @@ macro_rules! store_contract {
             counters_follow_the_rows,
             the_rate_of_new_rules_is_never_too_low,
             episodes_and_sightings_are_remembered_for_bans,
+            the_last_end_of_an_episode_is_remembered,
             the_unfinished_rows_of_a_pop_are_complete,
         );
         $crate::store_contract!($fresh, lists:

@@ -147,6 +147,7 @@ mod tests {
                 confidence: None,
                 action: EventAction::Unban,
                 external_event_id: None,
+                ended_at: None,
                 reach: prefix_core::event::Reach::Full,
                 reports: None,
                 unread: Vec::new(),

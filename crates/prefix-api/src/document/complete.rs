@@ -138,14 +138,20 @@ fn problems(endpoint: &Endpoint) -> Vec<(&'static str, String)> {
         add("404", "There is no such thing.");
     }
     if with_body {
-        add("413", "The body is larger than 1 MiB.");
+        let limit = if endpoint.is_adapter() { "`http.max_signal_body_bytes`" } else { "1 MiB" };
+        add("413", &format!("The body is larger than {limit}."));
         add("415", "The body is not JSON.");
     }
     if endpoint.method != Method::GET {
         add("422", "Refused by a guardrail, the configuration or the state; type says which.");
     }
-    if endpoint.budget != Budget::Free {
-        add("429", "Too many requests.");
+    match endpoint.budget {
+        Budget::Free => {}
+        Budget::Signals => {
+            add("429", "Too many refused credentials or signatures of this address.");
+            add("503", "Too many events, or they cannot be stored now: send them again, as a whole.");
+        }
+        _ => add("429", "Too many requests."),
     }
     answers
 }

@@ -66,12 +66,19 @@ fn read<T>(
     })
 }
 
-/// Hands the items of a payload on, and answers for each.
-async fn answer(api: &Api, call: &Call, source: &SourceName, items: Vec<Item>, body_hash: [u8; 32]) -> Reply {
+/// Hands the items of a payload on, and answers for each; `None` is one that does not count.
+async fn answer(
+    api: &Api,
+    call: &Call,
+    source: &SourceName,
+    items: Vec<Option<Item>>,
+    body_hash: [u8; 32],
+) -> Reply {
     // the first event was paid for at the gate
     let from = Some(source.as_str());
     intake::charge_rest(api, call, items.len());
-    let items = items.into_iter().map(|item| {
+    let counts: Vec<bool> = items.iter().map(Option::is_some).collect();
+    let items = items.into_iter().flatten().map(|item| {
         item.map_err(|bad| {
             report::event_refused(Rejection::Invalid, from, 1);
             InvalidItem {
@@ -82,7 +89,7 @@ async fn answer(api: &Api, call: &Call, source: &SourceName, items: Vec<Item>, b
         })
     });
     let answer = intake::many(api, call, items.collect(), Vec::new(), body_hash).await?;
-    repeatable(StatusCode::OK, &answer::signals(&answer.value), answer.replayed)
+    repeatable(StatusCode::OK, &answer::signals(&answer.value, &counts), answer.replayed)
 }
 
 /// Take the alerts of Alertmanager (webhook, version 4); each is an event, or an error of its own.
@@ -106,7 +113,7 @@ pub(crate) async fn alertmanager(
     let source = source(given, "alertmanager")?;
     intake::may_report(&call, &source)?;
     let items = read(&api, &source, |context| alertmanager::read(&bytes, context))?;
-    answer(&api, &call, &source, items, hash).await
+    answer(&api, &call, &source, items.into_iter().map(Some).collect(), hash).await
 }
 
 /// Take a message of FastNetMon, Advanced or community edition: it is one event.

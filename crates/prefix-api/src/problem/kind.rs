@@ -46,6 +46,7 @@ kinds! {
     IdempotencyMismatch = 422 "idempotency-mismatch", "Idempotency key used before";
     RateLimited = 429 "rate-limited", "Too many requests";
     Internal = 500 "internal", "Internal error";
+    Busy = 503 "rate-limited", "Too many requests";
     StorageUnavailable = 503 "storage-unavailable", "Storage not available";
     ShuttingDown = 503 "shutting-down", "Shutting down";
 }
@@ -68,7 +69,7 @@ impl Kind {
 
     /// True if the answer has the header `Retry-After`.
     pub(crate) fn has_retry_header(self) -> bool {
-        matches!(self, Self::RateLimited | Self::StorageUnavailable | Self::ShuttingDown)
+        matches!(self, Self::RateLimited | Self::Busy | Self::StorageUnavailable | Self::ShuttingDown)
     }
 
     pub(super) fn default_retry(self) -> Option<u64> {
@@ -101,7 +102,8 @@ mod tests {
         let mut suffixes: Vec<_> = Kind::ALL.iter().map(|kind| kind.suffix()).collect();
         suffixes.sort_unstable();
         suffixes.dedup();
-        assert_eq!(suffixes.len(), Kind::ALL.len());
+        // `Busy` is `RateLimited` for senders that give up on 4xx
+        assert_eq!(suffixes.len(), Kind::ALL.len() - 1);
         assert!(Kind::ALL.iter().all(|kind| kind.status().as_u16() >= 400));
     }
 }

@@ -58,6 +58,7 @@ pub(crate) fn event(node: &Node, at: KeyPath, now: DateTime<Utc>) -> Result<Draf
             confidence,
             action,
             external_event_id,
+            ended_at: None,
             reach: Reach::Full,
             reports: None,
             unread: unread.iter().map(|name| not_read(name)).collect(),

@@ -150,6 +150,7 @@ pub(super) fn settings() -> ApiSettings {
         connections: ConnectionLimits { total: 1_000, per_address: 1_000 },
         auth: AuthMode::None,
         rate_limits: wide(),
+        max_signal_body_bytes: 8 << 20,
         drain_timeout: Duration::from_secs(5),
     }
 }

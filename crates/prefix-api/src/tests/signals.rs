@@ -52,7 +52,7 @@ async fn an_alert_becomes_a_rule_is_extended_and_ends_it() {
     assert_eq!(statuses(&over), ["withdrawn"]);
     let event = &lab.store.all_events()[0].report;
     assert_eq!(event.source.as_str(), "alertmanager");
-    assert_eq!(event.external_event_id.as_ref().unwrap().as_str(), "f10-1795365483000");
+    assert_eq!(event.external_event_id.as_ref().unwrap().as_str(), "f10");
 }
 
 #[actix_web::test]

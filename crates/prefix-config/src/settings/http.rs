@@ -24,6 +24,8 @@ section! {
         pub auth: AuthKeys = AuthKeys::default(),
         /// TLS of the API.
         pub tls: TlsKeys = TlsKeys::default(),
+        /// The largest body of a signal.
+        pub max_signal_body_bytes: u64 = 8 << 20,
         /// Requests per second.
         pub rate_limit: RateLimitKeys = RateLimitKeys::default(),
     }

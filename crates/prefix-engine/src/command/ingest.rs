@@ -30,6 +30,7 @@ impl Item {
             reads.sightings.insert((report.source.clone(), report.victim_ip));
             reads.episodes.extend(report.external_event_id.clone().map(|id| (report.source.clone(), id)));
         }
+        reads.ends.extend(report.end_read());
     }
 
     fn run(&self, uow: &mut UnitOfWork<'_>, caller: &Caller) -> EventOutcome {

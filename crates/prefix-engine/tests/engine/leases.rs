@@ -1,6 +1,7 @@
 //! Each source holds a rule up by its own claim, and lets go of its own only.
 
-use prefix_core::event::EventStatus;
+use chrono::DateTime;
+use prefix_core::event::{EventStatus, Report, Reports};
 use prefix_core::mitigation::{EndReason, Status};
 use prefix_core::name::SourceName;
 
@@ -85,6 +86,57 @@ async fn an_episode_that_comes_back_after_its_end_is_a_new_one() {
     let answer = lab.hear(ban("203.0.113.10", "udp_flood").episode("x")).await;
     assert_eq!(answer.status, EventStatus::Accepted);
     assert_ne!(answer.mitigation_id, Some(first));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_episode_can_hold_several_rules_and_its_end_ends_them_all() {
+    let lab = Lab::usual().await;
+    let ntp = lab.mitigate(ban("203.0.113.10", "ntp_amplification").episode("alert-77")).await;
+    let syn = lab.mitigate(ban("203.0.113.10", "syn_flood").episode("alert-77")).await;
+    assert_ne!(ntp, syn);
+    assert_eq!(lab.rules().len(), 2);
+    let other = lab.mitigate(ban("203.0.113.10", "icmp_flood").episode("alert-78")).await;
+    let answer = lab.hear(unban("203.0.113.10").episode("alert-77")).await;
+    let touched: Vec<_> =
+        answer.mitigations.iter().map(|one| (one.mitigation_id, one.mitigation_status)).collect();
+    assert_eq!(touched, [(ntp, Status::Withdrawn), (syn, Status::Withdrawn)]);
+    assert_eq!(lab.status(other).await, Status::Active);
+}
+
+/// By the clock of the source: another Alertmanager tells again of an attack that is over.
+#[tokio::test(start_paused = true)]
+async fn a_late_copy_of_an_ended_episode_holds_for_one_ttl() {
+    let lab = Lab::with("sources: {am: {reports: edge, edge_hold_seconds: 3600}}").await;
+    let began = |second: i64| Report {
+        timestamp: DateTime::from_timestamp(second, 0).unwrap(),
+        reports: Some(Reports::Edge),
+        ..ban("203.0.113.10", "udp_flood").from("am").episode("f")
+    };
+    let over = |second: i64| Report {
+        ended_at: DateTime::from_timestamp(second, 0),
+        ..unban("203.0.113.10").from("am").episode("f")
+    };
+    let id = lab.mitigate(began(100)).await;
+    // a moment passes until the rule is confirmed
+    let holds = async |id| ((lab.row(id).await.expires_at - lab.now()).num_seconds() + 5) / 10 * 10;
+    assert_eq!(holds(id).await, 3_600);
+    assert_eq!(lab.hear(over(150)).await.status, EventStatus::Withdrawn);
+    lab.hear(over(140)).await;
+    for second in [100, 150] {
+        let late = lab.hear(began(second)).await;
+        let id = late.mitigation_id.unwrap();
+        assert_eq!((holds(id).await, lab.row(id).await.leases[0].edge), (120, false));
+        lab.seconds(60).await;
+        assert_eq!(lab.hear(began(second)).await.status, EventStatus::Extended);
+        assert_eq!(holds(id).await, 120, "it comes again");
+        lab.seconds(125).await;
+        assert_eq!(lab.status(id).await, Status::Expired);
+    }
+    let late = lab.hear(began(150)).await.mitigation_id.unwrap();
+    assert_eq!(lab.hear(began(151)).await.mitigation_id, Some(late));
+    assert_eq!(holds(late).await, 3_600, "it began after the end: a new attack");
+    lab.hear(began(100)).await;
+    assert_eq!((holds(late).await, lab.row(late).await.leases[0].edge), (3_600, true), "never shortened");
 }
 
 #[tokio::test(start_paused = true)]

@@ -253,6 +253,7 @@ fn report(line: EventLine) -> Report {
         confidence: line.confidence,
         action: line.action,
         external_event_id: line.event_id,
+        ended_at: None,
         reach: prefix_core::event::Reach::Full,
         reports: None,
         unread: Vec::new(),

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use prefix_core::address::VictimIp;
 use prefix_core::decision::{DecidedRule, Decision, Outcome, Stage, StageResult};
-use prefix_core::event::{Reach, Report};
+use prefix_core::event::{Reach, Report, Reports};
 use prefix_core::guardrail::Refusal;
 use prefix_core::mitigation::{Mitigation, ReportedMatch, Status};
 use prefix_core::name::VectorName;
@@ -215,6 +215,11 @@ impl Policy {
         let text =
             format!("{} reports {vector} to {} with {confidence}{size}", report.source, report.victim_ip);
         decision.pass(Stage::Identity, text);
+        if report.reports == Some(Reports::Repeat) {
+            let text =
+                "a late copy: it began before its source said that it is over, so it holds for one TTL";
+            decision.note(Stage::Identity, StageResult::Info, text);
+        }
         for unread in &report.unread {
             decision.note(Stage::Identity, StageResult::Info, unread.as_str());
         }
@@ -323,14 +328,18 @@ fn described(report: &Report) -> (VectorName, ReportedMatch) {
     (report.vector.clone().unwrap_or_else(unknown_vector), ReportedMatch::from(report))
 }
 
-/// The mitigation of the same episode that lives: its own vector first, the newest first.
+/// The mitigation of the same episode and vector that lives, the newest first. Another vector under the same id is a
+/// further attack, of which one rule says nothing; a ban without any is about whatever was reported before.
 fn same_episode<'a>(report: &Report, facts: &Facts<'a>) -> Option<&'a Mitigation> {
     let id = report.external_event_id.as_ref()?;
-    let claims = |m: &&Mitigation| m.lease(&report.source).is_some_and(|lease| lease.claims_episode(id));
-    let living = facts.unfinished.iter().copied().filter(|m| m.lives() && m.victim_ip == report.victim_ip);
-    living
-        .filter(claims)
-        .max_by_key(|m| (m.parent_id.is_none(), Some(&m.vector) == report.vector.as_ref(), m.mitigation_id))
+    let claims = |m: &Mitigation| m.lease(&report.source).is_some_and(|lease| lease.claims_episode(id));
+    let is_same = |m: &Mitigation| {
+        m.lives()
+            && m.victim_ip == report.victim_ip
+            && report.vector.as_ref().is_none_or(|vector| *vector == m.vector)
+    };
+    let living = facts.unfinished.iter().copied().filter(|m| is_same(m) && claims(m));
+    living.max_by_key(|m| (m.parent_id.is_none(), m.mitigation_id))
 }
 
 fn who_strengthens(mitigation: &Mitigation) -> String {

@@ -97,8 +97,12 @@ impl Sources {
         self.entries.iter()
     }
 
-    /// How a source reports. `adapter_default` is what the adapter it came through says; without one the name decides.
+    /// How a source reports. `adapter_default` is what the adapter it came through says; without one the name decides. A
+    /// report that itself holds for one TTL only ([`Reports::Repeat`]) is held no longer by any configuration.
     pub fn reports(&self, source: &SourceName, adapter_default: Option<Reports>) -> Reports {
+        if adapter_default == Some(Reports::Repeat) {
+            return Reports::Repeat;
+        }
         let by_name = || Self::EDGE_BY_DEFAULT.contains(&source.as_str()).then_some(Reports::Edge);
         self.get(source)
             .and_then(|entry| entry.reports)
@@ -170,5 +174,9 @@ mod tests {
         assert_eq!(sources.reports(&source("fnm-ams"), Some(Reports::Edge)), Reports::Edge);
         assert_eq!(sources.reports(&source("alertmanager"), None), Reports::Edge);
         assert_eq!(sources.reports(&source("alertmanager"), Some(Reports::Repeat)), Reports::Repeat);
+        let edge = SourcePolicy { reports: Some(Reports::Edge), ..SourcePolicy::default() };
+        let sources = Sources::new(BTreeMap::from([(source("am"), edge)]));
+        assert_eq!(sources.reports(&source("am"), None), Reports::Edge);
+        assert_eq!(sources.reports(&source("am"), Some(Reports::Repeat)), Reports::Repeat, "never longer");
     }
 }

@@ -121,6 +121,7 @@ mod tests {
             confidence: None,
             action: EventAction::Ban,
             external_event_id: None,
+            ended_at: None,
             reach: Reach::Full,
             reports: None,
             unread: Vec::new(),

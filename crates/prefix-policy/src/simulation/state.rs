@@ -44,6 +44,10 @@ pub(super) struct SimulationState {
     /// whole words of a year would not fit into memory.
     episodes: HashSet<u64>,
     sightings: HashSet<u64>,
+    /// When episodes ended last, by hash.
+    ends: HashMap<u64, DateTime<Utc>>,
+    /// The episode whose end the last report is about, or may come after.
+    ended: Option<(SourceName, ExternalEventId)>,
     /// The last report, if it asks whether anything was reported before.
     asked: Option<(SourceName, VictimIp, Option<ExternalEventId>)>,
     /// Corroborating signals that are not over, oldest first.
@@ -87,6 +91,7 @@ impl SimulationState {
     pub(super) fn ask(&mut self, report: &Report) {
         let vector = || report.vector.clone().unwrap_or_else(unknown_vector);
         self.may_open = (report.action == EventAction::Ban && !self.waiting.is_empty()).then(vector);
+        self.ended = report.end_read();
         let (source, victim) = (&report.source, report.victim_ip);
         self.asked = (report.action == EventAction::Unban)
             .then(|| (source.clone(), victim, report.external_event_id.clone()));
@@ -94,6 +99,10 @@ impl SimulationState {
 
     /// A report was decided on.
     pub(super) fn remember(&mut self, report: &Report) {
+        if let Some((id, ended_at)) = report.external_event_id.as_ref().zip(report.ended_at) {
+            let known = self.ends.entry(fingerprint(&(&report.source, id))).or_insert(ended_at);
+            *known = ended_at.max(*known);
+        }
         if report.action == EventAction::Ban {
             self.sightings.insert(fingerprint(&(&report.source, report.victim_ip)));
             if let Some(id) = &report.external_event_id {
@@ -144,6 +153,11 @@ impl SimulationState {
                 let over = self.waiting.len().saturating_sub(MOST_CORROBORATIONS as usize);
                 snapshot.corroborations = self.waiting.iter().skip(over).cloned().collect();
             }
+        }
+        if let Some(episode) = self.ended.take()
+            && let Some(ended_at) = self.ends.get(&fingerprint(&(&episode.0, &episode.1)))
+        {
+            snapshot.ends.insert(episode, *ended_at);
         }
         if let Some((source, victim, episode)) = self.asked.take() {
             if self.sightings.contains(&fingerprint(&(&source, victim))) {

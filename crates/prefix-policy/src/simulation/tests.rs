@@ -45,6 +45,7 @@ fn report(seconds: i64, victim: u8) -> Report {
         confidence: Some(0.9.try_into().unwrap()),
         action: EventAction::Ban,
         external_event_id: None,
+        ended_at: None,
         reach: Reach::Full,
         reports: None,
         unread: Vec::new(),

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::audit::AuditAction;
 use prefix_core::confidence::Confidence;
 use prefix_core::decision::Decision;
-use prefix_core::event::{EventStatus, Report};
+use prefix_core::event::{EventStatus, Report, Reports};
 use prefix_core::guardrail::Refusal;
 use prefix_core::id::{GroupId, MitigationId};
 use prefix_core::lease::{self, Lease};
@@ -31,6 +31,11 @@ pub(crate) const REJECTED_COUNTS: TimeDelta = TimeDelta::hours(1);
 
 /// Decides over a ban and changes the rows.
 pub(super) fn ban(uow: &mut UnitOfWork<'_>, intake: Intake<'_>) -> EventOutcome {
+    // a late copy holds like the report of a source that repeats: it ends by itself unless it comes again
+    let lapsing = uow
+        .is_late_copy(intake.report)
+        .then(|| Report { reports: Some(Reports::Repeat), ..intake.report.clone() });
+    let intake = Intake { report: lapsing.as_ref().unwrap_or(intake.report), ..intake };
     let report = intake.report;
     let joined = groups::join(uow, &intake);
     let verdict =
@@ -280,7 +285,8 @@ fn extend(
         match row.lease_mut(&report.source) {
             Some(lease) => {
                 lease.renew(episode, confidence, now, until);
-                lease.edge = edge;
+                // a late copy of one episode says nothing about the others that the source reports here
+                lease.edge = edge || (lease.edge && report.reports == Some(Reports::Repeat));
                 count_repeat(lease, now)
             }
             None => {

@@ -301,6 +301,7 @@ fn report_of(group: &SignalGroup, signal: &Signal) -> Report {
         confidence: Some(signal.confidence),
         action: EventAction::Ban,
         external_event_id: signal.episode.clone(),
+        ended_at: None,
         reach: Reach::Full,
         reports: signal.reports,
         unread: signal.reported.unread.clone(),

@@ -16,6 +16,7 @@ use super::unit_of_work::UnitOfWork;
 /// Releases what the source holds, for the episode if it names one.
 pub(super) fn unban(uow: &mut UnitOfWork<'_>, intake: Intake<'_>) -> EventOutcome {
     let Intake { report, ids, author, .. } = intake;
+    uow.note_end(report);
     let episode = report.external_event_id.as_ref();
     let held = |row: &Mitigation| {
         let lease = row.lease(&report.source);

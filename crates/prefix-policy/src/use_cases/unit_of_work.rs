@@ -14,7 +14,7 @@ use prefix_core::address::VictimIp;
 use prefix_core::audit::{Actor, AuditAction, AuditEntry};
 use prefix_core::clock::ClockFrame;
 use prefix_core::decision::{Decision, Stage, StageResult};
-use prefix_core::event::{Event, EventAction};
+use prefix_core::event::{Event, EventAction, Report};
 use prefix_core::flowspec::RouteKey;
 use prefix_core::id::{GroupId, MitigationId, SignalId};
 use prefix_core::mitigation::{FormerRule, Mitigation, Status};
@@ -85,6 +85,7 @@ pub struct UnitOfWork<'a> {
     index: Arc<SafelistIndex>,
     frozen: Arc<Vec<PanicScope>>,
     episodes: HashSet<(SourceName, ExternalEventId)>,
+    ends: HashMap<(SourceName, ExternalEventId), DateTime<Utc>>,
     sightings: HashSet<(SourceName, VictimIp)>,
     replies: HashMap<RequestKey, IdempotencyRecord>,
     changes: ChangeSet,
@@ -115,6 +116,7 @@ impl<'a> UnitOfWork<'a> {
             index: context.safelist,
             frozen: context.frozen,
             episodes: snapshot.episodes,
+            ends: snapshot.ends,
             sightings: snapshot.sightings,
             replies: snapshot.replies,
             changes: ChangeSet::default(),
@@ -185,6 +187,24 @@ impl<'a> UnitOfWork<'a> {
     /// True if the source ever reported this victim.
     pub(super) fn has_seen(&self, source: &SourceName, victim: VictimIp) -> bool {
         self.sightings.contains(&(source.clone(), victim))
+    }
+
+    /// True if this ban tells again of an attack that its source has ended since, by the clock of the source.
+    pub(super) fn is_late_copy(&self, report: &Report) -> bool {
+        let Some(id) = &report.external_event_id else { return false };
+        let ended_at = self.ends.get(&(report.source.clone(), id.clone()));
+        ended_at.is_some_and(|ended_at| report.timestamp <= *ended_at)
+    }
+
+    /// Notes when an episode ended, by the clock of its source.
+    pub(super) fn note_end(&mut self, report: &Report) {
+        let Some((id, ended_at)) = report.external_event_id.clone().zip(report.ended_at) else { return };
+        let episode = (report.source.clone(), id);
+        let latest = self.ends.get(&episode).map_or(ended_at, |known| ended_at.max(*known));
+        self.ends.insert(episode.clone(), latest);
+        if self.stores {
+            self.changes.ends.insert(episode, latest);
+        }
     }
 
     /// Stores an event.

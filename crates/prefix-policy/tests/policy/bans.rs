@@ -1,6 +1,7 @@
 //! The order of a ban (http-api.md §3.3), and what each verdict says.
 
 use prefix_core::decision::{Outcome, Stage, StageResult};
+use prefix_core::event::Report;
 use prefix_core::guardrail::Guardrail;
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::Status;
@@ -106,13 +107,27 @@ fn a_new_rule_says_how_it_came_about() {
 }
 
 #[test]
-fn the_same_episode_is_extended_whatever_else_it_says() {
+fn the_same_episode_is_extended_whatever_ports_it_names() {
     let mut world = World::with_steps(discard());
     let id = world.raise(&report("udp_flood", HOST).on(&[80]).episode("e1"));
-    let verdict = world.ban(&report("syn_flood", HOST).on(&[443]).episode("e1"));
+    let verdict = world.ban(&report("udp_flood", HOST).on(&[443]).episode("e1"));
     assert_eq!(extended(&verdict), id);
     assert_eq!(verdict.decision().outcome, Outcome::Extend);
     assert_eq!(verdict.decision().trace.last().unwrap().stage, Stage::Extend);
+    let goes_on = Report { vector: None, ..report("udp_flood", HOST).episode("e1") };
+    assert_eq!(extended(&world.ban(&goes_on)), id, "that it goes on is said of what was reported");
+}
+
+/// Another vector under one id is a further attack: a rule against reflected NTP does nothing about a SYN flood.
+#[test]
+fn another_vector_of_the_same_episode_gets_a_rule_of_its_own() {
+    let mut world = World::with_steps(discard());
+    let ntp = world.raise(&report("ntp_amplification", HOST).episode("alert-77"));
+    let syn = report("syn_flood", HOST).episode("alert-77");
+    assert!(matches!(world.ban(&syn), BanVerdict::Mitigate { waits: None, .. }));
+    let syn_rule = world.raise(&syn);
+    assert_eq!(extended(&world.ban(&syn)), syn_rule);
+    assert_eq!(extended(&world.ban(&report("ntp_amplification", HOST).episode("alert-77"))), ntp);
 }
 
 #[test]

@@ -305,6 +305,7 @@ pub(crate) fn report(vector: &str, victim: &str) -> Report {
         confidence: None,
         action: EventAction::Ban,
         external_event_id: None,
+        ended_at: None,
         reach: prefix_core::event::Reach::Full,
         reports: None,
         unread: Vec::new(),

@@ -15,6 +15,27 @@ pub(super) struct Counters {
     udp: u64,
     icmp: u64,
     fragments: u64,
+    outgoing: bool,
+}
+
+/// Whether everything that is counted goes out: some outgoing counter is above 0, and no incoming one is, nor is there one
+/// that cannot be read.
+fn all_outgoing(details: &Map<String, Value>) -> bool {
+    let counted = |direction: &str| {
+        details
+            .iter()
+            .filter(move |(name, value)| {
+                let name = name.strip_prefix("total_").unwrap_or(name);
+                let counts = ["_traffic", "_traffic_bits", "_pps", "_flows"];
+                name.starts_with(direction)
+                    && counts.iter().any(|end| name.ends_with(end))
+                    && !value.is_null()
+            })
+            .map(|(_, value)| reading::rate(value))
+            .collect::<Vec<_>>()
+    };
+    counted("outgoing_").iter().flatten().any(|rate| rate.is_some_and(|rate| rate > 0))
+        && counted("incoming_").iter().all(|rate| matches!(rate, Ok(Some(0))))
 }
 
 impl Counters {
@@ -30,6 +51,7 @@ impl Counters {
             udp: packets("incoming_udp_pps"),
             icmp: packets("incoming_icmp_pps"),
             fragments: packets("incoming_ip_fragmented_pps"),
+            outgoing: all_outgoing(details),
         }
     }
 
@@ -37,6 +59,11 @@ impl Counters {
     pub(super) fn bits_per_second(&self, counts_bits: bool) -> Option<u64> {
         let bits = self.bits.filter(|_| counts_bits);
         bits.or_else(|| self.bytes.map(|bytes| bytes.saturating_mul(8)))
+    }
+
+    /// True if packets go out and none come in.
+    pub(super) fn are_outgoing(&self) -> bool {
+        self.outgoing
     }
 
     pub(super) fn packets_per_second(&self) -> Option<u64> {

@@ -1,7 +1,5 @@
 //! What detectors say of the packets of an attack besides their ports.
 
-use std::collections::BTreeSet;
-
 use prefix_core::flowspec::{Fragment, TcpFlags};
 use prefix_core::matching::PacketLength;
 use serde_json::Value;
@@ -64,14 +62,6 @@ pub(crate) fn packet_length(value: &Value) -> Reading<PacketLength> {
     }
 }
 
-/// ICMP types like `8`, `"8"`, `[8, 0]` or `"8,0"`.
-pub(crate) fn icmp_types(value: &Value) -> Reading<BTreeSet<u8>> {
-    words(value, |words| {
-        let types: Option<BTreeSet<u8>> = words.iter().map(|word| word.parse().ok()).collect();
-        types.ok_or_else(|| format!("{} is no list of ICMP types", shown(value)))
-    })
-}
-
 /// The words of a text or a list, in lower case; none says nothing.
 fn words<T>(value: &Value, read: impl FnOnce(&[String]) -> Result<T, String>) -> Reading<T> {
     let mut found = Vec::new();
@@ -124,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_types_and_fragments_are_read_as_they_are_written() {
+    fn lengths_and_fragments_are_read_as_they_are_written() {
         let of = |min, max| Ok(Some(PacketLength { min, max }));
         for (value, expected) in [
             (json!(60), of(60, 60)),
@@ -137,9 +127,6 @@ mod tests {
         for bad in [json!("100-60"), json!("x"), json!({"min": 60}), json!([60]), json!(-1), json!(70_000)] {
             assert!(packet_length(&bad).is_err(), "{bad}");
         }
-        assert_eq!(icmp_types(&json!("8,0")), Ok(Some(BTreeSet::from([0, 8]))));
-        assert_eq!(icmp_types(&json!([8])), Ok(Some(BTreeSet::from([8]))));
-        assert!(icmp_types(&json!("echo")).is_err() && icmp_types(&json!(256)).is_err());
         assert_eq!(fragment(&json!("IS-FRAGMENT")), Ok(Some(Fragment::IS_FRAGMENT)));
         assert!(fragment(&json!("yes")).is_err());
     }

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use prefix_core::confidence::Confidence;
 use prefix_core::event::{EventAction, Reach, Report};
-use prefix_core::matching::PacketMatch;
 use prefix_core::name::{ExternalEventId, SourceName, VectorName};
 use prefix_core::rate::{BitsPerSecond, PacketsPerSecond};
 use prefix_diagnostics::{Diagnostic, KeyPath};
 use serde_json::Value;
 
 use super::auth::Auth;
+use super::condition::{self, Condition};
+use super::document::MappedAction;
+use super::packets::Packets;
 use super::transform::{Extract, Number};
 use crate::expression::Steps;
 use crate::item::{BadItem, Context, Item, MOST_ITEMS, no_json, quoted, shown, too_many};
@@ -34,7 +36,10 @@ pub struct Adapter {
     pub(super) source_id: Option<JsonPath>,
     pub(super) source_id_prefix: String,
     pub(super) top_dst_ports: Option<JsonPath>,
+    pub(super) packets: Packets,
     pub(super) action: Option<JsonPath>,
+    pub(super) actions: BTreeMap<String, MappedAction>,
+    pub(super) conditions: Vec<Condition>,
 }
 
 /// What the nodes of a payload may take as `raw_details`, in multiples of the payload: nodes may overlap.
@@ -103,9 +108,10 @@ impl Adapter {
         &self.auth
     }
 
-    /// Reads a payload; one item per node, in order. `context.source` is the adapter's own name. A payload over which the
+    /// Reads a payload; one item per node, in order, and `None` for a node that is left out because it does not meet the
+    /// conditions or its action does not matter. `context.source` is the adapter's own name. A payload over which the
     /// paths of the adapter take more than [`Steps::MOST`] steps is refused as a whole.
-    pub fn read(&self, payload: &[u8], context: Context<'_>) -> Result<Vec<Item>, Diagnostic> {
+    pub fn read(&self, payload: &[u8], context: Context<'_>) -> Result<Vec<Option<Item>>, Diagnostic> {
         self.read_within(payload, context, &Steps::default())
     }
 
@@ -114,7 +120,7 @@ impl Adapter {
         payload: &[u8],
         context: Context<'_>,
         steps: &Steps,
-    ) -> Result<Vec<Item>, Diagnostic> {
+    ) -> Result<Vec<Option<Item>>, Diagnostic> {
         let body: Value = serde_json::from_slice(payload).map_err(|error| no_json(&error))?;
         let nodes = match &self.root {
             None => vec![&body],
@@ -140,15 +146,23 @@ impl Adapter {
         if nodes.is_empty() {
             return nothing_at("root_path");
         }
-        let is_nowhere = nodes.iter().all(|node| self.victim_ip.first(node, steps).is_none());
+        // a node, and what happened there
+        let nodes: Vec<_> = nodes.into_iter().map(|node| (node, self.what_happened(node, steps))).collect();
+        let mut counting = nodes.iter().filter(|(_, action)| *action != Ok(None)).peekable();
+        let is_nowhere = counting.peek().is_some()
+            && counting.all(|(node, _)| self.victim_ip.first(node, steps).is_none());
         if is_nowhere && !steps.are_used_up() {
             return nothing_at("fields.victim_ip");
         }
         let whole = if self.root.is_none() { std::str::from_utf8(payload).ok() } else { None };
         let mut details = Details { whole, left: payload.len() * MOST_DETAILS + LEAST_DETAILS };
         let mut items = Vec::with_capacity(nodes.len());
-        for node in nodes {
-            items.push(self.item(node, &mut details, context, steps));
+        for (node, action) in nodes {
+            let item = match action.transpose() {
+                None => None,
+                Some(action) => Some(self.item(node, action, &mut details, context, steps)),
+            };
+            items.push(item);
             if steps.are_used_up() {
                 return too_costly();
             }
@@ -163,7 +177,14 @@ impl Adapter {
     }
 
     /// Reads one node.
-    fn item(&self, node: &Value, details: &mut Details<'_>, context: Context<'_>, steps: &Steps) -> Item {
+    fn item(
+        &self,
+        node: &Value,
+        action: Result<EventAction, String>,
+        details: &mut Details<'_>,
+        context: Context<'_>,
+        steps: &Steps,
+    ) -> Item {
         let external_event_id = self.episode(node, steps)?;
         let bad = |error: String| BadItem { external_event_id: external_event_id.clone(), error };
         let victim_ip = match self.victim_ip.first(node, steps) {
@@ -174,9 +195,10 @@ impl Adapter {
                 return Err(bad(format!("victim_ip: must be a text, not {}", shown(other))));
             }
         };
-        let action = self.action_of(node, steps).map_err(bad)?;
+        let action = action.map_err(bad)?;
         let mut unread = Unread::default();
         let ports = unread.ports(action, self.ports(node, steps)).map_err(bad)?;
+        let matches = self.packets.read(node, action, &mut unread, steps).map_err(bad)?;
         let word = self.vector.as_ref().and_then(|path| path.first(node, steps)).and_then(reading::text);
         if let Some(word) = word.as_deref().filter(|word| !self.vectors.knows(word, context, steps)) {
             unread.name("vector", &format!("{} is neither in vector_map nor a vector", quoted(word)));
@@ -210,10 +232,11 @@ impl Adapter {
             bps: bps.map(BitsPerSecond::saturating),
             pps: pps.map(PacketsPerSecond::saturating),
             top_dst_ports: ports.list,
-            matches: PacketMatch::default(),
+            matches,
             confidence,
             action,
             external_event_id,
+            ended_at: None,
             reach: Reach::Full,
             reports: None,
             unread: unread.0,
@@ -230,13 +253,12 @@ impl Adapter {
             .map_err(|error| BadItem { external_event_id: None, error: format!("source_id: {error}") })
     }
 
-    fn action_of(&self, node: &Value, steps: &Steps) -> Result<EventAction, String> {
-        match self.action.as_ref().and_then(|path| path.first(node, steps)) {
-            None => Ok(EventAction::Ban),
-            Some(Value::String(word)) if word == "ban" => Ok(EventAction::Ban),
-            Some(Value::String(word)) if word == "unban" => Ok(EventAction::Unban),
-            Some(other) => Err(format!("action: must be ban or unban, not {}", shown(other))),
+    /// What happened; `None` if the node does not count.
+    fn what_happened(&self, node: &Value, steps: &Steps) -> Result<Option<EventAction>, String> {
+        if !self.conditions.iter().all(|condition| condition.is_met(node, steps)) {
+            return Ok(None);
         }
+        condition::action(&self.actions, self.action.as_ref().and_then(|path| path.first(node, steps)))
     }
 
     fn ports(&self, node: &Value, steps: &Steps) -> Result<Ports, String> {

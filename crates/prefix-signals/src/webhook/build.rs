@@ -8,7 +8,9 @@ use prefix_diagnostics::{Diagnostic, Diagnostics, KeyPath};
 
 use super::adapter::{Adapter, Vectors};
 use super::auth::{Auth, Secret, Signature, Timestamp};
+use super::condition::{Condition, plain};
 use super::document::{AdapterAuthKind, AdapterDocument, Transform, Transformed};
+use super::packets::Packets;
 use super::transform::{Extract, Number, NumberTransform};
 use crate::expression::{Anchored, ExpressionBudget, Pattern};
 use crate::jsonpath::JsonPath;
@@ -78,7 +80,17 @@ impl AdapterDocument {
         let confidence = field("confidence", fields.confidence.as_ref());
         let source_id = field("source_id", fields.source_id.as_ref());
         let top_dst_ports = field("top_dst_ports", fields.top_dst_ports.as_ref());
+        let packets = Packets {
+            src_ports: field("src_ports", fields.src_ports.as_ref()),
+            packet_length: field("packet_length", fields.packet_length.as_ref()),
+            tcp_flags: field("tcp_flags", fields.tcp_flags.as_ref()),
+            fragment: field("fragment", fields.fragment.as_ref()),
+        };
         let action = field("action", fields.action.as_ref());
+        if action.is_none() && fields.action.is_none() && !self.action_map.is_empty() {
+            found.error("action_map", "needs fields.action, the place of the word");
+        }
+        let conditions = self.conditions(&mut found);
         let number = |path, transform| Number { path, transform };
         let bps = number(bps, self.number_transform(Transformed::Bps, &mut found));
         let pps = number(pps, self.number_transform(Transformed::Pps, &mut found));
@@ -103,7 +115,10 @@ impl AdapterDocument {
                 source_id,
                 source_id_prefix: self.source_id_prefix.clone().unwrap_or_default(),
                 top_dst_ports,
+                packets,
                 action,
+                actions: self.action_map.clone(),
+                conditions: conditions?,
             })
         })();
         (adapter.filter(|_| sound), found.0.into_vec())
@@ -117,6 +132,27 @@ impl AdapterDocument {
         let shown = crate::item::quoted(&self.name);
         found.error("name", format!("must be 1 to 64 characters of a-z, 0-9 and '-', not {shown}"));
         None
+    }
+
+    fn conditions(&self, found: &mut Found<'_>) -> Option<Vec<Condition>> {
+        let each = self.when.iter().enumerate().map(|(index, when)| {
+            let at = KeyPath::from("when").index(index);
+            let (value, equal) = match (&when.equals, &when.not_equals) {
+                (Some(value), None) => (value, true),
+                (None, Some(value)) => (value, false),
+                _ => {
+                    found.error(at, "needs exactly one of equals and not_equals");
+                    return None;
+                }
+            };
+            let Some(text) = plain(value) else {
+                found.error(at, "compares with a text, a number or a boolean");
+                return None;
+            };
+            Some(Condition { path: found.path(&at.key("path"), Some(&when.path))?, text, equal })
+        });
+        // all of them, so that every mistake is found
+        each.collect::<Vec<_>>().into_iter().collect()
     }
 
     fn auth(&self, secret: impl Fn(&str) -> Option<String>, found: &mut Found<'_>) -> Option<Auth> {

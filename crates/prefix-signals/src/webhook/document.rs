@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use prefix_core::name::VectorName;
 use prefix_core::words;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// One adapter.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +29,12 @@ pub struct AdapterDocument {
     /// The detector's word to a vector.
     #[serde(default)]
     pub vector_map: BTreeMap<String, VectorName>,
+    /// The detector's word for what happened: a ban, an unban, or nothing that matters.
+    #[serde(default)]
+    pub action_map: BTreeMap<String, MappedAction>,
+    /// What a node must meet, all of it: others are left out.
+    #[serde(default)]
+    pub when: Vec<When>,
     /// For words that mean nothing.
     #[serde(default)]
     pub default_vector: Option<VectorName>,
@@ -40,6 +47,32 @@ pub struct AdapterDocument {
     /// Arithmetic on the way.
     #[serde(default)]
     pub transforms: BTreeMap<Transformed, Transform>,
+}
+
+words! {
+    /// What a word of a detector stands for.
+    pub enum MappedAction {
+        /// An attack, or that it goes on.
+        Ban = "ban",
+        /// Its end.
+        Unban = "unban",
+        /// Neither: the node is left out.
+        Ignore = "ignore",
+    }
+}
+
+/// A condition on a node: exactly one of `equals` and `not_equals`, a text, number or boolean that is compared as text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct When {
+    /// Where the value is. Of several values one must be equal, or none.
+    pub path: String,
+    /// What it must be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub equals: Option<Value>,
+    /// What it must not be; nothing at all is not it either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_equals: Option<Value>,
 }
 
 fn yes() -> bool {
@@ -110,6 +143,14 @@ pub struct AdapterFields {
     pub source_id: Option<String>,
     #[serde(default)]
     pub top_dst_ports: Option<String>,
+    #[serde(default)]
+    pub src_ports: Option<String>,
+    #[serde(default)]
+    pub packet_length: Option<String>,
+    #[serde(default)]
+    pub tcp_flags: Option<String>,
+    #[serde(default)]
+    pub fragment: Option<String>,
     #[serde(default)]
     pub action: Option<String>,
 }

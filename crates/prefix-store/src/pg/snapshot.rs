@@ -54,6 +54,7 @@ pub(super) async fn read(
         queued,
         episodes,
         sightings,
+        ends,
         replies,
         groups_by_victim,
         groups_by_id,
@@ -70,6 +71,7 @@ pub(super) async fn read(
         pipe.fetch_if(reads.queued > 0, || mitigations::queued(reads)),
         pipe.fetch_if(!reads.episodes.is_empty(), || known_episodes(reads)),
         pipe.fetch_if(!reads.sightings.is_empty(), || known_sightings(reads)),
+        pipe.fetch_if(!reads.ends.is_empty(), || queries::events::ends(reads)),
         pipe.fetch_if(!reads.replies.is_empty(), || {
             admission::replies(reads.replies.iter().map(key::of_reply).collect(), reads)
         }),
@@ -84,6 +86,7 @@ pub(super) async fn read(
         mitigations: by_id?,
         episodes: numbers(episodes?),
         sightings: numbers(sightings?),
+        ends: ends?,
         replies: replies?,
         groups: groups_by_victim?,
         corroborations: corroborations?,

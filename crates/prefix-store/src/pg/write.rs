@@ -79,6 +79,7 @@ pub(super) async fn all(
         group_updates,
         groups,
         corroborations,
+        ends,
         replies,
         standing,
         removed,
@@ -102,6 +103,7 @@ pub(super) async fn all(
         update(client, &writes.changed_groups),
         insert(client, &writes.groups),
         insert(client, &writes.corroborations),
+        insert(client, &writes.ends),
         insert_all(client, &writes.replies),
         touch_standing(client, writes),
         remove_safelist(client, writes),
@@ -126,6 +128,7 @@ pub(super) async fn all(
     group_updates?;
     groups?;
     corroborations?;
+    ends?;
     replies?;
     standing?;
     removed?;

@@ -1,14 +1,14 @@
 //! Events, and their recording: oldest first, for a simulation.
 
 use diesel::result::QueryResult;
-use prefix_core::name::{SourceName, VectorName};
-use prefix_core::ports::{EventQuery, HistoryQuery};
+use prefix_core::name::{ExternalEventId, SourceName, VectorName};
+use prefix_core::ports::{EventQuery, HistoryQuery, ReadSet};
 
 use crate::executor::Executor;
 use crate::key;
 use crate::page::{Place, is_full};
 use crate::row::define::record;
-use crate::row::{EventRow, Parsed};
+use crate::row::{EndRow, EventRow, Parsed};
 use crate::sql::{Record, Sql};
 use crate::sql_type::{Id, Micros};
 
@@ -20,6 +20,17 @@ record! {
 /// One event with its raw details.
 pub(crate) fn by_id(id: Id) -> Sql<EventRow> {
     Sql::select_and("raw_details", "FROM events WHERE event_id = ?").bind(id)
+}
+
+/// The last ends of these episodes.
+pub(crate) fn ends(reads: &ReadSet) -> Sql<EndRow> {
+    let keys: Vec<Vec<u8>> = reads.ends.iter().map(|(source, id)| key::of_end(source, id)).collect();
+    Sql::select("FROM episode_ends").any("end_key", keys)
+}
+
+/// The last end of an episode.
+pub(crate) fn end(source: &SourceName, id: &ExternalEventId) -> Sql<EndRow> {
+    Sql::select("FROM episode_ends").filter("end_key = ?", key::of_end(source, id))
 }
 
 fn listed() -> Sql<EventRow> {

@@ -34,6 +34,9 @@ const MITIGATIONS_SQLITE: &str = "DELETE FROM mitigations WHERE mitigation_id IN
 const REPLIES: &str = "DELETE FROM replies WHERE reply_id IN (
     SELECT reply_id FROM replies WHERE created_at < ? ORDER BY created_at LIMIT ?) RETURNING '' AS name";
 
+const ENDS: &str = "DELETE FROM episode_ends WHERE end_key IN (
+    SELECT end_key FROM episode_ends WHERE noted_at < ? ORDER BY noted_at LIMIT ?) RETURNING '' AS name";
+
 const GROUPS: &str = "DELETE FROM signal_groups WHERE group_id IN (
     SELECT group_id FROM signal_groups AS g WHERE window_ends_at < ? AND status <> 'open' AND NOT EXISTS (
         SELECT 1 FROM mitigations AS m WHERE m.mitigation_id = g.mitigation_id AND m.phase <> 'final')
@@ -80,6 +83,7 @@ pub(crate) fn share(left: i64, kinds: usize) -> i64 {
 pub(crate) fn expired(retention: &Retention) -> Vec<Expired> {
     let all = [
         (REPLIES, REPLIES, retention.replies_before, None),
+        (ENDS, ENDS, retention.events_before, None),
         (GROUPS, GROUPS, retention.groups_before, None),
         (CORROBORATIONS, CORROBORATIONS, retention.corroborations_before, None),
         (MITIGATIONS_PG, MITIGATIONS_SQLITE, retention.mitigations_before, Some(tally::MITIGATIONS)),

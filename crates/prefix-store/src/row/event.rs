@@ -50,6 +50,8 @@ struct Document<D = Decision> {
     reach: Reach,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reports: Option<Reports>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ended_at: Option<DateTime<Utc>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     unread: Vec<String>,
     decision: D,
@@ -133,6 +135,7 @@ impl EventRow {
                 confidence: doc.confidence,
                 action: doc.action,
                 external_event_id: external.transpose().map_err(|error| bad(&error))?,
+                ended_at: doc.ended_at,
                 reach: doc.reach,
                 reports: doc.reports,
                 unread: doc.unread,
@@ -182,6 +185,7 @@ impl<'a> NewEvent<'a> {
             identity: Some(&event.identity).filter(|id| id.as_str() != report.source.as_str()).cloned(),
             reach: report.reach,
             reports: report.reports,
+            ended_at: report.ended_at,
             unread: report.unread.clone(),
             decision: event.decision.clone(),
         };

@@ -199,6 +199,7 @@ fn every_fact_is_found_by_an_index() {
     reads.victims.insert(row.victim_ip);
     reads.routes.extend(row.key());
     reads.episodes.insert(("a".parse().unwrap(), "b".parse().unwrap()));
+    reads.ends.insert(("a".parse().unwrap(), "b".parse().unwrap()));
     reads.sightings.insert(("a".parse().unwrap(), victim(1)));
     reads.replies.insert(reply("k", 0).0);
     reads.groups.insert(group(1).group_id);
@@ -220,7 +221,7 @@ fn every_fact_is_found_by_an_index() {
     fetch_all(&mut connection, signals::waiting_counts("fra1", at(0).into())).unwrap();
     fetch_all(&mut connection, signals::activity("fra1", at(0).into())).unwrap();
     block_on(signals::last_heard(&mut connection, "a")).unwrap();
-    check(&mut connection, &statements, 28);
+    check(&mut connection, &statements, 29);
 }
 
 #[test]

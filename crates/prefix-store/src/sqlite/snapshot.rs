@@ -48,6 +48,9 @@ pub(super) fn read(
         let known = known.bind(number).bind(key::of_sighting(source, *victim)).bind(source.as_str());
         facts.sightings.extend(fetch_one(connection, known.bind(victim.to_string()))?.map(|row| row.number));
     }
+    for (source, id) in &reads.ends {
+        facts.ends.extend(fetch_one(connection, queries::events::end(source, id))?);
+    }
     for key in &reads.replies {
         facts.replies.extend(fetch_one(connection, admission::reply(key::of_reply(key), reads))?);
     }

@@ -46,6 +46,7 @@ pub(super) fn all(connection: &mut SqliteConnection, writes: &Writes<'_>) -> Res
     for row in &writes.audit {
         execute(connection, audit::enqueue(row))?;
     }
+    insert(connection, &writes.ends)?;
     if insert(connection, &writes.replies)? < writes.replies.len() {
         return Err(Failure::conflict("an idempotency record of the same key is stored already"));
     }

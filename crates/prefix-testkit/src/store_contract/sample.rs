@@ -154,6 +154,7 @@ pub fn event(number: u32) -> Event {
             confidence: Some(Confidence::new(0.1 + 0.2).unwrap()),
             action: EventAction::Ban,
             external_event_id: Some(format!("episode-{number}").parse().unwrap()),
+            ended_at: None,
             reach: prefix_core::event::Reach::Supporting,
             reports: Some(prefix_core::event::Reports::Edge),
             unread: Vec::new(),

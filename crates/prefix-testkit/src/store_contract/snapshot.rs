@@ -6,6 +6,7 @@ use std::sync::Arc;
 use prefix_core::event::EventAction;
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{Mitigation, Status};
+use prefix_core::name::{ExternalEventId, SourceName};
 use prefix_core::ports::{ChangeSet, ReadSet, Store};
 
 use super::sample::{admission, at, ended, event, mitigation, other_pop, pop, reads, victim, with_port};
@@ -174,6 +175,22 @@ pub async fn episodes_and_sightings_are_remembered_for_bans(store: &Arc<dyn Stor
     let facts = facts(&**store, &asked).await;
     assert_eq!(facts.episodes, [(source.clone(), id(1))].into());
     assert_eq!(facts.sightings, [(source.clone(), victim(1)), (source, victim(3))].into());
+}
+
+/// By source and id, whatever order they come in.
+pub async fn the_last_end_of_an_episode_is_remembered(store: &Arc<dyn Store>) {
+    let (source, other): (SourceName, SourceName) = ("a".parse().unwrap(), "b".parse().unwrap());
+    let id: ExternalEventId = "e1".parse().unwrap();
+    let end = |source: &SourceName, second: i64| ChangeSet {
+        ends: [((source.clone(), id.clone()), at(second))].into(),
+        ..ChangeSet::default()
+    };
+    for changes in [end(&source, 20), end(&source, 50), end(&source, 30), end(&other, 7)] {
+        write(&**store, &reads(), changes).await.unwrap();
+    }
+    let mut asked = reads();
+    asked.ends.extend([(source.clone(), id.clone()), (source.clone(), "e2".parse().unwrap())]);
+    assert_eq!(facts(&**store, &asked).await.ends, [((source, id), at(50))].into());
 }
 
 /// More than one batch of the store's own reading.

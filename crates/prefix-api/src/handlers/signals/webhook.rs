@@ -43,7 +43,7 @@ pub(crate) async fn post(
         checked.map_err(|error| {
             failed(&api, &request, Problem::new(Kind::Unauthenticated, error.to_string()))
         })?;
-        pay(&api, Budget::Events, &call)?;
+        pay(&api, Budget::Signals, &call)?;
     }
     let (bytes, hash) = super::payload(&call, query, Ok(body))?;
     intake::may_report(&call, adapter.source())?;

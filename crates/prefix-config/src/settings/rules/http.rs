@@ -10,6 +10,9 @@ use crate::settings::http::{AuthKeys, AuthMode, HttpKeys, MtlsRole, Role};
 /// Shorter secrets can be guessed.
 const SHORTEST_SECRET: usize = 16;
 
+/// How large the largest body of a signal may be made.
+const SIGNAL_BODIES: std::ops::RangeInclusive<u64> = (1 << 20)..=(64 << 20);
+
 pub(super) fn check(keys: &Keys, environment: &Environment, found: &mut Diagnostics) {
     let http = &keys.http;
     let limits = &http.rate_limit;
@@ -21,6 +24,7 @@ pub(super) fn check(keys: &Keys, environment: &Environment, found: &mut Diagnost
     ] {
         found.range(&format!("http.rate_limit.{key}"), value, 1..=1_000_000);
     }
+    found.range("http.max_signal_body_bytes", http.max_signal_body_bytes, SIGNAL_BODIES);
     if let Some(origin) = http.cors_origin.as_ref().filter(|origin| !is_origin(origin)) {
         found.error_of(
             "http.cors_origin",

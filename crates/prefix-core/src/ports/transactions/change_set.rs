@@ -9,7 +9,7 @@ use crate::address::Prefix;
 use crate::audit::AuditEntry;
 use crate::event::Event;
 use crate::mitigation::Mitigation;
-use crate::name::CustomerId;
+use crate::name::{CustomerId, ExternalEventId, SourceName};
 use crate::panic::PanicScope;
 use crate::safelist::SafelistEntry;
 use crate::signal::{Corroboration, SignalGroup};
@@ -65,6 +65,8 @@ pub struct ChangeSet {
     /// Corroborating signals to put: new ones, and those attached to another group in the place of what they were
     /// (their raw details stay as they were first).
     pub corroborations: Vec<Corroboration>,
+    /// Ends of episodes, by the clock of their detector: the latest of each is kept.
+    pub ends: BTreeMap<(SourceName, ExternalEventId), DateTime<Utc>>,
     /// Replies to keep.
     pub replies: Vec<(RequestKey, IdempotencyRecord)>,
     /// Panic scopes to put: new ones, and thawed ones in the place of what they were.
@@ -113,6 +115,7 @@ impl ChangeSet {
             && self.safelist_remove.is_empty()
             && self.groups.is_empty()
             && self.corroborations.is_empty()
+            && self.ends.is_empty()
             && self.replies.is_empty()
             && self.panic_put.is_empty()
     }

@@ -59,6 +59,8 @@ pub struct ReadSet {
     pub queued: u32,
     /// Whether these episodes were ever reported by a ban.
     pub episodes: BTreeSet<(SourceName, ExternalEventId)>,
+    /// When these episodes ended last, by the clock of their detector.
+    pub ends: BTreeSet<(SourceName, ExternalEventId)>,
     /// Whether these sources ever reported these victims by a ban.
     pub sightings: BTreeSet<(SourceName, VictimIp)>,
     /// Replies stored under these keys.
@@ -95,6 +97,7 @@ impl ReadSet {
             rejected_since: now,
             queued: 0,
             episodes: BTreeSet::new(),
+            ends: BTreeSet::new(),
             sightings: BTreeSet::new(),
             replies: BTreeSet::new(),
             victim_groups: false,
@@ -131,6 +134,8 @@ pub struct Snapshot {
     pub panic: Arc<Vec<PanicScope>>,
     /// Those of `episodes` that were reported before.
     pub episodes: HashSet<(SourceName, ExternalEventId)>,
+    /// The last end of those of `ends` that have one.
+    pub ends: HashMap<(SourceName, ExternalEventId), DateTime<Utc>>,
     /// Those of `sightings` that were reported before.
     pub sightings: HashSet<(SourceName, VictimIp)>,
     /// Those of `replies` that are stored.

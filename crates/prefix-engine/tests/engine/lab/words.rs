@@ -27,6 +27,7 @@ pub(crate) fn ban(victim: &str, vector: &str) -> Report {
         confidence: None,
         action: EventAction::Ban,
         external_event_id: None,
+        ended_at: None,
         reach: Reach::Full,
         reports: None,
         unread: Vec::new(),

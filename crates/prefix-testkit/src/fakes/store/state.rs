@@ -9,7 +9,7 @@ use prefix_core::event::{Event, EventAction};
 use prefix_core::flowspec::RouteKey;
 use prefix_core::id::{MitigationId, PanicId};
 use prefix_core::mitigation::{Mitigation, Status};
-use prefix_core::name::{CustomerId, Pop};
+use prefix_core::name::{CustomerId, ExternalEventId, Pop, SourceName};
 use prefix_core::panic::PanicScope;
 use prefix_core::ports::{
     ChangeSet, Epoch, IdempotencyRecord, QuotaCounts, ReadSet, RequestKey, Retention, Snapshot, StoreError,
@@ -37,6 +37,8 @@ pub(super) struct State {
     /// How far retention has come.
     pub(super) horizon: Option<DateTime<Utc>>,
     replies: HashMap<RequestKey, IdempotencyRecord>,
+    /// When episodes ended last, and when that was noted.
+    ends: HashMap<(SourceName, ExternalEventId), (DateTime<Utc>, DateTime<Utc>)>,
     claims: HashMap<Claim, MitigationId>,
     global: i64,
     pops: BTreeMap<Pop, i64>,
@@ -87,6 +89,11 @@ impl State {
             let episode = (report.source.clone(), id.clone());
             if reads.episodes.contains(&episode) {
                 snapshot.episodes.insert(episode);
+            }
+        }
+        for episode in &reads.ends {
+            if let Some((ended_at, _)) = self.ends.get(episode) {
+                snapshot.ends.insert(episode.clone(), *ended_at);
             }
         }
         for key in &reads.replies {
@@ -256,6 +263,10 @@ impl State {
         }
         self.signals.put(changes.corroborations);
         self.panic.extend(changes.panic_put.into_iter().map(|scope| (scope.panic_id, scope)));
+        for (episode, ended_at) in changes.ends {
+            let latest = self.ends.get(&episode).map_or(ended_at, |(known, _)| ended_at.max(*known));
+            self.ends.insert(episode, (latest, reads.now));
+        }
         self.replies.extend(changes.replies);
         if changes.safelist_put.is_empty() && changes.safelist_remove.is_empty() {
             return;
@@ -277,7 +288,7 @@ impl State {
     pub(super) fn prune(&mut self, retention: &Retention, limit: u32) -> u64 {
         let limit = u64::from(limit);
         let mut left = limit;
-        let mut kinds = 5;
+        let mut kinds = 6;
         // each kind gets the same share, and what one does not use is left to those after it
         let mut share = |gone: u64| {
             left -= gone;
@@ -285,9 +296,11 @@ impl State {
             left.div_ceil(kinds.max(1))
         };
         let is_old = |at: DateTime<Utc>, before: Option<DateTime<Utc>>| before.is_some_and(|time| at < time);
-        let first = limit.div_ceil(5);
+        let first = limit.div_ceil(6);
         let gone =
             remove(&mut self.replies, first, |reply| is_old(reply.created_at, retention.replies_before));
+        let gone =
+            remove(&mut self.ends, share(gone), |(_, noted_at)| is_old(*noted_at, retention.events_before));
         let mitigations = &self.mitigations;
         let is_held = |group: &SignalGroup| {
             let row = group.mitigation_id.and_then(|id| mitigations.get(&id));

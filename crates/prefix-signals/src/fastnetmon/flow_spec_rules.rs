@@ -1,0 +1,199 @@
+//! The FlowSpec rules that FastNetMon Advanced sends along: its own idea of which packets are the attack.
+//!
+//! They narrow what prefixd makes of the report, as far as all of them agree, and never widen it. Their sources are
+//! left out: an address of a sender is no part of a rule (it can be forged). Their action is not asked for either.
+
+use prefix_core::address::VictimIp;
+use prefix_core::flowspec::{Fragment, TcpFlags};
+use prefix_core::matching::{PacketLength, PacketMatch};
+use prefix_core::name::VectorName;
+use prefix_core::port::{PortList, PortSet};
+use prefix_core::protocol::Protocol;
+use prefix_diagnostics::{Diagnostic, KeyPath};
+use serde_json::{Map, Value};
+
+use crate::item::shown;
+use crate::reading::{self, Unread};
+
+/// The member that holds them.
+const MEMBER: &str = "flow_spec_rules";
+
+/// The rules of one message.
+#[derive(Default)]
+pub(super) struct FlowSpecRules<'a>(Vec<&'a Map<String, Value>>);
+
+/// What all rules about one address agree on.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Narrowing {
+    /// The protocol.
+    pub(super) protocol: Option<Protocol>,
+    /// The destination ports.
+    pub(super) dst_ports: PortList,
+    /// The rest.
+    pub(super) matches: PacketMatch,
+}
+
+/// What one rule says, as far as it can be compared.
+struct Said {
+    protocol: Option<Protocol>,
+    dst_ports: PortList,
+    src_ports: PortList,
+    tcp_flags: TcpFlags,
+    fragment: Fragment,
+    packet_length: Option<PacketLength>,
+}
+
+impl<'a> FlowSpecRules<'a> {
+    /// The rules of a message, if it has any.
+    pub(super) fn of(members: &'a Map<String, Value>) -> Result<Self, Diagnostic> {
+        let rules = match members.get(MEMBER) {
+            None | Some(Value::Null) => return Ok(Self(Vec::new())),
+            Some(Value::Array(rules)) => rules,
+            Some(_) => return Err(Diagnostic::shape(MEMBER, "must be a list")),
+        };
+        let read = rules.iter().enumerate().map(|(index, rule)| {
+            rule.as_object().ok_or_else(|| Diagnostic::shape(place(index), "must be an object"))
+        });
+        read.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// True without any.
+    pub(super) fn are_none(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The one address that every rule is about.
+    pub(super) fn victim(&self) -> Option<VictimIp> {
+        let mut victims = self.0.iter().map(|rule| destination(rule));
+        let first = victims.next()??;
+        victims.all(|victim| victim == Some(first)).then_some(first)
+    }
+
+    /// What the rules about this address agree on. Rules of another protocol than the attack say nothing of it.
+    pub(super) fn narrowing(
+        &self,
+        victim: VictimIp,
+        vector: Option<&VectorName>,
+        unread: &mut Unread,
+    ) -> Result<Narrowing, Diagnostic> {
+        let about = |rule: &Map<String, Value>| {
+            rule.get("destination_prefix").is_none_or(Value::is_null) || destination(rule) == Some(victim)
+        };
+        let mut said = Vec::new();
+        for (index, rule) in self.0.iter().enumerate().filter(|(_, rule)| about(rule)) {
+            said.push(Said::of(rule, index, unread)?);
+        }
+        let Some(first) = said.first() else { return Ok(Narrowing::default()) };
+        let protocol = first.protocol.filter(|known| said.iter().all(|other| other.protocol == Some(*known)));
+        let of_attack = vector.and_then(|vector| protocol_of(vector.as_str()));
+        if of_attack.zip(protocol).is_some_and(|(attack, rules)| attack != rules) {
+            unread.name(MEMBER, "they are about another protocol than what was counted");
+            return Ok(Narrowing::default());
+        }
+        let effective = of_attack.or(protocol);
+        let has_ports = matches!(effective, Some(Protocol::Tcp | Protocol::Udp));
+        let set = |list: &PortList| list.as_slice().iter().copied().collect::<PortSet>();
+        let agreed = |list: fn(&Said) -> &PortList| {
+            let wanted = list(first);
+            let agree = has_ports && said.iter().all(|other| set(list(other)) == set(wanted));
+            if agree { wanted.clone() } else { PortList::default() }
+        };
+        let mut matches =
+            PacketMatch { src_ports: set(&agreed(|said| &said.src_ports)), ..PacketMatch::default() };
+        if effective == Some(Protocol::Tcp) && said.iter().all(|other| other.tcp_flags == first.tcp_flags) {
+            let counted = vector.map_or_else(TcpFlags::default, |vector| flags_of(vector.as_str()));
+            match counted.and(first.tcp_flags) {
+                Ok(_) => matches.tcp_flags = first.tcp_flags,
+                Err(_) => unread.name(MEMBER, "their TCP flags contradict what was counted"),
+            }
+        }
+        if said.iter().all(|other| other.fragment == first.fragment) {
+            matches.fragment = first.fragment;
+        }
+        if said.iter().all(|other| other.packet_length == first.packet_length) {
+            matches.packet_length = first.packet_length;
+        }
+        Ok(Narrowing { protocol, dst_ports: agreed(|said| &said.dst_ports), matches })
+    }
+}
+
+impl Said {
+    fn of(rule: &Map<String, Value>, index: usize, unread: &mut Unread) -> Result<Self, Diagnostic> {
+        let single = |member: &str| match rule.get(member) {
+            Some(Value::Array(values)) if values.len() == 1 => Some(&values[0]),
+            other => other,
+        };
+        let wider = |member: &str, problem: String| {
+            let text = format!("{problem}; without them the rule would be wider than the report");
+            Diagnostic::shape(place(index).key(member), text)
+        };
+        let ports = |member: &str| {
+            let read = rule.get(member).map_or(Ok(None), reading::source_ports);
+            read.map(Option::unwrap_or_default).map_err(|problem| wider(member, problem))
+        };
+        Ok(Self {
+            protocol: single("protocols").and_then(|value| unread.keep(MEMBER, value, reading::protocol)),
+            dst_ports: ports("destination_ports")?,
+            src_ports: ports("source_ports")?,
+            tcp_flags: rule
+                .get("tcp_flags")
+                .and_then(|value| unread.keep(MEMBER, value, reading::tcp_flags))
+                .unwrap_or_default(),
+            fragment: rule
+                .get("fragmentation_flags")
+                .and_then(|value| unread.keep(MEMBER, value, reading::fragment))
+                .unwrap_or_default(),
+            packet_length: rule.get("packet_lengths").and_then(|value| unread.keep(MEMBER, value, lengths)),
+        })
+    }
+}
+
+/// Lengths of packets: the range that holds all of them.
+fn lengths(value: &Value) -> reading::Reading<PacketLength> {
+    let Value::Array(values) = value else { return reading::packet_length(value) };
+    let mut range: Option<PacketLength> = None;
+    for value in values {
+        let Some(next) = reading::packet_length(value)? else { continue };
+        range = Some(match range {
+            None => next,
+            Some(known) => PacketLength { min: known.min.min(next.min), max: known.max.max(next.max) },
+        });
+    }
+    // RFC 791 §3.1, and the longest frame that routers take
+    match range {
+        Some(range) if range.min < 20 || range.max > 9216 => {
+            Err(format!("{} is no length of packets", shown(value)))
+        }
+        range => Ok(range),
+    }
+}
+
+fn place(index: usize) -> KeyPath {
+    KeyPath::from(MEMBER).index(index)
+}
+
+/// The host that a rule is about; `None` of a network, and of what cannot be read.
+fn destination(rule: &Map<String, Value>) -> Option<VictimIp> {
+    reading::address(rule.get("destination_prefix")?.as_str()?)
+}
+
+/// The protocol of the vectors that counters name.
+fn protocol_of(vector: &str) -> Option<Protocol> {
+    let word = match vector {
+        "udp_flood" => "udp",
+        "syn_flood" | "ack_flood" | "tcp_flood" => "tcp",
+        "icmp_flood" => "icmp",
+        _ => return None,
+    };
+    word.parse().ok()
+}
+
+/// The flags of the vectors that counters name.
+fn flags_of(vector: &str) -> TcpFlags {
+    let words: &[&str] = match vector {
+        "syn_flood" => &["syn", "!ack"],
+        "ack_flood" => &["ack", "!syn"],
+        _ => &[],
+    };
+    TcpFlags::from_words(words).unwrap_or_default()
+}
