@@ -10,6 +10,7 @@
 mod behind_the_back;
 mod connections;
 mod contract;
+mod event_days;
 mod instances;
 mod migrations;
 mod million;

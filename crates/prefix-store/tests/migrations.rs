@@ -22,9 +22,9 @@ fn names(states: &[MigrationState], is_applied: bool) -> Vec<(i64, &'static str)
     states.iter().map(|state| (state.version, state.name)).collect()
 }
 
-const ALL: [(i64, &str); 5] =
-    [(1, "foundation"), (2, "safety"), (3, "signals"), (4, "admission"), (5, "time")];
-const LATER: [(i64, &str); 4] = [ALL[1], ALL[2], ALL[3], ALL[4]];
+const ALL: [(i64, &str); 6] =
+    [(1, "foundation"), (2, "safety"), (3, "signals"), (4, "admission"), (5, "time"), (6, "events_by_day")];
+const LATER: [(i64, &str); 5] = [ALL[1], ALL[2], ALL[3], ALL[4], ALL[5]];
 
 fn run_sql(file: &Path, sql: &str) {
     let script =

@@ -38,7 +38,7 @@ pub(crate) struct Facts {
     deadlines: HashMap<MitigationId, Instant>,
     last_write: Instant,
     acks: Vec<Ack>,
-    /// Of which mitigations a path was taken by the speaker, or may have been.
+    /// Of which mitigations a path was sent: one that is killed meanwhile may have been taken.
     sent: HashSet<MitigationTag>,
     /// The first answer to each `Idempotency-Key`.
     keys: HashMap<u64, EventId>,
@@ -160,6 +160,7 @@ impl Observer {
             }
             if let Some(path) = change.announced() {
                 let tag = path.tags.mitigation;
+                self.open().sent.insert(tag);
                 let written = self.store.with_mitigations(|rows| {
                     rows.values().any(|row| MitigationTag::from(row.mitigation_id) == tag)
                 });
@@ -267,11 +268,6 @@ impl Observer {
                 Ok(()) => "done".to_owned(),
                 Err(error) => error.to_string(),
             };
-            if let Some(path) =
-                change.announced().filter(|_| matches!(result, Ok(()) | Err(AnnounceError::Unknown(_))))
-            {
-                self.open().sent.insert(path.tags.mitigation);
-            }
             self.trace.tell(link.name, format!("tells the speaker: {change} ({answer})"));
         }
     }
