@@ -17,4 +17,5 @@ mod million;
 mod open;
 mod pooler;
 mod recovery;
+mod soak;
 mod tls;
