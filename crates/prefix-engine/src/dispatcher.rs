@@ -65,6 +65,8 @@ pub(crate) struct Dispatcher {
     /// Updates that the speaker took, on routes where an earlier one without an answer may have come in between.
     to_read_back: HashMap<RouteKey, RouteUpdate>,
     read_back_at: Instant,
+    /// What the speaker held when it was last looked at, while it was not sure who leads.
+    look: read_first::Look,
     next_burst: Instant,
     /// In which epoch a burst goes out: what comes of it is written as work of that leader.
     epoch: Epoch,
@@ -80,6 +82,7 @@ impl Dispatcher {
             attempts: HashMap::new(),
             to_read_back: HashMap::new(),
             read_back_at: Instant::now(),
+            look: read_first::Look::default(),
             next_burst: Instant::now(),
             epoch: Epoch(0),
         }
@@ -135,6 +138,7 @@ impl Dispatcher {
         self.waiting = WorkQueue::default();
         self.to_read_back.clear();
         self.retries = RetryQueue::default();
+        self.look = read_first::Look::default();
         self.attempts.retain(|_, attempt| {
             attempt.failures = 0;
             attempt.unresolved
