@@ -19,3 +19,4 @@ mod service_ports;
 mod several;
 mod speaker;
 mod ten_thousand;
+mod three_pops;

@@ -15,7 +15,7 @@ use prefix_core::flowspec::RouteKey;
 use prefix_core::mitigation::Mitigation;
 use prefix_core::ports::{Epoch, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
 use crate::error::EngineError;
@@ -31,6 +31,9 @@ const BATCH: usize = 256;
 
 /// How long the daemon's own commands wait before they are handed over again after a failure of storage.
 pub(crate) const RETRY: Duration = Duration::from_millis(500);
+
+/// How long what may wait for the next transaction waits for one.
+const LINGER: Duration = Duration::from_millis(25);
 
 /// The most requests that wait for their transaction.
 const WAITING: usize = 4096;
@@ -63,6 +66,8 @@ enum Work {
     Reload(oneshot::Sender<Reloaded>, Source),
     /// Rows that other instances have changed.
     Follow(Vec<Mitigation>),
+    /// What waits for the next transaction is to be written now.
+    Flush(oneshot::Sender<()>),
 }
 
 /// Takes commands.
@@ -70,6 +75,7 @@ enum Work {
 pub(crate) struct CommitQueue {
     sender: mpsc::UnboundedSender<Work>,
     urgent: mpsc::UnboundedSender<Work>,
+    following: mpsc::UnboundedSender<Entry>,
     permits: Arc<Semaphore>,
     leader: Option<Epoch>,
 }
@@ -78,6 +84,7 @@ pub(crate) struct CommitQueue {
 pub(crate) struct Commands {
     urgent: mpsc::UnboundedReceiver<Work>,
     other: mpsc::UnboundedReceiver<Work>,
+    following: mpsc::UnboundedReceiver<Entry>,
 }
 
 impl CommitQueue {
@@ -85,8 +92,11 @@ impl CommitQueue {
     pub(crate) fn new() -> (Self, Commands) {
         let (sender, other) = mpsc::unbounded_channel();
         let (urgent_sender, urgent) = mpsc::unbounded_channel();
+        let (following_sender, following) = mpsc::unbounded_channel();
         let permits = Arc::new(Semaphore::new(WAITING));
-        (Self { sender, urgent: urgent_sender, permits, leader: None }, Commands { urgent, other })
+        let queue =
+            Self { sender, urgent: urgent_sender, following: following_sender, permits, leader: None };
+        (queue, Commands { urgent, other, following })
     }
 
     /// The same commit queue for work of the leader: once another epoch has begun, it is dropped as
@@ -99,6 +109,22 @@ impl CommitQueue {
     /// storage is, and there is no more of it than there are rules.
     pub(crate) fn submit<C: Command>(&self, command: C) -> Result<Reply<C::Output>, EngineError> {
         self.send(&self.sender, command, RequestClaim::default(), None)
+    }
+
+    /// The same for what nobody waits for: it goes with the next transaction, and has one of its own only if none comes
+    /// within 25 ms.
+    pub(crate) fn submit_to_follow<C: Command>(&self, command: C) -> Result<Reply<C::Output>, EngineError> {
+        let (request, reply) = request(command);
+        let entry = Entry { request, claim: RequestClaim::default(), leader: self.leader, _permit: None };
+        self.following.send(entry).map_err(|_| EngineError::ShuttingDown)?;
+        Ok(reply)
+    }
+
+    /// Returns when everything that was handed over to follow has been written, or has failed.
+    pub(crate) async fn flush(&self) -> Result<(), EngineError> {
+        let (done, flushed) = oneshot::channel();
+        self.sender.send(Work::Flush(done)).map_err(|_| EngineError::ShuttingDown)?;
+        flushed.await.map_err(|_| EngineError::ShuttingDown)
     }
 
     /// Hands over what takes rules away by somebody's will: it comes before everything that waits.
@@ -161,13 +187,70 @@ impl CommitQueue {
     }
 }
 
+/// What comes next.
+enum Next {
+    Work(Work),
+    /// What follows has waited long enough.
+    Following,
+    /// Nothing came, and the intent table is to be read anew.
+    Stale,
+    /// Every sender is gone.
+    End,
+}
+
+/// What goes with the next transaction.
+#[derive(Default)]
+struct Following {
+    entries: Vec<Entry>,
+    /// When it waits no longer.
+    due: Option<Instant>,
+    /// Who wants to know when it is written.
+    flushed: Vec<oneshot::Sender<()>>,
+}
+
+impl Following {
+    fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    fn push(&mut self, entry: Entry) {
+        self.entries.push(entry);
+        self.due.get_or_insert_with(|| Instant::now() + LINGER);
+    }
+
+    fn take(&mut self, commands: &mut Commands) -> Vec<Entry> {
+        while let Ok(entry) = commands.following.try_recv() {
+            self.entries.push(entry);
+        }
+        self.due = None;
+        std::mem::take(&mut self.entries)
+    }
+}
+
 impl Commands {
-    async fn recv(&mut self) -> Option<Work> {
-        tokio::select! {
-            biased;
-            // both end together, but what is left in the other one is still to be done
-            Some(work) = self.urgent.recv() => Some(work),
-            work = self.other.recv() => work.map(Work::taken),
+    async fn next(&mut self, following: &mut Following, patience: Option<Duration>) -> Next {
+        let stale_at = patience.map(|patience| Instant::now() + patience);
+        let never = || Instant::now() + Duration::from_hours(1);
+        loop {
+            tokio::select! {
+                biased;
+                // all end together, but what is left in the other ones is still to be done
+                Some(work) = self.urgent.recv() => return Next::Work(work),
+                work = self.other.recv() => return work.map_or_else(
+                    || {
+                        while let Ok(entry) = self.following.try_recv() {
+                            following.push(entry);
+                        }
+                        Next::End
+                    },
+                    |work| Next::Work(work.taken()),
+                ),
+                Some(entry) = self.following.recv() => following.push(entry),
+                () = sleep_until(following.due.unwrap_or_else(never)), if following.due.is_some() => {
+                    return Next::Following;
+                }
+                () = sleep_until(stale_at.unwrap_or_else(never)), if stale_at.is_some() => return Next::Stale,
+            }
         }
     }
 
@@ -190,41 +273,45 @@ impl Work {
 /// Works until every sender is gone.
 pub(crate) async fn run(shared: Arc<Shared>, mut commands: Commands) {
     let mut held: Option<Work> = None;
+    let mut following = Following::default();
     let mut stale = false;
     let mut reloaded: Option<Instant> = None;
     loop {
-        let first = match held.take() {
-            Some(work) => work,
-            None if stale => match timeout(RETRY, commands.recv()).await {
-                Ok(Some(work)) => work,
-                Ok(None) => return,
-                Err(_) => {
-                    // nobody may ever ask again, and what is stored is to be announced all the same
-                    stale = !reload(&shared).await;
-                    continue;
-                }
-            },
-            None => match commands.recv().await {
-                Some(work) => work,
-                None => return,
-            },
+        let next = match held.take() {
+            Some(work) => Next::Work(work),
+            None => commands.next(&mut following, stale.then_some(RETRY)).await,
         };
-        let first = match first {
-            Work::Entry(entry) => entry,
-            Work::Reload(done, source) => {
+        let mut batch = Vec::new();
+        let mut weight = 0;
+        let alone = match next {
+            Next::End if following.is_empty() => return,
+            Next::End | Next::Following => false,
+            Next::Stale => {
+                // nobody may ever ask again, and what is stored is to be announced all the same
+                stale = !reload(&shared).await;
+                continue;
+            }
+            Next::Work(Work::Reload(done, source)) => {
                 let reloaded = read_intents(&shared, source).await;
                 stale = reloaded.is_err();
                 let _ = done.send(reloaded);
                 continue;
             }
-            Work::Follow(rows) => {
+            Next::Work(Work::Follow(rows)) => {
                 follow_others(&shared, rows);
                 continue;
             }
+            Next::Work(Work::Flush(done)) => {
+                following.flushed.push(done);
+                false
+            }
+            Next::Work(Work::Entry(entry)) => {
+                weight += entry.request.weight();
+                let alone = entry.request.is_dry_run();
+                batch.push(entry);
+                alone
+            }
         };
-        let alone = first.request.is_dry_run();
-        let mut weight = first.request.weight();
-        let mut batch = vec![first];
         while !alone && weight < BATCH {
             match commands.try_recv() {
                 Some(Work::Entry(entry)) if !entry.request.is_dry_run() => {
@@ -238,14 +325,25 @@ pub(crate) async fn run(shared: Arc<Shared>, mut commands: Commands) {
                 None => break,
             }
         }
+        let mut flushed = Vec::new();
+        if !alone {
+            // what the speaker has confirmed comes before what is wanted now
+            let mut all = following.take(&mut commands);
+            flushed = std::mem::take(&mut following.flushed);
+            all.append(&mut batch);
+            batch = all;
+        }
         // where everything is read and nothing written, reading all of it before each attempt would be all it does
-        if stale && reloaded.is_none_or(|at| at.elapsed() >= RETRY) {
+        if stale && !batch.is_empty() && reloaded.is_none_or(|at| at.elapsed() >= RETRY) {
             // after an unanswered commit nobody knows what is stored: the intent table is read anew first
             stale = !reload(&shared).await;
             reloaded = (!stale).then(Instant::now);
         }
         batch.retain(|entry| entry.claim.take());
         stale |= commit_batch(&shared, batch, !alone).await;
+        for done in flushed {
+            let _ = done.send(());
+        }
     }
 }
 

@@ -31,7 +31,7 @@ impl ConfirmationWaiters {
         receiver
     }
 
-    /// A committed row may have reached a status that requests wait for.
+    /// A row may have reached a status that requests wait for.
     pub(crate) fn reached(&self, row: &Mitigation) {
         if awaits_speaker(row.status) {
             return;

@@ -65,6 +65,8 @@ pub(crate) struct Dispatcher {
     /// Updates that the speaker took, on routes where an earlier one without an answer may have come in between.
     to_read_back: HashMap<RouteKey, RouteUpdate>,
     read_back_at: Instant,
+    /// What the speaker held when it was last looked at, while it was not sure who leads.
+    look: read_first::Look,
     next_burst: Instant,
     /// In which epoch a burst goes out: what comes of it is written as work of that leader.
     epoch: Epoch,
@@ -80,6 +82,7 @@ impl Dispatcher {
             attempts: HashMap::new(),
             to_read_back: HashMap::new(),
             read_back_at: Instant::now(),
+            look: read_first::Look::default(),
             next_burst: Instant::now(),
             epoch: Epoch(0),
         }
@@ -135,6 +138,7 @@ impl Dispatcher {
         self.waiting = WorkQueue::default();
         self.to_read_back.clear();
         self.retries = RetryQueue::default();
+        self.look = read_first::Look::default();
         self.attempts.retain(|_, attempt| {
             attempt.failures = 0;
             attempt.unresolved
@@ -252,7 +256,8 @@ impl Dispatcher {
     ) {
         if self.context.intents.get(id).is_some_and(|row| is_news(&row)) {
             let (action, not_after) = (path.action, path.tags.not_after);
-            settle.confirmed.push(Confirmed { id, key, step, action, not_after });
+            let (at, frame) = self.context.clock.reading();
+            settle.confirmed.push(Confirmed { id, key, step, action, not_after, at, frame });
         }
     }
 
@@ -279,8 +284,24 @@ impl Dispatcher {
         if settle.confirmed.is_empty() && settle.gone.is_empty() {
             return;
         }
+        let TaskContext { intents, leadership, commit_queue, .. } = &self.context;
+        let commit_queue = commit_queue.led_by(self.epoch);
+        let mut answered = Vec::new();
+        if leadership.leading() == Some(self.epoch) {
+            let now = self.context.now();
+            let confirmed = settle.confirmed.iter();
+            answered.extend(confirmed.filter_map(|confirmed| intents.confirm_ahead(confirmed, now)));
+        }
+        // whoever waits at another instance learns it from the row
+        let can_wait = settle.gone.is_empty()
+            && answered.len() == settle.confirmed.len()
+            && answered.iter().all(|row| intents.is_awaited_here_only(row.mitigation_id));
+        let queued =
+            if can_wait { commit_queue.submit_to_follow(settle) } else { commit_queue.submit(settle) };
         // the commit queue ends only with the engine
-        let _ = self.context.commit_queue.led_by(self.epoch).submit(settle);
+        if queued.is_ok() {
+            answered.iter().for_each(|row| intents.confirmation_waiters.reached(row));
+        }
     }
 }
 

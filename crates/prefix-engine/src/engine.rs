@@ -125,6 +125,12 @@ impl Engine {
         self.ask(Record(entries)).await
     }
 
+    /// Returns when everything is written that was answered before, at the latest after a quarter of a second: a rule that the
+    /// speaker has confirmed is answered as such before its row says so.
+    pub async fn written(&self) {
+        self.running.wait_until_written().await;
+    }
+
     /// Every alert from now on. A receiver that is slow misses the oldest ones.
     pub fn alerts(&self) -> broadcast::Receiver<Alert> {
         self.running.shared.alerts.subscribe()

@@ -5,6 +5,7 @@
 //! why rules leave on time even while storage is down.
 
 mod adj_rib_out;
+mod ahead;
 mod rows;
 mod schedule;
 
@@ -26,6 +27,7 @@ use crate::confirmation_waiters::ConfirmationWaiters;
 use crate::mutex::Mutex;
 use adj_rib_out::AdjRibOut;
 pub(crate) use adj_rib_out::AnnouncedPath;
+use ahead::Ahead;
 use rows::Rows;
 use schedule::Schedule;
 
@@ -82,6 +84,7 @@ struct State {
     rows: Rows,
     schedule: Schedule,
     adj_rib_out: AdjRibOut,
+    ahead: Ahead,
     /// By which setting of storage's clock the rows are meant here.
     frame: ClockFrame,
     /// Rows that are stored by another one.
@@ -116,13 +119,15 @@ impl IntentTable {
         for row in rows {
             let old = before.remove(&row.mitigation_id);
             let is_same = old.as_ref().is_some_and(|old| old.revision == row.revision);
-            let named = state.put(row);
+            let named = state.put(row, false);
             if !is_same {
                 keys.extend(old.iter().flat_map(|old| route_keys(old)));
                 keys.extend(named);
             }
         }
         keys.extend(before.values().flat_map(|gone| route_keys(gone)));
+        let State { ahead, rows, .. } = &mut *state;
+        ahead.was_reloaded(|id| rows.by_id.contains_key(id));
         self.deadline_moved.notify_one();
         sorted(keys)
     }
@@ -132,6 +137,7 @@ impl IntentTable {
         let known = {
             let mut state = self.state.lock();
             state.rows.forget_ended();
+            state.ahead.clear_confirmed();
             state.rows.by_key.keys().cloned().collect::<Vec<_>>()
         };
         self.reload(rows);
@@ -139,9 +145,10 @@ impl IntentTable {
         sorted(known.into_iter().chain(state.rows.by_key.keys().cloned()).collect())
     }
 
-    /// Follows a committed row. Returns the routes whose desired path may have changed.
-    pub(crate) fn follow(&self, row: Mitigation) -> Vec<RouteKey> {
-        let keys = self.state.lock().put(row);
+    /// Follows a row that this instance (`is_own`) or another one has committed. Returns the routes whose desired path may
+    /// have changed.
+    pub(crate) fn follow(&self, row: Mitigation, is_own: bool) -> Vec<RouteKey> {
+        let keys = self.state.lock().put(row, is_own);
         if !keys.is_empty() {
             self.deadline_moved.notify_one();
         }
@@ -157,7 +164,8 @@ impl IntentTable {
         state.schedule.clear();
         state.of_other_frames.clear();
         for row in rows.into_values() {
-            state.put(Arc::unwrap_or_clone(row));
+            let is_own = state.ahead.is_own(row.mitigation_id);
+            state.put(Arc::unwrap_or_clone(row), is_own);
         }
         self.deadline_moved.notify_one();
         sorted(state.rows.by_key.keys().cloned().collect())
@@ -243,9 +251,11 @@ impl IntentTable {
     /// How many rows there are of each kind; `stuck_since` is the latest decision of a withdrawal that counts as stuck.
     pub(crate) fn counts(&self, stuck_since: DateTime<Utc>) -> Counts {
         let mut counts = Counts::default();
-        for row in self.state.lock().rows.by_id.values() {
+        let state = self.state.lock();
+        for row in state.rows.by_id.values() {
             match row.status {
                 Status::Active | Status::Escalated => counts.active += 1,
+                Status::Pending if state.ahead.is_confirmed(row.mitigation_id) => counts.active += 1,
                 Status::Pending => counts.pending += 1,
                 Status::Queued => counts.queued += 1,
                 Status::Withdrawing if row.ended_at.is_some_and(|at| at <= stuck_since) => {
@@ -294,6 +304,7 @@ impl IntentTable {
         self.forget_speaker();
         let mut state = self.state.lock();
         state.schedule.over.clear();
+        state.ahead.clear_confirmed();
         // a follower may have learned of a row before it learned of the thaw; the reload finds again what is frozen
         state.panic_pending.clear();
     }
@@ -314,7 +325,7 @@ fn sorted(mut keys: Vec<RouteKey>) -> Vec<RouteKey> {
 
 impl State {
     /// Puts a committed row, unless a newer revision of it is known.
-    fn put(&mut self, row: Mitigation) -> Vec<RouteKey> {
+    fn put(&mut self, row: Mitigation, is_own: bool) -> Vec<RouteKey> {
         if self.rows.is_outdated(&row) {
             return Vec::new();
         }
@@ -325,6 +336,7 @@ impl State {
             self.of_other_frames.insert(id);
         }
         let row = row.in_frame(self.frame);
+        self.ahead.follow(&row, is_own);
         let mut keys: Vec<RouteKey> = route_keys(&row).collect();
         if let Some(old) = self.rows.remove(id) {
             keys.extend(route_keys(&old));

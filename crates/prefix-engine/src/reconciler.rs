@@ -426,8 +426,9 @@ impl Reconciler {
             return None;
         }
         let tags = Tags { not_after, mitigation: desired.tags.mitigation };
-        let confirmed = AnnouncedPath::new(desired.action, tags, self.context.now());
-        let row = Confirmed { id, key: path.key.clone(), step, action: desired.action, not_after };
+        let (at, frame) = self.context.clock.reading();
+        let confirmed = AnnouncedPath::new(desired.action, tags, at);
+        let row = Confirmed { id, key: path.key.clone(), step, action: desired.action, not_after, at, frame };
         Some((confirmed, row))
     }
 

@@ -9,7 +9,6 @@
 
 mod connection;
 mod contract;
-mod neighbor;
 mod port_contract;
 mod proxy;
 mod speaker;

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::neighbor::Neighbor;
 use crate::support::{
     adapter, all_ok, assert_is, blackhole, many, next, next_that, one_of_everything, own, owner, police,
     rule, settings, table,
@@ -13,7 +12,7 @@ use prefix_core::flowspec::Action;
 use prefix_core::ownership::Ownership;
 use prefix_gobgp::{Community, Gobgp};
 use prefix_testkit::lab::wait::{PATIENCE, until};
-use prefix_testkit::lab::{Exabgp, Family, GobgpVersion, Gobgpd, RouterSeat, RouterUpdate};
+use prefix_testkit::lab::{BgpNeighbor, Exabgp, Family, GobgpVersion, Gobgpd, RouterSeat, RouterUpdate};
 
 crate::versions::with_both_versions! {
     a_router_receives_the_very_octets_of_each_rule
@@ -326,8 +325,8 @@ async fn a_path_from_a_session_stands_beside_ours(version: GobgpVersion) {
     let gobgp = adapter(&speaker);
     let path = own("dst 203.0.113.10/32 proto udp", police(), 1);
     let key = path.route.key();
-    let mut neighbor = Neighbor::start(&seat, &speaker).await;
-    neighbor.discard(&seat, key.nlri().as_bytes()).await;
+    let mut neighbor = BgpNeighbor::start(&seat, &speaker).await.unwrap();
+    neighbor.discards(&seat, key.nlri().as_bytes(), &[]).await.unwrap();
     let listed = until("the neighbor's path", PATIENCE, async || match table(&gobgp).await {
         listed if listed.len() == 1 => Ok(listed),
         other => Err(format!("{other:?}")),
@@ -396,7 +395,7 @@ async fn peers_are_told_with_their_families(version: GobgpVersion) {
     assert_ne!(before.state, SessionState::Established);
     assert_eq!((before.uptime, before.families.len()), (None, 4));
 
-    let neighbor = Neighbor::start(&seat, &speaker).await;
+    let neighbor = BgpNeighbor::start(&seat, &speaker).await.unwrap();
     let is_up = |event: &SpeakerEvent| matches!(event, SpeakerEvent::PeerChanged(peer) if peer.state == SessionState::Established);
     let SpeakerEvent::PeerChanged(told) = next_that(&mut events, is_up).await else { panic!("no peer") };
     assert_eq!(told.families, [AfiSafi::Ipv4Flowspec]);

@@ -12,6 +12,8 @@ pub(crate) struct Failure {
     pub(crate) again: bool,
     /// What has to be done before it is run again.
     pub(crate) grant: Option<GrantNeeded>,
+    /// There is no part of the events for the time of one.
+    pub(crate) needs_day: bool,
     /// It needs the locks of several pops, and held one already that does not come first.
     pub(crate) needs_several: bool,
 }
@@ -35,6 +37,7 @@ impl Failure {
             error: StoreError::Unavailable(problem.to_string()),
             again: false,
             grant: None,
+            needs_day: false,
             needs_several: false,
         }
     }
@@ -45,6 +48,7 @@ impl Failure {
             error: StoreError::Conflict(problem.to_string()),
             again: true,
             grant: None,
+            needs_day: false,
             needs_several: false,
         }
     }
@@ -74,7 +78,7 @@ impl Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let again = matches!(error, StoreError::Conflict(_));
-        Self { error, again, grant: None, needs_several: false }
+        Self { error, again, grant: None, needs_day: false, needs_several: false }
     }
 }
 
@@ -82,6 +86,9 @@ impl From<Error> for Failure {
     /// A database that answered with an error has not committed. What has no kind may be a deadlock, whose victim is
     /// to try again; that it was a timeout or a full disk the next attempt will find out.
     fn from(error: Error) -> Self {
+        if is_day_missing(&error) {
+            return Self { needs_day: true, ..Self::conflict("no part of the events is for this day") };
+        }
         let again = matches!(error, Error::DatabaseError(DatabaseErrorKind::Unknown, _));
         let error = from_diesel(&error);
         let again = again && matches!(error, StoreError::Unavailable(_));
@@ -89,6 +96,7 @@ impl From<Error> for Failure {
             again: again || matches!(error, StoreError::Conflict(_)),
             error,
             grant: None,
+            needs_day: false,
             needs_several: false,
         }
     }
@@ -108,6 +116,13 @@ const CONTESTED: [&str; 7] = [
     "signal_groups_open",
     "signal_groups.vector",
 ];
+
+/// True for a row of a partitioned table that no part is for: of all violations of a condition the only one that names no
+/// constraint.
+fn is_day_missing(error: &Error) -> bool {
+    matches!(error, Error::DatabaseError(DatabaseErrorKind::CheckViolation, about)
+        if about.table_name() == Some("events") && about.constraint_name().is_none())
+}
 
 /// Every error of the database as one of the port.
 ///

@@ -62,6 +62,11 @@ pub(crate) fn of_retention() -> i64 {
     of_text("retention")
 }
 
+/// The lock of whoever makes parts of the events.
+pub(crate) fn of_event_days() -> i64 {
+    of_text("event days")
+}
+
 /// The id of a stored reply: the whole digest, which stands for the key itself.
 pub(crate) fn of_reply(key: &RequestKey) -> Vec<u8> {
     digest(&[&key.principal, &key.path, &key.key]).to_vec()

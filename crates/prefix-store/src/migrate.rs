@@ -25,11 +25,13 @@ macro_rules! migrations {
 }
 
 /// For PostgreSQL.
-pub(crate) const POSTGRES: &[Migration] =
-    migrations!("postgres": 1 "foundation", 2 "safety", 3 "signals", 4 "admission", 5 "time", 6 "claims");
+pub(crate) const POSTGRES: &[Migration] = migrations!(
+    "postgres": 1 "foundation", 2 "safety", 3 "signals", 4 "admission", 5 "time", 6 "claims", 7 "events_by_day"
+);
 /// For SQLite.
-pub(crate) const SQLITE: &[Migration] =
-    migrations!("sqlite": 1 "foundation", 2 "safety", 3 "signals", 4 "admission", 5 "time", 6 "claims");
+pub(crate) const SQLITE: &[Migration] = migrations!(
+    "sqlite": 1 "foundation", 2 "safety", 3 "signals", 4 "admission", 5 "time", 6 "claims", 7 "events_by_day"
+);
 
 /// Those of `known` that a database at version `found` lacks.
 pub(crate) fn missing(known: &'static [Migration], found: i64) -> Result<&'static [Migration], OpenError> {

@@ -4,6 +4,7 @@
 mod begin;
 mod course;
 mod customers;
+mod event_days;
 mod feed;
 mod fence;
 mod grant;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+use chrono::Utc;
 use diesel::result::QueryResult;
 use diesel_async::AsyncPgConnection;
 use futures::FutureExt;
@@ -72,6 +74,7 @@ pub(crate) async fn open(url: &PostgresUrl, options: Options) -> Result<SqlStore
     let writers = (most / 2).clamp(1, MOST_WRITERS);
     let writes = Pool::new(url, options, writers)?;
     migrate_by(&writes, url).await?;
+    event_days::provide(&writes, Utc::now()).await.map_err(|error| unavailable(url, &error))?;
     Ok(SqlStore::new(Postgres {
         reads: Pool::new(url, options, most - writers)?,
         writes,

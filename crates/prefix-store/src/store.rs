@@ -192,7 +192,16 @@ impl<D: Database> Reads for SqlStore<D> {
     }
 
     async fn event(&self, id: EventId) -> Result<Option<Event>, StoreError> {
-        self.one(Lane::People, events::by_id(Id(id.as_uuid()))).await?.map(EventRow::parse).transpose()
+        let id = Id(id.as_uuid());
+        let near = match events::by_id_and_time(id) {
+            Some(sql) => self.one(Lane::People, sql).await?,
+            None => None,
+        };
+        let row = match near {
+            Some(row) => Some(row),
+            None => self.one(Lane::People, events::by_id(id)).await?,
+        };
+        row.map(EventRow::parse).transpose()
     }
 
     async fn events(&self, query: &EventQuery) -> Result<Page<Event>, StoreError> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::name::{CustomerId, Pop};
 use prefix_core::ports::{ChangeSet, MitigationChange, QuotaDelta, QuotaLimits, ReadSet, StoreError};
@@ -23,7 +24,7 @@ pub(crate) struct Changed<R> {
 
 /// The kinds of stored counts.
 pub(crate) mod tally {
-    /// All events.
+    /// All events, by day. The sum of all parts is right: what is deleted row by row is counted under no day.
     pub(crate) const EVENTS: &str = "events";
     /// All mitigations of a pop.
     pub(crate) const MITIGATIONS: &str = "mitigations";
@@ -89,7 +90,7 @@ pub(crate) struct Writes<'a> {
     pub(crate) epoch: i64,
     /// The Unix second of the unit of work.
     pub(crate) second: i64,
-    pub(crate) tallies: Vec<TallyDelta<'a>>,
+    pub(crate) tallies: Vec<TallyDelta>,
 }
 
 impl<'a> Writes<'a> {
@@ -262,15 +263,21 @@ fn links(reads: &ReadSet, changes: &ChangeSet, delta: &QuotaDelta) -> Vec<Link> 
     links
 }
 
-fn tallies(changes: &ChangeSet) -> Vec<TallyDelta<'_>> {
-    let mut counts: BTreeMap<(&'static str, &str), i64> = BTreeMap::new();
-    let events = i64::try_from(changes.events.len()).unwrap_or(i64::MAX);
-    counts.insert((tally::EVENTS, ""), events);
+/// The day of an event, as it stands in the name of its part (`20261201`).
+pub(crate) fn day_of(time: DateTime<Utc>) -> String {
+    time.format("%Y%m%d").to_string()
+}
+
+fn tallies(changes: &ChangeSet) -> Vec<TallyDelta> {
+    let mut counts: BTreeMap<(&'static str, String), i64> = BTreeMap::new();
+    for event in &changes.events {
+        *counts.entry((tally::EVENTS, day_of(event.ingested_at))).or_default() += 1;
+    }
     for change in &changes.mitigations {
-        let pop = change.after.pop.as_str();
+        let pop = || change.after.pop.to_string();
         let was_active = change.before.as_ref().is_some_and(|row| is_active(row.status));
-        *counts.entry((tally::MITIGATIONS, pop)).or_default() += i64::from(change.before.is_none());
-        *counts.entry((tally::ACTIVE, pop)).or_default() +=
+        *counts.entry((tally::MITIGATIONS, pop())).or_default() += i64::from(change.before.is_none());
+        *counts.entry((tally::ACTIVE, pop())).or_default() +=
             i64::from(is_active(change.after.status)) - i64::from(was_active);
     }
     let counts = counts.into_iter().filter(|(_, by)| *by != 0);

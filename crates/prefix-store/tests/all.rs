@@ -10,10 +10,12 @@
 mod behind_the_back;
 mod connections;
 mod contract;
+mod event_days;
 mod instances;
 mod migrations;
 mod million;
 mod open;
 mod pooler;
 mod recovery;
+mod soak;
 mod tls;

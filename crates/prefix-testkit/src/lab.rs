@@ -21,6 +21,7 @@
 //! Set `PREFIXD_LAB_KEEP=1` to keep the folders (configuration, logs) after the test.
 
 mod alertmanager;
+mod bgp_neighbor;
 mod bgp_update;
 mod bird;
 mod certificates;
@@ -51,6 +52,7 @@ pub mod wait;
 mod wrong_clock;
 
 pub use alertmanager::{Alertmanager, AlertmanagerTimes};
+pub use bgp_neighbor::BgpNeighbor;
 pub use bgp_update::{Change, Family, PathAttributes, RouterUpdate};
 pub use bird::Bird;
 pub use certificates::Certificates;

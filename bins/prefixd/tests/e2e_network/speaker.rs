@@ -2,7 +2,8 @@
 
 use crate::test_network::{Network, NetworkBuilder, discard, police, udp_flood};
 use prefix_client::MitigationStatus;
-use prefix_testkit::lab::{Family, wait};
+use prefix_core::ownership::{MitigationTag, NotAfter, Owner, Tags};
+use prefix_testkit::lab::{BgpNeighbor, Family, Gobgpd, RouterSeat, wait};
 use std::time::{Duration, Instant};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -164,4 +165,38 @@ async fn reconciled(net: &Network) {
     })
     .await
     .unwrap();
+}
+
+/// Two sites whose speakers share a session: the other one has the same rule already, with the communities of its pop.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_learned_from_another_sites_speaker_occupies_no_route_of_ours() {
+    let net = Network::with_gobgp_4().postgres().start().await;
+    let seat = RouterSeat::claim(65_131).unwrap();
+    let speaker = Gobgpd::v4().neighbor(&seat).start().await.unwrap();
+    let here = net.instance_of_pop("ams1", &speaker).await;
+    let mut neighbor = BgpNeighbor::start(&seat, &speaker).await.unwrap();
+    let attack = udp_flood("203.0.113.77");
+    let nlri = [0x0a, 0x01, 0x20, 203, 0, 113, 77, 0x03, 0x81, 17];
+    let tags = Tags { not_after: NotAfter(u32::MAX), mitigation: MitigationTag(7) };
+    let of_the_other = Owner::new(speaker.asn(), 8955, &"fra1".parse().unwrap()).communities(tags);
+    neighbor.discards(&seat, &nlri, &of_the_other).await.unwrap();
+    let paths = async || {
+        let rib = speaker.rib(Family::Ipv4FlowSpec).await.map_err(|error| error.to_string())?;
+        Ok::<_, String>(rib.values().map(|paths| paths.as_array().map_or(0, Vec::len)).collect::<Vec<_>>())
+    };
+    let learned = wait::until("the learned rule", wait::PATIENCE, async || match paths().await? {
+        paths if paths == [1] => Ok(()),
+        paths => Err(format!("{paths:?}")),
+    });
+    learned.await.unwrap();
+
+    let answer = here.detector.posts(&attack).await;
+    assert_eq!(answer.mitigation_status, Some(MitigationStatus::Active), "{}", here.daemon.log_tail());
+    assert_eq!(paths().await.unwrap(), [2], "both stand there");
+    here.detector.releases(&attack).await;
+    let alone = wait::until("only the learned rule", wait::PATIENCE, async || match paths().await? {
+        paths if paths == [1] => Ok(()),
+        paths => Err(format!("{paths:?}")),
+    });
+    alone.await.unwrap();
 }

@@ -302,6 +302,17 @@ impl Network {
         self.another(None, change).await
     }
 
+    /// Starts an instance of a pop that has a speaker of its own, on the same database.
+    pub(crate) async fn instance_of_pop(&self, pop: &str, speaker: &Gobgpd) -> Beside {
+        let change = |settings: &mut Value| {
+            settings["pop"] = pop.into();
+            settings["bgp"]["gobgp_grpc"] = speaker.grpc_endpoint().into();
+            settings["bgp"]["local_asn"] = speaker.asn().into();
+            settings["bgp"]["neighbors"] = Value::Array(Vec::new());
+        };
+        self.another(None, change).await
+    }
+
     /// The same on a machine whose clock is so many seconds ahead.
     pub(crate) async fn another_instance_with_clock(&self, ahead: i64) -> Beside {
         self.another(Some(ahead), |_| {}).await

@@ -58,7 +58,7 @@ pub(crate) struct ReloadArgs {
 pub(crate) async fn run(session: &Session, command: ConfigCommand) -> Result<Exit, Failure> {
     match command {
         ConfigCommand::Show { part } => show(session, part).await,
-        ConfigCommand::Check { dir } => check::run(session, dir.as_deref()),
+        ConfigCommand::Check { dir } => check::run(session, dir.as_deref()).await,
         ConfigCommand::Set(arguments) => set::run(session, &arguments).await,
         ConfigCommand::Diff => diff(session, false).await,
         ConfigCommand::Reload(arguments) => reload(session, &arguments).await,

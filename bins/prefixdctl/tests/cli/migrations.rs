@@ -77,10 +77,10 @@ async fn a_file_is_not_migrated_under_its_daemon() {
     // as if the daemon were one version older
     set_version(dir, 3);
     let status = ctl(dir, &["migrations", "status", "-o", "csv"]).await.ended(0);
-    assert_eq!(
-        status.stdout,
-        "version,name,state,applied_at\n1,foundation,applied,\n2,safety,applied,\n3,signals,applied,\n4,admission,pending,\n5,time,pending,\n"
-    );
+    let (applied, pending): (Vec<&str>, Vec<&str>) =
+        status.stdout.lines().skip(1).partition(|line| line.ends_with(",applied,"));
+    assert_eq!(applied, ["1,foundation,applied,", "2,safety,applied,", "3,signals,applied,"]);
+    assert!(pending.len() > 1 && pending.iter().all(|line| line.ends_with(",pending,")), "{}", status.stdout);
     let run = ctl(dir, &["migrations", "run"]).await.ended(5);
     insta::assert_snapshot!(run.stderr, @"error: DIR/data/prefixd.db is in use by a prefixd that is older than this program: stop it, then run the migrations, or start a new prefixd, which runs them itself");
     assert_eq!(run.stdout, "");

@@ -8,7 +8,8 @@ use super::StoreError;
 /// What is to be deleted because of its age. Each `None` keeps everything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
-    /// Events received before this time go, unless the mitigation they belong to is not final.
+    /// Events received before this time go, unless the mitigation they belong to is not final. A store may keep them by day:
+    /// then a day goes when all of it is before this time, unless an unfinished mitigation was triggered in it.
     pub events_before: Option<DateTime<Utc>>,
     /// Final mitigations that ended before this time go.
     pub mitigations_before: Option<DateTime<Utc>>,
@@ -54,8 +55,8 @@ pub trait Maintenance: Send + Sync {
         to: DateTime<Utc>,
     ) -> Result<bool, StoreError>;
 
-    /// Deletes at most `limit` rows that are too old, and of each kind as many as of the others if there are so many; returns how
-    /// many went. Zero means that nothing is left to do, or that another instance is at it.
+    /// Deletes at most `limit` rows that are too old, and of each kind as many as of the others if there are so many; events that are
+    /// kept by day go besides. Returns how many went. Zero means that nothing is left to do, or that another instance is at it.
     async fn prune(&self, retention: &Retention, limit: u32) -> Result<u64, StoreError>;
 
     /// The state of the connections.

@@ -19,7 +19,8 @@ impl Command for Settle {
     type Output = ();
 
     fn reads(&self, context: &CommandContext<'_>, reads: &mut ReadSet) {
-        reads.admission = true;
+        // what the speaker has concerns no quota
+        reads.admission |= !self.gone.is_empty();
         reads.mitigations.extend(self.confirmed.iter().map(|confirmed| confirmed.id));
         for row in self.gone.iter().flat_map(|key| context.intents.of_route(key)) {
             reads.mitigations.insert(row.mitigation_id);

@@ -52,6 +52,7 @@ pub(super) fn follow(shared: &Shared, committed: Committed) {
     committed.mitigations.iter().for_each(|change| shared.alerts.changed(change));
     follow_rows(
         shared,
+        true,
         committed.mitigations.into_iter().map(|change| {
             let before = change.before.as_deref();
             let row = with_next_revision(*change.after, before);
@@ -72,6 +73,7 @@ pub(super) fn follow_others(shared: &Shared, rows: Vec<Mitigation>) {
     };
     follow_rows(
         shared,
+        false,
         rows.into_iter().map(|row| {
             let frees = frees(&row);
             (row, frees)
@@ -80,7 +82,7 @@ pub(super) fn follow_others(shared: &Shared, rows: Vec<Mitigation>) {
 }
 
 /// Makes the intent table, the dispatcher and whoever waits follow committed rows, each with whether it frees a quota.
-fn follow_rows(shared: &Shared, rows: impl Iterator<Item = (Mitigation, bool)>) {
+fn follow_rows(shared: &Shared, is_own: bool, rows: impl Iterator<Item = (Mitigation, bool)>) {
     let mut keys = Vec::new();
     let mut is_admission_due = false;
     for (mut row, frees) in rows {
@@ -88,7 +90,7 @@ fn follow_rows(shared: &Shared, rows: impl Iterator<Item = (Mitigation, bool)>) 
         if row.pop == shared.settings.pop {
             // the table keeps no explanations, whoever waits gets them
             let decision = std::mem::replace(&mut row.decision, Decision::open());
-            keys.extend(shared.intents.follow(row.clone()));
+            keys.extend(shared.intents.follow(row.clone(), is_own));
             row.decision = decision;
         }
         // an older state that another instance had committed answers nobody

@@ -104,6 +104,7 @@ async fn commit(shared: &Shared, batch: &mut [Entry], write: bool) -> Result<(),
             *panicked = changes.is_err();
             let (domain_events, changes) = changes.ok().filter(|_| write).unwrap_or_default();
             *committed = Committed::of(&changes, domain_events);
+            shared.intents.deciding(&changes.mitigations);
             changes
         };
         shared.store.transact(reads, &mut decide).await
@@ -112,7 +113,10 @@ async fn commit(shared: &Shared, batch: &mut [Entry], write: bool) -> Result<(),
         shared.leadership.deposed(epoch);
     }
     remember(shared, &result, &committed, requests);
-    result?;
+    if let Err(failure) = result {
+        shared.intents.decided(leaves_doubt(&failure));
+        return Err(failure);
+    }
     if panicked {
         // one request that hits a defect must not end the daemon, and again after each restart when it is repeated
         return Err(StoreError::Invalid(
@@ -120,6 +124,7 @@ async fn commit(shared: &Shared, batch: &mut [Entry], write: bool) -> Result<(),
         ));
     }
     follow(shared, committed);
+    shared.intents.decided(false);
     Ok(())
 }
 

@@ -1,9 +1,9 @@
 //! What is read from the speaker before a burst is sent. An update names a route, not an owner.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use prefix_core::announcer::RibPath;
+use prefix_core::announcer::{AnnounceError, RibPath};
 use prefix_core::flowspec::RouteKey;
 use prefix_core::ownership::Ownership;
 use tokio::time::Instant;
@@ -18,6 +18,20 @@ const MOST_READ: usize = 10_000;
 
 /// Before a route that waits until it is known again who leads is read again.
 const HELD_BACK: Duration = Duration::from_millis(500);
+
+/// What stood on some routes at one moment. Each is used once.
+#[derive(Default)]
+pub(super) struct Look {
+    found: HashMap<RouteKey, Option<RibPath>>,
+    until: Option<Instant>,
+}
+
+impl Look {
+    fn tells_of(&self, keys: &[RouteKey]) -> bool {
+        self.until.is_some_and(|until| Instant::now() < until)
+            && keys.iter().all(|key| self.found.contains_key(key))
+    }
+}
 
 impl Dispatcher {
     /// Reads the routes of which it is not known yet whose path stands there: what belongs to somebody else is not
@@ -86,6 +100,19 @@ impl Dispatcher {
             self.context.commit_queue.led_by(self.epoch).submit(Record(paths.iter().map(entry).collect()));
     }
 
+    /// Reads these routes, and with them those that wait: the speaker reads its whole table for one look.
+    async fn look_at(&mut self, keys: &[RouteKey]) -> Result<(), AnnounceError> {
+        let mut asked: Vec<RouteKey> = keys.to_vec();
+        asked.extend(self.waiting.iter().map(|(key, _)| key.clone()).take(MOST_READ));
+        let began = Instant::now();
+        let found = self.announcer.find(&asked).await?;
+        // looks take a fifth of the time at most, and none counts for long: another instance may lead
+        let counts_for = began.elapsed().saturating_mul(4).min(HELD_BACK);
+        self.look =
+            Look { found: asked.into_iter().zip(found).collect(), until: Some(Instant::now() + counts_for) };
+        Ok(())
+    }
+
     /// Keeps of a burst only what is right whoever leads.
     pub(super) async fn keep_safe(
         &mut self,
@@ -95,16 +122,15 @@ impl Dispatcher {
         let all: Vec<RouteUpdate> = announce.into_iter().chain(withdraw).collect();
         let keys = keys_of(&all);
         let (mut announce, mut withdraw, mut settle) = (Vec::new(), Vec::new(), Settle::default());
-        let found = match self.announcer.find(&keys).await {
-            Ok(found) => found,
-            Err(error) => {
-                self.failed_to_read(&keys, &error);
-                return (announce, withdraw);
-            }
-        };
+        if !self.look.tells_of(&keys)
+            && let Err(error) = self.look_at(&keys).await
+        {
+            self.failed_to_read(&keys, &error);
+            return (announce, withdraw);
+        }
         let now = self.context.now();
-        for (update, found) in all.into_iter().zip(found) {
-            let found = found.filter(is_ours);
+        for update in all {
+            let found = self.look.found.remove(&update.key).flatten().filter(is_ours);
             match (&update.path, &found) {
                 (None, None) if !self.is_unresolved(&update.key) => self.confirm(update, &mut settle),
                 (None, Some(path))

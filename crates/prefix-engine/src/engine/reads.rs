@@ -23,6 +23,7 @@ use super::{Engine, memory};
 use crate::answer::{History, MitigationView, PeerView, Speaker};
 use crate::audit_chain;
 use crate::error::EngineError;
+use crate::shared::Shared;
 use crate::speaker::family_of;
 
 /// How long a question to the speaker may take before an answer goes out without it.
@@ -34,6 +35,9 @@ impl Engine {
         let shared = &self.running.shared;
         // only the leader sees what becomes of a rule at the speaker; all others know what it has written down
         let here = mitigation.pop == shared.settings.pop && shared.leadership.in_charge().is_some();
+        if here {
+            shared.intents.as_answered(&mut mitigation);
+        }
         let panic_pending = shared.intents.is_panic_pending(mitigation.mitigation_id);
         let intended = mitigation.lives() && !mitigation.dry_run && !panic_pending;
         if let Some(key) = mitigation.key().filter(|_| here && !mitigation.status.is_final()) {
@@ -80,13 +84,18 @@ impl Engine {
 
     /// A page of mitigations.
     pub async fn mitigations(&self, query: &MitigationQuery) -> Result<Page<MitigationView>, EngineError> {
-        let shared = &self.running.shared;
-        let page = match shared.store.mitigations(query).await {
+        let Shared { intents, leadership, store, settings, .. } = &*self.running.shared;
+        // named before storage is read: what is written in between is found there
+        let ahead = if leadership.in_charge().is_some() { intents.answered_ahead() } else { Vec::new() };
+        let page = match store.mitigations(query).await {
             Err(StoreError::Unavailable(cause)) => {
-                memory::mitigations(&shared.intents, &shared.settings.pop, query)
-                    .ok_or(EngineError::NotInMemory(cause))?
+                memory::mitigations(intents, &settings.pop, query).ok_or(EngineError::NotInMemory(cause))?
             }
-            page => page?,
+            page => {
+                let mut page = page?;
+                let missing = memory::as_answered(intents, &ahead, query, &mut page);
+                memory::completed(intents, query, page, store.by_ids(&missing).await?)
+            }
         };
         Ok(page.map(|row| self.view(row)))
     }
@@ -106,6 +115,7 @@ impl Engine {
     pub async fn audit(&self, query: &AuditQuery) -> Result<Page<AuditEntry>, EngineError> {
         let shared = &self.running.shared;
         let pop = query.pop.clone().unwrap_or_else(|| shared.settings.pop.clone());
+        self.running.wait_until_written().await;
         Ok(shared.store.audit(&AuditQuery { pop: Some(pop), ..query.clone() }).await?)
     }
 
@@ -164,7 +174,7 @@ impl Engine {
             let refresh = self.running.shared.speaker.refresh(&*shared.announcer);
             let _ = tokio::time::timeout(PATIENCE, refresh).await;
         }
-        let rows = shared.intents.rows();
+        let rows = shared.intents.all_answered();
         let mut announced: Vec<(AfiSafi, u64)> = Vec::new();
         for row in rows.iter().filter(|row| row.lives() && row.speaker.announced) {
             let Some(family) = row.route.as_ref().map(family_of) else { continue };

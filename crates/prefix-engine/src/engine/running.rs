@@ -72,6 +72,9 @@ type IdempotencyKeyName = (String, String, String);
 /// How long a stop waits for its tasks and for storage before it turns to the speaker.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a look at what is written waits for what was answered and is not written yet.
+const WRITTEN: Duration = Duration::from_millis(250);
+
 impl Running {
     pub(super) async fn start(parts: EngineParts) -> Result<Arc<Self>, EngineError> {
         let (instance, direct) = (parts.instance, parts.frozen.clone());
@@ -164,10 +167,10 @@ impl Running {
         let mut reached = HashMap::new();
         for id in ids {
             let confirmation = self.shared.intents.confirmation_waiters.register(id);
-            let row = match self.shared.intents.get(id) {
+            let row = match self.known(id) {
                 Some(row) if awaits_speaker(row.status) => match timeout_at(deadline, confirmation).await {
                     Ok(Ok(row)) => row,
-                    _ => self.shared.intents.get(id).unwrap_or(row),
+                    _ => self.known(id).unwrap_or(row),
                 },
                 Some(row) => row,
                 // it ended before anybody listened
@@ -179,6 +182,22 @@ impl Running {
             reached.insert(id, row);
         }
         reached
+    }
+
+    /// An unfinished row as this instance knows it: with what the speaker has told its leader, and is not written yet.
+    pub(super) fn known(&self, id: MitigationId) -> Option<Arc<Mitigation>> {
+        let Shared { intents, leadership, .. } = &*self.shared;
+        if leadership.in_charge().is_some() { intents.answered(id) } else { intents.get(id) }
+    }
+
+    /// Waits until everything is written that was answered before, as far as storage lets it.
+    pub(super) async fn wait_until_written(&self) {
+        if self.shared.intents.answered_ahead().is_empty() {
+            return;
+        }
+        if let Some(commit_queue) = self.commit_queue() {
+            let _ = tokio::time::timeout(WRITTEN, commit_queue.flush()).await;
+        }
     }
 
     /// The same for those that have not ended, by a caller who does not ask what became of them.

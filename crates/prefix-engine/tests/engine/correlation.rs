@@ -107,6 +107,7 @@ async fn a_late_corroborating_signal_puts_the_rule_on_the_wire_before_it_is_answ
     let taken = corroborate(&lab, helper("acme")).await;
     assert_eq!(taken.attached_group_ids, [held.signal_group_id.unwrap()]);
     assert_eq!(lab.rules(), ["dst 203.0.113.10/32 proto udp: police 50000000 bit/s"]);
+    lab.engine.written().await;
     let row = lab.row(taken.mitigation_ids[0]).await;
     assert_eq!((row.status, row.triggering_event_id), (Status::Active, Some(held.event_id)));
     assert_eq!(lab.audited("corroborate").len(), 2);

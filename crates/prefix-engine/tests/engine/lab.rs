@@ -190,6 +190,7 @@ impl Lab {
     /// Everything that happens at once has happened.
     pub(crate) async fn settle(&self) {
         self.wait(Duration::from_millis(5)).await;
+        self.engine.written().await;
     }
 
     /// Reports an event and wants it accepted.
@@ -210,7 +211,9 @@ impl Lab {
 
     /// What becomes of an event.
     pub(crate) async fn outcome(&self, report: Report) -> EventOutcome {
-        self.engine.ingest(report, &detector()).await.unwrap().value
+        let outcome = self.engine.ingest(report, &detector()).await.unwrap().value;
+        self.engine.written().await;
+        outcome
     }
 
     /// Reports an event that makes or finds a mitigation.
@@ -229,7 +232,9 @@ impl Lab {
         request: ManualRequest,
         caller: &Caller,
     ) -> Result<MitigationView, EngineError> {
-        self.engine.create(request, caller).await.map(|created| created.value.view)
+        let created = self.engine.create(request, caller).await;
+        self.engine.written().await;
+        created.map(|created| created.value.view)
     }
 
     /// Operator alice withdraws.

@@ -24,6 +24,34 @@ async fn a_rule_stays_until_the_last_source_has_let_go() {
     assert_eq!(lab.rules().len(), 0);
 }
 
+/// A source that repeats itself faster than storage commits costs one change of the row for all that waited together.
+#[tokio::test(start_paused = true)]
+async fn repeats_that_wait_together_change_the_row_once_and_each_is_stored_counted_and_answered() {
+    let lab = Lab::usual().await;
+    let id = lab.mitigate(ban("203.0.113.10", "udp_flood")).await;
+    let before = lab.row(id).await;
+    lab.seconds(61).await;
+    lab.store.pause();
+    let asks = (0..100).map(|_| lab.hear(ban("203.0.113.10", "udp_flood")));
+    let resume = async {
+        lab.settle().await;
+        lab.store.resume();
+    };
+    let (answers, ()) = tokio::join!(futures::future::join_all(asks), resume);
+    let events: std::collections::BTreeSet<_> = answers.iter().map(|answer| answer.event_id).collect();
+    assert!(answers.iter().all(|answer| answer.status == EventStatus::Extended));
+    assert!(events.iter().all(|event| lab.store.holds_event(*event)));
+    assert_eq!((events.len(), lab.store.all_events().len()), (100, 101));
+    // the first one found an idle store, and those after it came together
+    let changes = lab.row(id).await.revision - before.revision;
+    assert!(changes <= 2, "{changes} changes of the row");
+    lab.seconds(61).await;
+    lab.hear(ban("203.0.113.10", "udp_flood")).await;
+    let counted =
+        lab.audited("extend").iter().map(|entry| entry.details["reports"].as_u64().unwrap()).sum::<u64>();
+    assert_eq!(counted, 101, "each is in the audit log");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_source_cannot_release_what_another_holds() {
     let lab = Lab::usual().await;

@@ -342,6 +342,7 @@ async fn play(folder: &Path) -> String {
         tokio::time::sleep_until(started + Duration::from_secs_f64(line.at)).await;
         play = play.happens(line.input).await;
     }
+    play.lab.engine.written().await;
     let names = named(&play.lab).await;
     let mut text = String::new();
     for (at, line) in play.record.0.lock().unwrap().iter() {

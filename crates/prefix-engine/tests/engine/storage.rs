@@ -301,6 +301,7 @@ async fn a_request_that_was_not_stored_may_be_repeated_with_its_key() {
     lab.store.fail_next(1, Fault::BeforeCommit);
     assert!(is_unavailable(&lab.engine.ingest(ban("203.0.113.10", "udp_flood"), &caller).await));
     assert!(!lab.engine.ingest(ban("203.0.113.10", "udp_flood"), &caller).await.unwrap().replayed);
+    lab.engine.written().await;
     lab.store.fail_next(1, Fault::AfterCommit);
     let caller = with_key(detector(), "k2", 2);
     assert!(is_unavailable(&lab.engine.ingest(ban("203.0.113.10", "udp_flood"), &caller).await));

@@ -1,13 +1,15 @@
 //! Thousands of rules at once: the speaker's table is read a few times and not once for each burst, and neither new
 //! rules nor withdrawals wait behind the others.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use prefix_core::mitigation::Status;
 use prefix_engine::PanicRequest;
+use prefix_testkit::fakes::{MemoryAnnouncer, MemoryStore, ScriptedClock};
 use tokio::time::Instant;
 
-use crate::lab::{Lab, alice, ban, detector, unban};
+use crate::lab::{Config, Lab, Reach, alice, ban, beginning, detector, instance, unban};
 
 const RULES: usize = 3_000;
 
@@ -88,4 +90,32 @@ async fn rules_whose_answers_were_lost_are_read_back_together() {
     assert_eq!((lab.rules().len(), lab.count(Status::Withdrawn)), (0, RULES));
     let reads = lab.speaker.reads() - reads;
     assert!(reads < RULES / 100, "the table was read {reads} times for {RULES} rules");
+}
+
+#[tokio::test(start_paused = true)]
+async fn thousands_that_are_over_while_nobody_knows_who_leads_read_the_table_a_few_times() {
+    let clock = Arc::new(ScriptedClock::following_tokio(beginning()));
+    let store = Arc::new(MemoryStore::new());
+    store.set_shared(true);
+    store.set_clock(clock.clone());
+    let speaker = Arc::new(MemoryAnnouncer::new());
+    let lab = Lab::try_start(store, speaker, clock, Config::read(LARGE), None, instance(1)).await.unwrap();
+    let victims: Vec<usize> = (1..=2_000).collect();
+    for part in victims.chunks(1_000) {
+        let reports = part.iter().map(|number| Ok(ban(&victim(*number), "udp_flood"))).collect();
+        lab.engine.ingest_batch(reports, &detector()).await.unwrap();
+    }
+    lab.seconds(2).await;
+    assert_eq!(lab.rules().len(), 2_000);
+    lab.set_reach(Reach::Speaker);
+    lab.seconds(10).await;
+    lab.speaker.set_delay(Duration::from_millis(50));
+    let reads = lab.speaker.reads();
+    let began = Instant::now();
+    while !lab.rules().is_empty() {
+        lab.wait(Duration::from_millis(100)).await;
+        assert!(began.elapsed() < Duration::from_mins(5), "{} rules are left", lab.rules().len());
+    }
+    let reads = lab.speaker.reads() - reads;
+    assert!(reads <= 60, "the table was read {reads} times for 2000 rules");
 }

@@ -1,5 +1,7 @@
 //! What the checks know: what daemons do as they do it, what was acknowledged, and when the testbed was last disturbed.
 
+mod acks;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,7 +10,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use prefix_core::announcer::{AnnounceError, RibPath};
 use prefix_core::flowspec::RouteKey;
-use prefix_core::id::{EventId, InstanceId, MitigationId, SignalId};
+use prefix_core::id::{EventId, InstanceId, MitigationId};
 use prefix_core::ownership::{MitigationTag, Ownership};
 use prefix_core::panic::PanicScope;
 use prefix_core::ports::Leadership;
@@ -20,20 +22,13 @@ use tokio::time::Instant;
 use crate::deeds::{Deeds, Timed};
 use crate::ports::Link;
 use crate::trace::Trace;
+use acks::Ack;
 
 /// From this age on a path of somebody else is known to every daemon that can know of it.
 const KNOWN: Duration = Duration::from_secs(2);
 
 /// How long a lease lasts.
 const TERM: Duration = Duration::from_secs(4);
-
-/// An event that somebody was told is stored.
-pub(crate) struct Ack {
-    pub(crate) event: EventId,
-    pub(crate) mitigation: Option<MitigationId>,
-    /// It was found in storage since it was acknowledged.
-    pub(crate) seen: bool,
-}
 
 pub(crate) struct Facts {
     calm_since: Instant,
@@ -43,6 +38,8 @@ pub(crate) struct Facts {
     deadlines: HashMap<MitigationId, Instant>,
     last_write: Instant,
     acks: Vec<Ack>,
+    /// Of which mitigations a path was sent: one that is killed meanwhile may have been taken.
+    sent: HashSet<MitigationTag>,
     /// The first answer to each `Idempotency-Key`.
     keys: HashMap<u64, EventId>,
     /// Paths that somebody else has put, and when.
@@ -77,6 +74,7 @@ impl Observer {
             deadlines: HashMap::new(),
             last_write: Instant::now(),
             acks: Vec::new(),
+            sent: HashSet::new(),
             keys: HashMap::new(),
             others: HashMap::new(),
             epoch: None,
@@ -128,49 +126,6 @@ impl Observer {
         self.open().last_write.elapsed()
     }
 
-    /// A client was told that its event is stored.
-    pub(crate) fn acknowledged(
-        &self,
-        key: Option<u64>,
-        event: EventId,
-        mitigation: Option<MitigationId>,
-        words: &str,
-    ) {
-        let mut facts = self.open();
-        facts.acks.push(Ack { event, mitigation, seen: false });
-        let first = key.map(|key| *facts.keys.entry(key).or_insert(event));
-        drop(facts);
-        if let Some(first) = first.filter(|first| *first != event) {
-            self.trace.wrong(format!(
-                "the repeated request ({words}) was carried out twice: event {first}, then event {event}"
-            ));
-        }
-    }
-
-    /// A client was told that its corroborating signal is stored.
-    pub(crate) fn corroborated(&self, signal: SignalId) {
-        let stored = self.store.all_corroborations();
-        if !stored.iter().any(|one| one.signal_id == signal) {
-            self.trace.wrong(format!("the acknowledged corroborating signal {signal} is not stored"));
-        }
-    }
-
-    /// Looks at every acknowledgement (`all`), or only at those not found in storage yet.
-    pub(crate) fn check_acks(&self, all: bool) {
-        let mut facts = self.open();
-        for ack in facts.acks.iter_mut().filter(|ack| all || !ack.seen) {
-            ack.seen = true;
-            if !self.store.holds_event(ack.event) {
-                self.trace.wrong(format!("the acknowledged event {} is not stored", ack.event));
-            }
-            if let Some(id) = ack.mitigation
-                && !self.store.with_mitigations(|rows| rows.contains_key(&id))
-            {
-                self.trace.wrong(format!("the acknowledged mitigation {} is not stored", name(id)));
-            }
-        }
-    }
-
     /// Somebody else put a path into the speaker's table.
     pub(crate) fn somebody_put(&self, key: &RouteKey) {
         self.open().others.insert(key.clone(), Instant::now());
@@ -205,6 +160,7 @@ impl Observer {
             }
             if let Some(path) = change.announced() {
                 let tag = path.tags.mitigation;
+                self.open().sent.insert(tag);
                 let written = self.store.with_mitigations(|rows| {
                     rows.values().any(|row| MitigationTag::from(row.mitigation_id) == tag)
                 });

@@ -123,6 +123,11 @@ fn acknowledge(observer: &Observer, key: Option<u64>, outcome: &EventOutcome, wo
     match outcome {
         EventOutcome::Accepted(ingested) => {
             observer.acknowledged(key, ingested.event_id, ingested.mitigation_id, words);
+            if let Some(id) =
+                ingested.mitigation_id.filter(|_| ingested.mitigation_status == Some(Status::Active))
+            {
+                observer.told_active(id, words);
+            }
         }
         EventOutcome::Refused(refused) => {
             // what is refused only for now is decided anew

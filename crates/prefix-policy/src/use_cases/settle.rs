@@ -1,6 +1,8 @@
 //! What the speaker confirmed is written down: rules that are in its table, and rules that have left it.
 
+use chrono::{DateTime, Utc};
 use prefix_core::audit::{Actor, AuditAction};
+use prefix_core::clock::ClockFrame;
 use prefix_core::flowspec::{Action, RouteKey};
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{EndReason, Mitigation, Status};
@@ -24,6 +26,10 @@ pub struct Confirmed {
     pub action: Action,
     /// The time until which the path says that it counts.
     pub not_after: NotAfter,
+    /// When the speaker said so: it may be written a little later.
+    pub at: DateTime<Utc>,
+    /// The frame of that time.
+    pub frame: ClockFrame,
 }
 
 /// True if a confirmation of this row says something that is not written down yet.
@@ -43,7 +49,7 @@ pub fn confirm(uow: &mut UnitOfWork<'_>, confirmed: &Confirmed) {
             && row.action == confirmed.action
             && row.key().as_ref() == Some(&confirmed.key)
     };
-    let Some(row) = uow.row(confirmed.id).filter(same) else { return };
+    let Some(row) = uow.row(confirmed.id).filter(same).filter(|row| is_news(row)) else { return };
     let first = row.status == Status::Pending;
     let step = row.progress.step_confirmed_at.is_none();
     if first {
@@ -58,8 +64,11 @@ pub fn confirm(uow: &mut UnitOfWork<'_>, confirmed: &Confirmed) {
         });
         uow.audit_mitigation(&Actor::SYSTEM, AuditAction::Confirm, confirmed.id, details);
     }
+    // a clock that was set in between leaves only the time of now
+    let at = if confirmed.frame == uow.frame { confirmed.at.min(now) } else { now };
     uow.edit(confirmed.id, |row| {
         row.progress.former = None;
+        row.progress.step_confirmed_at.get_or_insert(at);
         row.confirm(Some(confirmed.not_after), now)
     });
 }

@@ -105,7 +105,8 @@ impl InstanceFacts for Sent {
 fn confirmed(row: &Mitigation) -> Confirmed {
     let not_after = NotAfter::at_or_after(at(100));
     let (id, key, step) = (row.mitigation_id, row.key().unwrap(), row.progress.step);
-    Confirmed { id, key, step, action: row.action, not_after }
+    let frame = ClockFrame::default();
+    Confirmed { id, key, step, action: row.action, not_after, at: at(0), frame }
 }
 
 #[test]

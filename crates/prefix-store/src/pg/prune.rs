@@ -6,6 +6,7 @@ use prefix_core::ports::{Retention, StoreError};
 use tokio::time::timeout;
 
 use super::begin::begin;
+use super::event_days::{self, BEFORE};
 use super::pool::Pool;
 use crate::error::from_diesel;
 use crate::executor::Executor;
@@ -14,15 +15,21 @@ use crate::queries::NumberRow;
 use crate::queries::retention::{expired, share};
 use crate::sql::Sql;
 
-/// At most `limit` rows in all; none if another instance deletes some at this moment.
+/// At most `limit` rows in all, and every day of events that is too old; none if another instance deletes some at this moment.
 pub(super) async fn run(pool: &Pool, retention: Retention, limit: u32) -> Result<u64, StoreError> {
     let mut transaction = pool.get().await?.begin();
     let begin = begin(transaction.session(), pool.statement_timeout());
+    let before = retention.events_before;
     let work = delete(transaction.client(), &begin, retention, i64::from(limit));
     match timeout(pool.patience() * 3, work).await {
-        Ok(Ok(gone)) => {
+        Ok(Ok(None)) => {
             transaction.ended();
-            Ok(gone)
+            Ok(0)
+        }
+        Ok(Ok(Some(gone))) => {
+            transaction.ended();
+            event_days::provide_more(pool).await?;
+            Ok(gone + event_days::drop_old(pool, before).await?)
         }
         // dropped with the transaction, the connection is closed and the server rolls back
         Ok(Err(error)) => Err(from_diesel(&error)),
@@ -35,17 +42,22 @@ async fn delete(
     begin: &str,
     retention: Retention,
     limit: i64,
-) -> QueryResult<u64> {
+) -> QueryResult<Option<u64>> {
     client.batch_execute(begin).await?;
     let lock: Sql<NumberRow> = Sql::new("SELECT pg_try_advisory_xact_lock(?)::int::bigint AS number");
     let lock = lock.bind(key::of_retention());
     if client.fetch_one(lock).await?.is_none_or(|row| row.number == 0) {
         // another instance is at it: it would delete the same rows
         client.batch_execute("ROLLBACK").await?;
-        return Ok(0);
+        return Ok(None);
     }
     let mut left = limit;
-    let kinds = expired(&retention);
+    let is_before =
+        Sql::<NumberRow>::new("SELECT count(*) AS number FROM event_days WHERE part = ?").bind(BEFORE);
+    let is_before = client.fetch_one(is_before).await?.is_some_and(|row| row.number > 0);
+    // events of a day are dropped with it
+    let kept = retention.events_before.filter(|_| is_before);
+    let kinds = expired(&Retention { events_before: kept, ..retention });
     for (to_come, expired) in (1..=kinds.len()).rev().zip(&kinds) {
         // the others are not counted, and no count has an empty kind
         let kind = expired.tally.unwrap_or_default();
@@ -63,5 +75,5 @@ async fn delete(
         left -= client.fetch_one(sql).await?.map_or(0, |gone| gone.number);
     }
     client.batch_execute("COMMIT").await?;
-    Ok(u64::try_from(limit - left).unwrap_or(0))
+    Ok(Some(u64::try_from(limit - left).unwrap_or(0)))
 }

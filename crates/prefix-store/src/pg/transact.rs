@@ -14,7 +14,7 @@ use super::begin::{and_lock_admission, begin_as};
 use super::course::Course;
 use super::log;
 use super::pool::{InTransaction, Pool};
-use super::{fence, grant, snapshot, write};
+use super::{event_days, fence, grant, snapshot, write};
 use crate::cache::Cache;
 use crate::error::{Failure, GrantNeeded};
 use crate::exchange::{Caller, DECISION_TIMEOUT};
@@ -110,6 +110,11 @@ impl Unit {
             Err(_) => transaction.roll_back(patience).await,
         }
         let written = self.granted(written, writes.limits.global).await;
+        if written.as_ref().is_err_and(|failure| failure.needs_day) {
+            event_days::provide_for(&self.pool, &changes.events)
+                .await
+                .map_err(|error| Failure::from(error).before_commit())?;
+        }
         if written.is_ok() && writes.touches_standing() {
             fence::every_pop(&self.pool, &self.reads).await?;
         }

@@ -63,7 +63,7 @@ pub(super) async fn all(
     // follow at once. Each of these futures sends exactly what
     // it has to send when it is polled first, or when it is its turn to prepare a statement: none may await an answer
     // before it sends another statement, which would then come behind the commit.
-    let tallies: Vec<TallyNote<'_>> = writes.tallies.iter().map(TallyDelta::note).collect();
+    let tallies: Vec<TallyNote> = writes.tallies.iter().map(TallyDelta::note).collect();
     let (
         events,
         audit,

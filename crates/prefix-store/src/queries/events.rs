@@ -1,5 +1,6 @@
 //! Events, and their recording: oldest first, for a simulation.
 
+use chrono::{DateTime, TimeDelta};
 use diesel::result::QueryResult;
 use prefix_core::name::{ExternalEventId, SourceName, VectorName};
 use prefix_core::ports::{EventQuery, HistoryQuery, ReadSet};
@@ -17,7 +18,7 @@ record! {
     PlaceRow of events { ingested_at: Micros, event_id: Id }
 }
 
-/// One event with its raw details.
+/// One event with its raw details, wherever it is.
 pub(crate) fn by_id(id: Id) -> Sql<EventRow> {
     Sql::select_and("raw_details", "FROM events WHERE event_id = ?").bind(id)
 }
@@ -31,6 +32,18 @@ pub(crate) fn ends(reads: &ReadSet) -> Sql<EndRow> {
 /// The last end of an episode.
 pub(crate) fn end(source: &SourceName, id: &ExternalEventId) -> Sql<EndRow> {
     Sql::select("FROM episode_ends").filter("end_key = ?", key::of_end(source, id))
+}
+
+/// The same where its id says when it was made: so only the parts of two days are looked at. `None` for any other id.
+pub(crate) fn by_id_and_time(id: Id) -> Option<Sql<EventRow>> {
+    let (seconds, _) = id.0.get_timestamp()?.to_unix();
+    let made = DateTime::from_timestamp(i64::try_from(seconds).ok()?, 0)?;
+    let (begin, end) = (made - TimeDelta::hours(1), made + TimeDelta::hours(1));
+    let sql = Sql::select_and(
+        "raw_details",
+        "FROM events WHERE event_id = ? AND ingested_at >= ? AND ingested_at < ?",
+    );
+    Some(sql.bind(id).bind(Micros::from(begin)).bind(Micros::from(end)))
 }
 
 fn listed() -> Sql<EventRow> {

@@ -22,6 +22,12 @@ const EVENTS: &str = "DELETE FROM events WHERE event_id IN (
         SELECT 1 FROM mitigations AS m WHERE m.mitigation_id = e.mitigation_id AND m.phase <> 'final')
     ORDER BY ingested_at LIMIT ?) RETURNING '' AS name";
 
+/// Of what was there before events were kept by day.
+const EVENTS_BEFORE: &str = "DELETE FROM events_before WHERE event_id IN (
+    SELECT event_id FROM events_before AS e WHERE ingested_at < ? AND NOT EXISTS (
+        SELECT 1 FROM mitigations AS m WHERE m.mitigation_id = e.mitigation_id AND m.phase <> 'final')
+    ORDER BY ingested_at LIMIT ?) RETURNING '' AS name";
+
 const MITIGATIONS_PG: &str = "DELETE FROM mitigations WHERE mitigation_id IN (
     SELECT mitigation_id FROM mitigations WHERE created_at < ? AND closed_at < ?
     ORDER BY created_at LIMIT ?) RETURNING pop AS name";
@@ -87,7 +93,7 @@ pub(crate) fn expired(retention: &Retention) -> Vec<Expired> {
         (GROUPS, GROUPS, retention.groups_before, None),
         (CORROBORATIONS, CORROBORATIONS, retention.corroborations_before, None),
         (MITIGATIONS_PG, MITIGATIONS_SQLITE, retention.mitigations_before, Some(tally::MITIGATIONS)),
-        (EVENTS, EVENTS, retention.events_before, Some(tally::EVENTS)),
+        (EVENTS_BEFORE, EVENTS, retention.events_before, Some(tally::EVENTS)),
     ];
     all.into_iter()
         .filter_map(|(pg, sqlite, before, tally)| Some(Expired { pg, sqlite, before: before?.into(), tally }))

@@ -13,9 +13,9 @@ row! {
 
 row! {
     /// How a count of rows changes, where it is added up at once.
-    TallyDelta<'a> of tallies put if ("", "") {
+    TallyDelta of tallies put if ("", "") {
         Key kind: &'static str,
-        Key name: &'a str,
+        Key name: String,
         Key shard: i16,
         Added total: i64,
     }
@@ -23,16 +23,16 @@ row! {
 
 row! {
     /// The same where it is only noted: nobody waits for anybody.
-    TallyNote<'a> of tally_log {
+    TallyNote of tally_log {
         Once kind: &'static str,
-        Once name: &'a str,
+        Once name: String,
         Once total: i64,
     }
 }
 
-impl<'a> TallyDelta<'a> {
+impl TallyDelta {
     /// As a note.
-    pub(crate) fn note(&self) -> TallyNote<'a> {
-        TallyNote { kind: self.kind, name: self.name, total: self.total }
+    pub(crate) fn note(&self) -> TallyNote {
+        TallyNote { kind: self.kind, name: self.name.clone(), total: self.total }
     }
 }

@@ -28,10 +28,10 @@ pub(super) fn run(slot: &mut Slot, retention: &Retention, limit: u32) -> Result<
                 .iter()
                 .flat_map(|kind| gone.chunk_by(|a, b| a.name == b.name).map(move |rows| (*kind, rows)))
             {
-                let uncount =
-                    "UPDATE tallies SET total = total - ? WHERE kind = ? AND name = ? AND shard = 0";
+                let uncount = "INSERT INTO tallies (kind, name, shard, total) VALUES (?, ?, 0, ?)
+                     ON CONFLICT (kind, name, shard) DO UPDATE SET total = total + excluded.total";
                 let by = i64::try_from(rows.len()).unwrap_or(0);
-                execute(connection, Sql::new(uncount).bind(by).bind(kind).bind(rows[0].name.as_str()))?;
+                execute(connection, Sql::new(uncount).bind(kind).bind(rows[0].name.as_str()).bind(-by))?;
             }
         }
         let gone = i64::from(limit) - left;

@@ -5,7 +5,13 @@ use crate::output::{Cell, Column, Format, Shown, Tone};
 use crate::session::Session;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::Output;
+use std::time::Duration;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+/// How long the daemon may take: as long as it gives a check of its own.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// One finding of the daemon: `error|warning file:line: text`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -38,20 +44,14 @@ const FINDINGS: &[Column<Finding>] = &[
     Column::new("text", Shown::Always, |row| Cell::text(&row.text)),
 ];
 
-/// Runs `prefixd --config DIR --check` and shows what it found; exit 5 on errors.
-pub(super) fn run(session: &Session, dir: Option<&Path>) -> Result<Exit, Failure> {
+/// Runs `prefixd --config DIR --check` for a minute at most and shows what it found; exit 5 on errors.
+pub(super) async fn run(session: &Session, dir: Option<&Path>) -> Result<Exit, Failure> {
     let dir = dir.unwrap_or_else(|| &session.global.config);
     if !dir.is_dir() {
         return Err(Failure::Invalid(format!("{} is no folder", dir.display())));
     }
     let program = daemon();
-    let output =
-        Command::new(&program).arg("--config").arg(dir).arg("--check").output().map_err(|error| {
-            Failure::General(format!(
-                "cannot run {}: {error}; the check needs the daemon on this host",
-                program.display()
-            ))
-        })?;
+    let output = ask(&program, dir, PATIENCE).await?;
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     let mut findings = Vec::new();
     for line in text.lines() {
@@ -72,6 +72,25 @@ pub(super) fn run(session: &Session, dir: Option<&Path>) -> Result<Exit, Failure
     Ok(if errors > 0 { Exit::Refused } else { Exit::Ok })
 }
 
+async fn ask(program: &Path, dir: &Path, patience: Duration) -> Result<Output, Failure> {
+    let mut command = Command::new(program);
+    command.arg("--config").arg(dir).arg("--check").kill_on_drop(true);
+    let Ok(output) = timeout(patience, command.output()).await else {
+        let seconds = patience.as_secs();
+        return Err(Failure::General(format!(
+            "{} --check has not ended within {seconds} s and was killed: is something in {} on a file system that does not answer?",
+            program.display(),
+            dir.display()
+        )));
+    };
+    output.map_err(|error| {
+        Failure::General(format!(
+            "cannot run {}: {error}; the check needs the daemon on this host",
+            program.display()
+        ))
+    })
+}
+
 fn show(session: &Session, findings: &[Finding]) -> Result<(), Failure> {
     if session.print_own(&findings)? || (findings.is_empty() && session.format() != Format::Csv) {
         return Ok(());
@@ -89,6 +108,21 @@ fn daemon() -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_daemon_that_does_not_answer_is_given_up() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("prefixd");
+        std::fs::write(&program, "#!/bin/sh\nexec sleep 60\n").unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let given_up = ask(&program, folder.path(), Duration::from_millis(200)).await.unwrap_err();
+        assert!(
+            matches!(given_up, Failure::General(ref text) if text.contains("was killed")),
+            "{given_up:?}"
+        );
+    }
 
     #[test]
     fn a_line_of_the_daemon_is_a_finding() {
