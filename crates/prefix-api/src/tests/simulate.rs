@@ -1,6 +1,5 @@
 //! `POST /v1/simulate`.
 
-use prefix_core::mitigation::Status;
 use prefix_diagnostics::Diagnostic;
 use prefix_policy::{Policy, PolicyParts};
 use serde_json::{Value, json};
@@ -78,7 +77,7 @@ async fn a_candidate_takes_the_place_of_what_runs() {
     assert_eq!(result["changes"][0], change);
     let asked = lab.config.candidates.lock().unwrap().clone();
     assert_eq!(asked, [Candidate { playbooks: Some(playbooks), ..Candidate::default() }]);
-    assert_eq!(lab.store.all_mitigations()[0].status, Status::Active);
+    assert!(lab.store.all_mitigations()[0].lives());
 }
 
 #[actix_web::test]
