@@ -162,9 +162,10 @@ fn item(raw: &RawValue, context: Context<'_>) -> Item {
         unread.name("vector", &format!("{} is no vector, the attack counts as unknown", quoted(word)));
     }
     let word = named.or_else(|| reading::text(alert.label("alertname")?)).unwrap_or_default();
-    let vector = match ports.fragments {
-        true => Context::fragment_flood(),
-        false => context.vector(&word).or_else(Context::unknown_vector),
+    let vector = if ports.fragments {
+        Context::fragment_flood()
+    } else {
+        context.vector(&word).or_else(Context::unknown_vector)
     };
     let protocol = alert.said("protocol", &mut unread, reading::protocol);
     let started = alert.members.get("startsAt");
