@@ -8,6 +8,7 @@ mod outage;
 mod posters;
 mod random;
 
+mod clocks;
 mod database_cannot_write;
 mod database_dies;
 mod everything_dies;

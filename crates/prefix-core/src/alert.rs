@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::address::VictimIp;
 use crate::flowspec::ActionType;
 use crate::guardrail::Guardrail;
-use crate::id::MitigationId;
+use crate::id::{MitigationId, uuid_at};
 use crate::mitigation::Mitigation;
 use crate::name::{CustomerId, Pop, VectorName};
 
@@ -116,7 +116,7 @@ impl Alert {
     /// An alert without a subject.
     pub fn new(event_type: AlertType, at: DateTime<Utc>, title: String, message: String) -> Self {
         Self {
-            alert_id: Uuid::now_v7(),
+            alert_id: uuid_at(at),
             event_type,
             severity: event_type.severity(),
             title,

@@ -77,6 +77,7 @@ words! {
         GuardWithdraw = "guard_withdraw",
         Start = "start",
         Stop = "stop",
+        ClockStep = "clock_step",
     }
 }
 
@@ -113,7 +114,7 @@ impl AuditEntry {
         details: serde_json::Value,
     ) -> Self {
         Self {
-            audit_id: AuditId::generate(),
+            audit_id: AuditId::generate_at(timestamp),
             timestamp: timestamp.trunc_subsecs(6),
             actor,
             action: action.as_str().to_owned(),

@@ -1,11 +1,13 @@
 //! A mitigation: a stored intent to filter, from its first report until the speaker confirmed that its rule is gone.
 
+mod row_clock;
 mod status;
 mod transition;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+pub use row_clock::RowClock;
 pub use status::{EndReason, Status, UnknownStatus};
 pub use transition::TransitionError;
 
@@ -188,6 +190,9 @@ pub struct Mitigation {
     pub correlation: Option<Correlation>,
     /// The last decision about it.
     pub decision: Decision,
+    /// By which setting of storage's clock its times are meant.
+    #[serde(default, skip_serializing_if = "RowClock::is_first")]
+    pub clock: RowClock,
 }
 
 impl Mitigation {

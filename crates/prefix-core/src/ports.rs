@@ -18,7 +18,9 @@ use thiserror::Error;
 pub use audit_log::{AuditLog, AuditQuery};
 pub use change_feed::{ChangeFeed, ChangedRows, FeedCursor, RowChanges};
 pub use history::{CorroborationHistoryQuery, History, HistoryQuery};
-pub use leadership::{Candidacy, Election, Epoch, Leader, Leadership, OtherInstance};
+pub use leadership::{
+    Candidacy, ClockReading, Election, Epoch, HeldLease, Leader, Leadership, OtherInstance,
+};
 pub use maintenance::{Maintenance, PoolState, Retention};
 pub use reads::{EventQuery, MitigationQuery, Reads};
 pub use signals::{GroupQuery, SignalReads, SourceActivity, WaitingCorroborations};

@@ -154,7 +154,7 @@ mod tests {
     }
 
     fn beat(state: &StateDir, counter: u64, goodbye: bool) {
-        let heartbeat = Heartbeat { pid: 1, time: Utc::now(), counter, goodbye };
+        let heartbeat = Heartbeat { pid: 1, time: Utc::now(), counter, goodbye, storage_time: None };
         state.write(StateDir::DAEMON_ALIVE, &heartbeat).unwrap();
     }
 

@@ -13,5 +13,6 @@ pub(crate) mod repeatable;
 pub(crate) mod revalidate;
 pub(crate) mod safelist;
 pub(crate) mod settle;
+pub(crate) mod shift;
 pub(crate) mod steps;
 pub(crate) mod withdraw;

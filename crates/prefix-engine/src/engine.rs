@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use prefix_core::alert::Alert;
 use prefix_core::audit::AuditEntry;
+use prefix_core::clock::Anchor;
 use prefix_core::guard::GuardWatch;
 use prefix_core::id::InstanceId;
 use prefix_core::panic::PanicScope;
@@ -40,8 +41,10 @@ pub struct EngineParts {
     pub store: Arc<dyn Store>,
     /// The speaker.
     pub announcer: Arc<dyn Announcer>,
-    /// The time.
+    /// The clocks of the machine: what is decided is decided by the time of storage.
     pub clock: Arc<dyn Clock>,
+    /// The time as the last process of this boot knew it, if one did.
+    pub anchor: Option<Anchor>,
     /// The policy to begin with.
     pub policy: Policy,
     /// What only a restart changes.
@@ -88,6 +91,24 @@ impl Engine {
     /// The same, for what takes rules away: it waits behind nothing.
     async fn ask_urgently<C: Command>(&self, command: C) -> Result<C::Output, EngineError> {
         self.running.open_commit_queue()?.submit_urgent(command)?.await
+    }
+
+    /// The clock that everything is decided by: it shows the time of storage, whatever the machine's clock shows.
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        self.running.shared.clock.clone()
+    }
+
+    /// The time for other processes of this boot, and for the next one; `None` while it is not valid.
+    pub fn anchor(&self) -> Option<Anchor> {
+        self.running.shared.clock.anchor()
+    }
+
+    /// Refuses what would be decided by a time that is not known.
+    fn check_time(&self) -> Result<(), EngineError> {
+        if self.running.shared.clock.is_valid() {
+            return Ok(());
+        }
+        Err(EngineError::StorageUnavailable("the time of storage is not known well enough".into()))
     }
 
     /// The policy in force.

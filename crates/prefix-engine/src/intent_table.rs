@@ -14,6 +14,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use prefix_core::address::VictimIp;
 use prefix_core::announcer::OwnPath;
+use prefix_core::clock::ClockFrame;
 use prefix_core::flowspec::RouteKey;
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{FormerRule, Mitigation, Status};
@@ -81,6 +82,10 @@ struct State {
     rows: Rows,
     schedule: Schedule,
     adj_rib_out: AdjRibOut,
+    /// By which setting of storage's clock the rows are meant here.
+    frame: ClockFrame,
+    /// Rows that are stored by another one.
+    of_other_frames: HashSet<MitigationId>,
     /// What a panic covers now.
     frozen: Arc<Vec<PanicScope>>,
     /// Rows that a panic covered: their paths are not desired, even after a thaw, until their end is written. Only a
@@ -106,6 +111,7 @@ impl IntentTable {
         let mut state = self.state.lock();
         let mut before = state.rows.clear();
         state.schedule.clear();
+        state.of_other_frames.clear();
         let mut keys: Vec<RouteKey> = Vec::new();
         for row in rows {
             let old = before.remove(&row.mitigation_id);
@@ -140,6 +146,34 @@ impl IntentTable {
             self.deadline_moved.notify_one();
         }
         keys
+    }
+
+    /// Goes over to another setting of storage's clock: `take` does so with the clock, so that nobody sees the time of the
+    /// one and the deadlines of the other. Returns every route: what stands at the speaker carries the time of before.
+    pub(crate) fn reframe(&self, take: impl FnOnce() -> ClockFrame) -> Vec<RouteKey> {
+        let mut state = self.state.lock();
+        state.frame = take();
+        let rows = state.rows.clear();
+        state.schedule.clear();
+        state.of_other_frames.clear();
+        for row in rows.into_values() {
+            state.put(Arc::unwrap_or_clone(row));
+        }
+        self.deadline_moved.notify_one();
+        sorted(state.rows.by_key.keys().cloned().collect())
+    }
+
+    /// The unfinished rows that are stored by another setting of storage's clock than the one here.
+    pub(crate) fn of_other_frames(&self) -> Vec<MitigationId> {
+        self.state.lock().of_other_frames.iter().copied().collect()
+    }
+
+    /// These rows are stored as they are meant here.
+    pub(crate) fn are_of_this_frame(&self, ids: &[MitigationId]) {
+        let of_other_frames = &mut self.state.lock().of_other_frames;
+        for id in ids {
+            of_other_frames.remove(id);
+        }
     }
 
     /// The row, if it is unfinished.
@@ -285,6 +319,12 @@ impl State {
             return Vec::new();
         }
         let (id, is_final) = (row.mitigation_id, row.status.is_final());
+        if row.clock.frame == self.frame || is_final {
+            self.of_other_frames.remove(&id);
+        } else {
+            self.of_other_frames.insert(id);
+        }
+        let row = row.in_frame(self.frame);
         let mut keys: Vec<RouteKey> = route_keys(&row).collect();
         if let Some(old) = self.rows.remove(id) {
             keys.extend(route_keys(&old));

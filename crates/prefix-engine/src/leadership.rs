@@ -1,25 +1,28 @@
 //! One leader per pop: which instance may change the speaker, and until when.
 //!
-//! Leadership is a row in storage with an epoch and a lease. This instance counts its lease by its own monotonic clock
-//! from before it asked, and stops a margin earlier, so it has stopped before any other can begin; storage checks the
-//! epoch of everything it writes. Storage that is not shared has one instance, which leads from its start to its end.
-//! See docs/adr/0008-one-leader-per-pop.md.
+//! Leadership is a row in storage with an epoch and a lease. This instance counts its lease by the time since boot, from
+//! before it asked, and stops a margin earlier, so it has stopped before any other can begin; storage checks the epoch of
+//! everything it writes. Another instance waits until the lease is over by the database's clock, which may be set, *and*
+//! until it has seen no renewal for a whole term. Storage that is not shared has one instance, which leads from its start
+//! to its end. See docs/adr/0008-one-leader-per-pop.md and 0018-the-time-of-storage.md.
 
 mod candidate;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use prefix_core::Clock;
 use prefix_core::id::InstanceId;
-use prefix_core::ports::{Election, Epoch, Leader, OtherInstance, StoreError};
+use prefix_core::ports::{Election, Epoch, HeldLease, Leader, OtherInstance, StoreError};
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tracing::{info, warn};
 
 pub(crate) use candidate::Candidate;
 
 use crate::mutex::Mutex;
 use crate::settings::Settings;
+use crate::storage_clock::{HOST_SKEW, StorageClock, off};
 
 /// How long a lease lasts.
 const TERM: Duration = Duration::from_secs(4);
@@ -27,10 +30,10 @@ const TERM: Duration = Duration::from_secs(4);
 const MARGIN: Duration = Duration::from_secs(1);
 /// After an outage of storage the leader of before has so long to renew its lease: it knows what is announced.
 const PRECEDENCE: Duration = Duration::from_millis(2500);
-/// A claim that took longer says nothing about clocks.
-const PROMPT: Duration = Duration::from_millis(500);
-/// Clocks further apart than this are a problem.
-const SKEW: TimeDelta = TimeDelta::seconds(1);
+/// An instance whose clock is wrong leaves a vacant leadership for so long to one whose clock is right.
+const COURTESY: Duration = Duration::from_millis(2500);
+/// After it gave its leadership up because of its clock, it does not do so again for this time.
+const YIELD_AGAIN: Duration = Duration::from_mins(1);
 
 /// What this instance may do at the speaker now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,25 +76,35 @@ pub(crate) struct PopInstances {
     pub(crate) leader: Option<Leader>,
     /// The other living instances.
     pub(crate) others: Vec<OtherInstance>,
-    /// How much the own clock is ahead of the database's.
-    pub(crate) clock_ahead: TimeDelta,
+}
+
+impl PopInstances {
+    /// True if an instance whose clock is right could lead.
+    fn has_better_clock(&self) -> bool {
+        self.others.iter().any(|other| other.clock_ahead.abs() <= HOST_SKEW)
+    }
 }
 
 #[derive(Default)]
 struct State {
     role: Role,
-    /// The end of the lease by the own monotonic clock; `None` = it never ends.
-    until: Option<Instant>,
+    /// The end of the lease in time since boot; `None` = it never ends.
+    until: Option<Duration>,
     /// The last claim got no answer.
     unanswered: bool,
-    /// Until when it leaves the claim to the leader of before.
-    yields_until: Option<Instant>,
+    /// Until when it leaves the claim to others, in time since boot.
+    yields_until: Option<Duration>,
+    /// When it last gave the leadership up because of its clock.
+    yielded: Option<Duration>,
+    /// The newest lease of another instance, and since when it is known, in time since boot.
+    seen: Option<(HeldLease, Duration)>,
     pop: PopInstances,
 }
 
 /// What this instance knows of the leadership of its pop.
 pub(crate) struct Leadership {
     instance: InstanceId,
+    clock: Arc<StorageClock>,
     state: Mutex<State>,
     /// Notified when this instance was elected.
     pub(crate) elected: Notify,
@@ -103,9 +116,10 @@ pub(crate) struct Leadership {
 }
 
 impl Leadership {
-    pub(crate) fn new(instance: InstanceId) -> Self {
+    pub(crate) fn new(instance: InstanceId, clock: Arc<StorageClock>) -> Self {
         Self {
             instance,
+            clock,
             state: Mutex::default(),
             elected: Notify::new(),
             read_table: Notify::new(),
@@ -119,8 +133,9 @@ impl Leadership {
 
     /// What may be done now: to be called right before it is done.
     pub(crate) fn state(&self) -> LeaderState {
+        let now = self.clock.since_boot();
         let state = self.state.lock();
-        let holds = || state.until.is_none_or(|until| Instant::now() + MARGIN < until);
+        let holds = || state.until.is_none_or(|until| now + MARGIN < until);
         match state.role {
             Role::Following => LeaderState::Following,
             Role::Leading(epoch) if holds() => LeaderState::Leading(epoch),
@@ -233,16 +248,13 @@ impl Leadership {
                     other.instance, settings.pop
                 ));
             }
-            if other.clock_ahead.abs() > SKEW {
+            if other.clock_ahead.abs() > HOST_SKEW {
                 problems.push(format!(
                     "the clock of instance {} is {}",
                     other.instance,
                     off(other.clock_ahead)
                 ));
             }
-        }
-        if pop.clock_ahead.abs() > SKEW {
-            problems.push(format!("the clock of this machine is {}", off(pop.clock_ahead)));
         }
         if let Some(leader) = &pop.leader
             && let Some(problem) = incompatibility(leader, settings)
@@ -259,23 +271,59 @@ impl Leadership {
 
     /// True if it is to be elected when no instance leads.
     fn is_candidate(&self) -> bool {
+        let (now, is_valid) = (self.clock.since_boot(), self.clock.is_valid());
         let state = self.state.lock();
-        !state.unanswered && state.yields_until.is_none_or(|until| Instant::now() >= until)
+        is_valid && !state.unanswered && state.yields_until.is_none_or(|until| now >= until)
     }
 
-    /// Follows the result of an election.
-    fn follow(&self, election: Election, asked: Instant, shared_storage: bool) {
-        let won = election.won_by(self.instance);
+    /// The lease of another instance that was not renewed for a whole term; a machine whose clock is wrong waits longer, if
+    /// there is one whose clock is right.
+    fn unrenewed(&self) -> Option<HeldLease> {
+        let (now, ahead) = (self.clock.since_boot(), self.clock.host_ahead());
+        let state = self.state.lock();
+        let gives_way = ahead.abs() > HOST_SKEW && state.pop.has_better_clock();
+        let patience = if gives_way { TERM + COURTESY } else { TERM };
+        let (lease, since) = state.seen?;
+        (now >= since + patience).then_some(lease)
+    }
+
+    /// When the leader that this instance follows last renewed its lease, in time since boot; `None` if none leads.
+    fn leader_seen(&self) -> Option<Duration> {
+        let state = self.state.lock();
+        state.pop.leader.as_ref()?;
+        state.seen.map(|(_, since)| since)
+    }
+
+    /// True, at most once a minute, if this instance leads although its clock is wrong and another one's is right. From
+    /// then on it leaves the leadership to others for a while.
+    fn gives_way(&self) -> bool {
+        let (now, ahead) = (self.clock.since_boot(), self.clock.host_ahead());
+        let mut state = self.state.lock();
+        let is_recent = state.yielded.is_some_and(|at| now < at + YIELD_AGAIN);
+        let leads = matches!(state.role, Role::Leading(_));
+        let gives_way = leads && !is_recent && ahead.abs() > HOST_SKEW && state.pop.has_better_clock();
+        if gives_way {
+            state.yielded = Some(now);
+            state.yields_until = Some(now + TERM);
+        }
+        gives_way
+    }
+
+    /// Follows the result of an election that was `asked` for and answered at these times since boot. `wanted`: whether
+    /// this instance wanted to lead.
+    fn follow(&self, election: Election, asked: Duration, shared_storage: bool, wanted: bool) {
+        let now = self.clock.since_boot();
+        let won = election.won_by(self.instance).filter(|_| wanted);
         let mut state = self.state.lock();
         let held = state.role.epoch();
         let was_unanswered = std::mem::take(&mut state.unanswered);
         if was_unanswered {
-            state.yields_until = Some(Instant::now() + PRECEDENCE);
+            state.yields_until = Some(now + PRECEDENCE);
         }
-        let known = state.pop.clock_ahead;
-        let comparable = shared_storage && asked.elapsed() <= PROMPT;
-        let clock_ahead = if comparable { election.clock_ahead } else { known };
-        state.pop = PopInstances { leader: election.leader, others: election.others, clock_ahead };
+        if state.seen.map(|(lease, _)| lease) != election.lease {
+            state.seen = election.lease.map(|lease| (lease, now));
+        }
+        state.pop = PopInstances { leader: election.leader, others: election.others };
         match won {
             Some(epoch) => {
                 state.until = shared_storage.then(|| asked + TERM);
@@ -309,13 +357,6 @@ impl Leadership {
         }
         state.unanswered = true;
     }
-}
-
-fn off(ahead: TimeDelta) -> String {
-    let direction = if ahead > TimeDelta::zero() { "ahead of" } else { "behind" };
-    #[allow(clippy::cast_precision_loss, reason = "milliseconds of a skew")]
-    let seconds = ahead.num_milliseconds().unsigned_abs() as f64 / 1000.0;
-    format!("{seconds:.1} s {direction} the database's: see to its time synchronisation")
 }
 
 /// Why an instance with these settings cannot work beside this leader.

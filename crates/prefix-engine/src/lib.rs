@@ -8,6 +8,7 @@
 //! - `dispatcher`: sends the speaker what the intent table says, in bursts.
 //! - `rib_diff`, `reconciler`: compare the speaker's table with the intent, and have the dispatcher repair it.
 //! - `timers`: deadlines, steps, queued rows, signal groups, the safelist, retention.
+//! - `storage_clock`: the time that everything is decided by.
 //! - `leadership`: which instance of a pop may announce, and until when.
 //! - `change_feed`: the intent table follows what other instances commit.
 //! - `audit_chain`: the leader seals audit entries, and the chain is checked.
@@ -40,6 +41,7 @@ pub mod settings;
 mod shared;
 mod source_liveness;
 mod speaker;
+mod storage_clock;
 mod task_context;
 mod telemetry;
 mod timers;

@@ -100,13 +100,22 @@ impl Reconciler {
 
     /// Reads again routes that changed: by now the echoes of our own changes are over.
     async fn check_suspects(&self, mut suspected: mpsc::UnboundedReceiver<RouteKey>) {
-        while let Some(first) = suspected.recv().await {
-            let mut keys = HashSet::from([first]);
-            sleep(ECHO).await;
+        let mut keys = HashSet::new();
+        loop {
+            if keys.is_empty() {
+                let Some(first) = suspected.recv().await else { return };
+                keys.insert(first);
+                sleep(ECHO).await;
+            } else {
+                // no event tells of them again
+                sleep(RETRY).await;
+            }
             while let Ok(key) = suspected.try_recv() {
                 keys.insert(key);
             }
-            self.check(keys.into_iter().collect()).await;
+            if self.check(keys.iter().cloned().collect()).await {
+                keys.clear();
+            }
         }
     }
 
@@ -174,6 +183,7 @@ impl Reconciler {
                     }
                 };
                 if is_suspect {
+                    intents.suspect(key.clone());
                     // the receiver lives as long as this loop
                     let _ = suspects.send(key);
                 }
@@ -223,11 +233,15 @@ impl Reconciler {
         rib_diff::compare(path, &self.desired(&path.key), confirmed.as_ref(), self.context.now())
     }
 
-    /// Reads these routes and repairs the differences.
-    async fn check(&self, keys: Vec<RouteKey>) {
-        let Some(epoch) = self.context.leadership.settled().await else { return };
-        // without a connection there is nothing to read, and the next one begins with a whole pass
-        let Ok(found) = self.announcer.find(&keys).await else { return };
+    /// Reads these routes and repairs the differences. Returns false if they are to be read again.
+    async fn check(&self, keys: Vec<RouteKey>) -> bool {
+        let Some(epoch) = self.context.leadership.settled().await else { return true };
+        let found = match self.announcer.find(&keys).await {
+            Ok(found) => found,
+            // the next connection begins with a whole pass, and so does the next term of a leader
+            Err(AnnounceError::Unreachable(_)) => return true,
+            Err(AnnounceError::Refused(_) | AnnounceError::Unknown(_)) => return false,
+        };
         let mut differences = Differences::default();
         let mut adopted = Adopted::default();
         for (key, path) in keys.into_iter().zip(found) {
@@ -235,6 +249,7 @@ impl Reconciler {
             if self.note_owner(&key, path.as_ref()) {
                 differences.enqueued.push(key.clone());
             }
+            self.context.intents.no_longer_suspect(&key);
             match path {
                 Some(path) => match self.compare(&path) {
                     None => adopted.extend(self.adoption(&path)),
@@ -246,6 +261,7 @@ impl Reconciler {
         }
         self.adopt(&mut adopted, epoch);
         self.repair(differences, epoch);
+        true
     }
 
     /// Decides what is done about a difference.

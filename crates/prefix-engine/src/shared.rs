@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use chrono::{DateTime, Utc};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use prefix_core::clock::Anchor;
 use prefix_core::guard::GuardWatch;
 use prefix_core::{Announcer, Clock, Store};
 use prefix_policy::Policy;
@@ -26,15 +27,20 @@ use crate::reconciler::Reconciler;
 use crate::settings::Settings;
 use crate::source_liveness::SourceLiveness;
 use crate::speaker::SpeakerState;
+use crate::storage_clock::StorageClock;
 use crate::task_context::TaskContext;
-use crate::timers::{self, GroupTimer};
+use crate::timers::{self, GroupTimer, RetentionState};
 use crate::{audit_chain, change_feed};
 
 /// The parts of a running engine.
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) announcer: Arc<dyn Announcer>,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<StorageClock>,
+    /// What an earlier process of this boot knew of the time.
+    pub(crate) anchor: Option<Anchor>,
+    /// Why retention waits, if it does.
+    pub(crate) retention: Arc<RetentionState>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) guard: Option<Arc<dyn GuardWatch>>,
     pub(crate) policy_in_force: Arc<PolicyInForce>,
@@ -54,17 +60,21 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(parts: EngineParts, route_queue: RouteQueue) -> Self {
-        let EngineParts { store, announcer, clock, policy, settings, instance, guard, frozen: _ } = parts;
+        let EngineParts { store, announcer, clock, anchor, policy, settings, instance, guard, frozen: _ } =
+            parts;
+        let clock = Arc::new(StorageClock::new(clock, store.is_shared()));
         let policy_in_force = Arc::new(PolicyInForce::new(policy, clock.now()));
         let alerts = Alerts::new(clock.clone(), settings.pop.clone(), policy_in_force.clone());
         Self {
             store,
             announcer,
-            clock,
+            clock: clock.clone(),
+            anchor,
+            retention: Arc::default(),
             guard,
             policy_in_force,
             intents: Arc::default(),
-            leadership: Arc::new(Leadership::new(instance)),
+            leadership: Arc::new(Leadership::new(instance, clock)),
             route_queue,
             panic_scopes: Arc::default(),
             speaker: Arc::new(SpeakerState::new(settings.neighbors.clone())),
@@ -100,8 +110,11 @@ impl Shared {
             leadership: self.leadership.clone(),
             store: self.store.clone(),
             clock: self.clock.clone(),
+            anchor: self.anchor,
             settings: self.settings.clone(),
             stopping: self.stopping.clone(),
+            intents: self.intents.clone(),
+            route_queue: self.route_queue.clone(),
         }
     }
 
@@ -147,7 +160,8 @@ impl Shared {
             ("admission", timers::admission(context(), stop()).boxed()),
             ("groups", groups.run(stop()).boxed()),
             ("safelist", timers::safelist(context(), stop()).boxed()),
-            ("housekeeping", timers::housekeeping(context(), stop()).boxed()),
+            ("housekeeping", timers::housekeeping(context(), self.retention.clone(), stop()).boxed()),
+            ("clock steps", timers::clock_steps(context(), stop()).boxed()),
             ("change feed", change_feed::run(context(), stop()).boxed()),
             ("panic", panic_state::run(context(), self.panic_scopes.clone(), stop()).boxed()),
             ("alerts", alert_watch.run(stop()).boxed()),

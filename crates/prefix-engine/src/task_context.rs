@@ -11,12 +11,13 @@ use crate::intent_table::IntentTable;
 use crate::leadership::Leadership;
 use crate::policy_in_force::PolicyInForce;
 use crate::settings::Settings;
+use crate::storage_clock::StorageClock;
 
 /// What a task reads: intents, leadership, policy, storage and the time; and the queues it writes to: that of the
 /// dispatcher, and the commit queue.
 #[derive(Clone)]
 pub(crate) struct TaskContext {
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<StorageClock>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) policy: Arc<PolicyInForce>,

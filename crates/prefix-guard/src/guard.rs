@@ -3,13 +3,18 @@
 //! Three things wake it: the speaker's watch stream, the not-after time of the next path, and a full read of the table
 //! every 30 seconds. A path is read back before its withdrawal, because a living daemon may have renewed it meanwhile,
 //! and again after it, because an answer alone does not prove that the path is gone. What failed is tried again
-//! without end.
+//! without end. Its time is that of storage, as the daemon on this machine knew it last; whatever it is, a path that comes
+//! back is a leader's that lives, and is left to it.
 
 mod attempts;
+mod probe;
 mod state;
 #[cfg(test)]
 pub(crate) mod tests;
+mod time;
+mod withdrawal;
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,13 +28,14 @@ use prefix_core::{Announcer, Clock};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
-use tracing::{info, warn};
+use tracing::warn;
 
 use self::attempts::Attempts;
+use self::probe::Probe;
 pub use self::state::GuardState;
+use self::time::GuardTime;
 use crate::heartbeat_monitor::{Heartbeat, HeartbeatMonitor, Liveness};
-use crate::path_tracker::{PathTracker, TrackedPath, is_overdue};
-use crate::withdraw::withdraw;
+use crate::path_tracker::{PathTracker, is_overdue};
 
 /// The time between two reads of the whole table, whatever the watch stream says.
 const FULL_READ_INTERVAL: Duration = Duration::from_secs(30);
@@ -37,10 +43,10 @@ const FULL_READ_INTERVAL: Duration = Duration::from_secs(30);
 const FULL_READ_RETRY: Duration = Duration::from_secs(5);
 /// The time between two checks of the daemon's heartbeat and of the clock.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
-/// How long the result of a read-back may be acted on.
-const READ_BACK_VALID: Duration = Duration::from_secs(2);
 /// The time between two log messages about the same problem.
 const REMINDER_INTERVAL: Duration = Duration::from_mins(1);
+/// How long a path that was withdrawn is watched for its return.
+const COMES_BACK: Duration = Duration::from_secs(10);
 /// A daemon without a heartbeat for so long is gone: a guard that it started ends once no own path is left.
 const DAEMON_GONE: Duration = Duration::from_secs(30);
 
@@ -76,7 +82,8 @@ fn subscribe(announcer: Arc<dyn Announcer>) -> (mpsc::UnboundedReceiver<SpeakerE
 
 /// What the guard needs of the host it runs on: the daemon's heartbeat, and a log of its withdrawals.
 pub trait GuardHost: Send + Sync {
-    /// The daemon's heartbeat as it is written now; `None` if there is none, or it cannot be read.
+    /// The daemon's heartbeat as it is written now; `None` if there is none, or it cannot be read. Its time of storage is
+    /// of this boot.
     fn heartbeat(&self) -> Option<Heartbeat>;
     /// Records withdrawals that were read back: these paths are gone.
     fn record_withdrawals(&self, gone: &[GuardWithdrawal]);
@@ -105,7 +112,7 @@ pub struct PassSummary {
 /// The guard of one speaker, before it [runs](Self::run).
 pub struct Guard {
     announcer: Arc<dyn Announcer>,
-    clock: Arc<dyn Clock>,
+    clock: GuardTime,
     host: Arc<dyn GuardHost>,
     settings: Settings,
     state: GuardState,
@@ -113,6 +120,10 @@ pub struct Guard {
     tracker: PathTracker,
     attempts: Attempts,
     monitor: HeartbeatMonitor,
+    probe: Probe,
+    /// Paths that were withdrawn lately, and when they were seen to be gone.
+    gone: HashMap<RouteKey, Option<Instant>>,
+    began: Instant,
     next_read: Instant,
     /// Withdraws nothing before.
     held_until: Option<Instant>,
@@ -130,7 +141,7 @@ impl Guard {
         let now = Instant::now();
         Self {
             announcer,
-            clock,
+            clock: GuardTime::new(clock),
             host,
             settings,
             state: GuardState::default(),
@@ -138,6 +149,9 @@ impl Guard {
             tracker: PathTracker::default(),
             attempts: Attempts::default(),
             monitor: HeartbeatMonitor::new(now),
+            probe: Probe::new(),
+            gone: HashMap::new(),
+            began: now,
             next_read: now,
             held_until: None,
             reminded: None,
@@ -169,7 +183,15 @@ impl Guard {
         }
         self.read_table().await?;
         // what failed waits for its retry, which a single pass does not have
-        while self.withdraw_overdue().await && self.attempts.is_empty() {}
+        while self.attempts.is_empty() {
+            if self.withdraw_overdue().await {
+                continue;
+            }
+            let Some(until) = self.probe.waits_until().filter(|until| *until > Instant::now()) else { break };
+            sleep_until(until).await;
+            // whatever came back meanwhile
+            self.read_table().await?;
+        }
         self.read_table().await?;
         let unsettled = self.attempts.absent_keys(&self.tracker);
         self.read_back(unsettled).await;
@@ -209,7 +231,11 @@ impl Guard {
     }
 
     fn check_daemon(&mut self) {
-        self.monitor.observe(self.host.heartbeat(), Instant::now(), self.clock.now());
+        let (heartbeat, now) = (self.host.heartbeat(), Instant::now());
+        let anchor = heartbeat.as_ref().and_then(|heartbeat| heartbeat.storage_time.as_ref());
+        self.clock.observe(anchor.map(|time| time.anchor), now);
+        self.monitor.observe(heartbeat, now, self.clock.host());
+        self.gone.retain(|_, at| at.is_none_or(|at| now - at < COMES_BACK));
     }
 
     fn on_event(&mut self, event: SpeakerEvent) {
@@ -224,7 +250,12 @@ impl Guard {
                 self.report_problem(format!("the speaker cannot be reached: {reason}"));
             }
             SpeakerEvent::PeerChanged(_) => {}
-            SpeakerEvent::PathChanged { key, path: None } => self.tracker.remove(&key),
+            SpeakerEvent::PathChanged { key, path: None } => {
+                if let Some(at) = self.gone.get_mut(&key) {
+                    *at = Some(Instant::now());
+                }
+                self.tracker.remove(&key);
+            }
             SpeakerEvent::PathChanged { path: Some(path), .. } => self.update(&path),
         }
     }
@@ -232,6 +263,7 @@ impl Guard {
     fn update(&mut self, path: &RibPath) {
         let known = self.tracker.is_untimed(&path.key);
         self.tracker.update(path);
+        self.note_return(&path.key);
         if !known && self.tracker.is_untimed(&path.key) {
             let rule = path.key.flow();
             warn!(rule, "an own path has no readable not-after: it is left to the daemon's reconciliation");
@@ -252,7 +284,9 @@ impl Guard {
         self.next_read = Instant::now() + FULL_READ_INTERVAL;
         self.state.table_read_at = Some(clock);
         self.state.connected = true;
-        self.state.problem = None;
+        if !self.probe.is_contested(Instant::now()) {
+            self.state.problem = None;
+        }
         Ok(())
     }
 
@@ -273,123 +307,6 @@ impl Guard {
         let wake = wake.into_iter().chain(due).min()?;
         // the clock may be set meanwhile, so it is asked at least with every check
         Some(wake.max(self.held_until.unwrap_or(now)).min(now + CHECK_INTERVAL))
-    }
-
-    /// Withdraws what is overdue now. True if anything was tried, so that more may be due.
-    async fn withdraw_overdue(&mut self) -> bool {
-        let (now, clock) = (Instant::now(), self.clock.now());
-        let mut keys: Vec<RouteKey> = self
-            .tracker
-            .overdue(clock, self.settings.grace)
-            .filter(|key| self.attempts.retry_at(key).is_none_or(|at| at <= now))
-            .cloned()
-            .collect();
-        let overdue = keys.len();
-        keys.extend(self.attempts.due_and_absent(&self.tracker, now));
-        if keys.is_empty() {
-            return false;
-        }
-        if overdue > 0 && self.is_held(overdue) {
-            self.held_until = Some(now + CHECK_INTERVAL);
-            return false;
-        }
-        self.held_until = None;
-        let until = Instant::now() + READ_BACK_VALID;
-        let Some(overdue) = self.read_back(keys).await else { return true };
-        if overdue.is_empty() {
-            return true;
-        }
-        let per_second = self.settings.max_changes_per_second;
-        let answers = withdraw(self.announcer.as_ref(), &overdue, per_second, Some(until)).await;
-        let mut sent = Vec::with_capacity(answers.len());
-        for (key, answer) in overdue.into_iter().zip(answers) {
-            match answer {
-                Ok(()) | Err(AnnounceError::Unknown(_)) => {
-                    if let Some(tracked) = self.tracker.get(&key) {
-                        self.attempts.sent(&key, tracked);
-                    }
-                    sent.push(key);
-                }
-                Err(error) => self.failed(&key, &error),
-            }
-        }
-        for key in self.read_back(sent).await.unwrap_or_default() {
-            self.failed(&key, &AnnounceError::Unknown("it is still in the table".to_owned()));
-        }
-        true
-    }
-
-    /// Reads these routes back and settles what is gone or was renewed. Returns what is still overdue; `None` if it
-    /// could not be read.
-    async fn read_back(&mut self, keys: Vec<RouteKey>) -> Option<Vec<RouteKey>> {
-        if keys.is_empty() {
-            return Some(keys);
-        }
-        let found = match self.announcer.find(&keys).await {
-            Ok(found) => found,
-            Err(error) => {
-                keys.iter().for_each(|key| self.failed(key, &error));
-                return None;
-            }
-        };
-        let clock = self.clock.now();
-        let mut overdue = Vec::new();
-        let mut gone = Vec::new();
-        for (key, found) in keys.into_iter().zip(found) {
-            // what is there may be another path than the one that was known
-            self.tracker.remove(&key);
-            found.iter().for_each(|path| self.tracker.update(path));
-            match self.tracker.get(&key) {
-                Some(path) if is_overdue(path.not_after, self.settings.grace, clock) => overdue.push(key),
-                Some(_) => drop(self.attempts.settled(&key)),
-                None => {
-                    if let Some(TrackedPath { not_after, mitigation }) = self.attempts.settled(&key) {
-                        gone.push(GuardWithdrawal { at: clock, key, not_after, mitigation });
-                    }
-                }
-            }
-        }
-        self.withdrawn(&gone);
-        if self.attempts.is_empty() {
-            self.state.problem = None;
-        }
-        Some(overdue)
-    }
-
-    fn withdrawn(&mut self, gone: &[GuardWithdrawal]) {
-        if gone.is_empty() {
-            return;
-        }
-        for path in gone {
-            let (rule, not_after) = (path.key.flow(), path.not_after.time());
-            info!(rule, %not_after, "withdrew an overdue path");
-        }
-        self.state.withdrawn += gone.len() as u64;
-        self.host.record_withdrawals(gone);
-    }
-
-    fn failed(&mut self, key: &RouteKey, error: &AnnounceError) {
-        self.attempts.failed(key, Instant::now());
-        self.report_problem(format!("an overdue path cannot be withdrawn: {error}"));
-    }
-
-    /// While the daemon is alive and its clock differs, nobody knows which clock is right: that is reported, and
-    /// nothing is withdrawn.
-    fn is_held(&mut self, overdue: usize) -> bool {
-        match self.monitor.liveness(Instant::now()) {
-            Liveness::Unknown => true,
-            Liveness::Alive { behind }
-                if behind.abs().to_std().unwrap_or(Duration::MAX) > self.settings.grace =>
-            {
-                let seconds = behind.num_seconds();
-                self.report_problem(format!(
-                    "the daemon is alive, and its clock is {seconds} s behind this one: {overdue} paths that look \
-                     overdue are left to it"
-                ));
-                true
-            }
-            Liveness::Alive { .. } | Liveness::Silent { .. } | Liveness::Ended => false,
-        }
     }
 
     fn report_problem(&mut self, problem: String) {

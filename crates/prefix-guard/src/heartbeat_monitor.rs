@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use prefix_core::clock::Anchor;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -19,6 +20,18 @@ pub struct Heartbeat {
     /// True in the last heartbeat of a process that ended in order.
     #[serde(default)]
     pub goodbye: bool,
+    /// The time of storage, as the writer knows it; it outlives the writer, until the machine is started anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage_time: Option<BootAnchor>,
+}
+
+/// A time that is right during one boot of the machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BootAnchor {
+    /// Which boot: `/proc/sys/kernel/random/boot_id` (`random(4)`).
+    pub boot_id: String,
+    /// The time.
+    pub anchor: Anchor,
 }
 
 /// What the heartbeat says about the process that writes it.
@@ -100,7 +113,7 @@ mod tests {
     }
 
     fn beat(counter: u64, time: DateTime<Utc>) -> Heartbeat {
-        Heartbeat { pid: 1, time, counter, goodbye: false }
+        Heartbeat { pid: 1, time, counter, goodbye: false, storage_time: None }
     }
 
     fn seconds(seconds: u64) -> Duration {
@@ -145,7 +158,7 @@ mod tests {
         assert_eq!(monitor.liveness(start), Liveness::Unknown);
         monitor.observe(None, start, at(0));
         assert!(matches!(monitor.liveness(start), Liveness::Silent { .. }));
-        let goodbye = Heartbeat { pid: 1, time: at(0), counter: 9, goodbye: true };
+        let goodbye = Heartbeat { pid: 1, time: at(0), counter: 9, goodbye: true, storage_time: None };
         monitor.observe(Some(goodbye), start, at(0));
         assert_eq!(monitor.liveness(start), Liveness::Ended);
     }

@@ -14,6 +14,6 @@ mod sweep;
 mod withdraw;
 
 pub use guard::{ExitReason, Guard, GuardHost, GuardState, PassSummary, Settings};
-pub use heartbeat_monitor::{Heartbeat, HeartbeatMonitor, Liveness};
+pub use heartbeat_monitor::{BootAnchor, Heartbeat, HeartbeatMonitor, Liveness};
 pub use path_tracker::{PathTracker, TrackedPath, is_overdue};
 pub use sweep::{SweepResult, SweepSettings, sweep};

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::address::VictimIp;
 use prefix_core::audit::Actor;
+use prefix_core::clock::ClockFrame;
 use prefix_core::decision::{Decision, Outcome, Stage};
 use prefix_core::event::{EventAction, EventStatus};
 use prefix_core::guardrail::Guardrail;
@@ -228,6 +229,7 @@ impl Simulation {
         let context = UnitOfWorkContext {
             pop: &self.start.pop,
             now: self.now,
+            frame: ClockFrame::default(),
             dry_run: true,
             stores: false,
             safelist: self.index.clone(),

@@ -24,6 +24,7 @@ mod revalidate;
 mod row;
 mod safelist;
 mod settle;
+mod shift;
 mod steps;
 mod unban;
 mod unit_of_work;
@@ -52,6 +53,7 @@ pub use safelist::{
     sweep_safelist,
 };
 pub use settle::{Confirmed, confirm, confirm_withdrawn, is_news};
+pub use shift::shift_deadlines;
 pub use steps::step_if_due;
 pub use unit_of_work::{UnitOfWork, UnitOfWorkContext};
 pub use withdraw::withdraw;

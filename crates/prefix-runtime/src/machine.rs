@@ -16,6 +16,11 @@ pub fn identity() -> String {
     format!("{} {}", name(), read("/etc/machine-id"))
 }
 
+/// Which start of this machine it is: a time since boot means something only together with this (`random(4)`).
+pub fn boot_id() -> String {
+    read("/proc/sys/kernel/random/boot_id")
+}
+
 /// The speaker's address as instances on several machines compare it: `127.0.0.1` is another speaker on each.
 pub fn speaker_address(endpoint: &Endpoint) -> String {
     if endpoint.is_local() { format!("{endpoint} on {}", name()) } else { endpoint.to_string() }

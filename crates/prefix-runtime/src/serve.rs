@@ -46,7 +46,7 @@ struct Daemon {
 /// What ties the daemon to its state folder.
 struct State {
     watchers: Vec<JoinHandle<()>>,
-    _heartbeat: HeartbeatWriter,
+    heartbeat: HeartbeatWriter,
     _identity: Identity,
 }
 
@@ -121,14 +121,13 @@ impl Daemon {
         let Configuration { settings, inventory, playbooks, correlation, adapters, hash } = configuration;
         let adapters = Arc::new(ArcSwap::from_pointee(adapters));
         let api = compose::api_settings(&settings, environment)?;
-        let clock = compose::clock();
         let policy = compose::policy(&settings, inventory, playbooks, &correlation);
         let folder = StateDir::at(SpeakerSettings::of(&settings).state_dir);
         let identity = Identity::take(&folder, settings.keys.mode == Mode::Enforced)?;
         let (instance, pop) = (identity.instance, settings.pop.clone());
         let mut state = State {
             watchers: Vec::new(),
-            _heartbeat: HeartbeatWriter::start(folder.clone()),
+            heartbeat: HeartbeatWriter::start(folder.clone()),
             _identity: identity,
         };
         // A guard first: from the first announcement on somebody ends what this daemon would leave behind.
@@ -146,7 +145,8 @@ impl Daemon {
         let engine = Engine::start(EngineParts {
             store: compose::store(&settings).await?,
             announcer: compose::speaker(&settings),
-            clock: Arc::clone(&clock),
+            clock: compose::clock(),
+            anchor: state.heartbeat.last_time(),
             policy,
             settings: compose::engine_settings(&settings, hash),
             instance,
@@ -155,6 +155,9 @@ impl Daemon {
         })
         .await
         .map_err(StartError::Engine)?;
+        state.heartbeat.follow(engine.clone());
+        // the machine's time of day decides nothing
+        let clock = engine.clock();
         let watch = panic_marker::watch(folder.clone(), pop, engine.clone(), marker);
         let follow = guard_log::follow(folder, engine.clone());
         state.watchers.extend([tokio::spawn(watch), tokio::spawn(follow)]);

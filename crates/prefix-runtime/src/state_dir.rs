@@ -6,13 +6,17 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use prefix_core::clock::Anchor;
 use prefix_core::id::InstanceId;
 use prefix_core::name::Pop;
 use prefix_core::panic::{PanicOrigin, PanicScope};
-use prefix_guard::Heartbeat;
+use prefix_engine::Engine;
 use prefix_guard::files::{PanicMarker, StateDir, Untrusted};
+use prefix_guard::{BootAnchor, Heartbeat};
+use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -81,42 +85,96 @@ fn read_or_write(file: &mut File, machine: &str) -> io::Result<InstanceId> {
     Ok(instance)
 }
 
+/// The time of storage for the heartbeat: of the engine, once it runs, and until then of the daemon before.
+#[derive(Clone, Default)]
+struct StorageTime {
+    known: Arc<Mutex<Known>>,
+    /// That there is something to write before the next second.
+    changed: Arc<Notify>,
+}
+
+#[derive(Default)]
+struct Known {
+    engine: Option<Engine>,
+    last: Option<BootAnchor>,
+}
+
+impl StorageTime {
+    /// What the last daemon of this boot knew.
+    fn of_the_last(state: &StateDir) -> Self {
+        let last: Option<Heartbeat> = state.read(StateDir::DAEMON_ALIVE).ok().flatten();
+        let last = last.and_then(|heartbeat| heartbeat.storage_time);
+        let last = last.filter(|time| time.boot_id == machine::boot_id());
+        Self { known: Arc::new(Mutex::new(Known { engine: None, last })), changed: Arc::default() }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The newest that is valid: an older one goes on to be right, as long as the machine runs.
+    fn newest(&self) -> Option<BootAnchor> {
+        let mut known = self.known();
+        if let Some(anchor) = known.engine.as_ref().and_then(Engine::anchor) {
+            known.last = Some(BootAnchor { boot_id: machine::boot_id(), anchor });
+        }
+        known.last.clone()
+    }
+}
+
 /// Writes the daemon's heartbeat once a second as long as the runtime works, and a goodbye when dropped.
-#[derive(Debug)]
 pub struct HeartbeatWriter {
     state: StateDir,
+    time: StorageTime,
     writing: JoinHandle<()>,
 }
 
 impl HeartbeatWriter {
     /// Starts writing.
     pub fn start(state: StateDir) -> Self {
-        let writing = tokio::spawn(write_heartbeats(state.clone()));
-        Self { state, writing }
+        let time = StorageTime::of_the_last(&state);
+        let writing = tokio::spawn(write_heartbeats(state.clone(), time.clone()));
+        Self { state, time, writing }
+    }
+
+    /// The time of storage as the last daemon of this boot knew it, if one did.
+    pub fn last_time(&self) -> Option<Anchor> {
+        self.time.known().last.as_ref().map(|time| time.anchor)
+    }
+
+    /// From now on the heartbeat says what this engine knows of the time, beginning at once: a daemon that dies in its
+    /// first second leaves it to its successor.
+    pub fn follow(&self, engine: Engine) {
+        self.time.known().engine = Some(engine);
+        self.time.changed.notify_one();
     }
 }
 
 impl Drop for HeartbeatWriter {
     fn drop(&mut self) {
         self.writing.abort();
-        let _ = self.state.write(StateDir::DAEMON_ALIVE, &heartbeat(0, true));
+        let _ = self.state.write(StateDir::DAEMON_ALIVE, &heartbeat(0, true, self.time.newest()));
     }
 }
 
-fn heartbeat(counter: u64, goodbye: bool) -> Heartbeat {
-    Heartbeat { pid: std::process::id(), time: compose::clock().now(), counter, goodbye }
+fn heartbeat(counter: u64, goodbye: bool, storage_time: Option<BootAnchor>) -> Heartbeat {
+    Heartbeat { pid: std::process::id(), time: compose::clock().now(), counter, goodbye, storage_time }
 }
 
-async fn write_heartbeats(state: StateDir) {
+async fn write_heartbeats(state: StateDir, time: StorageTime) {
     let mut ticks = interval(HEARTBEAT_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failing = false;
     for counter in 1.. {
-        ticks.tick().await;
-        let state = state.clone();
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = time.changed.notified() => {}
+        }
+        let (state, newest) = (state.clone(), time.newest());
         // A disk that hangs must not hold up anything else.
         let written =
-            spawn_blocking(move || state.write(StateDir::DAEMON_ALIVE, &heartbeat(counter, false))).await;
+            spawn_blocking(move || state.write(StateDir::DAEMON_ALIVE, &heartbeat(counter, false, newest)))
+                .await;
         let error = written.map_err(io::Error::other).and_then(|written| written).err();
         if let (Some(error), false) = (&error, failing) {
             tracing::error!(%error, "daemon.alive cannot be written: a guard with another clock would take this daemon for dead");
@@ -217,6 +275,27 @@ mod tests {
         assert!(!seen().unwrap().goodbye);
         drop(writer);
         assert!(seen().unwrap().goodbye);
+    }
+
+    #[tokio::test]
+    async fn the_time_of_storage_outlives_the_daemon_and_not_the_boot() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateDir::at(folder.path());
+        let anchor = Anchor {
+            time: chrono::DateTime::UNIX_EPOCH,
+            since_boot: Duration::from_secs(5),
+            frame: prefix_core::clock::ClockFrame(3),
+        };
+        for (boot_id, expected) in [(machine::boot_id(), Some(anchor)), ("another".to_owned(), None)] {
+            let last = heartbeat(7, true, Some(BootAnchor { boot_id, anchor }));
+            state.write(StateDir::DAEMON_ALIVE, &last).unwrap();
+            let writer = HeartbeatWriter::start(state.clone());
+            assert_eq!(writer.last_time(), expected);
+            drop(writer);
+            let left: Heartbeat = state.read(StateDir::DAEMON_ALIVE).unwrap().unwrap();
+            assert_eq!(left.storage_time.map(|time| time.anchor), expected);
+        }
+        assert!(!machine::boot_id().is_empty());
     }
 
     #[test]

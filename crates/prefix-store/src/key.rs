@@ -52,6 +52,11 @@ pub(crate) fn of_sealing(pop: &Pop) -> i64 {
     head(&digest(&["sealing", pop.as_str()]))
 }
 
+/// The lock of the instance that deletes what is too old, of all that use the database.
+pub(crate) fn of_retention() -> i64 {
+    of_text("retention")
+}
+
 /// The id of a stored reply: the whole digest, which stands for the key itself.
 pub(crate) fn of_reply(key: &RequestKey) -> Vec<u8> {
     digest(&[&key.principal, &key.path, &key.key]).to_vec()

@@ -1,7 +1,9 @@
 //! What both databases know of leadership: which candidacies they take, and whose work they refuse.
 
-use chrono::TimeDelta;
-use prefix_core::ports::{Candidacy, Epoch, StoreError};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta};
+use prefix_core::ports::{Candidacy, ClockReading, Epoch, StoreError};
 
 /// An instance that has not reported itself for so long is gone.
 pub(crate) const GONE_AFTER: TimeDelta = TimeDelta::seconds(10);
@@ -21,4 +23,9 @@ pub(crate) fn check_epoch(asked: Option<Epoch>, current: Option<i64>) -> Result<
         Some(Epoch(asked)) if current != Some(asked) => Err(StoreError::Deposed),
         _ => Ok(()),
     }
+}
+
+/// What the database's clock showed, in microseconds since 1970; `None` beyond what a calendar holds.
+pub(crate) fn clock_reading(micros: i64, after: Duration, before: Option<Duration>) -> Option<ClockReading> {
+    Some(ClockReading { time: DateTime::from_timestamp_micros(micros)?, after, before })
 }

@@ -26,10 +26,10 @@ macro_rules! migrations {
 
 /// For PostgreSQL.
 pub(crate) const POSTGRES: &[Migration] =
-    migrations!("postgres": 1 "foundation", 2 "safety", 3 "signals", 4 "admission");
+    migrations!("postgres": 1 "foundation", 2 "safety", 3 "signals", 4 "admission", 5 "time");
 /// For SQLite.
 pub(crate) const SQLITE: &[Migration] =
-    migrations!("sqlite": 1 "foundation", 2 "safety", 3 "signals", 4 "admission");
+    migrations!("sqlite": 1 "foundation", 2 "safety", 3 "signals", 4 "admission", 5 "time");
 
 /// Those of `known` that a database at version `found` lacks.
 pub(crate) fn missing(known: &'static [Migration], found: i64) -> Result<&'static [Migration], OpenError> {

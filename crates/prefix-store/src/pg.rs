@@ -36,8 +36,10 @@ use prefix_core::ports::{
 
 use crate::cache::Cache;
 use crate::error::Failure;
+use crate::executor::Executor;
 use crate::migrate::Migration;
 use crate::migrations::Found;
+use crate::sql::Sql;
 use crate::store::{Database, Lane, SqlStore};
 use crate::{OpenError, Options, PostgresUrl};
 use course::{Contention, Course};
@@ -153,6 +155,10 @@ impl Database for Postgres {
 
     async fn seal(&self, pop: &Pop, leader: Epoch, limit: u32) -> Result<u32, StoreError> {
         seal::run(&self.writes, pop, leader, limit).await
+    }
+
+    async fn execute(&self, sql: Sql) -> Result<usize, StoreError> {
+        self.writes.run(move |client| client.execute(sql).boxed()).await
     }
 
     async fn prune(&self, retention: Retention, limit: u32) -> Result<u64, StoreError> {

@@ -150,6 +150,13 @@ impl Database for Sqlite {
         self.write(move |slot| seal::run(slot, pop.as_str(), leader, limit)).await
     }
 
+    async fn execute(&self, sql: Sql) -> Result<usize, StoreError> {
+        self.write(move |slot| {
+            slot.transaction(|connection| Ok((execute(connection, sql)?, writer::End::Commit)))
+        })
+        .await
+    }
+
     async fn prune(&self, retention: Retention, limit: u32) -> Result<u64, StoreError> {
         self.write(move |slot| prune::run(slot, &retention, limit)).await
     }

@@ -30,8 +30,11 @@ use crate::error::Failure;
 use crate::executor::Executor;
 use crate::page::{self, Place, Recording};
 use crate::queries::mitigations::StatusPartition;
+use crate::queries::retention::HorizonRow;
 use crate::queries::statistics::BucketRow;
-use crate::queries::{admission, audit, events, mitigations, panic, safelist, signals, statistics};
+use crate::queries::{
+    admission, audit, events, mitigations, panic, retention, safelist, signals, statistics,
+};
 use crate::retry::Retry;
 use crate::row::{self, EventRow, GroupRow, HeadRow, MitigationRow, PanicRow, Parsed, SealedAuditRow};
 use crate::sql::{Fetched, Sql, VALUES_AT_ONCE};
@@ -78,6 +81,9 @@ pub(crate) trait Database: Send + Sync + 'static {
         leader: Epoch,
         limit: u32,
     ) -> impl Future<Output = Result<u32, StoreError>> + Send;
+
+    /// Runs one statement that changes rows, in a transaction of its own; returns how many.
+    fn execute(&self, sql: Sql) -> impl Future<Output = Result<usize, StoreError>> + Send;
 
     /// Deletes up to `limit` rows; returns how many.
     fn prune(&self, retention: Retention, limit: u32)
@@ -372,6 +378,18 @@ impl<D: Database> AuditLog for SqlStore<D> {
 impl<D: Database> Maintenance for SqlStore<D> {
     async fn ping(&self) -> Result<(), StoreError> {
         self.one(Lane::Engine, admission::row()).await.map(drop)
+    }
+
+    async fn retention_horizon(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
+        Ok(self.one(Lane::Engine, retention::horizon()).await?.and_then(HorizonRow::parse))
+    }
+
+    async fn move_retention_horizon(
+        &self,
+        from: Option<DateTime<Utc>>,
+        to: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        self.database.execute(retention::move_horizon(from, to)).await.map(|rows| rows > 0)
     }
 
     async fn prune(&self, retention: &Retention, limit: u32) -> Result<u64, StoreError> {

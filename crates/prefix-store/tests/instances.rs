@@ -3,16 +3,18 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use prefix_core::event::Event;
 use prefix_core::id::InstanceId;
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::ports::{
-    Candidacy, ChangeSet, ChangedRows, Epoch, FeedCursor, QuotaLimits, ReadSet, RowChanges, Store, StoreError,
+    Candidacy, ChangeSet, ChangedRows, Epoch, FeedCursor, QuotaLimits, ReadSet, Retention, RowChanges, Store,
+    StoreError,
 };
 use prefix_store::{Options, StoreUrl, open};
 use prefix_testkit::lab::{Database, Postgres, wait};
 use prefix_testkit::store_contract::chain::verify;
 use prefix_testkit::store_contract::sample::{
-    admission, audit, candidacy, event, mitigation, other_pop, panic_scope, pop, reads,
+    admission, at, audit, candidacy, event, mitigation, other_pop, panic_scope, pop, reads,
 };
 use prefix_testkit::store_contract::{change, insert, write};
 
@@ -100,9 +102,11 @@ async fn a_leader_that_hangs_in_a_transaction_holds_nobody_up_for_long() {
     };
     wait_for_it.await.unwrap();
     let other = on(&database).await;
+    let mut unrenewed = None;
     let next = loop {
-        match other.claim(&candidacy(b, None)).await {
+        match other.claim(&Candidacy { unrenewed, ..candidacy(b, None) }).await {
             Ok(election) => {
+                unrenewed = election.lease;
                 if let Some(epoch) = election.won_by(b) {
                     break epoch;
                 }
@@ -380,4 +384,30 @@ async fn sealing_is_fast_and_blocks_no_writer() {
     writer.kill().unwrap();
     writer.wait().unwrap();
     assert_eq!(verify(&*store, &pop()).await.broken, None);
+}
+
+/// Twenty leaders that are at it would delete the same rows.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_instance_prunes_at_a_time() {
+    let (database, store, other) = two().await;
+    let events = (0..5).map(|number| Event { ingested_at: at(-1_000), ..event(number) }).collect();
+    write(&*store, &reads(), ChangeSet { events, ..ChangeSet::default() }).await.unwrap();
+    let retention = Retention { events_before: Some(at(0)), ..Retention::default() };
+    // whoever prunes waits for somebody who has locked the rows
+    let held = tokio::spawn(async move {
+        let hold = "begin; select count(*) from (select 1 from events for update) as held; select pg_sleep(2); commit";
+        database.psql(hold).await.unwrap();
+        database
+    });
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    let first = {
+        let (store, retention) = (Arc::clone(&store), retention);
+        tokio::spawn(async move { store.prune(&retention, 100).await })
+    };
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let began = Instant::now();
+    assert_eq!(other.prune(&retention, 100).await.unwrap(), 0, "it is the other's turn");
+    assert!(began.elapsed() < Duration::from_millis(700), "it waited {:?}", began.elapsed());
+    assert_eq!(first.await.unwrap().unwrap(), 5);
+    let _database = held.await.unwrap();
 }

@@ -48,6 +48,7 @@ mod seat;
 mod traffic;
 mod volume;
 pub mod wait;
+mod wrong_clock;
 
 pub use alertmanager::{Alertmanager, AlertmanagerTimes};
 pub use bgp_update::{Change, Family, PathAttributes, RouterUpdate};
@@ -73,3 +74,4 @@ pub use schemathesis::Schemathesis;
 pub use seat::RouterSeat;
 pub use traffic::{Flood, PACKETS_PER_SECOND, Sink};
 pub use volume::Volume;
+pub use wrong_clock::wrong_clock;

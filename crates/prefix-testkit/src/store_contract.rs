@@ -176,6 +176,8 @@ macro_rules! store_contract {
             a_series_counts_by_bucket,
             pruning_takes_what_is_old_in_small_steps,
             an_event_of_a_living_mitigation_is_not_pruned,
+            no_kind_of_old_rows_has_to_wait_for_another,
+            the_horizon_of_retention_is_moved_from_where_it_is,
             a_store_says_that_it_answers,
         );
         $crate::store_contract!($fresh, signals:
@@ -210,6 +212,9 @@ macro_rules! store_contract {
             another_instance_leads_when_the_lease_is_over,
             a_renewal_sets_the_end_of_the_lease_anew,
             who_resigns_is_replaced_at_once,
+            a_lease_that_is_over_is_taken_only_by_who_saw_no_renewal,
+            a_claim_reads_the_clock_of_storage,
+            the_frame_of_the_pop_is_its_leaders,
             one_that_does_not_want_to_lead_only_reports,
             instances_of_a_pop_see_each_other,
             pops_have_leaders_of_their_own,

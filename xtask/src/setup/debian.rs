@@ -20,6 +20,8 @@ enum Probe {
     Program(&'static str),
     /// A file at a fixed place.
     File(&'static str),
+    /// A file in the folder of libraries of any architecture.
+    Library(&'static str),
     /// A server binary of any installed major version of PostgreSQL.
     PostgresServer,
     /// A Python that can make environments; Debian ships that part apart from `python3`.
@@ -42,6 +44,7 @@ const PACKAGES: &[Package] = &[
     Package { name: "shellcheck", probe: Probe::Program("shellcheck"), services: &[] },
     Package { name: "nftables", probe: Probe::Program("nft"), services: &[] },
     Package { name: "iproute2", probe: Probe::Program("ip"), services: &[] },
+    Package { name: "libfaketime", probe: Probe::Library("faketime/libfaketimeMT.so.1"), services: &[] },
     Package { name: "e2fsprogs", probe: Probe::Program("chattr"), services: &[] },
     Package { name: "python3-venv", probe: Probe::PythonVenv, services: &[] },
 ];
@@ -51,6 +54,10 @@ impl Package {
         match self.probe {
             Probe::Program(program) => find_program(program).is_none(),
             Probe::File(path) => !Path::new(path).is_file(),
+            Probe::Library(path) => {
+                let folders = fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+                !folders.map(|folder| folder.path().join(path)).any(|library| library.is_file())
+            }
             Probe::PythonVenv => {
                 workspace::output(Command::new("python3").args(["-c", "import ensurepip, venv"])).is_err()
             }

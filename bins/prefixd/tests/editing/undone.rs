@@ -29,6 +29,7 @@ async fn running(folder: &Path) -> (RunningConfig, Engine, Arc<MemoryStore>) {
         store: store.clone(),
         announcer: Arc::new(MemoryAnnouncer::new()),
         clock: Arc::new(SystemClock),
+        anchor: None,
         policy: compose::policy(&settings, configuration.inventory, configuration.playbooks, &correlation),
         settings: compose::engine_settings(&settings, String::new()),
         instance: InstanceId::generate(),

@@ -4,7 +4,7 @@ use super::{Detector, RawHttp, Router, configuration};
 use prefix_client::{Client, ClientOptions, Mitigation, MitigationId, MitigationQuery, MitigationStatus};
 use prefix_testkit::lab::{
     Bird, Daemon, DaemonBuilder, Database, Exabgp, Frr, GobgpVersion, Gobgpd, LabError, Namespace, Postgres,
-    PostgresBuilder, RouterSeat, Uplink, wait,
+    PostgresBuilder, RouterSeat, Uplink, wait, wrong_clock,
 };
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,7 @@ pub(crate) struct NetworkBuilder {
     frr: bool,
     is_far: bool,
     storage: Storage,
+    clock_ahead: Option<i64>,
     settings: Vec<(String, Value)>,
     playbooks: String,
     descriptors: Option<u32>,
@@ -83,6 +84,12 @@ impl NetworkBuilder {
         self
     }
 
+    /// With a daemon whose machine's clock is so many seconds ahead.
+    pub(crate) fn clock_ahead(mut self, seconds: i64) -> Self {
+        self.clock_ahead = Some(seconds);
+        self
+    }
+
     /// With this key of prefixd.yaml, like `quotas.max_active_per_pop`.
     pub(crate) fn setting(mut self, path: &str, value: impl Into<Value>) -> Self {
         self.settings.push((path.to_owned(), value.into()));
@@ -139,7 +146,7 @@ impl NetworkBuilder {
             configuration::set(&mut settings, &path, value);
         }
         configuration::write(folder.path(), &settings, &self.playbooks);
-        let mut daemon = daemon(folder.path());
+        let mut daemon = with_clock(daemon(folder.path()), self.clock_ahead)?;
         if let Some(most) = self.descriptors {
             daemon = daemon.descriptors(most);
         }
@@ -173,6 +180,12 @@ fn daemon(folder: &Path) -> DaemonBuilder {
     Daemon::with_configuration(folder).program(program("prefixd"))
 }
 
+/// The same on a machine whose clock is so many seconds ahead.
+fn with_clock(daemon: DaemonBuilder, ahead: Option<i64>) -> Result<DaemonBuilder, LabError> {
+    let Some(ahead) = ahead else { return Ok(daemon) };
+    Ok(wrong_clock(ahead)?.into_iter().fold(daemon, |daemon, (name, value)| daemon.env(&name, value)))
+}
+
 /// A program of this build, or of the build in `PREFIXD_BIN_DIR`, a release say. Cargo knows only the programs of the
 /// package under test; the others stand beside them.
 pub(crate) fn program(name: &str) -> PathBuf {
@@ -195,7 +208,15 @@ pub(crate) struct Beside {
     pub(crate) detector: Detector,
     pub(crate) client: Client,
     pub(crate) daemon: Daemon,
-    _folder: tempfile::TempDir,
+    path: PathBuf,
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl Beside {
+    /// The folder of its configuration.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.path
+    }
 }
 
 /// The network of one test. Everything in it ends with it, the daemon first.
@@ -228,6 +249,7 @@ impl Network {
             frr: false,
             is_far: false,
             storage: Storage::Sqlite,
+            clock_ahead: None,
             settings: Vec::new(),
             descriptors: None,
             playbooks: configuration::playbooks(&["{action: discard, ttl_seconds: 60}"]),
@@ -268,7 +290,7 @@ impl Network {
 
     /// Starts another instance with the same configuration, a folder and a state of its own.
     pub(crate) async fn another_instance(&self) -> Beside {
-        self.beside(|_| {}).await
+        self.another(None, |_| {}).await
     }
 
     /// Starts an instance of another pop on the same database. It announces nothing: this pop's speaker is not its own.
@@ -277,10 +299,21 @@ impl Network {
             settings["pop"] = pop.into();
             settings["mode"] = "dry-run".into();
         };
-        self.beside(change).await
+        self.another(None, change).await
     }
 
-    async fn beside(&self, change: impl FnOnce(&mut Value)) -> Beside {
+    /// The same on a machine whose clock is so many seconds ahead.
+    pub(crate) async fn another_instance_with_clock(&self, ahead: i64) -> Beside {
+        self.another(Some(ahead), |_| {}).await
+    }
+
+    /// The next daemon after the network's own has ended: it has its configuration and its state, and a clock that is so
+    /// many seconds ahead.
+    pub(crate) async fn daemon_with_clock(&self, ahead: i64) -> Beside {
+        Self::beside(self.folder(), Some(ahead), None).await
+    }
+
+    async fn another(&self, ahead: Option<i64>, change: impl FnOnce(&mut Value)) -> Beside {
         let folder = tempfile::Builder::new().prefix("prefixd-test-").tempdir().unwrap();
         for name in ["prefixd.yaml", "inventory.yaml", "playbooks.yaml"] {
             std::fs::copy(self.folder().join(name), folder.path().join(name)).unwrap();
@@ -289,9 +322,21 @@ impl Network {
         let mut settings = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
         change(&mut settings);
         std::fs::write(&file, settings.to_string()).unwrap();
-        let daemon = daemon(folder.path()).start().await.unwrap_or_else(|error| panic!("{error}"));
+        let path = folder.path().to_owned();
+        Self::beside(&path, ahead, Some(folder)).await
+    }
+
+    async fn beside(path: &Path, ahead: Option<i64>, folder: Option<tempfile::TempDir>) -> Beside {
+        let daemon = async { with_clock(daemon(path), ahead)?.start().await };
+        let daemon = daemon.await.unwrap_or_else(|error| panic!("{error}"));
         let client = client(&daemon.url());
-        Beside { detector: Detector::new("netflow", client.clone()), client, daemon, _folder: folder }
+        Beside {
+            detector: Detector::new("netflow", client.clone()),
+            client,
+            daemon,
+            path: path.to_owned(),
+            _folder: folder,
+        }
     }
 
     /// The folder of the daemon's configuration.

@@ -75,11 +75,11 @@ async fn a_file_is_not_migrated_under_its_daemon() {
     let daemon = open(&url, Options::default()).await.unwrap();
     ctl(dir, &["migrations", "run"]).await.ended(0);
     // as if the daemon were one version older
-    set_version(dir, 2);
+    set_version(dir, 3);
     let status = ctl(dir, &["migrations", "status", "-o", "csv"]).await.ended(0);
     assert_eq!(
         status.stdout,
-        "version,name,state,applied_at\n1,foundation,applied,\n2,safety,applied,\n3,signals,pending,\n4,admission,pending,\n"
+        "version,name,state,applied_at\n1,foundation,applied,\n2,safety,applied,\n3,signals,applied,\n4,admission,pending,\n5,time,pending,\n"
     );
     let run = ctl(dir, &["migrations", "run"]).await.ended(5);
     insta::assert_snapshot!(run.stderr, @"error: DIR/data/prefixd.db is in use by a prefixd that is older than this program: stop it, then run the migrations, or start a new prefixd, which runs them itself");

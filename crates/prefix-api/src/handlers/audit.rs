@@ -51,6 +51,7 @@ const ACTIONS: &[&str] = &[
     "panic",
     "thaw",
     "guard_withdraw",
+    "clock_step",
     "alert_dropped",
     "start",
     "stop",

@@ -288,6 +288,7 @@ async fn parts_with(policy: Policy) -> (ApiParts, Arc<MemoryStore>, Arc<MemoryAn
         store: store.clone(),
         announcer: speaker.clone(),
         clock: clock.clone(),
+        anchor: None,
         policy,
         settings: engine_settings(),
         instance: prefix_core::id::InstanceId::generate(),

@@ -1,7 +1,8 @@
 //! Several instances of one pop: who leads, and who else is there.
 //!
 //! Leadership is a row with an epoch that grows each time the leader changes. The lease is counted by the database's
-//! clock; a leader counts its own time from before it asked, so it stops before anybody else can begin.
+//! clock; a leader counts its own time from before it asked, so it stops before anybody else can begin. The database's
+//! clock alone ends no lease, because it may be set: whoever takes over has also seen no renewal for a whole term.
 
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
+use crate::clock::ClockFrame;
 use crate::id::InstanceId;
 use crate::name::Pop;
 
@@ -39,6 +41,38 @@ pub struct Candidacy {
     pub term: Duration,
     /// False: it only reports itself and asks who leads.
     pub wants_to_lead: bool,
+    /// The lease of another instance of which it has seen no renewal for a whole term by its own clock: it may take this
+    /// one over, and no other that was not given back.
+    pub unrenewed: Option<HeldLease>,
+    /// The frame of its time. That of a leader is stored; `None` leaves it as it is.
+    pub frame: Option<ClockFrame>,
+}
+
+/// A lease as it is stored: each renewal makes another one of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeldLease {
+    /// Of which leader.
+    pub epoch: Epoch,
+    /// When it ends by the database's clock.
+    pub until: DateTime<Utc>,
+}
+
+/// A reading of storage's clock during a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockReading {
+    /// What it showed.
+    pub time: DateTime<Utc>,
+    /// It was read no earlier than so long after the call began,
+    pub after: Duration,
+    /// and no later than this; `None` = before the call had ended.
+    pub before: Option<Duration>,
+}
+
+impl ClockReading {
+    /// Read at some moment during the call.
+    pub fn at_some_time(time: DateTime<Utc>) -> Self {
+        Self { time, after: Duration::ZERO, before: None }
+    }
 }
 
 /// Another instance of the same pop.
@@ -74,6 +108,12 @@ pub struct Election {
     pub others: Vec<OtherInstance>,
     /// How much the candidate's clock is ahead of the database's.
     pub clock_ahead: TimeDelta,
+    /// The lease as it is stored, over or not; `None` if nobody ever led, or it was given back.
+    pub lease: Option<HeldLease>,
+    /// The frame of the pop, as the last leader has stored it.
+    pub frame: ClockFrame,
+    /// A reading of the database's clock.
+    pub clock: ClockReading,
 }
 
 impl Election {
@@ -90,7 +130,9 @@ pub trait Leadership: Send + Sync {
     fn is_shared(&self) -> bool;
 
     /// Reports an instance, and takes or renews the leadership of its pop if nobody else has it: after a crash the
-    /// same instance has it again at once, another one when the lease is over. A new leader has a new, higher epoch.
+    /// same instance has it again at once, another one when the lease is over by the database's clock and is the one that
+    /// [was not renewed](Candidacy::unrenewed). A new leader has a new, higher epoch. Every claim reads the database's
+    /// clock.
     async fn claim(&self, candidacy: &Candidacy) -> Result<Election, StoreError>;
 
     /// Gives the leadership back, so that nobody has to wait for the end of the lease, and reports the instance gone.

@@ -44,7 +44,18 @@ pub trait Maintenance: Send + Sync {
     /// Cheap proof that storage answers.
     async fn ping(&self) -> Result<(), StoreError>;
 
-    /// Deletes at most `limit` rows that are too old; returns how many went. Zero means that nothing is left to do.
+    /// How far retention has come: it has deleted what was too old at this time. `None` before it was first moved.
+    async fn retention_horizon(&self) -> Result<Option<DateTime<Utc>>, StoreError>;
+
+    /// Moves the horizon of retention, if it is still at `from`. Returns false if somebody else has moved it.
+    async fn move_retention_horizon(
+        &self,
+        from: Option<DateTime<Utc>>,
+        to: DateTime<Utc>,
+    ) -> Result<bool, StoreError>;
+
+    /// Deletes at most `limit` rows that are too old, and of each kind as many as of the others if there are so many; returns how
+    /// many went. Zero means that nothing is left to do, or that another instance is at it.
     async fn prune(&self, retention: &Retention, limit: u32) -> Result<u64, StoreError>;
 
     /// The state of the connections.

@@ -1,5 +1,6 @@
 //! An operator's rule.
 
+use chrono::{DateTime, Utc};
 use prefix_core::id::MitigationId;
 use prefix_core::ports::ReadSet;
 use prefix_policy::ManualRequest;
@@ -18,8 +19,8 @@ pub(crate) struct Create {
 }
 
 impl Create {
-    pub(crate) fn new(request: ManualRequest, caller: Caller) -> Self {
-        Self { request, caller, id: MitigationId::generate() }
+    pub(crate) fn new(request: ManualRequest, caller: Caller, now: DateTime<Utc>) -> Self {
+        Self { request, caller, id: MitigationId::generate_at(now) }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Events of detectors: one, or several in order. Each is stored, whatever becomes of it.
 
+use chrono::{DateTime, Utc};
 use prefix_core::event::EventAction;
 use prefix_core::id::EventId;
 use prefix_core::ports::ReadSet;
@@ -17,8 +18,8 @@ struct Item {
 }
 
 impl Item {
-    fn new(sent: BatchItem) -> Self {
-        Self { sent, ids: Ids::new(EventId::generate(), &RandomIds) }
+    fn new(sent: BatchItem, now: DateTime<Utc>) -> Self {
+        Self { sent, ids: Ids::new(EventId::generate_at(now), &RandomIds(now)) }
     }
 
     fn reads(&self, context: &CommandContext<'_>, reads: &mut ReadSet) {
@@ -57,8 +58,8 @@ pub(crate) struct Ingest {
 }
 
 impl Ingest {
-    pub(crate) fn new(item: BatchItem, caller: Caller) -> Self {
-        Self { item: Item::new(item), caller }
+    pub(crate) fn new(item: BatchItem, caller: Caller, now: DateTime<Utc>) -> Self {
+        Self { item: Item::new(item, now), caller }
     }
 }
 
@@ -101,8 +102,8 @@ pub(crate) struct IngestBatch {
 }
 
 impl IngestBatch {
-    pub(crate) fn new(items: impl Iterator<Item = BatchItem>, caller: Caller) -> Self {
-        Self { items: items.map(Item::new).collect(), caller }
+    pub(crate) fn new(items: impl Iterator<Item = BatchItem>, caller: Caller, now: DateTime<Utc>) -> Self {
+        Self { items: items.map(|item| Item::new(item, now)).collect(), caller }
     }
 }
 

@@ -76,21 +76,27 @@ fn leaves_doubt(failure: &StoreError) -> bool {
 async fn commit(shared: &Shared, batch: &mut [Entry], write: bool) -> Result<(), StoreError> {
     // facts are named and decided over under one and the same policy
     let policy = shared.policy();
-    let now = shared.now();
-    let context =
-        CommandContext { policy: &policy, now, intents: &shared.intents, frozen: &shared.panic_scopes };
+    let (now, frame) = shared.clock.reading();
+    let context = CommandContext {
+        policy: &policy,
+        now,
+        frame,
+        intents: &shared.intents,
+        frozen: &shared.panic_scopes,
+    };
     let mut reads = policy.read_set(shared.settings.pop.clone(), now);
     reads.instance = Some(shared.leadership.instance());
     reads.leader = batch.iter().find_map(|entry| entry.leader);
     batch.iter().for_each(|entry| entry.request.reads(&context, &mut reads));
     let requests = batch.len();
+    let ids = RandomIds(now);
     let mut committed = Committed::default();
     let mut panicked = false;
     let result = {
         let (committed, panicked, reads) = (&mut committed, &mut panicked, &reads);
         let mut decide = |snapshot| {
             let changes = catch_unwind(AssertUnwindSafe(|| {
-                let uow_context = uow_context(shared, &context, reads, &snapshot);
+                let uow_context = uow_context(shared, &context, &ids, reads, &snapshot);
                 let mut uow = UnitOfWork::new(uow_context, policy.clone(), snapshot);
                 batch.iter_mut().for_each(|entry| entry.request.run(&mut uow));
                 (uow.take_domain_events(), uow.finish())
@@ -121,6 +127,7 @@ async fn commit(shared: &Shared, batch: &mut [Entry], write: bool) -> Result<(),
 fn uow_context<'a>(
     shared: &'a Shared,
     instance: &'a CommandContext<'a>,
+    id_generator: &'a RandomIds,
     reads: &ReadSet,
     snapshot: &Snapshot,
 ) -> UnitOfWorkContext<'a> {
@@ -133,10 +140,11 @@ fn uow_context<'a>(
         stores: true,
         pop: &shared.settings.pop,
         now: reads.now,
+        frame: instance.frame,
         dry_run: !shared.enforced(),
         safelist,
         frozen: shared.panic_scopes.completed(snapshot.panic.clone()),
-        id_generator: &RandomIds,
+        id_generator,
         instance,
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use prefix_core::address::VictimIp;
+use prefix_core::clock::ClockFrame;
 use prefix_core::flowspec::RouteKey;
 use prefix_core::id::{MitigationId, PanicId};
 use prefix_core::mitigation::Mitigation;
@@ -68,6 +69,8 @@ pub(crate) struct CommandContext<'a> {
     pub(crate) policy: &'a Policy,
     /// The time of the transaction.
     pub(crate) now: DateTime<Utc>,
+    /// The frame of that time.
+    pub(crate) frame: ClockFrame,
     /// The unfinished rows of this pop, and what was sent to the speaker.
     pub(crate) intents: &'a IntentTable,
     /// What is frozen, as far as this instance knows.

@@ -59,6 +59,8 @@ impl Engine {
                 silence.longest
             )
         }));
+        problems.other.extend(shared.clock.problems());
+        problems.other.extend(shared.retention.problem());
         problems.other.extend(shared.leadership.problems(&shared.settings));
         problems.other.extend(shared.outage.problem());
         let leader = LeaderView {

@@ -46,7 +46,8 @@ impl Engine {
         caller: &Caller,
     ) -> Result<Answer<EventOutcome>, EngineError> {
         let _only_one = self.running.claim(caller.idempotency.as_ref()).await;
-        let mut answer = self.ask(Once(Ingest::new(item, caller.clone()))).await??;
+        self.check_time()?;
+        let mut answer = self.ask(Once(Ingest::new(item, caller.clone(), self.now()))).await??;
         if !answer.replayed {
             self.wait_for_speaker(std::slice::from_mut(&mut answer.value)).await;
         }
@@ -70,7 +71,8 @@ impl Engine {
                 }),
             }
         });
-        let command = IngestBatch::new(checked, caller.clone());
+        self.check_time()?;
+        let command = IngestBatch::new(checked, caller.clone(), self.now());
         let _only_one = self.running.claim(caller.idempotency.as_ref()).await;
         let mut answer = self.ask(Once(command)).await??;
         if !answer.replayed {

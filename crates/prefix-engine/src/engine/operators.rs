@@ -42,7 +42,8 @@ impl Engine {
     ) -> Result<Answer<Created>, EngineError> {
         self.policy().check_vector(&request.vector)?;
         let _only_one = self.running.claim(caller.idempotency.as_ref()).await;
-        let command = Once(Create::new(request, caller.clone()));
+        self.check_time()?;
+        let command = Once(Create::new(request, caller.clone(), self.now()));
         let Answer { value, replayed } = self.ask(command).await??;
         match value {
             Creation::Refused { refusal, mitigation_id } => {
@@ -135,6 +136,7 @@ impl Engine {
         entry: SafelistEntry,
         caller: &Caller,
     ) -> Result<SafelistAdded, EngineError> {
+        self.check_time()?;
         let mut added = self.ask(AddToSafelist { entry, caller: caller.clone() }).await??;
         let shared = &self.running.shared;
         let rest = covered_by(&shared.intents, &added.entry, shared.now());

@@ -30,7 +30,7 @@ impl Engine {
     /// the same; once it is, nothing fails any more: what could not be written is written by whoever leads.
     pub async fn panic(&self, request: PanicRequest, caller: &Caller) -> Result<PanicStarted, EngineError> {
         let scope = PanicScope {
-            panic_id: PanicId::generate(),
+            panic_id: PanicId::generate_at(self.now()),
             reason: request.reason,
             pop: request.pop,
             customer_id: request.customer_id,

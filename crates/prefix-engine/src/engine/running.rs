@@ -28,6 +28,7 @@ use crate::confirmation_waiters::awaits_speaker;
 use crate::dispatcher::RouteQueue;
 use crate::error::EngineError;
 use crate::shared::Shared;
+use crate::timers::last_written;
 use crate::{panic_state, telemetry};
 
 /// The tasks of a running engine, and what its facade needs of them.
@@ -79,7 +80,9 @@ impl Running {
         telemetry::initial_series(&shared.policy());
         panic_state::load(&shared.panic_scopes, &*shared.store, direct).await?;
         shared.withdraw_frozen();
-        if let Some(problem) = shared.candidate().join().await? {
+        let last_written = last_written(&*shared.store, &shared.settings.pop).await?;
+        shared.retention.begin_at(last_written);
+        if let Some(problem) = shared.candidate().join(last_written).await? {
             return Err(EngineError::NotAllowed(problem));
         }
         let (commit_queue, commands) = CommitQueue::new();

@@ -56,10 +56,11 @@ impl Engine {
         let allowed = scope_of(&policy, &sent.source, &sent.scope);
         allowed.map_err(|problem| EngineError::NotAllowed(problem.to_string()))?;
         let _only_one = self.running.claim(caller.idempotency.as_ref()).await;
+        self.check_time()?;
         let shared = &self.running.shared;
         let now = shared.now();
         let mut signal = Corroboration {
-            signal_id: SignalId::generate(),
+            signal_id: SignalId::generate_at(now),
             received_by: shared.settings.pop.clone(),
             identity: caller.identity.clone().unwrap_or_else(|| sent.source.as_identity()),
             confidence: sent.confidence.unwrap_or_else(|| policy.default_confidence(&sent.source)),
@@ -74,7 +75,7 @@ impl Engine {
         let victims = self.victims_of(&signal).await?;
         // what takes effect in the same unit of work is ordered by identifiers: this one comes after the events that
         // came up while storage was read
-        signal.signal_id = SignalId::generate();
+        signal.signal_id = SignalId::generate_at(shared.now());
         let because = because(&signal);
         let command = Corroborate { signal, victims, caller: caller.clone() };
         let mut taken = self.ask(Once(command)).await??;

@@ -56,6 +56,8 @@ pub(super) struct AdjRibOut {
     observed: HashSet<RouteKey>,
     /// Routes that were read since the connection stands, and on which nobody else has put a path since.
     owner_read: HashSet<RouteKey>,
+    /// Routes of which the speaker has told that something changed, and that were not read since.
+    suspected: HashSet<RouteKey>,
     /// The whole table was read since the connection stands.
     table_read: bool,
 }
@@ -119,10 +121,11 @@ impl IntentTable {
     pub(crate) fn is_owner_known(&self, key: &RouteKey, announce: bool) -> bool {
         let rib = &self.state.lock().adj_rib_out;
         // of the many paths of others only those are remembered that stand on a route that a row names
-        rib.confirmed(key).is_some()
-            || rib.observed.contains(key)
-            || rib.owner_read.contains(key)
-            || (announce && rib.table_read)
+        !rib.suspected.contains(key)
+            && (rib.confirmed(key).is_some()
+                || rib.observed.contains(key)
+                || rib.owner_read.contains(key)
+                || (announce && rib.table_read))
     }
 
     /// The speaker's whole table was read: from now on its events tell what others change.
@@ -132,7 +135,19 @@ impl IntentTable {
 
     /// A route was read, and what others have there is noted: from now on the speaker's events tell what they change.
     pub(crate) fn owner_read(&self, key: RouteKey) {
-        self.state.lock().adj_rib_out.owner_read.insert(key);
+        let rib = &mut self.state.lock().adj_rib_out;
+        rib.suspected.remove(&key);
+        rib.owner_read.insert(key);
+    }
+
+    /// Something else than expected may stand on this route: until it is read, its owner is not known.
+    pub(crate) fn suspect(&self, key: RouteKey) {
+        self.state.lock().adj_rib_out.suspected.insert(key);
+    }
+
+    /// A suspected route was read, and what others have there is noted.
+    pub(crate) fn no_longer_suspect(&self, key: &RouteKey) {
+        self.state.lock().adj_rib_out.suspected.remove(key);
     }
 
     /// The speaker confirmed a path.
@@ -186,6 +201,7 @@ impl IntentTable {
         rib.orphans.clear();
         rib.observed.clear();
         rib.owner_read.clear();
+        rib.suspected.clear();
         rib.table_read = false;
         state.schedule.clear_renewals();
     }

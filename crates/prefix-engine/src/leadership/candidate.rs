@@ -1,9 +1,11 @@
-//! The claims of this instance: to be elected, to stay elected, and to resign.
+//! The claims of this instance: to be elected, to stay elected, and to resign. Each brings the time of storage along.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+use prefix_core::clock::{Anchor, ClockFrame};
 use prefix_core::ports::{Candidacy, StoreError};
 use prefix_core::{Clock, Store};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -11,7 +13,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::{Leadership, Role, TERM, incompatibility};
+use crate::dispatcher::RouteQueue;
+use crate::intent_table::IntentTable;
 use crate::settings::Settings;
+use crate::storage_clock::StorageClock;
 
 /// Between two renewals of a lease.
 const RENEWAL: Duration = Duration::from_secs(1);
@@ -27,38 +32,106 @@ const SUCCESSION: Duration = Duration::from_secs(4);
 pub(crate) struct Candidate {
     pub(crate) leadership: Arc<Leadership>,
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<StorageClock>,
+    pub(crate) anchor: Option<Anchor>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) stopping: Arc<AtomicBool>,
+    pub(crate) intents: Arc<IntentTable>,
+    pub(crate) route_queue: RouteQueue,
 }
 
 impl Candidate {
-    /// Claims once. The lease is counted from before the question.
+    /// Claims once, and takes the time of storage from the answer. The lease is counted from before the question.
     async fn claim(&self, wants_to_lead: bool) -> Result<(), StoreError> {
-        let Self { leadership, store, settings, .. } = self;
+        self.claim_in(wants_to_lead, self.clock.frame()).await
+    }
+
+    async fn claim_in(&self, wants_to_lead: bool, frame: Option<ClockFrame>) -> Result<(), StoreError> {
+        let Self { leadership, store, settings, clock, .. } = self;
         let held = leadership.epoch();
+        let wants_to_lead = held.is_some() || wants_to_lead;
         let candidacy = Candidacy {
             pop: settings.pop.clone(),
             instance: leadership.instance,
             speaker: settings.speaker_address.clone(),
             mode: settings.mode.as_str().to_owned(),
             configuration: settings.configuration.clone(),
-            clock: self.clock.now(),
+            clock: clock.host(),
             held,
             term: TERM,
-            wants_to_lead: held.is_some() || wants_to_lead,
+            wants_to_lead,
+            unrenewed: leadership.unrenewed(),
+            frame,
         };
-        let asked = Instant::now();
+        let asked = clock.since_boot();
         let answer = timeout(PATIENCE, store.claim(&candidacy)).await;
+        let answered = clock.since_boot();
         let answer = answer.unwrap_or_else(|_| Err(StoreError::Unavailable("no answer to a claim".into())));
         let election = answer.inspect_err(|error| leadership.unanswered(error))?;
-        leadership.follow(election, asked, store.is_shared());
+        let pop_frame = election.frame;
+        if clock.frame().is_none() {
+            clock.begin(self.anchor.as_ref(), pop_frame);
+            self.intents.reframe(|| pop_frame);
+        }
+        if store.is_shared() {
+            clock.sampled(&election.clock, asked, answered);
+        } else {
+            clock.sample_here();
+        }
+        leadership.follow(election, asked, store.is_shared(), wants_to_lead);
+        if leadership.epoch().is_none()
+            && let Some(frame) = clock.settle(pop_frame, leadership.leader_seen())
+        {
+            self.go_over(|| {
+                clock.set_frame(frame);
+                frame
+            });
+        }
         Ok(())
     }
 
-    /// The first claim of a start. Returns why this instance cannot work beside the living leader, if it cannot.
-    pub(crate) async fn join(&self) -> Result<Option<String>, StoreError> {
-        self.claim(true).await?;
+    /// Goes over to another frame of time, in memory: everything is looked at anew.
+    fn go_over(&self, take: impl FnOnce() -> ClockFrame) {
+        self.route_queue.enqueue(self.intents.reframe(take));
+    }
+
+    /// Takes a step of storage's clock, once it is due. A leader stores its frame first: rows of that frame must not be
+    /// there before the frame is.
+    async fn take_step(&self) {
+        let Some(step) = self.clock.due_step() else { return };
+        let leads = self.leadership.epoch().is_some();
+        if leads {
+            let frame = self.clock.frame().map(|frame| frame.after(step));
+            if self.claim_in(true, frame).await.is_err() || self.leadership.epoch().is_none() {
+                // it is still due
+                return;
+            }
+        }
+        let clock = &self.clock;
+        self.go_over(|| clock.take_step(leads).1);
+        warn!(
+            seconds = step.num_seconds(),
+            leads, "the clock of storage was set: the new time is taken over, and every deadline moves along"
+        );
+        if leads {
+            // as it was measured last
+            let _ = self.claim(true).await;
+        }
+    }
+
+    /// The first claim of a start: it asks for the time first, because nobody leads without. `last_written` is
+    /// the time of what was stored last, which counts if nothing of this boot knows the time. Returns why this instance cannot work beside the living leader, if it cannot.
+    pub(crate) async fn join(
+        &self,
+        last_written: Option<DateTime<Utc>>,
+    ) -> Result<Option<String>, StoreError> {
+        self.claim(false).await?;
+        if let Some(time) = last_written.filter(|_| !self.store.is_shared() && self.anchor.is_none()) {
+            self.clock.begin_after(time);
+        }
+        if self.clock.is_valid() {
+            self.claim(true).await?;
+        }
         let leader = self.leadership.pop().leader;
         let problem = leader.and_then(|leader| incompatibility(&leader, &self.settings));
         if problem.is_some() {
@@ -67,25 +140,44 @@ impl Candidate {
         Ok(problem)
     }
 
-    /// Renews the lease, or waits for the end of another instance's, until `stop`.
+    /// Renews the lease, or waits for the end of another instance's, and follows the time of storage, until `stop`.
     pub(crate) async fn run(self, stop: CancellationToken) {
-        if !self.store.is_shared() {
-            return stop.cancelled().await;
-        }
         let mut asked = Instant::now();
         loop {
             let leads = self.leadership.epoch().is_some();
-            let period = if leads { RENEWAL } else { FOLLOWER_PERIOD };
+            let period = if leads || !self.store.is_shared() { RENEWAL } else { FOLLOWER_PERIOD };
             if stop.run_until_cancelled(sleep_until(asked + period)).await.is_none() {
                 return;
             }
             asked = Instant::now();
-            if self.stopping.load(Ordering::Acquire) && self.leadership.epoch().is_none() {
-                continue;
-            }
-            if stop.run_until_cancelled(self.claim(self.leadership.is_candidate())).await.is_none() {
+            if stop.run_until_cancelled(self.step()).await.is_none() {
                 return;
             }
+        }
+    }
+
+    /// One renewal, or one look at who leads.
+    async fn step(&self) {
+        let leads = self.leadership.epoch().is_some();
+        if self.stopping.load(Ordering::Acquire) && !leads {
+            return;
+        }
+        if !self.store.is_shared() && leads {
+            // nobody else can lead, and storage has the clock of this machine
+            self.clock.sample_here();
+        } else if self.claim(self.leadership.is_candidate()).await.is_err() {
+            return;
+        }
+        self.take_step().await;
+        if leads && self.store.is_shared() && !self.clock.is_valid() {
+            warn!("the time of storage is not known well enough: this instance leads no longer");
+            self.resign().await;
+        } else if self.store.is_shared() && self.leadership.gives_way() {
+            warn!(
+                ahead_seconds = self.clock.host_ahead().num_seconds(),
+                "the clock of this machine is wrong: an instance whose clock is right shall lead"
+            );
+            self.resign().await;
         }
     }
 

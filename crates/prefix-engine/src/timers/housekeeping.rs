@@ -1,13 +1,16 @@
 //! Old rows are deleted in small steps, and safelist entries whose time is over leave the list.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use prefix_core::ports::Retention;
+use prefix_core::Clock;
+use prefix_core::ports::{Retention, StoreError};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::retention::RetentionState;
 use crate::command::safelist::{ChangeSafelist, SafelistChange};
 use crate::commit_queue::CommitQueue;
 use crate::settings::Settings;
@@ -21,7 +24,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 const ACTIVITY: Duration = Duration::from_hours(24);
 
 /// Cleans up each minute, until `stop`.
-pub(crate) async fn housekeeping(context: TaskContext, stop: CancellationToken) {
+pub(crate) async fn housekeeping(context: TaskContext, state: Arc<RetentionState>, stop: CancellationToken) {
     let TaskContext { store, leadership, intents, commit_queue, .. } = &context;
     let mut tick = interval(Duration::from_mins(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -36,7 +39,15 @@ pub(crate) async fn housekeeping(context: TaskContext, stop: CancellationToken) 
             continue;
         };
         sweep_safelist(&context, &commit_queue.led_by(epoch)).await;
-        let retention = retention(&context.settings, context.now());
+        let horizon = match horizon(&context, &state).await {
+            Ok(Some(horizon)) => horizon,
+            Ok(None) => continue,
+            Err(error) => {
+                warn!(%error, "it is not known how far retention has come");
+                continue;
+            }
+        };
+        let retention = retention(&context.settings, horizon);
         let mut pruned = 0;
         while leadership.leading().is_some() {
             match store.prune(&retention, PRUNE_AT_ONCE).await {
@@ -63,6 +74,18 @@ async fn sweep_safelist(context: &TaskContext, commit_queue: &CommitQueue) {
     if list.entries.iter().any(|entry| !entry.counts(now)) {
         let _ = commit_queue.submit_request(ChangeSafelist::new(SafelistChange::Sweep)).await;
     }
+}
+
+/// Moves the horizon of retention on; `None` while it waits.
+async fn horizon(context: &TaskContext, state: &RetentionState) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let store = &context.store;
+    let stored = store.retention_horizon().await?;
+    let Some(next) = state.next(stored, context.now(), context.clock.since_boot()) else {
+        return Ok(None);
+    };
+    let moved = stored == Some(next) || store.move_retention_horizon(stored, next).await?;
+    // another instance was faster, and is at it
+    Ok(moved.then_some(next))
 }
 
 fn retention(settings: &Settings, now: DateTime<Utc>) -> Retention {

@@ -142,6 +142,7 @@ impl Lab {
             store: Arc::new(Mortal::new(store.clone(), mortal.clone())),
             announcer: Arc::new(Mortal::new(speaker.clone(), mortal)),
             clock: clock.clone(),
+            anchor: config.anchor,
             policy: config.policy(),
             settings: config.settings(),
             instance,

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "these are tests")]
 
 mod alerts;
+mod clocks;
 mod correlation;
 mod hazards;
 mod health;

@@ -77,6 +77,24 @@ async fn a_rule_that_somebody_took_away_comes_back_although_a_neighbor_has_it_to
     assert_eq!(local_rules(&lab), [POLICED]);
 }
 
+/// The speaker's event tells of the neighbor's path only, and the first looks at the route get no answer.
+#[tokio::test(start_paused = true)]
+async fn a_path_of_another_pop_behind_a_better_one_is_seen_although_the_speaker_does_not_answer_at_first() {
+    let lab = Lab::usual().await;
+    lab.speaker.prefer_learned(true);
+    let id = lab.mitigate(ban("203.0.113.10", "udp_flood")).await;
+    lab.speaker.put(learned(UDP));
+    lab.seconds(1).await;
+    lab.speaker.fail_reads(3);
+    let theirs = RibPath { local: true, ..learned(UDP) };
+    lab.speaker.put(theirs.clone());
+    lab.seconds(10).await;
+    lab.hear(unban("203.0.113.10")).await;
+    lab.seconds(1).await;
+    assert_eq!(lab.speaker.local(&route(UDP)), Some(theirs));
+    assert_eq!(lab.status(id).await, Status::Withdrawn);
+}
+
 #[tokio::test(start_paused = true)]
 async fn our_own_path_that_comes_back_over_a_session_is_not_ours_to_withdraw() {
     let lab = Lab::usual().await;

@@ -326,12 +326,13 @@ async fn play(folder: &Path) -> String {
         std::fs::read_to_string(folder.join(name))
             .unwrap_or_else(|error| panic!("{}/{name}: {error}", folder.display()))
     };
-    let clock = Arc::new(ScriptedClock::following_tokio(beginning()));
+    // the start takes five milliseconds
+    let clock = Arc::new(ScriptedClock::following_tokio(beginning() - chrono::TimeDelta::milliseconds(5)));
     let record = Record::default();
     let (store, speaker) = (Arc::new(MemoryStore::new()), Arc::new(MemoryAnnouncer::new()));
     let config = Config::read(&read("config.yaml"));
     let lab = Lab::observed(store, speaker, clock.clone(), config, Some(record.observer(&clock))).await;
-    clock.set(beginning());
+    assert_eq!(clock.now(), beginning());
     let started = tokio::time::Instant::now();
     let mut play = Play { lab, record };
     for (number, line) in read("events.jsonl").lines().enumerate() {

@@ -239,9 +239,13 @@ async fn what_differs_between_instances_is_a_problem_that_is_named() {
     let problems = leader.engine.health().await.problems;
     assert!(problems.iter().any(|problem| problem.contains("another configuration")), "{problems:?}");
     site.store.set_clock(Arc::new(ScriptedClock::following_tokio(at(90))));
-    leader.seconds(2).await;
+    leader.seconds(15).await;
     let problems = leader.engine.health().await.problems;
     assert!(problems.iter().any(|problem| problem.contains("behind the database")), "{problems:?}");
+    assert!(
+        problems.iter().any(|problem| problem.contains("the clock of the database was set by +")),
+        "{problems:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -344,23 +344,3 @@ async fn a_stop_during_traffic_loses_nothing_that_was_acknowledged() {
         assert_eq!(*error, EngineError::ShuttingDown);
     }
 }
-
-#[tokio::test(start_paused = true)]
-async fn a_clock_that_is_set_forward_ends_what_is_over_within_a_second() {
-    let lab = Lab::usual().await;
-    let id = lab.mitigate(ban("203.0.113.10", "udp_flood")).await;
-    lab.clock.advance(Duration::from_mins(10));
-    lab.wait(Duration::from_millis(1_100)).await;
-    assert_eq!((lab.status(id).await, lab.rules().len()), (Status::Expired, 0));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_clock_that_is_set_back_does_not_break_anything() {
-    let lab = Lab::usual().await;
-    let id = lab.mitigate(ban("203.0.113.10", "udp_flood")).await;
-    lab.clock.set(at(-600));
-    lab.seconds(5).await;
-    assert_eq!(lab.hear(ban("203.0.113.10", "udp_flood")).await.mitigation_id, Some(id));
-    lab.seconds(760).await;
-    assert_eq!((lab.status(id).await, lab.rules().len()), (Status::Expired, 0));
-}

@@ -123,7 +123,9 @@ impl Testbed {
         // while storage is down nobody can succeed a leader that has died: then only a guard ends rules
         let is_led = self.conditions.instances == 1 || !self.storage_troubled;
         let by_daemon = self.is_served() && is_led && !self.conditions.dry_run && calm >= MENDED;
-        let by_guard = self.guard.is_some() && calm >= Guard::EVERY + Duration::from_secs(2);
+        let by_guard = self.guard.is_some()
+            && calm >= Guard::EVERY + Duration::from_secs(2)
+            && self.observer.since_step() >= Guard::HELD + Guard::EVERY + Duration::from_secs(2);
         if self.speaker_troubled || !(by_daemon || by_guard) {
             return;
         }

@@ -29,8 +29,10 @@ pub(crate) struct Conditions {
     pub(crate) kills: bool,
     /// The daemon is stopped and started.
     pub(crate) stops: bool,
-    /// The clock is set.
+    /// Clocks of machines and of the database are set.
     pub(crate) jumps: bool,
+    /// The clocks of machines are wrong from the beginning.
+    pub(crate) skews: bool,
     /// Instances of the pop, on one storage and one speaker.
     pub(crate) instances: usize,
     /// An instance is stopped and wakes later, or loses sight of storage.
@@ -62,6 +64,7 @@ impl Conditions {
             kills: random.once_in(2),
             stops: random.once_in(3),
             jumps: random.once_in(3),
+            skews: random.once_in(2),
             instances: if random.once_in(3) { 2 } else { 1 },
             sleeps: random.once_in(2),
             panics: random.once_in(4),

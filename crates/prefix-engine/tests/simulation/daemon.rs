@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use prefix_core::clock::Anchor;
 use prefix_core::guard::{GuardMode, GuardStatus, GuardWatch};
 use prefix_core::id::InstanceId;
 use prefix_core::panic::PanicScope;
@@ -21,6 +22,7 @@ use crate::testbed::beginning;
 pub(crate) struct Parts {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) announcer: Arc<dyn Announcer>,
+    /// The clock of its machine.
     pub(crate) clock: Arc<ScriptedClock>,
     pub(crate) observer: Arc<Observer>,
     /// A guard watches the speaker.
@@ -55,13 +57,22 @@ pub(crate) struct Daemon {
     parts: Parts,
     link: Arc<Link>,
     state: State,
+    /// The time as its last heartbeat says.
+    anchor: Option<Anchor>,
 }
 
 impl Daemon {
     /// One that does not run.
     pub(crate) fn down(name: &'static str, number: u128, parts: Parts) -> Self {
         let link = Link::new(name, false, parts.observer.clone(), None);
-        Self { name, instance: uuid::Uuid::from_u128(number).into(), parts, link, state: State::Down }
+        Self {
+            name,
+            instance: uuid::Uuid::from_u128(number).into(),
+            parts,
+            link,
+            state: State::Down,
+            anchor: None,
+        }
     }
 
     /// Begins to start.
@@ -75,6 +86,7 @@ impl Daemon {
             store: Arc::new(LinkedPort { port: parts.store.clone(), link: link.clone() }),
             announcer: Arc::new(LinkedPort { port: parts.announcer.clone(), link: link.clone() }),
             clock: Arc::new(MortalClock { clock: parts.clock.clone(), link: link.clone() }),
+            anchor: self.anchor,
             policy: config.policy(),
             settings: config.settings(),
             instance: self.instance,
@@ -135,6 +147,7 @@ impl Daemon {
                 self.state = State::Down;
             }
             State::Up(engine) => {
+                self.anchor = engine.anchor().or(self.anchor);
                 let failed = tokio::time::timeout(std::time::Duration::ZERO, engine.failed()).await.is_ok();
                 if failed && !self.link.is_dead() {
                     trace.wrong(format!("a task of {} ended by itself", self.name));
@@ -142,6 +155,11 @@ impl Daemon {
             }
             _ => {}
         }
+    }
+
+    /// The clock of its machine.
+    pub(crate) fn clock(&self) -> &Arc<ScriptedClock> {
+        &self.parts.clock
     }
 
     /// The engine, if it runs and serves.

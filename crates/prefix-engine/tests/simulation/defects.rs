@@ -61,9 +61,12 @@ impl Defect {
             Self::LetsEverybodyLead => &["leads, and"],
             Self::ChangesAudit => &["the audit chain is broken"],
             Self::AnnouncesNothing => &["is not in the table"],
-            Self::WithdrawsNothing => {
-                &["while the speaker holds its rule", "no living mitigation wants it", "never leaves"]
-            }
+            Self::WithdrawsNothing => &[
+                "while the speaker holds its rule",
+                "no living mitigation wants it",
+                "never leaves",
+                "after its not-after time",
+            ],
             Self::WithdrawsForeign => &["the foreign rule"],
             Self::PromisesLonger => &["is promised for longer"],
         }

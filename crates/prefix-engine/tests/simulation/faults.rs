@@ -60,6 +60,7 @@ impl Testbed {
             }
             1 => {
                 self.speaker.stall();
+                self.observer.speaker_hangs();
                 self.speaker_hangs = true;
                 self.trouble_speaker("stops, as by SIGSTOP".to_owned());
             }
@@ -195,6 +196,7 @@ impl Testbed {
     pub(crate) fn heal(&mut self) {
         self.speaker.heal();
         self.speaker.wake();
+        self.observer.speaker_goes_on();
         self.speaker.connect();
         self.speaker.set_delay(Duration::ZERO);
         self.store.heal();

@@ -10,7 +10,7 @@ use prefix_core::ownership::Ownership;
 use prefix_core::{Announcer, Clock};
 use prefix_testkit::fakes::{MemoryAnnouncer, ScriptedClock};
 
-use crate::trace::Trace;
+use crate::observer::Observer;
 
 /// Takes own paths away that are over.
 pub(crate) struct Guard;
@@ -18,14 +18,25 @@ pub(crate) struct Guard;
 impl Guard {
     /// `bgp.guard.grace_seconds`.
     pub(crate) const GRACE: TimeDelta = TimeDelta::seconds(10);
+    /// So long after a step of the deciding clock it withdraws nothing.
+    pub(crate) const HELD: Duration = Duration::from_secs(45);
     /// Between two looks at the table.
     pub(crate) const EVERY: Duration = Duration::from_secs(10);
 
     /// Works until the end of the schedule.
-    pub(crate) fn start(speaker: Arc<MemoryAnnouncer>, clock: Arc<ScriptedClock>, trace: Trace) -> Self {
+    pub(crate) fn start(
+        speaker: Arc<MemoryAnnouncer>,
+        clock: Arc<ScriptedClock>,
+        observer: Arc<Observer>,
+    ) -> Self {
+        let trace = observer.trace.clone();
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(Self::EVERY).await;
+                // its time is that of the daemon, who does not follow a clock that was set a moment ago
+                if observer.since_step() < Self::HELD {
+                    continue;
+                }
                 let Ok(table) = speaker.table().await else { continue };
                 let Ok(paths) = table.try_collect::<Vec<RibPath>>().await else { continue };
                 let limit = clock.now() - Self::GRACE;

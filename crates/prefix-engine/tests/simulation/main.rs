@@ -12,6 +12,7 @@ mod conditions;
 #[path = "../engine/lab/config.rs"]
 mod config;
 mod daemon;
+mod deeds;
 mod defects;
 mod faults;
 mod guard;

@@ -5,19 +5,19 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use prefix_core::announcer::{AnnounceError, RibPath};
-use prefix_core::event::EventAction;
 use prefix_core::flowspec::RouteKey;
 use prefix_core::id::{EventId, InstanceId, MitigationId, SignalId};
-use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::ownership::{MitigationTag, Ownership};
 use prefix_core::panic::PanicScope;
 use prefix_core::ports::Leadership;
-use prefix_core::ports::{ChangeSet, Election, Epoch, StoreError};
+use prefix_core::ports::{Election, Epoch, StoreError};
 use prefix_testkit::fakes::announcer::Change;
 use prefix_testkit::fakes::{MemoryAnnouncer, MemoryStore};
 use tokio::time::Instant;
 
+use crate::deeds::{Deeds, Timed};
 use crate::ports::Link;
 use crate::trace::Trace;
 
@@ -37,6 +37,10 @@ pub(crate) struct Ack {
 
 pub(crate) struct Facts {
     calm_since: Instant,
+    /// When the deciding clock was last set.
+    stepped: Option<Instant>,
+    /// When the time of a living rule is over, by the clock that nobody sets.
+    deadlines: HashMap<MitigationId, Instant>,
     last_write: Instant,
     acks: Vec<Ack>,
     /// The first answer to each `Idempotency-Key`.
@@ -69,6 +73,8 @@ impl Observer {
     pub(crate) fn new(store: Arc<MemoryStore>, speaker: Arc<MemoryAnnouncer>, strict: bool) -> Self {
         let facts = Facts {
             calm_since: Instant::now(),
+            stepped: None,
+            deadlines: HashMap::new(),
             last_write: Instant::now(),
             acks: Vec::new(),
             keys: HashMap::new(),
@@ -89,6 +95,27 @@ impl Observer {
     /// Something happened that daemons need time to mend.
     pub(crate) fn disturb(&self) {
         self.open().calm_since = Instant::now();
+    }
+
+    /// The clock by which everything is decided was set. By a little is followed at once, and takes as much from what is
+    /// left to each rule.
+    pub(crate) fn step(&self, by: TimeDelta) {
+        let mut facts = self.open();
+        facts.stepped = Some(Instant::now());
+        if let Ok(by) = by.to_std()
+            && by <= SMALL_STEP
+        {
+            for deadline in facts.deadlines.values_mut() {
+                *deadline = deadline.checked_sub(by).unwrap_or(*deadline);
+            }
+        }
+        drop(facts);
+        self.disturb();
+    }
+
+    /// How long ago that was.
+    pub(crate) fn since_step(&self) -> Duration {
+        self.open().stepped.map_or(Duration::MAX, |at| at.elapsed())
     }
 
     /// How long nothing has happened that needs mending.
@@ -147,6 +174,22 @@ impl Observer {
     /// Somebody else put a path into the speaker's table.
     pub(crate) fn somebody_put(&self, key: &RouteKey) {
         self.open().others.insert(key.clone(), Instant::now());
+    }
+
+    /// The speaker stops: what was put a moment ago cannot be read until it wakes.
+    pub(crate) fn speaker_hangs(&self) {
+        let never = Instant::now() + Duration::from_hours(24);
+        self.open()
+            .others
+            .values_mut()
+            .filter(|since| since.elapsed() < KNOWN)
+            .for_each(|since| *since = never);
+    }
+
+    /// It goes on.
+    pub(crate) fn speaker_goes_on(&self) {
+        let now = Instant::now();
+        self.open().others.values_mut().for_each(|since| *since = now.min(*since));
     }
 
     /// A daemon is about to ask the speaker for changes.
@@ -273,8 +316,30 @@ impl Observer {
         }
     }
 
+    /// No rule ends before its time because somebody has set a clock, or because a daemon was replaced.
+    fn check_time(&self, timed: Timed, decided: Instant) {
+        let mut facts = self.open();
+        match timed {
+            Timed::Lives { id, left } => drop(facts.deadlines.insert(id, decided + left)),
+            Timed::IsOver { id } => {
+                let early = facts.deadlines.remove(&id).map(|at| at.saturating_duration_since(decided));
+                drop(facts);
+                if let Some(early) = early.filter(|early| *early > TOLERANCE) {
+                    let early = early.as_secs();
+                    self.trace.wrong(format!("the time of {} is over {early} s too early", name(id)));
+                }
+            }
+        }
+    }
+
     /// Storage answered.
-    pub(crate) fn wrote(&self, link: &Link, deeds: &Deeds, result: &Result<(), StoreError>) {
+    pub(crate) fn wrote(
+        &self,
+        link: &Link,
+        deeds: &Deeds,
+        decided: Instant,
+        result: &Result<(), StoreError>,
+    ) {
         match result {
             Ok(()) if deeds.words.is_empty() => {}
             Ok(()) => {
@@ -283,8 +348,13 @@ impl Observer {
             }
             Err(error) => {
                 self.trace.tell(link.name, format!("cannot write ({error}): {}", deeds.words.join("; ")));
+                // it may be stored or not
+                self.open().deadlines.retain(|id, _| !deeds.timed.iter().any(|timed| timed.id() == *id));
                 return;
             }
+        }
+        for timed in &deeds.timed {
+            self.check_time(*timed, decided);
         }
         for ended in &deeds.ended {
             if ended.revived {
@@ -312,69 +382,8 @@ pub(crate) fn name(id: MitigationId) -> String {
     format!("m-{}", &text[text.len() - 4..])
 }
 
-struct Ended {
-    id: MitigationId,
-    key: Option<RouteKey>,
-    revived: bool,
-}
+/// By how much two measurements of one deadline may differ.
+const TOLERANCE: Duration = Duration::from_secs(3);
 
-/// What a unit of work does, for the trace and the checks.
-#[derive(Default)]
-pub(crate) struct Deeds {
-    words: Vec<String>,
-    ended: Vec<Ended>,
-}
-
-impl Deeds {
-    pub(crate) fn of(changes: &ChangeSet) -> Self {
-        let mut deeds = Self::default();
-        for event in &changes.events {
-            let report = &event.report;
-            let what = if report.action == EventAction::Ban { "reports" } else { "ends" };
-            let answer = event.status.as_str();
-            deeds.words.push(format!("{} {what} {}: {answer}", report.source, report.victim_ip));
-        }
-        for change in &changes.mitigations {
-            let before = change.before.as_deref();
-            deeds.words.push(row_words(before, &change.after));
-            let over =
-                |row: &Mitigation| matches!(row.status, Status::Withdrawn | Status::Expired) && !row.dry_run;
-            let was_over = before.is_some_and(|row| row.status.is_final());
-            if was_over && !change.after.status.is_final() || over(&change.after) && !was_over {
-                let taken = change.after.superseded_by.is_some();
-                let key = change.after.key().filter(|_| !taken);
-                let revived = was_over && !change.after.status.is_final();
-                deeds.ended.push(Ended { id: change.after.mitigation_id, key, revived });
-            }
-        }
-        for entry in &changes.safelist_put {
-            deeds.words.push(format!("safelist + {}", entry.prefix));
-        }
-        for prefix in &changes.safelist_remove {
-            deeds.words.push(format!("safelist - {prefix}"));
-        }
-        for entry in &changes.audit {
-            if matches!(
-                entry.action.as_str(),
-                "reconcile" | "start" | "stop" | "config_reload" | "panic" | "thaw"
-            ) {
-                deeds.words.push(format!("audit {} {}", entry.action, entry.details));
-            }
-        }
-        deeds
-    }
-}
-
-fn row_words(before: Option<&Mitigation>, row: &Mitigation) -> String {
-    let flow = row.route.as_ref().map_or_else(|| "no rule".to_owned(), ToString::to_string);
-    let (name, now) = (name(row.mitigation_id), row.status);
-    let reason = row.end_reason.map(|reason| format!(" ({})", reason.as_str())).unwrap_or_default();
-    match before {
-        None => format!("{name} {now}: {flow}{reason}"),
-        Some(before) if before.status != now => format!("{name} {} -> {now}{reason}", before.status),
-        Some(before) if before.progress.step != row.progress.step => {
-            format!("{name} step {} -> {}: {flow}", before.progress.step, row.progress.step)
-        }
-        Some(_) => format!("{name} stays {now}, until {}", row.expires_at.format("%H:%M:%S")),
-    }
-}
+/// A clock that is set by no more is followed at once.
+const SMALL_STEP: Duration = Duration::from_secs(2);

@@ -7,6 +7,7 @@ mod store;
 use std::future::pending;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use prefix_core::Clock;
@@ -34,6 +35,11 @@ struct PlannedCrash {
     point: CrashPoint,
 }
 
+struct PlannedPause {
+    effects: u32,
+    time: Duration,
+}
+
 /// What connects a daemon to the testbed.
 pub(crate) struct Link {
     /// Its name in the trace.
@@ -52,6 +58,7 @@ pub(crate) struct Link {
     /// Stopped, as by SIGSTOP: what it does waits until it wakes.
     asleep: watch::Sender<bool>,
     planned_crash: Mutex<Option<PlannedCrash>>,
+    planned_pause: Mutex<Option<PlannedPause>>,
 }
 
 impl Link {
@@ -71,6 +78,7 @@ impl Link {
             cut_off: AtomicBool::new(false),
             asleep: watch::channel(false).0,
             planned_crash: Mutex::new(None),
+            planned_pause: Mutex::new(None),
         })
     }
 
@@ -115,8 +123,46 @@ impl Link {
         }
     }
 
+    /// It is stopped, as by SIGSTOP, at its n-th effect or claim from now on (0 = the next one), for so long: just when
+    /// it has decided, and before that has any effect.
+    pub(crate) fn pause_after(&self, effects: u32, time: Duration) {
+        *self.planned_pause.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(PlannedPause { effects, time });
+    }
+
+    /// What is planned for its next effects does not happen.
+    pub(crate) fn spare(&self) {
+        *self.planned_crash.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.planned_pause.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Counts one effect or claim toward a planned pause.
+    fn pause_point(self: &Arc<Self>) {
+        let mut planned = self.planned_pause.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(next) = planned.as_mut() else { return };
+        if next.effects > 0 {
+            next.effects -= 1;
+            return;
+        }
+        let Some(PlannedPause { time, .. }) = planned.take() else { return };
+        drop(planned);
+        self.set_asleep(true);
+        self.observer.trace.tell(self.name, "is stopped, as by SIGSTOP, between a decision and its effect");
+        self.observer.disturb();
+        let link = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(time).await;
+            if link.is_hindered() && !link.is_dead() {
+                link.observer.trace.tell(link.name, "wakes");
+            }
+            link.set_asleep(false);
+            link.observer.disturb();
+        });
+    }
+
     /// Counts one effect. Returns how it ends, if it is the last.
-    fn count(&self) -> Option<CrashPoint> {
+    fn count(self: &Arc<Self>) -> Option<CrashPoint> {
+        self.pause_point();
         let mut planned_crash = self.planned_crash.lock().unwrap_or_else(PoisonError::into_inner);
         let next = planned_crash.as_mut()?;
         if next.effects > 0 {
@@ -169,5 +215,9 @@ impl Clock for MortalClock {
             std::panic::resume_unwind(Box::new("the daemon is dead"));
         }
         self.clock.now()
+    }
+
+    fn since_boot(&self) -> Duration {
+        self.clock.since_boot()
     }
 }

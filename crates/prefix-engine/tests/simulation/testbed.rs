@@ -34,6 +34,7 @@ pub(crate) struct Testbed {
     pub(crate) conditions: Conditions,
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) speaker: Arc<MemoryAnnouncer>,
+    /// The database's clock; of a daemon alone, its machine's.
     pub(crate) clock: Arc<ScriptedClock>,
     pub(crate) observer: Arc<Observer>,
     pub(crate) daemons: Vec<Daemon>,
@@ -79,7 +80,7 @@ impl Testbed {
         let store = Arc::new(MemoryStore::new());
         let speaker = Arc::new(MemoryAnnouncer::new());
         let clock = Arc::new(ScriptedClock::following_tokio(beginning()));
-        store.set_clock(Arc::new(ScriptedClock::following_tokio(beginning())));
+        store.set_clock(clock.clone());
         speaker.set_call_timeout(Duration::from_secs(5));
         speaker.prefer_learned(conditions.learned_paths_win);
         speaker.put(foreign(route(FOREIGN), Ownership::Foreign));
@@ -99,10 +100,18 @@ impl Testbed {
             defect,
         };
         let names = if conditions.instances > 1 { &["prefixd-a", "prefixd-b"][..] } else { &["prefixd"] };
+        let mut machine = |parts: &Parts| {
+            if !conditions.skews || conditions.instances == 1 {
+                return parts.clone();
+            }
+            // whatever the machine's clock shows: the database's decides
+            let ahead = random.pick(&[-31_536_000, -200, -3, 0, 0, 1, 200, 34_560_000]);
+            let clock = ScriptedClock::following_tokio(beginning() + TimeDelta::seconds(ahead));
+            Parts { clock: Arc::new(clock), ..parts.clone() }
+        };
         let daemons =
-            (1..).zip(names).map(|(number, name)| Daemon::down(name, number, parts.clone())).collect();
-        let guard =
-            conditions.guard.then(|| Guard::start(speaker.clone(), clock.clone(), observer.trace.clone()));
+            (1..).zip(names).map(|(number, name)| Daemon::down(name, number, machine(&parts))).collect();
+        let guard = conditions.guard.then(|| Guard::start(speaker.clone(), clock.clone(), observer.clone()));
         let mut testbed = Self {
             random,
             conditions,
@@ -242,6 +251,10 @@ impl Testbed {
         let which = self.any_daemon();
         let link = self.daemons[which].link().clone();
         let time = Duration::from_millis(self.random.pick(&[500, 2_900, 3_900, 6_000, 30_000]));
+        if self.random.once_in(3) {
+            link.pause_after(u32::try_from(self.random.below(6)).unwrap_or(0), time);
+            return;
+        }
         let cut = self.random.once_in(2);
         self.tell(link.name, if cut { "cannot reach storage" } else { "is stopped, as by SIGSTOP" });
         self.observer.disturb();
@@ -262,16 +275,30 @@ impl Testbed {
         });
     }
 
+    /// The clock of a machine is set, or that of the database.
     fn jump(&mut self) {
-        let seconds = self.random.pick(&[-400_i64, -30, -2, 2, 30, 400]);
-        let to = (self.now() + TimeDelta::seconds(seconds)).max(beginning());
-        self.clock.set(to);
-        self.tell("clock", format!("is set by {seconds} s, to {}", to.format("%H:%M:%S")));
+        let seconds = self.random.pick(&[-3_600_i64, -400, -30, -2, 2, 30, 400, 3_600]);
+        let by = TimeDelta::seconds(seconds);
+        let machine = self.random.index(self.daemons.len() + 1);
+        match self.daemons.get(machine).filter(|_| self.daemons.len() > 1) {
+            Some(daemon) => {
+                let clock = daemon.clock();
+                clock.set((clock.now() + by).max(beginning()));
+                self.tell(daemon.link().name, format!("has a clock that is set by {seconds} s"));
+            }
+            None => {
+                let to = (self.now() + by).max(beginning());
+                self.clock.set(to);
+                self.tell("clock", format!("is set by {seconds} s, to {}", to.format("%F %H:%M:%S")));
+                self.observer.step(by);
+            }
+        }
         self.observer.disturb();
     }
 
     /// Every trouble ends, and a daemon runs.
     pub(crate) async fn recover(&mut self) {
+        self.daemons.iter().for_each(|daemon| daemon.link().spare());
         self.heal();
         self.tell("testbed", "all trouble is over");
         for _ in 0..60 {
@@ -284,7 +311,6 @@ impl Testbed {
         if self.daemons.iter().any(|daemon| daemon.engine().is_none()) {
             self.observer.trace.wrong("a daemon does not come up although nothing is in its way");
         }
-        self.daemons.iter().for_each(|daemon| daemon.link().crash_after(u32::MAX, CrashPoint::Before));
         // everybody who still waits for an answer, and whoever tries again
         self.pass(Duration::from_secs(15)).await;
         self.speaker.let_late_changes_happen();

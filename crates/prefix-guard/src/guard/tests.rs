@@ -9,6 +9,7 @@ use chrono::TimeDelta;
 use prefix_core::announcer::RibPath;
 use prefix_core::ownership::Ownership;
 use prefix_testkit::fakes::announcer::AnnounceFault;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use super::ExitReason;
@@ -181,7 +182,7 @@ async fn beside_a_living_daemon_with_another_clock_the_guard_only_says_so() {
 #[tokio::test(start_paused = true)]
 async fn beside_a_living_daemon_with_the_same_clock_the_guard_works() {
     let world = World::new();
-    world.daemon_lives(TimeDelta::seconds(-3));
+    world.daemon_knows_storage(TimeDelta::zero());
     world.speaker.put(path(1, START - 100));
     let guard = world.guard();
     sleep(Duration::from_secs(5)).await;
@@ -200,11 +201,15 @@ async fn ten_thousand_overdue_paths_go_at_the_pace_that_routers_bear() {
     assert_eq!(world.withdrawn().len(), 10_000);
     let calls = world.speaker.history();
     assert_eq!(calls.len(), 10_000, "each once");
-    for window in calls.chunks(200).collect::<Vec<_>>().windows(2) {
+    for window in calls[1..].chunks(200).collect::<Vec<_>>().windows(2) {
         let apart = window[1][0].at - window[0][0].at;
         assert!(apart >= Duration::from_millis(20), "{apart:?}");
     }
-    assert!(calls[9_999].at - began < Duration::from_secs(5));
+    assert!(calls[9_999].at - calls[1].at < Duration::from_secs(5));
+    // nobody knows the time of storage here: one goes first
+    assert!(
+        calls[1].at - calls[0].at >= Duration::from_secs(3) && calls[1].at - began < Duration::from_secs(6)
+    );
     guard.abort();
 }
 
@@ -259,4 +264,74 @@ async fn a_single_pass_says_what_it_left_behind() {
 
     world.speaker.disconnect("cut");
     assert!(world.new_guard(false).once().await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_of_storage_counts_and_not_the_clock_of_the_machine() {
+    for ahead in [200, -200, 400 * 86_400] {
+        let world = World::new();
+        world.daemon_knows_storage(TimeDelta::seconds(ahead));
+        let now = i64::from(START) - ahead;
+        world.speaker.put(path(1, u32::try_from(now + 30).unwrap()));
+        let guard = world.guard();
+        sleep(Duration::from_secs(10)).await;
+        // what the daemon knew goes on to be right when it is dead
+        world.daemon_dies();
+        sleep(Duration::from_millis((20 + GRACE) * 1000 - 1100)).await;
+        assert_eq!((world.own(), world.state().problem), (vec![key(1)], None), "{ahead}");
+        sleep(Duration::from_secs(3)).await;
+        assert_eq!(world.own(), [], "{ahead}");
+        guard.abort();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guard_that_knows_no_better_takes_one_path_and_then_the_others() {
+    let world = World::new();
+    (1..=3).for_each(|number| world.speaker.put(path(number, START - 100)));
+    let guard = world.guard();
+    sleep(Duration::from_millis(2900)).await;
+    assert_eq!(world.own().len(), 2);
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(world.own(), []);
+    guard.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guard_whose_clock_is_wrong_never_fights_a_living_leader() {
+    // no daemon here: the machine is 200 s ahead, and the paths of the leader elsewhere look overdue
+    let world = World::new();
+    (1..=3).for_each(|number| world.speaker.put(path(number, START - 100)));
+    let leaders: Vec<_> = (1..=3).map(|number| world.leader_lives(path(number, START - 100))).collect();
+    let guard = world.guard();
+    sleep(Duration::from_mins(10)).await;
+    assert_eq!(world.own().len(), 3);
+    let problem = world.state().problem.unwrap();
+    assert!(problem.contains("another instance of this pop leads"), "{problem}");
+    let taken = world.speaker.history().len();
+    assert!((1..=5).contains(&taken), "{taken} withdrawals in ten minutes");
+    leaders.iter().for_each(JoinHandle::abort);
+    sleep(Duration::from_mins(11)).await;
+    assert_eq!(world.own(), [], "now nobody looks after them");
+    guard.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_daemon_that_goes_over_to_another_time_has_time_to_renew_its_paths() {
+    let world = World::new();
+    world.daemon_knows_storage(TimeDelta::zero());
+    world.speaker.put(path(1, START + 600));
+    let guard = world.guard();
+    sleep(Duration::from_secs(10)).await;
+    // storage's clock is set forward by an hour, and the daemon has gone over to it
+    world.daemon_knows_storage(TimeDelta::hours(-1));
+    sleep(Duration::from_secs(15)).await;
+    assert_eq!(world.own(), [key(1)]);
+    let problem = world.state().problem.unwrap();
+    assert!(problem.contains("was set a moment ago"), "{problem}");
+    world.speaker.put(path(1, START + 3600 + 600));
+    sleep(Duration::from_mins(2)).await;
+    assert_eq!(world.own(), [key(1)]);
+    assert!(world.speaker.history().is_empty(), "it was touched");
+    guard.abort();
 }

@@ -60,7 +60,7 @@ fn longest_rest<'a>(
 /// The absolute lifetime of a living mitigation, by what stood when it began and by what stands now.
 pub(super) fn lifetime(policy: &Policy, mitigation: &Mitigation, now: DateTime<Utc>) -> Result<(), Refusal> {
     let seconds = policy.parts().guardrails.max_lifetime_seconds;
-    let end = mitigation.lifetime_ends_at.min(mitigation.created_at + duration(seconds));
+    let end = mitigation.lifetime_ends_at.min(mitigation.began_at() + duration(seconds));
     if end > now {
         return Ok(());
     }

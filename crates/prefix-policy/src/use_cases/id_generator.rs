@@ -1,5 +1,7 @@
 //! Identifiers of new rows: random in the daemon, sequential in a simulation, whose answers are the same every time.
 
+use chrono::{DateTime, Utc};
+use prefix_core::id::uuid_at;
 use uuid::Uuid;
 
 /// Makes the identifiers of new rows.
@@ -8,12 +10,12 @@ pub trait IdGenerator {
     fn next(&self) -> Uuid;
 }
 
-/// Unique without asking anybody.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct RandomIds;
+/// Unique without asking anybody, and of this time.
+#[derive(Clone, Copy, Debug)]
+pub struct RandomIds(pub DateTime<Utc>);
 
 impl IdGenerator for RandomIds {
     fn next(&self) -> Uuid {
-        Uuid::now_v7()
+        uuid_at(self.0)
     }
 }

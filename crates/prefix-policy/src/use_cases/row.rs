@@ -7,7 +7,7 @@ use prefix_core::flowspec::Action;
 use prefix_core::guardrail::{Guardrail, Refusal};
 use prefix_core::id::{EventId, MitigationId};
 use prefix_core::lease::Lease;
-use prefix_core::mitigation::{Mitigation, Progress, SpeakerView, Status};
+use prefix_core::mitigation::{Mitigation, Progress, RowClock, SpeakerView, Status};
 use prefix_core::name::VectorName;
 use prefix_core::signal::Correlation;
 
@@ -95,6 +95,7 @@ pub(super) fn new_row(uow: &UnitOfWork<'_>, plan: Plan, origin: Origin<'_>, entr
         guardrail,
         correlation: origin.correlation,
         decision: origin.decision.clone(),
+        clock: RowClock::of(uow.frame),
     };
     row.follow_leases();
     row

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use prefix_core::address::VictimIp;
 use prefix_core::audit::{Actor, AuditAction, AuditEntry};
+use prefix_core::clock::ClockFrame;
 use prefix_core::decision::{Decision, Stage, StageResult};
 use prefix_core::event::{Event, EventAction};
 use prefix_core::flowspec::RouteKey;
@@ -40,6 +41,8 @@ pub struct UnitOfWorkContext<'a> {
     pub pop: &'a Pop,
     /// The time of the unit of work.
     pub now: DateTime<Utc>,
+    /// The frame of that time: rows of another one are read as they are meant in this one.
+    pub frame: ClockFrame,
     /// Nothing is ever announced: new rows are active at once.
     pub dry_run: bool,
     /// Somebody stores what comes of it. Otherwise events, audit entries and what rows were before are not written down
@@ -61,6 +64,7 @@ pub struct UnitOfWork<'a> {
     pub policy: Arc<Policy>,
     /// The time of the unit of work.
     pub now: DateTime<Utc>,
+    pub(crate) frame: ClockFrame,
     pub(crate) pop: &'a Pop,
     pub(crate) dry_run: bool,
     pub(crate) stores: bool,
@@ -70,6 +74,8 @@ pub struct UnitOfWork<'a> {
     groups: BTreeMap<GroupId, Tracked<SignalGroup>>,
     groups_by_victim: HashMap<VictimIp, Vec<GroupId>>,
     corroborations: BTreeMap<SignalId, Tracked<Corroboration>>,
+    /// Rows that are stored by another setting of the clock.
+    of_other_frames: BTreeSet<MitigationId>,
     by_victim: HashMap<VictimIp, Vec<MitigationId>>,
     /// Rows by every rule that they have, had here, or have had until a step: a superset, so that a change of a row
     /// only adds to it.
@@ -91,6 +97,8 @@ impl<'a> UnitOfWork<'a> {
         let mut uow = Self {
             policy,
             now: context.now,
+            frame: context.frame,
+            of_other_frames: BTreeSet::new(),
             pop: context.pop,
             dry_run: context.dry_run,
             stores: context.stores,
@@ -113,6 +121,10 @@ impl<'a> UnitOfWork<'a> {
             domain_events: Vec::new(),
         };
         for row in snapshot.mitigations {
+            if row.clock.frame != uow.frame && !row.status.is_final() {
+                uow.of_other_frames.insert(row.mitigation_id);
+            }
+            let row = row.in_frame(uow.frame);
             let former = row.progress.former.as_ref().and_then(FormerRule::key);
             row.key().into_iter().chain(former).for_each(|key| uow.list(key, row.mitigation_id));
             uow.by_victim.entry(row.victim_ip).or_default().push(row.mitigation_id);

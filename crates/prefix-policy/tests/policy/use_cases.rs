@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use prefix_core::audit::{Actor, AuditAction};
+use prefix_core::clock::ClockFrame;
 use prefix_core::flowspec::RouteKey;
 use prefix_core::guardrail::Guardrail;
 use prefix_core::id::{MitigationId, PanicId};
@@ -17,8 +19,8 @@ use prefix_policy::ManualRequest;
 use prefix_policy::use_cases::{
     Author, Confirmed, Creation, DomainEvent, Inadmissible, InstanceFacts, NothingSent, RandomIds,
     UnitOfWork, UnitOfWorkContext, UseCaseError, acknowledge, add_to_safelist, configure_safelist, confirm,
-    confirm_withdrawn, create, end_frozen, freeze, is_news, remove_from_safelist, revalidate, sweep_safelist,
-    thaw, withdraw,
+    confirm_withdrawn, create, end_frozen, expire, freeze, is_news, remove_from_safelist, revalidate,
+    shift_deadlines, sweep_safelist, thaw, withdraw,
 };
 
 use crate::world::{HOST, WEB, World, at, discard, report};
@@ -59,10 +61,11 @@ fn run_at<R>(
         stores: true,
         pop: &pop,
         now: world.now,
+        frame: world.frame,
         dry_run: false,
         safelist: Arc::new(world.safelist_index()),
         frozen: Arc::new(world.frozen.clone()),
-        id_generator: &RandomIds,
+        id_generator: &RandomIds(world.now),
         instance,
     };
     let snapshot = Snapshot { mitigations: world.rows.clone(), safelist, ..Snapshot::default() };
@@ -348,4 +351,31 @@ fn a_report_is_admissible_by_the_configuration_alone() {
     let mut reserved = report("udp_flood", HOST);
     reserved.source = "operator:ada".parse().unwrap();
     assert!(matches!(policy.check_report(&reserved), Err(Inadmissible::NotAllowed(_))));
+}
+
+#[test]
+fn a_clock_that_was_set_leaves_every_rule_the_time_that_was_left_to_it_once() {
+    for step in [TimeDelta::hours(-1), TimeDelta::days(400)] {
+        let mut world = World::with_steps(discard());
+        let id = world.raise(&report("udp_flood", HOST));
+        let row = world.find(id).clone();
+        (world.now, world.frame) = (world.now + step, world.frame.after(step));
+        let done = run(&world, shift_deadlines);
+        assert_eq!(done.result, 1);
+        let shifted = done.row(id).clone();
+        assert_eq!(shifted.expires_at - world.now, row.expires_at - (world.now - step));
+        assert_eq!(shifted.lifetime_ends_at - row.lifetime_ends_at, step);
+        assert_eq!(shifted.leases[0].expires_at() - row.leases[0].expires_at(), step);
+        assert_eq!((shifted.created_at, shifted.began_at()), (row.created_at, row.created_at + step));
+        assert_eq!(done.changes.audit[0].action, "clock_step");
+        // it is not over, whatever the clock says: neither now nor when the policy of today looks at it
+        assert!(world.revalidate(&shifted).is_ok());
+        world.rows = vec![shifted];
+        assert_eq!(run(&world, shift_deadlines).result, 0, "once");
+        assert_eq!(run(&world, |uow| expire(uow, id)).changes.mitigations.len(), 0);
+        // an instance that has not noticed yet reads it as it was, and so does the leader what that writes
+        (world.now, world.frame) = (world.now - step, ClockFrame::default());
+        let old = run(&world, shift_deadlines).row(id).clone();
+        assert_eq!((old.expires_at, old.began_at()), (row.expires_at, row.created_at));
+    }
 }

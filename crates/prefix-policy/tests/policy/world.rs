@@ -1,13 +1,14 @@
 //! A small provider with one customer, a resolver, a web server and a lonely host, in both families.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use prefix_core::clock::ClockFrame;
 use prefix_core::decision::Decision;
 use prefix_core::event::{EventAction, Report};
 use prefix_core::guardrail::Refusal;
 use prefix_core::id::{MitigationId, PanicId};
 use prefix_core::lease::Lease;
 use prefix_core::matching::PacketMatch;
-use prefix_core::mitigation::{EndReason, Mitigation, SpeakerView, Status};
+use prefix_core::mitigation::{EndReason, Mitigation, RowClock, SpeakerView, Status};
 use prefix_core::name::Pop;
 use prefix_core::panic::{PanicOrigin, PanicScope};
 use prefix_core::port::PortList;
@@ -40,6 +41,7 @@ pub(crate) struct World {
     pub(crate) quota: QuotaCounts,
     pub(crate) rows: Vec<Mitigation>,
     pub(crate) now: DateTime<Utc>,
+    pub(crate) frame: ClockFrame,
     pop: Pop,
 }
 
@@ -69,6 +71,7 @@ impl World {
             quota: QuotaCounts::default(),
             rows: Vec::new(),
             now: at(0),
+            frame: ClockFrame::default(),
             pop: "fra1".parse().unwrap(),
         }
     }
@@ -233,6 +236,7 @@ impl World {
             guardrail: None,
             correlation: None,
             decision,
+            clock: RowClock::default(),
         };
         row.follow_leases();
         row

@@ -4,13 +4,18 @@ use prefix_core::guard::GuardWithdrawal;
 use prefix_guard::files::{StateDir, log};
 use prefix_guard::{GuardHost, Heartbeat};
 
+use crate::machine;
+
 /// Reads the daemon's heartbeat from the state folder and appends withdrawals to `guard.log` there.
 pub(super) struct StateDirHost(pub(super) StateDir);
 
 impl GuardHost for StateDirHost {
     fn heartbeat(&self) -> Option<Heartbeat> {
         // a heartbeat that cannot be read is no sign of life
-        self.0.read(StateDir::DAEMON_ALIVE).ok().flatten()
+        let mut heartbeat: Heartbeat = self.0.read(StateDir::DAEMON_ALIVE).ok().flatten()?;
+        // a time since boot means nothing after the next one
+        heartbeat.storage_time = heartbeat.storage_time.filter(|time| time.boot_id == machine::boot_id());
+        Some(heartbeat)
     }
 
     fn record_withdrawals(&self, gone: &[GuardWithdrawal]) {

@@ -161,7 +161,9 @@ impl Pool {
     pub(super) async fn get(&self) -> Result<Lease, StoreError> {
         match self.inner.get().await {
             Ok(connection) => Ok(Lease { connection: Some(connection) }),
-            Err(PoolError::Timeout(_)) => Err(StoreError::Unavailable("every connection is in use".into())),
+            Err(PoolError::Timeout(_)) => {
+                Err(StoreError::Unavailable("every connection to the database is in use".into()))
+            }
             Err(PoolError::Backend(problem)) => {
                 Err(StoreError::Unavailable(format!("cannot connect to the database: {problem}")))
             }

@@ -1,4 +1,4 @@
-//! Deletes what is too old, a few rows at a time.
+//! Deletes what is too old, a few rows at a time, and one instance at a time.
 
 use diesel::result::QueryResult;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
@@ -9,12 +9,10 @@ use super::begin::begin;
 use super::pool::Pool;
 use crate::error::from_diesel;
 use crate::executor::Executor;
+use crate::key;
 use crate::queries::NumberRow;
-use crate::queries::retention::expired;
+use crate::queries::retention::{expired, share};
 use crate::sql::Sql;
-
-/// One instance is enough: the leaders of all pops would delete the same rows.
-const LOCK: i64 = 8_955_000_135;
 
 /// At most `limit` rows in all; none if another instance deletes some at this moment.
 pub(super) async fn run(pool: &Pool, retention: Retention, limit: u32) -> Result<u64, StoreError> {
@@ -39,17 +37,19 @@ async fn delete(
     limit: i64,
 ) -> QueryResult<u64> {
     client.batch_execute(begin).await?;
-    let lock: Sql<NumberRow> =
-        Sql::new("SELECT pg_try_advisory_xact_lock(?)::int::bigint AS number").bind(LOCK);
+    let lock: Sql<NumberRow> = Sql::new("SELECT pg_try_advisory_xact_lock(?)::int::bigint AS number");
+    let lock = lock.bind(key::of_retention());
     if client.fetch_one(lock).await?.is_none_or(|row| row.number == 0) {
+        // another instance is at it: it would delete the same rows
         client.batch_execute("ROLLBACK").await?;
         return Ok(0);
     }
     let mut left = limit;
-    for expired in expired(&retention) {
+    let kinds = expired(&retention);
+    for (to_come, expired) in (1..=kinds.len()).rev().zip(&kinds) {
         // the others are not counted, and no count has an empty kind
         let kind = expired.tally.unwrap_or_default();
-        let sql: Sql<NumberRow> = expired.push_to(Sql::new("WITH gone AS ("), left);
+        let sql: Sql<NumberRow> = expired.push_to(Sql::new("WITH gone AS ("), share(left, to_come));
         let sql = sql
             .push(
                 "), counts AS (SELECT name, count(*) AS total FROM gone GROUP BY name), uncount AS (

@@ -1,7 +1,9 @@
 //! Which rows are too old.
 
+use chrono::{DateTime, Utc};
 use prefix_core::ports::Retention;
 
+use crate::row::define::record;
 use crate::sql::Sql;
 use crate::sql_type::Micros;
 use crate::writes::tally;
@@ -40,17 +42,52 @@ const GROUPS: &str = "DELETE FROM signal_groups WHERE group_id IN (
 const CORROBORATIONS: &str = "DELETE FROM corroborations WHERE signal_id IN (
     SELECT signal_id FROM corroborations WHERE expires_at < ? ORDER BY expires_at LIMIT ?) RETURNING '' AS name";
 
-/// What is to be deleted, in this order.
-pub(crate) fn expired(retention: &Retention) -> impl Iterator<Item = Expired> {
+record! {
+    /// How far retention has come.
+    HorizonRow of retention { horizon: Micros }
+}
+
+/// Where the horizon stands before it was ever moved.
+const NEVER: Micros = Micros::from_micros(0);
+
+impl HorizonRow {
+    /// `None` before it was ever moved.
+    pub(crate) fn parse(self) -> Option<DateTime<Utc>> {
+        Some(self.horizon).filter(|horizon| *horizon != NEVER)?.time()
+    }
+}
+
+/// How far retention has come.
+pub(crate) fn horizon() -> Sql<HorizonRow> {
+    Sql::select("FROM retention WHERE id = 1")
+}
+
+/// Moves the horizon, if it is still where it was.
+pub(crate) fn move_horizon(from: Option<DateTime<Utc>>, to: DateTime<Utc>) -> Sql {
+    Sql::new("UPDATE retention SET horizon = ? WHERE id = 1 AND horizon = ?")
+        .bind(Micros::from(to))
+        .bind(from.map_or(NEVER, Micros::from))
+}
+
+/// How many of `left` rows a kind may have, if so many kinds, this one included, are still to come: each gets the same, and
+/// what one does not use is left to those after it.
+pub(crate) fn share(left: i64, kinds: usize) -> i64 {
+    let kinds = i64::try_from(kinds).unwrap_or(i64::MAX).max(1);
+    (left + kinds - 1) / kinds
+}
+
+/// What is to be deleted, in this order: the last one may be the most, and has whatever the others leave.
+pub(crate) fn expired(retention: &Retention) -> Vec<Expired> {
     let all = [
-        (EVENTS, EVENTS, retention.events_before, Some(tally::EVENTS)),
-        (MITIGATIONS_PG, MITIGATIONS_SQLITE, retention.mitigations_before, Some(tally::MITIGATIONS)),
         (REPLIES, REPLIES, retention.replies_before, None),
         (GROUPS, GROUPS, retention.groups_before, None),
         (CORROBORATIONS, CORROBORATIONS, retention.corroborations_before, None),
+        (MITIGATIONS_PG, MITIGATIONS_SQLITE, retention.mitigations_before, Some(tally::MITIGATIONS)),
+        (EVENTS, EVENTS, retention.events_before, Some(tally::EVENTS)),
     ];
     all.into_iter()
         .filter_map(|(pg, sqlite, before, tally)| Some(Expired { pg, sqlite, before: before?.into(), tally }))
+        .collect()
 }
 
 impl Expired {

@@ -1,11 +1,12 @@
 //! Leadership on SQLite: one instance per file, so whoever asks gets it. Only the epoch is kept.
 
-use chrono::Utc;
+use chrono::{SubsecRound, Utc};
 use diesel::result::QueryResult;
 use diesel::sqlite::SqliteConnection;
+use prefix_core::clock::ClockFrame;
 use prefix_core::id::InstanceId;
 use prefix_core::name::Pop;
-use prefix_core::ports::{Candidacy, Election, Epoch, Leader};
+use prefix_core::ports::{Candidacy, ClockReading, Election, Epoch, HeldLease, Leader};
 
 use super::writer::{End, Slot};
 use super::{execute, fetch_one};
@@ -16,7 +17,7 @@ use crate::sql_type::{Id, Micros};
 
 record! {
     /// Who led a pop last.
-    LeaderRow of leadership { epoch: i64, instance: Id, speaker: String, mode: String, lease_until: Micros }
+    LeaderRow of leadership { epoch: i64, instance: Id, speaker: String, mode: String, lease_until: Micros, frame: i64 }
 }
 
 /// Who leads, as it stands.
@@ -30,7 +31,8 @@ pub(super) fn renewed(
     candidacy: &Candidacy,
 ) -> QueryResult<Option<Election>> {
     let row = current(connection, candidacy.pop.as_str())?;
-    let row = row.filter(|row| !candidacy.wants_to_lead || goes_on(candidacy, row));
+    let is_framed = |row: &LeaderRow| candidacy.frame.is_none_or(|frame| frame.0 == row.frame);
+    let row = row.filter(|row| !candidacy.wants_to_lead || (goes_on(candidacy, row) && is_framed(row)));
     Ok(row.map(|row| election(candidacy, Some(row))))
 }
 
@@ -41,7 +43,13 @@ fn goes_on(candidacy: &Candidacy, row: &LeaderRow) -> bool {
 }
 
 fn election(candidacy: &Candidacy, row: Option<LeaderRow>) -> Election {
+    let now = Utc::now().trunc_subsecs(6);
+    let lasting = row.as_ref().filter(|row| row.lease_until != RESIGNED);
     Election {
+        lease: lasting
+            .and_then(|row| Some(HeldLease { epoch: Epoch(row.epoch), until: row.lease_until.time()? })),
+        frame: ClockFrame(row.as_ref().map_or(0, |row| row.frame)),
+        clock: ClockReading::at_some_time(now),
         leader: row.filter(|row| row.lease_until != RESIGNED).map(|row| Leader {
             instance: row.instance.0.into(),
             epoch: Epoch(row.epoch),
@@ -49,7 +57,7 @@ fn election(candidacy: &Candidacy, row: Option<LeaderRow>) -> Election {
             mode: row.mode,
         }),
         others: Vec::new(),
-        clock_ahead: candidacy.clock - Utc::now(),
+        clock_ahead: candidacy.clock - now,
     }
 }
 
@@ -64,17 +72,30 @@ pub(super) fn claim(slot: &mut Slot, candidacy: &Candidacy) -> Result<Election, 
     slot.transaction(|connection| {
         let pop = candidacy.pop.as_str();
         let before = current(connection, pop)?;
+        if let (Some(frame), Some(row)) = (candidacy.frame, &before)
+            && candidacy.wants_to_lead
+            && goes_on(candidacy, row)
+            && frame.0 != row.frame
+        {
+            let set = Sql::new("UPDATE leadership SET frame = ? WHERE pop = ?").bind(frame.0).bind(pop);
+            execute(connection, set)?;
+            let after = current(connection, pop)?;
+            return Ok((election(candidacy, after), End::Commit));
+        }
         if !candidacy.wants_to_lead || before.as_ref().is_some_and(|row| goes_on(candidacy, row)) {
             return Ok((election(candidacy, before), End::Rollback));
         }
         let instance = Id(candidacy.instance.as_uuid());
         let lead = Sql::new(
-            "INSERT OR REPLACE INTO leadership (pop, epoch, instance, speaker, mode, lease_until) \
-             VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO leadership (pop, epoch, instance, speaker, mode, lease_until, frame) \
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
         );
+        let frame = before.as_ref().map_or(0, |row| row.frame);
+        let frame = candidacy.frame.map_or(frame, |frame| frame.0);
         let epoch = before.map_or(0, |row| row.epoch) + 1;
         let lead = lead.bind(pop).bind(epoch).bind(instance);
-        let lead = lead.bind(candidacy.speaker.as_str()).bind(candidacy.mode.as_str()).bind(ENDLESS);
+        let lead =
+            lead.bind(candidacy.speaker.as_str()).bind(candidacy.mode.as_str()).bind(ENDLESS).bind(frame);
         execute(connection, lead)?;
         execute(connection, Sql::new("DELETE FROM instances WHERE pop = ?").bind(pop))?;
         let report = Sql::new(

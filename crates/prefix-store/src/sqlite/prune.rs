@@ -5,7 +5,7 @@ use prefix_core::ports::Retention;
 use super::writer::{End, Slot};
 use super::{execute, fetch_all};
 use crate::error::Failure;
-use crate::queries::retention::expired;
+use crate::queries::retention::{expired, share};
 use crate::row::define::record;
 use crate::sql::Sql;
 
@@ -18,8 +18,10 @@ record! {
 pub(super) fn run(slot: &mut Slot, retention: &Retention, limit: u32) -> Result<u64, Failure> {
     slot.transaction(|connection| {
         let mut left = i64::from(limit);
-        for expired in expired(retention) {
-            let gone: Vec<GoneRow> = fetch_all(connection, expired.push_to(Sql::new(""), left))?;
+        let kinds = expired(retention);
+        for (to_come, expired) in (1..=kinds.len()).rev().zip(&kinds) {
+            let limit = share(left, to_come);
+            let gone: Vec<GoneRow> = fetch_all(connection, expired.push_to(Sql::new(""), limit))?;
             left -= i64::try_from(gone.len()).unwrap_or(left);
             for (kind, rows) in expired
                 .tally

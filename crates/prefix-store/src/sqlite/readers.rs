@@ -73,7 +73,7 @@ impl Readers {
         let permit = Arc::clone(permits).acquire_owned();
         tokio::time::timeout(self.options.statement_timeout, permit)
             .await
-            .map_err(|_| StoreError::Unavailable("every connection is in use".into()))?
+            .map_err(|_| StoreError::Unavailable("every connection to the database is in use".into()))?
             .map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 

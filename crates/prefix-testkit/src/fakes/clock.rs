@@ -15,7 +15,11 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub struct ScriptedClock {
     hands: Mutex<Hands>,
+    born: Instant,
 }
+
+/// How long before a scripted clock its machine was started.
+const BOOTED_BEFORE: Duration = Duration::from_hours(1);
 
 #[derive(Debug)]
 struct Hands {
@@ -27,12 +31,12 @@ struct Hands {
 impl ScriptedClock {
     /// Shows this time until it is told to show another.
     pub fn standing_at(time: DateTime<Utc>) -> Self {
-        Self { hands: Mutex::new(Hands { shown: time, since: None }) }
+        Self { hands: Mutex::new(Hands { shown: time, since: None }), born: Instant::now() }
     }
 
     /// Shows this time now, and goes on with tokio's.
     pub fn following_tokio(time: DateTime<Utc>) -> Self {
-        Self { hands: Mutex::new(Hands { shown: time, since: Some(Instant::now()) }) }
+        Self { hands: Mutex::new(Hands { shown: time, since: Some(Instant::now()) }), born: Instant::now() }
     }
 
     /// Sets it, forward or back, as a correction of the machine's clock does: tokio's time does not move.
@@ -58,6 +62,11 @@ impl Clock for ScriptedClock {
         let hands = self.lock();
         let elapsed = hands.since.map_or(Duration::ZERO, |since| since.elapsed());
         (hands.shown + elapsed).trunc_subsecs(6)
+    }
+
+    /// Goes on with tokio's time, whatever the clock is set to.
+    fn since_boot(&self) -> Duration {
+        BOOTED_BEFORE + self.born.elapsed()
     }
 }
 

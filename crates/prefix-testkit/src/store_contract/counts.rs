@@ -123,6 +123,37 @@ pub async fn an_event_of_a_living_mitigation_is_not_pruned(store: &Arc<dyn Store
     assert_eq!(store.prune(&retention, 10).await.unwrap(), 1);
 }
 
+/// However many events are too old, mitigations and the rest have their turn in the same step.
+pub async fn no_kind_of_old_rows_has_to_wait_for_another(store: &Arc<dyn Store>) {
+    let old = |number| Mitigation { created_at: at(-2000), ..ended(number, Status::Expired, -1000) };
+    let rows: Vec<Mitigation> = (0..10).map(old).collect();
+    put(&**store, &rows).await;
+    let events = (0..40).map(|n| Event { ingested_at: at(-100 - i64::from(n)), ..event(n) }).collect();
+    let replies = (0..10).map(|n| reply(&format!("old {n}"), -90_000)).collect();
+    write(&**store, &reads(), ChangeSet { events, replies, ..ChangeSet::default() }).await.unwrap();
+    let retention = Retention {
+        events_before: Some(at(0)),
+        mitigations_before: Some(at(-500)),
+        replies_before: Some(at(-86_400)),
+        ..Retention::default()
+    };
+    assert_eq!(store.prune(&retention, 15).await.unwrap(), 15);
+    let left = store.totals().await.unwrap();
+    assert!(left.mitigations < 10 && left.events < 40, "{left:?}");
+    while store.prune(&retention, 15).await.unwrap() > 0 {}
+    assert_eq!(store.totals().await.unwrap(), Totals { mitigations: 0, events: 0 });
+}
+
+/// By one instance at a time: whoever is late learns it.
+pub async fn the_horizon_of_retention_is_moved_from_where_it_is(store: &Arc<dyn Store>) {
+    assert_eq!(store.retention_horizon().await.unwrap(), None);
+    assert!(store.move_retention_horizon(None, at(0)).await.unwrap());
+    assert!(!store.move_retention_horizon(None, at(5)).await.unwrap());
+    assert!(!store.move_retention_horizon(Some(at(1)), at(5)).await.unwrap());
+    assert!(store.move_retention_horizon(Some(at(0)), at(86_400)).await.unwrap());
+    assert_eq!(store.retention_horizon().await.unwrap(), Some(at(86_400)));
+}
+
 /// Cheap, and the pool is countable.
 pub async fn a_store_says_that_it_answers(store: &Arc<dyn Store>) {
     store.ping().await.unwrap();

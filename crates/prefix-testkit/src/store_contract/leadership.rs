@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{TimeDelta, Utc};
+use prefix_core::clock::ClockFrame;
 use prefix_core::id::InstanceId;
 use prefix_core::ports::{Candidacy, ChangeSet, Epoch, ReadSet, Store, StoreError};
 use tokio::task::JoinSet;
@@ -60,8 +61,10 @@ pub async fn another_instance_leads_when_the_lease_is_over(store: &Arc<dyn Store
     if began.elapsed() < term {
         assert_eq!(refused.leader.map(|leader| (leader.instance, leader.epoch)), Some((a, first)));
     }
+    let unrenewed = refused.lease;
+    assert_eq!(unrenewed.map(|lease| lease.epoch), Some(first));
     let second = loop {
-        if let Some(epoch) = claim(&**other, &candidacy(b, None)).await {
+        if let Some(epoch) = claim(&**other, &Candidacy { unrenewed, ..candidacy(b, None) }).await {
             break epoch;
         }
         assert!(began.elapsed() < Duration::from_secs(20), "the lease does not end");
@@ -90,7 +93,83 @@ pub async fn a_renewal_sets_the_end_of_the_lease_anew(store: &Arc<dyn Store>, ot
     renewal.term = short;
     store.claim(&renewal).await.unwrap();
     tokio::time::sleep(Duration::from_millis(5)).await;
-    assert_eq!(claim(&**other, &candidacy(b, None)).await, Some(Epoch(2)));
+    let unrenewed = other.claim(&candidacy(b, None)).await.unwrap().lease;
+    assert_eq!(claim(&**other, &Candidacy { unrenewed, ..candidacy(b, None) }).await, Some(Epoch(2)));
+}
+
+/// The database's clock may have been set: it alone ends no lease that was renewed since the candidate looked.
+pub async fn a_lease_that_is_over_is_taken_only_by_who_saw_no_renewal(
+    store: &Arc<dyn Store>,
+    other: &Arc<dyn Store>,
+) {
+    if !store.is_shared() {
+        return;
+    }
+    let (a, b) = (InstanceId::generate(), InstanceId::generate());
+    let term = Duration::from_millis(1);
+    let over = || tokio::time::sleep(Duration::from_millis(5));
+    let epoch = claim(&**store, &Candidacy { term, ..candidacy(a, None) }).await.unwrap();
+    over().await;
+    let seen = other.claim(&candidacy(b, None)).await.unwrap();
+    assert_eq!(seen.leader, None, "it is over by the database, and nobody may have it");
+    store.claim(&Candidacy { term, ..candidacy(a, Some(epoch)) }).await.unwrap();
+    over().await;
+    let late = Candidacy { unrenewed: seen.lease, ..candidacy(b, None) };
+    let seen = other.claim(&late).await.unwrap();
+    assert_eq!(seen.won_by(b), None, "it was renewed since");
+    assert_ne!(seen.lease, late.unrenewed);
+    let next = claim(&**other, &Candidacy { unrenewed: seen.lease, ..candidacy(b, None) }).await;
+    assert!(next > Some(epoch), "{next:?}");
+    store.resign(&reads().pop, b, next).await.unwrap();
+    assert_eq!(
+        other.claim(&Candidacy { wants_to_lead: false, ..candidacy(a, None) }).await.unwrap().lease,
+        None
+    );
+}
+
+/// Every claim, whoever leads.
+pub async fn a_claim_reads_the_clock_of_storage(store: &Arc<dyn Store>, other: &Arc<dyn Store>) {
+    let (a, b) = (InstanceId::generate(), InstanceId::generate());
+    let shy = Candidacy { wants_to_lead: false, ..candidacy(b, None) };
+    for (store, candidacy) in [(store, &candidacy(a, None)), (other, &shy)] {
+        let began = Instant::now();
+        let first = store.claim(candidacy).await.unwrap().clock;
+        let took = began.elapsed();
+        assert!(
+            first.after <= first.before.unwrap_or(took) && first.before.unwrap_or(took) <= took,
+            "{first:?}"
+        );
+        assert!((first.time - Utc::now()).abs() < TimeDelta::seconds(30), "{first:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let second = store.claim(candidacy).await.unwrap().clock;
+        let later = (second.time - first.time).to_std().unwrap();
+        assert!(
+            later >= Duration::from_millis(4) && later <= began.elapsed() + Duration::from_millis(5),
+            "{later:?}"
+        );
+    }
+}
+
+/// The leader's is kept, over epochs; nobody else changes it.
+pub async fn the_frame_of_the_pop_is_its_leaders(store: &Arc<dyn Store>, other: &Arc<dyn Store>) {
+    let (a, b) = (InstanceId::generate(), InstanceId::generate());
+    let in_frame = |frame, candidacy| Candidacy { frame: Some(ClockFrame(frame)), ..candidacy };
+    let frame =
+        async |store: &Arc<dyn Store>, candidacy: &Candidacy| store.claim(candidacy).await.unwrap().frame;
+    assert_eq!(frame(store, &candidacy(a, None)).await, ClockFrame(0));
+    let epoch = lead(&**store, a).await;
+    assert_eq!(
+        frame(store, &in_frame(-3_600_000_000, candidacy(a, Some(epoch)))).await,
+        ClockFrame(-3_600_000_000)
+    );
+    let shy = Candidacy { wants_to_lead: false, ..candidacy(b, None) };
+    assert_eq!(frame(other, &in_frame(7, shy)).await, ClockFrame(-3_600_000_000));
+    // one that knows of no frame leaves it as it is
+    assert_eq!(frame(store, &candidacy(a, Some(epoch))).await, ClockFrame(-3_600_000_000));
+    store.resign(&reads().pop, a, Some(epoch)).await.unwrap();
+    assert_eq!(frame(other, &candidacy(b, None)).await, ClockFrame(-3_600_000_000));
+    other.resign(&reads().pop, b, Some(Epoch(epoch.0 + 1))).await.unwrap();
+    assert_eq!(frame(store, &in_frame(9, candidacy(a, None))).await, ClockFrame(9));
 }
 
 /// And an epoch never comes twice.

@@ -13,7 +13,9 @@ use prefix_core::flowspec::Action;
 use prefix_core::id::{EventId, GroupId, InstanceId, MitigationId, PanicId, SignalId};
 use prefix_core::lease::Lease;
 use prefix_core::matching::{DestinationPorts, Matching, PacketMatch};
-use prefix_core::mitigation::{EndReason, Mitigation, Progress, ReportedMatch, SpeakerView, Status};
+use prefix_core::mitigation::{
+    EndReason, Mitigation, Progress, ReportedMatch, RowClock, SpeakerView, Status,
+};
 use prefix_core::name::Pop;
 use prefix_core::panic::{PanicOrigin, PanicScope};
 use prefix_core::ports::{Candidacy, Epoch, IdempotencyRecord, ReadSet, RequestKey};
@@ -118,6 +120,7 @@ pub fn with_port(number: u32, port: u16) -> Mitigation {
         guardrail: None,
         correlation: None,
         decision: decision(),
+        clock: RowClock::default(),
     }
 }
 
@@ -200,6 +203,8 @@ pub fn candidacy(instance: InstanceId, held: Option<Epoch>) -> Candidacy {
         held,
         term: std::time::Duration::from_mins(1),
         wants_to_lead: true,
+        unrenewed: None,
+        frame: None,
     }
 }
 

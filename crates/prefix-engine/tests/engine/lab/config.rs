@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use prefix_core::address::{Prefix, VictimIp};
+use prefix_core::clock::Anchor;
 use prefix_core::name::Pop;
 use prefix_core::panic::PanicScope;
 use prefix_engine::Settings;
@@ -61,6 +62,9 @@ pub(crate) struct Config {
     /// Left over from before the start.
     #[serde(skip)]
     pub(crate) frozen: Vec<PanicScope>,
+    /// The time as the daemon before knew it.
+    #[serde(skip)]
+    pub(crate) anchor: Option<Anchor>,
 }
 
 fn neighbor(address: IpAddr) -> Neighbor {

@@ -58,6 +58,8 @@ pub(crate) struct Mortal<P> {
 pub(crate) enum Reach {
     /// Speaker and storage.
     Everything,
+    /// The same, but claims are answered after 0.6 s.
+    Slowly,
     /// The speaker only: storage is not available to it.
     Speaker,
     /// Nothing: its calls wait.
@@ -300,7 +302,12 @@ impl Leadership for Mortal<MemoryStore> {
     }
 
     async fn claim(&self, candidacy: &Candidacy) -> Result<Election, StoreError> {
-        self.served(self.port.claim(candidacy)).await
+        let is_slow = *self.reach.borrow() == Reach::Slowly;
+        let pause = || tokio::time::sleep(std::time::Duration::from_millis(if is_slow { 300 } else { 0 }));
+        pause().await;
+        let election = self.served(self.port.claim(candidacy)).await;
+        pause().await;
+        election
     }
 
     async fn resign(&self, pop: &Pop, instance: InstanceId, epoch: Option<Epoch>) -> Result<(), StoreError> {
@@ -324,6 +331,18 @@ impl ChangeFeed for Mortal<MemoryStore> {
 impl Maintenance for Mortal<MemoryStore> {
     async fn ping(&self) -> Result<(), StoreError> {
         self.served(self.port.ping()).await
+    }
+
+    async fn retention_horizon(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
+        self.served(self.port.retention_horizon()).await
+    }
+
+    async fn move_retention_horizon(
+        &self,
+        from: Option<DateTime<Utc>>,
+        to: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        self.served(self.port.move_retention_horizon(from, to)).await
     }
 
     async fn prune(&self, retention: &Retention, limit: u32) -> Result<u64, StoreError> {

@@ -27,7 +27,7 @@ use prefix_core::signal::{Corroboration, SignalGroup};
 use tokio::time::Instant;
 
 use super::{CrashPoint, LinkedPort};
-use crate::observer::Deeds;
+use crate::deeds::Deeds;
 
 #[async_trait]
 impl Transactions for LinkedPort<dyn Store> {
@@ -41,6 +41,7 @@ impl Transactions for LinkedPort<dyn Store> {
             return std::future::pending().await;
         }
         // a unit of work is one effect: what half of it would be is the store's own affair, and its contract forbids it
+        let decided = Instant::now();
         let end = link.count();
         if matches!(end, Some(CrashPoint::Before | CrashPoint::Half)) {
             return link.die("before it can write").await;
@@ -63,7 +64,7 @@ impl Transactions for LinkedPort<dyn Store> {
         if let Some(defect) = defect {
             defect.tamper(&link.observer.store);
         }
-        link.observer.wrote(link, &deeds, &result);
+        link.observer.wrote(link, &deeds, decided, &result);
         if end.is_some() {
             return link.die("before it learns that it is written").await;
         }
@@ -214,6 +215,7 @@ impl Leadership for LinkedPort<dyn Store> {
 
     async fn claim(&self, candidacy: &Candidacy) -> Result<Election, StoreError> {
         let asked = Instant::now();
+        self.link.pause_point();
         let election = self.link.stored(self.port.claim(candidacy)).await;
         let election = match self.link.defect {
             Some(defect) => defect.bend_election(candidacy, election),
@@ -245,6 +247,18 @@ impl ChangeFeed for LinkedPort<dyn Store> {
 impl Maintenance for LinkedPort<dyn Store> {
     async fn ping(&self) -> Result<(), StoreError> {
         self.link.stored(self.port.ping()).await
+    }
+
+    async fn retention_horizon(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
+        self.link.stored(self.port.retention_horizon()).await
+    }
+
+    async fn move_retention_horizon(
+        &self,
+        from: Option<DateTime<Utc>>,
+        to: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        self.link.stored(self.port.move_retention_horizon(from, to)).await
     }
 
     async fn prune(&self, retention: &Retention, limit: u32) -> Result<u64, StoreError> {

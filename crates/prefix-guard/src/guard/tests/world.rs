@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta};
 use prefix_core::Clock;
 use prefix_core::announcer::RibPath;
+use prefix_core::clock::{Anchor, ClockFrame};
 use prefix_core::flowspec::{RouteKey, Rule};
 use prefix_core::guard::GuardWithdrawal;
 use prefix_core::ownership::{MitigationTag, NotAfter, Ownership};
@@ -14,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::guard::{ExitReason, Guard, GuardHost, GuardState, Settings};
-use crate::heartbeat_monitor::Heartbeat;
+use crate::heartbeat_monitor::{BootAnchor, Heartbeat};
 
 /// The time at which every story begins, Unix seconds.
 pub(crate) const START: u32 = 1_800_000_000;
@@ -49,6 +50,8 @@ pub(crate) struct World {
 struct Others {
     clock: Arc<ScriptedClock>,
     daemon: Mutex<Option<TimeDelta>>,
+    /// How much the machine's clock is ahead of storage's, if the daemon knows that one.
+    ahead_of_storage: Mutex<Option<TimeDelta>>,
     last: Mutex<Option<Heartbeat>>,
     withdrawn: Mutex<Vec<GuardWithdrawal>>,
 }
@@ -59,7 +62,15 @@ impl GuardHost for Others {
         if let Some(ahead) = *self.daemon.lock().unwrap() {
             let time = self.clock.now() + ahead;
             let counter = u64::try_from(self.clock.now().timestamp()).unwrap();
-            *last = Some(Heartbeat { pid: 7, time, counter, goodbye: false });
+            let storage_time = self.ahead_of_storage.lock().unwrap().map(|ahead| BootAnchor {
+                boot_id: "this one".to_owned(),
+                anchor: Anchor {
+                    time: self.clock.now() - ahead,
+                    since_boot: self.clock.since_boot(),
+                    frame: ClockFrame::default(),
+                },
+            });
+            *last = Some(Heartbeat { pid: 7, time, counter, goodbye: false, storage_time });
         }
         last.clone()
     }
@@ -76,6 +87,7 @@ impl World {
         let others = Others {
             clock: Arc::clone(&clock),
             daemon: Mutex::default(),
+            ahead_of_storage: Mutex::default(),
             last: Mutex::default(),
             withdrawn: Mutex::default(),
         };
@@ -85,6 +97,25 @@ impl World {
     /// The daemon writes its heartbeat, by a clock that is so far ahead.
     pub(crate) fn daemon_lives(&self, ahead: TimeDelta) {
         *self.others.daemon.lock().unwrap() = Some(ahead);
+    }
+
+    /// It knows the time of storage, which the machine's clock is so far ahead of.
+    pub(crate) fn daemon_knows_storage(&self, ahead: TimeDelta) {
+        *self.others.ahead_of_storage.lock().unwrap() = Some(ahead);
+        self.daemon_lives(TimeDelta::zero());
+    }
+
+    /// A leader elsewhere lives: it puts this path back as soon as it is gone, a hundred times a second.
+    pub(crate) fn leader_lives(&self, path: RibPath) -> JoinHandle<()> {
+        let speaker = self.speaker.clone();
+        tokio::spawn(async move {
+            loop {
+                if speaker.local(&path.key).is_none() {
+                    speaker.put(path.clone());
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
     }
 
     /// Its last heartbeat stays.

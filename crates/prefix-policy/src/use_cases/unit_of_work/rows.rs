@@ -25,6 +25,12 @@ impl UnitOfWork<'_> {
         self.tracked.get(&id).map(|tracked| &tracked.row)
     }
 
+    /// The rows that are stored by another setting of storage's clock.
+    pub(in crate::use_cases) fn of_other_frames(&self) -> Vec<MitigationId> {
+        let is_still = |id: &&MitigationId| self.row(**id).is_some_and(|row| row.pop == *self.pop);
+        self.of_other_frames.iter().filter(is_still).copied().collect()
+    }
+
     /// Those of these rows that are of this pop and pass a test, oldest first (ids are ordered by time of creation).
     fn passing<'r>(
         &self,

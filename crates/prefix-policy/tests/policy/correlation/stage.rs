@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::audit::Actor;
+use prefix_core::clock::ClockFrame;
 use prefix_core::event::{Event, EventAction, Report};
 use prefix_core::id::{EventId, GroupId, MitigationId, SignalId};
 use prefix_core::mitigation::Mitigation;
@@ -76,10 +77,11 @@ impl Stage {
             stores: true,
             pop: &self.pop,
             now: self.now,
+            frame: ClockFrame::default(),
             dry_run: true,
             safelist: Arc::new(SafelistIndex::default()),
             frozen: Arc::default(),
-            id_generator: &RandomIds,
+            id_generator: &RandomIds(self.now),
             instance: &NothingSent,
         };
         let mut uow = UnitOfWork::new(context, self.policy.clone(), snapshot);
@@ -105,7 +107,7 @@ impl Stage {
 
     pub(super) fn says_as(&mut self, report: &Report, identity: Option<&str>) -> EventOutcome {
         let identity: Option<Identity> = identity.map(|name| name.parse().unwrap());
-        let ids = Ids::new(EventId::generate(), &RandomIds);
+        let ids = Ids::new(EventId::generate_at(self.now), &RandomIds(self.now));
         let actor = Actor::SYSTEM;
         let author = Author { actor: &actor, request_id: "", identity: identity.as_ref() };
         self.unit(|uow| ingest(uow, report, &ids, &author))

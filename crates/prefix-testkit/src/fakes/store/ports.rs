@@ -1,6 +1,7 @@
 //! The storage ports that change rows in memory, and those between instances.
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use prefix_core::id::InstanceId;
 use prefix_core::name::Pop;
 use prefix_core::ports::{
@@ -58,6 +59,24 @@ impl ChangeFeed for MemoryStore {
 impl Maintenance for MemoryStore {
     async fn ping(&self) -> Result<(), StoreError> {
         self.read(|_| ())
+    }
+
+    async fn retention_horizon(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
+        self.read(|state| state.horizon)
+    }
+
+    async fn move_retention_horizon(
+        &self,
+        from: Option<DateTime<Utc>>,
+        to: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        self.change(|state, _| {
+            let is_there = state.horizon == from;
+            if is_there {
+                state.horizon = Some(to);
+            }
+            is_there
+        })
     }
 
     async fn prune(&self, retention: &Retention, limit: u32) -> Result<u64, StoreError> {

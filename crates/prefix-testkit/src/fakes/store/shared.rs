@@ -5,21 +5,27 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::audit::AuditEntry;
 use prefix_core::audit_chain::{self, ChainHead};
+use prefix_core::clock::ClockFrame;
 use prefix_core::id::{InstanceId, MitigationId};
 use prefix_core::name::Pop;
 use prefix_core::ports::{
-    Candidacy, ChangedRows, Election, Epoch, FeedCursor, Leader, OtherInstance, ReadSet, RowChanges,
-    StoreError,
+    Candidacy, ChangedRows, ClockReading, Election, Epoch, FeedCursor, HeldLease, Leader, OtherInstance,
+    ReadSet, RowChanges, StoreError,
 };
 
 /// An instance that has not reported itself for so long is gone.
 const GONE_AFTER: TimeDelta = TimeDelta::seconds(10);
+
+fn lease_of(leader: &Leader, until: DateTime<Utc>) -> HeldLease {
+    HeldLease { epoch: leader.epoch, until }
+}
 
 /// Who leads which pop, which instances are there, what they changed, and the newest sealed entries.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SharedState {
     leaders: BTreeMap<Pop, (Leader, DateTime<Utc>)>,
     epochs: BTreeMap<Pop, Epoch>,
+    frames: BTreeMap<Pop, ClockFrame>,
     instances: BTreeMap<(Pop, InstanceId), (DateTime<Utc>, Candidacy)>,
     feed: Vec<(Pop, Option<InstanceId>, BTreeSet<MitigationId>)>,
     heads: BTreeMap<Pop, ChainHead>,
@@ -52,13 +58,14 @@ impl SharedState {
     pub(super) fn claim(&mut self, candidacy: &Candidacy, now: DateTime<Utc>) -> Election {
         let Candidacy { pop, instance, .. } = candidacy;
         self.instances.insert((pop.clone(), *instance), (now, candidacy.clone()));
-        let running = self.leaders.get(pop).filter(|(leader, until)| {
-            *until > now && (leader.instance != *instance || candidacy.held == Some(leader.epoch))
+        let term = TimeDelta::from_std(candidacy.term).unwrap_or_default();
+        // one that ends later was written before the clock was set back
+        let is_living = |until: DateTime<Utc>| until > now && until <= now + term;
+        let is_free = self.leaders.get(pop).is_none_or(|(leader, until)| {
+            let is_over = !is_living(*until) && candidacy.unrenewed == Some(lease_of(leader, *until));
+            leader.instance == *instance || is_over
         });
-        let may_lead = match running {
-            None => candidacy.wants_to_lead,
-            Some((leader, _)) => leader.instance == *instance && candidacy.wants_to_lead,
-        };
+        let may_lead = is_free && candidacy.wants_to_lead;
         if may_lead {
             let known = self.leaders.get(pop).map(|(leader, _)| leader.clone());
             let renewed =
@@ -73,8 +80,10 @@ impl SharedState {
                 speaker: candidacy.speaker.clone(),
                 mode: candidacy.mode.clone(),
             };
-            let term = TimeDelta::from_std(candidacy.term).unwrap_or_default();
             self.epochs.insert(pop.clone(), epoch);
+            if let Some(frame) = candidacy.frame {
+                self.frames.insert(pop.clone(), frame);
+            }
             self.leaders.insert(pop.clone(), (leader, now + term));
         }
         let others = self
@@ -82,7 +91,11 @@ impl SharedState {
             .iter()
             .filter(|((of, other), (seen, _))| of == pop && other != instance && *seen > now - GONE_AFTER);
         Election {
-            leader: self.leaders.get(pop).filter(|(_, until)| *until > now).map(|(leader, _)| leader.clone()),
+            leader: self
+                .leaders
+                .get(pop)
+                .filter(|(_, until)| is_living(*until))
+                .map(|(leader, _)| leader.clone()),
             others: others
                 .map(|((_, other), (seen, candidacy))| OtherInstance {
                     instance: *other,
@@ -91,6 +104,9 @@ impl SharedState {
                 })
                 .collect(),
             clock_ahead: candidacy.clock - now,
+            lease: self.leaders.get(pop).map(|(leader, until)| lease_of(leader, *until)),
+            frame: self.frames.get(pop).copied().unwrap_or_default(),
+            clock: ClockReading::at_some_time(now),
         }
     }
 

@@ -34,6 +34,8 @@ pub(super) struct State {
     pub(super) panic: BTreeMap<PanicId, PanicScope>,
     pub(super) shared: SharedState,
     pub(super) signals: Signals,
+    /// How far retention has come.
+    pub(super) horizon: Option<DateTime<Utc>>,
     replies: HashMap<RequestKey, IdempotencyRecord>,
     claims: HashMap<Claim, MitigationId>,
     global: i64,
@@ -273,34 +275,83 @@ impl State {
     }
 
     pub(super) fn prune(&mut self, retention: &Retention, limit: u32) -> u64 {
-        let mut left = u64::from(limit);
-        let mut take = |is_old: bool| {
-            let goes = is_old && left > 0;
-            left -= u64::from(goes);
-            goes
-        };
-        let mitigations = &self.mitigations;
-        let is_needed = |event: &Event| {
-            let row = event.mitigation_id.and_then(|id| mitigations.get(&id));
-            row.is_some_and(|row| !row.status.is_final())
+        let limit = u64::from(limit);
+        let mut left = limit;
+        let mut kinds = 5;
+        // each kind gets the same share, and what one does not use is left to those after it
+        let mut share = |gone: u64| {
+            left -= gone;
+            kinds -= 1;
+            left.div_ceil(kinds.max(1))
         };
         let is_old = |at: DateTime<Utc>, before: Option<DateTime<Utc>>| before.is_some_and(|time| at < time);
-        self.events.retain(|e| !take(is_old(e.ingested_at, retention.events_before) && !is_needed(e)));
-        self.mitigations.retain(|_, row| {
-            !take(row.status.is_final() && is_old(closed_at(row), retention.mitigations_before))
-        });
-        self.replies.retain(|_, reply| !take(is_old(reply.created_at, retention.replies_before)));
+        let first = limit.div_ceil(5);
+        let gone =
+            remove(&mut self.replies, first, |reply| is_old(reply.created_at, retention.replies_before));
         let mitigations = &self.mitigations;
         let is_held = |group: &SignalGroup| {
             let row = group.mitigation_id.and_then(|id| mitigations.get(&id));
             group.status == GroupStatus::Open || row.is_some_and(|row| !row.status.is_final())
         };
         let Signals { groups, corroborations } = &mut self.signals;
-        groups.retain(|_, group| {
-            !take(is_old(group.window_ends_at, retention.groups_before) && !is_held(group))
+        let gone = remove(groups, share(gone), |group| {
+            is_old(group.window_ends_at, retention.groups_before) && !is_held(group)
         });
-        corroborations.retain(|_, row| !take(is_old(row.expires_at, retention.corroborations_before)));
-        u64::from(limit) - left
+        let gone = remove(corroborations, share(gone), |row| {
+            is_old(row.expires_at, retention.corroborations_before)
+        });
+        let gone = remove(&mut self.mitigations, share(gone), |row| {
+            row.status.is_final() && is_old(closed_at(row), retention.mitigations_before)
+        });
+        let mitigations = &self.mitigations;
+        let is_needed = |event: &Event| {
+            let row = event.mitigation_id.and_then(|id| mitigations.get(&id));
+            row.is_some_and(|row| !row.status.is_final())
+        };
+        let most = share(gone);
+        let before = self.events.len();
+        let mut gone = 0;
+        self.events.retain(|event| {
+            let goes = gone < most && is_old(event.ingested_at, retention.events_before) && !is_needed(event);
+            gone += u64::from(goes);
+            !goes
+        });
+        share((before - self.events.len()) as u64);
+        limit - left
+    }
+}
+
+/// Removes what is meant, at most so much of it; returns how much.
+fn remove<M: Kept>(map: &mut M, most: u64, is_meant: impl Fn(&M::Value) -> bool) -> u64 {
+    let mut gone = 0;
+    map.keep(|value| {
+        let goes = gone < most && is_meant(value);
+        gone += u64::from(goes);
+        !goes
+    });
+    gone
+}
+
+/// A map of either kind.
+trait Kept {
+    type Value;
+
+    fn keep(&mut self, keep: impl FnMut(&Self::Value) -> bool);
+}
+
+impl<K: Ord, V> Kept for BTreeMap<K, V> {
+    type Value = V;
+
+    fn keep(&mut self, mut keep: impl FnMut(&V) -> bool) {
+        self.retain(|_, value| keep(value));
+    }
+}
+
+impl<K: std::hash::Hash + Eq, V> Kept for HashMap<K, V> {
+    type Value = V;
+
+    fn keep(&mut self, mut keep: impl FnMut(&V) -> bool) {
+        self.retain(|_, value| keep(value));
     }
 }
 
