@@ -146,14 +146,13 @@ impl Matching {
         if let Some(protocol) = self.protocol {
             rule = rule.protocol(Numeric::any_of([u64::from(protocol)])?);
         }
-        match &self.dst_ports {
-            DestinationPorts::Any => {}
-            DestinationPorts::Only(ports) => {
-                rule = rule.destination_port(Numeric::any_of_ranges(numbers(ports))?)
-            }
-            DestinationPorts::Except(ports) => {
-                rule = rule.destination_port(Numeric::none_of_ranges(numbers(ports), 65_535)?);
-            }
+        let dst_ports = match &self.dst_ports {
+            DestinationPorts::Any => None,
+            DestinationPorts::Only(ports) => Some(Numeric::any_of_ranges(numbers(ports))?),
+            DestinationPorts::Except(ports) => Some(Numeric::none_of_ranges(numbers(ports), 65_535)?),
+        };
+        if let Some(ports) = dst_ports {
+            rule = rule.destination_port(ports);
         }
         if !self.src_ports.is_empty() {
             rule = rule.source_port(Numeric::any_of_ranges(numbers(&self.src_ports))?);

@@ -125,7 +125,7 @@ pub(crate) fn compose(
     if composed.flaw.is_some() {
         return composed;
     }
-    let attacked = service::bound(attack, attacked, step, service, guardrails, &mut composed);
+    let attacked = service::bound(attack, &attacked, step, service, guardrails, &mut composed);
     service::spare(&attacked, step, service, guardrails, &mut composed);
     let rule = composed.matching.rule();
     if !reported.fragment.is_empty() && rule.is_ok_and(|rule| rule.ports_miss_its_fragments()) {

@@ -26,7 +26,7 @@ pub(crate) fn narrowed(one: &PacketMatch, other: &PacketMatch, whose: &str) -> R
         tcp_flags: tcp_flags.map_err(|_| format!("the TCP flags of {whose} exclude each other"))?,
         fragment: fragment.map_err(|_| nothing("kind of fragment"))?,
         packet_length: lengths(one.packet_length, other.packet_length)
-            .ok_or_else(|| nothing("packet length"))?,
+            .map_err(|Empty| nothing("packet length"))?,
         dscp: both(&one.dscp, &other.dscp).ok_or_else(|| nothing("DSCP"))?,
         icmp_type: both(&one.icmp_type, &other.icmp_type).ok_or_else(|| nothing("ICMP type"))?,
     })
@@ -48,11 +48,14 @@ fn ports(one: &PortSet, other: &PortSet) -> Option<PortSet> {
     Some(one.intersection(other)).filter(|common| !common.is_empty())
 }
 
+/// Nothing is in common.
+struct Empty;
+
 /// The same for lengths.
-fn lengths(one: Option<PacketLength>, other: Option<PacketLength>) -> Option<Option<PacketLength>> {
-    let (Some(a), Some(b)) = (one, other) else { return Some(one.or(other)) };
+fn lengths(one: Option<PacketLength>, other: Option<PacketLength>) -> Result<Option<PacketLength>, Empty> {
+    let (Some(a), Some(b)) = (one, other) else { return Ok(one.or(other)) };
     let common = PacketLength { min: a.min.max(b.min), max: a.max.min(b.max) };
-    (common.min <= common.max).then_some(Some(common))
+    if common.min <= common.max { Ok(Some(common)) } else { Err(Empty) }
 }
 
 /// Which components a match has, of those that a switch allows: in the order of [`crate::Guardrails::missing`].

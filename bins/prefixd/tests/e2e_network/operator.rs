@@ -100,7 +100,7 @@ async fn a_safelisted_address_loses_its_rules_and_gets_no_new_ones() {
 async fn a_rule_made_by_hand_is_taken_literally_and_still_guarded() {
     let net = Network::with_gobgp_4().exabgp().start().await;
     let mut by_hand = drop_by_hand("203.0.113.10", "tcp", "bots on the web shop");
-    by_hand.dst_ports = vec![443, 80];
+    by_hand.dst_ports = vec![443.into(), 80.into()];
     by_hand.tcp_flags = vec!["syn".to_owned(), "!ack".to_owned()];
     let made = net.client.create_mitigation(&by_hand, Mode::Apply).await.unwrap();
     assert_eq!(made.status, 201);
@@ -111,7 +111,7 @@ async fn a_rule_made_by_hand_is_taken_literally_and_still_guarded() {
     let refused = net.client.create_mitigation(&by_hand, Mode::Apply).await.unwrap_err();
     assert_eq!(refused.problem().unwrap().guardrail.as_ref().map(Guardrail::as_str), Some("not_owned"));
     by_hand.victim_ip = "203.0.113.10".parse().unwrap();
-    by_hand.dst_ports = vec![179];
+    by_hand.dst_ports = vec![179.into()];
     let refused = net.client.create_mitigation(&by_hand, Mode::Apply).await.unwrap_err();
     assert_eq!(refused.problem().unwrap().guardrail.as_ref().map(Guardrail::as_str), Some("control_plane"));
     net.router().holds(1).await;

@@ -57,7 +57,7 @@ async fn what_is_no_port_no_protocol_and_no_victim_is_said_as_it_was_written() {
             }
         }
         line.extend([given, value]);
-        let run = ctl(&server, &line).await.ended(64);
+        let run = ctl(&server, &line).await.ended(5);
         assert!(run.stderr.contains(quoted), "{value}: {}", run.stderr);
     }
     assert!(server.received_requests().await.unwrap().is_empty());
@@ -104,7 +104,7 @@ async fn bulk(failed: usize) -> MockServer {
 async fn without_a_terminal_a_bulk_withdraw_needs_yes() {
     let server = bulk(0).await;
     let line = ["mitigations", "withdraw", MITIGATION, OTHER_MITIGATION, "--reason", "over"];
-    let run = ctl(&server, &line).await.ended(64);
+    let run = ctl(&server, &line).await.ended(5);
     assert!(run.stderr.contains("--yes is required"), "{}", run.stderr);
     assert!(server.received_requests().await.unwrap().is_empty());
     ctl(&server, &[&line[..], &["--yes"]].concat()).await.ended(0);

@@ -36,7 +36,7 @@ pub(super) fn policing(step: &Step, guardrails: &Guardrails) -> Result<Action, A
 /// The ports under attack as far as a rule may hold them: of more than `guardrails.max_ports` the step says what becomes.
 pub(super) fn bound(
     attack: &Attack<'_>,
-    attacked: Attacked,
+    attacked: &Attacked,
     step: &Step,
     service: Option<&Service>,
     guardrails: &Guardrails,
