@@ -176,7 +176,7 @@ async fn a_rule_learned_from_another_sites_speaker_occupies_no_route_of_ours() {
     let here = net.instance_of_pop("ams1", &speaker).await;
     let mut neighbor = BgpNeighbor::start(&seat, &speaker).await.unwrap();
     let attack = udp_flood("203.0.113.77");
-    let nlri = [0x0a, 0x01, 0x20, 203, 0, 113, 77, 0x03, 0x81, 17];
+    let nlri = [9, 0x01, 0x20, 203, 0, 113, 77, 0x03, 0x81, 17];
     let tags = Tags { not_after: NotAfter(u32::MAX), mitigation: MitigationTag(7) };
     let of_the_other = Owner::new(speaker.asn(), 8955, &"fra1".parse().unwrap()).communities(tags);
     neighbor.discards(&seat, &nlri, &of_the_other).await.unwrap();
