@@ -184,11 +184,8 @@ fn item(raw: &RawValue, context: Context<'_>) -> Item {
     if let Some(word) = named.filter(|_| known.is_none()) {
         unread.name("vector", &format!("{} is no vector, the attack counts as unknown", quoted(&word)));
     }
-    let vector = if ports.fragments {
-        Context::fragment_flood()
-    } else {
-        known.or_else(Context::unknown_vector)
-    };
+    let vector =
+        if ports.fragments { Context::fragment_flood() } else { known.or_else(Context::unknown_vector) };
     let protocol = alert.said("protocol", &mut unread, reading::protocol);
     let started = alert.members.get("startsAt");
     Ok(Report {

@@ -101,9 +101,10 @@ pub fn read(payload: &[u8], action: Option<&str>, context: Context<'_>) -> Resul
     let vector = vector.filter(|vector| vector.as_str() != "unknown");
     let open = vector.is_none();
     let mut unread = reading::Unread::default();
-    let narrowed = match action.ends() {
-        true => Narrowing::default(),
-        false => rules.narrowing(victim_ip, vector.as_ref(), &mut unread)?,
+    let narrowed = if action.ends() {
+        Narrowing::default()
+    } else {
+        rules.narrowing(victim_ip, vector.as_ref(), &mut unread)?
     };
     // a vector that fixes a protocol must not be contradicted by a detector's guess
     let guessed = details.get("attack_protocol").filter(|_| open);

@@ -135,4 +135,8 @@ async fn real_alerts_are_filtered_renewed_released_one_by_one_and_a_second_attac
     assert_ne!(second.mitigation, first.mitigation);
     assert_ne!(second.starts_at, first.starts_at);
     net.router().sees(&one).await;
+    // It began after the end of the first: a new attack, and no late copy, which would hold for one TTL.
+    let pulse = mitigation_of(&net, &second).await;
+    let held = pulse.expires_at.unwrap() - pulse.created_at.unwrap();
+    assert!(held > chrono::TimeDelta::minutes(30), "{held}");
 }

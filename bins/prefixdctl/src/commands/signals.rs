@@ -43,7 +43,7 @@ pub(crate) enum SignalsCommand {
 pub(crate) struct FastnetmonArgs {
     /// The file, or - for stdin
     file: PathBuf,
-    /// What happened, if the message does not say: ban, unban, `partial_block` or alert
+    /// What happened, if the message does not say: ban, `partial_block`, `attack_status`, alert, unban or `partial_unblock`
     #[arg(long)]
     action: Option<String>,
     /// The source of the event; without it, fastnetmon

@@ -121,7 +121,7 @@ pub(crate) async fn alertmanager(
     post, path = "/v1/signals/fastnetmon", tag = "signals", operation_id = "post_fastnetmon",
     params(
         ("source" = Option<String>, Query, description = "The source of the event; default `fastnetmon`."),
-        ("action" = Option<String>, Query, description = "`ban`, `unban`, `partial_block` or `alert`, for a body without it."),
+        ("action" = Option<String>, Query, description = "`ban`, `partial_block`, `attack_status`, `alert`, `unban` or `partial_unblock`, for a body without it."),
         ("explain" = Option<bool>, Query, description = "Add `decision` to the answer."),
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; a repetition within 24 h gets the first answer."),
     ),

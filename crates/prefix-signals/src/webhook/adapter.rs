@@ -158,11 +158,8 @@ impl Adapter {
         let mut details = Details { whole, left: payload.len() * MOST_DETAILS + LEAST_DETAILS };
         let mut items = Vec::with_capacity(nodes.len());
         for (node, action) in nodes {
-            let item = match action.transpose() {
-                None => None,
-                Some(action) => Some(self.item(node, action, &mut details, context, steps)),
-            };
-            items.push(item);
+            let counts = action.transpose();
+            items.push(counts.map(|action| self.item(node, action, &mut details, context, steps)));
             if steps.are_used_up() {
                 return too_costly();
             }

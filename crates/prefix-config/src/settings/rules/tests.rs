@@ -78,6 +78,23 @@ fn each_rule_says_what_is_wrong_and_where() {
 }
 
 #[test]
+fn the_largest_body_of_a_signal_has_bounds() {
+    let with = |bytes: &str| {
+        said(&REQUIRED.replace("mode: none}", &format!("mode: none}}, max_signal_body_bytes: {bytes}")))
+    };
+    for good in ["1048576", "8388608", "67108864"] {
+        assert_eq!(with(good), [""; 0], "{good}");
+    }
+    for bad in ["1048575", "67108865", "-1", "8M"] {
+        assert!(
+            with(bad).iter().any(|text| text.contains("max_signal_body_bytes")),
+            "{bad}: {:?}",
+            with(bad)
+        );
+    }
+}
+
+#[test]
 fn seconds_beyond_32_bits_are_shown_as_they_are_written() {
     for (section, key, range) in [
         ("timers", "default_ttl_seconds", "1..86400"),
