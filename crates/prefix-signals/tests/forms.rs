@@ -122,7 +122,7 @@ proptest! {
             ("timestamp", timestamp), ("vector", vector)];
         is_named_and_nothing_else(&members, |mut node| {
             node.insert("victim".to_owned(), json!("203.0.113.10/32"));
-            adapter.read(Value::Object(node).to_string().as_bytes(), World::of("radware").context()).unwrap().remove(0)
+            adapter.read(Value::Object(node).to_string().as_bytes(), World::of("radware").context()).unwrap().remove(0).unwrap()
         })?;
     }
 

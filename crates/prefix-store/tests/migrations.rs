@@ -22,8 +22,15 @@ fn names(states: &[MigrationState], is_applied: bool) -> Vec<(i64, &'static str)
     states.iter().map(|state| (state.version, state.name)).collect()
 }
 
-const ALL: [(i64, &str); 7] =
-    [(1, "foundation"), (2, "safety"), (3, "signals"), (4, "admission"), (5, "time"), (6, "claims"), (7, "events_by_day")];
+const ALL: [(i64, &str); 7] = [
+    (1, "foundation"),
+    (2, "safety"),
+    (3, "signals"),
+    (4, "admission"),
+    (5, "time"),
+    (6, "claims"),
+    (7, "events_by_day"),
+];
 const LATER: [(i64, &str); 6] = [ALL[1], ALL[2], ALL[3], ALL[4], ALL[5], ALL[6]];
 
 fn run_sql(file: &Path, sql: &str) {
