@@ -1,7 +1,7 @@
 //! Intake: what every way of an event into the engine has in common, whatever it was written in.
 
 use actix_web::http::StatusCode;
-use futures::future::join_all;
+use futures::stream::{self, StreamExt, TryStreamExt};
 use prefix_core::audit::AuditAction;
 use prefix_core::event::Report;
 use prefix_core::name::SourceName;
@@ -24,6 +24,10 @@ use crate::value;
 
 /// The most events that go to the engine as one command.
 const CHUNK: usize = 100;
+
+/// So many commands of one request are with the engine at once. All of a large group together would wait for their turn
+/// longer than the engine lets anything wait.
+const AT_ONCE: usize = 32;
 
 /// A refusal that is still to be audited, and its details.
 pub(crate) type Refusal = (AuditAction, Value);
@@ -94,12 +98,12 @@ pub(crate) async fn many(
 ) -> Result<Answer<Vec<EventOutcome>>, Problem> {
     let for_engine: Vec<bool> = items.iter().map(Result::is_ok).collect();
     let caller = call.repeatable(false, body_hash);
-    // all at once: the engine keeps their order, and they wait for the speaker together
+    // several at once: the engine keeps their order, and they wait for the speaker together
     let asked = chunks(items).into_iter().enumerate().map(|(number, chunk)| {
         let caller = of_chunk(&caller, number);
         async move { api.engine.ingest_batch(chunk, &caller).await }
     });
-    let answers: Vec<_> = join_all(asked).await.into_iter().collect::<Result<_, _>>()?;
+    let answers: Vec<_> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
     let replayed = answers.iter().all(|answer| answer.replayed);
     let value: Vec<_> = answers.into_iter().flat_map(|answer| answer.value).collect();
     if !replayed {

@@ -7,6 +7,7 @@
     reason = "a failing step is a failing test, and what was measured is said"
 )]
 
+mod choices;
 mod forms;
 mod fuzz_smoke;
 mod golden;
