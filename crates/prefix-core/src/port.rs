@@ -122,8 +122,8 @@ impl<'de> Deserialize<'de> for PortRange {
             }
 
             fn visit_u64<E: serde::de::Error>(self, port: u64) -> Result<PortRange, E> {
-                let port = u16::try_from(port).map(PortRange::from);
-                port.map_err(|_| E::custom("ports are from 1 to 65535"))
+                let single = u16::try_from(port).map(PortRange::from);
+                single.map_err(|_| E::custom(format_args!("ports are from 1 to 65535, not {port}")))
             }
 
             fn visit_i64<E: serde::de::Error>(self, port: i64) -> Result<PortRange, E> {

@@ -104,7 +104,7 @@ async fn bulk(failed: usize) -> MockServer {
 async fn without_a_terminal_a_bulk_withdraw_needs_yes() {
     let server = bulk(0).await;
     let line = ["mitigations", "withdraw", MITIGATION, OTHER_MITIGATION, "--reason", "over"];
-    let run = ctl(&server, &line).await.ended(5);
+    let run = ctl(&server, &line).await.ended(64);
     assert!(run.stderr.contains("--yes is required"), "{}", run.stderr);
     assert!(server.received_requests().await.unwrap().is_empty());
     ctl(&server, &[&line[..], &["--yes"]].concat()).await.ended(0);
