@@ -108,7 +108,8 @@ pub async fn a_lease_that_is_over_is_taken_only_by_who_saw_no_renewal(
     let (a, b) = (InstanceId::generate(), InstanceId::generate());
     let term = Duration::from_millis(1);
     let over = || tokio::time::sleep(Duration::from_millis(5));
-    let epoch = claim(&**store, &Candidacy { term, ..candidacy(a, None) }).await.unwrap();
+    let epoch = claim(&**store, &candidacy(a, None)).await.unwrap();
+    store.claim(&Candidacy { term, ..candidacy(a, Some(epoch)) }).await.unwrap();
     over().await;
     let seen = other.claim(&candidacy(b, None)).await.unwrap();
     assert_eq!(seen.leader, None, "it is over by the database, and nobody may have it");
