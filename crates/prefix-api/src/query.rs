@@ -44,7 +44,7 @@ impl Query {
         self
     }
 
-    /// A parameter; an empty one counts as missing.
+    /// A parameter. An empty one is a mistake: a variable of a script that was not set must not mean "all" or "for real".
     pub(crate) fn optional<T>(
         &mut self,
         name: &'static str,
@@ -55,7 +55,7 @@ impl Query {
         let (first, second) = (given.next()?, given.next());
         let parsed = match second {
             Some(_) => Err("is given twice; give it once".to_owned()),
-            None if first.is_empty() => return None,
+            None if first.is_empty() => Err("is empty: give it a value, or leave it out".to_owned()),
             None => parse(first),
         };
         parsed.map_err(|text| self.errors.push(Diagnostic::query(name, text))).ok()

@@ -145,7 +145,7 @@ mod tests {
             ("1500000000.50", "1500000000.50"),
             ("-1.0", "-1.0"),
             ("1e-3", "1e-3"),
-            ("\"1\"", "a text"),
+            ("\"1\"", "the text \"1\""),
             ("true", "a boolean"),
         ] {
             let message = integer(&tree(bad), 0..=MAX_RATE).unwrap_err();

@@ -110,6 +110,14 @@ impl Lease {
         }
     }
 
+    /// Word that what the source reported goes on, under no id of its own: every living claim is renewed, none is added.
+    pub fn go_on(&mut self, confidence: Confidence, now: DateTime<Utc>, expires_at: DateTime<Utc>) {
+        self.last_event_at = now;
+        self.confidence = confidence;
+        self.claims.retain(|claim| claim.expires_at > now);
+        self.claims.iter_mut().for_each(|claim| claim.expires_at = claim.expires_at.max(expires_at));
+    }
+
     /// Removes the claim of an episode. Returns whether there was one.
     pub fn release(&mut self, event_id: &ExternalEventId) -> bool {
         let before = self.claims.len();

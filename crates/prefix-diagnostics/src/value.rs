@@ -92,7 +92,10 @@ where
         Content::Signed(value) => (None, value.to_string()),
         _ => match float(node) {
             Some((number, written)) => (whole(number), written),
-            None => (None, node.kind().to_owned()),
+            None => match &node.content {
+                Content::Text(text) => (None, format!("the text {}", quoted(text))),
+                _ => (None, node.kind().to_owned()),
+            },
         },
     };
     value.and_then(within).ok_or_else(|| format!("{}, not {shown}", expected()))

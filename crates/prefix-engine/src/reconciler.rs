@@ -3,6 +3,8 @@
 //! It runs when a connection stands, at an interval, and for single routes when the speaker says that they changed. It
 //! costs one streaming pass over the table plus the differences; paths of others are counted and left alone.
 
+mod adoption;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,7 +14,7 @@ use futures::StreamExt;
 use prefix_core::Announcer;
 use prefix_core::announcer::{AnnounceError, RibPath, SpeakerEvent};
 use prefix_core::flowspec::RouteKey;
-use prefix_core::ownership::{Ownership, Tags};
+use prefix_core::ownership::Ownership;
 use prefix_core::ports::Epoch;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
@@ -20,13 +22,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::answer::Speaker;
 use crate::command::record::Record;
-use crate::command::settle::{Confirmed, Settle, is_news};
 use crate::intent_table::{AnnouncedPath, DesiredPath};
 use crate::leadership::LeaderState;
 use crate::rib_diff::{self, Drift, RibDifference};
 use crate::speaker::SpeakerState;
 use crate::task_context::TaskContext;
 use crate::telemetry;
+use adoption::Adopted;
 
 /// Own changes come back as events; a difference that lasts longer than this is none of ours.
 const ECHO: Duration = Duration::from_millis(200);
@@ -416,41 +418,7 @@ impl Reconciler {
             }
         }
     }
-
-    /// What a path that is as it should be confirms, unless it is known already: after a restart this is how the daemon
-    /// learns what is announced.
-    fn adoption(&self, path: &RibPath) -> Option<(AnnouncedPath, Confirmed)> {
-        let Ownership::Own { not_after: Some(not_after), .. } = path.ownership else { return None };
-        let DesiredPath::Path { id, step, path: desired } = self.desired(&path.key) else { return None };
-        if self.confirmed(&path.key).is_some_and(|known| known.tags.not_after == not_after) {
-            return None;
-        }
-        let tags = Tags { not_after, mitigation: desired.tags.mitigation };
-        let (at, frame) = self.context.clock.reading();
-        let confirmed = AnnouncedPath::new(desired.action, tags, at);
-        let row = Confirmed { id, key: path.key.clone(), step, action: desired.action, not_after, at, frame };
-        Some((confirmed, row))
-    }
-
-    /// Makes these paths known as confirmed, and has their rows say so, in one go.
-    fn adopt(&self, adopted: &mut Adopted, epoch: Epoch) {
-        let intents = &self.context.intents;
-        let mut settle = Settle::default();
-        for (confirmed, row) in adopted.drain(..) {
-            intents.confirmed(&row.key, confirmed);
-            if intents.get(row.id).is_some_and(|known| is_news(&known)) {
-                settle.confirmed.push(row);
-            }
-        }
-        if !settle.confirmed.is_empty() {
-            // the commit queue ends only with the engine
-            let _ = self.context.commit_queue.led_by(epoch).submit(settle);
-        }
-    }
 }
-
-/// Paths that are as they should be: what is noted of the route, and of its row.
-type Adopted = Vec<(AnnouncedPath, Confirmed)>;
 
 /// True if the path in the table ends earlier than the one that was confirmed: it is to be renewed earlier, too.
 fn ends_before(path: &RibPath, confirmed: &AnnouncedPath) -> bool {

@@ -99,6 +99,12 @@ impl Alert {
         said.into_iter().find_map(|value| unread.keep(name, value, &read))
     }
 
+    /// The word for the kind of attack: label, then annotation.
+    fn vector(&self, unread: &mut Unread) -> Option<String> {
+        let said = [self.label("vector"), self.annotation("vector")].into_iter().flatten();
+        said.into_iter().find_map(|value| unread.keep("vector", value, reading::word))
+    }
+
     /// The ports: of the annotation, else of the label. Without what cannot be read the rule would be wider.
     fn ports(&self) -> Result<Ports, String> {
         for value in [self.annotation("top_dst_ports"), self.label("top_dst_ports")].into_iter().flatten() {
@@ -109,8 +115,13 @@ impl Alert {
         Ok(Ports::default())
     }
 
-    fn episode(&self) -> Option<ExternalEventId> {
-        self.text("fingerprint").filter(|text| !text.is_empty())?.parse().ok()
+    /// Its fingerprint. One that cannot be one is an error: the end of such an alert would find nothing.
+    fn episode(&self) -> Result<Option<ExternalEventId>, String> {
+        let Some(value) = self.members.get("fingerprint") else { return Ok(None) };
+        let Some(word) = reading::word(value).map_err(|problem| format!("fingerprint: {problem}"))? else {
+            return Ok(None);
+        };
+        word.parse().map(Some).map_err(|error| format!("fingerprint: {} {error}", quoted(&word)))
     }
 
     /// When it ended, by the clock of Prometheus: never before it began.
@@ -121,11 +132,23 @@ impl Alert {
 
     /// The victim. An `instance` is the target that was scraped: it is a victim only where the alert says which attack it
     /// is about.
-    fn victim(&self, names_attack: bool) -> Result<VictimIp, String> {
-        let named = [self.label("victim_ip"), self.annotation("victim_ip")].into_iter().flatten();
-        let named = named.filter_map(reading::text).find_map(|text| reading::address(&text));
+    fn victim(&self, names_attack: bool, unread: &mut Unread) -> Result<VictimIp, String> {
+        let places = [("label", self.label("victim_ip")), ("annotation", self.annotation("victim_ip"))];
+        let said = places.into_iter().filter_map(|(place, value)| Some((place, value?)));
+        let mut wrong = None;
+        for (place, value) in said.filter(|(_, value)| !reading::silent(value)) {
+            if let Some(address) = reading::text(value).and_then(|text| reading::address(&text)) {
+                wrong.into_iter().for_each(|problem: String| unread.name("victim_ip", &problem));
+                return Ok(address);
+            }
+            wrong = wrong.or_else(|| Some(format!("{} is no address ({place} victim_ip)", shown(value))));
+        }
+        // whoever names a victim does not mean the target that was scraped
+        if let Some(problem) = wrong {
+            return Err(format!("no address: {problem}; label the alert with victim_ip"));
+        }
         let instance = || reading::address_of_instance(&reading::text(self.label("instance")?)?);
-        named.or_else(|| instance().filter(|_| names_attack)).ok_or_else(|| {
+        instance().filter(|_| names_attack).ok_or_else(|| {
             let shown = |place: &str, value: Option<&Value>| match value.and_then(reading::text) {
                 Some(text) => format!("{place} is {}", quoted(&text)),
                 None => format!("there is no {place}"),
@@ -147,14 +170,19 @@ impl Alert {
     fn confidence(&self, context: Context<'_>, unread: &mut Unread) -> Confidence {
         let said = self.annotation("confidence");
         let said = said.and_then(|value| unread.keep("confidence", value, reading::confidence));
+        let word = self.label("severity").and_then(|value| unread.keep("severity", value, reading::word));
         let severity = || {
-            let word = self.label("severity")?.as_str()?;
+            let word = word.as_deref()?;
             let usual = || SEVERITIES.iter().find(|(known, _)| known.eq_ignore_ascii_case(word));
             context
                 .mapped_confidence(word)
                 .or_else(|| usual().map(|(_, confidence)| Confidence::clamped(*confidence)))
         };
-        said.or_else(severity).unwrap_or_else(|| Confidence::clamped(OTHERWISE))
+        let known = severity();
+        if let (None, None, Some(word)) = (said, known, word.as_deref()) {
+            unread.name("severity", &format!("{} has no confidence, {OTHERWISE} is taken", quoted(word)));
+        }
+        said.or(known).unwrap_or_else(|| Confidence::clamped(OTHERWISE))
     }
 }
 
@@ -166,20 +194,25 @@ fn item(raw: &RawValue, context: Context<'_>) -> Item {
         Err(error) => return Err(bad(None, format!("the alert cannot be read: {error}"))),
     };
     let alert = Alert { members };
-    let external_event_id = alert.episode();
+    let external_event_id = alert.episode().map_err(|error| bad(None, error))?;
+    for group in ["labels", "annotations"] {
+        if let Some(other) = alert.members.get(group).filter(|value| !value.is_object() && !value.is_null()) {
+            return Err(bad(external_event_id, format!("{group} must be an object, not {}", shown(other))));
+        }
+    }
     let named = alert.label("alertname").and_then(Value::as_str);
     if let Some(name) = named.filter(|name| FAILED_QUERIES.contains(name)) {
         let error = format!("{name} tells of a query that failed, not of an attack");
         return Err(bad(external_event_id, error));
     }
-    let named = [alert.label("vector"), alert.annotation("vector")].into_iter().flatten();
-    let named = named.filter_map(reading::text).find(|word| !word.trim().is_empty());
+    let mut unread = Unread::default();
+    let named = alert.vector(&mut unread);
     let word = named.clone().or_else(|| reading::text(alert.label("alertname")?)).unwrap_or_default();
     let known = context.vector(&word);
-    let victim_ip = alert.victim(known.is_some()).map_err(|error| bad(external_event_id.clone(), error))?;
+    let victim_ip =
+        alert.victim(known.is_some(), &mut unread).map_err(|error| bad(external_event_id.clone(), error))?;
     let resolved = alert.text("status").is_some_and(|status| status.eq_ignore_ascii_case("resolved"));
     let action = if resolved { EventAction::Unban } else { EventAction::Ban };
-    let mut unread = Unread::default();
     let ports = unread.ports(action, alert.ports()).map_err(|error| bad(external_event_id.clone(), error))?;
     if let Some(word) = named.filter(|_| known.is_none()) {
         unread.name("vector", &format!("{} is no vector, the attack counts as unknown", quoted(&word)));
@@ -187,6 +220,14 @@ fn item(raw: &RawValue, context: Context<'_>) -> Item {
     let vector =
         if ports.fragments { Context::fragment_flood() } else { known.or_else(Context::unknown_vector) };
     let protocol = alert.said("protocol", &mut unread, reading::protocol);
+    if let Some((said, beside)) = protocol.zip(ports.protocol).filter(|(said, beside)| said != beside)
+        && action == EventAction::Ban
+    {
+        return Err(bad(
+            external_event_id,
+            format!("top_dst_ports: they are of {beside}, and protocol is {said}"),
+        ));
+    }
     let started = alert.members.get("startsAt");
     Ok(Report {
         timestamp: started

@@ -6,6 +6,7 @@
 mod counters;
 mod flow_spec_rules;
 
+use chrono::{DateTime, Utc};
 use prefix_core::address::VictimIp;
 use prefix_core::confidence::Confidence;
 use prefix_core::event::{EventAction, Reach, Report, Reports};
@@ -15,8 +16,8 @@ use prefix_core::words;
 use prefix_diagnostics::{Diagnostic, KeyPath};
 use serde_json::{Map, Value};
 
-use crate::item::{Context, no_json, quoted};
-use crate::reading;
+use crate::item::{Context, no_json, quoted, shown};
+use crate::reading::{self, Unread};
 use counters::Counters;
 use flow_spec_rules::{FlowSpecRules, Narrowing};
 
@@ -79,36 +80,52 @@ pub fn read(payload: &[u8], action: Option<&str>, context: Context<'_>) -> Resul
         return Err(Diagnostic::shape(KeyPath::root(), "must be an object"));
     };
     let nothing = Map::new();
-    let details = match members.get("attack_details") {
-        None | Some(Value::Null) => &nothing,
-        Some(Value::Object(details)) => details,
-        Some(_) => return Err(Diagnostic::shape("attack_details", "must be an object")),
-    };
+    let said = members.get("attack_details");
+    let details = said.and_then(Value::as_object).unwrap_or(&nothing);
+    let is_odd = said.is_some_and(|said| !said.is_object() && !said.is_null());
     let advanced = details.contains_key("attack_uuid") || members.contains_key("alert_scope");
     let action = which_action(&members, action, advanced)?;
-    // whatever came along with it, an end is taken: only a rule could become wider by what cannot be read
+    if is_odd && !action.ends() {
+        return Err(Diagnostic::shape("attack_details", "must be an object"));
+    }
+    // whatever came along with it, an end is taken, and so is the word that an attack goes on: only a new rule could become
+    // wider by what cannot be read
+    let makes_no_rule = action.ends() || action == Action::AttackStatus;
+    let mut unread = Unread::default();
     let rules = match FlowSpecRules::of(&members) {
-        Err(_) if action.ends() => FlowSpecRules::default(),
+        Err(problem) if makes_no_rule => {
+            unread.name("flow_spec_rules", &problem.text);
+            FlowSpecRules::default()
+        }
         rules => rules?,
     };
     let victim_ip = victim(&members, &rules)?;
-    let counters = Counters::of(details);
+    let counters = Counters::of(details, &mut unread);
+    let named = named_vector(details, context, &mut unread);
     let vector = if advanced {
-        counters.vector().or_else(|| named_vector(details, context))
+        counters.vector().or(named)
     } else {
-        community_vector(details, &counters, context)
+        community_vector(named, details, &counters, context)
     };
     let vector = vector.filter(|vector| vector.as_str() != "unknown");
     let open = vector.is_none();
-    let mut unread = reading::Unread::default();
+    // a vector that fixes a protocol must not be contradicted by a detector's guess
+    let guessed = details.get("attack_protocol").filter(|_| open);
+    let guessed = guessed.filter(|value| value.as_str().is_none_or(|word| !is_placeholder(word)));
+    let guessed = guessed.and_then(|value| unread.keep("attack_protocol", value, reading::protocol));
     let narrowed = if action.ends() {
         Narrowing::default()
     } else {
-        rules.narrowing(victim_ip, vector.as_ref(), &mut unread)?
+        match rules.narrowing(victim_ip, vector.as_ref(), guessed, &mut unread) {
+            Err(problem) if makes_no_rule => {
+                unread.name("flow_spec_rules", &problem.text);
+                Narrowing::default()
+            }
+            narrowed => narrowed?,
+        }
     };
-    // a vector that fixes a protocol must not be contradicted by a detector's guess
-    let guessed = details.get("attack_protocol").filter(|_| open);
-    let guessed = guessed.and_then(|value| unread.keep("attack_protocol", value, reading::protocol));
+    // it says what goes on, and a rule of all protocols is no part of that
+    let narrowed = if action == Action::AttackStatus && open { Narrowing::default() } else { narrowed };
     // That an attack goes on is said of whatever was reported, and so is its end: the counters then need not say what it
     // was.
     let vector = match action {
@@ -117,7 +134,7 @@ pub fn read(payload: &[u8], action: Option<&str>, context: Context<'_>) -> Resul
         _ => vector.or_else(Context::unknown_vector),
     };
     Ok(Report {
-        timestamp: began(details).or_else(|| began(&members)).unwrap_or(context.now),
+        timestamp: began(details, &members, &mut unread).unwrap_or(context.now),
         source: context.source.clone(),
         victim_ip,
         vector,
@@ -128,9 +145,9 @@ pub fn read(payload: &[u8], action: Option<&str>, context: Context<'_>) -> Resul
         matches: narrowed.matches,
         confidence: action.confidence(context),
         action: if action.ends() { EventAction::Unban } else { EventAction::Ban },
-        external_event_id: if advanced { episode(details)? } else { None },
+        external_event_id: if advanced { episode(details, action, &mut unread)? } else { None },
         ended_at: None,
-        reach: reach(details, action, advanced, &counters),
+        reach: reach(details, action, advanced, &counters, &mut unread),
         reports: Some(Reports::Edge),
         unread: unread.0,
         raw_details: std::str::from_utf8(payload).ok().map(|text| text.trim().to_owned()),
@@ -177,32 +194,70 @@ fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
     members.get(name)?.as_str()
 }
 
-fn episode(details: &Map<String, Value>) -> Result<Option<ExternalEventId>, Diagnostic> {
-    let at = "attack_details.attack_uuid";
-    match details.get("attack_uuid") {
+fn episode(
+    details: &Map<String, Value>,
+    action: Action,
+    unread: &mut Unread,
+) -> Result<Option<ExternalEventId>, Diagnostic> {
+    let read = match details.get("attack_uuid") {
         None | Some(Value::Null) => Ok(None),
         // all zeros stand for no attack that has a name
         Some(Value::String(text)) if text.chars().all(|c| matches!(c, '0' | '-')) => Ok(None),
-        Some(Value::String(text)) => text
-            .parse()
-            .map(Some)
-            .map_err(|error| Diagnostic::shape(at, format!("is no identifier: {error}"))),
-        Some(_) => Err(Diagnostic::shape(at, "must be a text")),
+        Some(Value::String(text)) => {
+            text.parse().map(Some).map_err(|error| format!("is no identifier: {error}"))
+        }
+        Some(_) => Err("must be a text".to_owned()),
+    };
+    match read {
+        Err(problem) if action.ends() => {
+            unread.name("attack_uuid", &problem);
+            Ok(None)
+        }
+        read => read.map_err(|problem| Diagnostic::shape("attack_details.attack_uuid", problem)),
     }
 }
 
-fn began(members: &Map<String, Value>) -> Option<chrono::DateTime<chrono::Utc>> {
-    text(members, "attack_start").and_then(reading::event_time)
+fn began(
+    details: &Map<String, Value>,
+    members: &Map<String, Value>,
+    unread: &mut Unread,
+) -> Option<DateTime<Utc>> {
+    let said = [details.get("attack_start"), members.get("attack_start")].into_iter().flatten();
+    let read = |value: &Value| match value {
+        _ if reading::silent(value) => Ok(None),
+        Value::String(text) if is_placeholder(text) || text.starts_with("0001-") => Ok(None),
+        Value::String(text) => {
+            reading::event_time(text).map(Some).ok_or_else(|| format!("{} is no time", quoted(text)))
+        }
+        other => Err(format!("{} is no time", shown(other))),
+    };
+    said.into_iter().find_map(|value| unread.keep("attack_start", value, read))
+}
+
+/// A word that stands for nothing.
+fn is_placeholder(word: &str) -> bool {
+    ["", "unknown"].contains(&word.trim().to_ascii_lowercase().as_str())
 }
 
 /// What it can cause. A placeholder in place of a direction never hides the real one, and with none the counters say it.
-fn reach(details: &Map<String, Value>, action: Action, advanced: bool, counters: &Counters) -> Reach {
-    let said = |name: &str| {
-        let word = text(details, name)?.trim();
-        Direction::ALL.into_iter().find(|known| known.as_str().eq_ignore_ascii_case(word))
+fn reach(
+    details: &Map<String, Value>,
+    action: Action,
+    advanced: bool,
+    counters: &Counters,
+    unread: &mut Unread,
+) -> Reach {
+    let read = |value: &Value| match reading::word(value)? {
+        Some(word) if !is_placeholder(&word) => {
+            let known = |known: &Direction| known.as_str().eq_ignore_ascii_case(word.trim());
+            let found = Direction::ALL.into_iter().find(known);
+            found.map(Some).ok_or_else(|| format!("{} is no direction", quoted(&word)))
+        }
+        _ => Ok(None),
     };
+    let mut said = |name: &str| unread.keep(name, details.get(name)?, read);
     let by_threshold = Some("attack_detection_threshold_direction").filter(|_| advanced);
-    let direction = by_threshold.and_then(said).or_else(|| said("attack_direction"));
+    let direction = by_threshold.and_then(&mut said).or_else(|| said("attack_direction"));
     let is_outgoing = direction.map_or_else(|| counters.are_outgoing(), |word| word == Direction::Outgoing);
     match action {
         Action::Unban | Action::PartialUnblock => Reach::Full,
@@ -212,19 +267,33 @@ fn reach(details: &Map<String, Value>, action: Action, advanced: bool, counters:
     }
 }
 
-fn named_vector(details: &Map<String, Value>, context: Context<'_>) -> Option<VectorName> {
-    match text(details, "attack_type")? {
-        "ip_fragmentation_flood" => context.vector("fragment_flood"),
-        word => context.vector(word),
-    }
+fn named_vector(
+    details: &Map<String, Value>,
+    context: Context<'_>,
+    unread: &mut Unread,
+) -> Option<VectorName> {
+    let read = |value: &Value| match reading::word(value)? {
+        Some(word) if !is_placeholder(&word) => {
+            let plain = word.trim().to_ascii_lowercase().replace(['-', ' '], "_");
+            let ours = if plain == "ip_fragmentation_flood" || plain == "ip_fragmentation" {
+                "fragment_flood"
+            } else {
+                &word
+            };
+            context.vector(ours).map(Some).ok_or_else(|| format!("{} is no vector", quoted(&word)))
+        }
+        _ => Ok(None),
+    };
+    unread.keep("attack_type", details.get("attack_type")?, read)
 }
 
 fn community_vector(
+    named: Option<VectorName>,
     details: &Map<String, Value>,
     counters: &Counters,
     context: Context<'_>,
 ) -> Option<VectorName> {
-    let named = named_vector(details, context).filter(|vector| vector.as_str() != "unknown");
+    let named = named.filter(|vector| vector.as_str() != "unknown");
     let by_protocol = || match text(details, "attack_protocol")?.to_ascii_lowercase().as_str() {
         "udp" => context.vector("udp_flood"),
         "icmp" => context.vector("icmp_flood"),

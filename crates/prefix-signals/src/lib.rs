@@ -1,8 +1,8 @@
 //! What foreign detectors send, read as the reports of prefixd.
 //!
 //! Every function here takes a payload and gives reports: nothing is stored, asked or decided. A detector is taken as it
-//! is: what it writes oddly is read as it is meant, what cannot be read counts as not given, and only an item that names
-//! no victim is an error.
+//! is: what it writes oddly is read as it is meant. What is there and cannot be read is an error of its item where a rule
+//! would become wider without it, and is named otherwise.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod alertmanager;

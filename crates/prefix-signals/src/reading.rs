@@ -110,6 +110,15 @@ pub(crate) fn text(value: &Value) -> Option<String> {
     }
 }
 
+/// A word, or the only one of a list; anything else is named.
+pub(crate) fn word(value: &Value) -> Reading<String> {
+    match value {
+        _ if silent(value) => Ok(None),
+        Value::Array(items) if items.len() == 1 => word(&items[0]),
+        other => text(other).map(Some).ok_or_else(|| format!("{} is no word", shown(other))),
+    }
+}
+
 /// An address, or the prefix that holds it alone; leading zeros of IPv6 groups and IPv4-mapped IPv6 are read as what they
 /// mean.
 pub(crate) fn address(text: &str) -> Option<VictimIp> {

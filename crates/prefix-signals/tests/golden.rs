@@ -217,7 +217,17 @@ fn the_rules_that_came_along_narrow_where_they_agree() {
     assert_eq!(ports(syn, &[rule(host, "tcp", "[443]"), rule(host, "tcp", "[]")]), "");
     assert_eq!(ports(udp, &[rule(host, "tcp", "[443]")]), "", "of another protocol than what was counted");
     assert_eq!(ports(syn, &[rule("203.0.113.2/32", "tcp", "[443]")]), "", "of another address");
-    assert_eq!(ports("", &[rule(host, "tcp", "[443]"), rule(host, "udp", "[443]")]), "", "no protocol");
+    // without the ports the rule would be for every protocol and all of them
+    let of_both = format!("[{},{}]", rule(host, "tcp", "[443]"), rule(host, "udp", "[443]"));
+    assert!(read("203.0.113.1", "", &of_both).is_err());
+    assert!(read("203.0.113.1", "", r#"[{"destination_ports":[443]}]"#).is_err());
+    assert_eq!(
+        ports(udp, &[rule("203.0.113.0/24", "udp", "[443]")]),
+        "443",
+        "of a network around the address"
+    );
+    let odd = read("203.0.113.1", udp, &format!("[{}]", rule("203.0.113.1/33", "udp", "[443]"))).unwrap();
+    assert!(odd.unread[0].contains("203.0.113.1/33"), "{:?}", odd.unread);
     let matched = |counters: &str, more: &str| {
         let rule = rule(host, "tcp", "[443]").replace('}', &format!(",{more}}}"));
         let report = read("203.0.113.1", counters, &format!("[{rule}]")).unwrap();
@@ -268,4 +278,38 @@ fn the_action_of_the_body_wins_over_that_of_the_address() {
     assert_eq!(read(r#"{"ip":"203.0.113.1"}"#, None), "Ban");
     assert_eq!(read(r#"{"ip":"203.0.113.1"}"#, Some("unban")), "Unban");
     assert_eq!(read(r#"{"ip":"203.0.113.1","action":"ban"}"#, Some("unban")), "Ban");
+}
+
+/// What is there and cannot be read is named, and an end is taken whatever came along with it.
+#[test]
+fn what_fastnetmon_says_oddly_is_named_and_never_loses_an_end() {
+    let world = World::of("fastnetmon");
+    let read = |action: &str, details: &str| {
+        let text = format!(
+            r#"{{"ip":"203.0.113.1","action":"{action}","alert_scope":"host","attack_details":{details}}}"#
+        );
+        fastnetmon::read(text.as_bytes(), None, world.context())
+    };
+    for odd in [
+        r#"{"incoming_udp_pps":"1k"}"#,
+        r#"{"total_incoming_traffic_bits":"8M"}"#,
+        r#"{"attack_start":"yesterday"}"#,
+        r#"{"attack_type":"bogus"}"#,
+        r#"{"attack_type":["x","y"]}"#,
+        r#"{"attack_direction":"sideways"}"#,
+    ] {
+        assert_eq!(read("ban", odd).unwrap().unread.len(), 1, "{odd}");
+    }
+    let fragments = read("ban", r#"{"attack_type":"IP_FRAGMENTATION_FLOOD"}"#).unwrap();
+    assert_eq!(fragments.vector.unwrap().as_str(), "fragment_flood");
+    for details in [r#"{"attack_uuid":5}"#, "[]", r#""""#] {
+        assert_eq!(
+            read("unban", details).unwrap().unread.len(),
+            usize::from(details.contains('5')),
+            "{details}"
+        );
+        assert!(read("ban", details).is_err(), "{details}");
+    }
+    let goes_on = read("attack_status", "{}").unwrap();
+    assert_eq!((goes_on.vector, goes_on.protocol), (None, None));
 }

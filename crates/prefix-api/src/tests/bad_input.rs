@@ -328,3 +328,23 @@ async fn no_query_makes_a_fault_of_ours() {
         }
     }
 }
+
+/// A variable of a script that was not set means neither "all" nor "for real".
+#[actix_web::test]
+async fn an_empty_parameter_is_a_mistake() {
+    let lab = Lab::usual().await;
+    let panic = r#"{"reason":"a drill"}"#;
+    for (method, uri, body) in [
+        (Method::POST, "/v1/panic?dry_run=", panic),
+        (Method::POST, "/v1/panic?dry_run", panic),
+        (Method::GET, "/v1/mitigations?victim_ip=", ""),
+        (Method::GET, "/v1/mitigations?customer_id=", ""),
+        (Method::GET, "/v1/events?source=", ""),
+    ] {
+        let seen = lab.send(raw(method, uri, body.to_owned())).await;
+        assert_eq!(seen.status, 400, "{uri}: {}", seen.text);
+        assert!(seen.text.contains("is empty: give it a value, or leave it out"), "{uri}: {}", seen.text);
+    }
+    let seen = lab.send(raw(Method::GET, "/v1/panic", String::new())).await;
+    assert_eq!(seen.body["frozen"], false, "{}", seen.text);
+}

@@ -92,6 +92,33 @@ async fn a_partial_block_is_narrowed_by_its_rules_goes_on_and_ends() {
     assert!(lab.store.all_mitigations().iter().all(|row| row.status == Status::Withdrawn));
 }
 
+/// Without a known identifier and without counters it says nothing but that: whatever was reported is renewed, no second
+/// and wider rule is made, and the end of the attack ends it.
+#[actix_web::test]
+async fn an_attack_that_goes_on_without_a_name_renews_what_was_reported() {
+    for details in
+        ["{}", r#"{"attack_uuid":"00000000-0000-0000-0000-000000000000"}"#, r#"{"attack_uuid":"w"}"#]
+    {
+        let lab = Lab::usual().await;
+        let told = |action: &str, details: &str| {
+            format!(
+                r#"{{"ip":"203.0.113.24","action":"{action}","alert_scope":"host","attack_details":{details}}}"#
+            )
+        };
+        let named = r#"{"attack_uuid":"u","incoming_udp_pps":1000}"#;
+        for (action, details, status) in [
+            ("ban", named, "accepted"),
+            ("attack_status", details, "extended"),
+            ("unban", named, "withdrawn"),
+        ] {
+            let body = told(action, details);
+            let seen = lab.send(raw(actix_web::http::Method::POST, FASTNETMON, body)).await;
+            assert_eq!(seen.body["status"], status, "{action} {details}: {}", seen.text);
+            assert!(lab.store.all_mitigations().len() == 1, "{action} {details}");
+        }
+    }
+}
+
 #[actix_web::test]
 async fn an_attack_that_goes_on_and_was_not_known_is_one() {
     let lab = Lab::usual().await;

@@ -50,8 +50,11 @@ impl Policy {
         // what lives within a panic scope is being withdrawn, so it does nobody's work any more
         let renewable = report.reach == Reach::Full && !facts.is_frozen(owner.customer_id());
         if let Some(mitigation) = same_episode(report, facts).filter(|_| renewable) {
-            let id = report.external_event_id.as_ref().map_or("", |id| id.as_str());
-            let why = format!("{} reported this attack before as {id:?}", report.source);
+            let source = &report.source;
+            let why = match &report.external_event_id {
+                Some(id) => format!("{source} reported this attack before as {:?}", id.as_str()),
+                None => format!("{source} says that what it reported goes on"),
+            };
             return extend(decision, mitigation, &why);
         }
         let (vector, reported) = described(report);
@@ -329,17 +332,24 @@ fn described(report: &Report) -> (VectorName, ReportedMatch) {
 }
 
 /// The mitigation of the same episode and vector that lives, the newest first. Another vector under the same id is a
-/// further attack, of which one rule says nothing; a ban without any is about whatever was reported before.
+/// further attack, of which one rule says nothing; a ban without any is about whatever its source reported before, of the
+/// same id if there is such.
 fn same_episode<'a>(report: &Report, facts: &Facts<'a>) -> Option<&'a Mitigation> {
-    let id = report.external_event_id.as_ref()?;
-    let claims = |m: &Mitigation| m.lease(&report.source).is_some_and(|lease| lease.claims_episode(id));
+    let id = report.external_event_id.as_ref();
+    let claims = |m: &Mitigation| {
+        let lease = m.lease(&report.source);
+        lease.is_some_and(|lease| id.is_some_and(|id| lease.claims_episode(id)))
+    };
     let is_same = |m: &Mitigation| {
         m.lives()
             && m.victim_ip == report.victim_ip
+            && m.lease(&report.source).is_some()
             && report.vector.as_ref().is_none_or(|vector| *vector == m.vector)
     };
-    let living = facts.unfinished.iter().copied().filter(|m| is_same(m) && claims(m));
-    living.max_by_key(|m| (m.parent_id.is_none(), m.mitigation_id))
+    let living = || facts.unfinished.iter().copied().filter(|m| is_same(m));
+    let newest = |m: &&Mitigation| (m.parent_id.is_none(), m.mitigation_id);
+    let of_id = living().filter(|m| claims(m)).max_by_key(newest);
+    of_id.or_else(|| living().filter(|_| report.vector.is_none()).max_by_key(newest))
 }
 
 fn who_strengthens(mitigation: &Mitigation) -> String {

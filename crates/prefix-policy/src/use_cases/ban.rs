@@ -284,7 +284,11 @@ fn extend(
         row.last_event_id = Some(ids.event);
         match row.lease_mut(&report.source) {
             Some(lease) => {
-                lease.renew(episode, confidence, now, until);
+                if report.vector.is_none() && episode.is_none_or(|id| !lease.claims_episode(id)) {
+                    lease.go_on(confidence, now, until);
+                } else {
+                    lease.renew(episode, confidence, now, until);
+                }
                 // a late copy of one episode says nothing about the others that the source reports here
                 lease.edge = edge || (lease.edge && report.reports == Some(Reports::Repeat));
                 count_repeat(lease, now)

@@ -3,7 +3,7 @@
 use prefix_core::name::VectorName;
 use serde_json::{Map, Value};
 
-use crate::reading;
+use crate::reading::{self, Unread};
 
 /// What the counters of `attack_details` say of incoming traffic; what is not given counts as 0.
 pub(super) struct Counters {
@@ -39,13 +39,16 @@ fn all_outgoing(details: &Map<String, Value>) -> bool {
 }
 
 impl Counters {
-    pub(super) fn of(details: &Map<String, Value>) -> Self {
-        let given = |name: &str| details.get(name).and_then(|value| reading::rate(value).ok().flatten());
-        let packets = |name: &str| given(name).unwrap_or(0);
+    pub(super) fn of(details: &Map<String, Value>, unread: &mut Unread) -> Self {
+        let mut given = |name: &str| unread.keep(name, details.get(name)?, reading::rate);
+        let bits = given("total_incoming_traffic_bits");
+        let bytes = given("total_incoming_traffic");
+        let total = given("total_incoming_pps");
+        let mut packets = |name: &str| given(name).unwrap_or(0);
         Self {
-            bits: given("total_incoming_traffic_bits"),
-            bytes: given("total_incoming_traffic"),
-            packets: given("total_incoming_pps"),
+            bits,
+            bytes,
+            packets: total,
             syn: packets("incoming_syn_tcp_pps"),
             tcp: packets("incoming_tcp_pps"),
             udp: packets("incoming_udp_pps"),
@@ -113,7 +116,9 @@ mod tests {
             "incoming_syn_tcp_pps": syn, "incoming_tcp_pps": tcp, "incoming_udp_pps": udp,
             "incoming_icmp_pps": icmp, "incoming_ip_fragmented_pps": fragments,
         });
-        Counters::of(details.as_object().unwrap()).vector().map(|vector| vector.to_string())
+        Counters::of(details.as_object().unwrap(), &mut Unread::default())
+            .vector()
+            .map(|vector| vector.to_string())
     }
 
     #[test]

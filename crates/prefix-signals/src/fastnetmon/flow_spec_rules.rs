@@ -3,6 +3,7 @@
 //! They narrow what prefixd makes of the report, as far as all of them agree, and never widen it. Their sources are
 //! left out: an address of a sender is no part of a rule (it can be forged). Their action is not asked for either.
 
+use ipnetwork::IpNetwork;
 use prefix_core::address::VictimIp;
 use prefix_core::flowspec::{Fragment, TcpFlags};
 use prefix_core::matching::{PacketLength, PacketMatch};
@@ -12,11 +13,29 @@ use prefix_core::protocol::Protocol;
 use prefix_diagnostics::{Diagnostic, KeyPath};
 use serde_json::{Map, Value};
 
-use crate::item::shown;
+use crate::item::{quoted, shown};
 use crate::reading::{self, Unread};
 
 /// The member that holds them.
 const MEMBER: &str = "flow_spec_rules";
+
+/// The members of a rule: what is read, and what says nothing of the packets or nothing that a rule of ours may hold.
+const MEMBERS: [&str; 14] = [
+    "destination_prefix",
+    "protocols",
+    "destination_ports",
+    "source_ports",
+    "tcp_flags",
+    "fragmentation_flags",
+    "packet_lengths",
+    "source_prefix",
+    "action",
+    "action_type",
+    "ipv4_nexthops",
+    "ttls",
+    "vlans",
+    "uuid",
+];
 
 /// The rules of one message.
 #[derive(Default)]
@@ -74,24 +93,37 @@ impl<'a> FlowSpecRules<'a> {
         &self,
         victim: VictimIp,
         vector: Option<&VectorName>,
+        guessed: Option<Protocol>,
         unread: &mut Unread,
     ) -> Result<Narrowing, Diagnostic> {
-        let about = |rule: &Map<String, Value>| {
-            rule.get("destination_prefix").is_none_or(Value::is_null) || destination(rule) == Some(victim)
-        };
         let mut said = Vec::new();
-        for (index, rule) in self.0.iter().enumerate().filter(|(_, rule)| about(rule)) {
-            said.push(Said::of(rule, index, unread)?);
+        for (index, rule) in self.0.iter().enumerate() {
+            let about = rule.get("destination_prefix").map_or(Ok(None), network);
+            let is_about = match about {
+                Ok(network) => network.is_none_or(|network| network.contains(victim.ip())),
+                Err(problem) => {
+                    unread.name(MEMBER, &problem);
+                    false
+                }
+            };
+            if is_about {
+                said.push(Said::of(rule, index, unread)?);
+            }
         }
         let Some(first) = said.first() else { return Ok(Narrowing::default()) };
         let protocol = first.protocol.filter(|known| said.iter().all(|other| other.protocol == Some(*known)));
-        let of_attack = vector.and_then(|vector| protocol_of(vector.as_str()));
+        let of_attack = vector.and_then(|vector| protocol_of(vector.as_str())).or(guessed);
         if of_attack.zip(protocol).is_some_and(|(attack, rules)| attack != rules) {
             unread.name(MEMBER, "they are about another protocol than what was counted");
             return Ok(Narrowing::default());
         }
         let effective = of_attack.or(protocol);
         let has_ports = matches!(effective, Some(Protocol::Tcp | Protocol::Udp));
+        let fixes_none = vector.is_none_or(|vector| protocol_of(vector.as_str()).is_none());
+        if !has_ports && fixes_none && said.iter().all(|other| !other.dst_ports.is_empty()) {
+            let text = "name ports of no protocol, or of several; without them the rule would be wider than the report";
+            return Err(Diagnostic::shape(KeyPath::from(MEMBER), text));
+        }
         let set = |list: &PortList| list.as_slice().iter().copied().collect::<PortSet>();
         let agreed = |list: fn(&Said) -> &PortList| {
             let wanted = list(first);
@@ -119,6 +151,10 @@ impl<'a> FlowSpecRules<'a> {
 
 impl Said {
     fn of(rule: &Map<String, Value>, index: usize, unread: &mut Unread) -> Result<Self, Diagnostic> {
+        let unknown = rule.iter().filter(|(name, _)| !MEMBERS.contains(&name.as_str()));
+        for (name, _) in unknown.filter(|(_, value)| !reading::silent(value)) {
+            unread.name(MEMBER, &format!("{} is no member that is read", quoted(name)));
+        }
         let single = |member: &str| match rule.get(member) {
             Some(Value::Array(values)) if values.len() == 1 => Some(&values[0]),
             other => other,
@@ -170,6 +206,15 @@ fn lengths(value: &Value) -> reading::Reading<PacketLength> {
 
 fn place(index: usize) -> KeyPath {
     KeyPath::from(MEMBER).index(index)
+}
+
+/// The network that a rule is about.
+fn network(value: &Value) -> reading::Reading<IpNetwork> {
+    if reading::silent(value) {
+        return Ok(None);
+    }
+    let read = value.as_str().and_then(|text| text.trim().parse().ok());
+    read.map(Some).ok_or_else(|| format!("{} is no prefix", shown(value)))
 }
 
 /// The host that a rule is about; `None` of a network, and of what cannot be read.

@@ -94,10 +94,12 @@ impl Found {
                 self.protocol(named)?;
                 port
             }
-            Some((named, port)) => {
+            Some((named, port)) if named.starts_with(|c: char| c.is_alphabetic()) => {
                 self.protocol(named)?;
                 port
             }
+            // `17:80` and `80:90` look alike, and mean a protocol to one and a range to the other
+            Some(_) => return None,
         };
         if !port.is_empty() && port.bytes().all(|byte| byte == b'0') {
             self.zeros += 1;

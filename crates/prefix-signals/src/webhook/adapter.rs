@@ -196,14 +196,16 @@ impl Adapter {
         let mut unread = Unread::default();
         let ports = unread.ports(action, self.ports(node, steps)).map_err(bad)?;
         let matches = self.packets.read(node, action, &mut unread, steps).map_err(bad)?;
-        let word = self.vector.as_ref().and_then(|path| path.first(node, steps)).and_then(reading::text);
-        if let Some(word) = word.as_deref().filter(|word| !self.vectors.knows(word, context, steps)) {
+        let word = self.vector.as_ref().and_then(|path| path.first(node, steps));
+        let word = word.and_then(|value| unread.keep("vector", value, reading::word));
+        let known = word.as_deref().is_some_and(|word| self.vectors.knows(word, context, steps));
+        if let Some(word) = word.as_deref().filter(|_| !known) {
             unread.name("vector", &format!("{} is neither in vector_map nor a vector", quoted(word)));
         }
-        // an unban that names no kind of attack is for all of them
-        let vector = match (action, &word) {
+        // an unban that names no kind of attack, or none that is known, is for all of them
+        let vector = match action {
+            EventAction::Unban if !known || ports.fragments => None,
             _ if ports.fragments => Context::fragment_flood(),
-            (EventAction::Unban, None) => None,
             _ => self.vectors.of(word.as_deref(), context, steps),
         };
         let (bps, pps) = (self.bps.rate(node, steps), self.pps.rate(node, steps));
@@ -242,8 +244,14 @@ impl Adapter {
     }
 
     fn episode(&self, node: &Value, steps: &Steps) -> Result<Option<ExternalEventId>, BadItem> {
-        let id = self.source_id.as_ref().and_then(|path| path.first(node, steps)).and_then(reading::text);
-        let Some(id) = id.filter(|id| !id.is_empty()) else { return Ok(None) };
+        let Some(value) = self.source_id.as_ref().and_then(|path| path.first(node, steps)) else {
+            return Ok(None);
+        };
+        // without it the end of the attack, which names it, would find nothing
+        let id = reading::word(value);
+        let id = id
+            .map_err(|problem| BadItem { external_event_id: None, error: format!("source_id: {problem}") })?;
+        let Some(id) = id else { return Ok(None) };
         let id = format!("{}{id}", self.source_id_prefix);
         id.parse()
             .map(Some)

@@ -21,7 +21,7 @@ impl BgpNeighbor {
     /// Comes up with IPv4 FlowSpec only. The AS number must fit two octets.
     ///
     /// # Errors
-    /// [`LabError::NotInTime`] with what the speaker did instead.
+    /// An error with what the speaker did instead.
     pub async fn start(seat: &RouterSeat, speaker: &Gobgpd) -> Result<Self, LabError> {
         // A speaker that has just been started resets connections for a while.
         until("the session", PATIENCE, async || Self::open(seat, speaker).await).await

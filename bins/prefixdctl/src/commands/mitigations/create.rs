@@ -32,7 +32,7 @@ pub(crate) struct CreateArgs {
     #[arg(long)]
     reason: String,
     /// Destination ports to match, such as 53,8000-8010
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, alias = "dst-ports", value_delimiter = ',')]
     ports: Vec<PortRange>,
     /// Destination ports to spare
     #[arg(long, value_delimiter = ',')]
