@@ -16,7 +16,7 @@ use prefix_core::words;
 use prefix_diagnostics::{Diagnostic, KeyPath};
 use serde_json::{Map, Value};
 
-use crate::item::{Context, no_json, quoted, shown};
+use crate::item::{Context, no_json, plain, quoted, shown};
 use crate::reading::{self, Unread};
 use counters::Counters;
 use flow_spec_rules::{FlowSpecRules, Narrowing};
@@ -274,11 +274,9 @@ fn named_vector(
 ) -> Option<VectorName> {
     let read = |value: &Value| match reading::word(value)? {
         Some(word) if !is_placeholder(&word) => {
-            let plain = word.trim().to_ascii_lowercase().replace(['-', ' '], "_");
-            let ours = if plain == "ip_fragmentation_flood" || plain == "ip_fragmentation" {
-                "fragment_flood"
-            } else {
-                &word
+            let ours = match plain(&word).as_str() {
+                "ip_fragmentation_flood" | "ip_fragmentation" => "fragment_flood",
+                _ => &word,
             };
             context.vector(ours).map(Some).ok_or_else(|| format!("{} is no vector", quoted(&word)))
         }

@@ -28,11 +28,15 @@ pub struct Context<'a> {
     pub now: DateTime<Utc>,
 }
 
+/// A word as vectors are written: in lower case, with `_` for `-` and space.
+pub(crate) fn plain(word: &str) -> String {
+    word.trim().to_ascii_lowercase().replace(['-', ' '], "_")
+}
+
 impl Context<'_> {
     /// The vector that a word names, if it names one: in any case, with `-` or space for `_`.
     pub(crate) fn vector(&self, word: &str) -> Option<VectorName> {
-        let word = word.trim().to_ascii_lowercase().replace(['-', ' '], "_");
-        word.parse().ok().filter(|name| (self.is_vector)(name))
+        plain(word).parse().ok().filter(|name| (self.is_vector)(name))
     }
 
     /// The vector of attacks that consist of fragments.

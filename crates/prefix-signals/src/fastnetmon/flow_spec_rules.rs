@@ -8,7 +8,7 @@ use prefix_core::address::VictimIp;
 use prefix_core::flowspec::{Fragment, TcpFlags};
 use prefix_core::matching::{PacketLength, PacketMatch};
 use prefix_core::name::VectorName;
-use prefix_core::port::{PortList, PortSet};
+use prefix_core::port::PortList;
 use prefix_core::protocol::Protocol;
 use prefix_diagnostics::{Diagnostic, KeyPath};
 use serde_json::{Map, Value};
@@ -124,14 +124,13 @@ impl<'a> FlowSpecRules<'a> {
             let text = "name ports of no protocol, or of several; without them the rule would be wider than the report";
             return Err(Diagnostic::shape(KeyPath::from(MEMBER), text));
         }
-        let set = |list: &PortList| list.as_slice().iter().copied().collect::<PortSet>();
         let agreed = |list: fn(&Said) -> &PortList| {
             let wanted = list(first);
-            let agree = has_ports && said.iter().all(|other| set(list(other)) == set(wanted));
+            let agree = has_ports && said.iter().all(|other| list(other).to_set() == wanted.to_set());
             if agree { wanted.clone() } else { PortList::default() }
         };
         let mut matches =
-            PacketMatch { src_ports: set(&agreed(|said| &said.src_ports)), ..PacketMatch::default() };
+            PacketMatch { src_ports: agreed(|said| &said.src_ports).to_set(), ..PacketMatch::default() };
         if effective == Some(Protocol::Tcp) && said.iter().all(|other| other.tcp_flags == first.tcp_flags) {
             let counted = vector.map_or_else(TcpFlags::default, |vector| flags_of(vector.as_str()));
             match counted.and(first.tcp_flags) {
