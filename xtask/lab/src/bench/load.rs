@@ -63,7 +63,7 @@ impl Connection {
         let length = self.body.len();
         write!(
             self.request,
-            "POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
         )?;
         self.request.extend_from_slice(&self.body);
         self.stream.write_all(&self.request).await?;
