@@ -76,7 +76,7 @@ async fn rules_stay_at_a_stop_only_if_a_guard_ends_them_in_time() {
 #[tokio::test(start_paused = true)]
 async fn what_a_router_cannot_do_with_a_rule_is_told_and_not_hidden() {
     let lab = Lab::with("{neighbors: [192.0.2.1], profile: frr}").await;
-    let id = lab.mitigate(ban("det", "203.0.113.7", "udp_flood")).await;
+    let id = lab.mitigate(ban("203.0.113.7", "udp_flood")).await;
     let warnings = lab.engine.mitigation(id).await.unwrap().mitigation.warnings;
     assert!(
         warnings.iter().any(|text| text.starts_with("router-192.0.2.1 (frr): does not apply a rate")),
@@ -94,12 +94,12 @@ async fn a_router_whose_memory_is_too_small_is_named() {
     let peer = Peer { address, asn: 64_501, state: SessionState::Established, uptime: None, families };
     lab.speaker.set_peers(vec![peer]);
     // everything but port 53 is a range on both sides of it: 16 blocks
-    lab.mitigate(ban("det", "203.0.113.53", "udp_flood")).await;
+    lab.mitigate(ban("203.0.113.53", "udp_flood")).await;
     let router = lab.engine.peers().await.remove(0).router;
     assert_eq!((router.entries, router.max_entries, router.problems.len()), (16, Some(16), 0), "{router:?}");
     assert_eq!(problems(&lab).await, (false, Vec::new()));
 
-    lab.mitigate(ban("det", "203.0.113.8", "udp_flood")).await;
+    lab.mitigate(ban("203.0.113.8", "udp_flood")).await;
     let router = lab.engine.peers().await.remove(0).router;
     assert_eq!(router.entries, 17);
     assert!(router.problems[0].contains("17 entries, max_entries is 16"), "{router:?}");
