@@ -45,6 +45,14 @@ pub struct Peer {
     pub families: Vec<String>,
     /// Own rules that go to it.
     pub announced_rules: Always<u64>,
+    /// Its platform, as `bgp.neighbors[].profile` says.
+    pub profile: String,
+    /// The entries of its filter memory that these rules take, as computed for its platform; 0 where nothing is known.
+    pub entries: u64,
+    /// How many it has for our rules (`bgp.neighbors[].max_entries`).
+    pub max_entries: Option<u64>,
+    /// What it does not do as announced.
+    pub problems: Vec<String>,
 }
 
 /// The BGP neighbors.

@@ -142,5 +142,9 @@ pub(crate) fn peer(view: PeerView) -> Peer {
         uptime_seconds: view.peer.uptime.map(|uptime| uptime.as_secs()),
         families: view.peer.families.iter().map(ToString::to_string).collect(),
         announced_rules: Some(view.announced_rules),
+        profile: view.router.platform.to_string(),
+        entries: view.router.entries,
+        max_entries: view.router.max_entries,
+        problems: view.router.problems,
     }
 }

@@ -28,6 +28,7 @@ pub mod ownership;
 pub mod pacing;
 pub mod page;
 pub mod panic;
+pub mod platform;
 pub mod port;
 pub mod ports;
 pub mod protocol;

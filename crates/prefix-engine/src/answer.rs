@@ -10,6 +10,7 @@ use prefix_core::id::{InstanceId, MitigationId};
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::name::{CustomerId, Pop};
 use prefix_core::panic::PanicScope;
+use prefix_core::platform::Platform;
 use prefix_policy::use_cases::InvalidItem;
 
 /// An answer that may be the repetition of an earlier one.
@@ -88,6 +89,28 @@ pub struct PeerView {
     pub peer: Peer,
     /// Own rules that go to it: every announced rule of a family that it carries.
     pub announced_rules: u64,
+    /// What its platform makes of them.
+    pub router: RouterView,
+}
+
+/// What a router makes of our rules, as far as `bgp.neighbors` tells its platform.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RouterView {
+    /// Its platform.
+    pub platform: Platform,
+    /// The entries of its filter memory that the announced rules take, as computed; 0 where nothing is known of it.
+    pub entries: u64,
+    /// How many it has for our rules; `None` = not known.
+    pub max_entries: Option<u64>,
+    /// What it does not do as announced, in words.
+    pub problems: Vec<String>,
+}
+
+impl RouterView {
+    /// The entries that our rules take and those that there are, if that is too few.
+    pub fn excess(&self) -> Option<(u64, u64)> {
+        self.max_entries.filter(|most| self.entries > *most).map(|most| (self.entries, most))
+    }
 }
 
 /// The speaker as last seen.

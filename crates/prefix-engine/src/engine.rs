@@ -7,6 +7,7 @@ mod operators;
 mod panic;
 mod policy_change;
 mod reads;
+mod routers;
 mod running;
 mod signals;
 mod simulate;

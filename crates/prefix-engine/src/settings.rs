@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use prefix_core::name::Pop;
+use prefix_core::platform::Platform;
 
 /// Whether anything reaches the speaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,10 @@ pub struct Neighbor {
     pub address: IpAddr,
     /// Its autonomous system number.
     pub peer_asn: u32,
+    /// What it is, or what the routers behind it are.
+    pub platform: Platform,
+    /// How many entries its filter memory has for our rules; `None` = not known.
+    pub max_entries: Option<u64>,
 }
 
 /// Settings that only a restart changes.

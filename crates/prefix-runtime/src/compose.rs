@@ -51,6 +51,8 @@ pub fn engine_settings(settings: &Settings, configuration: String) -> engine::Se
                 name: neighbor.name.clone(),
                 address: neighbor.address,
                 peer_asn: neighbor.peer_asn,
+                platform: neighbor.profile,
+                max_entries: neighbor.max_entries,
             })
             .collect(),
         safelist: keys.safelist.prefixes.clone(),

@@ -26,7 +26,18 @@ pub(crate) const PEERS: &[Column<Peer>] = &[
     Column::new("uptime_seconds", Shown::Wide, |row| Cell::optional(row.uptime_seconds)),
     Column::new("families", Shown::Wide, |row| Cell::list(&row.families)),
     Column::new("rules", Shown::Always, |row| Cell::optional(row.announced_rules)),
+    Column::new("profile", Shown::Wide, |row| Cell::text(&row.profile)),
+    Column::new("entries", Shown::Wide, |row| Cell::text(entries(row))),
+    Column::new("problems", Shown::Always, |row| Cell::list(&row.problems)),
 ];
+
+/// The entries that rules take in a router, and how many there are.
+fn entries(peer: &Peer) -> String {
+    match peer.max_entries {
+        Some(most) => format!("{} of {most}", peer.entries),
+        None => peer.entries.to_string(),
+    }
+}
 
 /// The columns of sites.
 pub(crate) const POPS: &[Column<Pop>] = &[

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use prefix_core::announcer::AfiSafi;
 pub use prefix_core::guard::GuardMode;
+use prefix_core::platform::Platform;
 use prefix_core::section;
 use prefix_gobgp::{AnyCommunity, Api, Community, Endpoint};
 use serde::{Deserialize, Serialize};
@@ -110,6 +111,12 @@ pub struct NeighborKeys {
     /// The families that should be up.
     #[serde(default)]
     pub afi_safi: Vec<AfiSafi>,
+    /// What it is, or what the routers behind it are.
+    #[serde(default)]
+    pub profile: Platform,
+    /// How many entries its filter memory has for our rules.
+    #[serde(default)]
+    pub max_entries: Option<u64>,
     /// Accepted for old files, never read.
     #[serde(default)]
     pub password_env: Option<String>,

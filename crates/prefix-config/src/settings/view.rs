@@ -18,6 +18,8 @@ pub fn settings_view(settings: &Settings) -> Value {
                 "address": neighbor.address,
                 "peer_asn": neighbor.peer_asn,
                 "afi_safi": neighbor.afi_safi,
+                "profile": neighbor.profile,
+                "max_entries": neighbor.max_entries,
             })
         })
         .collect();

@@ -11,7 +11,7 @@ use prefix_core::ownership::MitigationTag;
 use prefix_core::ports::StoreError;
 use serde_json::json;
 
-use super::Engine;
+use super::{Engine, routers};
 use crate::answer::{Health, LeaderView, PeerView, Speaker};
 use crate::error::EngineError;
 use crate::telemetry;
@@ -59,6 +59,7 @@ impl Engine {
                 silence.longest
             )
         }));
+        problems.other.extend(routers::overfull(&peers));
         problems.other.extend(shared.clock.problems());
         problems.other.extend(shared.retention.problem());
         problems.other.extend(shared.leadership.problems(&shared.settings));

@@ -52,6 +52,10 @@ impl Engine {
         let family = mitigation.route.as_ref().map(family_of);
         let peers_established = family.map_or(0, |family| self.running.shared.speaker.established(family));
         let shadowed_by = self.shadow_of(&mitigation);
+        if intended && let Some(route) = &mitigation.route {
+            let warnings = self.router_warnings(route, &mitigation.action);
+            mitigation.warnings.extend(warnings);
+        }
         MitigationView { mitigation, intended, peers_established, shadowed_by, explained: true }
     }
 
@@ -189,7 +193,8 @@ impl Engine {
         let peers = self.running.shared.speaker.peers().into_iter().map(|(name, peer)| {
             let up = peer.state == SessionState::Established;
             let announced_rules = if up { count(&peer.families) } else { 0 };
-            PeerView { name, peer, announced_rules }
+            let router = self.router(&name, if up { &peer.families } else { &[] }, &rows);
+            PeerView { name, peer, announced_rules, router }
         });
         peers.collect()
     }

@@ -72,3 +72,37 @@ async fn rules_stay_at_a_stop_only_if_a_guard_ends_them_in_time() {
         assert_eq!(lab.rules().len(), rules, "guarded: {guarded}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_router_cannot_do_with_a_rule_is_told_and_not_hidden() {
+    let lab = Lab::with("{neighbors: [192.0.2.1], profile: frr}").await;
+    let id = lab.mitigate(ban("203.0.113.7", "udp_flood")).await;
+    let warnings = lab.engine.mitigation(id).await.unwrap().mitigation.warnings;
+    assert!(
+        warnings.iter().any(|text| text.starts_with("router-192.0.2.1 (frr): does not apply a rate")),
+        "{warnings:?}"
+    );
+    let unstored = lab.row(id).await.warnings;
+    assert!(unstored.iter().all(|text| !text.contains("frr")), "what the configuration says is not stored");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_router_whose_memory_is_too_small_is_named() {
+    let lab = Lab::with("{neighbors: [192.0.2.1], profile: iosxr, max_entries: 16}").await;
+    let address = "192.0.2.1".parse().unwrap();
+    let families = vec![AfiSafi::Ipv4Flowspec];
+    let peer = Peer { address, asn: 64_501, state: SessionState::Established, uptime: None, families };
+    lab.speaker.set_peers(vec![peer]);
+    // everything but port 53 is a range on both sides of it: 16 blocks
+    lab.mitigate(ban("203.0.113.53", "udp_flood")).await;
+    let router = lab.engine.peers().await.remove(0).router;
+    assert_eq!((router.entries, router.max_entries, router.problems.len()), (16, Some(16), 0), "{router:?}");
+    assert_eq!(problems(&lab).await, (false, Vec::new()));
+
+    lab.mitigate(ban("203.0.113.8", "udp_flood")).await;
+    let router = lab.engine.peers().await.remove(0).router;
+    assert_eq!(router.entries, 17);
+    assert!(router.problems[0].contains("17 entries, max_entries is 16"), "{router:?}");
+    let (degraded, list) = problems(&lab).await;
+    assert!(!degraded && list.len() == 1 && list[0].starts_with("router router-192.0.2.1 (iosxr)"), "{list:?}");
+}

@@ -37,6 +37,7 @@ pub(super) fn check(keys: &Keys, found: &mut Diagnostics) {
     found.range("bgp.guard.grace_seconds", bgp.guard.grace_seconds, 0..=3600);
     communities(bgp, found);
     neighbors(&bgp.neighbors, found);
+    routers(keys, found);
 }
 
 /// A configured community that reads like one of the marks of own paths would make paths look like another's.
@@ -109,6 +110,36 @@ fn neighbors(neighbors: &[NeighborKeys], found: &mut Diagnostics) {
             let text = "password_env is ignored: passwords of sessions belong to the speaker";
             found
                 .warning(format!("bgp.neighbors.{index}.password_env"), format!("neighbors[{index}].{text}"));
+        }
+    }
+}
+
+/// What the routers will not do: prefixd announces all the same, so somebody has to know.
+fn routers(keys: &Keys, found: &mut Diagnostics) {
+    let most_rules = keys.quotas.pop_limit();
+    for (index, neighbor) in keys.bgp.neighbors.iter().enumerate() {
+        let at = |key: &str| format!("bgp.neighbors.{index}.{key}");
+        if let Some(caveat) = neighbor.profile.caveat() {
+            let text = format!("neighbors[{index}].profile: {} ({}) {caveat}", neighbor.name, neighbor.profile);
+            found.warning(at("profile"), text);
+        }
+        match neighbor.max_entries {
+            Some(0) => {
+                let text = format!(
+                    "neighbors[{index}].max_entries must be at least 1, not 0; leave it out if it is not known"
+                );
+                found.error(at("max_entries"), text);
+            }
+            Some(most) if most < most_rules => {
+                let text = format!(
+                    "neighbors[{index}].max_entries: {} holds {most} entries, and the quotas let {most_rules} rules be \
+                     announced, each of at least one entry: set quotas.max_announcements_per_peer to what the smallest \
+                     router holds",
+                    neighbor.name
+                );
+                found.warning(at("max_entries"), text);
+            }
+            _ => {}
         }
     }
 }

@@ -7,6 +7,7 @@ use prefix_core::address::{Prefix, VictimIp};
 use prefix_core::clock::Anchor;
 use prefix_core::name::Pop;
 use prefix_core::panic::PanicScope;
+use prefix_core::platform::Platform;
 use prefix_engine::Settings;
 use prefix_engine::settings::{Mode, Neighbor};
 use prefix_policy::inventory::Customer;
@@ -57,6 +58,9 @@ pub(crate) struct Config {
     /// Own pop; `fra1` unless told otherwise.
     pop: Option<Pop>,
     neighbors: Vec<IpAddr>,
+    /// The platform of every neighbor, and how many entries it has.
+    profile: Platform,
+    max_entries: Option<u64>,
     speaker: Option<String>,
     configuration: Option<String>,
     /// Left over from before the start.
@@ -65,10 +69,6 @@ pub(crate) struct Config {
     /// The time as the daemon before knew it.
     #[serde(skip)]
     pub(crate) anchor: Option<Anchor>,
-}
-
-fn neighbor(address: IpAddr) -> Neighbor {
-    Neighbor { name: format!("router-{address}"), address, peer_asn: 64_501 }
 }
 
 impl Config {
@@ -108,6 +108,11 @@ impl Config {
         })
     }
 
+    fn neighbor(&self, address: IpAddr) -> Neighbor {
+        let name = format!("router-{address}");
+        Neighbor { name, address, peer_asn: 64_501, platform: self.profile, max_entries: self.max_entries }
+    }
+
     /// The settings that only a restart changes.
     pub(crate) fn settings(&self) -> Settings {
         Settings {
@@ -117,7 +122,7 @@ impl Config {
             max_changes_per_second: 10_000,
             withdraw_alarm: Duration::from_secs(30),
             reconciliation_interval: Duration::from_secs(30),
-            neighbors: self.neighbors.iter().map(|address| neighbor(*address)).collect(),
+            neighbors: self.neighbors.iter().map(|address| self.neighbor(*address)).collect(),
             safelist: self.safelist.clone(),
             has_sessions: true,
             retain_events: None,
