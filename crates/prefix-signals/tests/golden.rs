@@ -60,6 +60,45 @@ fn an_alert_without_victim_is_none_though_it_has_an_instance() {
     }
 }
 
+/// Annotations and labels say what else the packets share; source ports that cannot be read would make the rule wider.
+#[test]
+fn what_the_packets_of_an_alert_share_narrows_its_rule() {
+    let world = World::of("alertmanager");
+    let read = |status: &str, more: &str| {
+        let text = format!(
+            r#"{{"version":"4","alerts":[{{"status":"{status}","labels":{{"victim_ip":"203.0.113.1","vector":"udp_flood"}},"annotations":{more}}}]}}"#
+        );
+        alertmanager::read(text.as_bytes(), world.context()).unwrap().remove(0)
+    };
+    let said = r#"{"src_ports":"53/udp","packet_length":"60-100","fragment":"is-fragment"}"#;
+    let report = read("firing", said).unwrap();
+    let expected =
+        json!({"src_ports": [53], "packet_length": {"min": 60, "max": 100}, "fragment": ["is_fragment"]});
+    assert_eq!((serde_json::to_value(&report.matches).unwrap(), report.unread), (expected, vec![]));
+    assert_eq!(report.protocol, "udp".parse().ok());
+    let flags = read("firing", r#"{"tcp_flags":"SYN,!ack","icmp_type":"8"}"#).unwrap();
+    assert_eq!(
+        serde_json::to_value(&flags.matches).unwrap(),
+        json!({"tcp_flags": ["syn", "!ack"], "icmp_type": [8]})
+    );
+    for bad in [r#"{"src_ports":"http"}"#, r#"{"src_ports":"0"}"#] {
+        assert!(read("firing", bad).unwrap_err().error.starts_with("src_ports: "), "{bad}");
+        assert_eq!(read("resolved", bad).unwrap().unread.len(), 1, "an end always passes");
+    }
+    let two = read("firing", r#"{"src_ports":"53/udp","top_dst_ports":"80/tcp"}"#).unwrap_err();
+    assert!(two.error.contains("is of tcp, and src_ports is of udp"), "{}", two.error);
+    let odd =
+        read("firing", r#"{"packet_length":"long","tcp_flags":"christmas","icmp_type":"echo"}"#).unwrap();
+    assert_eq!((odd.matches.is_empty(), odd.unread.len()), (true, 3), "{:?}", odd.unread);
+    let fragments = read("firing", r#"{"top_dst_ports":"0"}"#).unwrap();
+    assert!(fragments.unread[0].ends_with("udp_flood counts as fragment_flood"), "{:?}", fragments.unread);
+    assert_eq!(
+        read("resolved", r#"{"top_dst_ports":"0"}"#).unwrap().vector,
+        None,
+        "whatever it was reported as"
+    );
+}
+
 #[test]
 fn details_are_kept_as_they_came() {
     let world = World::of("alertmanager");
@@ -249,7 +288,7 @@ fn the_rules_that_came_along_narrow_where_they_agree() {
     ] {
         assert_eq!(matched(counters, more), (expected, unread), "{counters} {more}");
     }
-    for bad in [r#"["443a"]"#, "[0]", "[70000]", "true"] {
+    for bad in [r#"["443a"]"#, "[0,443]", "[70000]", "true"] {
         let refused = read("203.0.113.1", syn, &format!("[{}]", rule(host, "tcp", bad))).unwrap_err();
         assert_eq!(refused.pointer(), "/flow_spec_rules/0/destination_ports", "{bad}");
         let over = format!(
@@ -266,6 +305,127 @@ fn the_rules_that_came_along_narrow_where_they_agree() {
     }
     let named = read("0.0.0.0", "", &format!("[{}]", rule(host, "tcp", "[1]"))).unwrap();
     assert_eq!((named.victim_ip.to_string(), named.protocol), ("203.0.113.1".to_owned(), "tcp".parse().ok()));
+}
+
+/// What nearly all samples of the attack share narrows the rule, and says so; fewer, or less alike, say nothing.
+#[test]
+fn samples_narrow_by_what_nearly_all_of_them_share() {
+    let world = World::of("fastnetmon");
+    let line = |source: &str, destination: &str, protocol: &str| {
+        format!(
+            "2026-11-22 16:42:07.1 198.51.100.1:{source} > {destination} protocol: {protocol} frag: 0 packets: 1 size: 60 bytes"
+        )
+    };
+    let read = |counters: &str, lines: &[String], more: &str| {
+        let text = format!(
+            r#"{{"ip":"203.0.113.1","action":"ban","alert_scope":"host","attack_details":{{{counters}}},"packet_dump":{}{more}}}"#,
+            json!(lines)
+        );
+        fastnetmon::read(text.as_bytes(), None, world.context()).unwrap()
+    };
+    let (udp, tcp) = (r#""incoming_udp_pps":9"#, r#""incoming_tcp_pps":9"#);
+    let lines = |of: &[(usize, &str, &str, &str)]| -> Vec<String> {
+        of.iter().flat_map(|(count, from, to, of)| vec![line(from, to, of); *count]).collect()
+    };
+    let found = |counters: &str, of: &[(usize, &str, &str, &str)]| {
+        let report = read(counters, &lines(of), "");
+        let protocol = report.protocol.map(|protocol| protocol.to_string());
+        (
+            report.top_dst_ports.to_string(),
+            report.matches.src_ports.to_string(),
+            protocol,
+            report.unread.len(),
+        )
+    };
+    let (ntp, stray) = ("203.0.113.1:53", "203.0.113.1:9");
+    let none = || (String::new(), String::new(), None, 0);
+    assert_eq!(found(udp, &[(20, "123", ntp, "udp")]), ("53".into(), "123".into(), None, 2));
+    assert_eq!(
+        found(udp, &[(18, "123", ntp, "udp"), (2, "7", stray, "udp")]),
+        ("53".into(), "123".into(), None, 2)
+    );
+    assert_eq!(found(udp, &[(17, "123", ntp, "udp"), (3, "7", stray, "udp")]), none());
+    assert_eq!(found(udp, &[(19, "123", ntp, "udp")]), none(), "too few");
+    assert_eq!(found(tcp, &[(40, "123", ntp, "udp")]), none(), "of another protocol than what was counted");
+    assert_eq!(found(udp, &[(40, "123", "203.0.113.2:53", "udp")]), none(), "of another address");
+    assert_eq!(found(udp, &[(40, "0", "203.0.113.1:0", "udp")]), none(), "fragments have no ports");
+    assert_eq!(found("", &[(40, "7", ntp, "udp")]), ("53".into(), "7".into(), Some("udp".into()), 3));
+    assert_eq!(
+        found("", &[(40, "0", "203.0.113.1:0", "icmp")]),
+        (String::new(), String::new(), Some("icmp".into()), 1)
+    );
+    assert_eq!(found("", &[(20, "7", ntp, "udp"), (20, "7", ntp, "tcp")]), none(), "of two protocols");
+    // a vector of the configuration, or a reflector's, has a match of its own
+    let named = r#""attack_type":"ntp_amplification""#;
+    assert_eq!(found(named, &[(40, "123", ntp, "udp")]), none());
+    let said = read(udp, &lines(&[(38, "123", ntp, "udp"), (2, "7", ntp, "udp")]), "").unread;
+    assert_eq!(
+        said[1],
+        "packet_dump of the report: 38 of 40 samples (95 %) have source port 123, which narrows the rule"
+    );
+    // what the detector concluded itself stands, and a line that nobody can read is named and counts for nothing
+    let rule = r#","flow_spec_rules":[{"destination_ports":[443],"protocols":["udp"]}]"#;
+    let mut some = lines(&[(20, "123", ntp, "udp")]);
+    some.extend((0..30).map(|_| "gibberish".to_owned()));
+    let report = read(udp, &some, rule);
+    assert_eq!(
+        (report.top_dst_ports.to_string(), report.matches.src_ports.to_string()),
+        ("443".into(), "123".into())
+    );
+    assert_eq!(
+        report.unread[0],
+        "packet_dump of the report is left out: 30 of 50 entries are no packet, such as \"gibberish\""
+    );
+    let flagged: Vec<String> = lines(&[(20, "7", ntp, "tcp flags: rst,ack")]);
+    assert_eq!(read(tcp, &flagged, "").matches.tcp_flags.to_string(), "!syn&rst&ack");
+    let against = lines(&[(20, "7", ntp, "tcp flags: syn")]);
+    assert!(read(tcp, &against, "").matches.tcp_flags.is_empty(), "counted as ACK");
+}
+
+/// An end is that of its uuid, wherever that is; without one it must say where.
+#[test]
+fn an_end_without_an_address_is_that_of_its_uuid() {
+    let world = World::of("fastnetmon");
+    let read = |ip: &str, action: &str, uuid: &str| {
+        let text = format!(
+            r#"{{{ip}"action":"{action}","alert_scope":"host","attack_details":{{"attack_uuid":"{uuid}"}}}}"#
+        );
+        fastnetmon::read(text.as_bytes(), None, world.context())
+    };
+    for (ip, action) in [
+        (r#""ip":"0.0.0.0","#, "unban"),
+        (r#""ip":"","#, "partial_unblock"),
+        ("", "unban"),
+        (r#""ip":"x","#, "unban"),
+    ] {
+        let over = read(ip, action, "u-1").unwrap();
+        assert_eq!((over.victim_ip.to_string(), over.unread.len()), ("0.0.0.0".to_owned(), 1), "{ip}");
+        assert!(over.ends_everywhere().is_some());
+        assert_eq!(read(ip, action, "00000000-0000-0000-0000-000000000000").unwrap_err().pointer(), "/ip");
+    }
+    assert_eq!(read(r#""ip":"0.0.0.0","#, "ban", "u-1").unwrap_err().pointer(), "/ip");
+}
+
+/// Rules of FastNetMon name port 0 where fragments are counted.
+#[test]
+fn port_0_of_a_rule_stands_for_fragments() {
+    let world = World::of("fastnetmon");
+    let read = |counters: &str, ports: &str| {
+        let text = format!(
+            r#"{{"ip":"203.0.113.1","action":"ban","alert_scope":"host","attack_details":{{{counters}}},
+            "flow_spec_rules":[{{"protocols":["udp"],"destination_ports":{ports}}}]}}"#
+        );
+        let report = fastnetmon::read(text.as_bytes(), None, world.context()).unwrap();
+        (report.vector.unwrap().to_string(), report.protocol, report.unread)
+    };
+    let note = "top_dst_ports of the report is 0 alone, which stands for fragments: udp_flood counts as fragment_flood";
+    assert_eq!(
+        read(r#""incoming_udp_pps":9"#, "[0]"),
+        ("fragment_flood".into(), None, vec![note.to_owned()])
+    );
+    assert_eq!(read("", "[0]").0, "fragment_flood");
+    assert_eq!(read(r#""incoming_ip_fragmented_pps":9"#, "[0]"), ("fragment_flood".into(), None, vec![]));
+    assert_eq!(read(r#""incoming_icmp_pps":9"#, "[0]").0, "icmp_flood");
 }
 
 #[test]
