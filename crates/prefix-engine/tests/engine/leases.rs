@@ -106,6 +106,22 @@ async fn an_unban_with_a_vector_releases_only_that() {
     assert_eq!((lab.status(udp).await, lab.status(syn).await), (Status::Active, Status::Withdrawn));
 }
 
+/// Port 0 alone made a rule of fragments of it; its end names what was reported, and no id.
+#[tokio::test(start_paused = true)]
+async fn an_unban_finds_what_counted_as_fragments_by_the_vector_that_was_reported() {
+    let lab = Lab::usual().await;
+    let note = prefix_core::event::note_of_fragments(&"udp_flood".parse().unwrap());
+    let counted = Report { unread: vec![note], ..ban("203.0.113.10", "fragment_flood") };
+    let id = lab.mitigate(counted).await;
+    let syn = lab.hear(unban("203.0.113.10").of("syn_flood")).await;
+    assert_eq!((syn.status, lab.status(id).await), (EventStatus::NoActiveMitigation, Status::Active));
+    let over = lab.hear(unban("203.0.113.10").of("udp_flood")).await;
+    assert_eq!((over.status, over.mitigation_id), (EventStatus::Withdrawn, Some(id)));
+    let plain = lab.mitigate(ban("203.0.113.11", "fragment_flood")).await;
+    lab.hear(unban("203.0.113.11").of("udp_flood")).await;
+    assert_eq!(lab.status(plain).await, Status::Active, "reported as fragments");
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_episode_that_comes_back_after_its_end_is_a_new_one() {
     let lab = Lab::usual().await;

@@ -71,7 +71,7 @@ fn every_service_within_a_shorter_prefix_is_named() {
         warnings,
         [
             "the rule matches udp ports 53, which service dns serves",
-            "the rule matches udp ports 5060-5061, which service voip serves"
+            "the rule matches udp ports 5060, 5061, which service voip serves"
         ]
     );
 }

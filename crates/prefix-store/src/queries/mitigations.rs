@@ -82,26 +82,33 @@ pub(crate) fn page(query: &MitigationQuery, partition: &StatusPartition) -> Sql<
     sql.page(&query.page, "created_at", "mitigation_id")
 }
 
+/// The document as PostgreSQL reads it: it refuses the escape of a NUL, which any text of a document may hold. An escaped
+/// backslash before `u0000` becomes another text, and stays one.
+macro_rules! document {
+    ($path:literal) => {
+        concat!(r"replace(doc, '\u0000', '\ufffd')::json", $path)
+    };
+}
+
 /// What only the document of a row says: looked at in the rows that the other conditions leave, in the order of their
-/// index. As `json`, since `jsonb` refuses texts with a NUL, which other members may hold.
+/// index.
 fn in_document(mut sql: Sql<MitigationRow>, query: &MitigationQuery) -> Sql<MitigationRow> {
     if let Some(source) = &query.source {
         sql = sql
             .only("EXISTS (SELECT 1 FROM ")
             .push_by_dialect(
-                "json_array_elements(doc::json -> 'leases') AS lease WHERE lease ->> 'source' = ?)",
+                concat!(
+                    "json_array_elements(",
+                    document!(" -> 'leases'"),
+                    ") AS lease WHERE lease ->> 'source' = ?)"
+                ),
                 "json_each(doc, '$.leases') AS lease WHERE lease.value ->> 'source' = ?)",
             )
             .bind(source.as_str());
     }
     if let Some(action) = query.action_type {
-        sql = sql
-            .only("")
-            .push_by_dialect(
-                "doc::json -> 'action' ->> 'action_type' = ?",
-                "doc ->> '$.action.action_type' = ?",
-            )
-            .bind(action.as_str());
+        let of_pg = document!(" -> 'action' ->> 'action_type' = ?");
+        sql = sql.only("").push_by_dialect(of_pg, "doc ->> '$.action.action_type' = ?").bind(action.as_str());
     }
     if let Some(prefix) = query.within {
         sql = sql

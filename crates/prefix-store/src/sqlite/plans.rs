@@ -70,7 +70,7 @@ fn check(connection: &mut SqliteConnection, statements: &Statements, at_least: u
             let is_partial = step == "SCAN mitigations USING INDEX mitigations_unfinished"
                 || step == "SCAN panic_scopes USING INDEX panic_scopes_frozen";
             // the leases of the document at hand
-            let is_document = step.contains("lease VIRTUAL TABLE");
+            let is_document = step.starts_with("SCAN lease") && step.contains("VIRTUAL TABLE");
             let is_constant = step == "SCAN CONSTANT ROW" || step.contains("SCALAR SUBQUERY");
             // of the signals that are not over, the newest are sought among their index entries; people count them
             let is_few = sql.contains("corroborations") && step.contains("TEMP B-TREE");
