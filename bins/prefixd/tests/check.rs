@@ -7,6 +7,8 @@ use prefix_config::folder::{ConfigSource, Configuration, Files};
 use prefix_config::loaded::Loaded;
 use prefix_policy::settings::{ConfidenceMode, CorrelationSettings};
 
+mod hints;
+
 const SETTINGS: &str =
     "pop: fra1\nhttp: {auth: {mode: none}}\nbgp: {local_asn: 65010, router_id: 10.0.0.1}\n";
 const INVENTORY: &str = "customers:\n  - {customer_id: acme, name: ACME, prefixes: [203.0.113.0/24]}\n";

@@ -57,6 +57,19 @@ fn settings_come_from_the_file_and_reach_prefixdctl() {
     assert_eq!(sent.environment, "http://192.0.2.1:8080 s e c r e t");
 }
 
+/// By way of a wrapper from Windows, or a file that was edited there.
+#[test]
+fn a_carriage_return_is_no_part_of_a_word_nor_of_a_line() {
+    let host = Host::new();
+    let text = b"Attack type: udp_flood\r\nIncoming udp pps: 7 packets per second\r\nUDP flows: 1\r\n203.0.113.10:53 < 198.51.100.1:123 9 bytes 1 packets\r\n";
+    let called = host.calls(&["203.0.113.10\r", "incoming\r", "9000\r", "ban\r"], text);
+    assert_eq!((called.code, called.stderr.as_str()), (0, ""));
+    let [sent] = host.sent().try_into().expect("one request");
+    assert!(!sent.stdin.contains("\\r") && !sent.stdin.contains('\r'), "{}", sent.stdin);
+    let expected = r#"{"ip":"203.0.113.10","action":"ban","attack_details":{"attack_type":"udp_flood","attack_direction":"incoming","attack_protocol":"unknown","incoming_udp_pps":7},"flow_dump":["UDP flows: 1","203.0.113.10:53 < 198.51.100.1:123 9 bytes 1 packets"]}"#;
+    assert_eq!(sent.stdin.trim(), expected);
+}
+
 #[test]
 fn an_outgoing_attack_is_told_as_one() {
     let host = Host::new();

@@ -130,7 +130,7 @@ pub struct NewEvent {
     #[schema(minimum = 0)]
     pub pps: Option<PacketsPerSecond>,
     /// The destination ports most hit, the strongest first.
-    #[schema(max_items = 1024)]
+    #[schema(max_items = 4096)]
     pub top_dst_ports: Vec<PortRange>,
     /// What else the packets of the attack share: it narrows the rule.
     #[serde(rename = "match")]

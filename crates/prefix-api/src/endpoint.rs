@@ -23,6 +23,8 @@ pub(crate) struct Endpoint {
     pub(crate) permission: Permission,
     /// Which bucket it draws from.
     pub(crate) budget: Budget,
+    /// Whether its URL can have parameters. Its handler reads them, and refuses those that it does not know.
+    pub(crate) has_query: bool,
     handler: fn() -> Route,
 }
 
@@ -36,7 +38,18 @@ const fn endpoint(
     budget: Budget,
     handler: fn() -> Route,
 ) -> Endpoint {
-    Endpoint { method, path, permission, budget, handler }
+    Endpoint { method, path, permission, budget, has_query: true, handler }
+}
+
+/// One whose URL has no parameters.
+const fn bare(
+    method: Method,
+    path: &'static str,
+    permission: Permission,
+    budget: Budget,
+    handler: fn() -> Route,
+) -> Endpoint {
+    Endpoint { method, path, permission, budget, has_query: false, handler }
 }
 
 /// The endpoint whose caller an adapter of the configuration knows.
@@ -45,15 +58,15 @@ const WEBHOOK: &str = "/v1/signals/webhook/{name}";
 /// Every endpoint there is.
 #[rustfmt::skip]
 pub(crate) const ENDPOINTS: &[Endpoint] = &[
-    endpoint(Method::GET, "/openapi.json", Public, Requests, || web::get().to(document::get)),
-    endpoint(Method::GET, "/v1/health", Public, Free, || web::get().to(health::get)),
-    endpoint(Method::GET, "/v1/health/ready", Public, Free, || web::get().to(health::ready)),
-    endpoint(Method::GET, "/v1/health/detail", Read, Free, || web::get().to(health::detail)),
+    bare(Method::GET, "/openapi.json", Public, Requests, || web::get().to(document::get)),
+    bare(Method::GET, "/v1/health", Public, Free, || web::get().to(health::get)),
+    bare(Method::GET, "/v1/health/ready", Public, Free, || web::get().to(health::ready)),
+    bare(Method::GET, "/v1/health/detail", Read, Free, || web::get().to(health::detail)),
 
     endpoint(Method::POST, "/v1/events", Intake, Events, || web::post().to(events::post)),
     endpoint(Method::POST, "/v1/events/batch", Intake, Events, || web::post().to(events::post_batch)),
     endpoint(Method::GET, "/v1/events", Read, Requests, || web::get().to(events::list)),
-    endpoint(Method::GET, "/v1/events/{id}", Read, Requests, || web::get().to(events::get)),
+    bare(Method::GET, "/v1/events/{id}", Read, Requests, || web::get().to(events::get)),
 
     endpoint(Method::POST, "/v1/signals/alertmanager", Intake, Signals, || web::post().to(signals::alertmanager)),
     endpoint(Method::POST, "/v1/signals/fastnetmon", Intake, Signals, || web::post().to(signals::fastnetmon)),
@@ -63,34 +76,34 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
     endpoint(Method::POST, "/v1/mitigations", Operate, Requests, || web::post().to(mitigations::post)),
     endpoint(Method::POST, "/v1/mitigations/withdraw", Operate, Free, || web::post().to(mitigations::withdraw_many)),
     endpoint(Method::POST, "/v1/mitigations/acknowledge", Operate, Requests, || web::post().to(mitigations::acknowledge)),
-    endpoint(Method::GET, "/v1/mitigations/{id}", Read, Requests, || web::get().to(mitigations::get)),
+    bare(Method::GET, "/v1/mitigations/{id}", Read, Requests, || web::get().to(mitigations::get)),
     endpoint(Method::POST, "/v1/mitigations/{id}/withdraw", Operate, Free, || web::post().to(mitigations::withdraw)),
 
     endpoint(Method::POST, "/v1/signals/corroborator", Intake, Signals, || web::post().to(corroborator::post)),
     endpoint(Method::GET, "/v1/signals/corroborator/activity", Read, Requests, || web::get().to(corroborator::activity)),
     endpoint(Method::GET, "/v1/signals/corroborator/cache", Administer, Requests, || web::get().to(corroborator::cache)),
     endpoint(Method::GET, "/v1/signal-groups", Read, Requests, || web::get().to(groups::list)),
-    endpoint(Method::GET, "/v1/signal-groups/{id}", Read, Requests, || web::get().to(groups::get)),
+    bare(Method::GET, "/v1/signal-groups/{id}", Read, Requests, || web::get().to(groups::get)),
 
-    endpoint(Method::GET, "/v1/safelist", Read, Requests, || web::get().to(safelist::list)),
+    bare(Method::GET, "/v1/safelist", Read, Requests, || web::get().to(safelist::list)),
     endpoint(Method::POST, "/v1/safelist", Administer, Requests, || web::post().to(safelist::post)),
     endpoint(Method::DELETE, "/v1/safelist/{prefix}", Administer, Requests, || web::delete().to(safelist::delete)),
 
-    endpoint(Method::GET, "/v1/panic", Read, Free, || web::get().to(panic::get)),
+    bare(Method::GET, "/v1/panic", Read, Free, || web::get().to(panic::get)),
     endpoint(Method::POST, "/v1/panic", KillSwitch, Free, || web::post().to(panic::post)),
     endpoint(Method::POST, "/v1/panic/thaw", KillSwitch, Free, || web::post().to(panic::thaw)),
 
-    endpoint(Method::GET, "/v1/stats", Read, Requests, || web::get().to(stats::get)),
+    bare(Method::GET, "/v1/stats", Read, Requests, || web::get().to(stats::get)),
     endpoint(Method::GET, "/v1/stats/timeseries", Read, Requests, || web::get().to(stats::timeseries)),
-    endpoint(Method::GET, "/v1/pops", Read, Requests, || web::get().to(stats::pops)),
-    endpoint(Method::GET, "/v1/peers", Read, Requests, || web::get().to(peers::list)),
+    bare(Method::GET, "/v1/pops", Read, Requests, || web::get().to(stats::pops)),
+    bare(Method::GET, "/v1/peers", Read, Requests, || web::get().to(peers::list)),
     endpoint(Method::GET, "/v1/ip/{ip}/history", Read, Requests, || web::get().to(history::get)),
 
-    endpoint(Method::GET, "/v1/config/settings", Read, Requests, || web::get().to(config::settings)),
-    endpoint(Method::GET, "/v1/config/inventory", Read, Requests, || web::get().to(config::inventory)),
-    endpoint(Method::GET, "/v1/config/playbooks", Read, Requests, || web::get().to(config::playbooks)),
+    bare(Method::GET, "/v1/config/settings", Read, Requests, || web::get().to(config::settings)),
+    bare(Method::GET, "/v1/config/inventory", Read, Requests, || web::get().to(config::inventory)),
+    bare(Method::GET, "/v1/config/playbooks", Read, Requests, || web::get().to(config::playbooks)),
     endpoint(Method::PUT, "/v1/config/playbooks", Administer, Requests, || web::put().to(config::put_playbooks)),
-    endpoint(Method::GET, "/v1/config/correlation", Read, Requests, || web::get().to(config::correlation)),
+    bare(Method::GET, "/v1/config/correlation", Read, Requests, || web::get().to(config::correlation)),
     endpoint(Method::PUT, "/v1/config/correlation", Administer, Requests, || web::put().to(config::put_correlation)),
     endpoint(Method::POST, "/v1/config/reload", Administer, Requests, || web::post().to(config::reload)),
 
@@ -122,11 +135,13 @@ impl Endpoint {
     }
 
     /// Whether an operator changes something with it, or tries what a change would do.
+    #[cfg(test)]
     pub(crate) fn changes(&self) -> bool {
         self.method != Method::GET && !self.is_intake()
     }
 
     /// Whether it takes what detectors report.
+    #[cfg(test)]
     pub(crate) fn is_intake(&self) -> bool {
         self.permission == Permission::Intake
     }

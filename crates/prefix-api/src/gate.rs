@@ -87,6 +87,14 @@ fn of_actix(error: &Error) -> Problem {
     }
 }
 
+/// An endpoint without parameters has nobody who reads them.
+fn check_bare(endpoint: &Endpoint, request: &HttpRequest) -> Result<(), Problem> {
+    if endpoint.has_query {
+        return Ok(());
+    }
+    Query::new(request.query_string()).finish().map_err(Problem::bad_request)
+}
+
 fn admit(request: &HttpRequest) -> Result<(), Problem> {
     let Some(api) = request.app_data::<web::Data<Api>>() else { return Err(Problem::internal()) };
     let pattern = request.match_pattern().unwrap_or_default();
@@ -99,7 +107,8 @@ fn admit(request: &HttpRequest) -> Result<(), Problem> {
     let has_proof = !api.sites.everyone_is_admin && request.headers().contains_key(AUTHORIZATION);
     api.sites.check(request.method(), request.headers(), has_proof)?;
     if endpoint.is_public() {
-        return api.limiter.take(endpoint.budget, &address(request), 1);
+        api.limiter.take(endpoint.budget, &address(request), 1)?;
+        return check_bare(endpoint, request);
     }
     let principal = match identify(api, request, endpoint) {
         Ok(principal) => principal,
@@ -114,7 +123,8 @@ fn admit(request: &HttpRequest) -> Result<(), Problem> {
     }
     tracing::Span::current().record("actor", &*call.principal.id);
     request.extensions_mut().insert(call.principal.clone());
-    check_role(api, &call.principal, endpoint)
+    check_role(api, &call.principal, endpoint)?;
+    check_bare(endpoint, request)
 }
 
 /// Takes the first token of a request.

@@ -34,7 +34,7 @@ pub(crate) type Refusal = (AuditAction, Value);
 
 /// Intake has no dry run, and whoever asks for one must not get the real thing instead.
 pub(crate) fn no_dry_run(query: &mut Query) {
-    query.optional("dry_run", |_| Err::<(), _>("is not for events: an event is always acted on".to_owned()));
+    query.refuse("dry_run", "is not for events: an event is always acted on");
 }
 
 /// The mistakes of a request outside its body.

@@ -1,5 +1,5 @@
-//! The query of a URL, read like a body: every mistake is noted. Unknown parameters are ignored where something is only
-//! read or reported; where something is changed they are mistakes, since `?dryrun=true` must not be the real thing.
+//! The query of a URL, read like a body: every mistake is noted. A parameter that nobody knows is one: `?victim=` must not
+//! list every mitigation, `?dryrun=true` must not be the real thing, `?acton=unban` must not be a ban.
 
 use std::fmt::Display;
 use std::future::{Ready, ready};
@@ -11,7 +11,6 @@ use actix_web::{FromRequest, HttpRequest};
 use prefix_core::page::PageRequest;
 use prefix_diagnostics::{Diagnostic, Parsed, did_you_mean};
 
-use crate::endpoint::{self, Endpoint};
 use crate::problem::Problem;
 use crate::value;
 
@@ -22,7 +21,6 @@ pub(crate) struct Query {
     /// What is wrong so far.
     pub(crate) errors: Vec<Diagnostic>,
     known: Vec<&'static str>,
-    strict: bool,
 }
 
 impl Query {
@@ -34,14 +32,7 @@ impl Query {
             let name = pair.split('=').next().filter(|name| is_utf8(name)).unwrap_or_default();
             Diagnostic::query(name, "must be UTF-8, percent-encoded")
         });
-        Self { errors: errors.collect(), pairs, known: Vec::new(), strict: false }
-    }
-
-    /// Unknown parameters are mistakes.
-    #[must_use]
-    pub(crate) fn strict(mut self) -> Self {
-        self.strict = true;
-        self
+        Self { errors: errors.collect(), pairs, known: Vec::new() }
     }
 
     /// A parameter. An empty one is a mistake: a variable of a script that was not set must not mean "all" or "for real".
@@ -59,6 +50,14 @@ impl Query {
             None => parse(first),
         };
         parsed.map_err(|text| self.errors.push(Diagnostic::query(name, text))).ok()
+    }
+
+    /// A parameter that others have and this endpoint cannot: whoever gives it is told why.
+    pub(crate) fn refuse(&mut self, name: &'static str, why: &str) {
+        if self.pairs.iter().any(|(key, _)| key == name) {
+            self.errors.push(Diagnostic::query(name, why));
+            self.pairs.retain(|(key, _)| key != name);
+        }
     }
 
     /// A parameter that a type of the domain reads.
@@ -111,13 +110,21 @@ impl Query {
         }
     }
 
-    /// Ends the reading.
+    /// Ends the reading: what was not asked for is a mistake.
     pub(crate) fn finish(mut self) -> Result<(), Vec<Diagnostic>> {
-        if self.strict {
-            for (name, _) in self.pairs.iter().filter(|(name, _)| !self.known.contains(&name.as_str())) {
-                let hint = did_you_mean(name, self.known.iter().copied());
-                self.errors.push(Diagnostic::query(name, format!("is not known here{hint}")));
+        let mut unknown: Vec<&str> = Vec::new();
+        for (name, _) in self.pairs.iter().filter(|(name, _)| !self.known.contains(&name.as_str())) {
+            if !unknown.contains(&name.as_str()) {
+                unknown.push(name);
             }
+        }
+        for name in unknown {
+            let hint = match (self.known.is_empty(), did_you_mean(name, self.known.iter().copied())) {
+                (true, _) => ": this takes no parameters".to_owned(),
+                (false, hint) if hint.is_empty() => format!(", only {}", self.known.join(", ")),
+                (false, hint) => hint,
+            };
+            self.errors.push(Diagnostic::query(name, format!("is not known here{hint}")));
         }
         if self.errors.is_empty() { Ok(()) } else { Err(self.errors) }
     }
@@ -146,10 +153,7 @@ impl FromRequest for Query {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let query = Self::new(request.query_string());
-        let pattern = request.match_pattern().unwrap_or_default();
-        let changes = endpoint::find(request.method(), &pattern).is_some_and(Endpoint::changes);
-        ready(Ok(if changes { query.strict() } else { query }))
+        ready(Ok(Self::new(request.query_string())))
     }
 }
 
@@ -169,12 +173,13 @@ mod tests {
         query.flag("explain");
         query.optional("a", |_| Ok(()));
         let errors = errors(query);
-        assert_eq!(errors.len(), 5, "{errors:?}");
+        assert_eq!(errors.len(), 6, "{errors:?}");
         assert_eq!(errors[0], "?limit must be an integer from 1 to 1000, not \"0\"");
         assert!(errors[1].starts_with("?cursor cursor is not one"), "{}", errors[1]);
         assert!(errors[2].starts_with("?start") && errors[2].ends_with("%2B in a URL"), "{}", errors[2]);
         assert_eq!(errors[3], "?explain must be true or false, not \"yes\"");
         assert_eq!(errors[4], "?a is given twice; give it once");
+        assert_eq!(errors[5], "?unknown is not known here, only limit, cursor, start, end, explain, a");
     }
 
     #[test]
@@ -183,27 +188,34 @@ mod tests {
             [("action=%FF", "?action"), ("a=1&b=%C3", "?b"), ("%FF=1", "?"), ("a=%c3%28", "?a")]
         {
             let errors = errors(Query::new(bad));
-            assert_eq!(errors, [format!("{place} must be UTF-8, percent-encoded")], "{bad}");
+            assert_eq!(errors[0], format!("{place} must be UTF-8, percent-encoded"), "{bad}");
         }
         for good in ["a=%C3%BC", "a=%zz&b=%", "a=100%+%4", "", "a=%F0%9F%94%A5"] {
-            assert!(Query::new(good).finish().is_ok(), "{good}");
+            let mut query = Query::new(good);
+            for name in ["a", "b"] {
+                query.optional(name, |_| Ok(()));
+            }
+            assert!(query.errors.iter().all(|error| error.text.starts_with("is empty")), "{good}");
         }
     }
 
     #[test]
-    fn a_parameter_that_nobody_knows_is_a_mistake_where_something_is_changed() {
-        let read = |query: Query| {
-            let mut query = query;
+    fn a_parameter_that_nobody_knows_is_a_mistake() {
+        let read = |text: &str| {
+            let mut query = Query::new(text);
             query.flag("dry_run");
             query.flag("force");
             query
         };
         assert_eq!(
-            errors(read(Query::new("dryrun=true&x=1").strict())),
-            ["?dryrun is not known here (did you mean \"dry_run\"?)", "?x is not known here"]
+            errors(read("dryrun=true&x=1&x=2")),
+            [
+                "?dryrun is not known here (did you mean \"dry_run\"?)",
+                "?x is not known here, only dry_run, force"
+            ]
         );
-        assert!(read(Query::new("dryrun=true&x=1")).finish().is_ok());
-        assert!(read(Query::new("dry_run=true").strict()).finish().is_ok());
+        assert!(read("dry_run=true").finish().is_ok());
+        assert_eq!(errors(Query::new("x")), ["?x is not known here: this takes no parameters"]);
     }
 
     #[test]

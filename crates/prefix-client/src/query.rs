@@ -1,7 +1,7 @@
 //! Query parameters: only what was asked for is sent.
 
 use chrono::{DateTime, Utc};
-use prefix_api_types::{GroupStatus, MitigationStatus};
+use prefix_api_types::{ActionType, GroupStatus, MitigationStatus};
 use serde::Serialize;
 use serde_json::Value;
 use std::net::IpAddr;
@@ -61,6 +61,12 @@ pub struct MitigationQuery {
     pub pop: Option<String>,
     /// Only those (not) taken note of.
     pub acknowledged: Option<bool>,
+    /// Only those with a lease of this source.
+    pub source: Option<String>,
+    /// Only those with this action.
+    pub action_type: Option<ActionType>,
+    /// Only of addresses within this prefix, such as `203.0.113.0/24`.
+    pub within: Option<String>,
     /// Which part of them.
     #[serde(flatten)]
     pub page: PageQuery,

@@ -10,6 +10,7 @@ mod quorum;
 mod vectors;
 
 pub(super) use self::quorum::{check_playbooks, contradicted};
+pub(super) use self::vectors::{missing_for_adapters, missing_in_playbooks};
 
 /// The document, defaults filled in.
 pub type CorrelationKeys = CorrelationSettings<AdapterDocument>;

@@ -69,6 +69,9 @@ pub fn playbooks(
     }
     let found = reading.value.as_ref().map(|document| correlation::check_playbooks(correlation, document));
     reading.add(found.unwrap_or_default());
+    let missing =
+        reading.value.as_ref().map(|document| correlation::missing_in_playbooks(correlation, document));
+    reading.add(missing.unwrap_or_default());
     let playbooks = reading.build(|document| document.build(guardrails, Some(inventory)));
     Loaded::new(playbooks, reading.diagnostics)
 }

@@ -23,6 +23,8 @@ pub(super) struct Load<'a> {
     source: &'a ConfigSource,
     pub(super) diagnostics: Vec<Diagnostic>,
     hash: Sha256,
+    /// Where the places of correlation.yaml are, for what only playbooks.yaml says about it.
+    correlation: Option<Reading<()>>,
 }
 
 /// Whether a diagnostic of prefixd.yaml spoils the limits that other files are held against.
@@ -33,7 +35,7 @@ fn is_about_limits(diagnostic: &Diagnostic) -> bool {
 
 impl<'a> Load<'a> {
     pub(super) fn new(source: &'a ConfigSource) -> Self {
-        Self { source, diagnostics: Vec::new(), hash: Sha256::new() }
+        Self { source, diagnostics: Vec::new(), hash: Sha256::new(), correlation: None }
     }
 
     pub(super) fn configuration(&mut self) -> Option<Configuration> {
@@ -57,6 +59,10 @@ impl<'a> Load<'a> {
         let limits = if bounded { guardrails.clone() } else { Guardrails::unbounded() };
         let playbooks =
             self.playbooks(&limits, inventory.as_ref(), correlation.as_ref().map(|(keys, _)| keys));
+        if let (Some(keys), Some(inventory)) = (&settings.value, &inventory) {
+            let found = rules::never_filtered(keys, inventory);
+            settings.add(found);
+        }
         if let Some(playbooks) = playbooks.as_ref().filter(|_| bounded) {
             settings.add(guardrails.unusable_vectors(playbooks.vectors()));
         }
@@ -193,6 +199,13 @@ impl<'a> Load<'a> {
         let found = reading.value.as_ref().zip(correlation);
         let found = found.map(|(document, keys)| correlation::check_playbooks(keys, document));
         reading.add(found.unwrap_or_default());
+        // vectors that adapters name and nobody defines are to be mended where they are named
+        if let (Some((document, keys)), Some(mut places)) =
+            (reading.value.as_ref().zip(correlation), self.correlation.take())
+        {
+            places.add(correlation::missing_for_adapters(keys, document));
+            self.diagnostics.extend(places.diagnostics);
+        }
         let playbooks = reading.build(|document| document.build(limits, inventory));
         self.finish(reading, playbooks)
     }
@@ -218,6 +231,8 @@ impl<'a> Load<'a> {
             reading.add(found);
             (keys, adapters)
         });
+        let (reading, places) = reading.split();
+        self.correlation = Some(places);
         self.finish(reading, built)
     }
 

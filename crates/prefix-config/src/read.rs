@@ -75,6 +75,13 @@ impl<T> Reading<T> {
         }
     }
 
+    /// The reading without its places, and its places for what is found later.
+    pub(super) fn split(self) -> (Self, Reading<()>) {
+        let Self { value, diagnostics, places } = self;
+        let later = Reading { value: None, diagnostics: Vec::new(), places };
+        (Self { value, diagnostics, places: Places::default() }, later)
+    }
+
     /// Whether nothing reported so far refuses the document.
     pub(super) fn is_sound(&self) -> bool {
         !self.diagnostics.iter().any(Diagnostic::is_error)
@@ -141,6 +148,8 @@ pub(super) fn read_file<T: DeserializeOwned>(
                 let places = Places { source: Some(source), ..Places::default() };
                 return Reading { value: Some(value), diagnostics: Vec::new(), places };
             }
+            // `1e7` is no integer for the parser and one for the reading below, which sees every number once more
+            Err(error) if is_number(&error) => {}
             Err(error) => refused = Some(syntax_error(&error)),
         }
     }
@@ -153,6 +162,12 @@ pub(super) fn read_file<T: DeserializeOwned>(
         reading.diagnostics.push(not_yaml(&source.file, error));
     }
     reading
+}
+
+/// Whether a plain value did not fit the type of its number.
+fn is_number(error: &serde_saphyr::Error) -> bool {
+    let types = ["u8", "u16", "u32", "u64", "usize", "i8", "i16", "i32", "i64"];
+    matches!(error.without_snippet(), serde_saphyr::Error::InvalidScalar { ty, .. } if types.contains(ty))
 }
 
 /// Reads a document that was parsed already.

@@ -25,6 +25,14 @@ words! {
     }
 }
 
+/// What is noted of a report that names port 0 alone: fragments, which have no ports, are counted there. The mitigation is
+/// one of fragments then, and an unban that names what was reported finds it by this note.
+pub fn note_of_fragments(reported: &VectorName) -> String {
+    format!(
+        "top_dst_ports of the report is 0 alone, which stands for fragments: {reported} counts as fragment_flood"
+    )
+}
+
 /// Whether a source repeats its reports while the attack lasts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -84,7 +92,8 @@ pub struct Report {
     /// How its adapter says that its source reports. The configuration of the source wins, except over
     /// [`Reports::Repeat`]: what says of itself that it holds for one TTL is never held longer.
     pub reports: Option<Reports>,
-    /// What was sent and could not be read, one sentence each: named in the decision and in the warnings of the rule.
+    /// What was sent and could not be read, and what was concluded from samples, one sentence each: named in the decision
+    /// and in the warnings of the rule.
     pub unread: Vec<String>,
     /// JSON text as it came: stored, never interpreted.
     pub raw_details: Option<String>,
@@ -97,6 +106,13 @@ impl Report {
         let may_be_late = self.action == EventAction::Ban && self.reports == Some(Reports::Edge);
         let id = self.external_event_id.clone().filter(|_| may_be_late || self.ended_at.is_some())?;
         Some((self.source.clone(), id))
+    }
+
+    /// The episode that this unban ends at every victim: that of a source whose adapter says that its ids are never used
+    /// twice (Alertmanager's fingerprint, FastNetMon's uuid). The end may name another victim than the beginning, or none.
+    pub fn ends_everywhere(&self) -> Option<(&SourceName, &ExternalEventId)> {
+        let ends = self.action == EventAction::Unban && self.reports == Some(Reports::Edge);
+        self.external_event_id.as_ref().filter(|_| ends).map(|id| (&self.source, id))
     }
 }
 

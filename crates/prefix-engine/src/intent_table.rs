@@ -19,6 +19,7 @@ use prefix_core::clock::ClockFrame;
 use prefix_core::flowspec::RouteKey;
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{FormerRule, Mitigation, Status};
+use prefix_core::name::{ExternalEventId, SourceName};
 use prefix_core::ownership::{NotAfter, Tags};
 use prefix_core::panic::PanicScope;
 use tokio::sync::Notify;
@@ -197,6 +198,15 @@ impl IntentTable {
     /// The living rows of a victim.
     pub(crate) fn living_of(&self, victim: VictimIp) -> Vec<Arc<Mitigation>> {
         self.state.lock().rows.of_victim(victim).filter(|row| row.lives()).cloned().collect()
+    }
+
+    /// The victims for which a source claims an episode.
+    pub(crate) fn victims_of_episode(&self, source: &SourceName, id: &ExternalEventId) -> Vec<VictimIp> {
+        let state = self.state.lock();
+        let mut victims: Vec<VictimIp> = state.rows.claiming(source, id).map(|row| row.victim_ip).collect();
+        victims.sort();
+        victims.dedup();
+        victims
     }
 
     /// The unfinished rows that name a route.

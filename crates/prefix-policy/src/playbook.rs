@@ -2,6 +2,7 @@
 
 mod check;
 mod document;
+mod never;
 mod one_or_many;
 mod precedes;
 

@@ -25,7 +25,7 @@ use prefix_core::address::VictimIp;
 use prefix_core::audit::Actor;
 use prefix_core::clock::ClockFrame;
 use prefix_core::decision::{Decision, Outcome, Stage};
-use prefix_core::event::{EventAction, EventStatus};
+use prefix_core::event::{EventAction, EventStatus, Report};
 use prefix_core::guardrail::Guardrail;
 use prefix_core::id::{EventId, GroupId, MitigationId};
 use prefix_core::name::Pop;
@@ -140,8 +140,19 @@ impl Simulation {
             let author = Author { identity: input.identity.as_ref(), ..SYSTEM };
             let ids = Ids::new(event_id, &self.id_generator);
             self.state.ask(report);
-            let outcome =
+            let mut outcome =
                 self.in_unit_of_work(report.victim_ip, sink, |uow| ingest(uow, report, &ids, &author));
+            // where the same episode was reported for other victims, it ends there too
+            for victim_ip in self.state.other_victims(report) {
+                let elsewhere = Report { victim_ip, ..report.clone() };
+                self.state.ask(&elsewhere);
+                let ended =
+                    self.in_unit_of_work(victim_ip, sink, |uow| ingest(uow, &elsewhere, &ids, &author));
+                if outcome.mitigation_id().is_none() {
+                    outcome = ended;
+                }
+                self.look_at(victim_ip, true);
+            }
             self.state.remember(report);
             self.look_at(report.victim_ip, true);
             group = outcome.signal_group_id();

@@ -10,6 +10,7 @@ use prefix_core::confidence::Confidence;
 use prefix_core::event::{EventAction, Reach, Report, Reports};
 use prefix_core::matching::PacketMatch;
 use prefix_core::name::ExternalEventId;
+use prefix_core::protocol::Protocol;
 use prefix_core::rate::{BitsPerSecond, PacketsPerSecond};
 use prefix_diagnostics::{Diagnostic, KeyPath};
 use serde::Deserialize;
@@ -115,6 +116,39 @@ impl Alert {
         Ok(Ports::default())
     }
 
+    /// What else its packets share, and the protocol that stands beside its source ports. Source ports that cannot be read
+    /// are an error of a ban, as destination ports are.
+    fn packets(
+        &self,
+        action: EventAction,
+        unread: &mut Unread,
+    ) -> Result<(PacketMatch, Option<Protocol>), String> {
+        let mut ports = Ports::default();
+        for value in [self.annotation("src_ports"), self.label("src_ports")].into_iter().flatten() {
+            match reading::source_ports(value) {
+                Ok(Some(found)) => {
+                    ports = found;
+                    break;
+                }
+                Ok(None) => {}
+                Err(problem) if action == EventAction::Unban => unread.name("src_ports", &problem),
+                Err(problem) => {
+                    let why = "without them the rule would be wider than the report";
+                    return Err(format!("src_ports: {problem}; {why}"));
+                }
+            }
+        }
+        let matches = PacketMatch {
+            src_ports: ports.list.to_set(),
+            tcp_flags: self.said("tcp_flags", unread, reading::tcp_flags).unwrap_or_default(),
+            fragment: self.said("fragment", unread, reading::fragment).unwrap_or_default(),
+            packet_length: self.said("packet_length", unread, reading::packet_length),
+            icmp_type: self.said("icmp_type", unread, reading::icmp_types).unwrap_or_default(),
+            ..PacketMatch::default()
+        };
+        Ok((matches, ports.protocol))
+    }
+
     /// Its fingerprint. One that cannot be one is an error: the end of such an alert would find nothing.
     fn episode(&self) -> Result<Option<ExternalEventId>, String> {
         let Some(value) = self.members.get("fingerprint") else { return Ok(None) };
@@ -213,21 +247,26 @@ fn item(raw: &RawValue, context: Context<'_>) -> Item {
         alert.victim(known.is_some(), &mut unread).map_err(|error| bad(external_event_id.clone(), error))?;
     let resolved = alert.text("status").is_some_and(|status| status.eq_ignore_ascii_case("resolved"));
     let action = if resolved { EventAction::Unban } else { EventAction::Ban };
-    let ports = unread.ports(action, alert.ports()).map_err(|error| bad(external_event_id.clone(), error))?;
+    let ports = unread
+        .ports(action, known.as_ref(), alert.ports())
+        .map_err(|error| bad(external_event_id.clone(), error))?;
     if let Some(word) = named.filter(|_| known.is_none()) {
         unread.name("vector", &format!("{} is no vector, the attack counts as unknown", quoted(&word)));
     }
-    let vector =
-        if ports.fragments { Context::fragment_flood() } else { known.or_else(Context::unknown_vector) };
-    let protocol = alert.said("protocol", &mut unread, reading::protocol);
-    if let Some((said, beside)) = protocol.zip(ports.protocol).filter(|(said, beside)| said != beside)
-        && action == EventAction::Ban
-    {
-        return Err(bad(
-            external_event_id,
-            format!("top_dst_ports: they are of {beside}, and protocol is {said}"),
-        ));
-    }
+    let vector = match action {
+        // whatever it was reported as
+        EventAction::Unban if ports.fragments => None,
+        EventAction::Ban if ports.fragments => unread.fragments(known),
+        _ => known.or_else(Context::unknown_vector),
+    };
+    let packets = alert.packets(action, &mut unread);
+    let (matches, beside) = packets.map_err(|error| bad(external_event_id.clone(), error))?;
+    let said = alert.said("protocol", &mut unread, reading::protocol);
+    let said = [("protocol", said), ("top_dst_ports", ports.protocol), ("src_ports", beside)];
+    let protocol = match reading::one_protocol(&said) {
+        Err(problem) if action == EventAction::Ban => return Err(bad(external_event_id, problem)),
+        protocol => protocol.ok().flatten(),
+    };
     let started = alert.members.get("startsAt");
     Ok(Report {
         timestamp: started
@@ -236,11 +275,11 @@ fn item(raw: &RawValue, context: Context<'_>) -> Item {
         source: context.source.clone(),
         victim_ip,
         vector,
-        protocol: protocol.or(ports.protocol),
+        protocol,
         bps: alert.said("bps", &mut unread, reading::rate).map(BitsPerSecond::saturating),
         pps: alert.said("pps", &mut unread, reading::rate).map(PacketsPerSecond::saturating),
         top_dst_ports: ports.list,
-        matches: PacketMatch::default(),
+        matches,
         confidence: Some(alert.confidence(context, &mut unread)),
         action,
         external_event_id,

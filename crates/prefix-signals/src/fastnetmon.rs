@@ -5,6 +5,9 @@
 
 mod counters;
 mod flow_spec_rules;
+mod samples;
+
+use std::net::{IpAddr, Ipv4Addr};
 
 use chrono::{DateTime, Utc};
 use prefix_core::address::VictimIp;
@@ -20,6 +23,7 @@ use crate::item::{Context, no_json, plain, quoted, shown};
 use crate::reading::{self, Unread};
 use counters::Counters;
 use flow_spec_rules::{FlowSpecRules, Narrowing};
+use samples::Samples;
 
 words! {
     /// What FastNetMon did.
@@ -99,7 +103,15 @@ pub fn read(payload: &[u8], action: Option<&str>, context: Context<'_>) -> Resul
         }
         rules => rules?,
     };
-    let victim_ip = victim(&members, &rules)?;
+    let external_event_id = if advanced { episode(details, action, &mut unread)? } else { None };
+    let victim_ip = match victim(&members, &rules) {
+        // its uuid says what ends, wherever that is
+        Err(problem) if action.ends() && external_event_id.is_some() => {
+            unread.name("ip", &format!("{}; attack_uuid says what ends", problem.text));
+            IpAddr::from(Ipv4Addr::UNSPECIFIED).into()
+        }
+        victim => victim?,
+    };
     let counters = Counters::of(details, &mut unread);
     let named = named_vector(details, context, &mut unread);
     let vector = if advanced {
@@ -111,7 +123,9 @@ pub fn read(payload: &[u8], action: Option<&str>, context: Context<'_>) -> Resul
     let open = vector.is_none();
     // a vector that fixes a protocol must not be contradicted by a detector's guess
     let guessed = details.get("attack_protocol").filter(|_| open);
-    let guessed = guessed.filter(|value| value.as_str().is_none_or(|word| !is_placeholder(word)));
+    // what FastNetMon calls `hopopt` is protocol 0: it counted none
+    let is_none = |word: &str| is_placeholder(word) || word.trim().eq_ignore_ascii_case("hopopt");
+    let guessed = guessed.filter(|value| value.as_str().is_none_or(|word| !is_none(word)));
     let guessed = guessed.and_then(|value| unread.keep("attack_protocol", value, reading::protocol));
     let narrowed = if action.ends() {
         Narrowing::default()
@@ -125,7 +139,18 @@ pub fn read(payload: &[u8], action: Option<&str>, context: Context<'_>) -> Resul
         }
     };
     // it says what goes on, and a rule of all protocols is no part of that
-    let narrowed = if action == Action::AttackStatus && open { Narrowing::default() } else { narrowed };
+    let mut narrowed = if action == Action::AttackStatus && open { Narrowing::default() } else { narrowed };
+    if !action.ends() && !(action == Action::AttackStatus && open) {
+        let samples = Samples::of(&members, &mut unread);
+        samples.narrow(
+            victim_ip,
+            vector.as_ref().map(VectorName::as_str),
+            guessed,
+            &mut narrowed,
+            &mut unread,
+        );
+    }
+    let vector = if narrowed.fragments { unread.fragments(vector) } else { vector };
     // That an attack goes on is said of whatever was reported, and so is its end: the counters then need not say what it
     // was.
     let vector = match action {
@@ -138,14 +163,15 @@ pub fn read(payload: &[u8], action: Option<&str>, context: Context<'_>) -> Resul
         source: context.source.clone(),
         victim_ip,
         vector,
-        protocol: guessed.or(narrowed.protocol).filter(|_| open),
+        // fragments have no ports, and so no protocol that would tell them apart
+        protocol: guessed.or(narrowed.protocol).filter(|_| open && !narrowed.fragments),
         bps: counters.bits_per_second(advanced).map(BitsPerSecond::saturating),
         pps: counters.packets_per_second().map(PacketsPerSecond::saturating),
         top_dst_ports: narrowed.dst_ports,
         matches: narrowed.matches,
         confidence: action.confidence(context),
         action: if action.ends() { EventAction::Unban } else { EventAction::Ban },
-        external_event_id: if advanced { episode(details, action, &mut unread)? } else { None },
+        external_event_id,
         ended_at: None,
         reach: reach(details, action, advanced, &counters, &mut unread),
         reports: Some(Reports::Edge),

@@ -7,15 +7,30 @@ mod ports;
 use chrono::{DateTime, Datelike, Utc};
 use prefix_core::address::VictimIp;
 use prefix_core::confidence::Confidence;
-use prefix_core::event::EventAction;
+use prefix_core::event::{EventAction, note_of_fragments};
+use prefix_core::name::VectorName;
 use prefix_core::protocol::{Protocol, number};
 use prefix_core::rate::MAX_RATE;
 use serde_json::Value;
 
-use crate::item::shown;
+use crate::item::{Context, quoted, shown};
 
-pub(crate) use packets::{fragment, packet_length, tcp_flags};
-pub(crate) use ports::{Ports, ports, source_ports};
+pub(crate) use packets::{fragment, icmp_types, packet_length, tcp_flags};
+pub(crate) use ports::{Ports, one_protocol, ports, source_ports};
+
+/// The vectors whose packets have no ports; those of fragments among all others are counted under port 0.
+const WITHOUT_PORTS: [&str; 3] = ["icmp_flood", "gre_flood", "esp_flood"];
+
+/// Whether the packets of a vector have no ports.
+fn has_no_ports(vector: &VectorName) -> bool {
+    WITHOUT_PORTS.contains(&vector.as_str())
+}
+
+/// Whether the rules of a vector name no destination port, whatever a report says (http-api.md §5): reflected packets go to
+/// any port, fragments have none.
+fn ignores_ports(vector: &VectorName) -> bool {
+    has_no_ports(vector) || vector.as_str() == "fragment_flood" || vector.as_str().ends_with("_amplification")
+}
 
 /// What a member says: `None` if it is there but says nothing, such as an empty text; or why it cannot be read.
 pub(crate) type Reading<T> = Result<Option<T>, String>;
@@ -39,13 +54,21 @@ impl Unread {
     }
 
     /// The destination ports of an item. Without those that cannot be read a ban would make a wider rule than was
-    /// reported; an unban makes none and never gets lost for them.
+    /// reported; an unban makes none and never gets lost for them, nor does a ban of a vector whose rules name none.
     pub(crate) fn ports(
         &mut self,
         action: EventAction,
+        vector: Option<&VectorName>,
         read: Result<Ports, String>,
     ) -> Result<Ports, String> {
+        let ignores = vector.is_some_and(ignores_ports);
         match (read, action) {
+            (Err(problem), _) if ignores => {
+                self.name("top_dst_ports", &problem);
+                Ok(Ports::default())
+            }
+            // the protocol beside ports that do not count is none of the attack
+            (Ok(ports), _) if vector.is_some_and(has_no_ports) => Ok(Ports { protocol: None, ..ports }),
             (Err(problem), EventAction::Unban) => {
                 self.name("top_dst_ports", &problem);
                 Ok(Ports::default())
@@ -55,6 +78,20 @@ impl Unread {
             }
             (read, _) => read,
         }
+    }
+
+    /// The vector of an item whose only destination port is 0, where fragments are counted. It is named: whoever reported
+    /// something else must know. A kind of attack without ports keeps its name: counters write 0 for them too.
+    pub(crate) fn fragments(&mut self, reported: Option<VectorName>) -> Option<VectorName> {
+        let reported = reported.or_else(Context::unknown_vector)?;
+        if has_no_ports(&reported) {
+            self.name("top_dst_ports", &format!("0 is no port, and {reported} has none"));
+            return Some(reported);
+        }
+        if reported.as_str() != "fragment_flood" {
+            self.0.push(note_of_fragments(&reported));
+        }
+        Context::fragment_flood()
     }
 
     /// Names a member that is left out.
@@ -101,6 +138,12 @@ pub(crate) fn confidence(value: &Value) -> Reading<Confidence> {
     read.transpose()
 }
 
+/// A number of percent, such as `95%`, as a share of 1; `None` of anything else.
+pub(crate) fn percent(value: &Value) -> Option<f64> {
+    let percent = value.as_str()?.trim().strip_suffix('%')?;
+    number(&Value::from(percent.trim())).ok().flatten().map(|percent| percent / 100.0)
+}
+
 /// The text of a value that people would call a text or a number.
 pub(crate) fn text(value: &Value) -> Option<String> {
     match value {
@@ -117,6 +160,40 @@ pub(crate) fn word(value: &Value) -> Reading<String> {
         Value::Array(items) if items.len() == 1 => word(&items[0]),
         other => text(other).map(Some).ok_or_else(|| format!("{} is no word", shown(other))),
     }
+}
+
+/// The words of a value or a list, the most important first, each once.
+pub(crate) fn words(value: &Value) -> Reading<Vec<String>> {
+    let mut found = Vec::new();
+    let mut left = vec![value];
+    while let Some(next) = left.pop() {
+        match next {
+            _ if silent(next) => {}
+            Value::Array(items) => left.extend(items.iter().rev()),
+            other => {
+                let word = text(other).ok_or_else(|| format!("{} is no word", shown(other)))?;
+                if !found.contains(&word) {
+                    found.push(word);
+                }
+            }
+        }
+    }
+    Ok(Some(found).filter(|found| !found.is_empty()))
+}
+
+/// The first word that is known; the others are named, for an event is of one kind. Without one, the first.
+pub(crate) fn chosen(
+    words: Vec<String>,
+    is_known: impl Fn(&str) -> bool,
+    unread: &mut Unread,
+) -> Option<String> {
+    let at = words.iter().position(|word| is_known(word)).unwrap_or(0);
+    for word in words.iter().enumerate().filter(|(index, _)| *index != at).map(|(_, word)| word) {
+        let text =
+            format!("{} stands beside {}, and an event is of one kind", quoted(word), quoted(&words[at]));
+        unread.name("vector", &text);
+    }
+    words.into_iter().nth(at)
 }
 
 /// An address, or the prefix that holds it alone; leading zeros of IPv6 groups and IPv4-mapped IPv6 are read as what they

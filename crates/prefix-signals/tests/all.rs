@@ -8,6 +8,7 @@
 )]
 
 mod choices;
+mod fastnetmon;
 mod forms;
 mod fuzz_smoke;
 mod golden;

@@ -1,6 +1,7 @@
 //! Which nodes of a webhook count, what their words stand for, and what their packets share.
 
 use crate::webhook::{adapter, alert, mistakes, nodes, read};
+use prefix_core::protocol::Protocol;
 use prefix_signals::webhook::AdapterDocument;
 use serde_json::{Value, json};
 
@@ -63,6 +64,7 @@ fn a_node_that_does_not_meet_every_condition_is_left_out() {
     assert!(counts(&|_| ()));
     assert!(counts(&|node| node["name"] = json!("UdpFlood")));
     assert!(!counts(&|node| node["name"] = json!("DatasourceError")));
+    assert!(!counts(&|node| node["name"] = json!("datasourceerror")), "in any case");
     assert!(!counts(&|node| node["live"] = json!(false)));
     assert!(!counts(&|node| node["live"] = json!(null)), "nothing is equal to nothing");
     assert!(!counts(&|node| node["tags"] = json!(["x"])));
@@ -102,6 +104,12 @@ fn what_the_packets_share_is_read_from_its_place() {
         "fragment": ["is_fragment"]});
     assert_eq!((matches, unread), (expected, vec![]));
     assert_eq!(said(&|_| ()).unwrap().0, json!({}));
+    let beside = |src: &str, dst: &str| {
+        let change = |alert: &mut Value| (alert["src"], alert["ports"]) = (json!(src), json!(dst));
+        read(&packets, &json!({"alerts": [alert(change)]})).remove(0).map(|report| report.protocol)
+    };
+    assert_eq!(beside("53/udp", "443"), Ok(Some(Protocol::Udp)), "the protocol beside source ports counts");
+    assert!(beside("53/udp", "443/tcp").unwrap_err().error.contains("is of tcp, and src_ports is of udp"));
     let (matches, unread) = said(&|alert| {
         alert["len"] = json!("long");
         alert["flags"] = json!([5]);

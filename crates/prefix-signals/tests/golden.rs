@@ -60,6 +60,45 @@ fn an_alert_without_victim_is_none_though_it_has_an_instance() {
     }
 }
 
+/// Annotations and labels say what else the packets share; source ports that cannot be read would make the rule wider.
+#[test]
+fn what_the_packets_of_an_alert_share_narrows_its_rule() {
+    let world = World::of("alertmanager");
+    let read = |status: &str, more: &str| {
+        let text = format!(
+            r#"{{"version":"4","alerts":[{{"status":"{status}","labels":{{"victim_ip":"203.0.113.1","vector":"udp_flood"}},"annotations":{more}}}]}}"#
+        );
+        alertmanager::read(text.as_bytes(), world.context()).unwrap().remove(0)
+    };
+    let said = r#"{"src_ports":"53/udp","packet_length":"60-100","fragment":"is-fragment"}"#;
+    let report = read("firing", said).unwrap();
+    let expected =
+        json!({"src_ports": [53], "packet_length": {"min": 60, "max": 100}, "fragment": ["is_fragment"]});
+    assert_eq!((serde_json::to_value(&report.matches).unwrap(), report.unread), (expected, vec![]));
+    assert_eq!(report.protocol, "udp".parse().ok());
+    let flags = read("firing", r#"{"tcp_flags":"SYN,!ack","icmp_type":"8"}"#).unwrap();
+    assert_eq!(
+        serde_json::to_value(&flags.matches).unwrap(),
+        json!({"tcp_flags": ["syn", "!ack"], "icmp_type": [8]})
+    );
+    for bad in [r#"{"src_ports":"http"}"#, r#"{"src_ports":"0"}"#] {
+        assert!(read("firing", bad).unwrap_err().error.starts_with("src_ports: "), "{bad}");
+        assert_eq!(read("resolved", bad).unwrap().unread.len(), 1, "an end always passes");
+    }
+    let two = read("firing", r#"{"src_ports":"53/udp","top_dst_ports":"80/tcp"}"#).unwrap_err();
+    assert!(two.error.contains("is of tcp, and src_ports is of udp"), "{}", two.error);
+    let odd =
+        read("firing", r#"{"packet_length":"long","tcp_flags":"christmas","icmp_type":"echo"}"#).unwrap();
+    assert_eq!((odd.matches.is_empty(), odd.unread.len()), (true, 3), "{:?}", odd.unread);
+    let fragments = read("firing", r#"{"top_dst_ports":"0"}"#).unwrap();
+    assert!(fragments.unread[0].ends_with("udp_flood counts as fragment_flood"), "{:?}", fragments.unread);
+    assert_eq!(
+        read("resolved", r#"{"top_dst_ports":"0"}"#).unwrap().vector,
+        None,
+        "whatever it was reported as"
+    );
+}
+
 #[test]
 fn details_are_kept_as_they_came() {
     let world = World::of("alertmanager");
@@ -249,7 +288,7 @@ fn the_rules_that_came_along_narrow_where_they_agree() {
     ] {
         assert_eq!(matched(counters, more), (expected, unread), "{counters} {more}");
     }
-    for bad in [r#"["443a"]"#, "[0]", "[70000]", "true"] {
+    for bad in [r#"["443a"]"#, "[0,443]", "[70000]", "true"] {
         let refused = read("203.0.113.1", syn, &format!("[{}]", rule(host, "tcp", bad))).unwrap_err();
         assert_eq!(refused.pointer(), "/flow_spec_rules/0/destination_ports", "{bad}");
         let over = format!(

@@ -152,6 +152,64 @@ fn unreadable_ports_are_an_error_of_a_ban_and_never_keep_an_unban_away() {
     let fragments = item("ban", json!(0)).unwrap();
     assert_eq!(fragments.vector.unwrap().as_str(), "fragment_flood", "counters call them port 0");
     assert!(fragments.top_dst_ports.is_empty());
+    assert!(fragments.unread[0].ends_with("udp_flood counts as fragment_flood"), "{:?}", fragments.unread);
+    assert_eq!(item("unban", json!(0)).unwrap().vector, None, "whatever it was reported as");
+}
+
+/// Where ports do not count, those that nobody can read are named and no reason to lose the attack.
+#[test]
+fn garbage_among_ports_that_do_not_count_is_named() {
+    for kind in ["icmp_flood", "dns_amplification", "fragment_flood"] {
+        let report = one(
+            &adapter(|_| ()),
+            &alert(|alert| (alert["type"], alert["ports"]) = (json!(kind), json!("80,http"))),
+        );
+        assert_eq!(report.vector.unwrap().as_str(), kind);
+        assert!(
+            report.unread[0].starts_with("top_dst_ports of the report is left out"),
+            "{:?}",
+            report.unread
+        );
+    }
+}
+
+/// Kinds of attack without ports, for which counters write 0 as well.
+#[test]
+fn port_0_says_nothing_of_packets_without_ports() {
+    let report = one(
+        &adapter(|_| ()),
+        &alert(|alert| (alert["type"], alert["ports"]) = (json!("ICMP-flood"), json!("0/udp"))),
+    );
+    assert_eq!(report.vector.unwrap().as_str(), "icmp_flood");
+    assert!(report.unread[0].contains("0 is no port, and icmp_flood has none"), "{:?}", report.unread);
+}
+
+#[test]
+fn several_words_for_the_kind_are_one_that_is_known_and_the_rest_is_named() {
+    let listed = adapter(|document| document["fields"]["vector"] = json!("$.type[*]"));
+    for (adapter, value) in [
+        (adapter(|_| ()), json!(["odd", "SYN flood", "UDP flood"])),
+        (listed, json!(["odd", "SYN flood", "UDP flood"])),
+    ] {
+        let report = one(&adapter, &alert(|alert| alert["type"] = value));
+        assert_eq!(report.vector.unwrap().as_str(), "syn_flood");
+        assert_eq!(report.unread.len(), 2, "{:?}", report.unread);
+        assert!(
+            report.unread[1].contains("\"UDP flood\" stands beside \"SYN flood\""),
+            "{:?}",
+            report.unread
+        );
+    }
+}
+
+#[test]
+fn a_confidence_in_percent_is_one_whatever_the_scale() {
+    for scale in [json!(100), json!(null)] {
+        let adapter = adapter(|document| document["confidence_scale"] = scale.clone());
+        let report = one(&adapter, &alert(|alert| alert["score"] = json!(" 95 %")));
+        assert!(near(report.confidence, 0.95), "{:?}", report.confidence);
+        assert!(report.unread.is_empty(), "{:?}", report.unread);
+    }
 }
 
 #[test]

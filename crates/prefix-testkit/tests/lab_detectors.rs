@@ -43,7 +43,7 @@ async fn alertmanager_says_that_an_attack_fires_goes_on_and_is_over() {
         |host: u8, value: f64| exporter.set(&format!("victim_pps{{victim_ip=\"203.0.113.{host}\"}}"), value);
     pps(1, 2.5e6);
     pps(2, 3e6);
-    let _prometheus = Prometheus::start(RULES, &exporter, &alertmanager).await.unwrap();
+    let _prometheus = Prometheus::start(RULES, &exporter, std::slice::from_ref(&alertmanager)).await.unwrap();
     let said = async |condition: &str, seen: usize, expected: &[(&str, &str)]| {
         recorder.wait_for(condition, seen, wait::PATIENCE, |exchange| are(exchange, expected)).await.unwrap()
     };

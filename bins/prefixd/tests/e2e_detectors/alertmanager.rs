@@ -27,7 +27,7 @@ struct Detectors {
     exporter: Exporter,
     recorder: Recorder,
     seen: usize,
-    _alertmanager: Alertmanager,
+    alertmanagers: Vec<Alertmanager>,
     _prometheus: Prometheus,
 }
 
@@ -47,11 +47,21 @@ struct Word {
 impl Detectors {
     async fn before(net: &Network) -> Self {
         let recorder = Recorder::before(net.daemon.http_address()).unwrap();
-        let webhook = format!("{}/v1/signals/alertmanager", recorder.url());
-        let alertmanager = Alertmanager::start(&webhook, TIMES).await.unwrap();
+        let alertmanager = Alertmanager::start(&webhook(&recorder), TIMES).await.unwrap();
+        Self::of(recorder, vec![alertmanager]).await
+    }
+
+    /// The same with two Alertmanagers that know each other.
+    async fn in_pairs_before(net: &Network) -> Self {
+        let recorder = Recorder::before(net.daemon.http_address()).unwrap();
+        let pair = Alertmanager::pair(&webhook(&recorder), TIMES).await.unwrap();
+        Self::of(recorder, pair.into()).await
+    }
+
+    async fn of(recorder: Recorder, alertmanagers: Vec<Alertmanager>) -> Self {
         let exporter = Exporter::start().unwrap();
-        let prometheus = Prometheus::start(RULES, &exporter, &alertmanager).await.unwrap();
-        Self { exporter, recorder, seen: 0, _alertmanager: alertmanager, _prometheus: prometheus }
+        let prometheus = Prometheus::start(RULES, &exporter, &alertmanagers).await.unwrap();
+        Self { exporter, recorder, seen: 0, alertmanagers, _prometheus: prometheus }
     }
 
     /// From now on so many packets per second go to the victim.
@@ -68,6 +78,10 @@ impl Detectors {
         self.seen = seen;
         word_on(victim, &exchange).unwrap()
     }
+}
+
+fn webhook(recorder: &Recorder) -> String {
+    format!("{}/v1/signals/alertmanager", recorder.url())
 }
 
 /// Results stand in the order of the alerts.
@@ -139,4 +153,27 @@ async fn real_alerts_are_filtered_renewed_released_one_by_one_and_a_second_attac
     let pulse = mitigation_of(&net, &second).await;
     let held = pulse.expires_at.unwrap() - pulse.created_at.unwrap();
     assert!(held > chrono::TimeDelta::minutes(30), "{held}");
+}
+
+/// Two Alertmanagers get every alert and tell it once between them. Whichever lives ends what the other began.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_of_a_pair_of_alertmanagers_ends_what_the_other_began() {
+    let net = Network::with_gobgp_4().exabgp().start().await;
+    let mut detectors = Detectors::in_pairs_before(&net).await;
+    let one = discard("0120 cb007101 038111");
+    detectors.attack(ONE, 2.5e6);
+    let first = detectors.are_answered("accepted", ONE).await;
+    net.router().sees(&one).await;
+    let again = detectors.are_answered("extended", ONE).await;
+    assert_eq!(again.mitigation, first.mitigation);
+    // the first of a pair tells at once, the other waits for it: so it is the first who told
+    drop(detectors.alertmanagers.remove(0));
+    detectors.attack(ONE, 0.0);
+    let over = detectors.are_answered("withdrawn", ONE).await;
+    assert_eq!((over.alert.as_str(), over.mitigation), ("resolved", first.mitigation));
+    net.router().loses(&one).await;
+    net.mitigation_becomes(first.mitigation.unwrap(), &MitigationStatus::Withdrawn).await;
+    let made = detectors.recorder.exchanges();
+    let made = made.iter().filter_map(|exchange| word_on(ONE, exchange));
+    assert_eq!(made.filter(|word| word.status == "accepted").count(), 1, "one attack, one rule");
 }

@@ -106,3 +106,51 @@ async fn a_flood_that_fastnetmon_sees_is_filtered_until_fastnetmon_says_that_it_
     let waiting: Vec<_> = spooled.map(|file| file.unwrap().path()).collect();
     assert!(waiting.iter().all(|path| path.extension().is_none()), "{waiting:?}");
 }
+
+/// A ban by hand has the direction `other`, no traffic and hardly a text; its end comes the same way.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ban_by_hand_is_a_rule_until_it_is_lifted_by_hand() {
+    let net = Network::with_gobgp_4()
+        .exabgp()
+        .far_away()
+        .steps(&["{action: police, rate_bps: 8000000, ttl_seconds: 600}"])
+        .start()
+        .await;
+    let namespaces = Namespaces::around(&net).await;
+    let recorder = Recorder::inside(net.between(), Some(net.daemon.http_address())).unwrap();
+    let host = tempfile::tempdir().unwrap();
+    let programs = program("prefixdctl").parent().unwrap().display().to_string();
+    let asking = Flood::start_with(
+        &namespaces.attacker,
+        address("198.51.100.2:4001"),
+        address("203.0.113.53:53"),
+        200,
+    );
+    let _asking = asking.unwrap();
+    let detector = FastNetMon::watching(OUTSIDE, &script())
+        .network("203.0.113.0/24")
+        .threshold(100_000)
+        .ban_seconds(600)
+        .env("PATH", format!("{programs}:{}", std::env::var("PATH").unwrap_or_default()))
+        .env("PREFIXD_API", recorder.url())
+        .env("PREFIXD_FASTNETMON_ENV", host.path().join("none.env").display().to_string())
+        .env("PREFIXD_FASTNETMON_SPOOL", host.path().join("spool").display().to_string())
+        .start(net.between())
+        .await
+        .unwrap();
+    let said = FastNetMon::by_hand(net.between(), "ban", "203.0.113.53").unwrap();
+    let banned = recorder.wait_for("the ban", 0, wait::PATIENCE, was_answered("ban", "accepted")).await;
+    let (banned, seen) = banned.unwrap_or_else(|error| panic!("{error}\n{said}\n{}", detector.log()));
+    let report: Value = serde_json::from_str(&banned.request.body).unwrap();
+    assert_eq!(report["attack_details"]["attack_direction"], "other", "{report}");
+    let answer: Value = serde_json::from_str(&banned.answer.body).unwrap();
+    let id = answer["mitigation_id"].as_str().unwrap().parse().unwrap();
+    let mitigation = net.mitigation(id).await;
+    assert_eq!(mitigation.vector.as_deref(), Some("unknown"));
+    println!("a ban by hand says {report}; warnings {:?}", mitigation.warnings);
+    let said = FastNetMon::by_hand(net.between(), "unban", "203.0.113.53").unwrap();
+    let lifted =
+        recorder.wait_for("the unban", seen, wait::PATIENCE, was_answered("unban", "withdrawn")).await;
+    lifted.unwrap_or_else(|error| panic!("{error}\n{said}\n{}", detector.log()));
+    net.mitigation_becomes(id, &MitigationStatus::Withdrawn).await;
+}

@@ -3,6 +3,7 @@
 pub(in crate::commands) mod batch;
 
 use crate::commands::list::{self, ListArgs};
+use crate::commands::mitigations::create::{FRAGMENTS, packet_length};
 use crate::commands::simulate;
 use crate::exit::{Exit, Failure};
 use crate::explain;
@@ -12,10 +13,11 @@ use crate::output::Format;
 use crate::session::Session;
 use crate::views::{ANSWER, EVENTS};
 use chrono::{DateTime, Utc};
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use prefix_client::{
-    BitsPerSecond, EventAction, EventAnswer, EventId, EventQuery, EventStatus, Mode, NewEvent,
-    PacketsPerSecond, PortRange, Protocol, Reply,
+    BitsPerSecond, EventAction, EventAnswer, EventId, EventMatch, EventQuery, EventStatus, Mode, NewEvent,
+    PacketLength, PacketsPerSecond, PortRange, Protocol, Reply,
 };
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -63,6 +65,21 @@ pub(crate) struct SendArgs {
     /// The attacked ports, strongest first, such as 53,8000-8010
     #[arg(long, value_delimiter = ',')]
     ports: Vec<PortRange>,
+    /// Source ports that all packets come from, such as 53,1024-2047
+    #[arg(long, value_delimiter = ',')]
+    src_ports: Vec<PortRange>,
+    /// TCP flags that all packets have, such as syn,!ack
+    #[arg(long, value_delimiter = ',', value_name = "FLAGS")]
+    tcp_flags: Vec<String>,
+    /// What kind of fragments the packets are
+    #[arg(long, value_delimiter = ',', value_parser = PossibleValuesParser::new(FRAGMENTS))]
+    fragment: Vec<String>,
+    /// Lengths of the packets in bytes, such as 20-100
+    #[arg(long, value_name = "MIN-MAX", value_parser = packet_length)]
+    length: Option<PacketLength>,
+    /// ICMP types of the packets
+    #[arg(long, value_delimiter = ',', value_name = "TYPES")]
+    icmp_type: Vec<u8>,
     /// How sure the detector is, 0 to 1
     #[arg(long)]
     confidence: Option<f64>,
@@ -131,6 +148,13 @@ pub(crate) async fn run(session: &Session, command: EventsCommand) -> Result<Exi
 }
 
 async fn send(session: &Session, arguments: SendArgs) -> Result<Exit, Failure> {
+    let matches = EventMatch {
+        src_ports: arguments.src_ports,
+        packet_length: arguments.length,
+        tcp_flags: arguments.tcp_flags,
+        fragment: arguments.fragment,
+        icmp_type: arguments.icmp_type,
+    };
     let event = NewEvent {
         timestamp: Some(arguments.timestamp.unwrap_or(session.now)),
         source: arguments.source,
@@ -140,7 +164,7 @@ async fn send(session: &Session, arguments: SendArgs) -> Result<Exit, Failure> {
         bps: arguments.bps,
         pps: arguments.pps,
         top_dst_ports: arguments.ports,
-        matches: None,
+        matches: Some(matches).filter(|matches| *matches != EventMatch::default()),
         confidence: arguments.confidence,
         action: arguments.unban.then_some(EventAction::Unban),
         event_id: arguments.event_id,

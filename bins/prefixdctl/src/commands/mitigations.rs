@@ -1,6 +1,6 @@
 //! `mitigations`: the rules.
 
-mod create;
+pub(in crate::commands) mod create;
 mod several;
 
 use crate::commands::list::{self, ListArgs};
@@ -11,7 +11,9 @@ use crate::session::Session;
 use crate::views::MITIGATIONS;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
-use prefix_client::{Mitigation, MitigationId, MitigationQuery, MitigationStatus, Outcome, Reply};
+use prefix_client::{
+    ActionType, Mitigation, MitigationId, MitigationQuery, MitigationStatus, Outcome, Reply,
+};
 use std::net::IpAddr;
 
 /// What to do with mitigations.
@@ -57,6 +59,15 @@ pub(crate) struct MitigationListArgs {
     /// Only those that somebody, or nobody, took note of
     #[arg(long, value_name = "BOOL")]
     acknowledged: Option<bool>,
+    /// Only those with a lease of this source
+    #[arg(long)]
+    source: Option<String>,
+    /// Only those with this action
+    #[arg(long, value_parser = PossibleValuesParser::new(ActionType::WORDS))]
+    action: Option<String>,
+    /// Only of addresses within this prefix
+    #[arg(long, value_name = "PREFIX")]
+    within: Option<String>,
     #[command(flatten)]
     list: ListArgs,
 }
@@ -80,6 +91,9 @@ async fn list(session: &Session, arguments: MitigationListArgs) -> Result<Exit, 
         vector: arguments.vector,
         pop: arguments.pop,
         acknowledged: arguments.acknowledged,
+        source: arguments.source,
+        action_type: arguments.action.as_deref().map(ActionType::from),
+        within: arguments.within,
         page: arguments.list.page(session.now),
     };
     let list = session.client()?.all_mitigations(&query);

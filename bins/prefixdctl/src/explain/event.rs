@@ -8,8 +8,8 @@ use crate::explain::words::{status, stopped_by, until};
 use crate::human::age;
 use crate::output::{Eyes, Prose, Tone};
 use prefix_client::{
-    Event, EventAction, EventStatus, GroupStatus, Guardrail, Mitigation, MitigationStatus, SignalGroup,
-    Stage, StageResult,
+    Event, EventAction, EventMatch, EventStatus, GroupStatus, Guardrail, Mitigation, MitigationStatus,
+    SignalGroup, Stage, StageResult,
 };
 
 /// An event with what it led to, as far as that could be read.
@@ -126,6 +126,7 @@ fn facts(prose: &mut Prose, event: &Event) {
         let ports: Vec<_> = event.top_dst_ports.iter().map(ToString::to_string).collect();
         size.push(format!("ports {}", ports.join(", ")));
     }
+    size.extend(event.matches.as_ref().and_then(shared));
     size.extend(event.confidence.map(|confidence| format!("confidence {confidence}")));
     if !size.is_empty() {
         prose.fact("attack", &size.join(", "));
@@ -133,6 +134,27 @@ fn facts(prose: &mut Prose, event: &Event) {
     let outcome = event.status.as_ref().map(|word| format!("{word}: {}", status(word, None)));
     prose.fact_of("outcome", outcome);
     prose.fact_of("rule", event.mitigation_id.map(|id| format!("mitigation {id}")));
+}
+
+/// What else its packets share, in the words of a rule.
+fn shared(matches: &EventMatch) -> Option<String> {
+    let EventMatch { src_ports, packet_length, tcp_flags, fragment, icmp_type } = matches;
+    let list = |word: &str, values: Vec<String>| {
+        (!values.is_empty()).then(|| format!("{word} {}", values.join(", ")))
+    };
+    let length = packet_length.as_ref().map(|length| match length.min == length.max {
+        true => format!("length {}", length.min),
+        false => format!("length {}-{}", length.min, length.max),
+    });
+    let said = [
+        list("source ports", src_ports.iter().map(ToString::to_string).collect()),
+        list("ICMP types", icmp_type.iter().map(ToString::to_string).collect()),
+        list("flags", tcp_flags.clone()),
+        length,
+        list("fragments", fragment.clone()),
+    ];
+    let said: Vec<String> = said.into_iter().flatten().collect();
+    (!said.is_empty()).then(|| said.join(", "))
 }
 
 /// What helps, after this report.

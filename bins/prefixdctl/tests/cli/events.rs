@@ -36,6 +36,20 @@ async fn an_event_is_sent_with_what_was_said_and_the_time() {
 }
 
 #[tokio::test]
+async fn what_the_packets_share_goes_along() {
+    let server = server(202, &accepted().to_string()).await;
+    let line = "events send --source lab --victim 203.0.113.10 --vector syn_flood --src-ports 53,1024-2047 \
+        --tcp-flags syn,!ack --fragment first_fragment --length 60-100 --icmp-type 8";
+    ctl(&server, &line.split_whitespace().collect::<Vec<_>>()).await.ended(0);
+    let body: Value = server.received_requests().await.unwrap()[0].body_json().unwrap();
+    assert_eq!(
+        body["match"],
+        json!({"src_ports": [53, "1024-2047"], "packet_length": {"min": 60, "max": 100}, "tcp_flags": ["syn", "!ack"],
+            "fragment": ["first_fragment"], "icmp_type": [8]})
+    );
+}
+
+#[tokio::test]
 async fn an_unban_needs_no_vector() {
     let server = server(202, &accepted().to_string()).await;
     ctl(&server, &["events", "send", "--source", "lab", "--victim", "203.0.113.10", "--unban"])

@@ -115,8 +115,8 @@ fn problems(endpoint: &Endpoint) -> Vec<(&'static str, String)> {
     let mut add = |status, text: &str| answers.push((status, text.to_owned()));
     let with_body =
         matches!(endpoint.method, Method::POST | Method::PUT) && endpoint.path != "/v1/config/reload";
+    add("400", "The request breaks the schema; errors[] says where.");
     if !endpoint.is_public() {
-        add("400", "The request breaks the schema; errors[] says where.");
         add("401", "No or invalid credentials.");
         add("503", "Nothing was stored; send the request again.");
         let roles = endpoint.permission.roles().join(", ");

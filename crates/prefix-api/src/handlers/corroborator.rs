@@ -30,7 +30,7 @@ use crate::request::{self, CorroborationDraft};
 pub(crate) async fn post(api: Data<Api>, call: Call, mut query: Query, body: Result<Body, Problem>) -> Reply {
     let invalid = |_: &Problem| report::event_refused(Rejection::Invalid, None, 1);
     let body = body.inspect_err(invalid)?;
-    query.optional("dry_run", |_| Err::<(), _>("is not for signals: a signal is always acted on".to_owned()));
+    query.refuse("dry_run", "is not for signals: a signal is always acted on");
     let ((), draft) =
         both(request_errors(&call, query), request::corroboration(&body.tree)).inspect_err(invalid)?;
     let CorroborationDraft { report, undefined_vector } = draft;

@@ -3,6 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
 use prefix_api_types::{Acknowledged, BulkStatus, BulkWithdrawn, Mitigation, MitigationPage};
+use prefix_core::flowspec::ActionType;
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::Status;
 use prefix_core::name::{Pop, SourceName};
@@ -30,6 +31,9 @@ use crate::value;
         ("vector" = Option<String>, Query, description = "Of this kind."),
         ("pop" = Option<String>, Query, description = "Of this pop; `all` = every pop."),
         ("acknowledged" = Option<bool>, Query, description = "Acknowledged, or not."),
+        ("source" = Option<String>, Query, description = "With a lease of this source."),
+        ("action_type" = Option<String>, Query, description = "With this action: `police`, `discard`, `redirect`, `mark` or `rtbh`."),
+        ("within" = Option<String>, Query, description = "For an address within this prefix, e.g. `203.0.113.0/24`."),
     ),
     responses((status = 200, description = "A page of mitigations.", body = MitigationPage))
 )]
@@ -45,10 +49,17 @@ pub(crate) async fn list(api: Data<Api>, mut query: Query) -> Reply {
             None => Some(api.engine.settings().pop.clone()),
         },
         acknowledged: query.boolean("acknowledged"),
+        source: query.parsed("source"),
+        action_type: query.word("action_type", &action_types()),
+        within: query.parsed("within"),
     };
     checked(query.finish())?;
     let page = api.engine.mitigations(&filter).await?;
     ok(&MitigationPage::of(&page, |row| answer::mitigation(row, false)))
+}
+
+fn action_types() -> Vec<(&'static str, ActionType)> {
+    ActionType::ALL.into_iter().map(|action| (action.as_str(), action)).collect()
 }
 
 fn statuses(text: &str) -> Result<Vec<Status>, String> {

@@ -5,7 +5,7 @@ use prefix_core::event::{EventAction, Reach, Report};
 use prefix_core::name::{ExternalEventId, VectorName};
 use prefix_diagnostics::{Diagnostic, KeyPath, Members, Node};
 
-use super::packets::{MOST_PORTS, event_match};
+use super::packets::{MOST_REPORTED_PORTS, event_match};
 use crate::value;
 
 /// The largest batch.
@@ -37,7 +37,7 @@ pub(crate) fn event(node: &Node, at: KeyPath, now: DateTime<Utc>) -> Result<Draf
     let protocol = members.optional("protocol", value::protocol);
     let bps = members.optional("bps", value::bits_per_second);
     let pps = members.optional("pps", value::packets_per_second);
-    let top_dst_ports = members.list("top_dst_ports", MOST_PORTS, value::port);
+    let top_dst_ports = members.list("top_dst_ports", MOST_REPORTED_PORTS, value::port);
     let (matches, unread) = event_match(&mut members);
     let confidence = members.optional("confidence", value::confidence);
     let external_event_id = members.optional("event_id", value::parsed);
@@ -219,8 +219,9 @@ mod tests {
                 (1..=n).collect::<Vec<_>>()
             )
         };
-        assert!(read(&ports(1024)).is_ok());
-        assert_eq!(read(&ports(10_000)).unwrap_err()[0].text, "has 10000 items, at most 1024 are allowed");
+        assert_eq!(read(&ports(1025)).unwrap().report.top_dst_ports.as_slice().len(), 1025);
+        assert!(read(&ports(4096)).is_ok());
+        assert_eq!(read(&ports(10_000)).unwrap_err()[0].text, "has 10000 items, at most 4096 are allowed");
     }
 
     #[test]

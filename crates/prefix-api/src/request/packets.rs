@@ -13,6 +13,9 @@ use crate::value;
 /// More ports than these are no "top" ports, and no rule could hold a hundredth of them.
 pub(crate) const MOST_PORTS: usize = 1024;
 
+/// A detector that counts all ports lists more: a step says which of them matter (`on_too_many_ports`).
+pub(super) const MOST_REPORTED_PORTS: usize = 4096;
+
 /// The members as they were sent. Flags can exclude each other, which each reader answers in its own way.
 #[derive(Debug, Default)]
 pub(super) struct Packets {

@@ -65,7 +65,56 @@ async fn an_unknown_parameter_of_a_change_is_refused_too() {
     }
     assert_eq!(lab.get("/v1/panic").await.body["frozen"], false);
     assert!(lab.config.asked.lock().unwrap().is_empty(), "nothing was reloaded");
-    assert_eq!(lab.get("/v1/stats?cache_buster=1").await.status, 200);
+}
+
+/// `?victim=` must not list everything, and `?acton=unban` must not be a ban: every endpoint of the table.
+#[actix_web::test]
+async fn no_endpoint_ignores_a_parameter_that_it_does_not_know() {
+    let lab = Lab::usual().await;
+    let alert = json!({"version": "4", "alerts": [{"labels": {"victim_ip": "203.0.113.10"}}]});
+    let intake = [
+        ("/v1/events", flood(10)),
+        ("/v1/events/batch", json!({"events": [flood(10)]})),
+        ("/v1/signals/alertmanager", alert),
+        ("/v1/signals/fastnetmon", json!({"ip": "203.0.113.10"})),
+        ("/v1/signals/corroborator", json!({"source": "netflow", "vector": "udp_flood"})),
+    ];
+    for endpoint in ENDPOINTS.iter().filter(|endpoint| !endpoint.is_webhook()) {
+        let name = endpoint.method.as_str();
+        let changed = bodies().into_iter().find(|(of, path, ..)| (*of, *path) == (name, endpoint.path));
+        let taken = intake.iter().find(|(path, _)| *path == endpoint.path && endpoint.is_intake());
+        let body = changed.map(|(_, _, body, ..)| body).or(taken.map(|(_, body)| body.clone()));
+        let path = endpoint.path.replace("{id}", ID).replace("{ip}", "203.0.113.10");
+        let path = path.replace("{prefix}", "198.51.100.0%2F28");
+        let uri = format!("{path}?nonsense=1");
+        let body = match (&endpoint.method, body) {
+            (&Method::GET | &Method::DELETE, _) => String::new(),
+            (_, body) => body.unwrap_or_else(|| json!({})).to_string(),
+        };
+        let seen = lab.send(raw(endpoint.method.clone(), &uri, body)).await;
+        assert_eq!((seen.status, seen.problem()), (400, "bad-request"), "{name} {uri}: {}", seen.text);
+        assert!(seen.places().contains(&"?nonsense"), "{name} {uri}: {}", seen.text);
+    }
+    let seen = lab.get("/v1/mitigations?victim=203.0.113.10").await;
+    assert!(seen.text.contains("did you mean \\\"victim_ip\\\"?"), "{}", seen.text);
+    let seen =
+        lab.send(raw(Method::POST, "/v1/signals/fastnetmon?acton=unban", r#"{"ip":"203.0.113.10"}"#)).await;
+    assert_eq!(seen.places(), ["?acton"], "{}", seen.text);
+    assert_eq!(lab.get("/v1/mitigations").await.body["count"], 0, "nothing was made of it");
+}
+
+/// The column of the table says what the document says.
+#[test]
+fn the_table_knows_which_urls_have_parameters() {
+    let document: Value = serde_json::from_str(&crate::document::ApiDocument::text()).unwrap();
+    for endpoint in ENDPOINTS {
+        let operation = &document["paths"][endpoint.path][endpoint.method.as_str().to_lowercase()];
+        let listed = operation["parameters"].as_array().into_iter().flatten();
+        let documented = listed.filter(|parameter| parameter["in"] == "query").count();
+        // those without any read the URL all the same: to say that `dry_run` is not for them
+        let reads = documented > 0 || endpoint.is_intake() || endpoint.path == "/v1/simulate";
+        assert_eq!(endpoint.has_query, reads, "{} {}", endpoint.method, endpoint.path);
+    }
 }
 
 #[test]

@@ -220,13 +220,26 @@ async fn lists_are_filtered() {
         ("?pop=all", 2),
         ("?acknowledged=true", 1),
         ("?acknowledged=false", 1),
-        ("?unknown=1", 2),
+        ("?source=operator:anonymous", 1),
+        ("?source=fnm", 1),
+        ("?source=fnm-2", 0),
+        ("?action_type=discard", 1),
+        ("?action_type=rtbh", 0),
+        ("?within=203.0.113.0/24", 2),
+        ("?within=203.0.113.11/32", 1),
+        ("?within=2001:db8::/32", 0),
     ] {
         let seen = lab.get(&format!("/v1/mitigations{filter}")).await;
         assert_eq!((seen.status, seen.body["count"].as_u64()), (200, Some(count)), "{filter} {}", seen.text);
     }
     for (filter, place) in [
         ("?status=alive", "?status"),
+        ("?unknown=1", "?unknown"),
+        ("?victim=203.0.113.10", "?victim"),
+        ("?source=", "?source"),
+        ("?action_type=drop", "?action_type"),
+        ("?within=203.0.113.10/24", "?within"),
+        ("?within=acme", "?within"),
         ("?status=active,", "?status"),
         ("?victim_ip=203.0.113.0/24", "?victim_ip"),
         ("?vector=UDP", "?vector"),

@@ -29,11 +29,9 @@ pub(super) fn check(keys: &CorrelationKeys, found: &mut Diagnostics) {
     }
 }
 
-/// What playbooks.yaml says against it: terms that playbooks set for themselves, and vectors that are missing. With paths
-/// into playbooks.yaml.
+/// What playbooks.yaml says against it: terms that playbooks set for themselves. With paths into playbooks.yaml.
 pub(crate) fn check_playbooks(keys: &CorrelationKeys, document: &PlaybooksDocument) -> Vec<Diagnostic> {
     let mut found = Diagnostics::default();
-    found.extend(vectors::missing_in_playbooks(keys, document));
     for (index, playbook) in document.playbooks.iter().enumerate() {
         let Some(terms) = &playbook.correlation else { continue };
         let at = KeyPath::from("playbooks").index(index).key("correlation");

@@ -15,13 +15,13 @@ struct Named<'a> {
 }
 
 /// Vectors that nobody defines, with paths into playbooks.yaml, where they would be.
-pub(super) fn missing_in_playbooks(keys: &CorrelationKeys, document: &PlaybooksDocument) -> Vec<Diagnostic> {
+pub(crate) fn missing_in_playbooks(keys: &CorrelationKeys, document: &PlaybooksDocument) -> Vec<Diagnostic> {
     let missing = missing(keys, document).into_iter();
     missing.map(|named| Diagnostic::warning("vectors", text(&named))).collect()
 }
 
 /// The same with paths into correlation.yaml.
-pub(super) fn missing_for_adapters(keys: &CorrelationKeys, running: &PlaybooksDocument) -> Vec<Diagnostic> {
+pub(crate) fn missing_for_adapters(keys: &CorrelationKeys, running: &PlaybooksDocument) -> Vec<Diagnostic> {
     let missing = missing(keys, running).into_iter();
     missing.map(|named| Diagnostic::warning(named.at.clone(), text(&named))).collect()
 }

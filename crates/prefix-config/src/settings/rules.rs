@@ -9,6 +9,9 @@ use crate::Environment;
 mod bgp;
 mod http;
 mod limits;
+mod never;
+
+pub(crate) use never::never_filtered;
 
 /// A day, in seconds: no lifetime is longer.
 const DAY: u64 = 86_400;

@@ -41,6 +41,8 @@ pub fn settings_view(settings: &Settings) -> Value {
             "backend": keys.bgp.backend(),
             "mode": old_mode,
             "local_asn": settings.local_asn,
+            "owner_tag": keys.bgp.owner_tag,
+            "communities": keys.bgp.communities,
             "neighbors": neighbors,
         },
         "guardrails": keys.guardrails_in_force(),

@@ -13,10 +13,13 @@ pub enum ActionError {
     #[error("police needs rate_bps or rate_pps")]
     NoRate,
     /// Less than 8 bit/s is encoded as 0 bytes per second, which discards.
-    #[error("a police rate of {0} rounds to 0 bytes per second, which would discard; use at least 8 bit/s")]
+    #[error(
+        "a police rate of {0} rounds to 0 bytes per second, which would discard: give guardrails.min_police_rate_bps \
+         or more, or say discard"
+    )]
     RateRoundsToZero(BitsPerSecond),
     /// 0 packets per second would discard.
-    #[error("a police rate of 0 packets per second would discard; use at least 1")]
+    #[error("a police rate of 0 packets per second would discard: give 1 or more, or say discard")]
     ZeroPacketRate,
     /// Redirect without target.
     #[error("redirect needs redirect_to, a route target like \"65000:100\"")]

@@ -3,8 +3,9 @@
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::address::VictimIp;
+use crate::address::{Prefix, VictimIp};
 use crate::event::Event;
+use crate::flowspec::ActionType;
 use crate::id::{EventId, MitigationId, PanicId};
 use crate::mitigation::{Mitigation, Status};
 use crate::name::{CustomerId, Pop, SourceName, VectorName};
@@ -29,6 +30,39 @@ pub struct MitigationQuery {
     pub pop: Option<Pop>,
     /// Acknowledged, or not.
     pub acknowledged: Option<bool>,
+    /// With a lease of this source.
+    pub source: Option<SourceName>,
+    /// With an action of this type.
+    pub action_type: Option<ActionType>,
+    /// For an address within this prefix.
+    pub within: Option<Prefix>,
+}
+
+impl MitigationQuery {
+    /// Whether a row is of those that are asked for, on whatever page it is.
+    pub fn matches(&self, row: &Mitigation) -> bool {
+        let Self {
+            page: _,
+            status,
+            customer_id,
+            victim_ip,
+            vector,
+            pop,
+            acknowledged,
+            source,
+            action_type,
+            within,
+        } = self;
+        (status.is_empty() || status.contains(&row.status))
+            && (customer_id.is_none() || row.customer_id == *customer_id)
+            && victim_ip.is_none_or(|victim| row.victim_ip == victim)
+            && vector.as_ref().is_none_or(|vector| row.vector == *vector)
+            && pop.as_ref().is_none_or(|pop| row.pop == *pop)
+            && acknowledged.is_none_or(|wanted| row.acknowledged_at.is_some() == wanted)
+            && source.as_ref().is_none_or(|source| row.lease(source).is_some())
+            && action_type.is_none_or(|wanted| row.action.action_type() == wanted)
+            && within.is_none_or(|prefix| prefix.contains(row.victim_ip))
+    }
 }
 
 /// Which events.

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use prefix_core::event::EventAction;
 use prefix_core::id::EventId;
 use prefix_core::ports::ReadSet;
-use prefix_policy::use_cases::{EventOutcome, Ids, RandomIds, UnitOfWork, ingest};
+use prefix_policy::use_cases::{EventOutcome, Ids, InstanceFacts, RandomIds, UnitOfWork, ingest};
 
 use super::repeatable::Repeatable;
 use crate::answer::BatchItem;
@@ -29,6 +29,10 @@ impl Item {
         if report.action == EventAction::Unban {
             reads.sightings.insert((report.source.clone(), report.victim_ip));
             reads.episodes.extend(report.external_event_id.clone().map(|id| (report.source.clone(), id)));
+            if let Some((source, id)) = report.ends_everywhere() {
+                let victims = context.victims_of_episode(source, id).into_iter();
+                victims.for_each(|victim| context.read_victim(victim, reads));
+            }
         }
         reads.ends.extend(report.end_read());
     }

@@ -12,6 +12,7 @@ use prefix_core::clock::ClockFrame;
 use prefix_core::flowspec::RouteKey;
 use prefix_core::id::{MitigationId, PanicId};
 use prefix_core::mitigation::Mitigation;
+use prefix_core::name::{ExternalEventId, SourceName};
 use prefix_core::ports::{ReadSet, StoreError};
 use prefix_policy::Policy;
 use prefix_policy::use_cases::{InstanceFacts, UnitOfWork};
@@ -102,6 +103,10 @@ impl InstanceFacts for CommandContext<'_> {
 
     fn is_thawed(&self, id: PanicId) -> bool {
         self.frozen.is_thawed(id)
+    }
+
+    fn victims_of_episode(&self, source: &SourceName, id: &ExternalEventId) -> Vec<VictimIp> {
+        self.intents.victims_of_episode(source, id)
     }
 }
 

@@ -65,14 +65,8 @@ pub(super) fn completed(
 }
 
 fn is_listed(row: &Mitigation, query: &MitigationQuery) -> bool {
-    let MitigationQuery { page, status, customer_id, victim_ip, vector, pop, acknowledged } = query;
-    let cursor = cursor(row);
-    (status.is_empty() || status.contains(&row.status))
-        && pop.as_ref().is_none_or(|pop| row.pop == *pop)
-        && (customer_id.is_none() || row.customer_id == *customer_id)
-        && victim_ip.is_none_or(|victim| row.victim_ip == victim)
-        && vector.as_ref().is_none_or(|vector| row.vector == *vector)
-        && acknowledged.is_none_or(|wanted| row.acknowledged_at.is_some() == wanted)
+    let (page, cursor) = (&query.page, cursor(row));
+    query.matches(row)
         && page.start.is_none_or(|start| cursor.at >= start)
         && page.end.is_none_or(|end| cursor.at < end)
         && page.cursor.is_none_or(|last| cursor < last)

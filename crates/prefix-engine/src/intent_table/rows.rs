@@ -8,6 +8,7 @@ use prefix_core::decision::Decision;
 use prefix_core::flowspec::RouteKey;
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{Mitigation, Status};
+use prefix_core::name::{ExternalEventId, SourceName};
 
 use super::route_keys;
 
@@ -20,6 +21,8 @@ pub(super) struct Rows {
     pub(super) by_id: HashMap<MitigationId, Arc<Mitigation>>,
     pub(super) by_key: HashMap<RouteKey, Vec<MitigationId>>,
     by_victim: HashMap<VictimIp, Vec<MitigationId>>,
+    /// By source and episode.
+    by_claim: HashMap<(SourceName, ExternalEventId), Vec<MitigationId>>,
     pub(super) queued: u64,
     /// The last revisions of rows that ended lately: an older state that was read meanwhile must not bring one back.
     ended: HashMap<MitigationId, i64>,
@@ -34,6 +37,16 @@ impl Rows {
 
     pub(super) fn of_victim(&self, victim: VictimIp) -> impl Iterator<Item = &Arc<Mitigation>> {
         self.by_victim.get(&victim).into_iter().flatten().filter_map(|id| self.by_id.get(id))
+    }
+
+    /// The rows on which a source claims an episode.
+    pub(super) fn claiming(
+        &self,
+        source: &SourceName,
+        id: &ExternalEventId,
+    ) -> impl Iterator<Item = &Arc<Mitigation>> {
+        let ids = self.by_claim.get(&(source.clone(), id.clone()));
+        ids.into_iter().flatten().filter_map(|id| self.by_id.get(id))
     }
 
     /// True if a newer revision of this row is known.
@@ -64,6 +77,9 @@ impl Rows {
             self.by_key.entry(key).or_default().push(id);
         }
         self.by_victim.entry(row.victim_ip).or_default().push(id);
+        for claim in claims(&row) {
+            self.by_claim.entry(claim).or_default().push(id);
+        }
         self.queued += u64::from(row.status == Status::Queued);
         self.by_id.insert(id, Arc::new(row));
     }
@@ -74,6 +90,9 @@ impl Rows {
             unlink(&mut self.by_key, &key, id);
         }
         unlink(&mut self.by_victim, &row.victim_ip, id);
+        for claim in claims(&row) {
+            unlink(&mut self.by_claim, &claim, id);
+        }
         self.queued -= u64::from(row.status == Status::Queued);
         Some(row)
     }
@@ -88,9 +107,18 @@ impl Rows {
     pub(super) fn clear(&mut self) -> HashMap<MitigationId, Arc<Mitigation>> {
         self.by_key.clear();
         self.by_victim.clear();
+        self.by_claim.clear();
         self.queued = 0;
         std::mem::take(&mut self.by_id)
     }
+}
+
+/// The episodes that the sources of a row claim.
+fn claims(row: &Mitigation) -> impl Iterator<Item = (SourceName, ExternalEventId)> {
+    row.leases.iter().flat_map(|lease| {
+        let ids = lease.claims.iter().filter_map(|claim| claim.event_id.clone());
+        ids.map(|id| (lease.source.clone(), id))
+    })
 }
 
 /// Removes one identifier from an index, and the entry if it was the last.

@@ -106,6 +106,22 @@ async fn an_unban_with_a_vector_releases_only_that() {
     assert_eq!((lab.status(udp).await, lab.status(syn).await), (Status::Active, Status::Withdrawn));
 }
 
+/// Port 0 alone made a rule of fragments of it; its end names what was reported, and no id.
+#[tokio::test(start_paused = true)]
+async fn an_unban_finds_what_counted_as_fragments_by_the_vector_that_was_reported() {
+    let lab = Lab::usual().await;
+    let note = prefix_core::event::note_of_fragments(&"udp_flood".parse().unwrap());
+    let counted = Report { unread: vec![note], ..ban("203.0.113.10", "fragment_flood") };
+    let id = lab.mitigate(counted).await;
+    let syn = lab.hear(unban("203.0.113.10").of("syn_flood")).await;
+    assert_eq!((syn.status, lab.status(id).await), (EventStatus::NoActiveMitigation, Status::Active));
+    let over = lab.hear(unban("203.0.113.10").of("udp_flood")).await;
+    assert_eq!((over.status, over.mitigation_id), (EventStatus::Withdrawn, Some(id)));
+    let plain = lab.mitigate(ban("203.0.113.11", "fragment_flood")).await;
+    lab.hear(unban("203.0.113.11").of("udp_flood")).await;
+    assert_eq!(lab.status(plain).await, Status::Active, "reported as fragments");
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_episode_that_comes_back_after_its_end_is_a_new_one() {
     let lab = Lab::usual().await;
@@ -175,6 +191,49 @@ async fn an_episode_id_reused_for_another_victim_is_a_separate_episode() {
     assert_ne!(first, second);
     lab.hear(unban("203.0.113.11").episode("x")).await;
     assert_eq!((lab.status(first).await, lab.status(second).await), (Status::Active, Status::Withdrawn));
+}
+
+/// Alertmanager's fingerprint, FastNetMon's uuid: the end names another victim than the beginning, or none.
+#[tokio::test(start_paused = true)]
+async fn an_end_whose_id_is_never_used_twice_ends_every_claim_wherever_it_is() {
+    let lab = Lab::usual().await;
+    let edge = |report: Report| Report { reports: Some(Reports::Edge), ..report }.from("am").episode("f");
+    let first = lab.mitigate(edge(ban("203.0.113.10", "udp_flood"))).await;
+    let second = lab.mitigate(edge(ban("203.0.113.11", "syn_flood"))).await;
+    let of_others = lab.mitigate(edge(ban("203.0.113.12", "udp_flood")).from("am-2")).await;
+    let another = lab.mitigate(edge(ban("203.0.113.13", "udp_flood")).episode("g")).await;
+    lab.hear(ban("203.0.113.10", "udp_flood").from("flow")).await;
+    let answer = lab.hear(edge(unban("0.0.0.0"))).await;
+    assert_eq!((answer.status, answer.mitigation_id), (EventStatus::Withdrawn, Some(second)));
+    let touched: Vec<_> = answer.mitigations.iter().map(|one| (one.mitigation_id, one.status)).collect();
+    assert_eq!(touched, [(first, EventStatus::Released), (second, EventStatus::Withdrawn)]);
+    let said: Vec<_> = answer.decision.trace.iter().map(|entry| entry.detail.to_string()).collect();
+    assert!(
+        said.iter().any(|text| text.contains("reported for 203.0.113.11, and ends there too")),
+        "{said:?}"
+    );
+    assert_eq!((lab.status(first).await, lab.status(second).await), (Status::Active, Status::Withdrawn));
+    assert_eq!((lab.status(of_others).await, lab.status(another).await), (Status::Active, Status::Active));
+    assert_eq!(lab.hear(edge(unban("203.0.113.14"))).await.status, EventStatus::NoActiveMitigation);
+    assert_eq!(lab.hear(edge(unban("0.0.0.0")).episode("h")).await.status, EventStatus::NotFound);
+}
+
+/// Beginning and end wait together for storage: what is not committed yet is found all the same.
+#[tokio::test(start_paused = true)]
+async fn an_end_finds_the_claim_of_a_report_that_it_waited_with() {
+    let lab = Lab::usual().await;
+    let edge = |report: Report| Report { reports: Some(Reports::Edge), ..report }.from("am").episode("f");
+    lab.store.pause();
+    // one that is under way, so that the next two wait
+    let before = lab.hear(ban("203.0.113.20", "udp_flood"));
+    let began = lab.hear(edge(ban("203.0.113.10", "udp_flood")));
+    let over = lab.hear(edge(unban("0.0.0.0")));
+    let resume = async {
+        lab.settle().await;
+        lab.store.resume();
+    };
+    let (_, began, over, ()) = tokio::join!(before, began, over, resume);
+    assert_eq!((over.status, over.mitigation_id), (EventStatus::Withdrawn, began.mitigation_id));
 }
 
 #[tokio::test(start_paused = true)]

@@ -16,6 +16,9 @@ use crate::inventory::{CustomerMatch, Service};
 use crate::policy::Policy;
 use crate::verdict::{ManualRequest, ManualVerdict, Plan};
 
+/// So many services are named in the warnings of a rule.
+const MOST_SERVICES: usize = 32;
+
 impl Policy {
     /// Decides over an operator's request. Quiet period and the rest after the absolute lifetime bind detectors only.
     pub fn decide_manual(&self, request: &ManualRequest, facts: &Facts<'_>) -> ManualVerdict {
@@ -32,7 +35,7 @@ impl Policy {
         let ttl = request.ttl.unwrap_or(self.parts().timers.default_ttl());
         let mut plan = self.manual_plan(request, ttl, owner.as_ref());
         plan.route = Mitigation::route_for(&plan.matching, &plan.action).ok();
-        plan.warnings = warnings(&plan, owner.as_ref());
+        plan.warnings = warnings(&plan, &self.services_within(&plan, owner.as_ref()));
         decision.rule = plan.route.as_ref().map(|route| DecidedRule::new(route, &plan.action, ttl));
         let twin = plan.route.as_ref().and_then(|route| same_rule(route, facts));
         note_way(&mut decision, &plan, twin);
@@ -79,6 +82,21 @@ impl Policy {
     }
 }
 
+impl Policy {
+    /// The services whose addresses the rule is for: that of the victim, or all of a shorter prefix, so many that somebody
+    /// reads them.
+    fn services_within<'a>(&'a self, plan: &Plan, owner: Option<&CustomerMatch<'a>>) -> Vec<&'a Service> {
+        let prefix = plan.matching.dst_prefix;
+        if prefix.is_host() {
+            return owner.and_then(|owner| owner.service).into_iter().collect();
+        }
+        let customers = self.parts().inventory.customers().iter();
+        let services = customers.flat_map(|customer| customer.services.iter());
+        let meets = |service: &&Service| service.assets.iter().any(|asset| asset.meets(prefix));
+        services.filter(meets).take(MOST_SERVICES).collect()
+    }
+}
+
 fn note_way(decision: &mut Decision, plan: &Plan, twin: Option<&Mitigation>) {
     match twin {
         Some(twin) => decision.note(
@@ -103,11 +121,8 @@ fn note_way(decision: &mut Decision, plan: &Plan, twin: Option<&Mitigation>) {
 }
 
 /// What a literal rule hits or misses.
-fn warnings(plan: &Plan, owner: Option<&CustomerMatch<'_>>) -> Vec<String> {
-    let mut warnings = Vec::new();
-    if let Some(service) = owner.and_then(|owner| owner.service) {
-        warnings.extend(hit_service(plan, service));
-    }
+fn warnings(plan: &Plan, services: &[&Service]) -> Vec<String> {
+    let mut warnings: Vec<String> = services.iter().flat_map(|service| hit_service(plan, service)).collect();
     let rule = plan.route.as_ref().and_then(Route::rule);
     if rule.is_some_and(prefix_core::flowspec::Rule::ports_miss_its_fragments) {
         warnings.push(

@@ -19,9 +19,11 @@ pub(super) fn check(policy: &Policy, candidate: &Candidate<'_>) -> Result<Route,
     whole(candidate)?;
     let (terms, most) = (port_terms(candidate.matching), policy.parts().guardrails.max_ports);
     if *candidate.action != Action::Rtbh && terms > most {
-        let text = format!(
-            "the rule needs {terms} port terms, guardrails.max_ports is {most}; neighbouring excluded ports count once"
-        );
+        let hint = match candidate.matching.dst_ports {
+            DestinationPorts::Except(_) => "; neighbouring excluded ports count once",
+            _ => "; a range of ports counts twice, whatever it holds",
+        };
+        let text = format!("the rule needs {terms} port terms, guardrails.max_ports is {most}{hint}");
         return Err(Refusal::new(Guardrail::MaxPorts, text));
     }
     built.map_err(|error| Refusal::new(Guardrail::NlriSize, error.to_string()))
@@ -57,7 +59,8 @@ fn whole(candidate: &Candidate<'_>) -> Result<(), Refusal> {
     if *candidate.action != Action::Rtbh || *matching == Matching::everything_to(matching.dst_prefix) {
         return Ok(());
     }
-    let text = "a black hole takes every packet to the host, it cannot be narrowed: leave protocol, ports and all else out";
+    let text = "a black hole takes every packet to the host, it cannot be narrowed: say protocol any, and leave ports and \
+                all else out";
     Err(Refusal::new(Guardrail::Semantic, text))
 }
 

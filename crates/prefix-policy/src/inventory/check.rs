@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 use prefix_core::address::{Family, Prefix};
+use prefix_core::port::{PortRange, PortSet};
 use prefix_diagnostics::{Diagnostics, KeyPath};
 use prefix_trie::joint::JointPrefixMap;
 
@@ -63,6 +64,14 @@ fn ports(service: &Service, at: impl Fn() -> KeyPath, guardrails: &Guardrails, f
         let at = || at().key(key).key(protocol);
         if list.contains(0) {
             found.error(at(), "ports are from 1 to 65535, not 0");
+        }
+        let all = PortRange::new(1, u16::MAX).into_iter().collect::<PortSet>();
+        if excluded && all.difference(list).is_empty() {
+            let text = format!(
+                "every {protocol} port is served: nothing is left for a rule but to police all of it; name the ports \
+                 that the service really has"
+            );
+            found.warning(at(), text);
         }
         let (terms, most) = (list.merged().len(), guardrails.max_ports);
         if excluded && terms > most {

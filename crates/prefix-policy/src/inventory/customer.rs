@@ -65,6 +65,16 @@ pub struct Asset {
     pub interface: Option<Box<str>>,
 }
 
+impl Asset {
+    /// Whether one of its addresses lies in a prefix.
+    pub fn meets(&self, prefix: Prefix) -> bool {
+        let (first, last) = super::check::span(&prefix);
+        let end = self.range_end.unwrap_or(self.ip);
+        let (from, to) = (super::check::number(self.ip.ip()), super::check::number(end.ip()));
+        self.ip.family() == prefix.family() && from <= last && first <= to
+    }
+}
+
 /// Ports by protocol.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -12,7 +12,7 @@ use prefix_core::ttl::Ttl;
 use prefix_diagnostics::{Diagnostic, Diagnostics, KeyPath};
 
 use super::document::{FragmentsOption, MatchDocument, PlaybookDocument, PlaybooksDocument, StepDocument};
-use super::{OneOrMany, Playbook, Step};
+use super::{OneOrMany, Playbook, Step, never};
 use crate::intersect::{self, PACKET_LENGTHS};
 use crate::inventory::{Customer, Inventory};
 use crate::settings::Guardrails;
@@ -47,6 +47,8 @@ impl Check<'_> {
                 self.found.error(at.key("name"), text);
             }
             self.keys(&playbook.matches, &at.key("match"));
+            let is_default = document.default_playbook.as_ref() == Some(&playbook.name);
+            never::together(playbook, is_default, self.vectors, &at.key("match"), &mut self.found);
             if playbook.correlation.as_ref().and_then(|terms| terms.min_sources) == Some(0) {
                 let at = at.key("correlation").key("min_sources");
                 self.found.error(at, "min_sources must be at least 1");
@@ -105,6 +107,8 @@ impl Check<'_> {
         }
         self.no_port_zero(&vector.dst_ports, at.key("dst_ports"));
         self.no_port_zero(&vector.src_ports, at.key("src_ports"));
+        never::bgp(&vector.dst_ports, vector.protocol, at.key("dst_ports"), &mut self.found);
+        never::bgp(&vector.src_ports, vector.protocol, at.key("src_ports"), &mut self.found);
         let most = self.guardrails.max_ports;
         if terms > most {
             let text = format!(
@@ -211,9 +215,9 @@ impl Check<'_> {
             let [ttl, min, max] = [ttl, min, max].map(Ttl::seconds);
             error("ttl_seconds", format!("ttl_seconds {ttl} is outside {min}..{max} of the guardrails"));
         }
-        for (key, rate) in
-            [("rate_bps", step.rate_bps), ("allowed_ports_rate_bps", step.allowed_ports_rate_bps)]
-        {
+        // of a rate that rounds to 0 the action says what is wrong
+        let rate_bps = step.rate_bps.filter(|rate| step.action != ActionType::Police || rate.get() >= 8);
+        for (key, rate) in [("rate_bps", rate_bps), ("allowed_ports_rate_bps", step.allowed_ports_rate_bps)] {
             let Some(rate) = rate.filter(|rate| *rate < guardrails.min_police_rate) else { continue };
             let (rate, min) = (rate.get(), guardrails.min_police_rate.get());
             error(
@@ -253,10 +257,18 @@ impl Check<'_> {
     /// Whether a vector and the match of a step leave anything.
     fn meets(&mut self, vector: &VectorName, step: &StepDocument, at: &KeyPath) {
         let template = self.vectors.get(vector).filter(|_| step.action != ActionType::Rtbh);
-        if let Some(Err(problem)) = template.map(|template| intersect::parts(template, &step.matches)) {
+        let Some(template) = template else { return };
+        if let Err(problem) = intersect::parts(template, &step.matches) {
             let text = format!("with vector \"{vector}\" the rule will be refused: {problem}");
             self.found.warning(at.key("match"), text);
         }
+        never::components(vector, template, step, at, &mut self.found);
+        never::bgp(
+            &step.matches.src_ports,
+            template.protocol,
+            at.key("match").key("src_ports"),
+            &mut self.found,
+        );
     }
 
     fn values(&mut self, at: &KeyPath, length: Option<PacketLength>, dscp: &BTreeSet<u8>) {

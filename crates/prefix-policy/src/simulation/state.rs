@@ -6,7 +6,7 @@ use std::hash::{Hash, Hasher};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::address::VictimIp;
-use prefix_core::event::{EventAction, Report};
+use prefix_core::event::{EventAction, Report, Reports};
 use prefix_core::id::{EventId, GroupId, MitigationId};
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::name::{CustomerId, ExternalEventId, PlaybookName, SourceName, VectorName};
@@ -44,6 +44,8 @@ pub(super) struct SimulationState {
     /// whole words of a year would not fit into memory.
     episodes: HashSet<u64>,
     sightings: HashSet<u64>,
+    /// The victims of the episodes that end everywhere at once and have not ended, by hash.
+    victims_of: HashMap<u64, Vec<VictimIp>>,
     /// When episodes ended last, by hash.
     ends: HashMap<u64, DateTime<Utc>>,
     /// The episode whose end the last report is about, or may come after.
@@ -97,13 +99,31 @@ impl SimulationState {
             .then(|| (source.clone(), victim, report.external_event_id.clone()));
     }
 
+    /// The other victims at which an unban ends something.
+    pub(super) fn other_victims(&self, report: &Report) -> Vec<VictimIp> {
+        let Some((source, id)) = report.ends_everywhere() else { return Vec::new() };
+        let known = self.victims_of.get(&fingerprint(&(source, id))).into_iter().flatten();
+        known.copied().filter(|victim| *victim != report.victim_ip).collect()
+    }
+
     /// A report was decided on.
     pub(super) fn remember(&mut self, report: &Report) {
         if let Some((id, ended_at)) = report.external_event_id.as_ref().zip(report.ended_at) {
             let known = self.ends.entry(fingerprint(&(&report.source, id))).or_insert(ended_at);
             *known = ended_at.max(*known);
         }
+        if let Some((source, id)) = report.ends_everywhere() {
+            self.victims_of.remove(&fingerprint(&(source, id)));
+        }
         if report.action == EventAction::Ban {
+            if let Some(id) =
+                report.external_event_id.as_ref().filter(|_| report.reports == Some(Reports::Edge))
+            {
+                let victims = self.victims_of.entry(fingerprint(&(&report.source, id))).or_default();
+                if !victims.contains(&report.victim_ip) {
+                    victims.push(report.victim_ip);
+                }
+            }
             self.sightings.insert(fingerprint(&(&report.source, report.victim_ip)));
             if let Some(id) = &report.external_event_id {
                 self.episodes.insert(fingerprint(&(&report.source, id)));

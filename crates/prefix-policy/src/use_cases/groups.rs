@@ -2,12 +2,14 @@
 //! whatever completed it.
 
 use chrono::{DateTime, Utc};
+use prefix_core::address::VictimIp;
 use prefix_core::audit::AuditAction;
 use prefix_core::decision::{Decision, Stage, StageResult, TraceEntry};
 use prefix_core::event::{EventAction, EventStatus, Reach, Report};
 use prefix_core::id::{EventId, GroupId, MitigationId};
 use prefix_core::lease::{self, Lease};
 use prefix_core::mitigation::{Mitigation, Status};
+use prefix_core::name::VectorName;
 use prefix_core::signal::{GroupStatus, Signal, SignalGroup, SignalRole};
 use prefix_core::ttl::Ttl;
 use serde_json::json;
@@ -16,6 +18,7 @@ use super::ban::{hold, mitigate, refuse};
 use super::domain_event::DomainEvent;
 use super::ingest::{AuditTarget, Author, Ids, Intake};
 use super::outcome::EventOutcome;
+use super::unban::counted_as_fragments;
 use super::unit_of_work::UnitOfWork;
 use crate::policy::Policy;
 use crate::verdict::BanVerdict;
@@ -139,16 +142,27 @@ pub(super) fn leases(policy: &Policy, group: &SignalGroup, ttl: Ttl, now: DateTi
     leases
 }
 
-/// A source lets go of the attack: its bans leave the groups of the victim that are open or stand for a mitigation. What
+/// A source lets go of the attack: its bans leave the groups of the victims that are open or stand for a mitigation. What
 /// is left may be enough without it. Returns the newest group that it left.
-pub(super) fn leave(uow: &mut UnitOfWork<'_>, report: &Report, author: &Author<'_>) -> Option<GroupId> {
+pub(super) fn leave(
+    uow: &mut UnitOfWork<'_>,
+    report: &Report,
+    victims: &[VictimIp],
+    author: &Author<'_>,
+) -> Option<GroupId> {
     let episode = report.external_event_id.as_ref();
     let concerned = |group: &SignalGroup| {
-        episode.is_some() || report.vector.as_ref().is_none_or(|vector| *vector == group.vector)
+        let is_it = |vector: &VectorName| {
+            let mut own = group.signals.iter().filter(|signal| signal.source == report.source);
+            *vector == group.vector || own.any(|signal| counted_as_fragments(&signal.reported, vector))
+        };
+        episode.is_some() || report.vector.as_ref().is_none_or(is_it)
     };
     let policy = uow.policy.clone();
     let mut left = None;
-    for id in uow.living_groups(report.victim_ip) {
+    let mut ids: Vec<GroupId> = victims.iter().flat_map(|victim| uow.living_groups(*victim)).collect();
+    ids.sort();
+    for id in ids {
         let Some(mut group) = uow.group(id).filter(|group| concerned(group)).cloned() else { continue };
         if !Policy::leave(&mut group, &report.source, episode) {
             continue;

@@ -1,7 +1,9 @@
 //! What only the running instance knows, and no row tells.
 
+use prefix_core::address::VictimIp;
 use prefix_core::flowspec::RouteKey;
 use prefix_core::id::{MitigationId, PanicId};
+use prefix_core::name::{ExternalEventId, SourceName};
 
 /// What an instance has sent to the speaker, and what it knows of panics, besides what storage knows.
 pub trait InstanceFacts {
@@ -13,6 +15,11 @@ pub trait InstanceFacts {
 
     /// True if this panic is known to be over.
     fn is_thawed(&self, id: PanicId) -> bool;
+
+    /// The victims for which a source claims an episode, as far as the instance knows; their rows are read.
+    fn victims_of_episode(&self, _source: &SourceName, _id: &ExternalEventId) -> Vec<VictimIp> {
+        Vec::new()
+    }
 }
 
 /// An instance that has sent nothing and knows of no panic, as in a simulation.

@@ -1,10 +1,14 @@
 //! A source says that the attack is over: it lets go of its own leases, and of nobody else's.
 
+use std::collections::BTreeSet;
+
+use prefix_core::address::VictimIp;
 use prefix_core::audit::AuditAction;
 use prefix_core::decision::{Decision, Outcome, Stage, StageResult};
-use prefix_core::event::{EventStatus, Report};
+use prefix_core::event::{EventStatus, Report, note_of_fragments};
 use prefix_core::id::{EventId, MitigationId};
-use prefix_core::mitigation::{EndReason, Mitigation};
+use prefix_core::mitigation::{EndReason, Mitigation, ReportedMatch};
+use prefix_core::name::VectorName;
 use serde_json::json;
 
 use super::ending::end_with_companions;
@@ -21,11 +25,17 @@ pub(super) fn unban(uow: &mut UnitOfWork<'_>, intake: Intake<'_>) -> EventOutcom
     let held = |row: &Mitigation| {
         let lease = row.lease(&report.source);
         let claimed = lease.is_some_and(|lease| episode.is_none_or(|id| lease.claims_episode(id)));
-        let vector = episode.is_some() || report.vector.as_ref().is_none_or(|v| *v == row.vector);
+        let is_it = |vector: &VectorName| {
+            *vector == row.vector || counted_as_fragments(&row.progress.reported, vector)
+        };
+        let vector = episode.is_some() || report.vector.as_ref().is_none_or(is_it);
         row.status.claims_rule() && row.parent_id.is_none() && claimed && vector
     };
-    let found = uow.of_victim(report.victim_ip, held);
-    let left = groups::leave(uow, report, author);
+    let victims = uow.victims_of_end(report);
+    let mut found: Vec<MitigationId> =
+        victims.iter().flat_map(|victim| uow.of_victim(*victim, &held)).collect();
+    found.sort();
+    let left = groups::leave(uow, report, &victims, author);
     let intake = Intake { group: left, ..intake };
     let touched: Vec<Touched> = found.iter().filter_map(|id| release(uow, *id, report, ids.event)).collect();
     let Some(newest) = touched.last().cloned() else { return nothing_held(uow, &intake) };
@@ -42,6 +52,12 @@ pub(super) fn unban(uow: &mut UnitOfWork<'_>, intake: Intake<'_>) -> EventOutcom
         format!("{} reports no more; the rule is still held by {}", report.source, others.join(", "))
     };
     decision.note(Stage::Identity, StageResult::Info, detail);
+    let elsewhere = found.iter().filter_map(|id| uow.row(*id)).map(|row| row.victim_ip);
+    let elsewhere: BTreeSet<VictimIp> = elsewhere.filter(|victim| *victim != report.victim_ip).collect();
+    for victim in elsewhere {
+        let text = format!("the same attack was reported for {victim}, and ends there too");
+        decision.note(Stage::Identity, StageResult::Info, text);
+    }
     name_unread(report, &mut decision);
     let action = if withdrawn { AuditAction::Withdraw } else { AuditAction::Release };
     let details = json!({
@@ -55,6 +71,11 @@ pub(super) fn unban(uow: &mut UnitOfWork<'_>, intake: Intake<'_>) -> EventOutcom
         answer.mitigations = touched;
     }
     answer.into()
+}
+
+/// Whether what was reported is a mitigation of fragments only because it named port 0: its end names the vector alone.
+pub(super) fn counted_as_fragments(reported: &ReportedMatch, vector: &VectorName) -> bool {
+    !reported.unread.is_empty() && reported.unread.contains(&note_of_fragments(vector))
 }
 
 fn release(uow: &mut UnitOfWork<'_>, id: MitigationId, report: &Report, event: EventId) -> Option<Touched> {

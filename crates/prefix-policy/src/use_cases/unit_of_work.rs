@@ -87,6 +87,8 @@ pub struct UnitOfWork<'a> {
     episodes: HashSet<(SourceName, ExternalEventId)>,
     ends: HashMap<(SourceName, ExternalEventId), DateTime<Utc>>,
     sightings: HashSet<(SourceName, VictimIp)>,
+    /// The victims of the episodes that were reported here.
+    victims_of: HashMap<(SourceName, ExternalEventId), Vec<VictimIp>>,
     replies: HashMap<RequestKey, IdempotencyRecord>,
     changes: ChangeSet,
     domain_events: Vec<DomainEvent>,
@@ -118,6 +120,7 @@ impl<'a> UnitOfWork<'a> {
             episodes: snapshot.episodes,
             ends: snapshot.ends,
             sightings: snapshot.sightings,
+            victims_of: HashMap::new(),
             replies: snapshot.replies,
             changes: ChangeSet::default(),
             domain_events: Vec::new(),
@@ -207,13 +210,31 @@ impl<'a> UnitOfWork<'a> {
         }
     }
 
+    /// The victims at which an unban ends something: the one that it names first, and those for which the same episode was
+    /// reported, if its id is never used twice.
+    pub(super) fn victims_of_end(&self, report: &Report) -> Vec<VictimIp> {
+        let mut victims = vec![report.victim_ip];
+        if let Some((source, id)) = report.ends_everywhere() {
+            let known = self.instance.victims_of_episode(source, id);
+            let here = self.victims_of.get(&(source.clone(), id.clone())).into_iter().flatten().copied();
+            for victim in known.into_iter().chain(here) {
+                if !victims.contains(&victim) {
+                    victims.push(victim);
+                }
+            }
+        }
+        victims
+    }
+
     /// Stores an event.
     pub(super) fn put_event(&mut self, event: Event) {
         if event.report.action == EventAction::Ban {
             let source = &event.report.source;
             self.sightings.insert((source.clone(), event.report.victim_ip));
             if let Some(id) = &event.report.external_event_id {
-                self.episodes.insert((source.clone(), id.clone()));
+                let episode = (source.clone(), id.clone());
+                self.victims_of.entry(episode.clone()).or_default().push(event.report.victim_ip);
+                self.episodes.insert(episode);
             }
         }
         self.changes.events.push(event);

@@ -225,7 +225,6 @@ fn every_mistake_of_a_playbook_document_is_found_at_once() {
         "error /playbooks/0/steps/2/allowed_ports_rate_bps",
         "error /playbooks/0/steps/2",
         "error /playbooks/0/steps/3/rate_bps",
-        "error /playbooks/0/steps/3/rate_bps",
         "warning /playbooks/0/steps/4/action",
         "error /playbooks/0/steps/4/match/src_ports",
         "error /playbooks/0/steps/4",

@@ -47,6 +47,35 @@ fn only_hit_ports_of_the_protocol_are_named() {
     assert_eq!(plan(world.manual(&any)).warnings.len(), 2);
 }
 
+/// A rule for a prefix hits whatever is served within it.
+#[test]
+fn every_service_within_a_shorter_prefix_is_named() {
+    let mut world = World::with_steps(police());
+    world.inventory(serde_json::json!({ "customers": [
+        { "customer_id": "acme", "prefixes": ["203.0.113.0/24"], "services": [
+            { "service_id": "dns", "assets": [{ "ip": "203.0.113.10" }], "allowed_ports": { "udp": [53] } },
+            { "service_id": "voip", "assets": [{ "ip": "203.0.113.60", "range_end": "203.0.113.70" }],
+              "allowed_ports": { "udp": ["5060-5061"] } },
+            { "service_id": "far", "assets": [{ "ip": "203.0.113.200" }], "allowed_ports": { "udp": [1] } },
+            { "service_id": "web", "assets": [{ "ip": "203.0.113.11" }], "allowed_ports": { "tcp": [443] } },
+        ]}
+    ]}));
+    let mut asked = request(RESOLVER);
+    asked.matching.dst_prefix = "203.0.113.0/26".parse().unwrap();
+    let warnings = match world.manual(&asked) {
+        ManualVerdict::Mitigate { plan, .. } => plan.warnings,
+        ManualVerdict::Refuse { plan, .. } => plan.unwrap().warnings,
+        ManualVerdict::Replace { .. } => panic!("nothing lives yet"),
+    };
+    assert_eq!(
+        warnings,
+        [
+            "the rule matches udp ports 53, which service dns serves",
+            "the rule matches udp ports 5060, 5061, which service voip serves"
+        ]
+    );
+}
+
 #[test]
 fn the_profile_does_not_scale_an_operators_ttl() {
     let mut world = World::with_steps(police());

@@ -14,7 +14,7 @@ use prefix_diagnostics::{Diagnostic, KeyPath};
 use serde_json::{Map, Value};
 
 use crate::item::{quoted, shown};
-use crate::reading::{self, Unread};
+use crate::reading::{self, Ports, Unread};
 
 /// The member that holds them.
 const MEMBER: &str = "flow_spec_rules";
@@ -48,6 +48,8 @@ pub(super) struct Narrowing {
     pub(super) protocol: Option<Protocol>,
     /// The destination ports.
     pub(super) dst_ports: PortList,
+    /// Port 0 stands in their place: fragments.
+    pub(super) fragments: bool,
     /// The rest.
     pub(super) matches: PacketMatch,
 }
@@ -55,7 +57,7 @@ pub(super) struct Narrowing {
 /// What one rule says, as far as it can be compared.
 struct Said {
     protocol: Option<Protocol>,
-    dst_ports: PortList,
+    dst_ports: Ports,
     src_ports: PortList,
     tcp_flags: TcpFlags,
     fragment: Fragment,
@@ -120,7 +122,8 @@ impl<'a> FlowSpecRules<'a> {
         let effective = of_attack.or(protocol);
         let has_ports = matches!(effective, Some(Protocol::Tcp | Protocol::Udp));
         let fixes_none = vector.is_none_or(|vector| protocol_of(vector.as_str()).is_none());
-        if !has_ports && fixes_none && said.iter().all(|other| !other.dst_ports.is_empty()) {
+        let fragments = said.iter().all(|other| other.dst_ports.fragments);
+        if !has_ports && fixes_none && said.iter().all(|other| !other.dst_ports.list.is_empty()) {
             let text = "name ports of no protocol, or of several; without them the rule would be wider than the report";
             return Err(Diagnostic::shape(KeyPath::from(MEMBER), text));
         }
@@ -144,7 +147,7 @@ impl<'a> FlowSpecRules<'a> {
         if said.iter().all(|other| other.packet_length == first.packet_length) {
             matches.packet_length = first.packet_length;
         }
-        Ok(Narrowing { protocol, dst_ports: agreed(|said| &said.dst_ports), matches })
+        Ok(Narrowing { protocol, dst_ports: agreed(|said| &said.dst_ports.list), fragments, matches })
     }
 }
 
@@ -162,14 +165,21 @@ impl Said {
             let text = format!("{problem}; without them the rule would be wider than the report");
             Diagnostic::shape(place(index).key(member), text)
         };
-        let ports = |member: &str| {
-            let read = rule.get(member).map_or(Ok(None), reading::source_ports);
-            read.map(Option::unwrap_or_default).map_err(|problem| wider(member, problem))
-        };
+        let dst_ports = rule.get("destination_ports").map_or(Ok(None), reading::ports);
+        let dst_ports = dst_ports.map_err(|problem| wider("destination_ports", problem))?.unwrap_or_default();
+        let src_ports = rule.get("source_ports").map_or(Ok(None), reading::source_ports);
+        let src_ports = src_ports.map_err(|problem| wider("source_ports", problem))?.unwrap_or_default();
+        let protocol = single("protocols").and_then(|value| unread.keep(MEMBER, value, reading::protocol));
+        let said = [
+            ("protocols", protocol),
+            ("destination_ports", dst_ports.protocol),
+            ("source_ports", src_ports.protocol),
+        ];
+        let protocol = reading::one_protocol(&said).map_err(|text| Diagnostic::shape(place(index), text))?;
         Ok(Self {
-            protocol: single("protocols").and_then(|value| unread.keep(MEMBER, value, reading::protocol)),
-            dst_ports: ports("destination_ports")?,
-            src_ports: ports("source_ports")?,
+            protocol,
+            dst_ports,
+            src_ports: src_ports.list,
             tcp_flags: rule
                 .get("tcp_flags")
                 .and_then(|value| unread.keep(MEMBER, value, reading::tcp_flags))
@@ -222,10 +232,10 @@ fn destination(rule: &Map<String, Value>) -> Option<VictimIp> {
 }
 
 /// The protocol of the vectors that counters name.
-fn protocol_of(vector: &str) -> Option<Protocol> {
+pub(super) fn protocol_of(vector: &str) -> Option<Protocol> {
     let word = match vector {
         "udp_flood" => "udp",
-        "syn_flood" | "ack_flood" | "tcp_flood" => "tcp",
+        "syn_flood" | "ack_flood" | "tcp_flood" | "rst_flood" | "synack_flood" => "tcp",
         "icmp_flood" => "icmp",
         _ => return None,
     };
@@ -233,10 +243,12 @@ fn protocol_of(vector: &str) -> Option<Protocol> {
 }
 
 /// The flags of the vectors that counters name.
-fn flags_of(vector: &str) -> TcpFlags {
+pub(super) fn flags_of(vector: &str) -> TcpFlags {
     let words: &[&str] = match vector {
         "syn_flood" => &["syn", "!ack"],
         "ack_flood" => &["ack", "!syn"],
+        "rst_flood" => &["rst"],
+        "synack_flood" => &["syn", "ack"],
         _ => &[],
     };
     TcpFlags::from_words(words).unwrap_or_default()

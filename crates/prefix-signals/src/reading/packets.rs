@@ -1,11 +1,13 @@
 //! What detectors say of the packets of an attack besides their ports.
 
+use std::collections::BTreeSet;
+
 use prefix_core::flowspec::{Fragment, TcpFlags};
 use prefix_core::matching::PacketLength;
 use serde_json::Value;
 
 use super::{Reading, silent, whole};
-use crate::item::shown;
+use crate::item::{quoted, shown};
 
 /// Words of flags that are no names of ours: one letter each, as tcpdump and nfdump write them.
 const FLAG_LETTERS: [(char, &str); 8] = [
@@ -30,7 +32,13 @@ pub(crate) fn tcp_flags(value: &Value) -> Reading<TcpFlags> {
 fn flag(word: &str) -> String {
     let (not, name) = word.strip_prefix('!').map_or(("", word), |name| ("!", name));
     let letter = FLAG_LETTERS.iter().find(|(letter, _)| name.len() == 1 && name.starts_with(*letter));
-    format!("{not}{}", letter.map_or(name, |(_, full)| full))
+    let name = match name {
+        "push" => "psh",
+        "urgent" => "urg",
+        "reset" => "rst",
+        name => letter.map_or(name, |(_, full)| full),
+    };
+    format!("{not}{name}")
 }
 
 /// Kinds of fragments like `["is_fragment"]` or `"first-fragment"`; any of them matches.
@@ -38,6 +46,16 @@ pub(crate) fn fragment(value: &Value) -> Reading<Fragment> {
     words(value, |words| {
         let words: Vec<String> = words.iter().map(|word| word.replace('-', "_")).collect();
         Fragment::from_words(&words).map_err(|error| error.to_string())
+    })
+}
+
+/// ICMP types like `8`, `"8"`, `"3,11"` or `[3, 11]`; any of them matches.
+pub(crate) fn icmp_types(value: &Value) -> Reading<BTreeSet<u8>> {
+    words(value, |words| {
+        let read = words
+            .iter()
+            .map(|word| word.parse::<u8>().map_err(|_| format!("{} is no ICMP type", quoted(word))));
+        read.collect()
     })
 }
 
@@ -103,6 +121,7 @@ mod tests {
             (json!("syn&!ack"), "syn&!ack"),
             (json!("S"), "syn"),
             (json!("[syn ack]"), "syn&ack"),
+            (json!("push,urgent"), "psh&urg"),
         ] {
             assert_eq!(tcp_flags(&value).unwrap().unwrap().to_string(), expected, "{value}");
         }
@@ -127,6 +146,8 @@ mod tests {
         for bad in [json!("100-60"), json!("x"), json!({"min": 60}), json!([60]), json!(-1), json!(70_000)] {
             assert!(packet_length(&bad).is_err(), "{bad}");
         }
+        assert_eq!(icmp_types(&json!("3, 11")), Ok(Some([3, 11].into())));
+        assert!(icmp_types(&json!("echo")).is_err() && icmp_types(&json!(256)).is_err());
         assert_eq!(fragment(&json!("IS-FRAGMENT")), Ok(Some(Fragment::IS_FRAGMENT)));
         assert!(fragment(&json!("yes")).is_err());
     }

@@ -8,7 +8,7 @@ use super::{Reading, protocol, silent, whole};
 use crate::item::{quoted, shown};
 
 /// More ports than these are no "top" ports.
-const MOST_PORTS: usize = 1024;
+const MOST_PORTS: usize = 4096;
 
 /// What a member says of ports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,11 +43,27 @@ pub(crate) fn ports(value: &Value) -> Reading<Ports> {
 }
 
 /// Source ports: like [`ports`], but port 0 is none.
-pub(crate) fn source_ports(value: &Value) -> Reading<PortList> {
+pub(crate) fn source_ports(value: &Value) -> Reading<Ports> {
     match ports(value)? {
         Some(ports) if ports.fragments => Err(format!("{}: port 0 is no port", shown(value))),
-        found => Ok(found.map(|ports| ports.list)),
+        found => Ok(found),
     }
+}
+
+/// The protocol of a report, of what stands beside its ports and of what it says itself; an error where they differ, since
+/// the ports would be of none.
+pub(crate) fn one_protocol(said: &[(&str, Option<Protocol>)]) -> Reading<Protocol> {
+    let mut known: Option<(&str, Protocol)> = None;
+    for (member, protocol) in said.iter().filter_map(|(member, protocol)| Some((*member, (*protocol)?))) {
+        match known {
+            None => known = Some((member, protocol)),
+            Some((_, before)) if before == protocol => {}
+            Some((other, before)) => {
+                return Err(format!("{other}: it is of {before}, and {member} is of {protocol}"));
+            }
+        }
+    }
+    Ok(known.map(|(_, protocol)| protocol))
 }
 
 #[derive(Default)]
@@ -183,10 +199,21 @@ mod tests {
             json!("53/"),
             json!(true),
             json!({"port": 53}),
-            json!((1..=1025).collect::<Vec<u16>>()),
+            json!((1..=4097).collect::<Vec<u16>>()),
         ] {
             assert!(ports(&value).is_err(), "{value}");
         }
         assert!(source_ports(&json!("0")).is_err());
+    }
+
+    #[test]
+    fn a_protocol_beside_source_ports_is_kept_and_two_are_a_contradiction() {
+        assert_eq!(source_ports(&json!("53/udp")).unwrap().unwrap().protocol, Some(Protocol::Udp));
+        let (tcp, udp) = (Some(Protocol::Tcp), Some(Protocol::Udp));
+        assert_eq!(one_protocol(&[("protocol", None), ("top_dst_ports", tcp), ("src_ports", tcp)]), Ok(tcp));
+        assert_eq!(one_protocol(&[("protocol", None)]), Ok(None));
+        let error =
+            one_protocol(&[("protocol", tcp), ("top_dst_ports", None), ("src_ports", udp)]).unwrap_err();
+        assert_eq!(error, "protocol: it is of tcp, and src_ports is of udp");
     }
 }

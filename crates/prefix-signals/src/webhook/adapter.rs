@@ -47,6 +47,9 @@ const MOST_DETAILS: usize = 4;
 /// The same for small payloads, in octets: what JSON escapes may make a text longer.
 const LEAST_DETAILS: usize = 64 << 10;
 
+/// So many words for the kind of an attack are read.
+const MOST_WORDS: usize = 32;
+
 /// The texts of the nodes of one payload.
 struct Details<'p> {
     /// How the only node was written, if that is known.
@@ -194,19 +197,28 @@ impl Adapter {
         };
         let action = action.map_err(bad)?;
         let mut unread = Unread::default();
-        let ports = unread.ports(action, self.ports(node, steps)).map_err(bad)?;
-        let matches = self.packets.read(node, action, &mut unread, steps).map_err(bad)?;
-        let word = self.vector.as_ref().and_then(|path| path.first(node, steps));
-        let word = word.and_then(|value| unread.keep("vector", value, reading::word));
+        let words = self.vector.as_ref().map(|path| path.all(node, MOST_WORDS, steps));
+        let words = words.map(|words| Value::Array(words.into_iter().cloned().collect()));
+        let words =
+            words.as_ref().and_then(|value| unread.keep("vector", value, reading::words)).unwrap_or_default();
+        let word = reading::chosen(words, |word| self.vectors.knows(word, context, steps), &mut unread);
         let known = word.as_deref().is_some_and(|word| self.vectors.knows(word, context, steps));
         if let Some(word) = word.as_deref().filter(|_| !known) {
             unread.name("vector", &format!("{} is neither in vector_map nor a vector", quoted(word)));
         }
+        let reported = self.vectors.of(word.as_deref(), context, steps);
+        let ports = unread.ports(action, reported.as_ref(), self.ports(node, steps)).map_err(bad)?;
+        let (matches, beside) = self.packets.read(node, action, &mut unread, steps).map_err(bad)?;
+        let protocol =
+            match reading::one_protocol(&[("top_dst_ports", ports.protocol), ("src_ports", beside)]) {
+                Err(problem) if action == EventAction::Ban => return Err(bad(problem)),
+                protocol => protocol.ok().flatten(),
+            };
         // an unban that names no kind of attack, or none that is known, is for all of them
         let vector = match action {
             EventAction::Unban if !known || ports.fragments => None,
-            _ if ports.fragments => Context::fragment_flood(),
-            _ => self.vectors.of(word.as_deref(), context, steps),
+            _ if ports.fragments => unread.fragments(reported),
+            _ => reported,
         };
         let (bps, pps) = (self.bps.rate(node, steps), self.pps.rate(node, steps));
         let confidence = self.confidence_of(node, context, steps);
@@ -227,7 +239,7 @@ impl Adapter {
             source: self.name.clone(),
             victim_ip,
             vector,
-            protocol: ports.protocol,
+            protocol,
             bps: bps.map(BitsPerSecond::saturating),
             pps: pps.map(PacketsPerSecond::saturating),
             top_dst_ports: ports.list,
@@ -278,6 +290,10 @@ impl Adapter {
             && let Some(mapped) = context.mapped_confidence(word)
         {
             return Some(mapped);
+        }
+        let percent = || reading::percent(self.confidence.raw(node, steps)?);
+        if let Some(share) = percent().filter(|_| self.confidence.transform.is_none()) {
+            return Some(Confidence::clamped(share));
         }
         let value = self.confidence.of(node, steps)? / self.confidence_scale;
         (!value.is_nan()).then(|| Confidence::clamped(value))

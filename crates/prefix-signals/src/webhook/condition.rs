@@ -31,10 +31,12 @@ pub(super) struct Condition {
 }
 
 impl Condition {
-    /// Whether a node meets it.
+    /// Whether a node meets it. Case does not matter: `Outgoing` must not pass a condition that keeps `outgoing` away.
     pub(super) fn is_met(&self, node: &Value, steps: &Steps) -> bool {
         let values = self.path.all(node, MOST_VALUES, steps);
-        let found = values.into_iter().any(|value| plain(value).is_some_and(|text| text == self.text));
+        let found = values
+            .into_iter()
+            .any(|value| plain(value).is_some_and(|text| text.trim().eq_ignore_ascii_case(self.text.trim())));
         found == self.equal
     }
 }

@@ -2,6 +2,7 @@
 
 use prefix_core::event::EventAction;
 use prefix_core::matching::PacketMatch;
+use prefix_core::protocol::Protocol;
 use serde_json::Value;
 
 use crate::expression::Steps;
@@ -19,7 +20,7 @@ pub(super) struct Packets {
 }
 
 impl Packets {
-    /// The parts of a node. Source ports that cannot be read are an error of a ban, as destination ports are; other
+    /// The parts of a node, and the protocol that stands beside its source ports. Source ports that cannot be read are an error of a ban, as destination ports are; other
     /// parts are named and left out.
     pub(super) fn read(
         &self,
@@ -27,12 +28,15 @@ impl Packets {
         action: EventAction,
         unread: &mut Unread,
         steps: &Steps,
-    ) -> Result<PacketMatch, String> {
+    ) -> Result<(PacketMatch, Option<Protocol>), String> {
         let mut found = PacketMatch::default();
+        let mut protocol = None;
         if let Some(ports) = all(self.src_ports.as_ref(), node, steps) {
             match reading::source_ports(&ports) {
                 Ok(ports) => {
-                    found.src_ports = ports.unwrap_or_default().as_slice().iter().copied().collect();
+                    let ports = ports.unwrap_or_default();
+                    protocol = ports.protocol;
+                    found.src_ports = ports.list.to_set();
                 }
                 Err(problem) if action == EventAction::Unban => unread.name("src_ports", &problem),
                 Err(problem) => {
@@ -50,7 +54,7 @@ impl Packets {
         found.fragment = all(self.fragment.as_ref(), node, steps)
             .and_then(|value| keep(unread, "fragment", &value, reading::fragment))
             .unwrap_or_default();
-        Ok(found)
+        Ok((found, protocol))
     }
 }
 

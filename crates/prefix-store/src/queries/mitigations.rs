@@ -72,6 +72,7 @@ pub(crate) fn page(query: &MitigationQuery, partition: &StatusPartition) -> Sql<
         .filter_some("victim_ip = ?", query.victim_ip.map(|victim| victim.to_string()))
         .filter_some("vector = ?", query.vector.as_ref().map(VectorName::as_str))
         .filter_some(of_pop, query.pop.as_ref().map(Pop::as_str));
+    sql = in_document(sql, query);
     // as text: a partial index is found by its condition
     sql = match query.acknowledged {
         Some(true) => sql.only("acknowledged"),
@@ -79,6 +80,43 @@ pub(crate) fn page(query: &MitigationQuery, partition: &StatusPartition) -> Sql<
         None => sql,
     };
     sql.page(&query.page, "created_at", "mitigation_id")
+}
+
+/// The document as PostgreSQL reads it: it refuses the escape of a NUL, which any text of a document may hold. An escaped
+/// backslash before `u0000` becomes another text, and stays one.
+macro_rules! document {
+    ($path:literal) => {
+        concat!(r"replace(doc, '\u0000', '\ufffd')::json", $path)
+    };
+}
+
+/// What only the document of a row says: looked at in the rows that the other conditions leave, in the order of their
+/// index.
+fn in_document(mut sql: Sql<MitigationRow>, query: &MitigationQuery) -> Sql<MitigationRow> {
+    if let Some(source) = &query.source {
+        sql = sql
+            .only("EXISTS (SELECT 1 FROM ")
+            .push_by_dialect(
+                concat!(
+                    "json_array_elements(",
+                    document!(" -> 'leases'"),
+                    ") AS lease WHERE lease ->> 'source' = ?)"
+                ),
+                "json_each(doc, '$.leases') AS lease WHERE lease.value ->> 'source' = ?)",
+            )
+            .bind(source.as_str());
+    }
+    if let Some(action) = query.action_type {
+        let of_pg = document!(" -> 'action' ->> 'action_type' = ?");
+        sql = sql.only("").push_by_dialect(of_pg, "doc ->> '$.action.action_type' = ?").bind(action.as_str());
+    }
+    if let Some(prefix) = query.within {
+        sql = sql
+            .only("")
+            .push_by_dialect("victim_ip::inet <<= ?::inet", "is_within(victim_ip, ?)")
+            .bind(prefix.to_string());
+    }
+    sql
 }
 
 /// The next mitigations of a pop that are not final, oldest first.

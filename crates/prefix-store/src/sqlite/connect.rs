@@ -5,9 +5,16 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::Connection;
+use diesel::sql_types::Text;
 use diesel::sqlite::SqliteConnection;
+use prefix_core::address::{Prefix, VictimIp};
 
 use crate::OpenError;
+
+diesel::define_sql_function! {
+    /// Whether an address is within a prefix.
+    fn is_within(address: Text, prefix: Text) -> Bool;
+}
 
 /// A connection that writes: durable at every commit.
 pub(super) fn writer(path: &Path, patience: Duration) -> Result<SqliteConnection, OpenError> {
@@ -45,6 +52,12 @@ fn connect(
 ) -> Result<SqliteConnection, OpenError> {
     let mut connection =
         SqliteConnection::establish(name).map_err(|error| failed(path, error.to_string()))?;
+    // SQLite knows no addresses; PostgreSQL asks the same with `<<=`
+    is_within_utils::register_impl(&mut connection, |address: String, prefix: String| {
+        let (address, prefix) = (address.parse::<VictimIp>(), prefix.parse::<Prefix>());
+        matches!((address, prefix), (Ok(address), Ok(prefix)) if prefix.contains(address))
+    })
+    .map_err(|error| failed(path, error.to_string()))?;
     let patience = patience.as_millis();
     connection
         .batch_execute(&format!("PRAGMA busy_timeout = {patience}; {pragmas}"))

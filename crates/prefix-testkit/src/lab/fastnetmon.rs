@@ -93,7 +93,7 @@ mirror_afpacket = on
 interfaces = {device}
 average_calculation_time = 3
 monitor_local_ip_addresses = off
-enable_api = off
+enable_api = on
 prometheus = off
 notify_script_path = {script}
 pid_path = {folder}/fastnetmon.pid
@@ -127,5 +127,18 @@ impl FastNetMon {
     /// Its log and that of its script.
     pub fn log(&self) -> String {
         self.process.log()
+    }
+
+    /// What an operator types: `fastnetmon_api_client ban ADDRESS`, or `unban`. It works in the namespace of the daemon, whose
+    /// API has one port.
+    ///
+    /// # Errors
+    /// [`LabError::Missing`] without the client, and what the system says if it cannot be run.
+    pub fn by_hand(namespace: &Namespace, word: &str, address: &str) -> Result<String, LabError> {
+        let mut command = Command::new(programs::find_installed("fastnetmon_api_client")?);
+        command.args([word, address]);
+        let run = |source| LabError::Run { program: "fastnetmon_api_client".to_owned(), source };
+        let output = namespace.wrap(&command).output().map_err(run)?;
+        Ok(format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)))
     }
 }

@@ -20,20 +20,20 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// Starts one with `rules`, a rule file as Prometheus reads it.
+    /// Starts one with `rules`, a rule file as Prometheus reads it, that tells each Alertmanager.
     ///
     /// # Errors
     /// [`LabError::Missing`] without Prometheus, [`LabError::Ended`] when it refuses the rules.
     pub async fn start(
         rules: &str,
         exporter: &Exporter,
-        alertmanager: &Alertmanager,
+        alertmanagers: &[Alertmanager],
     ) -> Result<Self, LabError> {
         let program = programs::find_installed("prometheus")?;
         let folder = Folder::new("prometheus")?;
         let address = Loopback::claim()?;
         folder.write("rules.yml", rules)?;
-        let configuration = configuration(exporter.address(), alertmanager.address());
+        let configuration = configuration(exporter.address(), alertmanagers);
         let configuration = folder.write("prometheus.yml", &configuration)?;
         let mut command = Command::new(program);
         command.arg(format!("--config.file={}", configuration.display()));
@@ -45,11 +45,13 @@ impl Prometheus {
     }
 }
 
-fn configuration(exporter: SocketAddrV4, alertmanager: SocketAddrV4) -> String {
+fn configuration(exporter: SocketAddrV4, alertmanagers: &[Alertmanager]) -> String {
+    let targets: Vec<String> = alertmanagers.iter().map(|one| format!("'{}'", one.address())).collect();
+    let targets = targets.join(", ");
     format!(
         "global: {{scrape_interval: {INTERVAL}, scrape_timeout: {INTERVAL}, evaluation_interval: {INTERVAL}}}
 rule_files: [rules.yml]
-alerting: {{alertmanagers: [{{static_configs: [{{targets: ['{alertmanager}']}}]}}]}}
+alerting: {{alertmanagers: [{{static_configs: [{{targets: [{targets}]}}]}}]}}
 scrape_configs: [{{job_name: attacks, honor_labels: true, static_configs: [{{targets: ['{exporter}']}}]}}]
 "
     )

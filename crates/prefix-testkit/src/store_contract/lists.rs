@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use prefix_core::address::VictimIp;
 use prefix_core::audit::{Actor, AuditEntry};
 use prefix_core::event::Event;
+use prefix_core::flowspec::{Action, ActionType};
+use prefix_core::lease::Lease;
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::page::PageRequest;
 use prefix_core::ports::{AuditQuery, ChangeSet, EventQuery, MitigationQuery, Store};
@@ -88,7 +91,14 @@ pub async fn mitigations_are_filtered(store: &Arc<dyn Store>) {
     let old = Mitigation { created_at: at(-1000), ..ended(7, Status::Expired, -900) };
     let withdrawn = ended(7, Status::Withdrawn, -800);
     let refused = ended(8, Status::Rejected, -700);
-    let all = [plain, globex, nobody, syn, elsewhere, seen, queued, ending, old, withdrawn, refused];
+    let v6: VictimIp = "2001:db8::7".parse().unwrap();
+    let mut held = mitigation(9);
+    // one among others, its reason with what an index of JSON may refuse
+    held.leases.push(Lease { source: "operator:\"eve\"".parse().unwrap(), ..held.leases[0].clone() });
+    held.reason = Some("a \u{0} of somebody".into());
+    let dropped = Mitigation { action: Action::Discard, victim_ip: v6, ..mitigation(10) };
+    let all =
+        [plain, globex, nobody, syn, elsewhere, seen, queued, ending, old, withdrawn, refused, held, dropped];
     put(&**store, &all).await;
     let any = MitigationQuery::default;
     let page = |start, end| PageRequest { start, end, ..PageRequest::default() };
@@ -106,6 +116,16 @@ pub async fn mitigations_are_filtered(store: &Arc<dyn Store>) {
         MitigationQuery { status: vec![Status::Pending, Status::Queued], pop: Some(pop()), ..any() },
         MitigationQuery { status: Status::ALL.to_vec(), ..any() },
         MitigationQuery { status: vec![Status::Active, Status::Rejected, Status::Expired], ..any() },
+        MitigationQuery { source: Some("operator:\"eve\"".parse().unwrap()), ..any() },
+        MitigationQuery { source: Some("fastnetmon".parse().unwrap()), pop: Some(other_pop()), ..any() },
+        MitigationQuery { source: Some("nobody".parse().unwrap()), ..any() },
+        MitigationQuery { action_type: Some(ActionType::Discard), ..any() },
+        MitigationQuery { action_type: Some(ActionType::Police), status: vec![Status::Expired], ..any() },
+        MitigationQuery { within: Some("203.0.113.4/30".parse().unwrap()), ..any() },
+        MitigationQuery { within: Some("203.0.113.9/32".parse().unwrap()), ..any() },
+        MitigationQuery { within: Some("0.0.0.0/0".parse().unwrap()), pop: Some(pop()), ..any() },
+        MitigationQuery { within: Some("2001:db8::/32".parse().unwrap()), ..any() },
+        MitigationQuery { within: Some("::/0".parse().unwrap()), status: vec![Status::Pending], ..any() },
         MitigationQuery { page: page(Some(at(0)), None), ..any() },
         MitigationQuery { page: page(None, Some(at(0))), ..any() },
         MitigationQuery { page: page(Some(at(-1000)), Some(at(0))), status: vec![Status::Expired], ..any() },
@@ -118,6 +138,9 @@ pub async fn mitigations_are_filtered(store: &Arc<dyn Store>) {
                 && query.victim_ip.is_none_or(|victim| row.victim_ip == victim)
                 && query.vector.as_ref().is_none_or(|vector| row.vector == *vector)
                 && query.acknowledged.is_none_or(|wanted| row.acknowledged_at.is_some() == wanted)
+                && query.source.as_ref().is_none_or(|of| row.leases.iter().any(|lease| lease.source == *of))
+                && query.action_type.is_none_or(|wanted| row.action.action_type() == wanted)
+                && query.within.is_none_or(|prefix| prefix.contains(row.victim_ip))
                 && query.page.start.is_none_or(|start| row.created_at >= start)
                 && query.page.end.is_none_or(|end| row.created_at < end)
         };

@@ -14,7 +14,8 @@ use prefix_client::{
 use std::net::IpAddr;
 
 /// The words of the fragment match (RFC 8955 §4.2.2.12).
-const FRAGMENTS: [&str; 4] = ["is_fragment", "first_fragment", "last_fragment", "dont_fragment"];
+pub(in crate::commands) const FRAGMENTS: [&str; 4] =
+    ["is_fragment", "first_fragment", "last_fragment", "dont_fragment"];
 
 /// The rule.
 #[derive(Debug, Args)]
@@ -120,7 +121,7 @@ pub(super) async fn run(session: &Session, arguments: CreateArgs) -> Result<Exit
 }
 
 /// Reads `64` or `20-100`.
-fn packet_length(text: &str) -> Result<PacketLength, String> {
+pub(in crate::commands) fn packet_length(text: &str) -> Result<PacketLength, String> {
     let refused = |_| format!("`{text}` is no range of packet lengths: write it like 20-100");
     let (min, max) = text.split_once('-').unwrap_or((text, text));
     let (min, max) = (min.parse().map_err(refused)?, max.parse().map_err(refused)?);

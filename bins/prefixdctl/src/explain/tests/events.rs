@@ -178,6 +178,15 @@ fn one_that_no_playbook_is_for() {
 }
 
 #[test]
+fn what_the_packets_share_is_shown() {
+    let mut event = an_event("accepted", "mitigate", None, "announce", "a new rule");
+    event["match"] = json!({"src_ports": [123, "1024-2047"], "packet_length": {"min": 60, "max": 100},
+        "tcp_flags": ["syn", "!ack"], "fragment": [], "icmp_type": []});
+    let text = explained(event, None, None);
+    assert!(text.contains("ports 80, source ports 123, 1024-2047, flags syn, !ack, length 60-100"), "{text}");
+}
+
+#[test]
 fn the_end_of_an_attack() {
     let mut over = an_event("withdrawn", "withdraw", None, "identity", "");
     merge(

@@ -31,7 +31,7 @@ customers:
     prefixes: ["198.51.100.0/24"]
 playbooks:
   - name: floods
-    match: {vector: [udp_flood, syn_flood, icmp_flood]}
+    match: {vector: [udp_flood, syn_flood, icmp_flood, fragment_flood]}
     steps: [{action: police, rate_bps: 50000000, ttl_seconds: 120}]
   - name: reflections
     match: {vector: [dns_amplification, ntp_amplification]}

@@ -68,15 +68,7 @@ impl Reads for MemoryStore {
 
     async fn mitigations(&self, query: &MitigationQuery) -> Result<Page<Mitigation>, StoreError> {
         self.read(|state| {
-            let matches = |row: &&Mitigation| {
-                (query.status.is_empty() || query.status.contains(&row.status))
-                    && is(query.customer_id.as_ref(), row.customer_id.as_ref())
-                    && is(query.victim_ip.as_ref(), Some(&row.victim_ip))
-                    && is(query.vector.as_ref(), Some(&row.vector))
-                    && is(query.pop.as_ref(), Some(&row.pop))
-                    && is(query.acknowledged.as_ref(), Some(&row.acknowledged_at.is_some()))
-            };
-            page(state.mitigations.values().filter(matches), &query.page, |row| Cursor {
+            page(state.mitigations.values().filter(|row| query.matches(row)), &query.page, |row| Cursor {
                 at: row.created_at,
                 id: row.mitigation_id.as_uuid(),
             })
