@@ -1,6 +1,7 @@
 //! A mitigation: a stored intent to filter, from its first report until the speaker confirmed that its rule is gone.
 
 mod row_clock;
+mod shared_path;
 mod status;
 mod transition;
 
@@ -8,6 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use row_clock::RowClock;
+pub use shared_path::{Wanting, shared_path};
 pub use status::{EndReason, Status, UnknownStatus};
 pub use transition::TransitionError;
 
@@ -86,6 +88,12 @@ pub struct Progress {
     pub manual: bool,
     /// A step that guardrails refused, not tried again before the next report.
     pub refused_step: Option<u16>,
+    /// How many times in a row the same rule was raised again shortly after its end by unban.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub flaps: u32,
+    /// No lease holds it: it flaps, and so its end by unban was put off to `expires_at`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
     /// The step before the running one, until the speaker confirmed the running one.
     pub from_step: Option<u16>,
     /// What was reported when it began; empty for manual ones.
@@ -94,6 +102,11 @@ pub struct Progress {
     /// The rule before a step that changed the match: it stays announced until the new one is confirmed.
     #[serde(default)]
     pub former: Option<FormerRule>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// A rule that a later step of the same mitigation replaced by another match.

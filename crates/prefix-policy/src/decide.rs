@@ -52,9 +52,12 @@ fn stop_at_guardrail(decision: &mut Decision, refusal: &Refusal) {
     decision.stop(Stage::Guardrails, Outcome::Refuse, format!("{}: {refusal}", refusal.guardrail));
 }
 
-/// The living or queued mitigation that has this rule.
+/// The living or queued mitigation that has this rule as its main one, the living and older one first. A companion shares
+/// its rule with whoever wants it, and is nobody's to change.
 fn same_rule<'a>(route: &Route, facts: &Facts<'a>) -> Option<&'a Mitigation> {
-    facts.unfinished.iter().copied().find(|row| row.status.claims_rule() && has_route(row, route))
+    let is_main = |row: &&Mitigation| row.status.claims_rule() && row.parent_id.is_none();
+    let rows = facts.unfinished.iter().copied().filter(is_main).filter(|row| has_route(row, route));
+    rows.min_by_key(|row| (!row.lives(), row.mitigation_id))
 }
 
 fn has_route(mitigation: &Mitigation, route: &Route) -> bool {

@@ -18,6 +18,7 @@ pub mod profile;
 mod safelist;
 pub mod settings;
 pub mod simulation;
+mod unite;
 pub mod use_cases;
 pub mod vector;
 mod verdict;

@@ -67,6 +67,9 @@ section! {
         pub reconciliation_interval_seconds: u64 = 30,
         /// How long detectors cannot raise a rule again that an operator withdrew.
         pub quiet_period_after_withdraw_seconds: u64 = 120,
+        /// How long an unban keeps a rule that was raised again shortly after its last end, doubled each time up to 600
+        /// s; 0 = off.
+        pub flap_hold_seconds: u64 = 60,
         /// Accepted for old files, ignored.
         #[serde(skip_serializing)]
         pub correlation_window_seconds: Option<u64> = None,

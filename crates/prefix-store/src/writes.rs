@@ -64,7 +64,7 @@ pub(crate) struct Writes<'a> {
     pub(crate) safelist: bool,
     /// True if the panic scopes get a new revision.
     pub(crate) panic: bool,
-    /// Rows that give their rule up; written first, so that others can claim it.
+    /// Rows that give their rule up.
     pub(crate) releases: Vec<Changed<NewMitigation<'a>>>,
     /// Other changed rows.
     pub(crate) updates: Vec<Changed<NewMitigation<'a>>>,

@@ -8,9 +8,13 @@ use serde_json::json;
 use super::ending::is_inherited;
 use super::unit_of_work::UnitOfWork;
 
-/// Which deadline of a row comes first.
+/// Which deadline of a row comes first: one that was held ends by its unban, only later.
 pub(super) fn deadline(row: &Mitigation) -> EndReason {
-    if row.expires_at >= row.lifetime_ends_at { EndReason::MaxLifetime } else { EndReason::Ttl }
+    match row.progress.held {
+        true => EndReason::DetectorUnban,
+        false if row.expires_at >= row.lifetime_ends_at => EndReason::MaxLifetime,
+        false => EndReason::Ttl,
+    }
 }
 
 /// Ends a row whose time is over; a report may have been faster. A companion goes on with another mitigation that needs

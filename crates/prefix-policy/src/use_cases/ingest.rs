@@ -155,6 +155,7 @@ impl Intake<'_> {
             signal_group_id: self.group,
             guardrail: None,
             retry_after_seconds: None,
+            expires_at: None,
             mitigations: Vec::new(),
             decision,
         }

@@ -31,7 +31,7 @@ pub(super) fn after_report(uow: &mut UnitOfWork<'_>, id: MitigationId, confidenc
 /// Takes the next step up or down if it is due and no guardrail objects.
 pub fn step_if_due(uow: &mut UnitOfWork<'_>, id: MitigationId) {
     let Some(row) = uow.row(id) else { return };
-    if !row.lives() || row.parent_id.is_some() || row.progress.manual || row.expires_at <= uow.now {
+    if !row.lives() || row.parent_id.is_some() || row.progress.manual || row.progress.held || row.expires_at <= uow.now {
         return;
     }
     match uow.policy.next_step(row, uow.check_context()) {

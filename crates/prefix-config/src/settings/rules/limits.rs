@@ -67,6 +67,7 @@ fn timer_rules(timers: &Timers, found: &mut Diagnostics) {
         timers.quiet_period_after_withdraw_seconds,
         0..=DAY,
     );
+    found.range("timers.flap_hold_seconds", timers.flap_hold_seconds, 0..=600);
     if timers.correlation_window_seconds.is_some() {
         found.warning_of(
             "timers.correlation_window_seconds",

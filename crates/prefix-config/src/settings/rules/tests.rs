@@ -101,6 +101,7 @@ fn seconds_beyond_32_bits_are_shown_as_they_are_written() {
         ("timers", "min_ttl_seconds", "1..86400"),
         ("timers", "max_ttl_seconds", "1..86400"),
         ("timers", "quiet_period_after_withdraw_seconds", "0..86400"),
+        ("timers", "flap_hold_seconds", "0..600"),
         ("guardrails", "min_ttl_seconds", "1..86400"),
         ("guardrails", "max_ttl_seconds", "1..86400"),
         ("guardrails", "max_lifetime_seconds", "1..2592000"),
