@@ -1,5 +1,6 @@
 //! A mitigation: a stored intent to filter, from its first report until the speaker confirmed that its rule is gone.
 
+mod role;
 mod row_clock;
 mod shared_path;
 mod status;
@@ -8,6 +9,7 @@ mod transition;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+pub use role::Role;
 pub use row_clock::RowClock;
 pub use shared_path::{Wanting, shared_path};
 pub use status::{EndReason, Status, UnknownStatus};
@@ -57,6 +59,10 @@ pub struct ReportedMatch {
     /// What else its packets share.
     #[serde(default, skip_serializing_if = "PacketMatch::is_empty")]
     pub matches: PacketMatch,
+    /// Whether that is evidence of samples: what does not fit the rule is left out and named. Else it is a statement, and
+    /// refused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sampled: bool,
     /// What the report said and nobody could read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unread: Vec<String>,
@@ -68,6 +74,7 @@ impl From<&Report> for ReportedMatch {
             protocol: report.protocol,
             dst_ports: report.top_dst_ports.clone(),
             matches: report.matches.clone(),
+            sampled: report.sampled,
             unread: report.unread.clone(),
         }
     }
@@ -143,8 +150,11 @@ pub struct Mitigation {
     pub end_reason: Option<EndReason>,
     /// The mitigation that took over its rule.
     pub superseded_by: Option<MitigationId>,
-    /// The mitigation it accompanies (fragments).
+    /// The mitigation it accompanies.
     pub parent_id: Option<MitigationId>,
+    /// What its rule is within its rule set; `None` in rows of before there were roles. See [`Self::role`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
     /// The customer of the address.
     pub customer_id: Option<CustomerId>,
     /// The service of the customer.

@@ -69,6 +69,7 @@ fn day() -> Vec<Input> {
             ended_at: None,
             reach: Reach::Full,
             reports: None,
+            sampled: false,
             unread: Vec::new(),
             raw_details: None,
         };

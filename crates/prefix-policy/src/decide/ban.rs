@@ -7,14 +7,14 @@ use prefix_core::address::VictimIp;
 use prefix_core::decision::{DecidedRule, Decision, Outcome, Stage, StageResult};
 use prefix_core::event::{Reach, Report, Reports};
 use prefix_core::guardrail::Refusal;
-use prefix_core::mitigation::{Mitigation, ReportedMatch, Status};
+use prefix_core::mitigation::{Mitigation, ReportedMatch, Role, Status};
 use prefix_core::name::VectorName;
 
 use super::rule_draft::{RuleDraft, describe};
 use super::{covers, has_route, note_owner, same_rule, skip, stop_at_guardrail};
 use crate::compose::{Attack, protocol_name};
 use crate::facts::Facts;
-use crate::guardrails::{Candidate, history, quota, rule};
+use crate::guardrails::{history, quota, rule};
 use crate::inventory::CustomerMatch;
 use crate::playbook::Playbook;
 use crate::policy::Policy;
@@ -147,9 +147,9 @@ impl Policy {
             Ok(route) => route,
             Err(refusal) => return refuse(decision, refusal, plan),
         };
-        let companion = self.companion(draft, &mut plan, &mut decision, facts);
+        let companions = self.companions(draft, &mut plan, &mut decision, facts);
         let mut routes = vec![&route];
-        routes.extend(companion.as_ref().and_then(|plan| plan.route.as_ref()));
+        routes.extend(companions.iter().filter_map(|plan| plan.route.as_ref()));
         let admitted = history::check(self, &draft.candidate(facts.pop), &route, facts)
             .and_then(|()| quota::check(self, plan.customer_id.as_ref(), &routes, facts));
         let waits = match admitted {
@@ -165,41 +165,45 @@ impl Policy {
             }
             Err(refusal) => return refuse(decision, refusal, plan),
         };
-        BanVerdict::Mitigate { waits, plan, companion, decision }
+        BanVerdict::Mitigate { waits, plan, companions, decision }
     }
 
-    /// The companion for fragments, unless one is there already or a guardrail refuses it, which does not stop the rule.
-    fn companion(
+    /// The companions, without those that are there already and those that a guardrail refuses: neither stops the main
+    /// rule.
+    fn companions(
         &self,
         draft: &RuleDraft<'_>,
         plan: &mut Plan,
         decision: &mut Decision,
         facts: &Facts<'_>,
-    ) -> Option<Plan> {
-        let companion = self.companion_plan(draft)?;
-        let route = companion.route.as_ref()?;
-        let mut info = |text: String| decision.note(Stage::Guardrails, StageResult::Info, text);
-        if let Some(twin) = same_rule(route, facts) {
-            info(format!("mitigation {} has the rule for fragments already: {route}", twin.mitigation_id));
-            return None;
-        }
-        let candidate = Candidate {
-            matching: &companion.matching,
-            action: &companion.action,
-            flaw: None,
-            ..draft.candidate(facts.pop)
-        };
-        if let Err(refusal) = self.check_rule(&candidate, facts.check_context()) {
-            let text = format!(
-                "the rule for fragments was refused ({}): {refusal}; fragments pass",
-                refusal.guardrail
-            );
-            plan.warnings.push(text.clone());
-            info(text);
-            return None;
-        }
-        info(format!("with a companion for fragments: {route}, {}", describe(&companion.action)));
-        Some(companion)
+    ) -> Vec<Plan> {
+        let mut wanted = self.companion_plans(draft);
+        wanted.retain(|companion| {
+            let Some(route) = &companion.route else { return false };
+            let mut info = |text: String| decision.note(Stage::Guardrails, StageResult::Info, text);
+            let role = companion.role;
+            if let Some(twin) = same_rule(route, facts) {
+                let id = twin.mitigation_id;
+                info(format!("mitigation {id} has the rule for {} already: {route}", purpose(role)));
+                return false;
+            }
+            let candidate = draft.companion(companion, facts.pop);
+            if let Err(refusal) = self.check_rule(&candidate, facts.check_context()) {
+                let what = purpose(role);
+                let text =
+                    format!("the rule for {what} was refused ({}): {refusal}; {what} pass", refusal.guardrail);
+                plan.warnings.push(text.clone());
+                info(text);
+                return false;
+            }
+            info(format!(
+                "with a companion for {}: {route}, {}",
+                purpose(role),
+                describe(&companion.action)
+            ));
+            true
+        });
+        wanted
     }
 
     fn note_identity(&self, report: &Report, decision: &mut Decision) {
@@ -318,6 +322,16 @@ impl Policy {
         let there = self.draft(draft.attack, draft.owner, &playbook.name, (number, step));
         let (Some(running), Some(wanted)) = (&mitigation.route, &there.route) else { return false };
         covers(running, wanted) && mitigation.action.strength_at_least(&there.composed.action)
+    }
+}
+
+/// What a companion is for, for people.
+fn purpose(role: Role) -> &'static str {
+    match role {
+        Role::Main => "the rest of the match",
+        Role::Served => "served ports",
+        Role::Answers => "answers to the service",
+        Role::Fragments => "fragments",
     }
 }
 

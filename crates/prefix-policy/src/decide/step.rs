@@ -10,7 +10,6 @@ use prefix_core::mitigation::Mitigation;
 use super::rule_draft::{RuleDraft, describe};
 use crate::compose::Attack;
 use crate::facts::CheckContext;
-use crate::guardrails::Candidate;
 use crate::playbook::{Playbook, Step};
 use crate::policy::Policy;
 use crate::profile::Profile;
@@ -47,11 +46,12 @@ impl Policy {
         }
     }
 
-    /// The companion for fragments that the running step of a mitigation wants.
-    pub fn companion_of(&self, mitigation: &Mitigation) -> Option<Plan> {
-        let playbook = self.running_playbook(mitigation)?;
-        let draft = self.draft_of(playbook, mitigation, mitigation.progress.step)?;
-        self.companion_plan(&draft)
+    /// The companions that the running step of a mitigation wants.
+    pub fn companions_of(&self, mitigation: &Mitigation) -> Vec<Plan> {
+        let draft = self
+            .running_playbook(mitigation)
+            .and_then(|playbook| self.draft_of(playbook, mitigation, mitigation.progress.step));
+        draft.map(|draft| self.companion_plans(&draft)).unwrap_or_default()
     }
 
     /// Since when every report stayed below what the running step requires, after one more report with this confidence:
@@ -206,13 +206,9 @@ impl Policy {
             Ok(route) => route,
             Err(refusal) => return Some(Err(refusal)),
         };
-        let companion = self.companion_plan(&draft).filter(|plan| {
-            let candidate = Candidate {
-                matching: &plan.matching,
-                action: &plan.action,
-                ..draft.candidate(&mitigation.pop)
-            };
-            self.check_rule(&candidate, check_context).is_ok()
+        let mut companions = self.companion_plans(&draft);
+        companions.retain(|plan| {
+            self.check_rule(&draft.companion(plan, &mitigation.pop), check_context).is_ok()
         });
         let reason = format!("{reason}: step {number}, {}", describe(&draft.composed.action));
         Some(Ok(StepPlan {
@@ -222,7 +218,7 @@ impl Policy {
             action: draft.composed.action,
             ttl: draft.ttl,
             warnings: draft.composed.warnings,
-            companion,
+            companions,
             reason,
         }))
     }

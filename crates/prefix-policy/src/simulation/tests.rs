@@ -48,6 +48,7 @@ fn report(seconds: i64, victim: u8) -> Report {
         ended_at: None,
         reach: Reach::Full,
         reports: None,
+        sampled: false,
         unread: Vec::new(),
         raw_details: None,
     }

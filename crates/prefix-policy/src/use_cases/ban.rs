@@ -61,20 +61,20 @@ pub(super) fn ban(uow: &mut UnitOfWork<'_>, intake: Intake<'_>) -> EventOutcome 
             }
             extend(uow, &intake, mitigation, decision)
         }
-        BanVerdict::Mitigate { waits, plan, companion, decision } => {
+        BanVerdict::Mitigate { waits, plan, companions, decision } => {
             let leases = first_leases(uow, report, plan.ttl, group.filter(|_| is_first));
-            mitigate(uow, &intake, (plan, companion), waits, decision, leases)
+            mitigate(uow, &intake, (plan, companions), waits, decision, leases)
         }
         BanVerdict::Refuse { refusal, plan, decision } => refuse(uow, &intake, *plan, refusal, decision),
     }
 }
 
-/// Adds the row of a plan, and that of its companion, which shares its leases: admitted, or queued until a guardrail
+/// Adds the row of a plan, and those of its companions, which share its leases: admitted, or queued until a guardrail
 /// refuses it no more. The first row of an open group is what the group is handed on to.
 pub(super) fn mitigate(
     uow: &mut UnitOfWork<'_>,
     intake: &Intake<'_>,
-    (plan, companion): (Plan, Option<Plan>),
+    (plan, companions): (Plan, Vec<Plan>),
     queued: Option<Refusal>,
     mut decision: Decision,
     leases: Vec<Lease>,
@@ -85,14 +85,15 @@ pub(super) fn mitigate(
     }
     let (id, vector) = (intake.ids.mitigation, vector_of(intake.report));
     let origin = origin(uow, intake, &vector, leases, &decision);
-    let companion = companion.map(|plan| {
-        let origin = Origin { id: intake.ids.companion, ..origin.clone() };
+    let accompany = |plan: Plan| {
+        let origin = Origin { id: uow.id_generator.next().into(), ..origin.clone() };
         Mitigation { parent_id: Some(id), ..new_row(uow, plan, origin, &entry) }
-    });
+    };
+    let companions: Vec<Mitigation> = companions.into_iter().map(accompany).collect();
     let row = new_row(uow, plan, origin, &entry);
     let status = row.status;
     uow.insert(row);
-    companion.into_iter().for_each(|row| uow.insert(row));
+    companions.into_iter().for_each(|row| uow.insert(row));
     if let Some(group) = intake.group {
         groups::hand_on(uow, group, id);
     }

@@ -26,8 +26,8 @@ pub(super) fn end_with_companions(uow: &mut UnitOfWork<'_>, id: MitigationId, re
     }
 }
 
-/// A companion whose parent ends goes on with another living mitigation of the victim whose step wants the same rule
-/// for fragments. Returns false if there is none.
+/// A companion whose parent ends goes on with another living mitigation of the victim whose step wants the same rule.
+/// Returns false if there is none.
 pub(super) fn is_inherited(uow: &mut UnitOfWork<'_>, companion: MitigationId) -> bool {
     let Some((heir, plan)) = heir(uow, companion) else { return false };
     let Some(parent) = uow.row(heir).cloned() else { return false };
@@ -38,12 +38,13 @@ pub(super) fn is_inherited(uow: &mut UnitOfWork<'_>, companion: MitigationId) ->
         row.leases.clone_from(&parent.leases);
         row.lifetime_ends_at = row.lifetime_ends_at.max(parent.lifetime_ends_at);
         row.ttl = plan.ttl;
+        row.role = Some(plan.role);
         row.follow_leases();
         row.updated_at = now;
         set_action(row, plan.action, now);
     });
     let details = json!({
-        "reason": "its mitigation ended, and another one needs the rule for fragments too",
+        "reason": "its mitigation ended, and another one needs its rule too",
         "before": { "parent_id": before },
         "after": { "parent_id": heir },
     });
@@ -59,7 +60,7 @@ fn heir(uow: &UnitOfWork<'_>, companion: MitigationId) -> Option<(MitigationId, 
     };
     let others = uow.of_victim(row.victim_ip, may);
     others.into_iter().find_map(|id| {
-        let plan = uow.policy.companion_of(uow.row(id)?)?;
-        (plan.route.as_ref()?.key() == key).then_some((id, plan))
+        let same = |plan: &Plan| plan.route.as_ref().is_some_and(|route| route.key() == key);
+        uow.policy.companions_of(uow.row(id)?).into_iter().find(same).map(|plan| (id, plan))
     })
 }

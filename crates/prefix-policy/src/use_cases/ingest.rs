@@ -21,8 +21,6 @@ pub struct Ids {
     pub event: EventId,
     /// Of the mitigation that it may make.
     pub mitigation: MitigationId,
-    /// Of the companion of that.
-    pub companion: MitigationId,
     /// Of the signal group that it may open.
     pub group: GroupId,
 }
@@ -33,7 +31,6 @@ impl Ids {
         Self {
             event,
             mitigation: id_generator.next().into(),
-            companion: id_generator.next().into(),
             group: id_generator.next().into(),
         }
     }

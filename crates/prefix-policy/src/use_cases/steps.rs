@@ -78,7 +78,7 @@ fn stepped(row: &Mitigation, plan: StepPlan, now: DateTime<Utc>) -> Mitigation {
 fn take(uow: &mut UnitOfWork<'_>, id: MitigationId, mut plan: StepPlan, action: AuditAction) {
     let Some(row) = uow.row(id) else { return };
     let step = plan.step;
-    let companion = plan.companion.take();
+    let companions = std::mem::take(&mut plan.companions);
     let why = std::mem::take(&mut plan.reason);
     let next = stepped(row, plan, uow.now);
     // a step changes what was checked when the mitigation was admitted, so it is checked again
@@ -107,24 +107,23 @@ fn take(uow: &mut UnitOfWork<'_>, id: MitigationId, mut plan: StepPlan, action: 
     uow.emit(DomainEvent::Step { from: before, row: Box::new(next.clone()) });
     uow.edit(id, |row| *row = next);
     uow.audit_mitigation(&Actor::SYSTEM, action, id, details);
-    follow_with_companion(uow, id, companion);
+    follow_with_companions(uow, id, companions);
 }
 
-/// The companion for fragments becomes what the new step says: changed in place, added, or ended.
-fn follow_with_companion(uow: &mut UnitOfWork<'_>, parent: MitigationId, plan: Option<Plan>) {
+/// The companions become those of the new step: one whose rule stays keeps its row, the others end, new ones are added.
+fn follow_with_companions(uow: &mut UnitOfWork<'_>, parent: MitigationId, mut wanted: Vec<Plan>) {
     let now = uow.now;
-    let key = plan.as_ref().and_then(|plan| plan.route.as_ref()).map(Route::key);
-    let mut kept = false;
     let mut companions = uow.companions(parent);
     // one that is withdrawing already is taken over by a new one of the same rule
     companions.retain(|id| uow.row(*id).is_some_and(|row| row.status.claims_rule()));
     for id in companions {
-        let same = key.is_some() && uow.row(id).and_then(Mitigation::key) == key;
-        match plan.as_ref().filter(|_| same) {
+        let key = uow.row(id).and_then(Mitigation::key);
+        let same = |plan: &Plan| plan.route.as_ref().map(Route::key) == key;
+        match wanted.iter().position(same).map(|index| wanted.remove(index)) {
             Some(plan) => {
-                kept = true;
                 uow.edit(id, |row| {
                     set_action(row, plan.action, now);
+                    row.role = Some(plan.role);
                     row.ttl = plan.ttl;
                     row.updated_at = now;
                 });
@@ -133,9 +132,18 @@ fn follow_with_companion(uow: &mut UnitOfWork<'_>, parent: MitigationId, plan: O
             None => end_with_companions(uow, id, EndReason::Revalidation),
         }
     }
+    for plan in wanted {
+        accompany(uow, parent, plan);
+    }
+}
+
+/// Adds a companion to a mitigation that lives, unless another one has its rule already.
+fn accompany(uow: &mut UnitOfWork<'_>, parent: MitigationId, plan: Plan) {
     let claims = |row: &Mitigation| row.status.claims_rule();
-    let taken = key.as_ref().is_some_and(|key| !uow.of_route(key, claims).is_empty());
-    let (Some(plan), false, false) = (plan, kept, taken) else { return };
+    let key = plan.route.as_ref().map(Route::key);
+    if key.as_ref().is_some_and(|key| !uow.of_route(key, claims).is_empty()) {
+        return;
+    }
     let Some(row) = uow.row(parent).cloned() else { return };
     let id = MitigationId::from(uow.id_generator.next());
     let make = |uow: &UnitOfWork<'_>, entry: &Entry<'_>| {

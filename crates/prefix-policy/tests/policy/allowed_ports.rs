@@ -1,5 +1,6 @@
 //! Service ports are spared (http-api.md §5.4).
 
+use prefix_core::mitigation::Role;
 use prefix_policy::BanVerdict;
 use serde_json::{Value, json};
 
@@ -155,17 +156,20 @@ fn a_black_hole_takes_allowed_ports_too() {
 #[test]
 fn the_companion_reaches_the_fragments_that_ports_do_not() {
     let companion = |options: Value, vector: &str| match step(options).ban(&report(vector, RESOLVER)) {
-        BanVerdict::Mitigate { waits: None, companion, .. } => companion.map(|plan| line(&plan)),
+        BanVerdict::Mitigate { waits: None, companions, .. } => {
+            assert!(companions.iter().all(|plan| plan.role == Role::Fragments));
+            companions.iter().map(line).collect::<Vec<_>>()
+        }
         other => panic!("{other:#?}"),
     };
-    assert_eq!(companion(json!({}), "udp_flood"), None);
-    let policed = Some(format!("{V4} frag is_fragment | police 10000000"));
+    assert_eq!(companion(json!({}), "udp_flood"), [""; 0]);
+    let policed = [format!("{V4} proto udp frag is_fragment | police 10000000")];
     assert_eq!(companion(json!({ "fragments": "police" }), "udp_flood"), policed);
-    let discarded = Some(format!("{V4} frag is_fragment | discard"));
+    let discarded = [format!("{V4} proto udp frag is_fragment | discard")];
     assert_eq!(companion(json!({ "fragments": "discard" }), "ntp_amplification"), discarded);
     assert_eq!(
         companion(json!({ "fragments": "discard" }), "icmp_flood"),
-        None,
+        [""; 0],
         "the rule reaches fragments itself"
     );
 }
@@ -176,12 +180,12 @@ fn a_companion_has_the_ttl_of_its_rule_and_is_not_made_twice() {
     let first = world.raise(&report("dns_amplification", RESOLVER));
     assert_eq!(world.rows[1].parent_id, Some(first));
     assert_eq!(world.rows[0].ttl, world.rows[1].ttl);
-    let BanVerdict::Mitigate { waits: None, companion, decision, .. } =
+    let BanVerdict::Mitigate { waits: None, companions, decision, .. } =
         world.ban(&report("ntp_amplification", RESOLVER))
     else {
         panic!()
     };
-    assert_eq!(companion, None);
+    assert_eq!(companions, []);
     assert!(decision.trace.iter().any(|entry| entry.detail.contains("has the rule for fragments already")));
 }
 
@@ -189,10 +193,10 @@ fn a_companion_has_the_ttl_of_its_rule_and_is_not_made_twice() {
 fn a_refused_companion_does_not_stop_the_rule() {
     let mut world = step(json!({ "fragments": "police" }));
     world.parts.guardrails.allow_fragment_match = false;
-    let BanVerdict::Mitigate { waits: None, plan, companion, .. } = world.ban(&report("udp_flood", RESOLVER))
+    let BanVerdict::Mitigate { waits: None, plan, companions, .. } = world.ban(&report("udp_flood", RESOLVER))
     else {
         panic!()
     };
-    assert_eq!(companion, None);
+    assert_eq!(companions, []);
     assert!(plan.warnings.iter().any(|text| text.contains("fragments pass")), "{:?}", plan.warnings);
 }

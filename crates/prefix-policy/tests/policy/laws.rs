@@ -104,7 +104,7 @@ fn world(step: &Value, udp: &[u16], tcp: &[u16]) -> World {
 /// Everything that would be announced.
 fn plans(verdict: BanVerdict) -> Vec<Plan> {
     match verdict {
-        BanVerdict::Mitigate { plan, companion, .. } => std::iter::once(plan).chain(companion).collect(),
+        BanVerdict::Mitigate { plan, companions, .. } => std::iter::once(plan).chain(companions).collect(),
         _ => Vec::new(),
     }
 }
