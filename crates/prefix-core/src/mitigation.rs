@@ -98,6 +98,13 @@ pub struct Progress {
     /// How many times in a row the same rule was raised again shortly after its end by unban.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub flaps: u32,
+    /// The vectors of attacks that were added to its rule while it waited for room. Such a rule stays at its step: what
+    /// one of the attacks would make of the next one is no rule for the others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub merged: Vec<VectorName>,
+    /// Which of all its attacks are over, by the word of whoever reported them, while others go on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub over: Vec<VectorName>,
     /// No lease holds it: it flaps, and so its end by unban was put off to `expires_at`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub held: bool,
@@ -222,7 +229,7 @@ impl Mitigation {
     /// The route of a match under an action: a black hole takes the whole host, everything else is a FlowSpec rule.
     pub fn route_for(matching: &Matching, action: &Action) -> Result<Route, RuleError> {
         match action {
-            Action::Rtbh => Ok(Route::Blackhole(matching.dst_prefix)),
+            Action::Rtbh | Action::RtbhTo(_) => Ok(Route::Blackhole(matching.dst_prefix)),
             _ => matching.rule().map(|rule| Route::FlowSpec(Box::new(rule))),
         }
     }
@@ -237,6 +244,17 @@ impl Mitigation {
     /// The identity of its rule.
     pub fn key(&self) -> Option<RouteKey> {
         self.route.as_ref().map(Route::key)
+    }
+
+    /// Whether its rule is about an attack of this vector, besides others perhaps.
+    pub fn is_about(&self, vector: &VectorName) -> bool {
+        (self.vector == *vector || self.progress.merged.contains(vector)) && !self.progress.over.contains(vector)
+    }
+
+    /// Whether its rule is about an attack of another vector than this one.
+    pub fn is_about_others(&self, vector: &VectorName) -> bool {
+        let mut all = std::iter::once(&self.vector).chain(&self.progress.merged);
+        all.any(|other| other != vector && !self.progress.over.contains(other))
     }
 
     /// Pending, active or escalated.

@@ -89,7 +89,9 @@ pub(crate) fn compare(
 
 /// Rates travel as 32-bit floating point numbers, so actions are compared as the communities they become.
 pub(crate) fn is_same_on_wire(a: &Action, b: &Action) -> bool {
-    a.action_type() == b.action_type() && a.extended_communities() == b.extended_communities()
+    a.action_type() == b.action_type()
+        && a.targets() == b.targets()
+        && a.extended_communities() == b.extended_communities()
 }
 
 /// True if this is a path of ours that a change of ours acts on. One that a session brought back is none: it goes when

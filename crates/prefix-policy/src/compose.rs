@@ -99,7 +99,7 @@ pub(crate) fn compose(
         warnings: attack.reported.unread.clone(),
     };
     agree_on_protocol(attack, &mut composed);
-    if step.action == Action::Rtbh {
+    if step.action.is_rtbh() {
         take_the_host(attack, step, &mut composed);
         return composed;
     }

@@ -19,6 +19,7 @@ mod groups;
 mod id_generator;
 mod ingest;
 mod instance_facts;
+mod merging;
 mod outcome;
 mod panic;
 mod revalidate;

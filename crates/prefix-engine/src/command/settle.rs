@@ -28,13 +28,11 @@ impl Command for Settle {
 
     fn reads(&self, context: &CommandContext<'_>, reads: &mut ReadSet) {
         reads.mitigations.extend(self.confirmed.iter().map(|confirmed| confirmed.id));
-        let given_up =
-            self.confirmed.iter().any(|confirmed| context.intents.is_given_up(&confirmed.key));
+        let is_shared = |confirmed: &Confirmed| context.intents.of_route(&confirmed.key).len() > 1;
         // what the speaker has concerns no quota, unless it ends a row
-        reads.admission |= !self.gone.is_empty() || given_up;
+        reads.admission |= !self.gone.is_empty() || self.confirmed.iter().any(is_shared);
         for row in self.gone.iter().flat_map(|key| context.intents.of_route(key)) {
             reads.mitigations.insert(row.mitigation_id);
-            reads.victims.extend(row.parent_id.map(|_| row.victim_ip));
         }
     }
 

@@ -11,7 +11,7 @@ use prefix_core::mitigation::{Mitigation, ReportedMatch, Role, Status};
 use prefix_core::name::VectorName;
 
 use super::rule_draft::{RuleDraft, describe};
-use super::{covers, has_route, note_owner, same_rule, skip, stop_at_guardrail};
+use super::{covers, has_route, note_owner, skip, stop_at_guardrail};
 use crate::compose::{Attack, protocol_name};
 use crate::facts::Facts;
 use crate::guardrails::{history, quota, rule};
@@ -182,11 +182,6 @@ impl Policy {
             let Some(route) = &companion.route else { return false };
             let mut info = |text: String| decision.note(Stage::Guardrails, StageResult::Info, text);
             let role = companion.role;
-            if let Some(twin) = same_rule(route, facts) {
-                let id = twin.mitigation_id;
-                info(format!("mitigation {id} has the rule for {} already: {route}", purpose(role)));
-                return false;
-            }
             let candidate = draft.companion(companion, facts.pop);
             if let Err(refusal) = self.check_rule(&candidate, facts.check_context()) {
                 let what = purpose(role);
@@ -282,19 +277,10 @@ impl Policy {
             let running = m.route.as_ref()?;
             let (id, action) = (m.mitigation_id, describe(&m.action));
             let strong = m.action.strength_at_least(&draft.composed.action);
-            if has_route(m, wanted) {
-                return Some((m, if strong {
-                    format!("mitigation {id} has the same rule, {action}")
-                } else {
-                    format!(
-                        "mitigation {id} has the same rule with a weaker action, {action} where {} is wanted: one rule \
-                         has one action, {}",
-                        describe(&draft.composed.action),
-                        who_strengthens(m)
-                    )
-                }));
+            if has_route(m, wanted) && strong {
+                return Some((m, format!("mitigation {id} has the same rule, {action}")));
             }
-            let same_attack = m.victim_ip == draft.attack.victim && m.vector == *draft.attack.vector;
+            let same_attack = m.victim_ip == draft.attack.victim && m.is_about(draft.attack.vector);
             if !same_attack {
                 return None;
             }
@@ -358,19 +344,12 @@ fn same_episode<'a>(report: &Report, facts: &Facts<'a>) -> Option<&'a Mitigation
         m.lives()
             && m.victim_ip == report.victim_ip
             && m.lease(&report.source).is_some()
-            && report.vector.as_ref().is_none_or(|vector| *vector == m.vector)
+            && report.vector.as_ref().is_none_or(|vector| m.is_about(vector))
     };
     let living = || facts.unfinished.iter().copied().filter(|m| is_same(m));
     let newest = |m: &&Mitigation| (m.parent_id.is_none(), m.mitigation_id);
     let of_id = living().filter(|m| claims(m)).max_by_key(newest);
     of_id.or_else(|| living().filter(|_| report.vector.is_none()).max_by_key(newest))
-}
-
-fn who_strengthens(mitigation: &Mitigation) -> String {
-    match &mitigation.playbook {
-        Some(playbook) if !mitigation.progress.manual => format!("its own playbook {playbook} escalates it"),
-        _ => "it is an operator's, who can change it".to_owned(),
-    }
 }
 
 fn extend(mut decision: Decision, mitigation: &Mitigation, why: &str) -> BanVerdict {

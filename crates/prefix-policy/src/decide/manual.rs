@@ -120,7 +120,7 @@ fn warnings(plan: &Plan, owner: Option<&CustomerMatch<'_>>) -> Vec<String> {
 fn hit_service(plan: &Plan, service: &Service) -> Vec<String> {
     let (matching, id) = (&plan.matching, &service.service_id);
     let verb = match plan.action {
-        Action::Rtbh => "takes",
+        Action::Rtbh | Action::RtbhTo(_) => "takes",
         _ => "matches",
     };
     let lists = [("udp", &service.allowed_ports.udp, 17), ("tcp", &service.allowed_ports.tcp, 6)];

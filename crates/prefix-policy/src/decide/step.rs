@@ -14,7 +14,7 @@ use crate::playbook::{Playbook, Step};
 use crate::policy::Policy;
 use crate::profile::Profile;
 use crate::settings::duration;
-use crate::verdict::{Plan, StepPlan, StepVerdict};
+use crate::verdict::{StepPlan, StepVerdict};
 
 /// Where a mitigation goes, and why.
 enum Move {
@@ -44,14 +44,6 @@ impl Policy {
                 Move::Down(_) => StepVerdict::StepDown(Box::new(plan)),
             },
         }
-    }
-
-    /// The companions that the running step of a mitigation wants.
-    pub fn companions_of(&self, mitigation: &Mitigation) -> Vec<Plan> {
-        let draft = self
-            .running_playbook(mitigation)
-            .and_then(|playbook| self.draft_of(playbook, mitigation, mitigation.progress.step));
-        draft.map(|draft| self.companion_plans(&draft)).unwrap_or_default()
     }
 
     /// Since when every report stayed below what the running step requires, after one more report with this confidence:
@@ -101,10 +93,13 @@ impl Policy {
         Some(TimeDelta::seconds(self.persistence(self.profile_of(mitigation.victim_ip), step).into()))
     }
 
-    /// The playbook that moves this mitigation; none for companions, operators' rules, and when it is gone.
+    /// The playbook that moves this mitigation; none for companions, operators' rules, rules of several attacks, those that
+    /// nobody reports any more, and when it is gone.
     fn running_playbook(&self, mitigation: &Mitigation) -> Option<&Playbook> {
         let name = mitigation.playbook.as_ref()?;
-        let moves = mitigation.parent_id.is_none() && !mitigation.progress.manual;
+        let progress = &mitigation.progress;
+        let stays = progress.manual || progress.held || !progress.merged.is_empty();
+        let moves = mitigation.parent_id.is_none() && !stays;
         self.parts().playbooks.get(name).filter(|_| moves)
     }
 

@@ -8,6 +8,7 @@ use prefix_core::matching::PacketLength;
 use prefix_core::name::VectorName;
 use prefix_core::port::PortSet;
 use prefix_core::protocol::{Protocol, number};
+use prefix_core::rtbh::TargetSet;
 use prefix_core::ttl::Ttl;
 use prefix_diagnostics::{Diagnostic, Diagnostics, KeyPath};
 
@@ -187,13 +188,30 @@ impl Check<'_> {
         built
     }
 
+    /// The targets of a step: those whose route it is, where they are known.
+    fn targets(&mut self, step: &StepDocument, at: &KeyPath) -> Result<Option<TargetSet>, ()> {
+        let at = at.key("targets");
+        if step.targets.is_empty() {
+            return Ok(None);
+        }
+        if step.action != ActionType::Rtbh {
+            let text = format!("targets belong to rtbh: {} has none", step.action);
+            self.found.error(at, text);
+            return Err(());
+        }
+        let Some(known) = &self.guardrails.rtbh_targets else { return Ok(TargetSet::of(step.targets.iter().cloned())) };
+        known.complete(&step.targets).map_err(|text| self.found.error(at, text))
+    }
+
     fn action(&mut self, step: &StepDocument, at: &KeyPath) -> Option<Action> {
+        let targets = self.targets(step, at).ok()?;
         let parts = ActionParts {
             action_type: step.action,
             rate_bps: step.rate_bps,
             rate_pps: step.rate_pps,
             redirect_to: step.redirect_to,
             dscp_mark: step.dscp_mark,
+            targets,
         };
         let at = match step.action {
             ActionType::Police if step.rate_pps.is_some_and(|rate| rate.get() == 0) => at.key("rate_pps"),

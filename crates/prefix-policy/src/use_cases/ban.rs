@@ -3,9 +3,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::audit::AuditAction;
 use prefix_core::confidence::Confidence;
-use prefix_core::decision::Decision;
+use prefix_core::decision::{Decision, Stage, StageResult};
 use prefix_core::event::{EventStatus, Report, Reports};
-use prefix_core::guardrail::Refusal;
+use prefix_core::guardrail::{Guardrail, Refusal};
 use prefix_core::id::{GroupId, MitigationId};
 use prefix_core::lease::{self, Lease};
 use prefix_core::mitigation::{Mitigation, Status};
@@ -15,8 +15,10 @@ use prefix_core::ttl::Ttl;
 use serde_json::json;
 
 use super::domain_event::{DomainEvent, RefusedRule};
+use super::flapping::raised_again;
 use super::groups::{self, Joined};
 use super::ingest::{AuditTarget, Intake};
+use super::merging;
 use super::outcome::{EventOutcome, RefusedEvent};
 use super::row::{Entry, Origin, new_row};
 use super::steps;
@@ -84,6 +86,14 @@ pub(super) fn mitigate(
         uow.conclude(&mut decision);
     }
     let (id, vector) = (intake.ids.mitigation, vector_of(intake.report));
+    if let Some(refusal) = queued.as_ref().filter(|refusal| refusal.guardrail != Guardrail::QuietPeriod)
+        && let Some((into, flow)) = merging::into_queued(uow, intake, (&plan, &companions), &vector, &leases)
+    {
+        let text = format!("waits as one rule with mitigation {into}: {flow}");
+        decision.note(Stage::Guardrails, StageResult::Info, text);
+        let refusal = refusal.clone();
+        return waiting(uow, intake, into, &refusal, decision);
+    }
     let origin = origin(uow, intake, &vector, leases, &decision);
     let accompany = |plan: Plan| {
         let origin = Origin { id: uow.id_generator.next().into(), ..origin.clone() };
@@ -102,10 +112,21 @@ pub(super) fn mitigate(
         intake.audit(uow, AuditAction::Announce, AuditTarget::Mitigation(id), details);
         return intake.accepted(EventStatus::Accepted, Some((id, status)), decision).into();
     };
-    let mut why = intake.words_of(&refusal);
+    waiting(uow, intake, id, &refusal, decision)
+}
+
+/// What is answered about a mitigation that waits.
+fn waiting(
+    uow: &mut UnitOfWork<'_>,
+    intake: &Intake<'_>,
+    id: MitigationId,
+    refusal: &Refusal,
+    decision: Decision,
+) -> EventOutcome {
+    let mut why = intake.words_of(refusal);
     why["status"] = json!("queued");
     intake.audit(uow, AuditAction::Ingest, AuditTarget::Mitigation(id), why);
-    let mut answer = intake.accepted(EventStatus::Queued, Some((id, status)), decision);
+    let mut answer = intake.accepted(EventStatus::Queued, Some((id, Status::Queued)), decision);
     answer.guardrail = Some(refusal.guardrail);
     answer.retry_after_seconds = refusal.retry_after_seconds.or(Some(1));
     answer.into()
@@ -252,6 +273,7 @@ pub(super) fn hold<R>(
             row.follow_leases();
             row.updated_at = now;
             row.progress.refused_step = None;
+            raised_again(row);
             renewed
         });
         if id == target {
@@ -283,6 +305,7 @@ fn extend(
     let (target, repeats) = hold(uow, mitigation, |row, now| {
         let (until, edge) = policy.lease_until_by(&report.source, report.reports, row.ttl, now);
         row.last_event_id = Some(ids.event);
+        row.progress.over.retain(|over| report.vector.as_ref() != Some(over));
         match row.lease_mut(&report.source) {
             Some(lease) => {
                 if report.vector.is_none() && episode.is_none_or(|id| !lease.claims_episode(id)) {

@@ -263,7 +263,7 @@ pub(crate) fn trigger(
 }
 
 /// Adds the claims of a lease to the one that its source holds already.
-fn add_lease(row: &mut Mitigation, lease: Lease, now: DateTime<Utc>) {
+pub(super) fn add_lease(row: &mut Mitigation, lease: Lease, now: DateTime<Utc>) {
     match row.lease_mut(&lease.source) {
         Some(held) => {
             for claim in &lease.claims {

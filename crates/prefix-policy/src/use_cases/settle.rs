@@ -86,10 +86,9 @@ pub fn confirm_withdrawn(uow: &mut UnitOfWork<'_>, key: &RouteKey) {
         return;
     }
     for id in uow.naming(key, |row| !row.status.is_final()) {
-        if end_overdue(uow, id, Status::lives) {
-            write_panic_end(uow, id);
-            finish(uow, id, key);
-        }
+        end_overdue(uow, id, Status::lives);
+        write_panic_end(uow, id);
+        finish(uow, id, key);
     }
 }
 

@@ -4,13 +4,13 @@ use chrono::{DateTime, Utc};
 use prefix_core::announcer::Route;
 use prefix_core::audit::{Actor, AuditAction};
 use prefix_core::confidence::Confidence;
-use prefix_core::guardrail::{Guardrail, Refusal};
+use prefix_core::guardrail::Refusal;
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{EndReason, FormerRule, Mitigation, Status};
 use serde_json::json;
 
 use super::domain_event::{DomainEvent, RefusedRule};
-use super::ending::{end_with_companions, is_inherited};
+use super::ending::end_with_companions;
 use super::row::{Entry, Origin, new_row, set_action};
 use super::unit_of_work::UnitOfWork;
 use crate::verdict::{Plan, StepPlan, StepVerdict};
@@ -31,7 +31,7 @@ pub(super) fn after_report(uow: &mut UnitOfWork<'_>, id: MitigationId, confidenc
 /// Takes the next step up or down if it is due and no guardrail objects.
 pub fn step_if_due(uow: &mut UnitOfWork<'_>, id: MitigationId) {
     let Some(row) = uow.row(id) else { return };
-    if !row.lives() || row.parent_id.is_some() || row.progress.manual || row.progress.held || row.expires_at <= uow.now {
+    if !row.lives() || row.parent_id.is_some() || row.progress.manual || row.expires_at <= uow.now {
         return;
     }
     match uow.policy.next_step(row, uow.check_context()) {
@@ -87,13 +87,6 @@ fn take(uow: &mut UnitOfWork<'_>, id: MitigationId, mut plan: StepPlan, action: 
         return;
     }
     let key = next.key();
-    let claims = |other: &Mitigation| other.mitigation_id != id && other.status.claims_rule();
-    let taken = key.as_ref().map(|key| uow.of_route(key, claims)).unwrap_or_default();
-    if !taken.is_empty() {
-        let detail = format!("another mitigation ({}) already has this rule", taken[0]);
-        refuse(uow, id, step, &Refusal::new(Guardrail::Semantic, detail));
-        return;
-    }
     let before = row.action.action_type().as_str();
     let details = json!({
         "reason": why,
@@ -128,7 +121,6 @@ fn follow_with_companions(uow: &mut UnitOfWork<'_>, parent: MitigationId, mut wa
                     row.updated_at = now;
                 });
             }
-            None if is_inherited(uow, id) => {}
             None => end_with_companions(uow, id, EndReason::Revalidation),
         }
     }
@@ -137,13 +129,8 @@ fn follow_with_companions(uow: &mut UnitOfWork<'_>, parent: MitigationId, mut wa
     }
 }
 
-/// Adds a companion to a mitigation that lives, unless another one has its rule already.
+/// Adds a companion to a mitigation that lives.
 fn accompany(uow: &mut UnitOfWork<'_>, parent: MitigationId, plan: Plan) {
-    let claims = |row: &Mitigation| row.status.claims_rule();
-    let key = plan.route.as_ref().map(Route::key);
-    if key.as_ref().is_some_and(|key| !uow.of_route(key, claims).is_empty()) {
-        return;
-    }
     let Some(row) = uow.row(parent).cloned() else { return };
     let id = MitigationId::from(uow.id_generator.next());
     let make = |uow: &UnitOfWork<'_>, entry: &Entry<'_>| {

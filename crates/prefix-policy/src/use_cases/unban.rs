@@ -22,7 +22,7 @@ pub(super) fn unban(uow: &mut UnitOfWork<'_>, intake: Intake<'_>) -> EventOutcom
     let held = |row: &Mitigation| {
         let lease = row.lease(&report.source);
         let claimed = lease.is_some_and(|lease| episode.is_none_or(|id| lease.claims_episode(id)));
-        let vector = episode.is_some() || report.vector.as_ref().is_none_or(|v| *v == row.vector);
+        let vector = episode.is_some() || report.vector.as_ref().is_none_or(|v| row.is_about(v));
         row.status.claims_rule() && row.parent_id.is_none() && claimed && vector
     };
     let found = uow.of_victim(report.victim_ip, held);
@@ -78,6 +78,9 @@ fn release(
                 if let Some(lease) = row.lease_mut(&report.source) {
                     lease.release(episode);
                 }
+            } else if let Some(vector) = report.vector.as_ref().filter(|vector| row.is_about_others(vector)) {
+                // the rule is about other attacks too, and nobody has said that these are over
+                row.progress.over.push(vector.clone());
             } else {
                 row.leases.retain(|lease| lease.source != report.source);
             }
