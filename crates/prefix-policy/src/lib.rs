@@ -16,6 +16,7 @@ mod policy;
 mod ports;
 pub mod profile;
 mod safelist;
+mod shadow;
 pub mod settings;
 pub mod simulation;
 pub mod use_cases;
@@ -28,6 +29,7 @@ pub use playbook::{Playbooks, PlaybooksDocument};
 pub use policy::{Policy, PolicyParts};
 pub use profile::Profile;
 pub use safelist::SafelistIndex;
+pub use shadow::Shadow;
 pub use settings::{
     CorrelationSettings, CorrelationTerms, EscalationDefaults, Guardrails, Quotas, Reports, SourcePolicy,
     Sources, Timers,
