@@ -262,7 +262,7 @@ impl Mitigation {
         self.status.lives()
     }
 
-    /// Whether it counts toward the quotas: pending, active and escalated, and withdrawing while its rule may still be
+    /// Whether it counts toward the quotas (which ones says [`Self::is_counted_alone`]): pending, active and escalated, and withdrawing while its rule may still be
     /// at the speaker. Dry-run rules count as if they were announced.
     pub fn counts(&self) -> bool {
         match self.status {

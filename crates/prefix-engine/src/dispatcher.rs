@@ -255,8 +255,8 @@ impl Dispatcher {
     ) {
         let intents = &self.context.intents;
         let not_after = path.tags.not_after;
-        let is_news = |wanting: &&Wanting| intents.get(wanting.id).is_some_and(|row| is_news(&row, key, intents));
-        for Wanting { id, step, action } in wanted_by.iter().filter(is_news).copied() {
+        let has_news = |wanting: &&Wanting| intents.get(wanting.id).is_some_and(|row| is_news(&row, key, intents));
+        for Wanting { id, step, action } in wanted_by.iter().filter(has_news).copied() {
             let (at, frame) = self.context.clock.reading();
             settle.confirmed.push(Confirmed { id, key: key.clone(), step, action, not_after, at, frame });
         }

@@ -2,29 +2,20 @@
 //! guardrails.
 
 mod ban;
+mod coverage;
 mod manual;
 mod rule_draft;
 mod step;
 
 use prefix_core::announcer::Route;
 use prefix_core::decision::{Decision, Outcome, Stage, StageResult};
-use prefix_core::flowspec::Rule;
 use prefix_core::guardrail::Refusal;
 use prefix_core::mitigation::Mitigation;
 
 use crate::facts::Facts;
 use crate::inventory::CustomerMatch;
 
-/// Whether every packet that `other` reaches is reached by `route` too.
-pub(crate) fn covers(route: &Route, other: &Route) -> bool {
-    match (route, other) {
-        (Route::Blackhole(prefix), other) => prefix.covers(&other.destination()),
-        (Route::FlowSpec(rule), Route::FlowSpec(other)) => rule.covers(other),
-        (Route::FlowSpec(rule), Route::Blackhole(prefix)) => {
-            Rule::to(*prefix).build().is_ok_and(|everything| rule.covers(&everything))
-        }
-    }
-}
+pub(crate) use coverage::covers;
 
 /// Notes whose address it is.
 fn note_owner(decision: &mut Decision, victim: prefix_core::address::VictimIp, owner: &CustomerMatch<'_>) {

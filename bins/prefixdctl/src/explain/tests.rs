@@ -117,6 +117,7 @@ const CODES: [&str; 18] = [
     "max_lifetime",
     "quiet_period",
     "new_rate",
+    "quota_victim",
     "quota_customer",
     "quota_pop",
     "quota_global",

@@ -122,6 +122,7 @@ impl From<&domain::Decision> for Decision {
             playbook: text(decision.playbook.as_ref()),
             step: decision.step.map(Into::into),
             rule: decision.rule.as_ref().map(DecidedRule::from),
+            companions: decision.companions.iter().map(DecidedRule::from).collect(),
             guardrail: decision.guardrail.map(Into::into),
             trace: trace.collect(),
         }
@@ -137,6 +138,7 @@ impl From<&domain::DecidedRule> for DecidedRule {
             rate_bps: rule.rate_bps.map(Into::into),
             rate_pps: rule.rate_pps.map(Into::into),
             ttl_seconds: Some(rule.ttl_seconds.seconds()),
+            role: rule.role.map(Into::into),
         }
     }
 }

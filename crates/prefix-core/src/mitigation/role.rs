@@ -23,8 +23,9 @@ impl Mitigation {
         self.role.unwrap_or(if self.parent_id.is_some() { Role::Fragments } else { Role::Main })
     }
 
-    /// Whether it accompanies another mitigation, whose leases and end it shares.
-    pub fn is_companion(&self) -> bool {
-        self.parent_id.is_some()
+    /// Whether it counts by itself toward the quotas of victim, customer, pop and all. A companion counts only toward what
+    /// the speaker's peers take; one of before there were roles goes on counting as it did when it was let in.
+    pub fn is_counted_alone(&self) -> bool {
+        self.parent_id.is_none() || self.role.is_none()
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use chrono::{DateTime, Utc};
 use prefix_core::address::VictimIp;
-use prefix_core::announcer::{AfiSafi, Route, SessionState};
+use prefix_core::announcer::{AfiSafi, SessionState};
 use prefix_core::audit::AuditEntry;
 use prefix_core::audit_chain::{ChainHash, Verdict};
 use prefix_core::event::Event;
@@ -18,6 +18,7 @@ use prefix_core::ports::{
     AuditQuery, Bucket, EventQuery, MitigationQuery, PopStats, SeriesQuery, StoreError, Totals,
 };
 use prefix_core::safelist::SafelistEntry;
+use prefix_policy::Shadow;
 
 use super::{Engine, memory};
 use crate::answer::{History, MitigationView, PeerView, Speaker};
@@ -51,20 +52,10 @@ impl Engine {
         }
         let family = mitigation.route.as_ref().map(family_of);
         let peers_established = family.map_or(0, |family| self.running.shared.speaker.established(family));
-        let shadowed_by = self.shadow_of(&mitigation);
-        MitigationView { mitigation, intended, peers_established, shadowed_by, explained: true }
-    }
-
-    /// The living rule of the same victim that routers apply first (RFC 8955 §5.1) to packets of this one.
-    fn shadow_of(&self, row: &Mitigation) -> Option<MitigationId> {
-        let rule = row.route.as_ref().filter(|_| row.lives())?.rule()?;
-        let others = self.running.shared.intents.living_of(row.victim_ip);
-        let shadows = others.iter().filter_map(|other| {
-            let theirs = other.route.as_ref().and_then(Route::rule)?;
-            (theirs.precedes(rule) && theirs.overlaps(rule)).then_some((theirs, other.mitigation_id))
-        });
-        let first = shadows.reduce(|first, next| if next.0.precedes(first.0) { next } else { first });
-        first.map(|(_, id)| id)
+        let others = shared.intents.living_of(mitigation.victim_ip);
+        let shadow = Shadow::of(&mitigation, others.iter().map(AsRef::as_ref));
+        mitigation.warnings.extend(shadow.warnings);
+        MitigationView { mitigation, intended, peers_established, shadowed_by: shadow.by, explained: true }
     }
 
     /// One mitigation, of any pop.

@@ -53,7 +53,7 @@ impl Testbed {
         let mut customers = BTreeMap::new();
         let mut pop = 0;
         for row in rows {
-            if row.counts() {
+            if row.counts() && row.is_counted_alone() {
                 pop += 1;
                 if let Some(customer) = &row.customer_id {
                     *customers.entry(customer.clone()).or_insert(0) += 1;

@@ -275,14 +275,17 @@ impl Spare<'_> {
         let id = &service.service_id;
         let action = self.capacity().filter(|_| !self.marks()).and_then(|capacity| capacity.action().ok());
         let Some(action) = action else {
-            composed.warnings.push(if unknown {
+            let passes = if unknown {
                 format!(
                     "the attacked ports are not known: ports {cut} of service {id} are left out, an attack on them \
                      passes this rule"
                 )
             } else {
                 format!("ports {cut} of service {id} are left out: what attacks them passes this rule")
-            });
+            };
+            let text = format!("{passes} (no capacity of the service is declared)");
+            composed.note(Stage::AllowedPorts, StageResult::Info, text);
+            composed.warnings.push(passes);
             return;
         };
         let text = format!(

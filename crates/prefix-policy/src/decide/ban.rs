@@ -4,6 +4,7 @@
 use std::sync::LazyLock;
 
 use prefix_core::address::VictimIp;
+use prefix_core::announcer::Route;
 use prefix_core::decision::{DecidedRule, Decision, Outcome, Stage, StageResult};
 use prefix_core::event::{Reach, Report, Reports};
 use prefix_core::guardrail::Refusal;
@@ -11,7 +12,8 @@ use prefix_core::mitigation::{Mitigation, ReportedMatch, Role, Status};
 use prefix_core::name::VectorName;
 
 use super::rule_draft::{RuleDraft, describe};
-use super::{covers, has_route, note_owner, skip, stop_at_guardrail};
+use super::coverage::{cover_together, covers, done_together, strong_rules};
+use super::{has_route, note_owner, skip, stop_at_guardrail};
 use crate::compose::{Attack, protocol_name};
 use crate::facts::Facts;
 use crate::guardrails::{history, quota, rule};
@@ -142,16 +144,25 @@ impl Policy {
             return BanVerdict::NoPlaybook(decision);
         }
         let mut plan = self.plan(draft);
-        decision.rule = plan.route.as_ref().map(|route| DecidedRule::new(route, &plan.action, plan.ttl));
+        let decided = |plan: &Plan| {
+            plan.route.as_ref().map(|route| DecidedRule::new(plan.role, route, &plan.action, plan.ttl))
+        };
+        decision.rule = decided(&plan);
         let route = match self.check_rule(&draft.candidate(facts.pop), facts.check_context()) {
             Ok(route) => route,
             Err(refusal) => return refuse(decision, refusal, plan),
         };
         let companions = self.companions(draft, &mut plan, &mut decision, facts);
-        let mut routes = vec![&route];
-        routes.extend(companions.iter().filter_map(|plan| plan.route.as_ref()));
+        decision.companions = companions.iter().filter_map(decided).collect();
+        let routes: Vec<&Route> = companions.iter().filter_map(|plan| plan.route.as_ref()).collect();
+        let wanted = quota::Wanted {
+            victim: draft.attack.victim,
+            customer: plan.customer_id.as_ref(),
+            main: &[&route],
+            companions: &routes,
+        };
         let admitted = history::check(self, &draft.candidate(facts.pop), &route, facts)
-            .and_then(|()| quota::check(self, plan.customer_id.as_ref(), &routes, facts));
+            .and_then(|()| quota::check(self, &wanted, facts));
         let waits = match admitted {
             Ok(quotas) => {
                 decision.outcome = Outcome::Mitigate;
@@ -273,7 +284,7 @@ impl Policy {
             facts.unfinished.iter().copied().filter(|row| row.status.claims_rule()).collect();
         // Living before queued, the same rule before a wider one, older before newer.
         rows.sort_by_key(|m| (!m.lives(), !has_route(m, wanted), m.mitigation_id));
-        rows.into_iter().find_map(|m| {
+        let one = rows.into_iter().find_map(|m| {
             let running = m.route.as_ref()?;
             let (id, action) = (m.mitigation_id, describe(&m.action));
             let strong = m.action.strength_at_least(&draft.composed.action);
@@ -288,8 +299,9 @@ impl Policy {
                 return Some((m, format!("mitigation {id} matches all of it: {running}, {action}")));
             }
             let why = format!("mitigation {id} runs step {} of the same playbook: {running}, {action}", m.progress.step);
-            self.covers_at_its_step(playbook, draft, m).then_some((m, why))
-        })
+            self.covers_at_its_step(playbook, draft, m, facts).then_some((m, why))
+        });
+        one.or_else(|| done_together(draft, facts))
     }
 
     /// An escalated mitigation may match less than the first step of its playbook: then the rule that its own step
@@ -299,6 +311,7 @@ impl Policy {
         playbook: &Playbook,
         draft: &RuleDraft<'_>,
         mitigation: &Mitigation,
+        facts: &Facts<'_>,
     ) -> bool {
         let number = mitigation.progress.step;
         if number == 0 || mitigation.playbook.as_ref() != Some(&playbook.name) {
@@ -307,7 +320,8 @@ impl Policy {
         let Some(step) = playbook.step(number) else { return false };
         let there = self.draft(draft.attack, draft.owner, &playbook.name, (number, step));
         let (Some(running), Some(wanted)) = (&mitigation.route, &there.route) else { return false };
-        covers(running, wanted) && mitigation.action.strength_at_least(&there.composed.action)
+        let alone = covers(running, wanted) && mitigation.action.strength_at_least(&there.composed.action);
+        alone || cover_together(&strong_rules(mitigation, &there.composed.action, facts), &there.composed.matching)
     }
 }
 
@@ -356,7 +370,8 @@ fn extend(mut decision: Decision, mitigation: &Mitigation, why: &str) -> BanVerd
     decision.playbook.clone_from(&mitigation.playbook);
     decision.step = Some(mitigation.progress.step);
     let route = mitigation.route.as_ref();
-    decision.rule = route.map(|route| DecidedRule::new(route, &mitigation.action, mitigation.ttl));
+    let role = mitigation.role();
+    decision.rule = route.map(|route| DecidedRule::new(role, route, &mitigation.action, mitigation.ttl));
     let waits = if mitigation.status == Status::Queued { ", which still waits," } else { "" };
     let text = format!("{why}; {}{waits} is renewed for {}", mitigation.mitigation_id, mitigation.ttl);
     decision.stop(Stage::Extend, Outcome::Extend, text);

@@ -33,7 +33,7 @@ impl Policy {
         let mut plan = self.manual_plan(request, ttl, owner.as_ref());
         plan.route = Mitigation::route_for(&plan.matching, &plan.action).ok();
         plan.warnings = warnings(&plan, owner.as_ref());
-        decision.rule = plan.route.as_ref().map(|route| DecidedRule::new(route, &plan.action, ttl));
+        decision.rule = plan.route.as_ref().map(|route| DecidedRule::new(plan.role, route, &plan.action, ttl));
         let twin = plan.route.as_ref().and_then(|route| same_rule(route, facts));
         note_way(&mut decision, &plan, twin);
         let candidate = Candidate {
@@ -62,7 +62,15 @@ impl Policy {
         // what lives counts already; what is queued does not yet
         let quotas = match twin {
             Some(twin) if twin.lives() => Ok("the rule lives already and counts in the quotas".to_owned()),
-            _ => quota::check(self, plan.customer_id.as_ref(), &[&route], facts),
+            _ => {
+                let wanted = quota::Wanted {
+                    victim: request.victim_ip,
+                    customer: plan.customer_id.as_ref(),
+                    main: &[&route],
+                    companions: &[],
+                };
+                quota::check(self, &wanted, facts)
+            }
         };
         match quotas {
             Err(refusal) => refuse(decision, refusal, Some(plan)),

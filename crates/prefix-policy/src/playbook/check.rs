@@ -180,6 +180,7 @@ impl Check<'_> {
         for (number, step) in playbook.steps.iter().enumerate() {
             let at = at.index(number);
             self.bounds(step, &at);
+            self.black_hole(step, &at);
             for vector in playbook.matches.vector.as_slice() {
                 self.meets(vector, step, &at);
             }
@@ -266,6 +267,14 @@ impl Check<'_> {
         }
         self.no_port_zero(&step.matches.src_ports, at.key("src_ports"));
         self.values(&at, step.matches.packet_length, &step.matches.dscp);
+    }
+
+    /// A black hole takes every packet to the host, whatever the step narrows.
+    fn black_hole(&mut self, step: &StepDocument, at: &KeyPath) {
+        if step.action == ActionType::Rtbh && !step.matches.is_empty() {
+            let text = "has no effect: rtbh takes every packet to the host; leave it out, or let the step discard";
+            self.found.warning(at.key("match"), text);
+        }
     }
 
     /// Whether a vector and the match of a step leave anything.

@@ -200,6 +200,7 @@ fn the_world_forgets_what_no_decision_looks_at() {
     });
     let mut parts = parts();
     parts.quotas = crate::Quotas {
+        max_active_per_victim: 1_000,
         max_active_per_customer: 1_000,
         max_active_per_pop: 1_000,
         max_active_global: 1_000,

@@ -9,10 +9,12 @@ use super::unit_of_work::UnitOfWork;
 
 /// Which deadline of a row comes first: one that was held ends by its unban, only later.
 pub(super) fn deadline(row: &Mitigation) -> EndReason {
-    match row.progress.held {
-        true => EndReason::DetectorUnban,
-        false if row.expires_at >= row.lifetime_ends_at => EndReason::MaxLifetime,
-        false => EndReason::Ttl,
+    if row.expires_at >= row.lifetime_ends_at {
+        EndReason::MaxLifetime
+    } else if row.progress.held {
+        EndReason::DetectorUnban
+    } else {
+        EndReason::Ttl
     }
 }
 

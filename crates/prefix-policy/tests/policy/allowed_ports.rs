@@ -14,9 +14,17 @@ fn step(options: Value) -> World {
     World::with_steps(json!([step]))
 }
 
+/// A server that asks nobody, at the address of the resolver.
+fn serving_only() -> Value {
+    let mut inventory = crate::world::inventory();
+    inventory["customers"][0]["services"][0]["allowed_source_ports"] = json!({});
+    inventory
+}
+
 #[test]
 fn the_table_of_the_contract_holds() {
-    let world = World::with_steps(discard());
+    let mut world = World::with_steps(discard());
+    world.inventory(serving_only());
     let table: [(&[u16], &str); 4] = [
         (&[53, 80, 443], "dport =80|=443 | discard"),
         (&[], "dport <53|>53 | discard"),
@@ -78,7 +86,7 @@ fn nothing_left_is_policed_or_skipped_and_never_discarded() {
     let by_packets = json!({ "action": "police", "rate_pps": 100 });
     assert_eq!(rule(by_packets), format!("{V4} proto udp dport =53 | police 100pps"));
     let redirect = json!({ "action": "redirect", "redirect_to": "65000:100" });
-    assert_eq!(rule(redirect), format!("{V4} proto udp dport =53 | police 10000000"));
+    assert_eq!(rule(redirect), format!("{V4} proto udp dport =53 | redirect"), "it takes the whole match");
 }
 
 #[test]
@@ -98,8 +106,10 @@ fn skip_explains_itself() {
 fn unknown_ports_can_be_policed_as_a_whole() {
     let world = step(json!({ "on_unknown_ports": "police_all" }));
     assert_eq!(world.rule(&report("udp_flood", RESOLVER)), format!("{V4} proto udp | police 10000000"));
+    let mut serving = step(json!({ "on_unknown_ports": "police_all" }));
+    serving.inventory(serving_only());
     assert_eq!(
-        world.rule(&report("udp_flood", RESOLVER).on(&[9])),
+        serving.rule(&report("udp_flood", RESOLVER).on(&[9])),
         format!("{V4} proto udp dport =9 | discard")
     );
 }
@@ -126,18 +136,17 @@ fn answers_that_a_resolver_asked_for_are_policed() {
     let world = World::with_steps(discard());
     assert_eq!(
         world.rule(&report("dns_amplification", RESOLVER)),
-        format!("{V4} proto udp dport <53|>53 sport =53 | police 10000000")
+        format!("{V4} proto udp sport =53 | police 10000000")
     );
     assert_eq!(
         world.rule(&report("ntp_amplification", RESOLVER)),
-        format!("{V4} proto udp dport <53|>53 sport =123 | discard")
+        format!("{V4} proto udp sport =123 | discard"),
+        "the attacker chooses the destination port, so none is left out"
     );
-    let plan = world.plan(&report("udp_flood", RESOLVER).on(&[9]));
-    assert!(
-        plan.warnings.iter().any(|text| text.contains("discards answers from ports 53")),
-        "{:?}",
-        plan.warnings
-    );
+    let flood = report("udp_flood", RESOLVER).on(&[9]);
+    assert_eq!(world.rule(&flood), format!("{V4} proto udp dport =9 | police 10000000"));
+    let warnings = world.plan(&flood).warnings;
+    assert!(warnings.iter().any(|text| text.contains("meets answers from ports 53")), "{warnings:?}");
 }
 
 #[test]

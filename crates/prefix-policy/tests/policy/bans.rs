@@ -247,14 +247,14 @@ fn a_queued_mitigation_is_renewed_and_not_queued_twice() {
 #[test]
 fn a_full_quota_queues_a_ban_with_its_numbers() {
     let mut world = World::with_steps(discard());
-    world.quota.customers.insert("acme".parse().unwrap(), 5);
+    world.quota.customers.insert("acme".parse().unwrap(), 64);
     let BanVerdict::Mitigate { waits: Some(refusal), plan, decision, .. } =
         world.ban(&report("udp_flood", HOST))
     else {
         panic!()
     };
     assert_eq!(refusal.guardrail, Guardrail::QuotaCustomer);
-    assert_eq!(refusal.detail, "customer acme has 5 rules, 1 more exceed quotas.max_active_per_customer 5");
+    assert_eq!(refusal.detail, "customer acme has 64 rules, 1 more exceed quotas.max_active_per_customer 64");
     assert!(plan.route.is_some());
     assert_eq!(decision.guardrail, Some(Guardrail::QuotaCustomer));
 }

@@ -69,15 +69,17 @@ struct Untraced {
     playbook: Option<PlaybookName>,
     step: Option<u16>,
     rule: Option<DecidedRule>,
+    #[serde(default)]
+    companions: Vec<DecidedRule>,
     guardrail: Option<Guardrail>,
 }
 
 impl From<Untraced> for Decision {
     fn from(decision: Untraced) -> Self {
-        let Untraced { outcome, customer_id, service_id, profile, playbook, step, rule, guardrail } =
+        let Untraced { outcome, customer_id, service_id, profile, playbook, step, rule, companions, guardrail } =
             decision;
         let trace = Vec::new();
-        Self { outcome, customer_id, service_id, profile, playbook, step, rule, guardrail, trace }
+        Self { outcome, customer_id, service_id, profile, playbook, step, rule, companions, guardrail, trace }
     }
 }
 

@@ -117,6 +117,7 @@ fn guardrail_rules(guardrails: &Guardrails, found: &mut Diagnostics) {
 
 fn quota_rules(quotas: &Quotas, found: &mut Diagnostics) {
     for (key, value) in [
+        ("max_active_per_victim", quotas.max_active_per_victim),
         ("max_active_per_customer", quotas.max_active_per_customer),
         ("max_active_per_pop", quotas.max_active_per_pop),
         ("max_active_global", quotas.max_active_global),

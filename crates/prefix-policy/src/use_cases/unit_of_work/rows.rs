@@ -13,6 +13,18 @@ use super::tracked::Tracked;
 use crate::use_cases::expire::deadline;
 use crate::use_cases::flapping::flaps;
 
+/// As what a row counts toward the quotas.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counted {
+    main: bool,
+    companion: bool,
+}
+
+fn counted(row: &Mitigation) -> Counted {
+    let (counts, alone) = (row.counts(), row.is_counted_alone());
+    Counted { main: counts && alone, companion: counts && !alone }
+}
+
 impl UnitOfWork<'_> {
     pub(super) fn list(&mut self, key: RouteKey, id: MitigationId) {
         let ids = self.by_route.entry(key).or_default();
@@ -96,15 +108,15 @@ impl UnitOfWork<'_> {
     ) -> Option<R> {
         let tracked = self.tracked.get_mut(&id)?;
         tracked.touch(self.stores);
-        let (counted, lived, ruled) = (tracked.row.counts(), tracked.row.lives(), tracked.row.key());
+        let (counted, lived, ruled) = (counted(&tracked.row), tracked.row.lives(), tracked.row.key());
         let claimed = tracked.row.status.claims_rule();
         let result = change(&mut tracked.row);
         if claimed && tracked.row.status == Status::Withdrawing {
             self.giving_up.push(id);
         }
         let rules = tracked.row.key().filter(|key| ruled.as_ref() != Some(key));
-        let admitted = !lived && tracked.row.lives();
-        let (counts, customer) = (tracked.row.counts(), tracked.row.customer_id.clone());
+        let admitted = !lived && tracked.row.lives() && tracked.row.is_counted_alone();
+        let (counts, customer) = (self::counted(&tracked.row), tracked.row.customer_id.clone());
         let pop = tracked.row.pop.clone();
         self.count(counted, counts, &pop, customer.as_ref());
         self.changes.admitted += u64::from(admitted);
@@ -129,9 +141,10 @@ impl UnitOfWork<'_> {
             }
             self.list(key, row.mitigation_id);
         }
-        self.count(false, row.counts(), &row.pop, row.customer_id.as_ref());
-        self.changes.admitted += u64::from(row.lives());
-        self.quota.new_last_minute += u64::from(row.lives());
+        self.count(Counted::default(), counted(&row), &row.pop, row.customer_id.as_ref());
+        let admitted = row.lives() && row.is_counted_alone();
+        self.changes.admitted += u64::from(admitted);
+        self.quota.new_last_minute += u64::from(admitted);
         self.by_victim.entry(row.victim_ip).or_default().push(row.mitigation_id);
         self.tracked.insert(row.mitigation_id, Tracked::new(row));
     }
@@ -202,11 +215,15 @@ impl UnitOfWork<'_> {
         });
     }
 
-    fn count(&mut self, before: bool, after: bool, pop: &Pop, customer: Option<&CustomerId>) {
+    fn count(&mut self, before: Counted, after: Counted, pop: &Pop, customer: Option<&CustomerId>) {
+        if before.companion != after.companion && pop == self.pop {
+            let companions = &mut self.quota.companions;
+            *companions = if after.companion { *companions + 1 } else { companions.saturating_sub(1) };
+        }
         let shift = |counter: &mut u64| {
-            *counter = if after { *counter + 1 } else { counter.saturating_sub(1) };
+            *counter = if after.main { *counter + 1 } else { counter.saturating_sub(1) };
         };
-        if before == after {
+        if before.main == after.main {
             return;
         }
         shift(&mut self.quota.global);

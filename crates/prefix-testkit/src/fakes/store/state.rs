@@ -38,6 +38,7 @@ pub(super) struct State {
     global: i64,
     pops: BTreeMap<Pop, i64>,
     customers: BTreeMap<CustomerId, i64>,
+    companions: BTreeMap<Pop, i64>,
     admitted: Vec<(Pop, i64, u64)>,
 }
 
@@ -116,6 +117,7 @@ impl State {
         QuotaCounts {
             customers: reads.customers.iter().map(|c| (c.clone(), of_customer(c))).collect(),
             pop: count(*self.pops.get(&reads.pop).unwrap_or(&0)),
+            companions: count(*self.companions.get(&reads.pop).unwrap_or(&0)),
             global: count(self.global),
             new_last_minute: recent.map(|(_, _, number)| number).sum(),
         }
@@ -134,6 +136,9 @@ impl State {
         self.global += delta.global;
         for (pop, by) in delta.pops {
             *self.pops.entry(pop).or_default() += by;
+        }
+        for (pop, by) in delta.companions {
+            *self.companions.entry(pop).or_default() += by;
         }
         for (customer, by) in delta.customers {
             *self.customers.entry(customer).or_default() += by;
