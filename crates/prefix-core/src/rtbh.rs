@@ -70,7 +70,8 @@ impl Serialize for TargetSet {
 impl<'de> Deserialize<'de> for TargetSet {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let names = Vec::<RtbhTargetName>::deserialize(deserializer)?;
-        Self::of(names).ok_or_else(|| serde::de::Error::custom("a black hole has at least one target, or none is named"))
+        Self::of(names)
+            .ok_or_else(|| serde::de::Error::custom("a black hole has at least one target, or none is named"))
     }
 }
 
@@ -198,13 +199,17 @@ impl<C: Ord + Clone> RtbhTargets<C> {
 
     fn unknown(&self, name: &RtbhTargetName) -> String {
         let known: Vec<&str> = self.targets.keys().map(RtbhTargetName::as_str).collect();
-        let known = if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", known.join(", ")) };
+        let known =
+            if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", known.join(", ")) };
         format!("there is no target {:?} in bgp.rtbh_targets: {known}", name.as_str())
     }
 }
 
 /// The one of two next hops that is named; both, if they differ.
-fn one_of<A: PartialEq + Into<IpAddr> + Copy>(one: Option<A>, other: Option<A>) -> Result<Option<A>, [IpAddr; 2]> {
+fn one_of<A: PartialEq + Into<IpAddr> + Copy>(
+    one: Option<A>,
+    other: Option<A>,
+) -> Result<Option<A>, [IpAddr; 2]> {
     match (one, other) {
         (Some(one), Some(other)) if one != other => Err([one.into(), other.into()]),
         _ => Ok(one.or(other)),
@@ -213,7 +218,10 @@ fn one_of<A: PartialEq + Into<IpAddr> + Copy>(one: Option<A>, other: Option<A>) 
 
 fn differ(set: &[RtbhTargetName], [one, other]: [IpAddr; 2]) -> String {
     let names: Vec<&str> = set.iter().map(RtbhTargetName::as_str).collect();
-    format!("the targets {} have differing next hops ({one}, {other}), and a route has one: use a step for each", names.join(", "))
+    format!(
+        "the targets {} have differing next hops ({one}, {other}), and a route has one: use a step for each",
+        names.join(", ")
+    )
 }
 
 #[cfg(test)]
@@ -274,7 +282,14 @@ mod tests {
     #[test]
     fn a_path_tells_its_targets_and_lists_that_make_one_route_are_one() {
         let targets = targets();
-        for names in [&["transit"][..], &["exchange"], &["both"], &["both", "exchange"], &["usual"], &["usual", "transit"]] {
+        for names in [
+            &["transit"][..],
+            &["exchange"],
+            &["both"],
+            &["both", "exchange"],
+            &["usual"],
+            &["usual", "transit"],
+        ] {
             let complete = targets.complete(&set(names)).unwrap().unwrap();
             let united = targets.unite(complete.names()).unwrap();
             assert_eq!(targets.unite(&set(names)), Ok(united.clone()), "{names:?}");
@@ -283,7 +298,8 @@ mod tests {
         }
         assert_eq!(targets.complete(&set(&["both"])), targets.complete(&set(&["usual", "transit"])));
         let usual = IpAddr::from([192, 0, 2, 1]);
-        let read = |communities: &[&'static str]| targets.reached_by(&communities.iter().copied().collect(), usual);
+        let read =
+            |communities: &[&'static str]| targets.reached_by(&communities.iter().copied().collect(), usual);
         assert_eq!(read(&["65001:666", "NO_EXPORT", "65000:1"]), None, "it carries more");
         assert_eq!(read(&["65001:666"]), None, "it carries less");
         assert!(read(&["65535:666"]).is_some());

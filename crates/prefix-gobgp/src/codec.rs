@@ -243,9 +243,13 @@ mod tests {
     /// One upstream by its own community, an exchange by a next hop of its own; every own path carries 65010:1.
     fn with_targets() -> Codec {
         let target = |name: &str, communities: &[&str], hop: Option<[u8; 4]>| {
-            let communities = communities.iter().chain(&["65010:1"]).map(|text| text.parse().unwrap()).collect();
+            let communities =
+                communities.iter().chain(&["65010:1"]).map(|text| text.parse().unwrap()).collect();
             let next_hop_v6 = hop.map(|_| "2001:db8::66".parse().unwrap());
-            (name.parse().unwrap(), RtbhTarget { communities, next_hop_v4: hop.map(Ipv4Addr::from), next_hop_v6 })
+            (
+                name.parse().unwrap(),
+                RtbhTarget { communities, next_hop_v4: hop.map(Ipv4Addr::from), next_hop_v6 },
+            )
         };
         let usual = United {
             communities: ["65535:666", "NO_EXPORT", "65010:1"].map(|text| text.parse().unwrap()).into(),
@@ -286,7 +290,8 @@ mod tests {
             let attributes = Attributes::decode(change.attributes.iter().map(|a| &a[..]));
             let mut carried: Vec<u32> = attributes.communities.iter().map(|c| c.get()).collect();
             carried.sort_unstable();
-            let carried: Vec<String> = carried.iter().map(|c| format!("{}:{}", c >> 16, c & 0xffff)).collect();
+            let carried: Vec<String> =
+                carried.iter().map(|c| format!("{}:{}", c >> 16, c & 0xffff)).collect();
             assert_eq!(carried.join(" "), communities, "{targets:?}");
             assert_eq!(attributes.large.len(), 3 + further, "{targets:?}");
             assert_eq!(attributes.next_hop, Some(hop.parse().unwrap()), "{targets:?}");

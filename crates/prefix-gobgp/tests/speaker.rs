@@ -168,7 +168,10 @@ async fn a_black_hole_reaches_a_router_as_its_targets_say_and_changes_in_place(v
         all_ok(&gobgp.announce(std::slice::from_ref(&path)).await);
         until(format!("a black hole to {names:?}"), PATIENCE, async || {
             let rib = router.rib().unwrap();
-            let seen = rib.iter().find(|update| update.family == Family::Ipv4Unicast).map(|update| &update.attributes);
+            let seen = rib
+                .iter()
+                .find(|update| update.family == Family::Ipv4Unicast)
+                .map(|update| &update.attributes);
             let is_it = seen.is_some_and(|seen| {
                 seen.communities == communities && seen.next_hop == Some(next_hop.into())
             });

@@ -78,18 +78,23 @@ mod tests {
     }
 
     fn length() -> impl Strategy<Value = Option<PacketLength>> {
-        proptest::option::of((20_u16..30, 0_u16..5).prop_map(|(min, more)| PacketLength { min, max: min + more }))
+        proptest::option::of(
+            (20_u16..30, 0_u16..5).prop_map(|(min, more)| PacketLength { min, max: min + more }),
+        )
     }
 
     fn matching() -> impl Strategy<Value = Matching> {
         let few = prop_oneof![4 => Just(PortSet::default()), 1 => ports()];
-        let lists = prop_oneof![4 => Just(BTreeSet::new()), 1 => proptest::collection::btree_set(0_u8..4, 1..3)];
-        (destination(), few, length(), lists).prop_map(|(dst_ports, src_ports, packet_length, icmp_type)| Matching {
-            dst_ports,
-            src_ports,
-            packet_length,
-            icmp_type,
-            ..Matching::everything_to("203.0.113.10/32".parse().unwrap())
+        let lists =
+            prop_oneof![4 => Just(BTreeSet::new()), 1 => proptest::collection::btree_set(0_u8..4, 1..3)];
+        (destination(), few, length(), lists).prop_map(|(dst_ports, src_ports, packet_length, icmp_type)| {
+            Matching {
+                dst_ports,
+                src_ports,
+                packet_length,
+                icmp_type,
+                ..Matching::everything_to("203.0.113.10/32".parse().unwrap())
+            }
         })
     }
 
@@ -136,7 +141,10 @@ mod tests {
         let base = Matching::everything_to("203.0.113.10/32".parse().unwrap());
         let udp = Matching { protocol: Some(17), ..base.clone() };
         let length = |min, max| Matching { packet_length: Some(PacketLength { min, max }), ..base.clone() };
-        let only = |port: u16| Matching { dst_ports: DestinationPorts::Only([port].into_iter().collect()), ..base.clone() };
+        let only = |port: u16| Matching {
+            dst_ports: DestinationPorts::Only([port].into_iter().collect()),
+            ..base.clone()
+        };
         let both = Matching { src_ports: [53_u16].into_iter().collect(), ..only(53) };
         assert_eq!(united(&udp, &Matching { protocol: Some(6), ..base.clone() }), None);
         assert_eq!(united(&length(20, 100), &length(102, 200)), None);

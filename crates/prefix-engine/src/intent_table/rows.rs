@@ -94,8 +94,12 @@ impl Rows {
         let of_victims = reads.victims.iter().flat_map(|victim| self.of_victim(*victim));
         let named = reads.mitigations.iter().filter_map(|id| self.by_id.get(id));
         let keys = of_victims.chain(named).flat_map(|row| route_keys(row));
-        let sharers: Vec<MitigationId> =
-            keys.filter_map(|key| self.by_key.get(&key)).filter(|ids| ids.len() > 1).flatten().copied().collect();
+        let sharers: Vec<MitigationId> = keys
+            .filter_map(|key| self.by_key.get(&key))
+            .filter(|ids| ids.len() > 1)
+            .flatten()
+            .copied()
+            .collect();
         reads.mitigations.extend(sharers);
     }
 

@@ -26,7 +26,15 @@ impl Reconciler {
         let (at, frame) = self.context.clock.reading();
         let confirmed = AnnouncedPath::new(desired.action, tags, at);
         let key = &path.key;
-        let row = |Wanting { id, step, action }| Confirmed { id, key: key.clone(), step, action, not_after, at, frame };
+        let row = |Wanting { id, step, action }| Confirmed {
+            id,
+            key: key.clone(),
+            step,
+            action,
+            not_after,
+            at,
+            frame,
+        };
         Some((confirmed, key.clone(), wanted_by.into_iter().map(row).collect()))
     }
 
@@ -36,7 +44,8 @@ impl Reconciler {
         let mut settle = Settle::default();
         for (confirmed, key, rows) in adopted.drain(..) {
             intents.confirmed(&key, confirmed);
-            let is_new = |row: &Confirmed| intents.get(row.id).is_some_and(|known| is_news(&known, &key, intents));
+            let is_new =
+                |row: &Confirmed| intents.get(row.id).is_some_and(|known| is_news(&known, &key, intents));
             settle.confirmed.extend(rows.into_iter().filter(is_new));
         }
         if !settle.confirmed.is_empty() {

@@ -20,7 +20,8 @@ async fn each_unban_of_a_rule_that_flaps_keeps_it_twice_as_long_as_the_one_befor
         assert_eq!((answer.status, answer.expires_at), (status, until), "{number}");
         assert_eq!(answer.mitigation_id, Some(id));
         if let Some(until) = until {
-            let said = answer.decision.trace.iter().any(|entry| entry.detail.contains("timers.flap_hold_seconds"));
+            let said =
+                answer.decision.trace.iter().any(|entry| entry.detail.contains("timers.flap_hold_seconds"));
             assert!(said, "{:?}", answer.decision);
             assert_eq!((lab.status(id).await, lab.row(id).await.expires_at), (Status::Active, until));
             assert_eq!(lab.rules().len(), 1);

@@ -188,7 +188,10 @@ async fn a_panic_takes_a_shared_rule_and_no_row_says_that_it_is_gone_before_it_i
     let request = prefix_engine::PanicRequest { reason: "outage".into(), pop: None, customer_id: None };
     lab.engine.panic(request, &crate::lab::alice()).await.unwrap();
     lab.seconds(2).await;
-    assert_eq!((lab.status(weak).await, lab.status(strong).await), (Status::Withdrawing, Status::Withdrawing));
+    assert_eq!(
+        (lab.status(weak).await, lab.status(strong).await),
+        (Status::Withdrawing, Status::Withdrawing)
+    );
     lab.speaker.connect();
     lab.seconds(2).await;
     assert_eq!((lab.status(weak).await, lab.status(strong).await), (Status::Withdrawn, Status::Withdrawn));

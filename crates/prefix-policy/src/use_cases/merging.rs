@@ -46,7 +46,8 @@ pub(super) fn into_queued(
             && row.correlation.as_ref().map(|known| known.signal_group_id) == intake.group
     };
     let waiting = uow.of_victim(intake.report.victim_ip, waits);
-    let (id, merged) = waiting.into_iter().find_map(|id| Some((id, merge(uow, id, (plan, companions), vector)?)))?;
+    let (id, merged) =
+        waiting.into_iter().find_map(|id| Some((id, merge(uow, id, (plan, companions), vector)?)))?;
     let flow = merged.route.to_string();
     let mut first = true;
     let _ = hold(uow, id, |row, now| {

@@ -328,17 +328,28 @@ fn targets_of_black_holes_are_known_agree_on_a_next_hop_and_belong_to_rtbh() {
         built.map(|built| built.value.iter().next().unwrap().steps[0].action)
     };
     let action = |targets: Value| build(targets, "rtbh").unwrap();
-    let to = |names: &[&str]| Action::RtbhTo(TargetSet::of(names.iter().map(|name| name.parse().unwrap())).unwrap());
+    let to = |names: &[&str]| {
+        Action::RtbhTo(TargetSet::of(names.iter().map(|name| name.parse().unwrap())).unwrap())
+    };
     assert_eq!(action(json!(["east", "transit"])), to(&["east", "transit"]));
     assert_eq!(action(json!([])), Action::Rtbh);
     assert_eq!(action(json!(["inside"])), Action::Rtbh, "that is what every black hole is");
     for (targets, kind, words) in [
-        (json!(["transit", "wset"]), "rtbh", "there is no target \"wset\" in bgp.rtbh_targets: it has east, inside"),
-        (json!(["east", "west"]), "rtbh", "the targets east, west have differing next hops (192.0.2.66, 192.0.2.67)"),
+        (
+            json!(["transit", "wset"]),
+            "rtbh",
+            "there is no target \"wset\" in bgp.rtbh_targets: it has east, inside",
+        ),
+        (
+            json!(["east", "west"]),
+            "rtbh",
+            "the targets east, west have differing next hops (192.0.2.66, 192.0.2.67)",
+        ),
         (json!(["transit"]), "police", "targets belong to rtbh: police has none"),
     ] {
         let errors: Vec<String> = build(targets, kind).unwrap_err().iter().map(ToString::to_string).collect();
-        let found = errors.iter().any(|e| e.starts_with("error /playbooks/0/steps/0/targets: ") && e.contains(words));
+        let found =
+            errors.iter().any(|e| e.starts_with("error /playbooks/0/steps/0/targets: ") && e.contains(words));
         assert!(found, "{words}: {errors:?}");
     }
 }
