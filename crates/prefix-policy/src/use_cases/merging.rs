@@ -39,7 +39,7 @@ pub(super) fn into_queued(
     let waits = |row: &Mitigation| {
         row.status == Status::Queued
             && row.expires_at > uow.now
-            && !row.is_companion()
+            && row.parent_id.is_none()
             && row.guardrail != Some(Guardrail::QuietPeriod)
             && row.customer_id == plan.customer_id
             && (row.action, row.ttl) == (plan.action, plan.ttl)
