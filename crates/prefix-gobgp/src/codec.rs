@@ -128,7 +128,7 @@ impl Codec {
     fn targets_of(&self, attributes: &Attributes) -> Option<TargetSet> {
         let large = attributes.large.iter().filter(|community| !self.owner.is_mark(community));
         let standard = attributes.communities.iter().copied().map(AnyCommunity::from);
-        let communities = standard.chain(large.copied().map(AnyCommunity::from)).collect();
+        let communities = standard.chain(large.copied().map(AnyCommunity::Large)).collect();
         self.targets.reached_by(&communities, attributes.next_hop?)
     }
 
