@@ -4,7 +4,7 @@ use prefix_api_macros::wire;
 
 use crate::lenient::Always;
 use crate::word::words;
-use crate::{ActionType, BitsPerSecond, PacketsPerSecond};
+use crate::{ActionType, BitsPerSecond, PacketsPerSecond, Role};
 
 words! {
     /// Why a rule was refused, or what it waits for.

@@ -101,7 +101,7 @@ fn every_guardrail_of_the_contract_has_its_words() {
     }
 }
 
-const CODES: [&str; 18] = [
+const CODES: [&str; 19] = [
     "frozen",
     "not_owned",
     "safelisted",

@@ -1,7 +1,6 @@
 //! What a rule is within its rule set.
 
 use super::Mitigation;
-use crate::words;
 
 words! {
     /// What a rule is within the rule set of a decision: rules of one set match no packet in common.

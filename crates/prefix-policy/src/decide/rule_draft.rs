@@ -3,7 +3,6 @@
 use chrono::TimeDelta;
 use prefix_core::announcer::Route;
 use prefix_core::decision::{Stage, StageResult};
-use prefix_core::flowspec::Action;
 use prefix_core::mitigation::{Mitigation, Role};
 use prefix_core::name::{PlaybookName, Pop};
 use prefix_core::ttl::Ttl;
