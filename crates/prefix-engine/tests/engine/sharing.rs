@@ -60,7 +60,7 @@ async fn the_strongest_action_stands_until_the_latest_time_under_the_oldest_name
     assert_eq!((answer.status, answer.mitigation_status), (EventStatus::Accepted, Some(Status::Active)));
     assert_ne!(weak, strong);
     assert_eq!(lab.rules(), [format!("{UDP}: discard")]);
-    assert_eq!((mark(&lab, UDP), lab.not_after(UDP)), (tag(weak), at(300)));
+    assert_eq!((mark(&lab, UDP), lab.not_after(UDP)), (tag(weak), at(301)), "whole seconds, rounded up");
     // whoever is weaker has its rule, too
     assert_eq!(lab.status(weak).await, Status::Active);
     lab.hear(unban("203.0.113.10").episode("b")).await;
@@ -83,7 +83,7 @@ async fn when_the_oldest_ends_the_rule_goes_on_under_the_next_name_and_no_longer
     lab.settle().await;
     assert_eq!(lab.status(weak).await, Status::Withdrawn);
     assert_eq!(lab.rules(), [format!("{UDP}: discard")]);
-    assert_eq!((mark(&lab, UDP), lab.not_after(UDP)), (tag(strong), at(60)));
+    assert_eq!((mark(&lab, UDP), lab.not_after(UDP)), (tag(strong), at(61)));
     assert!(!lab.was_withdrawn(UDP));
     assert_eq!(lab.audited("reconcile").len(), 0, "nobody has meddled with it");
     lab.seconds(51).await;

@@ -184,18 +184,15 @@ fn the_companion_reaches_the_fragments_that_ports_do_not() {
 }
 
 #[test]
-fn a_companion_has_the_ttl_of_its_rule_and_is_not_made_twice() {
+fn a_companion_has_the_ttl_of_its_rule_and_each_rule_has_its_own() {
     let mut world = step(json!({ "fragments": "police" }));
     let first = world.raise(&report("dns_amplification", RESOLVER));
     assert_eq!(world.rows[1].parent_id, Some(first));
     assert_eq!(world.rows[0].ttl, world.rows[1].ttl);
-    let BanVerdict::Mitigate { waits: None, companions, decision, .. } =
-        world.ban(&report("ntp_amplification", RESOLVER))
-    else {
-        panic!()
-    };
-    assert_eq!(companions, []);
-    assert!(decision.trace.iter().any(|entry| entry.detail.contains("has the rule for fragments already")));
+    let verdict = world.ban(&report("ntp_amplification", RESOLVER));
+    let BanVerdict::Mitigate { waits: None, companions, .. } = verdict else { panic!() };
+    assert_eq!(companions.len(), 1);
+    assert_eq!(companions[0].route, world.rows[1].route, "one rule, which two mitigations want");
 }
 
 #[test]

@@ -187,20 +187,21 @@ fn a_weaker_action_does_not_do_the_work_of_a_stronger_one() {
 }
 
 #[test]
-fn one_rule_never_has_two_mitigations_even_if_another_action_is_wanted() {
+fn the_same_rule_does_the_work_only_if_it_is_as_strong() {
     let mut world = World::with_playbooks(json!({ "playbooks": [
         { "name": "gentle", "match": { "vector": "udp_flood" }, "steps": police() },
         { "name": "hard", "match": { "vector": "generic" }, "steps": discard() },
     ]}));
     let id = world.raise(&report("udp_flood", HOST).on(&[80]));
-    let verdict = world.ban(&report("generic", HOST).over("udp").on(&[80]));
-    assert_eq!(extended(&verdict), id);
-    let text = &verdict.decision().trace.last().unwrap().detail;
-    assert!(
-        text.contains("the same rule with a weaker action, police 50000000 bit/s where discard is wanted"),
-        "{text}"
-    );
-    assert!(text.contains("its own playbook gentle escalates it"), "{text}");
+    let stronger = world.ban(&report("generic", HOST).over("udp").on(&[80]));
+    let BanVerdict::Mitigate { waits: None, plan, decision, .. } = &stronger else { panic!("{stronger:?}") };
+    assert_eq!(plan.route, world.rows[0].route, "one rule, which two mitigations want");
+    let text = decision.trace.iter().find(|entry| entry.stage == Stage::Extend).unwrap().detail.clone();
+    assert!(text.contains("not done by") && text.contains("police 50000000 bit/s"), "{text}");
+    let hard = world.raise(&report("generic", HOST).over("udp").on(&[80]));
+    assert_ne!(hard, id);
+    let again = world.ban(&report("udp_flood", HOST).on(&[80]));
+    assert_eq!(extended(&again), id, "the older one does the work");
 }
 
 #[test]
