@@ -99,9 +99,15 @@ fn a_new_rule_says_how_it_came_about() {
             "no mitigation of 203.0.113.10 lives or waits",
             "correlation is off: every source triggers by itself",
             "playbook all, step 0: discard",
-            "dst 203.0.113.10/32 proto udp dport =80: discard, TTL 120 s (step 0 says 120 s, profile normal makes it x 1)",
+            "dst 203.0.113.10/32 proto udp dport =80: police 10000000 bit/s, TTL 120 s (step 0 says 120 s, profile normal makes it x 1)",
             "ports 53, 80 are attacked, 53 are left out because service dns serves them",
-            "all passed: /32 within /32 to /32, TTL 120 s within 30 to 1800 s, 1 of 8 port terms; customer 0 of 5 rules, pop 0 of 100, all 0 of 500, 0 of 30 new in the last minute",
+            "ports 53 of service dns are left out: what attacks them passes this rule (no capacity of the service is \
+             declared)",
+            "the rule meets answers from ports 53 that service dns asks for, and no capacity says how many of them it can \
+             take: the rule is policed, never discarded",
+            "all passed: /32 within /32 to /32, TTL 120 s within 30 to 1800 s, 1 of 8 port terms, 10000000 bit/s of at \
+             least 8000 bit/s; victim 0 of 8 rules, customer 0 of 64, pop 0 of 500, all 0 of 2000, 0 of 120 new in the \
+             last minute",
         ]
     );
 }

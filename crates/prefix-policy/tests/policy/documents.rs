@@ -83,7 +83,7 @@ fn doubts_about_an_inventory_are_warnings() {
         found,
         [
             "warning /customers/1/services/0/allowed_ports/tcp: leaving these ports out of a rule takes 9 port terms, \
-         guardrails.max_ports is 8: such rules will be refused; list fewer ports, or raise max_ports",
+         guardrails.max_ports is 8: such rules are split into several, or refused where these are too many; list fewer ports, or raise max_ports",
             "warning /customers/2: customer \"none\" has no prefixes: none of its addresses is protected",
             "warning /customers/3/prefixes/0: prefix 0.0.0.0/0 is shorter than /8: addresses of others count as ours, and \
          reports of them make rules",
@@ -181,7 +181,7 @@ playbooks:
     assert!(built.warnings.is_empty());
     let playbooks: Playbooks = built.value;
     assert_eq!(playbooks.iter().count(), 2);
-    assert_eq!(playbooks.vectors().iter().count(), 33);
+    assert_eq!(playbooks.vectors().iter().count(), 42);
 }
 
 #[test]
@@ -281,7 +281,7 @@ fn a_switch_that_makes_vectors_unusable_names_them() {
             "warning /guardrails/allow_fragment_match: while allow_fragment_match is false, rules of these vectors are \
          refused: fragment_flood",
             "warning /guardrails/allow_tcp_flags_match: while allow_tcp_flags_match is false, rules of these vectors are \
-         refused: ack_flood, rst_flood, syn_flood, synack_flood",
+         refused: ack_flood, fin_flood, null_flood, rst_flood, syn_flood, synack_flood, urg_flood",
         ]
     );
 }

@@ -79,9 +79,9 @@ const SPOILS: [Spoil; 15] = [
     (Guardrail::PoliceRate, |case| {
         case.request.action = Action::police(Some(BitsPerSecond::saturating(7_999)), None).unwrap();
     }),
-    (Guardrail::NewRate, |case| case.world.quota.new_last_minute = 30),
-    (Guardrail::QuotaPop, |case| case.world.quota.pop = 100),
-    (Guardrail::QuotaGlobal, |case| case.world.quota.global = 500),
+    (Guardrail::NewRate, |case| case.world.quota.new_last_minute = 120),
+    (Guardrail::QuotaPop, |case| case.world.quota.pop = 500),
+    (Guardrail::QuotaGlobal, |case| case.world.quota.global = 2_000),
 ];
 
 #[test]
