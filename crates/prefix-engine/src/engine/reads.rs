@@ -1,5 +1,6 @@
 //! What people ask for: rows of storage, completed by what only the running daemon knows.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 
@@ -166,16 +167,15 @@ impl Engine {
             let _ = tokio::time::timeout(PATIENCE, refresh).await;
         }
         let rows = shared.intents.all_answered();
-        let mut announced: Vec<(AfiSafi, u64)> = Vec::new();
-        for row in rows.iter().filter(|row| row.lives() && row.speaker.announced) {
-            let Some(family) = row.route.as_ref().map(family_of) else { continue };
-            match announced.iter_mut().find(|(known, _)| *known == family) {
-                Some((_, count)) => *count += 1,
-                None => announced.push((family, 1)),
-            }
-        }
+        // a rule that several mitigations want is one
+        let announced: HashMap<RouteKey, AfiSafi> = rows
+            .iter()
+            .filter(|row| row.lives() && row.speaker.announced)
+            .filter_map(|row| row.route.as_ref().map(|route| (route.key(), family_of(route))))
+            .collect();
         let count = |families: &[AfiSafi]| -> u64 {
-            announced.iter().filter(|(family, _)| families.contains(family)).map(|(_, count)| count).sum()
+            let carried = announced.values().filter(|family| families.contains(family));
+            u64::try_from(carried.count()).unwrap_or(u64::MAX)
         };
         let peers = self.running.shared.speaker.peers().into_iter().map(|(name, peer)| {
             let up = peer.state == SessionState::Established;
