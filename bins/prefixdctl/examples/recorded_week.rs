@@ -57,6 +57,7 @@ fn week(events: u32) -> Vec<Report> {
                 ended_at: None,
                 reach: Reach::Full,
                 reports: None,
+                sampled: false,
                 unread: Vec::new(),
                 raw_details: None,
             });

@@ -4,7 +4,7 @@ use prefix_api_macros::wire;
 
 use crate::lenient::Always;
 use crate::word::words;
-use crate::{ActionType, BitsPerSecond, PacketsPerSecond};
+use crate::{ActionType, BitsPerSecond, PacketsPerSecond, Role};
 
 words! {
     /// Why a rule was refused, or what it waits for.
@@ -39,6 +39,8 @@ words! {
         QuietPeriod = "quiet_period",
         /// Too many new rules in a minute.
         NewRate = "new_rate",
+        /// Too many rules of one victim.
+        QuotaVictim = "quota_victim",
         /// Too many rules of one customer.
         QuotaCustomer = "quota_customer",
         /// Too many rules of one pop.
@@ -128,6 +130,8 @@ pub struct Decision {
     pub step: Option<u32>,
     /// The rule, if one could be built.
     pub rule: Option<DecidedRule>,
+    /// The further rules of its set: what was cut out of the rule, and at which rate it is bounded.
+    pub companions: Vec<DecidedRule>,
     /// The guardrail that refused.
     #[schema(schema_with = Guardrail::nullable_schema)]
     pub guardrail: Option<Guardrail>,
@@ -151,6 +155,9 @@ pub struct DecidedRule {
     pub rate_pps: Option<PacketsPerSecond>,
     /// How long it lives without another report.
     pub ttl_seconds: Always<u32>,
+    /// What it is within its rule set.
+    #[schema(schema_with = Role::nullable_schema)]
+    pub role: Option<Role>,
 }
 
 /// One station of a decision.

@@ -196,6 +196,9 @@ pub struct EventAnswer {
     pub guardrail: IfAny<Guardrail>,
     /// With `queued`: when it may be let in.
     pub retry_after_seconds: IfAny<Seconds>,
+    /// With `released`, if nobody reports it any more: until when it is kept, because the rule flaps
+    /// (`timers.flap_hold_seconds`).
+    pub expires_at: IfAny<DateTime<Utc>>,
     /// If an unban touched more than one mitigation: all of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mitigations: Vec<ReleasedMitigation>,
@@ -210,6 +213,8 @@ pub struct ReleasedMitigation {
     /// `withdrawn` or `released`.
     pub status: EventStatus,
     pub mitigation_status: Always<MitigationStatus>,
+    /// With `released`, if nobody reports it any more: until when it is kept.
+    pub expires_at: IfAny<DateTime<Utc>>,
 }
 
 /// What became of the events of a batch.
@@ -246,4 +251,6 @@ pub struct BatchResult {
     pub guardrail: IfAny<Guardrail>,
     /// When sending it again may help.
     pub retry_after_seconds: IfAny<Seconds>,
+    /// With `released`, if nobody reports it any more: until when it is kept, because the rule flaps.
+    pub expires_at: IfAny<DateTime<Utc>>,
 }

@@ -80,6 +80,20 @@ words! {
     }
 }
 
+words! {
+    /// What a rule is within the rule set of a decision.
+    pub enum Role from prefix_core::mitigation::Role {
+        /// What the decision is about.
+        Main = "main",
+        /// Ports that the service serves, policed at what it can take.
+        Served = "served",
+        /// Answers that the service asked for, policed at what it can take.
+        Answers = "answers",
+        /// Fragments other than the first, which carry no ports.
+        Fragments = "fragments",
+    }
+}
+
 /// A mitigation: one rule, from its first report until the speaker confirmed that it is gone.
 #[wire]
 pub struct Mitigation {
@@ -91,8 +105,11 @@ pub struct Mitigation {
     /// Where it stands.
     #[schema(schema_with = MitigationStatus::schema)]
     pub status: MitigationStatus,
-    /// The mitigation it accompanies (fragments).
+    /// The mitigation it accompanies; null for a main rule.
     pub parent_id: Option<MitigationId>,
+    /// What its rule is within its rule set.
+    #[schema(schema_with = Role::nullable_schema)]
+    pub role: Option<Role>,
     /// A living rule of the same victim that routers apply first (RFC 8955 §5.1).
     pub shadowed_by: Option<MitigationId>,
     /// The mitigation that took its rule over.
@@ -125,8 +142,10 @@ pub struct Mitigation {
     pub dst_ports: Vec<PortRange>,
     /// Every destination port but these, sorted.
     pub excluded_dst_ports: Vec<PortRange>,
-    /// Source ports, sorted; empty = any.
+    /// Source ports, sorted; empty = any, or all but those of `excluded_src_ports`.
     pub src_ports: Vec<PortRange>,
+    /// Every source port but these, sorted: only a main rule from which answers to the service were cut out has them.
+    pub excluded_src_ports: Vec<PortRange>,
     /// TCP flags, all of which must hold: `syn`, `!ack`, ...
     pub tcp_flags: Vec<String>,
     /// Kinds of fragments, any of which matches.

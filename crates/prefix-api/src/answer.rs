@@ -25,6 +25,7 @@ pub(crate) fn event(ingested: &Ingested, explain: bool) -> EventAnswer {
         mitigation_id: one.mitigation_id.into(),
         status: one.status.into(),
         mitigation_status: Some(one.mitigation_status.into()),
+        expires_at: one.expires_at,
     });
     EventAnswer {
         event_id: ingested.event_id.into(),
@@ -35,6 +36,7 @@ pub(crate) fn event(ingested: &Ingested, explain: bool) -> EventAnswer {
         signal_group_id: ingested.signal_group_id.map(Into::into),
         guardrail: ingested.guardrail.map(Into::into),
         retry_after_seconds: ingested.retry_after_seconds.map(Into::into),
+        expires_at: ingested.expires_at,
         mitigations: touched.collect(),
         decision: explain.then(|| (&ingested.decision).into()),
     }
@@ -66,6 +68,7 @@ fn batch_result((index, outcome): (usize, &EventOutcome)) -> BatchResult {
             mitigation_status: ingested.mitigation_status.map(Into::into),
             guardrail: ingested.guardrail.map(Into::into),
             retry_after_seconds: ingested.retry_after_seconds.map(Into::into),
+            expires_at: ingested.expires_at,
             ..BatchResult::default()
         },
         EventOutcome::Refused(refused) => {

@@ -99,7 +99,8 @@ impl Settings {
 impl Keys {
     /// The guardrails with the TTL bounds of the timers where they name none.
     pub fn guardrails_in_force(&self) -> Guardrails {
-        self.guardrails.clone().with_timers(&self.timers)
+        let targets = self.bgp.rtbh_targets().map(ToString::to_string);
+        self.guardrails.clone().with_timers(&self.timers).with_targets(targets)
     }
 
     /// What all instances of a pop have in common: without where each of them listens, keeps its files and writes its

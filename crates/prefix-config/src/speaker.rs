@@ -69,6 +69,7 @@ impl SpeakerSettings {
             next_hop_v6: bgp.rtbh_next_hop_v6,
             communities: bgp.communities.clone(),
             rtbh_communities: bgp.rtbh_communities.clone(),
+            rtbh_targets: bgp.rtbh_targets(),
             ..prefix_gobgp::Settings::new(bgp.gobgp_grpc.clone(), owner)
         }
     }

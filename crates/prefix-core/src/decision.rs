@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::flowspec::{Action, ActionType, Nlri};
 use crate::guardrail::Guardrail;
+use crate::mitigation::Role;
 use crate::name::{CustomerId, PlaybookName, ServiceId};
 use crate::rate::{BitsPerSecond, PacketsPerSecond};
 use crate::ttl::Ttl;
@@ -81,11 +82,14 @@ pub struct DecidedRule {
     pub rate_pps: Option<PacketsPerSecond>,
     /// How long it lives without another report, in seconds.
     pub ttl_seconds: Ttl,
+    /// What it is within its rule set; `None` in what was stored before there were roles.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
 }
 
 impl DecidedRule {
-    /// A rule with this route, action and TTL.
-    pub fn new(route: &crate::announcer::Route, action: &Action, ttl: Ttl) -> Self {
+    /// A rule with this role, route, action and TTL.
+    pub fn new(role: Role, route: &crate::announcer::Route, action: &Action, ttl: Ttl) -> Self {
         Self {
             flow: route.to_string(),
             nlri: route.key().nlri().clone(),
@@ -93,6 +97,7 @@ impl DecidedRule {
             rate_bps: action.rate_bps(),
             rate_pps: action.rate_pps(),
             ttl_seconds: ttl,
+            role: Some(role),
         }
     }
 }
@@ -114,6 +119,9 @@ pub struct Decision {
     pub step: Option<u16>,
     /// The rule, if one could be built.
     pub rule: Option<DecidedRule>,
+    /// The further rules of its set: no packet matches two of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub companions: Vec<DecidedRule>,
     /// The guardrail that refused.
     pub guardrail: Option<Guardrail>,
     /// The stages, in order; the first `stop` is the last one.

@@ -78,6 +78,9 @@ pub struct Report {
     pub top_dst_ports: PortList,
     /// What else the packets of the attack share: it narrows the rule.
     pub matches: PacketMatch,
+    /// Whether `matches` is evidence that a detector drew from samples: what of it does not fit the rule is left out and
+    /// named. Else it is a statement, and refused where it does not fit.
+    pub sampled: bool,
     /// The confidence of the detector, 0 to 1.
     pub confidence: Option<Confidence>,
     /// Ban or unban.

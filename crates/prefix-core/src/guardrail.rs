@@ -37,6 +37,8 @@ words! {
         QuietPeriod = "quiet_period",
         /// Too many new rules in a minute.
         NewRate = "new_rate",
+        /// Too many rules of one victim.
+        QuotaVictim = "quota_victim",
         /// Too many rules of one customer.
         QuotaCustomer = "quota_customer",
         /// Too many rules of one pop.
@@ -56,7 +58,12 @@ impl Guardrail {
     pub fn is_temporary(self) -> bool {
         matches!(
             self,
-            Self::QuietPeriod | Self::NewRate | Self::QuotaCustomer | Self::QuotaPop | Self::QuotaGlobal
+            Self::QuietPeriod
+                | Self::NewRate
+                | Self::QuotaVictim
+                | Self::QuotaCustomer
+                | Self::QuotaPop
+                | Self::QuotaGlobal
         )
     }
 }

@@ -33,6 +33,7 @@ pub mod port;
 pub mod ports;
 pub mod protocol;
 pub mod rate;
+pub mod rtbh;
 pub mod safelist;
 pub mod signal;
 pub mod ttl;

@@ -101,9 +101,12 @@ pub struct Matching {
     /// Destination ports.
     #[serde(default)]
     pub dst_ports: DestinationPorts,
-    /// Source ports, 0..=65535; empty = any.
+    /// Source ports, 0..=65535; empty = any, or all but those of `excluded_src_ports`.
     #[serde(default)]
     pub src_ports: PortSet,
+    /// Every source port but these; empty unless `src_ports` is. Only the rules of a rule set have them.
+    #[serde(default, skip_serializing_if = "PortSet::is_empty")]
+    pub excluded_src_ports: PortSet,
     /// TCP flags, all of which must hold; empty = any.
     #[serde(default)]
     pub tcp_flags: TcpFlags,
@@ -129,6 +132,7 @@ impl Matching {
             protocol: None,
             dst_ports: DestinationPorts::Any,
             src_ports: PortSet::default(),
+            excluded_src_ports: PortSet::default(),
             tcp_flags: TcpFlags::default(),
             fragment: Fragment::default(),
             packet_length: None,
@@ -156,6 +160,8 @@ impl Matching {
         }
         if !self.src_ports.is_empty() {
             rule = rule.source_port(Numeric::any_of_ranges(numbers(&self.src_ports))?);
+        } else if !self.excluded_src_ports.is_empty() {
+            rule = rule.source_port(Numeric::none_of_ranges(numbers(&self.excluded_src_ports), 65_535)?);
         }
         if !self.icmp_type.is_empty() {
             rule = rule.icmp_type(any_of(&self.icmp_type)?);

@@ -1,13 +1,17 @@
 //! A mitigation: a stored intent to filter, from its first report until the speaker confirmed that its rule is gone.
 
+mod role;
 mod row_clock;
+mod shared_path;
 mod status;
 mod transition;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+pub use role::Role;
 pub use row_clock::RowClock;
+pub use shared_path::{Wanting, shared_path};
 pub use status::{EndReason, Status, UnknownStatus};
 pub use transition::TransitionError;
 
@@ -55,6 +59,10 @@ pub struct ReportedMatch {
     /// What else its packets share.
     #[serde(default, skip_serializing_if = "PacketMatch::is_empty")]
     pub matches: PacketMatch,
+    /// Whether that is evidence of samples: what does not fit the rule is left out and named. Else it is a statement, and
+    /// refused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sampled: bool,
     /// What the report said and nobody could read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unread: Vec<String>,
@@ -66,6 +74,7 @@ impl From<&Report> for ReportedMatch {
             protocol: report.protocol,
             dst_ports: report.top_dst_ports.clone(),
             matches: report.matches.clone(),
+            sampled: report.sampled,
             unread: report.unread.clone(),
         }
     }
@@ -86,6 +95,19 @@ pub struct Progress {
     pub manual: bool,
     /// A step that guardrails refused, not tried again before the next report.
     pub refused_step: Option<u16>,
+    /// How many times in a row the same rule was raised again shortly after its end by unban.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub flaps: u32,
+    /// The vectors of attacks that were added to its rule while it waited for room. Such a rule stays at its step: what
+    /// one of the attacks would make of the next one is no rule for the others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub merged: Vec<VectorName>,
+    /// Which of all its attacks are over, by the word of whoever reported them, while others go on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub over: Vec<VectorName>,
+    /// No lease holds it: it flaps, and so its end by unban was put off to `expires_at`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
     /// The step before the running one, until the speaker confirmed the running one.
     pub from_step: Option<u16>,
     /// What was reported when it began; empty for manual ones.
@@ -94,6 +116,11 @@ pub struct Progress {
     /// The rule before a step that changed the match: it stays announced until the new one is confirmed.
     #[serde(default)]
     pub former: Option<FormerRule>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// A rule that a later step of the same mitigation replaced by another match.
@@ -130,8 +157,11 @@ pub struct Mitigation {
     pub end_reason: Option<EndReason>,
     /// The mitigation that took over its rule.
     pub superseded_by: Option<MitigationId>,
-    /// The mitigation it accompanies (fragments).
+    /// The mitigation it accompanies.
     pub parent_id: Option<MitigationId>,
+    /// What its rule is within its rule set; `None` in rows of before there were roles. See [`Self::role`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
     /// The customer of the address.
     pub customer_id: Option<CustomerId>,
     /// The service of the customer.
@@ -199,7 +229,7 @@ impl Mitigation {
     /// The route of a match under an action: a black hole takes the whole host, everything else is a FlowSpec rule.
     pub fn route_for(matching: &Matching, action: &Action) -> Result<Route, RuleError> {
         match action {
-            Action::Rtbh => Ok(Route::Blackhole(matching.dst_prefix)),
+            Action::Rtbh | Action::RtbhTo(_) => Ok(Route::Blackhole(matching.dst_prefix)),
             _ => matching.rule().map(|rule| Route::FlowSpec(Box::new(rule))),
         }
     }
@@ -216,12 +246,23 @@ impl Mitigation {
         self.route.as_ref().map(Route::key)
     }
 
+    /// Whether its rule is about an attack of this vector, besides others perhaps.
+    pub fn is_about(&self, vector: &VectorName) -> bool {
+        (self.vector == *vector || self.progress.merged.contains(vector)) && !self.progress.over.contains(vector)
+    }
+
+    /// Whether its rule is about an attack of another vector than this one.
+    pub fn is_about_others(&self, vector: &VectorName) -> bool {
+        let mut all = std::iter::once(&self.vector).chain(&self.progress.merged);
+        all.any(|other| other != vector && !self.progress.over.contains(other))
+    }
+
     /// Pending, active or escalated.
     pub fn lives(&self) -> bool {
         self.status.lives()
     }
 
-    /// Whether it counts toward the quotas: pending, active and escalated, and withdrawing while its rule may still be
+    /// Whether it counts toward the quotas (which ones says [`Self::is_counted_alone`]): pending, active and escalated, and withdrawing while its rule may still be
     /// at the speaker. Dry-run rules count as if they were announced.
     pub fn counts(&self) -> bool {
         match self.status {

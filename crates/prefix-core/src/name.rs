@@ -100,6 +100,8 @@ names! {
     ServiceId = check_free_text("service_id", 256),
     /// A kind of attack. `[a-z0-9_]{1,64}`; the policy's vector table defines which exist.
     VectorName = check_word("vector", '_'),
+    /// A target of black holes: an upstream, an exchange. `[a-z0-9-]{1,64}`.
+    RtbhTargetName = check_word("rtbh target", '-'),
     /// A playbook. 1 to 128 characters.
     PlaybookName = check_free_text("playbook name", 128),
     /// The detector's own identifier of an attack episode. 1 to 1024 characters.

@@ -131,6 +131,11 @@ impl Owner {
         ]
     }
 
+    /// Whether a community is one of the three marks of own paths, whatever its value.
+    pub fn is_mark(&self, community: &LargeCommunity) -> bool {
+        community.global == self.local_asn && (self.tag..=self.tag + 2).contains(&community.local_1)
+    }
+
     /// The owner of a path with these communities. Two different values of one tag count as unreadable.
     pub fn read(&self, communities: &[LargeCommunity]) -> Ownership {
         let values = |tag: u32| {

@@ -1,7 +1,7 @@
 //! The ports to durable storage, each named by its use. An adapter implements all of them and so is a [`Store`].
 //!
-//! Every change is one unit of work ([`Transactions`]), so quotas and the uniqueness of a living rule are decided where
-//! they are enforced, and no SQL knows a policy. Lists and counts for people are plain reads.
+//! Every change is one unit of work ([`Transactions`]), so quotas and take-overs of rules are decided where they
+//! are enforced, and no SQL knows a policy. Lists and counts for people are plain reads.
 
 mod audit_log;
 mod change_feed;

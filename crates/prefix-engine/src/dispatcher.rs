@@ -19,7 +19,7 @@ use std::time::Duration;
 use prefix_core::Announcer;
 use prefix_core::announcer::{AnnounceError, OwnPath};
 use prefix_core::flowspec::RouteKey;
-use prefix_core::id::MitigationId;
+use prefix_core::mitigation::Wanting;
 use prefix_core::pacing::Burst;
 use prefix_core::ports::Epoch;
 use tokio::time::{Instant, sleep_until};
@@ -51,8 +51,8 @@ struct Attempt {
 /// One route of a burst.
 struct RouteUpdate {
     key: RouteKey,
-    /// The path to announce; `None` = a withdrawal.
-    path: Option<(MitigationId, u16, OwnPath)>,
+    /// The path to announce, and for which mitigations; `None` = a withdrawal.
+    path: Option<(Vec<Wanting>, OwnPath)>,
 }
 
 /// Sends what differs between the intent table and the speaker.
@@ -183,9 +183,9 @@ impl Dispatcher {
         while !burst.is_full() {
             let Some(key) = self.waiting.pop() else { break };
             match self.context.intents.route_change(&key, now) {
-                RouteChange::Announce(DesiredPath::Path { id, step, path }) => {
+                RouteChange::Announce(DesiredPath::Path { wanted_by, path }) => {
                     burst.add_announcement();
-                    announce.push(RouteUpdate { key, path: Some((id, step, *path)) });
+                    announce.push(RouteUpdate { key, path: Some((wanted_by, *path)) });
                 }
                 RouteChange::Withdraw if burst.add_withdrawal(&key) => {
                     withdraw.push(RouteUpdate { key, path: None });
@@ -194,8 +194,8 @@ impl Dispatcher {
                     self.waiting.put_back_withdrawal(key);
                     break;
                 }
-                RouteChange::Confirmed { id, step, path } => {
-                    self.note_confirmed(&mut known, id, key, step, path);
+                RouteChange::Confirmed { wanted_by, path } => {
+                    self.note_confirmed(&mut known, &wanted_by, &key, path);
                 }
                 RouteChange::NotOurs => {
                     self.context.intents.gone(&key);
@@ -233,10 +233,10 @@ impl Dispatcher {
     fn confirm(&mut self, update: RouteUpdate, settle: &mut Settle) {
         self.attempts.remove(&update.key);
         match update.path {
-            Some((id, step, path)) => {
+            Some((wanted_by, path)) => {
                 let path = AnnouncedPath::new(path.action, path.tags, self.context.now());
                 self.context.intents.confirmed(&update.key, path);
-                self.note_confirmed(settle, id, update.key, step, path);
+                self.note_confirmed(settle, &wanted_by, &update.key, path);
             }
             None => {
                 self.context.intents.gone(&update.key);
@@ -245,19 +245,20 @@ impl Dispatcher {
         }
     }
 
-    /// Notes a confirmation, unless the row says all of it already.
+    /// Notes a confirmation for each mitigation that wants the path, unless its row says all of it already.
     fn note_confirmed(
         &self,
         settle: &mut Settle,
-        id: MitigationId,
-        key: RouteKey,
-        step: u16,
+        wanted_by: &[Wanting],
+        key: &RouteKey,
         path: AnnouncedPath,
     ) {
-        if self.context.intents.get(id).is_some_and(|row| is_news(&row)) {
-            let (action, not_after) = (path.action, path.tags.not_after);
+        let intents = &self.context.intents;
+        let not_after = path.tags.not_after;
+        let has_news = |wanting: &&Wanting| intents.get(wanting.id).is_some_and(|row| is_news(&row, key, intents));
+        for Wanting { id, step, action } in wanted_by.iter().filter(has_news).copied() {
             let (at, frame) = self.context.clock.reading();
-            settle.confirmed.push(Confirmed { id, key, step, action, not_after, at, frame });
+            settle.confirmed.push(Confirmed { id, key: key.clone(), step, action, not_after, at, frame });
         }
     }
 

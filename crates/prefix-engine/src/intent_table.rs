@@ -18,10 +18,10 @@ use prefix_core::announcer::OwnPath;
 use prefix_core::clock::ClockFrame;
 use prefix_core::flowspec::RouteKey;
 use prefix_core::id::MitigationId;
-use prefix_core::mitigation::{FormerRule, Mitigation, Status};
+use prefix_core::mitigation::{FormerRule, Mitigation, Status, Wanting, shared_path};
 use prefix_core::name::{ExternalEventId, SourceName};
-use prefix_core::ownership::{NotAfter, Tags};
 use prefix_core::panic::PanicScope;
+use prefix_core::ports::ReadSet;
 use tokio::sync::Notify;
 
 use crate::confirmation_waiters::ConfirmationWaiters;
@@ -37,10 +37,8 @@ use schedule::Schedule;
 pub(crate) enum DesiredPath {
     /// This path.
     Path {
-        /// For this mitigation.
-        id: MitigationId,
-        /// At this step.
-        step: u16,
+        /// For these mitigations, oldest first: several may want the same rule.
+        wanted_by: Vec<Wanting>,
         /// The path, with the not-after time of an announcement now.
         path: Box<OwnPath>,
     },
@@ -56,10 +54,8 @@ pub(crate) enum RouteChange {
     Nothing,
     /// Nothing, because the speaker has confirmed it already; the row may not say so yet.
     Confirmed {
-        /// The mitigation.
-        id: MitigationId,
-        /// Its step.
-        step: u16,
+        /// The mitigations that want it.
+        wanted_by: Vec<Wanting>,
         /// What was confirmed.
         path: AnnouncedPath,
     },
@@ -214,9 +210,19 @@ impl IntentTable {
         self.state.lock().rows.of_route(key).cloned().collect()
     }
 
-    /// The mitigation that an audit entry about a route names.
+    /// The mitigation that an audit entry about a route names: the oldest that wants it or is giving it up.
     pub(crate) fn mitigation_of_route(&self, key: &RouteKey) -> Option<MitigationId> {
-        self.state.lock().rows.of_route(key).next().map(|row| row.mitigation_id)
+        self.state.lock().rows.of_route(key).map(|row| row.mitigation_id).min()
+    }
+
+    /// True if a row is giving this rule up: where another one wants it, that ends with the next confirmation.
+    pub(crate) fn is_given_up(&self, key: &RouteKey) -> bool {
+        self.state.lock().rows.of_route(key).any(|row| row.status == Status::Withdrawing)
+    }
+
+    /// Adds to what a unit of work reads the rows that share a rule with one of those that it may end.
+    pub(crate) fn read_sharers(&self, reads: &mut ReadSet) {
+        self.state.lock().rows.read_sharers(reads);
     }
 
     /// Every route that an unfinished row names.
@@ -234,23 +240,24 @@ impl IntentTable {
     pub(crate) fn route_change(&self, key: &RouteKey, now: DateTime<Utc>) -> RouteChange {
         let state = self.state.lock();
         let desired = state.desired_path(key, now);
-        let DesiredPath::Path { id, path, .. } = &desired else {
+        let DesiredPath::Path { wanted_by, path } = &desired else {
             return if desired == DesiredPath::Former { RouteChange::Nothing } else { state.withdrawal(key) };
         };
         if state.adj_rib_out.held_by_other_pop.contains(key) {
             return RouteChange::Nothing;
         }
-        let (Some(row), Some(confirmed)) = (state.rows.by_id.get(id), state.adj_rib_out.confirmed(key))
-        else {
+        let Some(confirmed) = state.adj_rib_out.confirmed(key) else {
             return RouteChange::Announce(desired);
         };
         let same = confirmed.action == path.action && confirmed.tags.mitigation == path.tags.mitigation;
-        let too_late = confirmed.tags.not_after > NotAfter::at_or_after(row.expires_at);
-        let renew = state.renewal_time(row).is_some_and(|at| at <= now);
+        // one of several rows has ended: what is left must not stand for longer than the others want it
+        let too_late = confirmed.tags.not_after > path.tags.not_after;
+        let rows = wanted_by.iter().filter_map(|wanting| state.rows.by_id.get(&wanting.id));
+        let renew = rows.filter_map(|row| state.renewal_time(row)).any(|at| at <= now);
         if !same || too_late || renew {
             return RouteChange::Announce(desired);
         }
-        RouteChange::Confirmed { id: *id, step: row.progress.step, path: confirmed }
+        RouteChange::Confirmed { wanted_by: wanted_by.clone(), path: confirmed }
     }
 
     /// True if some row waits to be admitted.
@@ -392,22 +399,15 @@ impl State {
     }
 
     fn desired_path(&self, key: &RouteKey, now: DateTime<Utc>) -> DesiredPath {
-        let desired = |row: &&Arc<Mitigation>| {
-            row.lives()
-                && !row.dry_run
-                && row.expires_at > now
-                && !self.panic_pending.contains(&row.mitigation_id)
-        };
-        for row in self.rows.of_route(key).filter(desired) {
-            if let Some(route) = row.route.as_ref().filter(|route| route.key() == *key) {
-                let tags = Tags { not_after: row.not_after(now), mitigation: row.mitigation_id.into() };
-                let path = Box::new(OwnPath { route: route.clone(), action: row.action, tags });
-                return DesiredPath::Path { id: row.mitigation_id, step: row.progress.step, path };
-            }
+        let spared = |row: &&Arc<Mitigation>| !self.panic_pending.contains(&row.mitigation_id);
+        let wanting = self.rows.of_route(key).filter(spared).filter(|row| row.wants(key, now));
+        if let Some((path, wanted_by)) = shared_path(wanting.map(|row| &**row), now) {
+            return DesiredPath::Path { wanted_by, path: Box::new(path) };
         }
         // a former rule is never renewed: it leaves at its not-after time like any other, whatever becomes of its successor
         let is_kept = self.adj_rib_out.may_keep_former(key, now);
-        if is_kept && self.rows.of_route(key).any(|row| desired(&row)) {
+        let lasts = |row: &Arc<Mitigation>| row.lives() && !row.dry_run && row.expires_at > now;
+        if is_kept && self.rows.of_route(key).filter(spared).any(lasts) {
             DesiredPath::Former
         } else {
             DesiredPath::Absent

@@ -364,7 +364,7 @@ impl Reconciler {
                     }
                 }
                 (None, Pass::Learn) => {
-                    if let Some((confirmed, _)) = self.adoption(&path) {
+                    if let Some((confirmed, ..)) = self.adoption(&path) {
                         intents.confirmed(&path.key, confirmed);
                     }
                 }

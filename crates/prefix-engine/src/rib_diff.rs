@@ -67,14 +67,16 @@ pub(crate) fn compare(
                 has(&confirmed.action)
                     && (not_after, mitigation) == (Some(tags.not_after), Some(tags.mitigation))
             });
-            if is_as_confirmed && !(has(&desired.action) && is_its_own) {
+            let is_too_late = not_after.is_some_and(|at| at > desired.tags.not_after);
+            // one of several rows that want it has ended or begun: what stands is replaced, and nobody has meddled
+            if is_as_confirmed && (!has(&desired.action) || !is_its_own || is_too_late) {
                 return Some(RibDifference::Outdated);
             }
             let found = if !has(&desired.action) {
                 path.attributes.clone()
             } else if !is_its_own || not_after.is_none() {
                 format!("the tags are not ours any more: {}", path.attributes)
-            } else if not_after.is_some_and(|at| at > desired.tags.not_after) {
+            } else if is_too_late {
                 // a living rule never promises more time than its row does
                 format!("its not-after time is too late: {}", path.attributes)
             } else {
@@ -87,7 +89,9 @@ pub(crate) fn compare(
 
 /// Rates travel as 32-bit floating point numbers, so actions are compared as the communities they become.
 pub(crate) fn is_same_on_wire(a: &Action, b: &Action) -> bool {
-    a.action_type() == b.action_type() && a.extended_communities() == b.extended_communities()
+    a.action_type() == b.action_type()
+        && a.targets() == b.targets()
+        && a.extended_communities() == b.extended_communities()
 }
 
 /// True if this is a path of ours that a change of ours acts on. One that a session brought back is none: it goes when
@@ -191,7 +195,7 @@ mod tests {
     }
 
     fn desired(path: &OwnPath) -> DesiredPath {
-        DesiredPath::Path { id: MitigationId::generate(), step: 1, path: Box::new(path.clone()) }
+        DesiredPath::Path { wanted_by: Vec::new(), path: Box::new(path.clone()) }
     }
 
     fn difference(path: &RibPath, desired: &DesiredPath, confirmed: Option<&OwnPath>) -> String {
@@ -215,6 +219,7 @@ mod tests {
             difference(&listed(&later), &desired(&path), None),
             "its not-after time is too late: listed"
         );
+        assert_eq!(difference(&listed(&later), &desired(&path), Some(&later)), "outdated");
         assert_eq!(difference(&listed(&path), &desired(&later), None), "none", "it is renewed in time");
         let other = own_rule("dst 203.0.113.10/32", Action::Discard, 2);
         assert_eq!(

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use prefix_core::announcer::{AnnounceError, OwnPath, RibPath, Route};
 use prefix_core::flowspec::{Action, RouteKey, RouteKind};
 use prefix_core::ownership::{LargeCommunity, Owner, Ownership};
+use prefix_core::rtbh::{RtbhTargets, TargetSet};
 
 use crate::attributes::{self, Attributes};
 use crate::path::{Change, RibEntry};
@@ -24,6 +25,7 @@ pub(crate) struct Codec {
     flowspec_large: Vec<LargeCommunity>,
     /// The communities of black holes, to recognise one whose communities were changed.
     blackhole: (Vec<Community>, Vec<LargeCommunity>),
+    targets: RtbhTargets<AnyCommunity>,
 }
 
 impl Codec {
@@ -41,15 +43,19 @@ impl Codec {
             blackhole_communities: attributes::communities(&blackhole.0),
             flowspec_large: large,
             blackhole,
+            targets: settings.rtbh_targets.clone(),
         }
     }
 
     /// The change that announces an own path.
     pub(crate) fn announcement(&self, path: &OwnPath) -> Result<Change, AnnounceError> {
-        let is_rtbh = matches!(path.action, Action::Rtbh);
+        let is_rtbh = path.action.is_rtbh();
         if is_rtbh != matches!(path.route, Route::Blackhole(_)) {
             let text = format!("{} cannot carry the action {}", path.route, path.action.action_type());
             return Err(AnnounceError::Refused(text));
+        }
+        if let Some(targets) = path.action.targets() {
+            return self.to_targets(path, targets);
         }
         let mut change = self.bare(&path.route.key());
         change.attributes.push(self.origin.clone());
@@ -62,6 +68,24 @@ impl Codec {
         let further = if is_rtbh { &self.blackhole.1 } else { &self.flowspec_large };
         let tags = self.owner.communities(path.tags);
         let large: Vec<LargeCommunity> = tags.iter().chain(further).copied().collect();
+        change.attributes.push(attributes::large_communities(&large));
+        Ok(change)
+    }
+
+    /// A black hole with the communities and the next hop of its targets.
+    fn to_targets(&self, path: &OwnPath, targets: TargetSet) -> Result<Change, AnnounceError> {
+        let united = self.targets.unite(targets.names()).map_err(AnnounceError::Refused)?;
+        let key = path.route.key();
+        let mut change = Change { attributes: Vec::with_capacity(5), ..self.bare(&key) };
+        change.attributes.push(match key.kind() {
+            RouteKind::UnicastV6 => attributes::mp_reach(key.kind(), united.next_hop_v6, &change.nlri),
+            _ => attributes::next_hop(united.next_hop_v4),
+        });
+        change.attributes.push(self.origin.clone());
+        let (standard, further) = AnyCommunity::split(united.communities);
+        change.attributes.extend(attributes::communities(&standard));
+        let tags = self.owner.communities(path.tags);
+        let large: Vec<LargeCommunity> = tags.into_iter().chain(further).collect();
         change.attributes.push(attributes::large_communities(&large));
         Ok(change)
     }
@@ -100,10 +124,21 @@ impl Codec {
         self.owner.read(&attributes.large) != Ownership::Foreign
     }
 
+    /// The targets of a black hole whose communities and next hop are just those of targets.
+    fn targets_of(&self, attributes: &Attributes) -> Option<TargetSet> {
+        let large = attributes.large.iter().filter(|community| !self.owner.is_mark(community));
+        let standard = attributes.communities.iter().copied().map(AnyCommunity::from);
+        let communities = standard.chain(large.copied().map(AnyCommunity::Large)).collect();
+        self.targets.reached_by(&communities, attributes.next_hop?)
+    }
+
     /// The action; `None` for a black hole that lacks one of its communities, because upstream would not recognise it.
     fn action(&self, kind: RouteKind, attributes: &Attributes) -> Option<Action> {
         if kind.is_flowspec() {
             return Action::from_extended_communities(&attributes.extended).ok();
+        }
+        if let Some(targets) = self.targets_of(attributes) {
+            return Some(Action::RtbhTo(targets));
         }
         let (standard, large) = &self.blackhole;
         let is_complete = standard.iter().all(|community| attributes.communities.contains(community))
@@ -116,6 +151,7 @@ impl Codec {
 mod tests {
     use prefix_core::flowspec::Rule;
     use prefix_core::ownership::{MitigationTag, NotAfter, Tags};
+    use prefix_core::rtbh::{RtbhTarget, United};
 
     use super::*;
 
@@ -202,6 +238,75 @@ mod tests {
             tags: tags(),
         };
         assert_eq!(communities(&blackhole), [own, Community::BLACKHOLE, Community::NO_EXPORT]);
+    }
+
+    /// One upstream by its own community, an exchange by a next hop of its own; every own path carries 65010:1.
+    fn with_targets() -> Codec {
+        let target = |name: &str, communities: &[&str], hop: Option<[u8; 4]>| {
+            let communities =
+                communities.iter().chain(&["65010:1"]).map(|text| text.parse().unwrap()).collect();
+            let next_hop_v6 = hop.map(|_| "2001:db8::66".parse().unwrap());
+            (
+                name.parse().unwrap(),
+                RtbhTarget { communities, next_hop_v4: hop.map(Ipv4Addr::from), next_hop_v6 },
+            )
+        };
+        let usual = United {
+            communities: ["65535:666", "NO_EXPORT", "65010:1"].map(|text| text.parse().unwrap()).into(),
+            next_hop_v4: Ipv4Addr::new(192, 0, 2, 1),
+            next_hop_v6: settings().next_hop_v6,
+        };
+        let mut settings = settings();
+        settings.communities = vec!["65010:1".parse().unwrap()];
+        settings.rtbh_targets = RtbhTargets::new(
+            usual,
+            [
+                target("transit", &["65001:666", "4200000000:1:2"], None),
+                target("exchange", &["65535:666"], Some([192, 0, 2, 66])),
+            ],
+        );
+        Codec::new(&settings)
+    }
+
+    fn to(prefix: &str, targets: &[&str]) -> OwnPath {
+        let set = TargetSet::of(targets.iter().map(|name| name.parse().unwrap()));
+        let action = set.map_or(Action::Rtbh, Action::RtbhTo);
+        OwnPath { route: Route::Blackhole(prefix.parse().unwrap()), action, tags: tags() }
+    }
+
+    #[test]
+    fn a_black_hole_has_the_communities_and_the_next_hop_of_its_targets_and_nothing_else() {
+        let codec = with_targets();
+        for (prefix, targets, communities, further, hop) in [
+            ("203.0.113.10/32", &["transit"][..], "65001:666 65010:1", 1, "192.0.2.1"),
+            ("203.0.113.10/32", &["exchange"], "65010:1 65535:666", 0, "192.0.2.66"),
+            ("203.0.113.10/32", &["exchange", "transit"], "65001:666 65010:1 65535:666", 1, "192.0.2.66"),
+            ("203.0.113.10/32", &[], "65010:1 65535:666 65535:65281", 0, "192.0.2.1"),
+            ("2001:db8::1/128", &["transit"], "65001:666 65010:1", 1, "100::1"),
+            ("2001:db8::1/128", &["exchange"], "65010:1 65535:666", 0, "2001:db8::66"),
+        ] {
+            let path = to(prefix, targets);
+            let change = codec.announcement(&path).unwrap();
+            let attributes = Attributes::decode(change.attributes.iter().map(|a| &a[..]));
+            let mut carried: Vec<u32> = attributes.communities.iter().map(|c| c.get()).collect();
+            carried.sort_unstable();
+            let carried: Vec<String> =
+                carried.iter().map(|c| format!("{}:{}", c >> 16, c & 0xffff)).collect();
+            assert_eq!(carried.join(" "), communities, "{targets:?}");
+            assert_eq!(attributes.large.len(), 3 + further, "{targets:?}");
+            assert_eq!(attributes.next_hop, Some(hop.parse().unwrap()), "{targets:?}");
+            assert_eq!(read_back(&codec, &change).action, Some(path.action), "{prefix} {targets:?}");
+        }
+    }
+
+    #[test]
+    fn a_target_that_is_not_configured_is_refused_and_one_that_lost_a_community_is_no_action() {
+        let codec = with_targets();
+        let refused = codec.announcement(&to("203.0.113.10/32", &["gone"]));
+        assert!(matches!(&refused, Err(AnnounceError::Refused(why)) if why.contains("gone")), "{refused:?}");
+        let mut change = codec.announcement(&to("203.0.113.10/32", &["transit"])).unwrap();
+        change.attributes.retain(|attribute| attribute[1] != 8);
+        assert_eq!(read_back(&codec, &change).action, None);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use prefix_core::ownership::Owner;
+use prefix_core::rtbh::RtbhTargets;
 use serde::{Deserialize, Serialize};
 
 use crate::{AnyCommunity, Community, Endpoint};
@@ -63,6 +64,8 @@ pub struct Settings {
     pub communities: Vec<AnyCommunity>,
     /// Further communities of black holes; `BLACKHOLE` and `NO_EXPORT` unless configured.
     pub rtbh_communities: Vec<AnyCommunity>,
+    /// Where else black holes may go, each with the communities of every own path among its own.
+    pub rtbh_targets: RtbhTargets<AnyCommunity>,
 }
 
 impl Settings {
@@ -79,6 +82,7 @@ impl Settings {
             next_hop_v6: Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 1),
             communities: Vec::new(),
             rtbh_communities: vec![Community::BLACKHOLE.into(), Community::NO_EXPORT.into()],
+            rtbh_targets: RtbhTargets::default(),
         }
     }
 }

@@ -41,6 +41,8 @@ fn document(customers: u32) -> InventoryDocument {
                 .into(),
             allowed_ports: ServicePorts { udp: [].into(), tcp: [80, 443].into() },
             allowed_source_ports: ServicePorts::default(),
+            capacity: None,
+            answers_capacity: None,
         };
         Customer {
             customer_id: format!("customer-{n}").parse().unwrap(),

@@ -36,6 +36,7 @@ fn policy(correlates: bool) -> Arc<Policy> {
     correlation.min_sources = 2;
     let many = 1_000_000;
     let quotas = Quotas {
+        max_active_per_victim: many,
         max_active_per_customer: many,
         max_active_per_pop: many,
         max_active_global: many,
@@ -69,6 +70,7 @@ fn day() -> Vec<Input> {
             ended_at: None,
             reach: Reach::Full,
             reports: None,
+            sampled: false,
             unread: Vec::new(),
             raw_details: None,
         };

@@ -64,6 +64,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ended_at: None,
         reach: prefix_core::event::Reach::Full,
         reports: None,
+        sampled: false,
         unread: Vec::new(),
         raw_details: None,
     };

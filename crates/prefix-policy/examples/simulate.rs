@@ -71,6 +71,7 @@ fn report(at: DateTime<Utc>) -> Result<Report, Box<dyn Error>> {
         ended_at: None,
         reach: Reach::Full,
         reports: None,
+        sampled: false,
         unread: Vec::new(),
         raw_details: None,
     })

@@ -3,6 +3,9 @@
 //! Each of them only narrows (http-api.md §5). What cannot be narrowed without touching a served port is policed, never
 //! discarded, and a match that names nothing any more is a flaw, never "any packet".
 
+mod bounded;
+mod evidence;
+mod rule_set;
 mod service;
 
 use prefix_core::address::{Family, VictimIp};
@@ -19,6 +22,9 @@ use crate::inventory::Service;
 use crate::playbook::{FragmentsOption, Step};
 use crate::settings::Guardrails;
 use crate::vector::{VectorTemplate, is_reflected};
+
+pub(crate) use rule_set::Companion;
+use service::Spare;
 
 /// What is attacked, and how.
 #[derive(Clone, Copy, Debug)]
@@ -51,11 +57,13 @@ impl Attack<'_> {
 /// A line of the explanation, noted before it is known which decision it belongs to.
 pub(crate) type DomainEvent = (Stage, StageResult, String);
 
-/// A rule as a step wants it.
+/// A rule set as a step wants it: the main rule, and its companions.
 #[derive(Clone, Debug)]
 pub(crate) struct Composed {
     pub(crate) matching: Matching,
     pub(crate) action: Action,
+    /// The further rules of the set, none of which matches a packet that another one matches.
+    pub(crate) companions: Vec<Companion>,
     /// Why the match cannot exist: guardrail `semantic`.
     pub(crate) flaw: Option<String>,
     /// Why the step makes no rule.
@@ -69,12 +77,12 @@ impl Composed {
         self.notes.push((stage, result, text.into()));
     }
 
-    fn flaw(&mut self, text: impl Into<String>) {
+    pub(super) fn flaw(&mut self, text: impl Into<String>) {
         self.flaw.get_or_insert(text.into());
     }
 }
 
-/// Builds the rule of a step.
+/// Builds the rule set of a step.
 pub(crate) fn compose(
     attack: &Attack<'_>,
     step: &Step,
@@ -84,57 +92,74 @@ pub(crate) fn compose(
     let mut composed = Composed {
         matching: Matching::everything_to(attack.victim.host_prefix()),
         action: step.action,
+        companions: Vec::new(),
         flaw: None,
         skip: None,
         notes: Vec::new(),
         warnings: attack.reported.unread.clone(),
     };
     agree_on_protocol(attack, &mut composed);
-    if step.action == Action::Rtbh {
-        composed.note(
-            Stage::Rule,
-            StageResult::Info,
-            "a black hole gives the whole host up, whatever the attack",
-        );
-        composed.note(Stage::AllowedPorts, StageResult::Skip, "a black hole takes allowed ports too");
+    if step.action.is_rtbh() {
+        take_the_host(attack, step, &mut composed);
         return composed;
     }
-    let reported = switched_on(&attack.reported.matches, guardrails, &mut composed);
-    let wanted = intersect::parts(attack.template, &step.keys.matches);
-    let (asked, parts) = wanted
-        .and_then(|asked| {
-            let parts = intersect::narrowed(&asked, &reported, "vector, step and report")?;
-            Ok((asked, parts))
-        })
-        .unwrap_or_else(|problem| {
-            composed.flaw(problem);
-            <(PacketMatch, PacketMatch)>::default()
-        });
+    composed.matching.protocol = attack.protocol();
+    let asked = intersect::parts(attack.template, &step.keys.matches).unwrap_or_else(|problem| {
+        composed.flaw(problem);
+        PacketMatch::default()
+    });
+    let attacked = attacked_ports(attack, asked.fragment, &mut composed);
+    let reported = evidence::fitting(attack, &asked, &attacked, guardrails, &mut composed);
+    let parts = intersect::narrowed(&asked, &reported, "vector, step and report").unwrap_or_else(|problem| {
+        composed.flaw(problem);
+        PacketMatch::default()
+    });
+    if composed.flaw.is_some() {
+        return composed;
+    }
+    let spare = Spare { attack, step, service, guardrails };
+    let bounded = bounded::bounded(&spare, &attacked, &parts, &mut composed);
     composed.matching = Matching {
-        dst_prefix: attack.victim.host_prefix(),
-        protocol: attack.protocol(),
-        dst_ports: DestinationPorts::Any,
         src_ports: parts.src_ports,
         tcp_flags: parts.tcp_flags,
         fragment: parts.fragment,
         packet_length: parts.packet_length,
         dscp: parts.dscp,
         icmp_type: parts.icmp_type,
+        ..composed.matching
     };
-    let attacked = attacked_ports(attack, asked.fragment, &mut composed);
-    if composed.flaw.is_some() {
-        return composed;
-    }
-    let attacked = service::bound(attack, &attacked, step, service, guardrails, &mut composed);
-    service::spare(&attacked, step, service, guardrails, &mut composed);
+    spare.apply(&bounded.ports, &mut composed);
     let rule = composed.matching.rule();
     if !reported.fragment.is_empty() && rule.is_ok_and(|rule| rule.ports_miss_its_fragments()) {
         composed.flaw(
             "the report names fragments other than the first, which carry no ports, and the rule names ports",
         );
     }
+    if let Some(action) = spare.with_fragments(composed.matching.protocol) {
+        composed.add_fragments(action);
+    }
     fragments_pass(attack, step, &mut composed);
+    if !bounded.is_refused {
+        composed.split_long_lists(guardrails.max_ports);
+    }
     composed
+}
+
+/// A black hole takes every packet to the host: what narrows other rules is named, because it has no effect.
+fn take_the_host(attack: &Attack<'_>, step: &Step, composed: &mut Composed) {
+    composed.note(
+        Stage::Rule,
+        StageResult::Info,
+        "a black hole gives the whole host up, whatever the attack",
+    );
+    composed.note(Stage::AllowedPorts, StageResult::Skip, "a black hole takes allowed ports too");
+    let narrowing = [
+        (step.keys.matches.is_empty(), "the match of the step"),
+        (attack.reported.matches.is_empty(), "the match of the report"),
+    ];
+    for (_, what) in narrowing.into_iter().filter(|(is_empty, _)| !is_empty) {
+        composed.warnings.push(format!("{what} has no effect: a black hole takes every packet to the host"));
+    }
 }
 
 fn agree_on_protocol(attack: &Attack<'_>, composed: &mut Composed) {
@@ -149,25 +174,6 @@ fn agree_on_protocol(attack: &Attack<'_>, composed: &mut Composed) {
             protocol_name(fixed)
         ));
     }
-}
-
-/// What a report says of the packets, without the components that a switch forbids: these are named.
-fn switched_on(reported: &PacketMatch, guardrails: &Guardrails, composed: &mut Composed) -> PacketMatch {
-    let mut left = reported.clone();
-    for (key, switch) in guardrails.missing(reported) {
-        match key {
-            "src_ports" => left.src_ports = PacketMatch::default().src_ports,
-            "tcp_flags" => left.tcp_flags = PacketMatch::default().tcp_flags,
-            "fragment" => left.fragment = Fragment::default(),
-            "icmp_type" => left.icmp_type.clear(),
-            "packet_length" => left.packet_length = None,
-            _ => left.dscp.clear(),
-        }
-        composed.warnings.push(format!(
-            "match.{key} of the report is left out, because guardrails.{switch} is false: the rule is wider than the report"
-        ));
-    }
-    left
 }
 
 /// Destination ports under attack.
@@ -234,25 +240,9 @@ pub(super) fn reaches_portless_fragments(fragment: Fragment) -> bool {
 
 /// Whether a match names ports, which fragments other than the first do not carry.
 pub(crate) fn names_ports(matching: &Matching) -> bool {
-    matching.dst_ports != DestinationPorts::Any || !matching.src_ports.is_empty()
-}
-
-/// The companion rule for the fragments that a match by ports does not reach.
-pub(crate) fn companion(
-    composed: &Composed,
-    step: &Step,
-    guardrails: &Guardrails,
-) -> Option<(Matching, Action)> {
-    if composed.action == Action::Rtbh || !names_ports(&composed.matching) {
-        return None;
-    }
-    let action = match step.keys.fragments {
-        FragmentsOption::None => return None,
-        FragmentsOption::Police => service::policing(step, guardrails).ok()?,
-        FragmentsOption::Discard => Action::Discard,
-    };
-    let everything = Matching::everything_to(composed.matching.dst_prefix);
-    Some((Matching { fragment: Fragment::IS_FRAGMENT, ..everything }, action))
+    matching.dst_ports != DestinationPorts::Any
+        || !matching.src_ports.is_empty()
+        || !matching.excluded_src_ports.is_empty()
 }
 
 fn fragments_pass(attack: &Attack<'_>, step: &Step, composed: &mut Composed) {
@@ -264,6 +254,19 @@ fn fragments_pass(attack: &Attack<'_>, step: &Step, composed: &mut Composed) {
                 .to_owned(),
         );
     }
+}
+
+/// An action for people: `police 50000000 bit/s`.
+pub(crate) fn describe(action: &Action) -> String {
+    let parts = action.parts();
+    let words = [
+        Some(parts.action_type.to_string()),
+        parts.rate_bps.map(|rate| rate.to_string()),
+        parts.rate_pps.map(|rate| rate.to_string()),
+        parts.redirect_to.map(|target| format!("to {target}")),
+        parts.dscp_mark.map(|dscp| format!("DSCP {}", dscp.get())),
+    ];
+    words.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
 /// A protocol for people: `17 (udp)`.

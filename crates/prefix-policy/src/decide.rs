@@ -2,29 +2,20 @@
 //! guardrails.
 
 mod ban;
+mod coverage;
 mod manual;
 mod rule_draft;
 mod step;
 
 use prefix_core::announcer::Route;
 use prefix_core::decision::{Decision, Outcome, Stage, StageResult};
-use prefix_core::flowspec::Rule;
 use prefix_core::guardrail::Refusal;
 use prefix_core::mitigation::Mitigation;
 
 use crate::facts::Facts;
 use crate::inventory::CustomerMatch;
 
-/// Whether every packet that `other` reaches is reached by `route` too.
-pub(crate) fn covers(route: &Route, other: &Route) -> bool {
-    match (route, other) {
-        (Route::Blackhole(prefix), other) => prefix.covers(&other.destination()),
-        (Route::FlowSpec(rule), Route::FlowSpec(other)) => rule.covers(other),
-        (Route::FlowSpec(rule), Route::Blackhole(prefix)) => {
-            Rule::to(*prefix).build().is_ok_and(|everything| rule.covers(&everything))
-        }
-    }
-}
+pub(crate) use coverage::covers;
 
 /// Notes whose address it is.
 fn note_owner(decision: &mut Decision, victim: prefix_core::address::VictimIp, owner: &CustomerMatch<'_>) {
@@ -52,9 +43,12 @@ fn stop_at_guardrail(decision: &mut Decision, refusal: &Refusal) {
     decision.stop(Stage::Guardrails, Outcome::Refuse, format!("{}: {refusal}", refusal.guardrail));
 }
 
-/// The living or queued mitigation that has this rule.
+/// The living or queued mitigation that has this rule as its main one, the living and older one first. A companion shares
+/// its rule with whoever wants it, and is nobody's to change.
 fn same_rule<'a>(route: &Route, facts: &Facts<'a>) -> Option<&'a Mitigation> {
-    facts.unfinished.iter().copied().find(|row| row.status.claims_rule() && has_route(row, route))
+    let is_main = |row: &&Mitigation| row.status.claims_rule() && row.parent_id.is_none();
+    let rows = facts.unfinished.iter().copied().filter(is_main).filter(|row| has_route(row, route));
+    rows.min_by_key(|row| (!row.lives(), row.mitigation_id))
 }
 
 fn has_route(mitigation: &Mitigation, route: &Route) -> bool {

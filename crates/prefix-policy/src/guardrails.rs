@@ -63,12 +63,42 @@ impl Policy {
         Ok(route)
     }
 
-    /// A queued mitigation asks to be admitted: every guardrail and quota again.
-    pub fn admit(&self, queued: &Mitigation, facts: &Facts<'_>) -> Result<(), Refusal> {
-        let candidate = Candidate::of(queued);
+    /// A mitigation asks to be admitted: every guardrail and quota again.
+    pub fn admit(&self, asking: &Mitigation, facts: &Facts<'_>) -> Result<(), Refusal> {
+        self.admit_set(asking, &[], facts)
+    }
+
+    /// The same with the companions that wait with it: there is room for all of them, or for none.
+    pub fn admit_set(
+        &self,
+        asking: &Mitigation,
+        companions: &[&Mitigation],
+        facts: &Facts<'_>,
+    ) -> Result<(), Refusal> {
+        let candidate = Candidate::of(asking);
         let route = self.check_rule(&candidate, facts.check_context())?;
         history::check(self, &candidate, &route, facts)?;
-        quota::check(self, queued.customer_id.as_ref(), &[&route], facts).map(|_| ())
+        let (mut main, mut others) = (Vec::new(), Vec::new());
+        let all = std::iter::once((asking, Some(&route)));
+        for (row, route) in all.chain(companions.iter().map(|row| (*row, row.route.as_ref()))) {
+            if row.is_counted_alone() { &mut main } else { &mut others }.extend(route);
+        }
+        let wanted = quota::Wanted {
+            victim: asking.victim_ip,
+            customer: asking.customer_id.as_ref(),
+            main: &main,
+            companions: &others,
+        };
+        quota::check(self, &wanted, facts).map(|_| ())
+    }
+
+    /// A companion is let in with its mitigation: what depends on its rule alone.
+    pub fn check_companion(
+        &self,
+        companion: &Mitigation,
+        check_context: CheckContext<'_>,
+    ) -> Result<(), Refusal> {
+        self.check_rule(&Candidate::of(companion), check_context).map(|_| ())
     }
 
     /// A living mitigation after the configuration or the safelist changed, and at start before it is announced again:

@@ -65,11 +65,11 @@ pub(crate) trait Uses {
 }
 
 macro_rules! uses {
-    ($($matching:ty),+) => {$(
+    ($($matching:ty $(, $also:ident)?);+) => {$(
         impl Uses for $matching {
             fn uses(&self) -> [bool; 6] {
                 [
-                    !self.src_ports.is_empty(),
+                    !self.src_ports.is_empty() $(|| !self.$also.is_empty())?,
                     !self.tcp_flags.is_empty(),
                     !self.fragment.is_empty(),
                     !self.icmp_type.is_empty(),
@@ -81,7 +81,7 @@ macro_rules! uses {
     )+};
 }
 
-uses!(PacketMatch, VectorTemplate, Matching);
+uses!(PacketMatch; VectorTemplate; Matching, excluded_src_ports);
 
 #[cfg(test)]
 mod tests {

@@ -12,7 +12,7 @@ use prefix_diagnostics::{Checked, Diagnostic, Diagnostics};
 use prefix_trie::joint::JointPrefixMap;
 use serde::{Deserialize, Serialize};
 
-pub use customer::{Asset, Customer, Service, ServicePorts};
+pub use customer::{Asset, Capacity, Customer, Service, ServicePorts};
 
 use crate::settings::Guardrails;
 use index::AddressIndex;

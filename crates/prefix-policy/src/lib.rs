@@ -16,8 +16,10 @@ mod policy;
 mod ports;
 pub mod profile;
 mod safelist;
+mod shadow;
 pub mod settings;
 pub mod simulation;
+mod unite;
 pub mod use_cases;
 pub mod vector;
 mod verdict;
@@ -28,6 +30,7 @@ pub use playbook::{Playbooks, PlaybooksDocument};
 pub use policy::{Policy, PolicyParts};
 pub use profile::Profile;
 pub use safelist::SafelistIndex;
+pub use shadow::Shadow;
 pub use settings::{
     CorrelationSettings, CorrelationTerms, EscalationDefaults, Guardrails, Quotas, Reports, SourcePolicy,
     Sources, Timers,

@@ -13,7 +13,7 @@ use crate::profile::Profile;
 use crate::settings::{
     CorrelationSettings, EscalationDefaults, Guardrails, Quotas, Reports, Timers, duration,
 };
-use crate::use_cases::REJECTED_COUNTS;
+use crate::use_cases::{FLAPS_REMEMBERED, REJECTED_COUNTS};
 use crate::vector::VectorTemplate;
 
 /// What a policy is made of.
@@ -81,11 +81,13 @@ impl Policy {
         self.parts.correlation.sources.lease_until(source, adapter_default, ttl, now)
     }
 
-    /// How far back ended mitigations matter to decisions: for the quiet period after an operator's withdraw and the
-    /// cooldown of the absolute lifetime.
+    /// How far back ended mitigations matter to decisions: for the quiet period after an operator's withdraw, the
+    /// cooldown of the absolute lifetime, and rules that flap.
     pub(crate) fn look_back(&self) -> TimeDelta {
-        let quiet = self.parts.timers.quiet_period_after_withdraw_seconds;
-        duration(quiet.max(self.parts.guardrails.max_lifetime_cooldown_seconds))
+        let timers = &self.parts.timers;
+        let quiet = timers.quiet_period_after_withdraw_seconds;
+        let flapping = if timers.flap_hold_seconds > 0 { FLAPS_REMEMBERED } else { TimeDelta::zero() };
+        duration(quiet.max(self.parts.guardrails.max_lifetime_cooldown_seconds)).max(flapping)
     }
 
     /// A read set that asks for nothing yet, with the look-back times that decisions need.

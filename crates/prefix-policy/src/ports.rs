@@ -10,5 +10,5 @@ pub(crate) fn port_terms(matching: &Matching) -> usize {
         DestinationPorts::Only(ports) => ports.terms(),
         DestinationPorts::Except(ports) => ports.merged().len(),
     };
-    destination + matching.src_ports.terms()
+    destination + matching.src_ports.terms() + matching.excluded_src_ports.merged().len()
 }

@@ -30,24 +30,26 @@ fn ttl(seconds: u64) -> Ttl {
 }
 
 section! {
-    /// How many rules may exist (`quotas`).
+    /// How many rules may exist (`quotas`). Companions count only toward what a peer takes.
     #[derive(Eq)]
     pub struct Quotas {
-        /// Of one customer, over all pops.
-        pub max_active_per_customer: u64 = 5,
-        /// Of one pop.
-        pub max_active_per_pop: u64 = 200,
-        /// In all.
-        pub max_active_global: u64 = 500,
-        /// New ones per pop in any 60 seconds.
-        pub max_new_per_minute: u64 = 30,
-        /// Every own rule goes to every peer, so this bounds the pop too.
-        pub max_announcements_per_peer: u64 = 100,
+        /// Main rules of one victim at a pop.
+        pub max_active_per_victim: u64 = 8,
+        /// Main rules of one customer, over all pops.
+        pub max_active_per_customer: u64 = 64,
+        /// Main rules of one pop.
+        pub max_active_per_pop: u64 = 500,
+        /// Main rules in all.
+        pub max_active_global: u64 = 2_000,
+        /// New main rules per pop in any 60 seconds.
+        pub max_new_per_minute: u64 = 120,
+        /// Every own rule goes to every peer, so this bounds the pop too: here companions count as well.
+        pub max_announcements_per_peer: u64 = 1_000,
     }
 }
 
 impl Quotas {
-    /// The quota of a pop: the lower of its own and what one peer takes.
+    /// The quota of a pop's main rules: the lower of its own and what one peer takes.
     pub fn pop_limit(&self) -> u64 {
         self.max_active_per_pop.min(self.max_announcements_per_peer)
     }
@@ -67,6 +69,9 @@ section! {
         pub reconciliation_interval_seconds: u64 = 30,
         /// How long detectors cannot raise a rule again that an operator withdrew.
         pub quiet_period_after_withdraw_seconds: u64 = 120,
+        /// How long an unban keeps a rule that was raised again shortly after its last end, doubled each time up to 600
+        /// s; 0 = off.
+        pub flap_hold_seconds: u64 = 60,
         /// Accepted for old files, ignored.
         #[serde(skip_serializing)]
         pub correlation_window_seconds: Option<u64> = None,
@@ -118,6 +123,6 @@ mod tests {
         let timers = Timers { min_ttl_seconds: 0, max_ttl_seconds: 100_000, ..Timers::default() };
         let guardrails = guardrails.with_timers(&timers);
         assert_eq!([guardrails.min_ttl(), guardrails.max_ttl()].map(Ttl::seconds), [1, 86_400]);
-        assert_eq!(Quotas::default().pop_limit(), 100);
+        assert_eq!(Quotas::default().pop_limit(), 500);
     }
 }

@@ -14,7 +14,7 @@ use prefix_core::protocol::Protocol;
 use serde::{Deserialize, Serialize};
 
 /// Name and source port of every `NAME_amplification` (http-api.md §3.2).
-const REFLECTORS: [(&str, u16); 21] = [
+const REFLECTORS: [(&str, u16); 25] = [
     ("qotd", 17),
     ("chargen", 19),
     ("dns", 53),
@@ -24,8 +24,11 @@ const REFLECTORS: [(&str, u16); 21] = [
     ("netbios", 137),
     ("snmp", 161),
     ("cldap", 389),
+    ("slp", 427),
+    ("dtls", 443),
     ("rip", 520),
     ("openvpn", 1194),
+    ("mssql", 1434),
     ("l2tp", 1701),
     ("ssdp", 1900),
     ("ard", 3283),
@@ -33,10 +36,14 @@ const REFLECTORS: [(&str, u16); 21] = [
     ("wsd", 3702),
     ("mdns", 5353),
     ("coap", 5683),
+    ("tp240", 10074),
     ("memcached", 11211),
     ("plex", 32414),
     ("dhcpdiscover", 37810),
 ];
+
+/// The protocol number of ESP (RFC 4303).
+const ESP: u8 = 50;
 
 const AMPLIFICATION: &str = "_amplification";
 
@@ -150,19 +157,31 @@ pub fn unknown_vector() -> VectorName {
 
 type Template = fn() -> VectorTemplate;
 
-const FLOODS: [(&str, Template); 11] = [
+const FLOODS: [(&str, Template); 16] = [
     ("udp_flood", || of(Protocol::Udp, "UDP packets to the victim")),
     ("tcp_flood", || of(Protocol::Tcp, "TCP packets to the victim")),
     ("syn_flood", || tcp(&["syn", "!ack"], "connection attempts")),
     ("ack_flood", || tcp(&["!syn", "ack"], "TCP packets of no connection")),
     ("rst_flood", || tcp(&["rst"], "connection resets")),
     ("synack_flood", || tcp(&["syn", "ack"], "answers to forged connection attempts")),
+    // A segment without ACK belongs to no connection and is dropped by its receiver (RFC 9293 §3.10.7.4), so what these
+    // three match is never a customer's traffic; an attack with ACK set is an ack_flood.
+    ("null_flood", || {
+        tcp(&["!fin", "!syn", "!rst", "!psh", "!ack", "!urg"], "TCP packets without any flag")
+    }),
+    ("fin_flood", || tcp(&["fin", "!ack"], "ends of no connection")),
+    ("urg_flood", || tcp(&["!ack", "urg"], "urgent data of no connection")),
     ("icmp_flood", || of(Protocol::Icmp, "ICMP packets to the victim")),
     ("fragment_flood", || VectorTemplate {
         fragment: Fragment::IS_FRAGMENT,
         ..of(Protocol::Any, "fragments other than the first")
     }),
     ("gre_flood", || of(Protocol::Gre, "GRE packets to the victim")),
+    ("esp_flood", || of(Protocol::Number(ESP), "ESP packets to the victim")),
+    ("dns_query_flood", || VectorTemplate {
+        dst_ports: [53].into(),
+        ..of(Protocol::Udp, "DNS queries to the victim")
+    }),
     ("generic", || described("an attack that only the report describes")),
     ("unknown", || described("an attack that nobody recognised")),
 ];
@@ -205,7 +224,7 @@ mod tests {
     #[test]
     fn every_vector_of_the_contract_is_built_in() {
         let vectors = Vectors::default();
-        assert_eq!(vectors.iter().count(), 32);
+        assert_eq!(vectors.iter().count(), 41);
         assert!(vectors.names().all(Vectors::is_builtin));
         assert!(vectors.get(&unknown_vector()).is_some());
         assert!(!Vectors::is_builtin(&name("sip_flood")));
@@ -229,8 +248,8 @@ mod tests {
     fn tcp_floods_differ_by_their_flags() {
         let flags = |word: &str| Vectors::default().get(&name(word)).unwrap().tcp_flags.to_string();
         assert_eq!(
-            ["tcp_flood", "syn_flood", "ack_flood", "rst_flood", "synack_flood"].map(flags),
-            ["", "syn&!ack", "!syn&ack", "rst", "syn&ack"]
+            ["tcp_flood", "syn_flood", "ack_flood", "rst_flood", "synack_flood", "fin_flood", "urg_flood"].map(flags),
+            ["", "syn&!ack", "!syn&ack", "rst", "syn&ack", "fin&!ack", "!ack&urg"]
         );
     }
 

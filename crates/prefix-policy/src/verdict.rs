@@ -8,13 +8,15 @@ use prefix_core::flowspec::Action;
 use prefix_core::guardrail::Refusal;
 use prefix_core::id::MitigationId;
 use prefix_core::matching::Matching;
-use prefix_core::mitigation::{Progress, ReportedMatch};
+use prefix_core::mitigation::{Progress, ReportedMatch, Role};
 use prefix_core::name::{CustomerId, PlaybookName, ServiceId, SourceName, VectorName};
 use prefix_core::ttl::Ttl;
 
 /// A mitigation as it shall be, before it has an identity.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
+    /// What its rule is within the rule set.
+    pub role: Role,
     /// Whose address it is.
     pub customer_id: Option<CustomerId>,
     /// Which service of the customer.
@@ -81,10 +83,10 @@ pub enum BanVerdict {
     Mitigate {
         /// Which quota, rate of new rules or quiet period it waits for; none if it is let in at once.
         waits: Option<Refusal>,
-        /// The rule.
+        /// The main rule.
         plan: Plan,
-        /// The rule for fragments.
-        companion: Option<Plan>,
+        /// The other rules of its set: none matches a packet that another one of the set matches.
+        companions: Vec<Plan>,
         /// Why.
         decision: Decision,
     },
@@ -172,8 +174,8 @@ pub struct StepPlan {
     pub ttl: Ttl,
     /// What the rule may miss or hit.
     pub warnings: Vec<String>,
-    /// The rule for fragments that belongs to this step; `None` = none, one that exists ends.
-    pub companion: Option<Plan>,
+    /// The companions of this step. Those of the former step that are not among them end.
+    pub companions: Vec<Plan>,
     /// Why, for the log and the audit.
     pub reason: String,
 }

@@ -286,6 +286,7 @@ fn item(raw: &RawValue, context: Context<'_>) -> Item {
         ended_at: alert.ended_at().filter(|_| resolved),
         reach: Reach::Full,
         reports: Some(Reports::Edge),
+        sampled: false,
         unread: unread.0,
         raw_details: Some(raw.get().to_owned()),
     })

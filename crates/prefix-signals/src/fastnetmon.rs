@@ -175,6 +175,7 @@ pub fn read(payload: &[u8], action: Option<&str>, context: Context<'_>) -> Resul
         ended_at: None,
         reach: reach(details, action, advanced, &counters, &mut unread),
         reports: Some(Reports::Edge),
+        sampled: true,
         unread: unread.0,
         raw_details: std::str::from_utf8(payload).ok().map(|text| text.trim().to_owned()),
     })

@@ -107,10 +107,8 @@ pub(crate) const CONFLICT: &str = "prefixd conflict";
 
 /// The columns and constraints whose uniqueness other transactions compete for. Any other doubled key is a defect of
 /// the caller, which running again does not mend.
-const CONTESTED: [&str; 7] = [
+const CONTESTED: [&str; 5] = [
     "pop_log_pkey",
-    "mitigations_claim",
-    "mitigations.nlri",
     "replies_pkey",
     "replies.reply_id",
     "signal_groups_open",

@@ -49,8 +49,10 @@ pub(crate) struct Counts {
     pub(crate) global: i64,
     /// What all pops hold of the global quota.
     pub(crate) granted: i64,
-    /// Rules by customer.
+    /// Main rules by customer.
     pub(crate) customers: HashMap<String, i64>,
+    /// Companions of the pop; `None` if they were never counted.
+    pub(crate) companions: Option<i64>,
     /// New ones of the last minute.
     pub(crate) minute: i64,
 }
@@ -133,6 +135,7 @@ fn quota(reads: &ReadSet, counts: &Counts) -> QuotaCounts {
     QuotaCounts {
         customers: reads.customers.iter().map(|customer| (customer.clone(), of_customer(customer))).collect(),
         pop: count(counts.head.active),
+        companions: counts.companions.map_or(0, count),
         global: count(counts.global),
         new_last_minute: count(counts.minute),
     }

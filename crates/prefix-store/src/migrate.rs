@@ -26,11 +26,13 @@ macro_rules! migrations {
 
 /// For PostgreSQL.
 pub(crate) const POSTGRES: &[Migration] = migrations!(
-    "postgres": 1 "foundation", 2 "safety", 3 "signals", 4 "admission", 5 "time", 6 "claims", 7 "events_by_day"
+    "postgres": 1 "foundation", 2 "safety", 3 "signals", 4 "admission", 5 "time", 6 "claims", 7 "events_by_day",
+    8 "shared_rules"
 );
 /// For SQLite.
 pub(crate) const SQLITE: &[Migration] = migrations!(
-    "sqlite": 1 "foundation", 2 "safety", 3 "signals", 4 "admission", 5 "time", 6 "claims", 7 "events_by_day"
+    "sqlite": 1 "foundation", 2 "safety", 3 "signals", 4 "admission", 5 "time", 6 "claims", 7 "events_by_day",
+    8 "shared_rules"
 );
 
 /// Those of `known` that a database at version `found` lacks.

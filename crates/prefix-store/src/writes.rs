@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use prefix_core::mitigation::{Mitigation, Status};
-use prefix_core::name::{CustomerId, Pop};
+use prefix_core::name::Pop;
 use prefix_core::ports::{ChangeSet, MitigationChange, QuotaDelta, QuotaLimits, ReadSet, StoreError};
 use prefix_core::signal::SignalGroup;
 
@@ -34,6 +34,8 @@ pub(crate) mod tally {
 
 /// The scope of the quota counters that pops share.
 pub(crate) const CUSTOMER: &str = "customer";
+/// The scope of the counters of a pop's companions: they take up room at the peers of its speaker, and count nowhere else.
+pub(crate) const COMPANIONS: &str = "companions";
 
 /// How the rules of a pop change. A unit of work without any for a pop changes only what its rows say, and runs beside
 /// every other one.
@@ -46,9 +48,10 @@ pub(crate) struct Link {
     pub(crate) admitted: i64,
 }
 
-/// How the rules of a customer change.
+/// How the main rules of a customer, or the companions of a pop, change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct CustomerDelta<'a> {
+pub(crate) struct CounterDelta<'a> {
+    pub(crate) scope: &'static str,
     pub(crate) name: &'a str,
     pub(crate) active: i64,
 }
@@ -57,14 +60,15 @@ pub(crate) struct CustomerDelta<'a> {
 pub(crate) struct Writes<'a> {
     /// The changes of the pops whose rules change, in the order in which every transaction locks them.
     pub(crate) links: Vec<Link>,
-    /// Those of customers, in the order in which every transaction locks them.
-    pub(crate) customers: Vec<CustomerDelta<'a>>,
+    /// Those of companions, behind the lock of their pop, and of customers, in the order in which every transaction locks
+    /// them.
+    pub(crate) counters: Vec<CounterDelta<'a>>,
     pub(crate) limits: QuotaLimits,
     /// True if the safelist gets a new revision.
     pub(crate) safelist: bool,
     /// True if the panic scopes get a new revision.
     pub(crate) panic: bool,
-    /// Rows that give their rule up; written first, so that others can claim it.
+    /// Rows that give their rule up.
     pub(crate) releases: Vec<Changed<NewMitigation<'a>>>,
     /// Other changed rows.
     pub(crate) updates: Vec<Changed<NewMitigation<'a>>>,
@@ -100,12 +104,13 @@ impl<'a> Writes<'a> {
         changes: &'a ChangeSet,
         delta: &'a QuotaDelta,
     ) -> Result<Self, StoreError> {
-        let customer =
-            |(name, active): (&'a CustomerId, &i64)| CustomerDelta { name: name.as_str(), active: *active };
+        let companions = delta.companions.iter().map(|(pop, active)| (COMPANIONS, pop.as_str(), active));
+        let customers = delta.customers.iter().map(|(id, active)| (CUSTOMER, id.as_str(), active));
+        let counter = |(scope, name, active): (_, _, &i64)| CounterDelta { scope, name, active: *active };
         let mut writes = Self {
             links: links(reads, changes, delta),
             // sorted by name, as the map is
-            customers: delta.customers.iter().map(customer).collect(),
+            counters: companions.chain(customers).map(counter).collect(),
             limits: changes.limits,
             safelist: !changes.safelist_put.is_empty() || !changes.safelist_remove.is_empty(),
             panic: !changes.panic_put.is_empty(),

@@ -22,7 +22,7 @@ fn names(states: &[MigrationState], is_applied: bool) -> Vec<(i64, &'static str)
     states.iter().map(|state| (state.version, state.name)).collect()
 }
 
-const ALL: [(i64, &str); 7] = [
+const ALL: [(i64, &str); 8] = [
     (1, "foundation"),
     (2, "safety"),
     (3, "signals"),
@@ -30,8 +30,9 @@ const ALL: [(i64, &str); 7] = [
     (5, "time"),
     (6, "claims"),
     (7, "events_by_day"),
+    (8, "shared_rules"),
 ];
-const LATER: [(i64, &str); 6] = [ALL[1], ALL[2], ALL[3], ALL[4], ALL[5], ALL[6]];
+const LATER: [(i64, &str); 7] = [ALL[1], ALL[2], ALL[3], ALL[4], ALL[5], ALL[6], ALL[7]];
 
 fn run_sql(file: &Path, sql: &str) {
     let script =

@@ -134,7 +134,7 @@ macro_rules! store_contract {
             a_unit_of_work_is_stored_as_a_whole,
             a_refused_unit_of_work_stores_nothing,
             a_row_that_changed_in_between_is_not_overwritten,
-            a_rule_has_one_claimant_per_pop,
+            a_rule_may_be_wanted_by_several_rows,
             a_rule_can_be_taken_over_in_one_unit_of_work,
             nothing_decided_means_nothing_stored,
             what_identifies_a_row_never_changes,

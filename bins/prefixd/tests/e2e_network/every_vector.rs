@@ -12,7 +12,7 @@ use std::time::Duration;
 /// 03 is the protocol, 06 the source port, 09 the TCP flags, 0c the fragment; 81 is "= one byte, end of list", 91 "= two
 /// bytes, end of list". A flag that must be set has MATCH (01), one that must not be has NOT (02), the second has END and
 /// AND (c0) besides.
-const VECTORS: [(&str, &str, &str); 32] = [
+const VECTORS: [(&str, &str, &str); 41] = [
     ("udp_flood", "038111", "038111"),
     ("tcp_flood", "038106", "038106"),
     ("syn_flood", "038106 09 0102 c210", "038106 09 0102 c210"),
@@ -22,6 +22,15 @@ const VECTORS: [(&str, &str, &str); 32] = [
     ("icmp_flood", "038101", "03813a"),
     ("fragment_flood", "0c 8002", "0c 8002"),
     ("gre_flood", "03812f", "03812f"),
+    ("esp_flood", "038132", "038132"),
+    ("dns_query_flood", "038111 058135", "038111 058135"),
+    ("null_flood", "038106 09 0201 4202 4204 4208 4210 c220", "038106 09 0201 4202 4204 4208 4210 c220"),
+    ("fin_flood", "038106 09 0101 c210", "038106 09 0101 c210"),
+    ("urg_flood", "038106 09 0210 c120", "038106 09 0210 c120"),
+    ("slp_amplification", "038111 069101ab", "038111 069101ab"),
+    ("dtls_amplification", "038111 069101bb", "038111 069101bb"),
+    ("mssql_amplification", "038111 0691059a", "038111 0691059a"),
+    ("tp240_amplification", "038111 0691275a", "038111 0691275a"),
     ("generic", "", ""),
     ("unknown", "", ""),
     ("qotd_amplification", "038111 068111", "038111 068111"),

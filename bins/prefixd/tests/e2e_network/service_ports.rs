@@ -52,7 +52,7 @@ async fn the_fragments_that_no_port_match_reaches_get_a_rule_of_their_own() {
     let net = Network::with_gobgp_4().exabgp().bird().steps(&[step]).start().await;
     let answer = net.detector.posts(&udp_flood(DNS_SERVER).on_ports(&[4000])).await;
     let ports = discard(&format!("{UDP_TO_DNS} 05 910fa0"));
-    let fragments = discard("0120 cb007135 0c 8002");
+    let fragments = discard(&format!("{UDP_TO_DNS} 0c 8002"));
     net.router().sees(&ports).await;
     net.router().sees(&fragments).await;
     let all = net.mitigations(&[]).await;

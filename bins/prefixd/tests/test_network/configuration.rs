@@ -26,7 +26,9 @@ const ALL_VECTORS: &str = "udp_flood, tcp_flood, syn_flood, ack_flood, rst_flood
      dns_amplification, tftp_amplification, rpcbind_amplification, ntp_amplification, netbios_amplification, \
      snmp_amplification, cldap_amplification, rip_amplification, openvpn_amplification, l2tp_amplification, \
      ssdp_amplification, ard_amplification, stun_amplification, wsd_amplification, mdns_amplification, \
-     coap_amplification, memcached_amplification, plex_amplification, dhcpdiscover_amplification";
+     coap_amplification, memcached_amplification, plex_amplification, dhcpdiscover_amplification, \
+     esp_flood, dns_query_flood, null_flood, fin_flood, urg_flood, slp_amplification, dtls_amplification, \
+     mssql_amplification, tp240_amplification";
 
 /// A playbook file that answers every vector with these steps.
 pub(super) fn playbooks(steps: &[&str]) -> String {
@@ -60,7 +62,7 @@ pub(super) fn settings(speaker: &Gobgpd, storage: &str) -> Value {
         },
         "guardrails": {"max_ports": 20},
         "quotas": {
-            "max_active_per_customer": 100_000, "max_active_per_pop": 100_000, "max_active_global": 100_000,
+            "max_active_per_victim": 100_000, "max_active_per_customer": 100_000, "max_active_per_pop": 100_000, "max_active_global": 100_000,
             "max_new_per_minute": 1_000_000, "max_announcements_per_peer": 100_000,
         },
         "timers": {"default_ttl_seconds": 60, "min_ttl_seconds": 1, "reconciliation_interval_seconds": 5},

@@ -184,6 +184,9 @@ pub(super) fn show_answer(session: &Session, reply: &Reply<EventAnswer>) -> Resu
         session.print_row(ANSWER, answer)?;
         if session.format() != Format::Csv {
             session.note(&explain::status(&answer.status, answer.guardrail.as_ref()));
+            if let Some(until) = answer.expires_at {
+                session.note(&format!("the rule flaps: it is kept until {until} (timers.flap_hold_seconds)"));
+            }
             if let Some(decision) = &answer.decision {
                 let waits = answer.status == EventStatus::Queued;
                 session.print(&format!("\n{}", explain::decision(session.eyes(), decision, waits)))?;

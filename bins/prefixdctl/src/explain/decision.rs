@@ -5,7 +5,7 @@ use crate::human::span;
 use crate::output::{Eyes, Prose, Tone};
 use crate::views::action;
 use prefix_client::{
-    ActionType, DecidedRule, Decision, DecisionOutcome, Mitigation, StageResult, TraceEntry,
+    ActionType, DecidedRule, Decision, DecisionOutcome, Mitigation, Role, StageResult, TraceEntry,
 };
 
 /// What the outcome of a decision means.
@@ -62,6 +62,10 @@ pub(crate) fn decision(eyes: Eyes, decision: &Decision, waits: bool) -> String {
         prose.fact("playbook", &format!("{playbook}{step}"));
     }
     prose.fact_of("rule", decision.rule.as_ref().map(rule));
+    for companion in &decision.companions {
+        let role = companion.role.as_ref().map_or("further", Role::as_str);
+        prose.fact(if role == "main" { "further" } else { role }, &rule(companion));
+    }
     if let Some(code) = &decision.guardrail {
         let label = if waits { "waits" } else { "refused" };
         prose.fact(label, &format!("{code}: {}", guardrail(code.as_str())));

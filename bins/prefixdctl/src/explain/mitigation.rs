@@ -8,7 +8,7 @@ use crate::human::age;
 use crate::output::{Eyes, Prose, Tone};
 use crate::views::{action, mitigation_tone};
 use chrono::{DateTime, Utc};
-use prefix_client::{EndReason, Guardrail, Mitigation, MitigationStatus};
+use prefix_client::{EndReason, Guardrail, Mitigation, MitigationStatus, Role};
 
 /// The one sentence: is it filtering, and if not, why not?
 pub(crate) fn headline(mitigation: &Mitigation, eyes: Eyes) -> (Tone, String) {
@@ -65,7 +65,8 @@ fn living(mitigation: &Mitigation, tone: Tone) -> (Tone, String) {
     }
     let sources: Vec<_> = mitigation.leases.iter().map(|lease| lease.source.as_str()).collect();
     let because = match sources.as_slice() {
-        [] => String::new(),
+        // its unban was put off
+        [] => ", although nobody reports it any more: it flaps, so its end waits (timers.flap_hold_seconds)".to_owned(),
         [one] => format!(", because {one} reports it"),
         [first @ .., last] => format!(", because {} and {last} report it", first.join(", ")),
     };
@@ -204,10 +205,20 @@ fn rule_facts(prose: &mut Prose, mitigation: &Mitigation) {
     prose.fact("when", &times(mitigation, now));
     prose.fact_of("ended", mitigation.end_reason.as_ref().map(ending));
     let parent = mitigation.parent_id;
-    prose.fact_of("part of", parent.map(|id| format!("mitigation {id}, whose fragments it handles")));
+    prose.fact_of("part of", parent.map(|id| format!("mitigation {id}, {}", purpose(mitigation))));
     prose.fact_of("heir", mitigation.superseded_by.map(|id| format!("mitigation {id} took the rule over")));
     let other = mitigation.shadowed_by;
     prose.fact_of("behind", other.map(|id| format!("mitigation {id}, which routers apply first")));
+}
+
+/// What a companion does for its mitigation.
+fn purpose(mitigation: &Mitigation) -> &'static str {
+    match &mitigation.role {
+        Some(Role::Served) => "whose rule leaves these served ports out: here they are bounded",
+        Some(Role::Answers) => "whose rule leaves these answers out: here they are bounded",
+        Some(Role::Fragments) => "whose fragments it handles",
+        _ => "whose rule it goes on with",
+    }
 }
 
 /// Who asked for it, whom it protects, and what people said of it.

@@ -112,7 +112,9 @@ pub(crate) fn after_refusal(
             next.add("it comes in by itself when the quiet period is over, if it is still reported then");
             next.add(by_hand(ip));
         }
-        "new_rate" | "quota_customer" | "quota_pop" | "quota_global" => no_room(next, code, customer, waits),
+        "new_rate" | "quota_victim" | "quota_customer" | "quota_pop" | "quota_global" => {
+            no_room(next, code, customer, waits);
+        }
         _ => {}
     }
 }

@@ -101,7 +101,7 @@ fn every_guardrail_of_the_contract_has_its_words() {
     }
 }
 
-const CODES: [&str; 18] = [
+const CODES: [&str; 19] = [
     "frozen",
     "not_owned",
     "safelisted",
@@ -117,6 +117,7 @@ const CODES: [&str; 18] = [
     "max_lifetime",
     "quiet_period",
     "new_rate",
+    "quota_victim",
     "quota_customer",
     "quota_pop",
     "quota_global",

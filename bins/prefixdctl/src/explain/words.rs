@@ -63,6 +63,7 @@ pub(crate) fn guardrail(code: &str) -> &'static str {
         "new_rate" => {
             "too many new rules within a minute (quotas.max_new_per_minute): it starts as soon as it may"
         }
+        "quota_victim" => "the address has as many rules as quotas.max_active_per_victim allows",
         "quota_customer" => "the customer has as many rules as quotas.max_active_per_customer allows",
         "quota_pop" => {
             "this site has as many rules as quotas.max_active_per_pop or max_announcements_per_peer allow"

@@ -23,6 +23,7 @@ impl Mitigation {
             pop: row.pop.to_string(),
             status: row.status.into(),
             parent_id: row.parent_id.map(Into::into),
+            role: Some(row.role().into()),
             shadowed_by: None,
             superseded_by: row.superseded_by.map(Into::into),
             warnings: row.warnings.clone(),
@@ -37,6 +38,7 @@ impl Mitigation {
             dst_ports: ports(matching.dst_ports.only()),
             excluded_dst_ports: ports(matching.dst_ports.excluded()),
             src_ports: ports(matching.src_ports.ranges()),
+            excluded_src_ports: ports(matching.excluded_src_ports.ranges()),
             tcp_flags: matching.tcp_flags.words(),
             fragment: texts(&matching.fragment.words()),
             packet_length: matching.packet_length.map(Into::into),
@@ -120,6 +122,7 @@ impl From<&domain::Decision> for Decision {
             playbook: text(decision.playbook.as_ref()),
             step: decision.step.map(Into::into),
             rule: decision.rule.as_ref().map(DecidedRule::from),
+            companions: decision.companions.iter().map(DecidedRule::from).collect(),
             guardrail: decision.guardrail.map(Into::into),
             trace: trace.collect(),
         }
@@ -135,6 +138,7 @@ impl From<&domain::DecidedRule> for DecidedRule {
             rate_bps: rule.rate_bps.map(Into::into),
             rate_pps: rule.rate_pps.map(Into::into),
             ttl_seconds: Some(rule.ttl_seconds.seconds()),
+            role: rule.role.map(Into::into),
         }
     }
 }

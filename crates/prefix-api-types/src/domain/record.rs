@@ -150,6 +150,7 @@ mod tests {
                 ended_at: None,
                 reach: prefix_core::event::Reach::Full,
                 reports: None,
+                sampled: false,
                 unread: Vec::new(),
                 raw_details: Some(r#"{"rate": 1.10, "id": 12345678901234567890123}"#.into()),
             },

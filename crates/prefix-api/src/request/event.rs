@@ -61,6 +61,7 @@ pub(crate) fn event(node: &Node, at: KeyPath, now: DateTime<Utc>) -> Result<Draf
             ended_at: None,
             reach: Reach::Full,
             reports: None,
+            sampled: false,
             unread: unread.iter().map(|name| not_read(name)).collect(),
             raw_details,
         };

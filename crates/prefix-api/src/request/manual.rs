@@ -107,6 +107,7 @@ fn matching(
             protocol,
             dst_ports,
             src_ports: packets.src_ports,
+            excluded_src_ports: prefix_core::port::PortSet::default(),
             tcp_flags,
             fragment: packets.fragment,
             packet_length: packets.packet_length,

@@ -10,11 +10,12 @@ async fn made(lab: &Lab, last_octet: u8) -> String {
     seen.body["mitigation_id"].as_str().unwrap().to_owned()
 }
 
-const MEMBERS: [&str; 52] = [
+const MEMBERS: [&str; 54] = [
     "mitigation_id",
     "pop",
     "status",
     "parent_id",
+    "role",
     "shadowed_by",
     "warnings",
     "end_reason",
@@ -27,6 +28,7 @@ const MEMBERS: [&str; 52] = [
     "dst_ports",
     "excluded_dst_ports",
     "src_ports",
+    "excluded_src_ports",
     "tcp_flags",
     "fragment",
     "packet_length",

@@ -1,11 +1,14 @@
 //! `bgp`: the speaker, the neighbors behind it, and how own paths are marked.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 use prefix_core::announcer::AfiSafi;
 pub use prefix_core::guard::GuardMode;
+use prefix_core::name::RtbhTargetName;
 use prefix_core::platform::Platform;
+use prefix_core::rtbh::{RtbhTarget, RtbhTargets, United};
 use prefix_core::section;
 use prefix_gobgp::{AnyCommunity, Api, Community, Endpoint};
 use serde::{Deserialize, Serialize};
@@ -42,6 +45,8 @@ section! {
         pub request_timeout_seconds: u64 = 30,
         /// From when on a withdrawal counts as stuck, seconds.
         pub withdraw_alarm_seconds: u64 = 30,
+        /// Where `rtbh` may go besides: one per upstream or exchange, named by the steps of playbooks.
+        pub rtbh_targets: BTreeMap<RtbhTargetName, RtbhTargetKeys> = BTreeMap::new(),
         /// Next hop of `rtbh`, IPv4.
         pub rtbh_next_hop_v4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1),
         /// Next hop of `rtbh`, IPv6.
@@ -64,6 +69,38 @@ impl BgpKeys {
             Some(OldMode::Sidecar) | None => Backend::Gobgp,
         })
     }
+}
+
+impl BgpKeys {
+    /// The targets of black holes, each with the communities that every own rule carries among its own.
+    pub fn rtbh_targets(&self) -> RtbhTargets<AnyCommunity> {
+        let with_all = |own: &[AnyCommunity]| own.iter().chain(&self.communities).copied().collect();
+        let usual = United {
+            communities: with_all(&self.rtbh_communities),
+            next_hop_v4: self.rtbh_next_hop_v4,
+            next_hop_v6: self.rtbh_next_hop_v6,
+        };
+        let target = |keys: &RtbhTargetKeys| RtbhTarget {
+            communities: with_all(&keys.communities),
+            next_hop_v4: keys.next_hop_v4,
+            next_hop_v6: keys.next_hop_v6,
+        };
+        RtbhTargets::new(usual, self.rtbh_targets.iter().map(|(name, keys)| (name.clone(), target(keys))))
+    }
+}
+
+/// One member of `bgp.rtbh_targets`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RtbhTargetKeys {
+    /// Communities of a black hole that goes there, instead of `bgp.rtbh_communities`.
+    pub communities: Vec<AnyCommunity>,
+    /// Its next hop, IPv4; `bgp.rtbh_next_hop_v4` if there is none.
+    #[serde(default)]
+    pub next_hop_v4: Option<Ipv4Addr>,
+    /// Its next hop, IPv6; `bgp.rtbh_next_hop_v6` if there is none.
+    #[serde(default)]
+    pub next_hop_v6: Option<Ipv6Addr>,
 }
 
 /// What announces.

@@ -3,6 +3,7 @@
 
 use super::{ActionError, RouteTarget};
 use crate::rate::{BitsPerSecond, PacketsPerSecond};
+use crate::rtbh::TargetSet;
 use serde::{Deserialize, Serialize};
 
 words! {
@@ -106,8 +107,10 @@ pub enum Action {
     Redirect(RouteTarget),
     /// Set the DSCP.
     Mark(Dscp),
-    /// Blackhole the host by a unicast route.
+    /// Blackhole the host by a unicast route, with the communities and next hop of every black hole.
     Rtbh,
+    /// The same with those of these targets.
+    RtbhTo(TargetSet),
 }
 
 /// The flat form of an [`Action`]: a member per parameter, as in API and storage.
@@ -127,6 +130,9 @@ pub struct ActionParts {
     /// Mark: the code point.
     #[serde(default)]
     pub dscp_mark: Option<Dscp>,
+    /// Rtbh: where to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub targets: Option<TargetSet>,
 }
 
 impl Action {
@@ -148,8 +154,18 @@ impl Action {
             Self::Discard => ActionType::Discard,
             Self::Redirect(_) => ActionType::Redirect,
             Self::Mark(_) => ActionType::Mark,
-            Self::Rtbh => ActionType::Rtbh,
+            Self::Rtbh | Self::RtbhTo(_) => ActionType::Rtbh,
         }
+    }
+
+    /// Whether it is a unicast route, which takes every packet to the host.
+    pub const fn is_rtbh(&self) -> bool {
+        matches!(self, Self::Rtbh | Self::RtbhTo(_))
+    }
+
+    /// The targets of a black hole, if it names any.
+    pub const fn targets(&self) -> Option<TargetSet> {
+        if let Self::RtbhTo(targets) = self { Some(*targets) } else { None }
     }
 
     /// The limit of a police action in bits per second.
@@ -170,13 +186,16 @@ impl Action {
             rate_pps: self.rate_pps(),
             redirect_to: if let Self::Redirect(target) = self { Some(*target) } else { None },
             dscp_mark: if let Self::Mark(dscp) = self { Some(*dscp) } else { None },
+            targets: self.targets(),
         }
     }
 
     /// Whether this action passes no more traffic than `other`.
     pub fn strength_at_least(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Discard | Self::Rtbh, _) => true,
+            // the more networks give the host up, the less arrives
+            (Self::RtbhTo(own), Self::RtbhTo(theirs)) => own.holds(*theirs),
+            (Self::Discard | Self::Rtbh | Self::RtbhTo(_), _) => true,
             (Self::Police(own), Self::Police(theirs)) => {
                 within(own.rate_bps, theirs.rate_bps) && within(own.rate_pps, theirs.rate_pps)
             }
@@ -194,13 +213,13 @@ impl TryFrom<ActionParts> for Action {
     type Error = ActionError;
 
     fn try_from(parts: ActionParts) -> Result<Self, Self::Error> {
-        let ActionParts { action_type: action, rate_bps, rate_pps, redirect_to, dscp_mark } = parts;
+        let ActionParts { action_type: action, rate_bps, rate_pps, redirect_to, dscp_mark, targets } = parts;
         let built = match action {
             ActionType::Police => Self::police(rate_bps, rate_pps)?,
             ActionType::Discard => Self::Discard,
             ActionType::Redirect => Self::Redirect(redirect_to.ok_or(ActionError::NoTarget)?),
             ActionType::Mark => Self::Mark(dscp_mark.ok_or(ActionError::NoMark)?),
-            ActionType::Rtbh => Self::Rtbh,
+            ActionType::Rtbh => targets.map_or(Self::Rtbh, Self::RtbhTo),
         };
         let taken = built.parts();
         let surplus = [
@@ -208,6 +227,7 @@ impl TryFrom<ActionParts> for Action {
             ("rate_pps", rate_pps != taken.rate_pps),
             ("redirect_to", redirect_to != taken.redirect_to),
             ("dscp_mark", dscp_mark != taken.dscp_mark),
+            ("targets", targets != taken.targets),
         ];
         match surplus.into_iter().find(|(_, given)| *given) {
             Some((member, _)) => Err(ActionError::Surplus { action, member }),
@@ -285,6 +305,10 @@ mod tests {
             (r#"{"action_type":"discard"}"#, Action::Discard),
             (r#"{"action_type":"mark","dscp_mark":46}"#, Action::Mark(Dscp::new(46).unwrap())),
             (r#"{"action_type":"rtbh","rate_bps":null}"#, Action::Rtbh),
+            (
+                r#"{"action_type":"rtbh","targets":["transit"]}"#,
+                Action::RtbhTo(TargetSet::of(["transit".parse().unwrap()]).unwrap()),
+            ),
         ] {
             assert_eq!(serde_json::from_str::<Action>(json).unwrap(), action);
             let again = serde_json::to_string(&action).unwrap();
@@ -296,6 +320,7 @@ mod tests {
             r#"{"action_type":"redirect"}"#,
             r#"{"action_type":"mark","dscp_mark":64}"#,
             r#"{"action_type":"drop"}"#,
+            r#"{"action_type":"discard","targets":["transit"]}"#,
         ] {
             assert!(serde_json::from_str::<Action>(json).is_err(), "{json}");
         }

@@ -113,7 +113,7 @@ impl Action {
             Self::Discard => vec![ExtendedCommunity::traffic_rate_bytes(0.0)],
             Self::Redirect(target) => vec![ExtendedCommunity::redirect(*target)],
             Self::Mark(dscp) => vec![ExtendedCommunity::traffic_marking(*dscp)],
-            Self::Rtbh => Vec::new(),
+            Self::Rtbh | Self::RtbhTo(_) => Vec::new(),
         }
     }
 

@@ -12,7 +12,19 @@ impl Rule {
         };
         self.destination().overlaps(&other.destination())
             && sources_overlap
+            && !self.needs_what_fragments_lack(other)
+            && !other.needs_what_fragments_lack(self)
             && self.components().into_iter().all(|component| self.component_overlaps(component, other))
+    }
+
+    /// Whether this rule looks at what only the first fragment carries, ports, TCP flags or ICMP (RFC 8955 §4.2.2.4 to
+    /// §4.2.2.9), and the other one matches only fragments behind it.
+    fn needs_what_fragments_lack(&self, other: &Self) -> bool {
+        let transport = self.names_ports()
+            || self.tcp_flags().is_some()
+            || self.icmp_type().is_some()
+            || self.icmp_code().is_some();
+        transport && other.is_of_later_fragments()
     }
 
     fn component_overlaps(&self, component: Component, other: &Self) -> bool {
@@ -43,6 +55,7 @@ mod tests {
         assert!(meet("", "proto udp dport =53"));
         assert!(meet("proto udp sport =123", "proto udp dport =53"));
         assert!(meet("frag is_fragment", "proto udp"));
+        assert!(meet("frag is_fragment|first_fragment", "proto udp dport =53"));
     }
 
     #[test]
@@ -52,6 +65,14 @@ mod tests {
         assert!(meet("proto udp dport =53|=80", "proto udp dport >=80&<=90"));
         assert!(!meet("proto tcp flags syn&!ack", "proto tcp flags syn&ack"));
         assert!(meet("proto tcp flags syn", "proto tcp flags syn&ack"));
+    }
+
+    #[test]
+    fn later_fragments_carry_no_ports_flags_or_types() {
+        for other in ["proto udp dport =53", "proto udp sport <53|>53", "proto tcp flags syn", "proto icmp icmp-type =8"] {
+            assert!(!meet("frag is_fragment", other), "{other}");
+            assert!(!meet("frag last_fragment", other), "{other}");
+        }
     }
 
     #[test]

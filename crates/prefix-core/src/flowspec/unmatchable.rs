@@ -69,10 +69,14 @@ impl Rule {
     /// Whether the rule names ports, but matches only fragments that have none, so that routers that follow RFC 8955
     /// match nothing (§4.2.2.4, §4.2.2.12).
     pub fn ports_miss_its_fragments(&self) -> bool {
-        let portless = [Fragment::IS_FRAGMENT, Fragment::LAST_FRAGMENT];
+        self.names_ports() && self.is_of_later_fragments()
+    }
+
+    /// Whether the rule matches only fragments other than the first.
+    pub(super) fn is_of_later_fragments(&self) -> bool {
         let wanted = self.fragment().and_then(Fragment::from_bitmask);
-        let all = portless[0].union(portless[1]);
-        self.names_ports() && wanted.is_some_and(|wanted| !wanted.is_empty() && all.contains(wanted))
+        let all = Fragment::IS_FRAGMENT.union(Fragment::LAST_FRAGMENT);
+        wanted.is_some_and(|wanted| !wanted.is_empty() && all.contains(wanted))
     }
 
     /// Whether the rule names protocols, and only such as are listed.

@@ -44,7 +44,7 @@ impl Status {
         matches!(self, Self::Withdrawn | Self::Expired | Self::Rejected)
     }
 
-    /// Queued or live: at most one mitigation of a rule and pop has one of these statuses.
+    /// Queued or live: it wants its rule, or waits to be allowed to.
     pub fn claims_rule(self) -> bool {
         self.lives() || self == Self::Queued
     }

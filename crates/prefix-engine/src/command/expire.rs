@@ -14,12 +14,9 @@ pub(crate) struct Expire(pub(crate) Vec<MitigationId>);
 impl Command for Expire {
     type Output = ();
 
-    fn reads(&self, context: &CommandContext<'_>, reads: &mut ReadSet) {
+    fn reads(&self, _context: &CommandContext<'_>, reads: &mut ReadSet) {
         reads.admission = true;
         reads.mitigations.extend(&self.0);
-        // another mitigation of the victim may need a companion
-        let companions = context.rows(&self.0).filter(|row| row.parent_id.is_some());
-        reads.victims.extend(companions.map(|row| row.victim_ip));
     }
 
     fn run(&mut self, uow: &mut UnitOfWork<'_>) {

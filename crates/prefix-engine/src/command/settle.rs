@@ -1,12 +1,20 @@
 //! What the speaker confirmed is written down.
 
 use prefix_core::flowspec::RouteKey;
+use prefix_core::mitigation::Mitigation;
 use prefix_core::ports::{ReadSet, StoreError};
-pub(crate) use prefix_policy::use_cases::{Confirmed, is_news};
+pub(crate) use prefix_policy::use_cases::Confirmed;
 use prefix_policy::use_cases::{UnitOfWork, confirm, confirm_withdrawn};
 
 use crate::commit_queue::{Command, CommandContext, RETRY};
+use crate::intent_table::IntentTable;
 use crate::shared::Shared;
+
+/// True if a confirmation of this row says something that is not written down yet: of the row itself, or of another one
+/// that is giving the same rule up and need not wait for it to leave.
+pub(crate) fn is_news(row: &Mitigation, key: &RouteKey, intents: &IntentTable) -> bool {
+    prefix_policy::use_cases::is_news(row) || intents.is_given_up(key)
+}
 
 /// Writes down which paths are in the speaker's table, and which rules have left it.
 #[derive(Default)]
@@ -19,12 +27,12 @@ impl Command for Settle {
     type Output = ();
 
     fn reads(&self, context: &CommandContext<'_>, reads: &mut ReadSet) {
-        // what the speaker has concerns no quota
-        reads.admission |= !self.gone.is_empty();
         reads.mitigations.extend(self.confirmed.iter().map(|confirmed| confirmed.id));
+        let is_shared = |confirmed: &Confirmed| context.intents.of_route(&confirmed.key).len() > 1;
+        // what the speaker has concerns no quota, unless it ends a row
+        reads.admission |= !self.gone.is_empty() || self.confirmed.iter().any(is_shared);
         for row in self.gone.iter().flat_map(|key| context.intents.of_route(key)) {
             reads.mitigations.insert(row.mitigation_id);
-            reads.victims.extend(row.parent_id.map(|_| row.victim_ip));
         }
     }
 

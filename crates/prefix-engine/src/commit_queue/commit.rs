@@ -88,6 +88,7 @@ async fn commit(shared: &Shared, batch: &mut [Entry], write: bool) -> Result<(),
     reads.instance = Some(shared.leadership.instance());
     reads.leader = batch.iter().find_map(|entry| entry.leader);
     batch.iter().for_each(|entry| entry.request.reads(&context, &mut reads));
+    shared.intents.read_sharers(&mut reads);
     let requests = batch.len();
     let ids = RandomIds(now);
     let mut committed = Committed::default();

@@ -167,6 +167,7 @@ impl<C: Command> AnyRequest for Request<C> {
 
     fn run(&mut self, uow: &mut UnitOfWork<'_>) {
         self.output = Some(self.command.run(uow));
+        uow.hand_over();
     }
 
     fn done(self: Box<Self>, shared: &Shared, result: Result<(), StoreError>) {

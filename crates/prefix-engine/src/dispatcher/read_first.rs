@@ -138,7 +138,7 @@ impl Dispatcher {
                 {
                     withdraw.push(update);
                 }
-                (Some((_, _, desired)), Some(path)) if lease_uncertain::may_live_on(desired, path) => {
+                (Some((_, desired)), Some(path)) if lease_uncertain::may_live_on(desired, path) => {
                     announce.push(update);
                 }
                 (_, found) => {

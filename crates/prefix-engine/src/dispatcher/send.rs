@@ -18,7 +18,7 @@ impl Dispatcher {
         began: Instant,
     ) {
         let paths = announce.iter().filter_map(|update| update.path.as_ref());
-        let paths: Vec<OwnPath> = paths.map(|(_, _, path)| path.clone()).collect();
+        let paths: Vec<OwnPath> = paths.map(|(_, path)| path.clone()).collect();
         let keys = keys_of(&withdraw);
         self.context.intents.announcing(announce.iter().map(|update| &update.key));
         let started = Instant::now();
@@ -58,7 +58,7 @@ impl Dispatcher {
         match self.announcer.find(&keys_of(&updates)).await {
             Ok(found) => {
                 for (update, found) in updates.into_iter().zip(found) {
-                    let sent = update.path.as_ref().map(|(_, _, path)| path);
+                    let sent = update.path.as_ref().map(|(_, path)| path);
                     if is_as_sent(sent, found.as_ref()) {
                         self.confirm(update, &mut settle);
                     } else {

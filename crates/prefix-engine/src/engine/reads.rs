@@ -1,11 +1,12 @@
 //! What people ask for: rows of storage, completed by what only the running daemon knows.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 
 use chrono::{DateTime, Utc};
 use prefix_core::address::VictimIp;
-use prefix_core::announcer::{AfiSafi, Route, SessionState};
+use prefix_core::announcer::{AfiSafi, SessionState};
 use prefix_core::audit::AuditEntry;
 use prefix_core::audit_chain::{ChainHash, Verdict};
 use prefix_core::event::Event;
@@ -18,6 +19,7 @@ use prefix_core::ports::{
     AuditQuery, Bucket, EventQuery, MitigationQuery, PopStats, SeriesQuery, StoreError, Totals,
 };
 use prefix_core::safelist::SafelistEntry;
+use prefix_policy::Shadow;
 
 use super::{Engine, memory};
 use crate::answer::{History, MitigationView, PeerView, Speaker};
@@ -51,24 +53,14 @@ impl Engine {
         }
         let family = mitigation.route.as_ref().map(family_of);
         let peers_established = family.map_or(0, |family| self.running.shared.speaker.established(family));
-        let shadowed_by = self.shadow_of(&mitigation);
+        let others = shared.intents.living_of(mitigation.victim_ip);
+        let shadow = Shadow::of(&mitigation, others.iter().map(AsRef::as_ref));
+        mitigation.warnings.extend(shadow.warnings);
         if intended && let Some(route) = &mitigation.route {
             let warnings = self.router_warnings(route, &mitigation.action);
             mitigation.warnings.extend(warnings);
         }
-        MitigationView { mitigation, intended, peers_established, shadowed_by, explained: true }
-    }
-
-    /// The living rule of the same victim that routers apply first (RFC 8955 §5.1) to packets of this one.
-    fn shadow_of(&self, row: &Mitigation) -> Option<MitigationId> {
-        let rule = row.route.as_ref().filter(|_| row.lives())?.rule()?;
-        let others = self.running.shared.intents.living_of(row.victim_ip);
-        let shadows = others.iter().filter_map(|other| {
-            let theirs = other.route.as_ref().and_then(Route::rule)?;
-            (theirs.precedes(rule) && theirs.overlaps(rule)).then_some((theirs, other.mitigation_id))
-        });
-        let first = shadows.reduce(|first, next| if next.0.precedes(first.0) { next } else { first });
-        first.map(|(_, id)| id)
+        MitigationView { mitigation, intended, peers_established, shadowed_by: shadow.by, explained: true }
     }
 
     /// One mitigation, of any pop.
@@ -179,16 +171,15 @@ impl Engine {
             let _ = tokio::time::timeout(PATIENCE, refresh).await;
         }
         let rows = shared.intents.all_answered();
-        let mut announced: Vec<(AfiSafi, u64)> = Vec::new();
-        for row in rows.iter().filter(|row| row.lives() && row.speaker.announced) {
-            let Some(family) = row.route.as_ref().map(family_of) else { continue };
-            match announced.iter_mut().find(|(known, _)| *known == family) {
-                Some((_, count)) => *count += 1,
-                None => announced.push((family, 1)),
-            }
-        }
+        // a rule that several mitigations want is one
+        let announced: HashMap<RouteKey, AfiSafi> = rows
+            .iter()
+            .filter(|row| row.lives() && row.speaker.announced)
+            .filter_map(|row| row.route.as_ref().map(|route| (route.key(), family_of(route))))
+            .collect();
         let count = |families: &[AfiSafi]| -> u64 {
-            announced.iter().filter(|(family, _)| families.contains(family)).map(|(_, count)| count).sum()
+            let carried = announced.values().filter(|family| families.contains(family));
+            u64::try_from(carried.count()).unwrap_or(u64::MAX)
         };
         let peers = self.running.shared.speaker.peers().into_iter().map(|(name, peer)| {
             let up = peer.state == SessionState::Established;

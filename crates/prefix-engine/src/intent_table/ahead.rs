@@ -119,9 +119,9 @@ impl IntentTable {
         let is_open = state.ahead.deciding.contains(&id) || state.ahead.in_doubt.contains(&id);
         let row = state.rows.by_id.get(&id).filter(|row| row.status == Status::Pending && !is_open)?;
         let is_desired = match state.desired_path(&confirmed.key, now) {
-            DesiredPath::Path { id, step, path } => {
-                id == confirmed.id && step == confirmed.step && path.action == confirmed.action
-            }
+            DesiredPath::Path { wanted_by, .. } => wanted_by.iter().any(|wanting| {
+                (wanting.id, wanting.step, wanting.action) == (id, confirmed.step, confirmed.action)
+            }),
             DesiredPath::Former | DesiredPath::Absent => false,
         };
         if !is_desired {

@@ -9,6 +9,7 @@ use prefix_core::flowspec::RouteKey;
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::name::{ExternalEventId, SourceName};
+use prefix_core::ports::ReadSet;
 
 use super::route_keys;
 
@@ -24,6 +25,8 @@ pub(super) struct Rows {
     /// By source and episode.
     by_claim: HashMap<(SourceName, ExternalEventId), Vec<MitigationId>>,
     pub(super) queued: u64,
+    /// How many routes more than one row names.
+    shared: usize,
     /// The last revisions of rows that ended lately: an older state that was read meanwhile must not bring one back.
     ended: HashMap<MitigationId, i64>,
     ended_in_order: VecDeque<MitigationId>,
@@ -74,7 +77,9 @@ impl Rows {
         row.decision = Decision::open();
         let id = row.mitigation_id;
         for key in route_keys(&row) {
-            self.by_key.entry(key).or_default().push(id);
+            let ids = self.by_key.entry(key).or_default();
+            ids.push(id);
+            self.shared += usize::from(ids.len() == 2);
         }
         self.by_victim.entry(row.victim_ip).or_default().push(id);
         for claim in claims(&row) {
@@ -87,7 +92,10 @@ impl Rows {
     pub(super) fn remove(&mut self, id: MitigationId) -> Option<Arc<Mitigation>> {
         let row = self.by_id.remove(&id)?;
         for key in route_keys(&row) {
+            let was_shared = self.by_key.get(&key).is_some_and(|ids| ids.len() > 1);
             unlink(&mut self.by_key, &key, id);
+            let is_shared = self.by_key.get(&key).is_some_and(|ids| ids.len() > 1);
+            self.shared -= usize::from(was_shared && !is_shared);
         }
         unlink(&mut self.by_victim, &row.victim_ip, id);
         for claim in claims(&row) {
@@ -95,6 +103,23 @@ impl Rows {
         }
         self.queued -= u64::from(row.status == Status::Queued);
         Some(row)
+    }
+
+    /// Adds to what a unit of work reads the rows that share a rule with one that it reads.
+    pub(super) fn read_sharers(&self, reads: &mut ReadSet) {
+        if self.shared == 0 {
+            return;
+        }
+        let of_victims = reads.victims.iter().flat_map(|victim| self.of_victim(*victim));
+        let named = reads.mitigations.iter().filter_map(|id| self.by_id.get(id));
+        let keys = of_victims.chain(named).flat_map(|row| route_keys(row));
+        let sharers: Vec<MitigationId> = keys
+            .filter_map(|key| self.by_key.get(&key))
+            .filter(|ids| ids.len() > 1)
+            .flatten()
+            .copied()
+            .collect();
+        reads.mitigations.extend(sharers);
     }
 
     /// Forgets what ended: storage may know nothing of it.
@@ -109,6 +134,7 @@ impl Rows {
         self.by_victim.clear();
         self.by_claim.clear();
         self.queued = 0;
+        self.shared = 0;
         std::mem::take(&mut self.by_id)
     }
 }

@@ -256,6 +256,7 @@ fn report(line: EventLine) -> Report {
         ended_at: None,
         reach: prefix_core::event::Reach::Full,
         reports: None,
+        sampled: false,
         unread: Vec::new(),
         raw_details: None,
     }

@@ -265,7 +265,7 @@ async fn a_reload_that_would_withdraw_a_mass_of_rules_needs_force() {
 #[tokio::test(start_paused = true)]
 async fn a_mitigation_whose_playbook_is_gone_keeps_its_step_until_it_ends() {
     let lab = Lab::usual().await;
-    let id = lab.mitigate(ban("203.0.113.10", "udp_flood")).await;
+    let id = lab.mitigate(ban("203.0.113.10", "udp_flood").episode("x")).await;
     let other = Config::read(
         "playbooks: [{name: other, match: {vector: udp_flood}, steps: [{action: discard, ttl_seconds: 60}]}]",
     );
@@ -273,6 +273,11 @@ async fn a_mitigation_whose_playbook_is_gone_keeps_its_step_until_it_ends() {
     lab.seconds(100).await;
     assert_eq!(lab.hear(ban("203.0.113.10", "udp_flood").episode("x")).await.mitigation_id, Some(id));
     assert_eq!(lab.rules(), [format!("{UDP}: police 50000000 bit/s")]);
+    // an attack that nothing treats as strongly as the playbooks want now gets its own, of the same rule
+    let another = lab.mitigate(ban("203.0.113.10", "udp_flood").episode("y")).await;
+    assert_ne!(another, id);
+    assert_eq!((lab.status(id).await, lab.row(id).await.progress.step), (Status::Active, 0));
+    assert_eq!(lab.rules(), [format!("{UDP}: discard")]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -212,7 +212,7 @@ async fn fragments_have_a_companion_that_shares_leases_steps_and_end() {
     assert_eq!(
         lab.rules(),
         [
-            "dst 203.0.113.10/32 frag is_fragment: police 20000000 bit/s",
+            "dst 203.0.113.10/32 proto udp frag is_fragment: police 20000000 bit/s",
             "dst 203.0.113.10/32 proto udp sport =53: police 20000000 bit/s"
         ]
     );
@@ -225,7 +225,7 @@ async fn fragments_have_a_companion_that_shares_leases_steps_and_end() {
     }
     assert_eq!(
         lab.rules(),
-        ["dst 203.0.113.10/32 frag is_fragment: discard", "dst 203.0.113.10/32 proto udp sport =53: discard"]
+        ["dst 203.0.113.10/32 proto udp frag is_fragment: discard", "dst 203.0.113.10/32 proto udp sport =53: discard"]
     );
     let (parent, companion) = (lab.row(id).await, lab.row(companion.mitigation_id).await);
     assert_eq!((parent.expires_at, companion.status), (companion.expires_at, Status::Active));
@@ -309,7 +309,7 @@ quotas: {max_active_per_customer: 2}",
     lab.seconds(2).await;
     assert_eq!(
         lab.rules(),
-        ["dst 203.0.113.10/32 frag is_fragment: discard", "dst 203.0.113.10/32 proto udp sport =53: discard"]
+        ["dst 203.0.113.10/32 proto udp frag is_fragment: discard", "dst 203.0.113.10/32 proto udp sport =53: discard"]
     );
 }
 
@@ -341,7 +341,7 @@ playbooks:
     steps: [{action: discard, ttl_seconds: 300, fragments: discard}]
 ";
 
-const FRAGMENT_FLOW: &str = "dst 203.0.113.10/32 frag is_fragment";
+const FRAGMENT_FLOW: &str = "dst 203.0.113.10/32 proto udp frag is_fragment";
 
 #[tokio::test(start_paused = true)]
 async fn a_rule_for_fragments_lives_as_long_as_any_rule_needs_it() {
@@ -369,5 +369,5 @@ async fn a_rule_for_fragments_outlives_the_deadline_of_its_first_mitigation() {
     assert_eq!(lab.rules().len(), 2, "{:?}", lab.rules());
     lab.seconds(240).await;
     assert_eq!(lab.rules(), [] as [String; 0]);
-    assert_eq!(lab.count(Status::Expired), 3);
+    assert_eq!(lab.count(Status::Expired), 4, "each has its own companion");
 }

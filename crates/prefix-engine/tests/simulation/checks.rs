@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use prefix_core::audit_chain::Verifier;
+use prefix_core::flowspec::{Action, RouteKey};
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::name::{CustomerId, Pop};
 use prefix_core::ownership::{MitigationTag, Ownership};
@@ -50,20 +51,13 @@ impl Testbed {
     fn check_quotas<'a>(&self, rows: impl Iterator<Item = &'a Mitigation>, counters: Counters) {
         let (global, _, counted) = counters;
         let mut customers = BTreeMap::new();
-        let mut rules = BTreeSet::new();
         let mut pop = 0;
         for row in rows {
-            if row.counts() {
+            if row.counts() && row.is_counted_alone() {
                 pop += 1;
                 if let Some(customer) = &row.customer_id {
                     *customers.entry(customer.clone()).or_insert(0) += 1;
                 }
-            }
-            if row.status.claims_rule()
-                && let Some(key) = row.key()
-                && !rules.insert(key.clone())
-            {
-                self.wrong(format!("two mitigations claim {}", key.flow()));
             }
         }
         if pop > POP_QUOTA {
@@ -157,8 +151,15 @@ impl Testbed {
         for former in rows.iter().filter_map(|row| row.progress.former.as_ref()?.key()) {
             table.remove(&former);
         }
+        let mut wanted: BTreeMap<RouteKey, Vec<&Mitigation>> = BTreeMap::new();
         for row in rows.iter().filter(|row| row.lives() && !row.dry_run && !self.is_held_by_other_pop(row)) {
-            let (Some(key), id) = (row.key(), row.mitigation_id) else { continue };
+            if let Some(key) = row.key() {
+                wanted.entry(key).or_default().push(row);
+            }
+        }
+        for (key, rows) in wanted {
+            let Some(oldest) = rows.iter().min_by_key(|row| row.mitigation_id) else { continue };
+            let id = oldest.mitigation_id;
             let Some(path) = table.remove(&key) else {
                 self.wrong(format!("{} lives, and {} is not in the table", name(id), key.flow()));
                 continue;
@@ -167,15 +168,15 @@ impl Testbed {
             if mitigation != Some(MitigationTag::from(id)) {
                 self.wrong(format!("{} has not the mark of {}", key.flow(), name(id)));
             }
-            let (wanted, found) =
-                (row.action.extended_communities(), path.action.map(|a| a.extended_communities()));
-            if found != Some(wanted) {
+            let found = path.action.map(|a| a.extended_communities());
+            if found != Some(action_of(&rows).extended_communities()) {
                 self.wrong(format!("{} has another action than {}", key.flow(), name(id)));
             }
+            let Some(expires_at) = rows.iter().map(|row| row.expires_at).max() else { continue };
             if not_after.is_none_or(|at| at.time() + TimeDelta::seconds(2) < self.now()) {
                 self.wrong(format!("{} has a not-after time that is over", key.flow()));
             }
-            if not_after.is_some_and(|at| at.time() > row.expires_at + TimeDelta::seconds(1)) {
+            if not_after.is_some_and(|at| at.time() > expires_at + TimeDelta::seconds(1)) {
                 self.wrong(format!("{} is promised for longer than {} lasts", key.flow(), name(id)));
             }
         }
@@ -234,4 +235,13 @@ impl Testbed {
             }
         }
     }
+}
+
+/// What is to be done with the packets of a rule that all these rows want, told the other way round than the engine does:
+/// nothing that any of them wants passes, unless an operator wants it so.
+fn action_of(rows: &[&Mitigation]) -> Action {
+    let operators = rows.iter().find(|row| row.progress.manual && row.parent_id.is_none());
+    let is_strongest =
+        |row: &&&Mitigation| rows.iter().all(|other| row.action.strength_at_least(&other.action));
+    operators.or_else(|| rows.iter().find(is_strongest)).map_or(rows[0].action, |row| row.action)
 }

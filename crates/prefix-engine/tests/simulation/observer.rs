@@ -40,6 +40,8 @@ pub(crate) struct Facts {
     acks: Vec<Ack>,
     /// Of which mitigations a path was sent: one that is killed meanwhile may have been taken.
     sent: HashSet<MitigationTag>,
+    /// The rules of these paths: one that several mitigations want has the mark of the oldest.
+    sent_rules: HashSet<RouteKey>,
     /// The first answer to each `Idempotency-Key`.
     keys: HashMap<u64, EventId>,
     /// Paths that somebody else has put, and when.
@@ -75,6 +77,7 @@ impl Observer {
             last_write: Instant::now(),
             acks: Vec::new(),
             sent: HashSet::new(),
+            sent_rules: HashSet::new(),
             keys: HashMap::new(),
             others: HashMap::new(),
             epoch: None,
@@ -160,7 +163,10 @@ impl Observer {
             }
             if let Some(path) = change.announced() {
                 let tag = path.tags.mitigation;
-                self.open().sent.insert(tag);
+                let mut facts = self.open();
+                facts.sent.insert(tag);
+                facts.sent_rules.insert(key.clone());
+                drop(facts);
                 let written = self.store.with_mitigations(|rows| {
                     rows.values().any(|row| MitigationTag::from(row.mitigation_id) == tag)
                 });

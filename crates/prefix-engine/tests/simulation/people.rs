@@ -151,7 +151,7 @@ impl Testbed {
             "2001:db8:10::1",
         ];
         let victim = self.random.pick(&victims);
-        let vector = self.random.pick(&["udp_flood", "syn_flood", "dns_amplification"]);
+        let vector = self.random.pick(&["udp_flood", "syn_flood", "dns_amplification", "ntp_amplification"]);
         let report = if self.random.once_in(4) { unban(victim) } else { ban(victim, vector) };
         let mut report =
             report.from(self.random.pick(&["flow", "probe", "other"])).sure(self.random.pick(&[0.3, 0.9]));

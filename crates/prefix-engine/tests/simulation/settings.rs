@@ -16,7 +16,7 @@ playbooks:
       - {action: police, rate_bps: 50000000, ttl_seconds: 40}
       - {action: discard, ttl_seconds: 60, require_persistence_seconds: 20, require_confidence_at_least: 0.8}
   - name: reflections
-    match: {vector: dns_amplification}
+    match: {vector: [dns_amplification, ntp_amplification]}
     steps:
       - {action: police, rate_bps: 20000000, ttl_seconds: 40, fragments: police}
       - {action: rtbh, ttl_seconds: 40, require_persistence_seconds: 20, require_confidence_at_least: 0.5}

@@ -4,17 +4,19 @@
 use std::sync::LazyLock;
 
 use prefix_core::address::VictimIp;
+use prefix_core::announcer::Route;
 use prefix_core::decision::{DecidedRule, Decision, Outcome, Stage, StageResult};
 use prefix_core::event::{Reach, Report, Reports};
 use prefix_core::guardrail::Refusal;
-use prefix_core::mitigation::{Mitigation, ReportedMatch, Status};
+use prefix_core::mitigation::{Mitigation, ReportedMatch, Role, Status};
 use prefix_core::name::VectorName;
 
 use super::rule_draft::{RuleDraft, describe};
-use super::{covers, has_route, note_owner, same_rule, skip, stop_at_guardrail};
+use super::coverage::{cover_together, covers, done_together, strong_rules};
+use super::{has_route, note_owner, skip, stop_at_guardrail};
 use crate::compose::{Attack, protocol_name};
 use crate::facts::Facts;
-use crate::guardrails::{Candidate, history, quota, rule};
+use crate::guardrails::{history, quota, rule};
 use crate::inventory::CustomerMatch;
 use crate::playbook::Playbook;
 use crate::policy::Policy;
@@ -142,16 +144,25 @@ impl Policy {
             return BanVerdict::NoPlaybook(decision);
         }
         let mut plan = self.plan(draft);
-        decision.rule = plan.route.as_ref().map(|route| DecidedRule::new(route, &plan.action, plan.ttl));
+        let decided = |plan: &Plan| {
+            plan.route.as_ref().map(|route| DecidedRule::new(plan.role, route, &plan.action, plan.ttl))
+        };
+        decision.rule = decided(&plan);
         let route = match self.check_rule(&draft.candidate(facts.pop), facts.check_context()) {
             Ok(route) => route,
             Err(refusal) => return refuse(decision, refusal, plan),
         };
-        let companion = self.companion(draft, &mut plan, &mut decision, facts);
-        let mut routes = vec![&route];
-        routes.extend(companion.as_ref().and_then(|plan| plan.route.as_ref()));
+        let companions = self.companions(draft, &mut plan, &mut decision, facts);
+        decision.companions = companions.iter().filter_map(decided).collect();
+        let routes: Vec<&Route> = companions.iter().filter_map(|plan| plan.route.as_ref()).collect();
+        let wanted = quota::Wanted {
+            victim: draft.attack.victim,
+            customer: plan.customer_id.as_ref(),
+            main: &[&route],
+            companions: &routes,
+        };
         let admitted = history::check(self, &draft.candidate(facts.pop), &route, facts)
-            .and_then(|()| quota::check(self, plan.customer_id.as_ref(), &routes, facts));
+            .and_then(|()| quota::check(self, &wanted, facts));
         let waits = match admitted {
             Ok(quotas) => {
                 decision.outcome = Outcome::Mitigate;
@@ -165,41 +176,40 @@ impl Policy {
             }
             Err(refusal) => return refuse(decision, refusal, plan),
         };
-        BanVerdict::Mitigate { waits, plan, companion, decision }
+        BanVerdict::Mitigate { waits, plan, companions, decision }
     }
 
-    /// The companion for fragments, unless one is there already or a guardrail refuses it, which does not stop the rule.
-    fn companion(
+    /// The companions, without those that are there already and those that a guardrail refuses: neither stops the main
+    /// rule.
+    fn companions(
         &self,
         draft: &RuleDraft<'_>,
         plan: &mut Plan,
         decision: &mut Decision,
         facts: &Facts<'_>,
-    ) -> Option<Plan> {
-        let companion = self.companion_plan(draft)?;
-        let route = companion.route.as_ref()?;
-        let mut info = |text: String| decision.note(Stage::Guardrails, StageResult::Info, text);
-        if let Some(twin) = same_rule(route, facts) {
-            info(format!("mitigation {} has the rule for fragments already: {route}", twin.mitigation_id));
-            return None;
-        }
-        let candidate = Candidate {
-            matching: &companion.matching,
-            action: &companion.action,
-            flaw: None,
-            ..draft.candidate(facts.pop)
-        };
-        if let Err(refusal) = self.check_rule(&candidate, facts.check_context()) {
-            let text = format!(
-                "the rule for fragments was refused ({}): {refusal}; fragments pass",
-                refusal.guardrail
-            );
-            plan.warnings.push(text.clone());
-            info(text);
-            return None;
-        }
-        info(format!("with a companion for fragments: {route}, {}", describe(&companion.action)));
-        Some(companion)
+    ) -> Vec<Plan> {
+        let mut wanted = self.companion_plans(draft);
+        wanted.retain(|companion| {
+            let Some(route) = &companion.route else { return false };
+            let mut info = |text: String| decision.note(Stage::Guardrails, StageResult::Info, text);
+            let role = companion.role;
+            let candidate = draft.companion(companion, facts.pop);
+            if let Err(refusal) = self.check_rule(&candidate, facts.check_context()) {
+                let what = purpose(role);
+                let text =
+                    format!("the rule for {what} was refused ({}): {refusal}; {what} pass", refusal.guardrail);
+                plan.warnings.push(text.clone());
+                info(text);
+                return false;
+            }
+            info(format!(
+                "with a companion for {}: {route}, {}",
+                purpose(role),
+                describe(&companion.action)
+            ));
+            true
+        });
+        wanted
     }
 
     fn note_identity(&self, report: &Report, decision: &mut Decision) {
@@ -274,23 +284,14 @@ impl Policy {
             facts.unfinished.iter().copied().filter(|row| row.status.claims_rule()).collect();
         // Living before queued, the same rule before a wider one, older before newer.
         rows.sort_by_key(|m| (!m.lives(), !has_route(m, wanted), m.mitigation_id));
-        rows.into_iter().find_map(|m| {
+        let one = rows.into_iter().find_map(|m| {
             let running = m.route.as_ref()?;
             let (id, action) = (m.mitigation_id, describe(&m.action));
             let strong = m.action.strength_at_least(&draft.composed.action);
-            if has_route(m, wanted) {
-                return Some((m, if strong {
-                    format!("mitigation {id} has the same rule, {action}")
-                } else {
-                    format!(
-                        "mitigation {id} has the same rule with a weaker action, {action} where {} is wanted: one rule \
-                         has one action, {}",
-                        describe(&draft.composed.action),
-                        who_strengthens(m)
-                    )
-                }));
+            if has_route(m, wanted) && strong {
+                return Some((m, format!("mitigation {id} has the same rule, {action}")));
             }
-            let same_attack = m.victim_ip == draft.attack.victim && m.vector == *draft.attack.vector;
+            let same_attack = m.victim_ip == draft.attack.victim && m.is_about(draft.attack.vector);
             if !same_attack {
                 return None;
             }
@@ -298,8 +299,9 @@ impl Policy {
                 return Some((m, format!("mitigation {id} matches all of it: {running}, {action}")));
             }
             let why = format!("mitigation {id} runs step {} of the same playbook: {running}, {action}", m.progress.step);
-            self.covers_at_its_step(playbook, draft, m).then_some((m, why))
-        })
+            self.covers_at_its_step(playbook, draft, m, facts).then_some((m, why))
+        });
+        one.or_else(|| done_together(draft, facts))
     }
 
     /// An escalated mitigation may match less than the first step of its playbook: then the rule that its own step
@@ -309,6 +311,7 @@ impl Policy {
         playbook: &Playbook,
         draft: &RuleDraft<'_>,
         mitigation: &Mitigation,
+        facts: &Facts<'_>,
     ) -> bool {
         let number = mitigation.progress.step;
         if number == 0 || mitigation.playbook.as_ref() != Some(&playbook.name) {
@@ -317,7 +320,18 @@ impl Policy {
         let Some(step) = playbook.step(number) else { return false };
         let there = self.draft(draft.attack, draft.owner, &playbook.name, (number, step));
         let (Some(running), Some(wanted)) = (&mitigation.route, &there.route) else { return false };
-        covers(running, wanted) && mitigation.action.strength_at_least(&there.composed.action)
+        let alone = covers(running, wanted) && mitigation.action.strength_at_least(&there.composed.action);
+        alone || cover_together(&strong_rules(mitigation, &there.composed.action, facts), &there.composed.matching)
+    }
+}
+
+/// What a companion is for, for people.
+fn purpose(role: Role) -> &'static str {
+    match role {
+        Role::Main => "the rest of the match",
+        Role::Served => "served ports",
+        Role::Answers => "answers to the service",
+        Role::Fragments => "fragments",
     }
 }
 
@@ -344,7 +358,7 @@ fn same_episode<'a>(report: &Report, facts: &Facts<'a>) -> Option<&'a Mitigation
         m.lives()
             && m.victim_ip == report.victim_ip
             && m.lease(&report.source).is_some()
-            && report.vector.as_ref().is_none_or(|vector| *vector == m.vector)
+            && report.vector.as_ref().is_none_or(|vector| m.is_about(vector))
     };
     let living = || facts.unfinished.iter().copied().filter(|m| is_same(m));
     let newest = |m: &&Mitigation| (m.parent_id.is_none(), m.mitigation_id);
@@ -352,18 +366,12 @@ fn same_episode<'a>(report: &Report, facts: &Facts<'a>) -> Option<&'a Mitigation
     of_id.or_else(|| living().filter(|_| report.vector.is_none()).max_by_key(newest))
 }
 
-fn who_strengthens(mitigation: &Mitigation) -> String {
-    match &mitigation.playbook {
-        Some(playbook) if !mitigation.progress.manual => format!("its own playbook {playbook} escalates it"),
-        _ => "it is an operator's, who can change it".to_owned(),
-    }
-}
-
 fn extend(mut decision: Decision, mitigation: &Mitigation, why: &str) -> BanVerdict {
     decision.playbook.clone_from(&mitigation.playbook);
     decision.step = Some(mitigation.progress.step);
     let route = mitigation.route.as_ref();
-    decision.rule = route.map(|route| DecidedRule::new(route, &mitigation.action, mitigation.ttl));
+    let role = mitigation.role();
+    decision.rule = route.map(|route| DecidedRule::new(role, route, &mitigation.action, mitigation.ttl));
     let waits = if mitigation.status == Status::Queued { ", which still waits," } else { "" };
     let text = format!("{why}; {}{waits} is renewed for {}", mitigation.mitigation_id, mitigation.ttl);
     decision.stop(Stage::Extend, Outcome::Extend, text);

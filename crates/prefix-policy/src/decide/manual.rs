@@ -36,7 +36,7 @@ impl Policy {
         let mut plan = self.manual_plan(request, ttl, owner.as_ref());
         plan.route = Mitigation::route_for(&plan.matching, &plan.action).ok();
         plan.warnings = warnings(&plan, &self.services_within(&plan, owner.as_ref()));
-        decision.rule = plan.route.as_ref().map(|route| DecidedRule::new(route, &plan.action, ttl));
+        decision.rule = plan.route.as_ref().map(|route| DecidedRule::new(plan.role, route, &plan.action, ttl));
         let twin = plan.route.as_ref().and_then(|route| same_rule(route, facts));
         note_way(&mut decision, &plan, twin);
         let candidate = Candidate {
@@ -65,7 +65,15 @@ impl Policy {
         // what lives counts already; what is queued does not yet
         let quotas = match twin {
             Some(twin) if twin.lives() => Ok("the rule lives already and counts in the quotas".to_owned()),
-            _ => quota::check(self, plan.customer_id.as_ref(), &[&route], facts),
+            _ => {
+                let wanted = quota::Wanted {
+                    victim: request.victim_ip,
+                    customer: plan.customer_id.as_ref(),
+                    main: &[&route],
+                    companions: &[],
+                };
+                quota::check(self, &wanted, facts)
+            }
         };
         match quotas {
             Err(refusal) => refuse(decision, refusal, Some(plan)),
@@ -135,7 +143,7 @@ fn warnings(plan: &Plan, services: &[&Service]) -> Vec<String> {
 fn hit_service(plan: &Plan, service: &Service) -> Vec<String> {
     let (matching, id) = (&plan.matching, &service.service_id);
     let verb = match plan.action {
-        Action::Rtbh => "takes",
+        Action::Rtbh | Action::RtbhTo(_) => "takes",
         _ => "matches",
     };
     let lists = [("udp", &service.allowed_ports.udp, 17), ("tcp", &service.allowed_ports.tcp, 6)];

@@ -3,13 +3,11 @@
 use chrono::TimeDelta;
 use prefix_core::announcer::Route;
 use prefix_core::decision::{Stage, StageResult};
-use prefix_core::flowspec::Action;
-use prefix_core::matching::Matching;
-use prefix_core::mitigation::Mitigation;
+use prefix_core::mitigation::{Mitigation, Role};
 use prefix_core::name::{PlaybookName, Pop};
 use prefix_core::ttl::Ttl;
 
-use crate::compose::{Attack, Composed, companion, compose};
+use crate::compose::{Attack, Companion, Composed, compose};
 use crate::guardrails::Candidate;
 use crate::inventory::CustomerMatch;
 use crate::playbook::Step;
@@ -17,6 +15,8 @@ use crate::policy::Policy;
 use crate::profile::Profile;
 use crate::settings::duration;
 use crate::verdict::Plan;
+
+pub(super) use crate::compose::describe;
 
 /// The rule that a step makes for an attack on a customer, before it is checked.
 pub(super) struct RuleDraft<'a> {
@@ -60,31 +60,30 @@ impl Policy {
 
     /// The plan of a draft.
     pub(super) fn plan(&self, draft: &RuleDraft<'_>) -> Plan {
-        self.plan_of(draft, &draft.composed.matching, draft.composed.action, draft.route.clone())
+        let (matching, action) = (draft.composed.matching.clone(), draft.composed.action);
+        let main = Companion { role: Role::Main, matching, action };
+        self.plan_of(draft, main, draft.route.clone())
     }
 
-    /// The plan of its companion for fragments, if the step wants one.
-    pub(super) fn companion_plan(&self, draft: &RuleDraft<'_>) -> Option<Plan> {
-        let (matching, action) = companion(&draft.composed, draft.step, &self.parts().guardrails)?;
-        let route = Mitigation::route_for(&matching, &action).ok()?;
-        let mut plan = self.plan_of(draft, &matching, action, Some(route));
-        plan.warnings.clear();
-        Some(plan)
+    /// The plans of its companions.
+    pub(super) fn companion_plans(&self, draft: &RuleDraft<'_>) -> Vec<Plan> {
+        let plan = |companion: Companion| {
+            let route = Mitigation::route_for(&companion.matching, &companion.action).ok()?;
+            let mut plan = self.plan_of(draft, companion, Some(route));
+            plan.warnings.clear();
+            Some(plan)
+        };
+        draft.composed.companions.iter().cloned().filter_map(plan).collect()
     }
 
-    fn plan_of(
-        &self,
-        draft: &RuleDraft<'_>,
-        matching: &Matching,
-        action: Action,
-        route: Option<Route>,
-    ) -> Plan {
+    fn plan_of(&self, draft: &RuleDraft<'_>, rule: Companion, route: Option<Route>) -> Plan {
         Plan {
+            role: rule.role,
             customer_id: Some(draft.owner.customer_id().clone()),
             service_id: draft.owner.service_id().cloned(),
-            matching: matching.clone(),
+            matching: rule.matching,
             route,
-            action,
+            action: rule.action,
             ttl: draft.ttl,
             playbook: Some(draft.playbook.clone()),
             step: draft.number,
@@ -102,6 +101,7 @@ impl Policy {
         owner: Option<&CustomerMatch<'_>>,
     ) -> Plan {
         Plan {
+            role: Role::Main,
             customer_id: owner.map(|owner| owner.customer_id().clone()),
             service_id: owner.and_then(|owner| owner.service_id().cloned()),
             matching: request.matching.clone(),
@@ -132,6 +132,11 @@ impl<'a> RuleDraft<'a> {
         }
     }
 
+    /// A companion as the guardrails see it.
+    pub(super) fn companion(&'a self, plan: &'a Plan, pop: &'a Pop) -> Candidate<'a> {
+        Candidate { matching: &plan.matching, action: &plan.action, flaw: None, ..self.candidate(pop) }
+    }
+
     /// The rule in one line.
     pub(super) fn line(&self) -> (Stage, StageResult, String) {
         let what = self.route.as_ref().map_or_else(|| "no rule can be built".to_owned(), Route::to_string);
@@ -152,17 +157,4 @@ impl<'a> RuleDraft<'a> {
         );
         (Stage::Rule, StageResult::Pass, text)
     }
-}
-
-/// An action for people: `police 50000000 bit/s`.
-pub(super) fn describe(action: &Action) -> String {
-    let parts = action.parts();
-    let words = [
-        Some(parts.action_type.to_string()),
-        parts.rate_bps.map(|rate| rate.to_string()),
-        parts.rate_pps.map(|rate| rate.to_string()),
-        parts.redirect_to.map(|target| format!("to {target}")),
-        parts.dscp_mark.map(|dscp| format!("DSCP {}", dscp.get())),
-    ];
-    words.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }

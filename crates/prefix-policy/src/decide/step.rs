@@ -10,12 +10,11 @@ use prefix_core::mitigation::Mitigation;
 use super::rule_draft::{RuleDraft, describe};
 use crate::compose::Attack;
 use crate::facts::CheckContext;
-use crate::guardrails::Candidate;
 use crate::playbook::{Playbook, Step};
 use crate::policy::Policy;
 use crate::profile::Profile;
 use crate::settings::duration;
-use crate::verdict::{Plan, StepPlan, StepVerdict};
+use crate::verdict::{StepPlan, StepVerdict};
 
 /// Where a mitigation goes, and why.
 enum Move {
@@ -45,13 +44,6 @@ impl Policy {
                 Move::Down(_) => StepVerdict::StepDown(Box::new(plan)),
             },
         }
-    }
-
-    /// The companion for fragments that the running step of a mitigation wants.
-    pub fn companion_of(&self, mitigation: &Mitigation) -> Option<Plan> {
-        let playbook = self.running_playbook(mitigation)?;
-        let draft = self.draft_of(playbook, mitigation, mitigation.progress.step)?;
-        self.companion_plan(&draft)
     }
 
     /// Since when every report stayed below what the running step requires, after one more report with this confidence:
@@ -101,10 +93,13 @@ impl Policy {
         Some(TimeDelta::seconds(self.persistence(self.profile_of(mitigation.victim_ip), step).into()))
     }
 
-    /// The playbook that moves this mitigation; none for companions, operators' rules, and when it is gone.
+    /// The playbook that moves this mitigation; none for companions, operators' rules, rules of several attacks, those that
+    /// nobody reports any more, and when it is gone.
     fn running_playbook(&self, mitigation: &Mitigation) -> Option<&Playbook> {
         let name = mitigation.playbook.as_ref()?;
-        let moves = mitigation.parent_id.is_none() && !mitigation.progress.manual;
+        let progress = &mitigation.progress;
+        let stays = progress.manual || progress.held || !progress.merged.is_empty();
+        let moves = mitigation.parent_id.is_none() && !stays;
         self.parts().playbooks.get(name).filter(|_| moves)
     }
 
@@ -206,13 +201,9 @@ impl Policy {
             Ok(route) => route,
             Err(refusal) => return Some(Err(refusal)),
         };
-        let companion = self.companion_plan(&draft).filter(|plan| {
-            let candidate = Candidate {
-                matching: &plan.matching,
-                action: &plan.action,
-                ..draft.candidate(&mitigation.pop)
-            };
-            self.check_rule(&candidate, check_context).is_ok()
+        let mut companions = self.companion_plans(&draft);
+        companions.retain(|plan| {
+            self.check_rule(&draft.companion(plan, &mitigation.pop), check_context).is_ok()
         });
         let reason = format!("{reason}: step {number}, {}", describe(&draft.composed.action));
         Some(Ok(StepPlan {
@@ -222,7 +213,7 @@ impl Policy {
             action: draft.composed.action,
             ttl: draft.ttl,
             warnings: draft.composed.warnings,
-            companion,
+            companions,
             reason,
         }))
     }

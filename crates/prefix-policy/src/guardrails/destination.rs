@@ -69,7 +69,7 @@ fn prefix_length(policy: &Policy, destination: Prefix, action: &Action) -> Resul
         let max = allowed.max;
         return refuse(format!("{destination} is longer than /{max} (guardrails.dst_prefix_maxlen{suffix})"));
     }
-    if *action == Action::Rtbh && !destination.is_host() {
+    if action.is_rtbh() && !destination.is_host() {
         return refuse(format!(
             "a black hole takes one address, {destination} has more: use /{}",
             family.max_len()

@@ -19,7 +19,7 @@ pub(crate) fn check(
     facts: &Facts<'_>,
 ) -> Result<(), Refusal> {
     let parts = policy.parts();
-    let same_attack = |m: &&Mitigation| m.victim_ip == candidate.victim && m.vector == *candidate.vector;
+    let same_attack = |m: &&Mitigation| m.victim_ip == candidate.victim && m.is_about(candidate.vector);
     let same_rule = |m: &&Mitigation| {
         m.route.as_ref().is_some_and(|old| {
             old.key() == route.key() || (same_attack(m) && (covers(old, route) || covers(route, old)))

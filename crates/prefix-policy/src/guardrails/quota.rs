@@ -1,5 +1,7 @@
-//! Quotas: new rules per minute, rules of a customer, of the pop, in all.
+//! Quotas: new rules per minute, rules of a victim, of a customer, of the pop, in all. Only main rules count, but for what the
+//! speaker's peers take: every own rule goes to each of them.
 
+use prefix_core::address::VictimIp;
 use prefix_core::announcer::Route;
 use prefix_core::guardrail::{Guardrail, Refusal};
 use prefix_core::mitigation::{Mitigation, Status};
@@ -11,30 +13,57 @@ use crate::policy::Policy;
 /// The rate of new rules is counted over this many seconds.
 const RATE_WINDOW_SECONDS: u64 = 60;
 
-/// `new_rate`, `quota_customer`, `quota_pop`, `quota_global` for new rules with these routes. Says how full they are.
-pub(crate) fn check(
-    policy: &Policy,
-    customer: Option<&CustomerId>,
-    routes: &[&Route],
-    facts: &Facts<'_>,
-) -> Result<String, Refusal> {
+/// What asks for room.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) victim: VictimIp,
+    pub(crate) customer: Option<&'a CustomerId>,
+    /// Main rules.
+    pub(crate) main: &'a [&'a Route],
+    /// Their companions: a set is let in whole, or waits.
+    pub(crate) companions: &'a [&'a Route],
+}
+
+/// `new_rate`, `quota_victim`, `quota_customer`, `quota_pop`, `quota_global` for new rules. Says how full they are.
+pub(crate) fn check(policy: &Policy, wanted: &Wanted<'_>, facts: &Facts<'_>) -> Result<String, Refusal> {
     let (quotas, counts) = (&policy.parts().quotas, facts.quota);
-    let wanted = u64::try_from(routes.len()).unwrap_or(u64::MAX);
+    let main = u64::try_from(wanted.main.len()).unwrap_or(u64::MAX);
+    let rules = u64::try_from(wanted.companions.len()).unwrap_or(u64::MAX).saturating_add(main);
     let new = counts.new_last_minute;
     let most_new = quotas.max_new_per_minute;
-    if new.saturating_add(wanted) > most_new {
+    if main > 0 && new.saturating_add(main) > most_new {
         let text = format!(
-            "{new} rules are new in the last minute, {wanted} more exceed quotas.max_new_per_minute {most_new}"
+            "{new} rules are new in the last minute, {main} more exceed quotas.max_new_per_minute {most_new}"
         );
         return Err(Refusal::retry_after(Guardrail::NewRate, text, RATE_WINDOW_SECONDS));
     }
     // A rule that is being withdrawn is taken over by a new one of the same NLRI and does not count beside it.
-    let taken_over: Vec<&Mitigation> =
-        facts.unfinished.iter().copied().filter(|m| is_taken_over(m, routes)).collect();
+    let routes = || wanted.main.iter().chain(wanted.companions);
+    let taken_over: Vec<&Mitigation> = facts
+        .unfinished
+        .iter()
+        .copied()
+        .filter(|m| m.status == Status::Withdrawing && m.counts())
+        .filter(|m| m.key().is_some_and(|key| routes().any(|route| route.key() == key)))
+        .collect();
     let freed = |test: &dyn Fn(&Mitigation) -> bool| {
-        u64::try_from(taken_over.iter().filter(|m| test(m)).count()).unwrap_or(0)
+        let alone = taken_over.iter().filter(|m| m.is_counted_alone() && test(m));
+        u64::try_from(alone.count()).unwrap_or(0)
     };
-    let of_customer = customer.map(|id| {
+    let retry = u64::from(policy.parts().guardrails.min_ttl().seconds());
+    let full = |guardrail, text| Err(Refusal::retry_after(guardrail, text, retry));
+    let of_victim = |m: &&&Mitigation| m.victim_ip == wanted.victim && m.counts() && m.is_counted_alone();
+    let of_victim = u64::try_from(facts.unfinished.iter().filter(of_victim).count()).unwrap_or(u64::MAX);
+    let of_victim = of_victim.saturating_sub(freed(&|m| m.victim_ip == wanted.victim));
+    let most_victim = quotas.max_active_per_victim;
+    if main > 0 && of_victim.saturating_add(main) > most_victim {
+        let text = format!(
+            "{} has {of_victim} rules, {main} more exceed quotas.max_active_per_victim {most_victim}",
+            wanted.victim
+        );
+        return full(Guardrail::QuotaVictim, text);
+    }
+    let of_customer = wanted.customer.map(|id| {
         let count = counts.customers.get(id).copied().unwrap_or(0);
         count.saturating_sub(freed(&|m| m.customer_id.as_ref() == Some(id)))
     });
@@ -42,38 +71,42 @@ pub(crate) fn check(
     let of_all = counts.global.saturating_sub(freed(&|_| true));
     let (most_customer, most_pop, most) =
         (quotas.max_active_per_customer, quotas.pop_limit(), quotas.max_active_global);
-    let retry = u64::from(policy.parts().guardrails.min_ttl().seconds());
-    let full = |guardrail, text| Err(Refusal::retry_after(guardrail, text, retry));
-    if let (Some(count), Some(id)) = (of_customer, customer)
-        && count.saturating_add(wanted) > most_customer
+    if let (Some(count), Some(id)) = (of_customer, wanted.customer)
+        && main > 0
+        && count.saturating_add(main) > most_customer
     {
         let text = format!(
-            "customer {id} has {count} rules, {wanted} more exceed quotas.max_active_per_customer {most_customer}"
+            "customer {id} has {count} rules, {main} more exceed quotas.max_active_per_customer {most_customer}"
         );
         return full(Guardrail::QuotaCustomer, text);
     }
-    if of_pop.saturating_add(wanted) > most_pop {
+    if main > 0 && of_pop.saturating_add(main) > most_pop {
         let text = format!(
-            "pop {} has {of_pop} rules, {wanted} more exceed {most_pop} (the lower of quotas.max_active_per_pop and \
+            "pop {} has {of_pop} rules, {main} more exceed {most_pop} (the lower of quotas.max_active_per_pop and \
              max_announcements_per_peer)",
             facts.pop
         );
         return full(Guardrail::QuotaPop, text);
     }
-    if of_all.saturating_add(wanted) > most {
+    let overtaken = u64::try_from(taken_over.len()).unwrap_or(0);
+    let announced = counts.pop.saturating_add(counts.companions).saturating_sub(overtaken);
+    let most_announced = quotas.max_announcements_per_peer;
+    if announced.saturating_add(rules) > most_announced {
+        let text = format!(
+            "pop {} has {announced} rules with their companions, {rules} more exceed \
+             quotas.max_announcements_per_peer {most_announced}",
+            facts.pop
+        );
+        return full(Guardrail::QuotaPop, text);
+    }
+    if main > 0 && of_all.saturating_add(main) > most {
         let text =
-            format!("there are {of_all} rules in all, {wanted} more exceed quotas.max_active_global {most}");
+            format!("there are {of_all} rules in all, {main} more exceed quotas.max_active_global {most}");
         return full(Guardrail::QuotaGlobal, text);
     }
     Ok(format!(
-        "customer {} of {most_customer} rules, pop {of_pop} of {most_pop}, all {of_all} of {most}, {new} of {most_new} \
-         new in the last minute",
+        "victim {of_victim} of {most_victim} rules, customer {} of {most_customer}, pop {of_pop} of {most_pop}, all \
+         {of_all} of {most}, {new} of {most_new} new in the last minute",
         of_customer.unwrap_or(0)
     ))
-}
-
-fn is_taken_over(mitigation: &Mitigation, routes: &[&Route]) -> bool {
-    mitigation.status == Status::Withdrawing
-        && mitigation.counts()
-        && mitigation.key().is_some_and(|key| routes.iter().any(|route| route.key() == key))
 }

@@ -18,7 +18,7 @@ pub(super) fn check(policy: &Policy, candidate: &Candidate<'_>) -> Result<Route,
     switches(policy, candidate.matching, candidate.action)?;
     whole(candidate)?;
     let (terms, most) = (port_terms(candidate.matching), policy.parts().guardrails.max_ports);
-    if *candidate.action != Action::Rtbh && terms > most {
+    if !candidate.action.is_rtbh() && terms > most {
         let hint = match candidate.matching.dst_ports {
             DestinationPorts::Except(_) => "; neighbouring excluded ports count once",
             _ => "; a range of ports counts twice, whatever it holds",
@@ -56,7 +56,7 @@ fn semantic(candidate: &Candidate<'_>) -> Result<Result<Route, RuleError>, Refus
 /// A black hole that is to spare something. Where black holes are switched off nobody is told how to ask for one.
 fn whole(candidate: &Candidate<'_>) -> Result<(), Refusal> {
     let matching = candidate.matching;
-    if *candidate.action != Action::Rtbh || *matching == Matching::everything_to(matching.dst_prefix) {
+    if !candidate.action.is_rtbh() || *matching == Matching::everything_to(matching.dst_prefix) {
         return Ok(());
     }
     let text = "a black hole takes every packet to the host, it cannot be narrowed: say protocol any, and leave ports and \
@@ -81,7 +81,7 @@ pub(super) fn switches(policy: &Policy, matching: &Matching, action: &Action) ->
     let switch = match action {
         Action::Redirect(_) => Some(("allow_redirect", guardrails.allow_redirect)),
         Action::Mark(_) => Some(("allow_mark", guardrails.allow_mark)),
-        Action::Rtbh => Some(("allow_rtbh", guardrails.allow_rtbh)),
+        Action::Rtbh | Action::RtbhTo(_) => Some(("allow_rtbh", guardrails.allow_rtbh)),
         Action::Police(_) | Action::Discard => None,
     };
     if let Some((name, false)) = switch {
@@ -131,7 +131,7 @@ pub(crate) fn passed(policy: &Policy, candidate: &Candidate<'_>) -> String {
         guardrails.min_ttl().seconds(),
         guardrails.max_ttl()
     );
-    if *candidate.action != Action::Rtbh {
+    if !candidate.action.is_rtbh() {
         let terms = port_terms(candidate.matching);
         let _ = write!(text, ", {terms} of {} port terms", guardrails.max_ports);
     }

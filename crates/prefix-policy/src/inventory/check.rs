@@ -45,6 +45,7 @@ pub(super) fn customers(customers: &[Customer], guardrails: &Guardrails, found: 
                 found.error(at().key("service_id"), text);
             }
             ports(service, at, guardrails, found);
+            capacities(service, at, guardrails, found);
         }
     }
 }
@@ -77,9 +78,37 @@ fn ports(service: &Service, at: impl Fn() -> KeyPath, guardrails: &Guardrails, f
         if excluded && terms > most {
             let text = format!(
                 "leaving these ports out of a rule takes {terms} port terms, guardrails.max_ports is {most}: such \
-                 rules will be refused; list fewer ports, or raise max_ports"
+                 rules are split into several, or refused where these are too many; list fewer ports, or raise max_ports"
             );
             found.warning(at(), text);
+        }
+    }
+}
+
+fn capacities(service: &Service, at: impl Fn() -> KeyPath, guardrails: &Guardrails, found: &mut Diagnostics) {
+    let lists = [
+        ("capacity", service.capacity, &service.allowed_ports, "allowed_ports"),
+        ("answers_capacity", service.answers_capacity, &service.allowed_source_ports, "allowed_source_ports"),
+    ];
+    for (key, capacity, ports, of) in lists {
+        let Some(capacity) = capacity else { continue };
+        let at = || at().key(key);
+        if let Err(error) = capacity.action() {
+            let text = format!("{error}: name bps, pps or both, as one address can take them above its normal peak");
+            found.error(at(), text);
+            continue;
+        }
+        let floor = guardrails.min_police_rate;
+        if let Some(bps) = capacity.bps.filter(|bps| *bps < floor) {
+            let (bps, floor) = (bps.get(), floor.get());
+            let text = format!(
+                "bps {bps} is below guardrails.min_police_rate_bps {floor}: such a rule would always be refused"
+            );
+            found.error(at().key("bps"), text);
+        }
+        let is_used = !ports.is_empty() || (key == "capacity" && !service.allowed_source_ports.is_empty());
+        if !is_used {
+            found.warning(at(), format!("it bounds nothing: the service has no {of}"));
         }
     }
 }

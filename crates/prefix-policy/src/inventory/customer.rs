@@ -1,9 +1,11 @@
 //! Customers, their services and the addresses these have.
 
 use prefix_core::address::{Prefix, VictimIp};
+use prefix_core::flowspec::{Action, ActionError};
 use prefix_core::name::{CustomerId, ServiceId};
 use prefix_core::port::PortSet;
 use prefix_core::protocol::number::{TCP, UDP};
+use prefix_core::rate::{BitsPerSecond, PacketsPerSecond};
 use serde::{Deserialize, Serialize};
 
 use crate::profile::Profile;
@@ -46,6 +48,34 @@ pub struct Service {
     /// The ports of others that it asks: their answers are policed, never discarded.
     #[serde(default)]
     pub allowed_source_ports: ServicePorts,
+    /// What one address of it can take on its served ports, above its normal peak; per rule and per router.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<Capacity>,
+    /// The same for the answers that it asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers_capacity: Option<Capacity>,
+}
+
+/// How much a service can take: at least one of the two rates, and with both each of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Capacity {
+    /// Bits per second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bps: Option<BitsPerSecond>,
+    /// Packets per second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pps: Option<PacketsPerSecond>,
+}
+
+impl Capacity {
+    /// Policing at it.
+    ///
+    /// # Errors
+    /// It names no rate, or one that the encoding rounds to 0, which would discard.
+    pub fn action(self) -> Result<Action, ActionError> {
+        Action::police(self.bps, self.pps)
+    }
 }
 
 /// An address, or a range of addresses.

@@ -8,6 +8,7 @@ use prefix_core::matching::PacketLength;
 use prefix_core::name::VectorName;
 use prefix_core::port::PortSet;
 use prefix_core::protocol::{Protocol, number};
+use prefix_core::rtbh::TargetSet;
 use prefix_core::ttl::Ttl;
 use prefix_diagnostics::{Diagnostic, Diagnostics, KeyPath};
 
@@ -183,6 +184,7 @@ impl Check<'_> {
         for (number, step) in playbook.steps.iter().enumerate() {
             let at = at.index(number);
             self.bounds(step, &at);
+            self.black_hole(step, &at);
             for vector in playbook.matches.vector.as_slice() {
                 self.meets(vector, step, &at);
             }
@@ -191,13 +193,30 @@ impl Check<'_> {
         built
     }
 
+    /// The targets of a step: those whose route it is, where they are known.
+    fn targets(&mut self, step: &StepDocument, at: &KeyPath) -> Result<Option<TargetSet>, ()> {
+        let at = at.key("targets");
+        if step.targets.is_empty() {
+            return Ok(None);
+        }
+        if step.action != ActionType::Rtbh {
+            let text = format!("targets belong to rtbh: {} has none", step.action);
+            self.found.error(at, text);
+            return Err(());
+        }
+        let Some(known) = &self.guardrails.rtbh_targets else { return Ok(TargetSet::of(step.targets.iter().cloned())) };
+        known.complete(&step.targets).map_err(|text| self.found.error(at, text))
+    }
+
     fn action(&mut self, step: &StepDocument, at: &KeyPath) -> Option<Action> {
+        let targets = self.targets(step, at).ok()?;
         let parts = ActionParts {
             action_type: step.action,
             rate_bps: step.rate_bps,
             rate_pps: step.rate_pps,
             redirect_to: step.redirect_to,
             dscp_mark: step.dscp_mark,
+            targets,
         };
         let at = match step.action {
             ActionType::Police if step.rate_pps.is_some_and(|rate| rate.get() == 0) => at.key("rate_pps"),
@@ -252,6 +271,14 @@ impl Check<'_> {
         }
         self.no_port_zero(&step.matches.src_ports, at.key("src_ports"));
         self.values(&at, step.matches.packet_length, &step.matches.dscp);
+    }
+
+    /// A black hole takes every packet to the host, whatever the step narrows.
+    fn black_hole(&mut self, step: &StepDocument, at: &KeyPath) {
+        if step.action == ActionType::Rtbh && !step.matches.is_empty() {
+            let text = "has no effect: rtbh takes every packet to the host; leave it out, or let the step discard";
+            self.found.warning(at.key("match"), text);
+        }
     }
 
     /// Whether a vector and the match of a step leave anything.

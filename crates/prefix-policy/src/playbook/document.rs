@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use prefix_core::confidence::Confidence;
 use prefix_core::flowspec::{ActionType, Dscp, RouteTarget};
 use prefix_core::matching::PacketMatch;
-use prefix_core::name::{CustomerId, PlaybookName, ServiceId, SourceName, VectorName};
+use prefix_core::name::{CustomerId, PlaybookName, RtbhTargetName, ServiceId, SourceName, VectorName};
 use prefix_core::protocol::Protocol;
 use prefix_core::rate::{BitsPerSecond, PacketsPerSecond};
 use prefix_core::ttl::Ttl;
@@ -102,6 +102,9 @@ pub struct StepDocument {
     /// Of mark.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dscp_mark: Option<Dscp>,
+    /// Of rtbh: where it goes (`bgp.rtbh_targets`); without any it goes where every black hole goes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<RtbhTargetName>,
     /// How long a report holds the rule.
     pub ttl_seconds: Ttl,
     /// The confidence it needs.

@@ -2,6 +2,7 @@
 
 use prefix_core::address::{Family, Prefix};
 use prefix_core::rate::BitsPerSecond;
+use prefix_core::rtbh::RtbhTargets;
 use prefix_core::ttl::Ttl;
 use prefix_core::{section, words};
 
@@ -64,6 +65,9 @@ section! {
         pub require_ttl: bool = true,
         /// Two-person approval.
         pub approval: Approval = Approval::default(),
+        /// Where black holes may go (`bgp.rtbh_targets`), communities as text; `None` = not known, not checked.
+        #[serde(skip)]
+        pub rtbh_targets: Option<RtbhTargets<String>> = None,
     }
 }
 
@@ -112,6 +116,12 @@ impl Guardrails {
         self.min_ttl_seconds.get_or_insert(timers.min_ttl_seconds);
         self.max_ttl_seconds.get_or_insert(timers.max_ttl_seconds);
         self
+    }
+
+    /// With the targets of black holes that are configured.
+    #[must_use]
+    pub fn with_targets(self, targets: RtbhTargets<String>) -> Self {
+        Self { rtbh_targets: Some(targets), ..self }
     }
 
     /// Lets everything pass that any configuration could allow.

@@ -124,6 +124,7 @@ mod tests {
             ended_at: None,
             reach: Reach::Full,
             reports: None,
+            sampled: false,
             unread: Vec::new(),
             raw_details: None,
         };

@@ -38,6 +38,8 @@ pub(super) struct SimulationState {
     grouped: BTreeSet<VictimIp>,
     customers: HashMap<CustomerId, u64>,
     rules: u64,
+    /// Companions, which count apart.
+    companions: u64,
     /// Rules admitted, by second.
     admitted: VecDeque<(i64, u64)>,
     /// What was ever reported, as hashes: a mix-up of two among millions is less likely than a broken disk, and the
@@ -58,8 +60,31 @@ pub(super) struct SimulationState {
     may_open: Option<VectorName>,
     recent: TimeDelta,
     swept: usize,
-    /// The rows that a unit of work has at hand: whether they counted against the quotas, and whether they were final.
-    given: Vec<(MitigationId, bool, bool)>,
+    /// The rows that a unit of work has at hand.
+    given: Vec<Given>,
+}
+
+/// A row as a unit of work read it.
+#[derive(Clone, Copy)]
+struct Given {
+    id: MitigationId,
+    /// Whether it counted against the quotas of main rules.
+    counted: bool,
+    /// Whether it counted as a companion.
+    accompanied: bool,
+    was_final: bool,
+}
+
+impl Given {
+    fn of(row: &Mitigation) -> Self {
+        let (counts, alone) = (row.counts(), row.is_counted_alone());
+        Self {
+            id: row.mitigation_id,
+            counted: counts && alone,
+            accompanied: counts && !alone,
+            was_final: row.status.is_final(),
+        }
+    }
 }
 
 /// The rows of a victim.
@@ -150,8 +175,7 @@ impl SimulationState {
         if let Some(known) = self.victims.get_mut(&victim) {
             known.forget(now, self.recent, &mut self.victim_of);
             concerned.extend(known.rows.iter().filter_map(|row| row.customer_id.clone()));
-            let as_read = |row: &Mitigation| (row.mitigation_id, row.counts(), row.status.is_final());
-            self.given = known.rows.iter().map(as_read).collect();
+            self.given = known.rows.iter().map(Given::of).collect();
             snapshot.mitigations = std::mem::take(&mut known.rows);
             snapshot.groups = std::mem::take(&mut known.groups);
         }
@@ -162,6 +186,7 @@ impl SimulationState {
         snapshot.quota = QuotaCounts {
             customers: concerned.into_iter().map(of_customer).collect(),
             pop: self.rules,
+            companions: self.companions,
             global: self.rules,
             new_last_minute: self.admitted.iter().map(|(_, count)| count).sum(),
         };
@@ -213,9 +238,15 @@ impl SimulationState {
         }
         for row in &rows {
             let id = row.mitigation_id;
-            let before = self.given.iter().find(|(given, ..)| *given == id);
-            let counted = before.is_some_and(|(_, counted, _)| *counted);
-            if counted != row.counts() {
+            let (before, now) = (self.given.iter().find(|given| given.id == id), Given::of(row));
+            let counted = before.is_some_and(|given| given.counted);
+            let accompanied = before.is_some_and(|given| given.accompanied);
+            if accompanied != now.accompanied {
+                let count = &mut self.companions;
+                *count = if accompanied { count.saturating_sub(1) } else { *count + 1 };
+                change.freed_quota |= accompanied;
+            }
+            if counted != now.counted {
                 let customer = row.customer_id.clone().map(|id| self.customers.entry(id).or_default());
                 let counters = customer.into_iter().chain([&mut self.rules]);
                 counters
@@ -233,7 +264,7 @@ impl SimulationState {
                     let is_made = row.status != Status::Rejected && row.parent_id.is_none();
                     change.made += u64::from(is_made);
                 }
-                Some((_, _, was_final)) if row.status.is_final() && !was_final => change.ended.push(id),
+                Some(given) if row.status.is_final() && !given.was_final => change.ended.push(id),
                 Some(_) => {}
             }
         }

@@ -48,6 +48,7 @@ fn report(seconds: i64, victim: u8) -> Report {
         ended_at: None,
         reach: Reach::Full,
         reports: None,
+        sampled: false,
         unread: Vec::new(),
         raw_details: None,
     }
@@ -199,6 +200,7 @@ fn the_world_forgets_what_no_decision_looks_at() {
     });
     let mut parts = parts();
     parts.quotas = crate::Quotas {
+        max_active_per_victim: 1_000,
         max_active_per_customer: 1_000,
         max_active_per_pop: 1_000,
         max_active_global: 1_000,

@@ -26,7 +26,7 @@ pub struct Tried {
     pub quiet: Vec<(MitigationId, DateTime<Utc>)>,
 }
 
-/// Admits a queued mitigation if no guardrail refuses it any more.
+/// Admits a queued mitigation and the companions that wait with it, if no guardrail refuses it any more.
 pub fn try_queued(uow: &mut UnitOfWork<'_>, id: MitigationId, tried: &mut Tried) {
     let now = uow.now;
     let waits = |row: &&Mitigation| row.status == Status::Queued && row.expires_at > now;
@@ -34,24 +34,25 @@ pub fn try_queued(uow: &mut UnitOfWork<'_>, id: MitigationId, tried: &mut Tried)
     if row.customer_id.as_ref().is_some_and(|id| tried.full.contains(id)) {
         return;
     }
-    let verdict = uow.decide(row.victim_ip, None, None, |policy, facts| policy.admit(&row, facts));
+    // a companion is let in with its mitigation, or follows one that lives
+    let parent = row.parent_id.and_then(|parent| uow.row(parent));
+    if parent.is_some_and(|parent| parent.status == Status::Queued) {
+        return;
+    }
+    let companions = waiting_companions(uow, id);
+    let verdict = uow.decide(row.victim_ip, None, None, |policy, facts| {
+        let companions: Vec<&Mitigation> = companions.iter().collect();
+        policy.admit_set(&row, &companions, facts)
+    });
     match verdict {
         Ok(()) => {
-            if let Some(key) = row.key() {
-                uow.take_over(&key, id);
-            }
-            let mut decision = row.decision;
-            note_admission(&mut decision, (now - row.created_at).num_seconds());
-            uow.conclude(&mut decision);
-            uow.edit(id, |row| {
-                admit_row(row, now);
-                row.decision = decision;
-            });
-            let details = json!({ "after": { "status": "pending" }, "queued_at": row.created_at });
-            uow.audit_mitigation(&Actor::SYSTEM, AuditAction::Announce, id, details);
+            admit_one(uow, row);
+            companions.into_iter().for_each(|companion| admit_one(uow, companion));
         }
         Err(refusal) if refusal.guardrail.is_temporary() => {
             match refusal.guardrail {
+                // another victim may have room
+                Guardrail::QuotaVictim => {}
                 Guardrail::QuotaCustomer => tried.full.extend(row.customer_id.clone()),
                 Guardrail::QuietPeriod => {
                     let rest = refusal.retry_after_seconds.and_then(|rest| i64::try_from(rest).ok());
@@ -78,6 +79,39 @@ pub fn try_queued(uow: &mut UnitOfWork<'_>, id: MitigationId, tried: &mut Tried)
             uow.audit_mitigation(&Actor::SYSTEM, AuditAction::Withdraw, id, details);
         }
     }
+}
+
+/// The companions that wait with a mitigation, without those that a guardrail refuses by now: these end.
+fn waiting_companions(uow: &mut UnitOfWork<'_>, id: MitigationId) -> Vec<Mitigation> {
+    let mut waiting = Vec::new();
+    for companion in uow.companions(id) {
+        let Some(row) = uow.row(companion).filter(|row| row.status == Status::Queued).cloned() else { continue };
+        match uow.policy.check_companion(&row, uow.check_context()) {
+            Ok(()) => waiting.push(row),
+            Err(refusal) => {
+                end_with_companions(uow, companion, EndReason::Revalidation);
+                let details = json!({ "guardrail": refusal.guardrail, "reason": refusal.detail });
+                uow.audit_mitigation(&Actor::SYSTEM, AuditAction::Withdraw, companion, details);
+            }
+        }
+    }
+    waiting
+}
+
+fn admit_one(uow: &mut UnitOfWork<'_>, row: Mitigation) {
+    let (id, now) = (row.mitigation_id, uow.now);
+    if let Some(key) = row.key() {
+        uow.take_over(&key, id);
+    }
+    let mut decision = row.decision;
+    note_admission(&mut decision, (now - row.created_at).num_seconds());
+    uow.conclude(&mut decision);
+    uow.edit(id, |row| {
+        admit_row(row, now);
+        row.decision = decision;
+    });
+    let details = json!({ "after": { "status": "pending" }, "queued_at": row.created_at });
+    uow.audit_mitigation(&Actor::SYSTEM, AuditAction::Announce, id, details);
 }
 
 /// The refusal that a decision ended with was a temporary one: it becomes a note, so that nobody takes the rule for

@@ -3,9 +3,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use prefix_core::audit::AuditAction;
 use prefix_core::confidence::Confidence;
-use prefix_core::decision::Decision;
+use prefix_core::decision::{Decision, Stage, StageResult};
 use prefix_core::event::{EventStatus, Report, Reports};
-use prefix_core::guardrail::Refusal;
+use prefix_core::guardrail::{Guardrail, Refusal};
 use prefix_core::id::{GroupId, MitigationId};
 use prefix_core::lease::{self, Lease};
 use prefix_core::mitigation::{Mitigation, Status};
@@ -15,8 +15,10 @@ use prefix_core::ttl::Ttl;
 use serde_json::json;
 
 use super::domain_event::{DomainEvent, RefusedRule};
+use super::flapping::raised_again;
 use super::groups::{self, Joined};
 use super::ingest::{AuditTarget, Intake};
+use super::merging;
 use super::outcome::{EventOutcome, RefusedEvent};
 use super::row::{Entry, Origin, new_row};
 use super::steps;
@@ -61,20 +63,20 @@ pub(super) fn ban(uow: &mut UnitOfWork<'_>, intake: Intake<'_>) -> EventOutcome 
             }
             extend(uow, &intake, mitigation, decision)
         }
-        BanVerdict::Mitigate { waits, plan, companion, decision } => {
+        BanVerdict::Mitigate { waits, plan, companions, decision } => {
             let leases = first_leases(uow, report, plan.ttl, group.filter(|_| is_first));
-            mitigate(uow, &intake, (plan, companion), waits, decision, leases)
+            mitigate(uow, &intake, (plan, companions), waits, decision, leases)
         }
         BanVerdict::Refuse { refusal, plan, decision } => refuse(uow, &intake, *plan, refusal, decision),
     }
 }
 
-/// Adds the row of a plan, and that of its companion, which shares its leases: admitted, or queued until a guardrail
+/// Adds the row of a plan, and those of its companions, which share its leases: admitted, or queued until a guardrail
 /// refuses it no more. The first row of an open group is what the group is handed on to.
 pub(super) fn mitigate(
     uow: &mut UnitOfWork<'_>,
     intake: &Intake<'_>,
-    (plan, companion): (Plan, Option<Plan>),
+    (plan, companions): (Plan, Vec<Plan>),
     queued: Option<Refusal>,
     mut decision: Decision,
     leases: Vec<Lease>,
@@ -84,15 +86,24 @@ pub(super) fn mitigate(
         uow.conclude(&mut decision);
     }
     let (id, vector) = (intake.ids.mitigation, vector_of(intake.report));
+    if let Some(refusal) = queued.as_ref().filter(|refusal| refusal.guardrail != Guardrail::QuietPeriod)
+        && let Some((into, flow)) = merging::into_queued(uow, intake, (&plan, &companions), &vector, &leases)
+    {
+        let text = format!("waits as one rule with mitigation {into}: {flow}");
+        decision.note(Stage::Guardrails, StageResult::Info, text);
+        let refusal = refusal.clone();
+        return waiting(uow, intake, into, &refusal, decision);
+    }
     let origin = origin(uow, intake, &vector, leases, &decision);
-    let companion = companion.map(|plan| {
-        let origin = Origin { id: intake.ids.companion, ..origin.clone() };
+    let accompany = |plan: Plan| {
+        let origin = Origin { id: uow.id_generator.next().into(), ..origin.clone() };
         Mitigation { parent_id: Some(id), ..new_row(uow, plan, origin, &entry) }
-    });
+    };
+    let companions: Vec<Mitigation> = companions.into_iter().map(accompany).collect();
     let row = new_row(uow, plan, origin, &entry);
     let status = row.status;
     uow.insert(row);
-    companion.into_iter().for_each(|row| uow.insert(row));
+    companions.into_iter().for_each(|row| uow.insert(row));
     if let Some(group) = intake.group {
         groups::hand_on(uow, group, id);
     }
@@ -101,10 +112,21 @@ pub(super) fn mitigate(
         intake.audit(uow, AuditAction::Announce, AuditTarget::Mitigation(id), details);
         return intake.accepted(EventStatus::Accepted, Some((id, status)), decision).into();
     };
-    let mut why = intake.words_of(&refusal);
+    waiting(uow, intake, id, &refusal, decision)
+}
+
+/// What is answered about a mitigation that waits.
+fn waiting(
+    uow: &mut UnitOfWork<'_>,
+    intake: &Intake<'_>,
+    id: MitigationId,
+    refusal: &Refusal,
+    decision: Decision,
+) -> EventOutcome {
+    let mut why = intake.words_of(refusal);
     why["status"] = json!("queued");
     intake.audit(uow, AuditAction::Ingest, AuditTarget::Mitigation(id), why);
-    let mut answer = intake.accepted(EventStatus::Queued, Some((id, status)), decision);
+    let mut answer = intake.accepted(EventStatus::Queued, Some((id, Status::Queued)), decision);
     answer.guardrail = Some(refusal.guardrail);
     answer.retry_after_seconds = refusal.retry_after_seconds.or(Some(1));
     answer.into()
@@ -251,6 +273,7 @@ pub(super) fn hold<R>(
             row.follow_leases();
             row.updated_at = now;
             row.progress.refused_step = None;
+            raised_again(row);
             renewed
         });
         if id == target {
@@ -282,6 +305,7 @@ fn extend(
     let (target, repeats) = hold(uow, mitigation, |row, now| {
         let (until, edge) = policy.lease_until_by(&report.source, report.reports, row.ttl, now);
         row.last_event_id = Some(ids.event);
+        row.progress.over.retain(|over| report.vector.as_ref() != Some(over));
         match row.lease_mut(&report.source) {
             Some(lease) => {
                 if report.vector.is_none() && episode.is_none_or(|id| !lease.claims_episode(id)) {

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::ban::put_rejected;
 use super::domain_event::{DomainEvent, RefusedRule};
+use super::flapping::raised_again;
 use super::ingest::Author;
 use super::row::{Entry, Origin, admit_row, new_row, set_action};
 use super::unit_of_work::UnitOfWork;
@@ -140,6 +141,7 @@ fn replace(
     let before = uow.row(id).map(|row| json!({ "action": row.action, "expires_at": row.expires_at }));
     let changed = uow.edit(id, |row| {
         admit_row(row, now);
+        raised_again(row);
         set_action(row, plan.action, now);
         row.ttl = plan.ttl;
         row.warnings = plan.warnings;

@@ -251,10 +251,10 @@ pub(crate) fn trigger(
     let verdict =
         uow.decide(group.victim_ip, None, Some(&group), |policy, facts| policy.decide_ban(&report, facts));
     let outcome = match verdict {
-        BanVerdict::Mitigate { waits, plan, companion, mut decision } => {
+        BanVerdict::Mitigate { waits, plan, companions, mut decision } => {
             note_trigger(&mut decision, because);
             let leases = leases(&uow.policy, &group, plan.ttl, uow.now);
-            mitigate(uow, &intake, (plan, companion), waits, decision, leases)
+            mitigate(uow, &intake, (plan, companions), waits, decision, leases)
         }
         BanVerdict::Extend { mitigation, decision } => {
             let policy = uow.policy.clone();
@@ -277,7 +277,7 @@ pub(crate) fn trigger(
 }
 
 /// Adds the claims of a lease to the one that its source holds already.
-fn add_lease(row: &mut Mitigation, lease: Lease, now: DateTime<Utc>) {
+pub(super) fn add_lease(row: &mut Mitigation, lease: Lease, now: DateTime<Utc>) {
     match row.lease_mut(&lease.source) {
         Some(held) => {
             for claim in &lease.claims {
@@ -312,6 +312,7 @@ fn report_of(group: &SignalGroup, signal: &Signal) -> Report {
         pps: None,
         top_dst_ports: signal.reported.dst_ports.clone(),
         matches: signal.reported.matches.clone(),
+        sampled: signal.reported.sampled,
         confidence: Some(signal.confidence),
         action: EventAction::Ban,
         external_event_id: signal.episode.clone(),

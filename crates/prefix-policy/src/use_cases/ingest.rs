@@ -21,8 +21,6 @@ pub struct Ids {
     pub event: EventId,
     /// Of the mitigation that it may make.
     pub mitigation: MitigationId,
-    /// Of the companion of that.
-    pub companion: MitigationId,
     /// Of the signal group that it may open.
     pub group: GroupId,
 }
@@ -33,7 +31,6 @@ impl Ids {
         Self {
             event,
             mitigation: id_generator.next().into(),
-            companion: id_generator.next().into(),
             group: id_generator.next().into(),
         }
     }
@@ -155,6 +152,7 @@ impl Intake<'_> {
             signal_group_id: self.group,
             guardrail: None,
             retry_after_seconds: None,
+            expires_at: None,
             mitigations: Vec::new(),
             decision,
         }

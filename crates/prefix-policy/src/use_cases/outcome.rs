@@ -1,5 +1,6 @@
 //! What became of a report.
 
+use chrono::{DateTime, Utc};
 use prefix_core::decision::Decision;
 use prefix_core::event::EventStatus;
 use prefix_core::guardrail::{Guardrail, Refusal};
@@ -19,6 +20,9 @@ pub struct Touched {
     pub status: EventStatus,
     /// Where it stands now.
     pub mitigation_status: Status,
+    /// With `released`, if nobody reports it any more: until when it is kept because it flaps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<DateTime<Utc>>,
 }
 
 /// A stored event that was not refused.
@@ -40,6 +44,9 @@ pub struct Ingested {
     pub guardrail: Option<Guardrail>,
     /// With `queued`: when it may be admitted.
     pub retry_after_seconds: Option<u64>,
+    /// With `released`, if nobody reports it any more: until when it is kept because it flaps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<DateTime<Utc>>,
     /// If an unban touched more than one mitigation: all of them.
     pub mitigations: Vec<Touched>,
     /// Why.

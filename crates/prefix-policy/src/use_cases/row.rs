@@ -67,6 +67,7 @@ pub(super) fn new_row(uow: &UnitOfWork<'_>, plan: Plan, origin: Origin<'_>, entr
         end_reason: None,
         superseded_by: None,
         parent_id: None,
+        role: Some(plan.role),
         customer_id: plan.customer_id,
         service_id: plan.service_id,
         victim_ip: origin.victim_ip,

@@ -49,7 +49,12 @@ pub fn confirm(uow: &mut UnitOfWork<'_>, confirmed: &Confirmed) {
             && row.action == confirmed.action
             && row.key().as_ref() == Some(&confirmed.key)
     };
-    let Some(row) = uow.row(confirmed.id).filter(same).filter(|row| is_news(row)) else { return };
+    if uow.row(confirmed.id).filter(same).is_none() {
+        return;
+    }
+    // whoever gives the same rule up need not wait for it to leave
+    uow.take_over(&confirmed.key, confirmed.id);
+    let Some(row) = uow.row(confirmed.id).filter(|row| is_news(row)) else { return };
     let first = row.status == Status::Pending;
     let step = row.progress.step_confirmed_at.is_none();
     if first {
@@ -81,10 +86,9 @@ pub fn confirm_withdrawn(uow: &mut UnitOfWork<'_>, key: &RouteKey) {
         return;
     }
     for id in uow.naming(key, |row| !row.status.is_final()) {
-        if end_overdue(uow, id, Status::lives) {
-            write_panic_end(uow, id);
-            finish(uow, id, key);
-        }
+        end_overdue(uow, id, Status::lives);
+        write_panic_end(uow, id);
+        finish(uow, id, key);
     }
 }
 

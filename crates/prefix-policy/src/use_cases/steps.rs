@@ -4,13 +4,13 @@ use chrono::{DateTime, Utc};
 use prefix_core::announcer::Route;
 use prefix_core::audit::{Actor, AuditAction};
 use prefix_core::confidence::Confidence;
-use prefix_core::guardrail::{Guardrail, Refusal};
+use prefix_core::guardrail::Refusal;
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{EndReason, FormerRule, Mitigation, Status};
 use serde_json::json;
 
 use super::domain_event::{DomainEvent, RefusedRule};
-use super::ending::{end_with_companions, is_inherited};
+use super::ending::end_with_companions;
 use super::row::{Entry, Origin, new_row, set_action};
 use super::unit_of_work::UnitOfWork;
 use crate::verdict::{Plan, StepPlan, StepVerdict};
@@ -78,7 +78,7 @@ fn stepped(row: &Mitigation, plan: StepPlan, now: DateTime<Utc>) -> Mitigation {
 fn take(uow: &mut UnitOfWork<'_>, id: MitigationId, mut plan: StepPlan, action: AuditAction) {
     let Some(row) = uow.row(id) else { return };
     let step = plan.step;
-    let companion = plan.companion.take();
+    let companions = std::mem::take(&mut plan.companions);
     let why = std::mem::take(&mut plan.reason);
     let next = stepped(row, plan, uow.now);
     // a step changes what was checked when the mitigation was admitted, so it is checked again
@@ -87,13 +87,6 @@ fn take(uow: &mut UnitOfWork<'_>, id: MitigationId, mut plan: StepPlan, action: 
         return;
     }
     let key = next.key();
-    let claims = |other: &Mitigation| other.mitigation_id != id && other.status.claims_rule();
-    let taken = key.as_ref().map(|key| uow.of_route(key, claims)).unwrap_or_default();
-    if !taken.is_empty() {
-        let detail = format!("another mitigation ({}) already has this rule", taken[0]);
-        refuse(uow, id, step, &Refusal::new(Guardrail::Semantic, detail));
-        return;
-    }
     let before = row.action.action_type().as_str();
     let details = json!({
         "reason": why,
@@ -107,35 +100,37 @@ fn take(uow: &mut UnitOfWork<'_>, id: MitigationId, mut plan: StepPlan, action: 
     uow.emit(DomainEvent::Step { from: before, row: Box::new(next.clone()) });
     uow.edit(id, |row| *row = next);
     uow.audit_mitigation(&Actor::SYSTEM, action, id, details);
-    follow_with_companion(uow, id, companion);
+    follow_with_companions(uow, id, companions);
 }
 
-/// The companion for fragments becomes what the new step says: changed in place, added, or ended.
-fn follow_with_companion(uow: &mut UnitOfWork<'_>, parent: MitigationId, plan: Option<Plan>) {
+/// The companions become those of the new step: one whose rule stays keeps its row, the others end, new ones are added.
+fn follow_with_companions(uow: &mut UnitOfWork<'_>, parent: MitigationId, mut wanted: Vec<Plan>) {
     let now = uow.now;
-    let key = plan.as_ref().and_then(|plan| plan.route.as_ref()).map(Route::key);
-    let mut kept = false;
     let mut companions = uow.companions(parent);
     // one that is withdrawing already is taken over by a new one of the same rule
     companions.retain(|id| uow.row(*id).is_some_and(|row| row.status.claims_rule()));
     for id in companions {
-        let same = key.is_some() && uow.row(id).and_then(Mitigation::key) == key;
-        match plan.as_ref().filter(|_| same) {
+        let key = uow.row(id).and_then(Mitigation::key);
+        let same = |plan: &Plan| plan.route.as_ref().map(Route::key) == key;
+        match wanted.iter().position(same).map(|index| wanted.remove(index)) {
             Some(plan) => {
-                kept = true;
                 uow.edit(id, |row| {
                     set_action(row, plan.action, now);
+                    row.role = Some(plan.role);
                     row.ttl = plan.ttl;
                     row.updated_at = now;
                 });
             }
-            None if is_inherited(uow, id) => {}
             None => end_with_companions(uow, id, EndReason::Revalidation),
         }
     }
-    let claims = |row: &Mitigation| row.status.claims_rule();
-    let taken = key.as_ref().is_some_and(|key| !uow.of_route(key, claims).is_empty());
-    let (Some(plan), false, false) = (plan, kept, taken) else { return };
+    for plan in wanted {
+        accompany(uow, parent, plan);
+    }
+}
+
+/// Adds a companion to a mitigation that lives.
+fn accompany(uow: &mut UnitOfWork<'_>, parent: MitigationId, plan: Plan) {
     let Some(row) = uow.row(parent).cloned() else { return };
     let id = MitigationId::from(uow.id_generator.next());
     let make = |uow: &UnitOfWork<'_>, entry: &Entry<'_>| {

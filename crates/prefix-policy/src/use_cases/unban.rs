@@ -12,6 +12,7 @@ use prefix_core::name::VectorName;
 use serde_json::json;
 
 use super::ending::end_with_companions;
+use super::flapping;
 use super::groups;
 use super::ingest::{AuditTarget, Intake};
 use super::outcome::{EventOutcome, Touched};
@@ -26,7 +27,7 @@ pub(super) fn unban(uow: &mut UnitOfWork<'_>, intake: Intake<'_>) -> EventOutcom
         let lease = row.lease(&report.source);
         let claimed = lease.is_some_and(|lease| episode.is_none_or(|id| lease.claims_episode(id)));
         let is_it = |vector: &VectorName| {
-            *vector == row.vector || counted_as_fragments(&row.progress.reported, vector)
+            row.is_about(vector) || counted_as_fragments(&row.progress.reported, vector)
         };
         let vector = episode.is_some() || report.vector.as_ref().is_none_or(is_it);
         row.status.claims_rule() && row.parent_id.is_none() && claimed && vector
@@ -37,13 +38,16 @@ pub(super) fn unban(uow: &mut UnitOfWork<'_>, intake: Intake<'_>) -> EventOutcom
     found.sort();
     let left = groups::leave(uow, report, &victims, author);
     let intake = Intake { group: left, ..intake };
-    let touched: Vec<Touched> = found.iter().filter_map(|id| release(uow, *id, report, ids.event)).collect();
-    let Some(newest) = touched.last().cloned() else { return nothing_held(uow, &intake) };
+    let released: Vec<_> = found.iter().filter_map(|id| release(uow, *id, report, ids.event)).collect();
+    let Some((newest, kept)) = released.last().cloned() else { return nothing_held(uow, &intake) };
+    let touched: Vec<Touched> = released.into_iter().map(|(touched, _)| touched).collect();
     let withdrawn = newest.status == EventStatus::Withdrawn;
     let mut decision = Decision::open();
     decision.outcome = if withdrawn { Outcome::Withdraw } else { Outcome::Release };
     let detail = if withdrawn {
         format!("{} held the last lease; the rule is withdrawn", report.source)
+    } else if let Some(why) = &kept {
+        format!("{} held the last lease; {why}", report.source)
     } else {
         let others = uow.row(newest.mitigation_id).into_iter().flat_map(|row| row.leases.iter());
         let others: Vec<String> = others
@@ -67,6 +71,7 @@ pub(super) fn unban(uow: &mut UnitOfWork<'_>, intake: Intake<'_>) -> EventOutcom
     intake.audit(uow, action, AuditTarget::Mitigation(newest.mitigation_id), details);
     let standing = Some((newest.mitigation_id, newest.mitigation_status));
     let mut answer = intake.accepted(newest.status, standing, decision);
+    answer.expires_at = newest.expires_at;
     if touched.len() > 1 {
         answer.mitigations = touched;
     }
@@ -78,7 +83,13 @@ pub(super) fn counted_as_fragments(reported: &ReportedMatch, vector: &VectorName
     !reported.unread.is_empty() && reported.unread.contains(&note_of_fragments(vector))
 }
 
-fn release(uow: &mut UnitOfWork<'_>, id: MitigationId, report: &Report, event: EventId) -> Option<Touched> {
+/// What the unban did to a mitigation, and why that is kept although nobody reports it any more, if it is.
+fn release(
+    uow: &mut UnitOfWork<'_>,
+    id: MitigationId,
+    report: &Report,
+    event: EventId,
+) -> Option<(Touched, Option<String>)> {
     let now = uow.now;
     let mut members = uow.companions(id);
     members.push(id);
@@ -88,6 +99,9 @@ fn release(uow: &mut UnitOfWork<'_>, id: MitigationId, report: &Report, event: E
                 if let Some(lease) = row.lease_mut(&report.source) {
                     lease.release(episode);
                 }
+            } else if let Some(vector) = report.vector.as_ref().filter(|vector| row.is_about_others(vector)) {
+                // the rule is about other attacks too, and nobody has said that these are over
+                row.progress.over.push(vector.clone());
             } else {
                 row.leases.retain(|lease| lease.source != report.source);
             }
@@ -98,11 +112,14 @@ fn release(uow: &mut UnitOfWork<'_>, id: MitigationId, report: &Report, event: E
         });
     }
     let empty = uow.row(id)?.leases.is_empty();
-    if empty {
+    let kept = empty.then(|| flapping::hold(uow, id)).flatten();
+    let ends = empty && kept.is_none();
+    if ends {
         end_with_companions(uow, id, EndReason::DetectorUnban);
     }
-    let status = if empty { EventStatus::Withdrawn } else { EventStatus::Released };
-    Some(Touched { mitigation_id: id, status, mitigation_status: uow.row(id)?.status })
+    let status = if ends { EventStatus::Withdrawn } else { EventStatus::Released };
+    let (expires_at, why) = kept.unzip();
+    Some((Touched { mitigation_id: id, status, mitigation_status: uow.row(id)?.status, expires_at }, why))
 }
 
 fn name_unread(report: &Report, decision: &mut Decision) {

@@ -80,6 +80,8 @@ pub struct UnitOfWork<'a> {
     /// Rows by every rule that they have, had here, or have had until a step: a superset, so that a change of a row
     /// only adds to it.
     by_route: HashMap<RouteKey, Vec<MitigationId>>,
+    /// Rows that began to give their rule up, for [`Self::hand_over`].
+    giving_up: Vec<MitigationId>,
     quota: QuotaCounts,
     safelist: Safelist,
     index: Arc<SafelistIndex>,
@@ -113,6 +115,7 @@ impl<'a> UnitOfWork<'a> {
             corroborations: Tracked::all(snapshot.corroborations, |row| row.signal_id),
             by_victim: HashMap::new(),
             by_route: HashMap::new(),
+            giving_up: Vec::new(),
             quota: snapshot.quota,
             safelist: snapshot.safelist,
             index: context.safelist,

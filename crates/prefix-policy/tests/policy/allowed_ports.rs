@@ -1,5 +1,6 @@
 //! Service ports are spared (http-api.md §5.4).
 
+use prefix_core::mitigation::Role;
 use prefix_policy::BanVerdict;
 use serde_json::{Value, json};
 
@@ -13,9 +14,17 @@ fn step(options: Value) -> World {
     World::with_steps(json!([step]))
 }
 
+/// A server that asks nobody, at the address of the resolver.
+fn serving_only() -> Value {
+    let mut inventory = crate::world::inventory();
+    inventory["customers"][0]["services"][0]["allowed_source_ports"] = json!({});
+    inventory
+}
+
 #[test]
 fn the_table_of_the_contract_holds() {
-    let world = World::with_steps(discard());
+    let mut world = World::with_steps(discard());
+    world.inventory(serving_only());
     let table: [(&[u16], &str); 4] = [
         (&[53, 80, 443], "dport =80|=443 | discard"),
         (&[], "dport <53|>53 | discard"),
@@ -77,7 +86,7 @@ fn nothing_left_is_policed_or_skipped_and_never_discarded() {
     let by_packets = json!({ "action": "police", "rate_pps": 100 });
     assert_eq!(rule(by_packets), format!("{V4} proto udp dport =53 | police 100pps"));
     let redirect = json!({ "action": "redirect", "redirect_to": "65000:100" });
-    assert_eq!(rule(redirect), format!("{V4} proto udp dport =53 | police 10000000"));
+    assert_eq!(rule(redirect), format!("{V4} proto udp dport =53 | redirect"), "it takes the whole match");
 }
 
 #[test]
@@ -97,8 +106,10 @@ fn skip_explains_itself() {
 fn unknown_ports_can_be_policed_as_a_whole() {
     let world = step(json!({ "on_unknown_ports": "police_all" }));
     assert_eq!(world.rule(&report("udp_flood", RESOLVER)), format!("{V4} proto udp | police 10000000"));
+    let mut serving = step(json!({ "on_unknown_ports": "police_all" }));
+    serving.inventory(serving_only());
     assert_eq!(
-        world.rule(&report("udp_flood", RESOLVER).on(&[9])),
+        serving.rule(&report("udp_flood", RESOLVER).on(&[9])),
         format!("{V4} proto udp dport =9 | discard")
     );
 }
@@ -125,18 +136,17 @@ fn answers_that_a_resolver_asked_for_are_policed() {
     let world = World::with_steps(discard());
     assert_eq!(
         world.rule(&report("dns_amplification", RESOLVER)),
-        format!("{V4} proto udp dport <53|>53 sport =53 | police 10000000")
+        format!("{V4} proto udp sport =53 | police 10000000")
     );
     assert_eq!(
         world.rule(&report("ntp_amplification", RESOLVER)),
-        format!("{V4} proto udp dport <53|>53 sport =123 | discard")
+        format!("{V4} proto udp sport =123 | discard"),
+        "the attacker chooses the destination port, so none is left out"
     );
-    let plan = world.plan(&report("udp_flood", RESOLVER).on(&[9]));
-    assert!(
-        plan.warnings.iter().any(|text| text.contains("discards answers from ports 53")),
-        "{:?}",
-        plan.warnings
-    );
+    let flood = report("udp_flood", RESOLVER).on(&[9]);
+    assert_eq!(world.rule(&flood), format!("{V4} proto udp dport =9 | police 10000000"));
+    let warnings = world.plan(&flood).warnings;
+    assert!(warnings.iter().any(|text| text.contains("meets answers from ports 53")), "{warnings:?}");
 }
 
 #[test]
@@ -155,44 +165,44 @@ fn a_black_hole_takes_allowed_ports_too() {
 #[test]
 fn the_companion_reaches_the_fragments_that_ports_do_not() {
     let companion = |options: Value, vector: &str| match step(options).ban(&report(vector, RESOLVER)) {
-        BanVerdict::Mitigate { waits: None, companion, .. } => companion.map(|plan| line(&plan)),
+        BanVerdict::Mitigate { waits: None, companions, .. } => {
+            assert!(companions.iter().all(|plan| plan.role == Role::Fragments));
+            companions.iter().map(line).collect::<Vec<_>>()
+        }
         other => panic!("{other:#?}"),
     };
-    assert_eq!(companion(json!({}), "udp_flood"), None);
-    let policed = Some(format!("{V4} frag is_fragment | police 10000000"));
+    assert_eq!(companion(json!({}), "udp_flood"), [""; 0]);
+    let policed = [format!("{V4} proto udp frag is_fragment | police 10000000")];
     assert_eq!(companion(json!({ "fragments": "police" }), "udp_flood"), policed);
-    let discarded = Some(format!("{V4} frag is_fragment | discard"));
+    let discarded = [format!("{V4} proto udp frag is_fragment | discard")];
     assert_eq!(companion(json!({ "fragments": "discard" }), "ntp_amplification"), discarded);
     assert_eq!(
         companion(json!({ "fragments": "discard" }), "icmp_flood"),
-        None,
+        [""; 0],
         "the rule reaches fragments itself"
     );
 }
 
 #[test]
-fn a_companion_has_the_ttl_of_its_rule_and_is_not_made_twice() {
+fn a_companion_has_the_ttl_of_its_rule_and_each_rule_has_its_own() {
     let mut world = step(json!({ "fragments": "police" }));
     let first = world.raise(&report("dns_amplification", RESOLVER));
     assert_eq!(world.rows[1].parent_id, Some(first));
     assert_eq!(world.rows[0].ttl, world.rows[1].ttl);
-    let BanVerdict::Mitigate { waits: None, companion, decision, .. } =
-        world.ban(&report("ntp_amplification", RESOLVER))
-    else {
-        panic!()
-    };
-    assert_eq!(companion, None);
-    assert!(decision.trace.iter().any(|entry| entry.detail.contains("has the rule for fragments already")));
+    let verdict = world.ban(&report("ntp_amplification", RESOLVER));
+    let BanVerdict::Mitigate { waits: None, companions, .. } = verdict else { panic!() };
+    assert_eq!(companions.len(), 1);
+    assert_eq!(companions[0].route, world.rows[1].route, "one rule, which two mitigations want");
 }
 
 #[test]
 fn a_refused_companion_does_not_stop_the_rule() {
     let mut world = step(json!({ "fragments": "police" }));
     world.parts.guardrails.allow_fragment_match = false;
-    let BanVerdict::Mitigate { waits: None, plan, companion, .. } = world.ban(&report("udp_flood", RESOLVER))
+    let BanVerdict::Mitigate { waits: None, plan, companions, .. } = world.ban(&report("udp_flood", RESOLVER))
     else {
         panic!()
     };
-    assert_eq!(companion, None);
+    assert_eq!(companions, []);
     assert!(plan.warnings.iter().any(|text| text.contains("fragments pass")), "{:?}", plan.warnings);
 }

@@ -99,9 +99,15 @@ fn a_new_rule_says_how_it_came_about() {
             "no mitigation of 203.0.113.10 lives or waits",
             "correlation is off: every source triggers by itself",
             "playbook all, step 0: discard",
-            "dst 203.0.113.10/32 proto udp dport =80: discard, TTL 120 s (step 0 says 120 s, profile normal makes it x 1)",
+            "dst 203.0.113.10/32 proto udp dport =80: police 10000000 bit/s, TTL 120 s (step 0 says 120 s, profile normal makes it x 1)",
             "ports 53, 80 are attacked, 53 are left out because service dns serves them",
-            "all passed: /32 within /32 to /32, TTL 120 s within 30 to 1800 s, 1 of 8 port terms; customer 0 of 5 rules, pop 0 of 100, all 0 of 500, 0 of 30 new in the last minute",
+            "ports 53 of service dns are left out: what attacks them passes this rule (no capacity of the service is \
+             declared)",
+            "the rule meets answers from ports 53 that service dns asks for, and no capacity says how many of them it can \
+             take: the rule is policed, never discarded",
+            "all passed: /32 within /32 to /32, TTL 120 s within 30 to 1800 s, 1 of 8 port terms, 10000000 bit/s of at \
+             least 8000 bit/s; victim 0 of 8 rules, customer 0 of 64, pop 0 of 500, all 0 of 2000, 0 of 120 new in the \
+             last minute",
         ]
     );
 }
@@ -187,20 +193,21 @@ fn a_weaker_action_does_not_do_the_work_of_a_stronger_one() {
 }
 
 #[test]
-fn one_rule_never_has_two_mitigations_even_if_another_action_is_wanted() {
+fn the_same_rule_does_the_work_only_if_it_is_as_strong() {
     let mut world = World::with_playbooks(json!({ "playbooks": [
         { "name": "gentle", "match": { "vector": "udp_flood" }, "steps": police() },
         { "name": "hard", "match": { "vector": "generic" }, "steps": discard() },
     ]}));
     let id = world.raise(&report("udp_flood", HOST).on(&[80]));
-    let verdict = world.ban(&report("generic", HOST).over("udp").on(&[80]));
-    assert_eq!(extended(&verdict), id);
-    let text = &verdict.decision().trace.last().unwrap().detail;
-    assert!(
-        text.contains("the same rule with a weaker action, police 50000000 bit/s where discard is wanted"),
-        "{text}"
-    );
-    assert!(text.contains("its own playbook gentle escalates it"), "{text}");
+    let stronger = world.ban(&report("generic", HOST).over("udp").on(&[80]));
+    let BanVerdict::Mitigate { waits: None, plan, decision, .. } = &stronger else { panic!("{stronger:?}") };
+    assert_eq!(plan.route, world.rows[0].route, "one rule, which two mitigations want");
+    let text = decision.trace.iter().find(|entry| entry.stage == Stage::Extend).unwrap().detail.clone();
+    assert!(text.contains("not done by") && text.contains("police 50000000 bit/s"), "{text}");
+    let hard = world.raise(&report("generic", HOST).over("udp").on(&[80]));
+    assert_ne!(hard, id);
+    let again = world.ban(&report("udp_flood", HOST).on(&[80]));
+    assert_eq!(extended(&again), id, "the older one does the work");
 }
 
 #[test]
@@ -247,14 +254,14 @@ fn a_queued_mitigation_is_renewed_and_not_queued_twice() {
 #[test]
 fn a_full_quota_queues_a_ban_with_its_numbers() {
     let mut world = World::with_steps(discard());
-    world.quota.customers.insert("acme".parse().unwrap(), 5);
+    world.quota.customers.insert("acme".parse().unwrap(), 64);
     let BanVerdict::Mitigate { waits: Some(refusal), plan, decision, .. } =
         world.ban(&report("udp_flood", HOST))
     else {
         panic!()
     };
     assert_eq!(refusal.guardrail, Guardrail::QuotaCustomer);
-    assert_eq!(refusal.detail, "customer acme has 5 rules, 1 more exceed quotas.max_active_per_customer 5");
+    assert_eq!(refusal.detail, "customer acme has 64 rules, 1 more exceed quotas.max_active_per_customer 64");
     assert!(plan.route.is_some());
     assert_eq!(decision.guardrail, Some(Guardrail::QuotaCustomer));
 }

@@ -1,5 +1,7 @@
 //! Documents say everything that is wrong with them at once, with the place.
 
+use prefix_core::flowspec::Action;
+use prefix_core::rtbh::{RtbhTarget, RtbhTargets, TargetSet, United};
 use prefix_diagnostics::{Diagnostic, Severity};
 use prefix_policy::{Guardrails, InventoryDocument, Playbooks, PlaybooksDocument, Vectors};
 use serde_json::{Value, json};
@@ -81,7 +83,7 @@ fn doubts_about_an_inventory_are_warnings() {
         found,
         [
             "warning /customers/1/services/0/allowed_ports/tcp: leaving these ports out of a rule takes 9 port terms, \
-         guardrails.max_ports is 8: such rules will be refused; list fewer ports, or raise max_ports",
+         guardrails.max_ports is 8: such rules are split into several, or refused where these are too many; list fewer ports, or raise max_ports",
             "warning /customers/2: customer \"none\" has no prefixes: none of its addresses is protected",
             "warning /customers/3/prefixes/0: prefix 0.0.0.0/0 is shorter than /8: addresses of others count as ours, and \
          reports of them make rules",
@@ -179,7 +181,7 @@ playbooks:
     assert!(built.warnings.is_empty());
     let playbooks: Playbooks = built.value;
     assert_eq!(playbooks.iter().count(), 2);
-    assert_eq!(playbooks.vectors().iter().count(), 33);
+    assert_eq!(playbooks.vectors().iter().count(), 42);
 }
 
 #[test]
@@ -278,7 +280,7 @@ fn a_switch_that_makes_vectors_unusable_names_them() {
             "warning /guardrails/allow_fragment_match: while allow_fragment_match is false, rules of these vectors are \
          refused: fragment_flood",
             "warning /guardrails/allow_tcp_flags_match: while allow_tcp_flags_match is false, rules of these vectors are \
-         refused: ack_flood, rst_flood, syn_flood, synack_flood",
+         refused: ack_flood, fin_flood, null_flood, rst_flood, syn_flood, synack_flood, urg_flood",
         ]
     );
 }
@@ -290,4 +292,63 @@ fn unknown_keys_are_refused() {
     let error = serde_json::from_value::<PlaybooksDocument>(typo).unwrap_err().to_string();
     assert!(error.contains("unknown field `ttl_second`"), "{error}");
     assert!(serde_json::from_value::<InventoryDocument>(json!({ "customer": [] })).is_err());
+}
+
+#[test]
+fn targets_of_black_holes_are_known_agree_on_a_next_hop_and_belong_to_rtbh() {
+    let target = |name: &str, communities: &[&str], next_hop: Option<[u8; 4]>| {
+        let communities = communities.iter().map(ToString::to_string).collect();
+        let next_hop_v4 = next_hop.map(Into::into);
+        (name.parse().unwrap(), RtbhTarget { communities, next_hop_v4, next_hop_v6: None })
+    };
+    let usual = United {
+        communities: ["65535:666", "NO_EXPORT"].map(str::to_owned).into(),
+        next_hop_v4: [192, 0, 2, 1].into(),
+        next_hop_v6: std::net::Ipv6Addr::LOCALHOST,
+    };
+    let targets = RtbhTargets::new(
+        usual,
+        [
+            target("transit", &["65001:666"], None),
+            target("east", &["65002:666"], Some([192, 0, 2, 66])),
+            target("west", &["65003:666"], Some([192, 0, 2, 67])),
+            target("inside", &["NO_EXPORT", "65535:666"], None),
+        ],
+    );
+    let guardrails = Guardrails { allow_rtbh: true, ..Guardrails::default() }.with_targets(targets);
+    let build = |targets: Value, action: &str| {
+        let mut step = json!({ "action": action, "ttl_seconds": 120, "targets": targets });
+        if action == "police" {
+            step["rate_bps"] = json!(8_000_000);
+        }
+        let playbook = json!({ "name": "p", "match": { "vector": "udp_flood" }, "steps": [step] });
+        let document: PlaybooksDocument = serde_json::from_value(json!({ "playbooks": [playbook] })).unwrap();
+        let built = document.build(&guardrails, None);
+        built.map(|built| built.value.iter().next().unwrap().steps[0].action)
+    };
+    let action = |targets: Value| build(targets, "rtbh").unwrap();
+    let to = |names: &[&str]| {
+        Action::RtbhTo(TargetSet::of(names.iter().map(|name| name.parse().unwrap())).unwrap())
+    };
+    assert_eq!(action(json!(["east", "transit"])), to(&["east", "transit"]));
+    assert_eq!(action(json!([])), Action::Rtbh);
+    assert_eq!(action(json!(["inside"])), Action::Rtbh, "that is what every black hole is");
+    for (targets, kind, words) in [
+        (
+            json!(["transit", "wset"]),
+            "rtbh",
+            "there is no target \"wset\" in bgp.rtbh_targets: it has east, inside",
+        ),
+        (
+            json!(["east", "west"]),
+            "rtbh",
+            "the targets east, west have differing next hops (192.0.2.66, 192.0.2.67)",
+        ),
+        (json!(["transit"]), "police", "targets belong to rtbh: police has none"),
+    ] {
+        let errors: Vec<String> = build(targets, kind).unwrap_err().iter().map(ToString::to_string).collect();
+        let found =
+            errors.iter().any(|e| e.starts_with("error /playbooks/0/steps/0/targets: ") && e.contains(words));
+        assert!(found, "{words}: {errors:?}");
+    }
 }

@@ -102,8 +102,16 @@ fn served_ports_take_no_room_and_a_range_takes_two_terms() {
 #[test]
 fn where_nothing_fits_the_rule_is_refused_and_never_without_ports() {
     let mut world = step(json!({ "match": { "src_ports": [1, 2] } }));
-    world.parts.guardrails.max_ports = 2;
     let flood = report("udp_flood", HOST).on(&[80]);
+    world.parts.guardrails.max_ports = 2;
+    let BanVerdict::Mitigate { plan, companions, .. } = world.ban(&flood) else { panic!() };
+    let rules = std::iter::once(&plan).chain(&companions).map(|plan| plan.route.as_ref().unwrap().to_string());
+    assert_eq!(
+        rules.collect::<Vec<_>>(),
+        [1, 2].map(|port| format!("{V4} proto udp dport =80 sport ={port}")),
+        "what does not fit into one rule makes two"
+    );
+    world.parts.guardrails.max_ports = 1;
     assert_eq!(refused(&world, &flood).0, Guardrail::MaxPorts);
 }
 

@@ -79,9 +79,9 @@ const SPOILS: [Spoil; 15] = [
     (Guardrail::PoliceRate, |case| {
         case.request.action = Action::police(Some(BitsPerSecond::saturating(7_999)), None).unwrap();
     }),
-    (Guardrail::NewRate, |case| case.world.quota.new_last_minute = 30),
-    (Guardrail::QuotaPop, |case| case.world.quota.pop = 100),
-    (Guardrail::QuotaGlobal, |case| case.world.quota.global = 500),
+    (Guardrail::NewRate, |case| case.world.quota.new_last_minute = 120),
+    (Guardrail::QuotaPop, |case| case.world.quota.pop = 500),
+    (Guardrail::QuotaGlobal, |case| case.world.quota.global = 2_000),
 ];
 
 #[test]
@@ -286,18 +286,43 @@ fn a_rule_at_the_end_of_its_life_rests() {
 }
 
 #[test]
-fn a_rule_and_its_companion_need_room_for_two() {
+fn a_companion_counts_only_toward_what_the_peers_take_and_a_set_is_let_in_whole() {
     let steps = serde_json::json!([{ "action": "discard", "ttl_seconds": 120, "fragments": "police" }]);
     let mut world = World::with_steps(steps);
-    world.quota.global = 499;
-    let (queued, full) = refusal(world.ban(&report("ntp_amplification", HOST)));
+    let attack = report("ntp_amplification", HOST);
+    let is_let_in = |world: &World| matches!(world.ban(&attack), BanVerdict::Mitigate { waits: None, .. });
+    (world.quota.global, world.quota.pop) = (1_999, 499);
+    world.quota.customers.insert("acme".parse().unwrap(), 63);
+    assert!(is_let_in(&world), "one main rule fits everywhere");
+    world.quota.companions = 499;
+    assert!(is_let_in(&world), "998 rules and two more");
+    world.quota.companions = 500;
+    let (queued, full) = refusal(world.ban(&attack));
     assert!(queued);
-    assert_eq!(full.guardrail, Guardrail::QuotaGlobal);
-    world.quota.global = 498;
-    assert!(matches!(
-        world.ban(&report("ntp_amplification", HOST)),
-        BanVerdict::Mitigate { waits: None, .. }
-    ));
+    assert_eq!(full.guardrail, Guardrail::QuotaPop);
+    assert!(full.detail.contains("max_announcements_per_peer 1000"), "{full}");
+    world.quota.companions = 0;
+    world.quota.pop = 500;
+    assert_eq!(refusal(world.ban(&attack)).1.guardrail, Guardrail::QuotaPop);
+    world.quota.pop = 499;
+    world.quota.global = 2_000;
+    assert_eq!(refusal(world.ban(&attack)).1.guardrail, Guardrail::QuotaGlobal);
+}
+
+#[test]
+fn one_victim_has_so_many_main_rules_and_that_is_asked_before_the_customer() {
+    let steps = serde_json::json!([{ "action": "discard", "ttl_seconds": 120, "fragments": "police" }]);
+    let mut world = World::with_steps(steps);
+    for port in 1..=8 {
+        world.raise(&report("udp_flood", HOST).on(&[port]));
+    }
+    world.quota.customers.insert("acme".parse().unwrap(), 64);
+    let (queued, full) = refusal(world.ban(&report("udp_flood", HOST).on(&[9])));
+    assert!(queued);
+    assert_eq!(full.guardrail, Guardrail::QuotaVictim);
+    assert_eq!(full.detail, "203.0.113.99 has 8 rules, 1 more exceed quotas.max_active_per_victim 8");
+    let other = refusal(world.ban(&report("udp_flood", "203.0.113.98").on(&[9]))).1;
+    assert_eq!(other.guardrail, Guardrail::QuotaCustomer);
 }
 
 #[test]
@@ -306,7 +331,7 @@ fn taking_over_a_withdrawing_rule_needs_no_further_room() {
     let id = world.raise(&report("udp_flood", HOST));
     let row = world.edit(id);
     (row.status, row.end_reason) = (Status::Withdrawing, Some(EndReason::DetectorUnban));
-    world.quota.pop = 100;
+    world.quota.pop = 500;
     assert!(matches!(world.ban(&report("udp_flood", HOST)), BanVerdict::Mitigate { waits: None, .. }));
     assert_eq!(refusal(world.ban(&report("udp_flood", HOST).on(&[80]))).1.guardrail, Guardrail::QuotaPop);
 }
@@ -318,7 +343,7 @@ fn a_queued_mitigation_passes_every_guardrail_again() {
     world.edit(id).status = Status::Queued;
     let row = world.find(id).clone();
     assert_eq!(world.admit(&row), Ok(()));
-    world.quota.new_last_minute = 30;
+    world.quota.new_last_minute = 120;
     assert_eq!(world.admit(&row).unwrap_err().guardrail, Guardrail::NewRate);
     world.safe("203.0.113.0/24");
     assert_eq!(world.admit(&row).unwrap_err().guardrail, Guardrail::Safelisted);

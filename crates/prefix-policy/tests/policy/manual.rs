@@ -101,7 +101,7 @@ fn a_waiting_rule_is_let_in_only_if_there_is_room() {
     let id = world.raise(&report("udp_flood", HOST));
     world.edit(id).status = prefix_core::mitigation::Status::Queued;
     assert!(matches!(world.manual(&request(HOST)), ManualVerdict::Replace { .. }));
-    world.quota.pop = 100;
+    world.quota.pop = 500;
     assert!(matches!(world.manual(&request(HOST)), ManualVerdict::Refuse { .. }));
 }
 

@@ -265,7 +265,11 @@ fn a_later_step_starts_from_what_was_reported_and_may_change_the_match() {
     goes_on(&mut world, id, 0.9, 30);
     let StepVerdict::Escalate(plan) = world.next_step(world.find(id)) else { panic!() };
     assert_eq!(plan.route.to_string(), "dst 203.0.113.10/32 proto udp dport =80");
-    assert_eq!(plan.companion.unwrap().route.unwrap().to_string(), "dst 203.0.113.10/32 frag is_fragment");
+    let [companion] = &plan.companions[..] else { panic!("{plan:#?}") };
+    assert_eq!(
+        companion.route.as_ref().unwrap().to_string(),
+        "dst 203.0.113.10/32 proto udp frag is_fragment"
+    );
 }
 
 #[test]

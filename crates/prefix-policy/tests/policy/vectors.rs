@@ -8,7 +8,7 @@ const V4: &str = "dst 203.0.113.99/32";
 const V6: &str = "dst 2001:db8:10::99/128";
 
 /// Vector, its rule behind the destination on IPv4, and on IPv6.
-const TABLE: [(&str, &str, &str); 32] = [
+const TABLE: [(&str, &str, &str); 41] = [
     ("udp_flood", " proto udp", " proto udp"),
     ("tcp_flood", " proto tcp", " proto tcp"),
     ("syn_flood", " proto tcp flags syn&!ack", " proto tcp flags syn&!ack"),
@@ -18,6 +18,19 @@ const TABLE: [(&str, &str, &str); 32] = [
     ("icmp_flood", " proto icmp", " proto icmpv6"),
     ("fragment_flood", " frag is_fragment", " frag is_fragment"),
     ("gre_flood", " proto gre", " proto gre"),
+    ("esp_flood", " proto 50", " proto 50"),
+    ("dns_query_flood", " proto udp dport =53", " proto udp dport =53"),
+    (
+        "null_flood",
+        " proto tcp flags !fin&!syn&!rst&!psh&!ack&!urg",
+        " proto tcp flags !fin&!syn&!rst&!psh&!ack&!urg",
+    ),
+    ("fin_flood", " proto tcp flags fin&!ack", " proto tcp flags fin&!ack"),
+    ("urg_flood", " proto tcp flags !ack&urg", " proto tcp flags !ack&urg"),
+    ("slp_amplification", " proto udp sport =427", " proto udp sport =427"),
+    ("dtls_amplification", " proto udp sport =443", " proto udp sport =443"),
+    ("mssql_amplification", " proto udp sport =1434", " proto udp sport =1434"),
+    ("tp240_amplification", " proto udp sport =10074", " proto udp sport =10074"),
     ("generic", "", ""),
     ("unknown", "", ""),
     ("qotd_amplification", " proto udp sport =17", " proto udp sport =17"),

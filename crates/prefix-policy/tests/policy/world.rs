@@ -174,14 +174,14 @@ impl World {
 
     /// Carries out a report that must lead to a new rule: the row lives and is confirmed.
     pub(crate) fn raise(&mut self, report: &Report) -> MitigationId {
-        let BanVerdict::Mitigate { waits: None, plan, companion, decision } = self.ban(report) else {
+        let BanVerdict::Mitigate { waits: None, plan, companions, decision } = self.ban(report) else {
             panic!("no new rule: {:#?}", self.ban(report))
         };
         let row = self.row(plan, report, decision.clone());
         let id = row.mitigation_id;
         self.rows.push(row);
-        if let Some(plan) = companion {
-            let mut row = self.row(plan, report, decision);
+        for plan in companions {
+            let mut row = self.row(plan, report, decision.clone());
             row.parent_id = Some(id);
             self.rows.push(row);
         }
@@ -208,6 +208,7 @@ impl World {
             end_reason: None,
             superseded_by: None,
             parent_id: None,
+            role: Some(plan.role),
             customer_id: plan.customer_id,
             service_id: plan.service_id,
             victim_ip: report.victim_ip,
@@ -308,6 +309,7 @@ pub(crate) fn report(vector: &str, victim: &str) -> Report {
         ended_at: None,
         reach: prefix_core::event::Reach::Full,
         reports: None,
+        sampled: false,
         unread: Vec::new(),
         raw_details: None,
     }

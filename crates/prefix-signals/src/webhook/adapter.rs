@@ -250,6 +250,7 @@ impl Adapter {
             ended_at: None,
             reach: Reach::Full,
             reports: None,
+            sampled: false,
             unread: unread.0,
             raw_details: details.of(node),
         })

@@ -23,7 +23,7 @@ use crate::row::define::record;
 use crate::row::{GroupRow, MitigationRow, route_kind};
 use crate::sql::{Fetched, Record, Sql};
 use crate::sql_type::{Id, Micros};
-use crate::writes::CUSTOMER;
+use crate::writes::{COMPANIONS, CUSTOMER};
 
 /// Begins the transaction with `begin`, and reads what `reads` names; with an admission, what counts toward the quotas
 /// comes besides.
@@ -130,7 +130,7 @@ record! {
     CountsRow {
         version: i64, standing: i64, active: i64, granted: i64,
         granted_in_all: i64, safelist_revision: i64, panic_revision: i64,
-        global: i64, minute: i64, customers: String
+        global: i64, minute: i64, companions: Option<i64>, customers: String
     }
 }
 
@@ -144,6 +144,7 @@ impl CountsRow {
             global: self.global,
             granted: self.granted_in_all,
             customers,
+            companions: self.companions,
             minute: self.minute,
         })
     }
@@ -163,6 +164,7 @@ fn counts_of(reads: &ReadSet) -> Sql<CountsRow> {
             ) AS e) AS global,
             (SELECT coalesce(sum(l.admitted), 0)::bigint FROM pop_log AS l
                 WHERE l.pop = ? AND l.second >= ? AND l.admitted > 0) AS minute,
+            (SELECT q.active FROM quota_counters AS q WHERE q.scope = ? AND q.name = ?) AS companions,
             (SELECT coalesce(json_object_agg(q.name, q.active), '{}')::text FROM quota_counters AS q
                 WHERE q.scope = ? AND q.name = ANY (?)) AS customers
         FROM admission AS a LEFT JOIN LATERAL (
@@ -171,6 +173,8 @@ fn counts_of(reads: &ReadSet) -> Sql<CountsRow> {
         )
         .bind(reads.pop.as_str())
         .bind(admission::minute_ago(reads))
+        .bind(COMPANIONS)
+        .bind(reads.pop.as_str())
         .bind(CUSTOMER)
         .bind(customers)
         .bind(reads.pop.as_str())

@@ -37,6 +37,8 @@ struct Document<D = Decision> {
     top_dst_ports: PortList,
     #[serde(default, rename = "match", skip_serializing_if = "PacketMatch::is_empty")]
     matches: PacketMatch,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    sampled: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     confidence: Option<Confidence>,
     action: EventAction,
@@ -67,15 +69,17 @@ struct Untraced {
     playbook: Option<PlaybookName>,
     step: Option<u16>,
     rule: Option<DecidedRule>,
+    #[serde(default)]
+    companions: Vec<DecidedRule>,
     guardrail: Option<Guardrail>,
 }
 
 impl From<Untraced> for Decision {
     fn from(decision: Untraced) -> Self {
-        let Untraced { outcome, customer_id, service_id, profile, playbook, step, rule, guardrail } =
+        let Untraced { outcome, customer_id, service_id, profile, playbook, step, rule, companions, guardrail } =
             decision;
         let trace = Vec::new();
-        Self { outcome, customer_id, service_id, profile, playbook, step, rule, guardrail, trace }
+        Self { outcome, customer_id, service_id, profile, playbook, step, rule, companions, guardrail, trace }
     }
 }
 
@@ -132,6 +136,7 @@ impl EventRow {
                 pps: doc.pps,
                 top_dst_ports: doc.top_dst_ports,
                 matches: doc.matches,
+                sampled: doc.sampled,
                 confidence: doc.confidence,
                 action: doc.action,
                 external_event_id: external.transpose().map_err(|error| bad(&error))?,
@@ -178,6 +183,7 @@ impl<'a> NewEvent<'a> {
             pps: report.pps,
             top_dst_ports: report.top_dst_ports.clone(),
             matches: report.matches.clone(),
+            sampled: report.sampled,
             confidence: report.confidence,
             action: report.action,
             status: event.status,

@@ -18,7 +18,7 @@ use crate::queries::{self, NumberRow, admission, mitigations, signals};
 use crate::row::{GroupRow, MitigationRow, route_kind};
 use crate::sql::Sql;
 use crate::sql_type::{Id, Micros};
-use crate::writes::CUSTOMER;
+use crate::writes::{COMPANIONS, CUSTOMER};
 
 /// Reads what `reads` names.
 pub(super) fn read(
@@ -68,13 +68,15 @@ fn find_admission(
     cache: &Cache,
 ) -> Result<Option<Admission>, Failure> {
     let Some(row) = fetch_one(connection, admission::row())? else { return Ok(None) };
+    let mut counter = |scope: &'static str, name: &str| -> QueryResult<Option<CounterRow>> {
+        let counter = Sql::select("FROM quota_counters WHERE scope = ? AND name = ?");
+        fetch_one(connection, counter.bind(scope).bind(name))
+    };
     let mut customers = HashMap::new();
     for customer in &reads.customers {
-        let counter = Sql::select("FROM quota_counters WHERE scope = ? AND name = ?");
-        let counter: Option<CounterRow> =
-            fetch_one(connection, counter.bind(CUSTOMER).bind(customer.as_str()))?;
-        customers.extend(counter.map(|row| (row.name, row.active)));
+        customers.extend(counter(CUSTOMER, customer.as_str())?.map(|row| (row.name, row.active)));
     }
+    let companions = counter(COMPANIONS, reads.pop.as_str())?.map(|row| row.active);
     let minute = fetch_all(connection, admission::last_minute(reads))?;
     let counts = Counts {
         head: head(connection, reads.pop.as_str())?,
@@ -82,6 +84,7 @@ fn find_admission(
         global: row.granted,
         granted: row.granted,
         customers,
+        companions,
         minute: minute.iter().map(|row| row.admitted).sum(),
     };
     let revisions = (row.safelist_revision, row.panic_revision);

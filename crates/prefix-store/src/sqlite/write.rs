@@ -16,7 +16,7 @@ use crate::row::QuotaCounterDelta;
 use crate::row::define::{Row, Update};
 use crate::sql::Sql;
 use crate::sql_type::Micros;
-use crate::writes::{CUSTOMER, Changed, CustomerDelta, Link, Writes};
+use crate::writes::{Changed, CounterDelta, Link, Writes};
 
 /// Writes everything.
 pub(super) fn all(connection: &mut SqliteConnection, writes: &Writes<'_>) -> Result<(), Failure> {
@@ -26,11 +26,11 @@ pub(super) fn all(connection: &mut SqliteConnection, writes: &Writes<'_>) -> Res
     for link in &writes.links {
         append(connection, writes, link)?;
     }
-    let customer = |delta: &CustomerDelta<'_>| {
-        let counter = QuotaCounterDelta { scope: CUSTOMER, name: delta.name, active: delta.active };
+    let counter = |delta: &CounterDelta<'_>| {
+        let counter = QuotaCounterDelta { scope: delta.scope, name: delta.name, active: delta.active };
         block_on(connection.insert(&[counter])).map(drop)
     };
-    writes.customers.iter().try_for_each(customer)?;
+    writes.counters.iter().try_for_each(counter)?;
     insert(connection, &writes.tallies)?;
     for change in writes.releases.iter().chain(&writes.updates) {
         update(connection, change, &format_args!("mitigation {}", change.row.mitigation_id.0))?;

@@ -93,23 +93,37 @@ pub async fn a_row_that_changed_in_between_is_not_overwritten(store: &Arc<dyn St
     assert_eq!(stored(&**store, &old).await.revision, 2);
 }
 
-/// Queued, pending, active and escalated rows claim their rule, at their pop only.
-pub async fn a_rule_has_one_claimant_per_pop(store: &Arc<dyn Store>) {
-    for (number, status) in (1..).zip([Status::Queued, Status::Pending, Status::Active, Status::Escalated]) {
-        let first = Mitigation { status, ..mitigation(number) };
-        put(&**store, [&first]).await;
-        let second = mitigation(number);
-        let refused = write(&**store, &admission(), new_rows([&second])).await;
-        assert!(matches!(refused, Err(StoreError::Conflict(_))), "{status}: {refused:?}");
-        let others = [
-            Mitigation { pop: other_pop(), ..mitigation(number) },
-            with_port(number, 80),
-            Mitigation { status: Status::Withdrawing, ..mitigation(number) },
-            ended(number, Status::Withdrawn, 0),
-            ended(number, Status::Rejected, 0),
-        ];
-        put(&**store, &others).await;
+/// Several rows of a pop may want one rule, whatever their status; who reads the rule reads all of them that are not
+/// final.
+pub async fn a_rule_may_be_wanted_by_several_rows(store: &Arc<dyn Store>) {
+    let statuses = [
+        Status::Queued,
+        Status::Pending,
+        Status::Active,
+        Status::Escalated,
+        Status::Withdrawing,
+        Status::Withdrawn,
+        Status::Rejected,
+    ];
+    let rows = statuses.map(|status| Mitigation { status, ..mitigation(1) });
+    for row in &rows {
+        put(&**store, [row]).await;
     }
+    let elsewhere = Mitigation { pop: other_pop(), ..mitigation(1) };
+    put(&**store, [&elsewhere, &with_port(1, 80)]).await;
+    let mut reads = admission();
+    reads.routes.extend(rows[0].key());
+    let mut read = Vec::new();
+    let mut look = |facts: prefix_core::ports::Snapshot| {
+        read = facts.mitigations.iter().map(|row| row.mitigation_id).collect();
+        ChangeSet::default()
+    };
+    store.transact(&reads, &mut look).await.unwrap();
+    read.sort();
+    let mut unfinished: Vec<_> =
+        rows.iter().filter(|row| !row.status.is_final()).map(|row| row.mitigation_id).collect();
+    unfinished.sort();
+    assert_eq!(read, unfinished);
     let ruleless = Mitigation { route: None, ..ended(9, Status::Rejected, 0) };
     put(&**store, [&ruleless]).await;
     let ruleless = Mitigation { route: None, ..mitigation(9) };
@@ -117,7 +131,7 @@ pub async fn a_rule_has_one_claimant_per_pop(store: &Arc<dyn Store>) {
     assert!(matches!(refused, Err(StoreError::Invalid(_))), "{refused:?}");
 }
 
-/// One row gives the rule up and another claims it.
+/// One row gives the rule up and another wants it.
 pub async fn a_rule_can_be_taken_over_in_one_unit_of_work(store: &Arc<dyn Store>) {
     let old = mitigation(1);
     put(&**store, [&old]).await;

@@ -14,7 +14,7 @@ use prefix_core::id::{EventId, GroupId, InstanceId, MitigationId, PanicId, Signa
 use prefix_core::lease::Lease;
 use prefix_core::matching::{DestinationPorts, Matching, PacketMatch};
 use prefix_core::mitigation::{
-    EndReason, Mitigation, Progress, ReportedMatch, RowClock, SpeakerView, Status,
+    EndReason, Mitigation, Progress, ReportedMatch, Role, RowClock, SpeakerView, Status,
 };
 use prefix_core::name::Pop;
 use prefix_core::panic::{PanicOrigin, PanicScope};
@@ -92,6 +92,7 @@ pub fn with_port(number: u32, port: u16) -> Mitigation {
         end_reason: None,
         superseded_by: None,
         parent_id: None,
+        role: Some(Role::Main),
         customer_id: Some("acme".parse().unwrap()),
         service_id: Some("dns".parse().unwrap()),
         victim_ip,
@@ -157,6 +158,7 @@ pub fn event(number: u32) -> Event {
             ended_at: None,
             reach: prefix_core::event::Reach::Supporting,
             reports: Some(prefix_core::event::Reports::Edge),
+            sampled: false,
             unread: Vec::new(),
             raw_details: Some("{}".into()),
         },

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use prefix_core::event::EventAction;
 use prefix_core::id::MitigationId;
-use prefix_core::mitigation::{Mitigation, Status};
+use prefix_core::mitigation::{Mitigation, Role, Status};
 use prefix_core::name::{ExternalEventId, SourceName};
 use prefix_core::ports::{ChangeSet, ReadSet, Store};
 
@@ -126,6 +126,20 @@ pub async fn counters_follow_the_rows(store: &Arc<dyn Store>) {
     // without the lock of an admission, too
     write(&**store, &reads(), changes).await.unwrap();
     assert_eq!(counts().await, (4, 3, vec![3, 0, 0]));
+    let companion = Mitigation {
+        parent_id: Some(acme.mitigation_id),
+        role: Some(Role::Served),
+        ..with_port(6, 80)
+    };
+    // of before there were roles: it counts as it did when it was let in
+    let old = Mitigation { parent_id: Some(acme.mitigation_id), role: None, ..with_port(7, 81) };
+    put(&**store, [&companion, &old]).await;
+    let companions = async || facts(&**store, &asked).await.quota.companions;
+    assert_eq!((counts().await, companions().await), ((5, 4, vec![4, 0, 0]), 1));
+    let ended = |row: &mut Mitigation| row.status = Status::Withdrawn;
+    let changes = changed(vec![change(&companion, ended), change(&old, ended)]);
+    write(&**store, &reads(), changes).await.unwrap();
+    assert_eq!((counts().await, companions().await), ((4, 3, vec![3, 0, 0]), 0));
     let without = facts(&**store, &reads()).await;
     assert_eq!((without.quota.global, without.safelist.revision), (0, 0));
 }

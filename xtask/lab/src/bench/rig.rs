@@ -44,7 +44,7 @@ impl Rig {
                 "guard": {"mode": "off"},
             },
             "quotas": {
-                "max_active_per_customer": 1_000_000, "max_active_per_pop": 1_000_000,
+                "max_active_per_victim": 1_000_000, "max_active_per_customer": 1_000_000, "max_active_per_pop": 1_000_000,
                 "max_active_global": 1_000_000, "max_new_per_minute": 1_000_000,
                 "max_announcements_per_peer": 1_000_000,
             },

@@ -72,7 +72,7 @@ fn one_that_waits_for_room() {
 }
 
 /// What each guardrail says, as the server words it.
-const REFUSALS: [(&str, &str); 18] = [
+const REFUSALS: [(&str, &str); 19] = [
     (
         "frozen",
         "every pop is frozen by panic 0193f0a0-0000-7000-8000-0000000000b1 of alice since 2026-11-22T09:55:00Z (bad day); nothing new is announced there until it is thawed",
@@ -103,6 +103,7 @@ const REFUSALS: [(&str, &str); 18] = [
         "an operator withdrew a rule for 203.0.113.20 and udp_flood a short time ago: quiet for 300 s, 240 s are left",
     ),
     ("new_rate", "30 rules are new in the last minute, 1 more exceed quotas.max_new_per_minute 30"),
+    ("quota_victim", "203.0.113.20 has 8 rules, 1 more exceed quotas.max_active_per_victim 8"),
     ("quota_customer", "customer acme has 5 rules, 1 more exceed quotas.max_active_per_customer 5"),
     (
         "quota_pop",

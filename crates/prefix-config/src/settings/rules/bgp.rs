@@ -43,7 +43,25 @@ pub(super) fn check(keys: &Keys, found: &mut Diagnostics) {
 /// A configured community that reads like one of the marks of own paths would make paths look like another's.
 fn communities(bgp: &BgpKeys, found: &mut Diagnostics) {
     let marks = bgp.owner_tag..=bgp.owner_tag.saturating_add(2);
-    for (key, list) in [("communities", &bgp.communities), ("rtbh_communities", &bgp.rtbh_communities)] {
+    let lists = [("communities", &bgp.communities), ("rtbh_communities", &bgp.rtbh_communities)];
+    let mut lists: Vec<_> = lists.into_iter().map(|(key, list)| (key.to_owned(), list)).collect();
+    for (name, target) in &bgp.rtbh_targets {
+        lists.push((format!("rtbh_targets.{name}.communities"), &target.communities));
+        if target.communities.is_empty() {
+            let text = format!("rtbh_targets.{name}: communities must not be empty: by them an upstream knows what to drop");
+            found.error(format!("bgp.rtbh_targets.{name}"), text);
+        }
+        for (key, unspecified) in [
+            ("next_hop_v4", target.next_hop_v4.is_some_and(|hop| hop.is_unspecified())),
+            ("next_hop_v6", target.next_hop_v6.is_some_and(|hop| hop.is_unspecified())),
+        ] {
+            if unspecified {
+                let text = format!("rtbh_targets.{name}.{key} must be an address that routers discard, not the unspecified one");
+                found.error(format!("bgp.rtbh_targets.{name}.{key}"), text);
+            }
+        }
+    }
+    for (key, list) in lists {
         for (index, community) in list.iter().enumerate() {
             let AnyCommunity::Large(large) = community else { continue };
             if Some(large.global) == bgp.local_asn && marks.contains(&large.local_1) {

@@ -67,6 +67,7 @@ fn timer_rules(timers: &Timers, found: &mut Diagnostics) {
         timers.quiet_period_after_withdraw_seconds,
         0..=DAY,
     );
+    found.range("timers.flap_hold_seconds", timers.flap_hold_seconds, 0..=600);
     if timers.correlation_window_seconds.is_some() {
         found.warning_of(
             "timers.correlation_window_seconds",
@@ -116,6 +117,7 @@ fn guardrail_rules(guardrails: &Guardrails, found: &mut Diagnostics) {
 
 fn quota_rules(quotas: &Quotas, found: &mut Diagnostics) {
     for (key, value) in [
+        ("max_active_per_victim", quotas.max_active_per_victim),
         ("max_active_per_customer", quotas.max_active_per_customer),
         ("max_active_per_pop", quotas.max_active_per_pop),
         ("max_active_global", quotas.max_active_global),

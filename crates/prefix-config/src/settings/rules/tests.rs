@@ -101,6 +101,7 @@ fn seconds_beyond_32_bits_are_shown_as_they_are_written() {
         ("timers", "min_ttl_seconds", "1..86400"),
         ("timers", "max_ttl_seconds", "1..86400"),
         ("timers", "quiet_period_after_withdraw_seconds", "0..86400"),
+        ("timers", "flap_hold_seconds", "0..600"),
         ("guardrails", "min_ttl_seconds", "1..86400"),
         ("guardrails", "max_ttl_seconds", "1..86400"),
         ("guardrails", "max_lifetime_seconds", "1..2592000"),
@@ -134,6 +135,8 @@ fn the_rules_of_access_and_of_the_speaker_are_said() {
         "http: {auth: {mode: none}}\nbgp: {local_asn: 1, router_id: 10.0.0.1, communities: ['1:2', '70000:1', FOO], gobgp_tls: {cert: a}}",
         "http: {auth: {mode: none}}\nbgp: {local_asn: 1, router_id: 10.0.0.1, communities: ['1:2:3', '1:8956:3', '1:2:3:4']}",
         "http: {auth: {mode: none}}\nbgp: {local_asn: 1, router_id: 10.0.0.1, communities: ['1:8954:3', '2:8956:3', '1:8956:3']}",
+        "http: {auth: {mode: none}}\nbgp: {local_asn: 1, router_id: 10.0.0.1, rtbh_targets: {transit: {communities: []}, Exchange: {communities: ['1:2']}}}",
+        "http: {auth: {mode: none}}\nbgp: {local_asn: 1, router_id: 10.0.0.1, rtbh_targets: {transit: {communities: ['1:8956:3'], next_hop_v4: 0.0.0.0}, exchange: {comunities: ['1:2']}}}",
         "http: {auth: {mode: none}}\nbgp:\n  local_asn: 1\n  router_id: 10.0.0.1\n  neighbors:\n    - {name: a, address: 192.0.2.1, peer_asn: 0, password_env: X}\n    - {name: a, address: 192.0.2.1, peer_asn: 1, afi_safi: [ipv4-flow]}\n    - {name: a, adress: 192.0.2.1, peer_asn: 1}\n    - {name: '', address: 192.0.2.1, peer_asn: 1}",
         "http: {auth: {mode: none}}\nbgp:\n  local_asn: 1\n  router_id: 10.0.0.1\n  neighbors:\n    - {name: a, address: 192.0.2.1, peer_asn: 1, profile: junos}\n    - {name: b, address: 192.0.2.2, peer_asn: 1, profile: frr, max_entries: 0}\n    - {name: c, address: 192.0.2.3, peer_asn: 1, profile: iosxr, max_entries: 30}\n    - {name: d, address: 192.0.2.4, peer_asn: 1, profile: junos-mx, max_entries: 3000}\n    - {name: e, address: 192.0.2.5, peer_asn: 1, profile: junos-ptx}\n    - {name: f, address: 192.0.2.6, peer_asn: 1, profile: bird}",
     ];

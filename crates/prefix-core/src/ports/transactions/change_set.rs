@@ -71,7 +71,7 @@ pub struct ChangeSet {
     pub replies: Vec<(RequestKey, IdempotencyRecord)>,
     /// Panic scopes to put: new ones, and thawed ones in the place of what they were.
     pub panic_put: Vec<PanicScope>,
-    /// How many mitigations were newly let in (`pending` for the first time): they count toward the rate of new rules.
+    /// How many main mitigations were newly let in (`pending` for the first time): they count toward the rate of new rules.
     pub admitted: u64,
     /// What the counters must not exceed by this change, whatever other pops change at the same time.
     pub limits: QuotaLimits,
@@ -94,9 +94,11 @@ impl Default for QuotaLimits {
     }
 }
 
-/// How the counters of the quotas change.
+/// How the counters of the quotas change: main rules, and companions apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QuotaDelta {
+    /// Companions by pop: they count only toward what the peers of its speaker take.
+    pub companions: BTreeMap<crate::name::Pop, i64>,
     /// By customer.
     pub customers: BTreeMap<CustomerId, i64>,
     /// By pop.
@@ -124,9 +126,15 @@ impl ChangeSet {
     pub fn quota_delta(&self) -> QuotaDelta {
         let mut delta = QuotaDelta::default();
         for change in &self.mitigations {
-            let before = change.before.as_ref().is_some_and(|m| m.counts());
-            let after = change.after.counts();
-            let by = i64::from(after) - i64::from(before);
+            // as a main rule, and as a companion
+            let counts = |row: &Mitigation| {
+                [true, false].map(|alone| i64::from(row.counts() && row.is_counted_alone() == alone))
+            };
+            let before = change.before.as_ref().map_or([0, 0], |row| counts(row));
+            let [by, companions] = [0, 1].map(|kind| counts(&change.after)[kind] - before[kind]);
+            if companions != 0 {
+                *delta.companions.entry(change.after.pop.clone()).or_default() += companions;
+            }
             if by == 0 {
                 continue;
             }
@@ -138,6 +146,7 @@ impl ChangeSet {
         }
         delta.customers.retain(|_, by| *by != 0);
         delta.pops.retain(|_, by| *by != 0);
+        delta.companions.retain(|_, by| *by != 0);
         delta
     }
 }

@@ -108,13 +108,15 @@ impl ReadSet {
     }
 }
 
-/// How many rules take up room ([`Mitigation::counts`]), and how many are new.
+/// How many main rules take up room ([`Mitigation::counts`]), and how many are new.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QuotaCounts {
     /// Of these customers, over all pops.
     pub customers: HashMap<CustomerId, u64>,
     /// Of the pop.
     pub pop: u64,
+    /// Companions of the pop: they take up room only at the speaker's peers.
+    pub companions: u64,
     /// In all.
     pub global: u64,
     /// Rules of the pop that were let in during the last 60 seconds, counted in whole seconds and never too low.

@@ -30,6 +30,7 @@ pub(crate) fn ban(victim: &str, vector: &str) -> Report {
         ended_at: None,
         reach: Reach::Full,
         reports: None,
+        sampled: false,
         unread: Vec::new(),
         raw_details: None,
     }

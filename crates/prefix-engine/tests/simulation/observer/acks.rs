@@ -1,6 +1,7 @@
 //! What clients were told, and whether it is so.
 
 use prefix_core::id::{EventId, MitigationId, SignalId};
+use prefix_core::mitigation::Mitigation;
 
 use super::{Observer, name};
 
@@ -35,7 +36,16 @@ impl Observer {
     /// A client was told that a rule is in the speaker's table.
     pub(crate) fn told_active(&self, id: MitigationId, words: &str) {
         let is_trial = self.store.with_mitigations(|rows| rows.get(&id).is_some_and(|row| row.dry_run));
-        if !is_trial && !self.open().sent.contains(&id.into()) {
+        // one that shares its rule was sent with whoever else wants that
+        let shared = self.store.with_mitigations(|rows| {
+            let key = rows.get(&id).and_then(Mitigation::key)?;
+            let others = rows.values().filter(|row| row.mitigation_id != id && row.key().as_ref() == Some(&key));
+            (others.count() > 0).then_some(key)
+        });
+        let facts = self.open();
+        let is_sent = facts.sent.contains(&id.into()) || shared.is_some_and(|key| facts.sent_rules.contains(&key));
+        drop(facts);
+        if !is_trial && !is_sent {
             self.trace.wrong(format!("{words} is told that {} is active, and nobody sent it", name(id)));
         }
     }

@@ -11,6 +11,19 @@ use serde_json::json;
 use super::UnitOfWork;
 use super::tracked::Tracked;
 use crate::use_cases::expire::deadline;
+use crate::use_cases::flapping::flaps;
+
+/// As what a row counts toward the quotas.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counted {
+    main: bool,
+    companion: bool,
+}
+
+fn counted(row: &Mitigation) -> Counted {
+    let (counts, alone) = (row.counts(), row.is_counted_alone());
+    Counted { main: counts && alone, companion: counts && !alone }
+}
 
 impl UnitOfWork<'_> {
     pub(super) fn list(&mut self, key: RouteKey, id: MitigationId) {
@@ -95,11 +108,15 @@ impl UnitOfWork<'_> {
     ) -> Option<R> {
         let tracked = self.tracked.get_mut(&id)?;
         tracked.touch(self.stores);
-        let (counted, lived, ruled) = (tracked.row.counts(), tracked.row.lives(), tracked.row.key());
+        let (counted, lived, ruled) = (counted(&tracked.row), tracked.row.lives(), tracked.row.key());
+        let claimed = tracked.row.status.claims_rule();
         let result = change(&mut tracked.row);
+        if claimed && tracked.row.status == Status::Withdrawing {
+            self.giving_up.push(id);
+        }
         let rules = tracked.row.key().filter(|key| ruled.as_ref() != Some(key));
-        let admitted = !lived && tracked.row.lives();
-        let (counts, customer) = (tracked.row.counts(), tracked.row.customer_id.clone());
+        let admitted = !lived && tracked.row.lives() && tracked.row.is_counted_alone();
+        let (counts, customer) = (self::counted(&tracked.row), tracked.row.customer_id.clone());
         let pop = tracked.row.pop.clone();
         self.count(counted, counts, &pop, customer.as_ref());
         self.changes.admitted += u64::from(admitted);
@@ -111,7 +128,10 @@ impl UnitOfWork<'_> {
     }
 
     /// Adds a row. An older one of the same rule that is being withdrawn is taken over: no withdraw is sent for it.
-    pub(in crate::use_cases) fn insert(&mut self, row: Mitigation) {
+    pub(in crate::use_cases) fn insert(&mut self, mut row: Mitigation) {
+        if row.status.claims_rule() && !row.progress.manual {
+            row.progress.flaps = flaps(self, &row);
+        }
         if let Some(key) = row.key() {
             if row.status.claims_rule() {
                 self.end_overdue(&key);
@@ -121,9 +141,10 @@ impl UnitOfWork<'_> {
             }
             self.list(key, row.mitigation_id);
         }
-        self.count(false, row.counts(), &row.pop, row.customer_id.as_ref());
-        self.changes.admitted += u64::from(row.lives());
-        self.quota.new_last_minute += u64::from(row.lives());
+        self.count(Counted::default(), counted(&row), &row.pop, row.customer_id.as_ref());
+        let admitted = row.lives() && row.is_counted_alone();
+        self.changes.admitted += u64::from(admitted);
+        self.quota.new_last_minute += u64::from(admitted);
         self.by_victim.entry(row.victim_ip).or_default().push(row.mitigation_id);
         self.tracked.insert(row.mitigation_id, Tracked::new(row));
     }
@@ -142,20 +163,67 @@ impl UnitOfWork<'_> {
 
     /// Ends the rows that are withdrawing this rule in favour of `successor`.
     pub(in crate::use_cases) fn take_over(&mut self, key: &RouteKey, successor: MitigationId) {
-        let now = self.now;
-        for id in self.of_route(key, |row| row.status == Status::Withdrawing) {
-            self.edit(id, |row| {
-                row.superseded_by = Some(successor);
-                row.finish_end(now)
-            });
+        for id in self.naming(key, |row| row.status == Status::Withdrawing) {
+            if id != successor {
+                self.give_up(id, key, successor);
+            }
         }
     }
 
-    fn count(&mut self, before: bool, after: bool, pop: &Pop, customer: Option<&CustomerId>) {
-        let shift = |counter: &mut u64| {
-            *counter = if after { *counter + 1 } else { counter.saturating_sub(1) };
+    /// Rows that began to end since the last call, and whose rule another living row wants, have ended: the rule stands,
+    /// so its removal would be waited for in vain. Called after each request, because one may end all that want a rule.
+    pub fn hand_over(&mut self) {
+        for id in std::mem::take(&mut self.giving_up) {
+            let Some(row) = self.row(id).filter(|row| row.status == Status::Withdrawing) else { continue };
+            let former = row.progress.former.as_ref().and_then(FormerRule::key);
+            for key in row.key().into_iter().chain(former) {
+                if let Some(heir) = self.heir(&key) {
+                    self.give_up(id, &key, heir);
+                }
+            }
+        }
+    }
+
+    /// The oldest row for which the rule stands.
+    fn heir(&self, key: &RouteKey) -> Option<MitigationId> {
+        let stands = |row: &Mitigation| {
+            let panics = self.is_frozen(row) || self.instance.is_panic_pending(row.mitigation_id);
+            row.wants(key, self.now) && !panics
         };
-        if before == after {
+        self.of_route(key, stands).first().copied()
+    }
+
+    /// A row that is withdrawing has nothing to wait for at this rule any more: it stands for another row. With the last
+    /// of its rules the row has ended.
+    fn give_up(&mut self, id: MitigationId, key: &RouteKey, successor: MitigationId) {
+        let now = self.now;
+        self.edit(id, |row| {
+            if row.status != Status::Withdrawing {
+                return;
+            }
+            if row.key().as_ref() == Some(key) {
+                row.speaker.attempted = false;
+                row.speaker.announced = false;
+                row.superseded_by = Some(successor);
+            } else {
+                row.progress.former = None;
+            }
+            if !row.speaker.attempted && row.progress.former.is_none() {
+                // allowed for every row that is withdrawing
+                let _ = row.finish_end(now);
+            }
+        });
+    }
+
+    fn count(&mut self, before: Counted, after: Counted, pop: &Pop, customer: Option<&CustomerId>) {
+        if before.companion != after.companion && pop == self.pop {
+            let companions = &mut self.quota.companions;
+            *companions = if after.companion { *companions + 1 } else { companions.saturating_sub(1) };
+        }
+        let shift = |counter: &mut u64| {
+            *counter = if after.main { *counter + 1 } else { counter.saturating_sub(1) };
+        };
+        if before.main == after.main {
             return;
         }
         shift(&mut self.quota.global);

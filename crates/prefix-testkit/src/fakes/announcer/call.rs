@@ -53,7 +53,7 @@ impl Change {
     pub(super) fn check(&self) -> Result<(), AnnounceError> {
         let Self::Announce(path) = self else { return Ok(()) };
         let hole = matches!(path.route, Route::Blackhole(_));
-        if hole == (path.action == Action::Rtbh) {
+        if hole == (path.action.is_rtbh()) {
             return Ok(());
         }
         Err(AnnounceError::Refused(format!("{} cannot carry {}", path.route, path.action.action_type())))

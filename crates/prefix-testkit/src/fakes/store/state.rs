@@ -1,12 +1,11 @@
 //! What the fake holds, and how a unit of work changes it: all or nothing, like a transaction.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, SubsecRound, Utc};
 use prefix_core::audit::AuditEntry;
 use prefix_core::event::{Event, EventAction};
-use prefix_core::flowspec::RouteKey;
 use prefix_core::id::{MitigationId, PanicId};
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::name::{CustomerId, ExternalEventId, Pop, SourceName};
@@ -19,9 +18,6 @@ use prefix_core::signal::{GroupStatus, SignalGroup};
 
 use super::shared::SharedState;
 use super::signals::Signals;
-
-/// A rule at a pop.
-type Claim = (Pop, RouteKey);
 
 /// Everything stored.
 #[derive(Clone, Debug, Default)]
@@ -39,10 +35,10 @@ pub(super) struct State {
     replies: HashMap<RequestKey, IdempotencyRecord>,
     /// When episodes ended last, and when that was noted.
     ends: HashMap<(SourceName, ExternalEventId), (DateTime<Utc>, DateTime<Utc>)>,
-    claims: HashMap<Claim, MitigationId>,
     global: i64,
     pops: BTreeMap<Pop, i64>,
     customers: BTreeMap<CustomerId, i64>,
+    companions: BTreeMap<Pop, i64>,
     admitted: Vec<(Pop, i64, u64)>,
 }
 
@@ -121,6 +117,7 @@ impl State {
         QuotaCounts {
             customers: reads.customers.iter().map(|c| (c.clone(), of_customer(c))).collect(),
             pop: count(*self.pops.get(&reads.pop).unwrap_or(&0)),
+            companions: count(*self.companions.get(&reads.pop).unwrap_or(&0)),
             global: count(self.global),
             new_last_minute: recent.map(|(_, _, number)| number).sum(),
         }
@@ -133,16 +130,15 @@ impl State {
         let delta = changes.quota_delta();
         let rows = self.next_rows(&changes)?;
         let groups = self.signals.next_groups(&changes)?;
-        let claims = self.next_claims(&rows)?;
-        let changed: HashSet<MitigationId> = rows.iter().map(|row| row.mitigation_id).collect();
-        self.claims.retain(|_, claimant| !changed.contains(claimant));
-        self.claims.extend(claims);
         self.shared.note(reads, rows.iter().map(|row| (row.pop.clone(), row.mitigation_id)));
         self.mitigations.extend(rows.into_iter().map(|row| (row.mitigation_id, row)));
         self.signals.groups.extend(groups.into_iter().map(|group| (group.group_id, group)));
         self.global += delta.global;
         for (pop, by) in delta.pops {
             *self.pops.entry(pop).or_default() += by;
+        }
+        for (pop, by) in delta.companions {
+            *self.companions.entry(pop).or_default() += by;
         }
         for (customer, by) in delta.customers {
             *self.customers.entry(customer).or_default() += by;
@@ -172,31 +168,12 @@ impl State {
                 None if stored.is_some() => return Err(StoreError::Invalid(format!("{id} exists"))),
                 None => {}
             }
+            if after.route.is_none() && after.status != Status::Rejected {
+                return Err(StoreError::Invalid(format!("{id} has no rule")));
+            }
             rows.push(after);
         }
         Ok(rows)
-    }
-
-    /// What the changed rows claim; an error if another row claims the same rule.
-    fn next_claims(&self, rows: &[Mitigation]) -> Result<HashMap<Claim, MitigationId>, StoreError> {
-        let changed: HashSet<MitigationId> = rows.iter().map(|row| row.mitigation_id).collect();
-        let mut claims = HashMap::new();
-        for row in rows {
-            let id = row.mitigation_id;
-            let key = match row.key() {
-                None if row.status != Status::Rejected => {
-                    return Err(StoreError::Invalid(format!("{id} has no rule")));
-                }
-                Some(key) if row.status.claims_rule() => key,
-                _ => continue,
-            };
-            let claim = (row.pop.clone(), key);
-            let other = self.claims.get(&claim).filter(|other| !changed.contains(other)).copied();
-            if let Some(other) = other.or_else(|| claims.insert(claim, id)) {
-                return Err(StoreError::Conflict(format!("{other} and {id} are one rule")));
-            }
-        }
-        Ok(claims)
     }
 
     fn check(&self, changes: &ChangeSet) -> Result<(), StoreError> {
