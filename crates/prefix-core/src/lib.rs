@@ -34,6 +34,7 @@ pub mod protocol;
 pub mod rate;
 pub mod safelist;
 pub mod signal;
+pub mod speakers;
 pub mod ttl;
 
 pub use announcer::Announcer;

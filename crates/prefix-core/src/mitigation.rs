@@ -1,6 +1,7 @@
 //! A mitigation: a stored intent to filter, from its first report until the speaker confirmed that its rule is gone.
 
 mod row_clock;
+mod speaker_view;
 mod status;
 mod transition;
 
@@ -8,6 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use row_clock::RowClock;
+pub use speaker_view::{Removed, SpeakerPart, SpeakerView};
 pub use status::{EndReason, Status, UnknownStatus};
 pub use transition::TransitionError;
 
@@ -27,21 +29,6 @@ use crate::port::PortList;
 use crate::protocol::Protocol;
 use crate::signal::Correlation;
 use crate::ttl::Ttl;
-
-/// The state of the rule at the speaker.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SpeakerView {
-    /// Whether an announcement may have been sent: the rule is gone only once its withdrawal is confirmed.
-    pub attempted: bool,
-    /// Whether the rule is known to be in the speaker's table.
-    pub announced: bool,
-    /// When the speaker last confirmed it.
-    pub last_confirmed_at: Option<DateTime<Utc>>,
-    /// The not-after time of the announced path.
-    pub not_after: Option<NotAfter>,
-    /// The last error.
-    pub error: Option<String>,
-}
 
 /// What the triggering report said about the traffic: each step intersects its match with this.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -222,11 +209,14 @@ impl Mitigation {
     }
 
     /// Whether it counts toward the quotas: pending, active and escalated, and withdrawing while its rule may still be
-    /// at the speaker. Dry-run rules count as if they were announced.
+    /// at the speaker. Dry-run rules count as if they were announced. Of several speakers the first that has confirmed the
+    /// removal is enough: one that cannot be reached takes no new rule either, and must not use up the quota of the others.
     pub fn counts(&self) -> bool {
         match self.status {
             Status::Pending | Status::Active | Status::Escalated => true,
-            Status::Withdrawing => self.speaker.attempted && self.superseded_by.is_none(),
+            Status::Withdrawing => {
+                self.speaker.attempted && self.superseded_by.is_none() && !self.speaker.is_gone_anywhere()
+            }
             _ => false,
         }
     }

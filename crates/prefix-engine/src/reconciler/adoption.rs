@@ -23,17 +23,19 @@ impl Reconciler {
         let tags = Tags { not_after, mitigation: desired.tags.mitigation };
         let (at, frame) = self.context.clock.reading();
         let confirmed = AnnouncedPath::new(desired.action, tags, at);
-        let row = Confirmed { id, key: path.key.clone(), step, action: desired.action, not_after, at, frame };
+        let speaker = self.speaker.id;
+        let row = Confirmed { id, speaker, key: path.key.clone(), step, action: desired.action, not_after, at, frame };
         Some((confirmed, row))
     }
 
     /// Makes these paths known as confirmed, and has their rows say so, in one go.
     pub(super) fn adopt(&self, adopted: &mut Adopted, epoch: Epoch) {
         let intents = &self.context.intents;
-        let mut settle = Settle::default();
+        let speaker = self.speaker.id;
+        let mut settle = Settle::by(speaker);
         for (confirmed, row) in adopted.drain(..) {
-            intents.confirmed(&row.key, confirmed);
-            if intents.get(row.id).is_some_and(|known| is_news(&known)) {
+            intents.rib(speaker).confirmed(&row.key, confirmed);
+            if intents.get(row.id).is_some_and(|known| is_news(&known, &intents.speakers, speaker)) {
                 settle.confirmed.push(row);
             }
         }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use prefix_core::Clock;
+use prefix_core::{Announcer, Clock};
 use prefix_core::announcer::RibPath;
 use prefix_core::audit::AuditEntry;
 use prefix_core::event::Report;
@@ -140,7 +140,7 @@ impl Lab {
         let mortal = (life.clone(), observer, reach.subscribe());
         let parts = EngineParts {
             store: Arc::new(Mortal::new(store.clone(), mortal.clone())),
-            announcer: Arc::new(Mortal::new(speaker.clone(), mortal)),
+            speakers: vec![(Arc::new(Mortal::new(speaker.clone(), mortal)) as Arc<dyn Announcer>).into()],
             clock: clock.clone(),
             anchor: config.anchor,
             policy: config.policy(),

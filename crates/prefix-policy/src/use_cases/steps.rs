@@ -47,7 +47,7 @@ fn stepped(row: &Mitigation, plan: StepPlan, now: DateTime<Utc>) -> Mitigation {
     if row.key().is_some_and(|key| key != plan.route.key()) {
         let former = FormerRule { matching: row.matching.clone(), action: row.action };
         next.progress.former = Some(former);
-        next.speaker.announced = false;
+        next.speaker.route_changed();
     }
     next.matching = plan.matching;
     next.route = Some(plan.route);

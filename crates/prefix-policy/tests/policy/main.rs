@@ -12,6 +12,7 @@ mod guardrails;
 mod laws;
 mod manual;
 mod steps;
+mod two_speakers;
 mod use_cases;
 mod vectors;
 mod world;

@@ -134,6 +134,11 @@ fn the_rules_of_access_and_of_the_speaker_are_said() {
         "http: {auth: {mode: none}}\nbgp: {local_asn: 1, router_id: 10.0.0.1, communities: ['1:2', '70000:1', FOO], gobgp_tls: {cert: a}}",
         "http: {auth: {mode: none}}\nbgp: {local_asn: 1, router_id: 10.0.0.1, communities: ['1:2:3', '1:8956:3', '1:2:3:4']}",
         "http: {auth: {mode: none}}\nbgp: {local_asn: 1, router_id: 10.0.0.1, communities: ['1:8954:3', '2:8956:3', '1:8956:3']}",
+        "http: {auth: {mode: none}}\nbgp: {local_asn: 1, router_id: 10.0.0.1, speakers: []}",
+        "http: {auth: {mode: none}}\nbgp: {local_asn: 1, router_id: 10.0.0.1, gobgp_grpc: 'a:1', gobgp_api: v3, gobgp_tls: {ca: x}, speakers: [{name: rs1, gobgp_grpc: 'a:1'}]}",
+        "http: {auth: {mode: none}}\nbgp:\n  local_asn: 1\n  router_id: 10.0.0.1\n  speakers:\n    - {name: rs1, gobgp_grpc: 'a:1', gobgp_tls: {cert: c}}\n    - {name: rs1, gobgp_grpc: 'A:1'}\n    - {name: '', gobgp_grpc: 'b:1'}\n    - {nme: rs4, gobgp_grpc: 'unix:///s', gobgp_tls: {ca: c}}",
+        "http: {auth: {mode: none}}\nbgp:\n  local_asn: 1\n  router_id: 10.0.0.1\n  speakers:\n    - {name: rs1, gobgp_grpc: 'a:1', gobgp_tls: {cert: c}}\n    - {name: rs1, gobgp_grpc: 'A:1'}\n    - {name: rs4, gobgp_grpc: 'unix:///s', gobgp_tls: {ca: c}}",
+        "http: {auth: {mode: none}}\nbgp: {local_asn: 1, router_id: 10.0.0.1, speakers: [{name: rs1, gobgp_grpc: 'a:1'}, {name: rs2, gobgp_grpc: 'b:1', gobgp_api: v4}]}",
         "http: {auth: {mode: none}}\nbgp:\n  local_asn: 1\n  router_id: 10.0.0.1\n  neighbors:\n    - {name: a, address: 192.0.2.1, peer_asn: 0, password_env: X}\n    - {name: a, address: 192.0.2.1, peer_asn: 1, afi_safi: [ipv4-flow]}\n    - {name: a, adress: 192.0.2.1, peer_asn: 1}\n    - {name: '', address: 192.0.2.1, peer_asn: 1}",
     ];
     let table: Vec<String> = cases
