@@ -24,3 +24,4 @@ mod starts_and_stops;
 mod steps;
 mod storage;
 mod storms;
+mod two_speakers;
