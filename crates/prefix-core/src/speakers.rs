@@ -60,6 +60,9 @@ mod tests {
         assert_eq!(&one, Speakers::one());
         assert_eq!((one.count(), one.are_several(), one.name(SpeakerId(0))), (1, false, None));
         let two = Speakers::named(vec!["rs1".parse().unwrap(), "rs2".parse().unwrap()]);
-        assert_eq!(two.ids().filter_map(|id| two.name(id)).map(SpeakerName::as_str).collect::<Vec<_>>(), ["rs1", "rs2"]);
+        assert_eq!(
+            two.ids().filter_map(|id| two.name(id)).map(SpeakerName::as_str).collect::<Vec<_>>(),
+            ["rs1", "rs2"]
+        );
     }
 }

@@ -77,7 +77,7 @@ pub async fn guard_status(speaker: &Speaker) -> Result<GuardStatus, DirectError>
             Err(error) => speaker_error = Some(error),
         }
     }
-    for own in &mut own_paths {
+    if let Some(own) = &mut own_paths {
         own.sort_by(|a, b| (a.not_after, &a.flow, &a.speaker).cmp(&(b.not_after, &b.flow, &b.speaker)));
     }
     Ok(GuardStatus {

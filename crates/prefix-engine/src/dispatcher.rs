@@ -305,9 +305,8 @@ impl Dispatcher {
         }
         // what another speaker confirms after the first is waited for by nobody
         let is_more = |confirmed: &&Confirmed| {
-            let goes_on = |row: &Mitigation| {
-                !awaits_speaker(row.status) && row.progress.step_confirmed_at.is_some()
-            };
+            let goes_on =
+                |row: &Mitigation| !awaits_speaker(row.status) && row.progress.step_confirmed_at.is_some();
             intents.speakers.are_several() && intents.get(confirmed.id).is_some_and(|row| goes_on(&row))
         };
         // whoever waits at another instance learns it from the row

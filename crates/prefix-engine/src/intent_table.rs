@@ -19,7 +19,7 @@ use prefix_core::clock::ClockFrame;
 use prefix_core::flowspec::RouteKey;
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{FormerRule, Mitigation, Removed, Status};
-use prefix_core::ownership::{NotAfter, Tags};
+use prefix_core::ownership::Tags;
 use prefix_core::panic::PanicScope;
 use prefix_core::speakers::{SpeakerId, Speakers};
 use tokio::sync::Notify;
@@ -27,7 +27,7 @@ use tokio::sync::Notify;
 use crate::confirmation_waiters::ConfirmationWaiters;
 use crate::mutex::Mutex;
 use adj_rib_out::AdjRibOut;
-pub(crate) use adj_rib_out::{AdjRibOutEntry, AnnouncedPath, Rib};
+pub(crate) use adj_rib_out::{AnnouncedPath, Rib};
 use ahead::Ahead;
 use rows::Rows;
 use schedule::Schedule;
@@ -430,10 +430,6 @@ impl State {
         // a former rule is never renewed: it leaves at its not-after time like any other, whatever becomes of its successor
         let is_kept = self.rib(speaker).may_keep_former(key, now);
         let waits = |row| desired(&row) && !self.has_running_rule(speaker, row);
-        if is_kept && self.rows.of_route(key).any(waits) {
-            DesiredPath::Former
-        } else {
-            DesiredPath::Absent
-        }
+        if is_kept && self.rows.of_route(key).any(waits) { DesiredPath::Former } else { DesiredPath::Absent }
     }
 }

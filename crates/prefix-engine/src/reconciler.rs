@@ -11,7 +11,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::StreamExt;
-use prefix_core::Announcer;
 use prefix_core::announcer::{AnnounceError, RibPath, SpeakerEvent};
 use prefix_core::flowspec::RouteKey;
 use prefix_core::ownership::Ownership;

@@ -181,9 +181,7 @@ impl SpeakerState {
             Some(name) => format!("the table of speaker {name}"),
             None => "the speaker's table".to_owned(),
         };
-        Some(format!(
-            "{table} could not be read for {seconds} s, so rules are not compared with it: {error}"
-        ))
+        Some(format!("{table} could not be read for {seconds} s, so rules are not compared with it: {error}"))
     }
 
     /// The sessions that went up or down since the last time.
@@ -268,7 +266,8 @@ impl SpeakerSet {
 
     /// Reads the state of every neighbor of those that answer, within `patience`: a hanging speaker is not waited for.
     pub(crate) async fn refresh(&self, patience: Duration) {
-        let answers = |speaker: &&Arc<SpeakerState>| !matches!(speaker.connection(), Speaker::Disconnected(_));
+        let answers =
+            |speaker: &&Arc<SpeakerState>| !matches!(speaker.connection(), Speaker::Disconnected(_));
         let reads = self.all.iter().filter(answers).map(|speaker| async {
             let _ = tokio::time::timeout(patience, speaker.refresh()).await;
         });

@@ -284,10 +284,17 @@ pub(crate) fn reconciled(
     counter!("prefixd_reconciliation_runs_total", "status" => status).increment(1);
     match result {
         Ok((own, foreign)) => {
-            let labels: Vec<Label> = [Label::new("pop", pop.to_owned())].into_iter().chain(of_speaker()).collect();
+            let labels: Vec<Label> =
+                [Label::new("pop", pop.to_owned())].into_iter().chain(of_speaker()).collect();
             gauge!("prefixd_reconciliation_active_count", labels).set(*own as f64);
             gauge!("prefixd_foreign_rules", Vec::from_iter(of_speaker())).set(*foreign as f64);
-            debug!(own, foreign, speaker = name, milliseconds = took.as_millis(), "intent and table compared");
+            debug!(
+                own,
+                foreign,
+                speaker = name,
+                milliseconds = took.as_millis(),
+                "intent and table compared"
+            );
         }
         Err(error) => warn!(%error, speaker = name, "the speaker's table could not be read"),
     }

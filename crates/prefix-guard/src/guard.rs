@@ -264,7 +264,10 @@ impl Guard {
             self.publish();
             if self.settings.ends_with_daemon {
                 let nothing_left = self.nothing_left().await;
-                let ends = self.group.as_ref().map_or(nothing_left, |(group, number)| group.ends(*number, nothing_left));
+                let ends = self
+                    .group
+                    .as_ref()
+                    .map_or(nothing_left, |(group, number)| group.ends(*number, nothing_left));
                 if ends {
                     return ExitReason::NothingLeft;
                 }

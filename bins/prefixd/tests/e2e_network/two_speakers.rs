@@ -51,7 +51,10 @@ async fn one_of_two_that_is_killed_under_load_loses_no_rule_and_gets_all_when_it
     assert_eq!((health.active_mitigations, health.status.as_str()), (RULES as u64, "degraded"));
     let newest = net.mitigations(&[MitigationStatus::Active]).await.remove(0);
     let speakers = shown(&net, newest.mitigation_id).await;
-    assert!(matches!(&speakers[..], [(rs1, true, None), (rs2, false, Some(_))] if rs1 == "rs1" && rs2 == "rs2"), "{speakers:?}");
+    assert!(
+        matches!(&speakers[..], [(rs1, true, None), (rs2, false, Some(_))] if rs1 == "rs1" && rs2 == "rs2"),
+        "{speakers:?}"
+    );
 
     net.second_speaker().start_again().await.unwrap();
     has(net.second_speaker(), RULES).await;
@@ -66,7 +69,9 @@ async fn one_of_two_that_is_killed_under_load_loses_no_rule_and_gets_all_when_it
     took.sort();
     println!(
         "measured: {RULES} rules one after another, one of two speakers killed after a third of them: p50 {:.1?}, p99 {:.1?}, longest {:.1?}",
-        took[RULES / 2], took[RULES * 99 / 100], took[RULES - 1]
+        took[RULES / 2],
+        took[RULES * 99 / 100],
+        took[RULES - 1]
     );
     assert!(took[RULES * 99 / 100] < Duration::from_millis(500), "{took:?}");
 }

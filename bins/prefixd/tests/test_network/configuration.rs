@@ -71,7 +71,8 @@ pub(super) fn settings(speaker: &Gobgpd, storage: &str) -> Value {
 
 /// Several speakers instead of the one.
 pub(super) fn set_speakers(settings: &mut Value, speakers: &[(&str, &Gobgpd)]) {
-    let element = |(name, speaker): &(&str, &Gobgpd)| json!({"name": name, "gobgp_grpc": speaker.grpc_endpoint()});
+    let element =
+        |(name, speaker): &(&str, &Gobgpd)| json!({"name": name, "gobgp_grpc": speaker.grpc_endpoint()});
     let bgp = settings["bgp"].as_object_mut().expect("a section");
     bgp.remove("gobgp_grpc");
     bgp.insert("speakers".to_owned(), speakers.iter().map(element).collect());

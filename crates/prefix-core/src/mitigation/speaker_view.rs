@@ -156,14 +156,9 @@ impl Mitigation {
         speakers.names().iter().all(|name| self.is_confirmed_by(name))
     }
 
-    /// Whether the running step counts as confirmed once this is what the speakers have: the first step with the first
-    /// speaker, because the attack is filtered from then on; a later one with the last, because until then some routers
-    /// still do what the step before said.
-    pub fn step_counts(&self, speakers: &Speakers) -> bool {
-        self.progress.step == 0 || self.is_confirmed_by_all(speakers)
-    }
-
-    /// One of the speakers confirmed the rule of the running step, at `at`; it is written at `now`.
+    /// One of the speakers confirmed the rule of the running step, at `at`; it is written at `now`. The first one makes the
+    /// mitigation active, because the attack is filtered from then on, and the time of its step begins; only the last one
+    /// makes it escalated, because until then some routers still do what the step before said.
     pub fn confirm_by(
         &mut self,
         speakers: &Speakers,
@@ -178,16 +173,18 @@ impl Mitigation {
             (part.announced, part.last_confirmed_at) = (true, Some(at));
             (part.step, part.action, part.gone) = (Some(step), Some(action), false);
         }
-        if self.is_confirmed_by_all(speakers) {
+        let by_all = self.is_confirmed_by_all(speakers);
+        if by_all {
             self.progress.former = None;
         }
-        if self.step_counts(speakers) {
-            self.progress.step_confirmed_at.get_or_insert(at);
+        self.progress.step_confirmed_at.get_or_insert(at);
+        if by_all || step == 0 {
             return self.confirm(not_after, now);
         }
         if self.status == Status::Pending {
             self.step_to(Status::Active, now)?;
         }
+        self.progress.from_step = None;
         self.updated_at = now;
         self.speaker.attempted = true;
         self.speaker.announced = true;

@@ -131,7 +131,8 @@ impl AlertWatch {
             }
             changes.iter().for_each(|change| self.alerts.session_changed(change, &intents.rows()));
             // news of a session does not always name its families: they are read before an alert is raised
-            let is_doubtful = !self.alerts.raised.lock().unseen.since.is_empty() && self.speakers.have_peers();
+            let is_doubtful =
+                !self.alerts.raised.lock().unseen.since.is_empty() && self.speakers.have_peers();
             if is_doubtful && refreshed.elapsed() >= REFRESH {
                 refreshed = Instant::now();
                 self.speakers.refresh(SWEEP).await;
@@ -177,7 +178,8 @@ impl AlertWatch {
         }
         let message = |row: &Mitigation| {
             let intents = &self.context.intents;
-            let error = row.key().map(|key| intents.errors(&key).join("; ")).filter(|error| !error.is_empty());
+            let error =
+                row.key().map(|key| intents.errors(&key).join("; ")).filter(|error| !error.is_empty());
             let error = error.map(|error| format!(" The speaker: {error}.")).unwrap_or_default();
             format!(
                 "the rule is to be withdrawn for more than {} s and the speaker has not confirmed that it is gone; \

@@ -96,9 +96,8 @@ impl Dispatcher {
         let now = self.context.now();
         let intents = &self.context.intents;
         let name = intents.speakers.name(self.speaker);
-        let entry = |path: &RibPath| {
-            naming(replacement(path, intents.mitigation_of_route(&path.key), now), name)
-        };
+        let entry =
+            |path: &RibPath| naming(replacement(path, intents.mitigation_of_route(&path.key), now), name);
         let _ =
             self.context.commit_queue.led_by(self.epoch).submit(Record(paths.iter().map(entry).collect()));
     }

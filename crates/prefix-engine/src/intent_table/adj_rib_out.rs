@@ -125,7 +125,8 @@ impl IntentTable {
     /// Makes a row of this pop tell what the speakers have of its rule now.
     pub(crate) fn as_the_speakers_have_it(&self, row: &mut Mitigation) {
         let Some(key) = row.key() else { return };
-        let known = |(name, rib): (_, Rib<'_>)| (name, rib.entry(&key).unwrap_or_default(), rib.is_table_read());
+        let known =
+            |(name, rib): (_, Rib<'_>)| (name, rib.entry(&key).unwrap_or_default(), rib.is_table_read());
         let entries: Vec<_> = self.ribs().map(known).collect();
         let newest = entries.iter().filter_map(|(_, entry, _)| entry.confirmed).max_by_key(|path| path.at);
         row.speaker.announced = newest.is_some();
@@ -337,7 +338,8 @@ impl Rib<'_> {
 
     /// Announcements of these routes are sent now.
     pub(crate) fn announcing<'a>(&self, keys: impl Iterator<Item = &'a RouteKey>) {
-        let entries = &mut self.intents.state.lock().rib_mut(self.speaker).entries;
+        let mut state = self.intents.state.lock();
+        let entries = &mut state.rib_mut(self.speaker).entries;
         keys.for_each(|key| entries.entry(key.clone()).or_default().sent = true);
     }
 
@@ -348,6 +350,7 @@ impl Rib<'_> {
 
     /// Something went wrong with a route.
     pub(crate) fn failed(&self, key: &RouteKey, error: &str) {
-        self.intents.state.lock().rib_mut(self.speaker).entries.entry(key.clone()).or_default().error = Some(error.to_owned());
+        self.intents.state.lock().rib_mut(self.speaker).entries.entry(key.clone()).or_default().error =
+            Some(error.to_owned());
     }
 }

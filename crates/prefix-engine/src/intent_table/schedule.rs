@@ -97,7 +97,9 @@ impl IntentTable {
         for path in take_due(&mut schedule.renewals, now, usize::MAX) {
             schedule.renew_at.remove(&path);
             let (id, speaker) = path;
-            keys.entry(speaker).or_default().extend(rows.by_id.get(&id).into_iter().flat_map(|row| route_keys(row)));
+            keys.entry(speaker)
+                .or_default()
+                .extend(rows.by_id.get(&id).into_iter().flat_map(|row| route_keys(row)));
         }
         keys
     }

@@ -24,7 +24,16 @@ impl Reconciler {
         let (at, frame) = self.context.clock.reading();
         let confirmed = AnnouncedPath::new(desired.action, tags, at);
         let speaker = self.speaker.id;
-        let row = Confirmed { id, speaker, key: path.key.clone(), step, action: desired.action, not_after, at, frame };
+        let row = Confirmed {
+            id,
+            speaker,
+            key: path.key.clone(),
+            step,
+            action: desired.action,
+            not_after,
+            at,
+            frame,
+        };
         Some((confirmed, row))
     }
 

@@ -120,8 +120,11 @@ async fn one_that_is_down_holds_up_no_announcement_and_gets_everything_when_it_r
     assert_eq!(rules(&pair.rs2), [POLICED]);
     assert_eq!((pair.rs1.history().len(), pair.rs1.reads() - reads), (0, 0));
     let view = pair.view(id).await.mitigation;
-    assert_eq!((announced(&view), view.speaker.error), (vec![("rs1", true), ("rs2", true)], None));
-    assert!(!pair.lab.engine.health().await.degraded || !pair.lab.engine.health().await.problems.iter().any(|p| p.contains("rs2")));
+    assert_eq!((announced(&view), view.speaker.error.clone()), (vec![("rs1", true), ("rs2", true)], None));
+    assert!(
+        !pair.lab.engine.health().await.degraded
+            || !pair.lab.engine.health().await.problems.iter().any(|p| p.contains("rs2"))
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -183,7 +186,10 @@ async fn a_speaker_that_leaves_the_configuration_is_waited_for_no_longer() {
     let (rs2, store) = (pair.rs2.clone(), pair.lab.store.clone());
     let lab = pair.start_again_at(&["rs1"]).await;
     lab.seconds(1).await;
-    assert_eq!((lab.status(over).await, lab.row(over).await.end_reason), (Status::Withdrawn, Some(EndReason::DetectorUnban)));
+    assert_eq!(
+        (lab.status(over).await, lab.row(over).await.end_reason),
+        (Status::Withdrawn, Some(EndReason::DetectorUnban))
+    );
     let view = lab.engine.mitigation(lives).await.unwrap().mitigation;
     assert_eq!((view.status, view.speaker.parts.len(), view.speaker.error), (Status::Active, 0, None));
     assert!(!lab.engine.health().await.problems.iter().any(|problem| problem.contains("speaker")));
@@ -298,7 +304,10 @@ async fn a_panic_clears_both_and_waits_for_the_one_that_is_away() {
     pair.rs2.connect();
     pair.lab.seconds(1).await;
     let row = pair.lab.row(id).await;
-    assert_eq!((row.status, row.end_reason, rules(&pair.rs2).len()), (Status::Withdrawn, Some(EndReason::Panic), 0));
+    assert_eq!(
+        (row.status, row.end_reason, rules(&pair.rs2).len()),
+        (Status::Withdrawn, Some(EndReason::Panic), 0)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -342,7 +351,9 @@ async fn peers_of_both_are_shown_each_with_its_speaker() {
     let shown = pair.lab.engine.peers().await;
     let shown: Vec<_> = shown
         .iter()
-        .map(|view| (view.name.as_str(), view.speaker.as_ref().map(ToString::to_string), view.announced_rules))
+        .map(|view| {
+            (view.name.as_str(), view.speaker.as_ref().map(ToString::to_string), view.announced_rules)
+        })
         .collect();
     assert_eq!(
         shown,

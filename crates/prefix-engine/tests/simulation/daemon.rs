@@ -91,7 +91,12 @@ impl Daemon {
         let link = Link::new(self.name, config.dry_run, parts.observer.clone(), parts.defect);
         let engine = EngineParts {
             store: Arc::new(LinkedPort { port: parts.store.clone(), link: link.clone(), which: 0 }),
-            speakers: parts.speakers.iter().enumerate().map(|(which, port)| linked(port, &link, which)).collect(),
+            speakers: parts
+                .speakers
+                .iter()
+                .enumerate()
+                .map(|(which, port)| linked(port, &link, which))
+                .collect(),
             clock: Arc::new(MortalClock { clock: parts.clock.clone(), link: link.clone() }),
             anchor: self.anchor,
             policy: config.policy(),

@@ -67,7 +67,10 @@ impl Testbed {
         match self.random.below(4) {
             0 => {
                 speaker.fail_withdraws(times, fault);
-                self.trouble_speaker(which, format!("the next {times} withdrawals will {words}, without an answer"));
+                self.trouble_speaker(
+                    which,
+                    format!("the next {times} withdrawals will {words}, without an answer"),
+                );
             }
             1 => {
                 speaker.stall();
@@ -77,9 +80,10 @@ impl Testbed {
             }
             _ => {
                 speaker.fail_announces(times, fault);
-                self.trouble_speaker(which, format!(
-                    "the next {times} announcements will {words}, without an answer"
-                ));
+                self.trouble_speaker(
+                    which,
+                    format!("the next {times} announcements will {words}, without an answer"),
+                );
             }
         }
         self.schedule_late_effects(which);
@@ -101,7 +105,9 @@ impl Testbed {
                 observer.disturb();
                 let words: Vec<String> = happened.iter().map(ToString::to_string).collect();
                 let order = if reverse { ", in reverse order" } else { "" };
-                observer.trace.tell(speaker_name(which), format!("carries out late{order}: {}", words.join(", ")));
+                observer
+                    .trace
+                    .tell(speaker_name(which), format!("carries out late{order}: {}", words.join(", ")));
             }
         });
     }
@@ -121,7 +127,10 @@ impl Testbed {
             _ => {
                 speaker.restart();
                 speaker.put(foreign(route(FOREIGN), Ownership::Foreign));
-                self.tell(speaker_name(which), "restarts with an empty table; its operator puts the foreign rule back");
+                self.tell(
+                    speaker_name(which),
+                    "restarts with an empty table; its operator puts the foreign rule back",
+                );
                 self.observer.disturb();
             }
         }
@@ -153,7 +162,9 @@ impl Testbed {
                 speaker.remove_learned(&path.key);
                 self.tell("neighbor", format!("withdraws {flow}"));
             }
-            _ => self.somebody_puts(which, path.key, Ownership::OtherPop { owner: 7 }, "a path of another pop"),
+            _ => {
+                self.somebody_puts(which, path.key, Ownership::OtherPop { owner: 7 }, "a path of another pop")
+            }
         }
         self.observer.disturb();
     }

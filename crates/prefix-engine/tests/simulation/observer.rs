@@ -170,8 +170,9 @@ impl Observer {
                 }
             }
             // to one that cannot be reached nothing is sent at all
-            let known = self.open().others.get(&(which, key.clone())).is_some_and(|since| since.elapsed() >= KNOWN)
-                && speaker.is_connected();
+            let known =
+                self.open().others.get(&(which, key.clone())).is_some_and(|since| since.elapsed() >= KNOWN)
+                    && speaker.is_connected();
             let holder = speaker.local(&key).map(|path| path.ownership);
             match holder.filter(|_| known) {
                 Some(Ownership::OtherPop { .. }) => {

@@ -29,7 +29,8 @@ impl GuardState {
     /// What the guards of several speakers do, taken together; a problem says whose it is.
     pub fn together<'a>(states: impl IntoIterator<Item = (Option<&'a SpeakerName>, Self)>) -> Self {
         let named = states.into_iter().map(|(name, state)| {
-            let named = |problem| name.map_or_else(|| String::clone(&problem), |name| format!("{name}: {problem}"));
+            let named =
+                |problem| name.map_or_else(|| String::clone(&problem), |name| format!("{name}: {problem}"));
             Self { problem: state.problem.map(named), ..state }
         });
         let both = |a: Self, b: Self| Self {

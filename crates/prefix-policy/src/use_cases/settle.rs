@@ -42,13 +42,15 @@ pub fn is_news(row: &Mitigation, speakers: &Speakers, by: SpeakerId) -> bool {
             || row.progress.step_confirmed_at.is_none()
             || row.progress.former.is_some()
             || !row.speaker.announced
+            // not every one of several speakers had the step
+            || (row.status == Status::Active && row.progress.step > 0)
     };
     match speakers.name(by) {
         None => is_open(),
         Some(name) if !row.is_confirmed_by(name) => true,
         // the last of the others may have left the configuration
         Some(_) if row.is_confirmed_by_all(speakers) => is_open(),
-        Some(_) => row.progress.step == 0 && row.progress.step_confirmed_at.is_none(),
+        Some(_) => row.progress.step_confirmed_at.is_none(),
     }
 }
 

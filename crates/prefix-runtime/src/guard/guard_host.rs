@@ -24,7 +24,8 @@ impl GuardHost for StateDirHost {
     }
 
     fn record_withdrawals(&self, gone: &[GuardWithdrawal]) {
-        let named = |gone: &GuardWithdrawal| GuardWithdrawal { speaker: self.speaker.clone(), ..gone.clone() };
+        let named =
+            |gone: &GuardWithdrawal| GuardWithdrawal { speaker: self.speaker.clone(), ..gone.clone() };
         let gone: Vec<GuardWithdrawal> = gone.iter().map(named).collect();
         if let Err(error) = log::append(&self.state, &gone) {
             let rules = gone.len();

@@ -24,11 +24,7 @@ pub(super) struct HeartbeatWriter {
 }
 
 impl HeartbeatWriter {
-    pub(super) fn new(
-        state: StateDir,
-        settings: &SpeakerSettings,
-        guards: Published,
-    ) -> Self {
+    pub(super) fn new(state: StateDir, settings: &SpeakerSettings, guards: Published) -> Self {
         let call = settings.bgp.connect_timeout_seconds + settings.bgp.request_timeout_seconds;
         let patience = PATIENCE + Duration::from_secs(call) * 4;
         Self { state, configuration: settings.fingerprint(), guards, patience }
@@ -77,7 +73,9 @@ impl HeartbeatWriter {
             time: compose::clock().now(),
             counter,
             state: GuardState::together(
-                self.guards.iter_mut().map(|(name, guard)| (name.as_ref(), guard.borrow_and_update().clone())),
+                self.guards
+                    .iter_mut()
+                    .map(|(name, guard)| (name.as_ref(), guard.borrow_and_update().clone())),
             ),
         }
     }

@@ -107,7 +107,9 @@ fn number(count: usize) -> f64 {
 
 /// The exposition format of Prometheus. Of several speakers each has its series, with its name as the label `speaker`.
 fn text(states: &[(Option<&SpeakerName>, GuardState)]) -> String {
-    let mut out = "# HELP prefixd_guard_up 1 while the guard runs\n# TYPE prefixd_guard_up gauge\nprefixd_guard_up 1\n".to_owned();
+    let mut out =
+        "# HELP prefixd_guard_up 1 while the guard runs\n# TYPE prefixd_guard_up gauge\nprefixd_guard_up 1\n"
+            .to_owned();
     for (metric, kind, help, measure) in METRICS {
         // writing to a string cannot fail
         let _ = writeln!(out, "# HELP {metric} {help}\n# TYPE {metric} {kind}");
