@@ -20,3 +20,4 @@ mod several;
 mod speaker;
 mod ten_thousand;
 mod three_pops;
+mod two_speakers;

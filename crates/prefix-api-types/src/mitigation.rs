@@ -237,6 +237,22 @@ pub struct BgpState {
     pub last_confirmed_at: Option<DateTime<Utc>>,
     /// Established sessions that carry its family; 0: no router has it.
     pub peers_established: u32,
+    /// What went wrong last; `stale`: an escalated step is not at every speaker yet.
+    pub error: IfAny<String>,
+    /// What each speaker has, where the pop has several. `announced` is true if one of them has the rule, and the
+    /// mitigation ends once every one has confirmed that it is gone.
+    pub speakers: IfAny<Vec<SpeakerState>>,
+}
+
+/// What one of several speakers has of a rule.
+#[wire(as = BgpSpeaker)]
+pub struct SpeakerState {
+    /// Its name in `bgp.speakers`.
+    pub name: String,
+    /// The rule was seen in its table.
+    pub announced: bool,
+    /// When it last confirmed the rule.
+    pub last_confirmed_at: Option<DateTime<Utc>>,
     /// What went wrong last.
     pub error: IfAny<String>,
 }

@@ -33,6 +33,8 @@ words! {
 pub struct Peer {
     /// The name in `bgp.neighbors`, else its address.
     pub name: String,
+    /// With which speaker it has this session, where the pop has several.
+    pub speaker: IfAny<String>,
     /// Its address.
     pub address: Always<IpAddr>,
     /// Its autonomous system number.

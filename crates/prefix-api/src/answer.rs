@@ -139,6 +139,7 @@ pub(crate) fn bulk(
 pub(crate) fn peer(view: PeerView) -> Peer {
     Peer {
         name: view.name,
+        speaker: view.speaker.map(|name| name.to_string()),
         address: Some(view.peer.address),
         asn: Some(view.peer.asn),
         state: view.peer.state.into(),

@@ -34,18 +34,18 @@ pub fn policy(
     })
 }
 
-/// Addresses that no rule may ever touch: the neighbors, the router id, the speaker, and where we listen.
+/// Addresses that no rule may ever touch: the neighbors, the router id, the speakers, and where we listen.
 fn own_addresses(settings: &Settings) -> Vec<VictimIp> {
     let keys = &settings.keys;
-    let speaker = match &keys.bgp.gobgp_grpc {
+    let speakers = keys.bgp.speakers().into_iter().filter_map(|speaker| match speaker.endpoint {
         Endpoint::Tcp { host, .. } => host.parse().ok(),
         Endpoint::Unix(_) => None,
-    };
+    });
     let listeners = [Some(keys.http.listen), keys.observability.metrics_listen.0];
     let listeners = listeners.into_iter().flatten().map(|ListenAddress(at)| at.ip());
     let neighbors = keys.bgp.neighbors.iter().map(|neighbor| neighbor.address);
     let router_id = IpAddr::V4(settings.router_id);
-    let all = neighbors.chain([router_id]).chain(speaker).chain(listeners);
+    let all = neighbors.chain([router_id]).chain(speakers).chain(listeners);
     let mut own: Vec<VictimIp> = all.filter(|ip| !ip.is_unspecified()).map(VictimIp::from).collect();
     own.sort_unstable();
     own.dedup();

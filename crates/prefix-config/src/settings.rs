@@ -122,9 +122,9 @@ impl Keys {
         self.state_dir = folder.join(&self.state_dir);
         self.storage.resolve(folder);
         let tls = [&mut self.http.tls.cert_path, &mut self.http.tls.key_path, &mut self.http.tls.ca_path];
-        let speaker = [&mut self.bgp.gobgp_tls.ca, &mut self.bgp.gobgp_tls.cert, &mut self.bgp.gobgp_tls.key];
         let others = [&mut self.observability.audit_log_path];
-        for path in tls.into_iter().chain(speaker).chain(others).flatten() {
+        let files = tls.into_iter().chain(others).flatten();
+        for path in files.chain(self.bgp.speaker_tls_paths()) {
             *path = folder.join(&path);
         }
         self

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use prefix_core::name::Pop;
+use prefix_core::name::{Pop, SpeakerName};
 use prefix_core::ownership::Owner;
 use prefix_gobgp::{TlsIdentity, TlsSettings};
 use serde::Serialize;
@@ -14,7 +14,7 @@ use super::Environment;
 use super::folder::{ConfigSource, SETTINGS};
 use super::interpolate::variables;
 use super::merge::Overrides;
-use super::settings::bgp::BgpKeys;
+use super::settings::bgp::{BgpKeys, ConfiguredSpeaker};
 use super::settings::{Keys, Settings};
 use super::yaml;
 
@@ -34,12 +34,18 @@ pub struct SpeakerSettings {
     pub state_dir: PathBuf,
 }
 
+/// One of the speakers.
+#[derive(Debug, Clone)]
+pub struct NamedSpeaker {
+    /// Its name; `None` = the only one, configured by `bgp.gobgp_grpc`.
+    pub name: Option<SpeakerName>,
+    /// What its adapter is told.
+    pub gobgp: prefix_gobgp::Settings,
+}
+
 impl SpeakerSettings {
     fn new(pop: Pop, local_asn: u32, mut bgp: BgpKeys, state_dir: &Path) -> Self {
-        let tls = [&mut bgp.gobgp_tls.ca, &mut bgp.gobgp_tls.cert, &mut bgp.gobgp_tls.key];
-        for path in tls.into_iter().flatten() {
-            *path = absolute(path);
-        }
+        bgp.speaker_tls_paths().for_each(|path| *path = absolute(path));
         Self { pop, local_asn, bgp, state_dir: absolute(state_dir) }
     }
 
@@ -54,24 +60,28 @@ impl SpeakerSettings {
         Self::new(pop.clone(), *local_asn, keys.bgp.clone(), &keys.state_dir)
     }
 
-    /// What the adapter is told.
-    pub fn gobgp(&self) -> prefix_gobgp::Settings {
+    /// What the adapter of each speaker is told, at least one, in the order of the configuration.
+    pub fn speakers(&self) -> Vec<NamedSpeaker> {
         let bgp = &self.bgp;
-        let tls = &bgp.gobgp_tls;
-        let identity = tls.cert.clone().zip(tls.key.clone()).map(|(cert, key)| TlsIdentity { cert, key });
         let owner = Owner::new(self.local_asn, bgp.owner_tag, &self.pop);
-        prefix_gobgp::Settings {
-            tls: tls.ca.clone().map(|ca| TlsSettings { ca, identity }),
-            api: bgp.gobgp_api,
-            connect_timeout: Duration::from_secs(bgp.connect_timeout_seconds),
-            request_timeout: Duration::from_secs(bgp.request_timeout_seconds),
-            next_hop_v4: bgp.rtbh_next_hop_v4,
-            next_hop_v6: bgp.rtbh_next_hop_v6,
-            communities: bgp.communities.clone(),
-            rtbh_communities: bgp.rtbh_communities.clone(),
-            rtbh_targets: bgp.rtbh_targets(),
-            ..prefix_gobgp::Settings::new(bgp.gobgp_grpc.clone(), owner)
-        }
+        let named = |speaker: ConfiguredSpeaker<'_>| {
+            let ConfiguredSpeaker { name, endpoint, api, tls } = speaker;
+            let identity = tls.cert.zip(tls.key).map(|(cert, key)| TlsIdentity { cert, key });
+            let gobgp = prefix_gobgp::Settings {
+                tls: tls.ca.map(|ca| TlsSettings { ca, identity }),
+                api,
+                connect_timeout: Duration::from_secs(bgp.connect_timeout_seconds),
+                request_timeout: Duration::from_secs(bgp.request_timeout_seconds),
+                next_hop_v4: bgp.rtbh_next_hop_v4,
+                next_hop_v6: bgp.rtbh_next_hop_v6,
+                communities: bgp.communities.clone(),
+                rtbh_communities: bgp.rtbh_communities.clone(),
+                rtbh_targets: bgp.rtbh_targets(),
+                ..prefix_gobgp::Settings::new(endpoint, owner)
+            };
+            NamedSpeaker { name: name.cloned(), gobgp }
+        };
+        bgp.speakers().into_iter().map(named).collect()
     }
 
     /// Tells one configuration from another, for whoever has to know whether two programs guard the same: the head of a

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::flowspec::RouteKey;
+use crate::name::SpeakerName;
 use crate::ownership::{MitigationTag, NotAfter};
 
 words! {
@@ -41,6 +42,8 @@ pub struct GuardWithdrawal {
     pub at: DateTime<Utc>,
     /// The rule.
     pub key: RouteKey,
+    /// From which of several speakers; `None` = from the only one.
+    pub speaker: Option<SpeakerName>,
     /// The not-after time of its path, which was over.
     pub not_after: NotAfter,
     /// The tag of its mitigation, if its path carried one.

@@ -36,6 +36,7 @@ pub mod rate;
 pub mod rtbh;
 pub mod safelist;
 pub mod signal;
+pub mod speakers;
 pub mod ttl;
 
 pub use announcer::Announcer;

@@ -3,6 +3,7 @@
 mod role;
 mod row_clock;
 mod shared_path;
+mod speaker_view;
 mod status;
 mod transition;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use role::Role;
 pub use row_clock::RowClock;
 pub use shared_path::{Wanting, shared_path};
+pub use speaker_view::{Removed, SpeakerPart, SpeakerView};
 pub use status::{EndReason, Status, UnknownStatus};
 pub use transition::TransitionError;
 
@@ -31,21 +33,6 @@ use crate::port::PortList;
 use crate::protocol::Protocol;
 use crate::signal::Correlation;
 use crate::ttl::Ttl;
-
-/// The state of the rule at the speaker.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SpeakerView {
-    /// Whether an announcement may have been sent: the rule is gone only once its withdrawal is confirmed.
-    pub attempted: bool,
-    /// Whether the rule is known to be in the speaker's table.
-    pub announced: bool,
-    /// When the speaker last confirmed it.
-    pub last_confirmed_at: Option<DateTime<Utc>>,
-    /// The not-after time of the announced path.
-    pub not_after: Option<NotAfter>,
-    /// The last error.
-    pub error: Option<String>,
-}
 
 /// What the triggering report said about the traffic: each step intersects its match with this.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -262,12 +249,16 @@ impl Mitigation {
         self.status.lives()
     }
 
-    /// Whether it counts toward the quotas (which ones says [`Self::is_counted_alone`]): pending, active and escalated, and withdrawing while its rule may still be
-    /// at the speaker. Dry-run rules count as if they were announced.
+    /// Whether it counts toward the quotas (which ones says [`Self::is_counted_alone`]): pending, active and escalated, and
+    /// withdrawing while its rule may still be at the speaker. Dry-run rules count as if they were announced. Of several
+    /// speakers the first that has confirmed the removal is enough: one that cannot be reached takes no new rule either, and
+    /// must not use up the quota of the others.
     pub fn counts(&self) -> bool {
         match self.status {
             Status::Pending | Status::Active | Status::Escalated => true,
-            Status::Withdrawing => self.speaker.attempted && self.superseded_by.is_none(),
+            Status::Withdrawing => {
+                self.speaker.attempted && self.superseded_by.is_none() && !self.speaker.is_gone_anywhere()
+            }
             _ => false,
         }
     }

@@ -87,6 +87,8 @@ macro_rules! names {
 names! {
     /// A point of presence (POP): the site whose speaker announces a rule. `[a-z0-9-]{1,64}`.
     Pop = check_word("pop", '-'),
+    /// One of the speakers of a pop, where it has several (`bgp.speakers[].name`). 1 to 64 characters.
+    SpeakerName = check_free_text("speaker name", 64),
     /// The source of a report: a detector, an adapter, or `operator:NAME` for a person. 1 to 1024 characters.
     SourceName = check_free_text("source", 1024),
     /// The identity behind a source, for correlation: a token's name, a certificate's subject, or the source itself.

@@ -30,7 +30,7 @@ pub enum DirectError {
     /// The speaker's table.
     #[error("the speaker at {address} cannot be read: {error}")]
     Speaker {
-        /// Where it was asked (`bgp.gobgp_grpc`).
+        /// Where it was asked (`gobgp_grpc`).
         address: Endpoint,
         /// What came back.
         #[source]

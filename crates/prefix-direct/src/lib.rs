@@ -14,7 +14,7 @@ pub use database::Database;
 pub use error::{DirectError, ErrorKind};
 pub use folder::{Checked, ConfigFolder};
 pub use guard::{GuardStatus, OwnPath, guard_status};
-pub use panic::{DaemonState, Frozen, freeze};
+pub use panic::{DaemonState, Frozen, Swept, freeze};
 pub use simulation::RecordedSimulation;
 pub use speaker::{Speaker, SpeakerRoutes};
 
@@ -22,6 +22,7 @@ pub use speaker::{Speaker, SpeakerRoutes};
 pub use prefix_config::candidate::Documents;
 pub use prefix_core::announcer::AnnounceError;
 pub use prefix_core::flowspec::RouteKey;
+pub use prefix_core::name::SpeakerName;
 pub use prefix_core::ports::HistoryQuery;
 pub use prefix_guard::SweepResult;
 pub use prefix_guard::files::log::Entry;

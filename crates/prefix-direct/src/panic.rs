@@ -1,15 +1,19 @@
 //! A panic past API and database: a daemon on this host is told by a marker in the state folder, and this site's rules
-//! are taken out of the speaker.
+//! are taken out of its speakers.
 
 use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
+use futures::FutureExt;
+use futures::future::join_all;
 use prefix_core::announcer::AnnounceError;
 use prefix_core::flowspec::RouteKey;
 use prefix_core::id::PanicId;
+use prefix_core::name::SpeakerName;
 use prefix_guard::files::{PanicAck, PanicMarker, StateDir};
 use prefix_guard::{Heartbeat, SweepResult, SweepSettings, sweep};
 use tokio::time::Instant;
@@ -84,22 +88,64 @@ pub async fn freeze(speaker: &Speaker, reason: &str, now: DateTime<Utc>) -> Froz
     Frozen { panic_id: marker.panic_id, daemon, before }
 }
 
+/// What came of a sweep.
+#[derive(Debug, Default)]
+pub struct Swept {
+    /// Of all speakers that could be read. A rule that is left at one of them does not count as withdrawn.
+    pub result: SweepResult,
+    /// Which of several speakers could not be read: their rules are left as they were.
+    pub unread: Vec<DirectError>,
+}
+
+impl Swept {
+    fn add(&mut self, of_one: SweepResult) {
+        let SweepResult { withdrawn, foreign, left } = of_one;
+        self.result.foreign += foreign;
+        self.result.left.extend(left);
+        self.result.withdrawn.extend(withdrawn);
+        let SweepResult { withdrawn, left, .. } = &mut self.result;
+        withdrawn.retain(|key| !left.contains(key));
+    }
+}
+
 impl Frozen {
-    /// Takes this site's rules out of the speaker and watches the table: for 5 s, or with `hold` until `stop`. `progress`
-    /// gets each route that is gone, and each failure of the speaker once.
+    /// Takes this site's rules out of the speakers and watches their tables: for 5 s, or with `hold` until `stop`.
+    /// `progress` gets each route that is gone, and each failure of a speaker once, with its name where there are several.
+    /// One that cannot be read keeps the others from nothing: an error means that none could be read.
     pub async fn sweep(
         &mut self,
         speaker: &Speaker,
         hold: bool,
         stop: impl Future<Output = ()>,
-        progress: impl FnMut(Result<&RouteKey, &AnnounceError>),
-    ) -> Result<SweepResult, DirectError> {
+        progress: impl FnMut(Option<&SpeakerName>, Result<&RouteKey, &AnnounceError>),
+    ) -> Result<Swept, DirectError> {
         let how = SweepSettings {
             max_changes_per_second: speaker.settings.bgp.max_changes_per_second,
             watch_for: (!hold).then_some(WATCH),
         };
         let before = std::mem::take(&mut self.before);
-        sweep(&speaker.gobgp, how, before, stop, progress).await.map_err(|error| speaker.unreachable(error))
+        let (stop, progress) = (stop.shared(), Mutex::new(progress));
+        let sweeps = speaker.each.iter().map(|one| {
+            let report = |change: Result<&RouteKey, &AnnounceError>| {
+                let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+                progress(one.name.as_ref(), change);
+            };
+            sweep(&one.gobgp, how, before.clone(), stop.clone(), report)
+        });
+        let mut swept = Swept::default();
+        for (one, result) in speaker.each.iter().zip(join_all(sweeps).await) {
+            match result {
+                Ok(result) => swept.add(result),
+                Err(error) => swept.unread.push(one.unreachable(error)),
+            }
+        }
+        match swept.unread.pop() {
+            Some(error) if swept.unread.len() + 1 == speaker.each.len() => Err(error),
+            error => {
+                swept.unread.extend(error);
+                Ok(swept)
+            }
+        }
     }
 }
 

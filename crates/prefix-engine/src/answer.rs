@@ -8,7 +8,7 @@ use prefix_core::event::Event;
 use prefix_core::guard::GuardStatus;
 use prefix_core::id::{InstanceId, MitigationId};
 use prefix_core::mitigation::{Mitigation, Status};
-use prefix_core::name::{CustomerId, Pop};
+use prefix_core::name::{CustomerId, Pop, SpeakerName};
 use prefix_core::panic::PanicScope;
 use prefix_core::platform::Platform;
 use prefix_policy::use_cases::InvalidItem;
@@ -85,6 +85,8 @@ pub struct History {
 pub struct PeerView {
     /// The name in `bgp.neighbors`, else its address.
     pub name: String,
+    /// With which of several speakers it has this session; `None` = with the only one, or with none.
+    pub speaker: Option<SpeakerName>,
     /// What the speaker says of it.
     pub peer: Peer,
     /// Own rules that go to it: every announced rule of a family that it carries.

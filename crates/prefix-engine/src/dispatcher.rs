@@ -1,4 +1,4 @@
-//! The dispatcher makes each route at the speaker what the intent table says it should be.
+//! The dispatcher of a speaker makes each route there what the intent table says it should be.
 //!
 //! It works by level, not by edge. The queue only says that a route may differ; what is sent is decided when it is sent,
 //! so changes of one route coalesce, and a rule that is taken over is never withdrawn in between. Changes go out in
@@ -19,14 +19,16 @@ use std::time::Duration;
 use prefix_core::Announcer;
 use prefix_core::announcer::{AnnounceError, OwnPath};
 use prefix_core::flowspec::RouteKey;
-use prefix_core::mitigation::Wanting;
+use prefix_core::mitigation::{Mitigation, Wanting};
 use prefix_core::pacing::Burst;
 use prefix_core::ports::Epoch;
+use prefix_core::speakers::SpeakerId;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::command::settle::{Confirmed, Settle, is_news};
-use crate::intent_table::{AnnouncedPath, DesiredPath, RouteChange};
+use crate::confirmation_waiters::awaits_speaker;
+use crate::intent_table::{AnnouncedPath, DesiredPath, Rib, RouteChange};
 use crate::leadership::LeaderState;
 use crate::task_context::TaskContext;
 use retry_queue::RetryQueue;
@@ -58,6 +60,7 @@ struct RouteUpdate {
 /// Sends what differs between the intent table and the speaker.
 pub(crate) struct Dispatcher {
     context: TaskContext,
+    speaker: SpeakerId,
     announcer: Arc<dyn Announcer>,
     waiting: WorkQueue,
     retries: RetryQueue,
@@ -73,9 +76,10 @@ pub(crate) struct Dispatcher {
 }
 
 impl Dispatcher {
-    pub(crate) fn new(context: TaskContext, announcer: Arc<dyn Announcer>) -> Self {
+    pub(crate) fn new(context: TaskContext, speaker: SpeakerId, announcer: Arc<dyn Announcer>) -> Self {
         Self {
             context,
+            speaker,
             announcer,
             waiting: WorkQueue::default(),
             retries: RetryQueue::default(),
@@ -119,7 +123,7 @@ impl Dispatcher {
                 return;
             }
             // right before each burst: a leader whose lease ran out sends nothing
-            match self.context.leadership.state() {
+            match self.context.leadership.state_at(self.speaker) {
                 LeaderState::Leading(epoch) => self.burst(epoch, true).await,
                 LeaderState::LeaseUncertain(epoch) => self.burst(epoch, false).await,
                 LeaderState::Following => self.forget(),
@@ -161,9 +165,13 @@ impl Dispatcher {
         }
     }
 
+    fn rib(&self) -> Rib<'_> {
+        self.context.intents.rib(self.speaker)
+    }
+
     fn list(&mut self, key: RouteKey) {
         if !self.waiting.contains(&key) {
-            let change = self.context.intents.route_change(&key, self.context.now());
+            let change = self.rib().route_change(&key, self.context.now());
             self.waiting.push(key, matches!(change, RouteChange::Announce(_)));
         }
     }
@@ -178,11 +186,11 @@ impl Dispatcher {
         let now = self.context.now();
         let mut announce = Vec::new();
         let mut withdraw = Vec::new();
-        let mut known = Settle::default();
+        let mut known = Settle::by(self.speaker);
         let mut burst = Burst::default();
         while !burst.is_full() {
             let Some(key) = self.waiting.pop() else { break };
-            match self.context.intents.route_change(&key, now) {
+            match self.rib().route_change(&key, now) {
                 RouteChange::Announce(DesiredPath::Path { wanted_by, path }) => {
                     burst.add_announcement();
                     announce.push(RouteUpdate { key, path: Some((wanted_by, *path)) });
@@ -198,9 +206,10 @@ impl Dispatcher {
                     self.note_confirmed(&mut known, &wanted_by, &key, path);
                 }
                 RouteChange::NotOurs => {
-                    self.context.intents.gone(&key);
+                    self.rib().gone(&key);
                     known.gone.push(key);
                 }
+                RouteChange::Gone => known.gone.push(key),
                 RouteChange::Announce(_) | RouteChange::Nothing => {}
             }
         }
@@ -235,11 +244,11 @@ impl Dispatcher {
         match update.path {
             Some((wanted_by, path)) => {
                 let path = AnnouncedPath::new(path.action, path.tags, self.context.now());
-                self.context.intents.confirmed(&update.key, path);
+                self.rib().confirmed(&update.key, path);
                 self.note_confirmed(settle, &wanted_by, &update.key, path);
             }
             None => {
-                self.context.intents.gone(&update.key);
+                self.rib().gone(&update.key);
                 settle.gone.push(update.key);
             }
         }
@@ -253,12 +262,15 @@ impl Dispatcher {
         key: &RouteKey,
         path: AnnouncedPath,
     ) {
-        let intents = &self.context.intents;
+        let (intents, speaker) = (&self.context.intents, self.speaker);
         let not_after = path.tags.not_after;
-        let has_news = |wanting: &&Wanting| intents.get(wanting.id).is_some_and(|row| is_news(&row, key, intents));
+        let has_news = |wanting: &&Wanting| {
+            intents.get(wanting.id).is_some_and(|row| is_news(&row, key, intents, speaker))
+        };
         for Wanting { id, step, action } in wanted_by.iter().filter(has_news).copied() {
             let (at, frame) = self.context.clock.reading();
-            settle.confirmed.push(Confirmed { id, key: key.clone(), step, action, not_after, at, frame });
+            let key = key.clone();
+            settle.confirmed.push(Confirmed { id, speaker, key, step, action, not_after, at, frame });
         }
     }
 
@@ -271,7 +283,7 @@ impl Dispatcher {
         let spread =
             key.nlri().as_bytes().iter().fold(0_u32, |sum, byte| sum.wrapping_mul(31) + u32::from(*byte));
         let wait = wait + wait * (spread % 256) / 512;
-        self.context.intents.failed(key, &error.to_string());
+        self.rib().failed(key, &error.to_string());
         self.retries.put(Instant::now() + wait, key.clone());
     }
 
@@ -293,9 +305,15 @@ impl Dispatcher {
             let confirmed = settle.confirmed.iter();
             answered.extend(confirmed.filter_map(|confirmed| intents.confirm_ahead(confirmed, now)));
         }
+        // what another speaker confirms after the first is waited for by nobody
+        let is_more = |confirmed: &&Confirmed| {
+            let goes_on =
+                |row: &Mitigation| !awaits_speaker(row.status) && row.progress.step_confirmed_at.is_some();
+            intents.speakers.are_several() && intents.get(confirmed.id).is_some_and(|row| goes_on(&row))
+        };
         // whoever waits at another instance learns it from the row
         let can_wait = settle.gone.is_empty()
-            && answered.len() == settle.confirmed.len()
+            && answered.len() + settle.confirmed.iter().filter(is_more).count() == settle.confirmed.len()
             && answered.iter().all(|row| intents.is_awaited_here_only(row.mitigation_id));
         let queued =
             if can_wait { commit_queue.submit_to_follow(settle) } else { commit_queue.submit(settle) };

@@ -21,6 +21,7 @@ use prefix_core::audit::AuditEntry;
 use prefix_core::clock::Anchor;
 use prefix_core::guard::GuardWatch;
 use prefix_core::id::InstanceId;
+use prefix_core::name::SpeakerName;
 use prefix_core::panic::PanicScope;
 use prefix_core::{Announcer, Clock, Store};
 use prefix_policy::Policy;
@@ -40,8 +41,8 @@ pub use simulate::{SimulationInput, SimulationReport};
 pub struct EngineParts {
     /// Durable storage.
     pub store: Arc<dyn Store>,
-    /// The speaker.
-    pub announcer: Arc<dyn Announcer>,
+    /// The speakers, at least one: every own rule goes to each.
+    pub speakers: Vec<SpeakerPort>,
     /// The clocks of the machine: what is decided is decided by the time of storage.
     pub clock: Arc<dyn Clock>,
     /// The time as the last process of this boot knew it, if one did.
@@ -56,6 +57,21 @@ pub struct EngineParts {
     pub guard: Option<Arc<dyn GuardWatch>>,
     /// What was frozen past storage before this start, and may have been thawed since.
     pub frozen: Vec<PanicScope>,
+}
+
+/// One of the speakers.
+#[derive(Clone)]
+pub struct SpeakerPort {
+    /// Its name, different from those of the others; `None` where there is only one.
+    pub name: Option<SpeakerName>,
+    /// How it is reached.
+    pub announcer: Arc<dyn Announcer>,
+}
+
+impl From<Arc<dyn Announcer>> for SpeakerPort {
+    fn from(announcer: Arc<dyn Announcer>) -> Self {
+        Self { name: None, announcer }
+    }
 }
 
 /// The running engine; clones are handles to the same one.

@@ -18,16 +18,17 @@ use prefix_core::announcer::OwnPath;
 use prefix_core::clock::ClockFrame;
 use prefix_core::flowspec::RouteKey;
 use prefix_core::id::MitigationId;
-use prefix_core::mitigation::{FormerRule, Mitigation, Status, Wanting, shared_path};
+use prefix_core::mitigation::{FormerRule, Mitigation, Removed, Status, Wanting, shared_path};
 use prefix_core::name::{ExternalEventId, SourceName};
 use prefix_core::panic::PanicScope;
 use prefix_core::ports::ReadSet;
+use prefix_core::speakers::{SpeakerId, Speakers};
 use tokio::sync::Notify;
 
 use crate::confirmation_waiters::ConfirmationWaiters;
 use crate::mutex::Mutex;
 use adj_rib_out::AdjRibOut;
-pub(crate) use adj_rib_out::AnnouncedPath;
+pub(crate) use adj_rib_out::{AnnouncedPath, Rib};
 use ahead::Ahead;
 use rows::Rows;
 use schedule::Schedule;
@@ -65,6 +66,8 @@ pub(crate) enum RouteChange {
     Withdraw,
     /// Nothing, because the path there is not ours: a withdrawal would remove somebody else's rule.
     NotOurs,
+    /// Nothing, because every speaker has confirmed that the rule is gone; the row may not say so yet.
+    Gone,
 }
 
 /// How many rows there are of each kind.
@@ -76,11 +79,12 @@ pub(crate) struct Counts {
     pub(crate) withdraw_stuck: u64,
 }
 
-#[derive(Default)]
 struct State {
+    speakers: Speakers,
     rows: Rows,
     schedule: Schedule,
-    adj_rib_out: AdjRibOut,
+    /// What each speaker has, in the order of [`Speakers::ids`].
+    ribs: Vec<AdjRibOut>,
     ahead: Ahead,
     /// By which setting of storage's clock the rows are meant here.
     frame: ClockFrame,
@@ -93,10 +97,11 @@ struct State {
     panic_pending: HashSet<MitigationId>,
 }
 
-/// Every unfinished mitigation of this pop, and what the speaker has of them.
-#[derive(Default)]
+/// Every unfinished mitigation of this pop, and what the speakers have of them.
 pub(crate) struct IntentTable {
     state: Mutex<State>,
+    /// Those that every own rule goes to.
+    pub(crate) speakers: Speakers,
     /// Notified when a deadline or a renewal may have come closer.
     pub(crate) deadline_moved: Notify,
     /// Notified when a quota may have freed up, or a row was queued.
@@ -106,6 +111,17 @@ pub(crate) struct IntentTable {
 }
 
 impl IntentTable {
+    /// An empty table for these speakers.
+    pub(crate) fn new(speakers: Speakers) -> Self {
+        Self {
+            state: Mutex::new(State::new(speakers.clone())),
+            speakers,
+            deadline_moved: Notify::new(),
+            admission_due: Notify::new(),
+            confirmation_waiters: ConfirmationWaiters::default(),
+        }
+    }
+
     /// Replaces all rows by what the store holds. Returns the routes of rows that changed.
     pub(crate) fn reload(&self, rows: Vec<Mitigation>) -> Vec<RouteKey> {
         let mut state = self.state.lock();
@@ -230,36 +246,6 @@ impl IntentTable {
         self.state.lock().rows.by_key.keys().cloned().collect()
     }
 
-    /// What the speaker should hold for this route.
-    pub(crate) fn desired_path(&self, key: &RouteKey, now: DateTime<Utc>) -> DesiredPath {
-        self.state.lock().desired_path(key, now)
-    }
-
-    /// What is to be sent for a route now: nothing if the speaker has confirmed just that, with a not-after time that
-    /// is neither later than the row allows nor due to be renewed.
-    pub(crate) fn route_change(&self, key: &RouteKey, now: DateTime<Utc>) -> RouteChange {
-        let state = self.state.lock();
-        let desired = state.desired_path(key, now);
-        let DesiredPath::Path { wanted_by, path } = &desired else {
-            return if desired == DesiredPath::Former { RouteChange::Nothing } else { state.withdrawal(key) };
-        };
-        if state.adj_rib_out.held_by_other_pop.contains(key) {
-            return RouteChange::Nothing;
-        }
-        let Some(confirmed) = state.adj_rib_out.confirmed(key) else {
-            return RouteChange::Announce(desired);
-        };
-        let same = confirmed.action == path.action && confirmed.tags.mitigation == path.tags.mitigation;
-        // one of several rows has ended: what is left must not stand for longer than the others want it
-        let too_late = confirmed.tags.not_after > path.tags.not_after;
-        let rows = wanted_by.iter().filter_map(|wanting| state.rows.by_id.get(&wanting.id));
-        let renew = rows.filter_map(|row| state.renewal_time(row)).any(|at| at <= now);
-        if !same || too_late || renew {
-            return RouteChange::Announce(desired);
-        }
-        RouteChange::Confirmed { wanted_by: wanted_by.clone(), path: confirmed }
-    }
-
     /// True if some row waits to be admitted.
     pub(crate) fn has_queued(&self) -> bool {
         self.state.lock().rows.queued > 0
@@ -318,8 +304,8 @@ impl IntentTable {
 
     /// This instance begins to lead: what it knows of the speaker is older than what its predecessor did there.
     pub(crate) fn begin_to_lead(&self) {
-        self.forget_speaker();
         let mut state = self.state.lock();
+        self.speakers.ids().for_each(|speaker| state.forget_speaker(speaker));
         state.schedule.over.clear();
         state.ahead.clear_confirmed();
         // a follower may have learned of a row before it learned of the thaw; the reload finds again what is frozen
@@ -333,6 +319,11 @@ fn route_keys(row: &Mitigation) -> impl Iterator<Item = RouteKey> {
     row.key().into_iter().chain(former)
 }
 
+/// Which rule of a row a route that it names is.
+fn removed(row: &Mitigation, key: &RouteKey) -> Removed {
+    if row.key().as_ref() == Some(key) { Removed::Rule } else { Removed::Former }
+}
+
 /// Each route once, in order.
 fn sorted(mut keys: Vec<RouteKey>) -> Vec<RouteKey> {
     keys.sort();
@@ -341,6 +332,25 @@ fn sorted(mut keys: Vec<RouteKey>) -> Vec<RouteKey> {
 }
 
 impl State {
+    fn new(speakers: Speakers) -> Self {
+        Self {
+            ribs: speakers.ids().map(|_| AdjRibOut::default()).collect(),
+            speakers,
+            rows: Rows::default(),
+            schedule: Schedule::default(),
+            ahead: Ahead::default(),
+            frame: ClockFrame::default(),
+            of_other_frames: HashSet::new(),
+            frozen: Arc::default(),
+            panic_pending: HashSet::new(),
+        }
+    }
+
+    /// What this speaker has.
+    fn rib(&self, speaker: SpeakerId) -> &AdjRibOut {
+        &self.ribs[speaker.0]
+    }
+
     /// Puts a committed row, unless a newer revision of it is known.
     fn put(&mut self, row: Mitigation, is_own: bool) -> Vec<RouteKey> {
         if self.rows.is_outdated(&row) {
@@ -373,7 +383,7 @@ impl State {
         }
         let keys = sorted(keys);
         for key in keys.iter().filter(|key| !self.rows.by_key.contains_key(key)) {
-            self.adj_rib_out.unnamed(key, is_final);
+            self.ribs.iter_mut().for_each(|rib| rib.unnamed(key, is_final));
         }
         keys
     }
@@ -385,32 +395,66 @@ impl State {
     }
 
     /// A withdrawal names a route, not an owner, so it is sent only where a path of ours can be.
-    fn withdrawal(&self, key: &RouteKey) -> RouteChange {
+    fn withdrawal(&self, speaker: SpeakerId, key: &RouteKey) -> RouteChange {
         // the rule of a former step was announced, whatever became of its successor
         let attempted =
-            |row: &Arc<Mitigation>| (row.speaker.attempted || row.progress.former.is_some()) && !row.dry_run;
-        if !self.rows.of_route(key).any(attempted) && !self.adj_rib_out.may_hold(key) {
-            RouteChange::Nothing
-        } else if self.adj_rib_out.is_of_others(key) {
+            |row: &&Arc<Mitigation>| (row.speaker.attempted || row.progress.former.is_some()) && !row.dry_run;
+        let rows = || self.rows.of_route(key).filter(attempted);
+        let rib = self.rib(speaker);
+        if !rows().any(|row| !self.is_gone_at(speaker, row, key)) && !rib.may_hold(key) {
+            let is_gone = |row: &Arc<Mitigation>| {
+                self.speakers.are_several()
+                    && row.speaker.is_gone_everywhere(&self.speakers, removed(row, key))
+            };
+            if rows().any(is_gone) { RouteChange::Gone } else { RouteChange::Nothing }
+        } else if rib.is_of_others(key) {
             RouteChange::NotOurs
         } else {
             RouteChange::Withdraw
         }
     }
 
-    fn desired_path(&self, key: &RouteKey, now: DateTime<Utc>) -> DesiredPath {
+    /// True if this one of several speakers has confirmed, and the row says so, that this rule of the row is gone.
+    fn is_gone_at(&self, speaker: SpeakerId, row: &Mitigation, key: &RouteKey) -> bool {
+        let name = self.speakers.name(speaker);
+        name.is_some_and(|name| row.speaker.is_gone_at(name, removed(row, key)))
+    }
+
+    /// What shall stand on a route for all rows that want it.
+    fn shared_path(&self, key: &RouteKey, now: DateTime<Utc>) -> Option<(OwnPath, Vec<Wanting>)> {
         let spared = |row: &&Arc<Mitigation>| !self.panic_pending.contains(&row.mitigation_id);
         let wanting = self.rows.of_route(key).filter(spared).filter(|row| row.wants(key, now));
-        if let Some((path, wanted_by)) = shared_path(wanting.map(|row| &**row), now) {
+        shared_path(wanting.map(|row| &**row), now)
+    }
+
+    /// True if a speaker has what shall stand on a route, but for its time.
+    fn is_as_wanted(&self, key: &RouteKey, confirmed: AnnouncedPath, now: DateTime<Utc>) -> bool {
+        self.shared_path(key, now).is_some_and(|(path, _)| {
+            confirmed.action == path.action && confirmed.tags.mitigation == path.tags.mitigation
+        })
+    }
+
+    /// True if this one of several speakers has the rule of the running step, while the others may not.
+    fn has_running_rule(&self, speaker: SpeakerId, row: &Mitigation, now: DateTime<Utc>) -> bool {
+        let has = |key: RouteKey| {
+            self.rib(speaker).confirmed(&key).is_some_and(|path| self.is_as_wanted(&key, path, now))
+        };
+        self.speakers.are_several() && row.key().is_some_and(has)
+    }
+
+    fn desired_path(&self, speaker: SpeakerId, key: &RouteKey, now: DateTime<Utc>) -> DesiredPath {
+        if let Some((path, wanted_by)) = self.shared_path(key, now) {
             return DesiredPath::Path { wanted_by, path: Box::new(path) };
         }
         // a former rule is never renewed: it leaves at its not-after time like any other, whatever becomes of its successor
-        let is_kept = self.adj_rib_out.may_keep_former(key, now);
-        let lasts = |row: &Arc<Mitigation>| row.lives() && !row.dry_run && row.expires_at > now;
-        if is_kept && self.rows.of_route(key).filter(spared).any(lasts) {
-            DesiredPath::Former
-        } else {
-            DesiredPath::Absent
-        }
+        let is_kept = self.rib(speaker).may_keep_former(key, now);
+        let waits = |row: &Arc<Mitigation>| {
+            row.lives()
+                && !row.dry_run
+                && row.expires_at > now
+                && !self.panic_pending.contains(&row.mitigation_id)
+                && !self.has_running_rule(speaker, row, now)
+        };
+        if is_kept && self.rows.of_route(key).any(waits) { DesiredPath::Former } else { DesiredPath::Absent }
     }
 }

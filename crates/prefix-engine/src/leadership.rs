@@ -8,12 +8,14 @@
 
 mod candidate;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use prefix_core::Clock;
 use prefix_core::id::InstanceId;
 use prefix_core::ports::{Election, Epoch, HeldLease, Leader, OtherInstance, StoreError};
+use prefix_core::speakers::{SpeakerId, Speakers};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tracing::{info, warn};
@@ -88,6 +90,8 @@ impl PopInstances {
 #[derive(Default)]
 struct State {
     role: Role,
+    /// The speakers whose tables are still to be read in this epoch.
+    unread: BTreeSet<SpeakerId>,
     /// The end of the lease in time since boot; `None` = it never ends.
     until: Option<Duration>,
     /// The last claim got no answer.
@@ -108,21 +112,21 @@ pub(crate) struct Leadership {
     state: Mutex<State>,
     /// Notified when this instance was elected.
     pub(crate) elected: Notify,
-    /// Notified when the speaker's table is to be read: the rows are checked, or it is certain again that this
-    /// instance leads.
-    pub(crate) read_table: Notify,
+    /// Notified when a speaker's table is to be read: the rows are checked, or it is certain again that this
+    /// instance leads. One for each speaker.
+    read_table: Vec<Notify>,
     /// Notifies all who wait for a change of the state.
     changed: Notify,
 }
 
 impl Leadership {
-    pub(crate) fn new(instance: InstanceId, clock: Arc<StorageClock>) -> Self {
+    pub(crate) fn new(instance: InstanceId, clock: Arc<StorageClock>, speakers: &Speakers) -> Self {
         Self {
             instance,
             clock,
             state: Mutex::default(),
             elected: Notify::new(),
-            read_table: Notify::new(),
+            read_table: speakers.ids().map(|_| Notify::new()).collect(),
             changed: Notify::new(),
         }
     }
@@ -144,6 +148,21 @@ impl Leadership {
         }
     }
 
+    /// The same at one of the speakers: nothing is done there before its table was read. Where one of several does not
+    /// answer, the others are not held up.
+    pub(crate) fn state_at(&self, speaker: SpeakerId) -> LeaderState {
+        match self.state() {
+            LeaderState::Leading(_) | LeaderState::LeaseUncertain(_) if self.is_unread(speaker) => {
+                LeaderState::Waiting
+            }
+            state => state,
+        }
+    }
+
+    fn is_unread(&self, speaker: SpeakerId) -> bool {
+        self.state.lock().unread.contains(&speaker)
+    }
+
     /// The epoch, while it is certain that this instance leads.
     pub(crate) fn leading(&self) -> Option<Epoch> {
         match self.state() {
@@ -152,9 +171,9 @@ impl Leadership {
         }
     }
 
-    /// The epoch, if this instance leads once the answer to its claim is in.
-    pub(crate) async fn settled(&self) -> Option<Epoch> {
-        while self.state() == LeaderState::Waiting {
+    /// The epoch, if this instance leads at a speaker once the answer to its claim is in.
+    pub(crate) async fn settled(&self, speaker: SpeakerId) -> Option<Epoch> {
+        while self.state_at(speaker) == LeaderState::Waiting {
             self.changed(Duration::from_millis(100)).await;
         }
         self.leading()
@@ -182,23 +201,46 @@ impl Leadership {
         }
     }
 
-    /// The epoch for which the speaker's table is still to be read.
-    pub(crate) fn table_to_read(&self) -> Option<Epoch> {
-        match self.state.lock().role {
-            Role::RowsChecked(epoch) => Some(epoch),
+    /// The epoch for which this speaker's table is still to be read.
+    pub(crate) fn table_to_read(&self, speaker: SpeakerId) -> Option<Epoch> {
+        let state = self.state.lock();
+        match state.role {
+            Role::RowsChecked(epoch) | Role::Leading(epoch) if state.unread.contains(&speaker) => Some(epoch),
             _ => None,
         }
     }
 
     /// Rows are checked.
     pub(crate) fn rows_checked(&self, epoch: Epoch) {
+        {
+            let mut state = self.state.lock();
+            if state.role == Role::Elected(epoch) {
+                state.unread = (0..self.read_table.len()).map(SpeakerId).collect();
+            }
+        }
         self.advance(Role::Elected(epoch), Role::RowsChecked(epoch));
-        self.read_table.notify_one();
+        self.notify_read_table();
     }
 
-    /// The speaker's table was read: from now on this instance leads.
-    pub(crate) fn table_read(&self, epoch: Epoch) {
+    fn notify_read_table(&self) {
+        self.read_table.iter().for_each(Notify::notify_one);
+    }
+
+    /// Notified when the table of this speaker is to be read.
+    pub(crate) fn read_table(&self, speaker: SpeakerId) -> &Notify {
+        &self.read_table[speaker.0]
+    }
+
+    /// A speaker's table was read: from now on this instance leads there. It leads with the first one.
+    pub(crate) fn table_read(&self, epoch: Epoch, speaker: SpeakerId) {
+        {
+            let mut state = self.state.lock();
+            if state.role.epoch() == Some(epoch) {
+                state.unread.remove(&speaker);
+            }
+        }
         self.advance(Role::RowsChecked(epoch), Role::Leading(epoch));
+        self.changed.notify_waiters();
     }
 
     fn advance(&self, from: Role, to: Role) {
@@ -336,7 +378,7 @@ impl Leadership {
                 } else if was_unanswered {
                     drop(state);
                     // what the speaker lost meanwhile could not be announced
-                    self.read_table.notify_one();
+                    self.notify_read_table();
                     self.changed.notify_waiters();
                 }
             }
@@ -371,7 +413,7 @@ fn incompatibility(leader: &Leader, settings: &Settings) -> Option<String> {
     }
     if leader.speaker != settings.speaker_address {
         return Some(format!(
-            "{who} with the speaker {}, and this one has {}: all instances of a pop share one speaker; set the same bgp.gobgp_grpc, or give this site a pop of its own",
+            "{who} with the speaker {}, and this one has {}: all instances of a pop share one speaker; set the same bgp.gobgp_grpc or bgp.speakers, or give this site a pop of its own",
             leader.speaker, settings.speaker_address
         ));
     }

@@ -53,6 +53,7 @@ pub use answer::{
 pub use caller::{Caller, IdempotencyKey};
 pub use engine::{
     CorroborationReport, Engine, EngineParts, PolicyChange, Rehearsal, SimulationInput, SimulationReport,
+    SpeakerPort,
 };
 pub use error::EngineError;
 pub use prefix_policy::correlation::ScopeProblem;

@@ -11,7 +11,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::StreamExt;
-use prefix_core::Announcer;
 use prefix_core::announcer::{AnnounceError, RibPath, SpeakerEvent};
 use prefix_core::flowspec::RouteKey;
 use prefix_core::ownership::Ownership;
@@ -22,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::answer::Speaker;
 use crate::command::record::Record;
-use crate::intent_table::{AnnouncedPath, DesiredPath};
+use crate::intent_table::{AnnouncedPath, DesiredPath, Rib};
 use crate::leadership::LeaderState;
 use crate::rib_diff::{self, Drift, RibDifference};
 use crate::speaker::SpeakerState;
@@ -76,19 +75,18 @@ impl Differences {
 /// Compares the intent with the speaker's table, and follows the speaker's events.
 pub(crate) struct Reconciler {
     context: TaskContext,
-    announcer: Arc<dyn Announcer>,
     speaker: Arc<SpeakerState>,
     /// Notified when a connection stands.
     connected: Notify,
 }
 
 impl Reconciler {
-    pub(crate) fn new(
-        context: TaskContext,
-        announcer: Arc<dyn Announcer>,
-        speaker: Arc<SpeakerState>,
-    ) -> Self {
-        Self { context, announcer, speaker, connected: Notify::new() }
+    pub(crate) fn new(context: TaskContext, speaker: Arc<SpeakerState>) -> Self {
+        Self { context, speaker, connected: Notify::new() }
+    }
+
+    fn rib(&self) -> Rib<'_> {
+        self.context.intents.rib(self.speaker.id)
     }
 
     /// Follows the speaker until `stop`.
@@ -125,6 +123,7 @@ impl Reconciler {
     /// speaker holds up a pass, but not the news that it hangs.
     async fn passes(&self) {
         let leadership = &self.context.leadership;
+        let read_table = leadership.read_table(self.speaker.id);
         let mut interval = interval(self.context.settings.reconciliation_interval);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         interval.tick().await;
@@ -133,39 +132,40 @@ impl Reconciler {
             tokio::select! {
                 _ = interval.tick() => {}
                 () = sleep(RETRY), if failed => {}
-                () = self.connected.notified() => self.speaker.refresh(&*self.announcer).await,
-                () = leadership.read_table.notified() => {}
+                () = self.connected.notified() => self.speaker.refresh().await,
+                () = read_table.notified() => {}
             }
-            let elected = leadership.table_to_read();
+            let elected = leadership.table_to_read(self.speaker.id);
             let limit = elected.map_or(Duration::MAX, |_| FIRST_PASS);
             tokio::select! {
                 // whoever is elected does not wait for the end of a pass that repairs nothing
-                () = leadership.read_table.notified(), if elected.is_none() => {
-                    leadership.read_table.notify_one();
+                () = read_table.notified(), if elected.is_none() => {
+                    read_table.notify_one();
                 }
                 passed = timeout(limit, self.reconcile()) => {
                     failed = self.speaker.connection() == Speaker::Connected && !matches!(passed, Ok(true));
                 }
             }
             if let Some(epoch) = elected {
-                leadership.table_read(epoch);
+                leadership.table_read(epoch, self.speaker.id);
             }
         }
     }
 
     async fn follow_events(&self, suspects: mpsc::UnboundedSender<RouteKey>) {
-        let mut events = self.announcer.watch();
+        let mut events = self.speaker.announcer.watch();
         while let Some(event) = events.next().await {
             self.follow(event, &suspects);
         }
     }
 
     fn follow(&self, event: SpeakerEvent, suspects: &mpsc::UnboundedSender<RouteKey>) {
-        let TaskContext { intents, route_queue, settings, .. } = &self.context;
+        let TaskContext { route_queue, settings, .. } = &self.context;
+        let rib = self.rib();
         match event {
             SpeakerEvent::Connected => {
                 self.speaker.connected();
-                intents.forget_speaker();
+                rib.forget_speaker();
                 route_queue.reconnected();
                 self.connected.notify_one();
             }
@@ -176,7 +176,7 @@ impl Reconciler {
             SpeakerEvent::PathChanged { key, path } => {
                 let is_suspect = match path.as_deref() {
                     // the best path came over a session: it says nothing of the one that we act on
-                    Some(path) if !path.local => self.is_missing(&key) || intents.is_of_others(&key),
+                    Some(path) if !path.local => self.is_missing(&key) || rib.is_of_others(&key),
                     path => {
                         if self.note_owner(&key, path) {
                             route_queue.enqueue(vec![key.clone()]);
@@ -185,7 +185,7 @@ impl Reconciler {
                     }
                 };
                 if is_suspect {
-                    intents.suspect(key.clone());
+                    rib.suspect(key.clone());
                     // the receiver lives as long as this loop
                     let _ = suspects.send(key);
                 }
@@ -206,24 +206,24 @@ impl Reconciler {
     /// Keeps track of routes on which others have the local path: one learned over a session occupies nothing.
     /// Returns true if another pop released one.
     fn note_owner(&self, key: &RouteKey, path: Option<&RibPath>) -> bool {
-        let intents = &self.context.intents;
+        let rib = self.rib();
         let owner = path.filter(|path| path.local).map(|path| path.ownership);
-        intents.note_foreign(key, owner == Some(Ownership::Foreign));
+        rib.note_foreign(key, owner == Some(Ownership::Foreign));
         match owner {
             Some(Ownership::OtherPop { owner }) => {
-                intents.held_by_other_pop(key, &rib_diff::held_by(owner));
+                rib.held_by_other_pop(key, &rib_diff::held_by(owner));
                 false
             }
-            _ => intents.released_by_other_pop(key),
+            _ => rib.released_by_other_pop(key),
         }
     }
 
     fn confirmed(&self, key: &RouteKey) -> Option<AnnouncedPath> {
-        self.context.intents.adj_rib_out(key)?.confirmed
+        self.rib().entry(key)?.confirmed
     }
 
     fn desired(&self, key: &RouteKey) -> DesiredPath {
-        self.context.intents.desired_path(key, self.context.now())
+        self.rib().desired_path(key, self.context.now())
     }
 
     fn is_missing(&self, key: &RouteKey) -> bool {
@@ -237,8 +237,8 @@ impl Reconciler {
 
     /// Reads these routes and repairs the differences. Returns false if they are to be read again.
     async fn check(&self, keys: Vec<RouteKey>) -> bool {
-        let Some(epoch) = self.context.leadership.settled().await else { return true };
-        let found = match self.announcer.find(&keys).await {
+        let Some(epoch) = self.context.leadership.settled(self.speaker.id).await else { return true };
+        let found = match self.speaker.announcer.find(&keys).await {
             Ok(found) => found,
             // the next connection begins with a whole pass, and so does the next term of a leader
             Err(AnnounceError::Unreachable(_)) => return true,
@@ -251,7 +251,7 @@ impl Reconciler {
             if self.note_owner(&key, path.as_ref()) {
                 differences.enqueued.push(key.clone());
             }
-            self.context.intents.no_longer_suspect(&key);
+            self.rib().no_longer_suspect(&key);
             match path {
                 Some(path) => match self.compare(&path) {
                     None => adopted.extend(self.adoption(&path)),
@@ -282,7 +282,7 @@ impl Reconciler {
                 }
                 differences.orphans.push(path.key.clone());
             }
-            Some(RibDifference::HeldByOtherPop(error)) => intents.held_by_other_pop(&path.key, &error),
+            Some(RibDifference::HeldByOtherPop(error)) => self.rib().held_by_other_pop(&path.key, &error),
         }
     }
 
@@ -290,18 +290,21 @@ impl Reconciler {
     fn repair(&self, differences: Differences, epoch: Epoch) {
         let TaskContext { intents, route_queue, commit_queue, .. } = &self.context;
         let Differences { drifts, orphans, mut enqueued } = differences;
+        let rib = self.rib();
         for drift in &drifts {
-            intents.gone(&drift.key);
+            rib.gone(&drift.key);
             enqueued.push(drift.key.clone());
         }
-        orphans.iter().for_each(|key| intents.orphaned(key));
+        orphans.iter().for_each(|key| rib.orphaned(key));
         route_queue.enqueue(enqueued);
         if drifts.is_empty() {
             return;
         }
-        telemetry::drifts(&drifts);
-        let entries =
-            rib_diff::audit_entries(&drifts, |key| intents.mitigation_of_route(key), self.context.now());
+        let name = self.speaker.name.as_ref();
+        telemetry::drifts(name, &drifts);
+        let mitigation_of = |key: &_| intents.mitigation_of_route(key);
+        let entries = rib_diff::audit_entries(&drifts, mitigation_of, self.context.now());
+        let entries = entries.into_iter().map(|entry| rib_diff::naming(entry, name)).collect();
         // a drift is repaired even if it cannot be written at the moment
         let _ = commit_queue.led_by(epoch).submit(Record(entries));
     }
@@ -316,13 +319,14 @@ impl Reconciler {
         if let Ok((_, foreign)) = counts {
             self.speaker.foreign_rules.store(foreign, Ordering::Relaxed);
         }
-        telemetry::reconciled(&counts, started.elapsed(), self.context.settings.pop.as_str());
+        let (pop, name) = (self.context.settings.pop.as_str(), self.speaker.name.as_ref());
+        telemetry::reconciled(&counts, started.elapsed(), pop, name);
         counts.is_ok()
     }
 
     fn purpose(&self) -> Pass {
         let leadership = &self.context.leadership;
-        match (leadership.state(), leadership.table_to_read()) {
+        match (leadership.state_at(self.speaker.id), leadership.table_to_read(self.speaker.id)) {
             (LeaderState::Leading(epoch), _) | (_, Some(epoch)) => Pass::Repair(epoch),
             (LeaderState::LeaseUncertain(_), None) => Pass::Learn,
             (LeaderState::Following | LeaderState::Waiting, None) => Pass::Observe,
@@ -331,12 +335,12 @@ impl Reconciler {
 
     /// Returns how many own paths and how many rules of others there are.
     async fn pass(&self, started: Instant) -> Result<(usize, u64), AnnounceError> {
-        let intents = &self.context.intents;
+        let rib = self.rib();
         let purpose = self.purpose();
         // only what was desired and confirmed before the pass began can be missing from it
-        let before: Vec<RouteKey> = intents.keys();
-        let mut released = intents.all_held_by_other_pop();
-        let mut table = self.announcer.table().await?;
+        let before: Vec<RouteKey> = self.context.intents.keys();
+        let mut released = rib.all_held_by_other_pop();
+        let mut table = self.speaker.announcer.table().await?;
         let mut seen = HashSet::with_capacity(before.len());
         let mut differences = Differences::default();
         let mut adopted = Adopted::default();
@@ -365,18 +369,18 @@ impl Reconciler {
                 }
                 (None, Pass::Learn) => {
                     if let Some((confirmed, ..)) = self.adoption(&path) {
-                        intents.confirmed(&path.key, confirmed);
+                        rib.confirmed(&path.key, confirmed);
                     }
                 }
                 (difference, _) => self.sort_in(&path, difference, &mut differences),
             }
         }
-        intents.table_was_read();
+        rib.table_was_read();
         let own = seen.len();
         let Pass::Repair(epoch) = purpose else { return Ok((own, foreign)) };
         self.adopt(&mut adopted, epoch);
-        differences.enqueued.extend(released.into_iter().filter(|key| intents.released_by_other_pop(key)));
-        let held_by_other_pop = intents.all_held_by_other_pop();
+        differences.enqueued.extend(released.into_iter().filter(|key| rib.released_by_other_pop(key)));
+        let held_by_other_pop = rib.all_held_by_other_pop();
         for key in before {
             if seen.contains(&key) {
                 continue;
@@ -414,7 +418,8 @@ impl Reconciler {
             // nothing was confirmed since this start: the row says it
             None => {
                 let rows = self.context.intents.of_route(key);
-                rows.iter().any(|row| row.lives() && row.speaker.announced)
+                let name = self.context.intents.speakers.name(self.speaker.id);
+                rows.iter().any(|row| row.lives() && row.speaker.is_announced_at(name))
             }
         }
     }

@@ -5,6 +5,7 @@ use prefix_core::announcer::{OwnPath, RibPath};
 use prefix_core::audit::{Actor, AuditAction, AuditEntry};
 use prefix_core::flowspec::{Action, RouteKey};
 use prefix_core::id::MitigationId;
+use prefix_core::name::SpeakerName;
 use prefix_core::ownership::Ownership;
 use serde_json::{Value, json};
 
@@ -145,6 +146,14 @@ fn entry_of(drift: &Drift, mitigation: Option<MitigationId>, now: DateTime<Utc>)
         Some(id) => entry.on("mitigation", id),
         None => entry,
     }
+}
+
+/// Names the speaker whose table it is in an entry, where there are several.
+pub(crate) fn naming(mut entry: AuditEntry, speaker: Option<&SpeakerName>) -> AuditEntry {
+    if let Some(name) = speaker {
+        entry.details["speaker"] = json!(name);
+    }
+    entry
 }
 
 /// One entry per route, and one for all the rest when there are many: a speaker that came back empty is one thing that

@@ -9,7 +9,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use prefix_core::clock::Anchor;
 use prefix_core::guard::GuardWatch;
-use prefix_core::{Announcer, Clock, Store};
+use prefix_core::{Clock, Store};
 use prefix_policy::Policy;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -26,7 +26,7 @@ use crate::policy_in_force::PolicyInForce;
 use crate::reconciler::Reconciler;
 use crate::settings::Settings;
 use crate::source_liveness::SourceLiveness;
-use crate::speaker::SpeakerState;
+use crate::speaker::SpeakerSet;
 use crate::storage_clock::StorageClock;
 use crate::task_context::TaskContext;
 use crate::timers::{self, GroupTimer, RetentionState};
@@ -35,7 +35,6 @@ use crate::{audit_chain, change_feed};
 /// The parts of a running engine.
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) announcer: Arc<dyn Announcer>,
     pub(crate) clock: Arc<StorageClock>,
     /// What an earlier process of this boot knew of the time.
     pub(crate) anchor: Option<Anchor>,
@@ -48,7 +47,7 @@ pub(crate) struct Shared {
     pub(crate) leadership: Arc<Leadership>,
     pub(crate) route_queue: RouteQueue,
     pub(crate) panic_scopes: Arc<PanicScopes>,
-    pub(crate) speaker: Arc<SpeakerState>,
+    pub(crate) speakers: Arc<SpeakerSet>,
     pub(crate) alerts: Arc<Alerts>,
     pub(crate) liveness: Arc<SourceLiveness>,
     /// Notified when audit entries wait to be sealed.
@@ -59,32 +58,35 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(parts: EngineParts, route_queue: RouteQueue) -> Self {
-        let EngineParts { store, announcer, clock, anchor, policy, settings, instance, guard, frozen: _ } =
+    /// The parts, and the sides of their route queues that the dispatchers read.
+    pub(crate) fn new(parts: EngineParts) -> (Self, Vec<RouteQueueReceiver>) {
+        let EngineParts { store, speakers, clock, anchor, policy, settings, instance, guard, frozen: _ } =
             parts;
+        let (speaker_set, speakers) = SpeakerSet::new(speakers, settings.neighbors.clone());
+        let (route_queue, receivers) = RouteQueue::new(&speakers);
         let clock = Arc::new(StorageClock::new(clock, store.is_shared()));
         let policy_in_force = Arc::new(PolicyInForce::new(policy, clock.now()));
         let alerts = Alerts::new(clock.clone(), settings.pop.clone(), policy_in_force.clone());
-        Self {
+        let shared = Self {
             store,
-            announcer,
             clock: clock.clone(),
             anchor,
             retention: Arc::default(),
             guard,
             policy_in_force,
-            intents: Arc::default(),
-            leadership: Arc::new(Leadership::new(instance, clock)),
+            leadership: Arc::new(Leadership::new(instance, clock, &speakers)),
+            intents: Arc::new(IntentTable::new(speakers)),
             route_queue,
             panic_scopes: Arc::default(),
-            speaker: Arc::new(SpeakerState::new(settings.neighbors.clone())),
+            speakers: Arc::new(speaker_set),
             alerts: Arc::new(alerts),
             liveness: Arc::default(),
             to_seal: Arc::default(),
             stopping: Arc::default(),
             outage: StorageOutage::default(),
             settings: Arc::new(settings),
-        }
+        };
+        (shared, receivers)
     }
 
     pub(crate) fn now(&self) -> DateTime<Utc> {
@@ -136,25 +138,31 @@ impl Shared {
     pub(crate) fn tasks(
         &self,
         commit_queue: &CommitQueue,
-        routes: RouteQueueReceiver,
+        routes: Vec<RouteQueueReceiver>,
         stop: &CancellationToken,
     ) -> Vec<(&'static str, BoxFuture<'static, ()>)> {
         let (context, stop) = (|| self.task_context(commit_queue), || stop.clone());
-        let dispatcher = Dispatcher::new(context(), self.announcer.clone());
-        let reconciler = Reconciler::new(context(), self.announcer.clone(), self.speaker.clone());
+        let of_speakers = self.speakers.iter().zip(routes).flat_map(|(speaker, routes)| {
+            // what these two find out concerns this speaker alone
+            let route_queue = self.route_queue.of(speaker.id);
+            let context = || TaskContext { route_queue: route_queue.clone(), ..context() };
+            let dispatcher = Dispatcher::new(context(), speaker.id, speaker.announcer.clone());
+            let reconciler = Reconciler::new(context(), speaker.clone());
+            [
+                ("dispatcher", dispatcher.run(routes, stop()).boxed()),
+                ("reconciler", reconciler.run(stop()).boxed()),
+            ]
+        });
         let groups =
             GroupTimer { context: context(), liveness: self.liveness.clone(), alerts: self.alerts.clone() };
         let alert_watch = AlertWatch {
             context: context(),
             alerts: self.alerts.clone(),
-            speaker: self.speaker.clone(),
-            announcer: self.announcer.clone(),
+            speakers: self.speakers.clone(),
             guard: self.guard.clone(),
         };
         let to_seal = self.to_seal.clone();
-        vec![
-            ("dispatcher", dispatcher.run(routes, stop()).boxed()),
-            ("reconciler", reconciler.run(stop()).boxed()),
+        let others = [
             ("deadlines", timers::deadlines(context(), stop()).boxed()),
             ("steps", timers::steps(context(), stop()).boxed()),
             ("admission", timers::admission(context(), stop()).boxed()),
@@ -166,6 +174,7 @@ impl Shared {
             ("panic", panic_state::run(context(), self.panic_scopes.clone(), stop()).boxed()),
             ("alerts", alert_watch.run(stop()).boxed()),
             ("audit chain", audit_chain::run(context(), to_seal, stop()).boxed()),
-        ]
+        ];
+        of_speakers.chain(others).collect()
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use metrics::{counter, gauge, histogram};
+use metrics::{Label, counter, gauge, histogram};
 use prefix_core::address::VictimIp;
 use prefix_core::announcer::AnnounceError;
 use prefix_core::event::{Event, EventStatus};
@@ -16,7 +16,7 @@ use prefix_core::flowspec::ActionType;
 use prefix_core::guardrail::Refusal;
 use prefix_core::id::EventId;
 use prefix_core::mitigation::{EndReason, Mitigation, Status};
-use prefix_core::name::{SourceName, VectorName};
+use prefix_core::name::{SourceName, SpeakerName, VectorName};
 use prefix_core::ports::{GroupChange, MitigationChange, PoolState};
 use prefix_core::signal::{Corroboration, GroupStatus, SignalRole};
 use tracing::{debug, info, warn};
@@ -242,14 +242,19 @@ pub(crate) fn guard_withdrew(rules: usize) {
 
 /// Updates of one burst did not reach the speaker, or it is not known whether they did. One line for all of them: when
 /// the speaker is away there are many, and they say the same.
-pub(crate) fn speaker_failed<'a>(mut failures: impl Iterator<Item = &'a AnnounceError>) {
+pub(crate) fn speaker_failed<'a>(
+    speaker: Option<&SpeakerName>,
+    mut failures: impl Iterator<Item = &'a AnnounceError>,
+) {
     if let Some(first) = failures.next() {
-        warn!(changes = failures.count() + 1, error = %first, "the speaker did not confirm changes, they are repeated");
+        let speaker = speaker.map(SpeakerName::as_str);
+        warn!(changes = failures.count() + 1, speaker, error = %first, "the speaker did not confirm changes, they are repeated");
     }
 }
 
 /// Intent and table differ: the first few are logged one by one.
-pub(crate) fn drifts(drifts: &[Drift]) {
+pub(crate) fn drifts(speaker: Option<&SpeakerName>, drifts: &[Drift]) {
+    let speaker = speaker.map(SpeakerName::as_str);
     for drift in drifts {
         counter!("prefixd_reconcile_drift_total", "kind" => drift.kind).increment(1);
     }
@@ -257,26 +262,41 @@ pub(crate) fn drifts(drifts: &[Drift]) {
         let (kind, found) = (drift.kind, &drift.found);
         warn!(
             flow = drift.key.flow(),
-            kind, found, "the speaker's table differs from the intent and is repaired"
+            kind, found, speaker, "the speaker's table differs from the intent and is repaired"
         );
     }
     if drifts.len() > 10 {
-        warn!(routes = drifts.len(), "so many routes differ from the intent and are repaired");
+        warn!(routes = drifts.len(), speaker, "so many routes differ from the intent and are repaired");
     }
 }
 
 /// A reconciliation pass ended, with the number of own paths and of rules of others.
 #[allow(clippy::cast_precision_loss, reason = "gauges of counts far below 2^52")]
-pub(crate) fn reconciled(result: &Result<(usize, u64), AnnounceError>, took: Duration, pop: &str) {
+pub(crate) fn reconciled(
+    result: &Result<(usize, u64), AnnounceError>,
+    took: Duration,
+    pop: &str,
+    speaker: Option<&SpeakerName>,
+) {
+    let name = speaker.map(SpeakerName::as_str);
+    let of_speaker = || speaker.map(|name| Label::new("speaker", name.to_string()));
     let status = if result.is_ok() { "success" } else { "error" };
     counter!("prefixd_reconciliation_runs_total", "status" => status).increment(1);
     match result {
         Ok((own, foreign)) => {
-            gauge!("prefixd_reconciliation_active_count", "pop" => pop.to_owned()).set(*own as f64);
-            gauge!("prefixd_foreign_rules").set(*foreign as f64);
-            debug!(own, foreign, milliseconds = took.as_millis(), "intent and table compared");
+            let labels: Vec<Label> =
+                [Label::new("pop", pop.to_owned())].into_iter().chain(of_speaker()).collect();
+            gauge!("prefixd_reconciliation_active_count", labels).set(*own as f64);
+            gauge!("prefixd_foreign_rules", Vec::from_iter(of_speaker())).set(*foreign as f64);
+            debug!(
+                own,
+                foreign,
+                speaker = name,
+                milliseconds = took.as_millis(),
+                "intent and table compared"
+            );
         }
-        Err(error) => warn!(%error, "the speaker's table could not be read"),
+        Err(error) => warn!(%error, speaker = name, "the speaker's table could not be read"),
     }
 }
 

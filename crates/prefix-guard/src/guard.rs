@@ -17,6 +17,7 @@ mod withdrawal;
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
@@ -98,6 +99,33 @@ pub enum ExitReason {
     NothingLeft,
 }
 
+/// The guards of several speakers in one process: they end together, when none of them has anything left. A daemon that
+/// starts meanwhile finds a guard of all of them, or none.
+#[derive(Debug)]
+pub struct GuardGroup {
+    idle: Vec<AtomicBool>,
+    ended: AtomicBool,
+}
+
+impl GuardGroup {
+    /// A group of so many.
+    pub fn new(guards: usize) -> Arc<Self> {
+        let idle = (0..guards).map(|_| AtomicBool::new(false)).collect();
+        Arc::new(Self { idle, ended: AtomicBool::new(false) })
+    }
+
+    /// Notes whether one of them has nothing left; returns true once all end.
+    fn ends(&self, number: usize, nothing_left: bool) -> bool {
+        if let Some(idle) = self.idle.get(number) {
+            idle.store(nothing_left, Ordering::Release);
+        }
+        if self.idle.iter().all(|idle| idle.load(Ordering::Acquire)) {
+            self.ended.store(true, Ordering::Release);
+        }
+        self.ended.load(Ordering::Acquire)
+    }
+}
+
 /// The result of a single pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PassSummary {
@@ -128,6 +156,8 @@ pub struct Guard {
     /// Withdraws nothing before.
     held_until: Option<Instant>,
     reminded: Option<Instant>,
+    /// The guards of the other speakers in this process, and which of all this one is.
+    group: Option<(Arc<GuardGroup>, usize)>,
 }
 
 impl Guard {
@@ -155,7 +185,15 @@ impl Guard {
             next_read: now,
             held_until: None,
             reminded: None,
+            group: None,
         }
+    }
+
+    /// The guard with this number of several that share a process: none ends because nothing is left at its speaker while
+    /// another one has work.
+    #[must_use]
+    pub fn in_group(self, group: Arc<GuardGroup>, number: usize) -> Self {
+        Self { group: Some((group, number)), ..self }
     }
 
     /// Its state, published after each round of its work, at least once a second while the speaker answers.
@@ -224,8 +262,15 @@ impl Guard {
             }
             self.withdraw_overdue().await;
             self.publish();
-            if self.settings.ends_with_daemon && self.nothing_left().await {
-                return ExitReason::NothingLeft;
+            if self.settings.ends_with_daemon {
+                let nothing_left = self.nothing_left().await;
+                let ends = self
+                    .group
+                    .as_ref()
+                    .map_or(nothing_left, |(group, number)| group.ends(*number, nothing_left));
+                if ends {
+                    return ExitReason::NothingLeft;
+                }
             }
         }
     }

@@ -13,7 +13,7 @@ mod path_tracker;
 mod sweep;
 mod withdraw;
 
-pub use guard::{ExitReason, Guard, GuardHost, GuardState, PassSummary, Settings};
+pub use guard::{ExitReason, Guard, GuardGroup, GuardHost, GuardState, PassSummary, Settings};
 pub use heartbeat_monitor::{BootAnchor, Heartbeat, HeartbeatMonitor, Liveness};
 pub use path_tracker::{PathTracker, TrackedPath, is_overdue};
 pub use sweep::{SweepResult, SweepSettings, sweep};

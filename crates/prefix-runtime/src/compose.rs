@@ -7,7 +7,7 @@ use std::time::Duration;
 use prefix_api::{ApiSettings, AuthMode as ApiAuth, RateLimits};
 use prefix_core::clock::SystemClock;
 use prefix_core::{Announcer, Clock, Store};
-use prefix_engine::settings as engine;
+use prefix_engine::{SpeakerPort, settings as engine};
 use prefix_gobgp::Gobgp;
 use prefix_guard::files::StateDir;
 
@@ -19,10 +19,10 @@ use crate::mock_speaker::MockSpeaker;
 use prefix_config::Environment;
 pub use prefix_config::candidate::policy;
 use prefix_config::folder::ConfigSource;
-use prefix_config::settings::bgp::Backend;
+use prefix_config::settings::bgp::{Backend, BgpKeys, ConfiguredSpeaker};
 use prefix_config::settings::http::AuthMode;
 use prefix_config::settings::{Mode, Settings};
-use prefix_config::speaker::SpeakerSettings;
+use prefix_config::speaker::{NamedSpeaker, SpeakerSettings};
 
 /// The clock of the machine.
 pub fn clock() -> Arc<dyn Clock> {
@@ -60,9 +60,21 @@ pub fn engine_settings(settings: &Settings, configuration: String) -> engine::Se
         retain_mitigations: days(keys.storage.retention.mitigations_days),
         has_sessions: keys.bgp.backend() != Backend::Mock,
         preserve_announcements: keys.shutdown.preserve_announcements,
-        speaker_address: machine::speaker_address(&keys.bgp.gobgp_grpc),
+        speaker_address: speaker_address(&keys.bgp),
         configuration,
     }
+}
+
+/// Where the speakers are, as instances of a pop compare it.
+fn speaker_address(bgp: &BgpKeys) -> String {
+    let address = |speaker: &ConfiguredSpeaker<'_>| {
+        let address = machine::speaker_address(&speaker.endpoint);
+        speaker.name.map_or(address.clone(), |name| format!("{name}: {address}"))
+    };
+    let mut addresses: Vec<String> = bgp.speakers().iter().map(address).collect();
+    // the order of the list says nothing
+    addresses.sort();
+    addresses.join(", ")
 }
 
 /// The supervisor of the guard; `None` where nothing is announced.
@@ -90,13 +102,15 @@ pub async fn store(settings: &Settings) -> Result<Arc<dyn Store>, StartError> {
     prefix_store::open(&url.0, options).await.map_err(StartError::Storage)
 }
 
-/// The speaker; nothing is connected yet.
-pub fn speaker(settings: &Settings) -> Arc<dyn Announcer> {
-    let bgp = &settings.keys.bgp;
-    if bgp.backend() == Backend::Mock {
-        return Arc::new(MockSpeaker::default());
-    }
-    Arc::new(Gobgp::new(SpeakerSettings::of(settings).gobgp()))
+/// The speakers; nothing is connected yet.
+pub fn speakers(settings: &Settings) -> Vec<SpeakerPort> {
+    let is_mock = settings.keys.bgp.backend() == Backend::Mock;
+    let port = |speaker: NamedSpeaker| {
+        let announcer: Arc<dyn Announcer> =
+            if is_mock { Arc::new(MockSpeaker::default()) } else { Arc::new(Gobgp::new(speaker.gobgp)) };
+        SpeakerPort { name: speaker.name, announcer }
+    };
+    SpeakerSettings::of(settings).speakers().into_iter().map(port).collect()
 }
 
 /// How the API listens and whom it lets in.

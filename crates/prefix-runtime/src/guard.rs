@@ -11,10 +11,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::FutureExt;
+use futures::future::join_all;
+use prefix_core::name::SpeakerName;
 use prefix_gobgp::Gobgp;
 use prefix_guard::files::StateDir;
-use prefix_guard::{ExitReason, Guard, Settings};
+use prefix_guard::{ExitReason, Guard, GuardGroup, GuardState, Settings};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 use self::guard_host::StateDirHost;
 use self::heartbeat_writer::HeartbeatWriter;
@@ -26,7 +30,10 @@ use prefix_config::Environment;
 use prefix_config::folder::ConfigSource;
 use prefix_config::settings::bgp::Backend;
 use prefix_config::settings::operation::{LogFormat, ObservabilityKeys};
-use prefix_config::speaker::SpeakerSettings;
+use prefix_config::speaker::{NamedSpeaker, SpeakerSettings};
+
+/// What the guard of each speaker publishes.
+type Published = Vec<(Option<SpeakerName>, watch::Receiver<GuardState>)>;
 
 /// How long `guard.lock` may be held by a daemon that only checks whether there is a guard.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
@@ -134,27 +141,53 @@ fn lock(state: &StateDir) -> Lock {
     }
 }
 
-fn guard_of(settings: &SpeakerSettings, state: StateDir, spawned: bool) -> Guard {
+/// A guard of each speaker, with its name if there are several.
+fn guards_of(
+    settings: &SpeakerSettings,
+    state: &StateDir,
+    spawned: bool,
+) -> Vec<(Option<SpeakerName>, Guard)> {
+    let speakers = settings.speakers();
+    let (are_several, group) = (speakers.len() > 1, GuardGroup::new(speakers.len()));
     let guard = Settings {
         grace: Duration::from_secs(settings.bgp.guard.grace_seconds),
         max_changes_per_second: settings.bgp.max_changes_per_second,
         ends_with_daemon: spawned,
     };
-    let speaker = Arc::new(Gobgp::new(settings.gobgp()));
-    Guard::new(speaker, compose::clock(), Arc::new(StateDirHost(state)), guard)
+    let of_one = |(number, speaker): (usize, NamedSpeaker)| {
+        let name = speaker.name.filter(|_| are_several);
+        let host = StateDirHost { state: state.clone(), speaker: name.clone() };
+        let gobgp = Arc::new(Gobgp::new(speaker.gobgp));
+        let guard = Guard::new(gobgp, compose::clock(), Arc::new(host), guard);
+        (name, guard.in_group(group.clone(), number))
+    };
+    speakers.into_iter().enumerate().map(of_one).collect()
+}
+
+/// The addresses of the speakers, for people.
+fn addresses(settings: &SpeakerSettings) -> String {
+    let speakers = settings.bgp.speakers();
+    let all: Vec<String> = speakers.iter().map(|speaker| speaker.endpoint.to_string()).collect();
+    all.join(", ")
 }
 
 async fn once(settings: &SpeakerSettings, state: StateDir) -> ExitCode {
-    match guard_of(settings, state, false).once().await {
-        Ok(done) => {
-            tracing::info!(done.withdrawn, done.own, done.overdue, "one pass");
-            if done.overdue == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let passes = guards_of(settings, &state, false).into_iter().map(|(name, guard)| async move {
+        let speaker = name.as_ref().map(SpeakerName::as_str);
+        match guard.once().await {
+            Ok(done) => {
+                tracing::info!(done.withdrawn, done.own, done.overdue, speaker, "one pass");
+                done.overdue == 0
+            }
+            Err(error) => {
+                tracing::error!(%error, speaker, at = addresses(settings), "the table cannot be read");
+                false
+            }
         }
-        Err(error) => {
-            tracing::error!(%error, speaker = %settings.bgp.gobgp_grpc, "the table cannot be read");
-            ExitCode::FAILURE
-        }
-    }
+    });
+    // one that cannot be read keeps nobody from the others
+    let all_clean = join_all(passes).await.into_iter().all(|clean| clean);
+    if all_clean { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 async fn guard(
@@ -171,8 +204,8 @@ async fn guard(
                 return ExitCode::FAILURE;
             }
         };
-    let guard = guard_of(settings, state.clone(), arguments.spawned);
-    let published = guard.state();
+    let guards = guards_of(settings, &state, arguments.spawned);
+    let published: Published = guards.iter().map(|(name, guard)| (name.clone(), guard.state())).collect();
     if let Some(at) = arguments.metrics_listen {
         match tokio::net::TcpListener::bind(at.0).await {
             Ok(listener) => drop(tokio::spawn(metrics::serve(listener, published.clone()))),
@@ -189,7 +222,7 @@ async fn guard(
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         pop = %settings.pop,
-        speaker = %settings.bgp.gobgp_grpc,
+        speaker = addresses(settings),
         grace_seconds = settings.bgp.guard.grace_seconds,
         "guard started"
     );
@@ -199,7 +232,9 @@ async fn guard(
             _ = interrupt.recv() => {}
         }
     };
-    let end = guard.run(stop).await;
+    let stop = stop.shared();
+    let ends = join_all(guards.into_iter().map(|(_, guard)| guard.run(stop.clone()))).await;
+    let end = ends.into_iter().find(|end| *end == ExitReason::Requested).unwrap_or(ExitReason::NothingLeft);
     manager.stopping();
     // a disk that hangs does not delay the end
     let _ = tokio::time::timeout(LOCK_PATIENCE, heartbeat).await;

@@ -144,7 +144,7 @@ impl Daemon {
         let marker = panic_marker::read(&folder);
         let engine = Engine::start(EngineParts {
             store: compose::store(&settings).await?,
-            announcer: compose::speaker(&settings),
+            speakers: compose::speakers(&settings),
             clock: compose::clock(),
             anchor: state.heartbeat.last_time(),
             policy,

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use prefix_api::{ConfigControl, ConfigDocument, EditError};
 use prefix_config::Environment;
 use prefix_config::folder::{ConfigSource, Files};
+use prefix_core::Announcer;
 use prefix_core::clock::SystemClock;
 use prefix_core::id::InstanceId;
 use prefix_engine::{Caller, Engine, EngineParts};
@@ -27,7 +28,7 @@ async fn running(folder: &Path) -> (RunningConfig, Engine, Arc<MemoryStore>) {
     let store = Arc::new(MemoryStore::new());
     let engine = Engine::start(EngineParts {
         store: store.clone(),
-        announcer: Arc::new(MemoryAnnouncer::new()),
+        speakers: vec![(Arc::new(MemoryAnnouncer::new()) as Arc<dyn Announcer>).into()],
         clock: Arc::new(SystemClock),
         anchor: None,
         policy: compose::policy(&settings, configuration.inventory, configuration.playbooks, &correlation),

@@ -71,6 +71,15 @@ pub(super) fn settings(speaker: &Gobgpd, storage: &str) -> Value {
     })
 }
 
+/// Several speakers instead of the one.
+pub(super) fn set_speakers(settings: &mut Value, speakers: &[(&str, &Gobgpd)]) {
+    let element =
+        |(name, speaker): &(&str, &Gobgpd)| json!({"name": name, "gobgp_grpc": speaker.grpc_endpoint()});
+    let bgp = settings["bgp"].as_object_mut().expect("a section");
+    bgp.remove("gobgp_grpc");
+    bgp.insert("speakers".to_owned(), speakers.iter().map(element).collect());
+}
+
 /// Sets `path`, like `quotas.max_active_per_pop`, in a document.
 pub(super) fn set(document: &mut Value, path: &str, value: Value) {
     let mut place = document;

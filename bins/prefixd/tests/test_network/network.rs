@@ -18,6 +18,7 @@ const ROUTER_ASN: u32 = 65120;
 #[expect(clippy::struct_excessive_bools, reason = "each part is there or not, whatever the others are")]
 pub(crate) struct NetworkBuilder {
     version: GobgpVersion,
+    second: Option<GobgpVersion>,
     exabgp: bool,
     bird: bool,
     frr: bool,
@@ -40,6 +41,12 @@ impl NetworkBuilder {
     /// With ExaBGP as a router ([`Network::router`]): the one that shows every byte.
     pub(crate) fn exabgp(mut self) -> Self {
         self.exabgp = true;
+        self
+    }
+
+    /// With a second speaker, gobgpd of this version: they are called `rs1` and `rs2`. Routers have sessions with the first.
+    pub(crate) fn second_speaker(mut self, version: GobgpVersion) -> Self {
+        self.second = Some(version);
         self
     }
 
@@ -141,7 +148,14 @@ impl NetworkBuilder {
         };
         let folder = tempfile::Builder::new().prefix("prefixd-test-").tempdir().unwrap();
         let storage = database.as_ref().map_or("sqlite://data/prefixd.db", Database::url);
+        let second = match self.second {
+            Some(version) => Some(Gobgpd::version_of(version).start().await?),
+            None => None,
+        };
         let mut settings = configuration::settings(&speaker, storage);
+        if let Some(second) = &second {
+            configuration::set_speakers(&mut settings, &[("rs1", &speaker), ("rs2", second)]);
+        }
         for (path, value) in self.settings {
             configuration::set(&mut settings, &path, value);
         }
@@ -161,6 +175,7 @@ impl NetworkBuilder {
             bird,
             frr,
             speaker,
+            second,
             between,
             folder,
             database,
@@ -233,6 +248,7 @@ pub(crate) struct Network {
     bird: Option<Bird>,
     frr: Option<Frr>,
     pub(crate) speaker: Gobgpd,
+    second: Option<Gobgpd>,
     between: Option<(Arc<Namespace>, Uplink)>,
     folder: tempfile::TempDir,
     pub(crate) database: Option<Database>,
@@ -244,6 +260,7 @@ impl Network {
     pub(crate) fn with(version: GobgpVersion) -> NetworkBuilder {
         NetworkBuilder {
             version,
+            second: None,
             exabgp: false,
             bird: false,
             frr: false,
@@ -281,6 +298,11 @@ impl Network {
 
     pub(crate) fn frr_mut(&mut self) -> &mut Frr {
         self.frr.as_mut().expect("the test asked for no FRR")
+    }
+
+    /// The second speaker, `rs2`.
+    pub(crate) fn second_speaker(&mut self) -> &mut Gobgpd {
+        self.second.as_mut().expect("the test asked for one speaker")
     }
 
     /// The network between the daemon and its speaker.

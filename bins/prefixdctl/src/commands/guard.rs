@@ -16,7 +16,10 @@ pub(crate) enum GuardCommand {
 }
 
 const OWN_PATHS: &[Column<OwnPath>] = &[
-    Column::new("flow", Shown::Always, |path| Cell::text(&path.flow)),
+    Column::new("flow", Shown::Always, |path| match &path.speaker {
+        Some(speaker) => Cell::text(format!("{} at {speaker}", path.flow)),
+        None => Cell::text(&path.flow),
+    }),
     Column::new("not_after", Shown::Always, |path| Cell::time(path.not_after)),
     Column::new("mitigation", Shown::Always, |path| Cell::optional(path.mitigation.as_ref())),
     Column::new("overdue", Shown::Always, |path| match (path.overdue, path.not_after) {

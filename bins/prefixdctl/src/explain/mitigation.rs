@@ -138,12 +138,18 @@ fn place(mitigation: &Mitigation) -> String {
         1 => "carried by 1 BGP session".to_owned(),
         count => format!("carried by {count} BGP sessions"),
     };
-    match (bgp.intended, bgp.announced) {
+    let place = match (bgp.intended, bgp.announced) {
         (true, true) => format!("{pop}: in the speaker, {sessions}"),
         (true, false) => format!("{pop}: wanted, but the speaker does not have it yet"),
         (false, true) => format!("{pop}: no longer wanted, but the speaker still has it"),
         (false, false) => format!("{pop}: not announced"),
-    }
+    };
+    let speakers = bgp.speakers.iter().flatten().map(|speaker| {
+        let has = if speaker.announced { "has it" } else { "does not have it" };
+        let why = speaker.error.as_ref().map(|error| format!(" ({error})")).unwrap_or_default();
+        format!("{} {has}{why}", speaker.name)
+    });
+    [place].into_iter().chain(speakers).collect::<Vec<_>>().join("; ")
 }
 
 fn times(mitigation: &Mitigation, now: DateTime<Utc>) -> String {

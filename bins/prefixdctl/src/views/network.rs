@@ -15,7 +15,10 @@ fn peer_tone(state: &PeerState) -> Tone {
 
 /// The columns of BGP neighbours.
 pub(crate) const PEERS: &[Column<Peer>] = &[
-    Column::new("name", Shown::Always, |row| Cell::text(&row.name)),
+    Column::new("name", Shown::Always, |row| match &row.speaker {
+        Some(speaker) => Cell::text(format!("{} at {speaker}", row.name)),
+        None => Cell::text(&row.name),
+    }),
     Column::new("address", Shown::Always, |row| Cell::optional(row.address)),
     Column::new("asn", Shown::Always, |row| Cell::optional(row.asn)),
     Column::new("state", Shown::Always, |row| Cell::Toned(peer_tone(&row.state), row.state.to_string())),

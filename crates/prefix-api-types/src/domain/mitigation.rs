@@ -3,12 +3,13 @@
 use prefix_core::decision as domain;
 use prefix_core::flowspec::Dscp;
 use prefix_core::lease::Lease as DomainLease;
-use prefix_core::mitigation::Mitigation as Row;
+use prefix_core::mitigation::{Mitigation as Row, SpeakerPart};
 use prefix_core::signal::Correlation as DomainCorrelation;
 
 use super::{ports, text, texts};
 use crate::{
-    BgpState, Correlation, DecidedRule, Decision, Lease, Mitigation, PacketLength, Protocol, TraceEntry,
+    BgpState, Correlation, DecidedRule, Decision, Lease, Mitigation, PacketLength, Protocol, SpeakerState,
+    TraceEntry,
 };
 
 impl Mitigation {
@@ -17,7 +18,7 @@ impl Mitigation {
     /// What only the running daemon knows is left open: `shadowed_by`, `bgp.intended` and `bgp.peers_established`.
     pub fn of(row: &Row, in_full: bool) -> Self {
         let key = row.key();
-        let (action, matching) = (row.action.parts(), &row.matching);
+        let (action, matching, parts) = (row.action.parts(), &row.matching, &row.speaker.parts);
         Self {
             mitigation_id: row.mitigation_id.into(),
             pop: row.pop.to_string(),
@@ -61,6 +62,7 @@ impl Mitigation {
                 last_confirmed_at: row.speaker.last_confirmed_at,
                 peers_established: 0,
                 error: row.speaker.error.clone(),
+                speakers: (!parts.is_empty()).then(|| parts.iter().map(SpeakerState::from).collect()),
             },
             created_at: Some(row.created_at),
             updated_at: Some(row.updated_at),
@@ -74,6 +76,17 @@ impl Mitigation {
             correlation: row.correlation.as_ref().map(|found| Correlation::of(found, in_full)),
             dry_run: row.dry_run,
             decision: in_full.then(|| Decision::from(&row.decision)),
+        }
+    }
+}
+
+impl From<&SpeakerPart> for SpeakerState {
+    fn from(part: &SpeakerPart) -> Self {
+        Self {
+            name: part.name.to_string(),
+            announced: part.announced,
+            last_confirmed_at: part.last_confirmed_at,
+            error: part.error.clone(),
         }
     }
 }

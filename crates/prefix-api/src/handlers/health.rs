@@ -1,7 +1,10 @@
 //! Health: whether it lives, whether it accepts, and what is wrong (http-api.md §11).
 
+use std::collections::BTreeMap;
+
 use actix_web::web::Data;
 use prefix_api_types::{Guard, HealthDetail, HealthSummary, Leader, PanicSummary, Ready, Speaker};
+use prefix_core::announcer::SessionState;
 use prefix_core::guard::{GuardMode, GuardStatus};
 use prefix_engine::Health;
 
@@ -49,13 +52,19 @@ pub(crate) async fn detail(api: Data<Api>) -> Reply {
 
 fn shown(health: Health, mode: &str, auth_mode: &str) -> HealthDetail {
     let pop = health.pop.to_string();
-    let sessions = health.peers.iter().map(|view| (view.name.clone(), view.peer.state.into()));
+    let mut sessions = BTreeMap::new();
+    for view in &health.peers {
+        // of the sessions with several speakers the one by which it gets rules
+        if view.peer.state == SessionState::Established || !sessions.contains_key(&view.name) {
+            sessions.insert(view.name.clone(), view.peer.state.into());
+        }
+    }
     HealthDetail {
         status: if health.degraded { "degraded" } else { "healthy" }.to_owned(),
         version: VERSION.to_owned(),
         mode: mode.to_owned(),
         uptime_seconds: health.uptime.as_secs(),
-        bgp_sessions: sessions.collect(),
+        bgp_sessions: sessions,
         active_mitigations: health.active,
         pending_mitigations: health.pending,
         queued_mitigations: Some(health.queued),

@@ -14,6 +14,7 @@ use actix_web::web::{Bytes, Data};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use chrono::DateTime;
+use prefix_core::Announcer;
 use prefix_core::audit::AuditEntry;
 use prefix_core::confidence::Confidence;
 use prefix_engine::settings::Mode;
@@ -287,7 +288,7 @@ async fn parts_with(policy: Policy) -> (ApiParts, Arc<MemoryStore>, Arc<MemoryAn
     let config = Arc::new(FakeConfig::default());
     let engine = Engine::start(EngineParts {
         store: store.clone(),
-        announcer: speaker.clone(),
+        speakers: vec![(speaker.clone() as Arc<dyn Announcer>).into()],
         clock: clock.clone(),
         anchor: None,
         policy,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use prefix_core::announcer::AfiSafi;
 pub use prefix_core::guard::GuardMode;
-use prefix_core::name::RtbhTargetName;
+use prefix_core::name::{RtbhTargetName, SpeakerName};
 use prefix_core::platform::Platform;
 use prefix_core::rtbh::{RtbhTarget, RtbhTargets, United};
 use prefix_core::section;
@@ -21,12 +21,15 @@ section! {
         pub backend_key: Option<Backend> = None,
         /// The old key for the same.
         pub mode: Option<OldMode> = None,
-        /// Where the speaker's API listens.
-        pub gobgp_grpc: Endpoint = Endpoint::Tcp { host: "127.0.0.1".to_owned(), port: 50051 },
+        /// Where the speaker's API listens; [`BgpKeys::speakers`] fills in the default.
+        pub gobgp_grpc: Option<Endpoint> = None,
         /// Version of its API.
-        pub gobgp_api: Api = Api::default(),
+        pub gobgp_api: Option<Api> = None,
         /// TLS to it.
-        pub gobgp_tls: SpeakerTlsKeys = SpeakerTlsKeys::default(),
+        pub gobgp_tls: Option<SpeakerTlsKeys> = None,
+        /// Several speakers, instead of the three keys above.
+        #[serde(rename = "speakers")]
+        pub speakers_key: Option<Vec<SpeakerKeys>> = None,
         /// Our autonomous system; required.
         pub local_asn: Option<u32> = None,
         /// Our BGP identifier; required.
@@ -61,7 +64,47 @@ section! {
     }
 }
 
+/// One of the speakers, by whichever keys it is configured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConfiguredSpeaker<'a> {
+    /// Its name; `None` = the only one, configured by `bgp.gobgp_grpc`.
+    pub name: Option<&'a SpeakerName>,
+    /// Where its API listens.
+    pub endpoint: Endpoint,
+    /// Version of its API.
+    pub api: Api,
+    /// TLS to it.
+    pub tls: SpeakerTlsKeys,
+}
+
 impl BgpKeys {
+    /// The speakers that every own rule goes to, at least one.
+    pub fn speakers(&self) -> Vec<ConfiguredSpeaker<'_>> {
+        if let Some(speakers) = self.speakers_key.as_ref().filter(|speakers| !speakers.is_empty()) {
+            let speakers = speakers.iter().map(|keys| ConfiguredSpeaker {
+                name: Some(&keys.name),
+                endpoint: keys.gobgp_grpc.clone(),
+                api: keys.gobgp_api,
+                tls: keys.gobgp_tls.clone(),
+            });
+            return speakers.collect();
+        }
+        let default = || Endpoint::Tcp { host: "127.0.0.1".to_owned(), port: 50051 };
+        vec![ConfiguredSpeaker {
+            name: None,
+            endpoint: self.gobgp_grpc.clone().unwrap_or_else(default),
+            api: self.gobgp_api.unwrap_or_default(),
+            tls: self.gobgp_tls.clone().unwrap_or_default(),
+        }]
+    }
+
+    /// The files that say by which certificates the speakers are reached.
+    pub fn speaker_tls_paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let of_speakers = self.speakers_key.iter_mut().flatten().map(|keys| &mut keys.gobgp_tls);
+        let all = self.gobgp_tls.iter_mut().chain(of_speakers);
+        all.flat_map(|tls| [&mut tls.ca, &mut tls.cert, &mut tls.key]).flatten()
+    }
+
     /// What announces, by the new key or the old one.
     pub fn backend(&self) -> Backend {
         self.backend_key.unwrap_or(match self.mode {
@@ -121,6 +164,22 @@ pub enum OldMode {
     Sidecar,
     /// Nothing.
     Mock,
+}
+
+/// One element of `bgp.speakers`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpeakerKeys {
+    /// Its name.
+    pub name: SpeakerName,
+    /// Where its API listens.
+    pub gobgp_grpc: Endpoint,
+    /// Version of its API.
+    #[serde(default)]
+    pub gobgp_api: Api,
+    /// TLS to it.
+    #[serde(default)]
+    pub gobgp_tls: SpeakerTlsKeys,
 }
 
 /// `bgp.gobgp_tls`.

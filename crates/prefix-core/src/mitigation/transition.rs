@@ -17,7 +17,7 @@ pub struct TransitionError {
 }
 
 impl Mitigation {
-    fn step_to(&mut self, to: Status, now: DateTime<Utc>) -> Result<(), TransitionError> {
+    pub(super) fn step_to(&mut self, to: Status, now: DateTime<Utc>) -> Result<(), TransitionError> {
         if !self.status.may_become(to) {
             return Err(TransitionError { from: self.status, to });
         }

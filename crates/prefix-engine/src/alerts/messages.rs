@@ -194,8 +194,9 @@ impl Alerts {
     pub(super) fn session_changed(&self, change: &SessionChange, rows: &[Arc<Mitigation>]) {
         let now = self.clock.now();
         let name = &change.peer;
+        let of = change.speaker.as_ref().map(|speaker| format!(" of speaker {speaker}")).unwrap_or_default();
         if change.state == SessionState::Established {
-            let title = format!("BGP session to {name} is up");
+            let title = format!("BGP session to {name}{of} is up");
             let message = "it receives rules again".to_owned();
             self.raise(Alert::new(AlertType::SessionUp, now, title, message).about_peer(name));
             return;
@@ -210,10 +211,12 @@ impl Alerts {
         };
         let mut newest: Vec<_> = rows.iter().filter(is_new).collect();
         newest.sort_by_key(|row| std::cmp::Reverse((touched(row), row.mitigation_id)));
-        let title = format!("BGP session to {name} is down ({})", change.state);
+        let title = format!("BGP session to {name}{of} is down ({})", change.state);
         let message = if newest.is_empty() {
-            "no rule was announced within the last 10 s. Its routers have none of our rules until it is back."
-                .to_owned()
+            let only = if change.speaker.is_some() { " by this speaker" } else { "" };
+            format!(
+                "no rule was announced within the last 10 s. Its routers have none of our rules{only} until it is back."
+            )
         } else {
             let named = |row: &&Arc<Mitigation>| {
                 format!("{} (mitigation {}, victim {})", flow(row), row.mitigation_id, row.victim_ip)

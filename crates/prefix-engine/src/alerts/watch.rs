@@ -6,20 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use prefix_core::Announcer;
 use prefix_core::alert::AlertType;
 use prefix_core::announcer::AfiSafi;
 use prefix_core::guard::{GuardMode, GuardWatch};
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{Mitigation, Status};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::Alerts;
 use super::messages::flow;
-use crate::answer::Speaker;
-use crate::speaker::{SpeakerState, family_of};
+use crate::intent_table::Rib;
+use crate::speaker::{SpeakerSet, family_of};
 use crate::task_context::TaskContext;
 
 /// One sweep raises alerts of so many mitigations; the last of them also counts the others.
@@ -105,8 +104,7 @@ impl MissingGuard {
 pub(crate) struct AlertWatch {
     pub(crate) context: TaskContext,
     pub(crate) alerts: Arc<Alerts>,
-    pub(crate) speaker: Arc<SpeakerState>,
-    pub(crate) announcer: Arc<dyn Announcer>,
+    pub(crate) speakers: Arc<SpeakerSet>,
     /// `None`: no guard is expected.
     pub(crate) guard: Option<Arc<dyn GuardWatch>>,
 }
@@ -120,23 +118,24 @@ impl AlertWatch {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = self.speaker.session_changed.notified() => {}
+                () = self.speakers.session_changed.notified() => {}
                 () = sleep(SWEEP) => {}
             }
-            let changes = self.speaker.take_changes();
+            let changes = self.speakers.take_changes();
             if let Some(guard) = self.guard.as_ref().filter(|_| settings.enforced()) {
                 missing_guard.update(&**guard, self.context.now());
             }
-            // the other instances have the same speaker
+            // the other instances have the same speakers
             if leadership.in_charge().is_none() {
                 continue;
             }
             changes.iter().for_each(|change| self.alerts.session_changed(change, &intents.rows()));
             // news of a session does not always name its families: they are read before an alert is raised
-            let is_doubtful = !self.alerts.raised.lock().unseen.since.is_empty() && self.speaker.has_peers();
+            let is_doubtful =
+                !self.alerts.raised.lock().unseen.since.is_empty() && self.speakers.have_peers();
             if is_doubtful && refreshed.elapsed() >= REFRESH {
                 refreshed = Instant::now();
-                let _ = timeout(SWEEP, self.speaker.refresh(&*self.announcer)).await;
+                self.speakers.refresh(SWEEP).await;
             }
             self.sweep();
         }
@@ -178,7 +177,9 @@ impl AlertWatch {
             found.retain(|row| raised.insert(row.mitigation_id));
         }
         let message = |row: &Mitigation| {
-            let error = row.key().and_then(|key| self.context.intents.adj_rib_out(&key)?.error);
+            let intents = &self.context.intents;
+            let error =
+                row.key().map(|key| intents.errors(&key).join("; ")).filter(|error| !error.is_empty());
             let error = error.map(|error| format!(" The speaker: {error}.")).unwrap_or_default();
             format!(
                 "the rule is to be withdrawn for more than {} s and the speaker has not confirmed that it is gone; \
@@ -192,11 +193,14 @@ impl AlertWatch {
     fn unseen(&self, rows: &[Arc<Mitigation>], now: DateTime<Utc>) {
         let TaskContext { settings, intents, .. } = &self.context;
         let mut uncarried: Vec<AfiSafi> = Vec::new();
-        if settings.has_sessions && self.speaker.connection() == Speaker::Connected {
-            uncarried.extend(FAMILIES.iter().filter(|family| self.speaker.established(**family) == 0));
+        if settings.has_sessions && self.speakers.any_connected() {
+            uncarried.extend(FAMILIES.iter().filter(|family| self.speakers.established(**family) == 0));
         }
-        let is_confirmed =
-            |row: &Mitigation| row.key().and_then(|key| intents.adj_rib_out(&key)?.confirmed).is_some();
+        let is_confirmed = |row: &Mitigation| {
+            let key = row.key();
+            let has = |rib: Rib<'_>| key.as_ref().and_then(|key| rib.entry(key)?.confirmed).is_some();
+            intents.ribs().any(|(_, rib)| has(rib))
+        };
         let is_unseen = |row: &&Arc<Mitigation>| {
             row.lives()
                 && !row.dry_run

@@ -4,23 +4,31 @@ use prefix_core::flowspec::RouteKey;
 use prefix_core::mitigation::Mitigation;
 use prefix_core::ports::{ReadSet, StoreError};
 pub(crate) use prefix_policy::use_cases::Confirmed;
+use prefix_core::speakers::SpeakerId;
 use prefix_policy::use_cases::{UnitOfWork, confirm, confirm_withdrawn};
 
 use crate::commit_queue::{Command, CommandContext, RETRY};
 use crate::intent_table::IntentTable;
 use crate::shared::Shared;
 
-/// True if a confirmation of this row says something that is not written down yet: of the row itself, or of another one
-/// that is giving the same rule up and need not wait for it to leave.
-pub(crate) fn is_news(row: &Mitigation, key: &RouteKey, intents: &IntentTable) -> bool {
-    prefix_policy::use_cases::is_news(row) || intents.is_given_up(key)
+/// True if a confirmation of this row by this speaker says something that is not written down yet: of the row itself, or of
+/// another one that is giving the same rule up and need not wait for it to leave.
+pub(crate) fn is_news(row: &Mitigation, key: &RouteKey, intents: &IntentTable, by: SpeakerId) -> bool {
+    prefix_policy::use_cases::is_news(row, &intents.speakers, by) || intents.is_given_up(key)
 }
 
-/// Writes down which paths are in the speaker's table, and which rules have left it.
-#[derive(Default)]
+/// Writes down which paths are in a speaker's table, and which rules have left it.
 pub(crate) struct Settle {
+    pub(crate) speaker: SpeakerId,
     pub(crate) confirmed: Vec<Confirmed>,
     pub(crate) gone: Vec<RouteKey>,
+}
+
+impl Settle {
+    /// Nothing yet of what this speaker confirms.
+    pub(crate) fn by(speaker: SpeakerId) -> Self {
+        Self { speaker, confirmed: Vec::new(), gone: Vec::new() }
+    }
 }
 
 impl Command for Settle {
@@ -38,14 +46,14 @@ impl Command for Settle {
 
     fn run(&mut self, uow: &mut UnitOfWork<'_>) {
         self.confirmed.iter().for_each(|confirmed| confirm(uow, confirmed));
-        self.gone.iter().for_each(|key| confirm_withdrawn(uow, key));
+        self.gone.iter().for_each(|key| confirm_withdrawn(uow, self.speaker, key));
     }
 
     fn after(self, result: Result<&(), &StoreError>, shared: &Shared) {
         if result.is_err() {
             // doing it again is harmless, and it is confirmed again
             let keys = self.confirmed.into_iter().map(|confirmed| confirmed.key).chain(self.gone).collect();
-            shared.route_queue.enqueue_later(keys, RETRY * 4);
+            shared.route_queue.of(self.speaker).enqueue_later(keys, RETRY * 4);
         }
     }
 

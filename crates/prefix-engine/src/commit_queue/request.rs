@@ -14,6 +14,7 @@ use prefix_core::id::{MitigationId, PanicId};
 use prefix_core::mitigation::Mitigation;
 use prefix_core::name::{ExternalEventId, SourceName};
 use prefix_core::ports::{ReadSet, StoreError};
+use prefix_core::speakers::{SpeakerId, Speakers};
 use prefix_policy::Policy;
 use prefix_policy::use_cases::{InstanceFacts, UnitOfWork};
 use tokio::sync::oneshot;
@@ -93,8 +94,12 @@ impl CommandContext<'_> {
 }
 
 impl InstanceFacts for CommandContext<'_> {
-    fn was_sent(&self, key: &RouteKey) -> bool {
-        self.intents.was_sent(key)
+    fn was_sent(&self, speaker: SpeakerId, key: &RouteKey) -> bool {
+        self.intents.rib(speaker).was_sent(key)
+    }
+
+    fn speakers(&self) -> &Speakers {
+        &self.intents.speakers
     }
 
     fn is_panic_pending(&self, id: MitigationId) -> bool {

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::{Dispatcher, RouteUpdate, keys_of, lease_uncertain};
 use crate::command::record::Record;
 use crate::command::settle::Settle;
-use crate::rib_diff::{held_by, is_ours, replacement};
+use crate::rib_diff::{held_by, is_ours, naming, replacement};
 
 /// So many routes are read at once at most: unicast ones are asked for by name.
 const MOST_READ: usize = 10_000;
@@ -43,7 +43,7 @@ impl Dispatcher {
     pub(super) async fn read_first(&mut self, announce: &[RouteUpdate], withdraw: &[RouteUpdate]) -> bool {
         let is_unknown = |(key, announces): &(&RouteKey, bool)| {
             // an announcement without an answer was sent only where nobody else's path was to stay
-            !self.is_unresolved(key) && !self.context.intents.is_owner_known(key, *announces)
+            !self.is_unresolved(key) && !self.rib().is_owner_known(key, *announces)
         };
         let both = || announce.iter().chain(withdraw);
         let burst = both().map(|update| (&update.key, update.path.is_some())).filter(is_unknown);
@@ -59,21 +59,21 @@ impl Dispatcher {
         self.next_burst = Instant::now();
         match found {
             Ok(found) => {
-                let intents = &self.context.intents;
+                let rib = self.rib();
                 let mut replaced = Vec::new();
                 for ((key, announces), path) in keys.into_iter().zip(announces).zip(found) {
                     let path = path.filter(|path| path.local);
                     match path.as_ref().map(|path| path.ownership) {
                         Some(Ownership::OtherPop { owner }) => {
-                            intents.held_by_other_pop(&key, &held_by(owner));
+                            rib.held_by_other_pop(&key, &held_by(owner));
                         }
                         Some(Ownership::Foreign) => {
-                            intents.note_foreign(&key, true);
+                            rib.note_foreign(&key, true);
                             replaced.extend(path.filter(|_| announces));
                         }
                         _ => {}
                     }
-                    intents.owner_read(key);
+                    rib.owner_read(key);
                 }
                 self.audit_replaced(&replaced);
                 both().for_each(|update| self.list(update.key.clone()));
@@ -94,8 +94,10 @@ impl Dispatcher {
             return;
         }
         let now = self.context.now();
+        let intents = &self.context.intents;
+        let name = intents.speakers.name(self.speaker);
         let entry =
-            |path: &RibPath| replacement(path, self.context.intents.mitigation_of_route(&path.key), now);
+            |path: &RibPath| naming(replacement(path, intents.mitigation_of_route(&path.key), now), name);
         let _ =
             self.context.commit_queue.led_by(self.epoch).submit(Record(paths.iter().map(entry).collect()));
     }
@@ -121,7 +123,7 @@ impl Dispatcher {
     ) -> (Vec<RouteUpdate>, Vec<RouteUpdate>) {
         let all: Vec<RouteUpdate> = announce.into_iter().chain(withdraw).collect();
         let keys = keys_of(&all);
-        let (mut announce, mut withdraw, mut settle) = (Vec::new(), Vec::new(), Settle::default());
+        let (mut announce, mut withdraw, mut settle) = (Vec::new(), Vec::new(), Settle::by(self.speaker));
         if !self.look.tells_of(&keys)
             && let Err(error) = self.look_at(&keys).await
         {

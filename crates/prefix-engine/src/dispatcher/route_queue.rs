@@ -1,11 +1,13 @@
-//! The queue of routes that may differ from what is desired.
+//! The queues of routes that may differ from what is desired, one for each speaker.
 
 use std::time::Duration;
 
 use prefix_core::flowspec::RouteKey;
+use prefix_core::speakers::{SpeakerId, Speakers};
 use tokio::sync::mpsc;
 
-/// One message to the dispatcher.
+/// One message to a dispatcher.
+#[derive(Clone)]
 pub(super) enum Enqueued {
     /// These routes may differ.
     Now(Vec<RouteKey>),
@@ -15,17 +17,29 @@ pub(super) enum Enqueued {
     Reconnected,
 }
 
-/// Tells the dispatcher which routes to compare.
+/// Tells the dispatchers which routes to compare: those of all speakers, or that of one.
 #[derive(Clone)]
-pub(crate) struct RouteQueue(mpsc::UnboundedSender<Enqueued>);
+pub(crate) struct RouteQueue(Vec<mpsc::UnboundedSender<Enqueued>>);
 
-/// The side of a [`RouteQueue`] that the dispatcher reads.
+/// The side of a [`RouteQueue`] that the dispatcher of one speaker reads.
 pub(crate) struct RouteQueueReceiver(pub(super) mpsc::UnboundedReceiver<Enqueued>);
 
 impl RouteQueue {
-    pub(crate) fn new() -> (Self, RouteQueueReceiver) {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        (Self(sender), RouteQueueReceiver(receiver))
+    /// A queue for each of these speakers, in their order.
+    pub(crate) fn new(speakers: &Speakers) -> (Self, Vec<RouteQueueReceiver>) {
+        let (senders, receivers) = speakers
+            .ids()
+            .map(|_| {
+                let (sender, receiver) = mpsc::unbounded_channel();
+                (sender, RouteQueueReceiver(receiver))
+            })
+            .unzip();
+        (Self(senders), receivers)
+    }
+
+    /// The queue of one speaker.
+    pub(crate) fn of(&self, speaker: SpeakerId) -> Self {
+        Self(self.0.get(speaker.0).cloned().into_iter().collect())
     }
 
     /// These routes may differ from what is desired.
@@ -46,7 +60,11 @@ impl RouteQueue {
     }
 
     fn send(&self, enqueued: Enqueued) {
-        // a dispatcher that has stopped needs no routes
-        let _ = self.0.send(enqueued);
+        let Some((last, others)) = self.0.split_last() else { return };
+        for sender in others {
+            // a dispatcher that has stopped needs no routes
+            let _ = sender.send(enqueued.clone());
+        }
+        let _ = last.send(enqueued);
     }
 }

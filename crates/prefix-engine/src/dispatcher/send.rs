@@ -20,7 +20,7 @@ impl Dispatcher {
         let paths = announce.iter().filter_map(|update| update.path.as_ref());
         let paths: Vec<OwnPath> = paths.map(|(_, path)| path.clone()).collect();
         let keys = keys_of(&withdraw);
-        self.context.intents.announcing(announce.iter().map(|update| &update.key));
+        self.rib().announcing(announce.iter().map(|update| &update.key));
         let started = Instant::now();
         let announcer = &self.announcer;
         let (announced, withdrawn) = tokio::join!(
@@ -32,8 +32,8 @@ impl Dispatcher {
         let confirmed = |results: &[Result<(), AnnounceError>]| results.iter().filter(|r| r.is_ok()).count();
         telemetry::speaker_call(started.elapsed(), confirmed(&announced), confirmed(&withdrawn));
         let failures = announced.iter().chain(&withdrawn).filter_map(|result| result.as_ref().err());
-        telemetry::speaker_failed(failures);
-        let mut settle = Settle::default();
+        telemetry::speaker_failed(self.context.intents.speakers.name(self.speaker), failures);
+        let mut settle = Settle::by(self.speaker);
         let updates = announce.into_iter().chain(withdraw);
         for (update, result) in updates.zip(announced.into_iter().chain(withdrawn)) {
             let earlier = self.to_read_back.remove(&update.key);
@@ -54,7 +54,7 @@ impl Dispatcher {
     /// An earlier update without an answer may have come in between: what is there now decides.
     pub(super) async fn resolve(&mut self) {
         let updates: Vec<RouteUpdate> = self.to_read_back.drain().map(|(_, update)| update).collect();
-        let mut settle = Settle::default();
+        let mut settle = Settle::by(self.speaker);
         match self.announcer.find(&keys_of(&updates)).await {
             Ok(found) => {
                 for (update, found) in updates.into_iter().zip(found) {
@@ -78,7 +78,7 @@ impl Dispatcher {
             return;
         }
         let found = self.announcer.find(&keys_of(&withdrawals)).await.ok();
-        let mut settle = Settle::default();
+        let mut settle = Settle::by(self.speaker);
         for (index, update) in withdrawals.into_iter().enumerate() {
             let is_gone = found
                 .as_ref()

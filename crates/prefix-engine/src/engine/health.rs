@@ -1,7 +1,5 @@
 //! How things stand, in numbers and in words, and what the guard had to do.
 
-use std::sync::atomic::Ordering;
-
 use chrono::{SecondsFormat, TimeDelta};
 use prefix_core::announcer::SessionState;
 use prefix_core::audit::{Actor, ActorType, AuditAction, AuditEntry};
@@ -31,7 +29,7 @@ impl Engine {
         let peers = self.peers().await;
         let longest = TimeDelta::from_std(shared.settings.withdraw_alarm).unwrap_or(TimeDelta::MAX);
         let counts = shared.intents.counts(shared.now() - longest);
-        let speaker = self.running.shared.speaker.connection();
+        let speaker = shared.speakers.connection();
         let guard = shared.guard.as_ref().map(|guard| guard.status());
         let mut problems = Problems::default();
         if let Err(error) = &database {
@@ -40,7 +38,7 @@ impl Engine {
         if let Speaker::Disconnected(reason) = &speaker {
             problems.degrading.push(format!("speaker: {reason}"));
         }
-        problems.degrading.extend(shared.speaker.table_problem());
+        problems.degrading.extend(shared.speakers.table_problems());
         problems.degrading.extend(self.sessions_problem(&peers));
         if counts.withdraw_stuck > 0 {
             problems.degrading.push(format!("withdrawals that took too long: {}", counts.withdraw_stuck));
@@ -77,7 +75,7 @@ impl Engine {
             pending: counts.pending,
             queued: counts.queued,
             withdraw_stuck: counts.withdraw_stuck,
-            foreign_rules: shared.speaker.foreign_rules.load(Ordering::Relaxed),
+            foreign_rules: shared.speakers.foreign_rules(),
             uptime: self.running.started.elapsed(),
             config_loaded_at: shared.policy_in_force.loaded_at(),
             guard,
@@ -119,11 +117,14 @@ impl Engine {
         let shared = &self.running.shared;
         let actor = Actor { kind: ActorType::System, id: Some("guard".to_owned()) };
         let entries = withdrawn.iter().map(|one| {
-            let details = json!({
+            let mut details = json!({
                 "flow": one.key.flow(),
                 "withdrawn_at": one.at,
                 "not_after": one.not_after.time(),
             });
+            if let Some(speaker) = &one.speaker {
+                details["speaker"] = json!(speaker);
+            }
             let entry = AuditEntry::new(shared.now(), actor.clone(), AuditAction::GuardWithdraw, details);
             match self.meant(one) {
                 Some(id) => entry.on("mitigation", id),

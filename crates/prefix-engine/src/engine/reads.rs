@@ -1,7 +1,8 @@
 //! What people ask for: rows of storage, completed by what only the running daemon knows.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use chrono::{DateTime, Utc};
@@ -12,24 +13,28 @@ use prefix_core::audit_chain::{ChainHash, Verdict};
 use prefix_core::event::Event;
 use prefix_core::flowspec::RouteKey;
 use prefix_core::id::{EventId, MitigationId};
-use prefix_core::mitigation::Mitigation;
-use prefix_core::name::Pop;
+use prefix_core::mitigation::{Mitigation, SpeakerPart};
+use prefix_core::name::{Pop, SpeakerName};
 use prefix_core::page::{Page, PageRequest};
 use prefix_core::ports::{
     AuditQuery, Bucket, EventQuery, MitigationQuery, PopStats, SeriesQuery, StoreError, Totals,
 };
 use prefix_core::safelist::SafelistEntry;
+use prefix_core::speakers::SpeakerId;
 use prefix_policy::Shadow;
 
 use super::{Engine, memory};
-use crate::answer::{History, MitigationView, PeerView, Speaker};
+use crate::answer::{History, MitigationView, PeerView};
 use crate::audit_chain;
 use crate::error::EngineError;
 use crate::shared::Shared;
-use crate::speaker::family_of;
+use crate::speaker::{Neighboring, family_of};
 
 /// How long a question to the speaker may take before an answer goes out without it.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// What `bgp.error` says of a rule whose running step not every speaker has: what each of them has stands beside it.
+const STALE: &str = "stale";
 
 impl Engine {
     /// A row with what only the running daemon knows of it.
@@ -42,17 +47,12 @@ impl Engine {
         }
         let panic_pending = shared.intents.is_panic_pending(mitigation.mitigation_id);
         let intended = mitigation.lives() && !mitigation.dry_run && !panic_pending;
-        if let Some(key) = mitigation.key().filter(|_| here && !mitigation.status.is_final()) {
-            let announced = shared.intents.adj_rib_out(&key).unwrap_or_default();
-            mitigation.speaker.announced = announced.confirmed.is_some();
-            mitigation.speaker.error = announced.error;
-            if let Some(confirmed) = announced.confirmed {
-                mitigation.speaker.last_confirmed_at = Some(confirmed.at);
-                mitigation.speaker.not_after = Some(confirmed.tags.not_after);
-            }
+        if here && !mitigation.status.is_final() {
+            shared.intents.as_the_speakers_have_it(&mut mitigation, shared.now());
         }
+        self.show_parts(&mut mitigation);
         let family = mitigation.route.as_ref().map(family_of);
-        let peers_established = family.map_or(0, |family| self.running.shared.speaker.established(family));
+        let peers_established = family.map_or(0, |family| shared.speakers.established(family));
         let others = shared.intents.living_of(mitigation.victim_ip);
         let shadow = Shadow::of(&mitigation, others.iter().map(AsRef::as_ref));
         mitigation.warnings.extend(shadow.warnings);
@@ -61,6 +61,24 @@ impl Engine {
             mitigation.warnings.extend(warnings);
         }
         MitigationView { mitigation, intended, peers_established, shadowed_by: shadow.by, explained: true }
+    }
+
+    /// Of a rule of this pop, shows what each of several configured speakers has of it, and nothing of others.
+    fn show_parts(&self, mitigation: &mut Mitigation) {
+        let shared = &self.running.shared;
+        if mitigation.pop != shared.settings.pop {
+            return;
+        }
+        let speakers = &shared.intents.speakers;
+        let stored = std::mem::take(&mut mitigation.speaker.parts);
+        let part = |name: &SpeakerName| {
+            let known = stored.iter().find(|part| part.name == *name);
+            known.cloned().unwrap_or_else(|| SpeakerPart::new(name.clone()))
+        };
+        mitigation.speaker.parts = speakers.names().iter().map(part).collect();
+        if mitigation.is_stale(speakers) {
+            mitigation.speaker.error = Some(STALE.to_owned());
+        }
     }
 
     /// One mitigation, of any pop.
@@ -165,27 +183,19 @@ impl Engine {
     /// The BGP neighbors.
     pub async fn peers(&self) -> Vec<PeerView> {
         let shared = &self.running.shared;
-        if !matches!(self.running.shared.speaker.connection(), Speaker::Disconnected(_)) {
-            // a hanging speaker is not waited for: what it answered last is shown
-            let refresh = self.running.shared.speaker.refresh(&*shared.announcer);
-            let _ = tokio::time::timeout(PATIENCE, refresh).await;
-        }
+        shared.speakers.refresh(PATIENCE).await;
         let rows = shared.intents.all_answered();
-        // a rule that several mitigations want is one
-        let announced: HashMap<RouteKey, AfiSafi> = rows
-            .iter()
-            .filter(|row| row.lives() && row.speaker.announced)
-            .filter_map(|row| row.route.as_ref().map(|route| (route.key(), family_of(route))))
-            .collect();
-        let count = |families: &[AfiSafi]| -> u64 {
-            let carried = announced.values().filter(|family| families.contains(family));
-            u64::try_from(carried.count()).unwrap_or(u64::MAX)
+        let announced: Vec<(Option<&SpeakerName>, BTreeMap<AfiSafi, u64>)> =
+            shared.intents.ribs().map(|(speaker, _)| (speaker, announced_at(speaker, &rows))).collect();
+        let count = |speaker: Option<&SpeakerName>, families: &[AfiSafi]| -> u64 {
+            let of_it = announced.iter().filter(|(name, _)| *name == speaker).flat_map(|(_, rules)| rules);
+            of_it.filter(|(family, _)| families.contains(family)).map(|(_, count)| count).sum()
         };
-        let peers = self.running.shared.speaker.peers().into_iter().map(|(name, peer)| {
+        let peers = shared.speakers.peers().into_iter().map(|Neighboring { name, speaker, peer }| {
             let up = peer.state == SessionState::Established;
-            let announced_rules = if up { count(&peer.families) } else { 0 };
+            let announced_rules = if up { count(speaker.as_ref(), &peer.families) } else { 0 };
             let router = self.router(&name, if up { &peer.families } else { &[] }, &rows);
-            PeerView { name, peer, announced_rules, router }
+            PeerView { name, speaker, peer, announced_rules, router }
         });
         peers.collect()
     }
@@ -204,10 +214,23 @@ impl Engine {
         let now = shared.now();
         let mut keys = shared.intents.keys();
         keys.retain(|key| {
-            matches!(shared.intents.desired_path(key, now), crate::intent_table::DesiredPath::Path { .. })
+            let desired = shared.intents.rib(SpeakerId::default()).desired_path(key, now);
+            matches!(desired, crate::intent_table::DesiredPath::Path { .. })
         });
         keys
     }
+}
+
+/// How many living rules of each family a speaker has; `None` = the only one. A rule that several mitigations want is one.
+fn announced_at(speaker: Option<&SpeakerName>, rows: &[Arc<Mitigation>]) -> BTreeMap<AfiSafi, u64> {
+    let (mut rules, mut counted) = (BTreeMap::new(), HashSet::new());
+    let is_there = |row: &&Arc<Mitigation>| row.lives() && row.speaker.is_announced_at(speaker);
+    for route in rows.iter().filter(is_there).filter_map(|row| row.route.as_ref()) {
+        if counted.insert(route.key()) {
+            *rules.entry(family_of(route)).or_default() += 1;
+        }
+    }
+    rules
 }
 
 fn fill_gaps(query: &SeriesQuery, counted: &[Bucket]) -> Vec<Bucket> {

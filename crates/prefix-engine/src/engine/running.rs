@@ -5,11 +5,13 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::future::join_all;
 use prefix_core::announcer::{AnnounceError, RibPath};
 use prefix_core::audit::{Actor, AuditAction, AuditEntry};
 use prefix_core::flowspec::RouteKey;
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::Mitigation;
+use prefix_core::name::SpeakerName;
 use prefix_core::pacing::Burst;
 use serde_json::json;
 use tokio::sync::OwnedMutexGuard;
@@ -25,9 +27,9 @@ use crate::caller::IdempotencyKey;
 use crate::command::record::Record;
 use crate::commit_queue::{self, CommitQueue};
 use crate::confirmation_waiters::awaits_speaker;
-use crate::dispatcher::RouteQueue;
 use crate::error::EngineError;
 use crate::shared::Shared;
+use crate::speaker::SpeakerState;
 use crate::timers::last_written;
 use crate::{panic_state, telemetry};
 
@@ -78,8 +80,8 @@ const WRITTEN: Duration = Duration::from_millis(250);
 impl Running {
     pub(super) async fn start(parts: EngineParts) -> Result<Arc<Self>, EngineError> {
         let (instance, direct) = (parts.instance, parts.frozen.clone());
-        let (route_queue, routes) = RouteQueue::new();
-        let shared = Arc::new(Shared::new(parts, route_queue));
+        let (shared, routes) = Shared::new(parts);
+        let shared = Arc::new(shared);
         telemetry::initial_series(&shared.policy());
         panic_state::load(&shared.panic_scopes, &*shared.store, direct).await?;
         shared.withdraw_frozen();
@@ -239,7 +241,7 @@ impl Running {
         }
         self.seal_rest().await;
         if self.shared.enforced() && !self.may_leave_rules() {
-            self.clear_speaker().await;
+            self.clear_speakers().await;
         }
         // not earlier: nobody else may begin to lead while this instance withdraws
         self.end_of_renewal.cancel();
@@ -291,18 +293,24 @@ impl Running {
     }
 
     /// Withdraws every own rule, because nobody would end them while the daemon is away.
-    async fn clear_speaker(&self) {
+    async fn clear_speakers(&self) {
         if !self.shared.candidate().is_last().await {
             info!("own rules stay: another instance of the pop looks after them");
             return;
         }
+        join_all(self.shared.speakers.iter().map(|speaker| self.clear_speaker(speaker))).await;
+    }
+
+    async fn clear_speaker(&self, speaker: &SpeakerState) {
         // a withdraw names a route, not an owner: routes of others are left alone
-        let keys = self.shared.intents.own_routes();
+        let keys = self.shared.intents.rib(speaker.id).own_routes();
         if keys.is_empty() {
             return;
         }
+        let name = speaker.name.as_ref().map(SpeakerName::as_str);
         warn!(
             rules = keys.len(),
+            speaker = name,
             "own rules are withdrawn, because nobody would end them while the daemon is away"
         );
         let mut look = Look { ours: HashSet::new(), upto: 0, stale: Instant::now() };
@@ -314,7 +322,7 @@ impl Running {
             let started = Instant::now();
             if look.upto <= sent || look.stale <= started {
                 let upto = keys.len().min(sent + MOST_LOOKED_AT);
-                look = Look { upto, ..self.look(&keys[sent..upto]).await };
+                look = Look { upto, ..self.look(speaker, &keys[sent..upto]).await };
             }
             let burst = Burst::of_withdrawals(&keys[sent..look.upto]);
             let ours = keys[sent..sent + burst.len()].iter().filter(|key| look.ours.contains(*key));
@@ -323,11 +331,12 @@ impl Running {
             if ours.is_empty() {
                 continue;
             }
-            let results = self.shared.announcer.withdraw(&ours).await;
+            let results = speaker.announcer.withdraw(&ours).await;
             let failed = results.iter().filter_map(|result| result.as_ref().err()).count();
             if failed > 0 {
                 warn!(
                     failed,
+                    speaker = name,
                     "own rules could not be withdrawn; their not-after time ends them if a guard runs"
                 );
             }
@@ -341,11 +350,11 @@ impl Running {
 
     /// Looks for those of the routes that nobody else has taken meanwhile: the speaker's events are followed no longer.
     /// Where it cannot be read, those on which a path of ours was confirmed.
-    async fn look(&self, keys: &[RouteKey]) -> Look {
-        let shared = &self.shared;
+    async fn look(&self, speaker: &SpeakerState, keys: &[RouteKey]) -> Look {
+        let rib = self.shared.intents.rib(speaker.id);
         let of_others = |path: &RibPath| path.local && !path.ownership.is_own();
         let began = Instant::now();
-        let (ours, counts_for) = match shared.announcer.find(keys).await {
+        let (ours, counts_for) = match speaker.announcer.find(keys).await {
             Ok(found) => {
                 let paths = keys.iter().zip(found);
                 let ours = paths.filter(|(_, path)| !path.as_ref().is_some_and(of_others));
@@ -355,7 +364,7 @@ impl Running {
                 )
             }
             Err(_) => {
-                let seen = keys.iter().filter(|key| shared.intents.is_owner_known(key, false));
+                let seen = keys.iter().filter(|key| rib.is_owner_known(key, false));
                 (seen.cloned().collect(), Duration::ZERO)
             }
         };

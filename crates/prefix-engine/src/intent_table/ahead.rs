@@ -12,6 +12,7 @@ use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::ownership::NotAfter;
 use prefix_core::ports::MitigationChange;
+use prefix_core::speakers::{SpeakerId, Speakers};
 
 use super::{DesiredPath, IntentTable, State};
 use crate::command::settle::Confirmed;
@@ -20,6 +21,7 @@ use crate::confirmation_waiters::awaits_speaker;
 /// What was answered of a row that is still written as pending.
 #[derive(Clone, Copy, Debug)]
 struct Confirmation {
+    speaker: SpeakerId,
     step: u16,
     action: Action,
     not_after: NotAfter,
@@ -32,9 +34,9 @@ impl Confirmation {
     }
 
     /// The row as it will be written.
-    fn apply(&self, row: &mut Mitigation) {
-        if self.fits(row) && row.confirm(Some(self.not_after), self.at).is_ok() {
-            row.progress.former = None;
+    fn apply(&self, row: &mut Mitigation, speakers: &Speakers) {
+        let times = (self.at, self.at);
+        if self.fits(row) && row.confirm_by(speakers, self.speaker, Some(self.not_after), times).is_ok() {
             row.revision += 1;
         }
     }
@@ -111,14 +113,14 @@ impl IntentTable {
         }
     }
 
-    /// The speaker has confirmed this path. If the row waits for just that, and nothing else was decided about it, it counts
-    /// as confirmed from now on: returns it as it will be written.
+    /// A speaker has confirmed this path. If the row waits for just that, and nothing else was decided about it, it counts
+    /// as confirmed from now on: returns it as it will be written. The first of several speakers is the one that counts.
     pub(crate) fn confirm_ahead(&self, confirmed: &Confirmed, now: DateTime<Utc>) -> Option<Mitigation> {
         let mut state = self.state.lock();
         let id = confirmed.id;
         let is_open = state.ahead.deciding.contains(&id) || state.ahead.in_doubt.contains(&id);
         let row = state.rows.by_id.get(&id).filter(|row| row.status == Status::Pending && !is_open)?;
-        let is_desired = match state.desired_path(&confirmed.key, now) {
+        let is_desired = match state.desired_path(confirmed.speaker, &confirmed.key, now) {
             DesiredPath::Path { wanted_by, .. } => wanted_by.iter().any(|wanting| {
                 (wanting.id, wanting.step, wanting.action) == (id, confirmed.step, confirmed.action)
             }),
@@ -127,10 +129,12 @@ impl IntentTable {
         if !is_desired {
             return None;
         }
-        let Confirmed { step, action, not_after, at, .. } = *confirmed;
-        let confirmation = Confirmation { step, action, not_after, at };
+        let Confirmed { speaker, step, action, not_after, at, .. } = *confirmed;
+        let of_another = |known: &&Confirmation| known.fits(row) && known.speaker != speaker;
+        let known = state.ahead.confirmed.get(&id).filter(of_another).copied();
+        let confirmation = known.unwrap_or(Confirmation { speaker, step, action, not_after, at });
         let mut row = Mitigation::clone(row);
-        confirmation.apply(&mut row);
+        confirmation.apply(&mut row, &self.speakers);
         if awaits_speaker(row.status) {
             return None;
         }
@@ -148,7 +152,7 @@ impl IntentTable {
         if row.status == Status::Pending
             && let Some(confirmation) = self.state.lock().ahead.confirmed.get(&row.mitigation_id)
         {
-            confirmation.apply(row);
+            confirmation.apply(row, &self.speakers);
         }
     }
 
@@ -175,7 +179,7 @@ impl State {
         match self.ahead.confirmed.get(&row.mitigation_id) {
             Some(confirmation) if confirmation.fits(row) => {
                 let mut row = Mitigation::clone(row);
-                confirmation.apply(&mut row);
+                confirmation.apply(&mut row, &self.speakers);
                 Arc::new(row)
             }
             _ => row.clone(),

@@ -1,23 +1,28 @@
 //! When rows expire, and when not-after times are to be renewed.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use prefix_core::flowspec::RouteKey;
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{Mitigation, Status};
+use prefix_core::speakers::SpeakerId;
 
 use super::{IntentTable, State, route_keys};
 
-/// Rows by the time at which something is due.
-type Due = BTreeSet<(DateTime<Utc>, MitigationId)>;
+/// Rows, or paths, by the time at which something is due.
+type Due<T> = BTreeSet<(DateTime<Utc>, T)>;
+
+/// The path of a row at one speaker.
+type AtSpeaker = (MitigationId, SpeakerId);
 
 /// Deadlines and renewals.
 #[derive(Default)]
 pub(super) struct Schedule {
-    deadlines: Due,
-    renewals: Due,
-    renew_at: HashMap<MitigationId, DateTime<Utc>>,
+    deadlines: Due<MitigationId>,
+    /// Each speaker renews by what it has confirmed: one that cannot be reached holds up none of the others.
+    renewals: Due<AtSpeaker>,
+    renew_at: HashMap<AtSpeaker, DateTime<Utc>>,
     /// Rows whose end is being written: each once, however often it is found to be due.
     expiring: HashSet<MitigationId>,
     /// Rows whose end was passed on to the speaker, and which end that was.
@@ -28,12 +33,13 @@ impl Schedule {
     /// Removes every deadline and renewal.
     pub(super) fn clear(&mut self) {
         self.deadlines.clear();
-        self.clear_renewals();
-    }
-
-    pub(super) fn clear_renewals(&mut self) {
         self.renewals.clear();
         self.renew_at.clear();
+    }
+
+    pub(super) fn clear_renewals(&mut self, of: SpeakerId) {
+        self.renewals.retain(|(_, (_, speaker))| *speaker != of);
+        self.renew_at.retain(|(_, speaker), _| *speaker != of);
     }
 
     pub(super) fn add_deadline(&mut self, row: &Mitigation) {
@@ -47,7 +53,7 @@ impl Schedule {
     }
 }
 
-fn take_due(due: &mut Due, now: DateTime<Utc>, limit: usize) -> Vec<MitigationId> {
+fn take_due<T: Ord>(due: &mut Due<T>, now: DateTime<Utc>, limit: usize) -> Vec<T> {
     let mut ids = Vec::new();
     while ids.len() < limit && due.first().is_some_and(|(at, _)| *at <= now) {
         ids.extend(due.pop_first().map(|(_, id)| id));
@@ -59,7 +65,8 @@ impl IntentTable {
     /// The next time at which a row expires or a not-after time is to be renewed.
     pub(crate) fn next_deadline(&self) -> Option<DateTime<Utc>> {
         let Schedule { deadlines, renewals, .. } = &self.state.lock().schedule;
-        [deadlines, renewals].into_iter().filter_map(|due| due.first().map(|(at, _)| *at)).min()
+        let (deadline, renewal) = (deadlines.first().map(|(at, _)| *at), renewals.first().map(|(at, _)| *at));
+        deadline.into_iter().chain(renewal).min()
     }
 
     /// Takes up to `limit` rows whose time is over off the list of deadlines. Also returns the routes of those that are
@@ -82,15 +89,19 @@ impl IntentTable {
         (ids, keys)
     }
 
-    /// Takes the routes whose not-after time is to be renewed off the list.
-    pub(crate) fn take_renewals(&self, now: DateTime<Utc>) -> Vec<RouteKey> {
+    /// Takes the routes whose not-after time is to be renewed off the list, for each speaker.
+    pub(crate) fn take_renewals(&self, now: DateTime<Utc>) -> BTreeMap<SpeakerId, Vec<RouteKey>> {
         let mut state = self.state.lock();
         let State { rows, schedule, .. } = &mut *state;
-        let ids = take_due(&mut schedule.renewals, now, usize::MAX);
-        for id in &ids {
-            schedule.renew_at.remove(id);
+        let mut keys: BTreeMap<SpeakerId, Vec<RouteKey>> = BTreeMap::new();
+        for path in take_due(&mut schedule.renewals, now, usize::MAX) {
+            schedule.renew_at.remove(&path);
+            let (id, speaker) = path;
+            keys.entry(speaker)
+                .or_default()
+                .extend(rows.by_id.get(&id).into_iter().flat_map(|row| route_keys(row)));
         }
-        ids.into_iter().filter_map(|id| rows.by_id.get(&id)).flat_map(|row| route_keys(row)).collect()
+        keys
     }
 
     /// The end of a row was written, or not: one that still claims its rule gets its deadline back, at the earliest at
@@ -112,37 +123,40 @@ impl IntentTable {
 
 impl State {
     /// When the route of a former rule is due again: at its not-after time.
-    fn former_time(&self, row: &Mitigation) -> Option<DateTime<Utc>> {
+    fn former_time(&self, speaker: SpeakerId, row: &Mitigation) -> Option<DateTime<Utc>> {
         let former = row.progress.former.as_ref().filter(|_| row.lives())?;
-        Some(self.adj_rib_out.confirmed(&former.key()?)?.tags.not_after.time())
+        Some(self.rib(speaker).confirmed(&former.key()?)?.tags.not_after.time())
     }
 
-    /// Half of the step's TTL before the announced not-after time, if the row lasts longer than that.
-    pub(super) fn renewal_time(&self, row: &Mitigation) -> Option<DateTime<Utc>> {
-        let announced = self.adj_rib_out.confirmed(&row.key()?)?.tags.not_after.time();
+    /// Half of the step's TTL before the not-after time that this speaker announces, if the row lasts longer than that.
+    pub(super) fn renewal_time(&self, speaker: SpeakerId, row: &Mitigation) -> Option<DateTime<Utc>> {
+        let announced = self.rib(speaker).confirmed(&row.key()?)?.tags.not_after.time();
         let lasts = row.lives() && !row.dry_run && row.expires_at > announced;
         lasts.then(|| announced - row.ttl.delta() / 2)
     }
 
-    /// Plans the next renewal of a row anew.
+    /// Plans the next renewals of a row anew, at every speaker.
     pub(super) fn plan_renewal(&mut self, id: MitigationId) {
-        if let Some(at) = self.schedule.renew_at.remove(&id) {
-            self.schedule.renewals.remove(&(at, id));
+        self.speakers.ids().for_each(|speaker| self.plan_renewal_at(speaker, id));
+    }
+
+    fn plan_renewal_at(&mut self, speaker: SpeakerId, id: MitigationId) {
+        let path = (id, speaker);
+        if let Some(at) = self.schedule.renew_at.remove(&path) {
+            self.schedule.renewals.remove(&(at, path));
         }
-        let row = self.rows.by_id.get(&id);
-        if let Some(at) =
-            row.and_then(|row| self.renewal_time(row).into_iter().chain(self.former_time(row)).min())
-        {
-            self.schedule.renewals.insert((at, id));
-            self.schedule.renew_at.insert(id, at);
+        let times = |row| self.renewal_time(speaker, row).into_iter().chain(self.former_time(speaker, row));
+        if let Some(at) = self.rows.by_id.get(&id).and_then(|row| times(row).min()) {
+            self.schedule.renewals.insert((at, path));
+            self.schedule.renew_at.insert(path, at);
         }
     }
 
     /// Plans the next renewals of the rows that name a route anew.
-    pub(super) fn plan_renewals(&mut self, key: &RouteKey) {
+    pub(super) fn plan_renewals(&mut self, speaker: SpeakerId, key: &RouteKey) {
         let ids: Vec<MitigationId> = self.rows.of_route(key).map(|row| row.mitigation_id).collect();
         for id in ids {
-            self.plan_renewal(id);
+            self.plan_renewal_at(speaker, id);
         }
     }
 }

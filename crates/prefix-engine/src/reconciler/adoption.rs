@@ -25,9 +25,10 @@ impl Reconciler {
         let tags = Tags { not_after, mitigation: desired.tags.mitigation };
         let (at, frame) = self.context.clock.reading();
         let confirmed = AnnouncedPath::new(desired.action, tags, at);
-        let key = &path.key;
+        let (key, speaker) = (&path.key, self.speaker.id);
         let row = |Wanting { id, step, action }| Confirmed {
             id,
+            speaker,
             key: key.clone(),
             step,
             action,
@@ -41,11 +42,13 @@ impl Reconciler {
     /// Makes these paths known as confirmed, and has their rows say so, in one go.
     pub(super) fn adopt(&self, adopted: &mut Adopted, epoch: Epoch) {
         let intents = &self.context.intents;
-        let mut settle = Settle::default();
+        let speaker = self.speaker.id;
+        let mut settle = Settle::by(speaker);
         for (confirmed, key, rows) in adopted.drain(..) {
-            intents.confirmed(&key, confirmed);
-            let is_new =
-                |row: &Confirmed| intents.get(row.id).is_some_and(|known| is_news(&known, &key, intents));
+            intents.rib(speaker).confirmed(&key, confirmed);
+            let is_new = |row: &Confirmed| {
+                intents.get(row.id).is_some_and(|known| is_news(&known, &key, intents, speaker))
+            };
             settle.confirmed.extend(rows.into_iter().filter(is_new));
         }
         if !settle.confirmed.is_empty() {

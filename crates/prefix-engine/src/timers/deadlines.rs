@@ -32,7 +32,9 @@ pub(crate) async fn deadlines(context: TaskContext, stop: CancellationToken) {
             () = sleep(wait) => {}
         }
         let now = context.now();
-        route_queue.enqueue(intents.take_renewals(now));
+        for (speaker, keys) in intents.take_renewals(now) {
+            route_queue.of(speaker).enqueue(keys);
+        }
         loop {
             let (ids, keys) = intents.take_expired(now, ROWS_AT_ONCE);
             // the speaker first: the deadline itself is the durable intent, storage may be down

@@ -246,6 +246,7 @@ async fn what_the_guard_took_away_is_audited_and_told() {
     let withdrawal = GuardWithdrawal {
         at: at(130),
         key: route("dst 203.0.113.10/32 proto udp"),
+        speaker: None,
         not_after: NotAfter::at_or_after(at(120)),
         mitigation: Some(id.into()),
     };

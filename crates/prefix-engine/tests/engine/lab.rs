@@ -23,6 +23,7 @@ use prefix_core::ownership::Ownership;
 use prefix_core::ports::Reads;
 use prefix_engine::{
     Caller, Engine, EngineError, EngineParts, EventOutcome, Ingested, MitigationView, RefusedEvent,
+    SpeakerPort,
 };
 use prefix_policy::ManualRequest;
 use prefix_testkit::fakes::announcer::Call;
@@ -134,13 +135,43 @@ impl Lab {
         observer: Option<Observer>,
         instance: InstanceId,
     ) -> Result<Self, EngineError> {
+        let speakers = [("rs1", &speaker)];
+        Self::try_start_at(store, &speakers, clock, config, observer, instance).await
+    }
+
+    /// A running engine at speakers of these names.
+    pub(crate) async fn at_speakers(
+        store: &Arc<MemoryStore>,
+        speakers: &[(&str, &Arc<MemoryAnnouncer>)],
+        clock: &Arc<ScriptedClock>,
+        config: Config,
+    ) -> Self {
+        let (store, clock) = (store.clone(), clock.clone());
+        Self::try_start_at(store, speakers, clock, config, None, instance(1)).await.unwrap()
+    }
+
+    async fn try_start_at(
+        store: Arc<MemoryStore>,
+        speakers: &[(&str, &Arc<MemoryAnnouncer>)],
+        clock: Arc<ScriptedClock>,
+        config: Config,
+        observer: Option<Observer>,
+        instance: InstanceId,
+    ) -> Result<Self, EngineError> {
+        let speaker = speakers[0].1.clone();
         let life = CancellationToken::new();
         let reach = watch::channel(Reach::Everything).0;
         let guard = Arc::new(Guard::default());
         let mortal = (life.clone(), observer, reach.subscribe());
         let parts = EngineParts {
             store: Arc::new(Mortal::new(store.clone(), mortal.clone())),
-            announcer: Arc::new(Mortal::new(speaker.clone(), mortal)),
+            speakers: speakers
+                .iter()
+                .map(|(name, speaker)| SpeakerPort {
+                    name: Some(name.parse().unwrap()),
+                    announcer: Arc::new(Mortal::new((*speaker).clone(), mortal.clone())),
+                })
+                .collect(),
             clock: clock.clone(),
             anchor: config.anchor,
             policy: config.policy(),

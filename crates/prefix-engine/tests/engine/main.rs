@@ -27,3 +27,4 @@ mod starts_and_stops;
 mod steps;
 mod storage;
 mod storms;
+mod two_speakers;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use prefix_core::announcer::RibPath;
 use prefix_core::audit_chain::Verifier;
 use prefix_core::flowspec::{Action, RouteKey};
 use prefix_core::mitigation::{Mitigation, Status};
@@ -11,6 +12,7 @@ use prefix_core::name::{CustomerId, Pop};
 use prefix_core::ownership::{MitigationTag, Ownership};
 use prefix_core::ports::AuditLog;
 use prefix_core::signal::{GroupStatus, SignalGroup};
+use prefix_testkit::fakes::MemoryAnnouncer;
 
 use crate::guard::Guard;
 use crate::observer::name;
@@ -31,9 +33,11 @@ impl Testbed {
         self.observer.check_acks(false);
         let counters = self.store.counters();
         self.store.with_mitigations(|rows| self.check_quotas(rows.values(), counters));
-        let foreign = self.speaker.local(&route(FOREIGN));
-        if !foreign.is_some_and(|path| path.ownership == Ownership::Foreign) {
-            self.wrong(format!("the foreign rule {FOREIGN} was touched"));
+        for speaker in &self.speakers {
+            let foreign = speaker.local(&route(FOREIGN));
+            if !foreign.is_some_and(|path| path.ownership == Ownership::Foreign) {
+                self.wrong(format!("the foreign rule {FOREIGN} was touched"));
+            }
         }
         self.observer.check_frozen();
         self.check_quorum();
@@ -117,7 +121,7 @@ impl Testbed {
         // while storage is down nobody can succeed a leader that has died: then only a guard ends rules
         let is_led = self.conditions.instances == 1 || !self.storage_troubled;
         let by_daemon = self.is_served() && is_led && !self.conditions.dry_run && calm >= MENDED;
-        let by_guard = self.guard.is_some()
+        let by_guard = !self.guards.is_empty()
             && calm >= Guard::EVERY + Duration::from_secs(2)
             && self.observer.since_step() >= Guard::HELD + Guard::EVERY + Duration::from_secs(2);
         if self.speaker_troubled || !(by_daemon || by_guard) {
@@ -126,7 +130,7 @@ impl Testbed {
         let grace =
             Guard::GRACE + TimeDelta::from_std(Guard::EVERY).unwrap_or_default() + TimeDelta::seconds(2);
         let limit = self.now() - grace;
-        for path in self.speaker.own_paths() {
+        for path in self.own_paths() {
             let Ownership::Own { not_after: Some(not_after), .. } = path.ownership else { continue };
             if not_after.time() < limit {
                 let over = (self.now() - not_after.time()).num_seconds();
@@ -140,19 +144,25 @@ impl Testbed {
         let rows = self.unfinished();
         for row in rows.iter().filter(|row| matches!(row.status, Status::Pending | Status::Withdrawing)) {
             // another pop's path is never replaced: the mitigation stays pending
-            if self.is_held_by_other_pop(row) {
+            if self.speakers.iter().any(|speaker| is_held_by_other_pop(speaker, row)) {
                 continue;
             }
             self.wrong(format!("{} is still {}", name(row.mitigation_id), row.status));
         }
+        self.speakers.iter().for_each(|speaker| self.check_table(speaker, &rows));
+    }
+
+    fn check_table(&self, speaker: &MemoryAnnouncer, rows: &[Mitigation]) {
         let mut table: BTreeMap<_, _> =
-            self.speaker.own_paths().into_iter().map(|path| (path.key.clone(), path)).collect();
+            speaker.own_paths().into_iter().map(|path| (path.key.clone(), path)).collect();
         // the rule of a former step stays until its successor is confirmed
         for former in rows.iter().filter_map(|row| row.progress.former.as_ref()?.key()) {
             table.remove(&former);
         }
         let mut wanted: BTreeMap<RouteKey, Vec<&Mitigation>> = BTreeMap::new();
-        for row in rows.iter().filter(|row| row.lives() && !row.dry_run && !self.is_held_by_other_pop(row)) {
+        let is_expected =
+            |row: &&Mitigation| row.lives() && !row.dry_run && !is_held_by_other_pop(speaker, row);
+        for row in rows.iter().filter(is_expected) {
             if let Some(key) = row.key() {
                 wanted.entry(key).or_default().push(row);
             }
@@ -187,9 +197,8 @@ impl Testbed {
         }
     }
 
-    fn is_held_by_other_pop(&self, row: &Mitigation) -> bool {
-        let holder = row.key().and_then(|key| self.speaker.local(&key));
-        holder.is_some_and(|path| matches!(path.ownership, Ownership::OtherPop { .. }))
+    fn own_paths(&self) -> impl Iterator<Item = RibPath> {
+        self.speakers.iter().flat_map(|speaker| speaker.own_paths())
     }
 
     /// The audit chain is whole, and holds every entry.
@@ -230,7 +239,7 @@ impl Testbed {
             ));
         }
         if !self.conditions.dry_run {
-            for path in self.speaker.own_paths() {
+            for path in self.own_paths() {
                 self.wrong(format!("{} never leaves the table", path.key.flow()));
             }
         }
@@ -244,4 +253,9 @@ fn action_of(rows: &[&Mitigation]) -> Action {
     let is_strongest =
         |row: &&&Mitigation| rows.iter().all(|other| row.action.strength_at_least(&other.action));
     operators.or_else(|| rows.iter().find(is_strongest)).map_or(rows[0].action, |row| row.action)
+}
+
+fn is_held_by_other_pop(speaker: &MemoryAnnouncer, row: &Mitigation) -> bool {
+    let holder = row.key().and_then(|key| speaker.local(&key));
+    holder.is_some_and(|path| matches!(path.ownership, Ownership::OtherPop { .. }))
 }

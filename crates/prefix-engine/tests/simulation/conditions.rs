@@ -33,8 +33,10 @@ pub(crate) struct Conditions {
     pub(crate) jumps: bool,
     /// The clocks of machines are wrong from the beginning.
     pub(crate) skews: bool,
-    /// Instances of the pop, on one storage and one speaker.
+    /// Instances of the pop, on one storage and the same speakers.
     pub(crate) instances: usize,
+    /// Speakers that every rule goes to.
+    pub(crate) speakers: usize,
     /// An instance is stopped and wakes later, or loses sight of storage.
     pub(crate) sleeps: bool,
     /// Somebody pulls the kill switch.
@@ -66,6 +68,7 @@ impl Conditions {
             jumps: random.once_in(3),
             skews: random.once_in(2),
             instances: if random.once_in(3) { 2 } else { 1 },
+            speakers: if random.once_in(4) { 2 } else { 1 },
             sleeps: random.once_in(2),
             panics: random.once_in(4),
             operators: !random.once_in(3),

@@ -7,7 +7,7 @@ use prefix_core::guard::{GuardMode, GuardStatus, GuardWatch};
 use prefix_core::id::InstanceId;
 use prefix_core::panic::PanicScope;
 use prefix_core::{Announcer, Store};
-use prefix_engine::{Engine, EngineError, EngineParts};
+use prefix_engine::{Engine, EngineError, EngineParts, SpeakerPort};
 use prefix_testkit::fakes::ScriptedClock;
 use tokio::task::JoinHandle;
 
@@ -21,7 +21,8 @@ use crate::testbed::beginning;
 #[derive(Clone)]
 pub(crate) struct Parts {
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) announcer: Arc<dyn Announcer>,
+    /// The speakers, in the order of the configuration.
+    pub(crate) speakers: Vec<Arc<dyn Announcer>>,
     /// The clock of its machine.
     pub(crate) clock: Arc<ScriptedClock>,
     pub(crate) observer: Arc<Observer>,
@@ -41,6 +42,12 @@ impl GuardWatch for Seen {
         let last_seen = self.guard.then(beginning);
         GuardStatus { mode: GuardMode::External, alive: self.guard, last_seen }
     }
+}
+
+/// The way to one of the speakers.
+fn linked(port: &Arc<dyn Announcer>, link: &Arc<Link>, which: usize) -> SpeakerPort {
+    let announcer = Arc::new(LinkedPort { port: port.clone(), link: link.clone(), which });
+    SpeakerPort { name: Some(format!("rs{}", which + 1).parse().unwrap()), announcer }
 }
 
 enum State {
@@ -83,8 +90,13 @@ impl Daemon {
         let parts = &self.parts;
         let link = Link::new(self.name, config.dry_run, parts.observer.clone(), parts.defect);
         let engine = EngineParts {
-            store: Arc::new(LinkedPort { port: parts.store.clone(), link: link.clone() }),
-            announcer: Arc::new(LinkedPort { port: parts.announcer.clone(), link: link.clone() }),
+            store: Arc::new(LinkedPort { port: parts.store.clone(), link: link.clone(), which: 0 }),
+            speakers: parts
+                .speakers
+                .iter()
+                .enumerate()
+                .map(|(which, port)| linked(port, &link, which))
+                .collect(),
             clock: Arc::new(MortalClock { clock: parts.clock.clone(), link: link.clone() }),
             anchor: self.anchor,
             policy: config.policy(),

@@ -75,6 +75,8 @@ impl Defect {
     /// What a schedule must be like for the defect to show at all.
     pub(crate) fn needs(self, conditions: &mut Conditions) {
         conditions.dry_run = false;
+        // what a liar pretends stands in one table
+        conditions.speakers = 1;
         conditions.panics |= self == Self::ForgetsPanic;
         if self == Self::LetsEverybodyLead {
             conditions.instances = 2;
@@ -178,7 +180,7 @@ impl Defect {
                 link.observer.open().hidden.extend(keys.iter().cloned());
                 return keys.iter().map(|_| Ok(())).collect();
             }
-            Self::WithdrawsForeign => link.observer.speaker.remove(&route(FOREIGN)),
+            Self::WithdrawsForeign => link.observer.speakers[0].remove(&route(FOREIGN)),
             _ => {}
         }
         speaker.withdraw(keys).await

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use crate::deeds::{Deeds, Timed};
 use crate::ports::Link;
-use crate::trace::Trace;
+use crate::trace::{Trace, speaker_name};
 use acks::Ack;
 
 /// From this age on a path of somebody else is known to every daemon that can know of it.
@@ -44,8 +44,8 @@ pub(crate) struct Facts {
     sent_rules: HashSet<RouteKey>,
     /// The first answer to each `Idempotency-Key`.
     keys: HashMap<u64, EventId>,
-    /// Paths that somebody else has put, and when.
-    others: HashMap<RouteKey, Instant>,
+    /// Paths that somebody else has put, at which speaker, and when.
+    others: HashMap<(usize, RouteKey), Instant>,
     /// The newest epoch.
     epoch: Option<Epoch>,
     /// Who holds a lease, and until when, counted from before it was asked for.
@@ -62,14 +62,14 @@ pub(crate) struct Facts {
 pub(crate) struct Observer {
     pub(crate) trace: Trace,
     pub(crate) store: Arc<MemoryStore>,
-    pub(crate) speaker: Arc<MemoryAnnouncer>,
+    pub(crate) speakers: Vec<Arc<MemoryAnnouncer>>,
     /// True if the speaker does nothing of its own accord: then every row is right at the moment it is written.
     pub(crate) strict: bool,
     facts: Mutex<Facts>,
 }
 
 impl Observer {
-    pub(crate) fn new(store: Arc<MemoryStore>, speaker: Arc<MemoryAnnouncer>, strict: bool) -> Self {
+    pub(crate) fn new(store: Arc<MemoryStore>, speakers: Vec<Arc<MemoryAnnouncer>>, strict: bool) -> Self {
         let facts = Facts {
             calm_since: Instant::now(),
             stepped: None,
@@ -86,7 +86,7 @@ impl Observer {
             pretended: HashMap::new(),
             hidden: HashSet::new(),
         };
-        Self { trace: Trace::new(), store, speaker, strict, facts: Mutex::new(facts) }
+        Self { trace: Trace::new(), store, speakers, strict, facts: Mutex::new(facts) }
     }
 
     pub(crate) fn open(&self) -> MutexGuard<'_, Facts> {
@@ -129,19 +129,19 @@ impl Observer {
         self.open().last_write.elapsed()
     }
 
-    /// Somebody else put a path into the speaker's table.
-    pub(crate) fn somebody_put(&self, key: &RouteKey) {
-        self.open().others.insert(key.clone(), Instant::now());
+    /// Somebody else put a path into a speaker's table.
+    pub(crate) fn somebody_put(&self, which: usize, key: &RouteKey) {
+        self.open().others.insert((which, key.clone()), Instant::now());
     }
 
-    /// The speaker stops: what was put a moment ago cannot be read until it wakes.
-    pub(crate) fn speaker_hangs(&self) {
+    /// A speaker stops: what was put a moment ago cannot be read until it wakes.
+    pub(crate) fn speaker_hangs(&self, which: usize) {
         let never = Instant::now() + Duration::from_hours(24);
         self.open()
             .others
-            .values_mut()
-            .filter(|since| since.elapsed() < KNOWN)
-            .for_each(|since| *since = never);
+            .iter_mut()
+            .filter(|((at, _), since)| *at == which && since.elapsed() < KNOWN)
+            .for_each(|(_, since)| *since = never);
     }
 
     /// It goes on.
@@ -151,13 +151,14 @@ impl Observer {
     }
 
     /// A daemon is about to ask the speaker for changes.
-    pub(crate) fn sends(&self, link: &Link, changes: &[Change]) {
+    pub(crate) fn sends(&self, link: &Link, which: usize, changes: &[Change]) {
+        let speaker = &self.speakers[which];
         for change in changes {
             let key = change.key();
             if link.dry_run {
                 self.trace.wrong(format!("{} runs in dry-run and tells the speaker: {change}", link.name));
             }
-            self.check_lease(link, change);
+            self.check_lease(link, speaker, change);
             if change.announced().is_some() && link.frozen.load(Ordering::Relaxed) {
                 self.trace.wrong(format!("{} is frozen and tells the speaker: {change}", link.name));
             }
@@ -175,9 +176,10 @@ impl Observer {
                 }
             }
             // to one that cannot be reached nothing is sent at all
-            let known = self.open().others.get(&key).is_some_and(|since| since.elapsed() >= KNOWN)
-                && self.speaker.is_connected();
-            let holder = self.speaker.local(&key).map(|path| path.ownership);
+            let known =
+                self.open().others.get(&(which, key.clone())).is_some_and(|since| since.elapsed() >= KNOWN)
+                    && speaker.is_connected();
+            let holder = speaker.local(&key).map(|path| path.ownership);
             match holder.filter(|_| known) {
                 Some(Ownership::OtherPop { .. }) => {
                     self.trace.wrong(format!("{} touches a path of another pop: {change}", link.name));
@@ -257,10 +259,10 @@ impl Observer {
     }
 
     /// What a daemon without a lease may still send: no new rule.
-    fn check_lease(&self, link: &Link, change: &Change) {
+    fn check_lease(&self, link: &Link, speaker: &MemoryAnnouncer, change: &Change) {
         let holds = self.open().leases.get(link.name).is_some_and(|until| *until > Instant::now());
         let Some(path) = change.announced().filter(|_| !holds && self.store.is_shared()) else { return };
-        let there = self.speaker.local(&change.key()).map(|path| path.ownership);
+        let there = speaker.local(&change.key()).map(|path| path.ownership);
         let renews = matches!(there, Some(Ownership::Own { mitigation, .. }) if mitigation == Some(path.tags.mitigation));
         if !renews {
             self.trace.wrong(format!("{} has no lease and tells the speaker: {change}", link.name));
@@ -268,13 +270,19 @@ impl Observer {
     }
 
     /// The speaker answered.
-    pub(crate) fn told(&self, link: &Link, changes: &[Change], results: &[Result<(), AnnounceError>]) {
+    pub(crate) fn told(
+        &self,
+        link: &Link,
+        which: usize,
+        changes: &[Change],
+        results: &[Result<(), AnnounceError>],
+    ) {
         for (change, result) in changes.iter().zip(results) {
             let answer = match result {
                 Ok(()) => "done".to_owned(),
                 Err(error) => error.to_string(),
             };
-            self.trace.tell(link.name, format!("tells the speaker: {change} ({answer})"));
+            self.trace.tell(link.name, format!("tells the {}: {change} ({answer})", speaker_name(which)));
         }
     }
 
@@ -325,14 +333,17 @@ impl Observer {
             if !self.strict {
                 continue;
             }
-            let Some(path) = ended.key.as_ref().and_then(|key| self.speaker.local(key)) else { continue };
             let tag = MitigationTag::from(ended.id);
-            if matches!(path.ownership, Ownership::Own { mitigation: Some(held), .. } if held == tag) {
-                self.trace.wrong(format!(
-                    "{} is written down as over while the speaker holds its rule {}",
-                    name(ended.id),
-                    path.key.flow()
-                ));
+            for (which, speaker) in self.speakers.iter().enumerate() {
+                let Some(path) = ended.key.as_ref().and_then(|key| speaker.local(key)) else { continue };
+                if matches!(path.ownership, Ownership::Own { mitigation: Some(held), .. } if held == tag) {
+                    self.trace.wrong(format!(
+                        "{} is written down as over while the {} holds its rule {}",
+                        name(ended.id),
+                        speaker_name(which),
+                        path.key.flow()
+                    ));
+                }
             }
         }
     }

@@ -200,6 +200,8 @@ impl Link {
 pub(crate) struct LinkedPort<P: ?Sized> {
     pub(crate) port: Arc<P>,
     pub(crate) link: Arc<Link>,
+    /// Which of the speakers it is.
+    pub(crate) which: usize,
 }
 
 /// The clock of one daemon. Whoever asks after its death is one of its tasks, and ends.

@@ -33,13 +33,13 @@ pub(crate) struct Testbed {
     pub(crate) random: Random,
     pub(crate) conditions: Conditions,
     pub(crate) store: Arc<MemoryStore>,
-    pub(crate) speaker: Arc<MemoryAnnouncer>,
+    pub(crate) speakers: Vec<Arc<MemoryAnnouncer>>,
     /// The database's clock; of a daemon alone, its machine's.
     pub(crate) clock: Arc<ScriptedClock>,
     pub(crate) observer: Arc<Observer>,
     pub(crate) daemons: Vec<Daemon>,
     pub(crate) balancer: LoadBalancer,
-    pub(crate) guard: Option<Guard>,
+    pub(crate) guards: Vec<Guard>,
     pub(crate) files: Files,
     /// The marker of a direct panic beside the first daemon.
     pub(crate) marker: Option<PanicScope>,
@@ -78,22 +78,26 @@ impl Testbed {
             defect.needs(&mut conditions);
         }
         let store = Arc::new(MemoryStore::new());
-        let speaker = Arc::new(MemoryAnnouncer::new());
         let clock = Arc::new(ScriptedClock::following_tokio(beginning()));
         store.set_clock(clock.clone());
-        speaker.set_call_timeout(Duration::from_secs(5));
-        speaker.prefer_learned(conditions.learned_paths_win);
-        speaker.put(foreign(route(FOREIGN), Ownership::Foreign));
-        if !conditions.dry_run {
-            let mut orphan = own_rule("dst 198.51.100.77/32", Action::Discard, 77);
-            orphan.tags.not_after = NotAfter::at_or_after(beginning() + TimeDelta::hours(24));
-            speaker.announce(&[orphan]).await;
+        let mut speakers = Vec::new();
+        for _ in 0..conditions.speakers {
+            let speaker = Arc::new(MemoryAnnouncer::new());
+            speaker.set_call_timeout(Duration::from_secs(5));
+            speaker.prefer_learned(conditions.learned_paths_win);
+            speaker.put(foreign(route(FOREIGN), Ownership::Foreign));
+            if !conditions.dry_run {
+                let mut orphan = own_rule("dst 198.51.100.77/32", Action::Discard, 77);
+                orphan.tags.not_after = NotAfter::at_or_after(beginning() + TimeDelta::hours(24));
+                speaker.announce(&[orphan]).await;
+            }
+            speakers.push(speaker);
         }
-        let observer = Arc::new(Observer::new(store.clone(), speaker.clone(), conditions.is_strict()));
+        let observer = Arc::new(Observer::new(store.clone(), speakers.clone(), conditions.is_strict()));
         store.set_shared(conditions.instances > 1);
         let parts = Parts {
             store: store.clone(),
-            announcer: speaker.clone(),
+            speakers: speakers.iter().map(|speaker| speaker.clone() as Arc<dyn Announcer>).collect(),
             clock: clock.clone(),
             observer: observer.clone(),
             guard: conditions.guard,
@@ -111,17 +115,18 @@ impl Testbed {
         };
         let daemons =
             (1..).zip(names).map(|(number, name)| Daemon::down(name, number, machine(&parts))).collect();
-        let guard = conditions.guard.then(|| Guard::start(speaker.clone(), clock.clone(), observer.clone()));
+        let guarded = speakers.iter().filter(|_| conditions.guard);
+        let guards = guarded.map(|one| Guard::start(one.clone(), clock.clone(), observer.clone())).collect();
         let mut testbed = Self {
             random,
             conditions,
             store,
-            speaker,
+            speakers,
             clock,
             observer,
             daemons,
             balancer: LoadBalancer::default(),
-            guard,
+            guards,
             files: Files::Usual,
             marker: None,
             thaws: Arc::default(),
@@ -313,7 +318,7 @@ impl Testbed {
         }
         // everybody who still waits for an answer, and whoever tries again
         self.pass(Duration::from_secs(15)).await;
-        self.speaker.let_late_changes_happen();
+        self.speakers.iter().for_each(|speaker| speaker.let_late_changes_happen());
         self.observer.disturb();
         // a whole pass of the reconciler and the longest wait for another try
         self.pass(Duration::from_secs(46)).await;

@@ -71,3 +71,8 @@ impl Trace {
         text
     }
 }
+
+/// What a speaker is called.
+pub(crate) fn speaker_name(which: usize) -> &'static str {
+    if which == 0 { "speaker" } else { "second speaker" }
+}

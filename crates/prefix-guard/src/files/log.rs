@@ -8,6 +8,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use chrono::{DateTime, Utc};
 use prefix_core::flowspec::RouteKey;
 use prefix_core::guard::GuardWithdrawal;
+use prefix_core::name::SpeakerName;
 use prefix_core::ownership::{MitigationTag, NotAfter};
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +32,9 @@ pub struct Entry {
     pub flow: String,
     /// The identity of the route.
     pub route: RouteKey,
+    /// From which of several speakers; `None` = from the only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speaker: Option<SpeakerName>,
     /// The not-after time that was over.
     pub not_after: DateTime<Utc>,
     /// The last 32 bits of its mitigation's id as eight hexadecimal digits, if the path carried them.
@@ -52,6 +56,7 @@ impl From<&GuardWithdrawal> for Entry {
             action: Action::Withdraw,
             flow: gone.key.flow(),
             route: gone.key.clone(),
+            speaker: gone.speaker.clone(),
             not_after: gone.not_after.time(),
             mitigation: gone.mitigation.map(|MitigationTag(tag)| format!("{tag:08x}")),
         }
@@ -64,6 +69,7 @@ impl From<Entry> for GuardWithdrawal {
         Self {
             at: entry.time,
             key: entry.route,
+            speaker: entry.speaker,
             not_after: NotAfter::at_or_after(entry.not_after),
             mitigation: tag.map(MitigationTag),
         }
@@ -195,6 +201,7 @@ mod tests {
         GuardWithdrawal {
             at: DateTime::from_timestamp(1000, 0).unwrap(),
             key: key(number),
+            speaker: (number % 2 == 0).then(|| "rs2".parse().unwrap()),
             not_after: NotAfter(990),
             mitigation: Some(MitigationTag(number)),
         }

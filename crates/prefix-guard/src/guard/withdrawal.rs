@@ -122,7 +122,7 @@ impl Guard {
                 Some(_) => drop(self.attempts.settled(&key)),
                 None => {
                     if let Some(TrackedPath { not_after, mitigation }) = self.attempts.settled(&key) {
-                        gone.push(GuardWithdrawal { at: clock, key, not_after, mitigation });
+                        gone.push(GuardWithdrawal { at: clock, key, speaker: None, not_after, mitigation });
                     }
                 }
             }

@@ -4,11 +4,17 @@ use prefix_core::address::VictimIp;
 use prefix_core::flowspec::RouteKey;
 use prefix_core::id::{MitigationId, PanicId};
 use prefix_core::name::{ExternalEventId, SourceName};
+use prefix_core::speakers::{SpeakerId, Speakers};
 
 /// What an instance has sent to the speaker, and what it knows of panics, besides what storage knows.
 pub trait InstanceFacts {
-    /// True if the last change sent for this rule was an announcement.
-    fn was_sent(&self, key: &RouteKey) -> bool;
+    /// True if the last change that this speaker was sent for this rule was an announcement.
+    fn was_sent(&self, speaker: SpeakerId, key: &RouteKey) -> bool;
+
+    /// The speakers that every own rule goes to.
+    fn speakers(&self) -> &Speakers {
+        Speakers::one()
+    }
 
     /// True if a panic takes the rule of this mitigation away, and its end is not written down yet.
     fn is_panic_pending(&self, id: MitigationId) -> bool;
@@ -27,7 +33,7 @@ pub trait InstanceFacts {
 pub struct NothingSent;
 
 impl InstanceFacts for NothingSent {
-    fn was_sent(&self, _key: &RouteKey) -> bool {
+    fn was_sent(&self, _speaker: SpeakerId, _key: &RouteKey) -> bool {
         false
     }
 

@@ -5,8 +5,9 @@ use prefix_core::audit::{Actor, AuditAction};
 use prefix_core::clock::ClockFrame;
 use prefix_core::flowspec::{Action, RouteKey};
 use prefix_core::id::MitigationId;
-use prefix_core::mitigation::{EndReason, Mitigation, Status};
+use prefix_core::mitigation::{EndReason, Mitigation, Removed, Status};
 use prefix_core::ownership::NotAfter;
+use prefix_core::speakers::{SpeakerId, Speakers};
 use serde_json::json;
 
 use super::domain_event::DomainEvent;
@@ -18,6 +19,8 @@ use super::unit_of_work::UnitOfWork;
 pub struct Confirmed {
     /// The mitigation whose rule it is.
     pub id: MitigationId,
+    /// The speaker that has it.
+    pub speaker: SpeakerId,
     /// The rule.
     pub key: RouteKey,
     /// The step that was announced, 0-based.
@@ -32,17 +35,28 @@ pub struct Confirmed {
     pub frame: ClockFrame,
 }
 
-/// True if a confirmation of this row says something that is not written down yet.
-pub fn is_news(row: &Mitigation) -> bool {
-    row.status == Status::Pending
-        || row.progress.step_confirmed_at.is_none()
-        || row.progress.former.is_some()
-        || !row.speaker.announced
+/// True if a confirmation of this row by this speaker says something that is not written down yet.
+pub fn is_news(row: &Mitigation, speakers: &Speakers, by: SpeakerId) -> bool {
+    let is_open = || {
+        row.status == Status::Pending
+            || row.progress.step_confirmed_at.is_none()
+            || row.progress.former.is_some()
+            || !row.speaker.announced
+            // not every one of several speakers had the step
+            || (row.status == Status::Active && row.progress.step > 0)
+    };
+    match speakers.name(by) {
+        None => is_open(),
+        Some(name) if !row.is_confirmed_by(name) => true,
+        // the last of the others may have left the configuration
+        Some(_) if row.is_confirmed_by_all(speakers) => is_open(),
+        Some(_) => row.progress.step_confirmed_at.is_none(),
+    }
 }
 
 /// The speaker has the path of a mitigation. A confirmation of what the row no longer is changes nothing.
 pub fn confirm(uow: &mut UnitOfWork<'_>, confirmed: &Confirmed) {
-    let now = uow.now;
+    let (now, speakers) = (uow.now, uow.instance.speakers());
     let same = |row: &&Mitigation| {
         row.lives()
             && row.progress.step == confirmed.step
@@ -54,7 +68,8 @@ pub fn confirm(uow: &mut UnitOfWork<'_>, confirmed: &Confirmed) {
     }
     // whoever gives the same rule up need not wait for it to leave
     uow.take_over(&confirmed.key, confirmed.id);
-    let Some(row) = uow.row(confirmed.id).filter(|row| is_news(row)) else { return };
+    let by = confirmed.speaker;
+    let Some(row) = uow.row(confirmed.id).filter(|row| is_news(row, speakers, by)) else { return };
     let first = row.status == Status::Pending;
     let step = row.progress.step_confirmed_at.is_none();
     if first {
@@ -62,33 +77,32 @@ pub fn confirm(uow: &mut UnitOfWork<'_>, confirmed: &Confirmed) {
         uow.emit(DomainEvent::FirstConfirmation { created_at });
     }
     if first || step {
-        let details = json!({
+        let mut details = json!({
             "flow": confirmed.key.flow(),
             "action": confirmed.action,
             "step": confirmed.step,
         });
+        if let Some(name) = speakers.name(by) {
+            details["speaker"] = json!(name);
+        }
         uow.audit_mitigation(&Actor::SYSTEM, AuditAction::Confirm, confirmed.id, details);
     }
     // a clock that was set in between leaves only the time of now
     let at = if confirmed.frame == uow.frame { confirmed.at.min(now) } else { now };
-    uow.edit(confirmed.id, |row| {
-        row.progress.former = None;
-        row.progress.step_confirmed_at.get_or_insert(at);
-        row.confirm(Some(confirmed.not_after), now)
-    });
+    uow.edit(confirmed.id, |row| row.confirm_by(speakers, by, Some(confirmed.not_after), (at, now)));
 }
 
-/// The speaker has no path of ours for this rule: rows that were withdrawing it have ended, and rows whose deadline or
-/// panic took it away before that was written down begin to end.
-pub fn confirm_withdrawn(uow: &mut UnitOfWork<'_>, key: &RouteKey) {
+/// A speaker has no path of ours for this rule: rows that were withdrawing it have ended if no other speaker can have it,
+/// and rows whose deadline or panic took it away before that was written down begin to end.
+pub fn confirm_withdrawn(uow: &mut UnitOfWork<'_>, by: SpeakerId, key: &RouteKey) {
     // storage may have been slow: the rule was wanted again meanwhile, and its next withdraw is confirmed anew
-    if uow.instance.was_sent(key) {
+    if uow.instance.was_sent(by, key) {
         return;
     }
     for id in uow.naming(key, |row| !row.status.is_final()) {
         end_overdue(uow, id, Status::lives);
         write_panic_end(uow, id);
-        finish(uow, id, key);
+        finish(uow, id, by, key);
     }
 }
 
@@ -107,20 +121,33 @@ fn write_panic_end(uow: &mut UnitOfWork<'_>, id: MitigationId) {
     uow.audit_mitigation(&Actor::SYSTEM, AuditAction::Withdraw, id, details);
 }
 
-fn finish(uow: &mut UnitOfWork<'_>, id: MitigationId, key: &RouteKey) {
-    let is_former = |row: &Mitigation| row.progress.former.is_some() && row.key().as_ref() != Some(key);
-    let concerned = |row: &Mitigation| row.status == Status::Withdrawing || is_former(row);
+fn finish(uow: &mut UnitOfWork<'_>, id: MitigationId, by: SpeakerId, key: &RouteKey) {
+    let (now, speakers) = (uow.now, uow.instance.speakers());
+    let removed = |row: &Mitigation| {
+        if row.key().as_ref() == Some(key) { Removed::Rule } else { Removed::Former }
+    };
+    let concerned = |row: &Mitigation| {
+        let is_former = row.progress.former.is_some() && removed(row) == Removed::Former;
+        let is_known = speakers.name(by).is_some_and(|name| row.speaker.is_gone_at(name, removed(row)));
+        let is_repeated = is_known && !row.speaker.is_gone_everywhere(speakers, removed(row));
+        (row.status == Status::Withdrawing || is_former) && !is_repeated
+    };
     if !uow.row(id).is_some_and(concerned) {
         return;
     }
-    let now = uow.now;
     let finished = uow.edit(id, |row| {
+        let removed = removed(row);
+        if !row.speaker.note_gone(speakers, by, removed) {
+            // another speaker may have it
+            row.updated_at = now;
+            return false;
+        }
         if row.status != Status::Withdrawing {
             // the former rule was over before its successor could be announced
             row.progress.former = None;
             return false;
         }
-        if row.key().as_ref() == Some(key) {
+        if removed == Removed::Rule {
             row.speaker.attempted = false;
             row.speaker.announced = false;
         } else {

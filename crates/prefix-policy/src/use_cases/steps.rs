@@ -34,6 +34,10 @@ pub fn step_if_due(uow: &mut UnitOfWork<'_>, id: MitigationId) {
     if !row.lives() || row.parent_id.is_some() || row.progress.manual || row.expires_at <= uow.now {
         return;
     }
+    // one of several speakers may still have the rule of the step before the running one: a row remembers one former rule
+    if row.progress.former.is_some() {
+        return;
+    }
     match uow.policy.next_step(row, uow.check_context()) {
         StepVerdict::Stay => {}
         StepVerdict::Escalate(plan) => take(uow, id, *plan, AuditAction::Escalate),
@@ -47,7 +51,7 @@ fn stepped(row: &Mitigation, plan: StepPlan, now: DateTime<Utc>) -> Mitigation {
     if row.key().is_some_and(|key| key != plan.route.key()) {
         let former = FormerRule { matching: row.matching.clone(), action: row.action };
         next.progress.former = Some(former);
-        next.speaker.announced = false;
+        next.speaker.route_changed();
     }
     next.matching = plan.matching;
     next.route = Some(plan.route);

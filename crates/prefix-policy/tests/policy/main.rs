@@ -14,6 +14,7 @@ mod laws;
 mod manual;
 mod rule_sets;
 mod steps;
+mod two_speakers;
 mod use_cases;
 mod vectors;
 mod world;

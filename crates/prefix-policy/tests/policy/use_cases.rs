@@ -15,6 +15,7 @@ use prefix_core::ownership::NotAfter;
 use prefix_core::panic::{PanicOrigin, PanicScope};
 use prefix_core::ports::{ChangeSet, Snapshot};
 use prefix_core::safelist::{Safelist, SafelistEntry};
+use prefix_core::speakers::{SpeakerId, Speakers};
 use prefix_policy::ManualRequest;
 use prefix_policy::use_cases::{
     Author, Confirmed, Creation, DomainEvent, Inadmissible, InstanceFacts, NothingSent, RandomIds,
@@ -26,22 +27,23 @@ use prefix_policy::use_cases::{
 use crate::world::{HOST, WEB, World, at, discard, report};
 
 const ADA: Actor = Actor { kind: prefix_core::audit::ActorType::Operator, id: None };
+const ONLY: SpeakerId = SpeakerId(0);
 const BY_ADA: Author<'_> = Author { actor: &ADA, request_id: "r-1", identity: None };
 
 /// What a unit of work returned, wrote and noted.
-struct Done<R> {
+pub(crate) struct Done<R> {
     result: R,
-    changes: ChangeSet,
+    pub(crate) changes: ChangeSet,
     events: Vec<DomainEvent>,
 }
 
 impl<R> Done<R> {
-    fn row(&self, id: MitigationId) -> &Mitigation {
+    pub(crate) fn row(&self, id: MitigationId) -> &Mitigation {
         let change = self.changes.mitigations.iter().find(|change| change.after.mitigation_id == id);
         &change.unwrap().after
     }
 
-    fn audited(&self) -> Vec<&str> {
+    pub(crate) fn audited(&self) -> Vec<&str> {
         self.changes.audit.iter().map(|entry| entry.action.as_str()).collect()
     }
 }
@@ -50,7 +52,7 @@ fn run<R>(world: &World, work: impl FnOnce(&mut UnitOfWork<'_>) -> R) -> Done<R>
     run_at(world, &NothingSent, work)
 }
 
-fn run_at<R>(
+pub(crate) fn run_at<R>(
     world: &World,
     instance: &dyn InstanceFacts,
     work: impl FnOnce(&mut UnitOfWork<'_>) -> R,
@@ -75,7 +77,7 @@ fn run_at<R>(
     Done { result, events, changes: uow.finish() }
 }
 
-fn world() -> (World, MitigationId) {
+pub(crate) fn world() -> (World, MitigationId) {
     let mut world = World::with_steps(discard());
     let id = world.raise(&report("udp_flood", HOST));
     (world, id)
@@ -89,7 +91,7 @@ struct Sent {
 }
 
 impl InstanceFacts for Sent {
-    fn was_sent(&self, key: &RouteKey) -> bool {
+    fn was_sent(&self, _speaker: SpeakerId, key: &RouteKey) -> bool {
         self.routes.contains(key)
     }
 
@@ -102,11 +104,11 @@ impl InstanceFacts for Sent {
     }
 }
 
-fn confirmed(row: &Mitigation) -> Confirmed {
+pub(crate) fn confirmed(row: &Mitigation) -> Confirmed {
     let not_after = NotAfter::at_or_after(at(100));
     let (id, key, step) = (row.mitigation_id, row.key().unwrap(), row.progress.step);
     let frame = ClockFrame::default();
-    Confirmed { id, key, step, action: row.action, not_after, at: at(0), frame }
+    Confirmed { id, speaker: ONLY, key, step, action: row.action, not_after, at: at(0), frame }
 }
 
 #[test]
@@ -114,11 +116,11 @@ fn the_first_confirmation_makes_a_pending_rule_active() {
     let (mut world, id) = world();
     world.edit(id).status = Status::Pending;
     world.edit(id).progress.step_confirmed_at = None;
-    assert!(is_news(world.find(id)));
+    assert!(is_news(world.find(id), Speakers::one(), ONLY));
     let path = confirmed(world.find(id));
     let done = run(&world, |uow| confirm(uow, &path));
     assert_eq!(done.row(id).status, Status::Active);
-    assert!(!is_news(done.row(id)));
+    assert!(!is_news(done.row(id), Speakers::one(), ONLY));
     assert_eq!(done.audited(), [AuditAction::Confirm].map(AuditAction::as_str));
     assert!(matches!(done.events[..], [DomainEvent::FirstConfirmation { .. }]));
 }
@@ -138,9 +140,9 @@ fn a_rule_that_left_the_speaker_has_ended() {
     world.edit(id).begin_end(EndReason::Operator, now).unwrap();
     let key = world.find(id).key().unwrap();
     let wanted_again = Sent { routes: [key.clone()].into(), ..Sent::default() };
-    let done = run_at(&world, &wanted_again, |uow| confirm_withdrawn(uow, &key));
+    let done = run_at(&world, &wanted_again, |uow| confirm_withdrawn(uow, ONLY, &key));
     assert!(done.changes.mitigations.is_empty(), "it was sent again meanwhile");
-    let done = run(&world, |uow| confirm_withdrawn(uow, &key));
+    let done = run(&world, |uow| confirm_withdrawn(uow, ONLY, &key));
     assert_eq!(done.row(id).status, Status::Withdrawn);
     assert_eq!(done.audited(), [AuditAction::WithdrawConfirmed].map(AuditAction::as_str));
 }
@@ -150,15 +152,15 @@ fn a_rule_that_left_before_its_end_was_written_ends_by_its_deadline_or_its_panic
     let (mut world, id) = world();
     let key = world.find(id).key().unwrap();
     let sent = Sent { panic_pending: [id].into(), ..Sent::default() };
-    let done = run_at(&world, &sent, |uow| confirm_withdrawn(uow, &key));
+    let done = run_at(&world, &sent, |uow| confirm_withdrawn(uow, ONLY, &key));
     assert!(done.changes.mitigations.is_empty(), "nothing is frozen, and its time is not over");
     world.panic(None, None);
-    let done = run_at(&world, &sent, |uow| confirm_withdrawn(uow, &key));
+    let done = run_at(&world, &sent, |uow| confirm_withdrawn(uow, ONLY, &key));
     let row = done.row(id);
     assert_eq!((row.status, row.end_reason), (Status::Withdrawn, Some(EndReason::Panic)));
     world.frozen.clear();
     world.later(1_000);
-    let done = run(&world, |uow| confirm_withdrawn(uow, &key));
+    let done = run(&world, |uow| confirm_withdrawn(uow, ONLY, &key));
     let row = done.row(id);
     assert_eq!((row.status, row.end_reason), (Status::Expired, Some(EndReason::Ttl)));
     assert_eq!(

@@ -4,12 +4,14 @@ use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use prefix_core::name::SpeakerName;
 use prefix_guard::GuardState;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
+
+use super::Published;
 
 /// The longest time for one request and its answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -20,7 +22,7 @@ const LONGEST_HEAD: usize = 8192;
 
 /// Answers requests without end, several at a time. When there are too many, the oldest is given up: whoever holds
 /// connections open keeps nobody else out.
-pub(super) async fn serve(listener: TcpListener, guard: watch::Receiver<GuardState>) {
+pub(super) async fn serve(listener: TcpListener, guards: Published) {
     let mut answering: VecDeque<AbortHandle> = VecDeque::new();
     loop {
         match listener.accept().await {
@@ -31,10 +33,10 @@ pub(super) async fn serve(listener: TcpListener, guard: watch::Receiver<GuardSta
                 {
                     oldest.abort();
                 }
-                let guard = guard.clone();
+                let guards = guards.clone();
                 let answer = tokio::spawn(async move {
                     // a client that disconnects early needs no answer
-                    let _ = timeout(PATIENCE, answer(stream, &guard)).await;
+                    let _ = timeout(PATIENCE, answer(stream, &guards)).await;
                 });
                 answering.push_back(answer.abort_handle());
             }
@@ -46,7 +48,7 @@ pub(super) async fn serve(listener: TcpListener, guard: watch::Receiver<GuardSta
     }
 }
 
-async fn answer(mut stream: TcpStream, guard: &watch::Receiver<GuardState>) -> std::io::Result<()> {
+async fn answer(mut stream: TcpStream, guards: &Published) -> std::io::Result<()> {
     let mut head = Vec::new();
     while !head.windows(4).any(|end| end == b"\r\n\r\n") {
         if head.len() > LONGEST_HEAD || stream.read_buf(&mut head).await? == 0 {
@@ -56,7 +58,10 @@ async fn answer(mut stream: TcpStream, guard: &watch::Receiver<GuardState>) -> s
     let mut words = head.split(|byte| *byte == b' ');
     let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let (status, body) = match (method, path.split(|byte| *byte == b'?').next()) {
-        (b"GET", Some(b"/metrics")) => ("200 OK", text(&guard.borrow())),
+        (b"GET", Some(b"/metrics")) => {
+            let states = guards.iter().map(|(name, guard)| (name.as_ref(), guard.borrow().clone()));
+            ("200 OK", text(&states.collect::<Vec<_>>()))
+        }
         (b"GET", _) => ("404 Not Found", String::new()),
         _ => ("405 Method Not Allowed", String::new()),
     };
@@ -69,49 +74,49 @@ async fn answer(mut stream: TcpStream, guard: &watch::Receiver<GuardState>) -> s
     stream.shutdown().await
 }
 
-/// The exposition format of Prometheus.
-fn text(state: &GuardState) -> String {
-    #[allow(clippy::cast_precision_loss, reason = "no table has 2^52 paths")]
-    let number = |count: usize| count as f64;
-    let read_at = state.table_read_at.map_or(0.0, |at| number(usize::try_from(at.timestamp()).unwrap_or(0)));
-    let metrics = [
-        ("prefixd_guard_up", "gauge", "1 while the guard runs", 1.0),
-        (
-            "prefixd_guard_withdrawals_total",
-            "counter",
-            "Rules the guard took away.",
-            number(usize::try_from(state.withdrawn).unwrap_or(usize::MAX)),
-        ),
-        ("prefixd_guard_own_paths", "gauge", "Own paths in the speaker.", number(state.own_paths)),
-        (
-            "prefixd_guard_overdue_paths",
-            "gauge",
-            "Own paths beyond their not-after and the grace.",
-            number(state.overdue),
-        ),
-        (
-            "prefixd_guard_untimed_paths",
-            "gauge",
-            "Own paths without a readable not-after.",
-            number(state.untimed),
-        ),
-        (
-            "prefixd_guard_speaker_up",
-            "gauge",
-            "1 while the speaker answers.",
-            f64::from(u8::from(state.connected)),
-        ),
-        (
-            "prefixd_guard_last_pass_timestamp_seconds",
-            "gauge",
-            "When the whole table was last read, Unix time; 0 = never.",
-            read_at,
-        ),
-    ];
-    let mut out = String::new();
-    for (name, kind, help, value) in metrics {
+/// The number that a metric takes from the state of a guard.
+type Measure = fn(&GuardState) -> f64;
+
+/// Name, type, help and value of each metric.
+const METRICS: [(&str, &str, &str, Measure); 6] = [
+    ("prefixd_guard_withdrawals_total", "counter", "Rules the guard took away.", |state| {
+        number(usize::try_from(state.withdrawn).unwrap_or(usize::MAX))
+    }),
+    ("prefixd_guard_own_paths", "gauge", "Own paths in the speaker.", |state| number(state.own_paths)),
+    ("prefixd_guard_overdue_paths", "gauge", "Own paths beyond their not-after and the grace.", |state| {
+        number(state.overdue)
+    }),
+    ("prefixd_guard_untimed_paths", "gauge", "Own paths without a readable not-after.", |state| {
+        number(state.untimed)
+    }),
+    ("prefixd_guard_speaker_up", "gauge", "1 while the speaker answers.", |state| {
+        f64::from(u8::from(state.connected))
+    }),
+    (
+        "prefixd_guard_last_pass_timestamp_seconds",
+        "gauge",
+        "When the whole table was last read, Unix time; 0 = never.",
+        |state| state.table_read_at.map_or(0.0, |at| number(usize::try_from(at.timestamp()).unwrap_or(0))),
+    ),
+];
+
+#[allow(clippy::cast_precision_loss, reason = "no table has 2^52 paths")]
+fn number(count: usize) -> f64 {
+    count as f64
+}
+
+/// The exposition format of Prometheus. Of several speakers each has its series, with its name as the label `speaker`.
+fn text(states: &[(Option<&SpeakerName>, GuardState)]) -> String {
+    let mut out =
+        "# HELP prefixd_guard_up 1 while the guard runs\n# TYPE prefixd_guard_up gauge\nprefixd_guard_up 1\n"
+            .to_owned();
+    for (metric, kind, help, measure) in METRICS {
         // writing to a string cannot fail
-        let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n");
+        let _ = writeln!(out, "# HELP {metric} {help}\n# TYPE {metric} {kind}");
+        for (name, state) in states {
+            let label = name.map(|name| format!("{{speaker={:?}}}", name.as_str())).unwrap_or_default();
+            let _ = writeln!(out, "{metric}{label} {}", measure(state));
+        }
     }
     out
 }
@@ -119,6 +124,7 @@ fn text(state: &GuardState) -> String {
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
+    use tokio::sync::watch;
 
     use super::*;
 
@@ -140,7 +146,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
         let (_sender, receiver) = watch::channel(state());
-        tokio::spawn(serve(listener, receiver));
+        tokio::spawn(serve(listener, vec![(None, receiver)]));
         let ask = async |request: &str| {
             let mut stream = TcpStream::connect(at).await.unwrap();
             stream.write_all(request.as_bytes()).await.unwrap();
@@ -163,13 +169,27 @@ mod tests {
         assert!(ask("POST /metrics HTTP/1.1\r\n\r\n").await.starts_with("HTTP/1.1 405"));
     }
 
+    #[test]
+    fn each_of_several_speakers_has_its_series() {
+        let (rs1, rs2) = ("rs1".parse().unwrap(), "rs2".parse().unwrap());
+        let text = text(&[(Some(&rs1), state()), (Some(&rs2), GuardState { connected: false, ..state() })]);
+        for line in [
+            "prefixd_guard_up 1",
+            "prefixd_guard_speaker_up{speaker=\"rs1\"} 1",
+            "prefixd_guard_speaker_up{speaker=\"rs2\"} 0",
+        ] {
+            assert!(text.lines().any(|known| known == line), "{line} is not in\n{text}");
+        }
+        assert_eq!(text.matches("# TYPE prefixd_guard_own_paths").count(), 1);
+    }
+
     /// Nobody is answered only because a slow one was given up in the end: that would take the whole patience.
     #[tokio::test]
     async fn clients_that_send_and_read_nothing_keep_nobody_out() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
         let (_sender, receiver) = watch::channel(state());
-        tokio::spawn(serve(listener, receiver));
+        tokio::spawn(serve(listener, vec![(None, receiver)]));
         let mut silent = Vec::new();
         for _ in 0..3 * MOST_CLIENTS {
             silent.push(TcpStream::connect(at).await.unwrap());

@@ -1,16 +1,18 @@
 //! `panic --direct`: past API and database. A daemon on this host is told by a marker, and this site's rules are taken out
-//! of the speaker.
+//! of its speakers.
 
 use crate::confirm::confirm;
 use crate::exit::{Exit, Failure};
 use crate::output::{Format, printable};
 use crate::session::Session;
 use prefix_client::Mode;
-use prefix_direct::{AnnounceError, DaemonState, Frozen, RouteKey, Speaker, SweepResult, freeze};
+use prefix_direct::{
+    AnnounceError, DaemonState, Frozen, RouteKey, Speaker, SpeakerName, SweepResult, Swept, freeze,
+};
 use std::collections::BTreeSet;
 use std::io::Write;
 
-/// Takes this site's rules out of the speaker that the configuration folder names; with `hold` until interrupted.
+/// Takes this site's rules out of the speakers that the configuration folder names; with `hold` until interrupted.
 pub(super) async fn run(session: &Session, reason: &str, hold: bool) -> Result<Exit, Failure> {
     if reason.trim().is_empty() {
         return Err(Failure::Usage("--reason must not be empty".to_owned()));
@@ -25,8 +27,12 @@ pub(super) async fn run(session: &Session, reason: &str, hold: bool) -> Result<E
     }
     let mut frozen = freeze(&speaker, reason, session.now).await;
     show_daemon(session, &frozen.daemon);
-    let swept = sweep(session, &speaker, &mut frozen, hold).await?;
+    let Swept { result: swept, mut unread } = sweep(session, &speaker, &mut frozen, hold).await?;
     show(session, &speaker, &frozen, &swept)?;
+    if let Some(error) = unread.pop() {
+        unread.iter().for_each(|error| warn(&error.to_string()));
+        return Err(error.into());
+    }
     Ok(if swept.left.is_empty() { Exit::Ok } else { Exit::General })
 }
 
@@ -50,7 +56,7 @@ async fn sweep(
     speaker: &Speaker,
     frozen: &mut Frozen,
     hold: bool,
-) -> Result<SweepResult, Failure> {
+) -> Result<Swept, Failure> {
     if hold {
         session.note("holding until interrupted");
     }
@@ -60,12 +66,15 @@ async fn sweep(
         }
     };
     let mut printed = Ok(());
-    let progress = |change: Result<&RouteKey, &AnnounceError>| match change {
+    let progress = |at: Option<&SpeakerName>, change: Result<&RouteKey, &AnnounceError>| match change {
         Ok(key) if is_for_people(session) && printed.is_ok() => {
-            printed = session.print(&format!("withdrew {}\n", key.flow()));
+            let at = at.map(|name| format!(" at {name}")).unwrap_or_default();
+            printed = session.print(&format!("withdrew {}{at}\n", key.flow()));
         }
         Ok(_) => {}
-        Err(error) => warn(&error.to_string()),
+        Err(error) => {
+            warn(&at.map_or_else(|| error.to_string(), |name| format!("{name}: {error}")));
+        }
     };
     let swept = frozen.sweep(speaker, hold, interrupted, progress).await?;
     // A reader that closes the pipe must not end the work before it is done.

@@ -7,7 +7,7 @@ use prefix_diagnostics::Diagnostics;
 use prefix_gobgp::{AnyCommunity, Endpoint};
 
 use crate::settings::Keys;
-use crate::settings::bgp::{BgpKeys, NeighborKeys, OldMode};
+use crate::settings::bgp::{BgpKeys, NeighborKeys, OldMode, SpeakerTlsKeys};
 
 /// Above it speakers pack withdrawals into messages that routers refuse.
 const SAFE_PACE: u32 = 10_000;
@@ -21,7 +21,11 @@ pub(super) fn check(keys: &Keys, found: &mut Diagnostics) {
         let word = if mode == OldMode::Mock { "mock" } else { "gobgp" };
         found.warning_of("bgp.mode", format!("is now called bgp.backend: write \"backend: {word}\""));
     }
-    tls(bgp, found);
+    if let Some(keys) = &bgp.gobgp_tls {
+        let is_unix = matches!(bgp.gobgp_grpc, Some(Endpoint::Unix(_)));
+        tls("bgp.gobgp_tls", keys, is_unix, found);
+    }
+    speakers(bgp, found);
     found.range("bgp.owner_tag", bgp.owner_tag, 1..=Owner::MAX_TAG);
     found.range("bgp.max_changes_per_second", bgp.max_changes_per_second, 1..=1_000_000);
     if bgp.max_changes_per_second > SAFE_PACE {
@@ -94,16 +98,53 @@ fn identity(bgp: &BgpKeys, found: &mut Diagnostics) {
     }
 }
 
-fn tls(bgp: &BgpKeys, found: &mut Diagnostics) {
-    let tls = &bgp.gobgp_tls;
+fn tls(path: &str, tls: &SpeakerTlsKeys, is_unix: bool, found: &mut Diagnostics) {
     if tls.cert.is_some() != tls.key.is_some() {
-        found.error("bgp.gobgp_tls", "bgp.gobgp_tls.cert and bgp.gobgp_tls.key need each other");
+        found.error(path, format!("{path}.cert and {path}.key need each other"));
     }
     if tls.cert.is_some() && tls.ca.is_none() {
-        found.error("bgp.gobgp_tls", "bgp.gobgp_tls.cert needs bgp.gobgp_tls.ca: who is the speaker?");
+        found.error(path, format!("{path}.cert needs {path}.ca: who is the speaker?"));
     }
-    if tls.ca.is_some() && matches!(bgp.gobgp_grpc, Endpoint::Unix(_)) {
-        found.warning_of("bgp.gobgp_tls", "is not used on a unix socket");
+    if tls.ca.is_some() && is_unix {
+        found.warning_of(path, "is not used on a unix socket");
+    }
+}
+
+/// Every own rule goes to each, so each must be another one, and be known by another name.
+fn speakers(bgp: &BgpKeys, found: &mut Diagnostics) {
+    let Some(speakers) = &bgp.speakers_key else { return };
+    let single = [
+        ("gobgp_grpc", bgp.gobgp_grpc.is_some()),
+        ("gobgp_api", bgp.gobgp_api.is_some()),
+        ("gobgp_tls", bgp.gobgp_tls.is_some()),
+    ];
+    for (key, _) in single.into_iter().filter(|(_, given)| *given) {
+        found.error_of(
+            &format!("bgp.{key}"),
+            "and bgp.speakers exclude each other: it belongs into the elements of bgp.speakers",
+        );
+    }
+    if speakers.is_empty() {
+        found.error_of(
+            "bgp.speakers",
+            "must not be empty: name at least one speaker, or leave the key out and use bgp.gobgp_grpc",
+        );
+    }
+    let (mut names, mut addresses) = (BTreeSet::new(), BTreeSet::new());
+    for (index, speaker) in speakers.iter().enumerate() {
+        let path = format!("bgp.speakers.{index}");
+        let mut error = |key: &str, text: String| {
+            found.error(format!("{path}.{key}"), format!("speakers[{index}].{key}: {text}"));
+        };
+        if !names.insert(speaker.name.as_str()) {
+            error("name", format!("{:?} is the name of another speaker", speaker.name.as_str()));
+        }
+        let address = speaker.gobgp_grpc.to_string();
+        if !addresses.insert(address.to_ascii_lowercase()) {
+            error("gobgp_grpc", format!("{address} is the address of another speaker"));
+        }
+        let is_unix = matches!(speaker.gobgp_grpc, Endpoint::Unix(_));
+        tls(&format!("{path}.gobgp_tls"), &speaker.gobgp_tls, is_unix, found);
     }
 }
 

@@ -10,6 +10,7 @@ use prefix_testkit::fakes::announcer::Change;
 
 use super::{CrashPoint, LinkedPort};
 use crate::defects::Defect;
+use crate::trace::speaker_name;
 
 impl LinkedPort<dyn Announcer> {
     /// Sends changes, or dies on the way: `send` carries the first so many out.
@@ -25,16 +26,16 @@ impl LinkedPort<dyn Announcer> {
         if link.is_dead() {
             return std::future::pending().await;
         }
-        link.observer.sends(link, &changes);
+        link.observer.sends(link, self.which, &changes);
         let all = changes.len();
         let words = || changes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         match link.count() {
             Some(CrashPoint::Before) => {
-                link.die(&format!("before it can tell the speaker: {}", words())).await
+                link.die(&format!("before it can tell the {}: {}", speaker_name(self.which), words())).await
             }
             Some(CrashPoint::Half) => {
                 drop(link.alive(send(all.div_ceil(2))).await);
-                link.die(&format!("while it tells the speaker: {}", words())).await
+                link.die(&format!("while it tells the {}: {}", speaker_name(self.which), words())).await
             }
             Some(CrashPoint::After) => {
                 drop(link.alive(send(all)).await);
@@ -42,7 +43,7 @@ impl LinkedPort<dyn Announcer> {
             }
             None => {
                 let results = link.alive(send(all)).await;
-                link.observer.told(link, &changes, &results);
+                link.observer.told(link, self.which, &changes, &results);
                 results
             }
         }
