@@ -140,7 +140,8 @@ pub fn read(payload: &[u8], action: Option<&str>, context: Context<'_>) -> Resul
     };
     // it says what goes on, and a rule of all protocols is no part of that
     let mut narrowed = if action == Action::AttackStatus && open { Narrowing::default() } else { narrowed };
-    if !action.ends() && !(action == Action::AttackStatus && open) {
+    let says_which = !(action.ends() || action == Action::AttackStatus && open);
+    if says_which {
         let samples = Samples::of(&members, &mut unread);
         samples.narrow(
             victim_ip,

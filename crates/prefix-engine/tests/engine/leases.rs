@@ -207,7 +207,7 @@ async fn an_end_whose_id_is_never_used_twice_ends_every_claim_wherever_it_is() {
     assert_eq!((answer.status, answer.mitigation_id), (EventStatus::Withdrawn, Some(second)));
     let touched: Vec<_> = answer.mitigations.iter().map(|one| (one.mitigation_id, one.status)).collect();
     assert_eq!(touched, [(first, EventStatus::Released), (second, EventStatus::Withdrawn)]);
-    let said: Vec<_> = answer.decision.trace.iter().map(|entry| entry.detail.to_string()).collect();
+    let said: Vec<_> = answer.decision.trace.iter().map(|entry| entry.detail.clone()).collect();
     assert!(
         said.iter().any(|text| text.contains("reported for 203.0.113.11, and ends there too")),
         "{said:?}"

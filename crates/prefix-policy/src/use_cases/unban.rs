@@ -34,7 +34,7 @@ pub(super) fn unban(uow: &mut UnitOfWork<'_>, intake: Intake<'_>) -> EventOutcom
     };
     let victims = uow.victims_of_end(report);
     let mut found: Vec<MitigationId> =
-        victims.iter().flat_map(|victim| uow.of_victim(*victim, &held)).collect();
+        victims.iter().flat_map(|victim| uow.of_victim(*victim, held)).collect();
     found.sort();
     let left = groups::leave(uow, report, &victims, author);
     let intake = Intake { group: left, ..intake };

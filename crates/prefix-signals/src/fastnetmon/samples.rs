@@ -266,9 +266,8 @@ fn is_heading(line: &str, section: &mut Option<Protocol>) -> bool {
         return true;
     }
     let goes_out = line.split_once(" > ").is_some_and(|(own, _)| endpoint(own.trim()).is_some());
-    let is_said = |text: &&str| line.starts_with(text);
     (goes_out && packet(line).is_none())
-        || ["Incoming", "Outgoing", "Flows have cropped"].iter().any(|text| is_said(text))
+        || ["Incoming", "Outgoing", "Flows have cropped"].iter().any(|text| line.starts_with(text))
 }
 
 /// `203.0.113.10:53`, `2001:db8::1:53`, `[2001:db8::1]:53`.

@@ -97,8 +97,9 @@ pub async fn mitigations_are_filtered(store: &Arc<dyn Store>) {
     held.leases.push(Lease { source: "operator:\"eve\"".parse().unwrap(), ..held.leases[0].clone() });
     held.reason = Some("a \u{0} of somebody".into());
     let dropped = Mitigation { action: Action::Discard, victim_ip: v6, ..mitigation(10) };
-    let all =
-        [plain, globex, nobody, syn, elsewhere, seen, queued, ending, old, withdrawn, refused, held, dropped];
+    let all = vec![
+        plain, globex, nobody, syn, elsewhere, seen, queued, ending, old, withdrawn, refused, held, dropped,
+    ];
     put(&**store, &all).await;
     let any = MitigationQuery::default;
     let page = |start, end| PageRequest { start, end, ..PageRequest::default() };
