@@ -2,7 +2,7 @@
 
 use prefix_api_macros::wire;
 
-use crate::lenient::Always;
+use crate::lenient::{Always, IfAny};
 use crate::word::words;
 use crate::{ActionType, BitsPerSecond, PacketsPerSecond, Role};
 
@@ -131,7 +131,7 @@ pub struct Decision {
     /// The rule, if one could be built.
     pub rule: Option<DecidedRule>,
     /// The further rules of its set: what was cut out of the rule, and at which rate it is bounded.
-    pub companions: Vec<DecidedRule>,
+    pub companions: IfAny<Vec<DecidedRule>>,
     /// The guardrail that refused.
     #[schema(schema_with = Guardrail::nullable_schema)]
     pub guardrail: Option<Guardrail>,
@@ -156,8 +156,8 @@ pub struct DecidedRule {
     /// How long it lives without another report.
     pub ttl_seconds: Always<u32>,
     /// What it is within its rule set.
-    #[schema(schema_with = Role::nullable_schema)]
-    pub role: Option<Role>,
+    #[schema(schema_with = Role::schema)]
+    pub role: IfAny<Role>,
 }
 
 /// One station of a decision.

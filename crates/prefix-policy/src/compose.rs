@@ -233,6 +233,19 @@ fn attacked_ports(attack: &Attack<'_>, asked: Fragment, composed: &mut Composed)
     }
 }
 
+/// On IPv6, Packet Too Big is an ICMP message that connections need (RFC 8201).
+fn path_mtu_discovery(composed: &mut Composed) -> bool {
+    let matching = &composed.matching;
+    let icmp_v6 = matching.dst_prefix.family() == Family::Ipv6
+        && matching.protocol == Some(number::ICMPV6)
+        && matching.icmp_type.is_empty();
+    if icmp_v6 && composed.action == Action::Discard {
+        let text = "ICMP on IPv6 is policed, never discarded, unless the step names ICMP types: Packet Too Big must pass";
+        composed.note(Stage::Rule, StageResult::Info, text);
+    }
+    icmp_v6
+}
+
 /// Whether packets without port numbers are meant: fragments other than the first.
 pub(super) fn reaches_portless_fragments(fragment: Fragment) -> bool {
     fragment.contains(Fragment::IS_FRAGMENT) || fragment.contains(Fragment::LAST_FRAGMENT)

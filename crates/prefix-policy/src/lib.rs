@@ -16,8 +16,8 @@ mod policy;
 mod ports;
 pub mod profile;
 mod safelist;
-mod shadow;
 pub mod settings;
+mod shadow;
 pub mod simulation;
 mod unite;
 pub mod use_cases;
@@ -30,10 +30,10 @@ pub use playbook::{Playbooks, PlaybooksDocument};
 pub use policy::{Policy, PolicyParts};
 pub use profile::Profile;
 pub use safelist::SafelistIndex;
-pub use shadow::Shadow;
 pub use settings::{
     CorrelationSettings, CorrelationTerms, EscalationDefaults, Guardrails, Quotas, Reports, SourcePolicy,
     Sources, Timers,
 };
+pub use shadow::Shadow;
 pub use vector::{VectorTemplate, Vectors, unknown_vector};
 pub use verdict::{BanVerdict, ManualRequest, ManualVerdict, Plan, StepPlan, StepVerdict};

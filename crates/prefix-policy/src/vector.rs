@@ -166,9 +166,7 @@ const FLOODS: [(&str, Template); 16] = [
     ("synack_flood", || tcp(&["syn", "ack"], "answers to forged connection attempts")),
     // A segment without ACK belongs to no connection and is dropped by its receiver (RFC 9293 §3.10.7.4), so what these
     // three match is never a customer's traffic; an attack with ACK set is an ack_flood.
-    ("null_flood", || {
-        tcp(&["!fin", "!syn", "!rst", "!psh", "!ack", "!urg"], "TCP packets without any flag")
-    }),
+    ("null_flood", || tcp(&["!fin", "!syn", "!rst", "!psh", "!ack", "!urg"], "TCP packets without any flag")),
     ("fin_flood", || tcp(&["fin", "!ack"], "ends of no connection")),
     ("urg_flood", || tcp(&["!ack", "urg"], "urgent data of no connection")),
     ("icmp_flood", || of(Protocol::Icmp, "ICMP packets to the victim")),
@@ -248,7 +246,8 @@ mod tests {
     fn tcp_floods_differ_by_their_flags() {
         let flags = |word: &str| Vectors::default().get(&name(word)).unwrap().tcp_flags.to_string();
         assert_eq!(
-            ["tcp_flood", "syn_flood", "ack_flood", "rst_flood", "synack_flood", "fin_flood", "urg_flood"].map(flags),
+            ["tcp_flood", "syn_flood", "ack_flood", "rst_flood", "synack_flood", "fin_flood", "urg_flood"]
+                .map(flags),
             ["", "syn&!ack", "!syn&ack", "rst", "syn&ack", "fin&!ack", "!ack&urg"]
         );
     }

@@ -62,7 +62,7 @@ pub(crate) fn decision(eyes: Eyes, decision: &Decision, waits: bool) -> String {
         prose.fact("playbook", &format!("{playbook}{step}"));
     }
     prose.fact_of("rule", decision.rule.as_ref().map(rule));
-    for companion in &decision.companions {
+    for companion in decision.companions.iter().flatten() {
         let role = companion.role.as_ref().map_or("further", Role::as_str);
         prose.fact(if role == "main" { "further" } else { role }, &rule(companion));
     }

@@ -122,7 +122,8 @@ impl From<&domain::Decision> for Decision {
             playbook: text(decision.playbook.as_ref()),
             step: decision.step.map(Into::into),
             rule: decision.rule.as_ref().map(DecidedRule::from),
-            companions: decision.companions.iter().map(DecidedRule::from).collect(),
+            companions: (!decision.companions.is_empty())
+                .then(|| decision.companions.iter().map(DecidedRule::from).collect()),
             guardrail: decision.guardrail.map(Into::into),
             trace: trace.collect(),
         }

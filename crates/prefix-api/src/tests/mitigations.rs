@@ -74,13 +74,13 @@ async fn a_rule_by_hand_is_shown_whole() {
     let lab = Lab::usual().await;
     let seen = lab.post("/v1/mitigations", &rule(10)).await;
     assert_eq!(seen.status, 201, "{}", seen.text);
-    for member in &MEMBERS[..46] {
+    for member in &MEMBERS[..48] {
         assert!(seen.body.get(member).is_some(), "{member}");
     }
-    for member in &MEMBERS[46..50] {
+    for member in &MEMBERS[48..52] {
         assert!(seen.body["bgp"].get(member).is_some(), "{member}");
     }
-    for member in &MEMBERS[50..] {
+    for member in &MEMBERS[52..] {
         assert!(seen.body["leases"][0].get(member).is_some(), "{member}");
     }
     assert_eq!(seen.body["status"], "active");

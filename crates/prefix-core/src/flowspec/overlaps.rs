@@ -69,7 +69,12 @@ mod tests {
 
     #[test]
     fn later_fragments_carry_no_ports_flags_or_types() {
-        for other in ["proto udp dport =53", "proto udp sport <53|>53", "proto tcp flags syn", "proto icmp icmp-type =8"] {
+        for other in [
+            "proto udp dport =53",
+            "proto udp sport <53|>53",
+            "proto tcp flags syn",
+            "proto icmp icmp-type =8",
+        ] {
             assert!(!meet("frag is_fragment", other), "{other}");
             assert!(!meet("frag last_fragment", other), "{other}");
         }

@@ -181,7 +181,7 @@ playbooks:
 async fn the_companion_of_a_later_step_keeps_to_the_quota() {
     let lab = Lab::with(
         "
-quotas: {max_active_per_customer: 1}
+quotas: {max_announcements_per_peer: 1}
 playbooks:
   - name: reflections
     match: {vector: dns_amplification}

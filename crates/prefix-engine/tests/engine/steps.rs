@@ -225,7 +225,10 @@ async fn fragments_have_a_companion_that_shares_leases_steps_and_end() {
     }
     assert_eq!(
         lab.rules(),
-        ["dst 203.0.113.10/32 proto udp frag is_fragment: discard", "dst 203.0.113.10/32 proto udp sport =53: discard"]
+        [
+            "dst 203.0.113.10/32 proto udp frag is_fragment: discard",
+            "dst 203.0.113.10/32 proto udp sport =53: discard"
+        ]
     );
     let (parent, companion) = (lab.row(id).await, lab.row(companion.mitigation_id).await);
     assert_eq!((parent.expires_at, companion.status), (companion.expires_at, Status::Active));
@@ -245,12 +248,27 @@ async fn a_rule_and_its_companion_expire_together() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rule_that_waits_is_let_in_with_its_companion_and_both_count() {
+async fn a_rule_that_waits_is_let_in_with_its_companion_and_only_the_rule_counts() {
     let lab = Lab::with(&format!("{FRAGMENTS}quotas: {{max_active_per_customer: 2}}")).await;
+    for host in [12, 10] {
+        lab.mitigate(ban(&format!("203.0.113.{host}"), "dns_amplification")).await;
+    }
+    let waiting = lab.mitigate(ban("203.0.113.11", "dns_amplification")).await;
+    lab.seconds(3).await;
+    assert_eq!((lab.count(Status::Active), lab.count(Status::Queued)), (4, 2));
+    lab.hear(unban("203.0.113.10")).await;
+    lab.seconds(2).await;
+    assert_eq!(lab.status(waiting).await, Status::Active);
+    assert_eq!((lab.rules().len(), lab.count(Status::Queued)), (4, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_set_for_which_the_peers_have_no_room_waits_as_a_whole() {
+    let lab = Lab::with(&format!("{FRAGMENTS}quotas: {{max_announcements_per_peer: 3}}")).await;
     lab.mitigate(ban("203.0.113.10", "dns_amplification")).await;
     let waiting = lab.mitigate(ban("203.0.113.11", "dns_amplification")).await;
     lab.seconds(3).await;
-    assert_eq!((lab.count(Status::Active), lab.count(Status::Queued)), (2, 2));
+    assert_eq!((lab.rules().len(), lab.count(Status::Queued)), (2, 2), "one more rule would fit, two do not");
     lab.hear(unban("203.0.113.10")).await;
     lab.seconds(2).await;
     assert_eq!(lab.status(waiting).await, Status::Active);
@@ -295,7 +313,7 @@ async fn a_companion_that_comes_with_a_step_needs_room_like_any_rule() {
     steps:
       - {action: police, rate_bps: 20000000, ttl_seconds: 600}
       - {action: discard, ttl_seconds: 600, require_persistence_seconds: 30, require_confidence_at_least: 0, fragments: discard}
-quotas: {max_active_per_customer: 2}",
+quotas: {max_announcements_per_peer: 2}",
     )
     .await;
     lab.mitigate(ban("203.0.113.20", "dns_amplification")).await;
@@ -309,7 +327,10 @@ quotas: {max_active_per_customer: 2}",
     lab.seconds(2).await;
     assert_eq!(
         lab.rules(),
-        ["dst 203.0.113.10/32 proto udp frag is_fragment: discard", "dst 203.0.113.10/32 proto udp sport =53: discard"]
+        [
+            "dst 203.0.113.10/32 proto udp frag is_fragment: discard",
+            "dst 203.0.113.10/32 proto udp sport =53: discard"
+        ]
     );
 }
 

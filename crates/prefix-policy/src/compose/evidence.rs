@@ -29,7 +29,8 @@ pub(super) fn fitting(
     }
     let most = guardrails.max_ports;
     let too_many = left.src_ports.terms() > most && asked.src_ports.is_empty();
-    let misfits = if attack.reported.sampled { misfits(attack, asked, attacked, &left, composed) } else { Vec::new() };
+    let misfits =
+        if attack.reported.sampled { misfits(attack, asked, attacked, &left, composed) } else { Vec::new() };
     let too_many = too_many.then(|| {
         let text = format!(
             "source ports {} are more than a rule may hold (guardrails.max_ports is {most})",
@@ -69,10 +70,15 @@ fn misfits(
     let is_icmp = matches!(protocol, Some(number::ICMP | number::ICMPV6));
     let names_ports = !attacked.ports.is_empty() || !reported.src_ports.is_empty();
     let impossible = |key: &str| match key {
-        "src_ports" if !matches!(protocol, Some(number::TCP | number::UDP)) => Some("ports exist with TCP and UDP only"),
+        "src_ports" if !matches!(protocol, Some(number::TCP | number::UDP)) => {
+            Some("ports exist with TCP and UDP only")
+        }
         "tcp_flags" if protocol != Some(number::TCP) => Some("TCP flags exist with TCP only"),
         "icmp_type" if !is_icmp => Some("ICMP types exist with ICMP only"),
-        "fragment" if attack.victim.family() == Family::Ipv6 && reported.fragment.contains(Fragment::DONT_FRAGMENT) => {
+        "fragment"
+            if attack.victim.family() == Family::Ipv6
+                && reported.fragment.contains(Fragment::DONT_FRAGMENT) =>
+        {
             Some("IPv6 has no don't-fragment bit")
         }
         "fragment" if names_ports && reaches_portless_fragments(reported.fragment) => {

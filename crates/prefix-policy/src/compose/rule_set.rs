@@ -78,7 +78,7 @@ impl Composed {
 }
 
 /// The same packets in as many rules as needed; `None` if it takes more than [`MOST_PARTS`], or cannot be done.
-fn split(matching: &Matching, most: usize) -> Option<Vec<Matching>> {
+pub(super) fn split(matching: &Matching, most: usize) -> Option<Vec<Matching>> {
     if port_terms(matching) <= most {
         return Some(vec![matching.clone()]);
     }
@@ -176,7 +176,8 @@ mod tests {
     }
 
     fn ports() -> impl Strategy<Value = PortSet> {
-        let range = (1_u16..300, 0_u16..9).prop_map(|(first, more)| PortRange::new(first, first + more).unwrap());
+        let range =
+            (1_u16..300, 0_u16..9).prop_map(|(first, more)| PortRange::new(first, first + more).unwrap());
         prop::collection::vec(range, 0..9).prop_map(|ranges| ranges.into_iter().collect())
     }
 
@@ -189,7 +190,8 @@ mod tests {
     #[test]
     fn nine_ports_that_are_left_out_make_three_rules() {
         let served: PortSet = [1, 3, 5, 7, 9, 11, 13, 15, 17].into();
-        let parts = split(&Matching { dst_ports: DestinationPorts::Except(served), ..matching(UDP) }, 8).unwrap();
+        let parts =
+            split(&Matching { dst_ports: DestinationPorts::Except(served), ..matching(UDP) }, 8).unwrap();
         let flows: Vec<String> = parts.iter().map(|part| part.rule().unwrap().to_string()).collect();
         assert_eq!(
             flows,
@@ -203,7 +205,8 @@ mod tests {
     #[test]
     fn bgp_is_never_among_the_ports_that_stand_for_all_others() {
         let served: PortSet = (1..=9).map(|number| number * 20).collect();
-        let parts = split(&Matching { dst_ports: DestinationPorts::Except(served), ..matching(TCP) }, 8).unwrap();
+        let parts =
+            split(&Matching { dst_ports: DestinationPorts::Except(served), ..matching(TCP) }, 8).unwrap();
         assert!(parts.iter().all(|part| !part.dst_ports.matches(BGP)), "{parts:?}");
     }
 

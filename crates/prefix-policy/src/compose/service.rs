@@ -1,6 +1,5 @@
 //! What a service needs left alone: its own ports, and the answers it asked for (http-api.md §5.4).
 
-use prefix_core::address::Family;
 use prefix_core::decision::{Stage, StageResult};
 use prefix_core::flowspec::{Action, ActionError, Fragment, TcpFlags};
 use prefix_core::matching::{DestinationPorts, Matching};
@@ -8,8 +7,8 @@ use prefix_core::mitigation::Role;
 use prefix_core::port::PortSet;
 use prefix_core::protocol::number;
 
-use super::rule_set::Companion;
-use super::{Attack, Composed, describe, reaches_portless_fragments};
+use super::rule_set::{Companion, split};
+use super::{Attack, Composed, describe, path_mtu_discovery, reaches_portless_fragments};
 use crate::inventory::{Capacity, Service, ServicePorts};
 use crate::playbook::{FragmentsOption, OnAllowedPorts, OnUnknownPorts, Step};
 use crate::settings::Guardrails;
@@ -129,6 +128,13 @@ impl Spare<'_> {
         }
     }
 
+    /// Whether source ports, and of TCP the flags of answers, may be matched, in as many rules as one may become.
+    fn may_match(&self, without: &Matching) -> bool {
+        let guardrails = self.guardrails;
+        let flags = guardrails.allow_tcp_flags_match || without.protocol != Some(number::TCP);
+        guardrails.allow_src_port_match && flags && split(without, guardrails.max_ports).is_some()
+    }
+
     fn marks(&self) -> bool {
         matches!(self.step.action, Action::Mark(_))
     }
@@ -152,7 +158,8 @@ impl Spare<'_> {
             return self.portless(&why, composed);
         }
         if protocol.is_none() && served.is_empty() {
-            let text = format!("{why}: a rule for any protocol meets the answers, it is policed, never discarded");
+            let text =
+                format!("{why}: a rule for any protocol meets the answers, it is policed, never discarded");
             composed.note(Stage::AllowedPorts, StageResult::Pass, text);
             return Weaken::NeverDiscard(Bound::Answers);
         }
@@ -171,7 +178,8 @@ impl Spare<'_> {
             return self.reflected(service, &asked, composed);
         }
         let whole = composed.matching.clone();
-        let weaken = if served.is_empty() { Weaken::No } else { self.allowed(service, ports, &served, composed) };
+        let weaken =
+            if served.is_empty() { Weaken::No } else { self.allowed(service, ports, &served, composed) };
         if composed.skip.is_some() || weaken != Weaken::No {
             return weaken;
         }
@@ -185,7 +193,13 @@ impl Spare<'_> {
     }
 
     /// Cuts served ports out of the destination ports.
-    fn allowed(&self, service: &Service, ports: &PortSet, allowed: &PortSet, composed: &mut Composed) -> Weaken {
+    fn allowed(
+        &self,
+        service: &Service,
+        ports: &PortSet,
+        allowed: &PortSet,
+        composed: &mut Composed,
+    ) -> Weaken {
         let (id, stage) = (&service.service_id, Stage::AllowedPorts);
         if ports.is_empty() {
             return self.unknown_ports(allowed, service, composed);
@@ -208,6 +222,17 @@ impl Spare<'_> {
 
     fn unknown_ports(&self, allowed: &PortSet, service: &Service, composed: &mut Composed) -> Weaken {
         let id = &service.service_id;
+        let without =
+            Matching { dst_ports: DestinationPorts::Except(allowed.clone()), ..composed.matching.clone() };
+        if self.capacity().is_some() && split(&without, self.guardrails.max_ports).is_none() {
+            let text = format!(
+                "no attacked port is known, and ports {allowed} of service {id} are too many to be left out: all ports \
+                 are policed at what the service can take"
+            );
+            composed.note(Stage::AllowedPorts, StageResult::Pass, text.as_str());
+            composed.warnings.push(text);
+            return Weaken::Police(Bound::Served);
+        }
         match self.step.keys.on_unknown_ports {
             OnUnknownPorts::Exclude => {
                 let text = format!(
@@ -215,7 +240,7 @@ impl Spare<'_> {
                      exclude)"
                 );
                 composed.note(Stage::AllowedPorts, StageResult::Pass, text);
-                composed.matching.dst_ports = DestinationPorts::Except(allowed.clone());
+                composed.matching = without;
                 Weaken::No
             }
             OnUnknownPorts::PoliceAll => {
@@ -251,7 +276,9 @@ impl Spare<'_> {
             (format!("{why}: their fragments are treated like all others (fragments: discard)"), Weaken::No)
         } else {
             (
-                format!("{why}: fragments are policed, never discarded, unless the step says fragments: discard"),
+                format!(
+                    "{why}: fragments are policed, never discarded, unless the step says fragments: discard"
+                ),
                 Weaken::NeverDiscard(Bound::Served),
             )
         };
@@ -306,18 +333,30 @@ impl Spare<'_> {
         let Some(flags) = flags_of_answers(matching).filter(|_| !hit.is_empty()) else { return Weaken::No };
         let (id, stage) = (&service.service_id, Stage::AllowedPorts);
         let rest = matching.src_ports.difference(&hit);
-        let bounded = self.answers_capacity().filter(|_| !self.marks() && !(named && rest.is_empty()));
+        let without = if named {
+            Matching { src_ports: rest.clone(), ..matching.clone() }
+        } else {
+            Matching { excluded_src_ports: hit.clone(), ..matching.clone() }
+        };
+        let can_be_cut = !self.marks() && !(named && rest.is_empty()) && self.may_match(&without);
+        let bounded = self.answers_capacity().filter(|_| can_be_cut);
         let Some(action) = bounded.and_then(|capacity| capacity.action().ok()) else {
             if named {
-                let text =
-                    format!("service {id} asks others on ports {hit} itself: the rule is policed, never discarded");
+                let text = format!(
+                    "service {id} asks others on ports {hit} itself: the rule is policed, never discarded"
+                );
                 composed.note(stage, StageResult::Info, text);
                 return Weaken::NeverDiscard(Bound::Answers);
             }
             if self.step.action == Action::Discard {
+                let why = if self.answers_capacity().is_some() {
+                    "they cannot be cut out of it"
+                } else {
+                    "no capacity says how many of them it can take"
+                };
                 let text = format!(
-                    "the rule meets answers from ports {hit} that service {id} asks for, and no capacity says how many \
-                     of them it can take: the rule is policed, never discarded"
+                    "the rule meets answers from ports {hit} that service {id} asks for, and {why}: the rule is policed, \
+                     never discarded"
                 );
                 composed.note(stage, StageResult::Info, text.as_str());
                 composed.warnings.push(text);
@@ -333,11 +372,7 @@ impl Spare<'_> {
         let from = Matching { src_ports: hit.clone(), ..matching.clone() };
         let answers = Matching { tcp_flags: flags.answers, ..from.clone() };
         let others = flags.others.map(|tcp_flags| Matching { tcp_flags, ..from });
-        if named {
-            composed.matching.src_ports = rest;
-        } else {
-            composed.matching.excluded_src_ports = hit;
-        }
+        composed.matching = without;
         composed.note(stage, StageResult::Pass, text);
         composed.companions.push(Companion { role: Role::Answers, matching: answers, action });
         // what comes from these ports and answers nothing is treated like the rest
@@ -355,8 +390,9 @@ impl Spare<'_> {
             return Weaken::No;
         }
         if rest.is_empty() || self.marks() {
-            let text =
-                format!("service {id} asks others on ports {hit} itself: the rule is policed, never discarded");
+            let text = format!(
+                "service {id} asks others on ports {hit} itself: the rule is policed, never discarded"
+            );
             composed.note(stage, StageResult::Info, text);
             return Weaken::NeverDiscard(Bound::Answers);
         }
@@ -398,17 +434,4 @@ fn of_protocol(ports: &ServicePorts, protocol: Option<u8>) -> PortSet {
         Some(protocol) => ports.of(protocol).cloned().unwrap_or_default(),
         None => ports.udp.union(&ports.tcp),
     }
-}
-
-/// On IPv6, Packet Too Big is an ICMP message that connections need (RFC 8201).
-fn path_mtu_discovery(composed: &mut Composed) -> bool {
-    let matching = &composed.matching;
-    let icmp_v6 = matching.dst_prefix.family() == Family::Ipv6
-        && matching.protocol == Some(number::ICMPV6)
-        && matching.icmp_type.is_empty();
-    if icmp_v6 && composed.action == Action::Discard {
-        let text = "ICMP on IPv6 is policed, never discarded, unless the step names ICMP types: Packet Too Big must pass";
-        composed.note(Stage::Rule, StageResult::Info, text);
-    }
-    icmp_v6
 }

@@ -11,8 +11,8 @@ use prefix_core::guardrail::Refusal;
 use prefix_core::mitigation::{Mitigation, ReportedMatch, Role, Status};
 use prefix_core::name::VectorName;
 
-use super::rule_draft::{RuleDraft, describe};
 use super::coverage::{cover_together, covers, done_together, strong_rules};
+use super::rule_draft::{RuleDraft, describe};
 use super::{has_route, note_owner, skip, stop_at_guardrail};
 use crate::compose::{Attack, protocol_name};
 use crate::facts::Facts;
@@ -196,17 +196,15 @@ impl Policy {
             let candidate = draft.companion(companion, facts.pop);
             if let Err(refusal) = self.check_rule(&candidate, facts.check_context()) {
                 let what = purpose(role);
-                let text =
-                    format!("the rule for {what} was refused ({}): {refusal}; {what} pass", refusal.guardrail);
+                let text = format!(
+                    "the rule for {what} was refused ({}): {refusal}; {what} pass",
+                    refusal.guardrail
+                );
                 plan.warnings.push(text.clone());
                 info(text);
                 return false;
             }
-            info(format!(
-                "with a companion for {}: {route}, {}",
-                purpose(role),
-                describe(&companion.action)
-            ));
+            info(format!("with a companion for {}: {route}, {}", purpose(role), describe(&companion.action)));
             true
         });
         wanted
@@ -321,7 +319,11 @@ impl Policy {
         let there = self.draft(draft.attack, draft.owner, &playbook.name, (number, step));
         let (Some(running), Some(wanted)) = (&mitigation.route, &there.route) else { return false };
         let alone = covers(running, wanted) && mitigation.action.strength_at_least(&there.composed.action);
-        alone || cover_together(&strong_rules(mitigation, &there.composed.action, facts), &there.composed.matching)
+        alone
+            || cover_together(
+                &strong_rules(mitigation, &there.composed.action, facts),
+                &there.composed.matching,
+            )
     }
 }
 

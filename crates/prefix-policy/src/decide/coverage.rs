@@ -34,7 +34,10 @@ pub(super) fn cover_together(rules: &[&Rule], wanted: &Matching) -> bool {
     // apart where any of them begins or ends
     let bounds = |component: Component| -> Vec<u64> {
         let named = rules.iter().filter_map(|rule| rule.numeric(component));
-        named.flat_map(|ports| ports.intervals(LAST_PORT)).flat_map(|(first, last)| [first, last + 1]).collect()
+        named
+            .flat_map(|ports| ports.intervals(LAST_PORT))
+            .flat_map(|(first, last)| [first, last + 1])
+            .collect()
     };
     let Ok(rule) = wanted.rule() else { return false };
     let segments = |component| segments(rule.numeric(component), bounds(component));
@@ -63,7 +66,9 @@ fn segments(ports: Option<&Numeric>, mut bounds: Vec<u64>) -> Vec<PortRange> {
     let all = ports.map_or_else(|| vec![(0, LAST_PORT)], |ports| ports.intervals(LAST_PORT));
     let mut cut = Vec::new();
     for (mut first, last) in all {
-        for bound in bounds.iter().filter(|bound| (first + 1..=last).contains(bound)).copied().collect::<Vec<_>>() {
+        for bound in
+            bounds.iter().filter(|bound| (first + 1..=last).contains(bound)).copied().collect::<Vec<_>>()
+        {
             cut.push((first, bound - 1));
             first = bound;
         }
@@ -82,7 +87,10 @@ pub(super) fn strong_rules<'a>(head: &Mitigation, action: &Action, facts: &Facts
 }
 
 /// The mitigation of the same attack whose main rule and companions together do the work of the wanted main rule.
-pub(super) fn done_together<'a>(draft: &RuleDraft<'_>, facts: &Facts<'a>) -> Option<(&'a Mitigation, String)> {
+pub(super) fn done_together<'a>(
+    draft: &RuleDraft<'_>,
+    facts: &Facts<'a>,
+) -> Option<(&'a Mitigation, String)> {
     let attack = &draft.attack;
     let mut heads: Vec<&Mitigation> = facts.unfinished.to_vec();
     heads.retain(|m| {

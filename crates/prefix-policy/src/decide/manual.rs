@@ -33,7 +33,8 @@ impl Policy {
         let mut plan = self.manual_plan(request, ttl, owner.as_ref());
         plan.route = Mitigation::route_for(&plan.matching, &plan.action).ok();
         plan.warnings = warnings(&plan, owner.as_ref());
-        decision.rule = plan.route.as_ref().map(|route| DecidedRule::new(plan.role, route, &plan.action, ttl));
+        decision.rule =
+            plan.route.as_ref().map(|route| DecidedRule::new(plan.role, route, &plan.action, ttl));
         let twin = plan.route.as_ref().and_then(|route| same_rule(route, facts));
         note_way(&mut decision, &plan, twin);
         let candidate = Candidate {

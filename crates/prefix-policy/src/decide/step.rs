@@ -202,9 +202,8 @@ impl Policy {
             Err(refusal) => return Some(Err(refusal)),
         };
         let mut companions = self.companion_plans(&draft);
-        companions.retain(|plan| {
-            self.check_rule(&draft.companion(plan, &mitigation.pop), check_context).is_ok()
-        });
+        companions
+            .retain(|plan| self.check_rule(&draft.companion(plan, &mitigation.pop), check_context).is_ok());
         let reason = format!("{reason}: step {number}, {}", describe(&draft.composed.action));
         Some(Ok(StepPlan {
             step: number,

@@ -85,7 +85,8 @@ fn capacities(service: &Service, at: impl Fn() -> KeyPath, guardrails: &Guardrai
         let Some(capacity) = capacity else { continue };
         let at = || at().key(key);
         if let Err(error) = capacity.action() {
-            let text = format!("{error}: name bps, pps or both, as one address can take them above its normal peak");
+            let text =
+                format!("{error}: name bps, pps or both, as one address can take them above its normal peak");
             found.error(at(), text);
             continue;
         }

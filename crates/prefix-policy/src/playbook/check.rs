@@ -272,7 +272,8 @@ impl Check<'_> {
     /// A black hole takes every packet to the host, whatever the step narrows.
     fn black_hole(&mut self, step: &StepDocument, at: &KeyPath) {
         if step.action == ActionType::Rtbh && !step.matches.is_empty() {
-            let text = "has no effect: rtbh takes every packet to the host; leave it out, or let the step discard";
+            let text =
+                "has no effect: rtbh takes every packet to the host; leave it out, or let the step discard";
             self.found.warning(at.key("match"), text);
         }
     }

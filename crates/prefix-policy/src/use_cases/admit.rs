@@ -85,7 +85,9 @@ pub fn try_queued(uow: &mut UnitOfWork<'_>, id: MitigationId, tried: &mut Tried)
 fn waiting_companions(uow: &mut UnitOfWork<'_>, id: MitigationId) -> Vec<Mitigation> {
     let mut waiting = Vec::new();
     for companion in uow.companions(id) {
-        let Some(row) = uow.row(companion).filter(|row| row.status == Status::Queued).cloned() else { continue };
+        let Some(row) = uow.row(companion).filter(|row| row.status == Status::Queued).cloned() else {
+            continue;
+        };
         match uow.policy.check_companion(&row, uow.check_context()) {
             Ok(()) => waiting.push(row),
             Err(refusal) => {

@@ -28,11 +28,7 @@ pub struct Ids {
 impl Ids {
     /// For an event.
     pub fn new(event: EventId, id_generator: &dyn IdGenerator) -> Self {
-        Self {
-            event,
-            mitigation: id_generator.next().into(),
-            group: id_generator.next().into(),
-        }
+        Self { event, mitigation: id_generator.next().into(), group: id_generator.next().into() }
     }
 }
 

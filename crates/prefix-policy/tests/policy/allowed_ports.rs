@@ -199,7 +199,8 @@ fn a_companion_has_the_ttl_of_its_rule_and_each_rule_has_its_own() {
 fn a_refused_companion_does_not_stop_the_rule() {
     let mut world = step(json!({ "fragments": "police" }));
     world.parts.guardrails.allow_fragment_match = false;
-    let BanVerdict::Mitigate { waits: None, plan, companions, .. } = world.ban(&report("udp_flood", RESOLVER))
+    let BanVerdict::Mitigate { waits: None, plan, companions, .. } =
+        world.ban(&report("udp_flood", RESOLVER))
     else {
         panic!()
     };

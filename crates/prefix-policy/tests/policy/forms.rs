@@ -105,7 +105,8 @@ fn where_nothing_fits_the_rule_is_refused_and_never_without_ports() {
     let flood = report("udp_flood", HOST).on(&[80]);
     world.parts.guardrails.max_ports = 2;
     let BanVerdict::Mitigate { plan, companions, .. } = world.ban(&flood) else { panic!() };
-    let rules = std::iter::once(&plan).chain(&companions).map(|plan| plan.route.as_ref().unwrap().to_string());
+    let rules =
+        std::iter::once(&plan).chain(&companions).map(|plan| plan.route.as_ref().unwrap().to_string());
     assert_eq!(
         rules.collect::<Vec<_>>(),
         [1, 2].map(|port| format!("{V4} proto udp dport =80 sport ={port}")),

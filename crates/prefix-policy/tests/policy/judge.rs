@@ -81,7 +81,8 @@ impl Wire {
             if one.kind != two.kind {
                 return one.kind.cmp(&two.kind);
             }
-            let order = if one.kind <= 2 { prefixes(&one.value, &two.value) } else { values(&one.value, &two.value) };
+            let order =
+                if one.kind <= 2 { prefixes(&one.value, &two.value) } else { values(&one.value, &two.value) };
             if order.is_ne() {
                 return order;
             }
@@ -92,7 +93,10 @@ impl Wire {
     /// order it is exactly does not matter: verdicts must not depend on any.
     pub(crate) fn legacy_order(&self, other: &Self) -> Ordering {
         let bytes = |rule: &Self| -> Vec<u8> {
-            rule.0.iter().flat_map(|part| std::iter::once(part.kind).chain(part.value.iter().copied())).collect()
+            rule.0
+                .iter()
+                .flat_map(|part| std::iter::once(part.kind).chain(part.value.iter().copied()))
+                .collect()
         };
         let (one, two) = (bytes(self), bytes(other));
         one.len().cmp(&two.len()).then_with(|| one.cmp(&two))

@@ -12,6 +12,7 @@ mod guardrails;
 mod judge;
 mod laws;
 mod manual;
+mod rule_set_laws;
 mod rule_sets;
 mod steps;
 mod use_cases;

@@ -76,8 +76,17 @@ struct Untraced {
 
 impl From<Untraced> for Decision {
     fn from(decision: Untraced) -> Self {
-        let Untraced { outcome, customer_id, service_id, profile, playbook, step, rule, companions, guardrail } =
-            decision;
+        let Untraced {
+            outcome,
+            customer_id,
+            service_id,
+            profile,
+            playbook,
+            step,
+            rule,
+            companions,
+            guardrail,
+        } = decision;
         let trace = Vec::new();
         Self { outcome, customer_id, service_id, profile, playbook, step, rule, companions, guardrail, trace }
     }

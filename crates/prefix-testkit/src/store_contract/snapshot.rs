@@ -126,11 +126,8 @@ pub async fn counters_follow_the_rows(store: &Arc<dyn Store>) {
     // without the lock of an admission, too
     write(&**store, &reads(), changes).await.unwrap();
     assert_eq!(counts().await, (4, 3, vec![3, 0, 0]));
-    let companion = Mitigation {
-        parent_id: Some(acme.mitigation_id),
-        role: Some(Role::Served),
-        ..with_port(6, 80)
-    };
+    let companion =
+        Mitigation { parent_id: Some(acme.mitigation_id), role: Some(Role::Served), ..with_port(6, 80) };
     // of before there were roles: it counts as it did when it was let in
     let old = Mitigation { parent_id: Some(acme.mitigation_id), role: None, ..with_port(7, 81) };
     put(&**store, [&companion, &old]).await;
