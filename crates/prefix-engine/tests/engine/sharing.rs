@@ -64,6 +64,7 @@ async fn the_strongest_action_stands_until_the_latest_time_under_the_oldest_name
     // whoever is weaker has its rule, too
     assert_eq!(lab.status(weak).await, Status::Active);
     lab.hear(unban("203.0.113.10").episode("b")).await;
+    lab.settle().await;
     assert_eq!(lab.rules(), [format!("{UDP}: police 50000000 bit/s")]);
     let row = lab.row(strong).await;
     assert_eq!((row.status, row.superseded_by), (Status::Withdrawn, Some(weak)));
