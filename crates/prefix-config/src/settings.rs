@@ -114,7 +114,14 @@ impl Keys {
             ..self.storage.clone()
         };
         let bgp = self.bgp.clone().with_defaults();
-        Self { state_dir: none.state_dir, observability: none.observability, http, bgp, storage, ..self.clone() }
+        Self {
+            state_dir: none.state_dir,
+            observability: none.observability,
+            http,
+            bgp,
+            storage,
+            ..self.clone()
+        }
     }
 
     /// Relative paths are relative to the configuration folder.

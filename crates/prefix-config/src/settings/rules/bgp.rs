@@ -125,7 +125,13 @@ fn speakers(bgp: &BgpKeys, found: &mut Diagnostics) {
             error("gobgp_grpc", format!("{address} is the address of another speaker"));
         }
         let is_unix = matches!(speaker.gobgp_grpc, Endpoint::Unix(_));
-        tls(&format!("{path}.gobgp_tls"), &format!("speakers[{index}].gobgp_tls"), &speaker.gobgp_tls, is_unix, found);
+        tls(
+            &format!("{path}.gobgp_tls"),
+            &format!("speakers[{index}].gobgp_tls"),
+            &speaker.gobgp_tls,
+            is_unix,
+            found,
+        );
     }
 }
 
