@@ -36,6 +36,7 @@ fn table() -> BTreeMap<&'static str, Through> {
         "BatchAnswer": BatchAnswer,
         "BatchItemAnswer": BatchResult,
         "Bgp": BgpState,
+        "BgpSpeaker": SpeakerState,
         "BucketAnswer": Bucket,
         "BulkItemAnswer": BulkResult,
         "CacheAnswer": CorroboratorCache,

@@ -114,7 +114,15 @@ impl Keys {
             max_connections: none.storage.max_connections,
             ..self.storage.clone()
         };
-        Self { state_dir: none.state_dir, observability: none.observability, http, storage, ..self.clone() }
+        let bgp = self.bgp.clone().with_defaults();
+        Self {
+            state_dir: none.state_dir,
+            observability: none.observability,
+            http,
+            bgp,
+            storage,
+            ..self.clone()
+        }
     }
 
     /// Relative paths are relative to the configuration folder.

@@ -45,6 +45,7 @@ pub struct NamedSpeaker {
 
 impl SpeakerSettings {
     fn new(pop: Pop, local_asn: u32, mut bgp: BgpKeys, state_dir: &Path) -> Self {
+        bgp = bgp.with_defaults();
         bgp.speaker_tls_paths().for_each(|path| *path = absolute(path));
         Self { pop, local_asn, bgp, state_dir: absolute(state_dir) }
     }

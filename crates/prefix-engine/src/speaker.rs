@@ -251,7 +251,7 @@ impl SpeakerSet {
         for speaker in &self.all {
             match (speaker.connection(), &speaker.name, &mut worst) {
                 (Speaker::Disconnected(reason), Some(name), Speaker::Disconnected(reasons)) => {
-                    reasons.push_str(&format!("; {name}: {reason}"));
+                    *reasons = format!("{reasons}; {name}: {reason}");
                 }
                 (Speaker::Disconnected(reason), Some(name), worst) => {
                     *worst = Speaker::Disconnected(format!("{name}: {reason}"));

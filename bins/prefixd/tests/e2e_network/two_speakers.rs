@@ -134,7 +134,7 @@ async fn one_guard_ends_the_rules_of_a_dead_daemon_at_both() {
     // the daemon learns which speaker each was taken from
     net.daemon.start_again().await.unwrap();
     wait::until("both withdrawals to be audited", wait::PATIENCE, async || {
-        let said = ctl.runs(&["audit", "--action", "guard_withdraw", "-o", "json"]);
+        let said = ctl.runs(&["audit", "list", "--action", "guard_withdraw", "-o", "json"]);
         let both = said.stdout.contains("\"rs1\"") && said.stdout.contains("\"rs2\"");
         if both { Ok(()) } else { Err(format!("{said:?}")) }
     })

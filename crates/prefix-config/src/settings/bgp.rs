@@ -98,6 +98,17 @@ impl BgpKeys {
         }]
     }
 
+    /// The same with the defaults of the keys of a single speaker filled in, where they count.
+    #[must_use]
+    pub fn with_defaults(self) -> Self {
+        if self.speakers_key.is_some() {
+            return self;
+        }
+        let only = self.speakers().into_iter().next();
+        let Some(ConfiguredSpeaker { endpoint, api, tls, .. }) = only else { return self };
+        Self { gobgp_grpc: Some(endpoint), gobgp_api: Some(api), gobgp_tls: Some(tls), ..self }
+    }
+
     /// The files that say by which certificates the speakers are reached.
     pub fn speaker_tls_paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let of_speakers = self.speakers_key.iter_mut().flatten().map(|keys| &mut keys.gobgp_tls);

@@ -23,7 +23,7 @@ pub(super) fn check(keys: &Keys, found: &mut Diagnostics) {
     }
     if let Some(keys) = &bgp.gobgp_tls {
         let is_unix = matches!(bgp.gobgp_grpc, Some(Endpoint::Unix(_)));
-        tls("bgp.gobgp_tls", keys, is_unix, found);
+        tls("bgp.gobgp_tls", "bgp.gobgp_tls", keys, is_unix, found);
     }
     speakers(bgp, found);
     found.range("bgp.owner_tag", bgp.owner_tag, 1..=Owner::MAX_TAG);
@@ -98,15 +98,15 @@ fn identity(bgp: &BgpKeys, found: &mut Diagnostics) {
     }
 }
 
-fn tls(path: &str, tls: &SpeakerTlsKeys, is_unix: bool, found: &mut Diagnostics) {
+fn tls(path: &str, shown: &str, tls: &SpeakerTlsKeys, is_unix: bool, found: &mut Diagnostics) {
     if tls.cert.is_some() != tls.key.is_some() {
-        found.error(path, format!("{path}.cert and {path}.key need each other"));
+        found.error(path, format!("{shown}.cert and {shown}.key need each other"));
     }
     if tls.cert.is_some() && tls.ca.is_none() {
-        found.error(path, format!("{path}.cert needs {path}.ca: who is the speaker?"));
+        found.error(path, format!("{shown}.cert needs {shown}.ca: who is the speaker?"));
     }
     if tls.ca.is_some() && is_unix {
-        found.warning_of(path, "is not used on a unix socket");
+        found.warning(path, format!("{shown} is not used on a unix socket"));
     }
 }
 
@@ -144,7 +144,13 @@ fn speakers(bgp: &BgpKeys, found: &mut Diagnostics) {
             error("gobgp_grpc", format!("{address} is the address of another speaker"));
         }
         let is_unix = matches!(speaker.gobgp_grpc, Endpoint::Unix(_));
-        tls(&format!("{path}.gobgp_tls"), &speaker.gobgp_tls, is_unix, found);
+        tls(
+            &format!("{path}.gobgp_tls"),
+            &format!("speakers[{index}].gobgp_tls"),
+            &speaker.gobgp_tls,
+            is_unix,
+            found,
+        );
     }
 }
 
