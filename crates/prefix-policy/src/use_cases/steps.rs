@@ -133,12 +133,12 @@ fn follow_with_companions(uow: &mut UnitOfWork<'_>, parent: MitigationId, mut wa
         }
     }
     for plan in wanted {
-        accompany(uow, parent, plan);
+        accompany(uow, parent, &plan);
     }
 }
 
 /// Adds a companion to a mitigation that lives, unless another one has its rule already.
-fn accompany(uow: &mut UnitOfWork<'_>, parent: MitigationId, plan: Plan) {
+fn accompany(uow: &mut UnitOfWork<'_>, parent: MitigationId, plan: &Plan) {
     let claims = |row: &Mitigation| row.status.claims_rule();
     let key = plan.route.as_ref().map(Route::key);
     if key.as_ref().is_some_and(|key| !uow.of_route(key, claims).is_empty()) {
