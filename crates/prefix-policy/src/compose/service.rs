@@ -338,7 +338,8 @@ impl Spare<'_> {
         } else {
             Matching { excluded_src_ports: hit.clone(), ..matching.clone() }
         };
-        let can_be_cut = !self.marks() && !(named && rest.is_empty()) && self.may_match(&without);
+        let is_whole = named && rest.is_empty();
+        let can_be_cut = !is_whole && !self.marks() && self.may_match(&without);
         let bounded = self.answers_capacity().filter(|_| can_be_cut);
         let Some(action) = bounded.and_then(|capacity| capacity.action().ok()) else {
             if named {

@@ -144,9 +144,6 @@ impl Policy {
             return BanVerdict::NoPlaybook(decision);
         }
         let mut plan = self.plan(draft);
-        let decided = |plan: &Plan| {
-            plan.route.as_ref().map(|route| DecidedRule::new(plan.role, route, &plan.action, plan.ttl))
-        };
         decision.rule = decided(&plan);
         let route = match self.check_rule(&draft.candidate(facts.pop), facts.check_context()) {
             Ok(route) => route,
@@ -325,6 +322,11 @@ impl Policy {
                 &there.composed.matching,
             )
     }
+}
+
+/// The rule of a plan, as a decision shows it.
+fn decided(plan: &Plan) -> Option<DecidedRule> {
+    plan.route.as_ref().map(|route| DecidedRule::new(plan.role, route, &plan.action, plan.ttl))
 }
 
 /// What a companion is for, for people.

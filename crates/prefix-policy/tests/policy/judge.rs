@@ -15,7 +15,7 @@ pub(crate) struct Packet {
     /// Of ICMP, unless it is a fragment other than the first.
     pub(crate) icmp_type: Option<u8>,
     pub(crate) length: u16,
-    /// DF 0x01, IsF 0x02, FF 0x04, LF 0x08 (§4.2.2.12).
+    /// Don't fragment 0x01, is a fragment 0x02, first 0x04, last 0x08 (§4.2.2.12).
     pub(crate) fragment: u8,
 }
 
@@ -119,7 +119,7 @@ fn operators(bytes: &[u8]) -> (Vec<(u8, u64)>, usize) {
     }
 }
 
-/// §4.2.1.1: ANDed with the one before where bit 1 is set, else ORed.
+/// §4.2.1.1: joined by AND to the one before where bit 1 is set, else by OR.
 fn evaluate(bytes: &[u8], holds: impl Fn(u8, u64) -> bool) -> bool {
     let mut any = false;
     let mut all: Option<bool> = None;
@@ -157,7 +157,7 @@ fn prefixes(one: &[u8], two: &[u8]) -> Ordering {
     let common = one[0].min(two[0]);
     let head = |prefix: &[u8]| -> u64 {
         let bits = prefix[1..].iter().fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
-        let length = 8 * (prefix.len() as u32 - 1);
+        let length = 8 * (u32::try_from(prefix.len()).unwrap() - 1);
         if common == 0 { 0 } else { bits >> (length - u32::from(common)) }
     };
     head(one).cmp(&head(two)).then_with(|| two[0].cmp(&one[0]))
