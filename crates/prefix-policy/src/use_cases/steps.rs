@@ -125,12 +125,12 @@ fn follow_with_companions(uow: &mut UnitOfWork<'_>, parent: MitigationId, mut wa
         }
     }
     for plan in wanted {
-        accompany(uow, parent, plan);
+        accompany(uow, parent, &plan);
     }
 }
 
 /// Adds a companion to a mitigation that lives.
-fn accompany(uow: &mut UnitOfWork<'_>, parent: MitigationId, plan: Plan) {
+fn accompany(uow: &mut UnitOfWork<'_>, parent: MitigationId, plan: &Plan) {
     let Some(row) = uow.row(parent).cloned() else { return };
     let id = MitigationId::from(uow.id_generator.next());
     let make = |uow: &UnitOfWork<'_>, entry: &Entry<'_>| {
