@@ -13,4 +13,5 @@ mod port_contract;
 mod proxy;
 mod speaker;
 mod support;
+mod targets;
 mod versions;

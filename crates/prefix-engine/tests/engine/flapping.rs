@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use prefix_core::event::EventStatus;
-use prefix_core::mitigation::{EndReason, Status};
+use prefix_core::mitigation::{EndReason, Mitigation, Status};
 
 use crate::lab::{Lab, Words, at, ban, unban};
 
@@ -77,7 +77,7 @@ async fn nobody_holds_what_an_operator_withdraws_or_a_configuration_without_hold
         lab.mitigate(ban("203.0.113.10", "udp_flood")).await;
         lab.hear(unban("203.0.113.10")).await;
     }
-    let held = lab.store.all_mitigations().into_iter().find(|row| row.lives()).unwrap();
+    let held = lab.store.all_mitigations().into_iter().find(Mitigation::lives).unwrap();
     lab.withdraw(held.mitigation_id).await;
     lab.settle().await;
     assert_eq!((lab.status(held.mitigation_id).await, lab.rules().len()), (Status::Withdrawn, 0));

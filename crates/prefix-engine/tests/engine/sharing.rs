@@ -40,15 +40,15 @@ fn generic() -> Report {
 }
 
 /// Whose mark the path has.
-fn mark(lab: &Lab, flow: &str) -> Option<MitigationTag> {
-    match lab.speaker.local(&route(flow))?.ownership {
-        Ownership::Own { mitigation, .. } => mitigation,
-        _ => None,
+fn mark(lab: &Lab, flow: &str) -> MitigationTag {
+    match lab.speaker.local(&route(flow)).unwrap().ownership {
+        Ownership::Own { mitigation: Some(mark), .. } => mark,
+        other => panic!("{flow}: {other:?}"),
     }
 }
 
-fn tag(id: MitigationId) -> Option<MitigationTag> {
-    Some(id.into())
+fn tag(id: MitigationId) -> MitigationTag {
+    id.into()
 }
 
 #[tokio::test(start_paused = true)]

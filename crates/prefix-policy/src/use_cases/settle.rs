@@ -57,13 +57,13 @@ pub fn is_news(row: &Mitigation, speakers: &Speakers, by: SpeakerId) -> bool {
 /// The speaker has the path of a mitigation. A confirmation of what the row no longer is changes nothing.
 pub fn confirm(uow: &mut UnitOfWork<'_>, confirmed: &Confirmed) {
     let (now, speakers) = (uow.now, uow.instance.speakers());
-    let same = |row: &&Mitigation| {
+    let same = |row: &Mitigation| {
         row.lives()
             && row.progress.step == confirmed.step
             && row.action == confirmed.action
             && row.key().as_ref() == Some(&confirmed.key)
     };
-    if uow.row(confirmed.id).filter(same).is_none() {
+    if !uow.row(confirmed.id).is_some_and(same) {
         return;
     }
     // whoever gives the same rule up need not wait for it to leave
