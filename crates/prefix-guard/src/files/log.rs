@@ -201,7 +201,7 @@ mod tests {
         GuardWithdrawal {
             at: DateTime::from_timestamp(1000, 0).unwrap(),
             key: key(number),
-            speaker: (number % 2 == 0).then(|| "rs2".parse().unwrap()),
+            speaker: number.is_multiple_of(2).then(|| "rs2".parse().unwrap()),
             not_after: NotAfter(990),
             mitigation: Some(MitigationTag(number)),
         }
