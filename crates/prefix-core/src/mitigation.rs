@@ -235,7 +235,8 @@ impl Mitigation {
 
     /// Whether its rule is about an attack of this vector, besides others perhaps.
     pub fn is_about(&self, vector: &VectorName) -> bool {
-        (self.vector == *vector || self.progress.merged.contains(vector)) && !self.progress.over.contains(vector)
+        (self.vector == *vector || self.progress.merged.contains(vector))
+            && !self.progress.over.contains(vector)
     }
 
     /// Whether its rule is about an attack of another vector than this one.

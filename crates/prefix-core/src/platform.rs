@@ -49,9 +49,7 @@ impl Platform {
                 "filters nothing without a module of zebra of your own, and with one it discards only: use rtbh, or filter \
                  elsewhere",
             ),
-            Self::Bird => {
-                Some("keeps rules in a table and filters nothing: use rtbh, or filter elsewhere")
-            }
+            Self::Bird => Some("keeps rules in a table and filters nothing: use rtbh, or filter elsewhere"),
             Self::JunosMx | Self::IosXr | Self::Eos | Self::SrOs | Self::Generic => None,
         }
     }

@@ -107,13 +107,8 @@ pub(crate) const CONFLICT: &str = "prefixd conflict";
 
 /// The columns and constraints whose uniqueness other transactions compete for. Any other doubled key is a defect of
 /// the caller, which running again does not mend.
-const CONTESTED: [&str; 5] = [
-    "pop_log_pkey",
-    "replies_pkey",
-    "replies.reply_id",
-    "signal_groups_open",
-    "signal_groups.vector",
-];
+const CONTESTED: [&str; 5] =
+    ["pop_log_pkey", "replies_pkey", "replies.reply_id", "signal_groups_open", "signal_groups.vector"];
 
 /// True for a row of a partitioned table that no part is for: of all violations of a condition the only one that names no
 /// constraint.

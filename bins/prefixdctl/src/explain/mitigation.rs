@@ -66,7 +66,8 @@ fn living(mitigation: &Mitigation, tone: Tone) -> (Tone, String) {
     let sources: Vec<_> = mitigation.leases.iter().map(|lease| lease.source.as_str()).collect();
     let because = match sources.as_slice() {
         // its unban was put off
-        [] => ", although nobody reports it any more: it flaps, so its end waits (timers.flap_hold_seconds)".to_owned(),
+        [] => ", although nobody reports it any more: it flaps, so its end waits (timers.flap_hold_seconds)"
+            .to_owned(),
         [one] => format!(", because {one} reports it"),
         [first @ .., last] => format!(", because {} and {last} report it", first.join(", ")),
     };

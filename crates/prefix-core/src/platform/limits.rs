@@ -64,7 +64,8 @@ fn frr(rule: &Rule) -> Vec<String> {
     {
         limits.push("compares TCP flags as a whole: the rule matches other packets than it says".to_owned());
     }
-    let is_gre = rule.numeric(Component::Protocol).is_some_and(|protocol| protocol.matches(number::GRE.into()));
+    let is_gre =
+        rule.numeric(Component::Protocol).is_some_and(|protocol| protocol.matches(number::GRE.into()));
     if is_gre {
         limits.push("leaves out a rule for GRE".to_owned());
     }

@@ -3,8 +3,8 @@
 use prefix_core::flowspec::RouteKey;
 use prefix_core::mitigation::Mitigation;
 use prefix_core::ports::{ReadSet, StoreError};
-pub(crate) use prefix_policy::use_cases::Confirmed;
 use prefix_core::speakers::SpeakerId;
+pub(crate) use prefix_policy::use_cases::Confirmed;
 use prefix_policy::use_cases::{UnitOfWork, confirm, confirm_withdrawn};
 
 use crate::commit_queue::{Command, CommandContext, RETRY};

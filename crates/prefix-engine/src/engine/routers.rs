@@ -47,9 +47,13 @@ impl Engine {
             }
         }
         view.problems.extend(platform.caveat().map(str::to_owned));
-        view.problems.extend(first.map(|first| format!("{limited} rules are not done as announced, such as: {first}")));
+        view.problems.extend(
+            first.map(|first| format!("{limited} rules are not done as announced, such as: {first}")),
+        );
         view.problems.extend(view.excess().map(|(entries, most)| {
-            format!("our rules take {entries} entries, max_entries is {most}: what does not fit is not installed")
+            format!(
+                "our rules take {entries} entries, max_entries is {most}: what does not fit is not installed"
+            )
         }));
         view
     }

@@ -104,5 +104,8 @@ async fn a_router_whose_memory_is_too_small_is_named() {
     assert_eq!(router.entries, 17);
     assert!(router.problems[0].contains("17 entries, max_entries is 16"), "{router:?}");
     let (degraded, list) = problems(&lab).await;
-    assert!(!degraded && list.len() == 1 && list[0].starts_with("router router-192.0.2.1 (iosxr)"), "{list:?}");
+    assert!(
+        !degraded && list.len() == 1 && list[0].starts_with("router router-192.0.2.1 (iosxr)"),
+        "{list:?}"
+    );
 }

@@ -163,7 +163,12 @@ impl Testbed {
                 self.tell("neighbor", format!("withdraws {flow}"));
             }
             _ => {
-                self.somebody_puts(which, path.key, Ownership::OtherPop { owner: 7 }, "a path of another pop");
+                self.somebody_puts(
+                    which,
+                    path.key,
+                    Ownership::OtherPop { owner: 7 },
+                    "a path of another pop",
+                );
             }
         }
         self.observer.disturb();

@@ -293,7 +293,10 @@ impl Policy {
             if strong && covers(running, wanted) {
                 return Some((m, format!("mitigation {id} matches all of it: {running}, {action}")));
             }
-            let why = format!("mitigation {id} runs step {} of the same playbook: {running}, {action}", m.progress.step);
+            let why = format!(
+                "mitigation {id} runs step {} of the same playbook: {running}, {action}",
+                m.progress.step
+            );
             self.covers_at_its_step(playbook, draft, m, facts).then_some((m, why))
         });
         one.or_else(|| done_together(draft, facts))

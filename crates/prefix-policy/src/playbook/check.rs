@@ -204,7 +204,9 @@ impl Check<'_> {
             self.found.error(at, text);
             return Err(());
         }
-        let Some(known) = &self.guardrails.rtbh_targets else { return Ok(TargetSet::of(step.targets.iter().cloned())) };
+        let Some(known) = &self.guardrails.rtbh_targets else {
+            return Ok(TargetSet::of(step.targets.iter().cloned()));
+        };
         known.complete(&step.targets).map_err(|text| self.found.error(at, text))
     }
 

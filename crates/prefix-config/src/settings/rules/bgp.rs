@@ -52,7 +52,9 @@ fn communities(bgp: &BgpKeys, found: &mut Diagnostics) {
     for (name, target) in &bgp.rtbh_targets {
         lists.push((format!("rtbh_targets.{name}.communities"), &target.communities));
         if target.communities.is_empty() {
-            let text = format!("rtbh_targets.{name}: communities must not be empty: by them an upstream knows what to drop");
+            let text = format!(
+                "rtbh_targets.{name}: communities must not be empty: by them an upstream knows what to drop"
+            );
             found.error(format!("bgp.rtbh_targets.{name}"), text);
         }
         for (key, unspecified) in [
@@ -60,7 +62,9 @@ fn communities(bgp: &BgpKeys, found: &mut Diagnostics) {
             ("next_hop_v6", target.next_hop_v6.is_some_and(|hop| hop.is_unspecified())),
         ] {
             if unspecified {
-                let text = format!("rtbh_targets.{name}.{key} must be an address that routers discard, not the unspecified one");
+                let text = format!(
+                    "rtbh_targets.{name}.{key} must be an address that routers discard, not the unspecified one"
+                );
                 found.error(format!("bgp.rtbh_targets.{name}.{key}"), text);
             }
         }
@@ -185,7 +189,8 @@ fn routers(keys: &Keys, found: &mut Diagnostics) {
     for (index, neighbor) in keys.bgp.neighbors.iter().enumerate() {
         let at = |key: &str| format!("bgp.neighbors.{index}.{key}");
         if let Some(caveat) = neighbor.profile.caveat() {
-            let text = format!("neighbors[{index}].profile: {} ({}) {caveat}", neighbor.name, neighbor.profile);
+            let text =
+                format!("neighbors[{index}].profile: {} ({}) {caveat}", neighbor.name, neighbor.profile);
             found.warning(at("profile"), text);
         }
         match neighbor.max_entries {

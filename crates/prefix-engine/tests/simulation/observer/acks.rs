@@ -39,11 +39,13 @@ impl Observer {
         // one that shares its rule was sent with whoever else wants that
         let shared = self.store.with_mitigations(|rows| {
             let key = rows.get(&id).and_then(Mitigation::key)?;
-            let others = rows.values().filter(|row| row.mitigation_id != id && row.key().as_ref() == Some(&key));
+            let others =
+                rows.values().filter(|row| row.mitigation_id != id && row.key().as_ref() == Some(&key));
             (others.count() > 0).then_some(key)
         });
         let facts = self.open();
-        let is_sent = facts.sent.contains(&id.into()) || shared.is_some_and(|key| facts.sent_rules.contains(&key));
+        let is_sent =
+            facts.sent.contains(&id.into()) || shared.is_some_and(|key| facts.sent_rules.contains(&key));
         drop(facts);
         if !is_trial && !is_sent {
             self.trace.wrong(format!("{words} is told that {} is active, and nobody sent it", name(id)));

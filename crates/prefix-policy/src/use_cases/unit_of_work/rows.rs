@@ -204,6 +204,7 @@ impl UnitOfWork<'_> {
             if row.key().as_ref() == Some(key) {
                 row.speaker.attempted = false;
                 row.speaker.announced = false;
+                row.speaker.parts.iter_mut().for_each(|part| part.announced = false);
                 row.superseded_by = Some(successor);
             } else {
                 row.progress.former = None;
