@@ -142,9 +142,12 @@ fn shared(matches: &EventMatch) -> Option<String> {
     let list = |word: &str, values: Vec<String>| {
         (!values.is_empty()).then(|| format!("{word} {}", values.join(", ")))
     };
-    let length = packet_length.as_ref().map(|length| match length.min == length.max {
-        true => format!("length {}", length.min),
-        false => format!("length {}-{}", length.min, length.max),
+    let length = packet_length.as_ref().map(|length| {
+        if length.min == length.max {
+            format!("length {}", length.min)
+        } else {
+            format!("length {}-{}", length.min, length.max)
+        }
     });
     let said = [
         list("source ports", src_ports.iter().map(ToString::to_string).collect()),

@@ -2,7 +2,7 @@
 
 use super::Platform;
 use crate::announcer::Route;
-use crate::flowspec::{Action, Component, Rule};
+use crate::flowspec::{Action, Bitmask, Component, Numeric, Rule};
 use crate::protocol::number;
 
 impl Platform {
@@ -73,7 +73,7 @@ fn frr(rule: &Rule) -> Vec<String> {
 }
 
 fn ios_xr(rule: &Rule) -> Vec<String> {
-    let values = rule.numeric(Component::IcmpType).map_or(0, |types| types.term_count());
+    let values = rule.numeric(Component::IcmpType).map_or(0, Numeric::term_count);
     let several = values > 1 || terms(rule, Component::IcmpType) > 1;
     several
         .then(|| "takes one ICMP type in a rule: a rule with several is not installed".to_owned())
@@ -91,7 +91,7 @@ fn sr_os(rule: &Rule) -> Vec<String> {
             "may apply the rule to fragments other than the first too, because it matches {component} 0"
         ));
     }
-    let unset = |flags: &crate::flowspec::Bitmask| flags.terms().iter().flatten().any(|operand| operand.not);
+    let unset = |flags: &Bitmask| flags.terms().iter().flatten().any(|operand| operand.not);
     if rule.bitmask(Component::TcpFlags).is_some_and(unset) {
         limits.push(
             "may apply the rule to fragments other than the first too, because it asks for an unset TCP flag"
