@@ -166,7 +166,9 @@ const FLOODS: [(&str, Template); 16] = [
     ("synack_flood", || tcp(&["syn", "ack"], "answers to forged connection attempts")),
     // A segment without ACK belongs to no connection and is dropped by its receiver (RFC 9293 §3.10.7.4), so what these
     // three match is never a customer's traffic; an attack with ACK set is an ack_flood.
-    ("null_flood", || tcp(&["!fin", "!syn", "!rst", "!psh", "!ack", "!urg"], "TCP packets without any flag")),
+    ("null_flood", || {
+        tcp(&["!fin", "!syn", "!rst", "!psh", "!ack"], "TCP packets without any flag that a connection has")
+    }),
     ("fin_flood", || tcp(&["fin", "!ack"], "ends of no connection")),
     ("urg_flood", || tcp(&["!ack", "urg"], "urgent data of no connection")),
     ("icmp_flood", || of(Protocol::Icmp, "ICMP packets to the victim")),

@@ -65,7 +65,11 @@ pub(super) fn settings(speaker: &Gobgpd, storage: &str) -> Value {
             "max_active_per_victim": 100_000, "max_active_per_customer": 100_000, "max_active_per_pop": 100_000, "max_active_global": 100_000,
             "max_new_per_minute": 1_000_000, "max_announcements_per_peer": 100_000,
         },
-        "timers": {"default_ttl_seconds": 60, "min_ttl_seconds": 1, "reconciliation_interval_seconds": 5},
+        "timers": {
+            "default_ttl_seconds": 60, "min_ttl_seconds": 1, "reconciliation_interval_seconds": 5,
+            // rules come again within minutes of their end, which would hold them
+            "flap_hold_seconds": 0,
+        },
         "storage": {"url": storage},
         "observability": {"log_format": "pretty", "log_level": "info"},
     })

@@ -1,5 +1,6 @@
 //! Mitigations, as operators meet them.
 
+use prefix_core::audit::AuditAction;
 use serde_json::{Value, json};
 
 use super::lab::{Lab, flood, posting, rule};
@@ -117,7 +118,10 @@ async fn a_dry_run_checks_everything_and_changes_nothing() {
     assert!(lab.store.all_mitigations().is_empty() && lab.speaker.own_paths().is_empty());
 
     let id = made(&lab, 10).await;
-    let audits = lab.store.all_audit().len();
+    // the speaker's confirmation may be written a moment later
+    let by_people =
+        || lab.store.all_audit().iter().filter(|entry| entry.action != AuditAction::Confirm.as_str()).count();
+    let audits = by_people();
     for (uri, body) in [
         (format!("/v1/mitigations/{id}/withdraw?dry_run=true"), json!({"reason": "r"})),
         ("/v1/mitigations/withdraw?dry_run=true".to_owned(), json!({"mitigation_ids": [id], "reason": "r"})),
@@ -129,7 +133,7 @@ async fn a_dry_run_checks_everything_and_changes_nothing() {
     }
     let row = lab.get(&format!("/v1/mitigations/{id}")).await;
     assert_eq!((row.body["status"].as_str(), &row.body["acknowledged_at"]), (Some("active"), &Value::Null));
-    assert_eq!(lab.store.all_audit().len(), audits);
+    assert_eq!(by_people(), audits);
 }
 
 #[actix_web::test]

@@ -124,7 +124,7 @@ impl Testbed {
         let by_guard = !self.guards.is_empty()
             && calm >= Guard::EVERY + Duration::from_secs(2)
             && self.observer.since_step() >= Guard::HELD + Guard::EVERY + Duration::from_secs(2);
-        if self.speaker_troubled || !(by_daemon || by_guard) {
+        if self.speaker_troubled || self.observer.is_step_unnoticed() || !(by_daemon || by_guard) {
             return;
         }
         let grace =

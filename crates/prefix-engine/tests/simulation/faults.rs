@@ -194,6 +194,7 @@ impl Testbed {
     /// Storage fails once, for a while, or hangs.
     pub(crate) fn storage_fault(&mut self) {
         self.storage_troubled = true;
+        self.observer.storage_is_troubled(true);
         let times = 1 + self.random.index(3);
         let what = match self.random.below(6) {
             0 => {
@@ -243,6 +244,7 @@ impl Testbed {
             self.tell("testbed", "speaker and storage are well again");
         }
         (self.speaker_troubled, self.speaker_hangs, self.storage_troubled) = (false, false, false);
+        self.observer.storage_is_troubled(false);
         self.observer.disturb();
     }
 

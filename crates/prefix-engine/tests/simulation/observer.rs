@@ -34,6 +34,10 @@ pub(crate) struct Facts {
     calm_since: Instant,
     /// When the deciding clock was last set.
     stepped: Option<Instant>,
+    /// Storage is in trouble.
+    storage_troubled: bool,
+    /// A step that came during that, or shortly before: who cannot read storage's clock cannot follow it.
+    unnoticed: bool,
     /// When the time of a living rule is over, by the clock that nobody sets.
     deadlines: HashMap<MitigationId, Instant>,
     last_write: Instant,
@@ -58,6 +62,9 @@ pub(crate) struct Facts {
     pub(crate) hidden: HashSet<RouteKey>,
 }
 
+/// A daemon that can read storage's clock has followed a step by then.
+const FOLLOWED: Duration = Duration::from_secs(15);
+
 /// What happened so far, as far as a check asks for it.
 pub(crate) struct Observer {
     pub(crate) trace: Trace,
@@ -73,6 +80,8 @@ impl Observer {
         let facts = Facts {
             calm_since: Instant::now(),
             stepped: None,
+            storage_troubled: false,
+            unnoticed: false,
             deadlines: HashMap::new(),
             last_write: Instant::now(),
             acks: Vec::new(),
@@ -103,6 +112,7 @@ impl Observer {
     pub(crate) fn step(&self, by: TimeDelta) {
         let mut facts = self.open();
         facts.stepped = Some(Instant::now());
+        facts.unnoticed = facts.storage_troubled;
         if let Ok(by) = by.to_std()
             && by <= SMALL_STEP
         {
@@ -114,9 +124,29 @@ impl Observer {
         self.disturb();
     }
 
-    /// How long ago that was.
+    /// How long ago that was; a step that cannot be noticed counts from the moment at which it can.
     pub(crate) fn since_step(&self) -> Duration {
-        self.open().stepped.map_or(Duration::MAX, |at| at.elapsed())
+        let facts = self.open();
+        match facts.stepped {
+            Some(_) if facts.unnoticed => Duration::ZERO,
+            stepped => stepped.map_or(Duration::MAX, |at| at.elapsed()),
+        }
+    }
+
+    /// True if a daemon cannot have noticed a step: what it promised counts by the clock before.
+    pub(crate) fn is_step_unnoticed(&self) -> bool {
+        self.open().unnoticed
+    }
+
+    /// Storage is in trouble, or well again.
+    pub(crate) fn storage_is_troubled(&self, troubled: bool) {
+        let mut facts = self.open();
+        facts.storage_troubled = troubled;
+        if troubled {
+            facts.unnoticed |= facts.stepped.is_some_and(|at| at.elapsed() < FOLLOWED);
+        } else if std::mem::take(&mut facts.unnoticed) {
+            facts.stepped = Some(Instant::now());
+        }
     }
 
     /// How long nothing has happened that needs mending.

@@ -95,13 +95,17 @@ fn release(
     members.push(id);
     for member in members {
         uow.edit(member, |row| {
+            let ended = report.vector.as_ref().map(|vector| {
+                let is_fragments = counted_as_fragments(&row.progress.reported, vector);
+                if is_fragments { row.vector.clone() } else { vector.clone() }
+            });
             if let Some(episode) = &report.external_event_id {
                 if let Some(lease) = row.lease_mut(&report.source) {
                     lease.release(episode);
                 }
-            } else if let Some(vector) = report.vector.as_ref().filter(|vector| row.is_about_others(vector)) {
+            } else if let Some(vector) = ended.filter(|vector| row.is_about_others(vector)) {
                 // the rule is about other attacks too, and nobody has said that these are over
-                row.progress.over.push(vector.clone());
+                row.progress.over.push(vector);
             } else {
                 row.leases.retain(|lease| lease.source != report.source);
             }
