@@ -203,6 +203,19 @@ async fn a_refused_step_is_audited_once_and_tried_again_with_the_next_report() {
     assert_eq!(lab.rules().len(), 1, "the rule itself stays");
 }
 
+/// Half a rule set is worse than none: what a companion bounded would pass, or what it spared be dropped.
+#[tokio::test(start_paused = true)]
+async fn an_operator_who_withdraws_a_companion_ends_the_whole_set() {
+    let lab = Lab::with(FRAGMENTS).await;
+    let id = lab.mitigate(ban("203.0.113.10", "dns_amplification").sure(0.9)).await;
+    let rows = lab.store.all_mitigations();
+    let companion = rows.iter().find(|row| row.parent_id == Some(id)).unwrap().mitigation_id;
+    lab.withdraw(companion).await;
+    lab.settle().await;
+    assert_eq!((lab.status(id).await, lab.status(companion).await), (Status::Withdrawn, Status::Withdrawn));
+    assert!(lab.rules().is_empty(), "{:?}", lab.rules());
+}
+
 #[tokio::test(start_paused = true)]
 async fn fragments_have_a_companion_that_shares_leases_steps_and_end() {
     let lab = Lab::with(FRAGMENTS).await;

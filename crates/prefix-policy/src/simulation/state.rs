@@ -1,5 +1,7 @@
 //! The state of a simulation: the rows that a daemon has in storage, as far and as long as decisions look at them.
 
+mod forgetting;
+
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::hash::{Hash, Hasher};
@@ -17,7 +19,6 @@ use prefix_core::signal::{Corroboration, GroupStatus, SignalGroup};
 use super::outcome::Ending;
 use super::time;
 use crate::policy::Policy;
-use crate::use_cases::REJECTED_COUNTS;
 use crate::vector::unknown_vector;
 
 /// New rules are counted by second, over so many seconds and the one that runs.
@@ -404,43 +405,6 @@ impl SimulationState {
             found.extend(stands_on.map(|known| (known.signal_group_id, *victim)));
         }
         found.into_iter().collect()
-    }
-}
-
-impl VictimState {
-    /// Final rows leave once no decision looks at them.
-    fn forget(
-        &mut self,
-        now: DateTime<Utc>,
-        recent: TimeDelta,
-        victim_of: &mut HashMap<MitigationId, VictimIp>,
-    ) {
-        let is_needed = |row: &Mitigation| {
-            let closed_at = row.ended_at.unwrap_or(row.updated_at);
-            match row.status {
-                Status::Rejected => closed_at >= now - REJECTED_COUNTS,
-                status if status.is_final() => closed_at >= now - recent,
-                _ => true,
-            }
-        };
-        self.rows.retain(|row| {
-            let stays = is_needed(row);
-            if !stays {
-                victim_of.remove(&row.mitigation_id);
-            }
-            stays
-        });
-    }
-
-    /// Groups leave that can be joined no more.
-    fn forget_groups(&mut self) {
-        let rows = &self.rows;
-        let stands = |group: &SignalGroup| {
-            let rows = rows.iter().filter(|row| !row.status.is_final());
-            rows.filter_map(|row| row.correlation.as_ref())
-                .any(|known| known.signal_group_id == group.group_id)
-        };
-        self.groups.retain(|group| group.status == GroupStatus::Open || stands(group));
     }
 }
 

@@ -25,7 +25,11 @@ pub fn withdraw(
     }
     if status != Status::Withdrawing {
         let reason = format!("{}: {reason}", author.actor.name());
-        end_with_companions(uow, id, EndReason::Operator);
+        // a rule set ends as a whole: a companion alone would leave the rest unbounded, or dropping more than it did
+        let parent = uow.row(id).and_then(|row| row.parent_id);
+        let whole =
+            parent.filter(|parent| uow.row(*parent).is_some_and(|row| !row.status.is_final())).unwrap_or(id);
+        end_with_companions(uow, whole, EndReason::Operator);
         uow.edit(id, |row| row.reason = Some(reason.clone()));
         let details = json!({ "reason": reason, "before": { "status": status } });
         author.audit(uow, AuditAction::Withdraw, ("mitigation", id), details);

@@ -4,27 +4,27 @@ use prefix_core::mitigation::Role;
 use prefix_policy::BanVerdict;
 use serde_json::{Value, json};
 
-use crate::world::{RESOLVER, RESOLVER6, Saying, WEB, World, discard, line, report};
+use crate::lab::{Lab, RESOLVER, RESOLVER6, Saying, WEB, discard, line, report};
 
 const V4: &str = "dst 203.0.113.10/32";
 
-fn step(options: Value) -> World {
+fn step(options: Value) -> Lab {
     let mut step = json!({ "action": "discard", "ttl_seconds": 120 });
     step.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
-    World::with_steps(json!([step]))
+    Lab::with_steps(json!([step]))
 }
 
 /// A server that asks nobody, at the address of the resolver.
 fn serving_only() -> Value {
-    let mut inventory = crate::world::inventory();
+    let mut inventory = crate::lab::inventory();
     inventory["customers"][0]["services"][0]["allowed_source_ports"] = json!({});
     inventory
 }
 
 #[test]
 fn the_table_of_the_contract_holds() {
-    let mut world = World::with_steps(discard());
-    world.inventory(serving_only());
+    let mut lab = Lab::with_steps(discard());
+    lab.inventory(serving_only());
     let table: [(&[u16], &str); 4] = [
         (&[53, 80, 443], "dport =80|=443 | discard"),
         (&[], "dport <53|>53 | discard"),
@@ -33,13 +33,13 @@ fn the_table_of_the_contract_holds() {
     ];
     for (ports, rule) in table {
         let expected = format!("{V4} proto udp {rule}");
-        assert_eq!(world.rule(&report("udp_flood", RESOLVER).on(ports)), expected, "{ports:?}");
+        assert_eq!(lab.rule(&report("udp_flood", RESOLVER).on(ports)), expected, "{ports:?}");
     }
 }
 
 #[test]
 fn exclusions_are_the_bytes_of_the_contract() {
-    let plan = World::with_steps(discard()).plan(&report("udp_flood", RESOLVER));
+    let plan = Lab::with_steps(discard()).plan(&report("udp_flood", RESOLVER));
     let key = plan.route.unwrap().key();
     assert_eq!(key.nlri().to_string(), "0e0120cb00710a0381110504358235");
     assert_eq!(key.nlri().scope_hash().to_string(), "4ea7fd0df7c0eaa6b49d9917a3c1701a");
@@ -47,7 +47,7 @@ fn exclusions_are_the_bytes_of_the_contract() {
 
 #[test]
 fn what_an_exclusion_may_miss_is_said() {
-    let plan = World::with_steps(discard()).plan(&report("udp_flood", RESOLVER));
+    let plan = Lab::with_steps(discard()).plan(&report("udp_flood", RESOLVER));
     assert!(
         plan.warnings.iter().any(|text| text.contains("ports 53 of service dns are left out")),
         "{:?}",
@@ -57,19 +57,16 @@ fn what_an_exclusion_may_miss_is_said() {
 
 #[test]
 fn the_list_of_the_protocol_counts() {
-    let world = World::with_steps(discard());
+    let lab = Lab::with_steps(discard());
     let web = "dst 203.0.113.20/32";
-    assert_eq!(world.rule(&report("udp_flood", WEB)), format!("{web} proto udp dport <443|>443 | discard"));
+    assert_eq!(lab.rule(&report("udp_flood", WEB)), format!("{web} proto udp dport <443|>443 | discard"));
     assert_eq!(
-        world.rule(&report("syn_flood", WEB)),
+        lab.rule(&report("syn_flood", WEB)),
         format!("{web} proto tcp dport <80|>80&<443|>443 flags syn&!ack | discard")
     );
-    assert_eq!(
-        world.rule(&report("udp_flood", WEB).on(&[80])),
-        format!("{web} proto udp dport =80 | discard")
-    );
+    assert_eq!(lab.rule(&report("udp_flood", WEB).on(&[80])), format!("{web} proto udp dport =80 | discard"));
     for vector in ["icmp_flood", "gre_flood"] {
-        assert!(world.rule(&report(vector, WEB)).ends_with(" | discard"), "{vector}");
+        assert!(lab.rule(&report(vector, WEB)).ends_with(" | discard"), "{vector}");
     }
 }
 
@@ -91,8 +88,8 @@ fn nothing_left_is_policed_or_skipped_and_never_discarded() {
 
 #[test]
 fn skip_explains_itself() {
-    let world = step(json!({ "on_allowed_ports": "skip" }));
-    let BanVerdict::NoPlaybook(decision) = world.ban(&report("udp_flood", RESOLVER).on(&[53])) else {
+    let lab = step(json!({ "on_allowed_ports": "skip" }));
+    let BanVerdict::NoPlaybook(decision) = lab.ban(&report("udp_flood", RESOLVER).on(&[53])) else {
         panic!()
     };
     let last = decision.trace.last().unwrap();
@@ -104,8 +101,8 @@ fn skip_explains_itself() {
 
 #[test]
 fn unknown_ports_can_be_policed_as_a_whole() {
-    let world = step(json!({ "on_unknown_ports": "police_all" }));
-    assert_eq!(world.rule(&report("udp_flood", RESOLVER)), format!("{V4} proto udp | police 10000000"));
+    let lab = step(json!({ "on_unknown_ports": "police_all" }));
+    assert_eq!(lab.rule(&report("udp_flood", RESOLVER)), format!("{V4} proto udp | police 10000000"));
     let mut serving = step(json!({ "on_unknown_ports": "police_all" }));
     serving.inventory(serving_only());
     assert_eq!(
@@ -133,33 +130,33 @@ fn fragments_toward_a_service_are_policed_unless_the_step_says_discard() {
 
 #[test]
 fn answers_that_a_resolver_asked_for_are_policed() {
-    let world = World::with_steps(discard());
+    let lab = Lab::with_steps(discard());
     assert_eq!(
-        world.rule(&report("dns_amplification", RESOLVER)),
+        lab.rule(&report("dns_amplification", RESOLVER)),
         format!("{V4} proto udp sport =53 | police 10000000")
     );
     assert_eq!(
-        world.rule(&report("ntp_amplification", RESOLVER)),
+        lab.rule(&report("ntp_amplification", RESOLVER)),
         format!("{V4} proto udp sport =123 | discard"),
         "the attacker chooses the destination port, so none is left out"
     );
     let flood = report("udp_flood", RESOLVER).on(&[9]);
-    assert_eq!(world.rule(&flood), format!("{V4} proto udp dport =9 | police 10000000"));
-    let warnings = world.plan(&flood).warnings;
+    assert_eq!(lab.rule(&flood), format!("{V4} proto udp dport =9 | police 10000000"));
+    let warnings = lab.plan(&flood).warnings;
     assert!(warnings.iter().any(|text| text.contains("meets answers from ports 53")), "{warnings:?}");
 }
 
 #[test]
 fn marking_is_gentler_than_policing_and_stays_where_only_discarding_is_forbidden() {
-    let world = step(json!({ "action": "mark", "dscp_mark": 8 }));
-    assert!(world.rule(&report("dns_amplification", RESOLVER)).ends_with(" | mark"));
-    assert!(world.rule(&report("icmp_flood", RESOLVER6)).ends_with(" | mark"));
+    let lab = step(json!({ "action": "mark", "dscp_mark": 8 }));
+    assert!(lab.rule(&report("dns_amplification", RESOLVER)).ends_with(" | mark"));
+    assert!(lab.rule(&report("icmp_flood", RESOLVER6)).ends_with(" | mark"));
 }
 
 #[test]
 fn a_black_hole_takes_allowed_ports_too() {
-    let world = step(json!({ "action": "rtbh" }));
-    assert_eq!(world.rule(&report("udp_flood", RESOLVER).on(&[53])), "blackhole 203.0.113.10/32 | rtbh");
+    let lab = step(json!({ "action": "rtbh" }));
+    assert_eq!(lab.rule(&report("udp_flood", RESOLVER).on(&[53])), "blackhole 203.0.113.10/32 | rtbh");
 }
 
 #[test]
@@ -185,22 +182,21 @@ fn the_companion_reaches_the_fragments_that_ports_do_not() {
 
 #[test]
 fn a_companion_has_the_ttl_of_its_rule_and_each_rule_has_its_own() {
-    let mut world = step(json!({ "fragments": "police" }));
-    let first = world.raise(&report("dns_amplification", RESOLVER));
-    assert_eq!(world.rows[1].parent_id, Some(first));
-    assert_eq!(world.rows[0].ttl, world.rows[1].ttl);
-    let verdict = world.ban(&report("ntp_amplification", RESOLVER));
+    let mut lab = step(json!({ "fragments": "police" }));
+    let first = lab.raise(&report("dns_amplification", RESOLVER));
+    assert_eq!(lab.rows[1].parent_id, Some(first));
+    assert_eq!(lab.rows[0].ttl, lab.rows[1].ttl);
+    let verdict = lab.ban(&report("ntp_amplification", RESOLVER));
     let BanVerdict::Mitigate { waits: None, companions, .. } = verdict else { panic!() };
     assert_eq!(companions.len(), 1);
-    assert_eq!(companions[0].route, world.rows[1].route, "one rule, which two mitigations want");
+    assert_eq!(companions[0].route, lab.rows[1].route, "one rule, which two mitigations want");
 }
 
 #[test]
 fn a_refused_companion_does_not_stop_the_rule() {
-    let mut world = step(json!({ "fragments": "police" }));
-    world.parts.guardrails.allow_fragment_match = false;
-    let BanVerdict::Mitigate { waits: None, plan, companions, .. } =
-        world.ban(&report("udp_flood", RESOLVER))
+    let mut lab = step(json!({ "fragments": "police" }));
+    lab.parts.guardrails.allow_fragment_match = false;
+    let BanVerdict::Mitigate { waits: None, plan, companions, .. } = lab.ban(&report("udp_flood", RESOLVER))
     else {
         panic!()
     };

@@ -8,7 +8,7 @@ use prefix_core::mitigation::Status;
 use prefix_policy::BanVerdict;
 use serde_json::json;
 
-use crate::world::{HOST, RESOLVER, Saying, World, discard, police, report};
+use crate::lab::{HOST, Lab, RESOLVER, Saying, discard, police, report};
 
 fn extended(verdict: &BanVerdict) -> MitigationId {
     match verdict {
@@ -19,10 +19,8 @@ fn extended(verdict: &BanVerdict) -> MitigationId {
 
 #[test]
 fn an_address_of_nobody_is_not_mitigated() {
-    let world = World::with_steps(discard());
-    let BanVerdict::NotMitigated(decision) = world.ban(&report("udp_flood", "198.51.100.1")) else {
-        panic!()
-    };
+    let lab = Lab::with_steps(discard());
+    let BanVerdict::NotMitigated(decision) = lab.ban(&report("udp_flood", "198.51.100.1")) else { panic!() };
     assert_eq!(decision.outcome, Outcome::NotMitigated);
     let last = decision.trace.last().unwrap();
     assert_eq!((last.stage, last.result), (Stage::Inventory, StageResult::Stop));
@@ -31,10 +29,10 @@ fn an_address_of_nobody_is_not_mitigated() {
 
 #[test]
 fn without_a_playbook_there_is_no_rule() {
-    let world = World::with_playbooks(json!({
+    let lab = Lab::with_playbooks(json!({
         "playbooks": [{ "name": "dns", "match": { "vector": "dns_amplification" }, "steps": discard() }],
     }));
-    let BanVerdict::NoPlaybook(decision) = world.ban(&report("udp_flood", HOST)) else { panic!() };
+    let BanVerdict::NoPlaybook(decision) = lab.ban(&report("udp_flood", HOST)) else { panic!() };
     assert_eq!(decision.outcome, Outcome::NoPlaybook);
     assert_eq!(
         decision.trace.last().unwrap().detail,
@@ -47,7 +45,7 @@ fn without_a_playbook_there_is_no_rule() {
 fn the_first_playbook_whose_keys_all_hold_is_taken() {
     let with =
         |name: &str, keys: serde_json::Value| json!({ "name": name, "match": keys, "steps": discard() });
-    let world = World::with_playbooks(json!({ "playbooks": [
+    let lab = Lab::with_playbooks(json!({ "playbooks": [
         with("ports", json!({ "vector": "udp_flood", "require_top_ports": true })),
         with("source", json!({ "vector": ["udp_flood", "generic"], "source": ["flow", "sflow"] })),
         with("service", json!({ "vector": "udp_flood", "service_id": "dns" })),
@@ -55,7 +53,7 @@ fn the_first_playbook_whose_keys_all_hold_is_taken() {
         with("tcp", json!({ "vector": "generic", "protocol": "tcp" })),
         with("any", json!({ "vector": ["udp_flood", "generic"], "customer_id": "acme", "protocol": "any" })),
     ]}));
-    let taken = |report| world.plan(&report).playbook.unwrap().to_string();
+    let taken = |report| lab.plan(&report).playbook.unwrap().to_string();
     assert_eq!(taken(report("udp_flood", HOST).on(&[80])), "ports");
     assert_eq!(taken(report("udp_flood", HOST).from("sflow")), "source");
     assert_eq!(taken(report("udp_flood", RESOLVER)), "service");
@@ -67,21 +65,21 @@ fn the_first_playbook_whose_keys_all_hold_is_taken() {
 
 #[test]
 fn the_default_playbook_is_used_when_nothing_matches() {
-    let world = World::with_playbooks(json!({
+    let lab = Lab::with_playbooks(json!({
         "default_playbook": "rest",
         "playbooks": [
             { "name": "dns", "match": { "vector": "dns_amplification" }, "steps": discard() },
             { "name": "rest", "match": { "vector": "unknown" }, "steps": police() },
         ],
     }));
-    assert_eq!(world.plan(&report("udp_flood", HOST)).playbook.unwrap().as_str(), "rest");
+    assert_eq!(lab.plan(&report("udp_flood", HOST)).playbook.unwrap().as_str(), "rest");
 }
 
 #[test]
 fn a_new_rule_says_how_it_came_about() {
-    let world = World::with_steps(discard());
+    let lab = Lab::with_steps(discard());
     let reported = report("udp_flood", RESOLVER).on(&[53, 80]).sure(0.9);
-    let BanVerdict::Mitigate { waits: None, plan, decision, .. } = world.ban(&reported) else { panic!() };
+    let BanVerdict::Mitigate { waits: None, plan, decision, .. } = lab.ban(&reported) else { panic!() };
     assert_eq!(decision.outcome, Outcome::Mitigate);
     assert_eq!(decision.customer_id.unwrap().as_str(), "acme");
     assert_eq!(decision.service_id.unwrap().as_str(), "dns");
@@ -114,65 +112,65 @@ fn a_new_rule_says_how_it_came_about() {
 
 #[test]
 fn the_same_episode_is_extended_whatever_ports_it_names() {
-    let mut world = World::with_steps(discard());
-    let id = world.raise(&report("udp_flood", HOST).on(&[80]).episode("e1"));
-    let verdict = world.ban(&report("udp_flood", HOST).on(&[443]).episode("e1"));
+    let mut lab = Lab::with_steps(discard());
+    let id = lab.raise(&report("udp_flood", HOST).on(&[80]).episode("e1"));
+    let verdict = lab.ban(&report("udp_flood", HOST).on(&[443]).episode("e1"));
     assert_eq!(extended(&verdict), id);
     assert_eq!(verdict.decision().outcome, Outcome::Extend);
     assert_eq!(verdict.decision().trace.last().unwrap().stage, Stage::Extend);
     let goes_on = Report { vector: None, ..report("udp_flood", HOST).episode("e1") };
-    assert_eq!(extended(&world.ban(&goes_on)), id, "that it goes on is said of what was reported");
+    assert_eq!(extended(&lab.ban(&goes_on)), id, "that it goes on is said of what was reported");
 }
 
 /// Another vector under one id is a further attack: a rule against reflected NTP does nothing about a SYN flood.
 #[test]
 fn another_vector_of_the_same_episode_gets_a_rule_of_its_own() {
-    let mut world = World::with_steps(discard());
-    let ntp = world.raise(&report("ntp_amplification", HOST).episode("alert-77"));
+    let mut lab = Lab::with_steps(discard());
+    let ntp = lab.raise(&report("ntp_amplification", HOST).episode("alert-77"));
     let syn = report("syn_flood", HOST).episode("alert-77");
-    assert!(matches!(world.ban(&syn), BanVerdict::Mitigate { waits: None, .. }));
-    let syn_rule = world.raise(&syn);
-    assert_eq!(extended(&world.ban(&syn)), syn_rule);
-    assert_eq!(extended(&world.ban(&report("ntp_amplification", HOST).episode("alert-77"))), ntp);
+    assert!(matches!(lab.ban(&syn), BanVerdict::Mitigate { waits: None, .. }));
+    let syn_rule = lab.raise(&syn);
+    assert_eq!(extended(&lab.ban(&syn)), syn_rule);
+    assert_eq!(extended(&lab.ban(&report("ntp_amplification", HOST).episode("alert-77"))), ntp);
 }
 
 #[test]
 fn an_episode_id_belongs_to_its_source_and_victim() {
-    let mut world = World::with_steps(discard());
-    world.raise(&report("udp_flood", HOST).on(&[80]).episode("e1"));
+    let mut lab = Lab::with_steps(discard());
+    lab.raise(&report("udp_flood", HOST).on(&[80]).episode("e1"));
     let other_source = report("udp_flood", HOST).on(&[443]).episode("e1").from("other");
-    assert!(matches!(world.ban(&other_source), BanVerdict::Mitigate { waits: None, .. }));
+    assert!(matches!(lab.ban(&other_source), BanVerdict::Mitigate { waits: None, .. }));
     let other_victim = report("udp_flood", "203.0.113.98").on(&[80]).episode("e1");
-    assert!(matches!(world.ban(&other_victim), BanVerdict::Mitigate { waits: None, .. }));
+    assert!(matches!(lab.ban(&other_victim), BanVerdict::Mitigate { waits: None, .. }));
 }
 
 #[test]
 fn an_ended_episode_begins_anew() {
-    let mut world = World::with_steps(discard());
+    let mut lab = Lab::with_steps(discard());
     let reported = report("udp_flood", HOST).episode("e1");
-    let id = world.raise(&reported);
-    world.end(id, prefix_core::mitigation::EndReason::DetectorUnban);
-    assert!(matches!(world.ban(&reported), BanVerdict::Mitigate { waits: None, .. }));
-    let row = world.edit(id);
+    let id = lab.raise(&reported);
+    lab.end(id, prefix_core::mitigation::EndReason::DetectorUnban);
+    assert!(matches!(lab.ban(&reported), BanVerdict::Mitigate { waits: None, .. }));
+    let row = lab.edit(id);
     row.status = Status::Withdrawing;
     assert!(
-        matches!(world.ban(&reported), BanVerdict::Mitigate { waits: None, .. }),
+        matches!(lab.ban(&reported), BanVerdict::Mitigate { waits: None, .. }),
         "withdrawing does not live"
     );
 }
 
 #[test]
 fn a_wider_rule_at_least_as_strong_does_the_work_of_a_narrower_one() {
-    let mut world = World::with_steps(discard());
-    let id = world.raise(&report("udp_flood", HOST).on(&[80, 443]));
-    assert_eq!(extended(&world.ban(&report("udp_flood", HOST).on(&[80]).from("other"))), id);
+    let mut lab = Lab::with_steps(discard());
+    let id = lab.raise(&report("udp_flood", HOST).on(&[80, 443]));
+    assert_eq!(extended(&lab.ban(&report("udp_flood", HOST).on(&[80]).from("other"))), id);
     assert!(matches!(
-        world.ban(&report("udp_flood", HOST).on(&[80, 8080])),
+        lab.ban(&report("udp_flood", HOST).on(&[80, 8080])),
         BanVerdict::Mitigate { waits: None, .. }
     ));
     assert!(
         matches!(
-            world.ban(&report("generic", HOST).over("udp").on(&[80])),
+            lab.ban(&report("generic", HOST).over("udp").on(&[80])),
             BanVerdict::Mitigate { waits: None, .. }
         ),
         "another vector has its own rule"
@@ -181,10 +179,10 @@ fn a_wider_rule_at_least_as_strong_does_the_work_of_a_narrower_one() {
 
 #[test]
 fn a_weaker_action_does_not_do_the_work_of_a_stronger_one() {
-    let mut world = World::with_steps(police());
-    let id = world.raise(&report("udp_flood", HOST).on(&[80, 443]));
-    world.parts.playbooks = World::with_steps(discard()).parts.playbooks;
-    let BanVerdict::Mitigate { waits: None, decision, .. } = world.ban(&report("udp_flood", HOST).on(&[80]))
+    let mut lab = Lab::with_steps(police());
+    let id = lab.raise(&report("udp_flood", HOST).on(&[80, 443]));
+    lab.parts.playbooks = Lab::with_steps(discard()).parts.playbooks;
+    let BanVerdict::Mitigate { waits: None, decision, .. } = lab.ban(&report("udp_flood", HOST).on(&[80]))
     else {
         panic!()
     };
@@ -194,69 +192,69 @@ fn a_weaker_action_does_not_do_the_work_of_a_stronger_one() {
 
 #[test]
 fn the_same_rule_does_the_work_only_if_it_is_as_strong() {
-    let mut world = World::with_playbooks(json!({ "playbooks": [
+    let mut lab = Lab::with_playbooks(json!({ "playbooks": [
         { "name": "gentle", "match": { "vector": "udp_flood" }, "steps": police() },
         { "name": "hard", "match": { "vector": "generic" }, "steps": discard() },
     ]}));
-    let id = world.raise(&report("udp_flood", HOST).on(&[80]));
-    let stronger = world.ban(&report("generic", HOST).over("udp").on(&[80]));
+    let id = lab.raise(&report("udp_flood", HOST).on(&[80]));
+    let stronger = lab.ban(&report("generic", HOST).over("udp").on(&[80]));
     let BanVerdict::Mitigate { waits: None, plan, decision, .. } = &stronger else { panic!("{stronger:?}") };
-    assert_eq!(plan.route, world.rows[0].route, "one rule, which two mitigations want");
+    assert_eq!(plan.route, lab.rows[0].route, "one rule, which two mitigations want");
     let text = decision.trace.iter().find(|entry| entry.stage == Stage::Extend).unwrap().detail.clone();
     assert!(text.contains("not done by") && text.contains("police 50000000 bit/s"), "{text}");
-    let hard = world.raise(&report("generic", HOST).over("udp").on(&[80]));
+    let hard = lab.raise(&report("generic", HOST).over("udp").on(&[80]));
     assert_ne!(hard, id);
-    let again = world.ban(&report("udp_flood", HOST).on(&[80]));
+    let again = lab.ban(&report("udp_flood", HOST).on(&[80]));
     assert_eq!(extended(&again), id, "the older one does the work");
 }
 
 #[test]
 fn a_living_black_hole_does_the_work_of_every_rule() {
-    let mut world = World::with_steps(json!([{ "action": "rtbh", "ttl_seconds": 120 }]));
-    let id = world.raise(&report("udp_flood", HOST));
-    world.parts.playbooks = World::with_steps(discard()).parts.playbooks;
-    assert_eq!(extended(&world.ban(&report("udp_flood", HOST).on(&[80]))), id);
+    let mut lab = Lab::with_steps(json!([{ "action": "rtbh", "ttl_seconds": 120 }]));
+    let id = lab.raise(&report("udp_flood", HOST));
+    lab.parts.playbooks = Lab::with_steps(discard()).parts.playbooks;
+    assert_eq!(extended(&lab.ban(&report("udp_flood", HOST).on(&[80]))), id);
 }
 
 #[test]
 fn an_escalated_rule_that_matches_less_than_the_first_step_is_still_extended() {
-    let mut world = World::with_steps(json!([
+    let mut lab = Lab::with_steps(json!([
         { "action": "police", "rate_bps": 1_000_000, "ttl_seconds": 60 },
         { "action": "discard", "ttl_seconds": 60, "match": { "packet_length": { "min": 1000, "max": 1500 } } },
     ]));
     let reported = report("udp_flood", HOST).sure(1.0);
-    let id = world.raise(&reported);
-    world.later(120);
-    let later = world.now;
-    let row = world.edit(id);
+    let id = lab.raise(&reported);
+    lab.later(120);
+    let later = lab.now;
+    let row = lab.edit(id);
     let confidence = row.leases[0].confidence;
     row.leases[0].renew(None, confidence, later, later + chrono::TimeDelta::seconds(60));
-    let prefix_policy::StepVerdict::Escalate(plan) = world.next_step(world.find(id)) else { panic!() };
-    let row = world.edit(id);
+    let prefix_policy::StepVerdict::Escalate(plan) = lab.next_step(lab.find(id)) else { panic!() };
+    let row = lab.edit(id);
     row.progress.step = plan.step;
     row.matching = plan.matching;
     row.route = Some(plan.route);
     row.action = plan.action;
     row.status = Status::Escalated;
-    assert_eq!(extended(&world.ban(&reported)), id);
+    assert_eq!(extended(&lab.ban(&reported)), id);
 }
 
 #[test]
 fn a_queued_mitigation_is_renewed_and_not_queued_twice() {
-    let mut world = World::with_steps(discard());
-    let id = world.raise(&report("udp_flood", HOST));
-    world.edit(id).status = Status::Queued;
-    let verdict = world.ban(&report("udp_flood", HOST));
+    let mut lab = Lab::with_steps(discard());
+    let id = lab.raise(&report("udp_flood", HOST));
+    lab.edit(id).status = Status::Queued;
+    let verdict = lab.ban(&report("udp_flood", HOST));
     assert_eq!(extended(&verdict), id);
     assert!(verdict.decision().trace.last().unwrap().detail.contains("which still waits"));
 }
 
 #[test]
 fn a_full_quota_queues_a_ban_with_its_numbers() {
-    let mut world = World::with_steps(discard());
-    world.quota.customers.insert("acme".parse().unwrap(), 64);
+    let mut lab = Lab::with_steps(discard());
+    lab.quota.customers.insert("acme".parse().unwrap(), 64);
     let BanVerdict::Mitigate { waits: Some(refusal), plan, decision, .. } =
-        world.ban(&report("udp_flood", HOST))
+        lab.ban(&report("udp_flood", HOST))
     else {
         panic!()
     };
@@ -268,9 +266,9 @@ fn a_full_quota_queues_a_ban_with_its_numbers() {
 
 #[test]
 fn a_refusal_carries_what_was_wanted() {
-    let mut world = World::with_steps(discard());
-    world.safe("203.0.113.96/28");
-    let BanVerdict::Refuse { refusal, plan, decision } = world.ban(&report("udp_flood", HOST)) else {
+    let mut lab = Lab::with_steps(discard());
+    lab.safe("203.0.113.96/28");
+    let BanVerdict::Refuse { refusal, plan, decision } = lab.ban(&report("udp_flood", HOST)) else {
         panic!()
     };
     assert_eq!(refusal.detail, "203.0.113.99/32 intersects safelist entry 203.0.113.96/28");
@@ -281,8 +279,8 @@ fn a_refusal_carries_what_was_wanted() {
 
 #[test]
 fn a_rule_that_cannot_be_built_is_refused_without_route() {
-    let world = World::with_steps(discard());
-    let BanVerdict::Refuse { refusal, plan, .. } = world.ban(&report("unknown", HOST).on(&[80])) else {
+    let lab = Lab::with_steps(discard());
+    let BanVerdict::Refuse { refusal, plan, .. } = lab.ban(&report("unknown", HOST).on(&[80])) else {
         panic!()
     };
     assert_eq!(refusal.guardrail, Guardrail::Semantic);
@@ -298,10 +296,10 @@ fn the_profile_scales_the_ttl_and_the_guardrails_clamp_it() {
         ("strict", 1_500, 1_800),
         ("relaxed", 30, 30),
     ] {
-        let mut world = World::with_steps(json!([{ "action": "discard", "ttl_seconds": step }]));
-        world.inventory(json!({ "customers": [
+        let mut lab = Lab::with_steps(json!([{ "action": "discard", "ttl_seconds": step }]));
+        lab.inventory(json!({ "customers": [
             { "customer_id": "acme", "prefixes": ["203.0.113.0/24"], "policy_profile": profile }
         ]}));
-        assert_eq!(world.plan(&report("udp_flood", HOST)).ttl.seconds(), ttl, "{profile} {step}");
+        assert_eq!(lab.plan(&report("udp_flood", HOST)).ttl.seconds(), ttl, "{profile} {step}");
     }
 }

@@ -6,7 +6,7 @@ use prefix_diagnostics::{Diagnostic, Severity};
 use prefix_policy::{Guardrails, InventoryDocument, Playbooks, PlaybooksDocument, Vectors};
 use serde_json::{Value, json};
 
-use crate::world;
+use crate::lab;
 
 fn inventory(document: Value) -> Vec<String> {
     let document: InventoryDocument = serde_json::from_value(document).unwrap();
@@ -15,7 +15,7 @@ fn inventory(document: Value) -> Vec<String> {
 
 fn playbooks(document: Value) -> Vec<String> {
     let document: PlaybooksDocument = serde_json::from_value(document).unwrap();
-    let document_of_world: InventoryDocument = serde_json::from_value(world::inventory()).unwrap();
+    let document_of_world: InventoryDocument = serde_json::from_value(lab::inventory()).unwrap();
     let known = document_of_world.build(&Guardrails::default()).unwrap().value;
     texts(document.build(&Guardrails::default(), Some(&known)).map(|built| built.warnings))
 }
@@ -35,7 +35,7 @@ fn texts(built: Result<Vec<Diagnostic>, Vec<Diagnostic>>) -> Vec<String> {
 
 #[test]
 fn a_clean_inventory_has_nothing_to_say() {
-    assert!(inventory(world::inventory()).is_empty());
+    assert!(inventory(lab::inventory()).is_empty());
 }
 
 #[test]

@@ -8,14 +8,14 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::{Value, json};
 
-use crate::world::{HOST, HOST6, RESOLVER, Saying, World, discard, report};
+use crate::lab::{HOST, HOST6, Lab, RESOLVER, Saying, discard, report};
 
 const V4: &str = "dst 203.0.113.99/32";
 
-fn step(options: Value) -> World {
+fn step(options: Value) -> Lab {
     let mut step = json!({ "action": "discard", "ttl_seconds": 120 });
     step.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
-    World::with_steps(json!([step]))
+    Lab::with_steps(json!([step]))
 }
 
 fn named(report: Report, ports: Value) -> Report {
@@ -26,8 +26,8 @@ fn sharing(report: Report, matches: Value) -> Report {
     Report { matches: serde_json::from_value(matches).unwrap(), ..report }
 }
 
-fn refused(world: &World, report: &Report) -> (Guardrail, String) {
-    match world.ban(report) {
+fn refused(lab: &Lab, report: &Report) -> (Guardrail, String) {
+    match lab.ban(report) {
         BanVerdict::Refuse { refusal, .. } => (refusal.guardrail, refusal.to_string()),
         other => panic!("{other:?}"),
     }
@@ -40,36 +40,36 @@ fn identity(decision: &Decision) -> Vec<&str> {
 
 #[test]
 fn ranges_of_a_report_and_of_a_service_become_ranges_of_the_rule() {
-    let mut world = World::with_steps(discard());
+    let mut lab = Lab::with_steps(discard());
     let flood = named(report("udp_flood", HOST), json!([443, "8000-8010"]));
-    assert_eq!(world.rule(&flood), format!("{V4} proto udp dport =443|>=8000&<=8010 | discard"));
-    world.inventory(json!({ "customers": [{ "customer_id": "a", "prefixes": ["203.0.113.0/24"], "services": [
+    assert_eq!(lab.rule(&flood), format!("{V4} proto udp dport =443|>=8000&<=8010 | discard"));
+    lab.inventory(json!({ "customers": [{ "customer_id": "a", "prefixes": ["203.0.113.0/24"], "services": [
         { "service_id": "games", "assets": [{ "ip": HOST }], "allowed_ports": { "udp": [53, "8000-8005", 8006] } },
     ]}]}));
-    assert_eq!(world.rule(&flood), format!("{V4} proto udp dport =443|>=8007&<=8010 | discard"));
-    let unknown = world.rule(&report("udp_flood", HOST));
+    assert_eq!(lab.rule(&flood), format!("{V4} proto udp dport =443|>=8007&<=8010 | discard"));
+    let unknown = lab.rule(&report("udp_flood", HOST));
     assert_eq!(unknown, format!("{V4} proto udp dport <53|>53&<8000|>8006 | discard"));
 }
 
 #[test]
 fn a_range_of_a_vector_meets_the_ports_of_the_report() {
-    let world = World::with_playbooks(json!({
+    let lab = Lab::with_playbooks(json!({
         "vectors": { "rtp_flood": { "protocol": "udp", "dst_ports": ["16384-32767"] } },
         "playbooks": [{ "name": "all", "match": { "vector": "rtp_flood" }, "steps": discard() }],
     }));
     let flood = report("rtp_flood", HOST);
-    assert_eq!(world.rule(&flood), format!("{V4} proto udp dport >=16384&<=32767 | discard"));
+    assert_eq!(lab.rule(&flood), format!("{V4} proto udp dport >=16384&<=32767 | discard"));
     let some = named(flood, json!([53, 20_000, "32000-40000"]));
-    assert_eq!(world.rule(&some), format!("{V4} proto udp dport =20000|>=32000&<=32767 | discard"));
+    assert_eq!(lab.rule(&some), format!("{V4} proto udp dport =20000|>=32000&<=32767 | discard"));
 }
 
 #[test]
 fn of_more_ports_than_a_rule_may_hold_the_first_are_matched_and_the_rest_is_named() {
     let flood = named(report("udp_flood", HOST), json!([9, 8, 7, 6, 5, 4, 3, 2, 1, 10]));
-    let world = step(json!({}));
-    let plan = world.plan(&flood);
+    let lab = step(json!({}));
+    let plan = lab.plan(&flood);
     let ports = (2..=9).map(|port| format!("={port}")).collect::<Vec<_>>().join("|");
-    assert_eq!(world.rule(&flood), format!("{V4} proto udp dport {ports} | discard"));
+    assert_eq!(lab.rule(&flood), format!("{V4} proto udp dport {ports} | discard"));
     assert!(
         plan.warnings.iter().any(|text| text.contains("ports 1, 10 are left out")),
         "{:?}",
@@ -84,16 +84,16 @@ fn of_more_ports_than_a_rule_may_hold_the_first_are_matched_and_the_rest_is_name
 
 #[test]
 fn served_ports_take_no_room_and_a_range_takes_two_terms() {
-    let world = step(json!({}));
+    let lab = step(json!({}));
     let flood = named(report("udp_flood", RESOLVER), json!([53, 1, 2, 3, 4, 5, 6, 7, 8]));
-    assert_eq!(world.rule(&flood).matches('=').count(), 8, "{}", world.rule(&flood));
+    assert_eq!(lab.rule(&flood).matches('=').count(), 8, "{}", lab.rule(&flood));
     let ranges =
         named(report("udp_flood", HOST), json!(["10-19", "20000-20009", "30-39", "40-49", "50-59", 7]));
-    let rule = world.rule(&ranges);
+    let rule = lab.rule(&ranges);
     assert_eq!(rule, format!("{V4} proto udp dport =7|>=10&<=19|>=30&<=59|>=20000&<=20009 | discard"));
     let apart = named(report("udp_flood", HOST), json!(["10-19", "200-209", "30-39", "400-409", "50-59", 7]));
     assert_eq!(
-        world.rule(&apart),
+        lab.rule(&apart),
         format!("{V4} proto udp dport >=10&<=19|>=30&<=39|>=200&<=209|>=400&<=409 | discard"),
         "four ranges are eight terms"
     );
@@ -101,10 +101,10 @@ fn served_ports_take_no_room_and_a_range_takes_two_terms() {
 
 #[test]
 fn where_nothing_fits_the_rule_is_refused_and_never_without_ports() {
-    let mut world = step(json!({ "match": { "src_ports": [1, 2] } }));
+    let mut lab = step(json!({ "match": { "src_ports": [1, 2] } }));
     let flood = report("udp_flood", HOST).on(&[80]);
-    world.parts.guardrails.max_ports = 2;
-    let BanVerdict::Mitigate { plan, companions, .. } = world.ban(&flood) else { panic!() };
+    lab.parts.guardrails.max_ports = 2;
+    let BanVerdict::Mitigate { plan, companions, .. } = lab.ban(&flood) else { panic!() };
     let rules =
         std::iter::once(&plan).chain(&companions).map(|plan| plan.route.as_ref().unwrap().to_string());
     assert_eq!(
@@ -112,13 +112,13 @@ fn where_nothing_fits_the_rule_is_refused_and_never_without_ports() {
         [1, 2].map(|port| format!("{V4} proto udp dport =80 sport ={port}")),
         "what does not fit into one rule makes two"
     );
-    world.parts.guardrails.max_ports = 1;
-    assert_eq!(refused(&world, &flood).0, Guardrail::MaxPorts);
+    lab.parts.guardrails.max_ports = 1;
+    assert_eq!(refused(&lab, &flood).0, Guardrail::MaxPorts);
 }
 
 #[test]
 fn the_match_of_a_report_narrows_the_rule() {
-    let world = World::with_steps(discard());
+    let lab = Lab::with_steps(discard());
     for (vector, matches, rule) in [
         ("udp_flood", json!({ "src_ports": [53, "1024-2047"] }), " proto udp sport =53|>=1024&<=2047"),
         ("udp_flood", json!({ "packet_length": { "min": 60, "max": 100 } }), " proto udp len >=60&<=100"),
@@ -129,11 +129,11 @@ fn the_match_of_a_report_narrows_the_rule() {
         ("dns_amplification", json!({ "src_ports": [53, 123] }), " proto udp sport =53"),
     ] {
         let attack = sharing(report(vector, HOST), matches);
-        assert_eq!(world.rule(&attack), format!("{V4}{rule} | discard"));
+        assert_eq!(lab.rule(&attack), format!("{V4}{rule} | discard"));
     }
     let six = sharing(report("icmp_flood", HOST6), json!({ "icmp_type": [128] }));
     assert_eq!(
-        world.rule(&six),
+        lab.rule(&six),
         "dst 2001:db8:10::99/128 proto icmpv6 icmp-type =128 | discard",
         "with a type Packet Too Big passes"
     );
@@ -141,7 +141,7 @@ fn the_match_of_a_report_narrows_the_rule() {
 
 #[test]
 fn a_match_that_the_vector_contradicts_is_semantic() {
-    let world = World::with_steps(discard());
+    let lab = Lab::with_steps(discard());
     for (vector, matches, ports) in [
         ("dns_amplification", json!({ "src_ports": [123] }), vec![]),
         ("syn_flood", json!({ "tcp_flags": ["ack"] }), vec![]),
@@ -153,19 +153,19 @@ fn a_match_that_the_vector_contradicts_is_semantic() {
         ("udp_flood", json!({ "fragment": ["is_fragment"] }), vec![80]),
     ] {
         let attack = sharing(report(vector, HOST).on(&ports), matches.clone());
-        assert_eq!(refused(&world, &attack).0, Guardrail::Semantic, "{vector} {matches}");
+        assert_eq!(refused(&lab, &attack).0, Guardrail::Semantic, "{vector} {matches}");
     }
 }
 
 #[test]
 fn what_a_switch_forbids_is_left_out_and_said() {
-    let mut world = World::with_steps(discard());
-    world.parts.guardrails.allow_packet_length_match = false;
-    world.parts.guardrails.allow_src_port_match = false;
+    let mut lab = Lab::with_steps(discard());
+    lab.parts.guardrails.allow_packet_length_match = false;
+    lab.parts.guardrails.allow_src_port_match = false;
     let matches = json!({ "src_ports": [53], "packet_length": { "min": 60, "max": 100 }, "fragment": ["first_fragment"] });
     let attack = sharing(report("udp_flood", HOST), matches);
-    assert_eq!(world.rule(&attack), format!("{V4} proto udp frag first_fragment | discard"));
-    let warnings = world.plan(&attack).warnings;
+    assert_eq!(lab.rule(&attack), format!("{V4} proto udp frag first_fragment | discard"));
+    let warnings = lab.plan(&attack).warnings;
     for (member, switch) in
         [("src_ports", "allow_src_port_match"), ("packet_length", "allow_packet_length_match")]
     {
@@ -176,10 +176,10 @@ fn what_a_switch_forbids_is_left_out_and_said() {
 
 #[test]
 fn what_nobody_could_read_is_named_in_the_decision_and_in_the_warnings() {
-    let world = World::with_steps(discard());
+    let lab = Lab::with_steps(discard());
     let attack =
         Report { unread: vec!["bps of the report is left out: x".to_owned()], ..report("udp_flood", HOST) };
-    let BanVerdict::Mitigate { plan, decision, .. } = world.ban(&attack) else { panic!() };
+    let BanVerdict::Mitigate { plan, decision, .. } = lab.ban(&attack) else { panic!() };
     assert_eq!(identity(&decision)[1..], attack.unread);
     assert_eq!(plan.warnings, attack.unread);
     assert_eq!(plan.progress().reported.unread, attack.unread, "later steps say it too");
@@ -263,11 +263,11 @@ proptest! {
         matches in matches(),
         switched_off in any::<bool>(),
     ) {
-        let mut world = World::with_steps(discard());
-        world.parts.guardrails.allow_src_port_match = !switched_off;
+        let mut lab = Lab::with_steps(discard());
+        lab.parts.guardrails.allow_src_port_match = !switched_off;
         let bare = report(vector, HOST).on(&ports);
-        let narrowed = plan(world.ban(&sharing(bare.clone(), matches)));
-        if let (Some(narrowed), Some(wide)) = (narrowed, plan(world.ban(&bare))) {
+        let narrowed = plan(lab.ban(&sharing(bare.clone(), matches)));
+        if let (Some(narrowed), Some(wide)) = (narrowed, plan(lab.ban(&bare))) {
             let (inner, outer) = (narrowed.route.unwrap(), wide.route.unwrap());
             prop_assert!(outer.rule().unwrap().covers(inner.rule().unwrap()), "{inner} is not within {outer}");
         }
@@ -279,10 +279,10 @@ proptest! {
         ports in prop::collection::vec((1_u16..200, 0_u16..4), 1..20), most in 1_usize..8,
     ) {
         let ports: Vec<Value> = ports.into_iter().map(|(first, more)| json!(format!("{first}-{}", first + more))).collect();
-        let mut world = World::with_steps(discard());
-        world.parts.guardrails.max_ports = most;
+        let mut lab = Lab::with_steps(discard());
+        lab.parts.guardrails.max_ports = most;
         let attack = named(report("udp_flood", HOST), json!(ports));
-        let Some(plan) = plan(world.ban(&attack)) else { return Ok(()) };
+        let Some(plan) = plan(lab.ban(&attack)) else { return Ok(()) };
         let matched = plan.matching.dst_ports.only();
         let terms: usize = matched.iter().map(|range| range.terms()).sum();
         prop_assert!(!matched.is_empty() && terms <= most);

@@ -6,10 +6,10 @@ use prefix_core::mitigation::Status;
 use prefix_policy::{BanVerdict, StepVerdict};
 use serde_json::json;
 
-use crate::world::{HOST, Saying, World, discard, report};
+use crate::lab::{HOST, Lab, Saying, discard, report};
 
-fn refused(world: &World, report: &Report) -> Refusal {
-    match world.ban(report) {
+fn refused(lab: &Lab, report: &Report) -> Refusal {
+    match lab.ban(report) {
         BanVerdict::Refuse { refusal, .. } => refusal,
         other => panic!("not refused: {other:#?}"),
     }
@@ -17,37 +17,37 @@ fn refused(world: &World, report: &Report) -> Refusal {
 
 #[test]
 fn a_frozen_scope_refuses_and_says_whose_panic_it_is() {
-    let mut world = World::with_steps(discard());
-    world.panic(None, None);
-    let refusal = refused(&world, &report("udp_flood", HOST));
+    let mut lab = Lab::with_steps(discard());
+    lab.panic(None, None);
+    let refusal = refused(&lab, &report("udp_flood", HOST));
     assert_eq!(refusal.guardrail, Guardrail::Frozen);
     assert_eq!(refusal.retry_after_seconds, None, "time alone does not thaw it");
     let expected = format!(
         "every pop is frozen by panic {} of ada since 2027-01-15T08:00:00Z (a wrong rule); nothing new is announced \
          there until it is thawed",
-        world.frozen[0].panic_id
+        lab.frozen[0].panic_id
     );
     assert_eq!(refusal.detail, expected);
 }
 
 #[test]
 fn scopes_of_others_refuse_nothing() {
-    let mut world = World::with_steps(discard());
-    world.panic(Some("ams1"), None);
-    world.panic(None, Some("somebody-else"));
-    world.panic(Some("ams1"), Some("acme"));
-    assert!(matches!(world.ban(&report("udp_flood", HOST)), BanVerdict::Mitigate { waits: None, .. }));
-    world.panic(Some("fra1"), Some("acme"));
-    assert_eq!(refused(&world, &report("udp_flood", HOST)).guardrail, Guardrail::Frozen);
+    let mut lab = Lab::with_steps(discard());
+    lab.panic(Some("ams1"), None);
+    lab.panic(None, Some("somebody-else"));
+    lab.panic(Some("ams1"), Some("acme"));
+    assert!(matches!(lab.ban(&report("udp_flood", HOST)), BanVerdict::Mitigate { waits: None, .. }));
+    lab.panic(Some("fra1"), Some("acme"));
+    assert_eq!(refused(&lab, &report("udp_flood", HOST)).guardrail, Guardrail::Frozen);
 }
 
 #[test]
 fn what_lives_in_a_frozen_scope_is_not_renewed() {
-    let mut world = World::with_steps(discard());
-    world.raise(&report("udp_flood", HOST).episode("7"));
-    world.panic(None, None);
+    let mut lab = Lab::with_steps(discard());
+    lab.raise(&report("udp_flood", HOST).episode("7"));
+    lab.panic(None, None);
     for again in [report("udp_flood", HOST).episode("7"), report("udp_flood", HOST)] {
-        assert_eq!(refused(&world, &again).guardrail, Guardrail::Frozen);
+        assert_eq!(refused(&lab, &again).guardrail, Guardrail::Frozen);
     }
 }
 
@@ -57,17 +57,17 @@ fn frozen_rules_neither_pass_again_nor_leave_the_queue_nor_climb() {
         { "action": "police", "rate_bps": 5_000_000, "ttl_seconds": 120 },
         { "action": "discard", "ttl_seconds": 120, "require_persistence_seconds": 60, "require_confidence_at_least": 0.6 },
     ]);
-    let mut world = World::with_steps(steps);
-    let id = world.raise(&report("udp_flood", HOST).sure(0.9));
-    world.later(60);
-    let (now, ttl) = (world.now, world.find(id).ttl);
+    let mut lab = Lab::with_steps(steps);
+    let id = lab.raise(&report("udp_flood", HOST).sure(0.9));
+    lab.later(60);
+    let (now, ttl) = (lab.now, lab.find(id).ttl);
     let sure = prefix_core::confidence::Confidence::new(0.9).unwrap();
-    world.edit(id).leases[0].renew(None, sure, now, ttl.after(now));
-    assert!(matches!(world.next_step(world.find(id)), StepVerdict::Escalate(_)));
-    world.panic(None, Some("acme"));
-    let StepVerdict::Refused { refusal, .. } = world.next_step(world.find(id)) else { panic!() };
+    lab.edit(id).leases[0].renew(None, sure, now, ttl.after(now));
+    assert!(matches!(lab.next_step(lab.find(id)), StepVerdict::Escalate(_)));
+    lab.panic(None, Some("acme"));
+    let StepVerdict::Refused { refusal, .. } = lab.next_step(lab.find(id)) else { panic!() };
     assert_eq!(refusal.guardrail, Guardrail::Frozen);
-    assert_eq!(world.revalidate(world.find(id)).unwrap_err().guardrail, Guardrail::Frozen);
-    world.edit(id).status = Status::Queued;
-    assert_eq!(world.admit(world.find(id)).unwrap_err().guardrail, Guardrail::Frozen);
+    assert_eq!(lab.revalidate(lab.find(id)).unwrap_err().guardrail, Guardrail::Frozen);
+    lab.edit(id).status = Status::Queued;
+    assert_eq!(lab.admit(lab.find(id)).unwrap_err().guardrail, Guardrail::Frozen);
 }

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::{Value, json};
 
-use crate::world::{Saying, World, report};
+use crate::lab::{Lab, Saying, report};
 
 const VECTORS: [&str; 11] = [
     "udp_flood",
@@ -86,9 +86,9 @@ fn steps() -> impl Strategy<Value = Value> {
     })
 }
 
-fn world(step: &Value, udp: &[u16], tcp: &[u16]) -> World {
-    let mut world = World::with_steps(json!([step]));
-    world.inventory(json!({ "customers": [{
+fn lab(step: &Value, udp: &[u16], tcp: &[u16]) -> Lab {
+    let mut lab = Lab::with_steps(json!([step]));
+    lab.inventory(json!({ "customers": [{
         "customer_id": "acme",
         "prefixes": ["203.0.113.0/24", "2001:db8:10::/48"],
         "services": [{
@@ -98,7 +98,7 @@ fn world(step: &Value, udp: &[u16], tcp: &[u16]) -> World {
             "allowed_source_ports": { "udp": [53] },
         }],
     }] }));
-    world
+    lab
 }
 
 /// Everything that would be announced.
@@ -131,8 +131,8 @@ proptest! {
 
     #[test]
     fn a_decision_never_points_outside_owned_prefixes(attack in attacks(), step in steps()) {
-        let world = world(&step, &[53], &[53]);
-        for plan in plans(world.ban(&attack.report())) {
+        let lab = lab(&step, &[53], &[53]);
+        for plan in plans(lab.ban(&attack.report())) {
             prop_assert!(plan.matching.dst_prefix.is_host());
             prop_assert_eq!(plan.matching.dst_prefix.network().to_string(), attack.victim);
             prop_assert!(["203.0.113.10", "203.0.113.11", "2001:db8:10::53"].contains(&attack.victim));
@@ -144,11 +144,11 @@ proptest! {
     fn a_decision_never_touches_the_safelist(attack in attacks(), step in steps(), safe in select(vec![
         "203.0.113.10/32", "203.0.113.8/29", "203.0.0.0/16", "2001:db8::/32", "192.0.2.0/24",
     ])) {
-        let mut world = world(&step, &[53], &[]);
-        world.safe(safe);
-        let index = world.safelist_index();
-        for plan in plans(world.ban(&attack.report())) {
-            prop_assert!(index.overlapping(&plan.matching.dst_prefix, world.now).is_none());
+        let mut lab = lab(&step, &[53], &[]);
+        lab.safe(safe);
+        let index = lab.safelist_index();
+        for plan in plans(lab.ban(&attack.report())) {
+            prop_assert!(index.overlapping(&plan.matching.dst_prefix, lab.now).is_none());
         }
     }
 
@@ -157,11 +157,11 @@ proptest! {
         attack in attacks(), victim in select(vec!["203.0.113.10", "2001:db8:10::53"]), step in steps(),
         udp in ports(), tcp in ports(),
     ) {
-        let world = world(&step, &udp, &tcp);
+        let lab = lab(&step, &udp, &tcp);
         // of reflected traffic the attacker chooses the destination port
         prop_assume!(!attack.vector.ends_with("_amplification"));
         let attack = Attack { victim, ..attack };
-        for plan in plans(world.ban(&attack.report())).iter().filter(|plan| plan.action == Action::Discard) {
+        for plan in plans(lab.ban(&attack.report())).iter().filter(|plan| plan.action == Action::Discard) {
             for (protocol, port) in udp.iter().map(|port| (17, *port)).chain(tcp.iter().map(|port| (6, *port))) {
                 prop_assert!(!reaches(plan, protocol, port), "{:?}", plan.matching);
             }
@@ -171,8 +171,8 @@ proptest! {
 
     #[test]
     fn no_list_of_ports_is_ever_empty_or_beside_the_report(attack in attacks(), step in steps(), udp in ports()) {
-        let world = world(&step, &udp, &[]);
-        for plan in plans(world.ban(&attack.report())) {
+        let lab = lab(&step, &udp, &[]);
+        for plan in plans(lab.ban(&attack.report())) {
             match &plan.matching.dst_ports {
                 DestinationPorts::Any => {}
                 DestinationPorts::Except(ports) => prop_assert_eq!(ports, &udp.iter().copied().collect::<PortSet>()),
@@ -190,7 +190,7 @@ proptest! {
     fn an_allowed_port_more_never_widens(
         attack in attacks(), step in steps(), udp in ports(), more in select(PORTS.to_vec()),
     ) {
-        let rule = |udp: &[u16]| plans(world(&step, udp, &[]).ban(&attack.report())).into_iter().next();
+        let rule = |udp: &[u16]| plans(lab(&step, udp, &[]).ban(&attack.report())).into_iter().next();
         let wider: BTreeSet<u16> = udp.iter().copied().chain([more]).collect();
         let wider: Vec<u16> = wider.into_iter().collect();
         let (none, before, after) = (rule(&[]), rule(&udp), rule(&wider));
@@ -210,43 +210,43 @@ proptest! {
         running in 0_u16..=1, step_down in any::<bool>(), below in prop::option::of(0_i64..400),
     ) {
         let (low, high) = (low.min(high), low.max(high));
-        let mut world = World::with_steps(json!([
+        let mut lab = Lab::with_steps(json!([
             { "action": "police", "rate_bps": 2_000_000, "ttl_seconds": 600 },
             { "action": "police", "rate_bps": 1_000_000, "ttl_seconds": 600,
               "require_confidence_at_least": required, "require_persistence_seconds": 60 },
             { "action": "discard", "ttl_seconds": 600,
               "require_confidence_at_least": required, "require_persistence_seconds": 120 },
         ]));
-        world.parts.escalation.step_down = step_down;
-        let id = world.raise(&report("udp_flood", "203.0.113.10").sure(low));
-        world.later(waited);
-        let now = world.now;
-        let strength = |world: &mut World, confidence: f64| {
+        lab.parts.escalation.step_down = step_down;
+        let id = lab.raise(&report("udp_flood", "203.0.113.10").sure(low));
+        lab.later(waited);
+        let now = lab.now;
+        let strength = |lab: &mut Lab, confidence: f64| {
             let confidence = prefix_core::confidence::Confidence::new(confidence).unwrap();
-            let policy = world.policy();
-            let mut row = world.find(id).clone();
+            let policy = lab.policy();
+            let mut row = lab.find(id).clone();
             row.progress.step = running;
             row.progress.escalated_since = (running > 0).then_some(row.created_at);
             row.progress.below_since = below.filter(|_| running > 0).map(|ago| now - chrono::TimeDelta::seconds(ago));
             let until = row.ttl.after(now);
             row.leases[0].renew(None, confidence, now, until);
             row.progress.below_since = policy.below_since(&row, confidence, now);
-            match world.next_step(&row) {
+            match lab.next_step(&row) {
                 StepVerdict::Escalate(plan) | StepVerdict::StepDown(plan) => plan.step,
                 StepVerdict::Stay => running,
                 StepVerdict::Refused { .. } => unreachable!(),
             }
         };
-        prop_assert!(strength(&mut world, high) >= strength(&mut world, low));
+        prop_assert!(strength(&mut lab, high) >= strength(&mut lab, low));
     }
 
     #[test]
     fn the_same_facts_give_the_same_verdict_and_a_trace_that_ends_at_its_first_stop(
         attack in attacks(), step in steps(), udp in ports(),
     ) {
-        let world = world(&step, &udp, &udp);
-        let verdict = world.ban(&attack.report());
-        prop_assert_eq!(&verdict, &world.ban(&attack.report()));
+        let lab = lab(&step, &udp, &udp);
+        let verdict = lab.ban(&attack.report());
+        prop_assert_eq!(&verdict, &lab.ban(&attack.report()));
         let trace = &verdict.decision().trace;
         prop_assert!(trace.is_sorted_by_key(|entry| entry.stage));
         let stop = trace.iter().position(|entry| entry.result == prefix_core::decision::StageResult::Stop);

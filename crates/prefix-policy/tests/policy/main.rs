@@ -1,4 +1,4 @@
-//! What policy promises, in the words of an operator: a world is set up, something is reported, a verdict comes.
+//! What policy promises, in the words of an operator: a lab is set up, something is reported, a verdict comes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::needless_pass_by_value, reason = "documents are written in place")]
 
@@ -10,6 +10,7 @@ mod forms;
 mod frozen;
 mod guardrails;
 mod judge;
+mod lab;
 mod laws;
 mod manual;
 mod rule_set_laws;
@@ -18,4 +19,3 @@ mod steps;
 mod two_speakers;
 mod use_cases;
 mod vectors;
-mod world;

@@ -8,8 +8,8 @@ use proptest::sample::{select, subsequence};
 use serde_json::{Value, json};
 
 use crate::judge::{Packet, Wire};
-use crate::rule_sets::{discard, world};
-use crate::world::{RESOLVER, Saying, report};
+use crate::lab::{RESOLVER, Saying, report};
+use crate::rule_sets::{discard, lab};
 
 const PORTS: [u16; 9] = [1, 53, 54, 80, 123, 179, 443, 1_000, 65_535];
 
@@ -132,7 +132,7 @@ proptest! {
         attack in attacks(), step in steps(), service in services(),
         sent in prop::collection::vec(packets(), 40), seed in any::<u64>(),
     ) {
-        let rules = installed(world(&step, service).ban(&attack));
+        let rules = installed(lab(&step, service).ban(&attack));
         let mut by_rfc = rules.clone();
         by_rfc.sort_by(|one, other| one.wire.order(&other.wire));
         let mut legacy = rules.clone();
@@ -163,7 +163,7 @@ proptest! {
     fn what_is_served_or_asked_for_is_never_discarded(
         attack in attacks(), step in steps(), service in services(), sent in prop::collection::vec(packets(), 40),
     ) {
-        let rules = installed(world(&step, service.clone()).ban(&attack));
+        let rules = installed(lab(&step, service.clone()).ban(&attack));
         let is_reflected = attack.vector.as_ref().unwrap().as_str().ends_with("_amplification");
         let lists = |key: &str, protocol: u8, port: u16| {
             let word = if protocol == 6 { "tcp" } else { "udp" };
@@ -183,7 +183,7 @@ proptest! {
     /// Companions police at what the service can take, whatever the step does, and the head is a main rule.
     #[test]
     fn companions_police_at_the_capacity(attack in attacks(), step in steps(), service in services()) {
-        let rules = installed(world(&step, service.clone()).ban(&attack));
+        let rules = installed(lab(&step, service.clone()).ban(&attack));
         let rate = |key: &str| service.get(key).map(|rate| {
             serde_json::from_value::<prefix_policy::inventory::Capacity>(rate.clone()).unwrap().action().unwrap()
         });
@@ -210,10 +210,10 @@ proptest! {
     ) {
         let mut rows: Vec<Mitigation> = Vec::new();
         for (attack, step) in [(first, &steps[0]), (second, &steps[1])] {
-            let mut world = world(step, service.clone());
-            if matches!(world.ban(&attack), BanVerdict::Mitigate { waits: None, .. }) {
-                world.raise(&attack);
-                rows.append(&mut world.rows);
+            let mut lab = lab(step, service.clone());
+            if matches!(lab.ban(&attack), BanVerdict::Mitigate { waits: None, .. }) {
+                lab.raise(&attack);
+                rows.append(&mut lab.rows);
             }
         }
         let wire = |row: &Mitigation| Wire::read(row.key().unwrap().nlri().as_bytes());

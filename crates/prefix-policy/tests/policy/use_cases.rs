@@ -24,7 +24,7 @@ use prefix_policy::use_cases::{
     shift_deadlines, sweep_safelist, thaw, withdraw,
 };
 
-use crate::world::{HOST, WEB, World, at, discard, report};
+use crate::lab::{HOST, Lab, WEB, at, discard, report};
 
 const ADA: Actor = Actor { kind: prefix_core::audit::ActorType::Operator, id: None };
 const ONLY: SpeakerId = SpeakerId(0);
@@ -48,39 +48,39 @@ impl<R> Done<R> {
     }
 }
 
-fn run<R>(world: &World, work: impl FnOnce(&mut UnitOfWork<'_>) -> R) -> Done<R> {
-    run_at(world, &NothingSent, work)
+fn run<R>(lab: &Lab, work: impl FnOnce(&mut UnitOfWork<'_>) -> R) -> Done<R> {
+    run_at(lab, &NothingSent, work)
 }
 
 pub(crate) fn run_at<R>(
-    world: &World,
+    lab: &Lab,
     instance: &dyn InstanceFacts,
     work: impl FnOnce(&mut UnitOfWork<'_>) -> R,
 ) -> Done<R> {
     let pop: Pop = "fra1".parse().unwrap();
-    let safelist = Safelist { revision: 1, entries: world.safelist.clone().into() };
+    let safelist = Safelist { revision: 1, entries: lab.safelist.clone().into() };
     let context = UnitOfWorkContext {
         stores: true,
         pop: &pop,
-        now: world.now,
-        frame: world.frame,
+        now: lab.now,
+        frame: lab.frame,
         dry_run: false,
-        safelist: Arc::new(world.safelist_index()),
-        frozen: Arc::new(world.frozen.clone()),
-        id_generator: &RandomIds(world.now),
+        safelist: Arc::new(lab.safelist_index()),
+        frozen: Arc::new(lab.frozen.clone()),
+        id_generator: &RandomIds(lab.now),
         instance,
     };
-    let snapshot = Snapshot { mitigations: world.rows.clone(), safelist, ..Snapshot::default() };
-    let mut uow = UnitOfWork::new(context, Arc::new(world.policy()), snapshot);
+    let snapshot = Snapshot { mitigations: lab.rows.clone(), safelist, ..Snapshot::default() };
+    let mut uow = UnitOfWork::new(context, Arc::new(lab.policy()), snapshot);
     let result = work(&mut uow);
     let events = uow.take_domain_events();
     Done { result, events, changes: uow.finish() }
 }
 
-pub(crate) fn world() -> (World, MitigationId) {
-    let mut world = World::with_steps(discard());
-    let id = world.raise(&report("udp_flood", HOST));
-    (world, id)
+pub(crate) fn lab() -> (Lab, MitigationId) {
+    let mut lab = Lab::with_steps(discard());
+    let id = lab.raise(&report("udp_flood", HOST));
+    (lab, id)
 }
 
 /// What this instance has sent, as a test says.
@@ -113,12 +113,12 @@ pub(crate) fn confirmed(row: &Mitigation) -> Confirmed {
 
 #[test]
 fn the_first_confirmation_makes_a_pending_rule_active() {
-    let (mut world, id) = world();
-    world.edit(id).status = Status::Pending;
-    world.edit(id).progress.step_confirmed_at = None;
-    assert!(is_news(world.find(id), Speakers::one(), ONLY));
-    let path = confirmed(world.find(id));
-    let done = run(&world, |uow| confirm(uow, &path));
+    let (mut lab, id) = lab();
+    lab.edit(id).status = Status::Pending;
+    lab.edit(id).progress.step_confirmed_at = None;
+    assert!(is_news(lab.find(id), Speakers::one(), ONLY));
+    let path = confirmed(lab.find(id));
+    let done = run(&lab, |uow| confirm(uow, &path));
     assert_eq!(done.row(id).status, Status::Active);
     assert!(!is_news(done.row(id), Speakers::one(), ONLY));
     assert_eq!(done.audited(), [AuditAction::Confirm].map(AuditAction::as_str));
@@ -127,40 +127,40 @@ fn the_first_confirmation_makes_a_pending_rule_active() {
 
 #[test]
 fn a_confirmation_of_another_step_changes_nothing() {
-    let (world, id) = world();
-    let path = Confirmed { step: 1, ..confirmed(world.find(id)) };
-    let done = run(&world, |uow| confirm(uow, &path));
+    let (lab, id) = lab();
+    let path = Confirmed { step: 1, ..confirmed(lab.find(id)) };
+    let done = run(&lab, |uow| confirm(uow, &path));
     assert!(done.changes.mitigations.is_empty() && done.changes.audit.is_empty());
 }
 
 #[test]
 fn a_rule_that_left_the_speaker_has_ended() {
-    let (mut world, id) = world();
-    let now = world.now;
-    world.edit(id).begin_end(EndReason::Operator, now).unwrap();
-    let key = world.find(id).key().unwrap();
+    let (mut lab, id) = lab();
+    let now = lab.now;
+    lab.edit(id).begin_end(EndReason::Operator, now).unwrap();
+    let key = lab.find(id).key().unwrap();
     let wanted_again = Sent { routes: [key.clone()].into(), ..Sent::default() };
-    let done = run_at(&world, &wanted_again, |uow| confirm_withdrawn(uow, ONLY, &key));
+    let done = run_at(&lab, &wanted_again, |uow| confirm_withdrawn(uow, ONLY, &key));
     assert!(done.changes.mitigations.is_empty(), "it was sent again meanwhile");
-    let done = run(&world, |uow| confirm_withdrawn(uow, ONLY, &key));
+    let done = run(&lab, |uow| confirm_withdrawn(uow, ONLY, &key));
     assert_eq!(done.row(id).status, Status::Withdrawn);
     assert_eq!(done.audited(), [AuditAction::WithdrawConfirmed].map(AuditAction::as_str));
 }
 
 #[test]
 fn a_rule_that_left_before_its_end_was_written_ends_by_its_deadline_or_its_panic() {
-    let (mut world, id) = world();
-    let key = world.find(id).key().unwrap();
+    let (mut lab, id) = lab();
+    let key = lab.find(id).key().unwrap();
     let sent = Sent { panic_pending: [id].into(), ..Sent::default() };
-    let done = run_at(&world, &sent, |uow| confirm_withdrawn(uow, ONLY, &key));
+    let done = run_at(&lab, &sent, |uow| confirm_withdrawn(uow, ONLY, &key));
     assert!(done.changes.mitigations.is_empty(), "nothing is frozen, and its time is not over");
-    world.panic(None, None);
-    let done = run_at(&world, &sent, |uow| confirm_withdrawn(uow, ONLY, &key));
+    lab.panic(None, None);
+    let done = run_at(&lab, &sent, |uow| confirm_withdrawn(uow, ONLY, &key));
     let row = done.row(id);
     assert_eq!((row.status, row.end_reason), (Status::Withdrawn, Some(EndReason::Panic)));
-    world.frozen.clear();
-    world.later(1_000);
-    let done = run(&world, |uow| confirm_withdrawn(uow, ONLY, &key));
+    lab.frozen.clear();
+    lab.later(1_000);
+    let done = run(&lab, |uow| confirm_withdrawn(uow, ONLY, &key));
     let row = done.row(id);
     assert_eq!((row.status, row.end_reason), (Status::Expired, Some(EndReason::Ttl)));
     assert_eq!(
@@ -171,30 +171,30 @@ fn a_rule_that_left_before_its_end_was_written_ends_by_its_deadline_or_its_panic
 
 #[test]
 fn an_operator_withdraws_once() {
-    let (mut world, id) = world();
-    let done = run(&world, |uow| withdraw(uow, id, "wrong", &BY_ADA));
+    let (mut lab, id) = lab();
+    let done = run(&lab, |uow| withdraw(uow, id, "wrong", &BY_ADA));
     assert_eq!(done.result.as_ref().unwrap().status, Status::Withdrawing);
     assert_eq!(done.audited(), [AuditAction::Withdraw].map(AuditAction::as_str));
     assert_eq!(done.changes.audit[0].details["request_id"], "r-1");
-    *world.edit(id) = done.row(id).clone();
-    let again = run(&world, |uow| withdraw(uow, id, "wrong", &BY_ADA));
+    *lab.edit(id) = done.row(id).clone();
+    let again = run(&lab, |uow| withdraw(uow, id, "wrong", &BY_ADA));
     assert!(again.result.is_ok() && again.changes.audit.is_empty(), "repeating it is harmless");
-    let now = world.now;
-    world.edit(id).finish_end(now).unwrap();
-    let done = run(&world, |uow| withdraw(uow, id, "wrong", &BY_ADA));
+    let now = lab.now;
+    lab.edit(id).finish_end(now).unwrap();
+    let done = run(&lab, |uow| withdraw(uow, id, "wrong", &BY_ADA));
     assert!(matches!(done.result, Err(UseCaseError::NotAllowed(_))));
-    let done = run(&world, |uow| withdraw(uow, MitigationId::generate(), "wrong", &BY_ADA));
+    let done = run(&lab, |uow| withdraw(uow, MitigationId::generate(), "wrong", &BY_ADA));
     assert!(matches!(done.result, Err(UseCaseError::NotFound(_))));
 }
 
 #[test]
 fn a_mitigation_is_acknowledged_once() {
-    let (mut world, id) = world();
-    let done = run(&world, |uow| acknowledge(uow, id, &BY_ADA));
+    let (mut lab, id) = lab();
+    let done = run(&lab, |uow| acknowledge(uow, id, &BY_ADA));
     assert_eq!(done.result, Ok(Status::Active));
-    assert_eq!(done.row(id).acknowledged_at, Some(world.now));
-    *world.edit(id) = done.row(id).clone();
-    let done = run(&world, |uow| acknowledge(uow, id, &BY_ADA));
+    assert_eq!(done.row(id).acknowledged_at, Some(lab.now));
+    *lab.edit(id) = done.row(id).clone();
+    let done = run(&lab, |uow| acknowledge(uow, id, &BY_ADA));
     assert!(matches!(done.result, Err(UseCaseError::NotAllowed(_))));
     assert!(done.changes.audit.is_empty());
 }
@@ -214,11 +214,11 @@ fn everything() -> PanicScope {
 
 #[test]
 fn a_panic_ends_what_it_covers_and_nothing_after_its_thaw() {
-    let (mut world, id) = world();
-    let done = run(&world, |uow| end_frozen(uow, id, &BY_ADA));
+    let (mut lab, id) = lab();
+    let done = run(&lab, |uow| end_frozen(uow, id, &BY_ADA));
     assert!(!done.result && done.changes.mitigations.is_empty(), "nothing is frozen");
     let scope = everything();
-    let done = run(&world, |uow| {
+    let done = run(&lab, |uow| {
         freeze(uow, &scope, &BY_ADA);
         end_frozen(uow, id, &BY_ADA)
     });
@@ -226,8 +226,8 @@ fn a_panic_ends_what_it_covers_and_nothing_after_its_thaw() {
     assert_eq!(done.row(id).end_reason, Some(EndReason::Panic));
     assert_eq!(done.audited(), [AuditAction::Panic, AuditAction::Withdraw].map(AuditAction::as_str));
     assert!(matches!(&done.events[..], [DomainEvent::Frozen(frozen)] if *frozen == scope));
-    world.frozen.push(scope.clone());
-    let done = run(&world, |uow| {
+    lab.frozen.push(scope.clone());
+    let done = run(&lab, |uow| {
         thaw(uow, Some(scope.panic_id), "solved", &BY_ADA);
         freeze(uow, &scope, &BY_ADA);
     });
@@ -242,15 +242,15 @@ fn a_panic_ends_what_it_covers_and_nothing_after_its_thaw() {
 
 #[test]
 fn what_passes_no_longer_is_withdrawn_with_its_reason() {
-    let (mut world, id) = world();
-    assert!(!run(&world, |uow| revalidate(uow, id, &BY_ADA)).result);
-    world.safe("203.0.113.99/32");
-    let done = run(&world, |uow| revalidate(uow, id, &BY_ADA));
+    let (mut lab, id) = lab();
+    assert!(!run(&lab, |uow| revalidate(uow, id, &BY_ADA)).result);
+    lab.safe("203.0.113.99/32");
+    let done = run(&lab, |uow| revalidate(uow, id, &BY_ADA));
     assert!(done.result);
     assert_eq!(done.row(id).end_reason, Some(EndReason::Safelist));
-    world.safelist.clear();
-    world.edit(id).dry_run = true;
-    let done = run(&world, |uow| revalidate(uow, id, &BY_ADA));
+    lab.safelist.clear();
+    lab.edit(id).dry_run = true;
+    let done = run(&lab, |uow| revalidate(uow, id, &BY_ADA));
     assert!(done.result, "this unit of work is not of a dry run");
     assert_eq!(done.row(id).end_reason, Some(EndReason::DryRunEnded));
 }
@@ -267,43 +267,43 @@ fn entry(prefix: &str) -> SafelistEntry {
 
 #[test]
 fn a_safelist_entry_withdraws_what_it_overlaps() {
-    let (mut world, id) = world();
-    let other = world.raise(&report("udp_flood", WEB));
-    let done = run(&world, |uow| add_to_safelist(uow, &entry("203.0.113.99/32"), &BY_ADA));
+    let (mut lab, id) = lab();
+    let other = lab.raise(&report("udp_flood", WEB));
+    let done = run(&lab, |uow| add_to_safelist(uow, &entry("203.0.113.99/32"), &BY_ADA));
     let added = done.result.as_ref().unwrap();
     assert_eq!((added.updated, &added.withdrawn[..]), (false, &[id][..]));
     assert_eq!(done.row(id).end_reason, Some(EndReason::Safelist));
     assert!(done.changes.mitigations.iter().all(|change| change.after.mitigation_id != other));
     let over = SafelistEntry { expires_at: Some(at(-1)), ..entry("203.0.113.99/32") };
-    assert!(run(&world, |uow| add_to_safelist(uow, &over, &BY_ADA)).result.unwrap().withdrawn.is_empty());
+    assert!(run(&lab, |uow| add_to_safelist(uow, &over, &BY_ADA)).result.unwrap().withdrawn.is_empty());
 }
 
 #[test]
 fn configured_entries_change_with_the_configuration_only() {
-    let mut world = World::with_steps(discard());
-    world.safe("203.0.113.1/32");
+    let mut lab = Lab::with_steps(discard());
+    lab.safe("203.0.113.1/32");
     let prefix = "203.0.113.1/32".parse().unwrap();
-    let done = run(&world, |uow| remove_from_safelist(uow, prefix, &BY_ADA));
+    let done = run(&lab, |uow| remove_from_safelist(uow, prefix, &BY_ADA));
     assert!(matches!(done.result, Err(UseCaseError::NotAllowed(_))));
-    let done = run(&world, |uow| add_to_safelist(uow, &entry("203.0.113.1/32"), &BY_ADA));
+    let done = run(&lab, |uow| add_to_safelist(uow, &entry("203.0.113.1/32"), &BY_ADA));
     assert!(matches!(done.result, Err(UseCaseError::NotAllowed(_))));
     let next = ["203.0.113.2/32".parse().unwrap()];
-    let done = run(&world, |uow| configure_safelist(uow, &next, &BY_ADA));
+    let done = run(&lab, |uow| configure_safelist(uow, &next, &BY_ADA));
     assert_eq!(
         done.audited(),
         [AuditAction::SafelistRemove, AuditAction::SafelistAdd].map(AuditAction::as_str)
     );
     assert_eq!(done.changes.safelist_remove, [prefix]);
-    world.safelist[0].expires_at = Some(at(-1));
-    let done = run(&world, |uow| sweep_safelist(uow, &BY_ADA));
+    lab.safelist[0].expires_at = Some(at(-1));
+    let done = run(&lab, |uow| sweep_safelist(uow, &BY_ADA));
     assert_eq!(
         (done.audited(), done.changes.safelist_remove.len()),
         (vec![AuditAction::SafelistExpired.as_str()], 1)
     );
 }
 
-fn request(world: &World) -> ManualRequest {
-    let plan = world.plan(&report("udp_flood", WEB));
+fn request(lab: &Lab) -> ManualRequest {
+    let plan = lab.plan(&report("udp_flood", WEB));
     ManualRequest {
         victim_ip: WEB.parse().unwrap(),
         matching: plan.matching,
@@ -318,23 +318,23 @@ fn request(world: &World) -> ManualRequest {
 
 #[test]
 fn an_operators_rule_is_made_once_and_changed_in_place() {
-    let mut world = World::with_steps(discard());
-    let (request, id) = (request(&world), MitigationId::generate());
-    let done = run(&world, |uow| create(uow, &request, id, &BY_ADA));
+    let mut lab = Lab::with_steps(discard());
+    let (request, id) = (request(&lab), MitigationId::generate());
+    let done = run(&lab, |uow| create(uow, &request, id, &BY_ADA));
     let Creation::Made { row, replaced: false } = done.result else { panic!("{:?}", done.result) };
     assert_eq!((row.mitigation_id, row.status, row.progress.manual), (id, Status::Pending, true));
-    world.rows.push(*row);
-    let again = run(&world, |uow| create(uow, &request, MitigationId::generate(), &BY_ADA));
+    lab.rows.push(*row);
+    let again = run(&lab, |uow| create(uow, &request, MitigationId::generate(), &BY_ADA));
     let Creation::Made { row, replaced: true } = again.result else { panic!("{:?}", again.result) };
     assert_eq!((row.mitigation_id, row.leases.len()), (id, 1));
 }
 
 #[test]
 fn an_operators_rule_that_a_guardrail_refuses_leaves_a_rejected_row() {
-    let mut world = World::with_steps(discard());
-    let request = request(&world);
-    world.safe("203.0.113.20/32");
-    let done = run(&world, |uow| create(uow, &request, MitigationId::generate(), &BY_ADA));
+    let mut lab = Lab::with_steps(discard());
+    let request = request(&lab);
+    lab.safe("203.0.113.20/32");
+    let done = run(&lab, |uow| create(uow, &request, MitigationId::generate(), &BY_ADA));
     let Creation::Refused { refusal, mitigation_id } = &done.result else { panic!("{:?}", done.result) };
     assert_eq!(refusal.guardrail, Guardrail::Safelisted);
     assert_eq!(done.row(mitigation_id.unwrap()).status, Status::Rejected);
@@ -346,8 +346,8 @@ fn an_operators_rule_that_a_guardrail_refuses_leaves_a_rejected_row() {
 
 #[test]
 fn a_report_is_admissible_by_the_configuration_alone() {
-    let world = World::with_steps(discard());
-    let policy = world.policy();
+    let lab = Lab::with_steps(discard());
+    let policy = lab.policy();
     assert_eq!(policy.check_report(&report("udp_flood", HOST)), Ok(()));
     let unknown = policy.check_report(&report("no_such_vector", HOST));
     assert!(matches!(unknown, Err(Inadmissible::UnknownVector { vector, .. }) if vector == "no_such_vector"));
@@ -359,26 +359,26 @@ fn a_report_is_admissible_by_the_configuration_alone() {
 #[test]
 fn a_clock_that_was_set_leaves_every_rule_the_time_that_was_left_to_it_once() {
     for step in [TimeDelta::hours(-1), TimeDelta::days(400)] {
-        let mut world = World::with_steps(discard());
-        let id = world.raise(&report("udp_flood", HOST));
-        let row = world.find(id).clone();
-        (world.now, world.frame) = (world.now + step, world.frame.after(step));
-        let done = run(&world, shift_deadlines);
+        let mut lab = Lab::with_steps(discard());
+        let id = lab.raise(&report("udp_flood", HOST));
+        let row = lab.find(id).clone();
+        (lab.now, lab.frame) = (lab.now + step, lab.frame.after(step));
+        let done = run(&lab, shift_deadlines);
         assert_eq!(done.result, 1);
         let shifted = done.row(id).clone();
-        assert_eq!(shifted.expires_at - world.now, row.expires_at - (world.now - step));
+        assert_eq!(shifted.expires_at - lab.now, row.expires_at - (lab.now - step));
         assert_eq!(shifted.lifetime_ends_at - row.lifetime_ends_at, step);
         assert_eq!(shifted.leases[0].expires_at() - row.leases[0].expires_at(), step);
         assert_eq!((shifted.created_at, shifted.began_at()), (row.created_at, row.created_at + step));
         assert_eq!(done.changes.audit[0].action, "clock_step");
         // it is not over, whatever the clock says: neither now nor when the policy of today looks at it
-        assert!(world.revalidate(&shifted).is_ok());
-        world.rows = vec![shifted];
-        assert_eq!(run(&world, shift_deadlines).result, 0, "once");
-        assert_eq!(run(&world, |uow| expire(uow, id)).changes.mitigations.len(), 0);
+        assert!(lab.revalidate(&shifted).is_ok());
+        lab.rows = vec![shifted];
+        assert_eq!(run(&lab, shift_deadlines).result, 0, "once");
+        assert_eq!(run(&lab, |uow| expire(uow, id)).changes.mitigations.len(), 0);
         // an instance that has not noticed yet reads it as it was, and so does the leader what that writes
-        (world.now, world.frame) = (world.now - step, ClockFrame::default());
-        let old = run(&world, shift_deadlines).row(id).clone();
+        (lab.now, lab.frame) = (lab.now - step, ClockFrame::default());
+        let old = run(&lab, shift_deadlines).row(id).clone();
         assert_eq!((old.expires_at, old.began_at()), (row.expires_at, row.created_at));
     }
 }

@@ -7,13 +7,13 @@ use prefix_policy::settings::{Dimension, SourcePolicy};
 
 use super::stage::Stage;
 use super::{corroborating, of_customer, sources};
-use crate::world::{HOST, Saying, World, discard, report};
+use crate::lab::{HOST, Lab, Saying, discard, report};
 
 const PAGE: &str = include_str!("../../../../../docs/correlation.md");
 
 /// Two must agree.
 fn two(threshold: f64, change: impl FnOnce(&mut PolicyParts)) -> Stage {
-    Stage::with(World::with_steps(discard()), |parts| {
+    Stage::with(Lab::with_steps(discard()), |parts| {
         parts.correlation.min_sources = 2;
         parts.correlation.confidence_threshold = threshold;
         change(parts);

@@ -5,7 +5,7 @@ use proptest::sample::select;
 
 use super::stage::Stage;
 use super::{corroborating, of_customer, sources, two_of};
-use crate::world::{HOST, Saying, report};
+use crate::lab::{HOST, Saying, report};
 use prefix_policy::settings::{Dimension, SourcePolicy};
 
 /// One signal: who, and how sure.

@@ -14,11 +14,11 @@ use prefix_policy::settings::{Dimension, SourceMode, SourcePolicy, Sources};
 use serde_json::json;
 
 use self::stage::Stage;
-use crate::world::{HOST, RESOLVER, Saying, World, discard, report};
+use crate::lab::{HOST, Lab, RESOLVER, Saying, discard, report};
 
 /// Two sources must agree, 0.6 sure together.
 fn two_of(change: impl FnOnce(&mut PolicyParts)) -> Stage {
-    Stage::with(World::with_steps(discard()), |parts| {
+    Stage::with(Lab::with_steps(discard()), |parts| {
         parts.correlation.min_sources = 2;
         parts.correlation.confidence_threshold = 0.6;
         change(parts);
@@ -209,23 +209,23 @@ fn older_signals_weigh_less_and_a_single_one_does_not() {
 #[test]
 fn terms_of_the_playbook_win() {
     let steps = discard();
-    let world = World::with_playbooks(json!({
+    let lab = Lab::with_playbooks(json!({
         "playbooks": [
             { "name": "dns", "match": { "vector": "udp_flood", "customer_id": "acme" },
               "correlation": { "min_sources": 1, "confidence_threshold": 0.4 }, "steps": steps },
         ],
     }));
-    let mut stage = Stage::with(world, |parts| parts.correlation.min_sources = 3);
+    let mut stage = Stage::with(lab, |parts| parts.correlation.min_sources = 3);
     assert_eq!(stage.says(&report("udp_flood", HOST).from("a").sure(0.4)), "accepted");
     assert_eq!(stage.group().playbook.as_ref().unwrap().as_str(), "dns");
 }
 
 #[test]
 fn an_attack_that_no_playbook_is_for_is_held_first_and_then_answered() {
-    let world = World::with_playbooks(json!({
+    let lab = Lab::with_playbooks(json!({
         "playbooks": [{ "name": "other", "match": { "vector": "syn_flood" }, "steps": discard() }],
     }));
-    let mut stage = Stage::with(world, |parts| parts.correlation.min_sources = 2);
+    let mut stage = Stage::with(lab, |parts| parts.correlation.min_sources = 2);
     assert_eq!(stage.says(&report("udp_flood", HOST).from("a").sure(0.9)), "held");
     assert_eq!(stage.says(&report("udp_flood", HOST).from("b").sure(0.9)), "accepted_no_playbook");
     assert!(stage.group().met);
@@ -250,7 +250,7 @@ fn an_alert_counts_and_completes_but_never_triggers_alone() {
     let row = stage.living()[0];
     assert_eq!(row.triggering_event_id, Some(stage.events[0].event_id), "by the newest that can trigger");
     assert_eq!(row.leases.len(), 1, "an alert holds nothing");
-    let mut off = Stage::new(World::with_steps(discard()).parts);
+    let mut off = Stage::new(Lab::with_steps(discard()).parts);
     assert_eq!(off.says(&alert("a")), "accepted_no_mitigation");
 }
 
@@ -393,14 +393,14 @@ fn a_doubter_that_lets_go_leaves_those_who_agree_and_they_trigger() {
 
 #[test]
 fn the_terms_are_those_of_who_is_left() {
-    let world = World::with_playbooks(json!({
+    let lab = Lab::with_playbooks(json!({
         "playbooks": [
             { "name": "trusted", "match": { "vector": "udp_flood", "source": "a" },
               "correlation": { "min_sources": 1, "confidence_threshold": 0.9 }, "steps": discard() },
             { "name": "others", "match": { "vector": "udp_flood" }, "steps": discard() },
         ],
     }));
-    let mut stage = Stage::with(world, |parts| parts.correlation.min_sources = 2);
+    let mut stage = Stage::with(lab, |parts| parts.correlation.min_sources = 2);
     stage.says(&report("udp_flood", HOST).from("b").sure(0.8));
     stage.says(&report("udp_flood", HOST).from("a").sure(0.1));
     assert_eq!(stage.group().playbook.as_ref().unwrap().as_str(), "trusted");

@@ -1,4 +1,4 @@
-//! A world that goes on: everything that units of work write is there for the next one.
+//! A lab that goes on: everything that units of work write is there for the next one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use prefix_policy::use_cases::{
 };
 use prefix_policy::{Policy, PolicyParts, SafelistIndex};
 
-use crate::world::{World, at, report};
+use crate::lab::{Lab, at, report};
 
 pub(super) struct Stage {
     pub(super) policy: Arc<Policy>,
@@ -47,8 +47,8 @@ impl Stage {
     }
 
     /// With these keys of correlation.yaml changed.
-    pub(super) fn with(world: World, change: impl FnOnce(&mut PolicyParts)) -> Self {
-        let mut parts = world.parts;
+    pub(super) fn with(lab: Lab, change: impl FnOnce(&mut PolicyParts)) -> Self {
+        let mut parts = lab.parts;
         parts.correlation.enabled = true;
         change(&mut parts);
         Self::new(parts)

@@ -34,7 +34,7 @@ pub(crate) fn at(second: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000 + second, 0).unwrap()
 }
 
-pub(crate) struct World {
+pub(crate) struct Lab {
     pub(crate) parts: PolicyParts,
     pub(crate) safelist: Vec<SafelistEntry>,
     pub(crate) frozen: Vec<PanicScope>,
@@ -45,8 +45,8 @@ pub(crate) struct World {
     pop: Pop,
 }
 
-impl World {
-    /// A world where every vector meets one playbook with these steps.
+impl Lab {
+    /// A lab where every vector meets one playbook with these steps.
     pub(crate) fn with_steps(steps: Value) -> Self {
         Self::with_playbooks(json!({
             "default_playbook": "all",
