@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use chrono::{DateTime, Utc};
 use prefix_core::address::VictimIp;
-use prefix_core::announcer::{AfiSafi, SessionState};
+use prefix_core::announcer::{AfiSafi, Route, SessionState};
 use prefix_core::audit::AuditEntry;
 use prefix_core::audit_chain::{ChainHash, Verdict};
 use prefix_core::event::Event;
@@ -194,7 +194,7 @@ impl Engine {
         let peers = shared.speakers.peers().into_iter().map(|Neighboring { name, speaker, peer }| {
             let up = peer.state == SessionState::Established;
             let announced_rules = if up { count(speaker.as_ref(), &peer.families) } else { 0 };
-            let router = self.router(&name, if up { &peer.families } else { &[] }, &rows);
+            let router = self.router(&name, speaker.as_ref(), if up { &peer.families } else { &[] }, &rows);
             PeerView { name, speaker, peer, announced_rules, router }
         });
         peers.collect()
@@ -221,16 +221,24 @@ impl Engine {
     }
 }
 
-/// How many living rules of each family a speaker has; `None` = the only one. A rule that several mitigations want is one.
+/// How many living rules of each family a speaker has; `None` = the only one.
 fn announced_at(speaker: Option<&SpeakerName>, rows: &[Arc<Mitigation>]) -> BTreeMap<AfiSafi, u64> {
-    let (mut rules, mut counted) = (BTreeMap::new(), HashSet::new());
-    let is_there = |row: &&Arc<Mitigation>| row.lives() && row.speaker.is_announced_at(speaker);
-    for route in rows.iter().filter(is_there).filter_map(|row| row.route.as_ref()) {
-        if counted.insert(route.key()) {
-            *rules.entry(family_of(route)).or_default() += 1;
-        }
+    let mut rules = BTreeMap::new();
+    for (_, route) in standing_at(speaker, rows) {
+        *rules.entry(family_of(route)).or_default() += 1;
     }
     rules
+}
+
+/// The living rules that a speaker has, each with a mitigation that wants it: a rule that several want is one.
+pub(super) fn standing_at<'a>(
+    speaker: Option<&'a SpeakerName>,
+    rows: &'a [Arc<Mitigation>],
+) -> impl Iterator<Item = (&'a Mitigation, &'a Route)> {
+    let mut counted = HashSet::new();
+    let standing = rows.iter().filter(move |row| row.lives() && row.speaker.is_announced_at(speaker));
+    let routes = standing.filter_map(|row| Some((&**row, row.route.as_ref()?)));
+    routes.filter(move |(_, route)| counted.insert(route.key()))
 }
 
 fn fill_gaps(query: &SeriesQuery, counted: &[Bucket]) -> Vec<Bucket> {

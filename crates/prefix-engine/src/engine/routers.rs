@@ -5,9 +5,11 @@ use std::sync::Arc;
 use prefix_core::announcer::{AfiSafi, Route};
 use prefix_core::flowspec::Action;
 use prefix_core::mitigation::Mitigation;
+use prefix_core::name::SpeakerName;
 use prefix_core::platform::{self, Platform};
 
 use super::Engine;
+use super::reads::standing_at;
 use crate::answer::{PeerView, RouterView};
 use crate::settings::Neighbor;
 use crate::speaker::family_of;
@@ -24,7 +26,13 @@ impl Engine {
     }
 
     /// What a neighbor makes of the rules that go to it: all announced ones of the families that it carries.
-    pub(super) fn router(&self, name: &str, families: &[AfiSafi], rows: &[Arc<Mitigation>]) -> RouterView {
+    pub(super) fn router(
+        &self,
+        name: &str,
+        speaker: Option<&SpeakerName>,
+        families: &[AfiSafi],
+        rows: &[Arc<Mitigation>],
+    ) -> RouterView {
         let Some(neighbor) = self.settings().neighbors.iter().find(|neighbor| neighbor.name == name) else {
             return RouterView::default();
         };
@@ -35,8 +43,7 @@ impl Engine {
         let mut view = RouterView { platform, max_entries, ..RouterView::default() };
         let mut limited = 0_u64;
         let mut first = None;
-        let announced = rows.iter().filter(|row| row.lives() && row.speaker.announced);
-        for (row, route) in announced.filter_map(|row| Some((row, row.route.as_ref()?))) {
+        for (row, route) in standing_at(speaker, rows) {
             if !families.contains(&family_of(route)) {
                 continue;
             }
