@@ -1,5 +1,6 @@
 //! A mitigation: a stored intent to filter, from its first report until the speaker confirmed that its rule is gone.
 
+mod part;
 mod role;
 mod row_clock;
 mod shared_path;
@@ -10,6 +11,7 @@ mod transition;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+pub use part::{MOST_PARTS, Part};
 pub use role::Role;
 pub use row_clock::RowClock;
 pub use shared_path::{Wanting, shared_path};
@@ -85,13 +87,9 @@ pub struct Progress {
     /// How many times in a row the same rule was raised again shortly after its end by unban.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub flaps: u32,
-    /// The vectors of attacks that were added to its rule while it waited for room. Such a rule stays at its step: what
-    /// one of the attacks would make of the next one is no rule for the others.
+    /// The attacks that its rule answers, if others were added while it waited for room; empty if there is only its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub merged: Vec<VectorName>,
-    /// Which of all its attacks are over, by the word of whoever reported them, while others go on.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub over: Vec<VectorName>,
+    pub parts: Vec<Part>,
     /// No lease holds it: it flaps, and so its end by unban was put off to `expires_at`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub held: bool,
@@ -235,14 +233,26 @@ impl Mitigation {
 
     /// Whether its rule is about an attack of this vector, besides others perhaps.
     pub fn is_about(&self, vector: &VectorName) -> bool {
-        (self.vector == *vector || self.progress.merged.contains(vector))
-            && !self.progress.over.contains(vector)
+        let parts = &self.progress.parts;
+        if parts.is_empty() {
+            return self.vector == *vector;
+        }
+        parts.iter().any(|part| part.vector == *vector && !part.reporters.is_empty())
     }
 
-    /// Whether its rule is about an attack of another vector than this one.
-    pub fn is_about_others(&self, vector: &VectorName) -> bool {
-        let mut all = std::iter::once(&self.vector).chain(&self.progress.merged);
-        all.any(|other| other != vector && !self.progress.over.contains(other))
+    /// Whether its rule answers attacks of its own vector and playbook that nothing but their ports tells apart: what was
+    /// reported of them counts as one report then. Else such a rule stays at its step: what one of the attacks would make
+    /// of the next one is no rule for the others.
+    pub fn answers_one_attack(&self) -> bool {
+        let Some(first) = self.progress.parts.first() else { return true };
+        let is_alike = |part: &Part| {
+            let ports = first.reported.dst_ports.clone();
+            let named = !ports.is_empty() && !part.reported.dst_ports.is_empty();
+            (&part.vector, &part.playbook) == (&self.vector, &self.playbook)
+                && (named || self.progress.parts.len() == 1)
+                && ReportedMatch { dst_ports: ports, ..part.reported.clone() } == first.reported
+        };
+        self.progress.parts.iter().all(is_alike)
     }
 
     /// Pending, active or escalated.

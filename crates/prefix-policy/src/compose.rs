@@ -233,12 +233,18 @@ fn attacked_ports(attack: &Attack<'_>, asked: Fragment, composed: &mut Composed)
     }
 }
 
-/// On IPv6, Packet Too Big is an ICMP message that connections need (RFC 8201).
-fn path_mtu_discovery(composed: &mut Composed) -> bool {
+/// The ICMP type of Packet Too Big (RFC 4443 §3.2).
+const PACKET_TOO_BIG: u8 = 2;
+
+/// On IPv6, Packet Too Big is an ICMP message that connections need (RFC 8201): no report has it discarded, only a step
+/// or a vector of the configuration that names it.
+fn path_mtu_discovery(attack: &Attack<'_>, step: &Step, composed: &mut Composed) -> bool {
     let matching = &composed.matching;
     let icmp_v6 = matching.dst_prefix.family() == Family::Ipv6
         && matching.protocol == Some(number::ICMPV6)
-        && matching.icmp_type.is_empty();
+        && (matching.icmp_type.is_empty() || matching.icmp_type.contains(&PACKET_TOO_BIG))
+        && !step.keys.matches.icmp_type.contains(&PACKET_TOO_BIG)
+        && !attack.template.icmp_type.contains(&PACKET_TOO_BIG);
     if icmp_v6 && composed.action == Action::Discard {
         let text = "ICMP on IPv6 is policed, never discarded, unless the step names ICMP types: Packet Too Big must pass";
         composed.note(Stage::Rule, StageResult::Info, text);

@@ -23,7 +23,9 @@ pub(crate) use signal::{
     newest_first, waiting,
 };
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
+use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 use prefix_core::ports::StoreError;
@@ -36,8 +38,24 @@ pub(crate) fn corrupt(table: &'static str, id: impl Display, problem: impl Displ
     StoreError::Corrupt { table, problem: format!("{id}: {problem}") }
 }
 
-/// Counts and logs a row that is left out, or shown as unreadable, because it cannot be read.
+/// So many unreadable rows are remembered by name.
+const MOST_UNREADABLE: usize = 100;
+
+/// What could not be read since this process began: table and id.
+static UNREADABLE: Mutex<BTreeSet<(&str, String)>> = Mutex::new(BTreeSet::new());
+
+/// The rows that this process could not read, table and id, at most a hundred of them.
+pub(crate) fn unreadable_rows() -> Vec<(&'static str, String)> {
+    UNREADABLE.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+}
+
+/// Counts, logs and remembers a row that is left out, or shown as unreadable, because it cannot be read.
 pub(crate) fn unreadable(table: &'static str, id: impl Display, problem: impl Display) {
+    let mut known = UNREADABLE.lock().unwrap_or_else(PoisonError::into_inner);
+    if known.len() < MOST_UNREADABLE {
+        known.insert((table, id.to_string()));
+    }
+    drop(known);
     metrics::counter!("prefixd_db_row_parse_errors_total", "table" => table).increment(1);
     tracing::error!(table, %id, %problem, "a stored row cannot be read; a newer prefixd or another program wrote it");
 }

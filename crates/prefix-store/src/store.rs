@@ -408,4 +408,8 @@ impl<D: Database> Maintenance for SqlStore<D> {
     fn pool(&self) -> PoolState {
         self.database.pool()
     }
+
+    fn unreadable(&self) -> Vec<(&'static str, String)> {
+        row::unreadable_rows()
+    }
 }

@@ -41,12 +41,15 @@ pub(crate) fn subject(history: &History) -> Subject<'_> {
         _ => 4,
     };
     let unfinished = history.mitigations.iter().filter(|mitigation| !mitigation.status.is_final());
-    if let Some(mitigation) = unfinished.min_by_key(rank) {
+    // a companion is part of the answer that its main rule gives
+    if let Some(mitigation) = unfinished.min_by_key(|found| (found.parent_id.is_some(), rank(found))) {
         return Subject::Mitigation(mitigation);
     }
     let ended =
         history.mitigations.iter().filter(|mitigation| mitigation.status != MitigationStatus::Rejected);
-    let ended = ended.max_by_key(|mitigation| mitigation.withdrawn_at.or(mitigation.updated_at));
+    let ended = ended.max_by_key(|mitigation| {
+        (mitigation.parent_id.is_none(), mitigation.withdrawn_at.or(mitigation.updated_at))
+    });
     let reported = history.events.iter().find(|event| event.action != Some(EventAction::Unban));
     let reported = reported.or_else(|| history.events.first());
     match (ended, reported) {

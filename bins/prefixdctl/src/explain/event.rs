@@ -62,7 +62,10 @@ pub(crate) fn answer(reported: &Reported, eyes: Eyes) -> (Tone, String) {
             now_there("this report called the attack over, and nobody else reported it")
         }
         Some(EventStatus::Released) => {
-            now_there("this detector called the attack over, but others still report it")
+            // the decision knows whether others report it, or the rule is kept because it flaps
+            let kept = event.decision.as_ref().and_then(|decision| decision.trace.first());
+            let kept = kept.map_or("the rule stays for now", |entry| entry.detail.as_str());
+            now_there(&format!("this detector called the attack over: {kept}"))
         }
         Some(word @ (EventStatus::NoActiveMitigation | EventStatus::NotFound)) => {
             let (source, why) = (&event.source, status(word, None));

@@ -61,4 +61,10 @@ pub trait Maintenance: Send + Sync {
 
     /// The state of the connections.
     fn pool(&self) -> PoolState;
+
+    /// The stored rows that were left out because they cannot be read, since this process began: table and id, at most a
+    /// hundred. A store that holds values instead of rows has none.
+    fn unreadable(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
 }

@@ -62,6 +62,7 @@ impl Engine {
         problems.other.extend(shared.retention.problem());
         problems.other.extend(shared.leadership.problems(&shared.settings));
         problems.other.extend(shared.outage.problem());
+        problems.other.extend(unreadable(&shared.store.unreadable()));
         let leader = LeaderView {
             is_leader: shared.leadership.in_charge().is_some(),
             instance: shared.leadership.pop().leader.map(|leader| leader.instance),
@@ -143,5 +144,35 @@ impl Engine {
         let rows = self.running.shared.intents.of_route(&withdrawn.key);
         let found = rows.iter().find(|row| MitigationTag::from(row.mitigation_id) == tag);
         found.map(|row| row.mitigation_id)
+    }
+}
+
+/// So many unreadable rows are named.
+const MOST_NAMED: usize = 3;
+
+/// Stored rows that nobody can read: what they ask for is not done, so somebody must know.
+fn unreadable(rows: &[(&'static str, String)]) -> Option<String> {
+    let named: Vec<String> = rows.iter().take(MOST_NAMED).map(|(table, id)| format!("{table} {id}")).collect();
+    let more = rows.len().saturating_sub(MOST_NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    (!rows.is_empty()).then(|| {
+        format!(
+            "stored rows cannot be read and are left out, rules of such mitigations are withdrawn: {}{more}; a newer \
+             prefixd or another program wrote them, the log says what is wrong",
+            named.join(", ")
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_that_cannot_be_read_are_named_and_counted() {
+        assert_eq!(unreadable(&[]), None);
+        let rows: Vec<_> = (0..5).map(|n| ("mitigations", n.to_string())).collect();
+        let text = unreadable(&rows).unwrap();
+        assert!(text.contains("mitigations 0, mitigations 1, mitigations 2 and 2 more"), "{text}");
     }
 }

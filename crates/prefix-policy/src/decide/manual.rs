@@ -159,7 +159,14 @@ fn hit_service(plan: &Plan, service: &Service) -> Vec<String> {
         };
         (!hit.is_empty()).then(|| format!("the rule {verb} {word} ports {hit}, which service {id} serves"))
     };
-    lists.into_iter().filter_map(hit).collect()
+    let asked = &service.allowed_source_ports;
+    let answers = [("udp", &asked.udp, 17), ("tcp", &asked.tcp, 6)].map(|(word, ports, number)| {
+        let is_meant = matching.protocol.is_none_or(|protocol| protocol == number);
+        let hit = ports.intersection(&matching.src_ports).difference(&matching.excluded_src_ports);
+        (is_meant && !hit.is_empty())
+            .then(|| format!("the rule {verb} answers from {word} ports {hit}, which service {id} asks"))
+    });
+    lists.into_iter().filter_map(hit).chain(answers.into_iter().flatten()).collect()
 }
 
 fn refuse(mut decision: Decision, refusal: Refusal, plan: Option<Plan>) -> ManualVerdict {

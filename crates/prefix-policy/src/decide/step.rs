@@ -98,7 +98,7 @@ impl Policy {
     fn running_playbook(&self, mitigation: &Mitigation) -> Option<&Playbook> {
         let name = mitigation.playbook.as_ref()?;
         let progress = &mitigation.progress;
-        let stays = progress.manual || progress.held || !progress.merged.is_empty();
+        let stays = progress.manual || progress.held || !mitigation.answers_one_attack();
         let moves = mitigation.parent_id.is_none() && !stays;
         self.parts().playbooks.get(name).filter(|_| moves)
     }

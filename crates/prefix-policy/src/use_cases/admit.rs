@@ -12,6 +12,7 @@ use prefix_core::name::CustomerId;
 use serde_json::json;
 
 use super::ending::end_with_companions;
+use super::merging;
 use super::row::admit_row;
 use super::unit_of_work::UnitOfWork;
 
@@ -29,6 +30,7 @@ pub struct Tried {
 /// Admits a queued mitigation and the companions that wait with it, if no guardrail refuses it any more.
 pub fn try_queued(uow: &mut UnitOfWork<'_>, id: MitigationId, tried: &mut Tried) {
     let now = uow.now;
+    merging::forget_ended(uow, id);
     let waits = |row: &&Mitigation| row.status == Status::Queued && row.expires_at > now;
     let Some(row) = uow.row(id).filter(waits).cloned() else { return };
     if row.customer_id.as_ref().is_some_and(|id| tried.full.contains(id)) {

@@ -305,7 +305,7 @@ fn extend(
     let (target, repeats) = hold(uow, mitigation, |row, now| {
         let (until, edge) = policy.lease_until_by(&report.source, report.reports, row.ttl, now);
         row.last_event_id = Some(ids.event);
-        row.progress.over.retain(|over| report.vector.as_ref() != Some(over));
+        merging::note_reporter(row, report);
         match row.lease_mut(&report.source) {
             Some(lease) => {
                 if report.vector.is_none() && episode.is_none_or(|id| !lease.claims_episode(id)) {

@@ -15,6 +15,7 @@ use super::ending::end_with_companions;
 use super::flapping;
 use super::groups;
 use super::ingest::{AuditTarget, Intake};
+use super::merging;
 use super::outcome::{EventOutcome, Touched};
 use super::unit_of_work::UnitOfWork;
 
@@ -27,7 +28,10 @@ pub(super) fn unban(uow: &mut UnitOfWork<'_>, intake: Intake<'_>) -> EventOutcom
         let lease = row.lease(&report.source);
         let claimed = lease.is_some_and(|lease| episode.is_none_or(|id| lease.claims_episode(id)));
         let is_it = |vector: &VectorName| {
-            row.is_about(vector) || counted_as_fragments(&row.progress.reported, vector)
+            let parts = &row.progress.parts;
+            row.is_about(vector)
+                || (parts.is_empty() && counted_as_fragments(&row.progress.reported, vector))
+                || parts.iter().any(|part| counted_as_fragments(&part.reported, vector))
         };
         let vector = episode.is_some() || report.vector.as_ref().is_none_or(is_it);
         row.status.claims_rule() && row.parent_id.is_none() && claimed && vector
@@ -91,25 +95,18 @@ fn release(
     event: EventId,
 ) -> Option<(Touched, Option<String>)> {
     let now = uow.now;
-    let mut members = uow.companions(id);
-    members.push(id);
-    for member in members {
-        uow.edit(member, |row| {
-            let ended = report.vector.as_ref().map(|vector| {
-                let is_fragments = counted_as_fragments(&row.progress.reported, vector);
-                if is_fragments { row.vector.clone() } else { vector.clone() }
-            });
-            if let Some(episode) = &report.external_event_id {
-                if let Some(lease) = row.lease_mut(&report.source) {
-                    lease.release(episode);
-                }
-            } else if let Some(vector) = ended.filter(|vector| row.is_about_others(vector)) {
-                // the rule is about other attacks too, and nobody has said that these are over
-                row.progress.over.push(vector);
-            } else {
-                row.leases.retain(|lease| lease.source != report.source);
-            }
-            row.leases.retain(|lease| !lease.claims.is_empty() && lease.lives(now));
+    uow.edit(id, |row| {
+        merging::let_go(row, report);
+        row.leases.retain(|lease| !lease.claims.is_empty() && lease.lives(now));
+        row.follow_leases();
+        row.updated_at = now;
+        row.last_event_id = Some(event);
+    });
+    merging::forget_ended(uow, id);
+    let leases = uow.row(id)?.leases.clone();
+    for companion in uow.companions(id) {
+        uow.edit(companion, |row| {
+            row.leases.clone_from(&leases);
             row.follow_leases();
             row.updated_at = now;
             row.last_event_id = Some(event);

@@ -137,6 +137,12 @@ fn the_match_of_a_report_narrows_the_rule() {
         "dst 2001:db8:10::99/128 proto icmpv6 icmp-type =128 | discard",
         "with a type Packet Too Big passes"
     );
+    let too_big = sharing(report("icmp_flood", HOST6), json!({ "icmp_type": [2, 128] }));
+    assert_eq!(
+        lab.rule(&too_big),
+        "dst 2001:db8:10::99/128 proto icmpv6 icmp-type =2|=128 | police 10000000",
+        "no detector has Packet Too Big discarded"
+    );
 }
 
 #[test]

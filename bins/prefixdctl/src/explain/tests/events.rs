@@ -198,10 +198,12 @@ fn the_end_of_an_attack() {
     insta::assert_snapshot!(explained(over.clone(), Some(ended("withdrawn", "detector_unban", None)), None));
 
     over["status"] = json!("released");
+    let why = "fnm reports no more; the rule is still held by kentik until 10:05:00 UTC";
+    over["decision"]["trace"] = json!([{"stage": "identity", "result": "info", "detail": why}]);
     let text = explained(over.clone(), Some(a_mitigation(json!({}))), None);
     assert!(
         answer(&text).contains("is mitigated against udp_flood")
-            && answer(&text).contains("others still report it"),
+            && answer(&text).contains(&format!("this detector called the attack over: {why}")),
         "{text}"
     );
 
