@@ -45,12 +45,20 @@ const LAYERS: &[Layer] = &[
     layer("prefix-engine", Ports, &["prefix-core", "prefix-policy", "prefix-record"]),
     layer("prefix-store", Free, &["prefix-core"]),
     layer("prefix-gobgp", Free, &["prefix-core"]),
+    layer("prefix-tls", Free, &[]),
     Layer {
         tests_use: &["prefix-policy"],
         ..layer(
             "prefix-api",
             Free,
-            &["prefix-diagnostics", "prefix-api-types", "prefix-core", "prefix-engine", "prefix-signals"],
+            &[
+                "prefix-diagnostics",
+                "prefix-api-types",
+                "prefix-core",
+                "prefix-engine",
+                "prefix-signals",
+                "prefix-tls",
+            ],
         )
     },
     layer("prefix-guard", Ports, &["prefix-core"]),
@@ -64,6 +72,7 @@ const LAYERS: &[Layer] = &[
             "prefix-signals",
             "prefix-store",
             "prefix-gobgp",
+            "prefix-tls",
         ],
     ),
     layer(
@@ -96,6 +105,7 @@ const LAYERS: &[Layer] = &[
             "prefix-config",
             "prefix-guard",
             "prefix-api",
+            "prefix-tls",
         ],
     ),
     Layer {

@@ -10,6 +10,7 @@ use prefix_core::address::Prefix;
 use prefix_core::audit::{AuditAction, AuditEntry};
 use prefix_engine::{Engine, EngineError, Inadmissible};
 use prefix_signals::webhook::Adapters;
+use prefix_tls::ServerTls;
 use serde_json::{Value, json};
 
 use crate::access::{AuthMode, Authenticator};
@@ -46,6 +47,7 @@ pub(crate) struct Api {
     pub(crate) sites: Sites,
     pub(crate) trusted_proxies: Arc<[Prefix]>,
     pub(crate) connections: Arc<Connections>,
+    pub(crate) tls: Option<Arc<ServerTls>>,
     ready: AtomicBool,
     draining: AtomicBool,
 }
@@ -72,6 +74,7 @@ impl Api {
             },
             connections: Arc::new(Connections::new(settings.connections, Arc::clone(&trusted_proxies))),
             trusted_proxies,
+            tls: settings.tls.clone(),
             ready: AtomicBool::new(false),
             draining: AtomicBool::new(false),
         }

@@ -7,8 +7,10 @@
 
 mod connection;
 mod malformed;
+mod peer_certificate;
 mod seldom;
 mod stream;
+mod transport;
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -18,11 +20,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use actix_web::rt::net::TcpStream;
 use prefix_core::address::Prefix;
+use prefix_tls::ServerTls;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use connection::Connection;
+pub(crate) use peer_certificate::PeerCertificate;
 pub(crate) use seldom::Seldom;
 pub(crate) use stream::GuardedStream;
+pub(crate) use transport::Transport;
 
 use crate::problem::{Kind, Problem};
 use crate::proxies;
@@ -122,13 +127,22 @@ impl Connections {
     }
 
     /// Takes the stream of a connection; a refused one is told so and closed.
-    pub(crate) fn take(self: &Arc<Self>, stream: TcpStream) -> Option<GuardedStream<TcpStream>> {
+    pub(crate) fn take(
+        self: &Arc<Self>,
+        stream: TcpStream,
+        tls: Option<&ServerTls>,
+    ) -> Option<GuardedStream<Transport>> {
         let address = stream.peer_addr().ok()?.ip().to_canonical();
         match self.admit(address) {
-            Some(connection) => Some(GuardedStream::new(stream, connection, Arc::clone(self))),
+            Some(connection) => {
+                let transport = Transport::new(stream, tls, &connection);
+                Some(GuardedStream::new(transport, connection, Arc::clone(self)))
+            }
             None => {
                 // best effort: whoever is refused must not cost anything
-                if let Ok(mut stream) = stream.into_std() {
+                if tls.is_none()
+                    && let Ok(mut stream) = stream.into_std()
+                {
                     let _ = stream.write(&refusal());
                 }
                 None

@@ -106,11 +106,20 @@ pub(crate) enum Closed {
     SlowReader,
     /// What it sent is no HTTP.
     Malformed,
+    /// TLS was not agreed on.
+    Handshake,
 }
 
 impl Closed {
-    const ALL: [Self; 6] =
-        [Self::Crowded, Self::Refused, Self::SlowHead, Self::Idle, Self::SlowReader, Self::Malformed];
+    const ALL: [Self; 7] = [
+        Self::Crowded,
+        Self::Refused,
+        Self::SlowHead,
+        Self::Idle,
+        Self::SlowReader,
+        Self::Malformed,
+        Self::Handshake,
+    ];
 
     fn as_str(self) -> &'static str {
         match self {
@@ -120,6 +129,7 @@ impl Closed {
             Self::Idle => "idle",
             Self::SlowReader => "slow_reader",
             Self::Malformed => "malformed",
+            Self::Handshake => "handshake",
         }
     }
 }

@@ -16,6 +16,7 @@ use actix_web::dev::{AppConfig, ServerHandle, ServiceFactory, ServiceRequest, Se
 use actix_web::middleware::from_fn;
 use actix_web::rt::net::TcpStream;
 use actix_web::{App, HttpResponse, web};
+use prefix_tls::ServerTls;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpSocket;
 use tokio::task::JoinHandle;
@@ -58,7 +59,7 @@ pub async fn server(settings: &ApiSettings, parts: ApiParts) -> io::Result<Runni
     let _ = api.check_ready().await;
     let shared = web::Data::from(Arc::clone(&api));
     let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let takers = Arc::new(Takers::new(workers));
+    let takers = Arc::new(Takers::new(workers, settings.tls.is_some()));
     // above the limit so many more are taken in each worker, so that there is always somebody who makes room
     let of_a_worker = settings.connections.total / workers + SPARE_CONNECTIONS;
     let builder = Server::build()
@@ -68,7 +69,7 @@ pub async fn server(settings: &ApiSettings, parts: ApiParts) -> io::Result<Runni
         .shutdown_timeout(settings.drain_timeout.as_secs().max(1));
     let listener = listener(settings.listen)?;
     let address = listener.local_addr()?;
-    let server = listen(builder, listener, shared, &takers)?.run();
+    let server = listen(builder, listener, shared, &takers, settings.tls.clone())?.run();
     let handle = server.handle();
     let watch = tokio::spawn(watch_readiness(Arc::clone(&api)));
     Ok(RunningServer { api, address, takers, handle, server: tokio::spawn(server), watch })
@@ -90,12 +91,14 @@ fn listen(
     listener: TcpListener,
     api: web::Data<Api>,
     takers: &Arc<Takers>,
+    tls: Option<Arc<ServerTls>>,
 ) -> io::Result<ServerBuilder> {
     let address = listener.local_addr()?;
     let stops = builder.graceful_shutdown_signal();
     let takers = Arc::clone(takers);
     builder.listen("prefixd-api", listener, move || {
         let (takers, connections, stops) = (Arc::clone(&takers), Arc::clone(&api.connections), stops.clone());
+        let tls = tls.clone();
         let stops = move || {
             let stops = stops.clone();
             async move { stops.notified().await }
@@ -103,7 +106,7 @@ fn listen(
         fn_service(move |stream: TcpStream| {
             takers.took(&stream);
             let peer = stream.peer_addr().ok();
-            let stream = connections.take(stream);
+            let stream = connections.take(stream, tls.as_deref());
             // who is refused has been told so
             ready(stream.map(|stream| (stream, peer)).ok_or(DispatchError::DisconnectTimeout))
         })

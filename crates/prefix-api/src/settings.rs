@@ -1,9 +1,11 @@
 //! What the API is told at start and keeps until it stops.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use prefix_core::address::Prefix;
+use prefix_tls::ServerTls;
 
 use crate::access::AuthMode;
 use crate::connections::ConnectionLimits;
@@ -20,6 +22,8 @@ pub struct ApiSettings {
     pub public_url: Option<String>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Prefix>,
+    /// TLS of the listener; without it HTTP is spoken in the clear.
+    pub tls: Option<Arc<ServerTls>>,
     /// How many connections there may be.
     pub connections: ConnectionLimits,
     /// How callers prove who they are.

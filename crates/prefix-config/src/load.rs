@@ -50,6 +50,9 @@ impl<'a> Load<'a> {
         {
             keys.storage.url_key = Some(url);
         }
+        if let Some(keys) = &keys {
+            settings.add(rules::tls_files::check(&keys.http.tls, self.source.folder()));
+        }
         let guardrails = settings.value.clone().unwrap_or_default().guardrails_in_force();
         let bounded = settings.value.is_some() && !settings.diagnostics.iter().any(is_about_limits);
         let correlation = self.correlation(sections.correlation);

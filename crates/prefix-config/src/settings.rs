@@ -132,7 +132,7 @@ impl Keys {
         let tls = [&mut self.http.tls.cert_path, &mut self.http.tls.key_path, &mut self.http.tls.ca_path];
         let others = [&mut self.observability.audit_log_path];
         let files = tls.into_iter().chain(others).flatten();
-        for path in files.chain(self.bgp.speaker_tls_paths()) {
+        for path in files.chain(&mut self.http.tls.crl_paths).chain(self.bgp.speaker_tls_paths()) {
             *path = folder.join(&path);
         }
         self

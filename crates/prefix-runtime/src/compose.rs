@@ -1,6 +1,7 @@
 //! The one place where settings become the parts of a daemon.
 
 use std::num::NonZeroU32;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use prefix_core::{Announcer, Clock, Store};
 use prefix_engine::{SpeakerPort, settings as engine};
 use prefix_gobgp::Gobgp;
 use prefix_guard::files::StateDir;
+use prefix_tls::{ServerTls, TlsFiles};
 
 use crate::descriptors;
 use crate::error::StartError;
@@ -113,6 +115,14 @@ pub fn speakers(settings: &Settings) -> Vec<SpeakerPort> {
     SpeakerSettings::of(settings).speakers().into_iter().map(port).collect()
 }
 
+/// TLS of the API, if it speaks TLS. Client certificates are asked for where they are who gets in.
+fn tls(settings: &Settings) -> Result<Option<Arc<ServerTls>>, StartError> {
+    let Some(files) = settings.keys.http.tls.files(Path::new("")) else { return Ok(None) };
+    let authority = files.authority.clone().filter(|_| settings.auth_mode == AuthMode::Mtls);
+    let opened = ServerTls::open(TlsFiles { authority, ..files }).map_err(StartError::Tls)?;
+    Ok(Some(Arc::new(opened)))
+}
+
 /// How the API listens and whom it lets in.
 pub fn api_settings(settings: &Settings, environment: &Environment) -> Result<ApiSettings, StartError> {
     let (http, limits) = (&settings.keys.http, &settings.keys.http.rate_limit);
@@ -134,6 +144,7 @@ pub fn api_settings(settings: &Settings, environment: &Environment) -> Result<Ap
         listen: http.listen.0,
         public_url: http.public_url.clone(),
         trusted_proxies: http.trusted_proxies.clone(),
+        tls: tls(settings)?,
         connections: descriptors::connections(descriptors::raise(), storage_connections),
         cors_origin: http.cors_origin.clone(),
         auth,

@@ -35,6 +35,9 @@ pub enum StartError {
         /// The environment variable that should hold it (`http.auth.bearer_token_env`).
         variable: String,
     },
+    /// A file of `http.tls` was replaced by something else since the configuration was checked.
+    #[error("http.tls: {0}")]
+    Tls(#[source] prefix_tls::TlsFileError),
     /// A mode of `http.auth` that only later versions have.
     #[error("this http.auth.mode is not in this version")]
     AuthMode,

@@ -12,6 +12,7 @@ use prefix_core::Clock;
 use prefix_engine::{Caller, Engine, EngineError};
 use prefix_policy::Policy;
 use prefix_signals::webhook::Adapters;
+use prefix_tls::ServerTls;
 use serde_json::{Value, json};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::task::JoinError;
@@ -43,6 +44,7 @@ struct Running {
     clock: Arc<dyn Clock>,
     settings: Settings,
     adapters: Arc<ArcSwap<Adapters>>,
+    tls: Option<Arc<ServerTls>>,
     state: Mutex<State>,
     checker: Checker,
     /// Held by the one change that is under way, never while it is checked for the first time.
@@ -57,12 +59,14 @@ struct State {
 }
 
 impl RunningConfig {
-    /// `source` as it was loaded at start: the engine has its policy, the webhook routes its `adapters`.
+    /// `source` as it was loaded at start: the engine has its policy, the webhook routes its `adapters`, the listener its
+    /// `tls`.
     pub fn new(
         source: ConfigSource,
         settings: Settings,
         correlation: CorrelationKeys,
         adapters: Arc<ArcSwap<Adapters>>,
+        tls: Option<Arc<ServerTls>>,
         engine: Engine,
         clock: Arc<dyn Clock>,
     ) -> Self {
@@ -73,6 +77,7 @@ impl RunningConfig {
             clock,
             settings,
             adapters,
+            tls,
             state,
             checker: Checker::default(),
             reload: AsyncMutex::new(()),
@@ -119,6 +124,10 @@ impl Running {
         let report = self.engine.reload(policy, force, caller).await?;
         if !caller.dry_run {
             self.adapters.store(Arc::new(adapters));
+            // the check has read the same files a moment ago
+            if let Some(Err(error)) = self.tls.as_ref().map(|tls| tls.reload()) {
+                tracing::error!(%error, "http.tls: the certificates of before stay in use");
+            }
             self.changed(correlation);
             tracing::info!(withdrawn = report.withdrawn.len(), ?restart_required, "configuration reloaded");
         }

@@ -166,6 +166,7 @@ impl Daemon {
             settings,
             correlation,
             Arc::clone(&adapters),
+            api.tls.clone(),
             engine.clone(),
             Arc::clone(&clock),
         );

@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 use x509_cert::Certificate;
-use x509_cert::der::{Decode, Encode as _};
 use x509_cert::der::oid::ObjectIdentifier;
+use x509_cert::der::{Decode, Encode as _};
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::{DirectoryString, GeneralName};
 
@@ -83,7 +83,8 @@ impl ClientCertificate {
     pub fn names(&self) -> String {
         let mut names = vec![format!("subject {:?}", self.subject)];
         let more = [("dns", &self.dns), ("uri", &self.uris), ("email", &self.emails)];
-        names.extend(more.iter().flat_map(|(kind, all)| all.iter().map(move |name| format!("{kind}:{name}"))));
+        names
+            .extend(more.iter().flat_map(|(kind, all)| all.iter().map(move |name| format!("{kind}:{name}"))));
         names.join(", ")
     }
 }

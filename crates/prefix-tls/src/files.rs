@@ -5,12 +5,15 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use thiserror::Error;
 
 use crate::ClientCertificate;
+
+/// A certificate that ends within this time is told of.
+const ENDS_SOON: TimeDelta = TimeDelta::days(14);
 
 /// Where the files are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +103,20 @@ impl TlsFiles {
             Some(Err(error)) => Err(TlsFileError::content(&self.certificate, error)),
             None => Err(TlsFileError::content(&self.certificate, "holds no certificate")),
         }
+    }
+
+    /// That the own certificate ends within 14 days or has ended, in words; `None` as well if it cannot be read.
+    pub fn ends_soon(&self) -> Option<String> {
+        self.ends_soon_at(self.ends_at().ok()?)
+    }
+
+    pub(crate) fn ends_soon_at(&self, ends_at: DateTime<Utc>) -> Option<String> {
+        let now = Utc::now();
+        (ends_at - now < ENDS_SOON).then(|| {
+            let (path, ends) = (self.certificate.display(), if ends_at < now { "ended" } else { "ends" });
+            let at = ends_at.format("%Y-%m-%dT%H:%M:%SZ");
+            format!("the certificate {path} {ends} at {at}: replace the file and reload")
+        })
     }
 
     /// Whether everybody on this host may read the private key.

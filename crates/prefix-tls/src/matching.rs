@@ -29,10 +29,14 @@ pub enum CertificateMatch {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum InvalidMatch {
     /// No kind that there is.
-    #[error("must be \"cn:NAME\", \"dns:NAME\", \"uri:URI\", \"email:ADDRESS\", \"subject:DN\" or \"*\", not {0:?}")]
+    #[error(
+        "must be \"cn:NAME\", \"dns:NAME\", \"uri:URI\", \"email:ADDRESS\", \"subject:DN\" or \"*\", not {0:?}"
+    )]
     Unknown(String),
     /// A star where none can stand.
-    #[error("{0:?}: \"*\" may stand for one leftmost label of a dns name or one path segment of a uri, and nowhere else")]
+    #[error(
+        "{0:?}: \"*\" may stand for one leftmost label of a dns name or one path segment of a uri, and nowhere else"
+    )]
     Star(String),
     /// No RFC 4514 name.
     #[error("{0:?} is no distinguished name, such as \"CN=fnm1,O=Example\" (RFC 4514)")]
@@ -88,9 +92,8 @@ fn canonical(name: &str) -> Option<String> {
 impl CertificateMatch {
     /// The name by which a certificate matches; `None` if it does not. For `*` that is its fingerprint.
     pub fn name_in(&self, certificate: &ClientCertificate) -> Option<String> {
-        let found = |names: &[String], is_it: &dyn Fn(&str) -> bool| {
-            names.iter().find(|name| is_it(name)).cloned()
-        };
+        let found =
+            |names: &[String], is_it: &dyn Fn(&str) -> bool| names.iter().find(|name| is_it(name)).cloned();
         match self {
             Self::CommonName(wanted) => match certificate.common_names.as_slice() {
                 [only] if only == wanted => Some(only.clone()),
@@ -216,12 +219,22 @@ mod tests {
 
     #[test]
     fn what_cannot_be_meant_is_refused() {
-        for text in
-            ["", "fnm1", "cn:", "cn:*", "cn:fnm*", "dns:f*.example.net", "dns:*", "dns:a.*.net", "email:*@example.net"]
-        {
+        for text in [
+            "",
+            "fnm1",
+            "cn:",
+            "cn:*",
+            "cn:fnm*",
+            "dns:f*.example.net",
+            "dns:*",
+            "dns:a.*.net",
+            "email:*@example.net",
+        ] {
             assert!(text.parse::<CertificateMatch>().is_err(), "{text}");
         }
-        for text in ["uri:spiffe://*/ns", "uri:spiffe://example.net/n*", "subject:fnm1", "subject:CN=*", "name:x"] {
+        for text in
+            ["uri:spiffe://*/ns", "uri:spiffe://example.net/n*", "subject:fnm1", "subject:CN=*", "name:x"]
+        {
             assert!(text.parse::<CertificateMatch>().is_err(), "{text}");
         }
         assert!("uri:spiffe://example.net/*/x".parse::<CertificateMatch>().is_ok());
@@ -230,7 +243,11 @@ mod tests {
     #[test]
     fn a_segment_is_no_path() {
         let wild = "spiffe://example.net/ns/*/sa";
-        for name in ["spiffe://example.net/ns/../sa", "spiffe://example.net/ns//sa", "spiffe://example.net/ns/a%2Fb/sa"] {
+        for name in [
+            "spiffe://example.net/ns/../sa",
+            "spiffe://example.net/ns//sa",
+            "spiffe://example.net/ns/a%2Fb/sa",
+        ] {
             assert!(!matches_uri(wild, name), "{name}");
         }
         assert!(matches_uri(wild, "spiffe://example.net/ns/a/sa"));

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use chrono::{DateTime, Utc};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
@@ -30,6 +31,8 @@ pub struct ServerTls {
 struct Loaded {
     config: Arc<ServerConfig>,
     verifier: Option<Arc<dyn ClientCertVerifier>>,
+    /// When the own certificate ends.
+    ends_at: DateTime<Utc>,
     /// Which reading it is, counted from 0.
     reading: u64,
 }
@@ -46,6 +49,11 @@ impl ServerTls {
         let reading = self.loaded.load().reading + 1;
         self.loaded.store(Arc::new(load(&self.files, reading)?));
         Ok(())
+    }
+
+    /// That the own certificate ends within 14 days or has ended, in words. Reads no file.
+    pub fn ends_soon(&self) -> Option<String> {
+        self.files.ends_soon_at(self.loaded.load().ends_at)
     }
 
     /// The files.
@@ -95,7 +103,7 @@ fn load(files: &TlsFiles, reading: u64) -> Result<Loaded, TlsFileError> {
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Loaded { config: Arc::new(config), verifier, reading })
+    Ok(Loaded { config: Arc::new(config), verifier, ends_at: files.ends_at()?, reading })
 }
 
 /// Checks client certificates. A connection without one is let in: what is public needs none, and everything else is
@@ -113,8 +121,8 @@ fn verifier(
     for path in &files.revoked {
         lists.extend(files::revoked(path)?);
     }
-    let mut builder =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).allow_unauthenticated();
+    let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+        .allow_unauthenticated();
     if !lists.is_empty() {
         builder = builder.with_crls(lists).only_check_end_entity_revocation();
     }

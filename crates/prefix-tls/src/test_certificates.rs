@@ -1,6 +1,8 @@
 //! Certificates for tests.
 
-use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+};
 
 /// A certificate authority that lives for one test.
 pub(crate) struct Authority {

@@ -40,7 +40,7 @@ async fn running(folder: &Path) -> (RunningConfig, Engine, Arc<MemoryStore>) {
     let engine = engine.await.unwrap();
     let adapters = Arc::new(ArcSwap::from_pointee(configuration.adapters));
     let clock = Arc::new(SystemClock);
-    (RunningConfig::new(source, settings, correlation, adapters, engine.clone(), clock), engine, store)
+    (RunningConfig::new(source, settings, correlation, adapters, None, engine.clone(), clock), engine, store)
 }
 
 #[tokio::test]

@@ -85,7 +85,9 @@ pub(crate) fn status(status: &EventStatus, code: Option<&Guardrail>) -> String {
             "it was stored, but not to be mitigated: the address is not ours, the attack is outgoing, or the signal may not act alone"
         }
         EventStatus::Withdrawn => "nobody reports the attack any more, so the rule is taken away",
-        EventStatus::Released => "this detector is done, but another still reports or the rule flaps, so it stays for now",
+        EventStatus::Released => {
+            "this detector is done, but another still reports or the rule flaps, so it stays for now"
+        }
         EventStatus::NoActiveMitigation => "the episode is known, but nothing of it lives any more",
         EventStatus::NotFound => "nothing is known of such an episode",
         EventStatus::Rejected => "it was stored, and refused",

@@ -1,12 +1,13 @@
 //! One connection: what it waits for, since when and until when.
 
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::PeerCertificate;
 use crate::settings::{HEAD_TIMEOUT, KEEP_ALIVE};
 
 /// Who sends a part of a head or of a body is given so long before somebody else may have its place.
@@ -36,6 +37,7 @@ pub(super) type Waits = (bool, Instant);
 pub(crate) struct Connection {
     number: u64,
     address: IpAddr,
+    certificate: OnceLock<PeerCertificate>,
     state: Mutex<State>,
 }
 
@@ -82,11 +84,22 @@ impl Connection {
             has_to_leave: false,
             waker: None,
         };
-        Self { number, address, state: Mutex::new(state) }
+        Self { number, address, certificate: OnceLock::new(), state: Mutex::new(state) }
     }
 
     pub(super) fn number(&self) -> u64 {
         self.number
+    }
+
+    /// Its handshake is over, and it showed this.
+    pub(super) fn shows(&self, certificate: PeerCertificate) {
+        // there is one handshake of a connection
+        let _ = self.certificate.set(certificate);
+    }
+
+    /// The certificate that it showed.
+    pub(crate) fn certificate(&self) -> Option<&PeerCertificate> {
+        self.certificate.get()
     }
 
     /// Where it comes from.

@@ -45,7 +45,8 @@ pub(crate) async fn ready(api: Data<Api>) -> Reply {
     responses((status = 200, description = "The state of everything.", body = HealthDetail))
 )]
 pub(crate) async fn detail(api: Data<Api>) -> Reply {
-    let health = api.engine.health().await;
+    let mut health = api.engine.health().await;
+    health.problems.extend(api.tls.as_ref().and_then(|tls| tls.ends_soon()));
     let mode = api.engine.settings().mode.as_str();
     ok(&shown(health, mode, api.auth_mode))
 }

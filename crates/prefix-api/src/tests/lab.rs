@@ -147,6 +147,7 @@ pub(super) fn settings() -> ApiSettings {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         cors_origin: None,
         public_url: None,
+        tls: None,
         trusted_proxies: Vec::new(),
         connections: ConnectionLimits { total: 1_000, per_address: 1_000 },
         auth: AuthMode::None,

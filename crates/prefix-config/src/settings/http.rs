@@ -1,10 +1,11 @@
 //! `http`: where the API listens and who gets in.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use prefix_core::address::Prefix;
 use prefix_core::name::SourceName;
 use prefix_core::section;
+use prefix_tls::TlsFiles;
 use serde::{Deserialize, Serialize};
 
 use super::values::{ListenAddress, Unsupported};
@@ -99,12 +100,28 @@ pub struct TlsKeys {
     pub key_path: Option<PathBuf>,
     /// Certificates that clients are checked against, PEM.
     pub ca_path: Option<PathBuf>,
+    /// Lists of revoked client certificates, PEM.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub crl_paths: Vec<PathBuf>,
 }
 
 impl TlsKeys {
     /// Whether any of it is set.
     pub fn is_set(&self) -> bool {
-        self.cert_path.is_some() || self.key_path.is_some() || self.ca_path.is_some()
+        self.cert_path.is_some()
+            || self.key_path.is_some()
+            || self.ca_path.is_some()
+            || !self.crl_paths.is_empty()
+    }
+
+    /// The files, relative paths to the configuration folder; `None` without certificate and key.
+    pub fn files(&self, folder: &Path) -> Option<TlsFiles> {
+        Some(TlsFiles {
+            certificate: folder.join(self.cert_path.as_ref()?),
+            key: folder.join(self.key_path.as_ref()?),
+            authority: self.ca_path.as_ref().map(|path| folder.join(path)),
+            revoked: self.crl_paths.iter().map(|path| folder.join(path)).collect(),
+        })
     }
 }
 

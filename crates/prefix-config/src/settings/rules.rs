@@ -10,6 +10,7 @@ mod bgp;
 mod http;
 mod limits;
 mod never;
+pub(crate) mod tls_files;
 
 pub(crate) use never::never_filtered;
 

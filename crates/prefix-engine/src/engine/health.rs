@@ -152,7 +152,8 @@ const MOST_NAMED: usize = 3;
 
 /// Stored rows that nobody can read: what they ask for is not done, so somebody must know.
 fn unreadable(rows: &[(&'static str, String)]) -> Option<String> {
-    let named: Vec<String> = rows.iter().take(MOST_NAMED).map(|(table, id)| format!("{table} {id}")).collect();
+    let named: Vec<String> =
+        rows.iter().take(MOST_NAMED).map(|(table, id)| format!("{table} {id}")).collect();
     let more = rows.len().saturating_sub(MOST_NAMED);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     (!rows.is_empty()).then(|| {

@@ -130,7 +130,10 @@ async fn what_is_over_while_it_waits_is_never_let_in() {
     // one attack is left, of another vector than the first
     lab.hear(unban("203.0.113.10").of("ssdp_amplification").from("probe")).await;
     let row = waiting(&lab).remove(0);
-    assert_eq!((flow(&row), row.progress.parts.len()), ("dst 203.0.113.10/32 proto udp sport =123".into(), 1));
+    assert_eq!(
+        (flow(&row), row.progress.parts.len()),
+        ("dst 203.0.113.10/32 proto udp sport =123".into(), 1)
+    );
     assert_eq!(row.leases.len(), 1);
     lab.hear(unban("203.0.113.20")).await;
     lab.seconds(2).await;

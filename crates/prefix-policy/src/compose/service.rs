@@ -114,7 +114,9 @@ impl Spare<'_> {
             Weaken::No
         };
         // a step that polices ICMPv6 anyway keeps its rate: nothing of it was discarded
-        if path_mtu_discovery(self.attack, self.step, composed) && !matches!(composed.action, Action::Police(_)) {
+        if path_mtu_discovery(self.attack, self.step, composed)
+            && !matches!(composed.action, Action::Police(_))
+        {
             weaken = weaken.max(Weaken::NeverDiscard(Bound::Step));
         }
         let bound = match weaken {

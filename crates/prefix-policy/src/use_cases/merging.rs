@@ -98,9 +98,10 @@ pub(super) fn let_go(row: &mut Mitigation, report: &Report) {
         return;
     }
     let is_meant = |part: &Part| {
-        report.vector.as_ref().is_none_or(|vector| {
-            part.vector == *vector || counted_as_fragments(&part.reported, vector)
-        })
+        report
+            .vector
+            .as_ref()
+            .is_none_or(|vector| part.vector == *vector || counted_as_fragments(&part.reported, vector))
     };
     for part in parts.iter_mut().filter(|part| is_meant(part)) {
         part.reporters.retain(|(reporter, _)| reporter != source);

@@ -192,7 +192,10 @@ pub(super) const METRICS: &[Metric] = &[
     metric(
         "prefixd_http_connections_closed_total",
         Counter,
-        Words("reason", &["crowded", "refused", "slow_head", "idle", "slow_reader", "malformed"]),
+        Words(
+            "reason",
+            &["crowded", "refused", "slow_head", "idle", "slow_reader", "malformed", "handshake"],
+        ),
         "HTTP connections that the server ended",
     ),
     metric("prefixd_alerts_sent_total", Counter, Unknown, "Alerts, by what became of them"),

@@ -97,7 +97,9 @@ fn what_filters_answers_before_what_waits_and_what_waits_before_what_was_said() 
     is_mitigation(&history(&[refusal()], &[queued.clone(), active]), "active");
     is_mitigation(&history(&[refusal()], std::slice::from_ref(&queued)), "queued");
     // a companion lives, and the rule that it belongs to waits: the question is about that
-    let companion = a_mitigation(json!({"mitigation_id": MITIGATION, "parent_id": "0193f0a0-0000-7000-8000-00000000000b"}));
+    let companion = a_mitigation(
+        json!({"mitigation_id": MITIGATION, "parent_id": "0193f0a0-0000-7000-8000-00000000000b"}),
+    );
     is_mitigation(&history(&[], &[companion, queued]), "queued");
 
     // what came after the end of a rule says more than that end, and what came before says less

@@ -1,6 +1,7 @@
 //! Rules of `http`: who gets in must be said, and must be true.
 
 use prefix_diagnostics::Diagnostics;
+use prefix_tls::CertificateMatch;
 
 use super::not_yet;
 use crate::Environment;
@@ -8,7 +9,7 @@ use crate::settings::Keys;
 use crate::settings::http::{AuthKeys, AuthMode, HttpKeys, MtlsRole, Role};
 
 /// Shorter secrets can be guessed.
-const SHORTEST_SECRET: usize = 16;
+const SHORTEST_SECRET: usize = 32;
 
 /// How large the largest body of a signal may be made.
 const SIGNAL_BODIES: std::ops::RangeInclusive<u64> = (1 << 20)..=(64 << 20);
@@ -68,8 +69,20 @@ fn tls(http: &HttpKeys, found: &mut Diagnostics) {
         (None, Some(_)) => found.error("http.tls", "http.tls.key_path needs http.tls.cert_path beside it"),
         _ => {}
     }
-    if http.tls.is_set() {
-        found.error_of("http.tls", "is not in this version of prefixd yet: let a proxy end TLS in front of the API, and take this section out",
+    let tls = &http.tls;
+    if tls.cert_path.is_none() && tls.key_path.is_none() && tls.is_set() {
+        found.error_of("http.tls", "needs cert_path and key_path: without them nobody speaks TLS");
+    }
+    if tls.ca_path.is_none() && !tls.crl_paths.is_empty() {
+        found.error_of(
+            "http.tls.crl_paths",
+            "needs http.tls.ca_path: only certificates of its authorities are looked up",
+        );
+    }
+    if tls.ca_path.is_some() && !matches!(http.auth.mode, None | Some(AuthMode::Mtls)) {
+        found.warning_of(
+            "http.tls.ca_path",
+            "has no effect: client certificates are asked for in http.auth.mode mtls only",
         );
     }
 }
@@ -86,9 +99,8 @@ fn auth(http: &HttpKeys, environment: &Environment, found: &mut Diagnostics) {
         Some(AuthMode::Bearer) => bearer(auth, environment, found),
         Some(AuthMode::Credentials) => not_yet("http.auth.mode", "http.auth.mode credentials", found),
         Some(AuthMode::Mtls) => {
-            not_yet("http.auth.mode", "http.auth.mode mtls", found);
-            if http.tls.ca_path.is_none() {
-                found.error_of("http.auth.mode", "mtls needs http.tls.ca_path");
+            if http.tls.ca_path.is_none() || http.tls.cert_path.is_none() {
+                found.error_of("http.auth.mode", "mtls needs http.tls.cert_path, key_path and ca_path");
             }
             if auth.mtls_roles.is_empty() {
                 found.error(
@@ -126,16 +138,8 @@ fn bearer(auth: &AuthKeys, environment: &Environment, found: &mut Diagnostics) {
 
 fn mtls_role(index: usize, role: &MtlsRole, found: &mut Diagnostics) {
     let path = format!("http.auth.mtls_roles.{index}");
-    let (kind, value) = role.matches.split_once(':').unwrap_or(("", ""));
-    let known = ["cn", "dns", "uri", "email", "subject"].contains(&kind) && !value.is_empty();
-    if role.matches != "*" && !known {
-        found.error(
-            format!("{path}.match"),
-            format!(
-                "mtls_roles[{index}].match must be \"cn:NAME\", \"dns:NAME\", \"uri:URI\", \"email:ADDRESS\", \"subject:DN\" or \"*\", not {:?}",
-                role.matches
-            ),
-        );
+    if let Err(problem) = role.matches.parse::<CertificateMatch>() {
+        found.error(format!("{path}.match"), format!("mtls_roles[{index}].match {problem}"));
     }
     if role.role == Role::Detector && role.sources.is_empty() {
         found.error(path, format!("mtls_roles[{index}]: role detector needs sources[]"));
