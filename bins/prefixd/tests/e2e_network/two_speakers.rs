@@ -162,3 +162,34 @@ async fn a_panic_past_the_api_clears_each_speaker_and_names_one_that_is_away() {
     assert_eq!(said.json()["left"], Value::Array(Vec::new()), "{said:?}");
     assert!(said.stderr.contains(net.second_speaker().grpc_endpoint()), "{said:?}");
 }
+
+/// Two instances of the pop on one PostgreSQL: the leader dies while one of the speakers is away.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_leader_serves_both_also_the_one_that_was_away_when_the_leader_died() {
+    let mut net = pair().own_postgres().steps(&["{action: discard, ttl_seconds: 600}"]).start().await;
+    let other = net.another_instance().await;
+    let attacks: Vec<_> = (0..40).map(|host| udp_flood(&format!("10.200.0.{host}"))).collect();
+    for attack in &attacks[..20] {
+        net.detector.posts(attack).await;
+    }
+    net.second_speaker().kill9();
+    for attack in &attacks[20..] {
+        other.detector.posts(attack).await;
+    }
+    has(&net.speaker, 40).await;
+    net.daemon.kill9();
+    // the end of an attack that came before, and a new one, by the instance that follows
+    other.detector.releases(&attacks[0]).await;
+    other.detector.releases(&attacks[39]).await;
+    other.detector.posts(&udp_flood("198.51.100.1")).await;
+    has(&net.speaker, 39).await;
+    net.second_speaker().start_again().await.unwrap();
+    has(net.second_speaker(), 39).await;
+    // the killed one follows now, and disturbs neither
+    net.daemon.start_again().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    has(&net.speaker, 39).await;
+    has(net.second_speaker(), 39).await;
+    let health = other.client.health_detail().await.unwrap().value;
+    assert_eq!((health.gobgp.error, health.active_mitigations), (None, 39));
+}
