@@ -42,7 +42,8 @@ const LAYERS: &[Layer] = &[
     layer("prefix-api-types", Pure, &["prefix-api-macros", "prefix-core", "prefix-policy"]),
     layer("prefix-signals", Pure, &["prefix-diagnostics", "prefix-core"]),
     layer("prefix-record", Ports, &["prefix-core", "prefix-policy"]),
-    layer("prefix-engine", Ports, &["prefix-core", "prefix-policy", "prefix-record"]),
+    layer("prefix-access", Ports, &["prefix-core"]),
+    layer("prefix-engine", Ports, &["prefix-access", "prefix-core", "prefix-policy", "prefix-record"]),
     layer("prefix-store", Free, &["prefix-core"]),
     layer("prefix-gobgp", Free, &["prefix-core"]),
     Layer {

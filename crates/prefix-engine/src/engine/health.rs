@@ -62,6 +62,7 @@ impl Engine {
         problems.other.extend(shared.retention.problem());
         problems.other.extend(shared.leadership.problems(&shared.settings));
         problems.other.extend(shared.outage.problem());
+        problems.other.extend(shared.access.problems());
         let leader = LeaderView {
             is_leader: shared.leadership.in_charge().is_some(),
             instance: shared.leadership.pop().leader.map(|leader| leader.instance),
