@@ -9,6 +9,7 @@
     reason = "a failing step is a failing test, and what was measured is said"
 )]
 
+mod certificates;
 mod check;
 mod e2e_detectors;
 mod e2e_network;

@@ -5,7 +5,7 @@ mod crowd;
 mod expressions;
 mod files;
 mod generated;
-mod program;
+pub(crate) mod program;
 mod slow;
 mod state_dir;
 mod texts;

@@ -79,16 +79,17 @@ fn in_json(of: &Type) -> Type {
     let Type::Path(path) = &mut shown else { return shown };
     let Some(last) = path.path.segments.last_mut() else { return shown };
     match last.ident.to_string().as_str() {
-        "EventId" | "MitigationId" | "SignalGroupId" | "SignalId" | "PanicId" | "AuditId" => {
+        "EventId" | "MitigationId" | "SignalGroupId" | "SignalId" | "PanicId" | "AuditId" | "OperatorId"
+        | "TokenId" | "SessionId" => {
             return parse_quote!(uuid::Uuid);
         }
         "BitsPerSecond" | "PacketsPerSecond" => return parse_quote!(i64),
         "Seconds" => return parse_quote!(u64),
         "RawJson" => return parse_quote!(serde_json::Value),
-        "IpAddr" | "IpNetwork" | "ActionType" | "ActorType" | "BulkStatus" | "ChainProblem"
-        | "DecisionOutcome" | "Diff" | "EndReason" | "EventAction" | "EventStatus" | "GroupStatus"
-        | "Guardrail" | "MitigationStatus" | "PanicOrigin" | "PeerState" | "Series" | "Stage"
-        | "StageResult" => return parse_quote!(String),
+        "AccessRole" | "IpAddr" | "IpNetwork" | "Secret" | "ActionType" | "ActorType" | "BulkStatus"
+        | "ChainProblem" | "DecisionOutcome" | "Diff" | "EndReason" | "EventAction" | "EventStatus"
+        | "GroupStatus" | "Guardrail" | "MitigationStatus" | "PanicOrigin" | "PeerState" | "Series"
+        | "Stage" | "StageResult" => return parse_quote!(String),
         _ => {}
     }
     let kind = last.ident.to_string();

@@ -1,5 +1,6 @@
 //! The shapes of what the domain knows: each conversion is total, and says all that the API shows.
 
+mod access;
 mod group;
 mod mitigation;
 mod record;

@@ -19,6 +19,16 @@ pub struct HealthSummary {
     pub auth_mode: String,
     /// Whether requests are accepted, as last known.
     pub ready: Always<bool>,
+    pub login: Always<LoginMethods>,
+}
+
+/// How people log in.
+#[wire(as = LoginMethodsAnswer)]
+pub struct LoginMethods {
+    /// With name and password.
+    pub password: bool,
+    /// By single sign-on.
+    pub oidc: bool,
 }
 
 /// Ready.
@@ -60,7 +70,7 @@ pub struct HealthDetail {
     pub leader: Always<Leader>,
     pub panic: Always<PanicSummary>,
     pub config_loaded_at: Always<DateTime<Utc>>,
-    /// `none` or `bearer`.
+    /// `none`, `bearer`, `credentials` or `mtls`.
     pub auth_mode: Always<String>,
     /// What is wrong, in words.
     pub problems: Vec<String>,

@@ -54,6 +54,12 @@ ids! {
     PanicId from PanicId;
     /// The id of one entry of the audit log.
     AuditId from AuditId;
+    /// The id of one operator.
+    OperatorId from OperatorId;
+    /// The id of one API token.
+    TokenId from TokenId;
+    /// The id of one login session; it is not the cookie.
+    SessionId from SessionId;
 }
 
 impl EventId {

@@ -9,6 +9,7 @@
 //! schemas.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod access;
 mod audit;
 mod config;
 mod corroborator;
@@ -37,6 +38,7 @@ mod simulation;
 mod stats;
 mod word;
 
+pub use access::*;
 pub use audit::*;
 pub use config::*;
 pub use corroborator::*;

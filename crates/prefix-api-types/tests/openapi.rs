@@ -29,6 +29,17 @@ macro_rules! table {
 fn table() -> BTreeMap<&'static str, Through> {
     BTreeMap::from(table! {
         "AcknowledgedAnswer": Acknowledged,
+        "ApiToken": ApiToken,
+        "LoginAnswer": LoggedIn,
+        "LoginMethodsAnswer": LoginMethods,
+        "MeAnswer": Me,
+        "Operator": Operator,
+        "OperatorsAnswer": Operators,
+        "Preferences": Preferences,
+        "Session": Session,
+        "SessionsAnswer": Sessions,
+        "TokenAnswer": ApiTokenCreated,
+        "TokensAnswer": ApiTokens,
         "ActivityAnswer": CorroboratorActivity,
         "ActualOutcome": ActualOutcome,
         "AuditEntry": AuditEntry,

@@ -1,45 +1,25 @@
 //! Who may do what: roles and permissions are values, and the matrix of http-api.md §2.2 is a function of both.
 
 mod authenticate;
+mod certificates;
+mod cookie;
 mod principal;
 
+pub(crate) use prefix_core::access::Role;
+
 pub use authenticate::AuthMode;
-pub(crate) use authenticate::Authenticator;
-pub(crate) use principal::{AuthMethod, Principal};
-
-/// What a principal is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Role {
-    /// Reports attacks and sees nothing.
-    Detector,
-    /// Sees everything and changes nothing.
-    Viewer,
-    /// Works on mitigations.
-    Operator,
-    /// May do everything.
-    Admin,
-}
-
-impl Role {
-    /// Every role.
-    pub(crate) const ALL: [Self; 4] = [Self::Detector, Self::Viewer, Self::Operator, Self::Admin];
-
-    /// The word of the contract.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Detector => "detector",
-            Self::Viewer => "viewer",
-            Self::Operator => "operator",
-            Self::Admin => "admin",
-        }
-    }
-}
+pub(crate) use authenticate::{Authenticator, Sender};
+pub use certificates::{CertificateRole, CertificateRoles};
+pub(crate) use cookie::LoginCookie;
+pub(crate) use principal::{AuthMethod, Principal, PrincipalId};
 
 /// What an endpoint asks of whoever calls it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Permission {
     /// Nothing, not even credentials.
     Public,
+    /// To be somebody, whoever it is.
+    Known,
     /// To report attacks.
     Intake,
     /// To see mitigations, events and the configuration.
@@ -58,7 +38,7 @@ impl Permission {
     /// Whether a role has it.
     pub(crate) fn is_granted_to(self, role: Role) -> bool {
         match self {
-            Self::Public => true,
+            Self::Public | Self::Known => true,
             Self::Intake => role != Role::Viewer,
             Self::Read => role != Role::Detector,
             Self::Operate | Self::Audit => matches!(role, Role::Operator | Role::Admin),

@@ -13,7 +13,7 @@ use prefix_signals::webhook::Adapters;
 use prefix_tls::ServerTls;
 use serde_json::{Value, json};
 
-use crate::access::{AuthMode, Authenticator};
+use crate::access::{Authenticator, LoginCookie};
 use crate::call::Call;
 use crate::config_control::ConfigControl;
 use crate::connections::Connections;
@@ -41,6 +41,7 @@ pub(crate) struct Api {
     pub(crate) adapters: Arc<ArcSwap<Adapters>>,
     pub(crate) authenticator: Authenticator,
     pub(crate) auth_mode: &'static str,
+    pub(crate) cookie: LoginCookie,
     pub(crate) limiter: Limiter,
     pub(crate) max_signal_body_bytes: usize,
     pub(crate) cors_origin: Option<String>,
@@ -55,6 +56,9 @@ pub(crate) struct Api {
 impl Api {
     /// Composes the API.
     pub(crate) fn new(settings: &ApiSettings, parts: ApiParts) -> Self {
+        if !settings.auth.is_none() {
+            parts.engine.follow_access(settings.access);
+        }
         let trusted_proxies: Arc<[Prefix]> = settings.trusted_proxies.clone().into();
         Self {
             engine: parts.engine,
@@ -63,6 +67,7 @@ impl Api {
             adapters: parts.adapters,
             authenticator: Authenticator::new(&settings.auth),
             auth_mode: settings.auth.as_str(),
+            cookie: LoginCookie::new(settings.public_url.as_deref()),
             limiter: Limiter::new(&settings.rate_limits),
             max_signal_body_bytes: settings.max_signal_body_bytes,
             cors_origin: settings.cors_origin.clone(),
@@ -70,7 +75,7 @@ impl Api {
                 listen: settings.listen,
                 public_url: settings.public_url.clone(),
                 cors_origin: settings.cors_origin.clone(),
-                everyone_is_admin: settings.auth == AuthMode::None,
+                everyone_is_admin: settings.auth.is_none(),
             },
             connections: Arc::new(Connections::new(settings.connections, Arc::clone(&trusted_proxies))),
             trusted_proxies,
@@ -104,10 +109,14 @@ impl Api {
         self.connections.drain();
     }
 
-    /// Whether storage holds an operator of role admin. This version has no operators.
-    #[allow(clippy::unused_self, reason = "operators will be counted in storage")]
+    /// Whether storage holds an operator of role admin, as it was last read.
     pub(crate) fn has_admin(&self) -> bool {
-        false
+        self.engine.has_admin()
+    }
+
+    /// Whether people can log in with a password.
+    pub(crate) fn has_logins(&self) -> bool {
+        self.auth_mode != "none"
     }
 
     /// Whether the daemon is going down.

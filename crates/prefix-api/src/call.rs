@@ -1,6 +1,7 @@
 //! One request, as handlers see it: who calls, under which id, and whether a repetition is to be recognised.
 
 use std::future::{Ready, ready};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
@@ -29,6 +30,10 @@ pub(crate) struct Call {
     pub(crate) endpoint: String,
     /// The path as it was asked for.
     pub(crate) path: String,
+    /// The same with its query: what makes two requests the same.
+    path_and_query: String,
+    /// The address of the client.
+    pub(crate) address: Option<IpAddr>,
     /// Whose tokens it takes: the principal's; or the address's, of those who need not say who they are.
     pub(crate) bucket: String,
     key: Result<Option<String>, Diagnostic>,
@@ -37,17 +42,18 @@ pub(crate) struct Call {
 impl Call {
     /// Of a request, with its principal.
     pub(crate) fn new(request: &HttpRequest, principal: Principal) -> Self {
-        let request_id = request.extensions().get::<RequestId>().cloned();
         let pattern = request.match_pattern().unwrap_or_else(|| request.path().to_owned());
         let bucket = match principal.auth_method {
             AuthMethod::None => address(request),
-            AuthMethod::Bearer | AuthMethod::Signature => principal.id.to_string(),
+            _ => principal.id.key(),
         };
         Self {
             principal,
-            request_id: request_id.unwrap_or_else(|| RequestId::of(request.headers())),
+            request_id: RequestId::of_request(request),
             endpoint: format!("{} {pattern}", request.method()),
             path: request.path().to_owned(),
+            path_and_query: request.uri().path_and_query().map_or_else(String::new, ToString::to_string),
+            address: client(request),
             bucket,
             key: idempotency_key(request),
         }
@@ -56,8 +62,11 @@ impl Call {
     /// The caller for the engine.
     pub(crate) fn caller(&self, dry_run: bool) -> Caller {
         Caller {
-            // tokens and certificates are one identity each, once they exist; until then each source is its own
-            identity: None,
+            // of the shared secret, and where everybody is admin, each source is its own: many detectors share it
+            identity: self.principal.id.identity(),
+            held: self.principal.held,
+            operator: self.principal.id.operator(),
+            address: self.address,
             actor: self.principal.actor(),
             request_id: self.request_id.as_str().to_owned(),
             dry_run,
@@ -74,8 +83,8 @@ impl Call {
     pub(crate) fn repeatable(&self, dry_run: bool, body_hash: [u8; 32]) -> Caller {
         let key = self.key.as_ref().ok().cloned().flatten();
         let idempotency = key.filter(|_| !dry_run).map(|key| IdempotencyKey {
-            principal: self.principal.id.to_string(),
-            path: self.path.clone(),
+            principal: self.principal.id.key(),
+            path: self.path_and_query.clone(),
             key,
             body_hash,
         });
@@ -83,16 +92,16 @@ impl Call {
     }
 }
 
-/// The bucket of the client's address; behind a trusted proxy that is whom the proxy names.
-pub(crate) fn address(request: &HttpRequest) -> String {
+/// The address of the client; behind a trusted proxy that is whom the proxy names.
+pub(crate) fn client(request: &HttpRequest) -> Option<IpAddr> {
     let proxies = request.app_data::<web::Data<Api>>().map(|api| Arc::clone(&api.trusted_proxies));
-    request.peer_addr().map_or_else(
-        || "address unknown".to_owned(),
-        |peer| {
-            let client = proxies::client(&proxies.unwrap_or_default(), peer.ip(), request.headers());
-            format!("address {client}")
-        },
-    )
+    let peer = request.peer_addr()?.ip();
+    Some(proxies::client(&proxies.unwrap_or_default(), peer, request.headers()))
+}
+
+/// The bucket of the client's address.
+pub(crate) fn address(request: &HttpRequest) -> String {
+    client(request).map_or_else(|| "address unknown".to_owned(), |client| format!("address {client}"))
 }
 
 fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, Diagnostic> {
@@ -159,7 +168,7 @@ mod tests {
         let key = caller.idempotency.unwrap();
         assert_eq!(
             (key.principal.as_str(), key.path.as_str(), key.key.as_str()),
-            ("bearer-token", "/v1/events", "k")
+            ("bearer-token", "/v1/events?explain=true", "k")
         );
         assert!(call(&[b"k"]).repeatable(true, [7; 32]).idempotency.is_none());
     }

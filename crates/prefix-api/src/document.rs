@@ -8,8 +8,8 @@ use utoipa::{IntoParams, OpenApi};
 use complete::Completed;
 
 use crate::handlers::{
-    audit, config, corroborator, document, events, groups, health, history, mitigations, panic, peers,
-    safelist, signals, simulate, stats,
+    access, audit, config, corroborator, document, events, groups, health, history, mitigations, panic,
+    peers, safelist, signals, simulate, stats,
 };
 
 /// The document.
@@ -28,11 +28,18 @@ use crate::handlers::{
         (name = "panic", description = "The kill switch: freeze, withdraw everything, and thaw."),
         (name = "configuration", description = "What runs, and loading it anew."),
         (name = "simulation", description = "What a configuration would do, or would have done."),
+        (name = "access", description = "Who may do what: logins, operators, sessions, API tokens."),
         (name = "audit", description = "Who did what."),
         (name = "operation", description = "Health, counts and neighbors."),
     ),
     paths(
         document::get, health::get, health::ready, health::detail,
+        access::login, access::logout, access::me,
+        access::sessions::list, access::sessions::delete,
+        access::operators::list, access::operators::post, access::operators::put, access::operators::delete,
+        access::operators::put_password,
+        access::tokens::list, access::tokens::post, access::tokens::delete,
+        access::preferences::get, access::preferences::put,
         events::post, events::post_batch, events::list, events::get,
         signals::alertmanager, signals::fastnetmon, signals::webhook::post,
         mitigations::list, mitigations::post, mitigations::withdraw_many, mitigations::acknowledge,

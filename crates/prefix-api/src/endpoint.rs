@@ -8,8 +8,8 @@ use actix_web::{Route, web};
 use crate::access::Permission;
 use crate::gate::gate;
 use crate::handlers::{
-    audit, config, corroborator, document, events, groups, health, history, mitigations, panic, peers,
-    safelist, signals, simulate, stats,
+    access, audit, config, corroborator, document, events, groups, health, history, mitigations, panic,
+    peers, safelist, signals, simulate, stats,
 };
 use crate::limits::Budget;
 
@@ -29,7 +29,7 @@ pub(crate) struct Endpoint {
 }
 
 use Budget::{Events, Free, Requests, Signals};
-use Permission::{Administer, Audit, Intake, KillSwitch, Operate, Public, Read};
+use Permission::{Administer, Audit, Intake, KillSwitch, Known, Operate, Public, Read};
 
 const fn endpoint(
     method: Method,
@@ -52,6 +52,9 @@ const fn bare(
     Endpoint { method, path, permission, budget, has_query: false, handler }
 }
 
+/// The endpoint by which people prove who they are.
+const LOGIN: &str = "/v1/auth/login";
+
 /// The endpoint whose caller an adapter of the configuration knows.
 const WEBHOOK: &str = "/v1/signals/webhook/{name}";
 
@@ -62,6 +65,22 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
     bare(Method::GET, "/v1/health", Public, Free, || web::get().to(health::get)),
     bare(Method::GET, "/v1/health/ready", Public, Free, || web::get().to(health::ready)),
     bare(Method::GET, "/v1/health/detail", Read, Free, || web::get().to(health::detail)),
+
+    bare(Method::POST, LOGIN, Public, Requests, || web::post().to(access::login)),
+    bare(Method::POST, "/v1/auth/logout", Known, Requests, || web::post().to(access::logout)),
+    bare(Method::GET, "/v1/auth/me", Known, Requests, || web::get().to(access::me)),
+    endpoint(Method::GET, "/v1/sessions", Known, Requests, || web::get().to(access::sessions::list)),
+    endpoint(Method::DELETE, "/v1/sessions/{id}", Known, Requests, || web::delete().to(access::sessions::delete)),
+    bare(Method::GET, "/v1/operators", Administer, Requests, || web::get().to(access::operators::list)),
+    endpoint(Method::POST, "/v1/operators", Administer, Requests, || web::post().to(access::operators::post)),
+    endpoint(Method::PUT, "/v1/operators/{id}", Administer, Requests, || web::put().to(access::operators::put)),
+    endpoint(Method::DELETE, "/v1/operators/{id}", Administer, Requests, || web::delete().to(access::operators::delete)),
+    endpoint(Method::PUT, "/v1/operators/{id}/password", Read, Requests, || web::put().to(access::operators::put_password)),
+    bare(Method::GET, "/v1/tokens", Administer, Requests, || web::get().to(access::tokens::list)),
+    endpoint(Method::POST, "/v1/tokens", Administer, Requests, || web::post().to(access::tokens::post)),
+    endpoint(Method::DELETE, "/v1/tokens/{id}", Administer, Requests, || web::delete().to(access::tokens::delete)),
+    bare(Method::GET, "/v1/preferences", Read, Requests, || web::get().to(access::preferences::get)),
+    endpoint(Method::PUT, "/v1/preferences", Read, Requests, || web::put().to(access::preferences::put)),
 
     endpoint(Method::POST, "/v1/events", Intake, Events, || web::post().to(events::post)),
     endpoint(Method::POST, "/v1/events/batch", Intake, Events, || web::post().to(events::post_batch)),
@@ -124,6 +143,11 @@ impl Endpoint {
         self.path.starts_with("/v1/health")
     }
 
+    /// Whether people prove with it who they are.
+    pub(crate) fn is_login(&self) -> bool {
+        self.path == LOGIN
+    }
+
     /// Whether an adapter of the configuration says who may call it.
     pub(crate) fn is_webhook(&self) -> bool {
         self.path == WEBHOOK
@@ -137,7 +161,7 @@ impl Endpoint {
     /// Whether an operator changes something with it, or tries what a change would do.
     #[cfg(test)]
     pub(crate) fn changes(&self) -> bool {
-        self.method != Method::GET && !self.is_intake()
+        self.method != Method::GET && !self.is_intake() && !self.path.starts_with("/v1/auth/")
     }
 
     /// Whether it takes what detectors report.
@@ -195,6 +219,21 @@ mod tests {
     /// The rows of http-api.md §2.2, as they stand there: detector, viewer, operator, admin.
     #[rustfmt::skip]
     const MATRIX: &[(&str, [bool; 4])] = &[
+        ("POST /auth/logout", [true, true, true, true]),
+        ("GET /auth/me", [true, true, true, true]),
+        ("GET /sessions", [true, true, true, true]),
+        ("DELETE /sessions/{id}", [true, true, true, true]),
+        ("GET /preferences", [false, true, true, true]),
+        ("PUT /preferences", [false, true, true, true]),
+        // of others: the admin's; the handler looks at whose it is
+        ("PUT /operators/{id}/password", [false, true, true, true]),
+        ("PUT /operators/{id}", [false, false, false, true]),
+        ("GET /operators", [false, false, false, true]),
+        ("POST /operators", [false, false, false, true]),
+        ("DELETE /operators/{id}", [false, false, false, true]),
+        ("GET /tokens", [false, false, false, true]),
+        ("POST /tokens", [false, false, false, true]),
+        ("DELETE /tokens/{id}", [false, false, false, true]),
         ("POST /events", [true, false, true, true]),
         ("POST /events/batch", [true, false, true, true]),
         ("POST /signals/alertmanager", [true, false, true, true]),
@@ -248,7 +287,7 @@ mod tests {
             }
         }
         let public: Vec<_> = ENDPOINTS.iter().filter(|e| e.is_public()).map(|e| e.path).collect();
-        assert_eq!(public, ["/openapi.json", "/v1/health", "/v1/health/ready"]);
+        assert_eq!(public, ["/openapi.json", "/v1/health", "/v1/health/ready", LOGIN]);
         assert_eq!(MATRIX.len() + public.len(), ENDPOINTS.len());
     }
 

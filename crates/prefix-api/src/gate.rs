@@ -2,6 +2,7 @@
 //! panics or takes too long ends here.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -13,15 +14,17 @@ use prefix_core::audit::AuditAction;
 use prefix_signals::webhook::Auth;
 use serde_json::json;
 
-use crate::access::{AuthMethod, Principal};
+use crate::access::{AuthMethod, Principal, Sender};
 use crate::api::Api;
-use crate::call::{Call, address};
+use crate::call::{Call, address, client};
+use crate::connections::Connection;
 use crate::endpoint::{self, Endpoint};
 use crate::limits::Budget;
 use crate::problem::{Kind, Problem};
 use crate::query::Query;
 use crate::report::{self, Rejection};
 use crate::settings::REQUEST_TIMEOUT;
+use crate::sites::Proof;
 use crate::value;
 
 /// Wraps every resource. Whatever goes wrong becomes an answer here.
@@ -30,7 +33,7 @@ pub(crate) async fn gate(
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let seen = request.request().clone();
-    let answer = match admit(&seen) {
+    let answer = match admit(&seen).await {
         Ok(()) => bounded(next.call(request)).await,
         Err(problem) => Err(problem),
     };
@@ -95,7 +98,7 @@ fn check_bare(endpoint: &Endpoint, request: &HttpRequest) -> Result<(), Problem>
     Query::new(request.query_string()).finish().map_err(Problem::bad_request)
 }
 
-fn admit(request: &HttpRequest) -> Result<(), Problem> {
+async fn admit(request: &HttpRequest) -> Result<(), Problem> {
     let Some(api) = request.app_data::<web::Data<Api>>() else { return Err(Problem::internal()) };
     let pattern = request.match_pattern().unwrap_or_default();
     let Some(endpoint) = endpoint::find(request.method(), &pattern) else {
@@ -104,13 +107,18 @@ fn admit(request: &HttpRequest) -> Result<(), Problem> {
     if api.is_draining() && !endpoint.is_health() {
         return Err(prefix_engine::EngineError::ShuttingDown.into());
     }
-    let has_proof = !api.sites.everyone_is_admin && request.headers().contains_key(AUTHORIZATION);
-    api.sites.check(request.method(), request.headers(), has_proof)?;
+    let decides = !api.sites.everyone_is_admin && request.headers().contains_key(AUTHORIZATION);
+    let proof = match (decides, api.cookie.is_sent(request.headers())) {
+        (true, _) => Proof::Authorization,
+        (false, true) if !api.sites.everyone_is_admin && !endpoint.is_login() => Proof::Cookie,
+        (false, _) => Proof::Nothing,
+    };
+    api.sites.check(request.method(), request.headers(), proof)?;
     if endpoint.is_public() {
         api.limiter.take(endpoint.budget, &address(request), 1)?;
         return check_bare(endpoint, request);
     }
-    let principal = match identify(api, request, endpoint) {
+    let principal = match identify(api, request, endpoint).await {
         Ok(principal) => principal,
         Err(problem) => {
             return Err(failed(api, request, problem));
@@ -121,7 +129,7 @@ fn admit(request: &HttpRequest) -> Result<(), Problem> {
     if call.principal.auth_method != AuthMethod::Signature {
         pay(api, endpoint.budget, &call)?;
     }
-    tracing::Span::current().record("actor", &*call.principal.id);
+    tracing::Span::current().record("actor", call.principal.id.name().as_ref());
     request.extensions_mut().insert(call.principal.clone());
     check_role(api, &call.principal, endpoint)?;
     check_bare(endpoint, request)
@@ -147,7 +155,7 @@ pub(crate) fn failed(api: &Api, request: &HttpRequest, problem: Problem) -> Prob
 
 /// Who calls. A webhook adapter that does not ask for credentials of the API has a principal of its own; the handler
 /// checks its signature, and finds the adapter that was asked here.
-fn identify(api: &Api, request: &HttpRequest, endpoint: &Endpoint) -> Result<Principal, Problem> {
+async fn identify(api: &Api, request: &HttpRequest, endpoint: &Endpoint) -> Result<Principal, Problem> {
     if endpoint.is_webhook() {
         let name = request.match_info().get("name").unwrap_or_default();
         let adapter = api.adapters.load().get(name).ok_or_else(|| {
@@ -165,7 +173,14 @@ fn identify(api: &Api, request: &HttpRequest, endpoint: &Endpoint) -> Result<Pri
             return Ok(principal);
         }
     }
-    api.authenticator.identify(request.headers())
+    let connection = request.conn_data::<Arc<Connection>>();
+    let sender = Sender {
+        headers: request.headers(),
+        address: client(request),
+        cookie: &api.cookie,
+        certificate: connection.and_then(|connection| connection.certificate()),
+    };
+    api.authenticator.identify(&api.engine, sender).await
 }
 
 fn check_role(api: &Api, principal: &Principal, endpoint: &Endpoint) -> Result<(), Problem> {

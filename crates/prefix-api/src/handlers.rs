@@ -1,5 +1,6 @@
 //! The handlers: extract, call one method of the engine, show the result.
 
+pub(crate) mod access;
 pub(crate) mod audit;
 pub(crate) mod config;
 pub(crate) mod corroborator;

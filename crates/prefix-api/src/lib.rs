@@ -37,7 +37,7 @@ mod span;
 mod tests;
 mod value;
 
-pub use access::AuthMode;
+pub use access::{AuthMode, CertificateRole, CertificateRoles};
 pub use api::ApiParts;
 pub use config_control::{
     Candidate, ConfigChange, ConfigControl, ConfigDocument, EditAnswer, EditError, ReloadAnswer, ReloadError,

@@ -1,5 +1,6 @@
 //! What clients send, as types of the domain: one module per body.
 
+mod access;
 mod bulk;
 mod corroboration;
 mod event;
@@ -11,6 +12,7 @@ mod simulate;
 
 use prefix_diagnostics::{Diagnostic, KeyPath, Members, Node};
 
+pub(crate) use access::{login, operator, password, preferences, role, token};
 pub(crate) use bulk::{acknowledge, withdraw, withdraw_many};
 pub(crate) use corroboration::{CorroborationDraft, corroboration};
 pub(crate) use event::{Draft, Item, batch, event};

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use actix_web::HttpMessage;
+use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderMap, HeaderName};
 use uuid::Uuid;
 
@@ -17,6 +19,12 @@ impl RequestId {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let given = headers.get(HEADER).and_then(|value| value.to_str().ok()).filter(|text| is_valid(text));
         Self(given.map_or_else(|| Uuid::new_v4().to_string().into(), Into::into))
+    }
+
+    /// That of a request which passed the envelope.
+    pub(crate) fn of_request(request: &HttpRequest) -> Self {
+        let known = request.extensions().get::<Self>().cloned();
+        known.unwrap_or_else(|| Self::of(request.headers()))
     }
 
     /// The text.

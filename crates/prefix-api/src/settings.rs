@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prefix_core::address::Prefix;
+use prefix_engine::AccessSettings;
 use prefix_tls::ServerTls;
 
 use crate::access::AuthMode;
@@ -28,6 +29,8 @@ pub struct ApiSettings {
     pub connections: ConnectionLimits,
     /// How callers prove who they are.
     pub auth: AuthMode,
+    /// What is asked of passwords, sessions and tokens.
+    pub access: AccessSettings,
     /// How many requests a principal may send.
     pub rate_limits: RateLimits,
     /// The largest body that an adapter reads; every other body may have 1 MiB.

@@ -25,14 +25,24 @@ pub(crate) struct Sites {
     pub(crate) everyone_is_admin: bool,
 }
 
+/// What a request proves who sent it by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// An `Authorization` header, which no other site can make a browser send.
+    Authorization,
+    /// A cookie, which browsers send by themselves.
+    Cookie,
+    /// Nothing that a browser adds.
+    Nothing,
+}
+
 impl Sites {
-    /// Whether a request under this name, and from this site, is one that its sender can have meant. `has_proof`: an
-    /// `Authorization` header decides, which no other site can make a browser send.
-    pub(crate) fn check(&self, method: &Method, headers: &HeaderMap, has_proof: bool) -> Result<(), Problem> {
+    /// Whether a request under this name, and from this site, is one that its sender can have meant.
+    pub(crate) fn check(&self, method: &Method, headers: &HeaderMap, proof: Proof) -> Result<(), Problem> {
         if self.everyone_is_admin {
             self.check_host(headers)?;
         }
-        if has_proof || matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
+        if proof == Proof::Authorization || matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
             return Ok(());
         }
         let refused = |header: &str, value: &str| {
@@ -51,7 +61,13 @@ impl Sites {
         }
         match headers.get(ORIGIN).map(|origin| String::from_utf8_lossy(origin.as_bytes())) {
             Some(origin) if !self.is_ours(&origin, headers) => refused("Origin", &origin),
-            _ => Ok(()),
+            Some(_) => Ok(()),
+            None if proof == Proof::Cookie => Err(Problem::new(
+                Kind::Forbidden,
+                "a request with a login cookie that changes something must say where it comes from: browsers send \
+                 Sec-Fetch-Site or Origin; programs send Sec-Fetch-Site: none, or a token instead of the cookie",
+            )),
+            None => Ok(()),
         }
     }
 
@@ -135,11 +151,21 @@ mod tests {
         headers: &[(&'static str, &'static str)],
         has_proof: bool,
     ) -> bool {
+        let proof = if has_proof { Proof::Authorization } else { Proof::Nothing };
+        is_let_in(sites, method, headers, proof)
+    }
+
+    fn is_let_in(
+        sites: &Sites,
+        method: &Method,
+        headers: &[(&'static str, &'static str)],
+        proof: Proof,
+    ) -> bool {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
-        sites.check(method, &map, has_proof).is_ok()
+        sites.check(method, &map, proof).is_ok()
     }
 
     #[test]
@@ -190,5 +216,17 @@ mod tests {
             assert!(check(&sites, &Method::POST, bad, true), "with a secret: {bad:?}");
             assert!(check(&sites, &Method::GET, bad, false), "reads change nothing: {bad:?}");
         }
+    }
+
+    #[test]
+    fn a_cookie_alone_proves_nothing_for_a_change() {
+        let sites = Sites { everyone_is_admin: false, ..sites("127.0.0.1:8080") };
+        let host = ("host", "10.0.0.1:8080");
+        let of = |headers: &[_], method: &Method, proof| is_let_in(&sites, method, headers, proof);
+        assert!(!of(&[host], &Method::POST, Proof::Cookie));
+        assert!(of(&[host], &Method::GET, Proof::Cookie) && of(&[host], &Method::POST, Proof::Nothing));
+        assert!(of(&[host, ("sec-fetch-site", "none")], &Method::POST, Proof::Cookie));
+        assert!(of(&[host, ("origin", "http://10.0.0.1:8080")], &Method::DELETE, Proof::Cookie));
+        assert!(!of(&[host, ("sec-fetch-site", "same-site")], &Method::POST, Proof::Cookie));
     }
 }

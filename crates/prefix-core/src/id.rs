@@ -91,6 +91,12 @@ ids! {
     GroupId,
     /// Identifies a signal; the signal of an event has the identifier of the event.
     SignalId,
+    /// Identifies an operator: a person with a login.
+    OperatorId,
+    /// Identifies an API token.
+    TokenId,
+    /// Identifies a login session. It is not the cookie, and opens nothing.
+    SessionId,
 }
 
 impl From<EventId> for SignalId {

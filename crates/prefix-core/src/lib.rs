@@ -7,6 +7,7 @@
 #[macro_use]
 mod macros;
 
+pub mod access;
 pub mod address;
 pub mod alert;
 pub mod announcer;

@@ -106,6 +106,8 @@ names! {
     RtbhTargetName = check_word("rtbh target", '-'),
     /// A playbook. 1 to 128 characters.
     PlaybookName = check_free_text("playbook name", 128),
+    /// An API token. Tokens of one name are one identity. 1 to 128 characters.
+    TokenName = check_free_text("token name", 128),
     /// The detector's own identifier of an attack episode. 1 to 1024 characters.
     ExternalEventId = check_free_text("event_id", 1024),
 }

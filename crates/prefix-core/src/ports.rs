@@ -3,6 +3,7 @@
 //! Every change is one unit of work ([`Transactions`]), so quotas and take-overs of rules are decided where they
 //! are enforced, and no SQL knows a policy. Lists and counts for people are plain reads.
 
+mod access;
 mod audit_log;
 mod change_feed;
 mod history;
@@ -15,6 +16,7 @@ mod transactions;
 
 use thiserror::Error;
 
+pub use access::{Access, AccessState};
 pub use audit_log::{AuditLog, AuditQuery};
 pub use change_feed::{ChangeFeed, ChangedRows, FeedCursor, RowChanges};
 pub use history::{CorroborationHistoryQuery, History, HistoryQuery};
@@ -26,13 +28,23 @@ pub use reads::{EventQuery, MitigationQuery, Reads};
 pub use signals::{GroupQuery, SignalReads, SourceActivity, WaitingCorroborations};
 pub use statistics::{Bucket, PopStats, SeriesMetric, SeriesQuery, Statistics, Totals};
 pub use transactions::{
-    ChangeSet, GroupChange, IdempotencyRecord, MOST_CORROBORATIONS, MitigationChange, QuotaCounts,
-    QuotaDelta, QuotaLimits, ReadSet, RequestKey, RowChange, Snapshot, Transactions,
+    AccessChanges, ChangeSet, EndedSessions, GroupChange, IdempotencyRecord, MOST_CORROBORATIONS,
+    MitigationChange, People, QuotaCounts, QuotaDelta, QuotaLimits, ReadSet, RequestKey, RowChange, Snapshot,
+    Transactions,
 };
 
 /// Durable storage: every port at once. Whoever has a `dyn Store` calls the methods of all of them.
 pub trait Store:
-    Transactions + Reads + SignalReads + Statistics + History + AuditLog + Leadership + ChangeFeed + Maintenance
+    Transactions
+    + Reads
+    + SignalReads
+    + Statistics
+    + History
+    + AuditLog
+    + Access
+    + Leadership
+    + ChangeFeed
+    + Maintenance
 {
 }
 
@@ -43,6 +55,7 @@ impl<S> Store for S where
         + Statistics
         + History
         + AuditLog
+        + Access
         + Leadership
         + ChangeFeed
         + Maintenance

@@ -1,6 +1,10 @@
 //! On whose behalf something is done.
 
+use std::net::IpAddr;
+
+use prefix_core::access::HeldCredential;
 use prefix_core::audit::Actor;
+use prefix_core::id::OperatorId;
 use prefix_core::name::Identity;
 use prefix_policy::use_cases::Author;
 
@@ -24,6 +28,12 @@ pub struct Caller {
     pub actor: Actor,
     /// Who counts in correlation for everything this caller reports; `None` = each source for itself.
     pub identity: Option<Identity>,
+    /// The stored credential that it is done with: nothing is stored once that has ended.
+    pub held: Option<HeldCredential>,
+    /// The operator, if a person is logged in.
+    pub operator: Option<OperatorId>,
+    /// From where, as far as is known.
+    pub address: Option<IpAddr>,
     /// The request, for audit and log.
     pub request_id: String,
     /// Run every check, change nothing.
@@ -38,6 +48,9 @@ impl Caller {
         Self {
             actor: Actor::SYSTEM,
             identity: None,
+            held: None,
+            operator: None,
+            address: None,
             request_id: String::new(),
             dry_run: false,
             idempotency: None,

@@ -1,5 +1,6 @@
 //! The facade of the engine: one method per use case.
 
+mod access;
 mod health;
 mod intake;
 mod memory;
@@ -32,6 +33,7 @@ use crate::command::record::Record;
 use crate::commit_queue::{Command, RequestClaim};
 use crate::error::EngineError;
 use crate::settings::Settings;
+pub use access::{LoginAttempt, PasswordChange, TokenRequest};
 pub use policy_change::{PolicyChange, Rehearsal};
 use running::Running;
 pub use signals::CorroborationReport;

@@ -66,6 +66,26 @@ pub enum EngineError {
         "storage is not available; until it is back only unfinished mitigations of this pop can be read: one by its id, or a list with status=queued,pending,active,escalated,withdrawing"
     )]
     NotInMemory(String),
+    /// The credential of the caller ended before the transaction was committed: nothing is stored.
+    #[error("the credentials have ended; nothing was stored")]
+    CredentialEnded,
+    /// It cannot be known whether the credential of the caller is live.
+    #[error("it cannot be checked who asks: {0}")]
+    CredentialsUnknown(String),
+    /// Name and password do not belong together.
+    #[error("user name or password are wrong")]
+    WrongPassword,
+    /// Another operator has, or had, the name.
+    #[error("{0}")]
+    UsernameTaken(String),
+    /// Too many failed logins, or too many at once.
+    #[error("{detail}")]
+    TooManyLogins {
+        /// Which of both.
+        detail: String,
+        /// When to try again.
+        seconds: u64,
+    },
     /// The daemon is going down.
     #[error("the daemon is shutting down; send the request again, to another instance or in a moment")]
     ShuttingDown,

@@ -18,6 +18,7 @@
 //! - `shared`: the composition root. Tasks get their handles from it (`task_context` and their own fields).
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod access;
 mod alerts;
 mod answer;
 mod audit_chain;
@@ -46,6 +47,7 @@ mod task_context;
 mod telemetry;
 mod timers;
 
+pub use access::{AccessSettings, KnownCredential};
 pub use answer::{
     Acknowledged, Answer, BatchItem, BulkItem, Created, Health, History, LeaderView, MitigationView,
     PanicRequest, PanicStarted, PanicState, PeerView, ReloadReport, Speaker, Withdrawn,
@@ -55,7 +57,9 @@ pub use engine::{
     CorroborationReport, Engine, EngineParts, PolicyChange, Rehearsal, SimulationInput, SimulationReport,
     SpeakerPort,
 };
+pub use engine::{LoginAttempt, PasswordChange, TokenRequest};
 pub use error::EngineError;
+pub use prefix_access::{NewSecret, Password, PasswordProblem, TOKEN_PREFIX};
 pub use prefix_policy::correlation::ScopeProblem;
 pub use prefix_policy::simulation::{Actual, Change, Diff, Ending, Simulated, Summary};
 pub use prefix_policy::use_cases::{

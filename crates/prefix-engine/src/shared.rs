@@ -14,6 +14,7 @@ use prefix_policy::Policy;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::AccessControl;
 use crate::alerts::{AlertWatch, Alerts};
 use crate::commit_queue::CommitQueue;
 use crate::dispatcher::{Dispatcher, RouteQueue, RouteQueueReceiver};
@@ -55,6 +56,8 @@ pub(crate) struct Shared {
     pub(crate) stopping: Arc<AtomicBool>,
     /// Whether changes can be written. A full disk can still be read.
     pub(crate) outage: StorageOutage,
+    /// The stored credentials that this instance knows.
+    pub(crate) access: Arc<AccessControl>,
 }
 
 impl Shared {
@@ -67,7 +70,9 @@ impl Shared {
         let clock = Arc::new(StorageClock::new(clock, store.is_shared()));
         let policy_in_force = Arc::new(PolicyInForce::new(policy, clock.now()));
         let alerts = Alerts::new(clock.clone(), settings.pop.clone(), policy_in_force.clone());
+        let access = Arc::new(AccessControl::new(store.clone(), clock.clone()));
         let shared = Self {
+            access,
             store,
             clock: clock.clone(),
             anchor,

@@ -5,10 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use prefix_api::{ApiSettings, AuthMode as ApiAuth, RateLimits};
+use chrono::TimeDelta;
+use prefix_api::{ApiSettings, AuthMode as ApiAuth, CertificateRole, CertificateRoles, RateLimits};
 use prefix_core::clock::SystemClock;
 use prefix_core::{Announcer, Clock, Store};
-use prefix_engine::{SpeakerPort, settings as engine};
+use prefix_engine::{AccessSettings, SpeakerPort, settings as engine};
 use prefix_gobgp::Gobgp;
 use prefix_guard::files::StateDir;
 use prefix_tls::{ServerTls, TlsFiles};
@@ -22,7 +23,7 @@ use prefix_config::Environment;
 pub use prefix_config::candidate::policy;
 use prefix_config::folder::ConfigSource;
 use prefix_config::settings::bgp::{Backend, BgpKeys, ConfiguredSpeaker};
-use prefix_config::settings::http::AuthMode;
+use prefix_config::settings::http::{AuthKeys, AuthMode, MtlsRole};
 use prefix_config::settings::{Mode, Settings};
 use prefix_config::speaker::{NamedSpeaker, SpeakerSettings};
 
@@ -123,10 +124,33 @@ fn tls(settings: &Settings) -> Result<Option<Arc<ServerTls>>, StartError> {
     Ok(Some(Arc::new(opened)))
 }
 
+fn certificate_roles(auth: &AuthKeys) -> Result<Vec<CertificateRole>, StartError> {
+    let role = |keys: &MtlsRole| {
+        let matches = keys.matches.parse().map_err(StartError::CertificateMatch)?;
+        Ok(CertificateRole { matches, role: keys.role, sources: keys.sources.iter().cloned().collect() })
+    };
+    auth.mtls_roles.iter().map(role).collect()
+}
+
+/// What is asked of passwords, sessions and tokens. Hashing gets no more threads than half of the machine.
+pub fn access_settings(auth: &AuthKeys) -> AccessSettings {
+    let usual = AccessSettings::default();
+    let idle = i64::try_from(auth.session_idle_seconds).ok().and_then(TimeDelta::try_seconds);
+    let max_age = (auth.token_max_age_days > 0).then(|| TimeDelta::days(auth.token_max_age_days.into()));
+    AccessSettings {
+        session_idle: idle.unwrap_or(usual.session_idle),
+        token_max_age: max_age,
+        password_min_length: usize::try_from(auth.password_min_length).unwrap_or(usual.password_min_length),
+        hashing_threads: std::thread::available_parallelism().map_or(1, |all| (all.get() / 2).clamp(1, 4)),
+        ..usual
+    }
+}
+
 /// How the API listens and whom it lets in.
 pub fn api_settings(settings: &Settings, environment: &Environment) -> Result<ApiSettings, StartError> {
     let (http, limits) = (&settings.keys.http, &settings.keys.http.rate_limit);
     let at_least_one = |value: u32| NonZeroU32::new(value).unwrap_or(NonZeroU32::MIN);
+    let tls = tls(settings)?;
     let auth = match settings.auth_mode {
         AuthMode::None => ApiAuth::None,
         AuthMode::Bearer => {
@@ -135,19 +159,24 @@ pub fn api_settings(settings: &Settings, environment: &Environment) -> Result<Ap
             if secret.is_empty() {
                 return Err(StartError::NoSecret { variable: name.clone() });
             }
-            ApiAuth::Bearer { secret }
+            ApiAuth::Bearer { secret: secret.into() }
         }
-        AuthMode::Credentials | AuthMode::Mtls => return Err(StartError::AuthMode),
+        AuthMode::Credentials => ApiAuth::Credentials,
+        AuthMode::Mtls => {
+            let tls = tls.clone().ok_or(StartError::NoCertificates)?;
+            ApiAuth::Mtls(CertificateRoles { tls, roles: certificate_roles(&http.auth)? })
+        }
     };
     let storage_connections = settings.keys.storage.max_connections.max(2);
     Ok(ApiSettings {
         listen: http.listen.0,
         public_url: http.public_url.clone(),
         trusted_proxies: http.trusted_proxies.clone(),
-        tls: tls(settings)?,
+        tls,
         connections: descriptors::connections(descriptors::raise(), storage_connections),
         cors_origin: http.cors_origin.clone(),
         auth,
+        access: access_settings(&http.auth),
         rate_limits: RateLimits {
             events_per_second: at_least_one(limits.events_per_second),
             events_burst: at_least_one(limits.burst),
@@ -162,6 +191,7 @@ pub fn api_settings(settings: &Settings, environment: &Environment) -> Result<Ap
 #[cfg(test)]
 mod tests {
     use prefix_policy::{Inventory, Playbooks};
+    use secrecy::ExposeSecret;
 
     use super::*;
     use crate::development;
@@ -195,7 +225,9 @@ mod tests {
         ]);
         let settings = development::source(environment.clone(), false).load().value.unwrap().settings;
         let api = api_settings(&settings, &environment).unwrap();
-        assert_eq!(api.auth, ApiAuth::Bearer { secret: "a-long-enough-shared-secret".to_owned() });
+        let ApiAuth::Bearer { secret } = &api.auth else { panic!("{:?}", api.auth) };
+        assert_eq!(secret.expose_secret(), "a-long-enough-shared-secret");
+        assert!(!format!("{api:?}").contains("long-enough"), "it does not show itself");
         assert!(api_settings(&settings, &Environment::new()).is_err());
     }
 }

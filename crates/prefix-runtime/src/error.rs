@@ -38,9 +38,12 @@ pub enum StartError {
     /// A file of `http.tls` was replaced by something else since the configuration was checked.
     #[error("http.tls: {0}")]
     Tls(#[source] prefix_tls::TlsFileError),
-    /// A mode of `http.auth` that only later versions have.
-    #[error("this http.auth.mode is not in this version")]
-    AuthMode,
+    /// Client certificates are asked for, and nothing speaks TLS. The configuration is not checked then.
+    #[error("http.auth.mode is mtls, but http.tls names no certificate")]
+    NoCertificates,
+    /// An element of `http.auth.mtls_roles`.
+    #[error("http.auth.mtls_roles: match {0}")]
+    CertificateMatch(#[source] prefix_tls::InvalidMatch),
     /// Others than this user and root can write into the state folder, or to a file in it.
     #[error("state_dir: {error}")]
     StateDir {

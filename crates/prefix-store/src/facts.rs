@@ -3,9 +3,10 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use prefix_core::access::CredentialId;
 use prefix_core::name::{CustomerId, ExternalEventId, SourceName};
 use prefix_core::panic::PanicScope;
-use prefix_core::ports::{QuotaCounts, ReadSet, RequestKey, Snapshot, StoreError};
+use prefix_core::ports::{People, QuotaCounts, ReadSet, RequestKey, Snapshot, StoreError};
 use prefix_core::safelist::Safelist;
 
 use crate::cache::Cache;
@@ -14,7 +15,8 @@ use crate::executor::Executor;
 use crate::key;
 use crate::queries;
 use crate::queries::admission::Head;
-use crate::row::{self, CorroborationRow, EndRow, GroupRow, MitigationRow, ReplyRow};
+use crate::row::{self, CorroborationRow, EndRow, GroupRow, MitigationRow, OperatorRow, ReplyRow, TokenRow};
+use crate::sql_type::Id;
 
 /// What was read. A mitigation or signal group can come several times.
 #[derive(Debug, Default)]
@@ -30,6 +32,10 @@ pub(crate) struct Facts {
     pub(crate) replies: Vec<ReplyRow>,
     pub(crate) groups: Vec<GroupRow>,
     pub(crate) corroborations: Vec<CorroborationRow>,
+    /// Only with `held`.
+    pub(crate) access_revision: Option<i64>,
+    pub(crate) operators: Vec<OperatorRow>,
+    pub(crate) tokens: Vec<TokenRow>,
 }
 
 /// What only an admission needs.
@@ -110,6 +116,14 @@ impl Facts {
                 snapshot.replies.insert(key.clone(), row.parse()?);
             }
         }
+        snapshot.people = People {
+            operators: self.operators.into_iter().map(OperatorRow::parse).collect::<Result<_, _>>()?,
+            tokens: self.tokens.into_iter().map(TokenRow::parse).collect::<Result<_, _>>()?,
+        };
+        if let Some(revision) = self.access_revision {
+            snapshot.access_revision = revision;
+            snapshot.ended = ended(executor, reads, revision).await?;
+        }
         let mut groups = self.groups;
         let named: Vec<_> = row::groups_of(&snapshot.mitigations).filter(|_| reads.victim_groups).collect();
         if !named.is_empty() {
@@ -121,6 +135,39 @@ impl Facts {
         snapshot.corroborations = row::corroborations(self.corroborations);
         Ok(snapshot)
     }
+}
+
+/// Those of the held credentials that have ended. Where the revision is the one at which they were checked, none has.
+async fn ended(
+    executor: &mut impl Executor,
+    reads: &ReadSet,
+    revision: i64,
+) -> Result<HashSet<CredentialId>, StoreError> {
+    let older = || reads.held.iter().filter(|(_, checked_at)| **checked_at != revision).map(|(id, _)| *id);
+    let tokens: Vec<Id> = older()
+        .filter_map(|id| match id {
+            CredentialId::Token(id) => Some(Id(id.as_uuid())),
+            CredentialId::Session(_) => None,
+        })
+        .collect();
+    let sessions: Vec<Id> = older()
+        .filter_map(|id| match id {
+            CredentialId::Session(id) => Some(Id(id.as_uuid())),
+            CredentialId::Token(_) => None,
+        })
+        .collect();
+    let mut live: HashSet<CredentialId> = HashSet::new();
+    if !tokens.is_empty() {
+        let rows = executor.fetch_all(queries::access::held_tokens(tokens)).await;
+        let rows = rows.map_err(|error| from_diesel(&error))?;
+        live.extend(rows.into_iter().map(|row| CredentialId::Token(row.id.0.into())));
+    }
+    if !sessions.is_empty() {
+        let rows = executor.fetch_all(queries::access::held_sessions(sessions)).await;
+        let rows = rows.map_err(|error| from_diesel(&error))?;
+        live.extend(rows.into_iter().map(|row| CredentialId::Session(row.id.0.into())));
+    }
+    Ok(older().filter(|id| !live.contains(id)).collect())
 }
 
 fn picked<'a, T: 'a>(all: impl Iterator<Item = &'a T>, numbers: &[i64]) -> impl Iterator<Item = &'a T> {

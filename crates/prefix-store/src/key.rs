@@ -57,6 +57,17 @@ pub(crate) fn of_sealing(pop: &Pop) -> i64 {
     head(&digest(&["sealing", pop.as_str()]))
 }
 
+/// The lock that transactions on behalf of a stored credential share for the length of their commit, and that whoever ends
+/// a credential has alone.
+pub(crate) fn of_access() -> i64 {
+    of_text("access")
+}
+
+/// The lock of those that change operators and tokens.
+pub(crate) fn of_people() -> i64 {
+    of_text("people")
+}
+
 /// The lock of the instance that deletes what is too old, of all that use the database.
 pub(crate) fn of_retention() -> i64 {
     of_text("retention")

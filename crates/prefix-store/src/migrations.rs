@@ -8,7 +8,7 @@ use crate::{OpenError, Options, StoreUrl, pg, sqlite};
 /// One migration of this program, and whether the database has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MigrationState {
-    /// Its number, from 1 on without gaps.
+    /// Its number, from 1 on, in the order in which they are applied.
     pub version: i64,
     /// Its name.
     pub name: &'static str,

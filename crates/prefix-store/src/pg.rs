@@ -1,6 +1,7 @@
 //! PostgreSQL: a transaction is a task of its own that reads all facts in one round trip, writes everything in
 //! another, and never returns a connection in the middle of a transaction.
 
+mod access;
 mod begin;
 mod course;
 mod customers;

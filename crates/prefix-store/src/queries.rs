@@ -1,5 +1,6 @@
 //! What is asked of the database: functions that return a statement, or run several over a connection of either database.
 
+pub(crate) mod access;
 pub(crate) mod admission;
 pub(crate) mod audit;
 pub(crate) mod events;

@@ -1,6 +1,7 @@
 //! Rows: domain values as the tables hold them, and back. What is filtered, ordered or unique has a column, everything
 //! else stands in one JSON text, which needs no migration when the domain grows.
 
+mod access;
 mod audit;
 mod counter;
 pub(crate) mod define;
@@ -11,6 +12,9 @@ mod panic;
 mod safelist;
 mod signal;
 
+pub(crate) use access::{
+    NewOperator, NewPreferences, NewSession, NewToken, OperatorRow, PreferencesRow, SessionRow, TokenRow,
+};
 pub(crate) use audit::{AuditRow, HeadRow, NewAudit, SealRow, Sealed, SealedAuditRow, UnsealedRow};
 pub(crate) use counter::{QuotaCounterDelta, TallyDelta, TallyNote};
 pub(crate) use episode_end::{EndRow, NewEnd};

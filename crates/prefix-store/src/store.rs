@@ -1,5 +1,7 @@
 //! The store over either database: what both do alike. What differs stands in `pg` and `sqlite`.
 
+mod access;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use prefix_core::mitigation::{Mitigation, Status};
 use prefix_core::name::Pop;
-use prefix_core::ports::{ChangeSet, MitigationChange, QuotaDelta, QuotaLimits, ReadSet, StoreError};
+use prefix_core::ports::{
+    ChangeSet, EndedSessions, MitigationChange, QuotaDelta, QuotaLimits, ReadSet, StoreError,
+};
 use prefix_core::signal::SignalGroup;
 
 use crate::key;
 use crate::row::{
-    NewAudit, NewCorroboration, NewEnd, NewEvent, NewGroup, NewMitigation, NewPanic, NewReply,
-    NewSafelistEntry, TallyDelta, phase_of,
+    NewAudit, NewCorroboration, NewEnd, NewEvent, NewGroup, NewMitigation, NewOperator, NewPanic,
+    NewPreferences, NewReply, NewSafelistEntry, NewSession, NewToken, TallyDelta, phase_of,
 };
 use crate::sql_type::Id;
 
@@ -95,6 +97,17 @@ pub(crate) struct Writes<'a> {
     /// The Unix second of the unit of work.
     pub(crate) second: i64,
     pub(crate) tallies: Vec<TallyDelta>,
+    pub(crate) new_operators: Vec<NewOperator>,
+    pub(crate) changed_operators: Vec<Changed<NewOperator>>,
+    pub(crate) tokens: Vec<NewToken<'a>>,
+    pub(crate) sessions: Vec<NewSession<'a>>,
+    pub(crate) ended_sessions: &'a [EndedSessions],
+    pub(crate) preferences: Vec<NewPreferences<'a>>,
+    /// True if a credential ends or shrinks.
+    pub(crate) shrinks: bool,
+    /// The access revision at which the credentials of those on whose behalf this is done were live; it must still be
+    /// that at the commit.
+    pub(crate) held_at: Option<i64>,
 }
 
 impl<'a> Writes<'a> {
@@ -140,7 +153,31 @@ impl<'a> Writes<'a> {
             epoch: reads.leader.map_or(0, |epoch| epoch.0),
             second: reads.now.timestamp(),
             tallies: tallies(changes),
+            new_operators: Vec::new(),
+            changed_operators: Vec::new(),
+            tokens: changes.access.tokens.iter().map(NewToken::new).collect::<Result<_, _>>()?,
+            sessions: changes.access.sessions.iter().map(NewSession::new).collect::<Result<_, _>>()?,
+            ended_sessions: &changes.access.ended_sessions,
+            preferences: changes
+                .access
+                .preferences
+                .iter()
+                .map(|(principal, preferences)| NewPreferences::new(principal, preferences))
+                .collect::<Result<_, _>>()?,
+            shrinks: changes.access.shrinks(),
+            held_at: None,
         };
+        for change in &changes.access.operators {
+            match &change.before {
+                Some(before) => writes.changed_operators.push(Changed {
+                    row: NewOperator::new(&change.after, before.revision + 1)?,
+                    is_indexed: true,
+                }),
+                None => {
+                    writes.new_operators.push(NewOperator::new(&change.after, change.after.revision)?);
+                }
+            }
+        }
         for change in &changes.mitigations {
             let Some(before) = &change.before else {
                 writes.mitigations.push(NewMitigation::new(&change.after, change.after.revision)?);

@@ -8,6 +8,7 @@
 )]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+pub mod access;
 pub mod atomic;
 pub mod chain;
 pub mod concurrent;
@@ -233,6 +234,17 @@ macro_rules! store_contract {
             a_freeze_binds_the_very_next_admission,
             a_thawed_scope_is_kept_and_binds_nobody,
             a_freeze_and_an_admission_never_overlap,
+        );
+        $crate::store_contract!(two $fresh, access:
+            credentials_are_given_back_as_they_came,
+            the_revision_rises_when_something_ends_or_shrinks,
+            operators_are_changed_once_and_their_names_are_theirs_for_ever,
+            sessions_end_by_id_and_by_operator,
+            the_last_use_of_a_token_is_noted,
+            preferences_are_kept_by_principal,
+            who_holds_an_ended_credential_is_told_so,
+            after_a_revocation_nothing_is_stored_with_the_token,
+            what_is_decided_about_people_is_decided_alone,
         );
         $crate::store_contract!(two $fresh, chain:
             entries_are_sealed_in_the_order_of_writing,

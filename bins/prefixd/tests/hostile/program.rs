@@ -10,15 +10,15 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// Far longer than anything here may take, and far shorter than for ever.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 const SETTINGS: &str =
     "pop: fra1\nhttp: {auth: {mode: none}}\nbgp: {backend: mock, local_asn: 65010, router_id: 10.0.0.1}\n";
 const INVENTORY: &str = "customers:\n  - {customer_id: acme, prefixes: [203.0.113.0/24]}\n";
-pub(super) const PLAYBOOKS: &str = "playbooks:\n  - name: all\n    match: {vector: udp_flood}\n    steps:\n      - {action: police, rate_bps: 1000000, ttl_seconds: 120}\n";
+pub(crate) const PLAYBOOKS: &str = "playbooks:\n  - name: all\n    match: {vector: udp_flood}\n    steps:\n      - {action: police, rate_bps: 1000000, ttl_seconds: 120}\n";
 
 /// A folder with good files; `more` is added to prefixd.yaml.
-pub(super) fn folder(more: &str) -> tempfile::TempDir {
+pub(crate) fn folder(more: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let settings = format!("{SETTINGS}{more}");
     for (name, text) in
@@ -29,7 +29,7 @@ pub(super) fn folder(more: &str) -> tempfile::TempDir {
     folder
 }
 
-pub(super) fn prefixd(folder: &Path) -> Command {
+pub(crate) fn prefixd(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_prefixd"));
     command.arg("--config").arg(folder);
     // what the machine of the test sets must not decide
@@ -38,7 +38,7 @@ pub(super) fn prefixd(folder: &Path) -> Command {
 }
 
 /// The exit code and what was said, of a run that must end by itself.
-pub(super) fn ends(command: &mut Command) -> (Option<i32>, String) {
+pub(crate) fn ends(command: &mut Command) -> (Option<i32>, String) {
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let pid = child.id();
     let (sender, ended) = mpsc::channel();
@@ -52,28 +52,28 @@ pub(super) fn ends(command: &mut Command) -> (Option<i32>, String) {
     (output.status.code(), said.concat())
 }
 
-pub(super) fn check(folder: &Path) -> (Option<i32>, String) {
+pub(crate) fn check(folder: &Path) -> (Option<i32>, String) {
     ends(prefixd(folder).arg("--check"))
 }
 
-pub(super) fn signal(pid: u32, name: &str) {
+pub(crate) fn signal(pid: u32, name: &str) {
     assert!(Command::new("kill").args(["-s", name, &pid.to_string()]).status().unwrap().success());
 }
 
-pub(super) fn fifo(path: &Path) -> PathBuf {
+pub(crate) fn fifo(path: &Path) -> PathBuf {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
     path.to_owned()
 }
 
 /// A running daemon, killed when the test ends.
-pub(super) struct Daemon {
+pub(crate) struct Daemon {
     child: Child,
     api: SocketAddr,
     log: Receiver<String>,
 }
 
 impl Daemon {
-    pub(super) fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         let mut child = command
             .args(["--listen", "127.0.0.1:0"])
             .stderr(Stdio::piped())
@@ -92,17 +92,22 @@ impl Daemon {
     }
 
     /// Kills it, and returns the lines of its log that nobody has asked for yet.
-    pub(super) fn rest_of_log(mut self) -> Vec<String> {
+    pub(crate) fn rest_of_log(mut self) -> Vec<String> {
         let _ = self.child.kill();
         self.log.iter().collect()
     }
 
-    pub(super) fn pid(&self) -> u32 {
+    /// Where the API listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.api
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Waits for a line of the log.
-    pub(super) fn logged(&self, part: &str) -> String {
+    pub(crate) fn logged(&self, part: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
         let mut seen = Vec::new();
         loop {
@@ -115,12 +120,12 @@ impl Daemon {
     }
 
     /// The status and the body of an answer.
-    pub(super) fn asked(&self, method: &str, path: &str, body: &Value) -> (u16, String) {
+    pub(crate) fn asked(&self, method: &str, path: &str, body: &Value) -> (u16, String) {
         ask(self.api, method, path, body)
     }
 
     /// Sends SIGTERM; it must end in order.
-    pub(super) fn stops(mut self) {
+    pub(crate) fn stops(mut self) {
         signal(self.pid(), "TERM");
         let deadline = Instant::now() + PATIENCE;
         while self.child.try_wait().unwrap().is_none() {
@@ -139,7 +144,7 @@ impl Drop for Daemon {
 }
 
 /// The status and the body of an answer.
-pub(super) fn ask(at: SocketAddr, method: &str, path: &str, body: &Value) -> (u16, String) {
+pub(crate) fn ask(at: SocketAddr, method: &str, path: &str, body: &Value) -> (u16, String) {
     let body = if body.is_null() { String::new() } else { body.to_string() };
     let mut stream = TcpStream::connect(at).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();

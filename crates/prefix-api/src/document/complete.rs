@@ -6,7 +6,9 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::schema::{
     AnyOfBuilder, ArrayBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type,
 };
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder};
 
 use crate::access::Permission;
@@ -15,6 +17,7 @@ use crate::limits::Budget;
 use crate::settings::VERSION;
 
 const SCHEME: &str = "bearer";
+const COOKIE: &str = "session";
 
 const JSON: &str = "application/json";
 
@@ -25,8 +28,16 @@ impl Modify for Completed {
     fn modify(&self, document: &mut OpenApi) {
         VERSION.clone_into(&mut document.info.version);
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer);
-        let bearer = bearer.description(Some("The shared secret, in mode bearer.")).build();
+        let bearer = bearer
+            .description(Some("An API token (`pfx_...`); in mode bearer also the shared secret."))
+            .build();
         document.components.get_or_insert_default().add_security_scheme(SCHEME, SecurityScheme::Http(bearer));
+        let cookie = ApiKeyValue::with_description(
+            COOKIE,
+            "The cookie of a login; `__Host-session` where the API is reached by https.",
+        );
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme(COOKIE, SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
         for endpoint in ENDPOINTS {
             let Some(item) = document.paths.paths.get_mut(endpoint.path) else { continue };
             let operation = match endpoint.method {
@@ -39,7 +50,7 @@ impl Modify for Completed {
             operation.security = Some(if endpoint.is_public() {
                 Vec::new()
             } else {
-                vec![SecurityRequirement::new(SCHEME, Vec::<String>::new())]
+                [SCHEME, COOKIE].map(|scheme| SecurityRequirement::new(scheme, Vec::<String>::new())).into()
             });
             if has_dry_run(operation) {
                 rehearsed(operation);
@@ -126,6 +137,15 @@ fn problems(endpoint: &Endpoint) -> Vec<(&'static str, String)> {
             ""
         };
         add("403", &format!("Only for roles {roles}{sources}."));
+    }
+    if endpoint.is_login() {
+        add("401", "User name or password are wrong.");
+        add("403", "Another site has sent it.");
+        add("404", "There are no logins in this mode.");
+        add("503", "Storage does not answer; send the request again.");
+    }
+    if endpoint.method == Method::POST && endpoint.path == "/v1/operators" {
+        add("409", "Another operator has, or had, the name.");
     }
     if endpoint.path == "/v1/health/ready" {
         add("503", "Storage does not answer, or prefixd is going down.");

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use actix_web::web::Data;
-use prefix_api_types::{Guard, HealthDetail, HealthSummary, Leader, PanicSummary, Ready, Speaker};
+use prefix_api_types::{
+    Guard, HealthDetail, HealthSummary, Leader, LoginMethods, PanicSummary, Ready, Speaker,
+};
 use prefix_core::announcer::SessionState;
 use prefix_core::guard::{GuardMode, GuardStatus};
 use prefix_engine::Health;
@@ -24,6 +26,7 @@ pub(crate) async fn get(api: Data<Api>) -> Reply {
         version: VERSION.to_owned(),
         auth_mode: api.auth_mode.to_owned(),
         ready: Some(api.was_ready()),
+        login: Some(LoginMethods { password: api.has_logins(), oidc: false }),
     })
 }
 

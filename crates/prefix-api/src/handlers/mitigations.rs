@@ -123,7 +123,7 @@ fn manual_request(api: &Api, call: &Call, manual: Manual) -> Result<ManualReques
         flaw: manual.flaw,
         vector: manual.vector.map_err(|text| EngineError::from(api.unknown_vector(&text)))?,
         reason: manual.reason,
-        operator: SourceName::operator(&call.principal.id),
+        operator: SourceName::operator(&call.principal.id.name()),
     })
 }
 

@@ -46,7 +46,7 @@ pub(crate) async fn post(api: Data<Api>, call: Call, query: Query, body: Body) -
     let entry = Entry {
         prefix: new.prefix,
         added_at: now,
-        added_by: call.principal.id.to_string(),
+        added_by: call.principal.id.name().into_owned(),
         reason: new.reason,
         expires_at: new.expires_at,
     };

@@ -35,6 +35,7 @@ kinds! {
     SourceNotAllowed = 403 "source-not-allowed", "Source not allowed";
     NotFound = 404 "not-found", "Not found";
     MethodNotAllowed = 405 "method-not-allowed", "Method not allowed";
+    UsernameTaken = 409 "username-taken", "User name taken";
     TooLarge = 413 "too-large", "Body too large";
     UnsupportedMediaType = 415 "unsupported-media-type", "Not JSON";
     Guardrail = 422 "guardrail", "Refused by a guardrail";
@@ -83,6 +84,7 @@ impl Kind {
             403 => Self::Forbidden,
             404 => Self::NotFound,
             405 => Self::MethodNotAllowed,
+            409 => Self::UsernameTaken,
             413 => Self::TooLarge,
             415 => Self::UnsupportedMediaType,
             429 => Self::RateLimited,

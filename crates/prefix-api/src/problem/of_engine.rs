@@ -40,6 +40,20 @@ impl From<EngineError> for Problem {
                 tracing::warn!(%cause, "storage is not available");
                 Self::new(Kind::StorageUnavailable, detail)
             }
+            EngineError::CredentialEnded | EngineError::WrongPassword => {
+                Self::new(Kind::Unauthenticated, detail)
+            }
+            EngineError::CredentialsUnknown(cause) => {
+                tracing::warn!(cause, "credentials cannot be checked");
+                Self::new(
+                    Kind::StorageUnavailable,
+                    "storage is not available, so it cannot be checked who asks; nothing was done, send the request again",
+                )
+            }
+            EngineError::UsernameTaken(_) => Self::new(Kind::UsernameTaken, detail),
+            EngineError::TooManyLogins { seconds, .. } => {
+                Self::new(Kind::RateLimited, detail).retry_after(Some(seconds))
+            }
             EngineError::ShuttingDown => Self::new(Kind::ShuttingDown, detail),
             EngineError::Internal(cause) => {
                 tracing::error!(%cause, "internal error");

@@ -9,11 +9,12 @@ use serde_json::json;
 
 use super::lab::{Lab, flood, posting, settings};
 use crate::AuthMode;
-use crate::access::{AuthMethod, Principal, Role};
+use crate::access::{AuthMethod, Principal, PrincipalId, Role};
 use crate::endpoint::ENDPOINTS;
 
 fn principal(role: Role) -> Principal {
-    Principal { role, id: "alice".into(), auth_method: AuthMethod::None, sources: None }
+    let id = PrincipalId::Operator(prefix_core::id::OperatorId::generate(), "alice".into());
+    Principal { role, id, auth_method: AuthMethod::None, sources: None, held: None }
 }
 
 pub(super) fn request(endpoint: &crate::endpoint::Endpoint) -> TestRequest {

@@ -151,6 +151,7 @@ pub(super) fn settings() -> ApiSettings {
         trusted_proxies: Vec::new(),
         connections: ConnectionLimits { total: 1_000, per_address: 1_000 },
         auth: AuthMode::None,
+        access: prefix_engine::AccessSettings::default(),
         rate_limits: wide(),
         max_signal_body_bytes: 8 << 20,
         drain_timeout: Duration::from_secs(5),

@@ -167,7 +167,7 @@ async fn only_an_enabled_adapter_is_there() {
 
 #[actix_web::test]
 async fn a_signature_stands_for_credentials_and_for_nothing_else() {
-    let secret = AuthMode::Bearer { secret: "of the API".to_owned() };
+    let secret = AuthMode::Bearer { secret: "of the API".into() };
     let lab = Lab::with(&crate::ApiSettings { auth: secret, ..settings() }, |_| ()).await;
     let body = hooked(&[json!({"ip": "203.0.113.10", "kind": "udp_flood", "id": "e"})]);
     let send = |signature: Option<String>| {

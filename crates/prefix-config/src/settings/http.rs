@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+pub use prefix_core::access::Role;
 use prefix_core::address::Prefix;
 use prefix_core::name::SourceName;
 use prefix_core::section;
@@ -39,6 +40,12 @@ section! {
         pub mode: Option<AuthMode> = None,
         /// Name of the variable with the shared secret.
         pub bearer_token_env: String = "PREFIXD_API_TOKEN".to_owned(),
+        /// A login that is not used for so long is over.
+        pub session_idle_seconds: u64 = 28_800,
+        /// The longest life of an API token; 0 = any.
+        pub token_max_age_days: u32 = 0,
+        /// The shortest password, in characters.
+        pub password_min_length: u32 = 12,
         /// Certificate to role, first match wins.
         pub mtls_roles: Vec<MtlsRole> = Vec::new(),
         /// Not supported.
@@ -74,20 +81,6 @@ pub struct MtlsRole {
     /// The sources the holder may use; required for detectors.
     #[serde(default)]
     pub sources: Vec<SourceName>,
-}
-
-/// What a caller may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// Intake only.
-    Detector,
-    /// Reads.
-    Viewer,
-    /// Mitigations and intake.
-    Operator,
-    /// Everything.
-    Admin,
 }
 
 /// `http.tls`.

@@ -1,19 +1,21 @@
 //! Every change of storage: named facts are read, a pure function decides over them, and its [`ChangeSet`] is written,
 //! all in one transaction.
 
+mod access_changes;
 mod change_set;
 mod snapshot;
 
 use async_trait::async_trait;
 
+pub use access_changes::{AccessChanges, EndedSessions};
 pub use change_set::{
     ChangeSet, GroupChange, IdempotencyRecord, MitigationChange, QuotaDelta, QuotaLimits, RowChange,
 };
-pub use snapshot::{MOST_CORROBORATIONS, QuotaCounts, ReadSet, RequestKey, Snapshot};
+pub use snapshot::{MOST_CORROBORATIONS, People, QuotaCounts, ReadSet, RequestKey, Snapshot};
 
 use super::StoreError;
 
-/// The only way to change a mitigation, an event, the safelist, a panic scope or a signal.
+/// The only way to change a mitigation, an event, the safelist, a panic scope, a signal, or who may do what.
 ///
 /// `Ok` means durable: synchronously on disk. A dropped future never leaves half a unit of work behind.
 #[async_trait]

@@ -17,6 +17,10 @@ pub(crate) struct Acknowledge {
 impl Command for Acknowledge {
     type Output = Vec<Result<Status, UseCaseError>>;
 
+    fn caller(&self) -> Option<&Caller> {
+        Some(&self.caller)
+    }
+
     fn reads(&self, _context: &CommandContext<'_>, reads: &mut ReadSet) {
         reads.mitigations.extend(&self.ids);
     }

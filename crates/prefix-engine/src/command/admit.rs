@@ -4,6 +4,7 @@ use prefix_core::id::MitigationId;
 use prefix_core::ports::ReadSet;
 use prefix_policy::use_cases::{Tried, UnitOfWork, try_queued};
 
+use crate::caller::Caller;
 use crate::commit_queue::{Command, CommandContext};
 
 /// The most rows looked at in one transaction.
@@ -14,6 +15,10 @@ pub(crate) struct Admit(pub(crate) Vec<MitigationId>);
 
 impl Command for Admit {
     type Output = Tried;
+
+    fn caller(&self) -> Option<&Caller> {
+        None
+    }
 
     fn reads(&self, context: &CommandContext<'_>, reads: &mut ReadSet) {
         reads.admission = true;

@@ -22,6 +22,10 @@ pub(crate) struct Corroborate {
 impl Command for Corroborate {
     type Output = CorroborationTaken;
 
+    fn caller(&self) -> Option<&Caller> {
+        Some(&self.caller)
+    }
+
     fn reads(&self, context: &CommandContext<'_>, reads: &mut ReadSet) {
         reads.admission = true;
         reads.open_groups = true;
@@ -47,10 +51,6 @@ impl Command for Corroborate {
 }
 
 impl Repeatable for Corroborate {
-    fn caller(&self) -> &Caller {
-        &self.caller
-    }
-
     fn encode(taken: &CorroborationTaken) -> Option<serde_json::Result<String>> {
         Some(serde_json::to_string(taken))
     }

@@ -27,6 +27,10 @@ impl Create {
 impl Command for Create {
     type Output = Creation;
 
+    fn caller(&self) -> Option<&Caller> {
+        Some(&self.caller)
+    }
+
     fn reads(&self, context: &CommandContext<'_>, reads: &mut ReadSet) {
         context.read_victim(self.request.victim_ip, reads);
         reads.routes.extend(self.request.key());
@@ -46,10 +50,6 @@ impl Command for Create {
 }
 
 impl Repeatable for Create {
-    fn caller(&self) -> &Caller {
-        &self.caller
-    }
-
     fn encode(creation: &Creation) -> Option<serde_json::Result<String>> {
         let is_lasting = match creation {
             Creation::Refused { refusal, .. } => refusal.retry_after_seconds.is_none(),

@@ -5,6 +5,7 @@ use prefix_core::id::MitigationId;
 use prefix_core::ports::{ReadSet, StoreError};
 use prefix_policy::use_cases::{UnitOfWork, expire};
 
+use crate::caller::Caller;
 use crate::commit_queue::{Command, CommandContext, RETRY};
 use crate::shared::Shared;
 
@@ -13,6 +14,10 @@ pub(crate) struct Expire(pub(crate) Vec<MitigationId>);
 
 impl Command for Expire {
     type Output = ();
+
+    fn caller(&self) -> Option<&Caller> {
+        None
+    }
 
     fn reads(&self, _context: &CommandContext<'_>, reads: &mut ReadSet) {
         reads.admission = true;

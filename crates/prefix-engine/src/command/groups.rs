@@ -14,6 +14,10 @@ pub(crate) struct CloseGroups(pub(crate) Vec<GroupId>);
 impl Command for CloseGroups {
     type Output = ();
 
+    fn caller(&self) -> Option<&Caller> {
+        None
+    }
+
     fn reads(&self, _context: &CommandContext<'_>, reads: &mut ReadSet) {
         reads.groups.extend(&self.0);
     }
@@ -39,6 +43,10 @@ pub(crate) struct RefreshGroups(pub(crate) Vec<(GroupId, VictimIp)>);
 
 impl Command for RefreshGroups {
     type Output = ();
+
+    fn caller(&self) -> Option<&Caller> {
+        None
+    }
 
     fn reads(&self, context: &CommandContext<'_>, reads: &mut ReadSet) {
         read_groups(&self.0, context, reads);
@@ -66,6 +74,10 @@ pub(crate) struct ActOnGroups {
 impl Command for ActOnGroups {
     /// The mitigations that this made or renewed.
     type Output = Vec<MitigationId>;
+
+    fn caller(&self) -> Option<&Caller> {
+        None
+    }
 
     fn reads(&self, context: &CommandContext<'_>, reads: &mut ReadSet) {
         read_groups(&self.groups, context, reads);

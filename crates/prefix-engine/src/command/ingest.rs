@@ -71,6 +71,10 @@ impl Ingest {
 impl Command for Ingest {
     type Output = EventOutcome;
 
+    fn caller(&self) -> Option<&Caller> {
+        Some(&self.caller)
+    }
+
     fn reads(&self, context: &CommandContext<'_>, reads: &mut ReadSet) {
         read_signals(context, reads);
         self.item.reads(context, reads);
@@ -86,10 +90,6 @@ impl Command for Ingest {
 }
 
 impl Repeatable for Ingest {
-    fn caller(&self) -> &Caller {
-        &self.caller
-    }
-
     // a list of one, as it is stored since the first version: other instances may be older
     fn encode(outcome: &EventOutcome) -> Option<serde_json::Result<String>> {
         is_lasting(outcome).then(|| serde_json::to_string(&[outcome]))
@@ -115,6 +115,10 @@ impl IngestBatch {
 impl Command for IngestBatch {
     type Output = Vec<EventOutcome>;
 
+    fn caller(&self) -> Option<&Caller> {
+        Some(&self.caller)
+    }
+
     fn reads(&self, context: &CommandContext<'_>, reads: &mut ReadSet) {
         read_signals(context, reads);
         self.items.iter().for_each(|item| item.reads(context, reads));
@@ -134,10 +138,6 @@ impl Command for IngestBatch {
 }
 
 impl Repeatable for IngestBatch {
-    fn caller(&self) -> &Caller {
-        &self.caller
-    }
-
     fn encode(outcomes: &Vec<EventOutcome>) -> Option<serde_json::Result<String>> {
         outcomes.iter().all(is_lasting).then(|| serde_json::to_string(outcomes))
     }

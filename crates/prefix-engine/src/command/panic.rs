@@ -18,6 +18,10 @@ pub(crate) struct Freeze {
 impl Command for Freeze {
     type Output = ();
 
+    fn caller(&self) -> Option<&Caller> {
+        Some(&self.caller)
+    }
+
     fn run(&mut self, uow: &mut UnitOfWork<'_>) {
         freeze(uow, &self.scope, &self.caller.author());
     }
@@ -36,6 +40,10 @@ pub(crate) struct EndFrozen {
 impl Command for EndFrozen {
     /// Mitigations that nothing freezes any more.
     type Output = Vec<MitigationId>;
+
+    fn caller(&self) -> Option<&Caller> {
+        Some(&self.caller)
+    }
 
     fn reads(&self, _context: &CommandContext<'_>, reads: &mut ReadSet) {
         reads.admission = true;
@@ -67,6 +75,10 @@ pub(crate) struct Unfreeze {
 
 impl Command for Unfreeze {
     type Output = ();
+
+    fn caller(&self) -> Option<&Caller> {
+        Some(&self.caller)
+    }
 
     fn run(&mut self, uow: &mut UnitOfWork<'_>) {
         thaw(uow, self.id, &self.reason, &self.caller.author());

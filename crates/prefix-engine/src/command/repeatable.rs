@@ -10,9 +10,6 @@ use crate::error::EngineError;
 
 /// A command whose answer is stored, with what it changed, under the `Idempotency-Key` of its caller.
 pub(crate) trait Repeatable: Command {
-    /// Who asks.
-    fn caller(&self) -> &Caller;
-
     /// The answer as it is stored; `None` for one that holds for a while only and is not to be repeated.
     fn encode(answer: &Self::Output) -> Option<serde_json::Result<String>>;
 
@@ -30,13 +27,18 @@ fn reply_key(key: &IdempotencyKey) -> RequestKey {
 impl<C: Repeatable> Command for Once<C> {
     type Output = Result<Answer<C::Output>, EngineError>;
 
+    fn caller(&self) -> Option<&Caller> {
+        self.0.caller()
+    }
+
     fn reads(&self, context: &CommandContext<'_>, reads: &mut ReadSet) {
         self.0.reads(context, reads);
-        reads.replies.extend(self.0.caller().idempotency.as_ref().map(reply_key));
+        let key = self.0.caller().and_then(|caller| caller.idempotency.as_ref());
+        reads.replies.extend(key.map(reply_key));
     }
 
     fn run(&mut self, uow: &mut UnitOfWork<'_>) -> Self::Output {
-        let Some(key) = self.0.caller().idempotency.clone() else {
+        let Some(key) = self.0.caller().and_then(|caller| caller.idempotency.clone()) else {
             return Ok(Answer::first(self.0.run(uow)));
         };
         if let Some(stored) = uow.reply(&reply_key(&key)) {

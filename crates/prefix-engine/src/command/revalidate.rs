@@ -45,6 +45,10 @@ impl Command for Revalidate {
     /// What is withdrawn.
     type Output = Vec<MitigationId>;
 
+    fn caller(&self) -> Option<&Caller> {
+        None
+    }
+
     fn reads(&self, context: &CommandContext<'_>, reads: &mut ReadSet) {
         reads.admission = true;
         reads.mitigations.extend(&self.ids);

@@ -43,6 +43,10 @@ pub(crate) struct AddToSafelist {
 impl Command for AddToSafelist {
     type Output = Result<SafelistAdded, UseCaseError>;
 
+    fn caller(&self) -> Option<&Caller> {
+        Some(&self.caller)
+    }
+
     fn reads(&self, context: &CommandContext<'_>, reads: &mut ReadSet) {
         reads.admission = true;
         // a rule that is admitted at this very moment is refused by its own transaction, which locks the safelist
@@ -84,6 +88,10 @@ impl ChangeSafelist {
 
 impl Command for ChangeSafelist {
     type Output = Result<(), UseCaseError>;
+
+    fn caller(&self) -> Option<&Caller> {
+        Some(&self.caller)
+    }
 
     fn run(&mut self, uow: &mut UnitOfWork<'_>) -> Self::Output {
         let author = self.caller.author();

@@ -7,6 +7,7 @@ use prefix_core::speakers::SpeakerId;
 pub(crate) use prefix_policy::use_cases::Confirmed;
 use prefix_policy::use_cases::{UnitOfWork, confirm, confirm_withdrawn};
 
+use crate::caller::Caller;
 use crate::commit_queue::{Command, CommandContext, RETRY};
 use crate::intent_table::IntentTable;
 use crate::shared::Shared;
@@ -33,6 +34,10 @@ impl Settle {
 
 impl Command for Settle {
     type Output = ();
+
+    fn caller(&self) -> Option<&Caller> {
+        None
+    }
 
     fn reads(&self, context: &CommandContext<'_>, reads: &mut ReadSet) {
         reads.mitigations.extend(self.confirmed.iter().map(|confirmed| confirmed.id));

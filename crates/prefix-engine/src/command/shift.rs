@@ -7,6 +7,7 @@ use prefix_core::ports::ReadSet;
 use prefix_policy::use_cases::{UnitOfWork, shift_deadlines};
 use serde_json::json;
 
+use crate::caller::Caller;
 use crate::commit_queue::{Command, CommandContext};
 
 /// Writes rows as they are meant by the clock as it is set now.
@@ -14,6 +15,10 @@ pub(crate) struct ShiftDeadlines(pub(crate) Vec<MitigationId>);
 
 impl Command for ShiftDeadlines {
     type Output = usize;
+
+    fn caller(&self) -> Option<&Caller> {
+        None
+    }
 
     fn reads(&self, _context: &CommandContext<'_>, reads: &mut ReadSet) {
         reads.mitigations.extend(&self.0);
@@ -33,6 +38,10 @@ pub(crate) struct RecordStep(pub(crate) TimeDelta);
 
 impl Command for RecordStep {
     type Output = ();
+
+    fn caller(&self) -> Option<&Caller> {
+        None
+    }
 
     fn reads(&self, _context: &CommandContext<'_>, _reads: &mut ReadSet) {}
 

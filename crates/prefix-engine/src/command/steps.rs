@@ -4,6 +4,7 @@ use prefix_core::id::MitigationId;
 use prefix_core::ports::ReadSet;
 use prefix_policy::use_cases::{UnitOfWork, step_if_due};
 
+use crate::caller::Caller;
 use crate::commit_queue::{Command, CommandContext};
 
 /// Takes the steps that are due. What fails is found due again in the next second.
@@ -11,6 +12,10 @@ pub(crate) struct Steps(pub(crate) Vec<MitigationId>);
 
 impl Command for Steps {
     type Output = ();
+
+    fn caller(&self) -> Option<&Caller> {
+        None
+    }
 
     fn reads(&self, context: &CommandContext<'_>, reads: &mut ReadSet) {
         reads.admission = true;

@@ -19,6 +19,10 @@ impl Command for Withdraw {
     /// One per id: the row after the change, or why there is none.
     type Output = Vec<Result<Box<Mitigation>, UseCaseError>>;
 
+    fn caller(&self) -> Option<&Caller> {
+        Some(&self.caller)
+    }
+
     fn reads(&self, context: &CommandContext<'_>, reads: &mut ReadSet) {
         reads.admission = true;
         reads.mitigations.extend(&self.ids);

@@ -98,8 +98,9 @@ async fn commit(shared: &Shared, batch: &mut [Entry], write: bool) -> Result<(),
         let mut decide = |snapshot| {
             let changes = catch_unwind(AssertUnwindSafe(|| {
                 let uow_context = uow_context(shared, &context, &ids, reads, &snapshot);
+                let ended = snapshot.ended.clone();
                 let mut uow = UnitOfWork::new(uow_context, policy.clone(), snapshot);
-                batch.iter_mut().for_each(|entry| entry.request.run(&mut uow));
+                batch.iter_mut().for_each(|entry| entry.request.run(&mut uow, &ended));
                 (uow.take_domain_events(), uow.finish())
             }));
             *panicked = changes.is_err();

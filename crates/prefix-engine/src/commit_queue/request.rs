@@ -1,5 +1,6 @@
 //! One generic request: a command with its claim, its answer and whoever waits for it.
 
+use std::collections::HashSet;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use prefix_core::access::{CredentialId, HeldCredential};
 use prefix_core::address::VictimIp;
 use prefix_core::clock::ClockFrame;
 use prefix_core::flowspec::RouteKey;
@@ -20,6 +22,7 @@ use prefix_policy::use_cases::{InstanceFacts, UnitOfWork};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use crate::caller::Caller;
 use crate::error::EngineError;
 use crate::intent_table::IntentTable;
 use crate::panic_state::PanicScopes;
@@ -37,6 +40,9 @@ pub(crate) trait Command: Send + 'static {
     fn reads(&self, _context: &CommandContext<'_>, reads: &mut ReadSet) {
         reads.admission = true;
     }
+
+    /// On whose behalf; nobody's for the daemon's own work. For a caller whose credential has ended it does not run.
+    fn caller(&self) -> Option<&Caller>;
 
     /// Decides and changes. Must give the same answer when it is run again on the same facts.
     fn run(&mut self, uow: &mut UnitOfWork<'_>) -> Self::Output;
@@ -142,7 +148,8 @@ impl<T> Future for Reply<T> {
 /// A request of any answer, as the queue sees it.
 pub(super) trait AnyRequest: Send {
     fn reads(&self, context: &CommandContext<'_>, reads: &mut ReadSet);
-    fn run(&mut self, uow: &mut UnitOfWork<'_>);
+    /// `ended`: the credentials that have ended.
+    fn run(&mut self, uow: &mut UnitOfWork<'_>, ended: &HashSet<CredentialId>);
     /// The transaction was committed, or was not.
     fn done(self: Box<Self>, shared: &Shared, result: Result<(), StoreError>);
     /// True if nobody waits for the answer any more: it was told that nothing is stored, so nothing shall be.
@@ -156,27 +163,47 @@ struct Request<C: Command> {
     arrived: Instant,
     /// Of the last run.
     output: Option<C::Output>,
+    /// Its caller's credential has ended.
+    has_ended: bool,
     reply: oneshot::Sender<Result<C::Output, EngineError>>,
 }
 
 /// A request and the answer to it.
 pub(super) fn request<C: Command>(command: C) -> (Box<dyn AnyRequest>, Reply<C::Output>) {
     let (reply, answer) = oneshot::channel();
-    (Box::new(Request { command, arrived: Instant::now(), output: None, reply }), Reply(answer))
+    (
+        Box::new(Request { command, arrived: Instant::now(), output: None, has_ended: false, reply }),
+        Reply(answer),
+    )
 }
 
 impl<C: Command> AnyRequest for Request<C> {
     fn reads(&self, context: &CommandContext<'_>, reads: &mut ReadSet) {
         self.command.reads(context, reads);
+        if let Some(HeldCredential { id, revision }) = self.command.caller().and_then(|caller| caller.held) {
+            let oldest = reads.held.entry(id).or_insert(revision);
+            *oldest = revision.min(*oldest);
+        }
     }
 
-    fn run(&mut self, uow: &mut UnitOfWork<'_>) {
+    fn run(&mut self, uow: &mut UnitOfWork<'_>, ended: &HashSet<CredentialId>) {
+        let held = self.command.caller().and_then(|caller| caller.held);
+        self.has_ended = held.is_some_and(|held| ended.contains(&held.id));
+        if self.has_ended {
+            self.output = None;
+            return;
+        }
         self.output = Some(self.command.run(uow));
         uow.hand_over();
     }
 
     fn done(self: Box<Self>, shared: &Shared, result: Result<(), StoreError>) {
-        let Self { command, output, reply, .. } = *self;
+        let Self { command, output, has_ended, reply, .. } = *self;
+        if has_ended && result.is_ok() {
+            command.after(Err(&StoreError::Invalid("its caller's credential has ended".into())), shared);
+            let _ = reply.send(Err(EngineError::CredentialEnded));
+            return;
+        }
         let not_run = || StoreError::Invalid("a command did not run".into());
         let result = result.and_then(|()| output.ok_or_else(not_run));
         command.after(result.as_ref(), shared);

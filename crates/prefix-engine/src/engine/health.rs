@@ -63,6 +63,7 @@ impl Engine {
         problems.other.extend(shared.leadership.problems(&shared.settings));
         problems.other.extend(shared.outage.problem());
         problems.other.extend(unreadable(&shared.store.unreadable()));
+        problems.other.extend(shared.access.problems());
         let leader = LeaderView {
             is_leader: shared.leadership.in_charge().is_some(),
             instance: shared.leadership.pop().leader.map(|leader| leader.instance),

@@ -68,6 +68,12 @@ impl Engine {
                 Err(EngineError::StorageUnavailable(_)) if !caller.dry_run && Instant::now() < deadline => {
                     sleep(AGAIN).await;
                 }
+                Err(EngineError::CredentialEnded) if !caller.dry_run => {
+                    // nobody who may has asked for it
+                    shared.panic_scopes.thawed(&[scope.panic_id]);
+                    shared.withdraw_frozen();
+                    return Err(EngineError::CredentialEnded);
+                }
                 Err(error) if !caller.dry_run => {
                     warn!(%error, panic_id = %scope.panic_id, "a panic cannot be recorded yet: it holds on this instance alone");
                     shared.panic_scopes.record_later(scope.panic_id);

@@ -40,7 +40,7 @@ pub(super) struct Running {
     commit_queue: Mutex<Option<CommitQueue>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
-    stop: CancellationToken,
+    pub(super) stop: CancellationToken,
     /// Renews the lease until everything else has stopped.
     renewal: Mutex<Option<JoinHandle<()>>>,
     end_of_renewal: CancellationToken,

@@ -1,6 +1,7 @@
 //! The ports of one daemon: they tell the trace, watch for what a daemon must never do, and can kill it between any
 //! two of its effects. From that moment on nothing it does has any effect, and nothing answers it.
 
+mod access;
 mod announcer;
 mod store;
 

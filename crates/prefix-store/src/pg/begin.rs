@@ -65,6 +65,11 @@ pub(super) fn begin_as(session: Session, timeout: Duration, pop: &Pop, leader: O
     format!("{begin}; SELECT pg_advisory_xact_lock_shared({})", leadership_lock(pop))
 }
 
+/// Behind one of these: waits for the lock of those that change operators and tokens.
+pub(super) fn and_lock_people(begin: &str) -> String {
+    format!("{begin}; SELECT pg_advisory_xact_lock({})", key::of_people())
+}
+
 /// Behind one of these: waits for the lock of those that change which rules there are at a pop.
 pub(super) fn and_lock_admission(begin: &str, pop: &str) -> String {
     format!("{begin}; SELECT pg_advisory_xact_lock({})", key::of_admission(pop))

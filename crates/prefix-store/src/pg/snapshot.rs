@@ -18,9 +18,9 @@ use crate::facts::{Admission, Counts, Facts};
 use crate::key;
 use crate::leadership::check_epoch;
 use crate::queries::admission::Head;
-use crate::queries::{self, NumberRow, admission, mitigations, signals};
+use crate::queries::{self, NumberRow, access, admission, mitigations, signals};
 use crate::row::define::record;
-use crate::row::{GroupRow, MitigationRow, route_kind};
+use crate::row::{GroupRow, MitigationRow, OperatorRow, route_kind};
 use crate::sql::{Fetched, Record, Sql};
 use crate::sql_type::{Id, Micros};
 use crate::writes::{COMPANIONS, CUSTOMER};
@@ -60,6 +60,9 @@ pub(super) async fn read(
         groups_by_id,
         open_groups,
         corroborations,
+        access_revision,
+        operators,
+        tokens,
     ) = futures::join!(
         opener.batch_execute(begin),
         pipe.fetch_if(reads.leader.is_some(), || queries::epoch(pop)),
@@ -79,6 +82,9 @@ pub(super) async fn read(
         pipe.fetch_if(!reads.groups.is_empty(), || signals::groups_by_ids(group_ids())),
         pipe.fetch_if(reads.open_groups, || signals::open_groups(pop, i64::MAX)),
         pipe.fetch_if(reads.corroborations, live),
+        pipe.fetch_if(!reads.held.is_empty(), access::revision),
+        pipe.fetch_if(reads.people || !reads.operators.is_empty(), || operators_of(reads)),
+        pipe.fetch_if(reads.people, access::live_tokens),
     );
     began?;
     check_epoch(reads.leader, epoch?.first().map(|row| row.epoch))?;
@@ -91,6 +97,9 @@ pub(super) async fn read(
         groups: groups_by_victim?,
         corroborations: corroborations?,
         admission: None,
+        access_revision: access_revision?.first().map(|row| row.access_revision),
+        operators: operators?,
+        tokens: tokens?,
     };
     for more in [by_victim?, closed_by_victim?, by_route?, queued?] {
         facts.mitigations.extend(more);
@@ -106,6 +115,13 @@ pub(super) async fn read(
         facts.admission = Some(Admission::read(client, cache, counts, revisions).await?);
     }
     Ok((facts.into_snapshot(client, reads).await?, known))
+}
+
+fn operators_of(reads: &ReadSet) -> Sql<OperatorRow> {
+    if reads.people {
+        return access::all_operators();
+    }
+    access::operators_by_id(reads.operators.iter().map(|id| Id(id.as_uuid())).collect())
 }
 
 /// A connection on which statements follow each other without waiting for answers.

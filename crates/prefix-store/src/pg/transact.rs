@@ -10,7 +10,7 @@ use prefix_core::ports::{ChangeSet, ReadSet, Snapshot};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::begin::{and_lock_admission, begin_as};
+use super::begin::{and_lock_admission, and_lock_people, begin_as};
 use super::course::Course;
 use super::log;
 use super::pool::{InTransaction, Pool};
@@ -69,6 +69,7 @@ impl Unit {
         );
         let locked = self.course.lock_first().then_some(&self.reads.pop);
         let begin = locked.map_or_else(|| begin.clone(), |pop| and_lock_admission(&begin, pop.as_str()));
+        let begin = if self.reads.people { and_lock_people(&begin) } else { begin };
         let read = snapshot::read(transaction.client(), &self.reads, &self.cache, &begin);
         let (mut snapshot, counts) = match self.pool.within(read).await {
             Ok(read) => read,
@@ -77,6 +78,7 @@ impl Unit {
                 return Err(failure.before_commit());
             }
         };
+        let held_at = (!self.reads.held.is_empty()).then_some(snapshot.access_revision);
         if let Some(ceiling) = self.course.ceiling() {
             snapshot.quota.global = snapshot.quota.global.max(ceiling);
         }
@@ -97,7 +99,7 @@ impl Unit {
         };
         let delta = changes.quota_delta();
         let writes = match Writes::new(&self.reads, &changes, &delta) {
-            Ok(writes) => writes,
+            Ok(writes) => Writes { held_at, ..writes },
             Err(error) => {
                 transaction.roll_back(patience).await;
                 return Err(error.into());

@@ -8,7 +8,7 @@ use diesel::sql_types::BigInt;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
 use super::begin::Session;
-use super::{customers, log};
+use super::{access, customers, log};
 use crate::error::{CONFLICT, Failure};
 use crate::executor::Executor;
 use crate::facts::Counts;
@@ -87,6 +87,15 @@ pub(super) async fn all(
         panic,
         new_customers,
         customers,
+        new_operators,
+        operators,
+        tokens,
+        ended_sessions,
+        sessions,
+        preferences,
+        held,
+        unchanged,
+        risen,
         commit,
     ) = futures::join!(
         insert(client, &writes.events),
@@ -111,6 +120,16 @@ pub(super) async fn all(
         insert(client, &writes.panic_put),
         customers::add_new(client, writes, counts),
         customers::change(client, writes, counts),
+        insert(client, &writes.new_operators),
+        update(client, &writes.changed_operators),
+        insert(client, &writes.tokens),
+        access::end_sessions(client, writes),
+        insert(client, &writes.sessions),
+        insert(client, &writes.preferences),
+        // last, so that it is held for the commit only
+        access::hold(client, writes),
+        access::check(client, writes),
+        access::rise(client, writes),
         commit_now(client, session),
     );
     // In the order of sending: the first error is the cause, those behind it say that the transaction is aborted.
@@ -136,6 +155,15 @@ pub(super) async fn all(
     panic?;
     new_customers?;
     customers?;
+    new_operators?;
+    operators?;
+    tokens?;
+    ended_sessions?;
+    sessions?;
+    preferences?;
+    held?;
+    unchanged?;
+    risen?;
     commit?;
     Ok(commit_later(client, session).await?)
 }

@@ -14,7 +14,7 @@ use crate::facts::{Admission, Counts, Facts};
 use crate::key;
 use crate::leadership::check_epoch;
 use crate::queries::admission::{CounterRow, Head};
-use crate::queries::{self, NumberRow, admission, mitigations, signals};
+use crate::queries::{self, NumberRow, access, admission, mitigations, signals};
 use crate::row::{GroupRow, MitigationRow, route_kind};
 use crate::sql::Sql;
 use crate::sql_type::{Id, Micros};
@@ -58,6 +58,16 @@ pub(super) fn read(
     if reads.corroborations {
         let live = signals::live_corroborations(pop, reads.now.into(), MOST_CORROBORATIONS.into());
         facts.corroborations = fetch_all(connection, live)?;
+    }
+    if !reads.held.is_empty() {
+        facts.access_revision = fetch_one(connection, access::revision())?.map(|row| row.access_revision);
+    }
+    if reads.people {
+        facts.operators = fetch_all(connection, access::all_operators())?;
+        facts.tokens = fetch_all(connection, access::live_tokens())?;
+    } else if !reads.operators.is_empty() {
+        let ids = reads.operators.iter().map(|id| Id(id.as_uuid())).collect();
+        facts.operators = fetch_all(connection, access::operators_by_id(ids))?;
     }
     Ok(block_on(facts.into_snapshot(connection, reads))?)
 }

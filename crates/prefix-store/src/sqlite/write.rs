@@ -11,7 +11,7 @@ use futures::executor::block_on;
 use super::{execute, snapshot};
 use crate::error::Failure;
 use crate::executor::Executor;
-use crate::queries::{admission, audit, safelist};
+use crate::queries::{access, admission, audit, safelist};
 use crate::row::QuotaCounterDelta;
 use crate::row::define::{Row, Update};
 use crate::sql::Sql;
@@ -55,6 +55,19 @@ pub(super) fn all(connection: &mut SqliteConnection, writes: &Writes<'_>) -> Res
     }
     insert(connection, &writes.safelist_put)?;
     insert(connection, &writes.panic_put)?;
+    insert(connection, &writes.new_operators)?;
+    for change in &writes.changed_operators {
+        update(connection, change, &format_args!("operator {}", change.row.operator_id.0))?;
+    }
+    insert(connection, &writes.tokens)?;
+    for ended in writes.ended_sessions {
+        execute(connection, access::end_sessions(ended))?;
+    }
+    insert(connection, &writes.sessions)?;
+    insert(connection, &writes.preferences)?;
+    if writes.shrinks {
+        execute(connection, access::rise())?;
+    }
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! A store in memory that can be told to fail. It passes the same contract as the real ones.
 
+mod access;
 mod ports;
 mod select;
 mod shared;

@@ -3,7 +3,6 @@
 use prefix_diagnostics::Diagnostics;
 use prefix_tls::CertificateMatch;
 
-use super::not_yet;
 use crate::Environment;
 use crate::settings::Keys;
 use crate::settings::http::{AuthKeys, AuthMode, HttpKeys, MtlsRole, Role};
@@ -92,12 +91,11 @@ fn auth(http: &HttpKeys, environment: &Environment, found: &mut Diagnostics) {
     match auth.mode {
         None => found.error(
             "http.auth.mode",
-            "missing key \"mode\" in http.auth: who gets in must be said, write \"bearer\" (a shared secret), or \"none\" for a lab",
+            "missing key \"mode\" in http.auth: who gets in must be said, write \"credentials\" (logins and API tokens), \"bearer\" (a shared secret besides), or \"none\" for a lab",
         ),
         Some(AuthMode::None) if !http.listen.0.ip().is_loopback() => found.warning_of("http.auth.mode", format!("is none and the API listens on {}: everyone who reaches it is admin", http.listen),
         ),
         Some(AuthMode::Bearer) => bearer(auth, environment, found),
-        Some(AuthMode::Credentials) => not_yet("http.auth.mode", "http.auth.mode credentials", found),
         Some(AuthMode::Mtls) => {
             if http.tls.ca_path.is_none() || http.tls.cert_path.is_none() {
                 found.error_of("http.auth.mode", "mtls needs http.tls.cert_path, key_path and ca_path");
@@ -109,8 +107,11 @@ fn auth(http: &HttpKeys, environment: &Environment, found: &mut Diagnostics) {
                 );
             }
         }
-        Some(AuthMode::None) => {}
+        Some(AuthMode::None | AuthMode::Credentials) => {}
     }
+    found.range("http.auth.session_idle_seconds", auth.session_idle_seconds, 60..=604_800);
+    found.range("http.auth.token_max_age_days", auth.token_max_age_days, 0..=3_650);
+    found.range("http.auth.password_min_length", auth.password_min_length, 8..=128);
     for (index, role) in auth.mtls_roles.iter().enumerate() {
         mtls_role(index, role, found);
     }

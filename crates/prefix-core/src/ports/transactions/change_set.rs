@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::RequestKey;
+use super::{AccessChanges, RequestKey};
 use crate::address::Prefix;
 use crate::audit::AuditEntry;
 use crate::event::Event;
@@ -71,6 +71,8 @@ pub struct ChangeSet {
     pub replies: Vec<(RequestKey, IdempotencyRecord)>,
     /// Panic scopes to put: new ones, and thawed ones in the place of what they were.
     pub panic_put: Vec<PanicScope>,
+    /// Who may do what.
+    pub access: AccessChanges,
     /// How many main mitigations were newly let in (`pending` for the first time): they count toward the rate of new rules.
     pub admitted: u64,
     /// What the counters must not exceed by this change, whatever other pops change at the same time.
@@ -120,6 +122,7 @@ impl ChangeSet {
             && self.ends.is_empty()
             && self.replies.is_empty()
             && self.panic_put.is_empty()
+            && self.access.is_empty()
     }
 
     /// How the quota counters change with these mitigations. Every store derives its counters from this one place.

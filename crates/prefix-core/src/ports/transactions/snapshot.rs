@@ -1,14 +1,15 @@
 //! What a unit of work reads: the facts it names beforehand, and the answer.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
 use super::IdempotencyRecord;
+use crate::access::{ApiToken, CredentialId, Operator};
 use crate::address::VictimIp;
 use crate::flowspec::RouteKey;
-use crate::id::{GroupId, InstanceId, MitigationId};
+use crate::id::{GroupId, InstanceId, MitigationId, OperatorId};
 use crate::mitigation::Mitigation;
 use crate::name::{CustomerId, ExternalEventId, Pop, SourceName};
 use crate::panic::PanicScope;
@@ -75,6 +76,15 @@ pub struct ReadSet {
     /// The newest corroborating signals received by `pop` that are not over at `now`, at most
     /// [`MOST_CORROBORATIONS`].
     pub corroborations: bool,
+    /// The stored credentials on whose behalf this is done, each with the access revision at which it was found to be
+    /// live. They are live at the commit, or named in [`Snapshot::ended`]: nothing is stored for one whose end was
+    /// answered before.
+    pub held: BTreeMap<CredentialId, i64>,
+    /// Every operator, the deleted ones included, and every token that is not revoked: alone among those that read this,
+    /// until the commit.
+    pub people: bool,
+    /// These operators, the deleted ones included.
+    pub operators: BTreeSet<OperatorId>,
 }
 
 /// So many corroborating signals are looked at for a new group: the newest ones.
@@ -104,6 +114,9 @@ impl ReadSet {
             groups: BTreeSet::new(),
             open_groups: false,
             corroborations: false,
+            held: BTreeMap::new(),
+            people: false,
+            operators: BTreeSet::new(),
         }
     }
 }
@@ -146,4 +159,19 @@ pub struct Snapshot {
     pub groups: Vec<SignalGroup>,
     /// The corroborating signals, oldest first, without their raw details.
     pub corroborations: Vec<Corroboration>,
+    /// The access revision; only with `held`.
+    pub access_revision: i64,
+    /// Those of `held` that have ended.
+    pub ended: HashSet<CredentialId>,
+    /// The operators and tokens asked for.
+    pub people: People,
+}
+
+/// Who may log in, and which tokens are live.
+#[derive(Clone, Debug, Default)]
+pub struct People {
+    /// Operators, oldest first.
+    pub operators: Vec<Operator>,
+    /// Tokens that are not revoked, oldest first.
+    pub tokens: Vec<ApiToken>,
 }

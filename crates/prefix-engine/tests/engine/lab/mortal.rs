@@ -1,6 +1,8 @@
 //! The ports of an engine that can be killed: from that moment on nothing it does has any effect, and nothing answers it.
 //! It can also be held up, as by a stopped process, and cut off from its storage alone.
 
+mod access;
+
 use std::collections::BTreeMap;
 use std::future::{Future, pending};
 use std::sync::Arc;

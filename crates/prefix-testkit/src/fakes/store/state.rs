@@ -16,6 +16,7 @@ use prefix_core::ports::{
 use prefix_core::safelist::Safelist;
 use prefix_core::signal::{GroupStatus, SignalGroup};
 
+use super::access::AccessRows;
 use super::shared::SharedState;
 use super::signals::Signals;
 
@@ -30,6 +31,7 @@ pub(super) struct State {
     pub(super) panic: BTreeMap<PanicId, PanicScope>,
     pub(super) shared: SharedState,
     pub(super) signals: Signals,
+    pub(super) access: AccessRows,
     /// How far retention has come.
     pub(super) horizon: Option<DateTime<Utc>>,
     replies: HashMap<RequestKey, IdempotencyRecord>,
@@ -68,6 +70,7 @@ impl State {
                 || row.pop == reads.pop && (is_of_victim(row, reads) || is_of_route(row, reads))
         };
         snapshot.mitigations = self.mitigations.values().filter(|row| is_wanted(row)).cloned().collect();
+        self.access.read(reads, &mut snapshot);
         snapshot.groups = self.signals.groups_for(reads, &snapshot.mitigations);
         snapshot.corroborations = self.signals.corroborations_for(reads);
         if reads.admission {
@@ -178,6 +181,7 @@ impl State {
 
     fn check(&self, changes: &ChangeSet) -> Result<(), StoreError> {
         Signals::check(changes)?;
+        self.access.check(&changes.access)?;
         let refuse = |problem: String| Err(StoreError::Invalid(problem));
         for change in &changes.mitigations {
             let (Some(before), after) = (&change.before, &change.after) else { continue };
@@ -238,6 +242,7 @@ impl State {
             entry.timestamp = entry.timestamp.trunc_subsecs(6);
             self.audit.push((reads.pop.clone(), entry));
         }
+        self.access.apply(changes.access);
         self.signals.put(changes.corroborations);
         self.panic.extend(changes.panic_put.into_iter().map(|scope| (scope.panic_id, scope)));
         for (episode, ended_at) in changes.ends {

@@ -1,0 +1,91 @@
+//! Credentials end at once, on every instance: whoever stores something on behalf of one shares a lock while it commits,
+//! and sees whether the access revision is still the one that it decided over; whoever ends one has that lock alone. So a
+//! commit comes before the end, or is refused by it. The lock is taken last and held for the commit only.
+
+use diesel::QueryResult;
+use diesel::pg::Pg;
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::sql_types::BigInt;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use prefix_core::ports::EndedSessions;
+
+use crate::error::CONFLICT;
+use crate::executor::Executor;
+use crate::key;
+use crate::queries::access;
+use crate::sql::Sql;
+use crate::sql_type::Id;
+use crate::writes::Writes;
+
+// Each of these sends one statement, or none: see `write::all`.
+
+/// Takes the lock: alone where a credential ends, shared where one is used.
+pub(super) async fn hold(mut client: &AsyncPgConnection, writes: &Writes<'_>) -> QueryResult<usize> {
+    let lock: Sql = if writes.shrinks {
+        Sql::new("SELECT pg_advisory_xact_lock(?)")
+    } else if writes.held_at.is_some() {
+        Sql::new("SELECT pg_advisory_xact_lock_shared(?)")
+    } else {
+        return Ok(0);
+    };
+    Executor::execute(&mut client, lock.bind(key::of_access())).await
+}
+
+/// Raises an error if a credential has ended since it was decided on behalf of some.
+pub(super) async fn check(mut client: &AsyncPgConnection, writes: &Writes<'_>) -> QueryResult<usize> {
+    let Some(revision) = writes.held_at else { return Ok(0) };
+    StillAt { revision }.execute(&mut client).await
+}
+
+/// A credential has ended or shrunk.
+pub(super) async fn rise(mut client: &AsyncPgConnection, writes: &Writes<'_>) -> QueryResult<usize> {
+    if !writes.shrinks {
+        return Ok(0);
+    }
+    Executor::execute(&mut client, access::rise()).await
+}
+
+/// Ends sessions, in one statement.
+pub(super) async fn end_sessions(mut client: &AsyncPgConnection, writes: &Writes<'_>) -> QueryResult<usize> {
+    if writes.ended_sessions.is_empty() {
+        return Ok(0);
+    }
+    let (mut ids, mut operators, mut spared) = (Vec::new(), Vec::new(), Vec::new());
+    for ended in writes.ended_sessions {
+        match ended {
+            EndedSessions::One(id) => ids.push(Id(id.as_uuid())),
+            EndedSessions::OfOperator(operator, but) => {
+                operators.push(Id(operator.as_uuid()));
+                spared.extend(but.map(|id| Id(id.as_uuid())));
+            }
+        }
+    }
+    let delete: Sql = Sql::new(
+        "DELETE FROM sessions WHERE session_id = ANY (?) OR operator_id = ANY (?) AND session_id <> ALL (?)",
+    );
+    Executor::execute(&mut client, delete.bind(ids).bind(operators).bind(spared)).await
+}
+
+/// Finds the access revision as it was, or raises an error that says that something came in between.
+#[derive(Debug)]
+struct StillAt {
+    revision: i64,
+}
+
+impl QueryFragment<Pg> for StillAt {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("SELECT CASE WHEN access_revision = ");
+        out.push_bind_param::<BigInt, _>(&self.revision)?;
+        out.push_sql(" THEN 0 ELSE ('");
+        out.push_sql(CONFLICT);
+        out.push_sql(": a credential ended in between, ' || access_revision)::bigint END FROM admission");
+        Ok(())
+    }
+}
+
+impl QueryId for StillAt {
+    type QueryId = Self;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl<Connection> diesel::RunQueryDsl<Connection> for StillAt {}
