@@ -148,6 +148,7 @@ mod tests {
                 action: EventAction::Unban,
                 external_event_id: None,
                 ended_at: None,
+                victim_prefix: None,
                 reach: prefix_core::event::Reach::Full,
                 reports: None,
                 sampled: false,

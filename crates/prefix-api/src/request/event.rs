@@ -59,6 +59,7 @@ pub(crate) fn event(node: &Node, at: KeyPath, now: DateTime<Utc>) -> Result<Draf
             action,
             external_event_id,
             ended_at: None,
+            victim_prefix: None,
             reach: Reach::Full,
             reports: None,
             sampled: false,

@@ -96,7 +96,7 @@ pub(super) fn done_together<'a>(
     heads.retain(|m| {
         m.parent_id.is_none()
             && m.status.claims_rule()
-            && m.victim_ip == attack.victim
+            && m.is_of(attack.victim)
             && m.is_about(attack.vector)
     });
     heads.sort_by_key(|m| (!m.lives(), m.mitigation_id));

@@ -46,6 +46,7 @@ fn report(seconds: i64, victim: u8) -> Report {
         action: EventAction::Ban,
         external_event_id: None,
         ended_at: None,
+        victim_prefix: None,
         reach: Reach::Full,
         reports: None,
         sampled: false,

@@ -260,7 +260,7 @@ pub(crate) fn trigger(
             let policy = uow.policy.clone();
             let (target, _) = hold(uow, mitigation, |row, now| {
                 for lease in leases(&policy, &group, row.ttl, now) {
-                    add_lease(row, lease, now);
+                    add_lease(row.leases_on(report.victim()), lease, now);
                 }
             });
             let details = json!({ "expires_at": uow.row(target).map(|row| row.expires_at) });
@@ -277,15 +277,15 @@ pub(crate) fn trigger(
 }
 
 /// Adds the claims of a lease to the one that its source holds already.
-pub(super) fn add_lease(row: &mut Mitigation, lease: Lease, now: DateTime<Utc>) {
-    match row.lease_mut(&lease.source) {
+pub(super) fn add_lease(leases: &mut Vec<Lease>, lease: Lease, now: DateTime<Utc>) {
+    match leases.iter_mut().find(|held| held.source == lease.source) {
         Some(held) => {
             for claim in &lease.claims {
                 held.renew(claim.event_id.as_ref(), lease.confidence, now, claim.expires_at);
             }
             held.edge = lease.edge;
         }
-        None => row.leases.push(lease),
+        None => leases.push(lease),
     }
 }
 
@@ -317,6 +317,7 @@ fn report_of(group: &SignalGroup, signal: &Signal) -> Report {
         action: EventAction::Ban,
         external_event_id: signal.episode.clone(),
         ended_at: None,
+        victim_prefix: signal.victim_prefix,
         reach: Reach::Full,
         reports: signal.reports,
         unread: signal.reported.unread.clone(),

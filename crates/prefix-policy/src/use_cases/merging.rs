@@ -36,8 +36,12 @@ pub(super) fn into_queued(
     vector: &VectorName,
     leases: &[Lease],
 ) -> Option<(MitigationId, String)> {
+    if plan.carpet.is_some() {
+        return None;
+    }
+    let victim = intake.report.victim_ip;
     let waits = |row: &Mitigation| {
-        row.status == Status::Queued
+        row.is_of(victim) && row.status == Status::Queued
             && row.expires_at > uow.now
             && row.parent_id.is_none()
             && row.guardrail != Some(Guardrail::QuietPeriod)
@@ -45,13 +49,13 @@ pub(super) fn into_queued(
             && (row.action, row.ttl) == (plan.action, plan.ttl)
             && row.correlation.as_ref().map(|known| known.signal_group_id) == intake.group
     };
-    let waiting = uow.of_victim(intake.report.victim_ip, waits);
+    let waiting = uow.of_victim(victim, waits);
     let (id, merged) =
         waiting.into_iter().find_map(|id| Some((id, merge(uow, id, (plan, companions), vector)?)))?;
     let flow = merged.route.to_string();
     let mut first = true;
     let _ = hold(uow, id, |row, now| {
-        leases.iter().cloned().for_each(|lease| add_lease(row, lease, now));
+        leases.iter().cloned().for_each(|lease| add_lease(&mut row.leases, lease, now));
         row.last_event_id = Some(intake.ids.event);
         if !std::mem::take(&mut first) {
             return;

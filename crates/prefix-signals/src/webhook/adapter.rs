@@ -248,6 +248,7 @@ impl Adapter {
             action,
             external_event_id,
             ended_at: None,
+            victim_prefix: None,
             reach: Reach::Full,
             reports: None,
             sampled: false,
