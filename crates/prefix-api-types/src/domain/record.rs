@@ -24,6 +24,7 @@ impl Event {
             event_timestamp: Some(report.timestamp),
             ingested_at: Some(event.ingested_at),
             victim_ip: report.victim_ip.ip(),
+            victim_prefix: report.victim_prefix.map(|prefix| prefix.as_network()),
             vector: text(report.vector.as_ref()),
             protocol: report.protocol.map(Into::into),
             bps: report.bps.map(Into::into),

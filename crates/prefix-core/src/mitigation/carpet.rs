@@ -48,7 +48,8 @@ impl CarpetVictim {
 impl Carpet {
     /// The attacked hosts that somebody reports, ascending.
     pub fn hosts(&self, now: DateTime<Utc>) -> impl Iterator<Item = VictimIp> {
-        let living = self.victims.iter().filter(move |(prefix, victim)| prefix.is_host() && victim.lives(now));
+        let living =
+            self.victims.iter().filter(move |(prefix, victim)| prefix.is_host() && victim.lives(now));
         living.map(|(prefix, _)| prefix.network().into())
     }
 

@@ -235,8 +235,7 @@ impl Policy {
                 format!(", {}", rates.into_iter().flatten().collect::<Vec<_>>().join(" and "))
             }
         };
-        let text =
-            format!("{} reports {vector} to {victim} with {confidence}{size}", report.source);
+        let text = format!("{} reports {vector} to {victim} with {confidence}{size}", report.source);
         decision.pass(Stage::Identity, text);
         if report.reports == Some(Reports::Repeat) {
             let text =

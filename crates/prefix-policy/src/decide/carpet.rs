@@ -122,7 +122,11 @@ impl Policy {
         decision.profile = Some(profile.as_str().to_owned());
         decision.pass(
             Stage::Inventory,
-            format!("{prefix} lies in a prefix of customer {}, profile {}", customer.customer_id, profile.as_str()),
+            format!(
+                "{prefix} lies in a prefix of customer {}, profile {}",
+                customer.customer_id,
+                profile.as_str()
+            ),
         );
         let victim = VictimIp::from(prefix.network());
         let attack = self.attack(victim, vector, reported);
@@ -235,7 +239,9 @@ impl Policy {
                     "{prefix} holds addresses that are not of customer {}: a carpet never leaves its customer's prefix",
                     customer.customer_id
                 ),
-                Some((_, len)) => format!("{prefix} is wider than the /{len} of the carpet entry for {vector}"),
+                Some((_, len)) => {
+                    format!("{prefix} is wider than the /{len} of the carpet entry for {vector}")
+                }
                 None => format!(
                     "no carpet entry of playbooks.yaml is for {vector} to {prefix} of customer {}: report the hosts, or \
                      add one",

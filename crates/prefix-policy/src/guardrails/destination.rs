@@ -45,7 +45,9 @@ pub(super) fn whole(
         return Ok(());
     }
     let whose = customer.map_or_else(|| "one customer".to_owned(), |id| format!("customer {id}"));
-    let text = format!("not every address of {destination} is of {whose}: a carpet never leaves its customer's prefix");
+    let text = format!(
+        "not every address of {destination} is of {whose}: a carpet never leaves its customer's prefix"
+    );
     Err(Refusal::new(Guardrail::NotOwned, text))
 }
 

@@ -197,7 +197,9 @@ impl Check<'_> {
                 Some(text) if none_left && place == 0 && entry.prefix_length_v6.is_none() => {
                     self.found.error(at.clone(), text);
                 }
-                Some(text) => self.found.warning(at.clone(), format!("{text}: this entry is not for that family")),
+                Some(text) => {
+                    self.found.warning(at.clone(), format!("{text}: this entry is not for that family"))
+                }
             }
         }
         lengths
@@ -216,7 +218,8 @@ impl Check<'_> {
         });
         let most = sizes.min().unwrap_or(u32::MAX).min(u32::try_from(MOST_VICTIMS).unwrap_or(u32::MAX));
         if least > most {
-            self.found.error(at, format!("min_victims {least} is never reached: a carpet holds at most {most}"));
+            self.found
+                .error(at, format!("min_victims {least} is never reached: a carpet holds at most {most}"));
         }
     }
 }

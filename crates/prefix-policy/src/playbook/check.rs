@@ -126,7 +126,8 @@ impl Check<'_> {
         self.each(keys.source.as_ref(), &at.key("source"), |_, _, _| {});
         let inventory = self.inventory;
         self.each(keys.service_id.as_ref(), &at.key("service_id"), |found, at, id| {
-            if lacks(inventory, &|customer| customer.services.iter().any(|service| service.service_id == *id)) {
+            if lacks(inventory, &|customer| customer.services.iter().any(|service| service.service_id == *id))
+            {
                 found.warning(at, format!("the inventory has no service \"{id}\""));
             }
         });

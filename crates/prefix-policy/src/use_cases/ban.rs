@@ -342,7 +342,8 @@ fn renewed(
     row.last_event_id = Some(event);
     row.progress.over.retain(|over| report.vector.as_ref() != Some(over));
     // of all the victims of a carpet together one entry is due, and not one for each of them
-    let audited_at = row.carpet.as_ref().and_then(|_| row.lease(&report.source)).and_then(|all| all.audited_at);
+    let audited_at =
+        row.carpet.as_ref().and_then(|_| row.lease(&report.source)).and_then(|all| all.audited_at);
     let victim = report.victim();
     if let Some(carpet) = &mut row.carpet {
         carpet.victims.entry(victim).or_default().reported = ReportedMatch::from(report);

@@ -24,8 +24,8 @@ use super::groups::add_lease;
 use super::row::{Entry, Origin, new_row};
 use super::unit_of_work::UnitOfWork;
 use crate::decide::{CarpetDecision, HostSet, WantedCarpet};
-use give_back::{finish, give_back};
 pub(super) use give_back::raise_hosts_of;
+use give_back::{finish, give_back};
 
 /// A carpet stands at least so long, seconds, before it gives back: what comes in waves is one attack.
 const LEAST_SECONDS: i64 = 600;
@@ -63,7 +63,10 @@ impl CarpetArea {
 pub fn tend_carpet(uow: &mut UnitOfWork<'_>, area: &CarpetArea) -> Option<Refusal> {
     let now = uow.now;
     let living = |row: &Mitigation| {
-        row.lives() && row.expires_at > now && row.matching.dst_prefix == area.prefix && row.vector == area.vector
+        row.lives()
+            && row.expires_at > now
+            && row.matching.dst_prefix == area.prefix
+            && row.vector == area.vector
     };
     let carpets = uow.carpets_over(area.prefix, Some(&area.vector));
     let Some(id) = carpets.into_iter().find(|id| uow.row(*id).is_some_and(living)) else {
@@ -118,15 +121,13 @@ fn victims_of<'r>(rows: impl Iterator<Item = &'r Mitigation>, uow: &UnitOfWork<'
 fn form(uow: &mut UnitOfWork<'_>, area: &CarpetArea) -> Option<Refusal> {
     let policy = uow.policy.clone();
     let customer = policy.parts().inventory.owner(area.prefix)?;
-    let (entry, length) =
-        policy.carpet_entry(&area.vector, &customer.customer_id, area.prefix.family())?;
+    let (entry, length) = policy.carpet_entry(&area.vector, &customer.customer_id, area.prefix.family())?;
     if area.prefix.len() != length {
         return None;
     }
     let mut hosts = hosts_in(uow, area);
-    hosts.retain(|id| {
-        uow.row(*id).is_some_and(|row| row.customer_id.as_ref() == Some(&customer.customer_id))
-    });
+    hosts
+        .retain(|id| uow.row(*id).is_some_and(|row| row.customer_id.as_ref() == Some(&customer.customer_id)));
     let sets = sets(uow, &hosts);
     let rows = || sets.iter().map(|set| set.main);
     let victims = victims_of(rows(), uow).victims;
@@ -143,11 +144,14 @@ fn form(uow: &mut UnitOfWork<'_>, area: &CarpetArea) -> Option<Refusal> {
     let CarpetDecision { mut plan, mut decision, takes_place_of, refusal } =
         uow.decide(victim_ip, None, None, |policy, facts| policy.decide_carpet(&wanted, facts));
     let text = format!("{} hosts of {} are attacked by {}", victims.len(), area.prefix, area.vector);
-    decision.trace.insert(0, prefix_core::decision::TraceEntry {
-        stage: Stage::Identity,
-        result: StageResult::Pass,
-        detail: text.clone(),
-    });
+    decision.trace.insert(
+        0,
+        prefix_core::decision::TraceEntry {
+            stage: Stage::Identity,
+            result: StageResult::Pass,
+            detail: text.clone(),
+        },
+    );
     let resting = rows().find(|row| row.guardrail == Some(Guardrail::QuietPeriod));
     let resting = resting.map(|row| {
         let text = format!("an operator withdrew a rule for {} a short time ago", row.victim_ip);

@@ -41,7 +41,8 @@ pub(super) fn into_queued(
     }
     let victim = intake.report.victim_ip;
     let waits = |row: &Mitigation| {
-        row.is_of(victim) && row.status == Status::Queued
+        row.is_of(victim)
+            && row.status == Status::Queued
             && row.expires_at > uow.now
             && row.parent_id.is_none()
             && row.guardrail != Some(Guardrail::QuietPeriod)

@@ -39,7 +39,9 @@ pub(super) fn unban(uow: &mut UnitOfWork<'_>, intake: Intake<'_>) -> EventOutcom
         let prefix = if *victim == report.victim_ip { report.victim() } else { victim.host_prefix() };
         let of_host = uow.of_victim(*victim, |row| row.carpet.is_none() && report.victim_prefix.is_none());
         let rows = of_host.into_iter().chain(uow.carpets_over(prefix, None));
-        found.extend(rows.filter(|id| uow.row(*id).is_some_and(|row| holds(row, prefix))).map(|id| (id, prefix)));
+        found.extend(
+            rows.filter(|id| uow.row(*id).is_some_and(|row| holds(row, prefix))).map(|id| (id, prefix)),
+        );
     }
     found.sort();
     let left = groups::leave(uow, report, &victims, author);

@@ -157,9 +157,10 @@ impl<'a> UnitOfWork<'a> {
         let pop = self.pop;
         let of_victim = self.by_victim.get(&victim).into_iter().flatten().copied();
         let of_route = key.into_iter().flat_map(|key| self.of_route(key, |_| true));
-        let over = self.carpets.iter().filter(|id| {
-            self.row(**id).is_some_and(|row| row.matching.dst_prefix.contains(victim))
-        });
+        let over = self
+            .carpets
+            .iter()
+            .filter(|id| self.row(**id).is_some_and(|row| row.matching.dst_prefix.contains(victim)));
         let ids: BTreeSet<MitigationId> = of_victim.chain(of_route).chain(over.copied()).collect();
         let rows: Vec<&Mitigation> = ids.iter().filter_map(|id| self.row(*id)).collect();
         let (recent, unfinished): (Vec<&Mitigation>, Vec<&Mitigation>) =

@@ -20,13 +20,21 @@ impl Policy {
     }
 
     /// The areas among the unfinished rows of a pop where something is due.
-    pub fn carpets_due(&self, rows: &[&Mitigation], speakers: &Speakers, now: DateTime<Utc>) -> Vec<CarpetArea> {
+    pub fn carpets_due(
+        &self,
+        rows: &[&Mitigation],
+        speakers: &Speakers,
+        now: DateTime<Utc>,
+    ) -> Vec<CarpetArea> {
         if !self.knows_carpets(rows) {
             return Vec::new();
         }
         let mut found: BTreeSet<CarpetArea> = BTreeSet::new();
-        let carpets: Vec<&Mitigation> =
-            rows.iter().copied().filter(|row| row.carpet.is_some() && row.lives() && row.expires_at > now).collect();
+        let carpets: Vec<&Mitigation> = rows
+            .iter()
+            .copied()
+            .filter(|row| row.carpet.is_some() && row.lives() && row.expires_at > now)
+            .collect();
         let mut companions: HashMap<MitigationId, Vec<&Mitigation>> = HashMap::new();
         for row in rows.iter().filter(|row| row.status.claims_rule()) {
             row.parent_id.into_iter().for_each(|parent| companions.entry(parent).or_default().push(row));
@@ -36,7 +44,9 @@ impl Policy {
             let is_returning = carpet.carpet.as_ref().is_some_and(|known| known.returning);
             let has_work = || {
                 stands(carpet, speakers)
-                    && rows.iter().any(|row| area.wants(row, now) && takes_in(carpet, row, &area, &companions))
+                    && rows
+                        .iter()
+                        .any(|row| area.wants(row, now) && takes_in(carpet, row, &area, &companions))
             };
             if is_returning || is_due(carpet, now) || has_work() {
                 found.insert(area);
@@ -66,13 +76,15 @@ impl Policy {
                 let Ok(prefix) = Prefix::truncated(row.victim_ip.ip(), len) else { continue };
                 let area = CarpetArea { prefix, vector: vector.clone() };
                 if area.wants(row, now) {
-                    let (_, known) = victims.entry(area).or_insert_with(|| (entry.min_victims, BTreeSet::new()));
+                    let (_, known) =
+                        victims.entry(area).or_insert_with(|| (entry.min_victims, BTreeSet::new()));
                     known.insert(row.victim_ip);
                 }
             }
         }
-        let is_enough =
-            |(least, known): &(u32, BTreeSet<VictimIp>)| known.len() >= usize::try_from(*least).unwrap_or(usize::MAX);
+        let is_enough = |(least, known): &(u32, BTreeSet<VictimIp>)| {
+            known.len() >= usize::try_from(*least).unwrap_or(usize::MAX)
+        };
         let is_held = |area: &CarpetArea| {
             carpets.iter().any(|carpet| carpet.is_carpet_over(area.prefix, Some(&area.vector)))
         };

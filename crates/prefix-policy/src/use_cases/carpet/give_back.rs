@@ -19,7 +19,9 @@ use crate::verdict::{BanVerdict, Plan};
 
 /// Whether few victims are left of a carpet that has stood long enough.
 pub(super) fn is_due(row: &Mitigation, now: chrono::DateTime<chrono::Utc>) -> bool {
-    let Some(carpet) = row.carpet.as_ref().filter(|_| row.lives() && !row.progress.manual) else { return false };
+    let Some(carpet) = row.carpet.as_ref().filter(|_| row.lives() && !row.progress.manual) else {
+        return false;
+    };
     let hosts = carpet.hosts(now).count();
     let least = usize::try_from(carpet.min_victims).unwrap_or(usize::MAX);
     // one without victims ends with its leases
