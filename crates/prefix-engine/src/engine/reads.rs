@@ -53,7 +53,7 @@ impl Engine {
         self.show_parts(&mut mitigation);
         let family = mitigation.route.as_ref().map(family_of);
         let peers_established = family.map_or(0, |family| shared.speakers.established(family));
-        let others = shared.intents.living_of(mitigation.victim_ip);
+        let others = shared.intents.living_beside(&mitigation);
         let shadow = Shadow::of(&mitigation, others.iter().map(AsRef::as_ref));
         mitigation.warnings.extend(shadow.warnings);
         if intended && let Some(route) = &mitigation.route {

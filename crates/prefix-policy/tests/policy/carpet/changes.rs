@@ -100,13 +100,14 @@ fn a_carpet_ends_at_its_absolute_lifetime_and_rests() {
     }
     world.settle();
     let carpet = world.carpet().unwrap().mitigation_id;
-    for _ in 0..15 {
+    for _ in 0..14 {
         world.later(60);
         for last in 1..=4 {
             world.bans("fnm", &host(last));
         }
         world.tick();
     }
+    world.later(60);
     assert!(world.row(carpet).expires_at <= world.now());
     world.expire(carpet);
     assert_eq!(world.row(carpet).end_reason, Some(EndReason::MaxLifetime));
