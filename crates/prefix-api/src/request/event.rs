@@ -228,6 +228,27 @@ mod tests {
     }
 
     #[test]
+    fn a_victim_is_an_address_or_a_prefix_and_never_both() {
+        let of = |members: &str| read(&format!(r#"{{"source": "a", "vector": "udp_flood", {members}}}"#));
+        let whole = of(r#""victim_prefix": "203.0.113.0/24""#).unwrap().report;
+        assert_eq!(whole.victim_ip.to_string(), "203.0.113.0");
+        assert_eq!(whole.victim_prefix.unwrap().to_string(), "203.0.113.0/24");
+        for host in [r#""victim_prefix": "203.0.113.7/32""#, r#""victim_ip": "203.0.113.7""#] {
+            let report = of(host).unwrap().report;
+            assert_eq!((report.victim_ip.to_string().as_str(), report.victim_prefix), ("203.0.113.7", None));
+        }
+        for (members, place) in [
+            (r#""victim_ip": "203.0.113.7", "victim_prefix": "203.0.113.0/24""#, "/victim_prefix"),
+            (r#""victim_prefix": "203.0.113.7/24""#, "/victim_prefix"),
+            (r#""victim_prefix": 5"#, "/victim_prefix"),
+            (r#""bps": 1"#, "/victim_ip"),
+        ] {
+            let errors = of(members).unwrap_err();
+            assert_eq!(errors.iter().map(Diagnostic::pointer).collect::<Vec<_>>(), [place], "{members}");
+        }
+    }
+
+    #[test]
     fn too_many_ports_are_one_mistake() {
         let ports = |n: usize| {
             format!(
