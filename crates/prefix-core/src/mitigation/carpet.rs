@@ -12,6 +12,7 @@ use super::{Mitigation, ReportedMatch};
 use crate::address::{Prefix, VictimIp};
 use crate::lease::{self, Claim, Lease};
 use crate::name::{SourceName, VectorName};
+use crate::signal::Correlation;
 
 /// The most victims of a carpet whose leases are kept apart. What leaves ends before what stays, as with leases.
 pub const MOST_VICTIMS: usize = 1_024;
@@ -37,6 +38,9 @@ pub struct CarpetVictim {
     /// What was reported, for the rule that it gets back.
     #[serde(default)]
     pub reported: ReportedMatch,
+    /// The signals that it stands on, where sources are weighed together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlation: Option<Correlation>,
 }
 
 impl CarpetVictim {
@@ -61,6 +65,11 @@ impl Carpet {
     /// Whether somebody reports a whole prefix, of which no host rules can be made.
     pub fn is_reported_whole(&self, now: DateTime<Utc>) -> bool {
         self.victims.iter().any(|(prefix, victim)| !prefix.is_host() && victim.lives(now))
+    }
+
+    /// Whether somebody reports this victim.
+    pub fn holds(&self, victim: Prefix, now: DateTime<Utc>) -> bool {
+        self.victims.get(&victim).is_some_and(|victim| victim.lives(now))
     }
 
     /// The lease of a source on a victim.

@@ -11,7 +11,7 @@ use prefix_core::guardrail::Refusal;
 use prefix_core::mitigation::{Mitigation, ReportedMatch, Role, Status};
 use prefix_core::name::VectorName;
 
-use super::carpet::carpet_over;
+use super::carpet::{carpet_over, extend_carpet, holds};
 use super::coverage::{cover_together, covers, done_together, strong_rules};
 use super::rule_draft::{RuleDraft, describe};
 use super::{has_route, note_owner, skip, stop_at_guardrail};
@@ -80,15 +80,15 @@ impl Policy {
                 note_no_extension(&mut decision, draft, facts);
             }
         }
-        if let Some(carpet) = carpet_over(report, attack.protocol(), facts).filter(|_| renewable) {
-            let why = format!(
-                "mitigation {} holds {} for all of {vector} there, host by host",
-                carpet.mitigation_id, carpet.matching.dst_prefix
-            );
-            return extend(decision, carpet, &why);
+        let carpet = carpet_over(report, attack.protocol(), facts).filter(|_| renewable);
+        if let Some(carpet) = carpet.filter(|carpet| holds(carpet, report, facts)) {
+            return extend_carpet(decision, carpet);
         }
         if let Some(verdict) = self.weigh(report, &mut decision, facts) {
             return verdict(decision);
+        }
+        if let Some(carpet) = carpet {
+            return extend_carpet(decision, carpet);
         }
         let Some((playbook, draft)) = wanted else {
             let text = self.no_playbook(report, &attack, &owner);

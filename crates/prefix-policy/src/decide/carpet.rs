@@ -84,6 +84,20 @@ pub(super) fn carpet_over<'a>(
     carpets.max_by_key(|row| (row.matching.dst_prefix.len(), std::cmp::Reverse(row.mitigation_id)))
 }
 
+/// Whether somebody reports the victim there already: then nothing is weighed anew.
+pub(super) fn holds(carpet: &Mitigation, report: &Report, facts: &Facts<'_>) -> bool {
+    carpet.carpet.as_ref().is_some_and(|known| known.holds(report.victim(), facts.now))
+}
+
+/// A carpet does what is wanted.
+pub(super) fn extend_carpet(decision: Decision, carpet: &Mitigation) -> BanVerdict {
+    let why = format!(
+        "mitigation {} holds {} for all of {} there, victim by victim",
+        carpet.mitigation_id, carpet.matching.dst_prefix, carpet.vector
+    );
+    extend(decision, carpet, &why)
+}
+
 impl Policy {
     /// The first entry for attacks of this vector on this customer, and the length of its prefixes.
     pub(crate) fn carpet_entry(
@@ -224,15 +238,19 @@ impl Policy {
         let waits = |row: &&Mitigation| row.status.claims_rule() && row.matching.dst_prefix == prefix;
         let same = |row: &&Mitigation| row.is_carpet_over(prefix, report.vector.as_ref()) && waits(row);
         let waiting = || facts.unfinished.iter().copied().find(same);
-        let standing = carpet_over(report, attack.protocol(), facts).or_else(waiting);
-        if let Some(row) = standing.filter(|_| renewable) {
-            let why = format!("mitigation {} holds {}", row.mitigation_id, row.matching.dst_prefix);
-            return extend(decision, row, &why);
+        let standing = carpet_over(report, attack.protocol(), facts).or_else(waiting).filter(|_| renewable);
+        if let Some(carpet) = standing.filter(|carpet| holds(carpet, report, facts)) {
+            return extend_carpet(decision, carpet);
         }
         let customer = owner.customer;
         let entry = self.carpet_entry(&vector, owner.customer_id(), prefix.family());
         let whole = self.parts().inventory.whole_owner(prefix).is_some_and(|whole| whole == customer);
-        let Some((entry, _)) = entry.filter(|(_, len)| prefix.len() >= *len && whole) else {
+        let covered = entry.filter(|(_, len)| prefix.len() >= *len && whole);
+        if let (None, Some(carpet)) = (covered, standing) {
+            // its entry is gone
+            return extend_carpet(decision, carpet);
+        }
+        let Some((entry, _)) = covered else {
             let plan = self.uncovered(prefix, attack.protocol(), owner, &reported);
             let text = match entry {
                 Some(_) if !whole => format!(
@@ -252,6 +270,9 @@ impl Policy {
         };
         if let Some(verdict) = self.weigh(report, &mut decision, facts) {
             return verdict(decision);
+        }
+        if let Some(carpet) = standing {
+            return extend_carpet(decision, carpet);
         }
         let reported = ReportedMatch { protocol: reported.protocol, ..ReportedMatch::default() };
         let wanted = WantedCarpet { prefix, vector: &vector, entry, customer, reported, hosts: &[] };

@@ -62,7 +62,11 @@ pub(super) fn ban(uow: &mut UnitOfWork<'_>, intake: Intake<'_>) -> EventOutcome 
             if let Some(group) = group.filter(|_| completes) {
                 groups::hand_on(uow, group, mitigation);
             }
-            extend(uow, &intake, mitigation, decision)
+            let outcome = extend(uow, &intake, mitigation, decision);
+            if let Some(group) = group.filter(|_| completes) {
+                groups::join_carpet(uow, group, mitigation, report.victim());
+            }
+            outcome
         }
         BanVerdict::Mitigate { waits, plan, companions, decision } => {
             let leases = first_leases(uow, report, plan.ttl, group.filter(|_| is_first));

@@ -90,6 +90,12 @@ fn stands(row: &Mitigation, speakers: &Speakers) -> bool {
         && is_there
 }
 
+/// Whether a carpet knows the victim of a host rule, and what that stands on.
+fn knows(carpet: &Carpet, host: &Mitigation) -> bool {
+    let known = carpet.victims.get(&host.victim_ip.host_prefix());
+    known.is_some_and(|known| known.correlation.is_some() == host.correlation.is_some())
+}
+
 /// The wanted main rules of hosts in an area, oldest first.
 fn hosts_in(uow: &UnitOfWork<'_>, area: &CarpetArea) -> Vec<MitigationId> {
     uow.ids(|row| area.wants(row, uow.now))
@@ -110,6 +116,7 @@ fn victims_of<'r>(rows: impl Iterator<Item = &'r Mitigation>, uow: &UnitOfWork<'
     for row in rows {
         let victim: &mut CarpetVictim = carpet.victims.entry(row.victim_ip.host_prefix()).or_default();
         victim.reported = row.progress.reported.clone();
+        victim.correlation = row.correlation.clone();
         for lease in row.leases.iter().filter(|lease| lease.lives(uow.now) && !lease.source.is_operator()) {
             add_lease(&mut victim.leases, lease.clone(), uow.now);
         }
@@ -217,10 +224,7 @@ fn take_in(uow: &mut UnitOfWork<'_>, id: MitigationId, area: &CarpetArea) {
     let of_customer = || sets.iter().filter(|set| set.main.customer_id == carpet.customer_id);
     let leaves = |set: &&HostSet<'_>| set.is_done_by(route, &carpet.action, &area.vector);
     let leaving: Vec<MitigationId> = of_customer().filter(leaves).map(|set| set.main.mitigation_id).collect();
-    let is_known = |host: &Mitigation| {
-        let known = carpet.carpet.as_ref().map(|carpet| &carpet.victims);
-        known.is_some_and(|known| known.contains_key(&host.victim_ip.host_prefix()))
-    };
+    let is_known = |host: &Mitigation| carpet.carpet.as_ref().is_some_and(|carpet| knows(carpet, host));
     let told = of_customer().map(|set| set.main);
     let told: Vec<&Mitigation> =
         told.filter(|host| !is_known(host) || leaving.contains(&host.mitigation_id)).collect();
@@ -235,7 +239,8 @@ fn take_in(uow: &mut UnitOfWork<'_>, id: MitigationId, area: &CarpetArea) {
                 add_lease(row.leases_on(victim), lease, now);
             }
             if let Some(carpet) = &mut row.carpet {
-                carpet.victims.entry(victim).or_default().reported = known.reported;
+                let victim = carpet.victims.entry(victim).or_default();
+                (victim.reported, victim.correlation) = (known.reported, known.correlation);
             }
         }
         row.settle_leases(now);

@@ -2,7 +2,7 @@
 //! whatever completed it.
 
 use chrono::{DateTime, Utc};
-use prefix_core::address::VictimIp;
+use prefix_core::address::{Prefix, VictimIp};
 use prefix_core::audit::AuditAction;
 use prefix_core::decision::{Decision, Stage, StageResult, TraceEntry};
 use prefix_core::event::{EventAction, EventStatus, Reach, Report};
@@ -115,6 +115,21 @@ pub(super) fn hand_on(uow: &mut UnitOfWork<'_>, id: GroupId, mitigation: Mitigat
     uow.edit_group(id, |group| {
         group.status = GroupStatus::Resolved;
         group.mitigation_id.get_or_insert(mitigation);
+    });
+}
+
+/// A group that a carpet acts on: its sources hold the victim there, and the victim stands on the group.
+pub(super) fn join_carpet(uow: &mut UnitOfWork<'_>, id: GroupId, carpet: MitigationId, victim: Prefix) {
+    let (policy, now) = (uow.policy.clone(), uow.now);
+    let Some(ttl) = uow.row(carpet).filter(|row| row.carpet.is_some()).map(|row| row.ttl) else { return };
+    let Some(group) = uow.group(id) else { return };
+    let (held, correlation) = (leases(&policy, group, ttl, now), policy.correlation_of(group, now));
+    uow.edit(carpet, |row| {
+        held.into_iter().for_each(|lease| add_lease(row.leases_on(victim), lease, now));
+        if let Some(known) = row.carpet.as_mut().and_then(|carpet| carpet.victims.get_mut(&victim)) {
+            known.correlation = Some(correlation);
+        }
+        row.settle_leases(now);
     });
 }
 
@@ -263,6 +278,7 @@ pub(crate) fn trigger(
                     add_lease(row.leases_on(report.victim()), lease, now);
                 }
             });
+            join_carpet(uow, id, target, report.victim());
             let details = json!({ "expires_at": uow.row(target).map(|row| row.expires_at) });
             intake.audit(uow, AuditAction::Extend, AuditTarget::Mitigation(target), details);
             hand_on(uow, id, target);

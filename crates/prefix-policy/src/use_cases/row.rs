@@ -102,7 +102,8 @@ pub(super) fn new_row(uow: &UnitOfWork<'_>, plan: Plan, origin: Origin<'_>, entr
     if let Some(carpet) = row.carpet.as_mut().filter(|carpet| carpet.victims.is_empty()) {
         // what is reported as a whole
         let leases = std::mem::take(&mut row.leases);
-        let victim = CarpetVictim { leases, reported: row.progress.reported.clone() };
+        let (reported, correlation) = (row.progress.reported.clone(), row.correlation.clone());
+        let victim = CarpetVictim { leases, reported, correlation };
         carpet.victims.insert(row.matching.dst_prefix, victim);
     }
     match row.carpet {

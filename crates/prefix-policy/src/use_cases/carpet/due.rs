@@ -9,7 +9,7 @@ use prefix_core::mitigation::Mitigation;
 use prefix_core::speakers::Speakers;
 
 use super::give_back::is_due;
-use super::{CarpetArea, stands};
+use super::{CarpetArea, knows, stands};
 use crate::decide::HostSet;
 use crate::policy::Policy;
 
@@ -109,6 +109,5 @@ fn takes_in(
     }
     let companions = companions.get(&host.mitigation_id).cloned().unwrap_or_default();
     let set = HostSet { main: host, companions };
-    !known.victims.contains_key(&host.victim_ip.host_prefix())
-        || set.is_done_by(route, &carpet.action, &area.vector)
+    !knows(known, host) || set.is_done_by(route, &carpet.action, &area.vector)
 }

@@ -70,7 +70,7 @@ pub(super) fn give_back(uow: &mut UnitOfWork<'_>, id: MitigationId, area: &Carpe
             vector: &row.vector,
             event: row.last_event_id,
             leases: victim.leases.clone(),
-            correlation: None,
+            correlation: victim.correlation.clone(),
             reason: Some(format!("carpet {id} gives back: few victims are left")),
             decision: &decision,
         };
@@ -122,7 +122,7 @@ pub(in crate::use_cases) fn raise_hosts_of(uow: &mut UnitOfWork<'_>, id: Mitigat
             vector: &row.vector,
             event: row.last_event_id,
             leases: victim.leases.clone(),
-            correlation: None,
+            correlation: victim.correlation.clone(),
             reason: Some(format!("carpet {id} ended, this host is still attacked")),
             decision: &decision,
         };
