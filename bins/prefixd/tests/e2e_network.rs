@@ -5,6 +5,7 @@
 //! code under test.
 
 mod bad_input;
+mod carpets;
 mod correlation;
 mod crowd;
 mod durability;

@@ -55,6 +55,7 @@ fn week(events: u32) -> Vec<Report> {
                 action: EventAction::Ban,
                 external_event_id: Some(format!("attack-{attack}").parse().unwrap()),
                 ended_at: None,
+                victim_prefix: None,
                 reach: Reach::Full,
                 reports: None,
                 sampled: false,

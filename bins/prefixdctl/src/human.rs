@@ -6,4 +6,4 @@ mod words;
 
 pub(crate) use age::{age, span};
 pub(crate) use duration::{Moment, Seconds};
-pub(crate) use words::{host, protocol};
+pub(crate) use words::{host, prefix, protocol};

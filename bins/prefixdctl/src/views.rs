@@ -16,7 +16,7 @@ pub(crate) use audit::AUDIT;
 pub(crate) use batch::{BATCH, BULK, SIGNALS};
 pub(crate) use chain::VERDICT;
 pub(crate) use config::CHANGES;
-pub(crate) use events::{ANSWER, EVENTS};
+pub(crate) use events::{ANSWER, EVENTS, attacked};
 pub(crate) use groups::{CACHED_SIGNALS, CORROBORATED, GROUP_SIGNALS, GROUPS, SOURCE_ACTIVITY};
 pub(crate) use mitigations::{MITIGATIONS, action, mitigation_tone};
 pub(crate) use network::{PEERS, POP_COUNTS, POPS, TIMESERIES, TOTALS};

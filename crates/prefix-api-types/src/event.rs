@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
+use ipnetwork::IpNetwork;
 use prefix_api_macros::wire;
 
 use crate::lenient::{Always, IfAny};
@@ -63,9 +64,11 @@ pub struct Event {
     pub event_timestamp: Always<DateTime<Utc>>,
     /// The server's time of receipt.
     pub ingested_at: Always<DateTime<Utc>>,
-    /// The address under attack.
+    /// The address under attack; of a whole prefix the network address.
     #[schema(example = "203.0.113.10")]
     pub victim_ip: IpAddr,
+    /// The prefix that was reported as a whole.
+    pub victim_prefix: Option<IpNetwork>,
     /// The kind of attack; null in an unban that names none.
     #[schema(example = "udp_flood")]
     pub vector: Option<String>,
@@ -114,9 +117,11 @@ pub struct NewEvent {
     /// Who reports. The prefix `operator:` is reserved.
     #[schema(min_length = 1, max_length = 1024, example = "fastnetmon")]
     pub source: String,
-    /// The address under attack.
+    /// The address under attack; required unless `victim_prefix` is there.
     #[schema(example = "203.0.113.10")]
-    pub victim_ip: IpAddr,
+    pub victim_ip: Option<IpAddr>,
+    /// Instead of `victim_ip`: a whole attacked prefix. A `carpet` entry of playbooks.yaml must cover it.
+    pub victim_prefix: Option<IpNetwork>,
     /// The kind of attack; required for a ban.
     #[schema(example = "udp_flood")]
     pub vector: Option<String>,

@@ -77,6 +77,8 @@ words! {
         Revalidation = "revalidation",
         /// It was only rehearsed, and the rehearsal ended.
         DryRunEnded = "dry_run_ended",
+        /// A carpet took its place, or it gave back to the rules of its hosts.
+        Superseded = "superseded",
     }
 }
 
@@ -92,6 +94,15 @@ words! {
         /// Fragments other than the first, which carry no ports.
         Fragments = "fragments",
     }
+}
+
+/// The attacked hosts of a carpet rule.
+#[wire]
+pub struct Victims {
+    /// How many there are.
+    pub count: u64,
+    /// The first 100 of them, ascending.
+    pub addresses: Vec<IpAddr>,
 }
 
 /// A mitigation: one rule, from its first report until the speaker confirmed that it is gone.
@@ -126,7 +137,9 @@ pub struct Mitigation {
     pub customer_id: Option<String>,
     /// Which service of the customer.
     pub service_id: Option<String>,
-    /// The address under attack.
+    /// Of a carpet rule: the attacked hosts that it holds.
+    pub victims: Option<Victims>,
+    /// The address under attack; of a carpet rule the network address.
     #[schema(example = "203.0.113.10")]
     pub victim_ip: IpAddr,
     /// The kind of attack.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::address::VictimIp;
+use crate::address::{Prefix, VictimIp};
 use crate::confidence::Confidence;
 use crate::decision::Decision;
 use crate::id::{EventId, GroupId, MitigationId};
@@ -64,8 +64,10 @@ pub struct Report {
     pub timestamp: DateTime<Utc>,
     /// The name of the source.
     pub source: SourceName,
-    /// The address under attack.
+    /// The address under attack; of a whole prefix its first address.
     pub victim_ip: VictimIp,
+    /// The prefix that is attacked as a whole; never that of one address.
+    pub victim_prefix: Option<Prefix>,
     /// The kind of attack; a ban always names one.
     pub vector: Option<VectorName>,
     /// The protocol, for vectors that fix none.
@@ -103,6 +105,11 @@ pub struct Report {
 }
 
 impl Report {
+    /// What is attacked: an address, or a whole prefix.
+    pub fn victim(&self) -> Prefix {
+        self.victim_prefix.unwrap_or_else(|| self.victim_ip.host_prefix())
+    }
+
     /// The episode whose last end decides over it: that of a ban whose adapter says that an attack began, because a late
     /// copy may come after the end.
     pub fn end_read(&self) -> Option<(SourceName, ExternalEventId)> {

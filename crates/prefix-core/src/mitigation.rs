@@ -1,5 +1,6 @@
 //! A mitigation: a stored intent to filter, from its first report until the speaker confirmed that its rule is gone.
 
+mod carpet;
 mod part;
 mod role;
 mod row_clock;
@@ -11,6 +12,7 @@ mod transition;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+pub use carpet::{Carpet, CarpetVictim, MOST_VICTIMS};
 pub use part::{MOST_PARTS, Part};
 pub use role::Role;
 pub use row_clock::RowClock;
@@ -90,6 +92,9 @@ pub struct Progress {
     /// The attacks that its rule answers, if others were added while it waited for room; empty if there is only its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Part>,
+    /// Its place in the quotas went to the rule that takes its place, so it does not count any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub yields: bool,
     /// No lease holds it: it flaps, and so its end by unban was put off to `expires_at`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub held: bool,
@@ -208,6 +213,9 @@ pub struct Mitigation {
     /// By which setting of storage's clock its times are meant.
     #[serde(default, skip_serializing_if = "RowClock::is_first")]
     pub clock: RowClock,
+    /// What it knows besides, if it stands for a whole prefix; `victim_ip` is then the first address of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carpet: Option<Box<Carpet>>,
 }
 
 impl Mitigation {
@@ -231,13 +239,21 @@ impl Mitigation {
         self.route.as_ref().map(Route::key)
     }
 
+    /// The vectors of the attacks that its rule is about.
+    pub fn vectors(&self) -> impl Iterator<Item = &VectorName> {
+        let parts = &self.progress.parts;
+        let own = parts.is_empty().then_some(&self.vector);
+        own.into_iter().chain(parts.iter().filter(|part| !part.reporters.is_empty()).map(|part| &part.vector))
+    }
+
     /// Whether its rule is about an attack of this vector, besides others perhaps.
     pub fn is_about(&self, vector: &VectorName) -> bool {
-        let parts = &self.progress.parts;
-        if parts.is_empty() {
-            return self.vector == *vector;
-        }
-        parts.iter().any(|part| part.vector == *vector && !part.reporters.is_empty())
+        self.vectors().any(|known| known == vector)
+    }
+
+    /// Whether its rule is about an attack of another vector than this one.
+    pub fn is_about_others(&self, vector: &VectorName) -> bool {
+        self.vectors().any(|known| known != vector)
     }
 
     /// Whether its rule answers attacks of its own vector and playbook that nothing but their ports tells apart: what was
@@ -261,14 +277,19 @@ impl Mitigation {
     }
 
     /// Whether it counts toward the quotas (which ones says [`Self::is_counted_alone`]): pending, active and escalated, and
-    /// withdrawing while its rule may still be at the speaker. Dry-run rules count as if they were announced. Of several
+    /// withdrawing while its rule may still be at the speaker, unless its place went to another one. Dry-run rules count as if they were announced. Of several
     /// speakers the first that has confirmed the removal is enough: one that cannot be reached takes no new rule either, and
     /// must not use up the quota of the others.
     pub fn counts(&self) -> bool {
+        if self.progress.yields {
+            return false;
+        }
+        // a rule whose place another rule takes is still there until it has left, one that is taken over is not
+        let is_taken_over = || self.superseded_by.is_some() && self.end_reason != Some(EndReason::Superseded);
         match self.status {
             Status::Pending | Status::Active | Status::Escalated => true,
             Status::Withdrawing => {
-                self.speaker.attempted && self.superseded_by.is_none() && !self.speaker.is_gone_anywhere()
+                self.speaker.attempted && !is_taken_over() && !self.speaker.is_gone_anywhere()
             }
             _ => false,
         }

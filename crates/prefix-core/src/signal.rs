@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::address::VictimIp;
+use crate::address::{Prefix, VictimIp};
 use crate::confidence::Confidence;
 use crate::event::Reports;
 use crate::id::{GroupId, SignalId};
@@ -56,6 +56,9 @@ pub struct Signal {
     /// What it said about the traffic.
     #[serde(default)]
     pub reported: ReportedMatch,
+    /// The prefix that it reported as a whole; its first address is that of the group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub victim_prefix: Option<Prefix>,
 }
 
 words! {

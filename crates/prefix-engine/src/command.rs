@@ -2,6 +2,7 @@
 
 pub(crate) mod acknowledge;
 pub(crate) mod admit;
+pub(crate) mod carpets;
 pub(crate) mod corroborate;
 pub(crate) mod create;
 pub(crate) mod expire;

@@ -3,6 +3,7 @@
 //! own time; what is due is known from memory wherever possible.
 
 mod admission;
+mod carpets;
 mod clock_steps;
 mod deadlines;
 mod groups;

@@ -68,6 +68,7 @@ fn day() -> Vec<Input> {
             action: EventAction::Ban,
             external_event_id: Some(format!("attack-{attack}").parse().unwrap()),
             ended_at: None,
+            victim_prefix: None,
             reach: Reach::Full,
             reports: None,
             sampled: false,

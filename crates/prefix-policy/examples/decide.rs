@@ -62,6 +62,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         action: EventAction::Ban,
         external_event_id: None,
         ended_at: None,
+        victim_prefix: None,
         reach: prefix_core::event::Reach::Full,
         reports: None,
         sampled: false,

@@ -69,6 +69,7 @@ fn report(at: DateTime<Utc>) -> Result<Report, Box<dyn Error>> {
         action: EventAction::Ban,
         external_event_id: None,
         ended_at: None,
+        victim_prefix: None,
         reach: Reach::Full,
         reports: None,
         sampled: false,

@@ -4,6 +4,7 @@
 //! discarded, and a match that names nothing any more is a flaw, never "any packet".
 
 mod bounded;
+mod carpet;
 mod evidence;
 mod rule_set;
 mod service;
@@ -23,6 +24,7 @@ use crate::playbook::{FragmentsOption, Step};
 use crate::settings::Guardrails;
 use crate::vector::{VectorTemplate, is_reflected};
 
+pub(crate) use carpet::compose_carpet;
 pub(crate) use rule_set::Companion;
 use service::Spare;
 

@@ -2,7 +2,9 @@
 //! guardrails.
 
 mod ban;
+mod carpet;
 mod coverage;
+mod host_again;
 mod manual;
 mod rule_draft;
 mod step;
@@ -15,7 +17,9 @@ use prefix_core::mitigation::Mitigation;
 use crate::facts::Facts;
 use crate::inventory::CustomerMatch;
 
+pub(crate) use carpet::{CarpetDecision, HostSet, WantedCarpet};
 pub(crate) use coverage::covers;
+pub(crate) use host_again::HostAgain;
 
 /// Notes whose address it is.
 fn note_owner(decision: &mut Decision, victim: prefix_core::address::VictimIp, owner: &CustomerMatch<'_>) {

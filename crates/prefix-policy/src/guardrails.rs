@@ -30,6 +30,8 @@ pub(crate) struct Candidate<'a> {
     pub(crate) ttl: Ttl,
     /// Why its match cannot exist, if that was found while it was built.
     pub(crate) flaw: Option<&'a str>,
+    /// Whether it is the rule of a carpet.
+    pub(crate) is_carpet: bool,
 }
 
 impl<'a> Candidate<'a> {
@@ -44,6 +46,7 @@ impl<'a> Candidate<'a> {
             action: &mitigation.action,
             ttl: mitigation.ttl,
             flaw: None,
+            is_carpet: mitigation.carpet.is_some(),
         }
     }
 }
@@ -57,6 +60,9 @@ impl Policy {
         check_context: CheckContext<'_>,
     ) -> Result<Route, Refusal> {
         frozen::check(check_context.frozen, candidate.pop, candidate.customer)?;
+        if candidate.is_carpet {
+            destination::whole(self, candidate.matching.dst_prefix, candidate.customer)?;
+        }
         destination::check(self, candidate.matching, candidate.action, check_context)?;
         let route = rule::check(self, candidate)?;
         rule::values(self, candidate)?;
@@ -84,10 +90,13 @@ impl Policy {
             if row.is_counted_alone() { &mut main } else { &mut others }.extend(route);
         }
         let wanted = quota::Wanted {
-            victim: asking.victim_ip,
+            victim: Some(asking.victim_ip),
             customer: asking.customer_id.as_ref(),
             main: &main,
             companions: &others,
+            is_carpet: asking.carpet.is_some(),
+            is_new: true,
+            replaces: 0,
         };
         quota::check(self, &wanted, facts).map(|_| ())
     }
@@ -109,6 +118,9 @@ impl Policy {
         check_context: CheckContext<'_>,
     ) -> Result<(), Refusal> {
         frozen::check(check_context.frozen, &mitigation.pop, mitigation.customer_id.as_ref())?;
+        if mitigation.carpet.is_some() {
+            destination::whole(self, mitigation.matching.dst_prefix, mitigation.customer_id.as_ref())?;
+        }
         destination::check(self, &mitigation.matching, &mitigation.action, check_context)?;
         rule::switches(self, &mitigation.matching, &mitigation.action)?;
         history::lifetime(self, mitigation, check_context.now)

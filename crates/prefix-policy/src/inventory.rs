@@ -88,6 +88,27 @@ impl Inventory {
         self.customers.get(*index as usize)
     }
 
+    /// The services of a customer that have an address within a prefix, in the order of the file.
+    pub fn services_within<'a>(
+        &self,
+        customer: &'a Customer,
+        prefix: Prefix,
+    ) -> impl Iterator<Item = &'a Service> + use<'a> {
+        let services = customer.services.iter();
+        services.filter(move |service| service.assets.iter().any(|asset| asset.meets(prefix)))
+    }
+
+    /// The customer whose every address of a prefix is, so that nobody else has one of them.
+    pub fn whole_owner(&self, prefix: Prefix) -> Option<&Customer> {
+        let owner = self.owner(prefix)?;
+        let is_within = |other: &Customer| {
+            other.prefixes.iter().any(|theirs| prefix.covers(theirs))
+                || self.services_within(other, prefix).next().is_some()
+        };
+        let mut others = self.customers.iter().filter(|other| other.customer_id != owner.customer_id);
+        (!others.any(is_within)).then_some(owner)
+    }
+
     /// The customers, in the order of the file.
     pub fn customers(&self) -> &[Customer] {
         &self.customers

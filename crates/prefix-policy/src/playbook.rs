@@ -1,5 +1,6 @@
 //! Playbooks: what is done about which attack, step by step. The first one that matches wins.
 
+mod carpet;
 mod check;
 mod document;
 mod never;
@@ -11,6 +12,7 @@ use prefix_core::flowspec::Action;
 use prefix_core::name::{PlaybookName, ServiceId};
 use prefix_diagnostics::{Checked, Diagnostic, Diagnostics};
 
+pub use carpet::{CarpetDocument, CarpetEntry, CarpetMatchDocument, CarpetStepDocument};
 use check::Check;
 pub use document::{
     CorrelationOverride, FragmentsOption, MatchDocument, OnAllowedPorts, OnTooManyPorts, OnUnknownPorts,
@@ -72,6 +74,7 @@ impl Playbook {
 pub struct Playbooks {
     list: Vec<Playbook>,
     default_playbook: Option<usize>,
+    carpets: Vec<CarpetEntry>,
     vectors: Vectors,
     document: PlaybooksDocument,
 }
@@ -87,11 +90,12 @@ impl PlaybooksDocument {
     ) -> Result<Checked<Playbooks>, Vec<Diagnostic>> {
         let vectors = Vectors::with_own(self.vectors.clone());
         let mut check = Check { vectors: &vectors, guardrails, inventory, found: Diagnostics::default() };
-        let (list, found) = (check.document(&self), check.found);
+        let (list, carpets) = (check.document(&self), check.carpets(&self.carpet));
+        let found = check.found;
         let position =
             |name: &PlaybookName| self.playbooks.iter().position(|playbook| playbook.name == *name);
         let default_playbook = self.default_playbook.as_ref().and_then(position);
-        found.finish(Playbooks { list, default_playbook, vectors, document: self })
+        found.finish(Playbooks { list, default_playbook, carpets, vectors, document: self })
     }
 }
 
@@ -115,6 +119,11 @@ impl Playbooks {
     /// The playbooks, in the order of the file.
     pub fn iter(&self) -> impl Iterator<Item = &Playbook> {
         self.list.iter()
+    }
+
+    /// The entries for carpet bombing, in the order of the file.
+    pub fn carpets(&self) -> &[CarpetEntry] {
+        &self.carpets
     }
 
     /// The vectors, built-in and own.

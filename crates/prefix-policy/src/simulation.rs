@@ -5,6 +5,7 @@
 //! queue of the timers that matter: a day without events costs nothing. A speaker is assumed to confirm every rule at once.
 
 mod bound;
+mod carpets;
 mod diff;
 mod event_queue;
 mod outcome;
@@ -17,7 +18,7 @@ mod time;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -34,9 +35,9 @@ use prefix_core::safelist::Safelist;
 use crate::policy::Policy;
 use crate::safelist::SafelistIndex;
 use crate::use_cases::{
-    Author, EventOutcome, IdGenerator, Ids, NothingSent, UnitOfWork, UnitOfWorkContext, ingest,
+    Author, CarpetArea, EventOutcome, IdGenerator, Ids, NothingSent, UnitOfWork, UnitOfWorkContext, ingest,
 };
-use event_queue::EventQueue;
+use event_queue::{EventQueue, Timer, next_second};
 use sequential_ids::SequentialIds;
 use state::SimulationState;
 
@@ -80,6 +81,8 @@ pub struct Simulation {
     bound: Bound,
     steps: u64,
     stopped: Option<Stopped>,
+    /// Until when carpets that were refused are not tried again.
+    refused: BTreeMap<CarpetArea, DateTime<Utc>>,
 }
 
 /// An event that may still make a mitigation.
@@ -101,6 +104,7 @@ impl Simulation {
             bound,
             steps: 0,
             stopped: None,
+            refused: BTreeMap::new(),
             index: Arc::new(SafelistIndex::new(&start.safelist)),
             id_generator: SequentialIds::default(),
             state: SimulationState::new(&start.policy),
@@ -235,8 +239,19 @@ impl Simulation {
         sink: &mut dyn FnMut(Simulated),
         run: impl FnOnce(&mut UnitOfWork<'_>) -> R,
     ) -> R {
+        let victims = self.state.around(victim, &self.start.policy);
+        self.in_unit_of_work_on(&victims, sink, run)
+    }
+
+    /// The same over the state of several victims.
+    fn in_unit_of_work_on<R>(
+        &mut self,
+        victims: &[VictimIp],
+        sink: &mut dyn FnMut(Simulated),
+        run: impl FnOnce(&mut UnitOfWork<'_>) -> R,
+    ) -> R {
         self.steps += 1;
-        let snapshot = self.state.snapshot(victim, self.now, &self.start.policy, &self.start.safelist);
+        let snapshot = self.state.snapshot(victims, self.now, &self.start.policy, &self.start.safelist);
         let context = UnitOfWorkContext {
             pop: &self.start.pop,
             now: self.now,
@@ -251,7 +266,7 @@ impl Simulation {
         let mut uow = UnitOfWork::new(context, self.start.policy.clone(), snapshot);
         let done = run(&mut uow);
         let (rows, groups, admitted) = uow.into_rows();
-        let change = self.state.put_back(victim, rows, groups, admitted, self.now);
+        let change = self.state.put_back(victims, rows, groups, admitted, self.now);
         self.summary.mitigations += change.made;
         self.summary.peak_rules = self.summary.peak_rules.max(self.state.rules());
         if change.queued {
@@ -266,7 +281,13 @@ impl Simulation {
                 self.emit(result, ended, sink);
             }
         }
-        if self.held.contains_key(&victim) {
+        let has_entries = !self.start.policy.parts().playbooks.carpets().is_empty();
+        if change.made > 0 && has_entries {
+            self.event_queue.plan(Timer::Carpets, next_second(self.now));
+        }
+        for victim in
+            victims.iter().filter(|victim| self.held.contains_key(victim)).copied().collect::<Vec<_>>()
+        {
             self.settle_held(victim, sink);
         }
         done

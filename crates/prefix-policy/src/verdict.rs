@@ -8,7 +8,7 @@ use prefix_core::flowspec::Action;
 use prefix_core::guardrail::Refusal;
 use prefix_core::id::MitigationId;
 use prefix_core::matching::Matching;
-use prefix_core::mitigation::{Progress, ReportedMatch, Role};
+use prefix_core::mitigation::{Carpet, Progress, ReportedMatch, Role};
 use prefix_core::name::{CustomerId, PlaybookName, ServiceId, SourceName, VectorName};
 use prefix_core::ttl::Ttl;
 
@@ -39,6 +39,8 @@ pub struct Plan {
     pub warnings: Vec<String>,
     /// What was reported, for later steps.
     pub reported: ReportedMatch,
+    /// What it holds, if it is for a whole prefix; without victims it holds what is reported.
+    pub carpet: Option<Carpet>,
 }
 
 impl Plan {
@@ -46,7 +48,7 @@ impl Plan {
     pub fn progress(&self) -> Progress {
         Progress {
             step: self.step,
-            manual: self.playbook.is_none(),
+            manual: self.playbook.is_none() && self.carpet.is_none(),
             reported: self.reported.clone(),
             ..Progress::default()
         }

@@ -284,6 +284,7 @@ fn item(raw: &RawValue, context: Context<'_>) -> Item {
         action,
         external_event_id,
         ended_at: alert.ended_at().filter(|_| resolved),
+        victim_prefix: None,
         reach: Reach::Full,
         reports: Some(Reports::Edge),
         sampled: false,

@@ -174,6 +174,7 @@ pub fn read(payload: &[u8], action: Option<&str>, context: Context<'_>) -> Resul
         action: if action.ends() { EventAction::Unban } else { EventAction::Ban },
         external_event_id,
         ended_at: None,
+        victim_prefix: None,
         reach: reach(details, action, advanced, &counters, &mut unread),
         reports: Some(Reports::Edge),
         sampled: true,

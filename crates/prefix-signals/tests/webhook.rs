@@ -117,6 +117,29 @@ fn only_a_victim_is_required_and_what_cannot_be_read_is_named() {
 }
 
 #[test]
+fn a_node_may_name_a_whole_prefix_instead_of_an_address() {
+    let adapter = adapter(|document| document["fields"]["victim_prefix"] = json!("$.target.net"));
+    let of = |target: Value| {
+        read(&adapter, &json!({ "alerts": [{ "target": target, "type": "UDP_FLOOD" }] })).pop().unwrap()
+    };
+    let whole = of(json!({"net": "203.0.113.0/24"})).unwrap();
+    assert_eq!(
+        (whole.victim_ip.to_string().as_str(), whole.victim_prefix),
+        ("203.0.113.0", "203.0.113.0/24".parse().ok())
+    );
+    let host = of(json!({"ip": "203.0.113.7"})).unwrap();
+    assert_eq!((host.victim_ip.to_string().as_str(), host.victim_prefix), ("203.0.113.7", None));
+    assert_eq!(of(json!({"net": "203.0.113.7/32"})).unwrap().victim_prefix, None);
+    for wrong in [
+        json!({"ip": "203.0.113.7", "net": "203.0.113.0/24"}),
+        json!({"net": "203.0.113.7/24"}),
+        json!({"net": 5}),
+    ] {
+        assert!(of(wrong.clone()).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn numbers_and_ports_may_be_texts() {
     let report = one(
         &adapter(|_| ()),

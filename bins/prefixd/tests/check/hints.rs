@@ -140,3 +140,45 @@ fn what_is_wrong_with_a_listen_address_of_the_environment_names_the_variable() {
         );
     }
 }
+
+/// An entry that can never make a rule is an error where it stands; one that reaches one family only says so.
+#[test]
+fn carpets_that_the_guardrails_forbid_are_errors() {
+    let of = |entry: &str, guardrails: &str| {
+        let playbooks = format!(
+            "{PLAYBOOKS}carpet:\n  - match: {{vector: udp_flood}}\n    {entry}\n    step: {{rate_bps: 1000000, ttl_seconds: 120}}\n"
+        );
+        let settings = format!("{SETTINGS}guardrails: {{{guardrails}}}\n");
+        said(&load(&[("playbooks.yaml", &playbooks), ("prefixd.yaml", &settings)], &[]))
+    };
+    let wide = "guardrails.dst_prefix_minlen 32 allows: every carpet would be refused";
+    assert_eq!(
+        of("prefix_length: 24", ""),
+        format!(
+            "error playbooks.yaml:8: prefix_length 24 is wider than {wide}\nwarning playbooks.yaml:7: prefix_length_v6 56 is wider than guardrails.dst_prefix_minlen_v6 128 allows: every carpet would be refused: this entry is not for that family"
+        )
+    );
+    assert!(of("min_victims: 16", "").starts_with("error playbooks.yaml:7: prefix_length 24 is wider"));
+    assert_eq!(of("prefix_length: 24", "dst_prefix_minlen: 24, dst_prefix_minlen_v6: 56"), "");
+    let both = "dst_prefix_minlen: 16, dst_prefix_minlen_v6: 48";
+    assert_eq!(
+        of("prefix_length: 32", both),
+        "error playbooks.yaml:8: prefix_length 32 is no prefix of several hosts: it must be below 32"
+    );
+    assert_eq!(
+        of("min_victims: 1", both),
+        "error playbooks.yaml:8: min_victims must be at least 2: one victim has a rule of its own"
+    );
+    assert_eq!(
+        of(
+            "{prefix_length: 30, min_victims: 5}".trim_matches(['{', '}']).replace(", ", "\n    ").as_str(),
+            both
+        ),
+        "error playbooks.yaml:9: min_victims 5 is never reached: a carpet holds at most 4"
+    );
+    let unknown = format!(
+        "{PLAYBOOKS}carpet: [{{match: {{vector: udp_flod}}, step: {{rate_bps: 1000000, ttl_seconds: 120, fragments: police}}}}]\n"
+    );
+    let unknown = said(&load(&[("playbooks.yaml", &unknown)], &[]));
+    assert!(unknown.contains("unknown key \"fragments\""), "{unknown}");
+}

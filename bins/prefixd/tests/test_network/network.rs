@@ -109,6 +109,12 @@ impl NetworkBuilder {
         self
     }
 
+    /// With this entry for carpet bombing, after the playbooks.
+    pub(crate) fn carpet(mut self, entry: &str) -> Self {
+        self.playbooks = format!("{}carpet: [{entry}]\n", self.playbooks);
+        self
+    }
+
     /// Starts everything, the daemon last, and waits until all sessions are up.
     pub(crate) async fn start(self) -> Network {
         Box::pin(self.try_start()).await.unwrap_or_else(|error| panic!("{error}"))

@@ -35,8 +35,8 @@ impl Rule {
         // The first component is the destination: type 1, length in bits, and for IPv6 the offset.
         let family = match nlri.get(..6) {
             Some("018000") => Family::Ipv6FlowSpec,
-            Some(v4) if v4.starts_with("0120") => Family::Ipv4FlowSpec,
-            _ => panic!("a rule begins with a host as its destination, this does not: {components}"),
+            Some(v4) if v4.starts_with("0120") || v4.starts_with("0118") => Family::Ipv4FlowSpec,
+            _ => panic!("a rule begins with a host or a /24 as its destination, this does not: {components}"),
         };
         Self { family, nlri, action }
     }

@@ -8,13 +8,14 @@ use crate::commands::simulate;
 use crate::exit::{Exit, Failure};
 use crate::explain;
 use crate::files;
-use crate::human::{host, protocol};
+use crate::human::{prefix, protocol};
 use crate::output::Format;
 use crate::session::Session;
 use crate::views::{ANSWER, EVENTS};
 use chrono::{DateTime, Utc};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
+use ipnetwork::IpNetwork;
 use prefix_client::{
     BitsPerSecond, EventAction, EventAnswer, EventId, EventMatch, EventQuery, EventStatus, Mode, NewEvent,
     PacketLength, PacketsPerSecond, PortRange, Protocol, Reply,
@@ -47,9 +48,9 @@ pub(crate) struct SendArgs {
     /// Name of the detector
     #[arg(long)]
     source: String,
-    /// The attacked address
-    #[arg(long, value_name = "IP", value_parser = host)]
-    victim: IpAddr,
+    /// The attacked address, or a whole prefix that a carpet entry covers
+    #[arg(long, value_name = "IP|PREFIX", value_parser = prefix)]
+    victim: IpNetwork,
     /// The kind of attack, such as `udp_flood`; needed unless --unban
     #[arg(long, required_unless_present = "unban")]
     vector: Option<String>,
@@ -155,10 +156,12 @@ async fn send(session: &Session, arguments: SendArgs) -> Result<Exit, Failure> {
         fragment: arguments.fragment,
         icmp_type: arguments.icmp_type,
     };
+    let is_host = arguments.victim.prefix() == if arguments.victim.is_ipv4() { 32 } else { 128 };
     let event = NewEvent {
         timestamp: Some(arguments.timestamp.unwrap_or(session.now)),
         source: arguments.source,
-        victim_ip: arguments.victim,
+        victim_ip: is_host.then_some(arguments.victim.ip()),
+        victim_prefix: (!is_host).then_some(arguments.victim),
         vector: arguments.vector,
         protocol: arguments.protocol,
         bps: arguments.bps,

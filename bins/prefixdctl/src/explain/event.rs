@@ -7,6 +7,7 @@ use crate::explain::next::{Next, after_refusal, by_hand, wait_for_agreement};
 use crate::explain::words::{status, stopped_by, until};
 use crate::human::age;
 use crate::output::{Eyes, Prose, Tone};
+use crate::views::attacked;
 use prefix_client::{
     Event, EventAction, EventMatch, EventStatus, GroupStatus, Guardrail, Mitigation, MitigationStatus,
     SignalGroup, Stage, StageResult,
@@ -31,7 +32,7 @@ impl From<Event> for Reported {
 /// The one sentence: is the address mitigated because of this report, and if not, why not.
 pub(crate) fn answer(reported: &Reported, eyes: Eyes) -> (Tone, String) {
     let Reported { event, mitigation, group } = reported;
-    let ip = event.victim_ip;
+    let ip = attacked(event);
     let why = event.decision.as_ref().and_then(stopped_by);
     let not = |why: &str| (Tone::Warn, format!("{ip} is not mitigated: {why}"));
     let now_there = |did: &str| match mitigation {
@@ -81,7 +82,7 @@ pub(crate) fn answer(reported: &Reported, eyes: Eyes) -> (Tone, String) {
 }
 
 fn held(reported: &Reported, eyes: Eyes, why: Option<&str>) -> (Tone, String) {
-    let ip = reported.event.victim_ip;
+    let ip = attacked(&reported.event);
     let Some(group) = &reported.group else {
         let why = why.unwrap_or("it waits for another detector to agree");
         return (Tone::Warn, format!("{ip} is not mitigated: {why}"));
@@ -114,8 +115,8 @@ pub(crate) fn said(event: &Event, eyes: Eyes) -> String {
     let source = &event.source;
     let vector = event.vector.as_deref().unwrap_or("an attack");
     let said = match &event.action {
-        Some(EventAction::Unban) => format!("{source} reported that {vector} on {} is over", event.victim_ip),
-        _ => format!("{source} reported {vector} on {}", event.victim_ip),
+        Some(EventAction::Unban) => format!("{source} reported that {vector} on {} is over", attacked(event)),
+        _ => format!("{source} reported {vector} on {}", attacked(event)),
     };
     let when = event.ingested_at.map(|time| format!(", {}", age(time, eyes.now))).unwrap_or_default();
     format!("{said}{when}")

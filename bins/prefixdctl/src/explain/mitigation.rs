@@ -8,11 +8,14 @@ use crate::human::age;
 use crate::output::{Eyes, Prose, Tone};
 use crate::views::{action, mitigation_tone};
 use chrono::{DateTime, Utc};
-use prefix_client::{EndReason, Guardrail, Mitigation, MitigationStatus, Role};
+use prefix_client::{EndReason, Guardrail, Mitigation, MitigationStatus, Role, Victims};
+
+/// So many hosts of a carpet are named.
+const NAMED: usize = 8;
 
 /// The one sentence: is it filtering, and if not, why not?
 pub(crate) fn headline(mitigation: &Mitigation, eyes: Eyes) -> (Tone, String) {
-    let victim = mitigation.victim_ip;
+    let victim = protected(mitigation);
     let vector = mitigation.vector.as_deref().unwrap_or("unknown");
     let tone = mitigation_tone(&mitigation.status);
     let text = match &mitigation.status {
@@ -47,9 +50,15 @@ pub(crate) fn headline(mitigation: &Mitigation, eyes: Eyes) -> (Tone, String) {
     (tone, text)
 }
 
+/// What a rule protects: an address, or the prefix of a carpet.
+fn protected(mitigation: &Mitigation) -> String {
+    let prefix = mitigation.dst_prefix.filter(|_| mitigation.victims.is_some());
+    prefix.map_or_else(|| mitigation.victim_ip.to_string(), |prefix| prefix.to_string())
+}
+
 /// A rule that lives may still be in no router.
 fn living(mitigation: &Mitigation, tone: Tone) -> (Tone, String) {
-    let victim = mitigation.victim_ip;
+    let victim = protected(mitigation);
     let vector = mitigation.vector.as_deref().unwrap_or("unknown");
     if mitigation.dry_run {
         let text = format!(
@@ -213,9 +222,25 @@ fn rule_facts(prose: &mut Prose, mitigation: &Mitigation) {
     prose.fact_of("ended", mitigation.end_reason.as_ref().map(ending));
     let parent = mitigation.parent_id;
     prose.fact_of("part of", parent.map(|id| format!("mitigation {id}, {}", purpose(mitigation))));
-    prose.fact_of("heir", mitigation.superseded_by.map(|id| format!("mitigation {id} took the rule over")));
+    let took =
+        if mitigation.end_reason == Some(EndReason::Superseded) { "its place" } else { "the rule over" };
+    prose.fact_of("heir", mitigation.superseded_by.map(|id| format!("mitigation {id} took {took}")));
+    prose.fact_of("carpet", mitigation.victims.as_ref().map(carpet));
     let other = mitigation.shadowed_by;
     prose.fact_of("behind", other.map(|id| format!("mitigation {id}, which routers apply first")));
+}
+
+/// How many attacked hosts a carpet holds, and the first of them.
+fn carpet(victims: &Victims) -> String {
+    let named: Vec<String> = victims.addresses.iter().take(NAMED).map(ToString::to_string).collect();
+    let more = victims.count.saturating_sub(u64::try_from(named.len()).unwrap_or(u64::MAX));
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    match victims.count {
+        0 => "one rule for the whole prefix, which was reported as a whole".to_owned(),
+        count => {
+            format!("one rule in the place of those of {count} attacked hosts: {}{rest}", named.join(", "))
+        }
+    }
 }
 
 /// What a companion does for its mitigation.

@@ -20,6 +20,9 @@ pub(crate) fn ending(reason: &EndReason) -> &str {
         EndReason::Panic => "the kill switch was used",
         EndReason::Safelist => "its destination was safelisted",
         EndReason::Revalidation => "it no longer passed the checks after a change of configuration",
+        EndReason::Superseded => {
+            "a rule for the whole prefix took its place, or it gave back to the rules of its hosts"
+        }
         EndReason::DryRunEnded => "it was only rehearsed, and the rehearsal ended",
         EndReason::Other(word) => word,
     }

@@ -20,6 +20,20 @@ pub(crate) fn host(text: &str) -> Result<IpAddr, String> {
     }
 }
 
+/// Reads an address, or a prefix whose host bits are zero.
+pub(crate) fn prefix(text: &str) -> Result<IpNetwork, String> {
+    if !text.contains('/') {
+        return host(text).map(IpNetwork::from);
+    }
+    let network: IpNetwork = text.parse().map_err(|_| format!("`{text}` is no IPv4 or IPv6 prefix"))?;
+    let mended = network.network();
+    if network.ip() == mended {
+        Ok(network)
+    } else {
+        Err(format!("`{text}` has host bits set: the prefix is {mended}/{}", network.prefix()))
+    }
+}
+
 /// Reads a protocol. An empty text, which is any protocol for the API, is most likely a variable that is not set.
 pub(crate) fn protocol(text: &str) -> Result<Protocol, String> {
     if text.trim().is_empty() {
@@ -31,6 +45,14 @@ pub(crate) fn protocol(text: &str) -> Result<Protocol, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_attacked_may_be_a_prefix_without_host_bits() {
+        assert_eq!(prefix("203.0.113.0/24").unwrap().to_string(), "203.0.113.0/24");
+        assert_eq!(prefix("2001:db8::1").unwrap().prefix(), 128);
+        assert!(prefix("203.0.113.7/24").unwrap_err().contains("203.0.113.0/24"));
+        assert!(prefix("here/24").is_err());
+    }
 
     #[test]
     fn a_victim_is_an_address_or_the_prefix_of_one() {

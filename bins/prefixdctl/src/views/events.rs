@@ -22,6 +22,11 @@ pub(super) fn status(status: Option<&EventStatus>) -> Cell {
     status.map_or(Cell::Empty, |status| Cell::Toned(event_tone(status), status.to_string()))
 }
 
+/// The address or the whole prefix.
+pub(crate) fn attacked(event: &Event) -> String {
+    event.victim_prefix.map_or_else(|| event.victim_ip.to_string(), |prefix| prefix.to_string())
+}
+
 /// The columns of events.
 pub(crate) const EVENTS: &[Column<Event>] = &[
     Column::new("id", Shown::Always, |row| Cell::text(row.event_id)),
@@ -29,7 +34,7 @@ pub(crate) const EVENTS: &[Column<Event>] = &[
     Column::new("timestamp", Shown::Wide, |row| Cell::time(row.event_timestamp)),
     Column::new("source", Shown::Always, |row| Cell::text(&row.source)),
     Column::new("external_id", Shown::Wide, |row| Cell::optional(row.external_event_id.as_ref())),
-    Column::new("victim", Shown::Always, |row| Cell::text(row.victim_ip)),
+    Column::new("victim", Shown::Always, |row| Cell::text(attacked(row))),
     Column::new("vector", Shown::Always, |row| Cell::optional(row.vector.as_ref())),
     Column::new("protocol", Shown::Wide, |row| Cell::optional(row.protocol.as_ref())),
     Column::new("bps", Shown::Table, |row| Cell::optional(row.bps)),

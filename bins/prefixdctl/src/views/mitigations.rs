@@ -69,6 +69,7 @@ pub(crate) const MITIGATIONS: &[Column<Mitigation>] = &[
     Column::new("customer", Shown::Wide, |row| Cell::optional(row.customer_id.as_ref())),
     Column::new("service", Shown::Wide, |row| Cell::optional(row.service_id.as_ref())),
     Column::new("victim", Shown::Wide, |row| Cell::text(row.victim_ip)),
+    Column::new("victims", Shown::Wide, |row| Cell::optional(row.victims.as_ref().map(|held| held.count))),
     Column::new("vector", Shown::Wide, |row| Cell::optional(row.vector.as_ref())),
     Column::new("flow", Shown::Always, |row| Cell::optional(row.flow.as_ref())),
     Column::new("action", Shown::Table, |row| Cell::text(action(row))),

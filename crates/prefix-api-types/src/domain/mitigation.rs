@@ -3,14 +3,17 @@
 use prefix_core::decision as domain;
 use prefix_core::flowspec::Dscp;
 use prefix_core::lease::Lease as DomainLease;
-use prefix_core::mitigation::{Mitigation as Row, SpeakerPart};
+use prefix_core::mitigation::{Carpet, Mitigation as Row, SpeakerPart};
 use prefix_core::signal::Correlation as DomainCorrelation;
 
 use super::{ports, text, texts};
 use crate::{
     BgpState, Correlation, DecidedRule, Decision, Lease, Mitigation, PacketLength, Protocol, SpeakerState,
-    TraceEntry,
+    TraceEntry, Victims,
 };
+
+/// So many attacked hosts of a carpet are shown; the others are counted.
+const MOST_ADDRESSES: usize = 100;
 
 impl Mitigation {
     /// Shows a row, with its decision and the whole correlation where `in_full`.
@@ -32,6 +35,7 @@ impl Mitigation {
             guardrail: row.guardrail.map(Into::into),
             customer_id: text(row.customer_id.as_ref()),
             service_id: text(row.service_id.as_ref()),
+            victims: row.carpet.as_deref().map(Victims::from),
             victim_ip: row.victim_ip.ip(),
             vector: Some(row.vector.to_string()),
             dst_prefix: Some(matching.dst_prefix.as_network()),
@@ -77,6 +81,14 @@ impl Mitigation {
             dry_run: row.dry_run,
             decision: in_full.then(|| Decision::from(&row.decision)),
         }
+    }
+}
+
+impl From<&Carpet> for Victims {
+    fn from(carpet: &Carpet) -> Self {
+        let addresses = carpet.all_hosts().take(MOST_ADDRESSES).map(prefix_core::address::VictimIp::ip);
+        let count = u64::try_from(carpet.all_hosts().count()).unwrap_or(u64::MAX);
+        Self { count, addresses: addresses.collect() }
     }
 }
 

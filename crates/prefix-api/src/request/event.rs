@@ -1,6 +1,7 @@
 //! Events (http-api.md §3.1) and batches of them (§3.5).
 
 use chrono::{DateTime, Utc};
+use prefix_core::address::{Prefix, VictimIp};
 use prefix_core::event::{EventAction, Reach, Report};
 use prefix_core::name::{ExternalEventId, VectorName};
 use prefix_diagnostics::{Diagnostic, KeyPath, Members, Node};
@@ -29,7 +30,7 @@ pub(crate) fn event(node: &Node, at: KeyPath, now: DateTime<Utc>) -> Result<Draf
     let action = action.unwrap_or_default();
     let timestamp = members.optional("timestamp", value::time).unwrap_or(now);
     let source = members.required("source", value::parsed);
-    let victim_ip = members.required("victim_ip", value::address);
+    let victim = victim(&mut members);
     let vector = match action {
         EventAction::Ban => members.required("vector", vector),
         EventAction::Unban => members.optional("vector", vector),
@@ -48,7 +49,8 @@ pub(crate) fn event(node: &Node, at: KeyPath, now: DateTime<Utc>) -> Result<Draf
         let report = Report {
             timestamp,
             source: source?,
-            victim_ip: victim_ip?,
+            victim_ip: victim?.0,
+            victim_prefix: victim?.1,
             vector,
             protocol,
             bps,
@@ -67,6 +69,19 @@ pub(crate) fn event(node: &Node, at: KeyPath, now: DateTime<Utc>) -> Result<Draf
         };
         Some(Draft { report, undefined_vector })
     })
+}
+
+/// What is attacked: an address, or a whole prefix with its first address. A prefix of one address is that address.
+fn victim(members: &mut Members<'_>) -> Option<(VictimIp, Option<Prefix>)> {
+    if !members.has("victim_prefix") {
+        return members.required("victim_ip", value::address).map(|victim| (victim, None));
+    }
+    if members.has("victim_ip") {
+        members.error("victim_prefix", "is instead of victim_ip: name one of the two");
+    }
+    members.accept("victim_ip");
+    let prefix = members.optional("victim_prefix", value::prefix)?;
+    Some((prefix.network().into(), (!prefix.is_host()).then_some(prefix)))
 }
 
 /// Names a member of `match` that is not read: without it the rule may be wider than the report.
@@ -210,6 +225,27 @@ mod tests {
         );
         assert_eq!(places(r#"{"tcp_flags": ["syn", "!syn"]}"#), ["/match/tcp_flags"]);
         assert_eq!(places("[]"), ["/match"]);
+    }
+
+    #[test]
+    fn a_victim_is_an_address_or_a_prefix_and_never_both() {
+        let of = |members: &str| read(&format!(r#"{{"source": "a", "vector": "udp_flood", {members}}}"#));
+        let whole = of(r#""victim_prefix": "203.0.113.0/24""#).unwrap().report;
+        assert_eq!(whole.victim_ip.to_string(), "203.0.113.0");
+        assert_eq!(whole.victim_prefix.unwrap().to_string(), "203.0.113.0/24");
+        for host in [r#""victim_prefix": "203.0.113.7/32""#, r#""victim_ip": "203.0.113.7""#] {
+            let report = of(host).unwrap().report;
+            assert_eq!((report.victim_ip.to_string().as_str(), report.victim_prefix), ("203.0.113.7", None));
+        }
+        for (members, place) in [
+            (r#""victim_ip": "203.0.113.7", "victim_prefix": "203.0.113.0/24""#, "/victim_prefix"),
+            (r#""victim_prefix": "203.0.113.7/24""#, "/victim_prefix"),
+            (r#""victim_prefix": 5"#, "/victim_prefix"),
+            (r#""bps": 1"#, "/victim_ip"),
+        ] {
+            let errors = of(members).unwrap_err();
+            assert_eq!(errors.iter().map(Diagnostic::pointer).collect::<Vec<_>>(), [place], "{members}");
+        }
     }
 
     #[test]

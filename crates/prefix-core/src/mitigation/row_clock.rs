@@ -61,7 +61,8 @@ impl Mitigation {
         for time in since.into_iter().flatten() {
             *time += by;
         }
-        for lease in &mut self.leases {
+        let of_victims = self.carpet.iter_mut().flat_map(|carpet| carpet.victims.values_mut());
+        for lease in of_victims.flat_map(|victim| &mut victim.leases).chain(&mut self.leases) {
             lease.last_event_at += by;
             lease.audited_at = lease.audited_at.map(|at| at + by);
             lease.claims.iter_mut().for_each(|claim| claim.expires_at += by);

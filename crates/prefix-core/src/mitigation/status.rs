@@ -92,6 +92,8 @@ words! {
         Revalidation = "revalidation",
         /// It was created in dry-run mode, which ended.
         DryRunEnded = "dry_run_ended",
+        /// A rule for more than it took its place: a carpet that of its host, or the other way round.
+        Superseded = "superseded",
     }
 }
 

@@ -168,6 +168,9 @@ impl Alerts {
         }
         let reason = row.end_reason.map_or("", EndReason::as_str);
         let message = match row.superseded_by {
+            Some(carpet) if row.end_reason == Some(EndReason::Superseded) => {
+                format!("reason: {reason}; carpet {carpet} has taken its place")
+            }
             Some(successor) => format!("reason: {reason}; mitigation {successor} has taken its rule over"),
             None => format!("reason: {reason}; the rule is gone from the speaker"),
         };

@@ -25,6 +25,7 @@ impl Command for Admit {
         reads.mitigations.extend(&self.0);
         for row in context.rows(&self.0) {
             reads.victims.insert(row.victim_ip);
+            context.read_carpets(row.victim_ip, reads);
             reads.customers.extend(row.customer_id.clone());
         }
     }

@@ -53,7 +53,10 @@ impl Command for Revalidate {
         reads.admission = true;
         reads.mitigations.extend(&self.ids);
         // companions end with their parent, whichever command names them
-        reads.victims.extend(context.rows(&self.ids).map(|row| row.victim_ip));
+        for row in context.rows(&self.ids) {
+            reads.victims.insert(row.victim_ip);
+            context.read_hosts(&row, reads);
+        }
     }
 
     fn run(&mut self, uow: &mut UnitOfWork<'_>) -> Self::Output {

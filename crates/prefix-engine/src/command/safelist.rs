@@ -51,7 +51,10 @@ impl Command for AddToSafelist {
         reads.admission = true;
         // a rule that is admitted at this very moment is refused by its own transaction, which locks the safelist
         let covered = covered_by(context.intents, &self.entry, context.now).into_iter().take(AT_ONCE);
-        reads.victims.extend(covered.map(|row| row.victim_ip));
+        for row in covered {
+            reads.victims.insert(row.victim_ip);
+            context.read_hosts(&row, reads);
+        }
     }
 
     fn run(&mut self, uow: &mut UnitOfWork<'_>) -> Self::Output {

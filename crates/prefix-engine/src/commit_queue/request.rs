@@ -91,10 +91,24 @@ impl CommandContext<'_> {
         ids.iter().filter_map(|id| self.intents.get(*id))
     }
 
+    /// Names the carpets over a victim: those that are known here, and those that another instance may just have made, or an
+    /// operator has ended.
+    pub(crate) fn read_carpets(&self, victim: VictimIp, reads: &mut ReadSet) {
+        reads.victims.extend(self.policy.carpets_around(victim));
+        reads.mitigations.extend(self.intents.carpets_over(victim));
+    }
+
+    /// Names what is looked at for the hosts of a carpet that ends: they may get rules of their own.
+    pub(crate) fn read_hosts(&self, row: &Mitigation, reads: &mut ReadSet) {
+        let Some(carpet) = &row.carpet else { return };
+        carpet.hosts(self.now).for_each(|host| self.read_victim(host, reads));
+    }
+
     /// Names what a decision about a victim looks at.
     pub(crate) fn read_victim(&self, victim: VictimIp, reads: &mut ReadSet) {
         reads.admission = true;
         reads.victims.insert(victim);
+        self.read_carpets(victim, reads);
         reads.customers.extend(self.policy.lookup(victim).map(|owner| owner.customer_id().clone()));
     }
 }

@@ -53,7 +53,7 @@ impl Engine {
         self.show_parts(&mut mitigation);
         let family = mitigation.route.as_ref().map(family_of);
         let peers_established = family.map_or(0, |family| shared.speakers.established(family));
-        let others = shared.intents.living_of(mitigation.victim_ip);
+        let others = shared.intents.living_beside(&mitigation);
         let shadow = Shadow::of(&mitigation, others.iter().map(AsRef::as_ref));
         mitigation.warnings.extend(shadow.warnings);
         if intended && let Some(route) = &mitigation.route {
@@ -170,14 +170,23 @@ impl Engine {
         Ok(fill_gaps(query, &counted))
     }
 
-    /// The newest events and mitigations of an address.
+    /// The newest events and mitigations of an address, with the living carpets over it.
     pub async fn history(&self, ip: IpAddr, limit: u16) -> Result<History, EngineError> {
         let page = PageRequest { limit, ..PageRequest::default() };
         let victim_ip = Some(VictimIp::from(ip));
         let events = EventQuery { page, victim_ip, ..EventQuery::default() };
         let mitigations = MitigationQuery { page, victim_ip, ..MitigationQuery::default() };
         let (events, mitigations) = tokio::join!(self.events(&events), self.mitigations(&mitigations));
-        Ok(History { events: events?.items, mitigations: mitigations?.items })
+        let mut mitigations = mitigations?.items;
+        let over = self.running.shared.intents.carpets_over(ip.into());
+        for row in self.running.shared.store.by_ids(&over).await? {
+            if row.lives() && row.victim_ip.ip() != ip {
+                mitigations.push(MitigationView { explained: false, ..self.view(row) });
+            }
+        }
+        mitigations.sort_by_key(|view| std::cmp::Reverse(view.mitigation.mitigation_id));
+        mitigations.truncate(limit.into());
+        Ok(History { events: events?.items, mitigations })
     }
 
     /// The BGP neighbors.

@@ -1,6 +1,6 @@
 //! The rows by identifier, route and victim, and the last revisions of those that ended lately.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use prefix_core::address::VictimIp;
@@ -25,6 +25,8 @@ pub(super) struct Rows {
     /// By source and episode.
     by_claim: HashMap<(SourceName, ExternalEventId), Vec<MitigationId>>,
     pub(super) queued: u64,
+    /// Those that stand for a whole prefix.
+    pub(super) carpets: BTreeSet<MitigationId>,
     /// How many routes more than one row names.
     shared: usize,
     /// The last revisions of rows that ended lately: an older state that was read meanwhile must not bring one back.
@@ -86,6 +88,7 @@ impl Rows {
             self.by_claim.entry(claim).or_default().push(id);
         }
         self.queued += u64::from(row.status == Status::Queued);
+        self.carpets.extend(row.carpet.is_some().then_some(id));
         self.by_id.insert(id, Arc::new(row));
     }
 
@@ -102,6 +105,7 @@ impl Rows {
             unlink(&mut self.by_claim, &claim, id);
         }
         self.queued -= u64::from(row.status == Status::Queued);
+        self.carpets.remove(&id);
         Some(row)
     }
 
@@ -134,6 +138,7 @@ impl Rows {
         self.by_victim.clear();
         self.by_claim.clear();
         self.queued = 0;
+        self.carpets.clear();
         self.shared = 0;
         std::mem::take(&mut self.by_id)
     }
@@ -141,7 +146,9 @@ impl Rows {
 
 /// The episodes that the sources of a row claim.
 fn claims(row: &Mitigation) -> impl Iterator<Item = (SourceName, ExternalEventId)> {
-    row.leases.iter().flat_map(|lease| {
+    // what a carpet shows as leases are sums without episodes
+    let of_victims = row.carpet.iter().flat_map(|carpet| carpet.leases());
+    row.leases.iter().chain(of_victims).flat_map(|lease| {
         let ids = lease.claims.iter().filter_map(|claim| claim.event_id.clone());
         ids.map(|id| (lease.source.clone(), id))
     })

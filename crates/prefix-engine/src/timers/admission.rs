@@ -15,6 +15,7 @@ use prefix_policy::use_cases::Tried;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::carpets::Carpets;
 use crate::command::admit::{self, Admit};
 use crate::commit_queue::CommitQueue;
 use crate::task_context::TaskContext;
@@ -24,21 +25,28 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two rounds, however fast quotas are freed.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Admits the queued rows that no guardrail holds back any more, until `stop`.
+/// Tends the carpets, and admits the queued rows that no guardrail holds back any more, until `stop`.
 pub(crate) async fn admission(context: TaskContext, stop: CancellationToken) {
     let TaskContext { policy, leadership, intents, commit_queue, .. } = &context;
-    let mut quiet = QuietPeriods::default();
+    let (mut quiet, mut carpets) = (QuietPeriods::default(), Carpets::default());
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = intents.admission_due.notified() => {}
             () = sleep(Duration::from_secs(1)) => {}
         }
-        let Some(epoch) = leadership.leading().filter(|_| intents.has_queued()) else { continue };
+        let Some(epoch) = leadership.leading() else { continue };
+        let commit_queue = commit_queue.led_by(epoch);
+        if !carpets.round(&context, &commit_queue).await {
+            return;
+        }
+        if !intents.has_queued() {
+            continue;
+        }
         quiet.update(context.now(), policy.loaded_at());
         let mut queued = intents.rows();
         queued.retain(|row| row.status == Status::Queued);
-        if !round(queued, &commit_queue.led_by(epoch), &mut quiet).await {
+        if !round(queued, &commit_queue, &mut quiet).await {
             return;
         }
         sleep(PAUSE).await;

@@ -3,6 +3,7 @@
 
 mod alerts;
 mod answers;
+mod carpets;
 mod clocks;
 mod correlation;
 mod flapping;

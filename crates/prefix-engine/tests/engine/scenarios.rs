@@ -254,6 +254,7 @@ fn report(line: EventLine) -> Report {
         action: line.action,
         external_event_id: line.event_id,
         ended_at: None,
+        victim_prefix: None,
         reach: prefix_core::event::Reach::Full,
         reports: None,
         sampled: false,

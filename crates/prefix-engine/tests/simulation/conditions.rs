@@ -45,6 +45,8 @@ pub(crate) struct Conditions {
     pub(crate) operators: bool,
     /// Two of the detectors must agree.
     pub(crate) correlation: bool,
+    /// Many victims of a prefix get one rule.
+    pub(crate) carpets: bool,
     /// How many things happen.
     pub(crate) actions: u64,
     /// Milliseconds between two of them.
@@ -79,6 +81,7 @@ impl Conditions {
                 &[3, 40, 150, 700, 2_500, 6_000],
                 &[40, 700, 2_500, 11_000, 31_000],
             ]),
+            carpets: random.once_in(3),
         }
     }
 

@@ -153,6 +153,9 @@ impl Testbed {
         let victim = self.random.pick(&victims);
         let vector = self.random.pick(&["udp_flood", "syn_flood", "dns_amplification", "ntp_amplification"]);
         let report = if self.random.once_in(4) { unban(victim) } else { ban(victim, vector) };
+        // of many victims only some are in a prefix, and carpets need many
+        let bombed = self.conditions.carpets && report.action == EventAction::Ban && self.random.once_in(2);
+        let report = if bombed { ban(victim, "udp_flood") } else { report };
         let mut report =
             report.from(self.random.pick(&["flow", "probe", "other"])).sure(self.random.pick(&[0.3, 0.9]));
         if self.random.once_in(2) {

@@ -28,6 +28,14 @@ sources:
   helper: {mode: corroborating, match_dimensions: [customer_id]}
 ";
 
+/// Three of a prefix are a carpet. Their rate is no higher than that of their own rules.
+const CARPETS: &str = "
+carpet:
+  - match: {vector: udp_flood}
+    min_victims: 3
+    step: {rate_bps: 50000000, ttl_seconds: 40}
+";
+
 /// Two must agree, and what they say grows old.
 const CORRELATION: &str = "correlation: {min_sources: 2, confidence_threshold: 0.5, window_seconds: 60, confidence_decay_half_life_seconds: 90}
 ";
@@ -53,9 +61,10 @@ impl Files {
 
     /// The configuration that they mean in this schedule, which is read once.
     pub(crate) fn config(self, conditions: &Conditions) -> Config {
-        static READ: Mutex<BTreeMap<(Files, bool, bool, bool), Config>> = Mutex::new(BTreeMap::new());
+        static READ: Mutex<BTreeMap<(Files, [bool; 4]), Config>> = Mutex::new(BTreeMap::new());
         let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (self, conditions.dry_run, conditions.preserve, conditions.correlation);
+        let key =
+            (self, [conditions.dry_run, conditions.preserve, conditions.correlation, conditions.carpets]);
         read.entry(key).or_insert_with(|| self.read(conditions)).clone()
     }
 
@@ -67,8 +76,10 @@ impl Files {
         };
         let (dry_run, preserve) = (conditions.dry_run, conditions.preserve);
         let correlation = if conditions.correlation { CORRELATION } else { "" };
+        let (carpets, lengths) =
+            if conditions.carpets { (CARPETS, "dst_prefix_minlen: 24, ") } else { ("", "") };
         Config::read(&format!(
-            "{NUMBERS}{correlation}guardrails: {{max_lifetime_seconds: 240, max_lifetime_cooldown_seconds: 30, {guardrails}}}
+            "{NUMBERS}{correlation}{carpets}guardrails: {{{lengths}max_lifetime_seconds: 240, max_lifetime_cooldown_seconds: 30, {guardrails}}}
 dry_run: {dry_run}
 preserve_announcements: {preserve}
 "

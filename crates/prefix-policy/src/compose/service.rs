@@ -38,7 +38,7 @@ enum Weaken {
 
 /// The rate where served ports are policed that have no capacity: the step's own for that case, else the one it polices
 /// with, else the default.
-fn policing(step: &Step, guardrails: &Guardrails) -> Result<Action, ActionError> {
+pub(super) fn policing(step: &Step, guardrails: &Guardrails) -> Result<Action, ActionError> {
     match (step.keys.allowed_ports_rate_bps, step.action) {
         (Some(rate), _) => Action::police(Some(rate), None),
         (None, Action::Police(_)) => Ok(step.action),

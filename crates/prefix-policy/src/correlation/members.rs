@@ -38,6 +38,7 @@ impl Policy {
             episode: report.external_event_id.clone(),
             reports: report.reports,
             reported: ReportedMatch::from(report),
+            victim_prefix: report.victim_prefix,
         }
     }
 
@@ -104,6 +105,7 @@ impl Policy {
                 episode: None,
                 reports: None,
                 reported: ReportedMatch::default(),
+                victim_prefix: None,
             },
         );
         true

@@ -11,6 +11,7 @@ use prefix_core::guardrail::Refusal;
 use prefix_core::mitigation::{Mitigation, ReportedMatch, Role, Status};
 use prefix_core::name::VectorName;
 
+use super::carpet::{carpet_over, extend_carpet, holds};
 use super::coverage::{cover_together, covers, done_together, strong_rules};
 use super::rule_draft::{RuleDraft, describe};
 use super::{has_route, note_owner, skip, stop_at_guardrail};
@@ -48,9 +49,12 @@ impl Policy {
             );
             return not_mitigated(decision, text);
         }
-        note_owner(&mut decision, report.victim_ip, &owner);
         // what lives within a panic scope is being withdrawn, so it does nobody's work any more
         let renewable = report.reach == Reach::Full && !facts.is_frozen(owner.customer_id());
+        if let Some(prefix) = report.victim_prefix {
+            return self.decide_prefix(report, prefix, &owner, renewable, decision, facts);
+        }
+        note_owner(&mut decision, report.victim_ip, &owner);
         if let Some(mitigation) = same_episode(report, facts).filter(|_| renewable) {
             let source = &report.source;
             let why = match &report.external_event_id {
@@ -76,8 +80,15 @@ impl Policy {
                 note_no_extension(&mut decision, draft, facts);
             }
         }
+        let carpet = carpet_over(report, attack.protocol(), facts).filter(|_| renewable);
+        if let Some(carpet) = carpet.filter(|carpet| holds(carpet, report, facts)) {
+            return extend_carpet(decision, carpet);
+        }
         if let Some(verdict) = self.weigh(report, &mut decision, facts) {
             return verdict(decision);
+        }
+        if let Some(carpet) = carpet {
+            return extend_carpet(decision, carpet);
         }
         let Some((playbook, draft)) = wanted else {
             let text = self.no_playbook(report, &attack, &owner);
@@ -94,7 +105,7 @@ impl Policy {
     }
 
     /// The stage of correlation: whether the decision ends here, and how.
-    fn weigh(
+    pub(super) fn weigh(
         &self,
         report: &Report,
         decision: &mut Decision,
@@ -153,10 +164,13 @@ impl Policy {
         decision.companions = companions.iter().filter_map(decided).collect();
         let routes: Vec<&Route> = companions.iter().filter_map(|plan| plan.route.as_ref()).collect();
         let wanted = quota::Wanted {
-            victim: draft.attack.victim,
+            victim: Some(draft.attack.victim),
             customer: plan.customer_id.as_ref(),
             main: &[&route],
             companions: &routes,
+            is_carpet: false,
+            is_new: true,
+            replaces: 0,
         };
         let admitted = history::check(self, &draft.candidate(facts.pop), &route, facts)
             .and_then(|()| quota::check(self, &wanted, facts));
@@ -178,7 +192,7 @@ impl Policy {
 
     /// The companions, without those that are there already and those that a guardrail refuses: neither stops the main
     /// rule.
-    fn companions(
+    pub(super) fn companions(
         &self,
         draft: &RuleDraft<'_>,
         plan: &mut Plan,
@@ -209,6 +223,7 @@ impl Policy {
 
     fn note_identity(&self, report: &Report, decision: &mut Decision) {
         let vector = report.vector.as_ref().map_or("unknown", VectorName::as_str);
+        let victim = report.victim_prefix.map_or_else(|| report.victim_ip.to_string(), |all| all.to_string());
         let confidence = match report.confidence {
             Some(confidence) => format!("confidence {confidence}"),
             None => format!("no confidence, {} by default", self.default_confidence(&report.source)),
@@ -220,8 +235,7 @@ impl Policy {
                 format!(", {}", rates.into_iter().flatten().collect::<Vec<_>>().join(" and "))
             }
         };
-        let text =
-            format!("{} reports {vector} to {} with {confidence}{size}", report.source, report.victim_ip);
+        let text = format!("{} reports {vector} to {victim} with {confidence}{size}", report.source);
         decision.pass(Stage::Identity, text);
         if report.reports == Some(Reports::Repeat) {
             let text =
@@ -257,7 +271,7 @@ impl Policy {
     }
 
     /// An attack of a vector; one that is not defined any more matches every packet.
-    fn attack<'a>(
+    pub(super) fn attack<'a>(
         &'a self,
         victim: VictimIp,
         vector: &'a VectorName,
@@ -286,7 +300,7 @@ impl Policy {
             if has_route(m, wanted) && strong {
                 return Some((m, format!("mitigation {id} has the same rule, {action}")));
             }
-            let same_attack = m.victim_ip == draft.attack.victim && m.is_about(draft.attack.vector);
+            let same_attack = m.is_of(draft.attack.victim) && m.is_about(draft.attack.vector);
             if !same_attack {
                 return None;
             }
@@ -328,7 +342,7 @@ impl Policy {
 }
 
 /// The rule of a plan, as a decision shows it.
-fn decided(plan: &Plan) -> Option<DecidedRule> {
+pub(super) fn decided(plan: &Plan) -> Option<DecidedRule> {
     plan.route.as_ref().map(|route| DecidedRule::new(plan.role, route, &plan.action, plan.ttl))
 }
 
@@ -348,7 +362,7 @@ fn not_mitigated(mut decision: Decision, text: String) -> BanVerdict {
 }
 
 /// The vector of a report, and what it says about the packets.
-fn described(report: &Report) -> (VectorName, ReportedMatch) {
+pub(super) fn described(report: &Report) -> (VectorName, ReportedMatch) {
     (report.vector.clone().unwrap_or_else(unknown_vector), ReportedMatch::from(report))
 }
 
@@ -363,7 +377,7 @@ fn same_episode<'a>(report: &Report, facts: &Facts<'a>) -> Option<&'a Mitigation
     };
     let is_same = |m: &Mitigation| {
         m.lives()
-            && m.victim_ip == report.victim_ip
+            && m.is_of(report.victim_ip)
             && m.lease(&report.source).is_some()
             && report.vector.as_ref().is_none_or(|vector| m.is_about(vector))
     };
@@ -373,7 +387,7 @@ fn same_episode<'a>(report: &Report, facts: &Facts<'a>) -> Option<&'a Mitigation
     of_id.or_else(|| living().filter(|_| report.vector.is_none()).max_by_key(newest))
 }
 
-fn extend(mut decision: Decision, mitigation: &Mitigation, why: &str) -> BanVerdict {
+pub(super) fn extend(mut decision: Decision, mitigation: &Mitigation, why: &str) -> BanVerdict {
     decision.playbook.clone_from(&mitigation.playbook);
     decision.step = Some(mitigation.progress.step);
     let route = mitigation.route.as_ref();
@@ -387,7 +401,7 @@ fn extend(mut decision: Decision, mitigation: &Mitigation, why: &str) -> BanVerd
 
 fn note_no_extension(decision: &mut Decision, draft: &RuleDraft<'_>, facts: &Facts<'_>) {
     let victim = draft.attack.victim;
-    let of_victim = facts.unfinished.iter().filter(|m| m.status.claims_rule() && m.victim_ip == victim);
+    let of_victim = facts.unfinished.iter().filter(|m| m.status.claims_rule() && m.is_of(victim));
     let mut others: Vec<String> = of_victim
         .clone()
         .take(MOST_NAMED)
@@ -404,7 +418,7 @@ fn note_no_extension(decision: &mut Decision, draft: &RuleDraft<'_>, facts: &Fac
     decision.pass(Stage::Extend, text);
 }
 
-fn refuse(mut decision: Decision, refusal: Refusal, plan: Plan) -> BanVerdict {
+pub(super) fn refuse(mut decision: Decision, refusal: Refusal, plan: Plan) -> BanVerdict {
     stop_at_guardrail(&mut decision, &refusal);
     BanVerdict::Refuse { refusal, plan: Box::new(plan), decision }
 }

@@ -94,10 +94,7 @@ pub(super) fn done_together<'a>(
     let attack = &draft.attack;
     let mut heads: Vec<&Mitigation> = facts.unfinished.to_vec();
     heads.retain(|m| {
-        m.parent_id.is_none()
-            && m.status.claims_rule()
-            && m.victim_ip == attack.victim
-            && m.is_about(attack.vector)
+        m.parent_id.is_none() && m.status.claims_rule() && m.is_of(attack.victim) && m.is_about(attack.vector)
     });
     heads.sort_by_key(|m| (!m.lives(), m.mitigation_id));
     let composed = &draft.composed;

@@ -49,6 +49,7 @@ impl Policy {
             action: &plan.action,
             ttl,
             flaw: None,
+            is_carpet: false,
         };
         let checked = self.check_rule(&candidate, facts.check_context());
         let route = match (&request.flaw, checked) {
@@ -68,10 +69,13 @@ impl Policy {
             Some(twin) if twin.lives() => Ok("the rule lives already and counts in the quotas".to_owned()),
             _ => {
                 let wanted = quota::Wanted {
-                    victim: request.victim_ip,
+                    victim: Some(request.victim_ip),
                     customer: plan.customer_id.as_ref(),
                     main: &[&route],
                     companions: &[],
+                    is_carpet: false,
+                    is_new: true,
+                    replaces: 0,
                 };
                 quota::check(self, &wanted, facts)
             }

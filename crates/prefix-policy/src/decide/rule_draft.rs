@@ -54,7 +54,8 @@ impl Policy {
         self.parts().guardrails.clamp_ttl(profile.ttl(ttl))
     }
 
-    fn lifetime(&self) -> TimeDelta {
+    /// The longest that a rule may live, extensions included.
+    pub(super) fn lifetime(&self) -> TimeDelta {
         duration(self.parts().guardrails.max_lifetime_seconds)
     }
 
@@ -90,6 +91,7 @@ impl Policy {
             lifetime: self.lifetime(),
             warnings: draft.composed.warnings.clone(),
             reported: draft.attack.reported.clone(),
+            carpet: None,
         }
     }
 
@@ -113,6 +115,7 @@ impl Policy {
             lifetime: self.lifetime(),
             warnings: Vec::new(),
             reported: prefix_core::mitigation::ReportedMatch::default(),
+            carpet: None,
         }
     }
 }
@@ -129,6 +132,7 @@ impl<'a> RuleDraft<'a> {
             action: &self.composed.action,
             ttl: self.ttl,
             flaw: self.composed.flaw.as_deref(),
+            is_carpet: false,
         }
     }
 

@@ -4,6 +4,7 @@ use prefix_core::address::{Family, Prefix};
 use prefix_core::flowspec::Action;
 use prefix_core::guardrail::{Guardrail, Refusal};
 use prefix_core::matching::{DestinationPorts, Matching};
+use prefix_core::name::CustomerId;
 use prefix_core::protocol::number::TCP;
 
 use crate::facts::CheckContext;
@@ -31,6 +32,23 @@ pub(super) fn check(
     }
     control_plane(policy, matching)?;
     prefix_length(policy, destination, action)
+}
+
+/// `not_owned` of a carpet: every address of it is of its customer, and nobody else's.
+pub(super) fn whole(
+    policy: &Policy,
+    destination: Prefix,
+    customer: Option<&CustomerId>,
+) -> Result<(), Refusal> {
+    let owner = policy.parts().inventory.whole_owner(destination).map(|owner| &owner.customer_id);
+    if owner.is_some() && owner == customer {
+        return Ok(());
+    }
+    let whose = customer.map_or_else(|| "one customer".to_owned(), |id| format!("customer {id}"));
+    let text = format!(
+        "not every address of {destination} is of {whose}: a carpet never leaves its customer's prefix"
+    );
+    Err(Refusal::new(Guardrail::NotOwned, text))
 }
 
 fn control_plane(policy: &Policy, matching: &Matching) -> Result<(), Refusal> {

@@ -19,7 +19,14 @@ pub(crate) fn check(
     facts: &Facts<'_>,
 ) -> Result<(), Refusal> {
     let parts = policy.parts();
-    let same_attack = |m: &&Mitigation| m.victim_ip == candidate.victim && m.is_about(candidate.vector);
+    let (victim, destination) = (candidate.victim, candidate.matching.dst_prefix);
+    let same_victim = |m: &Mitigation| match (&m.carpet, candidate.is_carpet) {
+        (Some(_), true) => m.matching.dst_prefix.overlaps(&destination),
+        (Some(_), false) => m.matching.dst_prefix.contains(victim),
+        (None, true) => false,
+        (None, false) => m.victim_ip == victim,
+    };
+    let same_attack = |m: &&Mitigation| same_victim(m) && m.is_about(candidate.vector);
     let same_rule = |m: &&Mitigation| {
         m.route.as_ref().is_some_and(|old| {
             old.key() == route.key() || (same_attack(m) && (covers(old, route) || covers(route, old)))
@@ -38,7 +45,8 @@ pub(crate) fn check(
     if let Some(left) = longest_rest(ended(EndReason::Operator).filter(same_attack), quiet, facts.now) {
         let text = format!(
             "an operator withdrew a rule for {} and {} a short time ago: quiet for {quiet} s, {left} s are left",
-            candidate.victim, candidate.vector
+            if candidate.is_carpet { destination.to_string() } else { victim.to_string() },
+            candidate.vector
         );
         return Err(Refusal::retry_after(Guardrail::QuietPeriod, text, left));
     }

@@ -16,12 +16,19 @@ const RATE_WINDOW_SECONDS: u64 = 60;
 /// What asks for room.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted<'a> {
-    pub(crate) victim: VictimIp,
+    /// Of which all of them are; `None` = of several, whose own quotas were asked before.
+    pub(crate) victim: Option<VictimIp>,
     pub(crate) customer: Option<&'a CustomerId>,
     /// Main rules.
     pub(crate) main: &'a [&'a Route],
     /// Their companions: a set is let in whole, or waits.
     pub(crate) companions: &'a [&'a Route],
+    /// Whether they are for a whole prefix.
+    pub(crate) is_carpet: bool,
+    /// Whether they count toward the rate of new rules.
+    pub(crate) is_new: bool,
+    /// So many main rules that count now give their place to them.
+    pub(crate) replaces: u64,
 }
 
 /// `new_rate`, `quota_victim`, `quota_customer`, `quota_pop`, `quota_global` for new rules. Says how full they are.
@@ -31,7 +38,7 @@ pub(crate) fn check(policy: &Policy, wanted: &Wanted<'_>, facts: &Facts<'_>) -> 
     let rules = u64::try_from(wanted.companions.len()).unwrap_or(u64::MAX).saturating_add(main);
     let new = counts.new_last_minute;
     let most_new = quotas.max_new_per_minute;
-    if main > 0 && new.saturating_add(main) > most_new {
+    if wanted.is_new && main > 0 && new.saturating_add(main) > most_new {
         let text = format!(
             "{new} rules are new in the last minute, {main} more exceed quotas.max_new_per_minute {most_new}"
         );
@@ -48,18 +55,19 @@ pub(crate) fn check(policy: &Policy, wanted: &Wanted<'_>, facts: &Facts<'_>) -> 
         .collect();
     let freed = |test: &dyn Fn(&Mitigation) -> bool| {
         let alone = taken_over.iter().filter(|m| m.is_counted_alone() && test(m));
-        u64::try_from(alone.count()).unwrap_or(0)
+        u64::try_from(alone.count()).unwrap_or(0).saturating_add(wanted.replaces)
     };
     let retry = u64::from(policy.parts().guardrails.min_ttl().seconds());
     let full = |guardrail, text| Err(Refusal::retry_after(guardrail, text, retry));
-    let of_victim = |m: &&&Mitigation| m.victim_ip == wanted.victim && m.counts() && m.is_counted_alone();
+    let is_of_victim =
+        |m: &Mitigation| Some(m.victim_ip) == wanted.victim && m.carpet.is_some() == wanted.is_carpet;
+    let of_victim = |m: &&&Mitigation| is_of_victim(m) && m.counts() && m.is_counted_alone();
     let of_victim = u64::try_from(facts.unfinished.iter().filter(of_victim).count()).unwrap_or(u64::MAX);
-    let of_victim = of_victim.saturating_sub(freed(&|m| m.victim_ip == wanted.victim));
+    let of_victim = of_victim.saturating_sub(freed(&is_of_victim) - wanted.replaces);
     let most_victim = quotas.max_active_per_victim;
-    if main > 0 && of_victim.saturating_add(main) > most_victim {
+    if let Some(victim) = wanted.victim.filter(|_| main > 0 && of_victim.saturating_add(main) > most_victim) {
         let text = format!(
-            "{} has {of_victim} rules, {main} more exceed quotas.max_active_per_victim {most_victim}",
-            wanted.victim
+            "{victim} has {of_victim} rules, {main} more exceed quotas.max_active_per_victim {most_victim}"
         );
         return full(Guardrail::QuotaVictim, text);
     }
@@ -88,7 +96,7 @@ pub(crate) fn check(policy: &Policy, wanted: &Wanted<'_>, facts: &Facts<'_>) -> 
         );
         return full(Guardrail::QuotaPop, text);
     }
-    let overtaken = u64::try_from(taken_over.len()).unwrap_or(0);
+    let overtaken = u64::try_from(taken_over.len()).unwrap_or(0).saturating_add(wanted.replaces);
     let announced = counts.pop.saturating_add(counts.companions).saturating_sub(overtaken);
     let most_announced = quotas.max_announcements_per_peer;
     if announced.saturating_add(rules) > most_announced {

@@ -5,7 +5,7 @@ use std::fmt::Display;
 
 use prefix_core::flowspec::{Action, ActionParts, ActionType};
 use prefix_core::matching::PacketLength;
-use prefix_core::name::VectorName;
+use prefix_core::name::{CustomerId, VectorName};
 use prefix_core::port::PortSet;
 use prefix_core::protocol::{Protocol, number};
 use prefix_core::rtbh::TargetSet;
@@ -122,25 +122,34 @@ impl Check<'_> {
     }
 
     fn keys(&mut self, keys: &MatchDocument, at: &KeyPath) {
-        let (vectors, inventory) = (self.vectors, self.inventory);
-        let lacks = |is_it: &dyn Fn(&Customer) -> bool| {
-            inventory.is_some_and(|inventory| !inventory.customers().iter().any(is_it))
-        };
-        self.each(Some(&keys.vector), &at.key("vector"), |found, at, vector| {
-            if vectors.get(vector).is_none() {
+        self.attacks(&keys.vector, keys.customer_id.as_ref(), at);
+        self.each(keys.source.as_ref(), &at.key("source"), |_, _, _| {});
+        let inventory = self.inventory;
+        self.each(keys.service_id.as_ref(), &at.key("service_id"), |found, at, id| {
+            if lacks(inventory, &|customer| customer.services.iter().any(|service| service.service_id == *id))
+            {
+                found.warning(at, format!("the inventory has no service \"{id}\""));
+            }
+        });
+    }
+
+    /// What every match names: vectors that are defined, and customers that there are.
+    pub(super) fn attacks(
+        &mut self,
+        vectors: &OneOrMany<VectorName>,
+        customers: Option<&OneOrMany<CustomerId>>,
+        at: &KeyPath,
+    ) {
+        let (defined, inventory) = (self.vectors, self.inventory);
+        self.each(Some(vectors), &at.key("vector"), |found, at, vector| {
+            if defined.get(vector).is_none() {
                 let text = "is not defined: it is neither built in nor under vectors";
                 found.error(at, format!("vector \"{vector}\" {text}"));
             }
         });
-        self.each(keys.source.as_ref(), &at.key("source"), |_, _, _| {});
-        self.each(keys.customer_id.as_ref(), &at.key("customer_id"), |found, at, id| {
-            if lacks(&|customer| customer.customer_id == *id) {
+        self.each(customers, &at.key("customer_id"), |found, at, id| {
+            if lacks(inventory, &|customer| customer.customer_id == *id) {
                 found.warning(at, format!("the inventory has no customer \"{id}\""));
-            }
-        });
-        self.each(keys.service_id.as_ref(), &at.key("service_id"), |found, at, id| {
-            if lacks(&|customer| customer.services.iter().any(|service| service.service_id == *id)) {
-                found.warning(at, format!("the inventory has no service \"{id}\""));
             }
         });
     }
@@ -210,7 +219,7 @@ impl Check<'_> {
         known.complete(&step.targets).map_err(|text| self.found.error(at, text))
     }
 
-    fn action(&mut self, step: &StepDocument, at: &KeyPath) -> Option<Action> {
+    pub(super) fn action(&mut self, step: &StepDocument, at: &KeyPath) -> Option<Action> {
         let targets = self.targets(step, at).ok()?;
         let parts = ActionParts {
             action_type: step.action,
@@ -228,7 +237,7 @@ impl Check<'_> {
         Action::try_from(parts).map_err(|error| self.found.error(at, error.to_string())).ok()
     }
 
-    fn bounds(&mut self, step: &StepDocument, at: &KeyPath) {
+    pub(super) fn bounds(&mut self, step: &StepDocument, at: &KeyPath) {
         let guardrails = self.guardrails;
         let mut error = |key: &str, text: String| self.found.error(at.key(key), text);
         let (ttl, min, max) = (step.ttl_seconds, guardrails.min_ttl(), guardrails.max_ttl());
@@ -285,7 +294,7 @@ impl Check<'_> {
     }
 
     /// Whether a vector and the match of a step leave anything.
-    fn meets(&mut self, vector: &VectorName, step: &StepDocument, at: &KeyPath) {
+    pub(super) fn meets(&mut self, vector: &VectorName, step: &StepDocument, at: &KeyPath) {
         let template = self.vectors.get(vector).filter(|_| step.action != ActionType::Rtbh);
         let Some(template) = template else { return };
         if let Err(problem) = intersect::parts(template, &step.matches) {
@@ -321,6 +330,11 @@ impl Check<'_> {
             self.found.error(at, "ports are from 1 to 65535, not 0");
         }
     }
+}
+
+/// Whether an inventory is known and none of its customers passes a test.
+fn lacks(inventory: Option<&Inventory>, is_it: &dyn Fn(&Customer) -> bool) -> bool {
+    inventory.is_some_and(|inventory| !inventory.customers().iter().any(is_it))
 }
 
 impl Guardrails {

@@ -11,7 +11,7 @@ use prefix_core::rate::{BitsPerSecond, PacketsPerSecond};
 use prefix_core::ttl::Ttl;
 use serde::{Deserialize, Serialize};
 
-use super::OneOrMany;
+use super::{CarpetDocument, OneOrMany};
 use crate::vector::VectorTemplate;
 
 /// playbooks.yaml.
@@ -27,6 +27,9 @@ pub struct PlaybooksDocument {
     /// The playbooks, first match wins.
     #[serde(default)]
     pub playbooks: Vec<PlaybookDocument>,
+    /// When one rule for a prefix takes the place of the rules of many hosts; first match wins.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub carpet: Vec<CarpetDocument>,
 }
 
 /// One playbook.

@@ -18,6 +18,8 @@ pub(super) enum Timer {
     Refresh,
     /// A step of a mitigation of this victim may be due.
     Steps(VictimIp),
+    /// Carpets are looked at.
+    Carpets,
     /// A queued mitigation may be admitted.
     Queue,
 }

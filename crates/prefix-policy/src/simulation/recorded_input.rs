@@ -122,6 +122,7 @@ mod tests {
             action: EventAction::Ban,
             external_event_id: None,
             ended_at: None,
+            victim_prefix: None,
             reach: Reach::Full,
             reports: None,
             sampled: false,

@@ -3,11 +3,11 @@
 mod forgetting;
 
 use std::collections::hash_map::DefaultHasher;
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::hash::{Hash, Hasher};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use prefix_core::address::VictimIp;
+use prefix_core::address::{Prefix, VictimIp};
 use prefix_core::event::{EventAction, Report, Reports};
 use prefix_core::id::{EventId, GroupId, MitigationId};
 use prefix_core::mitigation::{Mitigation, Status};
@@ -35,6 +35,8 @@ pub(super) struct SimulationState {
     /// The victim of each mitigation.
     victim_of: HashMap<MitigationId, VictimIp>,
     queued: BTreeSet<(MitigationId, VictimIp)>,
+    /// The unfinished carpets.
+    carpets: BTreeMap<MitigationId, Prefix>,
     /// Victims with groups.
     grouped: BTreeSet<VictimIp>,
     customers: HashMap<CustomerId, u64>,
@@ -157,10 +159,35 @@ impl SimulationState {
         }
     }
 
-    /// The facts about a victim. Its rows and groups are given away, until they are [put back](Self::put_back).
+    /// What is a fact about a victim: itself first, and the first address of every carpet that is over it, or may have been.
+    pub(super) fn around(&self, victim: VictimIp, policy: &Policy) -> Vec<VictimIp> {
+        let mut all = vec![victim];
+        let over = self.carpets.values().filter(|prefix| prefix.contains(victim));
+        let over = over.map(|prefix| VictimIp::from(prefix.network()));
+        for around in policy.carpets_around(victim).into_iter().chain(over) {
+            if !all.contains(&around) {
+                all.push(around);
+            }
+        }
+        all
+    }
+
+    /// True if there is any carpet.
+    pub(super) fn has_carpets(&self) -> bool {
+        !self.carpets.is_empty()
+    }
+
+    /// Every row that has not ended.
+    pub(super) fn unfinished(&self) -> impl Iterator<Item = &Mitigation> {
+        let rows = self.victims.values().flat_map(|known| known.rows.iter());
+        rows.filter(|row| !row.status.is_final())
+    }
+
+    /// The facts about these victims, of which the first is the one that is reported. Their rows and groups are given away,
+    /// until they are [put back](Self::put_back).
     pub(super) fn snapshot(
         &mut self,
-        victim: VictimIp,
+        victims: &[VictimIp],
         now: DateTime<Utc>,
         policy: &Policy,
         safelist: &Safelist,
@@ -171,14 +198,15 @@ impl SimulationState {
         }
         self.given.clear();
         let mut snapshot = Snapshot { safelist: safelist.clone(), ..Snapshot::default() };
-        let mut concerned: BTreeSet<CustomerId> =
-            policy.lookup(victim).map(|owner| owner.customer_id().clone()).into_iter().collect();
-        if let Some(known) = self.victims.get_mut(&victim) {
+        let owners = victims.iter().filter_map(|victim| policy.lookup(*victim));
+        let mut concerned: BTreeSet<CustomerId> = owners.map(|owner| owner.customer_id().clone()).collect();
+        for victim in victims {
+            let Some(known) = self.victims.get_mut(victim) else { continue };
             known.forget(now, self.recent, &mut self.victim_of);
             concerned.extend(known.rows.iter().filter_map(|row| row.customer_id.clone()));
-            self.given = known.rows.iter().map(Given::of).collect();
-            snapshot.mitigations = std::mem::take(&mut known.rows);
-            snapshot.groups = std::mem::take(&mut known.groups);
+            self.given.extend(known.rows.iter().map(Given::of));
+            snapshot.mitigations.append(&mut known.rows);
+            snapshot.groups.append(&mut known.groups);
         }
         let of_customer = |id: CustomerId| {
             let count = self.customers.get(&id).copied().unwrap_or(0);
@@ -194,7 +222,11 @@ impl SimulationState {
         if let Some(vector) = self.may_open.take() {
             self.forget_waiting(now);
             // only a group that is new takes up what waits
-            let is_joined = |group: &SignalGroup| group.vector == vector && group.window_ends_at > now;
+            let is_joined = |group: &SignalGroup| {
+                victims.first() == Some(&group.victim_ip)
+                    && group.vector == vector
+                    && group.window_ends_at > now
+            };
             if !snapshot.groups.iter().any(is_joined) {
                 let over = self.waiting.len().saturating_sub(MOST_CORROBORATIONS as usize);
                 snapshot.corroborations = self.waiting.iter().skip(over).cloned().collect();
@@ -218,10 +250,10 @@ impl SimulationState {
         snapshot
     }
 
-    /// Takes over what a unit of work made of a victim: all its rows and groups as they are now.
+    /// Takes over what a unit of work made of these victims: all their rows and groups as they are now.
     pub(super) fn put_back(
         &mut self,
-        victim: VictimIp,
+        victims: &[VictimIp],
         rows: Vec<Mitigation>,
         groups: Vec<SignalGroup>,
         admitted: u64,
@@ -238,7 +270,13 @@ impl SimulationState {
             return change;
         }
         for row in &rows {
-            let id = row.mitigation_id;
+            let (id, victim) = (row.mitigation_id, row.victim_ip);
+            if row.carpet.is_some() {
+                self.carpets.insert(id, row.matching.dst_prefix);
+                if row.status.is_final() {
+                    self.carpets.remove(&id);
+                }
+            }
             let (before, now) = (self.given.iter().find(|given| given.id == id), Given::of(row));
             let counted = before.is_some_and(|given| given.counted);
             let accompanied = before.is_some_and(|given| given.accompanied);
@@ -269,27 +307,34 @@ impl SimulationState {
                 Some(_) => {}
             }
         }
-        let known = self.victims.entry(victim).or_default();
-        (known.rows, known.groups) = (rows, groups);
-        if !known.groups.is_empty() {
-            known.forget_groups();
-            self.grouped.insert(victim);
+        for row in rows {
+            self.victims.entry(row.victim_ip).or_default().rows.push(row);
         }
-        if known.groups.is_empty() && !self.grouped.is_empty() {
-            self.grouped.remove(&victim);
+        for group in groups {
+            self.victims.entry(group.victim_ip).or_default().groups.push(group);
+        }
+        for victim in victims {
+            let Some(known) = self.victims.get_mut(victim) else { continue };
+            if !known.groups.is_empty() {
+                known.forget_groups();
+                self.grouped.insert(*victim);
+            }
+            if known.groups.is_empty() && !self.grouped.is_empty() {
+                self.grouped.remove(victim);
+            }
         }
         if self.victims.len() > self.swept.saturating_mul(2).saturating_add(SWEEP_AFTER) {
-            self.sweep(now, victim);
+            self.sweep(now, victims);
         }
         change
     }
 
     /// Forgets victims without rows and groups.
-    fn sweep(&mut self, now: DateTime<Utc>, except: VictimIp) {
+    fn sweep(&mut self, now: DateTime<Utc>, except: &[VictimIp]) {
         let Self { victims, victim_of, recent, .. } = self;
         victims.retain(|victim, known| {
             // what has just ended is still to be told
-            if *victim != except {
+            if !except.contains(victim) {
                 known.forget(now, *recent, victim_of);
             }
             !known.rows.is_empty() || !known.groups.is_empty()

@@ -46,6 +46,7 @@ fn report(seconds: i64, victim: u8) -> Report {
         action: EventAction::Ban,
         external_event_id: None,
         ended_at: None,
+        victim_prefix: None,
         reach: Reach::Full,
         reports: None,
         sampled: false,
@@ -248,4 +249,43 @@ fn a_bounded_simulation_ends_at_its_bound_and_at_once_when_nobody_waits() {
     let cancelled = Bound::default();
     cancelled.cancelled.store(true, std::sync::atomic::Ordering::Relaxed);
     assert_eq!(run(cancelled), (0, Err(Stopped::Cancelled)));
+}
+
+/// The parts with a carpet entry of four victims.
+fn with_carpets() -> PolicyParts {
+    let mut parts = parts();
+    parts.guardrails.dst_prefix_minlen = 24;
+    let carpet = "carpet: [{match: {vector: udp_flood}, min_victims: 4, step: {rate_bps: 50000000, ttl_seconds: 120}}]";
+    let playbooks: PlaybooksDocument = serde_saphyr::from_str(&format!("{PLAYBOOKS}{carpet}")).unwrap();
+    parts.playbooks = playbooks.build(&parts.guardrails, Some(&parts.inventory)).unwrap().value;
+    parts
+}
+
+#[test]
+fn many_victims_of_a_prefix_become_one_rule() {
+    let hosts = (1..=6).map(|victim| report(0, victim));
+    let later = [report(10, 1), report(10, 77), report(100, 1)];
+    let (results, summary) = run(with_carpets(), imagined(hosts.chain(later)), None);
+    assert_eq!(statuses(&results[6..]), [EventStatus::Extended; 3]);
+    for result in &results[..6] {
+        let ended = result.ended.unwrap();
+        assert_eq!((ended.at, ended.reason), (at(1), Some(EndReason::Superseded)));
+    }
+    assert_eq!((summary.mitigations, summary.extended), (7, 3), "six hosts and their carpet");
+    assert_eq!(summary.peak_rules, 6);
+}
+
+#[test]
+fn few_victims_that_are_left_get_their_rules_back() {
+    let first = (1..=4).map(|victim| report(0, victim));
+    let rest = (1..=13).map(|minute| report(minute * 60, 1));
+    let (results, summary) = run(with_carpets(), imagined(first.chain(rest)), None);
+    assert_eq!(summary.mitigations, 4 + 1 + 1, "four hosts, the carpet, and the host that is left");
+    assert_eq!(statuses(&results)[4..], [EventStatus::Extended; 13]);
+}
+
+#[test]
+fn carpets_are_the_same_each_time() {
+    let inputs = || imagined((1..=60).map(|number| report(i64::from(number) * 7, number % 9)));
+    assert_eq!(run(with_carpets(), inputs(), None), run(with_carpets(), inputs(), None));
 }

@@ -51,6 +51,7 @@ impl Simulation {
                 }
                 self.look_at(victim, !due.is_empty());
             }
+            Timer::Carpets => self.tend_carpets(sink),
             Timer::Queue => self.admit(sink),
         }
     }

@@ -6,9 +6,9 @@ use prefix_core::confidence::Confidence;
 use prefix_core::decision::{Decision, Stage, StageResult};
 use prefix_core::event::{EventStatus, Report, Reports};
 use prefix_core::guardrail::{Guardrail, Refusal};
-use prefix_core::id::{GroupId, MitigationId};
-use prefix_core::lease::{self, Lease};
-use prefix_core::mitigation::{Mitigation, Status};
+use prefix_core::id::{EventId, GroupId, MitigationId};
+use prefix_core::lease::Lease;
+use prefix_core::mitigation::{Mitigation, ReportedMatch, Status};
 use prefix_core::name::VectorName;
 use prefix_core::signal::GroupStatus;
 use prefix_core::ttl::Ttl;
@@ -23,6 +23,7 @@ use super::outcome::{EventOutcome, RefusedEvent};
 use super::row::{Entry, Origin, new_row};
 use super::steps;
 use super::unit_of_work::UnitOfWork;
+use crate::policy::Policy;
 use crate::verdict::{BanVerdict, Plan};
 
 /// Repeats of a lease are audited once in this time, with a count.
@@ -61,7 +62,11 @@ pub(super) fn ban(uow: &mut UnitOfWork<'_>, intake: Intake<'_>) -> EventOutcome 
             if let Some(group) = group.filter(|_| completes) {
                 groups::hand_on(uow, group, mitigation);
             }
-            extend(uow, &intake, mitigation, decision)
+            let outcome = extend(uow, &intake, mitigation, decision);
+            if let Some(group) = group.filter(|_| completes) {
+                groups::join_carpet(uow, group, mitigation, report.victim());
+            }
+            outcome
         }
         BanVerdict::Mitigate { waits, plan, companions, decision } => {
             let leases = first_leases(uow, report, plan.ttl, group.filter(|_| is_first));
@@ -268,9 +273,7 @@ pub(super) fn hold<R>(
     for id in members {
         let renewed = uow.edit(id, |row| {
             let renewed = renew(row, now);
-            row.leases.retain(|lease| lease.lives(now));
-            lease::bound(&mut row.leases);
-            row.follow_leases();
+            row.settle_leases(now);
             row.updated_at = now;
             row.progress.refused_step = None;
             raised_again(row);
@@ -301,29 +304,16 @@ fn extend(
 ) -> EventOutcome {
     let Intake { report, ids, .. } = *intake;
     let (policy, confidence) = (uow.policy.clone(), confidence(uow, report));
-    let episode = report.external_event_id.as_ref();
-    let (target, repeats) = hold(uow, mitigation, |row, now| {
-        let (until, edge) = policy.lease_until_by(&report.source, report.reports, row.ttl, now);
-        row.last_event_id = Some(ids.event);
-        merging::note_reporter(row, report);
-        match row.lease_mut(&report.source) {
-            Some(lease) => {
-                if report.vector.is_none() && episode.is_none_or(|id| !lease.claims_episode(id)) {
-                    lease.go_on(confidence, now, until);
-                } else {
-                    lease.renew(episode, confidence, now, until);
-                }
-                // a late copy of one episode says nothing about the others that the source reports here
-                lease.edge = edge || (lease.edge && report.reports == Some(Reports::Repeat));
-                count_repeat(lease, now)
-            }
-            None => {
-                let source = report.source.clone();
-                row.leases.push(Lease::new(source, episode.cloned(), confidence, edge, now, until));
-                Some(1)
-            }
+    let mut renew = |row: &mut Mitigation, now| renewed(&policy, row, report, ids.event, confidence, now);
+    let (target, repeats) = hold(uow, mitigation, &mut renew);
+    // a rule of its own under a carpet, because it is stronger or one of the two is on its way: both are held
+    for carpet in uow.carpets_over(report.victim(), report.vector.as_ref()) {
+        let is_held = |row: &Mitigation| row.lease_on(report.victim(), &report.source).is_some();
+        let concerns = report.vector.is_some() || uow.row(carpet).is_some_and(is_held);
+        if carpet != target && concerns {
+            let _ = hold(uow, carpet, &mut renew);
         }
-    });
+    }
     steps::after_report(uow, target, confidence);
     let row = uow.row(target);
     let status = row.map_or(Status::Active, |row| row.status);
@@ -340,6 +330,49 @@ fn extend(
         answer.retry_after_seconds = Some(1);
     }
     answer.into()
+}
+
+/// Renews or adds the lease of a report. Returns how many reports the audit entry due now stands for; `None` while none is
+/// due.
+fn renewed(
+    policy: &Policy,
+    row: &mut Mitigation,
+    report: &Report,
+    event: EventId,
+    confidence: Confidence,
+    now: DateTime<Utc>,
+) -> Option<u32> {
+    let (until, edge) = policy.lease_until_by(&report.source, report.reports, row.ttl, now);
+    row.last_event_id = Some(event);
+    merging::note_reporter(row, report);
+    // of all the victims of a carpet together one entry is due, and not one for each of them
+    let audited_at =
+        row.carpet.as_ref().and_then(|_| row.lease(&report.source)).and_then(|all| all.audited_at);
+    let victim = report.victim();
+    if let Some(carpet) = &mut row.carpet {
+        carpet.victims.entry(victim).or_default().reported = ReportedMatch::from(report);
+    }
+    let leases = row.leases_on(victim);
+    let episode = report.external_event_id.as_ref();
+    let Some(lease) = leases.iter_mut().find(|lease| lease.source == report.source) else {
+        let source = report.source.clone();
+        let mut lease = Lease::new(source, episode.cloned(), confidence, edge, now, until);
+        if audited_at.is_some() {
+            (lease.audited_at, lease.unaudited) = (audited_at, 1);
+        }
+        let is_due = audited_at.is_none_or(|at| now - at >= AUDIT_REPEATS);
+        leases.push(lease);
+        return is_due.then_some(1);
+    };
+    if report.vector.is_none() && episode.is_none_or(|id| !lease.claims_episode(id)) {
+        lease.go_on(confidence, now, until);
+    } else {
+        lease.renew(episode, confidence, now, until);
+    }
+    // a late copy of one episode says nothing about the others that the source reports here
+    lease.edge = edge || (lease.edge && report.reports == Some(Reports::Repeat));
+    lease.audited_at = lease.audited_at.max(audited_at);
+    count_repeat(lease, now)
 }
 
 /// How many reports the audit entry due now stands for; `None` while none is due.

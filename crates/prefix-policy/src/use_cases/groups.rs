@@ -2,7 +2,7 @@
 //! whatever completed it.
 
 use chrono::{DateTime, Utc};
-use prefix_core::address::VictimIp;
+use prefix_core::address::{Prefix, VictimIp};
 use prefix_core::audit::AuditAction;
 use prefix_core::decision::{Decision, Stage, StageResult, TraceEntry};
 use prefix_core::event::{EventAction, EventStatus, Reach, Report};
@@ -115,6 +115,21 @@ pub(super) fn hand_on(uow: &mut UnitOfWork<'_>, id: GroupId, mitigation: Mitigat
     uow.edit_group(id, |group| {
         group.status = GroupStatus::Resolved;
         group.mitigation_id.get_or_insert(mitigation);
+    });
+}
+
+/// A group that a carpet acts on: its sources hold the victim there, and the victim stands on the group.
+pub(super) fn join_carpet(uow: &mut UnitOfWork<'_>, id: GroupId, carpet: MitigationId, victim: Prefix) {
+    let (policy, now) = (uow.policy.clone(), uow.now);
+    let Some(ttl) = uow.row(carpet).filter(|row| row.carpet.is_some()).map(|row| row.ttl) else { return };
+    let Some(group) = uow.group(id) else { return };
+    let (held, correlation) = (leases(&policy, group, ttl, now), policy.correlation_of(group, now));
+    uow.edit(carpet, |row| {
+        held.into_iter().for_each(|lease| add_lease(row.leases_on(victim), lease, now));
+        if let Some(known) = row.carpet.as_mut().and_then(|carpet| carpet.victims.get_mut(&victim)) {
+            known.correlation = Some(correlation);
+        }
+        row.settle_leases(now);
     });
 }
 
@@ -260,9 +275,10 @@ pub(crate) fn trigger(
             let policy = uow.policy.clone();
             let (target, _) = hold(uow, mitigation, |row, now| {
                 for lease in leases(&policy, &group, row.ttl, now) {
-                    add_lease(row, lease, now);
+                    add_lease(row.leases_on(report.victim()), lease, now);
                 }
             });
+            join_carpet(uow, id, target, report.victim());
             let details = json!({ "expires_at": uow.row(target).map(|row| row.expires_at) });
             intake.audit(uow, AuditAction::Extend, AuditTarget::Mitigation(target), details);
             hand_on(uow, id, target);
@@ -277,15 +293,15 @@ pub(crate) fn trigger(
 }
 
 /// Adds the claims of a lease to the one that its source holds already.
-pub(super) fn add_lease(row: &mut Mitigation, lease: Lease, now: DateTime<Utc>) {
-    match row.lease_mut(&lease.source) {
+pub(super) fn add_lease(leases: &mut Vec<Lease>, lease: Lease, now: DateTime<Utc>) {
+    match leases.iter_mut().find(|held| held.source == lease.source) {
         Some(held) => {
             for claim in &lease.claims {
                 held.renew(claim.event_id.as_ref(), lease.confidence, now, claim.expires_at);
             }
             held.edge = lease.edge;
         }
-        None => row.leases.push(lease),
+        None => leases.push(lease),
     }
 }
 
@@ -317,6 +333,7 @@ fn report_of(group: &SignalGroup, signal: &Signal) -> Report {
         action: EventAction::Ban,
         external_event_id: signal.episode.clone(),
         ended_at: None,
+        victim_prefix: signal.victim_prefix,
         reach: Reach::Full,
         reports: signal.reports,
         unread: signal.reported.unread.clone(),

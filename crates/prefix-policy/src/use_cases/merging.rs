@@ -1,6 +1,7 @@
 //! Rules that wait for room take less of it together: queued rules of one victim become one where that takes the same
 //! packets (http-api.md §6).
 
+use prefix_core::address::Prefix;
 use prefix_core::announcer::Route;
 use prefix_core::decision::{DecidedRule, Stage, StageResult};
 use prefix_core::event::Report;
@@ -30,8 +31,13 @@ pub(super) fn into_queued(
     vector: &VectorName,
     leases: &[Lease],
 ) -> Option<(MitigationId, String)> {
+    if plan.carpet.is_some() {
+        return None;
+    }
+    let victim = intake.report.victim_ip;
     let waits = |row: &Mitigation| {
-        row.status == Status::Queued
+        row.is_of(victim)
+            && row.status == Status::Queued
             && row.expires_at > uow.now
             && row.parent_id.is_none()
             && row.guardrail != Some(Guardrail::QuietPeriod)
@@ -39,7 +45,7 @@ pub(super) fn into_queued(
             && (row.action, row.ttl) == (plan.action, plan.ttl)
             && row.correlation.as_ref().map(|known| known.signal_group_id) == intake.group
     };
-    let waiting = uow.of_victim(intake.report.victim_ip, waits);
+    let waiting = uow.of_victim(victim, waits);
     let added = Part {
         vector: vector.clone(),
         playbook: plan.playbook.clone(),
@@ -58,7 +64,7 @@ pub(super) fn into_queued(
     })?;
     let flow = rule.1.to_string();
     let _ = hold(uow, id, |row, now| {
-        leases.iter().cloned().for_each(|lease| add_lease(row, lease, now));
+        leases.iter().cloned().for_each(|lease| add_lease(&mut row.leases, lease, now));
         row.last_event_id = Some(intake.ids.event);
     });
     let text = format!("what {vector} wants was added while it waited: {flow}");
@@ -85,14 +91,14 @@ pub(super) fn note_reporter(row: &mut Mitigation, report: &Report) {
     meant.for_each(|part| part.add_reporter(&report.source, report.external_event_id.as_ref()));
 }
 
-/// A source says that what it reported is over: its claims leave the mitigation and the parts of it that are meant.
-pub(super) fn let_go(row: &mut Mitigation, report: &Report) {
+/// A source says that what it reported of a victim is over: its claims leave the mitigation and the parts of it that are meant.
+pub(super) fn let_go(row: &mut Mitigation, report: &Report, victim: Prefix) {
     let source = &report.source;
     let parts = &mut row.progress.parts;
     if let Some(episode) = &report.external_event_id {
         let ended = (source.clone(), Some(episode.clone()));
         parts.iter_mut().for_each(|part| part.reporters.retain(|reporter| *reporter != ended));
-        if let Some(lease) = row.lease_mut(source) {
+        if let Some(lease) = row.leases_on(victim).iter_mut().find(|lease| lease.source == *source) {
             lease.release(episode);
         }
         return;
@@ -107,7 +113,7 @@ pub(super) fn let_go(row: &mut Mitigation, report: &Report) {
         part.reporters.retain(|(reporter, _)| reporter != source);
     }
     if !parts.iter().any(|part| part.is_reported_by(source)) {
-        row.leases.retain(|lease| lease.source != *source);
+        row.leases_on(victim).retain(|lease| lease.source != *source);
         return;
     }
     // the source reports other parts too, and has not said that these are over

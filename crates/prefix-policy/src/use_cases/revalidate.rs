@@ -6,6 +6,7 @@ use prefix_core::id::MitigationId;
 use prefix_core::mitigation::EndReason;
 use serde_json::json;
 
+use super::carpet::raise_hosts_of;
 use super::ending::end_with_companions;
 use super::ingest::Author;
 use super::unit_of_work::UnitOfWork;
@@ -22,6 +23,9 @@ pub fn revalidate(uow: &mut UnitOfWork<'_>, id: MitigationId, author: &Author<'_
         }
     };
     end_with_companions(uow, id, reason);
+    if matches!(reason, EndReason::Safelist | EndReason::Revalidation) {
+        raise_hosts_of(uow, id);
+    }
     let mut details = json!({ "reason": reason.as_str(), "detail": detail });
     if !author.request_id.is_empty() {
         details["request_id"] = json!(author.request_id);

@@ -7,7 +7,7 @@ use prefix_core::flowspec::Action;
 use prefix_core::guardrail::{Guardrail, Refusal};
 use prefix_core::id::{EventId, MitigationId};
 use prefix_core::lease::Lease;
-use prefix_core::mitigation::{Mitigation, Progress, RowClock, SpeakerView, Status};
+use prefix_core::mitigation::{CarpetVictim, Mitigation, Progress, RowClock, SpeakerView, Status};
 use prefix_core::name::VectorName;
 use prefix_core::signal::Correlation;
 
@@ -97,8 +97,19 @@ pub(super) fn new_row(uow: &UnitOfWork<'_>, plan: Plan, origin: Origin<'_>, entr
         correlation: origin.correlation,
         decision: origin.decision.clone(),
         clock: RowClock::of(uow.frame),
+        carpet: plan.carpet.map(Box::new),
     };
-    row.follow_leases();
+    if let Some(carpet) = row.carpet.as_mut().filter(|carpet| carpet.victims.is_empty()) {
+        // what is reported as a whole
+        let leases = std::mem::take(&mut row.leases);
+        let (reported, correlation) = (row.progress.reported.clone(), row.correlation.clone());
+        let victim = CarpetVictim { leases, reported, correlation };
+        carpet.victims.insert(row.matching.dst_prefix, victim);
+    }
+    match row.carpet {
+        Some(_) => row.settle_leases(now),
+        None => row.follow_leases(),
+    }
     row
 }
 

@@ -7,6 +7,7 @@ use prefix_core::mitigation::{EndReason, Mitigation};
 use prefix_core::safelist::SafelistEntry;
 use serde_json::json;
 
+use super::carpet::raise_hosts_of;
 use super::ending::end_with_companions;
 use super::error::UseCaseError;
 use super::ingest::Author;
@@ -49,6 +50,7 @@ pub fn add_to_safelist(
         if entry.counts(uow.now) { uow.ids(|row| is_safelisted_by(row, &entry)) } else { Vec::new() };
     for id in &withdrawn {
         end_with_companions(uow, *id, EndReason::Safelist);
+        raise_hosts_of(uow, *id);
         let reason = format!("safelisted: {}", entry.prefix);
         author.audit(uow, AuditAction::Withdraw, ("mitigation", id), json!({ "reason": reason }));
     }

@@ -125,7 +125,7 @@ fn follow_with_companions(uow: &mut UnitOfWork<'_>, parent: MitigationId, mut wa
                     row.updated_at = now;
                 });
             }
-            None => end_with_companions(uow, id, EndReason::Revalidation),
+            None => end_with_companions(uow, id, EndReason::Superseded),
         }
     }
     for plan in wanted {

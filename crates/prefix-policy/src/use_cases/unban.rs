@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use prefix_core::address::VictimIp;
+use prefix_core::address::{Prefix, VictimIp};
 use prefix_core::audit::AuditAction;
 use prefix_core::decision::{Decision, Outcome, Stage, StageResult};
 use prefix_core::event::{EventStatus, Report, note_of_fragments};
@@ -24,8 +24,8 @@ pub(super) fn unban(uow: &mut UnitOfWork<'_>, intake: Intake<'_>) -> EventOutcom
     let Intake { report, ids, author, .. } = intake;
     uow.note_end(report);
     let episode = report.external_event_id.as_ref();
-    let held = |row: &Mitigation| {
-        let lease = row.lease(&report.source);
+    let holds = |row: &Mitigation, victim: Prefix| {
+        let lease = row.lease_on(victim, &report.source);
         let claimed = lease.is_some_and(|lease| episode.is_none_or(|id| lease.claims_episode(id)));
         let is_it = |vector: &VectorName| {
             let parts = &row.progress.parts;
@@ -37,14 +37,28 @@ pub(super) fn unban(uow: &mut UnitOfWork<'_>, intake: Intake<'_>) -> EventOutcom
         row.status.claims_rule() && row.parent_id.is_none() && claimed && vector
     };
     let victims = uow.victims_of_end(report);
-    let mut found: Vec<MitigationId> =
-        victims.iter().flat_map(|victim| uow.of_victim(*victim, held)).collect();
+    let mut found: Vec<(MitigationId, Prefix)> = Vec::new();
+    for victim in &victims {
+        // the one that it names may be a prefix
+        let prefix = if *victim == report.victim_ip { report.victim() } else { victim.host_prefix() };
+        let of_host = uow.of_victim(*victim, |row| row.carpet.is_none() && report.victim_prefix.is_none());
+        let rows = of_host.into_iter().chain(uow.carpets_over(prefix, None));
+        found.extend(
+            rows.filter(|id| uow.row(*id).is_some_and(|row| holds(row, prefix))).map(|id| (id, prefix)),
+        );
+    }
     found.sort();
     let left = groups::leave(uow, report, &victims, author);
     let intake = Intake { group: left, ..intake };
-    let released: Vec<_> = found.iter().filter_map(|id| release(uow, *id, report, ids.event)).collect();
+    let released: Vec<_> =
+        found.iter().filter_map(|(id, victim)| release(uow, *id, *victim, report, ids.event)).collect();
     let Some((newest, kept)) = released.last().cloned() else { return nothing_held(uow, &intake) };
-    let touched: Vec<Touched> = released.into_iter().map(|(touched, _)| touched).collect();
+    let mut touched: Vec<Touched> = Vec::new();
+    for (more, _) in released {
+        // of a carpet that held several of the victims the last word counts
+        touched.retain(|known| known.mitigation_id != more.mitigation_id);
+        touched.push(more);
+    }
     let withdrawn = newest.status == EventStatus::Withdrawn;
     let mut decision = Decision::open();
     decision.outcome = if withdrawn { Outcome::Withdraw } else { Outcome::Release };
@@ -60,8 +74,8 @@ pub(super) fn unban(uow: &mut UnitOfWork<'_>, intake: Intake<'_>) -> EventOutcom
         format!("{} reports no more; the rule is still held by {}", report.source, others.join(", "))
     };
     decision.note(Stage::Identity, StageResult::Info, detail);
-    let elsewhere = found.iter().filter_map(|id| uow.row(*id)).map(|row| row.victim_ip);
-    let elsewhere: BTreeSet<VictimIp> = elsewhere.filter(|victim| *victim != report.victim_ip).collect();
+    let elsewhere = found.iter().filter(|(_, victim)| *victim != report.victim());
+    let elsewhere: BTreeSet<VictimIp> = elsewhere.map(|(_, victim)| victim.network().into()).collect();
     for victim in elsewhere {
         let text = format!("the same attack was reported for {victim}, and ends there too");
         decision.note(Stage::Identity, StageResult::Info, text);
@@ -91,14 +105,14 @@ pub(super) fn counted_as_fragments(reported: &ReportedMatch, vector: &VectorName
 fn release(
     uow: &mut UnitOfWork<'_>,
     id: MitigationId,
+    victim: Prefix,
     report: &Report,
     event: EventId,
 ) -> Option<(Touched, Option<String>)> {
     let now = uow.now;
     uow.edit(id, |row| {
-        merging::let_go(row, report);
-        row.leases.retain(|lease| !lease.claims.is_empty() && lease.lives(now));
-        row.follow_leases();
+        merging::let_go(row, report, victim);
+        row.settle_leases(now);
         row.updated_at = now;
         row.last_event_id = Some(event);
     });

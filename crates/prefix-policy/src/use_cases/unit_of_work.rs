@@ -77,6 +77,8 @@ pub struct UnitOfWork<'a> {
     /// Rows that are stored by another setting of the clock.
     of_other_frames: BTreeSet<MitigationId>,
     by_victim: HashMap<VictimIp, Vec<MitigationId>>,
+    /// The carpets among them.
+    carpets: Vec<MitigationId>,
     /// Rows by every rule that they have, had here, or have had until a step: a superset, so that a change of a row
     /// only adds to it.
     by_route: HashMap<RouteKey, Vec<MitigationId>>,
@@ -114,6 +116,7 @@ impl<'a> UnitOfWork<'a> {
             groups: Tracked::all(snapshot.groups, |row| row.group_id),
             corroborations: Tracked::all(snapshot.corroborations, |row| row.signal_id),
             by_victim: HashMap::new(),
+            carpets: Vec::new(),
             by_route: HashMap::new(),
             giving_up: Vec::new(),
             quota: snapshot.quota,
@@ -136,6 +139,7 @@ impl<'a> UnitOfWork<'a> {
             let former = row.progress.former.as_ref().and_then(FormerRule::key);
             row.key().into_iter().chain(former).for_each(|key| uow.list(key, row.mitigation_id));
             uow.by_victim.entry(row.victim_ip).or_default().push(row.mitigation_id);
+            uow.carpets.extend(row.carpet.is_some().then_some(row.mitigation_id));
             uow.tracked.insert(row.mitigation_id, Tracked::read(row));
         }
         uow
@@ -153,7 +157,11 @@ impl<'a> UnitOfWork<'a> {
         let pop = self.pop;
         let of_victim = self.by_victim.get(&victim).into_iter().flatten().copied();
         let of_route = key.into_iter().flat_map(|key| self.of_route(key, |_| true));
-        let ids: BTreeSet<MitigationId> = of_victim.chain(of_route).collect();
+        let over = self
+            .carpets
+            .iter()
+            .filter(|id| self.row(**id).is_some_and(|row| row.matching.dst_prefix.contains(victim)));
+        let ids: BTreeSet<MitigationId> = of_victim.chain(of_route).chain(over.copied()).collect();
         let rows: Vec<&Mitigation> = ids.iter().filter_map(|id| self.row(*id)).collect();
         let (recent, unfinished): (Vec<&Mitigation>, Vec<&Mitigation>) =
             rows.into_iter().filter(|row| row.pop == *pop).partition(|row| row.status.is_final());

@@ -238,6 +238,7 @@ impl Lab {
             correlation: None,
             decision,
             clock: RowClock::default(),
+            carpet: None,
         };
         row.follow_leases();
         row
@@ -307,6 +308,7 @@ pub(crate) fn report(vector: &str, victim: &str) -> Report {
         action: EventAction::Ban,
         external_event_id: None,
         ended_at: None,
+        victim_prefix: None,
         reach: prefix_core::event::Reach::Full,
         reports: None,
         sampled: false,

@@ -4,6 +4,7 @@
 
 mod allowed_ports;
 mod bans;
+mod carpet;
 mod correlation;
 mod documents;
 mod forms;

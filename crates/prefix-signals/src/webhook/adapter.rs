@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use prefix_core::address::{Prefix, VictimIp};
 use prefix_core::confidence::Confidence;
 use prefix_core::event::{EventAction, Reach, Report};
 use prefix_core::name::{ExternalEventId, SourceName, VectorName};
@@ -26,6 +27,7 @@ pub struct Adapter {
     pub(super) auth: Auth,
     pub(super) root: Option<JsonPath>,
     pub(super) victim_ip: JsonPath,
+    pub(super) victim_prefix: Option<JsonPath>,
     pub(super) vector: Option<JsonPath>,
     pub(super) vectors: Vectors,
     pub(super) timestamp: Option<JsonPath>,
@@ -153,7 +155,11 @@ impl Adapter {
         let nodes: Vec<_> = nodes.into_iter().map(|node| (node, self.what_happened(node, steps))).collect();
         let mut counting = nodes.iter().filter(|(_, action)| *action != Ok(None)).peekable();
         let is_nowhere = counting.peek().is_some()
-            && counting.all(|(node, _)| self.victim_ip.first(node, steps).is_none());
+            && counting.all(|(node, _)| {
+                let prefix = self.victim_prefix.as_ref();
+                self.victim_ip.first(node, steps).is_none()
+                    && prefix.and_then(|path| path.first(node, steps)).is_none()
+            });
         if is_nowhere && !steps.are_used_up() {
             return nothing_at("fields.victim_ip");
         }
@@ -187,14 +193,7 @@ impl Adapter {
     ) -> Item {
         let external_event_id = self.episode(node, steps)?;
         let bad = |error: String| BadItem { external_event_id: external_event_id.clone(), error };
-        let victim_ip = match self.victim_ip.first(node, steps) {
-            None => return Err(bad("victim_ip: there is nothing at its place".to_owned())),
-            Some(Value::String(text)) => reading::address(text)
-                .ok_or_else(|| bad(format!("victim_ip: {} is no IPv4 or IPv6 address", quoted(text))))?,
-            Some(other) => {
-                return Err(bad(format!("victim_ip: must be a text, not {}", shown(other))));
-            }
-        };
+        let (victim_ip, victim_prefix) = self.victim(node, steps).map_err(bad)?;
         let action = action.map_err(bad)?;
         let mut unread = Unread::default();
         let words = self.vector.as_ref().map(|path| path.all(node, MOST_WORDS, steps));
@@ -248,12 +247,36 @@ impl Adapter {
             action,
             external_event_id,
             ended_at: None,
+            victim_prefix,
             reach: Reach::Full,
             reports: None,
             sampled: false,
             unread: unread.0,
             raw_details: details.of(node),
         })
+    }
+
+    /// The attacked address, or the prefix that is attacked as a whole with its first address.
+    fn victim(&self, node: &Value, steps: &Steps) -> Result<(VictimIp, Option<Prefix>), String> {
+        let at = |path: &JsonPath| path.first(node, steps).filter(|value| !value.is_null());
+        let (ip, prefix) = (at(&self.victim_ip), self.victim_prefix.as_ref().and_then(at));
+        match (ip, prefix) {
+            (None, None) => Err("victim_ip: there is nothing at its place".to_owned()),
+            (Some(_), Some(_)) => Err("victim_prefix: is instead of victim_ip, both have a value".to_owned()),
+            (Some(Value::String(text)), None) => {
+                let victim = reading::address(text);
+                let victim =
+                    victim.ok_or_else(|| format!("victim_ip: {} is no IPv4 or IPv6 address", quoted(text)));
+                Ok((victim?, None))
+            }
+            (None, Some(Value::String(text))) => {
+                let prefix: Prefix =
+                    text.trim().parse().map_err(|error| format!("victim_prefix: {error}"))?;
+                Ok((prefix.network().into(), (!prefix.is_host()).then_some(prefix)))
+            }
+            (Some(other), None) => Err(format!("victim_ip: must be a text, not {}", shown(other))),
+            (None, Some(other)) => Err(format!("victim_prefix: must be a text, not {}", shown(other))),
+        }
     }
 
     fn episode(&self, node: &Value, steps: &Steps) -> Result<Option<ExternalEventId>, BadItem> {

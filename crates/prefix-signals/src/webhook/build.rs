@@ -74,6 +74,7 @@ impl AdapterDocument {
         let mut field =
             |name: &str, text: Option<&String>| found.path(&KeyPath::from("fields").key(name), text);
         let victim_ip = field("victim_ip", Some(&fields.victim_ip));
+        let victim_prefix = field("victim_prefix", fields.victim_prefix.as_ref());
         let vector = field("vector", fields.vector.as_ref());
         let timestamp = field("timestamp", fields.timestamp.as_ref());
         let (bps, pps) = (field("bps", fields.bps.as_ref()), field("pps", fields.pps.as_ref()));
@@ -105,6 +106,7 @@ impl AdapterDocument {
                 auth: auth?,
                 root,
                 victim_ip: victim_ip?,
+                victim_prefix,
                 vector,
                 vectors,
                 timestamp,

@@ -129,6 +129,8 @@ pub enum HmacAlgorithm {
 #[allow(missing_docs)] // the members are those of an event
 pub struct AdapterFields {
     pub victim_ip: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub victim_prefix: Option<String>,
     #[serde(default)]
     pub vector: Option<String>,
     #[serde(default)]

@@ -1,6 +1,7 @@
 //! The row of an event.
 
 use chrono::{DateTime, Utc};
+use prefix_core::address::Prefix;
 use prefix_core::confidence::Confidence;
 use prefix_core::decision::{DecidedRule, Decision, Outcome};
 use prefix_core::event::{Event, EventAction, EventStatus, Reach, Report, Reports};
@@ -50,6 +51,8 @@ struct Document<D = Decision> {
     identity: Option<Identity>,
     #[serde(default)]
     reach: Reach,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    victim_prefix: Option<Prefix>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reports: Option<Reports>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -139,6 +142,7 @@ impl EventRow {
                 timestamp: doc.timestamp,
                 source: source.clone(),
                 victim_ip: self.victim_ip.parse().map_err(|error| bad(&error))?,
+                victim_prefix: doc.victim_prefix,
                 vector: self.vector.map(|name| name.parse()).transpose().map_err(|error| bad(&error))?,
                 protocol: doc.protocol,
                 bps: doc.bps,
@@ -199,6 +203,7 @@ impl<'a> NewEvent<'a> {
             signal_group_id: event.signal_group_id,
             identity: Some(&event.identity).filter(|id| id.as_str() != report.source.as_str()).cloned(),
             reach: report.reach,
+            victim_prefix: report.victim_prefix,
             reports: report.reports,
             ended_at: report.ended_at,
             unread: report.unread.clone(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use prefix_core::audit::Actor;
 use prefix_core::event::Event;
-use prefix_core::mitigation::{Mitigation, Status};
+use prefix_core::mitigation::{Carpet, CarpetVictim, Mitigation, Status};
 use prefix_core::ports::{AuditQuery, ChangeSet, ReadSet, Store, StoreError, Totals};
 
 use super::sample::{
@@ -18,7 +18,11 @@ async fn stored(store: &dyn Store, row: &Mitigation) -> Mitigation {
 
 /// Event, mitigation, audit entry, safelist entry and reply of one unit of work.
 pub async fn a_unit_of_work_is_stored_as_a_whole(store: &Arc<dyn Store>) {
-    let (row, happened, entry, safe) = (mitigation(1), event(1), audit("x"), safe("203.0.113.0/28"));
+    let (mut row, mut happened, entry, safe) = (mitigation(1), event(1), audit("x"), safe("203.0.113.0/28"));
+    happened.report.victim_prefix = "203.0.113.0/24".parse().ok();
+    let victim = CarpetVictim { leases: row.leases.clone(), ..CarpetVictim::default() };
+    let victims = [(row.victim_ip.host_prefix(), victim)].into();
+    row.carpet = Some(Box::new(Carpet { min_victims: 2, victims, returning: true }));
     let (key, answer) = reply("a", 0);
     let changes = ChangeSet {
         events: vec![happened.clone()],

@@ -122,6 +122,7 @@ pub fn with_port(number: u32, port: u16) -> Mitigation {
         correlation: None,
         decision: decision(),
         clock: RowClock::default(),
+        carpet: None,
     }
 }
 
@@ -156,6 +157,7 @@ pub fn event(number: u32) -> Event {
             action: EventAction::Ban,
             external_event_id: Some(format!("episode-{number}").parse().unwrap()),
             ended_at: None,
+            victim_prefix: None,
             reach: prefix_core::event::Reach::Supporting,
             reports: Some(prefix_core::event::Reports::Edge),
             sampled: false,
@@ -238,6 +240,7 @@ pub fn group(number: u32) -> SignalGroup {
         episode: Some("episode \u{1f600}".parse().unwrap()),
         reports: Some(Reports::Edge),
         reported: ReportedMatch::default(),
+        victim_prefix: Some("203.0.113.0/24".parse().unwrap()),
     };
     SignalGroup {
         group_id: GroupId::generate(),

@@ -11,7 +11,7 @@ use prefix_core::platform::Platform;
 use prefix_engine::Settings;
 use prefix_engine::settings::{Mode, Neighbor};
 use prefix_policy::inventory::Customer;
-use prefix_policy::playbook::{PlaybookDocument, PlaybooksDocument};
+use prefix_policy::playbook::{CarpetDocument, PlaybookDocument, PlaybooksDocument};
 use prefix_policy::{
     CorrelationSettings, EscalationDefaults, Guardrails, InventoryDocument, Policy, PolicyParts, Quotas,
     Sources, Timers,
@@ -45,6 +45,7 @@ pub(crate) struct Config {
     pub(crate) dry_run: bool,
     customers: Vec<Customer>,
     playbooks: Vec<PlaybookDocument>,
+    carpet: Vec<CarpetDocument>,
     quotas: Quotas,
     timers: Timers,
     guardrails: Guardrails,
@@ -93,8 +94,11 @@ impl Config {
         let guardrails = self.guardrails.clone();
         let inventory =
             InventoryDocument { customers: self.customers.clone() }.build(&guardrails).unwrap().value;
-        let document =
-            PlaybooksDocument { playbooks: self.playbooks.clone(), ..PlaybooksDocument::default() };
+        let document = PlaybooksDocument {
+            playbooks: self.playbooks.clone(),
+            carpet: self.carpet.clone(),
+            ..PlaybooksDocument::default()
+        };
         let playbooks = document.build(&guardrails, Some(&inventory)).unwrap().value;
         Policy::new(PolicyParts {
             inventory,

@@ -28,6 +28,7 @@ pub(crate) fn ban(victim: &str, vector: &str) -> Report {
         action: EventAction::Ban,
         external_event_id: None,
         ended_at: None,
+        victim_prefix: None,
         reach: Reach::Full,
         reports: None,
         sampled: false,

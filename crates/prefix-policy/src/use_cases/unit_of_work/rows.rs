@@ -1,11 +1,11 @@
 //! The mitigations of a unit of work: found by identifier, victim and rule, changed one at a time, counted for the quotas.
 
-use prefix_core::address::VictimIp;
+use prefix_core::address::{Prefix, VictimIp};
 use prefix_core::audit::{Actor, AuditAction};
 use prefix_core::flowspec::RouteKey;
 use prefix_core::id::MitigationId;
 use prefix_core::mitigation::{FormerRule, Mitigation, Status};
-use prefix_core::name::{CustomerId, Pop};
+use prefix_core::name::{CustomerId, Pop, VectorName};
 use serde_json::json;
 
 use super::UnitOfWork;
@@ -71,6 +71,16 @@ impl UnitOfWork<'_> {
         self.passing(ids.filter_map(|id| self.row(*id)), test)
     }
 
+    /// The living and waiting carpets over a victim for this vector (`None` = any), oldest first.
+    pub(in crate::use_cases) fn carpets_over(
+        &self,
+        victim: Prefix,
+        vector: Option<&VectorName>,
+    ) -> Vec<MitigationId> {
+        let is_it = |row: &Mitigation| row.status.claims_rule() && row.is_carpet_over(victim, vector);
+        self.passing(self.carpets.iter().filter_map(|id| self.row(*id)), is_it)
+    }
+
     /// The rows at this pop that have this rule and pass a test, oldest first.
     pub(in crate::use_cases) fn of_route(
         &self,
@@ -128,7 +138,16 @@ impl UnitOfWork<'_> {
     }
 
     /// Adds a row. An older one of the same rule that is being withdrawn is taken over: no withdraw is sent for it.
-    pub(in crate::use_cases) fn insert(&mut self, mut row: Mitigation) {
+    pub(in crate::use_cases) fn insert(&mut self, row: Mitigation) {
+        self.insert_as(row, true);
+    }
+
+    /// Adds a row that goes on with what another one did: it does not count toward the rate of new rules.
+    pub(in crate::use_cases) fn insert_successor(&mut self, row: Mitigation) {
+        self.insert_as(row, false);
+    }
+
+    fn insert_as(&mut self, mut row: Mitigation, is_new: bool) {
         if row.status.claims_rule() && !row.progress.manual {
             row.progress.flaps = flaps(self, &row);
         }
@@ -142,10 +161,11 @@ impl UnitOfWork<'_> {
             self.list(key, row.mitigation_id);
         }
         self.count(Counted::default(), counted(&row), &row.pop, row.customer_id.as_ref());
-        let admitted = row.lives() && row.is_counted_alone();
+        let admitted = is_new && row.lives() && row.is_counted_alone();
         self.changes.admitted += u64::from(admitted);
         self.quota.new_last_minute += u64::from(admitted);
         self.by_victim.entry(row.victim_ip).or_default().push(row.mitigation_id);
+        self.carpets.extend(row.carpet.is_some().then_some(row.mitigation_id));
         self.tracked.insert(row.mitigation_id, Tracked::new(row));
     }
 
