@@ -29,9 +29,7 @@ pub(crate) const TOKENS: &[Column<ApiToken>] = &[
     Column::new("role", Shown::Always, |row| Cell::optional(row.role.as_ref())),
     Column::new("token", Shown::Always, |row| Cell::text(&row.token_prefix)),
     Column::new("sources", Shown::Always, |row| Cell::text(row.sources.join(" "))),
-    Column::new("from", Shown::Wide, |row| {
-        Cell::text(row.allowed_cidrs.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
-    }),
+    Column::new("from", Shown::Wide, |row| Cell::text(row.allowed_cidrs.join(" "))),
     Column::new("created", Shown::Wide, |row| Cell::time(row.created_at)),
     Column::new("by", Shown::Wide, |row| Cell::text(&row.created_by)),
     Column::new("last_used", Shown::Always, |row| Cell::time(row.last_used_at)),

@@ -24,7 +24,7 @@ pub(crate) struct SetArgs {
     mute: Vec<String>,
     /// Hours (UTC) in which only the most urgent is shown, such as 22-6, or off
     #[arg(long, value_name = "HOURS")]
-    quiet: Option<Quiet>,
+    quiet_hours: Option<Quiet>,
 }
 
 /// Quiet hours, or none.
@@ -57,7 +57,8 @@ pub(crate) async fn run(session: &Session, command: PreferencesCommand) -> Resul
         [none] if none == "none" => Vec::new(),
         types => types.to_vec(),
     };
-    let quiet = arguments.quiet.map_or(now.quiet_hours_start.zip(now.quiet_hours_end), |Quiet(hours)| hours);
+    let quiet =
+        arguments.quiet_hours.map_or(now.quiet_hours_start.zip(now.quiet_hours_end), |Quiet(hours)| hours);
     let new = NewPreferences {
         muted_events,
         quiet_hours_start: quiet.map(|(start, _)| start),

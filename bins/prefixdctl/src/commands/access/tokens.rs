@@ -102,7 +102,7 @@ async fn create(session: &Session, arguments: CreateArgs) -> Result<Exit, Failur
         name: arguments.name,
         role: AccessRole::from(arguments.role.as_str()),
         sources: arguments.source,
-        allowed_cidrs: arguments.allow,
+        allowed_cidrs: arguments.allow.iter().map(ToString::to_string).collect(),
         expires_at,
     };
     let reply = session.client()?.create_token(&new, session.mode()).await?;
