@@ -1,7 +1,7 @@
 //! The command line as clap sees it: options that every command knows, and the tree of commands.
 
 use crate::commands::{
-    audit, config, events, explain, groups, guard, history, migrations, mitigations, panic, safelist,
+    access, audit, config, events, explain, groups, guard, history, migrations, mitigations, panic, safelist,
     signals, simulate, state,
 };
 use crate::output::Format;
@@ -133,6 +133,24 @@ pub(crate) enum Command {
     /// The schema of the database (needs --config, not the API)
     #[command(subcommand)]
     Migrations(migrations::MigrationsCommand),
+    /// Log in; the login is kept for this server, readable by you alone
+    Login(access::LoginArgs),
+    /// Log out
+    Logout,
+    /// Who you are to the server
+    Whoami,
+    /// People who can log in
+    #[command(subcommand)]
+    Operators(access::operators::OperatorsCommand),
+    /// Tokens for programs
+    #[command(subcommand)]
+    Tokens(access::tokens::TokensCommand),
+    /// Logins that are not over
+    #[command(subcommand)]
+    Sessions(access::sessions::SessionsCommand),
+    /// What user interfaces leave out for you
+    #[command(subcommand)]
+    Preferences(access::preferences::PreferencesCommand),
     /// Who did what
     #[command(subcommand)]
     Audit(audit::AuditCommand),

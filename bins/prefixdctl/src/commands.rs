@@ -1,5 +1,6 @@
 //! The commands: each asks the API for one thing and shows the answer.
 
+pub(crate) mod access;
 pub(crate) mod audit;
 mod bodies;
 pub(crate) mod config;
@@ -44,6 +45,13 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<Exit, Fai
         Command::Thaw(arguments) => panic::thaw(session, &arguments).await,
         Command::Guard(command) => guard::run(session, &command).await,
         Command::Migrations(command) => migrations::run(session, &command).await,
+        Command::Login(arguments) => access::login(session, &arguments).await,
+        Command::Logout => access::logout(session).await,
+        Command::Whoami => access::whoami(session).await,
+        Command::Operators(command) => access::operators::run(session, command).await,
+        Command::Tokens(command) => access::tokens::run(session, command).await,
+        Command::Sessions(command) => access::sessions::run(session, &command).await,
+        Command::Preferences(command) => access::preferences::run(session, command).await,
         Command::Audit(command) => audit::run(session, command).await,
         Command::Config(command) => config::run(session, command).await,
         Command::Reload(arguments) => config::reload(session, &arguments).await,

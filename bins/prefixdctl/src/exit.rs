@@ -40,6 +40,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// A file, or a database, that is not as it must be.
     Invalid(String),
+    /// Not known, or not allowed.
+    Forbidden(String),
     /// A speaker or database that does not answer.
     Connection(String),
     /// Anything else.
@@ -59,6 +61,7 @@ impl From<DirectError> for Failure {
         let text = error.to_string();
         match error.kind() {
             ErrorKind::Invalid => Self::Invalid(text),
+            ErrorKind::Forbidden => Self::Forbidden(text),
             ErrorKind::Unreachable => Self::Connection(text),
             ErrorKind::Other => Self::General(text),
         }
@@ -87,6 +90,7 @@ impl Failure {
             },
             Self::Usage(_) => Exit::Usage,
             Self::Invalid(_) => Exit::Refused,
+            Self::Forbidden(_) => Exit::Permission,
             Self::General(_) => Exit::General,
             Self::BrokenPipe => Exit::Ok,
         }
@@ -111,11 +115,16 @@ impl Failure {
                         pointer => format!("  {pointer}: {}", entry.detail),
                     }));
                 }
+                if error.problem().is_some_and(|problem| problem.code() == "unauthenticated") {
+                    lines.push("  log in by `prefixdctl login`, or give a token by --token-file".to_owned());
+                }
                 lines
             }
-            Self::Usage(text) | Self::Invalid(text) | Self::Connection(text) | Self::General(text) => {
-                format!("error: {text}").lines().map(str::to_owned).collect()
-            }
+            Self::Usage(text)
+            | Self::Invalid(text)
+            | Self::Forbidden(text)
+            | Self::Connection(text)
+            | Self::General(text) => format!("error: {text}").lines().map(str::to_owned).collect(),
             Self::BrokenPipe => Vec::new(),
         }
     }
@@ -128,14 +137,17 @@ impl Failure {
                 Some(problem) => return Some(problem.body.clone()),
                 None => error.to_string(),
             },
-            Self::Usage(text) | Self::Invalid(text) | Self::Connection(text) | Self::General(text) => {
-                text.clone()
-            }
+            Self::Usage(text)
+            | Self::Invalid(text)
+            | Self::Forbidden(text)
+            | Self::Connection(text)
+            | Self::General(text) => text.clone(),
         };
         let title = match self.exit() {
             Exit::Connection => "No connection",
             Exit::Usage => "Wrong usage",
             Exit::Refused => "Refused",
+            Exit::Permission => "Not allowed",
             _ => "Failed",
         };
         let document =

@@ -4,11 +4,13 @@
 mod cli;
 mod commands;
 mod confirm;
+mod cookie_file;
 mod exit;
 mod explain;
 mod files;
 mod human;
 mod output;
+mod password;
 mod progress;
 mod session;
 mod views;

@@ -5,7 +5,7 @@ use crate::exit::Failure;
 use crate::files::read;
 use crate::output::{Eyes, Format, Paint};
 use chrono::{DateTime, Utc};
-use prefix_client::{Attempt, Client, ClientOptions, Mode};
+use prefix_client::{Attempt, Client, ClientOptions, Mode, Secret};
 use prefix_direct::{Checked, ConfigFolder};
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::time::Duration;
@@ -39,8 +39,14 @@ impl Session {
 
     /// A client of the server that the options name.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
+        let token = self.token()?;
+        let cookie = if token.is_none() { crate::cookie_file::read(&self.global.api)? } else { None };
+        self.client_with(token, cookie)
+    }
+
+    fn client_with(&self, token: Option<Secret>, cookie: Option<Secret>) -> Result<Client, Failure> {
         let mut options = ClientOptions::new(self.global.api.clone());
-        options.token = self.token()?;
+        (options.token, options.cookie) = (token, cookie);
         options.timeout = self.timeout();
         concat!("prefixdctl/", env!("CARGO_PKG_VERSION")).clone_into(&mut options.user_agent);
         options.ca = self.global.ca.as_deref().map(read).transpose()?;
@@ -54,9 +60,24 @@ impl Session {
         Ok(if self.global.verbose { client.observed(show_attempt) } else { client })
     }
 
-    fn token(&self) -> Result<Option<String>, Failure> {
+    /// A client of the same server that shows nothing of who asks: for logging in.
+    pub(crate) fn stranger(&self) -> Result<Client, Failure> {
+        self.client_with(None, None)
+    }
+
+    /// A client that shows this login and nothing else.
+    pub(crate) fn with_login(&self, cookie: Secret) -> Result<Client, Failure> {
+        self.client_with(None, Some(cookie))
+    }
+
+    /// True if the command line names the server or the token: then the server is meant, and nothing on this host.
+    pub(crate) fn means_the_server(&self) -> bool {
+        self.global.token.is_some() || self.global.token_file.is_some()
+    }
+
+    fn token(&self) -> Result<Option<Secret>, Failure> {
         if let Some(token) = &self.global.token {
-            return Ok(Some(token.clone()));
+            return Ok(Some(token.clone().into()));
         }
         if let Some(file) = &self.global.token_file {
             let text = String::from_utf8(read(file)?)
@@ -65,9 +86,9 @@ impl Session {
             if token.is_empty() {
                 return Err(Failure::Usage(format!("{}: no token", file.display())));
             }
-            return Ok(Some(token));
+            return Ok(Some(token.into()));
         }
-        Ok(std::env::var("PREFIXD_API_TOKEN").ok().filter(|token| !token.is_empty()))
+        Ok(std::env::var("PREFIXD_API_TOKEN").ok().filter(|token| !token.is_empty()).map(Secret::from))
     }
 
     pub(crate) fn format(&self) -> Format {

@@ -1,5 +1,6 @@
 //! What is shown of each kind of thing, as columns.
 
+mod access;
 mod audit;
 mod batch;
 mod chain;
@@ -12,6 +13,7 @@ mod panic;
 mod safelist;
 mod simulation;
 
+pub(crate) use access::{ME, OPERATORS, PREFERENCES, SESSIONS, TOKENS};
 pub(crate) use audit::AUDIT;
 pub(crate) use batch::{BATCH, BULK, SIGNALS};
 pub(crate) use chain::VERDICT;

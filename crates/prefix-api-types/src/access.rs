@@ -3,7 +3,6 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use ipnetwork::IpNetwork;
 use prefix_api_macros::wire;
 use serde::{Deserialize, Serialize};
 
@@ -176,7 +175,7 @@ pub struct ApiToken {
     /// The only sources that its holder may report as; empty = any.
     pub sources: Vec<String>,
     /// The only prefixes it is accepted from; empty = any.
-    pub allowed_cidrs: Vec<IpNetwork>,
+    pub allowed_cidrs: Vec<String>,
     /// The first characters of the token.
     #[schema(example = "pfx_aB3d")]
     pub token_prefix: String,
@@ -208,7 +207,7 @@ pub struct NewApiToken {
     /// The only sources that its holder may report as: required for a detector, not for a viewer.
     pub sources: Vec<String>,
     /// The only prefixes it is accepted from.
-    pub allowed_cidrs: Vec<IpNetwork>,
+    pub allowed_cidrs: Vec<String>,
     /// When it ends; `http.auth.token_max_age_days` bounds it, and is its default.
     pub expires_at: Option<DateTime<Utc>>,
 }

@@ -8,6 +8,7 @@ mod chain;
 mod config_edit;
 mod conformance;
 mod corroborator;
+mod credentials;
 mod events;
 mod forms;
 mod groups;

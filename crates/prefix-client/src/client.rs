@@ -1,6 +1,7 @@
 //! The client and its options: where the server is, who asks, how long it may take.
 
 use crate::transport::{Attempt, Observer};
+use prefix_api_types::Secret;
 use reqwest::Url;
 use std::fmt;
 use std::str::FromStr;
@@ -79,7 +80,9 @@ pub struct ClientOptions {
     /// The address, without `/v1`.
     pub base: BaseUrl,
     /// An API token or the shared secret, sent as `Authorization: Bearer`.
-    pub token: Option<String>,
+    pub token: Option<Secret>,
+    /// The cookie of a login, as `name=value`; sent if there is no token.
+    pub cookie: Option<Secret>,
     /// Longest time of one call, retries and their pauses included.
     pub timeout: Duration,
     /// PEM certificates to trust instead of the system's.
@@ -101,6 +104,7 @@ impl ClientOptions {
         Self {
             base,
             token: None,
+            cookie: None,
             timeout: Duration::from_secs(30),
             ca: None,
             identity: None,
@@ -148,7 +152,7 @@ impl fmt::Debug for Client {
 impl Client {
     /// Makes a client. If the process has no default TLS provider yet, ring becomes it.
     pub fn new(options: ClientOptions) -> Result<Self, OptionsError> {
-        use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+        use reqwest::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderValue};
 
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             // Losing a race against another thread is fine: then there is a provider.
@@ -156,11 +160,17 @@ impl Client {
         }
         let mut headers = HeaderMap::new();
         if let Some(token) = &options.token {
-            let mut value =
-                HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| OptionsError::Token)?;
+            let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
+                .map_err(|_| OptionsError::Token)?;
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
+        } else if let Some(cookie) = &options.cookie {
+            let mut value = HeaderValue::from_str(cookie.expose()).map_err(|_| OptionsError::Token)?;
+            value.set_sensitive(true);
+            headers.insert(COOKIE, value);
         }
+        // no page of another site has told this program to ask
+        headers.insert("sec-fetch-site", HeaderValue::from_static("none"));
         let mut builder = reqwest::Client::builder()
             .user_agent(options.user_agent)
             .default_headers(headers)
@@ -251,7 +261,7 @@ mod tests {
     #[test]
     fn a_token_with_a_line_break_is_refused() {
         let mut options = ClientOptions::for_base("http://127.0.0.1:1").unwrap();
-        options.token = Some("a\nb".to_owned());
+        options.token = Some("a\nb".to_owned().into());
         assert!(matches!(Client::new(options), Err(OptionsError::Token)));
     }
 

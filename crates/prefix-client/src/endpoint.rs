@@ -1,5 +1,6 @@
 //! The methods of the client, one for each operation, in the areas of the API.
 
+mod access;
 mod changes;
 mod events;
 mod lists;

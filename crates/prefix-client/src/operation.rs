@@ -108,6 +108,36 @@ operations! {
     CONFIG_RELOAD = "POST" "/v1/config/reload", "config reload";
     /// Try a configuration.
     SIMULATE = "POST" "/v1/simulate", "simulate";
+    /// Log in.
+    LOGIN = "POST" "/v1/auth/login", "login";
+    /// Log out.
+    LOGOUT = "POST" "/v1/auth/logout", "logout";
+    /// Who asks.
+    ME = "GET" "/v1/auth/me", "whoami";
+    /// Logins that are not over.
+    SESSIONS_LIST = "GET" "/v1/sessions", "sessions list";
+    /// End a login.
+    SESSIONS_END = "DELETE" "/v1/sessions/{id}", "sessions end";
+    /// Every operator.
+    OPERATORS_LIST = "GET" "/v1/operators", "operators list";
+    /// Create an operator.
+    OPERATORS_CREATE = "POST" "/v1/operators", "operators create";
+    /// Another role.
+    OPERATORS_ROLE = "PUT" "/v1/operators/{id}", "operators role";
+    /// Delete an operator.
+    OPERATORS_DELETE = "DELETE" "/v1/operators/{id}", "operators delete";
+    /// Another password.
+    OPERATORS_PASSWORD = "PUT" "/v1/operators/{id}/password", "operators passwd";
+    /// Every token.
+    TOKENS_LIST = "GET" "/v1/tokens", "tokens list";
+    /// Make a token.
+    TOKENS_CREATE = "POST" "/v1/tokens", "tokens create";
+    /// Revoke a token.
+    TOKENS_REVOKE = "DELETE" "/v1/tokens/{id}", "tokens revoke";
+    /// One's own preferences.
+    PREFERENCES = "GET" "/v1/preferences", "preferences get";
+    /// Set one's own preferences.
+    PREFERENCES_SET = "PUT" "/v1/preferences", "preferences set";
 }
 
 impl Operation {

@@ -8,7 +8,7 @@ use crate::query::pairs;
 use crate::reply::Reply;
 use bytes::Bytes;
 use chrono::Utc;
-use prefix_api_types::DryRun;
+use prefix_api_types::{DryRun, Secret};
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Method, Url};
 use serde::Serialize;
@@ -120,6 +120,7 @@ struct Answer {
     request_id: Option<String>,
     retry_after: Option<Duration>,
     replayed: bool,
+    set_cookie: Option<Secret>,
     body: Bytes,
 }
 
@@ -160,8 +161,8 @@ impl Client {
                 });
             }
         };
-        let Answer { status, request_id, replayed, body, .. } = answer;
-        Ok(Reply { value, body, status, request_id, replayed })
+        let Answer { status, request_id, replayed, set_cookie, body, .. } = answer;
+        Ok(Reply { value, body, status, request_id, replayed, set_cookie })
     }
 
     async fn send(&self, call: &Call) -> Result<Answer, ApiError> {
@@ -231,8 +232,10 @@ impl Client {
         let replayed = header("idempotency-replayed").is_some_and(|value| value == "true");
         let retry_after =
             header(RETRY_AFTER.as_str()).and_then(|value| error::retry_after(&value, Utc::now()));
+        let pair = header("set-cookie").and_then(|set| set.split(';').next().map(str::to_owned));
+        let set_cookie = pair.map(Secret::from);
         let body = response.bytes().await.map_err(|error| self.failure(error))?;
-        Ok(Answer { status, request_id, retry_after, replayed, body })
+        Ok(Answer { status, request_id, retry_after, replayed, set_cookie, body })
     }
 
     fn failure(&self, error: reqwest::Error) -> ApiError {

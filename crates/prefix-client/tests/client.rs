@@ -54,7 +54,7 @@ async fn an_event_is_sent_as_the_contract_says_and_its_answer_read() {
         .mount(&server)
         .await;
     let mut options = ClientOptions::for_base(&server.uri()).unwrap();
-    options.token = Some("secret".to_owned());
+    options.token = Some("secret".to_owned().into());
     let reply = Client::new(options).unwrap().send_event(&flood(), true).await.unwrap();
     assert_eq!(reply.value.status, EventStatus::Accepted);
     assert_eq!(reply.value.mitigation_status, Some(MitigationStatus::Active));

@@ -2,8 +2,9 @@
 
 use prefix_client::operation::{ALL, Operation};
 use prefix_client::{
-    AuditQuery, ChainQuery, Client, ClientOptions, EventQuery, MitigationQuery, Mode, NewEvent,
-    NewMitigation, NewPanic, NewSafelistEntry, Series,
+    AuditQuery, ChainQuery, Client, ClientOptions, EventQuery, MitigationQuery, Mode, NewApiToken, NewEvent,
+    NewLogin, NewMitigation, NewOperator, NewPanic, NewPassword, NewPreferences, NewRole, NewSafelistEntry,
+    Series,
 };
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -109,6 +110,27 @@ async fn every_operation_is_called_by_a_method() {
     client.set_correlation(&document, false, Mode::Apply).await.unwrap_err();
     client.reload(false, Mode::Apply).await.unwrap_err();
     client.simulate(&document).await.unwrap_err();
+    let person: NewOperator =
+        serde_json::from_value(json!({"username": "ada", "password": "x", "role": "admin"})).unwrap();
+    let (operator, token, session) = (id.parse().unwrap(), id.parse().unwrap(), id.parse().unwrap());
+    let login: NewLogin = serde_json::from_value(json!({"username": "ada", "password": "x"})).unwrap();
+    client.login(&login).await.unwrap_err();
+    client.logout().await.unwrap_err();
+    client.me().await.unwrap_err();
+    client.sessions(true).await.unwrap_err();
+    client.end_session(session, Mode::Apply).await.unwrap_err();
+    client.operators().await.unwrap_err();
+    client.create_operator(&person, Mode::Apply).await.unwrap_err();
+    client.change_role(operator, &NewRole { role: person.role.clone() }, Mode::Apply).await.unwrap_err();
+    client.delete_operator(operator, Mode::Apply).await.unwrap_err();
+    let password = NewPassword { new_password: "x".to_owned().into(), current_password: None };
+    client.change_password(operator, &password, Mode::Apply).await.unwrap_err();
+    client.tokens().await.unwrap_err();
+    let new: NewApiToken = serde_json::from_value(json!({"name": "x", "role": "viewer"})).unwrap();
+    client.create_token(&new, Mode::Apply).await.unwrap_err();
+    client.revoke_token(token, Mode::Apply).await.unwrap_err();
+    client.preferences().await.unwrap_err();
+    client.set_preferences(&NewPreferences::default(), Mode::Apply).await.unwrap_err();
 
     let variable = [id, "203.0.113.10", "203.0.113.0%2F28", "radware"];
     let called: BTreeSet<_> = server

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use prefix_access::Refused;
 use prefix_core::announcer::AnnounceError;
 use prefix_core::ports::StoreError;
 use prefix_gobgp::Endpoint;
@@ -71,6 +72,12 @@ pub enum DirectError {
     /// The database is open, and a query failed.
     #[error("{0}")]
     Query(#[from] StoreError),
+    /// What was asked for is not to be: of operators and tokens.
+    #[error("{0}")]
+    Refused(#[from] Refused),
+    /// A secret or password cannot be made.
+    #[error("{0}")]
+    Secret(String),
     /// There is no thread to read on.
     #[error("cannot start reading: {0}")]
     Thread(#[source] io::Error),
@@ -84,6 +91,8 @@ pub enum DirectError {
 pub enum ErrorKind {
     /// Files or database are not as they must be: somebody has to change them first.
     Invalid,
+    /// Whoever asks has to prove first who they are.
+    Forbidden,
     /// Speaker or database do not answer.
     Unreachable,
     /// Anything else.
@@ -94,7 +103,9 @@ impl DirectError {
     /// Of this error.
     pub fn kind(&self) -> ErrorKind {
         match self {
+            Self::Refused(Refused::AdminExists) => ErrorKind::Forbidden,
             Self::Configuration { .. }
+            | Self::Refused(_)
             | Self::NoSpeaker
             | Self::Candidate { .. }
             | Self::InUse { .. }
@@ -105,6 +116,7 @@ impl DirectError {
             Self::StateFolder { .. }
             | Self::Database(_)
             | Self::Query(_)
+            | Self::Secret(_)
             | Self::Thread(_)
             | Self::NoRecord => ErrorKind::Other,
         }

@@ -2,6 +2,7 @@
 //! folder and the database that it names are opened. `prefixdctl` only shows what this crate returns.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod access;
 mod database;
 mod error;
 mod folder;
@@ -10,6 +11,7 @@ mod panic;
 mod simulation;
 mod speaker;
 
+pub use access::{AccessDatabase, MadeToken, TokenWish};
 pub use database::Database;
 pub use error::{DirectError, ErrorKind};
 pub use folder::{Checked, ConfigFolder};
@@ -19,7 +21,9 @@ pub use simulation::RecordedSimulation;
 pub use speaker::{Speaker, SpeakerRoutes};
 
 // What the results are made of.
+pub use prefix_access::{Password, PasswordProblem};
 pub use prefix_config::candidate::Documents;
+pub use prefix_core::access::{ApiToken, Operator, Role, Username};
 pub use prefix_core::announcer::AnnounceError;
 pub use prefix_core::flowspec::RouteKey;
 pub use prefix_core::name::SpeakerName;

@@ -70,19 +70,24 @@ pub struct Frozen {
     before: BTreeSet<RouteKey>,
 }
 
+/// Who runs this program.
+pub(crate) fn user() -> String {
+    let user = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+    user.filter(|user| !user.is_empty()).unwrap_or_else(|| "prefixdctl".to_owned())
+}
+
 /// Leaves the marker, and waits for the daemon to acknowledge it. That a daemon cannot be told is no reason to leave its
 /// rules where they are.
 pub async fn freeze(speaker: &Speaker, reason: &str, now: DateTime<Utc>) -> Frozen {
     // A speaker that does not answer at once must not hold up the freeze.
     let first_look = tokio::time::timeout(FIRST_LOOK, speaker.routes()).await;
     let before = first_look.into_iter().flatten().flat_map(|routes| routes.own).collect();
-    let user = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
     let marker = PanicMarker {
         panic_id: PanicId::generate(),
         reason: reason.to_owned(),
         // as exact as storage and audit are
         started_at: now.trunc_subsecs(6),
-        started_by: user.filter(|user| !user.is_empty()).unwrap_or_else(|| "prefixdctl".to_owned()),
+        started_by: user(),
     };
     let daemon = tell_daemon(&speaker.state, &marker).await;
     Frozen { panic_id: marker.panic_id, daemon, before }

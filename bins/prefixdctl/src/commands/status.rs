@@ -246,7 +246,7 @@ mod tests {
     fn reply<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> Reply<T> {
         let body = value.to_string().into();
         let value = serde_json::from_value(value).unwrap();
-        Reply { value, body, status: 200, request_id: None, replayed: false }
+        Reply { value, body, status: 200, request_id: None, replayed: false, set_cookie: None }
     }
 
     fn fixture(text: &str) -> serde_json::Value {

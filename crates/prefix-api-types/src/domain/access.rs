@@ -58,11 +58,7 @@ impl From<&core::ApiToken> for ApiToken {
             name: token.name.to_string(),
             role: Some(token.role.into()),
             sources: token.sources.iter().map(ToString::to_string).collect(),
-            allowed_cidrs: token
-                .allowed_cidrs
-                .iter()
-                .filter_map(|prefix| prefix.to_string().parse().ok())
-                .collect(),
+            allowed_cidrs: token.allowed_cidrs.iter().map(ToString::to_string).collect(),
             token_prefix: token.prefix.clone(),
             created_at: Some(token.created_at),
             created_by: token.created_by.clone(),

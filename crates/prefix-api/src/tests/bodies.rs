@@ -33,6 +33,14 @@ fn bodies() -> Vec<(&'static str, &'static str, Value, &'static str, &'static st
         ("POST", "/v1/panic/thaw", json!({"reason": "r"}), "panic", "panic_id"),
         ("POST", "/v1/simulate", json!({"history": day}), "playbook", "playbooks"),
         ("POST", "/v1/config/reload", json!({}), "dry_run", ""),
+        (
+            "POST",
+            "/v1/operators",
+            json!({"username": "ada", "password": "a sentence of mine", "role": "viewer"}),
+            "user_name",
+            "username",
+        ),
+        ("POST", "/v1/tokens", json!({"name": "x", "role": "viewer"}), "source", "sources"),
     ]
 }
 

@@ -66,6 +66,11 @@ impl Seen {
             .collect()
     }
 
+    /// Whether it is a problem of this kind.
+    pub(super) fn problem_is(&self, kind: &str) -> bool {
+        self.body["type"].as_str().is_some_and(|found| found.ends_with(&format!(":{kind}")))
+    }
+
     /// The kind of the problem, and that it has the form of one.
     pub(super) fn problem(&self) -> &str {
         assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
@@ -243,6 +248,20 @@ impl Lab {
     pub(super) async fn weighing() -> Self {
         let (parts, store, speaker, config) = parts_with(weighing_policy()).await;
         Self { api: Data::new(Api::new(&settings(), parts)), store, speaker, config }
+    }
+
+    /// The same, and everyone is this principal.
+    pub(super) async fn weighing_as(principal: Principal) -> Self {
+        let (parts, store, speaker, config) = parts_with(weighing_policy()).await;
+        let mut api = Api::new(&settings(), parts);
+        api.authenticator = Authenticator::Always(principal);
+        Self { api: Data::new(api), store, speaker, config }
+    }
+
+    /// With logins and tokens: nobody gets in without one of them.
+    pub(super) async fn with_credentials() -> Self {
+        let settings = ApiSettings { auth: AuthMode::Credentials, ..settings() };
+        Self::with(&settings, |_| ()).await
     }
 
     /// Sends a request.

@@ -16,7 +16,8 @@ async fn health_has_three_depths() {
     let seen = lab.get("/v1/health").await;
     assert_eq!(
         seen.body,
-        json!({"status": "ok", "version": env!("CARGO_PKG_VERSION"), "auth_mode": "none", "ready": true})
+        json!({"status": "ok", "version": env!("CARGO_PKG_VERSION"), "auth_mode": "none", "ready": true,
+               "login": {"password": false, "oidc": false}})
     );
 
     let detail = lab.get("/v1/health/detail").await;

@@ -26,6 +26,12 @@ fn body(path: &str) -> Value {
             json!({"history": {"start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z"}})
         }
         "/v1/safelist" => json!({"prefix": "203.0.113.0/28"}),
+        "/v1/operators" => json!({"username": "ada", "password": "a sentence of mine", "role": "viewer"}),
+        "/v1/operators/{id}" => json!({"role": "viewer"}),
+        "/v1/operators/{id}/password" => json!({"new_password": "a sentence of mine"}),
+        "/v1/auth/login" => json!({"username": "ada", "password": "x"}),
+        "/v1/tokens" => json!({"name": "x", "role": "viewer"}),
+        "/v1/preferences" | "/v1/auth/logout" => json!({}),
         _ => json!({"reason": "r"}),
     }
 }
@@ -37,6 +43,10 @@ async fn every_answer_without_storage_is_from_memory_or_says_when_to_come_again(
     let mut refused = 0;
     for endpoint in ENDPOINTS {
         let seen = match endpoint.method.as_str() {
+            "PUT" if !endpoint.path.starts_with("/v1/config") => {
+                let path = endpoint.path.replace("{id}", ID);
+                lab.send(raw(endpoint.method.clone(), &path, body(endpoint.path).to_string())).await
+            }
             "POST" => {
                 lab.send(posting(
                     &endpoint.path.replace("{id}", ID).replace("{name}", "open"),
@@ -54,7 +64,9 @@ async fn every_answer_without_storage_is_from_memory_or_says_when_to_come_again(
             assert!(seconds > 0, "{name}");
             assert_eq!(seen.header("retry-after"), Some(seconds.to_string().as_str()), "{name}");
         } else {
-            assert_eq!(seen.status, 200, "{name}");
+            // in mode none there is nothing to log in to, and nobody has a login
+            let of_nobody = endpoint.is_login() && seen.status == 404;
+            assert!(seen.status == 200 || of_nobody, "{name}");
         }
     }
     assert!(refused >= 15, "{refused}");
