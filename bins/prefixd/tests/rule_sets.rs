@@ -27,8 +27,8 @@ async fn what_stops_an_attack_lets_the_customer_pass_in_any_order_and_without_an
             scenario.report.is_sent(&field.net, scenario.victims).await;
         }
     }
-    println!("| scenario | traffic | rules | attack stopped | customer's traffic passed |");
-    println!("|---|---|---|---|---|");
+    println!("| scenario | rules | of the attack stopped | of the customer's traffic passed |");
+    println!("|---|---|---|---|");
     let mut sets = Vec::new();
     let mut failures = Vec::new();
     for scenario in &scenarios {

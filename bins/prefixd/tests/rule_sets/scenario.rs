@@ -3,7 +3,8 @@
 use super::field::{Field, Held, count};
 use super::report::Report;
 use super::traffic::Flow;
-use prefix_testkit::lab::{RuleCount, Stream};
+use prefix_testkit::lab::{Passage, RuleCount};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A report, the rules that it makes, and traffic.
@@ -19,7 +20,6 @@ pub(super) struct Scenario {
 
 /// Attack and wanted traffic together, and what must become of them.
 pub(super) struct Mix {
-    pub(super) name: &'static str,
     pub(super) flows: Vec<Flow>,
     /// With all rules, in any order.
     pub(super) whole: Shares,
@@ -42,16 +42,20 @@ pub(super) fn shares(stopped: (u32, u32), passed: (u32, u32)) -> Shares {
     Shares { stopped: percent(stopped), passed: percent(passed) }
 }
 
-/// What was measured, in percent.
+/// What was measured.
 #[derive(Debug, Clone)]
 struct Measured {
+    /// Percent of the attack.
     stopped: f64,
+    /// Percent of what the customer wants.
     passed: f64,
-    /// Of all packets, those that each rule decided about.
+    /// Of all packets, those that each rule decided about, in percent.
     decided: Vec<f64>,
+    /// Name of each kind of traffic, whether it is of the attack, and how many packets were sent and arrived.
+    kinds: Vec<(&'static str, bool, Passage)>,
 }
 
-/// Packets that the lab itself may lose, and what two runs may differ by where a policer decides.
+/// Packets that the lab itself may lose, and what two runs may differ by where a policer decides, in percent.
 const MARGIN: f64 = 3.0;
 const POLICED_MARGIN: f64 = 12.0;
 
@@ -63,79 +67,94 @@ pub(super) async fn measure(
     set: &[Held],
     failures: &mut Vec<String>,
 ) {
-    let (flows, streams) = split(mix);
     let mut say = |rules: &str, measured: &Measured, expected: Shares| {
-        println!(
-            "| {scenario} | {} | {rules} | {:.0} % | {:.0} % |",
-            mix.name, measured.stopped, measured.passed
-        );
+        println!("| {scenario} | {rules} | {} | {} |", measured.cell(true), measured.cell(false));
         let within = |share: f64, (least, most): (f64, f64)| share >= least && share <= most;
         if !within(measured.stopped, expected.stopped) || !within(measured.passed, expected.passed) {
-            failures.push(format!("{scenario}, {}, {rules}: {measured:.1?}, not {expected:?}", mix.name));
+            failures.push(format!("{scenario}, {rules}: {measured:.1?}, not {expected:?}"));
         }
     };
-    let nothing = run(field, &flows, &streams, &[]).await;
+    let nothing = run(field, mix, &[]).await;
     say("none", &nothing, shares((0, 3), (97, 100)));
     if set.is_empty() {
         return;
     }
-    let ordered = run(field, &flows, &streams, set).await;
+    let ordered = run(field, mix, set).await;
     say("RFC order", &ordered, mix.whole);
     let reversed: Vec<Held> = set.iter().rev().cloned().collect();
-    let mut backwards = run(field, &flows, &streams, &reversed).await;
+    let mut backwards = run(field, mix, &reversed).await;
     say("reverse order", &backwards, mix.whole);
     for role in roles(set) {
         let rest: Vec<Held> = set.iter().filter(|rule| rule.role != role).cloned().collect();
         let expected = mix.without.iter().find(|(of, _)| *of == role);
         let (_, expected) = expected.unwrap_or_else(|| panic!("{scenario} does not say what {role} is for"));
-        say(&format!("without `{role}`"), &run(field, &flows, &streams, &rest).await, *expected);
+        say(&format!("without `{role}`"), &run(field, mix, &rest).await, *expected);
     }
     backwards.decided.reverse();
-    let differs = |one: f64, two: f64, most: f64| (one - two).abs() > most;
-    let same_rules =
-        ordered.decided.iter().zip(&backwards.decided).all(|(one, two)| !differs(*one, *two, MARGIN));
-    if !same_rules
-        || differs(ordered.stopped, backwards.stopped, POLICED_MARGIN)
-        || differs(ordered.passed, backwards.passed, POLICED_MARGIN)
+    let differ = |one: f64, two: f64, most: f64| (one - two).abs() > most;
+    if ordered.decided.iter().zip(&backwards.decided).any(|(one, two)| differ(*one, *two, MARGIN))
+        || differ(ordered.stopped, backwards.stopped, POLICED_MARGIN)
+        || differ(ordered.passed, backwards.passed, POLICED_MARGIN)
     {
-        failures.push(format!(
-            "{scenario}, {}: {ordered:.1?} in RFC order, {backwards:.1?} in reverse",
-            mix.name
-        ));
+        failures.push(format!("{scenario}: {ordered:.1?} in RFC order, {backwards:.1?} in reverse order"));
+    }
+}
+
+impl Measured {
+    /// The share of the attack that was stopped, or of the rest that passed, and of each kind where there are several.
+    fn cell(&self, of_attack: bool) -> String {
+        let kinds: Vec<String> = self
+            .kinds
+            .iter()
+            .filter(|(_, is_attack, _)| *is_attack == of_attack)
+            .map(|(name, _, passage)| {
+                let passed = percent_arrived([passage]);
+                format!("{name} {:.0}", if of_attack { 100.0 - passed } else { passed })
+            })
+            .collect();
+        let all = if of_attack { self.stopped } else { self.passed };
+        format!("{all:.0} % ({})", kinds.join(", "))
     }
 }
 
 /// The kinds of companions of a set.
-fn roles(set: &[Held]) -> Vec<String> {
-    let mut roles: Vec<String> =
-        set.iter().map(|rule| rule.role.clone()).filter(|role| role != "main").collect();
-    roles.sort();
-    roles.dedup();
-    roles
+fn roles(set: &[Held]) -> BTreeSet<String> {
+    set.iter().map(|rule| rule.role.clone()).filter(|role| role != "main").collect()
 }
 
-fn split(mix: &Mix) -> (Vec<bool>, Arc<Vec<Stream>>) {
-    let streams = mix.flows.iter().map(|flow| flow.stream.clone()).collect();
-    (mix.flows.iter().map(|flow| flow.is_attack).collect(), Arc::new(streams))
+fn percent_arrived<'a>(passages: impl IntoIterator<Item = &'a Passage>) -> f64 {
+    let (mut sent, mut arrived) = (0, 0);
+    for passage in passages {
+        sent += passage.sent;
+        arrived += passage.arrived;
+    }
+    100.0 * count(arrived) / count(sent)
 }
 
-async fn run(field: &Field, is_attack: &[bool], streams: &Arc<Vec<Stream>>, rules: &[Held]) -> Measured {
-    let passages = field.sends(streams, rules).await;
+async fn run(field: &Field, mix: &Mix, rules: &[Held]) -> Measured {
+    let streams = Arc::new(mix.flows.iter().map(|flow| flow.stream.clone()).collect());
+    let passages = field.sends(&streams, rules).await;
     let counts = field.filter.counts(rules.len()).await.unwrap();
-    let share = |of_attack: bool| {
-        let those = is_attack.iter().zip(&passages).filter(|(is_attack, _)| **is_attack == of_attack);
-        let (mut sent, mut arrived) = (0, 0);
-        for (_, passage) in those {
-            sent += passage.sent;
-            arrived += passage.arrived;
+    let sent = count(passages.iter().map(|passage| passage.ahead + passage.sent).sum());
+    let mut kinds: Vec<(&str, bool, Passage)> = Vec::new();
+    for (flow, passage) in mix.flows.iter().zip(&passages) {
+        match kinds.iter_mut().find(|(name, is_attack, _)| (*name, *is_attack) == (flow.name, flow.is_attack))
+        {
+            Some((_, _, all)) => {
+                all.sent += passage.sent;
+                all.arrived += passage.arrived;
+            }
+            None => kinds.push((flow.name, flow.is_attack, *passage)),
         }
-        100.0 * count(arrived) / count(sent)
+    }
+    let arrived = |of_attack: bool| {
+        let those = kinds.iter().filter(|(_, is_attack, _)| *is_attack == of_attack);
+        percent_arrived(those.map(|(_, _, passage)| passage))
     };
-    let sent = count(passages.iter().map(|passage| passage.sent).sum());
-    let decided = |rule: &RuleCount| 100.0 * count(rule.matched) / sent;
     Measured {
-        stopped: 100.0 - share(true),
-        passed: share(false),
-        decided: counts.iter().map(decided).collect(),
+        stopped: 100.0 - arrived(true),
+        passed: arrived(false),
+        decided: counts.iter().map(|rule: &RuleCount| 100.0 * count(rule.matched) / sent).collect(),
+        kinds,
     }
 }

@@ -10,6 +10,8 @@ pub(super) const ICMP: u8 = 1;
 
 /// Packets of one kind: a part of the attack, or of what the customer wants.
 pub(super) struct Flow {
+    /// What it is, in the table: flows of one name are counted together.
+    pub(super) name: &'static str,
     pub(super) is_attack: bool,
     pub(super) stream: Stream,
 }
@@ -26,13 +28,21 @@ pub(super) enum Port {
 pub(super) const HIGH: Port = Port::Any(32_768, 60_999);
 
 /// A part of an attack: so many packets a second.
-pub(super) fn attack(rate: u32, packet: impl Fn(u32) -> Packet + Send + Sync + 'static) -> Flow {
-    Flow { is_attack: true, stream: Stream::new(rate, packet) }
+pub(super) fn attack(
+    name: &'static str,
+    rate: u32,
+    packet: impl Fn(u32) -> Packet + Send + Sync + 'static,
+) -> Flow {
+    Flow { name, is_attack: true, stream: Stream::new(rate, packet) }
 }
 
 /// A part of what the customer wants.
-pub(super) fn wanted(rate: u32, packet: impl Fn(u32) -> Packet + Send + Sync + 'static) -> Flow {
-    Flow { is_attack: false, stream: Stream::new(rate, packet) }
+pub(super) fn wanted(
+    name: &'static str,
+    rate: u32,
+    packet: impl Fn(u32) -> Packet + Send + Sync + 'static,
+) -> Flow {
+    Flow { name, is_attack: false, stream: Stream::new(rate, packet) }
 }
 
 /// UDP from anybody's port to a port of the victim.

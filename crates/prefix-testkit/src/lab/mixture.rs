@@ -13,6 +13,9 @@ const TABLE: &str = "inet prefixd_arrivals";
 /// What the packets of the first stream carry as identification, by which they are known on arrival: no rule sees it.
 const FIRST_MARK: u16 = 0x5001;
 
+/// The same for packets that are not counted.
+const FIRST_UNCOUNTED: u16 = 0x4001;
+
 /// The steps in which time goes on for the senders.
 const STEP: Duration = Duration::from_millis(1);
 
@@ -43,6 +46,8 @@ impl Stream {
 /// What became of a stream, in packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Passage {
+    /// Sent before the others, and not counted on arrival.
+    pub ahead: u64,
     /// Sent.
     pub sent: u64,
     /// Arrived.
@@ -65,7 +70,8 @@ impl Arrivals {
         Ok(Self { namespace, folder: Folder::new("arrivals")? })
     }
 
-    /// Sends the streams from `namespace`, all at once for `time`, and counts what arrives of each.
+    /// Sends the streams from `namespace`, all at once for `time`, and counts what arrives of each. For the time `ahead` before
+    /// that nothing is counted: a policer begins with a full bucket of tokens.
     ///
     /// # Errors
     /// [`LabError::Run`] without the right to send such packets, [`LabError::Command`].
@@ -73,6 +79,7 @@ impl Arrivals {
         &self,
         streams: &Arc<Vec<Stream>>,
         namespace: &Namespace,
+        ahead: Duration,
         time: Duration,
     ) -> Result<Vec<Passage>, LabError> {
         self.count_anew(streams.len()).await?;
@@ -80,7 +87,11 @@ impl Arrivals {
         let raw = || Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(255)));
         let socket = namespace.enter(raw).flatten().map_err(failed)?;
         let sending = streams.clone();
-        let sent = tokio::task::spawn_blocking(move || send(&socket, &sending, time)).await;
+        let sent = tokio::task::spawn_blocking(move || {
+            let before = send(&socket, &sending, FIRST_UNCOUNTED, ahead);
+            before.into_iter().zip(send(&socket, &sending, FIRST_MARK, time)).collect::<Vec<_>>()
+        })
+        .await;
         let sent = sent.map_err(|error| failed(std::io::Error::other(error)))?;
         // what waits in the queues of devices arrives within microseconds
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -89,7 +100,7 @@ impl Arrivals {
         Ok(sent
             .into_iter()
             .enumerate()
-            .map(|(index, sent)| Passage { sent, arrived: arrived(index) })
+            .map(|(index, (ahead, sent))| Passage { ahead, sent, arrived: arrived(index) })
             .collect())
     }
 
@@ -113,7 +124,7 @@ fn counter(index: usize) -> String {
 }
 
 /// Sends for `time` and returns how many packets of each stream went out.
-fn send(socket: &Socket, streams: &[Stream], time: Duration) -> Vec<u64> {
+fn send(socket: &Socket, streams: &[Stream], first_mark: u16, time: Duration) -> Vec<u64> {
     let mut sent = vec![0; streams.len()];
     let mut made = vec![0_u32; streams.len()];
     let (began, mut last, mut clock, mut step) = (Instant::now(), Duration::ZERO, Duration::ZERO, 0_u64);
@@ -134,7 +145,7 @@ fn send(socket: &Socket, streams: &[Stream], time: Duration) -> Vec<u64> {
                 while f64::from(made[index]) < clock.as_secs_f64() * f64::from(stream.packets_per_second) {
                     let packet = (stream.packet)(made[index]);
                     made[index] += 1;
-                    let mark = FIRST_MARK + u16::try_from(index).unwrap_or(u16::MAX - FIRST_MARK);
+                    let mark = u16::try_from(index).map_or(0, |index| first_mark + index);
                     let to = SockAddr::from(SocketAddr::new(IpAddr::V4(packet.destination()), 0));
                     if socket.send_to(&packet.octets(mark), &to).is_ok() {
                         sent[index] += 1;

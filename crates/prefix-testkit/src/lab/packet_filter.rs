@@ -1,7 +1,7 @@
 //! The packet filter of a router: FlowSpec rules in a given order, enforced by nftables.
 //!
-//! What differs from hardware: a policer is one token bucket that holds a twentieth of a second of its rate, it counts the
-//! octets of the IP packet, and a rule costs nothing, however many ranges it has.
+//! What differs from hardware: a policer of octets is a token bucket that begins full and holds a second of its rate (nftables
+//! adds that to any burst), it counts the octets of the IP packet, and a rule costs nothing, however many ranges it has.
 
 mod ruleset;
 
