@@ -1,5 +1,7 @@
 //! The configuration of the scenarios: the shipped playbooks at the scale of a test, and a customer's services.
 
+use std::fmt::Write as _;
+
 /// Two processors cannot send what a router forwards: rates of the shipped playbooks are divided by this.
 const SCALE: u64 = 20;
 
@@ -20,7 +22,7 @@ fn replace_numbers(text: &str, key: &str, change: impl Fn(u64) -> u64) -> String
         let end = part.find(|character: char| !character.is_ascii_digit()).unwrap_or(part.len());
         let (number, rest) = part.split_at(end);
         let number: u64 = number.parse().unwrap();
-        replaced.push_str(&format!("{key}{}{rest}", change(number)));
+        let _ = write!(replaced, "{key}{}{rest}", change(number));
     }
     replaced
 }

@@ -14,6 +14,9 @@ use std::time::Duration;
 /// How long traffic flows for each measurement.
 const TIME: Duration = Duration::from_millis(350);
 
+/// The same where nothing is filtered.
+const UNFILTERED: Duration = Duration::from_millis(150);
+
 /// How long it flows before that, which empties the buckets of policers: attacks are at least eight times as fast.
 const AHEAD: Duration = Duration::from_millis(180);
 
@@ -114,12 +117,12 @@ impl Field {
     /// measurement, and is repeated.
     pub(super) async fn sends(&self, streams: &Arc<Vec<Stream>>, rules: &[Held]) -> Vec<Passage> {
         let updates: Vec<RouterUpdate> = rules.iter().map(|rule| rule.update.clone()).collect();
-        let ahead = if rules.is_empty() { Duration::ZERO } else { AHEAD };
+        let (ahead, time) = if rules.is_empty() { (Duration::ZERO, UNFILTERED) } else { (AHEAD, TIME) };
         for _ in 0..4 {
             self.filter.install(&updates).await.unwrap();
-            let passages = self.arrivals.of(streams, &self.attacker, ahead, TIME).await.unwrap();
+            let passages = self.arrivals.of(streams, &self.attacker, ahead, time).await.unwrap();
             let is_slow = streams.iter().zip(&passages).any(|(stream, passage)| {
-                let due = f64::from(stream.packets_per_second) * TIME.as_secs_f64();
+                let due = f64::from(stream.packets_per_second) * time.as_secs_f64();
                 count(passage.sent) < 0.7 * due
             });
             if !is_slow {

@@ -2,7 +2,7 @@
 
 use super::field::{Field, Held, count};
 use super::report::Report;
-use super::traffic::Flow;
+use super::traffic::{Flow, Part};
 use prefix_testkit::lab::{Passage, RuleCount};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub(super) struct Mix {
 pub(super) struct Shares {
     /// Of the attack, stopped.
     pub(super) stopped: (f64, f64),
-    /// Of what the customer wants, passed.
+    /// Of what the customer wants and a rule tells from the attack, passed.
     pub(super) passed: (f64, f64),
 }
 
@@ -47,12 +47,12 @@ pub(super) fn shares(stopped: (u32, u32), passed: (u32, u32)) -> Shares {
 struct Measured {
     /// Percent of the attack.
     stopped: f64,
-    /// Percent of what the customer wants.
+    /// Percent of what the customer wants and a rule tells from the attack.
     passed: f64,
     /// Of all packets, those that each rule decided about, in percent.
     decided: Vec<f64>,
-    /// Name of each kind of traffic, whether it is of the attack, and how many packets were sent and arrived.
-    kinds: Vec<(&'static str, bool, Passage)>,
+    /// Name of each kind of traffic, what it is, and how many packets were sent and arrived.
+    kinds: Vec<(&'static str, Part, Passage)>,
 }
 
 /// Packets that the lab itself may lose, and what two runs may differ by where a policer decides, in percent.
@@ -68,7 +68,9 @@ pub(super) async fn measure(
     failures: &mut Vec<String>,
 ) {
     let mut say = |rules: &str, measured: &Measured, expected: Shares| {
-        println!("| {scenario} | {rules} | {} | {} |", measured.cell(true), measured.cell(false));
+        let [stopped, passed, alike] =
+            [Part::Attack, Part::Wanted, Part::Alike].map(|part| measured.cell(part));
+        println!("| {scenario} | {rules} | {stopped} | {passed} | {alike} |");
         let within = |share: f64, (least, most): (f64, f64)| share >= least && share <= most;
         if !within(measured.stopped, expected.stopped) || !within(measured.passed, expected.passed) {
             failures.push(format!("{scenario}, {rules}: {measured:.1?}, not {expected:?}"));
@@ -101,19 +103,13 @@ pub(super) async fn measure(
 }
 
 impl Measured {
-    /// The share of the attack that was stopped, or of the rest that passed, and of each kind where there are several.
-    fn cell(&self, of_attack: bool) -> String {
-        let kinds: Vec<String> = self
-            .kinds
-            .iter()
-            .filter(|(_, is_attack, _)| *is_attack == of_attack)
-            .map(|(name, _, passage)| {
-                let passed = percent_arrived([passage]);
-                format!("{name} {:.0}", if of_attack { 100.0 - passed } else { passed })
-            })
-            .collect();
-        let all = if of_attack { self.stopped } else { self.passed };
-        format!("{all:.0} % ({})", kinds.join(", "))
+    /// The share of the attack that was stopped, or of the rest that passed, for each kind of packets.
+    fn cell(&self, part: Part) -> String {
+        let kinds = self.kinds.iter().filter(|(_, of, _)| *of == part).map(|(name, _, passage)| {
+            let passed = percent_arrived([passage]);
+            format!("{name} {:.0} %", if part == Part::Attack { 100.0 - passed } else { passed })
+        });
+        kinds.collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -136,24 +132,23 @@ async fn run(field: &Field, mix: &Mix, rules: &[Held]) -> Measured {
     let passages = field.sends(&streams, rules).await;
     let counts = field.filter.counts(rules.len()).await.unwrap();
     let sent = count(passages.iter().map(|passage| passage.ahead + passage.sent).sum());
-    let mut kinds: Vec<(&str, bool, Passage)> = Vec::new();
+    let mut kinds: Vec<(&str, Part, Passage)> = Vec::new();
     for (flow, passage) in mix.flows.iter().zip(&passages) {
-        match kinds.iter_mut().find(|(name, is_attack, _)| (*name, *is_attack) == (flow.name, flow.is_attack))
-        {
+        match kinds.iter_mut().find(|(name, part, _)| (*name, *part) == (flow.name, flow.part)) {
             Some((_, _, all)) => {
                 all.sent += passage.sent;
                 all.arrived += passage.arrived;
             }
-            None => kinds.push((flow.name, flow.is_attack, *passage)),
+            None => kinds.push((flow.name, flow.part, *passage)),
         }
     }
-    let arrived = |of_attack: bool| {
-        let those = kinds.iter().filter(|(_, is_attack, _)| *is_attack == of_attack);
+    let arrived = |part: Part| {
+        let those = kinds.iter().filter(|(_, of, _)| *of == part);
         percent_arrived(those.map(|(_, _, passage)| passage))
     };
     Measured {
-        stopped: 100.0 - arrived(true),
-        passed: arrived(false),
+        stopped: 100.0 - arrived(Part::Attack),
+        passed: arrived(Part::Wanted),
         decided: counts.iter().map(|rule: &RuleCount| 100.0 * count(rule.matched) / sent).collect(),
         kinds,
     }

@@ -5,7 +5,9 @@
 
 use super::report::Report;
 use super::scenario::{Mix, Scenario, shares};
-use super::traffic::{ACK, ESP, HIGH, ICMP, Port, SYN, attack, first, later, of_protocol, tcp, udp, wanted};
+use super::traffic::{
+    ACK, ESP, HIGH, ICMP, Port, SYN, alike, attack, first, later, of_protocol, tcp, udp, wanted,
+};
 use serde_json::json;
 
 pub(super) fn all() -> Vec<Scenario> {
@@ -80,6 +82,7 @@ fn flooded_resolver() -> Scenario {
                 flows: vec![
                     attack("to 53", 3_000, udp(HIGH, RESOLVER, Port::Is(53), 1_000)),
                     attack("to any port", 3_000, udp(HIGH, RESOLVER, HIGH, 500)),
+                    alike("queries", 300, udp(HIGH, RESOLVER, Port::Is(53), 70)),
                     answers(),
                     time(),
                 ],
@@ -93,6 +96,7 @@ fn flooded_resolver() -> Scenario {
                 flows: vec![
                     attack("from 53", 3_000, udp(Port::Is(53), RESOLVER, HIGH, 1_000)),
                     attack("to any port", 3_000, udp(HIGH, RESOLVER, HIGH, 500)),
+                    alike("answers", 200, udp(Port::Is(53), RESOLVER, HIGH, 300)),
                     queries(),
                 ],
                 whole: shares((80, 100), (95, 100)),
@@ -120,6 +124,7 @@ fn reflected_dns() -> Scenario {
             flows: vec![
                 attack("large answers", 2_500, first(udp(Port::Is(53), RESOLVER, HIGH, 1_400))),
                 attack("their fragments", 2_500, later(udp(Port::Is(53), RESOLVER, HIGH, 1_400))),
+                alike("large answers", 20, udp(Port::Is(53), RESOLVER, HIGH, 1_200)),
                 wanted("small answers", 300, udp(Port::Is(53), RESOLVER, HIGH, 200)),
                 wanted("queries", 300, udp(HIGH, RESOLVER, Port::Is(53), 70)),
             ],
@@ -168,11 +173,11 @@ fn syn_flood() -> Scenario {
             Mix {
                 flows: vec![
                     attack("SYN to 443", 6_000, tcp(WEB, 443, SYN, 60)),
-                    wanted("new clients", 50, tcp(WEB, 443, SYN, 60)),
+                    alike("new clients", 50, tcp(WEB, 443, SYN, 60)),
                     wanted("connections", 400, tcp(WEB, 443, ACK, 400)),
                     wanted("QUIC", 200, udp(HIGH, WEB, Port::Is(443), 400)),
                 ],
-                whole: shares((65, 95), (90, 100)),
+                whole: shares((65, 95), (97, 100)),
                 without: vec![("served", shares((0, 3), (97, 100)))],
             },
             Mix {
@@ -205,6 +210,7 @@ fn quic_and_a_stray_port() -> Scenario {
             flows: vec![
                 attack("to 443", 6_000, udp(HIGH, WEB, Port::Is(443), 500)),
                 attack("to 8443", 400, udp(HIGH, WEB, Port::Is(8443), 500)),
+                alike("QUIC", 200, udp(HIGH, WEB, Port::Is(443), 400)),
                 wanted("connections", 400, tcp(WEB, 443, ACK, 400)),
                 wanted("new clients", 50, tcp(WEB, 443, SYN, 60)),
             ],
@@ -245,6 +251,7 @@ fn game_server() -> Scenario {
                 flows: vec![
                     attack("to the served range", 4_000, udp(HIGH, GAME, Port::Any(27_015, 27_030), 1_000)),
                     attack("to stray ports", 400, udp(HIGH, GAME, HIGH, 500)),
+                    alike("players", 300, udp(HIGH, GAME, Port::Any(27_015, 27_030), 100)),
                     wanted("TCP", 200, tcp(GAME, 443, ACK, 400)),
                     wanted("ICMP", 50, of_protocol(ICMP, GAME, 84)),
                 ],
@@ -298,6 +305,7 @@ fn fragments() -> Scenario {
                 attack("fragments of it", 3_000, later(udp(Port::Is(11_211), VPN, HIGH, 1_400))),
                 wanted("ESP", 300, of_protocol(ESP, VPN, 1_000)),
                 wanted("fragments of ESP", 300, later(of_protocol(ESP, VPN, 400))),
+                alike("fragments of UDP 4500", 100, later(udp(HIGH, VPN, Port::Is(4500), 400))),
                 wanted("fragments of TCP", 100, later(tcp(VPN, 443, ACK, 400))),
                 wanted("UDP 4500", 300, udp(HIGH, VPN, Port::Is(4500), 800)),
             ],
@@ -342,7 +350,7 @@ fn esp() -> Scenario {
         mixes: vec![Mix {
             flows: vec![
                 attack("ESP", 4_000, of_protocol(ESP, VPN, 500)),
-                wanted("ESP", 400, of_protocol(ESP, VPN, 1_000)),
+                alike("ESP", 400, of_protocol(ESP, VPN, 1_000)),
                 wanted("UDP 4500", 200, udp(HIGH, VPN, Port::Is(4500), 800)),
             ],
             whole: shares((0, 3), (97, 100)),
@@ -374,13 +382,14 @@ fn carpet() -> Scenario {
     let attacks = HOSTS.iter().map(|host| attack("to any port of the 16", 250, udp(HIGH, host, HIGH, 500)));
     let visits = HOSTS.iter().map(|host| wanted("TCP", 30, tcp(host, 443, ACK, 400)));
     let others = wanted("UDP of another", 200, udp(HIGH, "203.0.113.200", HIGH, 300));
+    let resolved = alike("their own UDP", 100, udp(Port::Is(53), HOSTS[0], HIGH, 200));
     Scenario {
         name: "16 hosts of a /24, UDP flood on each, step 2",
         report: Report::Alert("udp_flood"),
         victims: HOSTS,
         rules: &["main proto udp | discard"],
         mixes: vec![Mix {
-            flows: attacks.chain(visits).chain([others]).collect(),
+            flows: attacks.chain(visits).chain([others, resolved]).collect(),
             whole: shares((97, 100), (97, 100)),
             without: vec![],
         }],

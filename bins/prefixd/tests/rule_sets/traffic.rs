@@ -8,11 +8,21 @@ pub(super) const ACK: u8 = 0x10;
 pub(super) const ESP: u8 = 50;
 pub(super) const ICMP: u8 = 1;
 
+/// What packets are to the customer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Attack,
+    /// Wanted, and told from the attack by a rule of the set.
+    Wanted,
+    /// Wanted, and nothing tells it from the attack: both share what the policer lets through.
+    Alike,
+}
+
 /// Packets of one kind: a part of the attack, or of what the customer wants.
 pub(super) struct Flow {
     /// What it is, in the table: flows of one name are counted together.
     pub(super) name: &'static str,
-    pub(super) is_attack: bool,
+    pub(super) part: Part,
     pub(super) stream: Stream,
 }
 
@@ -33,7 +43,7 @@ pub(super) fn attack(
     rate: u32,
     packet: impl Fn(u32) -> Packet + Send + Sync + 'static,
 ) -> Flow {
-    Flow { name, is_attack: true, stream: Stream::new(rate, packet) }
+    Flow { name, part: Part::Attack, stream: Stream::new(rate, packet) }
 }
 
 /// A part of what the customer wants.
@@ -42,7 +52,16 @@ pub(super) fn wanted(
     rate: u32,
     packet: impl Fn(u32) -> Packet + Send + Sync + 'static,
 ) -> Flow {
-    Flow { name, is_attack: false, stream: Stream::new(rate, packet) }
+    Flow { name, part: Part::Wanted, stream: Stream::new(rate, packet) }
+}
+
+/// A part of what the customer wants, on the port that is attacked.
+pub(super) fn alike(
+    name: &'static str,
+    rate: u32,
+    packet: impl Fn(u32) -> Packet + Send + Sync + 'static,
+) -> Flow {
+    Flow { name, part: Part::Alike, stream: Stream::new(rate, packet) }
 }
 
 /// UDP from anybody's port to a port of the victim.

@@ -16,8 +16,12 @@ const FIRST_MARK: u16 = 0x5001;
 /// The same for packets that are not counted.
 const FIRST_UNCOUNTED: u16 = 0x4001;
 
-/// The steps in which time goes on for the senders.
-const STEP: Duration = Duration::from_millis(1);
+/// How long a sender sleeps.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// What became due meanwhile is sent in steps of this, so that a packet of a slow stream stands anywhere among those of a fast
+/// one, and not always before or behind them.
+const STEP: Duration = Duration::from_micros(100);
 
 /// Of a pause that the machine makes so much is caught up with, so that rates stay what they are on average.
 const MOST_CAUGHT_UP: Duration = Duration::from_millis(250);
@@ -133,7 +137,7 @@ fn send(socket: &Socket, streams: &[Stream], first_mark: u16, time: Duration) ->
         if now >= time {
             return sent;
         }
-        let until = clock + (now - last).min(MOST_CAUGHT_UP);
+        let until = clock + now.saturating_sub(last).min(MOST_CAUGHT_UP);
         last = now;
         while clock < until {
             clock = (clock + STEP).min(until);
@@ -153,6 +157,6 @@ fn send(socket: &Socket, streams: &[Stream], first_mark: u16, time: Duration) ->
                 }
             }
         }
-        std::thread::sleep(STEP);
+        std::thread::sleep(PAUSE);
     }
 }
