@@ -17,4 +17,5 @@ mod editing;
 mod hostile;
 mod process;
 mod reliability;
+mod rule_sets;
 mod test_network;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 
 /// The customers of every test. 203.0.113.53 serves DNS.
-const INVENTORY: &str = "
+pub(super) const INVENTORY: &str = "
 customers:
   - customer_id: acme
     name: ACME Corp
@@ -94,10 +94,10 @@ pub(super) fn set(document: &mut Value, path: &str, value: Value) {
 }
 
 /// Writes the three files; JSON is YAML.
-pub(super) fn write(folder: &Path, settings: &Value, playbooks: &str) {
+pub(super) fn write(folder: &Path, settings: &Value, inventory: &str, playbooks: &str) {
     let settings = serde_json::to_string_pretty(settings).unwrap();
     for (name, text) in
-        [("prefixd.yaml", settings.as_str()), ("inventory.yaml", INVENTORY), ("playbooks.yaml", playbooks)]
+        [("prefixd.yaml", settings.as_str()), ("inventory.yaml", inventory), ("playbooks.yaml", playbooks)]
     {
         std::fs::write(folder.join(name), text).unwrap();
     }

@@ -27,6 +27,7 @@ pub(crate) struct NetworkBuilder {
     clock_ahead: Option<i64>,
     settings: Vec<(String, Value)>,
     playbooks: String,
+    inventory: String,
     descriptors: Option<u32>,
 }
 
@@ -115,6 +116,18 @@ impl NetworkBuilder {
         self
     }
 
+    /// With this playbook file.
+    pub(crate) fn playbooks(mut self, text: String) -> Self {
+        self.playbooks = text;
+        self
+    }
+
+    /// With this inventory instead of the one that every test knows.
+    pub(crate) fn inventory(mut self, text: &str) -> Self {
+        text.clone_into(&mut self.inventory);
+        self
+    }
+
     /// Starts everything, the daemon last, and waits until all sessions are up.
     pub(crate) async fn start(self) -> Network {
         Box::pin(self.try_start()).await.unwrap_or_else(|error| panic!("{error}"))
@@ -165,7 +178,7 @@ impl NetworkBuilder {
         for (path, value) in self.settings {
             configuration::set(&mut settings, &path, value);
         }
-        configuration::write(folder.path(), &settings, &self.playbooks);
+        configuration::write(folder.path(), &settings, &self.inventory, &self.playbooks);
         let mut daemon = with_clock(daemon(folder.path()), self.clock_ahead)?;
         if let Some(most) = self.descriptors {
             daemon = daemon.descriptors(most);
@@ -275,6 +288,7 @@ impl Network {
             clock_ahead: None,
             settings: Vec::new(),
             descriptors: None,
+            inventory: configuration::INVENTORY.to_owned(),
             playbooks: configuration::playbooks(&["{action: discard, ttl_seconds: 60}"]),
         }
     }
