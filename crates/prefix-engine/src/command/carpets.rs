@@ -5,6 +5,7 @@ use prefix_core::mitigation::Mitigation;
 use prefix_core::ports::ReadSet;
 use prefix_policy::use_cases::{CarpetArea, UnitOfWork, tend_carpet};
 
+use crate::caller::Caller;
 use crate::commit_queue::{Command, CommandContext};
 
 /// The most areas of one transaction.
@@ -16,6 +17,10 @@ pub(crate) struct TendCarpets(pub(crate) Vec<CarpetArea>);
 impl Command for TendCarpets {
     /// What was refused, and where.
     type Output = Vec<(CarpetArea, Refusal)>;
+
+    fn caller(&self) -> Option<&Caller> {
+        None
+    }
 
     fn reads(&self, context: &CommandContext<'_>, reads: &mut ReadSet) {
         reads.admission = true;
