@@ -72,6 +72,7 @@ const LAYERS: &[Layer] = &[
         Free,
         &[
             "prefix-diagnostics",
+            "prefix-access",
             "prefix-core",
             "prefix-policy",
             "prefix-record",
