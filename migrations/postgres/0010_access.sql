@@ -1,8 +1,13 @@
 -- Who may do what: operators, their logins, API tokens, preferences. The same tables as in migrations/sqlite;
 -- docs/adr/0036-ended-at-once.md says why they look as they do.
 
--- Rises when a credential ends or shrinks. Every transaction on behalf of a stored credential looks at it.
-ALTER TABLE admission ADD COLUMN access_revision BIGINT NOT NULL DEFAULT 0;
+-- Rises when a credential ends or shrinks. Every transaction on behalf of a stored credential looks at it, last of all; so
+-- it has a row of its own, which nothing else locks.
+CREATE TABLE access_revision (
+    id SMALLINT PRIMARY KEY CHECK (id = 1),
+    revision BIGINT NOT NULL
+) WITH (fillfactor = 25);
+INSERT INTO access_revision (id, revision) VALUES (1, 0);
 
 -- A deleted operator stays, so that nobody gets its name. `name_key`: the name in lower case.
 CREATE TABLE operators (

@@ -81,6 +81,7 @@ const LAYERS: &[Layer] = &[
         Free,
         &[
             "prefix-diagnostics",
+            "prefix-access",
             "prefix-core",
             "prefix-policy",
             "prefix-record",

@@ -1,5 +1,6 @@
 //! The program as scripts and people meet it: arguments in, exit code, stdout and stderr out.
 
+mod access;
 mod changes;
 mod direct;
 mod emergency;

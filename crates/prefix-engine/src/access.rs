@@ -20,7 +20,7 @@ use tracing::{debug, warn};
 
 use crate::error::EngineError;
 use crate::storage_clock::StorageClock;
-use known::Known;
+use known::{Known, KnownCredentials};
 use lookups::Lookup;
 
 /// Between two reads of the access revision: reads follow a revocation within a second.
@@ -29,6 +29,8 @@ const PERIOD: Duration = Duration::from_millis(400);
 const PATIENCE: Duration = Duration::from_secs(2);
 /// An instance that could not read it for so long does not know whom it may serve.
 const FRESH: Duration = Duration::from_secs(3);
+/// A credential is looked at so often while others end.
+const LOOKS: u32 = 4;
 /// Every so many reads it is noted which credentials were used.
 const NOTE_EVERY: u32 = 25;
 /// Every so many reads sessions that are over are forgotten, and tokens that end soon are looked for.
@@ -86,12 +88,22 @@ pub(crate) struct AccessControl {
 
 #[derive(Default)]
 struct State {
-    known: Known,
+    known: KnownCredentials,
     /// Whether storage holds an admin, as it was last read.
     has_admin: bool,
     /// When the revision was read last.
     read_at: Option<Instant>,
     ending: Vec<ApiToken>,
+}
+
+impl State {
+    /// A revision was read by a read that began then. An older one counts only if it was read later: then storage went
+    /// back in time.
+    fn read_revision(&mut self, revision: i64, began: Instant) {
+        let is_late = self.read_at.is_some_and(|at| began < at);
+        self.known.risen_to(revision, is_late);
+        self.read_at = self.read_at.max(Some(began));
+    }
 }
 
 impl AccessControl {
@@ -166,8 +178,7 @@ impl AccessControl {
         let outdated = {
             let mut state = self.state();
             state.has_admin = read.has_admin;
-            state.read_at = state.read_at.max(Some(began));
-            state.known.risen_to(read.revision);
+            state.read_revision(read.revision, began);
             state.known.outdated()
         };
         if !outdated.is_empty() {
@@ -212,19 +223,26 @@ impl AccessControl {
             if !is_fresh && state.read_at.is_some() {
                 return Err(unknown("the access revision could not be read for three seconds"));
             }
-            if is_fresh && let Some(found) = state.known.use_of(digest, now, idle) {
+            // what is not live here may have been used elsewhere meanwhile
+            if is_fresh && let Known::Live(found) = state.known.use_of(digest, now, idle) {
                 return Ok(Some(found));
             }
         }
         let lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(lookups) = lookups else { return Err(unknown("stored credentials are not followed")) };
-        let (lookup, answer) = Lookup::new(digest);
-        lookups.try_send(lookup).map_err(|_| unknown("too many unknown credentials wait"))?;
-        answer
-            .await
-            .unwrap_or(Err(StoreError::Unavailable("the look was given up".to_owned())))
-            .map_err(|error| unknown(&error.to_string()))?;
-        Ok(self.state().known.use_of(digest, now, idle))
+        for _ in 0..LOOKS {
+            let (lookup, answer) = Lookup::new(digest);
+            lookups.try_send(lookup).map_err(|_| unknown("too many unknown credentials wait"))?;
+            let looked = answer.await.unwrap_or(Err(StoreError::Unavailable("the look was given up".into())));
+            looked.map_err(|error| unknown(&error.to_string()))?;
+            match self.state().known.use_of(digest, now, idle) {
+                Known::Live(found) => return Ok(Some(found)),
+                Known::Unknown | Known::Over => return Ok(None),
+                // something has ended while it was looked at
+                Known::Outdated => {}
+            }
+        }
+        Err(unknown("credentials end faster than they can be looked at"))
     }
 
     /// Looks at several credentials at once.
@@ -235,8 +253,7 @@ impl AccessControl {
             .await
             .map_err(|_| StoreError::Unavailable("storage does not answer".to_owned()))??;
         let mut state = self.state();
-        state.read_at = state.read_at.max(Some(began));
-        state.known.risen_to(found.0);
+        state.read_revision(found.0, began);
         state.known.looked_at(digests, found);
         Ok(())
     }

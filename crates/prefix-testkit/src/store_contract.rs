@@ -244,6 +244,7 @@ macro_rules! store_contract {
             preferences_are_kept_by_principal,
             who_holds_an_ended_credential_is_told_so,
             after_a_revocation_nothing_is_stored_with_the_token,
+            a_revocation_and_a_change_of_the_safelist_do_not_block_each_other,
             what_is_decided_about_people_is_decided_alone,
         );
         $crate::store_contract!(two $fresh, chain:

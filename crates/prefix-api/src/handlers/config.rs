@@ -53,6 +53,8 @@ pub(crate) async fn playbooks(api: Data<Api>) -> Reply {
 pub(crate) async fn reload(api: Data<Api>, call: Call, mut query: Query, _: NoBody) -> Reply {
     let (dry_run, force) = (query.flag("dry_run"), query.flag("force"));
     checked(query.finish())?;
+    // files are no part of a transaction
+    api.engine.confirm(&call.caller(dry_run)).await?;
     match api.config.reload(force, &call.caller(dry_run)).await {
         Ok(done) if dry_run => {
             let affected = done.withdrawn.clone();
@@ -104,6 +106,7 @@ pub(crate) async fn put_correlation(api: Data<Api>, call: Call, query: Query, bo
 async fn edit(api: &Api, document: ConfigDocument, call: &Call, mut query: Query, body: &Body) -> Reply {
     let (dry_run, force) = (query.flag("dry_run"), query.flag("force"));
     let ((), value) = both(query.finish(), body.value())?;
+    api.engine.confirm(&call.caller(dry_run)).await?;
     let done = api.config.edit(document, value, force, &call.caller(dry_run)).await?;
     if !dry_run {
         return ok(&done.view);

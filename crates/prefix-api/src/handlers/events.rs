@@ -12,6 +12,7 @@ use prefix_engine::{BatchItem, EngineError, Inadmissible, InvalidItem};
 use serde_json::json;
 
 use super::{Reply, both, checked, from_path, ok, repeatable};
+use crate::access::Role;
 use crate::answer;
 use crate::api::Api;
 use crate::body::Body;
@@ -125,15 +126,17 @@ pub(crate) async fn list(api: Data<Api>, mut query: Query) -> Reply {
     ok(&EventPage::of(&page, |event| Event::of(event, false)))
 }
 
-/// One event with its raw details, and why it was or was not mitigated.
+/// One event with its raw details (not for viewers), and why it was or was not mitigated.
 #[utoipa::path(
     get, path = "/v1/events/{id}", tag = "events", operation_id = "get_event",
     params(("id" = Uuid, Path, description = "`event_id` of the event.")),
     responses((status = 200, description = "The event.", body = Event))
 )]
-pub(crate) async fn get(api: Data<Api>, id: Path<String>) -> Reply {
+pub(crate) async fn get(api: Data<Api>, call: Call, id: Path<String>) -> Reply {
     let id: EventId = from_path("id", &id, value::id_of)?;
-    ok(&Event::of(&api.engine.event(id).await?, true))
+    // what a detector sends may hold more than a viewer is to see
+    let with_raw_details = call.principal.role != Role::Viewer;
+    ok(&Event::of(&api.engine.event(id).await?, with_raw_details))
 }
 
 /// The source of an event that is otherwise unreadable, for the metrics.

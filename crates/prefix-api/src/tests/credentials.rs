@@ -2,7 +2,7 @@
 
 use actix_web::http::Method;
 use actix_web::test::TestRequest;
-use prefix_core::access::{ApiToken, Role};
+use prefix_core::access::{ApiToken, CredentialId, HeldCredential, Role};
 use prefix_core::id::TokenId;
 use prefix_core::ports::{AccessChanges, ChangeSet, ReadSet, Transactions};
 use prefix_engine::{Caller, NewSecret, Password};
@@ -10,7 +10,8 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::access::request;
-use super::lab::{Lab, Seen, flood, posting, raw};
+use super::lab::{Lab, Seen, flood, posting, raw, rule};
+use crate::access::{AuthMethod, Principal, PrincipalId};
 use crate::endpoint::{ENDPOINTS, Endpoint};
 
 const PASSWORD: &str = "a sentence of mine";
@@ -323,4 +324,91 @@ async fn the_kill_switch_is_the_secrets_until_there_is_an_admin() {
     assert_eq!(panic().await.status, 403);
     let login = cookie(&lab).await;
     assert_eq!(as_ada(&lab, &login, Method::GET, "/v1/operators", &Value::Null).await.status, 200);
+}
+
+/// Another instance has revoked it, and this one has not noticed yet: the transaction does.
+#[actix_web::test]
+async fn what_was_let_in_with_a_credential_that_has_ended_stores_nothing() {
+    let (token_id, id) = (TokenId::generate(), "7d6f2b3e-8f0a-4a55-9a0e-2a4f5f0c7a11");
+    let held = HeldCredential { id: CredentialId::Token(token_id), revision: 0 };
+    let lab = Lab::of(Principal {
+        role: Role::Admin,
+        id: PrincipalId::Token("a".parse().unwrap()),
+        auth_method: AuthMethod::Token,
+        sources: None,
+        held: Some(held),
+    })
+    .await;
+    assert_eq!(lab.post("/v1/events", &flood(1)).await.status, 202, "nothing has ended yet");
+    token(&lab, Role::Admin, |token| {
+        token.token_id = token_id;
+        token.revoked_at = Some(token.created_at);
+    })
+    .await;
+    let (events, audit) = (lab.store.all_events().len(), lab.store.all_audit().len());
+    let alert =
+        json!({"labels": {"alertname": "udp_flood", "victim_ip": "203.0.113.20"}, "status": "firing"});
+    for (method, uri, body) in [
+        (Method::POST, "/v1/events", flood(2)),
+        (Method::POST, "/v1/events/batch", json!({"events": [flood(2)]})),
+        (Method::POST, "/v1/signals/alertmanager", json!({"version": "4", "alerts": [alert]})),
+        (Method::POST, "/v1/signals/fastnetmon", json!({"ip": "203.0.113.21", "action": "ban"})),
+        (Method::POST, "/v1/mitigations", rule(30)),
+        (Method::POST, "/v1/mitigations/withdraw", json!({"mitigation_ids": [id], "reason": "r"})),
+        (Method::POST, "/v1/mitigations/acknowledge", json!({"mitigation_ids": [id]})),
+        (Method::POST, "/v1/safelist", json!({"prefix": "203.0.113.0/28"})),
+        (Method::DELETE, "/v1/safelist/203.0.113.0%2F28", json!({})),
+        (Method::POST, "/v1/panic", json!({"reason": "r"})),
+        (Method::PUT, "/v1/config/playbooks", json!({})),
+        (Method::POST, "/v1/config/reload", json!({})),
+        (Method::POST, "/v1/operators", json!({"username": "eve", "password": PASSWORD, "role": "admin"})),
+        (Method::POST, "/v1/tokens", json!({"name": "eve", "role": "admin"})),
+        (Method::PUT, "/v1/preferences", json!({})),
+    ] {
+        let seen = lab.send(raw(method, uri, body.to_string())).await;
+        assert_eq!((seen.status, seen.problem()), (401, "unauthenticated"), "{uri}: {}", seen.text);
+    }
+    assert_eq!(lab.store.all_events().len(), events);
+    assert!(lab.store.all_mitigations().iter().all(|row| row.victim_ip.to_string() == "203.0.113.1"));
+    assert!(lab.config.edited.lock().unwrap().is_empty() && lab.config.asked.lock().unwrap().is_empty());
+    assert!(lab.api.engine.operators().await.unwrap().is_empty());
+    assert_eq!(lab.get("/v1/panic").await.body["frozen"], false, "and nothing stays frozen here");
+    let since: Vec<_> = lab.store.all_audit().into_iter().skip(audit).map(|entry| entry.action).collect();
+    assert!(since.iter().all(|action| action != "panic" && action != "announce"), "{since:?}");
+}
+
+#[actix_web::test]
+async fn a_viewer_sees_no_raw_details() {
+    let lab = Lab::with_credentials().await;
+    let (viewer, operator) =
+        (token(&lab, Role::Viewer, |_| ()).await, token(&lab, Role::Operator, |_| ()).await);
+    let mut event = flood(1);
+    event["raw_details"] = json!({"customer": "secret"});
+    let posted = lab.send(bearing(posting("/v1/events", &event), &operator)).await;
+    let path = format!("/v1/events/{}", posted.body["event_id"].as_str().unwrap());
+    let seen = async |token: &str| lab.send(bearing(TestRequest::get().uri(&path), token)).await.text;
+    assert!(seen(&operator).await.contains("secret") && !seen(&viewer).await.contains("secret"));
+}
+
+/// One look for all that wait, and twenty a second at most.
+#[actix_web::test]
+async fn a_flood_of_unknown_tokens_is_few_looks_at_storage() {
+    let lab = Lab::with_credentials().await;
+    let viewer = token(&lab, Role::Viewer, |_| ()).await;
+    let began = std::time::Instant::now();
+    let before = lab.store.calls().reads;
+    let unknown = (0..300_u16).map(|number| {
+        let secret = NewSecret::token().unwrap().secret.expose_secret().to_owned();
+        let peer = format!("192.0.2.{}:1", number % 250);
+        let asks = bearing(TestRequest::get().uri("/v1/auth/me"), &secret);
+        lab.send(asks.peer_addr(peer.parse().unwrap()))
+    });
+    let honest = lab.send(bearing(TestRequest::get().uri("/v1/auth/me"), &viewer));
+    let (answers, honest) = futures::join!(futures::future::join_all(unknown), honest);
+    assert!(answers.iter().all(|seen| seen.status == 401));
+    assert_eq!(honest.status, 200);
+    let reads = lab.store.calls().reads - before;
+    // a look each 50 ms, and the revision each 400 ms
+    let most = began.elapsed().as_millis() / 50 + began.elapsed().as_millis() / 400 + 4;
+    assert!(u128::from(reads) <= most && reads < 100, "{reads} reads, {most} expected");
 }

@@ -35,18 +35,35 @@ impl Entry {
     }
 }
 
+/// What is known of a credential.
+#[derive(Debug)]
+pub(super) enum Known {
+    /// It is live as of the newest revision.
+    Live(KnownCredential),
+    /// It was found at an older revision.
+    Outdated,
+    /// Its time is over, or it was not used for too long.
+    Over,
+    /// Nothing.
+    Unknown,
+}
+
 /// The credentials that were used here.
 #[derive(Default)]
-pub(super) struct Known {
+pub(super) struct KnownCredentials {
     entries: HashMap<CredentialDigest, Entry>,
     /// The newest access revision that was read.
     revision: i64,
 }
 
-impl Known {
-    /// A revision was read. Storage that went back in time is believed, too: everything is looked at again.
-    pub(super) fn risen_to(&mut self, revision: i64) {
+impl KnownCredentials {
+    /// A revision was read. Storage that went back in time is believed, too: everything is looked at again. `is_late`: a
+    /// read that began later was answered before.
+    pub(super) fn risen_to(&mut self, revision: i64, is_late: bool) {
         if revision < self.revision {
+            if is_late {
+                return;
+            }
             self.entries.clear();
         }
         self.revision = revision;
@@ -88,21 +105,19 @@ impl Known {
         }
     }
 
-    /// The credential, if it is live as of the newest revision; it was used now.
-    pub(super) fn use_of(
-        &mut self,
-        digest: CredentialDigest,
-        now: DateTime<Utc>,
-        idle: TimeDelta,
-    ) -> Option<KnownCredential> {
+    /// What is known of it; if it is live, it was used now.
+    pub(super) fn use_of(&mut self, digest: CredentialDigest, now: DateTime<Utc>, idle: TimeDelta) -> Known {
         let revision = self.revision;
-        let entry = self.entries.get_mut(&digest)?;
-        if entry.revision < revision || !entry.is_live(now, idle) {
-            return None;
+        let Some(entry) = self.entries.get_mut(&digest) else { return Known::Unknown };
+        if entry.revision < revision {
+            return Known::Outdated;
+        }
+        if !entry.is_live(now, idle) {
+            return Known::Over;
         }
         entry.used_at = entry.used_at.max(Some(now));
         let held = HeldCredential { id: entry.credential.id(), revision: entry.revision };
-        Some(KnownCredential { credential: Arc::clone(&entry.credential), held })
+        Known::Live(KnownCredential { credential: Arc::clone(&entry.credential), held })
     }
 
     /// The last uses that are to be written.
@@ -182,30 +197,43 @@ mod tests {
         }))
     }
 
+    fn revision(known: Known) -> Option<i64> {
+        match known {
+            Known::Live(found) => Some(found.held.revision),
+            _ => None,
+        }
+    }
+
     #[test]
     fn what_was_found_at_an_older_revision_counts_no_more_until_it_is_found_again() {
-        let (mut known, token) = (Known::default(), token());
+        let (mut known, token) = (KnownCredentials::default(), token());
         let (digest, now, idle) = (token.digest(), DateTime::UNIX_EPOCH, TimeDelta::hours(8));
         known.looked_at(&[digest], (0, vec![token.clone()]));
-        assert_eq!(known.use_of(digest, now, idle).unwrap().held.revision, 0);
-        known.risen_to(1);
-        assert!(known.use_of(digest, now, idle).is_none());
+        assert_eq!(revision(known.use_of(digest, now, idle)), Some(0));
+        known.risen_to(1, false);
+        assert!(matches!(known.use_of(digest, now, idle), Known::Outdated));
         assert_eq!(known.outdated(), [digest]);
-        known.looked_at(&[digest], (1, vec![token]));
-        assert_eq!(known.use_of(digest, now, idle).unwrap().held.revision, 1);
-        known.risen_to(2);
+        known.looked_at(&[digest], (1, vec![token.clone()]));
+        assert_eq!(revision(known.use_of(digest, now, idle)), Some(1));
+        known.risen_to(0, true);
+        assert_eq!(revision(known.use_of(digest, now, idle)), Some(1), "a late answer says nothing");
+        known.risen_to(2, false);
         known.looked_at(&[digest], (2, Vec::new()));
-        assert!(known.use_of(digest, now, idle).is_none() && known.outdated().is_empty());
+        assert!(matches!(known.use_of(digest, now, idle), Known::Unknown) && known.outdated().is_empty());
+        known.looked_at(&[digest], (2, vec![token]));
+        known.risen_to(0, false);
+        assert!(matches!(known.use_of(digest, now, idle), Known::Unknown), "storage went back in time");
     }
 
     #[test]
     fn a_use_is_written_once_a_minute() {
-        let (mut known, token) = (Known::default(), token());
+        let (mut known, token) = (KnownCredentials::default(), token());
         let (digest, start, idle) = (token.digest(), DateTime::UNIX_EPOCH, TimeDelta::hours(8));
         known.looked_at(&[digest], (0, vec![token]));
         assert!(known.uses_to_note().is_empty());
         for (second, due) in [(0, 1), (1, 0), (59, 0), (60, 1)] {
-            known.use_of(digest, start + TimeDelta::seconds(second), idle).unwrap();
+            let used = known.use_of(digest, start + TimeDelta::seconds(second), idle);
+            assert!(matches!(used, Known::Live(_)));
             let uses = known.uses_to_note();
             assert_eq!(uses.len(), due, "{second}");
             known.noted(&uses);

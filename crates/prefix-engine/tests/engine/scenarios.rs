@@ -236,7 +236,7 @@ impl Play {
 }
 
 fn caller(actor: Actor) -> Caller {
-    Caller { actor, request_id: "scenario".into(), dry_run: false, idempotency: None, identity: None }
+    Caller { actor, request_id: "scenario".into(), ..Caller::system() }
 }
 
 fn report(line: EventLine) -> Report {

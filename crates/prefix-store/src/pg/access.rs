@@ -1,6 +1,7 @@
 //! Credentials end at once, on every instance: whoever stores something on behalf of one shares a lock while it commits,
 //! and sees whether the access revision is still the one that it decided over; whoever ends one has that lock alone. So a
-//! commit comes before the end, or is refused by it. The lock is taken last and held for the commit only.
+//! commit comes before the end, or is refused by it. The lock is taken last and held for the commit only; whoever has it
+//! alone waits for nothing else, because the row of the revision is changed by nobody without it.
 
 use diesel::QueryResult;
 use diesel::pg::Pg;
@@ -74,11 +75,11 @@ struct StillAt {
 
 impl QueryFragment<Pg> for StillAt {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("SELECT CASE WHEN access_revision = ");
+        out.push_sql("SELECT CASE WHEN revision = ");
         out.push_bind_param::<BigInt, _>(&self.revision)?;
         out.push_sql(" THEN 0 ELSE ('");
         out.push_sql(CONFLICT);
-        out.push_sql(": a credential ended in between, ' || access_revision)::bigint END FROM admission");
+        out.push_sql(": a credential ended in between, ' || revision)::bigint END FROM access_revision");
         Ok(())
     }
 }

@@ -97,7 +97,7 @@ pub(super) async fn read(
         groups: groups_by_victim?,
         corroborations: corroborations?,
         admission: None,
-        access_revision: access_revision?.first().map(|row| row.access_revision),
+        access_revision: access_revision?.first().map(|row| row.revision),
         operators: operators?,
         tokens: tokens?,
     };

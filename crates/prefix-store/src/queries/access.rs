@@ -9,7 +9,7 @@ use crate::sql_type::{Id, Micros};
 
 record! {
     /// What every instance follows.
-    StateRow { access_revision: i64, has_admin: bool }
+    StateRow { revision: i64, has_admin: bool }
 }
 
 record! {
@@ -19,24 +19,24 @@ record! {
 
 record! {
     /// The access revision.
-    RevisionRow of admission { access_revision: i64 }
+    RevisionRow of access_revision { revision: i64 }
 }
 
 /// The access revision, and whether there is an admin.
 pub(crate) fn state() -> Sql<StateRow> {
     Sql::new(
-        "SELECT access_revision, EXISTS (SELECT 1 FROM operators WHERE is_admin) AS has_admin FROM admission",
+        "SELECT revision, EXISTS (SELECT 1 FROM operators WHERE is_admin) AS has_admin FROM access_revision",
     )
 }
 
 /// The access revision.
 pub(crate) fn revision() -> Sql<RevisionRow> {
-    Sql::select("FROM admission")
+    Sql::select("FROM access_revision")
 }
 
 /// A credential has ended or shrunk.
 pub(crate) fn rise() -> Sql {
-    Sql::new("UPDATE admission SET access_revision = access_revision + 1")
+    Sql::new("UPDATE access_revision SET revision = revision + 1")
 }
 
 /// Every operator, the deleted ones included, oldest first: their ids are in the order of time.

@@ -60,7 +60,7 @@ pub(super) fn read(
         facts.corroborations = fetch_all(connection, live)?;
     }
     if !reads.held.is_empty() {
-        facts.access_revision = fetch_one(connection, access::revision())?.map(|row| row.access_revision);
+        facts.access_revision = fetch_one(connection, access::revision())?.map(|row| row.revision);
     }
     if reads.people {
         facts.operators = fetch_all(connection, access::all_operators())?;

@@ -20,7 +20,7 @@ impl<D: Database> Access for SqlStore<D> {
     async fn access_state(&self) -> Result<AccessState, StoreError> {
         let row = self.one(Lane::Engine, access::state()).await?;
         Ok(row.map_or_else(AccessState::default, |row| AccessState {
-            revision: row.access_revision,
+            revision: row.revision,
             has_admin: row.has_admin,
         }))
     }
@@ -44,7 +44,7 @@ impl<D: Database> Access for SqlStore<D> {
         let login = |(session, operator)| Credential::Login(Box::new(session), Box::new(operator));
         let logins = sessions.into_iter().map(|row| row.parse().map(login));
         let found = tokens.chain(logins).collect::<Result<_, _>>()?;
-        Ok((revision.map_or(0, |row| row.access_revision), found))
+        Ok((revision.map_or(0, |row| row.revision), found))
     }
 
     async fn operators(&self) -> Result<Vec<Operator>, StoreError> {

@@ -14,7 +14,7 @@ use prefix_core::ports::{
 };
 use tokio::task::JoinSet;
 
-use super::sample::{at, event, reads};
+use super::sample::{admission, at, event, reads, safe};
 use super::{change, facts, insert, write};
 
 fn operator(name: &str, role: Role) -> Operator {
@@ -291,6 +291,38 @@ pub async fn after_a_revocation_nothing_is_stored_with_the_token(
     let stored = other.totals().await.unwrap().events;
     tasks.join_all().await;
     assert_eq!(store.totals().await.unwrap().events, stored);
+}
+
+/// Both change what binds everybody, and neither waits for the other to give up.
+pub async fn a_revocation_and_a_change_of_the_safelist_do_not_block_each_other(
+    store: &Arc<dyn Store>,
+    other: &Arc<dyn Store>,
+) {
+    let tokens: Vec<ApiToken> = (0..20).map(|number| token(&format!("t{number}"))).collect();
+    let holder = token("holder");
+    let all = tokens.iter().chain([&holder]).cloned().collect();
+    put(&**store, AccessChanges { tokens: all, ..AccessChanges::default() }).await;
+    let held = CredentialId::Token(holder.token_id);
+    let lists = Arc::clone(other);
+    let listing = tokio::spawn(async move {
+        for number in 0..20 {
+            let entry = safe(&format!("192.0.2.{number}/32"));
+            let reads = ReadSet { held: [(held, 0)].into(), ..admission() };
+            let changes = ChangeSet { safelist_put: vec![entry], ..ChangeSet::default() };
+            while let Err(error) = write(&*lists, &reads, changes.clone()).await {
+                assert!(matches!(error, StoreError::Conflict(_)), "{error}");
+            }
+        }
+    });
+    let both = async {
+        for token in &tokens {
+            put(&**store, AccessChanges { tokens: vec![revoked(token)], ..AccessChanges::default() }).await;
+        }
+        listing.await.unwrap();
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(15), both).await.expect("they block each other");
+    assert_eq!(revision(&**store).await, 20);
+    assert_eq!(store.safelist().await.unwrap().entries.len(), 20);
 }
 
 /// Of two who each see themselves as the first, one is not.

@@ -75,13 +75,7 @@ impl Words for Report {
 
 /// A detector with the shared secret.
 pub(crate) fn detector() -> Caller {
-    Caller {
-        identity: None,
-        actor: Actor::detector("token:flow"),
-        request_id: "req-detector".into(),
-        dry_run: false,
-        idempotency: None,
-    }
+    Caller { actor: Actor::detector("token:flow"), request_id: "req-detector".into(), ..Caller::system() }
 }
 
 /// The operator `alice`.
