@@ -419,3 +419,32 @@ async fn a_database_that_went_back_in_time_is_read_anew_and_told() {
     let again = leader.hear(ban("203.0.113.10", "udp_flood")).await;
     assert_eq!((again.status, again.mitigation_id), (EventStatus::Extended, first.mitigation_id));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_carpet_is_one_for_all_instances_and_outlives_its_leader() {
+    let config = "
+carpet: [{match: {vector: udp_flood}, min_victims: 4, step: {rate_bps: 50000000, ttl_seconds: 120}}]
+guardrails: {dst_prefix_minlen: 24}
+timers: {flap_hold_seconds: 0}
+";
+    let site = Site::new();
+    let (leader, follower) =
+        (site.start_with(1, config).await.unwrap(), site.start_with(2, config).await.unwrap());
+    for last in 1..=4 {
+        follower.hear(ban(&format!("198.51.100.{last}"), "udp_flood")).await;
+    }
+    leader.seconds(4).await;
+    let carpet = "dst 198.51.100.0/24 proto udp";
+    assert_eq!(leader.rules(), [format!("{carpet}: police 50000000 bit/s")]);
+    let joined = follower.hear(ban("198.51.100.77", "udp_flood")).await;
+    assert_eq!(joined.status, EventStatus::Extended);
+    leader.kill();
+    follower.seconds(30).await;
+    for last in [1, 2, 3, 4, 77] {
+        let answer = follower.hear(unban(&format!("198.51.100.{last}"))).await;
+        assert_eq!(answer.mitigation_id, joined.mitigation_id);
+    }
+    follower.seconds(2).await;
+    assert_eq!(follower.rules().len(), 0);
+    assert_eq!(follower.status(joined.mitigation_id.unwrap()).await, Status::Withdrawn);
+}

@@ -363,3 +363,25 @@ async fn peers_of_both_are_shown_each_with_its_speaker() {
     );
     assert_eq!(pair.view(id).await.peers_established, 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn host_rules_stay_until_both_speakers_have_the_carpet() {
+    let config = "
+carpet: [{match: {vector: udp_flood}, min_victims: 4, step: {rate_bps: 50000000, ttl_seconds: 120}}]
+guardrails: {dst_prefix_minlen: 24}
+";
+    let pair = Pair::with(config).await;
+    for last in 1..=4 {
+        pair.lab.hear(ban(&format!("198.51.100.{last}"), "udp_flood")).await;
+    }
+    pair.rs2.disconnect("it was killed");
+    pair.lab.seconds(20).await;
+    assert_eq!((rules(&pair.rs1).len(), rules(&pair.rs2).len()), (5, 4), "the second one lacks the carpet");
+    pair.rs2.connect();
+    pair.lab.seconds(20).await;
+    let carpet = ["dst 198.51.100.0/24 proto udp: police 50000000 bit/s"];
+    assert_eq!(
+        (rules(&pair.rs1), rules(&pair.rs2)),
+        (carpet.map(str::to_owned).into(), carpet.map(str::to_owned).into())
+    );
+}

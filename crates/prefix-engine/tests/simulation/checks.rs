@@ -1,6 +1,7 @@
 //! What must hold: after every step, and once all is well again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -24,6 +25,9 @@ const MENDED: Duration = Duration::from_secs(45);
 
 /// So long after the last change of the intent the speaker has it.
 pub(crate) const SETTLED: Duration = Duration::from_secs(1);
+
+/// How many carpets the speaker has confirmed, in all schedules.
+pub(crate) static CARPETS: AtomicUsize = AtomicUsize::new(0);
 
 type Counters = (i64, BTreeMap<Pop, i64>, BTreeMap<CustomerId, i64>);
 
@@ -220,6 +224,8 @@ impl Testbed {
 
     /// At the very end: every rule has left, and every row knows.
     pub(crate) async fn check_end(&self) {
+        let stood = |row: &&Mitigation| row.carpet.is_some() && row.progress.step_confirmed_at.is_some();
+        CARPETS.fetch_add(self.store.all_mitigations().iter().filter(stood).count(), Ordering::Relaxed);
         self.check_chain().await;
         self.observer.check_acks(true);
         let now = self.now();

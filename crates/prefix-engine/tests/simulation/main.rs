@@ -63,7 +63,8 @@ fn whatever_happens_nothing_is_lost_and_nothing_is_left_behind() {
     let first = wish("FIRST").unwrap_or(0);
     let all = wish("ALL").is_some();
     let (done, failures) = schedules(first..first + wish("SCHEDULES").unwrap_or(USUAL), None, all);
-    println!("{done} schedules in {:.1} s", began.elapsed().as_secs_f64());
+    let carpets = checks::CARPETS.load(std::sync::atomic::Ordering::Relaxed);
+    println!("{done} schedules in {:.1} s, with {carpets} carpets", began.elapsed().as_secs_f64());
     if all {
         failures.iter().for_each(|failure| println!("seed {}: {}", failure.seed, failure.finding));
     }

@@ -73,7 +73,10 @@ pub(super) fn carpet_over<'a>(
     let victim = report.victim();
     let is_it = |row: &&Mitigation| {
         let is_known = || row.lease_on(victim, &report.source).is_some();
+        // a host has its own rule until the speaker has the carpet
+        let stands = report.victim_prefix.is_some() || row.progress.step_confirmed_at.is_some();
         row.lives()
+            && stands
             && row.is_carpet_over(victim, report.vector.as_ref())
             && row.carpet.as_ref().is_some_and(|carpet| !carpet.returning)
             && (report.vector.is_some() || is_known())

@@ -178,7 +178,7 @@ impl Check<'_> {
     }
 
     /// The lengths of both families. A family that is not named and that the guardrails forbid is left out, unless nothing
-    /// is left.
+    /// is left; of an entry that names neither that is said.
     fn lengths(&mut self, entry: &CarpetDocument, at: &KeyPath) -> [Option<u8>; 2] {
         let both = [
             (Family::Ipv4, "prefix_length", entry.prefix_length, LENGTH),
@@ -188,18 +188,21 @@ impl Check<'_> {
             forbidden(self.guardrails, family, key, written.unwrap_or(default))
         });
         let none_left = problems.iter().all(Option::is_some);
+        let none_written = both.iter().all(|(_, _, written, _)| written.is_none());
         let mut lengths = [None; 2];
-        for (place, ((_, key, written, default), problem)) in both.into_iter().zip(problems).enumerate() {
-            match problem {
-                None => lengths[place] = Some(written.unwrap_or(default)),
-                Some(text) if written.is_some() => self.found.error(at.key(key), text),
-                // of an entry that names no length, the one that most people mean
-                Some(text) if none_left && place == 0 && entry.prefix_length_v6.is_none() => {
-                    self.found.error(at.clone(), text);
-                }
-                Some(text) => {
-                    self.found.warning(at.clone(), format!("{text}: this entry is not for that family"))
-                }
+        for (place, ((family, key, written, default), problem)) in both.into_iter().zip(problems).enumerate()
+        {
+            let Some(problem) = problem else {
+                lengths[place] = Some(written.unwrap_or(default));
+                continue;
+            };
+            // of an entry that names no length, the one that most people mean
+            let is_meant = none_left && none_written && place == 0;
+            if written.is_some() || is_meant {
+                let at = if is_meant { at.clone() } else { at.key(key) };
+                self.found.error(at, format!("{problem}: every carpet would be refused"));
+            } else if none_written && !none_left {
+                self.found.warning(at.clone(), format!("{problem}: this entry is not for {family}"));
             }
         }
         lengths
@@ -229,18 +232,15 @@ fn forbidden(guardrails: &Guardrails, family: Family, key: &str, length: u8) -> 
     let (allowed, host) = (guardrails.dst_prefix(family), family.max_len());
     let suffix = if family == Family::Ipv6 { "_v6" } else { "" };
     if length >= host {
-        return Some(format!("{key} {length} is no prefix of several hosts: it must be below {host}"));
+        return Some(format!("{key} {length} is no prefix of several hosts, it must be below {host}"));
     }
     if length < allowed.min {
         return Some(format!(
-            "{key} {length} is wider than guardrails.dst_prefix_minlen{suffix} {} allows: every carpet would be refused",
+            "{key} {length} is wider than guardrails.dst_prefix_minlen{suffix} {} allows",
             allowed.min
         ));
     }
     (length > allowed.max).then(|| {
-        format!(
-            "{key} {length} is longer than guardrails.dst_prefix_maxlen{suffix} {} allows: every carpet would be refused",
-            allowed.max
-        )
+        format!("{key} {length} is longer than guardrails.dst_prefix_maxlen{suffix} {} allows", allowed.max)
     })
 }

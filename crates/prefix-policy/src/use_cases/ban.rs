@@ -310,7 +310,9 @@ fn extend(
     for carpet in uow.carpets_over(report.victim(), report.vector.as_ref()) {
         let is_held = |row: &Mitigation| row.lease_on(report.victim(), &report.source).is_some();
         let concerns = report.vector.is_some() || uow.row(carpet).is_some_and(is_held);
-        if carpet != target && concerns {
+        // what waits does not last longer for what others say
+        let lives = uow.row(carpet).is_some_and(Mitigation::lives);
+        if carpet != target && concerns && lives {
             let _ = hold(uow, carpet, &mut renew);
         }
     }

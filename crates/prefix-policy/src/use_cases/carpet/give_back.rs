@@ -76,8 +76,6 @@ pub(super) fn give_back(uow: &mut UnitOfWork<'_>, id: MitigationId, area: &Carpe
         };
         raise(uow, origin, plan, companions, &Entry::Admitted);
     }
-    let details = json!({ "reason": "few victims are left", "victims": carpet.hosts(now).count() });
-    uow.audit_mitigation(&Actor::SYSTEM, AuditAction::StepDown, id, details);
     finish(uow, id, area);
     None
 }

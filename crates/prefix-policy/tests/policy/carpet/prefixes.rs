@@ -27,6 +27,13 @@ fn unbans(world: &mut World, prefix: &str) -> Answer {
 fn an_entry_makes_a_reported_prefix_a_rule() {
     let mut world = World::new(json!({}));
     assert_eq!(bans(&mut world, "203.0.113.0/24").status, EventStatus::Accepted);
+    assert_eq!(
+        world.bans("fnm", &host(9)).status,
+        EventStatus::Accepted,
+        "the speaker has not confirmed the carpet"
+    );
+    world.unbans("fnm", &host(9));
+    world.confirm_all();
     let carpet = world.carpet().unwrap().clone();
     assert_eq!(carpet.route.as_ref().unwrap().to_string(), "dst 203.0.113.0/24 proto udp");
     assert_eq!(world.victims(), 0, "which hosts are meant is not known");
@@ -44,6 +51,7 @@ fn an_entry_makes_a_reported_prefix_a_rule() {
 fn a_longer_prefix_is_its_own_rule_and_no_wider() {
     let mut world = World::new(json!({}));
     bans(&mut world, "203.0.113.64/26");
+    world.confirm_all();
     assert_eq!(world.carpet().unwrap().matching.dst_prefix.to_string(), "203.0.113.64/26");
     assert_eq!(world.bans("fnm", &host(65)).status, EventStatus::Extended);
     assert_eq!(world.bans("fnm", &host(1)).status, EventStatus::Accepted, "it lies outside");
@@ -87,6 +95,7 @@ fn an_entry_of_another_customer_covers_nothing() {
 fn an_unban_of_the_prefix_ends_its_claim_only() {
     let mut world = World::new(json!({}));
     bans(&mut world, "203.0.113.0/24");
+    world.confirm_all();
     let carpet = world.carpet().unwrap().mitigation_id;
     world.bans("fnm", &host(7));
     assert_eq!(unbans(&mut world, "203.0.113.0/24").status, EventStatus::Released);
@@ -144,6 +153,7 @@ fn host_rules_inside_a_reported_prefix_leave_for_it() {
 fn an_ipv6_prefix_is_one_too() {
     let mut world = World::new(json!({}));
     assert_eq!(bans(&mut world, "2001:db8:10:ff00::/56").status, EventStatus::Accepted);
+    world.confirm_all();
     assert_eq!(world.bans("fnm", "2001:db8:10:ff12::1").status, EventStatus::Extended);
     for number in 1..=4 {
         world.bans("fnm", &format!("2001:db8:10:{number:x}::1"));
