@@ -57,7 +57,7 @@ impl Hasher {
             let receiver = Arc::clone(&receiver);
             let work = move || {
                 while let Some(job) = next(&receiver) {
-                    job()
+                    job();
                 }
             };
             let thread = thread::Builder::new().name(format!("password-{number}")).spawn(work);
