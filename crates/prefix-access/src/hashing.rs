@@ -57,7 +57,7 @@ impl Hasher {
             let receiver = Arc::clone(&receiver);
             let work = move || {
                 while let Some(job) = next(&receiver) {
-                    job()
+                    job();
                 }
             };
             let thread = thread::Builder::new().name(format!("password-{number}")).spawn(work);
@@ -133,24 +133,18 @@ mod tests {
     async fn a_storm_of_logins_holds_up_nothing_but_logins() {
         let hasher = Hasher::start(1, 4).unwrap();
         let stored = hasher.hash(Password::given("x")).await.unwrap();
-        let attempt = || hasher.verify(Password::given("y"), Some(stored.clone()));
-        let storm: Vec<_> = (0..50).map(|_| attempt()).collect();
-        let storm = tokio::spawn({
-            let joined: Vec<_> = storm.into_iter().map(|_| hasher.clone()).collect();
-            let stored = stored.clone();
-            async move {
-                let mut busy = 0;
-                let mut waiting = Vec::new();
-                for hasher in joined {
-                    let stored = Some(stored.clone());
-                    waiting
-                        .push(tokio::spawn(async move { hasher.verify(Password::given("y"), stored).await }));
-                }
-                for one in waiting {
-                    busy += usize::from(one.await.unwrap() == Err(HashingError::Busy));
-                }
-                busy
+        let attempts: Vec<_> = (0..50)
+            .map(|_| {
+                let (hasher, stored) = (hasher.clone(), Some(stored.clone()));
+                tokio::spawn(async move { hasher.verify(Password::given("y"), stored).await })
+            })
+            .collect();
+        let storm = tokio::spawn(async move {
+            let mut busy = 0;
+            for attempt in attempts {
+                busy += usize::from(attempt.await.unwrap() == Err(HashingError::Busy));
             }
+            busy
         });
         let mut longest = Duration::ZERO;
         while !storm.is_finished() {

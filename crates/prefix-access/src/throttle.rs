@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long a failure counts.
-const WINDOW: Duration = Duration::from_secs(60);
+const WINDOW: Duration = Duration::from_mins(1);
 /// Failures of a name from an address.
 const OF_PAIR: usize = 5;
 /// Failures of an address.
@@ -134,6 +134,7 @@ impl LoginThrottle {
 mod tests {
     use super::*;
 
+    #[allow(clippy::unnecessary_wraps, reason = "as it is given to the throttle")]
     fn address(text: &str) -> Option<IpAddr> {
         Some(text.parse().unwrap())
     }

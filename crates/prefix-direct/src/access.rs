@@ -80,7 +80,7 @@ impl AccessDatabase {
     ) -> Result<Operator, DirectError> {
         let store = self.database.open(timeout).await?;
         let password = hash(password).map_err(|error| DirectError::Secret(error.to_string()))?;
-        let act = self.act();
+        let act = act();
         let new = NewOperator { operator_id: OperatorId::generate_at(act.now), username, role, password };
         let decide = if first { create_first_admin } else { create };
         self.change(&store, &act, |people| decide(people, &act, new.clone())).await
@@ -90,7 +90,7 @@ impl AccessDatabase {
     pub async fn create_token(&self, wish: TokenWish, timeout: Duration) -> Result<MadeToken, DirectError> {
         let store = self.database.open(timeout).await?;
         let secret = NewSecret::token().map_err(|error| DirectError::Secret(error.to_string()))?;
-        let act = self.act();
+        let act = act();
         let new = NewToken {
             token_id: TokenId::generate_at(act.now),
             name: wish.name,
@@ -103,12 +103,6 @@ impl AccessDatabase {
         };
         let token = self.change(&store, &act, |people| create_token(people, &act, new.clone())).await?;
         Ok(MadeToken { token, secret })
-    }
-
-    fn act(&self) -> Act {
-        // no name of an operator has a colon: nobody of the API is meant
-        let actor = Actor::operator(format!("direct:{}", user()));
-        Act { now: Utc::now(), actor, operator: None, address: None, request_id: String::new() }
     }
 
     async fn change<T: Send>(
@@ -132,4 +126,10 @@ impl AccessDatabase {
         store.transact(&reads, &mut run).await?;
         outcome.ok_or(DirectError::NoRecord)?.map_err(DirectError::from)
     }
+}
+
+fn act() -> Act {
+    // no name of an operator has a colon: nobody of the API is meant
+    let actor = Actor::operator(format!("direct:{}", user()));
+    Act { now: Utc::now(), actor, operator: None, address: None, request_id: String::new() }
 }

@@ -82,7 +82,7 @@ pub(crate) fn token(node: &Node) -> Result<TokenRequest, Vec<Diagnostic>> {
 /// Reads `{muted_events[], quiet_hours_start, quiet_hours_end}`.
 pub(crate) fn preferences(node: &Node) -> Result<Preferences, Vec<Diagnostic>> {
     let mut members = Members::open(node, KeyPath::root())?;
-    let muted_events = members.list("muted_events", MOST_MUTED, |node| value::free_text(node));
+    let muted_events = members.list("muted_events", MOST_MUTED, value::free_text);
     let start = members.optional("quiet_hours_start", hour);
     let end = members.optional("quiet_hours_end", hour);
     if members.has("quiet_hours_start") != members.has("quiet_hours_end") {

@@ -16,7 +16,6 @@ fn body(path: &str) -> Value {
         "/v1/mitigations" => rule(10),
         "/v1/mitigations/withdraw" => json!({"mitigation_ids": [id], "reason": "r"}),
         "/v1/mitigations/acknowledge" => json!({"mitigation_ids": [id]}),
-        "/v1/config/reload" => json!({}),
         "/v1/signals/alertmanager" => {
             json!({"version": "4", "alerts": [{"labels": {"victim_ip": "203.0.113.10"}}]})
         }
@@ -31,7 +30,7 @@ fn body(path: &str) -> Value {
         "/v1/operators/{id}/password" => json!({"new_password": "a sentence of mine"}),
         "/v1/auth/login" => json!({"username": "ada", "password": "x"}),
         "/v1/tokens" => json!({"name": "x", "role": "viewer"}),
-        "/v1/preferences" | "/v1/auth/logout" => json!({}),
+        "/v1/config/reload" | "/v1/preferences" | "/v1/auth/logout" => json!({}),
         _ => json!({"reason": "r"}),
     }
 }

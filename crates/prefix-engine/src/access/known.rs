@@ -147,7 +147,7 @@ impl KnownCredentials {
 pub(crate) struct FailureLog(Mutex<HashMap<String, (Option<Instant>, u64)>>);
 
 impl FailureLog {
-    const EVERY: Duration = Duration::from_secs(60);
+    const EVERY: Duration = Duration::from_mins(1);
     const MOST: usize = 10_000;
 
     /// How many failures an entry stands for that is to be written now; none if one was written within a minute.
@@ -248,7 +248,7 @@ mod tests {
             assert_eq!(log.failed("ada"), None);
         }
         assert_eq!(log.failed("bob"), Some(1));
-        tokio::time::advance(Duration::from_secs(60)).await;
+        tokio::time::advance(Duration::from_mins(1)).await;
         assert_eq!(log.failed("ada"), Some(10));
     }
 }

@@ -10,6 +10,7 @@ use diesel::sql_types::BigInt;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use prefix_core::ports::EndedSessions;
 
+use super::write::{insert, update};
 use crate::error::CONFLICT;
 use crate::executor::Executor;
 use crate::key;
@@ -18,10 +19,30 @@ use crate::sql::Sql;
 use crate::sql_type::Id;
 use crate::writes::Writes;
 
-// Each of these sends one statement, or none: see `write::all`.
+/// Writes who may do what, then takes the lock and looks at the revision. All of it is sent when it is polled first, as
+/// `write::all` wants it.
+pub(super) async fn all(client: &AsyncPgConnection, writes: &Writes<'_>) -> QueryResult<()> {
+    let (new, changed, tokens, ended, sessions, preferences, held, unchanged, risen) = futures::join!(
+        insert(client, &writes.new_operators),
+        update(client, &writes.changed_operators),
+        insert(client, &writes.tokens),
+        end_sessions(client, writes),
+        insert(client, &writes.sessions),
+        insert(client, &writes.preferences),
+        hold(client, writes),
+        check(client, writes),
+        rise(client, writes),
+    );
+    // in the order of sending: the first error is the cause
+    [new, changed, tokens, ended, sessions, preferences, held, unchanged, risen]
+        .into_iter()
+        .try_for_each(|sent| sent.map(drop))
+}
+
+// Each of these sends one statement, or none.
 
 /// Takes the lock: alone where a credential ends, shared where one is used.
-pub(super) async fn hold(mut client: &AsyncPgConnection, writes: &Writes<'_>) -> QueryResult<usize> {
+async fn hold(mut client: &AsyncPgConnection, writes: &Writes<'_>) -> QueryResult<usize> {
     let lock: Sql = if writes.shrinks {
         Sql::new("SELECT pg_advisory_xact_lock(?)")
     } else if writes.held_at.is_some() {
@@ -33,13 +54,13 @@ pub(super) async fn hold(mut client: &AsyncPgConnection, writes: &Writes<'_>) ->
 }
 
 /// Raises an error if a credential has ended since it was decided on behalf of some.
-pub(super) async fn check(mut client: &AsyncPgConnection, writes: &Writes<'_>) -> QueryResult<usize> {
+async fn check(mut client: &AsyncPgConnection, writes: &Writes<'_>) -> QueryResult<usize> {
     let Some(revision) = writes.held_at else { return Ok(0) };
     StillAt { revision }.execute(&mut client).await
 }
 
 /// A credential has ended or shrunk.
-pub(super) async fn rise(mut client: &AsyncPgConnection, writes: &Writes<'_>) -> QueryResult<usize> {
+async fn rise(mut client: &AsyncPgConnection, writes: &Writes<'_>) -> QueryResult<usize> {
     if !writes.shrinks {
         return Ok(0);
     }
@@ -47,7 +68,7 @@ pub(super) async fn rise(mut client: &AsyncPgConnection, writes: &Writes<'_>) ->
 }
 
 /// Ends sessions, in one statement.
-pub(super) async fn end_sessions(mut client: &AsyncPgConnection, writes: &Writes<'_>) -> QueryResult<usize> {
+async fn end_sessions(mut client: &AsyncPgConnection, writes: &Writes<'_>) -> QueryResult<usize> {
     if writes.ended_sessions.is_empty() {
         return Ok(0);
     }

@@ -87,15 +87,7 @@ pub(super) async fn all(
         panic,
         new_customers,
         customers,
-        new_operators,
-        operators,
-        tokens,
-        ended_sessions,
-        sessions,
-        preferences,
-        held,
-        unchanged,
-        risen,
+        access,
         commit,
     ) = futures::join!(
         insert(client, &writes.events),
@@ -120,16 +112,8 @@ pub(super) async fn all(
         insert(client, &writes.panic_put),
         customers::add_new(client, writes, counts),
         customers::change(client, writes, counts),
-        insert(client, &writes.new_operators),
-        update(client, &writes.changed_operators),
-        insert(client, &writes.tokens),
-        access::end_sessions(client, writes),
-        insert(client, &writes.sessions),
-        insert(client, &writes.preferences),
-        // last, so that it is held for the commit only
-        access::hold(client, writes),
-        access::check(client, writes),
-        access::rise(client, writes),
+        // last, so that its lock is held for the commit only
+        access::all(client, writes),
         commit_now(client, session),
     );
     // In the order of sending: the first error is the cause, those behind it say that the transaction is aborted.
@@ -155,15 +139,7 @@ pub(super) async fn all(
     panic?;
     new_customers?;
     customers?;
-    new_operators?;
-    operators?;
-    tokens?;
-    ended_sessions?;
-    sessions?;
-    preferences?;
-    held?;
-    unchanged?;
-    risen?;
+    access?;
     commit?;
     Ok(commit_later(client, session).await?)
 }
@@ -221,7 +197,7 @@ fn checked<Q, R: Row>(change: Q, rows: &[R]) -> Checked<Q> {
 
 // None of these sends anything if there is nothing to write.
 
-async fn insert<R: Row>(mut client: &AsyncPgConnection, rows: &[R]) -> QueryResult<usize> {
+pub(super) async fn insert<R: Row>(mut client: &AsyncPgConnection, rows: &[R]) -> QueryResult<usize> {
     client.insert(rows).await
 }
 
@@ -232,7 +208,10 @@ async fn insert_audit(mut client: &AsyncPgConnection, writes: &Writes<'_>) -> Qu
     InsertAudit(Insert(NewAudit::columns(writes.audit.iter()))).execute(&mut client).await
 }
 
-async fn update<R: Row>(mut client: &AsyncPgConnection, changed: &[Changed<R>]) -> QueryResult<usize> {
+pub(super) async fn update<R: Row>(
+    mut client: &AsyncPgConnection,
+    changed: &[Changed<R>],
+) -> QueryResult<usize> {
     if changed.is_empty() {
         return Ok(0);
     }

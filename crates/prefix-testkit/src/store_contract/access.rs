@@ -99,10 +99,10 @@ pub async fn credentials_are_given_back_as_they_came(store: &Arc<dyn Store>, oth
     )
     .await;
     assert!(other.access_state().await.unwrap().has_admin);
-    assert_eq!(other.operators().await.unwrap(), [ada.clone()]);
+    assert_eq!(other.operators().await.unwrap(), std::slice::from_ref(&ada));
     assert_eq!(other.operator_named(&"aDA".parse().unwrap()).await.unwrap(), Some(ada.clone()));
     assert_eq!(other.operator_named(&"bob".parse().unwrap()).await.unwrap(), None);
-    assert_eq!(other.tokens().await.unwrap(), [token.clone()]);
+    assert_eq!(other.tokens().await.unwrap(), std::slice::from_ref(&token));
     assert_eq!(other.sessions(Some(ada.operator_id)).await.unwrap(), [(session.clone(), ada.clone())]);
     assert_eq!(other.sessions(Some(OperatorId::generate())).await.unwrap(), []);
     assert_eq!(other.session(session.session_id).await.unwrap(), Some((session.clone(), ada.clone())));

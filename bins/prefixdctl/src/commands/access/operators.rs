@@ -7,7 +7,7 @@ use crate::session::Session;
 use crate::views::OPERATORS;
 use clap::{Args, Subcommand, ValueEnum};
 use prefix_client::{AccessRole, Mode, NewOperator, NewPassword, NewRole, OperatorId, Secret};
-use prefix_direct::{AccessDatabase, DirectError, Password, Role};
+use prefix_direct::{AccessDatabase, Password, Role};
 use std::path::PathBuf;
 
 /// What to do about operators.
@@ -169,7 +169,7 @@ async fn create_direct(
     }
     let role = arguments.role.of_storage();
     let made = database.create_operator((username, role), &password, first, session.timeout()).await;
-    let operator = made.map_err(|error: DirectError| Failure::from(error))?;
+    let operator = made?;
     let shown = prefix_client::Operator::from(&operator);
     if !session.print_own(&shown)? {
         session.print_row(OPERATORS, &shown)?;

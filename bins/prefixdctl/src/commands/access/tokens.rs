@@ -8,7 +8,7 @@ use crate::views::TOKENS;
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, Subcommand};
 use ipnetwork::IpNetwork;
-use prefix_client::{AccessRole, Mode, NewApiToken, Outcome, Reply, TokenId};
+use prefix_client::{AccessRole, Mode, NewApiToken, Outcome, Reply, Secret, TokenId};
 use prefix_direct::{Role, TokenWish};
 
 /// What to do about tokens.
@@ -114,7 +114,7 @@ async fn create(session: &Session, arguments: CreateArgs) -> Result<Exit, Failur
         Outcome::Done(made) => {
             let about = &made.about;
             session.note(&format!("token {} ({}): it is shown this once", about.name, about.token_prefix));
-            session.print(made.token.as_ref().map_or("", |token| token.expose()))
+            session.print(made.token.as_ref().map_or("", Secret::expose))
         }
     })
 }

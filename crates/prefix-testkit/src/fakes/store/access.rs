@@ -53,10 +53,9 @@ impl AccessRows {
             if stored.map(|operator| operator.revision) != before {
                 return Err(StoreError::Conflict(format!("operator {} changed", after.operator_id)));
             }
-            let is_taken = |other: &&Operator| {
-                other.username == after.username && other.operator_id != after.operator_id
-            };
-            if self.operators.values().find(is_taken).is_some() {
+            let is_taken =
+                |other: &Operator| other.username == after.username && other.operator_id != after.operator_id;
+            if self.operators.values().any(is_taken) {
                 return Err(StoreError::Invalid(format!("the name {} is taken", after.username)));
             }
         }
