@@ -96,6 +96,7 @@ fn table() -> BTreeMap<&'static str, Through> {
         "StatsAnswer": Stats,
         "TouchedAnswer": ReleasedMitigation,
         "TraceEntry": TraceEntry,
+        "Victims": Victims,
         "WithdrawnAnswer": BulkWithdrawn,
     })
 }
