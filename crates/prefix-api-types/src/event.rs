@@ -68,6 +68,7 @@ pub struct Event {
     #[schema(example = "203.0.113.10")]
     pub victim_ip: IpAddr,
     /// The prefix that was reported as a whole.
+    #[schema(example = "203.0.113.0/24")]
     pub victim_prefix: Option<IpNetwork>,
     /// The kind of attack; null in an unban that names none.
     #[schema(example = "udp_flood")]
@@ -121,6 +122,7 @@ pub struct NewEvent {
     #[schema(example = "203.0.113.10")]
     pub victim_ip: Option<IpAddr>,
     /// Instead of `victim_ip`: a whole attacked prefix. A `carpet` entry of playbooks.yaml must cover it.
+    #[schema(example = "203.0.113.0/24")]
     pub victim_prefix: Option<IpNetwork>,
     /// The kind of attack; required for a ban.
     #[schema(example = "udp_flood")]

@@ -107,6 +107,7 @@ fn table() -> BTreeMap<&'static str, Through> {
         "StatsAnswer": Stats,
         "TouchedAnswer": ReleasedMitigation,
         "TraceEntry": TraceEntry,
+        "Victims": Victims,
         "WithdrawnAnswer": BulkWithdrawn,
     })
 }

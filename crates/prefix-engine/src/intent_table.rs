@@ -9,6 +9,7 @@ mod ahead;
 mod panic_pending;
 mod rows;
 mod schedule;
+mod victims;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -19,8 +20,7 @@ use prefix_core::announcer::OwnPath;
 use prefix_core::clock::ClockFrame;
 use prefix_core::flowspec::RouteKey;
 use prefix_core::id::MitigationId;
-use prefix_core::mitigation::{CarpetVictim, FormerRule, Mitigation, Removed, Status, Wanting, shared_path};
-use prefix_core::name::{ExternalEventId, SourceName};
+use prefix_core::mitigation::{FormerRule, Mitigation, Removed, Status, Wanting, shared_path};
 use prefix_core::panic::PanicScope;
 use prefix_core::ports::ReadSet;
 use prefix_core::speakers::{SpeakerId, Speakers};
@@ -211,50 +211,6 @@ impl IntentTable {
     /// The living rows of a victim.
     pub(crate) fn living_of(&self, victim: VictimIp) -> Vec<Arc<Mitigation>> {
         self.state.lock().rows.of_victim(victim).filter(|row| row.lives()).cloned().collect()
-    }
-
-    /// The carpets over an address.
-    pub(crate) fn carpets_over(&self, victim: VictimIp) -> Vec<MitigationId> {
-        let state = self.state.lock();
-        let carpets = state.rows.carpets.iter().filter_map(|id| state.rows.by_id.get(id));
-        let over = carpets.filter(|row| row.matching.dst_prefix.contains(victim));
-        over.map(|row| row.mitigation_id).collect()
-    }
-
-    /// True if there is any carpet.
-    pub(crate) fn has_carpets(&self) -> bool {
-        !self.state.lock().rows.carpets.is_empty()
-    }
-
-    /// The living rows to be compared with a row: those of its victim, or, of a carpet, of every host inside.
-    pub(crate) fn living_beside(&self, row: &Mitigation) -> Vec<Arc<Mitigation>> {
-        if row.carpet.is_none() {
-            return self.living_of(row.victim_ip);
-        }
-        let state = self.state.lock();
-        let inside =
-            |other: &&Arc<Mitigation>| other.lives() && row.matching.dst_prefix.contains(other.victim_ip);
-        state.rows.by_id.values().filter(inside).cloned().collect()
-    }
-
-    /// The victims for which a source claims an episode.
-    pub(crate) fn victims_of_episode(&self, source: &SourceName, id: &ExternalEventId) -> Vec<VictimIp> {
-        let state = self.state.lock();
-        let mut victims: Vec<VictimIp> = Vec::new();
-        for row in state.rows.claiming(source, id) {
-            let Some(carpet) = &row.carpet else {
-                victims.push(row.victim_ip);
-                continue;
-            };
-            let claims = |victim: &CarpetVictim| {
-                victim.leases.iter().any(|lease| lease.source == *source && lease.claims_episode(id))
-            };
-            let of_source = carpet.victims.iter().filter(|(_, victim)| claims(victim));
-            victims.extend(of_source.map(|(prefix, _)| VictimIp::from(prefix.network())));
-        }
-        victims.sort();
-        victims.dedup();
-        victims
     }
 
     /// The unfinished rows that name a route.

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// What a quota, the rate of new rules or a quiet period refused is tried again after this time.
 const SOON: Duration = Duration::from_secs(3);
 /// What any other guardrail refused, unless the policy changes.
-const LATER: Duration = Duration::from_secs(60);
+const LATER: Duration = Duration::from_mins(1);
 
 /// What is remembered from one look to the next.
 #[derive(Default)]

@@ -109,8 +109,9 @@ impl Policy {
         customer: &CustomerId,
         family: Family,
     ) -> Option<(&CarpetEntry, u8)> {
-        let entries = self.parts().playbooks.carpets().iter().filter(|entry| entry.is_for(vector, customer));
-        entries.filter_map(|entry| Some((entry, entry.length(family)?))).next()
+        let mut entries =
+            self.parts().playbooks.carpets().iter().filter(|entry| entry.is_for(vector, customer));
+        entries.find_map(|entry| Some((entry, entry.length(family)?)))
     }
 
     /// The first addresses of every prefix around a victim that may have a carpet: those carpets are facts about it.

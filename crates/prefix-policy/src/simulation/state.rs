@@ -1,5 +1,6 @@
 //! The state of a simulation: the rows that a daemon has in storage, as far and as long as decisions look at them.
 
+mod carpets;
 mod forgetting;
 
 use std::collections::hash_map::DefaultHasher;
@@ -157,30 +158,6 @@ impl SimulationState {
                 self.episodes.insert(fingerprint(&(&report.source, id)));
             }
         }
-    }
-
-    /// What is a fact about a victim: itself first, and the first address of every carpet that is over it, or may have been.
-    pub(super) fn around(&self, victim: VictimIp, policy: &Policy) -> Vec<VictimIp> {
-        let mut all = vec![victim];
-        let over = self.carpets.values().filter(|prefix| prefix.contains(victim));
-        let over = over.map(|prefix| VictimIp::from(prefix.network()));
-        for around in policy.carpets_around(victim).into_iter().chain(over) {
-            if !all.contains(&around) {
-                all.push(around);
-            }
-        }
-        all
-    }
-
-    /// True if there is any carpet.
-    pub(super) fn has_carpets(&self) -> bool {
-        !self.carpets.is_empty()
-    }
-
-    /// Every row that has not ended.
-    pub(super) fn unfinished(&self) -> impl Iterator<Item = &Mitigation> {
-        let rows = self.victims.values().flat_map(|known| known.rows.iter());
-        rows.filter(|row| !row.status.is_final())
     }
 
     /// The facts about these victims, of which the first is the one that is reported. Their rows and groups are given away,

@@ -115,8 +115,8 @@ fn victims_of<'r>(rows: impl Iterator<Item = &'r Mitigation>, uow: &UnitOfWork<'
     let mut carpet = Carpet::default();
     for row in rows {
         let victim: &mut CarpetVictim = carpet.victims.entry(row.victim_ip.host_prefix()).or_default();
-        victim.reported = row.progress.reported.clone();
-        victim.correlation = row.correlation.clone();
+        victim.reported.clone_from(&row.progress.reported);
+        victim.correlation.clone_from(&row.correlation);
         for lease in row.leases.iter().filter(|lease| lease.lives(uow.now) && !lease.source.is_operator()) {
             add_lease(&mut victim.leases, lease.clone(), uow.now);
         }

@@ -48,7 +48,7 @@ fn more_ports_than_a_rule_may_hold_are_policed_without_ports_and_never_discarded
     let world = bombed_with(json!([service("many", 10, &many, &[])]), entry, "udp_flood");
     let (flow, action) = rule(&world);
     assert_eq!(flow, "dst 203.0.113.0/24 proto udp");
-    assert_eq!(action.rate_bps().map(|rate| rate.get()), Some(7_000_000));
+    assert_eq!(action.rate_bps().map(prefix_core::rate::BitsPerSecond::get), Some(7_000_000));
 }
 
 #[test]
