@@ -181,7 +181,7 @@ impl Document {
         }
         let kind = if schema["type"].is_array() { &schema["type"][0] } else { &schema["type"] };
         match (kind.as_str(), name) {
-            (Some("string"), "ip" | "address" | "victim_ip") => json!("2001:db8::1"),
+            (Some("string"), "ip" | "address" | "addresses" | "victim_ip") => json!("2001:db8::1"),
             (Some("string"), _) => match schema["format"].as_str() {
                 Some("uuid") => json!("0193f0a0-0000-7000-8000-000000000001"),
                 Some("date-time") => json!("2026-11-22T10:00:00.123456Z"),
