@@ -81,7 +81,7 @@ pub(crate) struct Global {
     #[arg(short, long, global = true)]
     pub(crate) yes: bool,
     /// On stderr errors only
-    #[arg(short, long, global = true)]
+    #[arg(short, global = true)]
     pub(crate) quiet: bool,
     /// Show each request on stderr
     #[arg(short, long, global = true)]

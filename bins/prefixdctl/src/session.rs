@@ -136,7 +136,7 @@ impl Session {
         }
     }
 
-    /// Writes what is not data: on stderr, and with --quiet not at all.
+    /// Writes what is not data: on stderr, and with -q not at all.
     pub(crate) fn note(&self, text: &str) {
         if !self.global.quiet {
             // A closed stderr is no reason to stop.

@@ -71,7 +71,7 @@ fn line(operation: Operation) -> Vec<&'static str> {
         operation::TOKENS_CREATE => "tokens create --name fnm --role detector --source fnm --expires 90d",
         operation::TOKENS_REVOKE => return vec!["tokens", "revoke", EVENT, "-y"],
         operation::PREFERENCES => "preferences get",
-        operation::PREFERENCES_SET => "preferences set --mute bgp.session_up --quiet-hours 22-6",
+        operation::PREFERENCES_SET => "preferences set --mute bgp.session_up --quiet 22-6",
         other => panic!("no command line for {} {}", other.method, other.path),
     };
     line.split_whitespace().collect()

@@ -23,7 +23,7 @@ pub(crate) struct SetArgs {
     #[arg(long, value_name = "TYPE")]
     mute: Vec<String>,
     /// Hours (UTC) in which only the most urgent is shown, such as 22-6, or off
-    #[arg(long, value_name = "HOURS")]
+    #[arg(long = "quiet", value_name = "HOURS")]
     quiet_hours: Option<Quiet>,
 }
 

@@ -133,7 +133,7 @@ fn is_for_people(session: &Session) -> bool {
     matches!(session.format(), Format::Table | Format::Wide)
 }
 
-/// On stderr, with --quiet too.
+/// On stderr, with -q too.
 fn warn(text: &str) {
     // A closed stderr is no reason to stop.
     let _ = writeln!(std::io::stderr().lock(), "{}", printable(&format!("warning: {text}")));
