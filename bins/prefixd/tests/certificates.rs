@@ -153,6 +153,8 @@ fn each_certificate_may_do_what_its_role_may_and_nobody_else_anything() {
 
     // no certificate: what is public, and nothing else
     assert_eq!(lab.ctl(None, &["health", "--ready"]).0, 0);
+    let health: Value = serde_json::from_str(&lab.ctl(None, &["health", "-o", "json"]).1).unwrap_or_default();
+    assert!(health.get("pop").is_none(), "the state of everything is not public");
     let said = lab.ctl(None, &LIST);
     assert!(said.0 == 3 && said.2.contains("no client certificate"), "{said:?}");
     // of another authority with the same name, and one whose time is over
@@ -255,7 +257,7 @@ fn the_check_reads_the_files_and_says_what_will_not_do() {
     }
     let ca = Authority::new("ca");
     let mut soon = server();
-    let in_a_week = std::time::SystemTime::now() + std::time::Duration::from_secs(7 * 86_400);
+    let in_a_week = std::time::SystemTime::now() + std::time::Duration::from_hours(7 * 24);
     soon.not_after = in_a_week.into();
     ca.issue(folder.path(), "server", &soon);
     std::fs::write(path("ca.pem"), &ca.1).unwrap();

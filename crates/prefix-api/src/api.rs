@@ -67,7 +67,7 @@ impl Api {
             adapters: parts.adapters,
             authenticator: Authenticator::new(&settings.auth),
             auth_mode: settings.auth.as_str(),
-            cookie: LoginCookie::new(settings.public_url.as_deref()),
+            cookie: LoginCookie::new(settings.tls.is_some(), settings.public_url.as_deref()),
             limiter: Limiter::new(&settings.rate_limits),
             max_signal_body_bytes: settings.max_signal_body_bytes,
             cors_origin: settings.cors_origin.clone(),
@@ -116,7 +116,7 @@ impl Api {
 
     /// Whether people can log in with a password.
     pub(crate) fn has_logins(&self) -> bool {
-        self.auth_mode != "none"
+        !matches!(self.auth_mode, "none" | "mtls")
     }
 
     /// Whether the daemon is going down.

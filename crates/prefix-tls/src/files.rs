@@ -57,8 +57,8 @@ impl TlsFileError {
         }
     }
 
-    pub(crate) fn content(path: &Path, problem: impl ToString) -> Self {
-        Self::Content { path: path.to_owned(), problem: problem.to_string() }
+    pub(crate) fn content(path: &Path, problem: impl Into<String>) -> Self {
+        Self::Content { path: path.to_owned(), problem: problem.into() }
     }
 }
 
@@ -100,7 +100,7 @@ impl TlsFiles {
         let own = chain.first().map(|own| ClientCertificate::from_der(own));
         match own {
             Some(Ok(own)) => Ok(own.not_after),
-            Some(Err(error)) => Err(TlsFileError::content(&self.certificate, error)),
+            Some(Err(error)) => Err(TlsFileError::content(&self.certificate, error.to_string())),
             None => Err(TlsFileError::content(&self.certificate, "holds no certificate")),
         }
     }

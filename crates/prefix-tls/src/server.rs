@@ -89,7 +89,7 @@ fn load(files: &TlsFiles, reading: u64) -> Result<Loaded, TlsFileError> {
     let verifier = files.authority.as_ref().map(|_| verifier(files, &provider)).transpose()?;
     let builder = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .map_err(|error| TlsFileError::content(&files.certificate, error))?;
+        .map_err(|error| TlsFileError::content(&files.certificate, error.to_string()))?;
     let builder = match &verifier {
         Some(verifier) => builder.with_client_cert_verifier(Arc::clone(verifier)),
         None => builder.with_no_client_auth(),
@@ -115,7 +115,7 @@ fn verifier(
     let authority = files.authority.as_deref().unwrap_or(&files.certificate);
     let mut roots = RootCertStore::empty();
     for certificate in files::certificates(authority)? {
-        roots.add(certificate).map_err(|error| TlsFileError::content(authority, error))?;
+        roots.add(certificate).map_err(|error| TlsFileError::content(authority, error.to_string()))?;
     }
     let mut lists = Vec::new();
     for path in &files.revoked {
@@ -128,7 +128,7 @@ fn verifier(
     }
     let verifier = builder.build().map_err(|error| {
         let path = files.revoked.first().map_or(authority, |path| path.as_path());
-        TlsFileError::content(path, error)
+        TlsFileError::content(path, error.to_string())
     })?;
     Ok(verifier)
 }

@@ -38,7 +38,7 @@ impl Authority {
         };
         let list = rcgen::CertificateRevocationListParams {
             this_update: now.into(),
-            next_update: (now + std::time::Duration::from_secs(86_400)).into(),
+            next_update: (now + std::time::Duration::from_hours(24)).into(),
             crl_number: 1_u64.into(),
             issuing_distribution_point: None,
             revoked_certs: vec![revoked],

@@ -17,8 +17,8 @@ pub(crate) struct LoginCookie {
 
 impl LoginCookie {
     /// By the address under which browsers reach the API.
-    pub(crate) fn new(public_url: Option<&str>) -> Self {
-        Self { is_secure: public_url.is_some_and(|url| url.starts_with("https://")) }
+    pub(crate) fn new(speaks_tls: bool, public_url: Option<&str>) -> Self {
+        Self { is_secure: speaks_tls || public_url.is_some_and(|url| url.starts_with("https://")) }
     }
 
     fn name(self) -> &'static str {
@@ -76,13 +76,14 @@ mod tests {
 
     #[test]
     fn one_name_counts_and_two_values_are_none() {
-        let plain = LoginCookie::new(None);
+        let plain = LoginCookie::new(false, None);
         assert_eq!(value(plain, "a=1; session=x; b=2").as_deref(), Some("x"));
         assert_eq!(value(plain, "session=x; session=y"), None);
         assert_eq!(value(plain, "__Host-session=x"), None);
-        let secure = LoginCookie::new(Some("https://prefixd.example.net"));
+        let secure = LoginCookie::new(false, Some("https://prefixd.example.net"));
         assert_eq!(value(secure, "session=x; __Host-session=y").as_deref(), Some("y"));
         assert!(secure.set("y").contains("Secure") && secure.set("y").contains("HttpOnly"));
-        assert!(!LoginCookie::new(Some("http://10.0.0.1")).set("y").contains("Secure"));
+        assert!(!LoginCookie::new(false, Some("http://10.0.0.1")).set("y").contains("Secure"));
+        assert!(LoginCookie::new(true, None).set("y").starts_with("__Host-session="), "the API speaks TLS");
     }
 }
