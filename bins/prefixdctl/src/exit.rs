@@ -116,7 +116,12 @@ impl Failure {
                     }));
                 }
                 if error.problem().is_some_and(|problem| problem.code() == "unauthenticated") {
-                    lines.push("  log in by `prefixdctl login`, or give a token by --token-file".to_owned());
+                    lines.push(
+                        "  log in by `prefixdctl login`, or give a token by --token-file (PREFIXD_API_TOKEN wins over a login), \
+                         in mode mtls a certificate by --cert and --key; a lost password: `prefixdctl operators create \
+                         --direct` on the daemon's host"
+                            .to_owned(),
+                    );
                 }
                 lines
             }

@@ -1,6 +1,6 @@
 //! Decisions about operators.
 
-use prefix_core::access::{Operator, PasswordHash, Role, Username};
+use prefix_core::access::{ApiToken, Operator, PasswordHash, Role, Username};
 use prefix_core::audit::AuditAction;
 use prefix_core::id::{OperatorId, SessionId};
 use prefix_core::ports::{AccessChanges, EndedSessions, People, RowChange};
@@ -121,7 +121,7 @@ pub fn delete(people: &People, act: &Act, id: OperatorId) -> Result<Change<()>, 
     Ok(Change { value: (), access, audit })
 }
 
-/// Gives an operator another role, which ends the operator's logins.
+/// Gives an operator another role, which ends the operator's logins, and those of the operator's tokens that may more.
 pub fn change_role(
     people: &People,
     act: &Act,
@@ -139,13 +139,24 @@ pub fn change_role(
             operator.username
         )));
     }
-    let details = json!({"username": operator.username, "before": operator.role, "after": role});
+    let above = people.tokens.iter().filter(|token| {
+        token.creator == Some(id)
+            && token.revoked_at.is_none()
+            && token.role > role
+            && token.role != Role::Detector
+    });
+    let tokens: Vec<_> = above.map(|token| ApiToken { revoked_at: Some(act.now), ..token.clone() }).collect();
+    let revoked: Vec<_> = tokens.iter().map(|token| token.token_id).collect();
+    let details = json!({
+        "username": operator.username, "before": operator.role, "after": role, "revoked_tokens": revoked,
+    });
     let audit = vec![act.entry(AuditAction::RoleChange, target(operator), details)];
     let change = changed(operator, |operator| operator.role = role);
     let mut value = (*change.after).clone();
     value.revision += 1;
     let access = AccessChanges {
         operators: vec![change],
+        tokens,
         ended_sessions: vec![EndedSessions::OfOperator(id, None)],
         ..AccessChanges::default()
     };
@@ -278,6 +289,23 @@ mod tests {
         assert_eq!(revoked, [tokens[1].token_id]);
         assert!(change.access.shrinks());
         assert_eq!(change.access.operators[0].after.password, None);
+    }
+
+    #[test]
+    fn who_becomes_less_keeps_no_token_that_may_more() {
+        let mut people = people(&[("ada", Role::Admin), ("bob", Role::Admin)]);
+        let bob = people.operators[1].operator_id;
+        let mut tokens = ["a", "b", "c", "d"].map(token);
+        for (token, role) in
+            tokens.iter_mut().zip([Role::Admin, Role::Operator, Role::Viewer, Role::Detector])
+        {
+            (token.creator, token.role) = (Some(bob), role);
+        }
+        people.tokens = tokens.to_vec();
+        let change = change_role(&people, &act(None), bob, Role::Operator).unwrap();
+        let revoked: Vec<_> = change.access.tokens.iter().map(|token| token.token_id).collect();
+        assert_eq!(revoked, [tokens[0].token_id]);
+        assert!(change.access.shrinks());
     }
 
     #[test]

@@ -18,6 +18,8 @@ const OF_PAIR: usize = 5;
 const OF_ADDRESS: usize = 30;
 /// Failures of a name.
 const OF_NAME: usize = 100;
+/// Characters of a user name, at most; longer ones count as one.
+const LONGEST_NAME: usize = 64;
 /// From so many entries on those that are over are forgotten.
 const FEWEST_TO_FORGET: usize = 1_000;
 
@@ -95,7 +97,9 @@ impl LoginThrottle {
         address: Option<IpAddr>,
         is_known: bool,
     ) -> Result<Reservation, Duration> {
-        let (name, address, at) = (name.to_lowercase(), address.map(network), Instant::now());
+        // no operator has a longer name, and nobody's memory is filled with what is typed here
+        let name = if name.len() > LONGEST_NAME { String::new() } else { name.to_lowercase() };
+        let (address, at) = (address.map(network), Instant::now());
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         let pair = (name.clone(), address);
         let of_name = if is_known { None } else { wait(failures.names.get(&name), OF_NAME, at) };
@@ -156,6 +160,17 @@ mod tests {
         for _ in 0..5 {
             throttle.reserve("ada", here, true).expect("success has reset it");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn names_that_nobody_has_take_no_memory() {
+        let throttle = LoginThrottle::default();
+        let here = address("192.0.2.1");
+        for number in 0..5 {
+            let taken = throttle.reserve(&format!("{number}{}", "a".repeat(1 << 20)), here, false).unwrap();
+            assert!(taken.name.capacity() <= LONGEST_NAME);
+        }
+        assert!(throttle.reserve(&"b".repeat(65), here, false).is_err(), "they count as one name");
     }
 
     #[tokio::test(start_paused = true)]

@@ -129,6 +129,7 @@ impl Api {
         if let Some(details) = details.as_object_mut() {
             details.insert("request_id".to_owned(), json!(call.request_id.as_str()));
             details.insert("path".to_owned(), json!(call.path));
+            details.extend(call.address.map(|address| ("address".to_owned(), json!(address))));
         }
         let entry = AuditEntry::new(self.now(), call.principal.actor(), action, details);
         if let Err(error) = self.engine.record(entry.on("endpoint", &call.endpoint)).await {

@@ -66,6 +66,7 @@ impl Call {
             identity: self.principal.id.identity(),
             held: self.principal.held,
             operator: self.principal.id.operator(),
+            on_behalf: self.principal.on_behalf,
             address: self.address,
             actor: self.principal.actor(),
             request_id: self.request_id.as_str().to_owned(),

@@ -32,6 +32,8 @@ pub struct Caller {
     pub held: Option<HeldCredential>,
     /// The operator, if a person is logged in.
     pub operator: Option<OperatorId>,
+    /// The operator who made the token, if it is one: a person is an operator with all tokens it made.
+    pub on_behalf: Option<OperatorId>,
     /// From where, as far as is known.
     pub address: Option<IpAddr>,
     /// The request, for audit and log.
@@ -50,6 +52,7 @@ impl Caller {
             identity: None,
             held: None,
             operator: None,
+            on_behalf: None,
             address: None,
             request_id: String::new(),
             dry_run: false,
@@ -59,6 +62,11 @@ impl Caller {
 
     /// The same, as what becomes of reports wants to know it.
     pub(crate) fn author(&self) -> Author<'_> {
-        Author { actor: &self.actor, request_id: &self.request_id, identity: self.identity.as_ref() }
+        Author {
+            actor: &self.actor,
+            request_id: &self.request_id,
+            address: self.address,
+            identity: self.identity.as_ref(),
+        }
     }
 }

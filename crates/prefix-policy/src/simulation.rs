@@ -47,7 +47,7 @@ pub use outcome::{Ending, Input, Simulated, Summary};
 pub use recorded::{MitigationEnd, held_in, recorded};
 pub use recorded_input::{RecordedInput, in_order};
 
-const SYSTEM: Author<'_> = Author { actor: &Actor::SYSTEM, request_id: "", identity: None };
+const SYSTEM: Author<'_> = Author { actor: &Actor::SYSTEM, request_id: "", address: None, identity: None };
 
 /// What a simulation begins with. There is no living mitigation, and nothing is frozen.
 #[derive(Clone, Debug)]

@@ -99,9 +99,13 @@ impl CertificateMatch {
                 [only] if only == wanted => Some(only.clone()),
                 _ => None,
             },
-            Self::Dns(wanted) => found(&certificate.dns, &|name| matches_dns(wanted, name)),
+            // one host is one name, however its certificate spells it
+            Self::Dns(wanted) => found(&certificate.dns, &|name| matches_dns(wanted, name))
+                .map(|name| name.to_ascii_lowercase()),
             Self::Uri(wanted) => found(&certificate.uris, &|name| matches_uri(wanted, name)),
-            Self::Email(wanted) => found(&certificate.emails, &|name| matches_email(wanted, name)),
+            Self::Email(wanted) => {
+                found(&certificate.emails, &|name| matches_email(wanted, name)).map(one_spelling)
+            }
             // both were written by the same hand, from names that were read
             Self::Subject(wanted) => (certificate.subject == *wanted).then(|| wanted.clone()),
             Self::Any => Some(certificate.fingerprint.clone()),
@@ -145,6 +149,14 @@ fn matches_email(wanted: &str, name: &str) -> bool {
     }
 }
 
+/// An address with its host in lower case.
+fn one_spelling(address: String) -> String {
+    match address.rsplit_once('@') {
+        Some((local, host)) => format!("{local}@{}", host.to_ascii_lowercase()),
+        None => address,
+    }
+}
+
 impl fmt::Display for CertificateMatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (kind, name) = match self {
@@ -169,7 +181,7 @@ mod tests {
     fn certificate() -> ClientCertificate {
         ClientCertificate {
             common_names: vec!["fnm1".to_owned()],
-            dns: vec!["fnm1.example.net".to_owned(), "*.wild.example.net".to_owned()],
+            dns: vec!["Fnm1.example.net".to_owned(), "*.wild.example.net".to_owned()],
             uris: vec!["spiffe://example.net/ns/ddos/sa/fnm".to_owned()],
             emails: vec!["Noc@Example.net".to_owned()],
             subject: "CN=fnm1,OU=NOC,O=Example\\, Inc.".to_owned(),
@@ -199,7 +211,7 @@ mod tests {
             ("uri:spiffe://example.net/ns/*/sa/fnm", Some("spiffe://example.net/ns/ddos/sa/fnm")),
             ("uri:spiffe://example.net/ns/*", None),
             ("uri:spiffe://example.net/ns/ddos/sa", None),
-            ("email:Noc@example.net", Some("Noc@Example.net")),
+            ("email:Noc@example.net", Some("Noc@example.net")),
             ("email:noc@example.net", None),
             ("subject:CN=fnm1,OU=NOC,O=Example\\, Inc.", Some("CN=fnm1,OU=NOC,O=Example\\, Inc.")),
             ("subject:CN=fnm1,OU=NOC", None),

@@ -155,6 +155,7 @@ async fn by_authorization(
                 auth_method: AuthMethod::Token,
                 sources: (!token.sources.is_empty()).then(|| Arc::new(token.sources.clone())),
                 held: Some(held),
+                on_behalf: token.creator,
             }),
             Credential::Token(_) => Err(refused("the token is not valid from this address")),
             Credential::Login(..) => Err(refused("the token is not valid")),
@@ -181,6 +182,7 @@ async fn by_cookie(engine: &Engine, sender: Sender<'_>) -> Result<Principal, Pro
         auth_method: AuthMethod::Session,
         sources: None,
         held: Some(held),
+        on_behalf: None,
     })
 }
 

@@ -55,6 +55,7 @@ impl CertificateRoles {
             auth_method: AuthMethod::Mtls,
             sources: (!role.sources.is_empty()).then(|| Arc::new(role.sources.clone())),
             held: None,
+            on_behalf: None,
         })
     }
 }

@@ -68,7 +68,7 @@ impl PrincipalId {
             Self::SharedSecret => "bearer-token".into(),
             Self::Operator(_, name) => Cow::Borrowed(&**name),
             Self::Token(name) => format!("token:{name}").into(),
-            Self::Certificate(name) => format!("certificate:{name}").into(),
+            Self::Certificate(name) => format!("cert:{name}").into(),
             Self::Webhook(source) => format!("webhook:{source}").into(),
         }
     }
@@ -109,6 +109,8 @@ pub(crate) struct Principal {
     pub(crate) auth_method: AuthMethod,
     /// The only sources it may report as; `None` = any.
     pub(crate) sources: Option<Arc<BTreeSet<SourceName>>>,
+    /// The operator who made the token that it is.
+    pub(crate) on_behalf: Option<OperatorId>,
     /// The stored credential, if it has one.
     pub(crate) held: Option<HeldCredential>,
 }
@@ -122,6 +124,7 @@ impl Principal {
             auth_method: AuthMethod::None,
             sources: None,
             held: None,
+            on_behalf: None,
         }
     }
 
@@ -133,6 +136,7 @@ impl Principal {
             auth_method: AuthMethod::Bearer,
             sources: None,
             held: None,
+            on_behalf: None,
         }
     }
 
@@ -144,6 +148,7 @@ impl Principal {
             auth_method,
             sources: Some(Arc::new(BTreeSet::from([adapter.clone()]))),
             held: None,
+            on_behalf: None,
         }
     }
 

@@ -31,7 +31,7 @@ macro_rules! kinds {
 kinds! {
     BadRequest = 400 "bad-request", "Malformed request";
     Unauthenticated = 401 "unauthenticated", "Credentials missing or invalid";
-    Forbidden = 403 "forbidden", "Role too low";
+    Forbidden = 403 "forbidden", "Not allowed";
     SourceNotAllowed = 403 "source-not-allowed", "Source not allowed";
     NotFound = 404 "not-found", "Not found";
     MethodNotAllowed = 405 "method-not-allowed", "Method not allowed";

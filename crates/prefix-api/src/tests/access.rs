@@ -14,7 +14,7 @@ use crate::endpoint::ENDPOINTS;
 
 fn principal(role: Role) -> Principal {
     let id = PrincipalId::Operator(prefix_core::id::OperatorId::generate(), "alice".into());
-    Principal { role, id, auth_method: AuthMethod::None, sources: None, held: None }
+    Principal { role, id, auth_method: AuthMethod::None, sources: None, held: None, on_behalf: None }
 }
 
 pub(super) fn request(endpoint: &crate::endpoint::Endpoint) -> TestRequest {

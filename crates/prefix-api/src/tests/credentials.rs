@@ -279,6 +279,33 @@ async fn a_revoked_token_stores_nothing_and_its_name_lives_on_in_the_next() {
 }
 
 #[actix_web::test]
+async fn who_is_deleted_does_not_come_back_by_a_token_that_a_token_made() {
+    let lab = Lab::with_credentials().await;
+    hire(&lab, "ada", Role::Admin).await;
+    hire(&lab, "bob", Role::Admin).await;
+    let bob = cookie_of(&lab, "bob").await;
+    let make = |name: &str| json!({"name": name, "role": "admin"});
+    let secret = |seen: &Seen| seen.body["token"].as_str().unwrap().to_owned();
+    let first = secret(&as_ada(&lab, &bob, Method::POST, "/v1/tokens", &make("first")).await);
+    let by = |token: &str, method: Method, uri: &str, body: &Value| {
+        let text = if body.is_null() { String::new() } else { body.to_string() };
+        lab.send(bearing(raw(method, uri, text), token))
+    };
+    let second = secret(&by(&first, Method::POST, "/v1/tokens", &make("second")).await);
+    let me = as_ada(&lab, &bob, Method::GET, "/v1/auth/me", &Value::Null).await;
+    let path = format!("/v1/operators/{}", me.body["operator_id"].as_str().unwrap());
+    for own in [&first, &second] {
+        let seen = by(own, Method::DELETE, &path, &Value::Null).await;
+        assert_eq!(seen.problem(), "not-allowed", "nobody deletes oneself, by whatever token");
+    }
+    let ada = cookie(&lab).await;
+    assert_eq!(as_ada(&lab, &ada, Method::DELETE, &path, &Value::Null).await.status, 204);
+    for own in [&first, &second] {
+        assert_eq!(by(own, Method::GET, "/v1/auth/me", &Value::Null).await.status, 401);
+    }
+}
+
+#[actix_web::test]
 async fn while_storage_is_down_the_known_are_served_for_a_moment_and_nobody_is_told_to_be_unknown() {
     let lab = Lab::with_credentials().await;
     let viewer = token(&lab, Role::Viewer, |_| ()).await;
@@ -337,6 +364,7 @@ async fn what_was_let_in_with_a_credential_that_has_ended_stores_nothing() {
         auth_method: AuthMethod::Token,
         sources: None,
         held: Some(held),
+        on_behalf: None,
     })
     .await;
     assert_eq!(lab.post("/v1/events", &flood(1)).await.status, 202, "nothing has ended yet");

@@ -103,7 +103,7 @@ impl Engine {
         Act {
             now: self.now(),
             actor: caller.actor.clone(),
-            operator: caller.operator,
+            operator: caller.operator.or(caller.on_behalf),
             address: caller.address,
             request_id: caller.request_id.clone(),
         }
@@ -325,6 +325,7 @@ impl Engine {
         let act = self.act(caller);
         let mut details = json!({"preferences": preferences});
         details["request_id"] = json!(act.request_id);
+        details["address"] = json!(act.address);
         let entry = AuditEntry::new(act.now, act.actor.clone(), AuditAction::PreferencesUpdate, details);
         let entry = entry.on("preferences", act.actor.name());
         let decide = |_: &People| {

@@ -61,6 +61,7 @@ impl PolicyChange {
         let mut details =
             json!({ "request_id": caller.request_id, "forced": self.force, "withdrawn": withdrawn });
         if let Value::Object(members) = &mut details {
+            members.extend(caller.address.map(|address| ("address".to_owned(), json!(address))));
             members.extend(self.details);
         }
         AuditEntry::new(now, caller.actor.clone(), self.action, details).on("config", self.part)

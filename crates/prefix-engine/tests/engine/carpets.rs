@@ -102,6 +102,21 @@ async fn it_is_made_in_a_full_quota_and_leaves_room_for_others() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn hosts_that_wait_get_a_carpet_also_where_every_host_rule_stays() {
+    // weaker than the rules of the hosts: none of them leaves
+    let config = CONFIG.replace("50000000", "90000000");
+    let lab = Lab::with(&format!("{config}quotas: {{max_active_per_customer: 3}}\n")).await;
+    bombed(&lab, 1..=8).await;
+    assert_eq!((hosts_with(&lab, Status::Active), hosts_with(&lab, Status::Queued)), (3, 5));
+    lab.seconds(4).await;
+    assert!(carpet(&lab).is_some());
+    assert_eq!(lab.rules().len(), 4, "one rule more than is counted: {:?}", lab.rules());
+    // and no further one
+    let other = lab.hear(ban(&host(1), "syn_flood")).await;
+    assert_eq!(other.status, EventStatus::Queued);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_restart_in_between_loses_nothing() {
     let lab = Lab::with(CONFIG).await;
     bombed(&lab, 1..=8).await;

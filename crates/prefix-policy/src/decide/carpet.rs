@@ -10,7 +10,7 @@ use prefix_core::flowspec::Action;
 use prefix_core::guardrail::{Guardrail, Refusal};
 use prefix_core::id::MitigationId;
 use prefix_core::matching::Matching;
-use prefix_core::mitigation::{Carpet, Mitigation, ReportedMatch, Role};
+use prefix_core::mitigation::{Carpet, Mitigation, ReportedMatch, Role, Status};
 use prefix_core::name::{CustomerId, VectorName};
 
 use super::ban::{decided, described, extend, refuse};
@@ -186,7 +186,12 @@ impl Policy {
             // one that gave its place to a carpet that did not last gives it again
             done && (set.main.counts() || (set.main.lives() && set.main.progress.yields))
         };
-        let takes_place_of = hosts.iter().find(leaves).map(|set| set.main.mitigation_id);
+        // where no host rule would leave, hosts that wait for room are protected by the carpet alone: then one of those that
+        // stay gives its place, and the speaker holds one rule more than is counted
+        let waits = hosts.iter().any(|set| set.main.status == Status::Queued);
+        let stays = |set: &&HostSet<'_>| waits && set.main.counts() && set.main.lives();
+        let takes_place_of = hosts.iter().find(leaves).or_else(|| hosts.iter().find(stays));
+        let takes_place_of = takes_place_of.map(|set| set.main.mitigation_id);
         let candidate = Candidate {
             pop: facts.pop,
             customer: plan.customer_id.as_ref(),
@@ -206,7 +211,8 @@ impl Policy {
                 main: &[&route],
                 companions: &[],
                 is_carpet: true,
-                is_new: true,
+                // with the place of another it is no rule more
+                is_new: takes_place_of.is_none(),
                 replaces: u64::from(takes_place_of.is_some()),
             };
             quota::check(self, &room, facts)
@@ -257,6 +263,9 @@ impl Policy {
         let Some((entry, _)) = covered else {
             let plan = self.uncovered(prefix, attack.protocol(), owner, &reported);
             let text = match entry {
+                Some((_, len)) if prefix.len() < len => {
+                    format!("{prefix} is wider than the /{len} of the carpet entry for {vector}")
+                }
                 Some(_) if !whole => format!(
                     "{prefix} holds addresses that are not of customer {}: a carpet never leaves its customer's prefix",
                     customer.customer_id

@@ -48,7 +48,7 @@ pub(super) fn join(uow: &UnitOfWork<'_>, intake: &Intake<'_>) -> Option<Joined> 
     }
     let owner = policy.lookup(report.victim_ip)?;
     let vector = report.vector.clone().unwrap_or_else(crate::vector::unknown_vector);
-    let living = uow.living_group(report.victim_ip, &vector).cloned();
+    let living = group_of(uow, report, &vector);
     let is_new = living.is_none();
     let was_met = living.as_ref().is_some_and(|group| group.met);
     let mut group = living.unwrap_or_else(|| policy.new_group(ids.group, uow.pop, report, &owner, uow.now));
@@ -63,6 +63,23 @@ pub(super) fn join(uow: &UnitOfWork<'_>, intake: &Intake<'_>) -> Option<Joined> 
     }
     policy.reconsider(&mut group, uow.now);
     Some(Joined { group, is_new, was_met })
+}
+
+/// The group that a report joins. A prefix and the host at its first address are two victims with one address: what was
+/// said about one is no word about the other. There is one open group of an address and a vector, so an open one begins
+/// anew with the newest victim; one that is met stays with its own.
+fn group_of(uow: &UnitOfWork<'_>, report: &Report, vector: &VectorName) -> Option<SignalGroup> {
+    let mut group = uow.living_group(report.victim_ip, vector)?.clone();
+    let is_other = |signal: &Signal| {
+        signal.role != SignalRole::Corroborating && signal.victim_prefix != report.victim_prefix
+    };
+    if group.signals.iter().any(is_other) {
+        if group.met {
+            return None;
+        }
+        group.signals.retain(|signal| !is_other(signal));
+    }
+    Some(group)
 }
 
 /// Writes down that a report joined. A report that only renews a mitigation opens no group.

@@ -1,5 +1,7 @@
 //! A report of a detector: it is stored, whatever becomes of it.
 
+use std::net::IpAddr;
+
 use prefix_core::audit::{Actor, AuditAction, AuditEntry};
 use prefix_core::decision::Decision;
 use prefix_core::event::{Event, EventAction, EventStatus, Report};
@@ -39,6 +41,8 @@ pub struct Author<'a> {
     pub actor: &'a Actor,
     /// The request.
     pub request_id: &'a str,
+    /// From where, as far as is known.
+    pub address: Option<IpAddr>,
     /// Who is behind the report; `None` = whoever the source names.
     pub identity: Option<&'a Identity>,
 }
@@ -49,6 +53,16 @@ impl Author<'_> {
         self.identity.cloned().unwrap_or_else(|| report.source.as_identity())
     }
 
+    /// Says in the details of an audit entry by which request, and from where.
+    pub(super) fn name_in(&self, details: &mut Value) {
+        if !self.request_id.is_empty() {
+            details["request_id"] = json!(self.request_id);
+        }
+        if let Some(address) = self.address {
+            details["address"] = json!(address);
+        }
+    }
+
     /// Writes an audit entry that names the request.
     pub(super) fn audit(
         &self,
@@ -57,7 +71,7 @@ impl Author<'_> {
         on: (&str, impl ToString),
         mut details: Value,
     ) {
-        details["request_id"] = json!(self.request_id);
+        self.name_in(&mut details);
         let entry = AuditEntry::new(uow.now, self.actor.clone(), action, details);
         uow.audit(entry.on(on.0, on.1));
     }
@@ -103,7 +117,8 @@ impl Intake<'_> {
         if !uow.stores {
             return;
         }
-        let mut details = json!({ "request_id": self.author.request_id, "event_id": self.ids.event });
+        let mut details = json!({ "event_id": self.ids.event });
+        self.author.name_in(&mut details);
         match self.because {
             Some(because) => details["reason"] = json!(because),
             None => {

@@ -27,9 +27,7 @@ pub fn revalidate(uow: &mut UnitOfWork<'_>, id: MitigationId, author: &Author<'_
         raise_hosts_of(uow, id);
     }
     let mut details = json!({ "reason": reason.as_str(), "detail": detail });
-    if !author.request_id.is_empty() {
-        details["request_id"] = json!(author.request_id);
-    }
+    author.name_in(&mut details);
     uow.audit_mitigation(author.actor, AuditAction::Withdraw, id, details);
     true
 }

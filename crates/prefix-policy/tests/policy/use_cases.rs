@@ -28,7 +28,7 @@ use crate::lab::{HOST, Lab, WEB, at, discard, report};
 
 const ADA: Actor = Actor { kind: prefix_core::audit::ActorType::Operator, id: None };
 const ONLY: SpeakerId = SpeakerId(0);
-const BY_ADA: Author<'_> = Author { actor: &ADA, request_id: "r-1", identity: None };
+const BY_ADA: Author<'_> = Author { actor: &ADA, request_id: "r-1", address: None, identity: None };
 
 /// What a unit of work returned, wrote and noted.
 pub(crate) struct Done<R> {

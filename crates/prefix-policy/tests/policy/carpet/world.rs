@@ -24,7 +24,8 @@ use serde_json::{Value, json};
 use crate::lab::{Lab, report};
 use crate::use_cases::confirmed;
 
-pub(super) const SYSTEM: Author<'_> = Author { actor: &Actor::SYSTEM, request_id: "", identity: None };
+pub(super) const SYSTEM: Author<'_> =
+    Author { actor: &Actor::SYSTEM, request_id: "", address: None, identity: None };
 
 /// An address of the attacked /24.
 pub(super) fn host(last: u8) -> String {

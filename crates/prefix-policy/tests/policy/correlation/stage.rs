@@ -109,7 +109,7 @@ impl Stage {
         let identity: Option<Identity> = identity.map(|name| name.parse().unwrap());
         let ids = Ids::new(EventId::generate_at(self.now), &RandomIds(self.now));
         let actor = Actor::SYSTEM;
-        let author = Author { actor: &actor, request_id: "", identity: identity.as_ref() };
+        let author = Author { actor: &actor, request_id: "", address: None, identity: identity.as_ref() };
         self.unit(|uow| ingest(uow, report, &ids, &author))
     }
 
@@ -144,7 +144,7 @@ impl Stage {
             attached: BTreeSet::new(),
             raw_details: None,
         };
-        let author = Author { actor: &Actor::SYSTEM, request_id: "", identity: None };
+        let author = Author { actor: &Actor::SYSTEM, request_id: "", address: None, identity: None };
         Ok(self.unit(|uow| corroborate(uow, signal, &author, |_| true)))
     }
 
@@ -152,7 +152,7 @@ impl Stage {
     pub(super) fn tick(&mut self) {
         let rows: Vec<MitigationId> = self.rows.keys().copied().collect();
         let groups: Vec<GroupId> = self.groups.keys().copied().collect();
-        let author = Author { actor: &Actor::SYSTEM, request_id: "", identity: None };
+        let author = Author { actor: &Actor::SYSTEM, request_id: "", address: None, identity: None };
         self.unit(|uow| {
             rows.iter().for_each(|id| expire(uow, *id));
             groups.iter().for_each(|id| close_group(uow, *id));
