@@ -7,7 +7,7 @@ use prefix_core::mitigation::{EndReason, Mitigation, Status};
 use prefix_core::safelist::SafelistEntry;
 use prefix_engine::PanicRequest;
 
-use crate::lab::{Lab, alice, at, ban, detector, route, unban};
+use crate::lab::{Lab, Words, alice, at, ban, detector, route, unban};
 
 const CARPET: &str = "dst 198.51.100.0/24 proto udp";
 
@@ -99,21 +99,6 @@ async fn it_is_made_in_a_full_quota_and_leaves_room_for_others() {
     assert_eq!(hosts_with(&lab, Status::Withdrawn), 8, "those that waited need wait no more");
     let other = lab.hear(ban(&host(1), "syn_flood")).await;
     assert_eq!(other.status, EventStatus::Accepted);
-}
-
-#[tokio::test(start_paused = true)]
-async fn hosts_that_wait_get_a_carpet_also_where_every_host_rule_stays() {
-    // weaker than the rules of the hosts: none of them leaves
-    let config = CONFIG.replace("50000000", "90000000");
-    let lab = Lab::with(&format!("{config}quotas: {{max_active_per_customer: 3}}\n")).await;
-    bombed(&lab, 1..=8).await;
-    assert_eq!((hosts_with(&lab, Status::Active), hosts_with(&lab, Status::Queued)), (3, 5));
-    lab.seconds(4).await;
-    assert!(carpet(&lab).is_some());
-    assert_eq!(lab.rules().len(), 4, "one rule more than is counted: {:?}", lab.rules());
-    // and no further one
-    let other = lab.hear(ban(&host(1), "syn_flood")).await;
-    assert_eq!(other.status, EventStatus::Queued);
 }
 
 #[tokio::test(start_paused = true)]
@@ -220,4 +205,27 @@ async fn a_prefix_that_is_reported_as_a_whole_becomes_a_rule() {
     assert_eq!(refused.refusal.guardrail, Guardrail::PrefixLength);
     let inside = lab.hear(ban(&host(5), "udp_flood")).await;
     assert_eq!(inside.mitigation_id, answer.mitigation_id);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prefix_and_the_host_at_its_first_address_are_no_quorum_together() {
+    let config = format!("{CONFIG}correlation: {{min_sources: 2, confidence_threshold: 0.6}}\n");
+    let prefix = |source: &str| Report {
+        victim_prefix: Some("198.51.100.0/24".parse().unwrap()),
+        ..ban("198.51.100.0", "udp_flood").from(source).sure(0.9)
+    };
+    let first = |source: &str| ban("198.51.100.0", "udp_flood").from(source).sure(0.9);
+    for reports in [[first("a"), prefix("b")], [prefix("a"), first("b")]] {
+        let lab = Lab::with(&config).await;
+        for report in reports {
+            assert_eq!(lab.hear(report).await.status, EventStatus::Held, "each has one source");
+        }
+        assert_eq!(lab.rules().len(), 0);
+    }
+    let lab = Lab::with(&config).await;
+    lab.hear(prefix("a")).await;
+    assert_eq!(lab.hear(prefix("b")).await.status, EventStatus::Accepted);
+    // what is met for the prefix is not met for the host
+    assert_eq!(lab.hear(first("c")).await.status, EventStatus::Held);
+    assert_eq!(lab.rules(), [format!("{CARPET}: police 50000000 bit/s")]);
 }

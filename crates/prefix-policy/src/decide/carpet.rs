@@ -10,7 +10,7 @@ use prefix_core::flowspec::Action;
 use prefix_core::guardrail::{Guardrail, Refusal};
 use prefix_core::id::MitigationId;
 use prefix_core::matching::Matching;
-use prefix_core::mitigation::{Carpet, Mitigation, ReportedMatch, Role, Status};
+use prefix_core::mitigation::{Carpet, Mitigation, ReportedMatch, Role};
 use prefix_core::name::{CustomerId, VectorName};
 
 use super::ban::{decided, described, extend, refuse};
@@ -186,12 +186,11 @@ impl Policy {
             // one that gave its place to a carpet that did not last gives it again
             done && (set.main.counts() || (set.main.lives() && set.main.progress.yields))
         };
-        // where no host rule would leave, hosts that wait for room are protected by the carpet alone: then one of those that
-        // stay gives its place, and the speaker holds one rule more than is counted
-        let waits = hosts.iter().any(|set| set.main.status == Status::Queued);
-        let stays = |set: &&HostSet<'_>| waits && set.main.counts() && set.main.lives();
-        let takes_place_of = hosts.iter().find(leaves).or_else(|| hosts.iter().find(stays));
-        let takes_place_of = takes_place_of.map(|set| set.main.mitigation_id);
+        // one that has given its place before has none to give: others may have it by now
+        let counted = |set: &&HostSet<'_>| leaves(set) && set.main.counts();
+        let gives = hosts.iter().find(counted);
+        let replaces = u64::from(gives.is_some());
+        let takes_place_of = gives.or_else(|| hosts.iter().find(leaves)).map(|set| set.main.mitigation_id);
         let candidate = Candidate {
             pop: facts.pop,
             customer: plan.customer_id.as_ref(),
@@ -211,9 +210,8 @@ impl Policy {
                 main: &[&route],
                 companions: &[],
                 is_carpet: true,
-                // with the place of another it is no rule more
-                is_new: takes_place_of.is_none(),
-                replaces: u64::from(takes_place_of.is_some()),
+                is_new: true,
+                replaces,
             };
             quota::check(self, &room, facts)
         });
