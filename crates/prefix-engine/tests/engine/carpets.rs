@@ -7,7 +7,7 @@ use prefix_core::mitigation::{EndReason, Mitigation, Status};
 use prefix_core::safelist::SafelistEntry;
 use prefix_engine::PanicRequest;
 
-use crate::lab::{Lab, Words, alice, at, ban, detector, route, unban};
+use crate::lab::{Lab, alice, at, ban, detector, route, unban};
 
 const CARPET: &str = "dst 198.51.100.0/24 proto udp";
 
@@ -205,27 +205,4 @@ async fn a_prefix_that_is_reported_as_a_whole_becomes_a_rule() {
     assert_eq!(refused.refusal.guardrail, Guardrail::PrefixLength);
     let inside = lab.hear(ban(&host(5), "udp_flood")).await;
     assert_eq!(inside.mitigation_id, answer.mitigation_id);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_prefix_and_the_host_at_its_first_address_are_no_quorum_together() {
-    let config = format!("{CONFIG}correlation: {{min_sources: 2, confidence_threshold: 0.6}}\n");
-    let prefix = |source: &str| Report {
-        victim_prefix: Some("198.51.100.0/24".parse().unwrap()),
-        ..ban("198.51.100.0", "udp_flood").from(source).sure(0.9)
-    };
-    let first = |source: &str| ban("198.51.100.0", "udp_flood").from(source).sure(0.9);
-    for reports in [[first("a"), prefix("b")], [prefix("a"), first("b")]] {
-        let lab = Lab::with(&config).await;
-        for report in reports {
-            assert_eq!(lab.hear(report).await.status, EventStatus::Held, "each has one source");
-        }
-        assert_eq!(lab.rules().len(), 0);
-    }
-    let lab = Lab::with(&config).await;
-    lab.hear(prefix("a")).await;
-    assert_eq!(lab.hear(prefix("b")).await.status, EventStatus::Accepted);
-    // what is met for the prefix is not met for the host
-    assert_eq!(lab.hear(first("c")).await.status, EventStatus::Held);
-    assert_eq!(lab.rules(), [format!("{CARPET}: police 50000000 bit/s")]);
 }
